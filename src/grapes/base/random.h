@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace grapes {
+
+/// One 64-bit seed per purpose: a hash of (root seed, name, a, b). Streams with different names or numbers are
+/// independent, so that nothing has to be remembered to resume: the stream of (seed, "dropout", step) is always the
+/// same.
+std::uint64_t stream_seed(std::uint64_t root, std::string_view name, std::uint64_t a = 0, std::uint64_t b = 0);
+
+/// A small generator whose numbers are the same on every platform and with every LibTorch (xoshiro256**, Blackman and
+/// Vigna 2018, seeded by splitmix64).
+class Random {
+ public:
+  using result_type = std::uint64_t;
+  explicit Random(std::uint64_t seed);
+
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return ~result_type{0}; }
+  result_type operator()();
+
+  /// Uniform in [0, 1), 53 bits.
+  double uniform();
+  /// Uniform in [low, high).
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }
+  /// Normal with mean 0 and standard deviation 1 (polar method).
+  double normal();
+  /// Uniform in 0 ... n-1, without bias. n > 0.
+  std::uint64_t below(std::uint64_t n);
+
+ private:
+  std::uint64_t state_[4];
+  double spare_ = 0;
+  bool has_spare_ = false;
+};
+
+/// 0 ... n-1 in random order (Fisher and Yates).
+std::vector<std::int64_t> permutation(std::int64_t n, Random& random);
+
+}  // namespace grapes

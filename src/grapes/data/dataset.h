@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::data {
+
+enum class Task { classification, regression };
+
+/// Some examples: inputs [batch, ...] float32; targets [batch] int64 class numbers, or [batch, outputs] float32 values.
+struct Batch {
+  at::Tensor inputs;
+  at::Tensor targets;
+};
+
+/// What every example of a data set has in common.
+struct Meaning {
+  Task task = Task::classification;
+  std::vector<std::int64_t> input_shape;  ///< of one example, e.g. {1, 28, 28} (channels, rows, columns) or {13}
+  std::int64_t outputs = 0;               ///< number of classes, or of regression targets
+  std::vector<std::string> classes;       ///< a name per class; of the targets for regression
+};
+
+/// Examples by number. Decorators (subset, normalised, augmented) wrap one data set in another.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual std::int64_t size() const = 0;
+  virtual const Meaning& meaning() const = 0;
+  /// The examples with these numbers, in this order. Thread-safe: several training runs share one data set.
+  /// @param rows   [batch] int64, each in 0 ... size()-1
+  /// @param seed   for augmentation: the same (rows, seed) give the same batch; plain data sets ignore it
+  virtual Batch get(const at::Tensor& rows, std::uint64_t seed = 0) const = 0;
+};
+
+using DatasetPtr = std::shared_ptr<const Dataset>;
+
+/// In memory as it was read (bytes stay bytes) and converted while batching: input = float(raw) * scale.
+/// @param inputs   [n, ...] uint8 or float32
+/// @param targets  [n] int64 or [n, outputs] float32
+DatasetPtr memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float scale = 1);
+/// The examples `rows` [m] int64 of another data set.
+DatasetPtr subset(DatasetPtr whole, at::Tensor rows);
+
+/// All targets, for class counts and splits: [n] int64 or [n, outputs] float32.
+at::Tensor targets(const Dataset& dataset);
+
+}  // namespace grapes::data
