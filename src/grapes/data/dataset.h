@@ -35,6 +35,8 @@ class Dataset {
   /// @param rows   [batch] int64, each in 0 ... size()-1
   /// @param seed   for augmentation: the same (rows, seed) give the same batch; plain data sets ignore it
   virtual Batch get(const at::Tensor& rows, std::uint64_t seed = 0) const = 0;
+  /// All targets, for class counts and splits: [n] int64 or [n, outputs] float32. Costs no inputs.
+  virtual at::Tensor targets() const = 0;
 };
 
 using DatasetPtr = std::shared_ptr<const Dataset>;
@@ -46,7 +48,7 @@ DatasetPtr memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float 
 /// The examples `rows` [m] int64 of another data set.
 DatasetPtr subset(DatasetPtr whole, at::Tensor rows);
 
-/// All targets, for class counts and splits: [n] int64 or [n, outputs] float32.
-at::Tensor targets(const Dataset& dataset);
+/// The same as dataset.targets().
+inline at::Tensor targets(const Dataset& dataset) { return dataset.targets(); }
 
 }  // namespace grapes::data

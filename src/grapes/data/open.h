@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
+#include "grapes/data/normalise.h"
 
 #include <cstdint>
 #include <functional>
@@ -18,9 +19,9 @@ struct Options {
   std::string data_dir;         ///< where to look first for a named source
   double validation = 0.1;      ///< part of the training examples set aside (0 ... <1), or a count (>= 1, whole)
   double test = 0.2;            ///< the same for one's own data, which comes without a test set
-  std::int64_t train_limit =
-      0;                        ///< use only so many training examples (0: all), drawn by seed; in file order the first
-  std::int64_t test_limit = 0;  ///< the first so many test examples (0: all)
+  std::int64_t train_limit = 0;    ///< train on only so many examples (0: all), drawn by seed; in file order the first.
+                                   ///< A fraction for validation is then a fraction of these
+  std::int64_t test_limit = 0;     ///< the first so many test examples (0: all)
   std::string order = "shuffle";   ///< or "file"
   std::string normalise = "unit";  ///< "unit" (0 ... 1 for bytes, as is for floats), "standard" (per input, mean 0 and
                                    ///< sd 1 of the training examples), "zero-mean" (-1 ... 1)
@@ -33,10 +34,12 @@ struct Options {
 
 /// The three parts of a data set. Validation is carved from train by `seed`, stratified by class; it may be empty.
 struct Splits {
-  DatasetPtr train;  ///< augmented if asked for
+  DatasetPtr train;        ///< augmented if asked for
+  DatasetPtr train_plain;  ///< never augmented; the same object as `train` where there is no augmentation
   DatasetPtr validation;
   DatasetPtr test;
   Meaning meaning;
+  Normalisation normalisation;     ///< learnt from the training examples; already in the three parts
   std::string name;                ///< "fashion-mnist", or the path
   std::string fingerprint;         ///< SHA-256 over the bytes that were read: two runs with the same used the same data
   std::vector<std::string> notes;  ///< what a person should know of how it was read, e.g. "3 columns are text: one-hot"
@@ -63,7 +66,7 @@ const std::vector<Source>& sources();
 struct Found {
   std::string name;
   bool complete = false;
-  std::string where;  ///< folder, "embedded", or "" if not found
+  std::string where;  ///< folder, "embedded", what is wrong with what was found, or "" if nothing was
 };
 Found find(const std::string& source, const std::string& data_dir);
 /// Fetch a source into the user's cache (XDG_CACHE_HOME/grapes/data/NAME): resumable, SHA-256 checked, progress told.

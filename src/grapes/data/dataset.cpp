@@ -1,0 +1,77 @@
+#include "grapes/data/dataset.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+namespace grapes::data {
+namespace {
+
+class Memory final : public Dataset {
+ public:
+  Memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float scale)
+      : inputs_(std::move(inputs)), targets_(std::move(targets)), meaning_(std::move(meaning)), scale_(scale) {}
+
+  std::int64_t size() const override { return inputs_.size(0); }
+  const Meaning& meaning() const override { return meaning_; }
+  at::Tensor targets() const override { return targets_; }
+
+  Batch get(const at::Tensor& rows, std::uint64_t) const override {
+    at::Tensor inputs = inputs_.index_select(0, rows).to(at::kFloat);  // a copy of these rows only
+    if (scale_ != 1) inputs.mul_(scale_);
+    return {std::move(inputs), targets_.index_select(0, rows)};
+  }
+
+ private:
+  at::Tensor inputs_;
+  at::Tensor targets_;
+  Meaning meaning_;
+  float scale_;
+};
+
+class Subset final : public Dataset {
+ public:
+  Subset(DatasetPtr whole, at::Tensor rows) : whole_(std::move(whole)), rows_(std::move(rows)) {}
+
+  std::int64_t size() const override { return rows_.size(0); }
+  const Meaning& meaning() const override { return whole_->meaning(); }
+  at::Tensor targets() const override { return whole_->targets().index_select(0, rows_); }
+
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    return whole_->get(rows_.index_select(0, rows), seed);
+  }
+
+ private:
+  DatasetPtr whole_;
+  at::Tensor rows_;
+};
+
+}  // namespace
+
+DatasetPtr memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float scale) {
+  TORCH_CHECK(inputs.scalar_type() == at::kByte || inputs.scalar_type() == at::kFloat,
+              "memory: inputs must be uint8 or float32; got ", inputs.scalar_type());
+  TORCH_CHECK(inputs.sizes().slice(1) == at::IntArrayRef(meaning.input_shape),
+              "memory: an example must have the meaning's shape ", at::IntArrayRef(meaning.input_shape), "; got ",
+              inputs.sizes().slice(1));
+  TORCH_CHECK(targets.dim() > 0 && inputs.size(0) == targets.size(0), "memory: one target per example; got ",
+              inputs.size(0), " examples and targets of shape ", targets.sizes());
+  if (meaning.task == Task::classification) {
+    TORCH_CHECK(targets.dim() == 1 && targets.scalar_type() == at::kLong, "memory: class numbers must be [n] int64");
+  } else {
+    TORCH_CHECK(targets.dim() == 2 && targets.size(1) == meaning.outputs && targets.scalar_type() == at::kFloat,
+                "memory: regression targets must be [n, ", meaning.outputs, "] float32; got ", targets.sizes());
+  }
+  return std::make_shared<Memory>(inputs.contiguous(), targets.contiguous(), std::move(meaning), scale);
+}
+
+DatasetPtr subset(DatasetPtr whole, at::Tensor rows) {
+  TORCH_CHECK(rows.dim() == 1 && rows.scalar_type() == at::kLong, "subset: rows must be [m] int64; got ",
+              rows.scalar_type(), " ", rows.sizes());
+  TORCH_CHECK(
+      rows.numel() == 0 || (rows.min().item<std::int64_t>() >= 0 && rows.max().item<std::int64_t>() < whole->size()),
+      "subset: rows must lie in 0 ... ", whole->size() - 1);
+  return std::make_shared<Subset>(std::move(whole), rows.contiguous());
+}
+
+}  // namespace grapes::data

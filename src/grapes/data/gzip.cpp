@@ -1,0 +1,65 @@
+#include "grapes/data/gzip.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/file.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+
+namespace grapes::data {
+namespace {
+
+bool is_gzip(std::string_view bytes) { return bytes.substr(0, 2) == "\x1f\x8b"; }
+
+class Inflater {
+ public:
+  Inflater() { inflateInit2(&stream, 15 + 16); }  // 16: gzip, with its CRC-32 checked by zlib
+  ~Inflater() { inflateEnd(&stream); }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+
+  z_stream stream{};
+};
+
+}  // namespace
+
+std::string gunzip(std::string_view bytes, const std::string& file) {
+  constexpr std::size_t piece = 1 << 20;
+  if (!is_gzip(bytes)) throw DataError(file + ": not a gzip file (it does not begin with the bytes 1f 8b)");
+  std::string content, unpacked(piece, '\0');
+  while (!bytes.empty()) {
+    if (!is_gzip(bytes)) {
+      throw DataError(file + ": " + std::to_string(bytes.size()) + " bytes follow the end of the gzip data");
+    }
+    Inflater inflater;
+    z_stream& stream = inflater.stream;
+    int state = Z_OK;
+    while (state != Z_STREAM_END) {
+      // zlib counts in 32 bits, so input and output are handed over in pieces.
+      stream.next_out = reinterpret_cast<Bytef*>(unpacked.data());
+      stream.avail_out = piece;
+      const auto offered = static_cast<uInt>(std::min(bytes.size(), piece));
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));  // NOLINT: zlib only reads it
+      stream.avail_in = offered;
+      state = inflate(&stream, Z_NO_FLUSH);
+      bytes.remove_prefix(offered - stream.avail_in);
+      content.append(unpacked, 0, piece - stream.avail_out);
+      if (state == Z_BUF_ERROR || (state == Z_OK && bytes.empty() && stream.avail_out > 0)) {
+        throw DataError(file + ": the gzip data is cut off after " + std::to_string(content.size()) +
+                        " unpacked bytes");
+      }
+      if (state != Z_OK && state != Z_STREAM_END) {
+        throw DataError(file + ": the gzip data is corrupt (" + (stream.msg ? stream.msg : "zlib error") + ")");
+      }
+    }
+  }
+  return content;
+}
+
+std::string read_unpacked(const std::filesystem::path& path) {
+  std::string bytes = read_file(path);
+  return path.extension() == ".gz" || is_gzip(bytes) ? gunzip(bytes, path.string()) : bytes;
+}
+
+}  // namespace grapes::data

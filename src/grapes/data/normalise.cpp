@@ -1,0 +1,86 @@
+#include "grapes/data/normalise.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace grapes::data {
+namespace {
+
+class Normalised final : public Dataset {
+ public:
+  Normalised(DatasetPtr source, Normalisation normalisation)
+      : source_(std::move(source)), normalisation_(std::move(normalisation)) {}
+
+  std::int64_t size() const override { return source_->size(); }
+  const Meaning& meaning() const override { return source_->meaning(); }
+  at::Tensor targets() const override { return source_->targets(); }
+
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    Batch batch = source_->get(rows, seed);
+    batch.inputs = normalisation_(std::move(batch.inputs));
+    return batch;
+  }
+
+ private:
+  DatasetPtr source_;
+  Normalisation normalisation_;
+};
+
+/// Visit all inputs, some thousand examples at a time, as float64.
+template <class Visit>
+void for_each_piece(const Dataset& dataset, Visit visit) {
+  constexpr std::int64_t piece = 4096;
+  for (std::int64_t begin = 0; begin < dataset.size(); begin += piece) {
+    visit(dataset.get(at::arange(begin, std::min(begin + piece, dataset.size()), at::kLong)).inputs.to(at::kDouble));
+  }
+}
+
+/// An input that is the same in all examples carries nothing; 1 keeps it finite.
+at::Tensor one_over(const at::Tensor& width) { return at::where(width > 0, width, at::ones_like(width)).reciprocal(); }
+
+Normalisation unit(const Dataset&, bool) { return {}; }
+
+Normalisation standard(const Dataset& train, bool) {
+  at::Tensor sum, deviation;
+  for_each_piece(train, [&](const at::Tensor& x) { sum = sum.defined() ? sum + x.sum(0) : x.sum(0); });
+  const at::Tensor mean = sum / train.size();
+  for_each_piece(train, [&](const at::Tensor& x) {  // a second pass: exact where mean is much larger than sd
+    const at::Tensor squares = (x - mean).square().sum(0);
+    deviation = deviation.defined() ? deviation + squares : squares;
+  });
+  return {mean.to(at::kFloat), one_over((deviation / train.size()).sqrt()).to(at::kFloat)};
+}
+
+Normalisation zero_mean(const Dataset& train, bool bytes) {
+  if (bytes) return {at::tensor(0.5F), at::tensor(2.0F)};
+  at::Tensor low, high;
+  for_each_piece(train, [&](const at::Tensor& x) {
+    low = low.defined() ? at::minimum(low, x.amin(0)) : x.amin(0);
+    high = high.defined() ? at::maximum(high, x.amax(0)) : x.amax(0);
+  });
+  return {((low + high) / 2).to(at::kFloat), (2 * one_over(high - low)).to(at::kFloat)};
+}
+
+}  // namespace
+
+at::Tensor Normalisation::operator()(at::Tensor inputs) const {
+  return shift.defined() ? inputs.sub_(shift).mul_(scale) : inputs;
+}
+
+const std::vector<NormalisationKind>& normalisations() {
+  static const std::vector<NormalisationKind> table = {
+      {"unit", "0 ... 1 for bytes, numbers as they are", unit},
+      {"standard", "each input with mean 0 and standard deviation 1 over the training examples", standard},
+      {"zero-mean", "-1 ... 1: bytes by their range, numbers by that of the training examples", zero_mean},
+  };
+  return table;
+}
+
+DatasetPtr normalised(DatasetPtr source, Normalisation normalisation) {
+  if (!normalisation.shift.defined()) return source;
+  return std::make_shared<Normalised>(std::move(source), std::move(normalisation));
+}
+
+}  // namespace grapes::data

@@ -1,0 +1,128 @@
+#include "grapes/data/open.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/table.h"
+#include "grapes/base/text.h"
+#include "grapes/data/sampler.h"
+#include "grapes/data/source.h"
+#include "grapes/data/split.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+namespace grapes::data {
+namespace fs = std::filesystem;
+namespace {
+
+Collection read_named(const Options& options, const Progress& progress) {
+  const NamedSource& source = find_row(source_table(), "data set", options.data);
+  std::optional<Place> place = locate(source, options.data_dir);
+  if (!place) {
+    if (source.mirrors.empty() || !options.download) {
+      std::vector<std::string> looked;
+      for (const fs::path& folder : search_path(source, options.data_dir)) looked.push_back(folder.string());
+      throw DataError(source.name + " is not in " + join(looked, ", ") + "; " +
+                      (source.advice.empty() ? "'grapes data get " + source.name + "' fetches it" : source.advice));
+    }
+    place = Place{&source, fetch(source.name, progress)};
+  }
+  Collection collection = read_source(*place->source, place->folder);
+  if (place->source != &source) {
+    collection.notes.push_back(place->source->name + " stands in for " + source.name + ": " + place->source->summary);
+  }
+  return collection;
+}
+
+Collection read(const Options& options, const Progress& progress) { return read_named(options, progress); }
+
+/// Which examples of the raw training part serve for what.
+struct Rows {
+  at::Tensor train, validation, test;  ///< test: undefined where the source has its own
+};
+
+Rows split(const Collection& collection, const Options& options, std::uint64_t seed) {
+  Rows rows;
+  const at::Tensor& targets = collection.train.targets;
+  at::Tensor pool = file_order(targets.size(0));
+  if (!collection.test.inputs.defined()) {
+    const std::int64_t count = part_of(targets.size(0), options.test, "--test");
+    if (count == 0) {
+      throw UsageError("--test " + shortest(options.test) + ": " + collection.name + " has " +
+                       std::to_string(targets.size(0)) + " examples, of which none would be left to test on");
+    }
+    Parts parts = draw(targets, count, seed, "test");
+    rows.test = std::move(parts.taken);
+    pool = std::move(parts.rest);
+  }
+
+  const std::int64_t n = pool.size(0);
+  const std::int64_t wanted = options.train_limit == 0 ? n : std::min(options.train_limit, n);
+  const std::int64_t count = part_of(options.validation < 1 ? wanted : n, options.validation, "--validation");
+  const Parts parts = draw(targets.index_select(0, pool), count, seed, "validation");
+  rows.validation = pool.index_select(0, parts.taken);
+  rows.train = pool.index_select(0, parts.rest);
+  if (wanted < rows.train.size(0)) {
+    rows.train =
+        options.order == "file"
+            ? rows.train.narrow(0, 0, wanted)
+            : rows.train.index_select(0, draw(targets.index_select(0, rows.train), wanted, seed, "train-limit").taken);
+  }
+  return rows;
+}
+
+void check(const Options& options) {
+  if (options.order != "shuffle" && options.order != "file") {
+    throw UsageError("--order " + options.order + ": expected shuffle or file");
+  }
+  if (options.train_limit < 0) throw UsageError("--train-limit must be 0 (all) or more");
+  if (options.test_limit < 0) throw UsageError("--test-limit must be 0 (all) or more");
+}
+
+}  // namespace
+
+Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress) {
+  check(options);
+  const NormalisationKind& kind = find_row(normalisations(), "normalisation", options.normalise);
+  Collection collection = read(options, progress);
+  const Rows rows = split(collection, options, split_seed);
+
+  const bool bytes = collection.train.inputs.scalar_type() == at::kByte;
+  const auto load = [&](const Examples& examples) {
+    return memory(examples.inputs, examples.targets, collection.meaning, collection.scale);
+  };
+  const DatasetPtr pool = load(collection.train);
+  DatasetPtr test = rows.test.defined() ? subset(pool, rows.test) : load(collection.test);
+  if (options.test_limit > 0 && options.test_limit < test->size()) {
+    test = subset(test, file_order(options.test_limit));
+  }
+  const DatasetPtr train = subset(pool, rows.train);
+
+  Splits splits;
+  splits.normalisation = kind.fit(*train, bytes);
+  splits.train_plain = normalised(train, splits.normalisation);
+  splits.train = splits.train_plain;
+  splits.validation = normalised(subset(pool, rows.validation), splits.normalisation);
+  splits.test = normalised(test, splits.normalisation);
+  splits.meaning = std::move(collection.meaning);
+  splits.name = std::move(collection.name);
+  splits.fingerprint = std::move(collection.fingerprint);
+  splits.notes = std::move(collection.notes);
+  return splits;
+}
+
+const std::vector<Source>& sources() {
+  static const std::vector<Source> list = [] {
+    std::vector<Source> rows;
+    for (const NamedSource& source : source_table()) {
+      rows.push_back({source.name, source.summary, {}});
+      for (const SourceFile& file : source.files) rows.back().files.push_back(file.name);
+    }
+    return rows;
+  }();
+  return list;
+}
+
+}  // namespace grapes::data

@@ -1,0 +1,121 @@
+#include "grapes/data/open.h"
+
+#include "grapes/base/error.h"
+#include "grapes/data/sampler.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace grapes::data {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<std::int64_t> counts(const Dataset& set) {
+  const at::Tensor c = at::bincount(set.targets(), {}, set.meaning().outputs);
+  return {c.data_ptr<std::int64_t>(), c.data_ptr<std::int64_t>() + c.numel()};
+}
+
+TEST(Open, DigitsAreTheKnownOnes) {
+  Options options;
+  options.validation = 0;
+  const Splits splits = open(options, 1);
+  EXPECT_EQ(splits.train->size(), 1437);
+  EXPECT_EQ(splits.validation->size(), 0);
+  EXPECT_EQ(splits.test->size(), 360);
+  EXPECT_EQ(splits.meaning.input_shape, (std::vector<std::int64_t>{1, 8, 8}));
+  std::vector<std::int64_t> all = counts(*splits.train);
+  const std::vector<std::int64_t> test = counts(*splits.test);
+  for (std::size_t c = 0; c < 10; ++c) all[c] += test[c];
+  EXPECT_EQ(all, (std::vector<std::int64_t>{178, 182, 177, 183, 181, 182, 181, 179, 174, 180}));
+  const at::Tensor first = splits.train->get(at::tensor({0}, at::kLong)).inputs.flatten().narrow(0, 0, 8) * 16;
+  EXPECT_TRUE(at::equal(first, at::tensor({0.F, 0.F, 5.F, 13.F, 9.F, 1.F, 0.F, 0.F})));
+}
+
+TEST(Open, ValidationIsStratifiedAndKeyedBySeed) {
+  Options options;
+  options.validation = 200;
+  const Splits a = open(options, 1);
+  EXPECT_EQ(a.train->size(), 1237);
+  EXPECT_EQ(a.validation->size(), 200);
+  options.validation = 0;
+  const std::vector<std::int64_t> whole = counts(*open(options, 1).train);
+  const std::vector<std::int64_t> part = counts(*a.validation);
+  for (std::size_t c = 0; c < 10; ++c) {
+    EXPECT_NEAR(static_cast<double>(part[c]), static_cast<double>(whole[c]) * 200 / 1437, 1) << c;
+  }
+  options.validation = 200;
+  EXPECT_TRUE(at::equal(open(options, 1).train->targets(), a.train->targets()));
+  EXPECT_FALSE(at::equal(open(options, 2).train->targets(), a.train->targets()));
+}
+
+TEST(Open, LimitsTakeWhatTheySay) {
+  Options options;
+  options.train_limit = 100;
+  options.test_limit = 30;
+  const Splits drawn = open(options, 1);
+  EXPECT_EQ(drawn.train->size(), 100);
+  EXPECT_EQ(drawn.validation->size(), 10);
+  EXPECT_EQ(drawn.test->size(), 30);
+  for (const std::int64_t n : counts(*drawn.train)) EXPECT_NEAR(static_cast<double>(n), 10, 1);
+  options.order = "file";
+  options.validation = 0;
+  const Splits first = open(options, 1);
+  options.train_limit = 0;
+  EXPECT_TRUE(at::equal(first.train->targets(), open(options, 1).train->targets().narrow(0, 0, 100)));
+}
+
+TEST(Open, NormalisesByTheTrainingExamples) {
+  Options options;
+  options.normalise = "standard";
+  const Splits standard = open(options, 1);
+  const at::Tensor x = standard.train->get(file_order(standard.train->size())).inputs;
+  EXPECT_LT(x.mean(0).abs().max().item<float>(), 1e-5);
+  const at::Tensor sd = x.std(0, /*unbiased=*/false);
+  EXPECT_TRUE(((sd - 1).abs() < 1e-4).logical_or(sd == 0).all().item<bool>());
+  options.normalise = "zero-mean";
+  const Splits zero = open(options, 1);
+  const at::Tensor y = zero.test->get(file_order(zero.test->size())).inputs;
+  EXPECT_EQ(y.min().item<float>(), -1);
+  EXPECT_EQ(y.max().item<float>(), 1);
+}
+
+TEST(Open, RefusesOptionsByName) {
+  const auto message = [](auto change) -> std::string {
+    Options options;
+    change(options);
+    try {
+      open(options, 1);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "nothing was thrown";
+  };
+  EXPECT_THAT(message([](Options& o) { o.data = "fashion-mnits"; }), HasSubstr("did you mean 'fashion-mnist'"));
+  EXPECT_THAT(message([](Options& o) { o.normalise = "units"; }), HasSubstr("did you mean 'unit'"));
+  EXPECT_THAT(message([](Options& o) { o.order = "random"; }), HasSubstr("--order random: expected shuffle or file"));
+  EXPECT_THAT(message([](Options& o) { o.validation = -0.1; }), HasSubstr("--validation -0.1"));
+  EXPECT_THAT(message([](Options& o) { o.validation = 1.5; }), HasSubstr("--validation 1.5"));
+  EXPECT_THAT(message([](Options& o) { o.validation = 1437; }), HasSubstr("there are only 1437"));
+  EXPECT_THAT(message([](Options& o) { o.train_limit = -1; }), HasSubstr("--train-limit"));
+}
+
+TEST(Open, FashionMnistFromDebian) {
+  if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist")) GTEST_SKIP() << "dataset-fashion-mnist is missing";
+  Options options;
+  options.data = "fashion-mnist";
+  options.download = false;
+  const Splits splits = open(options, 1);
+  EXPECT_EQ(counts(*splits.train), std::vector<std::int64_t>(10, 5400));
+  EXPECT_EQ(counts(*splits.validation), std::vector<std::int64_t>(10, 600));
+  EXPECT_EQ(counts(*splits.test), std::vector<std::int64_t>(10, 1000));
+  EXPECT_EQ(splits.meaning.classes[9], "Ankle boot");
+  EXPECT_TRUE(splits.notes.empty());
+  EXPECT_NEAR(splits.test->get(file_order(10000)).inputs.mean().item<double>(), 0.28685, 1e-4);  // published mean
+}
+
+}  // namespace
+}  // namespace grapes::data

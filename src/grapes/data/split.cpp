@@ -1,0 +1,87 @@
+#include "grapes/data/split.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/random.h"
+#include "grapes/base/text.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace grapes::data {
+namespace {
+
+using Rows = std::vector<std::int64_t>;
+
+std::vector<Rows> by_class(const at::Tensor& targets) {
+  if (targets.dim() != 1 || targets.scalar_type() != at::kLong || targets.numel() == 0) {
+    Rows all(static_cast<std::size_t>(targets.size(0)));
+    std::iota(all.begin(), all.end(), 0);
+    return {all};
+  }
+  std::vector<Rows> groups(static_cast<std::size_t>(targets.max().item<std::int64_t>()) + 1);
+  const at::Tensor labels = targets.contiguous();
+  const auto* label = labels.data_ptr<std::int64_t>();
+  for (std::int64_t row = 0; row < labels.size(0); ++row) groups[static_cast<std::size_t>(label[row])].push_back(row);
+  return groups;
+}
+
+/// How many to take of each group: the whole part of its share, and one more for the largest remainders. In integers:
+/// the share of a group of size s is s · count / n.
+std::vector<std::int64_t> shares(const std::vector<Rows>& groups, std::int64_t count, std::int64_t n) {
+  std::vector<std::int64_t> share, remainder;
+  for (const Rows& group : groups) {
+    const auto product = static_cast<std::int64_t>(group.size()) * count;
+    share.push_back(n ? product / n : 0);
+    remainder.push_back(n ? product % n : 0);
+  }
+  std::vector<std::size_t> order(groups.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return remainder[a] > remainder[b]; });
+  const std::int64_t missing = count - std::accumulate(share.begin(), share.end(), std::int64_t{0});
+  for (std::int64_t i = 0; i < missing; ++i) ++share[order[static_cast<std::size_t>(i)]];
+  return share;
+}
+
+at::Tensor ascending(Rows rows) {
+  std::sort(rows.begin(), rows.end());
+  return at::tensor(rows, at::kLong);
+}
+
+}  // namespace
+
+Parts draw(const at::Tensor& targets, std::int64_t count, std::uint64_t seed, std::string_view name) {
+  const std::int64_t n = targets.size(0);
+  TORCH_CHECK(0 <= count && count <= n, "draw: count must lie in 0 ... ", n, "; got ", count);
+  const std::vector<Rows> groups = by_class(targets);
+  const std::vector<std::int64_t> share = shares(groups, count, n);
+  Random random(stream_seed(seed, name));
+  Rows taken, rest;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const Rows order = permutation(static_cast<std::int64_t>(groups[g].size()), random);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      Rows& part = static_cast<std::int64_t>(i) < share[g] ? taken : rest;
+      part.push_back(groups[g][static_cast<std::size_t>(order[i])]);
+    }
+  }
+  return {ascending(std::move(taken)), ascending(std::move(rest))};
+}
+
+std::int64_t part_of(std::int64_t n, double part, std::string_view option) {
+  const std::string name(option);
+  if (!(part >= 0) || (part >= 1 && part != std::floor(part))) {
+    throw UsageError(name + " " + shortest(part) + ": expected a fraction from 0 to below 1, or a whole number");
+  }
+  if (part < 1) return std::min(std::llround(part * static_cast<double>(n)), static_cast<long long>(n) - 1);
+  if (part >= static_cast<double>(n)) {
+    throw UsageError(name + " " + shortest(part) + ": there are only " + std::to_string(n) +
+                     " examples, and some must be left to train on");
+  }
+  return static_cast<std::int64_t>(part);
+}
+
+}  // namespace grapes::data
