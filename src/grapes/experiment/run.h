@@ -1,0 +1,36 @@
+#pragma once
+
+#include "grapes/experiment/config.h"
+#include "grapes/record/record.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace grapes::experiment {
+
+/// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
+record::Json environment(const Config& config);
+/// Threads for LibTorch, OpenMP and the BLAS in one place.
+void set_threads(std::int64_t threads);
+
+/// Where a run begins and what it keeps.
+struct RunPlan {
+  std::filesystem::path folder;  ///< "" keeps nothing
+  bool resume = false;           ///< go on from folder/checkpoints/last.safetensors
+  std::string init;              ///< a safetensors file with the initial weights, or ""
+  bool checkpoints = true;
+};
+
+/// One run from a configuration, on data that is open already. Interruption, divergence: an outcome.
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch);
+
+/// A network as a checkpoint describes it, with its weights. @throws DataError for a corrupt or foreign file
+struct Loaded {
+  Config config;
+  data::Meaning meaning;
+  std::unique_ptr<nn::Model> model;
+};
+Loaded load(const std::filesystem::path& checkpoint);
+
+}  // namespace grapes::experiment

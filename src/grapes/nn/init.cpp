@@ -1,0 +1,36 @@
+#include "grapes/nn/init.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace grapes::nn {
+
+const std::vector<Initialiser>& initialisers() {
+  static const std::vector<Initialiser> rows = {
+      {"he_uniform", "uniform in ±√(6/n_in) (He et al. 2015)",
+       [](double n_in, double, Random& random) { return random.uniform(-1, 1) * std::sqrt(6 / n_in); }},
+      {"he", "normal with standard deviation √(2/n_in) (He et al. 2015)",
+       [](double n_in, double, Random& random) { return random.normal() * std::sqrt(2 / n_in); }},
+      {"xavier", "uniform in ±√(6/(n_in + n_out)) (Glorot and Bengio 2010)",
+       [](double n_in, double n_out, Random& random) { return random.uniform(-1, 1) * std::sqrt(6 / (n_in + n_out)); }},
+      {"nokland", "uniform in ±1/√n_in (Nøkland 2016)",
+       [](double n_in, double, Random& random) { return random.uniform(-1, 1) / std::sqrt(n_in); }},
+      {"ciresan", "uniform in ±0.05 (Cireşan et al. 2010)",
+       [](double, double, Random& random) { return random.uniform(-0.05, 0.05); }},
+      {"zero", "0", [](double, double, Random&) { return 0.0; }},
+  };
+  return rows;
+}
+
+at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random, at::ScalarType dtype) {
+  const double n_out = static_cast<double>(shape[0]);
+  double n_in = 1;
+  for (const auto size : shape.slice(1)) n_in *= static_cast<double>(size);
+  at::Tensor weight = at::empty(shape, at::kDouble);
+  double* values = weight.data_ptr<double>();
+  for (std::int64_t i = 0; i < weight.numel(); ++i) values[i] = initialiser.draw(n_in, n_out, random);
+  return weight.to(dtype);
+}
+
+}  // namespace grapes::nn

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "grapes/base/random.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace grapes::nn {
+
+/// A way to draw W of shape [n_out, n_in].
+struct Initialiser {
+  std::string name;
+  std::string summary;  ///< its distribution
+  double (*draw)(double n_in, double n_out, Random& random);
+};
+const std::vector<Initialiser>& initialisers();
+
+/// A weight of this shape, drawn in float64 in row order and then rounded to `dtype`: float32 and float64 runs of one
+/// seed begin alike. For more than two axes n_in counts the whole receptive field.
+at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random, at::ScalarType dtype);
+
+}  // namespace grapes::nn

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "grapes/nn/model.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::nn {
+
+/// A chain of dense layers n_0 ... n_L: z = h Wᵀ + b, h = dropout(φ(z)), the last one bare logits.
+class Mlp final : public Model {
+ public:
+  /// @param nodes  n_0 ... n_L
+  Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed);
+
+  at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
+  std::vector<Named> parameters() const override;
+  std::vector<Named> buffers() const override;
+  const std::vector<credit::Factors>& factors() const override { return factors_; }
+  std::string describe() const override;
+
+ private:
+  struct Layer {
+    at::Tensor weight, bias, feedback;
+  };
+  std::vector<at::Tensor> masks(const Pass& pass, std::int64_t batch) const;
+  void refresh_factors(const Pass& pass, const std::vector<at::Tensor>& masks);
+  at::Tensor infer(const at::Tensor& inputs) const;
+
+  Options options_;
+  std::vector<std::int64_t> nodes_;
+  std::vector<Layer> layers_;
+  at::Tensor (*activation_)(const at::Tensor& z);
+  credit::ModulationOptions modulation_;
+  std::unique_ptr<credit::Route> route_;
+  std::vector<credit::Factors> factors_;
+  std::int64_t fresh_step_ = -1;  // the batch of which factors_ were taken
+};
+
+}  // namespace grapes::nn

@@ -1,0 +1,50 @@
+#include "grapes/nn/model.h"
+
+#include "grapes/base/table.h"
+#include "grapes/nn/mlp.h"
+
+#include <functional>
+#include <numeric>
+
+namespace grapes::nn {
+namespace {
+
+std::vector<std::int64_t> widths(const std::string& arguments, const std::string& spec) {
+  std::vector<std::int64_t> nodes;
+  for (const std::string& piece : split(arguments, ',')) {
+    const auto width = to_integer(trim(piece));
+    if (!width || *width < 1 || *width > 1'000'000)
+      throw UsageError("model '" + spec + "': expected node counts such as mlp:256,256; got '" + piece + "'");
+    nodes.push_back(*width);
+  }
+  return nodes;
+}
+
+}  // namespace
+
+const std::vector<Row>& models() {
+  static const std::vector<Row> rows = {
+      {"mlp", "mlp:N1,N2,...: dense layers with so many hidden nodes each"},
+      {"linear", "one dense layer from inputs to outputs"},
+  };
+  return rows;
+}
+
+std::unique_ptr<Model> make_model(const Options& options, const std::vector<std::int64_t>& input_shape,
+                                  std::int64_t outputs, std::uint64_t seed) {
+  const std::size_t colon = options.model.find(':');
+  const std::string name = options.model.substr(0, colon);
+  const std::string arguments = colon == std::string::npos ? "" : options.model.substr(colon + 1);
+  find_row(models(), "model", name);
+  std::vector<std::int64_t> nodes = {
+      std::accumulate(input_shape.begin(), input_shape.end(), std::int64_t{1}, std::multiplies<>())};
+  if (name == "mlp") {
+    for (const std::int64_t width : widths(arguments, options.model)) nodes.push_back(width);
+  } else if (colon != std::string::npos) {
+    throw UsageError("model '" + options.model + "': linear takes no arguments");
+  }
+  nodes.push_back(outputs);
+  return std::make_unique<Mlp>(options, std::move(nodes), seed);
+}
+
+}  // namespace grapes::nn

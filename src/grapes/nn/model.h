@@ -1,0 +1,65 @@
+#pragma once
+
+#include "grapes/credit/route.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::nn {
+
+/// Every key of the command line that concerns the network and how it learns.
+struct Options {
+  std::string model = "mlp:256,256";  ///< a row of models() and its arguments
+  std::string activation = "relu";    ///< a row of activations()
+  std::string output = "auto";        ///< activation of the output layer: softmax for cross-entropy, identity for mse
+  bool bias = false;
+  std::string init = "he_uniform";     ///< a row of initialisers()
+  std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
+  double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
+  std::string precision = "float32";   ///< or float64
+  credit::RouteOptions route;
+  credit::ModulationOptions modulation;
+  bool factors_at_rest = false;  ///< under NAG take the factors from W, not from the look-ahead weights
+};
+
+/// What one forward pass needs to know besides its inputs.
+struct Pass {
+  bool training = false;
+  std::uint64_t seed = 0;                  ///< the run's root seed; dropout and shuffles are drawn from (seed, step)
+  std::int64_t step = 0;                   ///< number of the batch, from 0
+  std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; replay
+  std::vector<at::Tensor> factor_weights;  ///< weights the factors are taken from, if not the parameters
+};
+
+struct Named {
+  std::string name;  ///< "layers.0.weight", "layers.0.bias", "layers.0.feedback"
+  at::Tensor value;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  /// @param inputs  [batch, ...], flattened where the model wants vectors
+  /// @return logits [batch, outputs]; training: with the graph of the learning rule
+  virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
+  virtual std::vector<Named> parameters() const = 0;                ///< leaves that learn
+  virtual std::vector<Named> buffers() const = 0;                   ///< fixed: feedback weights
+  virtual const std::vector<credit::Factors>& factors() const = 0;  ///< of the last training pass, per hidden layer
+  virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
+};
+
+/// @throws UsageError that says what is wrong in the model string, activation, ...
+std::unique_ptr<Model> make_model(const Options& options, const std::vector<std::int64_t>& input_shape,
+                                  std::int64_t outputs, std::uint64_t seed);
+
+struct Row {
+  std::string name;
+  std::string summary;
+};
+const std::vector<Row>& models();
+
+}  // namespace grapes::nn

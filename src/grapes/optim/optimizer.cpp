@@ -1,0 +1,56 @@
+#include "grapes/optim/optimizer.h"
+
+#include "grapes/base/table.h"
+#include "grapes/optim/rules.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace grapes::optim {
+namespace {
+
+void require(bool holds, const std::string& key, const std::string& expected, double got) {
+  if (!holds) throw UsageError(key + " must be " + expected + "; got " + shortest(got));
+}
+
+}  // namespace
+
+Optimizer::Optimizer(std::vector<at::Tensor> parameters) : parameters_(std::move(parameters)) {}
+
+void Optimizer::step(double rate) {
+  const at::NoGradGuard no_grad;
+  if (weight_decay_ != 0)
+    for (const at::Tensor& parameter : parameters_) parameter.grad().add_(parameter, weight_decay_);
+  update(rate);
+  for (const at::Tensor& parameter : parameters_) parameter.grad().zero_();
+}
+
+const std::vector<Row>& optimizers() {
+  static const std::vector<Row> rows = {
+      {"sgd", "W -= η g", make_sgd},
+      {"momentum", "v = μ v + η g;  W -= v", make_momentum},
+      {"nag", "as momentum, the gradient taken at W - μ v (Nesterov)", make_nag},
+      {"rmsprop", "q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε)", make_rmsprop},
+      {"adam", "m, v bias-corrected;  W -= η m / (√v + ε) (Kingma and Ba 2015)", make_adam},
+  };
+  return rows;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<at::Tensor> parameters) {
+  const Row& row = find_row(optimizers(), "optimizer", options.optimizer);
+  require(options.learning_rate > 0 && std::isfinite(options.learning_rate), "learning-rate", "a finite number above 0",
+          options.learning_rate);
+  require(options.momentum >= 0 && options.momentum < 1, "momentum", "at least 0 and below 1", options.momentum);
+  require(options.rho >= 0 && options.rho < 1, "rho", "at least 0 and below 1", options.rho);
+  require(options.beta1 >= 0 && options.beta1 < 1, "beta1", "at least 0 and below 1", options.beta1);
+  require(options.beta2 >= 0 && options.beta2 < 1, "beta2", "at least 0 and below 1", options.beta2);
+  require(options.epsilon > 0 && std::isfinite(options.epsilon), "epsilon", "a finite number above 0", options.epsilon);
+  require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight-decay",
+          "a finite number, at least 0", options.weight_decay);
+  auto optimizer = row.make(options, std::move(parameters));
+  optimizer->weight_decay_ = options.weight_decay;
+  return optimizer;
+}
+
+}  // namespace grapes::optim

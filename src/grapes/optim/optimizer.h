@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::optim {
+
+struct Options {
+  std::string optimizer = "sgd";  ///< a row of optimizers()
+  double learning_rate = 0.1;
+  double momentum = 0.9;              ///< momentum, nag
+  double rho = 0.9;                   ///< rmsprop: decay of the squared gradient
+  double beta1 = 0.9, beta2 = 0.999;  ///< adam
+  double epsilon = 1e-8;              ///< rmsprop (inside the root), adam (outside)
+  double weight_decay = 0;            ///< λ: every rule sees g + λ W
+};
+
+/// An update rule over a list of parameters; reads their .grad(), modulated or not.
+///
+///     begin()     before the forward pass: moves the parameters to where the gradient is wanted (NAG looks ahead)
+///     step(rate)  after the backward pass: updates, ends at rest, sets the gradients to zero
+///     settle()    instead of step: back at rest, bit for bit, gradients kept
+///
+/// At rest the parameters are W itself: evaluate and save there.
+class Optimizer {
+ public:
+  explicit Optimizer(std::vector<at::Tensor> parameters);
+  virtual ~Optimizer() = default;
+  virtual void begin() {}
+  void step(double rate);
+  virtual void settle() {}
+  /// The parameters at rest, also while looking ahead.
+  virtual std::vector<at::Tensor> at_rest() const { return parameters_; }
+
+  struct State {
+    std::string name;  ///< "velocity.0", "steps"
+    at::Tensor value;
+  };
+  /// Everything a checkpoint must hold to go on bit for bit; the tensors are the live ones, to be copied into on
+  /// loading.
+  virtual std::vector<State> state() = 0;
+
+ protected:
+  virtual void update(double rate) = 0;
+  std::vector<at::Tensor> parameters_;
+  double weight_decay_ = 0;
+  friend std::unique_ptr<Optimizer> make_optimizer(const Options&, std::vector<at::Tensor>);
+};
+
+struct Row {
+  std::string name;
+  std::string summary;  ///< its equation
+  std::unique_ptr<Optimizer> (*make)(const Options& options, std::vector<at::Tensor> parameters);
+};
+const std::vector<Row>& optimizers();
+/// @throws UsageError for a name or a number that cannot be
+std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<at::Tensor> parameters);
+
+}  // namespace grapes::optim

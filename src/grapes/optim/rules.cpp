@@ -1,0 +1,19 @@
+#include "grapes/optim/rules.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::optim {
+
+std::vector<at::Tensor> zeros_for(const std::vector<at::Tensor>& parameters) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> zeros;
+  for (const at::Tensor& parameter : parameters) zeros.push_back(at::zeros_like(parameter));
+  return zeros;
+}
+
+void add_state(std::vector<Optimizer::State>& state, const char* name, const std::vector<at::Tensor>& tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    state.push_back({std::string(name) + "." + std::to_string(i), tensors[i]});
+}
+
+}  // namespace grapes::optim

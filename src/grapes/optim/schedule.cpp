@@ -1,0 +1,149 @@
+#include "grapes/optim/schedule.h"
+
+#include "grapes/base/table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace grapes::optim {
+namespace {
+
+class Constant final : public Schedule {
+ public:
+  double multiple(double) const override { return 1; }
+};
+
+/// factor^⌊epoch / every⌋
+class Step final : public Schedule {
+ public:
+  Step(double every, double factor) : every_(every), factor_(factor) {}
+  double multiple(double epoch) const override { return std::pow(factor_, std::floor(epoch / every_)); }
+
+ private:
+  double every_, factor_;
+};
+
+/// factor^(number of milestones passed)
+class MultiStep final : public Schedule {
+ public:
+  MultiStep(std::vector<double> milestones, double factor) : milestones_(std::move(milestones)), factor_(factor) {}
+  double multiple(double epoch) const override {
+    const auto passed = std::count_if(milestones_.begin(), milestones_.end(), [&](double m) { return epoch >= m; });
+    return std::pow(factor_, static_cast<double>(passed));
+  }
+
+ private:
+  std::vector<double> milestones_;
+  double factor_;
+};
+
+/// From 1 to `floor` along half a cosine (Loshchilov and Hutter 2017, one period).
+class Cosine final : public Schedule {
+ public:
+  Cosine(double epochs, double floor) : epochs_(epochs), floor_(floor) {}
+  double multiple(double epoch) const override {
+    const double part = std::min(1.0, epoch / epochs_);
+    return floor_ + (1 - floor_) * 0.5 * (1 + std::cos(std::numbers::pi * part));
+  }
+
+ private:
+  double epochs_, floor_;
+};
+
+/// Times `factor` whenever the loss has not fallen below its best for more than `patience` epochs.
+class Plateau final : public Schedule {
+ public:
+  Plateau(double patience, double factor) : patience_(patience), factor_(factor) {}
+  double multiple(double) const override { return multiple_; }
+  void observe(double loss) override {
+    if (loss < best_) {
+      best_ = loss;
+      bad_ = 0;
+    } else if (++bad_ > patience_) {
+      multiple_ *= factor_;
+      bad_ = 0;
+    }
+  }
+  std::vector<double> state() const override { return {multiple_, best_, bad_}; }
+  void restore(const std::vector<double>& state) override {
+    if (state.size() == 3) {
+      multiple_ = state[0];
+      best_ = state[1];
+      bad_ = state[2];
+    }
+  }
+
+ private:
+  double patience_, factor_;
+  double multiple_ = 1, best_ = std::numeric_limits<double>::max(), bad_ = 0;
+};
+
+/// Linear from 0 over the first epochs, on top of another schedule.
+class WarmUp final : public Schedule {
+ public:
+  WarmUp(std::unique_ptr<Schedule> inner, double epochs) : inner_(std::move(inner)), epochs_(epochs) {}
+  double multiple(double epoch) const override {
+    // The first batch of all must not have rate 0: count from a thousandth of the ramp.
+    return inner_->multiple(epoch) * std::clamp(epoch / epochs_, 1e-3, 1.0);
+  }
+  void observe(double loss) override { inner_->observe(loss); }
+  std::vector<double> state() const override { return inner_->state(); }
+  void restore(const std::vector<double>& state) override { inner_->restore(state); }
+
+ private:
+  std::unique_ptr<Schedule> inner_;
+  double epochs_;
+};
+
+}  // namespace
+
+const std::vector<ScheduleRow>& schedules() {
+  static const std::vector<ScheduleRow> rows = {
+      {"constant", "constant: the base rate throughout"},
+      {"step", "step:EVERY,FACTOR: times FACTOR every EVERY epochs"},
+      {"multistep", "multistep:E1,E2,...,FACTOR: times FACTOR at epochs E1, E2, ..."},
+      {"cosine", "cosine or cosine:FLOOR: half a cosine from 1 to FLOOR (0) of the base rate"},
+      {"plateau", "plateau:PATIENCE,FACTOR: times FACTOR when the validation loss stood still for PATIENCE epochs"},
+  };
+  return rows;
+}
+
+std::unique_ptr<Schedule> make_schedule(const std::string& text, double warm_up, std::int64_t epochs) {
+  const std::size_t colon = text.find(':');
+  const std::string name = text.substr(0, colon);
+  const ScheduleRow& row = find_row(schedules(), "schedule", name);
+  const auto wrong = [&] { return UsageError("schedule '" + text + "' is not of the form " + row.summary); };
+
+  std::vector<double> numbers;
+  if (colon != std::string::npos)
+    for (const std::string& piece : split(std::string_view(text).substr(colon + 1), ',')) {
+      const auto number = to_double(trim(piece));
+      if (!number || !std::isfinite(*number) || *number < 0) throw wrong();
+      numbers.push_back(*number);
+    }
+  std::unique_ptr<Schedule> schedule;
+  if (name == "constant" && numbers.empty()) {
+    schedule = std::make_unique<Constant>();
+  } else if (name == "step" && numbers.size() == 2 && numbers[0] > 0 && numbers[1] > 0) {
+    schedule = std::make_unique<Step>(numbers[0], numbers[1]);
+  } else if (name == "multistep" && numbers.size() >= 2 && numbers.back() > 0) {
+    const double factor = numbers.back();
+    numbers.pop_back();
+    schedule = std::make_unique<MultiStep>(numbers, factor);
+  } else if (name == "cosine" && numbers.size() <= 1 && (numbers.empty() || numbers[0] <= 1)) {
+    schedule = std::make_unique<Cosine>(static_cast<double>(std::max<std::int64_t>(epochs, 1)),
+                                        numbers.empty() ? 0 : numbers[0]);
+  } else if (name == "plateau" && numbers.size() == 2 && numbers[1] > 0 && numbers[1] < 1) {
+    schedule = std::make_unique<Plateau>(numbers[0], numbers[1]);
+  } else {
+    throw wrong();
+  }
+  if (!(warm_up >= 0) || !std::isfinite(warm_up))
+    throw UsageError("warm-up must be a number of epochs, at least 0; got " + shortest(warm_up));
+  if (warm_up > 0) schedule = std::make_unique<WarmUp>(std::move(schedule), warm_up);
+  return schedule;
+}
+
+}  // namespace grapes::optim

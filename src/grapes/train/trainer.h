@@ -1,0 +1,73 @@
+#pragma once
+
+#include "grapes/data/open.h"
+#include "grapes/nn/loss.h"
+#include "grapes/nn/model.h"
+#include "grapes/optim/optimizer.h"
+#include "grapes/optim/schedule.h"
+#include "grapes/record/record.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+/// The one place where the two flows meet: weights -> factors -> error -> update, and data -> loss -> record.
+namespace grapes::train {
+
+struct Options {
+  std::int64_t epochs = 10;
+  std::int64_t batch = 64;
+  std::string loss = "auto";  ///< a row of nn::losses(); auto: cross-entropy for classes, mse for numbers
+  std::string schedule = "constant";
+  double warm_up = 0;                 ///< epochs
+  std::uint64_t seed = 1;             ///< root of every random stream of the run
+  std::int64_t checkpoint_every = 1;  ///< epochs; the last epoch and an interruption always write one
+  std::int64_t evaluate_every = 1;    ///< epochs between evaluations on validation and test data
+  bool carry_remainder =
+      false;  ///< oddity: an epoch's last, smaller batch makes no update; its gradient joins the next
+};
+
+/// Told to whoever watches, a few times a second at most in the middle of an epoch, and at the end of each.
+struct Moment {
+  std::int64_t epoch = 0, epochs = 0;  ///< the epoch being done, from 1
+  std::int64_t batch = 0, batches = 0;
+  double loss = 0, score = 0;  ///< running mean of this epoch, training
+  double samples_per_second = 0;
+  const record::Json* finished = nullptr;  ///< the epoch's row, at its end (epoch 0: before training)
+};
+using Watch = std::function<void(const Moment&)>;
+
+/// A trained or half-trained run: everything that changes while it trains.
+struct Subject {
+  nn::Model& model;
+  optim::Optimizer& optimizer;
+  optim::Schedule& schedule;
+  double learning_rate;  ///< base rate
+};
+
+/// Where a run stands: what a checkpoint holds besides tensors.
+struct Position {
+  std::int64_t epoch = 0;              ///< epochs completed
+  std::int64_t batch = 0;              ///< batches done in the next one
+  std::int64_t step = 0;               ///< batches done in all
+  double loss_sum = 0, score_sum = 0;  ///< of the epoch under way
+  double best = -1e300;                ///< best validation score so far
+  bool carried = false;                ///< gradients of a remainder wait in .grad
+};
+
+/// Train until all epochs are done, the loss is no longer finite, or a signal came. Writes metrics, checkpoints and
+/// status into `writer` as it goes (null: keeps nothing). An outcome, never an exception, for divergence and signals.
+record::Status train(Subject subject, const data::Splits& splits, const Options& options, Position position,
+                     record::Writer* writer, const Watch& watch);
+
+/// Loss and score of a model on a data set, in evaluation mode.
+struct Evaluation {
+  double loss = 0;
+  double score = 0;                     ///< accuracy, or R² (regression)
+  std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
+};
+Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+                    std::int64_t batch = 1024);
+
+}  // namespace grapes::train
