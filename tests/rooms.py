@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Hold the direction between the rooms of src/grapes: compare every include, and every link in CMake, with one table.
+
+    rooms.py FOLDER       exit 1 and a line per fault, if there is one
+    rooms.py --self-test  that a wrong include is caught at all
+"""
+import re
+import sys
+from pathlib import Path
+
+# Each room names the rooms it leans on; through them it may use all that these lean on.
+ROOMS = {
+    "base": [],
+    "kernels": ["base"],
+    "core": ["kernels"],
+    "credit": ["core"],
+    "nn": ["credit"],
+    "optim": ["base"],
+    "data": ["base"],
+    "record": ["base"],
+    "report": ["record"],
+    "train": ["nn", "optim", "data", "record"],
+    "experiment": ["train", "report"],
+    "cli": ["experiment"],
+    "testing": ["nn"],  # nothing leans on it but tests
+}
+WITHOUT_TORCH = ["base", "record", "report"]
+PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+LINK = re.compile(r"^grapes_room\((\w+)([^)]*)\)", re.MULTILINE)
+
+
+def reach(room):
+    """The room itself and everything to its right."""
+    return {room}.union(*(reach(other) for other in ROOMS[room]))
+
+
+def include_faults(room, name, text):
+    """What is wrong with the includes of one file of a room."""
+    allowed = reach(room)
+    if name.endswith("_test.cpp"):
+        allowed |= reach("testing")
+    for include in INCLUDE.findall(text):
+        parts = include.split("/")
+        if parts[0] == "grapes" and (len(parts) != 3 or parts[1] not in allowed):
+            yield f"{room}/{name} includes {include}; {room} may use {', '.join(sorted(allowed))}"
+        if room in WITHOUT_TORCH and parts[0] in ("torch", "ATen", "c10"):
+            yield f"{room}/{name} includes {include}; {room} lives without LibTorch"
+
+
+def link_faults(cmake):
+    """What is wrong with the LINK lists of src/grapes/CMakeLists.txt."""
+    for room, rest in LINK.findall(cmake):
+        if room not in ROOMS:
+            yield f"CMakeLists.txt has the room {room}, which the table lacks"
+            continue
+        lists = rest.split("TEST_LINK")[0]
+        for other in re.findall(r"grapes_(\w+)", lists):
+            if other not in reach(room):
+                yield f"CMakeLists.txt links {room} with {other}; {room} may use {', '.join(sorted(reach(room)))}"
+        if room in WITHOUT_TORCH and re.search(r"\bTORCH\b", lists):
+            yield f"CMakeLists.txt gives {room} LibTorch, without which it lives"
+
+
+def tree_faults(folder):
+    faults = list(link_faults((folder / "CMakeLists.txt").read_text()))
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in (".h", ".cpp"):
+            continue
+        parts = path.relative_to(folder).parts
+        if parts == ("main.cpp",):
+            rooms = {include.split("/")[1] for include in INCLUDE.findall(path.read_text()) if include.startswith("grapes/")}
+            faults += [f"main.cpp includes the room {room}" for room in sorted(rooms - set(PROGRAM))]
+        elif len(parts) != 2 or parts[0] not in ROOMS:
+            faults.append(f"{path.relative_to(folder)} lies in no room of the table")
+        else:
+            faults += include_faults(parts[0], parts[1], path.read_text())
+    return faults
+
+
+def self_test():
+    def count(room, name, include):
+        return len(list(include_faults(room, name, f"// grapes/cli/x.h is not included\n#include {include}\n")))
+
+    assert count("credit", "route.cpp", '"grapes/core/modulate.h"') == 0
+    assert count("credit", "route.cpp", '"grapes/base/error.h"') == 0, "base lies to the right of everything"
+    assert count("core", "modulate.cpp", '"grapes/credit/route.h"') == 1, "against the direction"
+    assert count("optim", "adam.h", '"grapes/nn/model.h"') == 1, "optim is a leaf"
+    assert count("nn", "mlp.cpp", '"grapes/testing/laws.h"') == 1, "only tests lean on testing"
+    assert count("nn", "mlp_test.cpp", '"grapes/testing/laws.h"') == 0
+    assert count("nn", "mlp.cpp", '"grapes/attic/x.h"') == 1, "an unknown room"
+    assert count("report", "report.cpp", "<ATen/ATen.h>") == 1, "no LibTorch in report"
+    assert count("record", "record_test.cpp", "<torch/torch.h>") == 1
+    assert count("train", "trainer.cpp", "<torch/torch.h>") == 0
+    assert len(list(link_faults("grapes_room(core TORCH LINK grapes_kernels)\n"))) == 0
+    assert len(list(link_faults("grapes_room(core TORCH LINK grapes_nn TEST_LINK grapes_testing)\n"))) == 1
+    assert len(list(link_faults("grapes_room(report TORCH LINK grapes_record)\n"))) == 1
+    assert len(list(link_faults("grapes_room(attic LINK grapes_base)\n"))) == 1
+
+
+if __name__ == "__main__":
+    self_test()
+    if sys.argv[1:] != ["--self-test"]:
+        found = tree_faults(Path(sys.argv[1]))
+        print("\n".join(found) if found else "every include follows the direction between the rooms")
+        sys.exit(1 if found else 0)
