@@ -5,12 +5,13 @@
 #include <vector>
 
 /// Plain functions of numbers, each tested on cases worked by hand and against SciPy.
+/// All throw std::invalid_argument if a number is not finite.
 namespace grapes::report {
 
 struct Interval {
   double low = 0, high = 0;
 };
-double mean(const std::vector<double>& x);
+double mean(const std::vector<double>& x);                ///< of at least one number
 double standard_deviation(const std::vector<double>& x);  ///< n-1 in the denominator; 0 for n < 2
 /// Student's t interval of the mean; nothing for n < 2.
 std::optional<Interval> mean_interval(const std::vector<double>& x, double confidence = 0.95);
@@ -28,7 +29,7 @@ double smallest_p(int n);
 struct Plateau {
   double asymptote = 0, slowness = 0, rmse = 0;
 };
-/// Nothing for fewer than three epochs, or where it does not converge.
+/// Nothing for fewer than three epochs above 0, or where there is no plateau: the curve falls, or rises like a line.
 std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vector<double>& accuracy);
 /// The first epoch whose value is at least `target`; nothing if never.
 std::optional<double> epochs_to(const std::vector<double>& epoch, const std::vector<double>& value, double target);

@@ -1,0 +1,218 @@
+#include "grapes/record/record.h"
+
+#include "grapes/base/file.h"
+#include "grapes/base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <set>
+#include <string_view>
+#include <system_error>
+
+namespace grapes::record {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::array<std::string_view, 5> state_names = {"running", "finished", "interrupted", "diverged", "failed"};
+
+Json parse(const std::string& text, const std::string& where) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    throw DataError(where + ": not JSON: " + error.what());
+  }
+}
+
+Json read_object(const fs::path& path) {
+  Json object = parse(read_file(path), path.string());
+  if (!object.is_object()) throw DataError(path.string() + ": expected a JSON object");
+  return object;
+}
+
+/// A field of a record's file, or an error that names both.
+template <class T>
+T field(const Json& object, const char* name, const fs::path& path) {
+  try {
+    return object.at(name).get<T>();
+  } catch (const Json::exception& error) {
+    throw DataError(path.string() + ": field '" + name + "': " + error.what());
+  }
+}
+
+Identity read_identity(const fs::path& path) {
+  const Json object = read_object(path);
+  return {field<std::string>(object, "arm", path),   field<std::uint64_t>(object, "seed", path),
+          field<std::string>(object, "data", path),  field<std::string>(object, "model", path),
+          field<std::string>(object, "score", path), field<std::string>(object, "pairing", path)};
+}
+
+Status read_status(const fs::path& path) {
+  const Json object = read_object(path);
+  const auto name = field<std::string>(object, "state", path);
+  const auto* const found = std::find(state_names.begin(), state_names.end(), name);
+  if (found == state_names.end())
+    throw DataError(path.string() + ": field 'state': '" + name + "' is none of " +
+                    join({state_names.begin(), state_names.end()}, ", "));
+  return {static_cast<State>(found - state_names.begin()), field<int>(object, "exit_code", path),
+          field<std::int64_t>(object, "epoch", path), field<std::int64_t>(object, "step", path),
+          field<std::string>(object, "message", path)};
+}
+
+/// The rows of metrics.jsonl. Text after the last line feed is a row that a crash cut short: it never counted.
+std::vector<Json> read_epochs(const fs::path& path) {
+  std::vector<std::string> lines = split(read_file(path), '\n');
+  lines.pop_back();
+  std::vector<Json> rows;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string where = path.string() + ": line " + std::to_string(i + 1);
+    Json row = parse(lines[i], where);
+    if (!row.is_object() || !row.contains("epoch") || !row["epoch"].is_number_integer())
+      throw DataError(where + ": expected an object with an integer 'epoch'");
+    if (!rows.empty() && row["epoch"] <= rows.back()["epoch"])
+      throw DataError(where + ": epoch " + row["epoch"].dump() + " after epoch " + rows.back()["epoch"].dump());
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+void flatten(const Json& value, const std::string& name, std::vector<std::pair<std::string, std::string>>& cells) {
+  if (value.is_object()) {
+    for (const auto& [key, inner] : value.items()) flatten(inner, name + "." + key, cells);
+  } else if (value.is_number() || value.is_null()) {
+    cells.emplace_back(name, value.is_null() ? "" : value.dump());
+  }  // histograms stay in metrics.jsonl: a table has no place for them
+}
+
+/// One row as (column, text): what every row has first, then the rest, then the layers in their order.
+std::vector<std::pair<std::string, std::string>> flat(const Json& row) {
+  static const std::vector<std::string> first = {"epoch", "step", "learning_rate"};
+  std::vector<std::pair<std::string, std::string>> cells;
+  for (const std::string& key : first)
+    if (row.contains(key)) flatten(row[key], key, cells);
+  for (const auto& [key, value] : row.items())
+    if (std::find(first.begin(), first.end(), key) == first.end()) flatten(value, key, cells);
+  for (const Json& layer : row.value("layers", Json::array()))
+    for (const auto& [key, value] : layer.items())
+      flatten(value, "layer." + layer.value("name", "?") + "." + key, cells);
+  return cells;
+}
+
+std::string csv(const std::vector<Json>& rows) {
+  std::vector<std::string> columns;
+  for (const Json& row : rows)
+    for (const auto& [name, text] : flat(row))
+      if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
+  std::string text = join(columns, ",") + "\n";
+  for (const Json& row : rows) {
+    const auto cells = flat(row);
+    std::vector<std::string> line;
+    for (const std::string& column : columns) {
+      const auto cell = std::find_if(cells.begin(), cells.end(), [&](const auto& c) { return c.first == column; });
+      line.push_back(cell == cells.end() ? "" : cell->second);
+    }
+    text += join(line, ",") + "\n";
+  }
+  return text;
+}
+
+std::string utc_now() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+void collect(const fs::path& folder, std::set<fs::path>& found) {
+  if (is_run(folder)) {
+    found.insert(fs::canonical(folder));
+    return;
+  }
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_directory() && entry.path().filename() != "tuning") collect(entry.path(), found);
+}
+
+}  // namespace
+
+std::string to_string(State state) { return std::string(state_names.at(static_cast<std::size_t>(state))); }
+
+Writer Writer::create(const fs::path& folder, const Identity& identity, const std::string& config, const Json& env) {
+  if (is_run(folder))
+    throw DataError(folder.string() + " holds a run already: choose another folder, or go on with it by --resume");
+  Writer writer(folder);
+  write_file(folder / "config.toml", config);
+  write_file(folder / "env.json", env.dump(2) + "\n");
+  write_file(folder / "metrics.jsonl", "");
+  write_file(folder / "log.txt", "");
+  writer.status({});
+  const Json run = {{"arm", identity.arm},     {"seed", identity.seed},   {"data", identity.data},
+                    {"model", identity.model}, {"score", identity.score}, {"pairing", identity.pairing}};
+  write_file(folder / "run.json", run.dump(2) + "\n");  // last: it makes the folder a run
+  return writer;
+}
+
+Writer Writer::resume(const fs::path& folder, std::int64_t epoch) {
+  if (!is_run(folder)) throw DataError(folder.string() + " holds no run to go on with: there is no run.json");
+  const fs::path path = folder / "metrics.jsonl";
+  std::string kept;
+  for (const Json& row : read_epochs(path))
+    if (row["epoch"] <= epoch) kept += row.dump() + "\n";
+  write_file(path, kept);
+  return Writer(folder);
+}
+
+void Writer::epoch(const Json& row) { append_line(folder_ / "metrics.jsonl", row.dump()); }
+
+void Writer::status(const Status& status) {
+  const Json object = {{"state", to_string(status.state)},
+                       {"exit_code", status.exit_code},
+                       {"epoch", status.epoch},
+                       {"step", status.step},
+                       {"message", status.message}};
+  write_file(folder_ / "status.json", object.dump(2) + "\n");
+}
+
+void Writer::finish(const Status& status) {
+  write_file(folder_ / "metrics.csv", csv(read_epochs(folder_ / "metrics.jsonl")));
+  this->status(status);
+}
+
+void Writer::log(const std::string& line) { append_line(folder_ / "log.txt", utc_now() + " " + line); }
+
+bool is_run(const fs::path& folder) {
+  std::error_code error;
+  return fs::is_regular_file(folder / "run.json", error);
+}
+
+Run load(const fs::path& folder) {
+  if (!is_run(folder)) throw DataError(folder.string() + " is not a run: there is no run.json");
+  return {folder,
+          read_identity(folder / "run.json"),
+          read_file(folder / "config.toml"),
+          read_object(folder / "env.json"),
+          read_epochs(folder / "metrics.jsonl"),
+          read_status(folder / "status.json")};
+}
+
+std::vector<Run> load_all(const std::vector<fs::path>& folders) {
+  std::set<fs::path> found;  // sorted, and a run that is named twice counts once
+  for (const fs::path& folder : folders) {
+    std::set<fs::path> here;
+    try {
+      collect(folder, here);
+    } catch (const fs::filesystem_error& error) {
+      throw DataError("cannot read " + folder.string() + ": " + error.code().message());
+    }
+    if (here.empty()) throw DataError(folder.string() + " holds no run: no run.json in it or below");
+    found.merge(here);
+  }
+  std::vector<Run> runs;
+  runs.reserve(found.size());
+  for (const fs::path& folder : found) runs.push_back(load(folder));
+  return runs;
+}
+
+}  // namespace grapes::record

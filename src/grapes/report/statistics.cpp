@@ -1,0 +1,173 @@
+#include "grapes/report/statistics.h"
+
+#include <boost/math/distributions/normal.hpp>
+#include <boost/math/distributions/students_t.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+namespace grapes::report {
+namespace {
+
+/// A NaN would pass through every comparison below and come out as a number that looks right.
+void check(const std::vector<double>& x, const char* function) {
+  for (const double value : x)
+    if (!std::isfinite(value)) throw std::invalid_argument(std::string(function) + ": every number must be finite");
+}
+
+struct Ranks {
+  std::vector<int> doubled;  ///< twice the mid-rank of |d|, so that ties stay whole numbers
+  double tie_term = 0;       ///< Σ (t³ - t) over groups of t ties
+};
+
+/// Mid-ranks of |d| of differences sorted by |d|. Scores are fractions, so their differences tie only up to rounding.
+Ranks mid_ranks(const std::vector<double>& sorted) {
+  Ranks ranks;
+  const double tolerance = 1e-9 * std::abs(sorted.back());
+  for (std::size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
+    while (end < sorted.size() && std::abs(sorted[end]) - std::abs(sorted[begin]) <= tolerance) ++end;
+    const auto t = static_cast<double>(end - begin);
+    ranks.tie_term += t * t * t - t;
+    for (std::size_t i = begin; i < end; ++i) ranks.doubled.push_back(static_cast<int>(begin + 1 + end));
+  }
+  return ranks;
+}
+
+/// P(W+ <= w) under the null, where each sign is a fair coin: counts[k] of the 2^n sign patterns have 2 W+ = k.
+double exact_lower_tail(const std::vector<int>& doubled, int doubled_w) {
+  const int total = std::accumulate(doubled.begin(), doubled.end(), 0);
+  std::vector<double> counts(static_cast<std::size_t>(total) + 1, 0.0);
+  counts[0] = 1;
+  for (const int rank : doubled)
+    for (int k = total; k >= rank; --k)
+      counts[static_cast<std::size_t>(k)] += counts[static_cast<std::size_t>(k - rank)];
+  return std::accumulate(counts.begin(), counts.begin() + doubled_w + 1, 0.0) /
+         std::pow(2.0, static_cast<double>(doubled.size()));
+}
+
+}  // namespace
+
+double mean(const std::vector<double>& x) {
+  check(x, "mean");
+  if (x.empty()) throw std::invalid_argument("mean: there must be a number");
+  return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+}
+
+double standard_deviation(const std::vector<double>& x) {
+  if (x.size() < 2) return 0;
+  const double centre = mean(x);
+  double sum = 0;
+  for (const double value : x) sum += (value - centre) * (value - centre);
+  return std::sqrt(sum / static_cast<double>(x.size() - 1));
+}
+
+std::optional<Interval> mean_interval(const std::vector<double>& x, double confidence) {
+  check(x, "mean_interval");
+  if (x.size() < 2) return std::nullopt;
+  const auto n = static_cast<double>(x.size());
+  const double t = boost::math::quantile(boost::math::students_t(n - 1), 0.5 + confidence / 2);
+  const double half = t * standard_deviation(x) / std::sqrt(n);
+  return Interval{mean(x) - half, mean(x) + half};
+}
+
+std::optional<double> wilcoxon(const std::vector<double>& differences) {
+  check(differences, "wilcoxon");
+  std::vector<double> d;
+  std::copy_if(differences.begin(), differences.end(), std::back_inserter(d), [](double x) { return x != 0; });
+  if (d.empty()) return std::nullopt;
+  std::sort(d.begin(), d.end(), [](double a, double b) { return std::abs(a) < std::abs(b); });
+  const Ranks ranks = mid_ranks(d);
+  int positive = 0;
+  int negative = 0;
+  for (std::size_t i = 0; i < d.size(); ++i) (d[i] > 0 ? positive : negative) += ranks.doubled[i];
+  const int smaller = std::min(positive, negative);  // the null distribution is symmetric: one tail, twice
+  if (d.size() <= 25) return std::min(1.0, 2 * exact_lower_tail(ranks.doubled, smaller));
+  const auto n = static_cast<double>(d.size());
+  const double variance = n * (n + 1) * (2 * n + 1) / 24 - ranks.tie_term / 48;
+  const double z = (smaller / 2.0 - n * (n + 1) / 4) / std::sqrt(variance);
+  return std::min(1.0, 2 * boost::math::cdf(boost::math::normal(), z));
+}
+
+std::vector<double> holm(const std::vector<double>& p) {
+  check(p, "holm");
+  std::vector<std::size_t> order(p.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
+  std::vector<double> corrected(p.size());
+  double running = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    running = std::max(running, std::min(1.0, static_cast<double>(p.size() - i) * p[order[i]]));
+    corrected[order[i]] = running;
+  }
+  return corrected;
+}
+
+double smallest_p(int n) { return std::min(1.0, std::pow(2.0, 1 - n)); }
+
+std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vector<double>& accuracy) {
+  check(epoch, "plateau");
+  check(accuracy, "plateau");
+  if (epoch.size() != accuracy.size()) throw std::invalid_argument("plateau: as many epochs as accuracies");
+  std::vector<double> e, y;
+  for (std::size_t i = 0; i < epoch.size(); ++i)
+    if (epoch[i] > 0) {  // the curve is 0 at epoch 0 whatever A and s: nothing to learn from there
+      e.push_back(epoch[i]);
+      y.push_back(accuracy[i]);
+    }
+  if (e.size() < 3) return std::nullopt;
+  const auto squares = [&](double a, double s) {
+    double sum = 0;
+    for (std::size_t i = 0; i < e.size(); ++i) sum += std::pow(y[i] - a * e[i] / (s + e[i]), 2);
+    return sum;
+  };
+  double a = *std::max_element(y.begin(), y.end());
+  double s = 1;
+  double damping = 1e-3;
+  double error = squares(a, s);
+  const double scale = std::max(1e-300, std::inner_product(y.begin(), y.end(), y.begin(), 0.0));
+  bool converged = false;
+  for (int iteration = 0; iteration < 500 && !converged; ++iteration) {
+    double aa = 0, as = 0, ss = 0, ga = 0, gs = 0;  // JᵀJ and Jᵀ residual
+    for (std::size_t i = 0; i < e.size(); ++i) {
+      const double ja = e[i] / (s + e[i]);
+      const double js = -a * e[i] / ((s + e[i]) * (s + e[i]));
+      const double residual = y[i] - a * ja;
+      aa += ja * ja;
+      as += ja * js;
+      ss += js * js;
+      ga += ja * residual;
+      gs += js * residual;
+    }
+    const double da = aa * (1 + damping);
+    const double ds = ss * (1 + damping);
+    const double determinant = da * ds - as * as;
+    if (!(determinant > 0)) return std::nullopt;
+    const double step_a = (ds * ga - as * gs) / determinant;
+    const double step_s = (da * gs - as * ga) / determinant;
+    const double next = s + step_s > -e.front() ? squares(a + step_a, s + step_s) : error + scale;
+    if (next <= error) {
+      converged = std::abs(step_a) <= 1e-10 * std::abs(a) && std::abs(step_s) <= 1e-10 * (std::abs(s) + 1e-3);
+      a += step_a;
+      s += step_s;
+      error = next;
+      damping = std::max(1e-12, damping / 10);
+    } else {
+      // A refused step as small as rounding means that there is nowhere further down to go.
+      converged = std::abs(step_a) <= 1e-8 * std::abs(a) && std::abs(step_s) <= 1e-8 * (std::abs(s) + 1e-3);
+      damping *= 10;
+    }
+  }
+  constexpr double rounding = -1e-9;
+  if (!converged || s < rounding || s > 1e3 * e.back()) return std::nullopt;  // a falling curve, or a straight line
+  return Plateau{a, std::max(0.0, s), std::sqrt(error / static_cast<double>(e.size()))};
+}
+
+std::optional<double> epochs_to(const std::vector<double>& epoch, const std::vector<double>& value, double target) {
+  for (std::size_t i = 0; i < epoch.size(); ++i)
+    if (value.at(i) >= target) return epoch[i];
+  return std::nullopt;
+}
+
+}  // namespace grapes::report

@@ -1,0 +1,155 @@
+#include "grapes/report/statistics.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+// The golden numbers come from tools/golden_statistics.py.
+namespace grapes::report {
+namespace {
+
+const std::vector<double> scores = {0.8812, 0.8794, 0.8843, 0.8801, 0.8825};
+
+TEST(Mean, AndStandardDeviation) {
+  EXPECT_DOUBLE_EQ(mean({1, 2, 3, 4}), 2.5);
+  EXPECT_DOUBLE_EQ(standard_deviation({1, 2, 3, 4}), std::sqrt(5.0 / 3));
+  EXPECT_NEAR(mean(scores), 0.8815, 1e-15);
+  EXPECT_NEAR(standard_deviation(scores), 0.00195576072156079, 1e-16);
+  EXPECT_EQ(standard_deviation({3}), 0);
+  EXPECT_EQ(standard_deviation({2, 2, 2}), 0);
+}
+
+TEST(MeanInterval, EqualsSciPy) {
+  const auto wide = mean_interval(scores, 0.99);
+  EXPECT_NEAR(mean_interval(scores)->low, 0.8790716023229369, 1e-12);
+  EXPECT_NEAR(mean_interval(scores)->high, 0.883928397677063, 1e-12);
+  EXPECT_NEAR(wide->low, 0.8774730616428205, 1e-12);
+  EXPECT_NEAR(wide->high, 0.8855269383571794, 1e-12);
+}
+
+TEST(MeanInterval, OfFewOrEqualNumbers) {
+  EXPECT_FALSE(mean_interval({}));
+  EXPECT_FALSE(mean_interval({0.5}));
+  // n = 2: half the distance times the t quantile with one degree of freedom, tan(0.475 pi)
+  EXPECT_NEAR(mean_interval({1, 3})->high, 2 + std::tan(0.475 * std::acos(-1.0)), 1e-9);
+  EXPECT_EQ(mean_interval({0.5, 0.5, 0.5})->low, 0.5);
+  EXPECT_EQ(mean_interval({0.5, 0.5, 0.5})->high, 0.5);
+}
+
+TEST(Wilcoxon, ByHand) {
+  EXPECT_DOUBLE_EQ(*wilcoxon({1, 2, 3, 4, 5}), 2.0 / 32);  // all of one sign: 2 of the 2^5 patterns are as far out
+  EXPECT_DOUBLE_EQ(*wilcoxon({-1, -2, -3, -4, -5}), 2.0 / 32);
+  EXPECT_DOUBLE_EQ(*wilcoxon({1, -2, 3}), 1.0 * 6 / 8);  // W = 2: {}, {1}, {2} below, doubled
+  EXPECT_DOUBLE_EQ(*wilcoxon({1, -1}), 1);
+  EXPECT_DOUBLE_EQ(*wilcoxon({0.3}), 1);
+  EXPECT_DOUBLE_EQ(*wilcoxon({0.2, 0.2, 0.2}), 2.0 / 8);
+}
+
+TEST(Wilcoxon, EqualsSciPyAndEnumeration) {
+  EXPECT_DOUBLE_EQ(*wilcoxon({0.3, -0.1, 0.55, 0.42, 0.27, -0.05, 0.61, 0.19}), 0.0390625);
+  EXPECT_DOUBLE_EQ(*wilcoxon({0.01, 0.01, -0.01, 0.02, 0.03, 0.0, 0.02, -0.02, 0.0, 0.05}), 0.1640625);
+}
+
+TEST(Wilcoxon, TiesOnlyUpToRounding) {
+  const double a = 0.3 - 0.2;
+  const double b = 0.2 - 0.1;
+  ASSERT_NE(a, b);
+  EXPECT_DOUBLE_EQ(*wilcoxon({a, -b, 0.5}), *wilcoxon({0.1, -0.1, 0.5}));
+}
+
+TEST(Wilcoxon, NormalApproximationAboveTwentyFive) {
+  std::vector<double> d;
+  for (int k = 0; k < 30; ++k) d.push_back(std::round((std::sin(1 + 0.7 * k) + 0.3) * 10) / 10);
+  EXPECT_NEAR(*wilcoxon(d), 0.01226957010928939, 1e-12);
+}
+
+TEST(Wilcoxon, DropsZeros) {
+  EXPECT_FALSE(wilcoxon({}));
+  EXPECT_FALSE(wilcoxon({0, 0, 0}));
+  EXPECT_DOUBLE_EQ(*wilcoxon({0, 1, 2, 0}), *wilcoxon({1, 2}));
+}
+
+TEST(Holm, StepsDownAndKeepsTheOrder) {
+  const auto corrected = holm({0.01, 0.04, 0.03, 0.005});
+  EXPECT_THAT(corrected, testing::Pointwise(testing::DoubleEq(), std::vector<double>{0.03, 0.06, 0.06, 0.02}));
+  EXPECT_THAT(holm({0.5, 0.9}), testing::ElementsAre(1, 1));
+  EXPECT_THAT(holm({0.02}), testing::ElementsAre(0.02));
+  EXPECT_THAT(holm({}), testing::IsEmpty());
+}
+
+TEST(SmallestP, IsReachedByPairsOfOneSign) {
+  EXPECT_EQ(smallest_p(0), 1);
+  EXPECT_EQ(smallest_p(1), 1);
+  std::vector<double> d;
+  for (int n = 1; n <= 12; ++n) {
+    d.push_back(n);
+    EXPECT_DOUBLE_EQ(smallest_p(n), *wilcoxon(d));
+  }
+}
+
+TEST(PlateauFit, RecoversACurveWithoutNoise) {
+  for (const double s : {0.02, 0.35, 4.0, 30.0}) {
+    std::vector<double> e, y;
+    for (int i = 0; i <= 20; ++i) {
+      e.push_back(i);
+      y.push_back(0.93 * i / (s + i));
+    }
+    const auto fit = plateau(e, y);
+    ASSERT_TRUE(fit) << s;
+    EXPECT_NEAR(fit->asymptote, 0.93, 1e-8);
+    EXPECT_NEAR(fit->slowness, s, 1e-7);
+    EXPECT_NEAR(fit->rmse, 0, 1e-8);
+  }
+}
+
+TEST(PlateauFit, EqualsSciPyOnNoise) {
+  std::vector<double> e, y;
+  for (int i = 1; i <= 10; ++i) {
+    e.push_back(i);
+    y.push_back(0.9 * i / (0.35 + i) + 0.004 * std::sin(3.0 * i));
+  }
+  const auto fit = plateau(e, y);
+  ASSERT_TRUE(fit);
+  EXPECT_NEAR(fit->asymptote, 0.8994303192176912, 1e-7);
+  EXPECT_NEAR(fit->slowness, 0.34827422286560933, 1e-6);
+  EXPECT_NEAR(fit->rmse, 0.00279799269665747, 1e-9);
+}
+
+TEST(PlateauFit, OfAFlatCurveIsTheCurve) {
+  const auto fit = plateau({1, 2, 3, 4}, {0.7, 0.7, 0.7, 0.7});
+  ASSERT_TRUE(fit);
+  EXPECT_NEAR(fit->asymptote, 0.7, 1e-7);
+  EXPECT_NEAR(fit->slowness, 0, 1e-7);
+}
+
+TEST(PlateauFit, IsNothingWhereThereIsNoPlateau) {
+  EXPECT_FALSE(plateau({1, 2}, {0.5, 0.6}));
+  EXPECT_FALSE(plateau({0, 1, 2}, {0.1, 0.5, 0.6}));                  // epoch 0 says nothing
+  EXPECT_FALSE(plateau({1, 2, 3, 4, 5}, {0.9, 0.8, 0.7, 0.6, 0.5}));  // falls
+  EXPECT_FALSE(plateau({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}));            // a straight line
+  EXPECT_FALSE(plateau({1, 2, 3}, {0, 0, 0}));
+}
+
+TEST(EpochsTo, IsTheFirstThatReaches) {
+  EXPECT_EQ(epochs_to({1, 2, 3}, {0.5, 0.8, 0.7}, 0.7), 2);
+  EXPECT_EQ(epochs_to({1, 2, 3}, {0.5, 0.8, 0.7}, 0.8), 2);
+  EXPECT_FALSE(epochs_to({1, 2, 3}, {0.5, 0.8, 0.7}, 0.9));
+  EXPECT_FALSE(epochs_to({}, {}, 0.1));
+}
+
+TEST(NotANumber, IsRefused) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THROW(mean({}), std::invalid_argument);
+  EXPECT_THROW(mean({1, nan}), std::invalid_argument);
+  EXPECT_THROW(standard_deviation({1, nan}), std::invalid_argument);
+  EXPECT_THROW(mean_interval({1, nan}), std::invalid_argument);
+  EXPECT_THROW(wilcoxon({1, std::numeric_limits<double>::infinity()}), std::invalid_argument);
+  EXPECT_THROW(holm({nan}), std::invalid_argument);
+  EXPECT_THROW(plateau({1, 2, 3}, {1, nan, 3}), std::invalid_argument);
+  EXPECT_THROW(plateau({1, 2, 3}, {1, 2}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace grapes::report
