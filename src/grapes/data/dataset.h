@@ -23,6 +23,7 @@ struct Meaning {
   std::vector<std::int64_t> input_shape;  ///< of one example, e.g. {1, 28, 28} (channels, rows, columns) or {13}
   std::int64_t outputs = 0;               ///< number of classes, or of regression targets
   std::vector<std::string> classes;       ///< a name per class; of the targets for regression
+  std::vector<std::string> inputs = {};   ///< of a table: a name per input, "age" or, one-hot, "city=Oslo"; else none
 };
 
 /// Examples by number. Decorators (subset, normalised, augmented) wrap one data set in another.

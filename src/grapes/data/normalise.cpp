@@ -69,6 +69,10 @@ at::Tensor Normalisation::operator()(at::Tensor inputs) const {
   return shift.defined() ? inputs.sub_(shift).mul_(scale) : inputs;
 }
 
+at::Tensor Normalisation::undo(at::Tensor inputs) const {
+  return shift.defined() ? inputs.div_(scale).add_(shift) : inputs;
+}
+
 const std::vector<NormalisationKind>& normalisations() {
   static const std::vector<NormalisationKind> table = {
       {"unit", "0 ... 1 for bytes, numbers as they are", unit},

@@ -15,6 +15,8 @@ struct Normalisation {
 
   /// @param inputs  [batch, ...] float32, overwritten
   at::Tensor operator()(at::Tensor inputs) const;
+  /// The way back, to look at them.
+  at::Tensor undo(at::Tensor inputs) const;
 };
 
 /// A row of the table of normalisations.

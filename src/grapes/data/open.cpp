@@ -3,6 +3,10 @@
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/data/augment.h"
+#include "grapes/data/csv.h"
+#include "grapes/data/folder.h"
+#include "grapes/data/npy.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/source.h"
 #include "grapes/data/split.h"
@@ -11,6 +15,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace grapes::data {
@@ -77,6 +82,9 @@ void check(const Options& options) {
   if (options.order != "shuffle" && options.order != "file") {
     throw UsageError("--order " + options.order + ": expected shuffle or file");
   }
+  if (options.task != "auto" && options.task != "classification" && options.task != "regression") {
+    throw UsageError("--task " + options.task + ": expected auto, classification or regression");
+  }
   if (options.train_limit < 0) throw UsageError("--train-limit must be 0 (all) or more");
   if (options.test_limit < 0) throw UsageError("--test-limit must be 0 (all) or more");
 }
@@ -85,8 +93,12 @@ void check(const Options& options) {
 
 Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress) {
   check(options);
+  const Augmentation augmentation = parse_augmentation(options.augment);
   const NormalisationKind& kind = find_row(normalisations(), "normalisation", options.normalise);
   Collection collection = read(options, progress);
+  if (!augmentation.none() && collection.meaning.input_shape.size() != 3) {
+    throw UsageError("--augment " + options.augment + ": the examples of " + collection.name + " are not images");
+  }
   const Rows rows = split(collection, options, split_seed);
 
   const bool bytes = collection.train.inputs.scalar_type() == at::kByte;
@@ -103,11 +115,14 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   Splits splits;
   splits.normalisation = kind.fit(*train, bytes);
   splits.train_plain = normalised(train, splits.normalisation);
-  splits.train = splits.train_plain;
+  // Augmented before it is normalised: what comes in from outside an image is then its background, 0.
+  splits.train =
+      augmentation.none() ? splits.train_plain : normalised(augmented(train, augmentation), splits.normalisation);
   splits.validation = normalised(subset(pool, rows.validation), splits.normalisation);
   splits.test = normalised(test, splits.normalisation);
   splits.meaning = std::move(collection.meaning);
   splits.name = std::move(collection.name);
+  splits.shuffle = options.order == "shuffle";
   splits.fingerprint = std::move(collection.fingerprint);
   splits.notes = std::move(collection.notes);
   return splits;

@@ -41,6 +41,7 @@ struct Splits {
   Meaning meaning;
   Normalisation normalisation;     ///< learnt from the training examples; already in the three parts
   std::string name;                ///< "fashion-mnist", or the path
+  bool shuffle = true;             ///< a new order every epoch; false: the order of the file
   std::string fingerprint;         ///< SHA-256 over the bytes that were read: two runs with the same used the same data
   std::vector<std::string> notes;  ///< what a person should know of how it was read, e.g. "3 columns are text: one-hot"
 };
@@ -82,8 +83,15 @@ bool verify(const std::string& source, const std::string& data_dir,
 void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
                    const std::string& png_path);
 
-/// One image for `grapes predict`: a PNG, converted to the input shape (greyscale; scaled by area if the size differs;
-/// said in `note`).
+/// One image for `grapes predict`: a PNG, converted to the input shape (grey or colour; scaled by area if the size
+/// differs; said in `note`).
+/// @return input_shape, float32 in 0 ... 1: before normalisation
 at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note = nullptr);
+
+/// Examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), a CSV whose columns are
+/// those of the training data (or numbers only, by position), an NPY array.
+/// @return [n, input_shape...] float32, before normalisation
+/// @throws DataError
+at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note = nullptr);
 
 }  // namespace grapes::data

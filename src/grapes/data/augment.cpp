@@ -1,0 +1,194 @@
+#include "grapes/data/augment.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/random.h"
+#include "grapes/base/text.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace grapes::data {
+namespace {
+
+/// Where the pixels of one output image come from: (x, y) from the middle of the image, in pixels,
+///   source = [[xx, xy], [yx, yy]] · (x, y) + (x0, y0)
+struct Affine {
+  float xx, xy, x0, yx, yy, y0;
+};
+
+Affine draw_affine(const Augmentation& a, std::int64_t rows, std::int64_t columns, Random& random) {
+  constexpr double radians = 3.14159265358979323846 / 180;
+  const auto around_zero = [&](double amplitude) { return random.uniform(-1, 1) * amplitude; };
+  const double angle = around_zero(a.rotate) * radians;
+  const double x0 = around_zero(a.shift) * static_cast<double>(columns);
+  const double y0 = around_zero(a.shift) * static_cast<double>(rows);
+  const double shear = around_zero(a.shear);
+  const double zoom_x = 1 + around_zero(a.zoom), zoom_y = 1 + around_zero(a.zoom);
+  // rotation · shear · zoom
+  const double c = std::cos(angle), s = std::sin(angle);
+  const auto f = [](double x) { return static_cast<float>(x); };
+  return {f(c * zoom_x), f((c * shear - s) * zoom_y), f(x0), f(s * zoom_x), f((s * shear + c) * zoom_y), f(y0)};
+}
+
+/// The Gaussian filter along one axis of length n as a matrix [n, n]: outside is 0, the weights add up to 1 inside.
+at::Tensor gaussian(std::int64_t n, double sigma) {
+  const auto reach = static_cast<std::int64_t>(4 * sigma + 0.5);
+  double total = 0;
+  const auto weight = [&](std::int64_t d) { return std::exp(-0.5 * static_cast<double>(d * d) / (sigma * sigma)); };
+  for (std::int64_t d = -reach; d <= reach; ++d) total += weight(d);
+  at::Tensor matrix = at::zeros({n, n});
+  auto entry = matrix.accessor<float, 2>();
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) {
+      if (std::abs(i - j) <= reach) entry[i][j] = static_cast<float>(weight(i - j) / total);
+    }
+  }
+  return matrix;
+}
+
+/// One channel at (x, y), in pixels from the upper left one; 0 outside.
+float bilinear(const float* image, std::int64_t rows, std::int64_t columns, float x, float y) {
+  const float left = std::floor(x), top = std::floor(y);
+  const float right_weight = x - left, bottom_weight = y - top;
+  const auto pixel = [&](float column, float row) {
+    const bool inside =
+        column >= 0 && row >= 0 && column < static_cast<float>(columns) && row < static_cast<float>(rows);
+    return inside ? image[static_cast<std::int64_t>(row) * columns + static_cast<std::int64_t>(column)] : 0.F;
+  };
+  return (1 - bottom_weight) * ((1 - right_weight) * pixel(left, top) + right_weight * pixel(left + 1, top)) +
+         bottom_weight * ((1 - right_weight) * pixel(left, top + 1) + right_weight * pixel(left + 1, top + 1));
+}
+
+class Augmented final : public Dataset {
+ public:
+  Augmented(DatasetPtr source, const Augmentation& augmentation)
+      : source_(std::move(source)), augmentation_(augmentation) {
+    if (augmentation_.elastic == 0) return;
+    smooth_rows_ = gaussian(meaning().input_shape[1], augmentation_.elastic_width);
+    smooth_columns_ = gaussian(meaning().input_shape[2], augmentation_.elastic_width);
+  }
+
+  std::int64_t size() const override { return source_->size(); }
+  const Meaning& meaning() const override { return source_->meaning(); }
+  at::Tensor targets() const override { return source_->targets(); }
+
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    Batch batch = source_->get(rows, seed);
+    const at::Tensor numbers = rows.contiguous();
+    std::vector<Random> random;
+    for (std::int64_t b = 0; b < numbers.size(0); ++b) {
+      const auto row = static_cast<std::uint64_t>(numbers.data_ptr<std::int64_t>()[b]);
+      random.emplace_back(stream_seed(seed, "augment", row));
+    }
+    batch.inputs = transform(batch.inputs.contiguous(), random);
+    return batch;
+  }
+
+ private:
+  /// @return [batch, 2 (x, y), rows, columns] in pixels, or undefined
+  at::Tensor displacements(std::vector<Random>& random, std::int64_t rows, std::int64_t columns) const {
+    if (augmentation_.elastic == 0) return {};
+    at::Tensor noise = at::empty({static_cast<std::int64_t>(random.size()), 2, rows, columns});
+    float* out = noise.data_ptr<float>();
+    for (Random& generator : random) {
+      for (std::int64_t i = 0; i < 2 * rows * columns; ++i) *out++ = static_cast<float>(generator.uniform(-1, 1));
+    }
+    return at::matmul(at::matmul(smooth_rows_, noise), smooth_columns_).mul_(augmentation_.elastic).contiguous();
+  }
+
+  at::Tensor transform(const at::Tensor& images, std::vector<Random>& random) const {
+    const std::int64_t channels = images.size(1), rows = images.size(2), columns = images.size(3);
+    const std::int64_t area = rows * columns;
+    std::vector<Affine> affine;
+    for (Random& generator : random) affine.push_back(draw_affine(augmentation_, rows, columns, generator));
+    const at::Tensor field = displacements(random, rows, columns);
+    at::Tensor result = at::empty_like(images);
+    const float middle_x = static_cast<float>(columns - 1) / 2, middle_y = static_cast<float>(rows - 1) / 2;
+    at::parallel_for(0, images.size(0), 8, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t b = begin; b < end; ++b) {
+        const Affine& a = affine[static_cast<std::size_t>(b)];
+        const float* image = images.data_ptr<float>() + b * channels * area;
+        const float* shift = field.defined() ? field.data_ptr<float>() + b * 2 * area : nullptr;
+        float* out = result.data_ptr<float>() + b * channels * area;
+        for (std::int64_t i = 0; i < area; ++i) {
+          const float x = static_cast<float>(i % columns) - middle_x, y = static_cast<float>(i / columns) - middle_y;
+          const float from_x = a.xx * x + a.xy * y + a.x0 + (shift ? shift[i] : 0.F) + middle_x;
+          const float from_y = a.yx * x + a.yy * y + a.y0 + (shift ? shift[area + i] : 0.F) + middle_y;
+          for (std::int64_t c = 0; c < channels; ++c) {
+            out[c * area + i] = bilinear(image + c * area, rows, columns, from_x, from_y);
+          }
+        }
+      }
+    });
+    return result;
+  }
+
+  DatasetPtr source_;
+  Augmentation augmentation_;
+  at::Tensor smooth_rows_, smooth_columns_;
+};
+
+struct Part {
+  std::string name;
+  double Augmentation::*amplitude;
+  double most;  ///< beyond it the image would turn over or vanish
+};
+const std::vector<Part>& parts() {
+  static const std::vector<Part> table = {{"rotate", &Augmentation::rotate, 180},
+                                          {"shift", &Augmentation::shift, 1},
+                                          {"shear", &Augmentation::shear, 2},
+                                          {"zoom", &Augmentation::zoom, 0.9},
+                                          {"elastic", &Augmentation::elastic, 1000}};
+  return table;
+}
+
+double amplitude(const std::string& part, std::string_view text, double least, double most) {
+  const std::optional<double> value = to_double(text);
+  if (!value || !(*value >= least && *value <= most)) {
+    throw UsageError("--augment " + part + ": '" + std::string(text) + "', expected a number from " + shortest(least) +
+                     " to " + shortest(most));
+  }
+  return *value;
+}
+
+}  // namespace
+
+bool Augmentation::none() const { return rotate == 0 && shift == 0 && shear == 0 && zoom == 0 && elastic == 0; }
+
+Augmentation parse_augmentation(const std::string& text) {
+  Augmentation augmentation;
+  if (text.empty()) return augmentation;
+  std::vector<std::string> names;
+  for (const Part& part : parts()) names.push_back(part.name);
+  for (const std::string& piece : split(text, ',')) {
+    const std::vector<std::string> sides = split(trim(piece), '=');
+    const auto part = std::find_if(parts().begin(), parts().end(), [&](const Part& p) { return p.name == sides[0]; });
+    if (part == parts().end()) {
+      throw UsageError("--augment '" + piece + "'" + did_you_mean(sides[0], names) + ": expected NAME=AMPLITUDE with " +
+                       join(names, ", "));
+    }
+    if (sides.size() != 2) throw UsageError("--augment '" + piece + "': expected " + part->name + "=AMPLITUDE");
+    std::vector<std::string> values = split(sides[1], ':');
+    if (part->name == "elastic" && values.size() == 2) {
+      augmentation.elastic_width = amplitude("elastic width", values[1], 0.1, 100);
+      values.pop_back();
+    }
+    if (values.size() != 1) throw UsageError("--augment '" + piece + "': too many colons");
+    augmentation.*(part->amplitude) = amplitude(part->name, values[0], 0, part->most);
+  }
+  return augmentation;
+}
+
+DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation) {
+  if (augmentation.none()) return source;
+  TORCH_CHECK(source->meaning().input_shape.size() == 3,
+              "augmented: examples must be images, [channels, rows, columns]");
+  return std::make_shared<Augmented>(std::move(source), augmentation);
+}
+
+}  // namespace grapes::data

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "grapes/data/collection.h"
+
+#include <filesystem>
+
+namespace grapes::data {
+
+/// A folder with one folder of PNGs per class, whose names are the classes, in alphabetical order. All images have one
+/// size; they are read in grey if all are grey, else in colour.
+/// @throws DataError that names the file or folder
+Collection read_folder(const std::filesystem::path& path);
+
+}  // namespace grapes::data

@@ -1,0 +1,95 @@
+#include "grapes/base/error.h"
+#include "grapes/base/file.h"
+#include "grapes/data/csv.h"
+#include "grapes/data/gzip.h"
+#include "grapes/data/idx.h"
+#include "grapes/data/npy.h"
+#include "grapes/data/open.h"
+#include "grapes/data/png.h"
+#include "grapes/data/sampler.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace grapes::data {
+namespace {
+
+constexpr std::int64_t gap = 4;  // pixels between the pictures of a sheet
+
+bool is_image(at::IntArrayRef shape) { return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3); }
+
+/// [channels, rows, columns] in 0 ... 1 as bytes, each pixel `zoom` pixels wide.
+at::Tensor enlarged(const at::Tensor& image, std::int64_t zoom) {
+  return image.clamp(0, 1).mul(255).round().to(at::kByte).repeat_interleave(zoom, 1).repeat_interleave(zoom, 2);
+}
+
+std::string size_text(std::int64_t rows, std::int64_t columns) {
+  return std::to_string(rows) + " x " + std::to_string(columns);
+}
+
+}  // namespace
+
+void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
+                   const std::string& png_path) {
+  const at::IntArrayRef shape = splits.meaning.input_shape;
+  if (!is_image(shape)) throw DataError(splits.name + ": the examples are not images, there is nothing to show");
+  if (rows < 1 || columns < 1) throw UsageError("a contact sheet needs at least one row and one column");
+  const bool draws = !options.augment.empty();
+  const std::int64_t count = std::min<std::int64_t>(draws ? rows : std::int64_t{rows} * columns, splits.train->size());
+  const at::Tensor chosen = shuffled_order(splits.train->size(), seed, 0).narrow(0, 0, count);
+
+  const std::int64_t zoom = std::max<std::int64_t>(1, 64 / std::max(shape[1], shape[2]));
+  const std::int64_t height = shape[1] * zoom + gap, width = shape[2] * zoom + gap;
+  at::Tensor sheet = at::full({shape[0], rows * height + gap, columns * width + gap}, 128, at::kByte);
+  const auto place = [&](const at::Tensor& image, std::int64_t row, std::int64_t column) {
+    sheet.narrow(1, gap + row * height, height - gap)
+        .narrow(2, gap + column * width, width - gap)
+        .copy_(enlarged(image, zoom));
+  };
+  const auto pictures = [&](const Dataset& set, std::uint64_t draw) {
+    return splits.normalisation.undo(set.get(chosen, draw).inputs);
+  };
+  if (!draws) {
+    const at::Tensor images = pictures(*splits.train_plain, seed);
+    for (std::int64_t i = 0; i < count; ++i) place(images[i], i / columns, i % columns);
+  } else {
+    for (std::int64_t column = 0; column < columns; ++column) {
+      const at::Tensor images = column == 0 ? pictures(*splits.train_plain, seed)
+                                            : pictures(*splits.train, seed + static_cast<std::uint64_t>(column));
+      for (std::int64_t row = 0; row < count; ++row) place(images[row], row, column);
+    }
+  }
+  write_file(png_path, encode_png(sheet));
+}
+
+at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note) {
+  if (!is_image(input_shape)) throw DataError(path + ": an image, but this model was not trained on images");
+  const at::Tensor image = decode_png(read_file(path), input_shape[0] == 3, path).to(at::kFloat) / 255;
+  if (image.size(1) == input_shape[1] && image.size(2) == input_shape[2]) return image;
+  if (note) {
+    *note = path + ": scaled from " + size_text(image.size(1), image.size(2)) + " to " +
+            size_text(input_shape[1], input_shape[2]) + " pixels";
+  }
+  return at::adaptive_avg_pool2d(image, {input_shape[1], input_shape[2]});  // each pixel the mean of its area
+}
+
+at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note) {
+  const std::string extension = std::filesystem::path(path).extension().string();
+  if (extension == ".png") return read_png(path, meaning.input_shape, note).unsqueeze(0);
+  if (extension == ".csv") {
+    std::vector<std::int64_t> shape = meaning.input_shape;
+    shape.insert(shape.begin(), -1);
+    return csv_inputs(path, meaning).reshape(shape);
+  }
+  if (extension == ".npy") return npy_inputs(path, meaning);
+  const at::Tensor images = idx_images(read_unpacked(path), path);
+  if (images.sizes().slice(1) != at::IntArrayRef(meaning.input_shape)) {
+    throw DataError(path + ": images of " + size_text(images.size(2), images.size(3)) +
+                    " pixels, which is not what this model was trained on");
+  }
+  return images.to(at::kFloat) / 255;
+}
+
+}  // namespace grapes::data

@@ -1,0 +1,107 @@
+#include "grapes/base/text.h"
+#include "grapes/data/open.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <iomanip>
+#include <limits>
+#include <sstream>
+#include <utility>
+
+namespace grapes::data {
+namespace {
+
+using Row = std::vector<std::string>;
+
+/// Columns side by side: the first to the left, numbers to the right.
+std::string table_text(const std::vector<Row>& rows) {
+  std::vector<std::size_t> width;
+  for (const Row& row : rows) {
+    width.resize(std::max(width.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
+  }
+  std::ostringstream text;
+  for (const Row& row : rows) {
+    text << "  " << std::left << std::setw(static_cast<int>(width[0])) << row[0] << std::right;
+    for (std::size_t i = 1; i < row.size(); ++i) text << "  " << std::setw(static_cast<int>(width[i])) << row[i];
+    text << '\n';
+  }
+  return text.str();
+}
+
+std::string rounded(double value) {
+  std::ostringstream text;
+  text << std::setprecision(4) << value;
+  return text.str();
+}
+
+struct NamedPart {
+  const char* name;
+  const Dataset* set;
+};
+
+std::vector<Row> class_rows(const Meaning& meaning, const std::vector<NamedPart>& parts) {
+  std::vector<Row> rows = {{"class"}};
+  for (const std::string& name : meaning.classes) rows.push_back({name});
+  rows.push_back({"all"});
+  for (const auto& [name, set] : parts) {
+    const at::Tensor counts = at::bincount(set->targets(), {}, meaning.outputs);
+    rows[0].emplace_back(name);
+    for (std::int64_t c = 0; c < meaning.outputs; ++c) {
+      rows[static_cast<std::size_t>(c) + 1].push_back(std::to_string(counts[c].item<std::int64_t>()));
+    }
+    rows.back().push_back(std::to_string(set->size()));
+  }
+  return rows;
+}
+
+std::vector<Row> target_rows(const Meaning& meaning, const std::vector<NamedPart>& parts) {
+  std::vector<Row> rows = {{"target", "part", "examples", "mean", "sd", "smallest", "largest"}};
+  for (std::int64_t i = 0; i < meaning.outputs; ++i) {
+    for (const auto& [name, set] : parts) {
+      if (set->size() == 0) continue;
+      const at::Tensor values = set->targets().select(1, i).to(at::kDouble);
+      rows.push_back({meaning.classes[static_cast<std::size_t>(i)], name, std::to_string(set->size()),
+                      rounded(values.mean().item<double>()), rounded(values.std(false).item<double>()),
+                      rounded(values.min().item<double>()), rounded(values.max().item<double>())});
+    }
+  }
+  return rows;
+}
+
+std::pair<float, float> range(const Dataset& set) {
+  constexpr std::int64_t piece = 4096;
+  float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest();
+  for (std::int64_t begin = 0; begin < set.size(); begin += piece) {
+    const at::Tensor inputs = set.get(at::arange(begin, std::min(begin + piece, set.size()), at::kLong)).inputs;
+    low = std::min(low, inputs.min().item<float>());
+    high = std::max(high, inputs.max().item<float>());
+  }
+  return {low, high};
+}
+
+}  // namespace
+
+std::string summary(const Splits& splits) {
+  const Meaning& meaning = splits.meaning;
+  const bool classes = meaning.task == Task::classification;
+  std::vector<std::string> shape;
+  for (const std::int64_t size : meaning.input_shape) shape.push_back(std::to_string(size));
+  const auto [low, high] = range(*splits.train_plain);
+
+  std::ostringstream text;
+  text << splits.name << ": " << (classes ? "classification" : "regression") << ", inputs " << join(shape, " x ")
+       << " from " << rounded(low) << " to " << rounded(high) << ", " << meaning.outputs
+       << (classes                ? " classes"
+           : meaning.outputs == 1 ? " target"
+                                  : " targets")
+       << '\n';
+  const std::vector<NamedPart> parts = {
+      {"train", splits.train.get()}, {"validation", splits.validation.get()}, {"test", splits.test.get()}};
+  text << table_text(classes ? class_rows(meaning, parts) : target_rows(meaning, parts));
+  for (const std::string& note : splits.notes) text << "  note: " << note << '\n';
+  return text.str();
+}
+
+}  // namespace grapes::data
