@@ -29,7 +29,9 @@ record::Status run(const Config& config, const data::Splits& splits, const RunPl
 struct Loaded {
   Config config;
   data::Meaning meaning;
+  data::Normalisation normalisation;  ///< what an input must go through first
   std::unique_ptr<nn::Model> model;
+  nn::Criterion criterion;
 };
 Loaded load(const std::filesystem::path& checkpoint);
 

@@ -18,6 +18,11 @@ class Mlp final : public Model {
   std::vector<Named> parameters() const override;
   std::vector<Named> buffers() const override;
   const std::vector<credit::Factors>& factors() const override { return factors_; }
+  std::int64_t factors_step() const override { return fresh_step_; }
+  void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) override {
+    factors_ = std::move(factors);
+    fresh_step_ = step;
+  }
   std::string describe() const override;
 
  private:

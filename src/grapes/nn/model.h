@@ -23,7 +23,6 @@ struct Options {
   std::string precision = "float32";   ///< or float64
   credit::RouteOptions route;
   credit::ModulationOptions modulation;
-  bool factors_at_rest = false;  ///< under NAG take the factors from W, not from the look-ahead weights
 };
 
 /// What one forward pass needs to know besides its inputs.
@@ -46,9 +45,13 @@ class Model {
   /// @param inputs  [batch, ...], flattened where the model wants vectors
   /// @return logits [batch, outputs]; training: with the graph of the learning rule
   virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
-  virtual std::vector<Named> parameters() const = 0;                ///< leaves that learn
-  virtual std::vector<Named> buffers() const = 0;                   ///< fixed: feedback weights
-  virtual const std::vector<credit::Factors>& factors() const = 0;  ///< of the last training pass, per hidden layer
+  virtual std::vector<Named> parameters() const = 0;  ///< leaves that learn
+  virtual std::vector<Named> buffers() const = 0;     ///< fixed: feedback weights
+  /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
+  /// anew for every batch must a checkpoint hold them.
+  virtual const std::vector<credit::Factors>& factors() const = 0;
+  virtual std::int64_t factors_step() const = 0;
+  virtual void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) = 0;
   virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
 };
 

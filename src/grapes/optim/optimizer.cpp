@@ -20,6 +20,8 @@ Optimizer::Optimizer(std::vector<at::Tensor> parameters) : parameters_(std::move
 
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
+  for (const at::Tensor& parameter : parameters_)
+    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
   if (weight_decay_ != 0)
     for (const at::Tensor& parameter : parameters_) parameter.grad().add_(parameter, weight_decay_);
   update(rate);

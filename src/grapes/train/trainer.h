@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 
 /// The one place where the two flows meet: weights -> factors -> error -> update, and data -> loss -> record.
@@ -24,8 +25,9 @@ struct Options {
   std::uint64_t seed = 1;             ///< root of every random stream of the run
   std::int64_t checkpoint_every = 1;  ///< epochs; the last epoch and an interruption always write one
   std::int64_t evaluate_every = 1;    ///< epochs between evaluations on validation and test data
-  bool carry_remainder =
-      false;  ///< oddity: an epoch's last, smaller batch makes no update; its gradient joins the next
+  // Oddities of the authors' program, off by default; `grapes replay` sets them.
+  bool factors_at_rest = false;  ///< under NAG take the factors from W, not from the look-ahead weights
+  bool carry_remainder = false;  ///< the last, smaller batch of an epoch makes no update; its gradient joins the next
 };
 
 /// Told to whoever watches, a few times a second at most in the middle of an epoch, and at the end of each.
@@ -41,6 +43,7 @@ using Watch = std::function<void(const Moment&)>;
 /// A trained or half-trained run: everything that changes while it trains.
 struct Subject {
   nn::Model& model;
+  const nn::Criterion& criterion;
   optim::Optimizer& optimizer;
   optim::Schedule& schedule;
   double learning_rate;  ///< base rate
@@ -51,15 +54,23 @@ struct Position {
   std::int64_t epoch = 0;              ///< epochs completed
   std::int64_t batch = 0;              ///< batches done in the next one
   std::int64_t step = 0;               ///< batches done in all
-  double loss_sum = 0, score_sum = 0;  ///< of the epoch under way
+  double loss_sum = 0, score_sum = 0;  ///< of the epoch under way, see Metrics
   double best = -1e300;                ///< best validation score so far
   bool carried = false;                ///< gradients of a remainder wait in .grad
 };
 
-/// Train until all epochs are done, the loss is no longer finite, or a signal came. Writes metrics, checkpoints and
-/// status into `writer` as it goes (null: keeps nothing). An outcome, never an exception, for divergence and signals.
+/// What a run leaves behind while it goes.
+struct Keep {
+  record::Writer& writer;
+  bool checkpoints = true;
+  std::map<std::string, std::string> metadata;  ///< for every checkpoint: "config", "meaning"
+  std::map<std::string, at::Tensor> tensors;    ///< for every checkpoint: "input.shift", "input.scale"
+};
+
+/// Train until all epochs are done, the loss is no longer finite, or a signal came. Metrics, checkpoints and status go
+/// to `keep` as it goes (null: nowhere). An outcome, never an exception, for divergence and signals.
 record::Status train(Subject subject, const data::Splits& splits, const Options& options, Position position,
-                     record::Writer* writer, const Watch& watch);
+                     const Keep* keep, const Watch& watch);
 
 /// Loss and score of a model on a data set, in evaluation mode.
 struct Evaluation {

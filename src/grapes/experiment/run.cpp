@@ -1,0 +1,111 @@
+#include "grapes/experiment/run.h"
+
+#include "grapes/train/checkpoint.h"
+#include "grapes/train/safetensors.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::experiment {
+namespace {
+
+record::Json to_json(const data::Meaning& meaning) {
+  return {{"task", meaning.task == data::Task::classification ? "classification" : "regression"},
+          {"input_shape", meaning.input_shape},
+          {"outputs", meaning.outputs},
+          {"classes", meaning.classes}};
+}
+
+data::Meaning meaning_from(const record::Json& json) {
+  data::Meaning meaning;
+  meaning.task = json.at("task") == "regression" ? data::Task::regression : data::Task::classification;
+  meaning.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
+  meaning.outputs = json.at("outputs");
+  meaning.classes = json.at("classes").get<std::vector<std::string>>();
+  return meaning;
+}
+
+std::vector<at::Tensor> leaves(const nn::Model& model) {
+  std::vector<at::Tensor> tensors;
+  for (const nn::Named& parameter : model.parameters()) tensors.push_back(parameter.value);
+  return tensors;
+}
+
+nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) {
+  return {config.training.loss, config.network.output, meaning.task == data::Task::classification};
+}
+
+}  // namespace
+
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
+  const std::uint64_t seed = config.training.seed;
+  const auto model = nn::make_model(config.network, splits.meaning.input_shape, splits.meaning.outputs, seed);
+  const auto optimizer = optim::make_optimizer(config.optimizer, leaves(*model));
+  const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
+  const nn::Criterion criterion = criterion_for(config, splits.meaning);
+  const train::Subject subject{*model, criterion, *optimizer, *schedule, config.optimizer.learning_rate};
+  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
+  if (plan.folder.empty()) return train::train(subject, splits, config.training, {}, nullptr, watch);
+
+  const auto last = plan.folder / "checkpoints" / "last.safetensors";
+  train::Position position;
+  if (plan.resume && std::filesystem::exists(last))
+    position = train::unpack(train::read_safetensors(last), subject, last.string());
+  record::Identity identity;
+  identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
+  identity.seed = seed;
+  identity.data = splits.name;
+  identity.model = config.network.model;
+  identity.score = splits.meaning.task == data::Task::classification ? "accuracy" : "r2";
+  identity.pairing = pairing(config, splits.fingerprint);
+  const std::string text = to_toml(config);
+  auto writer = plan.resume && record::is_run(plan.folder)
+                    ? record::Writer::resume(plan.folder, position.step == 0 ? -1 : position.epoch)
+                    : record::Writer::create(plan.folder, identity, text, environment(config));
+  train::Keep keep{writer, plan.checkpoints, {{"config", text}, {"meaning", to_json(splits.meaning).dump()}}, {}};
+  if (splits.normalisation.shift.defined()) keep.tensors["input.shift"] = splits.normalisation.shift;
+  if (splits.normalisation.scale.defined()) keep.tensors["input.scale"] = splits.normalisation.scale;
+  try {
+    return train::train(subject, splits, config.training, position, &keep, watch);
+  } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
+    record::Status status;
+    status.state = record::State::failed;
+    status.exit_code = static_cast<int>(Exit::failed);
+    status.message = error.what();
+    try {
+      writer.status(status);
+    } catch (const Error&) {
+      // The first error is the one to report.
+    }
+    throw;
+  }
+}
+
+Loaded load(const std::filesystem::path& checkpoint) {
+  const std::string file = checkpoint.string();
+  const train::Tensors content = train::read_safetensors(checkpoint);
+  const auto entry = [&](const std::string& key) {
+    const auto found = content.metadata.find(key);
+    if (found == content.metadata.end())
+      throw DataError(file + ": the entry '" + key + "' is missing: not a checkpoint of grapes");
+    return found->second;
+  };
+  Config config;
+  read_toml_text(config, entry("config"), file + ": its configuration");
+  data::Meaning meaning;
+  try {
+    meaning = meaning_from(record::Json::parse(entry("meaning")));
+  } catch (const record::Json::exception& error) {
+    throw DataError(file + ": the entry 'meaning' cannot be understood: " + error.what());
+  }
+  auto model = nn::make_model(config.network, meaning.input_shape, meaning.outputs, config.training.seed);
+  train::load_weights(content, *model, file);
+  data::Normalisation normalisation;
+  if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
+    normalisation.shift = shift->second;
+  if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
+    normalisation.scale = scale->second;
+  nn::Criterion criterion = criterion_for(config, meaning);
+  return {std::move(config), std::move(meaning), normalisation, std::move(model), std::move(criterion)};
+}
+
+}  // namespace grapes::experiment

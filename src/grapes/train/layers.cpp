@@ -1,0 +1,48 @@
+#include "grapes/train/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace grapes::train {
+
+record::Json describe_factor(const at::Tensor& factor) {
+  const at::Tensor m = factor.detach().to(at::kDouble).flatten().contiguous();
+  std::vector<std::int64_t> histogram(20, 0);
+  for (std::int64_t i = 0; i < m.numel(); ++i) {
+    const double value = m.data_ptr<double>()[i];
+    const auto bin = static_cast<std::int64_t>(std::ceil(value / 0.1 - 1e-9)) - 1;
+    ++histogram[static_cast<std::size_t>(std::clamp<std::int64_t>(bin, 0, 19))];
+  }
+  return {{"mean", m.mean().item<double>()},
+          {"sd", m.numel() > 1 ? m.std().item<double>() : 0.0},
+          {"min", m.min().item<double>()},
+          {"max", m.max().item<double>()},
+          {"histogram", histogram}};
+}
+
+record::Json describe_layers(const nn::Model& model, const std::vector<double>& gradient_norms) {
+  const at::NoGradGuard no_grad;
+  record::Json layers = record::Json::array();
+  const auto parameters = model.parameters();
+  const auto& factors = model.factors();
+  std::size_t weights = 0;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const std::string suffix = ".weight";
+    if (!parameters[i].name.ends_with(suffix)) continue;
+    record::Json layer = {{"name", parameters[i].name.substr(0, parameters[i].name.size() - suffix.size())},
+                          {"weight_norm", parameters[i].value.norm().item<double>()}};
+    if (i < gradient_norms.size()) layer["gradient_norm"] = gradient_norms[i];
+    if (weights < factors.size()) {
+      const credit::Factors& used = factors[weights];
+      const at::Tensor& m = used.error.defined() ? used.error : used.rows.defined() ? used.rows : used.columns;
+      if (m.defined()) layer["factor"] = describe_factor(m);
+    }
+    layers.push_back(std::move(layer));
+    ++weights;
+  }
+  return layers;
+}
+
+}  // namespace grapes::train

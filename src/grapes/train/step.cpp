@@ -1,0 +1,34 @@
+#include "grapes/train/step.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace grapes::train {
+
+StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const StepUse& use) {
+  pass.training = true;
+  subject.optimizer.begin();
+  if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
+  const at::Tensor logits = subject.model.forward(batch.inputs, pass);
+  const at::Tensor loss = subject.criterion.loss(logits, batch.targets);
+  const StepResult result{logits.detach(), loss.item<double>()};
+  if (!std::isfinite(result.loss)) {
+    subject.optimizer.settle();
+    return result;
+  }
+  (use.weight == 1 ? loss : loss * use.weight).backward();
+  if (use.gradient_norms != nullptr) {
+    use.gradient_norms->clear();
+    for (const nn::Named& parameter : subject.model.parameters())
+      use.gradient_norms->push_back(parameter.value.grad().defined() ? parameter.value.grad().norm().item<double>()
+                                                                     : 0.0);
+  }
+  if (use.update)
+    subject.optimizer.step(use.rate);
+  else
+    subject.optimizer.settle();
+  return result;
+}
+
+}  // namespace grapes::train

@@ -1,0 +1,257 @@
+#include "grapes/train/trainer.h"
+
+#include "grapes/base/interrupt.h"
+#include "grapes/data/sampler.h"
+#include "grapes/train/checkpoint.h"
+#include "grapes/train/layers.h"
+#include "grapes/train/metrics.h"
+#include "grapes/train/step.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+
+namespace grapes::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// One run while it trains.
+class Training {
+ public:
+  Training(Subject subject, const data::Splits& splits, const Options& options, Position position, const Keep* keep,
+           const Watch& watch)
+      : subject_(subject),
+        splits_(splits),
+        options_(options),
+        at_(position),
+        keep_(keep),
+        watch_(watch),
+        score_name_(splits.meaning.task == data::Task::classification ? "accuracy" : "r2"),
+        samples_(splits.train->size()),
+        batches_((samples_ + options.batch - 1) / options.batch) {}
+
+  record::Status run() {
+    if (at_.step == 0 && at_.epoch == 0) before_training();
+    while (at_.epoch < options_.epochs)
+      if (!epoch()) return end();
+    status_.state = record::State::finished;
+    return end();
+  }
+
+ private:
+  void before_training() {
+    // A pass without update: the factors the first batch will use belong to the record of the start.
+    const at::NoGradGuard no_grad;
+    subject_.model.forward(splits_.train->get(at::zeros({1}, at::kLong)).inputs, pass());
+    record::Json row = {{"epoch", 0}, {"step", 0}, {"learning_rate", rate(0)}};
+    evaluate_into(row);
+    row["layers"] = describe_layers(subject_.model, {});
+    write(row);
+  }
+
+  nn::Pass pass() const {
+    nn::Pass pass;
+    pass.training = true;
+    pass.seed = options_.seed;
+    pass.step = at_.step;
+    return pass;
+  }
+
+  double rate(double epoch) const { return subject_.learning_rate * subject_.schedule.multiple(epoch); }
+
+  /// The rest of an epoch, from at_.batch. @return false if it ended early
+  bool epoch() {
+    const auto start = Clock::now();
+    auto told = start;
+    const at::Tensor order =
+        splits_.shuffle ? data::shuffled_order(samples_, options_.seed, at_.epoch) : data::file_order(samples_);
+    Metrics metrics(*splits_.train);
+    metrics.loss_sum = at_.loss_sum;
+    metrics.score_sum = at_.score_sum;
+    metrics.samples = std::min(at_.batch * options_.batch, samples_);
+    const std::int64_t samples_before = metrics.samples;
+    const double rate_at_start = rate(static_cast<double>(at_.epoch));
+
+    for (; at_.batch < batches_; ++at_.batch, ++at_.step) {
+      if (const int signal = interrupt::pending()) return interrupted(signal);
+      const std::int64_t begin = at_.batch * options_.batch, count = std::min(options_.batch, samples_ - begin);
+      const data::Batch batch = splits_.train->get(
+          order.narrow(0, begin, count), stream_seed(options_.seed, "augment", static_cast<std::uint64_t>(at_.epoch),
+                                                     static_cast<std::uint64_t>(begin)));
+      StepUse use;
+      use.rate = rate(static_cast<double>(at_.epoch) + static_cast<double>(at_.batch) / static_cast<double>(batches_));
+      use.factors_at_rest = options_.factors_at_rest;
+      if (options_.carry_remainder && count < options_.batch) {
+        use.update = false;
+        use.weight = static_cast<double>(count) / static_cast<double>(options_.batch);
+      }
+      if (at_.batch + 1 == batches_) use.gradient_norms = &gradient_norms_;
+      StepResult result;
+      try {
+        result = step(subject_, batch, pass(), use);
+      } catch (const c10::ValueError& error) {
+        subject_.optimizer.settle();
+        return diverged(error.what_without_backtrace());
+      }
+      if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
+      at_.carried = !use.update;
+      metrics.add(result.loss, subject_.criterion.prediction(result.logits), batch.targets);
+      at_.loss_sum = metrics.loss_sum;
+      at_.score_sum = metrics.score_sum;
+      if (watch_ && seconds_since(told) > 0.1) {
+        told = Clock::now();
+        watch_({at_.epoch + 1, options_.epochs, at_.batch + 1, batches_, metrics.loss(), metrics.score(),
+                static_cast<double>(metrics.samples - samples_before) / seconds_since(start), nullptr});
+      }
+    }
+    ++at_.epoch;
+    at_.batch = 0;
+    at_.loss_sum = at_.score_sum = 0;
+    record::Json row = {{"epoch", at_.epoch},
+                        {"step", at_.step},
+                        {"learning_rate", rate_at_start},
+                        {"train_loss", metrics.loss()},
+                        {"train_" + score_name_, metrics.score()},
+                        {"seconds", seconds_since(start)}};
+    finish_epoch(row, metrics.loss());
+    return true;
+  }
+
+  void finish_epoch(record::Json& row, double train_loss) {
+    const bool last = at_.epoch == options_.epochs;
+    const bool evaluated = last || at_.epoch % options_.evaluate_every == 0;
+    if (evaluated) evaluate_into(row);
+    subject_.schedule.observe(row.value("validation_loss", train_loss));
+    row["layers"] = describe_layers(subject_.model, gradient_norms_);
+    write(row);
+    const auto score = row.find("validation_" + score_name_);
+    if (score != row.end() && score->get<double>() > at_.best) {
+      at_.best = score->get<double>();
+      checkpoint("best");
+    }
+    if (last || at_.epoch % options_.checkpoint_every == 0) checkpoint("last");
+    if (keep_ != nullptr) keep_->writer.status(status());
+  }
+
+  void evaluate_into(record::Json& row) {
+    const auto start = Clock::now();
+    const std::pair<const char*, const data::DatasetPtr&> parts[] = {{"validation", splits_.validation},
+                                                                     {"test", splits_.test}};
+    for (const auto& [name, part] : parts) {
+      if (!part || part->size() == 0) continue;
+      const Evaluation evaluation = evaluate(subject_.model, *part, subject_.criterion);
+      row[std::string(name) + "_loss"] = evaluation.loss;
+      row[std::string(name) + "_" + score_name_] = evaluation.score;
+    }
+    row["evaluation_seconds"] = seconds_since(start);
+  }
+
+  void write(const record::Json& row) {
+    if (keep_ != nullptr) {
+      keep_->writer.epoch(row);
+      std::string line = fmt::format("epoch {}/{}", row["epoch"].get<std::int64_t>(), options_.epochs);
+      for (const auto& [key, value] : row.items())
+        if (key.ends_with("_loss") || key.ends_with(score_name_) || key == "seconds")
+          line += fmt::format(", {} {:.5g}", key, value.get<double>());
+      keep_->writer.log(line);
+    }
+    if (watch_) {
+      Moment moment;
+      moment.epoch = at_.epoch;
+      moment.epochs = options_.epochs;
+      moment.batch = moment.batches = batches_;
+      moment.loss = row.value("train_loss", 0.0);
+      moment.score = row.value("train_" + score_name_, 0.0);
+      moment.finished = &row;
+      watch_(moment);
+    }
+  }
+
+  void checkpoint(const char* name) {
+    if (keep_ == nullptr || !keep_->checkpoints) return;
+    Tensors content = pack(subject_, at_);
+    content.metadata.insert(keep_->metadata.begin(), keep_->metadata.end());
+    content.tensors.insert(keep_->tensors.begin(), keep_->tensors.end());
+    write_safetensors(keep_->writer.folder() / "checkpoints" / (std::string(name) + ".safetensors"), content);
+  }
+
+  bool interrupted(int signal) {
+    checkpoint("last");
+    status_.state = record::State::interrupted;
+    status_.exit_code = 128 + signal;
+    status_.message = fmt::format("stopped by {} in epoch {}, after batch {} of {}",
+                                  signal == SIGINT ? "SIGINT" : "SIGTERM", at_.epoch + 1, at_.batch, batches_);
+    return false;
+  }
+
+  bool diverged(const std::string& why) {
+    status_.state = record::State::diverged;
+    status_.exit_code = static_cast<int>(Exit::diverged);
+    status_.message = fmt::format("diverged in epoch {}, batch {}: {}", at_.epoch + 1, at_.batch + 1, why);
+    return false;
+  }
+
+  record::Status status() const {
+    record::Status status = status_;
+    status.epoch = at_.epoch;
+    status.step = at_.step;
+    return status;
+  }
+
+  record::Status end() {
+    if (keep_ != nullptr) {
+      if (!status_.message.empty()) keep_->writer.log(status_.message);
+      keep_->writer.finish(status());
+    }
+    return status();
+  }
+
+  Subject subject_;
+  const data::Splits& splits_;
+  const Options& options_;
+  Position at_;
+  const Keep* keep_;
+  const Watch& watch_;
+  const std::string score_name_;
+  const std::int64_t samples_, batches_;
+  std::vector<double> gradient_norms_;
+  record::Status status_;
+};
+
+}  // namespace
+
+record::Status train(Subject subject, const data::Splits& splits, const Options& options, Position position,
+                     const Keep* keep, const Watch& watch) {
+  return Training(subject, splits, options, position, keep, watch).run();
+}
+
+Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+                    std::int64_t batch) {
+  const at::NoGradGuard no_grad;
+  const bool classes = dataset.meaning().task == data::Task::classification;
+  const std::int64_t n = dataset.size(), outputs = dataset.meaning().outputs;
+  Metrics metrics(dataset);
+  Evaluation evaluation;
+  if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    const data::Batch part = dataset.get(at::arange(begin, std::min(n, begin + batch), at::kLong));
+    const at::Tensor logits = model.forward(part.inputs, {});
+    const at::Tensor prediction = criterion.prediction(logits);
+    metrics.add(criterion.loss(logits, part.targets).item<double>(), prediction, part.targets);
+    if (!classes) continue;
+    const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();
+    for (std::int64_t i = 0; i < cells.size(0); ++i)
+      ++evaluation.confusion[static_cast<std::size_t>(cells.data_ptr<std::int64_t>()[i])];
+  }
+  evaluation.loss = metrics.loss();
+  evaluation.score = metrics.score();
+  return evaluation;
+}
+
+}  // namespace grapes::train
