@@ -16,7 +16,7 @@ struct Options {
   double rho = 0.9;                   ///< rmsprop: decay of the squared gradient
   double beta1 = 0.9, beta2 = 0.999;  ///< adam
   double epsilon = 1e-8;              ///< rmsprop (inside the root), adam (outside)
-  double weight_decay = 0;            ///< λ: every rule sees g + λ W
+  double weight_decay = 0;            ///< λ: every rule sees g + λ W, both taken at the same W
 };
 
 /// An update rule over a list of parameters; reads their .grad(), modulated or not.

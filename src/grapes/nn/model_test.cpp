@@ -1,0 +1,85 @@
+#include "grapes/nn/model.h"
+
+#include "grapes/base/error.h"
+#include "grapes/nn/dropout.h"
+#include "grapes/nn/init.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace grapes::nn {
+namespace {
+
+std::string refusal(const Options& options) {
+  try {
+    make_model(options, {1, 8, 8}, 10, 1);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Model, RefusesWhatItCannotParseAndSaysWhy) {
+  const auto with = [](auto change) {
+    Options options;
+    change(options);
+    return refusal(options);
+  };
+  EXPECT_NE(with([](Options& o) { o.model = "mpl:3"; }).find("did you mean 'mlp'"), std::string::npos);
+  for (const char* model : {"mlp", "mlp:", "mlp:3,", "mlp:0", "mlp:-1", "mlp:2.5", "mlp:a", "linear:3"})
+    EXPECT_NE(with([&](Options& o) { o.model = model; }).find(model), std::string::npos) << model;
+  EXPECT_NE(with([](Options& o) { o.activation = "rellu"; }).find("relu"), std::string::npos);
+  EXPECT_NE(with([](Options& o) { o.init = "x"; }).find("he_uniform"), std::string::npos);
+  EXPECT_NE(with([](Options& o) { o.dropout = 1; }).find("dropout"), std::string::npos);
+  EXPECT_NE(with([](Options& o) { o.precision = "half"; }).find("float32"), std::string::npos);
+  EXPECT_NE(with([](Options& o) { o.route.name = "bpp"; }).find("bp"), std::string::npos);
+}
+
+TEST(Model, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
+  Options options;
+  options.model = "mlp:12,7";
+  const auto a = make_model(options, {1, 8, 8}, 10, 5), b = make_model(options, {1, 8, 8}, 10, 6);
+  options.precision = "float64";
+  const auto c = make_model(options, {1, 8, 8}, 10, 5);
+  EXPECT_EQ(a->forward(at::zeros({3, 1, 8, 8}), {}).sizes(), (std::vector<std::int64_t>{3, 10}));
+  EXPECT_TRUE(at::equal(a->parameters()[1].value, c->parameters()[1].value.to(at::kFloat)));
+  EXPECT_FALSE(at::equal(a->parameters()[1].value, b->parameters()[1].value));
+}
+
+TEST(Initialisers, HaveTheirRangeAndSpread) {
+  const double n_in = 300, n_out = 200;
+  const struct {
+    const char* name;
+    double bound, deviation;
+  } expected[] = {{"he_uniform", std::sqrt(6 / n_in), std::sqrt(2 / n_in)},
+                  {"he", 1e9, std::sqrt(2 / n_in)},
+                  {"xavier", std::sqrt(6 / (n_in + n_out)), std::sqrt(2 / (n_in + n_out))},
+                  {"nokland", 1 / std::sqrt(n_in), 1 / std::sqrt(3 * n_in)},
+                  {"ciresan", 0.05, 0.05 / std::sqrt(3.0)},
+                  {"zero", 0, 0}};
+  ASSERT_EQ(initialisers().size(), std::size(expected));
+  for (std::size_t i = 0; i < initialisers().size(); ++i) {
+    EXPECT_EQ(initialisers()[i].name, expected[i].name);
+    Random random(3);
+    const at::Tensor W = initialise(initialisers()[i], {200, 300}, random, at::kDouble);
+    EXPECT_LE(W.abs().max().item<double>(), expected[i].bound) << expected[i].name;
+    EXPECT_NEAR(W.std().item<double>(), expected[i].deviation, 0.01 * expected[i].deviation) << expected[i].name;
+    EXPECT_NEAR(W.mean().item<double>(), 0, 5 * expected[i].deviation / std::sqrt(60000.0)) << expected[i].name;
+  }
+}
+
+TEST(Dropout, IsAFunctionOfSeedStepAndLayer) {
+  const auto mask = [](std::uint64_t seed, std::int64_t step, std::size_t layer) {
+    return dropout_mask(seed, step, layer, 500, 401, 0.1, at::kDouble);
+  };
+  const at::Tensor first = mask(1, 2, 0);
+  EXPECT_TRUE(at::equal(first, mask(1, 2, 0)));
+  for (const at::Tensor& other : {mask(2, 2, 0), mask(1, 3, 0), mask(1, 2, 1)}) EXPECT_FALSE(at::equal(first, other));
+  EXPECT_TRUE(at::equal(first.eq(0).logical_or(first.eq(1 / (1 - 0.1))), at::ones_like(first, at::kBool)));
+  EXPECT_NEAR(first.mean().item<double>(), 1, 5 * std::sqrt(0.1 / 0.9 / 200500));
+}
+
+}  // namespace
+}  // namespace grapes::nn

@@ -1,0 +1,227 @@
+// Every route × every modulation × every activation, with and without dropout and biases, against the recursions of
+// grapes/testing/delta.h; and the laws that every row of the tables must obey.
+#include "grapes/core/responsibility.h"
+#include "grapes/nn/activation.h"
+#include "grapes/nn/loss.h"
+#include "grapes/nn/mlp.h"
+#include "grapes/testing/delta.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace grapes::nn {
+namespace {
+
+struct Setting {
+  std::string route = "bp", modulation = "none", activation = "tanh";
+  double dropout = 0;
+  std::vector<std::int64_t> nodes = {6, 5, 7, 4, 3};
+};
+
+Options options_of(const Setting& setting) {
+  Options options;
+  options.precision = "float64";
+  options.activation = setting.activation;
+  options.dropout = setting.dropout;
+  options.route.name = setting.route;
+  options.modulation.name = setting.modulation;
+  if (setting.modulation == "constant") options.modulation.constants = {1.5, 0.5, 3};
+  // One form on all routes; the authors' forms are compared with numbers made by their program (replay).
+  options.modulation.responsibility = credit::Responsibility::incoming;
+  options.modulation.clip = credit::ModulationOptions::Clip::range;
+  return options;
+}
+
+struct Data {
+  at::Tensor inputs, labels;
+};
+Data examples(std::int64_t batch, std::int64_t inputs, std::int64_t classes) {
+  Random random(7);
+  Data data{at::empty({batch, inputs}, at::kDouble), at::empty({batch}, at::kLong)};
+  for (std::int64_t i = 0; i < batch * inputs; ++i) data.inputs.data_ptr<double>()[i] = random.normal();
+  for (std::int64_t b = 0; b < batch; ++b)
+    data.labels[b] = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(classes)));
+  return data;
+}
+
+std::vector<at::Tensor> learn(Mlp& model, const Data& data, const Pass& pass) {
+  const Criterion criterion("cross-entropy", "softmax", true);
+  criterion.loss(model.forward(data.inputs, pass), data.labels).backward();
+  std::vector<at::Tensor> gradients;
+  for (const Named& parameter : model.parameters()) gradients.push_back(parameter.value.grad().clone());
+  return gradients;
+}
+
+Pass training(std::int64_t step = 0) {
+  Pass pass;
+  pass.training = true;
+  pass.seed = 3;
+  pass.step = step;
+  return pass;
+}
+
+testing::Chain by_hand(const Setting& setting, const Mlp& model, const Pass& pass) {
+  testing::Chain chain;
+  chain.route = setting.route;
+  chain.activation = setting.activation;
+  for (const Named& parameter : model.parameters()) chain.weights.push_back(parameter.value.detach());
+  chain.feedback.resize(chain.weights.size());
+  for (const Named& buffer : model.buffers())
+    chain.feedback[static_cast<std::size_t>(std::stoi(buffer.name.substr(7)))] = buffer.value;
+  chain.masks = pass.masks;
+  chain.local = setting.modulation == "grapes-local";
+  if (setting.modulation == "none") return chain;
+  for (std::size_t l = 0; l + 1 < chain.weights.size(); ++l) {
+    at::Tensor m = testing::factor_by_hand(chain.weights[l]);
+    if (setting.modulation == "uniform") m = at::full_like(m, m.mean().item<double>());
+    if (setting.modulation == "constant") m = at::full_like(m, std::vector<double>{1.5, 0.5, 3}[l]);
+    if (setting.modulation == "shuffled") m = model.factors()[l].error;  // that it is a permutation is a test below
+    chain.factors.push_back(m);
+  }
+  return chain;
+}
+
+TEST(Rules, EqualTheHandWrittenRecursions) {
+  int settings = 0;
+  for (const auto& route : credit::routes())
+    for (const auto& modulation : credit::modulations())
+      for (const auto& activation : activations())
+        for (const double dropout : {0.0, 0.4}) {
+          Setting setting{route.name, modulation.name, activation.name, dropout};
+          Mlp model(options_of(setting), setting.nodes, 11);
+          const Data data = examples(9, 6, 3);
+          Pass pass = training();
+          if (dropout > 0) {
+            Random random(5);
+            for (std::size_t l = 1; l + 1 < setting.nodes.size(); ++l) {
+              at::Tensor mask = at::empty({9, setting.nodes[l]}, at::kDouble);
+              for (std::int64_t i = 0; i < mask.numel(); ++i)
+                mask.data_ptr<double>()[i] = random.uniform() < 0.6 ? 1 / 0.6 : 0;
+              pass.masks.push_back(mask);
+            }
+          }
+          const auto ours = learn(model, data, pass);
+          const auto expected = testing::gradients(by_hand(setting, model, pass), data.inputs, data.labels);
+          ASSERT_EQ(ours.size(), expected.size());
+          for (std::size_t l = 0; l < ours.size(); ++l)
+            EXPECT_LE((ours[l] - expected[l]).abs().max().item<double>(), 1e-12)
+                << route.name << " × " << modulation.name << ", " << activation.name << ", dropout " << dropout
+                << ", layer " << l + 1;
+          ++settings;
+        }
+  EXPECT_EQ(settings, 5 * 6 * 6 * 2);
+}
+
+TEST(Rules, ModulationByOneIsTheBaseRuleBitForBit) {
+  for (const auto& route : credit::routes()) {
+    Options base = options_of({route.name}), one = base;
+    one.modulation.name = "constant";
+    one.modulation.constants = {1};
+    Mlp a(base, {6, 5, 5, 3}, 11), b(one, {6, 5, 5, 3}, 11);
+    const Data data = examples(8, 6, 3);
+    const auto left = learn(a, data, training()), right = learn(b, data, training());
+    for (std::size_t l = 0; l < left.size(); ++l) EXPECT_TRUE(at::equal(left[l], right[l])) << route.name;
+  }
+}
+
+TEST(Rules, TheForwardPassDoesNotDependOnTheRule) {
+  const Data data = examples(8, 6, 3);
+  at::Tensor first;
+  for (const auto& route : credit::routes())
+    for (const auto& modulation : credit::modulations()) {
+      Mlp model(options_of({route.name, modulation.name, "relu", 0.3}), {6, 5, 5, 3}, 11);
+      const at::Tensor logits = model.forward(data.inputs, training()).detach();
+      if (!first.defined()) first = logits;
+      EXPECT_TRUE(at::equal(logits, first)) << route.name << " × " << modulation.name;
+    }
+}
+
+TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
+  Options options = options_of({"bp", "shuffled"});
+  Mlp model(options, {6, 40, 3}, 11);
+  const Data data = examples(4, 6, 3);
+  const at::Tensor m = factor(model.parameters()[0].value);
+  model.forward(data.inputs, training(0));
+  const at::Tensor first = model.factors()[0].error;
+  model.forward(data.inputs, training(1));
+  const at::Tensor second = model.factors()[0].error;
+  EXPECT_FALSE(at::equal(first, second));
+  EXPECT_FALSE(at::equal(first, m));
+  for (const at::Tensor& drawn : {first, second})
+    EXPECT_TRUE(at::equal(std::get<0>(drawn.sort()), std::get<0>(m.sort())));
+}
+
+TEST(Rules, FactorsAreRecomputedEveryKBatches) {
+  Options options = options_of({"bp", "grapes"});
+  options.modulation.every = 2;
+  Mlp model(options, {6, 5, 3}, 11);
+  const Data data = examples(4, 6, 3);
+  const auto used = [&](std::int64_t step) {
+    model.forward(data.inputs, training(step));
+    return model.factors()[0].error;
+  };
+  const at::Tensor before = used(0);
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor W = model.parameters()[0].value;
+    W[0].mul_(5);
+  }
+  EXPECT_TRUE(at::equal(used(1), before));
+  EXPECT_FALSE(at::equal(used(2), before));
+}
+
+TEST(Rules, OutgoingResponsibilityLooksAtTheColumnsAbove) {
+  Options options = options_of({"bp", "grapes"});
+  options.modulation.responsibility = credit::Responsibility::outgoing;
+  Mlp model(options, {6, 5, 4, 3}, 11);
+  model.forward(examples(4, 6, 3).inputs, training());
+  for (std::size_t l = 0; l < 2; ++l)
+    EXPECT_TRUE(
+        at::allclose(model.factors()[l].error, testing::factor_by_hand(model.parameters()[l + 1].value.t()), 1e-14, 0));
+}
+
+TEST(Rules, AWeightThatIsNotFiniteIsNamedByItsLayer) {
+  Mlp model(options_of({"bp", "grapes"}), {6, 5, 4, 3}, 11);
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor W = model.parameters()[1].value;
+    W[0][0] = std::numeric_limits<double>::infinity();
+  }
+  try {
+    model.forward(examples(4, 6, 3).inputs, training());
+    FAIL() << "accepted";
+  } catch (const c10::ValueError& error) {
+    EXPECT_NE(std::string(error.what()).find("layer 2"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Rules, BackpropagationIsTheGradient) {
+  // Finite differences of the loss, in every weight, for every activation and both losses.
+  for (const auto& activation : activations())
+    for (const char* loss : {"cross-entropy", "mse"}) {
+      Options options = options_of({"bp", "none", activation.name});
+      options.bias = true;
+      Mlp model(options, {4, 5, 3}, 2);
+      const Data data = examples(6, 4, 3);
+      const Criterion criterion(loss, "auto", true);
+      criterion.loss(model.forward(data.inputs, training()), data.labels).backward();
+      for (const Named& parameter : model.parameters()) {
+        double* w = parameter.value.data_ptr<double>();
+        const double* g = parameter.value.grad().data_ptr<double>();
+        for (std::int64_t i = 0; i < parameter.value.numel(); ++i) {
+          const double kept = w[i], step = 1e-6;
+          const auto at_weight = [&](double value) {
+            w[i] = value;
+            return criterion.loss(model.forward(data.inputs, {}), data.labels).item<double>();
+          };
+          const double slope = (at_weight(kept + step) - at_weight(kept - step)) / (2 * step);
+          w[i] = kept;
+          EXPECT_NEAR(g[i], slope, 1e-7) << activation.name << ", " << loss << ", " << parameter.name << "[" << i
+                                         << "]";
+        }
+      }
+    }
+}
+
+}  // namespace
+}  // namespace grapes::nn

@@ -1,0 +1,152 @@
+#include "grapes/base/error.h"
+#include "grapes/optim/optimizer.h"
+#include "grapes/optim/schedule.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace grapes::optim {
+namespace {
+
+/// Five steps on the loss ½ Σ c W², whose gradient c W is known wherever the optimizer looks; and the same by hand, one
+/// number at a time. @return largest difference
+double against_hand(const std::string& name, double weight_decay) {
+  Options options;
+  options.optimizer = name;
+  options.weight_decay = weight_decay;
+  const std::vector<double> start = {1.0, -2.0, 0.5}, c = {1.0, 3.0, -0.7};
+  at::Tensor W = at::tensor(start, at::kDouble).requires_grad_();
+  const auto optimizer = make_optimizer(options, {W});
+  std::vector<double> w = start, v(3), q(3);
+  for (int t = 1; t <= 5; ++t) {
+    const double eta = 0.1 / t;
+    optimizer->begin();
+    W.mutable_grad() = at::tensor(c, at::kDouble) * W.detach();
+    optimizer->step(eta);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const double at = name == "nag" ? w[i] - 0.9 * v[i] : w[i];
+      const double g = (c[i] + weight_decay) * at;
+      if (name == "sgd") w[i] -= eta * g;
+      if (name == "momentum" || name == "nag") w[i] -= v[i] = 0.9 * v[i] + eta * g;
+      if (name == "rmsprop") {
+        q[i] = 0.9 * q[i] + 0.1 * g * g;
+        w[i] -= eta * g / std::sqrt(q[i] + 1e-8);
+      }
+      if (name == "adam") {
+        v[i] = 0.9 * v[i] + 0.1 * g;
+        q[i] = 0.999 * q[i] + 0.001 * g * g;
+        w[i] -= eta * v[i] / (1 - std::pow(0.9, t)) / (std::sqrt(q[i] / (1 - std::pow(0.999, t))) + 1e-8);
+      }
+    }
+  }
+  return (W.detach() - at::tensor(w, at::kDouble)).abs().max().item<double>();
+}
+
+TEST(Optimizers, EqualTheirEquations) {
+  for (const Row& row : optimizers())
+    for (const double decay : {0.0, 0.01}) EXPECT_LE(against_hand(row.name, decay), 1e-14) << row.name << ", " << decay;
+}
+
+TEST(Optimizers, GoOnFromTheirStateBitForBit) {
+  for (const Row& row : optimizers()) {
+    Options options;
+    options.optimizer = row.name;
+    const auto steps = [](Optimizer& optimizer, at::Tensor& W, int from, int to) {
+      for (int t = from; t < to; ++t) {
+        optimizer.begin();
+        W.mutable_grad() = W.detach().sin() + t;
+        optimizer.step(0.01);
+      }
+    };
+    at::Tensor whole = at::linspace(-1, 1, 7, at::kFloat).requires_grad_(),
+               half = whole.detach().clone().requires_grad_();
+    const auto straight = make_optimizer(options, {whole});
+    steps(*straight, whole, 0, 6);
+    const auto first = make_optimizer(options, {half});
+    steps(*first, half, 0, 3);
+    at::Tensor resumed = half.detach().clone().requires_grad_();
+    const auto second = make_optimizer(options, {resumed});
+    const auto from = first->state(), into = second->state();
+    ASSERT_EQ(from.size(), into.size());
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      EXPECT_EQ(from[i].name, into[i].name);
+      into[i].value.copy_(from[i].value);
+    }
+    steps(*second, resumed, 3, 6);
+    EXPECT_TRUE(at::equal(whole, resumed)) << row.name;
+  }
+}
+
+TEST(Optimizers, SettleGivesTheWeightsBackBitForBit) {
+  for (const Row& row : optimizers()) {
+    Options options;
+    options.optimizer = row.name;
+    at::Tensor W = at::linspace(-1, 1, 7, at::kFloat).requires_grad_();
+    const auto optimizer = make_optimizer(options, {W});
+    optimizer->begin();
+    W.mutable_grad() = at::ones_like(W);
+    optimizer->step(0.3);
+    const at::Tensor rest = W.detach().clone();
+    optimizer->begin();
+    EXPECT_TRUE(at::equal(optimizer->at_rest()[0].detach(), rest)) << row.name;
+    EXPECT_EQ(at::equal(W, rest), row.name != "nag") << row.name;
+    optimizer->settle();
+    EXPECT_TRUE(at::equal(W, rest)) << row.name;
+  }
+}
+
+TEST(Optimizers, RefuseNumbersThatCannotBe) {
+  const at::Tensor W = at::ones({1});
+  for (const double rate : {0.0, -0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    Options options;
+    options.learning_rate = rate;
+    EXPECT_THROW(make_optimizer(options, {W}), UsageError) << rate;
+  }
+  Options options;
+  options.optimizer = "adm";
+  EXPECT_THROW(make_optimizer(options, {W}), UsageError);
+}
+
+double multiple(const std::string& text, double epoch, double warm_up = 0) {
+  return make_schedule(text, warm_up, 10)->multiple(epoch);
+}
+
+TEST(Schedules, HaveTheirShape) {
+  EXPECT_EQ(multiple("constant", 7), 1);
+  EXPECT_EQ(multiple("step:3,0.5", 2.9), 1);
+  EXPECT_EQ(multiple("step:3,0.5", 6), 0.25);
+  EXPECT_EQ(multiple("multistep:2,4,0.1", 1.99), 1);
+  EXPECT_EQ(multiple("multistep:2,4,0.1", 3), 0.1);
+  EXPECT_DOUBLE_EQ(multiple("multistep:2,4,0.1", 4), 0.01);
+  EXPECT_EQ(multiple("cosine", 0), 1);
+  EXPECT_NEAR(multiple("cosine", 5), 0.5, 1e-15);
+  EXPECT_NEAR(multiple("cosine:0.2", 10), 0.2, 1e-15);
+  EXPECT_EQ(multiple("constant", 1, 4), 0.25);
+  EXPECT_EQ(multiple("constant", 8, 4), 1);
+  EXPECT_GT(multiple("constant", 0, 4), 0);
+}
+
+TEST(Schedules, PlateauWaitsAndRemembers) {
+  const auto plateau = make_schedule("plateau:2,0.5", 0, 10);
+  for (const double loss : {1.0, 0.9, 0.95, 0.95}) plateau->observe(loss);
+  EXPECT_EQ(plateau->multiple(4), 1);
+  const auto resumed = make_schedule("plateau:2,0.5", 0, 10);
+  resumed->restore(plateau->state());
+  for (auto* schedule : {plateau.get(), resumed.get()}) {
+    schedule->observe(0.91);
+    EXPECT_EQ(schedule->multiple(5), 0.5);
+  }
+}
+
+TEST(Schedules, RefuseWhatTheyCannotParse) {
+  for (const char* text : {"", "stp:1,2", "step", "step:3", "step:0,0.5", "step:3,x", "multistep:0.1", "cosine:2",
+                           "plateau:5,1", "constant:1", "step:3,-1"})
+    EXPECT_THROW(make_schedule(text, 0, 10), UsageError) << text;
+  EXPECT_THROW(make_schedule("constant", -1, 10), UsageError);
+}
+
+}  // namespace
+}  // namespace grapes::optim

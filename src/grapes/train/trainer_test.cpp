@@ -1,0 +1,245 @@
+#include "grapes/train/trainer.h"
+
+#include "grapes/base/interrupt.h"
+#include "grapes/train/checkpoint.h"
+#include "grapes/train/metrics.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+namespace grapes::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+const data::Splits& digits() {
+  static const data::Splits splits = [] {
+    data::Options options;
+    options.train_limit = 200;
+    options.test_limit = 50;
+    return data::open(options, 1);
+  }();
+  return splits;
+}
+
+/// A folder of its own that is gone afterwards.
+class Folder {
+ public:
+  Folder()
+      : path_(fs::temp_directory_path() /
+              ("grapes-train-" + std::to_string(::getpid()) + "-" + std::to_string(++count))) {}
+  ~Folder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  static inline int count = 0;
+  fs::path path_;
+};
+
+/// A network with all that trains it.
+struct Kit {
+  explicit Kit(const std::string& optimizer_name, nn::Options network = {}, double rate = 0.05)
+      : model(nn::make_model(
+            [&] {
+              network.model = "mlp:12,9";
+              return network;
+            }(),
+            digits().meaning.input_shape, digits().meaning.outputs, 4)) {
+    std::vector<at::Tensor> leaves;
+    for (const auto& parameter : model->parameters()) leaves.push_back(parameter.value);
+    optim::Options options;
+    options.optimizer = optimizer_name;
+    options.learning_rate = rate;
+    optimizer = optim::make_optimizer(options, leaves);
+    schedule = optim::make_schedule("plateau:0,0.5", 0.5, 4);
+  }
+  Subject subject() { return {*model, criterion, *optimizer, *schedule, 0.05}; }
+
+  std::unique_ptr<nn::Model> model;
+  nn::Criterion criterion{"auto", "auto", true};
+  std::unique_ptr<optim::Optimizer> optimizer;
+  std::unique_ptr<optim::Schedule> schedule;
+};
+
+Options four_epochs() {
+  Options options;
+  options.epochs = 4;
+  options.batch = 32;
+  options.seed = 4;
+  return options;
+}
+
+nn::Options everything_on() {
+  nn::Options network;
+  network.dropout = 0.2;
+  network.bias = true;
+  network.modulation.name = "shuffled";
+  network.modulation.every = 3;
+  return network;
+}
+
+void expect_equal_weights(const Kit& a, const Kit& b, const std::string& what) {
+  const auto left = a.model->parameters(), right = b.model->parameters();
+  for (std::size_t i = 0; i < left.size(); ++i)
+    EXPECT_TRUE(at::equal(left[i].value, right[i].value)) << what << ": " << left[i].name;
+}
+
+TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
+  for (const auto& row : optim::optimizers())
+    for (const bool carry : {false, true}) {
+      Options options = four_epochs();
+      options.carry_remainder = carry;
+      Kit straight(row.name, everything_on());
+      EXPECT_EQ(train(straight.subject(), digits(), options, {}, nullptr, {}).state, record::State::finished);
+
+      const Folder folder;
+      record::Identity identity;
+      auto writer = record::Writer::create(folder.path(), identity, "", record::Json::object());
+      const Keep keep{writer, true, {}, {}};
+      Kit stopped(row.name, everything_on());
+      int evaluations = 0;
+      // Stop in the middle of the third epoch: the signal is seen by the next batch. The watch is told of the end of
+      // epoch 2, and from then the third epoch's batches are counted by its calls or cut off at its first one.
+      const auto status = train(stopped.subject(), digits(), options, {}, &keep, [&](const Moment& moment) {
+        if (moment.finished != nullptr && moment.epoch == 2 && ++evaluations == 1) std::raise(SIGINT);
+      });
+      EXPECT_EQ(status.state, record::State::interrupted);
+      EXPECT_EQ(status.exit_code, 130);
+      interrupt::clear();
+      interrupt::install();
+
+      Kit resumed(row.name, everything_on());
+      const fs::path last = folder.path() / "checkpoints" / "last.safetensors";
+      const Position position = unpack(read_safetensors(last), resumed.subject(), last.string());
+      EXPECT_EQ(position.epoch, 2);
+      EXPECT_EQ(train(resumed.subject(), digits(), options, position, nullptr, {}).state, record::State::finished);
+      expect_equal_weights(straight, resumed, row.name + (carry ? ", carried" : ""));
+    }
+}
+
+TEST(Trainer, ACheckpointTakenAfterAnyBatchResumesBitForBit) {
+  // The signal comes from another thread, at a moment of its own choosing: wherever it lands, the end is the same.
+  Options options = four_epochs();
+  options.batch = 5;
+  Kit straight("nag", everything_on());
+  train(straight.subject(), digits(), options, {}, nullptr, {});
+  Kit hopping("nag", everything_on());
+  Position position;
+  for (int hop = 0; hop < 200; ++hop) {
+    const Folder folder;
+    auto writer = record::Writer::create(folder.path(), {}, "", record::Json::object());
+    const Keep keep{writer, true, {}, {}};
+    std::thread killer([hop] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(3 + hop));
+      std::raise(SIGINT);
+    });
+    const auto status = train(hopping.subject(), digits(), options, position, &keep, {});
+    killer.join();
+    interrupt::clear();
+    interrupt::install();
+    Kit fresh("nag", everything_on());
+    const fs::path last = folder.path() / "checkpoints" / "last.safetensors";
+    position = unpack(read_safetensors(last), fresh.subject(), last.string());
+    hopping = std::move(fresh);
+    if (status.state == record::State::finished) break;
+    ASSERT_EQ(status.state, record::State::interrupted);
+  }
+  EXPECT_EQ(position.epoch, options.epochs);
+  expect_equal_weights(straight, hopping, "hopping");
+}
+
+TEST(Trainer, TheSameSeedGivesTheSameRecord) {
+  const auto rows = [](std::uint64_t seed) {
+    Options options = four_epochs();
+    options.seed = seed;
+    Kit kit("sgd", everything_on());
+    record::Json all = record::Json::array();
+    train(kit.subject(), digits(), options, {}, nullptr, [&](const Moment& moment) {
+      if (moment.finished == nullptr) return;
+      record::Json row = *moment.finished;
+      row.erase("seconds");
+      row.erase("evaluation_seconds");
+      all.push_back(row);
+    });
+    return all;
+  };
+  const record::Json first = rows(4);
+  EXPECT_EQ(first.size(), 5U);
+  EXPECT_EQ(first, rows(4));
+  EXPECT_NE(first, rows(5));
+  EXPECT_FALSE(first[0].contains("train_loss"));
+  EXPECT_TRUE(first[0]["layers"][0].contains("factor"));
+  EXPECT_FALSE(first[4]["layers"][2].contains("factor")) << "the output layer is never modulated";
+  EXPECT_GT(first[4]["layers"][2]["gradient_norm"].get<double>(), 0);
+}
+
+TEST(Trainer, LearnsTheDigits) {
+  Kit kit("momentum", {}, 0.05);
+  Options options = four_epochs();
+  options.epochs = 12;
+  train(kit.subject(), digits(), options, {}, nullptr, {});
+  EXPECT_GT(evaluate(*kit.model, *digits().test, kit.criterion).score, 0.7);
+}
+
+TEST(Trainer, DivergenceIsAnOutcome) {
+  nn::Options network;
+  network.activation = "identity";
+  for (const char* modulation : {"none", "grapes"}) {
+    network.modulation.name = modulation;
+    Kit kit("sgd", network);
+    Subject subject = kit.subject();
+    subject.learning_rate = 1e6;
+    const auto status = train(subject, digits(), four_epochs(), {}, nullptr, {});
+    EXPECT_EQ(status.state, record::State::diverged);
+    EXPECT_EQ(status.exit_code, 4);
+    EXPECT_NE(status.message.find("epoch 1"), std::string::npos) << status.message;
+  }
+}
+
+TEST(Checkpoint, OfAnotherNetworkIsRefusedByName) {
+  Kit kit("sgd");
+  Tensors content = pack(kit.subject(), {});
+  content.tensors.erase("layers.1.weight");
+  try {
+    load_weights(content, *kit.model, "FILE");
+    FAIL() << "accepted";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("FILE"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("layers.1.weight"), std::string::npos);
+  }
+  content.tensors["layers.1.weight"] = at::zeros({9, 13});
+  EXPECT_THROW(load_weights(content, *kit.model, "FILE"), DataError);
+}
+
+TEST(Metrics, AccuracyAndRSquared) {
+  data::Meaning meaning{data::Task::regression, {1}, 2, {}};
+  const at::Tensor t = at::tensor({0.f, 0.f, 2.f, 4.f}).view({2, 2});
+  const auto values = data::memory(at::zeros({2, 1}), t, meaning);
+  Metrics perfect(*values), mean(*values);
+  perfect.add(0, t, t);
+  EXPECT_DOUBLE_EQ(perfect.score(), 1);
+  mean.add(0, at::tensor({1.f, 2.f}).expand({2, 2}), t);
+  EXPECT_DOUBLE_EQ(mean.score(), 0);
+
+  meaning = {data::Task::classification, {1}, 2, {}};
+  const auto classes = data::memory(at::zeros({3, 1}), at::tensor({0, 1, 1}, at::kLong), meaning);
+  Metrics accuracy(*classes);
+  accuracy.add(2, at::tensor({1.f, 0.f, 0.f, 1.f}).view({2, 2}), at::tensor({0, 1}, at::kLong));
+  accuracy.add(5, at::tensor({1.f, 0.f}).view({1, 2}), at::tensor({1}, at::kLong));
+  EXPECT_DOUBLE_EQ(accuracy.score(), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(accuracy.loss(), 3);
+}
+
+class Environment : public testing::Environment {
+  void SetUp() override { interrupt::install(); }
+};
+[[maybe_unused]] const auto* environment = testing::AddGlobalTestEnvironment(new Environment);
+
+}  // namespace
+}  // namespace grapes::train
