@@ -7,6 +7,7 @@
 #include "grapes/data/npm.h"
 #include "grapes/data/open.h"
 #include "grapes/data/source.h"
+#include "grapes/data/temporary_folder.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -16,17 +16,6 @@
 namespace grapes::data {
 namespace fs = std::filesystem;
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "grapes-XXXXXX").string();
-  if (!::mkdtemp(name.data())) throw DataError("cannot make a temporary folder " + name + ": " + std::strerror(errno));
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 fs::path npm_install(const std::string& package, const fs::path& folder) {
   std::vector<std::string> words = {"npm",       "install",    "--prefix",  folder.string(), "--ignore-scripts",
                                     "--no-save", "--no-audit", "--no-fund", "--silent",      "--no-package-lock",

@@ -41,7 +41,27 @@ Collection read_named(const Options& options, const Progress& progress) {
   return collection;
 }
 
-Collection read(const Options& options, const Progress& progress) { return read_named(options, progress); }
+/// A source by its name, or one's own data by its path.
+Collection read(const Options& options, const Progress& progress) {
+  const std::vector<NamedSource>& table = source_table();
+  const fs::path path = options.data;
+  const bool named = std::any_of(table.begin(), table.end(), [&](const auto& row) { return row.name == options.data; });
+  const bool csv = !named && path.extension() == ".csv";
+  if (!options.label_column.empty() && !csv) {
+    throw UsageError("--label-column " + options.label_column + ": only a CSV has columns, not " + options.data);
+  }
+  if (csv) return read_csv(path, options.label_column, options.task);
+  if (!named && path.extension() == ".npy") return read_npy(path, options.task);
+  if (options.task == "regression") throw UsageError("--task regression: " + options.data + " has classes");
+  std::error_code error;
+  if (!named && fs::is_directory(path, error)) return read_folder(path);
+  if (!named && (path.has_parent_path() || fs::exists(path, error))) {
+    throw DataError(options.data +
+                    (fs::exists(path, error) ? ": not data of a known kind" : ": there is no such file") +
+                    ", expected FILE.csv, x.npy, a folder of one folder of PNGs per class, or a named source");
+  }
+  return read_named(options, progress);
+}
 
 /// Which examples of the raw training part serve for what.
 struct Rows {

@@ -1,0 +1,80 @@
+#pragma once
+
+// For the tests of this room only.
+
+#include "grapes/base/error.h"
+#include "grapes/base/file.h"
+#include "grapes/data/temporary_folder.h"
+
+#include <zlib.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace grapes::data {
+
+/// What a call is refused with, or a sentence that no test expects.
+template <class E = DataError, class Call>
+std::string refusal(Call call) {
+  try {
+    call();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return "(nothing was refused)";
+}
+
+inline std::string big_endian(std::uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 255);
+  return bytes;
+}
+
+inline std::string idx_images_file(std::uint32_t count, std::uint32_t rows, std::uint32_t columns) {
+  std::string bytes = big_endian(2051) + big_endian(count) + big_endian(rows) + big_endian(columns);
+  for (std::uint32_t i = 0; i < count * rows * columns; ++i) bytes += static_cast<char>(i % 256);
+  return bytes;
+}
+
+/// Labels 0, 1, ..., 9, 0, ...
+inline std::string idx_labels_file(std::uint32_t count) {
+  std::string bytes = big_endian(2049) + big_endian(count);
+  for (std::uint32_t i = 0; i < count; ++i) bytes += static_cast<char>(i % 10);
+  return bytes;
+}
+
+inline std::string gzip(const std::string& content) {
+  z_stream stream{};
+  deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  std::string packed(deflateBound(&stream, content.size()) + 64, '\0');
+  std::string input = content;
+  stream.next_in = reinterpret_cast<Bytef*>(input.data());
+  stream.avail_in = static_cast<uInt>(input.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  deflate(&stream, Z_FINISH);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+/// An environment variable for the length of a test.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    had_ = std::getenv(name) != nullptr;
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { had_ ? ::setenv(name_, old_.c_str(), 1) : ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  std::string old_;
+  bool had_ = false;
+};
+
+}  // namespace grapes::data
