@@ -180,7 +180,8 @@ TEST(Trainer, TheSameSeedGivesTheSameRecord) {
 }
 
 TEST(Trainer, LearnsTheDigits) {
-  Kit kit("momentum", {}, 0.05);
+  Kit kit("momentum");
+  kit.schedule = optim::make_schedule("constant", 0, 12);
   Options options = four_epochs();
   options.epochs = 12;
   train(kit.subject(), digits(), options, {}, nullptr, {});
