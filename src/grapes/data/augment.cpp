@@ -51,14 +51,21 @@ at::Tensor gaussian(std::int64_t n, double sigma) {
   return matrix;
 }
 
+/// The largest whole number <= x; std::floor is a call into the library where the processor's own may not be used.
+int floor_int(float x) {
+  const int whole = static_cast<int>(x);
+  return whole - static_cast<int>(x < static_cast<float>(whole));
+}
+
 /// One channel at (x, y), in pixels from the upper left one; 0 outside.
-float bilinear(const float* image, std::int64_t rows, std::int64_t columns, float x, float y) {
-  const float left = std::floor(x), top = std::floor(y);
-  const float right_weight = x - left, bottom_weight = y - top;
-  const auto pixel = [&](float column, float row) {
-    const bool inside =
-        column >= 0 && row >= 0 && column < static_cast<float>(columns) && row < static_cast<float>(rows);
-    return inside ? image[static_cast<std::int64_t>(row) * columns + static_cast<std::int64_t>(column)] : 0.F;
+float bilinear(const float* image, int rows, int columns, float x, float y) {
+  // Far outside (and beyond what an int holds) there is only the fill.
+  const auto width = static_cast<float>(columns), height = static_cast<float>(rows);
+  if (!(x > -1 && y > -1 && x < width && y < height)) return 0;
+  const int left = floor_int(x), top = floor_int(y);
+  const float right_weight = x - static_cast<float>(left), bottom_weight = y - static_cast<float>(top);
+  const auto pixel = [&](int column, int row) {
+    return column >= 0 && row >= 0 && column < columns && row < rows ? image[row * columns + column] : 0.F;
   };
   return (1 - bottom_weight) * ((1 - right_weight) * pixel(left, top) + right_weight * pixel(left + 1, top)) +
          bottom_weight * ((1 - right_weight) * pixel(left, top + 1) + right_weight * pixel(left + 1, top + 1));
@@ -115,12 +122,17 @@ class Augmented final : public Dataset {
         const float* image = images.data_ptr<float>() + b * channels * area;
         const float* shift = field.defined() ? field.data_ptr<float>() + b * 2 * area : nullptr;
         float* out = result.data_ptr<float>() + b * channels * area;
-        for (std::int64_t i = 0; i < area; ++i) {
-          const float x = static_cast<float>(i % columns) - middle_x, y = static_cast<float>(i / columns) - middle_y;
+        for (std::int64_t i = 0, row = 0, column = 0; i < area; ++i) {
+          const float x = static_cast<float>(column) - middle_x, y = static_cast<float>(row) - middle_y;
+          if (++column == columns) {
+            column = 0;
+            ++row;
+          }
           const float from_x = a.xx * x + a.xy * y + a.x0 + (shift ? shift[i] : 0.F) + middle_x;
           const float from_y = a.yx * x + a.yy * y + a.y0 + (shift ? shift[area + i] : 0.F) + middle_y;
           for (std::int64_t c = 0; c < channels; ++c) {
-            out[c * area + i] = bilinear(image + c * area, rows, columns, from_x, from_y);
+            out[c * area + i] =
+                bilinear(image + c * area, static_cast<int>(rows), static_cast<int>(columns), from_x, from_y);
           }
         }
       }
