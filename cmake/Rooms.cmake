@@ -38,6 +38,9 @@ function(grapes_room name)
     target_include_directories(grapes_${name}_test SYSTEM PRIVATE ${RAPIDCHECK_INCLUDE})
     target_compile_definitions(grapes_${name}_test PRIVATE GRAPES_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     if(ROOM_TORCH)
+      # An executable would be compiled with -fPIE, for which the header made with -fPIC is no use.
+      set_target_properties(grapes_${name}_test PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_compile_options(grapes_${name}_test PRIVATE -fPIC)
       target_precompile_headers(grapes_${name}_test REUSE_FROM grapes_pch)
     endif()
     gtest_discover_tests(grapes_${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST

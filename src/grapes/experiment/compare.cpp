@@ -1,0 +1,222 @@
+#include "grapes/experiment/compare.h"
+
+#include "grapes/base/file.h"
+#include "grapes/base/interrupt.h"
+#include "grapes/base/text.h"
+#include "grapes/experiment/tune.h"
+#include "grapes/report/report.h"
+
+#include <fmt/format.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <map>
+#include <memory>
+#include <thread>
+
+namespace grapes::experiment {
+namespace fs = std::filesystem;
+namespace {
+
+/// A label is also the name of a folder, and `tuning` is passed over when records are read.
+void check_folder_name(const std::string& arm) {
+  if (arm.find('/') != std::string::npos || arm.front() == '.' || arm == "tuning")
+    throw UsageError("an arm cannot be called '" + arm + "': its runs lie in a folder of that name");
+}
+
+/// Labels and configurations of the arms, in the order given.
+std::vector<std::pair<std::string, Config>> arms_of(const Config& config) {
+  std::vector<std::pair<std::string, Config>> arms;
+  for (const std::string& name : config.compare.arms) {
+    Config arm = with_arm(config, name);
+    check_folder_name(arm.arm);
+    const std::string label = arm.arm;
+    arms.emplace_back(label, std::move(arm));
+  }
+  return arms;
+}
+
+/// The configuration as text, without what may differ when a comparison is resumed.
+std::string lasting(Config config) {
+  const Config defaults;
+  config.jobs = defaults.jobs;
+  config.data.data_dir = defaults.data.data_dir;
+  config.data.download = defaults.data.download;
+  return to_toml(config);
+}
+
+class Comparison {
+ public:
+  Comparison(const Config& config, const data::Splits& splits, fs::path folder, const Overview& overview)
+      : config_(config), splits_(splits), folder_(std::move(folder)), overview_(overview), arms_(arms_of(config)) {}
+
+  Outcome run(bool resume) {
+    if (resume)
+      reopen();
+    else
+      create();
+    log_ = std::make_shared<spdlog::logger>(
+        "compare", std::make_shared<spdlog::sinks::basic_file_sink_mt>((folder_ / "log.txt").string()));
+    log_->set_pattern("%Y-%m-%dT%H:%M:%SZ %v", spdlog::pattern_time_type::utc);
+    log_->flush_on(spdlog::level::info);
+    log_->info("{} {} arms x {} seeds", resume ? "resuming" : "beginning", arms_.size(), config_.compare.seeds);
+    try {
+      return carry_out();
+    } catch (const Error& error) {
+      end(record::State::failed, error.exit(), error.what());
+      throw;
+    } catch (const std::exception& error) {
+      end(record::State::failed, Exit::failed, error.what());
+      throw;
+    }
+  }
+
+ private:
+  void create() {
+    // Whatever cannot be is refused here, before anything is written.
+    for (const auto& [label, arm] : arms_)
+      nn::make_model(arm.network, splits_.meaning.input_shape, splits_.meaning.outputs, arm.training.seed);
+    if (config_.compare.tune) check_tuning(splits_);
+    std::error_code error;
+    if (fs::exists(folder_ / "compare.json", error) || record::is_run(folder_))
+      throw DataError(folder_.string() +
+                      " holds a comparison or a run already: choose another folder, or go on with it by --resume");
+    write_file(folder_ / "config.toml", to_toml(config_));
+    write_file(folder_ / "env.json", environment(config_).dump(2) + "\n");
+    save();
+  }
+
+  void reopen() {
+    const fs::path path = folder_ / "compare.json";
+    if (!fs::exists(path)) throw DataError(folder_.string() + " holds no comparison to go on with: no compare.json");
+    Config before;
+    read_toml(before, (folder_ / "config.toml").string());
+    if (lasting(before) != lasting(config_))
+      throw UsageError(folder_.string() + " was begun with another configuration (see its config.toml)");
+    const record::Json saved = record::Json::parse(read_file(path), nullptr, false);
+    if (!saved.is_object() || !saved.contains("tuning") || !saved.contains("learning_rates"))
+      throw DataError(path.string() + ": expected an object with 'tuning' and 'learning_rates'");
+    tuning_ = saved["tuning"];
+    if (tuning_.is_null()) return;
+    for (auto& [label, arm] : arms_) {
+      const auto rate = saved["learning_rates"].find(label);
+      if (rate == saved["learning_rates"].end() || !rate->is_number())
+        throw DataError(path.string() + ": 'learning_rates' has no number for '" + label + "'");
+      arm.optimizer.learning_rate = rate->get<double>();
+    }
+  }
+
+  Outcome carry_out() {
+    status(record::State::running, Exit::done, "");
+    if (config_.compare.tune && tuning_.is_null()) {
+      const auto tuning = tune(config_, {arms_.begin(), arms_.end()}, splits_, folder_ / "tuning", jobs(), watch());
+      if (!tuning) return interrupted();
+      tuning_ = tuning->record;
+      for (auto& [label, arm] : arms_) {
+        arm.optimizer.learning_rate = tuning->chosen.at(label);
+        log_->info("{}: learning rate {}", label, shortest(arm.optimizer.learning_rate));
+      }
+      save();
+    }
+
+    std::vector<Task> tasks;
+    for (const std::uint64_t seed : seeds())  // seed by seed, so that what is done at any time is paired
+      for (const auto& [label, arm] : arms_) {
+        Task task{fmt::format("{}, seed {}", label, seed), arm,
+                  folder_ / "arms" / label / fmt::format("seed-{}", seed)};
+        task.config.training.seed = seed;
+        tasks.push_back(std::move(task));
+      }
+    Outcome outcome;
+    for (const record::Status& status : run_all(tasks, splits_, jobs(), "comparing", watch())) {
+      if (status.state == record::State::running || status.state == record::State::interrupted) return interrupted();
+      if (status.state == record::State::diverged) outcome.exit = Exit::diverged;
+    }
+
+    report::Options options;
+    const bool plain = std::any_of(arms_.begin(), arms_.end(), [](const auto& arm) { return arm.first == "bp"; });
+    options.baseline = plain ? "bp" : arms_.front().first;
+    options.target = config_.compare.target;
+    options.title = fmt::format("{} on {}", config_.network.model, splits_.name);
+    options.tuning = tuning_;
+    outcome.report = report::write({folder_ / "arms"}, folder_, options);
+    outcome.summary = record::Json::parse(read_file(folder_ / "summary.json"));
+    end(record::State::finished, outcome.exit, outcome.exit == Exit::diverged ? "at least one run diverged" : "");
+    return outcome;
+  }
+
+  Outcome interrupted() {
+    Outcome outcome;
+    outcome.exit = interrupt::pending() == SIGTERM ? Exit::terminated : Exit::interrupted;
+    end(record::State::interrupted, outcome.exit, "stopped by a signal; --resume goes on");
+    return outcome;
+  }
+
+  std::vector<std::uint64_t> seeds() const {
+    std::vector<std::uint64_t> seeds;
+    for (std::int64_t k = 0; k < config_.compare.seeds; ++k)
+      seeds.push_back(config_.training.seed + static_cast<std::uint64_t>(k));
+    return seeds;
+  }
+
+  std::int64_t jobs() const {
+    if (config_.jobs > 0) return config_.jobs;
+    const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+    return std::max<std::int64_t>(1, cores / config_.threads);
+  }
+
+  /// Notes in the log what ended, and passes on.
+  Overview watch() {
+    return [this, logged = std::string()](const Stage& stage) mutable {
+      if (stage.last != logged) log_->info("{}: {}", stage.what, logged = stage.last);
+      if (overview_) overview_(stage);
+    };
+  }
+
+  void save() const {
+    record::Json labels = record::Json::array(), rates = record::Json::object();
+    for (const auto& [label, arm] : arms_) {
+      labels.push_back(label);
+      rates[label] = arm.optimizer.learning_rate;
+    }
+    const record::Json content = {{"arms", labels}, {"seeds", seeds()}, {"learning_rates", rates}, {"tuning", tuning_}};
+    write_file(folder_ / "compare.json", content.dump(2) + "\n");
+  }
+
+  void status(record::State state, Exit exit, const std::string& message) const {
+    const record::Json content = {
+        {"state", record::to_string(state)}, {"exit_code", static_cast<int>(exit)}, {"message", message}};
+    write_file(folder_ / "status.json", content.dump(2) + "\n");
+  }
+
+  /// Must not hide why it ended: on a full disk the status cannot be written either.
+  void end(record::State state, Exit exit, const std::string& message) const {
+    log_->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
+    try {
+      status(state, exit, message);
+    } catch (const DataError&) {
+      if (state != record::State::failed) throw;
+    }
+  }
+
+  const Config& config_;
+  const data::Splits& splits_;
+  const fs::path folder_;
+  const Overview& overview_;
+  std::vector<std::pair<std::string, Config>> arms_;
+  record::Json tuning_;
+  std::shared_ptr<spdlog::logger> log_;
+};
+
+}  // namespace
+
+Outcome compare(const Config& config, const data::Splits& splits, const fs::path& folder, bool resume,
+                const Overview& overview) {
+  check(config);
+  return Comparison(config, splits, folder, overview).run(resume);
+}
+
+}  // namespace grapes::experiment

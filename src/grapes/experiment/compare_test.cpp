@@ -1,0 +1,225 @@
+#include "grapes/experiment/compare.h"
+
+#include "grapes/base/file.h"
+#include "grapes/base/interrupt.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace grapes::experiment {
+namespace {
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class Compare : public ::testing::Test {
+ protected:
+  Compare() {
+    std::string pattern = (fs::temp_directory_path() / "grapes-compare-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    config_.data.train_limit = 200;
+    config_.data.test_limit = 100;
+    config_.data.validation = 50;
+    config_.network.model = "mlp:8,8";
+    config_.training.epochs = 2;
+    config_.training.batch = 32;
+    config_.compare.arms = {"bp", "grapes", "shuffled"};
+    config_.compare.seeds = 2;
+    config_.jobs = 2;
+    splits_ = data::open(config_.data, 1);
+  }
+  ~Compare() override {
+    interrupt::clear();
+    fs::remove_all(folder_);
+  }
+
+  Outcome run(const std::string& name, bool resume = false, const Overview& overview = {}) {
+    return compare(config_, splits_, folder_ / name, resume, overview);
+  }
+  record::Run run_of(const std::string& name, const std::string& arm, int seed) {
+    return record::load(folder_ / name / "arms" / arm / ("seed-" + std::to_string(seed)));
+  }
+  record::Json status_of(const std::string& name) {
+    return record::Json::parse(read_file(folder_ / name / "status.json"));
+  }
+  /// All that a comparison's runs recorded, but for the time it took.
+  std::map<std::string, std::vector<record::Json>> rows(const std::string& name) {
+    std::map<std::string, std::vector<record::Json>> rows;
+    for (record::Run& run : record::load_all({folder_ / name / "arms"})) {
+      for (record::Json& row : run.epochs) {
+        row.erase("seconds");
+        row.erase("evaluation_seconds");
+      }
+      rows[run.identity.arm + " " + std::to_string(run.identity.seed)] = run.epochs;
+    }
+    return rows;
+  }
+
+  fs::path folder_;
+  Config config_;
+  data::Splits splits_;
+};
+
+TEST_F(Compare, ArmsOfOneSeedBeginAlikeAndEndApart) {
+  const Outcome outcome = run("a");
+  EXPECT_EQ(outcome.exit, Exit::done);
+  EXPECT_TRUE(fs::exists(outcome.report));
+  EXPECT_EQ(status_of("a")["state"], "finished");
+  for (const int seed : {1, 2}) {
+    const record::Run bp = run_of("a", "bp", seed);
+    EXPECT_EQ(bp.epochs.size(), 3U);
+    for (const char* arm : {"grapes", "shuffled"}) {
+      const record::Run other = run_of("a", arm, seed);
+      EXPECT_EQ(other.identity.pairing, bp.identity.pairing);
+      EXPECT_EQ(other.epochs[0]["test_loss"], bp.epochs[0]["test_loss"]) << arm;
+      EXPECT_NE(other.epochs[2]["test_loss"], bp.epochs[2]["test_loss"]) << arm;
+    }
+  }
+  EXPECT_NE(run_of("a", "bp", 1).epochs[0]["test_loss"], run_of("a", "bp", 2).epochs[0]["test_loss"]);
+}
+
+TEST_F(Compare, TheNumberOfJobsChangesNothing) {
+  run("two");
+  config_.jobs = 1;
+  run("one");
+  EXPECT_EQ(rows("one").size(), 6U);
+  EXPECT_EQ(rows("one"), rows("two"));
+}
+
+TEST_F(Compare, ASignalStopsItAndResumeEndsWhereItWouldHave) {
+  run("whole");
+  interrupt::install();
+  const Outcome stopped = run("halves", false, [](const Stage& stage) {
+    if (stage.epochs_done > 2.5 && interrupt::pending() == 0) std::raise(SIGTERM);
+  });
+  EXPECT_EQ(stopped.exit, Exit::terminated);
+  EXPECT_TRUE(stopped.report.empty());
+  EXPECT_EQ(status_of("halves")["exit_code"], 143);
+  EXPECT_LT(rows("halves").size(), 6U);
+
+  interrupt::clear();
+  const Outcome resumed = run("halves", true);
+  EXPECT_EQ(resumed.exit, Exit::done);
+  EXPECT_EQ(rows("halves"), rows("whole"));
+}
+
+TEST_F(Compare, ResumeKeepsWhatIsFinishedAndRepeatsWhatIsGone) {
+  run("a");
+  const auto before = rows("a");
+  fs::remove_all(folder_ / "a" / "arms" / "grapes");
+  const auto kept = fs::last_write_time(folder_ / "a" / "arms" / "bp" / "seed-1" / "metrics.jsonl");
+  EXPECT_EQ(run("a", true).exit, Exit::done);
+  EXPECT_EQ(rows("a"), before);
+  EXPECT_EQ(fs::last_write_time(folder_ / "a" / "arms" / "bp" / "seed-1" / "metrics.jsonl"), kept);
+}
+
+TEST_F(Compare, TuningTakesTheBestValidationScoreThatTheRecordsHold) {
+  config_.compare.arms = {"bp", "grapes"};
+  config_.compare.tune = true;
+  config_.compare.grid = {1e30, 0.2, 0.001};  // the first one diverges
+  config_.compare.tune_epochs = 3;
+  config_.compare.tune_seeds = 2;
+  EXPECT_EQ(run("a").exit, Exit::done);
+
+  const record::Json saved = record::Json::parse(read_file(folder_ / "a" / "compare.json"));
+  EXPECT_EQ(saved["tuning"]["grid"], record::Json({0.001, 0.2, 1e30}));
+  for (const char* arm : {"bp", "grapes"}) {
+    const auto mean = [&](const char* rate) {
+      double sum = 0;
+      for (const char* seed : {"seed-1001", "seed-1002"}) {
+        const record::Run trial = record::load(folder_ / "a" / "tuning" / arm / rate / seed);
+        EXPECT_EQ(trial.epochs.back()["epoch"], 3);
+        EXPECT_FALSE(trial.epochs.back().contains("test_loss")) << "test examples must not be there to choose by";
+        EXPECT_FALSE(fs::exists(trial.folder / "checkpoints"));
+        sum += trial.epochs.back()["validation_accuracy"].get<double>();
+      }
+      return sum / 2;
+    };
+    const record::Json& found = saved["tuning"]["arms"][arm];
+    EXPECT_DOUBLE_EQ(found["tried"][0]["validation_mean"].get<double>(), mean("0.001"));
+    EXPECT_DOUBLE_EQ(found["tried"][1]["validation_mean"].get<double>(), mean("0.2"));
+    EXPECT_TRUE(found["tried"][2]["validation_mean"].is_null()) << "both seeds diverge";
+    const double best = mean("0.2") > mean("0.001") ? 0.2 : 0.001;
+    EXPECT_EQ(found["chosen"], best);
+    EXPECT_EQ(saved["learning_rates"][arm], best);
+    EXPECT_EQ(run_of("a", arm, 1).epochs.back()["learning_rate"], best);
+  }
+}
+
+TEST_F(Compare, EqualRatesGoToTheSmallerAndAChosenRateStaysOnResume) {
+  config_.compare.arms = {"bp", "mine"};
+  config_.own_arms["mine"] = {{"modulation", "uniform"}, {"learning-rate", "0.07"}};
+  config_.compare.tune = true;
+  config_.compare.grid = {1e-9, 1e-10};  // too small to change any prediction
+  run("a");
+  record::Json saved = record::Json::parse(read_file(folder_ / "a" / "compare.json"));
+  EXPECT_EQ(saved["learning_rates"]["bp"], 1e-10);
+  EXPECT_EQ(saved["learning_rates"]["mine"], 0.07) << "an arm that names its rate keeps it";
+  EXPECT_TRUE(saved["tuning"]["arms"]["mine"]["tried"].empty());
+
+  saved["learning_rates"]["bp"] = 0.3;
+  write_file(folder_ / "a" / "compare.json", saved.dump());
+  fs::remove_all(folder_ / "a" / "tuning");
+  fs::remove_all(folder_ / "a" / "arms" / "bp" / "seed-1");
+  run("a", true);
+  EXPECT_EQ(run_of("a", "bp", 1).epochs.back()["learning_rate"], 0.3);
+  EXPECT_FALSE(fs::exists(folder_ / "a" / "tuning"));
+}
+
+TEST_F(Compare, AnArmThatDivergesDoesNotStopTheRest) {
+  config_.compare.arms = {"wild", "bp"};
+  config_.own_arms["wild"] = {{"learning-rate", "1e30"}};
+  const Outcome outcome = run("a");
+  EXPECT_EQ(outcome.exit, Exit::diverged);
+  EXPECT_EQ(run_of("a", "wild", 1).status.state, record::State::diverged);
+  EXPECT_EQ(run_of("a", "wild", 2).status.state, record::State::diverged);
+  EXPECT_EQ(run_of("a", "bp", 2).status.state, record::State::finished);
+  EXPECT_TRUE(fs::exists(outcome.report));
+}
+
+TEST_F(Compare, ARunThatCannotBeWrittenEndsTheOthersAndIsTold) {
+  write_file(folder_ / "a" / "arms" / "grapes", "a file where a folder must be");
+  config_.training.epochs = 50;
+  try {
+    run("a");
+    FAIL() << "no error";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("grapes"));
+  }
+  EXPECT_EQ(status_of("a")["state"], "failed");
+  EXPECT_EQ(status_of("a")["exit_code"], 3);
+  EXPECT_EQ(run_of("a", "bp", 1).status.state, record::State::failed);
+  EXPECT_FALSE(fs::exists(folder_ / "a" / "arms" / "bp" / "seed-2"));
+}
+
+TEST_F(Compare, WhatCannotBeIsRefusedBeforeAnythingIsWritten) {
+  EXPECT_THROW(run("a", true), DataError) << "nothing to go on with";
+  config_.network.model = "mlp:0";
+  EXPECT_THROW(run("a"), UsageError);
+  config_.network.model = "mlp:8,8";
+  config_.own_arms["../mine"] = {{"modulation", "uniform"}};
+  config_.compare.arms = {"bp", "../mine"};
+  EXPECT_THROW(run("a"), UsageError) << "an arm is a folder";
+  config_.compare.arms = {"bp"};
+  config_.compare.tune = true;
+  splits_.validation = data::subset(splits_.validation, at::empty({0}, at::kLong));
+  EXPECT_THROW(run("a"), UsageError) << "no examples to tune by";
+  EXPECT_TRUE(fs::is_empty(folder_));
+
+  config_.compare.tune = false;
+  config_.own_arms.clear();
+  run("a");
+  EXPECT_THROW(run("a"), DataError) << "taken";
+  config_.training.epochs = 3;
+  EXPECT_THROW(run("a", true), UsageError) << "another configuration";
+}
+
+}  // namespace
+}  // namespace grapes::experiment

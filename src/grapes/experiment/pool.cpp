@@ -1,0 +1,150 @@
+#include "grapes/experiment/pool.h"
+
+#include "grapes/base/interrupt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <system_error>
+#include <thread>
+
+namespace grapes::experiment {
+namespace fs = std::filesystem;
+namespace {
+
+/// What a watch throws into a run that must end because another one failed.
+struct Abandoned : std::exception {
+  const char* what() const noexcept override { return "stopped because another run of the comparison failed"; }
+};
+
+/// The last score that a run's rows tell: on test data, else on validation data.
+std::string last_score(const record::Json& row) {
+  for (const char* part : {"test_", "validation_", "train_"})
+    for (const char* score : {"accuracy", "r2"})
+      if (const auto found = row.find(std::string(part) + score); found != row.end())
+        return fmt::format("{} {:.4f}", score, found->get<double>());
+  return "no score";
+}
+
+/// A finished or diverged run that lies in the folder.
+std::optional<record::Run> kept(const fs::path& folder) {
+  if (!record::is_run(folder)) return {};
+  record::Run run = record::load(folder);
+  const bool ended = run.status.state == record::State::finished || run.status.state == record::State::diverged;
+  return ended ? std::optional(std::move(run)) : std::nullopt;
+}
+
+class Pool {
+ public:
+  Pool(const std::vector<Task>& tasks, const data::Splits& splits, const std::string& what, const Overview& overview)
+      : tasks_(tasks),
+        splits_(splits),
+        overview_(overview),
+        statuses_(tasks.size()),
+        epochs_(tasks.size()),
+        scores_(tasks.size()) {
+    stage_.what = what;
+    stage_.runs = static_cast<std::int64_t>(tasks.size());
+    for (const Task& task : tasks) stage_.epochs += static_cast<double>(task.config.training.epochs);
+  }
+
+  std::vector<record::Status> run(std::int64_t jobs) {
+    std::vector<std::thread> workers;
+    const std::size_t count = std::min(static_cast<std::size_t>(jobs), tasks_.size());
+    for (std::size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
+    for (std::thread& worker : workers) worker.join();
+    if (failure_) std::rethrow_exception(failure_);
+    return statuses_;
+  }
+
+ private:
+  void work() {
+    try {
+      while (const auto index = next()) {
+        const Task& task = tasks_[*index];
+        set_threads(task.config.threads);  // LibTorch counts threads per thread that calls it
+        finish(*index, one(*index));
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+
+  std::optional<std::size_t> next() {
+    const std::lock_guard lock(mutex_);
+    if (failure_ || interrupt::pending() != 0 || next_ == tasks_.size()) return {};
+    return next_++;
+  }
+
+  record::Status one(std::size_t index) {
+    const Task& task = tasks_[index];
+    if (const auto run = kept(task.folder)) {
+      const std::lock_guard lock(mutex_);
+      if (!run->epochs.empty()) scores_[index] = last_score(run->epochs.back());
+      return run->status;
+    }
+    RunPlan plan;
+    plan.folder = task.folder;
+    plan.checkpoints = task.checkpoints;
+    if (record::is_run(task.folder)) {
+      std::error_code error;
+      plan.resume = fs::exists(task.folder / "checkpoints" / "last.safetensors", error);
+      if (!plan.resume) fs::remove_all(task.folder, error);  // begun, but nothing to go on from
+    }
+    return experiment::run(task.config, splits_, plan, [&](const train::Moment& moment) { watch(index, moment); });
+  }
+
+  void watch(std::size_t index, const train::Moment& moment) {
+    const std::lock_guard lock(mutex_);
+    if (failure_) throw Abandoned();
+    const double part =
+        moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 1;
+    epochs_[index] =
+        static_cast<double>(moment.epoch) - (moment.finished != nullptr || moment.epoch == 0 ? 0 : 1 - part);
+    if (moment.finished != nullptr) scores_[index] = last_score(*moment.finished);
+    tell();
+  }
+
+  void finish(std::size_t index, const record::Status& status) {
+    const std::lock_guard lock(mutex_);
+    const Task& task = tasks_[index];
+    statuses_[index] = status;
+    if (status.state == record::State::interrupted) return;
+    ++stage_.runs_done;
+    epochs_[index] = static_cast<double>(task.config.training.epochs);  // what a diverged run left out is done too
+    stage_.last =
+        task.name + ": " + (status.state == record::State::finished ? scores_[index] : record::to_string(status.state));
+    tell();
+  }
+
+  void tell() {
+    stage_.epochs_done = std::accumulate(epochs_.begin(), epochs_.end(), 0.0);
+    if (overview_) overview_(stage_);
+  }
+
+  const std::vector<Task>& tasks_;
+  const data::Splits& splits_;
+  const Overview& overview_;
+
+  std::mutex mutex_;  ///< over all that follows
+  std::size_t next_ = 0;
+  std::vector<record::Status> statuses_;
+  std::vector<double> epochs_;       ///< done, per task
+  std::vector<std::string> scores_;  ///< so far, as text, per task
+  Stage stage_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+std::vector<record::Status> run_all(const std::vector<Task>& tasks, const data::Splits& splits, std::int64_t jobs,
+                                    const std::string& what, const Overview& overview) {
+  return Pool(tasks, splits, what, overview).run(jobs);
+}
+
+}  // namespace grapes::experiment
