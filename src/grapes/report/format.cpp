@@ -1,0 +1,38 @@
+#include "grapes/report/format.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace grapes::report {
+
+std::string fixed(double value, int decimals) {
+  if (!std::isfinite(value)) return "not a number";
+  std::array<char, 400> buffer{};  // 309 digits and the decimals
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), std::abs(value), std::chars_format::fixed, decimals)
+          .ptr;
+  std::string text(buffer.data(), end);
+  const bool zero = text.find_first_of("123456789") == std::string::npos;
+  return value < 0 && !zero ? "−" + text : text;
+}
+
+std::string with_sign(double value, int decimals) {
+  const std::string text = fixed(value, decimals);
+  const bool zero = text.find_first_of("123456789") == std::string::npos;
+  return value > 0 && !zero ? "+" + text : text;
+}
+
+std::string p_value(double p) { return p < 0.0001 ? "< 0.0001" : fixed(p, 4); }
+
+Unit unit_of(const std::string& score) {
+  return score == "accuracy" ? Unit{100, 2, " %", " points"} : Unit{1, 4, "", ""};
+}
+
+std::string score_name(const std::string& score) { return score == "r2" ? "R²" : score; }
+
+std::string count(std::size_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+}  // namespace grapes::report

@@ -1,0 +1,340 @@
+#include "grapes/base/text.h"
+#include "grapes/report/cells.h"
+#include "grapes/report/format.h"
+#include "grapes/report/plots.h"
+#include "grapes/report/report.h"
+
+#include <algorithm>
+
+namespace grapes::report {
+using record::Json;
+using record::Run;
+using svg::escape;
+namespace {
+
+const char* const page_style =
+    "*{box-sizing:border-box}"
+    ":root{--page:#f7f8f9}@media(prefers-color-scheme:dark){:root{--page:#0f1216}}"
+    "body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,\"Segoe "
+    "UI\",sans-serif;"
+    "font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%}"
+    "main{max-width:1080px;margin:0 auto;padding:56px 24px 72px}"
+    "h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:0 0 16px}"
+    "h2{font-size:20px;letter-spacing:-.005em;margin:56px 0 6px}h3{font-size:15px;margin:24px 0 8px}"
+    ".lead{font-size:19px;line-height:1.55;max-width:44em;margin:0}.note{color:var(--muted);max-width:46em;margin:0 0 "
+    "16px}"
+    "ul.findings{padding-left:1.1em;max-width:48em;margin:24px 0 0}ul.findings li{margin:0 0 8px}"
+    "ul.findings li::marker{color:var(--rule)}"
+    "code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}"
+    "p code,li code,td code,dt code,figcaption code{background:color-mix(in srgb,var(--rule) 16%,transparent);"
+    "border-radius:4px;padding:.08em .35em;white-space:nowrap}"
+    ".plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}"
+    ".plots.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr))}"
+    "figure{margin:0;padding:16px;background:var(--card);border:1px solid var(--hair);border-radius:10px;min-width:0}"
+    "figure svg{display:block;width:100%;height:auto;max-width:640px;margin:0 auto}"
+    "figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}"
+    ".scroll{overflow-x:auto;background:var(--card);border:1px solid var(--hair);border-radius:10px}"
+    "table{border-collapse:collapse;font-size:14px;width:100%}"
+    "th,td{padding:9px 14px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}"
+    "tbody tr:last-child>*{border-bottom:0}thead th{color:var(--muted);font-weight:500}"
+    "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--card)}"
+    "tbody th{font-weight:600}"
+    ".key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--arm);margin-right:8px}"
+    "ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;margin:0 0 12px;font-size:14px}"
+    "ul.legend svg{width:28px;height:8px;vertical-align:middle;margin-right:7px}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:12px 0;font-size:15px}"
+    "dt{font-weight:600}dd{margin:0;min-width:0;overflow-wrap:anywhere}"
+    "details{background:var(--card);border:1px solid var(--hair);border-radius:10px;margin:0 0 8px}"
+    "summary{cursor:pointer;padding:10px 16px;font-weight:500}"
+    "details pre{margin:0;padding:4px 16px 16px;overflow-x:auto;font:13px/1.5 "
+    "ui-monospace,SFMono-Regular,Menlo,Consolas,"
+    "monospace}"
+    "@media(max-width:560px){main{padding:32px 16px 48px}h1{font-size:25px}.lead{font-size:17px}figure{padding:12px "
+    "10px}"
+    "dl{grid-template-columns:1fr;gap:2px}dd{margin-bottom:10px}}"
+    "@media print{body{background:none}figure,details,.scroll{break-inside:avoid}}";
+
+/// A finding as HTML: `name` becomes code.
+std::string marked_up(const std::string& sentence) {
+  std::string result;
+  bool inside = false;
+  for (const std::string& piece : split(sentence, '`')) {
+    result += inside ? "<code>" + escape(piece) + "</code>" : escape(piece);
+    inside = !inside;
+  }
+  return result;
+}
+
+std::string section(const std::string& heading, const std::string& note, const std::string& body) {
+  return "<section><h2>" + heading + "</h2>" + (note.empty() ? "" : "<p class=\"note\">" + note + "</p>") + body +
+         "</section>\n";
+}
+
+std::string figure(const std::string& caption, const std::string& picture) {
+  return "<figure><figcaption>" + caption + "</figcaption>" + picture + "</figure>";
+}
+
+class Page {
+ public:
+  Page(const std::vector<Run>& runs, const Json& summary)
+      : summary_(summary), arms_(arms_of(runs, summary["baseline"])), styles_(arm_names(arms_)) {}
+
+  std::string text() {
+    const std::vector<std::string> said = findings(summary_);
+    std::string list;
+    for (std::size_t i = 1; i < said.size(); ++i) list += "<li>" + marked_up(said[i]) + "</li>";
+    const std::string title = escape(summary_["title"]);
+    return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+           "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
+           title + "</title><style>" + plot_style() + page_style + "</style></head><body><main>\n<header><h1>" + title +
+           "</h1><p class=\"lead\">" + marked_up(said.front()) + "</p></header>\n<ul class=\"findings\">" + list +
+           "</ul>\n" + scores() + curves() + table() + tuning() + factors() + norms() + reading() + configuration() +
+           environment() + "</main></body></html>\n";
+  }
+
+ private:
+  static std::vector<std::string> arm_names(const std::vector<Arm>& arms) {
+    std::vector<std::string> names;
+    for (const Arm& arm : arms) names.push_back(arm.name);
+    return names;
+  }
+
+  std::string legend() const {
+    std::string items;
+    for (const Arm& arm : arms_)
+      items += "<li><svg viewBox=\"0 0 28 8\" aria-hidden=\"true\"><line x1=\"0\" y1=\"4\" x2=\"28\" y2=\"4\" " +
+               styles_.attributes(arm.name, "line") + "/></svg>" + escape(arm.name) + "</li>";
+    return "<ul class=\"legend\">" + items + "</ul>";
+  }
+
+  /// A chart of all arms, or nothing if no run has these numbers.
+  std::string chart(Chart chart, const std::string& caption, const std::string& key, const std::string& layer,
+                    double factor) const {
+    std::size_t points = 0;
+    for (const Arm& arm : arms_) {
+      Series series{arm.name, trained(arm, key, factor, layer), {}};
+      points += series.curve.epoch.size();
+      if (!series.curve.epoch.empty()) chart.series.push_back(std::move(series));
+    }
+    if (points == 0) return "";
+    chart.x_label = "epoch";
+    return figure(caption, line_chart(chart, styles_)
+                               .element(chart.id, chart.y_label + " against epoch",
+                                        "A line for each arm, its band one standard deviation over seeds."));
+  }
+
+  std::string scores() const {
+    return section(
+        "Final scores",
+        "Small dots are seeds, the ring is their mean, the bar its 95 % interval (Student’s t). The broken line "
+        "is the mean of <code>" +
+            escape(summary_["baseline"]) + "</code>.",
+        "<div class=\"plots\">" +
+            figure("<b>At the last epoch</b>",
+                   dot_plot(summary_, styles_)
+                       .element("scores", "Final score of each arm",
+                                "A row for each arm: every seed, the mean and its interval.")) +
+            "</div>");
+  }
+
+  std::string curves() const {
+    const std::string part = summary_["part"];
+    const std::string score = summary_["score"];
+    const Unit unit = unit_of(score);
+    const auto of = [&](const std::string& id, const std::string& key, const std::string& label, double factor) {
+      Chart c;
+      c.id = id;
+      c.y_label = label;
+      return chart(c, "<b>" + escape(label) + "</b>", key, "", factor);
+    };
+    return section(
+        "Learning curves",
+        "Means over seeds; bands are one standard deviation to either side. Epoch 0, before training, is not "
+        "drawn, and the first epochs of a long run may leave the picture.",
+        "<div class=\"plots\">" +
+            of("curve-score", part + "_" + score, part + " " + score_name(score) + (unit.suffix.empty() ? "" : ", %"),
+               unit.factor) +
+            of("curve-loss", "train_loss", "training loss", 1) + "</div>");
+  }
+
+  std::string table() const {
+    const std::vector<Column> all = columns(summary_);
+    std::string head, rows, meanings;
+    for (const Column& column : all) {
+      head += "<th scope=\"col\">" + escape(column.name) + "</th>";
+      meanings += "<dt>" + escape(column.name) + "</dt><dd>" + escape(column.meaning) + "</dd>";
+    }
+    for (const Json& arm : summary_["arms"]) {
+      rows +=
+          "<tr><th scope=\"row\"><span class=\"key " + colour(arm["arm"]) + "\"></span>" + escape(arm["arm"]) + "</th>";
+      for (std::size_t c = 1; c < all.size(); ++c) rows += "<td>" + escape(all[c].cell(arm)) + "</td>";
+      rows += "</tr>";
+    }
+    return section("Numbers", "",
+                   "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>" + head + "</tr></thead><tbody>" + rows +
+                       "</tbody></table></div><details style=\"margin-top:8px\"><summary>What the columns "
+                       "mean</summary><dl style=\"padding:0 16px\">" +
+                       meanings + "</dl></details>");
+  }
+
+  /// The arm's colour class alone.
+  std::string colour(const std::string& arm) const {
+    const std::string attributes = styles_.attributes(arm, "");
+    const std::size_t from = attributes.find('a', attributes.find('"'));
+    return attributes.substr(from, attributes.find('"', from) - from);
+  }
+
+  std::string tuning() const {
+    const Json& tuning = summary_["tuning"];
+    if (tuning.is_null()) return "";
+    const Unit unit = unit_of(summary_["score"]);
+    Chart chart;
+    chart.id = "tuning";
+    chart.x_label = "learning rate (logarithmic)";
+    chart.y_label = "validation " + score_name(summary_["score"]) + (unit.suffix.empty() ? "" : ", %");
+    chart.logarithmic_x = true;
+    chart.from_the_start = true;
+    for (const double rate : tuning["grid"]) chart.x_ticks.push_back(rate);
+    for (const Arm& arm : arms_) {
+      const auto found = tuning["arms"].find(arm.name);
+      if (found == tuning["arms"].end()) continue;
+      std::map<double, double> tried;
+      for (const Json& one : (*found)["tried"])
+        if (const auto value = number(one, "validation_mean"))
+          tried[one["learning_rate"].get<double>()] = unit.factor * *value;
+      Series series{arm.name, {}, {}, true};
+      for (const auto& [rate, value] : tried) {
+        series.curve.epoch.push_back(rate);
+        series.curve.mean.push_back(value);
+        series.curve.sd.push_back(0);
+      }
+      if (const auto chosen = tried.find((*found)["chosen"].get<double>()); chosen != tried.end())
+        series.marked.emplace_back(chosen->first, chosen->second);
+      if (!tried.empty()) chart.series.push_back(std::move(series));
+    }
+    return section("Choice of the learning rates",
+                   "Validation score of each learning rate that was tried, mean of " + count(tuning["seeds"], "seed") +
+                       " after " + count(tuning["epochs"], "epoch") +
+                       "; the ring marks the one chosen. A rate that diverged has no point.",
+                   "<div class=\"plots\">" +
+                       figure("<b>" + escape(chart.y_label) + "</b>",
+                              line_chart(chart, styles_)
+                                  .element("tuning", "Validation score against learning rate",
+                                           "A line for each arm, the chosen learning rate with a ring.")) +
+                       "</div>");
+  }
+
+  std::string factors() const {
+    const auto low = lowest_factor(arms_);
+    if (!low) return "";
+    std::string figures;
+    for (const Arm& arm : arms_)
+      for (const std::string& layer : layers_of({arm})) {
+        if (curve(arm, "factor.mean", layer).epoch.empty()) continue;
+        const std::string what = "Factors of " + arm.name + " in layer " + layer;
+        figures += figure("<b>" + escape(arm.name) + "</b>, layer " + escape(layer),
+                          factor_strip(arm, layer, *low, styles_)
+                              .element("factor-" + std::to_string(++strips_), what,
+                                       "For each epoch how many nodes have a factor near each value."));
+      }
+    return section(
+        "Modulation factors",
+        "How the factors of a layer’s nodes are distributed, epoch by epoch, over all seeds: the darker, the more "
+        "nodes. The line is the mean. A narrow strip is close to one constant for the layer.",
+        "<div class=\"plots small\">" + figures + "</div>");
+  }
+
+  std::string norms() const {
+    std::string body;
+    for (const auto& [key, name] : {std::pair<const char*, const char*>{"gradient_norm", "Norm of the gradient"},
+                                    {"weight_norm", "Norm of the weights"}}) {
+      std::string figures;
+      for (const std::string& layer : layers_of(arms_)) {
+        Chart c;
+        c.id = std::string(key) + "-" + std::to_string(++strips_);
+        c.y_label = "Euclidean norm";
+        c.width = 300;
+        c.height = 210;
+        c.labels = false;
+        c.logarithmic_y = std::string(key) == "gradient_norm";
+        c.from_the_start = true;
+        figures += chart(c, "<b>layer " + escape(layer) + "</b>", key, layer, 1);
+      }
+      if (!figures.empty())
+        body += "<h3>" + std::string(name) + "</h3><div class=\"plots small\">" + figures + "</div>";
+    }
+    if (body.empty()) return "";
+    return section(
+        "Gradients and weights",
+        "Per layer, means over seeds with bands of one standard deviation. The gradient is what the update rule "
+        "sees, modulation included.",
+        legend() + body);
+  }
+
+  std::string reading() const {
+    static const std::vector<std::pair<const char*, const char*>> arms = {
+        {"bp", "plain backpropagation: no modulation."},
+        {"grapes", "every node’s error is multiplied by its modulation factor, and the modulated error travels on."},
+        {"grapes-local", "the same factors, but only on the layer’s own update; the error travels on unmodulated."},
+        {"uniform",
+         "every node gets its layer’s mean factor: the same change of the learning rates, no difference between "
+         "nodes."},
+        {"shuffled",
+         "the layer’s factors at random nodes, drawn anew each batch: the same distribution, not tied to the "
+         "weights."},
+        {"constant", "one fixed factor for every node."}};
+    std::string list;
+    for (const auto& [name, meaning] : arms)
+      list += "<dt><code>" + std::string(name) + "</code></dt><dd>" + meaning + "</dd>";
+    return section("How to read this",
+                   "If <code>grapes</code> beats <code>bp</code> but not <code>uniform</code>, a larger learning rate "
+                   "per layer explains "
+                   "the gain. If it beats <code>uniform</code> but not <code>shuffled</code>, it is the unequal "
+                   "factors, not their tie "
+                   "to the weights. Runs are paired when seed and all settings but the arm are equal: they began from "
+                   "the same weights "
+                   "and saw the same samples in the same order. An interval that includes 0 does not show that there "
+                   "is no difference.",
+                   "<dl>" + list + "</dl>");
+  }
+
+  std::string configuration() const {
+    std::string body;
+    for (const Arm& arm : arms_) {
+      const Run& run = *arm.runs.front();
+      body += "<details><summary>" + escape(arm.name) + ", seed " + std::to_string(run.identity.seed) +
+              "</summary><pre>" + escape(run.config) + "</pre></details>";
+    }
+    return section("Configuration",
+                   "The resolved configuration of each arm’s first run; <code>grapes run</code> accepts it.", body);
+  }
+
+  std::string environment() const {
+    const Json& first = arms_.front().runs.front()->env;
+    if (!first.is_object() || first.empty()) return "";
+    std::string list;
+    for (const auto& [key, value] : first.items()) {
+      const auto same = [&, &key = key, &value = value](const Arm& arm) {
+        return std::all_of(arm.runs.begin(), arm.runs.end(),
+                           [&](const Run* run) { return run->env.value(key, Json()) == value; });
+      };
+      const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+      list += "<dt>" + escape(key) + "</dt><dd>" + escape(text) +
+              (std::all_of(arms_.begin(), arms_.end(), same) ? "" : " (not the same in all runs)") + "</dd>";
+    }
+    return section("Environment", "", "<dl>" + list + "</dl>");
+  }
+
+  const Json& summary_;
+  std::vector<Arm> arms_;
+  Styles styles_;
+  mutable int strips_ = 0;
+};
+
+}  // namespace
+
+std::string html(const std::vector<Run>& runs, const Json& summary, const Options&) {
+  return Page(runs, summary).text();
+}
+
+}  // namespace grapes::report

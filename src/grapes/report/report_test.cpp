@@ -1,0 +1,158 @@
+#include "grapes/report/report.h"
+
+#include "grapes/base/file.h"
+#include "grapes/report/plots.h"
+#include "grapes/report/synthetic_test.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <map>
+#include <regex>
+#include <set>
+
+namespace grapes::report {
+namespace {
+namespace fs = std::filesystem;
+using record::Json;
+using Record = record::Run;  // inside a test, Run is GoogleTest's
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::ThrowsMessage;
+
+std::string page(const std::vector<Record>& runs, const Options& options = {}) {
+  return html(runs, summarise(runs, options), options);
+}
+
+/// Every element that is opened is closed, in order: SVG demands it, and a browser repairs HTML in silence.
+void expect_well_formed(const std::string& text) {
+  static const std::set<std::string> alone = {"meta", "!DOCTYPE"};
+  static const std::regex tag("<(/?)([!A-Za-z0-9]+)([^>]*?)(/?)>");
+  std::vector<std::string> open;
+  std::set<std::string> ids;
+  for (std::sregex_iterator it(text.begin(), text.end(), tag), end; it != end; ++it) {
+    const std::string name = (*it)[2];
+    const std::string attributes = (*it)[3];
+    if (const std::size_t id = attributes.find(" id=\""); id != std::string::npos) {
+      EXPECT_TRUE(ids.insert(attributes.substr(id + 5, attributes.find('"', id + 5) - id - 5)).second) << attributes;
+    }
+    if (alone.contains(name) || (*it)[4] == "/") continue;
+    if ((*it)[1] != "/") {
+      open.push_back(name);
+      continue;
+    }
+    ASSERT_FALSE(open.empty()) << name;
+    ASSERT_EQ(open.back(), name);
+    open.pop_back();
+  }
+  EXPECT_TRUE(open.empty());
+  for (const char* bad : {"nan", "inf,", "inf\"", "not a number"}) EXPECT_THAT(text, Not(HasSubstr(bad)));
+}
+
+TEST(Page, IsWholeAndInOrder) {
+  Options options;
+  options.title = "Five arms <on> \"trial\"";
+  options.tuning = synthetic::tuning();
+  const std::string text = page(synthetic::runs(), options);
+  expect_well_formed(text);
+  EXPECT_THAT(text, HasSubstr("Five arms &lt;on&gt; &quot;trial&quot;"));
+  std::size_t at = 0;
+  for (const char* part : {"<h1>", "class=\"lead\"", "class=\"findings\"", "Final scores", "Learning curves", "Numbers",
+                           "Choice of the learning rates", "Modulation factors", "Gradients and weights",
+                           "How to read this", "Configuration", "Environment"}) {
+    const std::size_t next = text.find(part, at);
+    ASSERT_NE(next, std::string::npos) << part;
+    at = next;
+  }
+}
+
+TEST(Page, NeedsNothingFromElsewhere) {
+  const std::string text = page(synthetic::runs());
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("<script")), Not(HasSubstr("<link")), Not(HasSubstr("src=")),
+                          Not(HasSubstr("@import")), Not(HasSubstr("href="))));
+}
+
+TEST(Page, StandsWhatRunsCanBe) {
+  using synthetic::five_arms;
+  const auto some = [](std::size_t n) {
+    return std::vector<synthetic::Truth>(five_arms.begin(), five_arms.begin() + static_cast<std::ptrdiff_t>(n));
+  };
+  std::map<std::string, std::vector<Record>> cases;
+  cases["one arm"] = synthetic::runs(some(1));
+  cases["one seed"] = synthetic::runs(five_arms, 1);
+  cases["two seeds"] = synthetic::runs(five_arms, 2);
+  cases["one epoch"] = synthetic::runs(five_arms, 3, 1);
+  cases["no epoch"] = synthetic::runs(five_arms, 3, 0);
+  cases["many epochs"] = synthetic::runs(some(2), 2, 200);
+  cases["regression"] = synthetic::runs(five_arms, 3, 10, "r2");
+  auto arms = five_arms;
+  for (const char* name : {"constant", "alpha", "beta", "gamma", "an arm with a <very> long name"})
+    arms.push_back({name});
+  cases["many arms"] = synthetic::runs(arms, 3);
+  cases["no factors, no layers"] = synthetic::runs(some(2), 2);
+  for (Record& run : cases["no factors, no layers"])
+    for (Json& row : run.epochs) row.erase("layers");
+  cases["no test part"] = synthetic::runs(some(2), 2);
+  for (Record& run : cases["no test part"])
+    for (Json& row : run.epochs) row.erase("test_accuracy");
+  cases["different length"] = synthetic::runs(some(1));
+  for (Record run : synthetic::runs({five_arms[1]}, 5, 4)) cases["different length"].push_back(run);
+  cases["diverged"] = synthetic::runs(some(2));
+  cases["diverged"][7].status = {record::State::diverged, 4, 3, 0, "the loss is <not> finite"};
+  cases["diverged"][7].epochs[3]["train_loss"] = nullptr;
+  cases["equal scores"] = synthetic::runs(some(2), 3);
+  for (Record& run : cases["equal scores"])
+    for (Json& row : run.epochs) row["test_accuracy"] = 0.5;
+  for (const auto& [name, runs] : cases) {
+    SCOPED_TRACE(name);
+    const Json summary = summarise(runs, {});
+    expect_well_formed(html(runs, summary, {}));
+    expect_well_formed(picture(runs, summary));
+    EXPECT_FALSE(table(summary).empty());
+  }
+}
+
+TEST(Page, LeavesOutWhatWasNotRecorded) {
+  std::vector<Record> runs = synthetic::runs();
+  for (Record& run : runs)
+    for (Json& row : run.epochs) row.erase("layers");
+  EXPECT_THAT(page(runs), AllOf(Not(HasSubstr("Modulation factors")), Not(HasSubstr("Gradients and weights")),
+                                Not(HasSubstr("Choice of the learning rates"))));
+}
+
+TEST(Styles, KeepTheColourOfAnArmWhateverStandsBesideIt) {
+  const Styles few({"bp", "uniform"});
+  const Styles many({"zeta", "bp", "grapes", "uniform"});
+  EXPECT_EQ(few.attributes("uniform", "line"), many.attributes("uniform", "line"));
+  EXPECT_NE(many.attributes("zeta", "dot"), many.attributes("bp", "dot"));
+  EXPECT_THAT(few.attributes("uniform", "line"), HasSubstr("stroke-dasharray"));
+  EXPECT_THAT(few.attributes("bp", "line"), Not(HasSubstr("stroke-dasharray")));
+}
+
+class WriteTest : public testing::Test {
+ protected:
+  void SetUp() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+  fs::path folder_ = fs::temp_directory_path() / ("grapes-report-" + std::to_string(::getpid()));
+};
+
+TEST_F(WriteTest, TheSameRecordsGiveTheSameBytes) {
+  synthetic::write(synthetic::runs(synthetic::five_arms, 2, 4), folder_);
+  EXPECT_EQ(write({folder_}, folder_ / "a", {}), folder_ / "a" / "report.html");
+  write({folder_ / "runs" / "grapes", folder_ / "runs"}, folder_ / "b", {});
+  for (const char* file : {"report.html", "summary.json", "picture.svg"})
+    EXPECT_EQ(read_file(folder_ / "a" / file), read_file(folder_ / "b" / file)) << file;
+  EXPECT_EQ(Json::parse(read_file(folder_ / "a" / "summary.json"))["arms"].size(), 5u);
+}
+
+TEST_F(WriteTest, NothingIsWrittenWhereNothingFinished) {
+  std::vector<Record> runs = synthetic::runs(synthetic::five_arms, 1, 2);
+  for (Record& run : runs) run.status.state = record::State::interrupted;
+  synthetic::write(runs, folder_);
+  EXPECT_THAT([&] { write({folder_}, folder_ / "out", {}); }, ThrowsMessage<DataError>(HasSubstr("no finished run")));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+}  // namespace
+}  // namespace grapes::report

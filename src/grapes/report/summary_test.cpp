@@ -1,0 +1,286 @@
+#include "grapes/base/text.h"
+#include "grapes/report/arms.h"
+#include "grapes/report/format.h"
+#include "grapes/report/report.h"
+#include "grapes/report/statistics.h"
+#include "grapes/report/synthetic_test.h"
+
+#include <gmock/gmock.h>
+
+namespace grapes::report {
+namespace {
+using record::Json;
+using Record = record::Run;  // inside a test, Run is GoogleTest's
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using testing::ThrowsMessage;
+
+/// A run of which only the score curve matters.
+Record plain(const std::string& arm, std::uint64_t seed, const std::vector<double>& curve,
+             const std::string& pairing = "s") {
+  Record run;
+  run.folder = arm + "-" + std::to_string(seed) + pairing;
+  run.identity = {arm, seed, "digits", "mlp:64", "accuracy", pairing};
+  for (std::size_t e = 0; e < curve.size(); ++e)
+    run.epochs.push_back({{"epoch", e + 1}, {"learning_rate", 0.1}, {"test_accuracy", curve[e]}, {"seconds", 2.0}});
+  run.status = {record::State::finished, 0, static_cast<std::int64_t>(curve.size()), 0, ""};
+  return run;
+}
+
+/// bp and grapes with these final scores, in pairs.
+std::vector<Record> pairs(const std::vector<double>& bp, const std::vector<double>& grapes) {
+  std::vector<Record> runs;
+  for (std::size_t i = 0; i < bp.size(); ++i) runs.push_back(plain("bp", i + 1, {bp[i]}));
+  for (std::size_t i = 0; i < grapes.size(); ++i) runs.push_back(plain("grapes", i + 1, {grapes[i]}));
+  return runs;
+}
+
+const Json& arm(const Json& summary, const std::string& name) {
+  for (const Json& arm : summary["arms"])
+    if (arm["arm"] == name) return arm;
+  throw std::out_of_range(name);
+}
+
+TEST(Summary, ByHand) {
+  const Json s = summarise(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75}), {});
+  EXPECT_EQ(s["part"], "test");
+  EXPECT_EQ(s["baseline"], "bp");
+  EXPECT_NEAR(s["target"].get<double>(), 0.98 * 0.6, 1e-12);
+  const Json& bp = arm(s, "bp");
+  EXPECT_EQ(bp["n"], 3);
+  EXPECT_NEAR(bp["mean"].get<double>(), 0.6, 1e-12);
+  EXPECT_NEAR(bp["sd"].get<double>(), 0.1, 1e-12);
+  EXPECT_TRUE(bp["difference"].is_null());
+  EXPECT_THAT(bp["learning_rates"], ElementsAre(0.1));
+  EXPECT_TRUE(bp["slowness"].is_null());  // one epoch is no curve
+  EXPECT_EQ(bp["seconds_per_epoch"]["mean"], 2.0);
+  EXPECT_EQ(bp["epochs_to_target"]["n"], 2);
+  const Json& d = arm(s, "grapes")["difference"];
+  EXPECT_EQ(d["n"], 3);
+  EXPECT_EQ(d["unpaired"], 0);
+  EXPECT_NEAR(d["mean"].get<double>(), 0.35 / 3, 1e-12);
+  EXPECT_DOUBLE_EQ(d["p"].get<double>(), 0.25);  // three of one sign
+  EXPECT_DOUBLE_EQ(d["p_holm"].get<double>(), 0.25);
+  EXPECT_NEAR(d["interval"][0].get<double>(), mean_interval({0.1, 0.2, 0.05})->low, 1e-12);
+}
+
+TEST(Summary, PairsBySeedAndSettings) {
+  std::vector<Record> runs = pairs({0.5, 0.6}, {0.6, 0.8});
+  runs.push_back(plain("grapes", 3, {0.9}));           // no such seed in bp
+  runs.push_back(plain("grapes", 1, {0.9}, "other"));  // the seed, but other settings
+  const Json d = arm(summarise(runs, {}), "grapes")["difference"];
+  EXPECT_EQ(d["n"], 2);
+  EXPECT_EQ(d["unpaired"], 2);
+  EXPECT_THAT(d["seeds"], ElementsAre(1, 2));
+}
+
+TEST(Summary, UnpairedRunsGetNoTest) {
+  std::vector<Record> runs = pairs({0.5, 0.6}, {});
+  runs.push_back(plain("grapes", 7, {0.9}));
+  const Json s = summarise(runs, {});
+  EXPECT_EQ(arm(s, "grapes")["difference"]["n"], 0);
+  EXPECT_TRUE(arm(s, "grapes")["difference"]["p"].is_null());
+  EXPECT_TRUE(arm(s, "grapes")["difference"]["mean"].is_null());
+  EXPECT_THAT(findings(s), Contains(HasSubstr("unpaired")));
+  EXPECT_THAT(table(s), HasSubstr("unpaired"));
+}
+
+TEST(Summary, HolmGoesOverTheArmsAndOverTheControlsApart) {
+  const Json s = summarise(synthetic::runs(synthetic::five_arms, 8), {});
+  std::vector<double> p, corrected;
+  for (const Json& a : s["arms"])
+    if (!a["difference"].is_null()) {
+      p.push_back(a["difference"]["p"]);
+      corrected.push_back(a["difference"]["p_holm"]);
+    }
+  ASSERT_EQ(p.size(), 4u);
+  EXPECT_EQ(corrected, holm(p));
+  ASSERT_EQ(s["controls"].size(), 2u);
+  EXPECT_EQ(s["controls"][0]["arm"], "grapes");
+  EXPECT_EQ(s["controls"][0]["against"], "uniform");
+  EXPECT_EQ(s["controls"][1]["against"], "shuffled");
+  EXPECT_EQ(s["controls"][0]["p_holm"], holm({s["controls"][0]["p"], s["controls"][1]["p"]})[0]);
+}
+
+TEST(Summary, RecoversTheTruthOfSyntheticRuns) {
+  const Json s = summarise(synthetic::runs(synthetic::five_arms, 20, 30), {});
+  const Json& grapes = arm(s, "grapes");
+  EXPECT_NEAR(grapes["slowness"]["mean"].get<double>(), 0.062, 0.003);
+  EXPECT_NEAR(grapes["asymptote"]["mean"].get<double>(), 0.894, 0.002);
+  EXPECT_NEAR(grapes["factors"][0]["mean"].get<double>(), 1.88 - 0.008 * 30, 1e-9);
+}
+
+TEST(Summary, OrderIsBaselineThenThePapers) {
+  std::vector<Record> runs;
+  for (const char* name : {"zeta", "shuffled", "grapes", "bp", "uniform", "grapes-local"})
+    runs.push_back(plain(name, 1, {0.5}));
+  const auto names = [&](const std::string& baseline) {
+    Options options;
+    options.baseline = baseline;
+    std::vector<std::string> list;
+    const Json summary = summarise(runs, options);
+    for (const Json& a : summary["arms"]) list.push_back(a["arm"]);
+    return list;
+  };
+  EXPECT_THAT(names("bp"), ElementsAre("bp", "grapes", "grapes-local", "uniform", "shuffled", "zeta"));
+  EXPECT_THAT(names("zeta"), ElementsAre("zeta", "bp", "grapes", "grapes-local", "uniform", "shuffled"));
+  EXPECT_THAT(names("absent").front(), "bp");
+}
+
+TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
+  std::vector<Record> runs = pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75});
+  runs[4].status = {record::State::diverged, 4, 1, 10, "loss is not finite"};
+  runs[5].status.state = record::State::running;
+  const Json s = summarise(runs, {});
+  EXPECT_EQ(arm(s, "grapes")["n"], 1);
+  EXPECT_EQ(arm(s, "grapes")["diverged"], 1);
+  EXPECT_THAT(findings(s), AllOf(Contains("Not counted: grapes, seed 2: diverged after 1 epoch (loss is not finite)."),
+                                 Contains("Not counted: grapes, seed 3: still running, or killed after 1 epoch.")));
+  EXPECT_THAT(table(s), HasSubstr("not counted: grapes, seed 2"));
+}
+
+TEST(Summary, RefusesWhatCannotBeCompared) {
+  std::vector<Record> runs = pairs({0.5}, {0.6});
+  const auto summarising = [&] { return [&] { summarise(runs, {}); }; };
+  runs[1].identity.score = "r2";
+  runs[1].epochs[0]["test_r2"] = 0.5;
+  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("the score is accuracy in bp-1s and r2 in grapes-1s")));
+  runs = pairs({0.5}, {0.6});
+  runs[1].identity.data = "mnist";
+  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("the data set is digits")));
+  runs = pairs({0.5}, {0.6});
+  runs.push_back(runs[0]);
+  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("arm bp, seed 1 is there twice")));
+  for (Record& run : runs) run.status.state = record::State::diverged;
+  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("no finished run")));
+}
+
+TEST(Summary, FallsBackToThePartThatAllRunsHave) {
+  std::vector<Record> runs = pairs({0.5}, {0.6});
+  for (Record& run : runs)
+    for (Json& row : run.epochs) row["validation_accuracy"] = 0.4;
+  runs[1].epochs[0].erase("test_accuracy");
+  const Json s = summarise(runs, {});
+  EXPECT_EQ(s["part"], "validation");
+  EXPECT_EQ(s["arms"][0]["mean"], 0.4);
+  EXPECT_THAT(findings(s), Contains(HasSubstr("there is no test part")));
+}
+
+TEST(Summary, ScoresThatAreNotFiniteDoNotCount) {
+  std::vector<Record> runs = pairs({0.5, 0.6}, {0.6, 0.7});
+  runs[3].epochs[0]["test_accuracy"] = nullptr;
+  EXPECT_EQ(arm(summarise(runs, {}), "grapes")["n"], 1);
+}
+
+TEST(Findings, FivePairsCannotBeSignificant) {
+  const auto said = findings(summarise(pairs({.5, .6, .7, .6, .5}, {.6, .71, .82, .73, .64}), {}));
+  EXPECT_THAT(said,
+              Contains(StartsWith("With 5 pairs the exact Wilcoxon test cannot give a p below 0.0625, so no arm")));
+  EXPECT_THAT(said, Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("higher by the interval, but not"))));
+}
+
+TEST(Findings, EightPairsCanBe) {
+  std::vector<double> low, high;
+  for (int i = 0; i < 8; ++i) {
+    low.push_back(0.5 + 0.001 * i);
+    high.push_back(0.6 + 0.0017 * i);
+  }
+  const auto said = findings(summarise(pairs(low, high), {}));
+  EXPECT_THAT(said, Not(Contains(HasSubstr("cannot give a p below"))));
+  EXPECT_THAT(said, Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("by the interval and by the test"))));
+  EXPECT_THAT(said, Contains(HasSubstr("There is no arm `uniform`")));
+  EXPECT_THAT(said, Contains(HasSubstr("There is no arm `shuffled`")));
+}
+
+TEST(Findings, SayWhenTheControlsDoAsWell) {
+  std::vector<Record> runs = pairs({.50, .60, .70, .60}, {.60, .71, .82, .73});
+  const std::vector<double> uniform = {.601, .709, .821, .729};
+  for (std::size_t i = 0; i < 4; ++i) {
+    runs.push_back(plain("uniform", i + 1, {uniform[i]}));
+    runs.push_back(plain("shuffled", i + 1, {uniform[3 - i]}));
+  }
+  EXPECT_THAT(findings(summarise(runs, {})),
+              Contains(AllOf(StartsWith("`grapes` is told apart neither from `uniform`"),
+                             HasSubstr("nothing beyond a change of the effective learning rates is shown"))));
+}
+
+TEST(Findings, SayWhenTheControlsDoNot) {
+  std::vector<Record> runs;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const double noise = 0.001 * static_cast<double>(seed % 4);
+    runs.push_back(plain("bp", seed, {0.5 + noise}));
+    runs.push_back(plain("grapes", seed, {0.7 + 2 * noise}));
+    runs.push_back(plain("uniform", seed, {0.6 + noise}));
+    runs.push_back(plain("shuffled", seed, {0.6 - noise}));
+  }
+  EXPECT_THAT(findings(summarise(runs, {})),
+              Contains(StartsWith("`grapes` ends above both controls, by intervals and")));
+}
+
+TEST(Findings, OneSeedSaysNothingAboutChance) {
+  const auto said = findings(summarise(pairs({0.5}, {0.9}), {}));
+  EXPECT_THAT(said.front(), HasSubstr("from one pair, which says nothing about chance"));
+  EXPECT_THAT(said, Contains(HasSubstr("one pair only")));
+}
+
+TEST(Findings, OneArmIsComparedWithNothing) {
+  EXPECT_THAT(findings(summarise(pairs({0.5, 0.6}, {}), {})).front(), HasSubstr("no other arm to compare it with"));
+}
+
+TEST(Findings, EqualScoresAreCalledSo) {
+  EXPECT_THAT(findings(summarise(pairs({0.5, 0.6}, {0.5, 0.6}), {})),
+              Contains(HasSubstr("the same score in every pair")));
+}
+
+TEST(Findings, TellWhereTheLearningRatesCameFrom) {
+  Options options;
+  EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
+              Contains(StartsWith("All arms ran at the learning rate 0.1, which was not tuned")));
+  options.tuning = synthetic::tuning();
+  EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
+              AllOf(Contains(HasSubstr("test data was not used for choosing")),
+                    Contains(AllOf(StartsWith("The learning rate chosen for `bp` (0.4) lies at the edge")))));
+  EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
+              Contains("But `bp` did not run at the learning rate chosen for it."));
+  options.tuning["arms"].erase("shuffled");
+  EXPECT_THAT(findings(summarise(synthetic::runs(), options)), Contains("No learning rate was tuned for `shuffled`."));
+}
+
+TEST(Findings, TellOfDifferentLengths) {
+  std::vector<Record> runs = pairs({0.5}, {});
+  runs.push_back(plain("grapes", 1, {0.4, 0.5, 0.6}));
+  EXPECT_THAT(findings(summarise(runs, {})), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
+}
+
+TEST(Table, FitsATerminal) {
+  std::vector<Record> runs = synthetic::runs();
+  for (Record run : synthetic::runs({{"an-arm-with-a-name-longer-than-any-column"}})) runs.push_back(run);
+  const std::string text = table(summarise(runs, {}));
+  for (const std::string& line : split(text, '\n'))
+    EXPECT_LE(std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }), 100) << line;
+  EXPECT_THAT(text, HasSubstr("grapes-local"));
+  EXPECT_THAT(text, HasSubstr("slowness"));
+}
+
+TEST(Table, WritesR2Plainly) {
+  const std::string text = table(summarise(synthetic::runs(synthetic::five_arms, 3, 10, "r2"), {}));
+  EXPECT_THAT(text, AllOf(HasSubstr("test R² "), Not(HasSubstr("%  against")), HasSubstr("0.8")));
+}
+
+TEST(Format, NumbersForPeople) {
+  EXPECT_EQ(fixed(-0.001, 2), "0.00");
+  EXPECT_EQ(fixed(-1.005, 1), "−1.0");
+  EXPECT_EQ(with_sign(0.0001, 2), "0.00");
+  EXPECT_EQ(with_sign(0.256, 2), "+0.26");
+  EXPECT_EQ(p_value(0.0625), "0.0625");
+  EXPECT_EQ(p_value(1e-7), "< 0.0001");
+  EXPECT_EQ(unit_of("accuracy").level(0.8812), "88.12 %");
+  EXPECT_EQ(unit_of("r2").level(-0.25), "−0.2500");
+}
+
+}  // namespace
+}  // namespace grapes::report
