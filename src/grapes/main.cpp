@@ -1,1 +1,3 @@
-int main() { return 0; }
+#include "grapes/cli/program.h"
+
+int main(int argc, char** argv) { return grapes::cli::main(argc, argv); }

@@ -1,0 +1,32 @@
+#include "grapes/cli/checkpoint.h"
+
+#include <fmt/format.h>
+
+namespace grapes::cli {
+namespace fs = std::filesystem;
+
+fs::path checkpoint_path(const std::string& argument) {
+  const fs::path path = argument;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path;
+  const fs::path last = path / "checkpoints" / "last.safetensors";
+  if (fs::is_regular_file(last, error)) return last;
+  throw DataError(path.string() +
+                  " is a folder without checkpoints/last.safetensors: name a run, or a .safetensors file");
+}
+
+void add_checkpoint(CLI::App& verb, std::string& argument) {
+  verb.add_option("checkpoint", argument, "a .safetensors file, or a run's folder: its last one")
+      ->type_name("FILE|FOLDER")
+      ->required();
+}
+
+std::string score_name(const data::Meaning& meaning) {
+  return meaning.task == data::Task::classification ? "accuracy" : "r2";
+}
+
+std::string score_text(const std::string& name, double score) {
+  return name == "accuracy" ? fmt::format("{:.2f} %", 100 * score) : fmt::format("{:.4f}", score);
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "grapes/experiment/run.h"
+
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <string>
+
+namespace grapes::cli {
+
+/// A checkpoint as a verb's argument: a file, or a run's folder, whose last one is meant.
+/// @throws DataError for a folder that holds none
+std::filesystem::path checkpoint_path(const std::string& argument);
+
+/// The positional argument CHECKPOINT.
+void add_checkpoint(CLI::App& verb, std::string& argument);
+
+/// "accuracy" or "r2", and how its value is written: 88.41 %, or 0.8841.
+std::string score_name(const data::Meaning& meaning);
+std::string score_text(const std::string& name, double score);
+
+}  // namespace grapes::cli

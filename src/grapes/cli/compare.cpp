@@ -1,0 +1,86 @@
+#include "grapes/experiment/compare.h"
+
+#include "grapes/base/interrupt.h"
+#include "grapes/cli/experiment.h"
+#include "grapes/report/report.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+experiment::Overview overview(ProgressBar& bar) {
+  return [&bar](const experiment::Stage& stage) {
+    const double fraction = stage.epochs > 0 ? stage.epochs_done / stage.epochs : 0;
+    bar.show(stage.what, fmt::format("{}: {} of {} runs", stage.what, stage.runs_done, stage.runs), fraction,
+             stage.last);
+  };
+}
+
+/// The arm's own route and modulation would be overwritten: better said than done in silence.
+void refuse_rules(const Plan& plan) {
+  for (const std::string name : {"route", "modulation", "label"})
+    if (plan.settings.given().count(name) > 0)
+      throw UsageError("--" + name + " belongs to one run; a comparison names its rules as --arms bp,grapes,fa+grapes");
+}
+
+}  // namespace
+
+Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
+  if (!config.arm.empty()) throw UsageError("label = '" + config.arm + "' makes this one run: see grapes train");
+  experiment::check(config);
+  ProgressBar bar(program.err(), program.quiet);
+  const data::Splits splits = open_data(program, config, bar);
+  program.say(fmt::format("{} arms, {} seeds each: {}", config.compare.arms.size(), config.compare.seeds,
+                          fmt::join(config.compare.arms, ", ")));
+  const std::filesystem::path folder = record_folder(plan, "compare");
+  interrupt::install();
+  const experiment::Outcome outcome = experiment::compare(config, splits, folder, !plan.resume.empty(), overview(bar));
+  bar.clear();
+  const bool stopped = outcome.exit == Exit::interrupted || outcome.exit == Exit::terminated;
+  if (plan.json) {
+    record::Json document = outcome.summary;
+    document["folder"] = folder.string();
+    document["report"] = outcome.report.empty() ? record::Json() : record::Json(outcome.report.string());
+    document["exit"] = static_cast<int>(outcome.exit);
+    print_json(document);
+    return outcome.exit;
+  }
+  if (outcome.summary.is_object()) {
+    std::cout << report::table(outcome.summary) << "\n";
+    for (const std::string& finding : report::findings(outcome.summary)) std::cout << finding << "\n";
+    std::cout << "\n";
+  }
+  std::cout << "record: " << folder.string() << "\n";
+  if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
+  if (stopped) std::cout << "to go on: grapes compare --resume " << folder.string() << "\n";
+  return outcome.exit;
+}
+
+void add_compare(Program& program) {
+  CLI::App* verb = add_verb(program.app, "compare", "compare learning rules: arms x seeds, paired, with a report",
+                            {{"grapes compare", "five arms, five seeds each, on the embedded digits"},
+                             {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "other arms, more seeds"},
+                             {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
+                             {"grapes compare --resume runs/20260101-120000-compare", "go on after an interruption"}});
+  const PlanPtr plan = add_plan(*verb, false);
+  verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
+  verb->callback([&program, plan] {
+    program.action = [&program, plan] {
+      refuse_rules(*plan);
+      experiment::Config config;
+      if (plan->resume.empty())
+        configure(*plan, config);
+      else
+        config = resumed(*plan);
+      if (!plan->print_config) return compare(program, config, *plan);
+      std::cout << experiment::to_toml(config, true);
+      return Exit::done;
+    };
+  });
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,149 @@
+#include "grapes/cli/progress.h"
+#include "grapes/cli/settings.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+std::vector<data::Found> find_all(const std::string& data_dir) {
+  std::vector<data::Found> all;
+  for (const data::Source& source : data::sources()) all.push_back(data::find(source.name, data_dir));
+  return all;
+}
+
+void add_data_dir(CLI::App& verb, std::string& data_dir) {
+  verb.add_option("--data-dir", data_dir, "where to look first")->type_name("FOLDER");
+}
+
+void add_list_sources(Program& program, CLI::App& parent) {
+  CLI::App* verb = add_verb(parent, "list", "the named sources, and where their files are",
+                            {{"grapes data list", "what is there"}, {"grapes data list --json", "for a program"}});
+  struct Options {
+    std::string data_dir;
+    bool json = false;
+  };
+  const auto options = std::make_shared<Options>();
+  add_data_dir(*verb, options->data_dir);
+  verb->add_flag("--json", options->json, "as one JSON document");
+  verb->callback([&program, options] {
+    program.action = [options] {
+      const std::vector<data::Found> all = find_all(options->data_dir);
+      nlohmann::json document = nlohmann::json::array();
+      std::vector<std::vector<std::string>> rows = {{"name", "what it is", "where it is"}};
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        const data::Source& source = data::sources()[i];
+        rows.push_back({source.name, source.summary, all[i].where.empty() ? "not found" : all[i].where});
+        document.push_back({{"name", source.name},
+                            {"summary", source.summary},
+                            {"complete", all[i].complete},
+                            {"where", all[i].where}});
+      }
+      if (options->json)
+        print_json(document);
+      else
+        std::cout << columns(rows);
+      return Exit::done;
+    };
+  });
+}
+
+void add_get(Program& program, CLI::App& parent) {
+  CLI::App* verb = add_verb(parent, "get", "fetch a named source into the cache, checked by SHA-256",
+                            {{"grapes data get mnist", "goes on where a broken download stopped"}});
+  const auto name = std::make_shared<std::string>();
+  verb->add_option("name", *name, "the source")->type_name("NAME")->required();
+  verb->callback([&program, name] {
+    program.action = [&program, name] {
+      ProgressBar bar(program.err(), program.quiet);
+      const std::string folder = data::fetch(*name, bar.downloads());
+      bar.clear();
+      std::cout << *name << ": " << folder << "\n";
+      return Exit::done;
+    };
+  });
+}
+
+void add_verify(Program& program, CLI::App& parent) {
+  CLI::App* verb = add_verb(parent, "verify", "compare files with the SHA-256 they must have",
+                            {{"grapes data verify", "every source that is found"},
+                             {"grapes data verify mnist --data-dir /data", "one of them"}});
+  struct Options {
+    std::string name, data_dir;
+  };
+  const auto options = std::make_shared<Options>();
+  verb->add_option("name", options->name, "the source [all that are found]")->type_name("NAME");
+  add_data_dir(*verb, options->data_dir);
+  verb->callback([&program, options] {
+    program.action = [options] {
+      std::vector<std::string> names;
+      if (!options->name.empty())
+        names = {options->name};
+      else
+        for (const data::Found& found : find_all(options->data_dir))
+          if (!found.where.empty()) names.push_back(found.name);
+      bool good = true;
+      for (const std::string& name : names)
+        good &= data::verify(name, options->data_dir, [](const std::string& line) { std::cout << line << "\n"; });
+      if (!good) throw DataError("files are missing or differ: see the lines above");
+      return Exit::done;
+    };
+  });
+}
+
+void add_show(Program& program, CLI::App& parent) {
+  CLI::App* verb =
+      add_verb(parent, "show", "what a data set holds: counts per class, ranges; examples as a contact sheet",
+               {{"grapes data show", "the embedded digits"},
+                {"grapes data show prices.csv --label-column price", "a table of one's own"},
+                {"grapes data show mnist --out sheet.png --augment rotate=10,shift=0.15", "augmentation, to look at"}});
+  struct Options {
+    std::string name, out;
+    int rows = 10, columns = 10;
+    Settings settings;
+  };
+  const auto options = std::make_shared<Options>();
+  verb->add_option("name", options->name, "a source, or a path of your own [digits]")->type_name("NAME|PATH");
+  verb->add_option("--out", options->out, "write a contact sheet here")->type_name("SHEET.png");
+  verb->add_option("--rows", options->rows, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
+  verb->add_option("--columns", options->columns, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
+  options->settings.add(*verb, {"data", "training"},
+                        {"data", "epochs", "batch", "loss", "checkpoint-every", "evaluate-every", "label",
+                         "factors-at-rest", "carry-remainder"});
+  verb->callback([&program, options] {
+    program.action = [&program, options] {
+      experiment::Config config;
+      if (!options->name.empty()) config.data.data = options->name;
+      options->settings.apply(config);
+      ProgressBar bar(program.err(), program.quiet);
+      const data::Splits splits = data::open(config.data, config.training.seed, bar.downloads());
+      bar.clear();
+      std::cout << data::summary(splits);
+      if (!options->out.empty()) {
+        data::contact_sheet(splits, config.data, options->rows, options->columns, config.training.seed, options->out);
+        std::cout << "contact sheet: " << options->out << "\n";
+      } else if (!config.data.augment.empty()) {
+        program.say("--out sheet.png shows what the augmentation does");
+      }
+      return Exit::done;
+    };
+  });
+}
+
+}  // namespace
+
+void add_data(Program& program) {
+  CLI::App* verb = add_verb(program.app, "data", "data sets: where they are, fetch, verify, look",
+                            {{"grapes data list", "what is there"},
+                             {"grapes data get mnist", "fetch one"},
+                             {"grapes data show mnist --out sheet.png", "look at it"}});
+  verb->require_subcommand(1);
+  add_list_sources(program, *verb);
+  add_get(program, *verb);
+  add_verify(program, *verb);
+  add_show(program, *verb);
+}
+
+}  // namespace grapes::cli

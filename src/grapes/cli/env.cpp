@@ -1,0 +1,40 @@
+#include "grapes/cli/settings.h"
+#include "grapes/experiment/run.h"
+
+#include <iostream>
+
+namespace grapes::cli {
+
+void add_env(Program& program) {
+  CLI::App* verb = add_verb(program.app, "env", "versions, machine, threads: what every record keeps too",
+                            {{"grapes env", "for people, and for bug reports"},
+                             {"grapes env --threads 2 --json", "as it is with two threads, for a program"}});
+  struct Options {
+    Settings settings;
+    bool json = false;
+  };
+  const auto options = std::make_shared<Options>();
+  verb->add_flag("--json", options->json, "as one JSON document");
+  options->settings.add(*verb, {"machine"});
+  verb->callback([&program, options] {
+    program.action = [options] {
+      experiment::Config config;
+      options->settings.apply(config);
+      experiment::set_threads(config.threads);
+      const record::Json env = experiment::environment(config);
+      if (options->json) {
+        print_json(env);
+        return Exit::done;
+      }
+      std::vector<std::vector<std::string>> rows;
+      for (const auto& [name, value] : env.items())
+        rows.push_back({name, value.is_null()     ? "unknown"
+                              : value.is_string() ? value.get<std::string>()
+                                                  : value.dump()});
+      std::cout << columns(rows);
+      return Exit::done;
+    };
+  });
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,109 @@
+#include "grapes/base/text.h"
+#include "grapes/cli/checkpoint.h"
+#include "grapes/cli/experiment.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+struct EvalOptions {
+  std::string checkpoint, part = "test";
+  bool json = false;
+  Settings settings;
+};
+
+/// The data must mean what the network was trained to say.
+void check_fits(const data::Meaning& trained, const data::Splits& splits) {
+  const auto shape = [](const data::Meaning& meaning) {
+    std::vector<std::string> sizes;
+    for (const std::int64_t size : meaning.input_shape) sizes.push_back(std::to_string(size));
+    return fmt::format("inputs {}, {} {}", join(sizes, " x "), meaning.outputs,
+                       meaning.task == data::Task::classification ? "classes" : "targets");
+  };
+  if (shape(trained) != shape(splits.meaning))
+    throw DataError(splits.name + " does not fit the network: it has " + shape(splits.meaning) +
+                    ", the network was trained for " + shape(trained));
+}
+
+const data::Dataset& choose(const data::Splits& splits, const std::string& part) {
+  const data::DatasetPtr& chosen = part == "train"        ? splits.train_plain
+                                   : part == "validation" ? splits.validation
+                                                          : splits.test;
+  if (!chosen || chosen->size() == 0) throw UsageError("--part " + part + ": " + splits.name + " has none");
+  return *chosen;
+}
+
+/// Rows are the truth, columns what the network says.
+std::string confusion_table(const std::vector<std::int64_t>& confusion, const std::vector<std::string>& classes) {
+  const std::size_t n = classes.size();
+  std::vector<std::vector<std::string>> rows = {{"truth"}};
+  std::vector<std::size_t> numbers;
+  for (std::size_t j = 0; j < n; ++j) {
+    rows[0].push_back(classes[j].substr(0, 8));
+    numbers.push_back(j + 1);
+  }
+  rows[0].emplace_back("right");
+  numbers.push_back(n + 1);
+  for (std::size_t i = 0; i < n; ++i) {
+    std::vector<std::string> row = {classes[i]};
+    std::int64_t total = 0;
+    for (std::size_t j = 0; j < n; ++j) {
+      row.push_back(std::to_string(confusion[i * n + j]));
+      total += confusion[i * n + j];
+    }
+    row.push_back(total > 0 ? fmt::format("{:.1f} %", 100.0 * static_cast<double>(confusion[i * n + i]) /
+                                                          static_cast<double>(total))
+                            : "-");
+    rows.push_back(row);
+  }
+  return columns(rows, numbers);
+}
+
+Exit evaluate(const Program& program, const EvalOptions& options) {
+  const std::filesystem::path file = checkpoint_path(options.checkpoint);
+  const experiment::Loaded loaded = experiment::load(file);
+  experiment::Config config = loaded.config;
+  options.settings.apply(config);
+  experiment::set_threads(config.threads);
+  ProgressBar bar(program.err(), program.quiet);
+  const data::Splits splits = open_data(program, config, bar);
+  check_fits(loaded.meaning, splits);
+  const data::Dataset& examples = choose(splits, options.part);
+  const train::Evaluation result = train::evaluate(*loaded.model, examples, loaded.criterion);
+  const std::string score = score_name(loaded.meaning);
+  if (options.json) {
+    nlohmann::json document = {{"checkpoint", file.string()}, {"data", splits.name}, {"part", options.part},
+                               {"examples", examples.size()}, {"loss", result.loss}, {score, result.score}};
+    if (!result.confusion.empty()) {
+      document["classes"] = splits.meaning.classes;
+      document["confusion"] = result.confusion;
+    }
+    print_json(document);
+    return Exit::done;
+  }
+  std::cout << fmt::format("{} on {} {} examples of {}: loss {:.4f}, {} {}\n", file.string(), examples.size(),
+                           options.part, splits.name, result.loss, score, score_text(score, result.score));
+  if (!result.confusion.empty()) std::cout << "\n" << confusion_table(result.confusion, splits.meaning.classes);
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_eval(Program& program) {
+  CLI::App* verb = add_verb(program.app, "eval", "loss, score and confusion matrix of a trained network",
+                            {{"grapes eval runs/20260101-120000-grapes", "on its own test examples"},
+                             {"grapes eval best.safetensors --data fashion-mnist --part validation", "on others"}});
+  const auto options = std::make_shared<EvalOptions>();
+  add_checkpoint(*verb, options->checkpoint);
+  verb->add_option("--part", options->part, "which examples [test]")
+      ->type_name("train|validation|test")
+      ->check(CLI::IsMember({"train", "validation", "test"}).description(""));
+  verb->add_flag("--json", options->json, "the result as one JSON document");
+  options->settings.add(*verb, {"data", "machine"}, {"augment", "order", "jobs"});
+  verb->callback([&program, options] { program.action = [&program, options] { return evaluate(program, *options); }; });
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "grapes/cli/program.h"
+#include "grapes/cli/progress.h"
+#include "grapes/cli/settings.h"
+#include "grapes/data/open.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::cli {
+
+/// What `train`, `compare` and `run` have in common: the keys and where the record goes.
+struct Plan {
+  Settings settings;
+  std::string file;  ///< --config, or the argument of `run`
+  bool print_config = false;
+  std::string out, resume, init, save;
+  bool json = false;
+};
+using PlanPtr = std::shared_ptr<Plan>;
+
+/// Add the options of a plan to a verb. `training`: those too that only one run can have (--init, --save).
+PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {});
+
+/// Defaults, then the file, then the options. @return the keys the file gave
+std::vector<std::string> configure(const Plan& plan, experiment::Config& config);
+/// The configuration in FOLDER/config.toml that --resume goes on with.
+/// @throws UsageError if a key was given that would change it
+experiment::Config resumed(const Plan& plan);
+
+/// Where the record goes: --out or --resume, or a fresh folder runs/<UTC time>-NAME.
+/// @throws DataError if --out names a folder that has something in it, or a file
+std::filesystem::path record_folder(const Plan& plan, const std::string& name);
+
+/// Read the data, with a bar for downloads, and say in short what it is.
+data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar);
+
+/// One run, from the checked configuration to its result on stdout.
+Exit train(const Program& program, experiment::Config config, const Plan& plan);
+/// Arms × seeds likewise.
+Exit compare(const Program& program, const experiment::Config& config, const Plan& plan);
+
+}  // namespace grapes::cli

@@ -1,0 +1,112 @@
+#include "grapes/base/file.h"
+#include "grapes/base/text.h"
+#include "grapes/cli/checkpoint.h"
+#include "grapes/cli/histogram.h"
+#include "grapes/cli/program.h"
+#include "grapes/core/responsibility.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+struct InspectOptions {
+  std::string checkpoint, svg;
+  bool json = false;
+};
+
+struct Layer {
+  std::string name;
+  at::Tensor weight;
+  bool hidden = false;
+};
+
+std::vector<Layer> layers_of(const nn::Model& model) {
+  std::vector<Layer> layers;
+  for (const nn::Named& parameter : model.parameters())
+    if (parameter.value.dim() >= 2) layers.push_back({parameter.name, parameter.value.detach().to(at::kDouble), true});
+  if (!layers.empty()) layers.back().hidden = false;
+  return layers;
+}
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::vector<std::string> sizes;
+  for (const std::int64_t size : tensor.sizes()) sizes.push_back(std::to_string(size));
+  return join(sizes, " x ");
+}
+
+std::vector<double> values(const at::Tensor& x) {
+  const at::Tensor flat = x.to(at::kDouble).contiguous().flatten();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+nlohmann::json spread(const Histogram& histogram) {
+  return {{"mean", histogram.mean},
+          {"sd", histogram.sd},
+          {"min", histogram.low},
+          {"max", histogram.high},
+          {"histogram", histogram.counts}};
+}
+
+/// Factors as the paper has them: incoming weights, gain 2, clipped to [1, 2].
+Histogram factors_of(const Layer& layer) { return histogram(values(factor(layer.weight)), 1, 2); }
+Histogram responsibilities_of(const Layer& layer) { return histogram(values(responsibility(layer.weight))); }
+
+nlohmann::json describe(const Layer& layer) {
+  nlohmann::json object = {{"name", layer.name},
+                           {"shape", layer.weight.sizes().vec()},
+                           {"norm", layer.weight.norm().item<double>()},
+                           {"responsibility", spread(responsibilities_of(layer))}};
+  if (layer.hidden) object["factor"] = spread(factors_of(layer));
+  return object;
+}
+
+Exit inspect(const InspectOptions& options) {
+  const std::filesystem::path file = checkpoint_path(options.checkpoint);
+  const experiment::Loaded loaded = experiment::load(file);
+  const std::vector<Layer> layers = layers_of(*loaded.model);
+  std::vector<Panel> panels;
+  for (const Layer& layer : layers)
+    if (layer.hidden) panels.push_back({layer.name, factors_of(layer)});
+  if (!options.svg.empty()) write_file(options.svg, histogram_svg(panels, "modulation factor"));
+  if (options.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const Layer& layer : layers) list.push_back(describe(layer));
+    print_json({{"checkpoint", file.string()},
+                {"arm", experiment::arm_label(loaded.config)},
+                {"model", loaded.config.network.model},
+                {"layers", list}});
+    return Exit::done;
+  }
+  std::cout << fmt::format("{}: {}, trained by {}\n", file.string(), loaded.config.network.model,
+                           experiment::arm_label(loaded.config));
+  for (const Layer& layer : layers) {
+    std::cout << fmt::format("\n{}  {}  norm {:.4g}\n", layer.name, shape_text(layer.weight),
+                             layer.weight.norm().item<double>());
+    std::cout << "  responsibility  " << histogram_text(responsibilities_of(layer)) << "\n";
+    if (layer.hidden)
+      std::cout << "  factor          " << histogram_text(factors_of(layer)) << "\n";
+    else
+      std::cout << "  factor          none: the output layer is never modulated\n";
+  }
+  if (!options.svg.empty()) std::cout << "\npicture: " << options.svg << "\n";
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_inspect(Program& program) {
+  CLI::App* verb = add_verb(program.app, "inspect", "per layer: shape, norm, responsibility and factor",
+                            {{"grapes inspect runs/20260101-120000-grapes", "as text"},
+                             {"grapes inspect best.safetensors --svg factors.svg", "the factors as a picture too"}});
+  const auto options = std::make_shared<InspectOptions>();
+  add_checkpoint(*verb, options->checkpoint);
+  verb->add_option("--svg", options->svg, "draw the factors of every hidden layer")->type_name("FILE.svg");
+  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->callback([&program, options] { program.action = [options] { return inspect(*options); }; });
+}
+
+}  // namespace grapes::cli

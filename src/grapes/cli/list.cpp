@@ -1,0 +1,103 @@
+#include "grapes/cli/program.h"
+#include "grapes/credit/route.h"
+#include "grapes/data/open.h"
+#include "grapes/experiment/config.h"
+#include "grapes/nn/activation.h"
+#include "grapes/nn/init.h"
+#include "grapes/nn/loss.h"
+
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+template <class Table>
+Rows name_and_summary(const Table& table) {
+  Rows rows;
+  for (const auto& row : table) rows.push_back({row.name, row.summary});
+  return rows;
+}
+
+/// A learning rule is a route and a modulation: every pair, as --arms names it.
+Rows rules() {
+  Rows rows;
+  for (const auto& route : credit::routes())
+    for (const auto& modulation : credit::modulations()) {
+      experiment::Config config;
+      config.network.route.name = route.name;
+      config.network.modulation.name = modulation.name;
+      rows.push_back({experiment::arm_label(config) + (modulation.name == "constant" ? ":C1,C2,..." : ""), route.name,
+                      modulation.name});
+    }
+  return rows;
+}
+
+Rows keys() {
+  Rows rows;
+  for (const auto& key : experiment::keys())
+    rows.push_back({key.group, key.name, key.get({}), key.values, key.meaning});
+  return rows;
+}
+
+/// A table that can be listed: a row here is a row in the help, the completion and the tests.
+struct Listing {
+  std::string name;
+  std::vector<std::string> head;
+  Rows (*rows)();
+};
+
+const std::vector<Listing>& listings() {
+  static const std::vector<std::string> plain = {"name", "what it is"};
+  static const std::vector<Listing> table = {
+      {"models", plain, [] { return name_and_summary(nn::models()); }},
+      {"rules", {"arm", "route", "modulation"}, rules},
+      {"routes", plain, [] { return name_and_summary(credit::routes()); }},
+      {"modulations", plain, [] { return name_and_summary(credit::modulations()); }},
+      {"optimizers", plain, [] { return name_and_summary(optim::optimizers()); }},
+      {"schedules", plain, [] { return name_and_summary(optim::schedules()); }},
+      {"initialisers", plain, [] { return name_and_summary(nn::initialisers()); }},
+      {"activations", plain, [] { return name_and_summary(nn::activations()); }},
+      {"losses", plain, [] { return name_and_summary(nn::losses()); }},
+      {"data", plain, [] { return name_and_summary(data::sources()); }},
+      {"keys", {"group", "name", "default", "takes", "meaning"}, keys},
+  };
+  return table;
+}
+
+}  // namespace
+
+void add_list(Program& program) {
+  CLI::App* verb = add_verb(program.app, "list", "the tables: what can be chosen",
+                            {{"grapes list rules", "every learning rule, as --arms names it"},
+                             {"grapes list keys", "every key of the command line and of TOML files"},
+                             {"grapes list optimizers --json", "for a program"}});
+  verb->require_subcommand(1);
+  const auto json = std::make_shared<bool>(false);
+  verb->add_flag("--json", *json, "as one JSON document");
+  for (const Listing& listing : listings()) {
+    CLI::App* table = add_verb(*verb, listing.name, "the table of " + listing.name,
+                               {{"grapes list " + listing.name, "one row per line"}});
+    table->callback([&program, &listing, json] {
+      program.action = [&listing, json] {
+        Rows rows = listing.rows();
+        if (*json) {
+          nlohmann::json document = nlohmann::json::array();
+          for (const auto& row : rows) {
+            nlohmann::json object;
+            for (std::size_t i = 0; i < row.size(); ++i) object[listing.head[i]] = row[i];
+            document.push_back(object);
+          }
+          print_json(document);
+        } else {
+          rows.insert(rows.begin(), listing.head);
+          std::cout << columns(rows);
+        }
+        return Exit::done;
+      };
+    });
+  }
+}
+
+}  // namespace grapes::cli

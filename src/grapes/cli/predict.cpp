@@ -1,0 +1,99 @@
+#include "grapes/cli/checkpoint.h"
+#include "grapes/cli/program.h"
+#include "grapes/data/open.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+struct PredictOptions {
+  std::string checkpoint, file;
+  std::int64_t top = 3;
+  bool json = false;
+};
+
+struct Answer {
+  std::string name;  ///< of the class or target
+  double value;
+};
+
+/// Per example, what the network says: the most probable classes first, or every target in order.
+std::vector<std::vector<Answer>> answers(const at::Tensor& prediction, const data::Meaning& meaning, std::int64_t top) {
+  const bool classes = meaning.task == data::Task::classification;
+  const std::int64_t kept = classes ? std::min(top, meaning.outputs) : meaning.outputs;
+  at::Tensor order = at::arange(meaning.outputs).expand({prediction.size(0), meaning.outputs});
+  if (classes) order = prediction.argsort(/*dim=*/1, /*descending=*/true);
+  std::vector<std::vector<Answer>> result;
+  for (std::int64_t i = 0; i < prediction.size(0); ++i) {
+    std::vector<Answer> row;
+    for (std::int64_t k = 0; k < kept; ++k) {
+      const auto c = order[i][k].item<std::int64_t>();
+      row.push_back({meaning.classes.at(static_cast<std::size_t>(c)), prediction[i][c].item<double>()});
+    }
+    result.push_back(row);
+  }
+  return result;
+}
+
+Exit predict(const Program& program, const PredictOptions& options) {
+  const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
+  std::string note;
+  const at::Tensor raw = data::read_inputs(options.file, loaded.meaning, &note);
+  if (!note.empty()) program.say("note: " + note);
+  const at::NoGradGuard no_grad;
+  at::Tensor inputs = loaded.normalisation(raw);
+  if (loaded.config.network.precision == "float64") inputs = inputs.to(at::kDouble);
+  const at::Tensor prediction = loaded.criterion.prediction(loaded.model->forward(inputs, {})).to(at::kDouble);
+  const bool classes = loaded.meaning.task == data::Task::classification;
+  const auto rows = answers(prediction, loaded.meaning, options.top);
+  if (options.json) {
+    nlohmann::json examples = nlohmann::json::array();
+    for (const auto& row : rows) {
+      nlohmann::json list = nlohmann::json::array();
+      for (const Answer& answer : row)
+        list.push_back(
+            {{classes ? "class" : "target", answer.name}, {classes ? "probability" : "value", answer.value}});
+      examples.push_back(list);
+    }
+    print_json({{"file", options.file}, {"examples", examples}});
+    return Exit::done;
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows.size() > 1) std::cout << i + 1 << ": ";
+    for (std::size_t k = 0; k < rows[i].size(); ++k) {
+      const Answer& answer = rows[i][k];
+      const std::string name = k == 0 ? program.out().bold(answer.name) : answer.name;
+      std::cout << (k > 0 ? ", " : "")
+                << (classes ? fmt::format("{} {:.1f} %", name, 100 * answer.value)
+                            : fmt::format("{} {:.6g}", name, answer.value));
+    }
+    std::cout << "\n";
+  }
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_predict(Program& program) {
+  CLI::App* verb = add_verb(program.app, "predict", "what a trained network says about new examples",
+                            {{"grapes predict runs/20260101-120000-grapes seven.png", "an image"},
+                             {"grapes predict best.safetensors new.csv --top 1", "the rows of a table"},
+                             {"grapes predict best.safetensors t10k-images-idx3-ubyte.gz --json", "an IDX file"}});
+  const auto options = std::make_shared<PredictOptions>();
+  add_checkpoint(*verb, options->checkpoint);
+  verb->add_option("file", options->file, "an image, IDX images, rows of a CSV, an array")
+      ->type_name("FILE.png|IDX|CSV|NPY")
+      ->required();
+  verb->add_option("--top", options->top, "so many classes, the most probable first [3]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000).description(""));
+  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->callback([&program, options] { program.action = [&program, options] { return predict(program, *options); }; });
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,147 @@
+#include "grapes/cli/program.h"
+
+#include "grapes/base/text.h"
+#include "grapes/experiment/version.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+namespace grapes::cli {
+namespace {
+
+constexpr Verb verbs[] = {add_train,   add_compare, add_run,    add_report, add_data, add_eval,
+                          add_predict, add_inspect, add_replay, add_list,   add_env,  add_completion};
+
+void build(Program& program) {
+  CLI::App& app = program.app;
+  app.name("grapes");
+  app.description(
+      "Train feedforward networks with GRAPES, error modulation by node responsibility\n"
+      "(Dellaferrera et al. 2022), and compare it honestly with plain backpropagation and controls.");
+  app.set_version_flag("--version", [] { return experiment::version_line(); });
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.add_flag("--quiet,-q", program.quiet, "nothing on stderr but errors");
+  app.add_option("--color", program.color, "when to colour; NO_COLOR is honoured [auto]")
+      ->type_name("auto|always|never")
+      ->transform(CLI::Transformer(std::map<std::string, Color>{
+                                       {"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}})
+                      .description(""))
+      ->check([](const std::string& value) {
+        const bool known = std::string_view("012").find(value) != std::string_view::npos && value.size() == 1;
+        return known ? std::string() : "takes auto, always or never, not '" + value + "'";
+      });
+  for (const Verb verb : verbs) verb(program);
+  app.footer(
+      "Examples:\n"
+      "  grapes train                      one run on the embedded digits\n"
+      "  grapes compare                    five arms, five seeds each, and a report\n"
+      "  grapes VERB --help                options and examples of one verb\n\n"
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 data or file, 4 a run diverged, 130 and 143 after a signal.");
+}
+
+/// The verb that was being read when the error came, and the names it knows.
+const CLI::App& deepest(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app : deepest(*parsed.front());
+}
+
+std::vector<std::string> known_names(const CLI::App& verb, bool options) {
+  std::vector<std::string> names;
+  if (options) {
+    for (const CLI::App* app = &verb; app != nullptr; app = app->get_parent())
+      for (const CLI::Option* option : app->get_options())
+        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  } else {
+    for (const CLI::App* child : verb.get_subcommands({})) names.push_back(child->get_name());
+  }
+  return names;
+}
+
+/// What stands there without anyone waiting for it: the likeliest mistake, so it is told first.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& verb = deepest(app);
+  const std::string help =
+      "; see " +
+      (&verb == &app               ? "grapes"
+       : verb.get_parent() == &app ? "grapes " + verb.get_name()
+                                   : "grapes " + verb.get_parent()->get_name() + " " + verb.get_name()) +
+      " --help";
+  for (const std::string& word : app.remaining(true)) {
+    const bool option = word.size() > 1 && word[0] == '-';
+    const std::string name = option ? word.substr(0, word.find('=')) : word;
+    const std::string kind = option ? "option" : verb.get_subcommands({}).empty() ? "argument" : "verb";
+    return fmt::format("unknown {} '{}'{}{}", kind, name, did_you_mean(name, known_names(verb, option)), help);
+  }
+  if (!verb.get_subcommands({}).empty() && verb.get_subcommands().empty())
+    return "name a verb: " + join(known_names(verb, false), ", ") + help;
+  std::string text = error.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return std::string(trim(text)) + help;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// The verb's work, with every way it can fail as one line and an exit code.
+Exit act(const Program& program) {
+  const auto fail = [&](const std::string& why, Exit exit) {
+    std::cout.flush();
+    std::cerr << program.err().red("grapes:") << " " << why << std::endl;
+    return exit;
+  };
+  try {
+    const Exit exit = program.action();
+    std::cout.flush();
+    if (!std::cout) return fail("cannot write the result to the standard output", Exit::data);
+    return exit;
+  } catch (const Error& error) {
+    return fail(error.what(), error.exit());
+  } catch (const c10::Error& error) {
+    return fail(first_line(error.what_without_backtrace()), Exit::failed);
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory", Exit::failed);
+  } catch (const std::exception& error) {
+    return fail(first_line(error.what()), Exit::failed);
+  }
+}
+
+}  // namespace
+
+void Program::say(const std::string& text) const {
+  if (!quiet) std::cerr << text << std::endl;
+}
+
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& meaning,
+                   const std::vector<Example>& examples) {
+  CLI::App* verb = parent.add_subcommand(name, meaning);
+  verb->fallthrough();
+  std::vector<std::vector<std::string>> rows;
+  for (const Example& example : examples) rows.push_back({"  " + example.command, example.meaning});
+  verb->footer("Examples:\n" + columns(rows));
+  return verb;
+}
+
+void print_json(const nlohmann::json& document) {
+  std::cout << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+int main(int argc, const char* const* argv) {
+  Program program;
+  build(program);
+  try {
+    program.app.parse(argc, argv);
+  } catch (const CLI::Success& wish) {  // --help, --version
+    return program.app.exit(wish, std::cout, std::cerr);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << program.err().red("grapes:") << " " << explain(program.app, error) << std::endl;
+    return static_cast<int>(Exit::usage);
+  }
+  return static_cast<int>(act(program));
+}
+
+}  // namespace grapes::cli

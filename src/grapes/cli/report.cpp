@@ -1,0 +1,56 @@
+#include "grapes/report/report.h"
+
+#include "grapes/cli/program.h"
+
+#include <iostream>
+
+namespace grapes::cli {
+namespace fs = std::filesystem;
+
+void add_report(Program& program) {
+  CLI::App* verb =
+      add_verb(program.app, "report", "make the page and the table anew, from records alone",
+               {{"grapes report runs/20260101-120000-compare", "of a comparison"},
+                {"grapes report runs/a runs/b --out both", "of runs made at different times, paired where they can be"},
+                {"grapes report runs/a --json", "all its numbers"}});
+  struct Options {
+    std::vector<std::string> runs;
+    std::string out, title, baseline = "bp";
+    double target = 0;
+    bool json = false;
+  };
+  const auto options = std::make_shared<Options>();
+  verb->add_option("run", options->runs, "runs, or folders of runs")->type_name("FOLDER")->required();
+  verb->add_option("--out", options->out, "where the page goes [the folder, if it is one; else report]")
+      ->type_name("FOLDER");
+  verb->add_option("--title", options->title, "heading of the page")->type_name("TEXT");
+  verb->add_option("--baseline", options->baseline, "the arm against which the others are paired [bp]")
+      ->type_name("ARM");
+  verb->add_option("--target", options->target, "score for epochs to target [98 % of the baseline's final mean]")
+      ->type_name("NUMBER");
+  verb->add_flag("--json", options->json, "all numbers as one JSON document");
+  verb->callback([&program, options] {
+    program.action = [&program, options] {
+      const std::vector<fs::path> folders(options->runs.begin(), options->runs.end());
+      report::Options wishes;
+      wishes.baseline = options->baseline;
+      wishes.target = options->target;
+      wishes.title = options->title;
+      const fs::path out = !options->out.empty() ? options->out : folders.size() == 1 ? folders[0].string() : "report";
+      const record::Json summary = report::summarise(record::load_all(folders), wishes);
+      const fs::path page = report::write(folders, out, wishes);
+      if (options->json) {
+        record::Json document = summary;
+        document["report"] = page.string();
+        print_json(document);
+        return Exit::done;
+      }
+      std::cout << report::table(summary) << "\n";
+      for (const std::string& finding : report::findings(summary)) std::cout << finding << "\n";
+      std::cout << "\nreport: " << page.string() << "\n";
+      return Exit::done;
+    };
+  });
+}
+
+}  // namespace grapes::cli

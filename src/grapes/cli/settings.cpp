@@ -1,0 +1,43 @@
+#include "grapes/cli/settings.h"
+
+namespace grapes::cli {
+namespace {
+
+constexpr std::size_t description_width = 64;
+
+std::string describe(const experiment::Key& key) {
+  const std::string standard = key.get(experiment::Config{});
+  return wrap(key.meaning + (standard.empty() ? "" : " [" + standard + "]"), description_width);
+}
+
+}  // namespace
+
+void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const std::set<std::string>& leave_out) {
+  for (const experiment::Key& key : experiment::keys()) {
+    if ((!groups.empty() && groups.count(key.group) == 0) || leave_out.count(key.name) > 0) continue;
+    const std::string name = key.name;
+    CLI::Option* option = nullptr;
+    if (key.kind == experiment::Key::Kind::flag) {
+      option = verb.add_flag_function(
+          "--" + name + ",!--no-" + name,
+          [this, name](std::int64_t times) { given_.emplace_back(name, times > 0 ? "true" : "false"); }, describe(key));
+    } else {
+      option = verb.add_option_function<std::string>(
+          "--" + name, [this, name](const std::string& value) { given_.emplace_back(name, value); }, describe(key));
+      option->type_name(key.values);
+    }
+    option->group("Keys: " + key.group)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+}
+
+void Settings::apply(experiment::Config& config) const {
+  for (const auto& [key, value] : given_) experiment::set(config, key, value);
+}
+
+std::set<std::string> Settings::given() const {
+  std::set<std::string> names;
+  for (const auto& [key, value] : given_) names.insert(key);
+  return names;
+}
+
+}  // namespace grapes::cli

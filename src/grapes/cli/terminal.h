@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace grapes::cli {
+
+/// When text is coloured: `automatic` on a terminal, unless NO_COLOR is set (any text but the empty one).
+enum class Color { automatic, always, never };
+
+/// One of the program's two streams, as far as looks go.
+class Stream {
+ public:
+  Stream(int file, Color color);
+  bool is_terminal() const { return terminal_; }
+  bool colored() const { return colored_; }
+  /// Columns of the terminal; 80 where it does not say.
+  int width() const;
+  /// The text in bold or red, where this stream is coloured.
+  std::string bold(std::string_view text) const { return styled("1", text); }
+  std::string red(std::string_view text) const { return styled("31", text); }
+  std::string cyan(std::string_view text) const { return styled("36", text); }
+
+ private:
+  std::string styled(const char* code, std::string_view text) const;
+  int file_;
+  bool terminal_;
+  bool colored_;
+};
+
+/// Rows as columns side by side, two spaces between them; the last one is not padded.
+/// @param right  columns that stand to the right (numbers)
+std::string columns(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& right = {});
+
+/// The text in lines of at most `width` characters, broken at spaces.
+std::string wrap(std::string_view text, std::size_t width);
+
+/// Seconds as people say them: "0.4 s", "12 s", "3:07 min", "1:02:09 h".
+std::string duration(double seconds);
+
+}  // namespace grapes::cli

@@ -1,0 +1,131 @@
+#include "grapes/base/file.h"
+#include "grapes/base/interrupt.h"
+#include "grapes/cli/checkpoint.h"
+#include "grapes/cli/experiment.h"
+#include "grapes/experiment/run.h"
+#include "grapes/report/report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+
+namespace grapes::cli {
+namespace fs = std::filesystem;
+namespace {
+
+/// Last loss and score of each part, from the record's rows.
+std::vector<std::vector<std::string>> final_table(const record::Run& run) {
+  const std::string& score = run.identity.score;
+  std::vector<std::vector<std::string>> rows = {{"", "loss", score}};
+  for (const std::string part : {"train", "validation", "test"})
+    for (auto row = run.epochs.rbegin(); row != run.epochs.rend(); ++row)
+      if (row->contains(part + "_loss")) {
+        rows.push_back({part, fmt::format("{:.4f}", row->value(part + "_loss", 0.0)),
+                        score_text(score, row->value(part + "_" + score, 0.0))});
+        break;
+      }
+  return rows;
+}
+
+double training_seconds(const record::Run& run) {
+  double seconds = 0;
+  for (const record::Json& row : run.epochs) seconds += row.value("seconds", 0.0);
+  return seconds;
+}
+
+record::Json document(const record::Run& run, const fs::path& report) {
+  record::Json last = run.epochs.empty() ? record::Json() : run.epochs.back();
+  if (last.is_object()) last.erase("layers");
+  return {{"folder", run.folder.string()},
+          {"arm", run.identity.arm},
+          {"seed", run.identity.seed},
+          {"state", record::to_string(run.status.state)},
+          {"message", run.status.message},
+          {"epochs", run.status.epoch},
+          {"steps", run.status.step},
+          {"seconds", training_seconds(run)},
+          {"last", last},
+          {"report", report.empty() ? record::Json() : record::Json(report.string())}};
+}
+
+void print_result(const Program& program, const record::Run& run, const fs::path& report) {
+  const std::string folder = run.folder.string();
+  std::cout << fmt::format("{}, seed {}: {} after epoch {}, {} updates in {}\n", program.out().bold(run.identity.arm),
+                           run.identity.seed, record::to_string(run.status.state), run.status.epoch, run.status.step,
+                           duration(training_seconds(run)));
+  if (!run.status.message.empty()) std::cout << run.status.message << "\n";
+  std::cout << columns(final_table(run), {1, 2});
+  std::cout << "record: " << folder << "\n";
+  if (!report.empty()) std::cout << "report: " << report.string() << "\n";
+  if (run.status.state == record::State::interrupted) std::cout << "to go on: grapes train --resume " << folder << "\n";
+}
+
+train::Watch watch(ProgressBar& bar, const std::string& score) {
+  return [&bar, score](const train::Moment& moment) {
+    if (moment.finished != nullptr) return;  // the next batch redraws it
+    const double part =
+        moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 0;
+    const double fraction = (static_cast<double>(moment.epoch - 1) + part) / static_cast<double>(moment.epochs);
+    bar.show("training", fmt::format("epoch {} of {}", moment.epoch, moment.epochs), fraction,
+             fmt::format("loss {:.4f}  {} {}  {:.0f} samples/s", moment.loss, score, score_text(score, moment.score),
+                         moment.samples_per_second));
+  };
+}
+
+}  // namespace
+
+Exit train(const Program& program, experiment::Config config, const Plan& plan) {
+  experiment::check(config);
+  if (config.arm.empty()) config.arm = experiment::arm_label(config);
+  experiment::set_threads(config.threads);
+  ProgressBar bar(program.err(), program.quiet);
+  const data::Splits splits = open_data(program, config, bar);
+  const auto& [shape, outputs] = std::tie(splits.meaning.input_shape, splits.meaning.outputs);
+  program.say(nn::make_model(config.network, shape, outputs, config.training.seed)->describe());
+
+  const fs::path folder = record_folder(plan, config.arm);
+  interrupt::install();
+  const record::Status status = experiment::run(config, splits, {folder, !plan.resume.empty(), plan.init, true},
+                                                watch(bar, score_name(splits.meaning)));
+  bar.clear();
+  const auto exit = static_cast<Exit>(status.exit_code);
+  if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
+  fs::path report;
+  if (exit == Exit::done || exit == Exit::diverged) report = report::write({folder}, folder, {});
+  const record::Run run = record::load(folder);
+  if (plan.json)
+    print_json(document(run, report));
+  else
+    print_result(program, run, report);
+  return exit;
+}
+
+void add_train(Program& program) {
+  CLI::App* verb = add_verb(
+      program.app, "train", "train one network",
+      {{"grapes train", "the embedded digits, plain backpropagation"},
+       {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "GRAPES on a real data set"},
+       {"grapes train --data prices.csv --label-column price --model mlp:64,64", "a table of one's own: regression"},
+       {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them replaced"},
+       {"grapes train --resume runs/20260101-120000-grapes", "go on after an interruption, bit for bit"}});
+  const std::set<std::string> of_comparisons = {"arms",        "seeds",      "tune",   "grid",
+                                                "tune-epochs", "tune-seeds", "target", "jobs"};
+  const PlanPtr plan = add_plan(*verb, true, of_comparisons);
+  verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
+  verb->callback([&program, plan] {
+    program.action = [&program, plan] {
+      experiment::Config config;
+      if (plan->resume.empty())
+        configure(*plan, config);
+      else
+        config = resumed(*plan);
+      if (config.arm.empty()) config.arm = experiment::arm_label(config);
+      if (!plan->print_config) return train(program, config, *plan);
+      std::cout << experiment::to_toml(config, true);
+      return Exit::done;
+    };
+  });
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,254 @@
+#include "grapes/experiment/config.h"
+
+#include "grapes/base/file.h"
+#include "grapes/base/table.h"
+#include "grapes/base/text.h"
+
+#include <nlohmann/json.hpp>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+namespace grapes::experiment {
+namespace {
+
+/// What an arm may change: not what all arms of a comparison share.
+bool belongs_to_arm(const Key& key) {
+  return (key.group == "model" || key.group == "rule" || key.group == "optimizer" || key.group == "training" ||
+          key.group == "authors") &&
+         key.name != "seed" && key.name != "label";
+}
+
+/// Text as TOML writes it: its basic strings are those of JSON.
+std::string quote(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string toml_list(const std::vector<std::string>& items) {
+  std::string text = "[";
+  return text.append(join(items, ", ")).append("]");
+}
+
+std::string toml_value(const Key& key, const std::string& value) {
+  switch (key.kind) {
+    case Key::Kind::number:
+    case Key::Kind::flag:
+      return value;
+    case Key::Kind::numbers:
+      return toml_list(split(value, ','));
+    case Key::Kind::texts: {
+      Config config;  // its own setter knows where an item ends
+      key.set(config, value);
+      std::vector<std::string> items;
+      for (const std::string& arm : config.compare.arms) items.push_back(quote(arm));
+      return toml_list(items);
+    }
+    case Key::Kind::text:
+      break;
+  }
+  return quote(value);
+}
+
+std::string place(const std::string& file, const toml::source_region& source) {
+  return file + ":" + std::to_string(source.begin.line) + ":" + std::to_string(source.begin.column) + ": ";
+}
+
+/// A TOML value as the text that Key::set takes.
+std::string text_of(const toml::node& node, const std::string& key, const std::string& file) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* whole = node.as_integer()) return std::to_string(whole->get());
+  if (const auto* number = node.as_floating_point()) return shortest(number->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  if (const auto* list = node.as_array()) {
+    std::vector<std::string> pieces;
+    for (const toml::node& item : *list) {
+      if (item.is_array() || item.is_table()) break;
+      pieces.push_back(text_of(item, key, file));
+    }
+    if (pieces.size() == list->size()) return join(pieces, ",");
+  }
+  throw UsageError(place(file, node.source()) + key + " takes a text, a number, true or false, or a list of these");
+}
+
+/// What set() throws, with the place put before it.
+void set_at(Config& config, const std::string& key, const toml::node& node, const std::string& file) {
+  const std::string value = text_of(node, key, file);
+  try {
+    set(config, key, value);
+  } catch (const UsageError& error) {
+    throw UsageError(place(file, node.source()) + error.what());
+  }
+}
+
+const Key& find_key(std::string_view name) {
+  for (const Key& key : keys())
+    if (key.name == name) return key;
+  std::vector<std::string> names;
+  for (const Key& key : keys()) names.push_back(key.name);
+  throw UsageError("unknown key '" + std::string(name) + "'" + did_you_mean(name, names));
+}
+
+const Key& find_key_at(const toml::key& name, const std::string& file) {
+  try {
+    return find_key(name.str());
+  } catch (const UsageError& error) {
+    throw UsageError(place(file, name.source()) + error.what());
+  }
+}
+
+/// [arm.NAME] tables, in the order of the file.
+std::vector<std::string> read_arms(Config& config, const toml::table& arms, const std::string& file) {
+  std::vector<std::pair<toml::source_index, std::string>> order;
+  for (const auto& [name, node] : arms) {
+    const toml::table* table = node.as_table();
+    if (!table) throw UsageError(place(file, name.source()) + "an arm of your own is a table: [arm.NAME]");
+    std::map<std::string, std::string> values;
+    Config scratch = config;
+    for (const auto& [key_name, value] : *table) {
+      const Key& key = find_key_at(key_name, file);
+      if (!belongs_to_arm(key))
+        throw UsageError(place(file, key_name.source()) + "an arm cannot set '" + key.name +
+                         "': all arms of a comparison share it");
+      set_at(scratch, key.name, value, file);
+      values[key.name] = key.get(scratch);
+    }
+    config.own_arms[std::string(name.str())] = values;
+    order.emplace_back(name.source().begin.line, name.str());
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<std::string> names;
+  for (const auto& [line, name] : order) names.push_back(name);
+  return names;
+}
+
+bool is_route(const std::string& name) {
+  const auto& rows = credit::routes();
+  return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; });
+}
+
+/// @throws UsageError with all names there are, if route or modulation is none of them
+void check_arm_name(const Config& config, const std::string& arm, const std::string& route,
+                    const std::string& modulation) {
+  const std::string bare = modulation.substr(0, modulation.find(':'));
+  const auto& rows = credit::modulations();
+  if (is_route(route) && std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == bare; }))
+    return;
+  std::vector<std::string> names;
+  for (const auto& [name, values] : config.own_arms) names.push_back(name);
+  for (const auto& row : credit::routes()) names.push_back(row.name);
+  for (const auto& row : rows)
+    if (row.name != "none") names.push_back(row.name);
+  throw UsageError("unknown arm '" + arm + "'" + did_you_mean(arm, names) + "; there are: " + join(names, ", ") +
+                   ", and ROUTE+MODULATION");
+}
+
+}  // namespace
+
+void set(Config& config, std::string_view key, std::string_view value) { find_key(key).set(config, value); }
+
+std::vector<std::string> read_toml(Config& config, const std::string& path) {
+  return read_toml_text(config, read_file(path), path);
+}
+
+std::vector<std::string> read_toml_text(Config& config, const std::string& text, const std::string& name) {
+  toml::table table;
+  try {
+    table = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    throw UsageError(place(name, error.source()) + std::string(error.description()));
+  }
+  std::vector<std::string> given;
+  for (const auto& [key_name, node] : table) {
+    if (key_name == "arm" && node.is_table()) continue;
+    if (key_name == "arms" && node.is_table())
+      throw UsageError(place(name, key_name.source()) +
+                       "arms is the list of what is compared; an arm of your own is a table [arm.NAME]");
+    set_at(config, find_key_at(key_name, name).name, node, name);
+    given.emplace_back(key_name.str());
+  }
+  if (const toml::table* arms = table["arm"].as_table()) {
+    const std::vector<std::string> names = read_arms(config, *arms, name);
+    if (std::find(given.begin(), given.end(), "arms") == given.end()) {
+      config.compare.arms = {"bp"};
+      config.compare.arms.insert(config.compare.arms.end(), names.begin(), names.end());
+    }
+    given.emplace_back("arm");
+  }
+  return given;
+}
+
+std::string to_toml(const Config& config, bool comments) {
+  const bool one_run = !config.arm.empty();
+  std::ostringstream out;
+  std::string group;
+  for (const Key& key : keys()) {
+    if (one_run && key.group == "compare") continue;
+    if (key.group != group) {
+      out << (group.empty() ? "" : "\n") << "# " << key.group << "\n";
+      group = key.group;
+    }
+    out << key.name << " = " << toml_value(key, key.get(config));
+    if (comments) out << "  # " << key.meaning << " (" << key.values << ")";
+    out << "\n";
+  }
+  if (one_run) return out.str();
+  for (const auto& [name, values] : config.own_arms) {
+    out << "\n[arm." << quote(name) << "]\n";
+    for (const auto& [key, value] : values) out << key << " = " << toml_value(find_key(key), value) << "\n";
+  }
+  return out.str();
+}
+
+void check(const Config& config) {
+  optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
+  if (!config.arm.empty()) return;
+  std::set<std::string> labels;
+  for (const std::string& arm : config.compare.arms)
+    if (!labels.insert(with_arm(config, arm).arm).second) throw UsageError("arms: '" + arm + "' stands there twice");
+  if (config.compare.tune && config.data.validation == 0)
+    throw UsageError("tune = true needs validation examples to choose by, but validation = 0");
+}
+
+std::string arm_label(const Config& config) {
+  if (!config.arm.empty()) return config.arm;
+  Config unlabelled;
+  unlabelled.network.modulation = config.network.modulation;
+  const std::string& route = config.network.route.name;
+  const std::string modulation = find_key("modulation").get(unlabelled);
+  if (modulation == "none") return route;
+  return route == "bp" ? modulation : route + "+" + modulation;
+}
+
+Config with_arm(Config config, const std::string& arm) {
+  const auto own = config.own_arms.find(arm);
+  if (own != config.own_arms.end()) {
+    for (const auto& [key, value] : own->second) set(config, key, value);
+    config.arm = arm;
+  } else {
+    const std::size_t plus = arm.find('+');
+    const bool pair = plus != std::string::npos;
+    const std::string route = pair ? arm.substr(0, plus) : is_route(arm) ? arm : "bp";
+    const std::string modulation = pair ? arm.substr(plus + 1) : is_route(arm) ? "none" : arm;
+    check_arm_name(config, arm, route, modulation);
+    set(config, "route", route);
+    set(config, "modulation", modulation);
+    config.arm.clear();
+    config.arm = arm_label(config);
+  }
+  config.compare = {};
+  config.own_arms.clear();
+  return config;
+}
+
+std::string pairing(const Config& config, const std::string& data_fingerprint) {
+  static const std::set<std::string> others = {"model", "bias", "initialiser", "batch", "epochs"};
+  std::string text = data_fingerprint;
+  for (const Key& key : keys())
+    if ((key.group == "data" && key.name != "data-dir" && key.name != "download") || others.count(key.name))
+      text += "\n" + key.name + "=" + key.get(config);
+  return sha256(text).substr(0, 16);
+}
+
+}  // namespace grapes::experiment

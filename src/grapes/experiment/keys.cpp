@@ -1,0 +1,405 @@
+#include "grapes/base/table.h"
+#include "grapes/base/text.h"
+#include "grapes/credit/modulation.h"
+#include "grapes/credit/route.h"
+#include "grapes/data/normalise.h"
+#include "grapes/experiment/config.h"
+#include "grapes/nn/activation.h"
+#include "grapes/nn/init.h"
+#include "grapes/nn/loss.h"
+
+#include <cmath>
+#include <concepts>
+#include <utility>
+
+namespace grapes::experiment {
+namespace {
+
+using Kind = Key::Kind;
+
+/// The way from a configuration to one of its fields, as member pointers one after the other.
+template <class... Members>
+auto field(Members... path) {
+  return [=](auto& config) -> auto& { return (config.*....*path); };
+}
+
+[[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& takes) {
+  throw UsageError(key + " = '" + std::string(value) + "': takes " + takes);
+}
+
+struct Range {
+  std::string text;
+  std::function<bool(double)> holds;
+};
+Range above(double low) {
+  return {" > " + shortest(low), [=](double x) { return x > low; }};
+}
+Range at_least(double low) {
+  return {" >= " + shortest(low), [=](double x) { return x >= low; }};
+}
+Range from_below(double low, double high) {
+  return {" >= " + shortest(low) + ", < " + shortest(high), [=](double x) { return x >= low && x < high; }};
+}
+/// A part of the examples, or how many of them.
+Range part() {
+  return {" >= 0, < 1, or a whole count", [](double x) { return x >= 0 && (x < 1 || x == std::floor(x)); }};
+}
+
+std::string number_text(double value) { return shortest(value); }
+template <std::integral Integer>
+std::string number_text(Integer value) {
+  return std::to_string(value);
+}
+
+template <class Field>
+Key number(const std::string& name, const std::string& group, const std::string& meaning, const Range& range,
+           Field at) {
+  using Value = std::remove_cvref_t<decltype(at(std::declval<Config&>()))>;
+  const std::string takes = (std::integral<Value> ? "WHOLE NUMBER" : "NUMBER") + range.text;
+  return {name,
+          group,
+          meaning,
+          takes,
+          Kind::number,
+          [=](const Config& config) { return number_text(at(config)); },
+          [=](Config& config, std::string_view value) {
+            if constexpr (std::integral<Value>) {
+              const auto x = to_integer(value);
+              if (!x || !range.holds(static_cast<double>(*x))) refuse(name, value, takes);
+              at(config) = static_cast<Value>(*x);
+            } else {
+              const auto x = to_double(value);
+              if (!x || !std::isfinite(*x) || !range.holds(*x)) refuse(name, value, takes);
+              at(config) = *x;
+            }
+          }};
+}
+
+template <class Field>
+Key flag(const std::string& name, const std::string& group, const std::string& meaning, Field at) {
+  return {name,
+          group,
+          meaning,
+          "true|false",
+          Kind::flag,
+          [=](const Config& config) { return std::string(at(config) ? "true" : "false"); },
+          [=](Config& config, std::string_view value) {
+            if (value != "true" && value != "false") refuse(name, value, "true or false");
+            at(config) = value == "true";
+          }};
+}
+
+template <class Field>
+Key text(const std::string& name, const std::string& group, const std::string& meaning, const std::string& values,
+         Field at) {
+  return {name,
+          group,
+          meaning,
+          values,
+          Kind::text,
+          [=](const Config& config) { return at(config); },
+          [=](Config& config, std::string_view value) { at(config) = std::string(value); }};
+}
+
+/// One of some words; by its number where the field is an enumeration.
+struct Choice {
+  std::string name;
+};
+using Choices = std::vector<Choice>;
+
+template <class Rows>
+Choices names(const Rows& rows) {
+  Choices result;
+  for (const auto& row : rows) result.push_back({row.name});
+  return result;
+}
+
+std::string alternatives(const Choices& choices) {
+  std::vector<std::string> words;
+  for (const Choice& choice : choices) words.push_back(choice.name);
+  return join(words, "|");
+}
+
+template <class Field>
+Key choice(const std::string& name, const std::string& group, const std::string& meaning, const Choices& choices,
+           Field at) {
+  using Value = std::remove_cvref_t<decltype(at(std::declval<Config&>()))>;
+  return {name,
+          group,
+          meaning,
+          alternatives(choices),
+          Kind::text,
+          [=](const Config& config) {
+            if constexpr (std::is_enum_v<Value>)
+              return choices.at(static_cast<std::size_t>(at(config))).name;
+            else
+              return at(config);
+          },
+          [=](Config& config, std::string_view value) {
+            const Choice& found = find_row(choices, name, value);
+            if constexpr (std::is_enum_v<Value>)
+              at(config) = static_cast<Value>(&found - choices.data());
+            else
+              at(config) = found.name;
+          }};
+}
+
+std::vector<double> numbers_from(const std::string& key, std::string_view value, std::string_view list,
+                                 const Range& range, const std::string& takes) {
+  std::vector<double> result;
+  for (const std::string& piece : split(list, ',')) {
+    const auto x = to_double(trim(piece));
+    if (!x || !std::isfinite(*x) || !range.holds(*x)) refuse(key, value, takes);
+    result.push_back(*x);
+  }
+  return result;
+}
+
+std::string numbers_text(const std::vector<double>& values) {
+  std::vector<std::string> pieces;
+  for (const double value : values) pieces.push_back(shortest(value));
+  return join(pieces, ",");
+}
+
+Key modulation_key() {
+  const Choices choices = names(credit::modulations());
+  return {"modulation",
+          "rule",
+          "what happens to the error at the hidden nodes; constant:C1,C2,... names its factors",
+          alternatives(choices),
+          Kind::text,
+          [](const Config& config) {
+            const credit::ModulationOptions& modulation = config.network.modulation;
+            return modulation.name + (modulation.constants.empty() ? "" : ":" + numbers_text(modulation.constants));
+          },
+          [=](Config& config, std::string_view value) {
+            credit::ModulationOptions& modulation = config.network.modulation;
+            const std::size_t colon = value.find(':');
+            const std::string name = find_row(choices, "modulation", value.substr(0, colon)).name;
+            const std::string takes = "constant:NUMBER > 0[,NUMBER > 0...], and numbers only after constant";
+            if ((name == "constant") != (colon != std::string_view::npos)) refuse("modulation", value, takes);
+            modulation.constants.clear();
+            if (name == "constant")
+              modulation.constants = numbers_from("modulation", value, value.substr(colon + 1), above(0), takes);
+            modulation.name = name;
+          }};
+}
+
+Key clip_key() {
+  using Clip = credit::ModulationOptions::Clip;
+  const std::string takes = "by-route|none|LOW,HIGH";
+  return {"clip",
+          "rule",
+          "range that factors are clipped to; by-route: as the authors' program does on this route",
+          takes,
+          Kind::text,
+          [](const Config& config) {
+            const credit::ModulationOptions& modulation = config.network.modulation;
+            if (modulation.clip == Clip::range) return numbers_text({modulation.low, modulation.high});
+            return std::string(modulation.clip == Clip::none ? "none" : "by-route");
+          },
+          [=](Config& config, std::string_view value) {
+            credit::ModulationOptions& modulation = config.network.modulation;
+            if (value == "by-route" || value == "none") {
+              modulation.clip = value == "none" ? Clip::none : Clip::by_route;
+              return;
+            }
+            const std::vector<double> range = numbers_from("clip", value, value, at_least(0), takes);
+            if (range.size() != 2 || range[0] > range[1]) refuse("clip", value, takes);
+            modulation.clip = Clip::range;
+            modulation.low = range[0];
+            modulation.high = range[1];
+          }};
+}
+
+Key schedule_key() {
+  std::vector<std::string> forms;
+  for (const auto& row : optim::schedules()) forms.push_back(row.name);
+  return {"schedule",
+          "optimizer",
+          "learning rate over time, see grapes list schedules",
+          join(forms, "|"),
+          Kind::text,
+          [](const Config& config) { return config.training.schedule; },
+          [](Config& config, std::string_view value) {
+            optim::make_schedule(std::string(value), 0, 1);  // throws if it cannot be
+            config.training.schedule = value;
+          }};
+}
+
+Key model_key() {
+  return {"model",
+          "model",
+          "layers of the network, see grapes list models",
+          "NAME:ARGUMENTS, like mlp:256,256",
+          Kind::text,
+          [](const Config& config) { return config.network.model; },
+          [](Config& config, std::string_view value) {
+            find_row(nn::models(), "model", value.substr(0, value.find(':')));
+            config.network.model = value;
+          }};
+}
+
+Key arms_key() {
+  return {"arms",
+          "compare",
+          "what is compared: ROUTE, MODULATION, ROUTE+MODULATION or an arm of one's own",
+          "ARM,ARM,...",
+          Kind::texts,
+          [](const Config& config) { return join(config.compare.arms, ","); },
+          [](Config& config, std::string_view value) {
+            std::vector<std::string> arms;
+            for (const std::string& piece : split(value, ',')) {
+              const std::string arm(trim(piece));
+              if (arm.empty()) refuse("arms", value, "ARM,ARM,...");
+              if (!arms.empty() && to_double(arm))
+                arms.back() += "," + arm;  // constant:1.85,1.79 is one arm
+              else
+                arms.push_back(arm);
+            }
+            config.compare.arms = arms;
+          }};
+}
+
+Key grid_key() {
+  return {"grid",
+          "compare",
+          "learning rates that tune tries",
+          "NUMBER > 0,...",
+          Kind::numbers,
+          [](const Config& config) { return numbers_text(config.compare.grid); },
+          [](Config& config, std::string_view value) {
+            config.compare.grid = numbers_from("grid", value, value, above(0), "NUMBER > 0,...");
+          }};
+}
+
+Choices outputs() {
+  Choices choices = names(nn::activations());
+  choices.insert(choices.begin(), {{"auto"}, {"softmax"}});
+  return choices;
+}
+
+std::vector<Key> make_keys() {
+  using D = data::Options;
+  using N = nn::Options;
+  using M = credit::ModulationOptions;
+  using O = optim::Options;
+  using T = train::Options;
+  using C = CompareOptions;
+  const auto data = &Config::data;
+  const auto net = &Config::network;
+  const auto rule = &N::modulation;
+  const auto opt = &Config::optimizer;
+  const auto run = &Config::training;
+  const auto cmp = &Config::compare;
+  const auto with_auto = [](Choices choices) {
+    choices.insert(choices.begin(), {"auto"});
+    return choices;
+  };
+  return {
+      text("data", "data", "a named source (grapes list data), or a path of your own", "NAME|FILE.csv|FILE.npy|FOLDER",
+           field(data, &D::data)),
+      text("data-dir", "data", "where to look first for a named source", "FOLDER", field(data, &D::data_dir)),
+      number("validation", "data", "training examples set aside, by seed", part(), field(data, &D::validation)),
+      number("test", "data", "the same for data that comes without a test set", part(), field(data, &D::test)),
+      number("train-limit", "data", "use only so many training examples; 0: all", at_least(0),
+             field(data, &D::train_limit)),
+      number("test-limit", "data", "use only the first so many test examples; 0: all", at_least(0),
+             field(data, &D::test_limit)),
+      choice("order", "data", "order of the training examples in an epoch", {{"shuffle"}, {"file"}},
+             field(data, &D::order)),
+      choice("normalise", "data",
+             "unit: 0 to 1; zero-mean: -1 to 1; standard: per input, mean 0 and standard deviation 1",
+             names(data::normalisations()), field(data, &D::normalise)),
+      text("augment", "data", "random change of each training image, any part of the example (elastic=strength:width)",
+           "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6", field(data, &D::augment)),
+      text("label-column", "data", "CSV: target column(s); empty: label, class, target or y, else the last",
+           "NAME[,NAME...]", field(data, &D::label_column)),
+      choice("task", "data", "auto: by the targets", {{"auto"}, {"classification"}, {"regression"}},
+             field(data, &D::task)),
+      flag("download", "data", "fetch a named source that is not found", field(data, &D::download)),
+
+      model_key(),
+      choice("activation", "model", "of the hidden layers", names(nn::activations()), field(net, &N::activation)),
+      choice("output", "model", "of the output layer; auto: softmax for cross-entropy, identity for mse", outputs(),
+             field(net, &N::output)),
+      flag("bias", "model", "layers have biases", field(net, &N::bias)),
+      choice("initialiser", "model", "how weights are drawn", names(nn::initialisers()), field(net, &N::init)),
+      choice("feedback-init", "model", "how feedback weights are drawn; auto: he_uniform where init is, else nokland",
+             with_auto(names(nn::initialisers())), field(net, &N::feedback_init)),
+      number("dropout", "model", "probability to drop a hidden node", from_below(0, 1), field(net, &N::dropout)),
+      choice("precision", "model", "of weights and arithmetic", {{"float32"}, {"float64"}}, field(net, &N::precision)),
+
+      choice("route", "rule", "how the error reaches the hidden nodes", names(credit::routes()),
+             field(net, &N::route, &credit::RouteOptions::name)),
+      modulation_key(),
+      choice("responsibility", "rule", "whose weights count; by-route: as the authors' program does on this route",
+             {{"by-route"}, {"incoming"}, {"outgoing"}, {"synaptic"}}, field(net, rule, &M::responsibility)),
+      number("gain", "rule", "factor of the most responsible node", above(0), field(net, rule, &M::gain)),
+      clip_key(),
+      number("factors-every", "rule", "batches between computations of the factors", at_least(1),
+             field(net, rule, &M::every)),
+
+      choice("optimizer", "optimizer", "update rule", names(optim::optimizers()), field(opt, &O::optimizer)),
+      number("learning-rate", "optimizer", "base step size", above(0), field(opt, &O::learning_rate)),
+      number("momentum", "optimizer", "decay of the velocity (momentum, nag)", from_below(0, 1),
+             field(opt, &O::momentum)),
+      number("rho", "optimizer", "decay of the squared gradient (rmsprop)", from_below(0, 1), field(opt, &O::rho)),
+      number("beta1", "optimizer", "decay of the gradient (adam)", from_below(0, 1), field(opt, &O::beta1)),
+      number("beta2", "optimizer", "decay of the squared gradient (adam)", from_below(0, 1), field(opt, &O::beta2)),
+      number("epsilon", "optimizer", "added to the root (adam) or inside it (rmsprop)", above(0),
+             field(opt, &O::epsilon)),
+      number("weight-decay", "optimizer", "pull of every weight to zero, added to its gradient", at_least(0),
+             field(opt, &O::weight_decay)),
+      schedule_key(),
+      number("warm-up", "optimizer", "epochs over which the learning rate rises from 0", at_least(0),
+             field(run, &T::warm_up)),
+
+      number("epochs", "training", "passes over the training examples", at_least(1), field(run, &T::epochs)),
+      number("batch", "training", "examples per update", at_least(1), field(run, &T::batch)),
+      choice("loss", "training", "auto: cross-entropy for classes, mse for numbers", with_auto(names(nn::losses())),
+             field(run, &T::loss)),
+      number("seed", "training", "root of every random number of the run", at_least(0), field(run, &T::seed)),
+      number("checkpoint-every", "training", "epochs between checkpoints; the last epoch always makes one", at_least(1),
+             field(run, &T::checkpoint_every)),
+      number("evaluate-every", "training", "epochs between evaluations on validation and test examples", at_least(1),
+             field(run, &T::evaluate_every)),
+      text("label", "training", "name of the run's arm in the record; empty: made from route and modulation", "TEXT",
+           field(&Config::arm)),
+
+      arms_key(),
+      number("seeds", "compare", "runs per arm, with seeds seed, seed + 1, ...", at_least(1), field(cmp, &C::seeds)),
+      flag("tune", "compare", "choose each arm's learning rate from grid, on validation examples",
+           field(cmp, &C::tune)),
+      grid_key(),
+      number("tune-epochs", "compare", "epochs of a tuning run; 0: as many as epochs", at_least(0),
+             field(cmp, &C::tune_epochs)),
+      number("tune-seeds", "compare", "tuning runs per learning rate, with seeds of their own", at_least(1),
+             field(cmp, &C::tune_seeds)),
+      number("target", "compare", "test score for epochs to target; 0: 98 % of the baseline's final mean", at_least(0),
+             field(cmp, &C::target)),
+
+      flag("first-sample-mask", "authors", "factors leave out nodes that the batch's first example drops",
+           field(net, rule, &M::first_sample_mask)),
+      flag("single-factor", "authors", "all examples but a batch's first take the last hidden layer's factors",
+           field(net, rule, &M::single_factor)),
+      flag("unmasked-first", "authors", "ifa: the first layer's error ignores dropout",
+           field(net, &N::route, &credit::RouteOptions::unmasked_first)),
+      flag("factors-at-rest", "authors", "nag: factors from the weights at rest, not from those looked ahead to",
+           field(run, &T::factors_at_rest)),
+      flag("carry-remainder", "authors", "an epoch's last, smaller batch joins the next epoch's first update",
+           field(run, &T::carry_remainder)),
+
+      number("threads", "machine", "threads per run", at_least(1), field(&Config::threads)),
+      number("jobs", "machine", "runs at the same time; 0: as many as cores allow", at_least(0), field(&Config::jobs)),
+  };
+}
+
+}  // namespace
+
+const std::vector<Key>& keys() {
+  static const std::vector<Key> table = make_keys();
+  return table;
+}
+
+}  // namespace grapes::experiment
