@@ -12,7 +12,8 @@ record::Json to_json(const data::Meaning& meaning) {
   return {{"task", meaning.task == data::Task::classification ? "classification" : "regression"},
           {"input_shape", meaning.input_shape},
           {"outputs", meaning.outputs},
-          {"classes", meaning.classes}};
+          {"classes", meaning.classes},
+          {"inputs", meaning.inputs}};
 }
 
 data::Meaning meaning_from(const record::Json& json) {
@@ -21,6 +22,7 @@ data::Meaning meaning_from(const record::Json& json) {
   meaning.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
   meaning.outputs = json.at("outputs");
   meaning.classes = json.at("classes").get<std::vector<std::string>>();
+  meaning.inputs = json.at("inputs").get<std::vector<std::string>>();
   return meaning;
 }
 
