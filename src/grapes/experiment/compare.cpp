@@ -131,9 +131,15 @@ class Comparison {
         tasks.push_back(std::move(task));
       }
     Outcome outcome;
+    bool any_finished = false;
     for (const record::Status& status : run_all(tasks, splits_, jobs(), "comparing", watch())) {
       if (status.state == record::State::running || status.state == record::State::interrupted) return interrupted();
       if (status.state == record::State::diverged) outcome.exit = Exit::diverged;
+      any_finished |= status.state == record::State::finished;
+    }
+    if (!any_finished) {
+      end(record::State::finished, outcome.exit, "every run diverged: there is nothing to report on");
+      return outcome;
     }
 
     report::Options options;

@@ -184,6 +184,14 @@ TEST_F(Compare, AnArmThatDivergesDoesNotStopTheRest) {
   EXPECT_TRUE(fs::exists(outcome.report));
 }
 
+TEST_F(Compare, WhereAllRunsDivergeThereIsNoReport) {
+  config_.optimizer.learning_rate = 1e30;
+  const Outcome outcome = run("a");
+  EXPECT_EQ(outcome.exit, Exit::diverged);
+  EXPECT_TRUE(outcome.report.empty());
+  EXPECT_THAT(status_of("a")["message"], HasSubstr("every run diverged"));
+}
+
 TEST_F(Compare, ARunThatCannotBeWrittenEndsTheOthersAndIsTold) {
   write_file(folder_ / "a" / "arms" / "grapes", "a file where a folder must be");
   config_.training.epochs = 50;
