@@ -1,5 +1,7 @@
 #include "grapes/cli/settings.h"
 
+#include <cctype>
+
 namespace grapes::cli {
 namespace {
 
@@ -8,6 +10,12 @@ constexpr std::size_t description_width = 64;
 std::string describe(const experiment::Key& key) {
   const std::string standard = key.get(experiment::Config{});
   return wrap(key.meaning + (standard.empty() ? "" : " [" + standard + "]"), description_width);
+}
+
+/// "data" as a heading: "Data".
+std::string title(std::string group) {
+  group[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(group[0])));
+  return group;
 }
 
 }  // namespace
@@ -26,7 +34,7 @@ void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const st
           "--" + name, [this, name](const std::string& value) { given_.emplace_back(name, value); }, describe(key));
       option->type_name(key.values);
     }
-    option->group("Keys: " + key.group)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    option->group(title(key.group))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
 }
 

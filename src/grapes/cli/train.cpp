@@ -1,5 +1,6 @@
 #include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
+#include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/run.h"
@@ -82,7 +83,7 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   const auto& [shape, outputs] = std::tie(splits.meaning.input_shape, splits.meaning.outputs);
-  program.say(nn::make_model(config.network, shape, outputs, config.training.seed)->describe());
+  program.say(std::string(trim(nn::make_model(config.network, shape, outputs, config.training.seed)->describe())));
 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
@@ -92,7 +93,7 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   const auto exit = static_cast<Exit>(status.exit_code);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
   fs::path report;
-  if (exit == Exit::done || exit == Exit::diverged) report = report::write({folder}, folder, {});
+  if (exit == Exit::done) report = report::write({folder}, folder, {});
   const record::Run run = record::load(folder);
   if (plan.json)
     print_json(document(run, report));

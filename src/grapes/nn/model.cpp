@@ -43,6 +43,10 @@ std::unique_ptr<Model> make_model(const Options& options, const std::vector<std:
   } else if (colon != std::string::npos) {
     throw UsageError("model '" + options.model + "': linear takes no arguments");
   }
+  const std::size_t hidden = nodes.size() - 1, constants = options.modulation.constants.size();
+  if (constants > 1 && constants != hidden)
+    throw UsageError("modulation constant has " + std::to_string(constants) + " factors, but model '" + options.model +
+                     "' has " + std::to_string(hidden) + " hidden layers: give one for all, or one each");
   nodes.push_back(outputs);
   return std::make_unique<Mlp>(options, std::move(nodes), seed);
 }

@@ -1,0 +1,67 @@
+"""What every test of the program needs: run it in a folder of its own and look at what it leaves behind."""
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import tempfile
+import unittest
+
+GRAPES = os.environ.get("GRAPES", "build/grapes")
+
+
+class ProgramTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8",
+                            "XDG_CACHE_HOME": str(self.folder / "cache"), "TERM": "xterm"}
+
+    def run_program(self, *arguments, before=(), **variables):
+        """The finished program: returncode, stdout, stderr."""
+        return subprocess.run([*before, GRAPES, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True,
+                              timeout=300, env={**self.environment, **variables})
+
+    def start(self, *arguments, **streams):
+        return subprocess.Popen([GRAPES, *map(str, arguments)], cwd=self.folder, env=self.environment, **streams)
+
+    def good(self, *arguments, **variables):
+        """Run, expect exit code 0, return stdout."""
+        done = self.run_program(*arguments, **variables)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def good_json(self, *arguments):
+        return json.loads(self.good(*arguments, "--json"))
+
+    def assert_refused(self, code, said, *arguments, before=()):
+        """One clear line on stderr, the documented exit code, nothing on stdout and nothing written."""
+        files = sorted(self.folder.rglob("*"))
+        done = self.run_program(*arguments, before=before)
+        message = f"{arguments}: {done.stderr!r}"
+        self.assertEqual(done.returncode, code, message)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr.count("\n"), 1, message)
+        self.assertTrue(done.stderr.startswith("grapes: "), message)
+        for words in [said] if isinstance(said, str) else said:
+            self.assertIn(words, done.stderr)
+        self.assertEqual(sorted(self.folder.rglob("*")), files, "something was written")
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def status(self, run):
+        return json.loads((self.folder / run / "status.json").read_text())
+
+    def tensors(self, file):
+        """Name -> bytes of a safetensors file."""
+        content = (self.folder / file).read_bytes()
+        (size,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8:8 + size])
+        header.pop("__metadata__", None)
+        body = content[8 + size:]
+        return {name: body[slice(*tensor["data_offsets"])] for name, tensor in header.items()}

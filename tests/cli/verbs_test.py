@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Every verb of the program, as a person uses it."""
+import json
+import struct
+import unittest
+import zlib
+
+from program import ProgramTest
+
+VERBS = ["train", "compare", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
+         "predict", "inspect", "replay", "list", "env", "completion"]
+TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
+          "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
+          "losses": "cross-entropy", "data": "fashion-mnist", "keys": "learning-rate"}
+SMALL = ["--model", "mlp:16", "--epochs", "2", "--quiet"]
+
+
+def png(width, height, pixels):
+    """A greyscale PNG."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    rows = b"".join(b"\0" + bytes(pixels[y * width:(y + 1) * width]) for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+class Help(ProgramTest):
+    def test_every_verb_has_help_with_an_example_that_names_it(self):
+        for verb in VERBS:
+            text = self.good(*verb.split(), "--help")
+            self.assertIn("Examples:", text, verb)
+            self.assertIn("grapes " + verb, text.split("Examples:")[1], verb)
+
+    def test_the_list_above_is_whole(self):
+        text = self.good("--help")
+        named = {line.split()[0] for line in text.split("Subcommands:")[1].split("Examples:")[0].splitlines()
+                 if line.startswith("  ") and not line.startswith("   ")}
+        self.assertEqual(named, {verb.split()[0] for verb in VERBS})
+
+    def test_version(self):
+        self.assertRegex(self.good("--version"), r"^grapes \d+\.\d+\.\d+")
+
+    def test_near_names_are_offered(self):
+        self.assert_refused(2, "did you mean 'train'", "trian")
+        self.assert_refused(2, "did you mean '--learning-rate'", "train", "--lerning-rate", "0.1")
+        self.assert_refused(2, "did you mean 'verify'", "data", "verfy")
+        self.assert_refused(2, "did you mean 'models'", "list", "model")
+        self.assert_refused(2, "name a verb")
+        self.assert_refused(2, "unknown argument 'digits'", "train", "digits")
+        self.assert_refused(2, "--epochs", "train", "--epochs")
+
+
+class Training(ProgramTest):
+    def test_train_without_any_argument(self):
+        text = self.good("train")
+        self.assertIn("accuracy", text)
+        (run,) = (self.folder / "runs").iterdir()
+        self.assertRegex(run.name, r"^\d{8}-\d{6}-bp$")
+        for file in ["config.toml", "run.json", "env.json", "metrics.jsonl", "metrics.csv", "log.txt", "status.json",
+                     "report.html", "checkpoints/last.safetensors"]:
+            self.assertTrue((run / file).is_file(), file)
+        self.assertIn(str(run.relative_to(self.folder)), text)
+
+    def test_compare_without_any_argument(self):
+        text = self.good("compare")
+        for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled"]:
+            self.assertIn("\n" + arm + " ", text)
+        (run,) = (self.folder / "runs").iterdir()
+        self.assertTrue((run / "report.html").is_file())
+        self.assertEqual(len(list(run.glob("arms/*/seed-*/run.json"))), 25)
+
+    def test_json_is_one_document(self):
+        result = self.good_json("train", *SMALL, "--modulation", "grapes", "--out", "run")
+        self.assertEqual((result["arm"], result["state"], result["epochs"]), ("grapes", "finished", 2))
+        self.assertGreater(result["last"]["test_accuracy"], 0.2)
+        result = self.good_json("compare", *SMALL, "--arms", "bp,grapes", "--seeds", "2", "--out", "both")
+        self.assertEqual(result["folder"], "both")
+        result = self.good_json("report", "both", "--out", "page")
+        self.assertTrue((self.folder / "page" / "report.html").is_file())
+
+    def test_same_seed_same_weights(self):
+        for folder in ["a", "b"]:
+            self.good("train", *SMALL, "--dropout", "0.1", "--out", folder)
+        self.good("train", *SMALL, "--dropout", "0.1", "--seed", "2", "--out", "c")
+        a, b, c = (self.tensors(f"{folder}/checkpoints/last.safetensors") for folder in "abc")
+        self.assertEqual(a, b)
+        self.assertNotEqual(a, c)
+
+    def test_save_and_init(self):
+        self.good("train", *SMALL, "--out", "a", "--save", "weights.safetensors")
+        self.assertEqual(self.tensors("weights.safetensors"), self.tensors("a/checkpoints/last.safetensors"))
+        first = self.good_json("train", *SMALL, "--out", "b", "--init", "weights.safetensors", "--learning-rate", "1e-9")
+        last = self.good_json("eval", "weights.safetensors", "--quiet")
+        self.assertAlmostEqual(first["last"]["test_accuracy"], last["accuracy"])
+
+    def test_a_table_of_ones_own(self):
+        rows = [f"{x / 10},{-x / 5},{3 * x / 10 + 1}" for x in range(60)]
+        self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
+        result = self.good_json("train", "--data", "line.csv", "--label-column", "price", "--model", "linear", "--bias",
+                                "--learning-rate", "0.01", "--epochs", "200", "--batch", "8", "--normalise",
+                                "standard", "--out", "run", "--quiet")
+        self.assertGreater(result["last"]["test_r2"], 0.99)
+        self.write("new.csv", "a,b\n1,-2\n")
+        (answer,) = self.good_json("predict", "run", "new.csv", "--quiet")["examples"]
+        self.assertEqual(answer[0]["target"], "price")
+        self.assertAlmostEqual(answer[0]["value"], 4, delta=0.3)
+
+
+class Configuration(ProgramTest):
+    def test_print_config_round_trip(self):
+        options = ["--learning-rate", "0.3", "--bias", "--no-download", "--augment", "rotate=5", "--epochs", "3"]
+        for verb in ["train", "compare"]:
+            text = self.good(verb, *options, "--print-config")
+            self.assertIn("learning-rate = 0.3", text)
+            self.assertIn("bias = true", text)
+            self.assertIn("download = false", text)
+            self.write("my.toml", text)
+            self.assertEqual(self.good(verb, "--config", "my.toml", "--print-config"), text)
+            self.assertEqual(self.good("run", "my.toml", "--print-config"), text)
+
+    def test_options_go_before_the_file(self):
+        self.write("my.toml", "epochs = 7\nbatch = 5\n")
+        text = self.good("train", "--config", "my.toml", "--epochs", "3", "--print-config")
+        self.assertIn("epochs = 3 ", text)
+        self.assertIn("batch = 5 ", text)
+
+    def test_run_tells_a_comparison_from_a_training(self):
+        self.write("one.toml", 'model = "mlp:8"\nepochs = 1\nmodulation = "grapes"\n')
+        self.good("run", "one.toml", "--out", "one")
+        self.assertTrue((self.folder / "one" / "run.json").is_file())
+        self.write("many.toml", 'model = "mlp:8"\nepochs = 1\nseeds = 2\n[arm.slow]\nlearning-rate = 0.01\n')
+        self.good("run", "many.toml", "--out", "many")
+        self.assertEqual({path.name for path in (self.folder / "many" / "arms").iterdir()}, {"bp", "slow"})
+
+    def test_the_config_of_a_record_makes_the_same_run(self):
+        self.good("train", *SMALL, "--modulation", "grapes", "--out", "a")
+        self.good("run", "a/config.toml", "--out", "b", "--quiet")
+        self.assertEqual(self.tensors("a/checkpoints/last.safetensors"), self.tensors("b/checkpoints/last.safetensors"))
+
+
+class Using(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.good("train", "--model", "mlp:64", "--epochs", "20", "--quiet", "--modulation", "grapes", "--out", "run")
+
+    def test_eval(self):
+        text = self.good("eval", "run")
+        self.assertIn("truth", text)
+        result = self.good_json("eval", "run/checkpoints/last.safetensors", "--part", "train")
+        self.assertGreater(result["accuracy"], 0.9)
+        self.assertEqual(sum(result["confusion"]), result["examples"])
+        self.assert_refused(2, "--part", "eval", "run", "--part", "all")
+
+    def test_data_that_does_not_fit_the_network_is_refused(self):
+        self.write("other.csv", "a,b,label\n" + "1,2,x\n3,4,y\n" * 20)
+        self.assert_refused(3, ["does not fit", "1 x 8 x 8"], "eval", "run", "--data", "other.csv", "--quiet")
+
+    def test_predict_an_image(self):
+        zero = [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0, 0, 3, 15, 2, 0, 11, 8, 0, 0, 4, 12, 0, 0, 8, 8, 0,
+                0, 5, 8, 0, 0, 9, 8, 0, 0, 4, 11, 0, 1, 12, 7, 0, 0, 2, 14, 5, 10, 12, 0, 0, 0, 0, 6, 13, 10, 0, 0, 0]
+        self.write("zero.png", png(8, 8, [min(255, 16 * p) for p in zero]))
+        self.assertRegex(self.good("predict", "run", "zero.png", "--quiet"), r"^0 \d+\.\d %, ")
+        (answer,) = self.good_json("predict", "run", "zero.png", "--top", "10")["examples"]
+        self.assertEqual(answer[0]["class"], "0")
+        self.assertAlmostEqual(sum(guess["probability"] for guess in answer), 1, places=4)
+        self.assertEqual(answer, sorted(answer, key=lambda guess: -guess["probability"]))
+
+    def test_inspect(self):
+        text = self.good("inspect", "run", "--svg", "factors.svg")
+        self.assertIn("layers.0.weight", text)
+        self.assertIn("never modulated", text)
+        self.assertTrue((self.folder / "factors.svg").read_text().startswith("<svg"))
+        layers = self.good_json("inspect", "run")["layers"]
+        self.assertEqual([layer["shape"] for layer in layers], [[64, 64], [10, 64]])
+        self.assertEqual(layers[0]["factor"]["max"], 2)
+        self.assertEqual(sum(layers[0]["factor"]["histogram"]), 64)
+
+    def test_runs_made_at_different_times_are_reported_together(self):
+        self.good("train", "--model", "mlp:64", "--epochs", "20", "--quiet", "--out", "plain")
+        text = self.good("report", "run", "plain", "--out", "both", "--title", "Two runs")
+        self.assertIn("\ngrapes ", text)
+        self.assertIn("Two runs", (self.folder / "both" / "report.html").read_text())
+
+
+class Tables(ProgramTest):
+    def test_list(self):
+        for table, name in TABLES.items():
+            self.assertIn(name, self.good("list", table), table)
+            self.assertGreater(len(self.good_json("list", table)), 1)
+
+    def test_data(self):
+        self.assertRegex(self.good("data", "list"), r"digits .* embedded")
+        text = self.good("data", "show", "--out", "sheet.png", "--augment", "rotate=10,shift=0.1", "--quiet")
+        self.assertIn("1 x 8 x 8", text)
+        self.assertTrue((self.folder / "sheet.png").read_bytes().startswith(b"\x89PNG"))
+        self.assert_refused(2, "did you mean 'mnist'", "data", "verify", "mnits")
+
+    def test_env(self):
+        self.assertIn("libtorch", self.good("env"))
+        env = self.good_json("env", "--threads", "2")
+        self.assertEqual(env["threads"], 2)
+        for key in ["grapes", "git", "compiler", "blas", "cpu", "cores", "mkldnn"]:
+            self.assertIn(key, env)
+
+
+class Completion(ProgramTest):
+    def complete(self, *words):
+        """What bash offers for these words, of which the last is being typed."""
+        script = self.write("grapes.bash", self.good("completion", "bash"))
+        listed = " ".join(f"'{word}'" for word in ("grapes",) + words)
+        command = (f"source {script}; COMP_WORDS=({listed}); COMP_CWORD={len(words)}; _grapes; "
+                   'printf "%s\\n" "${COMPREPLY[@]}"')
+        import subprocess
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+
+    def test_bash(self):
+        self.assertEqual(self.complete("com"), ["compare", "completion"])
+        self.assertEqual(self.complete("train", "--learn"), ["--learning-rate"])
+        self.assertEqual(self.complete("train", "--activation", "l"), ["leaky_relu"])
+        self.assertEqual(self.complete("data", "ver"), ["verify"])
+        self.assertIn("initialisers", self.complete("list", ""))
+
+    def test_the_other_shells(self):
+        for shell in ["zsh", "fish"]:
+            text = self.good("completion", shell)
+            for word in ["compare", "learning-rate", "leaky_relu"]:
+                self.assertIn(word, text, shell)
+        self.assert_refused(2, "did you mean 'bash'", "completion", "bsh")
+
+
+if __name__ == "__main__":
+    unittest.main()
