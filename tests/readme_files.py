@@ -1,0 +1,44 @@
+"""The files that the README's examples call one's own data: flowers.csv, bodies.csv, x.npy and y.npy, scans/, seven.png."""
+import csv
+import struct
+import zlib
+from pathlib import Path
+
+
+def write_png(path, rows):
+    """A grey 8-bit PNG of a list of rows of bytes."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    lines = b"".join(b"\0" + bytes(row) for row in rows)
+    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+
+
+def write_table(path, names, rows):
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([names, *rows])
+
+
+def make(folder):
+    import numpy
+    from sklearn import datasets
+
+    folder = Path(folder)
+    iris = datasets.load_iris()
+    names = [name.split(" (")[0].replace(" ", "_") for name in iris.feature_names]
+    write_table(folder / "flowers.csv", [*names, "species"],
+                [[*row, iris.target_names[target]] for row, target in zip(iris.data, iris.target)])
+    write_table(folder / "new.csv", names, iris.data[[0, 60, 120]])
+
+    diabetes = datasets.load_diabetes()
+    write_table(folder / "patients.csv", [*diabetes.feature_names, "progression"],
+                [[*row, target] for row, target in zip(diabetes.data.round(5), diabetes.target)])
+
+    digits = datasets.load_digits()
+    numpy.save(folder / "x.npy", (digits.images / 16).astype("float32"))
+    numpy.save(folder / "y.npy", digits.target)
+    for i, (image, digit) in enumerate(zip(digits.images[:500], digits.target)):
+        write_png(folder / "scans" / str(digit) / f"{i:03}.png", (image * 255 / 16).astype(int).tolist())
+    write_png(folder / "seven.png", (digits.images[1442] * 255 / 16).astype(int).tolist())
