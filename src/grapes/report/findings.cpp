@@ -71,7 +71,8 @@ std::string result(const Json& summary, const Unit& unit) {
   const std::string model = base["models"].size() == 1 ? " with " + base["models"][0].get<std::string>() : "";
   std::string text = "On " + summary["data"].get<std::string>() + model + ", after " +
                      count(base["epochs"].back(), "epoch") + ", " + quoted(base["arm"]) + " ends at " +
-                     unit.level(base["mean"]) + " " + score + " (mean of " + count(base["n"], "seed") + ")";
+                     unit.level(base["mean"]) + " " + score +
+                     (base["n"] == 1 ? std::string(" (one seed)") : " (mean of " + count(base["n"], "seed") + ")");
   if (best == &base) return text + "; there is no other arm to compare it with.";
   text += " and " + quoted((*best)["arm"]) + " at " + unit.level((*best)["mean"]);
   const Json& difference = (*best)["difference"];

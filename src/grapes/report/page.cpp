@@ -18,7 +18,7 @@ const char* const page_style =
     "body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,\"Segoe "
     "UI\",sans-serif;"
     "font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%}"
-    "main{max-width:1080px;margin:0 auto;padding:56px 24px 72px}"
+    "main{max-width:1128px;margin:0 auto;padding:56px 24px 72px}"
     "h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:0 0 16px}"
     "h2{font-size:20px;letter-spacing:-.005em;margin:56px 0 6px}h3{font-size:15px;margin:24px 0 8px}"
     ".lead{font-size:19px;line-height:1.55;max-width:44em;margin:0}.note{color:var(--muted);max-width:46em;margin:0 0 "
@@ -32,11 +32,13 @@ const char* const page_style =
     ".plots.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr))}"
     "figure{margin:0;padding:16px;background:var(--card);border:1px solid var(--hair);border-radius:10px;min-width:0}"
     "figure svg{display:block;width:100%;height:auto;max-width:640px;margin:0 auto}"
+    "section>figure{max-width:700px}"
     "figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}"
     ".scroll{overflow-x:auto;background:var(--card);border:1px solid var(--hair);border-radius:10px}"
     "table{border-collapse:collapse;font-size:14px;width:100%}"
-    "th,td{padding:9px 14px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}"
-    "tbody tr:last-child>*{border-bottom:0}thead th{color:var(--muted);font-weight:500}"
+    "th,td{padding:9px 11px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}"
+    "tbody tr:last-child>*{border-bottom:0}thead "
+    "th{color:var(--muted);font-weight:500;white-space:normal;vertical-align:bottom;line-height:1.35}"
     "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--card)}"
     "tbody th{font-weight:600}"
     ".key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--arm);margin-right:8px}"
@@ -49,7 +51,9 @@ const char* const page_style =
     "details pre{margin:0;padding:4px 16px 16px;overflow-x:auto;font:13px/1.5 "
     "ui-monospace,SFMono-Regular,Menlo,Consolas,"
     "monospace}"
-    "@media(max-width:560px){main{padding:32px 16px 48px}h1{font-size:25px}.lead{font-size:17px}figure{padding:12px "
+    "@media(max-width:560px){.plots:not(.small) svg text,section>figure svg text{font-size:14.5px}"
+    ".plots:not(.small) svg .small,section>figure svg .small{font-size:14px}main{padding:32px 16px "
+    "48px}h1{font-size:25px}.lead{font-size:17px}figure{padding:12px "
     "10px}"
     "dl{grid-template-columns:1fr;gap:2px}dd{margin-bottom:10px}}"
     "@media print{body{background:none}figure,details,.scroll{break-inside:avoid}}";
@@ -124,37 +128,35 @@ class Page {
   }
 
   std::string scores() const {
+    const std::string reference =
+        arms_.size() > 1 ? " The broken line is the mean of <code>" + escape(summary_["baseline"]) + "</code>." : "";
     return section(
         "Final scores",
-        "Small dots are seeds, the ring is their mean, the bar its 95 % interval (Student’s t). The broken line "
-        "is the mean of <code>" +
-            escape(summary_["baseline"]) + "</code>.",
-        "<div class=\"plots\">" +
-            figure("<b>At the last epoch</b>",
-                   dot_plot(summary_, styles_)
-                       .element("scores", "Final score of each arm",
-                                "A row for each arm: every seed, the mean and its interval.")) +
-            "</div>");
+        "Small dots are seeds, the ring is their mean, the bar its 95 % interval (Student’s t)." + reference,
+        figure("<b>At the last epoch</b>", dot_plot(summary_, styles_)
+                                               .element("scores", "Final score of each arm",
+                                                        "A row for each arm: every seed, the mean and its interval.")));
   }
 
   std::string curves() const {
     const std::string part = summary_["part"];
     const std::string score = summary_["score"];
     const Unit unit = unit_of(score);
-    const auto of = [&](const std::string& id, const std::string& key, const std::string& label, double factor) {
+    const auto of = [&](const std::string& id, const std::string& caption, const std::string& key,
+                        const std::string& label, double factor) {
       Chart c;
       c.id = id;
       c.y_label = label;
-      return chart(c, "<b>" + escape(label) + "</b>", key, "", factor);
+      return chart(c, "<b>" + caption + "</b>", key, "", factor);
     };
     return section(
         "Learning curves",
         "Means over seeds; bands are one standard deviation to either side. Epoch 0, before training, is not "
         "drawn, and the first epochs of a long run may leave the picture.",
         "<div class=\"plots\">" +
-            of("curve-score", part + "_" + score, part + " " + score_name(score) + (unit.suffix.empty() ? "" : ", %"),
-               unit.factor) +
-            of("curve-loss", "train_loss", "training loss", 1) + "</div>");
+            of("curve-score", "Score", part + "_" + score,
+               part + " " + score_name(score) + (unit.suffix.empty() ? "" : ", %"), unit.factor) +
+            of("curve-loss", "Training loss", "train_loss", "mean loss of the epoch", 1) + "</div>");
   }
 
   std::string table() const {
@@ -216,12 +218,10 @@ class Page {
                    "Validation score of each learning rate that was tried, mean of " + count(tuning["seeds"], "seed") +
                        " after " + count(tuning["epochs"], "epoch") +
                        "; the ring marks the one chosen. A rate that diverged has no point.",
-                   "<div class=\"plots\">" +
-                       figure("<b>" + escape(chart.y_label) + "</b>",
-                              line_chart(chart, styles_)
-                                  .element("tuning", "Validation score against learning rate",
-                                           "A line for each arm, the chosen learning rate with a ring.")) +
-                       "</div>");
+                   figure("<b>Score on validation data</b>",
+                          line_chart(chart, styles_)
+                              .element("tuning", "Validation score against learning rate",
+                                       "A line for each arm, the chosen learning rate with a ring.")));
   }
 
   std::string factors() const {
@@ -286,16 +286,16 @@ class Page {
     std::string list;
     for (const auto& [name, meaning] : arms)
       list += "<dt><code>" + std::string(name) + "</code></dt><dd>" + meaning + "</dd>";
-    return section("How to read this",
-                   "If <code>grapes</code> beats <code>bp</code> but not <code>uniform</code>, a larger learning rate "
-                   "per layer explains "
-                   "the gain. If it beats <code>uniform</code> but not <code>shuffled</code>, it is the unequal "
-                   "factors, not their tie "
-                   "to the weights. Runs are paired when seed and all settings but the arm are equal: they began from "
-                   "the same weights "
-                   "and saw the same samples in the same order. An interval that includes 0 does not show that there "
-                   "is no difference.",
-                   "<dl>" + list + "</dl>");
+    return section(
+        "How to read this",
+        "If <code>grapes</code> beats <code>bp</code> but not <code>uniform</code>, a larger learning rate "
+        "per layer does as well. If it beats <code>uniform</code> but not <code>shuffled</code>, it is the unequal "
+        "factors, not their tie "
+        "to the weights. Runs are paired when seed and all settings but the arm are equal: they began from "
+        "the same weights "
+        "and saw the same samples in the same order. An interval that includes 0 does not show that there "
+        "is no difference.",
+        "<dl>" + list + "</dl>");
   }
 
   std::string configuration() const {

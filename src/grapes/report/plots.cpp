@@ -251,7 +251,7 @@ Drawing dot_plot(const Json& summary, const Styles& styles) {
     const Json& arm = arms[i];
     const std::string name = arm["arm"];
     const double y = frame.top + row * (static_cast<double>(i) + 0.5);
-    drawing.text({frame.left - 10, y + 4}, shortened(name, 14), "text-anchor=\"end\"");
+    drawing.text({frame.left - 10, y + 4}, shortened(name, 13), "text-anchor=\"end\"");
     if (!arm["interval"].is_null()) {
       const double low = unit.factor * arm["interval"][0].get<double>();
       const double high = unit.factor * arm["interval"][1].get<double>();

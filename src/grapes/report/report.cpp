@@ -24,11 +24,11 @@ std::string picture(const std::vector<Run>& runs, const Json& summary) {
   for (const Arm& arm : arms)
     chart.series.push_back({arm.name, trained(arm, score_key(arms, summary["part"]), unit.factor), {}});
   const svg::Drawing curves = line_chart(chart, styles);
-  svg::Drawing all(972, curves.height() + 82);
+  svg::Drawing all(972, curves.height() + 66);
   all.rectangle({0.5, 0.5}, all.width() - 1, all.height() - 1, "class=\"card\" rx=\"10\" stroke=\"var(--hair)\"");
   all.text({20, 34}, summary["title"], "class=\"heading\"");
   all.place(curves, {16, 56});
-  all.place(scores, {496, 56 + (curves.height() - scores.height()) / 2});
+  all.place(scores, {496, 56});
   return all.element(
       "picture", summary["title"],
       "Left: learning curves, means over seeds with bands of one standard deviation. Right: final scores, "

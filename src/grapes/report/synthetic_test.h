@@ -57,7 +57,8 @@ inline record::Run run(const Truth& truth, std::uint64_t seed, int epochs, const
                     {"weight_norm", 18.0 - 4.0 * static_cast<double>(l) + 0.3 * e + 0.05 * own.normal()}};
       if (e > 0)
         layer["gradient_norm"] = 0.4 / (1 + 0.2 * e) * (1 + 0.5 * static_cast<double>(l)) + 0.01 * own.uniform();
-      if (l < truth.factor.size()) layer["factor"] = factor_of(truth.factor[l] - 0.008 * e, truth.factor_sd, own);
+      if (l < truth.factor.size())
+        layer["factor"] = factor_of(truth.factor[l] - std::min(0.3, 0.008 * e), truth.factor_sd, own);
       layers.push_back(layer);
     }
     run.epochs.push_back({{"epoch", e},
