@@ -36,6 +36,7 @@ void add_report(Program& program) {
       wishes.baseline = options->baseline;
       wishes.target = options->target;
       wishes.title = options->title;
+      wishes.tuning = report::tuning_of(folders);
       const fs::path out = !options->out.empty() ? options->out : folders.size() == 1 ? folders[0].string() : "report";
       const record::Json summary = report::summarise(record::load_all(folders), wishes);
       const fs::path page = report::write(folders, out, wishes);

@@ -46,8 +46,7 @@ std::string numbers(const Json& comparison, const Unit& unit) {
 
 std::string verdict(const Json& comparison, const Unit& unit) {
   const std::string who = quoted(comparison["arm"]) + " against " + quoted(comparison["against"]) + ": ";
-  if (comparison["n"] == 0)
-    return who + "no two runs share seed and settings, so the arms are unpaired and not tested.";
+  if (comparison["n"] == 0) return who + "no two runs began alike, so the arms are unpaired and not tested.";
   const std::string what = who + numbers(comparison, unit);
   if (comparison["n"] == 1) return what + ", one pair only, which says nothing about chance.";
   if (comparison["p"].is_null()) return what + ": the same score in every pair.";
@@ -210,7 +209,7 @@ class Findings {
     const auto [low, high] = std::minmax_element(tuning["grid"].begin(), tuning["grid"].end());
     for (const Json& arm : summary_["arms"]) {
       const auto found = tuning["arms"].find(arm["arm"].get<std::string>());
-      if (found == tuning["arms"].end()) {
+      if (found == tuning["arms"].end() || (*found)["tried"].empty()) {
         untuned.push_back(quoted(arm["arm"]));
         continue;
       }
@@ -255,7 +254,7 @@ class Findings {
     for (const Json& arm : summary_["arms"]) {
       for (const std::int64_t length : arm["epochs"]) lengths.insert(length);
       for (const auto& model : arm["models"]) models.insert(model.get<std::string>());
-      mixed = mixed || arm["settings"] > 1;
+      mixed = mixed || arm["settings"] > 1 || arm["learning_rates"].size() > 1;
     }
     if (lengths.size() > 1)
       say("The runs are of different length (" + std::to_string(*lengths.begin()) + " to " +
@@ -287,7 +286,7 @@ class Findings {
     for (const Json& arm : summary_["arms"])
       if (const Json& d = arm["difference"]; !d.is_null() && d["n"] > 0 && d["unpaired"] > 0)
         say(count(d["unpaired"], "run") + " of " + quoted(arm["arm"]) + " without a partner in " +
-            quoted(d["against"]) + " of the same seed and settings: not in the paired difference.");
+            quoted(d["against"]) + " that began alike: not in the paired difference.");
   }
 
   const Json& summary_;

@@ -163,7 +163,10 @@ class Page {
     const std::vector<Column> all = columns(summary_);
     std::string head, rows, meanings;
     for (const Column& column : all) {
-      head += "<th scope=\"col\">" + escape(column.name) + "</th>";
+      const std::size_t percent = column.name.rfind(" %");  // the sign stays with what it belongs to
+      const std::string name =
+          percent == std::string::npos ? column.name : std::string(column.name).replace(percent, 1, "\u00a0");
+      head += "<th scope=\"col\">" + escape(name) + "</th>";
       meanings += "<dt>" + escape(column.name) + "</dt><dd>" + escape(column.meaning) + "</dd>";
     }
     for (const Json& arm : summary_["arms"]) {
@@ -289,12 +292,10 @@ class Page {
     return section(
         "How to read this",
         "If <code>grapes</code> beats <code>bp</code> but not <code>uniform</code>, a larger learning rate "
-        "per layer does as well. If it beats <code>uniform</code> but not <code>shuffled</code>, it is the unequal "
-        "factors, not their tie "
-        "to the weights. Runs are paired when seed and all settings but the arm are equal: they began from "
-        "the same weights "
-        "and saw the same samples in the same order. An interval that includes 0 does not show that there "
-        "is no difference.",
+        "per layer does as well. If it beats <code>uniform</code> but not <code>shuffled</code>, it is the "
+        "unequal factors, not their tie to the weights. Runs are paired when they began alike: the same seed, "
+        "initial weights, data, order of the samples and number of epochs. An interval that includes 0 does "
+        "not show that there is no difference.",
         "<dl>" + list + "</dl>");
   }
 

@@ -36,6 +36,21 @@ std::string picture(const std::vector<Run>& runs, const Json& summary) {
       plot_style());
 }
 
+Json tuning_of(const std::vector<std::filesystem::path>& folders) {
+  Json tuning;
+  std::size_t found = 0;
+  for (const auto& folder : folders) {
+    const std::filesystem::path path = folder / "compare.json";
+    if (!std::filesystem::is_regular_file(path)) continue;
+    const Json content = Json::parse(read_file(path), nullptr, false);
+    if (!content.is_object() || !content.contains("tuning"))
+      throw DataError(path.string() + ": expected a JSON object with 'tuning'");
+    tuning = content["tuning"];
+    ++found;
+  }
+  return found == 1 ? tuning : Json();
+}
+
 std::filesystem::path write(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& out,
                             Options options) {
   const std::vector<Run> runs = record::load_all(folders);

@@ -31,6 +31,10 @@ std::string html(const std::vector<record::Run>& runs, const record::Json& summa
 /// The picture for a README: learning curves and final scores side by side, SVG.
 std::string picture(const std::vector<record::Run>& runs, const record::Json& summary);
 
+/// What compare.json in these folders says of the tuning; null if it is not there, or there is more than one: runs that
+/// were tuned apart have no one grid.
+record::Json tuning_of(const std::vector<std::filesystem::path>& folders);
+
 /// Reads, summarises, writes report.html, summary.json and picture.svg into `out`; returns the path of the page.
 std::filesystem::path write(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& out,
                             Options options);

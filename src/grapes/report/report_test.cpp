@@ -146,6 +146,17 @@ TEST_F(WriteTest, TheSameRecordsGiveTheSameBytes) {
   EXPECT_EQ(Json::parse(read_file(folder_ / "a" / "summary.json"))["arms"].size(), 5u);
 }
 
+TEST_F(WriteTest, TuningIsFoundBesideTheRuns) {
+  write_file(folder_ / "a" / "compare.json", Json{{"tuning", synthetic::tuning()}}.dump());
+  EXPECT_EQ(tuning_of({folder_ / "a"}), synthetic::tuning());
+  EXPECT_TRUE(tuning_of({folder_}).is_null());
+  write_file(folder_ / "b" / "compare.json", R"({"tuning": null})");
+  EXPECT_TRUE(tuning_of({folder_ / "b"}).is_null());
+  EXPECT_TRUE(tuning_of({folder_ / "a", folder_ / "b"}).is_null());
+  write_file(folder_ / "b" / "compare.json", "[");
+  EXPECT_THAT([&] { tuning_of({folder_ / "b"}); }, ThrowsMessage<DataError>(HasSubstr("compare.json")));
+}
+
 TEST_F(WriteTest, NothingIsWrittenWhereNothingFinished) {
   std::vector<Record> runs = synthetic::runs(synthetic::five_arms, 1, 2);
   for (Record& run : runs) run.status.state = record::State::interrupted;

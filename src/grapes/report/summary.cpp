@@ -173,8 +173,8 @@ void check_comparable(const std::vector<Arm>& arms) {
       const auto [other, fresh] = seen.try_emplace({run->identity.seed, run->identity.pairing}, run);
       if (!fresh)
         throw DataError("arm " + arm.name + ", seed " + std::to_string(run->identity.seed) +
-                        " is there twice with the same settings: " + other->second->folder.string() + " and " +
-                        run->folder.string() + "; name one of them");
+                        " is there twice, from the same beginning: " + other->second->folder.string() + " and " +
+                        run->folder.string() + "; name only one of them");
     }
   }
 }

@@ -246,8 +246,15 @@ TEST(Findings, TellWhereTheLearningRatesCameFrom) {
                     Contains(AllOf(StartsWith("The learning rate chosen for `bp` (0.4) lies at the edge")))));
   EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
               Contains("But `bp` did not run at the learning rate chosen for it."));
-  options.tuning["arms"].erase("shuffled");
+  options.tuning["arms"]["shuffled"]["tried"] = Json::array();  // it names its rate itself
   EXPECT_THAT(findings(summarise(synthetic::runs(), options)), Contains("No learning rate was tuned for `shuffled`."));
+}
+
+TEST(Findings, TellOfAnArmThatMixesSettings) {
+  std::vector<Record> runs = pairs({0.5, 0.6}, {});
+  EXPECT_THAT(findings(summarise(runs, {})), Not(Contains(HasSubstr("mixes"))));
+  runs[1].epochs[0]["learning_rate"] = 0.2;
+  EXPECT_THAT(findings(summarise(runs, {})), Contains(StartsWith("An arm holds runs with different settings")));
 }
 
 TEST(Findings, TellOfDifferentLengths) {
