@@ -167,8 +167,8 @@ class Findings {
     double widest = 0;
     double lowest = 2;
     for (const Json& layer : (*grapes)["factors"]) {
-      layers.push_back(fixed(layer["mean"], 2) + " ± " + fixed(layer["sd"], 2) + " (layer " +
-                       layer["layer"].get<std::string>() + ")");
+      layers.push_back(fixed(layer["mean"], 2) + " ± " + fixed(layer["sd"], 2) + " (" + layer_title(layer["layer"]) +
+                       ")");
       widest = std::max(widest, layer["sd"].get<double>());
       lowest = std::min(lowest, layer["min"].get<double>());
     }
@@ -185,8 +185,8 @@ class Findings {
         arms.push_back(quoted(arm["arm"]));
     }
     if (!arms.empty())
-      say("The intervals of the means of " + listed(arms) + " and " + quoted(base["arm"]) +
-          " overlap; this alone decides nothing, since paired runs share what their seed does to them: the paired "
+      say("The intervals of the means of " + listed(arms) + " overlap with that of " + quoted(base["arm"]) +
+          "; this alone decides nothing, since paired runs share what their seed does to them: the paired "
           "differences do.");
   }
 
@@ -254,7 +254,7 @@ class Findings {
     for (const Json& arm : summary_["arms"]) {
       for (const std::int64_t length : arm["epochs"]) lengths.insert(length);
       for (const auto& model : arm["models"]) models.insert(model.get<std::string>());
-      mixed = mixed || arm["settings"] > 1 || arm["learning_rates"].size() > 1;
+      mixed = mixed || arm["settings"].size() > 1 || arm["learning_rates"].size() > 1;
     }
     if (lengths.size() > 1)
       say("The runs are of different length (" + std::to_string(*lengths.begin()) + " to " +
@@ -269,8 +269,13 @@ class Findings {
   void data() {
     const std::string part = summary_["part"];
     const std::string last = "Scores are those of the last epoch; no epoch was picked by its score";
-    if (part == "test")
+    std::set<std::string> beginnings;
+    for (const Json& arm : summary_["arms"])
+      for (const auto& settings : arm["settings"]) beginnings.insert(settings.get<std::string>());
+    if (part == "test" && beginnings.size() == 1)
       say(last + ", and all runs are scored on the same test set, whose own sampling error no interval here includes.");
+    else if (part == "test")
+      say(last + "; the runs did not all begin alike, so they need not share one test set.");
     else
       say(last + "; there is no test part, so these are " + part + " scores" +
           (part == "train" ? ", which say how well the data were fitted and nothing about new data."

@@ -31,6 +31,8 @@ Unit unit_of(const std::string& score) {
 
 std::string score_name(const std::string& score) { return score == "r2" ? "R²" : score; }
 
+std::string layer_title(const std::string& name) { return name.starts_with("layer") ? name : "layer " + name; }
+
 std::string count(std::size_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
 }

@@ -27,6 +27,8 @@ Unit unit_of(const std::string& score);
 /// "accuracy", "R²".
 std::string score_name(const std::string& score);
 
+/// "layer 0"; a name that says so itself stays as it is.
+std::string layer_title(const std::string& name);
 /// "1 seed", "3 seeds".
 std::string count(std::size_t n, const std::string& noun);
 

@@ -234,8 +234,8 @@ class Page {
     for (const Arm& arm : arms_)
       for (const std::string& layer : layers_of({arm})) {
         if (curve(arm, "factor.mean", layer).epoch.empty()) continue;
-        const std::string what = "Factors of " + arm.name + " in layer " + layer;
-        figures += figure("<b>" + escape(arm.name) + "</b>, layer " + escape(layer),
+        const std::string what = "Factors of " + arm.name + " in " + layer_title(layer);
+        figures += figure("<b>" + escape(arm.name) + "</b>, " + escape(layer_title(layer)),
                           factor_strip(arm, layer, *low, styles_)
                               .element("factor-" + std::to_string(++strips_), what,
                                        "For each epoch how many nodes have a factor near each value."));
@@ -261,7 +261,7 @@ class Page {
         c.labels = false;
         c.logarithmic_y = std::string(key) == "gradient_norm";
         c.from_the_start = true;
-        figures += chart(c, "<b>layer " + escape(layer) + "</b>", key, layer, 1);
+        figures += chart(c, "<b>" + escape(layer_title(layer)) + "</b>", key, layer, 1);
       }
       if (!figures.empty())
         body += "<h3>" + std::string(name) + "</h3><div class=\"plots small\">" + figures + "</div>";

@@ -137,7 +137,7 @@ Json describe(const Arm& arm, const std::string& key) {
                  {"learning_rates", rates},
                  {"epochs", lengths},
                  {"models", models},
-                 {"settings", settings.size()},
+                 {"settings", settings},
                  {"factors", last_factors(arm)}});
   return result;
 }

@@ -257,6 +257,14 @@ TEST(Findings, TellOfAnArmThatMixesSettings) {
   EXPECT_THAT(findings(summarise(runs, {})), Contains(StartsWith("An arm holds runs with different settings")));
 }
 
+TEST(Findings, ClaimOneTestSetOnlyOfRunsThatBeganAlike) {
+  std::vector<Record> runs = pairs({0.5, 0.6}, {0.5, 0.6});
+  EXPECT_THAT(findings(summarise(runs, {})), Contains(HasSubstr("scored on the same test set")));
+  runs[3].identity.pairing = "other";
+  EXPECT_THAT(findings(summarise(runs, {})), AllOf(Not(Contains(HasSubstr("scored on the same test set"))),
+                                                   Contains(HasSubstr("need not share one test set"))));
+}
+
 TEST(Findings, TellOfDifferentLengths) {
   std::vector<Record> runs = pairs({0.5}, {});
   runs.push_back(plain("grapes", 1, {0.4, 0.5, 0.6}));
