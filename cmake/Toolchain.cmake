@@ -16,6 +16,7 @@ if(GRAPES_TIDY)
   set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY})
   # A precompiled header made by one compiler is no use to the other.
   set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
+  add_compile_options(-include ${PROJECT_SOURCE_DIR}/cmake/ClangVector.h)
 endif()
 
 find_program(CCACHE ccache)

@@ -219,10 +219,10 @@ void write_safetensors(const std::filesystem::path& path, const Tensors& content
   for (const auto& [name, tensor] : content.tensors) {
     if (name == metadata_key) refuse("a tensor cannot be called __metadata__");
     if (!tensor.defined()) refuse("tensor '" + name + "' is undefined");
-    const auto row =
-        std::find_if(dtypes.begin(), dtypes.end(), [&](const Dtype& d) { return d.type == tensor.scalar_type(); });
+    const at::ScalarType type = tensor.scalar_type();
+    const auto row = std::find_if(dtypes.begin(), dtypes.end(), [&](const Dtype& d) { return d.type == type; });
     if (row == dtypes.end())
-      refuse("tensor '" + name + "' is of type " + c10::toString(tensor.scalar_type()) + ", which the format lacks");
+      refuse("tensor '" + name + "' is of type " + c10::toString(type) + ", which the format lacks");
     dense.push_back(tensor.detach().cpu().contiguous());
     const std::uint64_t end = position + dense.back().nbytes();
     header[name] = {{"dtype", row->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {position, end}}};
