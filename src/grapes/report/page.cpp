@@ -36,7 +36,7 @@ const char* const page_style =
     "figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}"
     ".scroll{overflow-x:auto;background:var(--card);border:1px solid var(--hair);border-radius:10px}"
     "table{border-collapse:collapse;font-size:14px;width:100%}"
-    "th,td{padding:9px 11px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}"
+    "th,td{padding:9px 9px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}"
     "tbody tr:last-child>*{border-bottom:0}thead "
     "th{color:var(--muted);font-weight:500;white-space:normal;vertical-align:bottom;line-height:1.35}"
     "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--card)}"
@@ -240,11 +240,11 @@ class Page {
                               .element("factor-" + std::to_string(++strips_), what,
                                        "For each epoch how many nodes have a factor near each value."));
       }
-    return section(
-        "Modulation factors",
-        "How the factors of a layer’s nodes are distributed, epoch by epoch, over all seeds: the darker, the more "
-        "nodes. The line is the mean. A narrow strip is close to one constant for the layer.",
-        "<div class=\"plots small\">" + figures + "</div>");
+    return section("Modulation factors",
+                   "How the factors of a layer’s nodes are distributed, epoch by epoch, over all seeds: the stronger "
+                   "the colour, the "
+                   "more nodes. The line is the mean. A narrow strip is close to one constant for the layer.",
+                   "<div class=\"plots small\">" + figures + "</div>");
   }
 
   std::string norms() const {

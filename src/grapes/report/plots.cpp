@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <set>
 
 namespace grapes::report {
@@ -138,7 +139,7 @@ std::string plot_style() {
          ".reference{stroke:var(--rule);stroke-width:1;stroke-dasharray:3 3}.leader{stroke:var(--arm);stroke-width:1;"
          "opacity:.45;fill:none}"
          ".line{fill:none;stroke:var(--arm);stroke-width:2;stroke-linejoin:round}"
-         ".band{fill:var(--arm);fill-opacity:.13;stroke:none}.dot{fill:var(--arm);stroke:none}"
+         ".band{fill:var(--arm);fill-opacity:.1;stroke:none}.dot{fill:var(--arm);stroke:none}"
          ".seed{fill:var(--arm);fill-opacity:.5;stroke:none}.interval{stroke:var(--arm);stroke-width:2}"
          ".mean{fill:var(--card);stroke:var(--arm);stroke-width:2.5}.ring{fill:none;stroke:var(--arm);stroke-width:1.8}"
          ".cell{fill:var(--arm)}.over{fill:none;stroke:var(--text);stroke-width:1.4}.card{fill:var(--card)}";
@@ -308,18 +309,22 @@ Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const
   const auto x_ticks = whole(svg::ticks(epochs.low, epochs.high, 5));
   axes(drawing, frame, {epochs.low - step / 2, epochs.high + step / 2, frame.left, frame.right}, y, x_ticks,
        svg::ticks(low, 2, 4), "epoch", "factor");
+  double most = 0;  // the largest share of one cell: it gets the full colour, so that a wide strip is seen as well
+  for (const auto& [epoch, bins] : counts) {
+    const double total = std::accumulate(bins.begin(), bins.end(), 0.0);
+    if (total > 0) most = std::max(most, *std::max_element(bins.begin(), bins.end()) / total);
+  }
   drawing.open(styles.attributes(arm.name, "cells"));
   for (double first = epochs.low; first <= epochs.high; first += step) {
     const auto at = counts.lower_bound(first);  // one epoch stands for its column
     if (at == counts.end() || at->first >= first + step) continue;
-    double total = 0;
-    for (const double n : at->second) total += n;
+    const double total = std::accumulate(at->second.begin(), at->second.end(), 0.0);
     for (std::size_t bin = 0; bin < at->second.size(); ++bin) {
       const double upper = 0.1 * static_cast<double>(bin + 1);
       if (at->second[bin] == 0 || upper < low + 0.05) continue;
       drawing.rectangle(
           {x(first), y(upper)}, x(first + step) - x(first) - 0.6, y(upper - 0.1) - y(upper) - 0.6,
-          "class=\"cell\" opacity=\"" + svg::coordinate(std::max(0.04, 0.9 * at->second[bin] / total)) + "\"");
+          "class=\"cell\" opacity=\"" + svg::coordinate(std::max(0.04, 0.85 * at->second[bin] / total / most)) + "\"");
     }
   }
   drawing.close();

@@ -47,7 +47,7 @@ svg::Drawing line_chart(const Chart& chart, const Styles& styles);
 /// A row for each arm: every seed as a dot, the mean, its 95 % interval. `arms` is summary["arms"].
 svg::Drawing dot_plot(const record::Json& summary, const Styles& styles);
 
-/// How the factors of a layer lie, epoch by epoch: the darker a cell, the more nodes; the line is their mean.
+/// How the factors of a layer lie, epoch by epoch: the stronger the colour, the more nodes; the line is their mean.
 /// `low`: the lower end of the y axis, whose upper end is 2.
 svg::Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles);
 /// The lower end that shows all factors of all arms; nothing if there are none.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace grapes::report::svg {
 namespace {
@@ -120,10 +121,19 @@ std::vector<double> ticks(double low, double high, int count, bool logarithmic) 
 }
 
 std::string tick_label(double value, const std::vector<double>& ticks) {
-  double gap = std::abs(value) > 0 ? std::abs(value) : 1;
-  for (const double other : ticks)
-    if (other != value) gap = std::min(gap, std::abs(other - value));
-  const int decimals = static_cast<int>(std::max(0.0, -std::floor(std::log10(gap) + 1e-9)));
+  double least = std::numeric_limits<double>::infinity();
+  double most = 0;
+  for (std::size_t i = 1; i < ticks.size(); ++i) {
+    least = std::min(least, ticks[i] - ticks[i - 1]);
+    most = std::max(most, ticks[i] - ticks[i - 1]);
+  }
+  if (most == 0 || most > 1.01 * least) {  // a logarithmic axis: each as short as it is
+    const double digits = std::pow(10, 3 - std::floor(std::log10(std::max(1e-12, std::abs(value)))));
+    return shortest(std::round(value * digits) / digits);
+  }
+  int decimals = 0;
+  const auto needs_more = [&](double step) { return std::abs(step - std::round(step)) > 1e-6 * step; };
+  for (double step = least; decimals < 12 && needs_more(step); step *= 10) ++decimals;
   return fixed(value, decimals);
 }
 

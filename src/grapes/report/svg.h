@@ -55,7 +55,7 @@ struct Scale {
 
 /// Round numbers from low to high, about `count` of them; for a logarithmic axis 1, 2, 5 times powers of ten.
 std::vector<double> ticks(double low, double high, int count, bool logarithmic = false);
-/// The tick with as many decimals as the distance to its neighbour asks for.
+/// Evenly spaced ticks all with the decimals that their distance asks for; others each as short as it is.
 std::string tick_label(double value, const std::vector<double>& ticks);
 
 }  // namespace grapes::report::svg

@@ -35,7 +35,10 @@ TEST(Ticks, AreRoundNumbersInside) {
 
 TEST(TickLabel, HasTheDecimalsThatItNeeds) {
   EXPECT_EQ(tick_label(4, {2, 4, 6}), "4");
-  EXPECT_EQ(tick_label(0.88, {0.875, 0.88}), "0.880");
+  EXPECT_EQ(tick_label(0.88, {0.875, 0.88, 0.885}), "0.880");
+  EXPECT_EQ(tick_label(-0.5, {-1, -0.5, 0}), "−0.5");
+  EXPECT_EQ(tick_label(1, {0.5, 1, 2, 5}), "1");
+  EXPECT_EQ(tick_label(3 * 0.1, {0.1, 3 * 0.1, 1}), "0.3");
   EXPECT_EQ(tick_label(0.02, {0.02, 0.05, 0.1}), "0.02");
 }
 
