@@ -1,0 +1,128 @@
+#include "grapes/credit/modulation.h"
+
+#include "grapes/base/error.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace grapes::credit {
+namespace {
+
+/// One hidden layer whose rows sum to 1, 2 and 4: its factors are 0.5, 1 and 2 where nothing is clipped.
+Weights one_layer() {
+  Weights weights;
+  weights.layers = {at::tensor({1.0, 2.0, 4.0}, at::kDouble).reshape({3, 1}), at::ones({2, 3}, at::kDouble)};
+  return weights;
+}
+
+ModulationOptions unclipped(const std::string& name) {
+  ModulationOptions options;
+  options.name = name;
+  options.responsibility = Responsibility::incoming;
+  options.clip = ModulationOptions::Clip::none;
+  return options;
+}
+
+Factors first_layer(const Weights& weights, const ModulationOptions& options, std::uint64_t seed = 1) {
+  Random random(seed);
+  return factors(weights, options, random).at(0);
+}
+
+std::vector<double> values(const at::Tensor& m) { return {m.data_ptr<double>(), m.data_ptr<double>() + m.numel()}; }
+
+TEST(Modulation, FactorsWorkedByHand) {
+  const Weights weights = one_layer();
+  EXPECT_FALSE(first_layer(weights, unclipped("none")).error.defined());
+  EXPECT_EQ(values(first_layer(weights, unclipped("grapes")).error), (std::vector<double>{0.5, 1, 2}));
+  for (const double m : values(first_layer(weights, unclipped("uniform")).error)) EXPECT_DOUBLE_EQ(m, 3.5 / 3);
+
+  ModulationOptions clipped = unclipped("grapes");
+  clipped.clip = ModulationOptions::Clip::range;
+  EXPECT_EQ(values(first_layer(weights, clipped).error), (std::vector<double>{1, 1, 2}));
+}
+
+TEST(Modulation, LocalScalesTheUpdateAndNotTheError) {
+  const Factors local = first_layer(one_layer(), unclipped("grapes-local"));
+  EXPECT_FALSE(local.error.defined());
+  EXPECT_EQ(values(local.rows), (std::vector<double>{0.5, 1, 2}));
+}
+
+TEST(Modulation, ShuffledDealsTheSameFactorsByItsSeed) {
+  const Weights weights = one_layer();
+  bool moved = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    std::vector<double> m = values(first_layer(weights, unclipped("shuffled"), seed).error);
+    EXPECT_EQ(m, values(first_layer(weights, unclipped("shuffled"), seed).error));
+    moved |= m != std::vector<double>{0.5, 1, 2};
+    std::sort(m.begin(), m.end());
+    EXPECT_EQ(m, (std::vector<double>{0.5, 1, 2}));
+  }
+  EXPECT_TRUE(moved);
+}
+
+TEST(Modulation, ConstantTakesOneValueForAllLayersOrOneEach) {
+  Weights weights = one_layer();
+  weights.layers.insert(weights.layers.begin() + 1, at::ones({3, 3}, at::kDouble));
+  ModulationOptions options = unclipped("constant");
+  options.constants = {1.5};
+  Random random(1);
+  EXPECT_EQ(values(factors(weights, options, random).at(1).error), (std::vector<double>{1.5, 1.5, 1.5}));
+  options.constants = {1.5, 1.25};
+  EXPECT_EQ(values(factors(weights, options, random).at(0).error), (std::vector<double>{1.5, 1.5, 1.5}));
+  EXPECT_EQ(values(factors(weights, options, random).at(1).error), (std::vector<double>{1.25, 1.25, 1.25}));
+}
+
+TEST(Modulation, OutgoingResponsibilityComesFromTheColumnsAbove) {
+  Weights weights = one_layer();
+  weights.layers[1] = at::tensor({4.0, -1.0, 1.0, 0.0, 1.0, -1.0}, at::kDouble).reshape({2, 3});
+  ModulationOptions options = unclipped("grapes");
+  options.responsibility = Responsibility::outgoing;
+  EXPECT_EQ(values(first_layer(weights, options).error), (std::vector<double>{2, 1, 1}));
+}
+
+TEST(Modulation, TheFirstSamplesMaskLeavesItsDroppedNodesOut) {
+  Weights weights = one_layer();
+  weights.masks = {at::tensor({1.0, 1.0, 0.0}, at::kDouble)};
+  ModulationOptions options = unclipped("grapes");
+  EXPECT_EQ(values(first_layer(weights, options).error), (std::vector<double>{0.5, 1, 2})) << "off by default";
+  options.first_sample_mask = true;
+  EXPECT_EQ(values(first_layer(weights, options).error), (std::vector<double>{1, 2, 0}));
+}
+
+TEST(Modulation, ShareLastFactorKeepsItsOwnOnlyForTheFirstSample) {
+  std::vector<Factors> all(2);
+  all[0].error = at::tensor({1.0, 2.0}, at::kDouble);
+  all[1].error = at::tensor({3.0, 4.0}, at::kDouble);
+  share_last_factor(all, 3);
+  EXPECT_EQ(values(all[0].error), (std::vector<double>{1, 2, 3, 4, 3, 4}));
+  EXPECT_EQ(values(all[1].error), (std::vector<double>{3, 4, 3, 4, 3, 4}));
+  all[0].error = at::ones({3}, at::kDouble);
+  all[1].error = at::ones({2}, at::kDouble);
+  EXPECT_THROW(share_last_factor(all, 3), c10::Error);
+}
+
+TEST(Modulation, SaysWhichLayerIsNotFiniteAndWhatModulationsThereAre) {
+  Weights weights = one_layer();
+  weights.layers[0][1][0] = std::numeric_limits<double>::quiet_NaN();
+  try {
+    first_layer(weights, unclipped("grapes"));
+    FAIL() << "no error";
+  } catch (const c10::ValueError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("layer 1"));
+  }
+  try {
+    first_layer(one_layer(), unclipped("grape"));
+    FAIL() << "no error";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("did you mean 'grapes'?"));
+  }
+}
+
+}  // namespace
+}  // namespace grapes::credit
