@@ -1,0 +1,157 @@
+#include "grapes/base/error.h"
+#include "grapes/base/file.h"
+#include "grapes/base/interrupt.h"
+#include "grapes/base/random.h"
+#include "grapes/base/table.h"
+#include "grapes/base/text.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <numeric>
+#include <set>
+
+namespace grapes {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(Random, StreamsDifferByNameSeedAndNumbersAndRepeat) {
+  const std::set<std::uint64_t> seeds = {stream_seed(1, "init"),       stream_seed(2, "init"),
+                                         stream_seed(1, "order"),      stream_seed(1, "init", 1),
+                                         stream_seed(1, "init", 0, 1), stream_seed(1, "")};
+  EXPECT_EQ(seeds.size(), 6U);
+  EXPECT_EQ(stream_seed(7, "dropout", 3, 4), stream_seed(7, "dropout", 3, 4));
+}
+
+TEST(Random, IsTheSameOnEveryPlatform) {
+  // xoshiro256** over four words of splitmix64(0), worked out with Python's integers.
+  Random random(0);
+  EXPECT_EQ(random(), 0x99ec5f36cb75f2b4ULL);
+  EXPECT_EQ(random(), 0xbf6e1f784956452aULL);
+}
+
+TEST(Random, UniformAndNormalHaveTheirMoments) {
+  Random random(5);
+  const int n = 200000;
+  double uniform = 0, normal = 0, square = 0;
+  for (int i = 0; i < n; ++i) {
+    const double u = random.uniform(), z = random.normal();
+    ASSERT_TRUE(u >= 0 && u < 1);
+    uniform += u / n;
+    normal += z / n;
+    square += z * z / n;
+  }
+  EXPECT_NEAR(uniform, 0.5, 5 * std::sqrt(1.0 / 12 / n));
+  EXPECT_NEAR(normal, 0, 5 / std::sqrt(n));
+  EXPECT_NEAR(square, 1, 5 * std::sqrt(2.0 / n));
+}
+
+TEST(Random, BelowIsUnbiasedAndAPermutationHasEveryNumberOnce) {
+  Random random(9);
+  std::vector<int> counts(3);
+  for (int i = 0; i < 30000; ++i) ++counts[random.below(3)];
+  for (const int count : counts) EXPECT_NEAR(count, 10000, 5 * std::sqrt(30000 * 2.0 / 9));
+  std::vector<std::int64_t> order = permutation(100, random), sorted = order, identity(100);
+  std::iota(identity.begin(), identity.end(), 0);
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(sorted, identity);
+  EXPECT_NE(order, identity);
+  EXPECT_TRUE(permutation(0, random).empty());
+}
+
+TEST(Text, SplitsJoinsAndTrims) {
+  EXPECT_EQ(split("a,,b", ','), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(split("", ','), std::vector<std::string>{""});
+  EXPECT_EQ(join({"a", "b"}, ", "), "a, b");
+  EXPECT_EQ(trim(" \t x y\r\n"), "x y");
+  EXPECT_EQ(trim("  "), "");
+}
+
+TEST(Text, ReadsWholeNumbersOnly) {
+  EXPECT_EQ(to_double("1e-3"), 1e-3);
+  EXPECT_EQ(to_double("+2"), 2);
+  for (const char* text : {"", " 1", "1x", "1,5", "--1"}) EXPECT_FALSE(to_double(text)) << text;
+  EXPECT_EQ(to_integer("-12"), -12);
+  for (const char* text : {"", "1.0", "99999999999999999999"}) EXPECT_FALSE(to_integer(text)) << text;
+  for (const double value : {0.1, 1e300, -2.5e-7, 3.0}) EXPECT_EQ(to_double(shortest(value)), value);
+}
+
+TEST(Text, SuggestsWhatIsNear) {
+  const std::vector<std::string> names = {"momentum", "nag", "rmsprop"};
+  EXPECT_EQ(nearest("momentun", names), "momentum");
+  EXPECT_EQ(nearest("rmsporp", names), "rmsprop");
+  EXPECT_FALSE(nearest("completely-else", names));
+  EXPECT_EQ(did_you_mean("nga", names), " (did you mean 'nag'?)");
+}
+
+TEST(Table, FindsARowOrSaysWhatThereIs) {
+  struct Row {
+    std::string name;
+  };
+  const std::vector<Row> rows = {{"relu"}, {"tanh"}};
+  EXPECT_EQ(&find_row(rows, "activation", "tanh"), &rows[1]);
+  try {
+    find_row(rows, "activation", "rely");
+    FAIL() << "found";
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(error.what(), "unknown activation 'rely' (did you mean 'relu'?); there are: relu, tanh");
+    EXPECT_EQ(error.exit(), Exit::usage);
+  }
+}
+
+class Files : public testing::Test {
+ protected:
+  const fs::path folder_ = fs::temp_directory_path() / ("grapes-base-" + std::to_string(::getpid()));
+  void TearDown() override { fs::remove_all(folder_); }
+};
+
+TEST_F(Files, AreReplacedWholeAndLeaveNothingBeside) {
+  const fs::path file = folder_ / "deep" / "x.txt";
+  write_file(file, "one");
+  write_file(file, "two");
+  append_line(file, "three");
+  EXPECT_EQ(read_file(file), "twothree\n");
+  EXPECT_EQ(std::distance(fs::directory_iterator(file.parent_path()), {}), 1);
+}
+
+TEST_F(Files, ThatCannotBeSayWhy) {
+  const auto message = [](const auto& action) -> std::string {
+    try {
+      action();
+    } catch (const DataError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  fs::create_directories(folder_ / "taken");
+  EXPECT_NE(message([&] { read_file(folder_ / "none"); }).find("No such file"), std::string::npos);
+  EXPECT_NE(message([&] { read_file(folder_ / "taken"); }).find("it is a folder"), std::string::npos);
+  EXPECT_NE(message([&] { write_file(folder_ / "taken", "x"); }).find("taken"), std::string::npos);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "no half file may stay";
+  EXPECT_NE(message([&] { write_file("/dev/null/x", "x"); }).find("/dev/null"), std::string::npos);
+}
+
+TEST_F(Files, HaveTheirDigest) {
+  // FIPS 180-2, appendix B.1.
+  const char* abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+  EXPECT_EQ(sha256("abc"), abc);
+  write_file(folder_ / "abc", "abc");
+  EXPECT_EQ(sha256_file(folder_ / "abc"), abc);
+}
+
+TEST(Interrupt, RemembersTheSignal) {
+  interrupt::install();
+  EXPECT_EQ(interrupt::pending(), 0);
+  std::raise(SIGTERM);
+  EXPECT_EQ(interrupt::pending(), SIGTERM);
+  interrupt::clear();
+  EXPECT_EQ(interrupt::pending(), 0);
+}
+
+}  // namespace
+}  // namespace grapes
