@@ -44,6 +44,7 @@ function(grapes_room name)
       target_precompile_headers(grapes_${name}_test REUSE_FROM grapes_pch)
     endif()
     gtest_discover_tests(grapes_${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-                         PROPERTIES TIMEOUT 600)
+                         # The first program to load LibTorch from a cold disk takes longer than the default 5 s.
+                         DISCOVERY_TIMEOUT 300 PROPERTIES TIMEOUT 600)
   endif()
 endfunction()
