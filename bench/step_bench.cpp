@@ -1,6 +1,6 @@
 // What one training step costs, and what GRAPES adds to it: 784-256-256-10, batch 64, float32, one thread.
 #include "grapes/core/responsibility.h"
-#include "grapes/nn/dropout.h"
+#include "grapes/kernels/dropout.h"
 #include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
@@ -16,9 +16,8 @@ void training_step(benchmark::State& state, const char* modulation, double dropo
   options.modulation.name = modulation;
   options.dropout = dropout;
   const auto model = nn::make_model(options, {784}, 10, 1);
-  std::vector<at::Tensor> leaves;
-  for (const auto& parameter : model->parameters()) leaves.push_back(parameter.value);
-  const auto optimizer = optim::make_optimizer({}, leaves);
+
+  const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);
   const nn::Criterion criterion("auto", "auto", true);
   train::Subject subject{*model, criterion, *optimizer, *schedule, 0.01};
@@ -64,7 +63,7 @@ BENCHMARK(factor_of_a_layer)->Unit(benchmark::kMicrosecond);
 
 void dropout_mask(benchmark::State& state) {
   std::int64_t step = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(nn::dropout_mask(1, step++, 0, 64, 256, 0.1, at::kFloat));
+  for (auto _ : state) benchmark::DoNotOptimize(kernels::dropout_mask(step++, 64, 256, 0.1, at::kFloat));
 }
 BENCHMARK(dropout_mask)->Unit(benchmark::kMicrosecond);
 

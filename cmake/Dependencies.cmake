@@ -1,5 +1,8 @@
 # Everything comes from Debian 12; scripts/bootstrap installs it.
 find_package(Torch REQUIRED)
+# The BLAS that LibTorch uses: two of them in one program would have two pools of threads.
+set(BLA_VENDOR Generic)
+find_package(BLAS REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)

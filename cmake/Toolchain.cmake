@@ -16,8 +16,6 @@ endif()
 if(GRAPES_TIDY)
   find_program(CLANG_TIDY clang-tidy REQUIRED)
   set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY})
-  # A precompiled header made by one compiler is no use to the other.
-  set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
   add_compile_options(-include ${PROJECT_SOURCE_DIR}/cmake/ClangVector.h)
 endif()
 

@@ -15,7 +15,7 @@ ROOMS = {
     "core": ["kernels"],
     "credit": ["core"],
     "nn": ["credit"],
-    "optim": ["base"],
+    "optim": ["kernels"],
     "data": ["base"],
     "record": ["base"],
     "report": ["record"],

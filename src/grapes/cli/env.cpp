@@ -1,5 +1,6 @@
 #include "grapes/cli/settings.h"
 #include "grapes/experiment/run.h"
+#include "grapes/kernels/threads.h"
 
 #include <iostream>
 
@@ -20,7 +21,7 @@ void add_env(Program& program) {
     program.action = [options] {
       experiment::Config config;
       options->settings.apply(config);
-      experiment::set_threads(config.threads);
+      kernels::set_threads(config.threads);
       const record::Json env = experiment::environment(config);
       if (options->json) {
         print_json(env);

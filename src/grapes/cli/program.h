@@ -36,6 +36,7 @@ void add_eval(Program& program);
 void add_predict(Program& program);
 void add_inspect(Program& program);
 void add_replay(Program& program);
+void add_bench(Program& program);
 void add_list(Program& program);
 void add_env(Program& program);
 void add_completion(Program& program);

@@ -14,7 +14,7 @@ void add_replay(Program& program) {
                              {"grapes replay case.json --dtype float32 --out mine.json", "in float32, weights kept"}});
   struct Options {
     std::string file, dtype = "float64", out;
-    bool json = false;
+    bool plain = false, json = false;
   };
   const auto options = std::make_shared<Options>();
   verb->add_option("case", options->file, "a case of format grapes-golden/1")->type_name("CASE.json")->required();
@@ -23,10 +23,12 @@ void add_replay(Program& program) {
       ->check(CLI::IsMember({"float64", "float32"}).description(""));
   verb->add_option("--out", options->out, "write our own weights here, laid out as the case's")
       ->type_name("RESULT.json");
+  verb->add_flag("--plain", options->plain, "by plain tensor operations, the slow twins of the fused layers");
   verb->add_flag("--json", options->json, "the result as one JSON document");
   verb->callback([&program, options] {
     program.action = [&program, options] {
-      const experiment::ReplayResult result = experiment::replay(options->file, options->dtype, options->out);
+      const experiment::ReplayResult result =
+          experiment::replay(options->file, options->dtype, options->out, options->plain);
       if (options->json) {
         nlohmann::json lines = nlohmann::json::array();
         for (const auto& line : result.lines) lines.push_back({{"what", line.what}, {"difference", line.difference}});

@@ -4,6 +4,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/run.h"
+#include "grapes/kernels/threads.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>
@@ -79,7 +80,7 @@ train::Watch watch(ProgressBar& bar, const std::string& score) {
 Exit train(const Program& program, experiment::Config config, const Plan& plan) {
   experiment::check(config);
   if (config.arm.empty()) config.arm = experiment::arm_label(config);
-  experiment::set_threads(config.threads);
+  kernels::set_threads(config.threads);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   const auto& [shape, outputs] = std::tie(splits.meaning.input_shape, splits.meaning.outputs);

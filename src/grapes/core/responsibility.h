@@ -27,4 +27,7 @@ at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurr
 at::Tensor factor(const at::Tensor& weight, const OptionalTensor& recurrent = {}, int64_t dim = 0,
                   const OptionalTensor& mask = {}, double gain = 2, double low = 1, double high = 2);
 
+/// The same from responsibilities that are known already. @param r [node]
+at::Tensor factor_from(const at::Tensor& r, double gain = 2, double low = 1, double high = 2);
+
 }  // namespace grapes

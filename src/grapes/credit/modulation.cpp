@@ -52,7 +52,9 @@ class Maker {
                                     : OptionalTensor();
     at::Tensor m;
     try {
-      m = factor(weights_.layers[matrix], {}, dim, mask, options_.gain, low_, high_);
+      const bool known = dim == 0 && !mask && matrix < weights_.incoming.size() && weights_.incoming[matrix].defined();
+      m = factor_from(known ? weights_.incoming[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask),
+                      options_.gain, low_, high_);
     } catch (const c10::ValueError& error) {
       TORCH_CHECK_VALUE(false, "layer ", matrix + 1, ": ", error.what_without_backtrace());
     }

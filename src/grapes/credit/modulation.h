@@ -52,8 +52,9 @@ const std::vector<Modulation>& modulations();
 
 /// What factors may depend on: the weights, and for the oddity the masks.
 struct Weights {
-  std::vector<at::Tensor> layers;  ///< W^1 ... W^L, [node, input, ...]
-  std::vector<at::Tensor> masks;   ///< per hidden layer the first sample's dropout mask [node]; or empty
+  std::vector<at::Tensor> layers;    ///< W^1 ... W^L, [node, input, ...]
+  std::vector<at::Tensor> masks;     ///< per hidden layer the first sample's dropout mask [node]; or empty
+  std::vector<at::Tensor> incoming;  ///< per layer the responsibility of its rows [node], if known already; or empty
 };
 
 /// Factors of the L-1 hidden layers, by `options` with everything by_route resolved (see resolve()).

@@ -1,43 +1,22 @@
 #include "grapes/credit/route.h"
 
 #include "grapes/core/feedback.h"
-#include "grapes/core/modulate.h"
 
 #include <ATen/ATen.h>
 
 namespace grapes::credit {
 namespace {
 
-using Blocks = std::vector<Block>;
 using Nodes = std::vector<std::int64_t>;
 using Shape = std::pair<std::int64_t, std::int64_t>;
-
-/// z = affine(h, W, b), whose weight and bias receive their gradients times the block's row and column factors.
-at::Tensor affine(const Block& block, const at::Tensor& h) {
-  at::Tensor weight = block.weight, bias = block.bias;
-  if (block.factors.rows.defined()) {
-    weight = modulate(weight, block.factors.rows, 0);
-    if (bias.defined()) bias = modulate(bias, block.factors.rows, 0);
-  }
-  if (block.factors.columns.defined()) weight = modulate(weight, block.factors.columns, 1);
-  return block.affine(h, weight, bias);
-}
-
-at::Tensor modulated(const Block& block, const at::Tensor& z) {
-  return block.factors.error.defined() ? modulate(z, block.factors.error, 1) : z;
-}
-
-/// h = dropout(activation(z)), the error at z times the block's factor.
-at::Tensor output(const Block& block, const at::Tensor& z) {
-  return block.dropout(block.activation(modulated(block, z)));
-}
+using To = Transport::To;
 
 /// δ^l = [W^{l+1}ᵀ δ^{l+1}] ⊙ φ'(a^l)
 class Backpropagation final : public Route {
  public:
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
     at::Tensor h = inputs;
-    for (const Block& block : blocks) h = output(block, affine(block, h));
+    for (const Block* block : blocks) h = block->forward(h, {To::weights, {}});
     return h;
   }
 };
@@ -49,11 +28,8 @@ class FeedbackAlignment final : public Route {
   explicit FeedbackAlignment(Matrix matrix) : matrix_(matrix) {}
 
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
-    at::Tensor h = output(blocks[0], affine(blocks[0], inputs));
-    for (std::size_t l = 1; l < blocks.size(); ++l) {
-      const at::Tensor z = affine(blocks[l], h.detach());
-      h = output(blocks[l], feedback(z, h, matrix_(blocks, l)));
-    }
+    at::Tensor h = blocks[0]->forward(inputs, {To::nowhere, {}});
+    for (std::size_t l = 1; l < blocks.size(); ++l) h = blocks[l]->forward(h, {To::matrix, matrix_(blocks, l)});
     return h;
   }
 
@@ -61,11 +37,11 @@ class FeedbackAlignment final : public Route {
   Matrix matrix_;
 };
 
-at::Tensor fixed_matrix(const Blocks& blocks, std::size_t above) { return blocks[above - 1].feedback; }
+at::Tensor fixed_matrix(const Blocks& blocks, std::size_t above) { return blocks[above - 1]->feedback; }
 
 /// sign(Wᵀ) times W's mean magnitude (Liao, Leibo, Poggio 2016).
 at::Tensor sign_matrix(const Blocks& blocks, std::size_t above) {
-  const at::Tensor weight = blocks[above].weight.detach();
+  const at::Tensor weight = blocks[above]->weight.detach();
   return weight.sign().mul(weight.abs().mean()).t();
 }
 
@@ -73,15 +49,14 @@ at::Tensor sign_matrix(const Blocks& blocks, std::size_t above) {
 class DirectFeedbackAlignment final : public Route {
  public:
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
-    std::vector<at::Tensor> hidden;
+    std::vector<at::Tensor> values;
     at::Tensor h = inputs;
-    for (std::size_t l = 0; l + 1 < blocks.size(); ++l) {
-      hidden.push_back(output(blocks[l], affine(blocks[l], h)));
-      h = hidden.back().detach();
+    for (const Block* block : blocks) {
+      h = block->forward(h.detach(), {To::nowhere, {}});
+      values.push_back(h);
     }
-    at::Tensor logits = affine(blocks.back(), h);
-    for (std::size_t l = 0; l < hidden.size(); ++l) logits = feedback(logits, hidden[l], blocks[l].feedback);
-    return logits;
+    for (std::size_t l = 0; l + 1 < blocks.size(); ++l) h = feedback(h, values[l], blocks[l]->feedback);
+    return h;
   }
 };
 
@@ -96,19 +71,19 @@ class IndirectFeedbackAlignment final : public Route {
     std::vector<at::Tensor> z(hidden);
     at::Tensor h = inputs;
     for (std::size_t l = 0; l < hidden; ++l) {
-      z[l] = affine(blocks[l], h);
-      h = blocks[l].dropout(blocks[l].activation(z[l].detach()));
+      z[l] = blocks[l]->affine(h);
+      h = blocks[l]->dropout(blocks[l]->activation(z[l].detach()));
     }
-    const at::Tensor logits = affine(blocks.back(), h);
+    const at::Tensor logits = blocks.back()->affine(h);
     if (hidden == 0) return logits;
     at::Tensor above;
     for (std::size_t l = hidden; l-- > 0;) {
-      const Block& block = blocks[l];
-      const at::Tensor sends = l + 1 < hidden ? feedback(z[l], above, blocks[l + 1].weight.detach()) : z[l];
+      const Block& block = *blocks[l];
+      const at::Tensor sends = l + 1 < hidden ? feedback(z[l], above, blocks[l + 1]->weight.detach()) : z[l];
       above = block.activation(modulated(block, sends));
       if (l > 0 || !unmasked_first_) above = block.dropout(above);
     }
-    return feedback(logits, above, blocks[0].feedback);
+    return feedback(logits, above, blocks[0]->feedback);
   }
 
  private:

@@ -1,28 +1,15 @@
 #pragma once
 
-#include "grapes/credit/modulation.h"
+#include "grapes/credit/block.h"
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 /// How the error reaches a node. A learning rule is a pair: route × modulation.
 namespace grapes::credit {
-
-/// One layer of a chain, as credit assignment sees it: z = affine(h, W, b), h = dropout(activation(z)).
-struct Block {
-  at::Tensor weight;    ///< W^l
-  at::Tensor bias;      ///< or undefined
-  at::Tensor feedback;  ///< B of this hidden layer, if the route needs one
-  Factors factors;
-  std::function<at::Tensor(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias)> affine;
-  std::function<at::Tensor(const at::Tensor& z)> activation;
-  std::function<at::Tensor(const at::Tensor& h)> dropout;  ///< identity where there is none
-};
 
 class Route {
  public:
@@ -30,7 +17,7 @@ class Route {
   /// Logits of the chain, with a graph whose backward pass follows the route. The value does not depend on the route.
   /// @param blocks  L of them, the last one the output layer (no activation, no dropout, no factors)
   /// @param inputs  h^0, [batch, ...]
-  virtual at::Tensor forward(const std::vector<Block>& blocks, const at::Tensor& inputs) const = 0;
+  virtual at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const = 0;
 };
 
 struct RouteOptions {

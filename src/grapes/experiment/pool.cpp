@@ -1,6 +1,7 @@
 #include "grapes/experiment/pool.h"
 
 #include "grapes/base/interrupt.h"
+#include "grapes/kernels/threads.h"
 
 #include <fmt/format.h>
 
@@ -66,7 +67,7 @@ class Pool {
     try {
       while (const auto index = next()) {
         const Task& task = tasks_[*index];
-        set_threads(task.config.threads);  // LibTorch counts threads per thread that calls it
+        kernels::set_threads(task.config.threads);  // LibTorch counts threads per thread that calls it
         finish(*index, one(*index));
       }
     } catch (...) {

@@ -138,11 +138,12 @@ double difference(const at::Tensor& ours, const at::Tensor& theirs) {
 /// A case while it trains.
 class Replay {
  public:
-  Replay(const std::filesystem::path& path, const std::string& dtype)
-      : file_(path),
+  Replay(const std::filesystem::path& path, const std::string& dtype, bool plain)
+      : plain_(plain),
+        file_(path),
         config_(configuration(file_, dtype)),
         model_(nn::make_model(config_.network, {file_.layers.front()}, file_.layers.back(), 0)),
-        optimizer_(optim::make_optimizer(config_.optimizer, leaves())),
+        optimizer_(optim::make_optimizer(config_.optimizer, nn::learning(*model_))),
         schedule_(optim::make_schedule("constant", 0, config_.training.epochs)),
         criterion_("cross-entropy", "softmax", true) {
     samples_ = file_.get<std::int64_t>("n_samples");
@@ -172,12 +173,6 @@ class Replay {
   const Case& file() const { return file_; }
 
  private:
-  std::vector<at::Tensor> leaves() const {
-    std::vector<at::Tensor> all;
-    for (const nn::Named& parameter : model_->parameters()) all.push_back(parameter.value);
-    return all;
-  }
-
   void read_labels() {
     const auto labels = file_.get<std::vector<std::int64_t>>("labels");
     if (static_cast<std::int64_t>(labels.size()) != samples_)
@@ -221,6 +216,8 @@ class Replay {
     train::StepUse use;
     use.rate = config_.optimizer.learning_rate;
     use.update = count == full;
+    use.carried = std::exchange(carried_, !use.update);
+    use.plain = plain_;
     use.weight = static_cast<double>(count) / static_cast<double>(full);
     use.factors_at_rest = config_.training.factors_at_rest;
     train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
@@ -285,6 +282,8 @@ class Replay {
     result_.lines.push_back({fmt::format("weights after {} update{}", key, update == 1 ? "" : "s"), largest});
   }
 
+  bool plain_;            // by the slow twins
+  bool carried_ = false;  // gradients of a remainder wait
   Case file_;
   Config config_;
   std::unique_ptr<nn::Model> model_;
@@ -302,10 +301,11 @@ class Replay {
 
 }  // namespace
 
-ReplayResult replay(const std::filesystem::path& file, const std::string& dtype, const std::filesystem::path& out) {
+ReplayResult replay(const std::filesystem::path& file, const std::string& dtype, const std::filesystem::path& out,
+                    bool plain) {
   if (dtype != "float64" && dtype != "float32")
     throw UsageError("--dtype must be float64 or float32; got '" + dtype + "'");
-  Replay replay(file, dtype);
+  Replay replay(file, dtype, plain);
   ReplayResult result = replay.run();
   result.name = replay.file().has("name") ? replay.file().text("name") : file.stem().string();
   result.tolerance = dtype == "float64" ? 1e-12 : 2e-6;

@@ -21,6 +21,7 @@ struct ReplayResult {
 /// @param dtype  "float64" (tolerance 1e-12) or "float32" (2e-6)
 /// @param out    "" or where to write our own weights, in the layout of the case's weights_after
 /// @throws DataError naming the file and the field that is missing or of the wrong shape
-ReplayResult replay(const std::filesystem::path& file, const std::string& dtype, const std::filesystem::path& out);
+ReplayResult replay(const std::filesystem::path& file, const std::string& dtype, const std::filesystem::path& out,
+                    bool plain = false);
 
 }  // namespace grapes::experiment

@@ -26,12 +26,6 @@ data::Meaning meaning_from(const record::Json& json) {
   return meaning;
 }
 
-std::vector<at::Tensor> leaves(const nn::Model& model) {
-  std::vector<at::Tensor> tensors;
-  for (const nn::Named& parameter : model.parameters()) tensors.push_back(parameter.value);
-  return tensors;
-}
-
 nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) {
   return {config.training.loss, config.network.output, meaning.task == data::Task::classification};
 }
@@ -41,7 +35,7 @@ nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
   const auto model = nn::make_model(config.network, splits.meaning.input_shape, splits.meaning.outputs, seed);
-  const auto optimizer = optim::make_optimizer(config.optimizer, leaves(*model));
+  const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, splits.meaning);
   const train::Subject subject{*model, criterion, *optimizer, *schedule, config.optimizer.learning_rate};

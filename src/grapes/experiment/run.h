@@ -11,8 +11,6 @@ namespace grapes::experiment {
 
 /// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
 record::Json environment(const Config& config);
-/// Threads for LibTorch, OpenMP and the BLAS in one place.
-void set_threads(std::int64_t threads);
 
 /// Where a run begins and what it keeps.
 struct RunPlan {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "grapes/kernels/loops.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <string>
@@ -11,6 +13,7 @@ struct Activation {
   std::string name;
   std::string summary;  ///< its equation
   at::Tensor (*apply)(const at::Tensor& z);
+  kernels::Activation fused;  ///< the same, as the fused layers know it
 };
 /// relu (derivative 0 at 0), leaky_relu (slope 0.1), tanh, sigmoid, scaled_tanh, identity.
 const std::vector<Activation>& activations();

@@ -1,6 +1,8 @@
 #include "grapes/nn/loss.h"
 
 #include "grapes/base/table.h"
+#include "grapes/kernels/cross_entropy.h"
+#include "grapes/kernels/row_sums.h"
 #include "grapes/nn/activation.h"
 
 #include <ATen/ATen.h>
@@ -9,7 +11,8 @@ namespace grapes::nn {
 namespace {
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& classes) {
-  return at::cross_entropy_loss(logits, classes);
+  return kernels::fusable(logits) && classes.scalar_type() == at::kLong ? kernels::cross_entropy(logits, classes)
+                                                                        : at::cross_entropy_loss(logits, classes);
 }
 
 at::Tensor mean_squared_error(const at::Tensor& outputs, const at::Tensor& targets) {

@@ -1,14 +1,12 @@
 #include "grapes/nn/mlp.h"
 
 #include "grapes/base/table.h"
-#include "grapes/nn/activation.h"
-#include "grapes/nn/dropout.h"
 #include "grapes/nn/init.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <numeric>
+#include <algorithm>
 
 namespace grapes::nn {
 namespace {
@@ -22,9 +20,8 @@ at::ScalarType dtype_of(const std::string& precision) {
 }  // namespace
 
 Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed)
-    : options_(options),
-      nodes_(std::move(nodes)),
-      activation_(find_row(activations(), "activation", options.activation).apply) {
+    : options_(options), nodes_(std::move(nodes)) {
+  const Activation& activation = find_row(activations(), "activation", options.activation);
   const credit::RouteRow& route = find_row(credit::routes(), "route", options.route.name);
   find_row(credit::modulations(), "modulation", options.modulation.name);
   const Initialiser& init = find_row(initialisers(), "initialiser", options.init);
@@ -37,13 +34,18 @@ Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t 
 
   modulation_ = credit::resolve(options.modulation, route);
   route_ = route.make(options.route);
+  const auto workspace = std::make_shared<kernels::Workspace>();
+  const bool wants_sums = modulation_.name != "none" && modulation_.responsibility == credit::Responsibility::incoming;
   for (std::size_t l = 1; l < nodes_.size(); ++l) {
-    Layer layer;
+    const bool hidden = l + 1 < nodes_.size();
+    layers_.push_back(std::make_unique<Dense>(hidden ? &activation : nullptr, workspace));
+    Dense& layer = *layers_.back();
+    blocks_.push_back(&layer);
+    if (hidden && wants_sums) layer.sums = std::make_shared<kernels::RowSums>();
     Random random(stream_seed(seed, "init", l));
     layer.weight = initialise(init, {nodes_[l], nodes_[l - 1]}, random, dtype).requires_grad_();
     if (options.bias) layer.bias = at::zeros({nodes_[l]}, dtype).requires_grad_();
-    const auto [rows, columns] =
-        l + 1 < nodes_.size() ? route.feedback(nodes_, l) : std::pair<std::int64_t, std::int64_t>{};
+    const auto [rows, columns] = hidden ? route.feedback(nodes_, l) : std::pair<std::int64_t, std::int64_t>{};
     if (rows > 0) {
       Random feedback_random(stream_seed(seed, "feedback", l));
       // he_uniform counts the nodes B arrives at, as the authors' program does; the others those it comes from.
@@ -51,26 +53,20 @@ Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t 
                            ? initialise(feedback_init, {columns, rows}, feedback_random, dtype).t().contiguous()
                            : initialise(feedback_init, {rows, columns}, feedback_random, dtype);
     }
-    layers_.push_back(std::move(layer));
   }
 }
 
-std::vector<at::Tensor> Mlp::masks(const Pass& pass, std::int64_t batch) const {
-  if (!pass.masks.empty()) return pass.masks;
-  std::vector<at::Tensor> masks;
-  if (options_.dropout > 0)
-    for (std::size_t l = 0; l + 1 < layers_.size(); ++l)
-      masks.push_back(dropout_mask(pass.seed, pass.step, l, batch, nodes_[l + 1], options_.dropout,
-                                   layers_[l].weight.scalar_type()));
-  return masks;
-}
-
-void Mlp::refresh_factors(const Pass& pass, const std::vector<at::Tensor>& masks) {
+void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {
   if (!factors_.empty() && pass.step / modulation_.every == fresh_step_ / modulation_.every) return;
   credit::Weights weights;
-  for (std::size_t l = 0; l < layers_.size(); ++l)
-    weights.layers.push_back(pass.factor_weights.empty() ? layers_[l].weight : pass.factor_weights[l]);
-  for (const at::Tensor& mask : masks) weights.masks.push_back(mask[0]);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const bool other = !pass.factor_weights.empty();
+    weights.layers.push_back(other ? pass.factor_weights[l] : layers_[l]->weight);
+    weights.incoming.push_back(other || pass.plain || !layers_[l]->sums ? at::Tensor()
+                                                                        : layers_[l]->sums->of(layers_[l]->weight));
+    if (modulation_.first_sample_mask && l + 1 < layers_.size())
+      if (const at::Tensor mask = layers_[l]->mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
+  }
   Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
   factors_ = credit::factors(weights, modulation_, random);
   fresh_step_ = pass.step;
@@ -79,46 +75,41 @@ void Mlp::refresh_factors(const Pass& pass, const std::vector<at::Tensor>& masks
 at::Tensor Mlp::infer(const at::Tensor& inputs) const {
   const at::NoGradGuard no_grad;
   at::Tensor h = inputs;
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    h = at::linear(h, layers_[l].weight, layers_[l].bias);
-    if (l + 1 < layers_.size()) h = activation_(h);
-  }
+  for (const auto& layer : layers_) h = layer->activation(at::linear(h, layer->weight, layer->bias));
   return h;
 }
 
 at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
-  const at::Tensor x = inputs.flatten(1).to(layers_[0].weight.scalar_type());
+  const at::Tensor x = inputs.flatten(1).to(layers_[0]->weight.scalar_type()).contiguous();
   if (!pass.training) return infer(x);
 
-  const std::vector<at::Tensor> dropped = masks(pass, x.size(0));
-  refresh_factors(pass, dropped);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    Dense::Run run{{}, pass.descend, pass.plain};
+    if (l + 1 < layers_.size()) {
+      if (!pass.masks.empty())
+        run.dropout.mask = pass.masks[l].contiguous();
+      else if (options_.dropout > 0)
+        run.dropout = {options_.dropout, kernels::dropout_key(pass.seed, pass.step, l), {}};
+    }
+    layers_[l]->prepare(std::move(run));
+  }
+  refresh_factors(pass, x.size(0));
   std::vector<credit::Factors> factors = factors_;
   if (modulation_.single_factor) credit::share_last_factor(factors, x.size(0));
+  for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l]->factors = std::move(factors[l]);
+  return route_->forward(blocks_, x);
+}
 
-  std::vector<credit::Block> blocks;
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const bool hidden = l + 1 < layers_.size();
-    const at::Tensor mask = hidden && !dropped.empty() ? dropped[l] : at::Tensor();
-    credit::Block block{
-        layers_[l].weight,
-        layers_[l].bias,
-        layers_[l].feedback,
-        hidden ? factors[l] : credit::Factors{},
-        [](const at::Tensor& h, const at::Tensor& W, const at::Tensor& b) { return at::linear(h, W, b); },
-        [](const at::Tensor& z) { return z; },
-        [](const at::Tensor& h) { return h; }};
-    if (hidden) block.activation = activation_;
-    if (mask.defined()) block.dropout = [mask](const at::Tensor& h) { return h * mask; };
-    blocks.push_back(std::move(block));
-  }
-  return route_->forward(blocks, x);
+bool Mlp::descends(const Pass& pass) const {
+  return !pass.plain &&
+         std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->descends(); });
 }
 
 std::vector<Named> Mlp::parameters() const {
   std::vector<Named> all;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    all.push_back({fmt::format("layers.{}.weight", l), layers_[l].weight});
-    if (layers_[l].bias.defined()) all.push_back({fmt::format("layers.{}.bias", l), layers_[l].bias});
+    all.push_back({fmt::format("layers.{}.weight", l), layers_[l]->weight, layers_[l]->sums});
+    if (layers_[l]->bias.defined()) all.push_back({fmt::format("layers.{}.bias", l), layers_[l]->bias});
   }
   return all;
 }
@@ -126,7 +117,7 @@ std::vector<Named> Mlp::parameters() const {
 std::vector<Named> Mlp::buffers() const {
   std::vector<Named> all;
   for (std::size_t l = 0; l < layers_.size(); ++l)
-    if (layers_[l].feedback.defined()) all.push_back({fmt::format("layers.{}.feedback", l), layers_[l].feedback});
+    if (layers_[l]->feedback.defined()) all.push_back({fmt::format("layers.{}.feedback", l), layers_[l]->feedback});
   return all;
 }
 
@@ -134,7 +125,7 @@ std::string Mlp::describe() const {
   std::string text = fmt::format("{:<12}{:>16}{:>12}  {}\n", "layer", "weight", "parameters", "then");
   std::int64_t total = 0;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const std::int64_t count = layers_[l].weight.numel() + (layers_[l].bias.defined() ? layers_[l].bias.numel() : 0);
+    const std::int64_t count = layers_[l]->weight.numel() + (layers_[l]->bias.defined() ? layers_[l]->bias.numel() : 0);
     total += count;
     std::string then = l + 1 < layers_.size() ? options_.activation : "output";
     if (l + 1 < layers_.size() && options_.dropout > 0) then += fmt::format(", dropout {}", options_.dropout);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/nn/model.h"
+#include "grapes/nn/dense.h"
 
 #include <memory>
 #include <string>
@@ -15,6 +15,7 @@ class Mlp final : public Model {
   Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed);
 
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
+  bool descends(const Pass& pass) const override;
   std::vector<Named> parameters() const override;
   std::vector<Named> buffers() const override;
   const std::vector<credit::Factors>& factors() const override { return factors_; }
@@ -26,17 +27,13 @@ class Mlp final : public Model {
   std::string describe() const override;
 
  private:
-  struct Layer {
-    at::Tensor weight, bias, feedback;
-  };
-  std::vector<at::Tensor> masks(const Pass& pass, std::int64_t batch) const;
-  void refresh_factors(const Pass& pass, const std::vector<at::Tensor>& masks);
+  void refresh_factors(const Pass& pass, std::int64_t batch);
   at::Tensor infer(const at::Tensor& inputs) const;
 
   Options options_;
   std::vector<std::int64_t> nodes_;
-  std::vector<Layer> layers_;
-  at::Tensor (*activation_)(const at::Tensor& z);
+  std::vector<std::unique_ptr<Dense>> layers_;
+  credit::Blocks blocks_;  // the same, as the route sees them
   credit::ModulationOptions modulation_;
   std::unique_ptr<credit::Route> route_;
   std::vector<credit::Factors> factors_;

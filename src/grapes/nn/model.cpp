@@ -30,6 +30,12 @@ const std::vector<Row>& models() {
   return rows;
 }
 
+std::vector<kernels::Parameter> learning(const Model& model) {
+  std::vector<kernels::Parameter> all;
+  for (const Named& parameter : model.parameters()) all.emplace_back(parameter.value, parameter.sums);
+  return all;
+}
+
 std::unique_ptr<Model> make_model(const Options& options, const std::vector<std::int64_t>& input_shape,
                                   std::int64_t outputs, std::uint64_t seed) {
   const std::size_t colon = options.model.find(':');

@@ -32,11 +32,15 @@ struct Pass {
   std::int64_t step = 0;                   ///< number of the batch, from 0
   std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; replay
   std::vector<at::Tensor> factor_weights;  ///< weights the factors are taken from, if not the parameters
+  double descend = 0;  ///< not 0: the backward pass makes W -= descend · g by itself; only if Model::descends()
+  bool plain = false;  ///< by the slow twins of all fused layers: tensor operations only
 };
 
 struct Named {
   std::string name;  ///< "layers.0.weight", "layers.0.bias", "layers.0.feedback"
   at::Tensor value;
+  std::shared_ptr<kernels::RowSums> sums =
+      nullptr;  ///< to be kept by whoever writes the weight, if the factors want them
 };
 
 class Model {
@@ -45,6 +49,8 @@ class Model {
   /// @param inputs  [batch, ...], flattened where the model wants vectors
   /// @return logits [batch, outputs]; training: with the graph of the learning rule
   virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
+  /// Whether the backward pass can do all of a plain descent by itself, see Pass::descend.
+  virtual bool descends(const Pass& pass) const = 0;
   virtual std::vector<Named> parameters() const = 0;  ///< leaves that learn
   virtual std::vector<Named> buffers() const = 0;     ///< fixed: feedback weights
   /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
@@ -54,6 +60,9 @@ class Model {
   virtual void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) = 0;
   virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
 };
+
+/// What an optimizer is to update.
+std::vector<kernels::Parameter> learning(const Model& model);
 
 /// @throws UsageError that says what is wrong in the model string, activation, ...
 std::unique_ptr<Model> make_model(const Options& options, const std::vector<std::int64_t>& input_shape,

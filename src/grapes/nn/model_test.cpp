@@ -1,7 +1,7 @@
 #include "grapes/nn/model.h"
 
 #include "grapes/base/error.h"
-#include "grapes/nn/dropout.h"
+#include "grapes/kernels/dropout.h"
 #include "grapes/nn/init.h"
 
 #include <ATen/ATen.h>
@@ -72,7 +72,7 @@ TEST(Initialisers, HaveTheirRangeAndSpread) {
 
 TEST(Dropout, IsAFunctionOfSeedStepAndLayer) {
   const auto mask = [](std::uint64_t seed, std::int64_t step, std::size_t layer) {
-    return dropout_mask(seed, step, layer, 500, 401, 0.1, at::kDouble);
+    return kernels::dropout_mask(kernels::dropout_key(seed, step, layer), 500, 401, 0.1, at::kDouble);
   };
   const at::Tensor first = mask(1, 2, 0);
   EXPECT_TRUE(at::equal(first, mask(1, 2, 0)));

@@ -1,3 +1,4 @@
+#include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
 
 #include <ATen/ATen.h>
@@ -10,11 +11,8 @@ namespace {
 /// m = β₁ m + (1-β₁) g;  v = β₂ v + (1-β₂) g²;  W -= η m̂ / (√v̂ + ε), m̂ and v̂ corrected for their start at zero.
 class Adam final : public Optimizer {
  public:
-  Adam(const Options& options, std::vector<at::Tensor> parameters)
-      : Optimizer(std::move(parameters)),
-        beta1_(options.beta1),
-        beta2_(options.beta2),
-        epsilon_(options.epsilon),
+  Adam(const Options& options, std::vector<Parameter> parameters)
+      : Optimizer(options, std::move(parameters)),
         mean_(zeros_for(parameters_)),
         square_(zeros_for(parameters_)),
         steps_(at::zeros({}, at::kLong)) {}
@@ -28,26 +26,24 @@ class Adam final : public Optimizer {
   }
 
  private:
-  void update(double rate) override {
+  void before_updates() override {
     steps_.add_(1);
     const auto t = static_cast<double>(steps_.item<std::int64_t>());
-    const double correct1 = 1 - std::pow(beta1_, t), correct2 = 1 - std::pow(beta2_, t);
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const at::Tensor& g = parameters_[i].grad();
-      mean_[i].mul_(beta1_).add_(g, 1 - beta1_);
-      square_[i].mul_(beta2_).addcmul_(g, g, 1 - beta2_);
-      parameters_[i].addcdiv_(mean_[i], (square_[i] / correct2).sqrt_().add_(epsilon_), -rate / correct1);
-    }
+    numbers_ = {options_.beta1, options_.beta2, options_.epsilon, 1 - std::pow(options_.beta1, t),
+                1 - std::pow(options_.beta2, t)};
+  }
+  void update(std::size_t i, const at::Tensor& g, double rate) override {
+    kernels::adam(parameters_[i], g, mean_[i], square_[i], {rate, options_.weight_decay}, numbers_);
   }
 
-  double beta1_, beta2_, epsilon_;
   std::vector<at::Tensor> mean_, square_;
   at::Tensor steps_;
+  kernels::AdamNumbers numbers_{};
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adam(const Options& options, std::vector<at::Tensor> parameters) {
+std::unique_ptr<Optimizer> make_adam(const Options& options, std::vector<Parameter> parameters) {
   return std::make_unique<Adam>(options, std::move(parameters));
 }
 

@@ -1,6 +1,5 @@
+#include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
-
-#include <ATen/ATen.h>
 
 namespace grapes::optim {
 namespace {
@@ -8,8 +7,8 @@ namespace {
 /// v = μ v + η g;  W -= v. The rate stands inside v: a schedule does not touch what has been gathered already.
 class Momentum final : public Optimizer {
  public:
-  Momentum(double momentum, std::vector<at::Tensor> parameters)
-      : Optimizer(std::move(parameters)), momentum_(momentum), velocity_(zeros_for(parameters_)) {}
+  Momentum(const Options& options, std::vector<Parameter> parameters)
+      : Optimizer(options, std::move(parameters)), velocity_(zeros_for(parameters_)) {}
 
   std::vector<State> state() override {
     std::vector<State> all;
@@ -18,21 +17,17 @@ class Momentum final : public Optimizer {
   }
 
  private:
-  void update(double rate) override {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      velocity_[i].mul_(momentum_).add_(parameters_[i].grad(), rate);
-      parameters_[i].sub_(velocity_[i]);
-    }
+  void update(std::size_t i, const at::Tensor& g, double rate) override {
+    kernels::momentum(parameters_[i], g, velocity_[i], {rate, options_.weight_decay}, options_.momentum);
   }
 
-  double momentum_;
   std::vector<at::Tensor> velocity_;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_momentum(const Options& options, std::vector<at::Tensor> parameters) {
-  return std::make_unique<Momentum>(options.momentum, std::move(parameters));
+std::unique_ptr<Optimizer> make_momentum(const Options& options, std::vector<Parameter> parameters) {
+  return std::make_unique<Momentum>(options, std::move(parameters));
 }
 
 }  // namespace grapes::optim

@@ -1,3 +1,4 @@
+#include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
 
 #include <ATen/ATen.h>
@@ -9,30 +10,25 @@ namespace {
 /// W is kept aside while looking ahead, so that settling gives it back bit for bit.
 class Nag final : public Optimizer {
  public:
-  Nag(double momentum, std::vector<at::Tensor> parameters)
-      : Optimizer(std::move(parameters)),
-        momentum_(momentum),
-        velocity_(zeros_for(parameters_)),
-        rest_(zeros_for(parameters_)) {}
+  Nag(const Options& options, std::vector<Parameter> parameters)
+      : Optimizer(options, std::move(parameters)), velocity_(zeros_for(parameters_)), rest_(zeros_for(parameters_)) {}
 
   void begin() override {
     if (ahead_) return;
     const at::NoGradGuard no_grad;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      rest_[i].copy_(parameters_[i]);
-      parameters_[i].sub_(velocity_[i], momentum_);
-    }
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      kernels::nag_ahead(parameters_[i], velocity_[i], rest_[i], options_.momentum);
     ahead_ = true;
   }
 
   void settle() override {
     if (!ahead_) return;
     const at::NoGradGuard no_grad;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].copy_(rest_[i]);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].value.copy_(rest_[i]);
     ahead_ = false;
   }
 
-  std::vector<at::Tensor> at_rest() const override { return ahead_ ? rest_ : parameters_; }
+  std::vector<at::Tensor> at_rest() const override { return ahead_ ? rest_ : Optimizer::at_rest(); }
 
   std::vector<State> state() override {
     std::vector<State> all;
@@ -41,15 +37,15 @@ class Nag final : public Optimizer {
   }
 
  private:
-  void update(double rate) override {
-    settle();
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      velocity_[i].mul_(momentum_).add_(parameters_[i].grad(), rate);
-      parameters_[i].sub_(velocity_[i]);
-    }
+  void before_updates() override {
+    if (!ahead_) begin();  // a step of its own accord: rest_ must be what W is
+    ahead_ = false;
+  }
+  void update(std::size_t i, const at::Tensor& g, double rate) override {
+    // No row sums: the factors want those of the look-ahead weight, and begin() makes them.
+    kernels::nag(parameters_[i].value, g, velocity_[i], rest_[i], {rate, options_.weight_decay}, options_.momentum);
   }
 
-  double momentum_;
   std::vector<at::Tensor> velocity_;
   std::vector<at::Tensor> rest_;
   bool ahead_ = false;
@@ -57,8 +53,8 @@ class Nag final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_nag(const Options& options, std::vector<at::Tensor> parameters) {
-  return std::make_unique<Nag>(options.momentum, std::move(parameters));
+std::unique_ptr<Optimizer> make_nag(const Options& options, std::vector<Parameter> parameters) {
+  return std::make_unique<Nag>(options, std::move(parameters));
 }
 
 }  // namespace grapes::optim

@@ -16,16 +16,23 @@ void require(bool holds, const std::string& key, const std::string& expected, do
 
 }  // namespace
 
-Optimizer::Optimizer(std::vector<at::Tensor> parameters) : parameters_(std::move(parameters)) {}
+Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
+    : options_(options), parameters_(std::move(parameters)) {}
 
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
-  for (const at::Tensor& parameter : parameters_)
-    if (!parameter.grad().defined()) parameter.mutable_grad() = at::zeros_like(parameter);
-  if (weight_decay_ != 0)
-    for (const at::Tensor& parameter : parameters_) parameter.grad().add_(parameter, weight_decay_);
-  update(rate);
-  for (const at::Tensor& parameter : parameters_) parameter.grad().zero_();
+  before_updates();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& W = parameters_[i].value;
+    update(i, W.grad().defined() ? W.grad() : at::zeros_like(W), rate);
+    W.mutable_grad().reset();
+  }
+}
+
+std::vector<at::Tensor> Optimizer::at_rest() const {
+  std::vector<at::Tensor> all;
+  for (const Parameter& parameter : parameters_) all.push_back(parameter.value);
+  return all;
 }
 
 const std::vector<Row>& optimizers() {
@@ -39,7 +46,7 @@ const std::vector<Row>& optimizers() {
   return rows;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<at::Tensor> parameters) {
+std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters) {
   const Row& row = find_row(optimizers(), "optimizer", options.optimizer);
   require(options.learning_rate > 0 && std::isfinite(options.learning_rate), "learning-rate", "a finite number above 0",
           options.learning_rate);
@@ -50,9 +57,7 @@ std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<at
   require(options.epsilon > 0 && std::isfinite(options.epsilon), "epsilon", "a finite number above 0", options.epsilon);
   require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight-decay",
           "a finite number, at least 0", options.weight_decay);
-  auto optimizer = row.make(options, std::move(parameters));
-  optimizer->weight_decay_ = options.weight_decay;
-  return optimizer;
+  return row.make(options, std::move(parameters));
 }
 
 }  // namespace grapes::optim

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include "grapes/kernels/row_sums.h"
 
 #include <cstdint>
 #include <memory>
@@ -8,6 +8,8 @@
 #include <vector>
 
 namespace grapes::optim {
+
+using kernels::Parameter;
 
 struct Options {
   std::string optimizer = "sgd";  ///< a row of optimizers()
@@ -19,22 +21,25 @@ struct Options {
   double weight_decay = 0;            ///< λ: every rule sees g + λ W, both taken at the same W
 };
 
-/// An update rule over a list of parameters; reads their .grad(), modulated or not.
+/// An update rule over a list of parameters; reads their .grad(), modulated or not, an undefined one as zero. Keeps the
+/// row sums of those that have them.
 ///
 ///     begin()     before the forward pass: moves the parameters to where the gradient is wanted (NAG looks ahead)
-///     step(rate)  after the backward pass: updates, ends at rest, sets the gradients to zero
+///     step(rate)  after the backward pass: updates, ends at rest, lets go of the gradients
 ///     settle()    instead of step: back at rest, bit for bit, gradients kept
 ///
 /// At rest the parameters are W itself: evaluate and save there.
 class Optimizer {
  public:
-  explicit Optimizer(std::vector<at::Tensor> parameters);
+  Optimizer(const Options& options, std::vector<Parameter> parameters);
   virtual ~Optimizer() = default;
   virtual void begin() {}
   void step(double rate);
   virtual void settle() {}
   /// The parameters at rest, also while looking ahead.
-  virtual std::vector<at::Tensor> at_rest() const { return parameters_; }
+  virtual std::vector<at::Tensor> at_rest() const;
+  /// Whether step(rate) is W -= rate g and nothing more, so that a backward pass may do it in place of a gradient.
+  virtual bool plain_descent() const { return false; }
 
   struct State {
     std::string name;  ///< "velocity.0", "steps"
@@ -45,19 +50,20 @@ class Optimizer {
   virtual std::vector<State> state() = 0;
 
  protected:
-  virtual void update(double rate) = 0;
-  std::vector<at::Tensor> parameters_;
-  double weight_decay_ = 0;
-  friend std::unique_ptr<Optimizer> make_optimizer(const Options&, std::vector<at::Tensor>);
+  /// Parameter i from its gradient g.
+  virtual void update(std::size_t i, const at::Tensor& g, double rate) = 0;
+  virtual void before_updates() {}  ///< once per step
+  Options options_;
+  std::vector<Parameter> parameters_;
 };
 
 struct Row {
   std::string name;
   std::string summary;  ///< its equation
-  std::unique_ptr<Optimizer> (*make)(const Options& options, std::vector<at::Tensor> parameters);
+  std::unique_ptr<Optimizer> (*make)(const Options& options, std::vector<Parameter> parameters);
 };
 const std::vector<Row>& optimizers();
 /// @throws UsageError for a name or a number that cannot be
-std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<at::Tensor> parameters);
+std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters);
 
 }  // namespace grapes::optim

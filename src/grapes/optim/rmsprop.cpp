@@ -1,6 +1,5 @@
+#include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
-
-#include <ATen/ATen.h>
 
 namespace grapes::optim {
 namespace {
@@ -8,11 +7,8 @@ namespace {
 /// q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε). The ε stands inside the root, as in the GRAPES authors' program.
 class RmsProp final : public Optimizer {
  public:
-  RmsProp(const Options& options, std::vector<at::Tensor> parameters)
-      : Optimizer(std::move(parameters)),
-        rho_(options.rho),
-        epsilon_(options.epsilon),
-        square_(zeros_for(parameters_)) {}
+  RmsProp(const Options& options, std::vector<Parameter> parameters)
+      : Optimizer(options, std::move(parameters)), square_(zeros_for(parameters_)) {}
 
   std::vector<State> state() override {
     std::vector<State> all;
@@ -21,21 +17,16 @@ class RmsProp final : public Optimizer {
   }
 
  private:
-  void update(double rate) override {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const at::Tensor& g = parameters_[i].grad();
-      square_[i].mul_(rho_).addcmul_(g, g, 1 - rho_);
-      parameters_[i].addcdiv_(g, (square_[i] + epsilon_).sqrt_(), -rate);
-    }
+  void update(std::size_t i, const at::Tensor& g, double rate) override {
+    kernels::rmsprop(parameters_[i], g, square_[i], {rate, options_.weight_decay}, options_.rho, options_.epsilon);
   }
 
-  double rho_, epsilon_;
   std::vector<at::Tensor> square_;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_rmsprop(const Options& options, std::vector<at::Tensor> parameters) {
+std::unique_ptr<Optimizer> make_rmsprop(const Options& options, std::vector<Parameter> parameters) {
   return std::make_unique<RmsProp>(options, std::move(parameters));
 }
 

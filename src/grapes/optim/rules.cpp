@@ -4,10 +4,10 @@
 
 namespace grapes::optim {
 
-std::vector<at::Tensor> zeros_for(const std::vector<at::Tensor>& parameters) {
+std::vector<at::Tensor> zeros_for(const std::vector<Parameter>& parameters) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> zeros;
-  for (const at::Tensor& parameter : parameters) zeros.push_back(at::zeros_like(parameter));
+  for (const Parameter& parameter : parameters) zeros.push_back(at::zeros_like(parameter.value));
   return zeros;
 }
 

@@ -1,6 +1,5 @@
+#include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
-
-#include <ATen/ATen.h>
 
 namespace grapes::optim {
 namespace {
@@ -9,18 +8,19 @@ namespace {
 class Sgd final : public Optimizer {
  public:
   using Optimizer::Optimizer;
+  bool plain_descent() const override { return options_.weight_decay == 0; }
   std::vector<State> state() override { return {}; }
 
  private:
-  void update(double rate) override {
-    for (const at::Tensor& W : parameters_) W.sub_(W.grad(), rate);
+  void update(std::size_t i, const at::Tensor& g, double rate) override {
+    kernels::sgd(parameters_[i], g, {rate, options_.weight_decay});
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_sgd(const Options&, std::vector<at::Tensor> parameters) {
-  return std::make_unique<Sgd>(std::move(parameters));
+std::unique_ptr<Optimizer> make_sgd(const Options& options, std::vector<Parameter> parameters) {
+  return std::make_unique<Sgd>(options, std::move(parameters));
 }
 
 }  // namespace grapes::optim

@@ -8,6 +8,10 @@ namespace grapes::train {
 
 StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const StepUse& use) {
   pass.training = true;
+  pass.plain = use.plain;
+  const bool descends = use.descend && use.update && use.gradient_norms == nullptr && !use.carried &&
+                        subject.optimizer.plain_descent() && subject.model.descends(pass);
+  if (descends) pass.descend = use.rate;
   subject.optimizer.begin();
   if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
   const at::Tensor logits = subject.model.forward(batch.inputs, pass);
@@ -18,6 +22,7 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
     return result;
   }
   (use.weight == 1 ? loss : loss * use.weight).backward();
+  if (descends) return result;
   if (use.gradient_norms != nullptr) {
     use.gradient_norms->clear();
     for (const nn::Named& parameter : subject.model.parameters())

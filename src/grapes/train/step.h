@@ -14,14 +14,18 @@ struct StepResult {
 
 /// How a batch is used.
 struct StepUse {
-  double rate = 0;     ///< learning rate
-  double weight = 1;   ///< the loss is times this: a remainder that is averaged over a full batch has less than 1
-  bool update = true;  ///< false: the gradient stays in .grad and joins the next batch's
+  double rate = 0;       ///< learning rate
+  double weight = 1;     ///< the loss is times this: a remainder that is averaged over a full batch has less than 1
+  bool update = true;    ///< false: the gradient stays in .grad and joins the next batch's
+  bool carried = false;  ///< gradients of an earlier batch wait in .grad
+  bool plain = false;    ///< by the slow twins of all fused code
+  bool descend = true;   ///< false: write gradients also where the backward pass could do without them
   bool factors_at_rest = false;
   std::vector<double>* gradient_norms = nullptr;  ///< if wanted: Euclidean norm per parameter, before the update
 };
 
-/// One batch: look ahead, forward, loss, backward along the rule's route, update. The one place where weights learn:
+/// One batch: look ahead, forward, loss, backward along the rule's route, update (where the update is a plain descent,
+/// the backward pass makes it). The one place where weights learn:
 /// `grapes train`, `compare` and `replay` all come through here.
 /// @throws c10::ValueError naming the layer, if a weight the factor needs is not finite
 StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const StepUse& use);

@@ -2,6 +2,7 @@
 
 #include "grapes/base/interrupt.h"
 #include "grapes/data/sampler.h"
+#include "grapes/kernels/threads.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/layers.h"
 #include "grapes/train/metrics.h"
@@ -37,6 +38,7 @@ class Training {
         batches_((samples_ + options.batch - 1) / options.batch) {}
 
   record::Status run() {
+    const kernels::FlushDenormals flush;
     if (at_.step == 0 && at_.epoch == 0) before_training();
     while (at_.epoch < options_.epochs)
       if (!epoch()) return end();
@@ -87,6 +89,7 @@ class Training {
       StepUse use;
       use.rate = rate(static_cast<double>(at_.epoch) + static_cast<double>(at_.batch) / static_cast<double>(batches_));
       use.factors_at_rest = options_.factors_at_rest;
+      use.carried = at_.carried;
       if (options_.carry_remainder && count < options_.batch) {
         use.update = false;
         use.weight = static_cast<double>(count) / static_cast<double>(options_.batch);

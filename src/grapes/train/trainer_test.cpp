@@ -51,12 +51,10 @@ struct Kit {
               return network;
             }(),
             digits().meaning.input_shape, digits().meaning.outputs, 4)) {
-    std::vector<at::Tensor> leaves;
-    for (const auto& parameter : model->parameters()) leaves.push_back(parameter.value);
     optim::Options options;
     options.optimizer = optimizer_name;
     options.learning_rate = rate;
-    optimizer = optim::make_optimizer(options, leaves);
+    optimizer = optim::make_optimizer(options, nn::learning(*model));
     schedule = optim::make_schedule("plateau:0,0.5", 0.5, 4);
   }
   Subject subject() { return {*model, criterion, *optimizer, *schedule, 0.05}; }

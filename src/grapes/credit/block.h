@@ -1,0 +1,47 @@
+#pragma once
+
+#include "grapes/credit/modulation.h"
+#include "grapes/kernels/dense.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <utility>
+#include <vector>
+
+namespace grapes::credit {
+
+using kernels::Transport;
+
+/// One layer of a chain, as credit assignment sees it: z = affine(h), h' = output(z).
+class Block {
+ public:
+  virtual ~Block() = default;
+  at::Tensor weight;    ///< W^l
+  at::Tensor bias;      ///< or undefined
+  at::Tensor feedback;  ///< B of this hidden layer, if the route needs one
+  Factors factors;
+
+  /// The pre-activation, with W's and b's gradients times the row and column factors.
+  virtual at::Tensor affine(const at::Tensor& h) const = 0;
+  virtual at::Tensor activation(const at::Tensor& z) const = 0;
+  /// Identity where nothing is dropped.
+  virtual at::Tensor dropout(const at::Tensor& h) const = 0;
+
+  /// dropout(activation(z)), the error at z times the factor.
+  at::Tensor output(const at::Tensor& z) const;
+  /// The whole layer, h -> h', with the error at z going to h by `transport`. A layer that has a fused kernel for it
+  /// overrides this; what stands here is the kernel's twin.
+  virtual at::Tensor forward(const at::Tensor& h, const Transport& transport) const;
+
+ protected:
+  /// W and b as affine() is to use them.
+  std::pair<at::Tensor, at::Tensor> modulated_parameters() const;
+};
+
+/// L of them, the last one the output layer (no activation, no dropout, no factors).
+using Blocks = std::vector<const Block*>;
+
+/// The value of z, the error at it times the block's factor.
+at::Tensor modulated(const Block& block, const at::Tensor& z);
+
+}  // namespace grapes::credit

@@ -1,0 +1,212 @@
+#include "grapes/kernels/dense.h"
+
+#include "grapes/kernels/gemm.h"
+#include "grapes/kernels/instruction_set.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace grapes::kernels {
+namespace {
+
+using torch::autograd::Node;
+using torch::autograd::variable_list;
+
+/// Up to so many samples, adding outer products and summing the rows in one pass beats a product and a pass
+/// (docs/performance.md).
+constexpr std::int64_t small_batch = 8;
+
+template <class T>
+Matrix<T> matrix(const at::Tensor& tensor) {
+  if (!tensor.is_contiguous() && tensor.t().is_contiguous()) return transposed(matrix<T>(tensor.t()));
+  return {tensor.data_ptr<std::remove_const_t<T>>(), tensor.size(0), tensor.size(1), tensor.size(1)};
+}
+
+template <class T>
+const T* pointer(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
+}
+
+/// φ(a) · mask over a = h Wᵀ + b, in place.
+template <class T>
+void activate(const Dense& layer, at::Tensor a) {
+  const std::int64_t batch = a.size(0), nodes = a.size(1);
+  T slope = 1;
+  switch (layer.activation) {
+    case Activation::identity:
+      break;
+    case Activation::relu:
+      slope = 0;
+      break;
+    case Activation::leaky_relu:
+      slope = static_cast<T>(leaky_slope);
+      break;
+    case Activation::tanh:
+      a.tanh_();
+      break;
+    case Activation::sigmoid:
+      a.sigmoid_();
+      break;
+    case Activation::scaled_tanh:
+      a.mul_(scaled_tanh_inner).tanh_().mul_(scaled_tanh_outer);
+      break;
+  }
+  if (!layer.dropout) return loops<T>().rectify(slope, nullptr, a.numel(), a.data_ptr<T>());
+  MaskRow<T> mask(layer.dropout);
+  for (std::int64_t b = 0; b < batch; ++b)
+    for (std::int64_t n = 0; n < nodes; n += mask.piece) {
+      const std::int64_t count = std::min(mask.piece, nodes - n);
+      loops<T>().rectify(slope, mask.at(b, n, count, nodes), count, a.data_ptr<T>() + b * nodes + n);
+    }
+}
+
+template <class T>
+void forward(const Dense& layer, const at::Tensor& h, const at::Tensor& a) {
+  const std::int64_t batch = a.size(0), nodes = a.size(1);
+  T beta = 0;
+  if (layer.bias.defined()) {
+    beta = 1;
+    for (std::int64_t b = 0; b < batch; ++b) std::copy_n(pointer<T>(layer.bias), nodes, a.data_ptr<T>() + b * nodes);
+  }
+  gemm<T>(1, matrix<const T>(h), transposed(matrix<const T>(layer.weight)), beta, matrix<T>(a));
+  activate<T>(layer, a);
+}
+
+/// dL/dvalue -> δ, in place.
+template <class T>
+void to_delta(const Dense& layer, const at::Tensor& h, const at::Tensor& error) {
+  const std::int64_t batch = h.size(0), nodes = h.size(1);
+  const auto loop = loops<T>().error[static_cast<std::size_t>(layer.activation)];
+  // Where a rectifier let something through, the node was kept: the value itself tells the mask.
+  const bool value_tells = layer.activation == Activation::relu && !layer.dropout.mask.defined();
+  const T scale = value_tells && layer.dropout ? static_cast<T>(1 / (1 - layer.dropout.p)) : T(1);
+  MaskRow<T> mask(value_tells ? Dropout{} : layer.dropout);
+  const T* factor = pointer<T>(layer.error);
+  const std::int64_t per_sample = layer.error.defined() && layer.error.dim() == 2 ? nodes : 0;
+  for (std::int64_t b = 0; b < batch; ++b)
+    for (std::int64_t n = 0; n < nodes; n += mask.piece) {
+      const std::int64_t count = std::min(mask.piece, nodes - n);
+      loop(h.data_ptr<T>() + b * nodes + n, mask.at(b, n, count, nodes),
+           factor != nullptr ? factor + b * per_sample + n : nullptr, scale, count,
+           error.data_ptr<T>() + b * nodes + n);
+    }
+}
+
+/// .grad, to be added to (beta 1), or a new one in the workspace (beta 0).
+at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, double& beta) {
+  at::Tensor& grad = parameter.mutable_grad();
+  beta = grad.defined() ? 1 : 0;
+  if (!grad.defined()) grad = layer.workspace->take(parameter.sizes(), parameter.scalar_type());
+  return grad;
+}
+
+/// W's gradient, or W itself, += scale · (rows ⊙ δ)ᵀ (h ⊙ columns). δ may be overwritten.
+template <class T>
+void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor h) {
+  if (layer.rows.defined()) delta.mul_(layer.rows);
+  if (layer.columns.defined()) {
+    at::Tensor scaled = layer.workspace->take(h.sizes(), h.scalar_type());
+    at::mul_out(scaled, h, layer.columns);
+    h = scaled;
+  }
+  if (layer.descend == 0) {
+    double beta = 0;
+    const at::Tensor grad = gradient(layer, layer.weight, beta);
+    gemm<T>(1, transposed(matrix<const T>(delta)), matrix<const T>(h), static_cast<T>(beta), matrix<T>(grad));
+    return;
+  }
+  const at::Tensor& W = layer.weight;
+  T* sums = layer.sums ? layer.sums->room(W).data_ptr<T>() : nullptr;
+  if (h.size(0) <= small_batch) {
+    delta.mul_(-layer.descend);
+    loops<T>().add_outer(delta.data_ptr<T>(), h.data_ptr<T>(), h.size(0), W.size(0), W.size(1), W.data_ptr<T>(), sums);
+  } else {
+    gemm<T>(static_cast<T>(-layer.descend), transposed(matrix<const T>(delta)), matrix<const T>(h), 1, matrix<T>(W));
+    if (sums != nullptr) loops<T>().abs_sums(W.data_ptr<T>(), W.size(0), W.size(1), sums);
+  }
+  torch::autograd::impl::bump_version(W);
+  if (layer.sums) layer.sums->keep(W);
+}
+
+/// The same for the bias; δ's rows are scaled already.
+template <class T>
+void learn_bias(const Dense& layer, const at::Tensor& delta) {
+  const std::int64_t batch = delta.size(0), nodes = delta.size(1);
+  double beta = 1;
+  const at::Tensor target = layer.descend == 0 ? gradient(layer, layer.bias, beta) : layer.bias;
+  // A small batch has had its δ scaled by the rate where the weight learned.
+  const T scale = layer.descend == 0 || batch <= small_batch ? T(1) : static_cast<T>(-layer.descend);
+  T* into = target.data_ptr<T>();
+  if (beta == 0) std::fill_n(into, nodes, T(0));
+  for (std::int64_t b = 0; b < batch; ++b)
+    for (std::int64_t n = 0; n < nodes; ++n) into[n] += scale * delta.data_ptr<T>()[b * nodes + n];
+  if (layer.descend != 0) torch::autograd::impl::bump_version(layer.bias);
+}
+
+struct DenseBackward final : Node {
+  Dense layer;
+  at::Tensor input, value;  // without history: the node must not hold itself
+
+  std::string name() const override { return "GrapesDenseBackward"; }
+
+  variable_list apply(variable_list&& errors) override {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "dense: the fused layer is not differentiable twice");
+    variable_list result(layer.bias.defined() ? 3 : 2);
+    if (!errors[0].defined()) return result;
+    TORCH_CHECK(value.defined(), "dense: the fused layer runs backwards once; its activations are overwritten");
+    const at::NoGradGuard no_grad;
+    at::Tensor delta = std::move(errors[0]);
+    if (!layer.workspace->exclusive(delta)) {
+      const at::Tensor copy = layer.workspace->take(delta.sizes(), delta.scalar_type());
+      delta = copy.copy_(delta);
+    }
+    AT_DISPATCH_FLOATING_TYPES(delta.scalar_type(), "dense", [&] {
+      to_delta<scalar_t>(layer, value, delta);
+      value.reset();  // its memory may serve the error below
+      if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere) {
+        result[0] = layer.workspace->take(input.sizes(), input.scalar_type());
+        const Matrix<const scalar_t> through = layer.transport.to == Transport::To::weights
+                                                   ? matrix<const scalar_t>(layer.weight)
+                                                   : transposed(matrix<const scalar_t>(layer.transport.matrix));
+        gemm<scalar_t>(1, matrix<const scalar_t>(delta), through, 0, matrix<scalar_t>(result[0]));
+      }
+      learn_weight<scalar_t>(layer, delta, input);
+      if (layer.bias.defined()) learn_bias<scalar_t>(layer, delta);
+    });
+    input.reset();
+    return result;
+  }
+
+  void release_variables() override {
+    input.reset();
+    value.reset();
+  }
+};
+
+}  // namespace
+
+at::Tensor dense(const at::Tensor& h, Dense layer) {
+  at::Tensor value;
+  {
+    const at::NoGradGuard no_grad;
+    value = layer.workspace->take({h.size(0), layer.weight.size(0)}, h.scalar_type());
+    AT_DISPATCH_FLOATING_TYPES(h.scalar_type(), "dense", [&] { forward<scalar_t>(layer, h, value); });
+  }
+  if (!at::GradMode::is_enabled()) return value;
+  const std::shared_ptr<DenseBackward> node(new DenseBackward, torch::autograd::deleteNode);
+  node->set_next_edges(layer.bias.defined() ? torch::autograd::collect_next_edges(h, layer.weight, layer.bias)
+                                            : torch::autograd::collect_next_edges(h, layer.weight));
+  node->input = h.detach();
+  node->value = value.detach();
+  node->layer = std::move(layer);
+  torch::autograd::create_gradient_edge(value, node);
+  return value;
+}
+
+}  // namespace grapes::kernels

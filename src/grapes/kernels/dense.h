@@ -1,0 +1,47 @@
+#pragma once
+
+#include "grapes/kernels/dropout.h"
+#include "grapes/kernels/loops.h"
+#include "grapes/kernels/row_sums.h"
+#include "grapes/kernels/workspace.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+namespace grapes::kernels {
+
+/// Where the error at a layer's pre-activation goes.
+struct Transport {
+  enum class To { weights, matrix, nowhere } to = To::weights;
+  at::Tensor matrix;  ///< B [input, node] of the feedback rules: dL/dh = δ Bᵀ
+};
+
+/// Everything one dense layer does with one batch, besides its input.
+struct Dense {
+  at::Tensor weight;  ///< W [node, input], a leaf
+  at::Tensor bias;    ///< [node], a leaf, or undefined
+  Activation activation = Activation::identity;
+  Dropout dropout;
+  at::Tensor error;    ///< modulation factor, [node] or [batch, node], or undefined: 1
+  at::Tensor rows;     ///< [node], or undefined: W's and b's own gradient times it by row
+  at::Tensor columns;  ///< [input], or undefined: W's own gradient times it by column
+  Transport transport;
+  /// Not 0: the backward pass itself makes W -= descend · dL/dW, as the product that would give the gradient, and no
+  /// gradient is written.
+  double descend = 0;
+  std::shared_ptr<RowSums> sums;  ///< kept while descending; or null
+  WorkspacePtr workspace;         ///< where activations, errors and gradients live
+};
+
+/// One layer in one node of the graph:
+///   a = h Wᵀ + b           value: mask ⊙ φ(a)
+///   δ = m ⊙ φ'(a) ⊙ mask ⊙ dL/dvalue        dL/dh = δ W (or δ Bᵀ)       dL/dW = rows ⊙ δᵀ h ⊙ columns
+/// Gradients are added to W's and b's .grad() by the node itself: an undefined one is made in the workspace, and goes
+/// back there when the optimizer lets go of it. Not differentiable twice, and backwards once.
+/// Its twin of plain tensor operations is credit::Block's own output(affine(h)).
+/// @param h  [batch, input], fusable() like everything else here
+/// @return   [batch, node]
+at::Tensor dense(const at::Tensor& h, Dense layer);
+
+}  // namespace grapes::kernels

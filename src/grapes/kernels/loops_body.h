@@ -1,0 +1,270 @@
+// The loops themselves; see loops.h. Included by one file per instruction set and nowhere else. No inline function of
+// the standard library is called here: the linker could keep the copy that this processor does not understand.
+#include "grapes/kernels/loops.h"
+
+namespace grapes::kernels::GRAPES_INSTRUCTION_SET {
+namespace {
+
+using Size = std::int64_t;
+constexpr Size lanes = 16;
+
+template <class T>
+T magnitude(T x) {
+  return x < 0 ? -x : x;  // a negative zero stays one: it adds nothing either way
+}
+float square_root(float x) { return __builtin_sqrtf(x); }
+double square_root(double x) { return __builtin_sqrt(x); }
+
+/// 16 partial sums and how they become one.
+template <class T>
+struct Sum {
+  T part[lanes] = {};
+  T total() {
+    for (Size width = lanes / 2; width > 0; width /= 2)
+      for (Size i = 0; i < width; ++i) part[i] += part[i + width];
+    return part[0];
+  }
+};
+
+/// Visit a row 16 columns at a time: visit(i) returns the weight's new value at column i. @return Σ of magnitudes
+template <class T, class Visit>
+inline __attribute__((always_inline)) T over_row(Size columns, Visit visit) {
+  Sum<T> sum;
+  Size i = 0;
+  for (; i + lanes <= columns; i += lanes)
+#pragma GCC ivdep
+    for (Size lane = 0; lane < lanes; ++lane) sum.part[lane] += magnitude(visit(i + lane));
+  for (Size lane = 0; i < columns; ++i, ++lane) sum.part[lane] += magnitude(visit(i));
+  return sum.total();
+}
+
+template <class T>
+void abs_sums(const T* w, Size rows, Size columns, T* sums) {
+  for (Size n = 0; n < rows; ++n) {
+    const T* row = w + n * columns;
+    sums[n] = over_row<T>(columns, [&](Size i) { return row[i]; });
+  }
+}
+
+/// A small batch at compile time: the products of a column are added up in a register.
+template <class T, Size batch>
+void add_outer_of(const T* a, const T* x, Size rows, Size columns, T* w, T* sums) {
+  for (Size n = 0; n < rows; ++n) {
+    T* row = w + n * columns;
+    T scale[batch];
+    for (Size b = 0; b < batch; ++b) scale[b] = a[b * rows + n];
+    const T sum = over_row<T>(columns, [&](Size i) {
+      T value = row[i];
+      for (Size b = 0; b < batch; ++b) value += scale[b] * x[b * columns + i];
+      return row[i] = value;
+    });
+    if (sums != nullptr) sums[n] = sum;
+  }
+}
+
+template <class T>
+void add_outer(const T* a, const T* x, Size batch, Size rows, Size columns, T* w, T* sums) {
+  for (; batch >= 8; batch -= 8, a += 8 * rows, x += 8 * columns)
+    add_outer_of<T, 8>(a, x, rows, columns, w, batch == 8 ? sums : nullptr);
+  switch (batch) {
+    case 7:
+      return add_outer_of<T, 7>(a, x, rows, columns, w, sums);
+    case 6:
+      return add_outer_of<T, 6>(a, x, rows, columns, w, sums);
+    case 5:
+      return add_outer_of<T, 5>(a, x, rows, columns, w, sums);
+    case 4:
+      return add_outer_of<T, 4>(a, x, rows, columns, w, sums);
+    case 3:
+      return add_outer_of<T, 3>(a, x, rows, columns, w, sums);
+    case 2:
+      return add_outer_of<T, 2>(a, x, rows, columns, w, sums);
+    case 1:
+      return add_outer_of<T, 1>(a, x, rows, columns, w, sums);
+    default:
+      return;
+  }
+}
+
+/// 16 Philox4x32-10 blocks side by side, 64 random words: word[w][lane].
+struct Philox {
+  std::uint32_t word[4][lanes];
+
+  Philox(std::uint64_t key, std::uint32_t row, std::uint32_t first_block) {
+#pragma GCC ivdep
+    for (Size lane = 0; lane < lanes; ++lane) {
+      std::uint32_t c0 = first_block + static_cast<std::uint32_t>(lane), c1 = row, c2 = 0, c3 = 0;
+      std::uint32_t key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
+#pragma GCC unroll 10
+      for (int round = 0; round < 10; ++round) {
+        const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0, product1 = std::uint64_t{0xCD9E8D57U} * c2;
+        c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ key0;
+        c1 = static_cast<std::uint32_t>(product1);
+        c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ key1;
+        c3 = static_cast<std::uint32_t>(product0);
+        key0 += 0x9E3779B9U;
+        key1 += 0xBB67AE85U;
+      }
+      word[0][lane] = c0;
+      word[1][lane] = c1;
+      word[2][lane] = c2;
+      word[3][lane] = c3;
+    }
+  }
+};
+
+template <class T>
+void dropout_mask(std::uint64_t key, std::uint32_t row, Size begin, Size count, std::uint32_t last, T kept, T* mask) {
+  for (Size i = 0; i < count; i += 4 * lanes) {
+    const Philox random(key, row, static_cast<std::uint32_t>((begin + i) / 4));
+    if (count - i >= 4 * lanes) {
+      for (Size w = 0; w < 4; ++w)
+        for (Size lane = 0; lane < lanes; ++lane)
+          mask[i + w * lanes + lane] = random.word[w][lane] <= last ? kept : T(0);
+    } else {
+      for (Size rest = 0; rest < count - i; ++rest)
+        mask[i + rest] = random.word[rest / lanes][rest % lanes] <= last ? kept : T(0);
+    }
+  }
+}
+
+template <class T>
+void rectify(T slope, const T* mask, Size count, T* z) {
+  if (mask == nullptr) {
+    if (slope == 1) return;
+#pragma GCC ivdep
+    for (Size i = 0; i < count; ++i) z[i] = z[i] > 0 ? z[i] : slope * z[i] + T(0);
+    return;
+  }
+#pragma GCC ivdep
+  for (Size i = 0; i < count; ++i) z[i] = (z[i] > 0 ? z[i] : slope * z[i]) * mask[i] + T(0);
+}
+
+/// φ'(z) from y = φ(z)
+template <class T, Activation activation>
+T derivative(T y) {
+  switch (activation) {
+    case Activation::relu:
+      return y > 0 ? T(1) : T(0);
+    case Activation::leaky_relu:
+      return y > 0 ? T(1) : T(leaky_slope);
+    case Activation::tanh:
+      return 1 - y * y;
+    case Activation::sigmoid:
+      return (1 - y) * y;
+    case Activation::scaled_tanh: {
+      const T t = y / T(scaled_tanh_outer);
+      return (1 - t * t) * T(scaled_tanh_outer * scaled_tanh_inner);
+    }
+    default:
+      return 1;
+  }
+}
+
+template <class T, Activation activation, bool masked, bool modulated>
+void error_of(const T* h, const T* mask, const T* factor, T scale, Size count, T* error) {
+#pragma GCC ivdep
+  for (Size i = 0; i < count; ++i) {
+    T delta = error[i] * scale, y = h[i];
+    if constexpr (masked) {
+      delta *= mask[i];
+      y = mask[i] != 0 ? y / mask[i] : T(0);
+    }
+    delta *= derivative<T, activation>(y);
+    if constexpr (modulated) delta *= factor[i];
+    error[i] = delta;
+  }
+}
+
+template <class T, Activation activation>
+void error(const T* h, const T* mask, const T* factor, T scale, Size count, T* error) {
+  if (mask != nullptr)
+    factor != nullptr ? error_of<T, activation, true, true>(h, mask, factor, scale, count, error)
+                      : error_of<T, activation, true, false>(h, mask, factor, scale, count, error);
+  else
+    factor != nullptr ? error_of<T, activation, false, true>(h, mask, factor, scale, count, error)
+                      : error_of<T, activation, false, false>(h, mask, factor, scale, count, error);
+}
+
+/// Apply rule(i) at every place i of a weight; it returns the new value, whose magnitudes are summed by row.
+template <class T, class Rule>
+inline __attribute__((always_inline)) void update(const Rows<T>& w, Rule rule) {
+  for (Size n = 0; n < w.rows; ++n) {
+    const Size at = n * w.columns;
+    const T sum = over_row<T>(w.columns, [&](Size i) { return w.weight[at + i] = rule(at + i); });
+    if (w.sums != nullptr) w.sums[n] = sum;
+  }
+}
+
+template <class T>
+void sgd(const Coefficients<T>& c, const Rows<T>& w) {
+  update(w, [&](Size i) { return w.weight[i] - c.rate * (w.gradient[i] + c.decay * w.weight[i]); });
+}
+
+template <class T>
+void momentum(const Coefficients<T>& c, const Rows<T>& w) {
+  update(w, [&](Size i) {
+    w.state1[i] = c.a * w.state1[i] + c.rate * (w.gradient[i] + c.decay * w.weight[i]);
+    return w.weight[i] - w.state1[i];
+  });
+}
+
+template <class T>
+void nag_ahead(const Coefficients<T>& c, const Rows<T>& w) {
+  update(w, [&](Size i) {
+    w.state2[i] = w.weight[i];
+    return w.weight[i] - c.a * w.state1[i];
+  });
+}
+
+template <class T>
+void nag(const Coefficients<T>& c, const Rows<T>& w) {
+  update(w, [&](Size i) {
+    w.state1[i] = c.a * w.state1[i] + c.rate * (w.gradient[i] + c.decay * w.weight[i]);
+    return w.state2[i] - w.state1[i];
+  });
+}
+
+template <class T>
+void rmsprop(const Coefficients<T>& c, const Rows<T>& w) {
+  update(w, [&](Size i) {
+    const T g = w.gradient[i] + c.decay * w.weight[i];
+    w.state1[i] = c.a * w.state1[i] + (1 - c.a) * g * g;
+    return w.weight[i] - c.rate * g / square_root(w.state1[i] + c.epsilon);
+  });
+}
+
+template <class T>
+void adam(const Coefficients<T>& c, const Rows<T>& w) {
+  const T rate = c.rate / c.correct1;
+  update(w, [&](Size i) {
+    const T g = w.gradient[i] + c.decay * w.weight[i];
+    w.state1[i] = c.a * w.state1[i] + (1 - c.a) * g;
+    w.state2[i] = c.b * w.state2[i] + (1 - c.b) * g * g;
+    return w.weight[i] - rate * w.state1[i] / (square_root(w.state2[i] / c.correct2) + c.epsilon);
+  });
+}
+
+template <class T>
+Loops<T> table() {
+  return {abs_sums<T>,
+          add_outer<T>,
+          dropout_mask<T>,
+          rectify<T>,
+          {error<T, Activation::identity>, error<T, Activation::relu>, error<T, Activation::leaky_relu>,
+           error<T, Activation::tanh>, error<T, Activation::sigmoid>, error<T, Activation::scaled_tanh>},
+          sgd<T>,
+          momentum<T>,
+          nag_ahead<T>,
+          nag<T>,
+          rmsprop<T>,
+          adam<T>};
+}
+
+}  // namespace
+
+#define GRAPES_TEXT_(name) #name
+#define GRAPES_TEXT(name) GRAPES_TEXT_(name)
+InstructionSet loops() { return {GRAPES_TEXT(GRAPES_INSTRUCTION_SET), table<float>(), table<double>()}; }
+
+}  // namespace grapes::kernels::GRAPES_INSTRUCTION_SET

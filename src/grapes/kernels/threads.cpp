@@ -1,0 +1,103 @@
+#include "grapes/kernels/threads.h"
+
+#include "grapes/base/text.h"
+
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace grapes::kernels {
+namespace {
+
+/// Below so many multiply-adds a product is done before a second thread has woken up (measured: docs/performance.md).
+constexpr std::int64_t worth_two_threads = 1 << 20;
+
+/// A function of whatever BLAS the program was started with; null if it has none of that name.
+template <class Function>
+Function* blas_function(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+struct OpenBlas {
+  void (*set_threads)(int) = blas_function<void(int)>("openblas_set_num_threads");
+  int (*get_threads)() = blas_function<int()>("openblas_get_num_threads");
+  int (*kind)() = blas_function<int()>("openblas_get_parallel");
+  /// Has a pool of its own: not sequential (0), nor LibTorch's OpenMP (2).
+  bool own_pool() const { return set_threads != nullptr && kind != nullptr && kind() == 1; }
+};
+
+const OpenBlas& openblas() {
+  static const OpenBlas functions;
+  return functions;
+}
+
+std::atomic<int> wanted = 1;   // by set_threads()
+std::atomic<int> current = 0;  // what OpenBLAS was told last; 0: nothing yet
+
+void tell_openblas(int n) {
+  if (current.exchange(n) != n) openblas().set_threads(n);
+}
+
+}  // namespace
+
+void set_threads(std::int64_t threads) {
+  const int n = static_cast<int>(std::max<std::int64_t>(threads, 1));
+  wanted = n;
+  if (openblas().own_pool()) {
+    at::set_num_threads(1);
+    tell_openblas(n);
+  } else {
+    at::set_num_threads(n);
+    if (openblas().set_threads != nullptr) openblas().set_threads(n);
+  }
+}
+
+Threads threads() {
+  Threads all;
+  all.products = wanted;
+  all.libtorch = at::get_num_threads();
+  if (openblas().get_threads != nullptr) all.blas = openblas().get_threads();
+  all.policy = openblas().own_pool() ? "OpenBLAS's own threads for large matrix products; LibTorch and the loops one"
+                                     : "LibTorch's threads, which the BLAS shares";
+  return all;
+}
+
+void threads_for(std::int64_t multiply_adds) {
+  const int most = wanted.load(std::memory_order_relaxed);
+  if (most > 1 && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
+}
+
+std::string blas_name() {
+  auto* config = blas_function<char*()>("openblas_get_config");
+  if (config == nullptr) return "reference, or another that does not say";
+  auto* core = blas_function<char*()>("openblas_get_corename");
+  return std::string(trim(config())) + (core != nullptr ? std::string(", kernels for ") + core() : "");
+}
+
+#if defined(__x86_64__)
+namespace {
+constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x0040;
+thread_local unsigned kept = 0;
+thread_local int depth = 0;
+}  // namespace
+FlushDenormals::FlushDenormals() {
+  if (depth++ > 0) return;
+  kept = _mm_getcsr();
+  _mm_setcsr(kept | flush_to_zero | denormals_are_zero);
+}
+FlushDenormals::~FlushDenormals() {
+  constexpr unsigned both = flush_to_zero | denormals_are_zero;
+  if (--depth == 0) _mm_setcsr((_mm_getcsr() & ~both) | (kept & both));
+}
+#else
+FlushDenormals::FlushDenormals() {}
+FlushDenormals::~FlushDenormals() {}
+#endif
+
+}  // namespace grapes::kernels

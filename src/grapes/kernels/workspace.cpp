@@ -1,0 +1,43 @@
+#include "grapes/kernels/workspace.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/CPUAllocator.h>
+
+#include <algorithm>
+
+namespace grapes::kernels {
+
+at::Tensor Workspace::take(at::IntArrayRef shape, at::ScalarType dtype) {
+  const auto bytes = static_cast<std::size_t>(c10::multiply_integers(shape)) * c10::elementSize(dtype);
+  c10::Storage* best = nullptr;
+  for (c10::Storage& piece : pieces_)  // the smallest that is free and large enough, but not much too large
+    if (piece.use_count() == 1 && piece.nbytes() >= bytes && piece.nbytes() <= 2 * bytes &&
+        (best == nullptr || piece.nbytes() < best->nbytes()))
+      best = &piece;
+  if (best == nullptr) {
+    // A change of batch size leaves pieces of the old one behind: let go of what is free before asking for more.
+    if (pieces_.size() > 256) std::erase_if(pieces_, [](const c10::Storage& piece) { return piece.use_count() == 1; });
+    pieces_.emplace_back(c10::Storage::use_byte_size_t(), bytes, c10::GetCPUAllocator(), false);
+    best = &pieces_.back();
+  }
+  at::Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(
+      c10::Storage(*best), c10::DispatchKeySet(c10::DispatchKey::CPU), c10::scalarTypeToTypeMeta(dtype));
+  tensor.unsafeGetTensorImpl()->set_sizes_contiguous(shape);
+  return tensor;
+}
+
+bool Workspace::exclusive(const at::Tensor& tensor) const {
+  if (tensor.use_count() != 1 || !tensor.is_contiguous()) return false;
+  const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
+  const bool ours = std::any_of(pieces_.begin(), pieces_.end(),
+                                [&](const c10::Storage& piece) { return piece.unsafeGetStorageImpl() == storage; });
+  return tensor.storage().use_count() == (ours ? 2U : 1U);
+}
+
+std::size_t Workspace::bytes() const {
+  std::size_t sum = 0;
+  for (const c10::Storage& piece : pieces_) sum += piece.nbytes();
+  return sum;
+}
+
+}  // namespace grapes::kernels

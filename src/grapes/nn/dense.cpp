@@ -1,0 +1,49 @@
+#include "grapes/nn/dense.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::nn {
+
+bool Dense::fuses(const at::Tensor& h) const {
+  return !run_.plain && kernels::fusable(weight) && (!bias.defined() || kernels::fusable(bias)) && h.dim() == 2 &&
+         kernels::fusable(h) && h.scalar_type() == weight.scalar_type();
+}
+
+kernels::Dense Dense::kernel(const credit::Transport& transport) const {
+  kernels::Dense kernel;
+  kernel.weight = weight;
+  kernel.bias = bias;
+  kernel.rows = factors.rows;
+  kernel.columns = factors.columns;
+  kernel.transport = transport;
+  kernel.descend = run_.descend;
+  kernel.sums = sums;
+  kernel.workspace = workspace_;
+  return kernel;
+}
+
+at::Tensor Dense::affine(const at::Tensor& h) const {
+  if (fuses(h)) return kernels::dense(h, kernel({}));
+  const auto [W, b] = modulated_parameters();
+  return at::linear(h, W, b);
+}
+
+at::Tensor Dense::forward(const at::Tensor& h, const credit::Transport& transport) const {
+  if (!fuses(h)) return Block::forward(h, transport);
+  kernels::Dense whole = kernel(transport);
+  if (activation_ != nullptr) whole.activation = activation_->fused;
+  whole.dropout = run_.dropout;
+  whole.error = factors.error;
+  return kernels::dense(h, std::move(whole));
+}
+
+at::Tensor Dense::activation(const at::Tensor& z) const { return activation_ != nullptr ? activation_->apply(z) : z; }
+
+at::Tensor Dense::dropout(const at::Tensor& h) const { return run_.dropout ? h * mask(h.size(0)) : h; }
+
+at::Tensor Dense::mask(std::int64_t batch) const {
+  if (!run_.dropout || run_.dropout.mask.defined()) return run_.dropout.mask;
+  return kernels::dropout_mask(run_.dropout.key, batch, weight.size(0), run_.dropout.p, weight.scalar_type());
+}
+
+}  // namespace grapes::nn
