@@ -37,7 +37,7 @@ Affine draw_affine(const Augmentation& a, std::int64_t rows, std::int64_t column
 
 /// The Gaussian filter along one axis of length n as a matrix [n, n]: outside is 0, the weights add up to 1 inside.
 at::Tensor gaussian(std::int64_t n, double sigma) {
-  const auto reach = static_cast<std::int64_t>(4 * sigma + 0.5);
+  const auto reach = static_cast<std::int64_t>(std::llround(4 * sigma));
   double total = 0;
   const auto weight = [&](std::int64_t d) { return std::exp(-0.5 * static_cast<double>(d * d) / (sigma * sigma)); };
   for (std::int64_t d = -reach; d <= reach; ++d) total += weight(d);

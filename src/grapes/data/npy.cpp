@@ -110,7 +110,7 @@ std::string print(at::IntArrayRef shape) {
 std::string_view take_header(std::string_view& bytes, const std::string& file) {
   if (bytes.substr(0, 6) != "\x93NUMPY") throw DataError(file + ": not an NPY file (no \\x93NUMPY at its beginning)");
   if (bytes.size() < 12) throw DataError(file + ": cut off within the NPY header");
-  const int version = bytes[6];
+  const int version = static_cast<unsigned char>(bytes[6]);
   if (version < 1 || version > 3) {
     throw DataError(file + ": NPY version " + std::to_string(version) + ", expected 1, 2 or 3");
   }

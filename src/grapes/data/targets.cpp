@@ -52,7 +52,7 @@ void number_targets(Collection& collection, const at::Tensor& values, const std:
     collection.meaning.outputs = values.size(1);
     collection.meaning.classes = names;
     collection.train.targets = values.to(at::kFloat);
-    if (asked == "auto") collection.notes.push_back("the targets are numbers: read as regression");
+    if (asked == "auto") collection.notes.emplace_back("the targets are numbers: read as regression");
     return;
   }
   if (values.size(1) != 1) {

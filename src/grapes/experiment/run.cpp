@@ -100,8 +100,8 @@ Loaded load(const std::filesystem::path& checkpoint) {
     normalisation.shift = shift->second;
   if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
     normalisation.scale = scale->second;
-  nn::Criterion criterion = criterion_for(config, meaning);
-  return {std::move(config), std::move(meaning), normalisation, std::move(model), std::move(criterion)};
+  const nn::Criterion criterion = criterion_for(config, meaning);
+  return {std::move(config), std::move(meaning), normalisation, std::move(model), criterion};
 }
 
 }  // namespace grapes::experiment

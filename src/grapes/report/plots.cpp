@@ -315,7 +315,8 @@ Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const
     if (total > 0) most = std::max(most, *std::max_element(bins.begin(), bins.end()) / total);
   }
   drawing.open(styles.attributes(arm.name, "cells"));
-  for (double first = epochs.low; first <= epochs.high; first += step) {
+  for (std::int64_t column = 0; epochs.low + static_cast<double>(column) * step <= epochs.high; ++column) {
+    const double first = epochs.low + static_cast<double>(column) * step;
     const auto at = counts.lower_bound(first);  // one epoch stands for its column
     if (at == counts.end() || at->first >= first + step) continue;
     const double total = std::accumulate(at->second.begin(), at->second.end(), 0.0);

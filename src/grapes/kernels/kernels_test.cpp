@@ -1,0 +1,223 @@
+// Every fused operation against its twin of plain tensor operations, and every instruction set against the portable
+// one.
+#include "grapes/kernels/cross_entropy.h"
+#include "grapes/kernels/dropout.h"
+#include "grapes/kernels/gemm.h"
+#include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/update.h"
+#include "grapes/kernels/workspace.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <limits>
+
+namespace grapes::kernels {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+at::Tensor randoms(at::IntArrayRef shape, at::ScalarType dtype, std::uint64_t seed) {
+  at::manual_seed(seed);
+  return at::randn(shape, dtype);
+}
+
+double largest(const at::Tensor& difference) { return difference.abs().max().item<double>(); }
+
+using RuleOf = std::function<void(const Parameter&, const at::Tensor&, const at::Tensor&, const at::Tensor&)>;
+struct Rule {
+  const char* name;
+  RuleOf fused, twin;
+};
+std::vector<Rule> rules() {
+  const Rate rate{0.1, 0.01};
+  const AdamNumbers numbers{0.9, 0.999, 1e-8, 0.19, 0.002};
+  return {{"sgd", [=](auto& W, auto& g, auto&, auto&) { sgd(W, g, rate); },
+           [=](auto& W, auto& g, auto&, auto&) { plain::sgd(W, g, rate); }},
+          {"momentum", [=](auto& W, auto& g, auto& v, auto&) { momentum(W, g, v, rate, 0.9); },
+           [=](auto& W, auto& g, auto& v, auto&) { plain::momentum(W, g, v, rate, 0.9); }},
+          {"nag_ahead", [=](auto& W, auto&, auto& v, auto& rest) { nag_ahead(W, v, rest, 0.9); },
+           [=](auto& W, auto&, auto& v, auto& rest) { plain::nag_ahead(W, v, rest, 0.9); }},
+          {"nag", [=](auto& W, auto& g, auto& v, auto& rest) { nag(W, g, v, rest, rate, 0.9); },
+           [=](auto& W, auto& g, auto& v, auto& rest) { plain::nag(W, g, v, rest, rate, 0.9); }},
+          {"rmsprop", [=](auto& W, auto& g, auto& q, auto&) { rmsprop(W, g, q, rate, 0.9, 1e-8); },
+           [=](auto& W, auto& g, auto& q, auto&) { plain::rmsprop(W, g, q, rate, 0.9, 1e-8); }},
+          {"adam", [=](auto& W, auto& g, auto& m, auto& v) { adam(W, g, m, v, rate, numbers); },
+           [=](auto& W, auto& g, auto& m, auto& v) { plain::adam(W, g, m, v, rate, numbers); }}};
+}
+
+TEST(Update, EqualsItsTwinAndKeepsTheRowSums) {
+  for (const Rule& rule : rules())
+    for (const Shape& shape : {Shape{5, 37}, Shape{1, 16}, Shape{7}})
+      for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+        const double tolerance = dtype == at::kDouble ? 1e-14 : 2e-6;
+        const Parameter ours(randoms(shape, dtype, 1), std::make_shared<RowSums>()), twin(ours.value.clone());
+        const at::Tensor g = randoms(shape, dtype, 2), a = randoms(shape, dtype, 3).abs(), a2 = a.clone(),
+                         b = randoms(shape, dtype, 4).abs(), b2 = b.clone();
+        for (int step = 0; step < 2; ++step) {
+          rule.fused(ours, g, a, b);
+          rule.twin(twin, g, a2, b2);
+        }
+        EXPECT_LE(largest(ours.value - twin.value), tolerance) << rule.name;
+        EXPECT_LE(largest(a - a2), tolerance) << rule.name << ", first state";
+        EXPECT_LE(largest(b - b2), tolerance) << rule.name << ", second state";
+        EXPECT_TRUE(at::equal(ours.sums->of(ours.value), abs_sums(ours.value))) << rule.name << ": sums, bit for bit";
+      }
+}
+
+TEST(Update, EveryInstructionSetGivesTheSameBits) {
+  const std::string before = instruction_set().name;
+  for (const Rule& rule : rules())
+    for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+      std::vector<at::Tensor> first;
+      for (const InstructionSet& set : instruction_sets()) {
+        use_instruction_set(set.name);
+        const Parameter W(randoms({6, 53}, dtype, 1), std::make_shared<RowSums>());
+        const at::Tensor a = randoms({6, 53}, dtype, 3).abs(), b = randoms({6, 53}, dtype, 4).abs();
+        rule.fused(W, randoms({6, 53}, dtype, 2), a, b);
+        const std::vector<at::Tensor> got = {W.value, a, b, W.sums->of(W.value).clone()};
+        if (first.empty()) first = got;
+        for (std::size_t i = 0; i < got.size(); ++i)
+          EXPECT_TRUE(at::equal(got[i], first[i])) << rule.name << " with " << set.name << ", tensor " << i;
+      }
+    }
+  use_instruction_set(before);
+}
+
+template <class T>
+void compare_loops(at::ScalarType dtype) {
+  const at::Tensor a = randoms({11, 6}, dtype, 1), x = randoms({11, 53}, dtype, 2), h = randoms({200}, dtype, 3),
+                   factor = randoms({200}, dtype, 4), error = randoms({200}, dtype, 5);
+  std::vector<at::Tensor> first;
+  for (const InstructionSet& set : instruction_sets()) {
+    use_instruction_set(set.name);
+    std::vector<at::Tensor> got;
+    for (const std::int64_t batch : {1, 2, 3, 7, 8, 11}) {
+      at::Tensor W = randoms({6, 53}, dtype, 6);
+      const at::Tensor sums = at::empty({6}, dtype),
+                       expected = W + at::mm(a.narrow(0, 0, batch).t(), x.narrow(0, 0, batch));
+      loops<T>().add_outer(a.data_ptr<T>(), x.data_ptr<T>(), batch, 6, 53, W.data_ptr<T>(), sums.data_ptr<T>());
+      EXPECT_LE(largest(W - expected), dtype == at::kDouble ? 1e-13 : 2e-5) << set.name << ", batch " << batch;
+      EXPECT_TRUE(at::equal(sums, abs_sums(W))) << set.name << ", batch " << batch;
+      got.insert(got.end(), {W, sums});
+    }
+    const at::Tensor mask = at::empty({200}, dtype);
+    loops<T>().dropout_mask(42, 3, 64, 200, 3'000'000'000U, T(1.5), mask.data_ptr<T>());
+    got.push_back(mask);
+    for (const T* m : {static_cast<const T*>(nullptr), static_cast<const T*>(mask.data_ptr<T>())}) {
+      at::Tensor z = h.clone();
+      loops<T>().rectify(T(0.1), m, 200, z.data_ptr<T>());
+      got.push_back(z);
+      for (const auto loop : loops<T>().error)
+        for (const T* f : {static_cast<const T*>(nullptr), static_cast<const T*>(factor.data_ptr<T>())}) {
+          at::Tensor delta = error.clone();
+          loop(h.data_ptr<T>(), m, f, T(1.25), 200, delta.data_ptr<T>());
+          got.push_back(delta);
+        }
+    }
+    if (first.empty()) first = got;
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(at::equal(got[i], first[i])) << set.name << ", " << i;
+  }
+}
+
+TEST(Loops, EveryInstructionSetGivesTheSameBits) {
+  const std::string before = instruction_set().name;
+  compare_loops<float>(at::kFloat);
+  compare_loops<double>(at::kDouble);
+  use_instruction_set(before);
+  EXPECT_THROW(use_instruction_set("mmx"), std::exception);
+}
+
+TEST(Loops, TheRandomBitsArePhilox) {
+  // The authors' known answer for counter 0 and key 0 (Random123, kat_vectors): 6627e8d5 e169c58d bc57ac4c 9b00dbd8.
+  const std::uint32_t answer[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+  for (std::size_t word = 0; word < 4; ++word)
+    for (const std::uint32_t last : {answer[word] - 1, answer[word]}) {
+      float mask[64];
+      loops<float>().dropout_mask(0, 0, 0, 64, last, 1, mask);
+      EXPECT_EQ(mask[16 * word], last == answer[word] ? 1 : 0) << word;
+    }
+}
+
+TEST(Dropout, APieceOfARowIsTheWholeRows) {
+  Dropout dropout;
+  dropout.p = 0.3;
+  dropout.key = dropout_key(1, 2, 3);
+  const at::Tensor whole = dropout_mask(dropout.key, 3, 1300, dropout.p, at::kFloat);
+  MaskRow<float> row(dropout);
+  for (std::int64_t b = 0; b < 3; ++b)
+    for (std::int64_t begin = 0; begin < 1300; begin += row.piece) {
+      const std::int64_t count = std::min(row.piece, 1300 - begin);
+      EXPECT_EQ(std::memcmp(row.at(b, begin, count, 1300), whole[b].data_ptr<float>() + begin, 4 * count), 0);
+    }
+}
+
+TEST(RowSums, NoticeWhenOthersWriteTheWeight) {
+  const at::Tensor W = randoms({4, 9}, at::kFloat, 1);
+  RowSums sums;
+  EXPECT_TRUE(at::allclose(sums.of(W), plain::abs_sums(W)));
+  W[2].mul_(3);
+  EXPECT_TRUE(at::allclose(sums.of(W), plain::abs_sums(W)));
+  const at::Tensor other = W * 2;
+  EXPECT_TRUE(at::allclose(sums.of(other), plain::abs_sums(other)));
+  for (const Shape& shape : {Shape{8, 3, 5, 5}, Shape{3}, Shape{2, 0}}) {
+    const at::Tensor w = randoms(shape, at::kDouble, 2);
+    EXPECT_TRUE(at::allclose(abs_sums(w), plain::abs_sums(w), 1e-14, 0)) << shape;
+  }
+}
+
+TEST(Workspace, GivesAgainWhatNobodyHoldsAndNothingElse) {
+  Workspace workspace;
+  at::Tensor held = workspace.take({4, 8}, at::kFloat);
+  held.fill_(7);
+  at::Tensor other = workspace.take({4, 8}, at::kFloat);
+  EXPECT_NE(held.data_ptr(), other.data_ptr());
+  const at::Tensor view = other.narrow(0, 1, 2);
+  const void* place = other.data_ptr();
+  EXPECT_FALSE(workspace.exclusive(other)) << "a view sees it";
+  EXPECT_TRUE(workspace.exclusive(held));
+  other.reset();
+  EXPECT_NE(workspace.take({4, 8}, at::kFloat).data_ptr(), place) << "the view still holds it";
+  const std::size_t bytes = workspace.bytes();
+  for (int i = 0; i < 10; ++i) workspace.take({32}, at::kFloat).fill_(0);
+  EXPECT_EQ(workspace.bytes(), bytes) << "memory was asked for although some was free";
+  EXPECT_EQ(held.sum().item<float>(), 7 * 32);
+}
+
+TEST(Gemm, EqualsTheTensorProduct) {
+  for (const std::int64_t rows : {1, 2, 9})
+    for (const bool a_t : {false, true})
+      for (const bool b_t : {false, true})
+        for (const double beta : {0.0, 1.0}) {
+          const at::Tensor A = randoms(a_t ? Shape{7, rows} : Shape{rows, 7}, at::kDouble, 1),
+                           B = randoms(b_t ? Shape{5, 7} : Shape{7, 5}, at::kDouble, 2),
+                           C = randoms({rows, 5}, at::kDouble, 3);
+          const at::Tensor expected = 0.5 * at::mm(a_t ? A.t() : A, b_t ? B.t() : B) + beta * C;
+          const auto read = [](const at::Tensor& t, bool turned) {
+            const Matrix<const double> m{t.data_ptr<double>(), t.size(0), t.size(1), t.size(1)};
+            return turned ? transposed(m) : m;
+          };
+          if (beta == 0) C.fill_(std::numeric_limits<double>::quiet_NaN());  // must not be read
+          gemm<double>(0.5, read(A, a_t), read(B, b_t), beta, {C.data_ptr<double>(), rows, 5, 5});
+          EXPECT_LE(largest(C - expected), 1e-14) << rows << a_t << b_t << beta;
+        }
+}
+
+TEST(CrossEntropy, EqualsItsTwin) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+    const at::Tensor logits = (randoms({9, 4}, dtype, 1) * 30).requires_grad_(),
+                     twin = logits.detach().clone().requires_grad_(), classes = at::arange(9, at::kLong).remainder(4);
+    const at::Tensor ours = cross_entropy(logits, classes), theirs = at::cross_entropy_loss(twin, classes);
+    (ours * 0.5).backward();
+    (theirs * 0.5).backward();
+    const double tolerance = dtype == at::kDouble ? 1e-14 : 1e-6;
+    EXPECT_LE(std::abs(ours.item<double>() / theirs.item<double>() - 1), tolerance);
+    EXPECT_LE(largest(logits.grad() - twin.grad()), tolerance);
+    EXPECT_THROW(cross_entropy(logits, classes + 1), c10::Error);
+  }
+}
+
+}  // namespace
+}  // namespace grapes::kernels
