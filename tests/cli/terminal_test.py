@@ -10,7 +10,7 @@ import unittest
 from program import GRAPES, ProgramTest
 
 # Long enough to be met in the middle of an epoch, short enough to be finished twice.
-LONG = ["--model", "mlp:512,512", "--dropout", "0.1", "--optimizer", "adam", "--learning-rate", "0.001", "--modulation",
+LONG = ["--model", "mlp:1200,1200", "--dropout", "0.1", "--optimizer", "adam", "--learning-rate", "0.001", "--modulation",
         "grapes", "--epochs", "12", "--batch", "16", "--augment", "shift=0.1"]
 
 

@@ -8,7 +8,7 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "inspect", "replay", "list", "env", "completion"]
+         "predict", "inspect", "replay", "bench", "bench mlp", "bench update", "bench factor", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "data": "fashion-mnist", "keys": "learning-rate"}
@@ -22,6 +22,31 @@ def png(width, height, pixels):
     rows = b"".join(b"\0" + bytes(pixels[y * width:(y + 1) * width]) for y in range(height))
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+class Bench(ProgramTest):
+    def test_a_line_per_rule_with_the_fields_that_are_promised(self):
+        lines = [json.loads(line) for line in
+                 self.good("bench", "mlp", "--nodes", "20-16-4", "--batch", "3", "--threads", "1,2", "--seconds", "0.01",
+                           "--json").splitlines()]
+        self.assertEqual([(line["rule"], line["threads"]) for line in lines],
+                         [("bp", 1), ("grapes", 1), ("bp", 2), ("grapes", 2)])
+        for line in lines:
+            self.assertEqual((line["case"], line["batch"], line["optimizer"], line["precision"]),
+                             ("20-16-4", 3, "sgd", "float32"))
+            self.assertAlmostEqual(line["ratio"], line["step_us"] / line["floor_us"])
+            self.assertGreaterEqual(line["peak_bytes"], 4 * (20 * 16 + 16 * 4))
+            self.assertGreater(line["n"], 0)
+
+    def test_fused_and_plain_take_turns(self):
+        for what in ["update", "factor"]:
+            lines = [json.loads(line) for line in self.good("bench", what, "--seconds", "0.01", "--json").splitlines()]
+            self.assertEqual({line["rule"] for line in lines}, {"fused", "plain"})
+
+    def test_bad_input(self):
+        self.assert_refused(2, "784-256-256-10; got '3-x'", "bench", "mlp", "--nodes", "3-x")
+        self.assert_refused(2, "--optimizer", "bench", "mlp", "--optimizer", "sgdx")
+        self.assert_refused(2, "--batch", "bench", "mlp", "--batch", "0")
 
 
 class Help(ProgramTest):

@@ -8,6 +8,7 @@
 
 #include <iostream>
 #include <optional>
+#include <utility>
 
 namespace grapes::cli {
 namespace {
@@ -20,6 +21,7 @@ struct BenchVerb {
   std::vector<std::int64_t> threads = {1};
   double seconds = 2;
   bool json = false;
+  bool headed = false;  // whether the table's head is printed
 
   experiment::BenchOptions options() const { return {seconds, threads}; }
 };
@@ -54,9 +56,10 @@ std::string line(const experiment::Timing& t) {
 }
 
 /// Each group as soon as it is measured: a line a timing, for people or for programs.
-void print(const std::vector<experiment::Timing>& timings, bool json) {
+void print(const std::vector<experiment::Timing>& timings, BenchVerb& verb) {
+  if (!verb.json && !std::exchange(verb.headed, true)) std::cout << heading();
   for (const experiment::Timing& timing : timings)
-    std::cout << (json ? experiment::to_json(timing).dump() + "\n" : line(timing));
+    std::cout << (verb.json ? experiment::to_json(timing).dump() + "\n" : line(timing));
   std::cout.flush();
 }
 
@@ -74,24 +77,24 @@ std::vector<experiment::MlpCase> chosen_cases(const BenchVerb& verb) {
   return cases;
 }
 
-using Bench = Exit (*)(const BenchVerb& verb);
+using Bench = Exit (*)(BenchVerb& verb);
 
-Exit mlp(const BenchVerb& verb) {
-  for (const experiment::MlpCase& which : chosen_cases(verb)) print(bench_mlp(which, verb.options()), verb.json);
+Exit mlp(BenchVerb& verb) {
+  for (const experiment::MlpCase& which : chosen_cases(verb)) print(bench_mlp(which, verb.options()), verb);
   return Exit::done;
 }
 
-Exit update(const BenchVerb& verb) {
+Exit update(BenchVerb& verb) {
   for (const optim::Row& row : optim::optimizers())
     if (verb.optimizer.empty() || verb.optimizer == row.name)
-      print(bench_update(row.name, verb.precision.empty() ? "float32" : verb.precision, verb.options()), verb.json);
+      print(bench_update(row.name, verb.precision.empty() ? "float32" : verb.precision, verb.options()), verb);
   return Exit::done;
 }
 
-Exit factor(const BenchVerb& verb) {
+Exit factor(BenchVerb& verb) {
   const std::vector<std::vector<std::int64_t>> shapes = {{256, 784}, {512, 512}, {64, 32, 3, 3}};
   for (const auto& shape : shapes)
-    print(bench_factor(shape, verb.precision.empty() ? "float32" : verb.precision, verb.options()), verb.json);
+    print(bench_factor(shape, verb.precision.empty() ? "float32" : verb.precision, verb.options()), verb);
   return Exit::done;
 }
 
@@ -105,12 +108,7 @@ CLI::App* add_bench_of(CLI::App& parent, Program& program, const std::string& na
       ->check(CLI::Range(0.01, 3600.0).description(""))
       ->type_name("S");
   verb->add_flag("--json", options->json, "one JSON object per line");
-  verb->callback([&program, options, bench] {
-    program.action = [options, bench] {
-      if (!options->json) std::cout << heading();
-      return bench(*options);
-    };
-  });
+  verb->callback([&program, options, bench] { program.action = [options, bench] { return bench(*options); }; });
   return verb;
 }
 

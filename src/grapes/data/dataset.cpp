@@ -17,12 +17,29 @@ class Memory final : public Dataset {
   at::Tensor targets() const override { return targets_; }
 
   Batch get(const at::Tensor& rows, std::uint64_t) const override {
+    if (inputs_.scalar_type() == at::kByte) return {converted(rows.contiguous()), targets_.index_select(0, rows)};
     at::Tensor inputs = inputs_.index_select(0, rows).to(at::kFloat);  // a copy of these rows only
     if (scale_ != 1) inputs.mul_(scale_);
     return {std::move(inputs), targets_.index_select(0, rows)};
   }
 
  private:
+  /// Gathered, converted and scaled in one pass: three of them would cost a tenth of a small network's step.
+  at::Tensor converted(const at::Tensor& rows) const {
+    std::vector<std::int64_t> shape = inputs_.sizes().vec();
+    shape[0] = rows.size(0);
+    at::Tensor inputs = at::empty(shape, at::kFloat);
+    const std::int64_t width = inputs_.size(0) == 0 ? 0 : inputs_.numel() / inputs_.size(0);
+    const std::int64_t* row = rows.data_ptr<std::int64_t>();
+    auto* into = inputs.data_ptr<float>();
+    for (std::int64_t b = 0; b < rows.size(0); ++b, into += width) {
+      TORCH_CHECK_INDEX(row[b] >= 0 && row[b] < inputs_.size(0), "example ", row[b], " of ", inputs_.size(0));
+      const std::uint8_t* from = inputs_.data_ptr<std::uint8_t>() + row[b] * width;
+      for (std::int64_t i = 0; i < width; ++i) into[i] = static_cast<float>(from[i]) * scale_;
+    }
+    return inputs;
+  }
+
   at::Tensor inputs_;
   at::Tensor targets_;
   Meaning meaning_;

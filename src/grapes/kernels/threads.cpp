@@ -16,7 +16,7 @@ namespace grapes::kernels {
 namespace {
 
 /// Below so many multiply-adds a product is done before a second thread has woken up (measured: docs/performance.md).
-constexpr std::int64_t worth_two_threads = 1 << 20;
+constexpr std::int64_t worth_two_threads = 1 << 21;
 
 /// A function of whatever BLAS the program was started with; null if it has none of that name.
 template <class Function>

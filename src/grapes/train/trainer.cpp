@@ -104,7 +104,9 @@ class Training {
       }
       if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
       at_.carried = !use.update;
-      metrics.add(result.loss, subject_.criterion.prediction(result.logits), batch.targets);
+      // The largest logit is the largest probability.
+      const bool classes = splits_.meaning.task == data::Task::classification;
+      metrics.add(result.loss, classes ? result.logits : subject_.criterion.prediction(result.logits), batch.targets);
       at_.loss_sum = metrics.loss_sum;
       at_.score_sum = metrics.score_sum;
       if (watch_ && seconds_since(told) > 0.1) {
