@@ -1,17 +1,17 @@
 // What one training step costs, and what GRAPES adds to it: 784-256-256-10, batch 64, float32, one thread.
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/dropout.h"
+#include "grapes/kernels/threads.h"
 #include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
 namespace grapes {
 namespace {
 
 void training_step(benchmark::State& state, const char* modulation, double dropout) {
-  at::set_num_threads(1);
+  kernels::set_threads(1);
   nn::Options options;
   options.modulation.name = modulation;
   options.dropout = dropout;
@@ -36,7 +36,7 @@ BENCHMARK_CAPTURE(training_step, grapes_dropout, "grapes", 0.1)->Unit(benchmark:
 
 /// The floor: forward h Wᵀ, backward δᵀh and δW, without the first layer's δW.
 void bare_products(benchmark::State& state) {
-  at::set_num_threads(1);
+  kernels::set_threads(1);
   const at::NoGradGuard no_grad;
   const std::vector<std::int64_t> nodes = {784, 256, 256, 10};
   std::vector<at::Tensor> W, h, delta;
@@ -55,7 +55,7 @@ void bare_products(benchmark::State& state) {
 BENCHMARK(bare_products)->Unit(benchmark::kMicrosecond);
 
 void factor_of_a_layer(benchmark::State& state) {
-  at::set_num_threads(1);
+  kernels::set_threads(1);
   const at::Tensor W = at::randn({256, 784});
   for (auto _ : state) benchmark::DoNotOptimize(factor(W));
 }

@@ -15,6 +15,8 @@ find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(PNG REQUIRED)
 find_package(Threads REQUIRED)
+# bfloat16 products; without it they are emulated. LibTorch runs on the same library. 3 names scales otherwise.
+find_package(dnnl 2.6 CONFIG QUIET)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)

@@ -101,8 +101,10 @@ Exit factor(BenchVerb& verb) {
 CLI::App* add_bench_of(CLI::App& parent, Program& program, const std::string& name, const std::string& meaning,
                        const std::vector<Example>& examples, Bench bench, const std::shared_ptr<BenchVerb>& options) {
   CLI::App* verb = add_verb(parent, name, meaning, examples);
-  verb->add_option("--precision", options->precision, "float32 or float64 [float32]")
-      ->check(CLI::IsMember({"float32", "float64"}).description(""))
+  std::vector<std::string> precisions = {"float32", "float64"};
+  if (name == "mlp") precisions.push_back("bf16");
+  verb->add_option("--precision", options->precision, fmt::format("{} [float32]", fmt::join(precisions, ", ")))
+      ->check(CLI::IsMember(precisions).description(""))
       ->type_name("NAME");
   verb->add_option("--seconds", options->seconds, "of timing per group that takes turns [2]")
       ->check(CLI::Range(0.01, 3600.0).description(""))

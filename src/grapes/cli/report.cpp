@@ -30,7 +30,7 @@ void add_report(Program& program) {
       ->type_name("NUMBER");
   verb->add_flag("--json", options->json, "all numbers as one JSON document");
   verb->callback([&program, options] {
-    program.action = [&program, options] {
+    program.action = [options] {
       const std::vector<fs::path> folders(options->runs.begin(), options->runs.end());
       report::Options wishes;
       wishes.baseline = options->baseline;

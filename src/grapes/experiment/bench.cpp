@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 namespace grapes::experiment {
@@ -58,7 +59,7 @@ class Turns {
 
   double quantile(std::size_t index, double q) const {
     const std::vector<double>& us = runners_[index].us;
-    return us[static_cast<std::size_t>(q * static_cast<double>(us.size() - 1) + 0.5)];
+    return us[static_cast<std::size_t>(std::lround(q * static_cast<double>(us.size() - 1)))];
   }
   void fill(Timing& timing, std::size_t step, std::size_t floor) const {
     timing.threads = runners_[step].threads;
@@ -273,7 +274,7 @@ std::vector<Timing> bench_mlp(const MlpCase& which, const BenchOptions& options)
 
 std::vector<MlpCase> mlp_cases() {
   const std::vector<std::int64_t> deep = {784, 512, 512, 512, 512, 512, 512, 512, 512, 512, 512, 10};
-  MlpCase dropout, gradients, momentum, nag, rmsprop, adam, deeper, one, eight, exact;
+  MlpCase dropout, gradients, momentum, nag, rmsprop, adam, deeper, one, eight, exact, half, deep_half;
   dropout.dropout = 0.1;
   gradients.descend = false;
   momentum.optimizer = "momentum";
@@ -284,7 +285,9 @@ std::vector<MlpCase> mlp_cases() {
   one.batch = 1;
   eight.batch = 8;
   exact.precision = "float64";
-  return {{}, dropout, gradients, momentum, nag, rmsprop, adam, deeper, one, eight, exact};
+  half.precision = deep_half.precision = "bf16";
+  deep_half.nodes = deep;
+  return {{}, dropout, gradients, momentum, nag, rmsprop, adam, deeper, one, eight, exact, half, deep_half};
 }
 
 namespace {

@@ -2,6 +2,7 @@
 #include "grapes/base/text.h"
 #include "grapes/experiment/run.h"
 #include "grapes/experiment/version.h"
+#include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/threads.h"
 
@@ -61,6 +62,7 @@ record::Json environment(const Config& config) {
           {"libtorch", TORCH_VERSION},
           {"compiler", compiler()},
           {"blas", kernels::blas_name()},
+          {"bfloat16", kernels::bfloat16_missing().empty() ? "oneDNN" : "emulated: " + kernels::bfloat16_missing()},
           {"instruction_set", kernels::instruction_set().name},
           {"thread_policy", threads.policy},
           {"blas_threads", threads.blas >= 0 ? record::Json(threads.blas) : record::Json()},

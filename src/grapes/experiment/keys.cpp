@@ -328,7 +328,8 @@ std::vector<Key> make_keys() {
       choice("feedback-init", "model", "how feedback weights are drawn; auto: he_uniform where init is, else nokland",
              with_auto(names(nn::initialisers())), field(net, &N::feedback_init)),
       number("dropout", "model", "probability to drop a hidden node", from_below(0, 1), field(net, &N::dropout)),
-      choice("precision", "model", "of weights and arithmetic", {{"float32"}, {"float64"}}, field(net, &N::precision)),
+      choice("precision", "model", "of weights and arithmetic; bf16: float32, but products in training take bfloat16",
+             {{"float32"}, {"float64"}, {"bf16"}}, field(net, &N::precision)),
 
       choice("route", "rule", "how the error reaches the hidden nodes", names(credit::routes()),
              field(net, &N::route, &credit::RouteOptions::name)),

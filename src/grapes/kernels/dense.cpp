@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 namespace grapes::kernels {
@@ -26,6 +27,30 @@ template <class T>
 Matrix<T> matrix(const at::Tensor& tensor) {
   if (!tensor.is_contiguous() && tensor.t().is_contiguous()) return transposed(matrix<T>(tensor.t()));
   return {tensor.data_ptr<std::remove_const_t<T>>(), tensor.size(0), tensor.size(1), tensor.size(1)};
+}
+
+/// C = alpha · A B + beta · C, A and B both T or both bfloat16.
+template <class T>
+void multiply(double alpha, const at::Tensor& A, bool A_transposed, const at::Tensor& B, bool B_transposed, double beta,
+              const at::Tensor& C) {
+  const auto as = [](const auto& m, bool turn) { return turn ? transposed(m) : m; };
+  const auto by = [&](auto of_type) {
+    using Factor = const decltype(of_type);
+    gemm(static_cast<T>(alpha), as(matrix<Factor>(A), A_transposed), as(matrix<Factor>(B), B_transposed),
+         static_cast<T>(beta), matrix<T>(C));
+  };
+  if constexpr (std::is_same_v<T, float>)
+    if (A.scalar_type() == at::kBFloat16) return by(c10::BFloat16{});
+  by(T{});
+}
+
+/// A factor of a product as the product takes it.
+at::Tensor factor(const Dense& layer, const at::Tensor& x) {
+  if (!layer.rounded) return x;
+  return layer.workspace->take(x.sizes(), at::kBFloat16).copy_(x);
+}
+const at::Tensor& weight_factor(const Dense& layer) {
+  return layer.rounded ? layer.rounded->of(layer.weight) : layer.weight;
 }
 
 template <class T>
@@ -66,15 +91,16 @@ void activate(const Dense& layer, at::Tensor a) {
     }
 }
 
+/// @param h  as factor() gives it
 template <class T>
 void forward(const Dense& layer, const at::Tensor& h, const at::Tensor& a) {
   const std::int64_t batch = a.size(0), nodes = a.size(1);
-  T beta = 0;
+  double beta = 0;
   if (layer.bias.defined()) {
     beta = 1;
     for (std::int64_t b = 0; b < batch; ++b) std::copy_n(pointer<T>(layer.bias), nodes, a.data_ptr<T>() + b * nodes);
   }
-  gemm<T>(1, matrix<const T>(h), transposed(matrix<const T>(layer.weight)), beta, matrix<T>(a));
+  multiply<T>(1, h, false, weight_factor(layer), true, beta, a);
   activate<T>(layer, a);
 }
 
@@ -98,6 +124,11 @@ void to_delta(const Dense& layer, const at::Tensor& h, const at::Tensor& error) 
     }
 }
 
+/// Whether W learns from δ times the rate, by outer products, and leaves δ so.
+bool scaled_for_descent(const Dense& layer, std::int64_t batch) {
+  return layer.descend != 0 && batch <= small_batch && !layer.rounded;
+}
+
 /// .grad, to be added to (beta 1), or a new one in the workspace (beta 0).
 at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, double& beta) {
   at::Tensor& grad = parameter.mutable_grad();
@@ -107,27 +138,30 @@ at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, double& bet
 }
 
 /// W's gradient, or W itself, += scale · (rows ⊙ δ)ᵀ (h ⊙ columns). δ may be overwritten.
+/// @param h, delta_factor  see factor(); delta_factor is δ's
 template <class T>
-void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor h) {
-  if (layer.rows.defined()) delta.mul_(layer.rows);
+void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor delta_factor, at::Tensor h) {
+  if (layer.rows.defined()) {
+    delta.mul_(layer.rows);
+    delta_factor = factor(layer, delta);
+  }
   if (layer.columns.defined()) {
     at::Tensor scaled = layer.workspace->take(h.sizes(), h.scalar_type());
-    at::mul_out(scaled, h, layer.columns);
-    h = scaled;
+    h = factor(layer, at::mul_out(scaled, h, layer.columns));
   }
   if (layer.descend == 0) {
     double beta = 0;
     const at::Tensor grad = gradient(layer, layer.weight, beta);
-    gemm<T>(1, transposed(matrix<const T>(delta)), matrix<const T>(h), static_cast<T>(beta), matrix<T>(grad));
+    multiply<T>(1, delta_factor, true, h, false, beta, grad);
     return;
   }
   const at::Tensor& W = layer.weight;
   T* sums = layer.sums ? layer.sums->room(W).data_ptr<T>() : nullptr;
-  if (h.size(0) <= small_batch) {
+  if (scaled_for_descent(layer, h.size(0))) {
     delta.mul_(-layer.descend);
     loops<T>().add_outer(delta.data_ptr<T>(), h.data_ptr<T>(), h.size(0), W.size(0), W.size(1), W.data_ptr<T>(), sums);
   } else {
-    gemm<T>(static_cast<T>(-layer.descend), transposed(matrix<const T>(delta)), matrix<const T>(h), 1, matrix<T>(W));
+    multiply<T>(-layer.descend, delta_factor, true, h, false, 1, W);
     if (sums != nullptr) loops<T>().abs_sums(W.data_ptr<T>(), W.size(0), W.size(1), sums);
   }
   torch::autograd::impl::bump_version(W);
@@ -141,7 +175,7 @@ void learn_bias(const Dense& layer, const at::Tensor& delta) {
   double beta = 1;
   const at::Tensor target = layer.descend == 0 ? gradient(layer, layer.bias, beta) : layer.bias;
   // A small batch has had its δ scaled by the rate where the weight learned.
-  const T scale = layer.descend == 0 || batch <= small_batch ? T(1) : static_cast<T>(-layer.descend);
+  const T scale = layer.descend == 0 || scaled_for_descent(layer, batch) ? T(1) : static_cast<T>(-layer.descend);
   T* into = target.data_ptr<T>();
   if (beta == 0) std::fill_n(into, nodes, T(0));
   for (std::int64_t b = 0; b < batch; ++b)
@@ -151,7 +185,7 @@ void learn_bias(const Dense& layer, const at::Tensor& delta) {
 
 struct DenseBackward final : Node {
   Dense layer;
-  at::Tensor input, value;  // without history: the node must not hold itself
+  at::Tensor input, value;  // without history: the node must not hold itself; input as learn_weight() wants it
 
   std::string name() const override { return "GrapesDenseBackward"; }
 
@@ -169,14 +203,15 @@ struct DenseBackward final : Node {
     AT_DISPATCH_FLOATING_TYPES(delta.scalar_type(), "dense", [&] {
       to_delta<scalar_t>(layer, value, delta);
       value.reset();  // its memory may serve the error below
+      const at::Tensor delta_factor = factor(layer, delta);
       if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere) {
-        result[0] = layer.workspace->take(input.sizes(), input.scalar_type());
-        const Matrix<const scalar_t> through = layer.transport.to == Transport::To::weights
-                                                   ? matrix<const scalar_t>(layer.weight)
-                                                   : transposed(matrix<const scalar_t>(layer.transport.matrix));
-        gemm<scalar_t>(1, matrix<const scalar_t>(delta), through, 0, matrix<scalar_t>(result[0]));
+        result[0] = layer.workspace->take(input.sizes(), delta.scalar_type());
+        const bool by_weights = layer.transport.to == Transport::To::weights;
+        multiply<scalar_t>(1, delta_factor, false,
+                           by_weights ? weight_factor(layer) : factor(layer, layer.transport.matrix), !by_weights, 0,
+                           result[0]);
       }
-      learn_weight<scalar_t>(layer, delta, input);
+      learn_weight<scalar_t>(layer, delta, delta_factor, input);
       if (layer.bias.defined()) learn_bias<scalar_t>(layer, delta);
     });
     input.reset();
@@ -192,17 +227,18 @@ struct DenseBackward final : Node {
 }  // namespace
 
 at::Tensor dense(const at::Tensor& h, Dense layer) {
-  at::Tensor value;
+  at::Tensor value, input;
   {
     const at::NoGradGuard no_grad;
+    input = factor(layer, h.detach());
     value = layer.workspace->take({h.size(0), layer.weight.size(0)}, h.scalar_type());
-    AT_DISPATCH_FLOATING_TYPES(h.scalar_type(), "dense", [&] { forward<scalar_t>(layer, h, value); });
+    AT_DISPATCH_FLOATING_TYPES(h.scalar_type(), "dense", [&] { forward<scalar_t>(layer, input, value); });
   }
   if (!at::GradMode::is_enabled()) return value;
   const std::shared_ptr<DenseBackward> node(new DenseBackward, torch::autograd::deleteNode);
   node->set_next_edges(layer.bias.defined() ? torch::autograd::collect_next_edges(h, layer.weight, layer.bias)
                                             : torch::autograd::collect_next_edges(h, layer.weight));
-  node->input = h.detach();
+  node->input = layer.columns.defined() ? h.detach() : input;
   node->value = value.detach();
   node->layer = std::move(layer);
   torch::autograd::create_gradient_edge(value, node);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/dropout.h"
 #include "grapes/kernels/loops.h"
 #include "grapes/kernels/row_sums.h"
@@ -31,7 +32,9 @@ struct Dense {
   /// gradient is written.
   double descend = 0;
   std::shared_ptr<RowSums> sums;  ///< kept while descending; or null
-  WorkspacePtr workspace;         ///< where activations, errors and gradients live
+  /// Not null: products take their factors rounded to bfloat16, W's copy from here. Everything is float32 besides.
+  std::shared_ptr<RoundedCopy> rounded;
+  WorkspacePtr workspace;  ///< where activations, errors and gradients live
 };
 
 /// One layer in one node of the graph:
@@ -39,9 +42,15 @@ struct Dense {
 ///   δ = m ⊙ φ'(a) ⊙ mask ⊙ dL/dvalue        dL/dh = δ W (or δ Bᵀ)       dL/dW = rows ⊙ δᵀ h ⊙ columns
 /// Gradients are added to W's and b's .grad() by the node itself: an undefined one is made in the workspace, and goes
 /// back there when the optimizer lets go of it. Not differentiable twice, and backwards once.
-/// Its twin of plain tensor operations is credit::Block's own output(affine(h)).
+/// Rounded, with R the rounding to bfloat16: a = R(h) R(W)ᵀ + b, dL/dh = R(δ) R(W), dL/dW = R(rows ⊙ δ)ᵀ R(h ⊙
+/// columns). Its twin of plain tensor operations is credit::Block's own output(affine(h)).
 /// @param h  [batch, input], fusable() like everything else here
 /// @return   [batch, node]
 at::Tensor dense(const at::Tensor& h, Dense layer);
+
+namespace plain {
+/// The twin of the rounded products, in float32: R(h) R(W)ᵀ without the bias, its error going where the layer says.
+at::Tensor rounded_products(const at::Tensor& h, const Dense& layer);
+}  // namespace plain
 
 }  // namespace grapes::kernels

@@ -1,6 +1,7 @@
 // Every fused operation against its twin of plain tensor operations, and every instruction set against the portable
 // one.
 #include "grapes/kernels/cross_entropy.h"
+#include "grapes/kernels/dense.h"
 #include "grapes/kernels/dropout.h"
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
@@ -203,6 +204,59 @@ TEST(Gemm, EqualsTheTensorProduct) {
           gemm<double>(0.5, read(A, a_t), read(B, b_t), beta, {C.data_ptr<double>(), rows, 5, 5});
           EXPECT_LE(largest(C - expected), 1e-14) << rows << a_t << b_t << beta;
         }
+}
+
+/// One layer with rounded products, in one step of descent or with a gradient: value, dL/dh, and what W and b became.
+std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, Transport::To to, bool factors, double descend) {
+  const at::Tensor h = randoms({batch, 33}, at::kFloat, 1).requires_grad_();
+  Dense layer;
+  layer.weight = randoms({21, 33}, at::kFloat, 2).requires_grad_();
+  layer.bias = randoms({21}, at::kFloat, 3).requires_grad_();
+  if (factors) {
+    layer.rows = 1 + at::rand({21});
+    layer.columns = 1 + at::rand({33});
+  }
+  layer.transport = {to, to == Transport::To::matrix ? randoms({33, 21}, at::kFloat, 4) : at::Tensor()};
+  layer.workspace = std::make_shared<Workspace>();
+  if (fused) {
+    layer.rounded = std::make_shared<RoundedCopy>();
+    layer.descend = descend;
+  }
+  const at::Tensor value = fused ? dense(h, layer) : plain::rounded_products(h, layer) + layer.bias;
+  const at::Tensor result = value.detach().clone();
+  (value * randoms({batch, 21}, at::kFloat, 5)).sum().backward();
+  const at::NoGradGuard no_grad;
+  if (!fused && factors) layer.bias.mutable_grad().mul_(layer.rows);
+  std::vector<at::Tensor> all = {result, h.grad()};
+  for (const at::Tensor& learned : {layer.weight, layer.bias}) {
+    if (descend != 0 && !fused) learned.sub_(learned.grad() * descend);
+    all.push_back(descend != 0 ? learned.detach() : learned.grad());
+  }
+  return all;
+}
+
+TEST(Bfloat16, TheRoundedLayerEqualsItsTwin) {
+  if (!bfloat16_missing().empty()) GTEST_SKIP() << bfloat16_missing();
+  for (const std::int64_t batch : {1, 5, 40})
+    for (const auto to : {Transport::To::weights, Transport::To::matrix, Transport::To::nowhere})
+      for (const bool factors : {false, true})
+        for (const double descend : {0.0, 0.3}) {
+          const auto ours = rounded_layer(true, batch, to, factors, descend),
+                     twins = rounded_layer(false, batch, to, factors, descend);
+          for (std::size_t i = 0; i < ours.size(); ++i) {
+            ASSERT_EQ(ours[i].defined(), twins[i].defined()) << i;
+            if (!ours[i].defined()) continue;
+            EXPECT_LE(largest(ours[i] - twins[i]) / largest(twins[i]), 2e-6)
+                << batch << " " << static_cast<int>(to) << factors << descend << ", " << i;
+          }
+        }
+  const at::Tensor W = at::full({2, 2}, 1.0F);
+  RoundedCopy copy;
+  EXPECT_EQ(copy.of(W).sum().item<float>(), 4);
+  W.fill_(1 + 1.0 / 512);
+  EXPECT_EQ(copy.of(W).sum().item<float>(), 4) << "a bfloat16 has 8 significant bits";
+  W.fill_(3);
+  EXPECT_EQ(copy.of(W).sum().item<float>(), 12) << "the copy of a weight that has changed";
 }
 
 TEST(CrossEntropy, EqualsItsTwin) {

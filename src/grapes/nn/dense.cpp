@@ -5,7 +5,7 @@
 namespace grapes::nn {
 
 bool Dense::fuses(const at::Tensor& h) const {
-  return !run_.plain && kernels::fusable(weight) && (!bias.defined() || kernels::fusable(bias)) && h.dim() == 2 &&
+  return !run_.plain && fusable() && (!bias.defined() || kernels::fusable(bias)) && h.dim() == 2 &&
          kernels::fusable(h) && h.scalar_type() == weight.scalar_type();
 }
 
@@ -18,18 +18,24 @@ kernels::Dense Dense::kernel(const credit::Transport& transport) const {
   kernel.transport = transport;
   kernel.descend = run_.descend;
   kernel.sums = sums;
+  kernel.rounded = rounded;
   kernel.workspace = workspace_;
   return kernel;
 }
 
-at::Tensor Dense::affine(const at::Tensor& h) const {
-  if (fuses(h)) return kernels::dense(h, kernel({}));
+at::Tensor Dense::plain_affine(const at::Tensor& h, const credit::Transport& transport) const {
   const auto [W, b] = modulated_parameters();
-  return at::linear(h, W, b);
+  if (!rounded) return at::linear(h, W, b);
+  const at::Tensor z = kernels::plain::rounded_products(h, kernel(transport));
+  return b.defined() ? z + b : z;
+}
+
+at::Tensor Dense::affine(const at::Tensor& h) const {
+  return fuses(h) ? kernels::dense(h, kernel({})) : plain_affine(h, {});
 }
 
 at::Tensor Dense::forward(const at::Tensor& h, const credit::Transport& transport) const {
-  if (!fuses(h)) return Block::forward(h, transport);
+  if (!fuses(h)) return rounded ? output(plain_affine(h, transport)) : Block::forward(h, transport);
   kernels::Dense whole = kernel(transport);
   if (activation_ != nullptr) whole.activation = activation_->fused;
   whole.dropout = run_.dropout;

@@ -25,8 +25,8 @@ class Dense final : public credit::Block {
   void prepare(Run run) { run_ = std::move(run); }
   /// The whole mask of the batch; undefined where nothing is dropped.
   at::Tensor mask(std::int64_t batch) const;
-  /// Whether prepare() can ask for descent.
-  bool descends() const { return !run_.plain && kernels::fusable(weight); }
+  /// Whether its tensors and its precision have a fused kernel here; then prepare() can ask for descent.
+  bool fusable() const { return kernels::fusable(weight) && (!rounded || kernels::bfloat16_missing().empty()); }
 
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override;
@@ -34,9 +34,13 @@ class Dense final : public credit::Block {
   at::Tensor forward(const at::Tensor& h, const credit::Transport& transport) const override;
 
   std::shared_ptr<kernels::RowSums> sums;  ///< of W, if the factors want them
+  /// Not null: matrix products in training take their factors rounded to bfloat16, see kernels::Dense.
+  std::shared_ptr<kernels::RoundedCopy> rounded;
 
  private:
   bool fuses(const at::Tensor& h) const;
+  /// The pre-activation by plain operations, the error going to h by `transport` where products are rounded.
+  at::Tensor plain_affine(const at::Tensor& h, const credit::Transport& transport) const;
   /// What both fused forms have in common.
   kernels::Dense kernel(const credit::Transport& transport) const;
 

@@ -14,7 +14,8 @@ namespace {
 at::ScalarType dtype_of(const std::string& precision) {
   if (precision == "float32") return at::kFloat;
   if (precision == "float64") return at::kDouble;
-  throw UsageError("precision must be float32 or float64; got '" + precision + "'");
+  if (precision == "bf16") return at::kFloat;  // of weights and sums; see Dense::rounded
+  throw UsageError("precision must be float32, float64 or bf16; got '" + precision + "'");
 }
 
 }  // namespace
@@ -41,6 +42,7 @@ Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t 
     layers_.push_back(std::make_unique<Dense>(hidden ? &activation : nullptr, workspace));
     Dense& layer = *layers_.back();
     blocks_.push_back(&layer);
+    if (options.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
     if (hidden && wants_sums) layer.sums = std::make_shared<kernels::RowSums>();
     Random random(stream_seed(seed, "init", l));
     layer.weight = initialise(init, {nodes_[l], nodes_[l - 1]}, random, dtype).requires_grad_();
@@ -101,8 +103,7 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
 }
 
 bool Mlp::descends(const Pass& pass) const {
-  return !pass.plain &&
-         std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->descends(); });
+  return !pass.plain && std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->fusable(); });
 }
 
 std::vector<Named> Mlp::parameters() const {

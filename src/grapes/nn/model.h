@@ -20,7 +20,7 @@ struct Options {
   std::string init = "he_uniform";     ///< a row of initialisers()
   std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
-  std::string precision = "float32";   ///< or float64
+  std::string precision = "float32";   ///< or float64, bf16 (float32, the factors of products in training bfloat16)
   credit::RouteOptions route;
   credit::ModulationOptions modulation;
 };
