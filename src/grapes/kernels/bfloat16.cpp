@@ -1,7 +1,5 @@
 #include "grapes/kernels/bfloat16.h"
 
-#include "grapes/kernels/threads.h"
-
 #include <ATen/ATen.h>
 
 #include <map>
@@ -80,7 +78,6 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
   auto found = ready.find(key);
   if (found == ready.end()) found = ready.emplace(key, make(a, b, c, scaled, added)).first;
 
-  const LibtorchThreads threads(C.rows * C.columns * A.columns);
   std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, {a, engine(), const_cast<c10::BFloat16*>(A.data)}},
                                                   {DNNL_ARG_WEIGHTS, {b, engine(), const_cast<c10::BFloat16*>(B.data)}},
                                                   {DNNL_ARG_DST, {c, engine(), C.data}}};

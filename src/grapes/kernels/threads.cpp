@@ -73,16 +73,6 @@ void threads_for(std::int64_t multiply_adds) {
   if (most > 1 && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
 }
 
-LibtorchThreads::LibtorchThreads(std::int64_t multiply_adds) {
-  const int most = wanted.load(std::memory_order_relaxed);
-  if (most == 1 || multiply_adds < worth_two_threads || !openblas().own_pool()) return;
-  before_ = at::get_num_threads();
-  at::set_num_threads(most);
-}
-LibtorchThreads::~LibtorchThreads() {
-  if (before_ != 0) at::set_num_threads(before_);
-}
-
 std::string blas_name() {
   auto* config = blas_function<char*()>("openblas_get_config");
   if (config == nullptr) return "reference, or another that does not say";

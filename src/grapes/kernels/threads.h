@@ -24,19 +24,6 @@ Threads threads();
 /// than a small product.
 void threads_for(std::int64_t multiply_adds);
 
-/// While it lives, LibTorch's pool has the threads that a product of so many multiply-adds is worth: for oneDNN, which
-/// multiplies on that pool. Its threads spin for a while after the product, so that nothing of OpenBLAS should follow.
-class LibtorchThreads {
- public:
-  explicit LibtorchThreads(std::int64_t multiply_adds);
-  ~LibtorchThreads();
-  LibtorchThreads(const LibtorchThreads&) = delete;
-  LibtorchThreads& operator=(const LibtorchThreads&) = delete;
-
- private:
-  int before_ = 0;  // 0: nothing was changed
-};
-
 /// OpenBLAS's configuration and kernels; "reference, or another that does not say".
 std::string blas_name();
 
