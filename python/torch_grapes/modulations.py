@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Callable, Dict, NamedTuple, Tuple, Union
+from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ class Modulation:
 
     name: str
     summary: str
-    shape: Callable[[Tensor, Layer], Tensor]
+    shape: Optional[Callable[[Tensor, Layer], Tensor]]  #: None: the error as it is
     local: bool = False  #: scales the layer's own update only; the error travels on as it was
 
 
@@ -74,6 +74,7 @@ def constant(*constants: float) -> Modulation:
 modulations: Dict[str, Modulation] = {
     row.name: row
     for row in (
+        Modulation("none", "the error as it comes: plain backpropagation", None),
         Modulation("grapes", "times the node's factor, and travels on so (propagating)", _as_is),
         Modulation("grapes-local", "the layer's own update times the node's factor; the error travels on as it was", _as_is, True),
         Modulation("uniform", "control: every node gets its layer's mean factor, propagating", _mean_everywhere),
