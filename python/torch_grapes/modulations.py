@@ -36,8 +36,9 @@ def _mean_everywhere(m: Tensor, layer: Layer) -> Tensor:
 
 
 def _permuted(m: Tensor, layer: Layer) -> Tensor:
-    # A generator of its own, so that the model's dropout and the user's sampler draw what they would have drawn.
-    generator = torch.Generator().manual_seed(zlib.crc32(layer.name.encode()) + (layer.draw << 32))
+    # A generator of its own, so that the model's dropout and the user's sampler draw what they would have drawn. The seed
+    # is a hash, for of a seed's 64 bits the generator takes 32.
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{layer.name} {layer.draw}".encode()))
     return m[torch.randperm(len(m), generator=generator).to(m.device)]
 
 
