@@ -154,7 +154,7 @@ def enable(
         for index, name in enumerate(chosen):
             module = candidates[name]
             kind = ModulateRecurrent if layers.is_recurrent(module) else ModulatePlain
-            hooks[name] = kind(name, index, options, clock)
+            hooks[name] = kind(name, index, options, clock, module)
             module.register_forward_hook(hooks[name])
             for parametrization in layers.parametrizations(module).values():
                 parametrization.register_forward_hook(layers.Remember())

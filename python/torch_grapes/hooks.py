@@ -18,6 +18,9 @@ from .library import ops
 from .modulations import Layer, Modulation
 
 
+HALVES = (torch.bfloat16, torch.float16)  # whose sums would be rounded
+
+
 @dataclass(frozen=True)
 class Options:
     modulation: Modulation
@@ -107,8 +110,9 @@ class Watch:
 class Modulate:
     """The hook of one module."""
 
-    def __init__(self, name: str, index: int, options: Options, clock: Clock) -> None:
+    def __init__(self, name: str, index: int, options: Options, clock: Clock, module: nn.Module) -> None:
         self.name, self.index, self.options, self.clock = name, index, options, clock
+        self.axes, self.transposed = layers.axes_after_nodes(module), layers.is_transposed(module)
         self.cache: Dict[str, Tuple[Any, ...]] = {}
 
     def __getstate__(self) -> Dict[str, Any]:
@@ -125,16 +129,15 @@ class Modulate:
         if known is not None and known[0]() is weight and known[1] == version and known[2] == self.clock.batch:
             return known[3]
         o = self.options
-        rows = layers.node_rows(module, weight.detach())
-        if rows.dtype in (torch.bfloat16, torch.float16):
+        rows = layers.node_rows(module, weight.detach()) if self.transposed else weight
+        if rows.dtype in HALVES:
             rows, recurrent = rows.float(), None if recurrent is None else recurrent.float()
-        name = self.full(suffix)
         try:
             m = ops.factor(rows, recurrent, 0, None, o.gain, o.low, o.high)
         except ValueError as error:
-            raise ValueError(f"torch_grapes: {name}: {str(error).splitlines()[0]}") from None
+            raise ValueError(f"torch_grapes: {self.full(suffix)}: {str(error).splitlines()[0]}") from None
         draw = self.clock.batch + (weight._version << 20)  # each of them alone stands still in some way of training
-        m = o.modulation.shape(m, Layer(name, self.index, draw))
+        m = o.modulation.shape(m, Layer(self.full(suffix), self.index, draw))
         self.cache[suffix] = (weakref.ref(weight), version, self.clock.batch, m)
         return m
 
@@ -150,10 +153,12 @@ class ModulatePlain(Modulate):
             self.clock.saw(self.name, False, output)
         if not output.requires_grad:
             return
-        weight = layers.used(module, "weight")
+        weight = module._parameters.get("weight")
+        if weight is None:
+            weight = layers.used(module, "weight")
         m = self.factor("", weight, None, module)
         if not self.options.modulation.local:
-            ops.attach(output, m, layers.node_axis(module, output))
+            ops.attach(output, m, output.dim() - self.axes - 1)
         else:
             given = _given(self.name, inputs)
             bias = layers.used(module, "bias")

@@ -57,26 +57,28 @@ def has_weights(module: nn.Module) -> bool:
     return any(isinstance(p, nn.parameter.UninitializedParameter) or p.dim() > 1 for p in own)
 
 
-def node_axis(module: nn.Module, output: Tensor) -> int:
-    """The axis of the nodes in what a plain layer returns, with or without an axis for the batch."""
+def axes_after_nodes(module: nn.Module) -> int:
+    """How many axes stand behind the nodes' in what a plain layer returns, with or without an axis for the batch."""
     for kinds in (CONVOLUTIONS, TRANSPOSED):
         for kind, axes in kinds.items():
             if isinstance(module, kind):
-                return output.dim() - axes - 1
-    return output.dim() - 1
+                return axes
+    return 0
+
+
+def is_transposed(module: nn.Module) -> bool:
+    return isinstance(module, tuple(TRANSPOSED))
 
 
 def node_rows(module: nn.Module, weight: Tensor) -> Tensor:
-    """The weight with its nodes along axis 0. That of a transposed convolution is [in, out / groups, ...]."""
-    if not isinstance(module, tuple(TRANSPOSED)):
-        return weight
+    """The weight of a transposed convolution, [in, out / groups, ...], with its nodes along axis 0."""
     groups, (c_in, c_out) = module.groups, weight.shape[:2]
     return weight.reshape(groups, c_in // groups, c_out, -1).transpose(1, 2).reshape(groups * c_out, -1)
 
 
 def weight_scale(module: nn.Module, weight: Tensor, m: Tensor) -> Tensor:
     """m, shaped so that it multiplies the weight node by node."""
-    if not isinstance(module, tuple(TRANSPOSED)):
+    if not is_transposed(module):
         return m.view(-1, *[1] * (weight.dim() - 1))
     groups, (c_in, c_out) = module.groups, weight.shape[:2]
     per_input = m.view(groups, 1, c_out).expand(groups, c_in // groups, c_out)
