@@ -497,6 +497,19 @@ def test_a_lazy_layer_gets_its_factors_when_it_has_its_shape():
     agree(gradients(model, X), theirs)
 
 
+def test_traced_and_exported_it_is_the_model_alone_and_scripted_it_is_refused():
+    model = network()
+    torch_grapes.enable(model)
+    traced = torch.jit.trace(model, X)
+    assert "grapes" not in str(traced.inlined_graph)
+    assert torch.equal(traced(X), model(X))
+    torch.onnx.export(model, X, io.BytesIO())
+    with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a modulated model; disable it first"):
+        torch.jit.script(model)
+    torch_grapes.disable(model)
+    assert torch.equal(torch.jit.script(model)(X), traced(X))
+
+
 def test_second_derivatives_go_through_the_factor():
     model = network()
     torch_grapes.enable(model)

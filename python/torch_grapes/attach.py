@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Un
 from torch import Tensor, nn
 
 from . import layers
-from .hooks import Clock, Modulate, ModulatePlain, ModulateRecurrent, Options, Watch
+from .hooks import Begin, Clock, End, Modulate, ModulatePlain, ModulateRecurrent, Options, Watch
 from .modulations import Modulation, modulation_of
 
 Names = Union[str, Sequence[str]]
@@ -67,11 +67,6 @@ def _patterns(option: str, patterns: Optional[Names], names: Sequence[str]) -> L
     return found
 
 
-def is_ours(hook: object) -> bool:
-    owner = getattr(hook, "__self__", hook)
-    return isinstance(owner, (Modulate, Watch, Clock, layers.Remember))
-
-
 def enable(
     model: nn.Module,
     modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes",
@@ -115,7 +110,7 @@ def enable(
     candidates: Dict[str, nn.Module] = {}
     unmatched: Dict[str, str] = {}
     for name, module in model.named_modules():
-        if any(is_ours(hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
+        if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
             raise RuntimeError(f"torch_grapes: {name or 'the model'} is modulated already; disable that first")
         if getattr(module, "modulates_itself", False):
             unmatched[name] = "which modulates itself"
@@ -150,7 +145,7 @@ def enable(
     hooks: Dict[str, Modulate] = {}
     if options.modulation.shape is not None:
         clock = Clock(outputs, chosen, output is False, warn)
-        model.register_forward_pre_hook(clock.begin)
+        model.register_forward_pre_hook(Begin(clock))
         for index, name in enumerate(chosen):
             module = candidates[name]
             kind = ModulateRecurrent if layers.is_recurrent(module) else ModulatePlain
@@ -160,7 +155,7 @@ def enable(
                 parametrization.register_forward_hook(layers.Remember())
         for name in outputs:
             candidates[name].register_forward_hook(Watch(name, clock))
-        model.register_forward_hook(clock.end)
+        model.register_forward_hook(End(clock))
     return Handle(model, options, hooks, outputs, unmatched)
 
 
@@ -168,7 +163,7 @@ def disable(model: nn.Module) -> None:
     """Take off a model what enable() put on it: also on a copy, or one that came out of a file with its modulation."""
     for module in model.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            for key in [key for key, hook in hooks.items() if is_ours(hook)]:
+            for key in [key for key, hook in hooks.items() if isinstance(hook, layers.Hook)]:
                 del hooks[key]
 
 

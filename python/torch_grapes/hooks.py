@@ -31,7 +31,7 @@ class Options:
 
 
 class Clock:
-    """Hooks of the whole model: a new forward pass is a new batch; the first one shows what is the output layer."""
+    """What the hooks of one model share: a new forward pass is a new batch; the first one shows what is the output layer."""
 
     def __init__(self, outputs: List[str], hidden: List[str], guessed: bool, warn: bool) -> None:
         self.batch = 0
@@ -42,7 +42,7 @@ class Clock:
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "calls": None}
 
-    def begin(self, module: nn.Module, inputs: Any) -> None:
+    def begin(self) -> None:
         self.batch += 1
         self.calls = [] if self.unchecked and torch.is_grad_enabled() else None
 
@@ -52,7 +52,7 @@ class Clock:
             if z._is_view() and z._base.grad_fn is not None:  # all that is left of it after an in-place activation
                 self.calls.append((name, recurrent, z._base.grad_fn))
 
-    def end(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def end(self, output: Any) -> None:
         ends = [t.grad_fn for t in layers.tensors(output) if t.grad_fn is not None]
         if self.calls is None or not ends or not self.calls:
             return
@@ -96,7 +96,27 @@ class Clock:
         return reached
 
 
-class Watch:
+class Begin(layers.Hook):
+    """Before the whole model's forward pass."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __call__(self, module: nn.Module, inputs: Any) -> None:
+        self.clock.begin()
+
+
+class End(layers.Hook):
+    """After it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self.clock.end(output)
+
+
+class Watch(layers.Hook):
     """The hook of an output layer, or of one that is left out: only says that it was called."""
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -107,7 +127,7 @@ class Watch:
             self.clock.saw(self.name, layers.is_recurrent(module), output)
 
 
-class Modulate:
+class Modulate(layers.Hook):
     """The hook of one module."""
 
     def __init__(self, name: str, index: int, options: Options, clock: Clock, module: nn.Module) -> None:
@@ -151,7 +171,7 @@ class ModulatePlain(Modulate):
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if self.clock.calls is not None:
             self.clock.saw(self.name, False, output)
-        if not output.requires_grad:
+        if not output.requires_grad or torch.jit.is_tracing():  # a traced model is exported: its values are all there is
             return
         weight = module._parameters.get("weight")
         if weight is None:
@@ -179,7 +199,7 @@ class ModulateRecurrent(Modulate):
         if self.clock.calls is not None:
             self.clock.saw(self.name, True, output)
         outputs = [t for t in layers.tensors(output) if t.requires_grad]
-        if not outputs:
+        if not outputs or torch.jit.is_tracing():
             return
         given = _given(self.name, inputs)
         for k, rows in enumerate(layers.recurrent_rows(module)):

@@ -97,8 +97,16 @@ def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
         yield Rows(suffix, getattr(module, f"weight_ih{end}"), getattr(module, f"weight_hh{end}"), *biases)
 
 
-class Remember:
-    """A hook of a ParametrizationList: keeps what it returned last, the very tensor that the layer computed with.
+class Hook:
+    """What enable() puts on modules, to be known again when it is taken off."""
+
+    @property
+    def __name__(self) -> str:  # asked for by torch.jit.script alone, which would try to compile the hook
+        raise RuntimeError("torch_grapes: torch.jit.script cannot compile a modulated model; disable it first, and enable it again after")
+
+
+class Remember(Hook):
+    """Of a ParametrizationList: keeps what it returned last, the very tensor that the layer computed with.
 
     To ask the layer again would compute it again, which spectral_norm, for one, makes a step of its power iteration.
     """

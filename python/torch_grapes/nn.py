@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 from .library import factor, feedback, modulate
 from .modulations import Layer, Modulation, modulation_of
@@ -109,7 +110,7 @@ class _ConvolutionFeedback(torch.autograd.Function):
         (B,) = context.saved_tensors
         to_x = None
         if context.needs_input_grad[1]:
-            to_x = torch.nn.grad.conv2d_input(context.shape, B, error, *context.options)
+            to_x = conv2d_input(context.shape, B, error, *context.options)
         return error, to_x, None, None
 
 
