@@ -1,5 +1,6 @@
 """The rule written out in plain tensor operations, apart from the library: what the tests compare with."""
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 
@@ -107,3 +108,26 @@ def recurrence(kind, steps, weights, m, local):
             h = (1 - z) * torch.tanh(an + torch.sigmoid(ar + dr) * dn) + z * h
         outputs.append(h)
     return outputs
+
+
+def network(inplace=False):
+    return nn.Sequential(
+        wide(nn.Linear(5, 7), 1), nn.ReLU(inplace), wide(nn.Linear(7, 6), 2), nn.ReLU(inplace), wide(nn.Linear(6, 3), 3)
+    )
+
+
+def written_out(model, x, weights=None):
+    """The network above with the factors where they belong."""
+    h = x
+    for k, layer in enumerate(layer for layer in model if isinstance(layer, nn.Linear)):
+        W = layer.weight if weights is None else weights[k]
+        h = F.linear(h, W, layer.bias)
+        if k < 2:
+            h = torch.relu(scale(h, factor(W)))
+    return h
+
+
+def expected(model, x, **options):
+    f = lambda x: written_out(model, x, **options)
+    f.parameters = model.parameters
+    return gradients(f, x)
