@@ -22,6 +22,16 @@ def test_a_write_past_the_version_counter_is_seen_by_the_next_pass():
     agree(gradients(model, X), expected(model, X))
 
 
+def test_another_weight_in_the_place_of_the_first_has_its_own_factor():
+    model = network()
+    handle = torch_grapes.enable(model)
+    first = handle.factors()["0"]
+    old, model[0].weight = model[0].weight, nn.Parameter(model[0].weight.detach().flip(0))
+    while model[0].weight._version < old._version:
+        model[0].weight.detach().mul_(1)
+    agree([handle.factors()["0"]], [first.flip(0)], 1e-300)
+
+
 @VERSIONS
 def test_autocast_on_cpu_in_bfloat16(modulation):
     torch.manual_seed(1)
