@@ -6,7 +6,7 @@
 A line "$ COMMAND" is run, with lines "> MORE" appended to it; the lines below are what it prints, stdout and stderr
 together. "..." stands for any text within a line, a line of "..." for any lines. A comment before a block keeps it from
 being run: <!-- not run: WHY -->, or <!-- needs NAME --> where a data set, a file or a Python module is not there.
-Further, each ```cpp block must be the file in examples/ that its section names.
+Further, each ```cpp and ```python block must be the file in examples/ that its section names.
 """
 import os
 import re
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import readme_files
 
-BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]*?) -->\n)?```(?P<kind>console|cpp)\n(?P<text>.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]*?) -->\n)?```(?P<kind>console|cpp|python)\n(?P<text>.*?)```", re.DOTALL)
 
 
 def commands(text):
@@ -48,6 +48,7 @@ class Folder:
     def __init__(self, path, build):
         self.path, self.build = Path(path), Path(build)
         (self.path / "build").symlink_to(self.build)
+        (self.path / "examples").symlink_to(Path(__file__).resolve().parent.parent / "examples")
         (self.path / "bin").mkdir()
         (self.path / "bin" / "python3").symlink_to(sys.executable)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("GRAPES_")}
@@ -89,8 +90,8 @@ def main(readme, build):
         folder = Folder(path, Path(build).resolve())
         for block in BLOCK.finditer(text):
             mark = block["mark"] or ""
-            if block["kind"] == "cpp":
-                named = re.findall(r"\((examples/[^)]*\.cpp)\)", text[:block.start()])[-1]
+            if block["kind"] != "console":
+                named = re.findall(r"\((examples/[^)]*\.(?:cpp|py))\)", text[:block.start()])[-1]
                 if (Path(readme).parent / named).read_text() != block["text"]:
                     print(f"the README's copy of {named} differs from the file")
                     faults += 1

@@ -1,9 +1,21 @@
 // The operations under their schemas: the contract that C++, Python and TorchScript share.
+#include "grapes/core/attach.h"
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 
 #include <torch/library.h>
+#include <torch/version.h>
+
+#include <string>
+
+namespace {
+
+/// Also found by whoever reads the file as bytes: loaded with another LibTorch the library may not get as far as to say
+/// it itself.
+const char* const built_for = "grapes_core built for LibTorch " TORCH_VERSION;
+
+}  // namespace
 
 TORCH_LIBRARY(grapes, library) {
   library.def("responsibility(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None) -> Tensor",
@@ -14,4 +26,10 @@ TORCH_LIBRARY(grapes, library) {
       &grapes::factor);
   library.def("modulate(Tensor z, Tensor m, int dim=1) -> Tensor", &grapes::modulate);
   library.def("feedback(Tensor y, Tensor x, Tensor B) -> Tensor", &grapes::feedback);
+  library.def("attach(Tensor z, Tensor m, int dim) -> ()", &grapes::attach);
+  library.def("attach_parameter(Tensor[] outputs, Tensor[] inputs, Tensor parameter, Tensor scale) -> int",
+              &grapes::attach_parameter);
+  library.def("attach_product(Tensor[] outputs, Tensor[] inputs, Tensor weight, Tensor? bias, Tensor m) -> int",
+              &grapes::attach_product);
+  library.def("built_for() -> str", [] { return std::string(built_for); });
 }

@@ -1,0 +1,233 @@
+"""Which layers enable() takes, what it says about the others, and the modulations by name."""
+import copy
+import pickle
+import warnings
+
+import pytest
+import torch
+import torch_grapes
+from torch import nn
+
+from reference import agree, differ, drawn, factor, gradients, wide
+
+X = drawn(4, 5)
+
+
+def network():
+    return nn.Sequential(wide(nn.Linear(5, 7), 1), nn.Tanh(), wide(nn.Linear(7, 6), 2), nn.Tanh(), wide(nn.Linear(6, 3), 3))
+
+
+def test_the_handle_shows_what_is_modulated():
+    model = nn.ModuleDict({"embed": nn.Embedding(9, 5), "norm": nn.LayerNorm(5), "body": network()})
+    with pytest.warns(UserWarning, match="not modulated: embed, a Embedding") as caught:
+        handle = torch_grapes.enable(model, gain=3, clip=None)
+    assert len(caught) == 1
+    assert handle.modulated == ("body.0", "body.2") and handle.outputs == ("body.4",)
+    assert repr(handle).splitlines() == [
+        "grapes: gain 3, clip [0, 3], incoming responsibility",
+        "  body.0: Linear(in_features=5, out_features=7, bias=True)",
+        "  body.2: Linear(in_features=7, out_features=6, bias=True)",
+        "  output, not modulated: body.4",
+        "  not modulated: embed, a Embedding",
+    ]
+    handle.disable()
+    assert "nothing is modulated" in repr(handle)
+
+
+def test_factors_by_name_are_copies_of_what_the_weights_give():
+    model = nn.Sequential(wide(nn.Linear(5, 4)), wide(nn.LSTM(4, 3, 2, bidirectional=True)))
+    handle = torch_grapes.enable(model, output=True)
+    found = handle.factors()
+    assert list(found) == ["0", "1.l0", "1.l0_reverse", "1.l1", "1.l1_reverse"]
+    agree([found["0"], found["1.l1"]], [factor(model[0].weight), factor(model[1].weight_ih_l1, model[1].weight_hh_l1)])
+    found["0"].zero_()
+    assert handle.factors()["0"].max() == 2 and not found["1.l0"].requires_grad
+
+
+def test_include_exclude_and_output_by_name():
+    model = nn.ModuleDict({"a": network(), "b": network()})
+    modulated = lambda **options: torch_grapes.enable(copy.deepcopy(model), **options).modulated
+    assert modulated() == ("a.0", "a.2", "a.4", "b.0", "b.2")
+    assert modulated(include="a") == ("a.0", "a.2", "a.4")
+    assert modulated(include=["*.0", "b.2"]) == ("a.0", "b.0", "b.2")
+    assert modulated(exclude="a.*", output=True) == ("b.0", "b.2", "b.4")
+    assert modulated(output=["a.4", "b.4"]) == ("a.0", "a.2", "b.0", "b.2")
+    with pytest.raises(ValueError, match="include='c' names no layer that can be modulated; there are a.0, a.2"):
+        modulated(include="c")
+    with pytest.raises(ValueError, match="no layer to modulate; the output layer, b.4, is left out"):
+        modulated(include="b.4")
+    with pytest.raises(ValueError, match="no layer to modulate"):
+        torch_grapes.enable(nn.ReLU())
+
+
+def test_twice_is_refused_and_a_with_block_ends_with_its_error():
+    model = network()
+    plain = gradients(model, X)
+    with pytest.raises(KeyError):
+        with torch_grapes.enabled(model):
+            with pytest.raises(RuntimeError, match="modulated already"):
+                torch_grapes.enable(model)
+            with pytest.raises(RuntimeError, match="modulated already"):
+                torch_grapes.enable(nn.Sequential(model[0], nn.Linear(7, 2)))
+            raise KeyError
+    agree(gradients(model, X), plain, 1e-300)
+    assert not model._forward_hooks and not model._forward_pre_hooks
+
+
+@pytest.mark.parametrize("options, sentence", [
+    ({"gain": 0}, "gain must be above 0"),
+    ({"clip": (2, 1)}, "0 <= low <= high"),
+    ({"responsibility": "outgoing"}, "which layer comes next"),
+    ({"modulation": "grape"}, "no modulation 'grape'; there are none, grapes, grapes-local, uniform, shuffled, constant:C"),
+    ({"modulation": "constant"}, "constant takes factors above 0"),
+    ({"modulation": "constant:0"}, "constant takes factors above 0"),
+])
+def test_options_that_cannot_be(options, sentence):
+    with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
+        torch_grapes.enable(network(), **options)
+
+
+def test_a_weight_that_is_not_finite_names_its_layer():
+    model = network()
+    torch_grapes.enable(model)
+    with torch.no_grad():
+        model[2].weight[1, 1] = float("inf")
+    with pytest.raises(ValueError, match="torch_grapes: 2: factor: every weight must be finite"):
+        model(X)
+
+
+class Late(nn.Module):
+    """Registered in another order than they run in."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.body = nn.Linear(4, 2), nn.Linear(5, 4)
+
+    def forward(self, x):
+        return {"logits": (self.head(self.body(x).relu_()),)}
+
+
+def test_a_wrong_guess_of_the_output_layer_stops_the_first_pass():
+    model = Late()
+    torch_grapes.enable(model)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="taken to be 'body'.*comes straight from 'head': enable"):
+            model(torch.randn(3, 5))
+    torch_grapes.disable(model)
+    handle = torch_grapes.enable(model, output="head")
+    model(torch.randn(3, 5))["logits"][0].sum().backward()
+    assert handle.modulated == ("body",)
+
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.first, self.second, self.idle = nn.Linear(5, 4), nn.Linear(4, 2), nn.Linear(4, 2), nn.Linear(3, 3)
+
+    def forward(self, x):
+        h = self.body(x).relu_()
+        return self.first(h), self.second(h)
+
+
+def test_several_heads_and_a_layer_that_is_not_called_are_told():
+    model = Heads()
+    torch_grapes.enable(model, output="second")
+    with pytest.warns(UserWarning) as caught:
+        model(torch.randn(3, 5))
+        model(torch.randn(3, 5))
+    assert [str(w.message) for w in caught] == ["torch_grapes: not called in this forward pass, hence not modulated: idle"]
+    torch_grapes.disable(model)
+    del model.idle
+    torch_grapes.enable(model)
+    with pytest.warns(UserWarning, match="first lead straight to what the model returns") as caught:
+        model(torch.randn(3, 5))
+        model(torch.randn(3, 5))
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch_grapes.disable(model)
+        torch_grapes.enable(model, output=["first", "second"])
+        model(torch.randn(3, 5))
+
+
+def test_attention_is_told_as_not_modulated():
+    model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, dropout=0), nn.Linear(8, 3))
+    with pytest.warns(UserWarning, match="0.self_attn, a MultiheadAttention"):
+        handle = torch_grapes.enable(model)
+    assert handle.modulated == ("0.linear1", "0.linear2")
+
+
+def test_a_layer_with_projections_is_refused():
+    model = nn.Sequential(nn.LSTM(3, 4, proj_size=2))
+    with pytest.raises(ValueError, match="no layer to modulate"):
+        torch_grapes.enable(model, output=True)
+
+
+def test_uniform_has_the_mean_everywhere_and_its_effect():
+    model = network()
+    handle = torch_grapes.enable(model, "uniform")
+    m = factor(model[0].weight)
+    agree([handle.factors()["0"]], [torch.full_like(m, m.mean().item())])
+    ours = gradients(model, X)
+    handle.disable()
+    a, b = (factor(model[k].weight).mean().item() for k in (0, 2))
+    torch_grapes.enable(model, torch_grapes.constant(a, b))
+    agree(gradients(model, X), ours)
+
+
+def test_shuffled_deals_the_same_factors_anew_for_every_batch_and_alike_for_every_copy():
+    model = network()
+    handle = torch_grapes.enable(model, "shuffled")
+    m = factor(model[0].weight)
+    dealt = []
+    for _ in range(12):
+        model(X).sum().backward()
+        dealt.append(handle.factors()["0"])
+        agree([dealt[-1].sort().values], [m.sort().values])
+    assert len({tuple(d.tolist()) for d in dealt}) > 6
+    other = network()
+    again = torch_grapes.enable(other, "shuffled")
+    other(X).sum().backward()
+    agree([again.factors()["0"]], [dealt[0]], 1e-300)
+
+
+def test_constant_takes_one_value_or_one_per_layer():
+    model = network()
+    for what, expected in (("constant:1.5", (1.5, 1.5)), ("constant:1.5,1.25", (1.5, 1.25)), (torch_grapes.constant(1.5), (1.5, 1.5))):
+        with torch_grapes.enabled(model, what) as handle:
+            assert [m.unique().tolist() for m in handle.factors().values()] == [[c] for c in expected]
+
+
+def test_none_is_backpropagation():
+    model = network()
+    plain = gradients(model, X)
+    with torch_grapes.enabled(model, "none") as handle:
+        agree(gradients(model, X), plain, 1e-300)
+        assert handle.factors() == {}
+
+
+def reflected(m):
+    return m.mean() * 2 - m
+
+
+def test_a_modulation_of_ones_own():
+    model = network()
+    handle = torch_grapes.enable(model, reflected)
+    m = factor(model[0].weight)
+    agree([handle.factors()["0"]], [2 * m.mean() - m])
+    assert repr(handle).startswith("reflected:")
+    agree(gradients(pickle.loads(pickle.dumps(model)), X), gradients(model, X))
+    handle.disable()
+    torch_grapes.enable(model, lambda m: m[:2])
+    with pytest.raises(ValueError, match=r"0: a modulation must return finite factors of shape \[7\]"):
+        model(X)
+
+
+def test_clip_and_gain_enter_the_factor():
+    model = network()
+    r = model[0].weight.detach().abs().sum(1)
+    with torch_grapes.enabled(model, gain=3, clip=(0.5, 2.5)) as handle:
+        agree([handle.factors()["0"]], [(3 * r / r.max()).clamp(0.5, 2.5)])
+    with torch_grapes.enabled(model, clip=None) as handle:
+        agree([handle.factors()["0"]], [2 * r / r.max()])
+        differ([handle.factors()["0"]], [factor(model[0].weight)])

@@ -1,0 +1,219 @@
+"""Gradients of every supported layer against the rule written out, at 1e-12 in float64."""
+import pytest
+import torch
+import torch_grapes
+from torch import nn
+from torch.nn import functional as F
+
+from reference import agree, clip, differ, drawn, factor, gradients, recurrence, scale, weighed, wide
+
+
+def test_mlp_by_hand():
+    """The recursion of the paper in matrix products alone: no autograd on the other side."""
+    model = nn.Sequential(wide(nn.Linear(5, 7), 1), nn.Tanh(), wide(nn.Linear(7, 6), 2), nn.Tanh(), wide(nn.Linear(6, 3), 3))
+    x = drawn(4, 5)
+    with torch.no_grad():
+        W = [model[k].weight for k in (0, 2, 4)]
+        b = [model[k].bias for k in (0, 2, 4)]
+        h = [x, *[None] * 3]
+        for l in range(3):
+            a = h[l] @ W[l].t() + b[l]
+            h[l + 1] = torch.tanh(a) if l < 2 else a
+        delta = torch.linspace(-1, 2, 12, dtype=torch.float64).view(4, 3)
+        expected = [delta.t() @ h[2], delta.sum(0)]
+        for l in (1, 0):
+            r = W[l].abs().sum(1)
+            delta = (2 * r / r.max()).clamp(1, 2) * (delta @ W[l + 1]) * (1 - h[l + 1] ** 2)
+            expected = [delta.t() @ h[l], delta.sum(0), *expected]
+        expected.append(delta @ W[0])
+    plain = gradients(model, x)
+    with torch_grapes.enabled(model):
+        ours = gradients(model, x)
+    agree(ours, expected)
+    differ(ours, plain)
+    agree(gradients(model, x), plain, 1e-300)  # off again, to the bit
+
+
+CASES = [
+    (lambda: nn.Linear(5, 4), (3, 5), 1),
+    (lambda: nn.Linear(5, 4, bias=False), (3, 5), 1),
+    (lambda: nn.Linear(5, 4), (5,), 0),
+    (lambda: nn.Linear(5, 4), (2, 3, 5), 2),
+    (lambda: nn.Linear(5, 4, bias=False), (2, 3, 5), 2),
+    (lambda: nn.Linear(5, 4), (2, 2, 3, 5), 3),
+    (lambda: nn.Conv1d(2, 4, 3), (2, 2, 9), 1),
+    (lambda: nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), (2, 2, 5, 6), 1),
+    (lambda: nn.Conv2d(2, 4, 3), (2, 5, 6), 0),
+    (lambda: nn.Conv2d(4, 6, 3, groups=2, stride=2), (2, 4, 7, 7), 1),
+    (lambda: nn.Conv2d(4, 8, 3, groups=4, bias=False), (2, 4, 7, 7), 1),
+    (lambda: nn.Conv3d(1, 3, 2), (2, 1, 3, 4, 3), 1),
+    (lambda: nn.ConvTranspose1d(3, 4, 3), (2, 3, 5), 1),
+    (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, stride=2), (2, 4, 3, 3), 1),
+    (lambda: nn.ConvTranspose3d(2, 3, 2), (1, 2, 2, 3, 2), 1),
+]
+NAMES = [f"{k}-{type(make()).__name__}" for k, (make, _, _) in enumerate(CASES)]
+
+
+def rows_of(layer):
+    """Responsibility by loops over the definition, for transposed layers too."""
+    W = layer.weight.detach().abs()
+    if "Transpose" not in type(layer).__name__:
+        return clip(W.flatten(1).sum(1))
+    groups, outs = layer.groups, layer.weight.shape[1]
+    ins = layer.weight.shape[0] // groups
+    return clip(torch.stack([W[g * ins:(g + 1) * ins, c].sum() for g in range(groups) for c in range(outs)]))
+
+
+@pytest.mark.parametrize("make, shape, axis", CASES, ids=NAMES)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_layers_returning_their_preactivation(make, shape, axis, inplace):
+    layer = wide(make())
+    model = nn.Sequential(layer, nn.LeakyReLU(0.1, inplace=inplace))
+    m = rows_of(layer)
+    x = drawn(*shape)
+
+    def expected(x):
+        z = layer(x)
+        return F.leaky_relu(scale(z, m.view(-1, *[1] * (z.dim() - axis - 1))), 0.1)
+
+    expected.parameters = layer.parameters
+    theirs = gradients(expected, x)
+    plain = gradients(model, x)
+    with torch_grapes.enabled(model, output=True) as handle:
+        agree([handle.factors()["0"]], [m])
+        ours = gradients(model, x)
+    agree(ours, theirs)
+    differ(ours, plain)
+
+
+@pytest.mark.parametrize("make, shape, axis", CASES, ids=NAMES)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_local_scales_rows_of_the_own_gradient_only(make, shape, axis, inplace):
+    layer = wide(make())
+    model = nn.Sequential(layer, nn.LeakyReLU(0.1, inplace=inplace))
+    m = rows_of(layer)
+    plain = gradients(model, drawn(*shape))
+    if "Transpose" in type(layer).__name__:
+        ins, outs = layer.weight.shape[0] // layer.groups, layer.weight.shape[1]
+        for i in range(layer.weight.shape[0]):
+            for c in range(outs):
+                plain[0][i, c] *= m[i // ins * outs + c]
+    else:
+        plain[0] *= m.view(-1, *[1] * (layer.weight.dim() - 1))
+    if layer.bias is not None:
+        plain[1] *= m
+    with torch_grapes.enabled(model, "local", output=True):
+        agree(gradients(model, drawn(*shape)), plain)
+
+
+class ByEquations(nn.Module):
+    """A recurrent module again, from its parameters, with the factors where they belong."""
+
+    def __init__(self, module, local, input_only=False):
+        super().__init__()
+        self.module, self.local, self.input_only = module, local, input_only
+
+    def forward(self, x):
+        kind = type(self.module).__name__
+        steps = list(x.unbind(1 if self.module.batch_first else 0))
+        for k in range(self.module.num_layers):
+            both = []
+            for direction in ("", "_reverse") if self.module.bidirectional else ("",):
+                end = f"_l{k}{direction}"
+                W, R, b, c = (getattr(self.module, name + end) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+                m = factor(W) if self.input_only else factor(W, R)
+                order = steps[::-1] if direction else steps
+                found = recurrence(kind, order, (W, R, b, c), m, self.local)
+                both.append(found[::-1] if direction else found)
+            steps = [torch.cat(pair, 1) for pair in zip(*both)]
+        return torch.stack(steps, 1 if self.module.batch_first else 0)
+
+
+class First(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)[0]
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("layers, bidirectional, batch_first", [(1, False, False), (2, False, True), (2, True, False)])
+@pytest.mark.parametrize("local", [False, True])
+def test_recurrent_layers(kind, layers, bidirectional, batch_first, local):
+    module = wide(kind(3, 4, layers, bidirectional=bidirectional, batch_first=batch_first))
+    x = drawn(2, 5, 3) if batch_first else drawn(5, 2, 3)
+    plain = gradients(First(module), x)
+    theirs = gradients(ByEquations(module, local), x)
+    with torch_grapes.enabled(module, "local" if local else "grapes", output=True):
+        ours = gradients(First(module), x)
+    agree(ours, theirs)
+    differ(ours, plain)
+    if local:
+        agree([ours[-1]], [plain[-1]])  # the error travels on as it was
+
+
+def test_recurrent_responsibility_of_the_input_weights_alone():
+    module, x = wide(nn.LSTM(3, 4)), drawn(5, 2, 3)
+    with torch_grapes.enabled(module, responsibility="input", output=True) as handle:
+        agree(gradients(First(module), x), gradients(ByEquations(module, False, True), x)[:5])
+        agree([handle.factors()["l0"]], [factor(module.weight_ih_l0)])
+
+
+def test_the_factor_does_not_compound_over_time():
+    """With M = 2 everywhere, the gradients of one layer are twice the plain ones, however many steps there are."""
+    module, x = wide(nn.GRU(3, 4)), drawn(30, 2, 3)
+    plain = gradients(First(module), x)
+    with torch_grapes.enabled(module, "constant:2", output=True):
+        agree(gradients(First(module), x), [2 * g for g in plain])
+
+
+def test_without_bias_a_packed_sequence_and_a_given_state():
+    module = wide(nn.LSTM(3, 4, bias=False))
+    packed = nn.utils.rnn.pack_padded_sequence(drawn(5, 2, 3), [5, 3])
+    state = (drawn(1, 2, 4), drawn(1, 2, 4, seed=2))
+
+    def run():
+        module.zero_grad()
+        weighed(module(packed, state)[0].data).backward()
+        return [p.grad.clone() for p in module.parameters()]
+
+    plain = run()
+    with torch_grapes.enabled(module, "constant:2", output=True):
+        agree(run(), [2 * g for g in plain])
+
+
+@pytest.mark.parametrize("kind, full", [(nn.RNNCell, "RNN"), (nn.LSTMCell, "LSTM"), (nn.GRUCell, "GRU")])
+def test_cells_called_step_by_step(kind, full):
+    cell, x = wide(kind(3, 4)), drawn(4, 2, 3)
+
+    def run(x):
+        state, found = None, []
+        for step in x.unbind(0):
+            state = cell(step) if state is None else cell(step, state)
+            found.append(state[0] if isinstance(state, tuple) else state)
+        return torch.stack(found)
+
+    def by_equations(x):
+        weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+        return torch.stack(recurrence(full, list(x.unbind(0)), weights, factor(*weights[:2]), False))
+
+    run.parameters = by_equations.parameters = cell.parameters
+    theirs = gradients(by_equations, x)
+    with torch_grapes.enabled(cell, output=True):
+        agree(gradients(run, x), theirs)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_ratios_of_constant_two(inplace):
+    """Conv-ReLU-Linear-ReLU-Linear with factor 2 in every layer: the error is doubled once more per layer downwards."""
+    model = nn.Sequential(
+        wide(nn.Conv2d(1, 2, 3), 1), nn.ReLU(inplace), nn.Flatten(), wide(nn.Linear(32, 6), 2), nn.ReLU(inplace), wide(nn.Linear(6, 3), 3)
+    )
+    x = drawn(4, 1, 6, 6)
+    plain = gradients(model, x)
+    for output, ratios in ((True, [8, 8, 4, 4, 2, 2, 8]), (False, [4, 4, 2, 2, 1, 1, 4])):
+        with torch_grapes.enabled(model, "constant:2", output=output):
+            for ours, before, ratio in zip(gradients(model, x), plain, ratios):
+                assert torch.equal(ours, ratio * before)

@@ -1,0 +1,84 @@
+"""Loading, the version check, and the operations as functions."""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch_grapes
+from torch_grapes import library
+
+PYTHON = Path(__file__).parents[1]
+
+
+def load(**environment):
+    done = subprocess.run([sys.executable, "-c", "import torch_grapes"], env={**os.environ, "PYTHONPATH": str(PYTHON), **environment},
+                          capture_output=True, text=True)
+    return done.returncode, done.stderr.strip().splitlines()[-1] if done.stderr else ""
+
+
+def test_the_library_says_what_it_was_built_for():
+    built = library.ops.built_for()
+    assert re.fullmatch(r"grapes_core built for LibTorch \d+\.\d+\.\d+", built)
+    assert built.encode() + b"\0" in library.path.read_bytes()
+    assert load(GRAPES_LIBRARY=str(library.path)) == (0, "")
+
+
+def test_another_libtorch_is_refused_with_both_versions(tmp_path):
+    """The library made to say another version: it must not even be loaded."""
+    other = tmp_path / "libgrapes_core.so"
+    other.write_bytes(re.sub(rb"built for LibTorch \d\.\d+\.", lambda m: b"built for LibTorch 9.8.".ljust(len(m[0]), b"7"),
+                             library.path.read_bytes()))
+    code, said = load(GRAPES_LIBRARY=str(other))
+    assert code == 1
+    assert re.search(r"was built for LibTorch 9\.8\.\d+, and this is PyTorch " + re.escape(torch.__version__), said)
+
+
+@pytest.mark.parametrize("running, fits", [("", True), ("+cu117", True), ("a0", True), (".99", False)])
+def test_only_major_and_minor_count(running, fits):
+    major, minor = torch.__version__.split(".")[:2]
+    version = f"{major}.{minor}.7{running}" if fits else f"{major}{running}.0"
+    if fits:
+        library.check(library.path, version)
+    else:
+        with pytest.raises(ImportError, match="build Grapes against the LibTorch of this PyTorch"):
+            library.check(library.path, version)
+
+
+def test_a_missing_or_foreign_file_is_named(tmp_path):
+    assert "GRAPES_LIBRARY is /nowhere/lib.so, which is no file" in load(GRAPES_LIBRARY="/nowhere/lib.so")[1]
+    (tmp_path / "x.so").write_bytes(b"no library")
+    assert "does not say what LibTorch it was built for" in load(GRAPES_LIBRARY=str(tmp_path / "x.so"))[1]
+
+
+def test_the_functions():
+    W = torch.tensor([[1.0, 0.0], [1.0, -1.0], [3.0, 1.0]], requires_grad=True)
+    assert torch_grapes.responsibility(W).tolist() == [1, 2, 4]
+    assert torch_grapes.responsibility(W, torch.eye(3)).tolist() == [2, 3, 5]
+    assert torch_grapes.responsibility(W, dim=1).tolist() == [5, 2]
+    assert torch_grapes.responsibility(W, mask=torch.tensor([0.0, 1, 1])).tolist() == [0, 2, 4]
+    m = torch_grapes.factor(W)
+    assert m.tolist() == [1, 1, 2] and not m.requires_grad
+    assert torch_grapes.factor(W, gain=2, low=0, high=2).tolist() == [0.5, 1, 2]
+    x = torch.tensor([[1.0, 10.0]], requires_grad=True)
+    z = torch_grapes.modulate(x @ W.t(), m)
+    assert torch.equal(z, x @ W.t())
+    z.sum().backward()
+    assert W.grad.tolist() == [[1, 10], [1, 10], [2, 20]] and x.grad.tolist() == [[8, 1]]
+    B = torch.tensor([[1.0, 2, 3], [0, 0, 1]])
+    y = torch_grapes.feedback(x.detach() @ W.t(), x, B)
+    x.grad = None
+    y.sum().backward()
+    assert x.grad.tolist() == [[6, 1]]
+    with pytest.raises(ValueError, match="finite"):
+        torch_grapes.factor(torch.tensor([[float("nan")]]))
+    with pytest.raises(RuntimeError, match="modulate: factor must have 3 nodes"):
+        torch_grapes.modulate(torch.zeros(2, 3), torch.ones(2))
+
+
+def test_everything_public_has_a_docstring_and_the_package_its_types():
+    for name in torch_grapes.__all__:
+        assert isinstance(getattr(torch_grapes, name), dict) or getattr(torch_grapes, name).__doc__, name
+    assert (PYTHON / "torch_grapes" / "py.typed").exists()

@@ -1,0 +1,265 @@
+"""Weights that are not plain parameters of one layer: parametrized, normalised, pruned, tied, reused, frozen, lazy, short."""
+import copy
+
+import pytest
+import torch
+import torch_grapes
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize, prune
+
+from reference import agree, drawn, expected, factor, gradients, network, scale, wide, written_out
+
+X = drawn(4, 5)
+VERSIONS = pytest.mark.parametrize("modulation", ["grapes", "local"])
+
+
+def test_a_write_past_the_version_counter_is_seen_by_the_next_pass():
+    model = network()
+    torch_grapes.enable(model)
+    gradients(model, X)
+    model[0].weight.data[2] *= 9  # as optimizers of old do
+    agree(gradients(model, X), expected(model, X))
+
+
+def test_another_weight_in_the_place_of_the_first_has_its_own_factor():
+    model = network()
+    handle = torch_grapes.enable(model)
+    first = handle.factors()["0"]
+    old, model[0].weight = model[0].weight, nn.Parameter(model[0].weight.detach().flip(0))
+    while model[0].weight._version < old._version:
+        model[0].weight.detach().mul_(1)
+    agree([handle.factors()["0"]], [first.flip(0)], 1e-300)
+
+
+@VERSIONS
+def test_autocast_on_cpu_in_bfloat16(modulation):
+    torch.manual_seed(1)
+    model = network().float()
+    shared = nn.Sequential(model, nn.Linear(3, 5), model[0], nn.ReLU(), nn.Linear(7, 2))  # one layer twice, one cast of its weight
+    double = copy.deepcopy(shared).double()
+    x = X.float()
+
+    def run():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output = shared(x)
+        assert output.dtype == torch.bfloat16
+        return output.float()
+
+    run.parameters = shared.parameters
+    f = lambda x: run()
+    f.parameters = shared.parameters
+    plain = gradients(f, x)[:-1]
+    torch_grapes.enable(shared, modulation)
+    torch_grapes.enable(double, modulation)
+    ours, exact = gradients(f, x)[:-1], gradients(double, X)[:-1]
+    for a, b, c in zip(ours, exact, plain):
+        assert a.dtype == torch.float32
+        assert (a - b).norm() < 0.03 * b.norm() + 1e-6
+    assert any((b - c).norm() > 0.2 * c.norm() for b, c in zip(exact, plain)), "the tolerance tells them apart"
+
+
+def test_weights_in_bfloat16_have_factors_in_float32():
+    model = network().bfloat16()
+    handle = torch_grapes.enable(model)
+    model(X.bfloat16()).sum().backward()
+    agree([handle.factors()["0"]], [factor(model[0].weight.float())], 1e-6)
+
+
+class Exponential(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, W):
+        self.calls += 1
+        return W.exp()
+
+
+def test_parametrized_weights():
+    model = network()
+    counter = Exponential()
+    parametrize.register_parametrization(model[2], "weight", counter)
+    torch_grapes.enable(model)
+    counter.calls = 0
+    ours = gradients(model, X)
+    assert counter.calls == 1, "not computed again for the factor"
+    f = lambda x: written_out(model, x, weights=[model[0].weight, model[2].weight, model[4].weight])
+    f.parameters = model.parameters
+    agree(ours, gradients(f, X))
+    with parametrize.cached():
+        agree(gradients(model, X), ours)
+
+
+def test_parametrized_weights_local():
+    model = network()
+    parametrize.register_parametrization(model[2], "weight", Exponential())
+    names = [name for name, _ in model.named_parameters()]
+    plain = dict(zip(names, gradients(model, X)))
+    m0, m2 = factor(model[0].weight), factor(model[2].weight)
+    for name, g in plain.items():
+        g *= m0.view(-1, *[1] * (g.dim() - 1)) if name.startswith("0.") else m2.view(-1, *[1] * (g.dim() - 1)) if name.startswith("2.") else 1
+    torch_grapes.enable(model, "local")
+    ours = dict(zip(names, gradients(model, X)))
+    agree([ours[name] for name in names], [plain[name] for name in names])  # exp acts element by element
+
+
+def test_spectral_norm_is_not_iterated_more_often():
+    plain, ours = network(), network()
+    for model in (plain, ours):
+        torch.manual_seed(1)
+        nn.utils.parametrizations.spectral_norm(model[0])
+    handle = torch_grapes.enable(ours)
+    for _ in range(2):
+        gradients(plain, X), gradients(ours, X), handle.factors()
+    assert torch.equal(plain.state_dict()["0.parametrizations.weight.0._u"], ours.state_dict()["0.parametrizations.weight.0._u"])
+
+
+def test_parametrized_after_enable_is_refused():
+    model = network()
+    torch_grapes.enable(model)
+    parametrize.register_parametrization(model[2], "weight", Exponential())
+    with pytest.raises(RuntimeError, match="parametrized after enable"):
+        model(X)
+
+
+def test_parametrized_recurrent_layers_are_refused():
+    model = nn.Sequential(nn.LSTM(3, 4))
+    parametrize.register_parametrization(model[0], "weight_hh_l0", Exponential())
+    with pytest.raises(ValueError, match="no layer to modulate"):
+        torch_grapes.enable(model, output=True)
+
+
+@VERSIONS
+@pytest.mark.parametrize("how", ["weight_norm", "pruned"])
+def test_weights_set_anew_for_every_call(modulation, how):
+    model, twin = network(), network()
+    for net in (model, twin):
+        nn.utils.weight_norm(net[2]) if how == "weight_norm" else prune.l1_unstructured(net[2], "weight", 0.3)
+    torch_grapes.enable(model, modulation)
+
+    def f(x):
+        net = twin
+        h = x
+        for k in range(3):
+            layer = net[2 * k]
+            for hook in layer._forward_pre_hooks.values():
+                hook(layer, None)
+            W, b, m = layer.weight, layer.bias, factor(layer.weight)
+            if k < 2 and modulation == "local":
+                h = torch.relu(F.linear(h, scale(W, m.view(-1, 1)), scale(b, m)))
+            else:
+                h = F.linear(h, W, b)
+                h = torch.relu(scale(h, m)) if k < 2 else h
+        return h
+
+    f.parameters = twin.parameters
+    agree(gradients(model, X), gradients(f, X))
+
+
+class Tied(nn.Module):
+    """One weight in three roles: two hidden layers, and the output layer that is not modulated."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.out = (wide(nn.Linear(5, 5, bias=False), 1) for _ in range(3))
+        self.b.weight = self.out.weight = self.a.weight
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.b(torch.tanh(self.a(x)))))
+
+
+@VERSIONS
+def test_weight_tying(modulation):
+    model = Tied()
+    W, m = model.a.weight, factor(model.a.weight)
+
+    def f(x):
+        if modulation == "local":
+            own = scale(W, m.view(-1, 1))
+            h = torch.tanh(F.linear(torch.tanh(F.linear(x, own)), own))
+        else:
+            h = torch.tanh(scale(F.linear(torch.tanh(scale(F.linear(x, W), m)), W), m))
+        return F.linear(h, W)
+
+    f.parameters = model.parameters
+    theirs = gradients(f, X)
+    torch_grapes.enable(model, modulation)
+    agree(gradients(model, X), theirs)
+
+
+class Looped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.step, self.out = wide(nn.Linear(5, 5), 1), wide(nn.Linear(5, 3), 2)
+
+    def forward(self, x):
+        for _ in range(3):
+            x = torch.tanh(self.step(x))
+        return self.out(x)
+
+
+@VERSIONS
+def test_a_module_called_several_times(modulation):
+    model = Looped()
+    W, b, m = model.step.weight, model.step.bias, factor(model.step.weight)
+
+    def f(x):
+        for _ in range(3):
+            if modulation == "local":
+                x = torch.tanh(F.linear(x, scale(W, m.view(-1, 1)), scale(b, m)))
+            else:
+                x = torch.tanh(scale(F.linear(x, W, b), m))
+        return model.out(x)
+
+    f.parameters = model.parameters
+    theirs = gradients(f, X)
+    torch_grapes.enable(model, modulation)
+    agree(gradients(model, X), theirs)
+
+
+def test_a_frozen_layer_still_scales_the_error_that_passes():
+    model = network()
+    model[2].requires_grad_(False)
+    theirs = expected(model, X)
+    torch_grapes.enable(model)
+    ours = gradients(model, X)
+    assert len(ours) == 5  # two layers and x
+    agree(ours, theirs)
+
+
+def test_a_frozen_layer_with_the_local_version_scales_nothing():
+    model = network()
+    model[2].requires_grad_(False)
+    plain = gradients(model, X)
+    m = factor(model[0].weight)
+    torch_grapes.enable(model, "local")
+    agree(gradients(model, X), [plain[0] * m.view(-1, 1), plain[1] * m, *plain[2:]])
+
+
+def test_a_bias_alone_can_learn_with_the_local_version():
+    model = network()
+    model[0].weight.requires_grad_(False)
+    plain = gradients(model, X)
+    torch_grapes.enable(model, "local", include="0")
+    agree(gradients(model, X), [plain[0] * factor(model[0].weight), *plain[1:]])
+
+
+def test_frozen_input_weights_of_a_recurrent_layer_are_refused():
+    model = nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4))
+    model[1].weight_ih_l0.requires_grad_(False)
+    torch_grapes.enable(model, output=True)
+    with pytest.raises(RuntimeError, match="1: its input weights are frozen"):
+        model(torch.randn(5, 2, 3))
+
+
+def test_a_lazy_layer_gets_its_factors_when_it_has_its_shape():
+    model = nn.Sequential(nn.LazyLinear(7), nn.ReLU(), nn.Linear(7, 3)).double()
+    torch_grapes.enable(model)
+    model(X)
+    wide(model[0])
+    m = factor(model[0].weight)
+    f = lambda x: model[2](torch.relu(scale(F.linear(x, model[0].weight, model[0].bias), m)))
+    f.parameters = model.parameters
+    theirs = gradients(f, X)
+    agree(gradients(model, X), theirs)

@@ -1,0 +1,16 @@
+"""GRAPES for PyTorch: the error at each node scaled by the node's responsibility (Dellaferrera et al. 2022).
+
+    import torch_grapes
+    handle = torch_grapes.enable(model)   # the forward pass, state_dict and optimizer stay what they are
+    ...                                   # train
+    handle.disable()
+"""
+from . import nn
+from .attach import Handle, disable, enable, enabled
+from .library import factor, feedback, modulate, responsibility
+from .modulations import Layer, Modulation, constant, modulations
+
+__all__ = [
+    "Handle", "Layer", "Modulation", "constant", "disable", "enable", "enabled", "factor", "feedback", "modulate", "modulations", "nn",
+    "responsibility",
+]

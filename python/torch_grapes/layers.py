@@ -1,0 +1,155 @@
+"""Which modules of PyTorch have nodes whose error can be scaled, and what a node is in each.
+
+A linear or convolutional layer returns its pre-activation: the error is scaled there, per row of the weight or per
+output channel. A recurrent layer computes its current W x + R y inside; its nodes are the rows of W and R, so that each
+gate of each unit is a node with a responsibility of its own, and the rows of all gates of one layer and direction share
+the maximum. At every time step the error at the current is multiplied by M once on its way to W, R and the layer below;
+what runs back in time through R is not, for it would compound.
+"""
+from __future__ import annotations
+
+import weakref
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+TRANSPOSED = {nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3}
+RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
+CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+PLAIN = (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)
+
+
+class Rows(NamedTuple):
+    """The parameters of one layer and direction of a recurrent module."""
+
+    suffix: str  # "l0", "l1_reverse"; empty for a cell
+    input_weight: Tensor
+    recurrent_weight: Tensor
+    input_bias: Optional[Tensor]
+    recurrent_bias: Optional[Tensor]
+
+
+def is_plain(module: nn.Module) -> bool:
+    # MultiheadAttention reads the weight of its output layer without ever calling that layer.
+    return isinstance(module, PLAIN) and not isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear)
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    return isinstance(module, (*RECURRENT, *CELLS))
+
+
+def why_not(module: nn.Module) -> str:
+    """Why a module of a supported type cannot be modulated; empty if it can."""
+    if getattr(module, "proj_size", 0) > 0:
+        return "an LSTM with proj_size has a second weight inside each time step"
+    if is_recurrent(module) and parametrize.is_parametrized(module):
+        return "a parametrized recurrent layer does not use the weights it shows"
+    return ""
+
+
+def has_weights(module: nn.Module) -> bool:
+    """Whether a module holds a weight of its own (not a bias, not the scales of a normalisation)."""
+    own = [*module.parameters(recurse=False)]
+    own += [p for plist in getattr(module, "parametrizations", {}).values() for p in plist.parameters(recurse=False)]
+    return any(isinstance(p, nn.parameter.UninitializedParameter) or p.dim() > 1 for p in own)
+
+
+def axes_after_nodes(module: nn.Module) -> int:
+    """How many axes stand behind the nodes' in what a plain layer returns, with or without an axis for the batch."""
+    for kinds in (CONVOLUTIONS, TRANSPOSED):
+        for kind, axes in kinds.items():
+            if isinstance(module, kind):
+                return axes
+    return 0
+
+
+def is_transposed(module: nn.Module) -> bool:
+    return isinstance(module, tuple(TRANSPOSED))
+
+
+def node_rows(module: nn.Module, weight: Tensor) -> Tensor:
+    """The weight of a transposed convolution, [in, out / groups, ...], with its nodes along axis 0."""
+    groups, (c_in, c_out) = module.groups, weight.shape[:2]
+    return weight.reshape(groups, c_in // groups, c_out, -1).transpose(1, 2).reshape(groups * c_out, -1)
+
+
+def weight_scale(module: nn.Module, weight: Tensor, m: Tensor) -> Tensor:
+    """m, shaped so that it multiplies the weight node by node."""
+    if not is_transposed(module):
+        return m.view(-1, *[1] * (weight.dim() - 1))
+    groups, (c_in, c_out) = module.groups, weight.shape[:2]
+    per_input = m.view(groups, 1, c_out).expand(groups, c_in // groups, c_out)
+    return per_input.reshape(c_in, c_out, *[1] * (weight.dim() - 2))
+
+
+def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
+    if isinstance(module, CELLS):
+        suffixes: List[str] = [""]
+    else:
+        directions = ("", "_reverse") if module.bidirectional else ("",)
+        suffixes = [f"l{k}{direction}" for k in range(module.num_layers) for direction in directions]
+    for suffix in suffixes:
+        end = f"_{suffix}" if suffix else ""
+        biases = [getattr(module, f"bias_{kind}{end}") if module.bias else None for kind in ("ih", "hh")]
+        yield Rows(suffix, getattr(module, f"weight_ih{end}"), getattr(module, f"weight_hh{end}"), *biases)
+
+
+class Hook:
+    """What enable() puts on modules, to be known again when it is taken off."""
+
+    @property
+    def __name__(self) -> str:  # asked for by torch.jit.script alone, which would try to compile the hook
+        raise RuntimeError("torch_grapes: torch.jit.script cannot compile a modulated model; disable it first, and enable it again after")
+
+
+class Remember(Hook):
+    """Of a ParametrizationList: keeps what it returned last, the very tensor that the layer computed with.
+
+    To ask the layer again would compute it again, which spectral_norm, for one, makes a step of its power iteration.
+    """
+
+    last: "weakref.WeakKeyDictionary[nn.Module, Tensor]" = weakref.WeakKeyDictionary()
+
+    def __call__(self, parametrization: nn.Module, inputs: Tuple[object, ...], output: Tensor) -> None:
+        Remember.last[parametrization] = output
+
+
+def parametrizations(module: nn.Module) -> Dict[str, nn.Module]:
+    if not parametrize.is_parametrized(module):
+        return {}
+    return {name: module.parametrizations[name] for name in ("weight", "bias") if name in module.parametrizations}
+
+
+def used(module: nn.Module, name: str) -> Optional[Tensor]:
+    """The weight or bias that the module computed with last."""
+    own = module._parameters.get(name)
+    if own is not None:
+        return own
+    if parametrize.is_parametrized(module, name):
+        parametrization = module.parametrizations[name]
+        if not any(isinstance(hook, Remember) for hook in parametrization._forward_hooks.values()):
+            raise RuntimeError(f"torch_grapes: {type(module).__name__}.{name} was parametrized after enable(); disable, and enable again")
+        if parametrization in Remember.last:
+            return Remember.last[parametrization]
+        training = parametrization.training
+        parametrization.eval()
+        try:
+            with torch.no_grad():
+                return parametrization()
+        finally:
+            parametrization.train(training)
+    return getattr(module, name)  # set by weight_norm or pruning for this very call, or a replica's copy
+
+
+def tensors(value: object) -> List[Tensor]:
+    """All tensors in a nest of tuples, lists, dicts and packed sequences."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):  # a PackedSequence is a tuple; its other tensors are integers
+        return [t for item in value for t in tensors(item) if t.is_floating_point()]
+    return []

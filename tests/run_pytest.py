@@ -1,0 +1,14 @@
+#!/usr/bin/env python3
+"""Run pytest with this Python, or say what it lacks and exit 77.
+
+    run_pytest.py ARGUMENT ...
+"""
+import sys
+
+try:
+    import pytest
+    import torch  # noqa: F401
+except ImportError as missing:
+    print(f"skipped: {sys.executable}: {missing}; scripts/bootstrap installs it")
+    sys.exit(77)
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
