@@ -37,15 +37,6 @@ class Said {
   std::set<std::string> sentences_;
 };
 
-credit::FactorOptions factor_options(const BackwardOptions& options) {
-  return {options.modulation, options.constants,  options.gain,     options.low,
-          options.high,       options.input_only, options.per_gate, options.seed};
-}
-
-std::string full_name(const Layer& layer) {
-  return layer.recurrent_name.empty() ? layer.names[0] : layer.names[0] + " + " + layer.recurrent_name;
-}
-
 /// Lets the hooks act for as long as it lives.
 class Running {
  public:
@@ -59,6 +50,11 @@ class Running {
 };
 
 }  // namespace
+
+credit::FactorOptions factor_options(const BackwardOptions& options) {
+  return {options.modulation, options.constants,  options.gain,     options.low,
+          options.high,       options.input_only, options.per_gate, options.seed};
+}
 
 std::string to_string(Attachment::State state) {
   switch (state) {
@@ -95,7 +91,7 @@ class Modulator::Impl {
     require_names(layers_, options_.exclude, "backward: exclude");
     require_names(layers_, options_.local, "backward: local");
     for (const Layer& layer : layers_) {
-      attachments_.emplace_back().name = full_name(layer);
+      attachments_.emplace_back().name = name_of(layer);
       attachments_.back().why = "no backward pass yet";
     }
     plans_.resize(layers_.size());

@@ -14,6 +14,9 @@ class Module;
 namespace torch::jit {
 struct Module;
 }
+namespace grapes::credit {
+struct FactorOptions;
+}
 
 /// GRAPES for a model that somebody else wrote: its forward pass, its state and its optimizer stay as they are.
 namespace grapes {
@@ -35,6 +38,9 @@ struct BackwardOptions {
   std::uint64_t seed = 0;     ///< of `shuffled`
   bool warn = true;           ///< say by TORCH_WARN, once, which weights are in no layer that can be modulated
 };
+
+/// The part of them that makes factors.
+credit::FactorOptions factor_options(const BackwardOptions& options);
 
 /// What became of one weight in the last backward pass.
 struct Attachment {

@@ -123,6 +123,10 @@ std::vector<Layer> layers_of(const Foreign& model) {
   return layers;
 }
 
+std::string name_of(const Layer& layer) {
+  return layer.recurrent_name.empty() ? layer.names[0] : layer.names[0] + " + " + layer.recurrent_name;
+}
+
 bool is_named(const Layer& layer, const std::string& name) {
   std::vector<std::string> own = layer.names;
   if (!layer.recurrent_name.empty()) own.push_back(layer.recurrent_name);

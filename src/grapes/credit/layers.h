@@ -52,6 +52,8 @@ Foreign foreign(const torch::jit::Module& model);
 /// RNN, LSTM or GRU (PyTorch's names, cells and `_reverse` included) are one layer.
 std::vector<Layer> layers_of(const Foreign& model);
 
+/// "fc.weight", or "lstm.weight_ih_l0 + lstm.weight_hh_l0".
+std::string name_of(const Layer& layer);
 /// Whether `name` means this layer: the name of its weight ("encoder.0.weight") or of a module that it lies in
 /// ("encoder.0", "encoder").
 bool is_named(const Layer& layer, const std::string& name);
