@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include <unordered_map>
 #include <utility>
 
 namespace grapes {
@@ -134,7 +135,14 @@ class LocalOptimizer::Impl {
     if (!parameter.defined() || !parameter.grad().defined()) return;
     const at::NoGradGuard no_grad;
     plain_.emplace_back(parameter, parameter.grad());
-    parameter.mutable_grad() = parameter.grad() * by;
+    at::Tensor& scaled = scaled_[parameter.unsafeGetTensorImpl()];
+    const at::Tensor& gradient = plain_.back().second;
+    if (!scaled.defined() || scaled.sizes() != gradient.sizes() || scaled.scalar_type() != gradient.scalar_type() ||
+        scaled.device() != gradient.device())
+      scaled = gradient * by;
+    else
+      at::mul_out(scaled, gradient, by);
+    parameter.mutable_grad() = scaled;
   }
 
   void restore() {
@@ -150,6 +158,7 @@ class LocalOptimizer::Impl {
   std::vector<at::Tensor> factors_;
   std::vector<std::pair<at::Tensor, at::Tensor>>
       plain_;  // parameters and their own gradients, while scaled ones stand in
+  std::unordered_map<const void*, at::Tensor> scaled_;  // those; kept, for fresh memory costs more than the product
   std::int64_t steps_ = 0;
 };
 
