@@ -285,6 +285,45 @@ TEST(Backward, SharedWeightsInEachUseByHandWrittenProducts) {
   EXPECT_THROW(Modulator(model, local).backward(model.forward(x).sum()), c10::Error) << "rows here, columns there";
 }
 
+TEST(Backward, BiasesHoweverTheyAreAdded) {
+  struct Odd : torch::nn::Module {
+    at::Tensor W = register_parameter("W", at::randn({4, 6}, at::kDouble));
+    at::Tensor K = register_parameter("K", at::randn({3, 2, 3}, at::kDouble));
+    at::Tensor b = register_parameter("b", at::randn({4}, at::kDouble));
+    at::Tensor c = register_parameter("c", at::randn({3}, at::kDouble));
+  };
+  torch::manual_seed(7);
+  Odd model;
+  const at::Tensor x = at::randn({6, 5}, at::kDouble), v = x.select(1, 0), s = at::randn({2, 2, 8}, at::kDouble);
+  const at::Tensor m = factor(model.W), k = factor(model.K);
+  const auto check = [&](const std::function<at::Tensor(bool)>& forward) {
+    BackwardOptions options;
+    options.include = {"W", "K"};
+    options.warn = false;
+    for (const at::Tensor& p : model.parameters()) p.mutable_grad() = at::zeros_like(p);
+    Modulator(model, options).backward(forward(false).pow(3).sum());
+    const auto ours = gradients_of(model);
+    for (const at::Tensor& p : model.parameters()) p.mutable_grad() = at::zeros_like(p);
+    forward(true).pow(3).sum().backward();
+    expect_close(ours, gradients_of(model));
+  };
+  const auto by = [](bool written, const at::Tensor& z, const at::Tensor& factors, std::int64_t dim) {
+    return written ? modulate(z, factors, dim) : z;
+  };
+  check([&](bool w) { return by(w, model.W.mm(x) + model.b.unsqueeze(1), m, 0); });
+  check([&](bool w) { return by(w, model.W.mm(x).t() + model.b, m, 1); });
+  check([&](bool w) { return by(w, x.t().mm(model.W.t()).add_(model.b.view({1, 4}).expand({5, 4})), m, 1); });
+  check([&](bool w) { return by(w, model.W.mv(v) + model.b, m, 0); });
+  check([&](bool w) { return by(w, at::conv1d(s, model.K) + model.c.view({1, 3, 1}), k, 1); });
+  check([&](bool w) { return by(w, at::conv1d(s, model.K, model.c), k, 1); });
+
+  // What cannot be told apart is left alone, and said.
+  Modulator both(model);
+  const at::Tensor z = model.W.mm(x);
+  both.backward((at::tanh(z + model.b.unsqueeze(1)) + z).sum());
+  EXPECT_EQ(both.attachments()[0].why, "used both with and without its bias");
+}
+
 TEST(Backward, ALocalWeightDoesNotCompoundInAHandWrittenRecurrence) {
   Tied model;
   const at::Tensor x = at::randn({5, 6}, at::kDouble);

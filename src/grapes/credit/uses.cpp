@@ -13,7 +13,23 @@ namespace {
 using torch::autograd::Node;
 
 /// What the walk tells apart. The names are LibTorch's, the same from 1.13 on.
-enum class Kind { other, sink, t, transpose, permute, cast, reshape, add, addmm, mm, mv, linear, convolution, script };
+enum class Kind {
+  other,
+  sink,
+  t,
+  transpose,
+  permute,
+  cast,
+  reshape,
+  expand,
+  add,
+  addmm,
+  mm,
+  mv,
+  linear,
+  convolution,
+  script
+};
 
 Kind kind_by_name(const std::string& name) {
   static const std::unordered_map<std::string, Kind> kinds = {{"torch::autograd::AccumulateGrad", Kind::sink},
@@ -24,6 +40,8 @@ Kind kind_by_name(const std::string& name) {
                                                               {"ViewBackward0", Kind::reshape},
                                                               {"UnsafeViewBackward0", Kind::reshape},
                                                               {"ReshapeAliasBackward0", Kind::reshape},
+                                                              {"UnsqueezeBackward0", Kind::reshape},
+                                                              {"ExpandBackward0", Kind::expand},
                                                               {"SqueezeBackward0", Kind::reshape},
                                                               {"SqueezeBackward1", Kind::reshape},
                                                               {"SqueezeBackward2", Kind::reshape},
@@ -179,29 +197,40 @@ class Walk {
     return found;
   }
 
-  /// Add(reshaped Mm, bias) is how Linear looks on inputs that are not matrices. There the error at the
-  /// pre-activation arrives at the sum; the product alone would leave the bias out.
+  /// The parameter behind nodes that only give it other axes, b.unsqueeze(1) say; or null.
+  static Node* parameter_behind(Node* node) {
+    while (node != nullptr && kind_of(*node) != Kind::sink) {
+      const Kind kind = kind_of(*node);
+      const bool passes = kind == Kind::reshape || kind == Kind::expand || kind == Kind::cast;
+      node = passes ? node->next_edge(0).function.get() : nullptr;
+    }
+    return node;
+  }
+
+  /// Add(reshaped product, bias) is how Linear looks on inputs that are not matrices, and many a layer written by hand.
+  /// There the error at the pre-activation arrives at the sum; the product alone would leave the bias out.
   void note_bias(Node& sum) {
     if (sum.next_edges().size() != 2) return;
     for (const std::size_t b : {0, 1}) {
-      Node *bias = sum.next_edge(b).function.get(), *product = sum.next_edge(1 - b).function.get();
-      if (bias == nullptr || product == nullptr || kind_of(*bias) != Kind::sink || sinks_.count(bias) != 0) continue;
-      std::vector<const Node*> between;
-      while (kind_of(*product) == Kind::reshape && product->next_edge(0).function != nullptr) {
-        between.push_back(product);
+      Node *bias = parameter_behind(sum.next_edge(b).function.get()), *product = sum.next_edge(1 - b).function.get();
+      if (bias == nullptr || sinks_.count(bias) != 0) continue;
+      Bias found{&sum, bias, {}, false, false};
+      while (product != nullptr && (kind_of(*product) == Kind::reshape || kind_of(*product) == Kind::t)) {
+        (kind_of(*product) == Kind::t ? found.transposed : found.reshaped) = true;
+        found.between.push_back(product);
         product = product->next_edge(0).function.get();
       }
+      if (product == nullptr) continue;
       const Kind kind = kind_of(*product);
-      if (kind == Kind::mm || kind == Kind::mv) biases_[product] = {&sum, bias, std::move(between)};
+      if (kind == Kind::mm || kind == Kind::mv || kind == Kind::convolution) biases_[product] = std::move(found);
     }
   }
 
   void take_bias(Use& use) {
     if (use.at == nullptr) return;
     const Kind kind = kind_of(*use.at);
-    const auto sink_at = [&](std::size_t edge) -> Node* {
-      Node* next = edge < use.at->next_edges().size() ? use.at->next_edge(edge).function.get() : nullptr;
-      return next != nullptr && kind_of(*next) == Kind::sink ? next : nullptr;
+    const auto sink_at = [&](std::size_t edge) {
+      return edge < use.at->next_edges().size() ? parameter_behind(use.at->next_edge(edge).function.get()) : nullptr;
     };
     if (kind == Kind::addmm) use.bias = sink_at(0);
     if (kind == Kind::linear || kind == Kind::convolution) use.bias = sink_at(2);
@@ -210,11 +239,14 @@ class Walk {
     const Bias& bias = found->second;
     bool alone = met_[use.at].parents == 1;
     for (const Node* node : bias.between) alone &= met_[node].parents == 1;
-    if (!alone || (use.dim == -2 && !bias.between.empty())) {
+    // Where the nodes lie after a transposition is plain; after a change of shape only if they are the last axis.
+    const bool lost = bias.reshaped && (bias.transposed || use.dim != -1);
+    if (!alone || lost) {
       use.at = nullptr;
-      use.strange = "used both with and without its bias";
+      use.strange = alone ? "changed in shape before its bias is added" : "used both with and without its bias";
       return;
     }
+    if (bias.transposed) use.dim = bias.between.size() % 2 == 0 ? use.dim : -3 - use.dim;
     use.at = bias.sum;
     use.bias = bias.sink;
   }
@@ -226,7 +258,8 @@ class Walk {
   struct Bias {
     Node* sum;
     Node* sink;
-    std::vector<const Node*> between;
+    std::vector<const Node*> between;  // it and the product
+    bool transposed, reshaped;
   };
   const std::unordered_map<const Node*, std::size_t>& sinks_;
   std::unordered_map<const Node*, Met> met_;
