@@ -1,6 +1,6 @@
 // What grapes::backward adds to a step of a torch::nn model: 784-256-256-10, batch 64, float32, one thread. The arms
 // take turns, a few steps each, so that a machine that is disturbed disturbs them alike.
-//   grapes_bench_attach [SECONDS]
+//   grapes_bench_attach [SECONDS [INPUTS HIDDEN]]
 #include "grapes/credit/backward.h"
 #include "grapes/credit/local_optimizer.h"
 
@@ -29,10 +29,14 @@ double median(std::vector<double> values) {
 }
 
 struct Learner {
-  torch::nn::Sequential model{torch::nn::Linear(784, 256), torch::nn::ReLU(), torch::nn::Linear(256, 256),
-                              torch::nn::ReLU(), torch::nn::Linear(256, 10)};
-  torch::optim::SGD optimizer{model->parameters(), torch::optim::SGDOptions(1e-4)};
-  at::Tensor x = at::rand({64, 784}), labels = at::arange(64).remainder(10);
+  Learner(std::int64_t inputs, std::int64_t hidden)
+      : model(torch::nn::Linear(inputs, hidden), torch::nn::ReLU(), torch::nn::Linear(hidden, hidden),
+              torch::nn::ReLU(), torch::nn::Linear(hidden, 10)),
+        optimizer(model->parameters(), torch::optim::SGDOptions(1e-4)),
+        x(at::rand({64, inputs})) {}
+  torch::nn::Sequential model;
+  torch::optim::SGD optimizer;
+  at::Tensor x, labels = at::arange(64).remainder(10);
 
   at::Tensor loss() {
     optimizer.zero_grad();
@@ -46,7 +50,8 @@ int main(int count, char** words) {
   const double seconds = count > 1 ? std::stod(words[1]) : 10;
   at::set_num_threads(1);
   torch::manual_seed(1);
-  Learner plain, kept, called, local;
+  const std::int64_t inputs = count > 3 ? std::stoll(words[2]) : 784, hidden = count > 3 ? std::stoll(words[3]) : 256;
+  Learner plain(inputs, hidden), kept(inputs, hidden), called(inputs, hidden), local(inputs, hidden);
   grapes::Modulator modulator(*kept.model);
   grapes::LocalOptimizer wrapped(local.optimizer, *local.model);
   std::vector<Arm> arms = {{"loss.backward()",
@@ -81,7 +86,9 @@ int main(int count, char** words) {
       arm.us.insert(arm.us.end(), round.begin(), round.end());
     }
   } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
-  std::printf("%-22s %10s %24s %8s\n", "784-256-256-10", "step", "over loss.backward()", "n");
+  std::printf("%-22s %10s %24s %8s\n",
+              (std::to_string(inputs) + "-" + std::to_string(hidden) + "-" + std::to_string(hidden) + "-10").c_str(),
+              "step", "over loss.backward()", "n");
   for (const Arm& arm : arms) {
     std::vector<double> ratios;
     for (std::size_t r = 0; r < arm.rounds.size(); ++r) ratios.push_back(arm.rounds[r] / arms[0].rounds[r]);
