@@ -25,9 +25,16 @@ def clip(r):
     return (2 * r / r.max()).clamp(1, 2)
 
 
-def factor(W, R=None):
-    r = W.detach().abs().flatten(1).sum(1)
-    return clip(r if R is None else r + R.detach().abs().sum(1))
+def factor(W):
+    return clip(W.detach().abs().flatten(1).sum(1))
+
+
+def gated(W, R, per_gate=False, input_only=False):
+    """Of a recurrent layer: row n of each of its 1, 3 or 4 gates belongs to node n."""
+    nodes = R.shape[1]
+    r = W.detach().abs().sum(1) + (0 if input_only else R.detach().abs().sum(1))
+    gates = [r[k : k + nodes] for k in range(0, len(r), nodes)]
+    return torch.cat([clip(gate if per_gate else sum(gates)) for gate in gates])
 
 
 def wide(module, seed=0):

@@ -8,7 +8,7 @@ import torch
 import torch_grapes
 from torch import nn
 
-from reference import agree, differ, drawn, factor, gradients, wide
+from reference import agree, differ, drawn, factor, gated, gradients, wide
 
 X = drawn(4, 5)
 
@@ -39,7 +39,7 @@ def test_factors_by_name_are_copies_of_what_the_weights_give():
     handle = torch_grapes.enable(model, output=True)
     found = handle.factors()
     assert list(found) == ["0", "1.l0", "1.l0_reverse", "1.l1", "1.l1_reverse"]
-    agree([found["0"], found["1.l1"]], [factor(model[0].weight), factor(model[1].weight_ih_l1, model[1].weight_hh_l1)])
+    agree([found["0"], found["1.l1"]], [factor(model[0].weight), gated(model[1].weight_ih_l1, model[1].weight_hh_l1)])
     found["0"].zero_()
     assert handle.factors()["0"].max() == 2 and not found["1.l0"].requires_grad
 

@@ -5,7 +5,7 @@ import torch_grapes
 from torch import nn
 from torch.nn import functional as F
 
-from reference import agree, clip, differ, drawn, factor, gradients, recurrence, scale, weighed, wide
+from reference import agree, clip, differ, drawn, gated, gradients, recurrence, scale, weighed, wide
 
 
 def test_mlp_by_hand():
@@ -109,9 +109,9 @@ def test_local_scales_rows_of_the_own_gradient_only(make, shape, axis, inplace):
 class ByEquations(nn.Module):
     """A recurrent module again, from its parameters, with the factors where they belong."""
 
-    def __init__(self, module, local, input_only=False):
+    def __init__(self, module, local, **counted):
         super().__init__()
-        self.module, self.local, self.input_only = module, local, input_only
+        self.module, self.local, self.counted = module, local, counted
 
     def forward(self, x):
         kind = type(self.module).__name__
@@ -121,7 +121,7 @@ class ByEquations(nn.Module):
             for direction in ("", "_reverse") if self.module.bidirectional else ("",):
                 end = f"_l{k}{direction}"
                 W, R, b, c = (getattr(self.module, name + end) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-                m = factor(W) if self.input_only else factor(W, R)
+                m = gated(W, R, **self.counted)
                 order = steps[::-1] if direction else steps
                 found = recurrence(kind, order, (W, R, b, c), m, self.local)
                 both.append(found[::-1] if direction else found)
@@ -154,11 +154,34 @@ def test_recurrent_layers(kind, layers, bidirectional, batch_first, local):
         agree([ours[-1]], [plain[-1]])  # the error travels on as it was
 
 
-def test_recurrent_responsibility_of_the_input_weights_alone():
-    module, x = wide(nn.LSTM(3, 4)), drawn(5, 2, 3)
-    with torch_grapes.enabled(module, responsibility="input", output=True) as handle:
-        agree(gradients(First(module), x), gradients(ByEquations(module, False, True), x)[:5])
-        agree([handle.factors()["l0"]], [factor(module.weight_ih_l0)])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("option, counted", [({"responsibility": "input"}, "input_only"), ({"per_gate": True}, "per_gate")])
+def test_other_ways_to_count_the_weights_of_a_gate(kind, option, counted):
+    module, x = wide(kind(3, 4)), drawn(5, 2, 3)
+    with torch_grapes.enabled(module, output=True, **option) as handle:
+        ours = gradients(First(module), x)
+        agree([handle.factors()["l0"]], [gated(module.weight_ih_l0, module.weight_hh_l0, **{counted: True})])
+    agree(ours, gradients(ByEquations(module, False, **{counted: True}), x))
+    differ(ours, gradients(ByEquations(module, False), x))
+
+
+def test_all_gates_of_a_node_have_one_factor():
+    module = wide(nn.LSTM(3, 4))
+    with torch_grapes.enabled(module, output=True) as handle:
+        m = handle.factors()["l0"].view(4, 4)
+    assert (m == m[0]).all() and m[0].unique().numel() > 1
+
+
+def test_a_permutation_of_its_own_for_each_gate():
+    module = wide(nn.LSTM(3, 64))
+    ways = []
+    for modulation in ("grapes", "shuffled"):
+        with torch_grapes.enabled(module, modulation, per_gate=True, clip=None, output=True) as handle:
+            ways.append(handle.factors()["l0"].view(4, 64))
+    dealt, shuffled = ways
+    assert (dealt.sort(1).values == shuffled.sort(1).values).all()
+    orders = {tuple((gate[:, None] == m).double().argmax(1).tolist()) for gate, m in zip(shuffled, dealt)}
+    assert len(orders) == 4
 
 
 def test_the_factor_does_not_compound_over_time():
@@ -197,7 +220,7 @@ def test_cells_called_step_by_step(kind, full):
 
     def by_equations(x):
         weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
-        return torch.stack(recurrence(full, list(x.unbind(0)), weights, factor(*weights[:2]), False))
+        return torch.stack(recurrence(full, list(x.unbind(0)), weights, gated(*weights[:2]), False))
 
     run.parameters = by_equations.parameters = cell.parameters
     theirs = gradients(by_equations, x)

@@ -74,6 +74,7 @@ def enable(
     gain: float = 2.0,
     clip: Optional[Tuple[float, float]] = (1.0, 2.0),
     responsibility: str = "incoming",
+    per_gate: bool = False,
     include: Optional[Names] = None,
     exclude: Optional[Names] = None,
     output: Union[bool, Names] = False,
@@ -84,7 +85,7 @@ def enable(
         r[n] = Σ |W[n, ...]|,   m[n] = clip(gain · r[n] / max r, low, high),   δ[n] <- m[n] · δ[n]
 
     Modulated are Linear, Conv1d to 3d and their transposed forms (grouped too: a node is an output channel), RNN, LSTM, GRU
-    and their cells (a node is a row of W and R: each gate of each unit; see layers.py). What flows back is then no longer
+    and their cells (all gates of a node have one factor; see layers.py). What flows back is then no longer
     the gradient of the loss, in training mode and in evaluation mode alike. A frozen layer still scales the error that
     passes it.
 
@@ -92,6 +93,7 @@ def enable(
                     "constant:1.8"; "none"; a Modulation; or a function from factors [node] to factors [node]
     gain, clip      of the factor; clip=None: m lies in (0, gain]
     responsibility  "incoming": W, and R of a recurrent layer; "input": W alone
+    per_gate        LSTM, GRU: each gate's factors by themselves, normalised over that gate
     include, exclude  names of modules or shell patterns; a name stands for everything below it too
     output          False: the last layer of the model is the output layer and left out (the first forward pass checks that
                     the model's outputs come from it); names: these are the output layers; True: there is none
@@ -105,7 +107,7 @@ def enable(
             f"torch_grapes: responsibility must be 'incoming' or 'input'; got {responsibility!r}. Outgoing responsibility "
             "needs to know which layer comes next, which a model of PyTorch does not say"
         )
-    options = Options(modulation_of(modulation), responsibility, float(gain), float(low), float(high))
+    options = Options(modulation_of(modulation), responsibility, float(gain), float(low), float(high), per_gate)
 
     candidates: Dict[str, nn.Module] = {}
     unmatched: Dict[str, str] = {}

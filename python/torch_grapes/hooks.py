@@ -28,6 +28,7 @@ class Options:
     gain: float
     low: float
     high: float
+    per_gate: bool
 
 
 class Clock:
@@ -148,18 +149,22 @@ class Modulate(layers.Hook):
         known = self.cache.get(suffix)
         if known is not None and known[0]() is weight and known[1] == version and known[2] == self.clock.batch:
             return known[3]
-        o = self.options
+        draw = self.clock.batch + (weight._version << 20)  # each of them alone stands still in some way of training
+        m = self.make(Layer(self.full(suffix), self.index, draw), weight, recurrent, module)
+        self.cache[suffix] = (weakref.ref(weight), version, self.clock.batch, m)
+        return m
+
+    def make(self, layer: Layer, weight: Tensor, recurrent: Optional[Tensor], module: nn.Module) -> Tensor:
+        """The modulation's factors of a weight's rows."""
         rows = layers.node_rows(module, weight.detach()) if self.transposed else weight
         if rows.dtype in HALVES:
             rows, recurrent = rows.float(), None if recurrent is None else recurrent.float()
+        o = self.options
         try:
             m = ops.factor(rows, recurrent, 0, None, o.gain, o.low, o.high)
         except ValueError as error:
-            raise ValueError(f"torch_grapes: {self.full(suffix)}: {str(error).splitlines()[0]}") from None
-        draw = self.clock.batch + (weight._version << 20)  # each of them alone stands still in some way of training
-        m = o.modulation.shape(m, Layer(self.full(suffix), self.index, draw))
-        self.cache[suffix] = (weakref.ref(weight), version, self.clock.batch, m)
-        return m
+            raise ValueError(f"torch_grapes: {layer.name}: {str(error).splitlines()[0]}") from None
+        return o.modulation.shape(m, layer)
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
         raise NotImplementedError
@@ -226,6 +231,16 @@ class ModulateRecurrent(Modulate):
             _scale(outputs, given, rows.recurrent_weight, m.view(-1, 1))
             if rows.recurrent_bias is not None:
                 _scale(outputs, given, rows.recurrent_bias, m)
+
+    def make(self, layer: Layer, weight: Tensor, recurrent: Optional[Tensor], module: nn.Module) -> Tensor:
+        """[gates · node]: one factor for all gates of a node, of all their weights; or each gate's by itself."""
+        gates = layers.gates(module)
+        if self.options.per_gate:
+            parts = [tensor.chunk(gates) if tensor is not None else [None] * gates for tensor in (weight, recurrent)]
+            own = [layer._replace(name=f"{layer.name}, gate {k}") for k in range(gates)]
+            return torch.cat([super(ModulateRecurrent, self).make(*of, module) for of in zip(own, *parts)])
+        together = [None if tensor is None else layers.gates_together(tensor, gates) for tensor in (weight, recurrent)]
+        return super().make(layer, *together, module).repeat(gates)
 
     def _factor(self, rows: layers.Rows, module: nn.Module) -> Tensor:
         recurrent = rows.recurrent_weight if self.options.responsibility == "incoming" else None

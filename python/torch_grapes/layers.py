@@ -1,10 +1,9 @@
 """Which modules of PyTorch have nodes whose error can be scaled, and what a node is in each.
 
 A linear or convolutional layer returns its pre-activation: the error is scaled there, per row of the weight or per
-output channel. A recurrent layer computes its current W x + R y inside; its nodes are the rows of W and R, so that each
-gate of each unit is a node with a responsibility of its own, and the rows of all gates of one layer and direction share
-the maximum. At every time step the error at the current is multiplied by M once on its way to W, R and the layer below;
-what runs back in time through R is not, for it would compound.
+output channel. A recurrent layer computes its current W x + R y inside; a node's responsibility sums the rows of W and R
+of all of its gates, and all of them get its factor. At every time step the error at the current is multiplied by M once
+on its way to W, R and the layer below; what runs back in time through R is not, for it would compound.
 """
 from __future__ import annotations
 
@@ -95,6 +94,16 @@ def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
         end = f"_{suffix}" if suffix else ""
         biases = [getattr(module, f"bias_{kind}{end}") if module.bias else None for kind in ("ih", "hh")]
         yield Rows(suffix, getattr(module, f"weight_ih{end}"), getattr(module, f"weight_hh{end}"), *biases)
+
+
+def gates(module: nn.Module) -> int:
+    """How many blocks of rows W and R have: 4 of an LSTM, 3 of a GRU, 1 of an RNN."""
+    return next(recurrent_rows(module)).recurrent_weight.shape[0] // module.hidden_size
+
+
+def gates_together(weight: Tensor, gates: int) -> Tensor:
+    """[gates · node, input] as [node, gates · input]."""
+    return weight.detach().view(gates, -1, weight.shape[1]).transpose(0, 1).flatten(1)
 
 
 class Hook:
