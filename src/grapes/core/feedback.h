@@ -15,4 +15,15 @@ namespace grapes {
 /// @throws   c10::Error if a shape does not fit
 at::Tensor feedback(const at::Tensor& y, const at::Tensor& x, const at::Tensor& B);
 
+/// The same through a convolution: x receives the error at y as if y had been made of x with the kernel B.
+///   dL/dx += B ⋆ᵀ dL/dy
+/// @param y  [batch, out, ...] of any rank, made of x.detach() with a kernel of B's shape
+/// @param x  [batch, in, ...]
+/// @param B  [out, in / groups, ...], same dtype
+/// @param stride, padding, dilation  one each per axis of the kernel
+/// @return   y, as a view
+/// @throws   c10::Error if a shape does not fit
+at::Tensor feedback_convolution(const at::Tensor& y, const at::Tensor& x, const at::Tensor& B, at::IntArrayRef stride,
+                                at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups);
+
 }  // namespace grapes

@@ -26,6 +26,10 @@ TORCH_LIBRARY(grapes, library) {
       &grapes::factor);
   library.def("modulate(Tensor z, Tensor m, int dim=1) -> Tensor", &grapes::modulate);
   library.def("feedback(Tensor y, Tensor x, Tensor B) -> Tensor", &grapes::feedback);
+  library.def(
+      "feedback_convolution(Tensor y, Tensor x, Tensor B, int[] stride, int[] padding, int[] dilation, int groups) -> "
+      "Tensor",
+      &grapes::feedback_convolution);
   library.def("attach(Tensor z, Tensor m, int dim) -> ()", &grapes::attach);
   library.def("attach_parameter(Tensor[] outputs, Tensor[] inputs, Tensor parameter, Tensor scale) -> int",
               &grapes::attach_parameter);

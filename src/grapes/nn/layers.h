@@ -1,0 +1,124 @@
+#pragma once
+
+#include <torch/expanding_array.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/options/conv.h>
+#include <torch/nn/options/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit, and what
+/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/model.h.
+///
+///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
+namespace grapes::nn {
+
+/// How the error at a layer's pre-activation is scaled, and how it reaches the layer below.
+struct CreditOptions {
+  /// bp              Wᵀ δ
+  /// fa              B δ, B fixed and random, the buffer "feedback" (Lillicrap et al. 2016)
+  /// sign-symmetric  sign(W)ᵀ δ at W's mean magnitude (Liao et al. 2016)
+  /// dfa             nothing: DirectFeedback brings every layer its error from the output (Nøkland 2016)
+  std::string route = "bp";
+  std::string modulation = "grapes";  ///< `grapes list modulations`
+  double constant = 1;                ///< of `constant`
+  double gain = 2;
+  enum class Clip { by_route, none, range } clip = Clip::by_route;  ///< by_route: none on fa and dfa, as the authors do
+  double low = 1, high = 2;                                         ///< of the range
+  std::uint64_t seed = 0;                                           ///< of `shuffled`
+};
+/// For an output layer: no modulation.
+CreditOptions plain(std::string route = "bp");
+
+/// What the layers have in common. Responsibility is that of incoming weights on every route.
+class Routed {
+ public:
+  const CreditOptions& credit() const { return credit_; }
+  /// The factors that the weights as they stand give, [node]; undefined for the modulation `none`.
+  at::Tensor factor() const;
+
+  at::Tensor weight;    ///< W, [node, input] or [channel out, channel in / groups, ...]
+  at::Tensor bias;      ///< b, [node], or undefined
+  at::Tensor feedback;  ///< B of route fa, uniform in ±1/√(nodes it comes from); else undefined
+
+ protected:
+  /// @throws c10::Error if an option cannot be, UsageError if there is no such modulation
+  explicit Routed(CreditOptions credit, std::string kind);
+  at::Tensor factor(const at::Tensor& recurrent) const;
+  bool is_local() const;
+  /// sign(W), at W's mean magnitude
+  at::Tensor signs() const;
+
+ private:
+  CreditOptions credit_;
+  std::string kind_;
+  mutable std::int64_t batch_ = 0;
+};
+
+/// z = x Wᵀ + b. x [batch, in].
+class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
+ public:
+  LinearImpl(std::int64_t in, std::int64_t out, CreditOptions credit = {})
+      : LinearImpl(torch::nn::LinearOptions(in, out), std::move(credit)) {}
+  explicit LinearImpl(const torch::nn::LinearOptions& options, CreditOptions credit = {});
+  void reset() override;
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  torch::nn::LinearOptions options_;
+};
+TORCH_MODULE(Linear);
+
+/// A convolution with zero padding; a node is an output channel. x [batch, in, height, width]. B is shaped as W.
+class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
+ public:
+  /// @throws c10::Error for a padding that is not numbers, or a padding mode that is not zeros
+  explicit Conv2dImpl(const torch::nn::Conv2dOptions& options, CreditOptions credit = {});
+  void reset() override;
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  torch::nn::Conv2dOptions options_;
+  torch::ExpandingArray<2> padding_;
+};
+TORCH_MODULE(Conv2d);
+
+/// y_t = tanh(W x_t + R y_{t-1} + b), y_0 = 0. x [time, batch, in] -> [time, batch, node]. At each step the error at
+/// the pre-activation is scaled once on its way to W, b, R and, by the route, to x; what runs back in time through R is
+/// not, for it would compound. r sums W and R.
+class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed {
+ public:
+  RecurrentImpl(std::int64_t in, std::int64_t nodes, CreditOptions credit = {});
+  void reset() override;
+  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor factor() const { return Routed::factor(recurrent); }
+
+  at::Tensor recurrent;  ///< R, [node, node]
+
+ private:
+  std::int64_t in_, nodes_;
+};
+TORCH_MODULE(Recurrent);
+
+/// The logits, unchanged; each hidden activation h_l receives their error through fixed weights B_l (Nøkland 2016), the
+/// buffers "feedback0", ... For layers of route dfa: logits = direct(logits, {h_1, h_2, ...}), h_l after its
+/// activation.
+class DirectFeedbackImpl : public torch::nn::Cloneable<DirectFeedbackImpl> {
+ public:
+  /// @param sizes    nodes of each hidden activation, all axes but the batch together
+  /// @param outputs  number of logits
+  DirectFeedbackImpl(std::vector<std::int64_t> sizes, std::int64_t outputs);
+  void reset() override;
+  at::Tensor forward(at::Tensor logits, const std::vector<at::Tensor>& hidden) const;
+
+ private:
+  std::vector<std::int64_t> sizes_;
+  std::int64_t outputs_;
+  std::vector<at::Tensor> feedback_;
+};
+TORCH_MODULE(DirectFeedback);
+
+}  // namespace grapes::nn

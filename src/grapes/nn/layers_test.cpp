@@ -1,0 +1,242 @@
+// Layers for models of one's own: torch::nn's values, and what flows back written out.
+#include "grapes/nn/layers.h"
+
+#include "grapes/base/error.h"
+#include "grapes/core/responsibility.h"
+#include "grapes/credit/backward.h"
+
+#include <gmock/gmock.h>
+#include <torch/torch.h>
+
+namespace grapes::nn {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+const auto f64 = torch::kDouble;
+
+at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator, f64);
+}
+
+/// Rows of unlike size, so that factors differ.
+template <class Module>
+Module wide(Module module) {
+  module->to(f64);
+  const torch::NoGradGuard no_grad;
+  for (auto& p : module->parameters())
+    if (p.dim() > 1) {
+      std::vector<std::int64_t> rows(static_cast<std::size_t>(p.dim()), 1);
+      rows[0] = p.size(0);
+      p.mul_(torch::linspace(0.4, 2, p.size(0), f64).view(rows));
+    }
+  return module;
+}
+
+at::Tensor weighed(const at::Tensor& y) { return (y * torch::linspace(-1, 2, y.numel(), f64).view(y.sizes())).sum(); }
+at::Tensor error_of(const at::Tensor& y) { return torch::linspace(-1, 2, y.numel(), f64).view(y.sizes()); }
+
+void expect_close(const at::Tensor& ours, const at::Tensor& theirs) {
+  ASSERT_EQ(ours.sizes(), theirs.sizes());
+  EXPECT_LT((ours - theirs).abs().max().item<double>(), 1e-12 * std::max(1.0, theirs.abs().max().item<double>()));
+}
+
+CreditOptions by(const std::string& route, const std::string& modulation = "grapes") {
+  CreditOptions options;
+  options.route = route;
+  options.modulation = modulation;
+  return options;
+}
+
+TEST(Layers, ValuesAreTorchs) {
+  for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa"}) {
+    torch::manual_seed(3);
+    Linear ours(5, 4, by(route));
+    torch::manual_seed(3);
+    torch::nn::Linear theirs(5, 4);
+    EXPECT_TRUE(torch::equal(ours->weight, theirs->weight) && torch::equal(ours->bias, theirs->bias));
+    const auto x = torch::randn({3, 5});
+    EXPECT_TRUE(torch::equal(ours->forward(x), theirs->forward(x)));
+
+    const auto options = torch::nn::Conv2dOptions(4, 6, {3, 2}).stride(2).padding({1, 0}).groups(2);
+    torch::manual_seed(4);
+    Conv2d convolution(options, by(route));
+    torch::manual_seed(4);
+    torch::nn::Conv2d torchs(options);
+    const auto image = torch::randn({2, 4, 7, 6});
+    EXPECT_TRUE(torch::equal(convolution->forward(image), torchs->forward(image)));
+  }
+}
+
+TEST(Layers, BackpropagationIsThatOfGrapesBackward) {
+  for (const std::string modulation : {"grapes", "uniform"}) {
+    Conv2d a = wide(Conv2d(torch::nn::Conv2dOptions(1, 4, 3), by("bp", modulation)));
+    Linear b = wide(Linear(64, 6, by("bp", modulation))), c = wide(Linear(6, 3, plain()));
+    torch::nn::Conv2d A(torch::nn::Conv2dOptions(1, 4, 3));
+    torch::nn::Linear B(64, 6), C(6, 3);
+    torch::nn::Sequential theirs(A, torch::nn::Tanh(), torch::nn::Flatten(), B, torch::nn::Tanh(), C);
+    theirs->to(f64);
+    {
+      const torch::NoGradGuard no_grad;
+      const auto to = theirs->parameters();
+      std::size_t k = 0;
+      for (const auto& from : {a->parameters(), b->parameters(), c->parameters()})
+        for (const auto& p : from) to[k++].copy_(p);
+    }
+    const auto x = drawn({2, 1, 6, 6}, 1);
+    weighed(c->forward(b->forward(a->forward(x).tanh().flatten(1)).tanh())).backward();
+    BackwardOptions options;
+    options.modulation = modulation;
+    grapes::backward(weighed(theirs->forward(x)), *theirs, options);
+    expect_close(a->weight.grad(), A->weight.grad());
+    expect_close(a->bias.grad(), A->bias.grad());
+    expect_close(b->weight.grad(), B->weight.grad());
+    expect_close(c->weight.grad(), C->weight.grad());
+  }
+}
+
+TEST(Layers, AlignmentByHand) {
+  for (const std::string route : {"fa", "sign-symmetric"})
+    for (const std::string modulation : {"none", "grapes", "grapes-local"}) {
+      Linear a = wide(Linear(5, 7, by(route, modulation))), b = wide(Linear(7, 3, by(route, "none")));
+      const auto x = drawn({4, 5}, 2);
+      const auto h = a->forward(x).tanh(), y = b->forward(h);
+      weighed(y).backward();
+
+      const torch::NoGradGuard no_grad;
+      const auto B = route == "fa" ? b->feedback : (b->weight.sign() * b->weight.abs().mean()).t();
+      const auto error = error_of(y);
+      expect_close(b->weight.grad(), error.t().mm(h));
+      auto delta = error.mm(B.t()) * (1 - h * h);
+      if (modulation != "none")
+        delta = delta * (route == "fa" ? factor(a->weight, {}, 0, {}, 2, 0, 2) : factor(a->weight));
+      expect_close(a->weight.grad(), delta.t().mm(x));
+      expect_close(a->bias.grad(), delta.sum(0));
+    }
+}
+
+TEST(Layers, ConvolutionsSendTheErrorThroughTheirFeedbackKernel) {
+  const auto shape = torch::nn::Conv2dOptions(4, 6, {3, 2}).stride({2, 1}).padding({1, 0}).groups(2);
+  for (const std::string route : {"fa", "sign-symmetric", "dfa"}) {
+    Conv2d layer = wide(Conv2d(shape, by(route)));
+    const auto x = drawn({2, 4, 7, 6}, 5).requires_grad_();
+    const auto y = layer->forward(x);
+    weighed(y).backward();
+
+    const torch::NoGradGuard no_grad;
+    const bool clipped = route == "sign-symmetric";
+    const auto m = factor(layer->weight, {}, 0, {}, 2, clipped ? 1 : 0, 2);
+    const auto delta = error_of(y) * m.view({1, -1, 1, 1});
+    expect_close(layer->bias.grad(), delta.sum({0, 2, 3}));
+    if (route == "dfa") {
+      EXPECT_FALSE(x.grad().defined());
+      continue;
+    }
+    // (7 + 2 - 3) / 2 leaves no row over, so the transposed convolution needs no padding of its own.
+    const auto kernel = route == "fa" ? layer->feedback : layer->weight.sign() * layer->weight.abs().mean();
+    expect_close(x.grad(), at::conv_transpose2d(delta, kernel, {}, {2, 1}, {1, 0}, 0, 2));
+  }
+}
+
+TEST(Layers, DirectFeedbackByHand) {
+  Conv2d a = wide(Conv2d(torch::nn::Conv2dOptions(1, 2, 3), by("dfa")));
+  Linear b = wide(Linear(18, 6, by("dfa"))), c = wide(Linear(6, 3, plain("dfa")));
+  DirectFeedback direct(std::vector<std::int64_t>{18, 6}, 3);
+  direct->to(f64);
+  const auto x = drawn({4, 1, 5, 5}, 6);
+  const auto h1 = a->forward(x).tanh(), h2 = b->forward(h1.flatten(1)).tanh();
+  const auto y = direct->forward(c->forward(h2), {h1, h2});
+  weighed(y).backward();
+
+  const torch::NoGradGuard no_grad;
+  const auto error = error_of(y);
+  const auto buffers = direct->named_buffers();
+  const auto d2 = error.mm(buffers["feedback1"].t()) * (1 - h2 * h2) * factor(b->weight, {}, 0, {}, 2, 0, 2);
+  expect_close(b->weight.grad(), d2.t().mm(h1.flatten(1)));
+  const auto m = factor(a->weight, {}, 0, {}, 2, 0, 2).view({1, 2, 1, 1});
+  const auto d1 = error.mm(buffers["feedback0"].t()).view_as(h1) * (1 - h1 * h1) * m;
+  expect_close(a->bias.grad(), d1.sum({0, 2, 3}));
+  expect_close(c->weight.grad(), error.t().mm(h2));
+}
+
+TEST(Layers, RecurrentByHand) {
+  Recurrent layer = wide(Recurrent(3, 4, by("bp")));
+  const auto x = drawn({5, 2, 3}, 7).requires_grad_();
+  const auto y = layer->forward(x);
+  weighed(y).backward();
+
+  const torch::NoGradGuard no_grad;
+  const auto m = layer->factor();
+  expect_close(m, factor(layer->weight, OptionalTensor(layer->recurrent)));
+  EXPECT_GT((m.max() - m.min()).item<double>(), 0.1);
+  const auto error = error_of(y);
+  auto later = torch::zeros({2, 4}, f64);  // what comes back in time, never times m
+  at::Tensor W = torch::zeros_like(layer->weight), R = torch::zeros_like(layer->recurrent), to_x = torch::zeros_like(x);
+  for (std::int64_t t = 4; t >= 0; --t) {
+    const auto plain_delta = (error[t] + later) * (1 - y[t] * y[t]);
+    const auto delta = plain_delta * m;
+    W += delta.t().mm(x[t]);
+    if (t > 0) R += delta.t().mm(y[t - 1]);
+    to_x[t] = delta.mm(layer->weight);
+    later = plain_delta.mm(layer->recurrent);
+  }
+  expect_close(layer->weight.grad(), W);
+  expect_close(layer->recurrent.grad(), R);
+  expect_close(x.grad(), to_x);
+}
+
+TEST(Layers, RecurrentDoesNotCompoundOverTime) {
+  for (const std::int64_t steps : {5, 20}) {
+    CreditOptions twice = by("bp", "constant");
+    twice.constant = 2;
+    torch::manual_seed(8);
+    Recurrent with = wide(Recurrent(3, 4, twice));
+    torch::manual_seed(8);
+    Recurrent without = wide(Recurrent(3, 4, plain()));
+    const auto x = drawn({steps, 2, 3}, 9);
+    weighed(with->forward(x)).backward();
+    weighed(without->forward(x)).backward();
+    const auto ours = with->parameters(), theirs = without->parameters();
+    for (std::size_t k = 0; k < ours.size(); ++k) expect_close(ours[k].grad(), 2 * theirs[k].grad());
+  }
+}
+
+TEST(Layers, ACloneIsTheSameLayer) {
+  Linear layer = wide(Linear(5, 4, by("fa", "grapes-local")));
+  const auto copy = std::dynamic_pointer_cast<LinearImpl>(layer->clone());
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->credit().route, "fa");
+  EXPECT_TRUE(torch::equal(copy->feedback, layer->feedback) && torch::equal(copy->weight, layer->weight));
+  EXPECT_FALSE(copy->weight.is_alias_of(layer->weight));
+}
+
+TEST(Layers, WithoutGradientsNothingIsComputedBesideTheValue) {
+  Linear layer(5, 4);
+  {
+    const torch::NoGradGuard no_grad;
+    layer->weight.fill_(std::numeric_limits<float>::quiet_NaN());
+  }
+  EXPECT_THAT([&] { layer->forward(torch::ones({2, 5})); }, ThrowsMessage<c10::Error>(HasSubstr("grapes::nn::Linear")));
+  const torch::NoGradGuard no_grad;
+  EXPECT_NO_THROW(layer->forward(torch::ones({2, 5})));
+}
+
+TEST(Layers, WhatCannotBeIsNamed) {
+  EXPECT_THAT([] { Linear(5, 4, by("pb")); }, ThrowsMessage<c10::Error>(HasSubstr("there is no route 'pb'")));
+  EXPECT_THAT([] { Linear(5, 4, by("bp", "grape")); }, ThrowsMessage<UsageError>(HasSubstr("grapes")));
+  EXPECT_THAT([] { Linear(5, 4)->forward(torch::ones({5})); }, ThrowsMessage<c10::Error>(HasSubstr("[batch, 5]")));
+  EXPECT_THAT([] { Conv2d(torch::nn::Conv2dOptions(3, 4, 3).groups(2)); },
+              ThrowsMessage<c10::Error>(HasSubstr("divisible by groups")));
+  EXPECT_THAT([] { Conv2d(torch::nn::Conv2dOptions(2, 4, 3).padding(torch::kSame)); },
+              ThrowsMessage<c10::Error>(HasSubstr("padding must be numbers")));
+  EXPECT_THAT(
+      [] {
+        DirectFeedback(std::vector<std::int64_t>{3}, 2)->forward(torch::ones({1, 2}), {});
+      },
+      ThrowsMessage<c10::Error>(HasSubstr("1 hidden activations")));
+}
+
+}  // namespace
+}  // namespace grapes::nn
