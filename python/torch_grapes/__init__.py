@@ -7,10 +7,10 @@
 """
 from . import nn
 from .attach import Handle, disable, enable, enabled
-from .library import factor, feedback, modulate, responsibility
+from .library import factor, feedback, feedback_convolution, modulate, responsibility
 from .modulations import Layer, Modulation, constant, modulations
 
 __all__ = [
-    "Handle", "Layer", "Modulation", "constant", "disable", "enable", "enabled", "factor", "feedback", "modulate", "modulations", "nn",
-    "responsibility",
+    "Handle", "Layer", "Modulation", "constant", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution", "modulate",
+    "modulations", "nn", "responsibility",
 ]

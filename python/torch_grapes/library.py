@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -98,3 +98,12 @@ def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
     direct feedback alignment (Nøkland 2016): y the logits, x each hidden layer.
     """
     return ops.feedback(y, x, B)
+
+
+def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+                         groups: int = 1) -> Tensor:
+    """y, unchanged; on the way back x receives the error at y as if y had been made of x with the kernel B.
+
+    y [batch, out, ...] of any rank, x [batch, in, ...], B [out, in / groups, ...]; the numbers are those of the convolution.
+    """
+    return ops.feedback_convolution(y, x, B, stride, padding, dilation, groups)

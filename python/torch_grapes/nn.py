@@ -20,9 +20,8 @@ import torch
 from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_input
 
-from .library import factor, feedback, modulate
+from .library import factor, feedback, feedback_convolution, modulate
 from .modulations import Layer, Modulation, modulation_of
 
 ROUTES = ("bp", "fa", "sign-symmetric", "dfa")
@@ -96,24 +95,6 @@ class Linear(_Routed, torch_nn.Linear):
         return self._modulated(lambda W, b: feedback(F.linear(below, W, b), x, B))
 
 
-class _ConvolutionFeedback(torch.autograd.Function):
-    """z, unchanged; its error goes to x as if z had been made from x with the kernel B."""
-
-    @staticmethod
-    def forward(context: Any, z: Tensor, x: Tensor, B: Tensor, options: Tuple[Any, ...]) -> Tensor:
-        context.save_for_backward(B)
-        context.shape, context.options = x.shape, options
-        return z.view_as(z)
-
-    @staticmethod
-    def backward(context: Any, error: Tensor) -> Tuple[Optional[Tensor], ...]:
-        (B,) = context.saved_tensors
-        to_x = None
-        if context.needs_input_grad[1]:
-            to_x = conv2d_input(context.shape, B, error, *context.options)
-        return error, to_x, None, None
-
-
 class Conv2d(_Routed, torch_nn.Conv2d):
     """torch.nn.Conv2d with zero padding; a node is an output channel. Route fa adds the buffer "feedback", shaped as W."""
 
@@ -136,7 +117,7 @@ class Conv2d(_Routed, torch_nn.Conv2d):
         if self.route == "dfa":
             return self._modulated(lambda W, b: F.conv2d(below, W, b, *options))
         B = self.feedback if self.route == "fa" else self._signs()
-        return self._modulated(lambda W, b: _ConvolutionFeedback.apply(F.conv2d(below, W, b, *options), x, B, options))
+        return self._modulated(lambda W, b: feedback_convolution(F.conv2d(below, W, b, *options), x, B, *options))
 
 
 class DirectFeedback(torch_nn.Module):

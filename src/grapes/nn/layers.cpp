@@ -76,7 +76,14 @@ at::Tensor Routed::factor(const at::Tensor& recurrent) const {
   layer.names = {"grapes::nn::" + kind_};
   layer.weight = weight;
   layer.recurrent = recurrent;
-  return credit::layer_factor(layer, {}, options, 0, batch_++);
+  return credit::layer_factor(layer, {}, options, 0, batch_);
+}
+
+at::Tensor Routed::next_factor(const at::Tensor& recurrent) {
+  if (!at::GradMode::is_enabled()) return {};
+  const at::Tensor m = factor(recurrent);
+  ++batch_;
+  return m;
 }
 
 at::Tensor Routed::signs() const {
@@ -97,7 +104,7 @@ void LinearImpl::reset() {
   if (credit().route == "fa") feedback = register_buffer("feedback", feedback_weights({in, out}, out));
 }
 
-at::Tensor LinearImpl::forward(const at::Tensor& x) const {
+at::Tensor LinearImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 2 && x.size(1) == options_.in_features(), "grapes::nn::Linear: x must be [batch, ",
               options_.in_features(), "]; got ", x.sizes());
   const at::Tensor below = credit().route == "bp" ? x : x.detach();
@@ -107,7 +114,7 @@ at::Tensor LinearImpl::forward(const at::Tensor& x) const {
     if (credit().route == "sign-symmetric") return grapes::feedback(y, x, signs().t());
     return y;
   };
-  return scaled(*this, at::GradMode::is_enabled() ? factor() : at::Tensor(), is_local(), 1, z);
+  return scaled(*this, next_factor(), is_local(), 1, z);
 }
 
 Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, CreditOptions credit)
@@ -133,7 +140,7 @@ void Conv2dImpl::reset() {
     feedback = register_buffer("feedback", feedback_weights(shape, out / groups * kernel->at(0) * kernel->at(1)));
 }
 
-at::Tensor Conv2dImpl::forward(const at::Tensor& x) const {
+at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 4 && x.size(1) == options_.in_channels(), "grapes::nn::Conv2d: x must be [batch, ",
               options_.in_channels(), ", height, width]; got ", x.sizes());
   const at::IntArrayRef stride = *options_.stride(), padding = *padding_, dilation = *options_.dilation();
@@ -147,7 +154,7 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& x) const {
       return feedback_convolution(y, x, signs(), stride, padding, dilation, groups);
     return y;
   };
-  return scaled(*this, at::GradMode::is_enabled() ? factor() : at::Tensor(), is_local(), 1, z);
+  return scaled(*this, next_factor(), is_local(), 1, z);
 }
 
 RecurrentImpl::RecurrentImpl(std::int64_t in, std::int64_t nodes, CreditOptions credit)
@@ -164,10 +171,10 @@ void RecurrentImpl::reset() {
   if (credit().route == "fa") feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
 }
 
-at::Tensor RecurrentImpl::forward(const at::Tensor& x) const {
+at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) == in_, "grapes::nn::Recurrent: x must be [time, batch, ", in_,
               "], with a step at least; got ", x.sizes());
-  const at::Tensor m = at::GradMode::is_enabled() ? factor() : at::Tensor();
+  const at::Tensor m = next_factor(recurrent);
   const at::Tensor rows = x.flatten(0, 1);  // the current of all steps in one product
   const at::Tensor below = credit().route == "bp" ? rows : rows.detach();
   const at::Tensor current = scaled(*this, m, is_local(), 1, [&](const at::Tensor& W, const at::Tensor& b) {
@@ -198,7 +205,7 @@ void DirectFeedbackImpl::reset() {
         register_buffer("feedback" + std::to_string(l), feedback_weights({sizes_[l], outputs_}, outputs_)));
 }
 
-at::Tensor DirectFeedbackImpl::forward(at::Tensor logits, const std::vector<at::Tensor>& hidden) const {
+at::Tensor DirectFeedbackImpl::forward(at::Tensor logits, const std::vector<at::Tensor>& hidden) {
   TORCH_CHECK(hidden.size() == feedback_.size(), "grapes::nn::DirectFeedback: ", feedback_.size(),
               " hidden activations are to be given; got ", hidden.size());
   for (std::size_t l = 0; l < hidden.size(); ++l) logits = grapes::feedback(logits, hidden[l].flatten(1), feedback_[l]);

@@ -48,6 +48,8 @@ class Routed {
   /// @throws c10::Error if an option cannot be, UsageError if there is no such modulation
   explicit Routed(CreditOptions credit, std::string kind);
   at::Tensor factor(const at::Tensor& recurrent) const;
+  /// The factor of a forward pass; undefined where there is no graph to modulate.
+  at::Tensor next_factor(const at::Tensor& recurrent = {});
   bool is_local() const;
   /// sign(W), at W's mean magnitude
   at::Tensor signs() const;
@@ -55,7 +57,7 @@ class Routed {
  private:
   CreditOptions credit_;
   std::string kind_;
-  mutable std::int64_t batch_ = 0;
+  std::int64_t batch_ = 0;  // forward passes with a graph so far, for the stream of `shuffled`
 };
 
 /// z = x Wᵀ + b. x [batch, in].
@@ -65,7 +67,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
       : LinearImpl(torch::nn::LinearOptions(in, out), std::move(credit)) {}
   explicit LinearImpl(const torch::nn::LinearOptions& options, CreditOptions credit = {});
   void reset() override;
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x);
 
  private:
   torch::nn::LinearOptions options_;
@@ -78,7 +80,7 @@ class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
   /// @throws c10::Error for a padding that is not numbers, or a padding mode that is not zeros
   explicit Conv2dImpl(const torch::nn::Conv2dOptions& options, CreditOptions credit = {});
   void reset() override;
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x);
 
  private:
   torch::nn::Conv2dOptions options_;
@@ -93,7 +95,7 @@ class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed 
  public:
   RecurrentImpl(std::int64_t in, std::int64_t nodes, CreditOptions credit = {});
   void reset() override;
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x);
   at::Tensor factor() const { return Routed::factor(recurrent); }
 
   at::Tensor recurrent;  ///< R, [node, node]
@@ -112,7 +114,7 @@ class DirectFeedbackImpl : public torch::nn::Cloneable<DirectFeedbackImpl> {
   /// @param outputs  number of logits
   DirectFeedbackImpl(std::vector<std::int64_t> sizes, std::int64_t outputs);
   void reset() override;
-  at::Tensor forward(at::Tensor logits, const std::vector<at::Tensor>& hidden) const;
+  at::Tensor forward(at::Tensor logits, const std::vector<at::Tensor>& hidden);
 
  private:
   std::vector<std::int64_t> sizes_;

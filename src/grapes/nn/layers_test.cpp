@@ -203,6 +203,20 @@ TEST(Layers, RecurrentDoesNotCompoundOverTime) {
   }
 }
 
+TEST(Layers, StandInASequential) {
+  torch::nn::Sequential model(Conv2d(torch::nn::Conv2dOptions(1, 2, 3)), torch::nn::Flatten(), Linear(8, 3, by("fa")));
+  EXPECT_EQ(model->forward(torch::randn({5, 1, 4, 4})).sizes(), at::IntArrayRef({5, 3}));
+}
+
+TEST(Layers, AskingForTheFactorDrawsNothing) {
+  Linear layer = wide(Linear(5, 6, by("bp", "shuffled")));
+  const at::Tensor first = layer->factor();
+  EXPECT_TRUE(at::equal(first, layer->factor()));
+  layer->forward(torch::randn({2, 5}, f64));
+  EXPECT_FALSE(at::equal(first, layer->factor()));
+  EXPECT_TRUE(at::equal(std::get<0>(first.sort()), std::get<0>(layer->factor().sort())));
+}
+
 TEST(Layers, ACloneIsTheSameLayer) {
   Linear layer = wide(Linear(5, 4, by("fa", "grapes-local")));
   const auto copy = std::dynamic_pointer_cast<LinearImpl>(layer->clone());

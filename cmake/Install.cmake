@@ -1,0 +1,85 @@
+# Where everything goes, below a prefix that may be moved as a whole:
+#   cmake --install build --prefix P     or     cpack --preset deb
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(GRAPES_PYTHON_DIR lib/python3/dist-packages CACHE STRING "Where the Python package goes; Debian's place below /usr")
+set(GRAPES_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING "Where zsh looks for completions")
+set(generated ${PROJECT_BINARY_DIR}/generated)
+# From the folder DIR of the prefix to its folder TO.
+function(grapes_way DIR TO RESULT)
+  file(RELATIVE_PATH way /${DIR} /${TO})
+  set(${RESULT} ${way} PARENT_SCOPE)
+endfunction()
+
+# A LibTorch outside the system's folders is found again; the rest is found from the place of the file that wants it.
+grapes_way(${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR} way)
+set_target_properties(grapes PROPERTIES INSTALL_RPATH $ORIGIN/${way} INSTALL_RPATH_USE_LINK_PATH ON)
+set_target_properties(grapes_library grapes_core PROPERTIES INSTALL_RPATH $ORIGIN INSTALL_RPATH_USE_LINK_PATH ON)
+install(TARGETS grapes)
+install(TARGETS grapes_library grapes_core EXPORT GrapesTargets FILE_SET HEADERS)
+
+# For programs of others, by CMake.
+set(config ${CMAKE_INSTALL_LIBDIR}/cmake/Grapes)
+string(REGEX MATCH "^[0-9]+\\.[0-9]+" GRAPES_TORCH "${Torch_VERSION}")
+string(REPLACE "." "\\\\." GRAPES_TORCH_PATTERN "${GRAPES_TORCH}")
+configure_package_config_file(cmake/GrapesConfig.cmake.in ${generated}/GrapesConfig.cmake INSTALL_DESTINATION ${config})
+write_basic_package_version_file(${generated}/GrapesConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${generated}/GrapesConfig.cmake ${generated}/GrapesConfigVersion.cmake DESTINATION ${config})
+install(EXPORT GrapesTargets NAMESPACE Grapes:: DESTINATION ${config})
+
+# By pkg-config: LibTorch has no file of its own there.
+grapes_way(${CMAKE_INSTALL_LIBDIR}/pkgconfig . GRAPES_PC_PREFIX)
+set(GRAPES_PC_CFLAGS ${TORCH_INCLUDE_DIRS})
+list(TRANSFORM GRAPES_PC_CFLAGS PREPEND -I)
+list(APPEND GRAPES_PC_CFLAGS ${TORCH_CXX_FLAGS})
+list(JOIN GRAPES_PC_CFLAGS " " GRAPES_PC_CFLAGS)
+get_filename_component(torch ${TORCH_LIBRARY} DIRECTORY)
+set(GRAPES_PC_LIBS "-L${torch} -ltorch -ltorch_cpu -lc10")
+configure_file(cmake/grapes.pc.in ${generated}/grapes.pc @ONLY)
+install(FILES ${generated}/grapes.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# For Python; the library is found beside the package.
+set(python ${GRAPES_PYTHON_DIR}/torch_grapes)
+set(core ${CMAKE_SHARED_LIBRARY_PREFIX}grapes_core${CMAKE_SHARED_LIBRARY_SUFFIX})
+grapes_way(${python} ${CMAKE_INSTALL_LIBDIR}/${core} way)
+file(CREATE_LINK ${way} ${generated}/${core} SYMBOLIC)
+install(DIRECTORY python/torch_grapes/ DESTINATION ${python} FILES_MATCHING PATTERN *.py PATTERN py.typed
+        PATTERN __pycache__ EXCLUDE)
+install(FILES ${generated}/${core} DESTINATION ${python})
+
+# What the program says of itself, as man pages and as completions.
+add_custom_command(
+  OUTPUT ${generated}/pages.stamp
+  COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/pages.py ${HELP2MAN} $<TARGET_FILE:grapes> ${PROJECT_VERSION}
+          ${generated}
+  COMMAND ${CMAKE_COMMAND} -E touch ${generated}/pages.stamp
+  DEPENDS ${PROJECT_SOURCE_DIR}/tools/pages.py grapes COMMENT "Making man pages and completions" VERBATIM)
+add_custom_target(grapes_pages ALL DEPENDS ${generated}/pages.stamp)
+install(DIRECTORY ${generated}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${generated}/completions/grapes DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${generated}/completions/_grapes DESTINATION ${GRAPES_ZSH_DIR})
+install(FILES ${generated}/completions/grapes.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+install(DIRECTORY experiments DESTINATION ${CMAKE_INSTALL_DATADIR}/grapes)
+install(FILES README.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN CMakeLists.txt EXCLUDE
+        PATTERN __pycache__ EXCLUDE)
+
+# The Debian package.
+set(CPACK_GENERATOR DEB)
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_PACKAGE_CONTACT "The Grapes developers <grapes@localhost>")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/cmake/Debian.cmake)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
+    "Trains feedforward networks with GRAPES, a learning rule that scales the error at each node by the node's
+responsibility, and compares it with plain backpropagation and with controls. The program, the C++ library with its
+headers, and torch_grapes for Python.")
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libopenblas0)  # any BLAS will do, the reference one slowly
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "python3-torch, libtorch-dev, libgloo-dev, pkg-config, dataset-fashion-mnist")
+include(CPack)

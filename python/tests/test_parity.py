@@ -1,0 +1,54 @@
+"""torch_grapes.nn gives what grapes::nn gives, bit for bit in float64. GRAPES_PARITY names the C++ side, tests/parity.cpp."""
+import os
+import subprocess
+
+import pytest
+import torch
+
+import torch_grapes
+
+PROGRAM = os.environ.get("GRAPES_PARITY")
+ROUTES = ("bp", "fa", "sign-symmetric", "dfa")
+MODULATIONS = ("none", "grapes", "grapes-local", "uniform")
+
+
+def waves(shape, first):
+    count = 1
+    for size in shape:
+        count *= size
+    return (torch.arange(count, dtype=torch.float64) + first).sin().reshape(shape)
+
+
+@pytest.fixture(scope="module")
+def by_cpp(tmp_path_factory):
+    if not PROGRAM:
+        pytest.skip("GRAPES_PARITY is not set: the C++ side is not built")
+    path = tmp_path_factory.mktemp("parity") / "results.pt"
+    subprocess.run([PROGRAM, str(path)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    return torch.load(str(path))
+
+
+def make(kind, **credit):
+    if kind == "linear":
+        return torch_grapes.nn.Linear(7, 5, dtype=torch.float64, **credit), waves((4, 7), 0)
+    layer = torch_grapes.nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2, dtype=torch.float64, **credit)
+    return layer, waves((3, 4, 6, 5), 0)
+
+
+@pytest.mark.parametrize("modulation", MODULATIONS)
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("kind", ("linear", "conv2d"))
+def test_value_and_gradients_are_those_of_cpp(by_cpp, kind, route, modulation):
+    layer, x = make(kind, route=route, modulation=modulation)
+    with torch.no_grad():
+        layer.weight.copy_(waves(layer.weight.shape, 1))
+        layer.bias.copy_(waves(layer.bias.shape, 2))
+        if route == "fa":
+            layer.feedback.copy_(waves(layer.feedback.shape, 3))
+    x.requires_grad_()
+    y = layer(x)
+    (y * waves(y.shape, 4)).sum().backward()
+    dx = torch.zeros_like(x) if x.grad is None else x.grad
+    for name, mine, theirs in zip(("y", "dx", "dW", "db"), (y.detach(), dx, layer.weight.grad, layer.bias.grad),
+                                  by_cpp[f"{kind} {route} {modulation}"]):
+        assert torch.equal(mine, theirs), name
