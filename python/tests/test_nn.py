@@ -130,3 +130,9 @@ def test_refusals():
         routed.Conv2d(1, 1, 3, padding="same")
     with pytest.raises(ValueError, match="2 hidden activations are to be given; got 1"):
         routed.DirectFeedback([3, 4], 2)(torch.zeros(1, 2), torch.zeros(1, 3))
+
+
+def test_an_activation_after_them_may_work_in_place():
+    layer, x = routed.Linear(5, 6, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
+    expected = torch.autograd.grad((layer(x).relu() ** 2).sum(), layer.weight)[0]
+    assert torch.equal(torch.autograd.grad((layer(x).relu_() ** 2).sum(), layer.weight)[0], expected)

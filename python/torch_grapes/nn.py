@@ -21,7 +21,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional as F
 
-from .library import factor, feedback, feedback_convolution, modulate
+from .library import factor, feedback, feedback_convolution, modulate, ops
 from .modulations import Layer, Modulation, modulation_of
 
 ROUTES = ("bp", "fa", "sign-symmetric", "dfa")
@@ -61,7 +61,11 @@ class _Routed(torch_nn.Module):
         m = modulation.shape(m, Layer("", 0, self.batch))
         if modulation.local:
             return z(modulate(weight, m, 0), None if bias is None else modulate(bias, m, 0))
-        return modulate(z(weight, bias), m, 1)
+        y = z(weight, bias)
+        if self.route in ("fa", "sign-symmetric"):
+            return modulate(y, m, 1)  # an activation after it must not work in place
+        ops.attach(y, m, 1)  # a hook is cheaper than modulate's node, and an activation after it may work in place
+        return y
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, route={self.route}, modulation={self.modulation.name}"

@@ -1,6 +1,7 @@
 #include "grapes/nn/layers.h"
 
 #include "grapes/base/table.h"
+#include "grapes/core/attach.h"
 #include "grapes/core/compat.h"
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
@@ -34,7 +35,12 @@ void draw(at::Tensor& weight, at::Tensor& bias) {
 at::Tensor scaled(const Routed& layer, const at::Tensor& m, bool local, std::int64_t dim,
                   const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& z) {
   if (!m.defined()) return z(layer.weight, layer.bias);
-  if (!local) return modulate(z(layer.weight, layer.bias), m, dim);
+  if (!local) {
+    const at::Tensor y = z(layer.weight, layer.bias);
+    if (layer.feeds_back()) return modulate(y, m, dim);
+    attach(y, m, dim);  // a hook is cheaper than modulate()'s node, and an activation after it may work in place
+    return y;
+  }
   return z(modulate(layer.weight, m, 0), layer.bias.defined() ? modulate(layer.bias, m, 0) : layer.bias);
 }
 

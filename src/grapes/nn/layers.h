@@ -37,6 +37,8 @@ CreditOptions plain(std::string route = "bp");
 class Routed {
  public:
   const CreditOptions& credit() const { return credit_; }
+  /// Whether the error reaches the layer below by feedback(). Then what follows the layer must not work in place.
+  bool feeds_back() const { return credit_.route == "fa" || credit_.route == "sign-symmetric"; }
   /// The factors that the weights as they stand give, [node]; undefined for the modulation `none`.
   at::Tensor factor() const;
 

@@ -208,6 +208,16 @@ TEST(Layers, StandInASequential) {
   EXPECT_EQ(model->forward(torch::randn({5, 1, 4, 4})).sizes(), at::IntArrayRef({5, 3}));
 }
 
+TEST(Layers, AnActivationAfterThemMayWorkInPlace) {
+  Linear layer = wide(Linear(5, 6));
+  const at::Tensor x = drawn({3, 5}, 1);
+  weighed(layer->forward(x).relu()).backward();
+  const at::Tensor expected = layer->weight.grad().clone();
+  layer->weight.mutable_grad().reset();
+  weighed(layer->forward(x).relu_()).backward();
+  EXPECT_TRUE(at::equal(layer->weight.grad(), expected));
+}
+
 TEST(Layers, AskingForTheFactorDrawsNothing) {
   Linear layer = wide(Linear(5, 6, by("bp", "shuffled")));
   const at::Tensor first = layer->factor();
