@@ -94,11 +94,13 @@ void write_file(const fs::path& path, const std::function<void(std::ostream&)>& 
   write_file(path, std::string_view(out.view()));
 }
 
-void append_line(const fs::path& path, std::string_view line) {
+void append_line(const fs::path& path, std::string_view line) { append_file(path, std::string(line) + "\n"); }
+
+void append_file(const fs::path& path, std::string_view bytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file < 0) refuse("cannot write", path, errno);
   try {
-    write_all(file, std::string(line) + "\n", path);
+    write_all(file, bytes, path);
   } catch (...) {
     ::close(file);
     throw;

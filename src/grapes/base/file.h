@@ -19,7 +19,8 @@ void write_file(const std::filesystem::path& path, std::string_view content);
 /// The same for content that is written piece by piece: `write` fills the stream.
 void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 
-/// Add one line at the end and flush it. @throws DataError
+/// Add bytes, or one line, at the end and flush them. @throws DataError
+void append_file(const std::filesystem::path& path, std::string_view bytes);
 void append_line(const std::filesystem::path& path, std::string_view line);
 
 /// SHA-256 of the bytes, as 64 lower-case hexadecimal digits.

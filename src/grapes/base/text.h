@@ -20,6 +20,9 @@ std::optional<long long> to_integer(std::string_view text);
 /// The shortest text that reads back as the same double.
 std::string shortest(double value);
 
+/// The time in UTC by std::strftime's format.
+std::string utc_now(const char* format = "%Y-%m-%dT%H:%M:%SZ");
+
 /// The candidate with the smallest edit distance, or nothing if none is near enough to be meant.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
 /// " (did you mean 'x'?)", or "" if nothing is near.

@@ -4,20 +4,9 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
-
 namespace grapes::cli {
 namespace fs = std::filesystem;
 namespace {
-
-std::string utc_stamp() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &parts);
-  return text;
-}
 
 /// A label as part of a file name.
 std::string file_name(std::string label) {
@@ -76,7 +65,7 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
                       " exists already and is not an empty folder: choose another, or --resume it");
     return plan.out;
   }
-  const fs::path first = fs::path("runs") / (utc_stamp() + "-" + file_name(name));
+  const fs::path first = fs::path("runs") / (utc_now("%Y%m%d-%H%M%S") + "-" + file_name(name));
   fs::path folder = first;
   for (int i = 2; fs::exists(folder, error); ++i) folder = fmt::format("{}-{}", first.string(), i);
   return folder;

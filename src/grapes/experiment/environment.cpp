@@ -12,7 +12,6 @@
 #include <torch/version.h>
 
 #include <algorithm>
-#include <ctime>
 #include <thread>
 
 namespace grapes::experiment {
@@ -26,15 +25,6 @@ std::string proc_field(const std::string& file, const std::string& name) {
   } catch (const DataError&) {  // not Linux: then it stays unknown
   }
   return "unknown";
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 std::string system_name() {

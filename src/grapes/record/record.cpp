@@ -2,11 +2,11 @@
 
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
+#include "grapes/record/events.h"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <ctime>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -117,13 +117,21 @@ std::string csv(const std::vector<Json>& rows) {
   return text;
 }
 
-std::string utc_now() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text.data();
+const char* const events_file = "events.out.tfevents.grapes";  // TensorBoard goes by a part of the name
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// One event for each row, after the first; those that a crash or an older version left out are made now.
+void resume_events(const fs::path& path, const std::vector<Json>& rows) {
+  std::error_code error;
+  const std::string file = fs::exists(path, error) ? read_file(path) : "";
+  const Events kept = whole_events(file, 1 + rows.size());
+  std::string text(kept.bytes);
+  if (kept.count == 0) text = first_event(seconds_now());
+  for (std::size_t i = kept.count == 0 ? 0 : kept.count - 1; i < rows.size(); ++i) text += event(rows[i], seconds_now());
+  write_file(path, text);
 }
 
 void collect(const fs::path& folder, std::set<fs::path>& found) {
@@ -146,6 +154,7 @@ Writer Writer::create(const fs::path& folder, const Identity& identity, const st
   write_file(folder / "config.toml", config);
   write_file(folder / "env.json", env.dump(2) + "\n");
   write_file(folder / "metrics.jsonl", "");
+  write_file(folder / events_file, first_event(seconds_now()));
   write_file(folder / "log.txt", "");
   writer.status({});
   const Json run = {{"arm", identity.arm},     {"seed", identity.seed},   {"data", identity.data},
@@ -158,13 +167,18 @@ Writer Writer::resume(const fs::path& folder, std::int64_t epoch) {
   if (!is_run(folder)) throw DataError(folder.string() + " holds no run to go on with: there is no run.json");
   const fs::path path = folder / "metrics.jsonl";
   std::string kept;
-  for (const Json& row : read_epochs(path))
-    if (row["epoch"] <= epoch) kept += row.dump() + "\n";
+  std::vector<Json> rows = read_epochs(path);
+  std::erase_if(rows, [epoch](const Json& row) { return row["epoch"] > epoch; });
+  for (const Json& row : rows) kept += row.dump() + "\n";
   write_file(path, kept);
+  resume_events(folder / events_file, rows);
   return Writer(folder);
 }
 
-void Writer::epoch(const Json& row) { append_line(folder_ / "metrics.jsonl", row.dump()); }
+void Writer::epoch(const Json& row) {
+  append_line(folder_ / "metrics.jsonl", row.dump());
+  append_file(folder_ / events_file, event(row, seconds_now()));
+}
 
 void Writer::status(const Status& status) {
   const Json object = {{"state", to_string(status.state)},

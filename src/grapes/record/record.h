@@ -15,6 +15,7 @@
 ///     run.json        what the run is: see Identity
 ///     env.json        versions, git hash, CPU, threads
 ///     metrics.jsonl   one object per epoch, see below; metrics.csv the same as a table, made at the end
+///     events.out.tfevents.grapes  the numbers of metrics.jsonl for TensorBoard, see events.h
 ///     log.txt
 ///     checkpoints/    last.safetensors, best.safetensors
 ///     status.json     see Status; replaced atomically
