@@ -5,12 +5,13 @@
     ...                                   # train
     handle.disable()
 """
-from . import nn
+from . import nn, safetensors
 from .attach import Handle, disable, enable, enabled
 from .library import factor, feedback, feedback_convolution, modulate, responsibility
 from .modulations import Layer, Modulation, constant, modulations
+from .record import Record
 
 __all__ = [
-    "Handle", "Layer", "Modulation", "constant", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution", "modulate",
-    "modulations", "nn", "responsibility",
+    "Handle", "Layer", "Modulation", "Record", "constant", "disable", "enable", "enabled", "factor", "feedback",
+    "feedback_convolution", "modulate", "modulations", "nn", "responsibility", "safetensors",
 ]

@@ -8,7 +8,7 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "inspect", "replay", "bench", "bench mlp", "bench update", "bench factor", "list", "env", "completion"]
+         "predict", "inspect", "export", "import", "replay", "bench", "bench mlp", "bench update", "bench factor", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "data": "fashion-mnist", "keys": "learning-rate"}

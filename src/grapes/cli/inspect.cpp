@@ -4,6 +4,7 @@
 #include "grapes/cli/histogram.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/train/exchange.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -24,12 +25,34 @@ struct Layer {
   bool hidden = false;
 };
 
-std::vector<Layer> layers_of(const nn::Model& model) {
+/// What is looked at.
+struct Subject {
+  std::string model, arm;  ///< empty for weights that others saved
   std::vector<Layer> layers;
-  for (const nn::Named& parameter : model.parameters())
-    if (parameter.value.dim() >= 2) layers.push_back({parameter.name, parameter.value.detach().to(at::kDouble), true});
-  if (!layers.empty()) layers.back().hidden = false;
-  return layers;
+};
+
+Subject read(const std::filesystem::path& file) {
+  Subject subject;
+  const auto add = [&](const std::string& name, const at::Tensor& weight) {
+    subject.layers.push_back({name, weight.detach().to(at::kDouble), true});
+  };
+  const train::Tensors content = train::read_safetensors(file);
+  if (content.metadata.count("config") > 0) {
+    const experiment::Loaded loaded = experiment::load(file);
+    subject.model = loaded.config.network.model;
+    subject.arm = experiment::arm_label(loaded.config);
+    for (const nn::Named& parameter : loaded.model->parameters())
+      if (parameter.value.dim() >= 2) add(parameter.name, parameter.value);
+  } else {
+    for (const std::string& module : train::weighted_modules(content)) {
+      const std::string name = module.empty() ? "weight" : module + ".weight";
+      add(name, content.tensors.at(name));
+    }
+    if (subject.layers.empty())
+      throw DataError(file.string() + ": no tensor 'NAME.weight' has two axes: no layer to inspect");
+  }
+  if (!subject.layers.empty()) subject.layers.back().hidden = false;
+  return subject;
 }
 
 std::string shape_text(const at::Tensor& tensor) {
@@ -66,8 +89,8 @@ nlohmann::json describe(const Layer& layer) {
 
 Exit inspect(const InspectOptions& options) {
   const std::filesystem::path file = checkpoint_path(options.checkpoint);
-  const experiment::Loaded loaded = experiment::load(file);
-  const std::vector<Layer> layers = layers_of(*loaded.model);
+  const Subject subject = read(file);
+  const std::vector<Layer>& layers = subject.layers;
   std::vector<Panel> panels;
   for (const Layer& layer : layers)
     if (layer.hidden) panels.push_back({layer.name, factors_of(layer)});
@@ -75,14 +98,18 @@ Exit inspect(const InspectOptions& options) {
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
     for (const Layer& layer : layers) list.push_back(describe(layer));
-    print_json({{"checkpoint", file.string()},
-                {"arm", experiment::arm_label(loaded.config)},
-                {"model", loaded.config.network.model},
-                {"layers", list}});
+    nlohmann::json document = {{"checkpoint", file.string()}, {"layers", list}};
+    if (!subject.model.empty()) {
+      document["arm"] = subject.arm;
+      document["model"] = subject.model;
+    }
+    print_json(document);
     return Exit::done;
   }
-  std::cout << fmt::format("{}: {}, trained by {}\n", file.string(), loaded.config.network.model,
-                           experiment::arm_label(loaded.config));
+  std::cout << file.string() << ": "
+            << (subject.model.empty() ? std::string("weights of another program")
+                                      : fmt::format("{}, trained by {}", subject.model, subject.arm))
+            << "\n";
   for (const Layer& layer : layers) {
     std::cout << fmt::format("\n{}  {}  norm {:.4g}\n", layer.name, shape_text(layer.weight),
                              layer.weight.norm().item<double>());
@@ -99,9 +126,11 @@ Exit inspect(const InspectOptions& options) {
 }  // namespace
 
 void add_inspect(Program& program) {
-  CLI::App* verb = add_verb(program.app, "inspect", "per layer: shape, norm, responsibility and factor",
-                            {{"grapes inspect runs/20260101-120000-grapes", "as text"},
-                             {"grapes inspect best.safetensors --svg factors.svg", "the factors as a picture too"}});
+  CLI::App* verb = add_verb(
+      program.app, "inspect", "per layer: shape, norm, responsibility and factor",
+      {{"grapes inspect runs/20260101-120000-grapes", "as text"},
+       {"grapes inspect best.safetensors --svg factors.svg", "the factors as a picture too"},
+       {"grapes inspect theirs.safetensors", "weights that PyTorch saved; the last layer by name is the output"}});
   const auto options = std::make_shared<InspectOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--svg", options->svg, "draw the factors of every hidden layer")->type_name("FILE.svg");

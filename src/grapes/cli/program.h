@@ -35,6 +35,8 @@ void add_data(Program& program);
 void add_eval(Program& program);
 void add_predict(Program& program);
 void add_inspect(Program& program);
+void add_export(Program& program);
+void add_import(Program& program);
 void add_replay(Program& program);
 void add_bench(Program& program);
 void add_list(Program& program);

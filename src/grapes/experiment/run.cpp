@@ -30,6 +30,15 @@ nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) 
   return {config.training.loss, config.network.output, meaning.task == data::Task::classification};
 }
 
+/// What every checkpoint holds besides what training changes.
+void add_constants(const Config& config, const data::Meaning& meaning, const data::Normalisation& normalisation,
+                   std::map<std::string, std::string>& metadata, std::map<std::string, at::Tensor>& tensors) {
+  metadata["config"] = to_toml(config);
+  metadata["meaning"] = to_json(meaning).dump();
+  if (normalisation.shift.defined()) tensors["input.shift"] = normalisation.shift;
+  if (normalisation.scale.defined()) tensors["input.scale"] = normalisation.scale;
+}
+
 }  // namespace
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
@@ -53,13 +62,11 @@ record::Status run(const Config& config, const data::Splits& splits, const RunPl
   identity.model = config.network.model;
   identity.score = splits.meaning.task == data::Task::classification ? "accuracy" : "r2";
   identity.pairing = pairing(config, splits.fingerprint);
-  const std::string text = to_toml(config);
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, position.step == 0 ? -1 : position.epoch)
-                    : record::Writer::create(plan.folder, identity, text, environment(config));
-  train::Keep keep{writer, plan.checkpoints, {{"config", text}, {"meaning", to_json(splits.meaning).dump()}}, {}};
-  if (splits.normalisation.shift.defined()) keep.tensors["input.shift"] = splits.normalisation.shift;
-  if (splits.normalisation.scale.defined()) keep.tensors["input.scale"] = splits.normalisation.scale;
+                    : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
+  train::Keep keep{writer, plan.checkpoints, {}, {}};
+  add_constants(config, splits.meaning, splits.normalisation, keep.metadata, keep.tensors);
   try {
     return train::train(subject, splits, config.training, position, &keep, watch);
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
@@ -102,6 +109,16 @@ Loaded load(const std::filesystem::path& checkpoint) {
     normalisation.scale = scale->second;
   const nn::Criterion criterion = criterion_for(config, meaning);
   return {std::move(config), std::move(meaning), normalisation, std::move(model), criterion};
+}
+
+void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
+          const data::Normalisation& normalisation, nn::Model& model) {
+  const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(model));
+  const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
+  const nn::Criterion criterion = criterion_for(config, meaning);
+  train::Tensors content = train::pack({model, criterion, *optimizer, *schedule, config.optimizer.learning_rate}, {});
+  add_constants(config, meaning, normalisation, content.metadata, content.tensors);
+  train::write_safetensors(checkpoint, content);
 }
 
 }  // namespace grapes::experiment

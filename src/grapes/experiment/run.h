@@ -32,5 +32,8 @@ struct Loaded {
   nn::Criterion criterion;
 };
 Loaded load(const std::filesystem::path& checkpoint);
+/// A checkpoint of a network that has not been trained here: training can begin from it (--init), and load() reads it.
+void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
+          const data::Normalisation& normalisation, nn::Model& model);
 
 }  // namespace grapes::experiment

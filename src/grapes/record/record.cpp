@@ -130,7 +130,8 @@ void resume_events(const fs::path& path, const std::vector<Json>& rows) {
   const Events kept = whole_events(file, 1 + rows.size());
   std::string text(kept.bytes);
   if (kept.count == 0) text = first_event(seconds_now());
-  for (std::size_t i = kept.count == 0 ? 0 : kept.count - 1; i < rows.size(); ++i) text += event(rows[i], seconds_now());
+  for (std::size_t i = kept.count == 0 ? 0 : kept.count - 1; i < rows.size(); ++i)
+    text += event(rows[i], seconds_now());
   write_file(path, text);
 }
 

@@ -1,0 +1,102 @@
+"""A training loop in Python that leaves a run as `grapes train` does, so that `grapes report` and `grapes inspect` read it.
+
+    record = torch_grapes.Record("runs/mine", arm="grapes", seed=1, data="digits", model="my-net")
+    for epoch in range(10):
+        ...
+        record.epoch(step=steps, train_loss=loss, test_loss=..., test_accuracy=...)
+    record.finish(model)
+
+Runs of the same `pairing` and seed began with the same weights and saw the same examples: only those are compared pair by
+pair. The factors of the modulated layers are told for every epoch, if the handle of enable() is given.
+"""
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Union
+
+import torch
+from torch import Tensor
+
+from .attach import Handle
+from .safetensors import save_file
+
+SCORES = ("accuracy", "r2")
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (bool, int, float, str)) else json.dumps(str(value))
+
+
+def _replace(path: Path, text: str) -> None:
+    half = path.with_name(path.name + ".part")
+    half.write_text(text)
+    os.replace(half, path)
+
+
+def _described(m: Tensor) -> Dict[str, Any]:
+    """Mean, standard deviation, range and histogram: 20 counts over (0, 2], the last one also for all above."""
+    m = m.detach().double()
+    counts = torch.bincount(((m * 10).ceil().long() - 1).clamp(0, 19), minlength=20)
+    return {"mean": m.mean().item(), "sd": m.std(unbiased=False).item(), "min": m.min().item(), "max": m.max().item(),
+            "histogram": counts.tolist()}
+
+
+class Record:
+    """The folder of one run, written as it goes.
+
+    arm      the label under which runs are grouped: "bp", "grapes", ...
+    score    what the rows' train_, validation_ and test_ hold besides the loss: "accuracy" (0 to 1) or "r2"
+    pairing  a word for everything that runs to be paired have in common besides the seed
+    config   what else is to be told of the run, key by key
+    """
+
+    def __init__(self, folder: Union[str, Path], *, arm: str, seed: int, data: str, model: str, score: str = "accuracy",
+                 pairing: str = "", config: Optional[Mapping[str, Any]] = None, handle: Optional[Handle] = None) -> None:
+        if score not in SCORES:
+            raise ValueError(f"torch_grapes.Record: score must be one of {', '.join(SCORES)}; got {score!r}")
+        self.folder, self.handle, self._epoch, self._step = Path(folder), handle, -1, 0
+        if (self.folder / "run.json").exists():
+            raise FileExistsError(f"torch_grapes.Record: {folder} holds a run already")
+        (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        lines = [f"# {arm}, made in Python"] + [f"{_toml(str(key))} = {_toml(value)}" for key, value in (config or {}).items()]
+        (self.folder / "config.toml").write_text("\n".join(lines) + "\n")
+        environment = {"program": "torch_grapes", "python": platform.python_version(), "libtorch": torch.__version__,
+                       "threads": torch.get_num_threads(), "system": platform.platform(),
+                       "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        (self.folder / "env.json").write_text(json.dumps(environment, indent=2) + "\n")
+        (self.folder / "metrics.jsonl").write_text("")
+        (self.folder / "log.txt").write_text("")
+        self._status("running")
+        identity = {"arm": arm, "seed": seed, "data": data, "model": model, "score": score, "pairing": pairing or f"{data} {model}"}
+        (self.folder / "run.json").write_text(json.dumps(identity, indent=2) + "\n")  # last: it makes the folder a run
+
+    def epoch(self, *, step: int, **numbers: float) -> None:
+        """One row: step, updates so far; train_loss, test_accuracy, learning_rate, seconds, ... The first row is epoch 0."""
+        self._epoch, self._step = self._epoch + 1, step
+        row: Dict[str, Any] = {"epoch": self._epoch, "step": step}
+        for name, value in numbers.items():
+            number = float(value)
+            row[name] = number if math.isfinite(number) else None
+        if self.handle is not None:
+            row["layers"] = [{"name": name, "factor": _described(m)} for name, m in self.handle.factors().items()]
+        with open(self.folder / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(row) + "\n")
+        self._status("running")
+
+    def finish(self, model: Optional[torch.nn.Module] = None, state: str = "finished", message: str = "") -> None:
+        """The last word: "finished", "interrupted", "diverged" or "failed"; and the model's state_dict as a checkpoint."""
+        codes = {"finished": 0, "interrupted": 130, "diverged": 4, "failed": 1}
+        if state not in codes:
+            raise ValueError(f"torch_grapes.Record: state must be one of {', '.join(codes)}; got {state!r}")
+        if model is not None:
+            save_file(model.state_dict(), self.folder / "checkpoints" / "last.safetensors", {"format": "pt"})
+        self._status(state, codes[state], message)
+
+    def _status(self, state: str, exit_code: int = 0, message: str = "") -> None:
+        status = {"state": state, "exit_code": exit_code, "epoch": max(self._epoch, 0), "step": self._step, "message": message}
+        _replace(self.folder / "status.json", json.dumps(status, indent=2) + "\n")

@@ -1,0 +1,56 @@
+#include "grapes/base/text.h"
+#include "grapes/cli/checkpoint.h"
+#include "grapes/cli/program.h"
+#include "grapes/train/exchange.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+struct ExportOptions {
+  std::string checkpoint, out, names;
+  bool buffers = false, json = false;
+};
+
+Exit export_weights(const ExportOptions& options) {
+  const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
+  const std::size_t modules = train::modules_of(*loaded.model).size();
+  const std::vector<std::string> names = options.names.empty()
+                                             ? train::sequential_names(modules, loaded.config.network.dropout > 0)
+                                             : split(options.names, ',');
+  const train::Tensors content = train::export_weights(*loaded.model, names, options.buffers);
+  train::write_safetensors(options.out, content);
+  if (options.json) {
+    nlohmann::json shapes = nlohmann::json::object();
+    for (const auto& [name, tensor] : content.tensors) shapes[name] = tensor.sizes().vec();
+    print_json({{"file", options.out}, {"tensors", shapes}});
+    return Exit::done;
+  }
+  for (const auto& [name, tensor] : content.tensors)
+    std::cout << fmt::format("{}  [{}]\n", name, fmt::join(tensor.sizes(), ", "));
+  std::cout << "file: " << options.out << "\n";
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_export(Program& program) {
+  CLI::App* verb = add_verb(
+      program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
+      {{"grapes export runs/one --out one.safetensors",
+        "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
+       {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"}});
+  const auto options = std::make_shared<ExportOptions>();
+  add_checkpoint(*verb, options->checkpoint);
+  verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors")->required();
+  verb->add_option("--names", options->names, "of the modules, in their order [0,2,... ; with dropout 0,3,...]")
+      ->type_name("NAME[,NAME...]");
+  verb->add_flag("--buffers", options->buffers, "the feedback weights too, as NAME.feedback");
+  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->callback([&program, options] { program.action = [options] { return export_weights(*options); }; });
+}
+
+}  // namespace grapes::cli

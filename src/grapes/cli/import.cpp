@@ -1,0 +1,134 @@
+#include "grapes/base/text.h"
+#include "grapes/cli/checkpoint.h"
+#include "grapes/cli/experiment.h"
+#include "grapes/train/exchange.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+namespace grapes::cli {
+namespace {
+
+struct ImportOptions {
+  std::string file, out, names;
+  bool strict = true, json = false;
+  Settings settings;
+};
+
+/// Of what the network says where no data tells it: classes by number.
+data::Meaning numbered(std::int64_t inputs, std::int64_t outputs) {
+  data::Meaning meaning;
+  meaning.input_shape = {inputs};
+  meaning.outputs = outputs;
+  for (std::int64_t c = 0; c < outputs; ++c) meaning.classes.push_back(std::to_string(c));
+  return meaning;
+}
+
+/// "mlp:256,256", as the file's matrices have it.
+std::string model_of(const std::vector<at::Tensor>& weights) {
+  std::vector<std::string> hidden;
+  for (std::size_t l = 0; l + 1 < weights.size(); ++l) hidden.push_back(std::to_string(weights[l].size(0)));
+  return hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
+}
+
+void require_whole(const train::Match& match, const std::string& file) {
+  if (match.whole()) return;
+  std::vector<std::string> faults;
+  const auto add = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) faults.push_back(what + join(names, ", "));
+  };
+  add("missing: ", match.missing);
+  add("unexpected: ", match.unexpected);
+  add("of another shape: ", match.misshapen);
+  throw DataError(file + ": " + join(faults, "; ") + " (--no-strict takes what fits)");
+}
+
+Exit import_weights(const Program& program, const ImportOptions& options) {
+  const train::Tensors content = train::read_safetensors(options.file);
+  if (content.metadata.count("config") > 0)
+    throw UsageError(options.file + " is a checkpoint of grapes already: there is nothing to import");
+  const std::set<std::string> given = options.settings.given();
+  experiment::Config config;
+  options.settings.apply(config);
+  const std::vector<std::string> names =
+      options.names.empty() ? train::guess_modules(content, options.file) : split(options.names, ',');
+  std::vector<at::Tensor> weights;
+  bool biases = false;
+  for (const std::string& name : names) {
+    if (const auto weight = content.tensors.find(name + ".weight");
+        weight != content.tensors.end() && weight->second.dim() == 2)
+      weights.push_back(weight->second);
+    biases = biases || content.tensors.count(name + ".bias") > 0;
+  }
+  if (given.count("model") == 0 || given.count("data") == 0) {
+    if (weights.size() != names.size())
+      throw DataError(options.file + ": not each of '" + join(names, ",") +
+                      "' has a matrix NAME.weight; --model and --data say what to expect");
+    if (given.count("model") == 0) config.network.model = model_of(weights);
+  }
+  if (given.count("bias") == 0) config.network.bias = biases;
+  experiment::check(config);
+
+  data::Meaning meaning;
+  data::Normalisation normalisation;
+  if (given.count("data") > 0) {
+    ProgressBar bar(program.err(), program.quiet);
+    const data::Splits splits = open_data(program, config, bar);
+    meaning = splits.meaning;
+    normalisation = splits.normalisation;
+  } else {
+    meaning = numbered(weights.front().size(1), weights.back().size(0));
+  }
+  const auto model = nn::make_model(config.network, meaning.input_shape, meaning.outputs, config.training.seed);
+  const train::Match match = train::import_weights(content, *model, names);
+  if (options.strict) require_whole(match, options.file);
+  experiment::save(options.out, config, meaning, normalisation, *model);
+
+  if (options.json) {
+    nlohmann::json loaded = nlohmann::json::object();
+    for (const auto& [theirs, ours] : match.loaded) loaded[theirs] = ours;
+    print_json({{"checkpoint", options.out},
+                {"model", config.network.model},
+                {"loaded", loaded},
+                {"missing", match.missing},
+                {"unexpected", match.unexpected},
+                {"misshapen", match.misshapen}});
+    return Exit::done;
+  }
+  for (const auto& [theirs, ours] : match.loaded) std::cout << fmt::format("{} -> {}\n", theirs, ours);
+  for (const std::string& name : match.missing) std::cout << "missing: " << name << " (as initialised)\n";
+  for (const std::string& name : match.unexpected) std::cout << "unexpected: " << name << " (left out)\n";
+  for (const std::string& fault : match.misshapen) std::cout << "of another shape: " << fault << " (as initialised)\n";
+  std::cout << "network: " << config.network.model << (config.network.bias ? ", with biases" : "") << "\n";
+  std::cout << "checkpoint: " << options.out << "\n";
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_import(Program& program) {
+  CLI::App* verb = add_verb(
+      program.app, "import", "a checkpoint from weights that PyTorch saved as safetensors",
+      {{"grapes import theirs.safetensors --out ours.safetensors", "dense layers, in the order of their names"},
+       {"grapes import theirs.safetensors --names fc1,fc2,head --data mnist --activation tanh --out ours.safetensors",
+        "which are its layers, what it was trained on, what is between them"},
+       {"grapes import theirs.safetensors --model mlp:256 --data digits --no-strict --out ours.safetensors",
+        "only what fits, and say what did not"}});
+  const auto options = std::make_shared<ImportOptions>();
+  verb->add_option("file", options->file, "the weights: NAME.weight [out, in], NAME.bias [out]")
+      ->type_name("FILE.safetensors")
+      ->required();
+  verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors")->required();
+  verb->add_option("--names", options->names, "of its modules, from input to output [all with a weight, by name]")
+      ->type_name("NAME[,NAME...]");
+  verb->add_flag("--strict,!--no-strict", options->strict,
+                 "every tensor must have its place, and every place a tensor [true]");
+  verb->add_flag("--json", options->json, "the result as one JSON document");
+  options->settings.add(*verb, {"data", "model"}, {"augment", "order"});
+  verb->callback(
+      [&program, options] { program.action = [&program, options] { return import_weights(program, *options); }; });
+}
+
+}  // namespace grapes::cli
