@@ -1,5 +1,7 @@
 #pragma once
 
+#include "grapes/kernels/snu_rule.h"
+
 #include <cstdint>
 
 /// The inner loops of the kernels: plain arithmetic over rows of numbers, compiled once per instruction set from one
@@ -57,6 +59,7 @@ struct Loops {
   void (*nag)(const Coefficients<T>& c, const Rows<T>& w);
   void (*rmsprop)(const Coefficients<T>& c, const Rows<T>& w);
   void (*adam)(const Coefficients<T>& c, const Rows<T>& w);
+  SnuLoops<T> snu;
 };
 
 /// The loops for one instruction set.

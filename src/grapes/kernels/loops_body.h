@@ -243,6 +243,13 @@ void adam(const Coefficients<T>& c, const Rows<T>& w) {
   });
 }
 
+#if defined(__AVX512F__)
+constexpr Size registers = 16;  // of 32
+#else
+constexpr Size registers = 2;  // each is two of 16, or four
+#endif
+#include "grapes/kernels/snu_body.h"
+
 template <class T>
 Loops<T> table() {
   return {abs_sums<T>,
@@ -256,7 +263,8 @@ Loops<T> table() {
           nag_ahead<T>,
           nag<T>,
           rmsprop<T>,
-          adam<T>};
+          adam<T>,
+          snu_table<T>()};
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
+#include <vector>
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -71,6 +73,17 @@ Threads threads() {
 void threads_for(std::int64_t multiply_adds) {
   const int most = wanted.load(std::memory_order_relaxed);
   if (most > 1 && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
+}
+
+void in_parallel(std::int64_t count, std::int64_t multiply_adds,
+                 const std::function<void(std::int64_t, std::int64_t)>& do_part) {
+  // Threads made anew wait for nobody: they take 30 µs to start and leave the cores to the BLAS's own when done.
+  constexpr std::int64_t worth_a_thread = 1 << 22;
+  const std::int64_t parts = std::clamp<std::int64_t>(multiply_adds / worth_a_thread, 1, wanted.load());
+  std::vector<std::jthread> others;
+  for (std::int64_t part = 1; part < parts; ++part)
+    others.emplace_back([&, part] { do_part(count * part / parts, count * (part + 1) / parts); });
+  do_part(0, count / parts);
 }
 
 std::string blas_name() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 /// One policy for every pool of threads in the program. Matrix products get the threads; everything else runs on the
@@ -23,6 +24,11 @@ Threads threads();
 /// Let OpenBLAS take the threads that a product of so many multiply-adds is worth: waking another thread costs more
 /// than a small product.
 void threads_for(std::int64_t multiply_adds);
+
+/// do_part(begin, end) for parts of 0 ... count-1, each on a thread of its own made for it, as many as set_threads()
+/// says and the arithmetic is worth. What a part does must not depend on the others.
+void in_parallel(std::int64_t count, std::int64_t multiply_adds,
+                 const std::function<void(std::int64_t begin, std::int64_t end)>& do_part);
 
 /// OpenBLAS's configuration and kernels; "reference, or another that does not say".
 std::string blas_name();

@@ -1,0 +1,292 @@
+#include "grapes/kernels/snu.h"
+
+#include "grapes/kernels/gemm.h"
+#include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/spikes.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace grapes::kernels {
+namespace {
+
+using torch::autograd::variable_list;
+
+template <class T>
+Matrix<const T> read(const at::Tensor& t) {
+  return {t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
+}
+template <class T>
+Matrix<T> write(const at::Tensor& t) {
+  return {t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
+}
+
+/// What backward needs of forward, besides tensors that autograd saves.
+struct Kept {
+  Snu layer;
+  std::optional<Spikes> inputs;   // in place of x
+  at::Tensor x;                   // or x itself
+  at::Tensor membrane0, output0;  // where it began
+  at::Tensor membrane, states;    // s and y of the state after each step; y differs from the output where held
+  at::Tensor mask;
+  std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
+
+  at::Tensor take(at::IntArrayRef shape) const { return layer.workspace->take(shape, layer.weight.scalar_type()); }
+  at::Tensor decays() const { return layer.decay.expand({nodes}).contiguous(); }
+  const bool* runs() const { return mask.defined() ? mask.data_ptr<bool>() : nullptr; }
+};
+
+template <class T>
+T largest(const T* y, std::int64_t count) {
+  return *std::max_element(y, y + count);
+}
+
+/// current [time · batch, node] = x Wᵀ
+template <class T>
+void input_product(const Kept& kept, const at::Tensor& current) {
+  if (kept.inputs) {
+    current.zero_();
+    kept.inputs->add_product(kept.layer.weight.t().contiguous(), current);
+  } else {
+    gemm<T>(1, read<T>(kept.x), transposed(read<T>(kept.layer.weight)), 0, write<T>(current));
+  }
+}
+
+/// From current to s, in place, and y; `output` is y with zeros where a sequence is held.
+template <class T>
+void run_forward(const Kept& kept, const at::Tensor& output) {
+  const Snu& layer = kept.layer;
+  const std::int64_t batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
+  const at::Tensor decay = kept.decays();
+  const auto loop = loops<T>().snu.forward[layer.smooth ? 1 : 0][static_cast<std::size_t>(layer.reset)];
+  T *s = kept.membrane.data_ptr<T>(), *y = kept.states.data_ptr<T>();
+  const T *s_before = kept.membrane0.data_ptr<T>(), *y_before = kept.output0.data_ptr<T>();
+  for (std::int64_t t = 0; t < kept.time; ++t, s_before = s, y_before = y, s += plane, y += plane) {
+    if (layer.recurrent.defined())
+      gemm<T>(1, {y_before, batch, nodes, nodes}, transposed(read<T>(layer.recurrent)), 1, {s, batch, nodes, nodes});
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::int64_t at = b * nodes;
+      if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
+        std::copy_n(s_before + at, nodes, s + at);
+        std::copy_n(y_before + at, nodes, y + at);
+        std::fill_n(output.data_ptr<T>() + t * plane + at, nodes, T(0));
+        continue;
+      }
+      const T gate = layer.reset == Reset::lateral ? 1 - largest(y_before + at, nodes) : T(1);
+      loop({nodes, static_cast<T>(layer.slope), decay.data_ptr<T>(), layer.threshold.data_ptr<T>(), s_before + at,
+            y_before + at, gate, s + at, y + at});
+      if (kept.mask.defined()) std::copy_n(y + at, nodes, output.data_ptr<T>() + t * plane + at);
+    }
+  }
+}
+
+struct Errors {
+  at::Tensor trace;               // factor · δ of all steps, [time · batch, node]
+  at::Tensor membrane0, output0;  // at where it began, [batch, node]
+  at::Tensor decay, threshold;    // [node]
+};
+
+/// The derivative of lateral inhibition: what `product` sums to is shared among the nodes that were largest.
+template <class T>
+void to_largest(const T* y, std::int64_t nodes, T* product) {
+  T sum = 0, top = largest(y, nodes), count = 0;
+  for (std::int64_t n = 0; n < nodes; ++n) {
+    sum += product[n];
+    count += y[n] == top ? T(1) : T(0);
+  }
+  for (std::int64_t n = 0; n < nodes; ++n) product[n] = y[n] == top ? -sum / count : T(0);
+}
+
+template <class T>
+Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor& membrane_error,
+                    const at::Tensor& last_error) {
+  const Snu& layer = kept.layer;
+  const std::int64_t time = kept.time, batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
+  const auto options = layer.weight.options().requires_grad(false);
+  Errors all{kept.take({time * batch, nodes}), at::zeros({batch, nodes}, options),
+             last_error.defined() ? last_error.clone() : at::zeros({batch, nodes}, options),
+             at::zeros({nodes}, options), at::zeros({nodes}, options)};
+  const at::Tensor delta = at::empty({batch, nodes}, options), zeros = at::zeros({nodes}, options);
+  const bool scales = layer.factor.defined() && !layer.local;
+  const at::Tensor factor = scales ? layer.factor.contiguous() : at::ones({nodes}, options), decay = kept.decays();
+  const auto loop = loops<T>().snu.backward[layer.smooth ? 6 : static_cast<std::size_t>(layer.surrogate)]
+                                           [static_cast<std::size_t>(layer.reset)];
+  T *to_state = all.membrane0.data_ptr<T>(), *to_output = all.output0.data_ptr<T>(), *d = delta.data_ptr<T>();
+  for (std::int64_t t = time; t-- > 0;) {
+    const T *s = kept.membrane.data_ptr<T>() + t * plane, *y = kept.states.data_ptr<T>() + t * plane;
+    const T* s_before = t > 0 ? s - plane : kept.membrane0.data_ptr<T>();
+    const T* y_before = t > 0 ? y - plane : kept.output0.data_ptr<T>();
+    T* trace = all.trace.data_ptr<T>() + t * plane;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::int64_t at = b * nodes;
+      const T* at_membrane =
+          membrane_error.defined() ? membrane_error.data_ptr<T>() + t * plane + at : zeros.data_ptr<T>();
+      if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
+        for (std::int64_t n = 0; n < nodes; ++n) to_state[at + n] += at_membrane[n];
+        std::fill_n(trace + at, nodes, T(0));
+        std::fill_n(d + at, nodes, T(0));
+        continue;
+      }
+      const bool lateral = layer.reset == Reset::lateral;
+      const T gate = lateral ? 1 - largest(y_before + at, nodes) : T(1);
+      loop({nodes,
+            static_cast<T>(layer.slope),
+            static_cast<T>(layer.width),
+            decay.data_ptr<T>(),
+            layer.threshold.data_ptr<T>(),
+            s + at,
+            y + at,
+            s_before + at,
+            y_before + at,
+            gate,
+            layer.detach_reset ? T(0) : T(1),
+            error.defined() ? error.data_ptr<T>() + t * plane + at : zeros.data_ptr<T>(),
+            at_membrane,
+            factor.data_ptr<T>(),
+            to_state + at,
+            to_output + at,
+            d + at,
+            trace + at,
+            all.decay.data_ptr<T>(),
+            all.threshold.data_ptr<T>()});
+      if (lateral) to_largest(y_before + at, nodes, to_output + at);
+    }
+    if (layer.recurrent.defined())
+      gemm<T>(1, {layer.compounding ? trace : d, batch, nodes, nodes}, read<T>(layer.recurrent), 1,
+              {to_output, batch, nodes, nodes});
+    if (layer.truncate > 0 && t > 0 && t % layer.truncate == 0) {
+      all.membrane0.zero_();
+      all.output0.zero_();
+    }
+  }
+  return all;
+}
+
+/// Σ over steps of (factor · δ)ᵀ x
+template <class T>
+at::Tensor weight_gradient(const Kept& kept, const at::Tensor& trace) {
+  at::Tensor gradient;
+  if (kept.inputs) {
+    const at::Tensor turned = kept.take({kept.in, kept.nodes}).zero_();
+    kept.inputs->add_transposed_product(trace, turned);
+    gradient = turned.t().contiguous();
+  } else {
+    gradient = at::empty({kept.nodes, kept.in}, trace.options());
+    gemm<T>(1, transposed(read<T>(trace)), read<T>(kept.x), 0, write<T>(gradient));
+  }
+  return kept.layer.local && kept.layer.factor.defined() ? gradient.mul_(kept.layer.factor.unsqueeze(1)) : gradient;
+}
+
+/// Σ over steps of (factor · δ_t)ᵀ y_{t-1}
+template <class T>
+at::Tensor recurrent_gradient(const Kept& kept, const at::Tensor& trace) {
+  const std::int64_t batch = kept.batch, nodes = kept.nodes;
+  const at::Tensor gradient = at::empty({nodes, nodes}, trace.options());
+  gemm<T>(1, transposed(read<T>(trace.narrow(0, 0, batch))), read<T>(kept.output0), 0, write<T>(gradient));
+  if (kept.time > 1)
+    gemm<T>(1, transposed(read<T>(trace.narrow(0, batch, (kept.time - 1) * batch))),
+            {kept.states.data_ptr<T>(), (kept.time - 1) * batch, nodes, nodes}, 1, write<T>(gradient));
+  return kept.layer.local && kept.layer.factor.defined() ? gradient.mul_(kept.layer.factor.unsqueeze(1)) : gradient;
+}
+
+template <class T>
+at::Tensor input_error(const Kept& kept, const at::Tensor& trace) {
+  const at::Tensor error = kept.take({kept.time * kept.batch, kept.in});
+  if (kept.layer.transport.to == Transport::To::matrix) {
+    const at::Tensor matrix = kept.layer.transport.matrix.contiguous();
+    gemm<T>(1, read<T>(trace), transposed(read<T>(matrix)), 0, write<T>(error));
+  } else {
+    gemm<T>(1, read<T>(trace), read<T>(kept.layer.weight), 0, write<T>(error));
+  }
+  return error.view({kept.time, kept.batch, kept.in});
+}
+
+struct SnuNode final : torch::autograd::Node {
+  Kept kept;
+  std::uint32_t weight_version = 0, recurrent_version = 0, membrane_version = 0, states_version = 0;
+
+  std::string name() const override { return "GrapesSnuBackward"; }
+
+  variable_list apply(variable_list&& errors) override {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "snu: the fused layer is not differentiable twice");
+    variable_list result(7);
+    if (!errors[0].defined() && !errors[1].defined() && !errors[2].defined()) return result;
+    TORCH_CHECK(kept.membrane.defined(), "snu: the layer runs backwards once; what it kept is gone");
+    const Snu& layer = kept.layer;
+    TORCH_CHECK(layer.weight._version() == weight_version &&
+                    (!layer.recurrent.defined() || layer.recurrent._version() == recurrent_version) &&
+                    kept.membrane._version() == membrane_version && kept.states._version() == states_version,
+                "snu: a weight, an output or a membrane was changed in place between forward and backward");
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& error : errors)
+      if (error.defined()) error = error.contiguous();
+    AT_DISPATCH_FLOATING_TYPES(layer.weight.scalar_type(), "snu", [&] {
+      const Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2]);
+      if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere)
+        result[0] = input_error<scalar_t>(kept, all.trace);
+      result[1] = all.membrane0;
+      result[2] = all.output0;
+      if (task_should_compute_output(3)) result[3] = weight_gradient<scalar_t>(kept, all.trace);
+      if (layer.recurrent.defined() && task_should_compute_output(4))
+        result[4] = recurrent_gradient<scalar_t>(kept, all.trace);
+      result[5] = layer.decay.numel() == 1 ? all.decay.sum().view({1}) : all.decay;
+      result[6] = all.threshold;
+    });
+    return result;
+  }
+
+  void release_variables() override { kept = {}; }
+};
+
+}  // namespace
+
+SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& mask,
+              const Snu& layer) {
+  Kept kept;
+  SnuValues values;
+  {
+    const at::NoGradGuard no_grad;
+    kept.layer = layer;
+    for (at::Tensor* one : {&kept.layer.weight, &kept.layer.recurrent, &kept.layer.threshold, &kept.layer.decay})
+      if (one->defined()) *one = one->detach().contiguous();
+    kept.time = x.size(0), kept.batch = x.size(1), kept.in = x.size(2), kept.nodes = layer.weight.size(0);
+    kept.membrane0 = membrane.detach().contiguous();
+    kept.output0 = output.detach().contiguous();
+    kept.mask = mask.defined() ? mask.contiguous() : mask;
+    kept.x = x.detach().contiguous().view({kept.time * kept.batch, kept.in});
+    if (layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, layer.most_spikes);
+    const std::vector<std::int64_t> shape = {kept.time, kept.batch, kept.nodes};
+    kept.membrane = kept.take(shape);
+    kept.states = kept.take(shape);
+    values.output = mask.defined() ? kept.take(shape) : kept.states;
+    AT_DISPATCH_FLOATING_TYPES(layer.weight.scalar_type(), "snu", [&] {
+      input_product<scalar_t>(kept, kept.membrane.view({kept.time * kept.batch, kept.nodes}));
+      run_forward<scalar_t>(kept, values.output);
+    });
+    if (kept.inputs) kept.x.reset();
+    values.output = values.output.detach();
+    values.membrane = kept.membrane.detach();
+    values.last = kept.states[kept.time - 1].clone();
+  }
+  if (!at::GradMode::is_enabled()) return values;
+  const std::shared_ptr<SnuNode> node(new SnuNode, torch::autograd::deleteNode);
+  node->set_next_edges(torch::autograd::collect_next_edges(x, membrane, output, layer.weight, layer.recurrent,
+                                                           layer.decay, layer.threshold));
+  node->weight_version = kept.layer.weight._version();
+  if (layer.recurrent.defined()) node->recurrent_version = kept.layer.recurrent._version();
+  node->membrane_version = kept.membrane._version();
+  node->states_version = kept.states._version();
+  node->kept = std::move(kept);
+  for (at::Tensor* value : {&values.output, &values.membrane, &values.last})
+    torch::autograd::create_gradient_edge(*value, node);
+  return values;
+}
+
+}  // namespace grapes::kernels

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "grapes/kernels/dense.h"
+#include "grapes/kernels/snu_rule.h"
+#include "grapes/kernels/workspace.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace grapes::kernels {
+
+/// Everything that one layer of spiking neural units does with one batch over all time steps, besides its input.
+struct Snu {
+  at::Tensor weight;     ///< W [node, in]
+  at::Tensor recurrent;  ///< R [node, node], or undefined
+  at::Tensor decay;      ///< [1] or [node]
+  at::Tensor threshold;  ///< [node]
+  double slope = 0;      ///< of g below 0
+  bool smooth = false;   ///< y the sigmoid, else a step
+  Reset reset = Reset::hard;
+  Surrogate surrogate = Surrogate::tanh;
+  double width = 1;
+  bool detach_reset = false;
+  std::int64_t truncate = 0;  ///< 0: never
+  at::Tensor factor;          ///< [node], or undefined: 1
+  bool local = false;         ///< factor on W's and R's own gradient only
+  bool compounding = false;   ///< factor also on what goes back through R
+  Transport transport;        ///< where the error at the current goes, of the way to x
+  double most_spikes = 0;     ///< density of x and y up to which they are added as spikes
+  WorkspacePtr workspace;     ///< where errors live; outputs and membranes too
+};
+
+struct SnuValues {
+  at::Tensor output, membrane;  ///< [time, batch, node]
+  at::Tensor last;              ///< y after the last step, [batch, node]: with a mask, of the last step that ran
+};
+
+/// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorised
+/// pass per step and sample. Its twin is SnuOptions::Path::plain of nn::Snu, which it equals. Not differentiable twice.
+/// @param x          [time, batch, in], float32 or float64
+/// @param membrane, output  where to begin, [batch, node]
+/// @param mask       [time, batch] bool, or undefined
+SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& mask,
+              const Snu& layer);
+
+}  // namespace grapes::kernels

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace grapes::kernels {
+
+/// A matrix of zeros and ones, a bit each, and its products: adding the rows that are named, 256 sums at a time in
+/// registers, instead of multiplying by 0 and 1.
+class Spikes {
+ public:
+  /// The largest density at which adding rows beats a dense product here (docs/performance.md).
+  static constexpr double worth = 0.2;
+  /// Measures x. @param x [rows, columns], contiguous, float32 or float64
+  /// @return nothing if there is another number than 0 and 1, if more than `most` of them are 1, or above 65535 columns
+  static std::optional<Spikes> of(const at::Tensor& x, double most);
+
+  /// out += this · M.  @param M [columns, n] @param out [rows, n], contiguous like M
+  void add_product(const at::Tensor& M, const at::Tensor& out) const;
+  /// out += thisᵀ · M.  @param M [rows, n] @param out [columns, n]
+  void add_transposed_product(const at::Tensor& M, const at::Tensor& out) const;
+
+  double density() const { return static_cast<double>(ones_) / static_cast<double>(rows_ * columns_); }
+  std::int64_t bytes() const { return static_cast<std::int64_t>(words_.size() * sizeof(std::uint32_t)); }
+
+ private:
+  std::int64_t names_of(std::int64_t row, std::uint16_t* names) const;
+  template <class T>
+  void add(const at::Tensor& M, const at::Tensor& out) const;
+  template <class T>
+  void add_transposed(const at::Tensor& M, const at::Tensor& out) const;
+
+  std::int64_t rows_ = 0, columns_ = 0, words_per_row_ = 0, ones_ = 0;
+  std::vector<std::uint32_t> words_;  // bit k of word 16 j + lane of a row: column 512 j + 16 k + lane
+};
+
+}  // namespace grapes::kernels

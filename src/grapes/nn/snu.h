@@ -1,0 +1,81 @@
+#pragma once
+
+#include "grapes/kernels/workspace.h"
+#include "grapes/nn/layers.h"
+#include "grapes/nn/neuron.h"
+
+#include <cstdint>
+#include <string>
+
+namespace grapes::nn {
+
+struct SnuOptions {
+  SnuRule rule;
+  bool recurrent = false;  ///< with R
+  double decay = 0.8;      ///< d, where it starts or stays
+  enum class Decay { fixed, per_layer, per_node } learn_decay = Decay::fixed;
+  double threshold = 1;  ///< θ, where it starts or stays
+  bool learn_threshold = true;
+  bool compounding = false;   ///< the factor also on the error that runs back through R: M^T after T steps
+  std::int64_t truncate = 0;  ///< backwards through time, the state is cut off before steps k, 2k, ...; 0: never
+  bool stateful = false;      ///< a call goes on from where the last one ended; see reset_state()
+  enum class Path { fused, plain } path = Path::fused;                      ///< plain: the slow twin, step by step
+  enum class Inputs { measured, dense, spikes } inputs = Inputs::measured;  ///< of the fused path: see kernels/spikes.h
+};
+
+/// What a layer did over all steps.
+struct SnuTrace {
+  at::Tensor output;    ///< y, [time, batch, node]
+  at::Tensor membrane;  ///< s, [time, batch, node]
+  SnuState last;        ///< after the last step, for a call that goes on
+};
+
+/// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. x [time, batch, in] -> y [time,
+/// batch, node].
+/// The error at the current c_t is scaled by the node's factor once per layer and step on its way to W, R and, by the
+/// route, to x. What runs back in time, through d s_{t-1} and through R to y_{t-1}, is not: it would compound.
+///   δ_t = ∂L/∂c_t     dL/dW = Σ_t (m ⊙ δ_t)ᵀ x_t     dL/dR = Σ_t (m ⊙ δ_t)ᵀ y_{t-1}     dL/dx_t = Wᵀ (m ⊙ δ_t)
+/// Thresholds and decays learn from δ_t unscaled. r sums W and R. Routes change only the way to x; through time the
+/// error runs back exactly on every route: fa sends B (m ⊙ δ_t) at every step, dfa nothing, so that DirectFeedback
+/// brings y_t the output's error of the same step.
+class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
+ public:
+  /// @throws UsageError for a rule that cannot be
+  SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options = {}, CreditOptions credit = {});
+  void reset() override;
+
+  at::Tensor forward(const at::Tensor& x) { return run(x).output; }
+  /// @param x      [time, batch, in], of the weight's dtype
+  /// @param state  where to begin; undefined tensors: s = y = 0 (stateful: where the last call ended)
+  /// @param mask   [time, batch], bool; where it is false the state is held, y is 0 and no error enters. Or undefined
+  SnuTrace run(const at::Tensor& x, SnuState state = {}, const at::Tensor& mask = {});
+  /// Stateful layers begin anew: s = y = 0.
+  void reset_state() { carried_ = {}; }
+  at::Tensor factor() const { return Routed::factor(recurrent); }
+  const SnuOptions& options() const { return options_; }
+
+  at::Tensor recurrent;  ///< R, [node, node], or undefined
+  at::Tensor decay;      ///< d, [1] or [node]
+  at::Tensor threshold;  ///< θ, [node]
+
+ private:
+  SnuTrace plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const at::Tensor& m) const;
+  SnuTrace fused(const at::Tensor& x, const SnuState& state, const at::Tensor& mask, const at::Tensor& m) const;
+
+  std::int64_t in_, nodes_;
+  SnuOptions options_;
+  SnuState carried_;
+  kernels::WorkspacePtr workspace_;
+};
+TORCH_MODULE(Snu);
+
+/// From [time, batch, node] to [batch, node]. @param mask [time, batch], or undefined: steps that count
+struct Readout {
+  std::string name;
+  std::string summary;
+  at::Tensor (*read)(const SnuTrace& trace, const at::Tensor& mask);
+};
+/// mean_rate, last_membrane, max_membrane, integrated_membrane
+const std::vector<Readout>& readouts();
+
+}  // namespace grapes::nn

@@ -1,0 +1,344 @@
+// Spiking neural units: both paths against a recursion written out in loops, the smooth one against finite differences,
+// and the laws of the factor through time.
+#include "grapes/nn/snu.h"
+
+#include "grapes/base/error.h"
+#include "grapes/core/responsibility.h"
+#include "grapes/kernels/instruction_set.h"
+#include "grapes/testing/snu.h"
+
+#include <gmock/gmock.h>
+#include <torch/torch.h>
+
+namespace grapes::nn {
+namespace {
+
+const auto f64 = torch::kDouble;
+using Path = SnuOptions::Path;
+
+at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator, f64);
+}
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  if (a.sizes() != b.sizes()) return INFINITY;
+  return (a - b).abs().max().item<double>() / std::max(1.0, b.abs().max().item<double>());
+}
+
+/// A case with every input drawn; spikes in about a third of x.
+testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t time = 6) {
+  const std::int64_t batch = 3, in = 21, nodes = 19;  // odd: loops have a rest
+  testing::SnuCase c;
+  c.g = rule.g;
+  c.output = rule.output;
+  c.reset = rule.reset;
+  c.surrogate = rule.surrogate;
+  c.width = rule.width;
+  c.detach_reset = rule.detach_reset;
+  c.recurrent = recurrent;
+  c.x = (drawn({time, batch, in}, 1) > 0.5).to(f64);
+  c.W = drawn({nodes, in}, 2) * torch::linspace(0.1, 1, nodes, f64).view({nodes, 1});
+  c.R = drawn({nodes, nodes}, 3) * 0.3;
+  c.decay = torch::linspace(0.5, 0.95, nodes, f64);
+  c.theta = torch::linspace(0.2, 1.2, nodes, f64);
+  c.m = torch::ones({nodes}, f64);
+  c.s0 = drawn({batch, nodes}, 4);
+  c.y0 = (drawn({batch, nodes}, 5) > 0).to(f64);
+  c.mask = torch::ones({time, batch}, torch::kBool);
+  return c;
+}
+
+Snu module_of(const testing::SnuCase& c, SnuOptions options, CreditOptions credit = plain()) {
+  options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
+  options.recurrent = c.recurrent;
+  options.compounding = c.compounding;
+  options.truncate = c.truncate;
+  options.learn_decay = SnuOptions::Decay::per_node;
+  Snu layer(c.x.size(2), c.W.size(0), options, credit);
+  layer->to(f64);
+  const torch::NoGradGuard no_grad;
+  layer->weight.copy_(c.W);
+  if (c.recurrent) layer->recurrent.copy_(c.R);
+  layer->decay.copy_(c.decay);
+  layer->threshold.copy_(c.theta);
+  return layer;
+}
+
+/// The layer's values and gradients equal the recursion's.
+void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const CreditOptions& credit = plain()) {
+  Snu layer = module_of(c, options, credit);
+  const testing::SnuValues values = testing::forward(c);
+  const auto ey = drawn(values.y.sizes(), 7), es = drawn(values.y.sizes(), 8);
+  const testing::SnuGradients expected = testing::backward(c, values, ey, es);
+  const bool all_run = c.mask.all().item<bool>();
+  for (const Path path : {Path::plain, Path::fused}) {
+    SCOPED_TRACE(path == Path::plain ? "plain" : "fused");
+    options.path = path;
+    layer = module_of(c, options, credit);
+    const auto x = c.x.clone().requires_grad_(), s0 = c.s0.clone().requires_grad_(), y0 = c.y0.clone().requires_grad_();
+    const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.mask);
+    EXPECT_LT(distance(trace.output, values.y), 1e-12);
+    EXPECT_LT(distance(trace.membrane, values.s), 1e-12);
+    EXPECT_TRUE(torch::equal(trace.last.membrane, trace.membrane[-1]));
+    ((trace.output * ey).sum() + (trace.membrane * es).sum()).backward();
+    EXPECT_LT(distance(x.grad(), expected.x), 1e-12);
+    EXPECT_LT(distance(layer->weight.grad(), expected.W), 1e-12);
+    if (c.recurrent) {
+      EXPECT_LT(distance(layer->recurrent.grad(), expected.R), 1e-12);
+    }
+    EXPECT_LT(distance(layer->decay.grad(), expected.decay), 1e-12);
+    EXPECT_LT(distance(layer->threshold.grad(), expected.theta), 1e-12);
+    EXPECT_LT(distance(s0.grad(), expected.s0), 1e-12);
+    // Without R and with the reset detached nothing leads to y0 in the plain path's graph.
+    const auto y0_grad = y0.grad().defined() ? y0.grad() : torch::zeros_like(y0);
+    EXPECT_LT(distance(y0_grad, expected.y0), 1e-12);
+  }
+}
+
+std::vector<SnuRule> rules() {
+  std::vector<SnuRule> all;
+  for (const std::string g : {"identity", "relu", "leaky_relu"})
+    for (const ResetRow& reset : resets())
+      for (const bool detached : {false, true}) {
+        for (const SurrogateRow& surrogate : surrogates())
+          all.push_back({g, "step", reset.name, surrogate.name, 0.7, detached});
+        all.push_back({g, "sigmoid", reset.name, "tanh", 1, detached});
+      }
+  return all;
+}
+
+std::string words(const SnuRule& rule) {
+  return rule.g + " " + rule.output + " " + rule.reset + " " + rule.surrogate + (rule.detach_reset ? " detached" : "");
+}
+
+TEST(Snu, EveryRuleEqualsTheRecursionByHand) {
+  for (const SnuRule& rule : rules())
+    for (const bool recurrent : {false, true}) {
+      SCOPED_TRACE(words(rule) + (recurrent ? " recurrent" : ""));
+      expect_by_hand(drawn_case(rule, recurrent), {});
+    }
+}
+
+TEST(Snu, EveryInstructionSetEqualsTheRecursion) {
+  const std::string chosen = kernels::instruction_set().name;
+  for (const auto& set : kernels::instruction_sets()) {
+    SCOPED_TRACE(set.name);
+    kernels::use_instruction_set(set.name);
+    expect_by_hand(drawn_case({}, true), {});
+    expect_by_hand(drawn_case({"identity", "sigmoid"}, true), {});
+  }
+  kernels::use_instruction_set(chosen);
+}
+
+TEST(Snu, MasksAndTruncation) {
+  for (const SnuRule& rule :
+       {SnuRule{}, SnuRule{"identity", "sigmoid", "subtract"}, SnuRule{"relu", "step", "lateral"}})
+    for (const std::int64_t truncate : {0, 1, 2, 4}) {
+      SCOPED_TRACE(words(rule) + ", truncated at " + std::to_string(truncate));
+      testing::SnuCase c = drawn_case(rule, true, 7);
+      c.truncate = truncate;
+      expect_by_hand(c, {});
+      c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
+      expect_by_hand(c, {});
+      c.mask[2][0] = false;  // a hole in the middle is held over
+      expect_by_hand(c, {});
+    }
+}
+
+TEST(Snu, FactorsStandOnTheCurrentOnce) {
+  for (const std::string modulation : {"grapes", "grapes-local"})
+    for (const bool recurrent : {false, true})
+      for (const bool compounding : {false, true}) {
+        if (compounding && modulation == "grapes-local") continue;
+        SCOPED_TRACE(modulation + (recurrent ? " recurrent" : "") + (compounding ? " compounding" : ""));
+        testing::SnuCase c = drawn_case({"leaky_relu"}, recurrent);
+        c.m = factor(recurrent ? torch::cat({c.W, c.R}, 1) : c.W);
+        c.local = modulation == "grapes-local";
+        c.compounding = compounding;
+        CreditOptions credit;
+        credit.modulation = modulation;
+        expect_by_hand(c, {}, credit);
+      }
+}
+
+/// What x_0 learns of an output T steps later: one node, identity, no leak, the error runs back through R alone.
+double error_after(std::int64_t steps, bool compounding, double constant, Path path) {
+  SnuOptions options;
+  options.rule = {"identity", "step", "none", "rectangular", 100};  // slope 1 at every membrane
+  options.recurrent = true;
+  options.decay = 0;
+  options.compounding = compounding;
+  options.path = path;
+  CreditOptions credit;
+  credit.modulation = "constant";
+  credit.constant = constant;
+  Snu layer(1, 1, options, credit);
+  layer->to(f64);
+  {
+    const torch::NoGradGuard no_grad;
+    layer->weight.fill_(1);
+    layer->recurrent.fill_(1);
+  }
+  const auto x = torch::zeros({steps, 1, 1}, f64).requires_grad_();
+  layer->forward(x)[-1].sum().backward();
+  return x.grad()[0].item<double>();
+}
+
+TEST(Snu, TheFactorDoesNotCompoundInTime) {
+  for (const Path path : {Path::plain, Path::fused})
+    for (const std::int64_t T : {5, 20}) {
+      EXPECT_DOUBLE_EQ(error_after(T, false, 1, path), 1);
+      EXPECT_DOUBLE_EQ(error_after(T, false, 2, path), 2);
+      EXPECT_DOUBLE_EQ(error_after(T, true, 2, path), std::pow(2, T));
+    }
+}
+
+TEST(Snu, FactorOneIsBackpropagationBitForBit) {
+  for (const Path path : {Path::plain, Path::fused})
+    for (const auto dtype : {torch::kFloat, torch::kDouble}) {
+      const testing::SnuCase c = drawn_case({}, true);
+      std::vector<std::vector<at::Tensor>> gradients;
+      for (const std::string modulation : {"none", "constant"}) {
+        SnuOptions options;
+        options.path = path;
+        CreditOptions credit;
+        credit.modulation = modulation;
+        credit.constant = 1;
+        Snu layer = module_of(c, options, credit);
+        layer->to(dtype);
+        const auto x = c.x.to(dtype).requires_grad_();
+        (layer->forward(x) * drawn({6, 3, 19}, 9).to(dtype)).sum().backward();
+        gradients.push_back({x.grad()});
+        for (const auto& p : layer->parameters()) gradients.back().push_back(p.grad());
+      }
+      for (std::size_t k = 0; k < gradients[0].size(); ++k) EXPECT_TRUE(torch::equal(gradients[0][k], gradients[1][k]));
+    }
+}
+
+TEST(Snu, SmoothUnitsEqualFiniteDifferences) {
+  for (const std::string reset : {"hard", "subtract", "none"}) {
+    testing::SnuCase c = drawn_case({"identity", "sigmoid", reset}, true, 4);
+    const auto weigh = drawn({4, 3, 19}, 11);
+    Snu layer = module_of(c, {});
+    (layer->run(c.x).output * weigh).sum().backward();
+    for (const auto& p : layer->named_parameters()) {
+      const torch::NoGradGuard no_grad;
+      for (const std::int64_t k : {std::int64_t{0}, p.value().numel() / 2, p.value().numel() - 1}) {
+        double* at = p.value().data_ptr<double>() + k;
+        const double kept = *at, h = 1e-6;
+        *at = kept + h;
+        const double up = (layer->run(c.x).output * weigh).sum().item<double>();
+        *at = kept - h;
+        const double down = (layer->run(c.x).output * weigh).sum().item<double>();
+        *at = kept;
+        EXPECT_NEAR(p.value().grad().data_ptr<double>()[k], (up - down) / (2 * h), 1e-7) << reset << " " << p.key();
+      }
+    }
+  }
+}
+
+TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
+  const testing::SnuCase c = drawn_case({}, true);
+  const auto ey = drawn({6, 3, 19}, 7);
+  const auto expected = testing::backward(c, testing::forward(c), ey, torch::zeros_like(ey));
+  for (const Path path : {Path::plain, Path::fused})
+    for (const std::string route : {"fa", "sign-symmetric", "dfa"}) {
+      SCOPED_TRACE(route);
+      SnuOptions options;
+      options.path = path;
+      Snu layer = module_of(c, options, plain(route));
+      const auto x = c.x.clone().requires_grad_();
+      (layer->run(x, {c.s0, c.y0}).output * ey).sum().backward();
+      EXPECT_LT(distance(layer->weight.grad(), expected.W), 1e-12);
+      EXPECT_LT(distance(layer->recurrent.grad(), expected.R), 1e-12);
+      if (route == "dfa") {
+        EXPECT_FALSE(x.grad().defined());
+        continue;
+      }
+      // expected.x is δ W; with W = I it would be δ: recover δ by the case whose W is a selection
+      const auto B =
+          route == "fa" ? layer->feedback.t() : layer->weight.detach().sign() * layer->weight.detach().abs().mean();
+      Snu exact = module_of(c, options);
+      const auto delta_source = c.x.clone().requires_grad_();
+      (exact->run(delta_source, {c.s0, c.y0}).output * ey).sum().backward();
+      const auto delta = at::linear(delta_source.grad(), c.W.pinverse().t());  // 21 inputs, 19 nodes: W has full rank
+      EXPECT_LT(distance(x.grad(), delta.matmul(B)), 1e-9);
+    }
+}
+
+TEST(Snu, SpikesAndDenseProductsAgree) {
+  using Inputs = SnuOptions::Inputs;
+  std::vector<std::vector<at::Tensor>> results;
+  testing::SnuCase c = drawn_case({}, false, 5);
+  c.x = (drawn({70, 9, 600}, 1) > 1.1).to(f64);  // beyond a block of 512 columns and of 256 rows
+  c.W = drawn({275, 600}, 2) * 0.2;
+  c.decay = torch::full({275}, 0.8, f64);
+  c.theta = torch::ones({275}, f64);
+  for (const Inputs inputs : {Inputs::dense, Inputs::spikes, Inputs::measured}) {
+    SnuOptions options;
+    options.inputs = inputs;
+    Snu layer = module_of(c, options);
+    const SnuTrace trace = layer->run(c.x);
+    (trace.output * drawn({70, 9, 275}, 3)).sum().backward();
+    results.push_back({trace.output.detach(), trace.membrane.detach(), layer->weight.grad()});
+  }
+  for (std::size_t k = 0; k < 3; ++k) {
+    EXPECT_LT(distance(results[1][k], results[0][k]), 1e-12);
+    EXPECT_LT(distance(results[2][k], results[0][k]), 1e-12);
+  }
+}
+
+TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
+  const testing::SnuCase c = drawn_case({"identity", "sigmoid"}, true, 6);
+  Snu forgetful = module_of(c, {});
+  EXPECT_TRUE(torch::equal(forgetful->forward(c.x), forgetful->forward(c.x)));
+  SnuOptions options;
+  options.stateful = true;
+  Snu layer = module_of(c, options);
+  const auto whole = forgetful->forward(c.x), first = layer->forward(c.x.narrow(0, 0, 2)),
+             second = layer->forward(c.x.narrow(0, 2, 4));
+  EXPECT_LT(distance(torch::cat({first, second}), whole), 1e-14);
+  layer->reset_state();
+  EXPECT_TRUE(torch::equal(layer->forward(c.x.narrow(0, 0, 2)), first));
+}
+
+TEST(Snu, Readouts) {
+  SnuTrace trace;
+  trace.output = torch::tensor({1.0, 0.0, 1.0, 1.0}, f64).view({4, 1, 1});
+  trace.membrane = torch::tensor({-3.0, -1.0, -2.0, 5.0}, f64).view({4, 1, 1});
+  trace.last = {trace.membrane[3], trace.output[3]};
+  const std::vector<double> expected = {0.75, 5, 5, -1}, masked = {2.0 / 3, 5, -1, -6};
+  const auto mask = torch::tensor({1, 1, 1, 0}).to(torch::kBool).view({4, 1});
+  for (std::size_t k = 0; k < readouts().size(); ++k) {
+    EXPECT_DOUBLE_EQ(readouts()[k].read(trace, {}).item<double>(), expected[k]) << readouts()[k].name;
+    SnuTrace held = trace;
+    held.output = trace.output * mask.unsqueeze(-1);
+    EXPECT_DOUBLE_EQ(readouts()[k].read(held, mask).item<double>(), masked[k]) << readouts()[k].name;
+  }
+}
+
+TEST(Snu, SaysWhatIsWrong) {
+  SnuOptions options;
+  options.rule.surrogate = "tanhh";
+  EXPECT_THAT([&] { Snu(3, 2, options); },
+              ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("did you mean 'tanh'")));
+  options.rule.surrogate = "tanh";
+  options.rule.width = 0;
+  EXPECT_THAT([&] { Snu(3, 2, options); }, ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("width")));
+  Snu layer(3, 2);
+  EXPECT_THAT(
+      [&] {
+        layer->forward(torch::zeros({4, 3}));
+      },
+      ::testing::ThrowsMessage<c10::Error>(::testing::HasSubstr("[time, batch, 3]")));
+  const auto y = layer->forward(torch::rand({4, 2, 3}));
+  {
+    const torch::NoGradGuard no_grad;
+    layer->weight.mul_(2);
+  }
+  EXPECT_THAT([&] { y.sum().backward(); }, ::testing::ThrowsMessage<c10::Error>(::testing::HasSubstr("in place")));
+}
+
+}  // namespace
+}  // namespace grapes::nn
