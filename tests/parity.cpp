@@ -2,6 +2,7 @@
 //   parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
 // Both sides make their tensors by the same formula: sin(0), sin(1), ...
 #include "grapes/nn/layers.h"
+#include "grapes/nn/snu.h"
 
 #include <torch/torch.h>
 
@@ -30,10 +31,44 @@ c10::List<at::Tensor> gradients(Layer layer, const at::Tensor& input) {
   return {y.detach(), dx, layer->weight.grad(), layer->bias.grad()};
 }
 
+/// Half of the rules go to layers with R, all names occur.
+grapes::nn::Snu spiking(int number, const grapes::nn::CreditOptions& credit) {
+  grapes::nn::SnuOptions options;
+  const std::vector<std::string> g = {"identity", "relu", "leaky_relu"};
+  options.rule.g = g[number % 3];
+  options.rule.reset = grapes::nn::resets()[number % 4].name;
+  options.rule.surrogate = grapes::nn::surrogates()[number % 6].name;
+  options.rule.output = number % 5 == 4 ? "sigmoid" : "step";
+  options.rule.width = 0.7;
+  options.recurrent = number % 2 == 1;
+  options.learn_decay = grapes::nn::SnuOptions::Decay::per_node;
+  options.truncate = number % 7 == 6 ? 2 : 0;
+  return grapes::nn::Snu(7, 5, options, credit);
+}
+
+c10::List<at::Tensor> spiking_gradients(grapes::nn::Snu layer) {
+  layer->to(at::kDouble);
+  const at::Tensor x = waves({6, 3, 7}, 0).mul(2).requires_grad_();
+  {
+    const torch::NoGradGuard no_grad;
+    layer->weight.copy_(waves(layer->weight.sizes(), 1));
+    layer->decay.copy_(waves({5}, 5).abs());
+    layer->threshold.copy_(waves({5}, 6).abs());
+    if (layer->recurrent.defined()) layer->recurrent.copy_(waves({5, 5}, 7).mul(0.5));
+    if (layer->feedback.defined()) layer->feedback.copy_(waves(layer->feedback.sizes(), 3));
+  }
+  const at::Tensor y = layer->forward(x);
+  (y * waves(y.sizes(), 4)).sum().backward();
+  const at::Tensor dx = x.grad().defined() ? x.grad() : at::zeros_like(x);
+  const at::Tensor dR = layer->recurrent.defined() ? layer->recurrent.grad() : at::zeros({0}, at::kDouble);
+  return {y.detach(), dx, layer->weight.grad(), layer->decay.grad(), layer->threshold.grad(), dR};
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
   c10::Dict<std::string, c10::List<at::Tensor>> results;
+  int number = 0;
   for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa"})
     for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform"}) {
       grapes::nn::CreditOptions credit;
@@ -41,6 +76,8 @@ int main(int, char** arguments) {
       credit.modulation = modulation;
       const std::string name = " " + route + " " + modulation;
       results.insert("linear" + name, gradients(grapes::nn::Linear(torch::nn::LinearOptions(7, 5), credit), waves({4, 7}, 0)));
+      for (int rule = 0; rule < 3; ++rule, ++number)
+        results.insert("snu " + std::to_string(number), spiking_gradients(spiking(number, credit)));
       auto options = torch::nn::Conv2dOptions(4, 6, {3, 2}).stride({2, 1}).padding({1, 0}).groups(2);
       results.insert("conv2d" + name, gradients(grapes::nn::Conv2d(options, credit), waves({3, 4, 6, 5}, 0)));
     }

@@ -52,3 +52,35 @@ def test_value_and_gradients_are_those_of_cpp(by_cpp, kind, route, modulation):
     for name, mine, theirs in zip(("y", "dx", "dW", "db"), (y.detach(), dx, layer.weight.grad, layer.bias.grad),
                                   by_cpp[f"{kind} {route} {modulation}"]):
         assert torch.equal(mine, theirs), name
+
+
+def spiking(number, **credit):
+    """As tests/parity.cpp makes them."""
+    names = torch_grapes.snu
+    return torch_grapes.nn.Snu(
+        7, 5, g=("identity", "relu", "leaky_relu")[number % 3], reset=names.RESETS[number % 4], surrogate=names.SURROGATES[number % 6],
+        output="sigmoid" if number % 5 == 4 else "step", width=0.7, recurrent=number % 2 == 1, learn_decay="per_node",
+        truncate=2 if number % 7 == 6 else 0, dtype=torch.float64, **credit)
+
+
+@pytest.mark.parametrize("number", range(len(ROUTES) * len(MODULATIONS) * 3))
+def test_spiking_layers_are_those_of_cpp(by_cpp, number):
+    kind = number // 3
+    layer = spiking(number, route=ROUTES[kind // len(MODULATIONS)], modulation=MODULATIONS[kind % len(MODULATIONS)])
+    x = (waves((6, 3, 7), 0) * 2).requires_grad_()
+    with torch.no_grad():
+        layer.weight.copy_(waves(layer.weight.shape, 1))
+        layer.decay.copy_(waves((5,), 5).abs())
+        layer.threshold.copy_(waves((5,), 6).abs())
+        if layer.recurrent is not None:
+            layer.recurrent.copy_(waves((5, 5), 7) * 0.5)
+        if layer.route == "fa":
+            layer.feedback.copy_(waves(layer.feedback.shape, 3))
+    y = layer(x)
+    (y * waves(y.shape, 4)).sum().backward()
+    dx = torch.zeros_like(x) if x.grad is None else x.grad
+    dR = torch.zeros(0, dtype=torch.float64) if layer.recurrent is None else layer.recurrent.grad
+    for name, mine, theirs in zip(("y", "dx", "dW", "dd", "dθ", "dR"),
+                                  (y.detach(), dx, layer.weight.grad, layer.decay.grad, layer.threshold.grad, dR),
+                                  by_cpp[f"snu {number}"]):
+        assert torch.equal(mine, theirs), name

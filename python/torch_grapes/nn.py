@@ -23,6 +23,9 @@ from torch.nn import functional as F
 
 from .library import factor, feedback, feedback_convolution, modulate, ops
 from .modulations import Layer, Modulation, modulation_of
+from .snu import Snu, SnuTrace
+
+__all__ = ["Conv2d", "DirectFeedback", "Linear", "Snu", "SnuTrace"]
 
 ROUTES = ("bp", "fa", "sign-symmetric", "dfa")
 #: Routes on which the authors' program does not clip the factor.

@@ -3,6 +3,7 @@
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/core/snu.h"
 
 #include <torch/library.h>
 #include <torch/version.h>
@@ -30,6 +31,11 @@ TORCH_LIBRARY(grapes, library) {
       "feedback_convolution(Tensor y, Tensor x, Tensor B, int[] stride, int[] padding, int[] dilation, int groups) -> "
       "Tensor",
       &grapes::feedback_convolution);
+  library.def(
+      "snu(Tensor x, Tensor weight, Tensor? recurrent, Tensor decay, Tensor threshold, Tensor membrane, Tensor output, "
+      "Tensor? mask, Tensor? m, bool local, bool compounding, Tensor? feedback, bool transport, float slope, bool "
+      "smooth, str reset, str surrogate, float width, bool detach_reset, int truncate) -> (Tensor, Tensor, Tensor)",
+      &grapes::snu);
   library.def("attach(Tensor z, Tensor m, int dim) -> ()", &grapes::attach);
   library.def("attach_parameter(Tensor[] outputs, Tensor[] inputs, Tensor parameter, Tensor scale) -> int",
               &grapes::attach_parameter);
