@@ -136,3 +136,31 @@ def test_an_activation_after_them_may_work_in_place():
     layer, x = routed.Linear(5, 6, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
     expected = torch.autograd.grad((layer(x).relu() ** 2).sum(), layer.weight)[0]
     assert torch.equal(torch.autograd.grad((layer(x).relu_() ** 2).sum(), layer.weight)[0], expected)
+
+
+def test_a_spiking_layer_in_a_model_that_is_enabled_is_modulated_once():
+    torch.manual_seed(2)
+    spiking = routed.Snu(5, 4, output="sigmoid", dtype=torch.float64)
+    with torch.no_grad():
+        spiking.weight.mul_(torch.linspace(0.5, 2, 4, dtype=torch.float64)[:, None])
+    x = torch.randn(6, 3, 5, dtype=torch.float64)
+    model = nn.Sequential(spiking, nn.Linear(4, 3, dtype=torch.float64), nn.Linear(3, 2, dtype=torch.float64))
+
+    def gradient():
+        return torch.autograd.grad((model(x) ** 2).sum(), spiking.weight)[0]
+
+    alone = gradient()
+    with torch_grapes.enabled(model, "constant:1") as handle:
+        assert list(handle.factors()) == ["1"]
+        assert torch.equal(gradient(), alone)
+    spiking.modulation = torch_grapes.modulations["none"]
+    agree(alone, gradient() * torch_grapes.factor(spiking.weight)[:, None])
+
+
+def test_a_spiking_layer_says_what_cannot_be():
+    with pytest.raises(ValueError, match="reset must be one of hard, subtract, none, lateral; got 'soft'"):
+        routed.Snu(3, 2, reset="soft")
+    with pytest.raises(ValueError, match=r"x must be \[time, batch, 3\].*got \[4, 3\]"):
+        routed.Snu(3, 2)(torch.zeros(4, 3))
+    with pytest.raises(RuntimeError, match="mask must be"):
+        routed.Snu(3, 2).run(torch.zeros(5, 4, 3), mask=torch.ones(4, 5, dtype=torch.bool))
