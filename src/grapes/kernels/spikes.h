@@ -12,7 +12,7 @@ namespace grapes::kernels {
 /// registers, instead of multiplying by 0 and 1.
 class Spikes {
  public:
-  /// The largest density at which adding rows beats a dense product here (docs/performance.md).
+  /// The density up to which rows are added in place of a dense product. A guess: not measured yet.
   static constexpr double worth = 0.2;
   /// Measures x. @param x [rows, columns], contiguous, float32 or float64
   /// @return nothing if there is another number than 0 and 1, if more than `most` of them are 1, or above 65535 columns
