@@ -23,7 +23,7 @@ class SnuTrace(NamedTuple):
 
     output: Tensor  #: y, [time, batch, node]
     membrane: Tensor  #: s, [time, batch, node]
-    last: Tuple[Tensor, Tensor]  #: s and y after the last step, [batch, node], for a call that goes on
+    last: Tuple[Tensor, ...]  #: s, y and, with a synapse, c after the last step, [batch, node], for a call that goes on
 
 
 def _one_of(what: str, value: str, names: Any) -> None:
@@ -45,7 +45,7 @@ class Snu(torch_nn.Module):
 
     def __init__(self, in_features: int, nodes: int, *, recurrent: bool = False, decay: float = 0.8, learn_decay: str = "fixed",
                  threshold: float = 1.0, learn_threshold: bool = True, g: str = "relu", output: str = "step", reset: str = "hard",
-                 surrogate: str = "tanh", width: float = 1.0, detach_reset: bool = False, truncate: int = 0,
+                 surrogate: str = "tanh", width: float = 1.0, detach_reset: bool = False, truncate: int = 0, synapse: float = 0.0, eprop: bool = False,
                  route: str = "bp", modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes", gain: float = 2.0,
                  clip: Union[str, None, Tuple[float, float]] = "by-route", compounding: bool = False, dtype: Any = None) -> None:
         super().__init__()
@@ -55,6 +55,9 @@ class Snu(torch_nn.Module):
             _one_of(what, value, names)
         if width <= 0 or truncate < 0:
             raise ValueError(f"torch_grapes.nn.Snu: width must be above 0 and truncate not below; got {width} and {truncate}")
+        if not 0 <= synapse < 1:
+            raise ValueError(f"torch_grapes.nn.Snu: synapse must be at least 0 and below 1; got {synapse}")
+        self.synapse, self.eprop = synapse, eprop
         self.in_features, self.nodes, self.route, self.modulation = in_features, nodes, route, modulation_of(modulation)
         self.rule = (SLOPES[g], output == "sigmoid", reset, surrogate, width, detach_reset, truncate)
         self.gain, self.compounding, self.batch = gain, compounding, 0
@@ -79,14 +82,14 @@ class Snu(torch_nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.run(x).output
 
-    def run(self, x: Tensor, state: Optional[Tuple[Tensor, Tensor]] = None, mask: Optional[Tensor] = None) -> SnuTrace:
-        """From `state` (s and y, [batch, node]; None: zeros). Where mask [time, batch] is false the state is held and y is 0."""
+    def run(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, mask: Optional[Tensor] = None) -> SnuTrace:
+        """From `state` (s, y and, with a synapse, c, [batch, node]; None: zeros). Where mask [time, batch] is false the state is held and y is 0."""
         if x.dim() != 3 or x.shape[0] == 0 or x.shape[2] != self.in_features:
             raise ValueError(
                 f"torch_grapes.nn.Snu: x must be [time, batch, {self.in_features}], with a step at least; got {list(x.shape)}")
         if state is None:
             zeros = x.new_zeros(x.shape[1], self.nodes)
-            state = (zeros, zeros)
+            state = (zeros, zeros) if self.synapse == 0 else (zeros, zeros, zeros)
         m = None
         if self.modulation.shape is not None and torch.is_grad_enabled():
             self.batch += 1
@@ -98,9 +101,11 @@ class Snu(torch_nn.Module):
         elif self.route == "sign-symmetric":
             weight = self.weight.detach()
             fed = weight.sign().mul(weight.abs().mean()).t()
-        output, membrane, last = ops.snu(x, self.weight, self.recurrent, self.decay, self.threshold, *state, mask, m,
-                                         self.modulation.local, self.compounding, fed, self.route != "dfa", *self.rule)
-        return SnuTrace(output, membrane, (membrane[-1], last))
+        current = state[2] if self.synapse > 0 else None
+        output, membrane, last, current = ops.snu(
+            x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], mask, m,
+            self.modulation.local, self.compounding, fed, self.route != "dfa", *self.rule, current, self.synapse, self.eprop)
+        return SnuTrace(output, membrane, (membrane[-1], last) if self.synapse == 0 else (membrane[-1], last, current))
 
     def extra_repr(self) -> str:
         return (f"in_features={self.in_features}, nodes={self.nodes}, recurrent={self.recurrent is not None}, "

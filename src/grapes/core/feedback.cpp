@@ -20,7 +20,7 @@ struct Feedback : torch::autograd::Function<Feedback> {
   }
   static variable_list backward(AutogradContext* context, variable_list errors) {
     if (!errors[0].defined()) return {{}, {}, {}};
-    return {errors[0], at::mm(errors[0], context->get_saved_variables()[0].t()), {}};
+    return {errors[0], at::matmul(errors[0], context->get_saved_variables()[0].t()), {}};
   }
 };
 
@@ -51,10 +51,10 @@ struct FeedbackConvolution : torch::autograd::Function<FeedbackConvolution> {
 }  // namespace
 
 at::Tensor feedback(const at::Tensor& y, const at::Tensor& x, const at::Tensor& B) {
-  TORCH_CHECK(y.dim() == 2 && x.dim() == 2 && y.size(0) == x.size(0),
+  TORCH_CHECK(y.dim() >= 2 && x.dim() == y.dim() && y.sizes().slice(0, y.dim() - 1) == x.sizes().slice(0, x.dim() - 1),
               "feedback: y and x must be [batch, node] of one batch; got ", y.sizes(), " and ", x.sizes());
-  TORCH_CHECK(B.dim() == 2 && B.size(0) == x.size(1) && B.size(1) == y.size(1), "feedback: B must be [", x.size(1),
-              ", ", y.size(1), "] (nodes of x, nodes of y); got ", B.sizes());
+  TORCH_CHECK(B.dim() == 2 && B.size(0) == x.size(-1) && B.size(1) == y.size(-1), "feedback: B must be [", x.size(-1),
+              ", ", y.size(-1), "] (nodes of x, nodes of y); got ", B.sizes());
   TORCH_CHECK(B.scalar_type() == y.scalar_type() && B.device() == y.device(),
               "feedback: B must have the dtype and device of y, ", y.scalar_type(), " on ", y.device(), "; got ",
               B.scalar_type(), " on ", B.device());

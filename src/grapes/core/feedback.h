@@ -8,8 +8,8 @@ namespace grapes {
 ///   dL/dy passes unchanged;   dL/dx[b,n] += Σ_k B[n,k] · dL/dy[b,k]
 /// Feedback alignment (Lillicrap et al. 2016): y = linear(x.detach(), W). Direct feedback alignment (Nøkland 2016): y
 /// the logits, x each hidden layer. B itself receives no gradient.
-/// @param y  [batch, k]
-/// @param x  [batch, n], the node that receives the error
+/// @param y  [batch, k], or [time, batch, k]
+/// @param x  [batch, n], or [time, batch, n], the node that receives the error
 /// @param B  [n, k], same dtype
 /// @return   y, as a view
 /// @throws   c10::Error if a shape does not fit

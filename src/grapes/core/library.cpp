@@ -34,7 +34,8 @@ TORCH_LIBRARY(grapes, library) {
   library.def(
       "snu(Tensor x, Tensor weight, Tensor? recurrent, Tensor decay, Tensor threshold, Tensor membrane, Tensor output, "
       "Tensor? mask, Tensor? m, bool local, bool compounding, Tensor? feedback, bool transport, float slope, bool "
-      "smooth, str reset, str surrogate, float width, bool detach_reset, int truncate) -> (Tensor, Tensor, Tensor)",
+      "smooth, str reset, str surrogate, float width, bool detach_reset, int truncate, Tensor? current=None, "
+      "float synapse=0, bool eprop=False) -> (Tensor, Tensor, Tensor, Tensor)",
       &grapes::snu);
   library.def("attach(Tensor z, Tensor m, int dim) -> ()", &grapes::attach);
   library.def("attach_parameter(Tensor[] outputs, Tensor[] inputs, Tensor parameter, Tensor scale) -> int",

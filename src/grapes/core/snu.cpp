@@ -32,14 +32,12 @@ at::Tensor or_none(const OptionalTensor& tensor) { return tensor.has_value() ? *
 
 }  // namespace
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> snu(const at::Tensor& x, const at::Tensor& weight,
-                                                   const OptionalTensor& recurrent, const at::Tensor& decay,
-                                                   const at::Tensor& threshold, const at::Tensor& membrane,
-                                                   const at::Tensor& output, const OptionalTensor& mask,
-                                                   const OptionalTensor& m, bool local, bool compounding,
-                                                   const OptionalTensor& feedback, bool transport, double slope,
-                                                   bool smooth, const std::string& reset, const std::string& surrogate,
-                                                   double width, bool detach_reset, int64_t truncate) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
+    const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& recurrent, const at::Tensor& decay,
+    const at::Tensor& threshold, const at::Tensor& membrane, const at::Tensor& output, const OptionalTensor& mask,
+    const OptionalTensor& m, bool local, bool compounding, const OptionalTensor& feedback, bool transport, double slope,
+    bool smooth, const std::string& reset, const std::string& surrogate, double width, bool detach_reset,
+    int64_t truncate, const OptionalTensor& current, double synapse, bool eprop) {
   TORCH_CHECK(weight.dim() == 2 && weight.device().is_cpu() &&
                   (weight.scalar_type() == at::kFloat || weight.scalar_type() == at::kDouble),
               "snu: weight must be [node, in], float32 or float64, on the CPU; got ", weight.sizes(), ", ",
@@ -79,10 +77,17 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> snu(const at::Tensor& x, const at
   layer.width = width;
   layer.detach_reset = detach_reset;
   layer.truncate = truncate;
+  TORCH_CHECK(synapse >= 0 && synapse < 1 && (synapse > 0) == or_none(current).defined(),
+              "snu: synapse must be at least 0 and below 1, and above 0 have a current to begin with; got ", synapse);
+  if (synapse > 0) require(true, "current", *current, {batch, nodes});
+  layer.synapse = synapse;
+  layer.eprop = eprop;
   layer.most_spikes = kernels::Spikes::worth;
   layer.workspace = std::make_shared<kernels::Workspace>();
-  kernels::SnuValues values = kernels::snu(x, membrane, output, runs, layer);
-  return {values.output, values.membrane, values.last};
+  kernels::SnuValues values = kernels::snu(x, membrane, output, or_none(current), runs, layer);
+  // An operation returns tensors that are defined.
+  const at::Tensor none = at::empty({0}, weight.options().requires_grad(false));
+  return {values.output, values.membrane, values.last, values.current.defined() ? values.current : none};
 }
 
 }  // namespace grapes

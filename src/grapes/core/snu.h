@@ -20,15 +20,16 @@ namespace grapes {
 /// @param feedback   B [in, node], in place of Wᵀ on the way to x; or none
 /// @param transport  whether the error goes on to x at all
 /// @param slope      of g below 0; smooth: y the sigmoid of s - θ, else a step
-/// @return outputs and membranes, [time, batch, node], and the last output
+/// @param current    of a synaptic current c_t = synapse · c_{t-1} + W x_t + R y_{t-1}, where to begin, [batch, node];
+/// or none
+/// @param eprop      no error goes back in time through R
+/// @return outputs and membranes, [time, batch, node], and the last output and, with a synapse, the last current
 /// @throws c10::Error if a shape does not fit, or a name is not known
-std::tuple<at::Tensor, at::Tensor, at::Tensor> snu(const at::Tensor& x, const at::Tensor& weight,
-                                                   const OptionalTensor& recurrent, const at::Tensor& decay,
-                                                   const at::Tensor& threshold, const at::Tensor& membrane,
-                                                   const at::Tensor& output, const OptionalTensor& mask,
-                                                   const OptionalTensor& m, bool local, bool compounding,
-                                                   const OptionalTensor& feedback, bool transport, double slope,
-                                                   bool smooth, const std::string& reset, const std::string& surrogate,
-                                                   double width, bool detach_reset, int64_t truncate);
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
+    const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& recurrent, const at::Tensor& decay,
+    const at::Tensor& threshold, const at::Tensor& membrane, const at::Tensor& output, const OptionalTensor& mask,
+    const OptionalTensor& m, bool local, bool compounding, const OptionalTensor& feedback, bool transport, double slope,
+    bool smooth, const std::string& reset, const std::string& surrogate, double width, bool detach_reset,
+    int64_t truncate, const OptionalTensor& current, double synapse, bool eprop);
 
 }  // namespace grapes

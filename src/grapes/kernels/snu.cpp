@@ -35,6 +35,7 @@ struct Kept {
   at::Tensor x;                   // or x itself
   at::Tensor membrane0, output0;  // where it began
   at::Tensor membrane, states;    // s and y of the state after each step; y differs from the output where held
+  at::Tensor current;             // c of the synapse, [batch, node]: at first before, then after the last step
   at::Tensor mask;
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
 
@@ -59,6 +60,32 @@ void input_product(const Kept& kept, const at::Tensor& current) {
   }
 }
 
+/// What a synapse does between steps: c = α c + (W x + R y), kept and handed on; held where a sequence is.
+template <class T>
+void run_synapse(const Kept& kept, std::int64_t t, T* input) {
+  const std::int64_t nodes = kept.nodes;
+  const T alpha = static_cast<T>(kept.layer.synapse);
+  T* current = kept.current.data_ptr<T>();
+  for (std::int64_t b = 0; b < kept.batch; ++b, current += nodes, input += nodes) {
+    if (kept.mask.defined() && !kept.runs()[t * kept.batch + b]) continue;
+    for (std::int64_t n = 0; n < nodes; ++n) input[n] = current[n] = input[n] + alpha * current[n];
+  }
+}
+
+/// Backwards: the error at c, with α times that of the step after, is the error at W x + R y; times m it is the trace.
+template <class T>
+void run_synapse_back(const Kept& kept, std::int64_t t, const T* factor, T* later, T* delta, T* trace) {
+  const std::int64_t nodes = kept.nodes;
+  const T alpha = static_cast<T>(kept.layer.synapse);
+  for (std::int64_t b = 0; b < kept.batch; ++b, later += nodes, delta += nodes, trace += nodes) {
+    if (kept.mask.defined() && !kept.runs()[t * kept.batch + b]) continue;
+    for (std::int64_t n = 0; n < nodes; ++n) {
+      delta[n] = later[n] = delta[n] + alpha * later[n];
+      trace[n] = factor[n] * delta[n];
+    }
+  }
+}
+
 /// From current to s, in place, and y; `output` is y with zeros where a sequence is held.
 template <class T>
 void run_forward(const Kept& kept, const at::Tensor& output) {
@@ -71,6 +98,7 @@ void run_forward(const Kept& kept, const at::Tensor& output) {
   for (std::int64_t t = 0; t < kept.time; ++t, s_before = s, y_before = y, s += plane, y += plane) {
     if (layer.recurrent.defined())
       gemm<T>(1, {y_before, batch, nodes, nodes}, transposed(read<T>(layer.recurrent)), 1, {s, batch, nodes, nodes});
+    if (kept.current.defined()) run_synapse(kept, t, s);
     for (std::int64_t b = 0; b < batch; ++b) {
       const std::int64_t at = b * nodes;
       if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
@@ -114,6 +142,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
              last_error.defined() ? last_error.clone() : at::zeros({batch, nodes}, options),
              at::zeros({nodes}, options), at::zeros({nodes}, options)};
   const at::Tensor delta = at::empty({batch, nodes}, options), zeros = at::zeros({nodes}, options);
+  const at::Tensor later = kept.current.defined() ? at::zeros({batch, nodes}, options) : at::Tensor();
   const bool scales = layer.factor.defined() && !layer.local;
   const at::Tensor factor = scales ? layer.factor.contiguous() : at::ones({nodes}, options), decay = kept.decays();
   const auto loop = loops<T>().snu.backward[layer.smooth ? 6 : static_cast<std::size_t>(layer.surrogate)]
@@ -158,12 +187,14 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
             all.threshold.data_ptr<T>()});
       if (lateral) to_largest(y_before + at, nodes, to_output + at);
     }
-    if (layer.recurrent.defined())
+    if (later.defined()) run_synapse_back(kept, t, factor.data_ptr<T>(), later.data_ptr<T>(), d, trace);
+    if (layer.recurrent.defined() && !layer.eprop)
       gemm<T>(1, {layer.compounding ? trace : d, batch, nodes, nodes}, read<T>(layer.recurrent), 1,
               {to_output, batch, nodes, nodes});
     if (layer.truncate > 0 && t > 0 && t % layer.truncate == 0) {
       all.membrane0.zero_();
       all.output0.zero_();
+      if (later.defined()) later.zero_();
     }
   }
   return all;
@@ -247,8 +278,8 @@ struct SnuNode final : torch::autograd::Node {
 
 }  // namespace
 
-SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& mask,
-              const Snu& layer) {
+SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
+              const at::Tensor& mask, const Snu& layer) {
   Kept kept;
   SnuValues values;
   {
@@ -259,6 +290,7 @@ SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor&
     kept.time = x.size(0), kept.batch = x.size(1), kept.in = x.size(2), kept.nodes = layer.weight.size(0);
     kept.membrane0 = membrane.detach().contiguous();
     kept.output0 = output.detach().contiguous();
+    if (layer.synapse > 0) kept.current = current.detach().clone(at::MemoryFormat::Contiguous);
     kept.mask = mask.defined() ? mask.contiguous() : mask;
     kept.x = x.detach().contiguous().view({kept.time * kept.batch, kept.in});
     if (layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, layer.most_spikes);
@@ -273,6 +305,7 @@ SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor&
     if (kept.inputs) kept.x.reset();
     values.output = values.output.detach();
     values.membrane = kept.membrane.detach();
+    values.current = kept.current;
     values.last = kept.states[kept.time - 1].clone();
   }
   if (!at::GradMode::is_enabled()) return values;

@@ -22,6 +22,8 @@ struct Snu {
   Surrogate surrogate = Surrogate::tanh;
   double width = 1;
   bool detach_reset = false;
+  double synapse = 0;         ///< α of c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none
+  bool eprop = false;         ///< no error goes back in time through R
   std::int64_t truncate = 0;  ///< 0: never
   at::Tensor factor;          ///< [node], or undefined: 1
   bool local = false;         ///< factor on W's and R's own gradient only
@@ -33,6 +35,7 @@ struct Snu {
 
 struct SnuValues {
   at::Tensor output, membrane;  ///< [time, batch, node]
+  at::Tensor current;           ///< c after the last step, [batch, node], if there is a synaptic current; no graph
   at::Tensor last;              ///< y after the last step, [batch, node]: with a mask, of the last step that ran
 };
 
@@ -40,8 +43,9 @@ struct SnuValues {
 /// pass per step and sample. Its twin is SnuOptions::Path::plain of nn::Snu, which it equals. Not differentiable twice.
 /// @param x          [time, batch, in], float32 or float64
 /// @param membrane, output  where to begin, [batch, node]
+/// @param current    the same, if there is a synaptic current, as a constant; else undefined
 /// @param mask       [time, batch] bool, or undefined
-SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& mask,
-              const Snu& layer);
+SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
+              const at::Tensor& mask, const Snu& layer);
 
 }  // namespace grapes::kernels

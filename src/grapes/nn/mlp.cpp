@@ -1,7 +1,6 @@
 #include "grapes/nn/mlp.h"
 
 #include "grapes/base/table.h"
-#include "grapes/nn/init.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -9,57 +8,26 @@
 #include <algorithm>
 
 namespace grapes::nn {
-namespace {
-
-at::ScalarType dtype_of(const std::string& precision) {
-  if (precision == "float32") return at::kFloat;
-  if (precision == "float64") return at::kDouble;
-  if (precision == "bf16") return at::kFloat;  // of weights and sums; see Dense::rounded
-  throw UsageError("precision must be float32, float64 or bf16; got '" + precision + "'");
-}
-
-}  // namespace
 
 Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed)
-    : options_(options), nodes_(std::move(nodes)) {
+    : Chain(options, std::move(nodes)) {
   const Activation& activation = find_row(activations(), "activation", options.activation);
-  const credit::RouteRow& route = find_row(credit::routes(), "route", options.route.name);
-  find_row(credit::modulations(), "modulation", options.modulation.name);
-  const Initialiser& init = find_row(initialisers(), "initialiser", options.init);
-  std::string feedback_name = options.feedback_init;
-  if (feedback_name == "auto") feedback_name = init.name == "he_uniform" ? "he_uniform" : "nokland";
-  const Initialiser& feedback_init = find_row(initialisers(), "initialiser", feedback_name);
   if (!(options.dropout >= 0 && options.dropout < 1))
     throw UsageError("dropout must be at least 0 and below 1; got " + shortest(options.dropout));
-  const at::ScalarType dtype = dtype_of(options.precision);
-
-  modulation_ = credit::resolve(options.modulation, route);
-  route_ = route.make(options.route);
   const auto workspace = std::make_shared<kernels::Workspace>();
-  const bool wants_sums = modulation_.name != "none" && modulation_.responsibility == credit::Responsibility::incoming;
   for (std::size_t l = 1; l < nodes_.size(); ++l) {
     const bool hidden = l + 1 < nodes_.size();
     layers_.push_back(std::make_unique<Dense>(hidden ? &activation : nullptr, workspace));
     Dense& layer = *layers_.back();
-    blocks_.push_back(&layer);
     if (options.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
-    if (hidden && wants_sums) layer.sums = std::make_shared<kernels::RowSums>();
-    Random random(stream_seed(seed, "init", l));
-    layer.weight = initialise(init, {nodes_[l], nodes_[l - 1]}, random, dtype).requires_grad_();
-    if (options.bias) layer.bias = at::zeros({nodes_[l]}, dtype).requires_grad_();
-    const auto [rows, columns] = hidden ? route.feedback(nodes_, l) : std::pair<std::int64_t, std::int64_t>{};
-    if (rows > 0) {
-      Random feedback_random(stream_seed(seed, "feedback", l));
-      // he_uniform counts the nodes B arrives at, as the authors' program does; the others those it comes from.
-      layer.feedback = feedback_init.name == "he_uniform"
-                           ? initialise(feedback_init, {columns, rows}, feedback_random, dtype).t().contiguous()
-                           : initialise(feedback_init, {rows, columns}, feedback_random, dtype);
-    }
+    if (hidden && wants_incoming()) layer.sums = std::make_shared<kernels::RowSums>();
+    add(layer, seed);
+    if (options.bias) layer.bias = at::zeros({nodes_[l]}, dtype_).requires_grad_();
   }
 }
 
 void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {
-  if (!factors_.empty() && pass.step / modulation_.every == fresh_step_ / modulation_.every) return;
+  if (!stale(pass)) return;
   credit::Weights weights;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const bool other = !pass.factor_weights.empty();
@@ -69,9 +37,7 @@ void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {
     if (modulation_.first_sample_mask && l + 1 < layers_.size())
       if (const at::Tensor mask = layers_[l]->mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
   }
-  Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
-  factors_ = credit::factors(weights, modulation_, random);
-  fresh_step_ = pass.step;
+  refresh(pass, weights);
 }
 
 at::Tensor Mlp::infer(const at::Tensor& inputs) const {
@@ -112,13 +78,6 @@ std::vector<Named> Mlp::parameters() const {
     all.push_back({fmt::format("layers.{}.weight", l), layers_[l]->weight, layers_[l]->sums});
     if (layers_[l]->bias.defined()) all.push_back({fmt::format("layers.{}.bias", l), layers_[l]->bias});
   }
-  return all;
-}
-
-std::vector<Named> Mlp::buffers() const {
-  std::vector<Named> all;
-  for (std::size_t l = 0; l < layers_.size(); ++l)
-    if (layers_[l]->feedback.defined()) all.push_back({fmt::format("layers.{}.feedback", l), layers_[l]->feedback});
   return all;
 }
 

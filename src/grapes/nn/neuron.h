@@ -73,6 +73,7 @@ struct SnuParameters {
 struct SnuState {
   at::Tensor membrane;  ///< s, [batch, node]
   at::Tensor output;    ///< y, [batch, node]
+  at::Tensor current = {};  ///< c, [batch, node], of neurons with a synaptic current; else undefined
 };
 /// One step. @param current  c_t, [batch, node] @return state, its output being y_t
 SnuState step(const at::Tensor& current, const SnuState& before, const SnuParameters& parameters, const SnuRule& rule);

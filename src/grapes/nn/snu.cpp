@@ -15,14 +15,101 @@
 namespace grapes::nn {
 namespace {
 
-SnuState detached(const SnuState& state) { return {state.membrane.detach(), state.output.detach()}; }
+SnuState detached(const SnuState& state) {
+  return {state.membrane.detach(), state.output.detach(),
+          state.current.defined() ? state.current.detach() : at::Tensor()};
+}
+
+/// Step by step, of tensor operations only.
+SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
+  using To = credit::Transport::To;
+  const SnuOptions& options = layer.options;
+  const at::Tensor& m = layer.factor;
+  const bool scales = m.defined(), travels = scales && !layer.local;
+  const at::Tensor W = scales && layer.local ? modulate(layer.weight, m, 0) : layer.weight;
+  // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
+  const bool compounds = travels && options.compounding;
+  const at::Tensor R = !layer.recurrent.defined() ? at::Tensor()
+                       : scales && !compounds     ? modulate(layer.recurrent, m, 0).t()
+                                                  : layer.recurrent.t();
+  std::vector<at::Tensor> outputs, membranes;
+  for (std::int64_t t = 0; t < x.size(0); ++t) {
+    if (options.truncate > 0 && t > 0 && t % options.truncate == 0) state = detached(state);
+    const at::Tensor input = x[t], below = layer.transport.to == To::weights ? input : input.detach();
+    at::Tensor c = at::linear(below, W);
+    if (layer.transport.to == To::matrix) c = grapes::feedback(c, input, layer.transport.matrix);
+    if (travels) c = modulate(c, m, 1);
+    if (R.defined()) {
+      const at::Tensor back = (options.eprop ? state.output.detach() : state.output).mm(R);
+      c = c + (compounds ? modulate(back, m, 1) : back);
+    }
+    if (state.current.defined()) c = c + options.synapse * state.current;
+    SnuState next = step(c, state, {layer.decay, layer.threshold}, options.rule);
+    if (state.current.defined()) next.current = c;
+    outputs.push_back(next.output);
+    if (mask.defined()) {
+      const at::Tensor runs = mask[t].unsqueeze(1);
+      outputs.back() = at::where(runs, next.output, at::zeros_like(next.output));
+      next = {at::where(runs, next.membrane, state.membrane), at::where(runs, next.output, state.output),
+              state.current.defined() ? at::where(runs, next.current, state.current) : at::Tensor()};
+    }
+    state = std::move(next);
+    membranes.push_back(state.membrane);
+  }
+  return {at::stack(outputs), at::stack(membranes), state};
+}
+
+SnuTrace fused(const SnuLayer& layer, const at::Tensor& x, const SnuState& state, const at::Tensor& mask) {
+  const SnuOptions& options = layer.options;
+  const SnuRule& rule = options.rule;
+  kernels::Snu kernel;
+  kernel.weight = layer.weight;
+  kernel.recurrent = layer.recurrent;
+  kernel.decay = layer.decay;
+  kernel.threshold = layer.threshold;
+  kernel.slope = rule.g == "identity" ? 1 : rule.g == "relu" ? 0 : kernels::leaky_slope;
+  kernel.smooth = rule.output == "sigmoid";
+  kernel.reset = find_row(resets(), "reset", rule.reset).fused;
+  kernel.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
+  kernel.width = rule.width;
+  kernel.detach_reset = rule.detach_reset;
+  kernel.synapse = options.synapse;
+  kernel.eprop = options.eprop;
+  kernel.truncate = options.truncate;
+  kernel.factor = layer.factor;
+  kernel.local = layer.local;
+  kernel.compounding = options.compounding && !layer.local;
+  kernel.transport = layer.transport;
+  using Inputs = SnuOptions::Inputs;
+  kernel.most_spikes = options.inputs == Inputs::measured ? kernels::Spikes::worth
+                       : options.inputs == Inputs::spikes ? 1
+                                                          : 0;
+  kernel.workspace = layer.workspace;
+  const kernels::SnuValues values = kernels::snu(x, state.membrane, state.output, state.current, mask, kernel);
+  return {values.output, values.membrane, {values.membrane[x.size(0) - 1], values.last, values.current}};
+}
 
 }  // namespace
+
+SnuTrace run(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
+  const bool by_steps = layer.options.path == SnuOptions::Path::plain || !layer.weight.is_cpu() ||
+                        (layer.weight.scalar_type() != at::kFloat && layer.weight.scalar_type() != at::kDouble);
+  return by_steps ? plain(layer, x, std::move(state), mask) : fused(layer, x, state, mask);
+}
+
+SnuState at_rest(const SnuLayer& layer, std::int64_t batch) {
+  const auto zeros = [&] {
+    return at::zeros({batch, layer.weight.size(0)}, layer.weight.options().requires_grad(false));
+  };
+  return {zeros(), zeros(), layer.options.synapse > 0 ? zeros() : at::Tensor()};
+}
 
 SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, CreditOptions credit)
     : Routed(std::move(credit), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
   require_possible(options_.rule);
   TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and nodes must be above 0; got ", in, " and ", nodes);
+  TORCH_CHECK(options_.synapse >= 0 && options_.synapse < 1,
+              "grapes::nn::Snu: synapse must be at least 0 and below 1; got ", options_.synapse);
   TORCH_CHECK(options_.truncate >= 0, "grapes::nn::Snu: truncate must be 0 or more steps; got ", options_.truncate);
   reset();
 }
@@ -63,82 +150,27 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& mas
               "grapes::nn::Snu: mask must be bool [time, batch], as x is ", x.sizes(), "; got ",
               mask.defined() ? mask.sizes() : at::IntArrayRef());
   if (options_.stateful && !state.membrane.defined()) state = carried_;
-  for (at::Tensor* part : {&state.membrane, &state.output}) {
-    if (!part->defined()) *part = at::zeros({batch, nodes_}, weight.options().requires_grad(false));
-    TORCH_CHECK(part->dim() == 2 && part->size(0) == batch && part->size(1) == nodes_,
-                "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
-                options_.stateful ? "; reset_state() begins anew" : "");
-  }
-  const bool by_steps = options_.path == SnuOptions::Path::plain || !weight.is_cpu() ||
-                        (weight.scalar_type() != at::kFloat && weight.scalar_type() != at::kDouble);
-  const at::Tensor m = next_factor(recurrent);
-  const SnuTrace trace = by_steps ? plain(x, std::move(state), mask, m) : fused(x, state, mask, m);
+  const SnuLayer whole = layer(next_factor(recurrent));
+  const SnuState rest = at_rest(whole, batch);
+  if (!state.current.defined()) state.current = rest.current;
+  if (!state.membrane.defined()) state.membrane = rest.membrane;
+  if (!state.output.defined()) state.output = rest.output;
+  for (const at::Tensor* part : {&state.membrane, &state.output, &state.current})
+    TORCH_CHECK(!part->defined() || part->sizes() == rest.membrane.sizes(), "grapes::nn::Snu: the state must be [",
+                batch, ", ", nodes_, "]; got ", part->sizes(), options_.stateful ? "; reset_state() begins anew" : "");
+  const SnuTrace trace = nn::run(whole, x, std::move(state), mask);
   if (options_.stateful) carried_ = detached(trace.last);
   return trace;
 }
 
-SnuTrace SnuImpl::plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const at::Tensor& m) const {
-  const bool scales = m.defined(), travels = scales && !is_local();
-  const at::Tensor W = scales && is_local() ? modulate(weight, m, 0) : weight;
-  // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
-  const bool compounds = travels && options_.compounding;
-  const at::Tensor R = !recurrent.defined()   ? at::Tensor()
-                       : scales && !compounds ? modulate(recurrent, m, 0).t()
-                                              : recurrent.t();
-  std::vector<at::Tensor> outputs, membranes;
-  for (std::int64_t t = 0; t < x.size(0); ++t) {
-    if (options_.truncate > 0 && t > 0 && t % options_.truncate == 0) state = detached(state);
-    const at::Tensor input = x[t], below = credit().route == "bp" ? input : input.detach();
-    at::Tensor c = at::linear(below, W);
-    if (credit().route == "fa") c = grapes::feedback(c, input, feedback);
-    if (credit().route == "sign-symmetric") c = grapes::feedback(c, input, signs().t());
-    if (travels) c = modulate(c, m, 1);
-    if (R.defined()) {
-      const at::Tensor back = state.output.mm(R);
-      c = c + (compounds ? modulate(back, m, 1) : back);
-    }
-    SnuState next = step(c, state, {decay, threshold}, options_.rule);
-    outputs.push_back(next.output);
-    if (mask.defined()) {
-      const at::Tensor runs = mask[t].unsqueeze(1);
-      outputs.back() = at::where(runs, next.output, at::zeros_like(next.output));
-      next = {at::where(runs, next.membrane, state.membrane), at::where(runs, next.output, state.output)};
-    }
-    state = std::move(next);
-    membranes.push_back(state.membrane);
-  }
-  return {at::stack(outputs), at::stack(membranes), state};
-}
-
-SnuTrace SnuImpl::fused(const at::Tensor& x, const SnuState& state, const at::Tensor& mask, const at::Tensor& m) const {
-  kernels::Snu layer;
-  layer.weight = weight;
-  layer.recurrent = recurrent;
-  layer.decay = decay;
-  layer.threshold = threshold;
-  const SnuRule& rule = options_.rule;
-  layer.slope = rule.g == "identity" ? 1 : rule.g == "relu" ? 0 : kernels::leaky_slope;
-  layer.smooth = rule.output == "sigmoid";
-  layer.reset = find_row(resets(), "reset", rule.reset).fused;
-  layer.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
-  layer.width = rule.width;
-  layer.detach_reset = rule.detach_reset;
-  layer.truncate = options_.truncate;
-  layer.factor = m;
-  layer.local = is_local();
-  layer.compounding = options_.compounding && !layer.local;
-  using To = kernels::Transport::To;
+SnuLayer SnuImpl::layer(at::Tensor factor) const {
+  SnuLayer layer{options_, weight, recurrent, decay, threshold, {}, std::move(factor), is_local(), workspace_};
+  using To = credit::Transport::To;
   const std::string& route = credit().route;
   if (route == "dfa") layer.transport.to = To::nowhere;
   if (route == "fa") layer.transport = {To::matrix, feedback};
   if (route == "sign-symmetric") layer.transport = {To::matrix, signs().t()};
-  using Inputs = SnuOptions::Inputs;
-  layer.most_spikes = options_.inputs == Inputs::measured ? kernels::Spikes::worth
-                      : options_.inputs == Inputs::spikes ? 1
-                                                          : 0;
-  layer.workspace = workspace_;
-  const kernels::SnuValues values = kernels::snu(x, state.membrane, state.output, mask, layer);
-  return {values.output, values.membrane, {values.membrane[x.size(0) - 1], values.last}};
+  return layer;
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "grapes/credit/block.h"
 #include "grapes/kernels/workspace.h"
 #include "grapes/nn/layers.h"
 #include "grapes/nn/neuron.h"
@@ -15,7 +16,9 @@ struct SnuOptions {
   double decay = 0.8;      ///< d, where it starts or stays
   enum class Decay { fixed, per_layer, per_node } learn_decay = Decay::fixed;
   double threshold = 1;  ///< θ, where it starts or stays
+  double synapse = 0;    ///< α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none, 0 ... <1
   bool learn_threshold = true;
+  bool eprop = false;         ///< the error does not run back in time through R (Bellec et al. 2020)
   bool compounding = false;   ///< the factor also on the error that runs back through R: M^T after T steps
   std::int64_t truncate = 0;  ///< backwards through time, the state is cut off before steps k, 2k, ...; 0: never
   bool stateful = false;      ///< a call goes on from where the last one ended; see reset_state()
@@ -30,14 +33,34 @@ struct SnuTrace {
   SnuState last;        ///< after the last step, for a call that goes on
 };
 
+/// A layer as one pass over time sees it: weights, where the error goes, and how it is scaled.
+struct SnuLayer {
+  SnuOptions options;
+  at::Tensor weight;            ///< W, [node, in]
+  at::Tensor recurrent;         ///< R, [node, node], or undefined
+  at::Tensor decay;             ///< d, [1] or [node]
+  at::Tensor threshold;         ///< θ, [node]
+  credit::Transport transport;  ///< from the current to x
+  at::Tensor factor;            ///< [node], or undefined: 1
+  bool local = false;           ///< factor on W's and R's own gradient only
+  kernels::WorkspacePtr workspace;
+};
+/// All steps. @param state  where to begin, [batch, node] each; @param mask  see SnuImpl::run
+SnuTrace run(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask = {});
+/// s = y = 0, and c = 0 where there is a synaptic current.
+SnuState at_rest(const SnuLayer& layer, std::int64_t batch);
+
 /// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. x [time, batch, in] -> y [time,
 /// batch, node].
 /// The error at the current c_t is scaled by the node's factor once per layer and step on its way to W, R and, by the
 /// route, to x. What runs back in time, through d s_{t-1} and through R to y_{t-1}, is not: it would compound.
 ///   δ_t = ∂L/∂c_t     dL/dW = Σ_t (m ⊙ δ_t)ᵀ x_t     dL/dR = Σ_t (m ⊙ δ_t)ᵀ y_{t-1}     dL/dx_t = Wᵀ (m ⊙ δ_t)
-/// Thresholds and decays learn from δ_t unscaled. r sums W and R. Routes change only the way to x; through time the
-/// error runs back exactly on every route: fa sends B (m ⊙ δ_t) at every step, dfa nothing, so that DirectFeedback
-/// brings y_t the output's error of the same step.
+/// With a synaptic current, c_t = α c_{t-1} + W x_t + R y_{t-1}, δ_t is the error at W x_t + R y_{t-1}, and what runs
+/// back in time through α c_{t-1} is not scaled either. e-prop leaves out what runs back through R; with detach_reset
+/// it is the eligibility trace of Bellec et al. (doi 10.1038/s41467-020-17236-y), summed backwards. Thresholds and
+/// decays learn from δ_t unscaled. r sums W and R. Routes change only the way to x; through time the error runs back
+/// exactly on every route: fa sends B (m ⊙ δ_t) at every step, dfa nothing, so that DirectFeedback brings y_t the
+/// output's error of the same step.
 class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
  public:
   /// @throws UsageError for a rule that cannot be
@@ -59,8 +82,7 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   at::Tensor threshold;  ///< θ, [node]
 
  private:
-  SnuTrace plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const at::Tensor& m) const;
-  SnuTrace fused(const at::Tensor& x, const SnuState& state, const at::Tensor& mask, const at::Tensor& m) const;
+  SnuLayer layer(at::Tensor factor) const;
 
   std::int64_t in_, nodes_;
   SnuOptions options_;

@@ -54,6 +54,8 @@ Snu module_of(const testing::SnuCase& c, SnuOptions options, CreditOptions credi
   options.recurrent = c.recurrent;
   options.compounding = c.compounding;
   options.truncate = c.truncate;
+  options.synapse = c.synapse;
+  options.eprop = c.eprop;
   options.learn_decay = SnuOptions::Decay::per_node;
   Snu layer(c.x.size(2), c.W.size(0), options, credit);
   layer->to(f64);
@@ -144,6 +146,54 @@ TEST(Snu, MasksAndTruncation) {
       c.mask[2][0] = false;  // a hole in the middle is held over
       expect_by_hand(c, {});
     }
+}
+
+TEST(Snu, SynapticCurrentsAndEprop) {
+  for (const SnuRule& rule : {SnuRule{}, SnuRule{"identity", "sigmoid", "subtract"}})
+    for (const auto& [synapse, eprop] : {std::pair{0.6, false}, {0.0, true}, {0.6, true}}) {
+      SCOPED_TRACE(words(rule) + ", synapse " + std::to_string(synapse) + (eprop ? ", e-prop" : ""));
+      testing::SnuCase c = drawn_case(rule, true, 7);
+      c.synapse = synapse;
+      c.eprop = eprop;
+      c.m = factor(torch::cat({c.W, c.R}, 1));
+      expect_by_hand(c, {}, CreditOptions{});
+      c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
+      c.truncate = 3;
+      expect_by_hand(c, {}, CreditOptions{});
+    }
+}
+
+/// e-prop as its paper states it: forwards in time, an eligibility per weight carried from step to step, times the
+/// error at the output of that step. No step looks back further than one.
+at::Tensor eligibility_gradient(const testing::SnuCase& c, const testing::SnuValues& values, const at::Tensor& error) {
+  const std::int64_t batch = c.x.size(1), nodes = c.W.size(0);
+  at::Tensor trace = torch::zeros({batch, nodes, c.x.size(2)}, f64), gradient = torch::zeros_like(c.W);
+  at::Tensor y = c.y0;
+  for (std::int64_t t = 0; t < c.x.size(0); ++t) {
+    // ∂s_t/∂s_{t-1} with y_{t-1} held: the membrane's own leak and reset.
+    trace = trace * (c.decay * (1 - y)).unsqueeze(2) + c.x[t].unsqueeze(1);
+    const at::Tensor u = (values.s[t] - c.theta) / c.width;
+    const at::Tensor slope = 1 - u.tanh().square();
+    gradient += ((error[t] * slope).unsqueeze(2) * trace).sum(0);
+    y = values.y[t];
+  }
+  return gradient * c.m.unsqueeze(1);
+}
+
+TEST(Snu, EpropIsTheEligibilityTraceRunForwards) {
+  testing::SnuCase c = drawn_case({"identity", "step", "hard", "tanh", 0.7, true}, true, 8);
+  c.eprop = true;
+  c.m = factor(torch::cat({c.W, c.R}, 1));
+  for (const Path path : {Path::plain, Path::fused}) {
+    SnuOptions options;
+    options.path = path;
+    Snu layer = module_of(c, options, CreditOptions{});
+    const SnuTrace trace = layer->run(c.x, {c.s0, c.y0});
+    const auto error = drawn(trace.output.sizes(), 7);
+    (trace.output * error).sum().backward();
+    const auto expected = eligibility_gradient(c, testing::forward(c), error);
+    EXPECT_LT(distance(layer->weight.grad(), expected), 1e-12);
+  }
 }
 
 TEST(Snu, FactorsStandOnTheCurrentOnce) {

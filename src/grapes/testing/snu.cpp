@@ -52,6 +52,7 @@ SnuValues forward(const SnuCase& c) {
   const std::int64_t T = c.x.size(0), B = c.x.size(1), I = c.x.size(2), N = c.W.size(0);
   View x(c.x), W(c.W), d(c.decay), theta(c.theta), s(at::zeros({T, B, N}, at::kDouble)), y(s.t.clone());
   View R(c.recurrent ? c.R : at::zeros({N, N}, at::kDouble)), before_s(c.s0.clone()), before_y(c.y0.clone());
+  View current(at::zeros({B, N}, at::kDouble));
   for (std::int64_t t = 0; t < T; ++t)
     for (std::int64_t b = 0; b < B; ++b) {
       if (!c.mask[t][b].item<bool>()) {
@@ -65,6 +66,8 @@ SnuValues forward(const SnuCase& c) {
         double a = 0, kept = before_s(b, n);
         for (std::int64_t i = 0; i < I; ++i) a += W(n, i) * x(t, b, i);
         for (std::int64_t j = 0; j < N; ++j) a += R(n, j) * before_y(b, j);
+        a += c.synapse * current(b, n);
+        current(b, n) = a;
         if (c.reset == "hard") kept *= 1 - before_y(b, n);
         if (c.reset == "lateral") kept *= 1 - top;
         if (c.reset == "subtract") kept -= theta(n) * before_y(b, n);
@@ -89,6 +92,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
   View gx(at::zeros_like(c.x)), gW(at::zeros_like(c.W)), gR(at::zeros({N, N}, at::kDouble));
   View gd(at::zeros_like(c.decay)), gtheta(at::zeros_like(c.theta)), s0(c.s0), y0(c.y0);
   View to_s(at::zeros({B, N}, at::kDouble)), to_y(to_s.t.clone());  // dL/ds_t, dL/dy_t from the steps after t
+  View to_c(to_s.t.clone());                                        // the error at the current of the step after
   for (std::int64_t t = T; t-- > 0;) {
     for (std::int64_t b = 0; b < B; ++b) {
       if (!c.mask[t][b].item<bool>()) {
@@ -129,7 +133,11 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
           gtheta(n) -= error * d(n) * y_before(n);
           next_y[k] -= flow * error * d(n) * theta(n);
         }
-        const double own = m(n) * error, travelling = c.local ? error : own;
+        // Membrane and reset take the error at s; weights that at the current, which lives on.
+        const double at_current = error + c.synapse * to_c(b, n);
+        to_c(b, n) = at_current;
+        delta[k] = at_current;
+        const double own = m(n) * at_current, travelling = c.local ? at_current : own;
         for (std::int64_t i = 0; i < I; ++i) {
           gW(n, i) += own * x(t, b, i);
           gx(t, b, i) += travelling * W(n, i);
@@ -139,7 +147,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
       for (std::int64_t j = 0; j < N; ++j) {
         double back = next_y[static_cast<std::size_t>(j)];
         if (y_before(j) == top) back += inhibition / tops;
-        for (std::int64_t n = 0; n < N; ++n)
+        for (std::int64_t n = 0; n < N && !c.eprop; ++n)
           back += R(n, j) * delta[static_cast<std::size_t>(n)] * (c.compounding ? m(n) : 1);
         to_y(b, j) = back;
         to_s(b, j) = next_s[static_cast<std::size_t>(j)];
@@ -148,6 +156,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
     if (c.truncate > 0 && t > 0 && t % c.truncate == 0) {
       to_s.t.zero_();
       to_y.t.zero_();
+      to_c.t.zero_();
     }
   }
   return {gx.t, gW.t, gR.t, gd.t, gtheta.t, to_s.t, to_y.t};

@@ -14,6 +14,8 @@ struct SnuCase {
   bool recurrent = false;
   bool compounding = false, local = false;
   std::int64_t truncate = 0;
+  double synapse = 0;  ///< its current begins at 0
+  bool eprop = false;
   at::Tensor x;                   ///< [time, batch, in], float64 as all else
   at::Tensor W, R, decay, theta;  ///< [node, in], [node, node], [node], [node]
   at::Tensor m;                   ///< [node]: factor, ones for none

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "grapes/credit/block.h"
+#include "grapes/credit/route.h"
+#include "grapes/nn/model.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::nn {
+
+/// What models that are chains of blocks have in common: how weights are drawn, the route, the factors.
+class Chain : public Model {
+ public:
+  const std::vector<credit::Factors>& factors() const override { return factors_; }
+  std::int64_t factors_step() const override { return fresh_step_; }
+  void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) override {
+    factors_ = std::move(factors);
+    fresh_step_ = step;
+  }
+  std::vector<Named> buffers() const override;
+
+ protected:
+  /// @param nodes  n_0 ... n_L
+  /// @throws UsageError for an option that cannot be
+  Chain(const Options& options, std::vector<std::int64_t> nodes);
+
+  /// The next block, from inputs to outputs, with weights drawn from (seed, its number) alone.
+  void add(credit::Block& block, std::uint64_t seed);
+  bool wants_incoming() const;  ///< whether factors are taken of sums over rows
+  bool stale(const Pass& pass) const;
+  void refresh(const Pass& pass, const credit::Weights& weights);
+
+  Options options_;
+  std::vector<std::int64_t> nodes_;
+  credit::Blocks blocks_;  // as the route sees them
+  at::ScalarType dtype_;
+  credit::ModulationOptions modulation_;
+  std::unique_ptr<credit::Route> route_;
+  std::vector<credit::Factors> factors_;
+  std::int64_t fresh_step_ = -1;  // the batch of which factors_ were taken
+};
+
+}  // namespace grapes::nn
