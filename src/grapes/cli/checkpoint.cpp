@@ -1,5 +1,7 @@
 #include "grapes/cli/checkpoint.h"
 
+#include "grapes/train/metrics.h"
+
 #include <fmt/format.h>
 
 namespace grapes::cli {
@@ -21,9 +23,7 @@ void add_checkpoint(CLI::App& verb, std::string& argument) {
       ->required();
 }
 
-std::string score_name(const data::Meaning& meaning) {
-  return meaning.task == data::Task::classification ? "accuracy" : "r2";
-}
+std::string score_name(const data::Meaning& meaning) { return train::score_name(meaning.task); }
 
 std::string score_text(const std::string& name, double score) {
   return name == "accuracy" ? fmt::format("{:.2f} %", 100 * score) : fmt::format("{:.4f}", score);

@@ -83,8 +83,8 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   kernels::set_threads(config.threads);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  const auto& [shape, outputs] = std::tie(splits.meaning.input_shape, splits.meaning.outputs);
-  program.say(std::string(trim(nn::make_model(config.network, shape, outputs, config.training.seed)->describe())));
+  program.say(std::string(
+      trim(nn::make_model(config.network, train::signature_of(splits.meaning), config.training.seed)->describe())));
 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();

@@ -100,21 +100,28 @@ Shape first_only(const Nodes& nodes, std::size_t l) { return l == 1 ? direct(nod
 const std::vector<RouteRow>& routes() {
   using enum Responsibility;
   static const std::vector<RouteRow> rows = {
-      {"bp", "backpropagation: through the transposed weights", incoming, true, true, none,
+      {"bp", "backpropagation: through the transposed weights", incoming, true, false, true, none,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<Backpropagation>(); }},
       {"fa", "feedback alignment: layer by layer through fixed random matrices (Lillicrap et al. 2016)", incoming,
-       false, true, layered,
+       false, false, true, layered,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<FeedbackAlignment>(fixed_matrix); }},
       {"dfa", "direct feedback alignment: from the output to every layer at once (Nøkland 2016)", synaptic, false,
-       false, direct,
+       false, false, direct,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<DirectFeedbackAlignment>(); }},
+      {"eprop",
+       "e-prop: dfa at every step, and no error back in time between nodes; spiking networks (Bellec et al. 2020)",
+       incoming, false, true, false, direct,
+       [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<DirectFeedbackAlignment>(); }},
+      {"eprop-symmetric", "e-prop with backpropagation's weights at every step; spiking networks (Bellec et al. 2020)",
+       incoming, true, true, true, none,
+       [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<Backpropagation>(); }},
       {"ifa", "indirect feedback alignment: to the first layer, then forwards through the weights (Nøkland 2016)",
-       incoming, false, true, first_only,
+       incoming, false, false, true, first_only,
        [](const RouteOptions& options) -> std::unique_ptr<Route> {
          return std::make_unique<IndirectFeedbackAlignment>(options.unmasked_first);
        }},
       {"sign-symmetric", "through the signs of the transposed weights, at their mean magnitude (Liao et al. 2016)",
-       incoming, true, true, none,
+       incoming, true, false, true, none,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<FeedbackAlignment>(sign_matrix); }},
   };
   return rows;

@@ -30,6 +30,7 @@ struct RouteRow {
   std::string summary;
   Responsibility responsibility;  ///< GRAPES here, as the authors' program computes it
   bool clipped;                   ///< whether their factors are clipped here
+  bool forgets;                   ///< no error runs back in time between nodes: only for networks over time
   bool lookahead;                 ///< whether their factors see Nesterov's look-ahead weights here
   /// Shape of B for hidden layer l (1 ... L-1) of a chain with `nodes` n_0 ... n_L; {0, 0}: none.
   std::pair<std::int64_t, std::int64_t> (*feedback)(const std::vector<std::int64_t>& nodes, std::size_t l);

@@ -9,21 +9,27 @@
 
 namespace grapes::data {
 
-enum class Task { classification, regression };
+/// prediction: bits that are on or off at every step of a sequence.
+enum class Task { classification, regression, prediction };
 
 /// Some examples: inputs [batch, ...] float32; targets [batch] int64 class numbers, or [batch, outputs] float32 values.
+/// Sequences: inputs [batch, time, ...], shorter ones filled up with zeros; of a prediction targets [batch, time,
+/// outputs] float32.
 struct Batch {
   at::Tensor inputs;
   at::Tensor targets;
+  at::Tensor present = {};  ///< of sequences: [batch, time] bool, steps that are there
 };
 
 /// What every example of a data set has in common.
 struct Meaning {
   Task task = Task::classification;
-  std::vector<std::int64_t> input_shape;  ///< of one example, e.g. {1, 28, 28} (channels, rows, columns) or {13}
-  std::int64_t outputs = 0;               ///< number of classes, or of regression targets
-  std::vector<std::string> classes;       ///< a name per class; of the targets for regression
-  std::vector<std::string> inputs = {};   ///< of a table: a name per input, "age" or, one-hot, "city=Oslo"; else none
+  std::vector<std::int64_t>
+      input_shape;  ///< of one example (of a sequence: of one step), e.g. {1, 28, 28} (channels, rows, columns) or {13}
+  std::int64_t outputs = 0;              ///< number of classes, or of regression targets
+  std::vector<std::string> classes;      ///< a name per class; of the targets for regression
+  bool sequence = false;                 ///< examples are sequences
+  std::vector<std::string> inputs = {};  ///< of a table: a name per input, "age" or, one-hot, "city=Oslo"; else none
 };
 
 /// Examples by number. Decorators (subset, normalised, augmented) wrap one data set in another.
@@ -36,7 +42,8 @@ class Dataset {
   /// @param rows   [batch] int64, each in 0 ... size()-1
   /// @param seed   for augmentation: the same (rows, seed) give the same batch; plain data sets ignore it
   virtual Batch get(const at::Tensor& rows, std::uint64_t seed = 0) const = 0;
-  /// All targets, for class counts and splits: [n] int64 or [n, outputs] float32. Costs no inputs.
+  /// All targets, for class counts and splits: [n] int64 or [n, outputs] float32; of a prediction [steps of all,
+  /// outputs]. Costs no inputs.
   virtual at::Tensor targets() const = 0;
 };
 

@@ -118,7 +118,7 @@ class CountedMemory {
 class Learner {
  public:
   Learner(const MlpCase& which, const std::string& modulation, bool plain)
-      : descend_(which.descend), plain_(plain), criterion_("cross-entropy", "softmax", true) {
+      : descend_(which.descend), plain_(plain), criterion_("cross-entropy", "softmax", nn::Answer::classes) {
     nn::Options network;
     network.precision = which.precision;
     network.dropout = which.dropout;
@@ -126,7 +126,7 @@ class Learner {
     network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
     for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
       network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-    model_ = nn::make_model(network, {which.nodes.front()}, which.nodes.back(), 1);
+    model_ = nn::make_model(network, {{which.nodes.front()}, which.nodes.back()}, 1);
     optim::Options options;
     options.optimizer = which.optimizer;
     optimizer_ = optim::make_optimizer(options, nn::learning(*model_));

@@ -78,7 +78,7 @@ class Comparison {
   void create() {
     // Whatever cannot be is refused here, before anything is written.
     for (const auto& [label, arm] : arms_)
-      nn::make_model(arm.network, splits_.meaning.input_shape, splits_.meaning.outputs, arm.training.seed);
+      nn::make_model(arm.network, train::signature_of(splits_.meaning), arm.training.seed);
     if (config_.compare.tune) check_tuning(splits_);
     std::error_code error;
     if (fs::exists(folder_ / "compare.json", error) || record::is_run(folder_))

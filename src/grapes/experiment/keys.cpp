@@ -1,165 +1,14 @@
-#include "grapes/base/table.h"
-#include "grapes/base/text.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/route.h"
 #include "grapes/data/normalise.h"
 #include "grapes/experiment/config.h"
+#include "grapes/experiment/key_kinds.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
 
-#include <cmath>
-#include <concepts>
-#include <utility>
-
 namespace grapes::experiment {
 namespace {
-
-using Kind = Key::Kind;
-
-/// The way from a configuration to one of its fields, as member pointers one after the other.
-template <class... Members>
-auto field(Members... path) {
-  return [=](auto& config) -> auto& { return (config.*....*path); };
-}
-
-[[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& takes) {
-  throw UsageError(key + " = '" + std::string(value) + "': takes " + takes);
-}
-
-struct Range {
-  std::string text;
-  std::function<bool(double)> holds;
-};
-Range above(double low) {
-  return {" > " + shortest(low), [=](double x) { return x > low; }};
-}
-Range at_least(double low) {
-  return {" >= " + shortest(low), [=](double x) { return x >= low; }};
-}
-Range from_below(double low, double high) {
-  return {" >= " + shortest(low) + ", < " + shortest(high), [=](double x) { return x >= low && x < high; }};
-}
-/// A part of the examples, or how many of them.
-Range part() {
-  return {" >= 0, < 1, or a whole count", [](double x) { return x >= 0 && (x < 1 || x == std::floor(x)); }};
-}
-
-std::string number_text(double value) { return shortest(value); }
-template <std::integral Integer>
-std::string number_text(Integer value) {
-  return std::to_string(value);
-}
-
-template <class Field>
-Key number(const std::string& name, const std::string& group, const std::string& meaning, const Range& range,
-           Field at) {
-  using Value = std::remove_cvref_t<decltype(at(std::declval<Config&>()))>;
-  const std::string takes = (std::integral<Value> ? "WHOLE NUMBER" : "NUMBER") + range.text;
-  return {name,
-          group,
-          meaning,
-          takes,
-          Kind::number,
-          [=](const Config& config) { return number_text(at(config)); },
-          [=](Config& config, std::string_view value) {
-            if constexpr (std::integral<Value>) {
-              const auto x = to_integer(value);
-              if (!x || !range.holds(static_cast<double>(*x))) refuse(name, value, takes);
-              at(config) = static_cast<Value>(*x);
-            } else {
-              const auto x = to_double(value);
-              if (!x || !std::isfinite(*x) || !range.holds(*x)) refuse(name, value, takes);
-              at(config) = *x;
-            }
-          }};
-}
-
-template <class Field>
-Key flag(const std::string& name, const std::string& group, const std::string& meaning, Field at) {
-  return {name,
-          group,
-          meaning,
-          "true|false",
-          Kind::flag,
-          [=](const Config& config) { return std::string(at(config) ? "true" : "false"); },
-          [=](Config& config, std::string_view value) {
-            if (value != "true" && value != "false") refuse(name, value, "true or false");
-            at(config) = value == "true";
-          }};
-}
-
-template <class Field>
-Key text(const std::string& name, const std::string& group, const std::string& meaning, const std::string& values,
-         Field at) {
-  return {name,
-          group,
-          meaning,
-          values,
-          Kind::text,
-          [=](const Config& config) { return at(config); },
-          [=](Config& config, std::string_view value) { at(config) = std::string(value); }};
-}
-
-/// One of some words; by its number where the field is an enumeration.
-struct Choice {
-  std::string name;
-};
-using Choices = std::vector<Choice>;
-
-template <class Rows>
-Choices names(const Rows& rows) {
-  Choices result;
-  for (const auto& row : rows) result.push_back({row.name});
-  return result;
-}
-
-std::string alternatives(const Choices& choices) {
-  std::vector<std::string> words;
-  for (const Choice& choice : choices) words.push_back(choice.name);
-  return join(words, "|");
-}
-
-template <class Field>
-Key choice(const std::string& name, const std::string& group, const std::string& meaning, const Choices& choices,
-           Field at) {
-  using Value = std::remove_cvref_t<decltype(at(std::declval<Config&>()))>;
-  return {name,
-          group,
-          meaning,
-          alternatives(choices),
-          Kind::text,
-          [=](const Config& config) {
-            if constexpr (std::is_enum_v<Value>)
-              return choices.at(static_cast<std::size_t>(at(config))).name;
-            else
-              return at(config);
-          },
-          [=](Config& config, std::string_view value) {
-            const Choice& found = find_row(choices, name, value);
-            if constexpr (std::is_enum_v<Value>)
-              at(config) = static_cast<Value>(&found - choices.data());
-            else
-              at(config) = found.name;
-          }};
-}
-
-std::vector<double> numbers_from(const std::string& key, std::string_view value, std::string_view list,
-                                 const Range& range, const std::string& takes) {
-  std::vector<double> result;
-  for (const std::string& piece : split(list, ',')) {
-    const auto x = to_double(trim(piece));
-    if (!x || !std::isfinite(*x) || !range.holds(*x)) refuse(key, value, takes);
-    result.push_back(*x);
-  }
-  return result;
-}
-
-std::string numbers_text(const std::vector<double>& values) {
-  std::vector<std::string> pieces;
-  for (const double value : values) pieces.push_back(shortest(value));
-  return join(pieces, ",");
-}
 
 Key modulation_key() {
   const Choices choices = names(credit::modulations());
@@ -288,6 +137,8 @@ std::vector<Key> make_keys() {
   using C = CompareOptions;
   const auto data = &Config::data;
   const auto net = &Config::network;
+  using S = nn::SpikingOptions;
+  const auto spiking = &N::spiking;
   const auto rule = &N::modulation;
   const auto opt = &Config::optimizer;
   const auto run = &Config::training;
@@ -331,6 +182,41 @@ std::vector<Key> make_keys() {
       choice("precision", "model", "of weights and arithmetic; bf16: float32, but products in training take bfloat16",
              {{"float32"}, {"float64"}, {"bf16"}}, field(net, &N::precision)),
 
+      choice("neuron", "spiking", "of model snu, see grapes list neurons", names(nn::neurons()),
+             field(net, spiking, &S::neuron)),
+      flag("recurrent", "spiking", "hidden nodes hear each other's last outputs", field(net, spiking, &S::recurrent)),
+      choice("g", "spiking", "of snu and ssnu: what the membrane goes through; leaky_relu has slope 0.1",
+             {{"identity"}, {"relu"}, {"leaky_relu"}}, field(net, spiking, &S::g)),
+      number("decay", "spiking", "what is left of the membrane after a step", from_below(0, 1),
+             field(net, spiking, &S::decay)),
+      choice("learn-decay", "spiking", "whether decays learn", {{"fixed"}, {"per-layer"}, {"per-node"}},
+             field(net, spiking, &S::learn_decay)),
+      number("threshold", "spiking", "of the membrane, at the start", above(0), field(net, spiking, &S::threshold)),
+      flag("learn-threshold", "spiking", "thresholds learn, one per node", field(net, spiking, &S::learn_threshold)),
+      number("synapse", "spiking", "cuba-lif: what is left of the synaptic current after a step", from_below(0, 1),
+             field(net, spiking, &S::synapse)),
+      choice("reset", "spiking", "what a spike does to the membrane", names(nn::resets()),
+             field(net, spiking, &S::reset)),
+      flag("detach-reset", "spiking", "the reset is a constant to the derivative",
+           field(net, spiking, &S::detach_reset)),
+      choice("surrogate", "spiking", "derivative of the step, see grapes list surrogates", names(nn::surrogates()),
+             field(net, spiking, &S::surrogate)),
+      number("surrogate-width", "spiking", "unit of the surrogate's argument, in units of the membrane", above(0),
+             field(net, spiking, &S::width)),
+      number("truncate", "spiking", "backwards through time the state is cut off every so many steps; 0: never",
+             at_least(0), field(net, spiking, &S::truncate)),
+      flag("compounding", "spiking", "the factor also on what runs back in time between nodes",
+           field(net, spiking, &S::compounding)),
+      choice("products", "spiking", "inputs of 0 and 1 as spikes or as numbers; measured: by their density",
+             {{"measured"}, {"dense"}, {"spikes"}}, field(net, spiking, &S::products)),
+      choice("encoder", "spiking", "how a picture is shown, see grapes list encoders", names(nn::encoders()),
+             field(net, &N::encoding, &nn::Encoding::encoder)),
+      number("steps", "spiking", "for so many steps", at_least(1), field(net, &N::encoding, &nn::Encoding::steps)),
+      number("peak-rate", "spiking", "bernoulli: probability of a spike in a step, of a pixel of 1", upto(0, 1),
+             field(net, &N::encoding, &nn::Encoding::peak_rate)),
+      choice("readout", "spiking", "what the output layer says in the end, see grapes list readouts",
+             names(nn::readouts()), field(net, spiking, &S::readout)),
+
       choice("route", "rule", "how the error reaches the hidden nodes", names(credit::routes()),
              field(net, &N::route, &credit::RouteOptions::name)),
       modulation_key(),
@@ -358,8 +244,11 @@ std::vector<Key> make_keys() {
 
       number("epochs", "training", "passes over the training examples", at_least(1), field(run, &T::epochs)),
       number("batch", "training", "examples per update", at_least(1), field(run, &T::batch)),
-      choice("loss", "training", "auto: cross-entropy for classes, mse for numbers", with_auto(names(nn::losses())),
-             field(run, &T::loss)),
+      choice("loss", "training", "auto: cross-entropy for classes, mse for numbers, binary-cross-entropy for bits",
+             with_auto(names(nn::losses())), field(run, &T::loss)),
+      number("patience", "training",
+             "epochs without a better validation score, after which training ends and the best epoch counts; 0: never",
+             at_least(0), field(run, &T::patience)),
       number("seed", "training", "root of every random number of the run", at_least(0), field(run, &T::seed)),
       number("checkpoint-every", "training", "epochs between checkpoints; the last epoch always makes one", at_least(1),
              field(run, &T::checkpoint_every)),

@@ -1,15 +1,22 @@
 #include "grapes/experiment/run.h"
 
 #include "grapes/train/checkpoint.h"
+#include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace grapes::experiment {
 namespace {
 
+// In the order of data::Task.
+const std::vector<std::string> task_names = {"classification", "regression", "prediction"};
+
 record::Json to_json(const data::Meaning& meaning) {
-  return {{"task", meaning.task == data::Task::classification ? "classification" : "regression"},
+  return {{"task", task_names.at(static_cast<std::size_t>(meaning.task))},
+          {"sequence", meaning.sequence},
           {"input_shape", meaning.input_shape},
           {"outputs", meaning.outputs},
           {"classes", meaning.classes},
@@ -18,7 +25,10 @@ record::Json to_json(const data::Meaning& meaning) {
 
 data::Meaning meaning_from(const record::Json& json) {
   data::Meaning meaning;
-  meaning.task = json.at("task") == "regression" ? data::Task::regression : data::Task::classification;
+  const auto name = std::find(task_names.begin(), task_names.end(), json.at("task").get<std::string>());
+  if (name == task_names.end()) throw DataError("there is no task " + json.at("task").dump());
+  meaning.task = static_cast<data::Task>(name - task_names.begin());
+  meaning.sequence = json.value("sequence", false);
   meaning.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
   meaning.outputs = json.at("outputs");
   meaning.classes = json.at("classes").get<std::vector<std::string>>();
@@ -27,7 +37,7 @@ data::Meaning meaning_from(const record::Json& json) {
 }
 
 nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) {
-  return {config.training.loss, config.network.output, meaning.task == data::Task::classification};
+  return {config.training.loss, config.network.output, train::answer_of(meaning.task)};
 }
 
 /// What every checkpoint holds besides what training changes.
@@ -43,7 +53,7 @@ void add_constants(const Config& config, const data::Meaning& meaning, const dat
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
-  const auto model = nn::make_model(config.network, splits.meaning.input_shape, splits.meaning.outputs, seed);
+  const auto model = nn::make_model(config.network, train::signature_of(splits.meaning), seed);
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, splits.meaning);
@@ -60,7 +70,7 @@ record::Status run(const Config& config, const data::Splits& splits, const RunPl
   identity.seed = seed;
   identity.data = splits.name;
   identity.model = config.network.model;
-  identity.score = splits.meaning.task == data::Task::classification ? "accuracy" : "r2";
+  identity.score = train::score_name(splits.meaning.task);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, position.step == 0 ? -1 : position.epoch)
@@ -100,7 +110,7 @@ Loaded load(const std::filesystem::path& checkpoint) {
   } catch (const record::Json::exception& error) {
     throw DataError(file + ": the entry 'meaning' cannot be understood: " + error.what());
   }
-  auto model = nn::make_model(config.network, meaning.input_shape, meaning.outputs, config.training.seed);
+  auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
   train::load_weights(content, *model, file);
   data::Normalisation normalisation;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())

@@ -10,45 +10,57 @@
 namespace grapes::nn {
 namespace {
 
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& classes) {
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& classes, const at::Tensor&) {
   return kernels::fusable(logits) && classes.scalar_type() == at::kLong ? kernels::cross_entropy(logits, classes)
                                                                         : at::cross_entropy_loss(logits, classes);
 }
 
-at::Tensor mean_squared_error(const at::Tensor& outputs, const at::Tensor& targets) {
+at::Tensor mean_squared_error(const at::Tensor& outputs, const at::Tensor& targets, const at::Tensor&) {
   const at::Tensor wanted = targets.dim() == 1 && targets.scalar_type() == at::kLong
                                 ? at::one_hot(targets, outputs.size(1)).to(outputs.scalar_type())
                                 : targets.to(outputs.scalar_type()).view_as(outputs);
   return at::mse_loss(outputs, wanted);
 }
 
-at::Tensor softmax(const at::Tensor& logits) { return at::softmax(logits, 1); }
+at::Tensor binary_cross_entropy(const at::Tensor& logits, const at::Tensor& bits, const at::Tensor& present) {
+  const at::Tensor each =
+      at::binary_cross_entropy_with_logits(logits, bits.to(logits.scalar_type()), {}, {}, at::Reduction::None);
+  const at::Tensor steps = each.sum(-1);
+  if (!present.defined()) return steps.mean();
+  return (steps * present.to(steps.scalar_type())).sum() / present.sum().clamp_min(1);
+}
+
+at::Tensor softmax(const at::Tensor& logits) { return at::softmax(logits, -1); }
 
 }  // namespace
 
 const std::vector<Loss>& losses() {
   static const std::vector<Loss> rows = {
-      {"cross-entropy", "-log softmax(a)[class], mean over the batch", "softmax", cross_entropy},
-      {"mse", "(o - t)², mean over batch and outputs; classes as one-hot vectors", "identity", mean_squared_error},
+      {"cross-entropy", "-log softmax(a)[class], mean over the batch", "softmax", true, cross_entropy},
+      {"mse", "(o - t)², mean over batch and outputs; classes as one-hot vectors", "identity", false,
+       mean_squared_error},
+      {"binary-cross-entropy", "-Σ log P(bit), over the outputs of a step, mean over steps", "sigmoid", true,
+       binary_cross_entropy},
   };
   return rows;
 }
 
-Criterion::Criterion(const std::string& loss, const std::string& output, bool classification)
-    : loss_(&find_row(losses(), "loss",
-                      loss != "auto"   ? loss
-                      : classification ? "cross-entropy"
-                                       : "mse")) {
+Criterion::Criterion(const std::string& loss, const std::string& output, Answer answer) {
+  static const char* const standard[] = {"cross-entropy", "mse", "binary-cross-entropy"};
+  static const char* const asked[] = {"classes", "numbers", "bits at every step"};
+  const auto which = static_cast<std::size_t>(answer);
+  loss_ = &find_row(losses(), "loss", loss == "auto" ? standard[which] : loss);
   const std::string name = output == "auto" ? loss_->output : output;
-  fused_ = loss_->name == "cross-entropy";
-  if (fused_ && name != "softmax") throw UsageError("loss cross-entropy needs output softmax; got output " + name);
-  if (fused_ && !classification)
-    throw UsageError("loss cross-entropy needs classes; these targets are numbers: use --loss mse");
+  if (loss_->logits && name != loss_->output)
+    throw UsageError("loss " + loss_->name + " needs output " + loss_->output + "; got output " + name);
+  if ((loss_->logits || answer == Answer::bits) && loss_->name != standard[which])
+    throw UsageError("loss " + loss_->name + " does not go with these targets, which are " + asked[which] +
+                     ": use --loss " + standard[which]);
   output_ = name == "softmax" ? softmax : find_row(activations(), "output", name).apply;
 }
 
-at::Tensor Criterion::loss(const at::Tensor& logits, const at::Tensor& targets) const {
-  return loss_->value(fused_ ? logits : output_(logits), targets);
+at::Tensor Criterion::loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {
+  return loss_->value(loss_->logits ? logits : output_(logits), targets, present);
 }
 
 at::Tensor Criterion::prediction(const at::Tensor& logits) const { return output_(logits); }

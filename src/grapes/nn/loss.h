@@ -8,28 +8,35 @@
 
 namespace grapes::nn {
 
+/// What a network is asked for: a class, values, or bits that are on or off at every step of a sequence.
+enum class Answer { classes, values, bits };
+
 /// A loss: a mean over the batch. Where the output function is part of the loss it wants logits.
 struct Loss {
   std::string name;
   std::string summary;  ///< its equation
   std::string output;   ///< the output function that `auto` means
-  /// @param outputs  [batch, k] after the output function (logits, if that is softmax and the loss is cross-entropy)
-  /// @param targets  [batch] int64 classes, or [batch, k] values
-  at::Tensor (*value)(const at::Tensor& outputs, const at::Tensor& targets);
+  bool logits;          ///< the output function is part of it, and no other is possible
+  /// @param outputs  [batch, k] or [batch, time, k], after the output function unless it is part of the loss
+  /// @param targets  [batch] int64 classes, [batch, k] values, or [batch, time, k] bits
+  /// @param present  [batch, time] bool, steps that are there; or undefined: all
+  at::Tensor (*value)(const at::Tensor& outputs, const at::Tensor& targets, const at::Tensor& present);
 };
-/// cross-entropy: -log softmax(a)[class];  mse: mean over batch and outputs of (o - t)², classes as one-hot vectors.
+/// cross-entropy: -log softmax(a)[class];  mse: mean over batch and outputs of (o - t)², classes as one-hot vectors;
+/// binary-cross-entropy: -Σ_k log P(bit k), summed over the bits of a step, mean over the steps of all sequences.
 const std::vector<Loss>& losses();
 
 /// What stands on a network's logits: the output function and the loss.
 class Criterion {
  public:
-  /// @param loss    a row of losses(), or auto: cross-entropy for classes, mse for values
+  /// @param loss    a row of losses(), or auto: cross-entropy for classes, mse for values, binary-cross-entropy for
+  /// bits
   /// @param output  softmax, a row of activations(), or auto: what the loss goes with
-  /// @throws UsageError for a name, or for a pair that does not fit (cross-entropy needs softmax and classes)
-  Criterion(const std::string& loss, const std::string& output, bool classification);
+  /// @throws UsageError for a name, or for a pair that does not fit (cross-entropy needs softmax and classes, ...)
+  Criterion(const std::string& loss, const std::string& output, Answer answer);
 
   /// Mean over the batch, [] with a graph. @param logits [batch, k]
-  at::Tensor loss(const at::Tensor& logits, const at::Tensor& targets) const;
+  at::Tensor loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present = {}) const;
   /// What the network says: probabilities or values, [batch, k].
   at::Tensor prediction(const at::Tensor& logits) const;
   const std::string& name() const { return loss_->name; }
@@ -37,7 +44,6 @@ class Criterion {
  private:
   const Loss* loss_;
   at::Tensor (*output_)(const at::Tensor& logits);
-  bool fused_;  // the loss takes logits, for log-softmax in one step is exact where softmax underflows
 };
 
 }  // namespace grapes::nn

@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 #include "grapes/nn/mlp.h"
+#include "grapes/nn/snn.h"
 
 #include <functional>
 #include <numeric>
@@ -25,6 +26,7 @@ std::vector<std::int64_t> widths(const std::string& arguments, const std::string
 const std::vector<Row>& models() {
   static const std::vector<Row> rows = {
       {"mlp", "mlp:N1,N2,...: dense layers with so many hidden nodes each"},
+      {"snu", "snu:N1,N2,...: layers of spiking neurons over time, see the keys of the group spiking"},
       {"linear", "one dense layer from inputs to outputs"},
   };
   return rows;
@@ -36,15 +38,20 @@ std::vector<kernels::Parameter> learning(const Model& model) {
   return all;
 }
 
-std::unique_ptr<Model> make_model(const Options& options, const std::vector<std::int64_t>& input_shape,
-                                  std::int64_t outputs, std::uint64_t seed) {
+std::unique_ptr<Model> make_model(const Options& options, const Signature& signature, std::uint64_t seed) {
+  const std::vector<std::int64_t>& input_shape = signature.input_shape;
   const std::size_t colon = options.model.find(':');
   const std::string name = options.model.substr(0, colon);
   const std::string arguments = colon == std::string::npos ? "" : options.model.substr(colon + 1);
   find_row(models(), "model", name);
   std::vector<std::int64_t> nodes = {
       std::accumulate(input_shape.begin(), input_shape.end(), std::int64_t{1}, std::multiplies<>())};
-  if (name == "mlp") {
+  const bool spiking = name == "snu";
+  if (signature.sequence && !spiking)
+    throw UsageError("model '" + options.model + "': the examples are sequences, which only snu:N1,N2,... takes");
+  if (!spiking && find_row(credit::routes(), "route", options.route.name).forgets)
+    throw UsageError("route " + options.route.name + " is for spiking networks; model is '" + options.model + "'");
+  if (name != "linear") {
     for (const std::int64_t width : widths(arguments, options.model)) nodes.push_back(width);
   } else if (colon != std::string::npos) {
     throw UsageError("model '" + options.model + "': linear takes no arguments");
@@ -53,7 +60,8 @@ std::unique_ptr<Model> make_model(const Options& options, const std::vector<std:
   if (constants > 1 && constants != hidden)
     throw UsageError("modulation constant has " + std::to_string(constants) + " factors, but model '" + options.model +
                      "' has " + std::to_string(hidden) + " hidden layers: give one for all, or one each");
-  nodes.push_back(outputs);
+  nodes.push_back(signature.outputs);
+  if (spiking) return std::make_unique<Snn>(options, std::move(nodes), signature, seed);
   return std::make_unique<Mlp>(options, std::move(nodes), seed);
 }
 

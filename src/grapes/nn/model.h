@@ -1,6 +1,8 @@
 #pragma once
 
 #include "grapes/credit/route.h"
+#include "grapes/nn/encoder.h"
+#include "grapes/nn/spiking.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -21,6 +23,8 @@ struct Options {
   std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
   std::string precision = "float32";   ///< or float64, bf16 (float32, the factors of products in training bfloat16)
+  SpikingOptions spiking;
+  Encoding encoding;  ///< of pictures, for spiking networks
   credit::RouteOptions route;
   credit::ModulationOptions modulation;
 };
@@ -32,8 +36,26 @@ struct Pass {
   std::int64_t step = 0;                   ///< number of the batch, from 0
   std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; replay
   std::vector<at::Tensor> factor_weights;  ///< weights the factors are taken from, if not the parameters
-  double descend = 0;  ///< not 0: the backward pass makes W -= descend · g by itself; only if Model::descends()
-  bool plain = false;  ///< by the slow twins of all fused layers: tensor operations only
+  double descend = 0;       ///< not 0: the backward pass makes W -= descend · g by itself; only if Model::descends()
+  at::Tensor present = {};  ///< [batch, time] bool: steps of the sequences that are there; undefined: all
+  bool plain = false;       ///< by the slow twins of all fused layers: tensor operations only
+};
+
+/// What goes into a network and what comes out.
+struct Signature {
+  std::vector<std::int64_t> input_shape;  ///< of one example, or of one step of a sequence
+  std::int64_t outputs = 0;
+  bool sequence = false;   ///< examples are sequences: inputs [batch, time, ...]
+  bool each_step = false;  ///< the network answers at every step: logits [batch, time, outputs]
+};
+
+/// What a spiking layer did in the last pass in evaluation.
+struct Activity {
+  static constexpr double silent_below = 0.001, saturated_above = 0.99;  ///< of a node's mean output
+  at::Tensor output, membrane;                                           ///< [time, batch, node]
+  double rate = 0;                                                       ///< mean output over time, examples and nodes
+  double silent = 0;                                                     ///< part of the nodes
+  double saturated = 0;                                                  ///< part of the nodes
 };
 
 struct Named {
@@ -47,7 +69,7 @@ class Model {
  public:
   virtual ~Model() = default;
   /// @param inputs  [batch, ...], flattened where the model wants vectors
-  /// @return logits [batch, outputs]; training: with the graph of the learning rule
+  /// @return logits [batch, outputs], or [batch, time, outputs]; training: with the graph of the learning rule
   virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
   /// Whether the backward pass can do all of a plain descent by itself, see Pass::descend.
   virtual bool descends(const Pass& pass) const = 0;
@@ -58,6 +80,7 @@ class Model {
   virtual const std::vector<credit::Factors>& factors() const = 0;
   virtual std::int64_t factors_step() const = 0;
   virtual void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) = 0;
+  virtual std::vector<Activity> activity() const { return {}; }  ///< per spiking layer
   virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
 };
 
@@ -65,8 +88,7 @@ class Model {
 std::vector<kernels::Parameter> learning(const Model& model);
 
 /// @throws UsageError that says what is wrong in the model string, activation, ...
-std::unique_ptr<Model> make_model(const Options& options, const std::vector<std::int64_t>& input_shape,
-                                  std::int64_t outputs, std::uint64_t seed);
+std::unique_ptr<Model> make_model(const Options& options, const Signature& signature, std::uint64_t seed);
 
 struct Row {
   std::string name;

@@ -14,7 +14,7 @@ namespace {
 
 std::string refusal(const Options& options) {
   try {
-    make_model(options, {1, 8, 8}, 10, 1);
+    make_model(options, {{1, 8, 8}, 10}, 1);
   } catch (const UsageError& error) {
     return error.what();
   }
@@ -40,9 +40,9 @@ TEST(Model, RefusesWhatItCannotParseAndSaysWhy) {
 TEST(Model, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
   Options options;
   options.model = "mlp:12,7";
-  const auto a = make_model(options, {1, 8, 8}, 10, 5), b = make_model(options, {1, 8, 8}, 10, 6);
+  const auto a = make_model(options, {{1, 8, 8}, 10}, 5), b = make_model(options, {{1, 8, 8}, 10}, 6);
   options.precision = "float64";
-  const auto c = make_model(options, {1, 8, 8}, 10, 5);
+  const auto c = make_model(options, {{1, 8, 8}, 10}, 5);
   EXPECT_EQ(a->forward(at::zeros({3, 1, 8, 8}), {}).sizes(), (std::vector<std::int64_t>{3, 10}));
   EXPECT_TRUE(at::equal(a->parameters()[1].value, c->parameters()[1].value.to(at::kFloat)));
   EXPECT_FALSE(at::equal(a->parameters()[1].value, b->parameters()[1].value));

@@ -72,14 +72,6 @@ const std::vector<ResetRow>& resets() {
   return rows;
 }
 
-const std::vector<NeuronRow>& neurons() {
-  static const std::vector<NeuronRow> rows = {
-      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)"},
-      {"ssnu", "soft spiking neural unit, y = sigmoid(s - θ) (Woźniak et al. 2020)"},
-  };
-  return rows;
-}
-
 void require_possible(const SnuRule& rule) {
   struct Name {
     std::string name;

@@ -32,10 +32,13 @@ struct ResetRow {
 };
 const std::vector<ResetRow>& resets();
 
-/// Names of neurons, for lists.
+struct SnuOptions;
+
+/// A neuron by the name people know it under: what it decides of a layer.
 struct NeuronRow {
   std::string name;
   std::string summary;
+  void (*decide)(SnuOptions& options);
 };
 const std::vector<NeuronRow>& neurons();
 
@@ -71,8 +74,8 @@ struct SnuParameters {
   at::Tensor threshold;  ///< [node]
 };
 struct SnuState {
-  at::Tensor membrane;  ///< s, [batch, node]
-  at::Tensor output;    ///< y, [batch, node]
+  at::Tensor membrane;      ///< s, [batch, node]
+  at::Tensor output;        ///< y, [batch, node]
   at::Tensor current = {};  ///< c, [batch, node], of neurons with a synaptic current; else undefined
 };
 /// One step. @param current  c_t, [batch, node] @return state, its output being y_t

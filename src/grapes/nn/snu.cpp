@@ -176,27 +176,25 @@ SnuLayer SnuImpl::layer(at::Tensor factor) const {
 namespace {
 
 at::Tensor counted(const at::Tensor& mask, const at::Tensor& like) { return mask.unsqueeze(-1).to(like.scalar_type()); }
-at::Tensor mean_rate(const SnuTrace& trace, const at::Tensor& mask) {
-  if (!mask.defined()) return trace.output.mean(0);
-  return trace.output.sum(0) / counted(mask, trace.output).sum(0).clamp_min(1);
+at::Tensor mean_of(const at::Tensor& y, const at::Tensor& mask) {
+  return mask.defined() ? y.sum(0) / counted(mask, y).sum(0).clamp_min(1) : y.mean(0);
 }
-at::Tensor last_membrane(const SnuTrace& trace, const at::Tensor&) { return trace.last.membrane; }
-at::Tensor max_membrane(const SnuTrace& trace, const at::Tensor& mask) {
-  if (!mask.defined()) return trace.membrane.amax(0);
-  return trace.membrane.masked_fill(mask.logical_not().unsqueeze(-1), -INFINITY).amax(0);
+at::Tensor last_of(const at::Tensor& s, const at::Tensor&) { return s[-1]; }  // held where a sequence has ended
+at::Tensor max_of(const at::Tensor& s, const at::Tensor& mask) {
+  return (mask.defined() ? s.masked_fill(mask.logical_not().unsqueeze(-1), -INFINITY) : s).amax(0);
 }
-at::Tensor integrated_membrane(const SnuTrace& trace, const at::Tensor& mask) {
-  return (mask.defined() ? trace.membrane * counted(mask, trace.membrane) : trace.membrane).sum(0);
+at::Tensor sum_of(const at::Tensor& s, const at::Tensor& mask) {
+  return (mask.defined() ? s * counted(mask, s) : s).sum(0);
 }
 
 }  // namespace
 
 const std::vector<Readout>& readouts() {
   static const std::vector<Readout> rows = {
-      {"mean_rate", "mean over time of y", mean_rate},
-      {"last_membrane", "s after the last step", last_membrane},
-      {"max_membrane", "largest s of all steps", max_membrane},
-      {"integrated_membrane", "sum over time of s", integrated_membrane},
+      {"mean_rate", "mean over time of y", false, mean_of},
+      {"last_membrane", "s after the last step", true, last_of},
+      {"max_membrane", "largest s of all steps", true, max_of},
+      {"integrated_membrane", "sum over time of s", true, sum_of},
   };
   return rows;
 }

@@ -56,8 +56,8 @@ Status read_status(const fs::path& path) {
     throw DataError(path.string() + ": field 'state': '" + name + "' is none of " +
                     join({state_names.begin(), state_names.end()}, ", "));
   return {static_cast<State>(found - state_names.begin()), field<int>(object, "exit_code", path),
-          field<std::int64_t>(object, "epoch", path), field<std::int64_t>(object, "step", path),
-          field<std::string>(object, "message", path)};
+          field<std::int64_t>(object, "epoch", path),      field<std::int64_t>(object, "step", path),
+          field<std::string>(object, "message", path),     object.value("counts", std::int64_t{-1})};
 }
 
 /// The rows of metrics.jsonl. Text after the last line feed is a row that a crash cut short: it never counted.
@@ -186,7 +186,8 @@ void Writer::status(const Status& status) {
                        {"exit_code", status.exit_code},
                        {"epoch", status.epoch},
                        {"step", status.step},
-                       {"message", status.message}};
+                       {"message", status.message},
+                       {"counts", status.counts}};
   write_file(folder_ / "status.json", object.dump(2) + "\n");
 }
 

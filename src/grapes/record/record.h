@@ -23,8 +23,9 @@
 /// An epoch object: {"epoch": 0 (before training), 1, ..., "step", "learning_rate",
 ///   "train_loss", "train_<score>", "validation_loss", "validation_<score>", "test_loss", "test_<score>"  (absent where
 ///   a part is empty), "seconds" (training), "evaluation_seconds", "layers": [{"name", "weight_norm", "gradient_norm",
-///   "factor": {"mean", "sd", "min", "max", "histogram": [20 counts over (0, 2] in steps of 0.1]}}, ...]}     factor
-///   absent where a layer is not modulated; norms are Euclidean.
+///   "factor": {"mean", "sd", "min", "max", "histogram": [20 counts over (0, 2] in steps of 0.1]},
+///   "activity": {"rate", "silent", "saturated"}}, ...]}     factor absent where a layer is not modulated, activity
+///   where it does not spike or was not evaluated; norms are Euclidean.
 namespace grapes::record {
 
 using Json = nlohmann::json;
@@ -35,7 +36,7 @@ struct Identity {
   std::uint64_t seed = 0;
   std::string data;                ///< name of the data set
   std::string model;               ///< "mlp:256,256"
-  std::string score = "accuracy";  ///< or "r2": which <score> the metrics hold, higher is better
+  std::string score = "accuracy";  ///< or "r2", "log_likelihood": which <score> the metrics hold, higher is better
   std::string pairing;             ///< hash of everything but the arm: runs with equal pairing and seed began alike
 };
 
@@ -45,9 +46,10 @@ std::string to_string(State state);
 struct Status {
   State state = State::running;
   int exit_code = 0;
-  std::int64_t epoch = 0;  ///< epochs completed
-  std::int64_t step = 0;   ///< updates made
-  std::string message;     ///< one sentence when it did not finish
+  std::int64_t epoch = 0;    ///< epochs completed
+  std::int64_t step = 0;     ///< updates made
+  std::string message;       ///< one sentence when it did not finish
+  std::int64_t counts = -1;  ///< the epoch whose numbers are the run's result, if it was stopped early; -1: the last
 };
 
 /// One run as it lies on the disk.

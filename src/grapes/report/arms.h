@@ -27,7 +27,7 @@ std::string part_of(const std::vector<Arm>& arms);
 /// Key of a part's score in the rows: "test_accuracy".
 std::string score_key(const std::vector<Arm>& arms, const std::string& part);
 
-/// A number at the end of a run.
+/// A number at the end of a run; where it was stopped early, at the epoch that was best on validation.
 double final_number(const record::Run& run, const std::string& key);
 
 /// Mean and standard deviation over the runs that have a row at that epoch.

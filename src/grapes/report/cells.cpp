@@ -53,8 +53,10 @@ std::vector<Column> columns(const Json& summary) {
        [](const Json& a) { return a["arm"].get<std::string>(); }},
       {"n", "finished runs, one for each seed", false, [](const Json& a) { return a["n"].dump(); }},
       {"rate", "the learning rate the runs began with", false, rates},
-      {score + unit.suffix, "at the last epoch, mean ± standard deviation over seeds", false,
-       [=](const Json& a) { return mean_and_sd(a, unit.factor, unit.decimals); }},
+      {score + unit.suffix,
+       "at the last epoch (where training stops early, at the best on validation), mean ± standard deviation over "
+       "seeds",
+       false, [=](const Json& a) { return mean_and_sd(a, unit.factor, unit.decimals); }},
       {"against " + summary["baseline"].get<std::string>() + " [95 %]",
        "mean paired difference" + (unit.suffix.empty() ? std::string() : ", in points") + ", with Student's t interval",
        false, [=](const Json& a) { return difference(a, unit); }},

@@ -29,7 +29,9 @@ Unit unit_of(const std::string& score) {
   return score == "accuracy" ? Unit{100, 2, " %", " points"} : Unit{1, 4, "", ""};
 }
 
-std::string score_name(const std::string& score) { return score == "r2" ? "R²" : score; }
+std::string score_name(const std::string& score) {
+  return score == "r2" ? "R²" : score == "log_likelihood" ? "log-likelihood" : score;
+}
 
 std::string layer_title(const std::string& name) { return name.starts_with("layer") ? name : "layer " + name; }
 

@@ -67,6 +67,8 @@ Tensors pack(const Subject& subject, const Position& position) {
                               {"loss_sum", position.loss_sum},
                               {"score_sum", position.score_sum},
                               {"best", position.best},
+                              {"best_epoch", position.best_epoch},
+                              {"counted", position.counted},
                               {"carried", position.carried},
                               {"factors", factors.size()},
                               {"factors_step", subject.model.factors_step()}};
@@ -90,8 +92,9 @@ Position unpack(const Tensors& content, Subject subject, const std::string& file
   std::int64_t factors_step = 0;
   try {
     const auto where = record::Json::parse(metadata(content, "position", file));
-    position = {where.at("epoch"),     where.at("batch"), where.at("step"),   where.at("loss_sum"),
-                where.at("score_sum"), where.at("best"),  where.at("carried")};
+    position = {where.at("epoch"),      where.at("batch"),     where.at("step"),
+                where.at("loss_sum"),   where.at("score_sum"), where.at("best"),
+                where.at("best_epoch"), where.at("counted"),   where.at("carried")};
     layers = where.at("factors");
     factors_step = where.at("factors_step");
     subject.schedule.restore(record::Json::parse(metadata(content, "schedule", file)).get<std::vector<double>>());

@@ -22,11 +22,12 @@ record::Json describe_factor(const at::Tensor& factor) {
           {"histogram", histogram}};
 }
 
-record::Json describe_layers(const nn::Model& model, const std::vector<double>& gradient_norms) {
+record::Json describe_layers(const nn::Model& model, const std::vector<double>& gradient_norms, bool evaluated) {
   const at::NoGradGuard no_grad;
   record::Json layers = record::Json::array();
   const auto parameters = model.parameters();
   const auto& factors = model.factors();
+  const std::vector<nn::Activity> activity = evaluated ? model.activity() : std::vector<nn::Activity>();
   std::size_t weights = 0;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const std::string suffix = ".weight";
@@ -39,6 +40,10 @@ record::Json describe_layers(const nn::Model& model, const std::vector<double>& 
       const at::Tensor& m = used.error.defined() ? used.error : used.rows.defined() ? used.rows : used.columns;
       if (m.defined()) layer["factor"] = describe_factor(m);
     }
+    if (weights < activity.size())
+      layer["activity"] = {{"rate", activity[weights].rate},
+                           {"silent", activity[weights].silent},
+                           {"saturated", activity[weights].saturated}};
     layers.push_back(std::move(layer));
     ++weights;
   }

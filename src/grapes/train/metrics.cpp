@@ -4,6 +4,17 @@
 
 namespace grapes::train {
 
+std::string score_name(data::Task task) {
+  return task == data::Task::classification ? "accuracy" : task == data::Task::regression ? "r2" : "log_likelihood";
+}
+
+nn::Answer answer_of(data::Task task) {
+  using nn::Answer;
+  return task == data::Task::classification ? Answer::classes
+         : task == data::Task::regression   ? Answer::values
+                                            : Answer::bits;
+}
+
 Metrics::Metrics(const data::Dataset& dataset) : task_(dataset.meaning().task) {
   if (task_ == data::Task::regression && dataset.size() > 0) {
     const at::Tensor t = data::targets(dataset).to(at::kDouble);
@@ -11,18 +22,24 @@ Metrics::Metrics(const data::Dataset& dataset) : task_(dataset.meaning().task) {
   }
 }
 
-void Metrics::add(double loss, const at::Tensor& prediction, const at::Tensor& targets) {
+void Metrics::add(double loss, const at::Tensor& prediction, const data::Batch& batch) {
   const at::NoGradGuard no_grad;
-  const std::int64_t count = targets.size(0);
-  loss_sum += loss * static_cast<double>(count);
-  score_sum += task_ == data::Task::classification
-                   ? static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>())
-                   : (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
-  samples += count;
+  const at::Tensor& targets = batch.targets;
+  samples += targets.size(0);
+  double count = static_cast<double>(targets.size(0));
+  if (task_ == data::Task::prediction)
+    count = batch.present.defined() ? batch.present.sum().item<double>() : count * static_cast<double>(targets.size(1));
+  counted += count;
+  loss_sum += loss * count;
+  if (task_ == data::Task::classification)
+    score_sum += static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>());
+  if (task_ == data::Task::regression)
+    score_sum += (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
 }
 
 double Metrics::score() const {
   if (samples == 0) return 0;
+  if (task_ == data::Task::prediction) return -loss();
   const double mean = score_sum / static_cast<double>(samples);
   if (task_ == data::Task::classification) return mean;
   return spread_ > 0 ? 1 - mean / spread_ : 0;

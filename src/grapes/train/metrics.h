@@ -1,24 +1,31 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
+#include "grapes/nn/loss.h"
 
 #include <ATen/core/Tensor.h>
 
 namespace grapes::train {
 
+/// accuracy, r2, log_likelihood: of all of them more is better.
+std::string score_name(data::Task task);
+nn::Answer answer_of(data::Task task);
+
 /// Running loss and score of a pass over a data set.
 ///   classification: score = accuracy = right / n
+///   prediction:     loss = negative log-likelihood of a step, mean over all steps; score = minus that
 ///   regression:     score = R² = 1 - Σ (o - t)² / Σ (t - t̄)², over all outputs, t̄ each output's mean
 class Metrics {
  public:
   explicit Metrics(const data::Dataset& dataset);
-  /// @param loss  mean over this batch; @param prediction  [batch, outputs]
-  void add(double loss, const at::Tensor& prediction, const at::Tensor& targets);
+  /// @param loss  mean over this batch; @param prediction  [batch, outputs], or [batch, time, outputs]
+  void add(double loss, const at::Tensor& prediction, const data::Batch& batch);
 
-  double loss() const { return samples > 0 ? loss_sum / static_cast<double>(samples) : 0; }
+  double loss() const { return counted > 0 ? loss_sum / counted : 0; }
   double score() const;
 
-  double loss_sum = 0;   ///< over samples
+  double loss_sum = 0;   ///< over samples, or steps of a prediction
+  double counted = 0;    ///< of these so many
   double score_sum = 0;  ///< right answers, or squared error
   std::int64_t samples = 0;
 

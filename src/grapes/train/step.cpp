@@ -8,6 +8,7 @@ namespace grapes::train {
 
 StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const StepUse& use) {
   pass.training = true;
+  pass.present = batch.present;
   pass.plain = use.plain;
   const bool descends = use.descend && use.update && use.gradient_norms == nullptr && !use.carried &&
                         subject.optimizer.plain_descent() && subject.model.descends(pass);
@@ -15,7 +16,7 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
   subject.optimizer.begin();
   if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
   const at::Tensor logits = subject.model.forward(batch.inputs, pass);
-  const at::Tensor loss = subject.criterion.loss(logits, batch.targets);
+  const at::Tensor loss = subject.criterion.loss(logits, batch.targets, batch.present);
   const StepResult result{logits.detach(), loss.item<double>()};
   if (!std::isfinite(result.loss)) {
     subject.optimizer.settle();

@@ -33,27 +33,33 @@ class Training {
         at_(position),
         keep_(keep),
         watch_(watch),
-        score_name_(splits.meaning.task == data::Task::classification ? "accuracy" : "r2"),
+        score_name_(score_name(splits.meaning.task)),
         samples_(splits.train->size()),
         batches_((samples_ + options.batch - 1) / options.batch) {}
 
   record::Status run() {
     const kernels::FlushDenormals flush;
     if (at_.step == 0 && at_.epoch == 0) before_training();
-    while (at_.epoch < options_.epochs)
+    while (at_.epoch < options_.epochs && !patience_spent())
       if (!epoch()) return end();
     status_.state = record::State::finished;
+    if (options_.patience > 0) status_.counts = at_.best_epoch;
     return end();
   }
 
  private:
+  bool patience_spent() const { return options_.patience > 0 && at_.epoch - at_.best_epoch >= options_.patience; }
+
   void before_training() {
     // A pass without update: the factors the first batch will use belong to the record of the start.
     const at::NoGradGuard no_grad;
-    subject_.model.forward(splits_.train->get(at::zeros({1}, at::kLong)).inputs, pass());
+    const data::Batch first = splits_.train->get(at::zeros({1}, at::kLong));
+    nn::Pass pass = this->pass();
+    pass.present = first.present;
+    subject_.model.forward(first.inputs, pass);
     record::Json row = {{"epoch", 0}, {"step", 0}, {"learning_rate", rate(0)}};
     evaluate_into(row);
-    row["layers"] = describe_layers(subject_.model, {});
+    row["layers"] = describe_layers(subject_.model, {}, true);
     write(row);
   }
 
@@ -76,6 +82,7 @@ class Training {
     Metrics metrics(*splits_.train);
     metrics.loss_sum = at_.loss_sum;
     metrics.score_sum = at_.score_sum;
+    metrics.counted = at_.counted;
     metrics.samples = std::min(at_.batch * options_.batch, samples_);
     const std::int64_t samples_before = metrics.samples;
     const double rate_at_start = rate(static_cast<double>(at_.epoch));
@@ -106,9 +113,10 @@ class Training {
       at_.carried = !use.update;
       // The largest logit is the largest probability.
       const bool classes = splits_.meaning.task == data::Task::classification;
-      metrics.add(result.loss, classes ? result.logits : subject_.criterion.prediction(result.logits), batch.targets);
+      metrics.add(result.loss, classes ? result.logits : subject_.criterion.prediction(result.logits), batch);
       at_.loss_sum = metrics.loss_sum;
       at_.score_sum = metrics.score_sum;
+      at_.counted = metrics.counted;
       if (watch_ && seconds_since(told) > 0.1) {
         told = Clock::now();
         watch_({at_.epoch + 1, options_.epochs, at_.batch + 1, batches_, metrics.loss(), metrics.score(),
@@ -117,7 +125,7 @@ class Training {
     }
     ++at_.epoch;
     at_.batch = 0;
-    at_.loss_sum = at_.score_sum = 0;
+    at_.loss_sum = at_.score_sum = at_.counted = 0;
     record::Json row = {{"epoch", at_.epoch},
                         {"step", at_.step},
                         {"learning_rate", rate_at_start},
@@ -129,17 +137,19 @@ class Training {
   }
 
   void finish_epoch(record::Json& row, double train_loss) {
-    const bool last = at_.epoch == options_.epochs;
+    bool last = at_.epoch == options_.epochs;
     const bool evaluated = last || at_.epoch % options_.evaluate_every == 0;
     if (evaluated) evaluate_into(row);
     subject_.schedule.observe(row.value("validation_loss", train_loss));
-    row["layers"] = describe_layers(subject_.model, gradient_norms_);
+    row["layers"] = describe_layers(subject_.model, gradient_norms_, evaluated);
     write(row);
     const auto score = row.find("validation_" + score_name_);
     if (score != row.end() && score->get<double>() > at_.best) {
       at_.best = score->get<double>();
+      at_.best_epoch = at_.epoch;
       checkpoint("best");
     }
+    last = last || patience_spent();
     if (last || at_.epoch % options_.checkpoint_every == 0) checkpoint("last");
     if (keep_ != nullptr) keep_->writer.status(status());
   }
@@ -231,6 +241,10 @@ class Training {
 
 }  // namespace
 
+nn::Signature signature_of(const data::Meaning& meaning) {
+  return {meaning.input_shape, meaning.outputs, meaning.sequence, meaning.task == data::Task::prediction};
+}
+
 record::Status train(Subject subject, const data::Splits& splits, const Options& options, Position position,
                      const Keep* keep, const Watch& watch) {
   return Training(subject, splits, options, position, keep, watch).run();
@@ -246,9 +260,12 @@ Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Cr
   if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);
   for (std::int64_t begin = 0; begin < n; begin += batch) {
     const data::Batch part = dataset.get(at::arange(begin, std::min(n, begin + batch), at::kLong));
-    const at::Tensor logits = model.forward(part.inputs, {});
+    nn::Pass pass;
+    pass.step = begin;  // encoders that draw show every example anew, and alike in every evaluation
+    pass.present = part.present;
+    const at::Tensor logits = model.forward(part.inputs, pass);
     const at::Tensor prediction = criterion.prediction(logits);
-    metrics.add(criterion.loss(logits, part.targets).item<double>(), prediction, part.targets);
+    metrics.add(criterion.loss(logits, part.targets, part.present).item<double>(), prediction, part);
     if (!classes) continue;
     const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();
     for (std::int64_t i = 0; i < cells.size(0); ++i)

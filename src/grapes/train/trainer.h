@@ -21,8 +21,10 @@ struct Options {
   std::int64_t batch = 64;
   std::string loss = "auto";  ///< a row of nn::losses(); auto: cross-entropy for classes, mse for numbers
   std::string schedule = "constant";
-  double warm_up = 0;                 ///< epochs
-  std::uint64_t seed = 1;             ///< root of every random stream of the run
+  double warm_up = 0;         ///< epochs
+  std::uint64_t seed = 1;     ///< root of every random stream of the run
+  std::int64_t patience = 0;  ///< evaluated epochs without a better validation score after which training ends and
+                              ///< the best epoch counts; 0: never
   std::int64_t checkpoint_every = 1;  ///< epochs; the last epoch and an interruption always write one
   std::int64_t evaluate_every = 1;    ///< epochs between evaluations on validation and test data
   // Oddities of the authors' program, off by default; `grapes replay` sets them.
@@ -40,6 +42,8 @@ struct Moment {
 };
 using Watch = std::function<void(const Moment&)>;
 
+nn::Signature signature_of(const data::Meaning& meaning);
+
 /// A trained or half-trained run: everything that changes while it trains.
 struct Subject {
   nn::Model& model;
@@ -56,6 +60,8 @@ struct Position {
   std::int64_t step = 0;               ///< batches done in all
   double loss_sum = 0, score_sum = 0;  ///< of the epoch under way, see Metrics
   double best = -1e300;                ///< best validation score so far
+  std::int64_t best_epoch = 0;         ///< and its epoch
+  double counted = 0;                  ///< see Metrics
   bool carried = false;                ///< gradients of a remainder wait in .grad
 };
 
@@ -75,7 +81,7 @@ record::Status train(Subject subject, const data::Splits& splits, const Options&
 /// Loss and score of a model on a data set, in evaluation mode.
 struct Evaluation {
   double loss = 0;
-  double score = 0;                     ///< accuracy, or R² (regression)
+  double score = 0;                     ///< see Metrics
   std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
 };
 Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,

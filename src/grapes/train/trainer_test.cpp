@@ -50,7 +50,7 @@ struct Kit {
               network.model = "mlp:12,9";
               return network;
             }(),
-            digits().meaning.input_shape, digits().meaning.outputs, 4)) {
+            signature_of(digits().meaning), 4)) {
     optim::Options options;
     options.optimizer = optimizer_name;
     options.learning_rate = rate;
@@ -60,7 +60,7 @@ struct Kit {
   Subject subject() { return {*model, criterion, *optimizer, *schedule, 0.05}; }
 
   std::unique_ptr<nn::Model> model;
-  nn::Criterion criterion{"auto", "auto", true};
+  nn::Criterion criterion{"auto", "auto", nn::Answer::classes};
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;
 };
@@ -221,16 +221,16 @@ TEST(Metrics, AccuracyAndRSquared) {
   const at::Tensor t = at::tensor({0.f, 0.f, 2.f, 4.f}).view({2, 2});
   const auto values = data::memory(at::zeros({2, 1}), t, meaning);
   Metrics perfect(*values), mean(*values);
-  perfect.add(0, t, t);
+  perfect.add(0, t, {{}, t});
   EXPECT_DOUBLE_EQ(perfect.score(), 1);
-  mean.add(0, at::tensor({1.f, 2.f}).expand({2, 2}), t);
+  mean.add(0, at::tensor({1.f, 2.f}).expand({2, 2}), {{}, t});
   EXPECT_DOUBLE_EQ(mean.score(), 0);
 
   meaning = {data::Task::classification, {1}, 2, {}};
   const auto classes = data::memory(at::zeros({3, 1}), at::tensor({0, 1, 1}, at::kLong), meaning);
   Metrics accuracy(*classes);
-  accuracy.add(2, at::tensor({1.f, 0.f, 0.f, 1.f}).view({2, 2}), at::tensor({0, 1}, at::kLong));
-  accuracy.add(5, at::tensor({1.f, 0.f}).view({1, 2}), at::tensor({1}, at::kLong));
+  accuracy.add(2, at::tensor({1.f, 0.f, 0.f, 1.f}).view({2, 2}), {{}, at::tensor({0, 1}, at::kLong)});
+  accuracy.add(5, at::tensor({1.f, 0.f}).view({1, 2}), {{}, at::tensor({1}, at::kLong)});
   EXPECT_DOUBLE_EQ(accuracy.score(), 2.0 / 3);
   EXPECT_DOUBLE_EQ(accuracy.loss(), 3);
 }

@@ -1,0 +1,61 @@
+#include "grapes/nn/lif.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/text.h"
+
+namespace grapes::nn {
+namespace {
+
+/// What is left of something that decays with time constant tau, after dt.
+double left_after(double dt, double tau, const char* name) {
+  if (!(dt > 0 && tau >= dt))
+    throw UsageError(std::string(name) + " must be at least dt, and dt above 0; got " + name + " = " + shortest(tau) +
+                     " and dt = " + shortest(dt));
+  return 1 - dt / tau;
+}
+
+AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_threshold, double v_reset, double dt) {
+  if (v_reset != v_leak)
+    throw UsageError(
+        "v_reset must equal v_leak, for the reset of a spiking neural unit takes the membrane to rest; got " +
+        shortest(v_reset) + " and " + shortest(v_leak));
+  AsSnu as;
+  as.options.rule.g = "identity";
+  as.options.decay = left_after(dt, tau, name);
+  as.options.threshold = v_threshold - v_leak;
+  as.options.learn_threshold = false;
+  as.scale = r * dt / tau;
+  return as;
+}
+
+}  // namespace
+
+AsSnu as_snu(const Lif& n, double dt) { return membrane(n.tau, "tau", n.r, n.v_leak, n.v_threshold, n.v_reset, dt); }
+
+AsSnu as_snu(const CubaLif& n, double dt) {
+  AsSnu as = membrane(n.tau_mem, "tau_mem", n.r, n.v_leak, n.v_threshold, n.v_reset, dt);
+  as.options.synapse = left_after(dt, n.tau_syn, "tau_syn");
+  as.scale *= n.w_in * dt / n.tau_syn;
+  return as;
+}
+
+const std::vector<NeuronRow>& neurons() {
+  static const std::vector<NeuronRow> rows = {
+      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)", [](SnuOptions& o) { o.synapse = 0; }},
+      {"ssnu", "soft spiking neural unit, y = sigmoid(s - θ) (Woźniak et al. 2020)",
+       [](SnuOptions& o) {
+         o.synapse = 0;
+         o.rule.output = "sigmoid";
+       }},
+      {"lif", "leaky integrate and fire: a spiking neural unit whose g is the identity",
+       [](SnuOptions& o) {
+         o.synapse = 0;
+         o.rule.g = "identity";
+       }},
+      {"cuba-lif", "leaky integrate and fire on a synaptic current, c_t = synapse · c_{t-1} + W x_t + R y_{t-1}",
+       [](SnuOptions& o) { o.rule.g = "identity"; }},
+  };
+  return rows;
+}
+
+}  // namespace grapes::nn

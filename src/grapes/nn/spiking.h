@@ -1,0 +1,30 @@
+#pragma once
+
+#include "grapes/nn/snu.h"
+
+#include <cstdint>
+#include <string>
+
+namespace grapes::nn {
+
+/// Keys of the command line that only spiking networks have.
+struct SpikingOptions {
+  std::string neuron = "snu";  ///< a row of neurons(); it may decide g, the output and the synapse
+  std::string g = "leaky_relu";
+  std::string reset = "hard";
+  std::string surrogate = "tanh";
+  double width = 1;
+  bool detach_reset = false;
+  bool recurrent = false;
+  double decay = 0.8;
+  SnuOptions::Decay learn_decay = SnuOptions::Decay::fixed;
+  double threshold = 1;
+  bool learn_threshold = true;
+  double synapse = 0.8;  ///< of neurons with a synaptic current
+  bool compounding = false;
+  std::int64_t truncate = 0;
+  SnuOptions::Inputs products = SnuOptions::Inputs::measured;
+  std::string readout = "mean_rate";  ///< a row of readouts(): of the output layer, where a sequence has one answer
+};
+
+}  // namespace grapes::nn
