@@ -1,6 +1,7 @@
 #include "grapes/cli/experiment.h"
 
 #include "grapes/base/text.h"
+#include "grapes/experiment/tasks.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,11 @@ std::string count(const data::DatasetPtr& part) { return part ? std::to_string(p
 
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out) {
   auto plan = std::make_shared<Plan>();
+  std::vector<std::string> names;
+  for (const experiment::TaskRow& row : experiment::tasks()) names.push_back(row.name);
+  verb.add_option("--task", plan->task, "begin from a problem with fitting settings: " + join(names, ", "))
+      ->check(CLI::IsMember(names).description(""))
+      ->type_name("NAME");
   verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML, and end");
   verb.add_option("--out", plan->out, "the record's folder [runs/<UTC time>-<name>]")->type_name("FOLDER");
   verb.add_option("--resume", plan->resume, "go on with the record in this folder")->type_name("FOLDER");
@@ -36,6 +42,7 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
 
 std::vector<std::string> configure(const Plan& plan, experiment::Config& config) {
   std::vector<std::string> given;
+  if (!plan.task.empty()) experiment::begin_from(config, plan.task);
   if (!plan.file.empty()) given = experiment::read_toml(config, plan.file);
   plan.settings.apply(config);
   return given;
@@ -44,6 +51,7 @@ std::vector<std::string> configure(const Plan& plan, experiment::Config& config)
 experiment::Config resumed(const Plan& plan) {
   if (!plan.out.empty()) throw UsageError("--resume and --out exclude each other: a record stays in its folder");
   if (!plan.init.empty()) throw UsageError("--resume and --init exclude each other: the checkpoint holds the weights");
+  if (!plan.task.empty()) throw UsageError("--resume takes the configuration from its folder, not from a task");
   if (!plan.file.empty()) throw UsageError("--resume takes the configuration from its folder, not from a file");
   for (const std::string& name : plan.settings.given())
     for (const experiment::Key& key : experiment::keys())

@@ -15,6 +15,7 @@ namespace grapes::cli {
 /// What `train`, `compare` and `run` have in common: the keys and where the record goes.
 struct Plan {
   Settings settings;
+  std::string task;  ///< --task: what to begin from
   std::string file;  ///< --config, or the argument of `run`
   bool print_config = false;
   std::string out, resume, init, save;

@@ -2,6 +2,7 @@
 #include "grapes/credit/route.h"
 #include "grapes/data/open.h"
 #include "grapes/experiment/config.h"
+#include "grapes/experiment/tasks.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
@@ -64,6 +65,7 @@ const std::vector<Listing>& listings() {
       {"resets", plain, [] { return name_and_summary(nn::resets()); }},
       {"encoders", plain, [] { return name_and_summary(nn::encoders()); }},
       {"readouts", plain, [] { return name_and_summary(nn::readouts()); }},
+      {"tasks", plain, [] { return name_and_summary(experiment::tasks()); }},
       {"losses", plain, [] { return name_and_summary(nn::losses()); }},
       {"data", plain, [] { return name_and_summary(data::sources()); }},
       {"keys", {"group", "name", "default", "takes", "meaning"}, keys},

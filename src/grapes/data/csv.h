@@ -44,7 +44,7 @@ class CsvTable {
 /// A table with target column(s). A column whose cells are all texts (at most 64 different ones) becomes one 0/1 input
 /// per text; a missing value, or a text among numbers, is refused by line and column.
 /// @param label_columns  names between commas; "": label, class, target or y (in any case), else the last column
-/// @param task           "auto", "classification" or "regression"
+/// @param targets        "auto", "classes" or "numbers"
 /// @throws UsageError for a label column that is not there, DataError for the file
 Collection read_csv(const std::filesystem::path& path, const std::string& label_columns, const std::string& task);
 

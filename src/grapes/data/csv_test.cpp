@@ -51,7 +51,7 @@ TEST_F(Csv, WholeNumbersThatRepeatAreClassesOthersAreValues) {
   EXPECT_THAT(classes.notes, ElementsAre(HasSubstr("read as classes")));
   EXPECT_EQ(read("x,y\n1,3\n2,7\n3,4\n4,9\n").meaning.task, Task::regression);
   EXPECT_EQ(read("x,y\n1,3\n2,7.5\n3,3\n4,7.5\n").meaning.task, Task::regression);
-  EXPECT_EQ(read("x,y\n1,3\n2,7\n3,3\n4,7\n", "", "regression").meaning.task, Task::regression);
+  EXPECT_EQ(read("x,y\n1,3\n2,7\n3,3\n4,7\n", "", "numbers").meaning.task, Task::regression);
   const Collection two = read("u,x,v\n1,2,3\n4,5,6\n", "u, v");
   EXPECT_THAT(two.meaning.classes, ElementsAre("u", "v"));
   EXPECT_TRUE(at::equal(two.train.targets, at::tensor({1.F, 3.F, 4.F, 6.F}).reshape({2, 2})));
@@ -95,7 +95,7 @@ TEST_F(Csv, NamesFileLineAndColumnOfEveryFault) {
   EXPECT_THAT(message("a,y\n"), HasSubstr("no rows"));
   EXPECT_THAT(message("y\nx\nz\n"), HasSubstr("no column is left for the inputs"));
   EXPECT_THAT(message("a,y\n1,x\n2,x\n"), HasSubstr("all 2 examples are of one class"));
-  EXPECT_THAT(message("a,y\n1,x\n2,z\n", "", "regression"), HasSubstr("texts like 'x', expected numbers"));
+  EXPECT_THAT(message("a,y\n1,x\n2,z\n", "", "numbers"), HasSubstr("texts like 'x', expected numbers"));
   EXPECT_THAT(message("a,spezies\n1,x\n2,z\n", "species"),
               HasSubstr("--label-column species: " + file + " has no such column (did you mean 'spezies'?)"));
 }

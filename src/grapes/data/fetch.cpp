@@ -3,11 +3,11 @@
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
 #include "grapes/data/download.h"
-#include "grapes/data/gzip.h"
 #include "grapes/data/npm.h"
 #include "grapes/data/open.h"
 #include "grapes/data/source.h"
 #include "grapes/data/temporary_folder.h"
+#include "grapes/data/unpack.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,9 +1,9 @@
 #include "grapes/data/idx.h"
 
-#include "grapes/data/gzip.h"
 #include "grapes/data/open.h"
 #include "grapes/data/source.h"
 #include "grapes/data/test_files.h"
+#include "grapes/data/unpack.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

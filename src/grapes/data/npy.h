@@ -17,7 +17,7 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file);
 
 /// x.npy [n, ...] with y.npy beside it ([n] or [n, outputs]): "x" at the beginning of the name becomes "y".
 /// Bytes are read as 0 ... 255; [n, rows, columns] as images of one channel.
-/// @param task  "auto", "classification" or "regression"
+/// @param targets "auto", "classes" or "numbers"
 /// @throws DataError
 Collection read_npy(const std::filesystem::path& path, const std::string& task);
 

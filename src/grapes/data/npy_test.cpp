@@ -105,7 +105,7 @@ TEST_F(NpyPair, SeveralFloatTargetsAreRegression) {
   EXPECT_EQ(c.meaning.task, Task::regression);
   EXPECT_EQ(c.meaning.outputs, 2);
   EXPECT_EQ(c.train.inputs.scalar_type(), at::kFloat);
-  EXPECT_THAT(refusal([&] { read("classification"); }), HasSubstr("2 target columns"));
+  EXPECT_THAT(refusal([&] { read("classes"); }), HasSubstr("2 target columns"));
 }
 
 TEST_F(NpyPair, RefusesWhatDoesNotFitTogether) {

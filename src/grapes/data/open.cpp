@@ -22,23 +22,30 @@ namespace grapes::data {
 namespace fs = std::filesystem;
 namespace {
 
-Collection read_named(const Options& options, const Progress& progress) {
+Place find_named(const Options& options, const Progress& progress) {
   const NamedSource& source = find_row(source_table(), "data set", options.data);
-  std::optional<Place> place = locate(source, options.data_dir);
-  if (!place) {
-    if (source.mirrors.empty() || !options.download) {
-      std::vector<std::string> looked;
-      for (const fs::path& folder : search_path(source, options.data_dir)) looked.push_back(folder.string());
-      throw DataError(source.name + " is not in " + join(looked, ", ") + "; " +
-                      (source.advice.empty() ? "'grapes data get " + source.name + "' fetches it" : source.advice));
-    }
-    place = Place{&source, fetch(source.name, progress)};
+  if (std::optional<Place> place = locate(source, options.data_dir)) return *place;
+  if (source.mirrors.empty() || !options.download) {
+    std::vector<std::string> looked;
+    for (const fs::path& folder : search_path(source, options.data_dir)) looked.push_back(folder.string());
+    throw DataError(source.name + " is not in " + join(looked, ", ") + "; " +
+                    (source.advice.empty() ? "'grapes data get " + source.name + "' fetches it" : source.advice));
   }
-  Collection collection = read_source(*place->source, place->folder);
-  if (place->source != &source) {
-    collection.notes.push_back(place->source->name + " stands in for " + source.name + ": " + place->source->summary);
-  }
+  return {&source, fetch(source.name, progress)};
+}
+
+Collection read_named(const Options& options, const Progress& progress) {
+  const Place place = find_named(options, progress);
+  Collection collection = read_source(*place.source, place.folder);
+  if (place.source->name != options.data)
+    collection.notes.push_back(place.source->name + " stands in for " + options.data + ": " + place.source->summary);
   return collection;
+}
+
+bool is_sequences(const std::string& data) {
+  const std::vector<NamedSource>& table = source_table();
+  return std::any_of(table.begin(), table.end(),
+                     [&](const auto& row) { return row.name == data && row.sequences != nullptr; });
 }
 
 /// A source by its name, or one's own data by its path.
@@ -50,9 +57,9 @@ Collection read(const Options& options, const Progress& progress) {
   if (!options.label_column.empty() && !csv) {
     throw UsageError("--label-column " + options.label_column + ": only a CSV has columns, not " + options.data);
   }
-  if (csv) return read_csv(path, options.label_column, options.task);
-  if (!named && path.extension() == ".npy") return read_npy(path, options.task);
-  if (options.task == "regression") throw UsageError("--task regression: " + options.data + " has classes");
+  if (csv) return read_csv(path, options.label_column, options.targets);
+  if (!named && path.extension() == ".npy") return read_npy(path, options.targets);
+  if (options.targets == "numbers") throw UsageError("--targets numbers: " + options.data + " has classes");
   std::error_code error;
   if (!named && fs::is_directory(path, error)) return read_folder(path);
   if (!named && (path.has_parent_path() || fs::exists(path, error))) {
@@ -102,17 +109,61 @@ void check(const Options& options) {
   if (options.order != "shuffle" && options.order != "file") {
     throw UsageError("--order " + options.order + ": expected shuffle or file");
   }
-  if (options.task != "auto" && options.task != "classification" && options.task != "regression") {
-    throw UsageError("--task " + options.task + ": expected auto, classification or regression");
+  if (options.targets != "auto" && options.targets != "classes" && options.targets != "numbers") {
+    throw UsageError("--targets " + options.targets + ": expected auto, classes or numbers");
   }
   if (options.train_limit < 0) throw UsageError("--train-limit must be 0 (all) or more");
   if (options.test_limit < 0) throw UsageError("--test-limit must be 0 (all) or more");
+}
+
+/// Some of them, drawn by seed, stratified where they have classes.
+Parts draw_from(const Sequences& examples, std::int64_t count, std::uint64_t seed, std::string_view name) {
+  const auto n = static_cast<std::int64_t>(examples.inputs.size());
+  return draw(examples.classes.defined() ? examples.classes : at::zeros({n, 1}), count, seed, name);
+}
+
+Splits open_sequences(const Options& options, std::uint64_t seed, const Progress& progress) {
+  if (!options.augment.empty())
+    throw UsageError("--augment " + options.augment + ": " + options.data + " has sequences");
+  if (options.normalise != "unit")
+    throw UsageError("--normalise " + options.normalise + ": the sequences of " + options.data +
+                     " stay as they are: unit");
+  const Place place = find_named(options, progress);
+  SequenceCollection collection = read_sequences(*place.source, place.folder, options.events);
+  Sequences &train = collection.train, &test = collection.test;
+  if (collection.validation) {
+    collection.notes.push_back("the split is its own: --validation is not used");
+  } else {
+    const auto n = static_cast<std::int64_t>(train.inputs.size());
+    const Parts parts = draw_from(train, part_of(n, options.validation, "--validation"), seed, "validation");
+    collection.validation = select(train, parts.taken);
+    train = select(train, parts.rest);
+  }
+  const auto exceeds = [](std::int64_t limit, const Sequences& part) {
+    return limit > 0 && limit < static_cast<std::int64_t>(part.inputs.size());
+  };
+  if (exceeds(options.train_limit, train))
+    train = select(train, options.order == "file" ? file_order(options.train_limit)
+                                                  : draw_from(train, options.train_limit, seed, "train-limit").taken);
+  if (exceeds(options.test_limit, test)) test = select(test, file_order(options.test_limit));
+  Splits splits;
+  splits.train = sequences(std::move(train), collection.meaning);
+  splits.validation = sequences(std::move(*collection.validation), collection.meaning);
+  splits.test = sequences(std::move(test), collection.meaning);
+  splits.train_plain = splits.train;
+  splits.meaning = std::move(collection.meaning);
+  splits.name = options.data;
+  splits.shuffle = options.order == "shuffle";
+  splits.fingerprint = std::move(collection.fingerprint);
+  splits.notes = std::move(collection.notes);
+  return splits;
 }
 
 }  // namespace
 
 Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress) {
   check(options);
+  if (is_sequences(options.data)) return open_sequences(options, split_seed, progress);
   const Augmentation augmentation = parse_augmentation(options.augment);
   const NormalisationKind& kind = find_row(normalisations(), "normalisation", options.normalise);
   Collection collection = read(options, progress);

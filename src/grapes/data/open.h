@@ -2,6 +2,7 @@
 
 #include "grapes/data/dataset.h"
 #include "grapes/data/normalise.h"
+#include "grapes/data/sequence.h"
 
 #include <cstdint>
 #include <functional>
@@ -28,7 +29,8 @@ struct Options {
   std::string augment;             ///< "" or "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6", any part of it
   std::string label_column;        ///< CSV: the name of the target column(s, separated by commas); "" =
                                    ///< "label"/"class"/"target"/"y", else the last
-  std::string task = "auto";       ///< "classification", "regression"; auto: by the targets
+  std::string targets = "auto";    ///< "classes", "numbers"; auto: by what they look like
+  EventOptions events;             ///< of recordings
   bool download = true;            ///< may fetch a named source that is not found
 };
 

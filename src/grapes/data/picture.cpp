@@ -1,12 +1,12 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/data/csv.h"
-#include "grapes/data/gzip.h"
 #include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
 #include "grapes/data/open.h"
 #include "grapes/data/png.h"
 #include "grapes/data/sampler.h"
+#include "grapes/data/unpack.h"
 
 #include <ATen/ATen.h>
 

@@ -5,8 +5,8 @@
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
 #include "grapes/data/digits.h"
-#include "grapes/data/gzip.h"
 #include "grapes/data/idx.h"
+#include "grapes/data/unpack.h"
 
 #include <ATen/ATen.h>
 
@@ -85,6 +85,24 @@ std::vector<NamedSource> make_table() {
                  {.name = "emnist47-test-labels-idx1-ubyte",
                   .unpacked_sha256 = "7fefab56c0df09ebbdf8062db18a58e23a5d428b50276d680534619df6b81207"}},
        .advice = "this is a repacked set that lies on no public mirror"},
+      {.name = "jsb",
+       .summary =
+           "JSB chorales: 229 + 76 + 77 pieces by Bach, 88 notes, a step a quarter note; the next step is asked for",
+       .files = {{"jsb-chorales-quarter.json", 407200, "",
+                  "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91"}},
+       .sequences = [](const std::string& bytes, const std::string& file,
+                       const EventOptions&) { return read_chorales(bytes, file); },
+       .advice = "take jsb-chorales-quarter.json from https://github.com/czhuang/JSB-Chorales-dataset"},
+      {.name = "nmnist-small",
+       .summary = "N-MNIST, its first 1,000 + 100 recordings: events of a camera that looks at digits, 34 x 34 x 2",
+       .classes = letters("0123456789"),
+       .files = {{.name = "nmnist-small.bin.xz"}},
+       .sequences = read_events,
+       .advice = "this is a repacked set that lies on no public mirror"},
+      {.name = "delayed-xor",
+       .summary = "2,000 + 500 made sequences: exclusive or of two cues with a delay between them; needs no file",
+       .classes = {"same", "different"},
+       .sequences = [](const std::string&, const std::string&, const EventOptions&) { return delayed_xor(); }},
   };
 }
 
@@ -97,7 +115,7 @@ std::string variable(const char* name) {
 void refuse_foreign(const NamedSource& source, std::size_t which, const std::string& sha256, const fs::path& path) {
   if (sha256 == source.files[which].unpacked_sha256) return;
   for (const NamedSource& other : source_table()) {
-    if (!other.files.empty() && other.files[which].unpacked_sha256 == sha256) {
+    if (which < other.files.size() && other.files[which].unpacked_sha256 == sha256) {
       throw DataError(path.string() + ": this is the file of " + other.name + ", expected that of " + source.name);
     }
   }
@@ -159,6 +177,17 @@ std::optional<Place> locate(const NamedSource& source, const std::string& data_d
   }
   if (source.stand_in.empty()) return std::nullopt;
   return locate(find_row(source_table(), "data set", source.stand_in), data_dir);
+}
+
+SequenceCollection read_sequences(const NamedSource& source, const fs::path& folder, const EventOptions& events) {
+  if (source.files.empty()) return source.sequences({}, {}, events);
+  const std::optional<fs::path> path = file_in(folder, source.files.front());
+  if (!path) throw DataError(folder.string() + ": " + source.files.front().name + " is missing");
+  const std::string bytes = read_unpacked(*path), &known = source.files.front().unpacked_sha256;
+  SequenceCollection collection = source.sequences(bytes, path->string(), events);
+  if (!known.empty() && sha256(bytes) != known)
+    collection.notes.push_back("not byte for byte the file that is known as " + source.name);
+  return collection;
 }
 
 Collection read_source(const NamedSource& source, const fs::path& folder) {

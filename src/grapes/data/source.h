@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/collection.h"
+#include "grapes/data/sequence.h"
 
 #include <array>
 #include <cstdint>
@@ -30,7 +31,9 @@ struct NamedSource {
   std::string npm_package{};           ///< has the unpacked files in its folder data/
   bool transposed = false;             ///< pixels stored column by column
   std::string stand_in{};              ///< the source to use instead where this one is not found, and to say so
-  std::string advice{};                ///< how a person gets the files, where there is nothing to download from
+  SequenceCollection (*sequences)(const std::string& bytes, const std::string& file, const EventOptions& events) =
+      nullptr;           ///< of sequences: how its one file, if it has any, is read
+  std::string advice{};  ///< how a person gets the files, where there is nothing to download from
 };
 
 const std::vector<NamedSource>& source_table();
@@ -55,5 +58,8 @@ std::optional<Place> locate(const NamedSource& source, const std::string& data_d
 /// Read a source from its folder.
 /// @throws DataError for a file that cannot be what it should be, or whose bytes are known to be of another source
 Collection read_source(const NamedSource& source, const std::filesystem::path& folder);
+/// The same of sequences.
+SequenceCollection read_sequences(const NamedSource& source, const std::filesystem::path& folder,
+                                  const EventOptions& events);
 
 }  // namespace grapes::data

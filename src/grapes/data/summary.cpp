@@ -70,8 +70,20 @@ std::vector<Row> target_rows(const Meaning& meaning, const std::vector<NamedPart
   return rows;
 }
 
+/// Of sequences whose every step is asked for: how many, how long, how many bits are on.
+std::vector<Row> step_rows(const std::vector<NamedPart>& parts) {
+  std::vector<Row> rows = {{"part", "sequences", "steps", "bits on in a step"}};
+  for (const auto& [name, set] : parts) {
+    if (set->size() == 0) continue;
+    const at::Tensor bits = set->targets();
+    rows.push_back(
+        {name, std::to_string(set->size()), std::to_string(bits.size(0)), rounded(bits.sum(1).mean().item<double>())});
+  }
+  return rows;
+}
+
 std::pair<float, float> range(const Dataset& set) {
-  constexpr std::int64_t piece = 4096;
+  constexpr std::int64_t piece = 256;  // a recording has a hundred times a picture's numbers
   float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest();
   for (std::int64_t begin = 0; begin < set.size(); begin += piece) {
     const at::Tensor inputs = set.get(at::arange(begin, std::min(begin + piece, set.size()), at::kLong)).inputs;
@@ -85,21 +97,26 @@ std::pair<float, float> range(const Dataset& set) {
 
 std::string summary(const Splits& splits) {
   const Meaning& meaning = splits.meaning;
-  const bool classes = meaning.task == Task::classification;
+  const bool classes = meaning.task == Task::classification, steps = meaning.task == Task::prediction;
   std::vector<std::string> shape;
   for (const std::int64_t size : meaning.input_shape) shape.push_back(std::to_string(size));
   const auto [low, high] = range(*splits.train_plain);
 
   std::ostringstream text;
-  text << splits.name << ": " << (classes ? "classification" : "regression") << ", inputs " << join(shape, " x ")
-       << " from " << rounded(low) << " to " << rounded(high) << ", " << meaning.outputs
+  text << splits.name << ": "
+       << (classes ? "classification"
+           : steps ? "prediction"
+                   : "regression")
+       << (meaning.sequence ? ", sequences, inputs of a step " : ", inputs ") << join(shape, " x ") << " from "
+       << rounded(low) << " to " << rounded(high) << ", " << meaning.outputs
        << (classes                ? " classes"
+           : steps                ? " bits at every step"
            : meaning.outputs == 1 ? " target"
                                   : " targets")
        << '\n';
   const std::vector<NamedPart> parts = {
       {"train", splits.train.get()}, {"validation", splits.validation.get()}, {"test", splits.test.get()}};
-  text << table_text(classes ? class_rows(meaning, parts) : target_rows(meaning, parts));
+  text << table_text(classes ? class_rows(meaning, parts) : steps ? step_rows(parts) : target_rows(meaning, parts));
   for (const std::string& note : splits.notes) text << "  note: " << note << '\n';
   return text.str();
 }

@@ -46,7 +46,7 @@ bool looks_like_classes(const at::Tensor& values) {
 
 void number_targets(Collection& collection, const at::Tensor& values, const std::vector<std::string>& names,
                     const std::string& asked) {
-  const bool classes = asked == "classification" || (asked == "auto" && looks_like_classes(values));
+  const bool classes = asked == "classes" || (asked == "auto" && looks_like_classes(values));
   if (!classes) {
     collection.meaning.task = Task::regression;
     collection.meaning.outputs = values.size(1);
@@ -57,21 +57,20 @@ void number_targets(Collection& collection, const at::Tensor& values, const std:
   }
   if (values.size(1) != 1) {
     throw DataError(collection.name + ": " + std::to_string(values.size(1)) +
-                    " target columns, expected one for classification");
+                    " target columns, expected one for classes");
   }
   const at::Tensor column = values.contiguous();
   const auto* first = column.data_ptr<double>();
   set_classes(collection, std::vector<double>(first, first + column.numel()), shortest);
   if (asked == "auto") {
     collection.notes.push_back("the targets are " + std::to_string(collection.meaning.outputs) +
-                               " different whole numbers: read as classes (--task regression reads them as numbers)");
+                               " different whole numbers: read as classes (--targets numbers reads them as numbers)");
   }
 }
 
 void text_targets(Collection& collection, const std::vector<std::string>& labels, const std::string& asked) {
-  if (asked == "regression") {
-    throw DataError(collection.name + ": the targets are texts like '" + labels.front() +
-                    "', expected numbers for regression");
+  if (asked == "numbers") {
+    throw DataError(collection.name + ": the targets are texts like '" + labels.front() + "', expected numbers");
   }
   set_classes(collection, labels, [](const std::string& label) { return label; });
 }

@@ -14,7 +14,7 @@ namespace grapes::data {
 /// train.targets and the meaning's task, outputs and classes; leaves a note where it had to guess.
 /// @param values  [n, columns] float64, finite
 /// @param names   of the columns
-/// @param asked   "auto", "classification" or "regression"
+/// @param asked   "auto", "classes" or "numbers"
 /// @throws DataError if the task that was asked for cannot be
 void number_targets(Collection& collection, const at::Tensor& values, const std::vector<std::string>& names,
                     const std::string& asked);

@@ -42,7 +42,29 @@ const std::map<std::string, std::string>& others() {
                                                             {"normalise", "standard"},
                                                             {"augment", "rotate=10"},
                                                             {"label-column", "price,größe"},
-                                                            {"task", "regression"},
+                                                            {"targets", "numbers"},
+                                                            {"event-steps", "10"},
+                                                            {"event-values", "counts"},
+                                                            {"neuron", "lif"},
+                                                            {"recurrent", "true"},
+                                                            {"g", "relu"},
+                                                            {"decay", "0.7"},
+                                                            {"learn-decay", "per-node"},
+                                                            {"threshold", "0.5"},
+                                                            {"learn-threshold", "false"},
+                                                            {"synapse", "0.5"},
+                                                            {"reset", "subtract"},
+                                                            {"detach-reset", "true"},
+                                                            {"surrogate", "arctan"},
+                                                            {"surrogate-width", "0.5"},
+                                                            {"truncate", "5"},
+                                                            {"compounding", "true"},
+                                                            {"products", "dense"},
+                                                            {"encoder", "latency"},
+                                                            {"steps", "10"},
+                                                            {"peak-rate", "0.5"},
+                                                            {"readout", "max_membrane"},
+                                                            {"patience", "3"},
                                                             {"download", "false"},
                                                             {"model", "mlp:32"},
                                                             {"activation", "tanh"},
@@ -241,9 +263,10 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
   EXPECT_NE(pairing(base, "abd"), pair);
   for (const std::string arm : {"bp", "grapes", "uniform", "dfa+grapes"})
     EXPECT_EQ(pairing(with_arm(base, arm), "abc"), pair) << arm;
-  const std::set<std::string> apart = {"data",  "validation", "test",        "train-limit",  "test-limit",
-                                       "order", "normalise",  "augment",     "label-column", "task",
-                                       "model", "bias",       "initialiser", "batch",        "epochs"};
+  const std::set<std::string> apart = {
+      "data",         "validation", "test",    "train-limit", "test-limit",  "order",   "normalise", "augment",
+      "label-column", "targets",    "model",   "bias",        "initialiser", "batch",   "epochs",    "event-steps",
+      "event-values", "recurrent",  "encoder", "steps",       "peak-rate",   "patience"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, others().at(key.name));

@@ -1,14 +1,22 @@
-#include "grapes/data/gzip.h"
+#include "grapes/data/unpack.h"
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 
+#include <lzma.h>
 #include <zlib.h>
 
 #include <algorithm>
 
 namespace grapes::data {
 namespace {
+
+bool is_xz(std::string_view bytes) {
+  return bytes.substr(0, 6) == std::string_view(
+                                   "\xfd"
+                                   "7zXZ\0",
+                                   6);
+}
 
 bool is_gzip(std::string_view bytes) { return bytes.substr(0, 2) == "\x1f\x8b"; }
 
@@ -57,8 +65,32 @@ std::string gunzip(std::string_view bytes, const std::string& file) {
   return content;
 }
 
+std::string unxz(std::string_view bytes, const std::string& file) {
+  constexpr std::uint64_t memory = std::uint64_t{1} << 30;
+  if (!is_xz(bytes)) throw DataError(file + ": not an xz file (it does not begin with fd 37 7a 58 5a 00)");
+  lzma_stream stream = LZMA_STREAM_INIT;
+  if (lzma_stream_decoder(&stream, memory, LZMA_CONCATENATED) != LZMA_OK)
+    throw DataError(file + ": liblzma has no memory");
+  stream.next_in = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  stream.avail_in = bytes.size();
+  std::string content, unpacked(1 << 20, '\0');
+  lzma_ret state = LZMA_OK;
+  while (state == LZMA_OK) {
+    stream.next_out = reinterpret_cast<std::uint8_t*>(unpacked.data());
+    stream.avail_out = unpacked.size();
+    state = lzma_code(&stream, LZMA_FINISH);
+    content.append(unpacked, 0, unpacked.size() - stream.avail_out);
+  }
+  lzma_end(&stream);
+  if (state == LZMA_BUF_ERROR)
+    throw DataError(file + ": the xz data is cut off after " + std::to_string(content.size()) + " unpacked bytes");
+  if (state != LZMA_STREAM_END) throw DataError(file + ": the xz data is corrupt");
+  return content;
+}
+
 std::string read_unpacked(const std::filesystem::path& path) {
   std::string bytes = read_file(path);
+  if (path.extension() == ".xz" || is_xz(bytes)) return unxz(bytes, path.string());
   return path.extension() == ".gz" || is_gzip(bytes) ? gunzip(bytes, path.string()) : bytes;
 }
 

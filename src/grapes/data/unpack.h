@@ -10,7 +10,10 @@ namespace grapes::data {
 /// @throws DataError that names `file`: not gzip, cut off, corrupt, or with bytes after the end
 std::string gunzip(std::string_view bytes, const std::string& file);
 
-/// The bytes of a file, unpacked if it is gzip. @throws DataError
+/// The content of an .xz file, its checks checked. @throws DataError that names `file`: not xz, cut off, corrupt
+std::string unxz(std::string_view bytes, const std::string& file);
+
+/// The bytes of a file, unpacked if it is gzip or xz. @throws DataError
 std::string read_unpacked(const std::filesystem::path& path);
 
 }  // namespace grapes::data

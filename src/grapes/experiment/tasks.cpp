@@ -1,0 +1,75 @@
+#include "grapes/experiment/tasks.h"
+
+#include "grapes/base/table.h"
+
+namespace grapes::experiment {
+namespace {
+
+const std::string rate_coded = R"(
+model = "snu:250,250"
+decay = 0.9
+g = "leaky_relu"
+encoder = "bernoulli"
+steps = 20
+peak-rate = 0.3
+readout = "mean_rate"
+loss = "mse"
+optimizer = "sgd"
+learning-rate = 0.5
+batch = 15
+grid = [0.1, 0.2, 0.5, 1]
+)";
+
+}  // namespace
+
+const std::vector<TaskRow>& tasks() {
+  static const std::vector<TaskRow> rows = {
+      {"mnist-rate", "rate-coded MNIST, 784-250-250-10 spiking neural units (Woźniak et al. 2020)",
+       "data = \"mnist\"" + rate_coded},
+      {"fashion-mnist-rate", "the same network on rate-coded Fashion-MNIST", "data = \"fashion-mnist\"" + rate_coded},
+      {"jsb", "the next step of the JSB chorales, 88-150 spiking neural units and 88 logits", R"(
+data = "jsb"
+model = "snu:150"
+decay = 0.8
+bias = true
+optimizer = "adam"
+learning-rate = 0.01
+batch = 16
+epochs = 200
+patience = 15
+grid = [0.003, 0.01, 0.03]
+)"},
+      {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
+data = "nmnist-small"
+model = "snu:200"
+event-steps = 25
+decay = 0.9
+readout = "integrated_membrane"
+optimizer = "adam"
+learning-rate = 0.001
+batch = 16
+epochs = 20
+grid = [0.0005, 0.001, 0.002]
+)"},
+      {"delayed-xor", "exclusive or of two cues with a delay between them, recurrent", R"(
+data = "delayed-xor"
+model = "snu:100"
+recurrent = true
+decay = 0.9
+readout = "last_membrane"
+optimizer = "adam"
+learning-rate = 0.002
+batch = 32
+epochs = 30
+grid = [0.001, 0.002, 0.005]
+)"},
+  };
+  return rows;
+}
+
+void begin_from(Config& config, const std::string& task) {
+  const TaskRow& row = find_row(tasks(), "task", task);
+  read_toml_text(config, row.toml, "task " + row.name);
+}
+
+}  // namespace grapes::experiment
