@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/experiment/tasks.h"
 
 #include <nlohmann/json.hpp>
 #include <toml++/toml.h>
@@ -16,8 +17,8 @@ namespace {
 
 /// What an arm may change: not what all arms of a comparison share.
 bool belongs_to_arm(const Key& key) {
-  return (key.group == "model" || key.group == "rule" || key.group == "optimizer" || key.group == "training" ||
-          key.group == "authors") &&
+  return (key.group == "model" || key.group == "spiking" || key.group == "rule" || key.group == "optimizer" ||
+          key.group == "training" || key.group == "authors") &&
          key.name != "seed" && key.name != "label";
 }
 
@@ -160,8 +161,13 @@ std::vector<std::string> read_toml_text(Config& config, const std::string& text,
     throw UsageError(place(name, error.source()) + std::string(error.description()));
   }
   std::vector<std::string> given;
+  if (const toml::node* task = table.get("task")) {
+    if (!task->is_string())
+      throw UsageError(place(name, task->source()) + "task takes the name of one, see grapes list tasks");
+    begin_from(config, task->ref<std::string>());
+  }
   for (const auto& [key_name, node] : table) {
-    if (key_name == "arm" && node.is_table()) continue;
+    if (key_name == "task" || (key_name == "arm" && node.is_table())) continue;
     if (key_name == "arms" && node.is_table())
       throw UsageError(place(name, key_name.source()) +
                        "arms is the list of what is compared; an arm of your own is a table [arm.NAME]");

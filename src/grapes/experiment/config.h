@@ -55,8 +55,8 @@ const std::vector<Key>& keys();
 
 /// Set one key by name. @throws UsageError with the nearest name if there is no such key
 void set(Config& config, std::string_view key, std::string_view value);
-/// Read a TOML file over `config`. Where arms of one's own are defined and `arms` is not given, the arms are bp and
-/// these.
+/// Read a TOML file over `config`; the key task = "NAME" begins from a row of tasks(), wherever it stands. Where arms
+/// of one's own are defined and `arms` is not given, the arms are bp and these.
 /// @return the keys that the text gives, "arm" among them if it has [arm.NAME] tables
 /// @throws UsageError: file, line and column of a broken or unknown key, nearest name; DataError if the file is missing
 std::vector<std::string> read_toml(Config& config, const std::string& path);
