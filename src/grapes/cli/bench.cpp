@@ -39,7 +39,7 @@ std::vector<std::int64_t> numbers_of(const std::string& text) {
 }
 
 std::string heading() {
-  return fmt::format("{:<16}{:>6}{:>8}  {:<8}{:<24}{:<8}{:>17}{:>12}{:>7}{:>11}{:>10}{:>8}\n", "case", "batch",
+  return fmt::format("{:<30}{:>6}{:>8}  {:<8}{:<24}{:<8}{:>17}{:>12}{:>7}{:>11}{:>10}{:>8}\n", "case", "batch",
                      "threads", "rule", "optimizer", "dropout", "step", "floor", "ratio", "peak", "least", "n");
 }
 
@@ -48,7 +48,7 @@ std::string line(const experiment::Timing& t) {
     return bytes == 0 ? std::string("-") : fmt::format("{:.2f} MB", static_cast<double>(bytes) / 1e6);
   };
   const std::string optimizer = t.precision == "float32" ? t.optimizer : t.optimizer + ", " + t.precision;
-  return fmt::format("{:<16}{:>6}{:>8}  {:<8}{:<24}{:<8}{:>17}{:>12}{:>7.3f}{:>11}{:>10}{:>8}\n", t.what,
+  return fmt::format("{:<30}{:>6}{:>8}  {:<8}{:<24}{:<8}{:>17}{:>12}{:>7.3f}{:>11}{:>10}{:>8}\n", t.what,
                      t.batch > 0 ? std::to_string(t.batch) : "-", t.threads, t.rule, optimizer,
                      t.dropout > 0 ? fmt::format("{}", t.dropout) : "-",
                      fmt::format("{:.1f} ± {:.1f} µs", t.step_us, t.step_spread), fmt::format("{:.1f} µs", t.floor_us),
@@ -84,6 +84,11 @@ Exit mlp(BenchVerb& verb) {
   return Exit::done;
 }
 
+Exit snn(BenchVerb& verb) {
+  for (const experiment::SnnCase& which : experiment::snn_cases()) print(bench_snn(which, verb.options()), verb);
+  return Exit::done;
+}
+
 Exit update(BenchVerb& verb) {
   for (const optim::Row& row : optim::optimizers())
     if (verb.optimizer.empty() || verb.optimizer == row.name)
@@ -112,6 +117,13 @@ CLI::App* add_bench_of(CLI::App& parent, Program& program, const std::string& na
   verb->add_flag("--json", options->json, "one JSON object per line");
   verb->callback([&program, options, bench] { program.action = [options, bench] { return bench(*options); }; });
   return verb;
+}
+
+void add_threads(CLI::App& verb, const std::shared_ptr<BenchVerb>& options) {
+  verb.add_option("--threads", options->threads, "thread counts that take turns [1]")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024).description(""))
+      ->type_name("N,...");
 }
 
 void add_optimizer(CLI::App& verb, const std::shared_ptr<BenchVerb>& options) {
@@ -143,11 +155,12 @@ void add_bench(Program& program) {
   steps->add_option("--dropout", options->dropout, "probability to drop a hidden node [0]")
       ->check(CLI::Range(0.0, 0.99).description(""))
       ->type_name("P");
-  steps->add_option("--threads", options->threads, "thread counts that take turns [1]")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024).description(""))
-      ->type_name("N,...");
+  add_threads(*steps, options);
   add_optimizer(*steps, options);
+  CLI::App* spiking = add_bench_of(
+      *verb, program, "snn", "a training step of spiking layers, bp and grapes, over its bare matrix products",
+      {{"grapes bench snn --threads 1,2", "the cases of docs/performance.md"}}, snn, options);
+  add_threads(*spiking, options);
   CLI::App* updates =
       add_bench_of(*verb, program, "update", "an update rule over one weight, fused and plain",
                    {{"grapes bench update", "all rules, over the copying of as many bytes"}}, update, options);

@@ -1,118 +1,23 @@
 #include "grapes/experiment/bench.h"
 
 #include "grapes/core/responsibility.h"
-#include "grapes/kernels/gemm.h"
+#include "grapes/experiment/turns.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/kernels/update.h"
 #include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/CPUAllocator.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
 namespace grapes::experiment {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 at::ScalarType dtype_of(const std::string& precision) { return precision == "float64" ? at::kDouble : at::kFloat; }
-
-/// Numbers that are the same in every run.
-at::Tensor numbers(at::IntArrayRef shape, const std::string& name, at::ScalarType dtype) {
-  Random random(stream_seed(1, name));
-  at::Tensor values = at::empty(shape, at::kDouble);
-  for (std::int64_t i = 0; i < values.numel(); ++i) values.data_ptr<double>()[i] = random.normal();
-  return values.to(dtype);
-}
-
-/// Things that take turns on the same machine, a few runs each at a time so that each finds its data in the cache.
-class Turns {
- public:
-  struct Runner {
-    std::function<void()> run;
-    std::int64_t threads = 1;
-    std::vector<double> us = {};
-  };
-  void add(std::int64_t threads, std::function<void()> run) { runners_.push_back({std::move(run), threads}); }
-
-  void take(double seconds) {
-    constexpr int warm = 3, timed = 12;
-    const auto start = Clock::now();
-    do {
-      for (Runner& runner : runners_) {
-        kernels::set_threads(runner.threads);
-        for (int i = 0; i < warm + timed; ++i) {
-          const auto begin = Clock::now();
-          runner.run();
-          if (i >= warm) runner.us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-        }
-      }
-    } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
-    for (Runner& runner : runners_) std::sort(runner.us.begin(), runner.us.end());
-  }
-
-  double quantile(std::size_t index, double q) const {
-    const std::vector<double>& us = runners_[index].us;
-    return us[static_cast<std::size_t>(std::lround(q * static_cast<double>(us.size() - 1)))];
-  }
-  void fill(Timing& timing, std::size_t step, std::size_t floor) const {
-    timing.threads = runners_[step].threads;
-    timing.step_us = quantile(step, 0.5);
-    timing.floor_us = quantile(floor, 0.5);
-    timing.step_spread = (quantile(step, 0.75) - quantile(step, 0.25)) / 2;
-    timing.floor_spread = (quantile(floor, 0.75) - quantile(floor, 0.25)) / 2;
-    timing.ratio = timing.step_us / timing.floor_us;
-    timing.n = static_cast<std::int64_t>(runners_[step].us.size());
-  }
-
- private:
-  std::vector<Runner> runners_;
-};
-
-/// Counts the tensor memory asked for while it lives.
-class CountedMemory {
- public:
-  CountedMemory() : counter_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(&counter_); }
-  ~CountedMemory() { c10::SetCPUAllocator(counter_.beneath); }
-  CountedMemory(const CountedMemory&) = delete;
-  CountedMemory& operator=(const CountedMemory&) = delete;
-  std::int64_t peak() const { return counter_.peak; }
-  /// Forget what was held at one time before now: the peak of making a network is not that of training it.
-  void start() { counter_.peak = counter_.held; }
-
- private:
-  struct Counter final : c10::Allocator {
-    explicit Counter(c10::Allocator* beneath) : beneath(beneath) {}
-    struct Piece {
-      c10::DataPtr memory;
-      std::int64_t bytes;
-      Counter* counter;
-    };
-    c10::DataPtr allocate(std::size_t bytes) const override {
-      auto* self = const_cast<Counter*>(this);  // NOLINT(cppcoreguidelines-pro-type-const-cast): counting is no change
-      c10::DataPtr memory = beneath->allocate(bytes);
-      void* data = memory.get();
-      self->held += static_cast<std::int64_t>(bytes);
-      self->peak = std::max(self->peak, self->held);
-      return {data, new Piece{std::move(memory), static_cast<std::int64_t>(bytes), self}, &release,
-              c10::Device(c10::kCPU)};
-    }
-    static void release(void* piece) {
-      auto* held = static_cast<Piece*>(piece);
-      held->counter->held -= held->bytes;
-      delete held;
-    }
-    c10::Allocator* beneath;
-    std::int64_t held = 0, peak = 0;
-  };
-  Counter counter_;
-};
 
 /// A network in training on one batch that comes again and again.
 class Learner {
@@ -188,41 +93,11 @@ void require_equal_to_twin(const MlpCase& which, const std::string& modulation) 
   }
 }
 
-/// The bare products of a step.
-template <class T>
-std::function<void()> products(const MlpCase& which) {
-  struct Layer {
-    at::Tensor h, W, a, delta, below, gradient;
-  };
-  auto layers = std::make_shared<std::vector<Layer>>();
-  const at::ScalarType dtype = dtype_of(which.precision);
-  for (std::size_t l = 1; l < which.nodes.size(); ++l) {
-    const std::int64_t in = which.nodes[l - 1], out = which.nodes[l], batch = which.batch;
-    layers->push_back({numbers({batch, in}, "h", dtype), numbers({out, in}, "W", dtype), at::empty({batch, out}, dtype),
-                       numbers({batch, out}, "delta", dtype), at::empty({batch, in}, dtype),
-                       at::empty({out, in}, dtype)});
-  }
-  return [layers] {
-    const auto matrix = [](const at::Tensor& t) {
-      return kernels::Matrix<T>{t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
-    };
-    const auto read = [](const at::Tensor& t) {
-      return kernels::Matrix<const T>{t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
-    };
-    for (const Layer& layer : *layers)
-      kernels::gemm<T>(1, read(layer.h), kernels::transposed(read(layer.W)), 0, matrix(layer.a));
-    for (std::size_t l = layers->size(); l-- > 0;) {
-      const Layer& layer = (*layers)[l];
-      if (l > 0) kernels::gemm<T>(1, read(layer.delta), read(layer.W), 0, matrix(layer.below));
-      kernels::gemm<T>(1, kernels::transposed(read(layer.delta)), read(layer.h), 0, matrix(layer.gradient));
-    }
-  };
-}
-
-std::string joined(const std::vector<std::int64_t>& nodes) {
-  if (nodes.size() > 6 && std::all_of(nodes.begin() + 2, nodes.end() - 1, [&](auto n) { return n == nodes[1]; }))
-    return fmt::format("{}-{}x{}-{}", nodes.front(), nodes.size() - 2, nodes[1], nodes.back());
-  return fmt::format("{}", fmt::join(nodes, "-"));
+std::vector<ProductShape> layers_of(const MlpCase& which) {
+  std::vector<ProductShape> layers;
+  for (std::size_t l = 1; l < which.nodes.size(); ++l)
+    layers.push_back({which.batch, which.nodes[l - 1], which.nodes[l], l > 1});
+  return layers;
 }
 
 /// What training cannot do without: weights and the optimizer's states, the batch, an activation per layer.
@@ -257,7 +132,7 @@ std::vector<Timing> bench_mlp(const MlpCase& which, const BenchOptions& options)
   std::vector<std::unique_ptr<Learner>> learners;
   for (const auto& rule : rules) require_equal_to_twin(which, rule[1]);
   for (const std::int64_t threads : options.threads) {
-    turns.add(threads, which.precision == "float64" ? products<double>(which) : products<float>(which));
+    turns.add(threads, products(layers_of(which), dtype_of(which.precision)));
     for (const auto& rule : rules) {
       learners.push_back(std::make_unique<Learner>(which, rule[1], false));
       turns.add(threads, [learner = learners.back().get()] { learner->step(); });
@@ -397,6 +272,7 @@ record::Json to_json(const Timing& timing) {
           {"rule", timing.rule},
           {"optimizer", timing.optimizer},
           {"dropout", timing.dropout},
+          {"density", timing.density},
           {"precision", timing.precision},
           {"step_us", timing.step_us},
           {"step_spread_us", timing.step_spread},

@@ -25,6 +25,7 @@ struct Timing {
   std::string optimizer;  ///< "sgd", "sgd, gradients written"
   std::string precision;
   double dropout = 0;
+  double density = 0;                        ///< of spikes in the inputs; 0: they are none
   double step_us = 0, floor_us = 0;          ///< medians
   double step_spread = 0, floor_spread = 0;  ///< half of the interquartile range, µs
   double ratio = 0;                          ///< step over floor
@@ -49,6 +50,19 @@ struct MlpCase {
 std::vector<Timing> bench_mlp(const MlpCase& which, const BenchOptions& options);
 /// The cases of docs/performance.md.
 std::vector<MlpCase> mlp_cases();
+
+/// A training step of spiking layers over time, SGD, inputs that are spikes already.
+struct SnnCase {
+  std::vector<std::int64_t> nodes = {784, 256, 256, 10};
+  std::int64_t steps = 25, batch = 64;
+  bool recurrent = false;  ///< hidden layers; then the last layer is dense, of logits at every step
+};
+/// bp and grapes, products dense and by spikes, each over the bare products of all steps at once. The inputs are MNIST
+/// digits where they are found, each pixel a spike with its own probability, else as many spikes at random; with 88
+/// inputs, four notes a step.
+/// @throws Error (exit 1) if the fused step does not equal its plain twin
+std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options);
+std::vector<SnnCase> snn_cases();
 
 /// An update rule over one weight [256, 784], fused with its row sums and by plain tensor operations; the floor copies
 /// as many bytes as the rule must read and write.

@@ -205,6 +205,7 @@ void sum_named(const std::uint16_t* names, Size count, const T* rows, Size colum
     for (Size i = n; i < columns; ++i) sums[i] += rows[names[k] * stride + i];
 }
 
+/// No branch on a value: it would be guessed wrong at every spike.
 template <class T>
 bool pack(const T* x, Size count, std::uint32_t* words) {
   std::uint32_t strange[lanes] = {};
@@ -215,14 +216,16 @@ bool pack(const T* x, Size count, std::uint32_t* words) {
 #pragma GCC ivdep
       for (Size lane = 0; lane < lanes; ++lane) {
         const T value = x[base + k * lanes + lane];
-        word[lane] |= value != 0 ? std::uint32_t{1} << k : 0U;
-        strange[lane] |= value != 0 && value != 1 ? 1U : 0U;
+        const auto on = static_cast<std::uint32_t>(value != 0), one = static_cast<std::uint32_t>(value == 1);
+        word[lane] |= on << k;
+        strange[lane] |= on ^ one;
       }
     if (k < 32)
       for (Size lane = 0; base + k * lanes + lane < count; ++lane) {
         const T value = x[base + k * lanes + lane];
-        word[lane] |= value != 0 ? std::uint32_t{1} << k : 0U;
-        strange[lane] |= value != 0 && value != 1 ? 1U : 0U;
+        const auto on = static_cast<std::uint32_t>(value != 0), one = static_cast<std::uint32_t>(value == 1);
+        word[lane] |= on << k;
+        strange[lane] |= on ^ one;
       }
     for (Size lane = 0; lane < lanes; ++lane) words[lane] = word[lane];
   }

@@ -1,0 +1,172 @@
+#include "grapes/base/random.h"
+#include "grapes/experiment/turns.h"
+#include "grapes/kernels/threads.h"
+#include "grapes/train/step.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace grapes::experiment {
+namespace {
+
+/// Probability of a spike per example and input.
+at::Tensor rates(const SnnCase& which) {
+  const std::int64_t in = which.nodes.front();
+  if (in == 784) {
+    try {
+      data::Options options;
+      options.data = "mnist";
+      options.download = false;
+      const data::Splits splits = data::open(options, 1);
+      return splits.train->get(at::arange(which.batch, at::kLong)).inputs.flatten(1);
+    } catch (const DataError&) {
+      return at::full({which.batch, in}, 0.13F);
+    }
+  }
+  return at::full({which.batch, in}, 4.0F / static_cast<float>(in));
+}
+
+/// [batch, steps, in] of 0 and 1
+at::Tensor spikes(const SnnCase& which) {
+  const nn::Encoding encoding{"bernoulli", which.steps, 1};
+  return nn::encode(rates(which), encoding, 1).transpose(0, 1).contiguous();
+}
+
+/// A network in training on one batch that comes again and again.
+class Learner {
+ public:
+  Learner(const SnnCase& which, const std::string& modulation, nn::SnuOptions::Inputs products, bool plain)
+      : plain_(plain), criterion_("auto", "auto", which.recurrent ? nn::Answer::bits : nn::Answer::classes) {
+    nn::Options network;
+    network.modulation.name = modulation;
+    network.spiking.recurrent = which.recurrent;
+    network.spiking.products = products;
+    network.model = "snu:";
+    for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
+      network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+    model_ = nn::make_model(network, {{which.nodes.front()}, which.nodes.back(), true, which.recurrent}, 1);
+    optimizer_ = optim::make_optimizer({}, nn::learning(*model_));
+    schedule_ = optim::make_schedule("constant", 0, 1);
+    batch_.inputs = spikes(which);
+    batch_.targets =
+        which.recurrent ? batch_.inputs.roll(1, 1) : at::arange(which.batch, at::kLong).remainder(which.nodes.back());
+  }
+
+  void step() {
+    nn::Pass pass;
+    pass.step = steps_++;
+    train::StepUse use;
+    use.rate = 1e-5;  // small: spikes should stay what they are
+    use.plain = plain_;
+    train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
+    train::step(subject, batch_, pass, use);
+  }
+  const nn::Model& model() const { return *model_; }
+  double density() const { return batch_.inputs.mean().item<double>(); }
+
+ private:
+  bool plain_;
+  nn::Criterion criterion_;
+  std::unique_ptr<nn::Model> model_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<optim::Schedule> schedule_;
+  data::Batch batch_;
+  std::int64_t steps_ = 0;
+};
+
+using Inputs = nn::SnuOptions::Inputs;
+struct Kind {
+  const char* name;
+  Inputs products;
+};
+const Kind kinds[] = {{"dense", Inputs::dense}, {"spikes", Inputs::measured}};
+const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
+
+void require_equal_to_twin(const SnnCase& which) {
+  for (const auto& rule : rules)
+    for (const Kind& kind : kinds) {
+      Learner fused(which, rule[1], kind.products, false), plain(which, rule[1], kind.products, true);
+      fused.step();
+      plain.step();
+      const auto ours = fused.model().parameters(), twins = plain.model().parameters();
+      for (std::size_t i = 0; i < ours.size(); ++i) {
+        const double difference = (ours[i].value - twins[i].value).abs().max().item<double>();
+        if (!(difference <= 2e-6))
+          throw Error(Exit::failed,
+                      fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
+                                  "more than 2e-06; it is not timed",
+                                  rule[0], kind.name, difference, ours[i].name));
+      }
+    }
+}
+
+std::vector<ProductShape> products_of(const SnnCase& which) {
+  std::vector<ProductShape> all;
+  const std::int64_t rows = which.steps * which.batch;
+  for (std::size_t l = 1; l < which.nodes.size(); ++l) {
+    all.push_back({rows, which.nodes[l - 1], which.nodes[l], l > 1});
+    if (which.recurrent && l + 1 < which.nodes.size()) all.push_back({rows, which.nodes[l], which.nodes[l], true});
+  }
+  return all;
+}
+
+std::int64_t peak_bytes(const SnnCase& which, const std::string& modulation, Inputs products) {
+  CountedMemory memory;
+  Learner learner(which, modulation, products, false);
+  learner.step();
+  memory.start();
+  for (int i = 0; i < 3; ++i) learner.step();
+  return memory.peak();
+}
+
+}  // namespace
+
+std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options) {
+  const kernels::FlushDenormals flush;
+  kernels::set_threads(1);
+  require_equal_to_twin(which);
+  Turns turns;
+  std::vector<std::unique_ptr<Learner>> learners;
+  std::vector<Timing> timings;
+  std::vector<std::pair<std::size_t, std::size_t>> places;  // of a timing's step and floor among what takes turns
+  std::size_t next = 0;
+  for (const std::int64_t threads : options.threads) {
+    const std::size_t floor = next++;
+    turns.add(threads, products(products_of(which), at::kFloat));
+    for (const Kind& kind : kinds)
+      for (const auto& rule : rules) {
+        learners.push_back(std::make_unique<Learner>(which, rule[1], kind.products, false));
+        turns.add(threads, [learner = learners.back().get()] { learner->step(); });
+        Timing timing;
+        timing.what = joined(which.nodes) + (which.recurrent ? ", recurrent" : "") + fmt::format(", T {}", which.steps);
+        timing.batch = which.batch;
+        timing.rule = rule[0];
+        timing.optimizer = kind.name;
+        timing.precision = "float32";
+        timing.density = learners.back()->density();
+        timing.peak_bytes = peak_bytes(which, rule[1], kind.products);
+        timings.push_back(timing);
+        places.emplace_back(next++, floor);
+      }
+    if (!which.recurrent) {
+      Timing timing;
+      timing.what = joined(which.nodes) + fmt::format(", T {}", which.steps);
+      timing.batch = which.batch;
+      timing.rule = "encoding";
+      timing.optimizer = "bernoulli";
+      timing.precision = "float32";
+      turns.add(threads, [x = rates(which), encoding = nn::Encoding{"bernoulli", which.steps, 1},
+                          seed = std::uint64_t{0}]() mutable { nn::encode(x, encoding, ++seed); });
+      timings.push_back(timing);
+      places.emplace_back(next++, floor);
+    }
+  }
+  turns.take(options.seconds);
+  for (std::size_t i = 0; i < timings.size(); ++i) turns.fill(timings[i], places[i].first, places[i].second);
+  kernels::set_threads(options.threads.front());
+  return timings;
+}
+
+std::vector<SnnCase> snn_cases() { return {{}, {{88, 150, 88}, 60, 16, true}}; }
+
+}  // namespace grapes::experiment
