@@ -26,9 +26,9 @@ class SequenceSet final : public Dataset {
     const auto example = [&](std::int64_t b) { return static_cast<std::size_t>(numbers.data_ptr<std::int64_t>()[b]); };
     std::int64_t time = 0;
     for (std::int64_t b = 0; b < batch; ++b) time = std::max(time, examples_.inputs.at(example(b)).size(0));
-    std::vector<std::int64_t> shape = {batch, time};
+    std::vector<std::int64_t> shape = {time, batch};  // in memory step after step, as networks go through it
     shape.insert(shape.end(), meaning_.input_shape.begin(), meaning_.input_shape.end());
-    Batch all{at::zeros(shape, at::kFloat), {}, at::zeros({batch, time}, at::kBool)};
+    Batch all{at::zeros(shape, at::kFloat).transpose(0, 1), {}, at::zeros({batch, time}, at::kBool)};
     if (!examples_.bits.empty()) all.targets = at::zeros({batch, time, meaning_.outputs}, at::kFloat);
     for (std::int64_t b = 0; b < batch; ++b) {
       const at::Tensor& inputs = examples_.inputs[example(b)];

@@ -26,10 +26,10 @@ at::Tensor rates(const SnnCase& which) {
   return at::full({which.batch, in}, 4.0F / static_cast<float>(in));
 }
 
-/// [batch, steps, in] of 0 and 1
+/// [batch, steps, in] of 0 and 1, step after step in memory, as data::sequences lays them out.
 at::Tensor spikes(const SnnCase& which) {
   const nn::Encoding encoding{"bernoulli", which.steps, 1};
-  return nn::encode(rates(which), encoding, 1).transpose(0, 1).contiguous();
+  return nn::encode(rates(which), encoding, 1).transpose(0, 1);
 }
 
 /// A network in training on one batch that comes again and again.
@@ -48,8 +48,8 @@ class Learner {
     optimizer_ = optim::make_optimizer({}, nn::learning(*model_));
     schedule_ = optim::make_schedule("constant", 0, 1);
     batch_.inputs = spikes(which);
-    batch_.targets =
-        which.recurrent ? batch_.inputs.roll(1, 1) : at::arange(which.batch, at::kLong).remainder(which.nodes.back());
+    batch_.targets = which.recurrent ? batch_.inputs.roll(1, 1).contiguous()
+                                     : at::arange(which.batch, at::kLong).remainder(which.nodes.back());
   }
 
   void step() {
