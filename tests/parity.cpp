@@ -43,6 +43,8 @@ grapes::nn::Snu spiking(int number, const grapes::nn::CreditOptions& credit) {
   options.recurrent = number % 2 == 1;
   options.learn_decay = grapes::nn::SnuOptions::Decay::per_node;
   options.truncate = number % 7 == 6 ? 2 : 0;
+  options.synapse = number % 3 == 1 ? 0.6 : 0;
+  options.eprop = number % 11 == 3;
   return grapes::nn::Snu(7, 5, options, credit);
 }
 

@@ -60,7 +60,7 @@ def spiking(number, **credit):
     return torch_grapes.nn.Snu(
         7, 5, g=("identity", "relu", "leaky_relu")[number % 3], reset=names.RESETS[number % 4], surrogate=names.SURROGATES[number % 6],
         output="sigmoid" if number % 5 == 4 else "step", width=0.7, recurrent=number % 2 == 1, learn_decay="per_node",
-        truncate=2 if number % 7 == 6 else 0, dtype=torch.float64, **credit)
+        truncate=2 if number % 7 == 6 else 0, synapse=0.6 if number % 3 == 1 else 0.0, eprop=number % 11 == 3, dtype=torch.float64, **credit)
 
 
 @pytest.mark.parametrize("number", range(len(ROUTES) * len(MODULATIONS) * 3))

@@ -8,10 +8,11 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "inspect", "export", "import", "replay", "bench", "bench mlp", "bench update", "bench factor", "list", "env", "completion"]
+         "predict", "generate", "inspect", "export", "import", "replay", "bench", "bench mlp", "bench snn", "bench update", "bench factor", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
-          "losses": "cross-entropy", "data": "fashion-mnist", "keys": "learning-rate"}
+          "losses": "cross-entropy", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
+          "readouts": "mean_rate", "tasks": "delayed-xor", "data": "fashion-mnist", "keys": "learning-rate"}
 SMALL = ["--model", "mlp:16", "--epochs", "2", "--quiet"]
 
 
@@ -240,7 +241,7 @@ class Completion(ProgramTest):
 
     def test_bash(self):
         self.assertEqual(self.complete("com"), ["compare", "completion"])
-        self.assertEqual(self.complete("train", "--learn"), ["--learning-rate"])
+        self.assertEqual(self.complete("train", "--learning"), ["--learning-rate"])
         self.assertEqual(self.complete("train", "--activation", "l"), ["leaky_relu"])
         self.assertEqual(self.complete("data", "ver"), ["verify"])
         self.assertIn("initialisers", self.complete("list", ""))

@@ -14,15 +14,15 @@
 namespace grapes::cli {
 namespace {
 
-constexpr Verb verbs[] = {add_train,  add_compare, add_run,     add_report, add_data,
-                          add_eval,   add_predict, add_inspect, add_export, add_import,
-                          add_replay, add_bench,   add_list,    add_env,    add_completion};
+constexpr Verb verbs[] = {add_train,   add_compare,  add_run,     add_report,    add_data,   add_eval,
+                          add_predict, add_generate, add_inspect, add_export,    add_import, add_replay,
+                          add_bench,   add_list,     add_env,     add_completion};
 
 void build(Program& program) {
   CLI::App& app = program.app;
   app.name("grapes");
   app.description(
-      "Train feedforward networks with GRAPES, error modulation by node responsibility\n"
+      "Train artificial and spiking networks with GRAPES, error modulation by node responsibility\n"
       "(Dellaferrera et al. 2022), and compare it honestly with plain backpropagation and controls.");
   app.set_version_flag("--version", [] { return experiment::version_line(); });
   app.require_subcommand(1);

@@ -22,7 +22,7 @@ std::vector<std::vector<std::string>> final_table(const record::Run& run) {
   std::vector<std::vector<std::string>> rows = {{"", "loss", score}};
   for (const std::string part : {"train", "validation", "test"})
     for (auto row = run.epochs.rbegin(); row != run.epochs.rend(); ++row)
-      if (row->contains(part + "_loss")) {
+      if (row->contains(part + "_loss") && (run.status.counts < 0 || row->at("epoch") <= run.status.counts)) {
         rows.push_back({part, fmt::format("{:.4f}", row->value(part + "_loss", 0.0)),
                         score_text(score, row->value(part + "_" + score, 0.0))});
         break;
@@ -37,7 +37,7 @@ double training_seconds(const record::Run& run) {
 }
 
 record::Json document(const record::Run& run, const fs::path& report) {
-  record::Json last = run.epochs.empty() ? record::Json() : run.epochs.back();
+  record::Json last = run.epochs.empty() ? record::Json() : record::result_row(run);
   if (last.is_object()) last.erase("layers");
   return {{"folder", run.folder.string()},
           {"arm", run.identity.arm},
@@ -57,6 +57,8 @@ void print_result(const Program& program, const record::Run& run, const fs::path
                            run.identity.seed, record::to_string(run.status.state), run.status.epoch, run.status.step,
                            duration(training_seconds(run)));
   if (!run.status.message.empty()) std::cout << run.status.message << "\n";
+  if (run.status.counts >= 0)
+    std::cout << "epoch " << run.status.counts << " was best on validation examples; its numbers count:\n";
   std::cout << columns(final_table(run), {1, 2});
   std::cout << "record: " << folder << "\n";
   if (!report.empty()) std::cout << "report: " << report.string() << "\n";

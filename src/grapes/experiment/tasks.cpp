@@ -30,6 +30,7 @@ const std::vector<TaskRow>& tasks() {
       {"jsb", "the next step of the JSB chorales, 88-150 spiking neural units and 88 logits", R"(
 data = "jsb"
 model = "snu:150"
+initialiser = "nokland"
 decay = 0.8
 bias = true
 optimizer = "adam"
@@ -37,7 +38,7 @@ learning-rate = 0.01
 batch = 16
 epochs = 200
 patience = 15
-grid = [0.003, 0.01, 0.03]
+grid = [0.001, 0.003, 0.01]
 )"},
       {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
 data = "nmnist-small"

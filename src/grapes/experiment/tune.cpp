@@ -28,7 +28,7 @@ bool names_its_rate(const Config& config, const std::string& arm) {
 double final_score(const Task& task, const record::Status& status) {
   if (status.state != record::State::finished) return lost;
   const record::Run run = record::load(task.folder);
-  return run.epochs.back().at("validation_" + run.identity.score).get<double>();
+  return record::result_row(run).at("validation_" + run.identity.score).get<double>();
 }
 
 /// An arm at one rate.

@@ -81,6 +81,8 @@ class Model {
   virtual std::int64_t factors_step() const = 0;
   virtual void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) = 0;
   virtual std::vector<Activity> activity() const { return {}; }  ///< per spiking layer
+  /// What the last pass in evaluation gave the first spiking layer, [time, batch, in]; else undefined.
+  virtual at::Tensor shown() const { return {}; }
   virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
 };
 

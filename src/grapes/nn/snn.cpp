@@ -185,7 +185,9 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
     refresh_factors(pass);
     for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) spiking_[l]->factors = factors_[l];
   }
-  const at::Tensor value = route_->forward(blocks_, timed(inputs, pass));
+  const at::Tensor x = timed(inputs, pass);
+  const at::Tensor value = route_->forward(blocks_, x);
+  shown_ = pass.training ? at::Tensor() : x;
   // A graph would outlive its step; what was seen in evaluation is kept for activity().
   if (pass.training)
     for (const auto& layer : spiking_) layer->forget();

@@ -27,6 +27,7 @@ class Snn final : public Chain {
   std::vector<Named> parameters() const override;
   std::string describe() const override;
   std::vector<Activity> activity() const override;
+  at::Tensor shown() const override { return shown_; }
 
  private:
   class Spiking;
@@ -37,6 +38,7 @@ class Snn final : public Chain {
   Signature signature_;
   SnuOptions neurons_;
   std::vector<std::unique_ptr<Spiking>> spiking_;
+  at::Tensor shown_;
   std::unique_ptr<Stepwise> output_;  // of logits at each step, or null
 };
 

@@ -191,6 +191,8 @@ void Writer::status(const Status& status) {
   write_file(folder_ / "status.json", object.dump(2) + "\n");
 }
 
+void Writer::samples(const Json& samples) { write_file(folder_ / "samples.json", samples.dump() + "\n"); }
+
 void Writer::finish(const Status& status) {
   write_file(folder_ / "metrics.csv", csv(read_epochs(folder_ / "metrics.jsonl")));
   this->status(status);
@@ -210,7 +212,14 @@ Run load(const fs::path& folder) {
           read_file(folder / "config.toml"),
           read_object(folder / "env.json"),
           read_epochs(folder / "metrics.jsonl"),
-          read_status(folder / "status.json")};
+          read_status(folder / "status.json"),
+          fs::exists(folder / "samples.json") ? read_object(folder / "samples.json") : Json()};
+}
+
+const Json& result_row(const Run& run) {
+  for (const Json& row : run.epochs)
+    if (run.status.counts >= 0 && row.at("epoch") == run.status.counts) return row;
+  return run.epochs.back();
 }
 
 std::vector<Run> load_all(const std::vector<fs::path>& folders) {

@@ -19,6 +19,11 @@
 ///     log.txt
 ///     checkpoints/    last.safetensors, best.safetensors
 ///     status.json     see Status; replaced atomically
+///     samples.json    of a spiking network: {"part", "examples": [{"example", "steps", "is", "said" (classes),
+///                     "layers": [{"name", "nodes", "shown" of them, "spikes": [[step, node], ...]}, ...],
+///                     "membranes": {"layer", "traces": [[value per step], ...]},
+///                     "roll": {"steps", "target": [[step, note], ...], "prediction": [[step, note, p], ...]}
+///                     (music)}]}
 ///
 /// An epoch object: {"epoch": 0 (before training), 1, ..., "step", "learning_rate",
 ///   "train_loss", "train_<score>", "validation_loss", "validation_<score>", "test_loss", "test_<score>"  (absent where
@@ -60,7 +65,12 @@ struct Run {
   Json env;
   std::vector<Json> epochs;  ///< metrics.jsonl
   Status status;
+  Json samples = nullptr;
 };
+
+/// The row whose numbers are the run's result: the last, or where it was stopped early the best on validation.
+/// There must be rows.
+const Json& result_row(const Run& run);
 
 /// Writes a run's folder while it happens.
 class Writer final {
@@ -73,6 +83,7 @@ class Writer final {
 
   void epoch(const Json& row);        ///< appended and flushed
   void status(const Status& status);  ///< replaced atomically
+  void samples(const Json& samples);  ///< samples.json
   void finish(const Status& status);  ///< also writes metrics.csv
   void log(const std::string& line);  ///< with the time (UTC)
   const std::filesystem::path& folder() const { return folder_; }

@@ -14,17 +14,10 @@ namespace {
 
 constexpr std::array<std::string_view, 3> parts = {"test", "validation", "train"};
 
-/// The row whose numbers are the run's result.
-const Json& result_row(const Run& run) {
-  for (const Json& row : run.epochs)
-    if (run.status.counts >= 0 && row.at("epoch") == run.status.counts) return row;
-  return run.epochs.back();
-}
-
 bool counts(const Run& run) {
   if (run.status.state != record::State::finished || run.epochs.empty()) return false;
   return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
-    return number(result_row(run), std::string(part) + "_" + run.identity.score).has_value();
+    return number(record::result_row(run), std::string(part) + "_" + run.identity.score).has_value();
   });
 }
 
@@ -71,7 +64,7 @@ std::string part_of(const std::vector<Arm>& arms) {
     const std::string key = score_key(arms, std::string(part));
     if (std::all_of(arms.begin(), arms.end(), [&](const Arm& arm) {
           return std::all_of(arm.runs.begin(), arm.runs.end(),
-                             [&](const Run* run) { return number(result_row(*run), key).has_value(); });
+                             [&](const Run* run) { return number(record::result_row(*run), key).has_value(); });
         }))
       return std::string(part);
   }
@@ -82,7 +75,7 @@ std::string score_key(const std::vector<Arm>& arms, const std::string& part) {
   return part + "_" + arms.front().runs.front()->identity.score;
 }
 
-double final_number(const Run& run, const std::string& key) { return number(result_row(run), key).value(); }
+double final_number(const Run& run, const std::string& key) { return number(record::result_row(run), key).value(); }
 
 Curve curve(const Arm& arm, const std::string& key, const std::string& layer) {
   std::map<double, std::vector<double>> values;

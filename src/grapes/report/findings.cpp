@@ -268,7 +268,10 @@ class Findings {
 
   void data() {
     const std::string part = summary_["part"];
-    const std::string last = "Scores are those of the last epoch; no epoch was picked by its score";
+    const std::string last =
+        summary_["stopped_early"]
+            ? "Scores are those of the epoch that was best on validation data, where training was stopped"
+            : "Scores are those of the last epoch; no epoch was picked by its score";
     std::set<std::string> beginnings;
     for (const Json& arm : summary_["arms"])
       for (const auto& settings : arm["settings"]) beginnings.insert(settings.get<std::string>());

@@ -3,6 +3,7 @@
 #include "grapes/report/format.h"
 #include "grapes/report/plots.h"
 #include "grapes/report/report.h"
+#include "grapes/report/samples.h"
 
 #include <algorithm>
 
@@ -92,8 +93,8 @@ class Page {
            "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
            title + "</title><style>" + plot_style() + page_style + "</style></head><body><main>\n<header><h1>" + title +
            "</h1><p class=\"lead\">" + marked_up(said.front()) + "</p></header>\n<ul class=\"findings\">" + list +
-           "</ul>\n" + scores() + curves() + table() + tuning() + factors() + norms() + reading() + configuration() +
-           environment() + "</main></body></html>\n";
+           "</ul>\n" + scores() + curves() + table() + tuning() + factors() + norms() + activity() + samples() +
+           reading() + configuration() + environment() + "</main></body></html>\n";
   }
 
  private:
@@ -130,12 +131,13 @@ class Page {
   std::string scores() const {
     const std::string reference =
         arms_.size() > 1 ? " The broken line is the mean of <code>" + escape(summary_["baseline"]) + "</code>." : "";
-    return section(
-        "Final scores",
-        "Small dots are seeds, the ring is their mean, the bar its 95 % interval (Student’s t)." + reference,
-        figure("<b>At the last epoch</b>", dot_plot(summary_, styles_)
-                                               .element("scores", "Final score of each arm",
-                                                        "A row for each arm: every seed, the mean and its interval.")));
+    return section("Final scores",
+                   "Small dots are seeds, the ring is their mean, the bar its 95 % interval (Student’s t)." + reference,
+                   figure(summary_["stopped_early"] ? "<b>At the epoch that was best on validation data</b>"
+                                                    : "<b>At the last epoch</b>",
+                          dot_plot(summary_, styles_)
+                              .element("scores", "Final score of each arm",
+                                       "A row for each arm: every seed, the mean and its interval.")));
   }
 
   std::string curves() const {
@@ -272,6 +274,62 @@ class Page {
         "Per layer, means over seeds with bands of one standard deviation. The gradient is what the update rule "
         "sees, modulation included.",
         legend() + body);
+  }
+
+  std::string activity() const {
+    std::string body;
+    for (const auto& [key, name] :
+         {std::pair<const char*, const char*>{"activity.rate", "Mean output of a layer’s neurons in a step"},
+          {"activity.silent", "Part of the neurons that are silent: fewer than one spike in a thousand steps"},
+          {"activity.saturated", "Part of the neurons that are saturated: spikes in more than 99 of 100 steps"}}) {
+      std::string figures;
+      for (const std::string& layer : layers_of(arms_)) {
+        Chart c;
+        c.id = "activity-" + std::to_string(++strips_);
+        c.y_label = std::string(key) == "activity.rate" ? "mean output" : "part of the neurons";
+        c.width = 300;
+        c.height = 210;
+        c.labels = false;
+        c.from_the_start = true;
+        figures += chart(c, "<b>" + escape(layer_title(layer)) + "</b>", key, layer, 1);
+      }
+      if (!figures.empty())
+        body += "<h3>" + std::string(name) + "</h3><div class=\"plots small\">" + figures + "</div>";
+    }
+    if (body.empty()) return "";
+    return section("Activity of spiking layers",
+                   "Per layer, on the last examples that were evaluated; means over seeds.", legend() + body);
+  }
+
+  /// Of each arm's first run.
+  std::string samples() const {
+    std::string figures, part;
+    for (const Arm& arm : arms_) {
+      const Run& run = *arm.runs.front();
+      if (!run.samples.is_object()) continue;
+      part = run.samples["part"];
+      std::size_t pictures = 0;
+      for (const Json& example : run.samples["examples"]) {
+        if (++pictures > (arms_.size() > 1 ? 1U : 3U)) break;
+        const std::string who = "<b>" + escape(arm.name) + "</b>, seed " + std::to_string(run.identity.seed) +
+                                ", example " + example["example"].dump();
+        const auto add = [&](const std::string& caption, const svg::Drawing& drawing) {
+          figures +=
+              figure(who + ": " + caption, drawing.element("sample-" + std::to_string(++strips_), caption, caption));
+        };
+        std::string said;
+        if (example.contains("is")) said = ", is " + escape(example["is"]) + ", said " + escape(example["said"]);
+        add("spikes" + said, raster(example, colour(arm.name)));
+        add("membranes of " + example["membranes"]["layer"].get<std::string>(), membranes(example, colour(arm.name)));
+        if (example.contains("roll"))
+          add("what was played (outlines) and what was expected (colour)",
+              piano_roll(example["roll"], colour(arm.name)));
+      }
+    }
+    if (figures.empty()) return "";
+    return section("What the network did",
+                   "The first " + part + " examples after training; of wide layers every so-manieth neuron.",
+                   "<div class=\"plots\">" + figures + "</div>");
   }
 
   std::string reading() const {

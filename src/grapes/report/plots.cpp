@@ -48,7 +48,7 @@ struct Extent {
   }
   /// Never empty, and with some air at both ends.
   Extent padded(double share) const {
-    if (!(low <= high)) return {0, 1};
+    if (!(low <= high) || (low == 0 && high == 0)) return {0, 1};
     const double air = high > low ? share * (high - low) : std::max(1e-6, 0.02 * std::abs(high));
     return {low - air, high + air};
   }

@@ -191,7 +191,9 @@ Json summarise(const std::vector<Run>& runs, const Options& options) {
   const std::string part = part_of(arms);
   const std::string key = score_key(arms, part);
   const Arm& base = arms.front();
-  Json summary = {{"title", options.title.empty() ? "Learning rules on " + first.identity.data : options.title},
+  const bool early = std::any_of(runs.begin(), runs.end(), [](const Run& run) { return run.status.counts >= 0; });
+  Json summary = {{"stopped_early", early},
+                  {"title", options.title.empty() ? "Learning rules on " + first.identity.data : options.title},
                   {"score", first.identity.score},
                   {"part", part},
                   {"data", first.identity.data},

@@ -6,6 +6,7 @@
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/layers.h"
 #include "grapes/train/metrics.h"
+#include "grapes/train/samples.h"
 #include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
@@ -43,6 +44,9 @@ class Training {
     while (at_.epoch < options_.epochs && !patience_spent())
       if (!epoch()) return end();
     status_.state = record::State::finished;
+    if (keep_ != nullptr)
+      if (const record::Json seen = samples(subject_.model, splits_, subject_.criterion); !seen.is_null())
+        keep_->writer.samples(seen);
     if (options_.patience > 0) status_.counts = at_.best_epoch;
     return end();
   }

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Spiking networks from the command line: tasks, sequences, early stopping, resuming, music, and what is refused."""
+import json
+import random
+import unittest
+
+from program import ProgramTest
+
+PICTURES = ["--data", "digits", "--model", "snu:30", "--steps", "8", "--epochs", "2", "--quiet"]
+
+
+def chorales(n, seed):
+    """Pieces in which every step is the one before, a note up: easy to predict."""
+    draw = random.Random(seed)
+    pieces = []
+    for _ in range(n):
+        low = draw.randrange(40, 50)
+        pieces.append([[low + t % 12, low + 7 + t % 12] for t in range(draw.randrange(10, 20))])
+    return pieces
+
+
+class SpikingTest(ProgramTest):
+    def music(self):
+        self.write("jsb-chorales-quarter.json",
+                   json.dumps({"train": chorales(20, 1), "valid": chorales(6, 2), "test": chorales(6, 3)}))
+        return ["--task", "jsb", "--data-dir", ".", "--quiet"]
+
+    def rows(self, folder):
+        return [json.loads(line) for line in (self.folder / folder / "metrics.jsonl").read_text().splitlines()]
+
+    def text(self, name):
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def test_memory_is_needed_and_learned(self):
+        result = self.good_json("train", "--task", "delayed-xor", "--out", "xor", "--quiet")
+        self.assertGreater(result["last"]["test_accuracy"], 0.95)
+        activity = self.rows("xor")[-1]["layers"][0]["activity"]
+        self.assertGreater(activity["rate"], 0)
+        self.assertLess(activity["silent"], 1)
+
+    def test_music_is_judged_by_the_step_and_stops_early(self):
+        result = self.good_json("train", *self.music(), "--out", "notes", "--epochs", "60", "--patience", "2")
+        last = result["last"]
+        self.assertAlmostEqual(last["test_loss"], -last["test_log_likelihood"], places=9)
+        rows = self.rows("notes")
+        best = max(rows[1:], key=lambda row: row["validation_log_likelihood"])
+        self.assertEqual(last["epoch"], best["epoch"])
+        self.assertEqual(self.status("notes")["counts"], best["epoch"])
+        page = self.text("notes/report.html")
+        self.assertIn("best on validation data", page)
+        self.assertIn("what was played (outlines)", page)
+
+    def test_music_goes_on(self):
+        self.good("train", *self.music(), "--out", "notes", "--epochs", "3")
+        said = self.good("generate", "jsb", "--from", "notes", "--data-dir", ".", "--midi", "a/out.mid", "--prime", "4", "--steps", "6")
+        self.assertIn("4 steps of test chorale 0, then 6 of the network", said)
+        first = (self.folder / "a/out.mid").read_bytes()
+        self.assertEqual(first[:4], b"MThd")
+        self.assertIn("<svg", self.text("a/out.svg"))
+        self.good("generate", "jsb", "--from", "notes", "--data-dir", ".", "--midi", "b.mid", "--prime", "4", "--steps", "6")
+        self.assertEqual((self.folder / "b.mid").read_bytes(), first)  # from the same seed
+        self.assert_refused(2, "there are 0 to 5", "generate", "jsb", "--from", "notes", "--data-dir", ".", "--midi", "c.mid", "--chorale", "6")
+        self.good("train", *PICTURES, "--out", "pictures")
+        self.assert_refused(2, "predicts notes", "generate", "jsb", "--from", "pictures", "--midi", "c.mid")
+
+    def test_an_interrupted_epoch_goes_on_bit_for_bit(self):
+        self.good("train", *PICTURES, "--modulation", "shuffled", "--recurrent", "--out", "whole")
+        self.good("train", *PICTURES[:-2], "1", "--quiet", "--modulation", "shuffled", "--recurrent", "--out", "part")
+        self.write("part/config.toml", self.text("part/config.toml").replace("epochs = 1\n", "epochs = 2\n"))
+        self.good("train", "--resume", "part", "--quiet")
+        whole, part = self.rows("whole")[-1], self.rows("part")[-1]
+        for key in ("train_loss", "validation_loss", "test_accuracy", "layers"):
+            self.assertEqual(whole[key], part[key], key)
+
+    def test_rules_readouts_and_neurons_run(self):
+        for extra in (["--route", "eprop", "--recurrent", "--modulation", "grapes"], ["--route", "fa"], ["--route", "dfa"],
+                      ["--neuron", "cuba-lif", "--readout", "max_membrane"], ["--neuron", "ssnu", "--encoder", "direct"],
+                      ["--encoder", "latency", "--learn-decay", "per-node", "--optimizer", "adam"]):
+            result = self.good_json("train", *PICTURES[:-3], "--epochs", "1", "--quiet", *extra)
+            self.assertEqual(result["state"], "finished", extra)
+
+    def test_a_file_begins_from_a_task(self):
+        self.write("mine.toml", 'decay = 0.5\ntask = "mnist-rate"\n')
+        text = self.good("train", "--config", "mine.toml", "--print-config")
+        self.assertIn("decay = 0.5 ", text)
+        self.assertIn('model = "snu:250,250" ', text)
+        self.write("mine.toml", 'task = "mnist-rat"\n')
+        self.assert_refused(2, "mnist-rate", "train", "--config", "mine.toml")
+
+    def test_what_cannot_be_is_said(self):
+        for words, *extra in (("ifa", "--route", "ifa"), ("dropout", "--dropout", "0.1"), ("bf16", "--precision", "bf16"),
+                              ("bias", "--bias"), ("synaptic", "--responsibility", "synaptic")):
+            self.assert_refused(2, words, "train", *PICTURES, *extra)
+        self.assert_refused(2, "sequences", "train", "--data", "delayed-xor", "--model", "mlp:10", "--quiet")
+        self.assert_refused(2, "eprop", "train", "--route", "eprop", "--quiet")
+        self.assert_refused(3, "jsb", "train", "--task", "jsb", "--data-dir", ".", "--quiet")
+        self.assert_refused(2, "--augment", "train", "--task", "delayed-xor", "--augment", "rotate=10", "--quiet")
+
+
+if __name__ == "__main__":
+    unittest.main()
