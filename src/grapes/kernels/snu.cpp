@@ -39,7 +39,10 @@ struct Kept {
   at::Tensor mask;
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
 
-  at::Tensor take(at::IntArrayRef shape) const { return layer.workspace->take(shape, layer.weight.scalar_type()); }
+  at::Tensor take(at::IntArrayRef shape) const {
+    return layer.workspace->take(shape, options().dtype().toScalarType());
+  }
+  at::TensorOptions options() const { return layer.threshold.options().requires_grad(false); }
   at::Tensor decays() const { return layer.decay.expand({nodes}).contiguous(); }
   const bool* runs() const { return mask.defined() ? mask.data_ptr<bool>() : nullptr; }
 };
@@ -52,7 +55,9 @@ T largest(const T* y, std::int64_t count) {
 /// current [time · batch, node] = x Wᵀ
 template <class T>
 void input_product(const Kept& kept, const at::Tensor& current) {
-  if (kept.inputs) {
+  if (!kept.layer.weight.defined()) {
+    current.copy_(kept.x);
+  } else if (kept.inputs) {
     current.zero_();
     kept.inputs->add_product(kept.layer.weight.t().contiguous(), current);
   } else {
@@ -137,7 +142,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
                     const at::Tensor& last_error) {
   const Snu& layer = kept.layer;
   const std::int64_t time = kept.time, batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
-  const auto options = layer.weight.options().requires_grad(false);
+  const at::TensorOptions options = kept.options();
   Errors all{kept.take({time * batch, nodes}), at::zeros({batch, nodes}, options),
              last_error.defined() ? last_error.clone() : at::zeros({batch, nodes}, options),
              at::zeros({nodes}, options), at::zeros({nodes}, options)};
@@ -229,6 +234,7 @@ at::Tensor recurrent_gradient(const Kept& kept, const at::Tensor& trace) {
 
 template <class T>
 at::Tensor input_error(const Kept& kept, const at::Tensor& trace) {
+  if (!kept.layer.weight.defined()) return trace.view({kept.time, kept.batch, kept.in});
   const at::Tensor error = kept.take({kept.time * kept.batch, kept.in});
   if (kept.layer.transport.to == Transport::To::matrix) {
     const at::Tensor matrix = kept.layer.transport.matrix.contiguous();
@@ -251,20 +257,21 @@ struct SnuNode final : torch::autograd::Node {
     if (!errors[0].defined() && !errors[1].defined() && !errors[2].defined()) return result;
     TORCH_CHECK(kept.membrane.defined(), "snu: the layer runs backwards once; what it kept is gone");
     const Snu& layer = kept.layer;
-    TORCH_CHECK(layer.weight._version() == weight_version &&
+    TORCH_CHECK((!layer.weight.defined() || layer.weight._version() == weight_version) &&
                     (!layer.recurrent.defined() || layer.recurrent._version() == recurrent_version) &&
                     kept.membrane._version() == membrane_version && kept.states._version() == states_version,
                 "snu: a weight, an output or a membrane was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
     for (at::Tensor& error : errors)
       if (error.defined()) error = error.contiguous();
-    AT_DISPATCH_FLOATING_TYPES(layer.weight.scalar_type(), "snu", [&] {
+    AT_DISPATCH_FLOATING_TYPES(layer.threshold.scalar_type(), "snu", [&] {
       const Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2]);
       if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere)
         result[0] = input_error<scalar_t>(kept, all.trace);
       result[1] = all.membrane0;
       result[2] = all.output0;
-      if (task_should_compute_output(3)) result[3] = weight_gradient<scalar_t>(kept, all.trace);
+      if (layer.weight.defined() && task_should_compute_output(3))
+        result[3] = weight_gradient<scalar_t>(kept, all.trace);
       if (layer.recurrent.defined() && task_should_compute_output(4))
         result[4] = recurrent_gradient<scalar_t>(kept, all.trace);
       result[5] = layer.decay.numel() == 1 ? all.decay.sum().view({1}) : all.decay;
@@ -287,22 +294,22 @@ SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor&
     kept.layer = layer;
     for (at::Tensor* one : {&kept.layer.weight, &kept.layer.recurrent, &kept.layer.threshold, &kept.layer.decay})
       if (one->defined()) *one = one->detach().contiguous();
-    kept.time = x.size(0), kept.batch = x.size(1), kept.in = x.size(2), kept.nodes = layer.weight.size(0);
+    kept.time = x.size(0), kept.batch = x.size(1), kept.in = x.size(2), kept.nodes = layer.threshold.size(0);
     kept.membrane0 = membrane.detach().contiguous();
     kept.output0 = output.detach().contiguous();
     if (layer.synapse > 0) kept.current = current.detach().clone(at::MemoryFormat::Contiguous);
     kept.mask = mask.defined() ? mask.contiguous() : mask;
     kept.x = x.detach().contiguous().view({kept.time * kept.batch, kept.in});
-    if (layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, layer.most_spikes);
+    if (layer.weight.defined() && layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, layer.most_spikes);
     const std::vector<std::int64_t> shape = {kept.time, kept.batch, kept.nodes};
     kept.membrane = kept.take(shape);
     kept.states = kept.take(shape);
     values.output = mask.defined() ? kept.take(shape) : kept.states;
-    AT_DISPATCH_FLOATING_TYPES(layer.weight.scalar_type(), "snu", [&] {
+    AT_DISPATCH_FLOATING_TYPES(layer.threshold.scalar_type(), "snu", [&] {
       input_product<scalar_t>(kept, kept.membrane.view({kept.time * kept.batch, kept.nodes}));
       run_forward<scalar_t>(kept, values.output);
     });
-    if (kept.inputs) kept.x.reset();
+    if (kept.inputs || !layer.weight.defined()) kept.x.reset();
     values.output = values.output.detach();
     values.membrane = kept.membrane.detach();
     values.current = kept.current;
@@ -312,7 +319,7 @@ SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor&
   const std::shared_ptr<SnuNode> node(new SnuNode, torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(x, membrane, output, layer.weight, layer.recurrent,
                                                            layer.decay, layer.threshold));
-  node->weight_version = kept.layer.weight._version();
+  if (layer.weight.defined()) node->weight_version = kept.layer.weight._version();
   if (layer.recurrent.defined()) node->recurrent_version = kept.layer.recurrent._version();
   node->membrane_version = kept.membrane._version();
   node->states_version = kept.states._version();

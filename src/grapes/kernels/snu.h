@@ -12,7 +12,7 @@ namespace grapes::kernels {
 
 /// Everything that one layer of spiking neural units does with one batch over all time steps, besides its input.
 struct Snu {
-  at::Tensor weight;     ///< W [node, in]
+  at::Tensor weight;     ///< W [node, in]; undefined: x is the current itself, [time, batch, node]
   at::Tensor recurrent;  ///< R [node, node], or undefined
   at::Tensor decay;      ///< [1] or [node]
   at::Tensor threshold;  ///< [node]

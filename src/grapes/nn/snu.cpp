@@ -26,7 +26,8 @@ SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const
   const SnuOptions& options = layer.options;
   const at::Tensor& m = layer.factor;
   const bool scales = m.defined(), travels = scales && !layer.local;
-  const at::Tensor W = scales && layer.local ? modulate(layer.weight, m, 0) : layer.weight;
+  const bool weighs = layer.weight.defined();
+  const at::Tensor W = weighs && scales && layer.local ? modulate(layer.weight, m, 0) : layer.weight;
   // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
   const bool compounds = travels && options.compounding;
   const at::Tensor R = !layer.recurrent.defined() ? at::Tensor()
@@ -36,7 +37,7 @@ SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const
   for (std::int64_t t = 0; t < x.size(0); ++t) {
     if (options.truncate > 0 && t > 0 && t % options.truncate == 0) state = detached(state);
     const at::Tensor input = x[t], below = layer.transport.to == To::weights ? input : input.detach();
-    at::Tensor c = at::linear(below, W);
+    at::Tensor c = weighs ? at::linear(below, W) : input;
     if (layer.transport.to == To::matrix) c = grapes::feedback(c, input, layer.transport.matrix);
     if (travels) c = modulate(c, m, 1);
     if (R.defined()) {
@@ -92,14 +93,14 @@ SnuTrace fused(const SnuLayer& layer, const at::Tensor& x, const SnuState& state
 }  // namespace
 
 SnuTrace run(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
-  const bool by_steps = layer.options.path == SnuOptions::Path::plain || !layer.weight.is_cpu() ||
-                        (layer.weight.scalar_type() != at::kFloat && layer.weight.scalar_type() != at::kDouble);
+  const bool by_steps = layer.options.path == SnuOptions::Path::plain || !layer.threshold.is_cpu() ||
+                        (layer.threshold.scalar_type() != at::kFloat && layer.threshold.scalar_type() != at::kDouble);
   return by_steps ? plain(layer, x, std::move(state), mask) : fused(layer, x, state, mask);
 }
 
 SnuState at_rest(const SnuLayer& layer, std::int64_t batch) {
   const auto zeros = [&] {
-    return at::zeros({batch, layer.weight.size(0)}, layer.weight.options().requires_grad(false));
+    return at::zeros({batch, layer.threshold.size(0)}, layer.threshold.options().requires_grad(false));
   };
   return {zeros(), zeros(), layer.options.synapse > 0 ? zeros() : at::Tensor()};
 }
@@ -171,6 +172,45 @@ SnuLayer SnuImpl::layer(at::Tensor factor) const {
   if (route == "fa") layer.transport = {To::matrix, feedback};
   if (route == "sign-symmetric") layer.transport = {To::matrix, signs().t()};
   return layer;
+}
+
+NeuronsImpl::NeuronsImpl(std::int64_t nodes, SnuOptions options) : nodes_(nodes), options_(std::move(options)) {
+  require_possible(options_.rule);
+  TORCH_CHECK(nodes > 0, "grapes::nn::Neurons: nodes must be above 0; got ", nodes);
+  TORCH_CHECK(!options_.recurrent && !options_.stateful,
+              "grapes::nn::Neurons: neither recurrent nor stateful; see grapes::nn::Snu");
+  reset();
+}
+
+void NeuronsImpl::reset() {
+  using Decay = SnuOptions::Decay;
+  const auto constant = [&](const char* name, std::int64_t count, double value, bool learns) {
+    const at::Tensor values = torch::full({count}, value);
+    return learns ? register_parameter(name, values) : register_buffer(name, values);
+  };
+  decay = constant("decay", options_.learn_decay == Decay::per_node ? nodes_ : 1, options_.decay,
+                   options_.learn_decay != Decay::fixed);
+  threshold = constant("threshold", nodes_, options_.threshold, options_.learn_threshold);
+  workspace_ = std::make_shared<kernels::Workspace>();
+}
+
+SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& mask) {
+  TORCH_CHECK(current.dim() >= 3 && current.size(0) > 0 && current.size(2) == nodes_,
+              "grapes::nn::Neurons: the current must be [time, batch, ", nodes_, ", ...], with a step at least; got ",
+              current.sizes());
+  const std::int64_t places = current.numel() / (current.size(0) * current.size(1) * nodes_);
+  const auto everywhere = [&](const at::Tensor& per_node) {
+    return places == 1 || per_node.size(0) == 1 ? per_node : per_node.repeat_interleave(places);
+  };
+  SnuLayer layer;
+  layer.options = options_;
+  layer.decay = everywhere(decay);
+  layer.threshold = nodes_ == 1 ? threshold.expand({places}) : everywhere(threshold);
+  layer.workspace = workspace_;
+  SnuTrace trace = nn::run(layer, current.flatten(2), at_rest(layer, current.size(1)), mask);
+  trace.output = trace.output.view(current.sizes());
+  trace.membrane = trace.membrane.view(current.sizes());
+  return trace;
 }
 
 namespace {

@@ -36,7 +36,7 @@ struct SnuTrace {
 /// A layer as one pass over time sees it: weights, where the error goes, and how it is scaled.
 struct SnuLayer {
   SnuOptions options;
-  at::Tensor weight;            ///< W, [node, in]
+  at::Tensor weight;            ///< W, [node, in]; undefined: x is the current itself
   at::Tensor recurrent;         ///< R, [node, node], or undefined
   at::Tensor decay;             ///< d, [1] or [node]
   at::Tensor threshold;         ///< θ, [node]
@@ -90,6 +90,28 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   kernels::WorkspacePtr workspace_;
 };
 TORCH_MODULE(Snu);
+
+/// Neurons on a current that other layers made, a convolution, say: conv on [time · batch, ...], and this on what comes
+/// out of it. A node is a channel, with one threshold and decay for all its places. The modulation is the layer's
+/// before it, whose error it is, once per step; what runs back in time is not scaled.
+class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
+ public:
+  /// @throws UsageError for a rule that cannot be, c10::Error for options that only a layer with weights has: recurrent
+  explicit NeuronsImpl(std::int64_t nodes, SnuOptions options = {});
+  void reset() override;
+  /// @param current [time, batch, node, ...] @return y, of the same shape
+  at::Tensor forward(const at::Tensor& current) { return run(current).output; }
+  SnuTrace run(const at::Tensor& current, const at::Tensor& mask = {});
+
+  at::Tensor decay;      ///< d, [1] or [node]
+  at::Tensor threshold;  ///< θ, [node]
+
+ private:
+  std::int64_t nodes_;
+  SnuOptions options_;
+  kernels::WorkspacePtr workspace_;
+};
+TORCH_MODULE(Neurons);
 
 /// What a layer says after all steps.
 struct Readout {

@@ -390,5 +390,50 @@ TEST(Snu, SaysWhatIsWrong) {
   EXPECT_THAT([&] { y.sum().backward(); }, ::testing::ThrowsMessage<c10::Error>(::testing::HasSubstr("in place")));
 }
 
+/// A convolution of kernel 1 on one place is a dense layer; and fused equals the twin where there is space.
+TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheTwin) {
+  const testing::SnuCase c = drawn_case({"leaky_relu"}, false);
+  CreditOptions credit;
+  Snu dense = module_of(c, {}, credit);
+  const std::int64_t time = c.x.size(0), batch = c.x.size(1), in = c.x.size(2), nodes = c.W.size(0);
+  SnuOptions options;
+  options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
+  options.learn_decay = SnuOptions::Decay::per_node;
+  const auto error = drawn({time, batch, nodes}, 7);
+  (dense->forward(c.x) * error).sum().backward();
+  std::vector<std::vector<at::Tensor>> wide;
+  for (const Path path : {Path::plain, Path::fused}) {
+    options.path = path;
+    Conv2d conv(torch::nn::Conv2dOptions(in, nodes, 1).bias(false), credit);
+    Neurons neurons(nodes, options);
+    conv->to(f64);
+    neurons->to(f64);
+    {
+      const torch::NoGradGuard no_grad;
+      conv->weight.copy_(c.W.view({nodes, in, 1, 1}));
+      neurons->decay.copy_(c.decay);
+      neurons->threshold.copy_(c.theta);
+    }
+    const auto forward = [&](const at::Tensor& x) {
+      const auto z = conv->forward(x.flatten(0, 1));
+      return neurons->forward(z.view({x.size(0), x.size(1), nodes, z.size(2), z.size(3)}));
+    };
+    const auto y = forward(c.x.view({time, batch, in, 1, 1})).flatten(2);
+    EXPECT_TRUE(torch::equal(y, dense->forward(c.x).detach()));
+    (y * error).sum().backward();
+    EXPECT_LT(distance(conv->weight.grad().flatten(1), dense->weight.grad()), 1e-12);
+    EXPECT_LT(distance(neurons->threshold.grad(), dense->threshold.grad()), 1e-12);
+    EXPECT_LT(distance(neurons->decay.grad(), dense->decay.grad()), 1e-12);
+
+    conv->zero_grad();
+    neurons->zero_grad();
+    const auto x = (drawn({time, batch, in, 3, 2}, 9) > 0.5).to(f64).requires_grad_();
+    const auto out = forward(x);
+    (out * drawn(out.sizes(), 11)).sum().backward();
+    wide.push_back({out.detach(), x.grad(), conv->weight.grad(), neurons->threshold.grad(), neurons->decay.grad()});
+  }
+  for (std::size_t i = 0; i < wide[0].size(); ++i) EXPECT_LT(distance(wide[0][i], wide[1][i]), 1e-12) << i;
+}
+
 }  // namespace
 }  // namespace grapes::nn
