@@ -152,7 +152,7 @@ std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options)
       Timing timing;
       timing.what = joined(which.nodes) + fmt::format(", T {}", which.steps);
       timing.batch = which.batch;
-      timing.rule = "encoding";
+      timing.rule = "encode";
       timing.optimizer = "bernoulli";
       timing.precision = "float32";
       turns.add(threads, [x = rates(which), encoding = nn::Encoding{"bernoulli", which.steps, 1},
