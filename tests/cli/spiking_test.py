@@ -79,6 +79,11 @@ class SpikingTest(ProgramTest):
             result = self.good_json("train", *PICTURES[:-3], "--epochs", "1", "--quiet", *extra)
             self.assertEqual(result["state"], "finished", extra)
 
+    def test_weights_leave_under_the_names_of_layers_that_follow_each_other(self):
+        self.good("train", *PICTURES, "--recurrent", "--out", "pictures")
+        self.good("export", "pictures", "--out", "out.safetensors")
+        self.assertEqual(sorted(self.tensors("out.safetensors")), ["0.recurrent", "0.threshold", "0.weight", "1.threshold", "1.weight"])
+
     def test_a_file_begins_from_a_task(self):
         self.write("mine.toml", 'decay = 0.5\ntask = "mnist-rate"\n')
         text = self.good("train", "--config", "mine.toml", "--print-config")

@@ -18,9 +18,11 @@ struct ExportOptions {
 Exit export_weights(const ExportOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const std::size_t modules = train::modules_of(*loaded.model).size();
-  const std::vector<std::string> names = options.names.empty()
-                                             ? train::sequential_names(modules, loaded.config.network.dropout > 0)
-                                             : split(options.names, ',');
+  // torch_grapes.nn.Snu is a whole layer: nothing stands between two of them.
+  const nn::Options& network = loaded.config.network;
+  const std::size_t apart = network.model.starts_with("snu") ? 1 : network.dropout > 0 ? 3 : 2;
+  const std::vector<std::string> names =
+      options.names.empty() ? train::sequential_names(modules, apart) : split(options.names, ',');
   const train::Tensors content = train::export_weights(*loaded.model, names, options.buffers);
   train::write_safetensors(options.out, content);
   if (options.json) {
@@ -46,7 +48,8 @@ void add_export(Program& program) {
   const auto options = std::make_shared<ExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors")->required();
-  verb->add_option("--names", options->names, "of the modules, in their order [0,2,... ; with dropout 0,3,...]")
+  verb->add_option("--names", options->names,
+                   "of the modules, in their order [0,2,... ; with dropout 0,3,... ; spiking 0,1,...]")
       ->type_name("NAME[,NAME...]");
   verb->add_flag("--buffers", options->buffers, "the feedback weights too, as NAME.feedback");
   verb->add_flag("--json", options->json, "the result as one JSON document");

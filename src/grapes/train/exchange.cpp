@@ -70,9 +70,9 @@ std::vector<std::string> modules_of(const nn::Model& model) {
   return modules;
 }
 
-std::vector<std::string> sequential_names(std::size_t count, bool dropout) {
+std::vector<std::string> sequential_names(std::size_t count, std::size_t apart) {
   std::vector<std::string> names;
-  for (std::size_t l = 0; l < count; ++l) names.push_back(std::to_string((dropout ? 3 : 2) * l));
+  for (std::size_t l = 0; l < count; ++l) names.push_back(std::to_string(apart * l));
   return names;
 }
 

@@ -14,9 +14,10 @@ namespace grapes::train {
 /// The model's modules, in the order of its parameters: "layers.0", "layers.1", ...
 std::vector<std::string> modules_of(const nn::Model& model);
 
-/// The names that `count` layers have in a torch.nn.Sequential with an activation after each but the last, and a
-/// dropout after that where there is one: "0", "2", "4", or "0", "3", "6".
-std::vector<std::string> sequential_names(std::size_t count, bool dropout);
+/// The names that `count` layers have in a torch.nn.Sequential: "0", "1", "2" where nothing stands between them, "0",
+/// "2", "4" with an activation after each but the last, "0", "3", "6" with a dropout after that.
+/// @param apart  1, 2 or 3
+std::vector<std::string> sequential_names(std::size_t count, std::size_t apart);
 
 /// The model's parameters under other names; its buffers (feedback weights) too, if asked for.
 /// @param names  of its modules, one each, in order
