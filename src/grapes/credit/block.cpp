@@ -11,7 +11,7 @@ at::Tensor modulated(const Block& block, const at::Tensor& z) {
 
 at::Tensor Block::output(const at::Tensor& z) const { return dropout(activation(modulated(*this, z))); }
 
-at::Tensor Block::forward(const at::Tensor& h, const Transport& transport) const {
+at::Tensor Block::forward(at::Tensor h, const Transport& transport) const {
   if (transport.to == Transport::To::weights) return output(affine(h));
   const at::Tensor z = affine(h.detach());
   return output(transport.to == Transport::To::matrix ? grapes::feedback(z, h, transport.matrix) : z);

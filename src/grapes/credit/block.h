@@ -31,7 +31,8 @@ class Block {
   at::Tensor output(const at::Tensor& z) const;
   /// The whole layer, h -> h', with the error at z going to h by `transport`. A layer that has a fused kernel for it
   /// overrides this; what stands here is the kernel's twin.
-  virtual at::Tensor forward(const at::Tensor& h, const Transport& transport) const;
+  /// @param h  let go of as soon as it is read, if the caller gave it away
+  virtual at::Tensor forward(at::Tensor h, const Transport& transport) const;
 
  protected:
   /// W and b as affine() is to use them.

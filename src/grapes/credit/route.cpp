@@ -4,6 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 namespace grapes::credit {
 namespace {
 
@@ -16,7 +18,7 @@ class Backpropagation final : public Route {
  public:
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
     at::Tensor h = inputs;
-    for (const Block* block : blocks) h = block->forward(h, {To::weights, {}});
+    for (const Block* block : blocks) h = block->forward(std::move(h), {To::weights, {}});
     return h;
   }
 };
@@ -29,7 +31,8 @@ class FeedbackAlignment final : public Route {
 
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
     at::Tensor h = blocks[0]->forward(inputs, {To::nowhere, {}});
-    for (std::size_t l = 1; l < blocks.size(); ++l) h = blocks[l]->forward(h, {To::matrix, matrix_(blocks, l)});
+    for (std::size_t l = 1; l < blocks.size(); ++l)
+      h = blocks[l]->forward(std::move(h), {To::matrix, matrix_(blocks, l)});
     return h;
   }
 

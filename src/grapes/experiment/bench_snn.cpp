@@ -26,10 +26,10 @@ at::Tensor rates(const SnnCase& which) {
   return at::full({which.batch, in}, 4.0F / static_cast<float>(in));
 }
 
-/// [batch, steps, in] of 0 and 1, step after step in memory, as data::sequences lays them out.
-at::Tensor spikes(const SnnCase& which) {
+/// [batch, steps, in] of 0 and 1, step after step in memory, as data::sequences lays them out; or packed.
+at::Tensor spikes(const SnnCase& which, bool packed) {
   const nn::Encoding encoding{"bernoulli", which.steps, 1};
-  return nn::encode(rates(which), encoding, 1).transpose(0, 1);
+  return nn::encode(rates(which), encoding, 1, packed).transpose(0, 1);
 }
 
 /// A network in training on one batch that comes again and again.
@@ -47,8 +47,11 @@ class Learner {
     model_ = nn::make_model(network, {{which.nodes.front()}, which.nodes.back(), true, which.recurrent}, 1);
     optimizer_ = optim::make_optimizer({}, nn::learning(*model_));
     schedule_ = optim::make_schedule("constant", 0, 1);
-    batch_.inputs = spikes(which);
-    batch_.targets = which.recurrent ? batch_.inputs.roll(1, 1).contiguous()
+    const at::Tensor numbers = spikes(which, false);
+    density_ = numbers.mean().item<double>();
+    // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
+    batch_.inputs = which.recurrent || products == nn::SnuOptions::Inputs::dense ? numbers : spikes(which, true);
+    batch_.targets = which.recurrent ? numbers.roll(1, 1).contiguous()
                                      : at::arange(which.batch, at::kLong).remainder(which.nodes.back());
   }
 
@@ -62,10 +65,11 @@ class Learner {
     train::step(subject, batch_, pass, use);
   }
   const nn::Model& model() const { return *model_; }
-  double density() const { return batch_.inputs.mean().item<double>(); }
+  double density() const { return density_; }
 
  private:
   bool plain_;
+  double density_ = 0;
   nn::Criterion criterion_;
   std::unique_ptr<nn::Model> model_;
   std::unique_ptr<optim::Optimizer> optimizer_;
@@ -156,7 +160,7 @@ std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options)
       timing.optimizer = "bernoulli";
       timing.precision = "float32";
       turns.add(threads, [x = rates(which), encoding = nn::Encoding{"bernoulli", which.steps, 1},
-                          seed = std::uint64_t{0}]() mutable { nn::encode(x, encoding, ++seed); });
+                          seed = std::uint64_t{0}]() mutable { nn::encode(x, encoding, ++seed, true); });
       timings.push_back(timing);
       places.emplace_back(next++, floor);
     }

@@ -3,6 +3,7 @@
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/spikes.h"
+#include "grapes/kernels/threads.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
@@ -10,9 +11,11 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace grapes::kernels {
 namespace {
@@ -34,7 +37,8 @@ struct Kept {
   std::optional<Spikes> inputs;   // in place of x
   at::Tensor x;                   // or x itself
   at::Tensor membrane0, output0;  // where it began
-  at::Tensor membrane, states;    // s and y of the state after each step; y differs from the output where held
+  at::Tensor membrane;            // s after each step
+  at::Tensor states;              // y of the state after each step, where s > θ does not tell it; see tells()
   at::Tensor current;             // c of the synapse, [batch, node]: at first before, then after the last step
   at::Tensor mask;
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
@@ -45,6 +49,14 @@ struct Kept {
   at::TensorOptions options() const { return layer.threshold.options().requires_grad(false); }
   at::Tensor decays() const { return layer.decay.expand({nodes}).contiguous(); }
   const bool* runs() const { return mask.defined() ? mask.data_ptr<bool>() : nullptr; }
+  /// Whether y follows from s: not where it is no step, or held at what it began with; and R's gradient wants all of
+  /// it.
+  bool tells() const { return !layer.smooth && !mask.defined() && !layer.recurrent.defined(); }
+  /// do_part(begin, end) for parts of the batch. In the products with R samples meet: these have threads of their own.
+  void in_parts(std::int64_t work, const std::function<void(std::int64_t, std::int64_t)>& do_part) const {
+    if (layer.recurrent.defined()) return do_part(0, batch);
+    in_parallel(batch, time * batch * nodes * work, do_part);
+  }
 };
 
 template <class T>
@@ -58,70 +70,66 @@ void input_product(const Kept& kept, const at::Tensor& current) {
   if (!kept.layer.weight.defined()) {
     current.copy_(kept.x);
   } else if (kept.inputs) {
-    current.zero_();
-    kept.inputs->add_product(kept.layer.weight.t().contiguous(), current);
+    const at::Tensor turned = kept.take({kept.in, kept.nodes});
+    turned.copy_(kept.layer.weight.t());
+    kept.inputs->product(turned, current);
   } else {
-    gemm<T>(1, read<T>(kept.x), transposed(read<T>(kept.layer.weight)), 0, write<T>(current));
+    gemm_in_parts<T>(1, read<T>(kept.x), transposed(read<T>(kept.layer.weight)), 0, write<T>(current));
   }
 }
 
 /// What a synapse does between steps: c = α c + (W x + R y), kept and handed on; held where a sequence is.
 template <class T>
-void run_synapse(const Kept& kept, std::int64_t t, T* input) {
-  const std::int64_t nodes = kept.nodes;
+void run_synapse(const Kept& kept, std::int64_t b, T* input) {
   const T alpha = static_cast<T>(kept.layer.synapse);
-  T* current = kept.current.data_ptr<T>();
-  for (std::int64_t b = 0; b < kept.batch; ++b, current += nodes, input += nodes) {
-    if (kept.mask.defined() && !kept.runs()[t * kept.batch + b]) continue;
-    for (std::int64_t n = 0; n < nodes; ++n) input[n] = current[n] = input[n] + alpha * current[n];
-  }
+  T* current = kept.current.data_ptr<T>() + b * kept.nodes;
+  for (std::int64_t n = 0; n < kept.nodes; ++n) input[n] = current[n] = input[n] + alpha * current[n];
 }
 
 /// Backwards: the error at c, with α times that of the step after, is the error at W x + R y; times m it is the trace.
 template <class T>
-void run_synapse_back(const Kept& kept, std::int64_t t, const T* factor, T* later, T* delta, T* trace) {
-  const std::int64_t nodes = kept.nodes;
+void run_synapse_back(const Kept& kept, const T* factor, T* later, T* delta, T* trace) {
   const T alpha = static_cast<T>(kept.layer.synapse);
-  for (std::int64_t b = 0; b < kept.batch; ++b, later += nodes, delta += nodes, trace += nodes) {
-    if (kept.mask.defined() && !kept.runs()[t * kept.batch + b]) continue;
-    for (std::int64_t n = 0; n < nodes; ++n) {
-      delta[n] = later[n] = delta[n] + alpha * later[n];
-      trace[n] = factor[n] * delta[n];
-    }
+  for (std::int64_t n = 0; n < kept.nodes; ++n) {
+    delta[n] = later[n] = delta[n] + alpha * later[n];
+    trace[n] = factor[n] * delta[n];
   }
 }
 
-/// From current to s, in place, and y; `output` is y with zeros where a sequence is held.
+/// From current to s, in place, and y; `output` is y with zeros where a sequence is held, `states` y itself.
 template <class T>
-void run_forward(const Kept& kept, const at::Tensor& output) {
+void run_forward(const Kept& kept, const at::Tensor& output, const at::Tensor& states) {
   const Snu& layer = kept.layer;
   const std::int64_t batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
   const at::Tensor decay = kept.decays();
   const auto loop = loops<T>().snu.forward[layer.smooth ? 1 : 0][static_cast<std::size_t>(layer.reset)];
-  T *s = kept.membrane.data_ptr<T>(), *y = kept.states.data_ptr<T>();
-  const T *s_before = kept.membrane0.data_ptr<T>(), *y_before = kept.output0.data_ptr<T>();
-  for (std::int64_t t = 0; t < kept.time; ++t, s_before = s, y_before = y, s += plane, y += plane) {
-    if (layer.recurrent.defined())
-      gemm<T>(1, {y_before, batch, nodes, nodes}, transposed(read<T>(layer.recurrent)), 1, {s, batch, nodes, nodes});
-    if (kept.current.defined()) run_synapse(kept, t, s);
-    for (std::int64_t b = 0; b < batch; ++b) {
-      const std::int64_t at = b * nodes;
-      if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
-        std::copy_n(s_before + at, nodes, s + at);
-        std::copy_n(y_before + at, nodes, y + at);
-        std::fill_n(output.data_ptr<T>() + t * plane + at, nodes, T(0));
-        continue;
+  constexpr std::int64_t work = 24;  // of a node and step, in multiply-adds
+  kept.in_parts(work, [&](std::int64_t begin, std::int64_t end) {
+    T *s = kept.membrane.data_ptr<T>(), *y = states.data_ptr<T>();
+    const T *s_before = kept.membrane0.data_ptr<T>(), *y_before = kept.output0.data_ptr<T>();
+    for (std::int64_t t = 0; t < kept.time; ++t, s_before = s, y_before = y, s += plane, y += plane) {
+      if (layer.recurrent.defined())
+        gemm<T>(1, {y_before, batch, nodes, nodes}, transposed(read<T>(layer.recurrent)), 1, {s, batch, nodes, nodes});
+      for (std::int64_t b = begin; b < end; ++b) {
+        const std::int64_t at = b * nodes;
+        if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
+          std::copy_n(s_before + at, nodes, s + at);
+          std::copy_n(y_before + at, nodes, y + at);
+          std::fill_n(output.data_ptr<T>() + t * plane + at, nodes, T(0));
+          continue;
+        }
+        if (kept.current.defined()) run_synapse(kept, b, s + at);
+        const T gate = layer.reset == Reset::lateral ? 1 - largest(y_before + at, nodes) : T(1);
+        loop({nodes, static_cast<T>(layer.slope), decay.data_ptr<T>(), layer.threshold.data_ptr<T>(), s_before + at,
+              y_before + at, gate, s + at, y + at});
+        if (kept.mask.defined()) std::copy_n(y + at, nodes, output.data_ptr<T>() + t * plane + at);
       }
-      const T gate = layer.reset == Reset::lateral ? 1 - largest(y_before + at, nodes) : T(1);
-      loop({nodes, static_cast<T>(layer.slope), decay.data_ptr<T>(), layer.threshold.data_ptr<T>(), s_before + at,
-            y_before + at, gate, s + at, y + at});
-      if (kept.mask.defined()) std::copy_n(y + at, nodes, output.data_ptr<T>() + t * plane + at);
     }
-  }
+  });
 }
 
 struct Errors {
-  at::Tensor trace;               // factor · δ of all steps, [time · batch, node]
+  at::Tensor trace;  // factor · δ of all steps, [time · batch, node]; where s was, if nobody else sees that
   at::Tensor membrane0, output0;  // at where it began, [batch, node]
   at::Tensor decay, threshold;    // [node]
 };
@@ -137,71 +145,97 @@ void to_largest(const T* y, std::int64_t nodes, T* product) {
   for (std::int64_t n = 0; n < nodes; ++n) product[n] = y[n] == top ? -sum / count : T(0);
 }
 
+/// y of the step before, sample b, where only s is kept.
+template <class T>
+const T* told(const T* s, const T* threshold, std::int64_t nodes, T* y) {
+  for (std::int64_t n = 0; n < nodes; ++n) y[n] = s[n] - threshold[n] > 0 ? T(1) : T(0);
+  return y;
+}
+
 template <class T>
 Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor& membrane_error,
                     const at::Tensor& last_error) {
   const Snu& layer = kept.layer;
   const std::int64_t time = kept.time, batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
   const at::TensorOptions options = kept.options();
-  Errors all{kept.take({time * batch, nodes}), at::zeros({batch, nodes}, options),
-             last_error.defined() ? last_error.clone() : at::zeros({batch, nodes}, options),
-             at::zeros({nodes}, options), at::zeros({nodes}, options)};
-  const at::Tensor delta = at::empty({batch, nodes}, options), zeros = at::zeros({nodes}, options);
-  const at::Tensor later = kept.current.defined() ? at::zeros({batch, nodes}, options) : at::Tensor();
-  const bool scales = layer.factor.defined() && !layer.local;
+  const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, options); };
+  const bool over = layer.once && layer.workspace->exclusive(kept.membrane);
+  Errors all{(over ? kept.membrane : kept.take({time, batch, nodes})).view({time * batch, nodes}),
+             zeros({batch, nodes}),
+             last_error.defined() ? last_error.clone() : zeros({batch, nodes}),
+             {},
+             {}};
+  // Per sample, so that what is summed, and in which order, does not depend on the threads.
+  const at::Tensor decays = zeros({batch, nodes}), thresholds = zeros({batch, nodes});
+  const bool recurs = layer.recurrent.defined() && !layer.eprop;
+  const at::Tensor delta = recurs ? at::empty({batch, nodes}, options) : at::Tensor(), nothing = zeros({nodes});
+  const at::Tensor later = kept.current.defined() ? zeros({batch, nodes}) : at::Tensor();
+  const bool scales = layer.factor.defined() && !layer.local, lateral = layer.reset == Reset::lateral;
   const at::Tensor factor = scales ? layer.factor.contiguous() : at::ones({nodes}, options), decay = kept.decays();
   const auto loop = loops<T>().snu.backward[layer.smooth ? 6 : static_cast<std::size_t>(layer.surrogate)]
                                            [static_cast<std::size_t>(layer.reset)];
-  T *to_state = all.membrane0.data_ptr<T>(), *to_output = all.output0.data_ptr<T>(), *d = delta.data_ptr<T>();
-  for (std::int64_t t = time; t-- > 0;) {
-    const T *s = kept.membrane.data_ptr<T>() + t * plane, *y = kept.states.data_ptr<T>() + t * plane;
-    const T* s_before = t > 0 ? s - plane : kept.membrane0.data_ptr<T>();
-    const T* y_before = t > 0 ? y - plane : kept.output0.data_ptr<T>();
-    T* trace = all.trace.data_ptr<T>() + t * plane;
-    for (std::int64_t b = 0; b < batch; ++b) {
-      const std::int64_t at = b * nodes;
-      const T* at_membrane =
-          membrane_error.defined() ? membrane_error.data_ptr<T>() + t * plane + at : zeros.data_ptr<T>();
-      if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
-        for (std::int64_t n = 0; n < nodes; ++n) to_state[at + n] += at_membrane[n];
-        std::fill_n(trace + at, nodes, T(0));
-        std::fill_n(d + at, nodes, T(0));
-        continue;
+  constexpr std::int64_t work = 48;  // of a node and step, in multiply-adds
+  kept.in_parts(work, [&](std::int64_t begin, std::int64_t end) {
+    const at::Tensor rows = at::empty({2, nodes}, options);
+    T *row = rows.data_ptr<T>(), *to_state = all.membrane0.data_ptr<T>(), *to_output = all.output0.data_ptr<T>();
+    for (std::int64_t t = time; t-- > 0;) {
+      const T* s = kept.membrane.data_ptr<T>() + t * plane;
+      const T* s_before = t > 0 ? s - plane : kept.membrane0.data_ptr<T>();
+      T* trace = all.trace.data_ptr<T>() + t * plane;
+      for (std::int64_t b = begin; b < end; ++b) {
+        const std::int64_t at = b * nodes;
+        const T* at_membrane =
+            membrane_error.defined() ? membrane_error.data_ptr<T>() + t * plane + at : nothing.data_ptr<T>();
+        if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
+          for (std::int64_t n = 0; n < nodes; ++n) to_state[at + n] += at_membrane[n];
+          std::fill_n(trace + at, nodes, T(0));
+          if (recurs) std::fill_n(delta.data_ptr<T>() + at, nodes, T(0));
+          continue;
+        }
+        const T* y = kept.states.defined() ? kept.states.data_ptr<T>() + t * plane + at : nullptr;
+        const T* y_before = t == 0         ? kept.output0.data_ptr<T>() + at
+                            : y != nullptr ? y - plane
+                                           : told(s_before + at, layer.threshold.data_ptr<T>(), nodes, row);
+        T* d = recurs ? delta.data_ptr<T>() + at : row + nodes;
+        const T gate = lateral ? 1 - largest(y_before, nodes) : T(1);
+        loop({nodes,
+              static_cast<T>(layer.slope),
+              static_cast<T>(layer.width),
+              decay.data_ptr<T>(),
+              layer.threshold.data_ptr<T>(),
+              s + at,
+              y,
+              s_before + at,
+              y_before,
+              gate,
+              layer.detach_reset ? T(0) : T(1),
+              error.defined() ? error.data_ptr<T>() + t * plane + at : nothing.data_ptr<T>(),
+              at_membrane,
+              factor.data_ptr<T>(),
+              to_state + at,
+              to_output + at,
+              d,
+              trace + at,
+              decays.data_ptr<T>() + at,
+              thresholds.data_ptr<T>() + at});
+        if (lateral) to_largest(y_before, nodes, to_output + at);
+        if (later.defined()) run_synapse_back(kept, factor.data_ptr<T>(), later.data_ptr<T>() + at, d, trace + at);
       }
-      const bool lateral = layer.reset == Reset::lateral;
-      const T gate = lateral ? 1 - largest(y_before + at, nodes) : T(1);
-      loop({nodes,
-            static_cast<T>(layer.slope),
-            static_cast<T>(layer.width),
-            decay.data_ptr<T>(),
-            layer.threshold.data_ptr<T>(),
-            s + at,
-            y + at,
-            s_before + at,
-            y_before + at,
-            gate,
-            layer.detach_reset ? T(0) : T(1),
-            error.defined() ? error.data_ptr<T>() + t * plane + at : zeros.data_ptr<T>(),
-            at_membrane,
-            factor.data_ptr<T>(),
-            to_state + at,
-            to_output + at,
-            d + at,
-            trace + at,
-            all.decay.data_ptr<T>(),
-            all.threshold.data_ptr<T>()});
-      if (lateral) to_largest(y_before + at, nodes, to_output + at);
+      if (recurs)
+        gemm<T>(1, {layer.compounding ? trace : delta.data_ptr<T>(), batch, nodes, nodes}, read<T>(layer.recurrent), 1,
+                {to_output, batch, nodes, nodes});
+      if (layer.truncate > 0 && t > 0 && t % layer.truncate == 0) {
+        const auto cut_off = [&](const at::Tensor& carried) {
+          std::fill(carried.data_ptr<T>() + begin * nodes, carried.data_ptr<T>() + end * nodes, T(0));
+        };
+        cut_off(all.membrane0);
+        cut_off(all.output0);
+        if (later.defined()) cut_off(later);
+      }
     }
-    if (later.defined()) run_synapse_back(kept, t, factor.data_ptr<T>(), later.data_ptr<T>(), d, trace);
-    if (layer.recurrent.defined() && !layer.eprop)
-      gemm<T>(1, {layer.compounding ? trace : d, batch, nodes, nodes}, read<T>(layer.recurrent), 1,
-              {to_output, batch, nodes, nodes});
-    if (layer.truncate > 0 && t > 0 && t % layer.truncate == 0) {
-      all.membrane0.zero_();
-      all.output0.zero_();
-      if (later.defined()) later.zero_();
-    }
-  }
+  });
+  all.decay = decays.sum(0);
+  all.threshold = thresholds.sum(0);
   return all;
 }
 
@@ -210,12 +244,12 @@ template <class T>
 at::Tensor weight_gradient(const Kept& kept, const at::Tensor& trace) {
   at::Tensor gradient;
   if (kept.inputs) {
-    const at::Tensor turned = kept.take({kept.in, kept.nodes}).zero_();
-    kept.inputs->add_transposed_product(trace, turned);
+    const at::Tensor turned = kept.take({kept.in, kept.nodes});
+    kept.inputs->transposed_product(trace, turned);
     gradient = turned.t().contiguous();
   } else {
     gradient = at::empty({kept.nodes, kept.in}, trace.options());
-    gemm<T>(1, transposed(read<T>(trace)), read<T>(kept.x), 0, write<T>(gradient));
+    gemm_in_parts<T>(1, transposed(read<T>(trace)), read<T>(kept.x), 0, write<T>(gradient));
   }
   return kept.layer.local && kept.layer.factor.defined() ? gradient.mul_(kept.layer.factor.unsqueeze(1)) : gradient;
 }
@@ -225,10 +259,10 @@ template <class T>
 at::Tensor recurrent_gradient(const Kept& kept, const at::Tensor& trace) {
   const std::int64_t batch = kept.batch, nodes = kept.nodes;
   const at::Tensor gradient = at::empty({nodes, nodes}, trace.options());
-  gemm<T>(1, transposed(read<T>(trace.narrow(0, 0, batch))), read<T>(kept.output0), 0, write<T>(gradient));
+  gemm_in_parts<T>(1, transposed(read<T>(trace.narrow(0, 0, batch))), read<T>(kept.output0), 0, write<T>(gradient));
   if (kept.time > 1)
-    gemm<T>(1, transposed(read<T>(trace.narrow(0, batch, (kept.time - 1) * batch))),
-            {kept.states.data_ptr<T>(), (kept.time - 1) * batch, nodes, nodes}, 1, write<T>(gradient));
+    gemm_in_parts<T>(1, transposed(read<T>(trace.narrow(0, batch, (kept.time - 1) * batch))),
+                     {kept.states.data_ptr<T>(), (kept.time - 1) * batch, nodes, nodes}, 1, write<T>(gradient));
   return kept.layer.local && kept.layer.factor.defined() ? gradient.mul_(kept.layer.factor.unsqueeze(1)) : gradient;
 }
 
@@ -238,9 +272,9 @@ at::Tensor input_error(const Kept& kept, const at::Tensor& trace) {
   const at::Tensor error = kept.take({kept.time * kept.batch, kept.in});
   if (kept.layer.transport.to == Transport::To::matrix) {
     const at::Tensor matrix = kept.layer.transport.matrix.contiguous();
-    gemm<T>(1, read<T>(trace), transposed(read<T>(matrix)), 0, write<T>(error));
+    gemm_in_parts<T>(1, read<T>(trace), transposed(read<T>(matrix)), 0, write<T>(error));
   } else {
-    gemm<T>(1, read<T>(trace), read<T>(kept.layer.weight), 0, write<T>(error));
+    gemm_in_parts<T>(1, read<T>(trace), read<T>(kept.layer.weight), 0, write<T>(error));
   }
   return error.view({kept.time, kept.batch, kept.in});
 }
@@ -259,17 +293,21 @@ struct SnuNode final : torch::autograd::Node {
     const Snu& layer = kept.layer;
     TORCH_CHECK((!layer.weight.defined() || layer.weight._version() == weight_version) &&
                     (!layer.recurrent.defined() || layer.recurrent._version() == recurrent_version) &&
-                    kept.membrane._version() == membrane_version && kept.states._version() == states_version,
+                    kept.membrane._version() == membrane_version &&
+                    (!kept.states.defined() || kept.states._version() == states_version),
                 "snu: a weight, an output or a membrane was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
     for (at::Tensor& error : errors)
       if (error.defined()) error = error.contiguous();
     AT_DISPATCH_FLOATING_TYPES(layer.threshold.scalar_type(), "snu", [&] {
-      const Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2]);
+      Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2]);
+      errors.clear();  // their memory is the next layer's
+      if (task_should_compute_output(1)) result[1] = all.membrane0;
+      if (task_should_compute_output(2)) result[2] = all.output0;
+      all.membrane0.reset();
+      all.output0.reset();
       if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere)
         result[0] = input_error<scalar_t>(kept, all.trace);
-      result[1] = all.membrane0;
-      result[2] = all.output0;
       if (layer.weight.defined() && task_should_compute_output(3))
         result[3] = weight_gradient<scalar_t>(kept, all.trace);
       if (layer.recurrent.defined() && task_should_compute_output(4))
@@ -277,6 +315,7 @@ struct SnuNode final : torch::autograd::Node {
       result[5] = layer.decay.numel() == 1 ? all.decay.sum().view({1}) : all.decay;
       result[6] = all.threshold;
     });
+    if (layer.once) kept.membrane.reset();
     return result;
   }
 
@@ -285,44 +324,55 @@ struct SnuNode final : torch::autograd::Node {
 
 }  // namespace
 
-SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
+SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
               const at::Tensor& mask, const Snu& layer) {
   Kept kept;
   SnuValues values;
+  torch::autograd::edge_list edges;
+  if (at::GradMode::is_enabled())
+    edges = torch::autograd::collect_next_edges(x, membrane, output, layer.weight, layer.recurrent, layer.decay,
+                                                layer.threshold);
   {
     const at::NoGradGuard no_grad;
     kept.layer = layer;
     for (at::Tensor* one : {&kept.layer.weight, &kept.layer.recurrent, &kept.layer.threshold, &kept.layer.decay})
       if (one->defined()) *one = one->detach().contiguous();
-    kept.time = x.size(0), kept.batch = x.size(1), kept.in = x.size(2), kept.nodes = layer.threshold.size(0);
+    kept.time = x.size(0), kept.batch = x.size(1), kept.nodes = layer.threshold.size(0);
+    kept.in = layer.weight.defined() ? layer.weight.size(1) : x.size(2);
     kept.membrane0 = membrane.detach().contiguous();
     kept.output0 = output.detach().contiguous();
     if (layer.synapse > 0) kept.current = current.detach().clone(at::MemoryFormat::Contiguous);
     kept.mask = mask.defined() ? mask.contiguous() : mask;
-    kept.x = x.detach().contiguous().view({kept.time * kept.batch, kept.in});
-    if (layer.weight.defined() && layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, layer.most_spikes);
+    kept.x = x.detach().contiguous().view({kept.time * kept.batch, x.size(2)});
+    x.reset();
+    if (layer.weight.defined() && layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, kept.in, layer.most_spikes);
+    const at::ScalarType dtype = layer.threshold.scalar_type();
+    if (kept.inputs)
+      kept.x.reset();
+    else if (is_packed(kept.x))
+      kept.x = unpack(kept.x, kept.in, dtype);
     const std::vector<std::int64_t> shape = {kept.time, kept.batch, kept.nodes};
     kept.membrane = kept.take(shape);
     kept.states = kept.take(shape);
     values.output = mask.defined() ? kept.take(shape) : kept.states;
-    AT_DISPATCH_FLOATING_TYPES(layer.threshold.scalar_type(), "snu", [&] {
+    AT_DISPATCH_FLOATING_TYPES(dtype, "snu", [&] {
       input_product<scalar_t>(kept, kept.membrane.view({kept.time * kept.batch, kept.nodes}));
-      run_forward<scalar_t>(kept, values.output);
+      run_forward<scalar_t>(kept, values.output, kept.states);
     });
-    if (kept.inputs || !layer.weight.defined()) kept.x.reset();
+    if (!layer.weight.defined()) kept.x.reset();
     values.output = values.output.detach();
     values.membrane = kept.membrane.detach();
     values.current = kept.current;
     values.last = kept.states[kept.time - 1].clone();
+    if (kept.tells()) kept.states.reset();
   }
   if (!at::GradMode::is_enabled()) return values;
   const std::shared_ptr<SnuNode> node(new SnuNode, torch::autograd::deleteNode);
-  node->set_next_edges(torch::autograd::collect_next_edges(x, membrane, output, layer.weight, layer.recurrent,
-                                                           layer.decay, layer.threshold));
+  node->set_next_edges(std::move(edges));
   if (layer.weight.defined()) node->weight_version = kept.layer.weight._version();
   if (layer.recurrent.defined()) node->recurrent_version = kept.layer.recurrent._version();
   node->membrane_version = kept.membrane._version();
-  node->states_version = kept.states._version();
+  if (kept.states.defined()) node->states_version = kept.states._version();
   node->kept = std::move(kept);
   for (at::Tensor* value : {&values.output, &values.membrane, &values.last})
     torch::autograd::create_gradient_edge(*value, node);

@@ -30,6 +30,7 @@ struct Snu {
   bool compounding = false;   ///< factor also on what goes back through R
   Transport transport;        ///< where the error at the current goes, of the way to x
   double most_spikes = 0;     ///< density of x and y up to which they are added as spikes
+  bool once = false;          ///< nobody runs backwards twice, so that errors may take the place of membranes
   WorkspacePtr workspace;     ///< where errors live; outputs and membranes too
 };
 
@@ -41,11 +42,13 @@ struct SnuValues {
 
 /// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorised
 /// pass per step and sample. Its twin is SnuOptions::Path::plain of nn::Snu, which it equals. Not differentiable twice.
-/// @param x          [time, batch, in], float32 or float64
+/// y is kept for the backward pass only where s > θ does not tell it.
+/// @param x          [time, batch, in], float32 or float64, or spikes packed by pack() [time, batch, words]; let go of
+///                   as soon as it is read
 /// @param membrane, output  where to begin, [batch, node]
 /// @param current    the same, if there is a synaptic current, as a constant; else undefined
 /// @param mask       [time, batch] bool, or undefined
-SnuValues snu(const at::Tensor& x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
+SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
               const at::Tensor& mask, const Snu& layer);
 
 }  // namespace grapes::kernels

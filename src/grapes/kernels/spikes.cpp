@@ -16,33 +16,71 @@ constexpr std::int64_t columns_per_block = 512;
 /// Rows of an error that are gone through together for all columns: a quarter of a megabyte at 256 nodes.
 constexpr std::int64_t rows_together = 256;
 
+/// Sums of bits by twos, fours, eights: std::popcount is a call where the processor's own may not be used, and this is
+/// a vector's worth at a time.
+constexpr std::uint32_t ones_in(std::uint32_t word) {
+  word -= word >> 1 & 0x55555555U;
+  word = (word & 0x33333333U) + (word >> 2 & 0x33333333U);
+  word = (word + (word >> 4)) & 0x0f0f0f0fU;
+  return word * 0x01010101U >> 24;
+}
+
 }  // namespace
 
-std::optional<Spikes> Spikes::of(const at::Tensor& x, double most) {
+std::int64_t words_for(std::int64_t columns) { return (columns + columns_per_block - 1) / columns_per_block * 16; }
+
+at::Tensor pack(const at::Tensor& x) {
+  const at::Tensor rows = x.contiguous();
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  const std::int64_t columns = shape.back(), words = words_for(columns), count = columns == 0 ? 0 : x.numel() / columns;
+  shape.back() = words;
+  at::Tensor packed = at::empty(shape, at::kInt);
+  auto* to = reinterpret_cast<std::uint32_t*>(packed.data_ptr<std::int32_t>());
+  bool binary = true;
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "pack", [&] {
+    const scalar_t* from = rows.data_ptr<scalar_t>();
+    for (std::int64_t row = 0; binary && row < count; ++row)
+      binary = loops<scalar_t>().snu.pack(from + row * columns, columns, to + row * words);
+  });
+  return binary ? packed : at::Tensor();
+}
+
+at::Tensor unpack(const at::Tensor& packed, std::int64_t columns, at::ScalarType dtype) {
+  std::vector<std::int64_t> shape = packed.sizes().vec();
+  const std::int64_t words = shape.back(), count = packed.numel() / words;
+  TORCH_CHECK(words == words_for(columns), "unpack: ", columns, " columns take ", words_for(columns),
+              " words a row; got ", words);
+  shape.back() = columns;
+  at::Tensor x = at::empty(shape, at::dtype(dtype));
+  const at::Tensor rows = packed.contiguous();
+  const auto* from = reinterpret_cast<const std::uint32_t*>(rows.data_ptr<std::int32_t>());
+  AT_DISPATCH_FLOATING_TYPES(dtype, "unpack", [&] {
+    scalar_t* to = x.data_ptr<scalar_t>();
+    for (std::int64_t row = 0; row < count; ++row, from += words)
+      for (std::int64_t i = 0; i < columns; ++i, ++to) {
+        const BitPlace place = place_of(i);
+        *to = static_cast<scalar_t>(from[place.word] >> place.bit & 1U);
+      }
+  });
+  return x;
+}
+
+std::optional<Spikes> Spikes::of(const at::Tensor& x, std::int64_t columns, double most) {
+  if (columns > 65535 || x.numel() == 0) return std::nullopt;
   Spikes spikes;
   spikes.rows_ = x.size(0);
-  spikes.columns_ = x.size(1);
-  if (spikes.columns_ > 65535 || x.numel() == 0) return std::nullopt;
-  const std::int64_t blocks = (spikes.columns_ + columns_per_block - 1) / columns_per_block;
-  spikes.words_per_row_ = blocks * lanes;
-  spikes.words_.resize(static_cast<std::size_t>(spikes.rows_ * spikes.words_per_row_));
-  const auto limit = static_cast<std::int64_t>(most * static_cast<double>(x.numel()));
-  bool fits = true;
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "spikes", [&] {
-    const scalar_t* data = x.data_ptr<scalar_t>();
-    for (std::int64_t row = 0; fits && row < spikes.rows_; ++row) {
-      std::uint32_t* words = spikes.words_.data() + row * spikes.words_per_row_;
-      fits = loops<scalar_t>().snu.pack(data + row * spikes.columns_, spikes.columns_, words);
-      for (std::int64_t w = 0; w < spikes.words_per_row_; ++w) spikes.ones_ += std::popcount(words[w]);
-      fits = fits && spikes.ones_ <= limit;
-    }
-  });
-  if (!fits) return std::nullopt;
+  spikes.columns_ = columns;
+  spikes.words_per_row_ = words_for(columns);
+  spikes.words_ = is_packed(x) ? x : pack(x);
+  if (!spikes.words_.defined()) return std::nullopt;
+  const auto* words = reinterpret_cast<const std::uint32_t*>(spikes.words_.data_ptr<std::int32_t>());
+  for (std::int64_t w = 0; w < spikes.words_.numel(); ++w) spikes.ones_ += ones_in(words[w]);
+  if (spikes.density() > most) return std::nullopt;
   return spikes;
 }
 
 std::int64_t Spikes::names_of(std::int64_t row, std::int64_t begin, std::int64_t end, std::uint16_t* names) const {
-  const std::uint32_t* words = words_.data() + row * words_per_row_;
+  const auto* words = reinterpret_cast<const std::uint32_t*>(words_.data_ptr<std::int32_t>()) + row * words_per_row_;
   std::int64_t count = 0;
   for (std::int64_t block = 0; block * lanes < words_per_row_; ++block)
     for (std::int64_t lane = begin; lane < end; ++lane)
@@ -52,20 +90,22 @@ std::int64_t Spikes::names_of(std::int64_t row, std::int64_t begin, std::int64_t
 }
 
 template <class T>
-void Spikes::add(const at::Tensor& M, const at::Tensor& out) const {
+void Spikes::sum(const at::Tensor& M, const at::Tensor& out) const {
   const std::int64_t n = M.size(1);
   const T* from = M.data_ptr<T>();
   T* to = out.data_ptr<T>();
   in_parallel(rows_, ones_ * n, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::uint16_t> names(static_cast<std::size_t>(columns_));
-    for (std::int64_t row = begin; row < end; ++row)
+    for (std::int64_t row = begin; row < end; ++row) {
+      std::fill_n(to + row * n, n, T(0));
       loops<T>().snu.sum_named(names.data(), names_of(row, 0, lanes, names.data()), from, n, n, to + row * n);
+    }
   });
 }
 
 /// The columns of some lanes: nobody else adds to them, so that threads need not meet.
 template <class T>
-void Spikes::add_transposed(const at::Tensor& M, const at::Tensor& out, std::int64_t first_lane,
+void Spikes::sum_transposed(const at::Tensor& M, const at::Tensor& out, std::int64_t first_lane,
                             std::int64_t end_lane) const {
   const std::int64_t n = M.size(1);
   T* to = out.data_ptr<T>();
@@ -91,20 +131,21 @@ void Spikes::add_transposed(const at::Tensor& M, const at::Tensor& out, std::int
     const T* from = M.data_ptr<T>() + first * n;
     for (std::int64_t i = 0, start = 0; i < columns_; ++i) {
       const std::int64_t end = ends[static_cast<std::size_t>(i)];
+      if (first == 0 && i % lanes >= first_lane && i % lanes < end_lane) std::fill_n(to + i * n, n, T(0));
       if (end > start) loops<T>().snu.sum_named(rows.data() + start, end - start, from, n, n, to + i * n);
       start = end;
     }
   }
 }
 
-void Spikes::add_product(const at::Tensor& M, const at::Tensor& out) const {
-  AT_DISPATCH_FLOATING_TYPES(M.scalar_type(), "spikes", [&] { add<scalar_t>(M, out); });
+void Spikes::product(const at::Tensor& M, const at::Tensor& out) const {
+  AT_DISPATCH_FLOATING_TYPES(M.scalar_type(), "spikes", [&] { sum<scalar_t>(M, out); });
 }
 
-void Spikes::add_transposed_product(const at::Tensor& M, const at::Tensor& out) const {
+void Spikes::transposed_product(const at::Tensor& M, const at::Tensor& out) const {
   AT_DISPATCH_FLOATING_TYPES(M.scalar_type(), "spikes", [&] {
     in_parallel(lanes, ones_ * M.size(1),
-                [&](std::int64_t begin, std::int64_t end) { add_transposed<scalar_t>(M, out, begin, end); });
+                [&](std::int64_t begin, std::int64_t end) { sum_transposed<scalar_t>(M, out, begin, end); });
   });
 }
 

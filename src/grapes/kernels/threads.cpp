@@ -41,6 +41,7 @@ const OpenBlas& openblas() {
 
 std::atomic<int> wanted = 1;   // by set_threads()
 std::atomic<int> current = 0;  // what OpenBLAS was told last; 0: nothing yet
+thread_local bool in_part = false;
 
 void tell_openblas(int n) {
   if (current.exchange(n) != n) openblas().set_threads(n);
@@ -72,7 +73,7 @@ Threads threads() {
 
 void threads_for(std::int64_t multiply_adds) {
   const int most = wanted.load(std::memory_order_relaxed);
-  if (most > 1 && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
+  if (most > 1 && !in_part && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
 }
 
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
@@ -80,10 +81,16 @@ void in_parallel(std::int64_t count, std::int64_t multiply_adds,
   // Threads made anew wait for nobody: they take 30 µs to start and leave the cores to the BLAS's own when done.
   constexpr std::int64_t worth_a_thread = 1 << 22;
   const std::int64_t parts = std::clamp<std::int64_t>(multiply_adds / worth_a_thread, 1, wanted.load());
+  if (in_part) return do_part(0, count);
+  threads_for(0);  // a product in a part that woke the BLAS's threads would have them spin beside the next one's
+  const auto run = [&](std::int64_t part) {
+    in_part = true;
+    do_part(count * part / parts, count * (part + 1) / parts);
+    in_part = false;
+  };
   std::vector<std::jthread> others;
-  for (std::int64_t part = 1; part < parts; ++part)
-    others.emplace_back([&, part] { do_part(count * part / parts, count * (part + 1) / parts); });
-  do_part(0, count / parts);
+  for (std::int64_t part = 1; part < parts; ++part) others.emplace_back(run, part);
+  run(0);
 }
 
 std::string blas_name() {

@@ -26,7 +26,8 @@ Threads threads();
 void threads_for(std::int64_t multiply_adds);
 
 /// do_part(begin, end) for parts of 0 ... count-1, each on a thread of its own made for it, as many as set_threads()
-/// says and the arithmetic is worth. What a part does must not depend on the others.
+/// says and the arithmetic is worth. What a part does must not depend on the others. Products in parts take one thread
+/// each.
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t begin, std::int64_t end)>& do_part);
 

@@ -34,7 +34,7 @@ at::Tensor Dense::affine(const at::Tensor& h) const {
   return fuses(h) ? kernels::dense(h, kernel({})) : plain_affine(h, {});
 }
 
-at::Tensor Dense::forward(const at::Tensor& h, const credit::Transport& transport) const {
+at::Tensor Dense::forward(at::Tensor h, const credit::Transport& transport) const {
   if (!fuses(h)) return rounded ? output(plain_affine(h, transport)) : Block::forward(h, transport);
   kernels::Dense whole = kernel(transport);
   if (activation_ != nullptr) whole.activation = activation_->fused;

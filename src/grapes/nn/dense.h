@@ -31,7 +31,7 @@ class Dense final : public credit::Block {
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override;
   at::Tensor dropout(const at::Tensor& h) const override;
-  at::Tensor forward(const at::Tensor& h, const credit::Transport& transport) const override;
+  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override;
 
   std::shared_ptr<kernels::RowSums> sums;  ///< of W, if the factors want them
   /// Not null: matrix products in training take their factors rounded to bfloat16, see kernels::Dense.

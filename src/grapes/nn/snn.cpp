@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/kernels/spikes.h"
 #include "grapes/nn/init.h"
 
 #include <ATen/ATen.h>
@@ -34,6 +35,7 @@ class Snn::Spiking final : public credit::Block {
  public:
   Spiking(SnuOptions options, kernels::WorkspacePtr workspace) {
     layer_.options = std::move(options);
+    layer_.once = true;
     layer_.workspace = std::move(workspace);
   }
 
@@ -48,17 +50,18 @@ class Snn::Spiking final : public credit::Block {
                 .requires_grad_(options.learn_decay != Decay::fixed);
     threshold = at::full({nodes}, options.threshold, dtype).requires_grad_(options.learn_threshold);
   }
-  /// What comes next: `reads`, of the output layer, what the readout is of, in place of y.
-  void prepare(at::Tensor present, bool plain, const Readout* reads) {
+  /// What comes next: `reads`, of the output layer, what the readout is of, in place of y; whether the trace is kept.
+  void prepare(at::Tensor present, bool plain, const Readout* reads, bool keep) {
     present_ = std::move(present);
     plain_ = plain;
     reads_ = reads;
+    keep_ = keep;
+    trace_ = {};
   }
-  /// Of the last pass. Empty after `forget`.
+  /// Of the last pass, if it was kept.
   const SnuTrace& trace() const { return trace_; }
-  void forget() { trace_ = {}; }
 
-  at::Tensor forward(const at::Tensor& h, const credit::Transport& transport) const override {
+  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
     SnuLayer now = layer_;
     if (plain_) now.options.path = SnuOptions::Path::plain;
     now.weight = weight;
@@ -68,8 +71,10 @@ class Snn::Spiking final : public credit::Block {
     now.transport = transport;
     now.local = factors.rows.defined();
     now.factor = now.local ? factors.rows : factors.error;
-    trace_ = run(now, h, at_rest(now, h.size(1)), present_);
-    return reads_ != nullptr && reads_->membrane ? trace_.membrane : trace_.output;
+    SnuState rest = at_rest(now, h.size(1));
+    SnuTrace trace = run(now, std::move(h), std::move(rest), present_);
+    if (keep_) trace_ = trace;
+    return reads_ != nullptr && reads_->membrane ? trace.membrane : trace.output;
   }
   // Routes that take a layer apart are refused before they come here.
   at::Tensor affine(const at::Tensor&) const override { return refuse(); }
@@ -85,6 +90,7 @@ class Snn::Spiking final : public credit::Block {
   at::Tensor present_;
   bool plain_ = false;
   const Readout* reads_ = nullptr;
+  bool keep_ = false;
   mutable SnuTrace trace_;
 };
 
@@ -97,7 +103,7 @@ class Snn::Stepwise final : public credit::Block {
     dense_.bias = bias;
     dense_.prepare({{}, 0, plain});
   }
-  at::Tensor forward(const at::Tensor& h, const credit::Transport& transport) const override {
+  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
     const auto flat = [](const at::Tensor& x) { return x.flatten(0, 1); };
     return dense_.forward(flat(h), transport).view({h.size(0), h.size(1), -1});
   }
@@ -144,10 +150,13 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
 Snn::~Snn() = default;
 
 at::Tensor Snn::timed(const at::Tensor& inputs, const Pass& pass) const {
+  if (signature_.sequence && kernels::is_packed(inputs)) return inputs.transpose(0, 1).contiguous();
   if (signature_.sequence) return inputs.flatten(2).to(dtype_).transpose(0, 1).contiguous();
+  const bool packed = neurons_.inputs != SnuOptions::Inputs::dense;
   return encode(inputs.flatten(1).to(dtype_), options_.encoding,
                 stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
-                            static_cast<std::uint64_t>(pass.step)));
+                            static_cast<std::uint64_t>(pass.step)),
+                packed);
 }
 
 void Snn::refresh_factors(const Pass& pass) {
@@ -176,11 +185,12 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
   if (pass.present.defined() && !signature_.sequence) throw UsageError("pictures have no steps that could be missing");
   const at::Tensor present = pass.present.defined() ? pass.present.t().contiguous() : at::Tensor();
   const Readout& readout = find_row(readouts(), "readout", options_.spiking.readout);
-  for (const auto& layer : spiking_) layer->prepare(present, pass.plain, nullptr);
-  if (output_)
-    output_->prepare(pass.plain);
-  else
-    spiking_.back()->prepare(present, pass.plain, &readout);
+  // A graph would outlive its step; what is seen in evaluation is kept for activity().
+  for (const auto& layer : spiking_) {
+    const bool answers = !output_ && layer == spiking_.back();
+    layer->prepare(present, pass.plain, answers ? &readout : nullptr, !pass.training);
+  }
+  if (output_) output_->prepare(pass.plain);
   if (pass.training) {
     refresh_factors(pass);
     for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) spiking_[l]->factors = factors_[l];
@@ -188,10 +198,11 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::Tensor x = timed(inputs, pass);
   const at::Tensor value = route_->forward(blocks_, x);
   shown_ = pass.training ? at::Tensor() : x;
-  // A graph would outlive its step; what was seen in evaluation is kept for activity().
-  if (pass.training)
-    for (const auto& layer : spiking_) layer->forget();
   return output_ ? value.transpose(0, 1) : readout.reduce(value, present);
+}
+
+at::Tensor Snn::shown() const {
+  return shown_.defined() && kernels::is_packed(shown_) ? kernels::unpack(shown_, nodes_.front(), dtype_) : shown_;
 }
 
 std::vector<Named> Snn::parameters() const {

@@ -11,8 +11,9 @@
 namespace grapes::nn {
 
 /// Layers of spiking neurons over time, n_0 ... n_L. What comes in is a picture, shown for some steps by an encoder, or
-/// a sequence. A network that answers once per example has spiking outputs, and a readout over time gives its logits;
-/// one that answers at every step has a dense layer of logits on the last layer's spikes.
+/// a sequence, of numbers or of spikes packed by kernels::pack. A network that answers once per example has spiking
+/// outputs, and a readout over time gives its logits; one that answers at every step has a dense layer of logits on the
+/// last layer's spikes.
 ///
 /// Routes through time: fa sends B δ_t down at every step; dfa the error that arrives at the last layer's value of step
 /// t to every layer's y_t; in time the error runs back exactly. The e-prop routes leave out what would run back through
@@ -27,7 +28,7 @@ class Snn final : public Chain {
   std::vector<Named> parameters() const override;
   std::string describe() const override;
   std::vector<Activity> activity() const override;
-  at::Tensor shown() const override { return shown_; }
+  at::Tensor shown() const override;
 
  private:
   class Spiking;

@@ -60,7 +60,7 @@ SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const
   return {at::stack(outputs), at::stack(membranes), state};
 }
 
-SnuTrace fused(const SnuLayer& layer, const at::Tensor& x, const SnuState& state, const at::Tensor& mask) {
+SnuTrace fused(const SnuLayer& layer, at::Tensor x, const SnuState& state, const at::Tensor& mask) {
   const SnuOptions& options = layer.options;
   const SnuRule& rule = options.rule;
   kernels::Snu kernel;
@@ -85,24 +85,26 @@ SnuTrace fused(const SnuLayer& layer, const at::Tensor& x, const SnuState& state
   kernel.most_spikes = options.inputs == Inputs::measured ? kernels::Spikes::worth
                        : options.inputs == Inputs::spikes ? 1
                                                           : 0;
+  kernel.once = layer.once;
   kernel.workspace = layer.workspace;
-  const kernels::SnuValues values = kernels::snu(x, state.membrane, state.output, state.current, mask, kernel);
-  return {values.output, values.membrane, {values.membrane[x.size(0) - 1], values.last, values.current}};
+  const kernels::SnuValues values =
+      kernels::snu(std::move(x), state.membrane, state.output, state.current, mask, kernel);
+  return {values.output, values.membrane, {values.membrane[values.membrane.size(0) - 1], values.last, values.current}};
 }
 
 }  // namespace
 
-SnuTrace run(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
+SnuTrace run(const SnuLayer& layer, at::Tensor x, SnuState state, const at::Tensor& mask) {
   const bool by_steps = layer.options.path == SnuOptions::Path::plain || !layer.threshold.is_cpu() ||
                         (layer.threshold.scalar_type() != at::kFloat && layer.threshold.scalar_type() != at::kDouble);
-  return by_steps ? plain(layer, x, std::move(state), mask) : fused(layer, x, state, mask);
+  if (!by_steps) return fused(layer, std::move(x), state, mask);
+  if (kernels::is_packed(x)) x = kernels::unpack(x, layer.weight.size(1), layer.threshold.scalar_type());
+  return plain(layer, x, std::move(state), mask);
 }
 
 SnuState at_rest(const SnuLayer& layer, std::int64_t batch) {
-  const auto zeros = [&] {
-    return at::zeros({batch, layer.threshold.size(0)}, layer.threshold.options().requires_grad(false));
-  };
-  return {zeros(), zeros(), layer.options.synapse > 0 ? zeros() : at::Tensor()};
+  const at::Tensor zeros = at::zeros({batch, layer.threshold.size(0)}, layer.threshold.options().requires_grad(false));
+  return {zeros, zeros, layer.options.synapse > 0 ? zeros : at::Tensor()};
 }
 
 SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, CreditOptions credit)

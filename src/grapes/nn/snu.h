@@ -44,9 +44,11 @@ struct SnuLayer {
   at::Tensor factor;            ///< [node], or undefined: 1
   bool local = false;           ///< factor on W's and R's own gradient only
   kernels::WorkspacePtr workspace;
+  bool once = false;  ///< nobody runs backwards twice: saves memory
 };
-/// All steps. @param state  where to begin, [batch, node] each; @param mask  see SnuImpl::run
-SnuTrace run(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask = {});
+/// All steps. @param x  as in SnuImpl::run, or spikes packed by kernels::pack [time, batch, words], which need no error
+/// @param state  where to begin, [batch, node] each; @param mask  see SnuImpl::run
+SnuTrace run(const SnuLayer& layer, at::Tensor x, SnuState state, const at::Tensor& mask = {});
 /// s = y = 0, and c = 0 where there is a synaptic current.
 SnuState at_rest(const SnuLayer& layer, std::int64_t batch);
 

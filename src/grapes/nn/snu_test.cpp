@@ -163,39 +163,6 @@ TEST(Snu, SynapticCurrentsAndEprop) {
     }
 }
 
-/// e-prop as its paper states it: forwards in time, an eligibility per weight carried from step to step, times the
-/// error at the output of that step. No step looks back further than one.
-at::Tensor eligibility_gradient(const testing::SnuCase& c, const testing::SnuValues& values, const at::Tensor& error) {
-  const std::int64_t batch = c.x.size(1), nodes = c.W.size(0);
-  at::Tensor trace = torch::zeros({batch, nodes, c.x.size(2)}, f64), gradient = torch::zeros_like(c.W);
-  at::Tensor y = c.y0;
-  for (std::int64_t t = 0; t < c.x.size(0); ++t) {
-    // ∂s_t/∂s_{t-1} with y_{t-1} held: the membrane's own leak and reset.
-    trace = trace * (c.decay * (1 - y)).unsqueeze(2) + c.x[t].unsqueeze(1);
-    const at::Tensor u = (values.s[t] - c.theta) / c.width;
-    const at::Tensor slope = 1 - u.tanh().square();
-    gradient += ((error[t] * slope).unsqueeze(2) * trace).sum(0);
-    y = values.y[t];
-  }
-  return gradient * c.m.unsqueeze(1);
-}
-
-TEST(Snu, EpropIsTheEligibilityTraceRunForwards) {
-  testing::SnuCase c = drawn_case({"identity", "step", "hard", "tanh", 0.7, true}, true, 8);
-  c.eprop = true;
-  c.m = factor(torch::cat({c.W, c.R}, 1));
-  for (const Path path : {Path::plain, Path::fused}) {
-    SnuOptions options;
-    options.path = path;
-    Snu layer = module_of(c, options, CreditOptions{});
-    const SnuTrace trace = layer->run(c.x, {c.s0, c.y0});
-    const auto error = drawn(trace.output.sizes(), 7);
-    (trace.output * error).sum().backward();
-    const auto expected = eligibility_gradient(c, testing::forward(c), error);
-    EXPECT_LT(distance(layer->weight.grad(), expected), 1e-12);
-  }
-}
-
 TEST(Snu, FactorsStandOnTheCurrentOnce) {
   for (const std::string modulation : {"grapes", "grapes-local"})
     for (const bool recurrent : {false, true})
