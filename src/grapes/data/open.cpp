@@ -187,8 +187,9 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   splits.normalisation = kind.fit(*train, bytes);
   splits.train_plain = normalised(train, splits.normalisation);
   // Augmented before it is normalised: what comes in from outside an image is then its background, 0.
-  splits.train =
-      augmentation.none() ? splits.train_plain : normalised(augmented(train, augmentation), splits.normalisation);
+  splits.train = augmentation.none()
+                     ? splits.train_plain
+                     : normalised(augmented(train, augmentation, splits.normalisation.shift), splits.normalisation);
   splits.validation = normalised(subset(pool, rows.validation), splits.normalisation);
   splits.test = normalised(test, splits.normalisation);
   splits.meaning = std::move(collection.meaning);
