@@ -24,9 +24,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Batches are prepared ahead once an epoch spent more than this part of its time on preparing them: handing them from
-/// one thread to another costs some microseconds, too, and the other core may be another run's.
-constexpr double worth_a_thread = 0.1;
+/// Batches are prepared ahead once an epoch spent more than this part of its time on preparing them, and more than this
+/// many seconds on each: to hand one from thread to thread takes about half of that.
+constexpr double worth_a_thread = 0.1, worth_handing_over = 1e-4;
 
 /// One run while it trains.
 class Training {
@@ -146,7 +146,8 @@ class Training {
       }
     }
     const double seconds = seconds_since(start);
-    ahead_ = ahead_ || preparing > worth_a_thread * seconds;
+    ahead_ =
+        ahead_ || preparing > std::max(worth_a_thread * seconds, worth_handing_over * static_cast<double>(batches_));
     ++at_.epoch;
     at_.batch = 0;
     at_.loss_sum = at_.score_sum = at_.counted = 0;
