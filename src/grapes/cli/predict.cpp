@@ -43,7 +43,7 @@ std::vector<std::vector<Answer>> answers(const at::Tensor& prediction, const dat
 Exit predict(const Program& program, const PredictOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   std::string note;
-  const at::Tensor raw = data::read_inputs(options.file, loaded.meaning, &note);
+  const at::Tensor raw = data::read_inputs(options.file, loaded.meaning, &note, loaded.config.data.pad);
   if (!note.empty()) program.say("note: " + note);
   const at::NoGradGuard no_grad;
   at::Tensor inputs = loaded.normalisation(raw);

@@ -7,8 +7,10 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -71,6 +73,11 @@ float bilinear(const float* image, int rows, int columns, float x, float y) {
          bottom_weight * ((1 - right_weight) * pixel(left, top + 1) + right_weight * pixel(left + 1, top + 1));
 }
 
+/// The row's own stream of one kind of draw.
+Random stream(std::uint64_t seed, std::string_view name, std::int64_t row) {
+  return Random(stream_seed(seed, name, static_cast<std::uint64_t>(row)));
+}
+
 class Augmented final : public Dataset {
  public:
   Augmented(DatasetPtr source, const Augmentation& augmentation)
@@ -88,10 +95,8 @@ class Augmented final : public Dataset {
     Batch batch = source_->get(rows, seed);
     const at::Tensor numbers = rows.contiguous();
     std::vector<Random> random;
-    for (std::int64_t b = 0; b < numbers.size(0); ++b) {
-      const auto row = static_cast<std::uint64_t>(numbers.data_ptr<std::int64_t>()[b]);
-      random.emplace_back(stream_seed(seed, "augment", row));
-    }
+    for (std::int64_t b = 0; b < numbers.size(0); ++b)
+      random.push_back(stream(seed, "augment", numbers.data_ptr<std::int64_t>()[b]));
     batch.inputs = transform(batch.inputs.contiguous(), random);
     return batch;
   }
@@ -145,17 +150,113 @@ class Augmented final : public Dataset {
   at::Tensor smooth_rows_, smooth_columns_;
 };
 
+/// From where in an image its pixels come, and which of them are hidden.
+struct Move {
+  std::int64_t down = 0, right = 0;
+  bool mirrored = false;
+  std::int64_t top = 0, bottom = 0, left = 0, end = 0;  ///< hidden: rows top ... bottom-1, columns left ... end-1
+};
+
+Move draw_move(const Augmentation& a, std::int64_t rows, std::int64_t columns, std::uint64_t seed, std::int64_t row) {
+  const auto place = [](Random& random, std::int64_t n) {
+    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n)));
+  };
+  Move move;
+  if (const auto crop = static_cast<std::int64_t>(a.crop); crop > 0) {
+    Random random = stream(seed, "crop", row);
+    move.down = place(random, 2 * crop + 1) - crop;
+    move.right = place(random, 2 * crop + 1) - crop;
+  }
+  if (a.flip > 0) move.mirrored = stream(seed, "flip", row).uniform() < a.flip;
+  if (const auto side = static_cast<std::int64_t>(a.cutout); side > 0) {
+    Random random = stream(seed, "cutout", row);
+    const std::int64_t top = place(random, rows) - side / 2, left = place(random, columns) - side / 2;
+    move.top = std::max<std::int64_t>(top, 0);
+    move.bottom = std::min(top + side, rows);
+    move.left = std::max<std::int64_t>(left, 0);
+    move.end = std::min(left + side, columns);
+  }
+  return move;
+}
+
+/// One channel: out(row, column) = image(row + down, column + right), 0 outside, then mirrored.
+void copy_moved(const float* image, float* out, std::int64_t rows, std::int64_t columns, const Move& move) {
+  // Columns of the result that lie inside of the image.
+  const std::int64_t first = std::clamp<std::int64_t>(-move.right, 0, columns);
+  const std::int64_t last = std::clamp<std::int64_t>(columns - move.right, first, columns);
+  for (std::int64_t row = 0; row < rows; ++row, out += columns) {
+    const std::int64_t from = row + move.down;
+    if (from < 0 || from >= rows) {
+      std::fill_n(out, columns, 0.F);
+      continue;
+    }
+    std::fill(out, out + first, 0.F);
+    const float* begin = image + from * columns + first + move.right;
+    std::copy(begin, begin + (last - first), out + first);
+    std::fill(out + last, out + columns, 0.F);
+    if (move.mirrored) std::reverse(out, out + columns);
+  }
+}
+
+/// Moved by whole pixels, mirrored, and a square of them hidden.
+class Moved final : public Dataset {
+ public:
+  Moved(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden)
+      : source_(std::move(source)), augmentation_(augmentation) {
+    if (hidden.defined()) hidden_ = hidden.to(at::kFloat).expand(meaning().input_shape).contiguous();
+  }
+
+  std::int64_t size() const override { return source_->size(); }
+  const Meaning& meaning() const override { return source_->meaning(); }
+  at::Tensor targets() const override { return source_->targets(); }
+
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    Batch batch = source_->get(rows, seed);
+    const at::Tensor numbers = rows.contiguous(), images = batch.inputs.contiguous();
+    const std::int64_t channels = images.size(1), height = images.size(2), width = images.size(3);
+    at::Tensor result = at::empty_like(images);
+    const auto* from = images.data_ptr<float>();
+    auto* to = result.data_ptr<float>();
+    for (std::int64_t b = 0; b < images.size(0); ++b) {
+      const Move move = draw_move(augmentation_, height, width, seed, numbers.data_ptr<std::int64_t>()[b]);
+      for (std::int64_t c = 0; c < channels; ++c, from += height * width, to += height * width) {
+        copy_moved(from, to, height, width, move);
+        hide(to, c, height, width, move);
+      }
+    }
+    batch.inputs = std::move(result);
+    return batch;
+  }
+
+ private:
+  void hide(float* image, std::int64_t channel, std::int64_t height, std::int64_t width, const Move& move) const {
+    const float* hidden = hidden_.defined() ? hidden_.data_ptr<float>() + channel * height * width : nullptr;
+    for (std::int64_t row = move.top; row < move.bottom; ++row) {
+      const std::int64_t begin = row * width + move.left, end = row * width + move.end;
+      if (hidden == nullptr)
+        std::fill(image + begin, image + end, 0.F);
+      else
+        std::copy(hidden + begin, hidden + end, image + begin);
+    }
+  }
+
+  DatasetPtr source_;
+  Augmentation augmentation_;
+  at::Tensor hidden_;  // of an example's shape, or undefined: 0
+};
+
 struct Part {
   std::string name;
   double Augmentation::*amplitude;
   double most;  ///< beyond it the image would turn over or vanish
+  bool pixels = false;
 };
 const std::vector<Part>& parts() {
-  static const std::vector<Part> table = {{"rotate", &Augmentation::rotate, 180},
-                                          {"shift", &Augmentation::shift, 1},
-                                          {"shear", &Augmentation::shear, 2},
-                                          {"zoom", &Augmentation::zoom, 0.9},
-                                          {"elastic", &Augmentation::elastic, 1000}};
+  static const std::vector<Part> table = {
+      {"rotate", &Augmentation::rotate, 180},    {"shift", &Augmentation::shift, 1},
+      {"shear", &Augmentation::shear, 2},        {"zoom", &Augmentation::zoom, 0.9},
+      {"elastic", &Augmentation::elastic, 1000}, {"crop", &Augmentation::crop, 1000, true},
+      {"flip", &Augmentation::flip, 1},          {"cutout", &Augmentation::cutout, 1000, true}};
   return table;
 }
 
@@ -170,7 +271,9 @@ double amplitude(const std::string& part, std::string_view text, double least, d
 
 }  // namespace
 
-bool Augmentation::none() const { return rotate == 0 && shift == 0 && shear == 0 && zoom == 0 && elastic == 0; }
+bool Augmentation::bilinear() const { return rotate != 0 || shift != 0 || shear != 0 || zoom != 0 || elastic != 0; }
+
+bool Augmentation::whole() const { return crop != 0 || flip != 0 || cutout != 0; }
 
 Augmentation parse_augmentation(const std::string& text) {
   Augmentation augmentation;
@@ -191,16 +294,27 @@ Augmentation parse_augmentation(const std::string& text) {
       values.pop_back();
     }
     if (values.size() != 1) throw UsageError("--augment '" + piece + "': too many colons");
-    augmentation.*(part->amplitude) = amplitude(part->name, values[0], 0, part->most);
+    const double value = amplitude(part->name, values[0], 0, part->most);
+    if (part->pixels && value != std::floor(value))
+      throw UsageError("--augment " + part->name + ": '" + values[0] + "', expected a whole number of pixels");
+    augmentation.*(part->amplitude) = value;
   }
   return augmentation;
 }
 
-DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation) {
+DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden) {
   if (augmentation.none()) return source;
-  TORCH_CHECK(source->meaning().input_shape.size() == 3,
-              "augmented: examples must be images, [channels, rows, columns]");
-  return std::make_shared<Augmented>(std::move(source), augmentation);
+  const std::vector<std::int64_t>& shape = source->meaning().input_shape;
+  TORCH_CHECK(shape.size() == 3, "augmented: examples must be images, [channels, rows, columns]");
+  const auto least = static_cast<double>(std::min(shape[1], shape[2]));
+  for (const Part& part : parts()) {
+    if (const double value = augmentation.*(part.amplitude); part.pixels && value > least)
+      throw UsageError("--augment " + part.name + "=" + shortest(value) + ": the images are only " +
+                       std::to_string(shape[1]) + " x " + std::to_string(shape[2]) + " pixels");
+  }
+  if (augmentation.bilinear()) source = std::make_shared<Augmented>(std::move(source), augmentation);
+  if (augmentation.whole()) source = std::make_shared<Moved>(std::move(source), augmentation, hidden);
+  return source;
 }
 
 }  // namespace grapes::data

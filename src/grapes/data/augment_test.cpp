@@ -34,6 +34,12 @@ TEST(Augment, IsParsedAndRefusedByPart) {
   EXPECT_EQ(a.elastic_width, 5);
   EXPECT_EQ(parse_augmentation("elastic=8").elastic_width, 6);
   EXPECT_TRUE(parse_augmentation("").none());
+  const Augmentation whole = parse_augmentation("crop=4,flip=0.5,cutout=8");
+  EXPECT_EQ(whole.crop, 4);
+  EXPECT_EQ(whole.flip, 0.5);
+  EXPECT_EQ(whole.cutout, 8);
+  EXPECT_FALSE(whole.bilinear());
+  EXPECT_FALSE(whole.none());
   const auto message = [](const std::string& text) { return refusal<UsageError>([&] { parse_augmentation(text); }); };
   EXPECT_THAT(message("rotat=10"), HasSubstr("did you mean 'rotate'"));
   EXPECT_THAT(message("zoom=2"), HasSubstr("--augment zoom: '2', expected a number from 0 to 0.9"));
@@ -41,6 +47,8 @@ TEST(Augment, IsParsedAndRefusedByPart) {
   EXPECT_THAT(message("shift=nan"), HasSubstr("--augment shift: 'nan'"));
   EXPECT_THAT(message("shift"), HasSubstr("expected shift=AMPLITUDE"));
   EXPECT_THAT(message("elastic=3:0"), HasSubstr("elastic width"));
+  EXPECT_THAT(message("crop=1.5"), HasSubstr("--augment crop: '1.5', expected a whole number of pixels"));
+  EXPECT_THAT(message("flip=1.1"), HasSubstr("--augment flip: '1.1', expected a number from 0 to 1"));
   EXPECT_THAT(message("rotate=3:4"), HasSubstr("too many colons"));
 }
 
@@ -112,6 +120,104 @@ TEST(Augment, ElasticDisplacementsHaveTheSizeTheyShould) {
   EXPECT_NEAR(middle.std().item<double>(), 20 / std::sqrt(12 * M_PI) / 3, 0.1);
   EXPECT_NEAR(middle.mean().item<double>(), 0, 0.1);
   EXPECT_LT((middle.narrow(3, 1, 14) - middle.narrow(3, 0, 14)).std().item<double>(), 0.5);  // smooth
+}
+
+TEST(Augment, DrawsOfTheAuthorsProgramStayAsTheyWere) {
+  // Pixels as they were before other kinds of changes came: what a seed gave, it gives.
+  const DatasetPtr set = noise(3, 2, 9);
+  const at::Tensor one =
+      all(*augmented(set, parse_augmentation("rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6")), 7);
+  EXPECT_TRUE(at::allclose(one.sum(at::IntArrayRef{1, 2, 3}), at::tensor({46.57476F, 55.23745F, 74.38430F})));
+  const at::Tensor both =
+      all(*augmented(set, parse_augmentation("rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6,flip=1")), 7);
+  EXPECT_TRUE(at::equal(both, one.flip(3)));
+}
+
+/// How a picture lies in the one it was cut out of: whether the crop by (down, right) is what came out.
+bool is_crop(const at::Tensor& out, const at::Tensor& image, std::int64_t pad, std::int64_t down, std::int64_t right) {
+  const at::Tensor large = at::constant_pad_nd(image, {pad, pad, pad, pad});
+  return at::equal(out, large.narrow(1, down, image.size(1)).narrow(2, right, image.size(2)));
+}
+
+TEST(Augment, CropsMovePixelsExactlyAndToEveryPlaceAlike) {
+  constexpr std::int64_t n = 3000, pad = 2, places = 2 * pad + 1;
+  const at::Tensor image = noise(1, 2, 6)->get(at::zeros({1}, at::kLong)).inputs;
+  const DatasetPtr set = memory(image.expand({n, 2, 6, 6}).contiguous(), at::zeros({n}, at::kLong),
+                                {Task::classification, {2, 6, 6}, 1, {"all"}});
+  const at::Tensor cropped = all(*augmented(set, parse_augmentation("crop=2")), 3);
+  std::vector<int> count(places * places);
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::int64_t found = 0;
+    for (std::int64_t place = 0; place < places * places; ++place) {
+      if (!is_crop(cropped[i], image[0], pad, place / places, place % places)) continue;
+      ++count[static_cast<std::size_t>(place)];
+      ++found;
+    }
+    ASSERT_EQ(found, 1) << i;
+  }
+  for (const int c : count) EXPECT_NEAR(c, n / (places * places), 50);  // 120 each, sd 11
+}
+
+TEST(Augment, FlipsMirrorWithTheirProbability) {
+  const DatasetPtr set = noise(1000, 1, 4);
+  const at::Tensor plain = all(*set, 0);
+  EXPECT_TRUE(at::equal(all(*augmented(set, parse_augmentation("flip=1")), 1), plain.flip(3)));
+  const at::Tensor some = all(*augmented(set, parse_augmentation("flip=0.3")), 1);
+  const at::Tensor mirrored = (some == plain.flip(3)).flatten(1).all(1), left = (some == plain).flatten(1).all(1);
+  EXPECT_TRUE(mirrored.logical_xor(left).all().item<bool>());
+  EXPECT_NEAR(mirrored.sum().item<int>(), 300, 60);  // sd 14.5
+}
+
+TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
+  constexpr std::int64_t n = 4000, size = 6;
+  const DatasetPtr ones = memory(at::ones({n, 2, size, size}), at::zeros({n}, at::kLong),
+                                 {Task::classification, {2, size, size}, 1, {"a"}});
+  const at::Tensor holes = 1 - all(*augmented(ones, parse_augmentation("cutout=4")), 5);
+  EXPECT_TRUE(at::equal(holes.select(1, 0), holes.select(1, 1)));
+  // Each is the product of an interval of rows and one of columns. A middle at 0 ... 5 hides from two before it to one
+  // after it: 2 3 4 4 4 3 rows.
+  const at::Tensor rows = std::get<0>(holes.select(1, 0).max(2)), columns = std::get<0>(holes.select(1, 0).max(1));
+  EXPECT_TRUE(at::equal(holes.select(1, 0), rows.unsqueeze(2) * columns.unsqueeze(1)));
+  for (const at::Tensor& side : {rows, columns}) {
+    const at::Tensor lengths = at::bincount(side.sum(1).to(at::kLong), {}, 5);
+    for (const auto& [length, of_six] :
+         {std::pair(0, 0), std::pair(1, 0), std::pair(2, 1), std::pair(3, 2), std::pair(4, 3)})
+      EXPECT_NEAR(lengths[length].item<double>(), n * of_six / 6.0, of_six == 0 ? 0 : 120) << length;  // sd 32 at most
+  }
+  // The mean number of hidden pixels: (20 / 6)².
+  EXPECT_NEAR(holes.select(1, 0).sum().item<double>() / n, 400.0 / 36, 0.3);
+}
+
+TEST(Augment, WhatACutoutHidesIsTheMeanAfterNormalisation) {
+  Options options;
+  options.augment = "cutout=8";  // some of the draws hide most of a digit
+  for (const char* normalise : {"channel", "standard", "unit"}) {
+    options.normalise = normalise;
+    const Splits splits = open(options, 1);
+    const at::Tensor rows = at::arange(200, at::kLong);
+    const at::Tensor plain = splits.train_plain->get(rows).inputs, cut = splits.train->get(rows, 4).inputs;
+    EXPECT_TRUE((cut == plain).logical_or(cut == 0).all().item<bool>()) << normalise;
+    EXPECT_GT((cut == 0).sum().item<int>(), (plain == 0).sum().item<int>()) << normalise;
+  }
+}
+
+TEST(Augment, EveryPartDrawsByItself) {
+  const DatasetPtr set = noise(50, 3, 8);
+  const auto with = [&](const std::string& text) { return all(*augmented(set, parse_augmentation(text)), 9); };
+  const at::Tensor cropped = with("crop=3"), both = with("crop=3,flip=0.5"), flipped = with("flip=0.5");
+  const at::Tensor mirrored = (flipped != all(*set, 0)).flatten(1).any(1).reshape({50, 1, 1, 1});
+  EXPECT_TRUE(at::equal(both, at::where(mirrored, cropped.flip(3), cropped)));
+  const DatasetPtr three = augmented(set, parse_augmentation("crop=3,flip=0.5,cutout=3"));
+  const at::Tensor rows = at::tensor({17, 4}, at::kLong);
+  EXPECT_TRUE(at::equal(three->get(rows, 9).inputs, all(*three, 9).index_select(0, rows)));
+  EXPECT_FALSE(at::equal(three->get(rows, 8).inputs, three->get(rows, 9).inputs));
+}
+
+TEST(Augment, RefusesWhatIsLargerThanTheImages) {
+  EXPECT_THAT(refusal<UsageError>([] { augmented(noise(2, 1, 8), parse_augmentation("crop=9")); }),
+              HasSubstr("--augment crop=9: the images are only 8 x 8 pixels"));
+  EXPECT_THAT(refusal<UsageError>([] { augmented(noise(2, 1, 8), parse_augmentation("cutout=9")); }),
+              HasSubstr("--augment cutout=9"));
 }
 
 TEST(Augment, OnlyTheTrainingPartIsAugmented) {

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,5 +27,13 @@ struct Collection {
   std::string fingerprint;  ///< SHA-256 over the unpacked bytes that were read
   std::vector<std::string> notes;
 };
+
+/// A file of a named source, unpacked.
+struct UnpackedFile {
+  std::string path;  ///< for messages
+  std::string bytes;
+};
+/// The files of a named source by their number in its row, each read when it is asked for. @throws DataError
+using SourceFiles = std::function<UnpackedFile(std::size_t number)>;
 
 }  // namespace grapes::data

@@ -52,6 +52,9 @@ class Header {
   const std::string& file_;
 };
 
+/// @param shape  [channels, rows, columns]
+std::string size_text(at::IntArrayRef shape) { return std::to_string(shape[1]) + " x " + std::to_string(shape[2]); }
+
 at::Tensor byte_tensor(std::string_view bytes, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, at::kByte);
   std::memcpy(tensor.data_ptr<std::uint8_t>(), bytes.data(), bytes.size());
@@ -82,6 +85,31 @@ at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int6
     }
   }
   return byte_tensor(labels, {static_cast<std::int64_t>(count)}).to(at::kLong);
+}
+
+Collection read_idx(const SourceFiles& files, const std::vector<std::string>& classes, bool transposed) {
+  const auto outputs = static_cast<std::int64_t>(classes.size());
+  const auto read_part = [&](std::size_t first, at::IntArrayRef expected) {
+    const UnpackedFile images = files(first), labels = files(first + 1);
+    Examples examples{idx_images(images.bytes, images.path), idx_labels(labels.bytes, labels.path, outputs)};
+    if (examples.inputs.size(0) != examples.targets.size(0)) {
+      throw DataError(labels.path + ": " + std::to_string(examples.targets.size(0)) + " labels, expected " +
+                      std::to_string(examples.inputs.size(0)) + ", one per image of " + images.path);
+    }
+    if (const at::IntArrayRef shape = examples.inputs.sizes().slice(1); !expected.empty() && shape != expected) {
+      throw DataError(images.path + ": test images of " + size_text(shape) +
+                      " pixels, expected the size of the training images, " + size_text(expected));
+    }
+    if (transposed) examples.inputs = examples.inputs.transpose(2, 3).contiguous();
+    return examples;
+  };
+  Collection collection;
+  collection.train = read_part(0, {});
+  const at::IntArrayRef shape = collection.train.inputs.sizes().slice(1);
+  collection.test = read_part(2, shape);
+  collection.meaning = {Task::classification, shape.vec(), outputs, classes};
+  collection.scale = 1.0F / 255;
+  return collection;
 }
 
 }  // namespace grapes::data

@@ -1,10 +1,13 @@
 #pragma once
 
+#include "grapes/data/collection.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace grapes::data {
 
@@ -20,5 +23,10 @@ at::Tensor idx_images(std::string_view bytes, const std::string& file);
 /// @return [count] int64
 /// @throws DataError, for a label out of range with its record number
 at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes);
+
+/// A source of four IDX files: train images, train labels, test images, test labels.
+/// @param transposed  pixels are stored column by column, as EMNIST's are
+/// @throws DataError, also where there is not one label per image or the test images are of another size
+Collection read_idx(const SourceFiles& files, const std::vector<std::string>& classes, bool transposed = false);
 
 }  // namespace grapes::data

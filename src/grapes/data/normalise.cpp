@@ -1,5 +1,7 @@
 #include "grapes/data/normalise.h"
 
+#include "grapes/base/error.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -42,15 +44,29 @@ at::Tensor one_over(const at::Tensor& width) { return at::where(width > 0, width
 
 Normalisation unit(const Dataset&, bool) { return {}; }
 
-Normalisation standard(const Dataset& train, bool) {
+/// Mean 0 and standard deviation 1 of what these dimensions of [examples, ...] hold, the first among them.
+Normalisation standardised(const Dataset& train, at::IntArrayRef over) {
   at::Tensor sum, deviation;
-  for_each_piece(train, [&](const at::Tensor& x) { sum = sum.defined() ? sum + x.sum(0) : x.sum(0); });
-  const at::Tensor mean = sum / train.size();
+  std::int64_t count = 0;
+  const auto total = [&](const at::Tensor& x) { return x.sum(over, /*keepdim=*/true).squeeze(0); };
+  for_each_piece(train, [&](const at::Tensor& x) {
+    const at::Tensor part = total(x);
+    sum = sum.defined() ? sum + part : part;
+    count += x.numel() / part.numel();
+  });
+  const at::Tensor mean = sum / count;
   for_each_piece(train, [&](const at::Tensor& x) {  // a second pass: exact where mean is much larger than sd
-    const at::Tensor squares = (x - mean).square().sum(0);
+    const at::Tensor squares = total((x - mean).square());
     deviation = deviation.defined() ? deviation + squares : squares;
   });
-  return {mean.to(at::kFloat), one_over((deviation / train.size()).sqrt()).to(at::kFloat)};
+  return {mean.to(at::kFloat), one_over((deviation / count).sqrt()).to(at::kFloat)};
+}
+
+Normalisation standard(const Dataset& train, bool) { return standardised(train, {0}); }
+
+Normalisation channel(const Dataset& train, bool) {
+  if (train.meaning().input_shape.size() != 3) throw UsageError("--normalise channel: the examples are not images");
+  return standardised(train, {0, 2, 3});
 }
 
 Normalisation zero_mean(const Dataset& train, bool bytes) {
@@ -77,6 +93,8 @@ const std::vector<NormalisationKind>& normalisations() {
   static const std::vector<NormalisationKind> table = {
       {"unit", "0 ... 1 for bytes, numbers as they are", unit},
       {"standard", "each input with mean 0 and standard deviation 1 over the training examples", standard},
+      {"channel",
+       "each channel of images with mean 0 and standard deviation 1 over all pixels of the training examples", channel},
       {"zero-mean", "-1 ... 1: bytes by their range, numbers by that of the training examples", zero_mean},
   };
   return table;

@@ -24,6 +24,7 @@ struct NormalisationKind {
   std::string name;
   std::string summary;
   /// Learn it from the training examples. `bytes`: they are known to lie in 0 ... 1, whatever these few show.
+  /// @throws UsageError for examples that it is not for
   Normalisation (*fit)(const Dataset& train, bool bytes);
 };
 const std::vector<NormalisationKind>& normalisations();

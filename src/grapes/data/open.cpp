@@ -7,6 +7,7 @@
 #include "grapes/data/csv.h"
 #include "grapes/data/folder.h"
 #include "grapes/data/npy.h"
+#include "grapes/data/pad.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/source.h"
 #include "grapes/data/split.h"
@@ -112,8 +113,16 @@ void check(const Options& options) {
   if (options.targets != "auto" && options.targets != "classes" && options.targets != "numbers") {
     throw UsageError("--targets " + options.targets + ": expected auto, classes or numbers");
   }
+  if (options.pad < 0) throw UsageError("--pad must be 0 (as they are) or more");
   if (options.train_limit < 0) throw UsageError("--train-limit must be 0 (all) or more");
   if (options.test_limit < 0) throw UsageError("--test-limit must be 0 (all) or more");
+}
+
+/// Both parts of it, from now on larger pictures.
+void pad(Collection& collection, std::int64_t side) {
+  for (at::Tensor* inputs : {&collection.train.inputs, &collection.test.inputs})
+    if (inputs->defined()) *inputs = padded(*inputs, side, collection.name);
+  collection.meaning.input_shape = collection.train.inputs.sizes().slice(1).vec();
 }
 
 /// Some of them, drawn by seed, stratified where they have classes.
@@ -125,6 +134,8 @@ Parts draw_from(const Sequences& examples, std::int64_t count, std::uint64_t see
 Splits open_sequences(const Options& options, std::uint64_t seed, const Progress& progress) {
   if (!options.augment.empty())
     throw UsageError("--augment " + options.augment + ": " + options.data + " has sequences");
+  if (options.pad > 0)
+    throw UsageError("--pad " + std::to_string(options.pad) + ": " + options.data + " has sequences");
   if (options.normalise != "unit")
     throw UsageError("--normalise " + options.normalise + ": the sequences of " + options.data +
                      " stay as they are: unit");
@@ -167,9 +178,12 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   const Augmentation augmentation = parse_augmentation(options.augment);
   const NormalisationKind& kind = find_row(normalisations(), "normalisation", options.normalise);
   Collection collection = read(options, progress);
-  if (!augmentation.none() && collection.meaning.input_shape.size() != 3) {
-    throw UsageError("--augment " + options.augment + ": the examples of " + collection.name + " are not images");
+  if (collection.meaning.input_shape.size() != 3) {
+    const std::string problem = ": the examples of " + collection.name + " are not images";
+    if (!augmentation.none()) throw UsageError("--augment " + options.augment + problem);
+    if (options.pad > 0) throw UsageError("--pad " + std::to_string(options.pad) + problem);
   }
+  if (options.pad > 0) pad(collection, options.pad);
   const Rows rows = split(collection, options, split_seed);
 
   const bool bytes = collection.train.inputs.scalar_type() == at::kByte;
@@ -187,8 +201,9 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   splits.normalisation = kind.fit(*train, bytes);
   splits.train_plain = normalised(train, splits.normalisation);
   // Augmented before it is normalised: what comes in from outside an image is then its background, 0.
-  splits.train =
-      augmentation.none() ? splits.train_plain : normalised(augmented(train, augmentation), splits.normalisation);
+  splits.train = augmentation.none()
+                     ? splits.train_plain
+                     : normalised(augmented(train, augmentation, splits.normalisation.shift), splits.normalisation);
   splits.validation = normalised(subset(pool, rows.validation), splits.normalisation);
   splits.test = normalised(test, splits.normalisation);
   splits.meaning = std::move(collection.meaning);

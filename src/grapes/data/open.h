@@ -24,9 +24,13 @@ struct Options {
                                    ///< A fraction for validation is then a fraction of these
   std::int64_t test_limit = 0;     ///< the first so many test examples (0: all)
   std::string order = "shuffle";   ///< or "file"
+  std::int64_t pad = 0;            ///< pictures in the middle of so many rows and columns, zeros around them; 0: as
+                                   ///< they are
   std::string normalise = "unit";  ///< "unit" (0 ... 1 for bytes, as is for floats), "standard" (per input, mean 0 and
-                                   ///< sd 1 of the training examples), "zero-mean" (-1 ... 1)
-  std::string augment;             ///< "" or "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6", any part of it
+                                   ///< sd 1 of the training examples), "channel" (the same per channel of images),
+                                   ///< "zero-mean" (-1 ... 1)
+  std::string augment;             ///< "" or "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6,crop=4,flip=0.5,
+                                   ///< cutout=8", any part of it
   std::string label_column;        ///< CSV: the name of the target column(s, separated by commas); "" =
                                    ///< "label"/"class"/"target"/"y", else the last
   std::string targets = "auto";    ///< "classes", "numbers"; auto: by what they look like
@@ -87,13 +91,17 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
 
 /// One image for `grapes predict`: a PNG, converted to the input shape (grey or colour; scaled by area if the size
 /// differs; said in `note`).
+/// @param pad  as in Options: pictures that fit into so many pixels are padded to them, not scaled; 0: none are
 /// @return input_shape, float32 in 0 ... 1: before normalisation
-at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note = nullptr);
+at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note = nullptr,
+                    std::int64_t pad = 0);
 
 /// Examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), a CSV whose columns are
 /// those of the training data (or numbers only, by position), an NPY array.
+/// @param pad  as in the model's Options: PNGs and IDX images that fit into so many pixels are padded to them
 /// @return [n, input_shape...] float32, before normalisation
 /// @throws DataError
-at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note = nullptr);
+at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note = nullptr,
+                       std::int64_t pad = 0);
 
 }  // namespace grapes::data

@@ -1,12 +1,14 @@
 #include "grapes/data/open.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/table.h"
 #include "grapes/data/sampler.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 namespace grapes::data {
@@ -81,6 +83,31 @@ TEST(Open, NormalisesByTheTrainingExamples) {
   const at::Tensor y = zero.test->get(file_order(zero.test->size())).inputs;
   EXPECT_EQ(y.min().item<float>(), -1);
   EXPECT_EQ(y.max().item<float>(), 1);
+}
+
+TEST(Open, NormalisesChannelsByAllTheirPixels) {
+  // Two pictures of two pixels and two channels. Red: 0 2 4 6, mean 3, variance 5; green: 7 everywhere, whose
+  // standard deviation of 0 is no reason to divide by it.
+  const at::Tensor pictures = at::tensor({0.F, 2.F, 7.F, 7.F, 4.F, 6.F, 7.F, 7.F}).reshape({2, 2, 1, 2});
+  const DatasetPtr set = memory(pictures, at::zeros({2}, at::kLong), {Task::classification, {2, 1, 2}, 1, {"all"}});
+  const NormalisationKind& channel = find_row(normalisations(), "normalisation", "channel");
+  const Normalisation normalisation = channel.fit(*set, false);
+  EXPECT_TRUE(at::equal(normalisation.shift, at::tensor({3.F, 7.F}).reshape({2, 1, 1})));
+  EXPECT_TRUE(at::allclose(normalisation.scale, at::tensor({1 / std::sqrt(5.F), 1.F}).reshape({2, 1, 1})));
+  const at::Tensor x = normalised(set, normalisation)->get(file_order(2)).inputs;
+  EXPECT_TRUE(
+      at::allclose(x, at::tensor({-3.F, -1.F, 0.F, 0.F, 1.F, 3.F, 0.F, 0.F}).reshape({2, 2, 1, 2}) / std::sqrt(5.F)));
+  EXPECT_TRUE(at::allclose(normalisation.undo(x.clone()), pictures, 1e-6, 1e-6));
+  const DatasetPtr table = memory(at::ones({2, 3}), at::zeros({2}, at::kLong), {Task::classification, {3}, 1, {"all"}});
+  EXPECT_THROW(channel.fit(*table, false), UsageError);
+
+  Options options;
+  options.normalise = "channel";
+  const Splits splits = open(options, 1);
+  const at::Tensor all = splits.train->get(file_order(splits.train->size())).inputs;
+  EXPECT_NEAR(all.mean().item<double>(), 0, 1e-5);
+  EXPECT_NEAR(all.std(/*unbiased=*/false).item<double>(), 1, 1e-5);
+  EXPECT_EQ(splits.normalisation.shift.numel(), 1);
 }
 
 TEST(Open, RefusesOptionsByName) {

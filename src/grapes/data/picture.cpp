@@ -4,6 +4,7 @@
 #include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
 #include "grapes/data/open.h"
+#include "grapes/data/pad.h"
 #include "grapes/data/png.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/unpack.h"
@@ -23,6 +24,11 @@ bool is_image(at::IntArrayRef shape) { return shape.size() == 3 && (shape[0] == 
 /// [channels, rows, columns] in 0 ... 1 as bytes, each pixel `zoom` pixels wide.
 at::Tensor enlarged(const at::Tensor& image, std::int64_t zoom) {
   return image.clamp(0, 1).mul(255).round().to(at::kByte).repeat_interleave(zoom, 1).repeat_interleave(zoom, 2);
+}
+
+/// As the training pictures were; those that do not fit are for the caller to scale or to refuse.
+at::Tensor padded_if_it_fits(const at::Tensor& pictures, std::int64_t pad, const std::string& path) {
+  return std::max(pictures.size(-2), pictures.size(-1)) <= pad ? padded(pictures, pad, path) : pictures;
 }
 
 std::string size_text(std::int64_t rows, std::int64_t columns) {
@@ -64,9 +70,11 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
   write_file(png_path, encode_png(sheet));
 }
 
-at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note) {
+at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note,
+                    std::int64_t pad) {
   if (!is_image(input_shape)) throw DataError(path + ": an image, but this model was not trained on images");
-  const at::Tensor image = decode_png(read_file(path), input_shape[0] == 3, path).to(at::kFloat) / 255;
+  const at::Tensor pixels = decode_png(read_file(path), input_shape[0] == 3, path);
+  const at::Tensor image = padded_if_it_fits(pixels, pad, path).to(at::kFloat) / 255;
   if (image.size(1) == input_shape[1] && image.size(2) == input_shape[2]) return image;
   if (note) {
     *note = path + ": scaled from " + size_text(image.size(1), image.size(2)) + " to " +
@@ -75,16 +83,16 @@ at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& in
   return at::adaptive_avg_pool2d(image, {input_shape[1], input_shape[2]});  // each pixel the mean of its area
 }
 
-at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note) {
+at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note, std::int64_t pad) {
   const std::string extension = std::filesystem::path(path).extension().string();
-  if (extension == ".png") return read_png(path, meaning.input_shape, note).unsqueeze(0);
+  if (extension == ".png") return read_png(path, meaning.input_shape, note, pad).unsqueeze(0);
   if (extension == ".csv") {
     std::vector<std::int64_t> shape = meaning.input_shape;
     shape.insert(shape.begin(), -1);
     return csv_inputs(path, meaning).reshape(shape);
   }
   if (extension == ".npy") return npy_inputs(path, meaning);
-  const at::Tensor images = idx_images(read_unpacked(path), path);
+  const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);
   if (images.sizes().slice(1) != at::IntArrayRef(meaning.input_shape)) {
     throw DataError(path + ": images of " + size_text(images.size(2), images.size(3)) +
                     " pixels, which is not what this model was trained on");

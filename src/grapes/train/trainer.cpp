@@ -1,6 +1,7 @@
 #include "grapes/train/trainer.h"
 
 #include "grapes/base/interrupt.h"
+#include "grapes/data/ahead.h"
 #include "grapes/data/sampler.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/train/checkpoint.h"
@@ -22,6 +23,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Batches are prepared ahead once an epoch spent more than this part of its time on preparing them, and more than this
+/// many seconds on each: to hand one from thread to thread takes about half of that.
+constexpr double worth_a_thread = 0.1, worth_handing_over = 1e-4;
 
 /// One run while it trains.
 class Training {
@@ -77,6 +82,10 @@ class Training {
 
   double rate(double epoch) const { return subject_.learning_rate * subject_.schedule.multiple(epoch); }
 
+  std::int64_t examples_in(std::int64_t batch) const {
+    return std::min(options_.batch, samples_ - batch * options_.batch);
+  }
+
   /// The rest of an epoch, from at_.batch. @return false if it ended early
   bool epoch() {
     const auto start = Clock::now();
@@ -89,14 +98,23 @@ class Training {
     metrics.counted = at_.counted;
     metrics.samples = std::min(at_.batch * options_.batch, samples_);
     const std::int64_t samples_before = metrics.samples;
+    double preparing = 0;  // seconds
     const double rate_at_start = rate(static_cast<double>(at_.epoch));
+
+    const auto make = [this, &order, epoch = static_cast<std::uint64_t>(at_.epoch)](std::int64_t number) {
+      const kernels::FlushDenormals flush;  // as on the thread that trains: the same bits wherever it is made
+      const std::int64_t begin = number * options_.batch;
+      return splits_.train->get(order.narrow(0, begin, examples_in(number)),
+                                stream_seed(options_.seed, "augment", epoch, static_cast<std::uint64_t>(begin)));
+    };
+    data::Ahead batches(make, at_.batch, batches_, ahead_ ? 1 : 0);
 
     for (; at_.batch < batches_; ++at_.batch, ++at_.step) {
       if (const int signal = interrupt::pending()) return interrupted(signal);
-      const std::int64_t begin = at_.batch * options_.batch, count = std::min(options_.batch, samples_ - begin);
-      const data::Batch batch = splits_.train->get(
-          order.narrow(0, begin, count), stream_seed(options_.seed, "augment", static_cast<std::uint64_t>(at_.epoch),
-                                                     static_cast<std::uint64_t>(begin)));
+      const std::int64_t count = examples_in(at_.batch);
+      const auto asked = Clock::now();
+      const data::Batch batch = batches.next();
+      preparing += seconds_since(asked);
       StepUse use;
       use.rate = rate(static_cast<double>(at_.epoch) + static_cast<double>(at_.batch) / static_cast<double>(batches_));
       use.factors_at_rest = options_.factors_at_rest;
@@ -127,6 +145,9 @@ class Training {
                 static_cast<double>(metrics.samples - samples_before) / seconds_since(start), nullptr});
       }
     }
+    const double seconds = seconds_since(start);
+    ahead_ =
+        ahead_ || preparing > std::max(worth_a_thread * seconds, worth_handing_over * static_cast<double>(batches_));
     ++at_.epoch;
     at_.batch = 0;
     at_.loss_sum = at_.score_sum = at_.counted = 0;
@@ -135,7 +156,7 @@ class Training {
                         {"learning_rate", rate_at_start},
                         {"train_loss", metrics.loss()},
                         {"train_" + score_name_, metrics.score()},
-                        {"seconds", seconds_since(start)}};
+                        {"seconds", seconds}};
     finish_epoch(row, metrics.loss());
     return true;
   }
@@ -239,6 +260,7 @@ class Training {
   const Watch& watch_;
   const std::string score_name_;
   const std::int64_t samples_, batches_;
+  bool ahead_ = false;  // batches are prepared on a thread of their own: the same batches
   std::vector<double> gradient_norms_;
   record::Status status_;
 };

@@ -8,10 +8,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <memory>
 #include <thread>
+#include <utility>
 
 namespace grapes::train {
 namespace {
@@ -150,6 +153,63 @@ TEST(Trainer, ACheckpointTakenAfterAnyBatchResumesBitForBit) {
   }
   EXPECT_EQ(position.epoch, options.epochs);
   expect_equal_weights(straight, hopping, "hopping");
+}
+
+/// A data set whose batches take their time, and that sees on which threads they are made.
+class Slow final : public data::Dataset {
+ public:
+  Slow(data::DatasetPtr source, std::chrono::milliseconds time) : source_(std::move(source)), time_(time) {}
+  std::int64_t size() const override { return source_->size(); }
+  const data::Meaning& meaning() const override { return source_->meaning(); }
+  at::Tensor targets() const override { return source_->targets(); }
+  data::Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    std::this_thread::sleep_for(time_);
+    ++(std::this_thread::get_id() == home_ ? here : elsewhere);
+    return source_->get(rows, seed);
+  }
+  mutable std::atomic<int> here = 0, elsewhere = 0;
+
+ private:
+  data::DatasetPtr source_;
+  std::chrono::milliseconds time_;
+  std::thread::id home_ = std::this_thread::get_id();
+};
+
+TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
+  data::Options data;
+  data.train_limit = 200;
+  data.test_limit = 50;
+  data.augment = "rotate=10,elastic=8:3,crop=1,flip=0.5,cutout=2";
+  data::Splits here = data::open(data, 1), ahead = here;
+  // Ten milliseconds are more than a tenth of any of these steps, on however busy a machine.
+  const auto slow = std::make_shared<Slow>(here.train, std::chrono::milliseconds(10));
+  ahead.train = slow;
+  const Options options = four_epochs();
+  Kit straight("adam", everything_on());
+  train(straight.subject(), here, options, {}, nullptr, {});
+  Kit threaded("adam", everything_on());
+  train(threaded.subject(), ahead, options, {}, nullptr, {});
+  expect_equal_weights(straight, threaded, "ahead");
+  EXPECT_EQ(slow->here, 1 + 7);  // before training, and the first epoch, which showed that it is worth it
+  EXPECT_EQ(slow->elsewhere, 3 * 7);
+
+  // Stopped within the third epoch, while batches are prepared ahead, and resumed.
+  const Folder folder;
+  auto writer = record::Writer::create(folder.path(), {}, "", record::Json::object());
+  const Keep keep{writer, true, {}, {}};
+  Kit stopped("adam", everything_on());
+  const auto watch = [](const Moment& moment) {
+    if (moment.finished != nullptr && moment.epoch == 2) std::raise(SIGINT);
+  };
+  EXPECT_EQ(train(stopped.subject(), ahead, options, {}, &keep, watch).state, record::State::interrupted);
+  interrupt::clear();
+  interrupt::install();
+  Kit resumed("adam", everything_on());
+  const fs::path last = folder.path() / "checkpoints" / "last.safetensors";
+  const Position position = unpack(read_safetensors(last), resumed.subject(), last.string());
+  EXPECT_EQ(position.epoch, 2);
+  train(resumed.subject(), ahead, options, position, nullptr, {});
+  expect_equal_weights(straight, resumed, "ahead, resumed");
 }
 
 TEST(Trainer, TheSameSeedGivesTheSameRecord) {
