@@ -89,6 +89,11 @@ Exit snn(BenchVerb& verb) {
   return Exit::done;
 }
 
+Exit cnn(BenchVerb& verb) {
+  for (const experiment::CnnCase& which : experiment::cnn_cases()) print(bench_cnn(which, verb.options()), verb);
+  return Exit::done;
+}
+
 Exit update(BenchVerb& verb) {
   for (const optim::Row& row : optim::optimizers())
     if (verb.optimizer.empty() || verb.optimizer == row.name)
@@ -161,6 +166,10 @@ void add_bench(Program& program) {
       *verb, program, "snn", "a training step of spiking layers, bp and grapes, over its bare matrix products",
       {{"grapes bench snn --threads 1,2", "the cases of docs/performance.md"}}, snn, options);
   add_threads(*spiking, options);
+  CLI::App* convolutional = add_bench_of(
+      *verb, program, "cnn", "a training step of the nine-layer residual network, bp and grapes, over its bare convolutions",
+      {{"grapes bench cnn --seconds 20", "the cases of docs/performance.md"}}, cnn, options);
+  add_threads(*convolutional, options);
   CLI::App* updates =
       add_bench_of(*verb, program, "update", "an update rule over one weight, fused and plain",
                    {{"grapes bench update", "all rules, over the copying of as many bytes"}}, update, options);

@@ -1,7 +1,6 @@
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
-#include "grapes/kernels/threads.h"
 
 #include <fmt/format.h>
 
@@ -68,7 +67,7 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
   const experiment::Loaded loaded = experiment::load(file);
   experiment::Config config = loaded.config;
   options.settings.apply(config);
-  kernels::set_threads(config.threads);
+  experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   check_fits(loaded.meaning, splits);

@@ -4,7 +4,6 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/run.h"
-#include "grapes/kernels/threads.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>
@@ -82,7 +81,7 @@ train::Watch watch(ProgressBar& bar, const std::string& score) {
 Exit train(const Program& program, experiment::Config config, const Plan& plan) {
   experiment::check(config);
   if (config.arm.empty()) config.arm = experiment::arm_label(config);
-  kernels::set_threads(config.threads);
+  experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   program.say(std::string(

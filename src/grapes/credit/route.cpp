@@ -9,18 +9,12 @@
 namespace grapes::credit {
 namespace {
 
-using Nodes = std::vector<std::int64_t>;
-using Shape = std::pair<std::int64_t, std::int64_t>;
 using To = Transport::To;
 
 /// δ^l = [W^{l+1}ᵀ δ^{l+1}] ⊙ φ'(a^l)
 class Backpropagation final : public Route {
  public:
-  at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
-    at::Tensor h = inputs;
-    for (const Block* block : blocks) h = block->forward(std::move(h), {To::weights, {}});
-    return h;
-  }
+  Transport transport(const Blocks&, std::size_t) const override { return {To::weights, {}}; }
 };
 
 /// δ^l = [B^{l+1} δ^{l+1}] ⊙ φ'(a^l): backpropagation through other matrices, the fixed ones or those `matrix` makes.
@@ -29,11 +23,8 @@ class FeedbackAlignment final : public Route {
   using Matrix = at::Tensor (*)(const Blocks& blocks, std::size_t above);
   explicit FeedbackAlignment(Matrix matrix) : matrix_(matrix) {}
 
-  at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
-    at::Tensor h = blocks[0]->forward(inputs, {To::nowhere, {}});
-    for (std::size_t l = 1; l < blocks.size(); ++l)
-      h = blocks[l]->forward(std::move(h), {To::matrix, matrix_(blocks, l)});
-    return h;
+  Transport transport(const Blocks& blocks, std::size_t l) const override {
+    return l == 0 ? Transport{To::nowhere, {}} : Transport{To::matrix, matrix_(blocks, l)};
   }
 
  private:
@@ -45,21 +36,20 @@ at::Tensor fixed_matrix(const Blocks& blocks, std::size_t above) { return blocks
 /// sign(Wᵀ) times W's mean magnitude (Liao, Leibo, Poggio 2016).
 at::Tensor sign_matrix(const Blocks& blocks, std::size_t above) {
   const at::Tensor weight = blocks[above]->weight.detach();
-  return weight.sign().mul(weight.abs().mean()).t();
+  const at::Tensor signs = weight.sign().mul(weight.abs().mean());
+  return weight.dim() == 2 ? signs.t() : signs;
 }
 
 /// δ^l = [B^l e] ⊙ φ'(a^l), e the error at the logits.
 class DirectFeedbackAlignment final : public Route {
  public:
-  at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
-    std::vector<at::Tensor> values;
-    at::Tensor h = inputs;
-    for (const Block* block : blocks) {
-      h = block->forward(h.detach(), {To::nowhere, {}});
-      values.push_back(h);
-    }
-    for (std::size_t l = 0; l + 1 < blocks.size(); ++l) h = feedback(h, values[l], blocks[l]->feedback);
-    return h;
+  Transport transport(const Blocks&, std::size_t) const override { return {To::nowhere, {}}; }
+  at::Tensor close(const at::Tensor& logits, const Blocks& blocks,
+                   const std::vector<at::Tensor>& values) const override {
+    at::Tensor closed = logits;
+    for (std::size_t l = 0; l < values.size(); ++l)
+      closed = feedback(closed, values[l].dim() > 3 ? values[l].flatten(1) : values[l], blocks[l]->feedback);
+    return closed;
   }
 };
 
@@ -69,6 +59,9 @@ class IndirectFeedbackAlignment final : public Route {
  public:
   explicit IndirectFeedbackAlignment(bool unmasked_first) : unmasked_first_(unmasked_first) {}
 
+  Transport transport(const Blocks&, std::size_t) const override {
+    TORCH_CHECK(false, "ifa: the error runs through a chain, not through single blocks");
+  }
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
     const std::size_t hidden = blocks.size() - 1;
     std::vector<at::Tensor> z(hidden);
@@ -93,38 +86,48 @@ class IndirectFeedbackAlignment final : public Route {
   bool unmasked_first_;
 };
 
-Shape none(const Nodes&, std::size_t) { return {0, 0}; }
-Shape layered(const Nodes& nodes, std::size_t l) { return {nodes[l], nodes[l + 1]}; }
-Shape direct(const Nodes& nodes, std::size_t l) { return {nodes[l], nodes.back()}; }
-Shape first_only(const Nodes& nodes, std::size_t l) { return l == 1 ? direct(nodes, l) : none(nodes, l); }
-
 }  // namespace
+
+at::Tensor Route::forward(const Blocks& blocks, const at::Tensor& inputs) const {
+  std::vector<at::Tensor> values;
+  at::Tensor h = inputs;
+  for (std::size_t l = 0; l < blocks.size(); ++l) {
+    const Transport way = transport(blocks, l);
+    h = blocks[l]->forward(way.to == To::nowhere ? h.detach() : std::move(h), way);
+    if (way.to == To::nowhere && l + 1 < blocks.size()) values.push_back(h);
+  }
+  return close(h, blocks, values);
+}
+
+at::Tensor Route::close(const at::Tensor& logits, const Blocks&, const std::vector<at::Tensor>&) const {
+  return logits;
+}
 
 const std::vector<RouteRow>& routes() {
   using enum Responsibility;
   static const std::vector<RouteRow> rows = {
-      {"bp", "backpropagation: through the transposed weights", incoming, true, false, true, none,
+      {"bp", "backpropagation: through the transposed weights", incoming, true, false, true, Feedback::none, false,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<Backpropagation>(); }},
       {"fa", "feedback alignment: layer by layer through fixed random matrices (Lillicrap et al. 2016)", incoming,
-       false, false, true, layered,
+       false, false, true, Feedback::above, false,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<FeedbackAlignment>(fixed_matrix); }},
       {"dfa", "direct feedback alignment: from the output to every layer at once (Nøkland 2016)", synaptic, false,
-       false, false, direct,
+       false, false, Feedback::direct, false,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<DirectFeedbackAlignment>(); }},
       {"eprop",
        "e-prop: dfa at every step, and no error back in time between nodes; spiking networks (Bellec et al. 2020)",
-       incoming, false, true, false, direct,
+       incoming, false, true, false, Feedback::direct, false,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<DirectFeedbackAlignment>(); }},
       {"eprop-symmetric", "e-prop with backpropagation's weights at every step; spiking networks (Bellec et al. 2020)",
-       incoming, true, true, true, none,
+       incoming, true, true, true, Feedback::none, false,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<Backpropagation>(); }},
       {"ifa", "indirect feedback alignment: to the first layer, then forwards through the weights (Nøkland 2016)",
-       incoming, false, false, true, first_only,
+       incoming, false, false, true, Feedback::first, true,
        [](const RouteOptions& options) -> std::unique_ptr<Route> {
          return std::make_unique<IndirectFeedbackAlignment>(options.unmasked_first);
        }},
       {"sign-symmetric", "through the signs of the transposed weights, at their mean magnitude (Liao et al. 2016)",
-       incoming, true, false, true, none,
+       incoming, true, false, true, Feedback::none, false,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<FeedbackAlignment>(sign_matrix); }},
   };
   return rows;

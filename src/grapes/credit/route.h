@@ -17,12 +17,29 @@ class Route {
   /// Logits of the chain, with a graph whose backward pass follows the route. The value does not depend on the route.
   /// @param blocks  L of them, the last one the output layer (no activation, no dropout, no factors)
   /// @param inputs  h^0, [batch, ...]
-  virtual at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const = 0;
+  virtual at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const;
+
+  // The same for networks that are no chains: they call each block with its transport and close() the logits. Not for
+  // routes of chains only (see RouteRow).
+
+  /// How the error at block l (from 0) goes to what the block is made of.
+  virtual Transport transport(const Blocks& blocks, std::size_t l) const = 0;
+  /// The logits; the hidden blocks' values receive what the route sends them from there.
+  /// @param values  of the hidden blocks, in their order, each [batch, ...]
+  virtual at::Tensor close(const at::Tensor& logits, const Blocks& blocks, const std::vector<at::Tensor>& values) const;
 };
 
 struct RouteOptions {
   std::string name = "bp";      ///< a row of routes()
   bool unmasked_first = false;  ///< IFA oddity of the authors' program: the first layer's error ignores dropout
+};
+
+/// What B, the feedback weight of hidden block l, is shaped as.
+enum class Feedback {
+  none,
+  above,  ///< block l+1's own weight (dense: transposed): it brings the error from there
+  direct, ///< [nodes of block l, outputs]: from the logits
+  first   ///< the same, of the first block only
 };
 
 struct RouteRow {
@@ -32,8 +49,8 @@ struct RouteRow {
   bool clipped;                   ///< whether their factors are clipped here
   bool forgets;                   ///< no error runs back in time between nodes: only for networks over time
   bool lookahead;                 ///< whether their factors see Nesterov's look-ahead weights here
-  /// Shape of B for hidden layer l (1 ... L-1) of a chain with `nodes` n_0 ... n_L; {0, 0}: none.
-  std::pair<std::int64_t, std::int64_t> (*feedback)(const std::vector<std::int64_t>& nodes, std::size_t l);
+  Feedback feedback;
+  bool chains_only;  ///< for chains of dense layers only
   std::unique_ptr<Route> (*make)(const RouteOptions& options);
 };
 const std::vector<RouteRow>& routes();

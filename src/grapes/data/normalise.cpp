@@ -69,6 +69,11 @@ Normalisation channel(const Dataset& train, bool) {
   return standardised(train, {0, 2, 3});
 }
 
+Normalisation whole(const Dataset&, bool bytes) {
+  if (!bytes) throw UsageError("--normalise bytes: the examples are not bytes");
+  return {at::tensor(0.0F), at::tensor(255.0F)};
+}
+
 Normalisation zero_mean(const Dataset& train, bool bytes) {
   if (bytes) return {at::tensor(0.5F), at::tensor(2.0F)};
   at::Tensor low, high;
@@ -95,6 +100,7 @@ const std::vector<NormalisationKind>& normalisations() {
       {"standard", "each input with mean 0 and standard deviation 1 over the training examples", standard},
       {"channel",
        "each channel of images with mean 0 and standard deviation 1 over all pixels of the training examples", channel},
+      {"bytes", "0 ... 255, as the authors' program for residual networks takes them", whole},
       {"zero-mean", "-1 ... 1: bytes by their range, numbers by that of the training examples", zero_mean},
   };
   return table;

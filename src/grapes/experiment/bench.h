@@ -64,6 +64,18 @@ struct SnnCase {
 std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options);
 std::vector<SnnCase> snn_cases();
 
+/// A training step of a convolutional network on pictures, SGD.
+struct CnnCase {
+  std::string model = "resnet9", norm = "none";
+  std::vector<std::int64_t> input = {3, 32, 32};
+  std::int64_t batch = 64, outputs = 10;
+};
+/// bp and grapes, each over the bare convolutions of the step by oneDNN, in whatever layout it likes best, forward, to
+/// the layer below and to the weights, without anything around them.
+/// @throws Error (exit 1) if the fused step does not equal its plain twin
+std::vector<Timing> bench_cnn(const CnnCase& which, const BenchOptions& options);
+std::vector<CnnCase> cnn_cases();
+
 /// An update rule over one weight [256, 784], fused with its row sums and by plain tensor operations; the floor copies
 /// as many bytes as the rule must read and write.
 std::vector<Timing> bench_update(const std::string& optimizer, const std::string& precision,

@@ -67,4 +67,9 @@ record::Json environment(const Config& config) {
           {"time", utc_now()}};
 }
 
+void take_threads(const Config& config) {
+  kernels::set_threads(config.threads,
+                       nn::convolves(config.network.model) ? kernels::Pool::libtorch : kernels::Pool::blas);
+}
+
 }  // namespace grapes::experiment

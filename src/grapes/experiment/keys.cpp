@@ -162,7 +162,7 @@ std::vector<Key> make_keys() {
       number("pad", "data", "pictures in the middle of so many rows and columns, zeros around them; 0: as they are",
              at_least(0), field(data, &D::pad)),
       choice("normalise", "data",
-             "unit: 0 to 1; zero-mean: -1 to 1; mean 0 and standard deviation 1, standard: per input, channel: per "
+             "unit: 0 to 1; bytes: 0 to 255; zero-mean: -1 to 1; mean 0 and standard deviation 1, standard: per input, channel: per "
              "channel of images",
              names(data::normalisations()), field(data, &D::normalise)),
       text("augment", "data", "random change of each training image, any part of the example (elastic=strength:width)",
@@ -185,7 +185,9 @@ std::vector<Key> make_keys() {
       choice("initialiser", "model", "how weights are drawn", names(nn::initialisers()), field(net, &N::init)),
       choice("feedback-init", "model", "how feedback weights are drawn; auto: he_uniform where init is, else nokland",
              with_auto(names(nn::initialisers())), field(net, &N::feedback_init)),
-      number("dropout", "model", "probability to drop a hidden node", from_below(0, 1), field(net, &N::dropout)),
+      choice("norm", "model", "normalisation of convolutional layers, by channel; tensor: of all channels as one",
+             {{"none"}, {"batch"}, {"tensor"}}, field(net, &N::norm)),
+      number("dropout", "model", "probability to drop a hidden node; of convolutional networks, what goes into dense layers", from_below(0, 1), field(net, &N::dropout)),
       choice("precision", "model", "of weights and arithmetic; bf16: float32, but products in training take bfloat16",
              {{"float32"}, {"float64"}, {"bf16"}}, field(net, &N::precision)),
 
@@ -284,6 +286,8 @@ std::vector<Key> make_keys() {
            field(net, &N::route, &credit::RouteOptions::unmasked_first)),
       flag("factors-at-rest", "authors", "nag: factors from the weights at rest, not from those looked ahead to",
            field(run, &T::factors_at_rest)),
+      flag("dropout-in-evaluation", "authors", "residual networks: nodes are dropped in evaluation too",
+           field(net, &N::dropout_in_evaluation)),
       flag("carry-remainder", "authors", "an epoch's last, smaller batch joins the next epoch's first update",
            field(run, &T::carry_remainder)),
 

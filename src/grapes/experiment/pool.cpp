@@ -1,7 +1,6 @@
 #include "grapes/experiment/pool.h"
 
 #include "grapes/base/interrupt.h"
-#include "grapes/kernels/threads.h"
 
 #include <fmt/format.h>
 
@@ -67,7 +66,7 @@ class Pool {
     try {
       while (const auto index = next()) {
         const Task& task = tasks_[*index];
-        kernels::set_threads(task.config.threads);  // LibTorch counts threads per thread that calls it
+        take_threads(task.config);  // LibTorch counts threads per thread that calls it
         finish(*index, one(*index));
       }
     } catch (...) {

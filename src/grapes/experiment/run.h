@@ -12,6 +12,9 @@ namespace grapes::experiment {
 /// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
 record::Json environment(const Config& config);
 
+/// The run's threads, for whoever does its large products: the BLAS, or oneDNN on LibTorch's.
+void take_threads(const Config& config);
+
 /// Where a run begins and what it keeps.
 struct RunPlan {
   std::filesystem::path folder;  ///< "" keeps nothing

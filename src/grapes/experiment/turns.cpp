@@ -23,12 +23,12 @@ at::Tensor numbers(at::IntArrayRef shape, const std::string& name, at::ScalarTyp
 }
 
 void Turns::take(double seconds) {
-  constexpr int warm = 3, timed = 12;
+  const int warm = (timed_ + 3) / 4;
   const auto start = Clock::now();
   do {
     for (Runner& runner : runners_) {
-      kernels::set_threads(runner.threads);
-      for (int i = 0; i < warm + timed; ++i) {
+      kernels::set_threads(runner.threads, pool_);
+      for (int i = 0; i < warm + timed_; ++i) {
         const auto begin = Clock::now();
         runner.run();
         if (i >= warm) runner.us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());

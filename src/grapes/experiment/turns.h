@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/experiment/bench.h"
+#include "grapes/kernels/threads.h"
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/CPUAllocator.h>
@@ -20,6 +21,8 @@ at::Tensor numbers(at::IntArrayRef shape, const std::string& name, at::ScalarTyp
 /// Things that take turns on the same machine, a few runs each at a time so that each finds its data in the cache.
 class Turns {
  public:
+  /// @param pool  who does the large products of what takes turns @param timed  runs in a row, after a quarter as many
+  explicit Turns(kernels::Pool pool = kernels::Pool::blas, int timed = 12) : pool_(pool), timed_(timed) {}
   void add(std::int64_t threads, std::function<void()> run) { runners_.push_back({std::move(run), threads}); }
   void take(double seconds);
   double quantile(std::size_t index, double q) const;  ///< µs
@@ -31,6 +34,8 @@ class Turns {
     std::int64_t threads = 1;
     std::vector<double> us = {};
   };
+  kernels::Pool pool_;
+  int timed_;
   std::vector<Runner> runners_;
 };
 

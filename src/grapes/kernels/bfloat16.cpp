@@ -1,13 +1,12 @@
 #include "grapes/kernels/bfloat16.h"
 
+#include "grapes/kernels/onednn.h"
+
 #include <ATen/ATen.h>
 
 #include <map>
 #include <tuple>
 
-#ifdef GRAPES_ONEDNN
-#include <oneapi/dnnl/dnnl.hpp>
-#endif
 
 namespace grapes::kernels {
 
@@ -30,11 +29,6 @@ struct Product {
   dnnl::matmul primitive;
 };
 
-dnnl::engine& engine() {
-  static dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
 template <class T>
 dnnl::memory::desc describe(const Matrix<T>& m) {
   constexpr bool factor = std::is_same_v<std::remove_const_t<T>, c10::BFloat16>;
@@ -51,7 +45,7 @@ Product make(const dnnl::memory::desc& A, const dnnl::memory::desc& B, const dnn
     after.append_sum(1);
     attributes.set_post_ops(after);
   }
-  const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(A, B, C), attributes, engine());
+  const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(A, B, C), attributes, onednn_engine());
   return {description, dnnl::matmul(description)};
 }
 
@@ -69,7 +63,6 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
   // A network has a few shapes, and finding out how to multiply one takes longer than doing it.
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>;
   thread_local std::map<Key, Product> ready;
-  thread_local dnnl::stream stream(engine());
   if (C.rows == 0 || C.columns == 0) return;
   const bool scaled = alpha != 1, added = beta != 0;
   const dnnl::memory::desc a = describe(A), b = describe(B), c = describe(C);
@@ -78,15 +71,15 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
   auto found = ready.find(key);
   if (found == ready.end()) found = ready.emplace(key, make(a, b, c, scaled, added)).first;
 
-  std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, {a, engine(), const_cast<c10::BFloat16*>(A.data)}},
-                                                  {DNNL_ARG_WEIGHTS, {b, engine(), const_cast<c10::BFloat16*>(B.data)}},
-                                                  {DNNL_ARG_DST, {c, engine(), C.data}}};
+  std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, {a, onednn_engine(), const_cast<c10::BFloat16*>(A.data)}},
+                                                  {DNNL_ARG_WEIGHTS, {b, onednn_engine(), const_cast<c10::BFloat16*>(B.data)}},
+                                                  {DNNL_ARG_DST, {c, onednn_engine(), C.data}}};
   if (scaled) {
     const dnnl::memory::desc one({1}, dnnl::memory::data_type::f32, dnnl::memory::dims{1});
-    arguments.insert({DNNL_ARG_ATTR_OUTPUT_SCALES, {one, engine(), &alpha}});
+    arguments.insert({DNNL_ARG_ATTR_OUTPUT_SCALES, {one, onednn_engine(), &alpha}});
   }
-  found->second.primitive.execute(stream, arguments);
-  stream.wait();
+  found->second.primitive.execute(onednn_stream(), arguments);
+  onednn_stream().wait();
 }
 #else
 const std::string& bfloat16_missing() {

@@ -52,6 +52,19 @@ struct Loops {
   void (*rectify)(T slope, const T* mask, Size count, T* z);
   /// δ = scale · mask · factor · φ'(z) · error, in place, from the layer's value h = mask · φ(z). Null: 1 everywhere.
   void (*error[6])(const T* h, const T* mask, const T* factor, T scale, Size count, T* error);
+  // Maps of 16 channels, [rows, columns, 16].
+  struct Map {
+    T* values;
+    Size rows, columns;
+    Size pool;  ///< side of the squares; what is left over at the edges is in none
+  };
+  /// The largest of each square.
+  void (*pool)(const Map& map, T* top);
+  /// The error of each square to the first place that has the largest value, times φ' and factor, in the place of the
+  /// map's values. @param slope  of φ below 0
+  void (*unpool)(const Map& map, const T* top, const T* error, const T* factor, T slope);
+  /// error = factor · φ'(z) · error, from h = φ(z); h null: φ' = 1
+  void (*block_error)(const T* h, const T* factor, T slope, Size places, T* error);
   // Update rules, in the order of optim::optimizers(); nag_ahead keeps W in state2 and moves to W - μ v.
   void (*sgd)(const Coefficients<T>& c, const Rows<T>& w);
   void (*momentum)(const Coefficients<T>& c, const Rows<T>& w);

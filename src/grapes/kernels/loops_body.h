@@ -248,6 +248,7 @@ constexpr Size registers = 16;  // of 32
 #else
 constexpr Size registers = 2;  // each is two of 16, or four
 #endif
+#include "grapes/kernels/convolution_body.h"
 #include "grapes/kernels/snu_body.h"
 
 template <class T>
@@ -256,6 +257,9 @@ Loops<T> table() {
           add_outer<T>,
           dropout_mask<T>,
           rectify<T>,
+          pool_map<T>,
+          unpool_map<T>,
+          block_error<T>,
           {error<T, Activation::identity>, error<T, Activation::relu>, error<T, Activation::leaky_relu>,
            error<T, Activation::tanh>, error<T, Activation::sigmoid>, error<T, Activation::scaled_tanh>},
           sgd<T>,

@@ -49,10 +49,13 @@ void tell_openblas(int n) {
 
 }  // namespace
 
-void set_threads(std::int64_t threads) {
+void set_threads(std::int64_t threads, Pool pool) {
   const int n = static_cast<int>(std::max<std::int64_t>(threads, 1));
-  wanted = n;
-  if (openblas().own_pool()) {
+  wanted = pool == Pool::libtorch ? 1 : n;
+  if (openblas().own_pool() && pool == Pool::libtorch) {
+    at::set_num_threads(n);
+    tell_openblas(1);
+  } else if (openblas().own_pool()) {
     at::set_num_threads(1);
     tell_openblas(n);
   } else {

@@ -9,8 +9,11 @@
 /// of them on the same cores are up to six times slower than one. With any other BLAS, LibTorch's pool is the one.
 namespace grapes::kernels {
 
+/// Who does the large products of a network.
+enum class Pool { blas, libtorch };
 /// For matrix products of the calling thread's process, and LibTorch's for the calling thread. @param threads >= 1
-void set_threads(std::int64_t threads);
+/// @param pool  libtorch: its threads get them (convolutions, which oneDNN does), and the BLAS has one
+void set_threads(std::int64_t threads, Pool pool = Pool::blas);
 
 /// What set_threads() led to, for people and records.
 struct Threads {

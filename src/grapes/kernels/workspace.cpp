@@ -27,7 +27,7 @@ at::Tensor Workspace::take(at::IntArrayRef shape, at::ScalarType dtype) {
 }
 
 bool Workspace::exclusive(const at::Tensor& tensor) const {
-  if (tensor.use_count() != 1 || !tensor.is_contiguous()) return false;
+  if (tensor.use_count() != 1 || !tensor.is_non_overlapping_and_dense()) return false;
   const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
   const bool ours = std::any_of(pieces_.begin(), pieces_.end(),
                                 [&](const c10::Storage& piece) { return piece.unsafeGetStorageImpl() == storage; });

@@ -18,33 +18,49 @@ at::ScalarType dtype_of(const std::string& precision) {
 
 }  // namespace
 
-Chain::Chain(const Options& options, std::vector<std::int64_t> nodes)
-    : options_(options), nodes_(std::move(nodes)), dtype_(dtype_of(options.precision)) {
+Chain::Chain(const Options& options) : options_(options), dtype_(dtype_of(options.precision)) {
   const credit::RouteRow& route = find_row(credit::routes(), "route", options.route.name);
   find_row(credit::modulations(), "modulation", options.modulation.name);
   modulation_ = credit::resolve(options.modulation, route);
   route_ = route.make(options.route);
 }
 
-void Chain::add(credit::Block& block, std::uint64_t seed) {
-  const credit::RouteRow& route = find_row(credit::routes(), "route", options_.route.name);
-  const Initialiser& init = find_row(initialisers(), "initialiser", options_.init);
-  std::string feedback_name = options_.feedback_init;
-  if (feedback_name == "auto") feedback_name = init.name == "he_uniform" ? "he_uniform" : "nokland";
-  const Initialiser& feedback_init = find_row(initialisers(), "initialiser", feedback_name);
-
+void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape) {
   blocks_.push_back(&block);
-  const std::size_t l = blocks_.size();
-  Random random(stream_seed(seed, "init", l));
-  block.weight = initialise(init, {nodes_[l], nodes_[l - 1]}, random, dtype_).requires_grad_();
-  if (l + 1 == nodes_.size()) return;
-  const auto [rows, columns] = route.feedback(nodes_, l);
-  if (rows == 0) return;
-  Random feedback_random(stream_seed(seed, "feedback", l));
-  // he_uniform counts the nodes B arrives at, as the authors' program does; the others those it comes from.
-  block.feedback = feedback_init.name == "he_uniform"
-                       ? initialise(feedback_init, {columns, rows}, feedback_random, dtype_).t().contiguous()
-                       : initialise(feedback_init, {rows, columns}, feedback_random, dtype_);
+  Random random(stream_seed(seed, "init", blocks_.size()));
+  const Initialiser& init = find_row(initialisers(), "initialiser", options_.init);
+  block.weight = initialise(init, shape, random, dtype_).requires_grad_();
+}
+
+void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes) {
+  const std::size_t hidden = blocks_.size() - 1, constants = options_.modulation.constants.size();
+  if (constants > 1 && constants != hidden)
+    throw UsageError(fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for "
+                                 "all, or one each",
+                                 constants, options_.model, hidden));
+  using credit::Feedback;
+  const Feedback kind = find_row(credit::routes(), "route", options_.route.name).feedback;
+  std::string name = options_.feedback_init;
+  if (name == "auto") name = options_.init == "he_uniform" ? "he_uniform" : "nokland";
+  const Initialiser& init = find_row(initialisers(), "initialiser", name);
+  for (std::size_t l = 0; l < hidden; ++l) {
+    if (kind == Feedback::none || (kind == Feedback::first && l > 0)) continue;
+    Random random(stream_seed(seed, "feedback", l + 1));
+    // he_uniform counts the nodes B arrives at, as the authors' program does; the others those it comes from.
+    const bool arrives = init.name == "he_uniform";
+    const at::Tensor above = blocks_[l + 1]->weight;
+    at::Tensor B;
+    if (kind == Feedback::above && above.dim() > 2) {
+      const at::IntArrayRef shape = above.sizes();
+      B = arrives ? initialise(init, shape, random, dtype_)
+                  : initialise(init, above.transpose(0, 1).sizes(), random, dtype_).transpose(0, 1);
+    } else {
+      const std::int64_t from = kind == Feedback::above ? above.size(0) : nodes.back();
+      const std::int64_t to = kind == Feedback::above ? above.size(1) : nodes[l];
+      B = arrives ? initialise(init, {from, to}, random, dtype_).t() : initialise(init, {to, from}, random, dtype_);
+    }
+    blocks_[l]->feedback = B.contiguous();
+  }
 }
 
 bool Chain::wants_incoming() const {

@@ -10,7 +10,7 @@
 
 namespace grapes::nn {
 
-/// What models that are chains of blocks have in common: how weights are drawn, the route, the factors.
+/// What models made of blocks have in common: how weights are drawn, the route, the factors.
 class Chain : public Model {
  public:
   const std::vector<credit::Factors>& factors() const override { return factors_; }
@@ -22,18 +22,21 @@ class Chain : public Model {
   std::vector<Named> buffers() const override;
 
  protected:
-  /// @param nodes  n_0 ... n_L
   /// @throws UsageError for an option that cannot be
-  Chain(const Options& options, std::vector<std::int64_t> nodes);
+  explicit Chain(const Options& options);
 
   /// The next block, from inputs to outputs, with weights drawn from (seed, its number) alone.
-  void add(credit::Block& block, std::uint64_t seed);
+  /// @param shape  of its weight, [node, input, ...]
+  void add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape);
+  /// When all blocks are there: the feedback weights of the hidden ones.
+  /// @param nodes  of each block's value
+  /// @throws UsageError for constant factors that are not one for all hidden blocks, or one each
+  void complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes);
   bool wants_incoming() const;  ///< whether factors are taken of sums over rows
   bool stale(const Pass& pass) const;
   void refresh(const Pass& pass, const credit::Weights& weights);
 
   Options options_;
-  std::vector<std::int64_t> nodes_;
   credit::Blocks blocks_;  // as the route sees them
   at::ScalarType dtype_;
   credit::ModulationOptions modulation_;

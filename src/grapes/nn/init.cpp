@@ -12,6 +12,12 @@ const std::vector<Initialiser>& initialisers() {
        [](double n_in, double, Random& random) { return random.uniform(-1, 1) * std::sqrt(6 / n_in); }},
       {"he", "normal with standard deviation √(2/n_in) (He et al. 2015)",
        [](double n_in, double, Random& random) { return random.normal() * std::sqrt(2 / n_in); }},
+      {"he_truncated", "the same, drawn again beyond two standard deviations",
+       [](double n_in, double, Random& random) {
+         double x = random.normal();
+         while (std::abs(x) > 2) x = random.normal();
+         return x * std::sqrt(2 / n_in);
+       }},
       {"xavier", "uniform in ±√(6/(n_in + n_out)) (Glorot and Bengio 2010)",
        [](double n_in, double n_out, Random& random) { return random.uniform(-1, 1) * std::sqrt(6 / (n_in + n_out)); }},
       {"nokland", "uniform in ±1/√n_in (Nøkland 2016)",

@@ -10,7 +10,7 @@
 namespace grapes::nn {
 
 Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed)
-    : Chain(options, std::move(nodes)) {
+    : Chain(options), nodes_(std::move(nodes)) {
   const Activation& activation = find_row(activations(), "activation", options.activation);
   if (!(options.dropout >= 0 && options.dropout < 1))
     throw UsageError("dropout must be at least 0 and below 1; got " + shortest(options.dropout));
@@ -21,9 +21,10 @@ Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t 
     Dense& layer = *layers_.back();
     if (options.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
     if (hidden && wants_incoming()) layer.sums = std::make_shared<kernels::RowSums>();
-    add(layer, seed);
+    add(layer, seed, {nodes_[l], nodes_[l - 1]});
     if (options.bias) layer.bias = at::zeros({nodes_[l]}, dtype_).requires_grad_();
   }
+  complete(seed, {nodes_.begin() + 1, nodes_.end()});
 }
 
 void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {

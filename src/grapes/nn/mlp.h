@@ -24,6 +24,7 @@ class Mlp final : public Chain {
   void refresh_factors(const Pass& pass, std::int64_t batch);
   at::Tensor infer(const at::Tensor& inputs) const;
 
+  std::vector<std::int64_t> nodes_;  // n_0 ... n_L
   std::vector<std::unique_ptr<Dense>> layers_;
 };
 

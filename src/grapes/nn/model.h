@@ -2,6 +2,7 @@
 
 #include "grapes/credit/route.h"
 #include "grapes/nn/encoder.h"
+#include "grapes/nn/norm.h"
 #include "grapes/nn/spiking.h"
 
 #include <ATen/core/Tensor.h>
@@ -22,6 +23,8 @@ struct Options {
   std::string init = "he_uniform";     ///< a row of initialisers()
   std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
+  Norm norm = Norm::none;              ///< of convolutional layers
+  bool dropout_in_evaluation = false;  ///< oddity of the authors' program for residual networks
   std::string precision = "float32";   ///< or float64, bf16 (float32, the factors of products in training bfloat16)
   SpikingOptions spiking;
   Encoding encoding;  ///< of pictures, for spiking networks
@@ -97,5 +100,7 @@ struct Row {
   std::string summary;
 };
 const std::vector<Row>& models();
+/// Whether the model is made of convolutions, which oneDNN does on LibTorch's threads. @param model  as in Options
+bool convolves(const std::string& model);
 
 }  // namespace grapes::nn

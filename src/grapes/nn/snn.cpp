@@ -116,7 +116,7 @@ class Snn::Stepwise final : public credit::Block {
 };
 
 Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signature& signature, std::uint64_t seed)
-    : Chain(options, std::move(nodes)), signature_(signature), neurons_(neurons_of(options.spiking)) {
+    : Chain(options), nodes_(std::move(nodes)), signature_(signature), neurons_(neurons_of(options.spiking)) {
   if (options.route.name == "ifa")
     throw UsageError("route ifa runs upwards through a layer's inside: there is no such thing for spiking networks");
   if (options.precision == "bf16") throw UsageError("precision bf16 is not there for spiking networks");
@@ -138,13 +138,15 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
     SnuOptions layer = neurons_;
     layer.recurrent = neurons_.recurrent && l + 1 < nodes_.size();  // outputs do not feed each other
     spiking_.push_back(std::make_unique<Spiking>(layer, workspace));
-    add(*spiking_.back(), seed);
+    add(*spiking_.back(), seed, {nodes_[l], nodes_[l - 1]});
     spiking_.back()->draw(nodes_[l], seed, l, init, dtype_);
   }
-  if (!signature.each_step) return;
-  output_ = std::make_unique<Stepwise>(workspace);
-  add(*output_, seed);
-  if (options.bias) output_->bias = at::zeros({nodes_.back()}, dtype_).requires_grad_();
+  if (signature.each_step) {
+    output_ = std::make_unique<Stepwise>(workspace);
+    add(*output_, seed, {nodes_.back(), nodes_[nodes_.size() - 2]});
+    if (options.bias) output_->bias = at::zeros({nodes_.back()}, dtype_).requires_grad_();
+  }
+  complete(seed, {nodes_.begin() + 1, nodes_.end()});
 }
 
 Snn::~Snn() = default;

@@ -36,6 +36,7 @@ class Snn final : public Chain {
   at::Tensor timed(const at::Tensor& inputs, const Pass& pass) const;
   void refresh_factors(const Pass& pass);
 
+  std::vector<std::int64_t> nodes_;  // n_0 ... n_L
   Signature signature_;
   SnuOptions neurons_;
   std::vector<std::unique_ptr<Spiking>> spiking_;

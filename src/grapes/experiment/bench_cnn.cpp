@@ -1,0 +1,127 @@
+#include "grapes/experiment/turns.h"
+#include "grapes/kernels/convolution.h"
+#include "grapes/train/step.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+namespace grapes::experiment {
+namespace {
+
+/// A network in training on one batch that comes again and again.
+class Learner {
+ public:
+  Learner(const CnnCase& which, const std::string& modulation, bool plain)
+      : plain_(plain), criterion_("auto", "auto", nn::Answer::classes) {
+    nn::Options network;
+    network.model = which.model;
+    network.modulation.name = modulation;
+    if (which.norm == "batch") network.norm = nn::Norm::batch;
+    model_ = nn::make_model(network, {which.input, which.outputs}, 1);
+    optimizer_ = optim::make_optimizer({}, nn::learning(*model_));
+    schedule_ = optim::make_schedule("constant", 0, 1);
+    std::vector<std::int64_t> shape = which.input;
+    shape.insert(shape.begin(), which.batch);
+    batch_ = {numbers(shape, "pictures", at::kFloat), at::arange(which.batch, at::kLong).remainder(which.outputs)};
+  }
+
+  void step() {
+    nn::Pass pass;
+    pass.step = steps_++;
+    train::StepUse use;
+    use.rate = 1e-5;
+    use.plain = plain_;
+    train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
+    train::step(subject, batch_, pass, use);
+  }
+  const nn::Model& model() const { return *model_; }
+
+ private:
+  bool plain_;
+  nn::Criterion criterion_;
+  std::unique_ptr<nn::Model> model_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<optim::Schedule> schedule_;
+  data::Batch batch_;
+  std::int64_t steps_ = 0;
+};
+
+const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
+
+void require_equal_to_twin(CnnCase which) {
+  which.batch = std::min<std::int64_t>(which.batch, 4);
+  for (const auto& rule : rules) {
+    Learner fused(which, rule[1], false), plain(which, rule[1], true);
+    fused.step();
+    plain.step();
+    const auto ours = fused.model().parameters(), twins = plain.model().parameters();
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      const double difference = (ours[i].value - twins[i].value).abs().max().item<double>();
+      if (!(difference <= 2e-6))
+        throw Error(Exit::failed, fmt::format("bench: the fused step ({}) differs from its plain twin by {:g} in {}, more "
+                                              "than 2e-06; it is not timed",
+                                              rule[0], difference, ours[i].name));
+    }
+  }
+}
+
+/// The convolutions of the model, as its stages say.
+std::function<void()> bare(const CnnCase& which) {
+  std::vector<std::function<void()>> all;
+  std::vector<std::int64_t> map = {which.batch, which.input[0], which.input[1], which.input[2]};
+  std::vector<std::vector<std::int64_t>> kept;
+  using Do = nn::Stage::Do;
+  for (const nn::Stage& stage : nn::stages_of(which.model, which.input[1])) {
+    if (stage.what == Do::keep) kept.push_back(map);
+    if (stage.what == Do::add) kept.pop_back();
+    if (stage.what != Do::convolve && stage.what != Do::shortcut) continue;
+    std::vector<std::int64_t>& in = stage.what == Do::shortcut ? kept.back() : map;
+    all.push_back(kernels::bare_convolution(in, {stage.nodes, in[1], stage.kernel, stage.kernel}, stage.stride,
+                                            stage.padding, !all.empty()));
+    const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
+    in = {in[0], stage.nodes, size(in[2]) / stage.pool, size(in[3]) / stage.pool};
+  }
+  return [all] {
+    for (const auto& one : all) one();
+  };
+}
+
+}  // namespace
+
+std::vector<Timing> bench_cnn(const CnnCase& which, const BenchOptions& options) {
+  const kernels::FlushDenormals flush;
+  kernels::set_threads(1, kernels::Pool::libtorch);
+  require_equal_to_twin(which);
+  Turns turns(kernels::Pool::libtorch, 1);
+  std::vector<std::unique_ptr<Learner>> learners;
+  std::vector<Timing> timings;
+  std::vector<std::size_t> floors;
+  for (const std::int64_t threads : options.threads) {
+    const std::size_t floor = timings.size() + floors.size() / std::size(rules);
+    turns.add(threads, bare(which));
+    for (const auto& rule : rules) {
+      CountedMemory memory;
+      learners.push_back(std::make_unique<Learner>(which, rule[1], false));
+      turns.add(threads, [learner = learners.back().get()] { learner->step(); });
+      Timing timing;
+      timing.what = which.model + (which.norm == "none" ? "" : ", batch norm") +
+                    fmt::format(", {}", fmt::join(which.input, " x "));
+      timing.batch = which.batch;
+      timing.rule = rule[0];
+      timing.optimizer = "sgd";
+      timing.precision = "float32";
+      memory.start();
+      learners.back()->step();
+      timing.peak_bytes = memory.peak();
+      timings.push_back(timing);
+      floors.push_back(floor);
+    }
+  }
+  turns.take(options.seconds);
+  for (std::size_t i = 0; i < timings.size(); ++i) turns.fill(timings[i], floors[i] + 1 + i % std::size(rules), floors[i]);
+  return timings;
+}
+
+std::vector<CnnCase> cnn_cases() { return {{}, {"resnet9", "batch"}}; }
+
+}  // namespace grapes::experiment

@@ -1,0 +1,229 @@
+#include "grapes/nn/cnn.h"
+
+#include "grapes/base/table.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace grapes::nn {
+
+using Do = Stage::Do;
+
+const Activation* Cnn::activation() const { return &find_row(activations(), "activation", options_.activation); }
+
+Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& signature, std::uint64_t seed)
+    : Chain(options), stages_(std::move(stages)) {
+  const std::vector<std::int64_t>& shape = signature.input_shape;
+  if (shape.size() != 3)
+    throw UsageError(fmt::format("model '{}': wants pictures, channels × rows × columns; an example is [{}]", options.model,
+                                 fmt::join(shape, ", ")));
+  if (find_row(credit::routes(), "route", options.route.name).chains_only)
+    throw UsageError("route " + options.route.name + " is for chains of dense layers; model is '" + options.model + "'");
+  if (options.modulation.first_sample_mask || options.modulation.single_factor)
+    throw UsageError("first-sample-mask and single-factor are for dense networks; model is '" + options.model + "'");
+  if (options.precision == "bf16") throw UsageError("precision bf16 is not there for model '" + options.model + "'");
+  if (!(options.dropout >= 0 && options.dropout < 1))
+    throw UsageError("dropout must be at least 0 and below 1; got " + shortest(options.dropout));
+  stages_.push_back({Do::dense, signature.outputs});
+  stages_.back().activates = false;
+  const auto workspace = std::make_shared<kernels::Workspace>();
+  Map map{shape[0], shape[1], shape[2]};
+  std::vector<Map> kept;
+  for (const Stage& stage : stages_) {
+    if (stage.what == Do::keep) kept.push_back(map);
+    if (stage.what == Do::shortcut) kept.back() = after(stage, kept.back(), seed, workspace);
+    if (stage.what == Do::add) {
+      const Map other = std::exchange(kept.back(), {});
+      kept.pop_back();
+      TORCH_INTERNAL_ASSERT(other.channels == map.channels && other.rows == map.rows && other.columns == map.columns);
+      continue;
+    }
+    if (stage.what != Do::shortcut) map = after(stage, map, seed, workspace);
+  }
+  complete(seed, values_);
+}
+
+Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::WorkspacePtr workspace) {
+  const auto fits = [&](std::int64_t side, const std::string& what) {
+    if (std::min(in.rows, in.columns) < side)
+      throw UsageError(fmt::format("model '{}': the pictures are too small: {} × {} are left for {} of {} × {}",
+                                   options_.model, in.rows, in.columns, what, side, side));
+  };
+  const auto squares = [](Map map, std::int64_t pool) {
+    return pool == 0 ? Map{map.channels, 1, 1} : Map{map.channels, map.rows / pool, map.columns / pool};
+  };
+  switch (stage.what) {
+    case Do::convolve:
+    case Do::shortcut: {
+      fits(stage.kernel - 2 * stage.padding, "a kernel");
+      const bool activates = stage.what == Do::convolve && stage.activates;
+      Layer layer;
+      layer.convolution =
+          std::make_unique<Convolution>(Convolution::Shape{stage.stride, stage.padding, stage.pool},
+                                        activates ? activation() : nullptr, std::move(workspace));
+      add(*layer.convolution, seed, {stage.nodes, in.channels, stage.kernel, stage.kernel});
+      layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, dtype_);
+      if (options_.bias) layer.convolution->bias = at::zeros({stage.nodes}, dtype_).requires_grad_();
+      const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
+      in = {stage.nodes, size(in.rows), size(in.columns)};
+      layer.then = options_.norm == Norm::none ? "" : "normalised, ";
+      layer.then += activates ? options_.activation : "no activation";
+      if (stage.pool > 1) {
+        fits(stage.pool, "a square");
+        in = squares(in, stage.pool);
+        layer.then += fmt::format(", largest of {0} × {0}", stage.pool);
+      }
+      layer.then += fmt::format(" -> {} × {}", in.rows, in.columns);
+      values_.push_back(in.channels * in.rows * in.columns);
+      layers_.push_back(std::move(layer));
+      return in;
+    }
+    case Do::dense: {
+      Layer layer;
+      layer.dense = std::make_unique<Dense>(stage.activates ? activation() : nullptr, std::move(workspace));
+      layer.places = in.rows * in.columns;
+      add(*layer.dense, seed, {stage.nodes, in.channels * layer.places});
+      if (options_.bias) layer.dense->bias = at::zeros({stage.nodes}, dtype_).requires_grad_();
+      layer.then = stage.activates ? options_.activation : "output";
+      values_.push_back(stage.nodes);
+      layers_.push_back(std::move(layer));
+      return {stage.nodes, 1, 1};
+    }
+    case Do::max_pool:
+      fits(std::max<std::int64_t>(stage.pool, 1), "a square");
+      return squares(in, stage.pool);
+    case Do::average:
+      return squares(in, 0);
+    default:
+      return in;
+  }
+}
+
+void Cnn::refresh_factors(const Pass& pass) {
+  if (!stale(pass)) return;
+  const at::NoGradGuard no_grad;
+  credit::Weights weights;
+  const std::vector<Named> parameters = this->parameters();
+  std::size_t next = 0;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    while (parameters[next].name != fmt::format("layers.{}.weight", l)) ++next;
+    at::Tensor W = pass.factor_weights.empty() ? parameters[next].value.detach() : pass.factor_weights[next];
+    // Whose column is a node's: a channel that was laid out in a row is one node all the same.
+    if (layers_[l].places > 1) W = W.view({W.size(0), -1, layers_[l].places});
+    weights.layers.push_back(W);
+  }
+  refresh(pass, weights);
+  for (std::size_t l = 0; l + 1 < layers_.size(); ++l)
+    if (factors_[l].columns.defined() && layers_[l].places > 1)
+      factors_[l].columns = factors_[l].columns.repeat_interleave(layers_[l].places);
+}
+
+at::Tensor Cnn::dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const {
+  if (options_.dropout == 0 || !(pass.training || options_.dropout_in_evaluation)) return h;
+  const at::Tensor row = h.flatten(1);
+  const at::Tensor mask = kernels::dropout_mask(kernels::dropout_key(pass.seed, pass.step, layer), row.size(0),
+                                                row.size(1), options_.dropout, row.scalar_type());
+  return (row * mask.to(row.device())).view(h.sizes());
+}
+
+at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
+  const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
+  for (const Layer& layer : layers_) {
+    if (layer.convolution) layer.convolution->prepare({pass.training, pass.plain});
+    if (layer.dense) layer.dense->prepare({{}, 0, pass.plain});
+  }
+  if (pass.training) {
+    refresh_factors(pass);
+    for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l].block().factors = factors_[l];
+  }
+  std::vector<at::Tensor> kept, values;
+  std::size_t l = 0;
+  const auto layer = [&](at::Tensor h) {
+    const credit::Transport way = route_->transport(blocks_, l);
+    const bool nowhere = way.to == credit::Transport::To::nowhere;
+    h = blocks_[l]->forward(nowhere ? h.detach() : std::move(h), way);
+    if (nowhere && l + 1 < blocks_.size()) values.push_back(kernels::unblocked(h));
+    ++l;
+    return h;
+  };
+  const auto everywhere = [](const at::Tensor& map, const auto& reduce) {
+    return reduce(map).view({map.size(0), -1, 1, 1});
+  };
+  at::Tensor h = inputs.to(dtype_);
+  for (const Stage& stage : stages_) switch (stage.what) {
+      case Do::convolve:
+        h = layer(std::move(h));
+        break;
+      case Do::dense:
+        h = layer(kernels::unblocked(h).flatten(1).contiguous());
+        break;
+      case Do::keep:
+        kept.push_back(h);
+        break;
+      case Do::shortcut:
+        kept.back() = layer(std::move(kept.back()));
+        break;
+      case Do::add:
+        if (h.dim() != kept.back().dim()) h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
+        h = h + kept.back();
+        kept.pop_back();
+        if (stage.activates) h = activation()->apply(h);
+        break;
+      case Do::max_pool:
+        h = stage.pool == 0 ? everywhere(h, [](const at::Tensor& map) { return map.amax({2, 3}); })
+                            : at::max_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
+        break;
+      case Do::average:
+        h = everywhere(h, [](const at::Tensor& map) { return map.mean({2, 3}); });
+        break;
+      case Do::drop:
+        h = dropped(kernels::unblocked(h), pass, l);
+        break;
+    }
+  return route_->close(h, blocks_, values);
+}
+
+std::vector<Named> Cnn::parameters() const {
+  std::vector<Named> all;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const credit::Block& block = layers_[l].block();
+    const auto named = [&](const char* name, const at::Tensor& value) {
+      if (value.defined()) all.push_back({fmt::format("layers.{}.{}", l, name), value});
+    };
+    named("weight", block.weight);
+    named("bias", block.bias);
+    if (!layers_[l].convolution) continue;
+    named("scale", layers_[l].convolution->norm.scale);
+    named("shift", layers_[l].convolution->norm.shift);
+  }
+  return all;
+}
+
+std::vector<Named> Cnn::buffers() const {
+  std::vector<Named> all = Chain::buffers();
+  for (std::size_t l = 0; l < layers_.size(); ++l)
+    if (const auto& convolution = layers_[l].convolution; convolution && convolution->norm) {
+      all.push_back({fmt::format("layers.{}.mean", l), convolution->norm.mean});
+      all.push_back({fmt::format("layers.{}.variance", l), convolution->norm.variance});
+    }
+  return all;
+}
+
+std::string Cnn::describe() const {
+  std::string text = fmt::format("{:<12}{:>18}{:>12}  {}\n", "layer", "weight", "parameters", "then");
+  std::int64_t total = 0;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    std::int64_t count = 0;
+    const std::string prefix = fmt::format("layers.{}.", l);
+    for (const Named& parameter : parameters())
+      if (parameter.name.starts_with(prefix)) count += parameter.value.numel();
+    total += count;
+    text += fmt::format("{:<12}{:>18}{:>12}  {}\n", fmt::format("layers.{}", l),
+                        fmt::format("{}", fmt::join(layers_[l].block().weight.sizes(), " × ")), count, layers_[l].then);
+  }
+  return text + fmt::format("{:<12}{:>18}{:>12}\n", "in all", "", total);
+}
+
+}  // namespace grapes::nn

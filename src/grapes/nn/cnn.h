@@ -1,0 +1,53 @@
+#pragma once
+
+#include "grapes/nn/architecture.h"
+#include "grapes/nn/chain.h"
+#include "grapes/nn/convolution.h"
+#include "grapes/nn/dense.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace grapes::nn {
+
+/// A network for pictures: convolutions, pooling, residual connections, dense layers, by a list of stages. Hidden layers
+/// are modulated per output channel or node.
+///
+/// Routes: fa sends the error down each convolution and dense layer through a fixed kernel or matrix of W's shape; dfa
+/// brings the logits' error to every layer's value at once, [channel · row · column, output]; what was kept for a sum
+/// takes its error from there as it is on every route.
+class Cnn final : public Chain {
+ public:
+  /// @param stages  without the output layer
+  /// @throws UsageError if the pictures are too small for them, or for an option that cannot be
+  Cnn(const Options& options, std::vector<Stage> stages, const Signature& signature, std::uint64_t seed);
+
+  at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
+  bool descends(const Pass&) const override { return false; }
+  std::vector<Named> parameters() const override;
+  std::vector<Named> buffers() const override;
+  std::string describe() const override;
+
+ private:
+  struct Layer {
+    std::unique_ptr<Convolution> convolution;  // one of the two
+    std::unique_ptr<Dense> dense;
+    std::int64_t places = 1;  // dense: of each channel that is laid out in a row
+    std::string then;         // for people
+    credit::Block& block() const { return convolution ? static_cast<credit::Block&>(*convolution) : *dense; }
+  };
+  struct Map {
+    std::int64_t channels, rows, columns;
+  };
+  Map after(const Stage& stage, Map in, std::uint64_t seed, kernels::WorkspacePtr workspace);
+  void refresh_factors(const Pass& pass);
+  at::Tensor dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const;
+  const Activation* activation() const;
+
+  std::vector<Stage> stages_;
+  std::vector<Layer> layers_;
+  std::vector<std::int64_t> values_;  // nodes of each layer's value
+};
+
+}  // namespace grapes::nn

@@ -1,0 +1,287 @@
+// Convolutional networks: every route and modulation against a graph written out by hand, the fused layers against their
+// twin, batch normalisation by its equation, and what is said of what cannot be.
+#include "grapes/nn/cnn.h"
+
+#include "grapes/base/error.h"
+#include "grapes/core/responsibility.h"
+#include "grapes/credit/modulation.h"
+
+#include <gmock/gmock.h>
+#include <torch/torch.h>
+
+namespace grapes::nn {
+namespace {
+
+at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator, torch::kDouble);
+}
+
+Options options_of(const std::string& model, const std::string& route = "bp", const std::string& modulation = "none") {
+  Options options;
+  options.model = model;
+  options.precision = "float64";
+  options.route.name = route;
+  options.modulation.name = modulation;
+  if (modulation == "constant") options.modulation.constants = {1.5};
+  return options;
+}
+
+std::map<std::string, at::Tensor> by_name(const std::vector<Named>& all) {
+  std::map<std::string, at::Tensor> map;
+  for (const Named& one : all) map[one.name] = one.value;
+  return map;
+}
+
+Pass training(bool plain = false) {
+  Pass pass;
+  pass.training = true;
+  pass.plain = plain;
+  return pass;
+}
+
+/// dL/dx of conv2d(x, W) with padding 1, for the error `delta`.
+at::Tensor back(const at::Tensor& delta, const at::Tensor& W) { return at::conv_transpose2d(delta, W, {}, 1, 1); }
+/// dL/dW of the same.
+at::Tensor to_weight(const at::Tensor& delta, const at::Tensor& x, std::int64_t kernel) {
+  const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, torch::kDouble).requires_grad_();
+  (at::conv2d(x, W, {}, 1, kernel / 2) * delta).sum().backward();
+  return W.grad();
+}
+/// The error at a map whose 2 × 2 maxima were taken, by loops; of equal ones the first.
+at::Tensor unpooled(const at::Tensor& error, const at::Tensor& map) {
+  const auto all = torch::zeros_like(map);
+  for (std::int64_t b = 0; b < error.size(0); ++b)
+    for (std::int64_t c = 0; c < error.size(1); ++c)
+      for (std::int64_t r = 0; r < error.size(2); ++r)
+        for (std::int64_t k = 0; k < error.size(3); ++k) {
+          const auto square = map[b][c].narrow(0, 2 * r, 2).narrow(1, 2 * k, 2).flatten();
+          const auto at = square.argmax().item<std::int64_t>();
+          all[b][c][2 * r + at / 2][2 * k + at % 2] = error[b][c][r][k];
+        }
+  return all;
+}
+
+/// cnn:6,5 on 3 × 8 × 8, four outputs: every gradient, by the equations of the route and the modulation.
+TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
+  const auto x = drawn({3, 3, 8, 8}, 1), error = drawn({3, 4}, 2);
+  for (const auto& route : credit::routes()) {
+    if (route.chains_only || route.forgets) continue;
+    for (const auto& modulation : credit::modulations()) {
+      SCOPED_TRACE(route.name + "+" + modulation.name);
+      Options options = options_of("cnn:6,5", route.name, modulation.name);
+      options.modulation.responsibility = credit::Responsibility::incoming;
+      const auto model = make_model(options, {{3, 8, 8}, 4}, 3);
+      const auto logits = model->forward(x, training());
+      (logits * error).sum().backward();
+      auto W = by_name(model->parameters());
+      auto B = by_name(model->buffers());
+      const at::Tensor W0 = W["layers.0.weight"].detach(), W1 = W["layers.1.weight"].detach(),
+                       W2 = W["layers.2.weight"].detach();
+      const auto a0 = at::relu(at::conv2d(x, W0, {}, 1, 1)), h0 = at::max_pool2d(a0, 2);
+      const auto a1 = at::relu(at::conv2d(h0, W1, {}, 1, 1)), h1 = at::max_pool2d(a1, 2);
+      EXPECT_TRUE(torch::allclose(logits, h1.flatten(1).mm(W2.t()), 1e-12, 1e-12));
+
+      const bool signs = route.name == "sign-symmetric";
+      const auto signed_like = [](const at::Tensor& w) { return w.sign() * w.abs().mean(); };
+      const auto factors = model->factors();
+      const auto m = [&](std::size_t l, const at::Tensor& tensor) {
+        return tensor.defined() ? tensor : torch::ones({l == 0 ? 6 : 5}, torch::kDouble);
+      };
+      const auto channels = [](const at::Tensor& f) { return f.view({1, -1, 1, 1}); };
+      at::Tensor at_h1;
+      if (route.name == "dfa") at_h1 = error.mm(B["layers.1.feedback"].t());
+      if (route.name == "fa") at_h1 = error.mm(B["layers.1.feedback"].t());
+      if (route.name == "bp") at_h1 = error.mm(W2);
+      if (signs) at_h1 = error.mm(signed_like(W2));
+      const auto d1 = unpooled(at_h1.view_as(h1), a1) * (a1 > 0) * channels(m(1, factors[1].error));
+      at::Tensor at_h0;
+      if (route.name == "dfa") at_h0 = error.mm(B["layers.0.feedback"].t()).view_as(h0);
+      if (route.name == "fa") at_h0 = back(d1, B["layers.0.feedback"]);
+      if (route.name == "bp") at_h0 = back(d1, W1);
+      if (signs) at_h0 = back(d1, signed_like(W1));
+      const auto d0 = unpooled(at_h0, a0) * (a0 > 0) * channels(m(0, factors[0].error));
+      const auto rows = [&](std::size_t l) { return m(l, factors[l].rows).view({-1, 1, 1, 1}); };
+      EXPECT_TRUE(torch::allclose(W["layers.2.weight"].grad(), error.t().mm(h1.flatten(1)), 1e-11, 1e-12));
+      EXPECT_TRUE(torch::allclose(W["layers.1.weight"].grad(), to_weight(d1, h0, 3) * rows(1), 1e-11, 1e-12));
+      EXPECT_TRUE(torch::allclose(W["layers.0.weight"].grad(), to_weight(d0, x, 3) * rows(0), 1e-11, 1e-12));
+      if (modulation.name == "grapes") {
+        EXPECT_TRUE(torch::allclose(factors[0].error, factor(W0, {}, 0, {}, 2, route.clipped ? 1 : 0, 2)));
+      }
+    }
+  }
+}
+
+/// Each layer alike in float32, where it is fused: to the rounding of sums in another order.
+TEST(Cnn, FusedLayersEqualTheirTwin) {
+  for (const std::string model : {"cnn:16,24,32", "lenet5", "resnet9", "resnet18-cifar"})
+    for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
+      for (const std::string modulation : {"none", "grapes", "grapes-local"})
+        for (const Norm norm : {Norm::none, Norm::batch}) {
+          const bool large = model.starts_with("resnet");
+          if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
+          SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalised" : ""));
+          Options options = options_of(model, route, modulation);
+          options.precision = "float32";
+          options.norm = norm;
+          options.bias = !large;
+          if (model == "lenet5") options.activation = "leaky_relu";
+          // 33: squares leave an edge over.
+          const Signature signature{{3, large ? 32 : 33, large ? 32 : 33}, 10};
+          const auto x = drawn({4, 3, signature.input_shape[1], signature.input_shape[2]}, 1).to(torch::kFloat);
+          const auto error = drawn({4, 10}, 2).to(torch::kFloat);
+          std::vector<at::Tensor> all[2];
+          for (const bool plain : {false, true}) {
+            const auto network = make_model(options, signature, 3);
+            const auto logits = network->forward(x, training(plain));
+            (logits * error).sum().backward();
+            all[plain].push_back(logits.detach());
+            for (const Named& p : network->parameters()) all[plain].push_back(p.value.grad().clone());
+            for (const Named& b : network->buffers()) all[plain].push_back(b.value);
+          }
+          ASSERT_EQ(all[0].size(), all[1].size());
+          for (std::size_t i = 0; i < all[0].size(); ++i) {
+            const double scale = std::max(1e-3, all[1][i].abs().max().item<double>());
+            EXPECT_LT((all[0][i] - all[1][i]).abs().max().item<double>() / scale, 2e-4) << i;
+          }
+        }
+}
+
+TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
+  const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
+  std::vector<at::Tensor> all[2];
+  for (const bool constant : {false, true}) {
+    Options options = options_of("cnn:8,8", "bp", constant ? "constant" : "none");
+    options.precision = "float32";
+    if (constant) options.modulation.constants = {1};
+    const auto model = make_model(options, {{3, 16, 16}, 10}, 3);
+    model->forward(x, training()).square().sum().backward();
+    for (const Named& p : model->parameters()) all[constant].push_back(p.value.grad());
+  }
+  for (std::size_t i = 0; i < all[0].size(); ++i) EXPECT_TRUE(torch::equal(all[0][i], all[1][i])) << i;
+}
+
+TEST(Cnn, TheForwardPassDoesNotDependOnTheRule) {
+  const auto x = drawn({4, 3, 32, 32}, 1);
+  const auto value = [&](const std::string& route, const std::string& modulation) {
+    return make_model(options_of("cnn:4,4", route, modulation), {{3, 32, 32}, 10}, 3)->forward(x, training()).detach();
+  };
+  const auto expected = value("bp", "none");
+  for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
+    EXPECT_TRUE(torch::equal(value(route, "grapes"), expected)) << route;
+}
+
+TEST(Cnn, OutgoingAndSynapticFactorsSumWholeChannels) {
+  Options options = options_of("cnn:6,5", "dfa", "grapes");
+  const auto model = make_model(options, {{3, 8, 8}, 4}, 3);
+  model->forward(drawn({2, 3, 8, 8}, 1), training()).sum().backward();
+  auto W = by_name(model->parameters());
+  // The authors' form: W^1 and W^L are not modulated, columns of the others are.
+  EXPECT_FALSE(model->factors()[0].error.defined());
+  EXPECT_TRUE(torch::allclose(model->factors()[1].columns, factor(W["layers.1.weight"], {}, 1, {}, 2, 0, 2)));
+  options.route.name = "bp";
+  options.modulation.responsibility = credit::Responsibility::outgoing;
+  const auto other = make_model(options, {{3, 8, 8}, 4}, 3);
+  other->forward(drawn({2, 3, 8, 8}, 1), training());
+  W = by_name(other->parameters());
+  const auto sums = W["layers.2.weight"].detach().abs().view({4, 5, 4}).sum(at::IntArrayRef({0, 2}));
+  EXPECT_TRUE(torch::allclose(other->factors()[1].error, (2 * sums / sums.max()).clamp(1, 2), 1e-12, 1e-12));
+}
+
+TEST(Norm, BatchNormIsItsEquation) {
+  const auto x = drawn({6, 3, 4, 4}, 1) * 2 + 1;
+  BatchNorm norm = BatchNorm::make(Norm::batch, 3, at::kDouble);
+  {
+    const torch::NoGradGuard no_grad;
+    norm.scale.copy_(drawn({3}, 2));
+    norm.shift.copy_(drawn({3}, 3));
+  }
+  const auto per = [](const at::Tensor& v) { return v.view({1, -1, 1, 1}); };
+  const at::IntArrayRef over = {0, 2, 3};
+  const auto mean = x.mean(over), variance = x.var(over, false);
+  const auto expected = (x - per(mean)) / (per(variance) + 1e-5).sqrt() * per(norm.scale) + per(norm.shift);
+  EXPECT_TRUE(torch::allclose(norm.forward(x, true, false), expected, 1e-10, 1e-12));
+  EXPECT_TRUE(torch::equal(norm.mean, torch::zeros({3}, at::kDouble))) << "asked not to remember";
+  norm.forward(x, true, true);
+  EXPECT_TRUE(torch::allclose(norm.mean, 0.1 * mean));
+  EXPECT_TRUE(torch::allclose(norm.variance, 0.9 + 0.1 * x.var(over, true)));
+  const auto running = (x - per(norm.mean)) / (per(norm.variance) + 1e-5).sqrt() * per(norm.scale) + per(norm.shift);
+  EXPECT_TRUE(torch::allclose(norm.forward(x, false, false), running, 1e-10, 1e-12));
+  const BatchNorm whole = BatchNorm::make(Norm::tensor, 3, at::kDouble);
+  EXPECT_TRUE(torch::allclose(whole.forward(x, true, true), (x - x.mean()) / (x.var(false) + 1e-5).sqrt(), 1e-10, 1e-12));
+}
+
+TEST(Cnn, ItsGradientsAreFiniteDifferences) {
+  for (const std::string model : {"cnn:4,3", "lenet5"})
+    for (const Norm kind : {Norm::none, Norm::batch, Norm::tensor}) {
+      SCOPED_TRACE(model);
+      Options options = options_of(model);
+      options.activation = "tanh";
+      options.norm = kind;
+      const auto network = make_model(options, {{1, 28, 28}, 3}, 3);
+      const auto x = drawn({3, 1, 28, 28}, 1), error = drawn({3, 3}, 2);
+      (network->forward(x, training()) * error).sum().backward();
+      const torch::NoGradGuard no_grad;
+      for (const Named& p : network->parameters()) {
+        at::Tensor flat = p.value.view({-1});
+        for (const std::int64_t i : {std::int64_t{0}, flat.numel() / 2, flat.numel() - 1}) {
+          const double h = 1e-5, before = flat[i].item<double>();
+          flat[i] = before + h;
+          const double up = (network->forward(x, training()) * error).sum().item<double>();
+          flat[i] = before - h;
+          const double down = (network->forward(x, training()) * error).sum().item<double>();
+          flat[i] = before;
+          EXPECT_NEAR(p.value.grad().view({-1})[i].item<double>(), (up - down) / (2 * h), 2e-6) << p.name << " " << i;
+        }
+      }
+    }
+}
+
+TEST(Cnn, DropsInTrainingOnlyUnlessTheAuthorsOptionSaysSo) {
+  Options options = options_of("cnn:8");
+  options.dropout = 0.5;
+  const auto x = drawn({2, 1, 8, 8}, 1);
+  const auto model = make_model(options, {{1, 8, 8}, 4}, 3);
+  EXPECT_TRUE(torch::equal(model->forward(x, {}), model->forward(x, {})));
+  Pass other = training();
+  other.step = 1;
+  EXPECT_FALSE(torch::equal(model->forward(x, training()), model->forward(x, other)));
+  options.dropout_in_evaluation = true;
+  Pass evaluation;
+  evaluation.step = 1;
+  const auto theirs = make_model(options, {{1, 8, 8}, 4}, 3);
+  EXPECT_FALSE(torch::equal(theirs->forward(x, {}), theirs->forward(x, evaluation)));
+}
+
+TEST(Cnn, TheAuthorsNetworkHasNineLayersOfItsWidths) {
+  const auto model = make_model(options_of("resnet9"), {{3, 32, 32}, 10}, 1);
+  std::vector<std::int64_t> widths;
+  for (const Named& p : model->parameters()) widths.push_back(p.value.size(0));
+  EXPECT_EQ(widths, (std::vector<std::int64_t>{64, 128, 128, 128, 256, 512, 512, 512, 10}));
+}
+
+TEST(Cnn, SaysWhatIsNotThere) {
+  const auto refused = [](const Options& options, const Signature& signature, const std::string& words) {
+    try {
+      make_model(options, signature, 1);
+      ADD_FAILURE() << "nothing said of " << words;
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+    }
+  };
+  refused(options_of("resnet9", "ifa"), {{3, 32, 32}, 10}, "ifa");
+  refused(options_of("resnet9"), {{784}, 10}, "pictures");
+  refused(options_of("cnn:8,8,8,8"), {{1, 8, 8}, 10}, "too small");
+  refused(options_of("lenet5"), {{1, 8, 8}, 10}, "too small");
+  refused(options_of("cnn:"), {{1, 8, 8}, 10}, "cnn:");
+  refused(options_of("resnet9:3"), {{3, 32, 32}, 10}, "takes no arguments");
+  Options options = options_of("mlp:10");
+  options.norm = Norm::batch;
+  refused(options, {{10}, 2}, "norm");
+  options = options_of("cnn:8,8", "bp", "constant");
+  options.modulation.constants = {1, 2, 3};
+  refused(options, {{3, 32, 32}, 10}, "2 hidden layers");
+}
+
+}  // namespace
+}  // namespace grapes::nn

@@ -1,0 +1,52 @@
+#include "grapes/nn/convolution.h"
+
+#include "grapes/core/compat.h"
+#include "grapes/core/feedback.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::nn {
+
+at::Tensor Convolution::affine(const at::Tensor& h) const {
+  const auto [W, b] = modulated_parameters();
+  const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding);
+  return at::conv2d(h, W, b.defined() ? OptionalTensor(b) : OptionalTensor(), stride, padding);
+}
+
+at::Tensor Convolution::activation(const at::Tensor& z) const {
+  const bool remember = run_.training && at::GradMode::is_enabled();
+  const at::Tensor normal = norm ? norm.forward(z, run_.training, remember) : z;
+  const at::Tensor h = activation_ != nullptr ? activation_->apply(normal) : normal;
+  return shape_.pool > 1 ? at::max_pool2d(h, {shape_.pool, shape_.pool}) : h;
+}
+
+at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport) const {
+  using To = credit::Transport::To;
+  kernels::Convolution kernel;
+  kernel.weight = weight;
+  kernel.bias = bias;
+  kernel.stride = shape_.stride;
+  kernel.padding = shape_.padding;
+  kernel.error = factors.error;
+  kernel.rows = factors.rows;
+  kernel.columns = factors.columns;
+  kernel.transport = transport;
+  kernel.workspace = workspace_;
+  if (!norm) {
+    if (activation_ != nullptr) kernel.activation = activation_->fused;
+    kernel.pool = shape_.pool;
+  }
+  if (!run_.plain && kernels::fusable(kernel, h)) {
+    const at::Tensor z = kernels::convolution(std::move(h), std::move(kernel));
+    return norm ? activation(kernels::unblocked(z)) : z;
+  }
+  h = kernels::unblocked(h);
+  at::Tensor z = affine(transport.to == To::weights ? h : h.detach());
+  if (transport.to == To::matrix) {
+    const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding), one(2, 1);
+    z = feedback_convolution(z, h, transport.matrix, stride, padding, one, 1);
+  }
+  return output(z);
+}
+
+}  // namespace grapes::nn

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "grapes/credit/block.h"
+#include "grapes/kernels/convolution.h"
+#include "grapes/nn/activation.h"
+#include "grapes/nn/norm.h"
+
+namespace grapes::nn {
+
+/// A convolutional layer that learns, [batch, in, rows, columns] -> [batch, out, ...]:
+///   z = W ⋆ h + b,  h' = maximum over squares of φ(norm(z))
+/// The factor stands at z, one per output channel, before the normalisation; γ and β learn from the error as it comes.
+/// B of the feedback routes is a kernel shaped as W. Runs as one fused node wherever its tensors allow it; then what comes
+/// out lies in blocks of channels (kernels/convolution.h), and what goes in may.
+class Convolution final : public credit::Block {
+ public:
+  struct Shape {
+    std::int64_t stride = 1, padding = 1;
+    std::int64_t pool = 1;  ///< side of the squares; what is left over at the edge is dropped
+  };
+  /// @param activation  null: none
+  Convolution(Shape shape, const Activation* activation, kernels::WorkspacePtr workspace)
+      : shape_(shape), activation_(activation), workspace_(std::move(workspace)) {}
+
+  BatchNorm norm;
+
+  /// How the coming batch is to be run.
+  struct Run {
+    bool training = false;
+    bool plain = false;  ///< by the twin
+  };
+  void prepare(Run run) { run_ = run; }
+
+  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override;
+  at::Tensor affine(const at::Tensor& h) const override;
+  at::Tensor activation(const at::Tensor& z) const override;
+  at::Tensor dropout(const at::Tensor& h) const override { return h; }
+
+ private:
+  Shape shape_;
+  const Activation* activation_;
+  kernels::WorkspacePtr workspace_;
+  Run run_;
+};
+
+}  // namespace grapes::nn

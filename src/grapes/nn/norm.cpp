@@ -1,0 +1,32 @@
+#include "grapes/nn/norm.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::nn {
+
+BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, at::ScalarType dtype) {
+  BatchNorm norm;
+  norm.kind = kind;
+  if (kind == Norm::none) return norm;
+  norm.scale = at::ones({channels}, dtype).requires_grad_();
+  norm.shift = at::zeros({channels}, dtype).requires_grad_();
+  const std::int64_t groups = kind == Norm::batch ? channels : 1;
+  norm.mean = at::zeros({groups}, dtype);
+  norm.variance = at::ones({groups}, dtype);
+  return norm;
+}
+
+at::Tensor BatchNorm::forward(const at::Tensor& x, bool training, bool remember) const {
+  constexpr double momentum = 0.1, epsilon = 1e-5;
+  // The statistics move in place: where they must not, on copies.
+  const at::Tensor mu = remember || !training ? mean : mean.clone(),
+                   sigma2 = remember || !training ? variance : variance.clone();
+  if (kind == Norm::batch)
+    return at::batch_norm(x, scale, shift, mu, sigma2, training, momentum, epsilon, false);
+  const at::Tensor all = at::batch_norm(x.reshape({1, 1, -1}), {}, {}, mu, sigma2, training, momentum, epsilon, false);
+  std::vector<std::int64_t> per_channel(static_cast<std::size_t>(x.dim()), 1);
+  per_channel[1] = x.size(1);
+  return all.view(x.sizes()) * scale.view(per_channel) + shift.view(per_channel);
+}
+
+}  // namespace grapes::nn
