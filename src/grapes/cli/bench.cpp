@@ -166,9 +166,10 @@ void add_bench(Program& program) {
       *verb, program, "snn", "a training step of spiking layers, bp and grapes, over its bare matrix products",
       {{"grapes bench snn --threads 1,2", "the cases of docs/performance.md"}}, snn, options);
   add_threads(*spiking, options);
-  CLI::App* convolutional = add_bench_of(
-      *verb, program, "cnn", "a training step of the nine-layer residual network, bp and grapes, over its bare convolutions",
-      {{"grapes bench cnn --seconds 20", "the cases of docs/performance.md"}}, cnn, options);
+  CLI::App* convolutional =
+      add_bench_of(*verb, program, "cnn",
+                   "a training step of the nine-layer residual network, bp and grapes, over its bare convolutions",
+                   {{"grapes bench cnn --seconds 20", "the cases of docs/performance.md"}}, cnn, options);
   add_threads(*convolutional, options);
   CLI::App* updates =
       add_bench_of(*verb, program, "update", "an update rule over one weight, fused and plain",

@@ -37,9 +37,9 @@ struct RouteOptions {
 /// What B, the feedback weight of hidden block l, is shaped as.
 enum class Feedback {
   none,
-  above,  ///< block l+1's own weight (dense: transposed): it brings the error from there
-  direct, ///< [nodes of block l, outputs]: from the logits
-  first   ///< the same, of the first block only
+  above,   ///< block l+1's own weight (dense: transposed): it brings the error from there
+  direct,  ///< [nodes of block l, outputs]: from the logits
+  first    ///< the same, of the first block only
 };
 
 struct RouteRow {

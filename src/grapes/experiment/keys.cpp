@@ -162,7 +162,8 @@ std::vector<Key> make_keys() {
       number("pad", "data", "pictures in the middle of so many rows and columns, zeros around them; 0: as they are",
              at_least(0), field(data, &D::pad)),
       choice("normalise", "data",
-             "unit: 0 to 1; bytes: 0 to 255; zero-mean: -1 to 1; mean 0 and standard deviation 1, standard: per input, channel: per "
+             "unit: 0 to 1; bytes: 0 to 255; zero-mean: -1 to 1; mean 0 and standard deviation 1, standard: per input, "
+             "channel: per "
              "channel of images",
              names(data::normalisations()), field(data, &D::normalise)),
       text("augment", "data", "random change of each training image, any part of the example (elastic=strength:width)",
@@ -187,7 +188,9 @@ std::vector<Key> make_keys() {
              with_auto(names(nn::initialisers())), field(net, &N::feedback_init)),
       choice("norm", "model", "normalisation of convolutional layers, by channel; tensor: of all channels as one",
              {{"none"}, {"batch"}, {"tensor"}}, field(net, &N::norm)),
-      number("dropout", "model", "probability to drop a hidden node; of convolutional networks, what goes into dense layers", from_below(0, 1), field(net, &N::dropout)),
+      number("dropout", "model",
+             "probability to drop a hidden node; of convolutional networks, what goes into dense layers",
+             from_below(0, 1), field(net, &N::dropout)),
       choice("precision", "model", "of weights and arithmetic; bf16: float32, but products in training take bfloat16",
              {{"float32"}, {"float64"}, {"bf16"}}, field(net, &N::precision)),
 

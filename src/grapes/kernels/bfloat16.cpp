@@ -7,7 +7,6 @@
 #include <map>
 #include <tuple>
 
-
 namespace grapes::kernels {
 
 const at::Tensor& RoundedCopy::of(const at::Tensor& W) {
@@ -71,9 +70,10 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
   auto found = ready.find(key);
   if (found == ready.end()) found = ready.emplace(key, make(a, b, c, scaled, added)).first;
 
-  std::unordered_map<int, dnnl::memory> arguments{{DNNL_ARG_SRC, {a, onednn_engine(), const_cast<c10::BFloat16*>(A.data)}},
-                                                  {DNNL_ARG_WEIGHTS, {b, onednn_engine(), const_cast<c10::BFloat16*>(B.data)}},
-                                                  {DNNL_ARG_DST, {c, onednn_engine(), C.data}}};
+  std::unordered_map<int, dnnl::memory> arguments{
+      {DNNL_ARG_SRC, {a, onednn_engine(), const_cast<c10::BFloat16*>(A.data)}},
+      {DNNL_ARG_WEIGHTS, {b, onednn_engine(), const_cast<c10::BFloat16*>(B.data)}},
+      {DNNL_ARG_DST, {c, onednn_engine(), C.data}}};
   if (scaled) {
     const dnnl::memory::desc one({1}, dnnl::memory::data_type::f32, dnnl::memory::dims{1});
     arguments.insert({DNNL_ARG_ATTR_OUTPUT_SCALES, {one, onednn_engine(), &alpha}});

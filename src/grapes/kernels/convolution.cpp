@@ -90,7 +90,8 @@ Primitives make(const Key& key, dnnl::algorithm how) {
   }
   const dnnl::prop_kind kind = dnnl::prop_kind::forward_training;
   const dnnl::convolution_forward::desc plain(kind, how, x, W, y, stride, padding, padding);
-  const auto forward = key.bias ? dnnl::convolution_forward::desc(kind, how, x, W, b, y, stride, padding, padding) : plain;
+  const auto forward =
+      key.bias ? dnnl::convolution_forward::desc(kind, how, x, W, b, y, stride, padding, padding) : plain;
   const auto ready = [](const auto& description) {
     using Description = std::remove_cvref_t<decltype(description)>;
     if constexpr (std::is_same_v<Description, dnnl::convolution_forward::primitive_desc>)
@@ -126,7 +127,8 @@ Memory memory(const Memory::desc& description, const at::Tensor& tensor) {
 
 /// Room for a weight in the layout that a primitive wants. @param room  kept by the caller while it is used
 Memory room_for(const Memory::desc& wanted, const WorkspacePtr& workspace, at::Tensor& room) {
-  room = workspace->take({static_cast<std::int64_t>((wanted.get_size() + sizeof(float) - 1) / sizeof(float))}, at::kFloat);
+  room =
+      workspace->take({static_cast<std::int64_t>((wanted.get_size() + sizeof(float) - 1) / sizeof(float))}, at::kFloat);
   return memory(wanted, room);
 }
 Memory plain_memory(const at::Tensor& W) {
@@ -236,8 +238,7 @@ struct ConvolutionNode final : torch::autograd::Node {
     variable_list result(3);
     if (!errors[0].defined()) return result;
     TORCH_CHECK(input.defined(), "convolution: the fused layer runs backwards once; its activations are overwritten");
-    TORCH_CHECK(layer.weight._version() == weight_version &&
-                    (!value.defined() || value._version() == value_version),
+    TORCH_CHECK(layer.weight._version() == weight_version && (!value.defined() || value._version() == value_version),
                 "convolution: the weight or the output was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
     const Primitives& ready = primitives(key);
@@ -294,8 +295,8 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
     h.reset();
     layer.weight = layer.weight.detach().contiguous();
     if (layer.bias.defined()) layer.bias = layer.bias.detach().contiguous();
-    key = {sizes_of(input), sizes_of(layer.weight), layer.stride, layer.padding, slope_of(layer.activation),
-           layer.bias.defined()};
+    key = {sizes_of(input), sizes_of(layer.weight),     layer.stride,
+           layer.padding,   slope_of(layer.activation), layer.bias.defined()};
     const Primitives& ready = primitives(key);
     const auto& forward = ready.forward.description;
     at::Tensor room;

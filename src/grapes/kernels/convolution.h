@@ -25,8 +25,8 @@ struct Convolution {
 /// activation whose value tells its derivative, and oneDNN there.
 bool fusable(const Convolution& layer, const at::Tensor& h);
 
-/// One layer in one node of the graph, by oneDNN, Winograd's filtering where it has it; maps stay in its layout from layer
-/// to layer:
+/// One layer in one node of the graph, by oneDNN, Winograd's filtering where it has it; maps stay in its layout from
+/// layer to layer:
 ///   a = φ(W ⋆ h + b)       value: the largest a of each square; of equal ones the first counts
 ///   δ = m ⊙ φ'(a) ⊙ dL/da     dL/dh = W ⋆ᵀ δ (or B ⋆ᵀ δ)     dL/dW = rows ⊙ (δ ⋆ h) ⊙ columns
 /// Not differentiable twice, and backwards once. Its twin of plain tensor operations is nn::Convolution's.

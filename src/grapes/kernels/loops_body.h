@@ -248,8 +248,9 @@ constexpr Size registers = 16;  // of 32
 #else
 constexpr Size registers = 2;  // each is two of 16, or four
 #endif
-#include "grapes/kernels/convolution_body.h"
 #include "grapes/kernels/snu_body.h"
+// After it: Vector.
+#include "grapes/kernels/convolution_body.h"
 
 template <class T>
 Loops<T> table() {
@@ -257,11 +258,11 @@ Loops<T> table() {
           add_outer<T>,
           dropout_mask<T>,
           rectify<T>,
+          {error<T, Activation::identity>, error<T, Activation::relu>, error<T, Activation::leaky_relu>,
+           error<T, Activation::tanh>, error<T, Activation::sigmoid>, error<T, Activation::scaled_tanh>},
           pool_map<T>,
           unpool_map<T>,
           block_error<T>,
-          {error<T, Activation::identity>, error<T, Activation::relu>, error<T, Activation::leaky_relu>,
-           error<T, Activation::tanh>, error<T, Activation::sigmoid>, error<T, Activation::scaled_tanh>},
           sgd<T>,
           momentum<T>,
           nag_ahead<T>,

@@ -76,11 +76,13 @@ Stages resnet18(const Widths&, std::int64_t) {
 
 const std::vector<ArchitectureRow>& architectures() {
   static const std::vector<ArchitectureRow> rows = {
-      {"cnn", "cnn:C1,C2,...: 3 × 3 convolutions with so many channels, each with 2 × 2 max pooling, then a dense layer",
+      {"cnn",
+       "cnn:C1,C2,...: 3 × 3 convolutions with so many channels, each with 2 × 2 max pooling, then a dense layer",
        plain_stack, true},
       {"lenet5", "convolutions of 6 and 16 channels, dense layers of 120 and 84 (LeCun et al. 1998)", lenet5, false},
       {"resnet9",
-       "the authors' nine layers: 64, 128, pool, two of 128 and what went in, 256, pool, 512, pool, two of 512 and what "
+       "the authors' nine layers: 64, 128, pool, two of 128 and what went in, 256, pool, 512, pool, two of 512 and "
+       "what "
        "went in, pool, dense",
        resnet9, false},
       {"resnet18-cifar", "18 layers for small pictures (He et al. 2016)", resnet18, false},
@@ -103,7 +105,8 @@ std::vector<std::int64_t> widths_of(const std::string& model) {
 
 std::vector<Stage> stages_of(const std::string& model, std::int64_t side) {
   const ArchitectureRow& row = find_row(architectures(), "model", model.substr(0, model.find(':')));
-  if (!row.takes_widths && model != row.name) throw UsageError("model '" + model + "': " + row.name + " takes no arguments");
+  if (!row.takes_widths && model != row.name)
+    throw UsageError("model '" + model + "': " + row.name + " takes no arguments");
   return row.stages(row.takes_widths ? widths_of(model) : std::vector<std::int64_t>(), side);
 }
 

@@ -9,14 +9,14 @@ namespace grapes::nn {
 
 struct Stage {
   enum class Do {
-    convolve,    ///< a layer: convolution, [normalisation,] [activation,] [max pooling]
-    dense,       ///< a layer: what comes in is laid out in a row first
-    keep,        ///< remember the value
-    shortcut,    ///< a layer without activation on what was remembered last, in its place
-    add,         ///< what was remembered last to the value, [activation]
-    max_pool,    ///< over squares of `pool`, or over all places
-    average,     ///< over all places
-    drop         ///< dropout
+    convolve,  ///< a layer: convolution, [normalisation,] [activation,] [max pooling]
+    dense,     ///< a layer: what comes in is laid out in a row first
+    keep,      ///< remember the value
+    shortcut,  ///< a layer without activation on what was remembered last, in its place
+    add,       ///< what was remembered last to the value, [activation]
+    max_pool,  ///< over squares of `pool`, or over all places
+    average,   ///< over all places
+    drop       ///< dropout
   } what;
   std::int64_t nodes = 0;  ///< channels or nodes of a layer
   std::int64_t kernel = 3, stride = 1, padding = 1;

@@ -27,6 +27,7 @@ Chain::Chain(const Options& options) : options_(options), dtype_(dtype_of(option
 
 void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape) {
   blocks_.push_back(&block);
+  added_.push_back(&block);
   Random random(stream_seed(seed, "init", blocks_.size()));
   const Initialiser& init = find_row(initialisers(), "initialiser", options_.init);
   block.weight = initialise(init, shape, random, dtype_).requires_grad_();
@@ -35,9 +36,10 @@ void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape)
 void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes) {
   const std::size_t hidden = blocks_.size() - 1, constants = options_.modulation.constants.size();
   if (constants > 1 && constants != hidden)
-    throw UsageError(fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for "
-                                 "all, or one each",
-                                 constants, options_.model, hidden));
+    throw UsageError(
+        fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for "
+                    "all, or one each",
+                    constants, options_.model, hidden));
   using credit::Feedback;
   const Feedback kind = find_row(credit::routes(), "route", options_.route.name).feedback;
   std::string name = options_.feedback_init;
@@ -59,7 +61,7 @@ void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes)
       const std::int64_t to = kind == Feedback::above ? above.size(1) : nodes[l];
       B = arrives ? initialise(init, {from, to}, random, dtype_).t() : initialise(init, {to, from}, random, dtype_);
     }
-    blocks_[l]->feedback = B.contiguous();
+    added_[l]->feedback = B.contiguous();
   }
 }
 

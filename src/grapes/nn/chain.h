@@ -37,7 +37,8 @@ class Chain : public Model {
   void refresh(const Pass& pass, const credit::Weights& weights);
 
   Options options_;
-  credit::Blocks blocks_;  // as the route sees them
+  credit::Blocks blocks_;              // as the route sees them
+  std::vector<credit::Block*> added_;  // the same
   at::ScalarType dtype_;
   credit::ModulationOptions modulation_;
   std::unique_ptr<credit::Route> route_;

@@ -17,10 +17,11 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
     : Chain(options), stages_(std::move(stages)) {
   const std::vector<std::int64_t>& shape = signature.input_shape;
   if (shape.size() != 3)
-    throw UsageError(fmt::format("model '{}': wants pictures, channels × rows × columns; an example is [{}]", options.model,
-                                 fmt::join(shape, ", ")));
+    throw UsageError(fmt::format("model '{}': wants pictures, channels × rows × columns; an example is [{}]",
+                                 options.model, fmt::join(shape, ", ")));
   if (find_row(credit::routes(), "route", options.route.name).chains_only)
-    throw UsageError("route " + options.route.name + " is for chains of dense layers; model is '" + options.model + "'");
+    throw UsageError("route " + options.route.name + " is for chains of dense layers; model is '" + options.model +
+                     "'");
   if (options.modulation.first_sample_mask || options.modulation.single_factor)
     throw UsageError("first-sample-mask and single-factor are for dense networks; model is '" + options.model + "'");
   if (options.precision == "bf16") throw UsageError("precision bf16 is not there for model '" + options.model + "'");
@@ -60,12 +61,12 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::Wor
       fits(stage.kernel - 2 * stage.padding, "a kernel");
       const bool activates = stage.what == Do::convolve && stage.activates;
       Layer layer;
-      layer.convolution =
-          std::make_unique<Convolution>(Convolution::Shape{stage.stride, stage.padding, stage.pool},
-                                        activates ? activation() : nullptr, std::move(workspace));
+      layer.convolution = std::make_unique<Convolution>(Convolution::Shape{stage.stride, stage.padding, stage.pool},
+                                                        activates ? activation() : nullptr, std::move(workspace));
       add(*layer.convolution, seed, {stage.nodes, in.channels, stage.kernel, stage.kernel});
       layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, dtype_);
-      if (options_.bias) layer.convolution->bias = at::zeros({stage.nodes}, dtype_).requires_grad_();
+      if (options_.bias && options_.norm == Norm::none)  // a normalised layer's shift is one
+        layer.convolution->bias = at::zeros({stage.nodes}, dtype_).requires_grad_();
       const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
       in = {stage.nodes, size(in.rows), size(in.columns)};
       layer.then = options_.norm == Norm::none ? "" : "normalised, ";
@@ -172,7 +173,10 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
         if (stage.activates) h = activation()->apply(h);
         break;
       case Do::max_pool:
-        h = stage.pool == 0 ? everywhere(h, [](const at::Tensor& map) { return map.amax({2, 3}); })
+        h = stage.pool == 0 ? everywhere(h,
+                                         [](const at::Tensor& map) {
+                                           return map.amax({2, 3});
+                                         })
                             : at::max_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
         break;
       case Do::average:

@@ -11,8 +11,8 @@
 
 namespace grapes::nn {
 
-/// A network for pictures: convolutions, pooling, residual connections, dense layers, by a list of stages. Hidden layers
-/// are modulated per output channel or node.
+/// A network for pictures: convolutions, pooling, residual connections, dense layers, by a list of stages. Hidden
+/// layers are modulated per output channel or node.
 ///
 /// Routes: fa sends the error down each convolution and dense layer through a fixed kernel or matrix of W's shape; dfa
 /// brings the logits' error to every layer's value at once, [channel · row · column, output]; what was kept for a sum

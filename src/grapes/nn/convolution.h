@@ -10,8 +10,8 @@ namespace grapes::nn {
 /// A convolutional layer that learns, [batch, in, rows, columns] -> [batch, out, ...]:
 ///   z = W ⋆ h + b,  h' = maximum over squares of φ(norm(z))
 /// The factor stands at z, one per output channel, before the normalisation; γ and β learn from the error as it comes.
-/// B of the feedback routes is a kernel shaped as W. Runs as one fused node wherever its tensors allow it; then what comes
-/// out lies in blocks of channels (kernels/convolution.h), and what goes in may.
+/// B of the feedback routes is a kernel shaped as W. Runs as one fused node wherever its tensors allow it; then what
+/// comes out lies in blocks of channels (kernels/convolution.h), and what goes in may.
 class Convolution final : public credit::Block {
  public:
   struct Shape {

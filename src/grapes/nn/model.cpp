@@ -13,9 +13,9 @@ namespace grapes::nn {
 const std::vector<Row>& models() {
   static const std::vector<Row> rows = [] {
     std::vector<Row> all = {
-      {"mlp", "mlp:N1,N2,...: dense layers with so many hidden nodes each"},
-      {"snu", "snu:N1,N2,...: layers of spiking neurons over time, see the keys of the group spiking"},
-      {"linear", "one dense layer from inputs to outputs"},
+        {"mlp", "mlp:N1,N2,...: dense layers with so many hidden nodes each"},
+        {"snu", "snu:N1,N2,...: layers of spiking neurons over time, see the keys of the group spiking"},
+        {"linear", "one dense layer from inputs to outputs"},
     };
     for (const ArchitectureRow& row : architectures()) all.push_back({row.name, row.summary});
     return all;

@@ -21,8 +21,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& x, bool training, bool remember)
   // The statistics move in place: where they must not, on copies.
   const at::Tensor mu = remember || !training ? mean : mean.clone(),
                    sigma2 = remember || !training ? variance : variance.clone();
-  if (kind == Norm::batch)
-    return at::batch_norm(x, scale, shift, mu, sigma2, training, momentum, epsilon, false);
+  if (kind == Norm::batch) return at::batch_norm(x, scale, shift, mu, sigma2, training, momentum, epsilon, false);
   const at::Tensor all = at::batch_norm(x.reshape({1, 1, -1}), {}, {}, mu, sigma2, training, momentum, epsilon, false);
   std::vector<std::int64_t> per_channel(static_cast<std::size_t>(x.dim()), 1);
   per_channel[1] = x.size(1);
