@@ -12,9 +12,12 @@ profiler, ours as the bench counts it.
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import time
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # it has a count of its own, read once
 
 import torch
 import torch.nn.functional as F

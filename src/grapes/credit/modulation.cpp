@@ -33,11 +33,11 @@ class Maker {
     if (options_.responsibility == Responsibility::synaptic) {
       for (std::size_t l = 1; l < hidden; ++l) {  // l counts matrices from 0; W^1 and W^L stay out
         all[l].columns = shaped(l, 1, l);
-        if (l + 1 < hidden) all[l].error = shaped(l + 1, 1, l);
+        if (above(l) < hidden) all[l].error = shaped(above(l), 1, l);
       }
     } else {
       const bool outgoing = options_.responsibility == Responsibility::outgoing;
-      for (std::size_t l = 0; l < hidden; ++l) all[l].error = outgoing ? shaped(l + 1, 1, l) : shaped(l, 0, l);
+      for (std::size_t l = 0; l < hidden; ++l) all[l].error = outgoing ? shaped(above(l), 1, l) : shaped(l, 0, l);
     }
     if (row_.local)
       for (Factors& factors : all) std::swap(factors.error, factors.rows);
@@ -45,6 +45,8 @@ class Maker {
   }
 
  private:
+  std::size_t above(std::size_t l) const { return weights_.above.empty() ? l + 1 : weights_.above[l]; }
+
   /// The factor over axis `dim` of matrix `matrix`, for the nodes that hidden layer `layer` is concerned with.
   at::Tensor shaped(std::size_t matrix, std::int64_t dim, std::size_t layer) {
     const OptionalTensor mask = options_.first_sample_mask && matrix < weights_.masks.size()

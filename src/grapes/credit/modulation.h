@@ -55,11 +55,13 @@ struct Weights {
   std::vector<at::Tensor> layers;    ///< W^1 ... W^L, [node, input, ...]
   std::vector<at::Tensor> masks;     ///< per hidden layer the first sample's dropout mask [node]; or empty
   std::vector<at::Tensor> incoming;  ///< per layer the responsibility of its rows [node], if known already; or empty
+  std::vector<std::size_t> above;  ///< per hidden layer the one that takes its value, where they are no chain; or empty
 };
 
 /// Factors of the L-1 hidden layers, by `options` with everything by_route resolved (see resolve()).
 /// synaptic: for 2 <= l <= L-1 column i of the gradient of W^l is times c^l[i], and for l <= L-2 row j is times
-/// c^{l+1}[j], with c^l the factor over the columns of W^l; W^1 and W^L are not modulated.
+/// c^{l+1}[j], with c^l the factor over the columns of W^l; W^1 and W^L are not modulated. Where the layers are no
+/// chain, the one above stands for l+1.
 /// @throws c10::ValueError naming the layer, if a weight is not finite
 std::vector<Factors> factors(const Weights& weights, const ModulationOptions& options, Random& random);
 

@@ -154,7 +154,7 @@ const T* told(const T* s, const T* threshold, std::int64_t nodes, T* y) {
 
 template <class T>
 Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor& membrane_error,
-                    const at::Tensor& last_error) {
+                    const at::Tensor& last_error, bool decay_learns) {
   const Snu& layer = kept.layer;
   const std::int64_t time = kept.time, batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
   const at::TensorOptions options = kept.options();
@@ -166,7 +166,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
              {},
              {}};
   // Per sample, so that what is summed, and in which order, does not depend on the threads.
-  const at::Tensor decays = zeros({batch, nodes}), thresholds = zeros({batch, nodes});
+  const at::Tensor decays = decay_learns ? zeros({batch, nodes}) : at::Tensor(), thresholds = zeros({batch, nodes});
   const bool recurs = layer.recurrent.defined() && !layer.eprop;
   const at::Tensor delta = recurs ? at::empty({batch, nodes}, options) : at::Tensor(), nothing = zeros({nodes});
   const at::Tensor later = kept.current.defined() ? zeros({batch, nodes}) : at::Tensor();
@@ -176,7 +176,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
                                            [static_cast<std::size_t>(layer.reset)];
   constexpr std::int64_t work = 48;  // of a node and step, in multiply-adds
   kept.in_parts(work, [&](std::int64_t begin, std::int64_t end) {
-    const at::Tensor rows = at::empty({2, nodes}, options);
+    const at::Tensor rows = at::zeros({3, nodes}, options);
     T *row = rows.data_ptr<T>(), *to_state = all.membrane0.data_ptr<T>(), *to_output = all.output0.data_ptr<T>();
     for (std::int64_t t = time; t-- > 0;) {
       const T* s = kept.membrane.data_ptr<T>() + t * plane;
@@ -216,7 +216,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
               to_output + at,
               d,
               trace + at,
-              decays.data_ptr<T>() + at,
+              decay_learns ? decays.data_ptr<T>() + at : row + 2 * nodes,
               thresholds.data_ptr<T>() + at});
         if (lateral) to_largest(y_before, nodes, to_output + at);
         if (later.defined()) run_synapse_back(kept, factor.data_ptr<T>(), later.data_ptr<T>() + at, d, trace + at);
@@ -234,7 +234,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
       }
     }
   });
-  all.decay = decays.sum(0);
+  if (decay_learns) all.decay = decays.sum(0);
   all.threshold = thresholds.sum(0);
   return all;
 }
@@ -288,6 +288,7 @@ struct SnuNode final : torch::autograd::Node {
   variable_list apply(variable_list&& errors) override {
     TORCH_CHECK(!at::GradMode::is_enabled(), "snu: the fused layer is not differentiable twice");
     variable_list result(7);
+    errors.resize(3);  // of a layer that runs once there is none at `last`
     if (!errors[0].defined() && !errors[1].defined() && !errors[2].defined()) return result;
     TORCH_CHECK(kept.membrane.defined(), "snu: the layer runs backwards once; what it kept is gone");
     const Snu& layer = kept.layer;
@@ -300,7 +301,7 @@ struct SnuNode final : torch::autograd::Node {
     for (at::Tensor& error : errors)
       if (error.defined()) error = error.contiguous();
     AT_DISPATCH_FLOATING_TYPES(layer.threshold.scalar_type(), "snu", [&] {
-      Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2]);
+      Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2], task_should_compute_output(5));
       errors.clear();  // their memory is the next layer's
       if (task_should_compute_output(1)) result[1] = all.membrane0;
       if (task_should_compute_output(2)) result[2] = all.output0;
@@ -312,7 +313,7 @@ struct SnuNode final : torch::autograd::Node {
         result[3] = weight_gradient<scalar_t>(kept, all.trace);
       if (layer.recurrent.defined() && task_should_compute_output(4))
         result[4] = recurrent_gradient<scalar_t>(kept, all.trace);
-      result[5] = layer.decay.numel() == 1 ? all.decay.sum().view({1}) : all.decay;
+      if (all.decay.defined()) result[5] = layer.decay.numel() == 1 ? all.decay.sum().view({1}) : all.decay;
       result[6] = all.threshold;
     });
     if (layer.once) kept.membrane.reset();
@@ -363,7 +364,7 @@ SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output
     values.output = values.output.detach();
     values.membrane = kept.membrane.detach();
     values.current = kept.current;
-    values.last = kept.states[kept.time - 1].clone();
+    if (!layer.once) values.last = kept.states[kept.time - 1].clone();
     if (kept.tells()) kept.states.reset();
   }
   if (!at::GradMode::is_enabled()) return values;
@@ -375,7 +376,7 @@ SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output
   if (kept.states.defined()) node->states_version = kept.states._version();
   node->kept = std::move(kept);
   for (at::Tensor* value : {&values.output, &values.membrane, &values.last})
-    torch::autograd::create_gradient_edge(*value, node);
+    if (value->defined()) torch::autograd::create_gradient_edge(*value, node);
   return values;
 }
 

@@ -37,7 +37,8 @@ struct Snu {
 struct SnuValues {
   at::Tensor output, membrane;  ///< [time, batch, node]
   at::Tensor current;           ///< c after the last step, [batch, node], if there is a synaptic current; no graph
-  at::Tensor last;              ///< y after the last step, [batch, node]: with a mask, of the last step that ran
+  at::Tensor last;  ///< y after the last step, [batch, node]: with a mask, of the last step that ran; not of
+                    ///< a layer that runs once
 };
 
 /// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorised

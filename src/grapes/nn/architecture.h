@@ -24,6 +24,10 @@ struct Stage {
   bool activates = true;
 };
 
+inline bool is_layer(const Stage& stage) {
+  return stage.what == Stage::Do::convolve || stage.what == Stage::Do::dense || stage.what == Stage::Do::shortcut;
+}
+
 struct ArchitectureRow {
   std::string name;
   std::string summary;

@@ -34,18 +34,12 @@ void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape)
 }
 
 void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes) {
-  const std::size_t hidden = blocks_.size() - 1, constants = options_.modulation.constants.size();
-  if (constants > 1 && constants != hidden)
-    throw UsageError(
-        fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for "
-                    "all, or one each",
-                    constants, options_.model, hidden));
   using credit::Feedback;
   const Feedback kind = find_row(credit::routes(), "route", options_.route.name).feedback;
   std::string name = options_.feedback_init;
   if (name == "auto") name = options_.init == "he_uniform" ? "he_uniform" : "nokland";
   const Initialiser& init = find_row(initialisers(), "initialiser", name);
-  for (std::size_t l = 0; l < hidden; ++l) {
+  for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) {
     if (kind == Feedback::none || (kind == Feedback::first && l > 0)) continue;
     Random random(stream_seed(seed, "feedback", l + 1));
     // he_uniform counts the nodes B arrives at, as the authors' program does; the others those it comes from.

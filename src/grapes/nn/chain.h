@@ -30,7 +30,6 @@ class Chain : public Model {
   void add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape);
   /// When all blocks are there: the feedback weights of the hidden ones.
   /// @param nodes  of each block's value
-  /// @throws UsageError for constant factors that are not one for all hidden blocks, or one each
   void complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes);
   bool wants_incoming() const;  ///< whether factors are taken of sums over rows
   bool stale(const Pass& pass) const;

@@ -32,7 +32,21 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
   const auto workspace = std::make_shared<kernels::Workspace>();
   Map map{shape[0], shape[1], shape[2]};
   std::vector<Map> kept;
+  using Layers = std::vector<std::size_t>;
+  Layers from;                    // whose values make up the map
+  std::vector<Layers> kept_from;  // and what was kept
   for (const Stage& stage : stages_) {
+    if (is_layer(stage)) {
+      Layers& below = stage.what == Do::shortcut ? kept_from.back() : from;
+      for (const std::size_t l : below) above_[l] = std::min(above_[l], layers_.size());
+      below = {layers_.size()};
+      above_.push_back(stages_.size());
+    }
+    if (stage.what == Do::keep) kept_from.push_back(from);
+    if (stage.what == Do::add) {
+      from.insert(from.end(), kept_from.back().begin(), kept_from.back().end());
+      kept_from.pop_back();
+    }
     if (stage.what == Do::keep) kept.push_back(map);
     if (stage.what == Do::shortcut) kept.back() = after(stage, kept.back(), seed, workspace);
     if (stage.what == Do::add) {
@@ -115,6 +129,7 @@ void Cnn::refresh_factors(const Pass& pass) {
     if (layers_[l].places > 1) W = W.view({W.size(0), -1, layers_[l].places});
     weights.layers.push_back(W);
   }
+  weights.above = above_;
   refresh(pass, weights);
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l)
     if (factors_[l].columns.defined() && layers_[l].places > 1)

@@ -48,6 +48,7 @@ class Cnn final : public Chain {
   std::vector<Stage> stages_;
   std::vector<Layer> layers_;
   std::vector<std::int64_t> values_;  // nodes of each layer's value
+  std::vector<std::size_t> above_;    // the layer that takes it
 };
 
 }  // namespace grapes::nn

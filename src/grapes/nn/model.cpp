@@ -10,6 +10,17 @@
 #include <numeric>
 
 namespace grapes::nn {
+namespace {
+
+void require_constants(const Options& options, std::size_t hidden) {
+  const std::size_t constants = options.modulation.constants.size();
+  if (constants > 1 && constants != hidden)
+    throw UsageError("modulation constant has " + std::to_string(constants) + " factors, but model '" + options.model +
+                     "' has " + std::to_string(hidden) + " hidden layers: give one for all, or one each");
+}
+
+}  // namespace
+
 const std::vector<Row>& models() {
   static const std::vector<Row> rows = [] {
     std::vector<Row> all = {
@@ -53,13 +64,16 @@ std::unique_ptr<Model> make_model(const Options& options, const Signature& signa
     throw UsageError("norm is for convolutional networks; model is '" + options.model + "'");
   if (convolves(options.model)) {
     const std::int64_t side = input_shape.size() == 3 ? input_shape[1] : 0;
-    return std::make_unique<Cnn>(options, stages_of(options.model, side), signature, seed);
+    std::vector<Stage> stages = stages_of(options.model, side);
+    require_constants(options, static_cast<std::size_t>(std::ranges::count_if(stages, is_layer)));
+    return std::make_unique<Cnn>(options, std::move(stages), signature, seed);
   }
   if (name != "linear") {
     for (const std::int64_t width : widths_of(options.model)) nodes.push_back(width);
   } else if (colon != std::string::npos) {
     throw UsageError("model '" + options.model + "': linear takes no arguments");
   }
+  require_constants(options, nodes.size() - 1);
   nodes.push_back(signature.outputs);
   if (spiking) return std::make_unique<Snn>(options, std::move(nodes), signature, seed);
   return std::make_unique<Mlp>(options, std::move(nodes), seed);

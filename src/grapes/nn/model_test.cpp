@@ -55,6 +55,7 @@ TEST(Initialisers, HaveTheirRangeAndSpread) {
     double bound, deviation;
   } expected[] = {{"he_uniform", std::sqrt(6 / n_in), std::sqrt(2 / n_in)},
                   {"he", 1e9, std::sqrt(2 / n_in)},
+                  {"he_truncated", 2 * std::sqrt(2 / n_in), 0.8796 * std::sqrt(2 / n_in)},
                   {"xavier", std::sqrt(6 / (n_in + n_out)), std::sqrt(2 / (n_in + n_out))},
                   {"nokland", 1 / std::sqrt(n_in), 1 / std::sqrt(3 * n_in)},
                   {"ciresan", 0.05, 0.05 / std::sqrt(3.0)},
