@@ -2,6 +2,7 @@
 //   parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
 // Both sides make their tensors by the same formula: sin(0), sin(1), ...
 #include "grapes/nn/layers.h"
+#include "grapes/nn/model.h"
 #include "grapes/nn/snu.h"
 
 #include <torch/torch.h>
@@ -66,6 +67,27 @@ c10::List<at::Tensor> spiking_gradients(grapes::nn::Snu layer) {
   return {y.detach(), dx, layer->weight.grad(), layer->decay.grad(), layer->threshold.grad(), dR};
 }
 
+/// [x, error, logits, W, dW, W, dW, ...] of the authors' residual network.
+c10::List<at::Tensor> residual(const std::string& modulation, const std::string& precision) {
+  grapes::nn::Options options;
+  options.model = "resnet9";
+  options.precision = precision;
+  options.modulation.name = modulation;
+  const auto model = grapes::nn::make_model(options, {{3, 32, 32}, 10}, 1);
+  grapes::nn::Pass pass;
+  pass.training = true;
+  const auto dtype = precision == "float64" ? at::kDouble : at::kFloat;
+  const at::Tensor x = waves({2, 3, 32, 32}, 0).to(dtype), error = waves({2, 10}, 4).to(dtype);
+  const at::Tensor logits = model->forward(x, pass);
+  (logits * error).sum().backward();
+  c10::List<at::Tensor> all = {x, error, logits.detach()};
+  for (const grapes::nn::Named& parameter : model->parameters()) {
+    all.push_back(parameter.value.detach());
+    all.push_back(parameter.value.grad());
+  }
+  return all;
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
@@ -83,6 +105,9 @@ int main(int, char** arguments) {
       auto options = torch::nn::Conv2dOptions(4, 6, {3, 2}).stride({2, 1}).padding({1, 0}).groups(2);
       results.insert("conv2d" + name, gradients(grapes::nn::Conv2d(options, credit), waves({3, 4, 6, 5}, 0)));
     }
+  for (const std::string modulation : {"none", "grapes"})
+    for (const std::string precision : {"float32", "float64"})
+      results.insert("resnet9 " + modulation + " " + precision, residual(modulation, precision));
   const std::vector<char> bytes = torch::pickle_save(results);
   std::ofstream(arguments[1], std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }

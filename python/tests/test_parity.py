@@ -84,3 +84,40 @@ def test_spiking_layers_are_those_of_cpp(by_cpp, number):
                                   (y.detach(), dx, layer.weight.grad, layer.decay.grad, layer.threshold.grad, dR),
                                   by_cpp[f"snu {number}"]):
         assert torch.equal(mine, theirs), name
+
+
+class Modulate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z, m):
+        ctx.save_for_backward(m)
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx, error):
+        return error * ctx.saved_tensors[0].view(1, -1, 1, 1), None
+
+
+@pytest.mark.parametrize("precision, tolerance", (("float64", 1e-11), ("float32", 2e-4)))
+@pytest.mark.parametrize("modulation", ("none", "grapes"))
+def test_every_gradient_of_the_residual_network_is_pytorchs(by_cpp, modulation, precision, tolerance):
+    """The same net written in PyTorch, with the same weights; float32 is fused in C++ and filters by Winograd's algorithm."""
+    F = torch.nn.functional
+    x, error, logits, *rest = by_cpp[f"resnet9 {modulation} {precision}"]
+    weights = [W.clone().requires_grad_() for W in rest[::2]]
+
+    def layer(l, h, pool=1):
+        z = F.conv2d(h, weights[l], padding=1)
+        if modulation == "grapes":
+            r = weights[l].detach().abs().sum((1, 2, 3))
+            z = Modulate.apply(z, (2 * r / r.max()).clamp(1, 2))
+        return F.max_pool2d(F.relu(z), pool)
+
+    h = layer(1, layer(0, x), 2)
+    h = h + layer(3, layer(2, h))
+    h = layer(5, layer(4, h, 2), 2)
+    h = h + layer(7, layer(6, h))
+    y = F.linear(F.max_pool2d(h, 4).flatten(1), weights[8])
+    (y * error).sum().backward()
+    assert ((y - logits).norm() / logits.norm()).item() < tolerance
+    for l, (W, gradient) in enumerate(zip(weights, rest[1::2])):
+        assert ((W.grad - gradient).norm() / gradient.norm()).item() < tolerance, l

@@ -40,6 +40,20 @@ epochs = 200
 patience = 15
 grid = [0.001, 0.003, 0.01]
 )"},
+      {"cifar10-resnet9", "CIFAR-10 by the authors' nine-layer residual network (Dellaferrera et al. 2022)", R"(
+data = "cifar10"
+model = "resnet9"
+initialiser = "he_truncated"
+normalise = "channel"
+augment = "crop=4,flip=0.5"
+dropout = 0.2
+optimizer = "sgd"
+learning-rate = 0.003
+schedule = "cosine"
+batch = 64
+epochs = 20
+grid = [0.0003, 0.001, 0.003, 0.01]
+)"},
       {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
 data = "nmnist-small"
 model = "snu:200"

@@ -12,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
@@ -64,6 +65,14 @@ struct Primitives {
   Ready<dnnl::convolution_backward_data> data;
   Ready<dnnl::convolution_backward_weights> weights;
   Sizes output;
+
+  /// For some shapes oneDNN has but a definition to be read, a hundred times as slow as anything else.
+  bool fast() const {
+    for (const char* how :
+         {forward.description.impl_info_str(), data.description.impl_info_str(), weights.description.impl_info_str()})
+      if (std::string_view(how).starts_with("ref")) return false;
+    return true;
+  }
 };
 
 Memory::desc describe(const Sizes& sizes, Tag tag) {
@@ -158,7 +167,12 @@ float slope_of(Activation activation) {
   return activation == Activation::relu ? 0 : activation == Activation::identity ? 1 : static_cast<float>(leaky_slope);
 }
 
-/// do_part(number, first channel) for each block of 16 channels of each example.
+Key key_of(const Convolution& layer, const at::Tensor& h) {
+  return {sizes_of(h),   sizes_of(layer.weight),     layer.stride,
+          layer.padding, slope_of(layer.activation), layer.bias.defined()};
+}
+
+/// do_block(number, first channel) for each block of 16 channels of each example.
 void each_block(const Sizes& map, const std::function<void(std::int64_t, std::int64_t)>& do_block) {
   const std::int64_t blocks = map[1] / block;
   at::parallel_for(0, map[0] * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -277,10 +291,11 @@ static at::Tensor blocked(const at::Tensor& x) {
 bool fusable(const Convolution& layer, const at::Tensor& h) {
   static const bool here = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core;
   const auto fits = [](const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; };
-  return here && h.numel() > 0 && fits(h) && fits(layer.weight) && (!layer.bias.defined() || fits(layer.bias)) &&
-         layer.weight.size(0) % block == 0 &&
-         (layer.activation == Activation::identity || layer.activation == Activation::relu ||
-          layer.activation == Activation::leaky_relu);
+  const bool possible = here && h.numel() > 0 && fits(h) && fits(layer.weight) &&
+                        (!layer.bias.defined() || fits(layer.bias)) && layer.weight.size(0) % block == 0 &&
+                        (layer.activation == Activation::identity || layer.activation == Activation::relu ||
+                         layer.activation == Activation::leaky_relu);
+  return possible && primitives(key_of(layer, h)).fast();
 }
 
 at::Tensor convolution(at::Tensor h, Convolution layer) {
@@ -295,8 +310,7 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
     h.reset();
     layer.weight = layer.weight.detach().contiguous();
     if (layer.bias.defined()) layer.bias = layer.bias.detach().contiguous();
-    key = {sizes_of(input), sizes_of(layer.weight),     layer.stride,
-           layer.padding,   slope_of(layer.activation), layer.bias.defined()};
+    key = key_of(layer, input);
     const Primitives& ready = primitives(key);
     const auto& forward = ready.forward.description;
     at::Tensor room;

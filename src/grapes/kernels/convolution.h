@@ -22,7 +22,8 @@ struct Convolution {
 };
 
 /// Whether convolution() can run it: float32, on a CPU with AVX-512, as many channels out as a multiple of 16, an
-/// activation whose value tells its derivative, and oneDNN there.
+/// activation whose value tells its derivative, and oneDNN there, with something better than its reference for the
+/// shape.
 bool fusable(const Convolution& layer, const at::Tensor& h);
 
 /// One layer in one node of the graph, by oneDNN, Winograd's filtering where it has it; maps stay in its layout from
