@@ -249,8 +249,8 @@ Config with_arm(Config config, const std::string& arm) {
 }
 
 std::string pairing(const Config& config, const std::string& data_fingerprint) {
-  static const std::set<std::string> others = {"model",     "bias",    "initialiser", "batch",     "epochs",
-                                               "recurrent", "encoder", "steps",       "peak-rate", "patience"};
+  static const std::set<std::string> others = {"model",     "bias",    "norm",  "initialiser", "batch",   "epochs",
+                                               "recurrent", "encoder", "steps", "peak-rate",   "patience"};
   std::string text = data_fingerprint;
   for (const Key& key : keys())
     if ((key.group == "data" && key.name != "data-dir" && key.name != "download") || others.count(key.name))

@@ -73,7 +73,9 @@ const std::map<std::string, std::string>& others() {
                                                             {"bias", "true"},
                                                             {"initialiser", "xavier"},
                                                             {"feedback-init", "nokland"},
+                                                            {"norm", "batch"},
                                                             {"dropout", "0.1"},
+                                                            {"dropout-in-evaluation", "true"},
                                                             {"precision", "float64"},
                                                             {"route", "dfa"},
                                                             {"modulation", "constant:1.85,1.79"},
@@ -265,9 +267,9 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
   for (const std::string arm : {"bp", "grapes", "uniform", "dfa+grapes"})
     EXPECT_EQ(pairing(with_arm(base, arm), "abc"), pair) << arm;
   const std::set<std::string> apart = {
-      "data",        "validation",   "test",      "train-limit", "test-limit", "order",       "pad",     "normalise",
-      "augment",     "label-column", "targets",   "model",       "bias",       "initialiser", "batch",   "epochs",
-      "event-steps", "event-values", "recurrent", "encoder",     "steps",      "peak-rate",   "patience"};
+      "data",    "validation",   "test",         "train-limit", "test-limit", "order", "pad",         "normalise",
+      "augment", "label-column", "targets",      "model",       "bias",       "norm",  "initialiser", "batch",
+      "epochs",  "event-steps",  "event-values", "recurrent",   "encoder",    "steps", "peak-rate",   "patience"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, others().at(key.name));

@@ -67,11 +67,12 @@ struct Primitives {
   Sizes output;
 
   /// For some shapes oneDNN has but a definition to be read, a hundred times as slow as anything else.
-  bool fast() const {
-    for (const char* how :
-         {forward.description.impl_info_str(), data.description.impl_info_str(), weights.description.impl_info_str()})
-      if (std::string_view(how).starts_with("ref")) return false;
-    return true;
+  /// @param below  whether something below wants its error
+  bool fast(bool below) const {
+    const auto is_definition = [](const auto& ready) {
+      return std::string_view(ready.description.impl_info_str()).starts_with("ref");
+    };
+    return !is_definition(forward) && !is_definition(weights) && !(below && is_definition(data));
   }
 };
 
@@ -295,7 +296,7 @@ bool fusable(const Convolution& layer, const at::Tensor& h) {
                         (!layer.bias.defined() || fits(layer.bias)) && layer.weight.size(0) % block == 0 &&
                         (layer.activation == Activation::identity || layer.activation == Activation::relu ||
                          layer.activation == Activation::leaky_relu);
-  return possible && primitives(key_of(layer, h)).fast();
+  return possible && primitives(key_of(layer, h)).fast(h.requires_grad());
 }
 
 at::Tensor convolution(at::Tensor h, Convolution layer) {

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Convolutional networks from the command line: training, rules, resuming, what is written, and what is refused."""
+import json
+import signal
+import time
+import unittest
+
+from program import ProgramTest
+
+SMALL = ["--data", "digits", "--model", "cnn:16,32", "--learning-rate", "0.05", "--epochs", "4", "--quiet"]
+
+
+class ConvolutionTest(ProgramTest):
+    def rows(self, folder):
+        return [json.loads(line) for line in (self.folder / folder / "metrics.jsonl").read_text().splitlines()]
+
+    def test_it_learns_with_and_without_normalisation(self):
+        adam = ["--optimizer", "adam", "--learning-rate", "0.005", "--epochs", "10"]
+        for extra in (adam, ["--norm", "batch"], [*adam, "--modulation", "grapes"]):
+            result = self.good_json("train", *SMALL, *extra)
+            self.assertGreater(result["last"]["test_accuracy"], 0.9, extra)
+
+    def test_every_route_and_modulation_runs(self):
+        for route in ("bp", "fa", "dfa", "sign-symmetric"):
+            for modulation in ("grapes", "grapes-local", "uniform", "shuffled"):
+                result = self.good_json("train", *SMALL[:-3], "--epochs", "1", "--quiet", "--train-limit", "200", "--route", route,
+                                        "--modulation", modulation, "--dropout", "0.1", "--learning-rate", "0.01")
+                self.assertEqual(result["state"], "finished", (route, modulation))
+
+    def test_the_published_networks_run(self):
+        for model in ("lenet5", "resnet9", "resnet18-cifar"):
+            result = self.good_json("train", "--data", "digits", "--pad", "32", "--model", model, "--norm", "batch", "--train-limit", "40",
+                                    "--test-limit", "20", "--validation", "0", "--batch", "20", "--learning-rate", "0.001",
+                                    "--initialiser", "he_truncated", "--epochs", "1", "--quiet")
+            self.assertEqual(result["state"], "finished", model)
+
+    def test_stopped_and_resumed_is_never_stopped(self):
+        arguments = [*SMALL, "--norm", "batch", "--modulation", "shuffled", "--dropout", "0.2", "--augment", "crop=1,flip=0.5", "--epochs", "8"]
+        self.good("train", *arguments, "--out", "whole")
+        run = self.start("train", *arguments, "--out", "part")
+        metrics = self.folder / "part" / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_text().count("\n") < 3:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        self.assertIn(run.wait(), (130, 0))
+        if self.status("part")["state"] == "interrupted":
+            self.good("train", "--resume", "part", "--quiet")
+        whole, part = self.rows("whole")[-1], self.rows("part")[-1]
+        for key in ("train_loss", "validation_loss", "test_accuracy", "layers"):
+            self.assertEqual(whole[key], part[key], key)
+        whole, part = self.tensors("whole/checkpoints/last.safetensors"), self.tensors("part/checkpoints/last.safetensors")
+        self.assertEqual(whole, part)
+        self.assertIn("layers.0.mean", whole)
+
+    def test_a_checkpoint_is_evaluated_as_it_was_trained(self):
+        trained = self.good_json("train", *SMALL, "--norm", "batch", "--out", "run")
+        evaluated = self.good_json("eval", "run/checkpoints/last.safetensors")
+        self.assertAlmostEqual(evaluated["accuracy"], trained["last"]["test_accuracy"], places=9)
+
+    def test_what_cannot_be_is_refused(self):
+        for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]), ("chains of dense layers", ["--route", "ifa"]),
+                             ("expected node counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
+                             ("spiking", ["--route", "eprop"])):
+            self.assert_refused(2, words, "train", *SMALL, *extra)
+        self.assert_refused(2, "norm is for convolutional networks", "train", "--norm", "batch", "--quiet")
+        self.assert_refused(2, "dropout-in-evaluation", "train", "--dropout-in-evaluation", "--quiet")
+        self.write("table.csv", "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n1,3,x\n4,4,y\n")
+        self.assert_refused(2, "pictures", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")
+        self.assert_refused(3, "cifar10", "train", "--task", "cifar10-resnet9", "--data-dir", ".", "--quiet")
+
+
+if __name__ == "__main__":
+    unittest.main()
