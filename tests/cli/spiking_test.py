@@ -49,6 +49,9 @@ class SpikingTest(ProgramTest):
         page = self.text("notes/report.html")
         self.assertIn("best on validation data", page)
         self.assertIn("what was played (outlines)", page)
+        self.assertIn("A log-likelihood is that of a step, summed over its bits", page)
+        said = self.good("train", *self.music(), "--out", "again", "--epochs", "1")
+        self.assertIn("log-likelihood: that of a step, summed over its bits, mean over all steps", said)
 
     def test_music_goes_on(self):
         self.good("train", *self.music(), "--out", "notes", "--epochs", "3")

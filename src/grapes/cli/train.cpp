@@ -4,6 +4,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/run.h"
+#include "grapes/report/format.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>
@@ -59,6 +60,8 @@ void print_result(const Program& program, const record::Run& run, const fs::path
   if (run.status.counts >= 0)
     std::cout << "epoch " << run.status.counts << " was best on validation examples; its numbers count:\n";
   std::cout << columns(final_table(run), {1, 2});
+  if (const std::string meaning = report::score_meaning(run.identity.score); !meaning.empty())
+    std::cout << report::score_name(run.identity.score) << ": " << meaning << "\n";
   std::cout << "record: " << folder << "\n";
   if (!report.empty()) std::cout << "report: " << report.string() << "\n";
   if (run.status.state == record::State::interrupted) std::cout << "to go on: grapes train --resume " << folder << "\n";

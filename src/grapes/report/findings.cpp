@@ -272,6 +272,9 @@ class Findings {
         summary_["stopped_early"]
             ? "Scores are those of the epoch that was best on validation data, where training was stopped"
             : "Scores are those of the last epoch; no epoch was picked by its score";
+    const std::string score = summary_["score"];
+    if (const std::string meaning = score_meaning(score); !meaning.empty())
+      say("A " + score_name(score) + " is " + meaning + ".");
     std::set<std::string> beginnings;
     for (const Json& arm : summary_["arms"])
       for (const auto& settings : arm["settings"]) beginnings.insert(settings.get<std::string>());

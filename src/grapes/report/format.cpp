@@ -33,6 +33,10 @@ std::string score_name(const std::string& score) {
   return score == "r2" ? "R²" : score == "log_likelihood" ? "log-likelihood" : score;
 }
 
+std::string score_meaning(const std::string& score) {
+  return score == "log_likelihood" ? "that of a step, summed over its bits, mean over all steps of a part" : "";
+}
+
 std::string layer_title(const std::string& name) { return name.starts_with("layer") ? name : "layer " + name; }
 
 std::string count(std::size_t n, const std::string& noun) {

@@ -26,6 +26,8 @@ struct Unit {
 Unit unit_of(const std::string& score);
 /// "accuracy", "R²".
 std::string score_name(const std::string& score);
+/// What is summed and averaged in it, where the name does not tell; else "".
+std::string score_meaning(const std::string& score);
 
 /// "layer 0"; a name that says so itself stays as it is.
 std::string layer_title(const std::string& name);
