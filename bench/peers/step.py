@@ -10,10 +10,13 @@ pass multiplies by the factor, made once a step from W.abs().sum(1). Each round 
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # it has a count of its own, read once
 
 import torch
 import torch.nn.functional as F

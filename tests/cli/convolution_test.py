@@ -16,7 +16,7 @@ class ConvolutionTest(ProgramTest):
 
     def test_it_learns_with_and_without_normalisation(self):
         adam = ["--optimizer", "adam", "--learning-rate", "0.005", "--epochs", "10"]
-        for extra in (adam, ["--norm", "batch"], [*adam, "--modulation", "grapes"]):
+        for extra in (adam, ["--norm", "batch", "--learning-rate", "0.1", "--epochs", "8"], [*adam, "--modulation", "grapes"]):
             result = self.good_json("train", *SMALL, *extra)
             self.assertGreater(result["last"]["test_accuracy"], 0.9, extra)
 

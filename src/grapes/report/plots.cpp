@@ -238,7 +238,9 @@ Drawing dot_plot(const Json& summary, const Styles& styles) {
       for (const double end : arm["interval"]) all.add(std::clamp(unit.factor * end, reach.low, reach.high));
   const Extent shown = all.padded(0.06);
   Drawing drawing(460, 74 + row * static_cast<double>(arms.size()));
-  const Frame frame{100, 28, 350, drawing.height() - 42};
+  std::size_t most = 13;  // characters of a name; longer ones take room from the plot
+  for (const Json& arm : arms) most = std::clamp<std::size_t>(arm["arm"].get<std::string>().size(), most, 25);
+  const Frame frame{100 + 7.0 * static_cast<double>(most - 13), 28, 350, drawing.height() - 42};
   const Scale x{shown.low, shown.high, frame.left, frame.right};
   const auto ticks = svg::ticks(shown.low, shown.high, 4);
   for (const double tick : ticks) drawing.line({x(tick), frame.top}, {x(tick), frame.bottom}, "class=\"grid\"");
@@ -252,7 +254,7 @@ Drawing dot_plot(const Json& summary, const Styles& styles) {
     const Json& arm = arms[i];
     const std::string name = arm["arm"];
     const double y = frame.top + row * (static_cast<double>(i) + 0.5);
-    drawing.text({frame.left - 10, y + 4}, shortened(name, 13), "text-anchor=\"end\"");
+    drawing.text({frame.left - 10, y + 4}, shortened(name, most), "text-anchor=\"end\"");
     if (!arm["interval"].is_null()) {
       const double low = unit.factor * arm["interval"][0].get<double>();
       const double high = unit.factor * arm["interval"][1].get<double>();
