@@ -64,7 +64,9 @@ std::string confusion_table(const std::vector<std::int64_t>& confusion, const st
 
 Exit evaluate(const Program& program, const EvalOptions& options) {
   const std::filesystem::path file = checkpoint_path(options.checkpoint);
-  const experiment::Loaded loaded = experiment::load(file);
+  experiment::Config asked;
+  options.settings.apply(asked);
+  const experiment::Loaded loaded = experiment::load(file, asked.network.device);
   experiment::Config config = loaded.config;
   options.settings.apply(config);
   experiment::take_threads(config);

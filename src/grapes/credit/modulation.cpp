@@ -11,7 +11,7 @@ namespace {
 at::Tensor as_is(const at::Tensor& m, double, Random&) { return m; }
 at::Tensor mean_everywhere(const at::Tensor& m, double, Random&) { return at::full_like(m, m.mean().item<double>()); }
 at::Tensor permuted(const at::Tensor& m, double, Random& random) {
-  return m.index_select(0, at::tensor(permutation(m.size(0), random), at::kLong));
+  return m.index_select(0, at::tensor(permutation(m.size(0), random), at::kLong).to(m.device()));
 }
 at::Tensor filled(const at::Tensor& m, double constant, Random&) { return at::full_like(m, constant); }
 

@@ -57,6 +57,7 @@ record::Json environment(const Config& config) {
           {"thread_policy", threads.policy},
           {"blas_threads", threads.blas >= 0 ? record::Json(threads.blas) : record::Json()},
           {"libtorch_threads", threads.libtorch},
+          {"device", config.network.device},
           {"threads", config.threads},
           {"jobs", config.jobs},
           {"mkldnn", at::globalContext().userEnabledMkldnn() && at::hasMKLDNN()},

@@ -89,6 +89,23 @@ Key model_key() {
           }};
 }
 
+Key device_key() {
+  const std::string takes = "cpu|cuda|cuda:NUMBER";
+  return {
+      "device",
+      "machine",
+      "where weights and arithmetic are",
+      takes,
+      Kind::text,
+      [](const Config& config) { return config.network.device; },
+      [=](Config& config, std::string_view value) {
+        const std::string_view cuda = value.substr(0, 5);
+        if (value != "cpu" && value != "cuda" && !(cuda == "cuda:" && to_integer(value.substr(5)).value_or(-1) >= 0))
+          refuse("device", value, takes);
+        config.network.device = value;
+      }};
+}
+
 Key arms_key() {
   return {"arms",
           "compare",
@@ -294,6 +311,7 @@ std::vector<Key> make_keys() {
       flag("carry-remainder", "authors", "an epoch's last, smaller batch joins the next epoch's first update",
            field(run, &T::carry_remainder)),
 
+      device_key(),
       number("threads", "machine", "threads per run", at_least(1), field(&Config::threads)),
       number("jobs", "machine", "runs at the same time; 0: as many as cores allow", at_least(0), field(&Config::jobs)),
   };

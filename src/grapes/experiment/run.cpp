@@ -93,7 +93,7 @@ record::Status run(const Config& config, const data::Splits& splits, const RunPl
   }
 }
 
-Loaded load(const std::filesystem::path& checkpoint) {
+Loaded load(const std::filesystem::path& checkpoint, const std::string& device) {
   const std::string file = checkpoint.string();
   const train::Tensors content = train::read_safetensors(checkpoint);
   const auto entry = [&](const std::string& key) {
@@ -104,6 +104,7 @@ Loaded load(const std::filesystem::path& checkpoint) {
   };
   Config config;
   read_toml_text(config, entry("config"), file + ": its configuration");
+  config.network.device = device;
   data::Meaning meaning;
   try {
     meaning = meaning_from(record::Json::parse(entry("meaning")));

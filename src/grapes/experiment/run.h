@@ -34,7 +34,8 @@ struct Loaded {
   std::unique_ptr<nn::Model> model;
   nn::Criterion criterion;
 };
-Loaded load(const std::filesystem::path& checkpoint);
+/// @param device  on which it is to compute: a checkpoint is of none
+Loaded load(const std::filesystem::path& checkpoint, const std::string& device = "cpu");
 /// A checkpoint of a network that has not been trained here: training can begin from it (--init), and load() reads it.
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
           const data::Normalisation& normalisation, nn::Model& model);

@@ -1,5 +1,6 @@
 #include "grapes/kernels/convolution.h"
 
+#include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/onednn.h"
 
@@ -55,7 +56,7 @@ struct Key {
   Sizes input, weight;
   std::int64_t stride, padding;
   float slope;  // of the activation below 0; 1: none
-  bool bias;
+  bool bias, rounded;
   auto operator<=>(const Key&) const = default;
 };
 
@@ -76,8 +77,8 @@ struct Primitives {
   }
 };
 
-Memory::desc describe(const Sizes& sizes, Tag tag) {
-  return {{sizes[0], sizes[1], sizes[2], sizes[3]}, Memory::data_type::f32, tag};
+Memory::desc describe(const Sizes& sizes, Tag tag, Memory::data_type type = Memory::data_type::f32) {
+  return {{sizes[0], sizes[1], sizes[2], sizes[3]}, type, tag};
 }
 /// How a map lies in memory: in blocks of 16 channels, or, a picture's, one channel after the other.
 Tag tag_of(std::int64_t channels) { return channels % block == 0 ? Tag::nChw16c : Tag::nchw; }
@@ -87,7 +88,11 @@ Primitives make(const Key& key, dnnl::algorithm how) {
   const auto out = [&](std::size_t axis) { return (in[axis] + 2 * key.padding - w[axis]) / key.stride + 1; };
   Primitives all;
   all.output = {in[0], w[0], out(2), out(3)};
-  const Memory::desc x = describe(in, tag_of(in[1])), y = describe(all.output, tag_of(w[0])), W = describe(w, Tag::any);
+  const auto factor = key.rounded ? Memory::data_type::bf16 : Memory::data_type::f32;
+  const auto x = [&](auto type) { return describe(in, tag_of(in[1]), type); };
+  const auto y = [&](auto type) { return describe(all.output, tag_of(w[0]), type); };
+  const auto W = [&](auto type) { return describe(w, Tag::any, type); };
+  const auto sum = Memory::data_type::f32;
   const Memory::desc b({w[0]}, Memory::data_type::f32, Tag::x);
   const Memory::dims stride(2, key.stride), padding(2, key.padding);
   dnnl::primitive_attr bare, activated;
@@ -99,9 +104,10 @@ Primitives make(const Key& key, dnnl::algorithm how) {
     activated.set_post_ops(after);
   }
   const dnnl::prop_kind kind = dnnl::prop_kind::forward_training;
-  const dnnl::convolution_forward::desc plain(kind, how, x, W, y, stride, padding, padding);
+  const dnnl::convolution_forward::desc plain(kind, how, x(factor), W(factor), y(sum), stride, padding, padding);
   const auto forward =
-      key.bias ? dnnl::convolution_forward::desc(kind, how, x, W, b, y, stride, padding, padding) : plain;
+      key.bias ? dnnl::convolution_forward::desc(kind, how, x(factor), W(factor), b, y(sum), stride, padding, padding)
+               : plain;
   const auto ready = [](const auto& description) {
     using Description = std::remove_cvref_t<decltype(description)>;
     if constexpr (std::is_same_v<Description, dnnl::convolution_forward::primitive_desc>)
@@ -114,9 +120,11 @@ Primitives make(const Key& key, dnnl::algorithm how) {
   all.forward = ready(dnnl::convolution_forward::primitive_desc(forward, activated, onednn_engine()));
   const dnnl::convolution_forward::primitive_desc hint(plain, bare, onednn_engine());
   all.data = ready(dnnl::convolution_backward_data::primitive_desc(
-      dnnl::convolution_backward_data::desc(how, x, W, y, stride, padding, padding), bare, onednn_engine(), hint));
+      dnnl::convolution_backward_data::desc(how, x(sum), W(factor), y(factor), stride, padding, padding), bare,
+      onednn_engine(), hint));
   all.weights = ready(dnnl::convolution_backward_weights::primitive_desc(
-      dnnl::convolution_backward_weights::desc(how, x, W, y, stride, padding, padding), bare, onednn_engine(), hint));
+      dnnl::convolution_backward_weights::desc(how, x(factor), W(sum), y(factor), stride, padding, padding), bare,
+      onednn_engine(), hint));
   return all;
 }
 
@@ -124,7 +132,8 @@ const Primitives& primitives(const Key& key) {
   thread_local std::map<Key, Primitives> ready;
   auto found = ready.find(key);
   if (found != ready.end()) return found->second;
-  if (key.weight[2] == 3 && key.stride == 1 && key.input[1] % block == 0 && key.weight[0] % block == 0) try {
+  if (!key.rounded && key.weight[2] == 3 && key.stride == 1 && key.input[1] % block == 0 && key.weight[0] % block == 0)
+    try {
       return ready.emplace(key, make(key, dnnl::algorithm::convolution_winograd)).first->second;
     } catch (const dnnl::error&) {  // not for this shape, or not on this processor
     }
@@ -142,7 +151,8 @@ Memory room_for(const Memory::desc& wanted, const WorkspacePtr& workspace, at::T
   return memory(wanted, room);
 }
 Memory plain_memory(const at::Tensor& W) {
-  return memory(describe({W.size(0), W.size(1), W.size(2), W.size(3)}, Tag::oihw), W);
+  const auto type = W.scalar_type() == at::kBFloat16 ? Memory::data_type::bf16 : Memory::data_type::f32;
+  return memory(describe({W.size(0), W.size(1), W.size(2), W.size(3)}, Tag::oihw, type), W);
 }
 void reorder(Memory from, Memory to) { dnnl::reorder(from, to).execute(onednn_stream(), from, to); }
 
@@ -168,9 +178,12 @@ float slope_of(Activation activation) {
   return activation == Activation::relu ? 0 : activation == Activation::identity ? 1 : static_cast<float>(leaky_slope);
 }
 
+/// What a product is made of.
+at::Tensor factor_of(const Convolution& layer, const at::Tensor& x) { return layer.rounded ? x.to(at::kBFloat16) : x; }
+
 Key key_of(const Convolution& layer, const at::Tensor& h) {
-  return {sizes_of(h),   sizes_of(layer.weight),     layer.stride,
-          layer.padding, slope_of(layer.activation), layer.bias.defined()};
+  return {sizes_of(h),          sizes_of(layer.weight), layer.stride, layer.padding, slope_of(layer.activation),
+          layer.bias.defined(), layer.rounded};
 }
 
 /// do_block(number, first channel) for each block of 16 channels of each example.
@@ -240,7 +253,7 @@ struct ConvolutionNode final : torch::autograd::Node {
 
   at::Tensor input_error(const Primitives& ready, const Memory& d) const {
     const bool other = layer.transport.to == Transport::To::matrix;
-    const at::Tensor W = other ? layer.transport.matrix.contiguous() : layer.weight;
+    const at::Tensor W = factor_of(layer, other ? layer.transport.matrix.contiguous() : layer.weight);
     at::Tensor room, error = map_for(layer.workspace, key.input);
     ready.data.run({{DNNL_ARG_DIFF_DST, d},
                     {DNNL_ARG_WEIGHTS, laid_out(W, ready.data.description.weights_desc(), layer.workspace, room)},
@@ -260,7 +273,8 @@ struct ConvolutionNode final : torch::autograd::Node {
     const at::Tensor d = delta(std::move(errors[0]), ready.output);
     errors.clear();
     value.reset();
-    const Memory at_map = memory(describe(ready.output, tag_of(ready.output[1])), d);
+    const at::Tensor factor = factor_of(layer, d);
+    const Memory at_map = memory(ready.weights.description.diff_dst_desc(), factor);
     if (task_should_compute_output(1)) result[1] = weight_gradient(ready, at_map);
     if (layer.bias.defined() && task_should_compute_output(2)) {
       result[2] = d.sum(at::IntArrayRef({0, 2, 3})).flatten();
@@ -294,6 +308,7 @@ bool fusable(const Convolution& layer, const at::Tensor& h) {
   const auto fits = [](const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; };
   const bool possible = here && h.numel() > 0 && fits(h) && fits(layer.weight) &&
                         (!layer.bias.defined() || fits(layer.bias)) && layer.weight.size(0) % block == 0 &&
+                        (!layer.rounded || bfloat16_missing().empty()) &&
                         (layer.activation == Activation::identity || layer.activation == Activation::relu ||
                          layer.activation == Activation::leaky_relu);
   return possible && primitives(key_of(layer, h)).fast(h.requires_grad());
@@ -314,11 +329,12 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
     key = key_of(layer, input);
     const Primitives& ready = primitives(key);
     const auto& forward = ready.forward.description;
-    at::Tensor room;
+    at::Tensor room, W = factor_of(layer, layer.weight);
+    input = factor_of(layer, input);
     map = map_for(layer.workspace, ready.output);
     std::unordered_map<int, Memory> arguments = {
         {DNNL_ARG_SRC, memory(forward.src_desc(), input)},
-        {DNNL_ARG_WEIGHTS, laid_out(layer.weight, forward.weights_desc(), layer.workspace, room)},
+        {DNNL_ARG_WEIGHTS, laid_out(W, forward.weights_desc(), layer.workspace, room)},
         {DNNL_ARG_DST, memory(forward.dst_desc(), map)}};
     if (layer.bias.defined()) arguments.insert({DNNL_ARG_BIAS, memory(forward.bias_desc(), layer.bias)});
     ready.forward.run(std::move(arguments));
@@ -345,7 +361,7 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
 std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
                                        std::int64_t stride, std::int64_t padding, bool below) {
   const auto sizes = [](const std::vector<std::int64_t>& v) { return Sizes{v.at(0), v.at(1), v.at(2), v.at(3)}; };
-  const Primitives& all = primitives({sizes(input), sizes(weight), stride, padding, 1, false});
+  const Primitives& all = primitives({sizes(input), sizes(weight), stride, padding, 1, false, false});
   const auto filled = [](const Memory::desc& description) {
     Memory room(description, onednn_engine());
     std::fill_n(static_cast<float*>(room.get_data_handle()), description.get_size() / sizeof(float), 0.1F);

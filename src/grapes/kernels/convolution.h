@@ -18,6 +18,7 @@ struct Convolution {
   at::Tensor rows;         ///< [out], or undefined: W's and b's own gradient times it
   at::Tensor columns;      ///< [in], or undefined: W's own gradient times it
   Transport transport;     ///< its matrix a kernel shaped as W
+  bool rounded = false;    ///< products take their factors rounded to bfloat16; sums and what comes out are float32
   WorkspacePtr workspace;  ///< where activations and errors live
 };
 
@@ -34,6 +35,12 @@ bool fusable(const Convolution& layer, const at::Tensor& h);
 /// @param h  [batch, in, rows, columns], or in blocks of channels, [batch, in / 16, rows, columns, 16]
 /// @return   in blocks, [batch, out / 16, ..., 16]
 at::Tensor convolution(at::Tensor h, Convolution layer);
+namespace plain {
+/// The convolution alone, W ⋆ h, its factors and its error's rounded to bfloat16, the error going to h by the
+/// transport; what rows and columns scale is the sum. On a GPU, whose libraries return sums so, the sums are rounded
+/// too.
+at::Tensor rounded_convolution(const at::Tensor& h, const Convolution& layer);
+}  // namespace plain
 /// From blocks to [batch, channel, rows, columns], with a graph; what is so already stays as it is.
 at::Tensor unblocked(const at::Tensor& x);
 

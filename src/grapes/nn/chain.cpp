@@ -16,9 +16,22 @@ at::ScalarType dtype_of(const std::string& precision) {
   throw UsageError("precision must be float32, float64 or bf16; got '" + precision + "'");
 }
 
+/// @throws UsageError where LibTorch has no such device
+at::TensorOptions placed(const Options& options) {
+  const at::TensorOptions dtype = dtype_of(options.precision);
+  if (options.device == "cpu") return dtype;
+  try {
+    const at::TensorOptions there = dtype.device(c10::Device(options.device));
+    at::empty({1}, there);
+    return there;
+  } catch (const c10::Error&) {
+    throw UsageError("device " + options.device + " is not there: LibTorch finds no such device on this machine");
+  }
+}
+
 }  // namespace
 
-Chain::Chain(const Options& options) : options_(options), dtype_(dtype_of(options.precision)) {
+Chain::Chain(const Options& options) : options_(options), placed_(placed(options)) {
   const credit::RouteRow& route = find_row(credit::routes(), "route", options.route.name);
   find_row(credit::modulations(), "modulation", options.modulation.name);
   modulation_ = credit::resolve(options.modulation, route);
@@ -30,7 +43,7 @@ void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape)
   added_.push_back(&block);
   Random random(stream_seed(seed, "init", blocks_.size()));
   const Initialiser& init = find_row(initialisers(), "initialiser", options_.init);
-  block.weight = initialise(init, shape, random, dtype_).requires_grad_();
+  block.weight = initialise(init, shape, random, placed_).requires_grad_();
 }
 
 void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes) {
@@ -48,12 +61,12 @@ void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes)
     at::Tensor B;
     if (kind == Feedback::above && above.dim() > 2) {
       const at::IntArrayRef shape = above.sizes();
-      B = arrives ? initialise(init, shape, random, dtype_)
-                  : initialise(init, above.transpose(0, 1).sizes(), random, dtype_).transpose(0, 1);
+      B = arrives ? initialise(init, shape, random, placed_)
+                  : initialise(init, above.transpose(0, 1).sizes(), random, placed_).transpose(0, 1);
     } else {
       const std::int64_t from = kind == Feedback::above ? above.size(0) : nodes.back();
       const std::int64_t to = kind == Feedback::above ? above.size(1) : nodes[l];
-      B = arrives ? initialise(init, {from, to}, random, dtype_).t() : initialise(init, {to, from}, random, dtype_);
+      B = arrives ? initialise(init, {from, to}, random, placed_).t() : initialise(init, {to, from}, random, placed_);
     }
     added_[l]->feedback = B.contiguous();
   }
@@ -71,6 +84,14 @@ void Chain::refresh(const Pass& pass, const credit::Weights& weights) {
   Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
   factors_ = credit::factors(weights, modulation_, random);
   fresh_step_ = pass.step;
+}
+
+void Chain::restore_factors(std::vector<credit::Factors> factors, std::int64_t step) {
+  factors_ = std::move(factors);
+  for (credit::Factors& layer : factors_)
+    for (at::Tensor* m : {&layer.error, &layer.rows, &layer.columns})
+      if (m->defined()) *m = m->to(placed_.device());
+  fresh_step_ = step;
 }
 
 std::vector<Named> Chain::buffers() const {

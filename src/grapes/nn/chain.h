@@ -15,10 +15,7 @@ class Chain : public Model {
  public:
   const std::vector<credit::Factors>& factors() const override { return factors_; }
   std::int64_t factors_step() const override { return fresh_step_; }
-  void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) override {
-    factors_ = std::move(factors);
-    fresh_step_ = step;
-  }
+  void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) override;
   std::vector<Named> buffers() const override;
 
  protected:
@@ -34,11 +31,12 @@ class Chain : public Model {
   bool wants_incoming() const;  ///< whether factors are taken of sums over rows
   bool stale(const Pass& pass) const;
   void refresh(const Pass& pass, const credit::Weights& weights);
+  at::ScalarType dtype() const { return c10::typeMetaToScalarType(placed_.dtype()); }
 
   Options options_;
   credit::Blocks blocks_;              // as the route sees them
   std::vector<credit::Block*> added_;  // the same
-  at::ScalarType dtype_;
+  at::TensorOptions placed_;           // dtype and device of every weight
   credit::ModulationOptions modulation_;
   std::unique_ptr<credit::Route> route_;
   std::vector<credit::Factors> factors_;

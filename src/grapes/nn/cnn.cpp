@@ -24,7 +24,6 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
                      "'");
   if (options.modulation.first_sample_mask || options.modulation.single_factor)
     throw UsageError("first-sample-mask and single-factor are for dense networks; model is '" + options.model + "'");
-  if (options.precision == "bf16") throw UsageError("precision bf16 is not there for model '" + options.model + "'");
   if (!(options.dropout >= 0 && options.dropout < 1))
     throw UsageError("dropout must be at least 0 and below 1; got " + shortest(options.dropout));
   stages_.push_back({Do::dense, signature.outputs});
@@ -78,9 +77,10 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::Wor
       layer.convolution = std::make_unique<Convolution>(Convolution::Shape{stage.stride, stage.padding, stage.pool},
                                                         activates ? activation() : nullptr, std::move(workspace));
       add(*layer.convolution, seed, {stage.nodes, in.channels, stage.kernel, stage.kernel});
-      layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, dtype_);
+      layer.convolution->rounded = options_.precision == "bf16";
+      layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, placed_);
       if (options_.bias && options_.norm == Norm::none)  // a normalised layer's shift is one
-        layer.convolution->bias = at::zeros({stage.nodes}, dtype_).requires_grad_();
+        layer.convolution->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
       const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
       in = {stage.nodes, size(in.rows), size(in.columns)};
       layer.then = options_.norm == Norm::none ? "" : "normalised, ";
@@ -99,8 +99,9 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::Wor
       Layer layer;
       layer.dense = std::make_unique<Dense>(stage.activates ? activation() : nullptr, std::move(workspace));
       layer.places = in.rows * in.columns;
+      if (options_.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
       add(*layer.dense, seed, {stage.nodes, in.channels * layer.places});
-      if (options_.bias) layer.dense->bias = at::zeros({stage.nodes}, dtype_).requires_grad_();
+      if (options_.bias) layer.dense->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
       layer.then = stage.activates ? options_.activation : "output";
       values_.push_back(stage.nodes);
       layers_.push_back(std::move(layer));
@@ -148,7 +149,9 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
   for (const Layer& layer : layers_) {
     if (layer.convolution) layer.convolution->prepare({pass.training, pass.plain});
-    if (layer.dense) layer.dense->prepare({{}, 0, pass.plain});
+    if (!layer.dense) continue;
+    layer.dense->rounded = pass.training ? layer.rounded : nullptr;
+    layer.dense->prepare({{}, 0, pass.plain});
   }
   if (pass.training) {
     refresh_factors(pass);
@@ -167,7 +170,7 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
   const auto everywhere = [](const at::Tensor& map, const auto& reduce) {
     return reduce(map).view({map.size(0), -1, 1, 1});
   };
-  at::Tensor h = inputs.to(dtype_);
+  at::Tensor h = inputs.to(placed_);
   for (const Stage& stage : stages_) switch (stage.what) {
       case Do::convolve:
         h = layer(std::move(h));

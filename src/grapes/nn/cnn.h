@@ -33,8 +33,9 @@ class Cnn final : public Chain {
   struct Layer {
     std::unique_ptr<Convolution> convolution;  // one of the two
     std::unique_ptr<Dense> dense;
-    std::int64_t places = 1;  // dense: of each channel that is laid out in a row
-    std::string then;         // for people
+    std::shared_ptr<kernels::RoundedCopy> rounded;  // dense, if its products in training are
+    std::int64_t places = 1;                        // dense: of each channel that is laid out in a row
+    std::string then;                               // for people
     credit::Block& block() const { return convolution ? static_cast<credit::Block&>(*convolution) : *dense; }
   };
   struct Map {

@@ -159,10 +159,10 @@ TEST(Convolution, FusedEqualsItsTwin) {
                         Case{256, 512, 8, 3, 1, 1, 2}, Case{512, 512, 4, 3, 1, 1, 1}, Case{64, 128, 9, 3, 2, 1, 1},
                         Case{64, 128, 9, 1, 2, 0, 1}, Case{16, 32, 15, 5, 1, 2, 3}, Case{32, 16, 7, 3, 1, 0, 2}})
     for (const std::string activation : {"identity", "relu", "leaky_relu"})
-      for (const Norm kind : {Norm::none, Norm::batch}) {
+      for (const auto& [kind, rounded] : {std::pair(Norm::none, false), {Norm::batch, false}, {Norm::none, true}}) {
         SCOPED_TRACE(std::to_string(c.in) + " to " + std::to_string(c.out) + ", side " + std::to_string(c.side) +
                      ", kernel " + std::to_string(c.kernel) + " " + activation +
-                     (kind == Norm::none ? "" : " normalised"));
+                     (kind == Norm::none ? "" : " normalised") + (rounded ? " rounded" : ""));
         const auto x = drawn({3, c.in, c.side, c.side}, 1).to(torch::kFloat);
         const auto W =
             (drawn({c.out, c.in, c.kernel, c.kernel}, 2) / std::sqrt(c.in * c.kernel * c.kernel)).to(torch::kFloat);
@@ -175,7 +175,9 @@ TEST(Convolution, FusedEqualsItsTwin) {
           layer.weight = W.clone().requires_grad_();
           layer.bias = drawn({c.out}, 3).to(torch::kFloat).requires_grad_();
           layer.norm = BatchNorm::make(kind, c.out, torch::kFloat);
+          layer.rounded = rounded;
           layer.factors.error = torch::linspace(1, 2, c.out);
+          layer.factors.rows = torch::linspace(2, 1, c.out);
           layer.prepare({true, plain});
           const auto h = x.clone().requires_grad_();
           const auto value = kernels::unblocked(layer.forward(h, {}));
@@ -186,6 +188,28 @@ TEST(Convolution, FusedEqualsItsTwin) {
         for (std::size_t i = 0; i < all[0].size(); ++i)
           EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 2e-5) << i;
       }
+}
+
+TEST(Convolution, RoundsToBfloat16WhatItMultiplies) {
+  const auto W = drawn({16, 16, 3, 3}, 1).to(torch::kFloat), x = drawn({2, 16, 6, 6}, 2).to(torch::kFloat),
+             e = drawn({2, 16, 6, 6}, 3).to(torch::kFloat);
+  const auto round = [](const at::Tensor& t) { return t.to(torch::kBFloat16).to(torch::kDouble); };
+  for (const bool training : {true, false}) {
+    Convolution layer({1, 1, 1}, nullptr, std::make_shared<kernels::Workspace>());
+    layer.weight = W.clone().requires_grad_();
+    layer.rounded = true;
+    layer.prepare({training, false});
+    const auto h = x.clone().requires_grad_();
+    const auto z = kernels::unblocked(layer.forward(h, {}));
+    (z * e).sum().backward();
+    const auto exact = [&](const at::Tensor& t) { return training ? round(t) : t.to(torch::kDouble); };
+    const auto near = [](const at::Tensor& a, const at::Tensor& b) {
+      return ((a.to(torch::kDouble) - b).norm() / b.norm()).item<double>() < 1e-6;
+    };
+    EXPECT_TRUE(near(z.detach(), at::conv2d(exact(x), exact(W), {}, 1, 1)));
+    EXPECT_TRUE(near(h.grad(), back(exact(e), exact(W))));
+    EXPECT_TRUE(near(layer.weight.grad(), to_weight(exact(e), exact(x), 3)));
+  }
 }
 
 TEST(Cnn, FactorOneIsBackpropagationBitForBit) {

@@ -20,8 +20,7 @@ at::Tensor Convolution::activation(const at::Tensor& z) const {
   return shape_.pool > 1 ? at::max_pool2d(h, {shape_.pool, shape_.pool}) : h;
 }
 
-at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport) const {
-  using To = credit::Transport::To;
+kernels::Convolution Convolution::kernel(const credit::Transport& transport) const {
   kernels::Convolution kernel;
   kernel.weight = weight;
   kernel.bias = bias;
@@ -31,7 +30,14 @@ at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
   kernel.transport = transport;
+  kernel.rounded = rounded && run_.training;
   kernel.workspace = workspace_;
+  return kernel;
+}
+
+at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport) const {
+  using To = credit::Transport::To;
+  kernels::Convolution kernel = this->kernel(transport);
   if (!norm) {
     if (activation_ != nullptr) kernel.activation = activation_->fused;
     kernel.pool = shape_.pool;
@@ -41,6 +47,11 @@ at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport
     return norm ? activation(kernels::unblocked(z)) : z;
   }
   h = kernels::unblocked(h);
+  if (kernel.rounded) {
+    at::Tensor z = kernels::plain::rounded_convolution(h, kernel);
+    if (bias.defined()) z = z + modulated_parameters().second.view({1, -1, 1, 1});
+    return output(z);
+  }
   at::Tensor z = affine(transport.to == To::weights ? h : h.detach());
   if (transport.to == To::matrix) {
     const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding), one(2, 1);

@@ -23,6 +23,7 @@ class Convolution final : public credit::Block {
       : shape_(shape), activation_(activation), workspace_(std::move(workspace)) {}
 
   BatchNorm norm;
+  bool rounded = false;  ///< products in training take their factors rounded to bfloat16
 
   /// How the coming batch is to be run.
   struct Run {
@@ -37,6 +38,8 @@ class Convolution final : public credit::Block {
   at::Tensor dropout(const at::Tensor& h) const override { return h; }
 
  private:
+  /// The bare layer, for the fused node and for products that are rounded.
+  kernels::Convolution kernel(const credit::Transport& transport) const;
   Shape shape_;
   const Activation* activation_;
   kernels::WorkspacePtr workspace_;

@@ -49,7 +49,8 @@ at::Tensor Dense::dropout(const at::Tensor& h) const { return run_.dropout ? h *
 
 at::Tensor Dense::mask(std::int64_t batch) const {
   if (!run_.dropout || run_.dropout.mask.defined()) return run_.dropout.mask;
-  return kernels::dropout_mask(run_.dropout.key, batch, weight.size(0), run_.dropout.p, weight.scalar_type());
+  return kernels::dropout_mask(run_.dropout.key, batch, weight.size(0), run_.dropout.p, weight.scalar_type())
+      .to(weight.device());
 }
 
 }  // namespace grapes::nn

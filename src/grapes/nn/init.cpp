@@ -29,14 +29,15 @@ const std::vector<Initialiser>& initialisers() {
   return rows;
 }
 
-at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random, at::ScalarType dtype) {
+at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random,
+                      const at::TensorOptions& options) {
   const double n_out = static_cast<double>(shape[0]);
   double n_in = 1;
   for (const auto size : shape.slice(1)) n_in *= static_cast<double>(size);
   at::Tensor weight = at::empty(shape, at::kDouble);
   double* values = weight.data_ptr<double>();
   for (std::int64_t i = 0; i < weight.numel(); ++i) values[i] = initialiser.draw(n_in, n_out, random);
-  return weight.to(dtype);
+  return weight.to(options);
 }
 
 }  // namespace grapes::nn

@@ -18,8 +18,9 @@ struct Initialiser {
 };
 const std::vector<Initialiser>& initialisers();
 
-/// A weight of this shape, drawn in float64 in row order and then rounded to `dtype`: float32 and float64 runs of one
-/// seed begin alike. For more than two axes n_in counts the whole receptive field.
-at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random, at::ScalarType dtype);
+/// A weight of this shape, drawn in float64 in row order and then converted to `options`: float32 and float64 runs,
+/// on whatever device, of one seed begin alike. For more than two axes n_in counts the whole receptive field.
+at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random,
+                      const at::TensorOptions& options);
 
 }  // namespace grapes::nn

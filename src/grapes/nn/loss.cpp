@@ -60,7 +60,8 @@ Criterion::Criterion(const std::string& loss, const std::string& output, Answer 
 }
 
 at::Tensor Criterion::loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {
-  return loss_->value(loss_->logits ? logits : output_(logits), targets, present);
+  const auto there = [&](const at::Tensor& given) { return given.defined() ? given.to(logits.device()) : given; };
+  return loss_->value(loss_->logits ? logits : output_(logits), there(targets), there(present));
 }
 
 at::Tensor Criterion::prediction(const at::Tensor& logits) const { return output_(logits); }

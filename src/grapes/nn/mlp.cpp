@@ -22,7 +22,7 @@ Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t 
     if (options.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
     if (hidden && wants_incoming()) layer.sums = std::make_shared<kernels::RowSums>();
     add(layer, seed, {nodes_[l], nodes_[l - 1]});
-    if (options.bias) layer.bias = at::zeros({nodes_[l]}, dtype_).requires_grad_();
+    if (options.bias) layer.bias = at::zeros({nodes_[l]}, placed_).requires_grad_();
   }
   complete(seed, {nodes_.begin() + 1, nodes_.end()});
 }
@@ -49,7 +49,7 @@ at::Tensor Mlp::infer(const at::Tensor& inputs) const {
 }
 
 at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
-  const at::Tensor x = inputs.flatten(1).to(layers_[0]->weight.scalar_type()).contiguous();
+  const at::Tensor x = inputs.flatten(1).to(placed_).contiguous();
   if (!pass.training) return infer(x);
 
   for (std::size_t l = 0; l < layers_.size(); ++l) {

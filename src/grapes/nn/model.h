@@ -26,6 +26,7 @@ struct Options {
   Norm norm = Norm::none;              ///< of convolutional layers
   bool dropout_in_evaluation = false;  ///< oddity of the authors' program for residual networks
   std::string precision = "float32";   ///< or float64, bf16 (float32, the factors of products in training bfloat16)
+  std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: by the plain path
   SpikingOptions spiking;
   Encoding encoding;  ///< of pictures, for spiking networks
   credit::RouteOptions route;

@@ -4,15 +4,15 @@
 
 namespace grapes::nn {
 
-BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, at::ScalarType dtype) {
+BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, const at::TensorOptions& options) {
   BatchNorm norm;
   norm.kind = kind;
   if (kind == Norm::none) return norm;
-  norm.scale = at::ones({channels}, dtype).requires_grad_();
-  norm.shift = at::zeros({channels}, dtype).requires_grad_();
+  norm.scale = at::ones({channels}, options).requires_grad_();
+  norm.shift = at::zeros({channels}, options).requires_grad_();
   const std::int64_t groups = kind == Norm::batch ? channels : 1;
-  norm.mean = at::zeros({groups}, dtype);
-  norm.variance = at::ones({groups}, dtype);
+  norm.mean = at::zeros({groups}, options);
+  norm.variance = at::ones({groups}, options);
   return norm;
 }
 

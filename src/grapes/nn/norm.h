@@ -22,7 +22,7 @@ struct BatchNorm {
   at::Tensor scale, shift;    ///< γ, β, [channel], leaves
   at::Tensor mean, variance;  ///< running, [channel]; of Norm::tensor [1]
 
-  static BatchNorm make(Norm kind, std::int64_t channels, at::ScalarType dtype);
+  static BatchNorm make(Norm kind, std::int64_t channels, const at::TensorOptions& options);
   explicit operator bool() const { return kind != Norm::none; }
   /// @param x  [batch, channel, ...] @param remember  whether the running statistics move
   at::Tensor forward(const at::Tensor& x, bool training, bool remember) const;

@@ -39,16 +39,17 @@ class Snn::Spiking final : public credit::Block {
     layer_.workspace = std::move(workspace);
   }
 
-  void draw(std::int64_t nodes, std::uint64_t seed, std::size_t l, const Initialiser& init, at::ScalarType dtype) {
+  void draw(std::int64_t nodes, std::uint64_t seed, std::size_t l, const Initialiser& init,
+            const at::TensorOptions& placed) {
     using Decay = SnuOptions::Decay;
     const SnuOptions& options = layer_.options;
     if (options.recurrent) {
       Random random(stream_seed(seed, "recurrent", l));
-      recurrent = initialise(init, {nodes, nodes}, random, dtype).requires_grad_();
+      recurrent = initialise(init, {nodes, nodes}, random, placed).requires_grad_();
     }
-    decay = at::full({options.learn_decay == Decay::per_node ? nodes : 1}, options.decay, dtype)
+    decay = at::full({options.learn_decay == Decay::per_node ? nodes : 1}, options.decay, placed)
                 .requires_grad_(options.learn_decay != Decay::fixed);
-    threshold = at::full({nodes}, options.threshold, dtype).requires_grad_(options.learn_threshold);
+    threshold = at::full({nodes}, options.threshold, placed).requires_grad_(options.learn_threshold);
   }
   /// What comes next: `reads`, of the output layer, what the readout is of, in place of y; whether the trace is kept.
   void prepare(at::Tensor present, bool plain, const Readout* reads, bool keep) {
@@ -139,12 +140,12 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
     layer.recurrent = neurons_.recurrent && l + 1 < nodes_.size();  // outputs do not feed each other
     spiking_.push_back(std::make_unique<Spiking>(layer, workspace));
     add(*spiking_.back(), seed, {nodes_[l], nodes_[l - 1]});
-    spiking_.back()->draw(nodes_[l], seed, l, init, dtype_);
+    spiking_.back()->draw(nodes_[l], seed, l, init, placed_);
   }
   if (signature.each_step) {
     output_ = std::make_unique<Stepwise>(workspace);
     add(*output_, seed, {nodes_.back(), nodes_[nodes_.size() - 2]});
-    if (options.bias) output_->bias = at::zeros({nodes_.back()}, dtype_).requires_grad_();
+    if (options.bias) output_->bias = at::zeros({nodes_.back()}, placed_).requires_grad_();
   }
   complete(seed, {nodes_.begin() + 1, nodes_.end()});
 }
@@ -152,13 +153,18 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
 Snn::~Snn() = default;
 
 at::Tensor Snn::timed(const at::Tensor& inputs, const Pass& pass) const {
-  if (signature_.sequence && kernels::is_packed(inputs)) return inputs.transpose(0, 1).contiguous();
-  if (signature_.sequence) return inputs.flatten(2).to(dtype_).transpose(0, 1).contiguous();
-  const bool packed = neurons_.inputs != SnuOptions::Inputs::dense;
-  return encode(inputs.flatten(1).to(dtype_), options_.encoding,
-                stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
-                            static_cast<std::uint64_t>(pass.step)),
-                packed);
+  const bool here = placed_.device().is_cpu();  // where spikes can be bits
+  if (signature_.sequence && kernels::is_packed(inputs)) {
+    const at::Tensor bits = inputs.transpose(0, 1).contiguous();
+    return here ? bits : kernels::unpack(bits, nodes_.front(), dtype()).to(placed_);
+  }
+  if (signature_.sequence) return inputs.flatten(2).to(placed_).transpose(0, 1).contiguous();
+  const bool packed = here && neurons_.inputs != SnuOptions::Inputs::dense;
+  const at::Tensor steps = encode(inputs.flatten(1).to(dtype()), options_.encoding,
+                                  stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
+                                              static_cast<std::uint64_t>(pass.step)),
+                                  packed);
+  return here ? steps : steps.to(placed_);
 }
 
 void Snn::refresh_factors(const Pass& pass) {
@@ -185,7 +191,7 @@ void Snn::refresh_factors(const Pass& pass) {
 at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
   if (pass.present.defined() && !signature_.sequence) throw UsageError("pictures have no steps that could be missing");
-  const at::Tensor present = pass.present.defined() ? pass.present.t().contiguous() : at::Tensor();
+  const at::Tensor present = pass.present.defined() ? pass.present.t().contiguous().to(placed_.device()) : at::Tensor();
   const Readout& readout = find_row(readouts(), "readout", options_.spiking.readout);
   // A graph would outlive its step; what is seen in evaluation is kept for activity().
   for (const auto& layer : spiking_) {
@@ -204,7 +210,7 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
 }
 
 at::Tensor Snn::shown() const {
-  return shown_.defined() && kernels::is_packed(shown_) ? kernels::unpack(shown_, nodes_.front(), dtype_) : shown_;
+  return shown_.defined() && kernels::is_packed(shown_) ? kernels::unpack(shown_, nodes_.front(), dtype()) : shown_;
 }
 
 std::vector<Named> Snn::parameters() const {

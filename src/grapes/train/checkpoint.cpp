@@ -48,7 +48,7 @@ Tensors pack(const Subject& subject, const Position& position) {
   const at::NoGradGuard no_grad;
   Tensors content;
   const auto add = [&](const std::string& name, const at::Tensor& value) {
-    content.tensors[name] = value.detach().clone();
+    content.tensors[name] = value.detach().to(at::kCPU, value.scalar_type(), false, true);  // a copy in any case
   };
   for (const nn::Named& parameter : subject.model.parameters()) {
     add(parameter.name, parameter.value);

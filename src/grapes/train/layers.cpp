@@ -8,7 +8,7 @@
 namespace grapes::train {
 
 record::Json describe_factor(const at::Tensor& factor) {
-  const at::Tensor m = factor.detach().to(at::kDouble).flatten().contiguous();
+  const at::Tensor m = factor.detach().cpu().to(at::kDouble).flatten().contiguous();
   std::vector<std::int64_t> histogram(20, 0);
   for (std::int64_t i = 0; i < m.numel(); ++i) {
     const double value = m.data_ptr<double>()[i];

@@ -18,7 +18,7 @@ Json spikes(const std::string& name, const at::Tensor& y) {
   const std::int64_t nodes = y.size(1), kept = std::min(nodes, most_nodes);
   Json list = Json::array();
   for (std::int64_t k = 0; k < kept; ++k) {
-    const at::Tensor on = y.select(1, k * nodes / kept).gt(0.5).nonzero().flatten().contiguous();
+    const at::Tensor on = y.select(1, k * nodes / kept).gt(0.5).nonzero().flatten().cpu();
     for (std::int64_t i = 0; i < on.numel(); ++i) list.push_back({on.data_ptr<std::int64_t>()[i], k});
   }
   return {{"name", name}, {"nodes", nodes}, {"shown", kept}, {"spikes", list}};
@@ -49,7 +49,7 @@ Json samples(nn::Model& model, const data::Splits& splits, const nn::Criterion& 
   const data::Batch batch = part->get(at::arange(std::min(most_examples, part->size()), at::kLong));
   nn::Pass pass;
   pass.present = batch.present;
-  const at::Tensor said = criterion.prediction(model.forward(batch.inputs, pass));
+  const at::Tensor said = criterion.prediction(model.forward(batch.inputs, pass)).cpu();
   const std::vector<nn::Activity> layers = model.activity();
   if (layers.empty()) return nullptr;
   Json all = Json::array();
@@ -61,7 +61,7 @@ Json samples(nn::Model& model, const data::Splits& splits, const nn::Criterion& 
     for (std::size_t l = 0; l < layers.size(); ++l)
       example["layers"].push_back(spikes(fmt::format("layers.{}", l), of(layers[l].output)));
     Json traces = Json::array();
-    const at::Tensor membranes = of(layers.back().membrane).to(at::kDouble);
+    const at::Tensor membranes = of(layers.back().membrane).cpu().to(at::kDouble);
     for (std::int64_t n = 0; n < std::min(most_traces, membranes.size(1)); ++n) {
       Json trace = Json::array();
       for (std::int64_t t = 0; t < steps; ++t) trace.push_back(rounded(membranes[t][n].item<double>()));

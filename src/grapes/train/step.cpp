@@ -17,7 +17,7 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
   if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
   const at::Tensor logits = subject.model.forward(batch.inputs, pass);
   const at::Tensor loss = subject.criterion.loss(logits, batch.targets, batch.present);
-  const StepResult result{logits.detach(), loss.item<double>()};
+  const StepResult result{logits.detach().cpu(), loss.item<double>()};
   if (!std::isfinite(result.loss)) {
     subject.optimizer.settle();
     return result;

@@ -290,7 +290,7 @@ Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Cr
     pass.step = begin;  // encoders that draw show every example anew, and alike in every evaluation
     pass.present = part.present;
     const at::Tensor logits = model.forward(part.inputs, pass);
-    const at::Tensor prediction = criterion.prediction(logits);
+    const at::Tensor prediction = criterion.prediction(logits).cpu();
     metrics.add(criterion.loss(logits, part.targets, part.present).item<double>(), prediction, part);
     if (!classes) continue;
     const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();

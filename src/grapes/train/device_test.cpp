@@ -1,0 +1,210 @@
+// Every kind of network on a device that is no CPU: nothing stays behind, and it learns what it learns on the CPU.
+#include "grapes/testing/device.h"
+
+#include "grapes/nn/activation.h"
+#include "grapes/train/checkpoint.h"
+#include "grapes/train/step.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace grapes::train {
+namespace {
+
+struct Setting {
+  Setting(nn::Options network, nn::Signature signature, std::string optimizer = "sgd")
+      : network(std::move(network)), signature(std::move(signature)), optimizer(std::move(optimizer)) {}
+  nn::Options network;
+  nn::Signature signature;
+  std::string optimizer;
+  double rate = 0.1;
+};
+nn::Signature numbers() { return {{6}, 3}; }
+
+nn::Options options(const std::string& model) {
+  nn::Options network;
+  network.model = model;
+  network.precision = "float64";
+  network.modulation.name = "grapes";
+  network.modulation.constants = {1.5};
+  return network;
+}
+
+data::Batch batch_for(const nn::Signature& signature, bool bits) {
+  at::manual_seed(3);
+  std::vector<std::int64_t> shape = {4}, targets = {4};
+  if (signature.sequence) shape.push_back(5);
+  if (signature.each_step) targets.insert(targets.end(), {5, signature.outputs});
+  shape.insert(shape.end(), signature.input_shape.begin(), signature.input_shape.end());
+  data::Batch batch{bits ? at::rand(shape).gt(0.5).to(at::kFloat) : at::rand(shape),
+                    signature.each_step ? at::rand(targets).gt(0.5).to(at::kFloat)
+                                        : at::arange(4, at::kLong).remainder(signature.outputs)};
+  if (signature.sequence) {
+    batch.present = at::ones({4, 5}, at::kBool);
+    batch.present[1].narrow(0, 3, 2).fill_(false);
+  }
+  return batch;
+}
+
+struct Learned {
+  std::vector<nn::Named> parameters;
+  at::Tensor logits, prediction;
+  Tensors checkpoint;
+};
+
+/// Two steps, then a checkpoint, from it two more by a network built anew.
+Learned learn(Setting setting, const std::string& device) {
+  setting.network.device = device;
+  const nn::Criterion criterion("auto", "auto", setting.signature.each_step ? nn::Answer::bits : nn::Answer::classes);
+  const data::Batch batch = batch_for(setting.signature, setting.network.model.starts_with("snu"));
+  optim::Options rule;
+  rule.optimizer = setting.optimizer;
+  rule.epsilon = 1e-2;
+  Learned learned;
+  Position position;
+  for (int part = 0; part < 2; ++part) {
+    const auto model = nn::make_model(setting.network, setting.signature, 5);
+    const auto optimizer = optim::make_optimizer(rule, nn::learning(*model));
+    const auto schedule = optim::make_schedule("constant", 0, 1);
+    Subject subject{*model, criterion, *optimizer, *schedule, setting.rate};
+    if (part > 0) position = unpack(learned.checkpoint, subject, "memory");
+    for (int i = 0; i < 2; ++i, ++position.step) {
+      nn::Pass pass;
+      pass.step = position.step;
+      StepUse use;
+      use.rate = setting.rate;
+      use.plain = true;  // what a device without kernels has; on it this is so anyway
+      learned.logits = step(subject, batch, pass, use).logits;
+    }
+    learned.checkpoint = pack(subject, position);
+    learned.parameters = model->parameters();
+    const at::NoGradGuard no_grad;
+    nn::Pass evaluation;
+    evaluation.present = batch.present;
+    learned.prediction = criterion.prediction(model->forward(batch.inputs, evaluation)).cpu();
+  }
+  return learned;
+}
+
+void expect_same(const Setting& setting, const std::string& what) {
+  SCOPED_TRACE(setting.network.model + ", " + what);
+  const std::string device = testing::other_device();
+  const long before = testing::operations_there();
+  const Learned here = learn(setting, "cpu"), there = learn(setting, device);
+  EXPECT_GT(testing::operations_there(), before + 20);
+  // The sums of a layer that is evaluated by a kernel here run in another order there, and round to bfloat16.
+  const std::string& precision = setting.network.precision;
+  const double allowed = precision == "float64" ? 1e-12 : precision == "float32" ? 1e-6 : 2e-2;
+  const auto equal = [&](const at::Tensor& a, const at::Tensor& b) {
+    return a.sizes() == b.sizes() &&
+           (a - b).abs().max().item<double>() <= allowed * std::max(1.0, a.abs().max().item<double>());
+  };
+  for (std::size_t i = 0; i < here.parameters.size(); ++i) {
+    EXPECT_EQ(there.parameters[i].value.device().str(), device) << there.parameters[i].name;
+    EXPECT_TRUE(equal(here.parameters[i].value.detach(), there.parameters[i].value.detach().cpu()))
+        << here.parameters[i].name;
+  }
+  EXPECT_TRUE(there.logits.is_cpu());
+  EXPECT_TRUE(equal(here.logits, there.logits));
+  EXPECT_TRUE(equal(here.prediction, there.prediction));
+  for (const auto& [name, tensor] : there.checkpoint.tensors) EXPECT_TRUE(tensor.is_cpu()) << name;
+}
+
+TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
+  for (const auto& route : credit::routes())
+    for (const auto& modulation : credit::modulations()) {
+      if (route.forgets) continue;
+      Setting setting{options("mlp:7,7,5"), numbers()};
+      setting.network.route.name = route.name;
+      setting.network.modulation.name = modulation.name;
+      setting.network.dropout = 0.3;
+      setting.network.bias = true;
+      expect_same(setting, route.name + ", " + modulation.name);
+    }
+  for (const auto& optimizer : optim::optimizers())
+    expect_same({options("mlp:7,5"), numbers(), optimizer.name}, optimizer.name);
+  Setting rarely{options("mlp:7,5"), numbers()};  // the factors go through the checkpoint
+  rarely.network.modulation.every = 3;
+  expect_same(rarely, "factors every third batch");
+}
+
+TEST(Device, LowerPrecisions) {
+  for (const char* precision : {"float32", "bf16"})
+    for (Setting setting : {Setting{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
+      setting.network.precision = precision;
+      setting.rate = 0.01;  // what is rounded differently grows less
+      expect_same(setting, precision);
+    }
+}
+
+TEST(Device, ConvolutionalNetworks) {
+  for (const char* route : {"bp", "fa", "dfa", "sign-symmetric"})
+    for (const nn::Norm norm : {nn::Norm::none, nn::Norm::batch, nn::Norm::tensor}) {
+      Setting setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
+      setting.network.route.name = route;
+      setting.network.norm = norm;
+      setting.network.dropout = 0.2;
+      setting.network.bias = true;
+      expect_same(setting, route);
+    }
+  Setting residual{options("resnet9"), {{1, 32, 32}, 3}};
+  residual.network.norm = nn::Norm::batch;
+  residual.network.modulation.name = "grapes-local";  // at this rate it diverges else
+  expect_same(residual, "residual");
+}
+
+TEST(Device, SpikingNetworks) {
+  for (const char* route : {"bp", "fa", "dfa", "eprop"})
+    for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
+      Setting setting{options("snu:7,5"), signature};
+      setting.network.route.name = route;
+      setting.network.spiking.recurrent = true;
+      setting.network.spiking.threshold = 0.5;
+      setting.network.encoding.steps = 5;
+      expect_same(setting, route);
+    }
+}
+
+TEST(Device, TheOneOfTheseTestsRefusesWhatStayedBehind) {
+  const at::Tensor there = at::ones({3}, c10::Device(testing::other_device()));
+  EXPECT_EQ((there + there).sum().item<double>(), 6);
+  EXPECT_THROW(there + at::ones({3}), c10::Error);
+}
+
+TEST(Device, OneThatIsNotThereIsRefusedByName) {
+  nn::Options network = options("mlp:7");
+  network.device = "cuda:7";
+  try {
+    nn::make_model(network, numbers(), 1);
+    FAIL() << "no refusal";
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("device cuda:7 is not there"), std::string::npos) << error.what();
+  }
+}
+
+/// The same on a GPU, where there is one: sums there run in another order.
+TEST(Device, GpuLearnsWhatTheCpuLearns) {
+  nn::Options network = options("cnn:16,32");
+  network.device = "cuda";
+  network.norm = nn::Norm::batch;
+  try {
+    nn::make_model(network, {{3, 8, 8}, 3}, 1);
+  } catch (const UsageError& error) {
+    GTEST_SKIP() << error.what();
+  }
+  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snu:7,5"})
+    for (const char* route : {"bp", "fa", "dfa"}) {
+      Setting setting{options(model),
+                      {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};
+      setting.network.route.name = route;
+      const Learned here = learn(setting, "cpu"), there = learn(setting, "cuda");
+      for (std::size_t i = 0; i < here.parameters.size(); ++i)
+        EXPECT_LE((here.parameters[i].value - there.parameters[i].value.cpu()).abs().max().item<double>(), 1e-9)
+            << model << ", " << route << ", " << here.parameters[i].name;
+    }
+}
+
+}  // namespace
+}  // namespace grapes::train
