@@ -1,6 +1,7 @@
 #include "grapes/nn/cnn.h"
 
 #include "grapes/base/table.h"
+#include "grapes/nn/recompute.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -157,32 +158,67 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
     refresh_factors(pass);
     for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l].block().factors = factors_[l];
   }
-  std::vector<at::Tensor> kept, values;
-  std::size_t l = 0;
-  const auto layer = [&](at::Tensor h) {
-    const credit::Transport way = route_->transport(blocks_, l);
-    const bool nowhere = way.to == credit::Transport::To::nowhere;
-    h = blocks_[l]->forward(nowhere ? h.detach() : std::move(h), way);
-    if (nowhere && l + 1 < blocks_.size()) values.push_back(kernels::unblocked(h));
-    ++l;
-    return h;
-  };
+  std::vector<at::Tensor> values;
+  at::Tensor h = inputs.to(placed_);
+  if (!options_.recompute || direct()) {
+    h = through({0, stages_.size(), 0}, std::move(h), pass, values);
+  } else {
+    for (const Piece& piece : pieces())
+      h = recomputed(std::move(h), [this, piece, pass](at::Tensor x) {
+        std::vector<at::Tensor> nobody_asks;
+        return through(piece, std::move(x), pass, nobody_asks);
+      });
+  }
+  return route_->close(h, blocks_, values);
+}
+
+bool Cnn::direct() const { return route_->transport(blocks_, blocks_.size() - 1).to == credit::Transport::To::nowhere; }
+
+std::vector<Cnn::Piece> Cnn::pieces() const {
+  std::vector<Piece> all = {{0, 0, 0}};
+  std::size_t layers = 0, kept = 0;
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    const Stage& stage = stages_[i];
+    layers += is_layer(stage) ? 1 : 0;
+    if (stage.what == Do::keep) ++kept;
+    if (stage.what == Do::add) --kept;
+    all.back().end = i + 1;
+    const bool smaller = stage.pool != 1 || stage.stride > 1;
+    if (kept == 0 && (stage.what == Do::add || smaller) && i + 1 < stages_.size())
+      all.push_back({i + 1, i + 1, layers});
+  }
+  return all;
+}
+
+at::Tensor Cnn::through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const {
+  const credit::Transport way = route_->transport(blocks_, l);
+  if (way.to != credit::Transport::To::nowhere) return blocks_[l]->forward(std::move(h), way);
+  const auto alone = [this, l, way](at::Tensor x) { return blocks_[l]->forward(std::move(x), way); };
+  h = options_.recompute && direct() ? recomputed(h.detach(), alone) : alone(h.detach());
+  if (l + 1 < blocks_.size()) values.push_back(kernels::unblocked(h));
+  return h;
+}
+
+at::Tensor Cnn::through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const {
+  std::size_t l = piece.layer;
+  std::vector<at::Tensor> kept;
   const auto everywhere = [](const at::Tensor& map, const auto& reduce) {
     return reduce(map).view({map.size(0), -1, 1, 1});
   };
-  at::Tensor h = inputs.to(placed_);
-  for (const Stage& stage : stages_) switch (stage.what) {
+  for (std::size_t i = piece.begin; i < piece.end; ++i) {
+    const Stage& stage = stages_[i];
+    switch (stage.what) {
       case Do::convolve:
-        h = layer(std::move(h));
+        h = through_layer(l++, std::move(h), values);
         break;
       case Do::dense:
-        h = layer(kernels::unblocked(h).flatten(1).contiguous());
+        h = through_layer(l++, kernels::unblocked(h).flatten(1).contiguous(), values);
         break;
       case Do::keep:
         kept.push_back(h);
         break;
       case Do::shortcut:
-        kept.back() = layer(std::move(kept.back()));
+        kept.back() = through_layer(l++, std::move(kept.back()), values);
         break;
       case Do::add:
         if (h.dim() != kept.back().dim()) h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
@@ -204,7 +240,8 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
         h = dropped(kernels::unblocked(h), pass, l);
         break;
     }
-  return route_->close(h, blocks_, values);
+  }
+  return h;
 }
 
 std::vector<Named> Cnn::parameters() const {

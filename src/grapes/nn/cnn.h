@@ -43,6 +43,16 @@ class Cnn final : public Chain {
   };
   Map after(const Stage& stage, Map in, std::uint64_t seed, kernels::WorkspacePtr workspace);
   void refresh_factors(const Pass& pass);
+  /// Some of the stages, from the layer `l` on.
+  struct Piece {
+    std::size_t begin, end, layer;  // stages begin ... end-1
+  };
+  /// What is computed again together: up to where a residual sum is made, or the map gets smaller.
+  std::vector<Piece> pieces() const;
+  bool direct() const;  ///< no error goes from layer to layer: each is a piece by itself
+  /// @param values  receives those that the route sends an error from the logits
+  at::Tensor through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const;
+  at::Tensor through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const;
   at::Tensor dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const;
   const Activation* activation() const;
 

@@ -212,6 +212,33 @@ TEST(Convolution, RoundsToBfloat16WhatItMultiplies) {
   }
 }
 
+/// Computing again changes no bit, and moves the running statistics once.
+TEST(Cnn, RecomputingIsKeeping) {
+  for (const std::string model : {"cnn:16,24,32", "resnet9", "resnet18-cifar"})
+    for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
+      for (const Norm norm : {Norm::none, Norm::batch}) {
+        if (model.starts_with("resnet") && route != "bp" && route != "dfa") continue;
+        SCOPED_TRACE(model + " " + route);
+        Options options = options_of(model, route, "grapes");
+        options.precision = "float32";
+        options.norm = norm;
+        options.dropout = 0.2;
+        const auto x = drawn({4, 3, 32, 32}, 1).to(torch::kFloat), error = drawn({4, 10}, 2).to(torch::kFloat);
+        std::vector<at::Tensor> all[2];
+        for (const bool again : {false, true}) {
+          options.recompute = again;
+          const auto network = make_model(options, {{3, 32, 32}, 10}, 3);
+          const auto logits = network->forward(x, training());
+          (logits * error).sum().backward();
+          all[again].push_back(logits.detach());
+          for (const Named& p : network->parameters()) all[again].push_back(p.value.grad().clone());
+          for (const Named& b : network->buffers()) all[again].push_back(b.value);
+        }
+        ASSERT_EQ(all[0].size(), all[1].size());
+        for (std::size_t i = 0; i < all[0].size(); ++i) EXPECT_TRUE(torch::equal(all[0][i], all[1][i])) << i;
+      }
+}
+
 TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];

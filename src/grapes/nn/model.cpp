@@ -60,6 +60,8 @@ std::unique_ptr<Model> make_model(const Options& options, const Signature& signa
     throw UsageError("route " + options.route.name + " is for spiking networks; model is '" + options.model + "'");
   if (options.dropout_in_evaluation && !convolves(options.model))
     throw UsageError("dropout-in-evaluation is for convolutional networks; model is '" + options.model + "'");
+  if (options.recompute && !convolves(options.model))
+    throw UsageError("recompute is for convolutional networks; model is '" + options.model + "'");
   if (options.norm != Norm::none && !convolves(options.model))
     throw UsageError("norm is for convolutional networks; model is '" + options.model + "'");
   if (convolves(options.model)) {

@@ -24,6 +24,7 @@ struct Options {
   std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
   Norm norm = Norm::none;              ///< of convolutional layers
+  bool recompute = false;              ///< convolutional: what is inside a piece is not kept, but computed again
   bool dropout_in_evaluation = false;  ///< oddity of the authors' program for residual networks
   std::string precision = "float32";   ///< or float64, bf16 (float32, the factors of products in training bfloat16)
   std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: by the plain path
