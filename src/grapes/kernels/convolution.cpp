@@ -21,6 +21,20 @@
 #include <vector>
 
 namespace grapes::kernels {
+
+std::optional<float> slope_of(Activation activation) {
+  switch (activation) {
+    case Activation::relu:
+      return 0.0F;
+    case Activation::leaky_relu:
+      return static_cast<float>(leaky_slope);
+    case Activation::identity:
+      return 1.0F;
+    default:
+      return {};
+  }
+}
+
 #ifdef GRAPES_ONEDNN
 namespace {
 
@@ -174,16 +188,12 @@ Sizes sizes_of(const at::Tensor& x) {
                       : Sizes{x.size(0), x.size(1), x.size(2), x.size(3)};
 }
 
-float slope_of(Activation activation) {
-  return activation == Activation::relu ? 0 : activation == Activation::identity ? 1 : static_cast<float>(leaky_slope);
-}
-
 /// What a product is made of.
 at::Tensor factor_of(const Convolution& layer, const at::Tensor& x) { return layer.rounded ? x.to(at::kBFloat16) : x; }
 
 Key key_of(const Convolution& layer, const at::Tensor& h) {
-  return {sizes_of(h),          sizes_of(layer.weight), layer.stride, layer.padding, slope_of(layer.activation),
-          layer.bias.defined(), layer.rounded};
+  const float slope = slope_of(layer.activation).value_or(1);
+  return {sizes_of(h), sizes_of(layer.weight), layer.stride, layer.padding, slope, layer.bias.defined(), layer.rounded};
 }
 
 /// do_block(number, first channel) for each block of 16 channels of each example.
@@ -214,7 +224,7 @@ struct ConvolutionNode final : torch::autograd::Node {
 
   /// δ, in the layout of the map
   at::Tensor delta(at::Tensor error, const Sizes& sizes) {
-    const float slope = slope_of(layer.activation);
+    const float slope = key.slope;
     const at::Tensor m = layer.error.defined() ? layer.error.contiguous() : at::ones({sizes[1]}, at::kFloat);
     const std::int64_t size = sizes[2] * sizes[3] * block;
     error = error.contiguous();
@@ -308,9 +318,7 @@ bool fusable(const Convolution& layer, const at::Tensor& h) {
   const auto fits = [](const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; };
   const bool possible = here && h.numel() > 0 && fits(h) && fits(layer.weight) &&
                         (!layer.bias.defined() || fits(layer.bias)) && layer.weight.size(0) % block == 0 &&
-                        (!layer.rounded || bfloat16_missing().empty()) &&
-                        (layer.activation == Activation::identity || layer.activation == Activation::relu ||
-                         layer.activation == Activation::leaky_relu);
+                        (!layer.rounded || bfloat16_missing().empty()) && slope_of(layer.activation).has_value();
   return possible && primitives(key_of(layer, h)).fast(h.requires_grad());
 }
 

@@ -3,6 +3,7 @@
 #include "grapes/kernels/dense.h"
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace grapes::kernels {
@@ -21,6 +22,10 @@ struct Convolution {
   bool rounded = false;    ///< products take their factors rounded to bfloat16; sums and what comes out are float32
   WorkspacePtr workspace;  ///< where activations and errors live
 };
+
+/// The slope below 0 of an activation whose value tells its derivative: relu 0, leaky_relu 0.1, identity 1; others
+/// none.
+std::optional<float> slope_of(Activation activation);
 
 /// Whether convolution() can run it: float32, on a CPU with AVX-512, as many channels out as a multiple of 16, an
 /// activation whose value tells its derivative, and oneDNN there, with something better than its reference for the

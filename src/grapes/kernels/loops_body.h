@@ -251,6 +251,7 @@ constexpr Size registers = 2;  // each is two of 16, or four
 #include "grapes/kernels/snu_body.h"
 // After it: Vector.
 #include "grapes/kernels/convolution_body.h"
+#include "grapes/kernels/normalisation_body.h"
 
 template <class T>
 Loops<T> table() {
@@ -263,6 +264,10 @@ Loops<T> table() {
           pool_map<T>,
           unpool_map<T>,
           block_error<T>,
+          moments<T>,
+          normalise<T>,
+          error_sums<T>,
+          normalised_error<T>,
           sgd<T>,
           momentum<T>,
           nag_ahead<T>,

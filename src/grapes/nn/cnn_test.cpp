@@ -159,10 +159,14 @@ TEST(Convolution, FusedEqualsItsTwin) {
                         Case{256, 512, 8, 3, 1, 1, 2}, Case{512, 512, 4, 3, 1, 1, 1}, Case{64, 128, 9, 3, 2, 1, 1},
                         Case{64, 128, 9, 1, 2, 0, 1}, Case{16, 32, 15, 5, 1, 2, 3}, Case{32, 16, 7, 3, 1, 0, 2}})
     for (const std::string activation : {"identity", "relu", "leaky_relu"})
-      for (const auto& [kind, rounded] : {std::pair(Norm::none, false), {Norm::batch, false}, {Norm::none, true}}) {
+      for (const auto& [kind, rounded] :
+           {std::pair(Norm::none, false), {Norm::batch, false}, {Norm::tensor, false}, {Norm::none, true}}) {
         SCOPED_TRACE(std::to_string(c.in) + " to " + std::to_string(c.out) + ", side " + std::to_string(c.side) +
                      ", kernel " + std::to_string(c.kernel) + " " + activation +
-                     (kind == Norm::none ? "" : " normalised") + (rounded ? " rounded" : ""));
+                     (kind == Norm::none    ? ""
+                      : kind == Norm::batch ? " normalised"
+                                            : " normalised as one") +
+                     (rounded ? " rounded" : ""));
         const auto x = drawn({3, c.in, c.side, c.side}, 1).to(torch::kFloat);
         const auto W =
             (drawn({c.out, c.in, c.kernel, c.kernel}, 2) / std::sqrt(c.in * c.kernel * c.kernel)).to(torch::kFloat);
@@ -184,6 +188,9 @@ TEST(Convolution, FusedEqualsItsTwin) {
           (value * drawn(value.sizes(), 4).to(torch::kFloat)).sum().backward();
           all[plain] = {value.detach(), h.grad(), layer.weight.grad()};
           if (kind == Norm::none) all[plain].push_back(layer.bias.grad());
+          if (kind != Norm::none)
+            all[plain].insert(all[plain].end(),
+                              {layer.norm.scale.grad(), layer.norm.shift.grad(), layer.norm.mean, layer.norm.variance});
         }
         for (std::size_t i = 0; i < all[0].size(); ++i)
           EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 2e-5) << i;

@@ -13,11 +13,27 @@ at::Tensor Convolution::affine(const at::Tensor& h) const {
   return at::conv2d(h, W, b.defined() ? OptionalTensor(b) : OptionalTensor(), stride, padding);
 }
 
+bool Convolution::remembers() const { return run_.training && at::GradMode::is_enabled(); }
+
 at::Tensor Convolution::activation(const at::Tensor& z) const {
-  const bool remember = run_.training && at::GradMode::is_enabled();
-  const at::Tensor normal = norm ? norm.forward(z, run_.training, remember) : z;
+  const at::Tensor normal = norm ? norm.forward(z, run_.training, remembers()) : z;
   const at::Tensor h = activation_ != nullptr ? activation_->apply(normal) : normal;
   return shape_.pool > 1 ? at::max_pool2d(h, {shape_.pool, shape_.pool}) : h;
+}
+
+kernels::Normalisation Convolution::normalisation() const {
+  kernels::Normalisation all;
+  all.scale = norm.scale;
+  all.shift = norm.shift;
+  all.mean = norm.mean;
+  all.variance = norm.variance;
+  all.training = run_.training;
+  all.remember = remembers();
+  if (activation_ != nullptr) all.activation = activation_->fused;
+  all.pool = shape_.pool;
+  all.error = factors.error;
+  all.workspace = workspace_;
+  return all;
 }
 
 kernels::Convolution Convolution::kernel(const credit::Transport& transport) const {
@@ -26,7 +42,6 @@ kernels::Convolution Convolution::kernel(const credit::Transport& transport) con
   kernel.bias = bias;
   kernel.stride = shape_.stride;
   kernel.padding = shape_.padding;
-  kernel.error = factors.error;
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
   kernel.transport = transport;
@@ -38,12 +53,16 @@ kernels::Convolution Convolution::kernel(const credit::Transport& transport) con
 at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport) const {
   using To = credit::Transport::To;
   kernels::Convolution kernel = this->kernel(transport);
+  kernels::Normalisation after = normalisation();
+  const bool normalises = norm && kernels::fusable(after);
+  if (!normalises) kernel.error = factors.error;
   if (!norm) {
-    if (activation_ != nullptr) kernel.activation = activation_->fused;
+    kernel.activation = after.activation;
     kernel.pool = shape_.pool;
   }
   if (!run_.plain && kernels::fusable(kernel, h)) {
-    const at::Tensor z = kernels::convolution(std::move(h), std::move(kernel));
+    at::Tensor z = kernels::convolution(std::move(h), std::move(kernel));
+    if (normalises) return kernels::normalisation(std::move(z), std::move(after));
     return norm ? activation(kernels::unblocked(z)) : z;
   }
   h = kernels::unblocked(h);

@@ -1,5 +1,7 @@
 #include "grapes/nn/norm.h"
 
+#include "grapes/kernels/normalisation.h"
+
 #include <ATen/ATen.h>
 
 namespace grapes::nn {
@@ -17,7 +19,7 @@ BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, const at::TensorOpti
 }
 
 at::Tensor BatchNorm::forward(const at::Tensor& x, bool training, bool remember) const {
-  constexpr double momentum = 0.1, epsilon = 1e-5;
+  constexpr double momentum = kernels::norm_momentum, epsilon = kernels::norm_epsilon;
   // The statistics move in place: where they must not, on copies.
   const at::Tensor mu = remember || !training ? mean : mean.clone(),
                    sigma2 = remember || !training ? variance : variance.clone();

@@ -1,0 +1,258 @@
+#include "grapes/kernels/normalisation.h"
+
+#include "grapes/kernels/convolution.h"
+#include "grapes/kernels/instruction_set.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace grapes::kernels {
+namespace {
+
+using torch::autograd::variable_list;
+constexpr std::int64_t lanes = 16;
+template <class T>
+using Lanes = std::array<T, lanes>;
+
+/// Two sums over all places of the batch, by channel.
+struct Sums {
+  Lanes<double> first{}, second{};
+};
+
+/// A block's statistics and the line they make of it. μ is too fine a number for float where it is large against σ; z
+/// less a centre beside it is exact, so what the centre lacks of μ goes into the shift.
+struct Channels {
+  Lanes<double> mean{}, inverse{};  ///< μ, 1 / √(σ² + ε)
+  Lanes<float> centre{}, scale{}, shift{};
+
+  Loops<float>::Line line(Activation activation) const {
+    return {centre.data(), scale.data(), shift.data(), slope_of(activation).value()};
+  }
+};
+
+/// A layer and the sizes of its batch.
+struct Layer {
+  Normalisation given;
+  std::int64_t batch = 0, blocks = 0, rows = 0, columns = 0;
+  bool together = false;  ///< all channels share their statistics
+
+  std::int64_t places() const { return rows * columns; }
+  /// How many numbers a mean is of.
+  double count() const { return static_cast<double>(batch * places() * (together ? blocks * lanes : 1)); }
+  std::vector<std::int64_t> sizes_of_value() const {
+    return {batch, blocks, rows / given.pool, columns / given.pool, lanes};
+  }
+  const float* of_block(const at::Tensor& per_channel, std::int64_t block) const {
+    return per_channel.data_ptr<float>() + block * lanes;
+  }
+
+  /// do_map(map of z, where its square's value or error stands) for each example of a block.
+  template <class DoMap>
+  void each_map(std::int64_t block, const at::Tensor& z, const at::Tensor& value, DoMap do_map) const {
+    const std::int64_t size = places() * lanes, small = rows / given.pool * (columns / given.pool) * lanes;
+    for (std::int64_t n = block; n < batch * blocks; n += blocks)
+      do_map(Loops<float>::Map{z.data_ptr<float>() + n * size, rows, columns, given.pool},
+             value.data_ptr<float>() + n * small);
+  }
+
+  /// sum(block, sums) makes a block's sums and use(block, sums) needs them: at once, while its maps are near, unless
+  /// all blocks share theirs. A block is one thread's, so that sums do not depend on how many there are.
+  template <class Sum, class Use>
+  void in_two_passes(Sum sum, Use use) const {
+    std::vector<Sums> all(static_cast<std::size_t>(blocks));
+    const auto each_block = [&](auto do_block) {
+      at::parallel_for(0, blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t block = begin; block < end; ++block) do_block(block, all[static_cast<std::size_t>(block)]);
+      });
+    };
+    if (!together) {
+      each_block([&](std::int64_t block, Sums& sums) {
+        sum(block, sums);
+        use(block, sums);
+      });
+      return;
+    }
+    each_block(sum);
+    Sums whole;
+    for (const Sums& one : all) {
+      whole.first.fill(std::accumulate(one.first.begin(), one.first.end(), whole.first[0]));
+      whole.second.fill(std::accumulate(one.second.begin(), one.second.end(), whole.second[0]));
+    }
+    all.assign(all.size(), whole);
+    each_block(use);
+  }
+};
+
+/// running ← 0.9 running + 0.1 batch
+void move(const at::Tensor& running, std::size_t at, double batch) {
+  float& value = running.data_ptr<float>()[at];
+  value = static_cast<float>((1 - norm_momentum) * value + norm_momentum * batch);
+}
+
+/// @param sums  Σ z, Σ z², or by the running statistics nothing that is read
+Channels channels_of(const Layer& layer, std::int64_t block, const Sums& sums) {
+  const Normalisation& given = layer.given;
+  const float *gamma = layer.of_block(given.scale, block), *beta = layer.of_block(given.shift, block);
+  const double count = layer.count();
+  Channels all;
+  for (std::size_t i = 0; i < lanes; ++i) {
+    const std::size_t channel = static_cast<std::size_t>(block) * lanes + i, running = layer.together ? 0 : channel;
+    double mean = sums.first[i] / count, variance = std::max(0.0, sums.second[i] / count - mean * mean);
+    if (!given.training) {
+      mean = given.mean.data_ptr<float>()[running];
+      variance = given.variance.data_ptr<float>()[running];
+    } else if (given.remember && running == channel) {
+      move(given.mean, running, mean);
+      move(given.variance, running, variance * count / (count - 1));
+    }
+    all.mean[i] = mean;
+    all.inverse[i] = 1 / std::sqrt(variance + norm_epsilon);
+    all.centre[i] = static_cast<float>(mean);
+    all.scale[i] = static_cast<float>(gamma[i] * all.inverse[i]);
+    all.shift[i] = static_cast<float>(beta[i] - gamma[i] * all.inverse[i] * (mean - all.centre[i]));
+  }
+  return all;
+}
+
+struct NormalisationNode final : torch::autograd::Node {
+  Layer layer;
+  at::Tensor z;
+  std::vector<Channels> channels;
+  std::uint32_t z_version = 0, scale_version = 0;
+
+  std::string name() const override { return "GrapesNormalisationBackward"; }
+  const Channels& of(std::int64_t block) const { return channels[static_cast<std::size_t>(block)]; }
+
+  /// Σ δ, Σ δ x̂: dL/dβ and dL/dγ, whose products with γ the means are of.
+  void sum(std::int64_t block, Sums& sums, const at::Tensor& error, float* d_gamma, float* d_beta) const {
+    const Channels& all = of(block);
+    const Loops<float>::Line line = all.line(layer.given.activation);
+    layer.each_map(block, z, error, [&](const Loops<float>::Map& map, const float* e) {
+      loops<float>().error_sums(map, line, e, sums.first.data(), sums.second.data());
+    });
+    const float* gamma = layer.of_block(layer.given.scale, block);
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const double product = all.inverse[i] * (sums.second[i] - (all.mean[i] - all.centre[i]) * sums.first[i]);
+      d_beta[i] = static_cast<float>(sums.first[i]);
+      d_gamma[i] = static_cast<float>(product);
+      sums.first[i] *= gamma[i];
+      sums.second[i] = product * gamma[i];
+    }
+  }
+
+  /// dL/dz, in the place of z. @param sums  Σ γ δ, Σ γ δ x̂
+  void replace(std::int64_t block, const Sums& sums, const at::Tensor& error) const {
+    const Channels& all = of(block);
+    const float* gamma = layer.of_block(layer.given.scale, block);
+    const float* factor = layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
+    Lanes<float> by_error{}, by_distance{}, constant{};
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const double outside = (factor != nullptr ? factor[i] : 1) * all.inverse[i];
+      const double share = layer.given.training ? outside / layer.count() : 0;
+      const double distance = -share * sums.second[i] * all.inverse[i];
+      by_error[i] = static_cast<float>(outside * gamma[i]);
+      by_distance[i] = static_cast<float>(distance);
+      constant[i] = static_cast<float>(-share * sums.first[i] - distance * (all.mean[i] - all.centre[i]));
+    }
+    const Loops<float>::Line line = all.line(layer.given.activation);
+    layer.each_map(block, z, error, [&](const Loops<float>::Map& map, const float* e) {
+      loops<float>().normalised_error(map, line, e, {by_error.data(), by_distance.data(), constant.data()});
+    });
+  }
+
+  variable_list apply(variable_list&& errors) override {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "normalisation: the fused layer is not differentiable twice");
+    variable_list result(3);
+    if (!errors[0].defined()) return result;
+    TORCH_CHECK(z.defined(), "normalisation: the fused layer runs backwards once; its input is overwritten");
+    TORCH_CHECK(layer.given.scale._version() == scale_version && z._version() == z_version,
+                "normalisation: the scale or the input was changed in place between forward and backward");
+    const at::NoGradGuard no_grad;
+    const at::Tensor error = errors[0].contiguous();
+    const bool below = task_should_compute_output(0);
+    if (below && !layer.given.workspace->exclusive(z)) z = z.clone();
+    at::Tensor d_gamma = at::empty_like(layer.given.scale), d_beta = at::empty_like(layer.given.shift);
+    layer.in_two_passes(
+        [&](std::int64_t block, Sums& sums) {
+          sum(block, sums, error, d_gamma.data_ptr<float>() + block * lanes, d_beta.data_ptr<float>() + block * lanes);
+        },
+        [&](std::int64_t block, const Sums& sums) {
+          if (below) replace(block, sums, error);
+        });
+    if (below) result[0] = z;
+    z.reset();
+    if (task_should_compute_output(1)) result[1] = std::move(d_gamma);
+    if (task_should_compute_output(2)) result[2] = std::move(d_beta);
+    return result;
+  }
+
+  void release_variables() override { z.reset(); }
+};
+
+}  // namespace
+
+bool fusable(const Normalisation& layer) {
+  const auto fits = [](const at::Tensor& x) {
+    return x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
+  };
+  return fits(layer.scale) && fits(layer.shift) && fits(layer.mean) && fits(layer.variance) &&
+         layer.scale.numel() % lanes == 0 && slope_of(layer.activation).has_value();
+}
+
+at::Tensor normalisation(at::Tensor z, Normalisation given) {
+  const bool graph = at::GradMode::is_enabled();
+  torch::autograd::edge_list edges;
+  if (graph) edges = torch::autograd::collect_next_edges(z, given.scale, given.shift);
+  at::Tensor input, value;
+  Layer layer;
+  std::vector<Channels> channels;
+  {
+    const at::NoGradGuard no_grad;
+    input = z.detach().contiguous();
+    z.reset();
+    given.scale = given.scale.detach();
+    given.shift = given.shift.detach();
+    if (given.error.defined()) given.error = given.error.detach().contiguous();
+    layer = {std::move(given), input.size(0), input.size(1), input.size(2), input.size(3), false};
+    layer.together = layer.given.mean.numel() == 1;
+    const bool in_place = !graph && layer.given.pool == 1 && layer.given.workspace->exclusive(input);
+    value = in_place ? input : layer.given.workspace->take(layer.sizes_of_value(), at::kFloat);
+    channels.resize(static_cast<std::size_t>(layer.blocks));
+    layer.in_two_passes(
+        [&](std::int64_t block, Sums& sums) {
+          if (!layer.given.training) return;
+          layer.each_map(block, input, value, [&](const Loops<float>::Map& map, const float*) {
+            loops<float>().moments(map.values, layer.places(), sums.first.data(), sums.second.data());
+          });
+        },
+        [&](std::int64_t block, const Sums& sums) {
+          Channels& all = channels[static_cast<std::size_t>(block)];
+          all = channels_of(layer, block, sums);
+          const Loops<float>::Line line = all.line(layer.given.activation);
+          layer.each_map(block, input, value,
+                         [&](const Loops<float>::Map& map, float* top) { loops<float>().normalise(map, line, top); });
+        });
+  }
+  if (!graph) return value;
+  const std::shared_ptr<NormalisationNode> node(new NormalisationNode, torch::autograd::deleteNode);
+  node->set_next_edges(std::move(edges));
+  node->layer = std::move(layer);
+  node->channels = std::move(channels);
+  node->z_version = input._version();
+  node->scale_version = node->layer.given.scale._version();
+  node->z = std::move(input);
+  at::Tensor result = value.detach();
+  torch::autograd::create_gradient_edge(result, node);
+  return result;
+}
+
+}  // namespace grapes::kernels

@@ -1,0 +1,180 @@
+// The loops of normalised maps; part of loops_body.h, inside its namespace. As in convolution_body.h a place is 16
+// channels. What a map becomes is computed from z wherever it is wanted: that costs less than to fetch it from memory.
+
+/// Eight numbers, so that they are one register as doubles too.
+template <class T>
+struct Eight;
+template <>
+struct Eight<float> {
+  typedef float Type __attribute__((vector_size(32), aligned(4), may_alias));
+};
+template <>
+struct Eight<double> {
+  using Type = Vector<double>::Type;
+};
+
+template <class T>
+void moments(const T* z, Size places, double* sum, double* squares) {
+  using Wide = Vector<double>::Type;
+  constexpr Size parts = 2;
+  Wide s[parts], q[parts];
+#pragma GCC unroll 2
+  for (Size i = 0; i < parts; ++i) {
+    s[i] = *reinterpret_cast<const Wide*>(sum + 8 * i);
+    q[i] = *reinterpret_cast<const Wide*>(squares + 8 * i);
+  }
+  for (Size p = 0; p < places; ++p, z += lanes) {
+#pragma GCC unroll 2
+    for (Size i = 0; i < parts; ++i) {
+      const Wide x = __builtin_convertvector(*reinterpret_cast<const typename Eight<T>::Type*>(z + 8 * i), Wide);
+      s[i] += x;
+      q[i] += x * x;
+    }
+  }
+#pragma GCC unroll 2
+  for (Size i = 0; i < parts; ++i) {
+    *reinterpret_cast<Wide*>(sum + 8 * i) = s[i];
+    *reinterpret_cast<Wide*>(squares + 8 * i) = q[i];
+  }
+}
+
+/// A line in some of the 16 channels. Vectors go in and out of functions by way of objects alone: as arguments they
+/// would be passed differently by every instruction set.
+template <class T>
+struct LineIn {
+  using V = typename Vector<T>::Type;
+  V centre, scale, shift;
+  T slope;
+
+  LineIn(const typename Loops<T>::Line& line, Size lane)
+      : centre(*reinterpret_cast<const V*>(line.centre + lane)),
+        scale(*reinterpret_cast<const V*>(line.scale + lane)),
+        shift(*reinterpret_cast<const V*>(line.shift + lane)),
+        slope(line.slope) {}
+};
+
+/// What stands at a place and what becomes of it.
+template <class T>
+struct Place {
+  using V = typename Vector<T>::Type;
+  V distance, a;  ///< z - centre, φ(scale (z - centre) + shift)
+
+  inline __attribute__((always_inline)) Place(const LineIn<T>& line, const T* z)
+      : distance(*reinterpret_cast<const V*>(z) - line.centre), a(line.scale * distance + line.shift) {
+    a = a > 0 ? a : line.slope * a;
+  }
+};
+
+/// The first place of a square that has its largest a.
+template <class T>
+struct Largest : Place<T> {
+  inline __attribute__((always_inline)) Largest(const LineIn<T>& line, const T* first, Size columns, Size pool)
+      : Place<T>(line, first) {
+    for (Size i = 0; i < pool; ++i)
+      for (Size j = i == 0 ? 1 : 0; j < pool; ++j) {
+        const Place<T> other(line, first + (i * columns + j) * lanes);
+        this->distance = other.a > this->a ? other.distance : this->distance;
+        this->a = other.a > this->a ? other.a : this->a;
+      }
+  }
+};
+
+/// @tparam fixed  the side of the squares where it is known at compile time, or 0
+template <class T, Size fixed>
+void normalise_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
+  using V = typename Vector<T>::Type;
+  const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
+  for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
+    const LineIn<T> line_in(line, lane);
+    T* to = top + lane;
+    for (Size r = 0; r < rows; ++r)
+      for (Size c = 0; c < columns; ++c, to += lanes) {
+        const T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
+        *reinterpret_cast<V*>(to) = Largest<T>(line_in, first, map.columns, pool).a;
+      }
+  }
+}
+
+template <class T, Size fixed>
+void error_sums_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error, double* sum,
+                   double* products) {
+  using V = typename Vector<T>::Type;
+  const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
+  for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
+    const LineIn<T> line_in(line, lane);
+    const T* from = error + lane;
+    for (Size r = 0; r < rows; ++r) {
+      V s = {}, p = {};  // of a row: short enough for T
+      for (Size c = 0; c < columns; ++c, from += lanes) {
+        const T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
+        const Largest<T> largest(line_in, first, map.columns, pool);
+        const V e = *reinterpret_cast<const V*>(from);
+        const V delta = largest.a > 0 ? e : line.slope * e;
+        s += delta;
+        p += delta * largest.distance;
+      }
+      for (Size i = 0; i < Vector<T>::width; ++i) {
+        sum[lane + i] += static_cast<double>(s[i]);
+        products[lane + i] += static_cast<double>(p[i]);
+      }
+    }
+  }
+}
+
+template <class T, Size fixed>
+void normalised_error_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
+                         const typename Loops<T>::Back& back) {
+  using V = typename Vector<T>::Type;
+  const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
+  const V nothing = {};
+  for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
+    const LineIn<T> line_in(line, lane);
+    const V by_error = *reinterpret_cast<const V*>(back.by_error + lane),
+            by_distance = *reinterpret_cast<const V*>(back.by_distance + lane),
+            constant = *reinterpret_cast<const V*>(back.constant + lane);
+    const T* from = error + lane;
+    for (Size r = 0; r < rows; ++r)
+      for (Size c = 0; c < columns; ++c, from += lanes) {
+        T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
+        const V largest = Largest<T>(line_in, first, map.columns, pool).a;
+        // What the first place that has it takes is gone for the others.
+        V rest = by_error * *reinterpret_cast<const V*>(from);
+        rest = largest > 0 ? rest : line.slope * rest;
+        for (Size i = 0; i < pool; ++i)
+          for (Size j = 0; j < pool; ++j) {
+            T* z = first + (i * map.columns + j) * lanes;
+            const Place<T> place(line_in, z);
+            const V taken = place.a == largest ? rest : nothing;
+            rest = place.a == largest ? nothing : rest;
+            *reinterpret_cast<V*>(z) = taken + (by_distance * place.distance + constant);
+          }
+      }
+    for (Size r = 0; r < map.rows; ++r)
+      for (Size c = r < rows * pool ? columns * pool : 0; c < map.columns; ++c) {
+        V* z = reinterpret_cast<V*>(map.values + (r * map.columns + c) * lanes + lane);
+        *z = by_distance * (*z - line_in.centre) + constant;
+      }
+  }
+}
+
+template <class T>
+void normalise(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
+  const auto by = map.pool == 1 ? normalise_by<T, 1> : map.pool == 2 ? normalise_by<T, 2> : normalise_by<T, 0>;
+  by(map, line, top);
+}
+
+template <class T>
+void error_sums(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error, double* sum,
+                double* products) {
+  const auto by = map.pool == 1 ? error_sums_by<T, 1> : map.pool == 2 ? error_sums_by<T, 2> : error_sums_by<T, 0>;
+  by(map, line, error, sum, products);
+}
+
+template <class T>
+void normalised_error(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
+                      const typename Loops<T>::Back& back) {
+  const auto by = map.pool == 1   ? normalised_error_by<T, 1>
+                  : map.pool == 2 ? normalised_error_by<T, 2>
+                                  : normalised_error_by<T, 0>;
+  by(map, line, error, back);
+}
