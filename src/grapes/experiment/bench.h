@@ -69,6 +69,8 @@ struct CnnCase {
   std::string model = "resnet9", norm = "none";
   std::vector<std::int64_t> input = {3, 32, 32};
   std::int64_t batch = 64, outputs = 10;
+  std::string precision = "float32";
+  bool recompute = false;
 };
 /// bp and grapes, each over the bare convolutions of the step by oneDNN, in whatever layout it likes best, forward, to
 /// the layer below and to the weights, without anything around them.

@@ -19,6 +19,8 @@ class Learner {
     nn::Options network;
     network.model = which.model;
     network.modulation.name = modulation;
+    network.precision = which.precision;
+    network.recompute = which.recompute;
     if (which.norm == "batch") network.norm = nn::Norm::batch;
     model_ = nn::make_model(network, {which.input, which.outputs}, 1);
     optimizer_ = optim::make_optimizer({}, nn::learning(*model_));
@@ -125,11 +127,11 @@ std::vector<Timing> bench_cnn(const CnnCase& which, const BenchOptions& options)
       turns.add(threads, [learner = learners.back().get()] { learner->step(); });
       Timing timing;
       timing.what = which.model + (which.norm == "none" ? "" : ", batch norm") +
-                    fmt::format(", {}", fmt::join(which.input, " x "));
+                    (which.recompute ? ", recompute" : "") + fmt::format(", {}", fmt::join(which.input, " x "));
       timing.batch = which.batch;
       timing.rule = rule[0];
       timing.optimizer = "sgd";
-      timing.precision = "float32";
+      timing.precision = which.precision;
       timing.peak_bytes = peak_bytes(which, rule[1]);
       timings.push_back(timing);
       floors.push_back(floor);
@@ -141,6 +143,12 @@ std::vector<Timing> bench_cnn(const CnnCase& which, const BenchOptions& options)
   return timings;
 }
 
-std::vector<CnnCase> cnn_cases() { return {{}, {"resnet9", "batch"}}; }
+std::vector<CnnCase> cnn_cases() {
+  CnnCase plain, normalised, recomputed, rounded;
+  normalised.norm = "batch";
+  recomputed.recompute = true;
+  rounded.precision = "bf16";
+  return {plain, normalised, recomputed, rounded};
+}
 
 }  // namespace grapes::experiment

@@ -1,8 +1,8 @@
 #include "grapes/kernels/convolution.h"
 
 #include "grapes/kernels/bfloat16.h"
+#include "grapes/kernels/convolution_primitives.h"
 #include "grapes/kernels/instruction_set.h"
-#include "grapes/kernels/onednn.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -10,12 +10,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
-#include <array>
 #include <functional>
-#include <map>
-#include <string_view>
-#include <tuple>
-#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -39,120 +34,8 @@ std::optional<float> slope_of(Activation activation) {
 namespace {
 
 using torch::autograd::variable_list;
-using Sizes = std::array<std::int64_t, 4>;
-using Memory = dnnl::memory;
-using Tag = Memory::format_tag;
-constexpr std::int64_t block = 16;
-
-/// Numbers a scratchpad is borrowed from: primitives run one after the other, so that one serves all of a thread.
-at::Tensor& scratch(std::size_t bytes) {
-  thread_local at::Tensor room;
-  if (!room.defined() || room.nbytes() < bytes) room = at::empty({static_cast<std::int64_t>(bytes)}, at::kByte);
-  return room;
-}
-
-/// One of a layer's three convolutions, made ready: finding out how takes longer than a small convolution.
-template <class Primitive>
-struct Ready {
-  typename Primitive::primitive_desc description;
-  Primitive primitive;
-
-  void run(std::unordered_map<int, Memory> arguments) const {
-    const Memory::desc needed = description.scratchpad_desc();
-    if (needed.get_size() > 0)
-      arguments.insert({DNNL_ARG_SCRATCHPAD, {needed, onednn_engine(), scratch(needed.get_size()).data_ptr()}});
-    primitive.execute(onednn_stream(), arguments);
-    onednn_stream().wait();
-  }
-};
-
-struct Key {
-  Sizes input, weight;
-  std::int64_t stride, padding;
-  float slope;  // of the activation below 0; 1: none
-  bool bias, rounded;
-  auto operator<=>(const Key&) const = default;
-};
-
-/// All three, by Winograd's minimal filtering where oneDNN has it (3 × 3, channels in sixteens), else directly.
-struct Primitives {
-  Ready<dnnl::convolution_forward> forward;
-  Ready<dnnl::convolution_backward_data> data;
-  Ready<dnnl::convolution_backward_weights> weights;
-  Sizes output;
-
-  /// For some shapes oneDNN has but a definition to be read, a hundred times as slow as anything else.
-  /// @param below  whether something below wants its error
-  bool fast(bool below) const {
-    const auto is_definition = [](const auto& ready) {
-      return std::string_view(ready.description.impl_info_str()).starts_with("ref");
-    };
-    return !is_definition(forward) && !is_definition(weights) && !(below && is_definition(data));
-  }
-};
-
-Memory::desc describe(const Sizes& sizes, Tag tag, Memory::data_type type = Memory::data_type::f32) {
-  return {{sizes[0], sizes[1], sizes[2], sizes[3]}, type, tag};
-}
-/// How a map lies in memory: in blocks of 16 channels, or, a picture's, one channel after the other.
-Tag tag_of(std::int64_t channels) { return channels % block == 0 ? Tag::nChw16c : Tag::nchw; }
-
-Primitives make(const Key& key, dnnl::algorithm how) {
-  const Sizes &in = key.input, &w = key.weight;
-  const auto out = [&](std::size_t axis) { return (in[axis] + 2 * key.padding - w[axis]) / key.stride + 1; };
-  Primitives all;
-  all.output = {in[0], w[0], out(2), out(3)};
-  const auto factor = key.rounded ? Memory::data_type::bf16 : Memory::data_type::f32;
-  const auto x = [&](auto type) { return describe(in, tag_of(in[1]), type); };
-  const auto y = [&](auto type) { return describe(all.output, tag_of(w[0]), type); };
-  const auto W = [&](auto type) { return describe(w, Tag::any, type); };
-  const auto sum = Memory::data_type::f32;
-  const Memory::desc b({w[0]}, Memory::data_type::f32, Tag::x);
-  const Memory::dims stride(2, key.stride), padding(2, key.padding);
-  dnnl::primitive_attr bare, activated;
-  bare.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  activated.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (key.slope != 1) {
-    dnnl::post_ops after;
-    after.append_eltwise(1, dnnl::algorithm::eltwise_relu, key.slope, 0);
-    activated.set_post_ops(after);
-  }
-  const dnnl::prop_kind kind = dnnl::prop_kind::forward_training;
-  const dnnl::convolution_forward::desc plain(kind, how, x(factor), W(factor), y(sum), stride, padding, padding);
-  const auto forward =
-      key.bias ? dnnl::convolution_forward::desc(kind, how, x(factor), W(factor), b, y(sum), stride, padding, padding)
-               : plain;
-  const auto ready = [](const auto& description) {
-    using Description = std::remove_cvref_t<decltype(description)>;
-    if constexpr (std::is_same_v<Description, dnnl::convolution_forward::primitive_desc>)
-      return Ready<dnnl::convolution_forward>{description, dnnl::convolution_forward(description)};
-    else if constexpr (std::is_same_v<Description, dnnl::convolution_backward_data::primitive_desc>)
-      return Ready<dnnl::convolution_backward_data>{description, dnnl::convolution_backward_data(description)};
-    else
-      return Ready<dnnl::convolution_backward_weights>{description, dnnl::convolution_backward_weights(description)};
-  };
-  all.forward = ready(dnnl::convolution_forward::primitive_desc(forward, activated, onednn_engine()));
-  const dnnl::convolution_forward::primitive_desc hint(plain, bare, onednn_engine());
-  all.data = ready(dnnl::convolution_backward_data::primitive_desc(
-      dnnl::convolution_backward_data::desc(how, x(sum), W(factor), y(factor), stride, padding, padding), bare,
-      onednn_engine(), hint));
-  all.weights = ready(dnnl::convolution_backward_weights::primitive_desc(
-      dnnl::convolution_backward_weights::desc(how, x(factor), W(sum), y(factor), stride, padding, padding), bare,
-      onednn_engine(), hint));
-  return all;
-}
-
-const Primitives& primitives(const Key& key) {
-  thread_local std::map<Key, Primitives> ready;
-  auto found = ready.find(key);
-  if (found != ready.end()) return found->second;
-  if (!key.rounded && key.weight[2] == 3 && key.stride == 1 && key.input[1] % block == 0 && key.weight[0] % block == 0)
-    try {
-      return ready.emplace(key, make(key, dnnl::algorithm::convolution_winograd)).first->second;
-    } catch (const dnnl::error&) {  // not for this shape, or not on this processor
-    }
-  return ready.emplace(key, make(key, dnnl::algorithm::convolution_direct)).first->second;
-}
+using Key = ConvolutionKey;
+using Primitives = ConvolutionPrimitives;
 
 Memory memory(const Memory::desc& description, const at::Tensor& tensor) {
   return {description, onednn_engine(), tensor.data_ptr()};
@@ -246,28 +129,43 @@ struct ConvolutionNode final : torch::autograd::Node {
     return d;
   }
 
-  at::Tensor weight_gradient(const Primitives& ready, const Memory& d) const {
+  /// @param d  of a part of the batch, as its product takes it
+  at::Tensor weight_gradient(const Primitives& ready, const at::Tensor& h, const at::Tensor& d) const {
+    const auto& description = ready.weights.description;
     at::Tensor gradient = at::empty(layer.weight.sizes(), layer.weight.options()), room;
     const Memory plain = plain_memory(gradient);
-    const Memory::desc wanted = ready.weights.description.diff_weights_desc();
+    const Memory::desc wanted = description.diff_weights_desc();
     const Memory there = wanted == plain.get_desc() ? plain : room_for(wanted, layer.workspace, room);
-    ready.weights.run({{DNNL_ARG_SRC, memory(ready.weights.description.src_desc(), input)},
-                       {DNNL_ARG_DIFF_DST, d},
+    ready.weights.run({{DNNL_ARG_SRC, memory(description.src_desc(), h)},
+                       {DNNL_ARG_DIFF_DST, memory(description.diff_dst_desc(), d)},
                        {DNNL_ARG_DIFF_WEIGHTS, there}});
     if (room.defined()) reorder(there, plain);
     onednn_stream().wait();
-    if (layer.rows.defined()) gradient.mul_(layer.rows.view({-1, 1, 1, 1}));
-    if (layer.columns.defined()) gradient.mul_(layer.columns.view({1, -1, 1, 1}));
     return gradient;
   }
 
-  at::Tensor input_error(const Primitives& ready, const Memory& d) const {
+  at::Tensor weight_gradient(const at::Tensor& d) const {
+    at::Tensor sum;
+    each_part(key, [&](std::int64_t begin, std::int64_t count, const Primitives& ready) {
+      const at::Tensor part = weight_gradient(ready, input.narrow(0, begin, count), d.narrow(0, begin, count));
+      sum = sum.defined() ? sum.add_(part) : part;
+    });
+    if (layer.rows.defined()) sum.mul_(layer.rows.view({-1, 1, 1, 1}));
+    if (layer.columns.defined()) sum.mul_(layer.columns.view({1, -1, 1, 1}));
+    return sum;
+  }
+
+  at::Tensor input_error(const at::Tensor& d) const {
     const bool other = layer.transport.to == Transport::To::matrix;
     const at::Tensor W = factor_of(layer, other ? layer.transport.matrix.contiguous() : layer.weight);
-    at::Tensor room, error = map_for(layer.workspace, key.input);
-    ready.data.run({{DNNL_ARG_DIFF_DST, d},
-                    {DNNL_ARG_WEIGHTS, laid_out(W, ready.data.description.weights_desc(), layer.workspace, room)},
-                    {DNNL_ARG_DIFF_SRC, memory(ready.data.description.diff_src_desc(), error)}});
+    at::Tensor error = map_for(layer.workspace, key.input);
+    each_part(key, [&](std::int64_t begin, std::int64_t count, const Primitives& ready) {
+      const auto& description = ready.data.description;
+      at::Tensor room;
+      ready.data.run({{DNNL_ARG_DIFF_DST, memory(description.diff_dst_desc(), d.narrow(0, begin, count))},
+                      {DNNL_ARG_WEIGHTS, laid_out(W, description.weights_desc(), layer.workspace, room)},
+                      {DNNL_ARG_DIFF_SRC, memory(description.diff_src_desc(), error.narrow(0, begin, count))}});
+    });
     return error;
   }
 
@@ -279,20 +177,17 @@ struct ConvolutionNode final : torch::autograd::Node {
     TORCH_CHECK(layer.weight._version() == weight_version && (!value.defined() || value._version() == value_version),
                 "convolution: the weight or the output was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
-    const Primitives& ready = primitives(key);
-    const at::Tensor d = delta(std::move(errors[0]), ready.output);
+    const at::Tensor d = delta(std::move(errors[0]), primitives(key).output);
     errors.clear();
     value.reset();
     const at::Tensor factor = factor_of(layer, d);
-    const Memory at_map = memory(ready.weights.description.diff_dst_desc(), factor);
-    if (task_should_compute_output(1)) result[1] = weight_gradient(ready, at_map);
+    if (task_should_compute_output(1)) result[1] = weight_gradient(factor);
     if (layer.bias.defined() && task_should_compute_output(2)) {
       result[2] = d.sum(at::IntArrayRef({0, 2, 3})).flatten();
       if (layer.rows.defined()) result[2].mul_(layer.rows);
     }
     input.reset();
-    if (layer.transport.to != Transport::To::nowhere && task_should_compute_output(0))
-      result[0] = input_error(ready, at_map);
+    if (layer.transport.to != Transport::To::nowhere && task_should_compute_output(0)) result[0] = input_error(factor);
     return result;
   }
 
@@ -335,17 +230,19 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
     layer.weight = layer.weight.detach().contiguous();
     if (layer.bias.defined()) layer.bias = layer.bias.detach().contiguous();
     key = key_of(layer, input);
-    const Primitives& ready = primitives(key);
-    const auto& forward = ready.forward.description;
-    at::Tensor room, W = factor_of(layer, layer.weight);
+    const at::Tensor W = factor_of(layer, layer.weight);
     input = factor_of(layer, input);
-    map = map_for(layer.workspace, ready.output);
-    std::unordered_map<int, Memory> arguments = {
-        {DNNL_ARG_SRC, memory(forward.src_desc(), input)},
-        {DNNL_ARG_WEIGHTS, laid_out(W, forward.weights_desc(), layer.workspace, room)},
-        {DNNL_ARG_DST, memory(forward.dst_desc(), map)}};
-    if (layer.bias.defined()) arguments.insert({DNNL_ARG_BIAS, memory(forward.bias_desc(), layer.bias)});
-    ready.forward.run(std::move(arguments));
+    map = map_for(layer.workspace, primitives(key).output);
+    each_part(key, [&](std::int64_t begin, std::int64_t count, const Primitives& ready) {
+      const auto& description = ready.forward.description;
+      at::Tensor room;
+      std::unordered_map<int, Memory> arguments = {
+          {DNNL_ARG_SRC, memory(description.src_desc(), input.narrow(0, begin, count))},
+          {DNNL_ARG_WEIGHTS, laid_out(W, description.weights_desc(), layer.workspace, room)},
+          {DNNL_ARG_DST, memory(description.dst_desc(), map.narrow(0, begin, count))}};
+      if (layer.bias.defined()) arguments.insert({DNNL_ARG_BIAS, memory(description.bias_desc(), layer.bias)});
+      ready.forward.run(std::move(arguments));
+    });
     value = layer.pool > 1 ? pooled(map, layer.pool, layer.workspace) : map;
     if (layer.pool == 1) map.reset();
   }
@@ -366,32 +263,6 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
   return result;
 }
 
-std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
-                                       std::int64_t stride, std::int64_t padding, bool below) {
-  const auto sizes = [](const std::vector<std::int64_t>& v) { return Sizes{v.at(0), v.at(1), v.at(2), v.at(3)}; };
-  const Primitives& all = primitives({sizes(input), sizes(weight), stride, padding, 1, false, false});
-  const auto filled = [](const Memory::desc& description) {
-    Memory room(description, onednn_engine());
-    std::fill_n(static_cast<float*>(room.get_data_handle()), description.get_size() / sizeof(float), 0.1F);
-    return room;
-  };
-  using Arguments = std::unordered_map<int, Memory>;
-  const auto& [f, d, w] = std::tie(all.forward.description, all.data.description, all.weights.description);
-  const Arguments forward = {{DNNL_ARG_SRC, filled(f.src_desc())},
-                             {DNNL_ARG_WEIGHTS, filled(f.weights_desc())},
-                             {DNNL_ARG_DST, filled(f.dst_desc())}};
-  const Arguments data = {{DNNL_ARG_DIFF_SRC, filled(d.diff_src_desc())},
-                          {DNNL_ARG_WEIGHTS, filled(d.weights_desc())},
-                          {DNNL_ARG_DIFF_DST, filled(d.diff_dst_desc())}};
-  const Arguments weights = {{DNNL_ARG_SRC, filled(w.src_desc())},
-                             {DNNL_ARG_DIFF_WEIGHTS, filled(w.diff_weights_desc())},
-                             {DNNL_ARG_DIFF_DST, filled(w.diff_dst_desc())}};
-  return [=, &all] {
-    all.forward.run(forward);
-    if (below) all.data.run(data);
-    all.weights.run(weights);
-  };
-}
 #else
 bool fusable(const Convolution&, const at::Tensor&) { return false; }
 at::Tensor convolution(at::Tensor, Convolution) { TORCH_CHECK(false, "convolution: built without oneDNN 2"); }

@@ -197,6 +197,25 @@ TEST(Convolution, FusedEqualsItsTwin) {
       }
 }
 
+/// So large a batch that its room for Winograd's filtering is bounded: the parts need not be alike.
+TEST(Convolution, ALargeBatchIsTheSumOfItsParts) {
+  const auto x = drawn({45, 64, 32, 32}, 1).to(torch::kFloat), W = (drawn({128, 64, 3, 3}, 2) / 24).to(torch::kFloat),
+             e = drawn({45, 128, 32, 32}, 3).to(torch::kFloat);
+  std::vector<at::Tensor> all[2];
+  for (const bool plain : {false, true}) {
+    Convolution layer({1, 1, 1}, nullptr, std::make_shared<kernels::Workspace>());
+    layer.weight = W.clone().requires_grad_();
+    layer.factors.rows = torch::linspace(1, 2, 128);
+    layer.prepare({true, plain});
+    const auto h = x.clone().requires_grad_();
+    const auto z = kernels::unblocked(layer.forward(h, {}));
+    (z * e).sum().backward();
+    all[plain] = {z.detach(), h.grad(), layer.weight.grad()};
+  }
+  for (std::size_t i = 0; i < all[0].size(); ++i)
+    EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 2e-5) << i;
+}
+
 TEST(Convolution, RoundsToBfloat16WhatItMultiplies) {
   const auto W = drawn({16, 16, 3, 3}, 1).to(torch::kFloat), x = drawn({2, 16, 6, 6}, 2).to(torch::kFloat),
              e = drawn({2, 16, 6, 6}, 3).to(torch::kFloat);
