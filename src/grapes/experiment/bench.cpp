@@ -1,11 +1,11 @@
 #include "grapes/experiment/bench.h"
 
 #include "grapes/core/responsibility.h"
+#include "grapes/experiment/learner.h"
 #include "grapes/experiment/turns.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/kernels/update.h"
-#include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -19,54 +19,27 @@ namespace {
 
 at::ScalarType dtype_of(const std::string& precision) { return precision == "float64" ? at::kDouble : at::kFloat; }
 
-/// A network in training on one batch that comes again and again.
-class Learner {
- public:
-  Learner(const MlpCase& which, const std::string& modulation, bool plain)
-      : descend_(which.descend), plain_(plain), criterion_("cross-entropy", "softmax", nn::Answer::classes) {
-    nn::Options network;
-    network.precision = which.precision;
-    network.dropout = which.dropout;
-    network.modulation.name = modulation;
-    network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
-    for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
-      network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-    model_ = nn::make_model(network, {{which.nodes.front()}, which.nodes.back()}, 1);
-    optim::Options options;
-    options.optimizer = which.optimizer;
-    optimizer_ = optim::make_optimizer(options, nn::learning(*model_));
-    schedule_ = optim::make_schedule("constant", 0, 1);
-    batch_.inputs = numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision));
-    batch_.targets = at::arange(which.batch, at::kLong).remainder(which.nodes.back());
-  }
-
-  void step() {
-    nn::Pass pass;
-    pass.step = steps_++;
-    train::StepUse use;
-    use.rate = 1e-5;  // small: the same batch a hundred thousand times must not be learned by heart
-    use.plain = plain_;
-    use.descend = descend_;
-    train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
-    train::step(subject, batch_, pass, use);
-  }
-
-  const nn::Model& model() const { return *model_; }
-
- private:
-  bool descend_, plain_;
-  nn::Criterion criterion_;
-  std::unique_ptr<nn::Model> model_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<optim::Schedule> schedule_;
-  data::Batch batch_;
-  std::int64_t steps_ = 0;
-};
+Learner::Setting setting(const MlpCase& which, const std::string& modulation, bool plain) {
+  Learner::Setting one;
+  one.network.precision = which.precision;
+  one.network.dropout = which.dropout;
+  one.network.modulation.name = modulation;
+  one.network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
+  for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
+    one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+  one.signature = {{which.nodes.front()}, which.nodes.back()};
+  one.batch = {numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision)),
+               classes_in_turn(which.batch, which.nodes.back())};
+  one.optimizer.optimizer = which.optimizer;
+  one.descend = which.descend;
+  one.plain = plain;
+  return one;
+}
 
 double largest(const at::Tensor& difference) { return difference.abs().max().item<double>(); }
 
 void require_equal_to_twin(const MlpCase& which, const std::string& modulation) {
-  Learner fused(which, modulation, false), plain(which, modulation, true);
+  Learner fused(setting(which, modulation, false)), plain(setting(which, modulation, true));
   std::vector<at::Tensor> start;
   for (const nn::Named& parameter : fused.model().parameters()) start.push_back(parameter.value.detach().clone());
   for (int i = 0; i < 4; ++i) {
@@ -115,7 +88,7 @@ std::int64_t least_bytes(const MlpCase& which) {
 
 std::int64_t peak_bytes(const MlpCase& which, const std::string& modulation) {
   CountedMemory memory;
-  Learner learner(which, modulation, false);
+  Learner learner(setting(which, modulation, false));
   learner.step();
   memory.start();
   for (int i = 0; i < 3; ++i) learner.step();
@@ -134,7 +107,7 @@ std::vector<Timing> bench_mlp(const MlpCase& which, const BenchOptions& options)
   for (const std::int64_t threads : options.threads) {
     turns.add(threads, products(layers_of(which), dtype_of(which.precision)));
     for (const auto& rule : rules) {
-      learners.push_back(std::make_unique<Learner>(which, rule[1], false));
+      learners.push_back(std::make_unique<Learner>(setting(which, rule[1], false)));
       turns.add(threads, [learner = learners.back().get()] { learner->step(); });
     }
   }

@@ -1,7 +1,7 @@
 #include "grapes/base/random.h"
+#include "grapes/experiment/learner.h"
 #include "grapes/experiment/turns.h"
 #include "grapes/kernels/threads.h"
-#include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -32,51 +32,24 @@ at::Tensor spikes(const SnnCase& which, bool packed) {
   return nn::encode(rates(which), encoding, 1, packed).transpose(0, 1);
 }
 
-/// A network in training on one batch that comes again and again.
-class Learner {
- public:
-  Learner(const SnnCase& which, const std::string& modulation, nn::SnuOptions::Inputs products, bool plain)
-      : plain_(plain), criterion_("auto", "auto", which.recurrent ? nn::Answer::bits : nn::Answer::classes) {
-    nn::Options network;
-    network.modulation.name = modulation;
-    network.spiking.recurrent = which.recurrent;
-    network.spiking.products = products;
-    network.model = "snu:";
-    for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
-      network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-    model_ = nn::make_model(network, {{which.nodes.front()}, which.nodes.back(), true, which.recurrent}, 1);
-    optimizer_ = optim::make_optimizer({}, nn::learning(*model_));
-    schedule_ = optim::make_schedule("constant", 0, 1);
-    const at::Tensor numbers = spikes(which, false);
-    density_ = numbers.mean().item<double>();
-    // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
-    batch_.inputs = which.recurrent || products == nn::SnuOptions::Inputs::dense ? numbers : spikes(which, true);
-    batch_.targets = which.recurrent ? numbers.roll(1, 1).contiguous()
-                                     : at::arange(which.batch, at::kLong).remainder(which.nodes.back());
-  }
-
-  void step() {
-    nn::Pass pass;
-    pass.step = steps_++;
-    train::StepUse use;
-    use.rate = 1e-5;  // small: spikes should stay what they are
-    use.plain = plain_;
-    train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
-    train::step(subject, batch_, pass, use);
-  }
-  const nn::Model& model() const { return *model_; }
-  double density() const { return density_; }
-
- private:
-  bool plain_;
-  double density_ = 0;
-  nn::Criterion criterion_;
-  std::unique_ptr<nn::Model> model_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<optim::Schedule> schedule_;
-  data::Batch batch_;
-  std::int64_t steps_ = 0;
-};
+Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn::SnuOptions::Inputs products,
+                         bool plain) {
+  Learner::Setting one;
+  one.network.modulation.name = modulation;
+  one.network.spiking.recurrent = which.recurrent;
+  one.network.spiking.products = products;
+  one.network.model = "snu:";
+  for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
+    one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+  one.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
+  one.answer = which.recurrent ? nn::Answer::bits : nn::Answer::classes;
+  const at::Tensor numbers = spikes(which, false);
+  // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
+  one.batch = {which.recurrent || products == nn::SnuOptions::Inputs::dense ? numbers : spikes(which, true),
+               which.recurrent ? numbers.roll(1, 1).contiguous() : classes_in_turn(which.batch, which.nodes.back())};
+  one.plain = plain;
+  return one;
+}
 
 using Inputs = nn::SnuOptions::Inputs;
 struct Kind {
@@ -89,7 +62,7 @@ const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
 void require_equal_to_twin(const SnnCase& which) {
   for (const auto& rule : rules)
     for (const Kind& kind : kinds) {
-      Learner fused(which, rule[1], kind.products, false), plain(which, rule[1], kind.products, true);
+      Learner fused(setting(which, rule[1], kind.products, false)), plain(setting(which, rule[1], kind.products, true));
       fused.step();
       plain.step();
       const auto ours = fused.model().parameters(), twins = plain.model().parameters();
@@ -116,7 +89,7 @@ std::vector<ProductShape> products_of(const SnnCase& which) {
 
 std::int64_t peak_bytes(const SnnCase& which, const std::string& modulation, Inputs products) {
   CountedMemory memory;
-  Learner learner(which, modulation, products, false);
+  Learner learner(setting(which, modulation, products, false));
   learner.step();
   memory.start();
   for (int i = 0; i < 3; ++i) learner.step();
@@ -139,7 +112,7 @@ std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options)
     turns.add(threads, products(products_of(which), at::kFloat));
     for (const Kind& kind : kinds)
       for (const auto& rule : rules) {
-        learners.push_back(std::make_unique<Learner>(which, rule[1], kind.products, false));
+        learners.push_back(std::make_unique<Learner>(setting(which, rule[1], kind.products, false)));
         turns.add(threads, [learner = learners.back().get()] { learner->step(); });
         Timing timing;
         timing.what = joined(which.nodes) + (which.recurrent ? ", recurrent" : "") + fmt::format(", T {}", which.steps);
@@ -147,7 +120,7 @@ std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options)
         timing.rule = rule[0];
         timing.optimizer = kind.name;
         timing.precision = "float32";
-        timing.density = learners.back()->density();
+        timing.density = spikes(which, false).mean().item<double>();
         timing.peak_bytes = peak_bytes(which, rule[1], kind.products);
         timings.push_back(timing);
         places.emplace_back(next++, floor);

@@ -16,7 +16,7 @@ at::Tensor Workspace::take(at::IntArrayRef shape, at::ScalarType dtype) {
       best = &piece;
   if (best == nullptr) {
     // A change of batch size leaves pieces of the old one behind: let go of what is free before asking for more.
-    if (pieces_.size() > 256) std::erase_if(pieces_, [](const c10::Storage& piece) { return piece.use_count() == 1; });
+    if (pieces_.size() > 256) let_go();
     pieces_.emplace_back(c10::Storage::use_byte_size_t(), bytes, c10::GetCPUAllocator(), false);
     best = &pieces_.back();
   }
@@ -32,6 +32,10 @@ bool Workspace::exclusive(const at::Tensor& tensor) const {
   const bool ours = std::any_of(pieces_.begin(), pieces_.end(),
                                 [&](const c10::Storage& piece) { return piece.unsafeGetStorageImpl() == storage; });
   return tensor.storage().use_count() == (ours ? 2U : 1U);
+}
+
+void Workspace::let_go() {
+  std::erase_if(pieces_, [](const c10::Storage& piece) { return piece.use_count() == 1; });
 }
 
 std::size_t Workspace::bytes() const {

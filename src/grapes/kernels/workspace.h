@@ -16,6 +16,7 @@ class Workspace {
   at::Tensor take(at::IntArrayRef shape, at::ScalarType dtype);
   /// Whether nobody but the holder of `tensor` (and the workspace) sees its memory: then it may be overwritten.
   bool exclusive(const at::Tensor& tensor) const;
+  void let_go();              ///< of the pieces that are free
   std::size_t bytes() const;  ///< in all pieces
 
  private:

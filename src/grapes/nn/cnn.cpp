@@ -29,7 +29,7 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
     throw UsageError("dropout must be at least 0 and below 1; got " + shortest(options.dropout));
   stages_.push_back({Do::dense, signature.outputs});
   stages_.back().activates = false;
-  const auto workspace = std::make_shared<kernels::Workspace>();
+  workspace_ = std::make_shared<kernels::Workspace>();
   Map map{shape[0], shape[1], shape[2]};
   std::vector<Map> kept;
   using Layers = std::vector<std::size_t>;
@@ -48,19 +48,19 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
       kept_from.pop_back();
     }
     if (stage.what == Do::keep) kept.push_back(map);
-    if (stage.what == Do::shortcut) kept.back() = after(stage, kept.back(), seed, workspace);
+    if (stage.what == Do::shortcut) kept.back() = after(stage, kept.back(), seed);
     if (stage.what == Do::add) {
       const Map other = std::exchange(kept.back(), {});
       kept.pop_back();
       TORCH_INTERNAL_ASSERT(other.channels == map.channels && other.rows == map.rows && other.columns == map.columns);
       continue;
     }
-    if (stage.what != Do::shortcut) map = after(stage, map, seed, workspace);
+    if (stage.what != Do::shortcut) map = after(stage, map, seed);
   }
   complete(seed, values_);
 }
 
-Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::WorkspacePtr workspace) {
+Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
   const auto fits = [&](std::int64_t side, const std::string& what) {
     if (std::min(in.rows, in.columns) < side)
       throw UsageError(fmt::format("model '{}': the pictures are too small: {} × {} are left for {} of {} × {}",
@@ -76,7 +76,7 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::Wor
       const bool activates = stage.what == Do::convolve && stage.activates;
       Layer layer;
       layer.convolution = std::make_unique<Convolution>(Convolution::Shape{stage.stride, stage.padding, stage.pool},
-                                                        activates ? activation() : nullptr, std::move(workspace));
+                                                        activates ? activation() : nullptr, workspace_);
       add(*layer.convolution, seed, {stage.nodes, in.channels, stage.kernel, stage.kernel});
       layer.convolution->rounded = options_.precision == "bf16";
       layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, placed_);
@@ -98,7 +98,7 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed, kernels::Wor
     }
     case Do::dense: {
       Layer layer;
-      layer.dense = std::make_unique<Dense>(stage.activates ? activation() : nullptr, std::move(workspace));
+      layer.dense = std::make_unique<Dense>(stage.activates ? activation() : nullptr, workspace_);
       layer.places = in.rows * in.columns;
       if (options_.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
       add(*layer.dense, seed, {stage.nodes, in.channels * layer.places});
@@ -163,16 +163,35 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
   if (!options_.recompute || direct()) {
     h = through({0, stages_.size(), 0}, std::move(h), pass, values);
   } else {
-    for (const Piece& piece : pieces())
-      h = recomputed(std::move(h), [this, piece, pass](at::Tensor x) {
-        std::vector<at::Tensor> nobody_asks;
-        return through(piece, std::move(x), pass, nobody_asks);
-      });
+    for (const Piece& piece : pieces()) {
+      const std::int64_t slice = slice_of(piece, h);
+      h = recomputed(
+          std::move(h),
+          [this, piece, pass](at::Tensor x) {
+            workspace_->let_go();  // what is free here is of other pieces' sizes
+            std::vector<at::Tensor> nobody_asks;
+            return through(piece, std::move(x), pass, nobody_asks);
+          },
+          slice);
+    }
   }
   return route_->close(h, blocks_, values);
 }
 
 bool Cnn::direct() const { return route_->transport(blocks_, blocks_.size() - 1).to == credit::Transport::To::nowhere; }
+
+/// Examples are independent of each other but for normalisation, and for dropout, which is drawn for a batch. Weights
+/// are laid out anew for every slice: worth it where they are less than what goes through them.
+std::int64_t Cnn::slice_of(const Piece& piece, const at::Tensor& h) const {
+  constexpr std::int64_t examples = 16;
+  std::int64_t weights = 0;
+  std::size_t l = piece.layer;
+  for (std::size_t i = piece.begin; i < piece.end; ++i) {
+    if (stages_[i].what == Do::drop && options_.dropout > 0) return 0;
+    if (is_layer(stages_[i])) weights += blocks_[l++]->weight.numel();
+  }
+  return options_.norm == Norm::none && h.numel() > weights ? examples : 0;
+}
 
 std::vector<Cnn::Piece> Cnn::pieces() const {
   std::vector<Piece> all = {{0, 0, 0}};

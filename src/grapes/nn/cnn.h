@@ -41,7 +41,7 @@ class Cnn final : public Chain {
   struct Map {
     std::int64_t channels, rows, columns;
   };
-  Map after(const Stage& stage, Map in, std::uint64_t seed, kernels::WorkspacePtr workspace);
+  Map after(const Stage& stage, Map in, std::uint64_t seed);
   void refresh_factors(const Pass& pass);
   /// Some of the stages, from the layer `l` on.
   struct Piece {
@@ -55,7 +55,9 @@ class Cnn final : public Chain {
   at::Tensor through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const;
   at::Tensor dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const;
   const Activation* activation() const;
+  std::int64_t slice_of(const Piece& piece, const at::Tensor& h) const;
 
+  kernels::WorkspacePtr workspace_;
   std::vector<Stage> stages_;
   std::vector<Layer> layers_;
   std::vector<std::int64_t> values_;  // nodes of each layer's value

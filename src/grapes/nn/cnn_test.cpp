@@ -238,7 +238,8 @@ TEST(Convolution, RoundsToBfloat16WhatItMultiplies) {
   }
 }
 
-/// Computing again changes no bit, and moves the running statistics once.
+/// Computing again changes no bit, but where it is done in slices: there sums are taken in another order. It moves the
+/// running statistics once.
 TEST(Cnn, RecomputingIsKeeping) {
   for (const std::string model : {"cnn:16,24,32", "resnet9", "resnet18-cifar"})
     for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
@@ -249,7 +250,7 @@ TEST(Cnn, RecomputingIsKeeping) {
         options.precision = "float32";
         options.norm = norm;
         options.dropout = 0.2;
-        const auto x = drawn({4, 3, 32, 32}, 1).to(torch::kFloat), error = drawn({4, 10}, 2).to(torch::kFloat);
+        const auto x = drawn({19, 3, 32, 32}, 1).to(torch::kFloat), error = drawn({19, 10}, 2).to(torch::kFloat);
         std::vector<at::Tensor> all[2];
         for (const bool again : {false, true}) {
           options.recompute = again;
@@ -261,7 +262,13 @@ TEST(Cnn, RecomputingIsKeeping) {
           for (const Named& b : network->buffers()) all[again].push_back(b.value);
         }
         ASSERT_EQ(all[0].size(), all[1].size());
-        for (std::size_t i = 0; i < all[0].size(); ++i) EXPECT_TRUE(torch::equal(all[0][i], all[1][i])) << i;
+        for (std::size_t i = 0; i < all[0].size(); ++i) {
+          if (norm == Norm::batch || route == "dfa") {
+            EXPECT_TRUE(torch::equal(all[0][i], all[1][i])) << i;
+          } else {
+            EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 1e-5) << i;
+          }
+        }
       }
 }
 

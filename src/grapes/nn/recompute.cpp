@@ -5,17 +5,27 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace grapes::nn {
 namespace {
 
 using torch::autograd::variable_list;
 
+/// do_slice(first example, how many) for the whole batch.
+template <class DoSlice>
+void each_slice(std::int64_t batch, std::int64_t slice, DoSlice do_slice) {
+  const std::int64_t most = slice > 0 ? slice : batch;
+  for (std::int64_t begin = 0; begin < batch; begin += most) do_slice(begin, std::min(most, batch - begin));
+}
+
 struct Recomputed final : torch::autograd::Node {
   at::Tensor input;
   std::function<at::Tensor(at::Tensor)> piece;
+  std::int64_t slice = 0;
   std::uint32_t version = 0;
 
   std::string name() const override { return "GrapesRecomputedBackward"; }
@@ -26,15 +36,24 @@ struct Recomputed final : torch::autograd::Node {
     TORCH_CHECK(input.defined(), "recompute: a piece runs backwards once");
     TORCH_CHECK(input._version() == version, "recompute: the input was changed in place between forward and backward");
     const bool below = task_should_compute_output(0);
-    const at::Tensor x = std::exchange(input, {}).detach().requires_grad_(below);
-    at::Tensor value;
-    {
-      const at::AutoGradMode graph(true);
-      value = piece(x);
-    }
+    const at::Tensor h = std::exchange(input, {}), error = std::move(errors[0]);
+    each_slice(h.size(0), slice, [&](std::int64_t begin, std::int64_t count) {
+      const at::Tensor x = h.narrow(0, begin, count).detach().requires_grad_(below);
+      at::Tensor value;
+      {
+        const at::AutoGradMode graph(true);
+        value = piece(x);
+      }
+      torch::autograd::backward({std::move(value)}, {error.narrow(0, begin, count)});
+      if (!below) return;
+      if (count == h.size(0)) {
+        result[0] = x.grad();
+      } else {
+        if (begin == 0) result[0] = at::empty_like(h);
+        result[0].narrow(0, begin, count).copy_(x.grad());
+      }
+    });
     piece = nullptr;
-    torch::autograd::backward({std::move(value)}, {std::move(errors[0])});
-    if (below) result[0] = x.grad();
     return result;
   }
 
@@ -43,16 +62,29 @@ struct Recomputed final : torch::autograd::Node {
 
 }  // namespace
 
-at::Tensor recomputed(at::Tensor h, std::function<at::Tensor(at::Tensor)> piece) {
+at::Tensor recomputed(at::Tensor h, std::function<at::Tensor(at::Tensor)> piece, std::int64_t slice) {
   if (!at::GradMode::is_enabled()) return piece(std::move(h));
   const std::shared_ptr<Recomputed> node(new Recomputed, torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(h));
   node->input = h.detach();
   node->version = node->input._version();
+  node->slice = slice;
+  h.reset();
   at::Tensor value;
   {
     const at::NoGradGuard no_graph;
-    value = piece(std::move(h)).detach();
+    const at::Tensor& x = node->input;
+    each_slice(x.size(0), slice, [&](std::int64_t begin, std::int64_t count) {
+      const at::Tensor part = piece(x.narrow(0, begin, count));
+      if (count == x.size(0)) {
+        value = part.detach();
+        return;
+      }
+      std::vector<std::int64_t> sizes = part.sizes().vec();
+      sizes[0] = x.size(0);
+      if (begin == 0) value = at::empty(sizes, part.options());
+      value.narrow(0, begin, count).copy_(part);
+    });
   }
   node->piece = std::move(piece);
   torch::autograd::create_gradient_edge(value, node);
