@@ -57,12 +57,31 @@ class ConvolutionTest(ProgramTest):
         evaluated = self.good_json("eval", "run/checkpoints/last.safetensors")
         self.assertAlmostEqual(evaluated["accuracy"], trained["last"]["test_accuracy"], places=9)
 
+    def test_recomputing_and_keeping_learn_alike(self):
+        for norm in ("none", "batch"):
+            kept, again = (self.good_json("train", *SMALL, "--norm", norm, *extra) for extra in ([], ["--recompute"]))
+            # Without normalisation large maps are done in slices, whose sums are taken in another order.
+            self.assertAlmostEqual(kept["last"]["train_loss"], again["last"]["train_loss"], places=9 if norm == "batch" else 2)
+
+    def test_products_can_be_rounded(self):
+        losses = [self.good_json("train", *SMALL, "--norm", "batch", "--precision", precision)["last"]["train_loss"]
+                  for precision in ("float32", "bf16")]
+        self.assertNotEqual(*losses)
+        self.assertAlmostEqual(*losses, places=1)
+
+    def test_a_device_that_is_not_there_is_refused(self):
+        self.assert_refused(2, "takes cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
+        self.assert_refused(2, "device cuda:63 is not there", "train", *SMALL, "--device", "cuda:63")
+        self.good("train", *SMALL, "--device", "cpu", "--out", "run")
+        self.assert_refused(2, "device cuda:63 is not there", "eval", "run", "--device", "cuda:63")
+
     def test_what_cannot_be_is_refused(self):
         for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]), ("chains of dense layers", ["--route", "ifa"]),
                              ("expected node counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
                              ("spiking", ["--route", "eprop"])):
             self.assert_refused(2, words, "train", *SMALL, *extra)
         self.assert_refused(2, "norm is for convolutional networks", "train", "--norm", "batch", "--quiet")
+        self.assert_refused(2, "recompute is for convolutional networks", "train", "--recompute", "--quiet")
         self.assert_refused(2, "dropout-in-evaluation", "train", "--dropout-in-evaluation", "--quiet")
         self.write("table.csv", "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n1,3,x\n4,4,y\n")
         self.assert_refused(2, "pictures", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")

@@ -8,7 +8,7 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "generate", "inspect", "export", "import", "replay", "bench", "bench mlp", "bench snn", "bench update", "bench factor", "list", "env", "completion"]
+         "predict", "generate", "inspect", "export", "import", "replay", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
@@ -48,6 +48,7 @@ class Bench(ProgramTest):
         self.assert_refused(2, "784-256-256-10; got '3-x'", "bench", "mlp", "--nodes", "3-x")
         self.assert_refused(2, "--optimizer", "bench", "mlp", "--optimizer", "sgdx")
         self.assert_refused(2, "--batch", "bench", "mlp", "--batch", "0")
+        self.assert_refused(2, "--precision", "bench", "cnn", "--precision", "float64")
 
 
 class Help(ProgramTest):

@@ -90,7 +90,10 @@ Exit snn(BenchVerb& verb) {
 }
 
 Exit cnn(BenchVerb& verb) {
-  for (const experiment::CnnCase& which : experiment::cnn_cases()) print(bench_cnn(which, verb.options()), verb);
+  for (experiment::CnnCase which : experiment::cnn_cases()) {
+    if (verb.batch) which.batch = *verb.batch;
+    print(bench_cnn(which, verb.options()), verb);
+  }
   return Exit::done;
 }
 
@@ -111,17 +114,24 @@ Exit factor(BenchVerb& verb) {
 CLI::App* add_bench_of(CLI::App& parent, Program& program, const std::string& name, const std::string& meaning,
                        const std::vector<Example>& examples, Bench bench, const std::shared_ptr<BenchVerb>& options) {
   CLI::App* verb = add_verb(parent, name, meaning, examples);
-  std::vector<std::string> precisions = {"float32", "float64"};
-  if (name == "mlp") precisions.push_back("bf16");
-  verb->add_option("--precision", options->precision, fmt::format("{} [float32]", fmt::join(precisions, ", ")))
-      ->check(CLI::IsMember(precisions).description(""))
-      ->type_name("NAME");
   verb->add_option("--seconds", options->seconds, "of timing per group that takes turns [2]")
       ->check(CLI::Range(0.01, 3600.0).description(""))
       ->type_name("S");
   verb->add_flag("--json", options->json, "one JSON object per line");
   verb->callback([&program, options, bench] { program.action = [options, bench] { return bench(*options); }; });
   return verb;
+}
+
+void add_precision(CLI::App& verb, const std::shared_ptr<BenchVerb>& options, const std::vector<std::string>& names) {
+  verb.add_option("--precision", options->precision, fmt::format("{} [float32]", fmt::join(names, ", ")))
+      ->check(CLI::IsMember(names).description(""))
+      ->type_name("NAME");
+}
+
+void add_batch(CLI::App& verb, const std::shared_ptr<BenchVerb>& options) {
+  verb.add_option("--batch", options->batch, "examples a step [64]")
+      ->check(CLI::Range(1, 65536).description(""))
+      ->type_name("N");
 }
 
 void add_threads(CLI::App& verb, const std::shared_ptr<BenchVerb>& options) {
@@ -154,9 +164,8 @@ void add_bench(Program& program) {
                                  mlp, options);
   steps->add_option("--nodes", options->nodes, "node counts from inputs to outputs [784-256-256-10]")
       ->type_name("N-...");
-  steps->add_option("--batch", options->batch, "samples a step [64]")
-      ->check(CLI::Range(1, 65536).description(""))
-      ->type_name("N");
+  add_precision(*steps, options, {"float32", "float64", "bf16"});
+  add_batch(*steps, options);
   steps->add_option("--dropout", options->dropout, "probability to drop a hidden node [0]")
       ->check(CLI::Range(0.0, 0.99).description(""))
       ->type_name("P");
@@ -170,14 +179,17 @@ void add_bench(Program& program) {
       add_bench_of(*verb, program, "cnn",
                    "a training step of the nine-layer residual network, bp and grapes, over its bare convolutions",
                    {{"grapes bench cnn --seconds 20", "the cases of docs/performance.md"}}, cnn, options);
+  add_batch(*convolutional, options);
   add_threads(*convolutional, options);
   CLI::App* updates =
       add_bench_of(*verb, program, "update", "an update rule over one weight, fused and plain",
                    {{"grapes bench update", "all rules, over the copying of as many bytes"}}, update, options);
+  add_precision(*updates, options, {"float32", "float64"});
   add_optimizer(*updates, options);
-  add_bench_of(*verb, program, "factor", "responsibility and factor of one weight, fused and plain",
-               {{"grapes bench factor", "dense and convolutional, over the copying of as many bytes"}}, factor,
-               options);
+  CLI::App* factors = add_bench_of(
+      *verb, program, "factor", "responsibility and factor of one weight, fused and plain",
+      {{"grapes bench factor", "dense and convolutional, over the copying of as many bytes"}}, factor, options);
+  add_precision(*factors, options, {"float32", "float64"});
 }
 
 }  // namespace grapes::cli

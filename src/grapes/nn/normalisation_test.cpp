@@ -6,6 +6,7 @@
 #include "grapes/kernels/convolution.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/nn/activation.h"
+#include "grapes/nn/convolution_test.h"
 #include "grapes/nn/norm.h"
 
 #include <ATen/Parallel.h>
@@ -16,11 +17,6 @@ namespace grapes::nn {
 namespace {
 
 using Tensors = std::vector<at::Tensor>;
-
-at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, torch::kDouble);
-}
 
 struct Case {
   std::int64_t batch, channels, rows, columns, pool;

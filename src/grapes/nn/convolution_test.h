@@ -1,0 +1,25 @@
+#pragma once
+
+#include <torch/torch.h>
+
+// What the tests of convolutions have in common.
+namespace grapes::nn {
+
+inline at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator, torch::kDouble);
+}
+
+/// dL/dx of conv2d(x, W) with padding 1, for the error `delta`.
+inline at::Tensor back(const at::Tensor& delta, const at::Tensor& W) {
+  return at::conv_transpose2d(delta, W, {}, 1, 1);
+}
+
+/// dL/dW of the same.
+inline at::Tensor to_weight(const at::Tensor& delta, const at::Tensor& x, std::int64_t kernel) {
+  const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, torch::kDouble).requires_grad_();
+  (at::conv2d(x, W, {}, 1, kernel / 2) * delta).sum().backward();
+  return W.grad();
+}
+
+}  // namespace grapes::nn
