@@ -21,7 +21,7 @@ class ConvolutionTest(ProgramTest):
             self.assertGreater(result["last"]["test_accuracy"], 0.9, extra)
 
     def test_every_route_and_modulation_runs(self):
-        for route in ("bp", "fa", "dfa", "sign-symmetric"):
+        for route in ("bp", "fa", "dfa", "ifa", "sign-symmetric"):
             for modulation in ("grapes", "grapes-local", "uniform", "shuffled"):
                 result = self.good_json("train", *SMALL[:-3], "--epochs", "1", "--quiet", "--train-limit", "200", "--route", route,
                                         "--modulation", modulation, "--dropout", "0.1", "--learning-rate", "0.01")
@@ -76,7 +76,7 @@ class ConvolutionTest(ProgramTest):
         self.assert_refused(2, "device cuda:63 is not there", "eval", "run", "--device", "cuda:63")
 
     def test_what_cannot_be_is_refused(self):
-        for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]), ("chains of dense layers", ["--route", "ifa"]),
+        for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]),
                              ("expected node counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
                              ("spiking", ["--route", "eprop"])):
             self.assert_refused(2, words, "train", *SMALL, *extra)

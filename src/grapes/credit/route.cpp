@@ -59,9 +59,8 @@ class IndirectFeedbackAlignment final : public Route {
  public:
   explicit IndirectFeedbackAlignment(bool unmasked_first) : unmasked_first_(unmasked_first) {}
 
-  Transport transport(const Blocks&, std::size_t) const override {
-    TORCH_CHECK(false, "ifa: the error runs through a chain, not through single blocks");
-  }
+  bool upwards() const override { return true; }
+  Transport transport(const Blocks&, std::size_t) const override { return {To::nowhere, {}}; }
   at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const override {
     const std::size_t hidden = blocks.size() - 1;
     std::vector<at::Tensor> z(hidden);
@@ -106,28 +105,28 @@ at::Tensor Route::close(const at::Tensor& logits, const Blocks&, const std::vect
 const std::vector<RouteRow>& routes() {
   using enum Responsibility;
   static const std::vector<RouteRow> rows = {
-      {"bp", "backpropagation: through the transposed weights", incoming, true, false, true, Feedback::none, false,
+      {"bp", "backpropagation: through the transposed weights", incoming, true, false, true, Feedback::none,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<Backpropagation>(); }},
       {"fa", "feedback alignment: layer by layer through fixed random matrices (Lillicrap et al. 2016)", incoming,
-       false, false, true, Feedback::above, false,
+       false, false, true, Feedback::above,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<FeedbackAlignment>(fixed_matrix); }},
       {"dfa", "direct feedback alignment: from the output to every layer at once (Nøkland 2016)", synaptic, false,
-       false, false, Feedback::direct, false,
+       false, false, Feedback::direct,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<DirectFeedbackAlignment>(); }},
       {"eprop",
        "e-prop: dfa at every step, and no error back in time between nodes; spiking networks (Bellec et al. 2020)",
-       incoming, false, true, false, Feedback::direct, false,
+       incoming, false, true, false, Feedback::direct,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<DirectFeedbackAlignment>(); }},
       {"eprop-symmetric", "e-prop with backpropagation's weights at every step; spiking networks (Bellec et al. 2020)",
-       incoming, true, true, true, Feedback::none, false,
+       incoming, true, true, true, Feedback::none,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<Backpropagation>(); }},
       {"ifa", "indirect feedback alignment: to the first layer, then forwards through the weights (Nøkland 2016)",
-       incoming, false, false, true, Feedback::first, true,
+       incoming, false, false, true, Feedback::first,
        [](const RouteOptions& options) -> std::unique_ptr<Route> {
          return std::make_unique<IndirectFeedbackAlignment>(options.unmasked_first);
        }},
       {"sign-symmetric", "through the signs of the transposed weights, at their mean magnitude (Liao et al. 2016)",
-       incoming, true, false, true, Feedback::none, false,
+       incoming, true, false, true, Feedback::none,
        [](const RouteOptions&) -> std::unique_ptr<Route> { return std::make_unique<FeedbackAlignment>(sign_matrix); }},
   };
   return rows;

@@ -19,8 +19,10 @@ class Route {
   /// @param inputs  h^0, [batch, ...]
   virtual at::Tensor forward(const Blocks& blocks, const at::Tensor& inputs) const;
 
-  // The same for networks that are no chains: they call each block with its transport and close() the logits. Not for
-  // routes of chains only (see RouteRow).
+  // The same for networks that are no chains: they call each block with its transport and close() the logits.
+
+  /// Whether the error runs from the first block upwards: then a network that is no chain has to see to it by itself.
+  virtual bool upwards() const { return false; }
 
   /// How the error at block l (from 0) goes to what the block is made of.
   virtual Transport transport(const Blocks& blocks, std::size_t l) const = 0;
@@ -50,7 +52,6 @@ struct RouteRow {
   bool forgets;                   ///< no error runs back in time between nodes: only for networks over time
   bool lookahead;                 ///< whether their factors see Nesterov's look-ahead weights here
   Feedback feedback;
-  bool chains_only;  ///< for chains of dense layers only
   std::unique_ptr<Route> (*make)(const RouteOptions& options);
 };
 const std::vector<RouteRow>& routes();

@@ -20,9 +20,8 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
   if (shape.size() != 3)
     throw UsageError(fmt::format("model '{}': wants pictures, channels × rows × columns; an example is [{}]",
                                  options.model, fmt::join(shape, ", ")));
-  if (find_row(credit::routes(), "route", options.route.name).chains_only)
-    throw UsageError("route " + options.route.name + " is for chains of dense layers; model is '" + options.model +
-                     "'");
+  if (options.route.unmasked_first)
+    throw UsageError("unmasked-first is for dense networks; model is '" + options.model + "'");
   if (options.modulation.first_sample_mask || options.modulation.single_factor)
     throw UsageError("first-sample-mask and single-factor are for dense networks; model is '" + options.model + "'");
   if (!(options.dropout >= 0 && options.dropout < 1))
@@ -158,8 +157,9 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
     refresh_factors(pass);
     for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l].block().factors = factors_[l];
   }
-  std::vector<at::Tensor> values;
   at::Tensor h = inputs.to(placed_);
+  if (route_->upwards()) return indirect(h, pass);
+  std::vector<at::Tensor> values;
   if (!options_.recompute || direct()) {
     h = through({0, stages_.size(), 0}, std::move(h), pass, values);
   } else {

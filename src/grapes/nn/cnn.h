@@ -15,8 +15,8 @@ namespace grapes::nn {
 /// layers are modulated per output channel or node.
 ///
 /// Routes: fa sends the error down each convolution and dense layer through a fixed kernel or matrix of W's shape; dfa
-/// brings the logits' error to every layer's value at once, [channel · row · column, output]; what was kept for a sum
-/// takes its error from there as it is on every route.
+/// brings the logits' error to every layer's value at once, [channel · row · column, output], ifa to the first one's,
+/// from where it runs upwards; what was kept for a sum takes its error from there as it is on every route.
 class Cnn final : public Chain {
  public:
   /// @param stages  without the output layer
@@ -53,6 +53,16 @@ class Cnn final : public Chain {
   /// @param values  receives those that the route sends an error from the logits
   at::Tensor through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const;
   at::Tensor through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const;
+
+  // Indirect feedback alignment, cnn_indirect.cpp.
+  struct Pair {
+    at::Tensor value, error;  // of one shape; the error has gone through what made the value
+  };
+  at::Tensor indirect(const at::Tensor& inputs, const Pass& pass) const;
+  void run_upwards(const at::Tensor& inputs, const at::Tensor& error, const Pass& pass) const;
+  /// One layer: its gradients, and the pair above it. @param first  the error at layer 0's value, [batch, node]
+  Pair upwards(std::size_t l, const Pair& below, const at::Tensor& first) const;
+
   at::Tensor dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const;
   const Activation* activation() const;
   std::int64_t slice_of(const Piece& piece, const at::Tensor& h) const;

@@ -15,9 +15,18 @@ at::Tensor Convolution::affine(const at::Tensor& h) const {
 
 bool Convolution::remembers() const { return run_.training && at::GradMode::is_enabled(); }
 
-at::Tensor Convolution::activation(const at::Tensor& z) const {
+at::Tensor Convolution::linear(const at::Tensor& h) const {
+  const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding);
+  return at::conv2d(h, weight, {}, stride, padding);
+}
+
+at::Tensor Convolution::activated(const at::Tensor& z) const {
   const at::Tensor normal = norm ? norm.forward(z, run_.training, remembers()) : z;
-  const at::Tensor h = activation_ != nullptr ? activation_->apply(normal) : normal;
+  return activation_ != nullptr ? activation_->apply(normal) : normal;
+}
+
+at::Tensor Convolution::activation(const at::Tensor& z) const {
+  const at::Tensor h = activated(z);
   return shape_.pool > 1 ? at::max_pool2d(h, {shape_.pool, shape_.pool}) : h;
 }
 

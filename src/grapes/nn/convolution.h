@@ -36,6 +36,9 @@ class Convolution final : public credit::Block {
   at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override;
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override;
+  at::Tensor linear(const at::Tensor& h) const;     ///< W ⋆ h
+  at::Tensor activated(const at::Tensor& z) const;  ///< φ(norm(z)), before pooling
+  std::int64_t pool() const { return shape_.pool; }
   at::Tensor dropout(const at::Tensor& h) const override { return h; }
 
  private:

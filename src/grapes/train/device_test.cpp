@@ -140,7 +140,7 @@ TEST(Device, LowerPrecisions) {
 }
 
 TEST(Device, ConvolutionalNetworks) {
-  for (const char* route : {"bp", "fa", "dfa", "sign-symmetric"})
+  for (const char* route : {"bp", "fa", "dfa", "ifa", "sign-symmetric"})
     for (const nn::Norm norm : {nn::Norm::none, nn::Norm::batch, nn::Norm::tensor}) {
       Setting setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
       setting.network.route.name = route;
