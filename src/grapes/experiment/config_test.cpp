@@ -74,6 +74,7 @@ const std::map<std::string, std::string>& others() {
                                                             {"initialiser", "xavier"},
                                                             {"feedback-init", "nokland"},
                                                             {"norm", "batch"},
+                                                            {"recompute", "true"},
                                                             {"dropout", "0.1"},
                                                             {"dropout-in-evaluation", "true"},
                                                             {"precision", "float64"},
@@ -112,6 +113,7 @@ const std::map<std::string, std::string>& others() {
                                                             {"unmasked-first", "true"},
                                                             {"factors-at-rest", "true"},
                                                             {"carry-remainder", "true"},
+                                                            {"device", "cuda:1"},
                                                             {"threads", "2"},
                                                             {"jobs", "4"}};
   return values;
@@ -165,6 +167,7 @@ TEST(Config, ValuesThatCannotBeAreRefusedByName) {
       {"grid", {"0.1,0", "0.1,,0.2"}},
       {"arms", {"bp,,grapes", ""}},
       {"threads", {"0"}},
+      {"device", {"gpu", "cuda:", "cuda:x", "cuda:-1", ""}},
   };
   for (const auto& [key, values] : bad)
     for (const std::string& value : values) {
