@@ -180,6 +180,25 @@ TEST(Cnn, RecomputingIsKeeping) {
       }
 }
 
+/// Rounded like the other routes: what the last layer and the first learn differs from float32, by about a rounding.
+TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
+  const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
+  std::vector<at::Tensor> all[2];
+  for (const bool rounded : {false, true}) {
+    Options options = options_of("cnn:16,16", "ifa", "grapes");
+    options.precision = rounded ? "bf16" : "float32";
+    options.bias = true;
+    const auto model = make_model(options, {{3, 16, 16}, 10}, 3);
+    model->forward(x, training()).square().sum().backward();
+    for (const Named& p : model->parameters()) all[rounded].push_back(p.value.grad());
+  }
+  for (std::size_t i = 0; i < all[0].size(); ++i) {
+    const double difference = ((all[0][i] - all[1][i]).norm() / all[0][i].norm()).item<double>();
+    EXPECT_GT(difference, 1e-5) << i;
+    EXPECT_LT(difference, 0.1) << i;
+  }
+}
+
 TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];

@@ -7,7 +7,13 @@
 
 namespace grapes::nn {
 
+at::Tensor Convolution::rounded_affine(const at::Tensor& h, const credit::Transport& transport) const {
+  const at::Tensor z = kernels::plain::rounded_convolution(h, kernel(transport));
+  return bias.defined() ? z + modulated_parameters().second.view({1, -1, 1, 1}) : z;
+}
+
 at::Tensor Convolution::affine(const at::Tensor& h) const {
+  if (rounded && run_.training) return rounded_affine(h, {});
   const auto [W, b] = modulated_parameters();
   const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding);
   return at::conv2d(h, W, b.defined() ? OptionalTensor(b) : OptionalTensor(), stride, padding);
@@ -75,11 +81,7 @@ at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport
     return norm ? activation(kernels::unblocked(z)) : z;
   }
   h = kernels::unblocked(h);
-  if (kernel.rounded) {
-    at::Tensor z = kernels::plain::rounded_convolution(h, kernel);
-    if (bias.defined()) z = z + modulated_parameters().second.view({1, -1, 1, 1});
-    return output(z);
-  }
+  if (kernel.rounded) return output(rounded_affine(h, transport));
   at::Tensor z = affine(transport.to == To::weights ? h : h.detach());
   if (transport.to == To::matrix) {
     const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding), one(2, 1);

@@ -42,6 +42,7 @@ class Convolution final : public credit::Block {
   at::Tensor dropout(const at::Tensor& h) const override { return h; }
 
  private:
+  at::Tensor rounded_affine(const at::Tensor& h, const credit::Transport& transport) const;
   /// The bare layer, for the fused node and for products that are rounded.
   kernels::Convolution kernel(const credit::Transport& transport) const;
   bool remembers() const;                        ///< whether the running statistics move
