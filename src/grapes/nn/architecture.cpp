@@ -68,6 +68,7 @@ Stages resnet18(const Widths&, std::int64_t) {
       before = width;
     }
   stages.push_back({Do::average});
+  stages.back().pool = 0;
   stages.push_back({Do::drop});
   return stages;
 }

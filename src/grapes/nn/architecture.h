@@ -15,7 +15,7 @@ struct Stage {
     shortcut,  ///< a layer without activation on what was remembered last, in its place
     add,       ///< what was remembered last to the value, [activation]
     max_pool,  ///< over squares of `pool`, or over all places
-    average,   ///< over all places
+    average,   ///< over squares of `pool`, or over all places
     drop       ///< dropout
   } what;
   std::int64_t nodes = 0;  ///< channels or nodes of a layer

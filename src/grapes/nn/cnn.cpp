@@ -108,10 +108,9 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
       return {stage.nodes, 1, 1};
     }
     case Do::max_pool:
+    case Do::average:
       fits(std::max<std::int64_t>(stage.pool, 1), "a square");
       return squares(in, stage.pool);
-    case Do::average:
-      return squares(in, 0);
     default:
       return in;
   }
@@ -253,7 +252,11 @@ at::Tensor Cnn::through(const Piece& piece, at::Tensor h, const Pass& pass, std:
                             : at::max_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
         break;
       case Do::average:
-        h = everywhere(h, [](const at::Tensor& map) { return map.mean({2, 3}); });
+        h = stage.pool == 0 ? everywhere(h,
+                                         [](const at::Tensor& map) {
+                                           return map.mean({2, 3});
+                                         })
+                            : at::avg_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
         break;
       case Do::drop:
         h = dropped(kernels::unblocked(h), pass, l);

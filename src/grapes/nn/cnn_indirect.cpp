@@ -114,7 +114,9 @@ void Cnn::run_upwards(const at::Tensor& inputs, const at::Tensor& error, const P
         at = {chosen(at.value, at.value, stage.pool), chosen(at.error, at.value, stage.pool)};
         break;
       case Do::average:
-        both([](const at::Tensor& x) { return x.mean({2, 3}, true); });
+        both([&](const at::Tensor& x) {
+          return stage.pool == 0 ? x.mean({2, 3}, true) : at::avg_pool2d(x, {stage.pool, stage.pool});
+        });
         break;
       case Do::drop:
         both([&](const at::Tensor& x) { return dropped(x, pass, l); });

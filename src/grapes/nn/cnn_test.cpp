@@ -180,6 +180,30 @@ TEST(Cnn, RecomputingIsKeeping) {
       }
 }
 
+/// A list of stages of one's own: LeCun's averages, after activation, where the rows have maxima.
+TEST(Cnn, AveragesOverSquares) {
+  using Do = Stage::Do;
+  Stage layer{Do::convolve, 16}, average{Do::average};
+  average.pool = 2;
+  for (const std::string precision : {"float64", "float32"}) {
+    Options options = options_of("of one's own");
+    options.precision = precision;
+    Cnn network(options, {layer, average}, {{3, 9, 9}, 4}, 3);
+    const auto dtype = precision == "float32" ? torch::kFloat : torch::kDouble;
+    const auto x = drawn({2, 3, 9, 9}, 1).to(dtype), error = drawn({2, 4}, 2).to(dtype);
+    const auto logits = network.forward(x, training());
+    (logits * error).sum().backward();
+    auto W = by_name(network.parameters());
+    const auto own = W["layers.0.weight"].detach().clone().requires_grad_();
+    const auto h = at::avg_pool2d(at::relu(at::conv2d(x, own, {}, 1, 1)), 2);
+    const auto expected = h.flatten(1).mm(W["layers.1.weight"].detach().t());
+    (expected * error).sum().backward();
+    const double allowed = precision == "float32" ? 1e-5 : 1e-12;
+    EXPECT_TRUE(torch::allclose(logits, expected, allowed, allowed));
+    EXPECT_TRUE(torch::allclose(W["layers.0.weight"].grad(), own.grad(), allowed, 10 * allowed));
+  }
+}
+
 /// Rounded like the other routes: what the last layer and the first learn differs from float32, by about a rounding.
 TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
