@@ -20,7 +20,8 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
-    "experiment": ["train", "report"],
+    "continual": ["train"],
+    "experiment": ["continual", "report"],
     "cli": ["experiment"],
     "testing": ["nn"],  # nothing leans on it but tests
 }

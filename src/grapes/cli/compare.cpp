@@ -29,14 +29,21 @@ void refuse_rules(const Plan& plan) {
 
 }  // namespace
 
+void print_comparison(const record::Json& summary) {
+  std::cout << report::table(summary) << "\n";
+  for (const std::string& finding : report::findings(summary)) std::cout << finding << "\n";
+}
+
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
   if (!config.arm.empty()) throw UsageError("label = '" + config.arm + "' makes this one run: see grapes train");
   experiment::check(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
+  if (experiment::has_tasks(config))
+    for (const std::string& note : experiment::scenario_of(config, splits).notes) program.say("  note: " + note);
   program.say(fmt::format("{} arms, {} seeds each: {}", config.compare.arms.size(), config.compare.seeds,
                           fmt::join(config.compare.arms, ", ")));
-  const std::filesystem::path folder = record_folder(plan, "compare");
+  const std::filesystem::path folder = record_folder(plan, experiment::has_tasks(config) ? "continual" : "compare");
   interrupt::install();
   const experiment::Outcome outcome = experiment::compare(config, splits, folder, !plan.resume.empty(), overview(bar));
   bar.clear();
@@ -50,13 +57,16 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
     return outcome.exit;
   }
   if (outcome.summary.is_object()) {
-    std::cout << report::table(outcome.summary) << "\n";
-    for (const std::string& finding : report::findings(outcome.summary)) std::cout << finding << "\n";
+    if (experiment::has_tasks(config))
+      print_continual(outcome.summary);
+    else
+      print_comparison(outcome.summary);
     std::cout << "\n";
   }
   std::cout << "record: " << folder.string() << "\n";
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
-  if (stopped) std::cout << "to go on: grapes compare --resume " << folder.string() << "\n";
+  const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
+  if (stopped) std::cout << "to go on: grapes " << verb << " --resume " << folder.string() << "\n";
   return outcome.exit;
 }
 
@@ -66,7 +76,7 @@ void add_compare(Program& program) {
                              {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "other arms, more seeds"},
                              {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
                              {"grapes compare --resume runs/20260101-120000-compare", "go on after an interruption"}});
-  const PlanPtr plan = add_plan(*verb, false);
+  const PlanPtr plan = add_plan(*verb, false, keys_of_tasks());
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {

@@ -64,6 +64,13 @@ experiment::Config resumed(const Plan& plan) {
   return config;
 }
 
+std::set<std::string> keys_of_tasks() {
+  std::set<std::string> names;
+  for (const experiment::Key& key : experiment::keys())
+    if (key.group == "continual" || key.group == "method") names.insert(key.name);
+  return names;
+}
+
 fs::path record_folder(const Plan& plan, const std::string& name) {
   if (!plan.resume.empty()) return plan.resume;
   std::error_code error;

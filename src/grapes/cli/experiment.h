@@ -4,15 +4,17 @@
 #include "grapes/cli/progress.h"
 #include "grapes/cli/settings.h"
 #include "grapes/data/open.h"
+#include "grapes/record/record.h"
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace grapes::cli {
 
-/// What `train`, `compare` and `run` have in common: the keys and where the record goes.
+/// What `train`, `compare`, `continual` and `run` have in common: the keys and where the record goes.
 struct Plan {
   Settings settings;
   std::string task;  ///< --task: what to begin from
@@ -38,6 +40,12 @@ std::filesystem::path record_folder(const Plan& plan, const std::string& name);
 
 /// Read the data, with a bar for downloads, and say in short what it is.
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar);
+
+/// The names of the keys that concern several tasks, one after the other.
+std::set<std::string> keys_of_tasks();
+/// A comparison's table and findings, on stdout.
+void print_comparison(const record::Json& summary);
+void print_continual(const record::Json& summary);
 
 /// One run, from the checked configuration to its result on stdout.
 Exit train(const Program& program, experiment::Config config, const Plan& plan);

@@ -1,4 +1,5 @@
 #include "grapes/cli/program.h"
+#include "grapes/continual/method.h"
 #include "grapes/credit/route.h"
 #include "grapes/data/open.h"
 #include "grapes/experiment/config.h"
@@ -66,6 +67,8 @@ const std::vector<Listing>& listings() {
       {"encoders", plain, [] { return name_and_summary(nn::encoders()); }},
       {"readouts", plain, [] { return name_and_summary(nn::readouts()); }},
       {"tasks", plain, [] { return name_and_summary(experiment::tasks()); }},
+      {"methods", plain, [] { return name_and_summary(continual::methods()); }},
+      {"scenarios", plain, [] { return name_and_summary(continual::scenarios()); }},
       {"losses", plain, [] { return name_and_summary(nn::losses()); }},
       {"data", plain, [] { return name_and_summary(data::sources()); }},
       {"keys", {"group", "name", "default", "takes", "meaning"}, keys},

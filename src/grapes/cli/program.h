@@ -29,6 +29,7 @@ struct Program {
 using Verb = void (*)(Program& program);
 void add_train(Program& program);
 void add_compare(Program& program);
+void add_continual(Program& program);
 void add_run(Program& program);
 void add_report(Program& program);
 void add_data(Program& program);

@@ -1,6 +1,7 @@
 #include "grapes/report/report.h"
 
-#include "grapes/cli/program.h"
+#include "grapes/cli/experiment.h"
+#include "grapes/report/continual.h"
 
 #include <iostream>
 
@@ -38,16 +39,24 @@ void add_report(Program& program) {
       wishes.title = options->title;
       wishes.tuning = report::tuning_of(folders);
       const fs::path out = !options->out.empty() ? options->out : folders.size() == 1 ? folders[0].string() : "report";
-      const record::Json summary = report::summarise(record::load_all(folders), wishes);
-      const fs::path page = report::write(folders, out, wishes);
+      const std::vector<record::Run> runs = record::load_all(folders);
+      const bool continual = report::has_tasks(runs);
+      const report::ContinualOptions of_tasks{options->baseline, options->title};
+      const record::Json summary = continual
+                                       ? report::summarise_continual(runs, report::rates_of(folders, runs), of_tasks)
+                                       : report::summarise(runs, wishes);
+      const fs::path page =
+          continual ? report::write_continual(folders, out, of_tasks) : report::write(folders, out, wishes);
       if (options->json) {
         record::Json document = summary;
         document["report"] = page.string();
         print_json(document);
         return Exit::done;
       }
-      std::cout << report::table(summary) << "\n";
-      for (const std::string& finding : report::findings(summary)) std::cout << finding << "\n";
+      if (continual)
+        print_continual(summary);
+      else
+        print_comparison(summary);
       std::cout << "\nreport: " << page.string() << "\n";
       return Exit::done;
     };

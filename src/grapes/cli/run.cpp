@@ -10,7 +10,7 @@ bool is_comparison(const std::vector<std::string>& given) {
   const auto& keys = experiment::keys();
   return std::any_of(given.begin(), given.end(), [&](const std::string& name) {
     return name == "arm" || std::any_of(keys.begin(), keys.end(), [&](const experiment::Key& key) {
-             return key.name == name && key.group == "compare";
+             return key.name == name && (key.group == "compare" || key.group == "continual");
            });
   });
 }
@@ -20,7 +20,7 @@ bool is_comparison(const std::vector<std::string>& given) {
 void add_run(Program& program) {
   CLI::App* verb = add_verb(program.app, "run",
                             "run an experiment from a TOML file: a comparison if the file has a key of one\n"
-                            "(arms, seeds, tune, ..., or [arm.NAME] tables), else one training",
+                            "(arms, seeds, tune, scenario, ..., or [arm.NAME] tables), else one training",
                             {{"grapes run experiments/demo.toml", "as the file says"},
                              {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "with some keys replaced"},
                              {"grapes run runs/20260101-120000-grapes/config.toml", "the same run again"}});
@@ -31,19 +31,21 @@ void add_run(Program& program) {
       experiment::Config config;
       std::vector<std::string> given = configure(*plan, config);
       for (const std::string& name : plan->settings.given()) given.push_back(name);
-      const bool comparison = is_comparison(given);
+      const bool comparison = config.arm.empty() && is_comparison(given);
       if (!comparison && config.arm.empty()) config.arm = experiment::arm_label(config);
       if (plan->print_config) {
         std::cout << experiment::to_toml(config, true);
         return Exit::done;
       }
       if (!plan->resume.empty()) {
-        const std::string verb_name = comparison ? "compare" : "train";
+        const std::string verb_name = experiment::has_tasks(config) ? "continual" : comparison ? "compare" : "train";
         throw UsageError("a record goes on by grapes " + verb_name + " --resume " + plan->resume);
       }
       if (comparison && !(plan->init.empty() && plan->save.empty()))
         throw UsageError("--init and --save belong to one run, but this is a comparison");
-      program.say(plan->file + (comparison ? ": a comparison" : ": one training"));
+      program.say(plan->file + (experiment::has_tasks(config) ? ": tasks one after the other"
+                                : comparison                  ? ": a comparison"
+                                                              : ": one training"));
       return comparison ? compare(program, config, *plan) : train(program, config, *plan);
     };
   });

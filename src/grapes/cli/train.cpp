@@ -4,6 +4,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/run.h"
+#include "grapes/report/continual.h"
 #include "grapes/report/format.h"
 #include "grapes/report/report.h"
 
@@ -22,8 +23,9 @@ std::vector<std::vector<std::string>> final_table(const record::Run& run) {
   std::vector<std::vector<std::string>> rows = {{"", "loss", score}};
   for (const std::string part : {"train", "validation", "test"})
     for (auto row = run.epochs.rbegin(); row != run.epochs.rend(); ++row)
-      if (row->contains(part + "_loss") && (run.status.counts < 0 || row->at("epoch") <= run.status.counts)) {
-        rows.push_back({part, fmt::format("{:.4f}", row->value(part + "_loss", 0.0)),
+      if (row->contains(part + "_" + score) && (run.status.counts < 0 || row->at("epoch") <= run.status.counts)) {
+        rows.push_back({part,
+                        row->contains(part + "_loss") ? fmt::format("{:.4f}", row->value(part + "_loss", 0.0)) : "–",
                         score_text(score, row->value(part + "_" + score, 0.0))});
         break;
       }
@@ -87,8 +89,9 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  program.say(std::string(
-      trim(nn::make_model(config.network, train::signature_of(splits.meaning), config.training.seed)->describe())));
+  program.say(std::string(trim(
+      nn::make_model(config.network, train::signature_of(experiment::meaning_of(config, splits)), config.training.seed)
+          ->describe())));
 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
@@ -98,7 +101,9 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   const auto exit = static_cast<Exit>(status.exit_code);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
   fs::path report;
-  if (exit == Exit::done) report = report::write({folder}, folder, {});
+  if (exit == Exit::done)
+    report = experiment::has_tasks(config) ? report::write_continual({folder}, folder, {})
+                                           : report::write({folder}, folder, {});
   const record::Run run = record::load(folder);
   if (plan.json)
     print_json(document(run, report));
@@ -115,8 +120,8 @@ void add_train(Program& program) {
        {"grapes train --data prices.csv --label-column price --model mlp:64,64", "a table of one's own: regression"},
        {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them replaced"},
        {"grapes train --resume runs/20260101-120000-grapes", "go on after an interruption, bit for bit"}});
-  const std::set<std::string> of_comparisons = {"arms",        "seeds",      "tune",   "grid",
-                                                "tune-epochs", "tune-seeds", "target", "jobs"};
+  std::set<std::string> of_comparisons = keys_of_tasks();
+  of_comparisons.insert({"arms", "seeds", "tune", "grid", "tune-epochs", "tune-seeds", "target", "jobs"});
   const PlanPtr plan = add_plan(*verb, true, of_comparisons);
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
   verb->callback([&program, plan] {

@@ -209,6 +209,8 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   splits.meaning = std::move(collection.meaning);
   splits.name = std::move(collection.name);
   splits.shuffle = options.order == "shuffle";
+  splits.train_rows = rows.train;
+  splits.validation_rows = rows.validation;
   splits.fingerprint = std::move(collection.fingerprint);
   splits.notes = std::move(collection.notes);
   return splits;

@@ -48,6 +48,8 @@ struct Splits {
   Normalisation normalisation;     ///< learnt from the training examples; already in the three parts
   std::string name;                ///< "fashion-mnist", or the path
   bool shuffle = true;             ///< a new order every epoch; false: the order of the file
+  at::Tensor train_rows;           ///< [n] int64: which of the source's training examples, from 0, these are; undefined
+  at::Tensor validation_rows;      ///< where they are sequences
   std::string fingerprint;         ///< SHA-256 over the bytes that were read: two runs with the same used the same data
   std::vector<std::string> notes;  ///< what a person should know of how it was read, e.g. "3 columns are text: one-hot"
 };

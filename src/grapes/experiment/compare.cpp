@@ -4,6 +4,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/tune.h"
+#include "grapes/report/continual.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <set>
 #include <thread>
 
 namespace grapes::experiment {
@@ -51,7 +53,9 @@ std::string lasting(Config config) {
 class Comparison {
  public:
   Comparison(const Config& config, const data::Splits& splits, fs::path folder, const Overview& overview)
-      : config_(config), splits_(splits), folder_(std::move(folder)), overview_(overview), arms_(arms_of(config)) {}
+      : config_(config), splits_(splits), folder_(std::move(folder)), overview_(overview), arms_(arms_of(config)) {
+    for (const auto& [label, arm] : arms_) given_[label] = arm.optimizer.learning_rate;
+  }
 
   Outcome run(bool resume) {
     if (resume)
@@ -77,8 +81,7 @@ class Comparison {
  private:
   void create() {
     // Whatever cannot be is refused here, before anything is written.
-    for (const auto& [label, arm] : arms_)
-      nn::make_model(arm.network, train::signature_of(splits_.meaning), arm.training.seed);
+    for (const auto& [label, arm] : arms_) check_possible(arm, splits_);
     if (config_.compare.tune) check_tuning(splits_);
     std::error_code error;
     if (fs::exists(folder_ / "compare.json", error) || record::is_run(folder_))
@@ -122,17 +125,9 @@ class Comparison {
       save();
     }
 
-    std::vector<Task> tasks;
-    for (const std::uint64_t seed : seeds())  // seed by seed, so that what is done at any time is paired
-      for (const auto& [label, arm] : arms_) {
-        Task task{fmt::format("{}, seed {}", label, seed), arm,
-                  folder_ / "arms" / label / fmt::format("seed-{}", seed)};
-        task.config.training.seed = seed;
-        tasks.push_back(std::move(task));
-      }
     Outcome outcome;
     bool any_finished = false;
-    for (const record::Status& status : run_all(tasks, splits_, jobs(), "comparing", watch())) {
+    for (const record::Status& status : run_all(tasks(), splits_, jobs(), "comparing", watch())) {
       if (status.state == record::State::running || status.state == record::State::interrupted) return interrupted();
       if (status.state == record::State::diverged) outcome.exit = Exit::diverged;
       any_finished |= status.state == record::State::finished;
@@ -142,16 +137,43 @@ class Comparison {
       return outcome;
     }
 
+    if (has_tasks(config_)) {
+      outcome.report = report::write_continual({folder_}, folder_, {});
+    } else {
+      outcome.report = report::write({folder_ / "arms"}, folder_, report_options());
+    }
+    outcome.summary = record::Json::parse(read_file(folder_ / "summary.json"));
+    end(record::State::finished, outcome.exit, outcome.exit == Exit::diverged ? "at least one run diverged" : "");
+    return outcome;
+  }
+
+  /// Seed by seed, so that what is done at any time is paired. Where the rate of an arm was chosen, tasks one after the
+  /// other are also learnt at the rate that is given: what a rule does and what a rate does are to be told apart.
+  std::vector<Task> tasks() const {
+    std::vector<Task> tasks;
+    for (const std::uint64_t seed : seeds())
+      for (const auto& [label, arm] : arms_) {
+        const double chosen = arm.optimizer.learning_rate;
+        for (const double rate : has_tasks(config_) ? std::set<double>{given_.at(label), chosen} : std::set{chosen}) {
+          Task task{fmt::format("{}, seed {}", label, seed), arm, folder_ / "arms" / label};
+          if (has_tasks(config_)) task.folder /= "rate-" + shortest(rate);
+          task.folder /= fmt::format("seed-{}", seed);
+          task.config.training.seed = seed;
+          task.config.optimizer.learning_rate = rate;
+          tasks.push_back(std::move(task));
+        }
+      }
+    return tasks;
+  }
+
+  report::Options report_options() const {
     report::Options options;
     const bool plain = std::any_of(arms_.begin(), arms_.end(), [](const auto& arm) { return arm.first == "bp"; });
     options.baseline = plain ? "bp" : arms_.front().first;
     options.target = config_.compare.target;
     options.title = fmt::format("{} on {}", config_.network.model, splits_.name);
     options.tuning = tuning_;
-    outcome.report = report::write({folder_ / "arms"}, folder_, options);
-    outcome.summary = record::Json::parse(read_file(folder_ / "summary.json"));
-    end(record::State::finished, outcome.exit, outcome.exit == Exit::diverged ? "at least one run diverged" : "");
-    return outcome;
+    return options;
   }
 
   Outcome interrupted() {
@@ -188,7 +210,8 @@ class Comparison {
       labels.push_back(label);
       rates[label] = arm.optimizer.learning_rate;
     }
-    const record::Json content = {{"arms", labels}, {"seeds", seeds()}, {"learning_rates", rates}, {"tuning", tuning_}};
+    const record::Json content = {
+        {"arms", labels}, {"seeds", seeds()}, {"learning_rates", rates}, {"given_rates", given_}, {"tuning", tuning_}};
     write_file(folder_ / "compare.json", content.dump(2) + "\n");
   }
 
@@ -213,6 +236,7 @@ class Comparison {
   const fs::path folder_;
   const Overview& overview_;
   std::vector<std::pair<std::string, Config>> arms_;
+  std::map<std::string, double> given_;  ///< learning rates before any were chosen
   record::Json tuning_;
   std::shared_ptr<spdlog::logger> log_;
 };

@@ -10,7 +10,10 @@ namespace grapes::experiment {
 /// arm's learning rate is chosen first, on validation data of tuning seeds that the comparison does not use. Layout:
 ///     FOLDER/compare.json, config.toml, env.json, status.json, log.txt, report.html, summary.json, picture.svg
 ///     FOLDER/tuning/ARM/RATE/seed-K/     FOLDER/arms/ARM/seed-K/     one run each
-/// compare.json: {"arms": [...], "seeds": [...], "learning_rates": {ARM: RATE}, "tuning": see Tuning, or null}.
+/// Several tasks one after the other (continual.scenario) are learnt at the given rate too, where others are chosen:
+/// FOLDER/arms/ARM/rate-RATE/seed-K/.
+/// compare.json: {"arms": [...], "seeds": [...], "learning_rates": {ARM: RATE}, "given_rates": {ARM: RATE, before any
+/// was chosen}, "tuning": see Tuning, or null}.
 /// A diverged run is recorded and the rest goes on; a signal ends all workers with their checkpoints written. With
 /// `resume` finished runs are kept, half-done ones continued, and learning rates once chosen stay.
 struct Outcome {

@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/continual/method.h"
 #include "grapes/experiment/tasks.h"
 
 #include <nlohmann/json.hpp>
@@ -18,7 +19,7 @@ namespace {
 /// What an arm may change: not what all arms of a comparison share.
 bool belongs_to_arm(const Key& key) {
   return (key.group == "model" || key.group == "spiking" || key.group == "rule" || key.group == "optimizer" ||
-          key.group == "training" || key.group == "authors") &&
+          key.group == "training" || key.group == "method" || key.group == "authors") &&
          key.name != "seed" && key.name != "label";
 }
 
@@ -124,25 +125,33 @@ std::vector<std::string> read_arms(Config& config, const toml::table& arms, cons
   return names;
 }
 
-bool is_route(const std::string& name) {
-  const auto& rows = credit::routes();
+template <class Rows>
+bool has_row(const Rows& rows, const std::string& name) {
   return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; });
 }
 
-/// @throws UsageError with all names there are, if route or modulation is none of them
-void check_arm_name(const Config& config, const std::string& arm, const std::string& route,
-                    const std::string& modulation) {
-  const std::string bare = modulation.substr(0, modulation.find(':'));
-  const auto& rows = credit::modulations();
-  if (is_route(route) && std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == bare; }))
-    return;
+/// One piece of an arm's name: "fa", "grapes", "constant:1.8", "constant-2", "ewc". @return the key it sets, or nothing
+std::string key_of(const std::string& piece) {
+  if (has_row(credit::routes(), piece)) return "route";
+  if (has_row(credit::modulations(), piece.substr(0, piece.find_first_of(':')))) return "modulation";
+  if (piece.starts_with("constant-")) return "modulation";
+  if (has_row(continual::methods(), piece)) return "method";
+  return "";
+}
+
+/// @throws UsageError with all names there are
+[[noreturn]] void refuse_arm(const Config& config, const std::string& arm) {
   std::vector<std::string> names;
   for (const auto& [name, values] : config.own_arms) names.push_back(name);
-  for (const auto& row : credit::routes()) names.push_back(row.name);
-  for (const auto& row : rows)
-    if (row.name != "none") names.push_back(row.name);
+  const auto add = [&](const auto& rows) {
+    for (const auto& row : rows)
+      if (row.name != "none") names.push_back(row.name);
+  };
+  add(credit::routes());
+  add(credit::modulations());
+  if (has_tasks(config)) add(continual::methods());
   throw UsageError("unknown arm '" + arm + "'" + did_you_mean(arm, names) + "; there are: " + join(names, ", ") +
-                   ", and ROUTE+MODULATION");
+                   ", and ROUTE+MODULATION" + (has_tasks(config) ? ", METHOD+MODULATION" : ""));
 }
 
 }  // namespace
@@ -191,6 +200,7 @@ std::string to_toml(const Config& config, bool comments) {
   std::string group;
   for (const Key& key : keys()) {
     if (one_run && key.group == "compare") continue;
+    if (one_run && !has_tasks(config) && (key.group == "continual" || key.group == "method")) continue;
     if (key.group != group) {
       out << (group.empty() ? "" : "\n") << "# " << key.group << "\n";
       group = key.group;
@@ -209,6 +219,11 @@ std::string to_toml(const Config& config, bool comments) {
 
 void check(const Config& config) {
   optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
+  if (!has_tasks(config) && config.continual.method != "none")
+    throw UsageError("method = '" + config.continual.method + "' is for tasks, one after the other: set scenario");
+  if (has_tasks(config) && (config.training.patience > 0 || config.training.carry_remainder))
+    throw UsageError("patience and carry-remainder are for one task, but scenario = '" + config.continual.scenario +
+                     "' has several");
   if (!config.arm.empty()) return;
   std::set<std::string> labels;
   for (const std::string& arm : config.compare.arms)
@@ -221,10 +236,14 @@ std::string arm_label(const Config& config) {
   if (!config.arm.empty()) return config.arm;
   Config unlabelled;
   unlabelled.network.modulation = config.network.modulation;
+  const std::string& method = config.continual.method;
   const std::string& route = config.network.route.name;
   const std::string modulation = find_key("modulation").get(unlabelled);
-  if (modulation == "none") return route;
-  return route == "bp" ? modulation : route + "+" + modulation;
+  std::vector<std::string> pieces;
+  if (method != "none") pieces.push_back(method);
+  if (route != "bp") pieces.push_back(route);
+  if (modulation != "none") pieces.push_back(modulation);
+  return pieces.empty() ? "bp" : join(pieces, "+");
 }
 
 Config with_arm(Config config, const std::string& arm) {
@@ -233,15 +252,19 @@ Config with_arm(Config config, const std::string& arm) {
     for (const auto& [key, value] : own->second) set(config, key, value);
     config.arm = arm;
   } else {
-    const std::size_t plus = arm.find('+');
-    const bool pair = plus != std::string::npos;
-    const std::string route = pair ? arm.substr(0, plus) : is_route(arm) ? arm : "bp";
-    const std::string modulation = pair ? arm.substr(plus + 1) : is_route(arm) ? "none" : arm;
-    check_arm_name(config, arm, route, modulation);
-    set(config, "route", route);
-    set(config, "modulation", modulation);
+    std::map<std::string, std::string> given = {{"method", "none"}, {"route", "bp"}, {"modulation", "none"}};
+    std::set<std::string> named;
+    bool as_written = false;
+    for (const std::string& piece : split(arm, '+')) {
+      const std::string key = key_of(piece);
+      if (key.empty() || !named.insert(key).second) refuse_arm(config, arm);
+      const bool dash = piece.starts_with("constant-");
+      as_written = as_written || dash;
+      given[key] = dash ? "constant:" + piece.substr(std::string("constant-").size()) : piece;
+    }
+    for (const auto& [key, value] : given) set(config, key, value);
     config.arm.clear();
-    config.arm = arm_label(config);
+    config.arm = as_written ? arm : arm_label(config);
   }
   config.compare = {};
   config.own_arms.clear();
@@ -249,8 +272,9 @@ Config with_arm(Config config, const std::string& arm) {
 }
 
 std::string pairing(const Config& config, const std::string& data_fingerprint) {
-  static const std::set<std::string> others = {"model",     "bias",    "norm",  "initialiser", "batch",   "epochs",
-                                               "recurrent", "encoder", "steps", "peak-rate",   "patience"};
+  static const std::set<std::string> others = {"model",    "bias",      "norm",    "initialiser", "batch",
+                                               "epochs",   "recurrent", "encoder", "steps",       "peak-rate",
+                                               "patience", "scenario",  "tasks",   "manifest"};
   std::string text = data_fingerprint;
   for (const Key& key : keys())
     if ((key.group == "data" && key.name != "data-dir" && key.name != "download") || others.count(key.name))

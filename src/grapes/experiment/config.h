@@ -1,5 +1,6 @@
 #pragma once
 
+#include "grapes/continual/options.h"
 #include "grapes/data/open.h"
 #include "grapes/nn/model.h"
 #include "grapes/optim/optimizer.h"
@@ -31,6 +32,7 @@ struct Config {
   nn::Options network;
   optim::Options optimizer;
   train::Options training;
+  continual::Options continual;
   CompareOptions compare;
   std::int64_t threads = 1;  ///< per run
   std::int64_t jobs = 0;     ///< runs at the same time; 0: as many as there are cores / threads
@@ -43,7 +45,8 @@ struct Config {
 struct Key {
   enum class Kind { text, number, flag, texts, numbers };  ///< how TOML writes it: "x", 1, true, ["x", "y"], [1, 2]
   std::string name;   ///< "learning-rate": --learning-rate on the command line, learning-rate = ... in TOML
-  std::string group;  ///< "data", "model", "rule", "optimizer", "training", "compare", "authors" (oddities), "machine"
+  std::string group;  ///< "data", "model", "rule", "optimizer", "training", "continual", "method", "compare", "authors"
+                      ///< (oddities), "machine"
   std::string meaning;  ///< one line, with unit
   std::string values;   ///< "NUMBER > 0", "relu|tanh|...", "true|false", ...
   Kind kind = Kind::text;
@@ -62,15 +65,23 @@ void set(Config& config, std::string_view key, std::string_view value);
 std::vector<std::string> read_toml(Config& config, const std::string& path);
 std::vector<std::string> read_toml_text(Config& config, const std::string& text, const std::string& name);
 /// The whole configuration as TOML that read_toml accepts, grouped, with each key's meaning as a comment if `comments`.
-/// A configuration with a label is one run: the keys of `compare` are left out.
+/// A configuration with a label is one run: the keys of `compare` are left out, and those of tasks where it has one.
 std::string to_toml(const Config& config, bool comments = false);
 /// What no single key can know: ranges that depend on each other, names in tables. @throws UsageError
 void check(const Config& config);
 
-/// The label an arm gets by itself: "bp", "grapes", "uniform", "fa", "fa+grapes", "constant:1.85", ...
+/// Whether there are tasks, learnt one after the other.
+inline bool has_tasks(const Config& config) { return config.continual.scenario != "none"; }
+/// Passes over training examples in a whole run.
+inline std::int64_t epochs_of(const Config& config) {
+  return config.training.epochs * (has_tasks(config) ? config.continual.tasks : 1);
+}
+
+/// The label an arm gets by itself: "bp", "grapes", "uniform", "fa", "fa+grapes", "constant:1.85", "ewc+grapes", ...
 std::string arm_label(const Config& config);
-/// The configuration of one run of an arm, labelled, without the keys of `compare`. An arm is one of own_arms, or
-/// ROUTE, MODULATION or ROUTE+MODULATION, with constant:C1,C2 for constants; "bp" and "none" where one is not named.
+/// The configuration of one run of an arm, labelled, without the keys of `compare`. An arm is one of own_arms, or at
+/// most one each of METHOD (of continual learning), ROUTE and MODULATION with + between them, with constant:C1,C2 for
+/// constants, or constant-C; "none", "bp" and "none" where one is not named.
 /// @throws UsageError with the nearest name
 Config with_arm(Config config, const std::string& arm);
 /// Hash of what decides the initial weights, the examples and their order, besides the seed: runs with the same pairing

@@ -113,6 +113,20 @@ const std::map<std::string, std::string>& others() {
                                                             {"unmasked-first", "true"},
                                                             {"factors-at-rest", "true"},
                                                             {"carry-remainder", "true"},
+                                                            {"scenario", "permuted"},
+                                                            {"tasks", "10"},
+                                                            {"manifest", "tasks.json"},
+                                                            {"optimizer-state", "kept"},
+                                                            {"curve-points", "3"},
+                                                            {"curve-examples", "200"},
+                                                            {"method", "ewc"},
+                                                            {"ewc-strength", "20"},
+                                                            {"fisher-examples", "50"},
+                                                            {"si-strength", "2"},
+                                                            {"si-damping", "0.01"},
+                                                            {"lwf-strength", "0.5"},
+                                                            {"lwf-temperature", "3"},
+                                                            {"replay-buffer", "500"},
                                                             {"device", "cuda:1"},
                                                             {"threads", "2"},
                                                             {"jobs", "4"}};
@@ -150,7 +164,10 @@ TEST(Config, NamesAreUniqueAndEveryDefaultIsAllowed) {
 TEST(Config, OneRunIsWrittenWithoutTheKeysOfAComparison) {
   Config config;
   EXPECT_THAT(to_toml(config), HasSubstr("arms = [\"bp\""));
-  EXPECT_THAT(to_toml(with_arm(config, "grapes")), Not(HasSubstr("arms = ")));
+  EXPECT_THAT(to_toml(with_arm(config, "grapes")), AllOf(Not(HasSubstr("arms = ")), Not(HasSubstr("scenario = "))));
+  set(config, "scenario", "split");
+  EXPECT_THAT(to_toml(with_arm(config, "ewc")),
+              AllOf(HasSubstr("scenario = \"split\""), HasSubstr("method = \"ewc\"")));
 }
 
 TEST(Config, ValuesThatCannotBeAreRefusedByName) {
@@ -253,6 +270,28 @@ TEST(Config, ArmsByName) {
   EXPECT_THAT(refusal([] { with_arm({}, "fa+grapse"); }), HasSubstr("unknown arm 'fa+grapse'"));
 }
 
+TEST(Config, ArmsOfSeveralTasksNameMethodsToo) {
+  Config config;
+  set(config, "scenario", "permuted");
+  const Config both = with_arm(config, "ewc+grapes");
+  EXPECT_EQ(both.continual.method, "ewc");
+  EXPECT_EQ(both.network.modulation.name, "grapes");
+  EXPECT_EQ(both.network.route.name, "bp");
+  EXPECT_EQ(both.arm, "ewc+grapes");
+  EXPECT_EQ(with_arm(config, "grapes+ewc").arm, "ewc+grapes");  // one name for one thing
+  EXPECT_EQ(with_arm(config, "replay+fa+uniform").arm, "replay+fa+uniform");
+  EXPECT_EQ(with_arm(config, "joint").network.modulation.name, "none");
+  const Config constant = with_arm(config, "constant-2");
+  EXPECT_EQ(constant.network.modulation.constants, (std::vector<double>{2}));
+  EXPECT_EQ(constant.arm, "constant-2");
+  EXPECT_THAT(refusal([&] { with_arm(config, "ewc+si"); }), HasSubstr("unknown arm 'ewc+si'"));
+  EXPECT_THAT(refusal([&] { with_arm(config, "ewk"); }), HasSubstr("did you mean 'ewc'"));
+  EXPECT_EQ(epochs_of(config), 50);
+  set(config, "patience", "2");
+  EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("patience"));
+  EXPECT_THAT(refusal([] { check(with_arm({}, "ewc")); }), HasSubstr("set scenario"));
+}
+
 TEST(Config, WhatNoSingleKeyCanKnow) {
   Config config;
   set(config, "arms", "bp,grapes,bp+grapes");
@@ -270,9 +309,10 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
   for (const std::string arm : {"bp", "grapes", "uniform", "dfa+grapes"})
     EXPECT_EQ(pairing(with_arm(base, arm), "abc"), pair) << arm;
   const std::set<std::string> apart = {
-      "data",    "validation",   "test",         "train-limit", "test-limit", "order", "pad",         "normalise",
-      "augment", "label-column", "targets",      "model",       "bias",       "norm",  "initialiser", "batch",
-      "epochs",  "event-steps",  "event-values", "recurrent",   "encoder",    "steps", "peak-rate",   "patience"};
+      "data",        "validation", "test",         "train-limit", "test-limit",   "order",     "pad",
+      "normalise",   "augment",    "label-column", "targets",     "model",        "bias",      "norm",
+      "initialiser", "batch",      "epochs",       "event-steps", "event-values", "recurrent", "encoder",
+      "steps",       "peak-rate",  "patience",     "scenario",    "tasks",        "manifest"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, others().at(key.name));

@@ -1,3 +1,4 @@
+#include "grapes/continual/method.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/route.h"
 #include "grapes/data/normalise.h"
@@ -109,7 +110,7 @@ Key device_key() {
 Key arms_key() {
   return {"arms",
           "compare",
-          "what is compared: ROUTE, MODULATION, ROUTE+MODULATION or an arm of one's own",
+          "what is compared: ROUTE, MODULATION, ROUTE+MODULATION, with tasks METHOD+..., or an arm of one's own",
           "ARM,ARM,...",
           Kind::texts,
           [](const Config& config) { return join(config.compare.arms, ","); },
@@ -159,9 +160,15 @@ std::vector<Key> make_keys() {
   const auto rule = &N::modulation;
   const auto opt = &Config::optimizer;
   const auto run = &Config::training;
+  using K = continual::Options;
+  const auto con = &Config::continual;
   const auto cmp = &Config::compare;
   const auto with_auto = [](Choices choices) {
     choices.insert(choices.begin(), {"auto"});
+    return choices;
+  };
+  const auto with_none = [](Choices choices) {
+    choices.insert(choices.begin(), {"none"});
     return choices;
   };
   return {
@@ -288,6 +295,35 @@ std::vector<Key> make_keys() {
              field(run, &T::evaluate_every)),
       text("label", "training", "name of the run's arm in the record; empty: made from route and modulation", "TEXT",
            field(&Config::arm)),
+
+      choice("scenario", "continual",
+             "how tasks are made of the data, see grapes list scenarios; none: there is one task",
+             with_none(names(continual::scenarios())), field(con, &K::scenario)),
+      number("tasks", "continual", "how many, one after the other; each for `epochs`", at_least(2),
+             field(con, &K::tasks)),
+      text("manifest", "continual", "scenario.json that says what the tasks are; empty: drawn from each run's seed",
+           "FILE.json", field(con, &K::manifest)),
+      choice("optimizer-state", "continual", "velocities and moments at a task's beginning", {{"reset"}, {"kept"}},
+             field(con, &K::optimizer_state)),
+      number("curve-points", "continual", "evaluations in the course of a task, its end among them", at_least(1),
+             field(con, &K::curve_points)),
+      number("curve-examples", "continual", "of each task so far, the first test examples they take", at_least(1),
+             field(con, &K::curve_examples)),
+
+      choice("method", "method", "what is done against forgetting, see grapes list methods",
+             names(continual::methods()), field(con, &K::method)),
+      number("ewc-strength", "method", "ewc: of the pull back to earlier weights", at_least(0),
+             field(con, &K::ewc_strength)),
+      number("fisher-examples", "method", "ewc: of a task, to estimate what matters", at_least(1),
+             field(con, &K::fisher_examples)),
+      number("si-strength", "method", "si: of the pull back to earlier weights", at_least(0),
+             field(con, &K::si_strength)),
+      number("si-damping", "method", "si: added to a weight's squared way", above(0), field(con, &K::si_damping)),
+      number("lwf-strength", "method", "lwf: of the old answers in the loss", at_least(0),
+             field(con, &K::lwf_strength)),
+      number("lwf-temperature", "method", "lwf: by which logits are divided", above(0),
+             field(con, &K::lwf_temperature)),
+      number("replay-buffer", "method", "replay: examples kept", at_least(1), field(con, &K::replay_buffer)),
 
       arms_key(),
       number("seeds", "compare", "runs per arm, with seeds seed, seed + 1, ...", at_least(1), field(cmp, &C::seeds)),

@@ -49,7 +49,7 @@ class Pool {
         scores_(tasks.size()) {
     stage_.what = what;
     stage_.runs = static_cast<std::int64_t>(tasks.size());
-    for (const Task& task : tasks) stage_.epochs += static_cast<double>(task.config.training.epochs);
+    for (const Task& task : tasks) stage_.epochs += static_cast<double>(epochs_of(task.config));
   }
 
   std::vector<record::Status> run(std::int64_t jobs) {
@@ -116,7 +116,7 @@ class Pool {
     statuses_[index] = status;
     if (status.state == record::State::interrupted) return;
     ++stage_.runs_done;
-    epochs_[index] = static_cast<double>(task.config.training.epochs);  // what a diverged run left out is done too
+    epochs_[index] = static_cast<double>(epochs_of(task.config));  // what a diverged run left out is done too
     stage_.last =
         task.name + ": " + (status.state == record::State::finished ? scores_[index] : record::to_string(status.state));
     tell();

@@ -1,5 +1,7 @@
 #include "grapes/experiment/run.h"
 
+#include "grapes/base/file.h"
+#include "grapes/continual/learner.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
@@ -7,8 +9,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 
 namespace grapes::experiment {
+namespace fs = std::filesystem;
 namespace {
 
 // In the order of data::Task.
@@ -49,36 +54,28 @@ void add_constants(const Config& config, const data::Meaning& meaning, const dat
   if (normalisation.scale.defined()) tensors["input.scale"] = normalisation.scale;
 }
 
-}  // namespace
+fs::path last_checkpoint(const RunPlan& plan) { return plan.folder / "checkpoints" / "last.safetensors"; }
 
-record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
-  const std::uint64_t seed = config.training.seed;
-  const auto model = nn::make_model(config.network, train::signature_of(splits.meaning), seed);
-  const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
-  const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
-  const nn::Criterion criterion = criterion_for(config, splits.meaning);
-  const train::Subject subject{*model, criterion, *optimizer, *schedule, config.optimizer.learning_rate};
-  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
-  if (plan.folder.empty()) return train::train(subject, splits, config.training, {}, nullptr, watch);
+bool goes_on(const RunPlan& plan) { return !plan.folder.empty() && plan.resume && fs::exists(last_checkpoint(plan)); }
 
-  const auto last = plan.folder / "checkpoints" / "last.safetensors";
-  train::Position position;
-  if (plan.resume && std::filesystem::exists(last))
-    position = train::unpack(train::read_safetensors(last), subject, last.string());
+/// Train with a record, begun or gone on with. @param row  the last row of its metrics that counts; -1: none
+template <class Train>
+record::Status recorded(const Config& config, const data::Splits& splits, const data::Meaning& meaning,
+                        const RunPlan& plan, std::int64_t row, const Train& train) {
   record::Identity identity;
   identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
-  identity.seed = seed;
+  identity.seed = config.training.seed;
   identity.data = splits.name;
   identity.model = config.network.model;
-  identity.score = train::score_name(splits.meaning.task);
+  identity.score = train::score_name(meaning.task);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)
-                    ? record::Writer::resume(plan.folder, position.step == 0 ? -1 : position.epoch)
+                    ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
   train::Keep keep{writer, plan.checkpoints, {}, {}};
-  add_constants(config, splits.meaning, splits.normalisation, keep.metadata, keep.tensors);
+  add_constants(config, meaning, splits.normalisation, keep.metadata, keep.tensors);
   try {
-    return train::train(subject, splits, config.training, position, &keep, watch);
+    return train(keep);
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
     record::Status status;
     status.state = record::State::failed;
@@ -91,6 +88,81 @@ record::Status run(const Config& config, const data::Splits& splits, const RunPl
     }
     throw;
   }
+}
+
+/// The network without anything learnt: see continual::Setting.
+nn::Options plain(nn::Options network) {
+  network.route = {};
+  network.modulation = {};
+  network.dropout = 0;
+  return network;
+}
+
+record::Status run_tasks(const Config& config, const data::Splits& splits, const RunPlan& plan,
+                         const train::Watch& watch) {
+  const std::uint64_t seed = config.training.seed;
+  const continual::Scenario scenario = scenario_of(config, splits);
+  const nn::Signature signature = train::signature_of(scenario.meaning);
+  const auto model = nn::make_model(config.network, signature, seed);
+  const nn::Criterion criterion = criterion_for(config, scenario.meaning);
+  const auto fresh = [&] { return nn::make_model(plain(config.network), signature, seed); };
+  const continual::Course course{
+      {*model, fresh, criterion, scenario, config.continual, seed}, config.optimizer, config.training};
+  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
+  if (plan.folder.empty()) return continual::learn(course, {}, nullptr, watch);
+  std::optional<std::pair<train::Tensors, std::string>> checkpoint;
+  if (goes_on(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
+  const std::int64_t row = checkpoint ? continual::last_row(checkpoint->first, checkpoint->second) : -1;
+  return recorded(config, splits, scenario.meaning, plan, row, [&](const train::Keep& keep) {
+    write_file(plan.folder / "scenario.json", scenario.manifest.dump() + "\n");
+    return continual::learn(course, checkpoint, &keep, watch);
+  });
+}
+
+record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
+                       const train::Watch& watch) {
+  const std::uint64_t seed = config.training.seed;
+  const auto model = nn::make_model(config.network, train::signature_of(splits.meaning), seed);
+  const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
+  const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
+  const nn::Criterion criterion = criterion_for(config, splits.meaning);
+  const train::Subject subject{*model, criterion, *optimizer, *schedule, config.optimizer.learning_rate};
+  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
+  if (plan.folder.empty()) return train::train(subject, splits, config.training, {}, nullptr, watch);
+  train::Position position;
+  if (goes_on(plan))
+    position = train::unpack(train::read_safetensors(last_checkpoint(plan)), subject, last_checkpoint(plan).string());
+  return recorded(
+      config, splits, splits.meaning, plan, position.step == 0 ? -1 : position.epoch,
+      [&](const train::Keep& keep) { return train::train(subject, splits, config.training, position, &keep, watch); });
+}
+
+}  // namespace
+
+continual::Scenario scenario_of(const Config& config, const data::Splits& splits) {
+  const continual::Options& options = config.continual;
+  if (options.manifest.empty())
+    return continual::make_scenario(continual::describe(options.scenario, options.tasks, splits, config.training.seed),
+                                    splits, "scenario");
+  const record::Json manifest = continual::read_manifest(options.manifest);
+  continual::Scenario scenario = continual::make_scenario(manifest, splits, options.manifest);
+  if (manifest["scenario"] != options.scenario || static_cast<std::int64_t>(scenario.tasks.size()) != options.tasks)
+    throw UsageError(options.manifest + " holds " + std::to_string(scenario.tasks.size()) + " tasks, " +
+                     manifest["scenario"].get<std::string>() + ", but scenario = '" + options.scenario +
+                     "' and tasks = " + std::to_string(options.tasks));
+  return scenario;
+}
+
+data::Meaning meaning_of(const Config& config, const data::Splits& splits) {
+  return has_tasks(config) ? scenario_of(config, splits).meaning : splits.meaning;
+}
+
+void check_possible(const Config& config, const data::Splits& splits) {
+  nn::make_model(config.network, train::signature_of(meaning_of(config, splits)), config.training.seed);
+}
+
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
+  return has_tasks(config) ? run_tasks(config, splits, plan, watch) : run_one(config, splits, plan, watch);
 }
 
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "grapes/continual/scenario.h"
 #include "grapes/experiment/config.h"
 #include "grapes/record/record.h"
 
@@ -23,7 +24,15 @@ struct RunPlan {
   bool checkpoints = true;
 };
 
-/// One run from a configuration, on data that is open already. Interruption, divergence: an outcome.
+/// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError
+continual::Scenario scenario_of(const Config& config, const data::Splits& splits);
+/// What the network of a run is asked: of all tasks together, where there are several.
+data::Meaning meaning_of(const Config& config, const data::Splits& splits);
+/// Whatever can be known before a run begins: that there can be such tasks and such a network. @throws Error
+void check_possible(const Config& config, const data::Splits& splits);
+
+/// One run from a configuration, on data that is open already: one task, or several one after the other. Interruption,
+/// divergence: an outcome.
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch);
 
 /// A network as a checkpoint describes it, with its weights. @throws DataError for a corrupt or foreign file

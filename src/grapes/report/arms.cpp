@@ -24,7 +24,7 @@ bool counts(const Run& run) {
 int place(const std::string& arm, const std::string& baseline) {
   static const std::vector<std::string> order = {"bp", "grapes", "grapes-local", "uniform", "shuffled", "constant"};
   if (arm == baseline) return -1;
-  return static_cast<int>(std::find(order.begin(), order.end(), arm) - order.begin());
+  return static_cast<int>(std::find(order.begin(), order.end(), family(arm)) - order.begin());
 }
 
 std::optional<double> reach(const Json& row, const std::string& key) {
@@ -35,6 +35,13 @@ std::optional<double> reach(const Json& row, const std::string& key) {
 }
 
 }  // namespace
+
+std::string family(const std::string& arm) {
+  const std::string constant = "constant";
+  const bool one = arm.starts_with(constant) && arm.size() > constant.size() &&
+                   (arm[constant.size()] == ':' || arm[constant.size()] == '-');
+  return one ? constant : arm;
+}
 
 std::optional<double> number(const Json& row, const std::string& key) {
   if (!row.is_object()) return std::nullopt;

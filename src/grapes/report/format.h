@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 /// How numbers are written for people, the same in the table, the findings, the plots and the page.
 namespace grapes::report {
@@ -31,6 +33,11 @@ std::string score_meaning(const std::string& score);
 
 /// "layer 0"; a name that says so itself stays as it is.
 std::string layer_title(const std::string& name);
+/// How wide a text stands on a terminal, in characters.
+std::size_t characters(const std::string& text);
+/// A table of text, the first column to the left, the others to the right.
+std::string aligned(const std::vector<std::vector<std::string>>& rows);
+
 /// "1 seed", "3 seeds".
 std::string count(std::size_t n, const std::string& noun);
 

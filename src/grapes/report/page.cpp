@@ -1,6 +1,7 @@
 #include "grapes/base/text.h"
 #include "grapes/report/cells.h"
 #include "grapes/report/format.h"
+#include "grapes/report/html.h"
 #include "grapes/report/plots.h"
 #include "grapes/report/report.h"
 #include "grapes/report/samples.h"
@@ -13,72 +14,6 @@ using record::Run;
 using svg::escape;
 namespace {
 
-const char* const page_style =
-    "*{box-sizing:border-box}"
-    ":root{--page:#f7f8f9}@media(prefers-color-scheme:dark){:root{--page:#0f1216}}"
-    "body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,\"Segoe "
-    "UI\",sans-serif;"
-    "font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%}"
-    "main{max-width:1128px;margin:0 auto;padding:56px 24px 72px}"
-    "h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:0 0 16px}"
-    "h2{font-size:20px;letter-spacing:-.005em;margin:56px 0 6px}h3{font-size:15px;margin:24px 0 8px}"
-    ".lead{font-size:19px;line-height:1.55;max-width:44em;margin:0}.note{color:var(--muted);max-width:46em;margin:0 0 "
-    "16px}"
-    "ul.findings{padding-left:1.1em;max-width:48em;margin:24px 0 0}ul.findings li{margin:0 0 8px}"
-    "ul.findings li::marker{color:var(--rule)}"
-    "code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}"
-    "p code,li code,td code,dt code,figcaption code{background:color-mix(in srgb,var(--rule) 16%,transparent);"
-    "border-radius:4px;padding:.08em .35em;white-space:nowrap}"
-    ".plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}"
-    ".plots.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr))}"
-    "figure{margin:0;padding:16px;background:var(--card);border:1px solid var(--hair);border-radius:10px;min-width:0}"
-    "figure svg{display:block;width:100%;height:auto;max-width:640px;margin:0 auto}"
-    "section>figure{max-width:700px}"
-    "figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}"
-    ".scroll{overflow-x:auto;background:var(--card);border:1px solid var(--hair);border-radius:10px}"
-    "table{border-collapse:collapse;font-size:14px;width:100%}"
-    "th,td{padding:9px 9px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}"
-    "tbody tr:last-child>*{border-bottom:0}thead "
-    "th{color:var(--muted);font-weight:500;white-space:normal;vertical-align:bottom;line-height:1.35}"
-    "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--card)}"
-    "tbody th{font-weight:600}"
-    ".key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--arm);margin-right:8px}"
-    "ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;margin:0 0 12px;font-size:14px}"
-    "ul.legend svg{width:28px;height:8px;vertical-align:middle;margin-right:7px}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:12px 0;font-size:15px}"
-    "dt{font-weight:600}dd{margin:0;min-width:0;overflow-wrap:anywhere}"
-    "details{background:var(--card);border:1px solid var(--hair);border-radius:10px;margin:0 0 8px}"
-    "summary{cursor:pointer;padding:10px 16px;font-weight:500}"
-    "details pre{margin:0;padding:4px 16px 16px;overflow-x:auto;font:13px/1.5 "
-    "ui-monospace,SFMono-Regular,Menlo,Consolas,"
-    "monospace}"
-    "@media(max-width:560px){.plots:not(.small) svg text,section>figure svg text{font-size:14.5px}"
-    ".plots:not(.small) svg .small,section>figure svg .small{font-size:14px}main{padding:32px 16px "
-    "48px}h1{font-size:25px}.lead{font-size:17px}figure{padding:12px "
-    "10px}"
-    "dl{grid-template-columns:1fr;gap:2px}dd{margin-bottom:10px}}"
-    "@media print{body{background:none}figure,details,.scroll{break-inside:avoid}}";
-
-/// A finding as HTML: `name` becomes code.
-std::string marked_up(const std::string& sentence) {
-  std::string result;
-  bool inside = false;
-  for (const std::string& piece : split(sentence, '`')) {
-    result += inside ? "<code>" + escape(piece) + "</code>" : escape(piece);
-    inside = !inside;
-  }
-  return result;
-}
-
-std::string section(const std::string& heading, const std::string& note, const std::string& body) {
-  return "<section><h2>" + heading + "</h2>" + (note.empty() ? "" : "<p class=\"note\">" + note + "</p>") + body +
-         "</section>\n";
-}
-
-std::string figure(const std::string& caption, const std::string& picture) {
-  return "<figure><figcaption>" + caption + "</figcaption>" + picture + "</figure>";
-}
-
 class Page {
  public:
   Page(const std::vector<Run>& runs, const Json& summary)
@@ -88,13 +23,9 @@ class Page {
     const std::vector<std::string> said = findings(summary_);
     std::string list;
     for (std::size_t i = 1; i < said.size(); ++i) list += "<li>" + marked_up(said[i]) + "</li>";
-    const std::string title = escape(summary_["title"]);
-    return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-           "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
-           title + "</title><style>" + plot_style() + page_style + "</style></head><body><main>\n<header><h1>" + title +
-           "</h1><p class=\"lead\">" + marked_up(said.front()) + "</p></header>\n<ul class=\"findings\">" + list +
-           "</ul>\n" + scores() + curves() + table() + tuning() + factors() + norms() + activity() + samples() +
-           reading() + configuration() + environment() + "</main></body></html>\n";
+    return document(summary_["title"], said.front(),
+                    "<ul class=\"findings\">" + list + "</ul>\n" + scores() + curves() + table() + tuning() +
+                        factors() + norms() + activity() + samples() + reading() + configuration() + environment());
   }
 
  private:
@@ -194,37 +125,12 @@ class Page {
   std::string tuning() const {
     const Json& tuning = summary_["tuning"];
     if (tuning.is_null()) return "";
-    const Unit unit = unit_of(summary_["score"]);
-    Chart chart;
-    chart.id = "tuning";
-    chart.x_label = "learning rate (logarithmic)";
-    chart.y_label = "validation " + score_name(summary_["score"]) + (unit.suffix.empty() ? "" : ", %");
-    chart.logarithmic_x = true;
-    chart.from_the_start = true;
-    for (const double rate : tuning["grid"]) chart.x_ticks.push_back(rate);
-    for (const Arm& arm : arms_) {
-      const auto found = tuning["arms"].find(arm.name);
-      if (found == tuning["arms"].end()) continue;
-      std::map<double, double> tried;
-      for (const Json& one : (*found)["tried"])
-        if (const auto value = number(one, "validation_mean"))
-          tried[one["learning_rate"].get<double>()] = unit.factor * *value;
-      Series series{arm.name, {}, {}, true};
-      for (const auto& [rate, value] : tried) {
-        series.curve.epoch.push_back(rate);
-        series.curve.mean.push_back(value);
-        series.curve.sd.push_back(0);
-      }
-      if (const auto chosen = tried.find((*found)["chosen"].get<double>()); chosen != tried.end())
-        series.marked.emplace_back(chosen->first, chosen->second);
-      if (!tried.empty()) chart.series.push_back(std::move(series));
-    }
     return section("Choice of the learning rates",
                    "Validation score of each learning rate that was tried, mean of " + count(tuning["seeds"], "seed") +
                        " after " + count(tuning["epochs"], "epoch") +
                        "; the ring marks the one chosen. A rate that diverged has no point.",
                    figure("<b>Score on validation data</b>",
-                          line_chart(chart, styles_)
+                          tuning_chart("tuning", tuning, arm_names(arms_), summary_["score"], styles_)
                               .element("tuning", "Validation score against learning rate",
                                        "A line for each arm, the chosen learning rate with a ring.")));
   }

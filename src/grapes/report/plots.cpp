@@ -148,7 +148,8 @@ std::string plot_style() {
 Styles::Styles(const std::vector<std::string>& arms) {
   std::set<std::size_t> taken;
   for (const std::string& arm : arms)
-    if (const auto at = std::find(known.begin(), known.end(), arm); at != known.end()) {
+    if (const auto at = std::find(known.begin(), known.end(), family(arm));
+        at != known.end() && !taken.contains(static_cast<std::size_t>(at - known.begin()))) {
       slots_[arm] = static_cast<std::size_t>(at - known.begin());
       taken.insert(slots_[arm]);
     }
@@ -274,6 +275,36 @@ Drawing dot_plot(const Json& summary, const Styles& styles) {
     drawing.text({drawing.width() - 2, y + 4}, value, "class=\"small\" text-anchor=\"end\"");
   }
   return drawing;
+}
+
+Drawing tuning_chart(const std::string& id, const Json& tuning, const std::vector<std::string>& arms,
+                     const std::string& score, const Styles& styles) {
+  const Unit unit = unit_of(score);
+  Chart chart;
+  chart.id = id;
+  chart.x_label = "learning rate (logarithmic)";
+  chart.y_label = "validation " + score_name(score) + (unit.suffix.empty() ? "" : ", %");
+  chart.logarithmic_x = true;
+  chart.from_the_start = true;
+  for (const double rate : tuning["grid"]) chart.x_ticks.push_back(rate);
+  for (const std::string& arm : arms) {
+    const auto found = tuning["arms"].find(arm);
+    if (found == tuning["arms"].end()) continue;
+    std::map<double, double> tried;
+    for (const Json& one : (*found)["tried"])
+      if (const auto value = number(one, "validation_mean"))
+        tried[one["learning_rate"].get<double>()] = unit.factor * *value;
+    Series series{arm, {}, {}, true};
+    for (const auto& [rate, value] : tried) {
+      series.curve.epoch.push_back(rate);
+      series.curve.mean.push_back(value);
+      series.curve.sd.push_back(0);
+    }
+    if (const auto chosen = tried.find((*found)["chosen"].get<double>()); chosen != tried.end())
+      series.marked.emplace_back(chosen->first, chosen->second);
+    if (!tried.empty()) chart.series.push_back(std::move(series));
+  }
+  return line_chart(chart, styles);
 }
 
 std::optional<double> lowest_factor(const std::vector<Arm>& arms) {

@@ -47,6 +47,11 @@ svg::Drawing line_chart(const Chart& chart, const Styles& styles);
 /// A row for each arm: every seed as a dot, the mean, its 95 % interval. `arms` is summary["arms"].
 svg::Drawing dot_plot(const record::Json& summary, const Styles& styles);
 
+/// Validation score of every learning rate that was tried, a ring around the chosen one. @param tuning  see
+/// compare.json
+svg::Drawing tuning_chart(const std::string& id, const record::Json& tuning, const std::vector<std::string>& arms,
+                          const std::string& score, const Styles& styles);
+
 /// How the factors of a layer lie, epoch by epoch: the stronger the colour, the more nodes; the line is their mean.
 /// `low`: the lower end of the y axis, whose upper end is 2.
 svg::Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles);

@@ -1,5 +1,6 @@
 #include "grapes/base/text.h"
 #include "grapes/report/arms.h"
+#include "grapes/report/pairs.h"
 #include "grapes/report/report.h"
 #include "grapes/report/statistics.h"
 
@@ -13,45 +14,15 @@ using record::Json;
 using record::Run;
 namespace {
 
-Json json(const std::optional<Interval>& interval) {
-  return interval ? Json::array({interval->low, interval->high}) : Json();
-}
-
-/// n, mean, standard deviation, interval; null of nothing.
-Json spread(const std::vector<double>& x) {
-  if (x.empty()) return nullptr;
-  return {{"n", x.size()}, {"mean", mean(x)}, {"sd", standard_deviation(x)}, {"interval", json(mean_interval(x))}};
+std::vector<Sample> samples(const Arm& arm, const std::string& key) {
+  std::vector<Sample> all;
+  for (const Run* run : arm.runs) all.push_back({run->identity.seed, run->identity.pairing, final_number(*run, key)});
+  return all;
 }
 
 /// Runs that began alike: the same seed, and everything but the arm the same.
 Json paired(const Arm& arm, const Arm& base, const std::string& key) {
-  std::map<std::pair<std::uint64_t, std::string>, double> partners;
-  for (const Run* run : base.runs) partners[{run->identity.seed, run->identity.pairing}] = final_number(*run, key);
-  std::vector<double> each;
-  std::vector<std::uint64_t> seeds;
-  for (const Run* run : arm.runs)
-    if (const auto partner = partners.find({run->identity.seed, run->identity.pairing}); partner != partners.end()) {
-      each.push_back(final_number(*run, key) - partner->second);
-      seeds.push_back(run->identity.seed);
-    }
-  Json result = {
-      {"arm", arm.name}, {"against", base.name}, {"n", each.size()}, {"unpaired", arm.runs.size() - each.size()},
-      {"each", each},    {"seeds", seeds},       {"p", nullptr},     {"p_holm", nullptr},
-      {"mean", nullptr}, {"interval", nullptr}};
-  if (const Json numbers = spread(each); !numbers.is_null()) result.update(numbers);
-  if (each.size() < 2) return result;
-  if (const auto p = wilcoxon(each)) result["p"] = *p;
-  return result;
-}
-
-/// Holm over one family of comparisons; those without a p are no part of it.
-void correct(std::vector<Json*> family) {
-  std::erase_if(family, [](const Json* comparison) { return (*comparison)["p"].is_null(); });
-  std::vector<double> p;
-  p.reserve(family.size());
-  for (const Json* comparison : family) p.push_back((*comparison)["p"]);
-  const std::vector<double> corrected = holm(p);
-  for (std::size_t i = 0; i < family.size(); ++i) (*family[i])["p_holm"] = corrected[i];
+  return paired(arm.name, samples(arm, key), base.name, samples(base, key));
 }
 
 /// Score against epoch of one run, from the first epoch of training on.

@@ -10,13 +10,16 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
   pass.training = true;
   pass.present = batch.present;
   pass.plain = use.plain;
-  const bool descends = use.descend && use.update && use.gradient_norms == nullptr && !use.carried &&
+  const bool descends = use.descend && use.update && use.gradient_norms == nullptr && !use.gradients && !use.carried &&
                         subject.optimizer.plain_descent() && subject.model.descends(pass);
   if (descends) pass.descend = use.rate;
   subject.optimizer.begin();
   if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
-  const at::Tensor logits = subject.model.forward(batch.inputs, pass);
-  const at::Tensor loss = subject.criterion.loss(logits, batch.targets, batch.present);
+  const at::Tensor all = subject.model.forward(batch.inputs, pass);
+  const at::Tensor logits = use.answers ? use.answers(all) : all;
+  at::Tensor loss = subject.criterion.loss(logits, batch.targets, batch.present);
+  if (const at::Tensor extra = use.extra_loss ? use.extra_loss(all) : at::Tensor(); extra.defined())
+    loss = loss + extra;
   const StepResult result{logits.detach().cpu(), loss.item<double>()};
   if (!std::isfinite(result.loss)) {
     subject.optimizer.settle();
@@ -30,6 +33,7 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
       use.gradient_norms->push_back(parameter.value.grad().defined() ? parameter.value.grad().norm().item<double>()
                                                                      : 0.0);
   }
+  if (use.gradients) use.gradients();
   if (use.update)
     subject.optimizer.step(use.rate);
   else

@@ -2,13 +2,14 @@
 
 #include "grapes/train/trainer.h"
 
+#include <functional>
 #include <vector>
 
 namespace grapes::train {
 
 /// What one batch gave.
 struct StepResult {
-  at::Tensor logits;  ///< [batch, outputs], from the forward pass before the update; no graph
+  at::Tensor logits;  ///< [batch, outputs], those asked for, from the forward pass before the update; no graph
   double loss = 0;    ///< mean over the batch; not finite: no update was made
 };
 
@@ -22,6 +23,9 @@ struct StepUse {
   bool descend = true;   ///< false: write gradients also where the backward pass could do without them
   bool factors_at_rest = false;
   std::vector<double>* gradient_norms = nullptr;  ///< if wanted: Euclidean norm per parameter, before the update
+  View answers = {};                              ///< what of the logits this batch is about
+  std::function<at::Tensor(const at::Tensor& logits)> extra_loss = {};  ///< added, [] with a graph, or nothing
+  std::function<void()> gradients = {};  ///< between the backward pass and the update: may add to the gradients
 };
 
 /// One batch: look ahead, forward, loss, backward along the rule's route, update (where the update is a plain descent,

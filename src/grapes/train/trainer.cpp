@@ -276,8 +276,8 @@ record::Status train(Subject subject, const data::Splits& splits, const Options&
   return Training(subject, splits, options, position, keep, watch).run();
 }
 
-Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
-                    std::int64_t batch) {
+Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion, std::int64_t batch,
+                    const View& answers) {
   const at::NoGradGuard no_grad;
   const bool classes = dataset.meaning().task == data::Task::classification;
   const std::int64_t n = dataset.size(), outputs = dataset.meaning().outputs;
@@ -289,7 +289,8 @@ Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Cr
     nn::Pass pass;
     pass.step = begin;  // encoders that draw show every example anew, and alike in every evaluation
     pass.present = part.present;
-    const at::Tensor logits = model.forward(part.inputs, pass);
+    const at::Tensor all = model.forward(part.inputs, pass);
+    const at::Tensor logits = answers ? answers(all) : all;
     const at::Tensor prediction = criterion.prediction(logits).cpu();
     metrics.add(criterion.loss(logits, part.targets, part.present).item<double>(), prediction, part);
     if (!classes) continue;

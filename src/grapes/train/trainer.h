@@ -78,6 +78,9 @@ struct Keep {
 record::Status train(Subject subject, const data::Splits& splits, const Options& options, Position position,
                      const Keep* keep, const Watch& watch);
 
+/// Some of a network's logits, [batch, outputs] -> [batch, answers]; empty: all of them.
+using View = std::function<at::Tensor(const at::Tensor& logits)>;
+
 /// Loss and score of a model on a data set, in evaluation mode.
 struct Evaluation {
   double loss = 0;
@@ -85,6 +88,6 @@ struct Evaluation {
   std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
 };
 Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
-                    std::int64_t batch = 1024);
+                    std::int64_t batch = 1024, const View& answers = {});
 
 }  // namespace grapes::train

@@ -1,0 +1,82 @@
+#include "grapes/report/continual.h"
+
+#include "grapes/base/interrupt.h"
+#include "grapes/cli/experiment.h"
+#include "grapes/continual/scenario.h"
+#include "grapes/experiment/compare.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <set>
+#include <string>
+
+namespace grapes::cli {
+namespace {
+
+/// The authors' set-up: what the verb begins from.
+const char* const authors_setup = R"(
+scenario = "permuted"
+tasks = 5
+epochs = 1
+batch = 64
+model = "mlp:256,256"
+optimizer = "momentum"
+momentum = 0.9
+learning-rate = 0.001
+optimizer-state = "reset"
+arms = ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant-2"]
+seeds = 5
+grid = [0.0003, 0.001, 0.003, 0.01, 0.03]
+)";
+
+/// What the manifest says of the tasks, unless that was said otherwise: then the two must agree.
+void take_manifest(experiment::Config& config, const std::set<std::string>& given) {
+  if (config.continual.manifest.empty()) return;
+  const record::Json manifest = continual::read_manifest(config.continual.manifest);
+  if (!manifest.is_object() || !manifest.contains("scenario") || !manifest["scenario"].is_string() ||
+      !manifest.contains("tasks") || !manifest["tasks"].is_array() || manifest["tasks"].size() < 2)
+    throw DataError(config.continual.manifest + ": expected an object with 'scenario' and two or more 'tasks'");
+  if (!given.contains("scenario")) experiment::set(config, "scenario", manifest["scenario"].get<std::string>());
+  if (!given.contains("tasks")) experiment::set(config, "tasks", std::to_string(manifest["tasks"].size()));
+}
+
+}  // namespace
+
+void print_continual(const record::Json& summary) {
+  std::cout << report::table_continual(summary) << "\n";
+  for (const std::string& finding : report::findings_continual(summary)) std::cout << finding << "\n";
+}
+
+void add_continual(Program& program) {
+  CLI::App* verb = add_verb(
+      program.app, "continual",
+      "learn tasks one after the other: what is forgotten, arms x seeds, paired, with a report\n"
+      "(begins from the authors' set-up: permuted, 5 tasks of one epoch, 2 x 256, momentum 0.9, rate 0.001)",
+      {{"grapes continual", "permuted digits, six arms, five seeds"},
+       {"grapes continual --data mnist --arms bp,grapes,ewc,ewc+grapes,joint", "against other methods"},
+       {"grapes continual --data fashion-mnist --scenario split", "classes of its own for each task, heads known"},
+       {"grapes continual --manifest scenario.json", "the tasks of another run or program"},
+       {"grapes continual --resume runs/20260101-120000-continual", "go on after an interruption, bit for bit"}});
+  const PlanPtr plan = add_plan(*verb, false, {"target"});
+  verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
+  verb->callback([&program, plan] {
+    program.action = [&program, plan] {
+      experiment::Config config;
+      if (plan->resume.empty()) {
+        experiment::read_toml_text(config, authors_setup, "the authors' set-up");
+        std::set<std::string> given = plan->settings.given();
+        for (const std::string& name : configure(*plan, config)) given.insert(name);
+        take_manifest(config, given);
+      } else {
+        config = resumed(*plan);
+      }
+      if (!experiment::has_tasks(config)) throw UsageError("scenario = 'none' is one task only: see grapes compare");
+      if (!plan->print_config) return compare(program, config, *plan);
+      std::cout << experiment::to_toml(config, true);
+      return Exit::done;
+    };
+  });
+}
+
+}  // namespace grapes::cli

@@ -1,0 +1,171 @@
+#include "grapes/base/random.h"
+#include "grapes/continual/method.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace grapes::continual {
+namespace {
+
+/// Weights held in place: the gradient of (s/2) Σ_i Ω_i (θ_i - a_i)². Added to the gradient that the update rule sees,
+/// and never modulated: it comes from the weight itself, not from an error at its node.
+class Consolidation : public Method {
+ public:
+  Consolidation(const Setting& setting, double strength) : Method(setting), strength_(strength) {
+    for (const nn::Named& parameter : setting.model.parameters()) {
+      weights_.push_back(parameter.value);
+      importance_.push_back(at::zeros_like(parameter.value.detach()));
+      pull_.push_back(at::zeros_like(parameter.value.detach()));
+    }
+  }
+
+  void begin(std::int64_t task) override { holds_ = task > 0; }
+  bool watches() const override { return holds_; }
+
+  void gradient() override {
+    if (!holds_) return;
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < weights_.size(); ++i)
+      if (at::Tensor g = weights_[i].grad(); g.defined())
+        g.addcmul_(importance_[i], weights_[i], strength_).sub_(pull_[i], strength_);
+  }
+
+  std::vector<State> state() override {
+    std::vector<State> all;
+    add(all, "importance", importance_);
+    add(all, "pull", pull_);
+    return all;
+  }
+
+ protected:
+  static void add(std::vector<State>& all, const char* name, const std::vector<at::Tensor>& tensors) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) all.push_back({fmt::format("{}.{}", name, i), tensors[i]});
+  }
+
+  double strength_;
+  bool holds_ = false;                  // there is a task to be remembered
+  std::vector<at::Tensor> weights_;     // θ, the live ones
+  std::vector<at::Tensor> importance_;  // Ω
+  std::vector<at::Tensor> pull_;        // Ω a
+};
+
+/// One penalty (λ/2) Σ F_k (θ - θ_k)² for every task k so far (Kirkpatrick et al. 2017, equation 3). All of them
+/// together are the one with Ω = Σ_k F_k and Ω a = Σ_k F_k θ_k, but for a constant. F_k is the diagonal of the Fisher
+/// information: the mean over examples of the squared gradient of log p(class | x, θ_k), the class drawn from p. For a
+/// loss that is no log-likelihood, the gradient of the loss at the true class stands for it.
+class Ewc final : public Consolidation {
+ public:
+  explicit Ewc(const Setting& setting) : Consolidation(setting, setting.options.ewc_strength) {}
+
+  void end(std::int64_t task) override {
+    const std::unique_ptr<nn::Model> plain = setting_.plain();
+    copy_weights(setting_.model, *plain);
+    const std::vector<nn::Named> parameters = plain->parameters();
+    std::vector<at::Tensor> fisher;
+    for (const nn::Named& parameter : parameters) fisher.push_back(at::zeros_like(parameter.value.detach()));
+
+    const data::Dataset& examples = *setting_.scenario.tasks[static_cast<std::size_t>(task)].plain;
+    Random random(stream_seed(setting_.seed, "fisher", static_cast<std::uint64_t>(task)));
+    const std::vector<std::int64_t> order = permutation(examples.size(), random);
+    const std::int64_t count = std::min(setting_.options.fisher_examples, examples.size());
+    for (std::int64_t k = 0; k < count; ++k) {
+      const data::Batch one = examples.get(at::tensor({order[static_cast<std::size_t>(k)]}, at::kLong));
+      nn::Pass pass;
+      pass.training = true;
+      pass.seed = setting_.seed;
+      pass.step = k;
+      pass.present = one.present;
+      const at::Tensor said =
+          answers(setting_.scenario, plain->forward(one.inputs, pass), at::tensor({task}, at::kLong));
+      setting_.criterion.loss(said, target(said, one.targets, random), one.present).backward();
+      const at::NoGradGuard no_grad;
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        at::Tensor leaf = parameters[i].value;
+        if (leaf.grad().defined()) fisher[i].addcmul_(leaf.grad(), leaf.grad());
+        leaf.mutable_grad().reset();
+      }
+    }
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < fisher.size(); ++i) {
+      fisher[i].div_(static_cast<double>(count));
+      importance_[i].add_(fisher[i]);
+      pull_[i].addcmul_(fisher[i], weights_[i].detach());
+    }
+  }
+
+ private:
+  /// @param said  [1, answers]
+  at::Tensor target(const at::Tensor& said, const at::Tensor& truth, Random& random) const {
+    if (setting_.criterion.name() != "cross-entropy") return truth;
+    const at::Tensor p = setting_.criterion.prediction(said.detach()).cpu().to(at::kDouble).contiguous();
+    double left = random.uniform();
+    std::int64_t drawn = 0;
+    for (; drawn + 1 < p.size(1); ++drawn)
+      if ((left -= p.data_ptr<double>()[drawn]) < 0) break;
+    return at::tensor({drawn}, at::kLong);
+  }
+};
+
+/// Ω_i = Σ_k max(0, ω_i^k) / ((θ_i - θ_i at the task's start)² + ξ), with ω_i = -Σ g_i Δθ_i over the task's updates,
+/// and the penalty c Σ Ω_i (θ_i - θ_i at its end)² (Zenke et al. 2017, equations 4 and 5). g is the gradient that the
+/// update rule saw, modulated where the rule modulates, without the penalty's own.
+class Si final : public Consolidation {
+ public:
+  explicit Si(const Setting& setting) : Consolidation(setting, 2 * setting.options.si_strength) {
+    for (const at::Tensor& w : weights_) {
+      way_.push_back(at::zeros_like(w.detach()));
+      start_.push_back(w.detach().clone());
+      before_.push_back(at::empty_like(w.detach()));
+      seen_.push_back(at::zeros_like(w.detach()));
+    }
+  }
+
+  bool watches() const override { return true; }
+
+  void gradient() override {
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      before_[i].copy_(weights_[i]);
+      if (weights_[i].grad().defined()) seen_[i].copy_(weights_[i].grad());
+    }
+    Consolidation::gradient();
+  }
+
+  void updated() override {
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < weights_.size(); ++i)
+      way_[i].addcmul_(seen_[i], before_[i].sub_(weights_[i]));  // -g Δθ
+  }
+
+  void end(std::int64_t) override {
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      const at::Tensor w = weights_[i].detach();
+      importance_[i].add_(way_[i].clamp_min(0) / ((w - start_[i]).square() + setting_.options.si_damping));
+      pull_[i].copy_(importance_[i] * w);
+      start_[i].copy_(w);
+      way_[i].zero_();
+    }
+  }
+
+  std::vector<State> state() override {
+    std::vector<State> all = Consolidation::state();
+    add(all, "way", way_);
+    add(all, "start", start_);
+    return all;
+  }
+
+ private:
+  std::vector<at::Tensor> way_;            // ω of the task under way
+  std::vector<at::Tensor> start_;          // θ at its start
+  std::vector<at::Tensor> before_, seen_;  // θ and g of the update under way
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_ewc(const Setting& setting) { return std::make_unique<Ewc>(setting); }
+std::unique_ptr<Method> make_si(const Setting& setting) { return std::make_unique<Si>(setting); }
+
+}  // namespace grapes::continual

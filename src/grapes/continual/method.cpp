@@ -1,0 +1,46 @@
+#include "grapes/continual/method.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::continual {
+namespace {
+
+std::unique_ptr<Method> make_none(const Setting& setting) { return std::make_unique<Method>(setting); }
+
+}  // namespace
+
+void copy_weights(const nn::Model& from, nn::Model& into) {
+  const at::NoGradGuard no_grad;
+  const std::vector<nn::Named> source = from.parameters(), target = into.parameters();
+  for (std::size_t i = 0; i < source.size(); ++i) at::Tensor(target[i].value).copy_(source[i].value);
+  const std::vector<nn::Named> kept = from.buffers(), other = into.buffers();
+  for (const nn::Named& buffer : other)  // running statistics; feedback weights only one of them may have
+    for (const nn::Named& same : kept)
+      if (same.name == buffer.name) at::Tensor(buffer.value).copy_(same.value);
+}
+
+at::Tensor answers(const Scenario& scenario, const at::Tensor& logits, const at::Tensor& tasks) {
+  if (!scenario.heads.defined()) return logits;
+  const at::Tensor columns = scenario.heads.index_select(0, tasks).to(logits.device());
+  return logits.gather(1, columns.expand({logits.size(0), columns.size(1)}));
+}
+
+const std::vector<MethodRow>& methods() {
+  static const std::vector<MethodRow> rows = {
+      {"none", "nothing: one task after the other", make_none},
+      {"ewc",
+       "elastic weight consolidation: weights are held the more, the more they matter to the tasks so far by the "
+       "Fisher information (Kirkpatrick et al. 2017)",
+       make_ewc},
+      {"si", "synaptic intelligence: the same, by how much each weight's way has lowered the loss (Zenke et al. 2017)",
+       make_si},
+      {"lwf", "learning without forgetting: the network before the task teaches its old answers (Li and Hoiem 2016)",
+       make_lwf},
+      {"replay", "a batch has as many examples again from a reservoir of those seen so far (Chaudhry et al. 2019)",
+       make_replay},
+      {"joint", "no tasks: batches from all of them at once, as many updates; what could be reached", make_none, true},
+  };
+  return rows;
+}
+
+}  // namespace grapes::continual

@@ -1,0 +1,183 @@
+#include "grapes/continual/method.h"
+
+#include "grapes/continual/continual_test.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+namespace grapes::continual {
+namespace {
+
+nn::Options linear(const std::string& precision) {
+  nn::Options network;
+  network.model = "linear";
+  network.precision = precision;
+  return network;
+}
+
+at::Tensor weight_of(const nn::Model& model) { return model.parameters().front().value; }
+
+at::Tensor state_of(Method& method, const std::string& name) {
+  for (const Method::State& state : method.state())
+    if (state.name == name) return state.value;
+  throw std::out_of_range(name);
+}
+
+TEST(Methods, AnswersAreTheHeadsOfTheExamplesOwnTasks) {
+  const Kit kit("split");
+  const at::Tensor logits = at::arange(18, at::kFloat).view({2, 9});
+  EXPECT_TRUE(answers(kit.scenario, logits, at::tensor({2, 0}, at::kLong))
+                  .equal(at::tensor({6.F, 7.F, 8.F, 9.F, 10.F, 11.F}).view({2, 3})));
+  EXPECT_TRUE(answers(kit.scenario, logits, at::tensor({1}, at::kLong)).equal(logits.narrow(1, 3, 3)));
+  const Kit one("class-incremental");
+  EXPECT_TRUE(answers(one.scenario, logits, at::tensor({1}, at::kLong)).equal(logits));
+}
+
+TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
+  // For logits a = W x, the expected square of d log p(c | x) / dW_ni over the drawn classes is p_n (1 - p_n) x_i².
+  Kit kit("permuted", "ewc", linear("float64"));
+  kit.options.fisher_examples = 216;  // all training examples
+  const auto method = make_ewc(kit.setting());
+  method->end(0);
+  const at::Tensor W = weight_of(*kit.model).detach(), F = state_of(*method, "importance.0");
+  const data::Dataset& examples = *kit.scenario.tasks[0].plain;
+  const at::Tensor x = examples.get(at::arange(examples.size(), at::kLong)).inputs.flatten(1).to(at::kDouble);
+  const at::Tensor p = at::softmax(x.mm(W.t()), 1);
+  const at::Tensor expected = (p * (1 - p)).t().mm(x.square()) / static_cast<double>(x.size(0));
+  // The classes are drawn, so that it agrees within what 216 draws allow; summed over all weights, closely.
+  EXPECT_NEAR(F.sum().item<double>() / expected.sum().item<double>(), 1, 0.05);
+  const double correlation = (F * expected).sum().item<double>() / (F.norm() * expected.norm()).item<double>();
+  EXPECT_GT(correlation, 0.95);
+}
+
+TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {
+  Kit kit("permuted", "ewc", linear("float64"));
+  const auto method = make_ewc(kit.setting());
+  at::Tensor W = weight_of(*kit.model);
+  std::vector<at::Tensor> fisher, anchor;
+  at::Tensor before = at::zeros_like(W.detach());
+  for (std::int64_t task = 0; task < 3; ++task) {
+    method->end(task);
+    fisher.push_back(state_of(*method, "importance.0").clone() - before);
+    before = state_of(*method, "importance.0").clone();
+    anchor.push_back(W.detach().clone());
+    const at::NoGradGuard no_grad;
+    W.add_(at::randn_like(W), 0.1);
+  }
+  method->begin(3);
+  ASSERT_TRUE(method->watches());
+  W.mutable_grad() = at::ones_like(W.detach());
+  method->gradient();
+  const at::Tensor leaf = W.detach().clone().requires_grad_();
+  at::Tensor penalty = at::zeros({}, at::kDouble);
+  for (std::size_t k = 0; k < 3; ++k) penalty = penalty + (fisher[k] * (leaf - anchor[k]).square()).sum();
+  (penalty * (kit.options.ewc_strength / 2)).backward();
+  EXPECT_TRUE(at::allclose(W.grad() - 1, leaf.grad(), 1e-9, 1e-12));
+  EXPECT_GT(leaf.grad().abs().max().item<double>(), 1e-3);
+}
+
+TEST(Ewc, OneTaskAloneIsNotHeld) {
+  Kit kit("permuted", "ewc");
+  const auto method = make_ewc(kit.setting());
+  method->begin(0);
+  EXPECT_FALSE(method->watches());
+}
+
+TEST(Si, ImportanceIsThePathIntegralByHand) {
+  Kit kit("permuted", "si", linear("float64"));
+  const auto method = make_si(kit.setting());
+  at::Tensor W = weight_of(*kit.model);
+  const at::Tensor start = W.detach().clone();
+  at::Tensor way = at::zeros_like(start);
+  method->begin(0);
+  for (int step = 0; step < 5; ++step) {
+    const at::Tensor g = at::randn_like(start);
+    W.mutable_grad() = g.clone();
+    method->gradient();
+    EXPECT_TRUE(W.grad().equal(g));  // nothing is held in the first task
+    {
+      const at::NoGradGuard no_grad;
+      W.sub_(at::sin(g), 0.01);  // any update rule
+    }
+    method->updated();
+    way += g * at::sin(g) * 0.01;
+  }
+  method->end(0);
+  const at::Tensor end = W.detach().clone();
+  const at::Tensor importance = way.clamp_min(0) / ((end - start).square() + kit.options.si_damping);
+  EXPECT_TRUE(at::allclose(state_of(*method, "importance.0"), importance, 1e-9, 1e-12));
+
+  method->begin(1);
+  {
+    const at::NoGradGuard no_grad;
+    W.add_(at::randn_like(start));
+  }
+  W.mutable_grad() = at::zeros_like(start);
+  method->gradient();
+  EXPECT_TRUE(at::allclose(W.grad(), 2 * kit.options.si_strength * importance * (W.detach() - end), 1e-9, 1e-12));
+}
+
+TEST(Lwf, TheLossIsTheOldAnswersCrossEntropy) {
+  for (const std::string scenario : {"permuted", "split", "class-incremental"}) {
+    Kit kit(scenario, "lwf", linear("float64"));
+    kit.options.lwf_strength = 0.7;
+    const auto method = make_lwf(kit.setting());
+    Lesson lesson;
+    lesson.batch = kit.scenario.tasks[2].train->get(at::arange(8, at::kLong));
+    lesson.tasks = at::full({8}, 2, at::kLong);
+    const at::Tensor x = lesson.batch.inputs.flatten(1).to(at::kDouble), W = weight_of(*kit.model);
+    method->begin(0);
+    EXPECT_FALSE(method->loss(lesson, x.mm(W.t())).defined()) << scenario;  // there is nothing old
+    const at::Tensor old = W.detach().clone();
+    method->end(0);
+    method->end(1);
+    method->begin(2);
+    const at::Tensor logits = x.mm((old + 0.05 * at::randn_like(old)).t()).requires_grad_();
+    const double T = kit.options.lwf_temperature;
+    const auto distance = [&](std::int64_t from, std::int64_t count) {
+      const at::Tensor p = at::softmax(x.mm(old.t()).narrow(1, from, count) / T, 1);
+      return -(p * at::log_softmax(logits.narrow(1, from, count) / T, 1)).sum(1).mean() * T * T;
+    };
+    const at::Tensor expected = scenario == "split"               ? (distance(0, 3) + distance(3, 3)) / 2
+                                : scenario == "class-incremental" ? distance(0, 6)
+                                                                  : distance(0, 10);
+    EXPECT_NEAR(method->loss(lesson, logits).item<double>(), 0.7 * expected.item<double>(), 1e-9) << scenario;
+    // The old network itself has no gradient.
+    const at::Tensor same = x.mm(old.t()).requires_grad_();
+    method->loss(lesson, same).backward();
+    const at::Tensor g = same.grad();
+    EXPECT_LT(g.abs().max().item<double>(), 1e-12) << scenario;
+  }
+}
+
+TEST(Replay, TheReservoirHoldsEveryExampleWithEqualProbability) {
+  // 300 runs of 10 places for 50 examples: each is held in 60 of them on average, sd below 7.
+  std::map<std::int64_t, int> held;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Kit kit("permuted", "replay");
+    kit.options.replay_buffer = 10;
+    Setting setting = kit.setting();
+    setting.seed = seed;
+    const auto method = make_replay(setting);
+    for (std::int64_t step = 0; step < 10; ++step) {
+      const at::Tensor own = at::stack({at::zeros({5}, at::kLong), at::arange(5 * step, 5 * step + 5, at::kLong)}, 1);
+      const at::Tensor all = method->examples(own, step);
+      EXPECT_EQ(all.size(0), step == 0 ? 5 : 10);
+      EXPECT_TRUE(all.narrow(0, 0, 5).equal(own));
+      if (step > 0) {
+        EXPECT_LT(all.narrow(0, 5, 5).select(1, 1).max().item<std::int64_t>(), 5 * step);
+      }
+    }
+    const at::Tensor buffer = state_of(*method, "buffer");
+    for (std::int64_t i = 0; i < 10; ++i) ++held[buffer[i][1].item<std::int64_t>()];
+  }
+  EXPECT_EQ(held.size(), 50);
+  double chi = 0;
+  for (const auto& [example, times] : held) chi += (times - 60.0) * (times - 60.0) / 60.0;
+  EXPECT_LT(chi, 80);  // 49 degrees of freedom and a little less variance than independence: 0.3 % above 80
+}
+
+}  // namespace
+}  // namespace grapes::continual

@@ -1,0 +1,232 @@
+#include "grapes/continual/scenario.h"
+
+#include "grapes/base/file.h"
+#include "grapes/base/random.h"
+#include "grapes/base/table.h"
+#include "grapes/data/transform.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <set>
+#include <utility>
+
+namespace grapes::continual {
+using record::Json;
+namespace {
+
+const char* const format = "grapes-scenario/1";
+
+std::int64_t width_of(const data::Meaning& meaning) {
+  return std::accumulate(meaning.input_shape.begin(), meaning.input_shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+Json permuted(const data::Meaning& meaning, std::int64_t task, std::int64_t, std::uint64_t seed) {
+  Random random(stream_seed(seed, "permuted", static_cast<std::uint64_t>(task)));
+  return {{"permutation", task == 0 ? Json::array() : Json(permutation(width_of(meaning), random))}};
+}
+
+/// Half a turn in as many parts as there are tasks, and an angle drawn from each; the first task stands upright.
+Json rotated(const data::Meaning& meaning, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
+  if (meaning.input_shape.size() != 3 || meaning.sequence)
+    throw UsageError("scenario = 'rotated' needs pictures, which the examples of this data set are not");
+  Random random(stream_seed(seed, "rotated", static_cast<std::uint64_t>(task)));
+  const double part = 180 / static_cast<double>(tasks);
+  return {{"degrees", task == 0 ? 0.0 : part * (static_cast<double>(task) + random.uniform())}};
+}
+
+/// The classes in an order drawn by the seed, equally many to each task.
+Json split(const data::Meaning& meaning, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
+  const std::int64_t each = meaning.outputs / tasks;
+  if (each < 2)
+    throw UsageError(
+        fmt::format("tasks = {}: a split needs two classes or more for each task, and there are {} classes: at most {} "
+                    "tasks",
+                    tasks, meaning.outputs, meaning.outputs / 2));
+  Random random(stream_seed(seed, "split"));
+  const std::vector<std::int64_t> order = permutation(meaning.outputs, random);
+  return {{"classes", std::vector<std::int64_t>(order.begin() + task * each, order.begin() + (task + 1) * each)}};
+}
+
+/// A field of a manifest or of one of its tasks. @throws DataError
+template <class T>
+T field(const Json& object, const char* name, const std::string& where) {
+  try {
+    return object.at(name).get<T>();
+  } catch (const Json::exception&) {
+    throw DataError(where + ": the field '" + name + "' is missing, or not what it should be");
+  }
+}
+
+void same(bool holds, const std::string& where, const char* name, const std::string& expected,
+          const std::string& found) {
+  if (!holds)
+    throw DataError(where + ": does not fit this data: '" + name + "' must be " + expected + "; got " + found);
+}
+
+void check(const Json& manifest, const data::Splits& splits, const std::string& where) {
+  if (!manifest.is_object()) throw DataError(where + ": a manifest is a JSON object");
+  const auto kind = field<std::string>(manifest, "format", where);
+  if (kind != format) throw DataError(where + ": 'format' must be " + format + "; got '" + kind + "'");
+  const auto fingerprint = field<std::string>(manifest, "fingerprint", where);
+  same(fingerprint == splits.fingerprint, where, "fingerprint", splits.fingerprint + " (" + splits.name + ")",
+       fingerprint + " (" + field<std::string>(manifest, "data", where) + ")");
+  const auto shape = field<std::vector<std::int64_t>>(manifest, "input_shape", where);
+  same(shape == splits.meaning.input_shape, where, "input_shape",
+       fmt::format("[{}]", fmt::join(splits.meaning.input_shape, ", ")), fmt::format("[{}]", fmt::join(shape, ", ")));
+  if (manifest.contains("train_rows"))
+    same(manifest["train_rows"] == splits.train->size(), where, "train_rows", std::to_string(splits.train->size()),
+         manifest["train_rows"].dump());
+  if (manifest.contains("validation_rows") && splits.validation_rows.defined()) {
+    const auto rows = field<std::vector<std::int64_t>>(manifest, "validation_rows", where);
+    if (!at::tensor(rows, at::kLong).equal(splits.validation_rows))
+      throw DataError(where +
+                      ": does not fit this data: other examples are set aside for validation ('validation_rows'); is "
+                      "'validation' or the first seed another?");
+  }
+}
+
+/// All parts of a data set through the same change.
+template <class Change>
+Task changed(const data::Splits& splits, Change change) {
+  Task task;
+  task.train = change(splits.train);
+  task.plain = splits.train_plain == splits.train ? task.train : change(splits.train_plain);
+  task.validation = splits.validation ? change(splits.validation) : nullptr;
+  task.test = splits.test ? change(splits.test) : nullptr;
+  return task;
+}
+
+Task permuted_task(const Json& task, const data::Splits& splits, const std::string& where) {
+  const auto order = field<std::vector<std::int64_t>>(task, "permutation", where);
+  if (order.empty()) return {splits.train, splits.train_plain, splits.validation, splits.test};
+  const std::int64_t width = width_of(splits.meaning);
+  const std::set<std::int64_t> once(order.begin(), order.end());
+  if (static_cast<std::int64_t>(order.size()) != width || static_cast<std::int64_t>(once.size()) != width ||
+      *once.begin() != 0 || *once.rbegin() != width - 1)
+    throw DataError(fmt::format("{}: 'permutation' must hold each of 0 ... {} once", where, width - 1));
+  const at::Tensor tensor = at::tensor(order, at::kLong);
+  return changed(splits, [&](const data::DatasetPtr& part) { return data::permuted(part, tensor); });
+}
+
+Task rotated_task(const Json& task, const data::Splits& splits, const std::string& where) {
+  const auto degrees = field<double>(task, "degrees", where);
+  if (degrees == 0) return {splits.train, splits.train_plain, splits.validation, splits.test};
+  return changed(splits,
+                 [&](const data::DatasetPtr& part) { return data::rotated(part, degrees, splits.normalisation); });
+}
+
+/// Tasks of some classes each, with heads of their own or together.
+void split_tasks(Scenario& scenario, const data::Splits& splits, bool own_heads, const std::string& where) {
+  std::vector<std::vector<std::int64_t>> classes;
+  std::vector<std::int64_t> all;
+  for (const Json& task : scenario.manifest["tasks"]) {
+    classes.push_back(field<std::vector<std::int64_t>>(task, "classes", where));
+    if (classes.back().size() < 2 || classes.back().size() != classes.front().size())
+      throw DataError(where + ": 'classes' must be equally many in each task, two or more");
+    all.insert(all.end(), classes.back().begin(), classes.back().end());
+  }
+  const std::set<std::int64_t> once(all.begin(), all.end());
+  if (once.size() != all.size() || *once.begin() < 0 || *once.rbegin() >= splits.meaning.outputs)
+    throw DataError(fmt::format("{}: 'classes' must be numbers in 0 ... {}, each in one task only", where,
+                                splits.meaning.outputs - 1));
+  const auto each = static_cast<std::int64_t>(classes.front().size());
+  for (const std::vector<std::int64_t>& own : classes) {
+    const std::vector<std::int64_t>& answers = own_heads ? own : all;
+    scenario.tasks.push_back(
+        changed(splits, [&](const data::DatasetPtr& part) { return data::of_classes(part, own, answers); }));
+  }
+  scenario.meaning.outputs = static_cast<std::int64_t>(all.size());
+  scenario.meaning.classes.clear();
+  for (const std::int64_t c : all)
+    scenario.meaning.classes.push_back(splits.meaning.classes.at(static_cast<std::size_t>(c)));
+  if (own_heads) scenario.heads = at::arange(scenario.meaning.outputs, at::kLong).view({-1, each});
+  if (const std::int64_t left = splits.meaning.outputs - scenario.meaning.outputs; left > 0)
+    scenario.notes.push_back(fmt::format("{} of {} classes are left out: {} tasks get {} each", left,
+                                         splits.meaning.outputs, classes.size(), each));
+}
+
+/// Every task must have something to learn, and something to be tested on where there is any of it at all: while
+/// learning rates are chosen there are no test examples.
+void check_parts(const std::vector<Task>& tasks, const data::Splits& splits) {
+  const auto holds = [](const data::DatasetPtr& part) { return part && part->size() > 0; };
+  const auto check = [&](const data::DatasetPtr& whole, data::DatasetPtr Task::*part, const char* what) {
+    for (std::size_t i = 0; i < tasks.size() && holds(whole); ++i)
+      if (!holds(tasks[i].*part))
+        throw UsageError(
+            fmt::format("task {} of {} has no {} examples: it needs more of them", i + 1, splits.name, what));
+  };
+  check(splits.train, &Task::train, "training");
+  check(splits.validation, &Task::validation, "validation");
+  check(splits.test, &Task::test, "test");
+}
+
+}  // namespace
+
+const std::vector<ScenarioRow>& scenarios() {
+  static const std::vector<ScenarioRow> rows = {
+      {"permuted", "each task shows the inputs in an order of its own; the first as they are", permuted},
+      {"rotated", "each task shows the pictures turned by an angle of its own, up to half a turn; the first upright",
+       rotated},
+      {"split",
+       "each task has classes of its own and answers of its own: which task it is, is known (task-incremental)", split},
+      {"class-incremental", "each task has classes of its own; one answer among the classes of all tasks", split},
+  };
+  return rows;
+}
+
+Json describe(const std::string& scenario, std::int64_t tasks, const data::Splits& splits, std::uint64_t seed) {
+  const ScenarioRow& row = find_row(scenarios(), "scenario", scenario);
+  if (splits.meaning.task != data::Task::classification)
+    throw UsageError("scenario = '" + scenario + "': " + splits.name + " has no classes to learn, which tasks need");
+  Json list = Json::array();
+  for (std::int64_t task = 0; task < tasks; ++task) list.push_back(row.describe(splits.meaning, task, tasks, seed));
+  Json manifest = {{"format", format},
+                   {"scenario", scenario},
+                   {"seed", seed},
+                   {"data", splits.name},
+                   {"fingerprint", splits.fingerprint},
+                   {"input_shape", splits.meaning.input_shape},
+                   {"classes", splits.meaning.classes},
+                   {"train_rows", splits.train->size()},
+                   {"tasks", list}};
+  if (splits.validation_rows.defined()) {
+    const at::Tensor rows = splits.validation_rows.contiguous();
+    manifest["validation_rows"] =
+        std::vector<std::int64_t>(rows.data_ptr<std::int64_t>(), rows.data_ptr<std::int64_t>() + rows.numel());
+  }
+  return manifest;
+}
+
+Scenario make_scenario(const Json& manifest, const data::Splits& splits, const std::string& where) {
+  check(manifest, splits, where);
+  Scenario scenario;
+  scenario.meaning = splits.meaning;
+  scenario.manifest = manifest;
+  const auto tasks = field<std::vector<Json>>(manifest, "tasks", where);
+  if (tasks.size() < 2) throw DataError(where + ": 'tasks' must hold two or more");
+  const auto name = field<std::string>(manifest, "scenario", where);
+  const auto of_task = [&](std::size_t i) { return fmt::format("{}: task {}", where, i + 1); };
+  if (name == "split" || name == "class-incremental")
+    split_tasks(scenario, splits, name == "split", where);
+  else if (name == "permuted")
+    for (std::size_t i = 0; i < tasks.size(); ++i)
+      scenario.tasks.push_back(permuted_task(tasks[i], splits, of_task(i)));
+  else if (name == "rotated")
+    for (std::size_t i = 0; i < tasks.size(); ++i) scenario.tasks.push_back(rotated_task(tasks[i], splits, of_task(i)));
+  else
+    throw DataError(where + ": there is no scenario '" + name + "'");
+  check_parts(scenario.tasks, splits);
+  return scenario;
+}
+
+Json read_manifest(const std::string& path) {
+  Json manifest = Json::parse(read_file(path), nullptr, false);
+  if (manifest.is_discarded()) throw DataError(path + ": not JSON, which a manifest is");
+  return manifest;
+}
+
+}  // namespace grapes::continual

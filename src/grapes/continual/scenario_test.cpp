@@ -1,0 +1,155 @@
+#include "grapes/continual/scenario.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <set>
+
+namespace grapes::continual {
+namespace {
+
+using record::Json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+const data::Splits& digits() {
+  static const data::Splits splits = [] {
+    data::Options options;
+    options.train_limit = 300;
+    return data::open(options, 1);
+  }();
+  return splits;
+}
+
+template <class Action>
+std::string refusal(const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+Scenario make(const std::string& name, std::int64_t tasks, std::uint64_t seed) {
+  return make_scenario(describe(name, tasks, digits(), seed), digits(), "scenario");
+}
+
+data::Batch first_of(const data::DatasetPtr& part) {
+  return part->get(at::arange(std::min<std::int64_t>(20, part->size()), at::kLong));
+}
+
+TEST(Scenario, EveryRowIsTheSeedsAloneAndComesBackFromItsManifest) {
+  for (const ScenarioRow& row : scenarios()) {
+    const Json manifest = describe(row.name, 4, digits(), 7);
+    EXPECT_EQ(manifest, describe(row.name, 4, digits(), 7)) << row.name;
+    EXPECT_NE(manifest["tasks"], describe(row.name, 4, digits(), 8)["tasks"]) << row.name;
+    const Scenario one = make_scenario(manifest, digits(), "scenario");
+    const Scenario other = make_scenario(Json::parse(manifest.dump()), digits(), "file");
+    ASSERT_EQ(one.tasks.size(), 4);
+    for (std::size_t k = 0; k < 4; ++k)
+      for (const auto part : {&Task::train, &Task::validation, &Task::test}) {
+        const data::Batch a = first_of(one.tasks[k].*part), b = first_of(other.tasks[k].*part);
+        EXPECT_TRUE(a.inputs.equal(b.inputs)) << row.name << k;
+        EXPECT_TRUE(a.targets.equal(b.targets)) << row.name << k;
+      }
+  }
+}
+
+TEST(Scenario, AnotherProgramCanMakePermutedTasksFromTheManifest) {
+  const Scenario scenario = make("permuted", 3, 5);
+  const at::Tensor plain = first_of(digits().test).inputs.flatten(1);
+  EXPECT_TRUE(first_of(scenario.tasks[0].test).inputs.flatten(1).equal(plain));
+  std::set<std::string> orders;
+  for (std::size_t k = 1; k < 3; ++k) {
+    const auto order = scenario.manifest["tasks"][k]["permutation"].get<std::vector<std::int64_t>>();
+    orders.insert(scenario.manifest["tasks"][k].dump());
+    EXPECT_TRUE(
+        first_of(scenario.tasks[k].test).inputs.flatten(1).equal(plain.index_select(1, at::tensor(order, at::kLong))));
+  }
+  EXPECT_EQ(orders.size(), 2);
+  EXPECT_FALSE(scenario.heads.defined());
+  EXPECT_EQ(scenario.meaning.outputs, 10);
+}
+
+TEST(Scenario, RotatedTasksShareOutHalfATurn) {
+  const Scenario scenario = make("rotated", 6, 3);
+  EXPECT_EQ(scenario.manifest["tasks"][0]["degrees"], 0);
+  for (int k = 1; k < 6; ++k) {
+    const double degrees = scenario.manifest["tasks"][static_cast<std::size_t>(k)]["degrees"];
+    EXPECT_GE(degrees, 30 * k);
+    EXPECT_LT(degrees, 30 * (k + 1));
+  }
+}
+
+TEST(Scenario, SplitTasksHaveClassesAndHeadsOfTheirOwn) {
+  const Scenario scenario = make("split", 5, 2);
+  std::set<std::int64_t> classes;
+  std::int64_t examples = 0;
+  for (std::size_t k = 0; k < 5; ++k) {
+    const auto own = scenario.manifest["tasks"][k]["classes"].get<std::vector<std::int64_t>>();
+    classes.insert(own.begin(), own.end());
+    EXPECT_EQ(scenario.tasks[k].train->meaning().outputs, 2);
+    EXPECT_LT(scenario.tasks[k].train->targets().max().item<std::int64_t>(), 2);
+    EXPECT_TRUE(scenario.heads[static_cast<std::int64_t>(k)].equal(
+        at::tensor({2 * static_cast<std::int64_t>(k), 2 * static_cast<std::int64_t>(k) + 1}, at::kLong)));
+    examples += scenario.tasks[k].test->size();
+  }
+  EXPECT_EQ(classes.size(), 10);
+  EXPECT_EQ(examples, digits().test->size());
+  EXPECT_TRUE(scenario.notes.empty());
+}
+
+TEST(Scenario, ClassIncrementalTasksShareOneHead) {
+  const Scenario scenario = make("class-incremental", 3, 2);
+  EXPECT_FALSE(scenario.heads.defined());
+  EXPECT_EQ(scenario.meaning.outputs, 9);  // three each, and one class is left out
+  ASSERT_EQ(scenario.notes.size(), 1);
+  EXPECT_THAT(scenario.notes[0], HasSubstr("1 of 10 classes"));
+  for (std::size_t k = 0; k < 3; ++k) {
+    const at::Tensor targets = scenario.tasks[k].train->targets();
+    EXPECT_EQ(targets.min().item<std::int64_t>(), 3 * static_cast<std::int64_t>(k));
+    EXPECT_EQ(targets.max().item<std::int64_t>(), 3 * static_cast<std::int64_t>(k) + 2);
+    const auto own = scenario.manifest["tasks"][k]["classes"].get<std::vector<std::size_t>>();
+    EXPECT_EQ(scenario.meaning.classes[3 * k + 1], digits().meaning.classes[own[1]]);
+  }
+}
+
+TEST(Scenario, WhatTheDataCannotFormIsRefused) {
+  EXPECT_THAT(refusal([] { make("split", 6, 1); }), AllOf(HasSubstr("tasks = 6"), HasSubstr("at most 5")));
+  EXPECT_THAT(refusal([] { describe("permutd", 2, digits(), 1); }), HasSubstr("did you mean 'permuted'"));
+  data::Splits table = digits();
+  table.meaning.input_shape = {64};
+  EXPECT_THAT(refusal([&] { describe("rotated", 2, table, 1); }), HasSubstr("pictures"));
+  table.meaning.task = data::Task::regression;
+  EXPECT_THAT(refusal([&] { describe("permuted", 2, table, 1); }), HasSubstr("no classes"));
+  data::Splits few = digits();
+  few.test = data::subset(few.test, at::tensor({0}, at::kLong));
+  EXPECT_THAT(refusal([&] { make_scenario(describe("split", 5, few, 1), few, "scenario"); }),
+              HasSubstr("no test examples"));
+}
+
+TEST(Scenario, AManifestThatDoesNotFitIsRefusedByItsField) {
+  const Json good = describe("permuted", 2, digits(), 1), split = describe("split", 2, digits(), 1);
+  const auto said = [&](Json manifest, const std::string& pointer, const Json& value) {
+    manifest[Json::json_pointer(pointer)] = value;
+    return refusal([&] { make_scenario(manifest, digits(), "m.json"); });
+  };
+  EXPECT_THAT(said(good, "/format", "other/1"), AllOf(HasSubstr("m.json"), HasSubstr("'format'")));
+  EXPECT_THAT(said(good, "/fingerprint", "0"), HasSubstr("does not fit this data: 'fingerprint'"));
+  EXPECT_THAT(said(good, "/input_shape", Json::array({3})), HasSubstr("'input_shape'"));
+  EXPECT_THAT(said(good, "/train_rows", 5), HasSubstr("'train_rows' must be 300"));
+  EXPECT_THAT(said(good, "/validation_rows", Json::array({1})), HasSubstr("validation"));
+  EXPECT_THAT(said(good, "/scenario", "folded"), HasSubstr("no scenario 'folded'"));
+  EXPECT_THAT(said(good, "/tasks", Json::array()), HasSubstr("'tasks'"));
+  EXPECT_THAT(said(good, "/tasks/1/permutation/3", 64), AllOf(HasSubstr("task 2"), HasSubstr("0 ... 63")));
+  EXPECT_THAT(said(good, "/tasks/1/permutation", "abc"), AllOf(HasSubstr("task 2"), HasSubstr("'permutation'")));
+  EXPECT_THAT(said(split, "/tasks/0/classes/0", 10), HasSubstr("0 ... 9"));
+  EXPECT_THAT(said(split, "/tasks/0/classes/0", split["tasks"][1]["classes"][0]), HasSubstr("one task only"));
+  EXPECT_THAT(said(split, "/tasks/0/classes", Json::array({1})), HasSubstr("equally many"));
+  EXPECT_THAT(refusal([] { read_manifest("/no/such/file.json"); }), HasSubstr("/no/such/file.json"));
+}
+
+}  // namespace
+}  // namespace grapes::continual

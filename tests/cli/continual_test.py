@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Tasks one after the other, from the command line: protocols, arms, manifests, resuming, reports, and what is refused."""
+import json
+import signal
+import subprocess
+import time
+import unittest
+
+from program import ProgramTest
+
+SMALL = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--tasks", "3", "--seeds", "2",
+         "--learning-rate", "0.01"]
+
+
+class ContinualTest(ProgramTest):
+    def rows(self, run):
+        rows = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+        for row in rows:
+            row.pop("seconds", None)
+            row.pop("evaluation_seconds", None)
+        return rows
+
+    def test_without_any_argument_it_is_the_authors_setup(self):
+        text = self.good("continual", "--quiet", "--out", "run")
+        for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant-2"]:
+            self.assertIn(f"\n{arm} ", text)
+        for words in ["average accuracy", "forgetting", "Due to modulation by node", "Every arm at the learning rate 0.001"]:
+            self.assertIn(words, text)
+        config = (self.folder / "run/arms/bp/rate-0.001/seed-1/config.toml").read_text()
+        for line in ['scenario = "permuted"', "tasks = 5", "epochs = 1", "batch = 64", 'optimizer = "momentum"', "momentum = 0.9",
+                     'model = "mlp:256,256"', "bias = false", 'optimizer-state = "reset"']:
+            self.assertIn(line + "\n", config)
+        self.assertIn("<h2>Why</h2>", (self.folder / "run/report.html").read_text())
+
+    def test_every_scenario_and_method_runs(self):
+        methods = "ewc,ewc+grapes,si,si+grapes,lwf,lwf+grapes,replay,replay+grapes,joint,joint+grapes"
+        for scenario in ["permuted", "rotated", "split", "class-incremental"]:
+            result = self.good_json(*SMALL, "--scenario", scenario, "--arms", "bp,grapes," + methods, "--seeds", "1")
+            (setting,) = result["settings"]
+            self.assertEqual(len(setting["arms"]), 12)
+            for arm in setting["arms"]:
+                matrix = arm["matrix"]["mean"]
+                self.assertEqual([len(row) for row in matrix], [3, 3, 3])
+                self.assertAlmostEqual(arm["average_accuracy"]["mean"], sum(matrix[2]) / 3)
+                joint = arm["arm"].startswith("joint")
+                self.assertEqual(arm["forgetting"] is None, joint)
+                if not joint:
+                    forgetting = sum(max(matrix[i][j] for i in range(2)) - matrix[2][j] for j in range(2)) / 2
+                    self.assertAlmostEqual(arm["forgetting"]["mean"], forgetting)
+                    self.assertAlmostEqual(arm["backward_transfer"]["mean"],
+                                           sum(matrix[2][j] - matrix[j][j] for j in range(2)) / 2)
+
+    def test_convolutions_and_spikes_learn_tasks_too(self):
+        for extra in (["--model", "cnn:8", "--learning-rate", "0.05"],
+                      ["--model", "snu:60", "--steps", "8", "--loss", "mse", "--readout", "mean_rate", "--learning-rate", "1"],
+                      ["--model", "snu:20", "--recurrent", "--steps", "4", "--learning-rate", "0.05"]):
+            result = self.good_json(*SMALL, *extra, "--scenario", "split", "--arms", "bp,grapes,ewc+grapes,lwf,replay",
+                                    "--seeds", "1", "--epochs", "6")
+            for arm in result["settings"][0]["arms"]:
+                self.assertGreater(arm["learning_accuracy"]["mean"], 0.5, (extra, arm["arm"]))
+
+    def test_each_arm_at_its_own_rate_and_at_the_given_one(self):
+        result = self.good_json(*SMALL, "--arms", "bp,grapes", "--tune", "--grid", "0.003,0.03", "--out", "tuned")
+        self.assertEqual([setting["name"] for setting in result["settings"]], ["given", "chosen"])
+        given, chosen = result["settings"]
+        for arm in given["arms"]:
+            self.assertEqual(arm["rate"], 0.01)
+        compare = json.loads((self.folder / "tuned/compare.json").read_text())
+        for arm in chosen["arms"]:
+            tried = {one["learning_rate"]: one["validation_mean"] for one in compare["tuning"]["arms"][arm["arm"]]["tried"]}
+            self.assertEqual(arm["rate"], max(tried, key=tried.get))
+        # The report is made anew from the records alone.
+        again = self.good_json("report", "tuned", "--out", "again")
+        self.assertEqual(again["settings"], result["settings"])
+        self.assertEqual((self.folder / "again/report.html").read_text(), (self.folder / "tuned/report.html").read_text())
+
+    def test_arms_begin_alike_and_see_the_same_tasks(self):
+        self.good(*SMALL, "--arms", "bp,grapes,replay", "--out", "run")
+        manifests = {arm: [(self.folder / f"run/arms/{arm}/rate-0.01/seed-{seed}/scenario.json").read_text() for seed in (1, 2)]
+                     for arm in ("bp", "grapes", "replay")}
+        self.assertEqual(manifests["bp"], manifests["grapes"])
+        self.assertEqual(manifests["bp"], manifests["replay"])
+        self.assertNotEqual(*manifests["bp"])
+        start = [self.rows(f"run/arms/{arm}/rate-0.01/seed-1")[0]["test_tasks"] for arm in manifests]
+        self.assertEqual(start[0], start[1])
+        self.assertEqual(start[0], start[2])
+
+    def test_a_manifest_brings_the_same_tasks_back(self):
+        self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--scenario", "split", "--out", "one")
+        manifest = self.folder / "one/arms/bp/rate-0.01/seed-1/scenario.json"
+        self.good("continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--learning-rate", "0.01", "--arms", "bp",
+                  "--seeds", "1", "--manifest", manifest, "--out", "two")
+        again = self.folder / "two/arms/bp/rate-0.01/seed-1/scenario.json"
+        self.assertEqual(json.loads(manifest.read_text()), json.loads(again.read_text()))
+        self.assertEqual(self.rows("one/arms/bp/rate-0.01/seed-1"), self.rows("two/arms/bp/rate-0.01/seed-1"))
+        # Another seed learns the same tasks from other weights.
+        self.good("continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--learning-rate", "0.01", "--arms", "bp",
+                  "--seeds", "2", "--manifest", manifest, "--out", "three")
+        self.assertEqual(json.loads((self.folder / "three/arms/bp/rate-0.01/seed-2/scenario.json").read_text())["tasks"],
+                         json.loads(manifest.read_text())["tasks"])
+
+    def test_interrupted_and_resumed_is_never_stopped(self):
+        arguments = ["continual", "--quiet", "--arms", "si+shuffled,replay", "--seeds", "1", "--epochs", "40", "--dropout", "0.1",
+                     "--learning-rate", "0.003", "--tasks", "3", "--jobs", "2"]
+        self.good(*arguments, "--out", "whole")
+        program = self.start(*arguments, "--out", "part", stdout=subprocess.DEVNULL)
+        run = "part/arms/si+shuffled/rate-0.003/seed-1"
+        metrics = self.folder / run / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_text().count("\n") < 2:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        self.assertEqual(program.wait(), 130)
+        self.assertEqual(self.status(run)["state"], "interrupted")
+        self.assertIn("in task", self.status(run)["message"])
+        self.good("continual", "--quiet", "--resume", "part")
+        for arm in ("si+shuffled", "replay"):
+            where = f"arms/{arm}/rate-0.003/seed-1"
+            self.assertEqual(self.rows(f"whole/{where}"), self.rows(f"part/{where}"))
+            self.assertEqual(self.tensors(f"whole/{where}/checkpoints/last.safetensors"),
+                             self.tensors(f"part/{where}/checkpoints/last.safetensors"))
+
+    def test_one_run_of_it_can_be_repeated_and_its_checkpoint_read(self):
+        self.good(*SMALL, "--arms", "grapes", "--seeds", "1", "--out", "first")
+        run = "first/arms/grapes/rate-0.01/seed-1"
+        text = self.good("run", f"{run}/config.toml", "--quiet", "--out", "again")
+        self.assertIn("grapes, seed 1: finished", text)
+        self.assertEqual(self.rows(run), self.rows("again"))
+        # The first task is the data as they are.
+        evaluated = self.good_json("eval", f"{run}/checkpoints/last.safetensors")
+        self.assertAlmostEqual(evaluated["accuracy"], self.rows(run)[-1]["test_tasks"][0], places=9)
+
+    def test_a_file_is_run(self):
+        self.write("my.toml", 'scenario = "class-incremental"\ntasks = 2\nepochs = 1\nseeds = 1\ntrain-limit = 200\n'
+                              '[arm.strong]\nmethod = "ewc"\newc-strength = 50\n')
+        result = self.good_json("run", "my.toml", "--quiet")
+        self.assertEqual([arm["arm"] for arm in result["settings"][0]["arms"]], ["bp", "strong"])
+        self.assertEqual(result["settings"][0]["arms"][1]["method"], "ewc")
+
+    def test_what_cannot_be_is_refused(self):
+        self.assert_refused(2, ["tasks = 6", "at most 5 tasks"], *SMALL, "--scenario", "split", "--tasks", "6")
+        self.assert_refused(2, "tasks", *SMALL, "--tasks", "1")
+        self.assert_refused(2, "did you mean 'permuted'", *SMALL, "--scenario", "permutd")
+        self.assert_refused(2, "see grapes compare", *SMALL, "--scenario", "none")
+        self.assert_refused(2, "unknown arm 'ewc+si'", *SMALL, "--arms", "ewc+si")
+        self.assert_refused(2, "ewc-strength", *SMALL, "--ewc-strength", "-1")
+        self.assert_refused(2, "reset, kept", *SMALL, "--optimizer-state", "lost")
+        self.assert_refused(2, "no validation examples", *SMALL, "--scenario", "split", "--validation", "1")
+        self.assert_refused(2, "set scenario", "run", self.write("m.toml", 'method = "ewc"\nseeds = 2\n'), "--quiet")
+        table = self.write("table.csv", "a,b,label\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60)))
+        self.assert_refused(2, "pictures", *SMALL, "--data", table, "--scenario", "rotated")
+        numbers = self.write("numbers.csv", "a,b,price\n" + "".join(f"{i},{i % 7},{i * 0.37}\n" for i in range(60)))
+        self.assert_refused(2, "no classes", *SMALL, "--data", numbers, "--label-column", "price")
+
+    def test_a_manifest_that_does_not_fit_is_refused(self):
+        self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--out", "one")
+        good = json.loads((self.folder / "one/arms/bp/rate-0.01/seed-1/scenario.json").read_text())
+        fits = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--manifest"]
+        self.assert_refused(3, "nowhere.json", *fits, "nowhere.json")
+        self.assert_refused(3, "not JSON", *fits, self.write("broken.json", "{"))
+        self.assert_refused(3, ["other.json", "'scenario'"], *fits, self.write("other.json", "{}"))
+        wrong = dict(good, fingerprint="0" * 64, data="elsewhere")
+        self.assert_refused(3, ["wrong.json", "'fingerprint'", "elsewhere"], *fits, self.write("wrong.json", json.dumps(wrong)))
+        self.assert_refused(3, "'train_rows'", *fits[:3], "200", *fits[4:], self.write("good.json", json.dumps(good)))
+        twice = json.loads(json.dumps(good))
+        twice["tasks"][1]["permutation"][0] = twice["tasks"][1]["permutation"][1]
+        self.assert_refused(3, ["task 2", "'permutation'"], *fits, self.write("twice.json", json.dumps(twice)))
+        self.assert_refused(2, ["good.json holds 3 tasks, permuted", "tasks = 4"], *fits, "good.json", "--tasks", "4")
+
+
+if __name__ == "__main__":
+    unittest.main()
