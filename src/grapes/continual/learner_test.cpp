@@ -2,6 +2,7 @@
 
 #include "grapes/base/interrupt.h"
 #include "grapes/continual/continual_test.h"
+#include "grapes/testing/device.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -187,6 +188,21 @@ TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
     Kit other("permuted", "none", network);
     copy_weights(*straight, *other.model);
     EXPECT_TRUE(first.equal(other.weights())) << rule;
+  }
+}
+
+TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
+  nn::Options here = Kit::small();
+  here.precision = "float64";
+  here.modulation.name = "grapes";
+  nn::Options there = here;
+  there.device = testing::other_device();
+  for (const MethodRow& row : methods()) {
+    Kit one("split", row.name, here), other("split", row.name, there);
+    for (Kit* kit : {&one, &other}) kit->training.epochs = 1;
+    EXPECT_EQ(learn(one.course(), {}, nullptr, {}).state, record::State::finished) << row.name;
+    EXPECT_EQ(learn(other.course(), {}, nullptr, {}).state, record::State::finished) << row.name;
+    EXPECT_TRUE(at::allclose(one.weights(), other.weights().cpu(), 1e-8, 1e-10)) << row.name;
   }
 }
 

@@ -156,7 +156,10 @@ class Comparison {
         const double chosen = arm.optimizer.learning_rate;
         for (const double rate : has_tasks(config_) ? std::set<double>{given_.at(label), chosen} : std::set{chosen}) {
           Task task{fmt::format("{}, seed {}", label, seed), arm, folder_ / "arms" / label};
-          if (has_tasks(config_)) task.folder /= "rate-" + shortest(rate);
+          if (has_tasks(config_)) {
+            task.name = fmt::format("{} at {}, seed {}", label, shortest(rate), seed);
+            task.folder /= "rate-" + shortest(rate);
+          }
           task.folder /= fmt::format("seed-{}", seed);
           task.config.training.seed = seed;
           task.config.optimizer.learning_rate = rate;

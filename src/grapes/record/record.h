@@ -19,6 +19,7 @@
 ///     log.txt
 ///     checkpoints/    last.safetensors, best.safetensors
 ///     status.json     see Status; replaced atomically
+///     scenario.json   of a run with several tasks: what the tasks are, see continual/scenario.h
 ///     samples.json    of a spiking network: {"part", "examples": [{"example", "steps", "is", "said" (classes),
 ///                     "layers": [{"name", "nodes", "shown" of them, "spikes": [[step, node], ...]}, ...],
 ///                     "membranes": {"layer", "traces": [[value per step], ...]},
@@ -31,6 +32,13 @@
 ///   "factor": {"mean", "sd", "min", "max", "histogram": [20 counts over (0, 2] in steps of 0.1]},
 ///   "activity": {"rate", "silent", "saturated"}}, ...]}     factor absent where a layer is not modulated, activity
 ///   where it does not spike or was not evaluated; norms are Euclidean.
+///
+/// Of a run that learns several tasks, one after the other, "epoch" counts the tasks that are done, and an object has
+/// besides, in the first one: {"scenario", "method", "optimizer_state", "epochs" (of each task)}; in all:
+/// {"test_tasks": [accuracy on every task], "test_accuracy": the mean of the first so many, before training of all}; in
+/// the last one "validation_tasks" and "validation_accuracy" likewise; from the second on {"curve": [{"step", "part"
+/// (of the task that is done), "test": [accuracy on every task so far, on the first examples]}, ...], "movement": see
+/// continual/movement.h}. There are no losses but "train_loss", of the task's last epoch.
 namespace grapes::record {
 
 using Json = nlohmann::json;

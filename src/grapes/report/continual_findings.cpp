@@ -138,6 +138,10 @@ void of_reasons(const Json& setting, std::vector<std::string>& said) {
 void of_chance(const Json& setting, std::vector<std::string>& said) {
   std::size_t n = 0;
   for (const Json& arm : setting["arms"]) n = std::max(n, arm["n"].get<std::size_t>());
+  if (n < 2) {
+    said.push_back("One seed says nothing about chance: ask for more with --seeds.");
+    return;
+  }
   const double least = smallest_p(static_cast<int>(n));
   std::string text = "n = " + std::to_string(n) + " seeds: the exact test of one comparison cannot give a p below " +
                      p_value(least) + ", however large the difference";

@@ -56,9 +56,14 @@ Drawing heat_map(const Json& arm, const Styles& styles) {
   for (std::size_t i = 0; i < tasks; ++i)
     for (std::size_t j = 0; j < tasks; ++j) {
       const double value = means[i][j];
-      drawing.rectangle(
-          {left + side * static_cast<double>(j), top + side * static_cast<double>(i)}, side - 1, side - 1,
-          "class=\"cell\" opacity=\"" + svg::coordinate(0.04 + 0.66 * std::clamp(value, 0.0, 1.0)) + "\"");
+      std::string hint = "task " + std::to_string(j + 1) + " after task " + std::to_string(i + 1) + ": " +
+                         fixed(100 * value, 2) + " %";
+      if (halves[i][j].is_number()) hint += " ± " + fixed(100 * halves[i][j].get<double>(), 2);
+      drawing.open("class=\"cell\" opacity=\"" + svg::coordinate(0.04 + 0.66 * std::clamp(value, 0.0, 1.0)) + "\"");
+      drawing.hint(hint);
+      drawing.rectangle({left + side * static_cast<double>(j), top + side * static_cast<double>(i)}, side - 1, side - 1,
+                        "");
+      drawing.close();
     }
   drawing.close();
   if (!written) return drawing;

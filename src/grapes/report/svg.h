@@ -29,6 +29,8 @@ class Drawing final {
   /// Everything drawn until `close` is inside.
   void open(const std::string& attributes) { body_ += "<g " + attributes + ">"; }
   void close() { body_ += "</g>"; }
+  /// What a reader is told who points at the group that is open.
+  void hint(const std::string& text) { body_ += "<title>" + escape(text) + "</title>"; }
   /// A clipping rectangle, to be named as clip-path="url(#id)".
   void clip(const std::string& id, Point corner, double width, double height);
   /// Another drawing, moved.
