@@ -44,8 +44,16 @@ void take_manifest(experiment::Config& config, const std::set<std::string>& give
 }  // namespace
 
 void print_continual(const record::Json& summary) {
-  std::cout << report::table_continual(summary) << "\n";
-  for (const std::string& finding : report::findings_continual(summary)) std::cout << finding << "\n";
+  const report::Findings findings = report::findings_continual(summary);
+  std::cout << report::table_continual(summary) << "\n" << findings.lead << "\n";
+  const auto print = [](const std::string& title, const std::vector<std::string>& sentences) {
+    if (sentences.empty()) return;
+    std::cout << "\n" << title << "\n";
+    for (const std::string& sentence : sentences) std::cout << "- " << sentence << "\n";
+  };
+  for (std::size_t i = 0; i < findings.settings.size(); ++i)
+    print(summary["settings"][i]["title"], findings.settings[i]);
+  print("In all", findings.all);
 }
 
 void add_continual(Program& program) {

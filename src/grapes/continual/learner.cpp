@@ -269,12 +269,13 @@ class Learner {
     if (keep_ != nullptr) keep_->writer.status(status());
   }
 
-  /// Accuracy on each of the first `count` tasks. @param most  examples of each, the first of them; 0: all
+  /// Accuracy on each of the first `count` tasks. @param most  examples of each, from all over it; 0: all
   std::vector<double> accuracies(data::DatasetPtr Task::*part, std::int64_t count, std::int64_t most = 0) {
     std::vector<double> all;
     for (std::int64_t k = 0; k < count; ++k) {
       data::DatasetPtr examples = scenario_.tasks[static_cast<std::size_t>(k)].*part;
-      if (most > 0 && most < examples->size()) examples = data::subset(examples, at::arange(most, at::kLong));
+      if (most > 0 && most < examples->size())
+        examples = data::subset(examples, at::floor_divide(at::arange(most, at::kLong) * examples->size(), most));
       const at::Tensor task = at::tensor({k}, at::kLong);
       const train::View view = [&](const at::Tensor& logits) { return answers(scenario_, logits, task); };
       all.push_back(train::evaluate(setting_.model, *examples, setting_.criterion, 1024, view).score);

@@ -12,7 +12,7 @@ struct Options {
   std::string manifest;                   ///< a file that says what the tasks are, in place of the seed
   std::string optimizer_state = "reset";  ///< what a task begins with: "reset", or "kept" from the one before
   std::int64_t curve_points = 5;          ///< evaluations within a task, its end among them
-  std::int64_t curve_examples = 1000;     ///< each on the first so many test examples of every task so far
+  std::int64_t curve_examples = 1000;     ///< each on so many test examples of every task so far
 
   std::string method = "none";         ///< a row of methods(): what is done against forgetting
   double ewc_strength = 100;           ///< λ

@@ -307,7 +307,7 @@ std::vector<Key> make_keys() {
              field(con, &K::optimizer_state)),
       number("curve-points", "continual", "evaluations in the course of a task, its end among them", at_least(1),
              field(con, &K::curve_points)),
-      number("curve-examples", "continual", "of each task so far, the first test examples they take", at_least(1),
+      number("curve-examples", "continual", "of each task so far, test examples they take", at_least(1),
              field(con, &K::curve_examples)),
 
       choice("method", "method", "what is done against forgetting, see grapes list methods",

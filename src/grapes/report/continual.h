@@ -48,7 +48,12 @@ record::Json summarise_continual(const std::vector<record::Run>& runs, const Rat
 /// For the terminal, at most 100 columns wide.
 std::string table_continual(const record::Json& summary);
 /// What it shows and what it does not, in plain words, one sentence an entry.
-std::vector<std::string> findings_continual(const record::Json& summary);
+struct Findings {
+  std::string lead;                                ///< the first thing to know
+  std::vector<std::vector<std::string>> settings;  ///< of each of summary["settings"]
+  std::vector<std::string> all;                    ///< of all of it: reasons, chance, edges of the grid
+};
+Findings findings_continual(const record::Json& summary);
 /// One self-contained page.
 std::string html_continual(const std::vector<record::Run>& runs, const record::Json& summary);
 /// For a README: accuracy on each task over time, and the average accuracies, SVG.

@@ -55,17 +55,28 @@ std::string level(const Json& spread) {
   return text;
 }
 
-void of_grapes(const Json& setting, const std::string& baseline, std::vector<std::string>& said) {
+/// How it ends, and how much of that the larger steps alone give.
+std::string ending(const Json& setting, const std::string& baseline) {
+  const Json* const grapes = arm_of(setting, "grapes");
+  const Json* const base = arm_of(setting, baseline);
+  if (grapes == nullptr || base == nullptr || grapes == base) return "";
+  std::string text = "`grapes` ends with " + level((*grapes)["average_accuracy"]) + " on all tasks, `" + baseline +
+                     "` with " + level((*base)["average_accuracy"]) + ": " +
+                     outcome((*grapes)["differences"]["average_accuracy"]);
+  if (const Json* const uniform = control_of(setting, "uniform", baseline, "average_accuracy"))
+    text += "; `uniform`, as large steps for all nodes of a layer alike, is ahead of `" + baseline + "` by " +
+            points(*uniform);
+  return text + ".";
+}
+
+void of_forgetting(const Json& setting, const std::string& baseline, std::vector<std::string>& said) {
   const Json* const grapes = arm_of(setting, "grapes");
   const Json* const base = arm_of(setting, baseline);
   if (grapes == nullptr || base == nullptr || grapes == base) return;
   const Json& differences = (*grapes)["differences"];
-  said.push_back(setting["title"].get<std::string>() + ": `grapes` ends with " + level((*grapes)["average_accuracy"]) +
-                 " on all tasks, `" + baseline + "` with " + level((*base)["average_accuracy"]) + ": " +
-                 outcome(differences["average_accuracy"]) + ".");
-  said.push_back("It forgets " + level((*grapes)["forgetting"]) + ", `" + baseline + "` " +
+  said.push_back("`grapes` forgets " + level((*grapes)["forgetting"]) + ", `" + baseline + "` " +
                  level((*base)["forgetting"]) + ": " + outcome(differences["forgetting"]) +
-                 ". And it learns each task to " + level((*grapes)["learning_accuracy"]) + " against " +
+                 ". It learns each task to " + level((*grapes)["learning_accuracy"]) + " against " +
                  level((*base)["learning_accuracy"]) + ": " + outcome(differences["learning_accuracy"]) + ".");
 }
 
@@ -167,27 +178,33 @@ void of_edges(const Json& summary, std::vector<std::string>& said) {
 
 }  // namespace
 
-std::vector<std::string> findings_continual(const Json& summary) {
-  std::vector<std::string> said;
+Findings findings_continual(const Json& summary) {
+  Findings findings;
   const std::string baseline = summary["baseline"];
-  const Json& settings = summary["settings"];
-  for (const Json& setting : settings) of_grapes(setting, baseline, said);
-  if (said.empty())
-    for (const Json& arm : settings[0]["arms"])
-      said.push_back("`" + arm["arm"].get<std::string>() + "` ends with " + level(arm["average_accuracy"]) +
-                     " on all tasks.");
-  for (const Json& setting : settings) {
-    std::vector<std::string> here;
-    attribution(setting, baseline, here);
-    of_constant(setting, here);
-    of_methods(setting, here);
-    for (const std::string& sentence : here)
-      said.push_back((settings.size() > 1 ? setting["title"].get<std::string>() + ". " : "") + sentence);
+  for (const Json& setting : summary["settings"]) {
+    std::vector<std::string> said;
+    const std::string end = ending(setting, baseline);
+    if (findings.lead.empty() && !end.empty())
+      findings.lead = setting["title"].get<std::string>() + ": " + end;
+    else if (!end.empty())
+      said.push_back(end);
+    of_forgetting(setting, baseline, said);
+    attribution(setting, baseline, said);
+    of_constant(setting, said);
+    of_methods(setting, said);
+    findings.settings.push_back(said);
   }
-  of_reasons(settings.back(), said);
-  of_chance(settings.back(), said);
-  of_edges(summary, said);
-  return said;
+  const Json& last = summary["settings"].back();
+  if (findings.lead.empty()) {
+    const Json& arm = last["arms"][0];
+    findings.lead = "`" + arm["arm"].get<std::string>() + "` ends with " + level(arm["average_accuracy"]) +
+                    " on all tasks, after forgetting " +
+                    (arm["forgetting"].is_object() ? level(arm["forgetting"]) : std::string("nothing")) + ".";
+  }
+  of_reasons(last, findings.all);
+  of_chance(last, findings.all);
+  of_edges(summary, findings.all);
+  return findings;
 }
 
 }  // namespace grapes::report

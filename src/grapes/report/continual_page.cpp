@@ -62,18 +62,18 @@ class Page {
   }
 
   std::string text() {
-    const std::vector<std::string> said = findings_continual(summary_);
-    std::string list;
-    for (std::size_t i = 1; i < said.size(); ++i) list += "<li>" + marked_up(said[i]) + "</li>";
-    std::string body = "<p class=\"note\">" + escape(set_up()) + "</p><ul class=\"findings\">" + list + "</ul>\n";
+    const Findings said = findings_continual(summary_);
+    std::string body =
+        "<p class=\"note\" style=\"margin-top:12px\">" + escape(set_up()) + "</p>" + listed(said.all) + "\n";
     for (std::size_t k = 0; k < settings_.size(); ++k) {
       const Styles styles(names_of(settings_[k]));
       const std::string title = summary_["settings"][k]["title"];
-      body += section(escape(title), "", table(k) + ends(k, styles));
+      body += section(escape(title), "",
+                      listed(said.settings[k]) + "<div style=\"height:20px\"></div>" + table(k) + ends(k, styles));
       body += section("Accuracy on each task over time",
                       escape(title) +
-                          ". Means over seeds, bands of one standard deviation; from the beginning of each "
-                          "task. At whole numbers on all test examples, between them on the first ones.",
+                          ". Means over seeds, bands of one standard deviation; of each task from its own "
+                          "turn on. At whole numbers on all test examples, between them on some.",
                       over_time(k, styles));
       body += methods(k, styles);
       body += section("Accuracy on every task after every task",
@@ -81,10 +81,16 @@ class Page {
                       matrices(k, styles));
       body += why(k);
     }
-    return document(summary_["title"], said.front(), body + tuning() + reading() + configuration());
+    return document(summary_["title"], said.lead, body + tuning() + reading() + configuration());
   }
 
  private:
+  static std::string listed(const std::vector<std::string>& sentences) {
+    std::string items;
+    for (const std::string& sentence : sentences) items += "<li>" + marked_up(sentence) + "</li>";
+    return items.empty() ? "" : "<ul class=\"findings\">" + items + "</ul>";
+  }
+
   std::string set_up() const {
     return summary_["model"].get<std::string>() + " on " + count(summary_["tasks"].get<std::size_t>(), "task") + ", " +
            summary_["scenario"].get<std::string>() + " " + summary_["data"].get<std::string>() + ", " +
@@ -94,12 +100,10 @@ class Page {
 
   static std::string cell(const Json& spread, bool sign) {
     if (!spread.is_object()) return "–";
-    const auto percent = [&](const Json& x) {
-      return sign ? with_sign(100 * x.get<double>(), 2) : fixed(100 * x.get<double>(), 2);
-    };
-    std::string text = percent(spread["mean"]);
+    const double value = 100 * spread["mean"].get<double>();
+    std::string text = sign ? with_sign(value, 2) : fixed(value, 2);
     if (spread["interval"].is_array())
-      text += " [" + percent(spread["interval"][0]) + ", " + percent(spread["interval"][1]) + "]";
+      text += " ± " + fixed(50 * (spread["interval"][1].get<double>() - spread["interval"][0].get<double>()), 2);
     return text;
   }
 

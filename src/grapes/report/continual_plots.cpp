@@ -85,9 +85,8 @@ Curve task_curve(const Arm& arm, std::size_t task) {
   for (const Run* run : arm.runs)
     for (const Json& row : run->epochs) {
       const auto learnt = row["epoch"].get<std::size_t>();
-      if (learnt < task) continue;
+      if (learnt <= task) continue;
       gathered.add(static_cast<double>(learnt), row["test_tasks"][task]);
-      if (learnt == task) continue;
       for (const Json& point : row.value("curve", Json::array()))
         if (task < point["test"].size())
           gathered.add(static_cast<double>(learnt) - 1 + point["part"].get<double>(), point["test"][task]);

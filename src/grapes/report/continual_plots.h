@@ -11,7 +11,8 @@ namespace grapes::report {
 /// summary["settings"][i]["arms"]
 svg::Drawing heat_map(const record::Json& arm, const Styles& styles);
 
-/// Accuracy on one task (from 0), %, against the number of tasks learnt, from the task's own beginning on.
+/// Accuracy on one task (from 0), %, against the number of tasks learnt, from the first point of the task's own
+/// turn on.
 Curve task_curve(const Arm& arm, std::size_t task);
 /// Mean accuracy on the tasks so far, %, against their number.
 Curve average_curve(const Arm& arm);

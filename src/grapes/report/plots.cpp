@@ -241,7 +241,7 @@ Drawing dot_plot(const Json& summary, const Styles& styles) {
   Drawing drawing(460, 74 + row * static_cast<double>(arms.size()));
   std::size_t most = 13;  // characters of a name; longer ones take room from the plot
   for (const Json& arm : arms) most = std::clamp<std::size_t>(arm["arm"].get<std::string>().size(), most, 25);
-  const Frame frame{100 + 7.0 * static_cast<double>(most - 13), 28, 350, drawing.height() - 42};
+  const Frame frame{14 + 7.6 * static_cast<double>(most), 28, 350, drawing.height() - 42};
   const Scale x{shown.low, shown.high, frame.left, frame.right};
   const auto ticks = svg::ticks(shown.low, shown.high, 4);
   for (const double tick : ticks) drawing.line({x(tick), frame.top}, {x(tick), frame.bottom}, "class=\"grid\"");
