@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
 """Tasks one after the other, from the command line: protocols, arms, manifests, resuming, reports, and what is refused."""
+import gzip
 import json
+import math
+import operator
+import pathlib
 import signal
+import struct
 import subprocess
 import time
 import unittest
 
 from program import ProgramTest
 
+DIGITS = pathlib.Path("/usr/lib/python3/dist-packages/sklearn/datasets/data/digits.csv.gz")
 SMALL = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--tasks", "3", "--seeds", "2",
          "--learning-rate", "0.01"]
 
@@ -84,6 +90,54 @@ class ContinualTest(ProgramTest):
         start = [self.rows(f"run/arms/{arm}/rate-0.01/seed-1")[0]["test_tasks"] for arm in manifests]
         self.assertEqual(start[0], start[1])
         self.assertEqual(start[0], start[2])
+
+    @unittest.skipUnless(DIGITS.exists(), "the digits' file is not where Debian's python3-sklearn has it")
+    def test_another_program_makes_the_same_tasks_from_the_manifest(self):
+        """This one, in plain Python: tasks from scenario.json, the network from its checkpoint, and the same accuracies."""
+        table = [[float(x) for x in line.split(",")] for line in gzip.open(DIGITS, "rt").read().split()]
+        test = [([x / 16 for x in row[:64]], int(row[64])) for row in table[-360:]]
+
+        def turned(picture, degrees):
+            cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+            result = []
+            for row in range(8):
+                for column in range(8):
+                    x, y = column - 3.5, row - 3.5
+                    at_x, at_y = 3.5 + x * cosine - y * sine, 3.5 + x * sine + y * cosine
+                    result.append(sum(max(0, 1 - abs(at_x - c)) * max(0, 1 - abs(at_y - r)) * picture[8 * r + c]
+                                      for r in range(8) for c in range(8)))
+            return result
+
+        def seen(scenario, task):
+            """The task's test examples, and which outputs are its answers."""
+            if scenario["scenario"] == "permuted":
+                order = task["permutation"] or range(64)
+                return [([x[i] for i in order], label) for x, label in test], range(10)
+            if scenario["scenario"] == "rotated":
+                return [(turned(x, task["degrees"]), label) for x, label in test], range(10)
+            all_classes = [c for one in scenario["tasks"] for c in one["classes"]]
+            own = [(x, all_classes.index(label)) for x, label in test if label in task["classes"]]
+            outputs = [all_classes.index(c) for c in task["classes"]]
+            return own, outputs if scenario["scenario"] == "split" else range(len(all_classes))
+
+        for kind in ("permuted", "rotated", "split", "class-incremental"):
+            self.good("continual", "--quiet", "--arms", "grapes", "--seeds", "1", "--tasks", "3", "--model", "mlp:32", "--epochs", "9",
+                      "--precision", "float64", "--learning-rate", "0.02", "--scenario", kind, "--out", kind)
+            run = f"{kind}/arms/grapes/rate-0.02/seed-1"
+            scenario = json.loads((self.folder / run / "scenario.json").read_text())
+            tensors = self.tensors(f"{run}/checkpoints/last.safetensors")
+            hidden, output = ([struct.unpack(f"<{width}d", tensors[name][8 * width * n:8 * width * (n + 1)])
+                               for n in range(len(tensors[name]) // (8 * width))]
+                              for name, width in (("layers.0.weight", 64), ("layers.1.weight", 32)))
+            for task, told in zip(scenario["tasks"], self.rows(run)[-1]["test_tasks"]):
+                examples, outputs = seen(scenario, task)
+                right = 0
+                for x, label in examples:
+                    h = [max(0, sum(map(operator.mul, w, x))) for w in hidden]
+                    said = max(outputs, key=lambda k: sum(map(operator.mul, output[k], h)))
+                    right += said == label
+                self.assertAlmostEqual(right / len(examples), told, places=9, msg=kind)
+            self.assertGreater(told, 0.5)  # the last task at least was learnt
 
     def test_a_manifest_brings_the_same_tasks_back(self):
         self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--scenario", "split", "--out", "one")

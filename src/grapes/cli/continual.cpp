@@ -66,13 +66,14 @@ void add_continual(Program& program) {
        {"grapes continual --data fashion-mnist --scenario split", "classes of its own for each task, heads known"},
        {"grapes continual --manifest scenario.json", "the tasks of another run or program"},
        {"grapes continual --resume runs/20260101-120000-continual", "go on after an interruption, bit for bit"}});
-  const PlanPtr plan = add_plan(*verb, false, {"target"});
+  experiment::Config begin;
+  experiment::read_toml_text(begin, authors_setup, "the authors' set-up");
+  const PlanPtr plan = add_plan(*verb, false, {"target"}, begin);
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
-  verb->callback([&program, plan] {
-    program.action = [&program, plan] {
-      experiment::Config config;
+  verb->callback([&program, plan, begin] {
+    program.action = [&program, plan, begin] {
+      experiment::Config config = begin;
       if (plan->resume.empty()) {
-        experiment::read_toml_text(config, authors_setup, "the authors' set-up");
         std::set<std::string> given = plan->settings.given();
         for (const std::string& name : configure(*plan, config)) given.insert(name);
         take_manifest(config, given);

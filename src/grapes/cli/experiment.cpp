@@ -20,7 +20,8 @@ std::string count(const data::DatasetPtr& part) { return part ? std::to_string(p
 
 }  // namespace
 
-PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out) {
+PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out,
+                 const experiment::Config& standard) {
   auto plan = std::make_shared<Plan>();
   std::vector<std::string> names;
   for (const experiment::TaskRow& row : experiment::tasks()) names.push_back(row.name);
@@ -36,7 +37,7 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
     verb.add_option("--save", plan->save, "also write the last checkpoint here")->type_name("FILE.safetensors");
   }
   verb.add_flag("--json", plan->json, "the result as one JSON document");
-  plan->settings.add(verb, {}, leave_out);
+  plan->settings.add(verb, {}, leave_out, standard);
   return plan;
 }
 

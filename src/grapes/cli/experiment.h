@@ -26,7 +26,9 @@ struct Plan {
 using PlanPtr = std::shared_ptr<Plan>;
 
 /// Add the options of a plan to a verb. `training`: those too that only one run can have (--init, --save).
-PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {});
+/// `standard`: what the verb begins from.
+PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {},
+                 const experiment::Config& standard = {});
 
 /// Defaults, then the file, then the options. @return the keys the file gave
 std::vector<std::string> configure(const Plan& plan, experiment::Config& config);

@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::size_t description_width = 64;
 
-std::string describe(const experiment::Key& key) {
-  const std::string standard = key.get(experiment::Config{});
-  return wrap(key.meaning + (standard.empty() ? "" : " [" + standard + "]"), description_width);
+std::string describe(const experiment::Key& key, const experiment::Config& standard) {
+  const std::string value = key.get(standard);
+  return wrap(key.meaning + (value.empty() ? "" : " [" + value + "]"), description_width);
 }
 
 /// "data" as a heading: "Data".
@@ -20,7 +20,8 @@ std::string title(std::string group) {
 
 }  // namespace
 
-void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const std::set<std::string>& leave_out) {
+void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const std::set<std::string>& leave_out,
+                   const experiment::Config& standard) {
   for (const experiment::Key& key : experiment::keys()) {
     if ((!groups.empty() && groups.count(key.group) == 0) || leave_out.count(key.name) > 0) continue;
     const std::string name = key.name;
@@ -28,10 +29,12 @@ void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const st
     if (key.kind == experiment::Key::Kind::flag) {
       option = verb.add_flag_function(
           "--" + name + ",!--no-" + name,
-          [this, name](std::int64_t times) { given_.emplace_back(name, times > 0 ? "true" : "false"); }, describe(key));
+          [this, name](std::int64_t times) { given_.emplace_back(name, times > 0 ? "true" : "false"); },
+          describe(key, standard));
     } else {
       option = verb.add_option_function<std::string>(
-          "--" + name, [this, name](const std::string& value) { given_.emplace_back(name, value); }, describe(key));
+          "--" + name, [this, name](const std::string& value) { given_.emplace_back(name, value); },
+          describe(key, standard));
       option->type_name(key.values);
     }
     option->group(title(key.group))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

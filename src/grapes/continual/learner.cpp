@@ -1,10 +1,8 @@
 #include "grapes/continual/learner.h"
 
 #include "grapes/base/interrupt.h"
-#include "grapes/base/random.h"
 #include "grapes/base/table.h"
 #include "grapes/continual/movement.h"
-#include "grapes/data/sampler.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/layers.h"
@@ -120,54 +118,11 @@ class Learner {
     under_way_ = true;
   }
 
-  /// The examples of an epoch, [n, 2] (task, row), in the order in which they are seen.
+  /// The examples of the epoch under way, in the order in which they are seen.
   at::Tensor order() const {
-    const std::uint64_t seed = setting_.seed;
-    if (!row_.joint) {
-      const std::int64_t n = size_of(task_);
-      // An order of its own for each epoch of each task.
-      const at::Tensor rows = data::shuffled_order(n, seed, task_ * course_.training.epochs + at_.epoch);
-      return at::stack({at::full({n}, task_, at::kLong), rows}, 1);
-    }
-    // All examples of all tasks in random order, again and again, an epoch being the next part of that.
-    std::vector<at::Tensor> all;
-    for (std::int64_t k = 0; k < tasks_; ++k)
-      all.push_back(at::stack({at::full({size_of(k)}, k, at::kLong), at::arange(size_of(k), at::kLong)}, 1));
-    const at::Tensor pairs = at::cat(all);
-    const std::int64_t epoch = task_ * course_.training.epochs + at_.epoch, n = pairs.size(0), part = epoch % tasks_;
-    const at::Tensor rows = data::shuffled_order(n, seed, epoch / tasks_);
-    return pairs.index_select(0, rows.slice(0, n * part / tasks_, n * (part + 1) / tasks_));
-  }
-
-  std::int64_t size_of(std::int64_t task) const {
-    return scenario_.tasks[static_cast<std::size_t>(task)].train->size();
-  }
-
-  /// @param examples  [n, 2] (task, row)
-  Lesson lesson(const at::Tensor& examples) const {
-    Lesson lesson;
-    lesson.step = at_.step;
-    std::vector<at::Tensor> inputs, targets, present, tasks;
-    const at::Tensor which = examples.select(1, 0);
-    for (std::int64_t k = 0; k < tasks_; ++k) {
-      const at::Tensor rows = examples.select(1, 1).masked_select(which.eq(k));
-      if (rows.numel() == 0) continue;
-      const std::uint64_t seed =
-          stream_seed(setting_.seed, "augment", static_cast<std::uint64_t>(at_.step), static_cast<std::uint64_t>(k));
-      data::Batch part = scenario_.tasks[static_cast<std::size_t>(k)].train->get(rows, seed);
-      inputs.push_back(std::move(part.inputs));
-      targets.push_back(std::move(part.targets));
-      present.push_back(std::move(part.present));
-      tasks.push_back(at::full({rows.numel()}, k, at::kLong));
-    }
-    const auto together = [](const std::vector<at::Tensor>& parts) {
-      return parts.size() == 1 ? parts.front() : at::cat(parts);
-    };
-    lesson.batch.inputs = together(inputs);
-    lesson.batch.targets = together(targets);
-    if (present.front().defined()) lesson.batch.present = together(present);
-    lesson.tasks = together(tasks);
-    return lesson;
+    const std::int64_t epochs = course_.training.epochs;
+    return row_.joint ? order_of_all(scenario_, task_ * epochs + at_.epoch, setting_.seed)
+                      : order_of_task(scenario_, task_, at_.epoch, epochs, setting_.seed);
   }
 
   /// The rest of an epoch, from at_.batch. @return false if it ended early
@@ -192,7 +147,8 @@ class Learner {
         return interrupted(signal, batches);
       }
       const std::int64_t begin = at_.batch * size, count = std::min(size, order.size(0) - begin);
-      const Lesson lesson = this->lesson(method_->examples(order.narrow(0, begin, count), at_.step));
+      const Lesson lesson =
+          make_lesson(scenario_, method_->examples(order.narrow(0, begin, count), at_.step), at_.step, setting_.seed);
       train::StepUse use;
       use.rate = course_.optimizer.learning_rate *
                  schedule_->multiple(static_cast<double>(at_.epoch) +
@@ -238,7 +194,7 @@ class Learner {
     last_score_ = metrics.score();
     at_.loss_sum = at_.score_sum = at_.counted = 0;
     schedule_->observe(last_loss_);
-    if (at_.epoch < course_.training.epochs) checkpoint();
+    if (at_.epoch < course_.training.epochs && at_.epoch % course_.training.checkpoint_every == 0) checkpoint();
     return true;
   }
 

@@ -19,12 +19,6 @@ void copy_weights(const nn::Model& from, nn::Model& into) {
       if (same.name == buffer.name) at::Tensor(buffer.value).copy_(same.value);
 }
 
-at::Tensor answers(const Scenario& scenario, const at::Tensor& logits, const at::Tensor& tasks) {
-  if (!scenario.heads.defined()) return logits;
-  const at::Tensor columns = scenario.heads.index_select(0, tasks).to(logits.device());
-  return logits.gather(1, columns.expand({logits.size(0), columns.size(1)}));
-}
-
 const std::vector<MethodRow>& methods() {
   static const std::vector<MethodRow> rows = {
       {"none", "nothing: one task after the other", make_none},

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "grapes/continual/lesson.h"
 #include "grapes/continual/options.h"
-#include "grapes/continual/scenario.h"
 #include "grapes/nn/loss.h"
 #include "grapes/nn/model.h"
 
@@ -30,18 +30,6 @@ struct Setting {
 
 /// Copy what learns from one network to another of the same shape.
 void copy_weights(const nn::Model& from, nn::Model& into);
-
-/// Those of the logits that are the answers to examples of some tasks.
-/// @param logits  [batch, outputs]; @param tasks  [batch] int64, or [1] for all of them
-/// @return [batch, answers]
-at::Tensor answers(const Scenario& scenario, const at::Tensor& logits, const at::Tensor& tasks);
-
-/// A batch, and to which task each example belongs.
-struct Lesson {
-  data::Batch batch;
-  at::Tensor tasks;  ///< [batch] int64
-  std::int64_t step = 0;
-};
 
 class Method {
  public:

@@ -35,6 +35,26 @@ TEST(Methods, AnswersAreTheHeadsOfTheExamplesOwnTasks) {
   EXPECT_TRUE(answers(one.scenario, logits, at::tensor({1}, at::kLong)).equal(logits));
 }
 
+TEST(Lessons, FollowTheFileWhereTheyAreNotShuffled) {
+  Kit kit("split");
+  EXPECT_FALSE(order_of_task(kit.scenario, 1, 0, 2, 3).equal(order_of_task(kit.scenario, 1, 1, 2, 3)));
+  kit.scenario.shuffle = false;
+  const at::Tensor order = order_of_task(kit.scenario, 1, 1, 2, 3);
+  EXPECT_TRUE(order.select(1, 0).eq(1).all().item<bool>());
+  EXPECT_TRUE(order.select(1, 1).equal(at::arange(kit.scenario.tasks[1].train->size(), at::kLong)));
+}
+
+TEST(Lessons, MixTasksAndKeepApartWhoseTheyAre) {
+  const Kit kit("split");
+  const at::Tensor examples = at::tensor({2, 5, 0, 1, 2, 3}, at::kLong).view({3, 2});
+  const Lesson lesson = make_lesson(kit.scenario, examples, 7, 3);
+  EXPECT_TRUE(lesson.tasks.equal(at::tensor({0, 2, 2}, at::kLong)));
+  const data::Batch first = kit.scenario.tasks[0].train->get(at::tensor({1}, at::kLong)),
+                    third = kit.scenario.tasks[2].train->get(at::tensor({5, 3}, at::kLong));
+  EXPECT_TRUE(lesson.batch.inputs.equal(at::cat({first.inputs, third.inputs})));
+  EXPECT_TRUE(lesson.batch.targets.equal(at::cat({first.targets, third.targets})));
+}
+
 TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
   // For logits a = W x, the expected square of d log p(c | x) / dW_ni over the drawn classes is p_n (1 - p_n) x_i².
   Kit kit("permuted", "ewc", linear("float64"));

@@ -205,6 +205,7 @@ Scenario make_scenario(const Json& manifest, const data::Splits& splits, const s
   check(manifest, splits, where);
   Scenario scenario;
   scenario.meaning = splits.meaning;
+  scenario.shuffle = splits.shuffle;
   scenario.manifest = manifest;
   const auto tasks = field<std::vector<Json>>(manifest, "tasks", where);
   if (tasks.size() < 2) throw DataError(where + ": 'tasks' must hold two or more");

@@ -41,6 +41,7 @@ struct Task {
 struct Scenario {
   std::vector<Task> tasks;
   data::Meaning meaning;  ///< of the network: its outputs are those of all tasks
+  bool shuffle = true;    ///< a new order every epoch; false: the order of the file
   at::Tensor heads;       ///< [task, answers] int64, the outputs that are a task's answers; undefined: all, for all
   record::Json manifest;
   std::vector<std::string> notes;  ///< what a person should know, e.g. that classes are left over

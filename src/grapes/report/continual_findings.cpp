@@ -64,7 +64,7 @@ std::string ending(const Json& setting, const std::string& baseline) {
                      "` with " + level((*base)["average_accuracy"]) + ": " +
                      outcome((*grapes)["differences"]["average_accuracy"]);
   if (const Json* const uniform = control_of(setting, "uniform", baseline, "average_accuracy"))
-    text += "; `uniform`, as large steps for all nodes of a layer alike, is ahead of `" + baseline + "` by " +
+    text += "; `uniform`, as large steps for all nodes of a layer alike, differs from `" + baseline + "` by " +
             points(*uniform);
   return text + ".";
 }

@@ -75,7 +75,7 @@ class Page {
                           ". Means over seeds, bands of one standard deviation; of each task from its own "
                           "turn on. At whole numbers on all test examples, between them on some.",
                       over_time(k, styles));
-      body += methods(k, styles);
+      body += methods(k);
       body += section("Accuracy on every task after every task",
                       escape(title) + ". Means over seeds and half the width of their 95 % intervals.",
                       matrices(k, styles));
@@ -175,7 +175,7 @@ class Page {
   }
 
   /// A picture for each method: the baseline, the method, and both kinds of it with GRAPES.
-  std::string methods(std::size_t k, const Styles& styles) const {
+  std::string methods(std::size_t k) const {
     std::vector<std::string> seen;
     std::string figures;
     for (const Shown& one : settings_[k]) {
@@ -188,9 +188,9 @@ class Page {
             (other.is_rule() && (other.arm.name == summary_["baseline"] || other.arm.name == "grapes")))
           arms.push_back(other);
       const Chart c = chart("method-" + std::to_string(k) + "-" + method, "mean test accuracy, %", arms, average_curve);
-      figures += figure(
-          "<b>" + escape(method) + "</b>",
-          line_chart(c, styles).element(c.id, "Average accuracy with " + escape(method), "A line for each arm."));
+      figures += figure("<b>" + escape(method) + "</b>",
+                        line_chart(c, Styles(names_of(arms)))
+                            .element(c.id, "Average accuracy with " + escape(method), "A line for each arm."));
     }
     if (figures.empty()) return "";
     return section("Methods against forgetting", "Mean accuracy on the tasks learnt so far.",

@@ -75,7 +75,7 @@ Drawing heat_map(const Json& arm, const Styles& styles) {
                    "class=\"small\" text-anchor=\"middle\"");
       if (spread)
         drawing.text({x, y + 13}, "±" + fixed(100 * halves[i][j].get<double>(), 1),
-                     "class=\"small muted\" text-anchor=\"middle\"");
+                     "class=\"small\" opacity=\"0.75\" text-anchor=\"middle\"");
     }
   return drawing;
 }
