@@ -11,6 +11,7 @@ from pathlib import Path
 # Each room names the rooms it leans on; through them it may use all that these lean on.
 ROOMS = {
     "base": [],
+    "fixed": ["base"],
     "kernels": ["base"],
     "core": ["kernels"],
     "credit": ["core"],
@@ -25,7 +26,7 @@ ROOMS = {
     "cli": ["experiment"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
-WITHOUT_TORCH = ["base", "record", "report"]
+WITHOUT_TORCH = ["base", "fixed", "record", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
