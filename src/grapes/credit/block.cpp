@@ -2,8 +2,19 @@
 
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
+#include "grapes/core/rounding.h"
 
 namespace grapes::credit {
+
+at::Tensor Rounding::weight(const at::Tensor& W) const {
+  return weights ? round_value(W, weights, 0, stream_seed(key, "weights")) : W;
+}
+at::Tensor Rounding::input(const at::Tensor& h) const {
+  return activations ? round_value(h, activations, 1, stream_seed(key, "activations")) : h;
+}
+at::Tensor Rounding::error_at(const at::Tensor& z) const {
+  return error ? round_error(z, error, 1, stream_seed(key, "error")) : z;
+}
 
 at::Tensor modulated(const Block& block, const at::Tensor& z) {
   return block.factors.error.defined() ? modulate(z, block.factors.error, 1) : z;
@@ -12,13 +23,14 @@ at::Tensor modulated(const Block& block, const at::Tensor& z) {
 at::Tensor Block::output(const at::Tensor& z) const { return dropout(activation(modulated(*this, z))); }
 
 at::Tensor Block::forward(at::Tensor h, const Transport& transport) const {
-  if (transport.to == Transport::To::weights) return output(affine(h));
-  const at::Tensor z = affine(h.detach());
-  return output(transport.to == Transport::To::matrix ? grapes::feedback(z, h, transport.matrix) : z);
+  h = rounding.input(h);
+  at::Tensor z = affine(transport.to == Transport::To::weights ? h : h.detach());
+  if (transport.to == Transport::To::matrix) z = grapes::feedback(z, h, transport.matrix);
+  return output(rounding.error_at(z));
 }
 
 std::pair<at::Tensor, at::Tensor> Block::modulated_parameters() const {
-  at::Tensor W = weight, b = bias;
+  at::Tensor W = rounding.weight(weight), b = bias;
   if (factors.rows.defined()) {
     W = modulate(W, factors.rows, 0);
     if (b.defined()) b = modulate(b, factors.rows, 0);

@@ -12,6 +12,16 @@ namespace grapes::credit {
 
 using kernels::Transport;
 
+/// What a layer's numbers are rounded to on their way through one batch; nothing by default.
+struct Rounding {
+  kernels::NumberFormat weights, activations, error;
+  std::uint64_t key = 0;  ///< of this layer and batch, for what is left to chance
+  explicit operator bool() const { return weights || activations || error; }
+  at::Tensor weight(const at::Tensor& W) const;
+  at::Tensor input(const at::Tensor& h) const;
+  at::Tensor error_at(const at::Tensor& z) const;
+};
+
 /// One layer of a chain, as credit assignment sees it: z = affine(h), h' = output(z).
 class Block {
  public:
@@ -20,6 +30,7 @@ class Block {
   at::Tensor bias;      ///< or undefined
   at::Tensor feedback;  ///< B of this hidden layer, if the route needs one
   Factors factors;
+  Rounding rounding;
 
   /// The pre-activation, with W's and b's gradients times the row and column factors.
   virtual at::Tensor affine(const at::Tensor& h) const = 0;

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 namespace grapes::credit {
 namespace {
 
@@ -14,6 +16,12 @@ at::Tensor permuted(const at::Tensor& m, double, Random& random) {
   return m.index_select(0, at::tensor(permutation(m.size(0), random), at::kLong).to(m.device()));
 }
 at::Tensor filled(const at::Tensor& m, double constant, Random&) { return at::full_like(m, constant); }
+
+at::Tensor stepped(const at::Tensor& m, int bits) {
+  if (bits < 0) return m;
+  const double steps = std::ldexp(1.0, bits);
+  return ((m - 1) * steps + 0.5).floor() / steps + 1;
+}
 
 /// The factors of one network, one vector at a time, each through the modulation's shape.
 class Maker {
@@ -62,7 +70,7 @@ class Maker {
     }
     double constant = 0;
     if (!options_.constants.empty()) constant = options_.constants[std::min(layer, options_.constants.size() - 1)];
-    return row_.shape(m, constant, random_);
+    return stepped(row_.shape(m, constant, random_), options_.bits);
   }
 
   const Weights& weights_;

@@ -34,6 +34,9 @@ struct ModulationOptions {
   enum class Clip { by_route, none, range } clip = Clip::by_route;
   double low = 1, high = 2;  ///< of the range
   std::int64_t every = 1;    ///< recompute every so many batches
+  /// Bits of the factor's fraction, whatever the modulation: m to the nearest 1 + j / 2^k, a half upwards, as
+  /// fixed/factor.h has it. 0: {1, 2}, a shift. Below 0: exact.
+  int bits = -1;
   // Oddities of the authors' program, each off by default; `grapes replay` sets them.
   bool first_sample_mask =
       false;                   ///< rows are masked by the dropout of the batch's first sample before they are summed

@@ -78,6 +78,28 @@ TEST(Modulation, ConstantTakesOneValueForAllLayersOrOneEach) {
   EXPECT_EQ(values(factors(weights, options, random).at(1).error), (std::vector<double>{1.25, 1.25, 1.25}));
 }
 
+TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
+  // Rows that sum to 8, 5, 4.9, 4.5, 4 and 1: factors 2, 1.25, 1.225, 1.125, 1, 1 (0.25 unclipped).
+  Weights weights;
+  weights.layers = {at::tensor({8.0, 5.0, 4.9, 4.5, 4.0, 1.0}, at::kDouble).reshape({6, 1}),
+                    at::ones({2, 6}, at::kDouble)};
+  ModulationOptions options;
+  options.name = "grapes";
+  options.responsibility = Responsibility::incoming;
+  options.clip = ModulationOptions::Clip::range;
+  const auto with = [&](int bits) {
+    options.bits = bits;
+    Random random(1);
+    return factors(weights, options, random).at(0).error;
+  };
+  EXPECT_TRUE(at::equal(with(0), at::tensor({2.0, 1.0, 1.0, 1.0, 1.0, 1.0}, at::kDouble)));
+  EXPECT_TRUE(at::equal(with(1), at::tensor({2.0, 1.5, 1.0, 1.0, 1.0, 1.0}, at::kDouble)));
+  EXPECT_TRUE(at::equal(with(2), at::tensor({2.0, 1.25, 1.25, 1.25, 1.0, 1.0}, at::kDouble)));
+  EXPECT_TRUE(at::allclose(with(-1), at::tensor({2.0, 1.25, 1.225, 1.125, 1.0, 1.0}, at::kDouble)));
+  options.clip = ModulationOptions::Clip::none;
+  EXPECT_EQ(with(1)[5].item<double>(), 0.5);
+}
+
 TEST(Modulation, OutgoingResponsibilityComesFromTheColumnsAbove) {
   Weights weights = one_layer();
   weights.layers[1] = at::tensor({4.0, -1.0, 1.0, 0.0, 1.0, -1.0}, at::kDouble).reshape({2, 3});

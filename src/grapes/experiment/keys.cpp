@@ -7,6 +7,7 @@
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
+#include "grapes/nn/precision.h"
 
 namespace grapes::experiment {
 namespace {
@@ -32,6 +33,39 @@ Key modulation_key() {
             if (name == "constant")
               modulation.constants = numbers_from("modulation", value, value.substr(colon + 1), above(0), takes);
             modulation.name = name;
+          }};
+}
+
+Key precision_key() {
+  const std::string takes = "float32|float64|bf16|PART=FORMAT,...";
+  return {"precision",
+          "model",
+          "of weights and arithmetic; bf16: float32, but products in training take bfloat16; or by part, "
+          "weights=int8,error=q4.12:stochastic, see docs/hardware.md",
+          takes,
+          Kind::text,
+          [](const Config& config) { return config.network.precision; },
+          [](Config& config, std::string_view value) {
+            nn::precision_from(std::string(value));
+            config.network.precision = value;
+          }};
+}
+
+Key factor_bits_key() {
+  const std::string takes = "exact|WHOLE NUMBER >= 0, <= 16";
+  return {"factor-bits",
+          "rule",
+          "of the factor's fraction, in which it is rounded; 2: 1, 1.25, ... 2; 0: 1 or 2, a shift",
+          takes,
+          Kind::text,
+          [](const Config& config) {
+            const int bits = config.network.modulation.bits;
+            return bits < 0 ? std::string("exact") : std::to_string(bits);
+          },
+          [=](Config& config, std::string_view value) {
+            const auto bits = value == "exact" ? std::optional<long long>(-1) : to_integer(value);
+            if (!bits || *bits > 16 || (*bits < 0 && value != "exact")) refuse("factor-bits", value, takes);
+            config.network.modulation.bits = static_cast<int>(*bits);
           }};
 }
 
@@ -218,8 +252,7 @@ std::vector<Key> make_keys() {
       number("dropout", "model",
              "probability to drop a hidden node; of convolutional networks, what goes into dense layers",
              from_below(0, 1), field(net, &N::dropout)),
-      choice("precision", "model", "of weights and arithmetic; bf16: float32, but products in training take bfloat16",
-             {{"float32"}, {"float64"}, {"bf16"}}, field(net, &N::precision)),
+      precision_key(),
 
       choice("neuron", "spiking", "of model snu, see grapes list neurons", names(nn::neurons()),
              field(net, spiking, &S::neuron)),
@@ -265,6 +298,7 @@ std::vector<Key> make_keys() {
       clip_key(),
       number("factors-every", "rule", "batches between computations of the factors", at_least(1),
              field(net, rule, &M::every)),
+      factor_bits_key(),
 
       choice("optimizer", "optimizer", "update rule", names(optim::optimizers()), field(opt, &O::optimizer)),
       number("learning-rate", "optimizer", "base step size", above(0), field(opt, &O::learning_rate)),

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "grapes/kernels/number_format.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -32,12 +34,13 @@ class RowSums {
   std::int64_t version_ = -1;
 };
 
-/// A tensor that learns, and its row sums if anybody wants them (else null).
+/// A tensor that learns, its row sums if anybody wants them (else null), and how it is held (null: as it comes).
 struct Parameter {
-  Parameter(at::Tensor value, std::shared_ptr<RowSums> sums = nullptr)
-      : value(std::move(value)), sums(std::move(sums)) {}
+  Parameter(at::Tensor value, std::shared_ptr<RowSums> sums = nullptr, std::shared_ptr<Storage> storage = nullptr)
+      : value(std::move(value)), sums(std::move(sums)), storage(std::move(storage)) {}
   at::Tensor value;
   std::shared_ptr<RowSums> sums;
+  std::shared_ptr<Storage> storage;
 };
 
 /// Whether the fused loops can work on it: in this machine's memory, without gaps, float32 or float64.

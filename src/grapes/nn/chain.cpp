@@ -9,16 +9,9 @@
 namespace grapes::nn {
 namespace {
 
-at::ScalarType dtype_of(const std::string& precision) {
-  if (precision == "float32") return at::kFloat;
-  if (precision == "float64") return at::kDouble;
-  if (precision == "bf16") return at::kFloat;  // of weights and sums; see Dense::rounded
-  throw UsageError("precision must be float32, float64 or bf16; got '" + precision + "'");
-}
-
 /// @throws UsageError where LibTorch has no such device
-at::TensorOptions placed(const Options& options) {
-  const at::TensorOptions dtype = dtype_of(options.precision);
+at::TensorOptions placed(const Options& options, const Precision& precision) {
+  const at::TensorOptions dtype = precision.dtype;
   if (options.device == "cpu") return dtype;
   try {
     const at::TensorOptions there = dtype.device(c10::Device(options.device));
@@ -31,11 +24,29 @@ at::TensorOptions placed(const Options& options) {
 
 }  // namespace
 
-Chain::Chain(const Options& options) : options_(options), placed_(placed(options)) {
+Chain::Chain(const Options& options)
+    : options_(options), precision_(precision_from(options.precision)), placed_(placed(options, precision_)) {
   const credit::RouteRow& route = find_row(credit::routes(), "route", options.route.name);
   find_row(credit::modulations(), "modulation", options.modulation.name);
   modulation_ = credit::resolve(options.modulation, route);
   route_ = route.make(options.route);
+  if (route_->upwards() && precision_.has_formats())
+    throw UsageError("precision: formats are not there on route " + options.route.name +
+                     ", where the error runs upwards; got " + options.precision);
+}
+
+at::Tensor Chain::held(const at::Tensor& W) const { return kernels::rounded(W, precision_.master.nearest(), 0, 0); }
+
+void Chain::prepare_rounding(const Pass& pass) {
+  if (!precision_.has_formats()) return;
+  const auto now = [&](const kernels::NumberFormat& format) { return pass.training ? format : format.nearest(); };
+  const bool copies = !(precision_.master == precision_.weights);  // else W is held as products see it
+  for (std::size_t l = 0; l < added_.size(); ++l) {
+    const std::uint64_t key = stream_seed(pass.seed, "rounding", static_cast<std::uint64_t>(pass.step), l);
+    added_[l]->rounding = {copies ? now(precision_.weights) : kernels::NumberFormat(), now(precision_.activations),
+                           now(precision_.error), key};
+    if (storage_[l] && pass.training) storage_[l]->key = key;
+  }
 }
 
 void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape) {
@@ -43,7 +54,9 @@ void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape)
   added_.push_back(&block);
   Random random(stream_seed(seed, "init", blocks_.size()));
   const Initialiser& init = find_row(initialisers(), "initialiser", options_.init);
-  block.weight = initialise(init, shape, random, placed_).requires_grad_();
+  block.weight = held(initialise(init, shape, random, placed_)).requires_grad_();
+  storage_.push_back(precision_.keeps() ? std::make_shared<kernels::Storage>() : nullptr);
+  if (storage_.back()) *storage_.back() = {precision_.master, precision_.update, 0};
 }
 
 void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes) {
@@ -68,7 +81,7 @@ void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes)
       const std::int64_t to = kind == Feedback::above ? above.size(1) : nodes[l];
       B = arrives ? initialise(init, {from, to}, random, placed_).t() : initialise(init, {to, from}, random, placed_);
     }
-    added_[l]->feedback = B.contiguous();
+    added_[l]->feedback = kernels::rounded(B, precision_.weights.nearest(), 0, 0).contiguous();
   }
 }
 

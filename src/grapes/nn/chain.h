@@ -3,6 +3,7 @@
 #include "grapes/credit/block.h"
 #include "grapes/credit/route.h"
 #include "grapes/nn/model.h"
+#include "grapes/nn/precision.h"
 
 #include <memory>
 #include <string>
@@ -28,15 +29,23 @@ class Chain : public Model {
   /// When all blocks are there: the feedback weights of the hidden ones.
   /// @param nodes  of each block's value
   void complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes);
+  /// What the coming batch is rounded to; before the first layer's forward.
+  void prepare_rounding(const Pass& pass);
+  /// Of what a route sends from the logits, too.
+  at::Tensor rounded_error(const at::Tensor& logits) const { return blocks_.back()->rounding.error_at(logits); }
+  /// A weight as it is held, before anything is learnt.
+  at::Tensor held(const at::Tensor& W) const;
   bool wants_incoming() const;  ///< whether factors are taken of sums over rows
   bool stale(const Pass& pass) const;
   void refresh(const Pass& pass, const credit::Weights& weights);
   at::ScalarType dtype() const { return c10::typeMetaToScalarType(placed_.dtype()); }
 
   Options options_;
-  credit::Blocks blocks_;              // as the route sees them
-  std::vector<credit::Block*> added_;  // the same
-  at::TensorOptions placed_;           // dtype and device of every weight
+  Precision precision_;
+  credit::Blocks blocks_;                                   // as the route sees them
+  std::vector<credit::Block*> added_;                       // the same
+  std::vector<std::shared_ptr<kernels::Storage>> storage_;  // of each one's weights, or null
+  at::TensorOptions placed_;                                // dtype and device of every weight
   credit::ModulationOptions modulation_;
   std::unique_ptr<credit::Route> route_;
   std::vector<credit::Factors> factors_;

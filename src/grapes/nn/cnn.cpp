@@ -77,7 +77,7 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
       layer.convolution = std::make_unique<Convolution>(Convolution::Shape{stage.stride, stage.padding, stage.pool},
                                                         activates ? activation() : nullptr, workspace_);
       add(*layer.convolution, seed, {stage.nodes, in.channels, stage.kernel, stage.kernel});
-      layer.convolution->rounded = options_.precision == "bf16";
+      layer.convolution->rounded = precision_.bf16;
       layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, placed_);
       if (options_.bias && options_.norm == Norm::none)  // a normalised layer's shift is one
         layer.convolution->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
@@ -99,7 +99,7 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
       Layer layer;
       layer.dense = std::make_unique<Dense>(stage.activates ? activation() : nullptr, workspace_);
       layer.places = in.rows * in.columns;
-      if (options_.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
+      if (precision_.bf16) layer.rounded = std::make_shared<kernels::RoundedCopy>();
       add(*layer.dense, seed, {stage.nodes, in.channels * layer.places});
       if (options_.bias) layer.dense->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
       layer.then = stage.activates ? options_.activation : "output";
@@ -152,6 +152,7 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
     layer.dense->rounded = pass.training ? layer.rounded : nullptr;
     layer.dense->prepare({{}, 0, pass.plain});
   }
+  prepare_rounding(pass);
   if (pass.training) {
     refresh_factors(pass);
     for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l].block().factors = factors_[l];
@@ -174,7 +175,7 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
           slice);
     }
   }
-  return route_->close(h, blocks_, values);
+  return rounded_error(route_->close(h, blocks_, values));
 }
 
 bool Cnn::direct() const { return route_->transport(blocks_, blocks_.size() - 1).to == credit::Transport::To::nowhere; }
@@ -274,6 +275,7 @@ std::vector<Named> Cnn::parameters() const {
       if (value.defined()) all.push_back({fmt::format("layers.{}.{}", l, name), value});
     };
     named("weight", block.weight);
+    all.back().storage = storage_[l];
     named("bias", block.bias);
     if (!layers_[l].convolution) continue;
     named("scale", layers_[l].convolution->norm.scale);

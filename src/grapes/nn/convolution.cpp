@@ -75,19 +75,20 @@ at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport
     kernel.activation = after.activation;
     kernel.pool = shape_.pool;
   }
-  if (!run_.plain && kernels::fusable(kernel, h)) {
+  if (!run_.plain && !rounding && kernels::fusable(kernel, h)) {
     at::Tensor z = kernels::convolution(std::move(h), std::move(kernel));
     if (normalises) return kernels::normalisation(std::move(z), std::move(after));
     return norm ? activation(kernels::unblocked(z)) : z;
   }
   h = kernels::unblocked(h);
   if (kernel.rounded) return output(rounded_affine(h, transport));
+  h = rounding.input(h);
   at::Tensor z = affine(transport.to == To::weights ? h : h.detach());
   if (transport.to == To::matrix) {
     const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding), one(2, 1);
     z = feedback_convolution(z, h, transport.matrix, stride, padding, one, 1);
   }
-  return output(z);
+  return output(rounding.error_at(z));
 }
 
 }  // namespace grapes::nn

@@ -26,7 +26,9 @@ class Dense final : public credit::Block {
   /// The whole mask of the batch; undefined where nothing is dropped.
   at::Tensor mask(std::int64_t batch) const;
   /// Whether its tensors and its precision have a fused kernel here; then prepare() can ask for descent.
-  bool fusable() const { return kernels::fusable(weight) && (!rounded || kernels::bfloat16_missing().empty()); }
+  bool fusable() const {
+    return kernels::fusable(weight) && !rounding && (!rounded || kernels::bfloat16_missing().empty());
+  }
 
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override;

@@ -19,7 +19,7 @@ Mlp::Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t 
     const bool hidden = l + 1 < nodes_.size();
     layers_.push_back(std::make_unique<Dense>(hidden ? &activation : nullptr, workspace));
     Dense& layer = *layers_.back();
-    if (options.precision == "bf16") layer.rounded = std::make_shared<kernels::RoundedCopy>();
+    if (precision_.bf16) layer.rounded = std::make_shared<kernels::RoundedCopy>();
     if (hidden && wants_incoming()) layer.sums = std::make_shared<kernels::RowSums>();
     add(layer, seed, {nodes_[l], nodes_[l - 1]});
     if (options.bias) layer.bias = at::zeros({nodes_[l]}, placed_).requires_grad_();
@@ -44,12 +44,16 @@ void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {
 at::Tensor Mlp::infer(const at::Tensor& inputs) const {
   const at::NoGradGuard no_grad;
   at::Tensor h = inputs;
-  for (const auto& layer : layers_) h = layer->activation(at::linear(h, layer->weight, layer->bias));
+  for (const auto& layer : layers_) {
+    const credit::Rounding& rounding = layer->rounding;
+    h = layer->activation(at::linear(rounding.input(h), rounding.weight(layer->weight), layer->bias));
+  }
   return h;
 }
 
 at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::Tensor x = inputs.flatten(1).to(placed_).contiguous();
+  prepare_rounding(pass);
   if (!pass.training) return infer(x);
 
   for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -66,17 +70,18 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   std::vector<credit::Factors> factors = factors_;
   if (modulation_.single_factor) credit::share_last_factor(factors, x.size(0));
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l]->factors = std::move(factors[l]);
-  return route_->forward(blocks_, x);
+  return rounded_error(route_->forward(blocks_, x));
 }
 
 bool Mlp::descends(const Pass& pass) const {
-  return !pass.plain && std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->fusable(); });
+  return !pass.plain && !precision_.has_formats() &&
+         std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->fusable(); });
 }
 
 std::vector<Named> Mlp::parameters() const {
   std::vector<Named> all;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    all.push_back({fmt::format("layers.{}.weight", l), layers_[l]->weight, layers_[l]->sums});
+    all.push_back({fmt::format("layers.{}.weight", l), layers_[l]->weight, layers_[l]->sums, storage_[l]});
     if (layers_[l]->bias.defined()) all.push_back({fmt::format("layers.{}.bias", l), layers_[l]->bias});
   }
   return all;

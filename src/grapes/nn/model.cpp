@@ -42,7 +42,8 @@ bool convolves(const std::string& model) {
 
 std::vector<kernels::Parameter> learning(const Model& model) {
   std::vector<kernels::Parameter> all;
-  for (const Named& parameter : model.parameters()) all.emplace_back(parameter.value, parameter.sums);
+  for (const Named& parameter : model.parameters())
+    all.emplace_back(parameter.value, parameter.sums, parameter.storage);
   return all;
 }
 

@@ -26,7 +26,7 @@ struct Options {
   Norm norm = Norm::none;              ///< of convolutional layers
   bool recompute = false;              ///< convolutional: what is inside a piece is not kept, but computed again
   bool dropout_in_evaluation = false;  ///< oddity of the authors' program for residual networks
-  std::string precision = "float32";   ///< or float64, bf16 (float32, the factors of products in training bfloat16)
+  std::string precision = "float32";   ///< see precision_from()
   std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: by the plain path
   SpikingOptions spiking;
   Encoding encoding;  ///< of pictures, for spiking networks
@@ -66,8 +66,9 @@ struct Activity {
 struct Named {
   std::string name;  ///< "layers.0.weight", "layers.0.bias", "layers.0.feedback"
   at::Tensor value;
-  std::shared_ptr<kernels::RowSums> sums =
-      nullptr;  ///< to be kept by whoever writes the weight, if the factors want them
+  /// To be kept by whoever writes the weight, if the factors want them.
+  std::shared_ptr<kernels::RowSums> sums = nullptr;
+  std::shared_ptr<kernels::Storage> storage = nullptr;  ///< null: held as it comes
 };
 
 class Model {

@@ -64,9 +64,10 @@ class Snn::Spiking final : public credit::Block {
 
   at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
     SnuLayer now = layer_;
-    if (plain_) now.options.path = SnuOptions::Path::plain;
-    now.weight = weight;
-    now.recurrent = recurrent;
+    if (plain_ || rounding) now.options.path = SnuOptions::Path::plain;
+    now.rounding = rounding;
+    now.weight = rounding.weight(weight);
+    if (recurrent.defined()) now.recurrent = rounding.weight(recurrent);
     now.decay = decay;
     now.threshold = threshold;
     now.transport = transport;
@@ -102,6 +103,7 @@ class Snn::Stepwise final : public credit::Block {
   void prepare(bool plain) {
     dense_.weight = weight;
     dense_.bias = bias;
+    dense_.rounding = rounding;
     dense_.prepare({{}, 0, plain});
   }
   at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
@@ -120,7 +122,9 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
     : Chain(options), nodes_(std::move(nodes)), signature_(signature), neurons_(neurons_of(options.spiking)) {
   if (options.route.name == "ifa")
     throw UsageError("route ifa runs upwards through a layer's inside: there is no such thing for spiking networks");
-  if (options.precision == "bf16") throw UsageError("precision bf16 is not there for spiking networks");
+  if (precision_.bf16) throw UsageError("precision bf16 is not there for spiking networks");
+  if (precision_.activations)
+    throw UsageError("precision: activations are not rounded in spiking networks, where a spike is a bit");
   if (options.dropout > 0) throw UsageError("dropout is not there for spiking networks");
   if (options.bias && !signature.each_step) throw UsageError("bias: spiking layers have none");
   using credit::Responsibility;
@@ -141,6 +145,8 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
     spiking_.push_back(std::make_unique<Spiking>(layer, workspace));
     add(*spiking_.back(), seed, {nodes_[l], nodes_[l - 1]});
     spiking_.back()->draw(nodes_[l], seed, l, init, placed_);
+    at::Tensor& R = spiking_.back()->recurrent;
+    if (R.defined()) R = held(R.detach()).requires_grad_();
   }
   if (signature.each_step) {
     output_ = std::make_unique<Stepwise>(workspace);
@@ -198,13 +204,14 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
     const bool answers = !output_ && layer == spiking_.back();
     layer->prepare(present, pass.plain, answers ? &readout : nullptr, !pass.training);
   }
+  prepare_rounding(pass);
   if (output_) output_->prepare(pass.plain);
   if (pass.training) {
     refresh_factors(pass);
     for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) spiking_[l]->factors = factors_[l];
   }
   const at::Tensor x = timed(inputs, pass);
-  const at::Tensor value = route_->forward(blocks_, x);
+  const at::Tensor value = rounded_error(route_->forward(blocks_, x));
   shown_ = pass.training ? at::Tensor() : x;
   return output_ ? value.transpose(0, 1) : readout.reduce(value, present);
 }
@@ -220,9 +227,11 @@ std::vector<Named> Snn::parameters() const {
       if (value.defined() && value.requires_grad()) all.push_back({fmt::format("layers.{}.{}", l, name), value});
     };
     named("weight", blocks_[l]->weight);
+    all.back().storage = storage_[l];
     named("bias", blocks_[l]->bias);
     if (l >= spiking_.size()) continue;
     named("recurrent", spiking_[l]->recurrent);
+    if (spiking_[l]->recurrent.defined()) all.back().storage = storage_[l];
     named("decay", spiking_[l]->decay);
     named("threshold", spiking_[l]->threshold);
   }

@@ -44,7 +44,8 @@ struct SnuLayer {
   at::Tensor factor;            ///< [node], or undefined: 1
   bool local = false;           ///< factor on W's and R's own gradient only
   kernels::WorkspacePtr workspace;
-  bool once = false;  ///< nobody runs backwards twice: saves memory
+  bool once = false;               ///< nobody runs backwards twice: saves memory
+  credit::Rounding rounding = {};  ///< of the error at W x_t and at R y_{t-1}; only on the plain path
 };
 /// All steps. @param x  as in SnuImpl::run, or spikes packed by kernels::pack [time, batch, words], which need no error
 /// @param state  where to begin, [batch, node] each; @param mask  see SnuImpl::run

@@ -1,5 +1,6 @@
 #include "grapes/optim/optimizer.h"
 
+#include "grapes/base/random.h"
 #include "grapes/base/table.h"
 #include "grapes/optim/rules.h"
 
@@ -14,6 +15,14 @@ void require(bool holds, const std::string& key, const std::string& expected, do
   if (!holds) throw UsageError(key + " must be " + expected + "; got " + shortest(got));
 }
 
+/// What the rule made of `before`, as the parameter can be held: W = Q(before + Q_update(W - before)).
+void hold(at::Tensor W, const at::Tensor& before, const kernels::Storage& storage, std::size_t i) {
+  at::Tensor after = W;
+  if (storage.update)
+    after = before + kernels::rounded(W - before, storage.update, 0, stream_seed(storage.key, "update", i));
+  W.copy_(kernels::rounded(after, storage.value, 0, stream_seed(storage.key, "held", i)));
+}
+
 }  // namespace
 
 Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
@@ -24,7 +33,10 @@ void Optimizer::step(double rate) {
   before_updates();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& W = parameters_[i].value;
+    const kernels::Storage* storage = parameters_[i].storage.get();
+    const at::Tensor before = storage != nullptr ? at_rest()[i].clone() : at::Tensor();
     update(i, W.grad().defined() ? W.grad() : at::zeros_like(W), rate);
+    if (storage != nullptr) hold(W, before, *storage, i);
     W.mutable_grad().reset();
   }
 }
@@ -57,6 +69,12 @@ std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Pa
   require(options.epsilon > 0 && std::isfinite(options.epsilon), "epsilon", "a finite number above 0", options.epsilon);
   require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight-decay",
           "a finite number, at least 0", options.weight_decay);
+  if (options.optimizer == "nag")
+    for (const Parameter& parameter : parameters)
+      if (parameter.storage && parameter.storage->value)
+        throw UsageError(
+            "precision: nag takes its gradient at weights ahead, which are in no format; use momentum, or "
+            "master=float32");
   return row.make(options, std::move(parameters));
 }
 

@@ -22,7 +22,7 @@ struct Options {
 };
 
 /// An update rule over a list of parameters; reads their .grad(), modulated or not, an undefined one as zero. Keeps the
-/// row sums of those that have them.
+/// row sums of those that have them, and rounds what is added to a parameter, and the sum, as its storage says.
 ///
 ///     begin()     before the forward pass: moves the parameters to where the gradient is wanted (NAG looks ahead)
 ///     step(rate)  after the backward pass: updates, ends at rest, lets go of the gradients

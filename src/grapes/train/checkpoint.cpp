@@ -78,7 +78,14 @@ Tensors pack(const Subject& subject, const Position& position) {
 }
 
 void load_weights(const Tensors& content, nn::Model& model, const std::string& file, bool strict) {
-  for (const nn::Named& parameter : model.parameters()) copy(content, parameter.name, parameter.value, file);
+  for (const nn::Named& parameter : model.parameters()) {
+    copy(content, parameter.name, parameter.value, file);
+    if (parameter.storage) {  // whoever's it was, and in whatever format
+      const at::NoGradGuard no_grad;
+      at::Tensor value = parameter.value;
+      value.copy_(kernels::rounded(value, parameter.storage->value.nearest(), 0, 0));
+    }
+  }
   for (const nn::Named& buffer : model.buffers())
     if (strict || content.tensors.count(buffer.name) > 0) copy(content, buffer.name, buffer.value, file);
 }

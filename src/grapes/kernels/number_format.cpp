@@ -1,0 +1,231 @@
+#include "grapes/kernels/number_format.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/text.h"
+#include "grapes/kernels/row_sums.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace grapes::kernels {
+namespace {
+
+using Kind = NumberFormat::Kind;
+using Scale = NumberFormat::Scale;
+
+NumberFormat floating(int exponent_bits, int fraction, double high) {
+  const int bias = (1 << (exponent_bits - 1)) - 1;
+  return {Kind::floating, fraction, 1 - bias, 1 + exponent_bits + fraction, -high, high, Scale::none, false};
+}
+
+/// The name alone. @return exact for float32, a format of 0 bits if there is no such name
+NumberFormat named(const std::string& name) {
+  if (name == "float32") return {};
+  if (name == "bf16" || name == "bfloat16") return floating(8, 7, std::ldexp(255.0, 120));
+  if (name == "fp16" || name == "float16") return floating(5, 10, 65504);
+  if (name == "e4m3" || name == "fp8-e4m3") return floating(4, 3, 448);
+  if (name == "e5m2" || name == "fp8-e5m2") return floating(5, 2, 57344);
+  NumberFormat none;
+  none.bits = 0;
+  if (name.starts_with("int")) {
+    const auto bits = to_integer(name.substr(3));
+    if (!bits || *bits < 2 || *bits > 16) return none;
+    const double most = std::ldexp(1.0, static_cast<int>(*bits) - 1) - 1;
+    return {Kind::integer, 0, 0, static_cast<int>(*bits), -most, most, Scale::tensor, false};
+  }
+  if (const std::size_t dot = name.find('.'); name.starts_with("q") && dot != std::string::npos) {
+    const auto whole = to_integer(name.substr(1, dot - 1)), fraction = to_integer(name.substr(dot + 1));
+    if (!whole || !fraction || *whole < 0 || *fraction < 0 || *whole + *fraction < 1 || *whole + *fraction > 31)
+      return none;
+    const double most = std::ldexp(1.0, static_cast<int>(*whole));
+    const int n = static_cast<int>(*fraction);
+    return {Kind::fixed, n,    0, static_cast<int>(1 + *whole + *fraction), -most, most - std::ldexp(1.0, -n),
+            Scale::none, false};
+  }
+  return none;
+}
+
+/// One number in [0, 1) per place, of 24 bits: a hash of the key and the place (the finaliser of splitmix64).
+double chance(std::uint64_t key, std::int64_t place) {
+  std::uint64_t z = key + 0x9e3779b97f4a7c15ULL * (static_cast<std::uint64_t>(place) + 1);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return static_cast<double>((z ^ (z >> 31)) >> 40) * 0x1p-24;
+}
+
+/// 2^e of the smallest scale with which `most` fits the format; 1 for zero and for what is no number.
+double scale_for(double most, const NumberFormat& format) {
+  if (!(most > 0) || !std::isfinite(most)) return 1;
+  int exponent = 0;
+  const double part = std::frexp(most / format.high, &exponent);
+  return std::ldexp(1.0, part == 0.5 ? exponent - 1 : exponent);
+}
+
+/// To a whole number, a half to the even one; |x| < 2^51. Compiles to two additions, where nearbyint would be a call.
+double whole(double x) {
+  constexpr double magic = 0x1.8p52;
+  return (x + magic) - magic;
+}
+
+/// The largest power of two not above |x|, 0 for subnormals.
+double power_of_two_in(double x) {
+  std::uint64_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits &= 0x7ff0000000000000ULL;
+  double power;
+  std::memcpy(&power, &bits, sizeof power);
+  return power;
+}
+
+template <bool Floating, bool Stochastic, class T>
+void round_row(const T* x, T* y, std::int64_t count, std::int64_t place, double scale, const NumberFormat& format,
+               std::uint64_t key) {
+  const double unit = std::ldexp(1.0, -format.fraction), lowest = std::ldexp(1.0, format.lowest_exponent);
+  const double inverse = 1 / scale, low = format.low, high = format.high;
+  for (std::int64_t i = 0; i < count; ++i) {
+    // Powers of two all: nothing is lost but in the rounding itself.
+    double value = static_cast<double>(x[i]) * inverse;
+    value = value < low ? low : value > high ? high : value;  // lets through what is no number
+    double step = unit;
+    if constexpr (Floating) step *= std::max(power_of_two_in(value), lowest);
+    double steps = value / step;
+    if constexpr (Stochastic) {
+      const double below = std::floor(steps);
+      steps = below + (chance(key, place + i) < steps - below ? 1 : 0);
+    } else {
+      steps = whole(steps);
+    }
+    const double result = steps * step;
+    y[i] = static_cast<T>((result > high ? high : result) * scale);
+  }
+}
+
+template <class T>
+void round_row(const T* x, T* y, std::int64_t count, std::int64_t place, double scale, const NumberFormat& format,
+               std::uint64_t key) {
+  if (format.kind == Kind::floating)
+    format.stochastic ? round_row<true, true>(x, y, count, place, scale, format, key)
+                      : round_row<true, false>(x, y, count, place, scale, format, key);
+  else
+    format.stochastic ? round_row<false, true>(x, y, count, place, scale, format, key)
+                      : round_row<false, false>(x, y, count, place, scale, format, key);
+}
+
+template <class T>
+double largest(const T* x, std::int64_t count) {
+  T most = 0;
+  for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(x[i]));
+  return static_cast<double>(most);
+}
+
+}  // namespace
+
+NumberFormat NumberFormat::nearest() const {
+  NumberFormat same = *this;
+  same.stochastic = false;
+  return same;
+}
+
+NumberFormat number_format(const std::string& text, const std::string& what) {
+  const auto refuse = [&] {
+    throw UsageError(what + ": '" + text +
+                     "' is no number format: NAME[:stochastic][:tensor|:channel|:unscaled], NAME one of float32, bf16, "
+                     "fp16, e4m3, e5m2, int2 ... int16, qM.N with 1 + M + N <= 32");
+  };
+  const std::vector<std::string> words = split(text, ':');
+  if (words.empty()) refuse();
+  NumberFormat format = named(words[0]);
+  if (format.bits == 0) refuse();
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    if (!format) throw UsageError(what + ": '" + text + "': float32 is taken as it comes, neither rounded nor scaled");
+    if (words[i] == "stochastic")
+      format.stochastic = true;
+    else if (words[i] == "tensor")
+      format.scale = Scale::tensor;
+    else if (words[i] == "channel")
+      format.scale = Scale::channel;
+    else if (words[i] == "unscaled" && format.kind != Kind::integer)
+      format.scale = Scale::none;
+    else
+      refuse();
+  }
+  return format;
+}
+
+at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t axis, std::uint64_t key) {
+  if (!format) return x;
+  const at::NoGradGuard no_grad;
+  const at::Tensor from = x.detach().contiguous();
+  if (!fusable(from) || from.numel() == 0) return plain::rounded(x, format, axis, key);
+  const at::Tensor to = at::empty_like(from);
+  const bool channels = format.scale == Scale::channel;
+  TORCH_CHECK(!channels || axis < from.dim(), "rounded: there is no axis ", axis, " for channels in ", from.sizes());
+  // [outer, channel, inner]; without channels, one of everything.
+  const std::int64_t count = channels ? from.size(axis) : 1;
+  std::int64_t inner = 1;
+  for (std::int64_t d = axis + 1; channels && d < from.dim(); ++d) inner *= from.size(d);
+  if (!channels) inner = from.numel();
+  const std::int64_t rows = from.numel() / inner;
+  AT_DISPATCH_FLOATING_TYPES(from.scalar_type(), "rounded", [&] {
+    const auto* in = from.data_ptr<scalar_t>();
+    auto* out = to.data_ptr<scalar_t>();
+    std::vector<double> most(static_cast<std::size_t>(count), 0);
+    if (format.scale != Scale::none)
+      for (std::int64_t row = 0; row < rows; ++row) {
+        double& one = most[static_cast<std::size_t>(row % count)];
+        one = std::max(one, largest(in + row * inner, inner));
+      }
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const double scale =
+          format.scale == Scale::none ? 1 : scale_for(most[static_cast<std::size_t>(row % count)], format);
+      round_row(in + row * inner, out + row * inner, inner, row * inner, scale, format, key);
+    }
+  });
+  return to;
+}
+
+namespace plain {
+
+at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t axis, std::uint64_t key) {
+  if (!format) return x;
+  const at::NoGradGuard no_grad;
+  const at::Tensor value = x.detach().to(at::kDouble);
+  at::Tensor scale = at::ones({}, value.options());
+  if (format.scale != Scale::none && x.numel() > 0) {
+    std::vector<std::int64_t> others;
+    for (std::int64_t d = 0; d < x.dim(); ++d)
+      if (format.scale == Scale::tensor || d != axis) others.push_back(d);
+    const at::Tensor most = others.empty() ? value.abs() : value.abs().amax(others, true);
+    scale = at::exp2(at::ceil(at::log2(most / format.high)));
+    // log2 may be a little off where the ratio is a power of two: let the definition decide.
+    scale = at::where((scale / 2) * format.high >= most, scale / 2, scale);
+    scale = at::where(scale * format.high < most, scale * 2, scale);
+    scale = at::where(most.gt(0).logical_and(at::isfinite(most)), scale, at::ones_like(scale));
+  }
+  const at::Tensor inside = (value / scale).clamp(format.low, format.high);
+  at::Tensor step = at::full_like(inside, std::ldexp(1.0, -format.fraction));
+  if (format.kind == Kind::floating) {
+    at::Tensor mantissa, exponent;
+    std::tie(mantissa, exponent) = at::frexp(inside);
+    // frexp's fraction lies in [1/2, 1): 1.f · 2^(e-1).
+    step = step * at::exp2((exponent - 1).to(at::kDouble).clamp_min(format.lowest_exponent));
+  }
+  at::Tensor steps = inside / step;
+  if (format.stochastic) {
+    at::Tensor drawn = at::empty(x.sizes(), at::kDouble);
+    for (std::int64_t i = 0; i < x.numel(); ++i) drawn.data_ptr<double>()[i] = chance(key, i);
+    const at::Tensor below = steps.floor();
+    steps = below + drawn.to(x.device()).lt(steps - below).to(at::kDouble);
+  } else {
+    steps = steps.round();
+  }
+  return ((steps * step).clamp_max(format.high) * scale).to(x.scalar_type());
+}
+
+}  // namespace plain
+}  // namespace grapes::kernels

@@ -1,0 +1,132 @@
+#include "grapes/kernels/number_format.h"
+
+#include "grapes/base/error.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace grapes::kernels {
+namespace {
+
+NumberFormat format(const std::string& text) { return number_format(text, "precision"); }
+
+std::vector<double> values(const at::Tensor& x) {
+  const at::Tensor flat = x.to(at::kDouble).contiguous();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+std::vector<double> round_all(const std::vector<double>& x, const std::string& text) {
+  return values(rounded(at::tensor(x, at::kDouble), format(text), 0, 1));
+}
+
+/// Numbers of all sizes, ties and ends among them.
+at::Tensor numbers(at::ScalarType dtype) {
+  at::manual_seed(1);
+  const at::Tensor wide = at::randn({40, 6}) * at::exp2(at::randint(-30, 18, {40, 6}).to(at::kFloat));
+  const at::Tensor ties = at::arange(-60, 60).to(at::kFloat).mul(1.0 / 16).reshape({20, 6});
+  return at::cat({wide, ties, at::zeros({1, 6})}).to(dtype);
+}
+
+const std::vector<std::string>& all() {
+  static const std::vector<std::string> names = {"bf16",        "fp16",         "e4m3",         "e5m2",  "int8",
+                                                 "int4",        "int8:channel", "q4.12",        "q0.7",  "q7.0",
+                                                 "e4m3:tensor", "q1.6:channel", "e5m2:channel", "int16", "int2"};
+  return names;
+}
+
+TEST(NumberFormat, Halves) {
+  // LibTorch's own conversions, which round to the nearest, ties to even.
+  const at::Tensor x = numbers(at::kFloat);
+  EXPECT_TRUE(at::equal(rounded(x, format("bf16"), 0, 0), x.to(at::kBFloat16).to(at::kFloat)));
+  const at::Tensor fits = x.clamp(-65504, 65504);
+  EXPECT_TRUE(at::equal(rounded(x, format("fp16"), 0, 0), fits.to(at::kHalf).to(at::kFloat)));
+}
+
+TEST(NumberFormat, EightBitFloatsByHand) {
+  // e4m3: 1.fff · 2^e, e >= -6, subnormals in steps of 2^-9, largest 448.
+  EXPECT_THAT(round_all({1.0625, 1.1875, 17, 1000, -1000, 0x1p-9, 0x1p-10, 0x1.8p-9, 0.3}, "e4m3"),
+              testing::ElementsAre(1, 1.25, 16, 448, -448, 0x1p-9, 0, 0x1p-8, 0.3125));
+  // e5m2: 1.ff · 2^e, e >= -14, subnormals in steps of 2^-16, largest 57344.
+  EXPECT_THAT(round_all({1.125, 1.375, 60000, 0x1p-16, 0x1p-17, 9}, "e5m2"),
+              testing::ElementsAre(1, 1.5, 57344, 0x1p-16, 0, 8));
+}
+
+TEST(NumberFormat, EightBitFloatsHaveAsManyNumbersAsTheirBits) {
+  // All that e4m3 has from 0 to 448: 15 exponents with 8 fractions each, and one with 7.
+  std::set<double> found;
+  for (double x = 0; x <= 500; x += 0x1p-11) found.insert(round_all({x}, "e4m3")[0]);
+  EXPECT_EQ(found.size(), 127u);
+  EXPECT_EQ(*found.rbegin(), 448);
+}
+
+TEST(NumberFormat, FixedPointSaturatesInTwosComplement) {
+  EXPECT_THAT(round_all({0.3, -8, -9, 7.99999, 8, 0x1p-13, 0x1.8p-12}, "q3.12"),
+              testing::ElementsAre(1229 / 4096.0, -8, -8, 8 - 0x1p-12, 8 - 0x1p-12, 0, 0x1p-11));
+}
+
+TEST(NumberFormat, IntegersHaveTheSmallestPowerOfTwoForAScale) {
+  // 127 · 2^-6 >= 1.5 > 127 · 2^-7.
+  EXPECT_THAT(round_all({1.5, 0.01, -0.02}, "int8"), testing::ElementsAre(1.5, 1 / 64.0, -1 / 64.0));
+  EXPECT_THAT(round_all({127, 1.5}, "int8"), testing::ElementsAre(127, 2));
+  EXPECT_THAT(round_all({128, 1.5}, "int8"), testing::ElementsAre(128, 2));
+  EXPECT_THAT(round_all({0, 0}, "int8"), testing::ElementsAre(0, 0));
+  const at::Tensor rows = at::tensor({100.0, 0.3, 0.001, 0.0007}, at::kDouble).reshape({2, 2});
+  const at::Tensor by_row = rounded(rows, format("int8:channel"), 0, 0);
+  EXPECT_THAT(values(by_row), testing::ElementsAre(100, 0, 66 * 0x1p-16, 46 * 0x1p-16));
+}
+
+TEST(NumberFormat, WhatIsOnTheGridStays) {
+  for (const std::string& name : all()) {
+    const at::Tensor once = rounded(numbers(at::kFloat), format(name), 0, 0);
+    EXPECT_TRUE(at::equal(rounded(once, format(name), 0, 0), once)) << name;
+    EXPECT_TRUE(at::equal(rounded(once, format(name + ":stochastic"), 0, 7), once)) << name;
+  }
+}
+
+TEST(NumberFormat, TheLoopEqualsItsTwin) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kDouble})
+    for (const std::string& name : all())
+      for (const std::string chance : {"", ":stochastic"})
+        for (const std::int64_t axis : {0, 1}) {
+          const at::Tensor x = numbers(dtype);
+          EXPECT_TRUE(
+              at::equal(rounded(x, format(name + chance), axis, 5), plain::rounded(x, format(name + chance), axis, 5)))
+              << name << chance << " axis " << axis;
+        }
+}
+
+TEST(NumberFormat, ChanceKeepsTheMean) {
+  const std::int64_t n = 40000;
+  const at::Tensor x = at::full({n}, 0.3, at::kDouble);
+  const at::Tensor y = rounded(x, format("q4.1:stochastic"), 0, 3);  // 0 or 0.5
+  // The standard error of the mean of so many is 0.5 √(0.6 · 0.4 / n).
+  EXPECT_NEAR(y.mean().item<double>(), 0.3, 4 * 0.5 * std::sqrt(0.24 / n));
+  EXPECT_FALSE(at::equal(y, rounded(x, format("q4.1:stochastic"), 0, 4)));
+  EXPECT_TRUE(at::equal(y, rounded(x, format("q4.1:stochastic"), 0, 3)));
+}
+
+TEST(NumberFormat, NotANumberStays) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const char* name : {"bf16", "q3.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;
+}
+
+TEST(NumberFormat, RefusesByName) {
+  for (const std::string text :
+       {"int1", "int17", "q16.16", "q3", "q.3", "fp8", "int8:unscaled", "int8:often", "", "float32:stochastic"}) {
+    try {
+      format(text);
+      ADD_FAILURE() << text;
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), testing::StartsWith("precision: '" + text + "'")) << text;
+    }
+  }
+  EXPECT_FALSE(format("float32"));
+}
+
+}  // namespace
+}  // namespace grapes::kernels

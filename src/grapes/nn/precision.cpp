@@ -1,0 +1,48 @@
+#include "grapes/nn/precision.h"
+
+#include "grapes/base/table.h"
+
+#include <array>
+#include <set>
+
+namespace grapes::nn {
+namespace {
+
+struct Part {
+  std::string name;
+  kernels::NumberFormat Precision::*format;
+};
+const std::array<Part, 5>& parts() {
+  static const std::array<Part, 5> rows = {{{"weights", &Precision::weights},
+                                            {"master", &Precision::master},
+                                            {"activations", &Precision::activations},
+                                            {"error", &Precision::error},
+                                            {"update", &Precision::update}}};
+  return rows;
+}
+
+}  // namespace
+
+Precision precision_from(const std::string& text) {
+  Precision precision;
+  if (text == "float32") return precision;
+  if (text == "float64") return precision.dtype = at::kDouble, precision;
+  if (text == "bf16") return precision.bf16 = true, precision;
+  if (text.find('=') == std::string::npos)
+    throw UsageError("precision must be float32, float64, bf16 or PART=FORMAT,... (weights=int8,error=q4.12); got '" +
+                     text + "'");
+  std::set<std::string> given;
+  for (const std::string& piece : split(text, ',')) {
+    const std::size_t at = piece.find('=');
+    std::string name = piece.substr(0, at);
+    if (name == "errors" || name == "updates") name.pop_back();
+    const Part& part = find_row(parts(), "part of precision", name);
+    if (at == std::string::npos) throw UsageError("precision: '" + piece + "' has no format: " + name + "=FORMAT");
+    if (!given.insert(name).second) throw UsageError("precision: " + name + " is given twice");
+    precision.*part.format = kernels::number_format(piece.substr(at + 1), "precision " + name);
+  }
+  if (given.count("master") == 0) precision.master = precision.weights;
+  return precision;
+}
+
+}  // namespace grapes::nn
