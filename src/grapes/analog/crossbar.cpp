@@ -50,8 +50,8 @@ Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::
   for (std::int64_t i = 0; i < nodes * inputs; ++i) {
     const double step = std::max(0.0, spread(d.step, d.step_spread) / d.step);
     const double imbalance = d.imbalance + d.imbalance_spread * random.normal();
-    // What would turn a step or a bound around is cut at 0; a bound, so that the range does not vanish, just before.
-    double low = std::min(spread(d.low, d.low_spread), 0.0);
+    // A step that would turn around is cut at 0; a bound just before, since soft bounds divide by it.
+    double low = std::min(spread(d.low, d.low_spread), 0.01 * d.low);
     double high = std::max(spread(d.high, d.high_spread), 0.01 * d.high);
     const double nu = d.drift + d.drift_spread * random.normal();
     if (random.uniform() < d.stuck) low = high = random.uniform(low, high);

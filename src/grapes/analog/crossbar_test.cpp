@@ -57,6 +57,18 @@ TEST(Crossbar, DevicesDifferAsTheTableSays) {
   EXPECT_NEAR(imbalance.std().item<double>(), 0.01, 2e-4);
 }
 
+TEST(Crossbar, TheRarestDeviceIsFiniteAndWithinItsBounds) {
+  // Of so many devices some draw bounds and steps on the other side of 0.
+  for (const Device& device : devices()) {
+    Crossbar c = make_crossbar(device, 500, 400, {}, 1);
+    for (std::int64_t n = 0; n < 12; ++n) pulse_all(c, n % 3 == 0, n);
+    EXPECT_TRUE(at::isfinite(weights(c)).all().item<bool>()) << device.name;
+    EXPECT_TRUE((c.plus.low <= c.plus.state).logical_and(c.plus.state <= c.plus.high).all().item<bool>())
+        << device.name;
+    EXPECT_TRUE((c.plus.up >= 0).logical_and(c.plus.low < c.plus.high).all().item<bool>()) << device.name;
+  }
+}
+
 TEST(Crossbar, MeanUpdateIsTheGradientStep) {
   // One sample, 400 updates of an ideal device: each adds step · K, K binomial with mean η |δ x| / (scale step).
   Options options = exact_reads();
