@@ -3,6 +3,7 @@
 
 #include "grapes/base/random.h"
 #include "grapes/base/table.h"
+#include "grapes/kernels/threads.h"
 
 #include <gtest/gtest.h>
 
@@ -95,6 +96,24 @@ TEST(Pulses, FastIsPlainToTheLastBit) {
         EXPECT_EQ(fast_minus.state, slow_minus.state) << what;
         EXPECT_EQ(fast.seen != before, write) << what;
       }
+}
+
+TEST(Pulses, ThreadsChangeNothing) {
+  constexpr std::int64_t batch = 100, nodes = 400, inputs = 300;  // enough work for two
+  Random random(3);
+  std::vector<float> x(batch * inputs), error(batch * nodes);
+  for (float& value : x) value = static_cast<float>(random.uniform());
+  for (float& value : error) value = static_cast<float>(random.uniform(-0.01, 0.01));
+  const Device& device = find_row(devices(), "device", "reram");
+  const Trains trains{x.data(), error.data(), batch, nodes, inputs, 1, 31, true, 99};
+  Arrays one(device, nodes * inputs, 1), two(device, nodes * inputs, 1);
+  kernels::set_threads(1);
+  const std::int64_t sent = send(device, trains, one.cells(true), {});
+  kernels::set_threads(2);
+  EXPECT_EQ(send(device, trains, two.cells(true), {}), sent);
+  kernels::set_threads(1);
+  EXPECT_EQ(one.state, two.state);
+  EXPECT_EQ(one.seen, two.seen);
 }
 
 TEST(Pulses, CoincidencesAreBinomial) {

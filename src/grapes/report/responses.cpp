@@ -9,7 +9,7 @@ using svg::Drawing;
 using svg::Point;
 namespace {
 
-constexpr double width = 312, height = 236;
+constexpr double width = 312, height = 248;
 constexpr std::size_t columns = 3;
 
 Drawing panel(const DeviceResponse& device, std::size_t slot) {
@@ -57,8 +57,8 @@ Drawing key() {
   drawing.polygon({{0, 6}, {30, 6}, {30, 20}, {0, 20}}, "class=\"band a2\"");
   drawing.line({0, 13}, {30, 13}, "class=\"line a2\"");
   drawing.text({38, 17}, "mean and standard deviation of the weights", "class=\"small\"");
-  drawing.line({300, 13}, {330, 13}, "class=\"over\" stroke-dasharray=\"4 4\"");
-  drawing.text({338, 17}, "closed form of the nominal device", "class=\"small\"");
+  drawing.line({345, 13}, {375, 13}, "class=\"over\" stroke-dasharray=\"4 4\"");
+  drawing.text({383, 17}, "closed form of the nominal device", "class=\"small\"");
   return drawing;
 }
 

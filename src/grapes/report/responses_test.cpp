@@ -11,18 +11,18 @@ DeviceResponse triangle(const std::string& name) { return {name, "a < b", {0, 1,
 
 TEST(ResponsePicture, DrawsLineBandAndClosedForm) {
   const std::string text = response_picture({triangle("one")});
-  // The y axis holds 0 to mean + s.d. = 1.5, with 4 % of air: -0.06 to 1.56 on 194 to 44; x holds 0 to 2 on 48 to 302.
-  EXPECT_THAT(text, HasSubstr("<polyline points=\"48,188.44 175,95.85 302,188.44\" class=\"line a2\"/>"));
-  EXPECT_THAT(text, HasSubstr("<polygon points=\"48,188.44 175,49.56 302,188.44 302,188.44 175,142.15 48,188.44\""));
-  EXPECT_THAT(text, HasSubstr("<polyline points=\"48,188.44 175,72.7 302,188.44\" class=\"over\" stroke-dasharray"));
+  // The y axis holds 0 to mean + s.d. = 1.5, with 4 % of air: -0.06 to 1.56 on 206 to 44; x holds 0 to 2 on 48 to 302.
+  EXPECT_THAT(text, HasSubstr("<polyline points=\"48,200 175,100 302,200\" class=\"line a2\"/>"));
+  EXPECT_THAT(text, HasSubstr("<polygon points=\"48,200 175,50 302,200 302,200 175,150 48,200\""));
+  EXPECT_THAT(text, HasSubstr("<polyline points=\"48,200 175,75 302,200\" class=\"over\" stroke-dasharray"));
   EXPECT_THAT(text, HasSubstr("a &lt; b"));
 }
 
 TEST(ResponsePicture, ThreePanelsARow) {
-  EXPECT_THAT(response_picture({triangle("one")}), HasSubstr("viewBox=\"0 0 656 328\""));
+  EXPECT_THAT(response_picture({triangle("one")}), HasSubstr("viewBox=\"0 0 656 340\""));
   const std::string four = response_picture({triangle("one"), triangle("two"), triangle("three"), triangle("four")});
-  EXPECT_THAT(four, HasSubstr("viewBox=\"0 0 968 564\""));
-  EXPECT_THAT(four, HasSubstr("translate(16 320)"));
+  EXPECT_THAT(four, HasSubstr("viewBox=\"0 0 968 588\""));
+  EXPECT_THAT(four, HasSubstr("translate(16 332)"));
 }
 
 TEST(ResponsePicture, LongResponsesAreThinnedButKeepTheTurn) {
@@ -34,7 +34,7 @@ TEST(ResponsePicture, LongResponsesAreThinnedButKeepTheTurn) {
   }
   const std::string text = response_picture({device});
   EXPECT_LT(text.size(), 30'000U);
-  EXPECT_THAT(text, HasSubstr(" 175,49.56 "));  // the peak, at the turn
+  EXPECT_THAT(text, HasSubstr(" 175,50 "));  // the peak, at the turn
 }
 
 }  // namespace
