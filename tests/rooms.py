@@ -13,6 +13,7 @@ ROOMS = {
     "base": [],
     "fixed": ["base"],
     "kernels": ["base"],
+    "analog": ["kernels"],
     "core": ["kernels"],
     "credit": ["core"],
     "nn": ["credit"],
@@ -23,7 +24,7 @@ ROOMS = {
     "train": ["nn", "optim", "data", "record"],
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment"],
+    "cli": ["experiment", "analog"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
 WITHOUT_TORCH = ["base", "fixed", "record", "report"]

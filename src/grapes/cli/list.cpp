@@ -1,3 +1,5 @@
+#include "grapes/analog/device.h"
+#include "grapes/base/text.h"
 #include "grapes/cli/program.h"
 #include "grapes/continual/method.h"
 #include "grapes/credit/route.h"
@@ -43,6 +45,18 @@ Rows keys() {
   return rows;
 }
 
+/// Every device, then each of its numbers.
+Rows devices() {
+  Rows rows;
+  for (const auto& device : analog::devices()) {
+    rows.push_back({device.name, "", "", "", device.summary + "; " + device.source});
+    for (const auto& field : analog::fields())
+      if (const auto source = device.sources.find(field.name); source != device.sources.end())
+        rows.push_back({device.name, field.name, shortest(device.*field.value), field.unit, source->second});
+  }
+  return rows;
+}
+
 /// A table that can be listed: a row here is a row in the help, the completion and the tests.
 struct Listing {
   std::string name;
@@ -71,6 +85,7 @@ const std::vector<Listing>& listings() {
       {"scenarios", plain, [] { return name_and_summary(continual::scenarios()); }},
       {"losses", plain, [] { return name_and_summary(nn::losses()); }},
       {"data", plain, [] { return name_and_summary(data::sources()); }},
+      {"devices", {"device", "number", "value", "unit", "source"}, devices},
       {"keys", {"group", "name", "default", "takes", "meaning"}, keys},
   };
   return table;

@@ -73,28 +73,6 @@ std::vector<double> spread_labels(const std::vector<double>& wanted, double gap,
   return at;
 }
 
-struct Frame {
-  double left, top, right, bottom;
-};
-
-void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, const std::vector<double>& x_ticks,
-          const std::vector<double>& y_ticks, const std::string& x_label, const std::string& y_label) {
-  for (const double tick : y_ticks) {
-    drawing.line({frame.left, y(tick)}, {frame.right, y(tick)}, "class=\"grid\"");
-    drawing.text({frame.left - 7, y(tick) + 4}, svg::tick_label(tick, y_ticks),
-                 "class=\"small muted\" text-anchor=\"end\"");
-  }
-  drawing.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, "class=\"axis\"");
-  for (const double tick : x_ticks) {
-    drawing.line({x(tick), frame.bottom}, {x(tick), frame.bottom + 4}, "class=\"axis\"");
-    drawing.text({x(tick), frame.bottom + 17}, svg::tick_label(tick, x_ticks),
-                 "class=\"small muted\" text-anchor=\"middle\"");
-  }
-  drawing.text({(frame.left + frame.right) / 2, frame.bottom + 35}, x_label,
-               "class=\"small muted\" text-anchor=\"middle\"");
-  drawing.text({2, frame.top - 12}, y_label, axis_text);
-}
-
 std::vector<double> whole(std::vector<double> ticks) {
   std::erase_if(ticks, [](double tick) { return std::abs(tick - std::round(tick)) > 1e-9; });
   return ticks;
@@ -118,6 +96,24 @@ void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y
 }
 
 }  // namespace
+
+void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, const std::vector<double>& x_ticks,
+          const std::vector<double>& y_ticks, const std::string& x_label, const std::string& y_label) {
+  for (const double tick : y_ticks) {
+    drawing.line({frame.left, y(tick)}, {frame.right, y(tick)}, "class=\"grid\"");
+    drawing.text({frame.left - 7, y(tick) + 4}, svg::tick_label(tick, y_ticks),
+                 "class=\"small muted\" text-anchor=\"end\"");
+  }
+  drawing.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, "class=\"axis\"");
+  for (const double tick : x_ticks) {
+    drawing.line({x(tick), frame.bottom}, {x(tick), frame.bottom + 4}, "class=\"axis\"");
+    drawing.text({x(tick), frame.bottom + 17}, svg::tick_label(tick, x_ticks),
+                 "class=\"small muted\" text-anchor=\"middle\"");
+  }
+  drawing.text({(frame.left + frame.right) / 2, frame.bottom + 35}, x_label,
+               "class=\"small muted\" text-anchor=\"middle\"");
+  drawing.text({2, frame.top - 12}, y_label, axis_text);
+}
 
 std::string plot_style() {
   std::string light, dark, classes;

@@ -24,6 +24,14 @@ class Styles final {
   std::map<std::string, std::size_t> slots_;
 };
 
+/// Where the lines of a plot are, and its axes around them.
+struct Frame {
+  double left, top, right, bottom;
+};
+void axes(svg::Drawing& drawing, const Frame& frame, const svg::Scale& x, const svg::Scale& y,
+          const std::vector<double>& x_ticks, const std::vector<double>& y_ticks, const std::string& x_label,
+          const std::string& y_label);
+
 struct Series {
   std::string arm;
   Curve curve;                     ///< mean and, as a band, one standard deviation to either side

@@ -1,0 +1,240 @@
+#include "grapes/analog/crossbar.h"
+
+#include "grapes/analog/pulse.h"
+#include "grapes/base/random.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace grapes::analog {
+namespace {
+
+void check(const Device& device, const Options& options) {
+  TORCH_CHECK_VALUE(device.low < device.high && device.step > 0, "crossbar: device '", device.name,
+                    "' needs low < high and a step above 0; got ", device.low, ", ", device.high, ", ", device.step);
+  TORCH_CHECK_VALUE(device.pair == Pair::reference || device.low == 0, "crossbar: the pairs of '", device.name,
+                    "' are one-sided, which needs low = 0; got ", device.low);
+  TORCH_CHECK_VALUE(device.low <= 0 && device.high > 0, "crossbar: the range of '", device.name, "' must hold 0; got ",
+                    device.low, " to ", device.high);
+  TORCH_CHECK_VALUE(device.stuck >= 0 && device.stuck <= 1, "crossbar: stuck is a share, 0 to 1; got ", device.stuck);
+  TORCH_CHECK_VALUE(device.stuck == 0 || std::isfinite(device.high), "crossbar: '", device.name,
+                    "' has no bounds to be stuck between");
+  TORCH_CHECK_VALUE(options.pulses >= 1 && options.pulses <= 32, "crossbar: pulses must be 1 to 32; got ",
+                    options.pulses);
+  TORCH_CHECK_VALUE(options.scale > 0 && std::isfinite(options.scale), "crossbar: scale must be above 0; got ",
+                    options.scale);
+  for (const Converter* converter : {&options.forward, &options.backward}) {
+    for (const int bits : {converter->dac_bits, converter->adc_bits})
+      TORCH_CHECK_VALUE(bits == 0 || (bits >= 2 && bits <= 24),
+                        "crossbar: a converter has 2 to 24 bits, or 0 for an exact one; got ", bits);
+    TORCH_CHECK_VALUE(converter->input_bound > 0 && converter->output_bound > 0 && converter->output_noise >= 0,
+                      "crossbar: a converter's bounds must be above 0 and its noise not below; got ",
+                      converter->input_bound, ", ", converter->output_bound, ", ", converter->output_noise);
+    TORCH_CHECK_VALUE(converter->adc_bits == 0 || std::isfinite(converter->output_bound), "crossbar: an ADC of ",
+                      converter->adc_bits, " bits needs a finite output bound");
+  }
+}
+
+/// Each device's own numbers. A stuck one has a range of one point.
+Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::uint64_t seed) {
+  Plane p;
+  const auto room = [&] { return at::empty({nodes, inputs}, at::kFloat); };
+  p.up = room(), p.down = room(), p.low = room(), p.high = room();
+  if (d.drift > 0) p.drift = room();
+  Random random(seed);
+  const auto spread = [&](double value, double share) {
+    return share == 0 ? value : value * (1 + share * random.normal());
+  };
+  for (std::int64_t i = 0; i < nodes * inputs; ++i) {
+    const double step = std::max(0.0, spread(d.step, d.step_spread) / d.step);
+    const double imbalance = d.imbalance + d.imbalance_spread * random.normal();
+    // A step that would turn around is cut at 0; a bound just before, since soft bounds divide by it.
+    double low = std::min(spread(d.low, d.low_spread), 0.01 * d.low);
+    double high = std::max(spread(d.high, d.high_spread), 0.01 * d.high);
+    const double nu = d.drift + d.drift_spread * random.normal();
+    if (random.uniform() < d.stuck) low = high = random.uniform(low, high);
+    const auto set = [i](const at::Tensor& tensor, double value) {
+      tensor.data_ptr<float>()[i] = static_cast<float>(value);
+    };
+    set(p.up, d.step * std::max(0.0, step + imbalance));
+    set(p.down, d.step * std::max(0.0, step - imbalance));
+    set(p.low, low);
+    set(p.high, high);
+    if (p.drift.defined()) set(p.drift, nu);
+  }
+  p.state = at::zeros({nodes, inputs}, at::kFloat).clamp_(p.low, p.high);
+  p.seen = d.write_noise > 0 ? p.state.clone() : p.state;
+  return p;
+}
+
+Cells cells(const Plane& p) {
+  if (!p.state.defined()) return {};
+  return {p.state.data_ptr<float>(), p.seen.data_ptr<float>(), p.up.data_ptr<float>(),
+          p.down.data_ptr<float>(),  p.low.data_ptr<float>(),  p.high.data_ptr<float>()};
+}
+
+/// Put a plane at its share of the difference w.
+void write(const Crossbar& c, const Plane& plane, const at::Tensor& w, const char* what,
+           std::optional<std::int64_t> step) {
+  const Device& d = c.device;
+  at::Tensor target = w;
+  const auto noise = [&](const char* kind) {
+    return normal_tensor(stream_seed(c.key(what, *step), kind), w.size(0), w.size(1));
+  };
+  if (step && (d.program_noise > 0 || d.program_linear > 0)) {
+    const at::Tensor g = w.abs() / d.high;
+    const at::Tensor sd =
+        (d.program_noise + d.program_linear * g + d.program_square * g.square()).clamp_min_(0) * d.high;
+    target = w + sd * noise("program");
+  }
+  plane.state.copy_(target.clamp(plane.low, plane.high));
+  if (d.write_noise == 0) return;
+  plane.seen.copy_(plane.state);
+  if (step) plane.seen.add_(noise("write") * (plane.low < plane.high), d.write_noise);
+}
+
+void write_weights(Crossbar& c, const at::Tensor& W, std::optional<std::int64_t> step) {
+  const at::NoGradGuard no_grad;
+  TORCH_CHECK(W.sizes() == c.plus.state.sizes(), "crossbar: weights must be ", c.plus.state.sizes(), "; got ",
+              W.sizes());
+  const at::Tensor w = W.to(at::kFloat) / c.options.scale;
+  write(c, c.plus, c.paired() ? w.clamp_min(0) : w, "program plus", step);
+  if (c.paired()) write(c, c.minus, (-w).clamp_min(0), "program minus", step);
+}
+
+using Send = std::int64_t (*)(const Device&, const Trains&, const Cells&, const Cells&);
+
+std::int64_t update_by(Send send, Crossbar& c, const at::Tensor& x, const at::Tensor& error, double rate,
+                       std::int64_t step) {
+  const at::NoGradGuard no_grad;
+  c.check_batch(x, c.plus.state.size(1), "x");
+  c.check_batch(error, c.plus.state.size(0), "error");
+  TORCH_CHECK(x.size(0) == error.size(0), "crossbar: x has ", x.size(0), " samples, error ", error.size(0));
+  if (!c.options.real_update) {
+    write_weights(c, weights(c) - at::matmul(error.t(), x) * rate, std::nullopt);
+    return 0;
+  }
+  TORCH_CHECK_VALUE(rate >= 0, "crossbar: pulses need a rate of at least 0; got ", rate);
+  const at::Tensor inputs = x.contiguous(), errors = error.contiguous();
+  Trains trains;
+  trains.x = inputs.data_ptr<float>();
+  trains.error = errors.data_ptr<float>();
+  trains.batch = x.size(0), trains.nodes = error.size(1), trains.inputs = x.size(1);
+  trains.length = c.options.pulses;
+  trains.gain = rate / (c.options.scale * c.options.pulses * c.device.step);
+  trains.management = c.options.update_management;
+  trains.key = c.key("update", step);
+  const std::int64_t pulses = send(c.device, trains, cells(c.plus), cells(c.minus));
+  if (c.options.refresh) refresh(c, step);
+  return pulses;
+}
+
+}  // namespace
+
+std::uint64_t Crossbar::key(std::string_view what, std::int64_t step) const {
+  return stream_seed(seed, what, static_cast<std::uint64_t>(step));
+}
+
+void Crossbar::check_batch(const at::Tensor& tensor, std::int64_t width, const char* what) const {
+  TORCH_CHECK(tensor.dim() == 2 && tensor.size(1) == width && tensor.scalar_type() == at::kFloat, "crossbar: ", what,
+              " must be float32 [batch, ", width, "] for an array of ", plus.state.sizes(), "; got ", tensor.sizes(),
+              " ", tensor.scalar_type());
+}
+
+Crossbar make_crossbar(const Device& device, std::int64_t nodes, std::int64_t inputs, const Options& options,
+                       std::uint64_t seed) {
+  check(device, options);
+  TORCH_CHECK_VALUE(nodes > 0 && inputs > 0, "crossbar: needs nodes and inputs; got ", nodes, " and ", inputs);
+  Crossbar c{device, options, seed, make_plane(device, nodes, inputs, stream_seed(seed, "plus")), {}};
+  if (c.paired()) c.minus = make_plane(device, nodes, inputs, stream_seed(seed, "minus"));
+  return c;
+}
+
+double scale_for(const Device& device, const at::Tensor& W, double share) {
+  TORCH_CHECK_VALUE(share > 0 && share <= 1, "scale_for: share must be above 0 and at most 1; got ", share);
+  if (!std::isfinite(device.high)) return 1;
+  const double most = W.abs().max().item<double>();
+  const double range = device.pair == Pair::one_sided ? device.high : std::min(-device.low, device.high);
+  return most > 0 ? most / (share * range) : 1;
+}
+
+void program(Crossbar& c, const at::Tensor& W) { write_weights(c, W, std::nullopt); }
+void program_noisily(Crossbar& c, const at::Tensor& W, std::int64_t step) { write_weights(c, W, step); }
+
+std::int64_t update(Crossbar& c, const at::Tensor& x, const at::Tensor& error, double rate, std::int64_t step) {
+  return update_by(send, c, x, error, rate, step);
+}
+std::int64_t plain::update(Crossbar& c, const at::Tensor& x, const at::Tensor& error, double rate, std::int64_t step) {
+  return update_by(plain::send, c, x, error, rate, step);
+}
+
+void pulse_all(Crossbar& c, bool up, std::int64_t step) {
+  const at::Tensor x = at::ones({1, c.plus.state.size(1)}),
+                   error = at::full({1, c.plus.state.size(0)}, up ? -1.0F : 1.0F);
+  Trains trains;
+  trains.x = x.data_ptr<float>();
+  trains.error = error.data_ptr<float>();
+  trains.batch = 1, trains.nodes = error.size(1), trains.inputs = x.size(1);
+  trains.length = 1;
+  trains.gain = 1;
+  trains.key = c.key("pulse", step);
+  send(c.device, trains, cells(c.plus), cells(c.minus));
+}
+
+std::int64_t refresh(Crossbar& c, std::int64_t step) {
+  if (!c.paired()) return 0;
+  const Device& d = c.device;
+  const auto above = static_cast<float>(d.refresh_above * d.high), below = static_cast<float>(d.refresh_below * d.high);
+  const Cells plus = cells(c.plus), minus = cells(c.minus);
+  const std::uint64_t key = c.key("refresh", step);
+  const std::int64_t inputs = c.plus.state.size(1);
+  std::int64_t refreshed = 0;
+  for (std::int64_t i = 0; i < c.plus.state.numel(); ++i) {
+    if (std::max(plus.state[i], minus.state[i]) <= above || std::min(plus.state[i], minus.state[i]) <= below) continue;
+    ++refreshed;
+    const double w = plus.seen[i] - minus.seen[i], g = std::abs(w) / d.high;
+    const Words at = {static_cast<std::uint32_t>(i % inputs), static_cast<std::uint32_t>(i / inputs), 0, 0};
+    const Words first = random_words(key, at), second = random_words(key, {at[0], at[1], 1, 0});
+    const double empty = std::max(0.0, d.reset + d.reset_spread * normal(first[0], first[1]));
+    const double sd = std::max(0.0, d.program_noise + d.program_linear * g + d.program_square * g * g) * d.high;
+    // Write and verify the difference against the device that was emptied.
+    const double full = empty + std::abs(w) + sd * normal(first[2], first[3]);
+    const auto put = [&](const Cells& p, double value, std::uint32_t u, std::uint32_t v) {
+      p.state[i] = std::clamp(static_cast<float>(value), p.low[i], p.high[i]);
+      if (d.write_noise > 0) p.seen[i] = p.state[i] + static_cast<float>(d.write_noise) * normal(u, v);
+    };
+    put(plus, w > 0 ? full : empty, second[0], second[1]);
+    put(minus, w > 0 ? empty : full, second[2], second[3]);
+  }
+  return refreshed;
+}
+
+void drift(Crossbar& c, double from, double to) {
+  TORCH_CHECK_VALUE(0 < from && from <= to, "drift: needs 0 < from <= to, in seconds; got ", from, " and ", to);
+  const at::NoGradGuard no_grad;
+  for (const Plane* p : {&c.plus, &c.minus}) {
+    if (!p->state.defined() || !p->drift.defined()) continue;
+    const at::Tensor kept = at::pow(to / from, -p->drift);
+    p->state.mul_(kept).clamp_(p->low, p->high);
+    if (!p->seen.is_same(p->state)) p->seen.mul_(kept);
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> state(const Crossbar& c) {
+  std::vector<std::pair<std::string, at::Tensor>> all;
+  const auto add = [&](const std::string& name, const Plane& p) {
+    if (!p.state.defined()) return;
+    all.emplace_back(name + ".state", p.state);
+    if (!p.seen.is_same(p.state)) all.emplace_back(name + ".seen", p.seen);
+    all.insert(all.end(),
+               {{name + ".up", p.up}, {name + ".down", p.down}, {name + ".low", p.low}, {name + ".high", p.high}});
+    if (p.drift.defined()) all.emplace_back(name + ".drift", p.drift);
+  };
+  add("plus", c.plus);
+  add("minus", c.minus);
+  return all;
+}
+
+}  // namespace grapes::analog

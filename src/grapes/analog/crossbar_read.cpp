@@ -1,0 +1,84 @@
+#include "grapes/analog/crossbar.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace grapes::analog {
+namespace {
+
+/// Variance of one read of each weight; undefined: 0.
+at::Tensor read_variance(const Crossbar& c) {
+  const Device& d = c.device;
+  if (d.read_noise == 0) return {};
+  const auto of = [&](const Plane& p) {
+    if (d.read_exponent == 0) return at::full_like(p.state, d.read_noise * d.read_noise);
+    return (p.seen.abs() / d.high).pow_(2 * d.read_exponent).mul_(d.read_noise * d.read_noise);
+  };
+  return c.paired() ? of(c.plus) + of(c.minus) : of(c.plus);
+}
+
+at::Tensor difference(const Crossbar& c) { return c.paired() ? c.plus.seen - c.minus.seen : c.plus.seen; }
+
+Array array_of(const Crossbar& c) {
+  return {difference(c), read_variance(c), std::isfinite(c.device.high) ? c.device.high : 1};
+}
+
+/// Both polarities summed, all inputs on; the input is halved until the ADC's bound is not met.
+at::Tensor summed(const Crossbar& c, std::int64_t step) {
+  Array array = array_of(c);
+  double offset = 0;
+  if (c.paired()) {
+    array.G = c.plus.seen + c.minus.seen;
+  } else if (std::isfinite(c.device.low)) {
+    array.G = array.G - 2 * c.device.low;
+    offset = -2 * c.device.low * static_cast<double>(array.G.size(1));
+  }
+  Converter converter = c.options.forward;
+  converter.bound_management = true;
+  const at::Tensor sum = read(array, at::ones({1, array.G.size(1)}), converter, c.key("summed", step));
+  return (sum.squeeze(0) - offset) * c.options.scale;
+}
+
+at::Tensor serial(const Crossbar& c, std::int64_t step) {
+  const Array array = array_of(c);
+  Converter converter = c.options.forward;
+  converter.output_noise /= converter.output_bound;
+  converter.output_bound = 1;
+  converter.bound_management = false;
+  const at::Tensor each = read(array, at::eye(array.G.size(1)), converter, c.key("serial", step));
+  return each.abs().sum(0) * c.options.scale;
+}
+
+}  // namespace
+
+at::Tensor weights(const Crossbar& c) { return difference(c) * c.options.scale; }
+
+at::Tensor forward(const Crossbar& c, const at::Tensor& x, std::int64_t step) {
+  const at::NoGradGuard no_grad;
+  c.check_batch(x, c.plus.state.size(1), "x");
+  if (!c.options.real_forward) return at::matmul(x, weights(c).t());
+  return read(array_of(c), x, c.options.forward, c.key("forward", step)).mul_(c.options.scale);
+}
+
+at::Tensor backward(const Crossbar& c, const at::Tensor& error, std::int64_t step) {
+  const at::NoGradGuard no_grad;
+  c.check_batch(error, c.plus.state.size(0), "error");
+  if (!c.options.real_backward) return at::matmul(error, weights(c));
+  Array array = array_of(c);
+  array.G = array.G.t();
+  if (array.variance.defined()) array.variance = array.variance.t();
+  return read(array, error, c.options.backward, c.key("backward", step)).mul_(c.options.scale);
+}
+
+at::Tensor responsibility(const Crossbar& c, Sensing how, std::int64_t step) {
+  const at::NoGradGuard no_grad;
+  if (how == Sensing::exact) return weights(c).abs().sum(1);
+  return how == Sensing::summed ? summed(c, step) : serial(c, step);
+}
+
+at::Tensor responsibility(const Crossbar& c, std::int64_t step) {
+  return responsibility(c, c.options.responsibility.value_or(c.paired() ? Sensing::summed : Sensing::serial), step);
+}
+
+}  // namespace grapes::analog

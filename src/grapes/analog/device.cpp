@@ -1,0 +1,216 @@
+#include "grapes/analog/device.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace grapes::analog {
+namespace {
+
+const std::string rpu = "Gokmen and Vlasov 2016, as aihwkit's PulsedDevice has it by default";
+const std::string same = "ours: that of constant-step, so that the two differ in the response alone";
+const std::string es = "aihwkit's ReRamESPresetDevice, fitted to Gong et al. 2018";
+const std::string gst = "aihwkit's PCMPresetDevice, fitted to Nandakumar et al. 2020";
+const std::string array =
+    "aihwkit's pcm_inference.rst, of a million devices; Nandakumar et al. 2019, Joshi et al. 2020";
+const std::string off = "ours: none, to be set by who asks about it";
+
+std::map<std::string, std::string> sources(const std::vector<std::string>& names, const std::string& source) {
+  std::map<std::string, std::string> result;
+  for (const std::string& name : names) result[name] = source;
+  return result;
+}
+
+Device baseline(const std::string& source) {
+  Device device;
+  device.step = 0.001;
+  device.low = -0.6;
+  device.high = 0.6;
+  device.step_spread = device.low_spread = device.high_spread = 0.3;
+  device.imbalance_spread = 0.01;
+  device.noise_step = 0.3;
+  device.sources = sources(
+      {"step", "low", "high", "step_spread", "low_spread", "high_spread", "imbalance_spread", "noise_step"}, source);
+  return device;
+}
+
+Device constant_step() {
+  Device device = baseline(rpu);
+  device.name = "constant-step";
+  device.summary = "every pulse the same step, between hard bounds: the RPU baseline";
+  device.source = "Gokmen and Vlasov, Frontiers in Neuroscience 10:333, 2016";
+  return device;
+}
+
+Device soft_bounds() {
+  Device device = baseline(same);
+  device.name = "soft-bounds";
+  device.summary = "steps that shrink linearly towards the bounds: the reference device of non-linearity";
+  device.source = "the response of aihwkit's SoftBoundsDevice; its numbers are ours";
+  device.response = Response::soft_bounds;
+  return device;
+}
+
+Device reram() {
+  Device device;
+  device.name = "reram";
+  device.summary = "HfO2 ReRAM: exponential steps, asymmetric, noise of several steps a pulse";
+  device.source = "Gong et al., Nature Communications 9:2102, 2018, as aihwkit fitted it";
+  device.response = Response::exponential;
+  device.step = 0.00135;
+  device.imbalance = 0.259359;
+  device.low = -1;
+  device.high = 1;
+  device.a = device.b = -0.5;
+  device.gamma_up = device.gamma_down = 5;
+  device.A_up = -1.18445;
+  device.A_down = -0.081404;
+  device.step_spread = 0.2;
+  device.imbalance_spread = 0.05;
+  device.low_spread = device.high_spread = 0.3;
+  device.noise_step = 5;
+  device.write_noise = 75 * device.step;
+  device.sources =
+      sources({"step", "imbalance", "low", "high", "a", "b", "gamma_up", "gamma_down", "A_up", "A_down", "step_spread",
+               "imbalance_spread", "low_spread", "high_spread", "noise_step", "write_noise"},
+              es);
+  return device;
+}
+
+Device pcm() {
+  Device device;
+  device.name = "pcm";
+  device.summary = "phase-change memory: pairs that can only be raised step by step, saturate, are refreshed and drift";
+  device.source = "Nandakumar et al., Frontiers in Neuroscience 14:406, 2020, as aihwkit fitted it";
+  device.response = Response::exponential;
+  device.pair = Pair::one_sided;
+  device.step = 0.01;
+  device.high = 2;
+  device.a = -1;
+  device.gamma_up = device.gamma_down = 2.5;
+  device.A_up = -27.235;
+  device.A_down = -2.235;
+  device.step_spread = 0.2;
+  device.imbalance_spread = 0.05;
+  device.high_spread = 0.1;
+  device.noise_step = 0.6;  // the preset gives the two others in units of this one
+  device.noise_add = 0.6 * 0.042;
+  device.noise_state = 0.6 * 0.108;
+  device.reset = 0.01;
+  device.reset_spread = 0.02;
+  device.sources =
+      sources({"step", "low", "high", "a", "gamma_up", "gamma_down", "A_up", "A_down", "step_spread",
+               "imbalance_spread", "high_spread", "noise_step", "noise_add", "noise_state", "reset", "reset_spread"},
+              gst);
+  device.refresh_above = 0.75;
+  device.refresh_below = 0.25;
+  device.sources.merge(sources({"refresh_above", "refresh_below"}, "aihwkit's OneSidedUnitCell, its defaults"));
+  // σ = g Q sqrt(log((t + 250 ns) / 500 ns)) with Q = 0.0088 g^-0.65 at g = G/G_max, t = 20 s; the cap of Q is left
+  // out.
+  device.read_noise = device.high * 0.0088 * std::sqrt(std::log((20 + 250e-9) / 500e-9));
+  device.read_exponent = 0.35;
+  device.program_noise = 0.2635 / 25;  // in µS of the 25 µS of a full device
+  device.program_linear = 1.9650 / 25;
+  device.program_square = -1.1731 / 25;
+  device.drift = 0.049;
+  device.drift_spread = 0.008;
+  device.sources.merge(sources(
+      {"read_noise", "read_exponent", "program_noise", "program_linear", "program_square", "drift", "drift_spread"},
+      array));
+  return device;
+}
+
+Device ideal() {
+  Device device;
+  device.name = "ideal";
+  device.summary = "every pulse the same step, without bounds, spread or noise: what the pulses alone do";
+  device.source = "ours, to tell the update by pulses from the devices";
+  device.step = 0.001;
+  device.low = -std::numeric_limits<double>::infinity();
+  device.high = std::numeric_limits<double>::infinity();
+  device.sources = sources({"step", "low", "high"}, "ours; the step is that of constant-step");
+  return device;
+}
+
+/// dv/dn = s (1 - A exp(γ (k v + b))) with A, k < 0, from v over n. With κ = -γ k, B = -A exp(γ b) and u = exp(κ v) it
+/// is du/dn = κ s (u + B).
+double exponential_rise(double v, double n, double s, double A, double gamma, double k, double b) {
+  const double kappa = -gamma * k, B = -A * std::exp(gamma * b);
+  return std::log((std::exp(kappa * v) + B) * std::exp(kappa * s * n) - B) / kappa;
+}
+
+}  // namespace
+
+const std::vector<Field>& fields() {
+  static const std::vector<Field> table = {
+      {"step", "state", "Δw_min: mean step of a pulse; of an exponential device far from where it is steep",
+       &Device::step},
+      {"imbalance", "1", "β: how much larger the step up is than the mean of both", &Device::imbalance},
+      {"low", "state", "lower bound", &Device::low},
+      {"high", "state", "upper bound", &Device::high},
+      {"a", "1", "exponential: slope over the range", &Device::a},
+      {"b", "1", "exponential: offset", &Device::b},
+      {"gamma_up", "1", "exponential: γ+", &Device::gamma_up},
+      {"gamma_down", "1", "exponential: γ-", &Device::gamma_down},
+      {"A_up", "1", "exponential: A+", &Device::A_up},
+      {"A_down", "1", "exponential: A-", &Device::A_down},
+      {"step_spread", "of step", "s.d. of the step over devices", &Device::step_spread},
+      {"imbalance_spread", "1", "s.d. of the imbalance over devices", &Device::imbalance_spread},
+      {"low_spread", "of low", "s.d. of the lower bound over devices", &Device::low_spread},
+      {"high_spread", "of high", "s.d. of the upper bound over devices", &Device::high_spread},
+      {"noise_step", "of the step", "s.d. of a step over pulses", &Device::noise_step},
+      {"noise_add", "state", "s.d. of a step over pulses, the part that does not depend on the step",
+       &Device::noise_add},
+      {"noise_state", "of the state", "s.d. of a step over pulses, the part that grows with the state",
+       &Device::noise_state},
+      {"write_noise", "state", "s.d. of what is read around the state that pulses move, drawn when a device is pulsed",
+       &Device::write_noise},
+      {"read_noise", "state", "s.d. of one read of a full device", &Device::read_noise},
+      {"read_exponent", "1", "read noise grows with (w/high) to this power; 0: it does not", &Device::read_exponent},
+      {"program_noise", "of high", "s.d. of writing g = w/high: this + linear g + square g²", &Device::program_noise},
+      {"program_linear", "of high", "see program_noise", &Device::program_linear},
+      {"program_square", "of high", "see program_noise", &Device::program_square},
+      {"drift", "1", "ν: the state goes with (t/t0)^-ν", &Device::drift},
+      {"drift_spread", "1", "s.d. of ν over devices", &Device::drift_spread},
+      {"reset", "state", "mean state after a reset", &Device::reset},
+      {"reset_spread", "state", "s.d. of it, over resets", &Device::reset_spread},
+      {"refresh_above", "of high", "a pair is refreshed when its fuller device is above this", &Device::refresh_above},
+      {"refresh_below", "of high", "... and its emptier one above this", &Device::refresh_below},
+      {"stuck", "1", "share of devices that never move", &Device::stuck},
+  };
+  return table;
+}
+
+const std::vector<Device>& devices() {
+  static const std::vector<Device> table = [] {
+    std::vector<Device> rows = {constant_step(), soft_bounds(), reram(), pcm(), ideal()};
+    for (Device& row : rows) row.sources["stuck"] = off;
+    return rows;
+  }();
+  return table;
+}
+
+double mean_step(const Device& device, double w, bool up) {
+  const double s = device.step * (up ? 1 + device.imbalance : 1 - device.imbalance);
+  if (device.response == Response::constant) return s;
+  if (device.response == Response::soft_bounds) return s * (1 - w / (up ? device.high : device.low));
+  const double z = 2 * device.a * w / (device.high - device.low) + device.b;
+  return s * std::max(0.0, up ? 1 - device.A_up * std::exp(device.gamma_up * z)
+                              : 1 - device.A_down * std::exp(-device.gamma_down * z));
+}
+
+double after_pulses(const Device& device, double w, double pulses, bool up) {
+  const double s = device.step * (up ? 1 + device.imbalance : 1 - device.imbalance);
+  const double bound = up ? device.high : device.low;
+  if (device.response == Response::soft_bounds) return bound - (bound - w) * std::pow(1 - s / std::abs(bound), pulses);
+  double result = w + (up ? s : -s) * pulses;
+  if (device.response == Response::exponential) {
+    const double k = 2 * device.a / (device.high - device.low);
+    // Down is up for -w: exp(-γ (k w + b)) = exp(γ (k (-w) - b)).
+    result = up ? exponential_rise(w, pulses, s, device.A_up, device.gamma_up, k, device.b)
+                : -exponential_rise(-w, pulses, s, device.A_down, device.gamma_down, k, -device.b);
+  }
+  return std::clamp(result, device.low, device.high);
+}
+
+}  // namespace grapes::analog

@@ -1,0 +1,94 @@
+// The table of devices, and the closed forms of their responses against pulses counted one by one.
+#include "grapes/analog/device.h"
+
+#include "grapes/base/table.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace grapes::analog {
+namespace {
+
+const Device& named(const std::string& name) { return find_row(devices(), "device", name); }
+
+TEST(Devices, EveryNumberThatIsGivenHasASource) {
+  for (const Device& device : devices()) {
+    EXPECT_FALSE(device.summary.empty() || device.source.empty()) << device.name;
+    for (const Field& field : fields()) {
+      const double unset = field.name.starts_with("refresh") ? 1 : 0;
+      EXPECT_TRUE(device.*field.value == unset || device.sources.contains(field.name))
+          << device.name << " " << field.name;
+    }
+    for (const auto& [name, source] : device.sources) {
+      EXPECT_TRUE(std::any_of(fields().begin(), fields().end(), [&](const Field& f) { return f.name == name; }))
+          << name;
+      EXPECT_FALSE(source.empty()) << name;
+    }
+  }
+}
+
+TEST(Devices, AnUnknownOneIsRefusedWithTheNearest) {
+  try {
+    named("rerm");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "unknown device 'rerm' (did you mean 'reram'?); there are: constant-step, soft-bounds, reram, pcm, ideal");
+  }
+}
+
+TEST(Devices, StepsByHand) {
+  EXPECT_DOUBLE_EQ(mean_step(named("constant-step"), 0.3, true), 0.001);
+  EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.3, true), 0.0005);
+  EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.3, false), 0.0015);
+  EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.6, true), 0);
+  // reram at the upper bound: z = -1, up 0.00135 · 1.259359 (1 + 1.18445 e^-5), down 0.00135 · 0.740641 (1 + 0.081404
+  // e^5)
+  EXPECT_NEAR(mean_step(named("reram"), 1, true), 0.00135 * 1.259359 * (1 + 1.18445 * 0.006737947), 1e-10);
+  EXPECT_NEAR(mean_step(named("reram"), 1, false), 0.00135 * 0.740641 * (1 + 0.081404 * 148.4131591), 1e-10);
+  // pcm, empty: 0.01 (1 + 27.235); full: 0.01 (1 + 27.235 e^-5)
+  EXPECT_NEAR(mean_step(named("pcm"), 0, true), 0.28235, 1e-12);
+  EXPECT_NEAR(mean_step(named("pcm"), 2, true), 0.01 * (1 + 27.235 * 0.006737947), 1e-9);
+}
+
+TEST(Devices, SoftBoundsCloseInGeometrically) {
+  // w_n = w_max (1 - (1 - α/w_max)^n): 1/600 of the way to go with each pulse.
+  EXPECT_NEAR(after_pulses(named("soft-bounds"), 0, 1000, true), 0.6 * (1 - std::pow(1 - 0.001 / 0.6, 1000)), 1e-12);
+  EXPECT_NEAR(after_pulses(named("soft-bounds"), 0.6, 1000, false), -0.6 + 1.2 * std::pow(1 - 0.001 / 0.6, 1000),
+              1e-12);
+}
+
+TEST(Devices, ClosedFormsFollowTheSumOfTheSteps) {
+  for (const Device& device : devices())
+    for (const bool up : {true, false}) {
+      if (device.pair == Pair::one_sided && !up) continue;
+      const double start = std::isinf(device.low) ? 0 : up ? device.low : device.high;
+      // An exponential device is solved for infinitely small pulses. Its first step is its largest, and the sum of
+      // steps at where each begins stays ahead of the integral by less than that.
+      const double most = device.response == Response::exponential ? mean_step(device, start, up) : 1e-9;
+      double w = start, farthest = 0;
+      for (int n = 1; n <= 3000; ++n) {
+        w = std::clamp(w + (up ? 1 : -1) * mean_step(device, w, up), device.low, device.high);
+        farthest = std::max(farthest, std::abs(w - after_pulses(device, start, n, up)));
+      }
+      EXPECT_LE(farthest, most) << device.name << (up ? " up" : " down");
+    }
+}
+
+TEST(Devices, TheExponentialFormSolvesItsEquation) {
+  for (const char* name : {"reram", "pcm"})
+    for (const bool up : {true, false}) {
+      const Device& device = named(name);
+      if (device.pair == Pair::one_sided && !up) continue;
+      const double w = 0.3, n = 7, h = 1e-4;
+      const double slope =
+          (after_pulses(device, w, n + h, up) - after_pulses(device, w, n - h, up)) / (2 * h) * (up ? 1 : -1);
+      EXPECT_NEAR(slope, mean_step(device, after_pulses(device, w, n, up), up), 1e-8) << name << up;
+    }
+}
+
+}  // namespace
+}  // namespace grapes::analog
