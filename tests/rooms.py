@@ -16,7 +16,7 @@ ROOMS = {
     "analog": ["kernels"],
     "core": ["kernels"],
     "credit": ["core"],
-    "nn": ["credit"],
+    "nn": ["credit", "analog"],
     "optim": ["kernels"],
     "data": ["base"],
     "record": ["base"],
@@ -24,7 +24,7 @@ ROOMS = {
     "train": ["nn", "optim", "data", "record"],
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment", "analog"],
+    "cli": ["experiment"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
 WITHOUT_TORCH = ["base", "fixed", "record", "report"]

@@ -18,8 +18,8 @@ namespace {
 
 /// What an arm may change: not what all arms of a comparison share.
 bool belongs_to_arm(const Key& key) {
-  return (key.group == "model" || key.group == "spiking" || key.group == "rule" || key.group == "optimizer" ||
-          key.group == "training" || key.group == "method" || key.group == "authors") &&
+  return (key.group == "model" || key.group == "spiking" || key.group == "analog" || key.group == "rule" ||
+          key.group == "optimizer" || key.group == "training" || key.group == "method" || key.group == "authors") &&
          key.name != "seed" && key.name != "label";
 }
 
@@ -224,6 +224,10 @@ void check(const Config& config) {
   if (has_tasks(config) && (config.training.patience > 0 || config.training.carry_remainder))
     throw UsageError("patience and carry-remainder are for one task, but scenario = '" + config.continual.scenario +
                      "' has several");
+  if (config.network.analog && config.network.analog.updates() &&
+      (config.optimizer.optimizer != "sgd" || config.optimizer.weight_decay != 0))
+    throw UsageError("analog: arrays learn by pulses, which are sgd without weight decay; optimizer is " +
+                     config.optimizer.optimizer + " (or leave update out of analog-real)");
   if (!config.arm.empty()) return;
   std::set<std::string> labels;
   for (const std::string& arm : config.compare.arms)

@@ -45,8 +45,8 @@ struct Config {
 struct Key {
   enum class Kind { text, number, flag, texts, numbers };  ///< how TOML writes it: "x", 1, true, ["x", "y"], [1, 2]
   std::string name;   ///< "learning-rate": --learning-rate on the command line, learning-rate = ... in TOML
-  std::string group;  ///< "data", "model", "rule", "optimizer", "training", "continual", "method", "compare", "authors"
-                      ///< (oddities), "machine"
+  std::string group;  ///< "data", "model", "analog", "spiking", "rule", "optimizer", "training", "continual", "method",
+                      ///< "compare", "authors" (oddities), "machine"
   std::string meaning;  ///< one line, with unit
   std::string values;   ///< "NUMBER > 0", "relu|tanh|...", "true|false", ...
   Kind kind = Kind::text;

@@ -69,6 +69,24 @@ Key factor_bits_key() {
           }};
 }
 
+/// A text that is checked as a part of all of the crossbars' options.
+Key analog_key(const std::string& name, const std::string& meaning, const std::string& takes,
+               std::string nn::AnalogOptions::*part) {
+  return {name,
+          "analog",
+          meaning,
+          takes,
+          Kind::text,
+          [=](const Config& config) { return config.network.analog.*part; },
+          [=](Config& config, std::string_view value) {
+            nn::AnalogOptions changed = config.network.analog;
+            changed.*part = value;
+            if (changed) nn::device_from(changed.device);
+            nn::array_options(changed);
+            config.network.analog = changed;
+          }};
+}
+
 Key clip_key() {
   using Clip = credit::ModulationOptions::Clip;
   const std::string takes = "by-route|none|LOW,HIGH";
@@ -191,6 +209,8 @@ std::vector<Key> make_keys() {
   const auto net = &Config::network;
   using S = nn::SpikingOptions;
   const auto spiking = &N::spiking;
+  using A = nn::AnalogOptions;
+  const auto analog = &N::analog;
   const auto rule = &N::modulation;
   const auto opt = &Config::optimizer;
   const auto run = &Config::training;
@@ -253,6 +273,24 @@ std::vector<Key> make_keys() {
              "probability to drop a hidden node; of convolutional networks, what goes into dense layers",
              from_below(0, 1), field(net, &N::dropout)),
       precision_key(),
+
+      analog_key("analog",
+                 "weights lie in crossbars of this device, see grapes list devices; NAME:noise=2,imbalance=0.1 changes "
+                 "numbers of it",
+                 "none|NAME[:FIELD=NUMBER,...]", &A::device),
+      analog_key("analog-real", "what the arrays do, the rest is exact", "none|forward,backward,update", &A::real),
+      analog_key("analog-read", "converters and noise of a read; empty: 7 and 9 bits, noise 0.1",
+                 "FIELD=NUMBER,... of dac-bits, adc-bits, input-bound, output-bound, output-noise, noise-management, "
+                 "bound-management",
+                 &A::read),
+      choice(
+          "analog-responsibility", "analog",
+          "how factors see the weights; summed: one read of both polarities, serial: one of each input; auto: summed "
+          "where each weight has two pulsed devices",
+          {{"auto"}, {"exact"}, {"summed"}, {"serial"}}, field(net, analog, &A::responsibility)),
+      number("analog-pulses", "analog", "bits of a pulse train, 1 to 32", upto(0, 32), field(net, analog, &A::pulses)),
+      number("analog-share", "analog", "of the devices' range, that the largest initial weight takes", upto(0, 1),
+             field(net, analog, &A::share)),
 
       choice("neuron", "spiking", "of model snu, see grapes list neurons", names(nn::neurons()),
              field(net, spiking, &S::neuron)),

@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 #include "grapes/nn/cnn.h"
+#include "grapes/nn/crossbars.h"
 #include "grapes/nn/mlp.h"
 #include "grapes/nn/snn.h"
 
@@ -65,6 +66,8 @@ std::unique_ptr<Model> make_model(const Options& options, const Signature& signa
     throw UsageError("recompute is for convolutional networks; model is '" + options.model + "'");
   if (options.norm != Norm::none && !convolves(options.model))
     throw UsageError("norm is for convolutional networks; model is '" + options.model + "'");
+  if (options.analog && (spiking || convolves(options.model)))
+    throw UsageError("analog: crossbars are for dense networks; model is '" + options.model + "'");
   if (convolves(options.model)) {
     const std::int64_t side = input_shape.size() == 3 ? input_shape[1] : 0;
     std::vector<Stage> stages = stages_of(options.model, side);
@@ -79,6 +82,7 @@ std::unique_ptr<Model> make_model(const Options& options, const Signature& signa
   require_constants(options, nodes.size() - 1);
   nodes.push_back(signature.outputs);
   if (spiking) return std::make_unique<Snn>(options, std::move(nodes), signature, seed);
+  if (options.analog) return std::make_unique<Crossbars>(options, std::move(nodes), seed);
   return std::make_unique<Mlp>(options, std::move(nodes), seed);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/credit/route.h"
+#include "grapes/nn/analog_options.h"
 #include "grapes/nn/encoder.h"
 #include "grapes/nn/norm.h"
 #include "grapes/nn/spiking.h"
@@ -30,6 +31,7 @@ struct Options {
   std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: by the plain path
   SpikingOptions spiking;
   Encoding encoding;  ///< of pictures, for spiking networks
+  AnalogOptions analog;
   credit::RouteOptions route;
   credit::ModulationOptions modulation;
 };
@@ -79,6 +81,8 @@ class Model {
   virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
   /// Whether the backward pass can do all of a plain descent by itself, see Pass::descend.
   virtual bool descends(const Pass& pass) const = 0;
+  /// Whether it learns in no other way: no gradient is there for an update rule.
+  virtual bool only_descends() const { return false; }
   virtual std::vector<Named> parameters() const = 0;  ///< leaves that learn
   virtual std::vector<Named> buffers() const = 0;     ///< fixed: feedback weights
   /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken

@@ -1,5 +1,7 @@
 #include "grapes/train/step.h"
 
+#include "grapes/base/error.h"
+
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -10,8 +12,12 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
   pass.training = true;
   pass.present = batch.present;
   pass.plain = use.plain;
-  const bool descends = use.descend && use.update && use.gradient_norms == nullptr && !use.gradients && !use.carried &&
-                        subject.optimizer.plain_descent() && subject.model.descends(pass);
+  const bool may_descend = use.update && subject.optimizer.plain_descent() && subject.model.descends(pass);
+  const bool wants_gradients = !use.descend || use.gradient_norms != nullptr || use.gradients || use.carried;
+  if (subject.model.only_descends() && (!may_descend || use.gradients || use.carried))
+    throw UsageError(
+        "a network that learns by pulses takes optimizer sgd without weight decay, and nothing that needs a gradient");
+  const bool descends = may_descend && (!wants_gradients || subject.model.only_descends());
   if (descends) pass.descend = use.rate;
   subject.optimizer.begin();
   if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
@@ -26,7 +32,10 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
     return result;
   }
   (use.weight == 1 ? loss : loss * use.weight).backward();
-  if (descends) return result;
+  if (descends) {
+    if (use.gradient_norms != nullptr) use.gradient_norms->clear();
+    return result;
+  }
   if (use.gradient_norms != nullptr) {
     use.gradient_norms->clear();
     for (const nn::Named& parameter : subject.model.parameters())

@@ -1,0 +1,199 @@
+// Networks on crossbars: with an array that does nothing by itself they are the ordinary network, and each part of it
+// that is real shows by itself.
+#include "grapes/nn/crossbars.h"
+
+#include "grapes/core/responsibility.h"
+#include "grapes/train/step.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace grapes::train {
+namespace {
+
+struct Kit {
+  explicit Kit(const nn::Options& network, const std::string& rule = "sgd")
+      : model(nn::make_model(network, {{6}, 3}, 5)), schedule(optim::make_schedule("constant", 0, 1)) {
+    optim::Options options;
+    options.optimizer = rule;
+    optimizer = optim::make_optimizer(options, nn::learning(*model));
+  }
+  double step(const data::Batch& batch, std::int64_t number, double rate, std::vector<double>* norms = nullptr) {
+    Subject subject{*model, criterion, *optimizer, *schedule, rate};
+    nn::Pass pass;
+    pass.step = number;
+    StepUse use;
+    use.rate = rate;
+    use.gradient_norms = norms;
+    return train::step(subject, batch, pass, use).loss;
+  }
+  at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
+
+  std::unique_ptr<nn::Model> model;
+  nn::Criterion criterion{"auto", "auto", nn::Answer::classes};
+  std::unique_ptr<optim::Optimizer> optimizer;
+  std::unique_ptr<optim::Schedule> schedule;
+};
+
+nn::Options network(const std::string& device, const std::string& real, const std::string& route = "bp") {
+  nn::Options options;
+  options.model = "mlp:7,5";
+  options.bias = true;
+  options.analog.device = device;
+  options.analog.real = real;
+  options.route.name = route;
+  options.modulation.name = "grapes";
+  return options;
+}
+
+data::Batch batch_of(std::int64_t count) {
+  at::manual_seed(3);
+  return {at::randn({count, 6}), at::arange(count, at::kLong).remainder(3)};
+}
+
+void expect_close(const Kit& a, const Kit& b, double allowed, const std::string& what) {
+  const auto left = a.model->parameters(), right = b.model->parameters();
+  for (std::size_t i = 0; i < left.size(); ++i)
+    EXPECT_LE((left[i].value - right[i].value).abs().max().item<double>(), allowed) << what << ": " << left[i].name;
+}
+
+TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
+  for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
+    for (const std::string modulation : {"none", "grapes", "grapes-local"})
+      for (const std::string rule : {"sgd", "momentum", "adam"}) {
+        nn::Options array = network("ideal", "none", route), ordinary = network("none", "none", route);
+        array.modulation.name = ordinary.modulation.name = modulation;
+        Kit a(array, rule), b(ordinary, rule);
+        for (int i = 0; i < 4; ++i) EXPECT_NEAR(a.step(batch_of(8), i, 0.1), b.step(batch_of(8), i, 0.1), 1e-5);
+        expect_close(a, b, 1e-4, route + " " + modulation + " " + rule);
+      }
+}
+
+TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
+  // One step of many pulses of a device without noise: the mean over arrays is the gradient's step.
+  const data::Batch batch = batch_of(4);
+  nn::Options ordinary = network("none", "none");
+  Kit exact(ordinary);
+  const at::Tensor before = exact.weight(0);
+  exact.step(batch, 0, 0.02);
+  const at::Tensor step = exact.weight(0) - before;
+  const int times = 400;
+  at::Tensor sum = at::zeros_like(step), squares = at::zeros_like(step);
+  for (int i = 0; i < times; ++i) {
+    nn::Options options = network("constant-step:spread=0,noise=0,step=0.0002", "update");
+    options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
+    Kit kit(options);
+    const at::Tensor start = kit.weight(0);
+    kit.step(batch, i, 0.02);
+    const at::Tensor moved = kit.weight(0) - start;
+    sum += moved, squares += moved.square();
+  }
+  const at::Tensor mean = sum / times, error = ((squares / times - mean.square()).clamp_min(0) / times).sqrt();
+  // 42 means, each within 4.5 standard errors, or one pulse of all.
+  EXPECT_TRUE(((mean - step).abs() <= error * 4.5 + 1e-6).all().item<bool>())
+      << ((mean - step).abs() / (error + 1e-9)).max();
+  EXPECT_GT(step.abs().max().item<double>(), 20 * error.max().item<double>());
+}
+
+TEST(Crossbars, EachPartShowsByItself) {
+  const data::Batch batch = batch_of(8);
+  const auto logits = [&](const std::string& real) {
+    Kit kit(network("reram", real));
+    return kit.model->forward(batch.inputs, {});
+  };
+  // Only a real forward read is noisy; stream and step decide the noise.
+  EXPECT_TRUE(at::equal(logits("none"), logits("backward,update")));
+  EXPECT_FALSE(at::equal(logits("none"), logits("forward")));
+  EXPECT_TRUE(at::equal(logits("forward"), logits("forward,backward,update")));
+  // A real backward read changes what the lower layers learn, and not the output layer.
+  Kit exact(network("reram", "none")), back(network("reram", "backward"));
+  exact.step(batch, 0, 0.1), back.step(batch, 0, 0.1);
+  EXPECT_FALSE(at::equal(exact.weight(0), back.weight(0)));
+  EXPECT_TRUE(at::equal(exact.weight(4), back.weight(4)));
+}
+
+TEST(Crossbars, WritesWhatAnUpdateRuleMakesAsFarAsTheRangeAllows) {
+  nn::Options options = network("ideal:low=-1,high=1", "forward,backward");
+  options.analog.share = 0.9;
+  Kit kit(options, "adam");
+  const double most = kit.weight(0).abs().max().item<double>() / 0.9;
+  for (int i = 0; i < 50; ++i) kit.step(batch_of(8), i, 0.1);
+  kit.model->forward(batch_of(1).inputs, {});
+  EXPECT_LE(kit.weight(0).abs().max().item<double>(), most * 1.0001);
+  EXPECT_NEAR(kit.weight(0).abs().max().item<double>(), most, most * 1e-3);
+}
+
+TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
+  nn::Options options = network("soft-bounds", "forward,backward,update");
+  options.analog.responsibility = "exact";
+  Kit exact(options);
+  const at::Tensor W = exact.weight(0);
+  exact.step(batch_of(4), 0, 0.01);
+  EXPECT_TRUE(at::allclose(exact.model->factors()[0].error, factor(W), 1e-5, 1e-5));
+  options.analog.responsibility = "serial";
+  Kit serial(options);
+  serial.step(batch_of(4), 0, 0.01);
+  EXPECT_FALSE(at::allclose(serial.model->factors()[0].error, factor(W), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(serial.model->factors()[0].error, factor(W), 0.2, 0.2));
+}
+
+TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
+  // Copy parameters and buffers into a fresh network: it goes on as the first does.
+  for (const std::string device : {"soft-bounds", "pcm", "reram", "constant-step"}) {
+    Kit a(network(device, "forward,backward,update")), b(network(device, "forward,backward,update"));
+    for (int i = 0; i < 3; ++i) a.step(batch_of(8), i, 0.05);
+    const at::NoGradGuard no_grad;
+    const auto copy = [](const std::vector<nn::Named>& from, const std::vector<nn::Named>& to) {
+      for (std::size_t i = 0; i < from.size(); ++i) at::Tensor(to[i].value).copy_(from[i].value);
+    };
+    copy(a.model->parameters(), b.model->parameters());
+    copy(a.model->buffers(), b.model->buffers());
+    {
+      const at::AutoGradMode grad(true);
+      for (int i = 3; i < 6; ++i) a.step(batch_of(8), i, 0.05), b.step(batch_of(8), i, 0.05);
+    }
+    expect_close(a, b, 0, device);
+  }
+}
+
+TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
+  Kit kit(network("soft-bounds", "forward,backward,update"));
+  const at::Tensor before = kit.weight(0);
+  std::vector<double> norms = {1};
+  kit.step(batch_of(8), 0, 0.1, &norms);
+  EXPECT_TRUE(norms.empty());  // there are none
+  EXPECT_FALSE(at::equal(kit.weight(0), before));
+}
+
+TEST(Crossbars, RefusesByName) {
+  const auto refused = [](nn::Options options, const std::string& words) {
+    try {
+      const Kit kit(options);
+      ADD_FAILURE() << words;
+    } catch (const UsageError& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+    }
+  };
+  refused(network("softbounds", "none"), "did you mean 'soft-bounds'");
+  refused(network("reram:nois=2", "none"), "did you mean 'noise'");
+  refused(network("reram:noise", "none"), "'noise': takes noise=NUMBER");
+  refused(network("reram:low=1", "none"), "analog: crossbar:");
+  refused(network("reram", "forwards"), "did you mean 'forward'");
+  refused(network("reram", "none", "ifa"), "route ifa runs upwards");
+  nn::Options options = network("reram", "none");
+  options.analog.read = "dac=7";
+  refused(options, "analog-read field");
+  options = network("reram", "none");
+  options.model = "snu:5";
+  options.bias = false;
+  refused(options, "crossbars are for dense networks");
+  options = network("reram", "none");
+  options.precision = "weights=int8";
+  refused(options, "simulated in float32 on the cpu");
+  Kit momentum(network("reram", "update"), "momentum");
+  EXPECT_THROW(momentum.step(batch_of(4), 0, 0.1), UsageError);
+}
+
+}  // namespace
+}  // namespace grapes::train
