@@ -12,7 +12,7 @@ namespace grapes::nn {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// h, W -> z without the bias. The layer outlives the graph of a step.
+/// h, W, b -> z. The layer outlives the graph of a step.
 struct CrossbarLayer::Product : torch::autograd::Function<CrossbarLayer::Product> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& h, const at::Tensor& /*W*/,
                             const at::Tensor& bias, const CrossbarLayer* layer) {
@@ -20,7 +20,7 @@ struct CrossbarLayer::Product : torch::autograd::Function<CrossbarLayer::Product
     context->saved_data["layer"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(layer));
     context->saved_data["sends"] = h.requires_grad();
     const at::Tensor z = layer->read(h);
-    return bias.defined() ? z + bias : z;
+    return z + bias;
   }
   static variable_list backward(AutogradContext* context, variable_list errors) {
     const auto* layer =
@@ -78,7 +78,9 @@ void CrossbarLayer::pulse(const at::Tensor& h, const at::Tensor& error) const {
   if (bias.defined()) at::Tensor(bias).sub_(error.sum(0), run_.descend);
 }
 
-at::Tensor CrossbarLayer::affine(const at::Tensor& h) const { return Product::apply(h, weight, bias, this); }
+at::Tensor CrossbarLayer::affine(const at::Tensor& h) const {
+  return Product::apply(h, weight, bias.defined() ? bias : at::zeros({weight.size(0)}), this);
+}
 
 Crossbars::Crossbars(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed)
     : Chain(options), nodes_(std::move(nodes)) {

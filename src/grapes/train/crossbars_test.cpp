@@ -64,6 +64,7 @@ TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
       for (const std::string rule : {"sgd", "momentum", "adam"}) {
         nn::Options array = network("ideal", "none", route), ordinary = network("none", "none", route);
         array.modulation.name = ordinary.modulation.name = modulation;
+        array.bias = ordinary.bias = rule == "sgd";
         Kit a(array, rule), b(ordinary, rule);
         for (int i = 0; i < 4; ++i) EXPECT_NEAR(a.step(batch_of(8), i, 0.1), b.step(batch_of(8), i, 0.1), 1e-5);
         expect_close(a, b, 1e-4, route + " " + modulation + " " + rule);
@@ -191,7 +192,10 @@ TEST(Crossbars, RefusesByName) {
   options = network("reram", "none");
   options.precision = "weights=int8";
   refused(options, "simulated in float32 on the cpu");
-  Kit momentum(network("reram", "update"), "momentum");
+  options = network("reram", "update");
+  options.bias = false;
+  Kit(options).step(batch_of(4), 0, 0.1);
+  Kit momentum(options, "momentum");
   EXPECT_THROW(momentum.step(batch_of(4), 0, 0.1), UsageError);
 }
 
