@@ -1,8 +1,8 @@
-#include "grapes/experiment/compare.h"
-
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/experiment/sweep.h"
 #include "grapes/report/report.h"
+#include "grapes/report/sweep.h"
 
 #include <fmt/format.h>
 
@@ -45,7 +45,9 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
                           fmt::join(config.compare.arms, ", ")));
   const std::filesystem::path folder = record_folder(plan, experiment::has_tasks(config) ? "continual" : "compare");
   interrupt::install();
-  const experiment::Outcome outcome = experiment::compare(config, splits, folder, !plan.resume.empty(), overview(bar));
+  const bool sweeps = !config.compare.sweep.empty();
+  const experiment::Outcome outcome =
+      (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, !plan.resume.empty(), overview(bar));
   bar.clear();
   const bool stopped = outcome.exit == Exit::interrupted || outcome.exit == Exit::terminated;
   if (plan.json) {
@@ -57,7 +59,9 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
     return outcome.exit;
   }
   if (outcome.summary.is_object()) {
-    if (experiment::has_tasks(config))
+    if (sweeps)
+      std::cout << report::sweep_table(outcome.summary);
+    else if (experiment::has_tasks(config))
       print_continual(outcome.summary);
     else
       print_comparison(outcome.summary);
@@ -75,6 +79,7 @@ void add_compare(Program& program) {
                             {{"grapes compare", "five arms, five seeds each, on the embedded digits"},
                              {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "other arms, more seeds"},
                              {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
+                             {"grapes compare --sweep factor-bits={} --sweep-values 0,1,2,4", "at each of four values"},
                              {"grapes compare --resume runs/20260101-120000-compare", "go on after an interruption"}});
   const PlanPtr plan = add_plan(*verb, false, keys_of_tasks());
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");

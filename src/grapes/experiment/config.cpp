@@ -228,6 +228,8 @@ void check(const Config& config) {
       (config.optimizer.optimizer != "sgd" || config.optimizer.weight_decay != 0))
     throw UsageError("analog: arrays learn by pulses, which are sgd without weight decay; optimizer is " +
                      config.optimizer.optimizer + " (or leave update out of analog-real)");
+  if (!config.compare.sweep.empty() && has_tasks(config))
+    throw UsageError("sweep is for one task, but scenario = '" + config.continual.scenario + "' has several");
   if (!config.arm.empty()) return;
   std::set<std::string> labels;
   for (const std::string& arm : config.compare.arms)

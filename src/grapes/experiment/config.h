@@ -24,7 +24,9 @@ struct CompareOptions {
   std::vector<double> grid = {0.02, 0.05, 0.1, 0.2, 0.4};
   std::int64_t tune_epochs = 0;  ///< 0: as many as `epochs`
   std::int64_t tune_seeds = 1;
-  double target = 0;  ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
+  std::string sweep;                 ///< KEY=TEXT with {}: the comparison is made at each of the values; or ""
+  std::vector<double> sweep_values;  ///< what goes in place of {}
+  double target = 0;                 ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
 };
 
 struct Config {

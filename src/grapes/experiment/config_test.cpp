@@ -115,6 +115,8 @@ const std::map<std::string, std::string>& others() {
                                                             {"tune-epochs", "2"},
                                                             {"tune-seeds", "3"},
                                                             {"target", "0.9"},
+                                                            {"sweep", "factor-bits={}"},
+                                                            {"sweep-values", "0,2,4"},
                                                             {"first-sample-mask", "true"},
                                                             {"single-factor", "true"},
                                                             {"unmasked-first", "true"},

@@ -192,6 +192,21 @@ Key grid_key() {
           }};
 }
 
+Key sweep_values_key() {
+  return {"sweep-values",
+          "compare",
+          "what goes in place of {} in sweep",
+          "NUMBER,...",
+          Kind::numbers,
+          [](const Config& config) { return numbers_text(config.compare.sweep_values); },
+          [](Config& config, std::string_view value) {
+            config.compare.sweep_values.clear();
+            if (!value.empty())
+              config.compare.sweep_values =
+                  numbers_from("sweep-values", value, value, {"", [](double) { return true; }}, "NUMBER,...");
+          }};
+}
+
 Choices outputs() {
   Choices choices = names(nn::activations());
   choices.insert(choices.begin(), {{"auto"}, {"softmax"}});
@@ -406,6 +421,9 @@ std::vector<Key> make_keys() {
              field(cmp, &C::tune_epochs)),
       number("tune-seeds", "compare", "tuning runs per learning rate, with seeds of their own", at_least(1),
              field(cmp, &C::tune_seeds)),
+      text("sweep", "compare", "the comparison at several values of a key: KEY=TEXT with {} for the value",
+           "precision=weights=int{}", field(cmp, &C::sweep)),
+      sweep_values_key(),
       number("target", "compare", "test score for epochs to target; 0: 98 % of the baseline's final mean", at_least(0),
              field(cmp, &C::target)),
 

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "grapes/experiment/compare.h"
+
+#include <filesystem>
+#include <string>
+
+namespace grapes::experiment {
+
+/// The configuration at one value of a sweep: the key of compare.sweep set to its text, with the value for {}.
+/// @throws UsageError if the text is not KEY=TEXT with {}, or the key's setter refuses it
+Config at_value(Config config, double value);
+
+/// The comparison once for each of compare.sweep_values, all of them whole comparisons in FOLDER/VALUE, and what they
+/// say together: FOLDER/summary.json, sweep.svg, report.html. With `resume`, values that are done are kept and the one
+/// that was interrupted is gone on with.
+/// @throws as compare()
+Outcome sweep(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, bool resume,
+              const Overview& overview);
+
+}  // namespace grapes::experiment

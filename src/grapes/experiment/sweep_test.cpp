@@ -1,0 +1,81 @@
+#include "grapes/experiment/sweep.h"
+
+#include "grapes/base/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace grapes::experiment {
+namespace {
+namespace fs = std::filesystem;
+
+Config small() {
+  Config config;
+  config.data.train_limit = 100;
+  config.data.test_limit = 50;
+  config.network.model = "mlp:8";
+  config.training.epochs = 1;
+  config.compare.arms = {"bp", "grapes"};
+  config.compare.seeds = 2;
+  config.compare.sweep = "precision=weights=int{}:stochastic";
+  config.compare.sweep_values = {4, 8};
+  return config;
+}
+
+std::string refusal(const Config& config) {
+  try {
+    sweep(config, data::open(config.data, 1), fs::temp_directory_path() / "never", false, {});
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Sweep, SetsTheKeyAndNothingElse) {
+  const Config one = at_value(small(), 4);
+  EXPECT_EQ(one.network.precision, "weights=int4:stochastic");
+  EXPECT_TRUE(one.compare.sweep.empty());
+  Config back = small();
+  back.network.precision = "weights=int4:stochastic";
+  back.compare.sweep.clear(), back.compare.sweep_values.clear();
+  EXPECT_EQ(to_toml(one), to_toml(back));
+}
+
+TEST(Sweep, EachValueIsTheComparisonByItself) {
+  const fs::path folder = fs::temp_directory_path() / ("grapes-sweep-" + std::to_string(::getpid()));
+  const Config config = small();
+  const data::Splits splits = data::open(config.data, 1);
+  const Outcome all = sweep(config, splits, folder / "sweep", false, {});
+  EXPECT_EQ(all.exit, Exit::done);
+  ASSERT_EQ(all.summary["points"].size(), 2u);
+  const Outcome alone = compare(at_value(config, 8), splits, folder / "alone", false, {});
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(all.summary["points"][1]["arms"][i]["scores"], alone.summary["arms"][i]["scores"]);
+  EXPECT_NE(all.summary["points"][0]["arms"][0]["scores"], alone.summary["arms"][0]["scores"]);
+  for (const char* file : {"summary.json", "sweep.svg", "report.html", "config.toml", "4/report.html", "8/report.html"})
+    EXPECT_TRUE(fs::exists(folder / "sweep" / file)) << file;
+  // Gone on with, it finds everything done, and says the same.
+  EXPECT_EQ(sweep(config, splits, folder / "sweep", true, {}).summary, all.summary);
+  EXPECT_THROW(sweep(config, splits, folder / "sweep", false, {}), DataError);
+  fs::remove_all(folder);
+}
+
+TEST(Sweep, RefusesByName) {
+  using testing::HasSubstr;
+  Config config = small();
+  config.compare.sweep = "precision";
+  EXPECT_THAT(refusal(config), HasSubstr("takes KEY=TEXT with {}"));
+  config.compare.sweep = "factorbits={}";
+  EXPECT_THAT(refusal(config), HasSubstr("factor-bits"));
+  config = small();
+  config.compare.sweep_values = {4, 4};
+  EXPECT_THAT(refusal(config), HasSubstr("4 stands there twice"));
+  config.compare.sweep_values = {99};
+  EXPECT_THAT(refusal(config), HasSubstr("int99"));
+  config.compare.sweep_values = {};
+  EXPECT_THAT(refusal(config), HasSubstr("needs sweep-values"));
+}
+
+}  // namespace
+}  // namespace grapes::experiment

@@ -1,0 +1,252 @@
+#include "grapes/report/sweep.h"
+
+#include "grapes/base/text.h"
+#include "grapes/report/format.h"
+#include "grapes/report/html.h"
+#include "grapes/report/pairs.h"
+#include "grapes/report/plots.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace grapes::report {
+using record::Json;
+
+namespace {
+
+const Json* arm_of(const Json& summary, const std::string& name) {
+  for (const Json& arm : summary["arms"])
+    if (arm["arm"] == name) return &arm;
+  return nullptr;
+}
+
+std::vector<Sample> samples(const Json& arm) {
+  std::vector<Sample> all;
+  for (std::size_t i = 0; i < arm["scores"].size(); ++i)
+    all.push_back({arm["seeds"][i].get<std::uint64_t>(), "", arm["scores"][i].get<double>()});
+  return all;
+}
+
+/// Which arms are held against which.
+std::vector<std::pair<std::string, std::string>> pairs_of(const Json& summary) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  const std::string baseline = summary["baseline"];
+  for (const Json& arm : summary["arms"])
+    if (arm["arm"] != baseline) pairs.emplace_back(arm["arm"], baseline);
+  for (const Json& arm : summary["arms"]) {
+    const std::string name = arm["arm"];
+    if (name.ends_with("+grapes")) pairs.emplace_back(name, name.substr(0, name.size() - 7));
+  }
+  pairs.emplace_back("grapes", "uniform");
+  std::erase_if(pairs, [&](const auto& pair) {
+    return arm_of(summary, pair.first) == nullptr || arm_of(summary, pair.second) == nullptr;
+  });
+  return pairs;
+}
+
+double half_width(const Json& entry) {
+  return entry["interval"].is_array() ? entry["interval"][1].get<double>() - entry["mean"].get<double>() : 0.0;
+}
+
+/// The entry of one point, by what `same` says of it; null if it is not there.
+template <class Same>
+const Json* find(const Json& entries, const Same& same) {
+  const auto found = std::find_if(entries.begin(), entries.end(), same);
+  return found == entries.end() ? nullptr : &*found;
+}
+
+/// Names over all points, in the order they come.
+std::vector<std::string> arms_in(const Json& summary) {
+  std::vector<std::string> names;
+  for (const Json& point : summary["points"])
+    for (const Json& arm : point["arms"])
+      if (std::find(names.begin(), names.end(), arm["arm"].get<std::string>()) == names.end())
+        names.push_back(arm["arm"]);
+  return names;
+}
+std::vector<std::pair<std::string, std::string>> pairs_in(const Json& summary) {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const Json& point : summary["points"])
+    for (const Json& pair : point["pairs"]) {
+      const std::pair<std::string, std::string> name = {pair["arm"], pair["against"]};
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  return names;
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+
+Rows score_rows(const Json& summary) {
+  const Unit unit = unit_of(summary["score"]);
+  Rows rows = {{"arm"}};
+  for (const Json& point : summary["points"]) rows[0].push_back(shortest(point["value"]));
+  for (const std::string& name : arms_in(summary)) {
+    rows.push_back({name});
+    for (const Json& point : summary["points"]) {
+      const Json* arm = find(point["arms"], [&](const Json& one) { return one["arm"] == name; });
+      rows.back().push_back(arm == nullptr ? "–" : unit.number((*arm)["mean"]) + " ± " + unit.number(half_width(*arm)));
+    }
+  }
+  return rows;
+}
+
+Rows difference_rows(const Json& summary) {
+  const Unit unit = unit_of(summary["score"]);
+  Rows rows = {{"difference"}};
+  for (const Json& point : summary["points"]) rows[0].push_back(shortest(point["value"]));
+  for (const auto& [name, against] : pairs_in(summary)) {
+    rows.push_back({name + " − " + against});
+    for (const Json& point : summary["points"]) {
+      const Json* pair = find(point["pairs"], [&, &n = name, &a = against](const Json& one) {
+        return one["arm"] == n && one["against"] == a;
+      });
+      if (pair == nullptr) {
+        rows.back().push_back("–");
+        continue;
+      }
+      std::string cell = unit.change((*pair)["mean"]) + " ± " + unit.number(half_width(*pair));
+      if ((*pair)["p_holm"].is_number() && (*pair)["p_holm"].get<double>() < 0.05) cell += "*";
+      rows.back().push_back(cell);
+    }
+  }
+  return rows;
+}
+
+Chart chart_of(const Json& summary, const std::string& id, const std::string& y_label) {
+  Chart chart;
+  chart.id = id;
+  chart.x_label = summary["key"];
+  chart.y_label = y_label;
+  chart.from_the_start = true;
+  for (const Json& point : summary["points"]) chart.x_ticks.push_back(point["value"]);
+  std::sort(chart.x_ticks.begin(), chart.x_ticks.end());
+  return chart;
+}
+
+/// Means and half widths of `entries` of each point, by rising value.
+template <class Same>
+Curve curve_over(const Json& summary, const char* entries, const Same& same) {
+  const double factor = unit_of(summary["score"]).factor;
+  std::vector<std::pair<double, const Json*>> found;
+  for (const Json& point : summary["points"])
+    if (const Json* entry = find(point[entries], same)) found.emplace_back(point["value"], entry);
+  std::sort(found.begin(), found.end());
+  Curve curve;
+  for (const auto& [value, entry] : found) {
+    curve.epoch.push_back(value);
+    const double mean = (*entry)["mean"];
+    curve.mean.push_back(factor * mean);
+    curve.sd.push_back(factor * half_width(*entry));
+  }
+  return curve;
+}
+
+std::string html_table(const Rows& rows) {
+  std::string text = "<table>";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const char* tag = i == 0 ? "th" : "td";
+    text += "<tr>";
+    for (const std::string& cell : rows[i]) text += fmt::format("<{0}>{1}</{0}>", tag, svg::escape(cell));
+    text += "</tr>";
+  }
+  return text + "</table>";
+}
+
+const char* const note =
+    "Means over seeds ± half of the 95 % interval; * where Holm's correction over all pairs of all values leaves p "
+    "below "
+    "0.05.";
+
+}  // namespace
+
+Json summarise_sweep(const std::string& key, const std::vector<SweepPoint>& points) {
+  Json all = {{"key", key}, {"points", Json::array()}};
+  for (const SweepPoint& point : points) {
+    if (all["points"].empty())
+      for (const char* same : {"score", "data", "title", "baseline", "part"}) all[same] = point.summary[same];
+    Json arms = Json::array(), pairs = Json::array();
+    for (const Json& arm : point.summary["arms"])
+      arms.push_back({{"arm", arm["arm"]},
+                      {"n", arm["n"]},
+                      {"mean", arm["mean"]},
+                      {"interval", arm["interval"]},
+                      {"scores", arm["scores"]},
+                      {"seeds", arm["seeds"]},
+                      {"learning_rates", arm["learning_rates"]},
+                      {"diverged", arm["diverged"]}});
+    for (const auto& [name, against] : pairs_of(point.summary))
+      pairs.push_back(
+          paired(name, samples(*arm_of(point.summary, name)), against, samples(*arm_of(point.summary, against))));
+    all["points"].push_back({{"value", point.value}, {"arms", arms}, {"pairs", pairs}});
+  }
+  std::vector<Json*> family;
+  for (Json& point : all["points"])
+    for (Json& pair : point["pairs"]) family.push_back(&pair);
+  correct(family);
+  return all;
+}
+
+std::string sweep_table(const Json& summary) {
+  return aligned(score_rows(summary)) + "\n" + aligned(difference_rows(summary)) + "\n" + note + "\n";
+}
+
+std::string sweep_picture(const Json& summary) {
+  const std::vector<std::string> names = arms_in(summary);
+  const Styles styles(names);
+  const Unit unit = unit_of(summary["score"]);
+  const std::string of = score_name(summary["score"]);
+  Chart scores =
+      chart_of(summary, "scores", summary["part"].get<std::string>() + " " + of + (unit.suffix.empty() ? "" : ", %"));
+  Chart changes = chart_of(summary, "changes",
+                           "difference to " + summary["baseline"].get<std::string>() +
+                               (unit.difference.empty() ? "" : "," + unit.difference));
+  for (const std::string& name : names) {
+    const Curve level = curve_over(summary, "arms", [&](const Json& one) { return one["arm"] == name; });
+    if (!level.epoch.empty()) scores.series.push_back({name, level, {}, true});
+    const Curve change = curve_over(
+        summary, "pairs", [&](const Json& one) { return one["arm"] == name && one["against"] == summary["baseline"]; });
+    if (!change.epoch.empty()) changes.series.push_back({name, change, {}, true});
+  }
+  const svg::Drawing left = line_chart(scores, styles), right = line_chart(changes, styles);
+  svg::Drawing all(972, left.height() + 66);
+  all.rectangle({0.5, 0.5}, all.width() - 1, all.height() - 1, "class=\"card\" rx=\"10\" stroke=\"var(--hair)\"");
+  const std::string title = summary["title"].get<std::string>() + ", by " + summary["key"].get<std::string>();
+  all.text({20, 34}, title, "class=\"heading\"");
+  all.place(left, {16, 56});
+  all.place(right, {496, 56});
+  return all.element("sweep", title,
+                     "Left: final scores against the value. Right: paired differences to the baseline. Means over "
+                     "seeds, bands are 95 % intervals.",
+                     plot_style());
+}
+
+std::string sweep_html(const Json& summary) {
+  const std::string title = summary["title"].get<std::string>() + ", by " + summary["key"].get<std::string>();
+  std::string rates = html_table([&] {
+    Rows rows = {{"arm"}};
+    for (const Json& point : summary["points"]) rows[0].push_back(shortest(point["value"]));
+    for (const std::string& name : arms_in(summary)) {
+      rows.push_back({name});
+      for (const Json& point : summary["points"]) {
+        const Json* arm = find(point["arms"], [&](const Json& one) { return one["arm"] == name; });
+        std::vector<std::string> each;
+        if (arm != nullptr)
+          for (const Json& rate : (*arm)["learning_rates"]) each.push_back(shortest(rate));
+        rows.back().push_back(each.empty() ? "–" : join(each, ", "));
+      }
+    }
+    return rows;
+  }());
+  return document(
+      title,
+      "The same comparison at each value of `" + summary["key"].get<std::string>() +
+          "`; each value's own report lies in its folder.",
+      section("Scores and differences", "Means over seeds; bands are 95 % intervals.",
+              figure("", sweep_picture(summary))) +
+          section("In numbers", note, html_table(score_rows(summary)) + html_table(difference_rows(summary))) +
+          section("Learning rates", "", rates));
+}
+
+}  // namespace grapes::report

@@ -1,0 +1,77 @@
+#include "grapes/report/sweep.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace grapes::report {
+namespace {
+using record::Json;
+using testing::HasSubstr;
+
+Json arm(const std::string& name, const std::vector<double>& scores) {
+  std::vector<int> seeds;
+  double sum = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) seeds.push_back(static_cast<int>(i) + 1), sum += scores[i];
+  const double mean = sum / static_cast<double>(scores.size());
+  return {{"arm", name},
+          {"n", scores.size()},
+          {"mean", mean},
+          {"interval", {mean - 0.01, mean + 0.01}},
+          {"scores", scores},
+          {"seeds", seeds},
+          {"learning_rates", {0.1}},
+          {"diverged", 0}};
+}
+
+SweepPoint point(double value, std::vector<Json> arms) {
+  return {value,
+          {{"arms", std::move(arms)},
+           {"score", "accuracy"},
+           {"data", "digits"},
+           {"title", "mlp:8 on digits"},
+           {"baseline", "bp"},
+           {"part", "test"}}};
+}
+
+const std::vector<SweepPoint>& points() {
+  static const std::vector<SweepPoint> all = {
+      point(8, {arm("bp", {0.90, 0.92}), arm("grapes", {0.91, 0.95}), arm("uniform", {0.90, 0.90}),
+                arm("fa", {0.5, 0.5}), arm("fa+grapes", {0.6, 0.7})}),
+      point(4, {arm("bp", {0.80, 0.82}), arm("grapes", {0.70, 0.72})})};
+  return all;
+}
+
+TEST(Sweep, PairsByHand) {
+  const Json summary = summarise_sweep("precision=weights=int{}", points());
+  const Json& pairs = summary["points"][0]["pairs"];
+  ASSERT_EQ(pairs.size(), 6u);
+  EXPECT_NEAR(pairs[0]["mean"].get<double>(), 0.02, 1e-12);  // grapes − bp
+  EXPECT_EQ(pairs[4]["arm"], "fa+grapes");
+  EXPECT_EQ(pairs[4]["against"], "fa");
+  EXPECT_NEAR(pairs[4]["mean"].get<double>(), 0.15, 1e-12);
+  EXPECT_EQ(pairs[5]["against"], "uniform");
+  EXPECT_NEAR(pairs[5]["mean"].get<double>(), 0.03, 1e-12);
+  EXPECT_NEAR(summary["points"][1]["pairs"][0]["mean"].get<double>(), -0.1, 1e-12);
+}
+
+TEST(Sweep, HolmIsOverAllValues) {
+  const Json summary = summarise_sweep("k={}", points());
+  // Two pairs each: the exact test gives 0.5 at best, times seven pairs.
+  for (const Json& one : summary["points"])
+    for (const Json& pair : one["pairs"]) EXPECT_EQ(pair["p_holm"], 1.0);
+}
+
+TEST(Sweep, TablePictureAndPage) {
+  const Json summary = summarise_sweep("precision=weights=int{}", points());
+  const std::string table = sweep_table(summary);
+  EXPECT_THAT(table, HasSubstr("91.00 ± 1.00"));
+  EXPECT_THAT(table, HasSubstr("grapes − bp"));
+  EXPECT_THAT(table, HasSubstr("−10.00"));
+  EXPECT_THAT(table, HasSubstr("–"));  // uniform at 4 is not there
+  EXPECT_EQ(sweep_picture(summary), sweep_picture(summary));
+  EXPECT_THAT(sweep_picture(summary), HasSubstr("precision=weights=int{}"));
+  EXPECT_THAT(sweep_html(summary), HasSubstr("Learning rates"));
+}
+
+}  // namespace
+}  // namespace grapes::report
