@@ -100,7 +100,7 @@ void expect_equal(const std::vector<Layer>& layers, double give, double take, Ra
 
 template <class Unit>
 class Modulation : public testing::Test {};
-using Units = testing::Types<ModulationPlain, ModulationShift, ModulationFine>;
+using Units = testing::Types<ModulationPlain, ModulationShift, ModulationFine, ModulationSmall>;
 TYPED_TEST_SUITE(Modulation, Units);
 
 TYPED_TEST(Modulation, EqualsTheModelOverRandomLayersAndStalls) {

@@ -74,7 +74,7 @@ class Tile : public testing::Test {
 
   Clocked<typename Unit::Model> tile{1};
 };
-using Units = testing::Types<TileSquare, TileOdd, TileOne>;
+using Units = testing::Types<TileSquare, TileOdd, TileSmall, TileOne>;
 TYPED_TEST_SUITE(Tile, Units);
 
 TYPED_TEST(Tile, EqualsTheModelOverRandomExamplesAndPauses) {
