@@ -20,13 +20,13 @@ module grapes_layer #(
     output logic                            w_ready,
     input  logic [    COLS*WEIGHT_BITS-1:0] w_in,
     output logic [    COLS*WEIGHT_BITS-1:0] w_out,
-    input  logic                            f_valid,       // new factors, of the weights after all that was taken before
+    input  logic                            f_valid,       // find factors, of the weights as they then are
     output logic                            f_ready
 );
   localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
   localparam logic [ROW_BITS-1:0] LAST_ROW = ROW_BITS'(ROWS - 1);
 
-  // `open`: examples and weights may come. Otherwise the weights go around while `turning`, then factors are waited for.
+  // `open`: examples and weights may come. Otherwise the weights go around while `turning`; then factors come.
   logic open, turning;
   logic [ROW_BITS-1:0] turned;
   logic tile_ready, modulation_ready, turn;

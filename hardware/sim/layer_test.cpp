@@ -8,7 +8,6 @@
 #include "models.h"
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <vector>
 
 namespace {
@@ -66,7 +65,10 @@ TYPED_TEST(Layer, EqualsTheModelUnderRandomRequests) {
     const Numbers row = put_random(layer->w_in, Unit::COLS, Unit::WEIGHT_BITS, random);
     layer->w_valid = 1;
     layer.settle();
-    if (layer->w_ready) expected.move(row), ++moved;
+    if (layer->w_ready) {
+      expected.move(row);
+      ++moved;
+    }
     layer.tick();
   }
   layer->w_valid = 0;
@@ -92,8 +94,14 @@ TYPED_TEST(Layer, EqualsTheModelUnderRandomRequests) {
       expected.move(row);
       ++moved;
     }
-    if (layer->u_valid && layer->u_ready) expected.learn(errors, activations), ++learned;
-    if (layer->f_valid && layer->f_ready) expected.find_factors(), ++found;
+    if (layer->u_valid && layer->u_ready) {
+      expected.learn(errors, activations);
+      ++learned;
+    }
+    if (layer->f_valid && layer->f_ready) {
+      expected.find_factors();
+      ++found;
+    }
     layer.tick();
   }
   EXPECT_GT(moved, 1000);
@@ -110,7 +118,10 @@ TYPED_TEST(Layer, FindsItsFactorsInAsManyCyclesAsItsReadmeSays) {
   layer.tick();
   layer->f_valid = 0;
   int cycles = 1;
-  for (layer.settle(); !layer->f_ready; layer.settle()) layer.tick(), ++cycles;
+  for (layer.settle(); !layer->f_ready; layer.settle()) {
+    layer.tick();
+    ++cycles;
+  }
   EXPECT_EQ(cycles, Unit::ROWS * (Unit::FACTOR_BITS + 3) + 6);
 }
 

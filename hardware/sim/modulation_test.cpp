@@ -23,8 +23,15 @@ Steps expected(const Layer& layer, int k) {
 
 struct Beat {
   std::vector<std::int32_t> lanes;
-  bool last, end;
+  bool last = false, end = false;
 };
+
+/// What stands at the port while nothing is offered: anything.
+template <class Unit>
+Beat noise(Random& random) {
+  return {std::vector<std::int32_t>(Unit::LANES, draw(random, Unit::WEIGHT_BITS)), chance(random, 0.5),
+          chance(random, 0.5)};
+}
 
 template <class Unit>
 std::vector<Beat> beats(const Layer& layer) {
@@ -51,21 +58,16 @@ std::vector<Steps> stream(const std::vector<Layer>& layers, double give, double 
   std::vector<Steps> found(1);
   std::size_t next = 0;
   bool held = false;
-  Beat offered;
   std::uint32_t held_data = 0, held_end = 0;
   for (int idle = 0; found.size() <= layers.size() && idle < 10000; ++idle) {
     const bool offer = next < todo.size() && chance(random, give);
-    if (offer) offered = todo[next];
-    // What is not valid may be anything.
-    else
-      offered = {std::vector<std::int32_t>(Unit::LANES, draw(random, Unit::WEIGHT_BITS)), chance(random, 0.5),
-                 chance(random, 0.5)};
+    const Beat beat = offer ? todo[next] : noise<Unit>(random);
     unit->w_valid = offer;
     for (int lane = 0; lane < Unit::LANES; ++lane)
-      put(unit->w_data, lane, Unit::WEIGHT_BITS, offered.lanes[static_cast<std::size_t>(lane)]);
-    unit->w_end = offered.end;
+      put(unit->w_data, lane, Unit::WEIGHT_BITS, beat.lanes[static_cast<std::size_t>(lane)]);
+    unit->w_end = beat.end;
     // A layer's end is its node's too, with or without the flag.
-    unit->w_last = offered.end ? chance(random, 0.5) : offered.last;
+    unit->w_last = beat.end ? chance(random, 0.5) : beat.last;
     unit->j_ready = chance(random, take);
     unit.settle();
     if (held) {
@@ -76,7 +78,10 @@ std::vector<Steps> stream(const std::vector<Layer>& layers, double give, double 
     held = unit->j_valid && !unit->j_ready;
     held_data = unit->j_data;
     held_end = unit->j_end;
-    if (unit->w_valid && unit->w_ready) ++next, idle = 0;
+    if (unit->w_valid && unit->w_ready) {
+      ++next;
+      idle = 0;
+    }
     if (unit->j_valid && unit->j_ready) {
       found.back().push_back(unit->j_data);
       if (unit->j_end) found.emplace_back();
