@@ -1,0 +1,34 @@
+// A weight of the tile. Every cycle it takes one step of learning,
+//   weight <- sat(weight - floor((error activation + 2^(SHIFT-1)) / 2^SHIFT))
+// which for an error of 0 is none, or, where `move` is high, the weight of the cell above. Equal bit for bit to
+// grapes::fixed::update.
+module grapes_cell #(
+    parameter int WEIGHT_BITS = 8,
+    parameter int ERROR_BITS = 8,
+    parameter int ACTIVATION_BITS = 8,
+    parameter int SHIFT = 7            // 0 to ERROR_BITS + ACTIVATION_BITS; the learning rate is 2^-SHIFT
+) (
+    input  logic                              clk,
+    input  logic signed [     ERROR_BITS-1:0] error,
+    input  logic signed [ACTIVATION_BITS-1:0] activation,
+    input  logic                              move,
+    input  logic signed [    WEIGHT_BITS-1:0] above,
+    output logic signed [    WEIGHT_BITS-1:0] weight
+);
+  localparam int PRODUCT_BITS = ERROR_BITS + ACTIVATION_BITS;
+  localparam int BITS = (PRODUCT_BITS > WEIGHT_BITS ? PRODUCT_BITS : WEIGHT_BITS) + 2;  // holds the sums below
+  localparam logic signed [BITS-1:0] HALF = SHIFT == 0 ? 0 : BITS'(64'd1 << (SHIFT - 1));
+  localparam logic signed [BITS-1:0] MOST = BITS'((64'd1 << (WEIGHT_BITS - 1)) - 1);
+
+  logic signed [PRODUCT_BITS-1:0] product;
+  logic signed [BITS-1:0] next;
+
+  always_comb begin
+    product = error * activation;
+    next = BITS'(weight) - ((BITS'(product) + HALF) >>> SHIFT);
+    if (next > MOST) next = MOST;
+    if (next < -MOST - 1) next = -MOST - 1;
+  end
+
+  always_ff @(posedge clk) weight <= move ? above : next[WEIGHT_BITS-1:0];
+endmodule
