@@ -23,6 +23,14 @@ void add_checkpoint(CLI::App& verb, std::string& argument) {
       ->required();
 }
 
+const data::Dataset& part_of(const data::Splits& splits, const std::string& part) {
+  const data::DatasetPtr& chosen = part == "train"        ? splits.train_plain
+                                   : part == "validation" ? splits.validation
+                                                          : splits.test;
+  if (!chosen || chosen->size() == 0) throw UsageError(splits.name + " has no " + part + " part");
+  return *chosen;
+}
+
 std::string score_name(const data::Meaning& meaning) { return train::score_name(meaning.task); }
 
 std::string score_text(const std::string& name, double score) {

@@ -16,6 +16,10 @@ std::filesystem::path checkpoint_path(const std::string& argument);
 /// The positional argument CHECKPOINT.
 void add_checkpoint(CLI::App& verb, std::string& argument);
 
+/// The examples of a part: "train" (never augmented), "validation" or "test".
+/// @throws UsageError if the data have none
+const data::Dataset& part_of(const data::Splits& splits, const std::string& part);
+
 /// "accuracy" or "r2", and how its value is written: 88.41 %, or 0.8841.
 std::string score_name(const data::Meaning& meaning);
 std::string score_text(const std::string& name, double score);

@@ -1,6 +1,7 @@
+#include "grapes/cli/export.h"
+
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
-#include "grapes/cli/program.h"
 #include "grapes/train/exchange.h"
 
 #include <fmt/format.h>
@@ -37,14 +38,28 @@ Exit export_weights(const ExportOptions& options) {
   return Exit::done;
 }
 
+/// A verb below this one takes its place: nothing of its own is needed then,
+void need_nothing(CLI::App& verb) {
+  for (CLI::Option* option : verb.get_options({})) option->required(false);
+}
+
+/// and nothing may be given.
+void refuse_own_options(const CLI::App& verb) {
+  const CLI::App& below = *verb.get_subcommands().front();
+  for (const CLI::Option* option : verb.get_options())
+    if (option->count() > 0)
+      throw CLI::ValidationError(option->get_name(), "is not for 'export " + below.get_name() + "'");
+}
+
 }  // namespace
 
 void add_export(Program& program) {
-  CLI::App* verb = add_verb(
-      program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
-      {{"grapes export runs/one --out one.safetensors",
-        "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
-       {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"}});
+  CLI::App* verb =
+      add_verb(program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
+               {{"grapes export runs/one --out one.safetensors",
+                 "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
+                {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"},
+                {"grapes export c runs/one --out net.h", "as C for a microcontroller, see grapes export c --help"}});
   const auto options = std::make_shared<ExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors")->required();
@@ -53,7 +68,15 @@ void add_export(Program& program) {
       ->type_name("NAME[,NAME...]");
   verb->add_flag("--buffers", options->buffers, "the feedback weights too, as NAME.feedback");
   verb->add_flag("--json", options->json, "the result as one JSON document");
-  verb->callback([&program, options] { program.action = [options] { return export_weights(*options); }; });
+  verb->callback([&program, verb, options] {
+    if (verb->get_subcommands().empty())
+      program.action = [options] { return export_weights(*options); };
+    else
+      refuse_own_options(*verb);
+  });
+  add_export_c(program, *verb);
+  for (CLI::App* below : verb->get_subcommands({}))
+    below->preparse_callback([verb](std::size_t) { need_nothing(*verb); });
 }
 
 }  // namespace grapes::cli
