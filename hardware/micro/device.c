@@ -72,7 +72,7 @@ static void __attribute__((noinline)) learn(void) { (void)net_learn(&state, samp
 /* Two instructions a round: the clock's own test. */
 static void __attribute__((noinline)) spin(void) {
   uint32_t n = 10000;
-  __asm__ volatile("1: subs %0, #1\n bne 1b" : "+l"(n) : : "cc");
+  __asm__ volatile(".syntax unified\n1: subs %0, #1\n bne 1b" : "+l"(n) : : "cc");
 }
 
 static void measure(const char *name, void (*call)(void), uint32_t times) {

@@ -17,8 +17,8 @@ fs::path checkpoint_path(const std::string& argument) {
                   " is a folder without checkpoints/last.safetensors: name a run, or a .safetensors file");
 }
 
-void add_checkpoint(CLI::App& verb, std::string& argument) {
-  verb.add_option("checkpoint", argument, "a .safetensors file, or a run's folder: its last one")
+CLI::Option* add_checkpoint(CLI::App& verb, std::string& argument) {
+  return verb.add_option("checkpoint", argument, "a .safetensors file, or a run's folder: its last one")
       ->type_name("FILE|FOLDER")
       ->required();
 }

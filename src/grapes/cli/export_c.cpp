@@ -60,8 +60,10 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
       for (std::string& line : numbers(what, values)) lines.push_back(std::move(line));
   }
   std::vector<std::string> outputs;
-  for (std::size_t k = 0; k < loaded.meaning.classes.size(); ++k)
-    outputs.push_back(fmt::format("{} {}", k, loaded.meaning.classes[k]));
+  for (const std::string& name : loaded.meaning.classes) {
+    const std::string number = std::to_string(outputs.size());
+    outputs.push_back(name == number ? number : number + " " + name);
+  }
   lines.push_back(fmt::format("Outputs: {}.", join(outputs, ", ")));
   return lines;
 }
@@ -104,7 +106,7 @@ nlohmann::json document(const Options& options, const fixed::Network& network) {
   return result;
 }
 
-void print(const Options& options, const fixed::Network& network) {
+void print(const fixed::Network& network) {
   const hardware::CSize size = hardware::c_size(network);
   std::vector<std::vector<std::string>> rows = {{"layer", "nodes", "inputs", "weights", "step"}};
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
@@ -149,7 +151,7 @@ Exit export_c(const Program& program, const Options& options) {
     print_json(result);
     return Exit::done;
   }
-  print(options, network);
+  print(network);
   if (!options.part.empty()) {
     const std::string name = score_name(loaded.meaning);
     const auto text = [&](double score) { return score_text(name, score); };

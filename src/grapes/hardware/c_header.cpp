@@ -129,10 +129,12 @@ std::string upper(std::string text) {
 
 /// Nothing in a comment may end it.
 std::string comment(std::vector<std::string> lines) {
-  for (std::string& line : lines)
+  for (std::string& line : lines) {
     for (std::size_t at; (at = line.find("*/")) != std::string::npos || (at = line.find("/*")) != std::string::npos;)
       line.replace(at, 2, "* ");
-  return "   " + join(lines, "\n   ");
+    if (!line.empty()) line = "   " + line;
+  }
+  return join(lines, "\n");
 }
 
 }  // namespace
@@ -190,7 +192,7 @@ std::string c_header(const Network& network, const std::string& name, const std:
       {"exp2_table", table(fixed::exp2_table())},
       {"read_weights", learns ? "s->weights" : name + "_trained"},
       {"read_biases", learns ? "s->biases" : name + "_trained_biases"},
-      {"first_random", std::to_string(fixed::first_random)},
+      {"first_random", fmt::format("{}u", fixed::first_random)},
       {"times_factor", factors ? ", times the node's factor m" : ""},
   };
   std::set<std::string> parts = {activation};

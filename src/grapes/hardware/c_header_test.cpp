@@ -120,8 +120,8 @@ TEST(CHeader, EqualsTheModelInEveryBit) {
 TEST(CHeader, HoldsWhatItsNetworkNeedsAndNoMore) {
   const std::string infers = c_header(make({{4, 3, 2}}, 1), "net", {"a line", "that does not end */ here"});
   EXPECT_THAT(infers, HasSubstr("   a line\n   that does not end *  here\n"));
-  for (const char* part :
-       {"net_learn", "net_tanh", "net_exp2", "biases", "responsibility", "//@", "float", "double", "malloc", "int64_t"})
+  for (const char* part : {"net_learn", "net_tanh", "net_exp2", "trained_biases", "responsibility", "//@", "float",
+                           "double", "malloc", "int64_t"})
     EXPECT_THAT(infers.substr(infers.find("#ifndef")), Not(HasSubstr(part)));
   EXPECT_THAT(infers, HasSubstr("weights of layer 1         int16_t"));
   const std::string learns = c_header(make({{4, 3, 2}, "tanh", 8, true, true, rule(true)}, 1), "gate", {});
