@@ -52,11 +52,15 @@ static uint32_t ticks(void) { return 0xffffff - systick[CURRENT]; }
 
 /* The part of the stack that is free gets a pattern; what of it is left says how deep a call went. */
 static const uint32_t pattern = 0xdeadbeef;
-static void __attribute__((noinline)) paint(void) {
-  uint32_t *here = (uint32_t *)__builtin_frame_address(0) - 32;
-  for (volatile uint32_t *p = &stack_low; (uint32_t *)p < here; ++p) *p = pattern;
+static uint32_t stack_pointer(void) {
+  uint32_t here;
+  __asm__ volatile("mov %0, sp" : "=r"(here));
+  return here;
 }
-static uint32_t __attribute__((noinline)) untouched(void) {
+static void paint(void) {
+  for (volatile uint32_t *p = &stack_low; (uint32_t)p < stack_pointer(); ++p) *p = pattern;
+}
+static uint32_t lowest_used(void) {
   const volatile uint32_t *p = &stack_low;
   while (*p == pattern) ++p;
   return (uint32_t)p;
@@ -89,7 +93,7 @@ static void measure(const char *name, void (*call)(void), uint32_t times) {
 static void measure_stack(const char *name, void (*call)(void)) {
   paint();
   call();
-  say_number(name, (uint32_t)__builtin_frame_address(0) - untouched());
+  say_number(name, stack_pointer() - lowest_used());
 }
 
 int main(void) {

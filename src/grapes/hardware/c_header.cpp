@@ -13,8 +13,9 @@
 #include <cmath>
 
 namespace grapes::hardware {
-/// The text of network.c.in; made at build time by tools/embed_text.py.
+/// The text of network.c.in and of learn.c.in, which stands within; made at build time by tools/embed_text.py.
 extern const char* const network_template;
+extern const char* const learn_template;
 
 namespace {
 
@@ -216,6 +217,7 @@ std::string c_header(const Network& network, const std::string& name, const std:
     values["factor_one"] = std::to_string(1 << learning.factor_bits);
     values["scaled"] = factors && wide_factor(network) ? "uint64_t" : "uint32_t";
     values["two_over_outputs"] = std::to_string(((1 << 14) + outputs / 2) / outputs);
+    values["learning"] = "\n" + std::string(trim(fill(learn_template, values, parts)));
   }
   return fill(network_template, values, parts);
 }
