@@ -1,4 +1,5 @@
 #include "grapes/base/file.h"
+#include "grapes/base/random.h"
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
@@ -84,7 +85,10 @@ Scores evaluate(const Program& program, const Options& options, const experiment
   scores.real = train::evaluate(*loaded.model, examples, loaded.criterion).score;
   scores.integers = hardware::score(network, state, examples);
   for (std::int64_t pass = 0; pass < options.rehearse; ++pass) {
-    hardware::rehearse(network, state, *splits.train, loaded.config.training.seed, static_cast<std::uint64_t>(pass));
+    Random random(stream_seed(loaded.config.training.seed, "rehearse", static_cast<std::uint64_t>(pass)));
+    const at::Tensor order = splits.shuffle ? at::tensor(permutation(splits.train->size(), random))
+                                            : at::arange(splits.train->size(), at::kLong);
+    hardware::rehearse(network, state, *splits.train, order);
     scores.rehearsed.push_back(hardware::score(network, state, examples));
   }
   return scores;

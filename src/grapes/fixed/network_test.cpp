@@ -4,6 +4,7 @@
 #include "grapes/base/table.h"
 #include "grapes/fixed/checksum.h"
 #include "grapes/fixed/factor.h"
+#include "grapes/fixed/network_test.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,22 +28,6 @@ Network by_hand(bool grapes) {
   network.biases = true;
   network.classes = false;
   network.learning = Learning{Learning::Loss::squares, grapes, 1, 1};
-  return network;
-}
-
-Network drawn(const std::vector<std::size_t>& nodes, int bits, const char* activation, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  Network network;
-  network.formats.weight_bits = bits;
-  network.activation = &find_row(activations(), "activation", activation);
-  network.learning = Learning{Learning::Loss::cross_entropy, true, 4, 6};
-  for (std::size_t l = 1; l < nodes.size(); ++l) {
-    std::vector<double> weights(nodes[l] * nodes[l - 1]);
-    std::normal_distribution<double> normal(0, std::sqrt(2.0 / static_cast<double>(nodes[l - 1])));
-    for (double& w : weights) w = normal(random);
-    network.layers.push_back(quantise(weights, {}, nodes[l - 1], bits, 1, l - 1));
-  }
-  check(network);
   return network;
 }
 
@@ -112,38 +97,6 @@ TEST(FixedNetwork, UpdatesBelowOneStepAreRightOnAverage) {
   }
   // -rate · δ · h = -2^-10 · 1/4 · 1/2, in steps of 2^-8: -1/32 each. One standard deviation of the mean is 0.0012.
   EXPECT_NEAR(moved / rounds, -1.0 / 32, 0.005);
-}
-
-TEST(FixedNetwork, LogitsAreThoseOfRealNumbers) {
-  for (const char* activation : {"relu", "identity", "tanh", "sigmoid"}) {
-    const Network network = drawn({20, 15, 5}, 16, activation, 3);
-    State state = begin(network);
-    std::mt19937 random(4);
-    for (int round = 0; round < 50; ++round) {
-      Numbers x(20);
-      std::vector<double> h(20);
-      for (std::size_t i = 0; i < x.size(); ++i) h[i] = (x[i] = static_cast<int>(random() % 8192) - 4096) / 4096.0;
-      for (std::size_t l = 0; l < 2; ++l) {
-        const Layer& layer = network.layers[l];
-        std::vector<double> z(layer.nodes);
-        for (std::size_t n = 0; n < layer.nodes; ++n) {
-          for (std::size_t i = 0; i < layer.inputs; ++i)
-            z[n] += std::ldexp(layer.weights[n * layer.inputs + i], -layer.fraction) * h[i];
-          if (l == 0) {
-            const std::string name = activation;
-            z[n] = name == "relu"      ? std::fmax(z[n], 0)
-                   : name == "tanh"    ? std::tanh(z[n])
-                   : name == "sigmoid" ? 1 / (1 + std::exp(-z[n]))
-                                       : z[n];
-          }
-        }
-        h = z;
-      }
-      const Numbers& logits = infer(network, state, x);
-      // Each hidden value is off by at most about one step of 2^-10, and weights are about 1/3: 15 of them.
-      for (std::size_t k = 0; k < h.size(); ++k) EXPECT_NEAR(logits[k] / 1024.0, h[k], 0.006) << activation;
-    }
-  }
 }
 
 TEST(FixedNetwork, LearnsToTellClassesApart) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -63,8 +64,9 @@ std::vector<std::string> lines_of(const std::string& command) {
 
 /// A folder of its own, gone at the end.
 struct Folder {
-  fs::path path = fs::path(testing::TempDir()) /
-                  ("grapes_c_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+  fs::path path =
+      fs::path(testing::TempDir()) /
+      fmt::format("grapes_c_{}_{}", testing::UnitTest::GetInstance()->current_test_info()->name(), getpid());
   Folder() { fs::create_directories(path); }
   ~Folder() { fs::remove_all(path); }
 };

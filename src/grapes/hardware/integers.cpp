@@ -1,6 +1,5 @@
 #include "grapes/hardware/integers.h"
 
-#include "grapes/base/random.h"
 #include "grapes/base/table.h"
 #include "grapes/nn/mlp.h"
 #include "grapes/train/metrics.h"
@@ -129,11 +128,9 @@ double score(const fixed::Network& network, fixed::State& state, const data::Dat
   return metrics.score();
 }
 
-void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, std::uint64_t seed,
-              std::uint64_t pass) {
-  Random random(stream_seed(seed, "rehearse", pass));
-  const at::Tensor order = at::tensor(permutation(dataset.size(), random));
-  for_each_batch(dataset, order, [&](const data::Batch& batch) {
+void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
+              const at::Tensor& rows) {
+  for_each_batch(dataset, rows, [&](const data::Batch& batch) {
     const std::vector<Numbers> inputs = integers(batch.inputs, network.formats.input);
     std::vector<Numbers> targets;
     if (!network.classes) targets = integers(batch.targets, network.formats.activation);

@@ -34,9 +34,8 @@ std::vector<std::vector<std::int32_t>> integers(const at::Tensor& examples, int 
 /// Score of the network over a data set as train::Metrics has it: accuracy, or R².
 double score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset);
 
-/// One pass of learning over a data set, as a device would see it: one example after the other, in an order drawn from
-/// (seed, pass). @param network  with `learning`
-void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, std::uint64_t seed,
-              std::uint64_t pass);
+/// Learning over a data set, as a device would see it: the examples `rows` [n] int64, one after the other.
+/// @param network  with `learning`
+void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows);
 
 }  // namespace grapes::hardware

@@ -137,7 +137,7 @@ TEST(Integers, LearnFromADataSetAndAreScoredOnIt) {
     fixed::State state = fixed::begin(network);
     EXPECT_NEAR(score(network, state, *test), train::evaluate(*model, *test, cross_entropy).score,
                 0.05);  // 150 examples, some near the border
-    for (std::uint64_t pass = 0; pass < 4; ++pass) rehearse(network, state, *train, 1, pass);
+    for (int pass = 0; pass < 4; ++pass) rehearse(network, state, *train, at::arange(train->size(), at::kLong));
     EXPECT_GT(score(network, state, *test), 0.9) << bits << " bits";
   }
 }
