@@ -3,7 +3,7 @@
 
     accuracy.py [--grapes build/grapes] [--net mlp:32] [--seeds 5] [--passes 5]
 
-To infer: per seed a network trained for 20 epochs in float, as it is and in integers. To learn: one trained for a single
+To infer: per seed, a network trained for 20 epochs in float, as it is and in integers. To learn: one trained for a single
 epoch goes on, one example at a time, for so many passes: in float (a batch of 1) and in integers, at the rate of
 2^-5 or 2^-6 that is better for this arm on validation data, in the mean over all seeds; the order is that of the file, in
 float and in integers alike. Said is the test accuracy, mean
