@@ -22,9 +22,10 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
+    "hardware": ["fixed", "train"],  # what a trained network becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment"],
+    "cli": ["experiment", "hardware"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
 WITHOUT_TORCH = ["base", "fixed", "record", "report"]

@@ -17,10 +17,18 @@ fs::path checkpoint_path(const std::string& argument) {
                   " is a folder without checkpoints/last.safetensors: name a run, or a .safetensors file");
 }
 
-void add_checkpoint(CLI::App& verb, std::string& argument) {
-  verb.add_option("checkpoint", argument, "a .safetensors file, or a run's folder: its last one")
+CLI::Option* add_checkpoint(CLI::App& verb, std::string& argument) {
+  return verb.add_option("checkpoint", argument, "a .safetensors file, or a run's folder: its last one")
       ->type_name("FILE|FOLDER")
       ->required();
+}
+
+const data::Dataset& part_of(const data::Splits& splits, const std::string& part) {
+  const data::DatasetPtr& chosen = part == "train"        ? splits.train_plain
+                                   : part == "validation" ? splits.validation
+                                                          : splits.test;
+  if (!chosen || chosen->size() == 0) throw UsageError(splits.name + " has no " + part + " part");
+  return *chosen;
 }
 
 std::string score_name(const data::Meaning& meaning) { return train::score_name(meaning.task); }

@@ -28,14 +28,6 @@ void check_fits(const data::Meaning& trained, const data::Splits& splits) {
                     ", the network was trained for " + shape(trained));
 }
 
-const data::Dataset& choose(const data::Splits& splits, const std::string& part) {
-  const data::DatasetPtr& chosen = part == "train"        ? splits.train_plain
-                                   : part == "validation" ? splits.validation
-                                                          : splits.test;
-  if (!chosen || chosen->size() == 0) throw UsageError("--part " + part + ": " + splits.name + " has none");
-  return *chosen;
-}
-
 /// Rows are the truth, columns what the network says.
 std::string confusion_table(const std::vector<std::int64_t>& confusion, const std::vector<std::string>& classes) {
   const std::size_t n = classes.size();
@@ -73,7 +65,7 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   check_fits(loaded.meaning, splits);
-  const data::Dataset& examples = choose(splits, options.part);
+  const data::Dataset& examples = part_of(splits, options.part);
   const train::Evaluation result = train::evaluate(*loaded.model, examples, loaded.criterion);
   const std::string score = score_name(loaded.meaning);
   if (options.json) {

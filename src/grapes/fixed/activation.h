@@ -1,0 +1,26 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+/// Activations on integers: 16 bits in, 16 bits out, both with the same fraction f (value = integer / 2^f, f 5 ... 14).
+namespace grapes::fixed {
+
+struct Activation {
+  std::string_view name;
+  std::string_view summary;  ///< how far from its equation it is, in units of 2^-f
+  bool table;                ///< whether it reads tanh_table()
+  std::int32_t (*value)(std::int32_t z, int f);
+  /// The error that arrives at h = φ(z), times φ'(z), of which h tells all that is needed.
+  std::int32_t (*derivative)(std::int32_t error, std::int32_t h, int f);
+};
+/// relu, identity, tanh, sigmoid.
+const std::vector<Activation>& activations();
+
+/// tanh(i / 32) in units of 2^-15, i = 0 ... 256, to the nearest. In between, straight lines: at most 10^-4 off. From 8
+/// on tanh is 1.
+const std::array<std::uint16_t, 257>& tanh_table();
+
+}  // namespace grapes::fixed

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "grapes/fixed/activation.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+/// A chain of dense layers in integers, and how it learns: what `grapes export c` writes down as C, and what that C
+/// must equal bit for bit. The obvious form: 64 bits wherever there is a sum, responsibilities summed anew at every
+/// step.
+namespace grapes::fixed {
+
+/// Every number is an integer times 2^-fraction; what does not fit is saturated.
+///
+///   what                       bits     fraction
+///   input x                    16       input
+///   weight w, bias             8 or 16  of the layer, see Layer (a bias always 16)
+///   pre-activation, h, logits  16       activation
+///   error                      16       error
+///   responsibility             32       that of the weights
+struct Formats {
+  int weight_bits = 16;  ///< 8 or 16
+  int input = 12;        ///< 0 ... 15: -8 ... 8 in steps of 1/4096
+  int activation = 10;   ///< 5 ... 14: -32 ... 32
+  int error = 13;        ///< 5 ... 14: -4 ... 4
+};
+
+struct Layer {
+  std::size_t inputs = 0, nodes = 0;
+  std::vector<std::int32_t> weights;  ///< [node, input]
+  std::vector<std::int32_t> biases;   ///< [node]
+  int fraction = 0;                   ///< of both, 0 ... 15
+};
+/// Weights and biases to the nearest, with the greatest fraction that leaves them `headroom` bits to grow into.
+/// @param biases  [node], or empty: 0
+/// @throws UsageError that names the layer, where a weight is not finite or too large even without a fraction
+Layer quantise(const std::vector<double>& weights, const std::vector<double>& biases, std::size_t inputs, int bits,
+               int headroom, std::size_t number);
+
+/// Plain descent, one example at a time:
+///   δ^L = softmax(a) - t      or, squares (mean over the K outputs),      δ^L = 2 (a - t) / K
+///   δ^l = modulate(⌊2^-f Σ_n w^{l+1}_n δ^{l+1}_n⌉ φ'(a^l), factor of r^l)                 l = L-1 ... 1
+///   w^l_ni ← w^l_ni - ⌊2^-S (δ^l_n h^{l-1}_i + u)⌋,  u uniform in 0 ... 2^S - 1           rate 2^-rate_shift
+/// where errors are taken before any weight changes; the factor is fixed::factor_steps, of the same layer's weights,
+/// the output layer has none. u is the upper S bits of the next number of xorshift32 (Marsaglia 2003, shifts 13, 17,
+/// 5), drawn only where δ h is not 0: so small updates are right on average instead of lost. A bias is the weight of an
+/// input that is always 1.
+struct Learning {
+  enum class Loss { cross_entropy, squares };
+  Loss loss = Loss::cross_entropy;
+  bool grapes = false;
+  int factor_bits = 4;  ///< 0 ... most_factor_bits
+  int rate_shift = 7;
+};
+
+struct Network {
+  Formats formats;
+  const Activation* activation = nullptr;  ///< of the hidden layers; a row of activations()
+  std::vector<Layer> layers;
+  bool biases = false;               ///< whether they count, and learn
+  bool classes = true;               ///< whether the answer is the greatest logit, or the logits themselves
+  std::optional<Learning> learning;  ///< none: it only infers
+};
+/// That the layers fit together and every shift is within its range.
+/// @throws UsageError that names the layer or the option and what it takes
+void check(const Network& network);
+
+/// S of a layer's update: error + input + rate_shift - weight, in fractions; 1 ... 30.
+int update_shift(const Network& network, std::size_t layer);
+/// Fraction of what a layer takes: the input's, or that of activations.
+int input_fraction(const Network& network, std::size_t layer);
+/// How wide sums of products must be: 32 where none can leave them, else 64. A sum of n weights of b bits with numbers
+/// of 16 bits is at most n · 2^(b-1) · 2^15; where weights never change it is their responsibility, Σ|w| · 2^15.
+int accumulator_bits(const Network& network);
+
+/// What changes while it runs.
+struct State {
+  std::vector<Layer> layers;
+  std::vector<std::vector<std::int32_t>> values;  ///< per layer h, of the last one the logits
+  std::vector<std::vector<std::int32_t>> errors;  ///< per layer δ
+  std::uint32_t random = 0;
+};
+constexpr std::uint32_t first_random = 2463534242u;  ///< Marsaglia's
+State begin(const Network& network);
+
+/// @param x  as many as the first layer has inputs, each of 16 bits
+/// @return the logits
+const std::vector<std::int32_t>& infer(const Network& network, State& state, const std::vector<std::int32_t>& x);
+/// Where the greatest stands, of equals the first.
+std::size_t greatest(const std::vector<std::int32_t>& logits);
+
+/// One step, by a class, or by a target for each output (with the fraction of activations).
+/// @param network  with `learning`
+void learn(const Network& network, State& state, const std::vector<std::int32_t>& x, std::size_t label);
+void learn(const Network& network, State& state, const std::vector<std::int32_t>& x,
+           const std::vector<std::int32_t>& targets);
+
+/// The next number of xorshift32; 0 stays 0.
+std::uint32_t next(std::uint32_t& random);
+
+}  // namespace grapes::fixed
