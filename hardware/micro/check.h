@@ -1,9 +1,9 @@
-/* One number that the exported network shares with the C++ model only if both agree in every bit; what goes into it stands
-   in src/grapes/fixed/checksum.h. Include it after a header that was exported with --name net. */
+/* One number that the exported network shares with the C++ model only if both agree in every bit; what goes into it
+   stands in src/grapes/fixed/checksum.h. Include it after a header that was exported with --name net. */
 #ifndef CHECK_H
 #define CHECK_H
 
-static uint32_t check_next(uint32_t *random) {
+static uint32_t check_next(uint32_t* random) {
   *random ^= *random << 13;
   *random ^= *random >> 17;
   *random ^= *random << 5;
@@ -26,7 +26,7 @@ typedef struct {
 #endif
 } check_sample;
 
-static void check_draw(check_sample *sample, uint32_t *random, int extreme) {
+static void check_draw(check_sample* sample, uint32_t* random, int extreme) {
   const unsigned label = (unsigned)(check_next(random) % NET_OUTPUTS);
   for (unsigned i = 0; i < NET_INPUTS; ++i) {
     const uint32_t drawn = check_next(random);
@@ -43,7 +43,7 @@ static void check_draw(check_sample *sample, uint32_t *random, int extreme) {
 }
 
 /* Of what has been learnt. */
-static uint32_t check_state(uint32_t sum, const net_state *s) {
+static uint32_t check_state(uint32_t sum, const net_state* s) {
 #if NET_LEARNS
   for (uint32_t i = 0; i < NET_WEIGHTS; ++i) sum = check_take(sum, s->weights[i]);
 #if NET_BIASES
@@ -57,7 +57,7 @@ static uint32_t check_state(uint32_t sum, const net_state *s) {
   return sum;
 }
 
-static uint32_t check(net_state *s, uint32_t samples) {
+static uint32_t check(net_state* s, uint32_t samples) {
   static check_sample sample;
   int16_t logits[NET_OUTPUTS];
   uint32_t sum = 2166136261u, random = 88172645u;

@@ -10,7 +10,7 @@ using kernels::number_format;
 
 TEST(Rounding, OfAValueLetsTheErrorThrough) {
   const at::Tensor x = at::tensor({0.3, -0.7, 2.0}, at::kDouble).requires_grad_();
-  const at::Tensor y = round_value(x, number_format("q1.1", "x"), 0, 0);
+  const at::Tensor y = round_value(x, number_format("q2.1", "x"), 0, 0);
   EXPECT_TRUE(at::equal(y, at::tensor({0.5, -0.5, 1.5}, at::kDouble)));
   (y * at::tensor({1.0, 2.0, 3.0}, at::kDouble)).sum().backward();
   EXPECT_TRUE(at::equal(x.grad(), at::tensor({1.0, 2.0, 3.0}, at::kDouble)));
@@ -18,7 +18,7 @@ TEST(Rounding, OfAValueLetsTheErrorThrough) {
 
 TEST(Rounding, OfAnErrorLetsTheValueThrough) {
   const at::Tensor x = at::tensor({0.3, -0.7, 2.0}, at::kDouble).requires_grad_();
-  const at::Tensor y = round_error(x, number_format("q1.1", "x"), 0, 0);
+  const at::Tensor y = round_error(x, number_format("q2.1", "x"), 0, 0);
   EXPECT_TRUE(at::equal(y, x));
   (y * at::tensor({0.3, 0.8, 30.0}, at::kDouble)).sum().backward();
   EXPECT_TRUE(at::equal(x.grad(), at::tensor({0.5, 1.0, 1.5}, at::kDouble)));
@@ -26,7 +26,7 @@ TEST(Rounding, OfAnErrorLetsTheValueThrough) {
 
 TEST(Rounding, RoundsTheSumOfWhatArrives) {
   const at::Tensor x = at::ones({1}, at::kDouble).requires_grad_();
-  const at::Tensor y = round_error(x * 1, number_format("q3.0", "x"), 0, 0);
+  const at::Tensor y = round_error(x * 1, number_format("q4.0", "x"), 0, 0);
   (y * 0.4 + y * 0.4).sum().backward();  // 0.8 is nearer to 1; each alone would be 0
   EXPECT_EQ(x.grad().item<double>(), 1);
 }

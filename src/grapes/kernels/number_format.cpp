@@ -40,11 +40,11 @@ NumberFormat named(const std::string& name) {
   }
   if (const std::size_t dot = name.find('.'); name.starts_with("q") && dot != std::string::npos) {
     const auto whole = to_integer(name.substr(1, dot - 1)), fraction = to_integer(name.substr(dot + 1));
-    if (!whole || !fraction || *whole < 0 || *fraction < 0 || *whole + *fraction < 1 || *whole + *fraction > 31)
+    if (!whole || !fraction || *whole < 1 || *fraction < 0 || *whole + *fraction < 2 || *whole + *fraction > 32)
       return none;
-    const double most = std::ldexp(1.0, static_cast<int>(*whole));
+    const double most = std::ldexp(1.0, static_cast<int>(*whole) - 1);
     const int n = static_cast<int>(*fraction);
-    return {Kind::fixed, n,    0, static_cast<int>(1 + *whole + *fraction), -most, most - std::ldexp(1.0, -n),
+    return {Kind::fixed, n,    0, static_cast<int>(*whole + *fraction), -most, most - std::ldexp(1.0, -n),
             Scale::none, false};
   }
   return none;
@@ -135,7 +135,7 @@ NumberFormat number_format(const std::string& text, const std::string& what) {
   const auto refuse = [&] {
     throw UsageError(what + ": '" + text +
                      "' is no number format: NAME[:stochastic][:tensor|:channel|:unscaled], NAME one of float32, bf16, "
-                     "fp16, e4m3, e5m2, int2 ... int16, qM.N with 1 + M + N <= 32");
+                     "fp16, e4m3, e5m2, int2 ... int16, qM.N with M >= 1 and M + N <= 32");
   };
   const std::vector<std::string> words = split(text, ':');
   if (words.empty()) refuse();

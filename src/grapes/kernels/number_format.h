@@ -11,7 +11,7 @@ namespace grapes::kernels {
 
 /// A set of numbers.
 ///   floating (fp16, bf16, e4m3, e5m2): ± 1.f · 2^e with subnormals; what is too large becomes the largest
-///   fixed (qM.N): k / 2^N in two's complement of 1 + M + N bits; saturates
+///   fixed (qM.N): k / 2^N in two's complement of M + N bits, the sign among the M; saturates
 ///   integer (int2 ... int16): k · s, |k| <= 2^(bits-1) - 1, s a scale
 /// A scale is a power of two, a shift on a chip, the smallest with which the largest magnitude fits; so a tensor that
 /// is on its grid stays there when the scale moves.
@@ -32,8 +32,8 @@ struct NumberFormat {
 };
 
 /// NAME[:stochastic][:tensor|:channel|:unscaled], NAME float32, bf16 (bfloat16), fp16 (float16), e4m3 (fp8-e4m3), e5m2
-/// (fp8-e5m2), int2 ... int16, qM.N with 1 + M + N <= 32. Integers have a scale per tensor, others none, unless it is
-/// said. e4m3's largest number is 448, e5m2's 57344 (Micikevicius et al. 2022, arXiv 2209.05433).
+/// (fp8-e5m2), int2 ... int16, qM.N with M >= 1 and M + N <= 32. Integers have a scale per tensor, others none, unless
+/// it is said. e4m3's largest number is 448, e5m2's 57344 (Micikevicius et al. 2022, arXiv 2209.05433).
 /// @throws UsageError that names `what`
 NumberFormat number_format(const std::string& text, const std::string& what);
 

@@ -34,8 +34,8 @@ at::Tensor numbers(at::ScalarType dtype) {
 
 const std::vector<std::string>& all() {
   static const std::vector<std::string> names = {"bf16",        "fp16",         "e4m3",         "e5m2",  "int8",
-                                                 "int4",        "int8:channel", "q4.12",        "q0.7",  "q7.0",
-                                                 "e4m3:tensor", "q1.6:channel", "e5m2:channel", "int16", "int2"};
+                                                 "int4",        "int8:channel", "q5.12",        "q1.7",  "q8.0",
+                                                 "e4m3:tensor", "q2.6:channel", "e5m2:channel", "int16", "int2"};
   return names;
 }
 
@@ -65,7 +65,7 @@ TEST(NumberFormat, EightBitFloatsHaveAsManyNumbersAsTheirBits) {
 }
 
 TEST(NumberFormat, FixedPointSaturatesInTwosComplement) {
-  EXPECT_THAT(round_all({0.3, -8, -9, 7.99999, 8, 0x1p-13, 0x1.8p-12}, "q3.12"),
+  EXPECT_THAT(round_all({0.3, -8, -9, 7.99999, 8, 0x1p-13, 0x1.8p-12}, "q4.12"),
               testing::ElementsAre(1229 / 4096.0, -8, -8, 8 - 0x1p-12, 8 - 0x1p-12, 0, 0x1p-11));
 }
 
@@ -103,21 +103,21 @@ TEST(NumberFormat, TheLoopEqualsItsTwin) {
 TEST(NumberFormat, ChanceKeepsTheMean) {
   const std::int64_t n = 40000;
   const at::Tensor x = at::full({n}, 0.3, at::kDouble);
-  const at::Tensor y = rounded(x, format("q4.1:stochastic"), 0, 3);  // 0 or 0.5
+  const at::Tensor y = rounded(x, format("q5.1:stochastic"), 0, 3);  // 0 or 0.5
   // The standard error of the mean of so many is 0.5 √(0.6 · 0.4 / n).
   EXPECT_NEAR(y.mean().item<double>(), 0.3, 4 * 0.5 * std::sqrt(0.24 / n));
-  EXPECT_FALSE(at::equal(y, rounded(x, format("q4.1:stochastic"), 0, 4)));
-  EXPECT_TRUE(at::equal(y, rounded(x, format("q4.1:stochastic"), 0, 3)));
+  EXPECT_FALSE(at::equal(y, rounded(x, format("q5.1:stochastic"), 0, 4)));
+  EXPECT_TRUE(at::equal(y, rounded(x, format("q5.1:stochastic"), 0, 3)));
 }
 
 TEST(NumberFormat, NotANumberStays) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  for (const char* name : {"bf16", "q3.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;
+  for (const char* name : {"bf16", "q4.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;
 }
 
 TEST(NumberFormat, RefusesByName) {
   for (const std::string text :
-       {"int1", "int17", "q16.16", "q3", "q.3", "fp8", "int8:unscaled", "int8:often", "", "float32:stochastic"}) {
+       {"int1", "int17", "q17.16", "q3", "q.3", "fp8", "int8:unscaled", "int8:often", "", "float32:stochastic"}) {
     try {
       format(text);
       ADD_FAILURE() << text;

@@ -56,8 +56,8 @@ data::Batch batch_of(std::int64_t count) {
 
 /// One step of 6-7-5-3 by hand, all roundings to the nearest. @return the new weights
 std::vector<at::Tensor> by_hand(const Kit& kit, const std::string& route, const data::Batch& batch, double rate) {
-  const auto weights = number_format("int6", ""), activations = number_format("q2.5", ""),
-             error = number_format("q0.9:channel", ""), update = number_format("e5m2", "");
+  const auto weights = number_format("int6", ""), activations = number_format("q3.5", ""),
+             error = number_format("q1.9:channel", ""), update = number_format("e5m2", "");
   std::vector<at::Tensor> W = {kit.weight(0), kit.weight(1), kit.weight(2)}, x, z;
   for (const at::Tensor& one : W) EXPECT_TRUE(at::equal(exactly(one, weights, 0), one));
   at::Tensor h = batch.inputs;
@@ -88,7 +88,7 @@ std::vector<at::Tensor> by_hand(const Kit& kit, const std::string& route, const 
 }
 
 TEST(Precision, AStepEqualsItsRecursion) {
-  const std::string formats = "weights=int6,activations=q2.5,errors=q0.9:channel,update=e5m2";
+  const std::string formats = "weights=int6,activations=q3.5,errors=q1.9:channel,update=e5m2";
   for (const std::string route : {"bp", "fa", "dfa"}) {
     nn::Options options = network(formats, route);
     // What the factors are on dfa is the authors' affair, and tested elsewhere.
@@ -189,7 +189,7 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
 
 TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
   // A grid so coarse that every error at a current is 0: nothing can be learnt but thresholds.
-  nn::Options options = network("error=q4.0");
+  nn::Options options = network("error=q5.0");
   options.model = "snu:7";
   options.spiking.recurrent = true;
   Kit kit(options, {}, {{6}, 3});
@@ -219,7 +219,7 @@ TEST(Precision, RefusesWhatCannotBe) {
   refused(network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
   refused(network("wights=int8"), "did you mean 'weights'");
   refused(network("weights"), "precision must be");
-  refused(network("error=q4.12,weights"), "'weights' has no format: weights=FORMAT");
+  refused(network("error=q5.12,weights"), "'weights' has no format: weights=FORMAT");
   refused(network("weights=int8,weights=int4"), "weights is given twice");
   refused(network("error=int99"), "precision error: 'int99' is no number format");
   refused(network("weights=int8", "ifa"), "formats are not there on route ifa");
