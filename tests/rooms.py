@@ -21,9 +21,10 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
+    "hardware": ["train"],  # what a training step costs on a chip
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment"],
+    "cli": ["experiment", "hardware"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
 WITHOUT_TORCH = ["base", "fixed", "record", "report"]
