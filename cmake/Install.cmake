@@ -60,7 +60,7 @@ install(FILES ${generated}/completions/grapes DESTINATION ${CMAKE_INSTALL_DATADI
 install(FILES ${generated}/completions/_grapes DESTINATION ${GRAPES_ZSH_DIR})
 install(FILES ${generated}/completions/grapes.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
-install(DIRECTORY experiments DESTINATION ${CMAKE_INSTALL_DATADIR}/grapes)
+install(DIRECTORY experiments share/energy DESTINATION ${CMAKE_INSTALL_DATADIR}/grapes)
 install(FILES README.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN CMakeLists.txt EXCLUDE
         PATTERN __pycache__ EXCLUDE)

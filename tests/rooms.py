@@ -22,7 +22,7 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
-    "hardware": ["fixed", "train"],  # what a trained network becomes elsewhere
+    "hardware": ["fixed", "train"],  # what a network costs, and what it becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
     "cli": ["experiment", "hardware"],

@@ -114,4 +114,18 @@ std::vector<Named> Chain::buffers() const {
   return all;
 }
 
+std::vector<LayerShape> Chain::shapes(std::int64_t) const {
+  std::vector<LayerShape> all;
+  for (std::size_t l = 0; l < blocks_.size(); ++l) {
+    LayerShape& shape = all.emplace_back();
+    shape.name = fmt::format("layers.{}", l);
+    shape.weight = blocks_[l]->weight.sizes().vec();
+    shape.others = blocks_[l]->bias.defined() ? blocks_[l]->bias.numel() : 0;
+    shape.inputs = shape.input_nodes = shape.weight[1];
+    shape.values = shape.weight[0];
+    shape.above = l + 1;
+  }
+  return all;
+}
+
 }  // namespace grapes::nn

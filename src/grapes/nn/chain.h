@@ -18,6 +18,8 @@ class Chain : public Model {
   std::int64_t factors_step() const override { return fresh_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) override;
   std::vector<Named> buffers() const override;
+  std::vector<LayerShape> shapes(std::int64_t steps) const override;  ///< here: dense layers, used once
+  const credit::ModulationOptions& modulation() const override { return modulation_; }
 
  protected:
   /// @throws UsageError for an option that cannot be

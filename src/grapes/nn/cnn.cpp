@@ -82,7 +82,9 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
       if (options_.bias && options_.norm == Norm::none)  // a normalised layer's shift is one
         layer.convolution->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
       const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
+      layer.inputs = in.channels * in.rows * in.columns;
       in = {stage.nodes, size(in.rows), size(in.columns)};
+      layer.positions = in.rows * in.columns;
       layer.then = options_.norm == Norm::none ? "" : "normalised, ";
       layer.then += activates ? options_.activation : "no activation";
       if (stage.pool > 1) {
@@ -99,8 +101,9 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
       Layer layer;
       layer.dense = std::make_unique<Dense>(stage.activates ? activation() : nullptr, workspace_);
       layer.places = in.rows * in.columns;
+      layer.inputs = in.channels * layer.places;
       if (precision_.bf16) layer.rounded = std::make_shared<kernels::RoundedCopy>();
-      add(*layer.dense, seed, {stage.nodes, in.channels * layer.places});
+      add(*layer.dense, seed, {stage.nodes, layer.inputs});
       if (options_.bias) layer.dense->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
       layer.then = stage.activates ? options_.activation : "output";
       values_.push_back(stage.nodes);
@@ -291,6 +294,19 @@ std::vector<Named> Cnn::buffers() const {
       all.push_back({fmt::format("layers.{}.mean", l), convolution->norm.mean});
       all.push_back({fmt::format("layers.{}.variance", l), convolution->norm.variance});
     }
+  return all;
+}
+
+std::vector<LayerShape> Cnn::shapes(std::int64_t steps) const {
+  std::vector<LayerShape> all = Chain::shapes(steps);
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    LayerShape& shape = all[l];
+    shape.positions = layers_[l].positions;
+    shape.inputs = layers_[l].inputs;
+    shape.input_nodes = shape.weight[1] / layers_[l].places;
+    shape.values = values_[l];
+    if (l + 1 < all.size()) shape.above = above_[l];
+  }
   return all;
 }
 

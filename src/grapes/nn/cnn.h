@@ -27,6 +27,7 @@ class Cnn final : public Chain {
   bool descends(const Pass&) const override { return false; }
   std::vector<Named> parameters() const override;
   std::vector<Named> buffers() const override;
+  std::vector<LayerShape> shapes(std::int64_t steps) const override;
   std::string describe() const override;
 
  private:
@@ -35,6 +36,8 @@ class Cnn final : public Chain {
     std::unique_ptr<Dense> dense;
     std::shared_ptr<kernels::RoundedCopy> rounded;  // dense, if its products in training are
     std::int64_t places = 1;                        // dense: of each channel that is laid out in a row
+    std::int64_t positions = 1;                     // convolution: of the map it makes, before pooling
+    std::int64_t inputs = 0;                        // numbers that come in
     std::string then;                               // for people
     credit::Block& block() const { return convolution ? static_cast<credit::Block&>(*convolution) : *dense; }
   };

@@ -73,6 +73,23 @@ struct Named {
   std::shared_ptr<kernels::Storage> storage = nullptr;  ///< null: held as it comes
 };
 
+/// What decides a layer's arithmetic.
+struct LayerShape {
+  std::string name;                     ///< "layers.0"
+  std::vector<std::int64_t> weight;     ///< of W, [node, input, ...]
+  std::vector<std::int64_t> recurrent;  ///< of R, [node, node], or empty
+  std::int64_t others = 0;              ///< numbers that learn besides: biases, thresholds, decays
+  /// At which an example uses W: 1 in a dense layer, rows × columns of a convolution's map before pooling, time steps.
+  std::int64_t positions = 1;
+  std::int64_t inputs = 0;       ///< numbers that an example brings, in all its steps
+  std::int64_t input_nodes = 0;  ///< nodes that these are of: a channel is one
+  std::int64_t values = 0;       ///< numbers that an example gives on, pooled, in all its steps
+  std::size_t above = 0;         ///< the layer that takes them
+  bool spikes = false;           ///< its nodes are spiking neurons
+
+  std::int64_t nodes() const { return weight.front(); }
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -93,6 +110,9 @@ class Model {
   virtual std::vector<Activity> activity() const { return {}; }  ///< per spiking layer
   /// What the last pass in evaluation gave the first spiking layer, [time, batch, in]; else undefined.
   virtual at::Tensor shown() const { return {}; }
+  /// Per layer, in the order of their names. @param steps  of an example that is a sequence
+  virtual std::vector<LayerShape> shapes(std::int64_t steps = 1) const = 0;
+  virtual const credit::ModulationOptions& modulation() const = 0;  ///< with nothing left to the route
   virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
 };
 

@@ -251,6 +251,24 @@ std::vector<Activity> Snn::activity() const {
   return all;
 }
 
+std::vector<LayerShape> Snn::shapes(std::int64_t steps) const {
+  if (!signature_.sequence) steps = options_.encoding.steps;
+  std::vector<LayerShape> all = Chain::shapes(steps);
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    LayerShape& shape = all[l];
+    shape.spikes = l < spiking_.size();
+    if (shape.spikes && spiking_[l]->recurrent.defined()) shape.recurrent = spiking_[l]->recurrent.sizes().vec();
+    shape.others = 0;
+    for (const Named& parameter : parameters())
+      if (parameter.name.starts_with(shape.name + ".") && parameter.value.dim() < 2)
+        shape.others += parameter.value.numel();
+    shape.positions = steps;
+    shape.inputs *= steps;
+    shape.values *= steps;
+  }
+  return all;
+}
+
 std::string Snn::describe() const {
   const Encoding& shown = options_.encoding;
   const std::string input = signature_.sequence ? "sequences" : fmt::format("{}, {} steps", shown.encoder, shown.steps);

@@ -26,6 +26,7 @@ class Snn final : public Chain {
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
   bool descends(const Pass&) const override { return false; }
   std::vector<Named> parameters() const override;
+  std::vector<LayerShape> shapes(std::int64_t steps) const override;
   std::string describe() const override;
   std::vector<Activity> activity() const override;
   at::Tensor shown() const override;
