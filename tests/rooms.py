@@ -12,6 +12,7 @@ from pathlib import Path
 ROOMS = {
     "base": [],
     "fixed": ["base"],
+    "nir": ["base"],
     "kernels": ["base"],
     "core": ["kernels"],
     "credit": ["core"],
@@ -21,12 +22,13 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
+    "hardware": ["train", "nir"],
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment"],
+    "cli": ["experiment", "hardware"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
-WITHOUT_TORCH = ["base", "fixed", "record", "report"]
+WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
