@@ -62,7 +62,7 @@ inline Object text_type() {
   return type;
 }
 
-/// Files in memory: `map` is what HDF5 calls the core driver, with nothing behind it on the disk.
+/// Files in memory: HDF5's core driver, with nothing behind it on the disk.
 inline Object in_memory() {
   Object access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "a list of properties");
   must(H5Pset_fapl_core(access, std::size_t{1} << 16, 0) >= 0, "keep a file in memory");

@@ -2,6 +2,7 @@
 #include "grapes/base/file.h"
 #include "grapes/nir/file.h"
 #include "grapes/nir/hdf5.h"
+#include "grapes/nir/trial.h"
 
 #include <cstring>
 
@@ -199,6 +200,10 @@ class Reader {
 Graph read(const std::filesystem::path& file) {
   const std::string bytes = read_file(file);
   const hdf5::Silence silence;
+  // HDF5 1.10 crashes on some damaged files and never ends on others, so that another process tries first.
+  constexpr int seconds = 30;
+  if (!survives([&] { Reader(bytes).graph(); }, seconds))
+    throw DataError(file.string() + ": damaged, so that HDF5 cannot read it");
   try {
     return Reader(bytes).graph();
   } catch (const Refused& refused) {

@@ -11,7 +11,7 @@ using Kind = Parameter::Kind;
 
 Parameter population(std::string name) { return {std::move(name), Kind::population}; }
 Parameter above_zero(std::string name) { return {std::move(name), Kind::population, 1, 0}; }
-/// Files of before 1.0 have none; it is 0 then, and w_in 1.
+/// Older files have none: v_reset is 0 then, and w_in 1.
 Parameter optional(std::string name) {
   Parameter parameter = population(std::move(name));
   parameter.required = false;
@@ -132,7 +132,9 @@ std::vector<Parameter> convolution(int axes) {
           positive("groups", 1),
           weights("bias", 1)};
 }
-std::vector<Parameter> pooling() { return {positive("kernel_size", 2), positive("stride", 2), padding(2)}; }
+std::vector<Parameter> pooling() {
+  return {positive("kernel_size", 2), positive("stride", 2), {"padding", Kind::counts, 2, -1}};
+}
 
 }  // namespace
 
