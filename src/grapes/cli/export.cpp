@@ -1,6 +1,7 @@
+#include "grapes/cli/export.h"
+
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
-#include "grapes/cli/program.h"
 #include "grapes/train/exchange.h"
 
 #include <fmt/format.h>
@@ -39,21 +40,37 @@ Exit export_weights(const ExportOptions& options) {
 
 }  // namespace
 
+void check_given(const CLI::App& verb, const std::vector<std::string>& needed) {
+  const std::vector<CLI::App*> below = verb.get_subcommands();
+  for (const CLI::Option* option : verb.get_options())
+    if (!below.empty() && option->count() > 0)
+      throw CLI::ValidationError(option->get_name(),
+                                 "is not for '" + verb.get_name() + " " + below.front()->get_name() + "'");
+  for (const std::string& name : needed)
+    if (below.empty() && verb.get_option(name)->count() == 0) throw CLI::RequiredError(name);
+}
+
 void add_export(Program& program) {
   CLI::App* verb = add_verb(
       program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
       {{"grapes export runs/one --out one.safetensors",
         "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
-       {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"}});
+       {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"},
+       {"grapes export nir runs/one --out one.nir", "for neuromorphic programs, see grapes export nir --help"}});
   const auto options = std::make_shared<ExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors")->required();
+  verb->get_option("checkpoint")->required(false);
+  verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors");
   verb->add_option("--names", options->names,
                    "of the modules, in their order [0,2,... ; with dropout 0,3,... ; spiking 0,1,...]")
       ->type_name("NAME[,NAME...]");
   verb->add_flag("--buffers", options->buffers, "the feedback weights too, as NAME.feedback");
   verb->add_flag("--json", options->json, "the result as one JSON document");
-  verb->callback([&program, options] { program.action = [options] { return export_weights(*options); }; });
+  verb->callback([&program, verb, options] {
+    check_given(*verb, {"checkpoint", "--out"});
+    if (verb->get_subcommands().empty()) program.action = [options] { return export_weights(*options); };
+  });
+  add_export_nir(program, *verb);
 }
 
 }  // namespace grapes::cli

@@ -14,9 +14,9 @@
 namespace grapes::cli {
 namespace {
 
-constexpr Verb verbs[] = {add_train,  add_compare, add_continual, add_run,     add_report,    add_data,
-                          add_eval,   add_predict, add_generate,  add_inspect, add_export,    add_import,
-                          add_replay, add_bench,   add_list,      add_env,     add_completion};
+constexpr Verb verbs[] = {add_train, add_compare, add_continual, add_run,     add_report, add_data,
+                          add_eval,  add_predict, add_generate,  add_inspect, add_export, add_import,
+                          add_nir,   add_replay,  add_bench,     add_list,    add_env,    add_completion};
 
 void build(Program& program) {
   CLI::App& app = program.app;
@@ -67,6 +67,7 @@ std::vector<std::string> known_names(const CLI::App& verb, bool options) {
 /// What stands there without anyone waiting for it: the likeliest mistake, so it is told first.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& verb = deepest(app);
+  const bool wants_verb = verb.get_require_subcommand_min() > 0;  // others may have verbs below, like export
   const std::string help =
       "; see " +
       (&verb == &app               ? "grapes"
@@ -76,10 +77,10 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   for (const std::string& word : app.remaining(true)) {
     const bool option = word.size() > 1 && word[0] == '-';
     const std::string name = option ? word.substr(0, word.find('=')) : word;
-    const std::string kind = option ? "option" : verb.get_subcommands({}).empty() ? "argument" : "verb";
+    const std::string kind = option ? "option" : wants_verb ? "verb" : "argument";
     return fmt::format("unknown {} '{}'{}{}", kind, name, did_you_mean(name, known_names(verb, option)), help);
   }
-  if (!verb.get_subcommands({}).empty() && verb.get_subcommands().empty())
+  if (wants_verb && verb.get_subcommands().empty())
     return "name a verb: " + join(known_names(verb, false), ", ") + help;
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
