@@ -15,6 +15,11 @@ find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(PNG REQUIRED)
 find_package(Threads REQUIRED)
+# Not by CMake's own module, which wants a compiler of C.
+find_path(HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
+find_library(HDF5_LIBRARY NAMES hdf5_serial hdf5 REQUIRED)
+add_library(HDF5::C UNKNOWN IMPORTED)
+set_target_properties(HDF5::C PROPERTIES IMPORTED_LOCATION ${HDF5_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${HDF5_INCLUDE})
 # bfloat16 products; without it they are emulated. LibTorch runs on the same library. 3 names scales otherwise. Not by
 # its own CMake file, which asks for the headers of OpenCL.
 find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp)

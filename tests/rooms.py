@@ -12,6 +12,7 @@ from pathlib import Path
 ROOMS = {
     "base": [],
     "fixed": ["base"],
+    "nir": ["base"],
     "kernels": ["base"],
     "analog": ["kernels"],
     "core": ["kernels"],
@@ -22,13 +23,13 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
-    "hardware": ["fixed", "train"],  # what a network costs, and what it becomes elsewhere
+    "hardware": ["fixed", "nir", "train"],  # what a network costs, and what it becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
     "cli": ["experiment", "hardware"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
-WITHOUT_TORCH = ["base", "fixed", "record", "report"]
+WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

@@ -38,26 +38,26 @@ Exit export_weights(const ExportOptions& options) {
   return Exit::done;
 }
 
-/// A verb below this one takes its place, and then nothing of its own may be given; else what is needed must be. Not by
-/// CLI11's required(), which would take the verb's name for the checkpoint.
+}  // namespace
+
 void check_given(const CLI::App& verb, const std::vector<std::string>& needed) {
   const std::vector<CLI::App*> below = verb.get_subcommands();
   for (const CLI::Option* option : verb.get_options())
     if (!below.empty() && option->count() > 0)
-      throw CLI::ValidationError(option->get_name(), "is not for 'export " + below.front()->get_name() + "'");
+      throw CLI::ValidationError(option->get_name(),
+                                 "is not for '" + verb.get_name() + " " + below.front()->get_name() + "'");
   for (const std::string& name : needed)
     if (below.empty() && verb.get_option(name)->count() == 0) throw CLI::RequiredError(name);
 }
 
-}  // namespace
-
 void add_export(Program& program) {
-  CLI::App* verb =
-      add_verb(program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
-               {{"grapes export runs/one --out one.safetensors",
-                 "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
-                {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"},
-                {"grapes export c runs/one --out net.h", "as C for a microcontroller, see grapes export c --help"}});
+  CLI::App* verb = add_verb(
+      program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
+      {{"grapes export runs/one --out one.safetensors",
+        "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
+       {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"},
+       {"grapes export c runs/one --out net.h", "as C for a microcontroller, see grapes export c --help"},
+       {"grapes export nir runs/one --out one.nir", "for neuromorphic programs, see grapes export nir --help"}});
   const auto options = std::make_shared<ExportOptions>();
   add_checkpoint(*verb, options->checkpoint)->required(false);
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors");
@@ -71,6 +71,7 @@ void add_export(Program& program) {
     if (verb->get_subcommands().empty()) program.action = [options] { return export_weights(*options); };
   });
   add_export_c(program, *verb);
+  add_export_nir(program, *verb);
 }
 
 }  // namespace grapes::cli

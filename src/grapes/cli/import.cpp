@@ -1,6 +1,7 @@
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/cli/export.h"
 #include "grapes/train/exchange.h"
 
 #include <fmt/format.h>
@@ -115,20 +116,24 @@ void add_import(Program& program) {
        {"grapes import theirs.safetensors --names fc1,fc2,head --data mnist --activation tanh --out ours.safetensors",
         "which are its layers, what it was trained on, what is between them"},
        {"grapes import theirs.safetensors --model mlp:256 --data digits --no-strict --out ours.safetensors",
-        "only what fits, and say what did not"}});
+        "only what fits, and say what did not"},
+       {"grapes import nir one.nir --out ours.safetensors", "of neuromorphic programs, see grapes import nir --help"}});
   const auto options = std::make_shared<ImportOptions>();
   verb->add_option("file", options->file, "the weights: NAME.weight [out, in], NAME.bias [out]")
-      ->type_name("FILE.safetensors")
-      ->required();
-  verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors")->required();
+      ->type_name("FILE.safetensors");
+  verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors");
   verb->add_option("--names", options->names, "of its modules, from input to output [all with a weight, by name]")
       ->type_name("NAME[,NAME...]");
   verb->add_flag("--strict,!--no-strict", options->strict,
                  "every tensor must have its place, and every place a tensor [true]");
   verb->add_flag("--json", options->json, "the result as one JSON document");
   options->settings.add(*verb, {"data", "model"}, {"augment", "order"});
-  verb->callback(
-      [&program, options] { program.action = [&program, options] { return import_weights(program, *options); }; });
+  verb->callback([&program, verb, options] {
+    check_given(*verb, {"file", "--out"});
+    if (verb->get_subcommands().empty())
+      program.action = [&program, options] { return import_weights(program, *options); };
+  });
+  add_import_nir(program, *verb);
 }
 
 }  // namespace grapes::cli

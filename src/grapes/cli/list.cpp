@@ -6,6 +6,7 @@
 #include "grapes/data/open.h"
 #include "grapes/experiment/config.h"
 #include "grapes/experiment/tasks.h"
+#include "grapes/nir/types.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
@@ -83,6 +84,7 @@ const std::vector<Listing>& listings() {
       {"tasks", plain, [] { return name_and_summary(experiment::tasks()); }},
       {"methods", plain, [] { return name_and_summary(continual::methods()); }},
       {"scenarios", plain, [] { return name_and_summary(continual::scenarios()); }},
+      {"nir-types", plain, [] { return name_and_summary(nir::types()); }},
       {"losses", plain, [] { return name_and_summary(nn::losses()); }},
       {"data", plain, [] { return name_and_summary(data::sources()); }},
       {"devices", {"device", "number", "value", "unit", "source"}, devices},

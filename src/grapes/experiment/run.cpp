@@ -19,6 +19,8 @@ namespace {
 // In the order of data::Task.
 const std::vector<std::string> task_names = {"classification", "regression", "prediction"};
 
+}  // namespace
+
 record::Json to_json(const data::Meaning& meaning) {
   return {{"task", task_names.at(static_cast<std::size_t>(meaning.task))},
           {"sequence", meaning.sequence},
@@ -40,6 +42,8 @@ data::Meaning meaning_from(const record::Json& json) {
   meaning.inputs = json.at("inputs").get<std::vector<std::string>>();
   return meaning;
 }
+
+namespace {
 
 nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) {
   return {config.training.loss, config.network.output, train::answer_of(meaning.task)};

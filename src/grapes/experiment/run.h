@@ -35,6 +35,10 @@ void check_possible(const Config& config, const data::Splits& splits);
 /// divergence: an outcome.
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch);
 
+/// What a data set means, as a checkpoint holds it. @throws DataError for a task there is not, record::Json::exception
+record::Json to_json(const data::Meaning& meaning);
+data::Meaning meaning_from(const record::Json& json);
+
 /// A network as a checkpoint describes it, with its weights. @throws DataError for a corrupt or foreign file
 struct Loaded {
   Config config;

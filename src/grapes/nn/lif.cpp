@@ -14,6 +14,14 @@ double left_after(double dt, double tau, const char* name) {
   return 1 - dt / tau;
 }
 
+/// dt / tau of what leaves `left` of itself after dt.
+double lost(double left, const char* name) {
+  if (!(left >= 0 && left < 1))
+    throw UsageError(std::string(name) + " must be at least 0 and below 1 to have a time constant; got " +
+                     shortest(left));
+  return 1 - left;
+}
+
 AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_threshold, double v_reset, double dt) {
   if (v_reset != v_leak)
     throw UsageError(
@@ -37,6 +45,16 @@ AsSnu as_snu(const CubaLif& n, double dt) {
   as.options.synapse = left_after(dt, n.tau_syn, "tau_syn");
   as.scale *= n.w_in * dt / n.tau_syn;
   return as;
+}
+
+Lif as_lif(double decay, double threshold, double dt) {
+  const double part = lost(decay, "decay");
+  return {dt / part, 1 / part, 0, threshold, 0};
+}
+
+CubaLif as_cuba_lif(double decay, double threshold, double synapse, double dt) {
+  const double part = lost(decay, "decay"), of_synapse = lost(synapse, "synapse");
+  return {dt / of_synapse, dt / part, 1 / part, 0, threshold, 0, 1 / of_synapse};
 }
 
 const std::vector<NeuronRow>& neurons() {

@@ -30,4 +30,10 @@ struct AsSnu {
 AsSnu as_snu(const Lif& neuron, double dt);
 AsSnu as_snu(const CubaLif& neuron, double dt);
 
+/// The other way: the neuron that a unit is, whose weights stay as they are. tau = dt / (1 - d), r = tau / dt, and of a
+/// synapse tau_syn = dt / (1 - α), w_in = tau_syn / dt.
+/// @param decay, synapse  at least 0 and below 1: nothing else has a time constant. @throws UsageError
+Lif as_lif(double decay, double threshold, double dt);
+CubaLif as_cuba_lif(double decay, double threshold, double synapse, double dt);
+
 }  // namespace grapes::nn

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 namespace grapes::nn {
-namespace {
 
 SnuOptions neurons_of(const SpikingOptions& options) {
   SnuOptions neurons;
@@ -27,8 +26,6 @@ SnuOptions neurons_of(const SpikingOptions& options) {
   require_possible(neurons.rule);
   return neurons;
 }
-
-}  // namespace
 
 /// A layer of neurons as a block: [time, batch, in] -> [time, batch, node].
 class Snn::Spiking final : public credit::Block {

@@ -10,6 +10,10 @@
 
 namespace grapes::nn {
 
+/// What the keys of the command line, and the neuron that they name, make of a layer.
+/// @throws UsageError that names the key
+SnuOptions neurons_of(const SpikingOptions& options);
+
 /// Layers of spiking neurons over time, n_0 ... n_L. What comes in is a picture, shown for some steps by an encoder, or
 /// a sequence, of numbers or of spikes packed by kernels::pack. A network that answers once per example has spiking
 /// outputs, and a readout over time gives its logits; one that answers at every step has a dense layer of logits on the

@@ -1,0 +1,214 @@
+#include "grapes/base/error.h"
+#include "grapes/base/file.h"
+#include "grapes/nir/file.h"
+#include "grapes/nir/hdf5.h"
+#include "grapes/nir/trial.h"
+
+#include <cstring>
+
+namespace grapes::nir {
+namespace {
+
+using hdf5::must;
+using hdf5::Object;
+using hdf5::Refused;
+
+/// A compressed number takes at least this part of a byte: who claims more numbers than that lies.
+constexpr std::uint64_t most_per_byte = 2048;
+
+class Reader {
+ public:
+  explicit Reader(const std::string& bytes)
+      : bytes_(bytes.size()), access_(hdf5::in_memory()), file_(open(access_, bytes)) {}
+
+  Graph graph() {
+    Graph graph;
+    if (!is(file_, "version", H5O_TYPE_DATASET)) throw Refused("no data set /version: not a NIR file");
+    graph.version = text_of(array(file_, "version"));
+    if (!is(file_, "node", H5O_TYPE_GROUP)) throw Refused("no group /node: not a NIR file");
+    const Object top = group(file_, "node");
+    if (const std::string type = required_type(top, "/node"); type != "NIRGraph")
+      throw Refused("/node must be a NIRGraph; got '" + type + "'");
+    if (!is(top, "nodes", H5O_TYPE_GROUP)) throw Refused("no group /node/nodes");
+    if (!is(top, "edges", H5O_TYPE_DATASET)) throw Refused("no data set /node/edges");
+    const Object nodes = group(top, "nodes");
+    for (const std::string& name : members(nodes)) {
+      if (!is(nodes, name, H5O_TYPE_GROUP)) throw Refused("/node/nodes/" + name + " must be a group");
+      graph.nodes[name] = node(group(nodes, name), name);
+    }
+    const Array edges = array(top, "edges");
+    const bool none = count(edges.shape) == 0;
+    if (!none && (!edges.is_text() || edges.shape.size() != 2 || edges.shape[1] != 2))
+      throw Refused("/node/edges must be text [edge, 2]; got " + shape_text(edges.shape) +
+                    (edges.is_text() ? "" : " of numbers"));
+    if (!none) {
+      const auto& names = std::get<std::vector<std::string>>(edges.values);
+      for (std::size_t e = 0; e + 1 < names.size(); e += 2) graph.edges.emplace_back(names[e], names[e + 1]);
+    }
+    if (is(top, "metadata", H5O_TYPE_GROUP)) metadata(group(top, "metadata"), "", graph.metadata);
+    return graph;
+  }
+
+ private:
+  static Object open(const Object& access, const std::string& bytes) {
+    const bool taken = H5Pset_file_image(access, const_cast<char*>(bytes.data()), bytes.size()) >= 0;
+    const hid_t file = taken ? H5Fopen("nir", H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
+    if (file < 0) throw Refused("no HDF5 file, or one that is cut off or damaged");
+    return {file, H5Fclose, "file"};
+  }
+
+  static Object group(hid_t at, const std::string& name) {
+    return {H5Gopen2(at, name.c_str(), H5P_DEFAULT), H5Gclose, "the group '" + name + "'"};
+  }
+
+  /// Whether there is such a member. A link that leads nowhere is none, one that leads out of the file never followed.
+  static bool is(hid_t at, const std::string& name, H5O_type_t type) {
+    H5L_info_t link;
+    if (H5Lexists(at, name.c_str(), H5P_DEFAULT) <= 0 || H5Lget_info(at, name.c_str(), &link, H5P_DEFAULT) < 0 ||
+        link.type != H5L_TYPE_HARD)
+      return false;
+    H5O_info_t info;
+    return H5Oget_info_by_name(at, name.c_str(), &info, H5P_DEFAULT) >= 0 && info.type == type;
+  }
+
+  static std::vector<std::string> members(hid_t group) {
+    std::vector<std::string> names;
+    const auto keep = [](hid_t, const char* name, const H5L_info_t*, void* into) -> herr_t {
+      static_cast<std::vector<std::string>*>(into)->emplace_back(name);
+      return 0;
+    };
+    must(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, keep, &names) >= 0, "list the members of a group");
+    return names;
+  }
+
+  std::string required_type(hid_t group, const std::string& name) {
+    if (!is(group, "type", H5O_TYPE_DATASET)) throw Refused(name + " has no type");
+    const Array type = array(group, "type");
+    if (text_of(type).empty()) throw Refused(name + ": its type must be a text");
+    return text_of(type);
+  }
+
+  Node node(const Object& group, const std::string& name) {
+    Node node;
+    node.type = required_type(group, "node '" + name + "'");
+    for (const std::string& field : members(group)) {
+      if (field == "type") continue;
+      if (field == "metadata" && is(group, field, H5O_TYPE_GROUP))
+        metadata(this->group(group, field), "", node.metadata);
+      else if (is(group, field, H5O_TYPE_DATASET))
+        node.fields[field] = array(group, field);
+      else
+        throw Refused("node '" + name + "' (" + node.type + ") holds '" + field +
+                      "', which is no data set; a graph within a graph is not read");
+    }
+    return node;
+  }
+
+  /// Also groups in groups, as "outer/inner".
+  void metadata(const Object& group, const std::string& prefix, Fields& into, int depth = 0) {
+    if (depth > 16) throw Refused("metadata: groups in groups without end");
+    for (const std::string& name : members(group)) {
+      if (is(group, name, H5O_TYPE_GROUP))
+        metadata(this->group(group, name), prefix + name + "/", into, depth + 1);
+      else if (is(group, name, H5O_TYPE_DATASET))
+        into[prefix + name] = array(group, name);
+    }
+  }
+
+  Array array(hid_t at, const std::string& name) {
+    const Object set(H5Dopen2(at, name.c_str(), H5P_DEFAULT), H5Dclose, "the data set '" + name + "'");
+    const Object space(H5Dget_space(set), H5Sclose, "the shape of '" + name + "'");
+    const Object type(H5Dget_type(set), H5Tclose, "the type of '" + name + "'");
+    Array array;
+    const int axes = H5Sget_simple_extent_ndims(space);
+    must(axes >= 0 && H5Sget_simple_extent_type(space) != H5S_NULL, "read the shape of '" + name + "'");
+    std::vector<hsize_t> sizes(static_cast<std::size_t>(axes));
+    H5Sget_simple_extent_dims(space, sizes.data(), nullptr);
+    std::uint64_t n = 1;
+    for (const hsize_t size : sizes) {
+      if (size > 0 && n > most_per_byte * bytes_ / size)
+        throw Refused("'" + name + "' claims more numbers than the file can hold");
+      n *= size;
+      array.shape.push_back(static_cast<std::int64_t>(size));
+    }
+    const auto all = [&]<class Value>(std::vector<Value> values, hid_t as) {
+      values.resize(n);
+      must(n == 0 || H5Dread(set, as, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
+           "read the data set '" + name + "'");
+      array.values = std::move(values);
+    };
+    switch (H5Tget_class(type)) {
+      case H5T_FLOAT:
+        if (H5Tget_size(type) > sizeof(float))
+          all(std::vector<double>(), H5T_NATIVE_DOUBLE);
+        else
+          all(std::vector<float>(), H5T_NATIVE_FLOAT);
+        break;
+      case H5T_INTEGER:
+        all(std::vector<std::int64_t>(), H5T_NATIVE_INT64);
+        break;
+      case H5T_ENUM:  // how h5py writes true and false
+        array.values = truths(set, type, name, n);
+        break;
+      case H5T_STRING:
+        array.values = texts(set, type, space, name, n);
+        break;
+      default:
+        throw Refused("the data set '" + name + "' holds neither numbers nor text");
+    }
+    return array;
+  }
+
+  static std::vector<std::int64_t> truths(const Object& set, const Object& type, const std::string& name,
+                                          std::uint64_t n) {
+    if (H5Tget_size(type) != 1) throw Refused("the data set '" + name + "' holds neither numbers nor text");
+    std::vector<std::int8_t> values(n);
+    must(n == 0 || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
+         "read the data set '" + name + "'");
+    return {values.begin(), values.end()};
+  }
+
+  static std::vector<std::string> texts(const Object& set, const Object& type, const Object& space,
+                                        const std::string& name, std::uint64_t n) {
+    std::vector<std::string> values;
+    if (H5Tis_variable_str(type) > 0) {
+      std::vector<char*> pointers(n, nullptr);
+      must(n == 0 || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0,
+           "read the data set '" + name + "'");
+      for (const char* text : pointers) values.emplace_back(text != nullptr ? text : "");
+      H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
+      return values;
+    }
+    const std::size_t width = H5Tget_size(type);
+    std::vector<char> bytes(n * width);
+    must(n == 0 || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) >= 0,
+         "read the data set '" + name + "'");
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const char* from = bytes.data() + i * width;
+      values.emplace_back(from, strnlen(from, width));
+    }
+    return values;
+  }
+
+  std::uint64_t bytes_;
+  Object access_;
+  Object file_;
+};
+
+}  // namespace
+
+Graph read(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  const hdf5::Silence silence;
+  // HDF5 1.10 crashes on some damaged files and never ends on others, so that another process tries first.
+  constexpr int seconds = 30;
+  if (!survives([&] { Reader(bytes).graph(); }, seconds))
+    throw DataError(file.string() + ": damaged, so that HDF5 cannot read it");
+  try {
+    return Reader(bytes).graph();
+  } catch (const Refused& refused) {
+    throw DataError(file.string() + ": " + refused.what());
+  }
+}
+
+}  // namespace grapes::nir

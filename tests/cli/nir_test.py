@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""NIR files through the whole program: what is exported is read by h5py and computed by numpy from NIR's equations; files
+of another program, written by h5py, are imported, checked or refused.
+
+With the reference implementation installed (the Python package nir), it has
+to read the files too."""
+import json
+import unittest
+
+from program import ProgramTest
+
+try:
+    import h5py
+    import numpy as np
+    from nir_files import foreign, load, population, save, simulate
+except ImportError as missing:
+    raise unittest.SkipTest(f"python3-h5py and python3-numpy are needed: {missing}")
+
+SMALL = ["--data", "digits", "--model", "snu:24,16", "--encoder", "direct", "--steps", "12", "--loss", "mse",
+         "--precision", "float64", "--learning-rate", "1", "--epochs", "2", "--quiet"]
+
+
+class NirTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        draw = np.random.default_rng(1)
+        self.x = draw.uniform(0, 1, (25, 64))
+        self.write("x.csv", "\n".join(",".join(repr(float(v)) for v in row) for row in self.x) + "\n")
+
+    def predictions(self, checkpoint):
+        """What the program says of x.csv, in the order of the classes."""
+        examples = self.good_json("predict", checkpoint, "x.csv", "--top", "10", "--quiet")["examples"]
+        return np.array([[one["probability"] for one in sorted(answers, key=lambda answer: int(answer["class"]))]
+                         for answers in examples])
+
+    def shown(self, steps=12):
+        """The encoder direct. The program reads pixels as float32."""
+        return np.repeat(self.x.astype(np.float32).astype(float)[None], steps, axis=0)
+
+    def rates(self, path, dt, steps=12):
+        nodes, edges, *_ = load(self.folder / path)
+        return simulate(nodes, edges, dt, self.shown(steps)).mean(axis=0)
+
+
+class Export(NirTest):
+    def check(self, *options, types):
+        self.good("train", *SMALL, *options, "--out", "run")
+        self.good("export", "nir", "run", "--dt", "0.0005", "--out", "net.nir")
+        nodes, _, metadata = load(self.folder / "net.nir")
+        self.assertEqual(metadata["dt"], 0.0005)
+        self.assertEqual(sorted(node["type"] for node in nodes.values()), sorted(types))
+        expected = self.predictions("run")
+        self.assertGreater(expected.sum(), 1)
+        np.testing.assert_allclose(self.rates("net.nir", metadata["dt"]), expected, rtol=0, atol=1e-9)
+        self.assertIn("no fault\n", self.good("nir", "check", "net.nir"))
+        # And back: the same bits in the checkpoint.
+        self.good("import", "nir", "net.nir", "--out", "back.safetensors")
+        first, second = self.tensors("run/checkpoints/last.safetensors"), self.tensors("back.safetensors")
+        self.assertEqual({name: first[name] for name in second if not name.startswith("optimizer")},
+                         {name: value for name, value in second.items() if not name.startswith("optimizer")})
+        np.testing.assert_array_equal(self.predictions("back.safetensors"), expected)
+        one, two = (self.good_json("eval", file, "--quiet") for file in ("run", "back.safetensors"))
+        self.assertEqual({**one, "checkpoint": 0}, {**two, "checkpoint": 0})
+
+    CHAIN = ["Input", "Linear", "Linear", "Linear", "Output"]
+
+    def test_lif(self):
+        self.check("--neuron", "lif", "--modulation", "grapes", types=[*self.CHAIN, "LIF", "LIF", "LIF"])
+
+    def test_cuba_lif(self):
+        self.check("--neuron", "cuba-lif", "--learn-decay", "per-node", types=[*self.CHAIN, *3 * ["CubaLIF"]])
+
+    def test_recurrent(self):
+        self.check("--neuron", "lif", "--recurrent", types=[*self.CHAIN, "Linear", "Linear", "LIF", "LIF", "LIF"])
+
+    def test_without_reset(self):
+        self.check("--neuron", "lif", "--reset", "none",
+                   types=[*self.CHAIN, *3 * ["LI"], *3 * ["Threshold"]])
+
+    def test_float32_and_a_learnt_input_scale(self):
+        self.good("train", *SMALL, "--precision", "float32", "--neuron", "lif", "--normalise", "standard", "--epochs", "1",
+                  "--out", "run")
+        self.good("export", "nir", "run", "--out", "net.nir")
+        self.good("import", "nir", "net.nir", "--out", "back.safetensors")
+        np.testing.assert_array_equal(self.predictions("back.safetensors"), self.predictions("run"))
+        first, second = self.tensors("run/checkpoints/last.safetensors"), self.tensors("back.safetensors")
+        for name in ("input.shift", "input.scale", "layers.0.weight", "layers.2.threshold"):
+            self.assertEqual(first[name], second[name], name)
+        self.good("export", "nir", "back.safetensors", "--out", "again.nir")
+        self.assertEqual((self.folder / "net.nir").read_bytes(), (self.folder / "again.nir").read_bytes())
+
+    def test_what_nir_has_no_node_for(self):
+        for number, (options, reason) in enumerate((
+                (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu (key g)"),
+                (["--neuron", "ssnu", "--g", "identity"], "a soft output (ssnu)"),
+                (["--neuron", "lif", "--reset", "subtract"], "a soft reset (reset subtract)"))):
+            run, near, back = f"run{number}", f"near{number}.nir", f"near{number}.safetensors"
+            self.good("train", *SMALL, *options, "--epochs", "1", "--out", run)
+            self.assert_refused(2, ["NIR has no node for " + reason, "--approximate"], "export", "nir", run, "--out", "x.nir")
+            said = self.run_program("export", "nir", run, "--approximate", "--out", near)
+            self.assertEqual(said.returncode, 0)
+            self.assertIn(f"note: {reason} was replaced by", said.stderr)
+            *_, metadata = load(self.folder / near)
+            self.assertIn(f"{reason} was replaced by", metadata["approximations"])
+            # What comes back is the file's network, not the one it was made of.
+            self.good("import", "nir", near, "--out", back)
+            np.testing.assert_allclose(self.predictions(back), self.rates(near, 1e-3), rtol=0, atol=1e-9)
+        self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "dense")
+        self.assert_refused(2, "only snu:... can be exported", "export", "nir", "dense", "--out", "x.nir")
+
+    def test_the_reference_reads_it(self):
+        try:
+            import nir
+        except ImportError:
+            self.skipTest("the Python package nir is not installed")
+        self.good("train", *SMALL, "--neuron", "cuba-lif", "--recurrent", "--epochs", "1", "--out", "run")
+        self.good("export", "nir", "run", "--out", "net.nir")
+        graph = nir.read(self.folder / "net.nir")
+        self.assertEqual(type(graph.nodes["neurons_0"]).__name__, "CubaLIF")
+
+
+class Import(NirTest):
+    def test_a_network_of_another_program(self):
+        for kind in ("LIF", "CubaLIF"):
+            for dt in ("0.001", "0.002"):
+                nodes, edges = foreign(kind)
+                save(self.folder / "theirs.nir", nodes, edges)
+                said = self.good_json("import", "nir", "theirs.nir", "--dt", dt, "--encoder", "direct", "--steps", "12",
+                                      "--out", "ours.safetensors", "--quiet")
+                self.assertEqual((said["model"], said["recurrent"]), ("snu:20", True))
+                rates = simulate(nodes, edges, float(dt), self.shown()).mean(axis=0)
+                self.assertGreater(rates.mean(), 0.02)
+                self.assertLess(rates.mean(), 0.98)
+                # The default loss is the cross-entropy, whose answers are the softmax of the rates.
+                expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
+                np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
+
+    def test_it_can_be_trained_further(self):
+        nodes, edges = foreign(dtype=np.float32)
+        save(self.folder / "theirs.nir", nodes, edges)
+        self.good("import", "nir", "theirs.nir", "--data", "digits", "--encoder", "direct", "--steps", "12", "--out",
+                  "ours.safetensors", "--quiet")
+        result = self.good_json("train", "--init", "ours.safetensors", "--model", "snu:20", "--recurrent", "--neuron", "lif",
+                                "--learn-decay", "per-node", "--encoder", "direct", "--steps", "12", "--epochs", "1", "--out",
+                                "further", "--quiet")
+        self.assertEqual(result["state"], "finished")
+        self.good("eval", "ours.safetensors", "--quiet")
+        self.assert_refused(3, ["takes 64 inputs and gives 10 outputs", "has 784"], "import", "nir", "theirs.nir", "--data",
+                            self.squares(28), "--out", "x.safetensors", "--quiet")
+
+    def squares(self, side):
+        """A data set of that many pixels, in two classes."""
+        draw = np.random.default_rng(2)
+        np.save(self.folder / "x.npy", draw.uniform(0, 1, (40, side * side)).astype(np.float32))
+        np.save(self.folder / "y.npy", np.arange(40) % 2)
+        return "x.npy"
+
+    def test_a_leaky_integrator_at_the_end(self):
+        nodes, edges = foreign()
+        nodes["3_neurons"] = {"type": "LI", **population(10, tau=0.02, r=1.5, v_leak=0.0)}
+        save(self.folder / "theirs.nir", nodes, edges)
+        said = self.good_json("import", "nir", "theirs.nir", "--encoder", "direct", "--steps", "12", "--readout",
+                              "max_membrane", "--out", "ours.safetensors", "--quiet")
+        self.assertEqual(said["readout"], "max_membrane")
+        highest = simulate(nodes, edges, 1e-3, self.shown()).max(axis=0)
+        expected = np.exp(highest) / np.exp(highest).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
+        self.good("export", "nir", "ours.safetensors", "--out", "again.nir")
+        again, *_ = load(self.folder / "again.nir")
+        self.assertEqual(again["neurons_1"]["type"], "LI")
+
+    def test_fixed_width_text_and_an_old_version(self):
+        """As h5py writes numpy's own strings; no v_reset, as in older files."""
+        nodes, edges = foreign()
+        del nodes["1_neurons"]["v_reset"]
+        save(self.folder / "theirs.nir", nodes, edges, version="0.2.0")
+        with h5py.File(self.folder / "theirs.nir", "a") as file:
+            del file["node/edges"]
+            file.create_dataset("node/edges", data=np.array(edges, dtype="S"))
+        self.good("import", "nir", "theirs.nir", "--out", "ours.safetensors")
+
+    def refuse(self, code, said, change, *options):
+        nodes, edges = foreign()
+        edges = change(nodes, edges) or edges
+        save(self.folder / "theirs.nir", nodes, edges)
+        self.assert_refused(code, ["theirs.nir: ", *([said] if isinstance(said, str) else said)], "import", "nir",
+                            "theirs.nir", "--out", "x.safetensors", *options)
+
+    def test_what_no_model_of_ours_computes(self):
+        def put(name, **fields):
+            def change(nodes, _):
+                nodes[name].update(fields)
+            return change
+        self.refuse(3, "node '0_fc', weight: must be finite", put("0_fc", weight=np.full((20, 64), np.nan)))
+        self.refuse(3, "node '1_neurons': its current has a bias", put("0_fc", bias=np.ones(20)))
+        self.refuse(2, ["node '1_neurons' (LIF)", "v_reset must equal v_leak"], put("1_neurons", v_reset=np.full(20, -0.1)))
+        self.refuse(2, ["node '1_neurons' (LIF)", "tau must be at least dt"], lambda *_: None, "--dt", "0.02")
+        self.refuse(2, "dt must be above 0 seconds; got 0", lambda *_: None, "--dt", "0")
+        def skip(nodes, edges):
+            return [*edges, ("input", "side"), ("side", "3_neurons")] if nodes.update(
+                side={"type": "Linear", "weight": np.ones((10, 64))}) is None else None
+        self.refuse(3, "node 'input' (Input): leads to 0_fc, side: only a chain can be imported", skip)
+        def delay(nodes, edges):
+            nodes["wait"] = {"type": "Delay", "delay": np.full(20, 1e-3)}
+            return [edge for edge in edges if edge != ("1_neurons", "2_fc")] + [("1_neurons", "wait"), ("wait", "2_fc")]
+        self.refuse(3, "node 'wait' (Delay): nothing of ours computes this", delay)
+
+    def test_a_file_of_ours_that_was_changed(self):
+        self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
+        self.good("export", "nir", "run", "--out", "net.nir")
+        self.assert_refused(2, "--dt: net.nir was written by grapes export nir", "import", "nir", "net.nir", "--dt", "1e-3",
+                            "--out", "x.safetensors")
+        self.assert_refused(2, "--steps: net.nir", "import", "nir", "net.nir", "--steps", "3", "--out", "x.safetensors")
+        with h5py.File(self.folder / "net.nir", "a") as file:
+            file["node/nodes/neurons_0/tau"][...] = 0.02
+        self.assert_refused(3, ["net.nir: node 'neurons_0' (LIF)", "another program has changed"], "import", "nir", "net.nir",
+                            "--out", "x.safetensors")
+        with h5py.File(self.folder / "net.nir", "a") as file:
+            del file["node/metadata/format"]
+        self.good("import", "nir", "net.nir", "--out", "x.safetensors")
+
+    def test_the_other_form_of_the_verb_stays(self):
+        self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
+        self.good("export", "run", "--out", "theirs.safetensors")
+        self.assert_refused(2, "--out", "export", "run")
+        self.assert_refused(2, "--out", "export", "nir", "run")
+        self.assert_refused(2, "--names: is not for 'export nir'", "export", "nir", "run", "--out", "x.nir", "--names", "a")
+        self.assert_refused(2, "is not for 'import nir'", "import", "nir", "x.nir", "--out", "x", "--activation", "relu")
+        self.assert_refused(2, "unknown argument 'more'", "export", "run", "more", "--out", "x.safetensors")
+
+
+class Check(NirTest):
+    def test_a_sound_one(self):
+        save(self.folder / "theirs.nir", *foreign())
+        said = self.good("nir", "check", "theirs.nir").splitlines()
+        self.assertEqual(said[0], "theirs.nir: NIR 1.0.7")
+        self.assertRegex(said[2], r"^input +Input +\[64\] +\[64\] +0 +0_fc$")
+        self.assertRegex(said[4], r"^1_neurons +LIF +\[20\] +\[20\] +100 +1_back, 2_fc$")
+        self.assertEqual(said[-1], "no fault")
+        document = self.good_json("nir", "check", "theirs.nir")
+        self.assertEqual(document["faults"], [])
+        self.assertEqual([node["name"] for node in document["nodes"]][:2], ["input", "0_fc"])
+
+    def faulty(self, nodes, edges):
+        save(self.folder / "bad.nir", nodes, edges)
+        done = self.run_program("nir", "check", "bad.nir", "--json")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        return json.loads(done.stdout)["faults"]
+
+    def test_a_scalar_where_a_population_is_wanted(self):
+        """snntorch's issue 410."""
+        nodes, edges = foreign()
+        nodes["1_neurons"]["tau"] = 0.02
+        faults = self.faulty(nodes, edges)
+        self.assertIn({"node": "1_neurons", "field": "tau",
+                       "text": "must have the shape of the population, a number per neuron; got a single value"}, faults)
+
+    def test_every_fault_is_told(self):
+        nodes, edges = foreign()
+        nodes["1_neurons"]["tau"] = np.zeros(20)
+        nodes["3_neurons"]["gain"] = np.ones(10)
+        nodes["2_fc"]["weight"] = np.ones((10, 21))
+        del nodes["1_back"]["weight"]
+        faults = self.faulty(nodes, [*edges, ("2_fc", "nowhere")])
+        self.assertEqual([(fault["node"], fault["field"]) for fault in faults],
+                         [("1_back", "weight"), ("1_neurons", "tau"), ("3_neurons", "gain"), ("", "edges")])
+        nodes["1_neurons"]["tau"] = np.full(20, 0.01)
+        faults = self.faulty(nodes, edges)
+        self.assertIn("takes [21], but '1_neurons' gives [20]", [fault["text"] for fault in faults])
+        self.assertIn("2 faults\n" if len(faults) == 2 else f"{len(faults)} faults\n",
+                      self.run_program("nir", "check", "bad.nir").stdout)
+
+    def test_what_is_no_graph(self):
+        self.write("text.nir", "no HDF5")
+        self.assert_refused(3, "text.nir: no HDF5 file", "nir", "check", "text.nir")
+        with h5py.File(self.folder / "other.nir", "w") as file:
+            file["numbers"] = np.arange(3)
+        self.assert_refused(3, "other.nir: no data set /version", "nir", "check", "other.nir")
+        save(self.folder / "nested.nir", *foreign())
+        with h5py.File(self.folder / "nested.nir", "a") as file:
+            file.create_group("node/nodes/1_neurons/nodes")
+        self.assert_refused(3, "nested.nir: node '1_neurons' (LIF) holds 'nodes'", "nir", "check", "nested.nir")
+        save(self.folder / "cut.nir", *foreign())
+        whole = (self.folder / "cut.nir").read_bytes()
+        (self.folder / "cut.nir").write_bytes(whole[:len(whole) // 2])
+        self.assert_refused(3, "cut.nir: ", "nir", "check", "cut.nir")
+        with h5py.File(self.folder / "big.nir", "w") as file:  # claims a terabyte, holds nothing
+            file["version"] = "1.0.7"
+            file["node/type"] = "NIRGraph"
+            file.create_dataset("node/edges", shape=(0, 2), dtype=h5py.string_dtype())
+            file["node/nodes/a/type"] = "Linear"
+            file.create_dataset("node/nodes/a/weight", shape=(1 << 20, 1 << 17), dtype="f8", chunks=(1024, 1024))
+        self.assert_refused(3, "claims more numbers than the file can hold", "nir", "check", "big.nir")
+
+
+if __name__ == "__main__":
+    unittest.main()
