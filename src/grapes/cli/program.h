@@ -41,6 +41,7 @@ void add_export(Program& program);
 void add_import(Program& program);
 void add_replay(Program& program);
 void add_bench(Program& program);
+void add_hardware(Program& program);
 void add_list(Program& program);
 void add_env(Program& program);
 void add_completion(Program& program);

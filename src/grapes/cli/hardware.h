@@ -1,0 +1,10 @@
+#pragma once
+
+#include "grapes/cli/program.h"
+
+namespace grapes::cli {
+
+/// A verb under `grapes hardware`.
+void add_cost(Program& program, CLI::App& hardware);
+
+}  // namespace grapes::cli
