@@ -8,7 +8,7 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "generate", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "replay", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "hardware", "hardware devices", "list", "env", "completion"]
+         "predict", "generate", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "replay", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",

@@ -115,7 +115,7 @@ class Step {
                        writes("errors below", n.inputs)};
       cost.error = n.inputs;
       if (fixed) cost.feedback = n.weights;
-      if (route_.name == "sign-symmetric") {  // the mean of |w|, taken like a responsibility, once per error sent
+      if (route_.name == "sign-symmetric") {  // the mean of |w|, taken like a responsibility; what is sent, times it
         work.additions = n.weights;
         work.divisions = 1;
         work.multiplications = n.inputs;
