@@ -54,7 +54,7 @@ class Responses(ProgramTest):
         self.assert_refused(2, "unknown device 'pmc' (did you mean 'pcm'?)", "hardware", "devices", "--device", "pmc", "--out", "x")
         self.assert_refused(2, "--out", "hardware", "devices")
         self.assert_refused(2, "--weights", "hardware", "devices", "--weights", "1", "--out", "x")
-        self.assert_refused(2, "name a verb: devices", "hardware")
+        self.assert_refused(2, "name a verb: cost, devices", "hardware")
         self.write("file", "")
         self.assert_refused(3, "file", "hardware", "devices", "--device", "pcm", "--out", "file")
 
