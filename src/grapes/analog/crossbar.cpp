@@ -222,6 +222,18 @@ void drift(Crossbar& c, double from, double to) {
   }
 }
 
+Crossbar later(const Crossbar& crossbar, double times) {
+  Crossbar aged = crossbar;
+  for (Plane* p : {&aged.plus, &aged.minus}) {
+    if (!p->state.defined()) continue;
+    const bool apart = !p->seen.is_same(p->state);
+    p->state = p->state.clone();
+    p->seen = apart ? p->seen.clone() : p->state;
+  }
+  drift(aged, 1, times);
+  return aged;
+}
+
 std::vector<std::pair<std::string, at::Tensor>> state(const Crossbar& c) {
   std::vector<std::pair<std::string, at::Tensor>> all;
   const auto add = [&](const std::string& name, const Plane& p) {

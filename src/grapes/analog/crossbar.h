@@ -108,6 +108,8 @@ std::int64_t refresh(Crossbar& crossbar, std::int64_t step);
 /// From `from` to `to` seconds after writing: w ← w (to/from)^-ν. Two steps are as one: drift(a, b), drift(b, c) is
 /// drift(a, c), as far as no device is at a bound.
 void drift(Crossbar& crossbar, double from, double to);
+/// Another array, as this one is when `times` as long has passed since writing as it was written for; this one stays.
+Crossbar later(const Crossbar& crossbar, double times);
 
 /// Everything a checkpoint must hold: live tensors, to copy out of or into.
 std::vector<std::pair<std::string, at::Tensor>> state(const Crossbar& crossbar);

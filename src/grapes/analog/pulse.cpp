@@ -1,6 +1,7 @@
 #include "grapes/analog/pulse.h"
 
 #include "grapes/base/random.h"
+#include "grapes/kernels/philox.h"
 #include "grapes/kernels/threads.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <type_traits>
 #include <vector>
 
 namespace grapes::analog {
@@ -221,16 +223,7 @@ std::int64_t send_one_by_one(const Law& law, const Trains& t, const Cells& plus,
 
 Words random_words(std::uint64_t key, const Words& counter) {
   auto [c0, c1, c2, c3] = counter;
-  auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0, product1 = std::uint64_t{0xCD9E8D57U} * c2;
-    c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ key0;
-    c1 = static_cast<std::uint32_t>(product1);
-    c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ key1;
-    c3 = static_cast<std::uint32_t>(product0);
-    key0 += 0x9E3779B9U;
-    key1 += 0xBB67AE85U;
-  }
+  kernels::philox(key, c0, c1, c2, c3);
   return {c0, c1, c2, c3};
 }
 
@@ -264,30 +257,35 @@ std::uint32_t train(std::uint64_t key, std::uint32_t line, std::uint32_t sample,
   return below;
 }
 
-std::int64_t send(const Device& device, const Trains& trains, const Cells& plus, const Cells& minus) {
-  const Law law(device);
-  switch (device.response) {
-    case Response::constant:
-      return send_all<Response::constant>(law, trains, plus, minus);
-    case Response::soft_bounds:
-      return send_all<Response::soft_bounds>(law, trains, plus, minus);
-    case Response::exponential:
-      return send_all<Response::exponential>(law, trains, plus, minus);
+namespace {
+
+/// act(the response as a type): the loops are compiled for each.
+template <class Act>
+std::int64_t by_response(Response response, const Act& act) {
+  using enum Response;
+  switch (response) {
+    case constant:
+      return act(std::integral_constant<Response, constant>());
+    case soft_bounds:
+      return act(std::integral_constant<Response, soft_bounds>());
+    case exponential:
+      return act(std::integral_constant<Response, exponential>());
   }
   return 0;
 }
 
+}  // namespace
+
+std::int64_t send(const Device& device, const Trains& trains, const Cells& plus, const Cells& minus) {
+  return by_response(device.response, [&](auto response) {
+    return send_all<decltype(response)::value>(Law(device), trains, plus, minus);
+  });
+}
+
 std::int64_t plain::send(const Device& device, const Trains& trains, const Cells& plus, const Cells& minus) {
-  const Law law(device);
-  switch (device.response) {
-    case Response::constant:
-      return send_one_by_one<Response::constant>(law, trains, plus, minus);
-    case Response::soft_bounds:
-      return send_one_by_one<Response::soft_bounds>(law, trains, plus, minus);
-    case Response::exponential:
-      return send_one_by_one<Response::exponential>(law, trains, plus, minus);
-  }
-  return 0;
+  return by_response(device.response, [&](auto response) {
+    return send_one_by_one<decltype(response)::value>(Law(device), trains, plus, minus);
+  });
 }
 
 }  // namespace grapes::analog

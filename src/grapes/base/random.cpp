@@ -7,13 +7,6 @@
 namespace grapes {
 namespace {
 
-std::uint64_t splitmix(std::uint64_t& state) {
-  std::uint64_t z = (state += 0x9e3779b97f4a7c15ULL);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
-
 std::uint64_t rotate(std::uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
 
 }  // namespace
@@ -29,7 +22,10 @@ std::uint64_t stream_seed(std::uint64_t root, std::string_view name, std::uint64
 }
 
 Random::Random(std::uint64_t seed) {
-  for (auto& word : state_) word = splitmix(seed);
+  for (auto& word : state_) {
+    word = splitmix(seed);
+    seed += splitmix_step;
+  }
 }
 
 Random::result_type Random::operator()() {

@@ -11,6 +11,16 @@ namespace grapes {
 /// same.
 std::uint64_t stream_seed(std::uint64_t root, std::string_view name, std::uint64_t a = 0, std::uint64_t b = 0);
 
+/// One number of splitmix64 (Steele, Lea, Flood 2014) after `state`: a hash. Inline, for loops over many places.
+inline std::uint64_t splitmix(std::uint64_t state) {
+  std::uint64_t z = state + 0x9e3779b97f4a7c15ULL;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+/// What the state grows by from one number to the next.
+constexpr std::uint64_t splitmix_step = 0x9e3779b97f4a7c15ULL;
+
 /// A small generator whose numbers are the same on every platform and with every LibTorch (xoshiro256**, Blackman and
 /// Vigna 2018, seeded by splitmix64).
 class Random {

@@ -90,6 +90,7 @@ const std::map<std::string, std::string>& others() {
                                                             {"analog-responsibility", "serial"},
                                                             {"analog-pulses", "10"},
                                                             {"analog-share", "0.5"},
+                                                            {"analog-drift", "1000"},
                                                             {"factors-every", "10"},
                                                             {"optimizer", "adam"},
                                                             {"learning-rate", "0.001"},

@@ -103,6 +103,18 @@ Key text(const std::string& name, const std::string& group, const std::string& m
           [=](Config& config, std::string_view value) { at(config) = std::string(value); }};
 }
 
+/// A text that `check` reads, and throws a UsageError if it cannot be.
+template <class Field, class Check>
+Key checked(const std::string& name, const std::string& group, const std::string& meaning, const std::string& values,
+            Field at, Check check) {
+  Key key = text(name, group, meaning, values, at);
+  key.set = [=](Config& config, std::string_view value) {
+    check(std::string(value));
+    at(config) = std::string(value);
+  };
+  return key;
+}
+
 /// One of some words; by its number where the field is an enumeration.
 struct Choice {
   std::string name;

@@ -4,6 +4,7 @@
 #include "grapes/data/normalise.h"
 #include "grapes/experiment/config.h"
 #include "grapes/experiment/key_kinds.h"
+#include "grapes/experiment/special_keys.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
@@ -11,201 +12,6 @@
 
 namespace grapes::experiment {
 namespace {
-
-Key modulation_key() {
-  const Choices choices = names(credit::modulations());
-  return {"modulation",
-          "rule",
-          "what happens to the error at the hidden nodes; constant:C1,C2,... names its factors",
-          alternatives(choices),
-          Kind::text,
-          [](const Config& config) {
-            const credit::ModulationOptions& modulation = config.network.modulation;
-            return modulation.name + (modulation.constants.empty() ? "" : ":" + numbers_text(modulation.constants));
-          },
-          [=](Config& config, std::string_view value) {
-            credit::ModulationOptions& modulation = config.network.modulation;
-            const std::size_t colon = value.find(':');
-            const std::string name = find_row(choices, "modulation", value.substr(0, colon)).name;
-            const std::string takes = "constant:NUMBER > 0[,NUMBER > 0...], and numbers only after constant";
-            if ((name == "constant") != (colon != std::string_view::npos)) refuse("modulation", value, takes);
-            modulation.constants.clear();
-            if (name == "constant")
-              modulation.constants = numbers_from("modulation", value, value.substr(colon + 1), above(0), takes);
-            modulation.name = name;
-          }};
-}
-
-Key precision_key() {
-  const std::string takes = "float32|float64|bf16|PART=FORMAT,...";
-  return {"precision",
-          "model",
-          "of weights and arithmetic; bf16: float32, but products in training take bfloat16; or by part, "
-          "weights=int8,error=q4.12:stochastic, see docs/hardware.md",
-          takes,
-          Kind::text,
-          [](const Config& config) { return config.network.precision; },
-          [](Config& config, std::string_view value) {
-            nn::precision_from(std::string(value));
-            config.network.precision = value;
-          }};
-}
-
-Key factor_bits_key() {
-  const std::string takes = "exact|WHOLE NUMBER >= 0, <= 16";
-  return {"factor-bits",
-          "rule",
-          "of the factor's fraction, in which it is rounded; 2: 1, 1.25, ... 2; 0: 1 or 2, a shift",
-          takes,
-          Kind::text,
-          [](const Config& config) {
-            const int bits = config.network.modulation.bits;
-            return bits < 0 ? std::string("exact") : std::to_string(bits);
-          },
-          [=](Config& config, std::string_view value) {
-            const auto bits = value == "exact" ? std::optional<long long>(-1) : to_integer(value);
-            if (!bits || *bits > 16 || (*bits < 0 && value != "exact")) refuse("factor-bits", value, takes);
-            config.network.modulation.bits = static_cast<int>(*bits);
-          }};
-}
-
-/// A text that is checked as a part of all of the crossbars' options.
-Key analog_key(const std::string& name, const std::string& meaning, const std::string& takes,
-               std::string nn::AnalogOptions::*part) {
-  return {name,
-          "analog",
-          meaning,
-          takes,
-          Kind::text,
-          [=](const Config& config) { return config.network.analog.*part; },
-          [=](Config& config, std::string_view value) {
-            nn::AnalogOptions changed = config.network.analog;
-            changed.*part = value;
-            if (changed) nn::device_from(changed.device);
-            nn::array_options(changed);
-            config.network.analog = changed;
-          }};
-}
-
-Key clip_key() {
-  using Clip = credit::ModulationOptions::Clip;
-  const std::string takes = "by-route|none|LOW,HIGH";
-  return {"clip",
-          "rule",
-          "range that factors are clipped to; by-route: as the authors' program does on this route",
-          takes,
-          Kind::text,
-          [](const Config& config) {
-            const credit::ModulationOptions& modulation = config.network.modulation;
-            if (modulation.clip == Clip::range) return numbers_text({modulation.low, modulation.high});
-            return std::string(modulation.clip == Clip::none ? "none" : "by-route");
-          },
-          [=](Config& config, std::string_view value) {
-            credit::ModulationOptions& modulation = config.network.modulation;
-            if (value == "by-route" || value == "none") {
-              modulation.clip = value == "none" ? Clip::none : Clip::by_route;
-              return;
-            }
-            const std::vector<double> range = numbers_from("clip", value, value, at_least(0), takes);
-            if (range.size() != 2 || range[0] > range[1]) refuse("clip", value, takes);
-            modulation.clip = Clip::range;
-            modulation.low = range[0];
-            modulation.high = range[1];
-          }};
-}
-
-Key schedule_key() {
-  std::vector<std::string> forms;
-  for (const auto& row : optim::schedules()) forms.push_back(row.name);
-  return {"schedule",
-          "optimizer",
-          "learning rate over time, see grapes list schedules",
-          join(forms, "|"),
-          Kind::text,
-          [](const Config& config) { return config.training.schedule; },
-          [](Config& config, std::string_view value) {
-            optim::make_schedule(std::string(value), 0, 1);  // throws if it cannot be
-            config.training.schedule = value;
-          }};
-}
-
-Key model_key() {
-  return {"model",
-          "model",
-          "layers of the network, see grapes list models",
-          "NAME:ARGUMENTS, like mlp:256,256",
-          Kind::text,
-          [](const Config& config) { return config.network.model; },
-          [](Config& config, std::string_view value) {
-            find_row(nn::models(), "model", value.substr(0, value.find(':')));
-            config.network.model = value;
-          }};
-}
-
-Key device_key() {
-  const std::string takes = "cpu|cuda|cuda:NUMBER";
-  return {
-      "device",
-      "machine",
-      "where weights and arithmetic are",
-      takes,
-      Kind::text,
-      [](const Config& config) { return config.network.device; },
-      [=](Config& config, std::string_view value) {
-        const std::string_view cuda = value.substr(0, 5);
-        if (value != "cpu" && value != "cuda" && !(cuda == "cuda:" && to_integer(value.substr(5)).value_or(-1) >= 0))
-          refuse("device", value, takes);
-        config.network.device = value;
-      }};
-}
-
-Key arms_key() {
-  return {"arms",
-          "compare",
-          "what is compared: ROUTE, MODULATION, ROUTE+MODULATION, with tasks METHOD+..., or an arm of one's own",
-          "ARM,ARM,...",
-          Kind::texts,
-          [](const Config& config) { return join(config.compare.arms, ","); },
-          [](Config& config, std::string_view value) {
-            std::vector<std::string> arms;
-            for (const std::string& piece : split(value, ',')) {
-              const std::string arm(trim(piece));
-              if (arm.empty()) refuse("arms", value, "ARM,ARM,...");
-              if (!arms.empty() && to_double(arm))
-                arms.back() += "," + arm;  // constant:1.85,1.79 is one arm
-              else
-                arms.push_back(arm);
-            }
-            config.compare.arms = arms;
-          }};
-}
-
-Key grid_key() {
-  return {"grid",
-          "compare",
-          "learning rates that tune tries",
-          "NUMBER > 0,...",
-          Kind::numbers,
-          [](const Config& config) { return numbers_text(config.compare.grid); },
-          [](Config& config, std::string_view value) {
-            config.compare.grid = numbers_from("grid", value, value, above(0), "NUMBER > 0,...");
-          }};
-}
-
-Key sweep_values_key() {
-  return {"sweep-values",
-          "compare",
-          "what goes in place of {} in sweep",
-          "NUMBER,...",
-          Kind::numbers,
-          [](const Config& config) { return numbers_text(config.compare.sweep_values); },
-          [](Config& config, std::string_view value) {
-            config.compare.sweep_values.clear();
-            if (!value.empty())
-              config.compare.sweep_values =
-                  numbers_from("sweep-values", value, value, {"", [](double) { return true; }}, "NUMBER,...");
-          }};
-}
 
 Choices outputs() {
   Choices choices = names(nn::activations());
@@ -271,7 +77,9 @@ std::vector<Key> make_keys() {
              {{"spikes"}, {"counts"}}, field(data, &D::events, &data::EventOptions::values)),
       flag("download", "data", "fetch a named source that is not found", field(data, &D::download)),
 
-      model_key(),
+      checked("model", "model", "layers of the network, see grapes list models", "NAME:ARGUMENTS, like mlp:256,256",
+              field(net, &N::model),
+              [](const std::string& value) { find_row(nn::models(), "model", value.substr(0, value.find(':'))); }),
       choice("activation", "model", "of the hidden layers", names(nn::activations()), field(net, &N::activation)),
       choice("output", "model", "of the output layer; auto: softmax for cross-entropy, identity for mse", outputs(),
              field(net, &N::output)),
@@ -287,23 +95,39 @@ std::vector<Key> make_keys() {
       number("dropout", "model",
              "probability to drop a hidden node; of convolutional networks, what goes into dense layers",
              from_below(0, 1), field(net, &N::dropout)),
-      precision_key(),
+      checked("precision", "model",
+              "of weights and arithmetic; bf16: float32, but products in training take bfloat16; or by part, "
+              "weights=int8,error=q4.12:stochastic, see docs/hardware.md",
+              "float32|float64|bf16|PART=FORMAT,...", field(net, &N::precision),
+              [](const std::string& value) { nn::precision_from(value); }),
 
-      analog_key("analog",
-                 "weights lie in crossbars of this device, see grapes list devices; NAME:noise=2,imbalance=0.1 changes "
-                 "numbers of it",
-                 "none|NAME[:FIELD=NUMBER,...]", &A::device),
-      analog_key("analog-real", "what the arrays do, the rest is exact", "none|forward,backward,update", &A::real),
-      analog_key("analog-read", "converters and noise of a read; empty: 7 and 9 bits, noise 0.1",
-                 "FIELD=NUMBER,... of dac-bits, adc-bits, input-bound, output-bound, output-noise, noise-management, "
-                 "bound-management",
-                 &A::read),
+      checked("analog", "analog",
+              "weights lie in crossbars of this device, see grapes list devices; NAME:noise=2,imbalance=0.1 changes "
+              "numbers of it",
+              "none|NAME[:FIELD=NUMBER,...]", field(net, analog, &A::device),
+              [](const std::string& value) {
+                if (value != "none") nn::device_from(value);
+              }),
+      checked("analog-real", "analog", "what the arrays do, the rest is exact", "none|forward,backward,update",
+              field(net, analog, &A::real),
+              [](const std::string& value) {
+                A options;
+                options.real = value;
+                nn::array_options(options);
+              }),
+      checked("analog-read", "analog", "converters and noise of a read; empty: 7 and 9 bits, noise 0.1",
+              "FIELD=NUMBER,... of dac-bits, adc-bits, input-bound, output-bound, output-noise, noise-management, "
+              "bound-management",
+              field(net, analog, &A::read), [](const std::string& value) { nn::converter_from(value); }),
       choice(
           "analog-responsibility", "analog",
           "how factors see the weights; summed: one read of both polarities, serial: one of each input; auto: summed "
           "where each weight has two pulsed devices",
           {{"auto"}, {"exact"}, {"summed"}, {"serial"}}, field(net, analog, &A::responsibility)),
       number("analog-pulses", "analog", "bits of a pulse train, 1 to 32", upto(0, 32), field(net, analog, &A::pulses)),
+      number("analog-drift", "analog",
+             "evaluation reads the arrays so many times later than they were written, t/t0; 1: at once", at_least(1),
+             field(net, analog, &A::drift)),
       number("analog-share", "analog", "of the devices' range, that the largest initial weight takes", upto(0, 1),
              field(net, analog, &A::share)),
 
@@ -364,7 +188,9 @@ std::vector<Key> make_keys() {
              field(opt, &O::epsilon)),
       number("weight-decay", "optimizer", "pull of every weight to zero, added to its gradient", at_least(0),
              field(opt, &O::weight_decay)),
-      schedule_key(),
+      checked("schedule", "optimizer", "learning rate over time, see grapes list schedules",
+              alternatives(names(optim::schedules())), field(run, &T::schedule),
+              [](const std::string& value) { optim::make_schedule(value, 0, 1); }),
       number("warm-up", "optimizer", "epochs over which the learning rate rises from 0", at_least(0),
              field(run, &T::warm_up)),
 

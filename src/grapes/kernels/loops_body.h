@@ -1,6 +1,7 @@
 // The loops themselves; see loops.h. Included by one file per instruction set and nowhere else. No inline function of
 // the standard library is called here: the linker could keep the copy that this processor does not understand.
 #include "grapes/kernels/loops.h"
+#include "grapes/kernels/philox.h"
 
 namespace grapes::kernels::GRAPES_INSTRUCTION_SET {
 namespace {
@@ -92,17 +93,7 @@ struct Philox {
 #pragma GCC ivdep
     for (Size lane = 0; lane < lanes; ++lane) {
       std::uint32_t c0 = first_block + static_cast<std::uint32_t>(lane), c1 = row, c2 = 0, c3 = 0;
-      std::uint32_t key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-#pragma GCC unroll 10
-      for (int round = 0; round < 10; ++round) {
-        const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0, product1 = std::uint64_t{0xCD9E8D57U} * c2;
-        c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ key0;
-        c1 = static_cast<std::uint32_t>(product1);
-        c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ key1;
-        c3 = static_cast<std::uint32_t>(product0);
-        key0 += 0x9E3779B9U;
-        key1 += 0xBB67AE85U;
-      }
+      philox(key, c0, c1, c2, c3);
       word[0][lane] = c0;
       word[1][lane] = c1;
       word[2][lane] = c2;

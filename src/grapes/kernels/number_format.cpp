@@ -1,6 +1,7 @@
 #include "grapes/kernels/number_format.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/random.h"
 #include "grapes/base/text.h"
 #include "grapes/kernels/row_sums.h"
 
@@ -50,12 +51,9 @@ NumberFormat named(const std::string& name) {
   return none;
 }
 
-/// One number in [0, 1) per place, of 24 bits: a hash of the key and the place (the finaliser of splitmix64).
+/// One number in [0, 1) per place, of 24 bits.
 double chance(std::uint64_t key, std::int64_t place) {
-  std::uint64_t z = key + 0x9e3779b97f4a7c15ULL * (static_cast<std::uint64_t>(place) + 1);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return static_cast<double>((z ^ (z >> 31)) >> 40) * 0x1p-24;
+  return static_cast<double>(splitmix(key + splitmix_step * static_cast<std::uint64_t>(place)) >> 40) * 0x1p-24;
 }
 
 /// 2^e of the smallest scale with which `most` fits the format; 1 for zero and for what is no number.

@@ -15,6 +15,7 @@ struct AnalogOptions {
   std::string responsibility =
       "auto";                ///< how factors see the weights: auto (exact where forward is), exact, summed, serial
   std::int64_t pulses = 31;  ///< bits of a train, 1 ... 32
+  double drift = 1;          ///< t/t0 since writing, at which evaluation reads; at least 1
   double share = 0.3;        ///< of the devices' range that the largest initial weight takes
   explicit operator bool() const { return device != "none"; }
   bool updates() const { return real.find("update") != std::string::npos; }

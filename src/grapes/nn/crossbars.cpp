@@ -62,7 +62,8 @@ void CrossbarLayer::prepare(Run run) {
 
 at::Tensor CrossbarLayer::read(const at::Tensor& h) const {
   const at::NoGradGuard no_grad;
-  return analog::forward(array_, h.detach(), run_.number);
+  if (run_.drift == 1) return analog::forward(array_, h.detach(), run_.number);
+  return analog::forward(analog::later(array_, run_.drift), h.detach(), run_.number);
 }
 
 at::Tensor CrossbarLayer::read_back(const at::Tensor& error) const {
@@ -105,7 +106,9 @@ Crossbars::Crossbars(const Options& options, std::vector<std::int64_t> nodes, st
 at::Tensor Crossbars::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
   // Reads in evaluation have streams of their own.
-  for (const auto& layer : layers_) layer->prepare({pass.training ? pass.step : -1 - pass.step, pass.descend});
+  for (const auto& layer : layers_)
+    layer->prepare(pass.training ? CrossbarLayer::Run{pass.step, pass.descend, 1}
+                                 : CrossbarLayer::Run{-1 - pass.step, 0, options_.analog.drift});
   if (pass.training && stale(pass)) {
     const at::NoGradGuard no_grad;
     credit::Weights weights;

@@ -28,6 +28,7 @@ class CrossbarLayer final : public credit::Block {
   struct Run {
     std::int64_t number = 0;  ///< of what is read, for the draws of its noise; no two batches have the same
     double descend = 0;       ///< step size of the pulses; 0: none come
+    double drift = 1;         ///< reads forward are of the array when so many times as long has passed, see later()
   };
   void prepare(Run run);
 

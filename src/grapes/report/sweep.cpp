@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <functional>
 
 namespace grapes::report {
 using record::Json;
@@ -66,58 +66,73 @@ std::vector<std::string> arms_in(const Json& summary) {
         names.push_back(arm["arm"]);
   return names;
 }
-std::vector<std::pair<std::string, std::string>> pairs_in(const Json& summary) {
-  std::vector<std::pair<std::string, std::string>> names;
-  for (const Json& point : summary["points"])
-    for (const Json& pair : point["pairs"]) {
-      const std::pair<std::string, std::string> name = {pair["arm"], pair["against"]};
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    }
-  return names;
-}
-
 using Rows = std::vector<std::vector<std::string>>;
 
-Rows score_rows(const Json& summary) {
-  const Unit unit = unit_of(summary["score"]);
-  Rows rows = {{"arm"}};
-  for (const Json& point : summary["points"]) rows[0].push_back(shortest(point["value"]));
-  for (const std::string& name : arms_in(summary)) {
+/// A row a name, a column a value. @param cell  of an entry of the point
+Rows rows_over(const Json& summary, const char* entries, const std::string& heading,
+               const std::function<std::string(const Json& entry)>& name_of,
+               const std::function<std::string(const Json& entry)>& cell) {
+  Rows rows = {{heading}};
+  std::vector<std::string> names;
+  for (const Json& point : summary["points"]) {
+    rows[0].push_back(shortest(point["value"]));
+    for (const Json& entry : point[entries])
+      if (const std::string name = name_of(entry); std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
+  }
+  for (const std::string& name : names) {
     rows.push_back({name});
     for (const Json& point : summary["points"]) {
-      const Json* arm = find(point["arms"], [&](const Json& one) { return one["arm"] == name; });
-      rows.back().push_back(arm == nullptr ? "–" : unit.number((*arm)["mean"]) + " ± " + unit.number(half_width(*arm)));
+      const Json* entry = find(point[entries], [&](const Json& one) { return name_of(one) == name; });
+      rows.back().push_back(entry == nullptr ? "–" : cell(*entry));
     }
   }
   return rows;
+}
+
+std::string name_of_arm(const Json& arm) { return arm["arm"]; }
+
+Rows score_rows(const Json& summary) {
+  const Unit unit = unit_of(summary["score"]);
+  return rows_over(summary, "arms", "arm", name_of_arm,
+                   [&](const Json& arm) { return unit.number(arm["mean"]) + " ± " + unit.number(half_width(arm)); });
 }
 
 Rows difference_rows(const Json& summary) {
   const Unit unit = unit_of(summary["score"]);
-  Rows rows = {{"difference"}};
-  for (const Json& point : summary["points"]) rows[0].push_back(shortest(point["value"]));
-  for (const auto& [name, against] : pairs_in(summary)) {
-    rows.push_back({name + " − " + against});
-    for (const Json& point : summary["points"]) {
-      const Json* pair = find(point["pairs"], [&, &n = name, &a = against](const Json& one) {
-        return one["arm"] == n && one["against"] == a;
-      });
-      if (pair == nullptr) {
-        rows.back().push_back("–");
-        continue;
-      }
-      std::string cell = unit.change((*pair)["mean"]) + " ± " + unit.number(half_width(*pair));
-      if ((*pair)["p_holm"].is_number() && (*pair)["p_holm"].get<double>() < 0.05) cell += "*";
-      rows.back().push_back(cell);
-    }
-  }
-  return rows;
+  const auto name = [](const Json& pair) {
+    return pair["arm"].get<std::string>() + " − " + pair["against"].get<std::string>();
+  };
+  return rows_over(summary, "pairs", "difference", name, [&](const Json& pair) {
+    const bool shown = pair["p_holm"].is_number() && pair["p_holm"].get<double>() < 0.05;
+    return unit.change(pair["mean"]) + " ± " + unit.number(half_width(pair)) + (shown ? "*" : "");
+  });
+}
+
+Rows rate_rows(const Json& summary) {
+  return rows_over(summary, "arms", "arm", name_of_arm, [](const Json& arm) {
+    std::vector<std::string> each;
+    for (const Json& rate : arm["learning_rates"]) each.push_back(shortest(rate));
+    return join(each, ", ");
+  });
+}
+
+/// The part of the key that changes: "weights=int{}" of "precision=weights=int{}:stochastic,error=int8".
+std::string changing(const std::string& key) {
+  const std::size_t place = key.find("{}"), before = key.find_last_of(",:", place), equals = key.find('=');
+  const std::size_t begin = (before == std::string::npos ? equals : before) + 1;
+  const std::string part = key.substr(begin, key.find_first_of(",:", place) - begin);
+  return part == "{}" ? key : part;
+}
+
+std::string title_of(const Json& summary) {
+  return summary["title"].get<std::string>() + ", by " + changing(summary["key"]);
 }
 
 Chart chart_of(const Json& summary, const std::string& id, const std::string& y_label) {
   Chart chart;
   chart.id = id;
-  chart.x_label = summary["key"];
+  chart.x_label = changing(summary["key"]);
   chart.y_label = y_label;
   chart.from_the_start = true;
   for (const Json& point : summary["points"]) chart.x_ticks.push_back(point["value"]);
@@ -210,12 +225,13 @@ std::string sweep_picture(const Json& summary) {
     if (!change.epoch.empty()) changes.series.push_back({name, change, {}, true});
   }
   const svg::Drawing left = line_chart(scores, styles), right = line_chart(changes, styles);
-  svg::Drawing all(972, left.height() + 66);
+  svg::Drawing all(972, left.height() + 88);
   all.rectangle({0.5, 0.5}, all.width() - 1, all.height() - 1, "class=\"card\" rx=\"10\" stroke=\"var(--hair)\"");
-  const std::string title = summary["title"].get<std::string>() + ", by " + summary["key"].get<std::string>();
+  const std::string title = title_of(summary);
   all.text({20, 34}, title, "class=\"heading\"");
-  all.place(left, {16, 56});
-  all.place(right, {496, 56});
+  all.text({20, 58}, summary["key"], "class=\"small muted\"");
+  all.place(left, {16, 78});
+  all.place(right, {496, 78});
   return all.element("sweep", title,
                      "Left: final scores against the value. Right: paired differences to the baseline. Means over "
                      "seeds, bands are 95 % intervals.",
@@ -223,22 +239,7 @@ std::string sweep_picture(const Json& summary) {
 }
 
 std::string sweep_html(const Json& summary) {
-  const std::string title = summary["title"].get<std::string>() + ", by " + summary["key"].get<std::string>();
-  std::string rates = html_table([&] {
-    Rows rows = {{"arm"}};
-    for (const Json& point : summary["points"]) rows[0].push_back(shortest(point["value"]));
-    for (const std::string& name : arms_in(summary)) {
-      rows.push_back({name});
-      for (const Json& point : summary["points"]) {
-        const Json* arm = find(point["arms"], [&](const Json& one) { return one["arm"] == name; });
-        std::vector<std::string> each;
-        if (arm != nullptr)
-          for (const Json& rate : (*arm)["learning_rates"]) each.push_back(shortest(rate));
-        rows.back().push_back(each.empty() ? "–" : join(each, ", "));
-      }
-    }
-    return rows;
-  }());
+  const std::string title = title_of(summary);
   return document(
       title,
       "The same comparison at each value of `" + summary["key"].get<std::string>() +
@@ -246,7 +247,7 @@ std::string sweep_html(const Json& summary) {
       section("Scores and differences", "Means over seeds; bands are 95 % intervals.",
               figure("", sweep_picture(summary))) +
           section("In numbers", note, html_table(score_rows(summary)) + html_table(difference_rows(summary))) +
-          section("Learning rates", "", rates));
+          section("Learning rates", "", html_table(rate_rows(summary))));
 }
 
 }  // namespace grapes::report

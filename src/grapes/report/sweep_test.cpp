@@ -71,6 +71,12 @@ TEST(Sweep, TablePictureAndPage) {
   EXPECT_EQ(sweep_picture(summary), sweep_picture(summary));
   EXPECT_THAT(sweep_picture(summary), HasSubstr("precision=weights=int{}"));
   EXPECT_THAT(sweep_html(summary), HasSubstr("Learning rates"));
+  // What changes stands at the axis, all of it once below the title.
+  const Json longer = summarise_sweep("precision=weights=int{}:stochastic,error=int8", points());
+  EXPECT_THAT(sweep_picture(longer), HasSubstr(">weights=int{}<"));
+  EXPECT_THAT(sweep_picture(longer), HasSubstr(">precision=weights=int{}:stochastic,error=int8<"));
+  EXPECT_THAT(sweep_picture(summarise_sweep("analog=reram:noise={}", points())), HasSubstr(">noise={}<"));
+  EXPECT_THAT(sweep_picture(summarise_sweep("factor-bits={}", points())), HasSubstr(">factor-bits={}<"));
 }
 
 }  // namespace

@@ -3,38 +3,16 @@
 #include "grapes/nn/crossbars.h"
 
 #include "grapes/core/responsibility.h"
-#include "grapes/train/step.h"
+#include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace grapes::train {
 namespace {
-
-struct Kit {
-  explicit Kit(const nn::Options& network, const std::string& rule = "sgd")
-      : model(nn::make_model(network, {{6}, 3}, 5)), schedule(optim::make_schedule("constant", 0, 1)) {
-    optim::Options options;
-    options.optimizer = rule;
-    optimizer = optim::make_optimizer(options, nn::learning(*model));
-  }
-  double step(const data::Batch& batch, std::int64_t number, double rate, std::vector<double>* norms = nullptr) {
-    Subject subject{*model, criterion, *optimizer, *schedule, rate};
-    nn::Pass pass;
-    pass.step = number;
-    StepUse use;
-    use.rate = rate;
-    use.gradient_norms = norms;
-    return train::step(subject, batch, pass, use).loss;
-  }
-  at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
-
-  std::unique_ptr<nn::Model> model;
-  nn::Criterion criterion{"auto", "auto", nn::Answer::classes};
-  std::unique_ptr<optim::Optimizer> optimizer;
-  std::unique_ptr<optim::Schedule> schedule;
-};
 
 nn::Options network(const std::string& device, const std::string& real, const std::string& route = "bp") {
   nn::Options options;
@@ -45,11 +23,6 @@ nn::Options network(const std::string& device, const std::string& real, const st
   options.route.name = route;
   options.modulation.name = "grapes";
   return options;
-}
-
-data::Batch batch_of(std::int64_t count) {
-  at::manual_seed(3);
-  return {at::randn({count, 6}), at::arange(count, at::kLong).remainder(3)};
 }
 
 void expect_close(const Kit& a, const Kit& b, double allowed, const std::string& what) {
@@ -165,6 +138,22 @@ TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
   kit.step(batch_of(8), 0, 0.1, &norms);
   EXPECT_TRUE(norms.empty());  // there are none
   EXPECT_FALSE(at::equal(kit.weight(0), before));
+}
+
+TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
+  // Devices without spread and noise lose the same part of their state, and so do the logits.
+  nn::Options options = network("pcm:spread=0,noise=0", "forward");
+  options.model = "linear";
+  options.bias = false;
+  options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
+  const at::Tensor x = batch_of(4).inputs;
+  Kit now(options);
+  options.analog.drift = 1000;
+  Kit late(options);
+  const double kept = std::pow(1000, -0.049);
+  EXPECT_TRUE(at::allclose(late.model->forward(x, {}), now.model->forward(x, {}) * kept, 1e-4, 1e-6));
+  EXPECT_TRUE(at::equal(late.weight(0), now.weight(0)));                       // and the array itself stays
+  EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // what is trained is read at once
 }
 
 TEST(Crossbars, RefusesByName) {

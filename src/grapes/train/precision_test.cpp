@@ -3,7 +3,7 @@
 
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/number_format.h"
-#include "grapes/train/step.h"
+#include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -18,28 +18,6 @@ at::Tensor exactly(const at::Tensor& x, const kernels::NumberFormat& format, std
   return kernels::plain::rounded(x, format, axis, 0);
 }
 
-struct Kit {
-  explicit Kit(const nn::Options& network, const optim::Options& rule = {}, nn::Signature signature = {{6}, 3})
-      : model(nn::make_model(network, signature, 5)),
-        optimizer(optim::make_optimizer(rule, nn::learning(*model))),
-        schedule(optim::make_schedule("constant", 0, 1)) {}
-  void step(const data::Batch& batch, std::int64_t number, double rate) {
-    Subject subject{*model, criterion, *optimizer, *schedule, rate};
-    nn::Pass pass;
-    pass.step = number;
-    pass.seed = 9;
-    StepUse use;
-    use.rate = rate;
-    train::step(subject, batch, pass, use);
-  }
-  at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
-
-  std::unique_ptr<nn::Model> model;
-  nn::Criterion criterion{"auto", "auto", nn::Answer::classes};
-  std::unique_ptr<optim::Optimizer> optimizer;
-  std::unique_ptr<optim::Schedule> schedule;
-};
-
 nn::Options network(const std::string& precision, const std::string& route = "bp") {
   nn::Options options;
   options.model = "mlp:7,5";
@@ -47,11 +25,6 @@ nn::Options network(const std::string& precision, const std::string& route = "bp
   options.route.name = route;
   options.modulation.name = "grapes";
   return options;
-}
-
-data::Batch batch_of(std::int64_t count) {
-  at::manual_seed(3);
-  return {at::randn({count, 6}), at::arange(count, at::kLong).remainder(3)};
 }
 
 /// One step of 6-7-5-3 by hand, all roundings to the nearest. @return the new weights
@@ -115,9 +88,7 @@ TEST(Precision, AStepEqualsItsRecursion) {
 TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
   for (const auto& row : optim::optimizers()) {
     if (row.name == "nag") continue;
-    optim::Options rule;
-    rule.optimizer = row.name;
-    Kit kit(network("weights=int5:stochastic:channel,error=e5m2:tensor"), rule);
+    Kit kit(network("weights=int5:stochastic:channel,error=e5m2:tensor"), row.name);
     const at::Tensor before = kit.weight(0);
     for (int i = 0; i < 5; ++i) {
       kit.step(batch_of(8), i, 0.05);
@@ -177,13 +148,13 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
   at::manual_seed(4);
   nn::Options options = network("weights=int8,activations=int8,error=e5m2:tensor,update=bf16");
   options.model = "lenet5";
-  Kit pictures(options, {}, {{1, 28, 28}, 3});
+  Kit pictures(options, "sgd", {{1, 28, 28}, 3});
   ends_on_grid(pictures, {at::rand({4, 1, 28, 28}), at::arange(4, at::kLong).remainder(3)}, "int8");
 
   options = network("weights=int8:channel,error=e5m2:tensor");
   options.model = "snu:7";
   options.spiking.recurrent = true;
-  Kit spikes(options, {}, {{6}, 3});
+  Kit spikes(options);
   ends_on_grid(spikes, {at::rand({4, 6}), at::arange(4, at::kLong).remainder(3)}, "int8:channel");
 }
 
@@ -192,7 +163,7 @@ TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
   nn::Options options = network("error=q5.0");
   options.model = "snu:7";
   options.spiking.recurrent = true;
-  Kit kit(options, {}, {{6}, 3});
+  Kit kit(options);
   std::vector<at::Tensor> before;
   for (const nn::Named& parameter : kit.model->parameters()) before.push_back(parameter.value.detach().clone());
   at::manual_seed(4);
@@ -208,9 +179,7 @@ TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
 TEST(Precision, RefusesWhatCannotBe) {
   const auto refused = [](const nn::Options& options, const std::string& words, const std::string& rule = "sgd") {
     try {
-      optim::Options optimizer;
-      optimizer.optimizer = rule;
-      const Kit kit(options, optimizer);
+      const Kit kit(options, rule);
       ADD_FAILURE() << options.precision;
     } catch (const UsageError& error) {
       EXPECT_THAT(error.what(), testing::HasSubstr(words));
