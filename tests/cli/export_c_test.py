@@ -99,6 +99,7 @@ class Refusals(ProgramTest):
             self.assert_refused(2, said, "export", "c", "run", "--out", "net.h", *more)
             shutil.rmtree(self.folder / "run")
 
+        refused("analog: weights in crossbars of ideal have no form in integers", ["--model", "mlp:4", "--analog", "ideal"])
         refused("model 'cnn:4' has no form in integers; there are: linear, mlp", ["--model", "cnn:4"])
         refused("model 'snu:16' has no form", ["--model", "snu:16"])
         refused("activation 'leaky_relu' has no form in integers; there are: relu, identity, tanh, sigmoid",

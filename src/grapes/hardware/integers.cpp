@@ -76,6 +76,8 @@ void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit 
 
 fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::Task task, const IntegerOptions& options) {
+  if (trained.analog)
+    throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
   if (dynamic_cast<const nn::Mlp*>(&model) == nullptr)
     throw UsageError("model '" + trained.model + "' has no form in integers; there are: linear, mlp");
   if (task == data::Task::prediction) throw UsageError("networks that answer at every step have no form in integers");
