@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <utility>
 
 namespace grapes::analog {
 namespace {
@@ -26,6 +27,18 @@ at::Tensor analog_sums(const Array& array, const at::Tensor& v, const at::Tensor
 }
 
 }  // namespace
+
+void check(const Converter& c) {
+  for (const auto& [name, bits] : {std::pair("dac_bits", c.dac_bits), std::pair("adc_bits", c.adc_bits)})
+    TORCH_CHECK_VALUE(bits == 0 || (bits >= 2 && bits <= 24), "converter: ", name,
+                      " must be 2 to 24, or 0 for an exact one; got ", bits);
+  for (const auto& [name, bound] : {std::pair("input_bound", c.input_bound), std::pair("output_bound", c.output_bound)})
+    TORCH_CHECK_VALUE(bound > 0, "converter: ", name, " must be above 0; got ", bound);
+  TORCH_CHECK_VALUE(c.output_noise >= 0 && std::isfinite(c.output_noise),
+                    "converter: output_noise must be at least 0; got ", c.output_noise);
+  TORCH_CHECK_VALUE(c.adc_bits == 0 || std::isfinite(c.output_bound), "converter: an ADC of ", c.adc_bits,
+                    " bits needs a finite output_bound");
+}
 
 at::Tensor quantise(const at::Tensor& values, int bits, double bound) {
   if (bits == 0) return std::isinf(bound) ? values : values.clamp(-bound, bound);

@@ -24,6 +24,9 @@ struct Converter {
   bool bound_management = true;  ///< a sample that meets the output bound is read again with a doubled
 };
 
+/// @throws c10::ValueError that names the number that cannot be
+void check(const Converter& converter);
+
 /// What is read, once for each sample.
 struct Array {
   at::Tensor G;         ///< [out, in]

@@ -11,30 +11,13 @@
 namespace grapes::analog {
 namespace {
 
-void check(const Device& device, const Options& options) {
-  TORCH_CHECK_VALUE(device.low < device.high && device.step > 0, "crossbar: device '", device.name,
-                    "' needs low < high and a step above 0; got ", device.low, ", ", device.high, ", ", device.step);
-  TORCH_CHECK_VALUE(device.pair == Pair::reference || device.low == 0, "crossbar: the pairs of '", device.name,
-                    "' are one-sided, which needs low = 0; got ", device.low);
-  TORCH_CHECK_VALUE(device.low <= 0 && device.high > 0, "crossbar: the range of '", device.name, "' must hold 0; got ",
-                    device.low, " to ", device.high);
-  TORCH_CHECK_VALUE(device.stuck >= 0 && device.stuck <= 1, "crossbar: stuck is a share, 0 to 1; got ", device.stuck);
-  TORCH_CHECK_VALUE(device.stuck == 0 || std::isfinite(device.high), "crossbar: '", device.name,
-                    "' has no bounds to be stuck between");
+void check(const Options& options) {
   TORCH_CHECK_VALUE(options.pulses >= 1 && options.pulses <= 32, "crossbar: pulses must be 1 to 32; got ",
                     options.pulses);
   TORCH_CHECK_VALUE(options.scale > 0 && std::isfinite(options.scale), "crossbar: scale must be above 0; got ",
                     options.scale);
-  for (const Converter* converter : {&options.forward, &options.backward}) {
-    for (const int bits : {converter->dac_bits, converter->adc_bits})
-      TORCH_CHECK_VALUE(bits == 0 || (bits >= 2 && bits <= 24),
-                        "crossbar: a converter has 2 to 24 bits, or 0 for an exact one; got ", bits);
-    TORCH_CHECK_VALUE(converter->input_bound > 0 && converter->output_bound > 0 && converter->output_noise >= 0,
-                      "crossbar: a converter's bounds must be above 0 and its noise not below; got ",
-                      converter->input_bound, ", ", converter->output_bound, ", ", converter->output_noise);
-    TORCH_CHECK_VALUE(converter->adc_bits == 0 || std::isfinite(converter->output_bound), "crossbar: an ADC of ",
-                      converter->adc_bits, " bits needs a finite output bound");
-  }
+  check(options.forward);
+  check(options.backward);
 }
 
 /// Each device's own numbers. A stuck one has a range of one point.
@@ -42,10 +25,12 @@ Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::
   Plane p;
   const auto room = [&] { return at::empty({nodes, inputs}, at::kFloat); };
   p.up = room(), p.down = room(), p.low = room(), p.high = room();
-  if (d.drift > 0) p.drift = room();
+  if (d.drift > 0 || d.drift_spread > 0) p.drift = room();
   Random random(seed);
+  // Everything is drawn whether it is wanted or not: to change one number of a device leaves the draws of the others.
   const auto spread = [&](double value, double share) {
-    return share == 0 ? value : value * (1 + share * random.normal());
+    const double one = random.normal();
+    return share == 0 ? value : value * (1 + share * one);
   };
   for (std::int64_t i = 0; i < nodes * inputs; ++i) {
     const double step = std::max(0.0, spread(d.step, d.step_spread) / d.step);
@@ -53,8 +38,8 @@ Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::
     // A step that would turn around is cut at 0; a bound just before, since soft bounds divide by it.
     double low = std::min(spread(d.low, d.low_spread), 0.01 * d.low);
     double high = std::max(spread(d.high, d.high_spread), 0.01 * d.high);
-    const double nu = d.drift + d.drift_spread * random.normal();
-    if (random.uniform() < d.stuck) low = high = random.uniform(low, high);
+    double nu = d.drift + d.drift_spread * random.normal();
+    if (const double u = random.uniform(); u < d.stuck) low = high = low + (high - low) * (u / d.stuck), nu = 0;
     const auto set = [i](const at::Tensor& tensor, double value) {
       tensor.data_ptr<float>()[i] = static_cast<float>(value);
     };
@@ -145,7 +130,8 @@ void Crossbar::check_batch(const at::Tensor& tensor, std::int64_t width, const c
 
 Crossbar make_crossbar(const Device& device, std::int64_t nodes, std::int64_t inputs, const Options& options,
                        std::uint64_t seed) {
-  check(device, options);
+  check(device);
+  check(options);
   TORCH_CHECK_VALUE(nodes > 0 && inputs > 0, "crossbar: needs nodes and inputs; got ", nodes, " and ", inputs);
   Crossbar c{device, options, seed, make_plane(device, nodes, inputs, stream_seed(seed, "plus")), {}};
   if (c.paired()) c.minus = make_plane(device, nodes, inputs, stream_seed(seed, "minus"));
@@ -160,8 +146,9 @@ double scale_for(const Device& device, const at::Tensor& W, double share) {
   return most > 0 ? most / (share * range) : 1;
 }
 
-void program(Crossbar& c, const at::Tensor& W) { write_weights(c, W, std::nullopt); }
-void program_noisily(Crossbar& c, const at::Tensor& W, std::int64_t step) { write_weights(c, W, step); }
+void program(Crossbar& c, const at::Tensor& W, std::int64_t step) {
+  write_weights(c, W, c.options.real_write ? std::optional(step) : std::nullopt);
+}
 
 std::int64_t update(Crossbar& c, const at::Tensor& x, const at::Tensor& error, double rate, std::int64_t step) {
   return update_by(send, c, x, error, rate, step);
@@ -193,20 +180,25 @@ std::int64_t refresh(Crossbar& c, std::int64_t step) {
   std::int64_t refreshed = 0;
   for (std::int64_t i = 0; i < c.plus.state.numel(); ++i) {
     if (std::max(plus.state[i], minus.state[i]) <= above || std::min(plus.state[i], minus.state[i]) <= below) continue;
+    // What is stuck cannot be emptied, nor can a difference be written against it.
+    if (plus.low[i] == plus.high[i] || minus.low[i] == minus.high[i]) continue;
     ++refreshed;
     const double w = plus.seen[i] - minus.seen[i], g = std::abs(w) / d.high;
     const Words at = {static_cast<std::uint32_t>(i % inputs), static_cast<std::uint32_t>(i / inputs), 0, 0};
     const Words first = random_words(key, at), second = random_words(key, {at[0], at[1], 1, 0});
     const double empty = std::max(0.0, d.reset + d.reset_spread * normal(first[0], first[1]));
     const double sd = std::max(0.0, d.program_noise + d.program_linear * g + d.program_square * g * g) * d.high;
-    // Write and verify the difference against the device that was emptied.
-    const double full = empty + std::abs(w) + sd * normal(first[2], first[3]);
     const auto put = [&](const Cells& p, double value, std::uint32_t u, std::uint32_t v) {
       p.state[i] = std::clamp(static_cast<float>(value), p.low[i], p.high[i]);
       if (d.write_noise > 0) p.seen[i] = p.state[i] + static_cast<float>(d.write_noise) * normal(u, v);
     };
-    put(plus, w > 0 ? full : empty, second[0], second[1]);
-    put(minus, w > 0 ? empty : full, second[2], second[3]);
+    const bool up = w > 0;
+    const std::uint32_t* emptied = &second[up ? 2 : 0];
+    const std::uint32_t* written = &second[up ? 0 : 2];
+    put(up ? minus : plus, empty, emptied[0], emptied[1]);
+    // Write and verify the difference against the device that was emptied, where it has come to stand.
+    const double full = (up ? minus : plus).state[i] + std::abs(w) + sd * normal(first[2], first[3]);
+    put(up ? plus : minus, full, written[0], written[1]);
   }
   return refreshed;
 }

@@ -32,8 +32,9 @@ enum class Sensing {
   summed,
   /// One read for each input, the others off, its magnitude taken behind the ADC and added up digitally: inputs reads
   /// in
-  /// place of one, for any pair. Each magnitude of a small weight is read too large: E|w + ε| >= |w|. One device gives
-  /// at most `high`, so we assume a gain before the ADC that makes its bound 1 range, noise included.
+  /// place of one, for any pair. Each magnitude of a small weight is read too large: E|w + ε| >= |w|. We assume a
+  /// gain before the ADC that makes its bound, and the s.d. of the noise, those of one device's nominal range; what a
+  /// device holds beyond is cut.
   serial
 };
 
@@ -41,6 +42,7 @@ struct Options {
   bool real_forward = true;   ///< else y = W x
   bool real_backward = true;  ///< else Wᵀ δ
   bool real_update = true;    ///< else W - η δᵀ x, written exactly as far as the devices' bounds allow
+  bool real_write = false;    ///< else weights from outside are written exactly, as far as the bounds allow
   Converter forward, backward;
   std::optional<Sensing> responsibility;  ///< nothing: summed for one_sided pairs, serial for reference pairs
   double scale = 1;                       ///< digital: weight = scale · (G+ - G-)
@@ -77,10 +79,9 @@ Crossbar make_crossbar(const Device& device, std::int64_t nodes, std::int64_t in
 /// The scale that writes the largest |W| as this share of the device's nominal range. 1 for a device without bounds.
 double scale_for(const Device& device, const at::Tensor& W, double share);
 
-/// Write weights: exactly as far as the bounds allow, the emptier device of a pair at 0.
-void program(Crossbar& crossbar, const at::Tensor& W);
-/// With the noise of the device's writing (see Device::program_noise, write_noise).
-void program_noisily(Crossbar& crossbar, const at::Tensor& W, std::int64_t step);
+/// Write weights as far as the bounds allow, the emptier device of a pair at 0: exactly, or, where that is real, with
+/// the noise of the device's writing (see Device::program_noise, write_noise).
+void program(Crossbar& crossbar, const at::Tensor& W, std::int64_t step);
 
 /// W as it stands, without read noise: scale · (G+ - G-). @return [node, input]
 at::Tensor weights(const Crossbar& crossbar);
@@ -89,9 +90,11 @@ at::Tensor weights(const Crossbar& crossbar);
 at::Tensor forward(const Crossbar& crossbar, const at::Tensor& x, std::int64_t step);
 /// Wᵀ δ through the same array the other way. @param error [batch, node] @return [batch, input]
 at::Tensor backward(const Crossbar& crossbar, const at::Tensor& error, std::int64_t step);
-/// See Sensing. @return [node]
-at::Tensor responsibility(const Crossbar& crossbar, std::int64_t step);
-at::Tensor responsibility(const Crossbar& crossbar, Sensing how, std::int64_t step);
+/// See Sensing. @param dim  0: of the nodes, Σ over inputs; 1: of the inputs, Σ over nodes, the array read the other
+/// way
+/// @return [node] or [input]
+at::Tensor responsibility(const Crossbar& crossbar, std::int64_t dim, std::int64_t step);
+at::Tensor responsibility(const Crossbar& crossbar, Sensing how, std::int64_t dim, std::int64_t step);
 
 /// W[n,i] -= rate · Σ_b error[b,n] x[b,i], by pulses, sample after sample; then the refresh.
 /// @param rate  η, positive @return pulses that devices got; 0 if the update is not real

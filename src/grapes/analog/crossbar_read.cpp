@@ -20,33 +20,42 @@ at::Tensor read_variance(const Crossbar& c) {
 
 at::Tensor difference(const Crossbar& c) { return c.paired() ? c.plus.seen - c.minus.seen : c.plus.seen; }
 
-Array array_of(const Crossbar& c) {
-  return {difference(c), read_variance(c), std::isfinite(c.device.high) ? c.device.high : 1};
+/// With its inputs at the nodes, dim = 1, it is the same array read the other way.
+Array array_of(const Crossbar& c, std::int64_t dim = 0) {
+  const at::Tensor variance = read_variance(c);
+  const auto turned = [&](const at::Tensor& t) { return dim == 0 || !t.defined() ? t : t.t(); };
+  return {turned(difference(c)), turned(variance), std::isfinite(c.device.high) ? c.device.high : 1};
 }
+const Converter& converter_of(const Crossbar& c, std::int64_t dim) {
+  return dim == 0 ? c.options.forward : c.options.backward;
+}
+/// Forwards under the name as it is.
+std::string stream(const char* what, std::int64_t dim) { return dim == 0 ? what : std::string(what) + " backward"; }
 
 /// Both polarities summed, all inputs on; the input is halved until the ADC's bound is not met.
-at::Tensor summed(const Crossbar& c, std::int64_t step) {
-  Array array = array_of(c);
+at::Tensor summed(const Crossbar& c, std::int64_t dim, std::int64_t step) {
+  Array array = array_of(c, dim);
   double offset = 0;
   if (c.paired()) {
     array.G = c.plus.seen + c.minus.seen;
+    if (dim == 1) array.G = array.G.t();
   } else if (std::isfinite(c.device.low)) {
     array.G = array.G - 2 * c.device.low;
     offset = -2 * c.device.low * static_cast<double>(array.G.size(1));
   }
-  Converter converter = c.options.forward;
+  Converter converter = converter_of(c, dim);
   converter.bound_management = true;
-  const at::Tensor sum = read(array, at::ones({1, array.G.size(1)}), converter, c.key("summed", step));
+  const at::Tensor sum = read(array, at::ones({1, array.G.size(1)}), converter, c.key(stream("summed", dim), step));
   return (sum.squeeze(0) - offset) * c.options.scale;
 }
 
-at::Tensor serial(const Crossbar& c, std::int64_t step) {
-  const Array array = array_of(c);
-  Converter converter = c.options.forward;
+at::Tensor serial(const Crossbar& c, std::int64_t dim, std::int64_t step) {
+  const Array array = array_of(c, dim);
+  Converter converter = converter_of(c, dim);
   converter.output_noise /= converter.output_bound;
   converter.output_bound = 1;
   converter.bound_management = false;
-  const at::Tensor each = read(array, at::eye(array.G.size(1)), converter, c.key("serial", step));
+  const at::Tensor each = read(array, at::eye(array.G.size(1)), converter, c.key(stream("serial", dim), step));
   return each.abs().sum(0) * c.options.scale;
 }
 
@@ -65,20 +74,18 @@ at::Tensor backward(const Crossbar& c, const at::Tensor& error, std::int64_t ste
   const at::NoGradGuard no_grad;
   c.check_batch(error, c.plus.state.size(0), "error");
   if (!c.options.real_backward) return at::matmul(error, weights(c));
-  Array array = array_of(c);
-  array.G = array.G.t();
-  if (array.variance.defined()) array.variance = array.variance.t();
-  return read(array, error, c.options.backward, c.key("backward", step)).mul_(c.options.scale);
+  return read(array_of(c, 1), error, c.options.backward, c.key("backward", step)).mul_(c.options.scale);
 }
 
-at::Tensor responsibility(const Crossbar& c, Sensing how, std::int64_t step) {
+at::Tensor responsibility(const Crossbar& c, Sensing how, std::int64_t dim, std::int64_t step) {
   const at::NoGradGuard no_grad;
-  if (how == Sensing::exact) return weights(c).abs().sum(1);
-  return how == Sensing::summed ? summed(c, step) : serial(c, step);
+  if (how == Sensing::exact) return weights(c).abs().sum(1 - dim);
+  return how == Sensing::summed ? summed(c, dim, step) : serial(c, dim, step);
 }
 
-at::Tensor responsibility(const Crossbar& c, std::int64_t step) {
-  return responsibility(c, c.options.responsibility.value_or(c.paired() ? Sensing::summed : Sensing::serial), step);
+at::Tensor responsibility(const Crossbar& c, std::int64_t dim, std::int64_t step) {
+  const Sensing how = c.options.responsibility.value_or(c.paired() ? Sensing::summed : Sensing::serial);
+  return responsibility(c, how, dim, step);
 }
 
 }  // namespace grapes::analog

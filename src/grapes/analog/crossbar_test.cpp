@@ -92,7 +92,7 @@ TEST(Crossbar, FastUpdateIsPlainToTheLastBit) {
     Options options;
     Crossbar fast = make_crossbar(device, 9, 33, options, 4), slow = make_crossbar(device, 9, 33, options, 4);
     const at::Tensor W = randoms({9, 33}, 3) * 0.2;
-    for (Crossbar* c : {&fast, &slow}) program(*c, W);
+    for (Crossbar* c : {&fast, &slow}) program(*c, W, 0);
     std::int64_t pulses = 0;
     for (std::int64_t k = 0; k < 40; ++k) {
       const at::Tensor x = randoms({3, 33}, 10 + k).clamp_min(0), error = randoms({3, 9}, 20 + k) * 0.3;
@@ -111,7 +111,7 @@ TEST(Crossbar, IdealUpdateIsExactWithinTheBounds) {
   for (const char* name : {"constant-step", "pcm"}) {
     Crossbar c = make_crossbar(quiet(name), 4, 6, options, 1);
     const at::Tensor W = randoms({4, 6}, 1) * 0.1, x = randoms({2, 6}, 2), error = randoms({2, 4}, 3);
-    program(c, W);
+    program(c, W, 0);
     EXPECT_EQ(update(c, x, error, 0.01, 0), 0);
     EXPECT_LT(largest(weights(c) - (W - 0.01 * error.t().matmul(x))), 1e-6);
     update(c, x, error, 1e6, 1);
@@ -123,12 +123,12 @@ TEST(Drift, IsAPowerLawAndComposes) {
   Device device = quiet("pcm");
   const at::Tensor W = randoms({3, 4}, 1) * 0.3;
   Crossbar c = make_crossbar(device, 3, 4, exact_reads(), 1);
-  program(c, W);
+  program(c, W, 0);
   drift(c, 20, 2000);
   EXPECT_LT(largest(weights(c) - W * std::pow(100.0, -0.049)), 1e-6);
   device.drift_spread = 0.008;
   Crossbar once = make_crossbar(device, 3, 4, exact_reads(), 1), twice = make_crossbar(device, 3, 4, exact_reads(), 1);
-  program(once, W), program(twice, W);
+  program(once, W, 0), program(twice, W, 0);
   drift(once, 20, 86400);
   drift(twice, 20, 500), drift(twice, 500, 86400);
   EXPECT_LT(largest(weights(once) - weights(twice)), 1e-6);
@@ -140,15 +140,20 @@ TEST(Stuck, NeverMoves) {
   for (const char* name : {"reram", "pcm"}) {
     Device device = named(name);
     device.stuck = 0.25;
-    Crossbar c = make_crossbar(device, 100, 100, {}, 1);
+    device.write_noise = 0.1;
+    device.drift = 0.05;
+    Options options;
+    options.real_write = true;
+    Crossbar c = make_crossbar(device, 100, 100, options, 1);
     const at::Tensor stuck = c.plus.low == c.plus.high, before = c.plus.seen.clone();
     EXPECT_NEAR(stuck.to(at::kDouble).mean().item<double>(), 0.25, 5 * std::sqrt(0.25 * 0.75 / 1e4));
-    program_noisily(c, randoms({100, 100}, 1), 1);
+    program(c, randoms({100, 100}, 1), 1);
     for (std::int64_t k = 0; k < 5; ++k) update(c, randoms({2, 100}, k), randoms({2, 100}, 9 + k), 0.5, k);
     pulse_all(c, true, 7);
     refresh(c, 8);
     drift(c, 20, 1e6);
     EXPECT_TRUE(at::equal(c.plus.state.masked_select(stuck), before.masked_select(stuck))) << name;
+    EXPECT_TRUE(at::equal(c.plus.seen.masked_select(stuck), before.masked_select(stuck))) << name;
     EXPECT_GT(largest((c.plus.seen - before).masked_select(stuck.logical_not())), 0.1) << name;
     // Anywhere in the range: the mean of the nominal bounds.
     EXPECT_NEAR(before.masked_select(stuck).mean().item<double>(), (device.low + device.high) / 2, 0.1) << name;
@@ -166,10 +171,42 @@ TEST(Refresh, EmptiesFullPairsAndKeepsTheirDifference) {
   EXPECT_TRUE(at::allclose(c.minus.state, at::tensor({0.01F, 0.4F, 1.31F, 1.0F}).reshape({1, 4})));
 }
 
+TEST(Refresh, LeavesPairsWithAStuckDeviceAsTheyAre) {
+  Device device = named("pcm");
+  device.stuck = 0.3;
+  device.high_spread = 0;
+  Crossbar c = make_crossbar(device, 40, 50, exact_reads(), 1);
+  const at::Tensor free = (c.plus.low < c.plus.high).logical_and(c.minus.low < c.minus.high);
+  c.plus.state.copy_(at::where(c.plus.low < c.plus.high, c.plus.high * 0.9, c.plus.state));
+  c.minus.state.copy_(at::where(c.minus.low < c.minus.high, c.minus.high * 0.6, c.minus.state));
+  const at::Tensor before = weights(c).clone();
+  EXPECT_EQ(refresh(c, 1), free.sum().item<std::int64_t>());
+  const at::Tensor change = (weights(c) - before).abs();
+  EXPECT_EQ(largest(change.masked_select(free.logical_not())), 0);
+  EXPECT_GT(change.masked_select(free).min().item<double>(), 0);  // the noise of writing
+}
+
+TEST(Stuck, DevicesBesideStayWhatTheyWere) {
+  Device device = named("reram");
+  const Crossbar all = make_crossbar(device, 30, 40, {}, 1);
+  device.stuck = 0.05;
+  const Crossbar some = make_crossbar(device, 30, 40, {}, 1);
+  device.stuck = 0.1;
+  const Crossbar more = make_crossbar(device, 30, 40, {}, 1);
+  EXPECT_TRUE(at::equal(all.plus.up, some.plus.up));
+  const at::Tensor stuck = some.plus.low == some.plus.high;
+  EXPECT_GT(stuck.sum().item<std::int64_t>(), 20);
+  EXPECT_TRUE(
+      at::equal(all.plus.high.masked_select(stuck.logical_not()), some.plus.high.masked_select(stuck.logical_not())));
+  EXPECT_TRUE((more.plus.low == more.plus.high).masked_select(stuck).all().item<bool>());
+}
+
 TEST(Program, NoiseHasItsSpread) {
   const Device device = named("pcm");
-  Crossbar c = make_crossbar(device, 100, 200, {}, 1);
-  program_noisily(c, at::ones({100, 200}), 1);
+  Options options;
+  options.real_write = true;
+  Crossbar c = make_crossbar(device, 100, 200, options, 1);
+  program(c, at::ones({100, 200}), 1);
   // g = 0.5: 2 (0.2635 + 1.965/2 - 1.1731/4) / 25
   const double sd = 2 * (0.2635 + 0.9825 - 0.293275) / 25;
   EXPECT_NEAR(c.plus.state.std().item<double>(), sd, 5 * sd / std::sqrt(4e4));
@@ -178,9 +215,11 @@ TEST(Program, NoiseHasItsSpread) {
 TEST(Crossbar, SameSeedAndStepSameDraws) {
   const at::Tensor W = randoms({5, 8}, 1) * 0.2, x = randoms({3, 8}, 2), error = randoms({3, 5}, 3);
   for (const Device& device : devices()) {
-    Crossbar a = make_crossbar(device, 5, 8, {}, 6), b = make_crossbar(device, 5, 8, {}, 6);
-    const Crossbar other = make_crossbar(device, 5, 8, {}, 7);
-    for (Crossbar* c : {&a, &b}) program_noisily(*c, W, 0), update(*c, x, error, 0.05, 1);
+    Options options;
+    options.real_write = true;
+    Crossbar a = make_crossbar(device, 5, 8, options, 6), b = make_crossbar(device, 5, 8, options, 6);
+    const Crossbar other = make_crossbar(device, 5, 8, options, 7);
+    for (Crossbar* c : {&a, &b}) program(*c, W, 0), update(*c, x, error, 0.05, 1);
     EXPECT_EQ(state(a).size(), state(b).size());
     for (std::size_t i = 0; i < state(a).size(); ++i) EXPECT_TRUE(at::equal(state(a)[i].second, state(b)[i].second));
     EXPECT_TRUE(at::equal(forward(a, x, 2), forward(b, x, 2)));
@@ -228,13 +267,14 @@ TEST(Crossbar, MistakesAreNamed) {
   EXPECT_EQ(said(named("pcm"), options), "crossbar: pulses must be 1 to 32; got 33");
   Device device = named("constant-step");
   device.pair = Pair::one_sided;
-  EXPECT_EQ(said(device, {}), "crossbar: the pairs of 'constant-step' are one-sided, which needs low = 0; got -0.6");
+  EXPECT_EQ(said(device, {}), "device 'constant-step': its pairs are one-sided, so low must be 0; got -0.6");
   device = named("ideal");
   device.stuck = 0.1;
-  EXPECT_EQ(said(device, {}), "crossbar: 'ideal' has no bounds to be stuck between");
+  device.high = 1;
+  EXPECT_EQ(said(device, {}), "device 'ideal': stuck needs bounds to be stuck between; low and high are -inf and 1");
   options = {};
   options.forward.adc_bits = 1;
-  EXPECT_EQ(said(named("pcm"), options), "crossbar: a converter has 2 to 24 bits, or 0 for an exact one; got 1");
+  EXPECT_EQ(said(named("pcm"), options), "converter: adc_bits must be 2 to 24, or 0 for an exact one; got 1");
   Crossbar c = make_crossbar(named("pcm"), 2, 3, {}, 1);
   try {
     forward(c, at::ones({4, 2}), 1);

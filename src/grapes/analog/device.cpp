@@ -1,5 +1,7 @@
 #include "grapes/analog/device.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,6 +15,7 @@ const std::string es = "aihwkit's ReRamESPresetDevice, fitted to Gong et al. 201
 const std::string gst = "aihwkit's PCMPresetDevice, fitted to Nandakumar et al. 2020";
 const std::string array =
     "aihwkit's pcm_inference.rst, of a million devices; Nandakumar et al. 2019, Joshi et al. 2020";
+const std::string sb = "aihwkit's ReRamSBPresetDevice, loosely fitted to Gong et al. 2018";
 const std::string off = "ours: none, to be set by who asks about it";
 
 std::map<std::string, std::string> sources(const std::vector<std::string>& names, const std::string& source) {
@@ -57,23 +60,47 @@ Device reram() {
   device.summary = "HfO2 ReRAM: exponential steps, asymmetric, noise of several steps a pulse";
   device.source = "Gong et al., Nature Communications 9:2102, 2018, as aihwkit fitted it";
   device.response = Response::exponential;
-  device.step = 0.00135;
-  device.imbalance = 0.259359;
+  // aihwkit takes up_down = 0.259359 off the step down and leaves the step up; ours is the mean of both and what each
+  // is off it.
+  const double dw_min = 0.00135, up_down = 0.259359, mean = 1 - up_down / 2;
+  device.step = dw_min * mean;
+  device.imbalance = up_down / 2 / mean;
   device.low = -1;
   device.high = 1;
   device.a = device.b = -0.5;
   device.gamma_up = device.gamma_down = 5;
   device.A_up = -1.18445;
   device.A_down = -0.081404;
-  device.step_spread = 0.2;
-  device.imbalance_spread = 0.05;
+  device.step_spread = 0.2 / mean;
+  device.imbalance_spread = 0.05 / mean;
   device.low_spread = device.high_spread = 0.3;
   device.noise_step = 5;
-  device.write_noise = 75 * device.step;
+  device.write_noise = 75 * dw_min;
   device.sources =
       sources({"step", "imbalance", "low", "high", "a", "b", "gamma_up", "gamma_down", "A_up", "A_down", "step_spread",
                "imbalance_spread", "low_spread", "high_spread", "noise_step", "write_noise"},
               es);
+  return device;
+}
+
+Device reram_soft_bounds() {
+  Device device;
+  device.name = "reram-soft-bounds";
+  device.summary = "the same ReRAM by soft bounds, once its point of symmetry is taken off by the reference";
+  device.source = "Gong et al., Nature Communications 9:2102, 2018, as aihwkit fitted it";
+  device.response = Response::soft_bounds;
+  device.step = 0.002;
+  device.low = -0.75;
+  device.high = 1.25;
+  device.step_spread = 0.3;
+  device.imbalance_spread = 0.01;
+  device.low_spread = 0.3 / 0.75;
+  device.high_spread = 0.3 / 1.25;
+  device.noise_add = 3.75 * device.step;
+  device.write_noise = 56 * device.step;
+  device.sources = sources({"step", "low", "high", "step_spread", "imbalance_spread", "low_spread", "high_spread",
+                            "noise_add", "write_noise"},
+                           sb);
   return device;
 }
 
@@ -142,18 +169,19 @@ double exponential_rise(double v, double n, double s, double A, double gamma, do
 }  // namespace
 
 const std::vector<Field>& fields() {
+  constexpr double inf = std::numeric_limits<double>::infinity();
   static const std::vector<Field> table = {
       {"step", "state", "Δw_min: mean step of a pulse; of an exponential device far from where it is steep",
        &Device::step},
-      {"imbalance", "1", "β: how much larger the step up is than the mean of both", &Device::imbalance},
-      {"low", "state", "lower bound", &Device::low},
+      {"imbalance", "1", "β: how much larger the step up is than the mean of both", &Device::imbalance, -1, 1},
+      {"low", "state", "lower bound", &Device::low, -inf, 0},
       {"high", "state", "upper bound", &Device::high},
-      {"a", "1", "exponential: slope over the range", &Device::a},
-      {"b", "1", "exponential: offset", &Device::b},
-      {"gamma_up", "1", "exponential: γ+", &Device::gamma_up},
-      {"gamma_down", "1", "exponential: γ-", &Device::gamma_down},
-      {"A_up", "1", "exponential: A+", &Device::A_up},
-      {"A_down", "1", "exponential: A-", &Device::A_down},
+      {"a", "1", "exponential: slope over the range", &Device::a, -inf, 0},
+      {"b", "1", "exponential: offset", &Device::b, -inf},
+      {"gamma_up", "1", "exponential: γ+", &Device::gamma_up, -inf},
+      {"gamma_down", "1", "exponential: γ-", &Device::gamma_down, -inf},
+      {"A_up", "1", "exponential: A+", &Device::A_up, -inf, 0},
+      {"A_down", "1", "exponential: A-", &Device::A_down, -inf, 0},
       {"step_spread", "of step", "s.d. of the step over devices", &Device::step_spread},
       {"imbalance_spread", "1", "s.d. of the imbalance over devices", &Device::imbalance_spread},
       {"low_spread", "of low", "s.d. of the lower bound over devices", &Device::low_spread},
@@ -168,22 +196,47 @@ const std::vector<Field>& fields() {
       {"read_noise", "state", "s.d. of one read of a full device", &Device::read_noise},
       {"read_exponent", "1", "read noise grows with (w/high) to this power; 0: it does not", &Device::read_exponent},
       {"program_noise", "of high", "s.d. of writing g = w/high: this + linear g + square g²", &Device::program_noise},
-      {"program_linear", "of high", "see program_noise", &Device::program_linear},
-      {"program_square", "of high", "see program_noise", &Device::program_square},
+      {"program_linear", "of high", "see program_noise", &Device::program_linear, -inf},
+      {"program_square", "of high", "see program_noise", &Device::program_square, -inf},
       {"drift", "1", "ν: the state goes with (t/t0)^-ν", &Device::drift},
       {"drift_spread", "1", "s.d. of ν over devices", &Device::drift_spread},
       {"reset", "state", "mean state after a reset", &Device::reset},
       {"reset_spread", "state", "s.d. of it, over resets", &Device::reset_spread},
       {"refresh_above", "of high", "a pair is refreshed when its fuller device is above this", &Device::refresh_above},
       {"refresh_below", "of high", "... and its emptier one above this", &Device::refresh_below},
-      {"stuck", "1", "share of devices that never move", &Device::stuck},
+      {"stuck", "1", "share of devices that never move", &Device::stuck, 0, 1},
   };
   return table;
 }
 
+void check(const Device& d) {
+  for (const Field& field : fields()) {
+    const double value = d.*field.value;
+    const bool bound = field.value == &Device::low || field.value == &Device::high;
+    TORCH_CHECK_VALUE(field.least <= value && value <= field.most && (bound || std::isfinite(value)), "device '",
+                      d.name, "': ", field.name, " must be a number from ", field.least, " to ", field.most, "; got ",
+                      value);
+  }
+  TORCH_CHECK_VALUE(d.step > 0, "device '", d.name, "': step must be above 0; got ", d.step);
+  TORCH_CHECK_VALUE(d.high > 0, "device '", d.name, "': high must be above 0; got ", d.high);
+  const bool one_sided = d.pair == Pair::one_sided;
+  TORCH_CHECK_VALUE(!one_sided || d.low == 0, "device '", d.name, "': its pairs are one-sided, so low must be 0; got ",
+                    d.low);
+  TORCH_CHECK_VALUE(one_sided || d.low < 0, "device '", d.name, "': low must be below 0; got ", d.low);
+  TORCH_CHECK_VALUE(d.stuck == 0 || (std::isfinite(d.low) && std::isfinite(d.high)), "device '", d.name,
+                    "': stuck needs bounds to be stuck between; low and high are ", d.low, " and ", d.high);
+  TORCH_CHECK_VALUE(d.response == Response::constant || (std::isfinite(d.low) && std::isfinite(d.high)), "device '",
+                    d.name, "': its response needs finite bounds; low and high are ", d.low, " and ", d.high);
+  TORCH_CHECK_VALUE(d.response != Response::exponential ||
+                        (d.a < 0 && d.gamma_up > 0 && d.gamma_down > 0 && d.A_up < 0 && d.A_down < 0),
+                    "device '", d.name,
+                    "': an exponential response needs a, A_up, A_down below 0 and gamma_up, gamma_down above; got ",
+                    d.a, ", ", d.A_up, ", ", d.A_down, ", ", d.gamma_up, ", ", d.gamma_down);
+}
+
 const std::vector<Device>& devices() {
   static const std::vector<Device> table = [] {
-    std::vector<Device> rows = {constant_step(), soft_bounds(), reram(), pcm(), ideal()};
+    std::vector<Device> rows = {constant_step(), soft_bounds(), reram(), reram_soft_bounds(), pcm(), ideal()};
     for (Device& row : rows) row.sources["stuck"] = off;
     return rows;
   }();
@@ -202,7 +255,8 @@ double mean_step(const Device& device, double w, bool up) {
 double after_pulses(const Device& device, double w, double pulses, bool up) {
   const double s = device.step * (up ? 1 + device.imbalance : 1 - device.imbalance);
   const double bound = up ? device.high : device.low;
-  if (device.response == Response::soft_bounds) return bound - (bound - w) * std::pow(1 - s / std::abs(bound), pulses);
+  if (device.response == Response::soft_bounds)
+    return bound - (bound - w) * std::pow(std::max(0.0, 1 - s / std::abs(bound)), pulses);
   double result = w + (up ? s : -s) * pulses;
   if (device.response == Response::exponential) {
     const double k = 2 * device.a / (device.high - device.low);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -40,12 +41,17 @@ struct Device {
   std::map<std::string, std::string> sources = {};  ///< of each number that is given, by the name of its field
 };
 
-/// A number of a device: how it is called, its unit, what it means.
+/// A number of a device: how it is called, its unit, what it means, and its bounds. All are finite but `low` and
+/// `high`.
 struct Field {
   std::string name, unit, meaning;
   double Device::*value;
+  double least = 0, most = std::numeric_limits<double>::infinity();
 };
 const std::vector<Field>& fields();
+
+/// @throws c10::ValueError that names the number that cannot be, and what it may be
+void check(const Device& device);
 
 /// The table. Rows are values: an experiment copies one and changes what it asks about.
 const std::vector<Device>& devices();

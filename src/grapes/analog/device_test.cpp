@@ -3,10 +3,12 @@
 
 #include "grapes/base/table.h"
 
+#include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace grapes::analog {
 namespace {
@@ -34,9 +36,9 @@ TEST(Devices, AnUnknownOneIsRefusedWithTheNearest) {
     named("rerm");
     FAIL();
   } catch (const UsageError& error) {
-    EXPECT_STREQ(
-        error.what(),
-        "unknown device 'rerm' (did you mean 'reram'?); there are: constant-step, soft-bounds, reram, pcm, ideal");
+    EXPECT_STREQ(error.what(),
+                 "unknown device 'rerm' (did you mean 'reram'?); there are: constant-step, soft-bounds, reram, "
+                 "reram-soft-bounds, pcm, ideal");
   }
 }
 
@@ -45,9 +47,8 @@ TEST(Devices, StepsByHand) {
   EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.3, true), 0.0005);
   EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.3, false), 0.0015);
   EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.6, true), 0);
-  // reram at the upper bound: z = -1, up 0.00135 · 1.259359 (1 + 1.18445 e^-5), down 0.00135 · 0.740641 (1 + 0.081404
-  // e^5)
-  EXPECT_NEAR(mean_step(named("reram"), 1, true), 0.00135 * 1.259359 * (1 + 1.18445 * 0.006737947), 1e-10);
+  // reram at the upper bound: z = -1, up 0.00135 (1 + 1.18445 e^-5), down 0.00135 (1 - 0.259359) (1 + 0.081404 e^5)
+  EXPECT_NEAR(mean_step(named("reram"), 1, true), 0.00135 * (1 + 1.18445 * 0.006737947), 1e-10);
   EXPECT_NEAR(mean_step(named("reram"), 1, false), 0.00135 * 0.740641 * (1 + 0.081404 * 148.4131591), 1e-10);
   // pcm, empty: 0.01 (1 + 27.235); full: 0.01 (1 + 27.235 e^-5)
   EXPECT_NEAR(mean_step(named("pcm"), 0, true), 0.28235, 1e-12);
@@ -88,6 +89,31 @@ TEST(Devices, TheExponentialFormSolvesItsEquation) {
           (after_pulses(device, w, n + h, up) - after_pulses(device, w, n - h, up)) / (2 * h) * (up ? 1 : -1);
       EXPECT_NEAR(slope, mean_step(device, after_pulses(device, w, n, up), up), 1e-8) << name << up;
     }
+}
+
+TEST(Devices, EveryNumberIsHeldToWhatItMayBe) {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const auto said = [](const std::string& name, double Device::*part, double value) {
+    Device device = find_row(devices(), "device", name);
+    device.*part = value;
+    try {
+      check(device);
+    } catch (const c10::ValueError& error) {
+      return std::string(error.what_without_backtrace());
+    }
+    return std::string("nothing");
+  };
+  for (const Device& device : devices()) check(device);
+  for (const Field& field : fields())
+    EXPECT_EQ(said("reram", field.value, std::nan("")).find("device 'reram': " + field.name + " must be"), 0U);
+  EXPECT_EQ(said("pcm", &Device::noise_add, -1), "device 'pcm': noise_add must be a number from 0 to inf; got -1");
+  EXPECT_EQ(said("pcm", &Device::stuck, 1.5), "device 'pcm': stuck must be a number from 0 to 1; got 1.5");
+  EXPECT_EQ(said("ideal", &Device::step_spread, inf),
+            "device 'ideal': step_spread must be a number from 0 to inf; got inf");
+  EXPECT_EQ(said("soft-bounds", &Device::low, 0), "device 'soft-bounds': low must be below 0; got 0");
+  EXPECT_EQ(said("soft-bounds", &Device::high, inf),
+            "device 'soft-bounds': its response needs finite bounds; low and high are -0.6 and inf");
+  EXPECT_EQ(said("ideal", &Device::high, 3), "nothing");
 }
 
 }  // namespace

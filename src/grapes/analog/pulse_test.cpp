@@ -141,21 +141,27 @@ TEST(Pulses, ManagementSharesTheProbabilityAmongBothSides) {
   // gain 1, max|x| = 1, max|δ| = 0.01: without it p_δ = 0.01 and p_x = 1; with it both are 0.1. The product is the
   // same.
   const Device& device = find_row(devices(), "device", "ideal");
-  constexpr int count = 20'000;
+  constexpr int count = 500;
   for (const bool management : {false, true}) {
     std::vector<float> x(count, 1), error(1, 0.01F);
     Arrays array(device, count, 1);
     array.low.assign(count, -1e9F), array.high.assign(count, 1e9F);
-    double sum = 0, squares = 0;
-    for (std::uint64_t key = 0; key < 50; ++key) {
-      const auto sent = static_cast<double>(
-          send(device, {x.data(), error.data(), 1, 1, count, 1, 10, management, key}, array.cells(false), {}));
-      sum += sent, squares += sent * sent;
+    constexpr int keys = 2000;
+    double sum = 0, squares = 0, fourth = 0;
+    for (std::uint64_t key = 0; key < keys; ++key) {
+      const double sent =
+          static_cast<double>(
+              send(device, {x.data(), error.data(), 1, 1, count, 1, 10, management, key}, array.cells(false), {})) /
+          count;
+      sum += sent, squares += (sent - 0.1) * (sent - 0.1), fourth += std::pow(sent - 0.1, 4);
     }
-    const double mean = sum / 50 / count;
-    // One train of δ is shared by all inputs: with p_δ = 0.01 all of them are hit together, 50 · 10 chances in all.
-    const double p = management ? 0.1 : 0.01;
-    EXPECT_NEAR(mean, 0.1, 5 * (management ? 0.1 : 1.0) * std::sqrt(p * (1 - p) * 10 / 50) + 0.002) << management;
+    // One train of δ is shared by all inputs: they are hit together, each with p_x, in K slots of 10, K binomial of
+    // p_δ. So the number per input has the mean 10 p_δ p_x = 0.1 and the variance 10 p_δ (1 - p_δ) p_x², of which the
+    // split among both sides decides, and a little of each input's own.
+    const double p_error = management ? 0.1 : 0.01, p_x = management ? 0.1 : 1;
+    const double variance = 10 * p_error * (1 - p_error) * p_x * p_x + 10 * p_error * p_x * (1 - p_x) / count;
+    EXPECT_NEAR(sum / keys, 0.1, 5 * std::sqrt(variance / keys)) << management;
+    EXPECT_NEAR(squares / keys, variance, 5 * std::sqrt(fourth) / keys) << management;
   }
 }
 

@@ -11,7 +11,8 @@ namespace grapes::analog {
 /// state.
 struct Responses {
   std::vector<double> mean, sd;  ///< over the weights, of what a read sees, without read noise
-  std::vector<double> expected;  ///< of the nominal device, see after_pulses()
+  /// Mean and s.d. over the same weights of after_pulses(), each with its devices' own numbers: without noise.
+  std::vector<double> expected, expected_sd;
 };
 /// @param weights  how many, at least 2 @param pulses  each way, at least 1
 Responses responses(const Device& device, std::int64_t weights, std::int64_t pulses, std::uint64_t seed);

@@ -30,6 +30,38 @@ TEST(Responses, OfQuietDevicesAreTheClosedForm) {
   }
 }
 
+TEST(Responses, OfDevicesThatDifferAreTheClosedFormOfEach) {
+  // Into saturation, where bounds and steps of each device show: without noise mean and spread are those of the closed
+  // form, for exponential devices up to their largest steps.
+  for (const Device& row : devices()) {
+    Device device = row;
+    device.noise_step = device.noise_add = device.noise_state = device.write_noise = 0;
+    const Responses r = responses(device, 500, std::min<std::int64_t>(pulses_to_fill(device), 600), 1);
+    const double top = r.expected[r.expected.size() / 2];
+    const double allowed = device.response == Response::exponential
+                               ? std::max(mean_step(device, 0, true), mean_step(device, top, false))
+                               : 5e-5;
+    for (std::size_t n = 0; n < r.mean.size(); ++n) {
+      ASSERT_NEAR(r.mean[n], r.expected[n], allowed) << row.name << " after " << n;
+      ASSERT_NEAR(r.sd[n], r.expected_sd[n], allowed) << row.name << " after " << n;
+    }
+    EXPECT_TRUE(row.name == "ideal" || row.name == "pcm" || r.sd[r.sd.size() / 2] > 4 * allowed) << row.name;
+  }
+}
+
+TEST(Responses, SoftBoundsKeepTheirMeanUnderNoiseAndSpreadAsTheClosedFormSays) {
+  // u = 1 - w/high goes to u (1 - a (1 + σ ξ)), a = step / high: E u = (1-a)^n, E u² = ((1-a)² + a² σ²)^n.
+  Device device = quiet("soft-bounds");
+  device.noise_step = 2;
+  constexpr std::int64_t count = 20'000;
+  constexpr int pulses = 300;
+  const Responses r = responses(device, count, pulses, 1);
+  const double a = device.step / device.high, squares = std::pow((1 - a) * (1 - a) + 4 * a * a, pulses);
+  const double sd = device.high * std::sqrt(squares - std::pow(1 - a, 2 * pulses));
+  EXPECT_NEAR(r.mean[pulses], device.high * (1 - std::pow(1 - a, pulses)), 5 * sd / std::sqrt(count));
+  EXPECT_NEAR(r.sd[pulses], sd, 5 * sd / std::sqrt(2 * count));
+}
+
 TEST(Responses, SpreadOfTheTable) {
   // 100 pulses of constant-step: s.d. 0.001 sqrt(100² (0.09 + 0.01²) + 100 · 0.09 · 1.09); the bounds are far.
   const Responses r = responses(named("constant-step"), 20'000, 100, 1);

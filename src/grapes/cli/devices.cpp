@@ -41,13 +41,13 @@ std::vector<Measured> measure(const DevicesOptions& options) {
 }
 
 std::string csv(const std::vector<Measured>& all) {
-  std::string text = "device,pulses_up,pulses_down,mean,sd,expected\n";
+  std::string text = "device,pulses_up,pulses_down,mean,sd,expected,expected_sd\n";
   for (const Measured& m : all)
     for (std::size_t n = 0; n < m.responses.mean.size(); ++n) {
       const auto done = static_cast<std::int64_t>(n);
-      text += fmt::format("{},{},{},{},{},{}\n", m.device->name, std::min(done, m.pulses),
+      text += fmt::format("{},{},{},{},{},{},{}\n", m.device->name, std::min(done, m.pulses),
                           std::max<std::int64_t>(done - m.pulses, 0), m.responses.mean[n], m.responses.sd[n],
-                          m.responses.expected[n]);
+                          m.responses.expected[n], m.responses.expected_sd[n]);
     }
   return text;
 }
@@ -74,16 +74,20 @@ Exit devices(const DevicesOptions& options) {
   for (const Measured& m : all) {
     const auto top = static_cast<std::size_t>(m.pulses), end = 2 * top;
     const auto at = [&](std::size_t n) {
-      return nlohmann::json{
-          {"mean", m.responses.mean[n]}, {"sd", m.responses.sd[n]}, {"expected", m.responses.expected[n]}};
+      return nlohmann::json{{"mean", m.responses.mean[n]},
+                            {"sd", m.responses.sd[n]},
+                            {"expected", m.responses.expected[n]},
+                            {"expected_sd", m.responses.expected_sd[n]}};
     };
     document["devices"].push_back({{"name", m.device->name}, {"pulses", m.pulses}, {"up", at(top)}, {"down", at(end)}});
-    const auto text = [&](std::size_t n) {
+    const auto measured = [&](std::size_t n) {
       return fmt::format("{:.3f} ± {:.3f}", m.responses.mean[n], m.responses.sd[n]);
     };
-    rows.push_back({m.device->name, std::to_string(m.pulses), text(top),
-                    fmt::format("{:.3f}", m.responses.expected[top]), text(end),
-                    fmt::format("{:.3f}", m.responses.expected[end])});
+    const auto expected = [&](std::size_t n) {
+      return fmt::format("{:.3f} ± {:.3f}", m.responses.expected[n], m.responses.expected_sd[n]);
+    };
+    rows.push_back(
+        {m.device->name, std::to_string(m.pulses), measured(top), expected(top), measured(end), expected(end)});
   }
   if (options.json) {
     print_json(document);

@@ -17,10 +17,11 @@ at::Tensor permuted(const at::Tensor& m, double, Random& random) {
 }
 at::Tensor filled(const at::Tensor& m, double constant, Random&) { return at::full_like(m, constant); }
 
+/// Never to 0, which would end all learning of a node: a factor has one step at least, of a factor of 0 bits 1.
 at::Tensor stepped(const at::Tensor& m, int bits) {
   if (bits < 0) return m;
   const double steps = std::ldexp(1.0, bits);
-  return ((m - 1) * steps + 0.5).floor() / steps + 1;
+  return (((m - 1) * steps + 0.5).floor() / steps + 1).clamp_min(1 / steps);
 }
 
 /// The factors of one network, one vector at a time, each through the modulation's shape.
@@ -62,9 +63,10 @@ class Maker {
                                     : OptionalTensor();
     at::Tensor m;
     try {
-      const bool known = dim == 0 && !mask && matrix < weights_.incoming.size() && weights_.incoming[matrix].defined();
-      m = factor_from(known ? weights_.incoming[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask),
-                      options_.gain, low_, high_);
+      const std::vector<at::Tensor>& sums = dim == 0 ? weights_.incoming : weights_.outgoing;
+      const bool known = !mask && matrix < sums.size() && sums[matrix].defined();
+      m = factor_from(known ? sums[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask), options_.gain,
+                      low_, high_);
     } catch (const c10::ValueError& error) {
       TORCH_CHECK_VALUE(false, "layer ", matrix + 1, ": ", error.what_without_backtrace());
     }

@@ -58,6 +58,7 @@ struct Weights {
   std::vector<at::Tensor> layers;    ///< W^1 ... W^L, [node, input, ...]
   std::vector<at::Tensor> masks;     ///< per hidden layer the first sample's dropout mask [node]; or empty
   std::vector<at::Tensor> incoming;  ///< per layer the responsibility of its rows [node], if known already; or empty
+  std::vector<at::Tensor> outgoing;  ///< per layer that of its columns [input]; likewise
   std::vector<std::size_t> above;  ///< per hidden layer the one that takes its value, where they are no chain; or empty
 };
 

@@ -108,8 +108,9 @@ std::vector<Key> make_keys() {
               [](const std::string& value) {
                 if (value != "none") nn::device_from(value);
               }),
-      checked("analog-real", "analog", "what the arrays do, the rest is exact", "none|forward,backward,update",
-              field(net, analog, &A::real),
+      checked("analog-real", "analog",
+              "what the arrays do, the rest is exact; write: weights that pulses did not make are written with noise",
+              "none|forward,backward,update,write", field(net, analog, &A::real),
               [](const std::string& value) {
                 A options;
                 options.real = value;
@@ -119,11 +120,10 @@ std::vector<Key> make_keys() {
               "FIELD=NUMBER,... of dac-bits, adc-bits, input-bound, output-bound, output-noise, noise-management, "
               "bound-management",
               field(net, analog, &A::read), [](const std::string& value) { nn::converter_from(value); }),
-      choice(
-          "analog-responsibility", "analog",
-          "how factors see the weights; summed: one read of both polarities, serial: one of each input; auto: summed "
-          "where each weight has two pulsed devices",
-          {{"auto"}, {"exact"}, {"summed"}, {"serial"}}, field(net, analog, &A::responsibility)),
+      choice("analog-responsibility", "analog",
+             "how factors see the weights; summed: one read of both polarities, serial: one of each input; auto: exact "
+             "where forward is, else summed where each weight has two pulsed devices, else serial",
+             {{"auto"}, {"exact"}, {"summed"}, {"serial"}}, field(net, analog, &A::responsibility)),
       number("analog-pulses", "analog", "bits of a pulse train, 1 to 32", upto(0, 32), field(net, analog, &A::pulses)),
       number("analog-drift", "analog",
              "evaluation reads the arrays so many times later than they were written, t/t0; 1: at once", at_least(1),

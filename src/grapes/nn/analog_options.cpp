@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 
+#include <cmath>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -9,11 +10,12 @@
 namespace grapes::nn {
 namespace {
 
-/// A name that can be set, and how.
+/// A name that can be set, and how: false for a number that it does not take.
 template <class Owner>
 struct Setting {
   std::string name;
-  std::function<void(Owner&, double)> set;
+  std::function<bool(Owner&, double)> set;
+  std::string takes = "NUMBER";
 };
 
 /// "a=1,b=2" into `owner`. @param what  of the key, for errors
@@ -25,8 +27,8 @@ void apply(const std::vector<Setting<Owner>>& settings, const std::string& text,
     const std::size_t at = piece.find('=');
     const Setting<Owner>& setting = find_row(settings, what + " field", piece.substr(0, at));
     const auto value = at == std::string::npos ? std::nullopt : to_double(piece.substr(at + 1));
-    if (!value) throw UsageError(what + ": '" + piece + "': takes " + setting.name + "=NUMBER");
-    setting.set(owner, *value);
+    if (!value || !setting.set(owner, *value))
+      throw UsageError(what + ": '" + piece + "': takes " + setting.name + "=" + setting.takes);
   }
 }
 
@@ -36,11 +38,17 @@ using analog::Device;
 std::vector<Setting<Device>> device_settings() {
   std::vector<Setting<Device>> all;
   for (const analog::Field& field : analog::fields())
-    all.push_back({field.name, [at = field.value](Device& device, double value) { device.*at = value; }});
-  const auto times = [&](const std::string& name, std::vector<double Device::*> parts) {
-    all.push_back({name, [parts = std::move(parts)](Device& device, double factor) {
-                     for (double Device::*part : parts) device.*part *= factor;
+    all.push_back({field.name, [at = field.value](Device& device, double value) {
+                     device.*at = value;
+                     return true;  // analog::check() has the last word, on all of a device at once
                    }});
+  const auto times = [&](const std::string& name, std::vector<double Device::*> parts) {
+    all.push_back({name,
+                   [parts = std::move(parts)](Device& device, double factor) {
+                     for (double Device::*part : parts) device.*part *= factor;
+                     return factor >= 0;
+                   },
+                   "NUMBER of at least 0"});
   };
   times("noise",
         {&Device::noise_step, &Device::noise_add, &Device::noise_state, &Device::write_noise, &Device::read_noise,
@@ -51,14 +59,37 @@ std::vector<Setting<Device>> device_settings() {
 }
 
 const std::vector<Setting<Converter>>& converter_settings() {
+  const auto bits = [](int Converter::*part) {
+    return [part](Converter& c, double x) {
+      if (!(x == 0 || (x >= 2 && x <= 24 && x == std::floor(x)))) return false;
+      c.*part = static_cast<int>(x);
+      return true;
+    };
+  };
+  const auto bound = [](double Converter::*part) {
+    return [part](Converter& c, double x) {
+      c.*part = x;
+      return x > 0;
+    };
+  };
+  const auto flag = [](bool Converter::*part) {
+    return [part](Converter& c, double x) {
+      c.*part = x == 1;
+      return x == 0 || x == 1;
+    };
+  };
+  const auto noise = [](Converter& c, double x) {
+    c.output_noise = x;
+    return x >= 0 && std::isfinite(x);
+  };
   static const std::vector<Setting<Converter>> rows = {
-      {"dac-bits", [](Converter& c, double x) { c.dac_bits = static_cast<int>(x); }},
-      {"adc-bits", [](Converter& c, double x) { c.adc_bits = static_cast<int>(x); }},
-      {"input-bound", [](Converter& c, double x) { c.input_bound = x; }},
-      {"output-bound", [](Converter& c, double x) { c.output_bound = x; }},
-      {"output-noise", [](Converter& c, double x) { c.output_noise = x; }},
-      {"noise-management", [](Converter& c, double x) { c.noise_management = x != 0; }},
-      {"bound-management", [](Converter& c, double x) { c.bound_management = x != 0; }}};
+      {"dac-bits", bits(&Converter::dac_bits), "2 to 24 bits, or 0 for an exact one"},
+      {"adc-bits", bits(&Converter::adc_bits), "2 to 24 bits, or 0 for an exact one"},
+      {"input-bound", bound(&Converter::input_bound), "NUMBER above 0"},
+      {"output-bound", bound(&Converter::output_bound), "NUMBER above 0"},
+      {"output-noise", noise, "NUMBER of at least 0"},
+      {"noise-management", flag(&Converter::noise_management), "0 or 1"},
+      {"bound-management", flag(&Converter::bound_management), "0 or 1"}};
   return rows;
 }
 
@@ -77,6 +108,11 @@ Device device_from(const std::string& text) {
   const std::size_t colon = text.find(':');
   Device device = find_row(analog::devices(), "device", text.substr(0, colon));
   if (colon != std::string::npos) apply(device_settings(), text.substr(colon + 1), "analog", device);
+  try {
+    analog::check(device);
+  } catch (const c10::Error& error) {
+    throw UsageError("analog: " + std::string(error.what_without_backtrace()));
+  }
   return device;
 }
 
@@ -89,7 +125,8 @@ Converter converter_from(const std::string& text) {
 analog::Options array_options(const AnalogOptions& options) {
   static const std::vector<Part> parts = {{"forward", &analog::Options::real_forward},
                                           {"backward", &analog::Options::real_backward},
-                                          {"update", &analog::Options::real_update}};
+                                          {"update", &analog::Options::real_update},
+                                          {"write", &analog::Options::real_write}};
   static const std::vector<Sense> senses = {{"auto", std::nullopt},
                                             {"exact", analog::Sensing::exact},
                                             {"summed", analog::Sensing::summed},

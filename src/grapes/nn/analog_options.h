@@ -10,7 +10,8 @@ namespace grapes::nn {
 /// Keys of the command line for layers whose weights lie in crossbars of analog devices.
 struct AnalogOptions {
   std::string device = "none";  ///< a row of analog::devices(), and what is to be different: see device_from()
-  std::string real = "forward,backward,update";  ///< what the array does; the rest is exact. "none": nothing
+  std::string real = "forward,backward,update";  ///< what the array does; the rest is exact. "none": nothing;
+                                                 ///< "write": weights that pulses did not make come with noise
   std::string read;                              ///< what is different between numbers and array: see converter_from()
   std::string responsibility =
       "auto";                ///< how factors see the weights: auto (exact where forward is), exact, summed, serial

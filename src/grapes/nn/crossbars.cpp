@@ -56,13 +56,13 @@ void CrossbarLayer::prepare(Run run) {
   const at::NoGradGuard no_grad;
   const at::Tensor held = analog::weights(array_);
   if (at::equal(held, weight.detach())) return;
-  analog::program(array_, weight.detach());
+  analog::program(array_, weight.detach(), run.number);
   weight.copy_(analog::weights(array_));
 }
 
 at::Tensor CrossbarLayer::read(const at::Tensor& h) const {
   const at::NoGradGuard no_grad;
-  if (run_.drift == 1) return analog::forward(array_, h.detach(), run_.number);
+  if (run_.drift == 1 || !array_.options.real_forward) return analog::forward(array_, h.detach(), run_.number);
   return analog::forward(analog::later(array_, run_.drift), h.detach(), run_.number);
 }
 
@@ -105,7 +105,8 @@ Crossbars::Crossbars(const Options& options, std::vector<std::int64_t> nodes, st
 
 at::Tensor Crossbars::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
-  // Reads in evaluation have streams of their own.
+  // Reads in evaluation have streams of their own, the same ones every time: what differs between two evaluations are
+  // the weights.
   for (const auto& layer : layers_)
     layer->prepare(pass.training ? CrossbarLayer::Run{pass.step, pass.descend, 1}
                                  : CrossbarLayer::Run{-1 - pass.step, 0, options_.analog.drift});
@@ -114,7 +115,9 @@ at::Tensor Crossbars::forward(const at::Tensor& inputs, const Pass& pass) {
     credit::Weights weights;
     for (const auto& layer : layers_) {
       weights.layers.push_back(layer->weight.detach());
-      weights.incoming.push_back(wants_incoming() ? layer->responsibility() : at::Tensor());
+      if (modulation_.name == "none") continue;
+      const std::int64_t dim = wants_incoming() ? 0 : 1;
+      (dim == 0 ? weights.incoming : weights.outgoing).push_back(layer->responsibility(dim));
     }
     refresh(pass, weights);
   }
@@ -146,7 +149,8 @@ std::string Crossbars::describe() const {
     text += fmt::format("{:<12}{:>16}{:>12}  {}\n", fmt::format("layers.{}", l),
                         fmt::format("{} × {}", nodes_[l + 1], nodes_[l]), 2 * layers_[l]->weight.numel(),
                         l + 1 < layers_.size() ? options_.activation : "output");
-  return text + fmt::format("crossbars of {}; real: {}\n", options_.analog.device, options_.analog.real);
+  return text + fmt::format("crossbars of {}; real: {}; responsibility: {}\n", options_.analog.device,
+                            options_.analog.real, options_.analog.responsibility);
 }
 
 }  // namespace grapes::nn

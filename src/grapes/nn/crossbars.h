@@ -17,7 +17,7 @@ namespace grapes::nn {
 ///   update    W by pulses from (h, δ) as the error passes, and no gradient    or a gradient, whose update is written
 /// δ comes multiplied by the node's factor, the local version's and columns' factors multiply what the pulses see.
 /// `weight` is W as it stands in the array; who writes it (an update rule, a file) has it programmed before the next
-/// read, as far as the devices' range allows.
+/// read, as far as the devices' range allows, where writing is real with its noise.
 class CrossbarLayer final : public credit::Block {
  public:
   explicit CrossbarLayer(const Activation* activation) : activation_(activation) {}
@@ -26,17 +26,17 @@ class CrossbarLayer final : public credit::Block {
 
   /// How the coming batch is to be run.
   struct Run {
-    std::int64_t number = 0;  ///< of what is read, for the draws of its noise; no two batches have the same
+    std::int64_t number = 0;  ///< of what is read, for the draws of its noise: of training, each batch its own
     double descend = 0;       ///< step size of the pulses; 0: none come
-    double drift = 1;         ///< reads forward are of the array when so many times as long has passed, see later()
+    double drift = 1;  ///< real reads forward are of the array when so many times as long has passed, see later()
   };
   void prepare(Run run);
 
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override { return activation_ ? activation_->apply(z) : z; }
   at::Tensor dropout(const at::Tensor& h) const override { return h; }
-  /// As factors are to see it. @return [node]
-  at::Tensor responsibility() const { return analog::responsibility(array_, run_.number); }
+  /// As factors are to see it. @param dim  0: [node], over inputs; 1: [input], over nodes
+  at::Tensor responsibility(std::int64_t dim) const { return analog::responsibility(array_, dim, run_.number); }
   const analog::Crossbar& array() const { return array_; }
 
  private:

@@ -58,7 +58,7 @@ Drawing key() {
   drawing.line({0, 13}, {30, 13}, "class=\"line a2\"");
   drawing.text({38, 17}, "mean and standard deviation of the weights", "class=\"small\"");
   drawing.line({345, 13}, {375, 13}, "class=\"over\" stroke-dasharray=\"4 4\"");
-  drawing.text({383, 17}, "closed form of the nominal device", "class=\"small\"");
+  drawing.text({383, 17}, "mean of their closed forms, without noise", "class=\"small\"");
   return drawing;
 }
 
@@ -76,7 +76,7 @@ std::string response_picture(const std::vector<DeviceResponse>& devices) {
               {16 + static_cast<double>(i % across) * width, 84 + static_cast<double>(i / across) * height});
   return all.element("picture", "Weights of analog devices under pulses",
                      "A panel for each device: pulses up, then down; mean over many devices as a line, one standard "
-                     "deviation as a band, the closed form of the nominal device as a broken line.",
+                     "deviation as a band, the mean of their closed forms, without noise as a broken line.",
                      plot_style());
 }
 

@@ -112,6 +112,50 @@ TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
   EXPECT_TRUE(at::allclose(serial.model->factors()[0].error, factor(W), 0.2, 0.2));
 }
 
+TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
+  // Of columns, too: what goes out of a node, and what direct feedback alignment takes.
+  for (const auto& [route, which] :
+       {std::pair("dfa", credit::Responsibility::by_route), std::pair("bp", credit::Responsibility::outgoing)}) {
+    nn::Options options = network("soft-bounds", "forward", route);
+    options.modulation.responsibility = which;
+    options.analog.responsibility = "exact";
+    Kit exact(options), ordinary([&] {
+      nn::Options plain = options;
+      plain.analog.device = "none";
+      return plain;
+    }());
+    options.analog.responsibility = "serial";
+    Kit serial(options);
+    const auto all = [](Kit& kit) {
+      kit.step(batch_of(4), 0, 0.01);
+      std::vector<at::Tensor> factors;
+      for (const credit::Factors& layer : kit.model->factors())
+        for (const at::Tensor& m : {layer.error, layer.rows, layer.columns})
+          if (m.defined()) factors.push_back(m.flatten());
+      return at::cat(factors);
+    };
+    const at::Tensor right = all(ordinary);
+    EXPECT_TRUE(at::allclose(all(exact), right, 0.05, 0.05)) << route;  // as far as each device's range allows
+    EXPECT_FALSE(at::allclose(all(serial), all(exact), 1e-4, 1e-4)) << route;
+    EXPECT_TRUE(at::allclose(all(serial), right, 0.3, 0.3)) << route;
+  }
+}
+
+TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
+  const auto built = [](const std::string& real) { return Kit(network("pcm:spread=0", real)).weight(0); };
+  const at::Tensor exact = built("none"), noisy = built("write");
+  EXPECT_FALSE(at::allclose(exact, noisy, 1e-3, 1e-3));
+  EXPECT_TRUE(at::equal(noisy, built("write")));
+  // A full device is off by (0.2635 + 1.965 g - 1.1731 g²) / 25 of the range, here at g up to 0.3.
+  const double high = exact.abs().max().item<double>() / 0.3;
+  EXPECT_LT((exact - noisy).abs().max().item<double>(), high * 5 * (0.2635 + 1.965 * 0.3) / 25);
+  // What an update rule makes is written the same way, and noise anew.
+  Kit a(network("pcm:spread=0", "write"), "adam"), b(network("pcm:spread=0", "none"), "adam");
+  for (Kit* kit : {&a, &b}) kit->step(batch_of(8), 0, 0), kit->step(batch_of(8), 1, 0);
+  EXPECT_TRUE(at::equal(a.weight(0), noisy));  // a rate of 0 writes nothing
+  EXPECT_TRUE(at::equal(b.weight(0), exact));
+}
+
 TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
   // Copy parameters and buffers into a fresh network: it goes on as the first does.
   for (const std::string device : {"soft-bounds", "pcm", "reram", "constant-step"}) {
@@ -152,6 +196,8 @@ TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   Kit late(options);
   const double kept = std::pow(1000, -0.049);
   EXPECT_TRUE(at::allclose(late.model->forward(x, {}), now.model->forward(x, {}) * kept, 1e-4, 1e-6));
+  options.analog.real = "none";  // of weights that are no devices' nothing is lost
+  EXPECT_TRUE(at::equal(Kit(options).model->forward(x, {}), x.mm(now.weight(0).t())));
   EXPECT_TRUE(at::equal(late.weight(0), now.weight(0)));                       // and the array itself stays
   EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // what is trained is read at once
 }
@@ -168,12 +214,22 @@ TEST(Crossbars, RefusesByName) {
   refused(network("softbounds", "none"), "did you mean 'soft-bounds'");
   refused(network("reram:nois=2", "none"), "did you mean 'noise'");
   refused(network("reram:noise", "none"), "'noise': takes noise=NUMBER");
-  refused(network("reram:low=1", "none"), "analog: crossbar:");
+  refused(network("reram:low=1", "none"), "analog: device 'reram': low must be a number from -inf to 0; got 1");
+  refused(network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
+  refused(network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
   refused(network("reram", "forwards"), "did you mean 'forward'");
   refused(network("reram", "none", "ifa"), "route ifa runs upwards");
   nn::Options options = network("reram", "none");
   options.analog.read = "dac=7";
   refused(options, "analog-read field");
+  for (const std::string wrong : {"dac-bits=7.9", "adc-bits=1", "dac-bits=1e30", "adc-bits=-2"}) {
+    options.analog.read = wrong;
+    refused(options, "analog-read: '" + wrong + "': takes " + wrong.substr(0, 8) + "=2 to 24 bits, or 0");
+  }
+  options.analog.read = "noise-management=7";
+  refused(options, "takes noise-management=0 or 1");
+  options.analog.read = "output-noise=-1";
+  refused(options, "takes output-noise=NUMBER of at least 0");
   options = network("reram", "none");
   options.model = "snu:5";
   options.bias = false;
