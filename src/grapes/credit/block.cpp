@@ -12,8 +12,13 @@ at::Tensor Rounding::weight(const at::Tensor& W) const {
 at::Tensor Rounding::input(const at::Tensor& h) const {
   return activations ? round_value(h, activations, 1, stream_seed(key, "activations")) : h;
 }
-at::Tensor Rounding::error_at(const at::Tensor& z) const {
-  return error ? round_error(z, error, 1, stream_seed(key, "error")) : z;
+at::Tensor Rounding::error_at(const at::Tensor& z, std::int64_t axis) const {
+  return error ? round_error(z, error, axis, stream_seed(key, "error")) : z;
+}
+Rounding Rounding::of(const char* what, std::int64_t number) const {
+  Rounding other = *this;
+  other.key = stream_seed(key, what, static_cast<std::uint64_t>(number));
+  return other;
 }
 
 at::Tensor modulated(const Block& block, const at::Tensor& z) {

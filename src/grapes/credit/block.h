@@ -19,7 +19,9 @@ struct Rounding {
   explicit operator bool() const { return weights || activations || error; }
   at::Tensor weight(const at::Tensor& W) const;
   at::Tensor input(const at::Tensor& h) const;
-  at::Tensor error_at(const at::Tensor& z) const;
+  at::Tensor error_at(const at::Tensor& z, std::int64_t axis = 1) const;
+  /// The same with other draws: for what a layer does more than once.
+  Rounding of(const char* what, std::int64_t number = 0) const;
 };
 
 /// One layer of a chain, as credit assignment sees it: z = affine(h), h' = output(z).

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace grapes::kernels {
 namespace {
@@ -41,7 +42,7 @@ NumberFormat named(const std::string& name) {
   }
   if (const std::size_t dot = name.find('.'); name.starts_with("q") && dot != std::string::npos) {
     const auto whole = to_integer(name.substr(1, dot - 1)), fraction = to_integer(name.substr(dot + 1));
-    if (!whole || !fraction || *whole < 1 || *fraction < 0 || *whole + *fraction < 2 || *whole + *fraction > 32)
+    if (!whole || !fraction || *whole < 1 || *fraction < 0 || *whole + *fraction < 2 || *whole + *fraction > 25)
       return none;
     const double most = std::ldexp(1.0, static_cast<int>(*whole) - 1);
     const int n = static_cast<int>(*fraction);
@@ -133,13 +134,15 @@ NumberFormat number_format(const std::string& text, const std::string& what) {
   const auto refuse = [&] {
     throw UsageError(what + ": '" + text +
                      "' is no number format: NAME[:stochastic][:tensor|:channel|:unscaled], NAME one of float32, bf16, "
-                     "fp16, e4m3, e5m2, int2 ... int16, qM.N with M >= 1 and M + N <= 32");
+                     "fp16, e4m3, e5m2, int2 ... int16, qM.N with M >= 1 and M + N <= 25");
   };
   const std::vector<std::string> words = split(text, ':');
   if (words.empty()) refuse();
   NumberFormat format = named(words[0]);
   if (format.bits == 0) refuse();
+  bool scaled = false;
   for (std::size_t i = 1; i < words.size(); ++i) {
+    if (words[i] != "stochastic" && std::exchange(scaled, true)) refuse();
     if (!format) throw UsageError(what + ": '" + text + "': float32 is taken as it comes, neither rounded nor scaled");
     if (words[i] == "stochastic")
       format.stochastic = true;
@@ -198,7 +201,9 @@ at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t
     std::vector<std::int64_t> others;
     for (std::int64_t d = 0; d < x.dim(); ++d)
       if (format.scale == Scale::tensor || d != axis) others.push_back(d);
-    const at::Tensor most = others.empty() ? value.abs() : value.abs().amax(others, true);
+    constexpr double inf = std::numeric_limits<double>::infinity();
+    const at::Tensor sizes = at::nan_to_num(value.abs(), 0.0, inf, inf);
+    const at::Tensor most = others.empty() ? sizes : sizes.amax(others, true);
     scale = at::exp2(at::ceil(at::log2(most / format.high)));
     // log2 may be a little off where the ratio is a power of two: let the definition decide.
     scale = at::where((scale / 2) * format.high >= most, scale / 2, scale);

@@ -100,6 +100,23 @@ TEST(NumberFormat, TheLoopEqualsItsTwin) {
         }
 }
 
+TEST(NumberFormat, ChannelsOfMapsAreTheirOwnAxis) {
+  // [batch, channel, row, column], and kernels [channel, channel, 3, 3].
+  at::manual_seed(2);
+  for (const auto& [sizes, axis] : {std::pair(std::vector<std::int64_t>{5, 3, 4, 6}, std::int64_t{1}),
+                                    std::pair(std::vector<std::int64_t>{3, 3, 3, 3}, std::int64_t{0})}) {
+    std::vector<std::int64_t> along(sizes.size(), 1);
+    along[static_cast<std::size_t>(axis)] = 3;
+    const at::Tensor x = at::randn(sizes) * at::tensor({1.0, 1e3, 1e-3}).view(along);
+    for (const char* name : {"int8:channel", "e5m2:channel:stochastic"}) {
+      const at::Tensor y = rounded(x, format(name), axis, 5);
+      EXPECT_TRUE(at::equal(y, plain::rounded(x, format(name), axis, 5))) << name << axis;
+      for (std::int64_t c = 0; c < 3 && name == std::string("int8:channel"); ++c)  // each as if it were alone
+        EXPECT_TRUE(at::equal(y.select(axis, c), rounded(x.select(axis, c), format("int8"), 0, 5))) << axis;
+    }
+  }
+}
+
 TEST(NumberFormat, ChanceKeepsTheMean) {
   const std::int64_t n = 40000;
   const at::Tensor x = at::full({n}, 0.3, at::kDouble);
@@ -113,11 +130,18 @@ TEST(NumberFormat, ChanceKeepsTheMean) {
 TEST(NumberFormat, NotANumberStays) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const char* name : {"bf16", "q4.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;
+  // It has no part in the scale of the others.
+  const at::Tensor x = at::tensor({nan, 100.0, 0.3, nan}, at::kDouble).reshape({2, 2});
+  for (const char* name : {"int8", "int8:channel", "e4m3:tensor"}) {
+    const at::Tensor fast = rounded(x, format(name), 0, 1), twin = plain::rounded(x, format(name), 0, 1);
+    EXPECT_TRUE(at::equal(at::nan_to_num(fast, -7), at::nan_to_num(twin, -7))) << name << fast << twin;
+    EXPECT_EQ(values(fast)[1], name == std::string("e4m3:tensor") ? 96 : 100) << name;
+  }
 }
 
 TEST(NumberFormat, RefusesByName) {
-  for (const std::string text :
-       {"int1", "int17", "q17.16", "q3", "q.3", "fp8", "int8:unscaled", "int8:often", "", "float32:stochastic"}) {
+  for (const std::string text : {"int1", "int17", "q13.13", "q3", "q.3", "fp8", "int8:unscaled", "int8:often", "",
+                                 "float32:stochastic", "int8:tensor:channel"}) {
     try {
       format(text);
       ADD_FAILURE() << text;

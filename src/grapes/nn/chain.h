@@ -34,7 +34,9 @@ class Chain : public Model {
   /// What the coming batch is rounded to; before the first layer's forward.
   void prepare_rounding(const Pass& pass);
   /// Of what a route sends from the logits, too.
-  at::Tensor rounded_error(const at::Tensor& logits) const { return blocks_.back()->rounding.error_at(logits); }
+  at::Tensor rounded_error(const at::Tensor& logits, std::int64_t axis = 1) const {
+    return blocks_.back()->rounding.error_at(logits, axis);
+  }
   /// A weight as it is held, before anything is learnt.
   at::Tensor held(const at::Tensor& W) const;
   bool wants_incoming() const;  ///< whether factors are taken of sums over rows

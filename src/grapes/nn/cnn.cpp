@@ -183,8 +183,9 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
 
 bool Cnn::direct() const { return route_->transport(blocks_, blocks_.size() - 1).to == credit::Transport::To::nowhere; }
 
-/// Examples are independent of each other but for normalisation, and for dropout, which is drawn for a batch. Weights
-/// are laid out anew for every slice: worth it where they are less than what goes through them.
+/// Examples are independent of each other but for normalisation, for dropout, which is drawn for a batch, and for
+/// number formats, whose scales and draws are those of a batch. Weights are laid out anew for every slice: worth it
+/// where they are less than what goes through them.
 std::int64_t Cnn::slice_of(const Piece& piece, const at::Tensor& h) const {
   constexpr std::int64_t examples = 16;
   std::int64_t weights = 0;
@@ -193,7 +194,7 @@ std::int64_t Cnn::slice_of(const Piece& piece, const at::Tensor& h) const {
     if (stages_[i].what == Do::drop && options_.dropout > 0) return 0;
     if (is_layer(stages_[i])) weights += blocks_[l++]->weight.numel();
   }
-  return options_.norm == Norm::none && h.numel() > weights ? examples : 0;
+  return options_.norm == Norm::none && !precision_.has_formats() && h.numel() > weights ? examples : 0;
 }
 
 std::vector<Cnn::Piece> Cnn::pieces() const {

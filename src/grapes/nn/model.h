@@ -86,6 +86,7 @@ struct LayerShape {
   std::int64_t values = 0;       ///< numbers that an example gives on, pooled, in all its steps
   std::size_t above = 0;         ///< the layer that takes them
   bool spikes = false;           ///< its nodes are spiking neurons
+  bool synapse = false;          ///< whose current is kept from step to step
 
   std::int64_t nodes() const { return weight.front(); }
 };

@@ -64,7 +64,7 @@ class Snn::Spiking final : public credit::Block {
     if (plain_ || rounding) now.options.path = SnuOptions::Path::plain;
     now.rounding = rounding;
     now.weight = rounding.weight(weight);
-    if (recurrent.defined()) now.recurrent = rounding.weight(recurrent);
+    if (recurrent.defined()) now.recurrent = rounding.of("recurrent").weight(recurrent);
     now.decay = decay;
     now.threshold = threshold;
     now.transport = transport;
@@ -208,7 +208,7 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
     for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) spiking_[l]->factors = factors_[l];
   }
   const at::Tensor x = timed(inputs, pass);
-  const at::Tensor value = rounded_error(route_->forward(blocks_, x));
+  const at::Tensor value = rounded_error(route_->forward(blocks_, x), 2);  // [time, batch, node]
   shown_ = pass.training ? at::Tensor() : x;
   return output_ ? value.transpose(0, 1) : readout.reduce(value, present);
 }
@@ -254,6 +254,7 @@ std::vector<LayerShape> Snn::shapes(std::int64_t steps) const {
   for (std::size_t l = 0; l < all.size(); ++l) {
     LayerShape& shape = all[l];
     shape.spikes = l < spiking_.size();
+    shape.synapse = shape.spikes && neurons_of(options_.spiking).synapse > 0;
     if (shape.spikes && spiking_[l]->recurrent.defined()) shape.recurrent = spiking_[l]->recurrent.sizes().vec();
     shape.others = 0;
     for (const Named& parameter : parameters())

@@ -39,10 +39,12 @@ SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const
     const at::Tensor input = x[t], below = layer.transport.to == To::weights ? input : input.detach();
     at::Tensor c = weighs ? at::linear(below, W) : input;
     if (layer.transport.to == To::matrix) c = grapes::feedback(c, input, layer.transport.matrix);
-    c = layer.rounding.error_at(c);
+    const credit::Rounding here = layer.rounding ? layer.rounding.of("step", t) : layer.rounding;
+    c = here.error_at(c);
     if (travels) c = modulate(c, m, 1);
     if (R.defined()) {
-      const at::Tensor back = layer.rounding.error_at((options.eprop ? state.output.detach() : state.output).mm(R));
+      const at::Tensor back =
+          here.of("recurrent").error_at((options.eprop ? state.output.detach() : state.output).mm(R));
       c = c + (compounds ? modulate(back, m, 1) : back);
     }
     if (state.current.defined()) c = c + options.synapse * state.current;

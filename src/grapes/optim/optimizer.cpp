@@ -30,13 +30,15 @@ Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
 
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
+  // As they are before a rule that looks ahead has come back.
+  std::vector<at::Tensor> before = at_rest();
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    before[i] = parameters_[i].storage ? before[i].clone() : at::Tensor();
   before_updates();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& W = parameters_[i].value;
-    const kernels::Storage* storage = parameters_[i].storage.get();
-    const at::Tensor before = storage != nullptr ? at_rest()[i].clone() : at::Tensor();
     update(i, W.grad().defined() ? W.grad() : at::zeros_like(W), rate);
-    if (storage != nullptr) hold(W, before, *storage, i);
+    if (parameters_[i].storage) hold(W, before[i], *parameters_[i].storage, i);
     W.mutable_grad().reset();
   }
 }

@@ -99,6 +99,17 @@ TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
   }
 }
 
+TEST(Precision, WhatIsAddedIsRoundedUnderEveryUpdateRule) {
+  // To whole numbers: nothing is left of any update, nag's way ahead among it.
+  for (const auto& row : optim::optimizers()) {
+    Kit kit(network("update=q16.0"), row.name);
+    const at::Tensor before = kit.weight(0);
+    for (int i = 0; i < 5; ++i) kit.step(batch_of(8), i, 0.05);
+    kit.optimizer->settle();
+    EXPECT_TRUE(at::equal(kit.weight(0), before)) << row.name;
+  }
+}
+
 TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
   // Steps far below the grid's: to the nearest they vanish, in a master copy they add up.
   Kit held(network("weights=int4")), master(network("weights=int4,master=float32"));
@@ -173,6 +184,36 @@ TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
     if (parameter.value.dim() > 1) {
       EXPECT_TRUE(at::equal(parameter.value.detach(), before[i])) << parameter.name;
     }
+  }
+}
+
+TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
+  // Of the output's errors, too: a node's scale is that of its own errors, however large another's are.
+  const auto learnt = [](const std::string& formats, std::int64_t step) {
+    nn::Options options = network(formats);
+    options.model = "snu:7";
+    options.spiking.recurrent = true;
+    Kit kit(options);
+    at::manual_seed(4);
+    kit.step({at::rand({4, 6}), at::arange(4, at::kLong).remainder(3)}, step, 0.5);
+    return kit.weight(0);
+  };
+  EXPECT_FALSE(at::equal(learnt("error=int4:channel", 0), learnt("error=int4:tensor", 0)));
+  EXPECT_TRUE(at::equal(learnt("error=int4:stochastic", 0), learnt("error=int4:stochastic", 0)));
+  EXPECT_FALSE(at::equal(learnt("error=int4:stochastic", 0), learnt("error=int4:stochastic", 1)));
+}
+
+TEST(Precision, RecomputingChangesNoRounding) {
+  for (const char* formats : {"activations=q3.5:stochastic", "error=e5m2:stochastic:tensor", "error=q4.12:tensor"}) {
+    nn::Options options = network(formats);
+    options.model = "cnn:4,6";
+    Kit kept(options, "sgd", {{1, 8, 8}, 3});
+    options.recompute = true;
+    Kit again(options, "sgd", {{1, 8, 8}, 3});
+    at::manual_seed(4);
+    const data::Batch batch = {at::rand({40, 1, 8, 8}), at::arange(40, at::kLong).remainder(3)};
+    for (Kit* kit : {&kept, &again}) kit->step(batch, 0, 0.5);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(kept.weight(i), again.weight(i))) << formats << " " << i;
   }
 }
 
