@@ -66,6 +66,8 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
     else
       print_comparison(outcome.summary);
     std::cout << "\n";
+  } else if (!stopped) {
+    std::cout << "every run diverged: there is nothing to report on\n";
   }
   std::cout << "record: " << folder.string() << "\n";
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";

@@ -21,12 +21,16 @@ namespace {
 std::vector<std::vector<std::string>> final_table(const record::Run& run) {
   const std::string& score = run.identity.score;
   std::vector<std::vector<std::string>> rows = {{"", "loss", score}};
+  // A record writes a number that is none as null.
+  const auto text = [](const record::Json& row, const std::string& key, const auto& written) {
+    if (!row.contains(key)) return std::string("–");
+    return row.at(key).is_number() ? written(row.at(key).template get<double>()) : std::string("nan");
+  };
   for (const std::string part : {"train", "validation", "test"})
     for (auto row = run.epochs.rbegin(); row != run.epochs.rend(); ++row)
       if (row->contains(part + "_" + score) && (run.status.counts < 0 || row->at("epoch") <= run.status.counts)) {
-        rows.push_back({part,
-                        row->contains(part + "_loss") ? fmt::format("{:.4f}", row->value(part + "_loss", 0.0)) : "–",
-                        score_text(score, row->value(part + "_" + score, 0.0))});
+        rows.push_back({part, text(*row, part + "_loss", [](double x) { return fmt::format("{:.4f}", x); }),
+                        text(*row, part + "_" + score, [&](double x) { return score_text(score, x); })});
         break;
       }
   return rows;
@@ -121,7 +125,8 @@ void add_train(Program& program) {
        {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them replaced"},
        {"grapes train --resume runs/20260101-120000-grapes", "go on after an interruption, bit for bit"}});
   std::set<std::string> of_comparisons = keys_of_tasks();
-  of_comparisons.insert({"arms", "seeds", "tune", "grid", "tune-epochs", "tune-seeds", "target", "jobs"});
+  of_comparisons.insert(
+      {"arms", "seeds", "tune", "grid", "tune-epochs", "tune-seeds", "target", "jobs", "sweep", "sweep-values"});
   const PlanPtr plan = add_plan(*verb, true, of_comparisons);
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
   verb->callback([&program, plan] {

@@ -25,9 +25,9 @@ const std::vector<MethodRow>& methods() {
       {"ewc",
        "elastic weight consolidation: weights are held the more, the more they matter to the tasks so far by the "
        "Fisher information (Kirkpatrick et al. 2017)",
-       make_ewc},
+       make_ewc, false, true},
       {"si", "synaptic intelligence: the same, by how much each weight's way has lowered the loss (Zenke et al. 2017)",
-       make_si},
+       make_si, false, true},
       {"lwf", "learning without forgetting: the network before the task teaches its old answers (Li and Hoiem 2016)",
        make_lwf},
       {"replay", "a batch has as many examples again from a reservoir of those seen so far (Chaudhry et al. 2019)",

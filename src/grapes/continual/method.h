@@ -69,7 +69,8 @@ struct MethodRow {
   std::string name;
   std::string summary;
   std::unique_ptr<Method> (*make)(const Setting& setting);
-  bool joint = false;  ///< batches are drawn from all tasks at once: no continual learning, but what it could reach
+  bool joint = false;      ///< batches are drawn from all tasks at once: no continual learning, but what it could reach
+  bool gradients = false;  ///< needs those of every update, see watches()
 };
 const std::vector<MethodRow>& methods();
 

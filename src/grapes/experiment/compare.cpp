@@ -41,15 +41,6 @@ std::vector<std::pair<std::string, Config>> arms_of(const Config& config) {
   return arms;
 }
 
-/// The configuration as text, without what may differ when a comparison is resumed.
-std::string lasting(Config config) {
-  const Config defaults;
-  config.jobs = defaults.jobs;
-  config.data.data_dir = defaults.data.data_dir;
-  config.data.download = defaults.data.download;
-  return to_toml(config);
-}
-
 class Comparison {
  public:
   Comparison(const Config& config, const data::Splits& splits, fs::path folder, const Overview& overview)
@@ -245,6 +236,14 @@ class Comparison {
 };
 
 }  // namespace
+
+std::string lasting(Config config) {
+  const Config defaults;
+  config.jobs = defaults.jobs;
+  config.data.data_dir = defaults.data.data_dir;
+  config.data.download = defaults.data.download;
+  return to_toml(config);
+}
 
 Outcome compare(const Config& config, const data::Splits& splits, const fs::path& folder, bool resume,
                 const Overview& overview) {

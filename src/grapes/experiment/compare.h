@@ -21,6 +21,9 @@ struct Outcome {
   std::filesystem::path report;  ///< the page, if there is one
   record::Json summary;
 };
+/// The configuration as text, without what may differ when a comparison is resumed.
+std::string lasting(Config config);
+
 /// @throws UsageError for a configuration that cannot be, or another one than the comparison was begun with; DataError
 /// if the folder holds a comparison already, or with `resume` none: before anything is written. What a run throws,
 /// after the others have ended

@@ -84,14 +84,6 @@ void set_at(Config& config, const std::string& key, const toml::node& node, cons
   }
 }
 
-const Key& find_key(std::string_view name) {
-  for (const Key& key : keys())
-    if (key.name == name) return key;
-  std::vector<std::string> names;
-  for (const Key& key : keys()) names.push_back(key.name);
-  throw UsageError("unknown key '" + std::string(name) + "'" + did_you_mean(name, names));
-}
-
 const Key& find_key_at(const toml::key& name, const std::string& file) {
   try {
     return find_key(name.str());
@@ -156,6 +148,14 @@ std::string key_of(const std::string& piece) {
 
 }  // namespace
 
+const Key& find_key(std::string_view name) {
+  for (const Key& key : keys())
+    if (key.name == name) return key;
+  std::vector<std::string> names;
+  for (const Key& key : keys()) names.push_back(key.name);
+  throw UsageError("unknown key '" + std::string(name) + "'" + did_you_mean(name, names));
+}
+
 void set(Config& config, std::string_view key, std::string_view value) { find_key(key).set(config, value); }
 
 std::vector<std::string> read_toml(Config& config, const std::string& path) {
@@ -217,6 +217,26 @@ std::string to_toml(const Config& config, bool comments) {
   return out.str();
 }
 
+namespace {
+
+/// Arrays that learn by pulses make no gradient.
+void check_pulses(const Config& config) {
+  if (!config.network.analog || !config.network.analog.updates()) return;
+  const std::string of = config.arm.empty() ? "analog" : "arm '" + config.arm + "': analog",
+                    advice = " (or leave update out of analog-real)";
+  if (config.optimizer.optimizer != "sgd")
+    throw UsageError(of + ": arrays learn by pulses, which are sgd; optimizer is " + config.optimizer.optimizer +
+                     advice);
+  if (config.optimizer.weight_decay != 0)
+    throw UsageError(of + ": arrays learn by pulses, without weight decay; weight-decay is " +
+                     shortest(config.optimizer.weight_decay) + advice);
+  if (find_row(continual::methods(), "method", config.continual.method).gradients)
+    throw UsageError(of + ": arrays learn by pulses, without the gradients that method " + config.continual.method +
+                     " needs" + advice);
+}
+
+}  // namespace
+
 void check(const Config& config) {
   optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   if (!has_tasks(config) && config.continual.method != "none")
@@ -224,16 +244,18 @@ void check(const Config& config) {
   if (has_tasks(config) && (config.training.patience > 0 || config.training.carry_remainder))
     throw UsageError("patience and carry-remainder are for one task, but scenario = '" + config.continual.scenario +
                      "' has several");
-  if (config.network.analog && config.network.analog.updates() &&
-      (config.optimizer.optimizer != "sgd" || config.optimizer.weight_decay != 0))
-    throw UsageError("analog: arrays learn by pulses, which are sgd without weight decay; optimizer is " +
-                     config.optimizer.optimizer + " (or leave update out of analog-real)");
+  check_pulses(config);
+  if (config.compare.sweep.empty() && !config.compare.sweep_values.empty())
+    throw UsageError("sweep-values are those of sweep, which is not given");
   if (!config.compare.sweep.empty() && has_tasks(config))
     throw UsageError("sweep is for one task, but scenario = '" + config.continual.scenario + "' has several");
   if (!config.arm.empty()) return;
   std::set<std::string> labels;
-  for (const std::string& arm : config.compare.arms)
-    if (!labels.insert(with_arm(config, arm).arm).second) throw UsageError("arms: '" + arm + "' stands there twice");
+  for (const std::string& arm : config.compare.arms) {
+    const Config own = with_arm(config, arm);
+    if (!labels.insert(own.arm).second) throw UsageError("arms: '" + arm + "' stands there twice");
+    check_pulses(own);
+  }
   if (config.compare.tune && config.data.validation == 0)
     throw UsageError("tune = true needs validation examples to choose by, but validation = 0");
 }

@@ -57,6 +57,8 @@ struct Key {
       set;  ///< @throws UsageError: names the key, the value and what it takes
 };
 const std::vector<Key>& keys();
+/// @throws UsageError that offers the nearest
+const Key& find_key(std::string_view name);
 
 /// Set one key by name. @throws UsageError with the nearest name if there is no such key
 void set(Config& config, std::string_view key, std::string_view value);

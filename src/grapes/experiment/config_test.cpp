@@ -313,6 +313,25 @@ TEST(Config, WhatNoSingleKeyCanKnow) {
   EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("validation"));
 }
 
+TEST(Config, ArraysThatLearnByPulsesRefuseWhatNeedsAGradient) {
+  Config config;
+  set(config, "analog", "soft-bounds");
+  check(config);
+  Config rule = config;
+  rule.optimizer.weight_decay = 0.5;
+  EXPECT_THAT(refusal([&] { check(rule); }), HasSubstr("without weight decay; weight-decay is 0.5"));
+  rule.network.analog.real = "forward,backward";
+  check(rule);
+  rule = config;
+  rule.compare.arms = {"bp", "slow"};
+  rule.own_arms = {{"slow", {{"optimizer", "adam"}}}};
+  EXPECT_THAT(refusal([&] { check(rule); }), HasSubstr("arm 'slow': analog: arrays learn by pulses, which are sgd"));
+  config.continual.scenario = "permuted";
+  config.compare.arms = {"bp", "replay", "ewc"};
+  EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("arm 'ewc': analog: arrays learn by pulses, without the "
+                                                         "gradients that method ewc needs"));
+}
+
 TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
   const Config base;
   const std::string pair = pairing(base, "abc");

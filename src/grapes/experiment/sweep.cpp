@@ -2,6 +2,7 @@
 
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
+#include "grapes/experiment/run.h"
 #include "grapes/report/sweep.h"
 
 #include <fmt/format.h>
@@ -18,9 +19,16 @@ Config at_value(Config config, double value) {
   const std::size_t equals = text.find('='), place = text.find("{}", equals + 1);
   if (equals == std::string::npos || place == std::string::npos)
     throw UsageError("sweep = '" + text + "': takes KEY=TEXT with {} where the value goes, factor-bits={}");
+  const std::string name = text.substr(0, equals);
+  const Key& key = find_key(name);
+  static const std::set<std::string> of_arms = {"route", "modulation", "method", "label", "seed"};
+  if (key.group == "data" || key.group == "compare" || key.group == "continual" || of_arms.contains(name))
+    throw UsageError("sweep: " + name +
+                     " is the same for all of a comparison, or its arms say it themselves, so that it "
+                     "cannot be swept");
   std::string whole = text.substr(equals + 1);
   whole.replace(place - equals - 1, 2, shortest(value));
-  set(config, text.substr(0, equals), whole);
+  set(config, name, whole);
   return config;
 }
 
@@ -32,6 +40,7 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     if (!values.insert(value).second) throw UsageError("sweep-values: " + shortest(value) + " stands there twice");
     all.emplace_back(value, at_value(config, value));
     check(all.back().second);
+    for (const std::string& arm : config.compare.arms) check_possible(with_arm(all.back().second, arm), splits);
   }
   if (all.empty()) throw UsageError("sweep = '" + config.compare.sweep + "' needs sweep-values");
   std::error_code error;
@@ -39,7 +48,7 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
   if (resume) {
     Config before;
     read_toml(before, own.string());
-    if (to_toml(before) != to_toml(config))
+    if (lasting(before) != lasting(config))
       throw UsageError(folder.string() + " was begun with another configuration (see its config.toml)");
   } else {
     if (fs::exists(own, error)) throw DataError(folder.string() + " holds a record already: go on by --resume");
@@ -47,6 +56,7 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
   }
 
   std::vector<report::SweepPoint> points;
+  bool any = false;
   Outcome outcome;
   for (const auto& [value, one] : all) {
     const fs::path here = folder / shortest(value);
@@ -59,10 +69,13 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     const Outcome at = compare(one, splits, here, resume && fs::exists(here / "compare.json", error), told);
     if (at.exit == Exit::interrupted || at.exit == Exit::terminated) return at;
     if (at.exit == Exit::diverged) outcome.exit = Exit::diverged;
-    if (at.summary.is_object()) points.push_back({value, at.summary});
+    points.push_back({value, at.summary});
+    any |= at.summary.is_object();
   }
-  if (points.empty()) return outcome;
-  outcome.summary = report::summarise_sweep(config.compare.sweep, points);
+  if (!any) return outcome;
+  std::vector<std::string> arms;
+  for (const std::string& arm : config.compare.arms) arms.push_back(with_arm(config, arm).arm);
+  outcome.summary = report::summarise_sweep(config.compare.sweep, arms, points);
   outcome.report = folder / "report.html";
   write_file(folder / "summary.json", outcome.summary.dump(2) + "\n");
   write_file(folder / "sweep.svg", report::sweep_picture(outcome.summary));

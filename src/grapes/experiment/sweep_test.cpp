@@ -57,6 +57,9 @@ TEST(Sweep, EachValueIsTheComparisonByItself) {
     EXPECT_TRUE(fs::exists(folder / "sweep" / file)) << file;
   // Gone on with, it finds everything done, and says the same.
   EXPECT_EQ(sweep(config, splits, folder / "sweep", true, {}).summary, all.summary);
+  Config quicker = config;
+  quicker.jobs = 1;
+  EXPECT_EQ(sweep(quicker, splits, folder / "sweep", true, {}).summary, all.summary);
   EXPECT_THROW(sweep(config, splits, folder / "sweep", false, {}), DataError);
   fs::remove_all(folder);
 }
@@ -68,6 +71,14 @@ TEST(Sweep, RefusesByName) {
   EXPECT_THAT(refusal(config), HasSubstr("takes KEY=TEXT with {}"));
   config.compare.sweep = "factorbits={}";
   EXPECT_THAT(refusal(config), HasSubstr("factor-bits"));
+  for (const char* same : {"train-limit={}", "modulation=constant:{}", "seeds={}", "sweep={}", "seed={}"}) {
+    config.compare.sweep = same;
+    EXPECT_THAT(refusal(config), HasSubstr("cannot be swept")) << same;
+  }
+  config.compare.sweep = "model=mlp:{}";
+  config.compare.sweep_values = {8, 0};  // the second is seen before the first begins
+  EXPECT_THAT(refusal(config), HasSubstr("mlp:0"));
+  EXPECT_FALSE(fs::exists(fs::temp_directory_path() / "never"));
   config = small();
   config.compare.sweep_values = {4, 4};
   EXPECT_THAT(refusal(config), HasSubstr("4 stands there twice"));

@@ -30,6 +30,9 @@ SweepPoint point(double value, std::vector<Json> arms) {
            {"data", "digits"},
            {"title", "mlp:8 on digits"},
            {"baseline", "bp"},
+           {"tuning",
+            {{"grid", {0.01, 0.1, 1.0}},
+             {"arms", {{"bp", {{"chosen", 0.1}, {"tried", {1}}}}, {"grapes", {{"chosen", 0.01}, {"tried", {1}}}}}}}},
            {"part", "test"}}};
 }
 
@@ -41,8 +44,10 @@ const std::vector<SweepPoint>& points() {
   return all;
 }
 
+const std::vector<std::string> names = {"bp", "grapes", "uniform", "fa", "fa+grapes", "wild"};
+
 TEST(Sweep, PairsByHand) {
-  const Json summary = summarise_sweep("precision=weights=int{}", points());
+  const Json summary = summarise_sweep("precision=weights=int{}", names, points());
   const Json& pairs = summary["points"][0]["pairs"];
   ASSERT_EQ(pairs.size(), 6u);
   EXPECT_NEAR(pairs[0]["mean"].get<double>(), 0.02, 1e-12);  // grapes − bp
@@ -55,28 +60,62 @@ TEST(Sweep, PairsByHand) {
 }
 
 TEST(Sweep, HolmIsOverAllValues) {
-  const Json summary = summarise_sweep("k={}", points());
+  const Json summary = summarise_sweep("k={}", names, points());
   // Two pairs each: the exact test gives 0.5 at best, times seven pairs.
   for (const Json& one : summary["points"])
     for (const Json& pair : one["pairs"]) EXPECT_EQ(pair["p_holm"], 1.0);
 }
 
+TEST(Sweep, WhoLosesMoreSeedBySeed) {
+  // grapes − bp: 0.01, 0.03 at 8 and −0.1, −0.1 at 4.
+  const Json summary = summarise_sweep("k={}", names, points());
+  EXPECT_TRUE(summary["points"][0]["changes"].empty());
+  const Json& changes = summary["points"][1]["changes"];
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_NEAR(changes[0]["mean"].get<double>(), -0.12, 1e-12);
+  EXPECT_NEAR(changes[0]["each"][0].get<double>(), -0.11, 1e-12);
+  EXPECT_NEAR(changes[0]["each"][1].get<double>(), -0.13, 1e-12);
+}
+
+TEST(Sweep, WhatDivergedIsSaid) {
+  std::vector<SweepPoint> some = points();
+  some.push_back({2, {}});
+  const std::string table = sweep_table(summarise_sweep("k={}", names, some));
+  EXPECT_THAT(table, testing::ContainsRegex("wild +diverged +diverged +diverged"));
+  EXPECT_THAT(table, testing::ContainsRegex("\nbp +91.00 ± 1.00 +81.00 ± 1.00 +diverged"));
+}
+
+TEST(Sweep, OneRunHasNoInterval) {
+  Json alone = arm("bp", {0.9});
+  alone["interval"] = Json();
+  const std::string table = sweep_table(summarise_sweep("k={}", {"bp"}, {point(1, {alone})}));
+  EXPECT_THAT(table, HasSubstr("90.00\n"));
+  EXPECT_THAT(table, HasSubstr("n = 1 runs"));
+}
+
+TEST(Sweep, RatesAtTheEdgeOfTheGridAreNamed) {
+  const Json summary = summarise_sweep("k={}", names, points());
+  EXPECT_THAT(sweep_table(summary), HasSubstr("may lie outside it, for grapes at 8, grapes at 4."));
+  EXPECT_THAT(sweep_html(summary), HasSubstr("0.1 (edge)"));
+}
+
 TEST(Sweep, TablePictureAndPage) {
-  const Json summary = summarise_sweep("precision=weights=int{}", points());
+  const Json summary = summarise_sweep("precision=weights=int{}", names, points());
   const std::string table = sweep_table(summary);
   EXPECT_THAT(table, HasSubstr("91.00 ± 1.00"));
   EXPECT_THAT(table, HasSubstr("grapes − bp"));
   EXPECT_THAT(table, HasSubstr("−10.00"));
-  EXPECT_THAT(table, HasSubstr("–"));  // uniform at 4 is not there
+  EXPECT_THAT(table, testing::ContainsRegex("uniform − bp .* –"));  // it is not there at 4
+  EXPECT_THAT(table, HasSubstr("Means over n = 2 runs"));
   EXPECT_EQ(sweep_picture(summary), sweep_picture(summary));
   EXPECT_THAT(sweep_picture(summary), HasSubstr("precision=weights=int{}"));
   EXPECT_THAT(sweep_html(summary), HasSubstr("Learning rates"));
   // What changes stands at the axis, all of it once below the title.
-  const Json longer = summarise_sweep("precision=weights=int{}:stochastic,error=int8", points());
+  const Json longer = summarise_sweep("precision=weights=int{}:stochastic,error=int8", names, points());
   EXPECT_THAT(sweep_picture(longer), HasSubstr(">weights=int{}<"));
   EXPECT_THAT(sweep_picture(longer), HasSubstr(">precision=weights=int{}:stochastic,error=int8<"));
-  EXPECT_THAT(sweep_picture(summarise_sweep("analog=reram:noise={}", points())), HasSubstr(">noise={}<"));
-  EXPECT_THAT(sweep_picture(summarise_sweep("factor-bits={}", points())), HasSubstr(">factor-bits={}<"));
+  EXPECT_THAT(sweep_picture(summarise_sweep("analog=reram:noise={}", names, points())), HasSubstr(">noise={}<"));
+  EXPECT_THAT(sweep_picture(summarise_sweep("factor-bits={}", names, points())), HasSubstr(">factor-bits={}<"));
 }
 
 }  // namespace
