@@ -64,6 +64,8 @@ def ran(folder, cpu, board):
         HERE / "device.ld", "-Wl,--gc-sections", HERE / "device.c", "-o", image)
     said = run(QEMU, "-M", board, "-nographic", "-semihosting-config", "enable=on,target=native", "-icount", "shift=0",
                "-kernel", image, stdin=subprocess.DEVNULL)
+    if "checksum" not in said:
+        sys.exit(f"the program did not come to its end in qemu; it said: {said!r}")
     return {name: int(number) for name, number in re.findall(r"^(\S+) (\d+)$", said, re.MULTILINE)}
 
 

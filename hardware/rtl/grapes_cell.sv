@@ -15,10 +15,16 @@ module grapes_cell #(
     input  logic signed [    WEIGHT_BITS-1:0] above,
     output logic signed [    WEIGHT_BITS-1:0] weight
 );
+  if (WEIGHT_BITS < 2 || WEIGHT_BITS > 32) $error("grapes_cell: WEIGHT_BITS is %0d; it takes 2 to 32", WEIGHT_BITS);
+  if (ERROR_BITS < 2 || ERROR_BITS > 32) $error("grapes_cell: ERROR_BITS is %0d; it takes 2 to 32", ERROR_BITS);
+  if (ACTIVATION_BITS < 2 || ACTIVATION_BITS > 32) $error("grapes_cell: ACTIVATION_BITS is %0d; it takes 2 to 32", ACTIVATION_BITS);
+  if (SHIFT < 0 || SHIFT > ERROR_BITS + ACTIVATION_BITS)
+    $error("grapes_cell: SHIFT is %0d; it takes 0 to %0d", SHIFT, ERROR_BITS + ACTIVATION_BITS);
+
   localparam int PRODUCT_BITS = ERROR_BITS + ACTIVATION_BITS;
   localparam int BITS = (PRODUCT_BITS > WEIGHT_BITS ? PRODUCT_BITS : WEIGHT_BITS) + 2;  // holds the sums below
-  localparam logic signed [BITS-1:0] HALF = SHIFT == 0 ? 0 : BITS'(64'd1 << (SHIFT - 1));
-  localparam logic signed [BITS-1:0] MOST = BITS'((64'd1 << (WEIGHT_BITS - 1)) - 1);
+  localparam logic signed [BITS-1:0] HALF = SHIFT == 0 ? 0 : BITS'(1) << (SHIFT - 1);
+  localparam logic signed [BITS-1:0] MOST = (BITS'(1) << (WEIGHT_BITS - 1)) - 1;
 
   logic signed [PRODUCT_BITS-1:0] product;
   logic signed [BITS-1:0] next;

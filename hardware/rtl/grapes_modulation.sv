@@ -27,6 +27,12 @@ module grapes_modulation #(
     output logic [FACTOR_BITS:0]         j_data,   // 0 to 2^FACTOR_BITS
     output logic                         j_end     // the layer's last factor
 );
+  if (WEIGHT_BITS < 2 || WEIGHT_BITS > 32) $error("grapes_modulation: WEIGHT_BITS is %0d; it takes 2 to 32", WEIGHT_BITS);
+  if (NODES < 1) $error("grapes_modulation: NODES is %0d; it takes 1 and more", NODES);
+  if (INPUTS < 1) $error("grapes_modulation: INPUTS is %0d; it takes 1 and more", INPUTS);
+  if (FACTOR_BITS < 0 || FACTOR_BITS > 8) $error("grapes_modulation: FACTOR_BITS is %0d; it takes 0 to 8", FACTOR_BITS);
+  if (LANES < 1) $error("grapes_modulation: LANES is %0d; it takes 1 and more", LANES);
+
   localparam int BEAT_BITS = WEIGHT_BITS - 1 + $clog2(LANES + 1);
   localparam int R_BITS = WEIGHT_BITS - 1 + $clog2(INPUTS + 1);
   localparam int NODE_BITS = NODES > 1 ? $clog2(NODES) : 1;

@@ -28,6 +28,10 @@ module grapes_tile #(
     input  logic                            j_valid,
     input  logic [           FACTOR_BITS:0] j_data
 );
+  if (ROWS < 1) $error("grapes_tile: ROWS is %0d; it takes 1 and more", ROWS);
+  if (COLS < 1) $error("grapes_tile: COLS is %0d; it takes 1 and more", COLS);
+  if (FACTOR_BITS < 0 || FACTOR_BITS > 8) $error("grapes_tile: FACTOR_BITS is %0d; it takes 0 to 8", FACTOR_BITS);
+
   localparam int DEPTH = ROWS + COLS - 1;  // cycles from an example's entry until its last update
   localparam int DEPTH_BITS = $clog2(DEPTH + 1);
 

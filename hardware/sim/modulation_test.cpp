@@ -144,12 +144,20 @@ TYPED_TEST(Modulation, EqualsTheModelAtTheCorners) {
       {{0}, {1}},                                               // nothing beside something
       {{-1}, {0}},
   };
-  // Every fraction of a small greatest sum: all ties, both clips, the strongest first, last and between.
-  for (std::int32_t most = 1; most <= -lowest; most += 1 + most / 16)
+  // Of greatest sums near and far: at each step j of the factor the smallest r that rounds to it, and the one below;
+  // then fractions between, both clips, the strongest first, last and between.
+  constexpr std::int64_t one = std::int64_t{1} << TypeParam::FACTOR_BITS;
+  for (std::int32_t most = 1; most <= -lowest; most += 1 + most / 16) {
+    for (std::int64_t j = 1; j <= one; ++j) {
+      const auto r = static_cast<std::int32_t>((most * (2 * one + 2 * j - 1) + 4 * one - 1) / (4 * one));
+      layers.push_back({{-r}, {-most}});
+      layers.push_back({{-most}, {1 - r}});
+    }
     for (std::int32_t r = 0; r <= most; r += 1 + most / 64) {
       layers.push_back({{-r}, {-most}});
       layers.push_back({{-most}, {-r}, {-r / 2}});
     }
+  }
   expect_equal<TypeParam>(layers, 0.9, 0.9, random);
 }
 

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import unittest
 
+import numpy as np
+
 from program import ProgramTest
 
 MICRO = pathlib.Path(__file__).resolve().parents[2] / "hardware" / "micro"
@@ -91,6 +93,32 @@ class Header(ProgramTest):
             said = subprocess.run([self.compile(compiler, MICRO / "host.c"), "300"], capture_output=True, text=True, check=True)
             self.assertEqual(said.stdout.splitlines()[0], result["checksum"])
 
+    def test_outputs_that_meet_the_end_of_their_range_are_counted(self):
+        rows = [f"{x / 30},{40 + x}" for x in range(60)]
+        self.write("far.csv", "a,price\n" + "\n".join(rows) + "\n")
+        self.good("train", "--data", "far.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
+                  "0.0001", "--epochs", "60", "--batch", "8", "--out", "run", "--quiet")
+        said = self.good("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")
+        self.assertRegex(said, r"outputs met the end of their range, 32: --activation-fraction 9 reaches farther")
+        result = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--activation-fraction", "7",
+                                "--quiet")
+        self.assertEqual(result["saturated"], 0)
+        self.assertAlmostEqual(result["r2"]["integers"], result["r2"]["float"], delta=0.05)
+
+    def test_scales_by_channel_say_which_inputs_they_are_of(self):
+        np.save(self.folder / "x.npy", np.random.default_rng(1).uniform(0, 1, (40, 3, 4, 5)).astype(np.float32))
+        np.save(self.folder / "y.npy", np.arange(40) % 2)
+        self.good("train", "--data", "x.npy", "--normalise", "channel", "--model", "mlp:4", "--epochs", "1", "--out", "run",
+                  "--quiet")
+        self.good("export", "c", "run", "--out", "net.h")
+        text = (self.folder / "net.h").read_text()
+        self.assertIn("by channel, the first of the first 20 inputs and so on", text)
+        self.assertEqual(len(re.search(r"shift = (.*)", text)[1].split(", ")), 3)
+
+    def test_without_hidden_nodes_nothing_is_modulated(self):
+        self.good("train", "--model", "linear", "--modulation", "grapes", "--epochs", "1", "--out", "run", "--quiet")
+        self.assertIn("learns by bp, rate 2^-7\n", self.good("export", "c", "run", "--out", "net.h", "--learn"))
+
 
 class Refusals(ProgramTest):
     def test_what_integers_lack_is_named(self):
@@ -104,6 +132,11 @@ class Refusals(ProgramTest):
         refused("model 'snu:16' has no form", ["--model", "snu:16"])
         refused("activation 'leaky_relu' has no form in integers; there are: relu, identity, tanh, sigmoid",
                 ["--model", "mlp:8", "--activation", "leaky_relu"])
+        refused("output 'relu' has no form in integers; there are: auto, identity, softmax, sigmoid, tanh",
+                ["--model", "mlp:8", "--output", "relu", "--loss", "mse"])
+        self.write("line.csv", "a,price\n" + "".join(f"{x},{x / 60}\n" for x in range(60)))
+        refused("output 'sigmoid' has no form in integers where its values count; there are: auto, identity",
+                ["--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--output", "sigmoid", "--loss", "mse"])
         refused("route 'dfa'", ["--model", "mlp:8", "--route", "dfa"], "--learn")
         refused("modulation 'shuffled'", ["--model", "mlp:8", "--modulation", "shuffled"], "--learn")
 
@@ -115,6 +148,9 @@ class Refusals(ProgramTest):
         self.assert_refused(2, "--rate-shift, with the fractions of layer 0", *export, "--learn", "--rate-shift", "30")
         self.assert_refused(2, "--name takes a C identifier; got 'my-net'", *export, "--name", "my-net")
         self.assert_refused(2, "--rule takes auto, bp or grapes; got 'fa'", *export, "--learn", "--rule", "fa")
+        self.assert_refused(2, "--rate-shift, with the fractions of layer 0", *export, "--learn", "--rate-shift", "-1")
+        for option, value in (("--rule", "bp"), ("--factor-bits", "2"), ("--rate-shift", "6")):
+            self.assert_refused(2, f"{option} requires --learn", *export, option, value)
         self.assert_refused(2, "--rehearse: without --learn", *export, "--rehearse", "2")
         self.assert_refused(2, "checkpoint is required", "export", "c", "--out", "net.h")
         self.assert_refused(3, "missing.safetensors", "export", "c", "missing.safetensors", "--out", "net.h")

@@ -54,8 +54,12 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
   } else {
     lines.push_back(fmt::format(
         "Input i is x[i] = (v[i] - shift) scale 2^{}, to the nearest, v the numbers of an example:", fraction));
-    lines.emplace_back(
-        "greys and other bytes as 0 ... 1, measurements as they are; shift and scale are one for all, or by input:");
+    const std::int64_t inputs = c10::multiply_integers(loaded.meaning.input_shape), given = normalisation.shift.numel();
+    lines.emplace_back("greys and other bytes as 0 ... 1, measurements as they are; shift and scale are " +
+                       (given == 1 ? std::string("one for all:")
+                        : given == inputs
+                            ? std::string("by input:")
+                            : fmt::format("by channel, the first of the first {} inputs and so on:", inputs / given)));
     for (const auto& [what, values] :
          {std::pair("shift =", normalisation.shift), std::pair("scale =", normalisation.scale)})
       for (std::string& line : numbers(what, values)) lines.push_back(std::move(line));
@@ -71,7 +75,8 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
 
 /// Scores on a part of the network's own data: in float, in integers, and after each pass of learning.
 struct Scores {
-  double real = 0, integers = 0;
+  double real = 0;
+  hardware::Score integers;
   std::vector<double> rehearsed;
 };
 
@@ -89,7 +94,7 @@ Scores evaluate(const Program& program, const Options& options, const experiment
     const at::Tensor order = splits.shuffle ? at::tensor(permutation(splits.train->size(), random))
                                             : at::arange(splits.train->size(), at::kLong);
     hardware::rehearse(network, state, *splits.train, order);
-    scores.rehearsed.push_back(hardware::score(network, state, examples));
+    scores.rehearsed.push_back(hardware::score(network, state, examples).value);
   }
   return scores;
 }
@@ -142,7 +147,8 @@ Exit export_c(const Program& program, const Options& options) {
     scores = evaluate(program, options, loaded, network);
     result["part"] = options.part;
     result[score_name(loaded.meaning)] = {
-        {"float", scores.real}, {"integers", scores.integers}, {"rehearsed", scores.rehearsed}};
+        {"float", scores.real}, {"integers", scores.integers.value}, {"rehearsed", scores.rehearsed}};
+    result["saturated"] = scores.integers.saturated;
   }
   std::string checksum;
   if (options.check > 0) {
@@ -160,7 +166,12 @@ Exit export_c(const Program& program, const Options& options) {
     const std::string name = score_name(loaded.meaning);
     const auto text = [&](double score) { return score_text(name, score); };
     std::cout << fmt::format("{} {}: {} in float, {} in integers\n", options.part, name, text(scores.real),
-                             text(scores.integers));
+                             text(scores.integers.value));
+    if (scores.integers.saturated > 0)
+      std::cout << fmt::format(
+          "  {} outputs met the end of their range, {}: --activation-fraction {} reaches farther\n",
+          scores.integers.saturated, 1 << (15 - network.formats.activation),
+          std::max(5, network.formats.activation - 1));
     for (std::size_t pass = 0; pass < scores.rehearsed.size(); ++pass)
       std::cout << fmt::format("  after pass {}: {}\n", pass + 1, text(scores.rehearsed[pass]));
   }
@@ -184,11 +195,16 @@ void add_export_c(Program& program, CLI::App& parent) {
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.h")->required();
   verb->add_option("--name", options->name, "what all its names begin with [net]")->type_name("NAME");
   verb->add_option("--bits", integers.formats.weight_bits, "of a weight [16]")->type_name("8|16");
-  verb->add_flag("--learn", integers.learn, "the device can go on learning");
-  verb->add_option("--rule", integers.rule, "of learning [auto: by which it was trained]")->type_name("auto|bp|grapes");
-  verb->add_option("--factor-bits", integers.factor_bits, "of a factor's fraction; 0: {1, 2} [4]")->type_name("0..8");
+  CLI::Option* learn = verb->add_flag("--learn", integers.learn, "the device can go on learning");
+  verb->add_option("--rule", integers.rule, "of learning [auto: by which it was trained]")
+      ->type_name("auto|bp|grapes")
+      ->needs(learn);
+  verb->add_option("--factor-bits", integers.factor_bits, "of a factor's fraction; 0: {1, 2} [4]")
+      ->type_name("0..8")
+      ->needs(learn);
   verb->add_option("--rate-shift", integers.rate_shift, "learning rate 2^-SHIFT, for single examples [7]")
-      ->type_name("SHIFT");
+      ->type_name("SHIFT")
+      ->needs(learn);
   verb->add_option("--headroom", integers.headroom, "bits for weights to grow into [1 with --learn, else 0]")
       ->type_name("0..8")
       ->check(CLI::Range(0, 8).description(""));

@@ -49,10 +49,10 @@ std::int32_t sigmoid_derivative(std::int32_t error, std::int32_t h, int f) {
 
 const std::vector<Activation>& activations() {
   static const std::vector<Activation> rows = {
-      {"relu", "exact; derivative 0 at 0", false, relu, relu_derivative},
-      {"identity", "exact", false, identity, identity_derivative},
-      {"tanh", "by table; value off by at most 1/2 + 2^f / 8000", true, hyperbolic_tangent, tanh_derivative},
-      {"sigmoid", "by the table of tanh; value off by at most 1/2 + 2^f / 16000", true, sigmoid, sigmoid_derivative},
+      {"relu", false, relu, relu_derivative},  // derivative 0 at 0
+      {"identity", false, identity, identity_derivative},
+      {"tanh", true, hyperbolic_tangent, tanh_derivative},  // value off by at most 1/2 + 2^f / 8000
+      {"sigmoid", true, sigmoid, sigmoid_derivative},       // ... 1/2 + 2^f / 16000, in units of 2^-f
   };
   return rows;
 }

@@ -10,8 +10,7 @@ namespace grapes::fixed {
 
 struct Activation {
   std::string_view name;
-  std::string_view summary;  ///< how far from its equation it is, in units of 2^-f
-  bool table;                ///< whether it reads tanh_table()
+  bool table;  ///< whether it reads tanh_table()
   std::int32_t (*value)(std::int32_t z, int f);
   /// The error that arrives at h = φ(z), times φ'(z), of which h tells all that is needed.
   std::int32_t (*derivative)(std::int32_t error, std::int32_t h, int f);

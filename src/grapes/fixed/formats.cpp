@@ -62,7 +62,7 @@ Layer quantise(const std::vector<double>& weights, const std::vector<double>& bi
   while (fraction > 0 && !fits(fraction)) --fraction;
   require(fits(fraction),
           fmt::format("layer {}: weights up to {:.4g} and biases up to {:.4g}, with {} bits of headroom, "
-                      "do not fit into {} and 16 bits",
+                      "do not fit into {} and 16 bits (--headroom, --bits)",
                       number, std::ldexp(most_weight, -headroom), std::ldexp(most_bias, -headroom), headroom, bits));
   const auto round = [&](const std::vector<double>& values) {
     std::vector<std::int32_t> rounded;
@@ -107,17 +107,20 @@ void check(const Network& network) {
                         layer.inputs));
     require(layer.fraction + input_fraction(network, l) >= f.activation,
             fmt::format("layer {}: its weights have {} bits of fraction and its inputs {}: together they must have at "
-                        "least those of activations, {}",
+                        "least those of activations, {} (--input-fraction, --activation-fraction)",
                         l, layer.fraction, input_fraction(network, l), f.activation));
   }
+  std::size_t nodes = 0;
+  for (const Layer& layer : network.layers) nodes += layer.nodes;
+  require(nodes < 65536, fmt::format("the network has {} nodes; at most 65535 can be numbered", nodes));
   if (!network.learning) return;
   const Learning& learning = *network.learning;
   require_range("--factor-bits", learning.factor_bits, 0, most_factor_bits);
   require(network.classes || learning.loss == Learning::Loss::squares, "cross-entropy needs classes");
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const int rest = update_shift(network, l) - learning.rate_shift;
-    require_range(fmt::format("--rate-shift, with the fractions of layer {},", l), learning.rate_shift, 1 - rest,
-                  30 - rest);
+    require_range(fmt::format("--rate-shift, with the fractions of layer {},", l), learning.rate_shift,
+                  std::max(0, 1 - rest), 30 - rest);
   }
 }
 

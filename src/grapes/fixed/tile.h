@@ -12,7 +12,8 @@ struct Widths {
   int error = 8;       ///< bits of δ and of δ' = m δ, 2 ... 32
   int activation = 8;  ///< bits of x, 2 ... 32
   int factor = 2;      ///< k, bits of the factor's fraction, 0 ... most_factor_bits
-  int shift = 7;       ///< η = 2^-shift, in last places of W for one of δ' times one of x; 0 ... 62
+  int shift = 7;       ///< η = 2^-shift, in last places of W for one of δ' times one of x; 0 ... 62; the circuit
+                       ///< takes at most error + activation bits
 };
 
 /// One outer product, for one example:

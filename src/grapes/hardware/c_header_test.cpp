@@ -74,7 +74,7 @@ struct Folder {
 /// Of the compilers there are; what is undefined in C would end the program.
 std::vector<std::string> compilers() {
   std::vector<std::string> found;
-  for (const char* build : {"gcc -O1 -fsanitize=undefined -fno-sanitize-recover", "clang -Os"})
+  for (const char* build : {"gcc -O1 -fsanitize=undefined,address -fno-sanitize-recover", "clang -Os"})
     if (std::system(fmt::format("{} --version > /dev/null 2>&1", build).c_str()) == 0) found.emplace_back(build);
   if (found.empty() && std::system("cc --version > /dev/null 2>&1") == 0) found.emplace_back("cc -O2");
   return found;

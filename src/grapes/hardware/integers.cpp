@@ -49,6 +49,15 @@ bool by_grapes(const nn::Options& trained, const std::string& rule) {
   return true;
 }
 
+/// What comes out are bare logits. Of classes only their order counts, which some outputs keep.
+void check_output(const nn::Options& trained, bool classes) {
+  std::vector<std::string> known = {"auto", "identity"};
+  if (classes) known.insert(known.end(), {"softmax", "sigmoid", "tanh"});
+  if (std::find(known.begin(), known.end(), trained.output) == known.end())
+    throw UsageError(fmt::format("output '{}' has no form in integers{}; there are: {}", trained.output,
+                                 classes ? "" : " where its values count", join(known, ", ")));
+}
+
 fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& criterion, const IntegerOptions& options) {
   fixed::Learning learning;
   learning.grapes = by_grapes(trained, options.rule);
@@ -86,6 +95,7 @@ fixed::Network integers(const nn::Model& model, const nn::Options& trained, cons
   network.activation = &activation_of(trained.activation);
   network.biases = trained.bias;
   network.classes = task == data::Task::classification;
+  check_output(trained, network.classes);
   if (options.learn) network.learning = learning_of(trained, criterion, options);
   const int headroom = options.headroom >= 0 ? options.headroom : options.learn ? 1 : 0;
 
@@ -98,6 +108,7 @@ fixed::Network integers(const nn::Model& model, const nn::Options& trained, cons
         fixed::quantise(doubles(weight), bias == parameters.end() ? std::vector<double>() : doubles(bias->second),
                         static_cast<std::size_t>(weight.size(1)), options.formats.weight_bits, headroom, l));
   }
+  if (network.learning && network.layers.size() == 1) network.learning->grapes = false;  // nothing to modulate
   fixed::check(network);
   return network;
 }
@@ -117,17 +128,21 @@ std::vector<Numbers> integers(const at::Tensor& examples, int fraction) {
   return rows;
 }
 
-double score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset) {
+Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset) {
   const double one = 1 << network.formats.activation;
+  Score result;
   train::Metrics metrics(dataset);
   for_each_batch(dataset, at::arange(dataset.size(), at::kLong), [&](const data::Batch& batch) {
     std::vector<float> logits;
     for (const Numbers& x : integers(batch.inputs, network.formats.input))
-      for (const std::int32_t logit : fixed::infer(network, state, x))
+      for (const std::int32_t logit : fixed::infer(network, state, x)) {
         logits.push_back(static_cast<float>(logit / one));
+        result.saturated += logit == -32768 || logit == 32767 ? 1 : 0;
+      }
     metrics.add(0, at::tensor(logits).view({batch.inputs.size(0), -1}), batch);
   });
-  return metrics.score();
+  result.value = metrics.score();
+  return result;
 }
 
 void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,

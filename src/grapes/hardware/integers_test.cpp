@@ -104,6 +104,15 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   trained.output = "sigmoid";
   EXPECT_THAT(refusal(trained, learn, nn::Criterion("mse", "sigmoid", nn::Answer::classes)),
               HasSubstr("loss 'mse' with output 'sigmoid' has no form"));
+  // Where only the order of the logits counts, what keeps it may be left out; where values count, nothing may.
+  EXPECT_EQ(refusal(trained, infer), "");
+  trained.output = "relu";
+  EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; there are: auto, identity"));
+  trained.output = "sigmoid";
+  const auto model = nn::make_model(trained, {{4}, 2}, 1);
+  EXPECT_THROW(
+      integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::Answer::values), data::Task::regression, infer),
+      UsageError);
   learn.rule = "fa";
   EXPECT_THAT(refusal(small(), learn), HasSubstr("--rule takes auto, bp or grapes; got 'fa'"));
 }
@@ -135,10 +144,10 @@ TEST(Integers, LearnFromADataSetAndAreScoredOnIt) {
     options.formats.weight_bits = bits;
     const fixed::Network network = integers(*model, trained, cross_entropy, data::Task::classification, options);
     fixed::State state = fixed::begin(network);
-    EXPECT_NEAR(score(network, state, *test), train::evaluate(*model, *test, cross_entropy).score,
+    EXPECT_NEAR(score(network, state, *test).value, train::evaluate(*model, *test, cross_entropy).score,
                 0.05);  // 150 examples, some near the border
     for (int pass = 0; pass < 4; ++pass) rehearse(network, state, *train, at::arange(train->size(), at::kLong));
-    EXPECT_GT(score(network, state, *test), 0.9) << bits << " bits";
+    EXPECT_GT(score(network, state, *test).value, 0.9) << bits << " bits";
   }
 }
 
