@@ -21,14 +21,18 @@ def load(path):
 
 
 def save(path, nodes, edges, version="1.0.7"):
-    """As the reference writes one: every parameter a data set, text of any length."""
+    """As the reference writes one: every parameter a data set, text of any length; a graph in the graph as
+    {"type": "NIRGraph", "nodes": ..., "edges": ...}."""
     kind = h5py.string_dtype()
-    with h5py.File(path, "w") as file:
-        file.create_dataset("version", data=version, dtype=kind)
-        file.create_dataset("node/type", data="NIRGraph", dtype=kind)
-        file.create_dataset("node/edges", data=np.array(edges, dtype=object), dtype=kind)
+
+    def graph(at, nodes, edges):
+        at.create_dataset("type", data="NIRGraph", dtype=kind)
+        at.create_dataset("edges", data=np.array(edges, dtype=object), dtype=kind)
         for name, fields in nodes.items():
-            group = file.create_group("node/nodes/" + name)
+            group = at.create_group("nodes/" + name)
+            if fields["type"] == "NIRGraph":
+                graph(group, fields["nodes"], fields["edges"])
+                continue
             for key, value in fields.items():
                 if isinstance(value, str):
                     group.create_dataset(key, data=value, dtype=kind)
@@ -36,17 +40,21 @@ def save(path, nodes, edges, version="1.0.7"):
                     packed = {"compression": "gzip"} if np.ndim(value) else {}
                     group.create_dataset(key, data=value, **packed)
 
+    with h5py.File(path, "w") as file:
+        file.create_dataset("version", data=version, dtype=kind)
+        graph(file.create_group("node"), nodes, edges)
+
 
 def simulate(nodes, edges, dt, x):
     """Euler steps of NIR's equations, [time, batch, input] -> what reaches the Output. A synaptic current is taken before
-    the membrane hears it; what comes round a loop is that of the step before."""
+    the membrane hears it; what comes round a loop is that of the step before; membranes begin where they leak to."""
     before = {name: [a for a, b in edges if b == name] for name in nodes}
     (output,) = [name for name, node in nodes.items() if node["type"] == "Output"]
     last, v, i = {}, {}, {}
     answers = []
 
     def neuron(name, node, current):
-        v.setdefault(name, np.zeros_like(current))
+        v.setdefault(name, np.zeros_like(current) + node.get("v_leak", 0.0))
         if node["type"].startswith("Cuba"):
             i.setdefault(name, np.zeros_like(current))
             i[name] = i[name] + dt / node["tau_syn"] * (-i[name] + node["w_in"] * current)

@@ -135,6 +135,36 @@ class Import(NirTest):
                 expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
                 np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
 
+    def test_neurons_that_rest_elsewhere(self):
+        nodes, edges = foreign()
+        for name in ("1_neurons", "3_neurons"):
+            nodes[name].update(v_leak=nodes[name]["v_leak"] - 0.5, v_reset=nodes[name]["v_reset"] - 0.5,
+                               v_threshold=nodes[name]["v_threshold"] - 0.45)
+        save(self.folder / "theirs.nir", nodes, edges)
+        self.good("import", "nir", "theirs.nir", "--encoder", "direct", "--steps", "12", "--out", "ours.safetensors", "--quiet")
+        rates = simulate(nodes, edges, 1e-3, self.shown()).mean(axis=0)
+        self.assertGreater(rates.mean(), 0.02)
+        expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
+
+    def test_a_graph_in_the_graph(self):
+        """So snnTorch writes neurons that hear themselves. The same bits as without."""
+        nodes, edges = foreign()
+        save(self.folder / "flat.nir", nodes, edges)
+        inner = {"type": "NIRGraph",
+                 "nodes": {"input": {"type": "Input", "shape": np.array([20])}, "lif": nodes["1_neurons"],
+                           "w_rec": nodes["1_back"], "output": {"type": "Output", "shape": np.array([20])}},
+                 "edges": [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")]}
+        nested = {name: node for name, node in nodes.items() if name != "1_back"} | {"1_neurons": inner}
+        save(self.folder / "nested.nir", nested, [edge for edge in edges if "1_back" not in edge])
+        self.assertRegex(self.good("nir", "check", "nested.nir"), r"1_neurons/lif +LIF +\[20\] +\[20\] +100 +1_neurons/w_rec, 2_fc")
+        for name in ("flat", "nested"):
+            self.good("import", "nir", name + ".nir", "--encoder", "direct", "--steps", "12", "--out", name + ".safetensors")
+        self.assertEqual(self.tensors("flat.safetensors"), self.tensors("nested.safetensors"))
+        inner["edges"].append(("input", "output"))
+        save(self.folder / "bad.nir", nested, edges[:2] + edges[4:])
+        self.assert_refused(3, "/node/nodes/1_neurons: leads its Input straight to its Output", "nir", "check", "bad.nir")
+
     def test_it_can_be_trained_further(self):
         nodes, edges = foreign(dtype=np.float32)
         save(self.folder / "theirs.nir", nodes, edges)
@@ -192,6 +222,9 @@ class Import(NirTest):
                 nodes[name].update(fields)
             return change
         self.refuse(3, "node '0_fc', weight: must be finite", put("0_fc", weight=np.full((20, 64), np.nan)))
+        self.refuse(3, ["node '1_neurons'", "is out of the range of Float"],
+                    lambda nodes, _: [nodes["0_fc"].update(weight=np.full((20, 64), 2, np.float32)),
+                                      nodes["1_neurons"].update(r=np.full(20, 3e38), tau=np.full(20, 1e-3))] and None)
         self.refuse(3, "node '1_neurons': its current has a bias", put("0_fc", bias=np.ones(20)))
         self.refuse(2, ["node '1_neurons' (LIF)", "v_reset must equal v_leak"], put("1_neurons", v_reset=np.full(20, -0.1)))
         self.refuse(2, ["node '1_neurons' (LIF)", "tau must be at least dt"], lambda *_: None, "--dt", "0.02")
@@ -218,6 +251,18 @@ class Import(NirTest):
         with h5py.File(self.folder / "net.nir", "a") as file:
             del file["node/metadata/format"]
         self.good("import", "nir", "net.nir", "--out", "x.safetensors")
+
+    def test_metadata_of_ours_that_were_damaged(self):
+        self.good("train", *SMALL, "--neuron", "lif", "--normalise", "standard", "--epochs", "1", "--out", "run")
+        for entry, value, said in (("config", "model = ", "its configuration"),
+                                   ("meaning", '{"outputs": -10}', "the entry 'meaning'"),
+                                   ("input_shift", "none", "the entry 'input_shift'"),
+                                   ("input_scale", np.ones((3, 3)), "the entry 'input_scale'")):
+            self.good("export", "nir", "run", "--out", "net.nir")
+            with h5py.File(self.folder / "net.nir", "a") as file:
+                del file["node/metadata/" + entry]
+                file["node/metadata/" + entry] = value
+            self.assert_refused(3, ["net.nir: ", said], "import", "nir", "net.nir", "--out", "x.safetensors")
 
     def test_the_other_form_of_the_verb_stays(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
@@ -291,6 +336,26 @@ class Check(NirTest):
             file["node/nodes/a/type"] = "Linear"
             file.create_dataset("node/nodes/a/weight", shape=(1 << 20, 1 << 17), dtype="f8", chunks=(1024, 1024))
         self.assert_refused(3, "claims more numbers than the file can hold", "nir", "check", "big.nir")
+
+    def test_numbers_that_lie_in_another_file_are_not_read(self):
+        self.write("secret.bin", "x" * 8 * 20 * 64)
+        for kind in ("external", "virtual"):
+            save(self.folder / "net.nir", *foreign())
+            with h5py.File(self.folder / "net.nir", "a") as file:
+                del file["node/nodes/0_fc/weight"]
+                if kind == "external":
+                    file.create_dataset("node/nodes/0_fc/weight", (20, 64), "f8",
+                                        external=[(str(self.folder / "secret.bin"), 0, 8 * 20 * 64)])
+                else:
+                    layout = h5py.VirtualLayout((20, 64), "f8")
+                    layout[:] = h5py.VirtualSource(str(self.folder / "other.h5"), "secret", (20, 64))
+                    file.create_virtual_dataset("node/nodes/0_fc/weight", layout)
+            self.assert_refused(3, "net.nir: 'weight' keeps its numbers in another file", "nir", "check", "net.nir")
+
+    def test_nothing_where_numbers_belong(self):
+        nodes, edges = foreign()
+        nodes["1_neurons"] = {"type": "LIF", **{key: np.zeros(0) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}}
+        self.assertIn({"node": "1_neurons", "field": "tau", "text": "must hold numbers; got [0]"}, self.faulty(nodes, edges))
 
 
 if __name__ == "__main__":

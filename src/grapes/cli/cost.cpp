@@ -68,6 +68,12 @@ Problem problem_of(const Program& program, const CostOptions& options, const exp
 void require_countable(const experiment::Config& config) {
   if (config.network.norm != nn::Norm::none)
     throw UsageError("norm: what a normalisation costs is not counted; only norm none is");
+  if (config.network.analog)
+    throw UsageError("analog: crossbars multiply where their weights lie, which is not counted");
+  if (config.network.precision != "float32")
+    throw UsageError(
+        "precision: parts in formats of their own are not counted; --numbers takes one for all (float32, "
+        "float16, int8, int32)");
   if (config.network.recompute) throw UsageError("recompute: what is computed twice is not counted");
   if (config.network.spiking.truncate > 0) throw UsageError("truncate: a time cut into pieces is not counted");
 }

@@ -157,23 +157,46 @@ const nir::Array& entry(const nir::Graph& graph, const std::string& name, const 
   return found->second;
 }
 
+/// What is taken off the inputs, or what they are divided by. @return undefined where there is none
+at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::Meaning& meaning,
+                     const std::string& file) {
+  const auto found = graph.metadata.find(name);
+  if (found == graph.metadata.end()) return {};
+  const at::Tensor numbers = found->second.is_text() ? at::Tensor() : hardware::tensor_of(found->second);
+  const auto fits = [&] {
+    try {
+      return at::infer_size(numbers.sizes(), meaning.input_shape) == meaning.input_shape;
+    } catch (const c10::Error&) {
+      return false;
+    }
+  };
+  if (!numbers.defined() || !fits())
+    throw DataError(file + ": the entry '" + name + "' of its metadata must be numbers that fit the inputs, " +
+                    nir::shape_text(meaning.input_shape) + "; got " +
+                    (numbers.defined() ? nir::shape_text(found->second.shape) : "text"));
+  return numbers;
+}
+
 /// A graph that `grapes export nir` wrote says everything.
 Imported ours(const nir::Graph& graph, const ImportOptions& options) {
   if (!options.settings.given().empty() || options.dt)
     throw UsageError("--" + (options.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
                      " was written by grapes export nir and says everything by itself");
   Imported all;
-  experiment::read_toml_text(all.config, nir::text_of(entry(graph, "config", options.file)),
-                             options.file + ": its configuration");
+  try {
+    experiment::read_toml_text(all.config, nir::text_of(entry(graph, "config", options.file)),
+                               options.file + ": its configuration");
+  } catch (const UsageError& error) {  // it is not the user's
+    throw DataError(error.what());
+  }
   try {
     all.meaning = experiment::meaning_from(record::Json::parse(nir::text_of(entry(graph, "meaning", options.file))));
-  } catch (const record::Json::exception& error) {
+    if (all.meaning.outputs < 1) throw DataError("outputs must be at least 1");
+  } catch (const std::exception& error) {
     throw DataError(options.file + ": the entry 'meaning' of its metadata cannot be understood: " + error.what());
   }
-  if (graph.metadata.count("input_shift") > 0)
-    all.normalisation.shift = hardware::tensor_of(graph.metadata.at("input_shift"));
-  if (graph.metadata.count("input_scale") > 0)
-    all.normalisation.scale = hardware::tensor_of(graph.metadata.at("input_scale"));
+  all.normalisation.shift = of_inputs(graph, "input_shift", all.meaning, options.file);
+  all.normalisation.scale = of_inputs(graph, "input_scale", all.meaning, options.file);
   return all;
 }
 

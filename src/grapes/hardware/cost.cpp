@@ -52,7 +52,7 @@ class Step {
   /// A layer's sizes, those of activations over the whole batch.
   struct Numbers {
     double weights, recurrent, others, nodes, positions, inputs, made, values;
-    bool hidden, spikes;
+    bool hidden, spikes, synapse;
   };
 
   Numbers numbers(std::size_t l) const {
@@ -67,7 +67,8 @@ class Step {
             of_batch(shape.nodes() * shape.positions),
             of_batch(shape.values),
             l + 1 < shapes_.size(),
-            shape.spikes};
+            shape.spikes,
+            shape.synapse};
   }
 
   double uses(const Numbers& n) const { return n.positions * batch_; }
@@ -79,7 +80,8 @@ class Step {
                      writes("values", n.made)};
     if (n.spikes) {
       // s = g(c + d s (1-y)), y = [s > θ]: the reset chooses, g and the threshold compare. s is kept beside y.
-      work.multiplications = work.additions = n.made;
+      // A synapse: c = α c + ...
+      work.multiplications = work.additions = (n.synapse ? 2 : 1) * n.made;
       work.comparisons = 2 * n.made;
       work.accesses.push_back(writes("membranes", n.made));
       return;
@@ -98,10 +100,11 @@ class Step {
     Work& work = cost[Phase::transport];
     const bool direct = route_.feedback == Feedback::direct || (route_.feedback == Feedback::first && l == 0);
     const double outputs = numbers(shapes_.size() - 1).values;  // numbers of errors there
+    const bool pooled = n.values < n.made;
     if (n.hidden && direct) {
       const double B = fed_back(l);
       work.macs = n.values * static_cast<double>(shapes_.back().nodes());
-      work.accesses = {reads("feedback weights", B), reads("output errors", outputs), writes("errors", n.values)};
+      work.accesses = {reads("feedback weights", B), reads("output errors", outputs), writes("errors", n.made)};
       cost.feedback = B;
       cost.error = outputs;
     } else if (l > 0 && route_.feedback == Feedback::first && n.hidden) {
@@ -111,8 +114,9 @@ class Step {
     } else if (l > 0 && (route_.feedback == Feedback::none || route_.feedback == Feedback::above)) {
       work.macs = n.weights * uses(n);
       const bool fixed = route_.feedback == Feedback::above;
-      work.accesses = {reads(fixed ? "feedback weights" : "weights", n.weights), reads("errors", n.made),
-                       writes("errors below", n.inputs)};
+      work.accesses = {reads(fixed ? "feedback weights" : "weights", n.weights)};
+      if (!pooled) work.accesses.push_back(reads("errors", n.made));
+      work.accesses.push_back(writes("errors below", n.inputs));
       cost.error = n.inputs;
       if (fixed) cost.feedback = n.weights;
       if (route_.name == "sign-symmetric") {  // the mean of |w|, taken like a responsibility; what is sent, times it
@@ -121,14 +125,19 @@ class Step {
         work.multiplications = n.inputs;
       }
     }
+    if (pooled && !direct && route_.feedback != Feedback::first) {
+      // What the layer above sends goes to the places that it came from, for the gradient too.
+      work.accesses.push_back(reads("pooled errors", n.values));
+      work.accesses.push_back(writes("errors", n.made));
+    }
     if (n.recurrent > 0 && !route_.forgets) {
       work.macs += n.recurrent * (uses(n) - batch_);
       work.accesses.push_back(reads("recurrent weights", n.recurrent));
     }
     if (n.spikes) {
       // e = (δy + carried) h(s - θ);  δ = (e + carried) g'(s);  carried = d δ, and - δ s through the reset
-      work.multiplications += 4 * n.made;
-      work.additions += 2 * n.made;
+      work.multiplications += (n.synapse ? 5 : 4) * n.made;  // and through a synapse, δ + α carried
+      work.additions += (n.synapse ? 3 : 2) * n.made;
       work.accesses.push_back(reads("membranes", n.made));
     } else if (n.hidden) {
       work.multiplications += n.made;  // φ'

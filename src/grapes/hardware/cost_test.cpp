@@ -16,7 +16,7 @@ namespace grapes::hardware {
 namespace {
 
 struct Setting {
-  std::string model = "mlp:3,2", route = "bp", modulation = "none", optimizer = "sgd";
+  std::string model = "mlp:3,2", route = "bp", modulation = "none", optimizer = "sgd", neuron = "snu";
   nn::Signature signature = {{4}, 2};
   std::int64_t batch = 5;
   bool recurrent = false, bias = false;
@@ -35,6 +35,7 @@ nn::Options network_of(const Setting& setting) {
   network.modulation.responsibility = setting.responsibility;
   network.modulation.bits = setting.bits;
   network.spiking.recurrent = setting.recurrent;
+  network.spiking.neuron = setting.neuron;
   network.encoding.steps = 6;
   return network;
 }
@@ -278,6 +279,41 @@ TEST(Cost, ConvolutionByHand) {
   EXPECT_EQ(layers[0][Phase::modulation].multiplications, 2 + 72) << "a channel is a node";
   EXPECT_EQ(layers[0].up, 18);
   EXPECT_EQ(layers[1][Phase::forward].macs, 18 * 3);
+}
+
+TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
+  // Of pooled layers, too: what comes pooled from above goes to all places once, and is read from there.
+  Setting setting;
+  setting.model = "cnn:2,3";
+  setting.signature = {{1, 8, 8}, 3};
+  setting.batch = 1;
+  for (const char* route : {"bp", "fa", "dfa"}) {
+    setting.route = route;
+    const std::vector<LayerCost> layers = counted(setting);
+    const auto sizes = [](const Work& work, const std::string& array, double Access::*way) {
+      std::vector<double> all;
+      for (const Access& access : work.accesses)
+        if (access.array == array && access.*way > 0) all.push_back(access.*way);
+      return all;
+    };
+    for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
+      const double places = layers[l][Phase::transport].multiplications;  // of φ', one each
+      EXPECT_EQ(sizes(layers[l][Phase::transport], "errors", &Access::written), std::vector{places}) << route << l;
+      EXPECT_EQ(sizes(layers[l][Phase::gradient], "errors", &Access::read), std::vector{places}) << route << l;
+      if (route == std::string("dfa")) continue;
+      EXPECT_EQ(sizes(layers[l][Phase::transport], "pooled errors", &Access::read),
+                sizes(layers[l + 1][Phase::transport], "errors below", &Access::written))
+          << route << l;
+    }
+  }
+}
+
+TEST(Cost, ASynapseCostsAsMuchAgainForItsCurrent) {
+  Setting setting;
+  setting.model = "snu:5";
+  const double plain = counted(setting)[0][Phase::forward].multiplications;
+  setting.neuron = "cuba-lif";
+  EXPECT_EQ(counted(setting)[0][Phase::forward].multiplications, 2 * plain);
 }
 
 TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {

@@ -138,15 +138,19 @@ class Importer {
     }
     if (const auto back = backs_.find(name); back != backs_.end())
       population.neurons.recurrent =
-          scaled_rows(tensor_of(graph_.nodes.at(back->second).fields.at("weight")), population.scale);
+          scaled_rows(name, tensor_of(graph_.nodes.at(back->second).fields.at("weight")), population.scale);
     fold(name, population.scale);
     append(name, std::move(population.neurons));
   }
 
-  static at::Tensor scaled_rows(const at::Tensor& weight, const at::Tensor& scales) {
+  at::Tensor scaled_rows(const std::string& neurons, const at::Tensor& weight, const at::Tensor& scales) const {
     std::vector<std::int64_t> column(static_cast<std::size_t>(weight.dim()), 1);
     column[0] = -1;
-    return (weight.to(at::kDouble) * scales.flatten().view(column)).to(weight.scalar_type());
+    const at::Tensor scaled = (weight.to(at::kDouble) * scales.flatten().view(column)).to(weight.scalar_type());
+    if (!at::isfinite(scaled).all().item<bool>())
+      refuse(neurons, "what a step makes of its current, times the weights before it, is out of the range of " +
+                          std::string(c10::toString(weight.scalar_type())));
+    return scaled;
   }
 
   /// The scale of a current goes into what makes it.
@@ -154,14 +158,14 @@ class Importer {
     if (scales.eq(1).all().item<bool>()) return;
     Stage* before = net_.stages.empty() ? nullptr : &net_.stages.back();
     if (auto* linear = before != nullptr ? std::get_if<Linear>(&before->what) : nullptr) {
-      linear->weight = scaled_rows(linear->weight, scales);
-      if (linear->bias.defined()) linear->bias = scaled_rows(linear->bias, scales);
+      linear->weight = scaled_rows(name, linear->weight, scales);
+      if (linear->bias.defined()) linear->bias = scaled_rows(name, linear->bias, scales);
     } else if (auto* c = before != nullptr ? std::get_if<Convolution>(&before->what) : nullptr) {
       const at::Tensor per_channel = scales.flatten(1);
       if (!per_channel.eq(per_channel.select(1, 0).unsqueeze(1)).all().item<bool>())
         refuse(name, "what a step makes of a current must be one per channel, to go into the convolution before it");
-      c->weight = scaled_rows(c->weight, per_channel.select(1, 0));
-      c->bias = scaled_rows(c->bias, per_channel.select(1, 0));
+      c->weight = scaled_rows(name, c->weight, per_channel.select(1, 0));
+      c->bias = scaled_rows(name, c->bias, per_channel.select(1, 0));
     } else {
       refuse(name, "its current is multiplied by " + shortest(scales.flatten()[0].item<double>()) +
                        " in a step, and no weights stand before it to take that");

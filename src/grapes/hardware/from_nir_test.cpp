@@ -62,10 +62,11 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
 TEST(FromNir, AtRestElsewhere) {
   SpikingNet net = net_with({{}, {}});
   nir::Graph graph = to_nir(net, dt);
-  graph.metadata.clear();
   for (auto& [field, array] : graph.nodes["neurons"].fields)
     if (field.starts_with("v_"))
       for (double& value : std::get<std::vector<double>>(array.values)) value += 2;
+  EXPECT_THROW(from_nir(graph, dt, "x"), DataError);  // its metadata say that nobody else has been here
+  graph.metadata.clear();
   const SpikingNet back = from_nir(graph, dt, "x");
   EXPECT_TRUE(torch::allclose(neurons_of(back).threshold, neurons_of(net).threshold, 1e-12, 1e-12));
 }

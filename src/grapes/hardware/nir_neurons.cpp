@@ -84,11 +84,15 @@ void restore(const nir::Node& node, Population& population) {
   constexpr double tolerance = 1e-6;
   Neurons& neurons = population.neurons;
   const at::Tensor decay = kept(node, "decay"), synapse = kept(node, "synapse");
+  const auto rests_at_0 = [&](const char* name) {
+    const auto field = node.fields.find(name);
+    return field == node.fields.end() || tensor_of(field->second).eq(0).all().item<bool>();
+  };
   const double alpha = synapse.defined() && synapse.numel() == 1 ? synapse.item<double>() : 0;
   if (!decay.defined() || decay.sizes() != neurons.decay.sizes() ||
       !at::allclose(decay.to(at::kDouble), neurons.decay, 0, tolerance) ||
       !at::allclose(population.scale, at::ones_like(population.scale), 0, tolerance) ||
-      !(std::abs(alpha - neurons.synapse) <= tolerance))
+      !(std::abs(alpha - neurons.synapse) <= tolerance) || !rests_at_0("v_leak") || !rests_at_0("v_reset"))
     throw DataError(
         "its parameters are not those that its metadata go with: another program has changed one of the two; without "
         "the entry 'format' in the graph's metadata the parameters count");

@@ -42,6 +42,7 @@ void check_parameter(const Parameter& parameter, const Array& array, const std::
     return;
   }
   if (array.is_text()) return fault("must be numbers; got text");
+  if (count(array.shape) == 0) return fault("must hold numbers; got " + got);
   switch (parameter.kind) {
     case Kind::population:
       if (array.shape.empty())

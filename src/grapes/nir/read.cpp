@@ -1,10 +1,13 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/nir/file.h"
+#include "grapes/nir/flatten.h"
 #include "grapes/nir/hdf5.h"
 #include "grapes/nir/trial.h"
 
 #include <cstring>
+#include <map>
+#include <new>
 
 namespace grapes::nir {
 namespace {
@@ -13,13 +16,14 @@ using hdf5::must;
 using hdf5::Object;
 using hdf5::Refused;
 
-/// A compressed number takes at least this part of a byte: who claims more numbers than that lies.
+/// A compressed number takes at least this part of a byte: who claims more numbers in all than that lies.
 constexpr std::uint64_t most_per_byte = 2048;
+constexpr int most_depth = 16;  // of groups in groups
 
 class Reader {
  public:
   explicit Reader(const std::string& bytes)
-      : bytes_(bytes.size()), access_(hdf5::in_memory()), file_(open(access_, bytes)) {}
+      : left_(most_per_byte * bytes.size()), access_(hdf5::in_memory()), file_(open(access_, bytes)) {}
 
   Graph graph() {
     Graph graph;
@@ -29,22 +33,7 @@ class Reader {
     const Object top = group(file_, "node");
     if (const std::string type = required_type(top, "/node"); type != "NIRGraph")
       throw Refused("/node must be a NIRGraph; got '" + type + "'");
-    if (!is(top, "nodes", H5O_TYPE_GROUP)) throw Refused("no group /node/nodes");
-    if (!is(top, "edges", H5O_TYPE_DATASET)) throw Refused("no data set /node/edges");
-    const Object nodes = group(top, "nodes");
-    for (const std::string& name : members(nodes)) {
-      if (!is(nodes, name, H5O_TYPE_GROUP)) throw Refused("/node/nodes/" + name + " must be a group");
-      graph.nodes[name] = node(group(nodes, name), name);
-    }
-    const Array edges = array(top, "edges");
-    const bool none = count(edges.shape) == 0;
-    if (!none && (!edges.is_text() || edges.shape.size() != 2 || edges.shape[1] != 2))
-      throw Refused("/node/edges must be text [edge, 2]; got " + shape_text(edges.shape) +
-                    (edges.is_text() ? "" : " of numbers"));
-    if (!none) {
-      const auto& names = std::get<std::vector<std::string>>(edges.values);
-      for (std::size_t e = 0; e + 1 < names.size(); e += 2) graph.edges.emplace_back(names[e], names[e + 1]);
-    }
+    read_graph(top, "/node", graph);
     if (is(top, "metadata", H5O_TYPE_GROUP)) metadata(group(top, "metadata"), "", graph.metadata);
     return graph;
   }
@@ -55,6 +44,37 @@ class Reader {
     const hid_t file = taken ? H5Fopen("nir", H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
     if (file < 0) throw Refused("no HDF5 file, or one that is cut off or damaged");
     return {file, H5Fclose, "file"};
+  }
+
+  /// Nodes and edges of a NIRGraph. One within is taken apart, as if its nodes stood here: see nir/flatten.h.
+  void read_graph(const Object& top, const std::string& place, Graph& graph, int depth = 0) {
+    if (depth > most_depth) throw Refused(place + ": graphs in graphs without end");
+    if (!is(top, "nodes", H5O_TYPE_GROUP)) throw Refused("no group " + place + "/nodes");
+    if (!is(top, "edges", H5O_TYPE_DATASET)) throw Refused("no data set " + place + "/edges");
+    const Object nodes = group(top, "nodes");
+    std::map<std::string, Graph> within;
+    for (const std::string& name : members(nodes)) {
+      const std::string here = place + "/nodes/" + name;
+      if (!is(nodes, name, H5O_TYPE_GROUP)) throw Refused(here + " must be a group");
+      const Object one = group(nodes, name);
+      if (required_type(one, "node '" + name + "'") == "NIRGraph")
+        read_graph(one, here, within[name], depth + 1);
+      else
+        graph.nodes[name] = node(one, name);
+    }
+    const Array edges = array(top, "edges");
+    const bool none = count(edges.shape) == 0;
+    if (!none && (!edges.is_text() || edges.shape.size() != 2 || edges.shape[1] != 2))
+      throw Refused(place + "/edges must be text [edge, 2]; got " + shape_text(edges.shape) +
+                    (edges.is_text() ? "" : " of numbers"));
+    if (!none) {
+      const auto& names = std::get<std::vector<std::string>>(edges.values);
+      for (std::size_t e = 0; e + 1 < names.size(); e += 2) graph.edges.emplace_back(names[e], names[e + 1]);
+    }
+    for (const auto& [name, inner] : within) {
+      const std::string fault = take_in(graph, name, inner);
+      if (!fault.empty()) throw Refused(place + "/nodes/" + name + ": " + fault);
+    }
   }
 
   static Object group(hid_t at, const std::string& name) {
@@ -98,15 +118,14 @@ class Reader {
       else if (is(group, field, H5O_TYPE_DATASET))
         node.fields[field] = array(group, field);
       else
-        throw Refused("node '" + name + "' (" + node.type + ") holds '" + field +
-                      "', which is no data set; a graph within a graph is not read");
+        throw Refused("node '" + name + "' (" + node.type + ") holds '" + field + "', which is no data set");
     }
     return node;
   }
 
   /// Also groups in groups, as "outer/inner".
   void metadata(const Object& group, const std::string& prefix, Fields& into, int depth = 0) {
-    if (depth > 16) throw Refused("metadata: groups in groups without end");
+    if (depth > most_depth) throw Refused("metadata: groups in groups without end");
     for (const std::string& name : members(group)) {
       if (is(group, name, H5O_TYPE_GROUP))
         metadata(this->group(group, name), prefix + name + "/", into, depth + 1);
@@ -119,6 +138,9 @@ class Reader {
     const Object set(H5Dopen2(at, name.c_str(), H5P_DEFAULT), H5Dclose, "the data set '" + name + "'");
     const Object space(H5Dget_space(set), H5Sclose, "the shape of '" + name + "'");
     const Object type(H5Dget_type(set), H5Tclose, "the type of '" + name + "'");
+    const Object made(H5Dget_create_plist(set), H5Pclose, "the properties of '" + name + "'");
+    if (H5Pget_external_count(made) > 0 || H5Pget_layout(made) == H5D_VIRTUAL)
+      throw Refused("'" + name + "' keeps its numbers in another file, which is not read");
     Array array;
     const int axes = H5Sget_simple_extent_ndims(space);
     must(axes >= 0 && H5Sget_simple_extent_type(space) != H5S_NULL, "read the shape of '" + name + "'");
@@ -126,11 +148,11 @@ class Reader {
     H5Sget_simple_extent_dims(space, sizes.data(), nullptr);
     std::uint64_t n = 1;
     for (const hsize_t size : sizes) {
-      if (size > 0 && n > most_per_byte * bytes_ / size)
-        throw Refused("'" + name + "' claims more numbers than the file can hold");
+      if (size > 0 && n > left_ / size) throw Refused("'" + name + "' claims more numbers than the file can hold");
       n *= size;
       array.shape.push_back(static_cast<std::int64_t>(size));
     }
+    left_ -= n;
     const auto all = [&]<class Value>(std::vector<Value> values, hid_t as) {
       values.resize(n);
       must(n == 0 || H5Dread(set, as, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
@@ -190,7 +212,7 @@ class Reader {
     return values;
   }
 
-  std::uint64_t bytes_;
+  std::uint64_t left_;  // numbers that the file can still hold
   Object access_;
   Object file_;
 };
@@ -208,6 +230,8 @@ Graph read(const std::filesystem::path& file) {
     return Reader(bytes).graph();
   } catch (const Refused& refused) {
     throw DataError(file.string() + ": " + refused.what());
+  } catch (const std::bad_alloc&) {
+    throw DataError(file.string() + ": says that it holds more than there is memory for");
   }
 }
 

@@ -16,7 +16,9 @@ bool survives(const std::function<void()>& act, int seconds) {
     const rlimit none{0, 0}, limit{static_cast<rlim_t>(seconds), static_cast<rlim_t>(seconds)};
     ::setrlimit(RLIMIT_CORE, &none);
     ::setrlimit(RLIMIT_CPU, &limit);
-    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGINT, SIGTERM, SIGXCPU}) std::signal(signal, SIG_DFL);
+    for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGINT, SIGTERM, SIGXCPU, SIGALRM})
+      std::signal(signal, SIG_DFL);
+    ::alarm(2 * static_cast<unsigned>(seconds));  // waiting takes no processor
     try {
       act();
     } catch (...) {
