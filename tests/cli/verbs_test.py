@@ -96,6 +96,19 @@ class Training(ProgramTest):
         self.assertTrue((run / "report.html").is_file())
         self.assertEqual(len(list(run.glob("arms/*/seed-*/run.json"))), 25)
 
+    def test_a_sweep_is_a_comparison_at_each_value(self):
+        small = ["--arms", "bp,grapes", "--seeds", "2", "--epochs", "1", "--model", "mlp:4", "--quiet"]
+        text = self.good("compare", "--sweep", "factor-bits={}", "--sweep-values", "0,2", *small, "--out", "s")
+        for part in ("Means over n = 2 runs", "grapes − bp", "change since 0"):
+            self.assertIn(part, text)
+        self.assert_refused(2, "s holds a sweep, whose report is s/report.html", "report", "s")
+        self.good("report", "s/2")
+        self.good("compare", "--resume", "s", "--quiet")
+        self.assert_refused(2, "train-limit is the same for all", "compare", "--sweep", "train-limit={}", "--sweep-values", "9",
+                            *small, "--out", "x")
+        self.assert_refused(2, "sweep-values are those of sweep", "compare", "--sweep-values", "9", *small, "--out", "x")
+        self.assert_refused(2, "--sweep", "train", "--sweep", "factor-bits={}", "--out", "x")
+
     def test_json_is_one_document(self):
         result = self.good_json("train", *SMALL, "--modulation", "grapes", "--out", "run")
         self.assertEqual((result["arm"], result["state"], result["epochs"]), ("grapes", "finished", 2))

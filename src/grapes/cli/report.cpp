@@ -33,6 +33,10 @@ void add_report(Program& program) {
   verb->callback([&program, options] {
     program.action = [options] {
       const std::vector<fs::path> folders(options->runs.begin(), options->runs.end());
+      for (const fs::path& folder : folders)
+        if (fs::exists(folder / "sweep.svg"))
+          throw UsageError(folder.string() + " holds a sweep, whose report is " + (folder / "report.html").string() +
+                           "; name the folder of one of its values");
       report::Options wishes;
       wishes.baseline = options->baseline;
       wishes.target = options->target;
