@@ -30,11 +30,11 @@ enum class Sensing {
   /// reference pairs: G- is the constant -low and G+ = w - low, so this is Σ w (with its sign!) + 2 · inputs · (-low);
   /// that offset is known and subtracted. It is no responsibility: signs cancel.
   summed,
-  /// One read for each input, the others off, its magnitude taken behind the ADC and added up digitally: inputs reads
-  /// in
-  /// place of one, for any pair. Each magnitude of a small weight is read too large: E|w + ε| >= |w|. We assume a
-  /// gain before the ADC that makes its bound, and the s.d. of the noise, those of one device's nominal range; what a
-  /// device holds beyond is cut.
+  /// One read for each input, the others off, its magnitude taken behind the ADC and added up digitally: as many reads
+  /// as inputs in place of one, for any pair. Each magnitude of a small weight is read too large: E|w + ε| >= |w|.
+  /// We assume a gain before the ADC that makes its bound one device's nominal range, and the s.d. of its noise smaller
+  /// in proportion. What a device holds beyond is cut.
+  /// Reference pairs do this by themselves.
   serial
 };
 

@@ -167,11 +167,12 @@ Exit export_c(const Program& program, const Options& options) {
     const auto text = [&](double score) { return score_text(name, score); };
     std::cout << fmt::format("{} {}: {} in float, {} in integers\n", options.part, name, text(scores.real),
                              text(scores.integers.value));
+    const int fraction = network.formats.activation;
     if (scores.integers.saturated > 0)
-      std::cout << fmt::format(
-          "  {} outputs met the end of their range, {}: --activation-fraction {} reaches farther\n",
-          scores.integers.saturated, 1 << (15 - network.formats.activation),
-          std::max(5, network.formats.activation - 1));
+      std::cout << fmt::format("  {} outputs met the end of their range, {}{}\n", scores.integers.saturated,
+                               1 << (15 - fraction),
+                               fraction > 5 ? fmt::format(": --activation-fraction {} reaches farther", fraction - 1)
+                                            : std::string(", the widest there is"));
     for (std::size_t pass = 0; pass < scores.rehearsed.size(); ++pass)
       std::cout << fmt::format("  after pass {}: {}\n", pass + 1, text(scores.rehearsed[pass]));
   }

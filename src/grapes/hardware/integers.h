@@ -24,9 +24,8 @@ struct IntegerOptions {
 /// before, by the loss the network was trained with; dropout is left out.
 /// @param trained    what the model was made of
 /// @param criterion  cross-entropy, or mse on bare logits
-/// @throws UsageError that names what integers lack: a model, an activation, an output, a rule, a loss, an option; or
-/// the
-///         layer whose weights do not fit
+/// @throws UsageError that names what integers lack: a model, an activation, an output, a rule, a loss, an option;
+///         or the layer whose weights do not fit
 fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::Task task, const IntegerOptions& options);
 

@@ -32,6 +32,17 @@ void apply(const std::vector<Setting<Owner>>& settings, const std::string& text,
   }
 }
 
+/// What an array would refuse, said of the key.
+template <class Part>
+Part checked(const Part& part, const std::string& key) {
+  try {
+    analog::check(part);
+  } catch (const c10::Error& error) {
+    throw UsageError(key + ": " + error.what_without_backtrace());
+  }
+  return part;
+}
+
 using analog::Converter;
 using analog::Device;
 
@@ -40,7 +51,7 @@ std::vector<Setting<Device>> device_settings() {
   for (const analog::Field& field : analog::fields())
     all.push_back({field.name, [at = field.value](Device& device, double value) {
                      device.*at = value;
-                     return true;  // analog::check() has the last word, on all of a device at once
+                     return true;
                    }});
   const auto times = [&](const std::string& name, std::vector<double Device::*> parts) {
     all.push_back({name,
@@ -61,15 +72,15 @@ std::vector<Setting<Device>> device_settings() {
 const std::vector<Setting<Converter>>& converter_settings() {
   const auto bits = [](int Converter::*part) {
     return [part](Converter& c, double x) {
-      if (!(x == 0 || (x >= 2 && x <= 24 && x == std::floor(x)))) return false;
-      c.*part = static_cast<int>(x);
-      return true;
+      const bool whole = std::abs(x) < 100 && x == std::floor(x);
+      if (whole) c.*part = static_cast<int>(x);
+      return whole;
     };
   };
-  const auto bound = [](double Converter::*part) {
+  const auto real = [](double Converter::*part) {
     return [part](Converter& c, double x) {
       c.*part = x;
-      return x > 0;
+      return true;
     };
   };
   const auto flag = [](bool Converter::*part) {
@@ -78,16 +89,12 @@ const std::vector<Setting<Converter>>& converter_settings() {
       return x == 0 || x == 1;
     };
   };
-  const auto noise = [](Converter& c, double x) {
-    c.output_noise = x;
-    return x >= 0 && std::isfinite(x);
-  };
   static const std::vector<Setting<Converter>> rows = {
-      {"dac-bits", bits(&Converter::dac_bits), "2 to 24 bits, or 0 for an exact one"},
-      {"adc-bits", bits(&Converter::adc_bits), "2 to 24 bits, or 0 for an exact one"},
-      {"input-bound", bound(&Converter::input_bound), "NUMBER above 0"},
-      {"output-bound", bound(&Converter::output_bound), "NUMBER above 0"},
-      {"output-noise", noise, "NUMBER of at least 0"},
+      {"dac-bits", bits(&Converter::dac_bits), "WHOLE NUMBER, 2 to 24 or 0"},
+      {"adc-bits", bits(&Converter::adc_bits), "WHOLE NUMBER, 2 to 24 or 0"},
+      {"input-bound", real(&Converter::input_bound)},
+      {"output-bound", real(&Converter::output_bound)},
+      {"output-noise", real(&Converter::output_noise)},
       {"noise-management", flag(&Converter::noise_management), "0 or 1"},
       {"bound-management", flag(&Converter::bound_management), "0 or 1"}};
   return rows;
@@ -108,18 +115,13 @@ Device device_from(const std::string& text) {
   const std::size_t colon = text.find(':');
   Device device = find_row(analog::devices(), "device", text.substr(0, colon));
   if (colon != std::string::npos) apply(device_settings(), text.substr(colon + 1), "analog", device);
-  try {
-    analog::check(device);
-  } catch (const c10::Error& error) {
-    throw UsageError("analog: " + std::string(error.what_without_backtrace()));
-  }
-  return device;
+  return checked(device, "analog");
 }
 
 Converter converter_from(const std::string& text) {
   Converter converter;
   apply(converter_settings(), text, "analog-read", converter);
-  return converter;
+  return checked(converter, "analog-read");
 }
 
 analog::Options array_options(const AnalogOptions& options) {

@@ -222,14 +222,20 @@ TEST(Crossbars, RefusesByName) {
   nn::Options options = network("reram", "none");
   options.analog.read = "dac=7";
   refused(options, "analog-read field");
-  for (const std::string wrong : {"dac-bits=7.9", "adc-bits=1", "dac-bits=1e30", "adc-bits=-2"}) {
+  for (const std::string wrong : {"dac-bits=7.9", "dac-bits=1e30"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: '" + wrong + "': takes " + wrong.substr(0, 8) + "=2 to 24 bits, or 0");
+    refused(options, "analog-read: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
   }
+  for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
+    options.analog.read = wrong;
+    refused(options, "analog-read: converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
+  }
+  options.analog.read = "output-bound=inf";
+  refused(options, "analog-read: converter: an ADC of 9 bits needs a finite output_bound");
   options.analog.read = "noise-management=7";
   refused(options, "takes noise-management=0 or 1");
   options.analog.read = "output-noise=-1";
-  refused(options, "takes output-noise=NUMBER of at least 0");
+  refused(options, "analog-read: converter: output_noise must be at least 0; got -1");
   options = network("reram", "none");
   options.model = "snu:5";
   options.bias = false;
