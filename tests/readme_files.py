@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_png(path, rows):
-    """A grey 8-bit PNG of a list of rows of bytes."""
+    """A gray 8-bit PNG of a list of rows of bytes."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turn the handwritten digits of Debian's python3-sklearn into a C++ array: embed_digits.py DIGITS.csv.gz OUT.cpp
 
-Each of the 1,797 rows is 8 x 8 grey values 0 ... 16 and the digit; the array keeps them as 65 bytes a row.
+Each of the 1,797 rows is 8 x 8 gray values 0 ... 16 and the digit; the array keeps them as 65 bytes a row.
 """
 
 import gzip
@@ -18,7 +18,7 @@ def main() -> None:
     if len(table) != ROWS or any(len(row) != COLUMNS for row in table):
         sys.exit(f"{source}: expected {ROWS} rows of {COLUMNS} numbers")
     if any(not 0 <= value <= 16 for row in table for value in row[:-1]) or any(row[-1] not in range(10) for row in table):
-        sys.exit(f"{source}: a grey value outside 0 ... 16, or a label outside 0 ... 9")
+        sys.exit(f"{source}: a gray value outside 0 ... 16, or a label outside 0 ... 9")
     lines = ",\n".join(",".join(map(str, row)) for row in table)
     pathlib.Path(out).write_text(
         f"// Made by tools/embed_digits.py at build time.\n"

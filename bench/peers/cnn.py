@@ -5,7 +5,7 @@
 
 The authors' nine-layer residual network on a batch of 64 pictures, 3 x 32 x 32: PyTorch's conv2d, max_pool2d, relu,
 cross_entropy, backward, and an in-place SGD that drops the gradients, one thread; the memory format that is faster of the
-two. Ours also normalised (and theirs), recomputing, and in bf16. With GRAPES, an autograd function whose value is its input and whose backward pass multiplies by the factor of each
+two. Ours also normalized (and theirs), recomputing, and in bf16. With GRAPES, an autograd function whose value is its input and whose backward pass multiplies by the factor of each
 channel, made once a step. Each round times PyTorch in this process and then `grapes bench cnn` in its own; the ratio is
 taken round by round, its median reported with the smallest and largest.
 """

@@ -1,4 +1,4 @@
-"""Weights that are not plain parameters of one layer: parametrized, normalised, pruned, tied, reused, frozen, lazy, short."""
+"""Weights that are not plain parameters of one layer: parametrized, normalized, pruned, tied, reused, frozen, lazy, short."""
 import copy
 
 import pytest

@@ -93,7 +93,7 @@ def enable(
                     "constant:1.8"; "none"; a Modulation; or a function from factors [node] to factors [node]
     gain, clip      of the factor; clip=None: m lies in (0, gain]
     responsibility  "incoming": W, and R of a recurrent layer; "input": W alone
-    per_gate        LSTM, GRU: each gate's factors by themselves, normalised over that gate
+    per_gate        LSTM, GRU: each gate's factors by themselves, normalized over that gate
     include, exclude  names of modules or shell patterns; a name stands for everything below it too
     output          False: the last layer of the model is the output layer and left out (the first forward pass checks that
                     the model's outputs come from it); names: these are the output layers; True: there is none

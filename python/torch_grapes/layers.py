@@ -50,7 +50,7 @@ def why_not(module: nn.Module) -> str:
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Whether a module holds a weight of its own (not a bias, not the scales of a normalisation)."""
+    """Whether a module holds a weight of its own (not a bias, not the scales of a normalization)."""
     own = [*module.parameters(recurse=False)]
     own += [p for plist in getattr(module, "parametrizations", {}).values() for p in plist.parameters(recurse=False)]
     return any(isinstance(p, nn.parameter.UninitializedParameter) or p.dim() > 1 for p in own)

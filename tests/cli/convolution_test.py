@@ -14,7 +14,7 @@ class ConvolutionTest(ProgramTest):
     def rows(self, folder):
         return [json.loads(line) for line in (self.folder / folder / "metrics.jsonl").read_text().splitlines()]
 
-    def test_it_learns_with_and_without_normalisation(self):
+    def test_it_learns_with_and_without_normalization(self):
         adam = ["--optimizer", "adam", "--learning-rate", "0.005", "--epochs", "10"]
         for extra in (adam, ["--norm", "batch", "--learning-rate", "0.1", "--epochs", "8"], [*adam, "--modulation", "grapes"]):
             result = self.good_json("train", *SMALL, *extra)
@@ -31,7 +31,7 @@ class ConvolutionTest(ProgramTest):
         for model in ("lenet5", "resnet9", "resnet18-cifar"):
             result = self.good_json("train", "--data", "digits", "--pad", "32", "--model", model, "--norm", "batch", "--train-limit", "40",
                                     "--test-limit", "20", "--validation", "0", "--batch", "20", "--learning-rate", "0.001",
-                                    "--initialiser", "he_truncated", "--epochs", "1", "--quiet")
+                                    "--initializer", "he_truncated", "--epochs", "1", "--quiet")
             self.assertEqual(result["state"], "finished", model)
 
     def test_stopped_and_resumed_is_never_stopped(self):
@@ -60,7 +60,7 @@ class ConvolutionTest(ProgramTest):
     def test_recomputing_and_keeping_learn_alike(self):
         for norm in ("none", "batch"):
             kept, again = (self.good_json("train", *SMALL, "--norm", norm, *extra) for extra in ([], ["--recompute"]))
-            # Without normalisation large maps are done in slices, whose sums are taken in another order.
+            # Without normalization large maps are done in slices, whose sums are taken in another order.
             self.assertAlmostEqual(kept["last"]["train_loss"], again["last"]["train_loss"], places=9 if norm == "batch" else 2)
 
     def test_products_can_be_rounded(self):

@@ -53,7 +53,7 @@ class Header(ProgramTest):
         """Inputs scaled as the header's comment says, logits read as it says."""
         rows = [f"{math.sin(k):.4f},{10 * math.cos(2 * k):.4f},{'a' if math.sin(k) > 0.1 else 'b'}" for k in range(120)]
         self.write("points.csv", "u,v,label\n" + "\n".join(rows) + "\n")
-        self.good("train", "--data", "points.csv", "--normalise", "standard", "--bias", "--model", "mlp:6", "--epochs", "40",
+        self.good("train", "--data", "points.csv", "--normalize", "standard", "--bias", "--model", "mlp:6", "--epochs", "40",
                   "--learning-rate", "0.2", "--activation", "tanh", "--out", "run", "--quiet")
         self.good("export", "c", "run", "--out", "net.h", "--name", "gate")
         text = (self.folder / "net.h").read_text()
@@ -84,7 +84,7 @@ class Header(ProgramTest):
         rows = [f"{x / 10},{-x / 5},{0.3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
         self.good("train", "--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
-                  "0.01", "--epochs", "60", "--batch", "8", "--normalise", "standard", "--out", "run", "--quiet")
+                  "0.01", "--epochs", "60", "--batch", "8", "--normalize", "standard", "--out", "run", "--quiet")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--learn", "--evaluate", "test", "--rehearse", "5",
                                 "--check", "300", "--quiet")
         self.assertAlmostEqual(result["r2"]["integers"], result["r2"]["float"], delta=0.02)
@@ -108,7 +108,7 @@ class Header(ProgramTest):
     def test_scales_by_channel_say_which_inputs_they_are_of(self):
         np.save(self.folder / "x.npy", np.random.default_rng(1).uniform(0, 1, (40, 3, 4, 5)).astype(np.float32))
         np.save(self.folder / "y.npy", np.arange(40) % 2)
-        self.good("train", "--data", "x.npy", "--normalise", "channel", "--model", "mlp:4", "--epochs", "1", "--out", "run",
+        self.good("train", "--data", "x.npy", "--normalize", "channel", "--model", "mlp:4", "--epochs", "1", "--out", "run",
                   "--quiet")
         self.good("export", "c", "run", "--out", "net.h")
         text = (self.folder / "net.h").read_text()

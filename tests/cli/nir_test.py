@@ -78,7 +78,7 @@ class Export(NirTest):
                    types=[*self.CHAIN, *3 * ["LI"], *3 * ["Threshold"]])
 
     def test_float32_and_a_learnt_input_scale(self):
-        self.good("train", *SMALL, "--precision", "float32", "--neuron", "lif", "--normalise", "standard", "--epochs", "1",
+        self.good("train", *SMALL, "--precision", "float32", "--neuron", "lif", "--normalize", "standard", "--epochs", "1",
                   "--out", "run")
         self.good("export", "nir", "run", "--out", "net.nir")
         self.good("import", "nir", "net.nir", "--out", "back.safetensors")
@@ -253,7 +253,7 @@ class Import(NirTest):
         self.good("import", "nir", "net.nir", "--out", "x.safetensors")
 
     def test_metadata_of_ours_that_were_damaged(self):
-        self.good("train", *SMALL, "--neuron", "lif", "--normalise", "standard", "--epochs", "1", "--out", "run")
+        self.good("train", *SMALL, "--neuron", "lif", "--normalize", "standard", "--epochs", "1", "--out", "run")
         for entry, value, said in (("config", "model = ", "its configuration"),
                                    ("meaning", '{"outputs": -10}', "the entry 'meaning'"),
                                    ("input_shift", "none", "the entry 'input_shift'"),

@@ -93,7 +93,7 @@ class Terminal(ProgramTest):
     def test_quiet(self):
         self.assertEqual(self.on_terminal("train", *LONG, "--epochs", "2", "--quiet"), "")
 
-    def test_colour(self):
+    def test_color(self):
         run = ["train", *LONG, "--epochs", "2"]
         self.assertIn("\033[36m", self.on_terminal(*run))
         self.assertNotIn("\033[36m", self.on_terminal(*run, NO_COLOR="1"))

@@ -10,14 +10,14 @@ from program import ProgramTest
 VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
          "predict", "generate", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "replay", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
-          "optimizers": "rmsprop", "schedules": "cosine", "initialisers": "nokland", "activations": "scaled_tanh",
+          "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
           "readouts": "mean_rate", "methods": "ewc", "scenarios": "class-incremental", "tasks": "delayed-xor", "devices": "soft-bounds", "data": "fashion-mnist", "keys": "learning-rate"}
 SMALL = ["--model", "mlp:16", "--epochs", "2", "--quiet"]
 
 
 def png(width, height, pixels):
-    """A greyscale PNG."""
+    """A grayscale PNG."""
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
     rows = b"".join(b"\0" + bytes(pixels[y * width:(y + 1) * width]) for y in range(height))
@@ -137,7 +137,7 @@ class Training(ProgramTest):
         rows = [f"{x / 10},{-x / 5},{3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
         result = self.good_json("train", "--data", "line.csv", "--label-column", "price", "--model", "linear", "--bias",
-                                "--learning-rate", "0.01", "--epochs", "200", "--batch", "8", "--normalise",
+                                "--learning-rate", "0.01", "--epochs", "200", "--batch", "8", "--normalize",
                                 "standard", "--out", "run", "--quiet")
         self.assertGreater(result["last"]["test_r2"], 0.99)
         self.write("new.csv", "a,b\n1,-2\n")
@@ -258,7 +258,7 @@ class Completion(ProgramTest):
         self.assertEqual(self.complete("train", "--learning"), ["--learning-rate"])
         self.assertEqual(self.complete("train", "--activation", "l"), ["leaky_relu"])
         self.assertEqual(self.complete("data", "ver"), ["verify"])
-        self.assertIn("initialisers", self.complete("list", ""))
+        self.assertIn("initializers", self.complete("list", ""))
 
     def test_the_other_shells(self):
         for shell in ["zsh", "fish"]:

@@ -14,7 +14,7 @@ namespace {
 /// One read with inputs v / a. @return what the ADC gets, [batch, out]
 at::Tensor analog_sums(const Array& array, const at::Tensor& v, const at::Tensor& a, const Converter& converter,
                        std::uint64_t key) {
-  const at::Tensor inputs = quantise(v / a, converter.dac_bits, 1);
+  const at::Tensor inputs = quantize(v / a, converter.dac_bits, 1);
   at::Tensor sums = at::matmul(inputs, array.G.t());
   const double sd = converter.output_noise * array.range;
   if (array.variance.defined()) {
@@ -40,9 +40,9 @@ void check(const Converter& c) {
                     " bits needs a finite output_bound");
 }
 
-at::Tensor quantise(const at::Tensor& values, int bits, double bound) {
+at::Tensor quantize(const at::Tensor& values, int bits, double bound) {
   if (bits == 0) return std::isinf(bound) ? values : values.clamp(-bound, bound);
-  TORCH_CHECK_VALUE(std::isfinite(bound), "quantise: ", bits, " bits need a finite bound; got ", bound);
+  TORCH_CHECK_VALUE(std::isfinite(bound), "quantize: ", bits, " bits need a finite bound; got ", bound);
   const double levels = std::ldexp(1.0, bits - 1) - 1;
   return (values * (levels / bound)).round_().clamp_(-levels, levels).mul_(bound / levels);
 }
@@ -61,7 +61,7 @@ at::Tensor read(const Array& array, const at::Tensor& v, const Converter& conver
         analog_sums(array, v.index({met}), a.index({met}), converter, stream_seed(key, "again", again));
     sums.index_put_({met}, anew);
   }
-  return quantise(sums, converter.adc_bits, bound).mul_(a);
+  return quantize(sums, converter.adc_bits, bound).mul_(a);
 }
 
 at::Tensor normal_tensor(std::uint64_t key, std::int64_t rows, std::int64_t columns) {

@@ -8,7 +8,7 @@ namespace grapes::analog {
 
 /// To the nearest of 2^bits - 1 levels from -bound to bound, both included, and no further; a half to the even level.
 /// bits = 0: only the bound.
-at::Tensor quantise(const at::Tensor& values, int bits, double bound);
+at::Tensor quantize(const at::Tensor& values, int bits, double bound);
 
 /// What stands between numbers and an array: DAC, noise, ADC. An input v gives, for the array G,
 ///   y = a · ADC( G DAC(v / a) + noise ),   |v / a| <= 1,   |ADC| <= output_bound · range

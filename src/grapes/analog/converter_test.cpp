@@ -15,23 +15,23 @@ const Converter exact = {0, 0, 1, inf, 0, false, false};
 
 double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
 
-TEST(Quantise, ThreeBitsAreSevenLevels) {
+TEST(Quantize, ThreeBitsAreSevenLevels) {
   // Levels -3 ... 3 of a bound of 1.5 are 0.5 apart; halves go to the even level.
   const at::Tensor v = at::tensor({-9.0, -1.3, -0.25, -0.2, 0.0, 0.24, 0.25, 0.26, 0.75, 1.49, 2.0});
   const at::Tensor expected = at::tensor({-1.5, -1.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 1.5});
-  EXPECT_TRUE(at::equal(quantise(v, 3, 1.5), expected)) << quantise(v, 3, 1.5);
+  EXPECT_TRUE(at::equal(quantize(v, 3, 1.5), expected)) << quantize(v, 3, 1.5);
 }
 
-TEST(Quantise, NoBitsIsOnlyTheBound) {
-  EXPECT_TRUE(at::equal(quantise(at::tensor({-2.0, 0.123}), 0, 1), at::tensor({-1.0, 0.123})));
-  EXPECT_TRUE(at::equal(quantise(at::tensor({-2.0, 0.123}), 0, inf), at::tensor({-2.0, 0.123})));
+TEST(Quantize, NoBitsIsOnlyTheBound) {
+  EXPECT_TRUE(at::equal(quantize(at::tensor({-2.0, 0.123}), 0, 1), at::tensor({-1.0, 0.123})));
+  EXPECT_TRUE(at::equal(quantize(at::tensor({-2.0, 0.123}), 0, inf), at::tensor({-2.0, 0.123})));
 }
 
-TEST(Quantise, ErrsByHalfALevelAtMost) {
+TEST(Quantize, ErrsByHalfALevelAtMost) {
   const at::Tensor v = at::rand({10'000}, at::kDouble) * 2 - 1;
   for (const int bits : {2, 7, 9}) {
     const double half = 0.5 / (std::ldexp(1.0, bits - 1) - 1);
-    const double most = largest(quantise(v, bits, 1) - v);
+    const double most = largest(quantize(v, bits, 1) - v);
     EXPECT_LE(most, half + 1e-12);
     EXPECT_GT(most, 0.95 * half);
   }
@@ -81,7 +81,7 @@ TEST(Read, NoiseOfDevicesAndOutputsAddUp) {
   EXPECT_NEAR(y.square().mean().item<double>(), 0.2725, 5 * 0.2725 * std::sqrt(2 / n));
 }
 
-TEST(Read, BitsWithoutABoundAreRefused) { EXPECT_THROW(quantise(at::ones({1}), 8, inf), c10::ValueError); }
+TEST(Read, BitsWithoutABoundAreRefused) { EXPECT_THROW(quantize(at::ones({1}), 8, inf), c10::ValueError); }
 
 }  // namespace
 }  // namespace grapes::analog

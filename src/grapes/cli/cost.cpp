@@ -67,7 +67,7 @@ Problem problem_of(const Program& program, const CostOptions& options, const exp
 
 void require_countable(const experiment::Config& config) {
   if (config.network.norm != nn::Norm::none)
-    throw UsageError("norm: what a normalisation costs is not counted; only norm none is");
+    throw UsageError("norm: what a normalization costs is not counted; only norm none is");
   if (config.network.analog)
     throw UsageError("analog: crossbars multiply where their weights lie, which is not counted");
   if (config.network.precision != "float32")

@@ -45,23 +45,23 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
                                                 network.model, network.activation, experiment::arm_label(loaded.config),
                                                 std::filesystem::path(loaded.config.data.data).filename().string()),
                                     ""};
-  const data::Normalisation& normalisation = loaded.normalisation;
-  if (!normalisation.shift.defined()) {
+  const data::Normalization& normalization = loaded.normalization;
+  if (!normalization.shift.defined()) {
     lines.push_back(fmt::format(
         "Input i is x[i] = v[i] 2^{}, to the nearest, v the numbers of an example as they were for training:",
         fraction));
-    lines.emplace_back("greys and other bytes as 0 ... 1, measurements as they are.");
+    lines.emplace_back("grays and other bytes as 0 ... 1, measurements as they are.");
   } else {
     lines.push_back(fmt::format(
         "Input i is x[i] = (v[i] - shift) scale 2^{}, to the nearest, v the numbers of an example:", fraction));
-    const std::int64_t inputs = c10::multiply_integers(loaded.meaning.input_shape), given = normalisation.shift.numel();
-    lines.emplace_back("greys and other bytes as 0 ... 1, measurements as they are; shift and scale are " +
+    const std::int64_t inputs = c10::multiply_integers(loaded.meaning.input_shape), given = normalization.shift.numel();
+    lines.emplace_back("grays and other bytes as 0 ... 1, measurements as they are; shift and scale are " +
                        (given == 1 ? std::string("one for all:")
                         : given == inputs
                             ? std::string("by input:")
                             : fmt::format("by channel, the first of the first {} inputs and so on:", inputs / given)));
     for (const auto& [what, values] :
-         {std::pair("shift =", normalisation.shift), std::pair("scale =", normalisation.scale)})
+         {std::pair("shift =", normalization.shift), std::pair("scale =", normalization.scale)})
       for (std::string& line : numbers(what, values)) lines.push_back(std::move(line));
   }
   std::vector<std::string> outputs;

@@ -31,7 +31,7 @@ std::string drawing(const train::Generated& piece, std::int64_t prime) {
   return report::piano_roll(roll, "a1", piece.roll.size(0))
       .element(
           "roll", "A chorale that a network went on with",
-          fmt::format("Outlines: what is played. Colour: how probable it was. The first {} steps are Bach's.", prime),
+          fmt::format("Outlines: what is played. Color: how probable it was. The first {} steps are Bach's.", prime),
           report::plot_style());
 }
 

@@ -73,19 +73,19 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   experiment::check(config);
 
   data::Meaning meaning;
-  data::Normalisation normalisation;
+  data::Normalization normalization;
   if (given.count("data") > 0) {
     ProgressBar bar(program.err(), program.quiet);
     const data::Splits splits = open_data(program, config, bar);
     meaning = splits.meaning;
-    normalisation = splits.normalisation;
+    normalization = splits.normalization;
   } else {
     meaning = numbered(weights.front().size(1), weights.back().size(0));
   }
   const auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
   const train::Match match = train::import_weights(content, *model, names);
   if (options.strict) require_whole(match, options.file);
-  experiment::save(options.out, config, meaning, normalisation, *model);
+  experiment::save(options.out, config, meaning, normalization, *model);
 
   if (options.json) {
     nlohmann::json loaded = nlohmann::json::object();
@@ -99,9 +99,9 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
     return Exit::done;
   }
   for (const auto& [theirs, ours] : match.loaded) std::cout << fmt::format("{} -> {}\n", theirs, ours);
-  for (const std::string& name : match.missing) std::cout << "missing: " << name << " (as initialised)\n";
+  for (const std::string& name : match.missing) std::cout << "missing: " << name << " (as initialized)\n";
   for (const std::string& name : match.unexpected) std::cout << "unexpected: " << name << " (left out)\n";
-  for (const std::string& fault : match.misshapen) std::cout << "of another shape: " << fault << " (as initialised)\n";
+  for (const std::string& fault : match.misshapen) std::cout << "of another shape: " << fault << " (as initialized)\n";
   std::cout << "network: " << config.network.model << (config.network.bias ? ", with biases" : "") << "\n";
   std::cout << "checkpoint: " << options.out << "\n";
   return Exit::done;

@@ -74,7 +74,7 @@ const std::vector<Listing>& listings() {
       {"modulations", plain, [] { return name_and_summary(credit::modulations()); }},
       {"optimizers", plain, [] { return name_and_summary(optim::optimizers()); }},
       {"schedules", plain, [] { return name_and_summary(optim::schedules()); }},
-      {"initialisers", plain, [] { return name_and_summary(nn::initialisers()); }},
+      {"initializers", plain, [] { return name_and_summary(nn::initializers()); }},
       {"activations", plain, [] { return name_and_summary(nn::activations()); }},
       {"neurons", plain, [] { return name_and_summary(nn::neurons()); }},
       {"surrogates", plain, [] { return name_and_summary(nn::surrogates()); }},

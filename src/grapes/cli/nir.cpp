@@ -108,8 +108,8 @@ void describe(nir::Fields& metadata, const experiment::Loaded& loaded, const exp
               const std::vector<std::string>& said) {
   metadata["config"] = nir::text(experiment::to_toml(config));
   metadata["meaning"] = nir::text(experiment::to_json(loaded.meaning).dump());
-  if (loaded.normalisation.shift.defined()) metadata["input_shift"] = hardware::array_of(loaded.normalisation.shift);
-  if (loaded.normalisation.scale.defined()) metadata["input_scale"] = hardware::array_of(loaded.normalisation.scale);
+  if (loaded.normalization.shift.defined()) metadata["input_shift"] = hardware::array_of(loaded.normalization.shift);
+  if (loaded.normalization.scale.defined()) metadata["input_scale"] = hardware::array_of(loaded.normalization.scale);
   if (!said.empty()) metadata["approximations"] = nir::text(join(said, "; "));
 }
 
@@ -148,7 +148,7 @@ struct ImportOptions {
 struct Imported {
   experiment::Config config;
   data::Meaning meaning;
-  data::Normalisation normalisation;
+  data::Normalization normalization;
 };
 
 const nir::Array& entry(const nir::Graph& graph, const std::string& name, const std::string& file) {
@@ -195,8 +195,8 @@ Imported ours(const nir::Graph& graph, const ImportOptions& options) {
   } catch (const std::exception& error) {
     throw DataError(options.file + ": the entry 'meaning' of its metadata cannot be understood: " + error.what());
   }
-  all.normalisation.shift = of_inputs(graph, "input_shift", all.meaning, options.file);
-  all.normalisation.scale = of_inputs(graph, "input_scale", all.meaning, options.file);
+  all.normalization.shift = of_inputs(graph, "input_shift", all.meaning, options.file);
+  all.normalization.scale = of_inputs(graph, "input_scale", all.meaning, options.file);
   return all;
 }
 
@@ -212,7 +212,7 @@ Imported theirs(const Program& program, const hardware::SpikingNet& net, const I
     ProgressBar bar(program.err(), program.quiet);
     const data::Splits splits = open_data(program, all.config, bar);
     all.meaning = splits.meaning;
-    all.normalisation = splits.normalisation;
+    all.normalization = splits.normalization;
     const nn::Signature asked = train::signature_of(all.meaning);
     const std::int64_t inputs = nir::count(asked.input_shape);
     if (inputs != net.input[0] || asked.outputs != outputs || asked.each_step != each_step)
@@ -236,7 +236,7 @@ Exit import_nir(const Program& program, const ImportOptions& options) {
   const Imported all = hardware::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
   const auto model = nn::make_model(all.config.network, train::signature_of(all.meaning), all.config.training.seed);
   hardware::fill(*model, all.config.network, net, options.file);
-  experiment::save(options.out, all.config, all.meaning, all.normalisation, *model);
+  experiment::save(options.out, all.config, all.meaning, all.normalization, *model);
   const nn::Options& network = all.config.network;
   if (options.json) {
     print_json({{"checkpoint", options.out},

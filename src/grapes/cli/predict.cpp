@@ -46,7 +46,7 @@ Exit predict(const Program& program, const PredictOptions& options) {
   const at::Tensor raw = data::read_inputs(options.file, loaded.meaning, &note, loaded.config.data.pad);
   if (!note.empty()) program.say("note: " + note);
   const at::NoGradGuard no_grad;
-  at::Tensor inputs = loaded.normalisation(raw);
+  at::Tensor inputs = loaded.normalization(raw);
   if (loaded.config.network.precision == "float64") inputs = inputs.to(at::kDouble);
   const at::Tensor prediction = loaded.criterion.prediction(loaded.model->forward(inputs, {})).to(at::kDouble);
   const bool classes = loaded.meaning.task == data::Task::classification;

@@ -28,7 +28,7 @@ void build(Program& program) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.add_flag("--quiet,-q", program.quiet, "nothing on stderr but errors");
-  app.add_option("--color", program.color, "when to colour; NO_COLOR is honoured [auto]")
+  app.add_option("--color", program.color, "when to color; NO_COLOR is honored [auto]")
       ->type_name("auto|always|never")
       ->transform(CLI::Transformer(std::map<std::string, Color>{
                                        {"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}})

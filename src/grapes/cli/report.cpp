@@ -47,8 +47,8 @@ void add_report(Program& program) {
       const bool continual = report::has_tasks(runs);
       const report::ContinualOptions of_tasks{options->baseline, options->title};
       const record::Json summary = continual
-                                       ? report::summarise_continual(runs, report::rates_of(folders, runs), of_tasks)
-                                       : report::summarise(runs, wishes);
+                                       ? report::summarize_continual(runs, report::rates_of(folders, runs), of_tasks)
+                                       : report::summarize(runs, wishes);
       const fs::path page =
           continual ? report::write_continual(folders, out, of_tasks) : report::write(folders, out, wishes);
       if (options->json) {

@@ -6,7 +6,7 @@
 
 namespace grapes::cli {
 
-/// When text is coloured: `automatic` on a terminal, unless NO_COLOR is set (any text but the empty one).
+/// When text is colored: `automatic` on a terminal, unless NO_COLOR is set (any text but the empty one).
 enum class Color { automatic, always, never };
 
 /// One of the program's two streams, as far as looks go.
@@ -17,7 +17,7 @@ class Stream {
   bool colored() const { return colored_; }
   /// Columns of the terminal; 80 where it does not say.
   int width() const;
-  /// The text in bold or red, where this stream is coloured.
+  /// The text in bold or red, where this stream is colored.
   std::string bold(std::string_view text) const { return styled("1", text); }
   std::string red(std::string_view text) const { return styled("31", text); }
   std::string cyan(std::string_view text) const { return styled("36", text); }

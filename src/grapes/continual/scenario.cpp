@@ -116,7 +116,7 @@ Task rotated_task(const Json& task, const data::Splits& splits, const std::strin
   const auto degrees = field<double>(task, "degrees", where);
   if (degrees == 0) return {splits.train, splits.train_plain, splits.validation, splits.test};
   return changed(splits,
-                 [&](const data::DatasetPtr& part) { return data::rotated(part, degrees, splits.normalisation); });
+                 [&](const data::DatasetPtr& part) { return data::rotated(part, degrees, splits.normalization); });
 }
 
 /// Tasks of some classes each, with heads of their own or together.

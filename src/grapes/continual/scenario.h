@@ -34,7 +34,7 @@ struct Task {
 ///    "tasks": [...]}, a task being
 ///   permuted           {"permutation": [p_0, p_1, ...]}: input i of the task is input p_i of the flattened example;
 ///                      empty for the first task: as they are
-///   rotated            {"degrees": a}: anticlockwise, see data::rotated; 0 for the first task
+///   rotated            {"degrees": a}: counterclockwise, see data::rotated; 0 for the first task
 ///   split              {"classes": [c_0, ...]}: only these; the task's answers are outputs of its own (heads known)
 ///   class-incremental  the same, but all tasks' answers are one head: a class is the output of its place among
 ///                      the tasks' classes, one task's after the other's

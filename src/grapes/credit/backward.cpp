@@ -170,7 +170,7 @@ class Modulator::Impl {
         if (use.at == nullptr) {
           strange = use.strange;
           TORCH_CHECK(strange.find("DifferentiableGraph") == std::string::npos,
-                      "backward: a TorchScript model must run without the graph optimiser, which fuses layers into one "
+                      "backward: a TorchScript model must run without the graph optimizer, which fuses layers into one "
                       "node; got ",
                       attachment.name, " ", strange,
                       ". Call torch::jit::setGraphExecutorOptimize(false) before its first forward pass");

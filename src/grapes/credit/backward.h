@@ -32,7 +32,7 @@ struct BackwardOptions {
   /// recurrent weight of a hand-written recurrence, which else would compound its factors over time.
   std::vector<std::string> local;
   bool input_only = false;    ///< recurrent layers: r = Σ|W| without Σ|R|
-  bool per_gate = false;      ///< LSTM, GRU: each gate normalised on its own, instead of one factor for all of a node's
+  bool per_gate = false;      ///< LSTM, GRU: each gate normalized on its own, instead of one factor for all of a node's
   bool through_time = false;  ///< recurrent layers: scale the error in R y[t-1] too, so that it compounds over time
   std::int64_t every = 1;     ///< recompute factors every so many batches
   std::uint64_t seed = 0;     ///< of `shuffled`
@@ -76,7 +76,7 @@ class Modulator {
  public:
   /// @throws c10::Error if an option cannot be, UsageError if there is no such modulation
   explicit Modulator(const torch::nn::Module& model, BackwardOptions options = {});
-  /// A TorchScript model. It has to run without the graph optimiser, which fuses layers into one node:
+  /// A TorchScript model. It has to run without the graph optimizer, which fuses layers into one node:
   /// torch::jit::setGraphExecutorOptimize(false) before its first forward pass.
   explicit Modulator(const torch::jit::Module& model, BackwardOptions options = {});
   /// Any named tensors. @param model  (name, parameter)

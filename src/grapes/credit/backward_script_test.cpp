@@ -29,7 +29,7 @@ class BackwardScript : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  /// Three layers, so many operations that the graph optimiser makes one node of them.
+  /// Three layers, so many operations that the graph optimizer makes one node of them.
   torch::jit::Module written_and_loaded() {
     torch::jit::Module model("chain");
     const auto parameter = [&](const char* name, at::IntArrayRef shape) {
@@ -85,7 +85,7 @@ TEST_F(BackwardScript, AModelFromAFile) {
 }
 
 TEST_F(BackwardScript, LayersFusedOutOfSightAreRefused) {
-  const torch::jit::GraphOptimizerEnabledGuard optimised(true);
+  const torch::jit::GraphOptimizerEnabledGuard optimized(true);
   torch::jit::Module model = written_and_loaded();
   const at::Tensor x = at::randn({6, 4}, at::kDouble);
   std::string said;

@@ -68,7 +68,7 @@ struct FactorOptions {
   std::vector<double> constants;      ///< of `constant`: one for all layers, or one each
   double gain = 2, low = 1, high = 2;
   bool input_only = false;  ///< r = Σ|W| without Σ|R|
-  bool per_gate = false;    ///< every gate a node of its own, normalised over its own gate
+  bool per_gate = false;    ///< every gate a node of its own, normalized over its own gate
   std::uint64_t seed = 0;   ///< of `shuffled`
 };
 

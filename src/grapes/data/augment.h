@@ -36,7 +36,7 @@ Augmentation parse_augmentation(const std::string& text);
 /// Images [batch, channels, rows, columns], changed by draws that depend on (seed, row) alone, those of crop, flip and
 /// cutout each on no other part of the augmentation. What comes in from outside the image is 0. An amplitude of 0
 /// changes no bit.
-/// @param hidden  what a cutout shows, broadcast over an example: the shift of the normalisation that follows, after
+/// @param hidden  what a cutout shows, broadcast over an example: the shift of the normalization that follows, after
 ///                which it is 0, the mean of the training examples; undefined: 0
 /// @throws UsageError for a crop or a cutout larger than the images
 DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden = {});

@@ -14,7 +14,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Images [n, channels, size, size] of random grey values, the same ones on each call.
+/// Images [n, channels, size, size] of random gray values, the same ones on each call.
 DatasetPtr noise(std::int64_t n, std::int64_t channels, std::int64_t size) {
   const at::Tensor x = at::arange(n * channels * size * size, at::kFloat).mul(12.9898).sin().mul(43758.5453);
   return memory((x - x.floor()).reshape({n, channels, size, size}), at::zeros({n}, at::kLong),
@@ -188,16 +188,16 @@ TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
   EXPECT_NEAR(holes.select(1, 0).sum().item<double>() / n, 400.0 / 36, 0.3);
 }
 
-TEST(Augment, WhatACutoutHidesIsTheMeanAfterNormalisation) {
+TEST(Augment, WhatACutoutHidesIsTheMeanAfterNormalization) {
   Options options;
   options.augment = "cutout=8";  // some of the draws hide most of a digit
-  for (const char* normalise : {"channel", "standard", "unit"}) {
-    options.normalise = normalise;
+  for (const char* normalize : {"channel", "standard", "unit"}) {
+    options.normalize = normalize;
     const Splits splits = open(options, 1);
     const at::Tensor rows = at::arange(200, at::kLong);
     const at::Tensor plain = splits.train_plain->get(rows).inputs, cut = splits.train->get(rows, 4).inputs;
-    EXPECT_TRUE((cut == plain).logical_or(cut == 0).all().item<bool>()) << normalise;
-    EXPECT_GT((cut == 0).sum().item<int>(), (plain == 0).sum().item<int>()) << normalise;
+    EXPECT_TRUE((cut == plain).logical_or(cut == 0).all().item<bool>()) << normalize;
+    EXPECT_GT((cut == 0).sum().item<int>(), (plain == 0).sum().item<int>()) << normalize;
   }
 }
 

@@ -19,11 +19,11 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-/// One record: its labels, then a picture whose every channel is of one grey.
+/// One record: its labels, then a picture whose every channel is of one gray.
 std::string record(const std::vector<int>& labels, int red, int green, int blue) {
   std::string bytes;
   for (const int label : labels) bytes += static_cast<char>(label);
-  for (const int grey : {red, green, blue}) bytes += std::string(1024, static_cast<char>(grey));
+  for (const int gray : {red, green, blue}) bytes += std::string(1024, static_cast<char>(gray));
   return bytes;
 }
 
@@ -45,8 +45,8 @@ TEST(Cifar, ReadsRecordsChannelAfterChannel) {
   EXPECT_EQ(two.inputs.sizes(), (at::IntArrayRef{2, 3, 32, 32}));
   EXPECT_EQ(two.inputs.scalar_type(), at::kByte);
   EXPECT_TRUE(at::equal(two.targets, at::tensor({3, 7}, at::kLong)));
-  for (const auto& [channel, grey] : {std::pair(0, 1), std::pair(1, 2), std::pair(2, 255)})
-    EXPECT_TRUE(two.inputs[0][channel].eq(grey).all().item<bool>()) << channel;
+  for (const auto& [channel, gray] : {std::pair(0, 1), std::pair(1, 2), std::pair(2, 255)})
+    EXPECT_TRUE(two.inputs[0][channel].eq(gray).all().item<bool>()) << channel;
   EXPECT_EQ(two.inputs[1][2][3][4].item<int>(), 250);
   EXPECT_EQ(two.inputs[1].sum().item<int>(), 250);
 }
@@ -72,7 +72,7 @@ TEST(Cifar, RefusesByFileAndRecord) {
   EXPECT_THAT(message(record({5, 100}, 0, 0, 0), {20, 100}), HasSubstr("label 100 of record 0"));
 }
 
-/// A small CIFAR-10 in a folder, one file of each packing among them: the class and the grey tell which record it is.
+/// A small CIFAR-10 in a folder, one file of each packing among them: the class and the gray tell which record it is.
 class SmallCifar : public testing::Test {
  protected:
   void SetUp() override {
@@ -158,7 +158,7 @@ TEST(Cifar10, TheRealOneIsTheDescribedOne) {
   options.data = "cifar10";
   options.data_dir = folder.string();
   options.validation = 5000;
-  options.normalise = "channel";
+  options.normalize = "channel";
   const Splits splits = open(options, 1);
   EXPECT_TRUE(splits.notes.empty()) << splits.notes.front();
   EXPECT_EQ(splits.train->size(), 45000);
@@ -166,8 +166,8 @@ TEST(Cifar10, TheRealOneIsTheDescribedOne) {
        {std::pair(splits.train, 4500), std::pair(splits.validation, 500), std::pair(splits.test, 1000)})
     EXPECT_TRUE(at::equal(at::bincount(part->targets()), at::full({10}, each, at::kLong)));
   // The means and standard deviations that are commonly given: of 50,000, and here of nine in ten of them.
-  EXPECT_TRUE(at::allclose(splits.normalisation.shift.flatten(), at::tensor({0.4914F, 0.4822F, 0.4465F}), 0, 1e-3));
-  EXPECT_TRUE(at::allclose(splits.normalisation.scale.flatten().reciprocal(), at::tensor({0.2470F, 0.2435F, 0.2616F}),
+  EXPECT_TRUE(at::allclose(splits.normalization.shift.flatten(), at::tensor({0.4914F, 0.4822F, 0.4465F}), 0, 1e-3));
+  EXPECT_TRUE(at::allclose(splits.normalization.scale.flatten().reciprocal(), at::tensor({0.2470F, 0.2435F, 0.2616F}),
                            0, 1e-3));
 }
 

@@ -32,7 +32,7 @@ struct Meaning {
   std::vector<std::string> inputs = {};  ///< of a table: a name per input, "age" or, one-hot, "city=Oslo"; else none
 };
 
-/// Examples by number. Decorators (subset, normalised, augmented) wrap one data set in another.
+/// Examples by number. Decorators (subset, normalized, augmented) wrap one data set in another.
 class Dataset {
  public:
   virtual ~Dataset() = default;

@@ -5,7 +5,7 @@
 namespace grapes::data {
 
 inline constexpr int digits_rows = 1797, digits_columns = 65;
-/// Row by row 64 grey values 0 ... 16 and the digit; made at build time by tools/embed_digits.py.
+/// Row by row 64 gray values 0 ... 16 and the digit; made at build time by tools/embed_digits.py.
 extern const unsigned char digits_table[digits_rows * digits_columns];
 
 /// The test set of the UCI "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998): 1,797 digits, 8 × 8,

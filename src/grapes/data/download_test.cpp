@@ -25,12 +25,12 @@ using testing::HasSubstr;
 /// test_server.py on 127.0.0.1, serving a folder.
 class Server {
  public:
-  explicit Server(const fs::path& folder, const std::string& behaviour = "") {
+  explicit Server(const fs::path& folder, const std::string& behavior = "") {
     const fs::path port_file = folder / "port";
     child_ = ::fork();
     if (child_ == 0) {
       const std::string script = std::string(GRAPES_SOURCE_DIR) + "/src/grapes/data/test_server.py";
-      ::execlp("python3", "python3", script.c_str(), folder.c_str(), port_file.c_str(), behaviour.c_str(), nullptr);
+      ::execlp("python3", "python3", script.c_str(), folder.c_str(), port_file.c_str(), behavior.c_str(), nullptr);
       ::_exit(127);
     }
     for (int i = 0; i < 200 && port_.empty(); ++i) {

@@ -71,7 +71,7 @@ Collection read_folder(const fs::path& path) {
   if (others > 0) collection.notes.push_back(std::to_string(others) + " files that are not PNGs were left aside");
 
   const PngHeader first = png_header(files.front().bytes, files.front().path.string());
-  bool colour = false;
+  bool color = false;
   for (const File& file : files) {
     const PngHeader header = png_header(file.bytes, file.path.string());
     if (header.rows != first.rows || header.columns != first.columns) {
@@ -79,20 +79,20 @@ Collection read_folder(const fs::path& path) {
                       " pixels (rows x columns), expected " + std::to_string(first.rows) + " x " +
                       std::to_string(first.columns) + " as in " + files.front().path.string());
     }
-    colour = colour || header.colour;
+    color = color || header.color;
   }
 
   const auto count = static_cast<std::int64_t>(files.size());
   collection.meaning.task = Task::classification;
-  collection.meaning.input_shape = {colour ? 3 : 1, first.rows, first.columns};
+  collection.meaning.input_shape = {color ? 3 : 1, first.rows, first.columns};
   collection.meaning.outputs = static_cast<std::int64_t>(classes.size());
   collection.scale = 1.0F / 255;
-  collection.train.inputs = at::empty({count, colour ? 3 : 1, first.rows, first.columns}, at::kByte);
+  collection.train.inputs = at::empty({count, color ? 3 : 1, first.rows, first.columns}, at::kByte);
   collection.train.targets = at::empty({count}, at::kLong);
   std::string hashes;
   for (std::int64_t i = 0; i < count; ++i) {
     const File& file = files[static_cast<std::size_t>(i)];
-    collection.train.inputs[i].copy_(decode_png(file.bytes, colour, file.path.string()));
+    collection.train.inputs[i].copy_(decode_png(file.bytes, color, file.path.string()));
     collection.train.targets[i] = file.label;
     hashes += classes[static_cast<std::size_t>(file.label)] + " " + sha256(file.bytes) + "\n";
   }

@@ -7,7 +7,7 @@
 namespace grapes::data {
 
 /// A folder with one folder of PNGs per class, whose names are the classes, in alphabetical order. All images have one
-/// size; they are read in grey if all are grey, else in colour.
+/// size; they are read in gray if all are gray, else in color.
 /// @throws DataError that names the file or folder
 Collection read_folder(const std::filesystem::path& path);
 

@@ -136,8 +136,8 @@ Splits open_sequences(const Options& options, std::uint64_t seed, const Progress
     throw UsageError("--augment " + options.augment + ": " + options.data + " has sequences");
   if (options.pad > 0)
     throw UsageError("--pad " + std::to_string(options.pad) + ": " + options.data + " has sequences");
-  if (options.normalise != "unit")
-    throw UsageError("--normalise " + options.normalise + ": the sequences of " + options.data +
+  if (options.normalize != "unit")
+    throw UsageError("--normalize " + options.normalize + ": the sequences of " + options.data +
                      " stay as they are: unit");
   const Place place = find_named(options, progress);
   SequenceCollection collection = read_sequences(*place.source, place.folder, options.events);
@@ -176,7 +176,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   check(options);
   if (is_sequences(options.data)) return open_sequences(options, split_seed, progress);
   const Augmentation augmentation = parse_augmentation(options.augment);
-  const NormalisationKind& kind = find_row(normalisations(), "normalisation", options.normalise);
+  const NormalizationKind& kind = find_row(normalizations(), "normalization", options.normalize);
   Collection collection = read(options, progress);
   if (collection.meaning.input_shape.size() != 3) {
     const std::string problem = ": the examples of " + collection.name + " are not images";
@@ -198,14 +198,14 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   const DatasetPtr train = subset(pool, rows.train);
 
   Splits splits;
-  splits.normalisation = kind.fit(*train, bytes);
-  splits.train_plain = normalised(train, splits.normalisation);
-  // Augmented before it is normalised: what comes in from outside an image is then its background, 0.
+  splits.normalization = kind.fit(*train, bytes);
+  splits.train_plain = normalized(train, splits.normalization);
+  // Augmented before it is normalized: what comes in from outside an image is then its background, 0.
   splits.train = augmentation.none()
                      ? splits.train_plain
-                     : normalised(augmented(train, augmentation, splits.normalisation.shift), splits.normalisation);
-  splits.validation = normalised(subset(pool, rows.validation), splits.normalisation);
-  splits.test = normalised(test, splits.normalisation);
+                     : normalized(augmented(train, augmentation, splits.normalization.shift), splits.normalization);
+  splits.validation = normalized(subset(pool, rows.validation), splits.normalization);
+  splits.test = normalized(test, splits.normalization);
   splits.meaning = std::move(collection.meaning);
   splits.name = std::move(collection.name);
   splits.shuffle = options.order == "shuffle";

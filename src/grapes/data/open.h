@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
-#include "grapes/data/normalise.h"
+#include "grapes/data/normalize.h"
 #include "grapes/data/sequence.h"
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Options {
   std::string order = "shuffle";   ///< or "file"
   std::int64_t pad = 0;            ///< pictures in the middle of so many rows and columns, zeros around them; 0: as
                                    ///< they are
-  std::string normalise = "unit";  ///< "unit" (0 ... 1 for bytes, as is for floats), "standard" (per input, mean 0 and
+  std::string normalize = "unit";  ///< "unit" (0 ... 1 for bytes, as is for floats), "standard" (per input, mean 0 and
                                    ///< sd 1 of the training examples), "channel" (the same per channel of images),
                                    ///< "zero-mean" (-1 ... 1)
   std::string augment;             ///< "" or "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6,crop=4,flip=0.5,
@@ -45,7 +45,7 @@ struct Splits {
   DatasetPtr validation;
   DatasetPtr test;
   Meaning meaning;
-  Normalisation normalisation;     ///< learnt from the training examples; already in the three parts
+  Normalization normalization;     ///< learnt from the training examples; already in the three parts
   std::string name;                ///< "fashion-mnist", or the path
   bool shuffle = true;             ///< a new order every epoch; false: the order of the file
   at::Tensor train_rows;           ///< [n] int64: which of the source's training examples, from 0, these are; undefined
@@ -91,17 +91,17 @@ bool verify(const std::string& source, const std::string& data_dir,
 void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
                    const std::string& png_path);
 
-/// One image for `grapes predict`: a PNG, converted to the input shape (grey or colour; scaled by area if the size
+/// One image for `grapes predict`: a PNG, converted to the input shape (gray or color; scaled by area if the size
 /// differs; said in `note`).
 /// @param pad  as in Options: pictures that fit into so many pixels are padded to them, not scaled; 0: none are
-/// @return input_shape, float32 in 0 ... 1: before normalisation
+/// @return input_shape, float32 in 0 ... 1: before normalization
 at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note = nullptr,
                     std::int64_t pad = 0);
 
 /// Examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), a CSV whose columns are
 /// those of the training data (or numbers only, by position), an NPY array.
 /// @param pad  as in the model's Options: PNGs and IDX images that fit into so many pixels are padded to them
-/// @return [n, input_shape...] float32, before normalisation
+/// @return [n, input_shape...] float32, before normalization
 /// @throws DataError
 at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note = nullptr,
                        std::int64_t pad = 0);

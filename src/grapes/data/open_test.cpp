@@ -70,44 +70,44 @@ TEST(Open, LimitsTakeWhatTheySay) {
   EXPECT_TRUE(at::equal(first.train->targets(), open(options, 1).train->targets().narrow(0, 0, 100)));
 }
 
-TEST(Open, NormalisesByTheTrainingExamples) {
+TEST(Open, NormalizesByTheTrainingExamples) {
   Options options;
-  options.normalise = "standard";
+  options.normalize = "standard";
   const Splits standard = open(options, 1);
   const at::Tensor x = standard.train->get(file_order(standard.train->size())).inputs;
   EXPECT_LT(x.mean(0).abs().max().item<float>(), 1e-5);
   const at::Tensor sd = x.std(0, /*unbiased=*/false);
   EXPECT_TRUE(((sd - 1).abs() < 1e-4).logical_or(sd == 0).all().item<bool>());
-  options.normalise = "zero-mean";
+  options.normalize = "zero-mean";
   const Splits zero = open(options, 1);
   const at::Tensor y = zero.test->get(file_order(zero.test->size())).inputs;
   EXPECT_EQ(y.min().item<float>(), -1);
   EXPECT_EQ(y.max().item<float>(), 1);
 }
 
-TEST(Open, NormalisesChannelsByAllTheirPixels) {
+TEST(Open, NormalizesChannelsByAllTheirPixels) {
   // Two pictures of two pixels and two channels. Red: 0 2 4 6, mean 3, variance 5; green: 7 everywhere, whose
   // standard deviation of 0 is no reason to divide by it.
   const at::Tensor pictures = at::tensor({0.F, 2.F, 7.F, 7.F, 4.F, 6.F, 7.F, 7.F}).reshape({2, 2, 1, 2});
   const DatasetPtr set = memory(pictures, at::zeros({2}, at::kLong), {Task::classification, {2, 1, 2}, 1, {"all"}});
-  const NormalisationKind& channel = find_row(normalisations(), "normalisation", "channel");
-  const Normalisation normalisation = channel.fit(*set, false);
-  EXPECT_TRUE(at::equal(normalisation.shift, at::tensor({3.F, 7.F}).reshape({2, 1, 1})));
-  EXPECT_TRUE(at::allclose(normalisation.scale, at::tensor({1 / std::sqrt(5.F), 1.F}).reshape({2, 1, 1})));
-  const at::Tensor x = normalised(set, normalisation)->get(file_order(2)).inputs;
+  const NormalizationKind& channel = find_row(normalizations(), "normalization", "channel");
+  const Normalization normalization = channel.fit(*set, false);
+  EXPECT_TRUE(at::equal(normalization.shift, at::tensor({3.F, 7.F}).reshape({2, 1, 1})));
+  EXPECT_TRUE(at::allclose(normalization.scale, at::tensor({1 / std::sqrt(5.F), 1.F}).reshape({2, 1, 1})));
+  const at::Tensor x = normalized(set, normalization)->get(file_order(2)).inputs;
   EXPECT_TRUE(
       at::allclose(x, at::tensor({-3.F, -1.F, 0.F, 0.F, 1.F, 3.F, 0.F, 0.F}).reshape({2, 2, 1, 2}) / std::sqrt(5.F)));
-  EXPECT_TRUE(at::allclose(normalisation.undo(x.clone()), pictures, 1e-6, 1e-6));
+  EXPECT_TRUE(at::allclose(normalization.undo(x.clone()), pictures, 1e-6, 1e-6));
   const DatasetPtr table = memory(at::ones({2, 3}), at::zeros({2}, at::kLong), {Task::classification, {3}, 1, {"all"}});
   EXPECT_THROW(channel.fit(*table, false), UsageError);
 
   Options options;
-  options.normalise = "channel";
+  options.normalize = "channel";
   const Splits splits = open(options, 1);
   const at::Tensor all = splits.train->get(file_order(splits.train->size())).inputs;
   EXPECT_NEAR(all.mean().item<double>(), 0, 1e-5);
   EXPECT_NEAR(all.std(/*unbiased=*/false).item<double>(), 1, 1e-5);
-  EXPECT_EQ(splits.normalisation.shift.numel(), 1);
+  EXPECT_EQ(splits.normalization.shift.numel(), 1);
 }
 
 TEST(Open, RefusesOptionsByName) {
@@ -122,7 +122,7 @@ TEST(Open, RefusesOptionsByName) {
     return "nothing was thrown";
   };
   EXPECT_THAT(message([](Options& o) { o.data = "fashion-mnits"; }), HasSubstr("did you mean 'fashion-mnist'"));
-  EXPECT_THAT(message([](Options& o) { o.normalise = "units"; }), HasSubstr("did you mean 'unit'"));
+  EXPECT_THAT(message([](Options& o) { o.normalize = "units"; }), HasSubstr("did you mean 'unit'"));
   EXPECT_THAT(message([](Options& o) { o.order = "random"; }), HasSubstr("--order random: expected shuffle or file"));
   EXPECT_THAT(message([](Options& o) { o.validation = -0.1; }), HasSubstr("--validation -0.1"));
   EXPECT_THAT(message([](Options& o) { o.validation = 1.5; }), HasSubstr("--validation 1.5"));

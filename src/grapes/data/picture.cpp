@@ -55,7 +55,7 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
         .copy_(enlarged(image, zoom));
   };
   const auto pictures = [&](const Dataset& set, std::uint64_t draw) {
-    return splits.normalisation.undo(set.get(chosen, draw).inputs);
+    return splits.normalization.undo(set.get(chosen, draw).inputs);
   };
   if (!draws) {
     const at::Tensor images = pictures(*splits.train_plain, seed);

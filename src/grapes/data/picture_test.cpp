@@ -14,20 +14,20 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-at::Tensor grey(std::int64_t rows, std::int64_t columns) {
+at::Tensor gray(std::int64_t rows, std::int64_t columns) {
   return at::arange(rows * columns, at::kByte).reshape({1, rows, columns});
 }
 
 TEST(Png, ComesBackAsItWasWritten) {
-  EXPECT_TRUE(at::equal(decode_png(encode_png(grey(3, 5)), false, "f"), grey(3, 5)));
-  const at::Tensor colour = at::arange(3 * 2 * 4, at::kByte).reshape({3, 2, 4});
-  EXPECT_TRUE(at::equal(decode_png(encode_png(colour), true, "f"), colour));
-  EXPECT_TRUE(png_header(encode_png(colour), "f").colour);
-  EXPECT_FALSE(png_header(encode_png(grey(3, 5)), "f").colour);
+  EXPECT_TRUE(at::equal(decode_png(encode_png(gray(3, 5)), false, "f"), gray(3, 5)));
+  const at::Tensor color = at::arange(3 * 2 * 4, at::kByte).reshape({3, 2, 4});
+  EXPECT_TRUE(at::equal(decode_png(encode_png(color), true, "f"), color));
+  EXPECT_TRUE(png_header(encode_png(color), "f").color);
+  EXPECT_FALSE(png_header(encode_png(gray(3, 5)), "f").color);
 }
 
 TEST(Png, RefusesEveryTruncationThatLosesPixels) {
-  const std::string bytes = encode_png(grey(9, 9));
+  const std::string bytes = encode_png(gray(9, 9));
   const std::size_t end_chunk = 12;  // IEND tells nothing more
   for (std::size_t n = 0; n < bytes.size() - end_chunk - 4; ++n) {
     EXPECT_THAT(refusal([&] { decode_png(bytes.substr(0, n), false, "f.png"); }), HasSubstr("f.png: ")) << n;
@@ -44,26 +44,26 @@ class PngFolder : public testing::Test {
 };
 
 TEST_F(PngFolder, IsOneClassPerFolder) {
-  put("dog/2.png", grey(2, 3) + 1);
-  put("dog/1.PNG", grey(2, 3));
-  put("cat/9.png", grey(2, 3) + 2);
+  put("dog/2.png", gray(2, 3) + 1);
+  put("dog/1.PNG", gray(2, 3));
+  put("cat/9.png", gray(2, 3) + 2);
   write_file(folder_.path() / "README", "about");
   const Collection c = read_folder(folder_.path());
   EXPECT_THAT(c.meaning.classes, ElementsAre("cat", "dog"));
   EXPECT_EQ(c.meaning.input_shape, (std::vector<std::int64_t>{1, 2, 3}));
   EXPECT_TRUE(at::equal(c.train.targets, at::tensor({0, 1, 1}, at::kLong)));
-  EXPECT_TRUE(at::equal(c.train.inputs, at::stack({grey(2, 3) + 2, grey(2, 3), grey(2, 3) + 1})));
+  EXPECT_TRUE(at::equal(c.train.inputs, at::stack({gray(2, 3) + 2, gray(2, 3), gray(2, 3) + 1})));
   EXPECT_THAT(c.notes, ElementsAre(HasSubstr("1 files that are not PNGs")));
-  put("cat/8.png", grey(2, 3).expand({3, 2, 3}));
+  put("cat/8.png", gray(2, 3).expand({3, 2, 3}));
   EXPECT_EQ(read_folder(folder_.path()).meaning.input_shape[0], 3);
 }
 
 TEST_F(PngFolder, RefusesByFile) {
   EXPECT_THAT(message(), HasSubstr("0 folders, expected one folder of PNGs per class"));
-  put("a/1.png", grey(2, 3));
+  put("a/1.png", gray(2, 3));
   fs::create_directory(folder_.path() / "b");
   EXPECT_THAT(message(), HasSubstr("b: no PNG files"));
-  put("b/1.png", grey(3, 3));
+  put("b/1.png", gray(3, 3));
   EXPECT_THAT(message(), HasSubstr("b/1.png: 3 x 3 pixels (rows x columns), expected 2 x 3 as in"));
   write_file(folder_.path() / "b" / "1.png", "GIF89a");
   EXPECT_THAT(message(), HasSubstr("b/1.png: cannot be read as PNG"));
@@ -96,13 +96,13 @@ TEST_F(PngFolder, IdxImagesAreInputsToo) {
 
 TEST_F(PngFolder, AContactSheetShowsTheExamples) {
   Options options;
-  options.normalise = "standard";  // undone for the eye
+  options.normalize = "standard";  // undone for the eye
   const Splits splits = open(options, 1);
   const std::string path = (folder_.path() / "sheet.png").string();
   contact_sheet(splits, options, 2, 3, 7, path);
   const at::Tensor sheet = decode_png(read_file(path), false, path);
   EXPECT_EQ(sheet.sizes(), (at::IntArrayRef{1, 2 * 68 + 4, 3 * 68 + 4}));
-  options.normalise = "unit";
+  options.normalize = "unit";
   contact_sheet(open(options, 1), options, 2, 3, 7, path);
   EXPECT_TRUE(at::equal(decode_png(read_file(path), false, path), sheet));
 

@@ -39,11 +39,11 @@ PngHeader png_header(std::string_view bytes, const std::string& file) {
   return {png.image.height, png.image.width, (png.image.format & PNG_FORMAT_FLAG_COLOR) != 0};
 }
 
-at::Tensor decode_png(std::string_view bytes, bool colour, const std::string& file) {
+at::Tensor decode_png(std::string_view bytes, bool color, const std::string& file) {
   Image png;
   png.begin(bytes, file);
-  png.image.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-  at::Tensor pixels = at::zeros({png.image.height, png.image.width, colour ? 3 : 1}, at::kByte);  // black
+  png.image.format = color ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  at::Tensor pixels = at::zeros({png.image.height, png.image.width, color ? 3 : 1}, at::kByte);  // black
   if (!png_image_finish_read(&png.image, nullptr, pixels.data_ptr<std::uint8_t>(), 0, nullptr)) png.fail(file);
   return pixels.permute({2, 0, 1}).contiguous();
 }

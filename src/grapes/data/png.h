@@ -10,15 +10,15 @@ namespace grapes::data {
 
 struct PngHeader {
   std::int64_t rows = 0, columns = 0;
-  bool colour = false;
+  bool color = false;
 };
 /// @throws DataError that names `file`
 PngHeader png_header(std::string_view bytes, const std::string& file);
 
 /// The pixels, 8 bits each, transparent ones on black.
-/// @return [1, rows, columns] uint8, grey, or [3, rows, columns]
+/// @return [1, rows, columns] uint8, gray, or [3, rows, columns]
 /// @throws DataError that names `file`
-at::Tensor decode_png(std::string_view bytes, bool colour, const std::string& file);
+at::Tensor decode_png(std::string_view bytes, bool color, const std::string& file);
 
 /// @param image  [1 or 3, rows, columns] uint8
 std::string encode_png(const at::Tensor& image);

@@ -12,8 +12,8 @@ import re
 import sys
 import time
 
-folder, port_file, behaviour = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-name, _, number = behaviour.partition("=")
+folder, port_file, behavior = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+name, _, number = behavior.partition("=")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

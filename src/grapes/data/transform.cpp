@@ -148,19 +148,19 @@ DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
   return std::make_shared<Permuted>(std::move(source), order.contiguous());
 }
 
-DatasetPtr rotated(DatasetPtr source, double degrees, const Normalisation& normalisation) {
+DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization) {
   const Meaning& meaning = source->meaning();
   if (meaning.input_shape.size() != 3 || meaning.sequence)
     throw UsageError("only pictures can be rotated, which these examples are not");
   std::vector<std::int64_t> shape = meaning.input_shape;
   shape.insert(shape.begin(), 1);
-  const at::Tensor empty = normalisation(at::zeros(shape))[0].flatten(1);
+  const at::Tensor empty = normalization(at::zeros(shape))[0].flatten(1);
   std::vector<float> background;
   for (std::int64_t c = 0; c < empty.size(0); ++c) {
     background.push_back(empty[c][0].item<float>());
     if (!empty[c].eq(background.back()).all().item<bool>())
       throw UsageError(
-          "rotated pictures need one background for all pixels of a channel: normalise takes unit, channel or "
+          "rotated pictures need one background for all pixels of a channel: normalize takes unit, channel or "
           "zero-mean with them");
   }
   return std::make_shared<Rotated>(std::move(source), degrees, std::move(background));

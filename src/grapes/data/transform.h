@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
-#include "grapes/data/normalise.h"
+#include "grapes/data/normalize.h"
 
 #include <cstdint>
 #include <vector>
@@ -14,11 +14,11 @@ namespace grapes::data {
 /// @param order  [inputs] int64, a permutation of 0 ... inputs - 1. @throws c10::Error if it is none
 DatasetPtr permuted(DatasetPtr source, at::Tensor order);
 
-/// Pictures turned anticlockwise about their middle, bilinear: with c the middle, the pixel at c + (x, y), x to the
+/// Pictures turned counterclockwise about their middle, bilinear: with c the middle, the pixel at c + (x, y), x to the
 /// right and y down, takes the value at c + (x cos a - y sin a, x sin a + y cos a). What comes in from outside is a 0
-/// of the source, normalised. @param degrees  a
+/// of the source, normalized. @param degrees  a
 /// @throws UsageError unless the examples are pictures with one background per channel
-DatasetPtr rotated(DatasetPtr source, double degrees, const Normalisation& normalisation);
+DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization);
 
 /// The examples of some classes of a source that has classes. Class k of the new data set is answers[k] of the source.
 /// @param classes  whose examples are kept; each of them one of the `answers`

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Pictures [n, channels, side, side] of random grey values, of three classes in turn.
+/// Pictures [n, channels, side, side] of random gray values, of three classes in turn.
 DatasetPtr pictures(std::int64_t n, std::int64_t channels, std::int64_t side) {
   const at::Tensor x = at::arange(n * channels * side * side, at::kFloat).mul(12.9898).sin().mul(43758.5453);
   return memory((x - x.floor()).reshape({n, channels, side, side}), at::arange(n, at::kLong).remainder(3),
@@ -21,7 +21,7 @@ DatasetPtr pictures(std::int64_t n, std::int64_t channels, std::int64_t side) {
 
 at::Tensor all(const Dataset& set) { return set.get(at::arange(set.size(), at::kLong)).inputs; }
 
-Normalisation as_is() { return {}; }
+Normalization as_is() { return {}; }
 
 TEST(Transform, PermutedInputsAreThoseOfTheOrder) {
   const DatasetPtr source = pictures(4, 1, 3);
@@ -43,7 +43,7 @@ TEST(Transform, QuarterTurnsAreThoseOfTheArray) {
 }
 
 TEST(Transform, AnAngleTakesWhatTheEquationSays) {
-  // One bright pixel to the right of the middle goes up when the picture turns anticlockwise.
+  // One bright pixel to the right of the middle goes up when the picture turns counterclockwise.
   at::Tensor x = at::zeros({1, 1, 9, 9});
   x[0][0][4][7] = 1;
   const DatasetPtr source = memory(x, at::zeros({1}, at::kLong), {Task::classification, {1, 9, 9}, 1, {"a"}});
@@ -63,12 +63,12 @@ TEST(Transform, AnAngleTakesWhatTheEquationSays) {
 
 TEST(Transform, WhatComesFromOutsideIsBackground) {
   const DatasetPtr source = pictures(2, 2, 8);
-  const Normalisation shifted{at::tensor({0.5F, 0.25F}).view({2, 1, 1}), at::full({2, 1, 1}, 2.0)};
-  const at::Tensor y = all(*rotated(normalised(source, shifted), 45, shifted));
+  const Normalization shifted{at::tensor({0.5F, 0.25F}).view({2, 1, 1}), at::full({2, 1, 1}, 2.0)};
+  const at::Tensor y = all(*rotated(normalized(source, shifted), 45, shifted));
   // The corners of a picture turned by 45 degrees come from outside altogether.
   EXPECT_TRUE(y.select(1, 0).select(1, 0).select(1, 0).eq(-1).all().item<bool>());
   EXPECT_TRUE(y.select(1, 1).select(1, 0).select(1, 0).eq(-0.5).all().item<bool>());
-  const Normalisation uneven{at::arange(128, at::kFloat).view({2, 8, 8}), at::ones({1})};
+  const Normalization uneven{at::arange(128, at::kFloat).view({2, 8, 8}), at::ones({1})};
   try {
     rotated(source, 45, uneven);
     FAIL();

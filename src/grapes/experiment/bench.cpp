@@ -51,7 +51,7 @@ void require_equal_to_twin(const MlpCase& which, const std::string& modulation) 
     double difference = largest(ours[i].value - twins[i].value);
     double allowed = which.precision == "float64" ? 1e-12 : 2e-6;
     if (which.precision == "bf16") {
-      // A sum in another order is now and then rounded to the neighbouring bfloat16, 2⁻⁸ away; through ten layers and
+      // A sum in another order is now and then rounded to the neighboring bfloat16, 2⁻⁸ away; through ten layers and
       // four steps that grows to some percent of what was learned. kernels_test holds one layer to 1e-6.
       const at::Tensor moved = twins[i].value - start[i];
       difference = ((ours[i].value - twins[i].value).norm() / moved.norm()).item<double>();

@@ -38,7 +38,7 @@ void require_equal_to_twin(CnnCase which) {
     fused.step();
     plain.step();
     // In norm: rounding moves a maximum here and there to the place beside it, and a whole error with it.
-    // In bfloat16 a sum in another order may be rounded to the neighbour, 2⁻⁸ away, and that nine layers deep.
+    // In bfloat16 a sum in another order may be rounded to the neighbor, 2⁻⁸ away, and that nine layers deep.
     const double allowed = which.precision == "bf16" ? 0.2 : 0.02;
     const auto ours = fused.model().parameters(), twins = plain.model().parameters();
     for (std::size_t i = 0; i < ours.size(); ++i) {
@@ -121,11 +121,11 @@ std::vector<Timing> bench_cnn(const CnnCase& which, const BenchOptions& options)
 }
 
 std::vector<CnnCase> cnn_cases() {
-  CnnCase plain, normalised, recomputed, rounded;
-  normalised.norm = "batch";
+  CnnCase plain, normalized, recomputed, rounded;
+  normalized.norm = "batch";
   recomputed.recompute = true;
   rounded.precision = "bf16";
-  return {plain, normalised, recomputed, rounded};
+  return {plain, normalized, recomputed, rounded};
 }
 
 }  // namespace grapes::experiment

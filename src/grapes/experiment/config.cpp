@@ -262,11 +262,11 @@ void check(const Config& config) {
 
 std::string arm_label(const Config& config) {
   if (!config.arm.empty()) return config.arm;
-  Config unlabelled;
-  unlabelled.network.modulation = config.network.modulation;
+  Config unlabeled;
+  unlabeled.network.modulation = config.network.modulation;
   const std::string& method = config.continual.method;
   const std::string& route = config.network.route.name;
-  const std::string modulation = find_key("modulation").get(unlabelled);
+  const std::string modulation = find_key("modulation").get(unlabeled);
   std::vector<std::string> pieces;
   if (method != "none") pieces.push_back(method);
   if (route != "bp") pieces.push_back(route);
@@ -300,7 +300,7 @@ Config with_arm(Config config, const std::string& arm) {
 }
 
 std::string pairing(const Config& config, const std::string& data_fingerprint) {
-  static const std::set<std::string> others = {"model",    "bias",      "norm",    "initialiser", "batch",
+  static const std::set<std::string> others = {"model",    "bias",      "norm",    "initializer", "batch",
                                                "epochs",   "recurrent", "encoder", "steps",       "peak-rate",
                                                "patience", "scenario",  "tasks",   "manifest"};
   std::string text = data_fingerprint;

@@ -83,7 +83,7 @@ inline std::int64_t epochs_of(const Config& config) {
 
 /// The label an arm gets by itself: "bp", "grapes", "uniform", "fa", "fa+grapes", "constant:1.85", "ewc+grapes", ...
 std::string arm_label(const Config& config);
-/// The configuration of one run of an arm, labelled, without the keys of `compare`. An arm is one of own_arms, or at
+/// The configuration of one run of an arm, labeled, without the keys of `compare`. An arm is one of own_arms, or at
 /// most one each of METHOD (of continual learning), ROUTE and MODULATION with + between them, with constant:C1,C2 for
 /// constants, or constant-C; "none", "bp" and "none" where one is not named.
 /// @throws UsageError with the nearest name

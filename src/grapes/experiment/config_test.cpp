@@ -40,7 +40,7 @@ const std::map<std::string, std::string>& others() {
                                                             {"test-limit", "500"},
                                                             {"order", "file"},
                                                             {"pad", "32"},
-                                                            {"normalise", "standard"},
+                                                            {"normalize", "standard"},
                                                             {"augment", "rotate=10"},
                                                             {"label-column", "price,größe"},
                                                             {"targets", "numbers"},
@@ -71,7 +71,7 @@ const std::map<std::string, std::string>& others() {
                                                             {"activation", "tanh"},
                                                             {"output", "sigmoid"},
                                                             {"bias", "true"},
-                                                            {"initialiser", "xavier"},
+                                                            {"initializer", "xavier"},
                                                             {"feedback-init", "nokland"},
                                                             {"norm", "batch"},
                                                             {"recompute", "true"},
@@ -272,9 +272,9 @@ TEST(Config, ArmsByName) {
     EXPECT_EQ(config.network.route.name, route) << name;
     EXPECT_EQ(config.network.modulation.name, modulation) << name;
     EXPECT_EQ(config.arm, label) << name;
-    Config unlabelled = config;
-    unlabelled.arm.clear();
-    EXPECT_EQ(arm_label(unlabelled), label) << name;
+    Config unlabeled = config;
+    unlabeled.arm.clear();
+    EXPECT_EQ(arm_label(unlabeled), label) << name;
   }
   EXPECT_EQ(with_arm({}, "constant:1.85,1.79").network.modulation.constants, (std::vector<double>{1.85, 1.79}));
   EXPECT_THAT(refusal([] { with_arm({}, "grapse"); }), HasSubstr("unknown arm 'grapse' (did you mean 'grapes'?)"));
@@ -340,8 +340,8 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
     EXPECT_EQ(pairing(with_arm(base, arm), "abc"), pair) << arm;
   const std::set<std::string> apart = {
       "data",        "validation", "test",         "train-limit", "test-limit",   "order",     "pad",
-      "normalise",   "augment",    "label-column", "targets",     "model",        "bias",      "norm",
-      "initialiser", "batch",      "epochs",       "event-steps", "event-values", "recurrent", "encoder",
+      "normalize",   "augment",    "label-column", "targets",     "model",        "bias",      "norm",
+      "initializer", "batch",      "epochs",       "event-steps", "event-values", "recurrent", "encoder",
       "steps",       "peak-rate",  "patience",     "scenario",    "tasks",        "manifest"};
   for (const Key& key : keys()) {
     Config config;

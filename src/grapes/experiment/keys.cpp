@@ -1,7 +1,7 @@
 #include "grapes/continual/method.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/route.h"
-#include "grapes/data/normalise.h"
+#include "grapes/data/normalize.h"
 #include "grapes/experiment/config.h"
 #include "grapes/experiment/key_kinds.h"
 #include "grapes/experiment/special_keys.h"
@@ -60,11 +60,11 @@ std::vector<Key> make_keys() {
              field(data, &D::order)),
       number("pad", "data", "pictures in the middle of so many rows and columns, zeros around them; 0: as they are",
              at_least(0), field(data, &D::pad)),
-      choice("normalise", "data",
+      choice("normalize", "data",
              "unit: 0 to 1; bytes: 0 to 255; zero-mean: -1 to 1; mean 0 and standard deviation 1, standard: per input, "
              "channel: per "
              "channel of images",
-             names(data::normalisations()), field(data, &D::normalise)),
+             names(data::normalizations()), field(data, &D::normalize)),
       text("augment", "data", "random change of each training image, any part of the example (elastic=strength:width)",
            "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6,crop=4,flip=0.5,cutout=8", field(data, &D::augment)),
       text("label-column", "data", "CSV: target column(s); empty: label, class, target or y, else the last",
@@ -84,10 +84,10 @@ std::vector<Key> make_keys() {
       choice("output", "model", "of the output layer; auto: softmax for cross-entropy, identity for mse", outputs(),
              field(net, &N::output)),
       flag("bias", "model", "layers have biases", field(net, &N::bias)),
-      choice("initialiser", "model", "how weights are drawn", names(nn::initialisers()), field(net, &N::init)),
+      choice("initializer", "model", "how weights are drawn", names(nn::initializers()), field(net, &N::init)),
       choice("feedback-init", "model", "how feedback weights are drawn; auto: he_uniform where init is, else nokland",
-             with_auto(names(nn::initialisers())), field(net, &N::feedback_init)),
-      choice("norm", "model", "normalisation of convolutional layers, by channel; tensor: of all channels as one",
+             with_auto(names(nn::initializers())), field(net, &N::feedback_init)),
+      choice("norm", "model", "normalization of convolutional layers, by channel; tensor: of all channels as one",
              {{"none"}, {"batch"}, {"tensor"}}, field(net, &N::norm)),
       flag("recompute", "model",
            "convolutional networks: what pieces hold inside is computed again on the way back, to save memory",

@@ -50,12 +50,12 @@ nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) 
 }
 
 /// What every checkpoint holds besides what training changes.
-void add_constants(const Config& config, const data::Meaning& meaning, const data::Normalisation& normalisation,
+void add_constants(const Config& config, const data::Meaning& meaning, const data::Normalization& normalization,
                    std::map<std::string, std::string>& metadata, std::map<std::string, at::Tensor>& tensors) {
   metadata["config"] = to_toml(config);
   metadata["meaning"] = to_json(meaning).dump();
-  if (normalisation.shift.defined()) tensors["input.shift"] = normalisation.shift;
-  if (normalisation.scale.defined()) tensors["input.scale"] = normalisation.scale;
+  if (normalization.shift.defined()) tensors["input.shift"] = normalization.shift;
+  if (normalization.scale.defined()) tensors["input.scale"] = normalization.scale;
 }
 
 fs::path last_checkpoint(const RunPlan& plan) { return plan.folder / "checkpoints" / "last.safetensors"; }
@@ -77,7 +77,7 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
                     ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
   train::Keep keep{writer, plan.checkpoints, {}, {}};
-  add_constants(config, meaning, splits.normalisation, keep.metadata, keep.tensors);
+  add_constants(config, meaning, splits.normalization, keep.metadata, keep.tensors);
   try {
     return train(keep);
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
@@ -189,22 +189,22 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   }
   auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
   train::load_weights(content, *model, file);
-  data::Normalisation normalisation;
+  data::Normalization normalization;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
-    normalisation.shift = shift->second;
+    normalization.shift = shift->second;
   if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
-    normalisation.scale = scale->second;
+    normalization.scale = scale->second;
   const nn::Criterion criterion = criterion_for(config, meaning);
-  return {std::move(config), std::move(meaning), normalisation, std::move(model), criterion};
+  return {std::move(config), std::move(meaning), normalization, std::move(model), criterion};
 }
 
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
-          const data::Normalisation& normalisation, nn::Model& model) {
+          const data::Normalization& normalization, nn::Model& model) {
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, meaning);
   train::Tensors content = train::pack({model, criterion, *optimizer, *schedule, config.optimizer.learning_rate}, {});
-  add_constants(config, meaning, normalisation, content.metadata, content.tensors);
+  add_constants(config, meaning, normalization, content.metadata, content.tensors);
   train::write_safetensors(checkpoint, content);
 }
 

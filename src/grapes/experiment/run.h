@@ -43,7 +43,7 @@ data::Meaning meaning_from(const record::Json& json);
 struct Loaded {
   Config config;
   data::Meaning meaning;
-  data::Normalisation normalisation;  ///< what an input must go through first
+  data::Normalization normalization;  ///< what an input must go through first
   std::unique_ptr<nn::Model> model;
   nn::Criterion criterion;
 };
@@ -51,6 +51,6 @@ struct Loaded {
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device = "cpu");
 /// A checkpoint of a network that has not been trained here: training can begin from it (--init), and load() reads it.
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
-          const data::Normalisation& normalisation, nn::Model& model);
+          const data::Normalization& normalization, nn::Model& model);
 
 }  // namespace grapes::experiment

@@ -75,7 +75,7 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
   if (!any) return outcome;
   std::vector<std::string> arms;
   for (const std::string& arm : config.compare.arms) arms.push_back(with_arm(config, arm).arm);
-  outcome.summary = report::summarise_sweep(config.compare.sweep, arms, points);
+  outcome.summary = report::summarize_sweep(config.compare.sweep, arms, points);
   outcome.report = folder / "report.html";
   write_file(folder / "summary.json", outcome.summary.dump(2) + "\n");
   write_file(folder / "sweep.svg", report::sweep_picture(outcome.summary));

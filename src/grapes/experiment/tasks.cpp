@@ -30,7 +30,7 @@ const std::vector<TaskRow>& tasks() {
       {"jsb", "the next step of the JSB chorales, 88-150 spiking neural units and 88 logits", R"(
 data = "jsb"
 model = "snu:150"
-initialiser = "nokland"
+initializer = "nokland"
 decay = 0.8
 bias = true
 optimizer = "adam"
@@ -43,8 +43,8 @@ grid = [0.001, 0.003, 0.01]
       {"cifar10-resnet9", "CIFAR-10 by the authors' nine-layer residual network (Dellaferrera et al. 2022)", R"(
 data = "cifar10"
 model = "resnet9"
-initialiser = "he_truncated"
-normalise = "channel"
+initializer = "he_truncated"
+normalize = "channel"
 augment = "crop=4,flip=0.5"
 dropout = 0.2
 optimizer = "sgd"

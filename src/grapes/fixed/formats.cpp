@@ -43,7 +43,7 @@ std::int64_t greatest_sum(const Network& network, std::size_t l) {
 
 }  // namespace
 
-Layer quantise(const std::vector<double>& weights, const std::vector<double>& biases, std::size_t inputs, int bits,
+Layer quantize(const std::vector<double>& weights, const std::vector<double>& biases, std::size_t inputs, int bits,
                int headroom, std::size_t number) {
   const auto size = [&](const std::vector<double>& values) {
     double most = 0;

@@ -36,7 +36,7 @@ struct Layer {
 /// Weights and biases to the nearest, with the greatest fraction that leaves them `headroom` bits to grow into.
 /// @param biases  [node], or empty: 0
 /// @throws UsageError that names the layer, where a weight is not finite or too large even without a fraction
-Layer quantise(const std::vector<double>& weights, const std::vector<double>& biases, std::size_t inputs, int bits,
+Layer quantize(const std::vector<double>& weights, const std::vector<double>& biases, std::size_t inputs, int bits,
                int headroom, std::size_t number);
 
 /// Plain descent, one example at a time:

@@ -172,20 +172,20 @@ TEST(FixedNetwork, SumsThatAreSaidToFitInto32BitsDo) {
   EXPECT_GT(narrow, 20);
 }
 
-TEST(Quantise, TakesTheGreatestFractionThatLeavesRoom) {
-  Layer layer = quantise({0.5, -0.25, 0.1, 0}, {}, 2, 8, 0, 0);
+TEST(Quantize, TakesTheGreatestFractionThatLeavesRoom) {
+  Layer layer = quantize({0.5, -0.25, 0.1, 0}, {}, 2, 8, 0, 0);
   EXPECT_EQ(layer.fraction, 7);  // 0.5 · 2^8 is 128, one too many
   EXPECT_THAT(layer.weights, ElementsAre(64, -32, 13, 0));
   EXPECT_THAT(layer.biases, ElementsAre(0, 0));
-  EXPECT_EQ(quantise({0.5, -0.25, 0.1, 0}, {}, 2, 8, 1, 0).fraction, 6);
-  EXPECT_EQ(quantise({0.5, -0.25, 0.1, 0}, {}, 2, 16, 0, 0).fraction, 15);
-  layer = quantise({0.5}, {-40}, 1, 16, 0, 0);  // the bias wants room, too
+  EXPECT_EQ(quantize({0.5, -0.25, 0.1, 0}, {}, 2, 8, 1, 0).fraction, 6);
+  EXPECT_EQ(quantize({0.5, -0.25, 0.1, 0}, {}, 2, 16, 0, 0).fraction, 15);
+  layer = quantize({0.5}, {-40}, 1, 16, 0, 0);  // the bias wants room, too
   EXPECT_EQ(layer.fraction, 9);
   EXPECT_THAT(layer.biases, ElementsAre(-20480));
-  EXPECT_EQ(quantise({0, 0}, {}, 1, 8, 1, 0).fraction, 15);
-  EXPECT_THROW(quantise({NAN}, {}, 1, 8, 0, 3), UsageError);
+  EXPECT_EQ(quantize({0, 0}, {}, 1, 8, 1, 0).fraction, 15);
+  EXPECT_THROW(quantize({NAN}, {}, 1, 8, 0, 3), UsageError);
   try {
-    quantise({200}, {}, 1, 8, 0, 3);
+    quantize({200}, {}, 1, 8, 0, 3);
     FAIL();
   } catch (const UsageError& error) {
     EXPECT_THAT(error.what(), HasSubstr("layer 3: weights up to 200"));

@@ -19,7 +19,7 @@ inline Network drawn(const std::vector<std::size_t>& nodes, int bits, const char
     std::vector<double> weights(nodes[l] * nodes[l - 1]);
     std::normal_distribution<double> normal(0, std::sqrt(2.0 / static_cast<double>(nodes[l - 1])));
     for (double& w : weights) w = normal(random);
-    network.layers.push_back(quantise(weights, {}, nodes[l - 1], bits, 1, l - 1));
+    network.layers.push_back(quantize(weights, {}, nodes[l - 1], bits, 1, l - 1));
   }
   check(network);
   return network;

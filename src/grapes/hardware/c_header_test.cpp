@@ -49,7 +49,7 @@ fixed::Network make(const Case& of, std::uint64_t seed) {
     std::vector<double> weights(of.nodes[l] * of.nodes[l - 1]), biases(of.nodes[l]);
     for (double& w : weights) w = random.normal() * std::sqrt(2.0 / static_cast<double>(of.nodes[l - 1]));
     for (double& b : biases) b = of.biases ? 0.1 * random.normal() : 0;
-    network.layers.push_back(fixed::quantise(weights, biases, of.nodes[l - 1], of.bits, of.learning ? 1 : 0, l - 1));
+    network.layers.push_back(fixed::quantize(weights, biases, of.nodes[l - 1], of.bits, of.learning ? 1 : 0, l - 1));
   }
   return network;
 }

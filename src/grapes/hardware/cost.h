@@ -27,7 +27,7 @@
 /// error) is done as that number passes, without another access. Sums of |w| are taken as the update writes the
 /// weights: no extra read.
 ///
-/// Not counted: the loss, normalisation, dropout, sums and pooling that stand between layers, encoders, evaluating
+/// Not counted: the loss, normalization, dropout, sums and pooling that stand between layers, encoders, evaluating
 /// tanh, sigmoid or a surrogate's slope (a look-up), random numbers.
 namespace grapes::hardware {
 

@@ -105,7 +105,7 @@ fixed::Network integers(const nn::Model& model, const nn::Options& trained, cons
     const at::Tensor weight = parameters.at(fmt::format("layers.{}.weight", l));
     const auto bias = parameters.find(fmt::format("layers.{}.bias", l));
     network.layers.push_back(
-        fixed::quantise(doubles(weight), bias == parameters.end() ? std::vector<double>() : doubles(bias->second),
+        fixed::quantize(doubles(weight), bias == parameters.end() ? std::vector<double>() : doubles(bias->second),
                         static_cast<std::size_t>(weight.size(1)), options.formats.weight_bits, headroom, l));
   }
   if (network.learning && network.layers.size() == 1) network.learning->grapes = false;  // nothing to modulate

@@ -65,24 +65,24 @@ struct Loops {
   void (*unpool)(const Map& map, const T* top, const T* error, const T* factor, T slope);
   /// error = factor · φ'(z) · error, from h = φ(z); h null: φ' = 1
   void (*block_error)(const T* h, const T* factor, T slope, Size places, T* error);
-  /// What each channel of a normalised map becomes: a = φ(scale (z - centre) + shift). All [16].
+  /// What each channel of a normalized map becomes: a = φ(scale (z - center) + shift). All [16].
   struct Line {
-    const T *centre, *scale, *shift;
+    const T *center, *scale, *shift;
     T slope;  ///< of φ below 0
   };
-  /// Its error: dz = by_error · δ + by_distance (z - centre) + constant. All [16].
+  /// Its error: dz = by_error · δ + by_distance (z - center) + constant. All [16].
   struct Back {
     const T *by_error, *by_distance, *constant;
   };
   /// sum += Σ z, squares += Σ z², both [16] and in double, where the squares of floats are exact.
   void (*moments)(const T* z, Size places, double* sum, double* squares);
   /// The largest a of each square; into the map itself where a square is a place.
-  void (*normalise)(const Map& z, const Line& line, T* top);
+  void (*normalize)(const Map& z, const Line& line, T* top);
   /// With δ = φ' · error at the first place of each square that has the largest a:
-  /// sum += Σ δ, products += Σ δ (z - centre), both [16].
+  /// sum += Σ δ, products += Σ δ (z - center), both [16].
   void (*error_sums)(const Map& z, const Line& line, const T* error, double* sum, double* products);
   /// dz, in the place of z.
-  void (*normalised_error)(const Map& z, const Line& line, const T* error, const Back& back);
+  void (*normalized_error)(const Map& z, const Line& line, const T* error, const Back& back);
   // Update rules, in the order of optim::optimizers(); nag_ahead keeps W in state2 and moves to W - μ v.
   void (*sgd)(const Coefficients<T>& c, const Rows<T>& w);
   void (*momentum)(const Coefficients<T>& c, const Rows<T>& w);

@@ -242,7 +242,7 @@ constexpr Size registers = 2;  // each is two of 16, or four
 #include "grapes/kernels/snu_body.h"
 // After it: Vector.
 #include "grapes/kernels/convolution_body.h"
-#include "grapes/kernels/normalisation_body.h"
+#include "grapes/kernels/normalization_body.h"
 
 template <class T>
 Loops<T> table() {
@@ -256,9 +256,9 @@ Loops<T> table() {
           unpool_map<T>,
           block_error<T>,
           moments<T>,
-          normalise<T>,
+          normalize<T>,
           error_sums<T>,
-          normalised_error<T>,
+          normalized_error<T>,
           sgd<T>,
           momentum<T>,
           nag_ahead<T>,

@@ -41,7 +41,7 @@ struct SnuValues {
                     ///< a layer that runs once
 };
 
-/// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorised
+/// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorized
 /// pass per step and sample. Its twin is SnuOptions::Path::plain of nn::Snu, which it equals. Not differentiable twice.
 /// y is kept for the backward pass only where s > θ does not tell it.
 /// @param x          [time, batch, in], float32 or float64, or spikes packed by pack() [time, batch, words]; let go of

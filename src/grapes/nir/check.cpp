@@ -104,10 +104,10 @@ bool check_node(const std::string& name, const Node& node, Faults& faults) {
   return faults.size() == before;
 }
 
-using Neighbours = std::map<std::string, std::vector<std::string>>;
+using Neighbors = std::map<std::string, std::vector<std::string>>;
 
 /// Everything that can be reached by going from node to node.
-std::set<std::string> reached(const std::vector<std::string>& from, const Neighbours& next) {
+std::set<std::string> reached(const std::vector<std::string>& from, const Neighbors& next) {
   std::set<std::string> seen(from.begin(), from.end());
   std::vector<std::string> open = from;
   while (!open.empty()) {
@@ -121,8 +121,8 @@ std::set<std::string> reached(const std::vector<std::string>& from, const Neighb
 }
 
 /// A loop of nodes that do not remember, "a -> b -> a", or "". Of an unknown type the best is believed.
-std::string instant_loop(const Graph& graph, const Neighbours& previous) {
-  Neighbours before;  // among those nodes
+std::string instant_loop(const Graph& graph, const Neighbors& previous) {
+  Neighbors before;  // among those nodes
   const auto instant = [&](const std::string& name) {
     const Type* type = type_of(graph.nodes.at(name));
     return type != nullptr && !type->remembers;
@@ -152,7 +152,7 @@ std::string instant_loop(const Graph& graph, const Neighbours& previous) {
 
 void check_edges(const Graph& graph, Faults& faults) {
   std::set<std::pair<std::string, std::string>> seen;
-  Neighbours next, previous;
+  Neighbors next, previous;
   std::vector<std::string> names, inputs, outputs;
   for (const auto& [name, node] : graph.nodes) {
     names.push_back(name);

@@ -9,7 +9,7 @@ namespace grapes::nn {
 
 struct Stage {
   enum class Do {
-    convolve,  ///< a layer: convolution, [normalisation,] [activation,] [max pooling]
+    convolve,  ///< a layer: convolution, [normalization,] [activation,] [max pooling]
     dense,     ///< a layer: what comes in is laid out in a row first
     keep,      ///< remember the value
     shortcut,  ///< a layer without activation on what was remembered last, in its place

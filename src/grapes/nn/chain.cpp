@@ -53,8 +53,8 @@ void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape)
   blocks_.push_back(&block);
   added_.push_back(&block);
   Random random(stream_seed(seed, "init", blocks_.size()));
-  const Initialiser& init = find_row(initialisers(), "initialiser", options_.init);
-  block.weight = held(initialise(init, shape, random, placed_)).requires_grad_();
+  const Initializer& init = find_row(initializers(), "initializer", options_.init);
+  block.weight = held(initialize(init, shape, random, placed_)).requires_grad_();
   storage_.push_back(precision_.keeps() ? std::make_shared<kernels::Storage>() : nullptr);
   if (storage_.back()) *storage_.back() = {precision_.master, precision_.update, 0};
 }
@@ -64,7 +64,7 @@ void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes)
   const Feedback kind = find_row(credit::routes(), "route", options_.route.name).feedback;
   std::string name = options_.feedback_init;
   if (name == "auto") name = options_.init == "he_uniform" ? "he_uniform" : "nokland";
-  const Initialiser& init = find_row(initialisers(), "initialiser", name);
+  const Initializer& init = find_row(initializers(), "initializer", name);
   for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) {
     if (kind == Feedback::none || (kind == Feedback::first && l > 0)) continue;
     Random random(stream_seed(seed, "feedback", l + 1));
@@ -74,12 +74,12 @@ void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes)
     at::Tensor B;
     if (kind == Feedback::above && above.dim() > 2) {
       const at::IntArrayRef shape = above.sizes();
-      B = arrives ? initialise(init, shape, random, placed_)
-                  : initialise(init, above.transpose(0, 1).sizes(), random, placed_).transpose(0, 1);
+      B = arrives ? initialize(init, shape, random, placed_)
+                  : initialize(init, above.transpose(0, 1).sizes(), random, placed_).transpose(0, 1);
     } else {
       const std::int64_t from = kind == Feedback::above ? above.size(0) : nodes.back();
       const std::int64_t to = kind == Feedback::above ? above.size(1) : nodes[l];
-      B = arrives ? initialise(init, {from, to}, random, placed_).t() : initialise(init, {to, from}, random, placed_);
+      B = arrives ? initialize(init, {from, to}, random, placed_).t() : initialize(init, {to, from}, random, placed_);
     }
     added_[l]->feedback = kernels::rounded(B, precision_.weights.nearest(), 0, 0).contiguous();
   }

@@ -79,13 +79,13 @@ Cnn::Map Cnn::after(const Stage& stage, Map in, std::uint64_t seed) {
       add(*layer.convolution, seed, {stage.nodes, in.channels, stage.kernel, stage.kernel});
       layer.convolution->rounded = precision_.bf16;
       layer.convolution->norm = BatchNorm::make(options_.norm, stage.nodes, placed_);
-      if (options_.bias && options_.norm == Norm::none)  // a normalised layer's shift is one
+      if (options_.bias && options_.norm == Norm::none)  // a normalized layer's shift is one
         layer.convolution->bias = at::zeros({stage.nodes}, placed_).requires_grad_();
       const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
       layer.inputs = in.channels * in.rows * in.columns;
       in = {stage.nodes, size(in.rows), size(in.columns)};
       layer.positions = in.rows * in.columns;
-      layer.then = options_.norm == Norm::none ? "" : "normalised, ";
+      layer.then = options_.norm == Norm::none ? "" : "normalized, ";
       layer.then += activates ? options_.activation : "no activation";
       if (stage.pool > 1) {
         fits(stage.pool, "a square");
@@ -183,7 +183,7 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
 
 bool Cnn::direct() const { return route_->transport(blocks_, blocks_.size() - 1).to == credit::Transport::To::nowhere; }
 
-/// Examples are independent of each other but for normalisation, for dropout, which is drawn for a batch, and for
+/// Examples are independent of each other but for normalization, for dropout, which is drawn for a batch, and for
 /// number formats, whose scales and draws are those of a batch. Weights are laid out anew for every slice: worth it
 /// where they are less than what goes through them.
 std::int64_t Cnn::slice_of(const Piece& piece, const at::Tensor& h) const {

@@ -61,7 +61,7 @@ Cnn::Pair Cnn::upwards(std::size_t l, const Pair& below, const at::Tensor& first
     const at::AutoGradMode graph(true);
     h = block.activation(leaf);
   }
-  // A map before pooling; its normalisation is asked for again, without moving the running statistics.
+  // A map before pooling; its normalization is asked for again, without moving the running statistics.
   const at::Tensor map = pool == 1 ? h.detach() : maps->activated(z.detach());
   const at::Tensor arrived =
       l == 0 ? first.view(h.sizes())

@@ -115,11 +115,11 @@ TEST(Cnn, FusedLayersEqualTheirTwin) {
       for (const std::string modulation : {"none", "grapes", "grapes-local"})
         for (const Norm norm : {Norm::none, Norm::batch}) {
           const bool large = model.starts_with("resnet");
-          // Deep and normalised over four pictures they are so ill-conditioned that rounding shows in the third digit;
+          // Deep and normalized over four pictures they are so ill-conditioned that rounding shows in the third digit;
           // their layers are held to their twins one by one below.
           if (large && norm == Norm::batch) continue;
           if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
-          SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalised" : ""));
+          SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalized" : ""));
           Options options = options_of(model, route, modulation);
           options.precision = "float32";
           options.norm = norm;

@@ -36,8 +36,8 @@ at::Tensor Convolution::activation(const at::Tensor& z) const {
   return shape_.pool > 1 ? at::max_pool2d(h, {shape_.pool, shape_.pool}) : h;
 }
 
-kernels::Normalisation Convolution::normalisation() const {
-  kernels::Normalisation all;
+kernels::Normalization Convolution::normalization() const {
+  kernels::Normalization all;
   all.scale = norm.scale;
   all.shift = norm.shift;
   all.mean = norm.mean;
@@ -68,16 +68,16 @@ kernels::Convolution Convolution::kernel(const credit::Transport& transport) con
 at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport) const {
   using To = credit::Transport::To;
   kernels::Convolution kernel = this->kernel(transport);
-  kernels::Normalisation after = normalisation();
-  const bool normalises = norm && kernels::fusable(after);
-  if (!normalises) kernel.error = factors.error;
+  kernels::Normalization after = normalization();
+  const bool normalizes = norm && kernels::fusable(after);
+  if (!normalizes) kernel.error = factors.error;
   if (!norm) {
     kernel.activation = after.activation;
     kernel.pool = shape_.pool;
   }
   if (!run_.plain && !rounding && kernels::fusable(kernel, h)) {
     at::Tensor z = kernels::convolution(std::move(h), std::move(kernel));
-    if (normalises) return kernels::normalisation(std::move(z), std::move(after));
+    if (normalizes) return kernels::normalization(std::move(z), std::move(after));
     return norm ? activation(kernels::unblocked(z)) : z;
   }
   h = kernels::unblocked(h);

@@ -2,7 +2,7 @@
 
 #include "grapes/credit/block.h"
 #include "grapes/kernels/convolution.h"
-#include "grapes/kernels/normalisation.h"
+#include "grapes/kernels/normalization.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/norm.h"
 
@@ -10,8 +10,8 @@ namespace grapes::nn {
 
 /// A convolutional layer that learns, [batch, in, rows, columns] -> [batch, out, ...]:
 ///   z = W ⋆ h + b,  h' = maximum over squares of φ(norm(z))
-/// The factor stands at z, one per output channel, before the normalisation; γ and β learn from the error as it comes.
-/// B of the feedback routes is a kernel shaped as W. Runs as one fused node, or two with a normalisation, wherever its
+/// The factor stands at z, one per output channel, before the normalization; γ and β learn from the error as it comes.
+/// B of the feedback routes is a kernel shaped as W. Runs as one fused node, or two with a normalization, wherever its
 /// tensors allow it; then what comes out lies in blocks of channels (kernels/convolution.h), and what goes in may.
 class Convolution final : public credit::Block {
  public:
@@ -46,7 +46,7 @@ class Convolution final : public credit::Block {
   /// The bare layer, for the fused node and for products that are rounded.
   kernels::Convolution kernel(const credit::Transport& transport) const;
   bool remembers() const;                        ///< whether the running statistics move
-  kernels::Normalisation normalisation() const;  ///< what follows z, for the kernel
+  kernels::Normalization normalization() const;  ///< what follows z, for the kernel
 
   Shape shape_;
   const Activation* activation_;

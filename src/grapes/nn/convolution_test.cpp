@@ -1,4 +1,4 @@
-// One convolutional layer: fused against its twin, in parts, rounded; and batch normalisation by its equation.
+// One convolutional layer: fused against its twin, in parts, rounded; and batch normalization by its equation.
 #include "grapes/nn/convolution.h"
 
 #include "grapes/nn/convolution_test.h"
@@ -22,8 +22,8 @@ TEST(Convolution, FusedEqualsItsTwin) {
         SCOPED_TRACE(std::to_string(c.in) + " to " + std::to_string(c.out) + ", side " + std::to_string(c.side) +
                      ", kernel " + std::to_string(c.kernel) + " " + activation +
                      (kind == Norm::none    ? ""
-                      : kind == Norm::batch ? " normalised"
-                                            : " normalised as one") +
+                      : kind == Norm::batch ? " normalized"
+                                            : " normalized as one") +
                      (rounded ? " rounded" : ""));
         const auto x = drawn({3, c.in, c.side, c.side}, 1).to(torch::kFloat);
         const auto W =

@@ -6,8 +6,8 @@
 
 namespace grapes::nn {
 
-const std::vector<Initialiser>& initialisers() {
-  static const std::vector<Initialiser> rows = {
+const std::vector<Initializer>& initializers() {
+  static const std::vector<Initializer> rows = {
       {"he_uniform", "uniform in ±√(6/n_in) (He et al. 2015)",
        [](double n_in, double, Random& random) { return random.uniform(-1, 1) * std::sqrt(6 / n_in); }},
       {"he", "normal with standard deviation √(2/n_in) (He et al. 2015)",
@@ -29,14 +29,14 @@ const std::vector<Initialiser>& initialisers() {
   return rows;
 }
 
-at::Tensor initialise(const Initialiser& initialiser, at::IntArrayRef shape, Random& random,
+at::Tensor initialize(const Initializer& initializer, at::IntArrayRef shape, Random& random,
                       const at::TensorOptions& options) {
   const double n_out = static_cast<double>(shape[0]);
   double n_in = 1;
   for (const auto size : shape.slice(1)) n_in *= static_cast<double>(size);
   at::Tensor weight = at::empty(shape, at::kDouble);
   double* values = weight.data_ptr<double>();
-  for (std::int64_t i = 0; i < weight.numel(); ++i) values[i] = initialiser.draw(n_in, n_out, random);
+  for (std::int64_t i = 0; i < weight.numel(); ++i) values[i] = initializer.draw(n_in, n_out, random);
   return weight.to(options);
 }
 

@@ -21,7 +21,7 @@ struct Options {
   std::string activation = "relu";    ///< a row of activations()
   std::string output = "auto";        ///< activation of the output layer: softmax for cross-entropy, identity for mse
   bool bias = false;
-  std::string init = "he_uniform";     ///< a row of initialisers()
+  std::string init = "he_uniform";     ///< a row of initializers()
   std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
   Norm norm = Norm::none;              ///< of convolutional layers

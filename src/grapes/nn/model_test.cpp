@@ -48,7 +48,7 @@ TEST(Model, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
   EXPECT_FALSE(at::equal(a->parameters()[1].value, b->parameters()[1].value));
 }
 
-TEST(Initialisers, HaveTheirRangeAndSpread) {
+TEST(Initializers, HaveTheirRangeAndSpread) {
   const double n_in = 300, n_out = 200;
   const struct {
     const char* name;
@@ -60,11 +60,11 @@ TEST(Initialisers, HaveTheirRangeAndSpread) {
                   {"nokland", 1 / std::sqrt(n_in), 1 / std::sqrt(3 * n_in)},
                   {"ciresan", 0.05, 0.05 / std::sqrt(3.0)},
                   {"zero", 0, 0}};
-  ASSERT_EQ(initialisers().size(), std::size(expected));
-  for (std::size_t i = 0; i < initialisers().size(); ++i) {
-    EXPECT_EQ(initialisers()[i].name, expected[i].name);
+  ASSERT_EQ(initializers().size(), std::size(expected));
+  for (std::size_t i = 0; i < initializers().size(); ++i) {
+    EXPECT_EQ(initializers()[i].name, expected[i].name);
     Random random(3);
-    const at::Tensor W = initialise(initialisers()[i], {200, 300}, random, at::kDouble);
+    const at::Tensor W = initialize(initializers()[i], {200, 300}, random, at::kDouble);
     EXPECT_LE(W.abs().max().item<double>(), expected[i].bound) << expected[i].name;
     EXPECT_NEAR(W.std().item<double>(), expected[i].deviation, 0.01 * expected[i].deviation) << expected[i].name;
     EXPECT_NEAR(W.mean().item<double>(), 0, 5 * expected[i].deviation / std::sqrt(60000.0)) << expected[i].name;

@@ -1,6 +1,6 @@
 #include "grapes/nn/norm.h"
 
-#include "grapes/kernels/normalisation.h"
+#include "grapes/kernels/normalization.h"
 
 #include <ATen/ATen.h>
 

@@ -7,14 +7,14 @@
 
 namespace grapes::nn {
 
-/// Whose mean and variance a normalised layer takes.
+/// Whose mean and variance a normalized layer takes.
 enum class Norm {
   none,
   batch,  ///< of each channel (Ioffe and Szegedy 2015)
-  tensor  ///< of all channels together: what the authors' program calls batch normalisation
+  tensor  ///< of all channels together: what the authors' program calls batch normalization
 };
 
-/// Normalisation over a batch.
+/// Normalization over a batch.
 ///   y = γ (x - μ) / √(σ² + ε) + β       training: μ, σ² of the batch; else the running ones
 /// γ and β are one per channel; ε = 1e-5; running ← 0.9 running + 0.1 batch, its variance without bias.
 struct BatchNorm {

@@ -14,7 +14,7 @@ namespace grapes::nn {
 ///   z = Q_weights(W) Q_activations(h),  δ = Q_error(m ⊙ φ'(z) ⊙ ...),  dL/dh = Q_weights(W)ᵀ δ,  dL/dW = δ
 ///   Q_activations(h)ᵀ
 ///
-/// Sums are float32, as are biases, thresholds, normalisations and the state of the update rule; W stands for the
+/// Sums are float32, as are biases, thresholds, normalizations and the state of the update rule; W stands for the
 /// weights W and R, and feedback weights B are in W's format. Roundings of values let the error through. In evaluation
 /// all roundings are to the nearest.
 struct Precision {

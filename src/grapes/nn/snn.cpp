@@ -36,13 +36,13 @@ class Snn::Spiking final : public credit::Block {
     layer_.workspace = std::move(workspace);
   }
 
-  void draw(std::int64_t nodes, std::uint64_t seed, std::size_t l, const Initialiser& init,
+  void draw(std::int64_t nodes, std::uint64_t seed, std::size_t l, const Initializer& init,
             const at::TensorOptions& placed) {
     using Decay = SnuOptions::Decay;
     const SnuOptions& options = layer_.options;
     if (options.recurrent) {
       Random random(stream_seed(seed, "recurrent", l));
-      recurrent = initialise(init, {nodes, nodes}, random, placed).requires_grad_();
+      recurrent = initialize(init, {nodes, nodes}, random, placed).requires_grad_();
     }
     decay = at::full({options.learn_decay == Decay::per_node ? nodes : 1}, options.decay, placed)
                 .requires_grad_(options.learn_decay != Decay::fixed);
@@ -133,7 +133,7 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
   find_row(encoders(), "encoder", options.encoding.encoder);
   neurons_.eprop = find_row(credit::routes(), "route", options.route.name).forgets;
 
-  const Initialiser& init = find_row(initialisers(), "initialiser", options.init);
+  const Initializer& init = find_row(initializers(), "initializer", options.init);
   const auto workspace = std::make_shared<kernels::Workspace>();
   const std::size_t spiking = nodes_.size() - (signature.each_step ? 2 : 1);
   for (std::size_t l = 1; l <= spiking; ++l) {

@@ -11,8 +11,8 @@ const std::string none = "–";
 
 std::string mean_and_sd(const Json& spread, double factor, int decimals) {
   if (spread.is_null()) return none;
-  const std::string centre = fixed(factor * spread["mean"].get<double>(), decimals);
-  return spread["n"] < 2 ? centre : centre + " ± " + fixed(factor * spread["sd"].get<double>(), decimals);
+  const std::string center = fixed(factor * spread["mean"].get<double>(), decimals);
+  return spread["n"] < 2 ? center : center + " ± " + fixed(factor * spread["sd"].get<double>(), decimals);
 }
 
 std::string rates(const Json& arm) {
@@ -26,9 +26,9 @@ std::string difference(const Json& arm, const Unit& unit) {
   const Json& d = arm["difference"];
   if (d.is_null()) return none;
   if (d["n"] == 0) return "unpaired";
-  const std::string centre = unit.change(d["mean"]);
-  if (d["interval"].is_null()) return centre;
-  return centre + " [" + unit.change(d["interval"][0]) + ", " + unit.change(d["interval"][1]) + "]";
+  const std::string center = unit.change(d["mean"]);
+  if (d["interval"].is_null()) return center;
+  return center + " [" + unit.change(d["interval"][0]) + ", " + unit.change(d["interval"][1]) + "]";
 }
 
 std::string p(const Json& arm, const char* which) {

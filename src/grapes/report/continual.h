@@ -43,7 +43,7 @@ Rates rates_of(const std::vector<std::filesystem::path>& folders, const std::vec
 ///     "moved" (‖ΔW‖/‖W‖), "overlap", "overlap_size", "hurt", "factor_change", "factor_hurt": each a spread over seeds
 ///     of the mean over tasks, or null}]}], "controls": [paired() of average accuracy and forgetting, grapes against
 ///     uniform and shuffled, uniform against the baseline; METHOD+grapes against METHOD]}]}
-record::Json summarise_continual(const std::vector<record::Run>& runs, const Rates& rates,
+record::Json summarize_continual(const std::vector<record::Run>& runs, const Rates& rates,
                                  const ContinualOptions& options);
 /// For the terminal, at most 100 columns wide.
 std::string table_continual(const record::Json& summary);
@@ -59,7 +59,7 @@ std::string html_continual(const std::vector<record::Run>& runs, const record::J
 /// For a README: accuracy on each task over time, and the average accuracies, SVG.
 std::string picture_continual(const std::vector<record::Run>& runs, const record::Json& summary);
 
-/// Reads, summarises, writes report.html, summary.json and picture.svg into `out`; returns the path of the page.
+/// Reads, summarizes, writes report.html, summary.json and picture.svg into `out`; returns the path of the page.
 std::filesystem::path write_continual(const std::vector<std::filesystem::path>& folders,
                                       const std::filesystem::path& out, const ContinualOptions& options);
 

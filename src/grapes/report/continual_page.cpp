@@ -339,7 +339,7 @@ std::string picture_continual(const std::vector<Run>& runs, const Json& summary)
 std::filesystem::path write_continual(const std::vector<std::filesystem::path>& folders,
                                       const std::filesystem::path& out, const ContinualOptions& options) {
   const std::vector<Run> runs = record::load_all(folders);
-  const Json summary = summarise_continual(runs, rates_of(folders, runs), options);
+  const Json summary = summarize_continual(runs, rates_of(folders, runs), options);
   write_file(out / "summary.json", summary.dump(2) + "\n");
   write_file(out / "picture.svg", picture_continual(runs, summary));
   write_file(out / "report.html", html_continual(runs, summary));

@@ -6,7 +6,7 @@
 /// The plots of runs that learn several tasks.
 namespace grapes::report {
 
-/// Rows: after which task; columns: accuracy on which task, %. The stronger the colour, the higher; mean and
+/// Rows: after which task; columns: accuracy on which task, %. The stronger the color, the higher; mean and
 /// half the width of its 95 % interval are told where one points, and of few tasks written. @param arm  an entry of
 /// summary["settings"][i]["arms"]
 svg::Drawing heat_map(const record::Json& arm, const Styles& styles);

@@ -255,7 +255,7 @@ Rates rates_of(const std::vector<std::filesystem::path>& folders, const std::vec
   return rates;
 }
 
-Json summarise_continual(const std::vector<Run>& runs, const Rates& rates, const ContinualOptions& options) {
+Json summarize_continual(const std::vector<Run>& runs, const Rates& rates, const ContinualOptions& options) {
   const std::vector<Arm> arms = arms_of(runs, options.baseline);
   if (arms.empty())
     throw DataError("there is no finished run to report on: " + std::to_string(runs.size()) +

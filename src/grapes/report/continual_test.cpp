@@ -77,7 +77,7 @@ Runs runs() {
   return all;
 }
 
-Json summary_of(const Runs& all) { return summarise_continual(all, rates_of({}, all), {}); }
+Json summary_of(const Runs& all) { return summarize_continual(all, rates_of({}, all), {}); }
 
 std::string all_of(const Findings& findings) {
   std::string text = findings.lead + "\n";
@@ -162,7 +162,7 @@ TEST(Continual, GivenAndChosenRatesAreSettingsOfTheirOwn) {
   rates.tuning = {{"grid", {0.001, 0.01}}, {"epochs", 1}, {"seeds", 1}, {"arms", Json::object()}};
   for (const auto& [name, rate] : rates.chosen.items())
     rates.tuning["arms"][name] = {{"chosen", rate}, {"tried", {{{"learning_rate", rate}, {"validation_mean", 0.8}}}}};
-  const Json summary = summarise_continual(all, rates, {});
+  const Json summary = summarize_continual(all, rates, {});
   ASSERT_EQ(summary["settings"].size(), 2);
   EXPECT_EQ(arm(summary["settings"][0], "grapes")["rate"], 0.001);
   EXPECT_EQ(arm(summary["settings"][1], "grapes")["rate"], 0.01);

@@ -19,7 +19,7 @@ std::string short_number(double value) {
   return fixed(value, std::max(0, 2 - static_cast<int>(std::floor(std::log10(value)))));
 }
 
-std::string colour(std::size_t part) { return "class=\"cell a" + std::to_string(part) + "\""; }
+std::string color(std::size_t part) { return "class=\"cell a" + std::to_string(part) + "\""; }
 
 }  // namespace
 
@@ -43,7 +43,7 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
   drawing.text({8, 20}, title, "class=\"strong\"");
   double x = left;
   for (std::size_t part = 0; part < parts.size(); ++part) {
-    drawing.rectangle({x, 34}, 11, 11, colour(part));
+    drawing.rectangle({x, 34}, 11, 11, color(part));
     drawing.text({x + 15, 44}, parts[part], "class=\"small muted\"");
     x += 34 + character * static_cast<double>(characters(parts[part]));
   }
@@ -61,7 +61,7 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
     double from = 0;
     for (std::size_t part = 0; part < parts.size(); ++part) {
       const double to = from + bars[row].parts[part];
-      drawing.open(colour(part));
+      drawing.open(color(part));
       drawing.hint(bars[row].label + ", " + parts[part] + ": " + short_number(bars[row].parts[part]) + " " + unit);
       drawing.rectangle({scale(from), y + 1}, scale(to) - scale(from), thick, "");
       drawing.close();

@@ -104,7 +104,7 @@ class Page {
     }
     for (const Json& arm : summary_["arms"]) {
       rows +=
-          "<tr><th scope=\"row\"><span class=\"key " + colour(arm["arm"]) + "\"></span>" + escape(arm["arm"]) + "</th>";
+          "<tr><th scope=\"row\"><span class=\"key " + color(arm["arm"]) + "\"></span>" + escape(arm["arm"]) + "</th>";
       for (std::size_t c = 1; c < all.size(); ++c) rows += "<td>" + escape(all[c].cell(arm)) + "</td>";
       rows += "</tr>";
     }
@@ -115,8 +115,8 @@ class Page {
                        meanings + "</dl></details>");
   }
 
-  /// The arm's colour class alone.
-  std::string colour(const std::string& arm) const {
+  /// The arm's color class alone.
+  std::string color(const std::string& arm) const {
     const std::string attributes = styles_.attributes(arm, "");
     const std::size_t from = attributes.find('a', attributes.find('"'));
     return attributes.substr(from, attributes.find('"', from) - from);
@@ -150,7 +150,7 @@ class Page {
       }
     return section("Modulation factors",
                    "How the factors of a layer’s nodes are distributed, epoch by epoch, over all seeds: the stronger "
-                   "the colour, the "
+                   "the color, the "
                    "more nodes. The line is the mean. A narrow strip is close to one constant for the layer.",
                    "<div class=\"plots small\">" + figures + "</div>");
   }
@@ -225,11 +225,10 @@ class Page {
         };
         std::string said;
         if (example.contains("is")) said = ", is " + escape(example["is"]) + ", said " + escape(example["said"]);
-        add("spikes" + said, raster(example, colour(arm.name)));
-        add("membranes of " + example["membranes"]["layer"].get<std::string>(), membranes(example, colour(arm.name)));
+        add("spikes" + said, raster(example, color(arm.name)));
+        add("membranes of " + example["membranes"]["layer"].get<std::string>(), membranes(example, color(arm.name)));
         if (example.contains("roll"))
-          add("what was played (outlines) and what was expected (colour)",
-              piano_roll(example["roll"], colour(arm.name)));
+          add("what was played (outlines) and what was expected (color)", piano_roll(example["roll"], color(arm.name)));
       }
     }
     if (figures.empty()) return "";

@@ -20,9 +20,9 @@ namespace {
 struct Slot {
   const char* light;
   const char* dark;
-  const char* dash;  ///< controls are broken lines, so that colour is not the only mark
+  const char* dash;  ///< controls are broken lines, so that color is not the only mark
 };
-/// After Okabe and Ito's palette for all kinds of colour vision, darkened or lightened to 3 : 1 on the page.
+/// After Okabe and Ito's palette for all kinds of color vision, darkened or lightened to 3 : 1 on the page.
 constexpr std::array<Slot, 8> slots = {{{"#5c6470", "#b3bac6", ""},
                                         {"#a3307c", "#ec8fcb", ""},
                                         {"#0068a8", "#62b6f0", ""},
@@ -326,9 +326,9 @@ Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const
       sum.resize(std::max(sum.size(), histogram.size()));
       for (std::size_t bin = 0; bin < histogram.size(); ++bin) sum[bin] += histogram[bin];
     }
-  const Curve centre = curve(arm, "factor.mean", layer);
+  const Curve center = curve(arm, "factor.mean", layer);
   Extent epochs;
-  for (const double e : centre.epoch) epochs.add(e);
+  for (const double e : center.epoch) epochs.add(e);
   if (epochs.high <= epochs.low) epochs = {epochs.low - 0.5, epochs.low + 0.5};
   Drawing drawing(300, 190);
   const Frame frame{34, 24, 292, 148};
@@ -338,7 +338,7 @@ Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const
   const auto x_ticks = whole(svg::ticks(epochs.low, epochs.high, 5));
   axes(drawing, frame, {epochs.low - step / 2, epochs.high + step / 2, frame.left, frame.right}, y, x_ticks,
        svg::ticks(low, 2, 4), "epoch", "factor");
-  double most = 0;  // the largest share of one cell: it gets the full colour, so that a wide strip is seen as well
+  double most = 0;  // the largest share of one cell: it gets the full color, so that a wide strip is seen as well
   for (const auto& [epoch, bins] : counts) {
     const double total = std::accumulate(bins.begin(), bins.end(), 0.0);
     if (total > 0) most = std::max(most, *std::max_element(bins.begin(), bins.end()) / total);
@@ -359,8 +359,8 @@ Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const
   }
   drawing.close();
   std::vector<Point> line;
-  for (std::size_t i = 0; i < centre.epoch.size(); ++i)
-    line.emplace_back(x(centre.epoch[i] + step / 2), y(std::max(low, centre.mean[i])));
+  for (std::size_t i = 0; i < center.epoch.size(); ++i)
+    line.emplace_back(x(center.epoch[i] + step / 2), y(std::max(low, center.mean[i])));
   drawing.polyline(line, "class=\"over\"");
   return drawing;
 }

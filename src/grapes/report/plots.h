@@ -7,17 +7,17 @@
 #include <string>
 #include <vector>
 
-/// The plots of a comparison. Their colours are CSS variables, so that they follow the reader's light or dark scheme.
+/// The plots of a comparison. Their colors are CSS variables, so that they follow the reader's light or dark scheme.
 namespace grapes::report {
 
-/// The colours and line styles, for a page or inside a picture that stands alone.
+/// The colors and line styles, for a page or inside a picture that stands alone.
 std::string plot_style();
 
 /// How an arm is drawn, everywhere: the paper's arms always alike, others in the slots that are left.
 class Styles final {
  public:
   explicit Styles(const std::vector<std::string>& arms);
-  /// Class and dash attributes of a line, `line` or another class beside the arm's colour.
+  /// Class and dash attributes of a line, `line` or another class beside the arm's color.
   std::string attributes(const std::string& arm, const std::string& kind) const;
 
  private:
@@ -60,7 +60,7 @@ svg::Drawing dot_plot(const record::Json& summary, const Styles& styles);
 svg::Drawing tuning_chart(const std::string& id, const record::Json& tuning, const std::vector<std::string>& arms,
                           const std::string& score, const Styles& styles);
 
-/// How the factors of a layer lie, epoch by epoch: the stronger the colour, the more nodes; the line is their mean.
+/// How the factors of a layer lie, epoch by epoch: the stronger the color, the more nodes; the line is their mean.
 /// `low`: the lower end of the y axis, whose upper end is 2.
 svg::Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles);
 /// The lower end that shows all factors of all arms; nothing if there are none.

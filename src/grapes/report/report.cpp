@@ -54,7 +54,7 @@ Json tuning_of(const std::vector<std::filesystem::path>& folders) {
 std::filesystem::path write(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& out,
                             Options options) {
   const std::vector<Run> runs = record::load_all(folders);
-  const Json summary = summarise(runs, options);
+  const Json summary = summarize(runs, options);
   write_file(out / "summary.json", summary.dump(2) + "\n");
   write_file(out / "picture.svg", picture(runs, summary));
   write_file(out / "report.html", html(runs, summary, options));

@@ -20,7 +20,7 @@ struct Options {
 /// All numbers of a comparison as one JSON document (summary.json, `--json`): per arm n, final test score mean, sd,
 /// 95 % interval, every seed; learning rate; difference to the baseline with interval, p, Holm p; slowness, asymptote;
 /// epochs to target; seconds per epoch; diverged runs counted.
-record::Json summarise(const std::vector<record::Run>& runs, const Options& options);
+record::Json summarize(const std::vector<record::Run>& runs, const Options& options);
 /// The same as a table for the terminal, at most 100 columns wide.
 std::string table(const record::Json& summary);
 /// What the comparison shows and what it does not, in plain words, one sentence an entry.
@@ -35,7 +35,7 @@ std::string picture(const std::vector<record::Run>& runs, const record::Json& su
 /// were tuned apart have no one grid.
 record::Json tuning_of(const std::vector<std::filesystem::path>& folders);
 
-/// Reads, summarises, writes report.html, summary.json and picture.svg into `out`; returns the path of the page.
+/// Reads, summarizes, writes report.html, summary.json and picture.svg into `out`; returns the path of the page.
 std::filesystem::path write(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& out,
                             Options options);
 

@@ -22,7 +22,7 @@ using testing::Not;
 using testing::ThrowsMessage;
 
 std::string page(const std::vector<Record>& runs, const Options& options = {}) {
-  return html(runs, summarise(runs, options), options);
+  return html(runs, summarize(runs, options), options);
 }
 
 /// Every element that is opened is closed, in order: SVG demands it, and a browser repairs HTML in silence.
@@ -106,7 +106,7 @@ TEST(Page, StandsWhatRunsCanBe) {
     for (Json& row : run.epochs) row["test_accuracy"] = 0.5;
   for (const auto& [name, runs] : cases) {
     SCOPED_TRACE(name);
-    const Json summary = summarise(runs, {});
+    const Json summary = summarize(runs, {});
     expect_well_formed(html(runs, summary, {}));
     expect_well_formed(picture(runs, summary));
     EXPECT_FALSE(table(summary).empty());
@@ -121,7 +121,7 @@ TEST(Page, LeavesOutWhatWasNotRecorded) {
                                 Not(HasSubstr("Choice of the learning rates"))));
 }
 
-TEST(Styles, KeepTheColourOfAnArmWhateverStandsBesideIt) {
+TEST(Styles, KeepTheColorOfAnArmWhateverStandsBesideIt) {
   const Styles few({"bp", "uniform"});
   const Styles many({"zeta", "bp", "grapes", "uniform"});
   EXPECT_EQ(few.attributes("uniform", "line"), many.attributes("uniform", "line"));

@@ -24,7 +24,7 @@ void time_axis(Drawing& drawing, const Scale& x, double bottom, double steps) {
 
 }  // namespace
 
-Drawing raster(const Json& example, const std::string& colour) {
+Drawing raster(const Json& example, const std::string& color) {
   constexpr double least = 40, per_node = 1.1, gap = 12;
   const auto height_of = [&](const Json& layer) { return std::max(least, per_node * layer["shown"].get<double>()); };
   double total = 8;
@@ -38,7 +38,7 @@ Drawing raster(const Json& example, const std::string& colour) {
     drawing.rectangle({left, top}, right - left, height, "fill=\"none\" class=\"grid\"");
     drawing.text({left - 8, top + height / 2}, layer["name"], "class=\"small\" text-anchor=\"end\"");
     drawing.text({left - 8, top + height / 2 + 14}, layer["nodes"].dump(), "class=\"small muted\" text-anchor=\"end\"");
-    drawing.open("class=\"" + colour + "\"");
+    drawing.open("class=\"" + color + "\"");
     for (const Json& spike : layer["spikes"])
       drawing.rectangle({x(spike[0]) + 0.5, top + row * spike[1].get<double>()}, std::max(1.0, x(1) - x(0) - 1),
                         std::max(0.9, row - 0.3), "class=\"cell\"");
@@ -49,7 +49,7 @@ Drawing raster(const Json& example, const std::string& colour) {
   return drawing;
 }
 
-Drawing membranes(const Json& example, const std::string& colour) {
+Drawing membranes(const Json& example, const std::string& color) {
   const Json& traces = example["membranes"]["traces"];
   double low = 0, high = 0;
   for (const Json& trace : traces)
@@ -67,7 +67,7 @@ Drawing membranes(const Json& example, const std::string& colour) {
     drawing.line({left, y(tick)}, {right, y(tick)}, "class=\"grid\"");
     drawing.text({left - 7, y(tick) + 4}, svg::tick_label(tick, levels), "class=\"small muted\" text-anchor=\"end\"");
   }
-  drawing.open("class=\"" + colour + "\"");
+  drawing.open("class=\"" + color + "\"");
   for (const Json& trace : traces) {
     std::vector<svg::Point> points;
     for (std::size_t t = 0; t < trace.size(); ++t) points.emplace_back(x(static_cast<double>(t) + 0.5), y(trace[t]));
@@ -78,7 +78,7 @@ Drawing membranes(const Json& example, const std::string& colour) {
   return drawing;
 }
 
-Drawing piano_roll(const Json& roll, const std::string& colour, std::int64_t most_steps) {
+Drawing piano_roll(const Json& roll, const std::string& color, std::int64_t most_steps) {
   const double steps = std::min<double>(static_cast<double>(most_steps), roll["steps"]);
   double low = 127, high = 0;
   for (const char* const kind : {"target", "prediction"})
@@ -98,7 +98,7 @@ Drawing piano_roll(const Json& roll, const std::string& colour, std::int64_t mos
     drawing.text({left - 7, y(tick + 0.5) + 4}, svg::tick_label(tick, levels),
                  "class=\"small muted\" text-anchor=\"end\"");
   }
-  drawing.open("class=\"" + colour + "\"");
+  drawing.open("class=\"" + color + "\"");
   for (const Json& note : roll["prediction"])
     if (note[0] < steps)
       drawing.rectangle({x(note[0]), y(note[1].get<double>() + 1)}, x(1) - x(0), row,

@@ -9,10 +9,10 @@
 namespace grapes::report {
 
 /// Every layer below the other, a mark for each spike; time to the right.
-svg::Drawing raster(const record::Json& example, const std::string& colour);
+svg::Drawing raster(const record::Json& example, const std::string& color);
 /// Membranes of one layer against time.
-svg::Drawing membranes(const record::Json& example, const std::string& colour);
-/// Notes against time: outlines are what was, or is, played; the stronger the colour, the more probable.
-svg::Drawing piano_roll(const record::Json& roll, const std::string& colour, std::int64_t most_steps = 64);
+svg::Drawing membranes(const record::Json& example, const std::string& color);
+/// Notes against time: outlines are what was, or is, played; the stronger the color, the more probable.
+svg::Drawing piano_roll(const record::Json& roll, const std::string& color, std::int64_t most_steps = 64);
 
 }  // namespace grapes::report

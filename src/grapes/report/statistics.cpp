@@ -57,9 +57,9 @@ double mean(const std::vector<double>& x) {
 
 double standard_deviation(const std::vector<double>& x) {
   if (x.size() < 2) return 0;
-  const double centre = mean(x);
+  const double center = mean(x);
   double sum = 0;
-  for (const double value : x) sum += (value - centre) * (value - centre);
+  for (const double value : x) sum += (value - center) * (value - center);
   return std::sqrt(sum / static_cast<double>(x.size() - 1));
 }
 

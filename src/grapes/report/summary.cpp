@@ -61,7 +61,7 @@ Json speed(const Arm& arm, const std::string& key, const Json& target) {
 Json last_factors(const Arm& arm) {
   Json layers = Json::array();
   for (const std::string& name : layers_of({arm})) {
-    std::vector<double> centre, sd, lowest;
+    std::vector<double> center, sd, lowest;
     for (const Run* run : arm.runs) {
       const Json& layer = layer_of(run->epochs.back(), name);
       if (!layer.contains("factor")) continue;
@@ -70,13 +70,13 @@ Json last_factors(const Arm& arm) {
       const auto s = number(factor, "sd");
       const auto low = number(factor, "min");
       if (!m || !s || !low) continue;
-      centre.push_back(*m);
+      center.push_back(*m);
       sd.push_back(*s);
       lowest.push_back(*low);
     }
-    if (!centre.empty())
+    if (!center.empty())
       layers.push_back({{"layer", name},
-                        {"mean", mean(centre)},
+                        {"mean", mean(center)},
                         {"sd", mean(sd)},
                         {"min", *std::min_element(lowest.begin(), lowest.end())}});
   }
@@ -152,7 +152,7 @@ void check_comparable(const std::vector<Arm>& arms) {
 
 }  // namespace
 
-Json summarise(const std::vector<Run>& runs, const Options& options) {
+Json summarize(const std::vector<Run>& runs, const Options& options) {
   const std::vector<Arm> arms = arms_of(runs, options.baseline);
   if (arms.empty())
     throw DataError("there is no finished run to report on: " + std::to_string(runs.size()) +

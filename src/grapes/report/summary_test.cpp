@@ -46,7 +46,7 @@ const Json& arm(const Json& summary, const std::string& name) {
 }
 
 TEST(Summary, ByHand) {
-  const Json s = summarise(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75}), {});
+  const Json s = summarize(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75}), {});
   EXPECT_EQ(s["part"], "test");
   EXPECT_EQ(s["baseline"], "bp");
   EXPECT_NEAR(s["target"].get<double>(), 0.98 * 0.6, 1e-12);
@@ -72,7 +72,7 @@ TEST(Summary, PairsBySeedAndSettings) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.6, 0.8});
   runs.push_back(plain("grapes", 3, {0.9}));           // no such seed in bp
   runs.push_back(plain("grapes", 1, {0.9}, "other"));  // the seed, but other settings
-  const Json d = arm(summarise(runs, {}), "grapes")["difference"];
+  const Json d = arm(summarize(runs, {}), "grapes")["difference"];
   EXPECT_EQ(d["n"], 2);
   EXPECT_EQ(d["unpaired"], 2);
   EXPECT_THAT(d["seeds"], ElementsAre(1, 2));
@@ -81,7 +81,7 @@ TEST(Summary, PairsBySeedAndSettings) {
 TEST(Summary, UnpairedRunsGetNoTest) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
   runs.push_back(plain("grapes", 7, {0.9}));
-  const Json s = summarise(runs, {});
+  const Json s = summarize(runs, {});
   EXPECT_EQ(arm(s, "grapes")["difference"]["n"], 0);
   EXPECT_TRUE(arm(s, "grapes")["difference"]["p"].is_null());
   EXPECT_TRUE(arm(s, "grapes")["difference"]["mean"].is_null());
@@ -90,7 +90,7 @@ TEST(Summary, UnpairedRunsGetNoTest) {
 }
 
 TEST(Summary, HolmGoesOverTheArmsAndOverTheControlsApart) {
-  const Json s = summarise(synthetic::runs(synthetic::five_arms, 8), {});
+  const Json s = summarize(synthetic::runs(synthetic::five_arms, 8), {});
   std::vector<double> p, corrected;
   for (const Json& a : s["arms"])
     if (!a["difference"].is_null()) {
@@ -107,7 +107,7 @@ TEST(Summary, HolmGoesOverTheArmsAndOverTheControlsApart) {
 }
 
 TEST(Summary, RecoversTheTruthOfSyntheticRuns) {
-  const Json s = summarise(synthetic::runs(synthetic::five_arms, 20, 30), {});
+  const Json s = summarize(synthetic::runs(synthetic::five_arms, 20, 30), {});
   const Json& grapes = arm(s, "grapes");
   EXPECT_NEAR(grapes["slowness"]["mean"].get<double>(), 0.062, 0.003);
   EXPECT_NEAR(grapes["asymptote"]["mean"].get<double>(), 0.894, 0.002);
@@ -122,7 +122,7 @@ TEST(Summary, OrderIsBaselineThenThePapers) {
     Options options;
     options.baseline = baseline;
     std::vector<std::string> list;
-    const Json summary = summarise(runs, options);
+    const Json summary = summarize(runs, options);
     for (const Json& a : summary["arms"]) list.push_back(a["arm"]);
     return list;
   };
@@ -135,7 +135,7 @@ TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
   std::vector<Record> runs = pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75});
   runs[4].status = {record::State::diverged, 4, 1, 10, "loss is not finite"};
   runs[5].status.state = record::State::running;
-  const Json s = summarise(runs, {});
+  const Json s = summarize(runs, {});
   EXPECT_EQ(arm(s, "grapes")["n"], 1);
   EXPECT_EQ(arm(s, "grapes")["diverged"], 1);
   EXPECT_THAT(findings(s), AllOf(Contains("Not counted: grapes, seed 2: diverged after 1 epoch (loss is not finite)."),
@@ -145,18 +145,18 @@ TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
 
 TEST(Summary, RefusesWhatCannotBeCompared) {
   std::vector<Record> runs = pairs({0.5}, {0.6});
-  const auto summarising = [&] { return [&] { summarise(runs, {}); }; };
+  const auto summarizing = [&] { return [&] { summarize(runs, {}); }; };
   runs[1].identity.score = "r2";
   runs[1].epochs[0]["test_r2"] = 0.5;
-  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("the score is accuracy in bp-1s and r2 in grapes-1s")));
+  EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("the score is accuracy in bp-1s and r2 in grapes-1s")));
   runs = pairs({0.5}, {0.6});
   runs[1].identity.data = "mnist";
-  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("the data set is digits")));
+  EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("the data set is digits")));
   runs = pairs({0.5}, {0.6});
   runs.push_back(runs[0]);
-  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("arm bp, seed 1 is there twice")));
+  EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("arm bp, seed 1 is there twice")));
   for (Record& run : runs) run.status.state = record::State::diverged;
-  EXPECT_THAT(summarising(), ThrowsMessage<DataError>(HasSubstr("no finished run")));
+  EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("no finished run")));
 }
 
 TEST(Summary, FallsBackToThePartThatAllRunsHave) {
@@ -164,7 +164,7 @@ TEST(Summary, FallsBackToThePartThatAllRunsHave) {
   for (Record& run : runs)
     for (Json& row : run.epochs) row["validation_accuracy"] = 0.4;
   runs[1].epochs[0].erase("test_accuracy");
-  const Json s = summarise(runs, {});
+  const Json s = summarize(runs, {});
   EXPECT_EQ(s["part"], "validation");
   EXPECT_EQ(s["arms"][0]["mean"], 0.4);
   EXPECT_THAT(findings(s), Contains(HasSubstr("there is no test part")));
@@ -173,11 +173,11 @@ TEST(Summary, FallsBackToThePartThatAllRunsHave) {
 TEST(Summary, ScoresThatAreNotFiniteDoNotCount) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.6, 0.7});
   runs[3].epochs[0]["test_accuracy"] = nullptr;
-  EXPECT_EQ(arm(summarise(runs, {}), "grapes")["n"], 1);
+  EXPECT_EQ(arm(summarize(runs, {}), "grapes")["n"], 1);
 }
 
 TEST(Findings, FivePairsCannotBeSignificant) {
-  const auto said = findings(summarise(pairs({.5, .6, .7, .6, .5}, {.6, .71, .82, .73, .64}), {}));
+  const auto said = findings(summarize(pairs({.5, .6, .7, .6, .5}, {.6, .71, .82, .73, .64}), {}));
   EXPECT_THAT(said,
               Contains(StartsWith("With 5 pairs the exact Wilcoxon test cannot give a p below 0.0625, so no arm")));
   EXPECT_THAT(said, Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("higher by the interval, but not"))));
@@ -189,7 +189,7 @@ TEST(Findings, EightPairsCanBe) {
     low.push_back(0.5 + 0.001 * i);
     high.push_back(0.6 + 0.0017 * i);
   }
-  const auto said = findings(summarise(pairs(low, high), {}));
+  const auto said = findings(summarize(pairs(low, high), {}));
   EXPECT_THAT(said, Not(Contains(HasSubstr("cannot give a p below"))));
   EXPECT_THAT(said, Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("by the interval and by the test"))));
   EXPECT_THAT(said, Contains(HasSubstr("There is no arm `uniform`")));
@@ -203,7 +203,7 @@ TEST(Findings, SayWhenTheControlsDoAsWell) {
     runs.push_back(plain("uniform", i + 1, {uniform[i]}));
     runs.push_back(plain("shuffled", i + 1, {uniform[3 - i]}));
   }
-  EXPECT_THAT(findings(summarise(runs, {})),
+  EXPECT_THAT(findings(summarize(runs, {})),
               Contains(AllOf(StartsWith("`grapes` is told apart neither from `uniform`"),
                              HasSubstr("nothing beyond a change of the effective learning rates is shown"))));
 }
@@ -217,64 +217,64 @@ TEST(Findings, SayWhenTheControlsDoNot) {
     runs.push_back(plain("uniform", seed, {0.6 + noise}));
     runs.push_back(plain("shuffled", seed, {0.6 - noise}));
   }
-  EXPECT_THAT(findings(summarise(runs, {})),
+  EXPECT_THAT(findings(summarize(runs, {})),
               Contains(StartsWith("`grapes` ends above both controls, by intervals and")));
 }
 
 TEST(Findings, OneSeedSaysNothingAboutChance) {
-  const auto said = findings(summarise(pairs({0.5}, {0.9}), {}));
+  const auto said = findings(summarize(pairs({0.5}, {0.9}), {}));
   EXPECT_THAT(said.front(), HasSubstr("from one pair, which says nothing about chance"));
   EXPECT_THAT(said, Contains(HasSubstr("one pair only")));
 }
 
 TEST(Findings, OneArmIsComparedWithNothing) {
-  EXPECT_THAT(findings(summarise(pairs({0.5, 0.6}, {}), {})).front(), HasSubstr("no other arm to compare it with"));
+  EXPECT_THAT(findings(summarize(pairs({0.5, 0.6}, {}), {})).front(), HasSubstr("no other arm to compare it with"));
 }
 
 TEST(Findings, EqualScoresAreCalledSo) {
-  EXPECT_THAT(findings(summarise(pairs({0.5, 0.6}, {0.5, 0.6}), {})),
+  EXPECT_THAT(findings(summarize(pairs({0.5, 0.6}, {0.5, 0.6}), {})),
               Contains(HasSubstr("the same score in every pair")));
 }
 
 TEST(Findings, TellWhereTheLearningRatesCameFrom) {
   Options options;
-  EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
+  EXPECT_THAT(findings(summarize(synthetic::runs(), options)),
               Contains(StartsWith("All arms ran at the learning rate 0.1, which was not tuned")));
   options.tuning = synthetic::tuning();
-  EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
+  EXPECT_THAT(findings(summarize(synthetic::runs(), options)),
               AllOf(Contains(HasSubstr("test data was not used for choosing")),
                     Contains(AllOf(StartsWith("The learning rate chosen for `bp` (0.4) lies at the edge")))));
-  EXPECT_THAT(findings(summarise(synthetic::runs(), options)),
+  EXPECT_THAT(findings(summarize(synthetic::runs(), options)),
               Contains("But `bp` did not run at the learning rate chosen for it."));
   options.tuning["arms"]["shuffled"]["tried"] = Json::array();  // it names its rate itself
-  EXPECT_THAT(findings(summarise(synthetic::runs(), options)), Contains("No learning rate was tuned for `shuffled`."));
+  EXPECT_THAT(findings(summarize(synthetic::runs(), options)), Contains("No learning rate was tuned for `shuffled`."));
 }
 
 TEST(Findings, TellOfAnArmThatMixesSettings) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
-  EXPECT_THAT(findings(summarise(runs, {})), Not(Contains(HasSubstr("mixes"))));
+  EXPECT_THAT(findings(summarize(runs, {})), Not(Contains(HasSubstr("mixes"))));
   runs[1].epochs[0]["learning_rate"] = 0.2;
-  EXPECT_THAT(findings(summarise(runs, {})), Contains(StartsWith("An arm holds runs with different settings")));
+  EXPECT_THAT(findings(summarize(runs, {})), Contains(StartsWith("An arm holds runs with different settings")));
 }
 
 TEST(Findings, ClaimOneTestSetOnlyOfRunsThatBeganAlike) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.5, 0.6});
-  EXPECT_THAT(findings(summarise(runs, {})), Contains(HasSubstr("scored on the same test set")));
+  EXPECT_THAT(findings(summarize(runs, {})), Contains(HasSubstr("scored on the same test set")));
   runs[3].identity.pairing = "other";
-  EXPECT_THAT(findings(summarise(runs, {})), AllOf(Not(Contains(HasSubstr("scored on the same test set"))),
+  EXPECT_THAT(findings(summarize(runs, {})), AllOf(Not(Contains(HasSubstr("scored on the same test set"))),
                                                    Contains(HasSubstr("need not share one test set"))));
 }
 
 TEST(Findings, TellOfDifferentLengths) {
   std::vector<Record> runs = pairs({0.5}, {});
   runs.push_back(plain("grapes", 1, {0.4, 0.5, 0.6}));
-  EXPECT_THAT(findings(summarise(runs, {})), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
+  EXPECT_THAT(findings(summarize(runs, {})), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
 }
 
 TEST(Table, FitsATerminal) {
   std::vector<Record> runs = synthetic::runs();
   for (Record run : synthetic::runs({{"an-arm-with-a-name-longer-than-any-column"}})) runs.push_back(run);
-  const std::string text = table(summarise(runs, {}));
+  const std::string text = table(summarize(runs, {}));
   for (const std::string& line : split(text, '\n'))
     EXPECT_LE(std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }), 100) << line;
   EXPECT_THAT(text, HasSubstr("grapes-local"));
@@ -282,7 +282,7 @@ TEST(Table, FitsATerminal) {
 }
 
 TEST(Table, WritesR2Plainly) {
-  const std::string text = table(summarise(synthetic::runs(synthetic::five_arms, 3, 10, "r2"), {}));
+  const std::string text = table(summarize(synthetic::runs(synthetic::five_arms, 3, 10, "r2"), {}));
   EXPECT_THAT(text, AllOf(HasSubstr("test R² "), Not(HasSubstr("%  against")), HasSubstr("0.8")));
 }
 

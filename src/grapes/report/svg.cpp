@@ -61,8 +61,8 @@ void Drawing::polygon(const std::vector<Point>& points, const std::string& attri
   body_ += "<polygon points=\"" + list(points) + "\" " + attributes + "/>";
 }
 
-void Drawing::circle(Point centre, double radius, const std::string& attributes) {
-  body_ += "<circle" + attribute("cx", centre.first) + attribute("cy", centre.second) + attribute("r", radius) + " " +
+void Drawing::circle(Point center, double radius, const std::string& attributes) {
+  body_ += "<circle" + attribute("cx", center.first) + attribute("cy", center.second) + attribute("r", radius) + " " +
            attributes + "/>";
 }
 

@@ -23,7 +23,7 @@ class Drawing final {
   void line(Point from, Point to, const std::string& attributes);
   void polyline(const std::vector<Point>& points, const std::string& attributes);
   void polygon(const std::vector<Point>& points, const std::string& attributes);
-  void circle(Point centre, double radius, const std::string& attributes);
+  void circle(Point center, double radius, const std::string& attributes);
   void rectangle(Point corner, double width, double height, const std::string& attributes);
   void text(Point at, const std::string& text, const std::string& attributes = "");
   /// Everything drawn until `close` is inside.

@@ -228,7 +228,7 @@ std::string note(const Json& summary) {
 
 }  // namespace
 
-Json summarise_sweep(const std::string& key, const std::vector<std::string>& names,
+Json summarize_sweep(const std::string& key, const std::vector<std::string>& names,
                      const std::vector<SweepPoint>& points) {
   Json all = {{"key", key}, {"arms", names}, {"points", Json::array()}};
   for (const SweepPoint& point : points) {

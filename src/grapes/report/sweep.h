@@ -11,7 +11,7 @@ namespace grapes::report {
 /// One comparison of a sweep.
 struct SweepPoint {
   double value = 0;
-  record::Json summary;  ///< see summarise(); null where every run diverged
+  record::Json summary;  ///< see summarize(); null where every run diverged
 };
 
 /// {"key": "precision=weights=int{}", "score", "data", "arms": names, "points": [{"value", "arms": [{"arm", "n",
@@ -21,7 +21,7 @@ struct SweepPoint {
 /// @param key   what was swept, with {} for the value
 /// @param arms  by name, those that always diverged among them
 /// @param points  one at least with a summary
-record::Json summarise_sweep(const std::string& key, const std::vector<std::string>& arms,
+record::Json summarize_sweep(const std::string& key, const std::vector<std::string>& arms,
                              const std::vector<SweepPoint>& points);
 /// For the terminal: scores, differences and their changes; a column a value.
 std::string sweep_table(const record::Json& summary);

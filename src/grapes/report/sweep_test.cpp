@@ -47,7 +47,7 @@ const std::vector<SweepPoint>& points() {
 const std::vector<std::string> names = {"bp", "grapes", "uniform", "fa", "fa+grapes", "wild"};
 
 TEST(Sweep, PairsByHand) {
-  const Json summary = summarise_sweep("precision=weights=int{}", names, points());
+  const Json summary = summarize_sweep("precision=weights=int{}", names, points());
   const Json& pairs = summary["points"][0]["pairs"];
   ASSERT_EQ(pairs.size(), 6u);
   EXPECT_NEAR(pairs[0]["mean"].get<double>(), 0.02, 1e-12);  // grapes − bp
@@ -60,7 +60,7 @@ TEST(Sweep, PairsByHand) {
 }
 
 TEST(Sweep, HolmIsOverAllValues) {
-  const Json summary = summarise_sweep("k={}", names, points());
+  const Json summary = summarize_sweep("k={}", names, points());
   // Two pairs each: the exact test gives 0.5 at best, times seven pairs.
   for (const Json& one : summary["points"])
     for (const Json& pair : one["pairs"]) EXPECT_EQ(pair["p_holm"], 1.0);
@@ -68,7 +68,7 @@ TEST(Sweep, HolmIsOverAllValues) {
 
 TEST(Sweep, WhoLosesMoreSeedBySeed) {
   // grapes − bp: 0.01, 0.03 at 8 and −0.1, −0.1 at 4.
-  const Json summary = summarise_sweep("k={}", names, points());
+  const Json summary = summarize_sweep("k={}", names, points());
   EXPECT_TRUE(summary["points"][0]["changes"].empty());
   const Json& changes = summary["points"][1]["changes"];
   ASSERT_EQ(changes.size(), 1u);
@@ -80,7 +80,7 @@ TEST(Sweep, WhoLosesMoreSeedBySeed) {
 TEST(Sweep, WhatDivergedIsSaid) {
   std::vector<SweepPoint> some = points();
   some.push_back({2, {}});
-  const std::string table = sweep_table(summarise_sweep("k={}", names, some));
+  const std::string table = sweep_table(summarize_sweep("k={}", names, some));
   EXPECT_THAT(table, testing::ContainsRegex("wild +diverged +diverged +diverged"));
   EXPECT_THAT(table, testing::ContainsRegex("\nbp +91.00 ± 1.00 +81.00 ± 1.00 +diverged"));
 }
@@ -88,19 +88,19 @@ TEST(Sweep, WhatDivergedIsSaid) {
 TEST(Sweep, OneRunHasNoInterval) {
   Json alone = arm("bp", {0.9});
   alone["interval"] = Json();
-  const std::string table = sweep_table(summarise_sweep("k={}", {"bp"}, {point(1, {alone})}));
+  const std::string table = sweep_table(summarize_sweep("k={}", {"bp"}, {point(1, {alone})}));
   EXPECT_THAT(table, HasSubstr("90.00\n"));
   EXPECT_THAT(table, HasSubstr("n = 1 runs"));
 }
 
 TEST(Sweep, RatesAtTheEdgeOfTheGridAreNamed) {
-  const Json summary = summarise_sweep("k={}", names, points());
+  const Json summary = summarize_sweep("k={}", names, points());
   EXPECT_THAT(sweep_table(summary), HasSubstr("may lie outside it, for grapes at 8, grapes at 4."));
   EXPECT_THAT(sweep_html(summary), HasSubstr("0.1 (edge)"));
 }
 
 TEST(Sweep, TablePictureAndPage) {
-  const Json summary = summarise_sweep("precision=weights=int{}", names, points());
+  const Json summary = summarize_sweep("precision=weights=int{}", names, points());
   const std::string table = sweep_table(summary);
   EXPECT_THAT(table, HasSubstr("91.00 ± 1.00"));
   EXPECT_THAT(table, HasSubstr("grapes − bp"));
@@ -111,11 +111,11 @@ TEST(Sweep, TablePictureAndPage) {
   EXPECT_THAT(sweep_picture(summary), HasSubstr("precision=weights=int{}"));
   EXPECT_THAT(sweep_html(summary), HasSubstr("Learning rates"));
   // What changes stands at the axis, all of it once below the title.
-  const Json longer = summarise_sweep("precision=weights=int{}:stochastic,error=int8", names, points());
+  const Json longer = summarize_sweep("precision=weights=int{}:stochastic,error=int8", names, points());
   EXPECT_THAT(sweep_picture(longer), HasSubstr(">weights=int{}<"));
   EXPECT_THAT(sweep_picture(longer), HasSubstr(">precision=weights=int{}:stochastic,error=int8<"));
-  EXPECT_THAT(sweep_picture(summarise_sweep("analog=reram:noise={}", names, points())), HasSubstr(">noise={}<"));
-  EXPECT_THAT(sweep_picture(summarise_sweep("factor-bits={}", names, points())), HasSubstr(">factor-bits={}<"));
+  EXPECT_THAT(sweep_picture(summarize_sweep("analog=reram:noise={}", names, points())), HasSubstr(">noise={}<"));
+  EXPECT_THAT(sweep_picture(summarize_sweep("factor-bits={}", names, points())), HasSubstr(">factor-bits={}<"));
 }
 
 }  // namespace

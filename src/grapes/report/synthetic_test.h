@@ -27,16 +27,16 @@ inline const std::vector<Truth> five_arms = {{"bp", 0, 0.085},
                                              {"uniform", 0.0038, 0.063, {1.88, 1.82}, 0},
                                              {"shuffled", 0.0036, 0.063, {1.88, 1.82}}};
 
-inline Json factor_of(double centre, double sd, Random& random) {
+inline Json factor_of(double center, double sd, Random& random) {
   std::vector<int> histogram(20, 0);
   double low = 2, high = 0;
   for (int node = 0; node < 256; ++node) {
-    const double m = std::clamp(centre + sd * random.normal(), 1.0, 2.0);
+    const double m = std::clamp(center + sd * random.normal(), 1.0, 2.0);
     low = std::min(low, m);
     high = std::max(high, m);
     ++histogram[static_cast<std::size_t>(std::min(19.0, std::floor(m * 10)))];
   }
-  return {{"mean", centre}, {"sd", sd}, {"min", low}, {"max", high}, {"histogram", histogram}};
+  return {{"mean", center}, {"sd", sd}, {"min", low}, {"max", high}, {"histogram", histogram}};
 }
 
 inline record::Run run(const Truth& truth, std::uint64_t seed, int epochs, const std::string& score = "accuracy") {

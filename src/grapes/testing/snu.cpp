@@ -137,10 +137,10 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
         const double at_current = error + c.synapse * to_c(b, n);
         to_c(b, n) = at_current;
         delta[k] = at_current;
-        const double own = m(n) * at_current, travelling = c.local ? at_current : own;
+        const double own = m(n) * at_current, traveling = c.local ? at_current : own;
         for (std::int64_t i = 0; i < I; ++i) {
           gW(n, i) += own * x(t, b, i);
-          gx(t, b, i) += travelling * W(n, i);
+          gx(t, b, i) += traveling * W(n, i);
         }
         for (std::int64_t j = 0; j < N; ++j) gR(n, j) += own * y_before(j);
       }

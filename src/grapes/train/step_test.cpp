@@ -66,7 +66,7 @@ std::vector<at::Tensor> learned(const Setting& setting, bool plain) {
 
 void expect_equal(const Setting& setting) {
   const auto fused = learned(setting, false), twin = learned(setting, true);
-  // In bfloat16 a sum in another order may be rounded to the neighbour, 2⁻⁸ away; the layer by itself, where that
+  // In bfloat16 a sum in another order may be rounded to the neighbor, 2⁻⁸ away; the layer by itself, where that
   // cannot happen, is held to 1e-6 in kernels_test.
   const double allowed = setting.precision == "float64" ? 1e-12 : 2e-3;
   for (std::size_t i = 0; i < fused.size(); ++i)

@@ -1,4 +1,4 @@
-#include "grapes/kernels/normalisation.h"
+#include "grapes/kernels/normalization.h"
 
 #include "grapes/kernels/convolution.h"
 #include "grapes/kernels/instruction_set.h"
@@ -29,19 +29,19 @@ struct Sums {
 };
 
 /// A block's statistics and the line they make of it. μ is too fine a number for float where it is large against σ; z
-/// less a centre beside it is exact, so what the centre lacks of μ goes into the shift.
+/// less a center beside it is exact, so what the center lacks of μ goes into the shift.
 struct Channels {
   Lanes<double> mean{}, inverse{};  ///< μ, 1 / √(σ² + ε)
-  Lanes<float> centre{}, scale{}, shift{};
+  Lanes<float> center{}, scale{}, shift{};
 
   Loops<float>::Line line(Activation activation) const {
-    return {centre.data(), scale.data(), shift.data(), slope_of(activation).value()};
+    return {center.data(), scale.data(), shift.data(), slope_of(activation).value()};
   }
 };
 
 /// A layer and the sizes of its batch.
 struct Layer {
-  Normalisation given;
+  Normalization given;
   std::int64_t batch = 0, blocks = 0, rows = 0, columns = 0;
   bool together = false;  ///< all channels share their statistics
 
@@ -100,7 +100,7 @@ void move(const at::Tensor& running, std::size_t at, double batch) {
 
 /// @param sums  Σ z, Σ z², or by the running statistics nothing that is read
 Channels channels_of(const Layer& layer, std::int64_t block, const Sums& sums) {
-  const Normalisation& given = layer.given;
+  const Normalization& given = layer.given;
   const float *gamma = layer.of_block(given.scale, block), *beta = layer.of_block(given.shift, block);
   const double count = layer.count();
   Channels all;
@@ -116,20 +116,20 @@ Channels channels_of(const Layer& layer, std::int64_t block, const Sums& sums) {
     }
     all.mean[i] = mean;
     all.inverse[i] = 1 / std::sqrt(variance + norm_epsilon);
-    all.centre[i] = static_cast<float>(mean);
+    all.center[i] = static_cast<float>(mean);
     all.scale[i] = static_cast<float>(gamma[i] * all.inverse[i]);
-    all.shift[i] = static_cast<float>(beta[i] - gamma[i] * all.inverse[i] * (mean - all.centre[i]));
+    all.shift[i] = static_cast<float>(beta[i] - gamma[i] * all.inverse[i] * (mean - all.center[i]));
   }
   return all;
 }
 
-struct NormalisationNode final : torch::autograd::Node {
+struct NormalizationNode final : torch::autograd::Node {
   Layer layer;
   at::Tensor z;
   std::vector<Channels> channels;
   std::uint32_t z_version = 0, scale_version = 0;
 
-  std::string name() const override { return "GrapesNormalisationBackward"; }
+  std::string name() const override { return "GrapesNormalizationBackward"; }
   const Channels& of(std::int64_t block) const { return channels[static_cast<std::size_t>(block)]; }
 
   /// Σ δ, Σ δ x̂: dL/dβ and dL/dγ, whose products with γ the means are of.
@@ -141,7 +141,7 @@ struct NormalisationNode final : torch::autograd::Node {
     });
     const float* gamma = layer.of_block(layer.given.scale, block);
     for (std::size_t i = 0; i < lanes; ++i) {
-      const double product = all.inverse[i] * (sums.second[i] - (all.mean[i] - all.centre[i]) * sums.first[i]);
+      const double product = all.inverse[i] * (sums.second[i] - (all.mean[i] - all.center[i]) * sums.first[i]);
       d_beta[i] = static_cast<float>(sums.first[i]);
       d_gamma[i] = static_cast<float>(product);
       sums.first[i] *= gamma[i];
@@ -161,21 +161,21 @@ struct NormalisationNode final : torch::autograd::Node {
       const double distance = -share * sums.second[i] * all.inverse[i];
       by_error[i] = static_cast<float>(outside * gamma[i]);
       by_distance[i] = static_cast<float>(distance);
-      constant[i] = static_cast<float>(-share * sums.first[i] - distance * (all.mean[i] - all.centre[i]));
+      constant[i] = static_cast<float>(-share * sums.first[i] - distance * (all.mean[i] - all.center[i]));
     }
     const Loops<float>::Line line = all.line(layer.given.activation);
     layer.each_map(block, z, error, [&](const Loops<float>::Map& map, const float* e) {
-      loops<float>().normalised_error(map, line, e, {by_error.data(), by_distance.data(), constant.data()});
+      loops<float>().normalized_error(map, line, e, {by_error.data(), by_distance.data(), constant.data()});
     });
   }
 
   variable_list apply(variable_list&& errors) override {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "normalisation: the fused layer is not differentiable twice");
+    TORCH_CHECK(!at::GradMode::is_enabled(), "normalization: the fused layer is not differentiable twice");
     variable_list result(3);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(z.defined(), "normalisation: the fused layer runs backwards once; its input is overwritten");
+    TORCH_CHECK(z.defined(), "normalization: the fused layer runs backwards once; its input is overwritten");
     TORCH_CHECK(layer.given.scale._version() == scale_version && z._version() == z_version,
-                "normalisation: the scale or the input was changed in place between forward and backward");
+                "normalization: the scale or the input was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
     const at::Tensor error = errors[0].contiguous();
     const bool below = task_should_compute_output(0);
@@ -200,7 +200,7 @@ struct NormalisationNode final : torch::autograd::Node {
 
 }  // namespace
 
-bool fusable(const Normalisation& layer) {
+bool fusable(const Normalization& layer) {
   const auto fits = [](const at::Tensor& x) {
     return x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
   };
@@ -208,7 +208,7 @@ bool fusable(const Normalisation& layer) {
          layer.scale.numel() % lanes == 0 && slope_of(layer.activation).has_value();
 }
 
-at::Tensor normalisation(at::Tensor z, Normalisation given) {
+at::Tensor normalization(at::Tensor z, Normalization given) {
   const bool graph = at::GradMode::is_enabled();
   torch::autograd::edge_list edges;
   if (graph) edges = torch::autograd::collect_next_edges(z, given.scale, given.shift);
@@ -239,11 +239,11 @@ at::Tensor normalisation(at::Tensor z, Normalisation given) {
           all = channels_of(layer, block, sums);
           const Loops<float>::Line line = all.line(layer.given.activation);
           layer.each_map(block, input, value,
-                         [&](const Loops<float>::Map& map, float* top) { loops<float>().normalise(map, line, top); });
+                         [&](const Loops<float>::Map& map, float* top) { loops<float>().normalize(map, line, top); });
         });
   }
   if (!graph) return value;
-  const std::shared_ptr<NormalisationNode> node(new NormalisationNode, torch::autograd::deleteNode);
+  const std::shared_ptr<NormalizationNode> node(new NormalizationNode, torch::autograd::deleteNode);
   node->set_next_edges(std::move(edges));
   node->layer = std::move(layer);
   node->channels = std::move(channels);

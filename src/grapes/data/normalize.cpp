@@ -1,4 +1,4 @@
-#include "grapes/data/normalise.h"
+#include "grapes/data/normalize.h"
 
 #include "grapes/base/error.h"
 
@@ -10,10 +10,10 @@
 namespace grapes::data {
 namespace {
 
-class Normalised final : public Dataset {
+class Normalized final : public Dataset {
  public:
-  Normalised(DatasetPtr source, Normalisation normalisation)
-      : source_(std::move(source)), normalisation_(std::move(normalisation)) {}
+  Normalized(DatasetPtr source, Normalization normalization)
+      : source_(std::move(source)), normalization_(std::move(normalization)) {}
 
   std::int64_t size() const override { return source_->size(); }
   const Meaning& meaning() const override { return source_->meaning(); }
@@ -21,13 +21,13 @@ class Normalised final : public Dataset {
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
-    batch.inputs = normalisation_(std::move(batch.inputs));
+    batch.inputs = normalization_(std::move(batch.inputs));
     return batch;
   }
 
  private:
   DatasetPtr source_;
-  Normalisation normalisation_;
+  Normalization normalization_;
 };
 
 /// Visit all inputs, some thousand examples at a time, as float64.
@@ -42,10 +42,10 @@ void for_each_piece(const Dataset& dataset, Visit visit) {
 /// An input that is the same in all examples carries nothing; 1 keeps it finite.
 at::Tensor one_over(const at::Tensor& width) { return at::where(width > 0, width, at::ones_like(width)).reciprocal(); }
 
-Normalisation unit(const Dataset&, bool) { return {}; }
+Normalization unit(const Dataset&, bool) { return {}; }
 
 /// Mean 0 and standard deviation 1 of what these dimensions of [examples, ...] hold, the first among them.
-Normalisation standardised(const Dataset& train, at::IntArrayRef over) {
+Normalization standardized(const Dataset& train, at::IntArrayRef over) {
   at::Tensor sum, deviation;
   std::int64_t count = 0;
   const auto total = [&](const at::Tensor& x) { return x.sum(over, /*keepdim=*/true).squeeze(0); };
@@ -62,19 +62,19 @@ Normalisation standardised(const Dataset& train, at::IntArrayRef over) {
   return {mean.to(at::kFloat), one_over((deviation / count).sqrt()).to(at::kFloat)};
 }
 
-Normalisation standard(const Dataset& train, bool) { return standardised(train, {0}); }
+Normalization standard(const Dataset& train, bool) { return standardized(train, {0}); }
 
-Normalisation channel(const Dataset& train, bool) {
-  if (train.meaning().input_shape.size() != 3) throw UsageError("--normalise channel: the examples are not images");
-  return standardised(train, {0, 2, 3});
+Normalization channel(const Dataset& train, bool) {
+  if (train.meaning().input_shape.size() != 3) throw UsageError("--normalize channel: the examples are not images");
+  return standardized(train, {0, 2, 3});
 }
 
-Normalisation whole(const Dataset&, bool bytes) {
-  if (!bytes) throw UsageError("--normalise bytes: the examples are not bytes");
+Normalization whole(const Dataset&, bool bytes) {
+  if (!bytes) throw UsageError("--normalize bytes: the examples are not bytes");
   return {at::tensor(0.0F), at::tensor(255.0F)};
 }
 
-Normalisation zero_mean(const Dataset& train, bool bytes) {
+Normalization zero_mean(const Dataset& train, bool bytes) {
   if (bytes) return {at::tensor(0.5F), at::tensor(2.0F)};
   at::Tensor low, high;
   for_each_piece(train, [&](const at::Tensor& x) {
@@ -86,16 +86,16 @@ Normalisation zero_mean(const Dataset& train, bool bytes) {
 
 }  // namespace
 
-at::Tensor Normalisation::operator()(at::Tensor inputs) const {
+at::Tensor Normalization::operator()(at::Tensor inputs) const {
   return shift.defined() ? inputs.sub_(shift).mul_(scale) : inputs;
 }
 
-at::Tensor Normalisation::undo(at::Tensor inputs) const {
+at::Tensor Normalization::undo(at::Tensor inputs) const {
   return shift.defined() ? inputs.div_(scale).add_(shift) : inputs;
 }
 
-const std::vector<NormalisationKind>& normalisations() {
-  static const std::vector<NormalisationKind> table = {
+const std::vector<NormalizationKind>& normalizations() {
+  static const std::vector<NormalizationKind> table = {
       {"unit", "0 ... 1 for bytes, numbers as they are", unit},
       {"standard", "each input with mean 0 and standard deviation 1 over the training examples", standard},
       {"channel",
@@ -106,9 +106,9 @@ const std::vector<NormalisationKind>& normalisations() {
   return table;
 }
 
-DatasetPtr normalised(DatasetPtr source, Normalisation normalisation) {
-  if (!normalisation.shift.defined()) return source;
-  return std::make_shared<Normalised>(std::move(source), std::move(normalisation));
+DatasetPtr normalized(DatasetPtr source, Normalization normalization) {
+  if (!normalization.shift.defined()) return source;
+  return std::make_shared<Normalized>(std::move(source), std::move(normalization));
 }
 
 }  // namespace grapes::data

@@ -10,8 +10,8 @@ namespace grapes::kernels {
 /// ε beside the variance, and the share of a batch in the running statistics.
 constexpr double norm_epsilon = 1e-5, norm_momentum = 0.1;
 
-/// Everything that follows a layer's convolution where it is normalised.
-struct Normalisation {
+/// Everything that follows a layer's convolution where it is normalized.
+struct Normalization {
   at::Tensor scale, shift;    ///< γ, β, [channel], leaves
   at::Tensor mean, variance;  ///< running, [channel]; or [1]: one of all channels together
   bool training = false;      ///< by the batch's statistics, else by the running ones
@@ -22,8 +22,8 @@ struct Normalisation {
   WorkspacePtr workspace;  ///< where values and errors live
 };
 
-/// Whether normalisation() can run it: float32 on a CPU, an activation whose value tells its derivative.
-bool fusable(const Normalisation& layer);
+/// Whether normalization() can run it: float32 on a CPU, an activation whose value tells its derivative.
+bool fusable(const Normalization& layer);
 
 /// All of it in one node of the graph, in two passes each way, which keeps z alone:
 ///   x̂ = (z - μ) / √(σ² + ε),  a = φ(γ x̂ + β)     value: the largest a of each square; of equal ones the first counts
@@ -34,6 +34,6 @@ bool fusable(const Normalisation& layer);
 /// plain tensor operations is nn::Convolution's.
 /// @param z  in blocks of channels, [batch, channel / 16, rows, columns, 16]; overwritten if it was given away
 /// @return   [batch, channel / 16, rows / pool, columns / pool, 16]
-at::Tensor normalisation(at::Tensor z, Normalisation layer);
+at::Tensor normalization(at::Tensor z, Normalization layer);
 
 }  // namespace grapes::kernels

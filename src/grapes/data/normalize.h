@@ -9,7 +9,7 @@ namespace grapes::data {
 
 /// x ← (x − shift) · scale, each input by its own numbers. shift and scale broadcast over an example's shape;
 /// undefined: x stays as it is.
-struct Normalisation {
+struct Normalization {
   at::Tensor shift;
   at::Tensor scale;
 
@@ -19,16 +19,16 @@ struct Normalisation {
   at::Tensor undo(at::Tensor inputs) const;
 };
 
-/// A row of the table of normalisations.
-struct NormalisationKind {
+/// A row of the table of normalizations.
+struct NormalizationKind {
   std::string name;
   std::string summary;
   /// Learn it from the training examples. `bytes`: they are known to lie in 0 ... 1, whatever these few show.
   /// @throws UsageError for examples that it is not for
-  Normalisation (*fit)(const Dataset& train, bool bytes);
+  Normalization (*fit)(const Dataset& train, bool bytes);
 };
-const std::vector<NormalisationKind>& normalisations();
+const std::vector<NormalizationKind>& normalizations();
 
-DatasetPtr normalised(DatasetPtr source, Normalisation normalisation);
+DatasetPtr normalized(DatasetPtr source, Normalization normalization);
 
 }  // namespace grapes::data

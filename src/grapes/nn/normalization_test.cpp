@@ -1,6 +1,6 @@
-// What follows a normalised layer's convolution: the fused node against its twin of plain tensor operations, the twin
+// What follows a normalized layer's convolution: the fused node against its twin of plain tensor operations, the twin
 // against the equation of its error, and what the node promises of memory, threads and instruction sets.
-#include "grapes/kernels/normalisation.h"
+#include "grapes/kernels/normalization.h"
 
 #include "grapes/core/modulate.h"
 #include "grapes/kernels/convolution.h"
@@ -57,8 +57,8 @@ at::Tensor blocked(const at::Tensor& x) {
   return x.view({x.size(0), x.size(1) / 16, 16, x.size(2), x.size(3)}).permute({0, 1, 3, 4, 2}).contiguous();
 }
 
-kernels::Normalisation kernel_of(const Case& c, const BatchNorm& norm) {
-  kernels::Normalisation kernel;
+kernels::Normalization kernel_of(const Case& c, const BatchNorm& norm) {
+  kernels::Normalization kernel;
   kernel.scale = norm.scale;
   kernel.shift = norm.shift;
   kernel.mean = norm.mean;
@@ -75,7 +75,7 @@ kernels::Normalisation kernel_of(const Case& c, const BatchNorm& norm) {
 Tensors fused(const Case& c) {
   const BatchNorm norm = c.norm(torch::kFloat);
   const auto z = blocked(c.z()).requires_grad_();
-  const auto value = kernels::unblocked(kernels::normalisation(z, kernel_of(c, norm)));
+  const auto value = kernels::unblocked(kernels::normalization(z, kernel_of(c, norm)));
   (value * drawn(value.sizes(), 4).to(torch::kFloat)).sum().backward();
   return {value.detach(), kernels::unblocked(z.grad()), norm.scale.grad(), norm.shift.grad(), norm.mean, norm.variance};
 }
@@ -99,7 +99,7 @@ void expect_equal(const Case& c, double tolerance) {
     EXPECT_LT(((ours[i] - twins[i]).norm() / twins[i].norm()).item<double>(), tolerance) << names[i];
 }
 
-TEST(Normalisation, EqualsItsTwin) {
+TEST(Normalization, EqualsItsTwin) {
   for (const Case& shape : {Case{3, 16, 5, 7, 1}, Case{4, 32, 9, 8, 2}, Case{2, 48, 7, 11, 3}, Case{1, 16, 4, 4, 2}})
     for (const std::string activation : {"identity", "relu", "leaky_relu"})
       for (const Norm kind : {Norm::batch, Norm::tensor})
@@ -114,7 +114,7 @@ TEST(Normalisation, EqualsItsTwin) {
           }
 }
 
-TEST(Normalisation, OfEqualPlacesTheFirstCounts) {
+TEST(Normalization, OfEqualPlacesTheFirstCounts) {
   for (const std::string activation : {"identity", "relu", "leaky_relu"})
     for (const std::int64_t pool : {2, 3}) {
       Case c{4, 32, 9, 12, pool, activation};
@@ -124,7 +124,7 @@ TEST(Normalisation, OfEqualPlacesTheFirstCounts) {
 }
 
 /// Floats about 1000 are 6e-5 apart: what is known of z is no better, but the statistics are.
-TEST(Normalisation, HoldsWhereTheMeanIsLargeAgainstTheDeviation) {
+TEST(Normalization, HoldsWhereTheMeanIsLargeAgainstTheDeviation) {
   for (const double mean : {1e3, -1e4})
     for (const Norm kind : {Norm::batch, Norm::tensor})
       for (const std::int64_t pool : {1, 2}) {
@@ -134,7 +134,7 @@ TEST(Normalisation, HoldsWhereTheMeanIsLargeAgainstTheDeviation) {
       }
 }
 
-TEST(Normalisation, TheTwinsErrorIsItsEquation) {
+TEST(Normalization, TheTwinsErrorIsItsEquation) {
   const BatchNorm norm = Case{4, 3, 5, 5, 1}.norm(torch::kDouble);
   const auto z = drawn({4, 3, 5, 5}, 1).requires_grad_(), delta = drawn({4, 3, 5, 5}, 2);
   const auto m = torch::linspace(1, 2, 3, torch::kDouble);
@@ -150,7 +150,7 @@ TEST(Normalisation, TheTwinsErrorIsItsEquation) {
   EXPECT_TRUE(torch::allclose(norm.shift.grad(), delta.sum(over), 1e-11, 1e-12));
 }
 
-TEST(Normalisation, IsTheSameBitsByAnyThreadsAndInstructionSet) {
+TEST(Normalization, IsTheSameBitsByAnyThreadsAndInstructionSet) {
   for (const Norm kind : {Norm::batch, Norm::tensor})
     for (const std::int64_t pool : {1, 2}) {
       const Case c{3, 80, 7, 6, pool, "leaky_relu", kind};
@@ -175,28 +175,28 @@ TEST(Normalisation, IsTheSameBitsByAnyThreadsAndInstructionSet) {
     }
 }
 
-TEST(Normalisation, OverwritesOnlyWhatNobodyElseHolds) {
+TEST(Normalization, OverwritesOnlyWhatNobodyElseHolds) {
   const Case c{2, 16, 6, 6, 1};
   const BatchNorm norm = c.norm(torch::kFloat);
   const auto workspace = std::make_shared<kernels::Workspace>();
   auto kernel = kernel_of(c, norm);
   kernel.workspace = workspace;
   const auto held = blocked(c.z()).requires_grad_(), before = held.detach().clone();
-  kernels::normalisation(held, kernel).sum().backward();
+  kernels::normalization(held, kernel).sum().backward();
   EXPECT_TRUE(torch::equal(held, before)) << "by its error";
   const torch::NoGradGuard no_grad;
-  kernels::normalisation(held, kernel);
+  kernels::normalization(held, kernel);
   EXPECT_TRUE(torch::equal(held, before)) << "by its value";
   at::Tensor given = workspace->take(held.sizes(), at::kFloat);
   const void* const place = given.copy_(held).data_ptr();
-  EXPECT_EQ(kernels::normalisation(std::move(given), kernel).data_ptr(), place);
+  EXPECT_EQ(kernels::normalization(std::move(given), kernel).data_ptr(), place);
 }
 
-TEST(Normalisation, RunsBackwardsOnceAndSeesChanges) {
+TEST(Normalization, RunsBackwardsOnceAndSeesChanges) {
   const Case c{2, 16, 6, 6, 2};
   const BatchNorm norm = c.norm(torch::kFloat);
   const auto z = blocked(c.z()).requires_grad_();
-  const auto run = [&] { return kernels::normalisation(z, kernel_of(c, norm)).sum(); };
+  const auto run = [&] { return kernels::normalization(z, kernel_of(c, norm)).sum(); };
   const auto twice = run();
   twice.backward({}, true);
   EXPECT_THROW(twice.backward(), c10::Error);

@@ -1,4 +1,4 @@
-// The loops of normalised maps; part of loops_body.h, inside its namespace. As in convolution_body.h a place is 16
+// The loops of normalized maps; part of loops_body.h, inside its namespace. As in convolution_body.h a place is 16
 // channels. What a map becomes is computed from z wherever it is wanted: that costs less than to fetch it from memory.
 
 /// Eight numbers, so that they are one register as doubles too.
@@ -43,11 +43,11 @@ void moments(const T* z, Size places, double* sum, double* squares) {
 template <class T>
 struct LineIn {
   using V = typename Vector<T>::Type;
-  V centre, scale, shift;
+  V center, scale, shift;
   T slope;
 
   LineIn(const typename Loops<T>::Line& line, Size lane)
-      : centre(*reinterpret_cast<const V*>(line.centre + lane)),
+      : center(*reinterpret_cast<const V*>(line.center + lane)),
         scale(*reinterpret_cast<const V*>(line.scale + lane)),
         shift(*reinterpret_cast<const V*>(line.shift + lane)),
         slope(line.slope) {}
@@ -57,10 +57,10 @@ struct LineIn {
 template <class T>
 struct Place {
   using V = typename Vector<T>::Type;
-  V distance, a;  ///< z - centre, φ(scale (z - centre) + shift)
+  V distance, a;  ///< z - center, φ(scale (z - center) + shift)
 
   inline __attribute__((always_inline)) Place(const LineIn<T>& line, const T* z)
-      : distance(*reinterpret_cast<const V*>(z) - line.centre), a(line.scale * distance + line.shift) {
+      : distance(*reinterpret_cast<const V*>(z) - line.center), a(line.scale * distance + line.shift) {
     a = a > 0 ? a : line.slope * a;
   }
 };
@@ -81,7 +81,7 @@ struct Largest : Place<T> {
 
 /// @tparam fixed  the side of the squares where it is known at compile time, or 0
 template <class T, Size fixed>
-void normalise_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
+void normalize_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
   using V = typename Vector<T>::Type;
   const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
   for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
@@ -122,7 +122,7 @@ void error_sums_by(const typename Loops<T>::Map& map, const typename Loops<T>::L
 }
 
 template <class T, Size fixed>
-void normalised_error_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
+void normalized_error_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
                          const typename Loops<T>::Back& back) {
   using V = typename Vector<T>::Type;
   const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
@@ -152,14 +152,14 @@ void normalised_error_by(const typename Loops<T>::Map& map, const typename Loops
     for (Size r = 0; r < map.rows; ++r)
       for (Size c = r < rows * pool ? columns * pool : 0; c < map.columns; ++c) {
         V* z = reinterpret_cast<V*>(map.values + (r * map.columns + c) * lanes + lane);
-        *z = by_distance * (*z - line_in.centre) + constant;
+        *z = by_distance * (*z - line_in.center) + constant;
       }
   }
 }
 
 template <class T>
-void normalise(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
-  const auto by = map.pool == 1 ? normalise_by<T, 1> : map.pool == 2 ? normalise_by<T, 2> : normalise_by<T, 0>;
+void normalize(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
+  const auto by = map.pool == 1 ? normalize_by<T, 1> : map.pool == 2 ? normalize_by<T, 2> : normalize_by<T, 0>;
   by(map, line, top);
 }
 
@@ -171,10 +171,10 @@ void error_sums(const typename Loops<T>::Map& map, const typename Loops<T>::Line
 }
 
 template <class T>
-void normalised_error(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
+void normalized_error(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
                       const typename Loops<T>::Back& back) {
-  const auto by = map.pool == 1   ? normalised_error_by<T, 1>
-                  : map.pool == 2 ? normalised_error_by<T, 2>
-                                  : normalised_error_by<T, 0>;
+  const auto by = map.pool == 1   ? normalized_error_by<T, 1>
+                  : map.pool == 2 ? normalized_error_by<T, 2>
+                                  : normalized_error_by<T, 0>;
   by(map, line, error, back);
 }
