@@ -11,7 +11,7 @@ from program import GRAPES, ProgramTest
 
 # Long enough to be met in the middle of an epoch, short enough to be finished twice.
 LONG = ["--model", "mlp:1200,1200", "--dropout", "0.1", "--optimizer", "adam", "--learning-rate", "0.001", "--modulation",
-        "grapes", "--epochs", "12", "--batch", "16", "--augment", "shift=0.1"]
+        "grapes", "--epochs", "12", "--batch-size", "16", "--augment", "shift=0.1"]
 
 
 class Signals(ProgramTest):

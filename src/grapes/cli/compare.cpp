@@ -1,6 +1,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/sweep.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/report/report.h"
 #include "grapes/report/sweep.h"
 
@@ -22,7 +23,7 @@ experiment::Overview overview(ProgressBar& bar) {
 
 /// The arm's own route and modulation would be overwritten: better said than done in silence.
 void refuse_rules(const Plan& plan) {
-  for (const std::string name : {"route", "modulation", "label"})
+  for (const std::string name : {"route", "modulation", "arm-name"})
     if (plan.settings.given().count(name) > 0)
       throw UsageError("--" + name + " belongs to one run; a comparison names its rules as --arms bp,grapes,fa+grapes");
 }
@@ -35,7 +36,7 @@ void print_comparison(const record::Json& summary) {
 }
 
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
-  if (!config.arm.empty()) throw UsageError("label = '" + config.arm + "' makes this one run: see grapes train");
+  if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' makes this one run: see grapes train");
   experiment::check(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
@@ -45,7 +46,7 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
                           fmt::join(config.compare.arms, ", ")));
   const std::filesystem::path folder = record_folder(plan, experiment::has_tasks(config) ? "continual" : "compare");
   interrupt::install();
-  const bool sweeps = !config.compare.sweep.empty();
+  const bool sweeps = static_cast<bool>(config.compare.sweep);
   const experiment::Outcome outcome =
       (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, !plan.resume.empty(), overview(bar));
   bar.clear();
@@ -83,7 +84,7 @@ void add_compare(Program& program) {
                              {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
                              {"grapes compare --sweep factor-bits={} --sweep-values 0,1,2,4", "at each of four values"},
                              {"grapes compare --resume runs/20260101-120000-compare", "go on after an interruption"}});
-  const PlanPtr plan = add_plan(*verb, false, keys_of_tasks());
+  const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {

@@ -4,6 +4,7 @@
 #include "grapes/cli/experiment.h"
 #include "grapes/continual/scenario.h"
 #include "grapes/experiment/compare.h"
+#include "grapes/experiment/toml.h"
 
 #include <fmt/format.h>
 
@@ -19,13 +20,13 @@ const char* const authors_setup = R"(
 scenario = "permuted"
 tasks = 5
 epochs = 1
-batch = 64
+batch-size = 64
 model = "mlp:256,256"
 optimizer = "momentum"
 momentum = 0.9
 learning-rate = 0.001
 optimizer-state = "reset"
-arms = ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant-2"]
+arms = ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant:2"]
 seeds = 5
 grid = [0.0003, 0.001, 0.003, 0.01, 0.03]
 )";

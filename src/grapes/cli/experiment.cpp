@@ -1,7 +1,8 @@
 #include "grapes/cli/experiment.h"
 
 #include "grapes/base/text.h"
-#include "grapes/experiment/tasks.h"
+#include "grapes/experiment/presets.h"
+#include "grapes/experiment/toml.h"
 
 #include <fmt/format.h>
 
@@ -24,8 +25,8 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
                  const experiment::Config& standard) {
   auto plan = std::make_shared<Plan>();
   std::vector<std::string> names;
-  for (const experiment::TaskRow& row : experiment::tasks()) names.push_back(row.name);
-  verb.add_option("--task", plan->task, "begin from a problem with fitting settings: " + join(names, ", "))
+  for (const experiment::Preset& row : experiment::presets()) names.push_back(row.name);
+  verb.add_option("--preset", plan->preset, "begin from a problem with settings that fit: " + join(names, ", "))
       ->check(CLI::IsMember(names).description(""))
       ->type_name("NAME");
   verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML, and end");
@@ -43,7 +44,7 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
 
 std::vector<std::string> configure(const Plan& plan, experiment::Config& config) {
   std::vector<std::string> given;
-  if (!plan.task.empty()) experiment::begin_from(config, plan.task);
+  if (!plan.preset.empty()) experiment::begin_from(config, plan.preset);
   if (!plan.file.empty()) given = experiment::read_toml(config, plan.file);
   plan.settings.apply(config);
   return given;
@@ -52,23 +53,22 @@ std::vector<std::string> configure(const Plan& plan, experiment::Config& config)
 experiment::Config resumed(const Plan& plan) {
   if (!plan.out.empty()) throw UsageError("--resume and --out exclude each other: a record stays in its folder");
   if (!plan.init.empty()) throw UsageError("--resume and --init exclude each other: the checkpoint holds the weights");
-  if (!plan.task.empty()) throw UsageError("--resume takes the configuration from its folder, not from a task");
+  if (!plan.preset.empty()) throw UsageError("--resume takes the configuration from its folder, not from a preset");
   if (!plan.file.empty()) throw UsageError("--resume takes the configuration from its folder, not from a file");
   for (const std::string& name : plan.settings.given())
-    for (const experiment::Key& key : experiment::keys())
-      if (key.name == name && key.group != "machine" && key.name != "data-dir" && key.name != "download")
-        throw UsageError("--resume goes on with the run as it was: --" + name +
-                         " cannot be given (start a new run with --init for that)");
+    if (!experiment::find_key(name).scope.resume)
+      throw UsageError("--resume goes on with the run as it was: --" + name +
+                       " cannot be given (start a new run with --init for that)");
   experiment::Config config;
   experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
   plan.settings.apply(config);
   return config;
 }
 
-std::set<std::string> keys_of_tasks() {
+std::set<std::string> names_of(bool (*which)(const experiment::Key&)) {
   std::set<std::string> names;
   for (const experiment::Key& key : experiment::keys())
-    if (key.group == "continual" || key.group == "method") names.insert(key.name);
+    if (which(key)) names.insert(key.name);
   return names;
 }
 

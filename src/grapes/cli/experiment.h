@@ -17,8 +17,8 @@ namespace grapes::cli {
 /// What `train`, `compare`, `continual` and `run` have in common: the keys and where the record goes.
 struct Plan {
   Settings settings;
-  std::string task;  ///< --task: what to begin from
-  std::string file;  ///< --config, or the argument of `run`
+  std::string preset;  ///< --preset: the row of presets() to begin from
+  std::string file;    ///< --config, or the argument of `run`
   bool print_config = false;
   std::string out, resume, init, save;
   bool json = false;
@@ -43,8 +43,8 @@ std::filesystem::path record_folder(const Plan& plan, const std::string& name);
 /// Read the data, with a bar for downloads, and say in short what it is.
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar);
 
-/// The names of the keys that concern several tasks, one after the other.
-std::set<std::string> keys_of_tasks();
+/// The names of some keys, for a verb to leave out: `which` is of_tasks or of_comparisons.
+std::set<std::string> names_of(bool (*which)(const experiment::Key&));
 /// A comparison's table and findings, on stdout.
 void print_comparison(const record::Json& summary);
 void print_continual(const record::Json& summary);

@@ -4,6 +4,7 @@
 #include "grapes/cli/histogram.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/train/exchange.h"
 
 #include <ATen/ATen.h>

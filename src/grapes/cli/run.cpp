@@ -1,4 +1,7 @@
 #include "grapes/cli/experiment.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/key.h"
+#include "grapes/experiment/toml.h"
 
 #include <algorithm>
 #include <iostream>
@@ -7,11 +10,10 @@ namespace grapes::cli {
 namespace {
 
 bool is_comparison(const std::vector<std::string>& given) {
-  const auto& keys = experiment::keys();
   return std::any_of(given.begin(), given.end(), [&](const std::string& name) {
-    return name == "arm" || std::any_of(keys.begin(), keys.end(), [&](const experiment::Key& key) {
-             return key.name == name && (key.group == "compare" || key.group == "continual");
-           });
+    if (name == "arm") return true;
+    const experiment::Key& key = experiment::find_key(name);
+    return experiment::of_comparisons(key) || key.group == "continual";
   });
 }
 

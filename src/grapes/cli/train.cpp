@@ -3,7 +3,9 @@
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/experiment/run.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/report/continual.h"
 #include "grapes/report/format.h"
 #include "grapes/report/report.h"
@@ -124,10 +126,10 @@ void add_train(Program& program) {
        {"grapes train --data prices.csv --label-column price --model mlp:64,64", "a table of one's own: regression"},
        {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them replaced"},
        {"grapes train --resume runs/20260101-120000-grapes", "go on after an interruption, bit for bit"}});
-  std::set<std::string> of_comparisons = keys_of_tasks();
-  of_comparisons.insert(
-      {"arms", "seeds", "tune", "grid", "tune-epochs", "tune-seeds", "target", "jobs", "sweep", "sweep-values"});
-  const PlanPtr plan = add_plan(*verb, true, of_comparisons);
+  std::set<std::string> of_several = names_of(experiment::of_comparisons);
+  of_several.merge(names_of(experiment::of_tasks));
+  of_several.insert("jobs");
+  const PlanPtr plan = add_plan(*verb, true, of_several);
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {

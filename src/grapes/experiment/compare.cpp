@@ -3,6 +3,9 @@
 #include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/key.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/experiment/tune.h"
 #include "grapes/report/continual.h"
 #include "grapes/report/report.h"
@@ -106,7 +109,7 @@ class Comparison {
   Outcome carry_out() {
     status(record::State::running, Exit::done, "");
     if (config_.compare.tune && tuning_.is_null()) {
-      const auto tuning = tune(config_, {arms_.begin(), arms_.end()}, splits_, folder_ / "tuning", jobs(), watch());
+      const auto tuning = tune(config_, {arms_.begin(), arms_.end()}, splits_, folder_ / "tuning", workers(), watch());
       if (!tuning) return interrupted();
       tuning_ = tuning->record;
       for (auto& [label, arm] : arms_) {
@@ -118,7 +121,7 @@ class Comparison {
 
     Outcome outcome;
     bool any_finished = false;
-    for (const record::Status& status : run_all(tasks(), splits_, jobs(), "comparing", watch())) {
+    for (const record::Status& status : run_all(jobs(), splits_, workers(), "comparing", watch())) {
       if (status.state == record::State::running || status.state == record::State::interrupted) return interrupted();
       if (status.state == record::State::diverged) outcome.exit = Exit::diverged;
       any_finished |= status.state == record::State::finished;
@@ -140,24 +143,24 @@ class Comparison {
 
   /// Seed by seed, so that what is done at any time is paired. Where the rate of an arm was chosen, tasks one after the
   /// other are also learnt at the rate that is given: what a rule does and what a rate does are to be told apart.
-  std::vector<Task> tasks() const {
-    std::vector<Task> tasks;
+  std::vector<Job> jobs() const {
+    std::vector<Job> jobs;
     for (const std::uint64_t seed : seeds())
       for (const auto& [label, arm] : arms_) {
         const double chosen = arm.optimizer.learning_rate;
         for (const double rate : has_tasks(config_) ? std::set<double>{given_.at(label), chosen} : std::set{chosen}) {
-          Task task{fmt::format("{}, seed {}", label, seed), arm, folder_ / "arms" / label};
+          Job job{fmt::format("{}, seed {}", label, seed), arm, folder_ / "arms" / label};
           if (has_tasks(config_)) {
-            task.name = fmt::format("{} at {}, seed {}", label, shortest(rate), seed);
-            task.folder /= "rate-" + shortest(rate);
+            job.name = fmt::format("{} at {}, seed {}", label, shortest(rate), seed);
+            job.folder /= "rate-" + shortest(rate);
           }
-          task.folder /= fmt::format("seed-{}", seed);
-          task.config.training.seed = seed;
-          task.config.optimizer.learning_rate = rate;
-          tasks.push_back(std::move(task));
+          job.folder /= fmt::format("seed-{}", seed);
+          job.config.training.seed = seed;
+          job.config.optimizer.learning_rate = rate;
+          jobs.push_back(std::move(job));
         }
       }
-    return tasks;
+    return jobs;
   }
 
   report::Options report_options() const {
@@ -184,7 +187,7 @@ class Comparison {
     return seeds;
   }
 
-  std::int64_t jobs() const {
+  std::int64_t workers() const {
     if (config_.jobs > 0) return config_.jobs;
     const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
     return std::max<std::int64_t>(1, cores / config_.threads);
@@ -239,9 +242,8 @@ class Comparison {
 
 std::string lasting(Config config) {
   const Config defaults;
-  config.jobs = defaults.jobs;
-  config.data.data_dir = defaults.data.data_dir;
-  config.data.download = defaults.data.download;
+  for (const Key& key : keys())
+    if (key.scope.resume) key.set(config, key.get(defaults));
   return to_toml(config);
 }
 

@@ -8,7 +8,7 @@
 namespace grapes::experiment {
 
 /// The configuration at one value of a sweep: the key of compare.sweep set to its text, with the value for {}.
-/// @throws UsageError if the text is not KEY=TEXT with {}, or the key's setter refuses it
+/// @throws UsageError if the key does not take that
 Config at_value(Config config, double value);
 
 /// The comparison once for each of compare.sweep_values, all of them whole comparisons in FOLDER/VALUE, and what they

@@ -27,6 +27,6 @@ void check_tuning(const data::Splits& splits);
 /// FOLDER/ARM/RATE/seed-K.
 /// @return nothing if a signal came
 std::optional<Tuning> tune(const Config& config, const std::map<std::string, Config>& arms, data::Splits splits,
-                           const std::filesystem::path& folder, std::int64_t jobs, const Overview& overview);
+                           const std::filesystem::path& folder, std::int64_t workers, const Overview& overview);
 
 }  // namespace grapes::experiment
