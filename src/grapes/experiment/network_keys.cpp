@@ -1,3 +1,4 @@
+#include "grapes/base/table.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/experiment/form.h"
 #include "grapes/nn/activation.h"
@@ -63,7 +64,7 @@ Form<int> factor_bits_form() {
           }};
 }
 
-std::vector<Key> data_keys() {
+std::vector<Key> data_group() {
   return {
       key("data, dataset, data-set", examples, "name of a data set (grapes list data), or a path to your own",
           text("NAME|FILE.csv|FILE.npy|FOLDER"), &D::data),
@@ -99,7 +100,7 @@ std::vector<Key> data_keys() {
   };
 }
 
-std::vector<Key> model_keys() {
+std::vector<Key> model_group() {
   return {
       key("model, network, net, architecture, arch, layers, hidden", start,
           "the network's layers, see grapes list models",
@@ -135,7 +136,7 @@ std::vector<Key> model_keys() {
   };
 }
 
-std::vector<Key> analog_keys() {
+std::vector<Key> analog_group() {
   return {
       key("analog, crossbar", learning,
           "weights are stored in crossbars of this device, see grapes list devices; NAME:noise=2,imbalance=0.1 changes "
@@ -171,7 +172,7 @@ std::vector<Key> analog_keys() {
   };
 }
 
-std::vector<Key> spiking_keys() {
+std::vector<Key> spiking_group() {
   return {
       key("neuron", learning, "neuron of the model snu, see grapes list neurons", row_of(nn::neurons()), &S::neuron),
       key("recurrent", start, "add recurrent connections between hidden units", yes_or_no, &S::recurrent),
@@ -207,7 +208,7 @@ std::vector<Key> spiking_keys() {
   };
 }
 
-std::vector<Key> rule_keys() {
+std::vector<Key> rule_group() {
   return {
       key("route, feedback", rule, "how the error reaches the hidden units", row_of(credit::routes()),
           &credit::RouteOptions::name),
@@ -227,11 +228,11 @@ std::vector<Key> rule_keys() {
 }  // namespace
 
 std::vector<Key> network_keys() {
-  return table_of({{"data", data_keys()},
-                   {"model", model_keys()},
-                   {"analog", analog_keys()},
-                   {"spiking", spiking_keys()},
-                   {"rule", rule_keys()}});
+  return table_of({{"data", data_group()},
+                   {"model", model_group()},
+                   {"analog", analog_group()},
+                   {"spiking", spiking_group()},
+                   {"rule", rule_group()}});
 }
 
 }  // namespace grapes::experiment

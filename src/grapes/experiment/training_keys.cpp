@@ -64,7 +64,7 @@ Form<std::vector<double>> sweep_values_form() {
   return form;
 }
 
-std::vector<Key> optimizer_keys() {
+std::vector<Key> optimizer_group() {
   return {
       key("optimizer, optim, opt, solver", learning, "update rule", row_of(optim::optimizers()), &O::optimizer),
       key("learning-rate, rate, step-size, eta", learning, "base learning rate", above(0), &O::learning_rate)
@@ -85,7 +85,7 @@ std::vector<Key> optimizer_keys() {
   };
 }
 
-std::vector<Key> training_keys() {
+std::vector<Key> training_group() {
   return {
       key("epochs, num-epochs, n-epochs, max-epochs", start, "passes over the training examples", at_least(1),
           &T::epochs),
@@ -108,7 +108,7 @@ std::vector<Key> training_keys() {
   };
 }
 
-std::vector<Key> continual_keys() {
+std::vector<Key> continual_group() {
   return {
       key("scenario", examples, "how tasks are made from the data, see grapes list scenarios; none: one task",
           row_of(continual::scenarios(), {"none"}), &L::scenario),
@@ -124,7 +124,7 @@ std::vector<Key> continual_keys() {
   };
 }
 
-std::vector<Key> method_keys() {
+std::vector<Key> method_group() {
   return {
       key("method", rule, "method against forgetting, see grapes list methods", row_of(continual::methods()),
           &L::method),
@@ -139,7 +139,7 @@ std::vector<Key> method_keys() {
   };
 }
 
-std::vector<Key> compare_keys() {
+std::vector<Key> compare_group() {
   return {
       key("arms, rules, methods", comparison,
           "what is compared: ROUTE, MODULATION, ROUTE+MODULATION, with tasks METHOD+..., or [arm.NAME]", arms_form(),
@@ -159,7 +159,7 @@ std::vector<Key> compare_keys() {
   };
 }
 
-std::vector<Key> compatibility_keys() {
+std::vector<Key> compatibility_group() {
   return {
       key("first-sample-mask", learning, "factors leave out the units that a batch's first example drops", yes_or_no,
           &M::first_sample_mask),
@@ -176,7 +176,7 @@ std::vector<Key> compatibility_keys() {
   };
 }
 
-std::vector<Key> machine_keys() {
+std::vector<Key> machine_group() {
   return {
       key("device, gpu, cuda", machine, "device of weights and arithmetic", device_form(), &N::device),
       key("threads, num-threads, n-threads", machine, "threads per run", at_least(1), &Config::threads),
@@ -188,13 +188,13 @@ std::vector<Key> machine_keys() {
 }  // namespace
 
 std::vector<Key> training_keys() {
-  return table_of({{"optimizer", optimizer_keys()},
-                   {"training", training_keys()},
-                   {"continual", continual_keys()},
-                   {"method", method_keys()},
-                   {"compare", compare_keys()},
-                   {"compatibility", compatibility_keys()},
-                   {"machine", machine_keys()}});
+  return table_of({{"optimizer", optimizer_group()},
+                   {"training", training_group()},
+                   {"continual", continual_group()},
+                   {"method", method_group()},
+                   {"compare", compare_group()},
+                   {"compatibility", compatibility_group()},
+                   {"machine", machine_group()}});
 }
 
 }  // namespace grapes::experiment

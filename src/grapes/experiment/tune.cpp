@@ -40,7 +40,7 @@ struct Trial {
   }
 };
 
-record::Json to_json(const Trial& trial) {
+record::Json trial_json(const Trial& trial) {
   const auto number = [](double score) { return score == lost ? record::Json() : record::Json(score); };
   record::Json scores = record::Json::array();
   for (const double score : trial.scores) scores.push_back(number(score));
@@ -97,7 +97,7 @@ std::optional<Tuning> tune(const Config& config, const std::map<std::string, Con
     double chosen = arm_config.optimizer.learning_rate;
     const Trial* best = nullptr;
     for (const auto& [rate, trial] : trials[arm]) {  // rates rise, so the smaller of equals stays
-      tried.push_back(to_json(trial));
+      tried.push_back(trial_json(trial));
       if (best == nullptr || trial.mean() > best->mean()) best = &trial;
     }
     if (best != nullptr) chosen = best->rate;
