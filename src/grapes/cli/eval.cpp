@@ -1,8 +1,7 @@
-#include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iostream>
 
@@ -18,9 +17,7 @@ struct EvalOptions {
 /// The data must mean what the network was trained to say.
 void check_fits(const data::Meaning& trained, const data::Splits& splits) {
   const auto shape = [](const data::Meaning& meaning) {
-    std::vector<std::string> sizes;
-    for (const std::int64_t size : meaning.input_shape) sizes.push_back(std::to_string(size));
-    return fmt::format("inputs {}, {} {}", join(sizes, " x "), meaning.outputs,
+    return fmt::format("inputs {}, {} {}", fmt::join(meaning.input_shape, " x "), meaning.outputs,
                        meaning.task == data::Task::classification ? "classes" : "targets");
   };
   if (shape(trained) != shape(splits.meaning))

@@ -4,7 +4,7 @@
 #include "grapes/experiment/presets.h"
 #include "grapes/experiment/toml.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace grapes::cli {
 namespace fs = std::filesystem;
@@ -24,10 +24,7 @@ std::string count(const data::DatasetPtr& part) { return part ? std::to_string(p
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out,
                  const experiment::Config& standard) {
   auto plan = std::make_shared<Plan>();
-  std::vector<std::string> names;
-  for (const experiment::Preset& row : experiment::presets()) names.push_back(row.name);
-  verb.add_option("--preset", plan->preset, "begin from a problem with settings that fit: " + join(names, ", "))
-      ->check(CLI::IsMember(names).description(""))
+  verb.add_option("--preset", plan->preset, "begin from a problem with settings that fit, see grapes list presets")
       ->type_name("NAME");
   verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML, and end");
   verb.add_option("--out", plan->out, "the record's folder [runs/<UTC time>-<name>]")->type_name("FOLDER");
@@ -91,11 +88,9 @@ data::Splits open_data(const Program& program, const experiment::Config& config,
   data::Splits splits = data::open(config.data, config.training.seed, bar.downloads());
   bar.clear();
   const data::Meaning& meaning = splits.meaning;
-  std::vector<std::string> shape;
-  for (const std::int64_t size : meaning.input_shape) shape.push_back(std::to_string(size));
   program.say(fmt::format("{}: {} training, {} validation, {} test examples; inputs {}; {} {}",
                           program.err().bold(splits.name), count(splits.train), count(splits.validation),
-                          count(splits.test), join(shape, " x "), meaning.outputs,
+                          count(splits.test), fmt::join(meaning.input_shape, " x "), meaning.outputs,
                           meaning.task == data::Task::classification ? "classes" : "targets"));
   for (const std::string& note : splits.notes) program.say("  note: " + note);
   return splits;

@@ -110,6 +110,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   const continual::Scenario scenario = scenario_of(config, splits);
   const nn::Signature signature = train::signature_of(scenario.meaning);
   const auto model = nn::make_model(config.network, signature, seed);
+  if (plan.on_model) plan.on_model(*model);
   const nn::Criterion criterion = criterion_for(config, scenario.meaning);
   const auto fresh = [&] { return nn::make_model(plain(config.network), signature, seed); };
   const continual::Course course{
@@ -129,6 +130,7 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
                        const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
   const auto model = nn::make_model(config.network, train::signature_of(splits.meaning), seed);
+  if (plan.on_model) plan.on_model(*model);
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, splits.meaning);

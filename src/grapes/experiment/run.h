@@ -5,6 +5,7 @@
 #include "grapes/record/record.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,7 @@ struct RunPlan {
   bool resume = false;           ///< go on from folder/checkpoints/last.safetensors
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
+  std::function<void(const nn::Model&)> on_model = {};  ///< called with the network before training begins
 };
 
 /// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError
