@@ -26,7 +26,7 @@ class ContinualTest(ProgramTest):
             row.pop("evaluation_seconds", None)
         return rows
 
-    def test_without_any_argument_it_is_the_authors_setup(self):
+    def test_without_any_argument_it_is_the_standard_setup(self):
         text = self.good("continual", "--quiet", "--out", "run")
         for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant:2"]:
             self.assertIn(f"\n{arm} ", text)

@@ -35,7 +35,7 @@ class Signals(ProgramTest):
         self.good("train", *LONG, "--quiet", "--out", "whole")
         code, output, _ = self.interrupt(signal.SIGINT, "train", *LONG, "--quiet", "--out", "part", run="part")
         self.assertEqual(code, 130)
-        self.assertIn("grapes train --resume part", output)
+        self.assertIn("resume with: grapes train --resume part", output)
         self.assertEqual(self.status("part")["state"], "interrupted")
         self.assertTrue((self.folder / "part/checkpoints/last.safetensors").is_file())
         self.good("train", "--resume", "part", "--quiet")
@@ -53,7 +53,7 @@ class Signals(ProgramTest):
                      "bp,grapes", "--seeds", "2", "--quiet", "--jobs", "1"]
         code, output, _ = self.interrupt(signal.SIGINT, *arguments, "--out", "part", run="part/arms/bp/seed-1")
         self.assertEqual(code, 130)
-        self.assertIn("grapes compare --resume part", output)
+        self.assertIn("resume with: grapes compare --resume part", output)
         self.good("compare", "--resume", "part", "--quiet")
         for arm in ["bp", "grapes"]:
             for seed in [1, 2]:

@@ -21,11 +21,12 @@ experiment::Overview overview(ProgressBar& bar) {
   };
 }
 
-/// The arm's own route and modulation would be overwritten: better said than done in silence.
+/// The arms would overwrite these options without a word.
 void refuse_rules(const Plan& plan) {
   for (const std::string name : {"route", "modulation", "arm-name"})
     if (plan.settings.given().count(name) > 0)
-      throw UsageError("--" + name + " belongs to one run; a comparison names its rules as --arms bp,grapes,fa+grapes");
+      throw UsageError("--" + name +
+                       " is for a single run; a comparison names its rules as --arms bp,grapes,fa+grapes");
 }
 
 }  // namespace
@@ -68,12 +69,12 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
       print_comparison(outcome.summary);
     std::cout << "\n";
   } else if (!stopped) {
-    std::cout << "every run diverged: there is nothing to report on\n";
+    std::cout << "every run diverged, so there is no report\n";
   }
   std::cout << "record: " << folder.string() << "\n";
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
   const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
-  if (stopped) std::cout << "to go on: grapes " << verb << " --resume " << folder.string() << "\n";
+  if (stopped) std::cout << "resume with: grapes " << verb << " --resume " << folder.string() << "\n";
   return outcome.exit;
 }
 
@@ -83,9 +84,9 @@ void add_compare(Program& program) {
                              {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "other arms, more seeds"},
                              {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
                              {"grapes compare --sweep factor-bits={} --sweep-values 0,1,2,4", "at each of four values"},
-                             {"grapes compare --resume runs/20260101-120000-compare", "go on after an interruption"}});
+                             {"grapes compare --resume runs/20260101-120000-compare", "resume after an interruption"}});
   const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
-  verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
+  verb->add_option("--config", plan->file, "a TOML file with keys; options override it")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       refuse_rules(*plan);

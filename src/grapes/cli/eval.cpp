@@ -14,7 +14,7 @@ struct EvalOptions {
   Settings settings;
 };
 
-/// The data must mean what the network was trained to say.
+/// The data must have the shapes that the network was trained for.
 void check_fits(const data::Meaning& trained, const data::Splits& splits) {
   const auto shape = [](const data::Meaning& meaning) {
     return fmt::format("inputs {}, {} {}", fmt::join(meaning.input_shape, " x "), meaning.outputs,
@@ -25,7 +25,7 @@ void check_fits(const data::Meaning& trained, const data::Splits& splits) {
                     ", the network was trained for " + shape(trained));
 }
 
-/// Rows are the truth, columns what the network says.
+/// Rows are the true classes, columns the predictions.
 std::string confusion_table(const std::vector<std::int64_t>& confusion, const std::vector<std::string>& classes) {
   const std::size_t n = classes.size();
   std::vector<std::vector<std::string>> rows = {{"truth"}};

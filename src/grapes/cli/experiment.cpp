@@ -26,9 +26,9 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
   auto plan = std::make_shared<Plan>();
   verb.add_option("--preset", plan->preset, "begin from a problem with settings that fit, see grapes list presets")
       ->type_name("NAME");
-  verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML, and end");
+  verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML and exit");
   verb.add_option("--out", plan->out, "the record's folder [runs/<UTC time>-<name>]")->type_name("FOLDER");
-  verb.add_option("--resume", plan->resume, "go on with the record in this folder")->type_name("FOLDER");
+  verb.add_option("--resume", plan->resume, "resume the run or comparison in this folder")->type_name("FOLDER");
   if (training) {
     verb.add_option("--init", plan->init, "initial weights, under the names of a checkpoint")
         ->type_name("FILE.safetensors");
@@ -54,7 +54,7 @@ experiment::Config resumed(const Plan& plan) {
   if (!plan.file.empty()) throw UsageError("--resume takes the configuration from its folder, not from a file");
   for (const std::string& name : plan.settings.given())
     if (!experiment::find_key(name).scope.resume)
-      throw UsageError("--resume goes on with the run as it was: --" + name +
+      throw UsageError("--resume continues the run as it was: --" + name +
                        " cannot be given (start a new run with --init for that)");
   experiment::Config config;
   experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
@@ -74,8 +74,7 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
   std::error_code error;
   if (!plan.out.empty()) {
     if (fs::exists(plan.out, error) && (!fs::is_directory(plan.out, error) || !fs::is_empty(plan.out, error)))
-      throw DataError("--out " + plan.out +
-                      " exists already and is not an empty folder: choose another, or --resume it");
+      throw DataError("--out " + plan.out + " exists and is not an empty folder: choose another, or --resume it");
     return plan.out;
   }
   const fs::path first = fs::path("runs") / (utc_now("%Y%m%d-%H%M%S") + "-" + file_name(name));

@@ -124,7 +124,7 @@ void add_inspect(Program& program) {
       program.app, "inspect", "per layer: shape, norm, responsibility and factor",
       {{"grapes inspect runs/20260101-120000-grapes", "as text"},
        {"grapes inspect best.safetensors --svg factors.svg", "the factors as a picture too"},
-       {"grapes inspect theirs.safetensors", "weights that PyTorch saved; the last layer by name is the output"}});
+       {"grapes inspect theirs.safetensors", "weights saved by PyTorch; the last layer by name is the output"}});
   const auto options = std::make_shared<InspectOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--svg", options->svg, "draw the factors of every hidden layer")->type_name("FILE.svg");

@@ -58,7 +58,7 @@ Rows devices() {
   return rows;
 }
 
-/// A table that can be listed: a row here is a row in the help, the completion and the tests.
+/// A table that can be listed.
 struct Listing {
   std::string name;
   std::vector<std::string> head;
@@ -96,7 +96,7 @@ const std::vector<Listing>& listings() {
 }  // namespace
 
 void add_list(Program& program) {
-  CLI::App* verb = add_verb(program.app, "list", "the tables: what can be chosen",
+  CLI::App* verb = add_verb(program.app, "list", "the tables of what can be chosen",
                             {{"grapes list rules", "every learning rule, as --arms names it"},
                              {"grapes list keys", "every key of the command line and of TOML files"},
                              {"grapes list optimizers --json", "for a program"}});

@@ -26,10 +26,10 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-/// A label is also the name of a folder, and `tuning` is passed over when records are read.
+/// An arm's name is also the name of a folder, and records under `tuning` are no runs of the comparison.
 void check_folder_name(const std::string& arm) {
   if (arm.find('/') != std::string::npos || arm.front() == '.' || arm == "tuning")
-    throw UsageError("an arm cannot be called '" + arm + "': its runs lie in a folder of that name");
+    throw UsageError("an arm cannot be called '" + arm + "': its runs are in a folder of that name");
 }
 
 /// Labels and configurations of the arms, in the order given.
@@ -74,13 +74,12 @@ class Comparison {
 
  private:
   void create() {
-    // Whatever cannot be is refused here, before anything is written.
+    // What is impossible is rejected here, before anything is written.
     for (const auto& [label, arm] : arms_) check_possible(arm, splits_);
     if (config_.compare.tune) check_tuning(splits_);
     std::error_code error;
     if (fs::exists(folder_ / "compare.json", error) || record::is_run(folder_))
-      throw DataError(folder_.string() +
-                      " holds a comparison or a run already: choose another folder, or go on with it by --resume");
+      throw DataError(folder_.string() + " holds a comparison or a run already: choose another folder or resume it");
     write_file(folder_ / "config.toml", to_toml(config_));
     write_file(folder_ / "env.json", environment(config_).dump(2) + "\n");
     save();
@@ -88,7 +87,7 @@ class Comparison {
 
   void reopen() {
     const fs::path path = folder_ / "compare.json";
-    if (!fs::exists(path)) throw DataError(folder_.string() + " holds no comparison to go on with: no compare.json");
+    if (!fs::exists(path)) throw DataError(folder_.string() + " holds no comparison to resume: no compare.json");
     Config before;
     read_toml(before, (folder_ / "config.toml").string());
     if (lasting(before) != lasting(config_))
@@ -127,7 +126,7 @@ class Comparison {
       any_finished |= status.state == record::State::finished;
     }
     if (!any_finished) {
-      end(record::State::finished, outcome.exit, "every run diverged: there is nothing to report on");
+      end(record::State::finished, outcome.exit, "every run diverged, so there is no report");
       return outcome;
     }
 
@@ -141,8 +140,8 @@ class Comparison {
     return outcome;
   }
 
-  /// Seed by seed, so that what is done at any time is paired. Where the rate of an arm was chosen, tasks one after the
-  /// other are also learnt at the rate that is given: what a rule does and what a rate does are to be told apart.
+  /// Seed by seed, so that what is done at any time is paired. Several tasks are learned at an arm's chosen rate and at
+  /// the given one: the first includes what the rate does, the second is the rule alone.
   std::vector<Job> jobs() const {
     std::vector<Job> jobs;
     for (const std::uint64_t seed : seeds())
@@ -176,7 +175,7 @@ class Comparison {
   Outcome interrupted() {
     Outcome outcome;
     outcome.exit = interrupt::pending() == SIGTERM ? Exit::terminated : Exit::interrupted;
-    end(record::State::interrupted, outcome.exit, "stopped by a signal; --resume goes on");
+    end(record::State::interrupted, outcome.exit, "stopped by a signal; it can be resumed");
     return outcome;
   }
 
@@ -193,7 +192,7 @@ class Comparison {
     return std::max<std::int64_t>(1, cores / config_.threads);
   }
 
-  /// Notes in the log what ended, and passes on.
+  /// Logs the runs that ended, and passes on.
   Overview watch() {
     return [this, logged = std::string()](const Stage& stage) mutable {
       if (stage.last != logged) log_->info("{}: {}", stage.what, logged = stage.last);
@@ -218,7 +217,7 @@ class Comparison {
     write_file(folder_ / "status.json", content.dump(2) + "\n");
   }
 
-  /// Must not hide why it ended: on a full disk the status cannot be written either.
+  /// Does not hide why it ended: on a full disk the status cannot be written either.
   void end(record::State state, Exit exit, const std::string& message) const {
     log_->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
     try {

@@ -9,7 +9,7 @@
 
 namespace grapes::experiment {
 
-/// Told to whoever watches: how much of the whole is done.
+/// How much of the whole is done.
 struct Stage {
   std::string what;  ///< "tuning", "comparing"
   std::int64_t runs_done = 0, runs = 0;
@@ -29,8 +29,8 @@ struct Job {
 /// Carries out the jobs in their order, `workers` at the same time, each on config.threads threads. A run that has
 /// finished or diverged in a job's folder is kept, one with a checkpoint is resumed, another starts again. After a
 /// signal no job begins, and those under way write their checkpoints.
-/// @param what      of the Stage that `overview` is told
-/// @param overview  or nothing
+/// @param what      Stage::what
+/// @param overview  called with each Stage; or nothing
 /// @return a status per job; `running` for one that was never begun
 /// @throws what a run throws, after the others have ended
 std::vector<record::Status> run_all(const std::vector<Job>& jobs, const data::Splits& splits, std::int64_t workers,

@@ -43,7 +43,8 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     if (lasting(before) != lasting(config))
       throw UsageError(folder.string() + " was begun with another configuration (see its config.toml)");
   } else {
-    if (fs::exists(own, error)) throw DataError(folder.string() + " holds a record already: go on by --resume");
+    if (fs::exists(own, error))
+      throw DataError(folder.string() + " holds a record already: choose another folder or resume it");
     write_file(own, to_toml(config));
   }
 
