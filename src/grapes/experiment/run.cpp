@@ -83,7 +83,6 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
     record::Status status;
     status.state = record::State::failed;
-    status.exit_code = static_cast<int>(Exit::failed);
     status.message = error.what();
     try {
       writer.status(status);

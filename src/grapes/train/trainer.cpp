@@ -224,7 +224,6 @@ class Training {
   bool interrupted(int signal) {
     checkpoint("last");
     status_.state = record::State::interrupted;
-    status_.exit_code = 128 + signal;
     status_.message = fmt::format("stopped by {} in epoch {}, after batch {} of {}",
                                   signal == SIGINT ? "SIGINT" : "SIGTERM", at_.epoch + 1, at_.batch, batches_);
     return false;
@@ -232,7 +231,6 @@ class Training {
 
   bool diverged(const std::string& why) {
     status_.state = record::State::diverged;
-    status_.exit_code = static_cast<int>(Exit::diverged);
     status_.message = fmt::format("diverged in epoch {}, batch {}: {}", at_.epoch + 1, at_.batch + 1, why);
     return false;
   }

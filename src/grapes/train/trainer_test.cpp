@@ -111,7 +111,7 @@ TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
         if (moment.finished != nullptr && moment.epoch == 2 && ++evaluations == 1) std::raise(SIGINT);
       });
       EXPECT_EQ(status.state, record::State::interrupted);
-      EXPECT_EQ(status.exit_code, 130);
+      EXPECT_NE(status.message.find("SIGINT"), std::string::npos) << status.message;
       interrupt::clear();
       interrupt::install();
 
@@ -256,7 +256,6 @@ TEST(Trainer, DivergenceIsAnOutcome) {
     subject.learning_rate = 1e6;
     const auto status = train(subject, digits(), four_epochs(), {}, nullptr, {});
     EXPECT_EQ(status.state, record::State::diverged);
-    EXPECT_EQ(status.exit_code, 4);
     EXPECT_NE(status.message.find("epoch 1"), std::string::npos) << status.message;
   }
 }
