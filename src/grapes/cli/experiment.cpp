@@ -86,11 +86,11 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar) {
   data::Splits splits = data::open(config.data, config.training.seed, bar.downloads());
   bar.clear();
-  const data::Meaning& meaning = splits.meaning;
+  const data::DatasetInfo& info = splits.info;
   program.say(fmt::format("{}: {} training, {} validation, {} test examples; inputs {}; {} {}",
                           program.err().bold(splits.name), count(splits.train), count(splits.validation),
-                          count(splits.test), fmt::join(meaning.input_shape, " x "), meaning.outputs,
-                          meaning.task == data::Task::classification ? "classes" : "targets"));
+                          count(splits.test), fmt::join(info.input_shape, " x "), info.outputs,
+                          info.problem == data::ProblemKind::classification ? "classes" : "targets"));
   for (const std::string& note : splits.notes) program.say("  note: " + note);
   return splits;
 }

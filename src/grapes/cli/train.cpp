@@ -99,11 +99,10 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
   const auto describe = [&](const nn::Model& model) { program.say(std::string(trim(model.describe()))); };
-  const record::Status status =
-      experiment::run(config, splits, {folder, !plan.resume.empty(), plan.init, true, describe},
-                      watch(bar, score_name(splits.meaning)));
+  const record::Status status = experiment::run(
+      config, splits, {folder, !plan.resume.empty(), plan.init, true, describe}, watch(bar, score_name(splits.info)));
   bar.clear();
-  const auto exit = static_cast<Exit>(status.exit_code);
+  const auto exit = exit_of(status.state);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
   fs::path report;
   if (exit == Exit::done)
