@@ -3,7 +3,7 @@
 #include "grapes/credit/block.h"
 #include "grapes/kernels/dropout.h"
 #include "grapes/nn/activation.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <memory>
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 /// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit, and what
-/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/model.h.
+/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/network.h.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
 ///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});

@@ -42,7 +42,7 @@ struct Pass {
   std::int64_t step = 0;                   ///< number of the batch, from 0
   std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; replay
   std::vector<at::Tensor> factor_weights;  ///< weights the factors are taken from, if not the parameters
-  double descend = 0;       ///< not 0: the backward pass makes W -= descend · g by itself; only if Model::descends()
+  double descend = 0;       ///< not 0: the backward pass makes W -= descend · g by itself; only if Network::descends()
   at::Tensor present = {};  ///< [batch, time] bool: steps of the sequences that are there; undefined: all
   bool plain = false;       ///< by the slow twins of all fused layers: tensor operations only
 };
@@ -90,9 +90,9 @@ struct LayerShape {
   std::int64_t nodes() const { return weight.front(); }
 };
 
-class Model {
+class Network {
  public:
-  virtual ~Model() = default;
+  virtual ~Network() = default;
   /// @param inputs  [batch, ...], flattened where the model wants vectors
   /// @return logits [batch, outputs], or [batch, time, outputs]; training: with the graph of the learning rule
   virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
@@ -117,10 +117,10 @@ class Model {
 };
 
 /// What an optimizer is to update.
-std::vector<kernels::Parameter> learning(const Model& model);
+std::vector<kernels::Parameter> learning(const Network& model);
 
 /// @throws UsageError that says what is wrong in the model string, activation, ...
-std::unique_ptr<Model> make_model(const Options& options, const Signature& signature, std::uint64_t seed);
+std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed);
 
 struct Row {
   std::string name;
