@@ -35,7 +35,7 @@ class LocalOptimizer::Impl {
       Attachment& attachment = attachments_.emplace_back();
       attachment.name = name_of(layer);
       const bool wanted = options_.include.empty() || is_listed(layer, options_.include);
-      attachment.state = !wanted || is_listed(layer, options_.exclude) || row.shape == nullptr ? State::excluded
+      attachment.state = !wanted || is_listed(layer, options_.exclude) || row.transform == nullptr ? State::excluded
                          : !layer.weight.requires_grad()                                       ? State::frozen
                          : !layer.strange.empty()                                              ? State::unmatched
                                                                                                : State::local;
