@@ -96,8 +96,8 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
 
 /// The network without anything learnt: see continual::Setting.
 nn::Options plain(nn::Options network) {
-  network.route = {};
-  network.modulation = {};
+  network.rule = credit::plain();
+  network.compatibility = {};
   network.dropout = 0;
   return network;
 }
