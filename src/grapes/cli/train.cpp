@@ -98,7 +98,7 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   const data::Splits splits = open_data(program, config, bar);
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
-  const auto describe = [&](const nn::Model& model) { program.say(std::string(trim(model.describe()))); };
+  const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
   const record::Status status = experiment::run(
       config, splits, {folder, !plan.resume.empty(), plan.init, true, describe}, watch(bar, score_name(splits.info)));
   bar.clear();

@@ -59,7 +59,7 @@ std::vector<std::string> split_arms(std::string_view list) {
 std::string arm_label(const Config& config) {
   if (!config.arm.empty()) return config.arm;
   const std::string& method = config.continual.method;
-  const std::string& route = config.network.route.name;
+  const std::string& route = config.network.rule.route;
   const std::string modulation = find_key("modulation").get(config);
   std::vector<std::string> pieces;
   if (method != "none") pieces.push_back(method);

@@ -45,10 +45,10 @@ auto& part(Whole& config) {
     return config.network.encoding;
   else if constexpr (std::is_same_v<Owner, nn::AnalogOptions>)
     return config.network.analog;
-  else if constexpr (std::is_same_v<Owner, credit::RouteOptions>)
-    return config.network.route;
-  else if constexpr (std::is_same_v<Owner, credit::ModulationOptions>)
-    return config.network.modulation;
+  else if constexpr (std::is_same_v<Owner, credit::Rule>)
+    return config.network.rule;
+  else if constexpr (std::is_same_v<Owner, credit::Compatibility>)
+    return config.network.compatibility;
   else if constexpr (std::is_same_v<Owner, optim::Options>)
     return config.optimizer;
   else if constexpr (std::is_same_v<Owner, train::Options>)

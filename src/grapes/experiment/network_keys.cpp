@@ -15,40 +15,43 @@ using D = data::Options;
 using N = nn::Options;
 using S = nn::SpikingOptions;
 using A = nn::AnalogOptions;
-using M = credit::ModulationOptions;
+using R = credit::Rule;
 
-Form<M> modulation_form() {
+/// A modulation and its constants.
+Form<R> modulation_form() {
   const OneOf names = row_of(credit::modulations());
-  return {
-      join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...]", Key::Kind::text,
-      [](const M& value) { return value.name + (value.constants.empty() ? "" : ":" + numbers_text(value.constants)); },
-      [=](std::string_view text, M& value) {
-        const std::size_t colon = text.find(':');
-        const bool constants = colon != std::string_view::npos;
-        const auto& row = find_row(credit::modulations(), "modulation", text.substr(0, colon));
-        std::vector<double> read;
-        if ((row.name == "constant") != constants) return false;
-        if (constants && !read_numbers(text.substr(colon + 1), above(0), read)) return false;
-        value.name = row.name;
-        value.constants = read;
-        return true;
-      }};
+  return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...]", Key::Kind::text,
+          [](const R& rule) {
+            return rule.modulation + (rule.constants.empty() ? "" : ":" + numbers_text(rule.constants));
+          },
+          [=](std::string_view text, R& rule) {
+            const std::size_t colon = text.find(':');
+            const bool constants = colon != std::string_view::npos;
+            const auto& row = find_row(credit::modulations(), "modulation", text.substr(0, colon));
+            std::vector<double> read;
+            if ((row.name == "constant") != constants) return false;
+            if (constants && !read_numbers(text.substr(colon + 1), above(0), read)) return false;
+            rule.modulation = row.name;
+            rule.constants = read;
+            return true;
+          }};
 }
 
-Form<M> clip_form() {
+Form<credit::Clip> clip_form() {
+  using credit::Clip;
   return {"by-route|none|LOW,HIGH", Key::Kind::text,
-          [](const M& value) {
-            if (value.clip == M::Clip::range) return numbers_text({value.low, value.high});
-            return std::string(value.clip == M::Clip::none ? "none" : "by-route");
+          [](const Clip& clip) {
+            if (clip.kind == Clip::Kind::range) return numbers_text({clip.low, clip.high});
+            return std::string(clip.kind == Clip::Kind::none ? "none" : "by-route");
           },
-          [](std::string_view text, M& value) {
-            std::vector<double> range = {value.low, value.high};
-            const bool word = text == "by-route" || text == "none";
-            if (!word && (!read_numbers(text, at_least(0), range) || range.size() != 2 || range[0] > range[1]))
-              return false;
-            value.clip = text == "by-route" ? M::Clip::by_route : text == "none" ? M::Clip::none : M::Clip::range;
-            value.low = range[0];
-            value.high = range[1];
+          [](std::string_view text, Clip& clip) {
+            if (text == "by-route" || text == "none") {
+              clip.kind = text == "none" ? Clip::Kind::none : Clip::Kind::by_route;
+              return true;
+            }
+            std::vector<double> range;
+            if (!read_numbers(text, at_least(0), range) || range.size() != 2 || range[0] > range[1]) return false;
+            clip = {Clip::Kind::range, range[0], range[1]};
             return true;
           }};
 }
@@ -194,7 +197,7 @@ std::vector<Key> spiking_group() {
       key("tbptt-steps, tbptt, bptt, truncate, truncation", learning,
           "truncate backpropagation through time after so many steps; 0: never", at_least(0), &S::truncate),
       key("compounding", learning, "factors also scale the error that runs back in time between units", yes_or_no,
-          &S::compounding),
+          &R::compounding),
       key("spike-kernel", learning, "matrix product for inputs of 0 and 1; measured: chosen by their density",
           one_of({"measured", "dense", "spikes"}), &S::products),
       key("encoder, encoding", start, "how an image is turned into spikes, see grapes list encoders",
@@ -210,18 +213,17 @@ std::vector<Key> spiking_group() {
 
 std::vector<Key> rule_group() {
   return {
-      key("route, feedback", rule, "how the error reaches the hidden units", row_of(credit::routes()),
-          &credit::RouteOptions::name),
+      key("route, feedback", rule, "how the error reaches the hidden units", row_of(credit::routes()), &R::route),
       key("modulation, rule", rule, "how the error is scaled at the hidden units; constant:C1,C2,... gives the factors",
-          modulation_form(), &N::modulation),
+          modulation_form(), &N::rule),
       key("responsibility", learning, "which weights make a unit responsible; by-route: as in the authors' program",
-          one_of({"by-route", "incoming", "outgoing", "synaptic"}), &M::responsibility),
-      key("gain", learning, "factor of the most responsible unit", above(0), &M::gain),
+          one_of({"by-route", "incoming", "input", "outgoing", "synaptic"}), &R::responsibility),
+      key("gain", learning, "factor of the most responsible unit", above(0), &R::gain),
       key("clip", learning, "range that factors are clipped to; by-route: as in the authors' program", clip_form(),
-          &N::modulation),
-      key("factors-every", learning, "batches between computations of the factors", at_least(1), &M::every),
+          &R::clip),
+      key("factors-every", learning, "batches between computations of the factors", at_least(1), &R::every),
       key("factor-bits", learning, "bits of the factor's fraction; 2: 1, 1.25, ... 2; 0: 1 or 2, a shift",
-          factor_bits_form(), &M::bits),
+          factor_bits_form(), &R::factor_bits),
   };
 }
 

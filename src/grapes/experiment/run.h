@@ -23,7 +23,7 @@ struct RunPlan {
   bool resume = false;           ///< continue from folder/checkpoints/last.safetensors
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
-  std::function<void(const nn::Model&)> on_model = {};  ///< called with the network before training begins
+  std::function<void(const nn::Network&)> on_network = {};  ///< called with the network before training begins
 };
 
 /// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError
@@ -46,13 +46,13 @@ struct Loaded {
   Config config;
   data::DatasetInfo info;
   data::Normalization normalization;  ///< what an input must go through first
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
   nn::Criterion criterion;
 };
 /// @param device  where it computes; checkpoints load on any device
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device = "cpu");
 /// Writes a checkpoint of a network from elsewhere: training can start from it, and load() reads it.
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
-          const data::Normalization& normalization, nn::Model& model);
+          const data::Normalization& normalization, nn::Network& model);
 
 }  // namespace grapes::experiment
