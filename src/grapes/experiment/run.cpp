@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"

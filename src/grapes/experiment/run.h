@@ -11,12 +11,6 @@
 
 namespace grapes::experiment {
 
-/// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
-record::Json environment(const Config& config);
-
-/// Gives the run's threads to the library that does its large products: the BLAS, or LibTorch for oneDNN.
-void take_threads(const Config& config);
-
 /// Where a run starts from and what it keeps.
 struct RunPlan {
   std::filesystem::path folder;  ///< of the record; "": none is written
