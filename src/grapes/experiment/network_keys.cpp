@@ -1,5 +1,6 @@
 #include "grapes/base/table.h"
 #include "grapes/credit/modulation.h"
+#include "grapes/credit/route.h"
 #include "grapes/experiment/form.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
@@ -16,44 +17,43 @@ using N = nn::Options;
 using S = nn::SpikingOptions;
 using A = nn::AnalogOptions;
 using R = credit::Rule;
+using credit::Clip;
 
-/// A modulation and its constants.
 Form<R> modulation_form() {
   const OneOf names = row_of(credit::modulations());
   return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...]", Key::Kind::text,
-          [](const R& rule) {
-            return rule.modulation + (rule.constants.empty() ? "" : ":" + numbers_text(rule.constants));
+          [](const R& value) {
+            return value.modulation + (value.constants.empty() ? "" : ":" + numbers_text(value.constants));
           },
-          [=](std::string_view text, R& rule) {
+          [=](std::string_view text, R& value) {
             const std::size_t colon = text.find(':');
             const bool constants = colon != std::string_view::npos;
             const auto& row = find_row(credit::modulations(), "modulation", text.substr(0, colon));
             std::vector<double> read;
             if ((row.name == "constant") != constants) return false;
             if (constants && !read_numbers(text.substr(colon + 1), above(0), read)) return false;
-            rule.modulation = row.name;
-            rule.constants = read;
+            value.modulation = row.name;
+            value.constants = read;
             return true;
           }};
 }
 
-Form<credit::Clip> clip_form() {
-  using credit::Clip;
-  return {"by-route|none|LOW,HIGH", Key::Kind::text,
-          [](const Clip& clip) {
-            if (clip.kind == Clip::Kind::range) return numbers_text({clip.low, clip.high});
-            return std::string(clip.kind == Clip::Kind::none ? "none" : "by-route");
-          },
-          [](std::string_view text, Clip& clip) {
-            if (text == "by-route" || text == "none") {
-              clip.kind = text == "none" ? Clip::Kind::none : Clip::Kind::by_route;
-              return true;
-            }
-            std::vector<double> range;
-            if (!read_numbers(text, at_least(0), range) || range.size() != 2 || range[0] > range[1]) return false;
-            clip = {Clip::Kind::range, range[0], range[1]};
-            return true;
-          }};
+Form<Clip> clip_form() {
+  using Kind = Clip::Kind;
+  return {
+      "by-route|none|LOW,HIGH", Key::Kind::text,
+      [](const Clip& clip) {
+        if (clip.kind == Kind::range) return numbers_text({clip.low, clip.high});
+        return std::string(clip.kind == Kind::none ? "none" : "by-route");
+      },
+      [](std::string_view text, Clip& clip) {
+        std::vector<double> range = {clip.low, clip.high};
+        const bool word = text == "by-route" || text == "none";
+        if (!word && (!read_numbers(text, at_least(0), range) || range.size() != 2 || range[0] > range[1]))
+          return false;
+        clip = {text == "by-route" ? Kind::by_route : text == "none" ? Kind::none : Kind::range, range[0], range[1]};
+        return true;
+      }};
 }
 
 Form<int> factor_bits_form() {

@@ -11,7 +11,7 @@ namespace {
 
 using namespace scope;
 using N = nn::Options;
-using F = credit::Compatibility;
+using Theirs = credit::Compatibility;
 using O = optim::Options;
 using T = train::Options;
 using L = continual::Options;
@@ -162,14 +162,15 @@ std::vector<Key> compare_group() {
 std::vector<Key> compatibility_group() {
   return {
       key("first-sample-mask", learning, "factors leave out the units that a batch's first example drops", yes_or_no,
-          &F::first_sample_mask),
+          &Theirs::first_sample_mask),
       key("single-factor", learning, "all examples of a batch but the first use the last hidden layer's factors",
-          yes_or_no, &F::single_factor),
-      key("unmasked-first", learning, "ifa: the first layer's error ignores dropout", yes_or_no, &F::unmasked_first),
+          yes_or_no, &Theirs::single_factor),
+      key("unmasked-first", learning, "ifa: the first layer's error ignores dropout", yes_or_no,
+          &Theirs::unmasked_first),
       key("factors-at-rest", learning, "nag: factors come from the weights, not from the look-ahead weights", yes_or_no,
           &T::factors_at_rest),
       key("dropout-in-evaluation", learning, "residual networks: units are dropped in evaluation too", yes_or_no,
-          &F::dropout_in_evaluation),
+          &Theirs::dropout_in_evaluation),
       key("carry-remainder", learning, "an epoch's last, smaller batch joins the first update of the next epoch",
           yes_or_no, &T::carry_remainder),
   };
