@@ -26,7 +26,9 @@ ROOMS = {
     "hardware": ["fixed", "nir", "train"],  # what a network costs, and what it becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment", "hardware"],
+    "parity": ["train"],  # the recorded cases of the authors' program
+    "bench": ["train"],  # what `grapes bench` times, each step once
+    "cli": ["experiment", "hardware", "parity", "bench"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
 WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]

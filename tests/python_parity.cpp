@@ -1,5 +1,5 @@
 // What grapes::nn gives, for python/tests/test_parity.py to compare with torch_grapes.nn:
-//   parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
+//   python_parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
 // Both sides make their tensors by the same formula: sin(0), sin(1), ...
 #include "grapes/nn/layers.h"
 #include "grapes/nn/model.h"
