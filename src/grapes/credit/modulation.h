@@ -70,7 +70,7 @@ struct Weights {
 std::vector<Factors> factors(const Weights& weights, const ModulationOptions& options, Random& random);
 
 /// The oddity single_factor: every error factor becomes [batch, node], its own for the first sample and the last hidden
-/// layer's for all others. @throws c10::Error unless all hidden layers have equally many nodes
+/// layer's for all others. @throws c10::Error unless all hidden layers have equally many nodes, or there are no others
 void share_last_factor(std::vector<Factors>& factors, std::int64_t batch);
 
 }  // namespace grapes::credit

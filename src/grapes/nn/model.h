@@ -41,7 +41,7 @@ struct Pass {
   bool training = false;
   std::uint64_t seed = 0;                  ///< the run's root seed; dropout and shuffles are drawn from (seed, step)
   std::int64_t step = 0;                   ///< number of the batch, from 0
-  std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; replay
+  std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; parity
   std::vector<at::Tensor> factor_weights;  ///< weights the factors are taken from, if not the parameters
   double descend = 0;       ///< not 0: the backward pass makes W -= descend · g by itself; only if Model::descends()
   at::Tensor present = {};  ///< [batch, time] bool: steps of the sequences that are there; undefined: all

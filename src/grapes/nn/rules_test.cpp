@@ -33,7 +33,7 @@ Options options_of(const Setting& setting) {
   options.route.name = setting.route;
   options.modulation.name = setting.modulation;
   if (setting.modulation == "constant") options.modulation.constants = {1.5, 0.5, 3};
-  // One form on all routes; the authors' forms are compared with numbers made by their program (replay).
+  // One form on all routes; the authors' forms are compared with numbers made by their program (parity).
   options.modulation.responsibility = credit::Responsibility::incoming;
   options.modulation.clip = credit::ModulationOptions::Clip::range;
   return options;
