@@ -46,7 +46,7 @@ struct MlpCase {
 };
 /// bp and grapes over the bare matrix products of the step: forward a = h Wᵀ, backward δᵀh and δW, except the first
 /// layer's δW; by the same BLAS, without anything around them.
-/// @throws Error (exit 1) if the fused step does not equal its plain reference: then there is nothing to time
+/// @throws RunError if the fused step does not equal its plain reference: then there is nothing to time
 std::vector<Timing> mlp(const MlpCase& which, const Options& options);
 /// The cases of docs/performance.md.
 std::vector<MlpCase> mlp_cases();

@@ -69,7 +69,7 @@ std::vector<Timing> crossbar(const CrossbarCase& which, const Options& options) 
     analog::Crossbar reference = array_of(which);
     plain(reference, 1);
     if (!at::equal(analog::weights(ours), analog::weights(reference)))
-      throw Error(Exit::failed, "bench: the fused update of " + which.device + " differs from its plain reference");
+      throw RunError("bench: the fused update of " + which.device + " differs from its plain reference");
   }
   std::vector<Timing> timings = take_turns(updates, options, kernels::Pool::blas, 4);
   for (const Timing& timing : take_turns(reads, options)) timings.push_back(timing);

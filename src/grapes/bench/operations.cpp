@@ -33,9 +33,9 @@ void require_close(const at::Tensor& ours, const at::Tensor& reference, const st
   const double difference = (ours - reference).abs().max().item<double>();
   const double allowed = ours.scalar_type() == at::kDouble ? 1e-12 : 2e-6;
   if (!(difference <= allowed))
-    throw Error(Exit::failed,
-                fmt::format("bench: fused {} differs from its plain reference by {:g}, more than {:g}; it is not timed",
-                            what, difference, allowed));
+    throw RunError(
+        fmt::format("bench: fused {} differs from its plain reference by {:g}, more than {:g}; it is not timed", what,
+                    difference, allowed));
 }
 
 /// One rule over one weight, fused or plain.

@@ -39,7 +39,7 @@ Step step_of(const SnnCase& which, const at::Tensor& rates, Inputs kernel) {
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     step.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
   step.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
-  step.answer = which.recurrent ? nn::Answer::bits : nn::Answer::classes;
+  step.targets = which.recurrent ? nn::TargetKind::bits : nn::TargetKind::classes;
   // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
   step.batch = {which.recurrent || kernel == Inputs::dense ? unpacked : spikes(true),
                 which.recurrent ? unpacked.roll(1, 1).contiguous() : classes_in_turn(which.batch, which.nodes.back())};

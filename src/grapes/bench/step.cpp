@@ -19,7 +19,7 @@ class Learner {
  public:
   explicit Learner(const Step& step, bool plain = false)
       : batch_(step.batch),
-        criterion_("auto", "auto", step.answer),
+        criterion_("auto", "auto", step.targets),
         model_(nn::make_model(step.network, step.signature, 1)),
         optimizer_(optim::make_optimizer(step.optimizer, nn::learning(*model_))),
         schedule_(optim::make_schedule("constant", 0, 1)) {

@@ -17,7 +17,7 @@ struct Step {
   Timing labels;
   nn::Options network;
   nn::Signature signature;
-  nn::Answer answer = nn::Answer::classes;
+  nn::TargetKind targets = nn::TargetKind::classes;
   data::Batch batch;
   optim::Options optimizer = {};
   double rate = 1e-5;     ///< small: a batch that comes a hundred thousand times must not be learned by heart
@@ -34,7 +34,7 @@ struct Agreement {
   int steps = 1;
   std::int64_t examples = 0;  ///< only so many of the batch: a reference may be slow; 0: all
 };
-/// @throws Error (exit 1) if a fused step does not equal its plain reference: then there is nothing to time
+/// @throws RunError if a fused step does not equal its plain reference: then there is nothing to time
 void require_equal_to_reference(const std::vector<Step>& steps, const Agreement& agreement);
 
 /// The steps as things to time, labeled with the memory they take.

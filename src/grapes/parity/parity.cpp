@@ -30,7 +30,7 @@ nn::Criterion without_derivative() {
 nn::Criterion criterion_of(const std::string& output) {
   if (output == "sigmoid") return without_derivative<at::sigmoid>();
   if (output == "tanh") return without_derivative<at::tanh>();
-  return {"cross-entropy", output, nn::Answer::classes};
+  return {"cross-entropy", output, nn::TargetKind::classes};
 }
 
 void place(const std::vector<at::Tensor>& from, const std::vector<nn::Named>& into) {
@@ -52,7 +52,7 @@ void keep_largest(std::optional<double>& largest, const at::Tensor& ours, const 
 class Comparison {
  public:
   Comparison(const Case& recorded, const Options& options)
-      : case_(recorded), options_(options), state_(network(), recorded.optimizer, recorded.training, meaning()) {
+      : case_(recorded), options_(options), state_(network(), recorded.optimizer, recorded.training, info()) {
     state_.criterion = criterion_of(recorded.output);
     place(recorded.weights, state_.model->parameters());
     place(recorded.feedback, state_.model->buffers());
@@ -60,7 +60,7 @@ class Comparison {
   }
 
   Result run() {
-    const data::DatasetPtr examples = data::memory(case_.inputs.to(at::kFloat), case_.labels, meaning());
+    const data::DatasetPtr examples = data::memory(case_.inputs.to(at::kFloat), case_.labels, info());
     train::LoopCallbacks callbacks;
     callbacks.epoch = [&] {
       const auto make = [&](const at::Tensor& rows, std::int64_t) {
@@ -88,11 +88,11 @@ class Comparison {
     network.precision = options_.dtype == at::kDouble ? "float64" : "float32";
     return network;
   }
-  data::Meaning meaning() const {
-    data::Meaning meaning;
-    meaning.input_shape = {case_.layers.front()};
-    meaning.outputs = case_.layers.back();
-    return meaning;
+  data::DatasetInfo info() const {
+    data::DatasetInfo info;
+    info.input_shape = {case_.layers.front()};
+    info.outputs = case_.layers.back();
+    return info;
   }
   /// The first of the batch, in training order.
   std::int64_t sample() const {
