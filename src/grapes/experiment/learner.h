@@ -11,23 +11,19 @@ class Learner {
  public:
   struct Setting {
     nn::Options network;
-    nn::Signature signature;
-    nn::Answer answer = nn::Answer::classes;
+    data::Meaning meaning;
     data::Batch batch;
     optim::Options optimizer = {};
     double rate = 1e-5;  ///< small: a batch that comes a hundred thousand times must not be learned by heart
-    bool descend = true, plain = false;  ///< see train::StepUse
+    bool fused_sgd = true, plain = false;  ///< see train::StepOptions
   };
   explicit Learner(Setting setting);
   void step();
-  const nn::Model& model() const { return *model_; }
+  const nn::Model& model() const { return *state_.model; }
 
  private:
   Setting setting_;
-  nn::Criterion criterion_;
-  std::unique_ptr<nn::Model> model_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<optim::Schedule> schedule_;
+  train::TrainState state_;
   std::int64_t steps_ = 0;
 };
 

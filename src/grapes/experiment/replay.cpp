@@ -5,7 +5,7 @@
 #include "grapes/experiment/config.h"
 #include "grapes/nn/model.h"
 #include "grapes/record/record.h"
-#include "grapes/train/step.h"
+#include "grapes/train/loop.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -122,8 +122,10 @@ Config configuration(const Case& file, const std::string& dtype) {
         file.get<bool>("clip") ? credit::ModulationOptions::Clip::range : credit::ModulationOptions::Clip::none;
   config.training.factors_at_rest = !row.lookahead;
   config.training.carry_remainder = true;
-  config.training.batch = file.get<std::int64_t>("batch_size");
+  config.training.batch_size = file.get<std::int64_t>("batch_size");
   config.training.epochs = file.get<std::int64_t>("epochs");
+  config.training.loss = "cross-entropy";
+  config.training.seed = 0;
   config.optimizer.optimizer = named(update_rules, file.text("update_type"), file, "update_type");
   config.optimizer.learning_rate = file.get<double>("eta");
   return config;
@@ -142,24 +144,36 @@ class Replay {
       : plain_(plain),
         file_(path),
         config_(configuration(file_, dtype)),
-        model_(nn::make_model(config_.network, {{file_.layers.front()}, file_.layers.back()}, 0)),
-        optimizer_(optim::make_optimizer(config_.optimizer, nn::learning(*model_))),
-        schedule_(optim::make_schedule("constant", 0, config_.training.epochs)),
-        criterion_("cross-entropy", "softmax", nn::Answer::classes) {
+        meaning_{data::Task::classification, {file_.layers.front()}, file_.layers.back(), {}},
+        state_(config_.network, config_.optimizer, config_.training, meaning_) {
     samples_ = file_.get<std::int64_t>("n_samples");
     if (samples_ < 1) throw file_.wrong("n_samples", "at least 1");
-    if (config_.training.batch < 1) throw file_.wrong("batch_size", "at least 1");
+    if (config_.training.batch_size < 1) throw file_.wrong("batch_size", "at least 1");
     inputs_ = file_.matrix(file_.raw("inputs"), "inputs", samples_, file_.layers.front())
                   .to(dtype == "float64" ? at::kDouble : at::kFloat);
     read_labels();
-    place(model_->parameters(), "initial_weights", "weight");
-    place(model_->buffers(), "feedback", "feedback");
+    place(state_.model->parameters(), "initial_weights", "weight");
+    place(state_.model->buffers(), "feedback", "feedback");
     read_masks();
   }
 
   ReplayResult run() {
-    for (std::int64_t epoch = 0; epoch < config_.training.epochs; ++epoch)
-      for (std::int64_t begin = 0; begin < samples_; begin += config_.training.batch) batch(epoch * samples_, begin);
+    const data::DatasetPtr examples = data::memory(inputs_, labels_, meaning_);
+    const train::Progress& at = state_.progress;
+    const std::int64_t full = config_.training.batch_size;
+    const auto first = [&] { return at.epoch * samples_ + at.batch * full; };  // example of the batch, over all epochs
+    train::LoopCallbacks callbacks;
+    callbacks.epoch = [&] { return train::epoch_of(*examples, false, config_.training, at.epoch); };
+    callbacks.before_step = [&](const data::Batch& batch, nn::Pass& pass, train::StepOptions& options) {
+      for (const at::Tensor& mask : masks_) pass.masks.push_back(mask.narrow(0, first(), batch.inputs.size(0)));
+      options.plain = plain_;
+    };
+    callbacks.after_step = [&](const train::StepResult& result) {
+      compare_outputs(state_.criterion.prediction(result.logits), first());
+      compare_factors(first());
+      if (result.updated) snapshot(++updates_);
+    };
+    train::Loop(state_, config_.training, *examples, std::move(callbacks)).run();
     if (compared_outputs_) result_.lines.push_back({"outputs", outputs_});
     if (compared_factors_) result_.lines.push_back({"factors", factors_});
     for (const Json& k : file_.raw("snapshots"))
@@ -207,27 +221,6 @@ class Replay {
                            .to(inputs_.scalar_type()));
   }
 
-  void batch(std::int64_t epoch_start, std::int64_t begin) {
-    const std::int64_t full = config_.training.batch, count = std::min(full, samples_ - begin),
-                       at = epoch_start + begin;
-    nn::Pass pass;
-    pass.step = batches_++;
-    for (const at::Tensor& mask : masks_) pass.masks.push_back(mask.narrow(0, at, count));
-    train::StepUse use;
-    use.rate = config_.optimizer.learning_rate;
-    use.update = count == full;
-    use.carried = std::exchange(carried_, !use.update);
-    use.plain = plain_;
-    use.weight = static_cast<double>(count) / static_cast<double>(full);
-    use.factors_at_rest = config_.training.factors_at_rest;
-    train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
-    const auto result =
-        train::step(subject, {inputs_.narrow(0, begin, count), labels_.narrow(0, begin, count)}, pass, use);
-    compare_outputs(criterion_.prediction(result.logits), at);
-    compare_factors(at);
-    if (use.update) snapshot(++updates_);
-  }
-
   void compare_outputs(const at::Tensor& ours, std::int64_t at) {
     if (!file_.has("outputs")) return;
     const Json& outputs = file_.raw("outputs");
@@ -247,8 +240,8 @@ class Replay {
       const auto check = [&](const Json& held, auto member) {
         for (const auto& [layer, values] : held.items()) {
           const auto l = static_cast<std::size_t>(to_integer(layer).value_or(-1));
-          if (l >= model_->factors().size()) throw file_.wrong("modulation", "layers that there are; got " + layer);
-          const at::Tensor& m = model_->factors()[l].*member;
+          if (l >= state_.model->factors().size()) throw file_.wrong("modulation", "layers that there are; got " + layer);
+          const at::Tensor& m = state_.model->factors()[l].*member;
           compared_factors_ = true;
           factors_ = m.defined()
                          ? std::max(factors_, difference(m.unsqueeze(0), file_.matrix(Json::array({values}),
@@ -266,7 +259,7 @@ class Replay {
     const Json& wanted = file_.raw("weights_after");
     if (!wanted.contains(key)) return;
     double largest = 0;
-    const auto parameters = model_->parameters();
+    const auto parameters = state_.model->parameters();
     if (wanted[key].size() != parameters.size())
       throw file_.wrong("weights_after", fmt::format("{} matrices after update {}", parameters.size(), key));
     for (std::size_t l = 0; l < parameters.size(); ++l) {
@@ -283,14 +276,11 @@ class Replay {
   }
 
   bool plain_;            // by the slow twins
-  bool carried_ = false;  // gradients of a remainder wait
   Case file_;
   Config config_;
-  std::unique_ptr<nn::Model> model_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<optim::Schedule> schedule_;
-  nn::Criterion criterion_;
-  std::int64_t samples_ = 0, batches_ = 0, updates_ = 0;
+  data::Meaning meaning_;
+  train::TrainState state_;
+  std::int64_t samples_ = 0, updates_ = 0;
   at::Tensor inputs_, labels_;
   std::vector<at::Tensor> masks_;
   Json ours_ = Json::object();

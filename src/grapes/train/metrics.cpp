@@ -15,7 +15,7 @@ nn::Answer answer_of(data::Task task) {
                                             : Answer::bits;
 }
 
-Metrics::Metrics(const data::Dataset& dataset) : task_(dataset.meaning().task) {
+Metrics::Metrics(const data::Dataset& dataset, const Totals& begin) : task_(dataset.meaning().task), totals_(begin) {
   if (task_ == data::Task::regression && dataset.size() > 0) {
     const at::Tensor t = data::targets(dataset).to(at::kDouble);
     spread_ = (t - t.mean(0, true)).square().sum().item<double>() / static_cast<double>(dataset.size());
@@ -25,22 +25,22 @@ Metrics::Metrics(const data::Dataset& dataset) : task_(dataset.meaning().task) {
 void Metrics::add(double loss, const at::Tensor& prediction, const data::Batch& batch) {
   const at::NoGradGuard no_grad;
   const at::Tensor& targets = batch.targets;
-  samples += targets.size(0);
+  totals_.samples += targets.size(0);
   double count = static_cast<double>(targets.size(0));
   if (task_ == data::Task::prediction)
     count = batch.present.defined() ? batch.present.sum().item<double>() : count * static_cast<double>(targets.size(1));
-  counted += count;
-  loss_sum += loss * count;
+  totals_.counted += count;
+  totals_.loss += loss * count;
   if (task_ == data::Task::classification)
-    score_sum += static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>());
+    totals_.score += static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>());
   if (task_ == data::Task::regression)
-    score_sum += (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
+    totals_.score += (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
 }
 
 double Metrics::score() const {
-  if (samples == 0) return 0;
+  if (totals_.samples == 0) return 0;
   if (task_ == data::Task::prediction) return -loss();
-  const double mean = score_sum / static_cast<double>(samples);
+  const double mean = totals_.score / static_cast<double>(totals_.samples);
   if (task_ == data::Task::classification) return mean;
   return spread_ > 0 ? 1 - mean / spread_ : 0;
 }

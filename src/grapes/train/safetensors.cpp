@@ -4,6 +4,7 @@
 #include "grapes/base/file.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -207,6 +208,8 @@ class Reader {
 };
 
 }  // namespace
+
+std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
 
 Tensors read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
 

@@ -15,6 +15,9 @@ struct Tensors {
   std::map<std::string, std::string> metadata;
 };
 
+/// "[3, 4]"
+std::string shape_text(const at::Tensor& tensor);
+
 /// F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL. The tensors own their memory.
 /// @throws DataError that names the file and what is wrong: too short, header no JSON, unknown dtype, a shape that does
 /// not
