@@ -15,7 +15,7 @@ void training_step(benchmark::State& state, const char* modulation, double dropo
   nn::Options options;
   options.modulation.name = modulation;
   options.dropout = dropout;
-  train::TrainState learner(options, {}, {}, {data::Task::classification, {784}, 10, {}});
+  train::TrainState learner(options, {}, {}, {data::ProblemKind::classification, {784}, 10, {}});
   const data::Batch batch{at::rand({64, 784}), at::randint(10, {64}, at::kLong)};
   nn::Pass pass;
   for (auto _ : state) {

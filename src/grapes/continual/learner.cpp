@@ -270,8 +270,9 @@ class Learner {
 
 record::Status learn(const ContinualRun& run, const std::optional<Checkpoint>& checkpoint,
                      const train::RunWriter& writer, const train::ProgressCallback& on_progress) {
-  if (run.training.patience > 0 || run.training.carry_remainder)
-    throw UsageError("patience and carry_remainder mean nothing where several tasks are learned");
+  const char* const why = "means nothing where several tasks are learned one after the other";
+  if (run.training.patience > 0) throw UsageError("patience", why);
+  if (run.training.carry_remainder) throw UsageError("carry_remainder", why);
   Learner learner(run, writer, on_progress);
   if (checkpoint) learner.restore(*checkpoint);
   return learner.run();

@@ -18,7 +18,7 @@ Learner::Setting setting(const CnnCase& which, const std::string& modulation, bo
   one.network.precision = which.precision;
   one.network.recompute = which.recompute;
   if (which.norm == "batch") one.network.norm = nn::Norm::batch;
-  one.meaning = {data::Task::classification, which.input, which.outputs, {}};
+  one.info = {data::ProblemKind::classification, which.input, which.outputs, {}};
   std::vector<std::int64_t> shape = which.input;
   shape.insert(shape.begin(), which.batch);
   one.batch = {numbers(shape, "pictures", at::kFloat), classes_in_turn(which.batch, which.outputs)};
@@ -45,10 +45,10 @@ void require_equal_to_twin(CnnCase which) {
       const at::Tensor moved = twins[i].value - start[i];
       const double difference = ((ours[i].value - twins[i].value).norm() / moved.norm()).item<double>();
       if (!(difference <= allowed))
-        throw Error(Exit::failed,
-                    fmt::format("bench: the update of the fused step ({}) differs from its plain twin's by "
-                                "{:g} of its norm in {}, more than {}; it is not timed",
-                                rule[0], difference, ours[i].name, allowed));
+        throw RunError(
+            fmt::format("bench: the update of the fused step ({}) differs from its plain twin's by "
+                        "{:g} of its norm in {}, more than {}; it is not timed",
+                        rule[0], difference, ours[i].name, allowed));
     }
   }
 }

@@ -41,7 +41,7 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
   one.network.model = "snu:";
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-  one.meaning = {which.recurrent ? data::Task::prediction : data::Task::classification,
+  one.info = {which.recurrent ? data::ProblemKind::prediction : data::ProblemKind::classification,
                  {which.nodes.front()},
                  which.nodes.back(),
                  {},
@@ -72,10 +72,10 @@ void require_equal_to_twin(const SnnCase& which) {
       for (std::size_t i = 0; i < ours.size(); ++i) {
         const double difference = (ours[i].value - twins[i].value).abs().max().item<double>();
         if (!(difference <= 2e-6))
-          throw Error(Exit::failed,
-                      fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
-                                  "more than 2e-06; it is not timed",
-                                  rule[0], kind.name, difference, ours[i].name));
+          throw RunError(
+              fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
+                          "more than 2e-06; it is not timed",
+                          rule[0], kind.name, difference, ours[i].name));
       }
     }
 }

@@ -7,7 +7,7 @@
 namespace grapes::experiment {
 
 Learner::Learner(Setting setting)
-    : setting_(std::move(setting)), state_(setting_.network, setting_.optimizer, {}, setting_.meaning) {}
+    : setting_(std::move(setting)), state_(setting_.network, setting_.optimizer, {}, setting_.info) {}
 
 void Learner::step() {
   nn::Pass pass;

@@ -11,7 +11,7 @@ class Learner {
  public:
   struct Setting {
     nn::Options network;
-    data::Meaning meaning;
+    data::DatasetInfo info;
     data::Batch batch;
     optim::Options optimizer = {};
     double rate = 1e-5;  ///< small: a batch that comes a hundred thousand times must not be learned by heart

@@ -144,8 +144,8 @@ class Replay {
       : plain_(plain),
         file_(path),
         config_(configuration(file_, dtype)),
-        meaning_{data::Task::classification, {file_.layers.front()}, file_.layers.back(), {}},
-        state_(config_.network, config_.optimizer, config_.training, meaning_) {
+        info_{data::ProblemKind::classification, {file_.layers.front()}, file_.layers.back(), {}},
+        state_(config_.network, config_.optimizer, config_.training, info_) {
     samples_ = file_.get<std::int64_t>("n_samples");
     if (samples_ < 1) throw file_.wrong("n_samples", "at least 1");
     if (config_.training.batch_size < 1) throw file_.wrong("batch_size", "at least 1");
@@ -158,7 +158,7 @@ class Replay {
   }
 
   ReplayResult run() {
-    const data::DatasetPtr examples = data::memory(inputs_, labels_, meaning_);
+    const data::DatasetPtr examples = data::memory(inputs_, labels_, info_);
     const train::Progress& at = state_.progress;
     const std::int64_t full = config_.training.batch_size;
     const auto first = [&] { return at.epoch * samples_ + at.batch * full; };  // example of the batch, over all epochs
@@ -278,7 +278,7 @@ class Replay {
   bool plain_;            // by the slow twins
   Case file_;
   Config config_;
-  data::Meaning meaning_;
+  data::DatasetInfo info_;
   train::TrainState state_;
   std::int64_t samples_ = 0, updates_ = 0;
   at::Tensor inputs_, labels_;

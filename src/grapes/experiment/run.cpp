@@ -17,40 +17,40 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-// In the order of data::Task.
-const std::vector<std::string> task_names = {"classification", "regression", "prediction"};
+// In the order of data::ProblemKind.
+const std::vector<std::string> problem_names = {"classification", "regression", "prediction"};
 
 }  // namespace
 
-record::Json to_json(const data::Meaning& meaning) {
-  return {{"task", task_names.at(static_cast<std::size_t>(meaning.task))},
-          {"sequence", meaning.sequence},
-          {"input_shape", meaning.input_shape},
-          {"outputs", meaning.outputs},
-          {"classes", meaning.classes},
-          {"inputs", meaning.inputs}};
+record::Json to_json(const data::DatasetInfo& info) {
+  return {{"problem", problem_names.at(static_cast<std::size_t>(info.problem))},
+          {"sequence", info.sequence},
+          {"input_shape", info.input_shape},
+          {"outputs", info.outputs},
+          {"classes", info.classes},
+          {"inputs", info.inputs}};
 }
 
-data::Meaning meaning_from(const record::Json& json) {
-  data::Meaning meaning;
-  const auto name = std::find(task_names.begin(), task_names.end(), json.at("task").get<std::string>());
-  if (name == task_names.end()) throw DataError("there is no task " + json.at("task").dump());
-  meaning.task = static_cast<data::Task>(name - task_names.begin());
-  meaning.sequence = json.value("sequence", false);
-  meaning.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
-  meaning.outputs = json.at("outputs");
-  meaning.classes = json.at("classes").get<std::vector<std::string>>();
-  meaning.inputs = json.at("inputs").get<std::vector<std::string>>();
-  return meaning;
+data::DatasetInfo info_from(const record::Json& json) {
+  data::DatasetInfo info;
+  const auto name = std::find(problem_names.begin(), problem_names.end(), json.at("problem").get<std::string>());
+  if (name == problem_names.end()) throw DataError("there is no kind of problem " + json.at("problem").dump());
+  info.problem = static_cast<data::ProblemKind>(name - problem_names.begin());
+  info.sequence = json.value("sequence", false);
+  info.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
+  info.outputs = json.at("outputs");
+  info.classes = json.at("classes").get<std::vector<std::string>>();
+  info.inputs = json.at("inputs").get<std::vector<std::string>>();
+  return info;
 }
 
 namespace {
 
 /// What every checkpoint holds besides what training changes.
-void add_constants(const Config& config, const data::Meaning& meaning, const data::Normalization& normalization,
+void add_constants(const Config& config, const data::DatasetInfo& info, const data::Normalization& normalization,
                    std::map<std::string, std::string>& metadata, std::map<std::string, at::Tensor>& tensors) {
   metadata["config"] = to_toml(config);
-  metadata["meaning"] = to_json(meaning).dump();
+  metadata["dataset"] = to_json(info).dump();
   if (normalization.shift.defined()) tensors["input.shift"] = normalization.shift;
   if (normalization.scale.defined()) tensors["input.scale"] = normalization.scale;
 }
@@ -61,26 +61,25 @@ bool goes_on(const RunPlan& plan) { return !plan.folder.empty() && plan.resume &
 
 /// Train with a record, begun or gone on with. @param row  the last row of its metrics that counts; -1: none
 template <class Train>
-record::Status recorded(const Config& config, const data::Splits& splits, const data::Meaning& meaning,
+record::Status recorded(const Config& config, const data::Splits& splits, const data::DatasetInfo& info,
                         const RunPlan& plan, std::int64_t row, const Train& train) {
   record::Identity identity;
   identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
   identity.seed = config.training.seed;
   identity.data = splits.name;
   identity.model = config.network.model;
-  identity.score = train::score_name(meaning.task);
+  identity.score = train::score_name(info.problem);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
   train::RunWriter run_writer{&writer, plan.checkpoints};
-  add_constants(config, meaning, splits.normalization, run_writer.metadata, run_writer.tensors);
+  add_constants(config, info, splits.normalization, run_writer.metadata, run_writer.tensors);
   try {
     return train(run_writer);
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
     record::Status status;
     status.state = record::State::failed;
-    status.exit_code = static_cast<int>(Exit::failed);
     status.message = error.what();
     try {
       writer.status(status);
@@ -94,18 +93,18 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
 record::Status run_tasks(const Config& config, const data::Splits& splits, const RunPlan& plan,
                          const train::ProgressCallback& on_progress) {
   const continual::Scenario scenario = scenario_of(config, splits);
-  train::TrainState state(config.network, config.optimizer, config.training, scenario.meaning);
+  train::TrainState state(config.network, config.optimizer, config.training, scenario.info);
   nn::Options plain = config.network;
   plain.route = {};
   plain.modulation = {};
   const continual::ContinualRun run{
       state, scenario, config.continual, config.optimizer, config.training,
-      [&] { return nn::make_model(plain, train::signature_of(scenario.meaning), config.training.seed); }};
+      [&] { return nn::make_model(plain, train::signature_of(scenario.info), config.training.seed); }};
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return continual::learn(run, {}, {}, on_progress);
   std::optional<continual::Checkpoint> checkpoint;
   if (goes_on(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
-  return recorded(config, splits, scenario.meaning, plan, checkpoint ? continual::last_row(*checkpoint) : -1,
+  return recorded(config, splits, scenario.info, plan, checkpoint ? continual::last_row(*checkpoint) : -1,
                   [&](const train::RunWriter& writer) {
                     write_file(plan.folder / "scenario.json", scenario.manifest.dump() + "\n");
                     return continual::learn(run, checkpoint, writer, on_progress);
@@ -114,12 +113,12 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
 
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
                        const train::ProgressCallback& on_progress) {
-  train::TrainState state(config.network, config.optimizer, config.training, splits.meaning);
+  train::TrainState state(config.network, config.optimizer, config.training, splits.info);
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress);
   if (goes_on(plan))
     train::unpack(train::read_safetensors(last_checkpoint(plan)), state, last_checkpoint(plan).string());
-  return recorded(config, splits, splits.meaning, plan, state.progress.step == 0 ? -1 : state.progress.epoch,
+  return recorded(config, splits, splits.info, plan, state.progress.step == 0 ? -1 : state.progress.epoch,
                   [&](const train::RunWriter& writer) {
                     return train::train(state, splits, config.training, writer, on_progress);
                   });
@@ -141,12 +140,12 @@ continual::Scenario scenario_of(const Config& config, const data::Splits& splits
   return scenario;
 }
 
-data::Meaning meaning_of(const Config& config, const data::Splits& splits) {
-  return has_tasks(config) ? scenario_of(config, splits).meaning : splits.meaning;
+data::DatasetInfo info_of(const Config& config, const data::Splits& splits) {
+  return has_tasks(config) ? scenario_of(config, splits).info : splits.info;
 }
 
 void check_possible(const Config& config, const data::Splits& splits) {
-  nn::make_model(config.network, train::signature_of(meaning_of(config, splits)), config.training.seed);
+  nn::make_model(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
 }
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::ProgressCallback& on_progress) {
@@ -166,27 +165,27 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   Config config;
   read_toml_text(config, entry("config"), file + ": its configuration");
   config.network.device = device;
-  data::Meaning meaning;
+  data::DatasetInfo info;
   try {
-    meaning = meaning_from(record::Json::parse(entry("meaning")));
+    info = info_from(record::Json::parse(entry("dataset")));
   } catch (const record::Json::exception& error) {
-    throw DataError(file + ": the entry 'meaning' cannot be understood: " + error.what());
+    throw DataError(file + ": the entry 'dataset' cannot be understood: " + error.what());
   }
-  auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
+  auto model = nn::make_model(config.network, train::signature_of(info), config.training.seed);
   train::load_weights(content, *model, file);
   data::Normalization normalization;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
     normalization.shift = shift->second;
   if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
     normalization.scale = scale->second;
-  const nn::Criterion criterion = train::criterion_of(config.network, config.training, meaning);
-  return {std::move(config), std::move(meaning), normalization, std::move(model), criterion};
+  const nn::Criterion criterion = train::criterion_of(config.network, config.training, info);
+  return {std::move(config), std::move(info), normalization, std::move(model), criterion};
 }
 
-void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
+void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
           const data::Normalization& normalization, nn::Model& model) {
   train::Tensors content = train::pack_weights(model);
-  add_constants(config, meaning, normalization, content.metadata, content.tensors);
+  add_constants(config, info, normalization, content.metadata, content.tensors);
   train::write_safetensors(checkpoint, content);
 }
 

@@ -96,7 +96,7 @@ double measured(const Setting& setting) {
   const nn::Signature& signature = setting.signature;
   train::TrainState state(
       network_of(setting), update, {},
-      {data::Task::classification, signature.input_shape, signature.outputs, {}, signature.sequence});
+      {data::ProblemKind::classification, signature.input_shape, signature.outputs, {}, signature.sequence});
   at::manual_seed(2);
   std::vector<std::int64_t> shape = setting.signature.input_shape;
   shape.insert(shape.begin(), setting.batch);

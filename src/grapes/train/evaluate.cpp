@@ -11,8 +11,8 @@ namespace grapes::train {
 Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
                     std::int64_t batch_size, const HeadSelector& select_head) {
   const at::NoGradGuard no_grad;
-  const bool classes = dataset.meaning().task == data::Task::classification;
-  const std::int64_t n = dataset.size(), outputs = dataset.meaning().outputs;
+  const bool classes = dataset.info().problem == data::ProblemKind::classification;
+  const std::int64_t n = dataset.size(), outputs = dataset.info().outputs;
   Metrics metrics(dataset);
   Evaluation evaluation;
   if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);

@@ -3,7 +3,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/base/random.h"
 #include "grapes/base/stopwatch.h"
-#include "grapes/data/ahead.h"
+#include "grapes/data/prefetcher.h"
 #include "grapes/data/sampler.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/train/checkpoint.h"
@@ -23,10 +23,9 @@ namespace {
 /// seconds on each: to hand one from thread to thread takes about half of that.
 constexpr double worth_a_thread = 0.1, worth_handing_over = 1e-4;
 
-record::Status outcome(record::State state, int exit_code, std::string message) {
+record::Status outcome(record::State state, std::string message = "") {
   record::Status status;
   status.state = state;
-  status.exit_code = exit_code;
   status.message = std::move(message);
   return status;
 }
@@ -53,7 +52,7 @@ Loop::Loop(TrainState& state, const Options& options, const data::Dataset& examp
 
 record::Status Loop::run(const std::string& place) {
   const kernels::FlushDenormals flush;
-  record::Status status = outcome(record::State::finished, 0, "");
+  record::Status status = outcome(record::State::finished);
   while (status.state == record::State::finished && !done()) status = epoch(place);
   status.epoch = state_.progress.epoch;
   status.step = state_.progress.step;
@@ -75,24 +74,24 @@ record::Status Loop::epoch(const std::string& place) {
   Metrics metrics(examples_, at.totals);
   const std::int64_t samples_before = at.totals.samples;
   const double rate_at_start = rate(static_cast<double>(at.epoch));
-  const bool classes = examples_.meaning().task == data::Task::classification;
+  const bool classes = examples_.info().problem == data::ProblemKind::classification;
 
   const auto make = [&epoch](std::int64_t index) {
     const kernels::FlushDenormals flush;  // as on the thread that trains: the same bits wherever it is made
     return epoch.make(epoch.batches[static_cast<std::size_t>(index)], index);
   };
-  data::Ahead prefetcher(make, at.batch, batches, prefetch_ ? 1 : 0);
+  data::Prefetcher prefetcher(make, at.batch, batches, prefetch_ ? 1 : 0);
 
   for (; at.batch < batches; ++at.batch, ++at.step) {
     if (const int signal = interrupt::pending()) {
       at.seconds = seconds_before + watch.seconds() - paused;
       checkpoint("last");
-      return outcome(record::State::interrupted, 128 + signal,
+      return outcome(record::State::interrupted,
                      fmt::format("stopped by {} in {}epoch {}, after batch {} of {}",
                                  signal == SIGINT ? "SIGINT" : "SIGTERM", place, at.epoch + 1, at.batch, batches));
     }
     const auto diverged = [&](const std::string& why) {
-      return outcome(record::State::diverged, static_cast<int>(Exit::diverged),
+      return outcome(record::State::diverged,
                      fmt::format("diverged in {}epoch {}, batch {}: {}", place, at.epoch + 1, at.batch + 1, why));
     };
     const Stopwatch waiting;
@@ -146,7 +145,7 @@ record::Status Loop::epoch(const std::string& place) {
   at.seconds = 0;
   const bool evaluate = at.epoch == options_.epochs || at.epoch % options_.evaluate_every == 0;
   finish_epoch({metrics.loss(), metrics.score(), rate_at_start, seconds_before + seconds, evaluate, gradient_norms_});
-  return outcome(record::State::finished, 0, "");
+  return outcome(record::State::finished);
 }
 
 void Loop::finish_epoch(const EpochResult& result) {

@@ -11,8 +11,8 @@
 namespace grapes::train {
 
 /// accuracy, r2, log_likelihood: of all of them more is better.
-std::string score_name(data::Task task);
-nn::Answer answer_of(data::Task task);
+std::string score_name(data::ProblemKind problem);
+nn::TargetKind target_kind(data::ProblemKind problem);
 
 /// Running sums over the batches of a pass over a data set.
 struct Totals {
@@ -37,7 +37,7 @@ class Metrics {
   const Totals& totals() const { return totals_; }
 
  private:
-  data::Task task_;
+  data::ProblemKind problem_;
   Totals totals_;
   double spread_ = 0;  // mean squared distance of the targets from their mean, times their number of outputs
 };

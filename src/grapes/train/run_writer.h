@@ -14,7 +14,7 @@ namespace grapes::train {
 struct RunWriter {
   record::Writer* record = nullptr;
   bool checkpoints = true;
-  std::map<std::string, std::string> metadata = {};  ///< for every checkpoint: "config", "meaning"
+  std::map<std::string, std::string> metadata = {};  ///< for every checkpoint: "config", "dataset"
   std::map<std::string, at::Tensor> tensors = {};    ///< for every checkpoint: "input.shift", "input.scale"
 
   /// Appends a row of metrics, logs its losses and scores, and writes that the run is still going.

@@ -24,14 +24,14 @@ struct Progress {
   bool carried = false;         ///< gradients of a remainder wait in .grad
 };
 
-nn::Signature signature_of(const data::Meaning& meaning);
-nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::Meaning& meaning);
+nn::Signature signature_of(const data::DatasetInfo& info);
+nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::DatasetInfo& info);
 
 /// A network, how it learns, and how far it has come: all that changes while it trains, and all that a checkpoint holds.
 struct TrainState {
   /// Freshly drawn from `training.seed`. @throws UsageError for an option that cannot be
   TrainState(const nn::Options& network, const optim::Options& update, const Options& training,
-             const data::Meaning& meaning);
+             const data::DatasetInfo& info);
 
   std::unique_ptr<nn::Model> model;
   nn::Criterion criterion;

@@ -19,7 +19,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
                      const ProgressCallback& on_progress) {
   const kernels::FlushDenormals flush;
   const Progress& at = state.progress;
-  const std::string score = score_name(splits.meaning.task);
+  const std::string score = score_name(splits.info.problem);
 
   const auto evaluate_into = [&](Json& row) {
     const Stopwatch watch;
