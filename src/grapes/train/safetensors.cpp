@@ -209,8 +209,6 @@ class Reader {
 
 }  // namespace
 
-std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
-
 Tensors read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
 
 void write_safetensors(const std::filesystem::path& path, const Tensors& content) {
@@ -246,5 +244,7 @@ void write_safetensors(const std::filesystem::path& path, const Tensors& content
       out.write(static_cast<const char*>(tensor.data_ptr()), static_cast<std::streamsize>(tensor.nbytes()));
   });
 }
+
+std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
 
 }  // namespace grapes::train

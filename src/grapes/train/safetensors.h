@@ -15,9 +15,6 @@ struct Tensors {
   std::map<std::string, std::string> metadata;
 };
 
-/// "[3, 4]"
-std::string shape_text(const at::Tensor& tensor);
-
 /// F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL. The tensors own their memory.
 /// @throws DataError that names the file and what is wrong: too short, header no JSON, unknown dtype, a shape that does
 /// not
@@ -25,5 +22,8 @@ std::string shape_text(const at::Tensor& tensor);
 Tensors read_safetensors(const std::filesystem::path& path);
 /// Written atomically, tensors in order of name, header padded to 8 bytes. @throws DataError
 void write_safetensors(const std::filesystem::path& path, const Tensors& content);
+
+/// "[3, 4]", for messages.
+std::string shape_text(const at::Tensor& tensor);
 
 }  // namespace grapes::train
