@@ -6,6 +6,7 @@
 #include "grapes/cli/hardware.h"
 #include "grapes/experiment/run.h"
 #include "grapes/hardware/document.h"
+#include "grapes/train/state.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -77,8 +77,7 @@ void print_result(const Program& program, const record::Run& run, const fs::path
 train::ProgressCallback watch(ProgressBar& bar, const std::string& score) {
   return [&bar, score](const train::ProgressEvent& event) {
     if (event.finished != nullptr) return;  // the next batch redraws it
-    const double part =
-        event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 0;
+    const double part = event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 0;
     const double fraction = (static_cast<double>(event.epoch - 1) + part) / static_cast<double>(event.epochs);
     bar.show("training", fmt::format("epoch {} of {}", event.epoch, event.epochs), fraction,
              fmt::format("loss {:.4f}  {} {}  {:.0f} samples/s", event.loss, score, score_text(score, event.score),

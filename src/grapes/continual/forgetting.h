@@ -13,7 +13,8 @@ namespace grapes::continual {
 ///   weight_change   ‖ΔW‖, and weight_norm ‖W‖ before
 ///   overlap         cosine of ΔW and the change by the task before; overlap_size the same of |ΔW|: 1 if the same
 ///                   weights changed, whichever way (null for the first task)
-///   loss_increase   by how much the change of each unit's weights raised the loss on the tasks before, summed: the path
+///   loss_increase   by how much the change of each unit's weights raised the loss on the tasks before, summed: the
+///   path
 ///                   integral ∫ ∂L/∂W · dW along the straight line from before to after by Simpson's rule, which over
 ///                   all weights adds up to the rise of the loss. On equally many training examples of every earlier
 ///                   task, in evaluation mode.

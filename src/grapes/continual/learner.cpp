@@ -237,12 +237,12 @@ class Learner {
 
   void pack(Tensors& content) const {
     for (const auto& [name, value] : held()) content.tensors[name] = value.detach().cpu();
-    content.metadata["continual"] = Json{{"task", task_},
-                                         {"in_progress", in_progress_},
-                                         {"seconds", seconds_},
-                                         {"curve", curve_},
-                                         {"evaluations", evaluations_}}
-                                        .dump();
+    content.metadata["continual"] = Json{
+        {"task", task_},
+        {"in_progress", in_progress_},
+        {"seconds", seconds_},
+        {"curve", curve_},
+        {"evaluations", evaluations_}}.dump();
   }
 
   const ContinualRun run_;
@@ -258,12 +258,12 @@ class Learner {
   const std::unique_ptr<Method> method_;
   ForgettingAnalysis forgetting_;
 
-  std::int64_t task_ = 0;                                      // tasks completed
-  bool in_progress_ = false;                                   // the next one has begun
-  double seconds_ = 0;                                         // of training in it, in the epochs completed
+  std::int64_t task_ = 0;                                     // tasks completed
+  bool in_progress_ = false;                                  // the next one has begun
+  double seconds_ = 0;                                        // of training in it, in the epochs completed
   Json curve_ = Json::array(), evaluations_ = Json::array();  // in it
-  std::vector<at::Tensor> batches_;                            // of the epoch in progress, [n, 2] (task, row)
-  TaskBatch batch_;                                            // of the step in progress
+  std::vector<at::Tensor> batches_;                           // of the epoch in progress, [n, 2] (task, row)
+  TaskBatch batch_;                                           // of the step in progress
 };
 
 }  // namespace

@@ -102,10 +102,8 @@ class Pool {
   void watch(std::size_t index, const train::ProgressEvent& event) {
     const std::lock_guard lock(mutex_);
     if (failure_) throw Abandoned();
-    const double part =
-        event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 1;
-    epochs_[index] =
-        static_cast<double>(event.epoch) - (event.finished != nullptr || event.epoch == 0 ? 0 : 1 - part);
+    const double part = event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 1;
+    epochs_[index] = static_cast<double>(event.epoch) - (event.finished != nullptr || event.epoch == 0 ? 0 : 1 - part);
     if (event.finished != nullptr) scores_[index] = last_score(*event.finished);
     tell();
   }

@@ -240,7 +240,8 @@ class Replay {
       const auto check = [&](const Json& held, auto member) {
         for (const auto& [layer, values] : held.items()) {
           const auto l = static_cast<std::size_t>(to_integer(layer).value_or(-1));
-          if (l >= state_.model->factors().size()) throw file_.wrong("modulation", "layers that there are; got " + layer);
+          if (l >= state_.model->factors().size())
+            throw file_.wrong("modulation", "layers that there are; got " + layer);
           const at::Tensor& m = state_.model->factors()[l].*member;
           compared_factors_ = true;
           factors_ = m.defined()
@@ -275,7 +276,7 @@ class Replay {
     result_.lines.push_back({fmt::format("weights after {} update{}", key, update == 1 ? "" : "s"), largest});
   }
 
-  bool plain_;            // by the slow twins
+  bool plain_;  // by the slow twins
   Case file_;
   Config config_;
   data::DatasetInfo info_;

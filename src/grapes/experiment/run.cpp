@@ -97,9 +97,10 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   nn::Options plain = config.network;
   plain.route = {};
   plain.modulation = {};
-  const continual::ContinualRun run{
-      state, scenario, config.continual, config.optimizer, config.training,
-      [&] { return nn::make_model(plain, train::signature_of(scenario.info), config.training.seed); }};
+  const continual::ContinualRun run{state, scenario, config.continual, config.optimizer, config.training, [&] {
+                                      return nn::make_model(plain, train::signature_of(scenario.info),
+                                                            config.training.seed);
+                                    }};
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return continual::learn(run, {}, {}, on_progress);
   std::optional<continual::Checkpoint> checkpoint;
@@ -148,9 +149,9 @@ void check_possible(const Config& config, const data::Splits& splits) {
   nn::make_model(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
 }
 
-record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::ProgressCallback& on_progress) {
-  return has_tasks(config) ? run_tasks(config, splits, plan, on_progress)
-                           : run_one(config, splits, plan, on_progress);
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
+                   const train::ProgressCallback& on_progress) {
+  return has_tasks(config) ? run_tasks(config, splits, plan, on_progress) : run_one(config, splits, plan, on_progress);
 }
 
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device) {

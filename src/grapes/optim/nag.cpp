@@ -28,7 +28,9 @@ class Nag final : public Optimizer {
     ahead_ = false;
   }
 
-  std::vector<at::Tensor> parameters_without_lookahead() const override { return ahead_ ? rest_ : Optimizer::parameters_without_lookahead(); }
+  std::vector<at::Tensor> parameters_without_lookahead() const override {
+    return ahead_ ? rest_ : Optimizer::parameters_without_lookahead();
+  }
 
   std::vector<State> state() override {
     std::vector<State> all;

@@ -9,8 +9,8 @@ namespace grapes::train {
 
 /// A checkpoint is one safetensors file: parameters and buffers under their own names, "optimizer.*" and "gradient.*"
 /// for resuming, and in its metadata "format" = "grapes-checkpoint/1", "config" (TOML), "dataset" (JSON: problem,
-/// shape, classes), "progress" (JSON), "schedule" (JSON). Floating-point numbers are written so that they read back to the
-/// same double.
+/// shape, classes), "progress" (JSON), "schedule" (JSON). Floating-point numbers are written so that they read back to
+/// the same double.
 Tensors pack(const TrainState& state);
 /// The weights alone: parameters and buffers.
 Tensors pack_weights(const nn::Model& model);

@@ -27,7 +27,8 @@ struct Progress {
 nn::Signature signature_of(const data::DatasetInfo& info);
 nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::DatasetInfo& info);
 
-/// A network, how it learns, and how far it has come: all that changes while it trains, and all that a checkpoint holds.
+/// A network, how it learns, and how far it has come: all that changes while it trains, and all that a checkpoint
+/// holds.
 struct TrainState {
   /// Freshly drawn from `training.seed`. @throws UsageError for an option that cannot be
   TrainState(const nn::Options& network, const optim::Options& update, const Options& training,

@@ -18,12 +18,12 @@ struct StepResult {
 
 /// How a batch is used.
 struct StepOptions {
-  double rate = 0;       ///< learning rate
-  double weight = 1;     ///< the loss is times this: a remainder that is averaged over a full batch has less than 1
-  bool update = true;    ///< false: the gradient stays in .grad and joins the next batch's
-  bool carried = false;  ///< gradients of an earlier batch wait in .grad
-  bool plain = false;    ///< by the reference implementations of all fused code
-  bool fused_sgd = true;         ///< false: write gradients also where the backward pass could update by itself
+  double rate = 0;        ///< learning rate
+  double weight = 1;      ///< the loss is times this: a remainder that is averaged over a full batch has less than 1
+  bool update = true;     ///< false: the gradient stays in .grad and joins the next batch's
+  bool carried = false;   ///< gradients of an earlier batch wait in .grad
+  bool plain = false;     ///< by the reference implementations of all fused code
+  bool fused_sgd = true;  ///< false: write gradients also where the backward pass could update by itself
   bool factors_at_rest = false;  ///< under NAG take the factors from W, not from the look-ahead weights
   std::vector<double>* gradient_norms = nullptr;  ///< if wanted: Euclidean norm per parameter, before the update
   HeadSelector select_head = {};                  ///< which of the logits this batch is about

@@ -34,7 +34,8 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
   const auto write = [&](const Json& row) {
     writer.row(row, fmt::format("epoch {}/{}", at.epoch, options.epochs));
     if (on_progress)
-      on_progress({at.epoch, options.epochs, 1, 1, row.value("train_loss", 0.0), row.value("train_" + score, 0.0), 0, &row});
+      on_progress(
+          {at.epoch, options.epochs, 1, 1, row.value("train_loss", 0.0), row.value("train_" + score, 0.0), 0, &row});
   };
   const auto before_training = [&] {
     // A pass without update: the factors the first batch will use belong to the record of the start.
