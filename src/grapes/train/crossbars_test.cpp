@@ -210,7 +210,7 @@ TEST(Crossbars, RefusesByName) {
       const Kit kit(options);
       ADD_FAILURE() << words;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
   refused(crossbar_network("softbounds", "none"), "did you mean 'soft-bounds'");

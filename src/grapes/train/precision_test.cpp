@@ -224,7 +224,7 @@ TEST(Precision, RefusesWhatCannotBe) {
       const Kit kit(options, rule);
       ADD_FAILURE() << options.precision;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
   refused(rounded_network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
