@@ -18,7 +18,8 @@ Step step_of(const CnnCase& which) {
   step.network.model = which.model;
   step.network.recompute = which.recompute;
   if (which.norm == "batch") step.network.norm = nn::Norm::batch;
-  step.signature = {which.input, which.outputs};
+  step.info.input_shape = which.input;
+  step.info.outputs = which.outputs;
   std::vector<std::int64_t> shape = which.input;
   shape.insert(shape.begin(), which.batch);
   step.batch = {numbers(shape, "pictures"), classes_in_turn(which.batch, which.outputs)};

@@ -31,7 +31,8 @@ Step step_of(const MlpCase& which) {
   step.network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     step.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-  step.signature = {{which.nodes.front()}, which.nodes.back()};
+  step.info.input_shape = {which.nodes.front()};
+  step.info.outputs = which.nodes.back();
   step.batch = {numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision)),
                 classes_in_turn(which.batch, which.nodes.back())};
   step.fused_sgd = which.fused_sgd;

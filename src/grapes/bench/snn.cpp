@@ -38,8 +38,10 @@ Step step_of(const SnnCase& which, const at::Tensor& rates, Inputs kernel) {
   step.network.model = "snu:";
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     step.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-  step.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
-  step.targets = which.recurrent ? nn::TargetKind::bits : nn::TargetKind::classes;
+  step.info.input_shape = {which.nodes.front()};
+  step.info.outputs = which.nodes.back();
+  step.info.sequence = true;
+  if (which.recurrent) step.info.problem = data::ProblemKind::prediction;
   // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
   step.batch = {which.recurrent || kernel == Inputs::dense ? unpacked : spikes(true),
                 which.recurrent ? unpacked.roll(1, 1).contiguous() : classes_in_turn(which.batch, which.nodes.back())};

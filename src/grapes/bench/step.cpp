@@ -18,33 +18,24 @@ namespace {
 class Learner {
  public:
   explicit Learner(const Step& step, bool plain = false)
-      : batch_(step.batch),
-        criterion_("auto", "auto", step.targets),
-        model_(nn::make_model(step.network, step.signature, 1)),
-        optimizer_(optim::make_optimizer(step.optimizer, nn::learning(*model_))),
-        schedule_(optim::make_schedule("constant", 0, 1)) {
-    use_.rate = step.rate;
-    use_.descend = step.fused_sgd;
-    use_.plain = plain;
+      : batch_(step.batch), state_(step.network, step.optimizer, {}, step.info) {
+    options_.rate = step.rate;
+    options_.fused_sgd = step.fused_sgd;
+    options_.plain = plain;
   }
 
   void step() {
     nn::Pass pass;
-    pass.step = steps_++;
-    train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use_.rate};
-    train::step(subject, batch_, pass, use_);
+    pass.step = state_.progress.step++;
+    train::step(state_, batch_, pass, options_);
   }
 
-  std::vector<nn::Named> parameters() const { return model_->parameters(); }
+  std::vector<nn::Named> parameters() const { return state_.model->parameters(); }
 
  private:
   data::Batch batch_;
-  nn::Criterion criterion_;
-  std::unique_ptr<nn::Model> model_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<optim::Schedule> schedule_;
-  train::StepUse use_;
-  std::int64_t steps_ = 0;
+  train::TrainState state_;
+  train::StepOptions options_;
 };
 
 /// Counts the tensor memory asked for while it lives.

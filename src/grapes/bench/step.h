@@ -2,7 +2,6 @@
 
 #include "grapes/bench/turns.h"
 #include "grapes/data/dataset.h"
-#include "grapes/nn/loss.h"
 #include "grapes/nn/model.h"
 #include "grapes/optim/optimizer.h"
 
@@ -16,12 +15,11 @@ namespace grapes::bench {
 struct Step {
   Timing labels;
   nn::Options network;
-  nn::Signature signature;
-  nn::TargetKind targets = nn::TargetKind::classes;
+  data::DatasetInfo info;
   data::Batch batch;
   optim::Options optimizer = {};
   double rate = 1e-5;     ///< small: a batch that comes a hundred thousand times must not be learned by heart
-  bool fused_sgd = true;  ///< see train::StepUse::descend
+  bool fused_sgd = true;  ///< see train::StepOptions
 };
 
 /// The same step by backpropagation and by GRAPES.

@@ -14,8 +14,9 @@
 namespace grapes::cli {
 namespace {
 
-/// The authors' set-up: what the verb begins from.
-const char* const authors_setup = R"(
+/// What the verb begins from. Close to the authors' setting, which has standardized inputs, all 60,000 training images
+/// and a first task that is permuted too.
+const char* const beginning = R"(
 scenario = "permuted"
 tasks = 5
 epochs = 1
@@ -60,14 +61,14 @@ void add_continual(Program& program) {
   CLI::App* verb = add_verb(
       program.app, "continual",
       "learn tasks one after the other: what is forgotten, arms x seeds, paired, with a report\n"
-      "(begins from the authors' set-up: permuted, 5 tasks of one epoch, 2 x 256, momentum 0.9, rate 0.001)",
+      "(by default permuted, 5 tasks of one epoch, 2 x 256 units, momentum 0.9, rate 0.001)",
       {{"grapes continual", "permuted digits, six arms, five seeds"},
        {"grapes continual --data mnist --arms bp,grapes,ewc,ewc+grapes,joint", "against other methods"},
        {"grapes continual --data fashion-mnist --scenario split", "classes of its own for each task, heads known"},
        {"grapes continual --manifest scenario.json", "the tasks of another run or program"},
        {"grapes continual --resume runs/20260101-120000-continual", "go on after an interruption, bit for bit"}});
   experiment::Config begin;
-  experiment::read_toml_text(begin, authors_setup, "the authors' set-up");
+  experiment::read_toml_text(begin, beginning, "the defaults of continual");
   const PlanPtr plan = add_plan(*verb, false, {"target"}, begin);
   verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
   verb->callback([&program, plan, begin] {

@@ -6,6 +6,7 @@
 #include "grapes/cli/hardware.h"
 #include "grapes/experiment/run.h"
 #include "grapes/hardware/document.h"
+#include "grapes/train/state.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -58,7 +59,7 @@ Problem problem_of(const Program& program, const CostOptions& options, const exp
   const data::Splits splits = open_data(program, config, bar);
   Problem problem{train::signature_of(experiment::info_of(config, splits))};
   if (problem.signature.sequence) {
-    const std::int64_t batch = std::min(config.training.batch, splits.train->size());
+    const std::int64_t batch = std::min(config.training.batch_size, splits.train->size());
     problem.steps = splits.train->get(at::arange(batch, at::kLong)).inputs.size(1);
     program.say(fmt::format("  {} steps: the longest of the first {} examples", problem.steps, batch));
   }
@@ -83,7 +84,7 @@ Arm arm_of(experiment::Config config, const Problem& problem) {
   const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
   const hardware::Learning learning = {config.network.route.name,  model->modulation(),
                                        config.optimizer.optimizer, config.optimizer.weight_decay > 0,
-                                       config.network.activation,  config.training.batch};
+                                       config.network.activation,  config.training.batch_size};
   return {experiment::arm_label(config), learning.optimizer, hardware::cost_of(model->shapes(problem.steps), learning)};
 }
 
@@ -179,13 +180,13 @@ Exit cost(const Program& program, const CostOptions& options) {
   const Arm arm = arm_of(config, problem);
   const json arms = hardware::documents_of(arms_beside(config, problem), prices);
   const std::string title = fmt::format("Energy of a training step: {}, batch {}, {}", config.network.model,
-                                        config.training.batch, options.numbers);
+                                        config.training.batch_size, options.numbers);
   json layers = json::array();
   for (const LayerCost& layer : arm.layers) layers.push_back(hardware::document_of(layer, prices));
   const json document = {{"model", config.network.model},
                          {"input", problem.signature.input_shape},
                          {"outputs", problem.signature.outputs},
-                         {"batch", config.training.batch},
+                         {"batch", config.training.batch_size},
                          {"arm", arm.name},
                          {"optimizer", arm.optimizer},
                          {"numbers", options.numbers},
@@ -203,7 +204,7 @@ Exit cost(const Program& program, const CostOptions& options) {
     return Exit::done;
   }
   std::cout << fmt::format("one training step of {}, {}, {}; batch {}, {}\n", config.network.model,
-                           program.out().bold(arm.name), arm.optimizer, config.training.batch, options.numbers)
+                           program.out().bold(arm.name), arm.optimizer, config.training.batch_size, options.numbers)
             << columns(layer_table(arm, prices), {2, 3, 4, 5, 6, 7, 8}) << "\n"
             << columns(arm_table(arms), {2, 3, 4, 5, 6, 7, 8, 9})
             << "read, written, words, state, sent: words; to bp: energy, to bp by the same update rule\n"

@@ -1,6 +1,7 @@
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/train/evaluate.h"
 
 #include <fmt/format.h>
 

@@ -7,6 +7,7 @@
 #include "grapes/fixed/checksum.h"
 #include "grapes/hardware/c_header.h"
 #include "grapes/hardware/integers.h"
+#include "grapes/train/evaluate.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

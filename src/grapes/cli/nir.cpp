@@ -8,6 +8,7 @@
 #include "grapes/hardware/spiking_model.h"
 #include "grapes/nir/check.h"
 #include "grapes/nir/file.h"
+#include "grapes/train/state.h"
 
 #include <fmt/format.h>
 

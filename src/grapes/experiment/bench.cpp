@@ -27,11 +27,11 @@ Learner::Setting setting(const MlpCase& which, const std::string& modulation, bo
   one.network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-  one.signature = {{which.nodes.front()}, which.nodes.back()};
+  one.info = {data::ProblemKind::classification, {which.nodes.front()}, which.nodes.back(), {}};
   one.batch = {numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision)),
                classes_in_turn(which.batch, which.nodes.back())};
   one.optimizer.optimizer = which.optimizer;
-  one.descend = which.descend;
+  one.fused_sgd = which.descend;
   one.plain = plain;
   return one;
 }

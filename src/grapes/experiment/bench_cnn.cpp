@@ -18,7 +18,7 @@ Learner::Setting setting(const CnnCase& which, const std::string& modulation, bo
   one.network.precision = which.precision;
   one.network.recompute = which.recompute;
   if (which.norm == "batch") one.network.norm = nn::Norm::batch;
-  one.signature = {which.input, which.outputs};
+  one.info = {data::ProblemKind::classification, which.input, which.outputs, {}};
   std::vector<std::int64_t> shape = which.input;
   shape.insert(shape.begin(), which.batch);
   one.batch = {numbers(shape, "pictures", at::kFloat), classes_in_turn(which.batch, which.outputs)};

@@ -41,8 +41,11 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
   one.network.model = "snu:";
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
-  one.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
-  one.targets = which.recurrent ? nn::TargetKind::bits : nn::TargetKind::classes;
+  one.info = {which.recurrent ? data::ProblemKind::prediction : data::ProblemKind::classification,
+              {which.nodes.front()},
+              which.nodes.back(),
+              {},
+              true};
   const at::Tensor numbers = spikes(which, false);
   // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
   one.batch = {which.recurrent || products == nn::SnuOptions::Inputs::dense ? numbers : spikes(which, true),

@@ -4,7 +4,7 @@
 #include "grapes/data/open.h"
 #include "grapes/nn/model.h"
 #include "grapes/optim/optimizer.h"
-#include "grapes/train/trainer.h"
+#include "grapes/train/options.h"
 
 #include <functional>
 #include <map>

@@ -195,7 +195,7 @@ std::vector<Key> make_keys() {
              field(run, &T::warm_up)),
 
       number("epochs", "training", "passes over the training examples", at_least(1), field(run, &T::epochs)),
-      number("batch", "training", "examples per update", at_least(1), field(run, &T::batch)),
+      number("batch", "training", "examples per update", at_least(1), field(run, &T::batch_size)),
       choice("loss", "training", "auto: cross-entropy for classes, mse for numbers, binary-cross-entropy for bits",
              with_auto(names(nn::losses())), field(run, &T::loss)),
       number("patience", "training",

@@ -7,21 +7,16 @@
 namespace grapes::experiment {
 
 Learner::Learner(Setting setting)
-    : setting_(std::move(setting)),
-      criterion_("auto", "auto", setting_.targets),
-      model_(nn::make_model(setting_.network, setting_.signature, 1)),
-      optimizer_(optim::make_optimizer(setting_.optimizer, nn::learning(*model_))),
-      schedule_(optim::make_schedule("constant", 0, 1)) {}
+    : setting_(std::move(setting)), state_(setting_.network, setting_.optimizer, {}, setting_.info) {}
 
 void Learner::step() {
   nn::Pass pass;
   pass.step = steps_++;
-  train::StepUse use;
-  use.rate = setting_.rate;
-  use.plain = setting_.plain;
-  use.descend = setting_.descend;
-  train::Subject subject{*model_, criterion_, *optimizer_, *schedule_, use.rate};
-  train::step(subject, setting_.batch, pass, use);
+  train::StepOptions options;
+  options.rate = setting_.rate;
+  options.plain = setting_.plain;
+  options.fused_sgd = setting_.fused_sgd;
+  train::step(state_, setting_.batch, pass, options);
 }
 
 at::Tensor classes_in_turn(std::int64_t batch, std::int64_t classes) {

@@ -91,24 +91,23 @@ std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& function) {
 
 /// Multiply-accumulates of one training step, as LibTorch did it.
 double measured(const Setting& setting) {
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
-  optim::Options options;
-  options.optimizer = setting.optimizer;
-  const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
-  const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
-  train::Subject subject{*model, criterion, *optimizer, *schedule, 0.1};
+  optim::Options update;
+  update.optimizer = setting.optimizer;
+  const nn::Signature& signature = setting.signature;
+  train::TrainState state(
+      network_of(setting), update, {},
+      {data::ProblemKind::classification, signature.input_shape, signature.outputs, {}, signature.sequence});
   at::manual_seed(2);
   std::vector<std::int64_t> shape = setting.signature.input_shape;
   shape.insert(shape.begin(), setting.batch);
   const data::Batch batch{at::rand(shape, at::kDouble),
                           at::arange(setting.batch, at::kLong).remainder(setting.signature.outputs)};
-  train::StepUse use;
-  use.rate = 0.1;
-  use.plain = true;
+  train::StepOptions options;
+  options.rate = 0.1;
+  options.plain = true;
   multiplied = 0;
   const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(watch).needsInputs(true));
-  train::step(subject, batch, {}, use);
+  train::step(state, batch, {}, options);
   at::removeCallback(handle);
   return multiplied;
 }

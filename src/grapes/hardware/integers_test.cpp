@@ -2,7 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/random.h"
-#include "grapes/train/trainer.h"
+#include "grapes/train/evaluate.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

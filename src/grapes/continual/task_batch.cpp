@@ -1,4 +1,4 @@
-#include "grapes/continual/lesson.h"
+#include "grapes/continual/task_batch.h"
 
 #include "grapes/base/random.h"
 #include "grapes/data/sampler.h"
@@ -38,24 +38,24 @@ at::Tensor order_of_all(const Scenario& scenario, std::int64_t epoch, std::uint6
   return examples.index_select(0, order.slice(0, n * part / tasks, n * (part + 1) / tasks));
 }
 
-Lesson make_lesson(const Scenario& scenario, const at::Tensor& examples, std::int64_t step, std::uint64_t seed) {
-  std::vector<at::Tensor> inputs, targets, present, tasks;
+data::Batch make_batch(const Scenario& scenario, const at::Tensor& examples, std::int64_t step, std::uint64_t seed) {
+  std::vector<at::Tensor> inputs, targets, present;
   const at::Tensor which = examples.select(1, 0);
   for (std::size_t k = 0; k < scenario.tasks.size(); ++k) {
-    const auto task = static_cast<std::int64_t>(k);
-    const at::Tensor rows = examples.select(1, 1).masked_select(which.eq(task));
+    const at::Tensor rows = examples.select(1, 1).masked_select(which.eq(static_cast<std::int64_t>(k)));
     if (rows.numel() == 0) continue;
     data::Batch part =
         scenario.tasks[k].train->get(rows, stream_seed(seed, "augment", static_cast<std::uint64_t>(step), k));
     inputs.push_back(std::move(part.inputs));
     targets.push_back(std::move(part.targets));
     present.push_back(std::move(part.present));
-    tasks.push_back(at::full({rows.numel()}, task, at::kLong));
   }
-  Lesson lesson{{together(inputs), together(targets)}, together(tasks), step};
-  if (present.front().defined()) lesson.batch.present = together(present);
-  return lesson;
+  data::Batch batch{together(inputs), together(targets)};
+  if (present.front().defined()) batch.present = together(present);
+  return batch;
 }
+
+at::Tensor tasks_of(const at::Tensor& examples) { return std::get<0>(examples.select(1, 0).sort()); }
 
 at::Tensor answers(const Scenario& scenario, const at::Tensor& logits, const at::Tensor& tasks) {
   if (!scenario.heads.defined()) return logits;

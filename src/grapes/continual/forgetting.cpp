@@ -1,4 +1,4 @@
-#include "grapes/continual/movement.h"
+#include "grapes/continual/forgetting.h"
 
 #include "grapes/core/responsibility.h"
 
@@ -54,8 +54,8 @@ double rank_correlation(const at::Tensor& x, const at::Tensor& y) {
   return ab / std::sqrt(aa * bb);
 }
 
-Movement::Movement(const Setting& setting) : setting_(setting) {
-  for (const nn::Named& parameter : setting.model.parameters())
+ForgettingAnalysis::ForgettingAnalysis(const MethodContext& context) : context_(context) {
+  for (const nn::Named& parameter : context.model.parameters())
     if (parameter.value.dim() >= 2) weights_.push_back(parameter);
   for (const nn::Named& weight : weights_) {
     before_.push_back(weight.value.detach().clone());
@@ -63,14 +63,13 @@ Movement::Movement(const Setting& setting) : setting_(setting) {
   }
 }
 
-void Movement::begin() {
+void ForgettingAnalysis::begin() {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < weights_.size(); ++i) before_[i].copy_(weights_[i].value);
 }
 
-Movement::Gradients Movement::gradients(std::int64_t task, double part) const {
-  const std::unique_ptr<nn::Model> plain = setting_.plain();
-  copy_weights(setting_.model, *plain);
+ForgettingAnalysis::Gradients ForgettingAnalysis::gradients(std::int64_t task, double part) const {
+  const std::unique_ptr<nn::Model> plain = plain_copy(context_);
   std::vector<at::Tensor> leaves;
   {
     const at::NoGradGuard no_grad;
@@ -84,16 +83,16 @@ Movement::Gradients Movement::gradients(std::int64_t task, double part) const {
   }
   Gradients result;
   for (std::int64_t k = 0; k < task; ++k) {
-    const data::Dataset& examples = *setting_.scenario.tasks[static_cast<std::size_t>(k)].plain;
+    const data::Dataset& examples = *context_.scenario.tasks[static_cast<std::size_t>(k)].plain;
     const data::Batch batch =
         examples.get(at::arange(std::min(std::max<std::int64_t>(1, most_examples / task), examples.size()), at::kLong));
     nn::Pass pass;
     pass.training = true;
-    pass.seed = setting_.seed;
+    pass.seed = context_.seed;
     pass.step = k;
     pass.present = batch.present;
-    const at::Tensor said = answers(setting_.scenario, plain->forward(batch.inputs, pass), at::tensor({k}, at::kLong));
-    const at::Tensor loss = setting_.criterion.loss(said, batch.targets, batch.present) / static_cast<double>(task);
+    const at::Tensor said = answers(context_.scenario, plain->forward(batch.inputs, pass), at::tensor({k}, at::kLong));
+    const at::Tensor loss = context_.criterion.loss(said, batch.targets, batch.present) / static_cast<double>(task);
     loss.backward();
     result.loss += loss.item<double>();
   }
@@ -102,7 +101,7 @@ Movement::Gradients Movement::gradients(std::int64_t task, double part) const {
   return result;
 }
 
-Json Movement::end(std::int64_t task) {
+Json ForgettingAnalysis::end(std::int64_t task) {
   Gradients at_start, midway, at_end;
   if (task > 0) {
     at_start = gradients(task, 0);
@@ -114,22 +113,22 @@ Json Movement::end(std::int64_t task) {
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     const at::Tensor change = weights_[i].value.detach() - before_[i];
     Json entry = {{"name", weights_[i].name},
-                  {"moved", number(change.norm().item<double>())},
-                  {"of", number(before_[i].norm().item<double>())},
+                  {"weight_change", number(change.norm().item<double>())},
+                  {"weight_norm", number(before_[i].norm().item<double>())},
                   {"overlap", nullptr},
                   {"overlap_size", nullptr},
-                  {"hurt", nullptr},
+                  {"loss_increase", nullptr},
                   {"factor_change", nullptr},
-                  {"factor_hurt", nullptr}};
+                  {"factor_loss_increase", nullptr}};
     const bool hidden = i + 1 < weights_.size() && weights_[i].name.ends_with(".weight");
     const at::Tensor m = hidden ? factor(before_[i], {}, 0, {}, 2, 0, 2) : at::Tensor();
     if (hidden) entry["factor_change"] = number(rank_correlation(m, by_node(change).norm(2, {1})));
     if (task > 0) {
       entry["overlap"] = number(cosine(change, change_[i]));
       entry["overlap_size"] = number(cosine(change.abs(), change_[i].abs()));
-      const at::Tensor hurt = by_node((at_start.of[i] + 4 * midway.of[i] + at_end.of[i]) / 6 * change).sum(1);
-      entry["hurt"] = number(hurt.sum().item<double>());
-      if (hidden) entry["factor_hurt"] = number(rank_correlation(m, hurt));
+      const at::Tensor increase = by_node((at_start.of[i] + 4 * midway.of[i] + at_end.of[i]) / 6 * change).sum(1);
+      entry["loss_increase"] = number(increase.sum().item<double>());
+      if (hidden) entry["factor_loss_increase"] = number(rank_correlation(m, increase));
     }
     weights.push_back(std::move(entry));
     change_[i].copy_(change);
@@ -139,7 +138,7 @@ Json Movement::end(std::int64_t task) {
           {"loss_after", task > 0 ? number(at_end.loss) : Json()}};
 }
 
-std::vector<Method::State> Movement::state() const {
+std::vector<Method::State> ForgettingAnalysis::state() const {
   std::vector<Method::State> all;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     all.push_back({fmt::format("before.{}", i), before_[i]});

@@ -1,4 +1,4 @@
-#include "grapes/continual/movement.h"
+#include "grapes/continual/forgetting.h"
 
 #include "grapes/continual/continual_test.h"
 #include "grapes/core/responsibility.h"
@@ -12,7 +12,7 @@ namespace {
 
 using record::Json;
 
-TEST(Movement, RankCorrelationIsSpearmans) {
+TEST(ForgettingAnalysis, RankCorrelationIsSpearmans) {
   const at::Tensor x = at::tensor({1.0, 2.0, 3.0, 4.0, 5.0});
   EXPECT_DOUBLE_EQ(rank_correlation(x, x.exp()), 1);
   EXPECT_DOUBLE_EQ(rank_correlation(x, -x), -1);
@@ -23,7 +23,7 @@ TEST(Movement, RankCorrelationIsSpearmans) {
   EXPECT_TRUE(std::isnan(rank_correlation(x, at::ones({5}))));
 }
 
-TEST(Movement, TellsWhatMovedAndWhatItCost) {
+TEST(ForgettingAnalysis, TellsWhatChangedAndWhatItCost) {
   for (const std::string scenario : {"permuted", "split"}) {
     Kit kit(scenario, "none", [] {
       nn::Options network = Kit::small();
@@ -32,12 +32,12 @@ TEST(Movement, TellsWhatMovedAndWhatItCost) {
       network.activation = "tanh";
       return network;
     }());
-    Movement movement(kit.setting());
-    const std::vector<nn::Named> weights = kit.model->parameters();
+    ForgettingAnalysis forgetting(kit.context());
+    const std::vector<nn::Named> weights = kit.state.model->parameters();
     std::vector<at::Tensor> first;
     at::Tensor before;
     for (std::int64_t task = 0; task < 2; ++task) {
-      movement.begin();
+      forgetting.begin();
       before = weights[0].value.detach().clone();
       {
         const at::NoGradGuard no_grad;
@@ -47,9 +47,10 @@ TEST(Movement, TellsWhatMovedAndWhatItCost) {
           first.push_back(change);
         }
       }
-      const Json said = movement.end(task);
-      EXPECT_NEAR(said["weights"][0]["moved"], (weights[0].value.detach() - before).norm().item<double>(), 1e-9);
-      EXPECT_NEAR(said["weights"][0]["of"], before.norm().item<double>(), 1e-9);
+      const Json said = forgetting.end(task);
+      EXPECT_NEAR(said["weights"][0]["weight_change"], (weights[0].value.detach() - before).norm().item<double>(),
+                  1e-9);
+      EXPECT_NEAR(said["weights"][0]["weight_norm"], before.norm().item<double>(), 1e-9);
       EXPECT_NEAR(
           said["weights"][0]["factor_change"],
           rank_correlation(factor(before, {}, 0, {}, 2, 0, 2), (weights[0].value.detach() - before).norm(2, {1})),
@@ -62,7 +63,7 @@ TEST(Movement, TellsWhatMovedAndWhatItCost) {
       }
       // What the nodes' changes cost adds up to what the loss on the first task rose by.
       double cost = 0;
-      for (const Json& weight : said["weights"]) cost += weight["hurt"].get<double>();
+      for (const Json& weight : said["weights"]) cost += weight["loss_increase"].get<double>();
       const double rise = said["loss_after"].get<double>() - said["loss_before"].get<double>();
       EXPECT_GT(std::abs(rise), 1e-4);
       EXPECT_NEAR(cost, rise, 0.01 * std::abs(rise) + 1e-5) << scenario;

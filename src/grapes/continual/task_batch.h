@@ -10,7 +10,7 @@
 namespace grapes::continual {
 
 /// A batch, and to which task each example belongs.
-struct Lesson {
+struct TaskBatch {
   data::Batch batch;
   at::Tensor tasks;  ///< [batch] int64
   std::int64_t step = 0;
@@ -24,7 +24,9 @@ at::Tensor order_of_task(const Scenario& scenario, std::int64_t task, std::int64
 at::Tensor order_of_all(const Scenario& scenario, std::int64_t epoch, std::uint64_t seed);
 
 /// The batch of some examples, those of one task beside each other. @param examples  [n, 2] (task, row)
-Lesson make_lesson(const Scenario& scenario, const at::Tensor& examples, std::int64_t step, std::uint64_t seed);
+data::Batch make_batch(const Scenario& scenario, const at::Tensor& examples, std::int64_t step, std::uint64_t seed);
+/// The task of each example of that batch, [n].
+at::Tensor tasks_of(const at::Tensor& examples);
 
 /// Those of the logits that are the answers to examples of some tasks.
 /// @param logits  [batch, outputs]; @param tasks  [batch] int64, or [1] for all of them
