@@ -125,9 +125,9 @@ void read_options(const Fields& file, Case& c) {
   c.output = file.translated("output_activation", output_functions);
   c.training.factors_at_rest = !rule.lookahead;
   c.training.carry_remainder = true;
-  c.training.batch = file.get<std::int64_t>("batch_size");
+  c.training.batch_size = file.get<std::int64_t>("batch_size");
   c.training.epochs = file.get<std::int64_t>("epochs");
-  if (c.training.batch < 1) throw file.wrong("batch_size", "at least 1");
+  if (c.training.batch_size < 1) throw file.wrong("batch_size", "at least 1");
   c.optimizer.optimizer = file.translated("update_type", update_rules);
   c.optimizer.learning_rate = file.get<double>("eta");
 }
@@ -191,7 +191,7 @@ Case read(const std::filesystem::path& path) {
   if (file.has("outputs")) c.outputs = file.matrix("outputs", passes, c.layers.back());
   read_factors(file, c);
   const auto after = file.get<Json>("weights_after");
-  const std::int64_t updates = samples / c.training.batch * c.training.epochs;
+  const std::int64_t updates = samples / c.training.batch_size * c.training.epochs;
   for (const auto k : file.get<std::vector<std::int64_t>>("snapshots")) {
     if (k < 1 || k > updates || !after.contains(std::to_string(k)))
       throw file.wrong("snapshots", fmt::format("updates of weights_after, 1 to {}; got {}", updates, k));
