@@ -119,8 +119,7 @@ void require_equal_to_reference(const std::vector<Step>& steps, const Agreement&
           (agreement.of_update ? apart.norm() / (reference[i].value - start[i]).norm() : apart.abs().max())
               .item<double>();
       if (!(difference <= agreement.allowed))
-        throw Error(
-            Exit::failed,
+        throw RunError(
             fmt::format("bench: the fused step of {} ({}, {}) differs from its plain reference by {:g}{} in {}, "
                         "more than {:g}; it is not timed",
                         step.labels.name, step.labels.rule, step.labels.optimizer, difference,

@@ -156,15 +156,20 @@ Fields::Shapes feedback_shapes(const Case& c) {
 }
 
 void read_factors(const Fields& file, Case& c) {
-  for (const Json& entry : file.has("modulation") ? file.get<Json>("modulation") : Json::array())
-    for (const bool columns : {false, true})
-      for (const auto& [name, values] : entry.value(columns ? "pre" : "post", Json::object()).items()) {
+  if (!file.has("modulation")) return;
+  const auto entries = file.get<Json>("modulation");
+  for (const Json& entry : entries)
+    for (const bool columns : {false, true}) {
+      const auto layers = entry.find(columns ? "pre" : "post");
+      if (layers == entry.end()) continue;
+      for (const auto& [name, values] : layers->items()) {
         const auto layer = static_cast<std::size_t>(to_integer(name).value_or(-1));
         if (layer + 2 >= c.layers.size()) throw file.wrong("modulation", "hidden layers that there are; got " + name);
         c.factors.push_back(
             {entry.at("at").get<std::int64_t>(), layer, columns,
              file.matrix("modulation", Json::array({values}), 1, c.layers[columns ? layer : layer + 1])});
       }
+    }
 }
 
 }  // namespace
