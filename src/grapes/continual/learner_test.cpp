@@ -395,7 +395,7 @@ TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
 
 TEST(Learner, ALossThatIsNotFiniteIsAnOutcome) {
   Kit kit;
-  kit.optimizer.learning_rate = 1e30;
+  kit.state.learning_rate = 1e30;
   const record::Status status = learn(kit.run());
   EXPECT_EQ(status.state, record::State::diverged);
   EXPECT_NE(status.message.find("task 1"), std::string::npos);
