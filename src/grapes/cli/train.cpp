@@ -94,7 +94,7 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   program.say(std::string(trim(
-      nn::make_model(config.network, train::signature_of(experiment::info_of(config, splits)), config.training.seed)
+      nn::make_network(config.network, train::signature_of(experiment::info_of(config, splits)), config.training.seed)
           ->describe())));
 
   const fs::path folder = record_folder(plan, config.arm);

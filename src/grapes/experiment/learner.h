@@ -19,7 +19,7 @@ class Learner {
   };
   explicit Learner(Setting setting);
   void step();
-  const nn::Model& model() const { return *state_.model; }
+  const nn::Network& model() const { return *state_.model; }
 
  private:
   Setting setting_;
