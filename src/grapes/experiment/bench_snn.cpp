@@ -1,4 +1,6 @@
+#include "grapes/data/open.h"
 #include "grapes/base/random.h"
+#include "grapes/data/open.h"
 #include "grapes/experiment/learner.h"
 #include "grapes/experiment/turns.h"
 #include "grapes/kernels/threads.h"
