@@ -1,4 +1,3 @@
-#include "grapes/data/open.h"
 #include "grapes/base/random.h"
 #include "grapes/data/open.h"
 #include "grapes/experiment/learner.h"
