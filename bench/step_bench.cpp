@@ -13,7 +13,7 @@ namespace {
 void training_step(benchmark::State& state, const char* modulation, double dropout) {
   kernels::set_threads(1);
   nn::Options options;
-  options.modulation.name = modulation;
+  options.rule.modulation = modulation;
   options.dropout = dropout;
   train::TrainState learner(options, {}, {}, {data::ProblemKind::classification, {784}, 10, {}});
   const data::Batch batch{at::rand({64, 784}), at::randint(10, {64}, at::kLong)};

@@ -94,7 +94,7 @@ std::int64_t peak_bytes(const Step& step) {
 std::vector<Step> under_both_rules(const Step& step) {
   std::vector<Step> both(2, step);
   both[0].labels.rule = "bp";
-  both[1].labels.rule = both[1].network.modulation.name = "grapes";
+  both[1].labels.rule = both[1].network.rule.modulation = "grapes";
   return both;
 }
 

@@ -2,7 +2,7 @@
 
 #include "grapes/bench/turns.h"
 #include "grapes/data/dataset.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
 
 #include <cstdint>

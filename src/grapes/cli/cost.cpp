@@ -4,7 +4,9 @@
 #include "grapes/base/table.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/hardware.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/experiment/run.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/hardware/document.h"
 #include "grapes/train/state.h"
 
@@ -76,27 +78,26 @@ void require_countable(const experiment::Config& config) {
         "precision: parts in formats of their own are not counted; --numbers takes one for all (float32, "
         "float16, int8, int32)");
   if (config.network.recompute) throw UsageError("recompute: what is computed twice is not counted");
-  if (config.network.spiking.truncate > 0) throw UsageError("truncate: a time cut into pieces is not counted");
+  if (config.network.spiking.truncate > 0) throw UsageError("tbptt-steps: a time cut into pieces is not counted");
 }
 
 Arm arm_of(experiment::Config config, const Problem& problem) {
   config.arm.clear();
-  const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
-  const hardware::Learning learning = {config.network.route.name,  model->modulation(),
-                                       config.optimizer.optimizer, config.optimizer.weight_decay > 0,
-                                       config.network.activation,  config.training.batch_size};
+  const auto model = nn::make_network(config.network, problem.signature, config.training.seed);
+  const hardware::Learning learning = {model->rule(), config.optimizer.optimizer, config.optimizer.weight_decay > 0,
+                                       config.network.activation, config.training.batch_size};
   return {experiment::arm_label(config), learning.optimizer, hardware::cost_of(model->shapes(problem.steps), learning)};
 }
 
 /// bp, fa, dfa × none, grapes × sgd, momentum, adam, of the same network.
 std::vector<Arm> arms_beside(experiment::Config config, const Problem& problem) {
   std::vector<Arm> arms;
-  config.network.modulation.constants.clear();
+  config.network.rule.constants.clear();
   for (const char* route : {"bp", "fa", "dfa"})
     for (const char* modulation : {"none", "grapes"})
       for (const char* optimizer : {"sgd", "momentum", "adam"}) {
-        config.network.route.name = route;
-        config.network.modulation.name = modulation;
+        config.network.rule.route = route;
+        config.network.rule.modulation = modulation;
         config.optimizer.optimizer = optimizer;
         arms.push_back(arm_of(config, problem));
       }
@@ -235,7 +236,7 @@ void add_cost(Program& program, CLI::App& hardware) {
   verb->add_option("--out", options->out, "also write cost.json and cost.svg here")->type_name("FOLDER");
   verb->add_flag("--json", options->json, "the result as one JSON document");
   options->settings.add(*verb, {"data", "model", "spiking", "rule", "optimizer", "training"},
-                        {"epochs", "patience", "checkpoint-every", "evaluate-every", "label"});
+                        {"epochs", "patience", "checkpoint-every", "evaluate-every", "arm-name"});
   verb->callback([&program, options] { program.action = [&program, options] { return cost(program, *options); }; });
 }
 

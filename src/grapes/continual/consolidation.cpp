@@ -60,7 +60,7 @@ class Ewc final : public Consolidation {
   explicit Ewc(const MethodContext& context) : Consolidation(context, context.options.ewc_strength) {}
 
   void end(std::int64_t task) override {
-    const std::unique_ptr<nn::Model> plain = plain_copy(context_);
+    const std::unique_ptr<nn::Network> plain = plain_copy(context_);
     const std::vector<nn::Named> parameters = plain->parameters();
     std::vector<at::Tensor> fisher;
     for (const nn::Named& parameter : parameters) fisher.push_back(at::zeros_like(parameter.value.detach()));

@@ -22,7 +22,7 @@ inline const data::Splits& small_digits() {
 }
 
 /// All weights of a network in one tensor.
-inline at::Tensor weights_of(const nn::Model& model) {
+inline at::Tensor weights_of(const nn::Network& model) {
   std::vector<at::Tensor> all;
   for (const nn::Named& parameter : model.parameters()) all.push_back(parameter.value.detach().flatten());
   return at::cat(all);
@@ -53,11 +53,12 @@ struct Kit {
     return network;
   }
 
-  std::unique_ptr<nn::Model> plain() const {
+  std::unique_ptr<nn::Network> plain() const {
     nn::Options plain = network;
-    plain.route = {};
-    plain.modulation = {};
-    return nn::make_model(plain, train::signature_of(scenario.info), 3);
+    plain.rule = credit::plain();
+    plain.compatibility = {};
+    plain.dropout = 0;
+    return nn::make_network(plain, train::signature_of(scenario.info), 3);
   }
   MethodContext context() {
     return {*state.model, [this] { return plain(); }, state.criterion, scenario, options, training.seed};

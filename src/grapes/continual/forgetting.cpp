@@ -69,7 +69,7 @@ void ForgettingAnalysis::begin() {
 }
 
 ForgettingAnalysis::Gradients ForgettingAnalysis::gradients(std::int64_t task, double part) const {
-  const std::unique_ptr<nn::Model> plain = plain_copy(context_);
+  const std::unique_ptr<nn::Network> plain = plain_copy(context_);
   std::vector<at::Tensor> leaves;
   {
     const at::NoGradGuard no_grad;

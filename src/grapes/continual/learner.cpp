@@ -183,7 +183,7 @@ class Learner {
       const Stopwatch watch;
       evaluate_into(row, &Task::test, "test");
       evaluate_into(row, &Task::validation, "validation");
-      row["evaluation_seconds"] = watch.seconds();
+      if (ends) row["evaluation_seconds"] = watch.seconds();
       if (row.contains("validation_tasks")) validation.score = mean(row["validation_tasks"]);
     }
     if (ends) {

@@ -19,7 +19,7 @@ struct ContinualRun {
   const Options& options;
   const optim::Options& optimizer;
   const train::Options& training;  ///< `epochs` of each task; schedule and warm-up begin anew with each
-  std::function<std::unique_ptr<nn::Model>()> plain;  ///< see MethodContext
+  std::function<std::unique_ptr<nn::Network>()> plain;  ///< see MethodContext
 };
 
 /// A checkpoint, and the name of its file for messages.

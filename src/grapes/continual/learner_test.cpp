@@ -97,8 +97,8 @@ nn::Options busy() {
   nn::Options network = Kit::small();
   network.dropout = 0.2;
   network.bias = true;
-  network.modulation.name = "shuffled";
-  network.modulation.every = 3;
+  network.rule.modulation = "shuffled";
+  network.rule.every = 3;
   return network;
 }
 
@@ -166,10 +166,10 @@ TEST(Learner, ResumesWithHeadsAndOneHead) {
 TEST(Learner, ResumesConvolutionsAndSpikes) {
   nn::Options cnn;
   cnn.model = "cnn:4";
-  cnn.modulation.name = "grapes";
+  cnn.rule.modulation = "grapes";
   nn::Options snu;
   snu.model = "snu:10";
-  snu.modulation.name = "grapes";
+  snu.rule.modulation = "grapes";
   snu.encoding.steps = 5;
   snu.spiking.readout = "mean_rate";
   for (const std::string method : {"ewc", "lwf"}) {
@@ -181,7 +181,7 @@ TEST(Learner, ResumesConvolutionsAndSpikes) {
 TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
   for (const std::string rule : {"none", "grapes", "shuffled"}) {
     nn::Options network = busy();
-    network.modulation.name = rule;
+    network.rule.modulation = rule;
     Kit kit("permuted", "none", network);
     train::TrainState straight(network, kit.optimizer, kit.training, small_digits().info);
     train::train(straight, small_digits(), kit.training);
@@ -196,7 +196,7 @@ TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
 TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
   nn::Options here = Kit::small();
   here.precision = "float64";
-  here.modulation.name = "grapes";
+  here.rule.modulation = "grapes";
   nn::Options there = here;
   there.device = testing::other_device();
   for (const MethodRow& row : methods()) {
@@ -351,7 +351,7 @@ TEST(Learner, FactorsAtRestCountUnderNag) {
   for (const bool at_rest : {false, true}) {
     Kit kit("permuted", "none", [] {
       nn::Options network = Kit::small();
-      network.modulation.name = "grapes";
+      network.rule.modulation = "grapes";
       return network;
     }());
     kit.optimizer.optimizer = "nag";
@@ -395,7 +395,7 @@ TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
 
 TEST(Learner, ALossThatIsNotFiniteIsAnOutcome) {
   Kit kit;
-  kit.optimizer.learning_rate = 1e30;
+  kit.state.learning_rate = 1e30;
   const record::Status status = learn(kit.run());
   EXPECT_EQ(status.state, record::State::diverged);
   EXPECT_NE(status.message.find("task 1"), std::string::npos);

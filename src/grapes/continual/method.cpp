@@ -9,9 +9,9 @@ std::unique_ptr<Method> make_none(const MethodContext& context) { return std::ma
 
 }  // namespace
 
-std::unique_ptr<nn::Model> plain_copy(const MethodContext& context) {
+std::unique_ptr<nn::Network> plain_copy(const MethodContext& context) {
   const at::NoGradGuard no_grad;
-  std::unique_ptr<nn::Model> plain = context.plain();
+  std::unique_ptr<nn::Network> plain = context.plain();
   const std::vector<nn::Named> source = context.model.parameters(), target = plain->parameters();
   for (std::size_t i = 0; i < source.size(); ++i) at::Tensor(target[i].value).copy_(source[i].value);
   for (const nn::Named& buffer : plain->buffers())  // running statistics; feedback weights only one of them may have

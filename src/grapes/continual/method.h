@@ -3,7 +3,7 @@
 #include "grapes/continual/options.h"
 #include "grapes/continual/task_batch.h"
 #include "grapes/nn/loss.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -18,10 +18,10 @@ namespace grapes::continual {
 
 /// What a method works on. All of it outlives the method.
 struct MethodContext {
-  nn::Model& model;
+  nn::Network& model;
   /// The same network without anything learned: plain backpropagation, no modulation. Its gradients are those of the
   /// loss, which a modulated network's are not.
-  std::function<std::unique_ptr<nn::Model>()> plain;
+  std::function<std::unique_ptr<nn::Network>()> plain;
   const nn::Criterion& criterion;
   const Scenario& scenario;
   const Options& options;
@@ -29,7 +29,7 @@ struct MethodContext {
 };
 
 /// A plain network with the weights of the one that learns.
-std::unique_ptr<nn::Model> plain_copy(const MethodContext& context);
+std::unique_ptr<nn::Network> plain_copy(const MethodContext& context);
 
 class Method {
  public:

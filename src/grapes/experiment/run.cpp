@@ -2,6 +2,8 @@
 
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
@@ -94,12 +96,14 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
                          const train::ProgressCallback& on_progress) {
   const continual::Scenario scenario = scenario_of(config, splits);
   train::TrainState state(config.network, config.optimizer, config.training, scenario.info);
+  if (plan.on_model) plan.on_model(*state.model);
   nn::Options plain = config.network;
-  plain.route = {};
-  plain.modulation = {};
+  plain.rule = credit::plain();
+  plain.compatibility = {};
+  plain.dropout = 0;
   const continual::ContinualRun run{state, scenario, config.continual, config.optimizer, config.training, [&] {
-                                      return nn::make_model(plain, train::signature_of(scenario.info),
-                                                            config.training.seed);
+                                      return nn::make_network(plain, train::signature_of(scenario.info),
+                                                              config.training.seed);
                                     }};
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return continual::learn(run, {}, {}, on_progress);
@@ -115,6 +119,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
                        const train::ProgressCallback& on_progress) {
   train::TrainState state(config.network, config.optimizer, config.training, splits.info);
+  if (plan.on_model) plan.on_model(*state.model);
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress);
   if (goes_on(plan))
@@ -146,7 +151,7 @@ data::DatasetInfo info_of(const Config& config, const data::Splits& splits) {
 }
 
 void check_possible(const Config& config, const data::Splits& splits) {
-  nn::make_model(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
+  nn::make_network(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
 }
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
@@ -172,7 +177,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   } catch (const record::Json::exception& error) {
     throw DataError(file + ": the entry 'dataset' cannot be understood: " + error.what());
   }
-  auto model = nn::make_model(config.network, train::signature_of(info), config.training.seed);
+  auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
   train::load_weights(content, *model, file);
   data::Normalization normalization;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
@@ -184,7 +189,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
 }
 
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
-          const data::Normalization& normalization, nn::Model& model) {
+          const data::Normalization& normalization, nn::Network& model) {
   train::Tensors content = train::pack_weights(model);
   add_constants(config, info, normalization, content.metadata, content.tensors);
   train::write_safetensors(checkpoint, content);

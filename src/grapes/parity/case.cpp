@@ -115,13 +115,12 @@ void read_options(const Fields& file, Case& c) {
   c.network.model = hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
   c.network.activation = file.translated("hidden_activation", activations);
   c.network.init = "zero";
-  c.network.route = {rule.route, /*unmasked_first=*/true};
-  c.network.modulation.name = modulated ? "grapes" : "none";
-  c.network.modulation.first_sample_mask = true;
-  c.network.modulation.single_factor = learn_type == "IFA";
+  c.network.rule.route = rule.route;
+  c.network.rule.modulation = modulated ? "grapes" : "none";
+  c.network.compatibility.first_sample_mask = c.network.compatibility.unmasked_first = true;
+  c.network.compatibility.single_factor = learn_type == "IFA";
   if (find_row(credit::routes(), "route", rule.route).clipped)
-    c.network.modulation.clip =
-        file.get<bool>("clip") ? credit::ModulationOptions::Clip::range : credit::ModulationOptions::Clip::none;
+    c.network.rule.clip.kind = file.get<bool>("clip") ? credit::Clip::Kind::range : credit::Clip::Kind::none;
   c.output = file.translated("output_activation", output_functions);
   c.training.factors_at_rest = !rule.lookahead;
   c.training.carry_remainder = true;
@@ -146,7 +145,7 @@ void read_samples(const Fields& file, Case& c) {
 }
 
 Fields::Shapes feedback_shapes(const Case& c) {
-  const credit::Feedback kind = find_row(credit::routes(), "route", c.network.route.name).feedback;
+  const credit::Feedback kind = find_row(credit::routes(), "route", c.network.rule.route).feedback;
   const std::size_t hidden = c.layers.size() - 2;
   Fields::Shapes shapes;
   for (std::size_t l = 1; l <= hidden && kind != credit::Feedback::none; ++l)

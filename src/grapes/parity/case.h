@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
 #include "grapes/train/trainer.h"
 

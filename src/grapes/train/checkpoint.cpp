@@ -50,7 +50,7 @@ void visit(credit::Factors& factors, Visit visit) {
 
 }  // namespace
 
-Tensors pack_weights(const nn::Model& model) {
+Tensors pack_weights(const nn::Network& model) {
   Tensors content;
   for (const nn::Named& parameter : model.parameters()) add(content, parameter.name, parameter.value);
   for (const nn::Named& buffer : model.buffers()) add(content, buffer.name, buffer.value);
@@ -88,7 +88,7 @@ Tensors pack(const TrainState& state) {
   return content;
 }
 
-void load_weights(const Tensors& content, nn::Model& model, const std::string& file, bool strict) {
+void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict) {
   for (const nn::Named& parameter : model.parameters()) {
     copy(content, parameter.name, parameter.value, file);
     if (parameter.storage) {  // whoever's it was, and in whatever format

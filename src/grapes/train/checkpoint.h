@@ -13,11 +13,11 @@ namespace grapes::train {
 /// the same double.
 Tensors pack(const TrainState& state);
 /// The weights alone: parameters and buffers.
-Tensors pack_weights(const nn::Model& model);
+Tensors pack_weights(const nn::Network& model);
 /// Copies everything back, the progress too; the model must have the same parameters.
 /// @throws DataError naming the file and the first key that is missing, unexpected or of another shape
 void unpack(const Tensors& content, TrainState& state, const std::string& file);
 /// Only parameters and buffers. With `strict` false, buffers may be missing.
-void load_weights(const Tensors& content, nn::Model& model, const std::string& file, bool strict = true);
+void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict = true);
 
 }  // namespace grapes::train

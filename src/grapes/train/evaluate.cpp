@@ -8,7 +8,7 @@
 
 namespace grapes::train {
 
-Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
                     std::int64_t batch_size, const HeadSelector& select_head) {
   const at::NoGradGuard no_grad;
   const bool classes = dataset.info().problem == data::ProblemKind::classification;

@@ -2,7 +2,7 @@
 
 #include "grapes/data/dataset.h"
 #include "grapes/nn/loss.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -21,7 +21,7 @@ struct Evaluation {
   std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
 };
 /// Loss and score of a model on a data set, in evaluation mode.
-Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
                     std::int64_t batch_size = 1024, const HeadSelector& select_head = {});
 
 }  // namespace grapes::train

@@ -12,7 +12,7 @@ nn::Criterion criterion_of(const nn::Options& network, const Options& training, 
 
 TrainState::TrainState(const nn::Options& network, const optim::Options& update, const Options& training,
                        const data::DatasetInfo& info)
-    : model(nn::make_model(network, signature_of(info), training.seed)),
+    : model(nn::make_network(network, signature_of(info), training.seed)),
       criterion(criterion_of(network, training, info)),
       optimizer(optim::make_optimizer(update, nn::learning(*model))),
       schedule(optim::make_schedule(training.schedule, training.warm_up, training.epochs)),

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/nn/loss.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
 #include "grapes/optim/schedule.h"
 #include "grapes/train/metrics.h"
@@ -34,7 +34,7 @@ struct TrainState {
   TrainState(const nn::Options& network, const optim::Options& update, const Options& training,
              const data::DatasetInfo& info);
 
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
   nn::Criterion criterion;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;

@@ -9,19 +9,19 @@
 namespace grapes::train {
 
 StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, const StepOptions& options) {
-  nn::Model& model = *state.model;
+  nn::Network& model = *state.model;
   optim::Optimizer& optimizer = *state.optimizer;
   pass.training = true;
   pass.present = batch.present;
   pass.plain = options.plain;
-  const bool may_fuse = options.update && optimizer.is_plain_sgd() && model.descends(pass);
+  const bool may_fuse = options.update && optimizer.is_plain_sgd() && model.fuses_sgd(pass);
   const bool needs_gradients = options.before_update || options.carried;
-  if (model.only_descends() && (!may_fuse || needs_gradients))
+  if (model.requires_fused_update() && (!may_fuse || needs_gradients))
     throw UsageError(
         "a network that learns by pulses takes optimizer sgd without weight decay, and nothing that needs a gradient");
   const bool wants_gradients = needs_gradients || !options.fused_sgd || options.gradient_norms != nullptr;
-  const bool fused = may_fuse && (!wants_gradients || model.only_descends());
-  if (fused) pass.descend = options.rate;
+  const bool fused = may_fuse && (!wants_gradients || model.requires_fused_update());
+  if (fused) pass.fused_sgd = options.rate;
   optimizer.begin();
   if (options.factors_at_rest) pass.factor_weights = optimizer.parameters_without_lookahead();
   const at::Tensor all = model.forward(batch.inputs, pass);

@@ -76,8 +76,8 @@ nn::Options everything_on() {
   nn::Options network;
   network.dropout = 0.2;
   network.bias = true;
-  network.modulation.name = "shuffled";
-  network.modulation.every = 3;
+  network.rule.modulation = "shuffled";
+  network.rule.every = 3;
   return network;
 }
 
@@ -245,7 +245,7 @@ TEST(Trainer, DivergenceIsAnOutcome) {
   nn::Options network;
   network.activation = "identity";
   for (const char* modulation : {"none", "grapes"}) {
-    network.modulation.name = modulation;
+    network.rule.modulation = modulation;
     DigitsKit kit("sgd", network);
     kit.learning_rate = 1e6;
     const auto status = train(kit, digits(), four_epochs());
