@@ -6,7 +6,7 @@ import unittest
 
 from program import ProgramTest
 
-PICTURES = ["--data", "digits", "--model", "snu:30", "--steps", "8", "--epochs", "2", "--quiet"]
+PICTURES = ["--data", "digits", "--model", "snn:30", "--steps", "8", "--epochs", "2", "--quiet"]
 
 
 def chorales(n, seed):
@@ -91,7 +91,7 @@ class SpikingTest(ProgramTest):
         self.write("mine.toml", 'decay = 0.5\ntask = "mnist-rate"\n')
         text = self.good("train", "--config", "mine.toml", "--print-config")
         self.assertIn("decay = 0.5 ", text)
-        self.assertIn('model = "snu:250,250" ', text)
+        self.assertIn('model = "snn:250,250" ', text)
         self.write("mine.toml", 'task = "mnist-rat"\n')
         self.assert_refused(2, "mnist-rate", "train", "--config", "mine.toml")
 

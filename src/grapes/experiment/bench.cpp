@@ -24,9 +24,7 @@ Learner::Setting setting(const MlpCase& which, const std::string& modulation, bo
   one.network.precision = which.precision;
   one.network.dropout = which.dropout;
   one.network.rule.modulation = modulation;
-  one.network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
-  for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
-    one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+  one.network.model = nn::dense_model({which.nodes.begin() + 1, which.nodes.end() - 1});
   one.signature = {{which.nodes.front()}, which.nodes.back()};
   one.batch = {numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision)),
                classes_in_turn(which.batch, which.nodes.back())};

@@ -38,9 +38,7 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
   one.network.rule.modulation = modulation;
   one.network.spiking.recurrent = which.recurrent;
   one.network.spiking.products = products;
-  one.network.model = "snu:";
-  for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
-    one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+  one.network.model = {"snn", {which.nodes.begin() + 1, which.nodes.end() - 1}};
   one.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
   one.targets = which.recurrent ? nn::TargetKind::bits : nn::TargetKind::classes;
   const at::Tensor numbers = spikes(which, false);

@@ -80,9 +80,7 @@ std::vector<Key> make_keys() {
              {{"spikes"}, {"counts"}}, field(data, &D::events, &data::EventOptions::values)),
       flag("download", "data", "fetch a named source that is not found", field(data, &D::download)),
 
-      checked("model", "model", "layers of the network, see grapes list models", "NAME:ARGUMENTS, like mlp:256,256",
-              field(net, &N::model),
-              [](const std::string& value) { find_row(nn::models(), "model", value.substr(0, value.find(':'))); }),
+      model_key(),
       choice("activation", "model", "of the hidden layers", names(nn::activations()), field(net, &N::activation)),
       choice("output", "model", "of the output layer; auto: softmax for cross-entropy, identity for mse", outputs(),
              field(net, &N::output)),
@@ -134,7 +132,7 @@ std::vector<Key> make_keys() {
       number("analog-share", "analog", "of the devices' range, that the largest initial weight takes", upto(0, 1),
              field(net, analog, &A::share)),
 
-      choice("neuron", "spiking", "of model snu, see grapes list neurons", names(nn::neurons()),
+      choice("neuron", "spiking", "of model snn, see grapes list neurons", names(nn::neurons()),
              field(net, spiking, &S::neuron)),
       flag("recurrent", "spiking", "hidden nodes hear each other's last outputs", field(net, spiking, &S::recurrent)),
       choice("g", "spiking", "of snu and ssnu: what the membrane goes through; leaky_relu has slope 0.1",

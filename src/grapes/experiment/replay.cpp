@@ -105,10 +105,8 @@ Config configuration(const Case& file, const std::string& dtype) {
   const std::string route = named(learning_rules, rule, file, "learn_type");
   const credit::Route& row = find_row(credit::routes(), "route", route);
 
-  std::vector<std::string> hidden;
-  for (std::size_t l = 1; l + 1 < file.layers.size(); ++l) hidden.push_back(std::to_string(file.layers[l]));
   nn::Options& network = config.network;
-  network.model = hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
+  network.model = nn::dense_model({file.layers.begin() + 1, file.layers.end() - 1});
   network.activation = named(hidden_activations, file.text("hidden_activation"), file, "hidden_activation");
   if (file.text("output_activation") != "softmax") throw file.wrong("output_activation", "softmax");
   network.precision = dtype;

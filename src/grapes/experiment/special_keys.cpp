@@ -7,6 +7,16 @@
 
 namespace grapes::experiment {
 
+Key model_key() {
+  return {"model",
+          "model",
+          "layers of the network, see grapes list models",
+          "NAME:ARGUMENTS, like mlp:256,256",
+          Kind::text,
+          [](const Config& config) { return nn::to_string(config.network.model); },
+          [](Config& config, std::string_view value) { config.network.model = nn::parse_model(std::string(value)); }};
+}
+
 Key modulation_key() {
   const Choices choices = names(credit::modulations());
   return {"modulation",

@@ -6,7 +6,7 @@ namespace grapes::experiment {
 namespace {
 
 const std::string rate_coded = R"(
-model = "snu:250,250"
+model = "snn:250,250"
 decay = 0.9
 g = "leaky_relu"
 encoder = "bernoulli"
@@ -29,7 +29,7 @@ const std::vector<TaskRow>& tasks() {
       {"fashion-mnist-rate", "the same network on rate-coded Fashion-MNIST", "data = \"fashion-mnist\"" + rate_coded},
       {"jsb", "the next step of the JSB chorales, 88-150 spiking neural units and 88 logits", R"(
 data = "jsb"
-model = "snu:150"
+model = "snn:150"
 initializer = "nokland"
 decay = 0.8
 bias = true
@@ -56,7 +56,7 @@ grid = [0.0003, 0.001, 0.003, 0.01]
 )"},
       {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
 data = "nmnist-small"
-model = "snu:200"
+model = "snn:200"
 event-steps = 25
 decay = 0.9
 readout = "integrated_membrane"
@@ -68,7 +68,7 @@ grid = [0.0005, 0.001, 0.002]
 )"},
       {"delayed-xor", "exclusive or of two cues with a delay between them, recurrent", R"(
 data = "delayed-xor"
-model = "snu:100"
+model = "snn:100"
 recurrent = true
 decay = 0.9
 readout = "integrated_membrane"

@@ -140,7 +140,8 @@ struct NormalizationNode final : torch::autograd::Node {
       loops<float>().error_sums(map, line, e, sums.first.data(), sums.second.data());
     });
     const float* gamma = layer.of_block(layer.given.scale, block);
-    const float* factor = layer.together && layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
+    const float* factor =
+        layer.together && layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
     for (std::size_t i = 0; i < lanes; ++i) {
       if (factor != nullptr) {
         sums.first[i] *= factor[i];

@@ -17,7 +17,7 @@ struct Normalization {
   bool training = false;      ///< by the batch's statistics, else by the running ones
   bool remember = false;      ///< whether the running ones move: 0.9 running + 0.1 batch, its variance without bias
   Activation activation = Activation::identity;
-  std::int64_t pool = 1;   ///< side of the squares whose maximum is taken
+  std::int64_t pool = 1;  ///< side of the squares whose maximum is taken
   /// Modulation factor, [channel], or undefined: 1. At z; at a where all channels are normalized together, for there
   /// the two do not commute, and the authors' program has convolution, normalization, activation, then the factor.
   at::Tensor error;

@@ -62,7 +62,8 @@ class Conv2dLayer final : public Layer {
   bool training_ = true, plain_ = false;
 };
 
-/// What x holds in each square where `map` has its largest value; of equal ones the first. @param pool  0: of all places
+/// What x holds in each square where `map` has its largest value; of equal ones the first. @param pool  0: of all
+/// places
 at::Tensor chosen_by(const at::Tensor& x, const at::Tensor& map, std::int64_t pool);
 
 }  // namespace grapes::nn

@@ -4,6 +4,7 @@
 #include "grapes/base/text.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace grapes::nn {
 namespace {
@@ -121,6 +122,8 @@ const std::vector<ModelRow>& models() {
 Stages stages_of(const Model& model, const Signature& signature) {
   return find_row(models(), "model", model.name).stages(model.widths, signature);
 }
+
+Model dense_model(std::vector<std::int64_t> hidden) { return {hidden.empty() ? "linear" : "mlp", std::move(hidden)}; }
 
 Model parse_model(const std::string& text) {
   const std::size_t colon = text.find(':');

@@ -50,6 +50,8 @@ struct Model {
   std::vector<std::int64_t> widths = {256, 256};
   bool operator==(const Model&) const = default;
 };
+/// Dense layers with so many hidden units each: "mlp", or "linear" where there are none.
+Model dense_model(std::vector<std::int64_t> hidden);
 /// "NAME" or "NAME:N1,N2,..." @throws UsageError for a name that is in no row, or widths that cannot be
 Model parse_model(const std::string& text);
 std::string to_string(const Model& model);

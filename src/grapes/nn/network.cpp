@@ -51,6 +51,8 @@ void check(const Options& options, const Stages& stages, const Signature& signat
   const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
   const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
   refuse({
+      {std::ranges::any_of(stages, [](const Stage& stage) { return stage.is_layer() && stage.units < 1; }),
+       "a layer has at least one unit" + model},
       {!(options.dropout >= 0 && options.dropout < 1),
        "dropout must be at least 0 and below 1; got " + shortest(options.dropout)},
       {constants > 1 && constants != hidden,
@@ -68,8 +70,8 @@ void check(const Options& options, const Stages& stages, const Signature& signat
       {(pictures || spiking) && (theirs.unmasked_first || theirs.first_sample_mask || theirs.single_factor),
        "unmasked-first, first-sample-mask and single-factor are for dense networks" + model},
       {pictures && signature.input_shape.size() != 3,
-       fmt::format("model '{}' takes pictures, channels × rows × columns; an example is [{}]",
-                   to_string(options.model), fmt::join(signature.input_shape, ", "))},
+       fmt::format("model '{}' takes pictures, channels × rows × columns; an example is [{}]", to_string(options.model),
+                   fmt::join(signature.input_shape, ", "))},
   });
   if (options.analog)
     refuse({{options.precision != "float32" || options.device != "cpu",
@@ -166,7 +168,8 @@ Network::Map Network::after(const Stage& stage, Map in) {
                                    to_string(options_.model), in.rows, in.columns, what, side, side));
   };
   const auto pooled = [&](Map map) {
-    return stage.pool == 0 ? Map{map.channels, 1, 1} : Map{map.channels, map.rows / stage.pool, map.columns / stage.pool};
+    return stage.pool == 0 ? Map{map.channels, 1, 1}
+                           : Map{map.channels, map.rows / stage.pool, map.columns / stage.pool};
   };
   Map out = in;
   switch (stage.what) {

@@ -180,7 +180,10 @@ at::Tensor Network::through(const Piece& piece, at::Tensor h, const Pass& pass, 
         if (stage.activates) h = activation_->apply(h);
         break;
       case Do::max_pool:
-        h = stage.pool == 0 ? everywhere(h, [](const at::Tensor& map) { return map.amax({2, 3}); })
+        h = stage.pool == 0 ? everywhere(h,
+                                         [](const at::Tensor& map) {
+                                           return map.amax({2, 3});
+                                         })
                             : at::max_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
         break;
       case Do::average:
@@ -190,10 +193,10 @@ at::Tensor Network::through(const Piece& piece, at::Tensor h, const Pass& pass, 
         h = dropped(kernels::unblocked(h), pass, l);
         break;
       case Do::read:
-        h = signature_.each_step ? h.transpose(0, 1)
-                                 : find_row(readouts(), "readout", options_.spiking.readout)
-                                       .reduce(h, pass.present.defined() ? pass.present.t().contiguous().to(h.device())
-                                                                         : at::Tensor());
+        h = signature_.each_step
+                ? h.transpose(0, 1)
+                : find_row(readouts(), "readout", options_.spiking.readout)
+                      .reduce(h, pass.present.defined() ? pass.present.t().contiguous().to(h.device()) : at::Tensor());
         break;
     }
   }
@@ -261,8 +264,8 @@ std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
 }
 
 /// Indirect feedback alignment: δ^1 = [B e] ⊙ φ'(z^1), then upwards δ^l = [W^l δ^{l-1}] ⊙ φ'(z^l), and where there are
-/// sums, it is summed. Each stage gives its value and says what an error beside it becomes; these ways are gone when the
-/// error at the logits is there.
+/// sums, it is summed. Each stage gives its value and says what an error beside it becomes; these ways are gone when
+/// the error at the logits is there.
 at::Tensor Network::upwards(at::Tensor h, const Pass& pass) const {
   const at::NoGradGuard no_graph;
   using Way = Rising::Way;
@@ -274,8 +277,8 @@ at::Tensor Network::upwards(at::Tensor h, const Pass& pass) const {
     const bool masked = l > 0 || !options_.compatibility.unmasked_first;
     Rising rising = parts_[l].layer->rise(x, masked);
     ways.push_back(l == 0 ? Way([arrive = rising.arrive, sizes = rising.value.sizes().vec()](const at::Tensor& e) {
-                              return arrive(e.view(sizes));
-                            })
+      return arrive(e.view(sizes));
+    })
                           : std::move(rising.through));
     ++l;
     return rising.value;

@@ -62,9 +62,9 @@ SnuState SnuLayer::at_rest(std::int64_t batch) const {
 
 std::vector<Named> SnuLayer::parameters() const {
   std::vector<Named> all;
-  for (const Named& one : {Named{"weight", weight, nullptr, storage}, Named{"bias", bias},
-                           Named{"recurrent", recurrent, nullptr, storage}, Named{"decay", decay},
-                           Named{"threshold", threshold}})
+  for (const Named& one :
+       {Named{"weight", weight, nullptr, storage}, Named{"bias", bias}, Named{"recurrent", recurrent, nullptr, storage},
+        Named{"decay", decay}, Named{"threshold", threshold}})
     if (one.value.defined() && one.value.requires_grad()) all.push_back(one);
   return all;
 }
@@ -140,7 +140,7 @@ SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& 
   using Inputs = SnuOptions::Inputs;
   kernel.most_spikes = options_.inputs == Inputs::measured ? kernels::Spikes::worth
                        : options_.inputs == Inputs::spikes ? 1
-                                                          : 0;
+                                                           : 0;
   kernel.once = once;
   kernel.workspace = workspace_;
   const kernels::SnuValues values =

@@ -1,8 +1,7 @@
 // Networks on crossbars: with an array that does nothing by itself they are the ordinary network, and each part of it
 // that is real shows by itself.
-#include "grapes/nn/crossbars.h"
-
 #include "grapes/core/responsibility.h"
+#include "grapes/nn/network.h"
 #include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
@@ -16,7 +15,7 @@ namespace {
 
 nn::Options network(const std::string& device, const std::string& real, const std::string& route = "bp") {
   nn::Options options;
-  options.model = "mlp:7,5";
+  options.model = nn::parse_model("mlp:7,5");
   options.bias = true;
   options.analog.device = device;
   options.analog.real = real;
@@ -187,7 +186,7 @@ TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
 TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   // Devices without spread and noise lose the same part of their state, and so do the logits.
   nn::Options options = network("pcm:spread=0,noise=0", "forward");
-  options.model = "linear";
+  options.model = nn::parse_model("linear");
   options.bias = false;
   options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
   const at::Tensor x = batch_of(4).inputs;
@@ -237,7 +236,7 @@ TEST(Crossbars, RefusesByName) {
   options.analog.read = "output-noise=-1";
   refused(options, "analog-read: converter: output_noise must be at least 0; got -1");
   options = network("reram", "none");
-  options.model = "snu:5";
+  options.model = nn::parse_model("snn:5");
   options.bias = false;
   refused(options, "crossbars are for dense networks");
   options = network("reram", "none");

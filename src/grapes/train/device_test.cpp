@@ -25,7 +25,7 @@ nn::Signature numbers() { return {{6}, 3}; }
 
 nn::Options options(const std::string& model) {
   nn::Options network;
-  network.model = model;
+  network.model = nn::parse_model(model);
   network.precision = "float64";
   network.rule.modulation = "grapes";
   network.rule.constants = {1.5};
@@ -59,7 +59,7 @@ Learned learn(Setting setting, const std::string& device) {
   setting.network.device = device;
   const nn::Criterion criterion("auto", "auto",
                                 setting.signature.each_step ? nn::TargetKind::bits : nn::TargetKind::classes);
-  const data::Batch batch = batch_for(setting.signature, setting.network.model.starts_with("snu"));
+  const data::Batch batch = batch_for(setting.signature, setting.network.model.name == "snn");
   optim::Options rule;
   rule.optimizer = setting.optimizer;
   rule.epsilon = 1e-2;
@@ -90,7 +90,7 @@ Learned learn(Setting setting, const std::string& device) {
 }
 
 void expect_same(const Setting& setting, const std::string& what) {
-  SCOPED_TRACE(setting.network.model + ", " + what);
+  SCOPED_TRACE(nn::to_string(setting.network.model) + ", " + what);
   const std::string device = testing::other_device();
   const long before = testing::operations_there();
   const Learned here = learn(setting, "cpu"), there = learn(setting, device);
@@ -159,7 +159,7 @@ TEST(Device, ConvolutionalNetworks) {
 TEST(Device, SpikingNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "eprop"})
     for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
-      Setting setting{options("snu:7,5"), signature};
+      Setting setting{options("snn:7,5"), signature};
       setting.network.rule.route = route;
       setting.network.spiking.recurrent = true;
       setting.network.spiking.threshold = 0.5;
@@ -195,7 +195,7 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
   } catch (const UsageError& error) {
     GTEST_SKIP() << error.what();
   }
-  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snu:7,5"})
+  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snn:7,5"})
     for (const char* route : {"bp", "fa", "dfa"}) {
       Setting setting{options(model),
                       {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};

@@ -50,7 +50,7 @@ struct Kit {
   explicit Kit(const std::string& optimizer_name, nn::Options network = {}, double rate = 0.05)
       : model(nn::make_network(
             [&] {
-              network.model = "mlp:12,9";
+              network.model = nn::parse_model("mlp:12,9");
               return network;
             }(),
             signature_of(digits().info), 4)) {
