@@ -115,8 +115,7 @@ std::vector<Key> data_group() {
 std::vector<Key> model_group() {
   return {
       key("model, network, net, architecture, arch, layers, hidden", start,
-          "the network's layers, see grapes list models",
-          model_form(), &N::model),
+          "the network's layers, see grapes list models", model_form(), &N::model),
       key("activation, nonlinearity, act", learning, "activation of the hidden layers", row_of(nn::activations()),
           &N::activation),
       key("output, output-activation", learning,

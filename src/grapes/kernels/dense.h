@@ -46,13 +46,14 @@ struct Dense {
 ///   δ = m ⊙ φ'(a) ⊙ mask ⊙ dL/dvalue        dL/dh = δ W (or δ Bᵀ)       dL/dW = rows ⊙ δᵀ h ⊙ columns
 /// Not differentiable twice.
 /// Rounded, with R the rounding to bfloat16: a = R(h) R(W)ᵀ + b, dL/dh = R(δ) R(W), dL/dW = R(rows ⊙ δ)ᵀ R(h ⊙
-/// columns). Its twin of plain tensor operations is nn::Layer's own output(affine(h)).
+/// columns). Its reference of plain tensor operations is nn::Layer's own output(affine(h)).
 /// @param h  [batch, input], fusable() like everything else here
 /// @return   [batch, node]
 at::Tensor dense(const at::Tensor& h, Dense layer);
 
 namespace plain {
-/// The twin of the rounded products, in float32: R(h) R(W)ᵀ without the bias, its error going where the layer says.
+/// The reference of the rounded products, in float32: R(h) R(W)ᵀ without the bias, its error going where the layer
+/// says.
 at::Tensor rounded_products(const at::Tensor& h, const Dense& layer);
 }  // namespace plain
 

@@ -32,8 +32,8 @@ bool fusable(const Normalization& layer);
 ///   δ = φ'(a) ⊙ dL/da     dL/dγ = Σ δ x̂     dL/dβ = Σ δ
 ///   dL/dz = m γ / √(σ² + ε) (δ - mean δ - x̂ mean δ x̂)     the means 0 by running statistics
 /// Where all channels have theirs together: δ = φ'(a) ⊙ m ⊙ dL/da, no m in dL/dz, and the means over γ δ.
-/// Sums are taken in the same order by any number of threads. Not differentiable twice, and backwards once. Its twin of
-/// plain tensor operations is nn::Conv2dLayer's.
+/// Sums are taken in the same order by any number of threads. Not differentiable twice, and backwards once. Its
+/// reference of plain tensor operations is nn::Conv2dLayer's.
 /// @param z  in blocks of channels, [batch, channel / 16, rows, columns, 16]; overwritten if it was given away
 /// @return   [batch, channel / 16, rows / pool, columns / pool, 16]
 at::Tensor normalization(at::Tensor z, Normalization layer);

@@ -1,5 +1,5 @@
 // Convolutional networks: every route and modulation against a graph written out by hand, whole networks fused
-// against their twin, and what is said of what cannot be.
+// against their reference, and what is said of what cannot be.
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
@@ -108,7 +108,7 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
         for (const Norm norm : {Norm::none, Norm::batch}) {
           const bool large = model.starts_with("resnet");
           // Deep and normalized over four pictures they are so ill-conditioned that rounding shows in the third digit;
-          // their layers are held to their twins one by one below.
+          // their layers are held to their references one by one below.
           if (large && norm == Norm::batch) continue;
           if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
           SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalized" : ""));

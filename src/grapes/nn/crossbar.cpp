@@ -45,7 +45,7 @@ void CrossbarLayer::build(const AnalogOptions& options, std::uint64_t seed) {
     array.scale = analog::scale_for(device, weight.detach(), options.share);
     array_ = analog::make_crossbar(device, weight.size(0), weight.size(1), array, seed);
   } catch (const c10::Error& error) {
-    throw UsageError("analog: " + std::string(error.what_without_backtrace()));
+    throw UsageError(error.what_without_backtrace());
   }
   program();
 }

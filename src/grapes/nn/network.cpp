@@ -338,12 +338,6 @@ std::vector<Named> Network::buffers() const {
   return all;
 }
 
-std::vector<at::Tensor> Network::weights() const {
-  std::vector<at::Tensor> all;
-  for (const Part& part : parts_) all.push_back(part.layer->weight);
-  return all;
-}
-
 void Network::restore_factors(std::vector<credit::Factors> factors, std::int64_t step) {
   factors_ = std::move(factors);
   for (credit::Factors& layer : factors_)

@@ -86,9 +86,8 @@ class Network final {
   /// Whether it learns by fused updates only: no gradient is there for an update rule.
   bool requires_fused_update() const;
 
-  std::vector<Named> parameters() const;    ///< leaves that learn
-  std::vector<Named> buffers() const;       ///< fixed: feedback weights; and what moves by itself
-  std::vector<at::Tensor> weights() const;  ///< W of each layer
+  std::vector<Named> parameters() const;  ///< leaves that learn
+  std::vector<Named> buffers() const;     ///< fixed: feedback weights; and what moves by itself
   /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
   /// anew for every batch must a checkpoint hold them.
   const std::vector<credit::Factors>& factors() const { return factors_; }

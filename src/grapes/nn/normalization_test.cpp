@@ -1,5 +1,5 @@
-// What follows a normalized layer's convolution: the fused node against its twin of plain tensor operations, the twin
-// against the equation of its error, and what the node promises of memory, threads and instruction sets.
+// What follows a normalized layer's convolution: the fused node against its reference of plain tensor operations, the
+// reference against the equation of its error, and what the node promises of memory, threads and instruction sets.
 #include "grapes/kernels/normalization.h"
 
 #include "grapes/core/modulate.h"

@@ -1,5 +1,5 @@
-// Spiking networks: encoders by their laws, the fused model against its twin on every route and modulation, masks, and
-// neurons by NIR's parameters against Euler's method written out.
+// Spiking networks: encoders by their laws, the fused model against its reference on every route and modulation, masks,
+// and neurons by NIR's parameters against Euler's method written out.
 #include "grapes/base/error.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/nn/lif.h"

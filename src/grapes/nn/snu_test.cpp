@@ -351,8 +351,8 @@ TEST(Snu, SaysWhatIsWrong) {
   EXPECT_THAT([&] { y.sum().backward(); }, ::testing::ThrowsMessage<c10::Error>(::testing::HasSubstr("in place")));
 }
 
-/// A convolution of kernel 1 on one place is a dense layer; and fused equals the twin where there is space.
-TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheTwin) {
+/// A convolution of kernel 1 on one place is a dense layer; and fused equals the reference where there is space.
+TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheReference) {
   const testing::SnuCase c = drawn_case({"leaky_relu"}, false);
   Rule credit;
   Snu dense = module_of(c, {}, credit);

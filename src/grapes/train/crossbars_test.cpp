@@ -213,28 +213,28 @@ TEST(Crossbars, RefusesByName) {
   refused(network("softbounds", "none"), "did you mean 'soft-bounds'");
   refused(network("reram:nois=2", "none"), "did you mean 'noise'");
   refused(network("reram:noise", "none"), "'noise': takes noise=NUMBER");
-  refused(network("reram:low=1", "none"), "analog: device 'reram': low must be a number from -inf to 0; got 1");
+  refused(network("reram:low=1", "none"), "device 'reram': low must be a number from -inf to 0; got 1");
   refused(network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
   refused(network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
   refused(network("reram", "forwards"), "did you mean 'forward'");
-  refused(network("reram", "none", "ifa"), "route ifa runs upwards");
+  refused(network("reram", "none", "ifa"), "route ifa is not supported with analog crossbars");
   nn::Options options = network("reram", "none");
   options.analog.read = "dac=7";
-  refused(options, "analog-read field");
+  refused(options, "converter field");
   for (const std::string wrong : {"dac-bits=7.9", "dac-bits=1e30"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
+    refused(options, "converter: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
   }
   for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
+    refused(options, "converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
   }
   options.analog.read = "output-bound=inf";
-  refused(options, "analog-read: converter: an ADC of 9 bits needs a finite output_bound");
+  refused(options, "converter: an ADC of 9 bits needs a finite output_bound");
   options.analog.read = "noise-management=7";
   refused(options, "takes noise-management=0 or 1");
   options.analog.read = "output-noise=-1";
-  refused(options, "analog-read: converter: output_noise must be at least 0; got -1");
+  refused(options, "converter: output_noise must be at least 0; got -1");
   options = network("reram", "none");
   options.model = nn::parse_model("snn:5");
   options.bias = false;
