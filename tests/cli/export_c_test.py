@@ -129,7 +129,7 @@ class Refusals(ProgramTest):
 
         refused("analog: weights in crossbars of ideal have no form in integers", ["--model", "mlp:4", "--analog", "ideal"])
         refused("model 'cnn:4' has no form in integers; there are: linear, mlp", ["--model", "cnn:4"])
-        refused("model 'snu:16' has no form", ["--model", "snu:16"])
+        refused("model 'snn:16' has no form", ["--model", "snn:16"])
         refused("activation 'leaky_relu' has no form in integers; there are: relu, identity, tanh, sigmoid",
                 ["--model", "mlp:8", "--activation", "leaky_relu"])
         refused("output 'relu' has no form in integers; there are: auto, identity, softmax, sigmoid, tanh",

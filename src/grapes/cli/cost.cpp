@@ -180,11 +180,11 @@ Exit cost(const Program& program, const CostOptions& options) {
 
   const Arm arm = arm_of(config, problem);
   const json arms = hardware::documents_of(arms_beside(config, problem), prices);
-  const std::string title = fmt::format("Energy of a training step: {}, batch {}, {}", config.network.model,
+  const std::string title = fmt::format("Energy of a training step: {}, batch {}, {}", nn::to_string(config.network.model),
                                         config.training.batch_size, options.numbers);
   json layers = json::array();
   for (const LayerCost& layer : arm.layers) layers.push_back(hardware::document_of(layer, prices));
-  const json document = {{"model", config.network.model},
+  const json document = {{"model", nn::to_string(config.network.model)},
                          {"input", problem.signature.input_shape},
                          {"outputs", problem.signature.outputs},
                          {"batch", config.training.batch_size},
@@ -204,7 +204,7 @@ Exit cost(const Program& program, const CostOptions& options) {
     print_json(document);
     return Exit::done;
   }
-  std::cout << fmt::format("one training step of {}, {}, {}; batch {}, {}\n", config.network.model,
+  std::cout << fmt::format("one training step of {}, {}, {}; batch {}, {}\n", nn::to_string(config.network.model),
                            program.out().bold(arm.name), arm.optimizer, config.training.batch_size, options.numbers)
             << columns(layer_table(arm, prices), {2, 3, 4, 5, 6, 7, 8}) << "\n"
             << columns(arm_table(arms), {2, 3, 4, 5, 6, 7, 8, 9})

@@ -21,7 +21,7 @@ Exit export_weights(const ExportOptions& options) {
   const std::size_t modules = train::modules_of(*loaded.model).size();
   // torch_grapes.nn.Snu is a whole layer: nothing stands between two of them.
   const nn::Options& network = loaded.config.network;
-  const std::size_t apart = network.model.starts_with("snu") ? 1 : network.dropout > 0 ? 3 : 2;
+  const std::size_t apart = network.model.name == "snn" ? 1 : network.dropout > 0 ? 3 : 2;
   const std::vector<std::string> names =
       options.names.empty() ? train::sequential_names(modules, apart) : split(options.names, ',');
   const train::Tensors content = train::export_weights(*loaded.model, names, options.buffers);

@@ -42,11 +42,12 @@ std::vector<std::string> numbers(const std::string& begin, const at::Tensor& val
 std::vector<std::string> about(const Options& options, const experiment::Loaded& loaded) {
   const nn::Options& network = loaded.config.network;
   const int fraction = options.integers.formats.input;
-  std::vector<std::string> lines = {fmt::format("From {}: {}, {}, trained by {} on {}.",
-                                                std::filesystem::path(options.checkpoint).filename().string(),
-                                                network.model, network.activation, experiment::arm_label(loaded.config),
-                                                std::filesystem::path(loaded.config.data.data).filename().string()),
-                                    ""};
+  std::vector<std::string> lines = {
+      fmt::format("From {}: {}, {}, trained by {} on {}.",
+                  std::filesystem::path(options.checkpoint).filename().string(), nn::to_string(network.model),
+                  network.activation, experiment::arm_label(loaded.config),
+                  std::filesystem::path(loaded.config.data.data).filename().string()),
+      ""};
   const data::Normalization& normalization = loaded.normalization;
   if (!normalization.shift.defined()) {
     lines.push_back(fmt::format(

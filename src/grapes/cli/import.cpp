@@ -28,11 +28,11 @@ data::DatasetInfo numbered(std::int64_t inputs, std::int64_t outputs) {
   return info;
 }
 
-/// "mlp:256,256", as the file's matrices have it.
-std::string model_of(const std::vector<at::Tensor>& weights) {
-  std::vector<std::string> hidden;
-  for (std::size_t l = 0; l + 1 < weights.size(); ++l) hidden.push_back(std::to_string(weights[l].size(0)));
-  return hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
+/// As the file's matrices have it.
+nn::Model model_of(const std::vector<at::Tensor>& weights) {
+  std::vector<std::int64_t> hidden;
+  for (std::size_t l = 0; l + 1 < weights.size(); ++l) hidden.push_back(weights[l].size(0));
+  return nn::dense_model(std::move(hidden));
 }
 
 void require_whole(const train::Match& match, const std::string& file) {
@@ -92,7 +92,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
     nlohmann::json loaded = nlohmann::json::object();
     for (const auto& [theirs, ours] : match.loaded) loaded[theirs] = ours;
     print_json({{"checkpoint", options.out},
-                {"model", config.network.model},
+                {"model", nn::to_string(config.network.model)},
                 {"loaded", loaded},
                 {"missing", match.missing},
                 {"unexpected", match.unexpected},
@@ -103,7 +103,8 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   for (const std::string& name : match.missing) std::cout << "missing: " << name << " (as initialized)\n";
   for (const std::string& name : match.unexpected) std::cout << "unexpected: " << name << " (left out)\n";
   for (const std::string& fault : match.misshapen) std::cout << "of another shape: " << fault << " (as initialized)\n";
-  std::cout << "network: " << config.network.model << (config.network.bias ? ", with biases" : "") << "\n";
+  std::cout << "network: " << nn::to_string(config.network.model) << (config.network.bias ? ", with biases" : "")
+            << "\n";
   std::cout << "checkpoint: " << options.out << "\n";
   return Exit::done;
 }

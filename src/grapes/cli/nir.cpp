@@ -242,7 +242,7 @@ Exit import_nir(const Program& program, const NirImportOptions& options) {
   const nn::Options& network = all.config.network;
   if (options.json) {
     print_json({{"checkpoint", options.out},
-                {"model", network.model},
+                {"model", nn::to_string(network.model)},
                 {"neuron", network.spiking.neuron},
                 {"recurrent", network.spiking.recurrent},
                 {"readout", network.spiking.readout}});

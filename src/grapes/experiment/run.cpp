@@ -70,7 +70,7 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
   identity.seed = config.training.seed;
   identity.data = splits.name;
-  identity.model = config.network.model;
+  identity.model = nn::to_string(config.network.model);
   identity.score = train::score_name(info.problem);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)

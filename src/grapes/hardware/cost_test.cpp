@@ -26,7 +26,7 @@ struct Setting {
 
 nn::Options network_of(const Setting& setting) {
   nn::Options network;
-  network.model = setting.model;
+  network.model = nn::parse_model(setting.model);
   network.precision = "float64";
   network.bias = setting.bias;
   network.rule.route = setting.route;
@@ -155,7 +155,7 @@ TEST(CostAgainstARun, SpikesOverTime) {
   for (const char* route : {"bp", "fa", "dfa", "eprop", "eprop-symmetric"})
     for (const bool recurrent : {false, true}) {
       Setting setting;
-      setting.model = "snu:5,4";
+      setting.model = "snn:5,4";
       setting.route = route;
       setting.modulation = "grapes";
       setting.recurrent = recurrent;
@@ -308,16 +308,16 @@ TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
 
 TEST(Cost, ASynapseCostsAsMuchAgainForItsCurrent) {
   Setting setting;
-  setting.model = "snu:5";
+  setting.model = "snn:5";
   const double plain = counted(setting)[0][Phase::forward].multiplications;
   setting.neuron = "cuba-lif";
   EXPECT_EQ(counted(setting)[0][Phase::forward].multiplications, 2 * plain);
 }
 
 TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
-  for (const char* model : {"mlp:7,6,3", "lenet5", "snu:5,4"})
+  for (const char* model : {"mlp:7,6,3", "lenet5", "snn:5,4"})
     for (const auto& route : credit::routes()) {
-      const bool spikes = std::string_view(model) == "snu:5,4";
+      const bool spikes = std::string_view(model) == "snn:5,4";
       if ((route.local_in_time && !spikes) || (route.name == "ifa" && spikes)) continue;
       Setting setting;
       setting.model = model;
@@ -331,10 +331,10 @@ TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
 }
 
 TEST(Cost, ParametersAreThoseThatTheModelHas) {
-  for (const char* model : {"mlp:7,6,3", "lenet5", "resnet18-cifar", "snu:5,4"}) {
+  for (const char* model : {"mlp:7,6,3", "lenet5", "resnet18-cifar", "snn:5,4"}) {
     Setting setting;
     setting.model = model;
-    setting.bias = std::string_view(model) != "snu:5,4";
+    setting.bias = std::string_view(model) != "snn:5,4";
     setting.recurrent = true;
     setting.optimizer = "momentum";  // one word of state per parameter
     setting.signature = {{1, 28, 28}, 10};

@@ -1,7 +1,6 @@
 #include "grapes/hardware/integers.h"
 
 #include "grapes/base/table.h"
-#include "grapes/nn/mlp.h"
 #include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
@@ -86,8 +85,8 @@ fixed::Network integers(const nn::Network& model, const nn::Options& trained, co
                         data::ProblemKind problem, const IntegerOptions& options) {
   if (trained.analog)
     throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
-  if (dynamic_cast<const nn::Mlp*>(&model) == nullptr)
-    throw UsageError("model '" + trained.model + "' has no form in integers; there are: linear, mlp");
+  if (trained.model.name != "mlp" && trained.model.name != "linear")
+    throw UsageError("model '" + nn::to_string(trained.model) + "' has no form in integers; there are: linear, mlp");
   if (problem == data::ProblemKind::prediction)
     throw UsageError("networks that answer at every step have no form in integers");
   fixed::Network network;

@@ -18,7 +18,7 @@ const nn::Criterion cross_entropy("auto", "auto", nn::TargetKind::classes);
 
 nn::Options small(const std::string& model = "mlp:3") {
   nn::Options options;
-  options.model = model;
+  options.model = nn::parse_model(model);
   return options;
 }
 
@@ -83,7 +83,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   EXPECT_EQ(refusal(small(), infer), "");
   EXPECT_THAT(refusal(small("lenet5"), infer, cross_entropy, {{1, 28, 28}, 2}),
               HasSubstr("model 'lenet5' has no form"));
-  EXPECT_THAT(refusal(small("snu:3"), infer), HasSubstr("model 'snu:3' has no form in integers"));
+  EXPECT_THAT(refusal(small("snn:3"), infer), HasSubstr("model 'snn:3' has no form in integers"));
   nn::Options trained = small();
   trained.activation = "scaled_tanh";
   EXPECT_EQ(refusal(trained, infer),

@@ -2,7 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
-#include "grapes/nn/snn.h"
+#include "grapes/nn/readout.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -118,9 +118,9 @@ nn::Options nearest(nn::Options options, std::vector<std::string>& said) {
 
 SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn::Signature& signature,
                   bool approximate, std::vector<std::string>& said) {
-  if (!options.model.starts_with("snu"))
-    throw UsageError("model '" + options.model +
-                     "' has no spiking neurons, and NIR has no relu and its like: only snu:... can be exported");
+  if (options.model.name != "snn")
+    throw UsageError("model '" + nn::to_string(options.model) +
+                     "' has no spiking neurons, and NIR has no relu and its like: only snn:... can be exported");
   const auto lacking = [&](const std::string& reason) {
     if (!approximate)
       throw UsageError("NIR has no node for " + reason + "; --approximate exports what is nearest to it");
@@ -177,10 +177,8 @@ bool answers_each_step(const SpikingNet& net) {
 nn::Options options_of(const SpikingNet& net, nn::Options options, const std::string& file) {
   const std::vector<SpikingLayer> layers = layers_of(net, file);
   nn::SpikingOptions& spiking = options.spiking;
-  std::vector<std::string> widths;
-  for (std::size_t l = 0; l + 1 < layers.size(); ++l)
-    widths.push_back(std::to_string(layers[l].linear->weight.size(0)));
-  options.model = "snu:" + join(widths, ",");
+  options.model = {"snn", {}};
+  for (std::size_t l = 0; l + 1 < layers.size(); ++l) options.model.widths.push_back(layers[l].linear->weight.size(0));
   options.bias = answers_each_step(net) && layers.back().linear->bias.defined();
   options.precision = layers[0].linear->weight.scalar_type() == at::kDouble ? "float64" : "float32";
   spiking.neuron = layers[0].neurons->synapse > 0 ? "cuba-lif" : "lif";

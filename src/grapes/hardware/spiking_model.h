@@ -15,7 +15,7 @@ namespace grapes::hardware {
 /// @param said  receives a sentence for each replacement
 nn::Options nearest(nn::Options options, std::vector<std::string>& said);
 
-/// A model snu:... as what it computes. Layers are called layer_0, neurons_0, layer_1, ...
+/// A model snn:... as what it computes. Layers are called layer_0, neurons_0, layer_1, ...
 /// @param options      of the model. @param approximate  with nearest(); else it is refused that there is anything to
 /// say
 /// @param said         receives a sentence for each replacement

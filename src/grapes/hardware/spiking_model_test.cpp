@@ -17,7 +17,7 @@ using testing::HasSubstr;
 
 nn::Options lif(const std::string& neuron = "lif") {
   nn::Options options;
-  options.model = "snu:8,6";
+  options.model = nn::parse_model("snn:8,6");
   options.precision = "float64";
   options.spiking.neuron = neuron;
   options.spiking.threshold = 0.4;
@@ -125,7 +125,7 @@ TEST(SpikingModel, OptionsAreThoseOfTheNet) {
     asked.encoding = one.options.encoding;
     asked.spiking.readout = one.options.spiking.readout;
     const nn::Options options = options_of(net, asked, "x");
-    EXPECT_EQ(options.model, one.options.model);
+    EXPECT_TRUE(options.model == one.options.model);
     EXPECT_EQ(options.precision, one.options.precision);
     EXPECT_EQ(options.spiking.recurrent, one.options.spiking.recurrent);
     EXPECT_EQ(options.spiking.reset, one.options.spiking.reset);
@@ -206,7 +206,7 @@ TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
 
 TEST(SpikingModel, OtherModelsAreRefused) {
   nn::Options options;
-  options.model = "mlp:4";
+  options.model = nn::parse_model("mlp:4");
   Made one = made(options);
   std::vector<std::string> said;
   EXPECT_THAT(refusal([&] { net_of(*one.model, options, one.signature, true, said); }),
@@ -249,7 +249,7 @@ TEST(SpikingModel, NetsThatNoModelOfOursIsAreRefusedByNode) {
   EXPECT_THAT(said([](SpikingNet& net) { net.input = {1, 5}; }), HasSubstr("its input has several axes"));
   // Of a file that is ours, but not of this model.
   nn::Options other = one.options;
-  other.model = "snu:8,7";
+  other.model = nn::parse_model("snn:8,7");
   const auto model = nn::make_network(other, one.signature, 1);
   EXPECT_THAT(refusal([&] { fill(*model, other, sound, "x.nir"); }),
               HasSubstr("data: x.nir: node 'neurons_1': weight is not the model's, [7, 8]"));

@@ -33,16 +33,16 @@ at::Tensor forward(const Pooling& pool, const at::Tensor& x) {
 at::Tensor forward(const Flatten&, const at::Tensor& x) { return x.flatten(2); }
 
 at::Tensor forward(const Neurons& neurons, const at::Tensor& x) {
-  nn::SnuLayer layer;
-  layer.options.rule.g = "identity";
-  layer.options.rule.reset = neurons.resets ? "hard" : "none";
-  layer.options.synapse = neurons.synapse;
+  nn::SnuOptions options;
+  options.rule.g = "identity";
+  options.rule.reset = neurons.resets ? "hard" : "none";
+  options.synapse = neurons.synapse;
+  nn::SnuLayer layer(options, false, std::make_shared<kernels::Workspace>());
   layer.decay = neurons.decay.flatten().to(x.scalar_type());
   layer.threshold =
       neurons.threshold.defined() ? neurons.threshold.flatten().to(x.scalar_type()) : at::zeros_like(layer.decay);
   layer.recurrent = neurons.recurrent;
-  layer.workspace = std::make_shared<kernels::Workspace>();
-  const nn::SnuTrace trace = nn::run(layer, x.flatten(2).contiguous(), nn::at_rest(layer, x.size(1)));
+  const nn::SnuTrace trace = layer.run(x.flatten(2).contiguous(), {}, {}, {});
   return (neurons.spikes ? trace.output : trace.membrane).view(x.sizes());
 }
 

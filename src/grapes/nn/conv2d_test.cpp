@@ -1,7 +1,7 @@
-// One convolutional layer: fused against its twin, in parts, rounded; and batch normalization by its equation.
-#include "grapes/nn/convolution.h"
+// One convolutional layer: fused against its reference, in parts, rounded; and batch normalization by its equation.
+#include "grapes/nn/conv2d.h"
 
-#include "grapes/nn/convolution_test.h"
+#include "grapes/nn/nn_test.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@ namespace grapes::nn {
 namespace {
 
 /// The layers of the larger networks, each by itself: value and all gradients.
-TEST(Convolution, FusedEqualsItsTwin) {
+TEST(Conv2dLayer, FusedEqualsItsReference) {
   struct Case {
     std::int64_t in, out, side, kernel, stride, padding, pool;
   };
@@ -33,14 +33,15 @@ TEST(Convolution, FusedEqualsItsTwin) {
           const Activation* row = nullptr;
           for (const Activation& one : activations())
             if (one.name == activation) row = &one;
-          Convolution layer({c.stride, c.padding, c.pool}, row, std::make_shared<kernels::Workspace>());
+          Conv2dLayer layer({{c.stride, c.stride}, {c.padding, c.padding}, {1, 1}, 1, c.pool}, row,
+                            std::make_shared<kernels::Workspace>());
           layer.weight = W.clone().requires_grad_();
           layer.bias = drawn({c.out}, 3).to(torch::kFloat).requires_grad_();
           layer.norm = BatchNorm::make(kind, c.out, torch::kFloat);
           layer.rounded = rounded;
           layer.factors.error = torch::linspace(1, 2, c.out);
           layer.factors.rows = torch::linspace(2, 1, c.out);
-          layer.prepare({true, plain});
+          layer.prepare(training(plain), 0);
           const auto h = x.clone().requires_grad_();
           const auto value = kernels::unblocked(layer.forward(h, {}));
           (value * drawn(value.sizes(), 4).to(torch::kFloat)).sum().backward();
@@ -56,15 +57,15 @@ TEST(Convolution, FusedEqualsItsTwin) {
 }
 
 /// So large a batch that its room for Winograd's filtering is bounded: the parts need not be alike.
-TEST(Convolution, ALargeBatchIsTheSumOfItsParts) {
+TEST(Conv2dLayer, ALargeBatchIsTheSumOfItsParts) {
   const auto x = drawn({45, 64, 32, 32}, 1).to(torch::kFloat), W = (drawn({128, 64, 3, 3}, 2) / 24).to(torch::kFloat),
              e = drawn({45, 128, 32, 32}, 3).to(torch::kFloat);
   std::vector<at::Tensor> all[2];
   for (const bool plain : {false, true}) {
-    Convolution layer({1, 1, 1}, nullptr, std::make_shared<kernels::Workspace>());
+    Conv2dLayer layer({}, nullptr, std::make_shared<kernels::Workspace>());
     layer.weight = W.clone().requires_grad_();
     layer.factors.rows = torch::linspace(1, 2, 128);
-    layer.prepare({true, plain});
+    layer.prepare(training(plain), 0);
     const auto h = x.clone().requires_grad_();
     const auto z = kernels::unblocked(layer.forward(h, {}));
     (z * e).sum().backward();
@@ -74,19 +75,19 @@ TEST(Convolution, ALargeBatchIsTheSumOfItsParts) {
     EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 2e-5) << i;
 }
 
-TEST(Convolution, RoundsToBfloat16WhatItMultiplies) {
+TEST(Conv2dLayer, RoundsToBfloat16WhatItMultiplies) {
   const auto W = drawn({16, 16, 3, 3}, 1).to(torch::kFloat), x = drawn({2, 16, 6, 6}, 2).to(torch::kFloat),
              e = drawn({2, 16, 6, 6}, 3).to(torch::kFloat);
   const auto round = [](const at::Tensor& t) { return t.to(torch::kBFloat16).to(torch::kDouble); };
-  for (const bool training : {true, false}) {
-    Convolution layer({1, 1, 1}, nullptr, std::make_shared<kernels::Workspace>());
+  for (const bool trains : {true, false}) {
+    Conv2dLayer layer({}, nullptr, std::make_shared<kernels::Workspace>());
     layer.weight = W.clone().requires_grad_();
     layer.rounded = true;
-    layer.prepare({training, false});
+    layer.prepare(trains ? training() : Pass(), 0);
     const auto h = x.clone().requires_grad_();
     const auto z = kernels::unblocked(layer.forward(h, {}));
     (z * e).sum().backward();
-    const auto exact = [&](const at::Tensor& t) { return training ? round(t) : t.to(torch::kDouble); };
+    const auto exact = [&](const at::Tensor& t) { return trains ? round(t) : t.to(torch::kDouble); };
     const auto near = [](const at::Tensor& a, const at::Tensor& b) {
       return ((a.to(torch::kDouble) - b).norm() / b.norm()).item<double>() < 1e-6;
     };

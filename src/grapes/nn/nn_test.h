@@ -1,13 +1,25 @@
 #pragma once
 
+#include "grapes/nn/layer.h"
+
 #include <torch/torch.h>
 
-// What the tests of convolutions have in common.
+// What the tests of nn have in common.
 namespace grapes::nn {
+
+inline const auto f64 = torch::kDouble;
 
 inline at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
   auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, torch::kDouble);
+  return torch::randn(shape, generator, f64);
+}
+
+inline Pass training(bool plain = false) {
+  Pass pass;
+  pass.training = true;
+  pass.seed = 3;
+  pass.plain = plain;
+  return pass;
 }
 
 /// dL/dx of conv2d(x, W) with padding 1, for the error `delta`.
@@ -17,7 +29,7 @@ inline at::Tensor back(const at::Tensor& delta, const at::Tensor& W) {
 
 /// dL/dW of the same.
 inline at::Tensor to_weight(const at::Tensor& delta, const at::Tensor& x, std::int64_t kernel) {
-  const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, torch::kDouble).requires_grad_();
+  const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, f64).requires_grad_();
   (at::conv2d(x, W, {}, 1, kernel / 2) * delta).sum().backward();
   return W.grad();
 }
