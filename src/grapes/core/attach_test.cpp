@@ -127,5 +127,31 @@ TEST(AttachProduct, ScalesTheCurrentInsideARecurrentLayer) {
                c10::Error);
 }
 
+/// A stack of two: an error passes through the upper layer's W, and none through the lower one's.
+TEST(AttachProduct, FindsAFrozenWeightWhereAnErrorPassesThroughIt) {
+  torch::nn::LSTM layer(torch::nn::LSTMOptions(3, 2).num_layers(2));
+  layer->to(at::kDouble);
+  const auto p = layer->named_parameters();
+  p["weight_ih_l0"].requires_grad_(false);
+  p["weight_ih_l1"].requires_grad_(false);
+  const at::Tensor x = leaf({1, 4, 3}, 1).detach(), m = at::full({8}, 2.0, at::kDouble);
+  const auto pass = [&](bool scale) {
+    layer->zero_grad();
+    const at::Tensor y = std::get<0>(layer->forward(x));
+    if (scale) {
+      EXPECT_EQ(attach_product({y}, {x}, p["weight_ih_l1"], p["bias_ih_l1"], m), 1);
+      EXPECT_EQ(attach_product({y}, {x}, p["weight_ih_l0"], p["bias_ih_l0"], m), 0);
+    }
+    y.sum().backward();
+    return Tensors{p["bias_ih_l1"].grad().clone(), p["bias_hh_l1"].grad().clone(), p["bias_hh_l0"].grad().clone(),
+                   p["bias_ih_l0"].grad().clone()};
+  };
+  const Tensors plain = pass(false), ours = pass(true);
+  EXPECT_TRUE(at::equal(ours[0], 2 * plain[0]));
+  EXPECT_TRUE(at::equal(ours[1], plain[1])) << "the error at R y is not the product's";
+  EXPECT_TRUE(at::equal(ours[2], 2 * plain[2])) << "what passed W of the upper layer";
+  EXPECT_TRUE(at::equal(ours[3], 4 * plain[3])) << "and once more at the bias of the lower one";
+}
+
 }  // namespace
 }  // namespace grapes
