@@ -97,7 +97,7 @@ Exit check(const CheckOptions& options) {
   return exit;
 }
 
-struct ExportOptions {
+struct NirExportOptions {
   std::string checkpoint, out;
   double dt = default_dt;
   bool approximate = false, json = false;
@@ -113,7 +113,7 @@ void describe(nir::Fields& metadata, const experiment::Loaded& loaded, const exp
   if (!said.empty()) metadata["approximations"] = nir::text(join(said, "; "));
 }
 
-Exit export_nir(const Program& program, const ExportOptions& options) {
+Exit export_nir(const Program& program, const NirExportOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const nn::Signature signature = train::signature_of(loaded.meaning);
   std::vector<std::string> said, again;
@@ -137,7 +137,7 @@ Exit export_nir(const Program& program, const ExportOptions& options) {
   return Exit::done;
 }
 
-struct ImportOptions {
+struct NirImportOptions {
   std::string file, out;
   std::optional<double> dt;
   bool json = false;
@@ -178,7 +178,7 @@ at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const dat
 }
 
 /// A graph that `grapes export nir` wrote says everything.
-Imported ours(const nir::Graph& graph, const ImportOptions& options) {
+Imported ours(const nir::Graph& graph, const NirImportOptions& options) {
   if (!options.settings.given().empty() || options.dt)
     throw UsageError("--" + (options.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
                      " was written by grapes export nir and says everything by itself");
@@ -201,7 +201,7 @@ Imported ours(const nir::Graph& graph, const ImportOptions& options) {
 }
 
 /// Of another program's graph: the data, if they are named, else classes by number.
-Imported theirs(const Program& program, const hardware::SpikingNet& net, const ImportOptions& options) {
+Imported theirs(const Program& program, const hardware::SpikingNet& net, const NirImportOptions& options) {
   Imported all;
   options.settings.apply(all.config);
   all.config.network = hardware::options_of(net, all.config.network, options.file);
@@ -230,7 +230,7 @@ Imported theirs(const Program& program, const hardware::SpikingNet& net, const I
   return all;
 }
 
-Exit import_nir(const Program& program, const ImportOptions& options) {
+Exit import_nir(const Program& program, const NirImportOptions& options) {
   const nir::Graph graph = nir::read(options.file);
   const hardware::SpikingNet net = hardware::from_nir(graph, options.dt.value_or(default_dt), options.file);
   const Imported all = hardware::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
@@ -277,7 +277,7 @@ void add_export_nir(Program& program, CLI::App& parent) {
       {{"grapes export nir runs/one --out one.nir", "of lif and cuba-lif neurons: the same spikes"},
        {"grapes export nir runs/one --dt 1e-4 --out one.nir", "a step is 0.1 ms"},
        {"grapes export nir runs/soft --approximate --out soft.nir", "what NIR has no node for by the nearest"}});
-  const auto options = std::make_shared<ExportOptions>();
+  const auto options = std::make_shared<NirExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.nir")->required();
   verb->add_option("--dt", options->dt, std::string(dt_meaning) + " [0.001]")->type_name("SECONDS > 0");
@@ -293,7 +293,7 @@ void add_import_nir(Program& program, CLI::App& parent) {
                {{"grapes import nir one.nir --out one.safetensors", "of grapes export nir: the same network"},
                 {"grapes import nir theirs.nir --dt 1e-4 --data mnist --steps 50 --out ours.safetensors",
                  "of another program: the step, and what it is to be shown"}});
-  const auto options = std::make_shared<ImportOptions>();
+  const auto options = std::make_shared<NirImportOptions>();
   verb->add_option("file", options->file, "a graph")->type_name("FILE.nir")->required();
   verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors")->required();
   verb->add_option("--dt", options->dt, std::string(dt_meaning) + ", of another program's graph [0.001]")

@@ -23,9 +23,9 @@ constexpr ElementType element_types[] = {
     {"<f4", at::kFloat}, {"<f8", at::kDouble}, {"|u1", at::kByte}, {"<i4", at::kInt}, {"<i8", at::kLong}};
 
 /// Reads the header, a dictionary as Python writes it: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
-class Header {
+class NpyHeader {
  public:
-  Header(std::string_view text, const std::string& file) : rest_(text), file_(file) {
+  NpyHeader(std::string_view text, const std::string& file) : rest_(text), file_(file) {
     expect('{');
     while (!take('}')) {
       const std::string key = string();
@@ -154,7 +154,7 @@ at::Tensor as_inputs(at::Tensor array, const std::string& file) {
 }  // namespace
 
 at::Tensor npy_array(std::string_view bytes, const std::string& file) {
-  const Header header(take_header(bytes, file), file);
+  const NpyHeader header(take_header(bytes, file), file);
   for (const ElementType& element : element_types) {
     if (header.type != element.name) continue;
     std::uint64_t size = c10::elementSize(element.type);

@@ -76,7 +76,7 @@ struct Rows {
   at::Tensor train, validation, test;  ///< test: undefined where the source has its own
 };
 
-Rows split(const Collection& collection, const Options& options, std::uint64_t seed) {
+Rows split_rows(const Collection& collection, const Options& options, std::uint64_t seed) {
   Rows rows;
   const at::Tensor& targets = collection.train.targets;
   at::Tensor pool = file_order(targets.size(0));
@@ -184,7 +184,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
     if (options.pad > 0) throw UsageError("--pad " + std::to_string(options.pad) + problem);
   }
   if (options.pad > 0) pad(collection, options.pad);
-  const Rows rows = split(collection, options, split_seed);
+  const Rows rows = split_rows(collection, options, split_seed);
 
   const bool bytes = collection.train.inputs.scalar_type() == at::kByte;
   const auto load = [&](const Examples& examples) {

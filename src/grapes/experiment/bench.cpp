@@ -95,8 +95,6 @@ std::int64_t peak_bytes(const MlpCase& which, const std::string& modulation) {
   return memory.peak();
 }
 
-const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
-
 }  // namespace
 
 std::vector<Timing> bench_mlp(const MlpCase& which, const BenchOptions& options) {

@@ -27,8 +27,6 @@ Learner::Setting setting(const CnnCase& which, const std::string& modulation, bo
   return one;
 }
 
-const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
-
 void require_equal_to_twin(CnnCase which) {
   which.batch = std::min<std::int64_t>(which.batch, 4);
   for (const auto& rule : rules) {

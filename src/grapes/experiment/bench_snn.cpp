@@ -52,16 +52,15 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
 }
 
 using Inputs = nn::SnuOptions::Inputs;
-struct Kind {
+struct InputKind {
   const char* name;
   Inputs products;
 };
-const Kind kinds[] = {{"dense", Inputs::dense}, {"spikes", Inputs::measured}};
-const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
+const InputKind kinds[] = {{"dense", Inputs::dense}, {"spikes", Inputs::measured}};
 
 void require_equal_to_twin(const SnnCase& which) {
   for (const auto& rule : rules)
-    for (const Kind& kind : kinds) {
+    for (const InputKind& kind : kinds) {
       Learner fused(setting(which, rule[1], kind.products, false)), plain(setting(which, rule[1], kind.products, true));
       fused.step();
       plain.step();
@@ -110,7 +109,7 @@ std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options)
   for (const std::int64_t threads : options.threads) {
     const std::size_t floor = next++;
     turns.add(threads, products(products_of(which), at::kFloat));
-    for (const Kind& kind : kinds)
+    for (const InputKind& kind : kinds)
       for (const auto& rule : rules) {
         learners.push_back(std::make_unique<Learner>(setting(which, rule[1], kind.products, false)));
         turns.add(threads, [learner = learners.back().get()] { learner->step(); });

@@ -31,6 +31,9 @@ class Learner {
   std::int64_t steps_ = 0;
 };
 
+/// What is timed, by name and modulation.
+inline constexpr const char* rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
+
 /// Classes for a batch, one after the other.
 at::Tensor classes_in_turn(std::int64_t batch, std::int64_t classes);
 

@@ -12,7 +12,7 @@
 namespace grapes::hardware {
 namespace {
 
-using Numbers = std::vector<std::int32_t>;
+using Integers = std::vector<std::int32_t>;
 
 constexpr std::int64_t piece = 256;  // examples at a time
 
@@ -113,14 +113,14 @@ fixed::Network integers(const nn::Model& model, const nn::Options& trained, cons
   return network;
 }
 
-std::vector<Numbers> integers(const at::Tensor& examples, int fraction) {
+std::vector<Integers> integers(const at::Tensor& examples, int fraction) {
   const at::Tensor scaled = (examples.detach().flatten(1).to(at::kDouble) * static_cast<double>(1 << fraction))
                                 .add(0.5)
                                 .floor()
                                 .clamp(-32768, 32767)
                                 .to(at::kInt)
                                 .contiguous();
-  std::vector<Numbers> rows;
+  std::vector<Integers> rows;
   for (std::int64_t b = 0; b < scaled.size(0); ++b) {
     const std::int32_t* row = scaled.data_ptr<std::int32_t>() + b * scaled.size(1);
     rows.emplace_back(row, row + scaled.size(1));
@@ -134,7 +134,7 @@ Score score(const fixed::Network& network, fixed::State& state, const data::Data
   train::Metrics metrics(dataset);
   for_each_batch(dataset, at::arange(dataset.size(), at::kLong), [&](const data::Batch& batch) {
     std::vector<float> logits;
-    for (const Numbers& x : integers(batch.inputs, network.formats.input))
+    for (const Integers& x : integers(batch.inputs, network.formats.input))
       for (const std::int32_t logit : fixed::infer(network, state, x)) {
         logits.push_back(static_cast<float>(logit / one));
         result.saturated += logit == -32768 || logit == 32767 ? 1 : 0;
@@ -148,8 +148,8 @@ Score score(const fixed::Network& network, fixed::State& state, const data::Data
 void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
               const at::Tensor& rows) {
   for_each_batch(dataset, rows, [&](const data::Batch& batch) {
-    const std::vector<Numbers> inputs = integers(batch.inputs, network.formats.input);
-    std::vector<Numbers> targets;
+    const std::vector<Integers> inputs = integers(batch.inputs, network.formats.input);
+    std::vector<Integers> targets;
     if (!network.classes) targets = integers(batch.targets, network.formats.activation);
     for (std::size_t b = 0; b < inputs.size(); ++b)
       if (network.classes)
