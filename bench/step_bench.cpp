@@ -13,7 +13,7 @@ namespace {
 void training_step(benchmark::State& state, const char* modulation, double dropout) {
   kernels::set_threads(1);
   nn::Options options;
-  options.modulation.name = modulation;
+  options.rule.modulation = modulation;
   options.dropout = dropout;
   const auto model = nn::make_model(options, {{784}, 10}, 1);
 

@@ -81,21 +81,20 @@ void require_countable(const experiment::Config& config) {
 Arm arm_of(experiment::Config config, const Problem& problem) {
   config.arm.clear();
   const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
-  const hardware::Learning learning = {config.network.route.name,  model->modulation(),
-                                       config.optimizer.optimizer, config.optimizer.weight_decay > 0,
-                                       config.network.activation,  config.training.batch};
+  const hardware::Learning learning = {model->rule(), config.optimizer.optimizer, config.optimizer.weight_decay > 0,
+                                       config.network.activation, config.training.batch};
   return {experiment::arm_label(config), learning.optimizer, hardware::cost_of(model->shapes(problem.steps), learning)};
 }
 
 /// bp, fa, dfa × none, grapes × sgd, momentum, adam, of the same network.
 std::vector<Arm> arms_beside(experiment::Config config, const Problem& problem) {
   std::vector<Arm> arms;
-  config.network.modulation.constants.clear();
+  config.network.rule.constants.clear();
   for (const char* route : {"bp", "fa", "dfa"})
     for (const char* modulation : {"none", "grapes"})
       for (const char* optimizer : {"sgd", "momentum", "adam"}) {
-        config.network.route.name = route;
-        config.network.modulation.name = modulation;
+        config.network.rule.route = route;
+        config.network.rule.modulation = modulation;
         config.optimizer.optimizer = optimizer;
         arms.push_back(arm_of(config, problem));
       }

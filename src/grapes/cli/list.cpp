@@ -31,8 +31,8 @@ Rows rules() {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
       experiment::Config config;
-      config.network.route.name = route.name;
-      config.network.modulation.name = modulation.name;
+      config.network.rule.route = route.name;
+      config.network.rule.modulation = modulation.name;
       rows.push_back({experiment::arm_label(config) + (modulation.name == "constant" ? ":C1,C2,..." : ""), route.name,
                       modulation.name});
     }

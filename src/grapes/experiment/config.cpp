@@ -263,9 +263,9 @@ void check(const Config& config) {
 std::string arm_label(const Config& config) {
   if (!config.arm.empty()) return config.arm;
   Config unlabeled;
-  unlabeled.network.modulation = config.network.modulation;
+  unlabeled.network.rule = config.network.rule;
   const std::string& method = config.continual.method;
-  const std::string& route = config.network.route.name;
+  const std::string& route = config.network.rule.route;
   const std::string modulation = find_key("modulation").get(unlabeled);
   std::vector<std::string> pieces;
   if (method != "none") pieces.push_back(method);

@@ -246,8 +246,8 @@ TEST(Config, OwnArms) {
   EXPECT_THAT(config.compare.arms, testing::ElementsAre("bp", "wide", "slow"));
   check(config);
   const Config wide = with_arm(config, "wide");
-  EXPECT_EQ(wide.network.modulation.name, "grapes");
-  EXPECT_EQ(wide.network.modulation.clip, credit::ModulationOptions::Clip::none);
+  EXPECT_EQ(wide.network.rule.modulation, "grapes");
+  EXPECT_EQ(wide.network.rule.clip.kind, credit::Clip::Kind::none);
   EXPECT_EQ(wide.optimizer.learning_rate, 0.3);
   EXPECT_EQ(arm_label(wide), "wide");
   EXPECT_EQ(with_arm(config, "slow").optimizer.learning_rate, 0.01);
@@ -269,14 +269,14 @@ TEST(Config, ArmsByName) {
       {"constant:1.85,1.79", "bp", "constant", "constant:1.85,1.79"}};
   for (const auto& [name, route, modulation, label] : cases) {
     const Config config = with_arm({}, name);
-    EXPECT_EQ(config.network.route.name, route) << name;
-    EXPECT_EQ(config.network.modulation.name, modulation) << name;
+    EXPECT_EQ(config.network.rule.route, route) << name;
+    EXPECT_EQ(config.network.rule.modulation, modulation) << name;
     EXPECT_EQ(config.arm, label) << name;
     Config unlabeled = config;
     unlabeled.arm.clear();
     EXPECT_EQ(arm_label(unlabeled), label) << name;
   }
-  EXPECT_EQ(with_arm({}, "constant:1.85,1.79").network.modulation.constants, (std::vector<double>{1.85, 1.79}));
+  EXPECT_EQ(with_arm({}, "constant:1.85,1.79").network.rule.constants, (std::vector<double>{1.85, 1.79}));
   EXPECT_THAT(refusal([] { with_arm({}, "grapse"); }), HasSubstr("unknown arm 'grapse' (did you mean 'grapes'?)"));
   EXPECT_THAT(refusal([] { with_arm({}, "fa+grapse"); }), HasSubstr("unknown arm 'fa+grapse'"));
 }
@@ -286,14 +286,14 @@ TEST(Config, ArmsOfSeveralTasksNameMethodsToo) {
   set(config, "scenario", "permuted");
   const Config both = with_arm(config, "ewc+grapes");
   EXPECT_EQ(both.continual.method, "ewc");
-  EXPECT_EQ(both.network.modulation.name, "grapes");
-  EXPECT_EQ(both.network.route.name, "bp");
+  EXPECT_EQ(both.network.rule.modulation, "grapes");
+  EXPECT_EQ(both.network.rule.route, "bp");
   EXPECT_EQ(both.arm, "ewc+grapes");
   EXPECT_EQ(with_arm(config, "grapes+ewc").arm, "ewc+grapes");  // one name for one thing
   EXPECT_EQ(with_arm(config, "replay+fa+uniform").arm, "replay+fa+uniform");
-  EXPECT_EQ(with_arm(config, "joint").network.modulation.name, "none");
+  EXPECT_EQ(with_arm(config, "joint").network.rule.modulation, "none");
   const Config constant = with_arm(config, "constant-2");
-  EXPECT_EQ(constant.network.modulation.constants, (std::vector<double>{2}));
+  EXPECT_EQ(constant.network.rule.constants, (std::vector<double>{2}));
   EXPECT_EQ(constant.arm, "constant-2");
   EXPECT_THAT(refusal([&] { with_arm(config, "ewc+si"); }), HasSubstr("unknown arm 'ewc+si'"));
   EXPECT_THAT(refusal([&] { with_arm(config, "ewk"); }), HasSubstr("did you mean 'ewc'"));

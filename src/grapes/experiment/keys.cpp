@@ -1,6 +1,7 @@
 #include "grapes/continual/method.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/route.h"
+#include "grapes/credit/rule.h"
 #include "grapes/data/normalize.h"
 #include "grapes/experiment/config.h"
 #include "grapes/experiment/key_kinds.h"
@@ -22,7 +23,8 @@ Choices outputs() {
 std::vector<Key> make_keys() {
   using D = data::Options;
   using N = nn::Options;
-  using M = credit::ModulationOptions;
+  using R = credit::Rule;
+  using Theirs = credit::Compatibility;
   using O = optim::Options;
   using T = train::Options;
   using C = CompareOptions;
@@ -32,7 +34,8 @@ std::vector<Key> make_keys() {
   const auto spiking = &N::spiking;
   using A = nn::AnalogOptions;
   const auto analog = &N::analog;
-  const auto rule = &N::modulation;
+  const auto rule = &N::rule;
+  const auto theirs = &N::compatibility;
   const auto opt = &Config::optimizer;
   const auto run = &Config::training;
   using K = continual::Options;
@@ -155,7 +158,7 @@ std::vector<Key> make_keys() {
       number("truncate", "spiking", "backwards through time the state is cut off every so many steps; 0: never",
              at_least(0), field(net, spiking, &S::truncate)),
       flag("compounding", "spiking", "the factor also on what runs back in time between nodes",
-           field(net, spiking, &S::compounding)),
+           field(net, rule, &R::compounding)),
       choice("products", "spiking", "inputs of 0 and 1 as spikes or as numbers; measured: by their density",
              {{"measured"}, {"dense"}, {"spikes"}}, field(net, spiking, &S::products)),
       choice("encoder", "spiking", "how a picture is shown, see grapes list encoders", names(nn::encoders()),
@@ -167,14 +170,14 @@ std::vector<Key> make_keys() {
              names(nn::readouts()), field(net, spiking, &S::readout)),
 
       choice("route", "rule", "how the error reaches the hidden nodes", names(credit::routes()),
-             field(net, &N::route, &credit::RouteOptions::name)),
+             field(net, rule, &R::route)),
       modulation_key(),
       choice("responsibility", "rule", "whose weights count; by-route: as the authors' program does on this route",
-             {{"by-route"}, {"incoming"}, {"outgoing"}, {"synaptic"}}, field(net, rule, &M::responsibility)),
-      number("gain", "rule", "factor of the most responsible node", above(0), field(net, rule, &M::gain)),
+             {{"by-route"}, {"incoming"}, {"input"}, {"outgoing"}, {"synaptic"}}, field(net, rule, &R::responsibility)),
+      number("gain", "rule", "factor of the most responsible node", above(0), field(net, rule, &R::gain)),
       clip_key(),
       number("factors-every", "rule", "batches between computations of the factors", at_least(1),
-             field(net, rule, &M::every)),
+             field(net, rule, &R::every)),
       factor_bits_key(),
 
       choice("optimizer", "optimizer", "update rule", names(optim::optimizers()), field(opt, &O::optimizer)),
@@ -254,15 +257,15 @@ std::vector<Key> make_keys() {
              field(cmp, &C::target)),
 
       flag("first-sample-mask", "authors", "factors leave out nodes that the batch's first example drops",
-           field(net, rule, &M::first_sample_mask)),
+           field(net, theirs, &Theirs::first_sample_mask)),
       flag("single-factor", "authors", "all examples but a batch's first take the last hidden layer's factors",
-           field(net, rule, &M::single_factor)),
+           field(net, theirs, &Theirs::single_factor)),
       flag("unmasked-first", "authors", "ifa: the first layer's error ignores dropout",
-           field(net, &N::route, &credit::RouteOptions::unmasked_first)),
+           field(net, theirs, &Theirs::unmasked_first)),
       flag("factors-at-rest", "authors", "nag: factors from the weights at rest, not from those looked ahead to",
            field(run, &T::factors_at_rest)),
       flag("dropout-in-evaluation", "authors", "residual networks: nodes are dropped in evaluation too",
-           field(net, &N::dropout_in_evaluation)),
+           field(net, theirs, &Theirs::dropout_in_evaluation)),
       flag("carry-remainder", "authors", "an epoch's last, smaller batch joins the next epoch's first update",
            field(run, &T::carry_remainder)),
 

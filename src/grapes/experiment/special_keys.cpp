@@ -15,19 +15,19 @@ Key modulation_key() {
           alternatives(choices),
           Kind::text,
           [](const Config& config) {
-            const credit::ModulationOptions& modulation = config.network.modulation;
-            return modulation.name + (modulation.constants.empty() ? "" : ":" + numbers_text(modulation.constants));
+            const credit::Rule& rule = config.network.rule;
+            return rule.modulation + (rule.constants.empty() ? "" : ":" + numbers_text(rule.constants));
           },
           [=](Config& config, std::string_view value) {
-            credit::ModulationOptions& modulation = config.network.modulation;
+            credit::Rule& rule = config.network.rule;
             const std::size_t colon = value.find(':');
             const std::string name = find_row(choices, "modulation", value.substr(0, colon)).name;
             const std::string takes = "constant:NUMBER > 0[,NUMBER > 0...], and numbers only after constant";
             if ((name == "constant") != (colon != std::string_view::npos)) refuse("modulation", value, takes);
-            modulation.constants.clear();
+            rule.constants.clear();
             if (name == "constant")
-              modulation.constants = numbers_from("modulation", value, value.substr(colon + 1), above(0), takes);
-            modulation.name = name;
+              rule.constants = numbers_from("modulation", value, value.substr(colon + 1), above(0), takes);
+            rule.modulation = name;
           }};
 }
 
@@ -39,18 +39,18 @@ Key factor_bits_key() {
           takes,
           Kind::text,
           [](const Config& config) {
-            const int bits = config.network.modulation.bits;
+            const int bits = config.network.rule.factor_bits;
             return bits < 0 ? std::string("exact") : std::to_string(bits);
           },
           [=](Config& config, std::string_view value) {
             const auto bits = value == "exact" ? std::optional<long long>(-1) : to_integer(value);
             if (!bits || *bits > 16 || (*bits < 0 && value != "exact")) refuse("factor-bits", value, takes);
-            config.network.modulation.bits = static_cast<int>(*bits);
+            config.network.rule.factor_bits = static_cast<int>(*bits);
           }};
 }
 
 Key clip_key() {
-  using Clip = credit::ModulationOptions::Clip;
+  using credit::Clip;
   const std::string takes = "by-route|none|LOW,HIGH";
   return {"clip",
           "rule",
@@ -58,21 +58,19 @@ Key clip_key() {
           takes,
           Kind::text,
           [](const Config& config) {
-            const credit::ModulationOptions& modulation = config.network.modulation;
-            if (modulation.clip == Clip::range) return numbers_text({modulation.low, modulation.high});
-            return std::string(modulation.clip == Clip::none ? "none" : "by-route");
+            const Clip& clip = config.network.rule.clip;
+            if (clip.kind == Clip::Kind::range) return numbers_text({clip.low, clip.high});
+            return std::string(clip.kind == Clip::Kind::none ? "none" : "by-route");
           },
           [=](Config& config, std::string_view value) {
-            credit::ModulationOptions& modulation = config.network.modulation;
+            Clip& clip = config.network.rule.clip;
             if (value == "by-route" || value == "none") {
-              modulation.clip = value == "none" ? Clip::none : Clip::by_route;
+              clip.kind = value == "none" ? Clip::Kind::none : Clip::Kind::by_route;
               return;
             }
             const std::vector<double> range = numbers_from("clip", value, value, at_least(0), takes);
             if (range.size() != 2 || range[0] > range[1]) refuse("clip", value, takes);
-            modulation.clip = Clip::range;
-            modulation.low = range[0];
-            modulation.high = range[1];
+            clip = {Clip::Kind::range, range[0], range[1]};
           }};
 }
 

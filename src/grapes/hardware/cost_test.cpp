@@ -29,11 +29,11 @@ nn::Options network_of(const Setting& setting) {
   network.model = setting.model;
   network.precision = "float64";
   network.bias = setting.bias;
-  network.route.name = setting.route;
-  network.modulation.name = setting.modulation;
-  network.modulation.constants = {1.5};
-  network.modulation.responsibility = setting.responsibility;
-  network.modulation.bits = setting.bits;
+  network.rule.route = setting.route;
+  network.rule.modulation = setting.modulation;
+  network.rule.constants = {1.5};
+  network.rule.responsibility = setting.responsibility;
+  network.rule.factor_bits = setting.bits;
   network.spiking.recurrent = setting.recurrent;
   network.spiking.neuron = setting.neuron;
   network.encoding.steps = 6;
@@ -43,8 +43,7 @@ nn::Options network_of(const Setting& setting) {
 std::vector<LayerCost> counted(const Setting& setting) {
   const auto model = nn::make_model(network_of(setting), setting.signature, 1);
   Learning learning;
-  learning.route = setting.route;
-  learning.modulation = model->modulation();
+  learning.rule = model->rule();
   learning.optimizer = setting.optimizer;
   learning.batch = setting.batch;
   return cost_of(model->shapes(), learning);
@@ -258,8 +257,8 @@ TEST(Cost, FactorsOfEveryNthBatchCostAnNth) {
   setting.modulation = "grapes";
   const auto model = nn::make_model(network_of(setting), setting.signature, 1);
   Learning learning;
-  learning.modulation = model->modulation();
-  learning.modulation.every = 4;
+  learning.rule = model->rule();
+  learning.rule.every = 4;
   learning.batch = 5;
   const Work work = cost_of(model->shapes(), learning)[0][Phase::modulation];
   EXPECT_EQ(work.additions, 3);
@@ -320,7 +319,7 @@ TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
   for (const char* model : {"mlp:7,6,3", "lenet5", "snu:5,4"})
     for (const auto& route : credit::routes()) {
       const bool spikes = std::string_view(model) == "snu:5,4";
-      if ((route.forgets && !spikes) || (route.name == "ifa" && spikes)) continue;
+      if ((route.local_in_time && !spikes) || (route.name == "ifa" && spikes)) continue;
       Setting setting;
       setting.model = model;
       setting.route = route.name;
@@ -356,7 +355,7 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
     options.optimizer = row.name;
     const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
     Learning learning;
-    learning.modulation = model->modulation();
+    learning.rule = model->rule();
     learning.optimizer = row.name;
     double held = row.name == "nag" ? weights : 0;  // while it looks ahead, the weights at rest: no checkpoint has them
     for (const auto& state : optimizer->state())
@@ -364,7 +363,7 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
     EXPECT_EQ(total(cost_of(model->shapes(), learning)).optimizer_state, held) << row.name;
   }
   Learning learning;
-  learning.modulation = model->modulation();
+  learning.rule = model->rule();
   learning.optimizer = "adamw";
   EXPECT_THROW(cost_of(model->shapes(), learning), UsageError);
 }
@@ -372,7 +371,7 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
 TEST(Cost, OnEveryRouteAModulationAddsNoProduct) {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
-      if (route.forgets) continue;
+      if (route.local_in_time) continue;
       Setting setting;
       setting.model = "mlp:7,6,3";
       setting.route = route.name;

@@ -71,7 +71,7 @@ TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
     return integers(*model, trained, cross_entropy, data::Task::classification, options).learning->grapes;
   };
   EXPECT_FALSE(grapes());
-  trained.modulation.name = "grapes";
+  trained.rule.modulation = "grapes";
   EXPECT_TRUE(grapes());
   options.rule = "bp";
   EXPECT_FALSE(grapes());
@@ -89,14 +89,14 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   EXPECT_EQ(refusal(trained, infer),
             "activation 'scaled_tanh' has no form in integers; there are: relu, identity, tanh, sigmoid");
   trained = small();
-  trained.modulation.name = "uniform";
+  trained.rule.modulation = "uniform";
   EXPECT_EQ(refusal(trained, infer), "");
   EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; --rule bp or"));
-  trained.modulation.name = "grapes";
-  trained.modulation.gain = 3;
+  trained.rule.modulation = "grapes";
+  trained.rule.gain = 3;
   EXPECT_THAT(refusal(trained, learn), HasSubstr("another gain"));
   trained = small();
-  trained.route.name = "dfa";
+  trained.rule.route = "dfa";
   EXPECT_THAT(refusal(trained, learn), HasSubstr("route 'dfa'"));
   learn.rule = "bp";
   EXPECT_EQ(refusal(trained, learn), "");

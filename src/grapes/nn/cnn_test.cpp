@@ -17,9 +17,9 @@ Options options_of(const std::string& model, const std::string& route = "bp", co
   Options options;
   options.model = model;
   options.precision = "float64";
-  options.route.name = route;
-  options.modulation.name = modulation;
-  if (modulation == "constant") options.modulation.constants = {1.5};
+  options.rule.route = route;
+  options.rule.modulation = modulation;
+  if (modulation == "constant") options.rule.constants = {1.5};
   return options;
 }
 
@@ -54,11 +54,11 @@ at::Tensor unpooled(const at::Tensor& error, const at::Tensor& map) {
 TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
   const auto x = drawn({3, 3, 8, 8}, 1), error = drawn({3, 4}, 2);
   for (const auto& route : credit::routes()) {
-    if (route.forgets) continue;
+    if (route.local_in_time) continue;
     for (const auto& modulation : credit::modulations()) {
       SCOPED_TRACE(route.name + "+" + modulation.name);
       Options options = options_of("cnn:6,5", route.name, modulation.name);
-      options.modulation.responsibility = credit::Responsibility::incoming;
+      options.rule.responsibility = credit::Responsibility::incoming;
       const auto model = make_model(options, {{3, 8, 8}, 4}, 3);
       const auto logits = model->forward(x, training());
       (logits * error).sum().backward();
@@ -229,7 +229,7 @@ TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
   for (const bool constant : {false, true}) {
     Options options = options_of("cnn:8,8", "bp", constant ? "constant" : "none");
     options.precision = "float32";
-    if (constant) options.modulation.constants = {1};
+    if (constant) options.rule.constants = {1};
     const auto model = make_model(options, {{3, 16, 16}, 10}, 3);
     model->forward(x, training()).square().sum().backward();
     for (const Named& p : model->parameters()) all[constant].push_back(p.value.grad());
@@ -255,8 +255,8 @@ TEST(Cnn, OutgoingAndSynapticFactorsSumWholeChannels) {
   // The authors' form: W^1 and W^L are not modulated, columns of the others are.
   EXPECT_FALSE(model->factors()[0].error.defined());
   EXPECT_TRUE(torch::allclose(model->factors()[1].columns, factor(W["layers.1.weight"], {}, 1, {}, 2, 0, 2)));
-  options.route.name = "bp";
-  options.modulation.responsibility = credit::Responsibility::outgoing;
+  options.rule.route = "bp";
+  options.rule.responsibility = credit::Responsibility::outgoing;
   const auto other = make_model(options, {{3, 8, 8}, 4}, 3);
   other->forward(drawn({2, 3, 8, 8}, 1), training());
   W = by_name(other->parameters());
@@ -299,7 +299,7 @@ TEST(Cnn, DropsInTrainingOnlyUnlessTheAuthorsOptionSaysSo) {
   Pass other = training();
   other.step = 1;
   EXPECT_FALSE(torch::equal(model->forward(x, training()), model->forward(x, other)));
-  options.dropout_in_evaluation = true;
+  options.compatibility.dropout_in_evaluation = true;
   Pass evaluation;
   evaluation.step = 1;
   const auto theirs = make_model(options, {{1, 8, 8}, 4}, 3);
@@ -319,7 +319,7 @@ TEST(Cnn, SaysWhatIsNotThere) {
       make_model(options, signature, 1);
       ADD_FAILURE() << "nothing said of " << words;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
   refused(options_of("resnet9"), {{784}, 10}, "pictures");
@@ -331,10 +331,10 @@ TEST(Cnn, SaysWhatIsNotThere) {
   options.norm = Norm::batch;
   refused(options, {{10}, 2}, "norm");
   options = options_of("cnn:8", "ifa");
-  options.route.unmasked_first = true;
+  options.compatibility.unmasked_first = true;
   refused(options, {{3, 32, 32}, 10}, "unmasked-first");
   options = options_of("cnn:8,8", "bp", "constant");
-  options.modulation.constants = {1, 2, 3};
+  options.rule.constants = {1, 2, 3};
   refused(options, {{3, 32, 32}, 10}, "2 hidden layers");
 }
 

@@ -35,7 +35,7 @@ void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {
     weights.layers.push_back(other ? pass.factor_weights[l] : layers_[l]->weight);
     weights.incoming.push_back(other || pass.plain || !layers_[l]->sums ? at::Tensor()
                                                                         : layers_[l]->sums->of(layers_[l]->weight));
-    if (modulation_.first_sample_mask && l + 1 < layers_.size())
+    if (options_.compatibility.first_sample_mask && l + 1 < layers_.size())
       if (const at::Tensor mask = layers_[l]->mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
   }
   refresh(pass, weights);
@@ -68,9 +68,9 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   }
   refresh_factors(pass, x.size(0));
   std::vector<credit::Factors> factors = factors_;
-  if (modulation_.single_factor) credit::share_last_factor(factors, x.size(0));
+  if (options_.compatibility.single_factor) credit::share_last_factor(factors, x.size(0));
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l]->factors = std::move(factors[l]);
-  return rounded_error(route_->forward(blocks_, x));
+  return rounded_error(credit::forward(route_, blocks_, x, options_.compatibility.unmasked_first));
 }
 
 bool Mlp::descends(const Pass& pass) const {

@@ -14,7 +14,7 @@ namespace grapes::nn {
 namespace {
 
 void require_constants(const Options& options, std::size_t hidden) {
-  const std::size_t constants = options.modulation.constants.size();
+  const std::size_t constants = options.rule.constants.size();
   if (constants > 1 && constants != hidden)
     throw UsageError("modulation constant has " + std::to_string(constants) + " factors, but model '" + options.model +
                      "' has " + std::to_string(hidden) + " hidden layers: give one for all, or one each");
@@ -58,9 +58,9 @@ std::unique_ptr<Model> make_model(const Options& options, const Signature& signa
   const bool spiking = name == "snu";
   if (signature.sequence && !spiking)
     throw UsageError("model '" + options.model + "': the examples are sequences, which only snu:N1,N2,... takes");
-  if (!spiking && find_row(credit::routes(), "route", options.route.name).forgets)
-    throw UsageError("route " + options.route.name + " is for spiking networks; model is '" + options.model + "'");
-  if (options.dropout_in_evaluation && !convolves(options.model))
+  if (!spiking && credit::route_of(options.rule).local_in_time)
+    throw UsageError("route " + options.rule.route + " is for spiking networks; model is '" + options.model + "'");
+  if (options.compatibility.dropout_in_evaluation && !convolves(options.model))
     throw UsageError("dropout-in-evaluation is for convolutional networks; model is '" + options.model + "'");
   if (options.recompute && !convolves(options.model))
     throw UsageError("recompute is for convolutional networks; model is '" + options.model + "'");

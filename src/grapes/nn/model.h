@@ -26,14 +26,13 @@ struct Options {
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
   Norm norm = Norm::none;              ///< of convolutional layers
   bool recompute = false;              ///< convolutional: what is inside a piece is not kept, but computed again
-  bool dropout_in_evaluation = false;  ///< oddity of the authors' program for residual networks
   std::string precision = "float32";   ///< see precision_from()
   std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: by the plain path
   SpikingOptions spiking;
   Encoding encoding;  ///< of pictures, for spiking networks
   AnalogOptions analog;
-  credit::RouteOptions route;
-  credit::ModulationOptions modulation;
+  credit::Rule rule = credit::plain();
+  credit::Compatibility compatibility;
 };
 
 /// What one forward pass needs to know besides its inputs.
@@ -113,8 +112,8 @@ class Model {
   virtual at::Tensor shown() const { return {}; }
   /// Per layer, in the order of their names. @param steps  of an example that is a sequence
   virtual std::vector<LayerShape> shapes(std::int64_t steps = 1) const = 0;
-  virtual const credit::ModulationOptions& modulation() const = 0;  ///< with nothing left to the route
-  virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
+  virtual const credit::Rule& rule() const = 0;  ///< resolved: with nothing left to the route
+  virtual std::string describe() const = 0;      ///< a table of layers, shapes and parameter counts, for people
 };
 
 /// What an optimizer is to update.

@@ -34,7 +34,7 @@ TEST(Model, RefusesWhatItCannotParseAndSaysWhy) {
   EXPECT_NE(with([](Options& o) { o.init = "x"; }).find("he_uniform"), std::string::npos);
   EXPECT_NE(with([](Options& o) { o.dropout = 1; }).find("dropout"), std::string::npos);
   EXPECT_NE(with([](Options& o) { o.precision = "half"; }).find("float32"), std::string::npos);
-  EXPECT_NE(with([](Options& o) { o.route.name = "bpp"; }).find("bp"), std::string::npos);
+  EXPECT_NE(with([](Options& o) { o.rule.route = "bpp"; }).find("bp"), std::string::npos);
 }
 
 TEST(Model, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {

@@ -57,8 +57,8 @@ Options options_of(const std::string& route, const std::string& modulation, cons
   Options options;
   options.model = "snu:13,11";
   options.precision = "float64";
-  options.route.name = route;
-  options.modulation.name = modulation;
+  options.rule.route = route;
+  options.rule.modulation = modulation;
   options.spiking.neuron = neuron;
   options.spiking.recurrent = recurrent;
   options.spiking.learn_decay = SnuOptions::Decay::per_node;
@@ -91,7 +91,7 @@ TEST(Snn, EqualsItsTwinOnEveryRule) {
         for (const bool recurrent : {false, true}) {
           SCOPED_TRACE(route.name + "+" + modulation.name + " " + neuron + (recurrent ? " recurrent" : ""));
           Options options = options_of(route.name, modulation.name, neuron, recurrent);
-          if (modulation.name == "constant") options.modulation.constants = {1.5};
+          if (modulation.name == "constant") options.rule.constants = {1.5};
           const auto fused = gradients(options, picture, x, {}, error, false);
           const auto plain = gradients(options, picture, x, {}, error, true);
           ASSERT_EQ(fused.size(), plain.size());
@@ -158,7 +158,7 @@ TEST(Snn, SaysWhatIsNotThere) {
       make_model(options, signature, 1);
       ADD_FAILURE() << "nothing said of " << words;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
   Options options = options_of("ifa", "none", "snu", false);

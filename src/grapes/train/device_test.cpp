@@ -27,8 +27,8 @@ nn::Options options(const std::string& model) {
   nn::Options network;
   network.model = model;
   network.precision = "float64";
-  network.modulation.name = "grapes";
-  network.modulation.constants = {1.5};
+  network.rule.modulation = "grapes";
+  network.rule.constants = {1.5};
   return network;
 }
 
@@ -115,10 +115,10 @@ void expect_same(const Setting& setting, const std::string& what) {
 TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
-      if (route.forgets) continue;
+      if (route.local_in_time) continue;
       Setting setting{options("mlp:7,7,5"), numbers()};
-      setting.network.route.name = route.name;
-      setting.network.modulation.name = modulation.name;
+      setting.network.rule.route = route.name;
+      setting.network.rule.modulation = modulation.name;
       setting.network.dropout = 0.3;
       setting.network.bias = true;
       expect_same(setting, route.name + ", " + modulation.name);
@@ -126,7 +126,7 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
   for (const auto& optimizer : optim::optimizers())
     expect_same({options("mlp:7,5"), numbers(), optimizer.name}, optimizer.name);
   Setting rarely{options("mlp:7,5"), numbers()};  // the factors go through the checkpoint
-  rarely.network.modulation.every = 3;
+  rarely.network.rule.every = 3;
   expect_same(rarely, "factors every third batch");
 }
 
@@ -143,7 +143,7 @@ TEST(Device, ConvolutionalNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "ifa", "sign-symmetric"})
     for (const nn::Norm norm : {nn::Norm::none, nn::Norm::batch, nn::Norm::tensor}) {
       Setting setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
-      setting.network.route.name = route;
+      setting.network.rule.route = route;
       setting.network.norm = norm;
       setting.network.dropout = 0.2;
       setting.network.bias = true;
@@ -151,7 +151,7 @@ TEST(Device, ConvolutionalNetworks) {
     }
   Setting residual{options("resnet9"), {{1, 32, 32}, 3}};
   residual.network.norm = nn::Norm::batch;
-  residual.network.modulation.name = "grapes-local";  // at this rate it diverges else
+  residual.network.rule.modulation = "grapes-local";  // at this rate it diverges else
   expect_same(residual, "residual");
 }
 
@@ -159,7 +159,7 @@ TEST(Device, SpikingNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "eprop"})
     for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
       Setting setting{options("snu:7,5"), signature};
-      setting.network.route.name = route;
+      setting.network.rule.route = route;
       setting.network.spiking.recurrent = true;
       setting.network.spiking.threshold = 0.5;
       setting.network.encoding.steps = 5;
@@ -198,7 +198,7 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
     for (const char* route : {"bp", "fa", "dfa"}) {
       Setting setting{options(model),
                       {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};
-      setting.network.route.name = route;
+      setting.network.rule.route = route;
       const Learned here = learn(setting, "cpu"), there = learn(setting, "cuda");
       for (std::size_t i = 0; i < here.parameters.size(); ++i)
         EXPECT_LE((here.parameters[i].value - there.parameters[i].value.cpu()).abs().max().item<double>(), 1e-9)

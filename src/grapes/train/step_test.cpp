@@ -13,9 +13,9 @@ namespace grapes::train {
 namespace {
 
 /// The routes that networks without time have.
-std::vector<credit::RouteRow> dense_routes() {
-  std::vector<credit::RouteRow> rows = credit::routes();
-  std::erase_if(rows, [](const auto& row) { return row.forgets; });
+std::vector<credit::Route> dense_routes() {
+  std::vector<credit::Route> rows = credit::routes();
+  std::erase_if(rows, [](const auto& row) { return row.local_in_time; });
   return rows;
 }
 
@@ -32,9 +32,9 @@ std::vector<at::Tensor> learned(const Setting& setting, bool plain) {
   network.model = "mlp:7,7,5";
   network.precision = setting.precision;
   network.activation = setting.activation;
-  network.route.name = setting.route;
-  network.modulation.name = setting.modulation;
-  network.modulation.constants = {1.5};
+  network.rule.route = setting.route;
+  network.rule.modulation = setting.modulation;
+  network.rule.constants = {1.5};
   network.dropout = setting.dropout;
   network.bias = setting.bias;
   const auto model = nn::make_model(network, {{6}, 3}, 5);

@@ -80,8 +80,8 @@ nn::Options everything_on() {
   nn::Options network;
   network.dropout = 0.2;
   network.bias = true;
-  network.modulation.name = "shuffled";
-  network.modulation.every = 3;
+  network.rule.modulation = "shuffled";
+  network.rule.every = 3;
   return network;
 }
 
@@ -250,7 +250,7 @@ TEST(Trainer, DivergenceIsAnOutcome) {
   nn::Options network;
   network.activation = "identity";
   for (const char* modulation : {"none", "grapes"}) {
-    network.modulation.name = modulation;
+    network.rule.modulation = modulation;
     Kit kit("sgd", network);
     Subject subject = kit.subject();
     subject.learning_rate = 1e6;
