@@ -199,6 +199,8 @@ Rule require_rule(const Rule& rule, const std::string& what) {
                     "model does not tell");
   TORCH_CHECK_VALUE(rule.modulation != "constant" || !rule.constants.empty(), what,
                     ": the modulation constant must have constants; got none");
+  TORCH_CHECK_VALUE(std::all_of(rule.constants.begin(), rule.constants.end(), [](double c) { return c > 0; }), what,
+                    ": constants must be above 0; got ", rule.constants);
   try {
     return resolved(rule);
   } catch (const Error& error) {
