@@ -15,7 +15,7 @@ void training_step(benchmark::State& state, const char* modulation, double dropo
   nn::Options options;
   options.rule.modulation = modulation;
   options.dropout = dropout;
-  const auto model = nn::make_model(options, {{784}, 10}, 1);
+  const auto model = nn::make_network(options, {{784}, 10}, 1);
 
   const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);

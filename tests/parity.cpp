@@ -2,7 +2,7 @@
 //   parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
 // Both sides make their tensors by the same formula: sin(0), sin(1), ...
 #include "grapes/nn/layers.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/nn/snu.h"
 
 #include <torch/torch.h>
@@ -73,7 +73,7 @@ c10::List<at::Tensor> residual(const std::string& modulation, const std::string&
   options.model = "resnet9";
   options.precision = precision;
   options.rule.modulation = modulation;
-  const auto model = grapes::nn::make_model(options, {{3, 32, 32}, 10}, 1);
+  const auto model = grapes::nn::make_network(options, {{3, 32, 32}, 10}, 1);
   grapes::nn::Pass pass;
   pass.training = true;
   const auto dtype = precision == "float64" ? at::kDouble : at::kFloat;

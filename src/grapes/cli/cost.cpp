@@ -80,7 +80,7 @@ void require_countable(const experiment::Config& config) {
 
 Arm arm_of(experiment::Config config, const Problem& problem) {
   config.arm.clear();
-  const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
+  const auto model = nn::make_network(config.network, problem.signature, config.training.seed);
   const hardware::Learning learning = {model->rule(), config.optimizer.optimizer, config.optimizer.weight_decay > 0,
                                        config.network.activation, config.training.batch};
   return {experiment::arm_label(config), learning.optimizer, hardware::cost_of(model->shapes(problem.steps), learning)};

@@ -82,7 +82,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   } else {
     meaning = numbered(weights.front().size(1), weights.back().size(0));
   }
-  const auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
+  const auto model = nn::make_network(config.network, train::signature_of(meaning), config.training.seed);
   const train::Match match = train::import_weights(content, *model, names);
   if (options.strict) require_whole(match, options.file);
   experiment::save(options.out, config, meaning, normalization, *model);

@@ -234,7 +234,7 @@ Exit import_nir(const Program& program, const NirImportOptions& options) {
   const nir::Graph graph = nir::read(options.file);
   const hardware::SpikingNet net = hardware::from_nir(graph, options.dt.value_or(default_dt), options.file);
   const Imported all = hardware::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
-  const auto model = nn::make_model(all.config.network, train::signature_of(all.meaning), all.config.training.seed);
+  const auto model = nn::make_network(all.config.network, train::signature_of(all.meaning), all.config.training.seed);
   hardware::fill(*model, all.config.network, net, options.file);
   experiment::save(options.out, all.config, all.meaning, all.normalization, *model);
   const nn::Options& network = all.config.network;

@@ -93,9 +93,10 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  program.say(std::string(trim(
-      nn::make_model(config.network, train::signature_of(experiment::meaning_of(config, splits)), config.training.seed)
-          ->describe())));
+  program.say(
+      std::string(trim(nn::make_network(config.network, train::signature_of(experiment::meaning_of(config, splits)),
+                                        config.training.seed)
+                           ->describe())));
 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();

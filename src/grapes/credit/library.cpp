@@ -59,9 +59,9 @@ std::tuple<Names, Names, Flags, Flags, Names> route_columns() {
 std::tuple<bool, OptionalTensor> error_path(const std::string& route, const at::Tensor& W, const OptionalTensor& B) {
   Rule rule;
   rule.route = route;
-  const Transport way = route_of(rule).down(W, B.value_or(at::Tensor()));
-  const bool by_matrix = way.to == Transport::To::matrix;
-  return {way.to != Transport::To::nowhere, by_matrix ? OptionalTensor(way.matrix) : OptionalTensor()};
+  const kernels::ErrorPath way = route_of(rule).down(W, B.value_or(at::Tensor()));
+  const bool by_matrix = way.to == kernels::ErrorPath::To::matrix;
+  return {way.to != kernels::ErrorPath::To::none, by_matrix ? OptionalTensor(way.matrix) : OptionalTensor()};
 }
 
 at::Tensor factor_by_rule(const at::Tensor& weight, const OptionalTensor& recurrent, int64_t axis, int64_t groups,

@@ -10,13 +10,13 @@
 namespace grapes::credit {
 namespace {
 
-using To = Transport::To;
+using To = ErrorPath::To;
 
-Transport by_weights(const at::Tensor&, const at::Tensor&) { return {To::weights, {}}; }
-Transport by_feedback(const at::Tensor&, const at::Tensor& B) { return {To::matrix, B}; }
-Transport nowhere(const at::Tensor&, const at::Tensor&) { return {To::nowhere, {}}; }
+ErrorPath by_weights(const at::Tensor&, const at::Tensor&) { return {To::weights, {}}; }
+ErrorPath by_feedback(const at::Tensor&, const at::Tensor& B) { return {To::matrix, B}; }
+ErrorPath nowhere(const at::Tensor&, const at::Tensor&) { return {To::none, {}}; }
 /// sign(Wᵀ) times W's mean magnitude (Liao, Leibo, Poggio 2016).
-Transport by_signs(const at::Tensor& W, const at::Tensor&) {
+ErrorPath by_signs(const at::Tensor& W, const at::Tensor&) {
   const at::Tensor signs = W.detach().sign().mul(W.detach().abs().mean());
   return {To::matrix, W.dim() == 2 ? signs.t() : signs};
 }
@@ -73,8 +73,8 @@ const std::vector<Route>& routes() {
 
 const Route& route_of(const Rule& rule) { return find_row(routes(), "route", rule.route); }
 
-Transport transport(const Route& route, const Blocks& blocks, std::size_t l) {
-  return l == 0 ? Transport{To::nowhere, {}} : route.down(blocks[l]->weight, blocks[l - 1]->feedback);
+ErrorPath transport(const Route& route, const Blocks& blocks, std::size_t l) {
+  return l == 0 ? ErrorPath{To::none, {}} : route.down(blocks[l]->weight, blocks[l - 1]->feedback);
 }
 
 at::Tensor forward(const Route& route, const Blocks& blocks, const at::Tensor& inputs, bool unmasked_first) {
@@ -82,8 +82,8 @@ at::Tensor forward(const Route& route, const Blocks& blocks, const at::Tensor& i
   std::vector<at::Tensor> values;
   at::Tensor h = inputs;
   for (std::size_t l = 0; l < blocks.size(); ++l) {
-    const Transport way = transport(route, blocks, l);
-    h = blocks[l]->forward(way.to == To::nowhere ? h.detach() : std::move(h), way);
+    const ErrorPath way = transport(route, blocks, l);
+    h = blocks[l]->forward(way.to == To::none ? h.detach() : std::move(h), way);
     if (l + 1 < blocks.size() && route.feedback == Feedback::direct) values.push_back(h);
   }
   return close(route, h, blocks, values);

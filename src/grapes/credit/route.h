@@ -29,7 +29,7 @@ struct Route {
   bool lookahead;                 ///< whether their factors see Nesterov's look-ahead weights here
   Feedback feedback;
   /// How the error at the pre-activation of a layer with the weight W goes to the layer below. @param B Feedback::above
-  Transport (*down)(const at::Tensor& W, const at::Tensor& B);
+  ErrorPath (*down)(const at::Tensor& W, const at::Tensor& B);
 
   bool upwards() const { return feedback == Feedback::first; }
 };
@@ -38,7 +38,7 @@ const std::vector<Route>& routes();
 const Route& route_of(const Rule& rule);
 
 /// How the error at block l (from 0) goes to the block below.
-Transport transport(const Route& route, const Blocks& blocks, std::size_t l);
+ErrorPath transport(const Route& route, const Blocks& blocks, std::size_t l);
 /// Logits of a chain, with a graph whose backward pass follows the route. The value does not depend on the route.
 /// @param blocks  L of them, the last one the output layer (no activation, no dropout, no factors)
 /// @param inputs  h^0, [batch, ...]

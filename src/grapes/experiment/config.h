@@ -2,7 +2,7 @@
 
 #include "grapes/continual/options.h"
 #include "grapes/data/open.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
 #include "grapes/train/trainer.h"
 

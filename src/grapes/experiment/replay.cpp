@@ -3,7 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/experiment/config.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/record/record.h"
 #include "grapes/train/step.h"
 
@@ -141,7 +141,7 @@ class Replay {
       : plain_(plain),
         file_(path),
         config_(configuration(file_, dtype)),
-        model_(nn::make_model(config_.network, {{file_.layers.front()}, file_.layers.back()}, 0)),
+        model_(nn::make_network(config_.network, {{file_.layers.front()}, file_.layers.back()}, 0)),
         optimizer_(optim::make_optimizer(config_.optimizer, nn::learning(*model_))),
         schedule_(optim::make_schedule("constant", 0, config_.training.epochs)),
         criterion_("cross-entropy", "softmax", nn::Answer::classes) {
@@ -285,7 +285,7 @@ class Replay {
   bool carried_ = false;  // gradients of a remainder wait
   Case file_;
   Config config_;
-  std::unique_ptr<nn::Model> model_;
+  std::unique_ptr<nn::Network> model_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::Schedule> schedule_;
   nn::Criterion criterion_;

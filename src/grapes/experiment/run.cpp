@@ -107,9 +107,9 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   const std::uint64_t seed = config.training.seed;
   const continual::Scenario scenario = scenario_of(config, splits);
   const nn::Signature signature = train::signature_of(scenario.meaning);
-  const auto model = nn::make_model(config.network, signature, seed);
+  const auto model = nn::make_network(config.network, signature, seed);
   const nn::Criterion criterion = criterion_for(config, scenario.meaning);
-  const auto fresh = [&] { return nn::make_model(plain(config.network), signature, seed); };
+  const auto fresh = [&] { return nn::make_network(plain(config.network), signature, seed); };
   const continual::Course course{
       {*model, fresh, criterion, scenario, config.continual, seed}, config.optimizer, config.training};
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
@@ -126,7 +126,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
                        const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
-  const auto model = nn::make_model(config.network, train::signature_of(splits.meaning), seed);
+  const auto model = nn::make_network(config.network, train::signature_of(splits.meaning), seed);
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, splits.meaning);
@@ -162,7 +162,7 @@ data::Meaning meaning_of(const Config& config, const data::Splits& splits) {
 }
 
 void check_possible(const Config& config, const data::Splits& splits) {
-  nn::make_model(config.network, train::signature_of(meaning_of(config, splits)), config.training.seed);
+  nn::make_network(config.network, train::signature_of(meaning_of(config, splits)), config.training.seed);
 }
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
@@ -187,7 +187,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   } catch (const record::Json::exception& error) {
     throw DataError(file + ": the entry 'meaning' cannot be understood: " + error.what());
   }
-  auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
+  auto model = nn::make_network(config.network, train::signature_of(meaning), config.training.seed);
   train::load_weights(content, *model, file);
   data::Normalization normalization;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
@@ -199,7 +199,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
 }
 
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
-          const data::Normalization& normalization, nn::Model& model) {
+          const data::Normalization& normalization, nn::Network& model) {
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, meaning);

@@ -44,13 +44,13 @@ struct Loaded {
   Config config;
   data::Meaning meaning;
   data::Normalization normalization;  ///< what an input must go through first
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
   nn::Criterion criterion;
 };
 /// @param device  on which it is to compute: a checkpoint is of none
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device = "cpu");
 /// A checkpoint of a network that has not been trained here: training can begin from it (--init), and load() reads it.
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
-          const data::Normalization& normalization, nn::Model& model);
+          const data::Normalization& normalization, nn::Network& model);
 
 }  // namespace grapes::experiment

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/credit/rule.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <array>
 #include <cstdint>
@@ -78,7 +78,7 @@ struct LayerCost {
 
 /// How the layers learn.
 struct Learning {
-  credit::Rule rule;                ///< resolved: nn::Model::rule()
+  credit::Rule rule;                ///< resolved: nn::Network::rule()
   std::string optimizer = "sgd";    ///< a row of update_rules()
   bool decays = false;              ///< with weight decay
   std::string activation = "relu";  ///< of hidden layers that do not spike

@@ -41,7 +41,7 @@ nn::Options network_of(const Setting& setting) {
 }
 
 std::vector<LayerCost> counted(const Setting& setting) {
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
+  const auto model = nn::make_network(network_of(setting), setting.signature, 1);
   Learning learning;
   learning.rule = model->rule();
   learning.optimizer = setting.optimizer;
@@ -90,7 +90,7 @@ std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& function) {
 
 /// Multiply-accumulates of one training step, as LibTorch did it.
 double measured(const Setting& setting) {
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
+  const auto model = nn::make_network(network_of(setting), setting.signature, 1);
   optim::Options options;
   options.optimizer = setting.optimizer;
   const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
@@ -255,7 +255,7 @@ TEST(Cost, FactorsOfOtherLayersWeightsAreSent) {
 TEST(Cost, FactorsOfEveryNthBatchCostAnNth) {
   Setting setting;
   setting.modulation = "grapes";
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
+  const auto model = nn::make_network(network_of(setting), setting.signature, 1);
   Learning learning;
   learning.rule = model->rule();
   learning.rule.every = 4;
@@ -325,7 +325,7 @@ TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
       setting.route = route.name;
       setting.signature = {{1, 28, 28}, 10};
       double held = 0;
-      for (const nn::Named& buffer : nn::make_model(network_of(setting), setting.signature, 1)->buffers())
+      for (const nn::Named& buffer : nn::make_network(network_of(setting), setting.signature, 1)->buffers())
         if (buffer.name.ends_with(".feedback")) held += static_cast<double>(buffer.value.numel());
       EXPECT_EQ(total(counted(setting)).feedback, held) << model << ", " << route.name;
     }
@@ -340,14 +340,14 @@ TEST(Cost, ParametersAreThoseThatTheModelHas) {
     setting.optimizer = "momentum";  // one word of state per parameter
     setting.signature = {{1, 28, 28}, 10};
     double held = 0;
-    for (const nn::Named& parameter : nn::make_model(network_of(setting), setting.signature, 1)->parameters())
+    for (const nn::Named& parameter : nn::make_network(network_of(setting), setting.signature, 1)->parameters())
       held += static_cast<double>(parameter.value.numel());
     EXPECT_EQ(total(counted(setting)).optimizer_state, held) << model;
   }
 }
 
 TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
-  const auto model = nn::make_model({}, {{4}, 2}, 1);
+  const auto model = nn::make_network({}, {{4}, 2}, 1);
   double weights = 0;
   for (const nn::Named& parameter : model->parameters()) weights += static_cast<double>(parameter.value.numel());
   for (const auto& row : optim::optimizers()) {

@@ -82,7 +82,7 @@ void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit 
 
 }  // namespace
 
-fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
+fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::Task task, const IntegerOptions& options) {
   if (trained.analog)
     throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");

@@ -24,7 +24,7 @@ nn::Options small(const std::string& model = "mlp:3") {
 
 std::string refusal(const nn::Options& trained, IntegerOptions options, const nn::Criterion& criterion = cross_entropy,
                     const nn::Signature& signature = {{4}, 2}) {
-  const auto model = nn::make_model(trained, signature, 1);
+  const auto model = nn::make_network(trained, signature, 1);
   try {
     integers(*model, trained, criterion, data::Task::classification, options);
   } catch (const UsageError& error) {
@@ -36,7 +36,7 @@ std::string refusal(const nn::Options& trained, IntegerOptions options, const nn
 TEST(Integers, AreTheWeightsToTheNearest) {
   nn::Options trained = small();
   trained.bias = true;
-  const auto model = nn::make_model(trained, {{4}, 2}, 1);
+  const auto model = nn::make_network(trained, {{4}, 2}, 1);
   const at::NoGradGuard no_grad;
   for (const nn::Named& parameter : model->parameters()) {
     const at::Tensor flat = parameter.value.view(-1);
@@ -63,7 +63,7 @@ TEST(Integers, ExamplesAreRoundedAndSaturated) {
 }
 
 TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
-  const auto model = nn::make_model(small(), {{4}, 2}, 1);
+  const auto model = nn::make_network(small(), {{4}, 2}, 1);
   IntegerOptions options;
   options.learn = true;
   nn::Options trained = small();
@@ -109,7 +109,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   trained.output = "relu";
   EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; there are: auto, identity"));
   trained.output = "sigmoid";
-  const auto model = nn::make_model(trained, {{4}, 2}, 1);
+  const auto model = nn::make_network(trained, {{4}, 2}, 1);
   EXPECT_THROW(
       integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::Answer::values), data::Task::regression, infer),
       UsageError);
@@ -135,7 +135,7 @@ data::DatasetPtr clouds(std::int64_t n, std::uint64_t seed) {
 TEST(Integers, LearnFromADataSetAndAreScoredOnIt) {
   const data::DatasetPtr train = clouds(300, 1), test = clouds(150, 2);
   const nn::Options trained = small("mlp:8");
-  const auto model = nn::make_model(trained, {{4}, 3}, 3);
+  const auto model = nn::make_network(trained, {{4}, 3}, 3);
   for (const int bits : {8, 16}) {
     IntegerOptions options;
     options.learn = true;

@@ -2,7 +2,7 @@
 
 #include "grapes/credit/block.h"
 #include "grapes/credit/route.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/nn/precision.h"
 
 #include <memory>
@@ -12,7 +12,7 @@
 namespace grapes::nn {
 
 /// What models made of blocks have in common: how weights are drawn, the route, the factors.
-class Chain : public Model {
+class Chain : public Network {
  public:
   const std::vector<credit::Factors>& factors() const override { return factors_; }
   std::int64_t factors_step() const override { return fresh_step_; }

@@ -214,8 +214,8 @@ std::vector<Cnn::Piece> Cnn::pieces() const {
 }
 
 at::Tensor Cnn::through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const {
-  const credit::Transport way = credit::transport(route_, blocks_, l);
-  if (way.to != credit::Transport::To::nowhere) return blocks_[l]->forward(std::move(h), way);
+  const credit::ErrorPath way = credit::transport(route_, blocks_, l);
+  if (way.to != credit::ErrorPath::To::none) return blocks_[l]->forward(std::move(h), way);
   const auto alone = [this, l, way](at::Tensor x) { return blocks_[l]->forward(std::move(x), way); };
   h = options_.recompute && direct() ? recomputed(h.detach(), alone) : alone(h.detach());
   if (l + 1 < blocks_.size() && direct()) values.push_back(kernels::unblocked(h));

@@ -73,10 +73,10 @@ at::Tensor CrossbarLayer::read_back(const at::Tensor& error) const {
 
 void CrossbarLayer::pulse(const at::Tensor& h, const at::Tensor& error) const {
   const at::NoGradGuard no_grad;
-  if (run_.descend == 0) return;
-  analog::update(array_, h, error, run_.descend, run_.number);
+  if (run_.fused_sgd == 0) return;
+  analog::update(array_, h, error, run_.fused_sgd, run_.number);
   at::Tensor(weight).copy_(analog::weights(array_));
-  if (bias.defined()) at::Tensor(bias).sub_(error.sum(0), run_.descend);
+  if (bias.defined()) at::Tensor(bias).sub_(error.sum(0), run_.fused_sgd);
 }
 
 at::Tensor CrossbarLayer::affine(const at::Tensor& h) const {
@@ -108,7 +108,7 @@ at::Tensor Crossbars::forward(const at::Tensor& inputs, const Pass& pass) {
   // Reads in evaluation have streams of their own, the same ones every time: what differs between two evaluations are
   // the weights.
   for (const auto& layer : layers_)
-    layer->prepare(pass.training ? CrossbarLayer::Run{pass.step, pass.descend, 1}
+    layer->prepare(pass.training ? CrossbarLayer::Run{pass.step, pass.fused_sgd, 1}
                                  : CrossbarLayer::Run{-1 - pass.step, 0, options_.analog.drift});
   if (pass.training && stale(pass)) {
     const at::NoGradGuard no_grad;

@@ -18,7 +18,7 @@
 namespace grapes::nn {
 namespace {
 
-using To = credit::Transport::To;
+using To = credit::ErrorPath::To;
 
 /// As torch::nn draws them.
 void draw(at::Tensor& weight, at::Tensor& bias) {
@@ -53,7 +53,7 @@ Routed::Routed(Rule rule, std::string kind)
               ": a layer by itself knows its own weights only; responsibility must be incoming or input, got outgoing");
 }
 
-at::Tensor Routed::feedback_weights(at::IntArrayRef shape, std::int64_t units) {
+at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units) {
   const double bound = 1 / std::sqrt(static_cast<double>(units));
   return torch::empty(shape).uniform_(-bound, bound);
 }
@@ -98,7 +98,7 @@ void LinearImpl::reset() {
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 2 && x.size(1) == options_.in_features(), "grapes::nn::Linear: x must be [batch, ",
               options_.in_features(), "]; got ", x.sizes());
-  const credit::Transport way = down();
+  const credit::ErrorPath way = down();
   const at::Tensor below = way.to == To::weights ? x : x.detach();
   return scaled(*this, next_factor(), is_local(), way.to == To::matrix, 1,
                 [&](const at::Tensor& W, const at::Tensor& b) {
@@ -135,7 +135,7 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
               options_.in_channels(), ", height, width]; got ", x.sizes());
   const at::IntArrayRef stride = *options_.stride(), padding = *padding_, dilation = *options_.dilation();
   const std::int64_t groups = options_.groups();
-  const credit::Transport way = down();
+  const credit::ErrorPath way = down();
   const at::Tensor below = way.to == To::weights ? x : x.detach();
   const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
     const OptionalTensor has = b.defined() ? OptionalTensor(b) : OptionalTensor();
@@ -164,7 +164,7 @@ at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
               "], with a step at least; got ", x.sizes());
   const at::Tensor m = next_factor(recurrent);
   const at::Tensor rows = x.flatten(0, 1);  // the current of all steps in one product
-  const credit::Transport way = down();
+  const credit::ErrorPath way = down();
   const at::Tensor below = way.to == To::weights ? rows : rows.detach();
   const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
     const at::Tensor y = at::linear(below, W, b);

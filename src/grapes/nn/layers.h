@@ -13,7 +13,7 @@
 #include <vector>
 
 /// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit, and what
-/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/model.h.
+/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/network.h.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
 ///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});
@@ -43,9 +43,8 @@ class Routed {
   /// @throws c10::Error if an option cannot be, UsageError if there is no such modulation
   explicit Routed(Rule rule, std::string kind);
   bool feeds_back_through_B() const { return route_->feedback == credit::Feedback::above; }
-  static at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units);
   /// Where the error at the pre-activation goes, besides to W and b.
-  credit::Transport down() const { return route_->down(weight, feedback); }
+  credit::ErrorPath down() const { return route_->down(weight, feedback); }
   at::Tensor factor(const at::Tensor& recurrent) const;
   /// The factor of a forward pass; undefined where there is no graph to modulate.
   at::Tensor next_factor(const at::Tensor& recurrent = {});
@@ -58,6 +57,9 @@ class Routed {
   std::int64_t batch_ = 0;  // forward passes with a graph so far
   at::Tensor factor_;       // of the last one
 };
+
+/// B, uniform in ±1/√(units it comes from).
+at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units);
 
 /// z = x Wᵀ + b. x [batch, in].
 class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {

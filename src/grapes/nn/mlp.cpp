@@ -57,7 +57,7 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   if (!pass.training) return infer(x);
 
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    Dense::Run run{{}, pass.descend, pass.plain};
+    Dense::Run run{{}, pass.fused_sgd, pass.plain};
     if (l + 1 < layers_.size()) {
       if (!pass.masks.empty())
         run.dropout.mask = pass.masks[l].contiguous();
@@ -73,7 +73,7 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   return rounded_error(credit::forward(route_, blocks_, x, options_.compatibility.unmasked_first));
 }
 
-bool Mlp::descends(const Pass& pass) const {
+bool Mlp::fuses_sgd(const Pass& pass) const {
   return !pass.plain && !precision_.has_formats() &&
          std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->fusable(); });
 }

@@ -59,7 +59,7 @@ class Snn::Spiking final : public credit::Block {
   /// Of the last pass, if it was kept.
   const SnuTrace& trace() const { return trace_; }
 
-  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
+  at::Tensor forward(at::Tensor h, const credit::ErrorPath& path) const override {
     SnuLayer now = layer_;
     if (plain_ || rounding) now.options.path = SnuOptions::Path::plain;
     now.rounding = rounding;
@@ -67,7 +67,7 @@ class Snn::Spiking final : public credit::Block {
     if (recurrent.defined()) now.recurrent = rounding.of("recurrent").weight(recurrent);
     now.decay = decay;
     now.threshold = threshold;
-    now.transport = transport;
+    now.path = path;
     now.local = factors.rows.defined();
     now.factor = now.local ? factors.rows : factors.error;
     SnuState rest = at_rest(now, h.size(1));
@@ -103,9 +103,9 @@ class Snn::Stepwise final : public credit::Block {
     dense_.rounding = rounding;
     dense_.prepare({{}, 0, plain});
   }
-  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
+  at::Tensor forward(at::Tensor h, const credit::ErrorPath& path) const override {
     const auto flat = [](const at::Tensor& x) { return x.flatten(0, 1); };
-    return dense_.forward(flat(h), transport).view({h.size(0), h.size(1), -1});
+    return dense_.forward(flat(h), path).view({h.size(0), h.size(1), -1});
   }
   at::Tensor affine(const at::Tensor& h) const override { return dense_.affine(h); }
   at::Tensor activation(const at::Tensor& z) const override { return z; }

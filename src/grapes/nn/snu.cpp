@@ -22,7 +22,7 @@ SnuState detached(const SnuState& state) {
 
 /// Step by step, of tensor operations only.
 SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
-  using To = credit::Transport::To;
+  using To = credit::ErrorPath::To;
   const SnuOptions& options = layer.options;
   const at::Tensor& m = layer.factor;
   const bool scales = m.defined(), travels = scales && !layer.local;
@@ -36,9 +36,9 @@ SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const
   std::vector<at::Tensor> outputs, membranes;
   for (std::int64_t t = 0; t < x.size(0); ++t) {
     if (options.truncate > 0 && t > 0 && t % options.truncate == 0) state = detached(state);
-    const at::Tensor input = x[t], below = layer.transport.to == To::weights ? input : input.detach();
+    const at::Tensor input = x[t], below = layer.path.to == To::weights ? input : input.detach();
     at::Tensor c = weighs ? at::linear(below, W) : input;
-    if (layer.transport.to == To::matrix) c = grapes::feedback(c, input, layer.transport.matrix);
+    if (layer.path.to == To::matrix) c = grapes::feedback(c, input, layer.path.matrix);
     const credit::Rounding here = layer.rounding ? layer.rounding.of("step", t) : layer.rounding;
     c = here.error_at(c);
     if (travels) c = modulate(c, m, 1);
@@ -83,7 +83,7 @@ SnuTrace fused(const SnuLayer& layer, at::Tensor x, const SnuState& state, const
   kernel.factor = layer.factor;
   kernel.local = layer.local;
   kernel.compounding = layer.compounding && !layer.local;
-  kernel.transport = layer.transport;
+  kernel.path = layer.path;
   using Inputs = SnuOptions::Inputs;
   kernel.most_spikes = options.inputs == Inputs::measured ? kernels::Spikes::worth
                        : options.inputs == Inputs::spikes ? 1

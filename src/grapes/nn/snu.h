@@ -35,14 +35,14 @@ struct SnuTrace {
 /// A layer as one pass over time sees it: weights, where the error goes, and how it is scaled.
 struct SnuLayer {
   SnuOptions options;
-  at::Tensor weight;            ///< W, [node, in]; undefined: x is the current itself
-  at::Tensor recurrent;         ///< R, [node, node], or undefined
-  at::Tensor decay;             ///< d, [1] or [node]
-  at::Tensor threshold;         ///< θ, [node]
-  credit::Transport transport;  ///< from the current to x
-  at::Tensor factor;            ///< [node], or undefined: 1
-  bool local = false;           ///< factor on W's and R's own gradient only
-  bool compounding = false;     ///< see credit::Rule
+  at::Tensor weight;         ///< W, [node, in]; undefined: x is the current itself
+  at::Tensor recurrent;      ///< R, [node, node], or undefined
+  at::Tensor decay;          ///< d, [1] or [node]
+  at::Tensor threshold;      ///< θ, [node]
+  credit::ErrorPath path;    ///< from the current to x
+  at::Tensor factor;         ///< [node], or undefined: 1
+  bool local = false;        ///< factor on W's and R's own gradient only
+  bool compounding = false;  ///< see credit::Rule
   kernels::WorkspacePtr workspace;
   bool once = false;               ///< nobody runs backwards twice: saves memory
   credit::Rounding rounding = {};  ///< of the error at W x_t and at R y_{t-1}; only on the plain path

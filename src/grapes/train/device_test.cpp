@@ -65,7 +65,7 @@ Learned learn(Setting setting, const std::string& device) {
   Learned learned;
   Position position;
   for (int part = 0; part < 2; ++part) {
-    const auto model = nn::make_model(setting.network, setting.signature, 5);
+    const auto model = nn::make_network(setting.network, setting.signature, 5);
     const auto optimizer = optim::make_optimizer(rule, nn::learning(*model));
     const auto schedule = optim::make_schedule("constant", 0, 1);
     Subject subject{*model, criterion, *optimizer, *schedule, setting.rate};
@@ -177,7 +177,7 @@ TEST(Device, OneThatIsNotThereIsRefusedByName) {
   nn::Options network = options("mlp:7");
   network.device = "cuda:7";
   try {
-    nn::make_model(network, numbers(), 1);
+    nn::make_network(network, numbers(), 1);
     FAIL() << "no refusal";
   } catch (const UsageError& error) {
     EXPECT_NE(std::string(error.what()).find("device cuda:7 is not there"), std::string::npos) << error.what();
@@ -190,7 +190,7 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
   network.device = "cuda";
   network.norm = nn::Norm::batch;
   try {
-    nn::make_model(network, {{3, 8, 8}, 3}, 1);
+    nn::make_network(network, {{3, 8, 8}, 3}, 1);
   } catch (const UsageError& error) {
     GTEST_SKIP() << error.what();
   }

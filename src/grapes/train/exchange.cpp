@@ -45,7 +45,7 @@ bool before(const std::string& a, const std::string& b) {
 }
 
 /// The model's modules -> names.
-std::map<std::string, std::string> named(const nn::Model& model, const std::vector<std::string>& names) {
+std::map<std::string, std::string> named(const nn::Network& model, const std::vector<std::string>& names) {
   const std::vector<std::string> modules = modules_of(model);
   if (names.size() != modules.size())
     throw UsageError(fmt::format("names: the network has {} modules with weights; got {} names, '{}'", modules.size(),
@@ -59,7 +59,7 @@ std::map<std::string, std::string> named(const nn::Model& model, const std::vect
 
 }  // namespace
 
-std::vector<std::string> modules_of(const nn::Model& model) {
+std::vector<std::string> modules_of(const nn::Network& model) {
   std::vector<std::string> modules;
   for (const nn::Named& parameter : model.parameters())
     if (const std::string module = parted(parameter.name).first;
@@ -74,7 +74,7 @@ std::vector<std::string> sequential_names(std::size_t count, std::size_t apart) 
   return names;
 }
 
-Tensors export_weights(const nn::Model& model, const std::vector<std::string>& names, bool buffers) {
+Tensors export_weights(const nn::Network& model, const std::vector<std::string>& names, bool buffers) {
   const std::map<std::string, std::string> of = named(model, names);
   Tensors content;
   content.metadata["format"] = "pt";  // what the safetensors package of Python wants to see
@@ -114,7 +114,7 @@ std::vector<std::string> guess_modules(const Tensors& content, const std::string
   return modules;
 }
 
-Match import_weights(const Tensors& content, nn::Model& model, const std::vector<std::string>& names) {
+Match import_weights(const Tensors& content, nn::Network& model, const std::vector<std::string>& names) {
   const at::NoGradGuard no_grad;
   const std::map<std::string, std::string> of = named(model, names);
   Match match;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/train/safetensors.h"
 
 #include <string>
@@ -12,7 +12,7 @@
 namespace grapes::train {
 
 /// The model's modules, in the order of its parameters: "layers.0", "layers.1", ...
-std::vector<std::string> modules_of(const nn::Model& model);
+std::vector<std::string> modules_of(const nn::Network& model);
 
 /// The names that `count` layers have in a torch.nn.Sequential: "0", "1", "2" where nothing stands between them, "0",
 /// "2", "4" with an activation after each but the last, "0", "3", "6" with a dropout after that.
@@ -22,7 +22,7 @@ std::vector<std::string> sequential_names(std::size_t count, std::size_t apart);
 /// The model's parameters under other names; its buffers (feedback weights) too, if asked for.
 /// @param names  of its modules, one each, in order
 /// @throws UsageError if they are too few, too many, or two alike
-Tensors export_weights(const nn::Model& model, const std::vector<std::string>& names, bool buffers);
+Tensors export_weights(const nn::Network& model, const std::vector<std::string>& names, bool buffers);
 
 /// The modules of a file that have a floating-point "weight" of two axes or more, numbers in names counted as numbers:
 /// "0", "2", "10".
@@ -42,6 +42,6 @@ struct Match {
 };
 /// Copies everything that fits into the model; any dtype.
 /// @param names  of the file's modules, one for each of the model's, in order. @throws UsageError as above
-Match import_weights(const Tensors& content, nn::Model& model, const std::vector<std::string>& names);
+Match import_weights(const Tensors& content, nn::Network& model, const std::vector<std::string>& names);
 
 }  // namespace grapes::train

@@ -48,7 +48,7 @@ class Folder {
 /// A network with all that trains it.
 struct Kit {
   explicit Kit(const std::string& optimizer_name, nn::Options network = {}, double rate = 0.05)
-      : model(nn::make_model(
+      : model(nn::make_network(
             [&] {
               network.model = "mlp:12,9";
               return network;
@@ -62,7 +62,7 @@ struct Kit {
   }
   Subject subject() { return {*model, criterion, *optimizer, *schedule, 0.05}; }
 
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
   nn::Criterion criterion{"auto", "auto", nn::Answer::classes};
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;

@@ -1,4 +1,4 @@
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include "grapes/base/table.h"
 #include "grapes/nn/cnn.h"
@@ -41,14 +41,14 @@ bool convolves(const std::string& model) {
   return std::any_of(rows.begin(), rows.end(), [&](const ArchitectureRow& row) { return row.name == name; });
 }
 
-std::vector<kernels::Parameter> learning(const Model& model) {
+std::vector<kernels::Parameter> learning(const Network& model) {
   std::vector<kernels::Parameter> all;
   for (const Named& parameter : model.parameters())
     all.emplace_back(parameter.value, parameter.sums, parameter.storage);
   return all;
 }
 
-std::unique_ptr<Model> make_model(const Options& options, const Signature& signature, std::uint64_t seed) {
+std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed) {
   const std::vector<std::int64_t>& input_shape = signature.input_shape;
   const std::size_t colon = options.model.find(':');
   const std::string name = options.model.substr(0, colon);
