@@ -8,7 +8,7 @@ import torch
 import torch_grapes
 
 PROGRAM = os.environ.get("GRAPES_PARITY")
-ROUTES = ("bp", "fa", "sign-symmetric", "dfa")
+ROUTES = ("bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric")
 MODULATIONS = ("none", "grapes", "grapes-local", "uniform")
 
 

@@ -101,7 +101,7 @@ def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
 
 
 def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
-                         groups: int = 1) -> Tensor:
+                         groups: int) -> Tensor:
     """y, unchanged; on the way back x receives the error at y as if y had been made of x with the kernel B.
 
     y [batch, out, ...] of any rank, x [batch, in, ...], B [out, in / groups, ...]; the numbers are those of the convolution.

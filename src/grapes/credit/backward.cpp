@@ -22,19 +22,6 @@ using credit::Use;
 using torch::autograd::Node;
 using State = Attachment::State;
 
-/// Sentences that have been said, so that each is said once.
-class Said {
- public:
-  bool first_time(const std::string& sentence) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return sentences_.insert(sentence).second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::set<std::string> sentences_;
-};
-
 /// Lets the hooks act for as long as it lives.
 class Running {
  public:
@@ -51,6 +38,19 @@ class Running {
 
 class Modulator::Impl {
  public:
+  /// Sentences that have been said, so that each is said once.
+  class Said {
+   public:
+    bool first_time(const std::string& sentence) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      return sentences_.insert(sentence).second;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::set<std::string> sentences_;
+  };
+
   Impl(std::vector<ModuleInfo> modules, BackwardOptions options, std::shared_ptr<Said> said)
       : options_(std::move(options)),
         rule_(credit::require_rule(options_.rule, "backward")),
@@ -280,11 +280,11 @@ class Modulator::Impl {
 };
 
 Modulator::Modulator(const torch::nn::Module& model, BackwardOptions options)
-    : impl_(std::make_unique<Impl>(credit::modules_of(model), std::move(options), std::make_shared<Said>())) {}
+    : impl_(std::make_unique<Impl>(credit::modules_of(model), std::move(options), std::make_shared<Impl::Said>())) {}
 Modulator::Modulator(const torch::jit::Module& model, BackwardOptions options)
-    : impl_(std::make_unique<Impl>(credit::modules_of(model), std::move(options), std::make_shared<Said>())) {}
+    : impl_(std::make_unique<Impl>(credit::modules_of(model), std::move(options), std::make_shared<Impl::Said>())) {}
 Modulator::Modulator(const std::vector<std::pair<std::string, at::Tensor>>& model, BackwardOptions options)
-    : impl_(std::make_unique<Impl>(credit::modules_of(model), std::move(options), std::make_shared<Said>())) {}
+    : impl_(std::make_unique<Impl>(credit::modules_of(model), std::move(options), std::make_shared<Impl::Said>())) {}
 Modulator::~Modulator() = default;
 Modulator::Modulator(Modulator&&) noexcept = default;
 Modulator& Modulator::operator=(Modulator&&) noexcept = default;
@@ -303,7 +303,7 @@ void backward_once(const at::Tensor& loss, std::vector<ModuleInfo> modules, cons
   TORCH_CHECK(options.rule.modulation != "shuffled" && options.rule.every == 1,
               "backward: what depends on earlier batches must be asked of one grapes::Modulator for all of them; got ",
               options.rule.modulation == "shuffled" ? "the modulation shuffled" : "every > 1", " in a single call");
-  static const auto said = std::make_shared<Said>();
+  static const auto said = std::make_shared<Modulator::Impl::Said>();
   Modulator::Impl(std::move(modules), options, said).backward(loss, {}, false);
 }
 

@@ -23,10 +23,11 @@ namespace grapes {
 /// A layer is named by its module ("encoder.0"), by a module that it lies in ("encoder"), by a weight of it
 /// ("encoder.0.weight"), or by a shell pattern of such a name ("*.0"), here and in Python.
 struct BackwardOptions {
-  Rule rule = {};                        ///< on the route bp; responsibility: incoming, or input
-  std::vector<std::string> include = {}; ///< only these, even if they look like output layers; none: all but the output
-  std::vector<std::string> exclude = {}; ///< but not these
-  std::vector<std::string> output = {};  ///< the output layers, which are left out; none: found in the graph
+  Rule rule = {};  ///< on the route bp; responsibility: incoming, or input
+  std::vector<std::string> include =
+      {};  ///< only these, even if they look like output layers; none: all but the output
+  std::vector<std::string> exclude = {};  ///< but not these
+  std::vector<std::string> output = {};   ///< the output layers, which are left out; none: found in the graph
   /// These get the local version: their own gradient is scaled, the error passes through them unscaled. For the
   /// recurrent weight of a hand-written recurrence, which else would compound its factors over time.
   std::vector<std::string> local = {};

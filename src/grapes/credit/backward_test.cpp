@@ -148,9 +148,9 @@ TEST(Backward, AFrozenLayerScalesTheErrorThatPasses) {
   torch::nn::Sequential model(torch::nn::Linear(LinearOptions(2, 3).bias(false)),
                               torch::nn::Linear(LinearOptions(3, 2).bias(false)),
                               torch::nn::Linear(LinearOptions(2, 1).bias(false)));
-  weight(model, 0).set_data(at::tensor({1., 0., 1., -1., 3., 1.}).view({3, 2}));          // m = 1, 1, 2
-  weight(model, 1).set_data(at::tensor({1., 1., 2., 0., 1., 0.}).view({2, 3}));           // m = 2, 1
-  weight(model, 2).set_data(at::tensor({1., 3.}).view({1, 2}));                           // the output layer
+  weight(model, 0).set_data(at::tensor({1., 0., 1., -1., 3., 1.}).view({3, 2}));  // m = 1, 1, 2
+  weight(model, 1).set_data(at::tensor({1., 1., 2., 0., 1., 0.}).view({2, 3}));   // m = 2, 1
+  weight(model, 2).set_data(at::tensor({1., 3.}).view({1, 2}));                   // the output layer
   weight(model, 1).requires_grad_(false);
   const at::Tensor x = at::tensor({1., 2.}).view({1, 2});
   const auto gradient = [&](const std::string& modulation) {
@@ -215,16 +215,21 @@ TEST(Backward, ABiasAloneCanLearn) {
   const at::Tensor x = at::randn({2, 4, 6}, at::kDouble);
   const auto written = [&] {
     const at::Tensor z = modulate(F::linear(x, weight(model, 0), bias(model, 0)), factor(weight(model, 0)), 2);
-    const at::Tensor a = modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)), 2);
+    const at::Tensor a =
+        modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)), 2);
     return F::linear(at::relu(a), weight(model, 4), bias(model, 4)).pow(2).sum();
   };
-  expect_equal(*model, [&] { return model->forward(x).pow(2).sum(); }, written);
+  expect_equal(
+      *model, [&] { return model->forward(x).pow(2).sum(); }, written);
   const at::Tensor flat = x[0];
-  expect_equal(*model, [&] { return model->forward(flat).pow(2).sum() + model->forward(x).pow(2).sum(); }, [&] {
-    const at::Tensor z = modulate(F::linear(flat, weight(model, 0), bias(model, 0)), factor(weight(model, 0)));
-    const at::Tensor a = modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)));
-    return F::linear(at::relu(a), weight(model, 4), bias(model, 4)).pow(2).sum() + written();
-  });
+  expect_equal(
+      *model, [&] { return model->forward(flat).pow(2).sum() + model->forward(x).pow(2).sum(); },
+      [&] {
+        const at::Tensor z = modulate(F::linear(flat, weight(model, 0), bias(model, 0)), factor(weight(model, 0)));
+        const at::Tensor a =
+            modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)));
+        return F::linear(at::relu(a), weight(model, 4), bias(model, 4)).pow(2).sum() + written();
+      });
   // And by the local version.
   clear(*model);
   model->forward(x).sum().backward();
@@ -267,7 +272,8 @@ TEST(Backward, SharedWeightsInEachUseByHandWrittenProducts) {
   EXPECT_THAT(states(m), ElementsAre(State::modulated, State::modulated));
   EXPECT_EQ(m.attachments()[0].uses, 2);
   EXPECT_EQ(m.attachments()[1].uses, 4);
-  EXPECT_THROW(Modulator(model, {.include = {"W"}, .local = {"W"}}).backward(model.forward(x).sum()), c10::Error) << "rows here, columns there";
+  EXPECT_THROW(Modulator(model, {.include = {"W"}, .local = {"W"}}).backward(model.forward(x).sum()), c10::Error)
+      << "rows here, columns there";
 }
 
 TEST(Backward, BiasesHoweverTheyAreAdded) {

@@ -59,9 +59,9 @@ std::tuple<Names, Names, Flags, Flags, Names> route_columns() {
 std::tuple<bool, OptionalTensor> error_path(const std::string& route, const at::Tensor& W, const OptionalTensor& B) {
   Rule rule;
   rule.route = route;
-  const kernels::ErrorPath way = route_of(rule).down(W, B.value_or(at::Tensor()));
-  const bool by_matrix = way.to == kernels::ErrorPath::To::matrix;
-  return {way.to != kernels::ErrorPath::To::none, by_matrix ? OptionalTensor(way.matrix) : OptionalTensor()};
+  const ErrorPath way = route_of(rule).down(W, B.value_or(at::Tensor()));
+  const bool by_matrix = way.to == ErrorPath::To::matrix;
+  return {way.to != ErrorPath::To::none, by_matrix ? OptionalTensor(way.matrix) : OptionalTensor()};
 }
 
 at::Tensor factor_by_rule(const at::Tensor& weight, const OptionalTensor& recurrent, int64_t axis, int64_t groups,
@@ -86,8 +86,8 @@ at::Tensor factor_by_rule(const at::Tensor& weight, const OptionalTensor& recurr
 
 TORCH_LIBRARY_FRAGMENT(grapes, library) {
   library.def("modulations() -> (str[] name, str[] summary, bool[] local)", &modulation_columns);
-  library.def(
-      "routes() -> (str[] name, str[] summary, bool[] clipped, bool[] local_in_time, str[] feedback)", &route_columns);
+  library.def("routes() -> (str[] name, str[] summary, bool[] clipped, bool[] local_in_time, str[] feedback)",
+              &route_columns);
   // Whether the error goes on to the layer below at all, and by which matrix, if not by the weight itself.
   library.def("error_path(str route, Tensor weight, Tensor? feedback) -> (bool, Tensor?)", &error_path);
   library.def(

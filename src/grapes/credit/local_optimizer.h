@@ -28,10 +28,10 @@ namespace grapes {
 
 /// Layers are named as in BackwardOptions.
 struct LocalOptimizerOptions {
-  Rule rule = {};                        ///< on the route bp; modulations that propagate elsewhere are local here
-  std::vector<std::string> include = {}; ///< only these, even the last layer; none: all but the output
-  std::vector<std::string> exclude = {}; ///< but not these
-  std::vector<std::string> output = {};  ///< the output layers, which are left out; none: the last layer registered
+  Rule rule = {};                         ///< on the route bp; modulations that propagate elsewhere are local here
+  std::vector<std::string> include = {};  ///< only these, even the last layer; none: all but the output
+  std::vector<std::string> exclude = {};  ///< but not these
+  std::vector<std::string> output = {};   ///< the output layers, which are left out; none: the last layer registered
 };
 
 /// The local version of GRAPES around any optimizer: loss.backward() stays plain, and each step sees the gradient of

@@ -218,7 +218,8 @@ class Walk {
         if (convolution->transposed) found.layout = {1, number(convolution->groups)};
       }
     }
-    if (found.at == nullptr) found.unsupported_reason = (kind == Kind::script ? "fused into " : "used by ") + node.name();
+    if (found.at == nullptr)
+      found.unsupported_reason = (kind == Kind::script ? "fused into " : "used by ") + node.name();
     return found;
   }
 
@@ -268,7 +269,8 @@ class Walk {
     const bool lost = bias.reshaped && (bias.transposed || use.dim != -1);
     if (!alone || lost) {
       use.at = use.bias = nullptr;
-      use.unsupported_reason = alone ? "changed in shape before its bias is added" : "used both with and without its bias";
+      use.unsupported_reason =
+          alone ? "changed in shape before its bias is added" : "used both with and without its bias";
       return;
     }
     if (bias.transposed) use.dim = bias.between.size() % 2 == 0 ? use.dim : -3 - use.dim;
