@@ -118,6 +118,8 @@ def enable(
         elif layers.is_plain(module) or layers.is_recurrent(module):
             candidates[name], states[name] = module, "excluded"
     names = list(candidates)
+    if not names:
+        raise ValueError("torch_grapes: there is no layer to modulate")
     wanted, unwanted = _patterns("include", include, names), _patterns("exclude", exclude, names)
     named, own = _patterns("output", output, names), _patterns("local", local, names)
     guessed = not wanted and not named

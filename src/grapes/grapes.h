@@ -1,7 +1,7 @@
 #pragma once
 
-/// Grapes, the library: error modulation by unit responsibility on LibTorch (Dellaferrera et al. 2022). What this header
-/// includes is the public interface; other headers are not installed.
+/// Grapes, the library: error modulation by unit responsibility on LibTorch (Dellaferrera et al. 2022). What this
+/// header includes is the public interface; other headers are not installed.
 ///
 ///   for a model as it is          grapes::backward(loss, *model), Modulator, LocalOptimizer
 ///   layers for your own model     nn::Linear, Conv2d, Recurrent, Snu, DirectFeedback
