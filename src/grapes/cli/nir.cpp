@@ -107,7 +107,7 @@ struct NirExportOptions {
 void describe(nir::Fields& metadata, const experiment::Loaded& loaded, const experiment::Config& config,
               const std::vector<std::string>& said) {
   metadata["config"] = nir::text(experiment::to_toml(config));
-  metadata["meaning"] = nir::text(experiment::to_json(loaded.meaning).dump());
+  metadata["dataset"] = nir::text(experiment::to_json(loaded.info).dump());
   if (loaded.normalization.shift.defined()) metadata["input_shift"] = hardware::array_of(loaded.normalization.shift);
   if (loaded.normalization.scale.defined()) metadata["input_scale"] = hardware::array_of(loaded.normalization.scale);
   if (!said.empty()) metadata["approximations"] = nir::text(join(said, "; "));
@@ -115,7 +115,7 @@ void describe(nir::Fields& metadata, const experiment::Loaded& loaded, const exp
 
 Exit export_nir(const Program& program, const NirExportOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
-  const nn::Signature signature = train::signature_of(loaded.meaning);
+  const nn::Signature signature = train::signature_of(loaded.info);
   std::vector<std::string> said, again;
   const hardware::SpikingNet net =
       hardware::net_of(*loaded.model, loaded.config.network, signature, options.approximate, said);
@@ -147,7 +147,7 @@ struct NirImportOptions {
 /// A checkpoint to be.
 struct Imported {
   experiment::Config config;
-  data::Meaning meaning;
+  data::DatasetInfo info;
   data::Normalization normalization;
 };
 
@@ -158,21 +158,21 @@ const nir::Array& entry(const nir::Graph& graph, const std::string& name, const 
 }
 
 /// What is taken off the inputs, or what they are divided by. @return undefined where there is none
-at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::Meaning& meaning,
+at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::DatasetInfo& info,
                      const std::string& file) {
   const auto found = graph.metadata.find(name);
   if (found == graph.metadata.end()) return {};
   const at::Tensor numbers = found->second.is_text() ? at::Tensor() : hardware::tensor_of(found->second);
   const auto fits = [&] {
     try {
-      return at::infer_size(numbers.sizes(), meaning.input_shape) == meaning.input_shape;
+      return at::infer_size(numbers.sizes(), info.input_shape) == info.input_shape;
     } catch (const c10::Error&) {
       return false;
     }
   };
   if (!numbers.defined() || !fits())
     throw DataError(file + ": the entry '" + name + "' of its metadata must be numbers that fit the inputs, " +
-                    nir::shape_text(meaning.input_shape) + "; got " +
+                    nir::shape_text(info.input_shape) + "; got " +
                     (numbers.defined() ? nir::shape_text(found->second.shape) : "text"));
   return numbers;
 }
@@ -190,13 +190,13 @@ Imported ours(const nir::Graph& graph, const NirImportOptions& options) {
     throw DataError(error.what());
   }
   try {
-    all.meaning = experiment::meaning_from(record::Json::parse(nir::text_of(entry(graph, "meaning", options.file))));
-    if (all.meaning.outputs < 1) throw DataError("outputs must be at least 1");
+    all.info = experiment::info_from(record::Json::parse(nir::text_of(entry(graph, "dataset", options.file))));
+    if (all.info.outputs < 1) throw DataError("outputs must be at least 1");
   } catch (const std::exception& error) {
-    throw DataError(options.file + ": the entry 'meaning' of its metadata cannot be understood: " + error.what());
+    throw DataError(options.file + ": the entry 'dataset' of its metadata cannot be understood: " + error.what());
   }
-  all.normalization.shift = of_inputs(graph, "input_shift", all.meaning, options.file);
-  all.normalization.scale = of_inputs(graph, "input_scale", all.meaning, options.file);
+  all.normalization.shift = of_inputs(graph, "input_shift", all.info, options.file);
+  all.normalization.scale = of_inputs(graph, "input_scale", all.info, options.file);
   return all;
 }
 
@@ -211,20 +211,20 @@ Imported theirs(const Program& program, const hardware::SpikingNet& net, const N
   if (options.settings.given().count("data") > 0) {
     ProgressBar bar(program.err(), program.quiet);
     const data::Splits splits = open_data(program, all.config, bar);
-    all.meaning = splits.meaning;
+    all.info = splits.info;
     all.normalization = splits.normalization;
-    const nn::Signature asked = train::signature_of(all.meaning);
+    const nn::Signature asked = train::signature_of(all.info);
     const std::int64_t inputs = nir::count(asked.input_shape);
     if (inputs != net.input[0] || asked.outputs != outputs || asked.each_step != each_step)
       throw DataError(fmt::format("{} takes {} inputs and gives {} outputs{}; {} has {} and {}{}", options.file,
                                   net.input[0], outputs, each_step ? " at every step" : "", splits.name, inputs,
                                   asked.outputs, asked.each_step ? " at every step" : ""));
   } else {
-    all.meaning.task = each_step ? data::Task::prediction : data::Task::classification;
-    all.meaning.sequence = each_step;
-    all.meaning.input_shape = net.input;
-    all.meaning.outputs = outputs;
-    for (std::int64_t c = 0; c < outputs; ++c) all.meaning.classes.push_back(std::to_string(c));
+    all.info.problem = each_step ? data::ProblemKind::prediction : data::ProblemKind::classification;
+    all.info.sequence = each_step;
+    all.info.input_shape = net.input;
+    all.info.outputs = outputs;
+    for (std::int64_t c = 0; c < outputs; ++c) all.info.classes.push_back(std::to_string(c));
   }
   experiment::check(all.config);
   return all;
@@ -234,9 +234,9 @@ Exit import_nir(const Program& program, const NirImportOptions& options) {
   const nir::Graph graph = nir::read(options.file);
   const hardware::SpikingNet net = hardware::from_nir(graph, options.dt.value_or(default_dt), options.file);
   const Imported all = hardware::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
-  const auto model = nn::make_network(all.config.network, train::signature_of(all.meaning), all.config.training.seed);
+  const auto model = nn::make_network(all.config.network, train::signature_of(all.info), all.config.training.seed);
   hardware::fill(*model, all.config.network, net, options.file);
-  experiment::save(options.out, all.config, all.meaning, all.normalization, *model);
+  experiment::save(options.out, all.config, all.info, all.normalization, *model);
   const nn::Options& network = all.config.network;
   if (options.json) {
     print_json({{"checkpoint", options.out},

@@ -91,8 +91,8 @@ SequenceCollection read_events(const std::string& bytes, const std::string& file
   if (reader.take(8) != "NMNISTS1") throw DataError(file + ": expected to begin with NMNISTS1");
   const std::uint32_t train = reader.word(), test = reader.word();
   SequenceCollection all;
-  all.meaning = {Task::classification, {2, sensor_side, sensor_side}, 10, {}, true};
-  for (int digit = 0; digit < 10; ++digit) all.meaning.classes.push_back(std::to_string(digit));
+  all.info = {ProblemKind::classification, {2, sensor_side, sensor_side}, 10, {}, true};
+  for (int digit = 0; digit < 10; ++digit) all.info.classes.push_back(std::to_string(digit));
   all.train = part(reader, train, options);
   all.test = part(reader, test, options);
   if (!reader.at_end()) throw DataError(file + ": bytes follow the last recording");

@@ -107,7 +107,7 @@ Collection read_idx(const SourceFiles& files, const std::vector<std::string>& cl
   collection.train = read_part(0, {});
   const at::IntArrayRef shape = collection.train.inputs.sizes().slice(1);
   collection.test = read_part(2, shape);
-  collection.meaning = {Task::classification, shape.vec(), outputs, classes};
+  collection.info = {ProblemKind::classification, shape.vec(), outputs, classes};
   collection.scale = 1.0F / 255;
   return collection;
 }

@@ -58,8 +58,7 @@ void require_equal_to_twin(const MlpCase& which, const std::string& modulation) 
       allowed = 0.2;
     }
     if (!(difference <= allowed))
-      throw Error(
-          Exit::failed,
+      throw RunError(
           fmt::format("bench: the fused step ({}, {}, batch {}) differs from its plain twin by {:g} in {}, more "
                       "than {:g}; it is not timed",
                       modulation, which.optimizer, which.batch, difference, ours[i].name, allowed));
@@ -172,9 +171,8 @@ void require_close(const at::Tensor& ours, const at::Tensor& twin, const std::st
   const double difference = largest(ours - twin);
   const double allowed = ours.scalar_type() == at::kDouble ? 1e-12 : 2e-6;
   if (!(difference <= allowed))
-    throw Error(Exit::failed,
-                fmt::format("bench: fused {} differs from its plain twin by {:g}, more than {:g}; it is not timed",
-                            what, difference, allowed));
+    throw RunError(fmt::format("bench: fused {} differs from its plain twin by {:g}, more than {:g}; it is not timed",
+                               what, difference, allowed));
 }
 
 /// One rule over one weight, fused or plain.

@@ -42,7 +42,7 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
   one.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
-  one.answer = which.recurrent ? nn::Answer::bits : nn::Answer::classes;
+  one.targets = which.recurrent ? nn::TargetKind::bits : nn::TargetKind::classes;
   const at::Tensor numbers = spikes(which, false);
   // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
   one.batch = {which.recurrent || products == nn::SnuOptions::Inputs::dense ? numbers : spikes(which, true),
@@ -68,10 +68,10 @@ void require_equal_to_twin(const SnnCase& which) {
       for (std::size_t i = 0; i < ours.size(); ++i) {
         const double difference = (ours[i].value - twins[i].value).abs().max().item<double>();
         if (!(difference <= 2e-6))
-          throw Error(Exit::failed,
-                      fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
-                                  "more than 2e-06; it is not timed",
-                                  rule[0], kind.name, difference, ours[i].name));
+          throw RunError(
+              fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
+                          "more than 2e-06; it is not timed",
+                          rule[0], kind.name, difference, ours[i].name));
       }
     }
 }

@@ -12,7 +12,7 @@ class Learner {
   struct Setting {
     nn::Options network;
     nn::Signature signature;
-    nn::Answer answer = nn::Answer::classes;
+    nn::TargetKind targets = nn::TargetKind::classes;
     data::Batch batch;
     optim::Options optimizer = {};
     double rate = 1e-5;  ///< small: a batch that comes a hundred thousand times must not be learned by heart

@@ -83,17 +83,18 @@ void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit 
 }  // namespace
 
 fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
-                        data::Task task, const IntegerOptions& options) {
+                        data::ProblemKind problem, const IntegerOptions& options) {
   if (trained.analog)
     throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
   if (dynamic_cast<const nn::Mlp*>(&model) == nullptr)
     throw UsageError("model '" + trained.model + "' has no form in integers; there are: linear, mlp");
-  if (task == data::Task::prediction) throw UsageError("networks that answer at every step have no form in integers");
+  if (problem == data::ProblemKind::prediction)
+    throw UsageError("networks that answer at every step have no form in integers");
   fixed::Network network;
   network.formats = options.formats;
   network.activation = &activation_of(trained.activation);
   network.biases = trained.bias;
-  network.classes = task == data::Task::classification;
+  network.classes = problem == data::ProblemKind::classification;
   check_output(trained, network.classes);
   if (options.learn) network.learning = learning_of(trained, criterion, options);
   const int headroom = options.headroom >= 0 ? options.headroom : options.learn ? 1 : 0;
