@@ -142,7 +142,9 @@ Json json(const grapes::LocalOptimizerOptions& options) {
 Json json(const grapes::nn::SnuRule& options) {
   [[maybe_unused]] const auto& [a, b, c, d, e, f] = options;
   Json all;
-  FIELD(g), FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(width), FIELD(detach_reset);
+  FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(detach_reset);
+  all["membrane_activation"] = options.g;
+  all["surrogate_width"] = options.width;
   return all;
 }
 Json json(const grapes::nn::SnuOptions& options) {
