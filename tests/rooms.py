@@ -23,10 +23,12 @@ ROOMS = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
-    "hardware": ["fixed", "nir", "train"],  # what a network costs, and what it becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment", "hardware"],
+    "cost": ["experiment"],
+    "embedded": ["experiment", "fixed"],
+    "exchange": ["experiment", "nir"],
+    "cli": ["cost", "embedded", "exchange"],
     "testing": ["nn"],  # nothing leans on it but tests
 }
 WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]

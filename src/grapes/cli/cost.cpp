@@ -4,8 +4,8 @@
 #include "grapes/base/table.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/hardware.h"
+#include "grapes/cost/document.h"
 #include "grapes/experiment/run.h"
-#include "grapes/hardware/document.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -19,11 +19,11 @@
 namespace grapes::cli {
 namespace {
 
-using hardware::Arm;
-using hardware::LayerCost;
-using hardware::Phase;
-using hardware::Prices;
-using hardware::Work;
+using cost::Arm;
+using cost::LayerCost;
+using cost::Phase;
+using cost::Prices;
+using cost::Work;
 using nlohmann::json;
 using Table = std::vector<std::vector<std::string>>;
 
@@ -81,10 +81,10 @@ void require_countable(const experiment::Config& config) {
 Arm arm_of(experiment::Config config, const Problem& problem) {
   config.arm.clear();
   const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
-  const hardware::Learning learning = {config.network.route.name,  model->modulation(),
-                                       config.optimizer.optimizer, config.optimizer.weight_decay > 0,
-                                       config.network.activation,  config.training.batch};
-  return {experiment::arm_label(config), learning.optimizer, hardware::cost_of(model->shapes(problem.steps), learning)};
+  const cost::Learning learning = {config.network.route.name,  model->modulation(),
+                                   config.optimizer.optimizer, config.optimizer.weight_decay > 0,
+                                   config.network.activation,  config.training.batch};
+  return {experiment::arm_label(config), learning.optimizer, cost::cost_of(model->shapes(problem.steps), learning)};
 }
 
 /// bp, fa, dfa × none, grapes × sgd, momentum, adam, of the same network.
@@ -124,13 +124,13 @@ std::string energy_text(double picojoules) {
 Table layer_table(const Arm& arm, const Prices& prices) {
   Table rows = {{"layer", "phase", "MACs", "other", "read", "written", "state", "sent", "energy µJ"}};
   std::vector<LayerCost> layers = arm.layers;
-  layers.push_back(hardware::total(arm.layers));
+  layers.push_back(cost::total(arm.layers));
   for (const LayerCost& layer : layers) {
     std::string name = layer.name;  // once
-    for (std::size_t phase = 0; phase < hardware::phases; ++phase) {
+    for (std::size_t phase = 0; phase < cost::phases; ++phase) {
       const Work& work = layer.work[phase];
       if (work.accesses.empty()) continue;
-      rows.push_back({std::exchange(name, ""), hardware::name_of(static_cast<Phase>(phase)), count_text(work.macs),
+      rows.push_back({std::exchange(name, ""), cost::name_of(static_cast<Phase>(phase)), count_text(work.macs),
                       count_text(work.others()), count_text(work.read()), count_text(work.written()), "", "",
                       energy_text(prices.of(work).total())});
     }
@@ -154,8 +154,7 @@ Table arm_table(const json& arms) {
 
 std::string picture(const std::string& title, const json& arms) {
   std::vector<std::string> parts;
-  for (std::size_t phase = 0; phase < hardware::phases; ++phase)
-    parts.push_back(hardware::name_of(static_cast<Phase>(phase)));
+  for (std::size_t phase = 0; phase < cost::phases; ++phase) parts.push_back(cost::name_of(static_cast<Phase>(phase)));
   std::vector<report::CostBar> bars;
   for (const json& arm : arms) {
     report::CostBar& bar = bars.emplace_back();
@@ -171,17 +170,17 @@ Exit cost(const Program& program, const CostOptions& options) {
   options.settings.apply(config);
   experiment::check(config);
   require_countable(config);
-  const hardware::EnergyTable table =
-      options.energy.empty() ? hardware::standard_energies() : hardware::read_energies(options.energy);
+  const cost::EnergyTable table =
+      options.energy.empty() ? cost::standard_energies() : cost::read_energies(options.energy);
   const Prices prices{table, find_row(table.numbers, "numbers", options.numbers)};
   const Problem problem = problem_of(program, options, config);
 
   const Arm arm = arm_of(config, problem);
-  const json arms = hardware::documents_of(arms_beside(config, problem), prices);
+  const json arms = cost::documents_of(arms_beside(config, problem), prices);
   const std::string title = fmt::format("Energy of a training step: {}, batch {}, {}", config.network.model,
                                         config.training.batch, options.numbers);
   json layers = json::array();
-  for (const LayerCost& layer : arm.layers) layers.push_back(hardware::document_of(layer, prices));
+  for (const LayerCost& layer : arm.layers) layers.push_back(cost::document_of(layer, prices));
   const json document = {{"model", config.network.model},
                          {"input", problem.signature.input_shape},
                          {"outputs", problem.signature.outputs},
@@ -191,7 +190,7 @@ Exit cost(const Program& program, const CostOptions& options) {
                          {"numbers", options.numbers},
                          {"energies", {{"name", table.name}, {"source", table.source}}},
                          {"layers", layers},
-                         {"total", hardware::document_of(hardware::total(arm.layers), prices)},
+                         {"total", cost::document_of(cost::total(arm.layers), prices)},
                          {"arms", arms}};
   if (!options.out.empty()) {
     const std::filesystem::path folder = options.out;

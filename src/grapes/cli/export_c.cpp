@@ -4,9 +4,9 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
+#include "grapes/embedded/c_header.h"
+#include "grapes/embedded/integers.h"
 #include "grapes/fixed/checksum.h"
-#include "grapes/hardware/c_header.h"
-#include "grapes/hardware/integers.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace {
 
 struct Options {
   std::string checkpoint, out, name = "net", part;
-  hardware::IntegerOptions integers;
+  embedded::IntegerOptions integers;
   std::int64_t check = 0, rehearse = 0;
   bool json = false;
 };
@@ -76,7 +76,7 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
 /// Scores on a part of the network's own data: in float, in integers, and after each pass of learning.
 struct Scores {
   double real = 0;
-  hardware::Score integers;
+  embedded::Score integers;
   std::vector<double> rehearsed;
 };
 
@@ -88,19 +88,19 @@ Scores evaluate(const Program& program, const Options& options, const experiment
   fixed::State state = fixed::begin(network);
   Scores scores;
   scores.real = train::evaluate(*loaded.model, examples, loaded.criterion).score;
-  scores.integers = hardware::score(network, state, examples);
+  scores.integers = embedded::score(network, state, examples);
   for (std::int64_t pass = 0; pass < options.rehearse; ++pass) {
     Random random(stream_seed(loaded.config.training.seed, "rehearse", static_cast<std::uint64_t>(pass)));
     const at::Tensor order = splits.shuffle ? at::tensor(permutation(splits.train->size(), random))
                                             : at::arange(splits.train->size(), at::kLong);
-    hardware::rehearse(network, state, *splits.train, order);
-    scores.rehearsed.push_back(hardware::score(network, state, examples).value);
+    embedded::rehearse(network, state, *splits.train, order);
+    scores.rehearsed.push_back(embedded::score(network, state, examples).value);
   }
   return scores;
 }
 
 nlohmann::json document(const Options& options, const fixed::Network& network) {
-  const hardware::CSize size = hardware::c_size(network);
+  const embedded::CSize size = embedded::c_size(network);
   nlohmann::json layers = nlohmann::json::array();
   for (const fixed::Layer& layer : network.layers)
     layers.push_back({{"inputs", layer.inputs}, {"nodes", layer.nodes}, {"fraction", layer.fraction}});
@@ -116,7 +116,7 @@ nlohmann::json document(const Options& options, const fixed::Network& network) {
 }
 
 void print(const fixed::Network& network) {
-  const hardware::CSize size = hardware::c_size(network);
+  const embedded::CSize size = embedded::c_size(network);
   std::vector<std::vector<std::string>> rows = {{"layer", "nodes", "inputs", "weights", "step"}};
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const fixed::Layer& layer = network.layers[l];
@@ -139,8 +139,8 @@ Exit export_c(const Program& program, const Options& options) {
     throw UsageError("--rehearse: --evaluate says on which part to score");
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const fixed::Network network =
-      hardware::integers(*loaded.model, loaded.config.network, loaded.criterion, loaded.meaning.task, options.integers);
-  const std::string header = hardware::c_header(network, options.name, about(options, loaded));
+      embedded::integers(*loaded.model, loaded.config.network, loaded.criterion, loaded.meaning.task, options.integers);
+  const std::string header = embedded::c_header(network, options.name, about(options, loaded));
   nlohmann::json result = document(options, network);
   Scores scores;
   if (!options.part.empty()) {
@@ -191,7 +191,7 @@ void add_export_c(Program& program, CLI::App& parent) {
        {"grapes export c runs/one --out net.h --learn --evaluate validation --rehearse 2",
         "how well, before it is there"}});
   const auto options = std::make_shared<Options>();
-  hardware::IntegerOptions& integers = options->integers;
+  embedded::IntegerOptions& integers = options->integers;
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.h")->required();
   verb->add_option("--name", options->name, "what all its names begin with [net]")->type_name("NAME");

@@ -2,7 +2,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
-#include "grapes/train/exchange.h"
+#include "grapes/exchange/weights.h"
 
 #include <fmt/format.h>
 
@@ -34,7 +34,7 @@ std::string model_of(const std::vector<at::Tensor>& weights) {
   return hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
 }
 
-void require_whole(const train::Match& match, const std::string& file) {
+void require_whole(const exchange::Match& match, const std::string& file) {
   if (match.whole()) return;
   std::vector<std::string> faults;
   const auto add = [&](const char* what, const std::vector<std::string>& names) {
@@ -54,7 +54,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   experiment::Config config;
   options.settings.apply(config);
   const std::vector<std::string> names =
-      options.names.empty() ? train::guess_modules(content, options.file) : split(options.names, ',');
+      options.names.empty() ? exchange::guess_modules(content, options.file) : split(options.names, ',');
   std::vector<at::Tensor> weights;
   bool biases = false;
   for (const std::string& name : names) {
@@ -83,7 +83,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
     meaning = numbered(weights.front().size(1), weights.back().size(0));
   }
   const auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
-  const train::Match match = train::import_weights(content, *model, names);
+  const exchange::Match match = exchange::import_weights(content, *model, names);
   if (options.strict) require_whole(match, options.file);
   experiment::save(options.out, config, meaning, normalization, *model);
 

@@ -1,11 +1,11 @@
-#include "grapes/hardware/nir.h"
+#include "grapes/exchange/nir.h"
 
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
-#include "grapes/hardware/nir_array.h"
-#include "grapes/hardware/spiking_model.h"
+#include "grapes/exchange/array.h"
+#include "grapes/exchange/spiking_model.h"
 #include "grapes/nir/check.h"
 #include "grapes/nir/file.h"
 
@@ -89,7 +89,7 @@ Exit check(const CheckOptions& options) {
     print_json(document);
     return exit;
   }
-  std::cout << options.file << ": NIR " << graph.version << (hardware::is_ours(graph) ? ", made by grapes" : "") << "\n"
+  std::cout << options.file << ": NIR " << graph.version << (exchange::is_ours(graph) ? ", made by grapes" : "") << "\n"
             << table_of(graph) << "\n";
   for (const nir::Fault& fault : faults) std::cout << fault.line() << "\n";
   std::cout << (faults.empty() ? "no fault" : fmt::format("{} fault{}", faults.size(), faults.size() > 1 ? "s" : ""))
@@ -108,8 +108,8 @@ void describe(nir::Fields& metadata, const experiment::Loaded& loaded, const exp
               const std::vector<std::string>& said) {
   metadata["config"] = nir::text(experiment::to_toml(config));
   metadata["meaning"] = nir::text(experiment::to_json(loaded.meaning).dump());
-  if (loaded.normalization.shift.defined()) metadata["input_shift"] = hardware::array_of(loaded.normalization.shift);
-  if (loaded.normalization.scale.defined()) metadata["input_scale"] = hardware::array_of(loaded.normalization.scale);
+  if (loaded.normalization.shift.defined()) metadata["input_shift"] = exchange::array_of(loaded.normalization.shift);
+  if (loaded.normalization.scale.defined()) metadata["input_scale"] = exchange::array_of(loaded.normalization.scale);
   if (!said.empty()) metadata["approximations"] = nir::text(join(said, "; "));
 }
 
@@ -117,11 +117,11 @@ Exit export_nir(const Program& program, const ExportOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const nn::Signature signature = train::signature_of(loaded.meaning);
   std::vector<std::string> said, again;
-  const hardware::SpikingNet net =
-      hardware::net_of(*loaded.model, loaded.config.network, signature, options.approximate, said);
-  nir::Graph graph = hardware::to_nir(net, options.dt);
+  const exchange::SpikingNet net =
+      exchange::net_of(*loaded.model, loaded.config.network, signature, options.approximate, said);
+  nir::Graph graph = exchange::to_nir(net, options.dt);
   experiment::Config config = loaded.config;
-  if (!said.empty()) config.network = hardware::nearest(config.network, again);
+  if (!said.empty()) config.network = exchange::nearest(config.network, again);
   describe(graph.metadata, loaded, config, said);
   nir::write(options.out, graph);
   for (const std::string& sentence : said) program.say("note: " + sentence);
@@ -162,7 +162,7 @@ at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const dat
                      const std::string& file) {
   const auto found = graph.metadata.find(name);
   if (found == graph.metadata.end()) return {};
-  const at::Tensor numbers = found->second.is_text() ? at::Tensor() : hardware::tensor_of(found->second);
+  const at::Tensor numbers = found->second.is_text() ? at::Tensor() : exchange::tensor_of(found->second);
   const auto fits = [&] {
     try {
       return at::infer_size(numbers.sizes(), meaning.input_shape) == meaning.input_shape;
@@ -201,13 +201,13 @@ Imported ours(const nir::Graph& graph, const ImportOptions& options) {
 }
 
 /// Of another program's graph: the data, if they are named, else classes by number.
-Imported theirs(const Program& program, const hardware::SpikingNet& net, const ImportOptions& options) {
+Imported theirs(const Program& program, const exchange::SpikingNet& net, const ImportOptions& options) {
   Imported all;
   options.settings.apply(all.config);
-  all.config.network = hardware::options_of(net, all.config.network, options.file);
-  const bool each_step = hardware::answers_each_step(net);
+  all.config.network = exchange::options_of(net, all.config.network, options.file);
+  const bool each_step = exchange::answers_each_step(net);
   const std::size_t last = net.stages.size() - (each_step ? 1 : 2);
-  const std::int64_t outputs = std::get<hardware::Linear>(net.stages[last].what).weight.size(0);
+  const std::int64_t outputs = std::get<exchange::Linear>(net.stages[last].what).weight.size(0);
   if (options.settings.given().count("data") > 0) {
     ProgressBar bar(program.err(), program.quiet);
     const data::Splits splits = open_data(program, all.config, bar);
@@ -232,10 +232,10 @@ Imported theirs(const Program& program, const hardware::SpikingNet& net, const I
 
 Exit import_nir(const Program& program, const ImportOptions& options) {
   const nir::Graph graph = nir::read(options.file);
-  const hardware::SpikingNet net = hardware::from_nir(graph, options.dt.value_or(default_dt), options.file);
-  const Imported all = hardware::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
+  const exchange::SpikingNet net = exchange::from_nir(graph, options.dt.value_or(default_dt), options.file);
+  const Imported all = exchange::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
   const auto model = nn::make_model(all.config.network, train::signature_of(all.meaning), all.config.training.seed);
-  hardware::fill(*model, all.config.network, net, options.file);
+  exchange::fill(*model, all.config.network, net, options.file);
   experiment::save(options.out, all.config, all.meaning, all.normalization, *model);
   const nn::Options& network = all.config.network;
   if (options.json) {

@@ -1,0 +1,163 @@
+#include "grapes/embedded/integers.h"
+
+#include "grapes/base/table.h"
+#include "grapes/nn/mlp.h"
+#include "grapes/train/metrics.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace grapes::embedded {
+namespace {
+
+using Numbers = std::vector<std::int32_t>;
+
+constexpr std::int64_t piece = 256;  // examples at a time
+
+std::vector<double> doubles(const at::Tensor& x) {
+  const at::Tensor flat = x.detach().to(at::kCPU, at::kDouble).contiguous().flatten();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+const fixed::Activation& activation_of(const std::string& name) {
+  std::vector<std::string> known;
+  for (const fixed::Activation& row : fixed::activations()) {
+    if (row.name == name) return row;
+    known.emplace_back(row.name);
+  }
+  throw UsageError("activation '" + name + "' has no form in integers; there are: " + join(known, ", "));
+}
+
+bool by_grapes(const nn::Options& trained, const std::string& rule) {
+  if (rule == "bp" || rule == "grapes") return rule == "grapes";
+  if (rule != "auto") throw UsageError("--rule takes auto, bp or grapes; got '" + rule + "'");
+  const credit::ModulationOptions& m = trained.modulation;
+  const std::string advice = "; --rule bp or --rule grapes chooses one of those that integers have";
+  if (trained.route.name != "bp")
+    throw UsageError("the network was trained on route '" + trained.route.name + "'" + advice);
+  if (m.name == "none") return false;
+  if (m.name != "grapes") throw UsageError("the network was trained with modulation '" + m.name + "'" + advice);
+  using Clip = credit::ModulationOptions::Clip;
+  using credit::Responsibility;
+  const bool standard = m.gain == 2 &&
+                        (m.clip == Clip::by_route || (m.clip == Clip::range && m.low == 1 && m.high == 2)) &&
+                        (m.responsibility == Responsibility::by_route || m.responsibility == Responsibility::incoming);
+  if (!standard)
+    throw UsageError("the network was trained with another gain, clip or responsibility than integers have" + advice);
+  return true;
+}
+
+/// What comes out are bare logits. Of classes only their order counts, which some outputs keep.
+void check_output(const nn::Options& trained, bool classes) {
+  std::vector<std::string> known = {"auto", "identity"};
+  if (classes) known.insert(known.end(), {"softmax", "sigmoid", "tanh"});
+  if (std::find(known.begin(), known.end(), trained.output) == known.end())
+    throw UsageError(fmt::format("output '{}' has no form in integers{}; there are: {}", trained.output,
+                                 classes ? "" : " where its values count", join(known, ", ")));
+}
+
+fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& criterion, const IntegerOptions& options) {
+  fixed::Learning learning;
+  learning.grapes = by_grapes(trained, options.rule);
+  learning.factor_bits = options.factor_bits;
+  learning.rate_shift = options.rate_shift;
+  const bool bare = trained.output == "auto" || trained.output == "identity";
+  if (criterion.name() == "mse" && bare)
+    learning.loss = fixed::Learning::Loss::squares;
+  else if (criterion.name() != "cross-entropy")
+    throw UsageError(
+        fmt::format("loss '{}' with output '{}' has no form in integers; there are: cross-entropy, mse with "
+                    "output identity",
+                    criterion.name(), trained.output));
+  return learning;
+}
+
+/// Batch after batch of a data set, in the order of `rows`.
+template <class Visit>
+void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit visit) {
+  for (std::int64_t begin = 0; begin < rows.size(0); begin += piece)
+    visit(dataset.get(rows.slice(0, begin, std::min(begin + piece, rows.size(0)))));
+}
+
+}  // namespace
+
+fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
+                        data::Task task, const IntegerOptions& options) {
+  if (trained.analog)
+    throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
+  if (dynamic_cast<const nn::Mlp*>(&model) == nullptr)
+    throw UsageError("model '" + trained.model + "' has no form in integers; there are: linear, mlp");
+  if (task == data::Task::prediction) throw UsageError("networks that answer at every step have no form in integers");
+  fixed::Network network;
+  network.formats = options.formats;
+  network.activation = &activation_of(trained.activation);
+  network.biases = trained.bias;
+  network.classes = task == data::Task::classification;
+  check_output(trained, network.classes);
+  if (options.learn) network.learning = learning_of(trained, criterion, options);
+  const int headroom = options.headroom >= 0 ? options.headroom : options.learn ? 1 : 0;
+
+  std::map<std::string, at::Tensor> parameters;
+  for (const nn::Named& parameter : model.parameters()) parameters[parameter.name] = parameter.value;
+  for (std::size_t l = 0; parameters.count(fmt::format("layers.{}.weight", l)) > 0; ++l) {
+    const at::Tensor weight = parameters.at(fmt::format("layers.{}.weight", l));
+    const auto bias = parameters.find(fmt::format("layers.{}.bias", l));
+    network.layers.push_back(
+        fixed::quantize(doubles(weight), bias == parameters.end() ? std::vector<double>() : doubles(bias->second),
+                        static_cast<std::size_t>(weight.size(1)), options.formats.weight_bits, headroom, l));
+  }
+  if (network.learning && network.layers.size() == 1) network.learning->grapes = false;  // nothing to modulate
+  fixed::check(network);
+  return network;
+}
+
+std::vector<Numbers> integers(const at::Tensor& examples, int fraction) {
+  const at::Tensor scaled = (examples.detach().flatten(1).to(at::kDouble) * static_cast<double>(1 << fraction))
+                                .add(0.5)
+                                .floor()
+                                .clamp(-32768, 32767)
+                                .to(at::kInt)
+                                .contiguous();
+  std::vector<Numbers> rows;
+  for (std::int64_t b = 0; b < scaled.size(0); ++b) {
+    const std::int32_t* row = scaled.data_ptr<std::int32_t>() + b * scaled.size(1);
+    rows.emplace_back(row, row + scaled.size(1));
+  }
+  return rows;
+}
+
+Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset) {
+  const double one = 1 << network.formats.activation;
+  Score result;
+  train::Metrics metrics(dataset);
+  for_each_batch(dataset, at::arange(dataset.size(), at::kLong), [&](const data::Batch& batch) {
+    std::vector<float> logits;
+    for (const Numbers& x : integers(batch.inputs, network.formats.input))
+      for (const std::int32_t logit : fixed::infer(network, state, x)) {
+        logits.push_back(static_cast<float>(logit / one));
+        result.saturated += logit == -32768 || logit == 32767 ? 1 : 0;
+      }
+    metrics.add(0, at::tensor(logits).view({batch.inputs.size(0), -1}), batch);
+  });
+  result.value = metrics.score();
+  return result;
+}
+
+void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
+              const at::Tensor& rows) {
+  for_each_batch(dataset, rows, [&](const data::Batch& batch) {
+    const std::vector<Numbers> inputs = integers(batch.inputs, network.formats.input);
+    std::vector<Numbers> targets;
+    if (!network.classes) targets = integers(batch.targets, network.formats.activation);
+    for (std::size_t b = 0; b < inputs.size(); ++b)
+      if (network.classes)
+        fixed::learn(network, state, inputs[b],
+                     static_cast<std::size_t>(batch.targets[static_cast<std::int64_t>(b)].item<std::int64_t>()));
+      else
+        fixed::learn(network, state, inputs[b], targets[b]);
+  });
+}
+
+}  // namespace grapes::embedded

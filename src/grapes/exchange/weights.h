@@ -1,0 +1,47 @@
+#pragma once
+
+#include "grapes/nn/model.h"
+#include "grapes/train/safetensors.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+/// Networks of others: the same tensors under the names that PyTorch gives them. A tensor's name is its module's and,
+/// after the last dot, what it is there: "features.0.weight".
+namespace grapes::exchange {
+
+/// The model's modules, in the order of its parameters: "layers.0", "layers.1", ...
+std::vector<std::string> modules_of(const nn::Model& model);
+
+/// The names that `count` layers have in a torch.nn.Sequential: "0", "1", "2" where nothing stands between them, "0",
+/// "2", "4" with an activation after each but the last, "0", "3", "6" with a dropout after that.
+/// @param apart  1, 2 or 3
+std::vector<std::string> sequential_names(std::size_t count, std::size_t apart);
+
+/// The model's parameters under other names; its buffers (feedback weights) too, if asked for.
+/// @param names  of its modules, one each, in order
+/// @throws UsageError if they are too few, too many, or two alike
+train::Tensors export_weights(const nn::Model& model, const std::vector<std::string>& names, bool buffers);
+
+/// The modules of a file that have a floating-point "weight" of two axes or more, numbers in names counted as numbers:
+/// "0", "2", "10".
+std::vector<std::string> weighted_modules(const train::Tensors& content);
+
+/// The same for a chain of dense layers.
+/// @throws DataError that names the file, if there is none, one is no matrix or does not take what the one before gives
+std::vector<std::string> guess_modules(const train::Tensors& content, const std::string& file);
+
+/// What became of the names.
+struct Match {
+  std::vector<std::pair<std::string, std::string>> loaded;  ///< in the file -> in the model
+  std::vector<std::string> missing;     ///< in the file's terms: wanted and not there. Buffers are never wanted.
+  std::vector<std::string> unexpected;  ///< there and not wanted
+  std::vector<std::string> misshapen;   ///< "0.weight is [5, 4], must be [5, 3]"
+  bool whole() const { return missing.empty() && unexpected.empty() && misshapen.empty(); }
+};
+/// Copies everything that fits into the model; any dtype.
+/// @param names  of the file's modules, one for each of the model's, in order. @throws UsageError as above
+Match import_weights(const train::Tensors& content, nn::Model& model, const std::vector<std::string>& names);
+
+}  // namespace grapes::exchange
