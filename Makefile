@@ -4,9 +4,9 @@
 
 help:
 	@echo "make bootstrap   install what is missing from Debian"
-	@echo "make build       build the program: build/grapes"
+	@echo "make build       build the program, build/grapes, and the library; no tests"
 	@echo "make demo        compare GRAPES with backpropagation and three controls on Fashion-MNIST (minutes)"
-	@echo "make test        build, and run every test"
+	@echo "make test        build everything, and run every test"
 	@echo "make clean       remove build/"
 
 bootstrap:
@@ -16,13 +16,14 @@ configure: bootstrap
 	@cmake --preset release --log-level=WARNING
 
 build: configure
-	@cmake --build --preset release
+	@cmake --build --preset program
 
 demo: build
 	@build/grapes run experiments/demo.toml
 
-test: build
-	@ctest --preset release
+test: configure
+	@cmake --build --preset release
+	@tests/run.py release
 
 clean:
 	rm -rf build

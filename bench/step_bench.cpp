@@ -19,7 +19,7 @@ void training_step(benchmark::State& state, const char* modulation, double dropo
 
   const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::Answer::classes);
+  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
   train::Subject subject{*model, criterion, *optimizer, *schedule, 0.01};
   const data::Batch batch{at::rand({64, 784}), at::randint(10, {64}, at::kLong)};
   nn::Pass pass;

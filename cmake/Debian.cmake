@@ -10,7 +10,7 @@ pack(${pages})
 file(MAKE_DIRECTORY ${root}/share/zsh/vendor-completions)
 file(RENAME ${root}/share/zsh/site-functions/_grapes ${root}/share/zsh/vendor-completions/_grapes)
 file(REMOVE_RECURSE ${root}/share/zsh/site-functions)
-# Debian has the text of the licence once for all packages.
+# Debian has the text of the license once for all packages.
 file(REMOVE ${doc}/LICENSE)
 file(WRITE ${doc}/copyright
 "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/

@@ -55,6 +55,7 @@ add_custom_command(
   COMMAND ${CMAKE_COMMAND} -E touch ${generated}/pages.stamp
   DEPENDS ${PROJECT_SOURCE_DIR}/tools/pages.py grapes COMMENT "Making man pages and completions" VERBATIM)
 add_custom_target(grapes_pages ALL DEPENDS ${generated}/pages.stamp)
+add_dependencies(program grapes_pages)
 install(DIRECTORY ${generated}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${generated}/completions/grapes DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${generated}/completions/_grapes DESTINATION ${GRAPES_ZSH_DIR})

@@ -1,8 +1,9 @@
-# How every file of the project is compiled.
+# How every file of the project is compiled. Only the kernels gain from -O3 (src/grapes/CMakeLists.txt).
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 add_compile_options(-Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 sees overflows in std::string's own operator+ that are not there (GCC bug 105329), and under the sanitizers
-  # uninitialised reads inside <regex> and <functional>.
+  # uninitialized reads inside <regex> and <functional>.
   add_compile_options(-Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds
                       $<$<BOOL:${GRAPES_SANITIZE}>:-Wno-maybe-uninitialized>)
 endif()
@@ -20,10 +21,6 @@ if(GRAPES_TIDY)
 endif()
 
 find_program(CCACHE ccache)
-if(CCACHE AND NOT GRAPES_TIDY)
-  # Precompiled headers need these two for ccache to dare a hit.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    add_compile_options(-fpch-preprocess)
-  endif()
+if(CCACHE AND NOT GRAPES_TIDY AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()

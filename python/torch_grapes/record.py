@@ -90,13 +90,13 @@ class Record:
 
     def finish(self, model: Optional[torch.nn.Module] = None, state: str = "finished", message: str = "") -> None:
         """The last word: "finished", "interrupted", "diverged" or "failed"; and the model's state_dict as a checkpoint."""
-        codes = {"finished": 0, "interrupted": 130, "diverged": 4, "failed": 1}
-        if state not in codes:
-            raise ValueError(f"torch_grapes.Record: state must be one of {', '.join(codes)}; got {state!r}")
+        states = ("finished", "interrupted", "diverged", "failed")
+        if state not in states:
+            raise ValueError(f"torch_grapes.Record: state must be one of {', '.join(states)}; got {state!r}")
         if model is not None:
             save_file(model.state_dict(), self.folder / "checkpoints" / "last.safetensors", {"format": "pt"})
-        self._status(state, codes[state], message)
+        self._status(state, message)
 
-    def _status(self, state: str, exit_code: int = 0, message: str = "") -> None:
-        status = {"state": state, "exit_code": exit_code, "epoch": max(self._epoch, 0), "step": self._step, "message": message}
+    def _status(self, state: str, message: str = "") -> None:
+        status = {"state": state, "epoch": max(self._epoch, 0), "step": self._step, "message": message}
         _replace(self.folder / "status.json", json.dumps(status, indent=2) + "\n")

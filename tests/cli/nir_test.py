@@ -255,7 +255,7 @@ class Import(NirTest):
     def test_metadata_of_ours_that_were_damaged(self):
         self.good("train", *SMALL, "--neuron", "lif", "--normalize", "standard", "--epochs", "1", "--out", "run")
         for entry, value, said in (("config", "model = ", "its configuration"),
-                                   ("meaning", '{"outputs": -10}', "the entry 'meaning'"),
+                                   ("dataset", '{"outputs": -10}', "the entry 'dataset'"),
                                    ("input_shift", "none", "the entry 'input_shift'"),
                                    ("input_scale", np.ones((3, 3)), "the entry 'input_scale'")):
             self.good("export", "nir", "run", "--out", "net.nir")

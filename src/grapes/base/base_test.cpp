@@ -100,8 +100,14 @@ TEST(Table, FindsARowOrSaysWhatThereIs) {
     FAIL() << "found";
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(), "unknown activation 'rely' (did you mean 'relu'?); there are: relu, tanh");
-    EXPECT_EQ(error.exit(), Exit::usage);
   }
+}
+
+TEST(Error, NamesTheSettingThatItIsAbout) {
+  const UsageError error("pad", "8: the images are larger");
+  EXPECT_STREQ(error.what(), "pad 8: the images are larger");
+  EXPECT_EQ(error.field(), "pad");
+  EXPECT_EQ(DataError("x.csv: is empty").field(), "");
 }
 
 class Files : public testing::Test {

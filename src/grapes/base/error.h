@@ -5,37 +5,43 @@
 
 namespace grapes {
 
-/// What a program that uses Grapes returns to the shell.
-enum class Exit : int { done = 0, failed = 1, usage = 2, data = 3, diverged = 4, interrupted = 130, terminated = 143 };
-
-/// A mistake that can be told in one sentence: what was found, where, and what was expected. `exit` is the code with
-/// which the command line ends.
+/// A mistake that one sentence explains: what was found, where, and what was expected.
 class Error : public std::runtime_error {
  public:
-  Error(Exit exit, const std::string& message) : std::runtime_error(message), exit_(exit) {}
-  Exit exit() const noexcept { return exit_; }
+  explicit Error(const std::string& message) : std::runtime_error(message) {}
+  /// About a setting: the message is "FIELD PROBLEM", e.g. "pad 8: the images are larger".
+  /// @param field  the setting as the library spells it, so that a program can name its own option for it
+  Error(const std::string& field, const std::string& problem) : Error(field + " " + problem) { field_ = field; }
+  /// "" where the mistake is about none.
+  const std::string& field() const noexcept { return field_; }
 
  private:
-  Exit exit_;
+  std::string field_;
 };
 
-/// The run could not do its work: exit code 1.
+/// The work could not be done.
 class RunError final : public Error {
  public:
-  explicit RunError(const std::string& message) : Error(Exit::failed, message) {}
+  using Error::Error;
 };
 
-/// An option, key or value that cannot be: exit code 2. Names the option and what it takes.
+/// A setting that cannot be. Names it and what it takes.
 class UsageError final : public Error {
  public:
-  explicit UsageError(const std::string& message) : Error(Exit::usage, message) {}
+  using Error::Error;
 };
 
-/// A file that is missing, corrupt, of the wrong kind, or cannot be written: exit code 3. Names the file, and the line
-/// or field where there is one.
+/// A file that is missing, corrupt, of the wrong kind, or cannot be written. Names the file, and the line or field
+/// where there is one.
 class DataError final : public Error {
  public:
-  explicit DataError(const std::string& message) : Error(Exit::data, message) {}
+  using Error::Error;
+};
+
+/// A signal stopped the work (see interrupt.h).
+class Interrupted final : public Error {
+ public:
+  using Error::Error;
 };
 
 }  // namespace grapes

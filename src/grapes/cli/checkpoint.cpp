@@ -31,7 +31,7 @@ const data::Dataset& part_of(const data::Splits& splits, const std::string& part
   return *chosen;
 }
 
-std::string score_name(const data::Meaning& meaning) { return train::score_name(meaning.task); }
+std::string score_name(const data::DatasetInfo& info) { return train::score_name(info.problem); }
 
 std::string score_text(const std::string& name, double score) {
   return name == "accuracy" ? fmt::format("{:.2f} %", 100 * score) : fmt::format("{:.4f}", score);

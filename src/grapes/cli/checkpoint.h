@@ -21,7 +21,7 @@ CLI::Option* add_checkpoint(CLI::App& verb, std::string& argument);
 const data::Dataset& part_of(const data::Splits& splits, const std::string& part);
 
 /// "accuracy" or "r2", and how its value is written: 88.41 %, or 0.8841.
-std::string score_name(const data::Meaning& meaning);
+std::string score_name(const data::DatasetInfo& info);
 std::string score_text(const std::string& name, double score);
 
 }  // namespace grapes::cli

@@ -49,14 +49,15 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   const experiment::Outcome outcome =
       (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, !plan.resume.empty(), overview(bar));
   bar.clear();
-  const bool stopped = outcome.exit == Exit::interrupted || outcome.exit == Exit::terminated;
+  const Exit exit = exit_of(outcome.state);
+  const bool stopped = outcome.state == record::State::interrupted;
   if (plan.json) {
     record::Json document = outcome.summary;
     document["folder"] = folder.string();
     document["report"] = outcome.report.empty() ? record::Json() : record::Json(outcome.report.string());
-    document["exit"] = static_cast<int>(outcome.exit);
+    document["exit"] = static_cast<int>(exit);
     print_json(document);
-    return outcome.exit;
+    return exit;
   }
   if (outcome.summary.is_object()) {
     if (sweeps)
@@ -73,7 +74,7 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
   const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
   if (stopped) std::cout << "to go on: grapes " << verb << " --resume " << folder.string() << "\n";
-  return outcome.exit;
+  return exit;
 }
 
 void add_compare(Program& program) {

@@ -56,7 +56,7 @@ Problem problem_of(const Program& program, const CostOptions& options, const exp
   }
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  Problem problem{train::signature_of(experiment::meaning_of(config, splits))};
+  Problem problem{train::signature_of(experiment::info_of(config, splits))};
   if (problem.signature.sequence) {
     const std::int64_t batch = std::min(config.training.batch, splits.train->size());
     problem.steps = splits.train->get(at::arange(batch, at::kLong)).inputs.size(1);

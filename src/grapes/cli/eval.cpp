@@ -16,15 +16,15 @@ struct EvalOptions {
 };
 
 /// The data must mean what the network was trained to say.
-void check_fits(const data::Meaning& trained, const data::Splits& splits) {
-  const auto shape = [](const data::Meaning& meaning) {
+void check_fits(const data::DatasetInfo& trained, const data::Splits& splits) {
+  const auto shape = [](const data::DatasetInfo& info) {
     std::vector<std::string> sizes;
-    for (const std::int64_t size : meaning.input_shape) sizes.push_back(std::to_string(size));
-    return fmt::format("inputs {}, {} {}", join(sizes, " x "), meaning.outputs,
-                       meaning.task == data::Task::classification ? "classes" : "targets");
+    for (const std::int64_t size : info.input_shape) sizes.push_back(std::to_string(size));
+    return fmt::format("inputs {}, {} {}", join(sizes, " x "), info.outputs,
+                       info.problem == data::ProblemKind::classification ? "classes" : "targets");
   };
-  if (shape(trained) != shape(splits.meaning))
-    throw DataError(splits.name + " does not fit the network: it has " + shape(splits.meaning) +
+  if (shape(trained) != shape(splits.info))
+    throw DataError(splits.name + " does not fit the network: it has " + shape(splits.info) +
                     ", the network was trained for " + shape(trained));
 }
 
@@ -64,15 +64,15 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  check_fits(loaded.meaning, splits);
+  check_fits(loaded.info, splits);
   const data::Dataset& examples = part_of(splits, options.part);
   const train::Evaluation result = train::evaluate(*loaded.model, examples, loaded.criterion);
-  const std::string score = score_name(loaded.meaning);
+  const std::string score = score_name(loaded.info);
   if (options.json) {
     nlohmann::json document = {{"checkpoint", file.string()}, {"data", splits.name}, {"part", options.part},
                                {"examples", examples.size()}, {"loss", result.loss}, {score, result.score}};
     if (!result.confusion.empty()) {
-      document["classes"] = splits.meaning.classes;
+      document["classes"] = splits.info.classes;
       document["confusion"] = result.confusion;
     }
     print_json(document);
@@ -80,7 +80,7 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
   }
   std::cout << fmt::format("{} on {} {} examples of {}: loss {:.4f}, {} {}\n", file.string(), examples.size(),
                            options.part, splits.name, result.loss, score, score_text(score, result.score));
-  if (!result.confusion.empty()) std::cout << "\n" << confusion_table(result.confusion, splits.meaning.classes);
+  if (!result.confusion.empty()) std::cout << "\n" << confusion_table(result.confusion, splits.info.classes);
   return Exit::done;
 }
 

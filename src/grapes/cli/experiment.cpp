@@ -90,13 +90,13 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar) {
   data::Splits splits = data::open(config.data, config.training.seed, bar.downloads());
   bar.clear();
-  const data::Meaning& meaning = splits.meaning;
+  const data::DatasetInfo& info = splits.info;
   std::vector<std::string> shape;
-  for (const std::int64_t size : meaning.input_shape) shape.push_back(std::to_string(size));
+  for (const std::int64_t size : info.input_shape) shape.push_back(std::to_string(size));
   program.say(fmt::format("{}: {} training, {} validation, {} test examples; inputs {}; {} {}",
                           program.err().bold(splits.name), count(splits.train), count(splits.validation),
-                          count(splits.test), join(shape, " x "), meaning.outputs,
-                          meaning.task == data::Task::classification ? "classes" : "targets"));
+                          count(splits.test), join(shape, " x "), info.outputs,
+                          info.problem == data::ProblemKind::classification ? "classes" : "targets"));
   for (const std::string& note : splits.notes) program.say("  note: " + note);
   return splits;
 }

@@ -54,7 +54,7 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
   } else {
     lines.push_back(fmt::format(
         "Input i is x[i] = (v[i] - shift) scale 2^{}, to the nearest, v the numbers of an example:", fraction));
-    const std::int64_t inputs = c10::multiply_integers(loaded.meaning.input_shape), given = normalization.shift.numel();
+    const std::int64_t inputs = c10::multiply_integers(loaded.info.input_shape), given = normalization.shift.numel();
     lines.emplace_back("grays and other bytes as 0 ... 1, measurements as they are; shift and scale are " +
                        (given == 1 ? std::string("one for all:")
                         : given == inputs
@@ -65,7 +65,7 @@ std::vector<std::string> about(const Options& options, const experiment::Loaded&
       for (std::string& line : numbers(what, values)) lines.push_back(std::move(line));
   }
   std::vector<std::string> outputs;
-  for (const std::string& name : loaded.meaning.classes) {
+  for (const std::string& name : loaded.info.classes) {
     const std::string number = std::to_string(outputs.size());
     outputs.push_back(name == number ? number : number + " " + name);
   }
@@ -139,14 +139,14 @@ Exit export_c(const Program& program, const Options& options) {
     throw UsageError("--rehearse: --evaluate says on which part to score");
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const fixed::Network network =
-      embedded::integers(*loaded.model, loaded.config.network, loaded.criterion, loaded.meaning.task, options.integers);
+      embedded::integers(*loaded.model, loaded.config.network, loaded.criterion, loaded.info.problem, options.integers);
   const std::string header = embedded::c_header(network, options.name, about(options, loaded));
   nlohmann::json result = document(options, network);
   Scores scores;
   if (!options.part.empty()) {
     scores = evaluate(program, options, loaded, network);
     result["part"] = options.part;
-    result[score_name(loaded.meaning)] = {
+    result[score_name(loaded.info)] = {
         {"float", scores.real}, {"integers", scores.integers.value}, {"rehearsed", scores.rehearsed}};
     result["saturated"] = scores.integers.saturated;
   }
@@ -163,7 +163,7 @@ Exit export_c(const Program& program, const Options& options) {
   }
   print(network);
   if (!options.part.empty()) {
-    const std::string name = score_name(loaded.meaning);
+    const std::string name = score_name(loaded.info);
     const auto text = [&](double score) { return score_text(name, score); };
     std::cout << fmt::format("{} {}: {} in float, {} in integers\n", options.part, name, text(scores.real),
                              text(scores.integers.value));

@@ -38,7 +38,7 @@ std::string drawing(const train::Generated& piece, std::int64_t prime) {
 Exit generate(const GenerateOptions& options) {
   const std::filesystem::path file = checkpoint_path(options.from);
   const experiment::Loaded loaded = experiment::load(file);
-  if (loaded.meaning.task != data::Task::prediction || loaded.meaning.outputs != data::notes)
+  if (loaded.info.problem != data::ProblemKind::prediction || loaded.info.outputs != data::notes)
     throw UsageError(file.string() +
                      ": expected a network that predicts notes, as 'grapes train --task jsb' trains one");
   experiment::Config config = loaded.config;

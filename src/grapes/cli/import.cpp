@@ -19,12 +19,12 @@ struct ImportOptions {
 };
 
 /// Of what the network says where no data tells it: classes by number.
-data::Meaning numbered(std::int64_t inputs, std::int64_t outputs) {
-  data::Meaning meaning;
-  meaning.input_shape = {inputs};
-  meaning.outputs = outputs;
-  for (std::int64_t c = 0; c < outputs; ++c) meaning.classes.push_back(std::to_string(c));
-  return meaning;
+data::DatasetInfo numbered(std::int64_t inputs, std::int64_t outputs) {
+  data::DatasetInfo info;
+  info.input_shape = {inputs};
+  info.outputs = outputs;
+  for (std::int64_t c = 0; c < outputs; ++c) info.classes.push_back(std::to_string(c));
+  return info;
 }
 
 /// "mlp:256,256", as the file's matrices have it.
@@ -72,20 +72,20 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   if (given.count("bias") == 0) config.network.bias = biases;
   experiment::check(config);
 
-  data::Meaning meaning;
+  data::DatasetInfo info;
   data::Normalization normalization;
   if (given.count("data") > 0) {
     ProgressBar bar(program.err(), program.quiet);
     const data::Splits splits = open_data(program, config, bar);
-    meaning = splits.meaning;
+    info = splits.info;
     normalization = splits.normalization;
   } else {
-    meaning = numbered(weights.front().size(1), weights.back().size(0));
+    info = numbered(weights.front().size(1), weights.back().size(0));
   }
-  const auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
+  const auto model = nn::make_model(config.network, train::signature_of(info), config.training.seed);
   const exchange::Match match = exchange::import_weights(content, *model, names);
   if (options.strict) require_whole(match, options.file);
-  experiment::save(options.out, config, meaning, normalization, *model);
+  experiment::save(options.out, config, info, normalization, *model);
 
   if (options.json) {
     nlohmann::json loaded = nlohmann::json::object();

@@ -75,7 +75,7 @@ nlohmann::json spread(const Histogram& histogram) {
 }
 
 /// Factors as the paper has them: incoming weights, gain 2, clipped to [1, 2].
-Histogram factors_of(const Layer& layer) { return histogram(values(factor(layer.weight)), 1, 2); }
+Histogram factors_of(const Layer& layer) { return histogram(values(grapes::factor(layer.weight)), 1, 2); }
 Histogram responsibilities_of(const Layer& layer) { return histogram(values(responsibility(layer.weight))); }
 
 nlohmann::json describe(const Layer& layer) {

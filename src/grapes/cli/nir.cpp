@@ -97,7 +97,7 @@ Exit check(const CheckOptions& options) {
   return exit;
 }
 
-struct ExportOptions {
+struct NirExportOptions {
   std::string checkpoint, out;
   double dt = default_dt;
   bool approximate = false, json = false;
@@ -107,15 +107,15 @@ struct ExportOptions {
 void describe(nir::Fields& metadata, const experiment::Loaded& loaded, const experiment::Config& config,
               const std::vector<std::string>& said) {
   metadata["config"] = nir::text(experiment::to_toml(config));
-  metadata["meaning"] = nir::text(experiment::to_json(loaded.meaning).dump());
+  metadata["dataset"] = nir::text(experiment::to_json(loaded.info).dump());
   if (loaded.normalization.shift.defined()) metadata["input_shift"] = exchange::array_of(loaded.normalization.shift);
   if (loaded.normalization.scale.defined()) metadata["input_scale"] = exchange::array_of(loaded.normalization.scale);
   if (!said.empty()) metadata["approximations"] = nir::text(join(said, "; "));
 }
 
-Exit export_nir(const Program& program, const ExportOptions& options) {
+Exit export_nir(const Program& program, const NirExportOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
-  const nn::Signature signature = train::signature_of(loaded.meaning);
+  const nn::Signature signature = train::signature_of(loaded.info);
   std::vector<std::string> said, again;
   const exchange::SpikingNet net =
       exchange::net_of(*loaded.model, loaded.config.network, signature, options.approximate, said);
@@ -137,7 +137,7 @@ Exit export_nir(const Program& program, const ExportOptions& options) {
   return Exit::done;
 }
 
-struct ImportOptions {
+struct NirImportOptions {
   std::string file, out;
   std::optional<double> dt;
   bool json = false;
@@ -147,7 +147,7 @@ struct ImportOptions {
 /// A checkpoint to be.
 struct Imported {
   experiment::Config config;
-  data::Meaning meaning;
+  data::DatasetInfo info;
   data::Normalization normalization;
 };
 
@@ -158,27 +158,27 @@ const nir::Array& entry(const nir::Graph& graph, const std::string& name, const 
 }
 
 /// What is taken off the inputs, or what they are divided by. @return undefined where there is none
-at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::Meaning& meaning,
+at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::DatasetInfo& info,
                      const std::string& file) {
   const auto found = graph.metadata.find(name);
   if (found == graph.metadata.end()) return {};
   const at::Tensor numbers = found->second.is_text() ? at::Tensor() : exchange::tensor_of(found->second);
   const auto fits = [&] {
     try {
-      return at::infer_size(numbers.sizes(), meaning.input_shape) == meaning.input_shape;
+      return at::infer_size(numbers.sizes(), info.input_shape) == info.input_shape;
     } catch (const c10::Error&) {
       return false;
     }
   };
   if (!numbers.defined() || !fits())
     throw DataError(file + ": the entry '" + name + "' of its metadata must be numbers that fit the inputs, " +
-                    nir::shape_text(meaning.input_shape) + "; got " +
+                    nir::shape_text(info.input_shape) + "; got " +
                     (numbers.defined() ? nir::shape_text(found->second.shape) : "text"));
   return numbers;
 }
 
 /// A graph that `grapes export nir` wrote says everything.
-Imported ours(const nir::Graph& graph, const ImportOptions& options) {
+Imported ours(const nir::Graph& graph, const NirImportOptions& options) {
   if (!options.settings.given().empty() || options.dt)
     throw UsageError("--" + (options.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
                      " was written by grapes export nir and says everything by itself");
@@ -190,18 +190,18 @@ Imported ours(const nir::Graph& graph, const ImportOptions& options) {
     throw DataError(error.what());
   }
   try {
-    all.meaning = experiment::meaning_from(record::Json::parse(nir::text_of(entry(graph, "meaning", options.file))));
-    if (all.meaning.outputs < 1) throw DataError("outputs must be at least 1");
+    all.info = experiment::info_from(record::Json::parse(nir::text_of(entry(graph, "dataset", options.file))));
+    if (all.info.outputs < 1) throw DataError("outputs must be at least 1");
   } catch (const std::exception& error) {
-    throw DataError(options.file + ": the entry 'meaning' of its metadata cannot be understood: " + error.what());
+    throw DataError(options.file + ": the entry 'dataset' of its metadata cannot be understood: " + error.what());
   }
-  all.normalization.shift = of_inputs(graph, "input_shift", all.meaning, options.file);
-  all.normalization.scale = of_inputs(graph, "input_scale", all.meaning, options.file);
+  all.normalization.shift = of_inputs(graph, "input_shift", all.info, options.file);
+  all.normalization.scale = of_inputs(graph, "input_scale", all.info, options.file);
   return all;
 }
 
 /// Of another program's graph: the data, if they are named, else classes by number.
-Imported theirs(const Program& program, const exchange::SpikingNet& net, const ImportOptions& options) {
+Imported theirs(const Program& program, const exchange::SpikingNet& net, const NirImportOptions& options) {
   Imported all;
   options.settings.apply(all.config);
   all.config.network = exchange::options_of(net, all.config.network, options.file);
@@ -211,32 +211,32 @@ Imported theirs(const Program& program, const exchange::SpikingNet& net, const I
   if (options.settings.given().count("data") > 0) {
     ProgressBar bar(program.err(), program.quiet);
     const data::Splits splits = open_data(program, all.config, bar);
-    all.meaning = splits.meaning;
+    all.info = splits.info;
     all.normalization = splits.normalization;
-    const nn::Signature asked = train::signature_of(all.meaning);
+    const nn::Signature asked = train::signature_of(all.info);
     const std::int64_t inputs = nir::count(asked.input_shape);
     if (inputs != net.input[0] || asked.outputs != outputs || asked.each_step != each_step)
       throw DataError(fmt::format("{} takes {} inputs and gives {} outputs{}; {} has {} and {}{}", options.file,
                                   net.input[0], outputs, each_step ? " at every step" : "", splits.name, inputs,
                                   asked.outputs, asked.each_step ? " at every step" : ""));
   } else {
-    all.meaning.task = each_step ? data::Task::prediction : data::Task::classification;
-    all.meaning.sequence = each_step;
-    all.meaning.input_shape = net.input;
-    all.meaning.outputs = outputs;
-    for (std::int64_t c = 0; c < outputs; ++c) all.meaning.classes.push_back(std::to_string(c));
+    all.info.problem = each_step ? data::ProblemKind::prediction : data::ProblemKind::classification;
+    all.info.sequence = each_step;
+    all.info.input_shape = net.input;
+    all.info.outputs = outputs;
+    for (std::int64_t c = 0; c < outputs; ++c) all.info.classes.push_back(std::to_string(c));
   }
   experiment::check(all.config);
   return all;
 }
 
-Exit import_nir(const Program& program, const ImportOptions& options) {
+Exit import_nir(const Program& program, const NirImportOptions& options) {
   const nir::Graph graph = nir::read(options.file);
   const exchange::SpikingNet net = exchange::from_nir(graph, options.dt.value_or(default_dt), options.file);
   const Imported all = exchange::is_ours(graph) ? ours(graph, options) : theirs(program, net, options);
-  const auto model = nn::make_model(all.config.network, train::signature_of(all.meaning), all.config.training.seed);
+  const auto model = nn::make_model(all.config.network, train::signature_of(all.info), all.config.training.seed);
   exchange::fill(*model, all.config.network, net, options.file);
-  experiment::save(options.out, all.config, all.meaning, all.normalization, *model);
+  experiment::save(options.out, all.config, all.info, all.normalization, *model);
   const nn::Options& network = all.config.network;
   if (options.json) {
     print_json({{"checkpoint", options.out},
@@ -277,7 +277,7 @@ void add_export_nir(Program& program, CLI::App& parent) {
       {{"grapes export nir runs/one --out one.nir", "of lif and cuba-lif neurons: the same spikes"},
        {"grapes export nir runs/one --dt 1e-4 --out one.nir", "a step is 0.1 ms"},
        {"grapes export nir runs/soft --approximate --out soft.nir", "what NIR has no node for by the nearest"}});
-  const auto options = std::make_shared<ExportOptions>();
+  const auto options = std::make_shared<NirExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--out", options->out, "what to write")->type_name("FILE.nir")->required();
   verb->add_option("--dt", options->dt, std::string(dt_meaning) + " [0.001]")->type_name("SECONDS > 0");
@@ -293,7 +293,7 @@ void add_import_nir(Program& program, CLI::App& parent) {
                {{"grapes import nir one.nir --out one.safetensors", "of grapes export nir: the same network"},
                 {"grapes import nir theirs.nir --dt 1e-4 --data mnist --steps 50 --out ours.safetensors",
                  "of another program: the step, and what it is to be shown"}});
-  const auto options = std::make_shared<ImportOptions>();
+  const auto options = std::make_shared<NirImportOptions>();
   verb->add_option("file", options->file, "a graph")->type_name("FILE.nir")->required();
   verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors")->required();
   verb->add_option("--dt", options->dt, std::string(dt_meaning) + ", of another program's graph [0.001]")

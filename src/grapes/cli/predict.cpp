@@ -23,17 +23,18 @@ struct Answer {
 };
 
 /// Per example, what the network says: the most probable classes first, or every target in order.
-std::vector<std::vector<Answer>> answers(const at::Tensor& prediction, const data::Meaning& meaning, std::int64_t top) {
-  const bool classes = meaning.task == data::Task::classification;
-  const std::int64_t kept = classes ? std::min(top, meaning.outputs) : meaning.outputs;
-  at::Tensor order = at::arange(meaning.outputs).expand({prediction.size(0), meaning.outputs});
+std::vector<std::vector<Answer>> answers(const at::Tensor& prediction, const data::DatasetInfo& info,
+                                         std::int64_t top) {
+  const bool classes = info.problem == data::ProblemKind::classification;
+  const std::int64_t kept = classes ? std::min(top, info.outputs) : info.outputs;
+  at::Tensor order = at::arange(info.outputs).expand({prediction.size(0), info.outputs});
   if (classes) order = prediction.argsort(/*dim=*/1, /*descending=*/true);
   std::vector<std::vector<Answer>> result;
   for (std::int64_t i = 0; i < prediction.size(0); ++i) {
     std::vector<Answer> row;
     for (std::int64_t k = 0; k < kept; ++k) {
       const auto c = order[i][k].item<std::int64_t>();
-      row.push_back({meaning.classes.at(static_cast<std::size_t>(c)), prediction[i][c].item<double>()});
+      row.push_back({info.classes.at(static_cast<std::size_t>(c)), prediction[i][c].item<double>()});
     }
     result.push_back(row);
   }
@@ -43,14 +44,14 @@ std::vector<std::vector<Answer>> answers(const at::Tensor& prediction, const dat
 Exit predict(const Program& program, const PredictOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   std::string note;
-  const at::Tensor raw = data::read_inputs(options.file, loaded.meaning, &note, loaded.config.data.pad);
+  const at::Tensor raw = data::read_inputs(options.file, loaded.info, &note, loaded.config.data.pad);
   if (!note.empty()) program.say("note: " + note);
   const at::NoGradGuard no_grad;
   at::Tensor inputs = loaded.normalization(raw);
   if (loaded.config.network.precision == "float64") inputs = inputs.to(at::kDouble);
   const at::Tensor prediction = loaded.criterion.prediction(loaded.model->forward(inputs, {})).to(at::kDouble);
-  const bool classes = loaded.meaning.task == data::Task::classification;
-  const auto rows = answers(prediction, loaded.meaning, options.top);
+  const bool classes = loaded.info.problem == data::ProblemKind::classification;
+  const auto rows = answers(prediction, loaded.info, options.top);
   if (options.json) {
     nlohmann::json examples = nlohmann::json::array();
     for (const auto& row : rows) {

@@ -1,5 +1,7 @@
 #include "grapes/cli/program.h"
 
+#include "grapes/base/error.h"
+#include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/version.h"
 
@@ -7,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -87,6 +90,23 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   return std::string(trim(text)) + help;
 }
 
+Exit after_signal() { return interrupt::pending() == SIGTERM ? Exit::terminated : Exit::interrupted; }
+
+Exit exit_of(const Error& error) {
+  if (dynamic_cast<const UsageError*>(&error) != nullptr) return Exit::usage;
+  if (dynamic_cast<const DataError*>(&error) != nullptr) return Exit::data;
+  if (dynamic_cast<const Interrupted*>(&error) != nullptr) return after_signal();
+  return Exit::failed;
+}
+
+/// With the option in the place of the library's name of the setting: options are spelled with hyphens.
+std::string text_of(const Error& error) {
+  std::string option = error.field();
+  if (option.empty()) return error.what();
+  std::replace(option.begin(), option.end(), '_', '-');
+  return "--" + option + (error.what() + error.field().size());
+}
+
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 /// The verb's work, with every way it can fail as one line and an exit code.
@@ -102,7 +122,7 @@ Exit act(const Program& program) {
     if (!std::cout) return fail("cannot write the result to the standard output", Exit::data);
     return exit;
   } catch (const Error& error) {
-    return fail(error.what(), error.exit());
+    return fail(text_of(error), exit_of(error));
   } catch (const c10::Error& error) {
     return fail(first_line(error.what_without_backtrace()), Exit::failed);
   } catch (const std::bad_alloc&) {
@@ -113,6 +133,12 @@ Exit act(const Program& program) {
 }
 
 }  // namespace
+
+Exit exit_of(record::State state) {
+  if (state == record::State::finished) return Exit::done;
+  if (state == record::State::diverged) return Exit::diverged;
+  return state == record::State::interrupted ? after_signal() : Exit::failed;
+}
 
 void Program::say(const std::string& text) const {
   if (!quiet) std::cerr << text << std::endl;

@@ -2,6 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/cli/terminal.h"
+#include "grapes/record/record.h"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,11 @@
 #include <vector>
 
 namespace grapes::cli {
+
+/// What the program returns to the shell.
+enum class Exit : int { done = 0, failed = 1, usage = 2, data = 3, diverged = 4, interrupted = 130, terminated = 143 };
+/// How training that ended this way ends the program.
+Exit exit_of(record::State state);
 
 /// The command line: a tree of verbs and their options, and what holds for all of them.
 struct Program {

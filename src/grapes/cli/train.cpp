@@ -94,15 +94,15 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   program.say(std::string(trim(
-      nn::make_model(config.network, train::signature_of(experiment::meaning_of(config, splits)), config.training.seed)
+      nn::make_model(config.network, train::signature_of(experiment::info_of(config, splits)), config.training.seed)
           ->describe())));
 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
   const record::Status status = experiment::run(config, splits, {folder, !plan.resume.empty(), plan.init, true},
-                                                watch(bar, score_name(splits.meaning)));
+                                                watch(bar, score_name(splits.info)));
   bar.clear();
-  const auto exit = static_cast<Exit>(status.exit_code);
+  const auto exit = exit_of(status.state);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
   fs::path report;
   if (exit == Exit::done)

@@ -27,7 +27,7 @@ struct Kit {
                const nn::Options& network_options = small(), std::int64_t tasks = 3, const std::string& loss = "auto")
       : scenario(make_scenario(describe(scenario_name, tasks, small_digits(), 3), small_digits(), "scenario")),
         network(network_options),
-        criterion(loss, "auto", nn::Answer::classes),
+        criterion(loss, "auto", nn::TargetKind::classes),
         model(fresh(network)) {
     options.scenario = scenario_name;
     options.tasks = tasks;
@@ -51,7 +51,7 @@ struct Kit {
   }
 
   std::unique_ptr<nn::Model> fresh(const nn::Options& of) const {
-    return nn::make_model(of, train::signature_of(scenario.meaning), 3);
+    return nn::make_model(of, train::signature_of(scenario.info), 3);
   }
 
   Setting setting() {

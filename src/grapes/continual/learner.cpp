@@ -295,7 +295,6 @@ class Learner {
   bool interrupted(int signal, std::int64_t batches) {
     checkpoint();
     status_.state = record::State::interrupted;
-    status_.exit_code = 128 + signal;
     status_.message =
         fmt::format("stopped by {} in task {}, epoch {}, after batch {} of {}", signal == SIGINT ? "SIGINT" : "SIGTERM",
                     task_ + 1, at_.epoch + 1, at_.batch, batches);
@@ -304,7 +303,6 @@ class Learner {
 
   bool diverged(const std::string& why) {
     status_.state = record::State::diverged;
-    status_.exit_code = static_cast<int>(Exit::diverged);
     status_.message =
         fmt::format("diverged in task {}, epoch {}, batch {}: {}", task_ + 1, at_.epoch + 1, at_.batch + 1, why);
     return false;

@@ -63,10 +63,10 @@ class Lwf final : public Method {
     if (scenario.heads.defined()) {
       for (std::int64_t k = 0; k < task_; ++k) heads.push_back(scenario.heads[k]);
     } else if (scenario.manifest["scenario"] == "class-incremental") {
-      const auto each = scenario.meaning.outputs / static_cast<std::int64_t>(scenario.tasks.size());
+      const auto each = scenario.info.outputs / static_cast<std::int64_t>(scenario.tasks.size());
       heads.push_back(at::arange(each * task_, at::kLong));
     } else {
-      heads.push_back(at::arange(scenario.meaning.outputs, at::kLong));
+      heads.push_back(at::arange(scenario.info.outputs, at::kLong));
     }
     return heads;
   }

@@ -20,18 +20,18 @@ namespace {
 
 const char* const format = "grapes-scenario/1";
 
-std::int64_t width_of(const data::Meaning& meaning) {
-  return std::accumulate(meaning.input_shape.begin(), meaning.input_shape.end(), std::int64_t{1}, std::multiplies<>());
+std::int64_t width_of(const data::DatasetInfo& info) {
+  return std::accumulate(info.input_shape.begin(), info.input_shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-Json permuted(const data::Meaning& meaning, std::int64_t task, std::int64_t, std::uint64_t seed) {
+Json permuted(const data::DatasetInfo& info, std::int64_t task, std::int64_t, std::uint64_t seed) {
   Random random(stream_seed(seed, "permuted", static_cast<std::uint64_t>(task)));
-  return {{"permutation", task == 0 ? Json::array() : Json(permutation(width_of(meaning), random))}};
+  return {{"permutation", task == 0 ? Json::array() : Json(permutation(width_of(info), random))}};
 }
 
 /// Half a turn in as many parts as there are tasks, and an angle drawn from each; the first task stands upright.
-Json rotated(const data::Meaning& meaning, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
-  if (meaning.input_shape.size() != 3 || meaning.sequence)
+Json rotated(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
+  if (info.input_shape.size() != 3 || info.sequence)
     throw UsageError("scenario = 'rotated' needs pictures, which the examples of this data set are not");
   Random random(stream_seed(seed, "rotated", static_cast<std::uint64_t>(task)));
   const double part = 180 / static_cast<double>(tasks);
@@ -39,15 +39,15 @@ Json rotated(const data::Meaning& meaning, std::int64_t task, std::int64_t tasks
 }
 
 /// The classes in an order drawn by the seed, equally many to each task.
-Json split(const data::Meaning& meaning, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
-  const std::int64_t each = meaning.outputs / tasks;
+Json split(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
+  const std::int64_t each = info.outputs / tasks;
   if (each < 2)
     throw UsageError(
         fmt::format("tasks = {}: a split needs two classes or more for each task, and there are {} classes: at most {} "
                     "tasks",
-                    tasks, meaning.outputs, meaning.outputs / 2));
+                    tasks, info.outputs, info.outputs / 2));
   Random random(stream_seed(seed, "split"));
-  const std::vector<std::int64_t> order = permutation(meaning.outputs, random);
+  const std::vector<std::int64_t> order = permutation(info.outputs, random);
   return {{"classes", std::vector<std::int64_t>(order.begin() + task * each, order.begin() + (task + 1) * each)}};
 }
 
@@ -75,8 +75,8 @@ void check(const Json& manifest, const data::Splits& splits, const std::string& 
   same(fingerprint == splits.fingerprint, where, "fingerprint", splits.fingerprint + " (" + splits.name + ")",
        fingerprint + " (" + field<std::string>(manifest, "data", where) + ")");
   const auto shape = field<std::vector<std::int64_t>>(manifest, "input_shape", where);
-  same(shape == splits.meaning.input_shape, where, "input_shape",
-       fmt::format("[{}]", fmt::join(splits.meaning.input_shape, ", ")), fmt::format("[{}]", fmt::join(shape, ", ")));
+  same(shape == splits.info.input_shape, where, "input_shape",
+       fmt::format("[{}]", fmt::join(splits.info.input_shape, ", ")), fmt::format("[{}]", fmt::join(shape, ", ")));
   if (manifest.contains("train_rows"))
     same(manifest["train_rows"] == splits.train->size(), where, "train_rows", std::to_string(splits.train->size()),
          manifest["train_rows"].dump());
@@ -103,7 +103,7 @@ Task changed(const data::Splits& splits, Change change) {
 Task permuted_task(const Json& task, const data::Splits& splits, const std::string& where) {
   const auto order = field<std::vector<std::int64_t>>(task, "permutation", where);
   if (order.empty()) return {splits.train, splits.train_plain, splits.validation, splits.test};
-  const std::int64_t width = width_of(splits.meaning);
+  const std::int64_t width = width_of(splits.info);
   const std::set<std::int64_t> once(order.begin(), order.end());
   if (static_cast<std::int64_t>(order.size()) != width || static_cast<std::int64_t>(once.size()) != width ||
       *once.begin() != 0 || *once.rbegin() != width - 1)
@@ -130,23 +130,22 @@ void split_tasks(Scenario& scenario, const data::Splits& splits, bool own_heads,
     all.insert(all.end(), classes.back().begin(), classes.back().end());
   }
   const std::set<std::int64_t> once(all.begin(), all.end());
-  if (once.size() != all.size() || *once.begin() < 0 || *once.rbegin() >= splits.meaning.outputs)
+  if (once.size() != all.size() || *once.begin() < 0 || *once.rbegin() >= splits.info.outputs)
     throw DataError(fmt::format("{}: 'classes' must be numbers in 0 ... {}, each in one task only", where,
-                                splits.meaning.outputs - 1));
+                                splits.info.outputs - 1));
   const auto each = static_cast<std::int64_t>(classes.front().size());
   for (const std::vector<std::int64_t>& own : classes) {
     const std::vector<std::int64_t>& answers = own_heads ? own : all;
     scenario.tasks.push_back(
         changed(splits, [&](const data::DatasetPtr& part) { return data::of_classes(part, own, answers); }));
   }
-  scenario.meaning.outputs = static_cast<std::int64_t>(all.size());
-  scenario.meaning.classes.clear();
-  for (const std::int64_t c : all)
-    scenario.meaning.classes.push_back(splits.meaning.classes.at(static_cast<std::size_t>(c)));
-  if (own_heads) scenario.heads = at::arange(scenario.meaning.outputs, at::kLong).view({-1, each});
-  if (const std::int64_t left = splits.meaning.outputs - scenario.meaning.outputs; left > 0)
+  scenario.info.outputs = static_cast<std::int64_t>(all.size());
+  scenario.info.classes.clear();
+  for (const std::int64_t c : all) scenario.info.classes.push_back(splits.info.classes.at(static_cast<std::size_t>(c)));
+  if (own_heads) scenario.heads = at::arange(scenario.info.outputs, at::kLong).view({-1, each});
+  if (const std::int64_t left = splits.info.outputs - scenario.info.outputs; left > 0)
     scenario.notes.push_back(fmt::format("{} of {} classes are left out: {} tasks get {} each", left,
-                                         splits.meaning.outputs, classes.size(), each));
+                                         splits.info.outputs, classes.size(), each));
 }
 
 /// Every task must have something to learn, and something to be tested on where there is any of it at all: while
@@ -180,17 +179,17 @@ const std::vector<ScenarioRow>& scenarios() {
 
 Json describe(const std::string& scenario, std::int64_t tasks, const data::Splits& splits, std::uint64_t seed) {
   const ScenarioRow& row = find_row(scenarios(), "scenario", scenario);
-  if (splits.meaning.task != data::Task::classification)
+  if (splits.info.problem != data::ProblemKind::classification)
     throw UsageError("scenario = '" + scenario + "': " + splits.name + " has no classes to learn, which tasks need");
   Json list = Json::array();
-  for (std::int64_t task = 0; task < tasks; ++task) list.push_back(row.describe(splits.meaning, task, tasks, seed));
+  for (std::int64_t task = 0; task < tasks; ++task) list.push_back(row.describe(splits.info, task, tasks, seed));
   Json manifest = {{"format", format},
                    {"scenario", scenario},
                    {"seed", seed},
                    {"data", splits.name},
                    {"fingerprint", splits.fingerprint},
-                   {"input_shape", splits.meaning.input_shape},
-                   {"classes", splits.meaning.classes},
+                   {"input_shape", splits.info.input_shape},
+                   {"classes", splits.info.classes},
                    {"train_rows", splits.train->size()},
                    {"tasks", list}};
   if (splits.validation_rows.defined()) {
@@ -204,7 +203,7 @@ Json describe(const std::string& scenario, std::int64_t tasks, const data::Split
 Scenario make_scenario(const Json& manifest, const data::Splits& splits, const std::string& where) {
   check(manifest, splits, where);
   Scenario scenario;
-  scenario.meaning = splits.meaning;
+  scenario.info = splits.info;
   scenario.shuffle = splits.shuffle;
   scenario.manifest = manifest;
   const auto tasks = field<std::vector<Json>>(manifest, "tasks", where);

@@ -15,7 +15,7 @@ struct ScenarioRow {
   std::string name;
   std::string summary;
   /// What task number `task` of `tasks` is, drawn from `seed`: an entry of the manifest's "tasks".
-  record::Json (*describe)(const data::Meaning& meaning, std::int64_t task, std::int64_t tasks, std::uint64_t seed);
+  record::Json (*describe)(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed);
 };
 const std::vector<ScenarioRow>& scenarios();
 
@@ -40,9 +40,9 @@ struct Task {
 ///                      the tasks' classes, one task's after the other's
 struct Scenario {
   std::vector<Task> tasks;
-  data::Meaning meaning;  ///< of the network: its outputs are those of all tasks
-  bool shuffle = true;    ///< a new order every epoch; false: the order of the file
-  at::Tensor heads;       ///< [task, answers] int64, the outputs that are a task's answers; undefined: all, for all
+  data::DatasetInfo info;  ///< of the network: its outputs are those of all tasks
+  bool shuffle = true;     ///< a new order every epoch; false: the order of the file
+  at::Tensor heads;        ///< [task, answers] int64, the outputs that are a task's answers; undefined: all, for all
   record::Json manifest;
   std::vector<std::string> notes;  ///< what a person should know, e.g. that classes are left over
 };

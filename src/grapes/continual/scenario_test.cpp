@@ -70,7 +70,7 @@ TEST(Scenario, AnotherProgramCanMakePermutedTasksFromTheManifest) {
   }
   EXPECT_EQ(orders.size(), 2);
   EXPECT_FALSE(scenario.heads.defined());
-  EXPECT_EQ(scenario.meaning.outputs, 10);
+  EXPECT_EQ(scenario.info.outputs, 10);
 }
 
 TEST(Scenario, RotatedTasksShareOutHalfATurn) {
@@ -90,7 +90,7 @@ TEST(Scenario, SplitTasksHaveClassesAndHeadsOfTheirOwn) {
   for (std::size_t k = 0; k < 5; ++k) {
     const auto own = scenario.manifest["tasks"][k]["classes"].get<std::vector<std::int64_t>>();
     classes.insert(own.begin(), own.end());
-    EXPECT_EQ(scenario.tasks[k].train->meaning().outputs, 2);
+    EXPECT_EQ(scenario.tasks[k].train->info().outputs, 2);
     EXPECT_LT(scenario.tasks[k].train->targets().max().item<std::int64_t>(), 2);
     EXPECT_TRUE(scenario.heads[static_cast<std::int64_t>(k)].equal(
         at::tensor({2 * static_cast<std::int64_t>(k), 2 * static_cast<std::int64_t>(k) + 1}, at::kLong)));
@@ -104,7 +104,7 @@ TEST(Scenario, SplitTasksHaveClassesAndHeadsOfTheirOwn) {
 TEST(Scenario, ClassIncrementalTasksShareOneHead) {
   const Scenario scenario = make("class-incremental", 3, 2);
   EXPECT_FALSE(scenario.heads.defined());
-  EXPECT_EQ(scenario.meaning.outputs, 9);  // three each, and one class is left out
+  EXPECT_EQ(scenario.info.outputs, 9);  // three each, and one class is left out
   ASSERT_EQ(scenario.notes.size(), 1);
   EXPECT_THAT(scenario.notes[0], HasSubstr("1 of 10 classes"));
   for (std::size_t k = 0; k < 3; ++k) {
@@ -112,7 +112,7 @@ TEST(Scenario, ClassIncrementalTasksShareOneHead) {
     EXPECT_EQ(targets.min().item<std::int64_t>(), 3 * static_cast<std::int64_t>(k));
     EXPECT_EQ(targets.max().item<std::int64_t>(), 3 * static_cast<std::int64_t>(k) + 2);
     const auto own = scenario.manifest["tasks"][k]["classes"].get<std::vector<std::size_t>>();
-    EXPECT_EQ(scenario.meaning.classes[3 * k + 1], digits().meaning.classes[own[1]]);
+    EXPECT_EQ(scenario.info.classes[3 * k + 1], digits().info.classes[own[1]]);
   }
 }
 
@@ -120,9 +120,9 @@ TEST(Scenario, WhatTheDataCannotFormIsRefused) {
   EXPECT_THAT(refusal([] { make("split", 6, 1); }), AllOf(HasSubstr("tasks = 6"), HasSubstr("at most 5")));
   EXPECT_THAT(refusal([] { describe("permutd", 2, digits(), 1); }), HasSubstr("did you mean 'permuted'"));
   data::Splits table = digits();
-  table.meaning.input_shape = {64};
+  table.info.input_shape = {64};
   EXPECT_THAT(refusal([&] { describe("rotated", 2, table, 1); }), HasSubstr("pictures"));
-  table.meaning.task = data::Task::regression;
+  table.info.problem = data::ProblemKind::regression;
   EXPECT_THAT(refusal([&] { describe("permuted", 2, table, 1); }), HasSubstr("no classes"));
   data::Splits few = digits();
   few.test = data::subset(few.test, at::tensor({0}, at::kLong));

@@ -96,7 +96,7 @@ double measured(const Setting& setting) {
   options.optimizer = setting.optimizer;
   const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::Answer::classes);
+  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
   train::Subject subject{*model, criterion, *optimizer, *schedule, 0.1};
   at::manual_seed(2);
   std::vector<std::int64_t> shape = setting.signature.input_shape;

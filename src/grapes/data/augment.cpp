@@ -83,12 +83,12 @@ class Augmented final : public Dataset {
   Augmented(DatasetPtr source, const Augmentation& augmentation)
       : source_(std::move(source)), augmentation_(augmentation) {
     if (augmentation_.elastic == 0) return;
-    smooth_rows_ = gaussian(meaning().input_shape[1], augmentation_.elastic_width);
-    smooth_columns_ = gaussian(meaning().input_shape[2], augmentation_.elastic_width);
+    smooth_rows_ = gaussian(info().input_shape[1], augmentation_.elastic_width);
+    smooth_columns_ = gaussian(info().input_shape[2], augmentation_.elastic_width);
   }
 
   std::int64_t size() const override { return source_->size(); }
-  const Meaning& meaning() const override { return source_->meaning(); }
+  const DatasetInfo& info() const override { return source_->info(); }
   at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -203,11 +203,11 @@ class Moved final : public Dataset {
  public:
   Moved(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden)
       : source_(std::move(source)), augmentation_(augmentation) {
-    if (hidden.defined()) hidden_ = hidden.to(at::kFloat).expand(meaning().input_shape).contiguous();
+    if (hidden.defined()) hidden_ = hidden.to(at::kFloat).expand(info().input_shape).contiguous();
   }
 
   std::int64_t size() const override { return source_->size(); }
-  const Meaning& meaning() const override { return source_->meaning(); }
+  const DatasetInfo& info() const override { return source_->info(); }
   at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -304,7 +304,7 @@ Augmentation parse_augmentation(const std::string& text) {
 
 DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden) {
   if (augmentation.none()) return source;
-  const std::vector<std::int64_t>& shape = source->meaning().input_shape;
+  const std::vector<std::int64_t>& shape = source->info().input_shape;
   TORCH_CHECK(shape.size() == 3, "augmented: examples must be images, [channels, rows, columns]");
   const auto least = static_cast<double>(std::min(shape[1], shape[2]));
   for (const Part& part : parts()) {

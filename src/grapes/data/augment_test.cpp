@@ -18,7 +18,7 @@ using testing::HasSubstr;
 DatasetPtr noise(std::int64_t n, std::int64_t channels, std::int64_t size) {
   const at::Tensor x = at::arange(n * channels * size * size, at::kFloat).mul(12.9898).sin().mul(43758.5453);
   return memory((x - x.floor()).reshape({n, channels, size, size}), at::zeros({n}, at::kLong),
-                {Task::classification, {channels, size, size}, 1, {"all"}});
+                {ProblemKind::classification, {channels, size, size}, 1, {"all"}});
 }
 
 at::Tensor all(const Dataset& set, std::uint64_t seed) {
@@ -86,8 +86,8 @@ TEST(Augment, LeavesTheGlobalGeneratorAlone) {
 
 TEST(Augment, ShiftMovesAndFillsWithZero) {
   // A constant picture shifted by (x, y) keeps 1 where the source lies inside: its sum is the overlap of two squares.
-  const DatasetPtr ones =
-      memory(at::ones({200, 1, 20, 20}), at::zeros({200}, at::kLong), {Task::classification, {1, 20, 20}, 1, {"all"}});
+  const DatasetPtr ones = memory(at::ones({200, 1, 20, 20}), at::zeros({200}, at::kLong),
+                                 {ProblemKind::classification, {1, 20, 20}, 1, {"all"}});
   Augmentation a;
   a.shift = 0.5;
   const at::Tensor moved = all(*augmented(ones, a), 3);
@@ -102,7 +102,7 @@ TEST(Augment, RotationTurnsAboutTheMiddle) {
   const at::Tensor axis = at::arange(21, at::kFloat) - 10;
   const at::Tensor bell = at::exp(-(axis.square().unsqueeze(0) + axis.square().unsqueeze(1)) / 18);
   const DatasetPtr set = memory(bell.expand({30, 1, 21, 21}).contiguous(), at::zeros({30}, at::kLong),
-                                {Task::classification, {1, 21, 21}, 1, {"all"}});
+                                {ProblemKind::classification, {1, 21, 21}, 1, {"all"}});
   const at::Tensor turned = all(*augmented(set, parse_augmentation("rotate=180")), 5);
   EXPECT_LT((turned - all(*set, 0)).abs().max().item<float>(), 0.03);
   const at::Tensor zoomed = all(*augmented(set, parse_augmentation("zoom=.5")), 5);
@@ -114,7 +114,7 @@ TEST(Augment, ElasticDisplacementsHaveTheSizeTheyShould) {
   // σ divides it by 4 π σ², so far from the edges sd = α / sqrt(12 π) / σ.
   constexpr std::int64_t n = 41;
   const at::Tensor ramp = at::arange(n, at::kFloat).expand({60, 1, n, n}).contiguous();
-  const DatasetPtr set = memory(ramp, at::zeros({60}, at::kLong), {Task::classification, {1, n, n}, 1, {"all"}});
+  const DatasetPtr set = memory(ramp, at::zeros({60}, at::kLong), {ProblemKind::classification, {1, n, n}, 1, {"all"}});
   const at::Tensor moved = all(*augmented(set, parse_augmentation("elastic=20:3")), 2) - ramp;
   const at::Tensor middle = moved.narrow(2, 13, 15).narrow(3, 13, 15);
   EXPECT_NEAR(middle.std().item<double>(), 20 / std::sqrt(12 * M_PI) / 3, 0.1);
@@ -143,7 +143,7 @@ TEST(Augment, CropsMovePixelsExactlyAndToEveryPlaceAlike) {
   constexpr std::int64_t n = 3000, pad = 2, places = 2 * pad + 1;
   const at::Tensor image = noise(1, 2, 6)->get(at::zeros({1}, at::kLong)).inputs;
   const DatasetPtr set = memory(image.expand({n, 2, 6, 6}).contiguous(), at::zeros({n}, at::kLong),
-                                {Task::classification, {2, 6, 6}, 1, {"all"}});
+                                {ProblemKind::classification, {2, 6, 6}, 1, {"all"}});
   const at::Tensor cropped = all(*augmented(set, parse_augmentation("crop=2")), 3);
   std::vector<int> count(places * places);
   for (std::int64_t i = 0; i < n; ++i) {
@@ -171,7 +171,7 @@ TEST(Augment, FlipsMirrorWithTheirProbability) {
 TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
   constexpr std::int64_t n = 4000, size = 6;
   const DatasetPtr ones = memory(at::ones({n, 2, size, size}), at::zeros({n}, at::kLong),
-                                 {Task::classification, {2, size, size}, 1, {"a"}});
+                                 {ProblemKind::classification, {2, size, size}, 1, {"a"}});
   const at::Tensor holes = 1 - all(*augmented(ones, parse_augmentation("cutout=4")), 5);
   EXPECT_TRUE(at::equal(holes.select(1, 0), holes.select(1, 1)));
   // Each is the product of an interval of rows and one of columns. A middle at 0 ... 5 hides from two before it to one

@@ -47,9 +47,9 @@ SequenceCollection read_chorales(const std::string& bytes, const std::string& fi
     throw DataError(file + ": not JSON: " + error.what());
   }
   SequenceCollection all;
-  all.meaning = {Task::prediction, {notes}, notes, {}, true};
+  all.info = {ProblemKind::prediction, {notes}, notes, {}, true};
   for (std::int64_t note = lowest_note; note < lowest_note + notes; ++note)
-    all.meaning.classes.push_back("note " + std::to_string(note));
+    all.info.classes.push_back("note " + std::to_string(note));
   all.train = part(document, "train", file);
   all.validation = part(document, "valid", file);
   all.test = part(document, "test", file);

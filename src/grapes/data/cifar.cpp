@@ -55,7 +55,7 @@ Collection read_cifar(const SourceFiles& files, const std::vector<std::string>& 
   Collection collection;
   collection.train = {at::cat(inputs), at::cat(targets)};
   collection.test = read(training);
-  collection.meaning = {Task::classification, {channels, side, side}, labels.back(), classes};
+  collection.info = {ProblemKind::classification, {channels, side, side}, labels.back(), classes};
   collection.scale = 1.0F / 255;
   return collection;
 }

@@ -103,7 +103,7 @@ class SmallCifar : public testing::Test {
 TEST_F(SmallCifar, IsReadInTheOrderOfItsFilesHoweverTheyArePacked) {
   const Splits splits = open(options_, 1);
   EXPECT_EQ(splits.name, "cifar10");
-  EXPECT_EQ(splits.meaning.input_shape, (std::vector<std::int64_t>{3, 32, 32}));
+  EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{3, 32, 32}));
   EXPECT_TRUE(at::equal(splits.train->targets(), at::tensor({1, 5, 2, 6, 3, 7, 4, 8, 5, 9}, at::kLong)));
   const at::Tensor red = splits.train->get(file_order(10)).inputs.select(1, 0).select(1, 0).select(1, 0) * 255;
   EXPECT_TRUE(at::allclose(red, at::tensor({1.F, 1.F, 2.F, 2.F, 3.F, 3.F, 4.F, 4.F, 5.F, 5.F})));
@@ -141,13 +141,13 @@ TEST(Cifar100, HasItsHundredClasses) {
   options.data_dir = folder.path().string();
   options.validation = 0;
   const Splits splits = open(options, 1);
-  const std::vector<std::string>& classes = splits.meaning.classes;
+  const std::vector<std::string>& classes = splits.info.classes;
   ASSERT_EQ(classes.size(), 100U);
   EXPECT_TRUE(std::is_sorted(classes.begin(), classes.end()));
   EXPECT_EQ(classes[0], "apple");
   EXPECT_EQ(classes[50], "mouse");
   EXPECT_EQ(classes[99], "worm");
-  EXPECT_EQ(splits.meaning.outputs, 100);
+  EXPECT_EQ(splits.info.outputs, 100);
   EXPECT_TRUE(splits.notes.empty());  // no SHA-256 is known that its files could differ from
 }
 

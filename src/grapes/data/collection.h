@@ -20,7 +20,7 @@ struct Examples {
 /// What every reader returns.
 struct Collection {
   std::string name;  ///< "mnist", or the path
-  Meaning meaning;
+  DatasetInfo info;
   float scale = 1;  ///< what takes a raw byte to 0 ... 1; 1 for float32
   Examples train;
   Examples test;            ///< undefined tensors where the source has no test set of its own

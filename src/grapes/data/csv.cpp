@@ -164,7 +164,7 @@ std::vector<Origin> find_inputs(const CsvTable& table, const std::vector<std::st
 
 }  // namespace
 
-Collection read_csv(const std::filesystem::path& path, const std::string& label_columns, const std::string& task) {
+Collection read_csv(const std::filesystem::path& path, const std::string& label_columns, const std::string& asked) {
   std::string text = read_file(path);
   Collection collection;
   collection.name = path.string();
@@ -177,15 +177,15 @@ Collection read_csv(const std::filesystem::path& path, const std::string& label_
   const std::vector<std::size_t> labels = find_labels(table, label_columns, collection.notes);
   const std::vector<Origin> origins = choose_inputs(table, labels, collection.notes);
   collection.train.inputs = inputs_of(table, origins);
-  collection.meaning.input_shape = {static_cast<std::int64_t>(origins.size())};
+  collection.info.input_shape = {static_cast<std::int64_t>(origins.size())};
   for (const Origin& origin : origins) {
-    collection.meaning.inputs.push_back(header[origin.column] + (origin.text ? "=" + *origin.text : ""));
+    collection.info.inputs.push_back(header[origin.column] + (origin.text ? "=" + *origin.text : ""));
   }
 
   if (labels.size() == 1 && is_text(table, labels[0])) {
     std::vector<std::string> classes;
     for (std::size_t row = 0; row < table.rows(); ++row) classes.emplace_back(value(table, row, labels[0]));
-    text_targets(collection, classes, task);
+    text_targets(collection, classes, asked);
   } else {
     std::vector<double> values;
     std::vector<std::string> names;
@@ -194,25 +194,25 @@ Collection read_csv(const std::filesystem::path& path, const std::string& label_
     }
     for (const std::size_t column : labels) names.push_back(header[column]);
     number_targets(collection, at::tensor(values, at::kDouble).reshape({-1, static_cast<std::int64_t>(labels.size())}),
-                   names, task);
+                   names, asked);
   }
   return collection;
 }
 
-at::Tensor csv_inputs(const std::filesystem::path& path, const Meaning& meaning) {
+at::Tensor csv_inputs(const std::filesystem::path& path, const DatasetInfo& info) {
   std::string text = read_file(path);
-  std::vector<std::string> names = meaning.inputs;
-  const std::int64_t count = c10::multiply_integers(meaning.input_shape);
+  std::vector<std::string> names = info.inputs;
+  const std::int64_t count = c10::multiply_integers(info.input_shape);
   while (static_cast<std::int64_t>(names.size()) < count) names.push_back("input " + std::to_string(names.size() + 1));
 
   const std::vector<std::string> first = split(std::string_view(text).substr(0, text.find('\n')), ',');
   const bool bare = is_numbers(first);
-  if ((bare || meaning.inputs.empty()) && static_cast<std::int64_t>(first.size()) != count) {
+  if ((bare || info.inputs.empty()) && static_cast<std::int64_t>(first.size()) != count) {
     throw DataError(path.string() + ", line 1: " + std::to_string(first.size()) + " fields, expected " +
                     std::to_string(count) + ", one per input");
   }
   const CsvTable table(std::move(text), path.string(), bare ? names : std::vector<std::string>{});
-  return inputs_of(table, find_inputs(table, meaning.inputs.empty() ? table.header() : names));
+  return inputs_of(table, find_inputs(table, info.inputs.empty() ? table.header() : names));
 }
 
 }  // namespace grapes::data

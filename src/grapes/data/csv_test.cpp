@@ -29,9 +29,9 @@ class Csv : public testing::Test {
 
 TEST_F(Csv, TextClassesAreNumberedAlphabetically) {
   const Collection c = read("x,species,z\n1,iris,2\n-3e1,aster,.5\n+4,iris,0\n", "species");
-  EXPECT_EQ(c.meaning.task, Task::classification);
-  EXPECT_THAT(c.meaning.classes, ElementsAre("aster", "iris"));
-  EXPECT_THAT(c.meaning.inputs, ElementsAre("x", "z"));
+  EXPECT_EQ(c.info.problem, ProblemKind::classification);
+  EXPECT_THAT(c.info.classes, ElementsAre("aster", "iris"));
+  EXPECT_THAT(c.info.inputs, ElementsAre("x", "z"));
   EXPECT_TRUE(at::equal(c.train.targets, at::tensor({1, 0, 1}, at::kLong)));
   EXPECT_TRUE(at::equal(c.train.inputs, at::tensor({1.F, 2.F, -30.F, .5F, 4.F, 0.F}).reshape({3, 2})));
 }
@@ -39,27 +39,27 @@ TEST_F(Csv, TextClassesAreNumberedAlphabetically) {
 TEST_F(Csv, QuotesCommasAndLineEndsWithinFields) {
   const Collection c =
       read("\xef\xbb\xbf\"a,b\",Label\r\n1,\"say \"\"no\"\"\"\r\n\"2\",\"two\nlines\"\r\n3,\"\"\"\"\r\n");
-  EXPECT_THAT(c.meaning.inputs, ElementsAre("a,b"));
-  EXPECT_THAT(c.meaning.classes, ElementsAre("\"", "say \"no\"", "two\nlines"));
+  EXPECT_THAT(c.info.inputs, ElementsAre("a,b"));
+  EXPECT_THAT(c.info.classes, ElementsAre("\"", "say \"no\"", "two\nlines"));
   EXPECT_EQ(c.train.inputs[1].item<float>(), 2);
 }
 
 TEST_F(Csv, WholeNumbersThatRepeatAreClassesOthersAreValues) {
   const Collection classes = read("x,y\n1,3\n2,7\n3,3\n4,7\n");
-  EXPECT_EQ(classes.meaning.task, Task::classification);
-  EXPECT_THAT(classes.meaning.classes, ElementsAre("3", "7"));
+  EXPECT_EQ(classes.info.problem, ProblemKind::classification);
+  EXPECT_THAT(classes.info.classes, ElementsAre("3", "7"));
   EXPECT_THAT(classes.notes, ElementsAre(HasSubstr("read as classes")));
-  EXPECT_EQ(read("x,y\n1,3\n2,7\n3,4\n4,9\n").meaning.task, Task::regression);
-  EXPECT_EQ(read("x,y\n1,3\n2,7.5\n3,3\n4,7.5\n").meaning.task, Task::regression);
-  EXPECT_EQ(read("x,y\n1,3\n2,7\n3,3\n4,7\n", "", "numbers").meaning.task, Task::regression);
+  EXPECT_EQ(read("x,y\n1,3\n2,7\n3,4\n4,9\n").info.problem, ProblemKind::regression);
+  EXPECT_EQ(read("x,y\n1,3\n2,7.5\n3,3\n4,7.5\n").info.problem, ProblemKind::regression);
+  EXPECT_EQ(read("x,y\n1,3\n2,7\n3,3\n4,7\n", "", "numbers").info.problem, ProblemKind::regression);
   const Collection two = read("u,x,v\n1,2,3\n4,5,6\n", "u, v");
-  EXPECT_THAT(two.meaning.classes, ElementsAre("u", "v"));
+  EXPECT_THAT(two.info.classes, ElementsAre("u", "v"));
   EXPECT_TRUE(at::equal(two.train.targets, at::tensor({1.F, 3.F, 4.F, 6.F}).reshape({2, 2})));
 }
 
 TEST_F(Csv, ATextColumnIsOneInputPerText) {
   const Collection c = read("city,size,y\nOslo,1,a\nBergen,2,b\nOslo,3,a\n");
-  EXPECT_THAT(c.meaning.inputs, ElementsAre("city=Bergen", "city=Oslo", "size"));
+  EXPECT_THAT(c.info.inputs, ElementsAre("city=Bergen", "city=Oslo", "size"));
   EXPECT_TRUE(at::equal(c.train.inputs, at::tensor({0.F, 1.F, 1.F, 1.F, 0.F, 2.F, 0.F, 1.F, 3.F}).reshape({3, 3})));
   EXPECT_THAT(c.notes, ElementsAre(HasSubstr("'city' (2)")));
   std::string many = "id,y\n";
@@ -70,7 +70,7 @@ TEST_F(Csv, ATextColumnIsOneInputPerText) {
 TEST_F(Csv, TheLastColumnIsTheTargetIfNoneIsNamedSo) {
   const Collection c = read("a,b\n1,x\n2,y\n");
   EXPECT_THAT(c.notes, ElementsAre(HasSubstr("the last, 'b', is the target")));
-  EXPECT_THAT(read("Target,b\nx,1\ny,2\n").meaning.inputs, ElementsAre("b"));
+  EXPECT_THAT(read("Target,b\nx,1\ny,2\n").info.inputs, ElementsAre("b"));
 }
 
 TEST_F(Csv, NamesFileLineAndColumnOfEveryFault) {
@@ -119,17 +119,16 @@ TEST_F(Csv, NeverCrashesOnATruncatedOrGarbledFile) {
 TEST_F(Csv, InputsForAModelAreFoundByName) {
   const Collection c = read("city,size,y\nOslo,1,a\nBergen,2,b\nOslo,3,a\n");
   write_file(file_, "size,other,city\n7,?,Bergen\n");
-  EXPECT_TRUE(at::equal(csv_inputs(file_, c.meaning), at::tensor({1.F, 0.F, 7.F}).reshape({1, 3})));
+  EXPECT_TRUE(at::equal(csv_inputs(file_, c.info), at::tensor({1.F, 0.F, 7.F}).reshape({1, 3})));
   write_file(file_, "0,1,9\n1,0,8\n");
-  EXPECT_TRUE(at::equal(csv_inputs(file_, c.meaning), at::tensor({0.F, 1.F, 9.F, 1.F, 0.F, 8.F}).reshape({2, 3})));
+  EXPECT_TRUE(at::equal(csv_inputs(file_, c.info), at::tensor({0.F, 1.F, 9.F, 1.F, 0.F, 8.F}).reshape({2, 3})));
   write_file(file_, "size,city\n7,Bodo\n");
-  EXPECT_THAT(refusal([&] { csv_inputs(file_, c.meaning); }),
+  EXPECT_THAT(refusal([&] { csv_inputs(file_, c.info); }),
               HasSubstr("line 2, column 'city': 'Bodo' did not occur in the training data; there were: Bergen, Oslo"));
   write_file(file_, "siz,city\n7,Oslo\n");
-  EXPECT_THAT(refusal([&] { csv_inputs(file_, c.meaning); }),
-              HasSubstr("no column for the input 'size' (did you mean"));
+  EXPECT_THAT(refusal([&] { csv_inputs(file_, c.info); }), HasSubstr("no column for the input 'size' (did you mean"));
   write_file(file_, "1,2\n");
-  EXPECT_THAT(refusal([&] { csv_inputs(file_, c.meaning); }), HasSubstr("2 fields, expected 3"));
+  EXPECT_THAT(refusal([&] { csv_inputs(file_, c.info); }), HasSubstr("2 fields, expected 3"));
 }
 
 TEST_F(Csv, OpensAsASplitDataSet) {

@@ -9,11 +9,11 @@ namespace {
 
 class Memory final : public Dataset {
  public:
-  Memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float scale)
-      : inputs_(std::move(inputs)), targets_(std::move(targets)), meaning_(std::move(meaning)), scale_(scale) {}
+  Memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale)
+      : inputs_(std::move(inputs)), targets_(std::move(targets)), info_(std::move(info)), scale_(scale) {}
 
   std::int64_t size() const override { return inputs_.size(0); }
-  const Meaning& meaning() const override { return meaning_; }
+  const DatasetInfo& info() const override { return info_; }
   at::Tensor targets() const override { return targets_; }
 
   Batch get(const at::Tensor& rows, std::uint64_t) const override {
@@ -42,7 +42,7 @@ class Memory final : public Dataset {
 
   at::Tensor inputs_;
   at::Tensor targets_;
-  Meaning meaning_;
+  DatasetInfo info_;
   float scale_;
 };
 
@@ -51,7 +51,7 @@ class Subset final : public Dataset {
   Subset(DatasetPtr whole, at::Tensor rows) : whole_(std::move(whole)), rows_(std::move(rows)) {}
 
   std::int64_t size() const override { return rows_.size(0); }
-  const Meaning& meaning() const override { return whole_->meaning(); }
+  const DatasetInfo& info() const override { return whole_->info(); }
   at::Tensor targets() const override { return whole_->targets().index_select(0, rows_); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -65,21 +65,21 @@ class Subset final : public Dataset {
 
 }  // namespace
 
-DatasetPtr memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float scale) {
+DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale) {
   TORCH_CHECK(inputs.scalar_type() == at::kByte || inputs.scalar_type() == at::kFloat,
               "memory: inputs must be uint8 or float32; got ", inputs.scalar_type());
-  TORCH_CHECK(inputs.sizes().slice(1) == at::IntArrayRef(meaning.input_shape),
-              "memory: an example must have the meaning's shape ", at::IntArrayRef(meaning.input_shape), "; got ",
-              inputs.sizes().slice(1));
+  TORCH_CHECK(inputs.sizes().slice(1) == at::IntArrayRef(info.input_shape),
+              "memory: an example must have the shape of the data set's info, ", at::IntArrayRef(info.input_shape),
+              "; got ", inputs.sizes().slice(1));
   TORCH_CHECK(targets.dim() > 0 && inputs.size(0) == targets.size(0), "memory: one target per example; got ",
               inputs.size(0), " examples and targets of shape ", targets.sizes());
-  if (meaning.task == Task::classification) {
+  if (info.problem == ProblemKind::classification) {
     TORCH_CHECK(targets.dim() == 1 && targets.scalar_type() == at::kLong, "memory: class numbers must be [n] int64");
   } else {
-    TORCH_CHECK(targets.dim() == 2 && targets.size(1) == meaning.outputs && targets.scalar_type() == at::kFloat,
-                "memory: regression targets must be [n, ", meaning.outputs, "] float32; got ", targets.sizes());
+    TORCH_CHECK(targets.dim() == 2 && targets.size(1) == info.outputs && targets.scalar_type() == at::kFloat,
+                "memory: regression targets must be [n, ", info.outputs, "] float32; got ", targets.sizes());
   }
-  return std::make_shared<Memory>(inputs.contiguous(), targets.contiguous(), std::move(meaning), scale);
+  return std::make_shared<Memory>(inputs.contiguous(), targets.contiguous(), std::move(info), scale);
 }
 
 DatasetPtr subset(DatasetPtr whole, at::Tensor rows) {

@@ -10,7 +10,7 @@
 namespace grapes::data {
 
 /// prediction: bits that are on or off at every step of a sequence.
-enum class Task { classification, regression, prediction };
+enum class ProblemKind { classification, regression, prediction };
 
 /// Some examples: inputs [batch, ...] float32; targets [batch] int64 class numbers, or [batch, outputs] float32 values.
 /// Sequences: inputs [batch, time, ...], shorter ones filled up with zeros; of a prediction targets [batch, time,
@@ -22,8 +22,8 @@ struct Batch {
 };
 
 /// What every example of a data set has in common.
-struct Meaning {
-  Task task = Task::classification;
+struct DatasetInfo {
+  ProblemKind problem = ProblemKind::classification;
   std::vector<std::int64_t>
       input_shape;  ///< of one example (of a sequence: of one step), e.g. {1, 28, 28} (channels, rows, columns) or {13}
   std::int64_t outputs = 0;              ///< number of classes, or of regression targets
@@ -37,7 +37,7 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual std::int64_t size() const = 0;
-  virtual const Meaning& meaning() const = 0;
+  virtual const DatasetInfo& info() const = 0;
   /// The examples with these numbers, in this order. Thread-safe: several training runs share one data set.
   /// @param rows   [batch] int64, each in 0 ... size()-1
   /// @param seed   for augmentation: the same (rows, seed) give the same batch; plain data sets ignore it
@@ -52,7 +52,7 @@ using DatasetPtr = std::shared_ptr<const Dataset>;
 /// In memory as it was read (bytes stay bytes) and converted while batching: input = float(raw) * scale.
 /// @param inputs   [n, ...] uint8 or float32
 /// @param targets  [n] int64 or [n, outputs] float32
-DatasetPtr memory(at::Tensor inputs, at::Tensor targets, Meaning meaning, float scale = 1);
+DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale = 1);
 /// The examples `rows` [m] int64 of another data set.
 DatasetPtr subset(DatasetPtr whole, at::Tensor rows);
 

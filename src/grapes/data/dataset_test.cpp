@@ -10,7 +10,8 @@ namespace {
 
 DatasetPtr bytes() {
   const at::Tensor inputs = at::arange(12, at::kByte).reshape({4, 3});
-  return memory(inputs, at::tensor({2, 0, 1, 0}, at::kLong), {Task::classification, {3}, 3, {"a", "b", "c"}}, 0.5F);
+  return memory(inputs, at::tensor({2, 0, 1, 0}, at::kLong), {ProblemKind::classification, {3}, 3, {"a", "b", "c"}},
+                0.5F);
 }
 
 TEST(Memory, ConvertsBytesWhileBatching) {
@@ -21,18 +22,18 @@ TEST(Memory, ConvertsBytesWhileBatching) {
 
 TEST(Memory, LeavesItsOwnFloatsAlone) {
   const at::Tensor inputs = at::ones({2, 2});
-  const DatasetPtr set = memory(inputs, at::zeros({2, 1}), {Task::regression, {2}, 1, {"y"}}, 3);
+  const DatasetPtr set = memory(inputs, at::zeros({2, 1}), {ProblemKind::regression, {2}, 1, {"y"}}, 3);
   set->get(at::tensor({0, 1}, at::kLong)).inputs.fill_(7);
   EXPECT_TRUE(at::equal(inputs, at::ones({2, 2})));
   EXPECT_TRUE(at::equal(set->get(at::tensor({1}, at::kLong)).inputs, at::full({1, 2}, 3.F)));
 }
 
 TEST(Memory, RefusesWhatDoesNotFit) {
-  const Meaning meaning{Task::classification, {3}, 3, {"a", "b", "c"}};
-  EXPECT_THROW(memory(at::zeros({4, 2}), at::zeros({4}, at::kLong), meaning), c10::Error);
-  EXPECT_THROW(memory(at::zeros({4, 3}), at::zeros({3}, at::kLong), meaning), c10::Error);
-  EXPECT_THROW(memory(at::zeros({4, 3}), at::zeros({4}), meaning), c10::Error);
-  EXPECT_THROW(memory(at::zeros({4, 3}, at::kInt), at::zeros({4}, at::kLong), meaning), c10::Error);
+  const DatasetInfo info{ProblemKind::classification, {3}, 3, {"a", "b", "c"}};
+  EXPECT_THROW(memory(at::zeros({4, 2}), at::zeros({4}, at::kLong), info), c10::Error);
+  EXPECT_THROW(memory(at::zeros({4, 3}), at::zeros({3}, at::kLong), info), c10::Error);
+  EXPECT_THROW(memory(at::zeros({4, 3}), at::zeros({4}), info), c10::Error);
+  EXPECT_THROW(memory(at::zeros({4, 3}, at::kInt), at::zeros({4}, at::kLong), info), c10::Error);
 }
 
 TEST(Subset, IsTheRowsInTheirOrder) {

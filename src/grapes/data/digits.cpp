@@ -18,7 +18,8 @@ Collection digits() {
 
   Collection collection;
   collection.name = "digits";
-  collection.meaning = {Task::classification, {1, side, side}, 10, {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}};
+  collection.info = {
+      ProblemKind::classification, {1, side, side}, 10, {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}};
   collection.scale = 1.0F / 16;
   collection.train = {inputs.narrow(0, 0, train), targets.narrow(0, 0, train)};
   collection.test = {inputs.narrow(0, train, test), targets.narrow(0, train, test)};

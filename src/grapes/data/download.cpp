@@ -137,8 +137,8 @@ void complete(Transfer& transfer) {
     const Outcome outcome = request(transfer);
     const std::uint64_t after = transfer.partial.size();
     if (interrupt::pending()) {
-      throw Error(Exit::interrupted, "stopped while fetching " + what.url + "; what has come is kept in " +
-                                         transfer.partial.path().string());
+      throw Interrupted("stopped while fetching " + what.url + "; what has come is kept in " +
+                        transfer.partial.path().string());
     }
     if (transfer.partial.failure() != 0) {
       throw DataError("cannot write " + transfer.partial.path().string() + ": " +

@@ -19,7 +19,7 @@ struct Download {
 
 /// Bring the file. What has come so far lies beside it as NAME.part, from where the next try goes on; only a whole file
 /// with the right SHA-256 gets the final name. A line that breaks is taken up again while it still makes progress.
-/// @throws DataError that names the url and what went wrong; Error with Exit::interrupted after a signal
+/// @throws DataError that names the url and what went wrong; Interrupted after a signal
 void download(const Download& what, const Progress& progress);
 
 }  // namespace grapes::data

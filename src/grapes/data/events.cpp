@@ -10,7 +10,7 @@
 namespace grapes::data {
 namespace {
 
-constexpr std::int64_t side = 34, bytes_per_event = 5;
+constexpr std::int64_t sensor_side = 34, bytes_per_event = 5;
 
 /// Numbers of a packed file, one after the other. @throws DataError where it is cut off
 class Reader {
@@ -53,15 +53,15 @@ at::Tensor frames(std::string_view events, const EventOptions& options, const st
   std::int64_t last = 0;
   for (std::size_t i = 0; i < events.size(); i += bytes_per_event)
     last = std::max(last, event_at(events.substr(i, bytes_per_event)).time);
-  const at::Tensor steps = at::zeros({options.steps, 2, side, side}, at::kByte);
+  const at::Tensor steps = at::zeros({options.steps, 2, sensor_side, sensor_side}, at::kByte);
   auto* pixel = steps.data_ptr<std::uint8_t>();
   for (std::size_t i = 0; i < events.size(); i += bytes_per_event) {
     const Event event = event_at(events.substr(i, bytes_per_event));
-    if (event.column >= side || event.row >= side)
+    if (event.column >= sensor_side || event.row >= sensor_side)
       throw DataError(where + ": an event at column " + std::to_string(event.column) + ", row " +
                       std::to_string(event.row) + ", outside of 34 x 34");
     const std::int64_t step = event.time * options.steps / (last + 1);
-    std::uint8_t& value = pixel[((step * 2 + event.polarity) * side + event.row) * side + event.column];
+    std::uint8_t& value = pixel[((step * 2 + event.polarity) * sensor_side + event.row) * sensor_side + event.column];
     value = options.values == "spikes" ? 1 : static_cast<std::uint8_t>(std::min(value + 1, 255));
   }
   return steps;
@@ -91,8 +91,8 @@ SequenceCollection read_events(const std::string& bytes, const std::string& file
   if (reader.take(8) != "NMNISTS1") throw DataError(file + ": expected to begin with NMNISTS1");
   const std::uint32_t train = reader.word(), test = reader.word();
   SequenceCollection all;
-  all.meaning = {Task::classification, {2, side, side}, 10, {}, true};
-  for (int digit = 0; digit < 10; ++digit) all.meaning.classes.push_back(std::to_string(digit));
+  all.info = {ProblemKind::classification, {2, sensor_side, sensor_side}, 10, {}, true};
+  for (int digit = 0; digit < 10; ++digit) all.info.classes.push_back(std::to_string(digit));
   all.train = part(reader, train, options);
   all.test = part(reader, test, options);
   if (!reader.at_end()) throw DataError(file + ": bytes follow the last recording");

@@ -45,7 +45,7 @@ struct File {
 Collection read_folder(const fs::path& path) {
   Collection collection;
   collection.name = path.string();
-  std::vector<std::string>& classes = collection.meaning.classes;
+  std::vector<std::string>& classes = collection.info.classes;
   std::vector<File> files;
   std::int64_t others = 0;
   for (const fs::path& folder : sorted_entries(path)) {
@@ -83,9 +83,9 @@ Collection read_folder(const fs::path& path) {
   }
 
   const auto count = static_cast<std::int64_t>(files.size());
-  collection.meaning.task = Task::classification;
-  collection.meaning.input_shape = {color ? 3 : 1, first.rows, first.columns};
-  collection.meaning.outputs = static_cast<std::int64_t>(classes.size());
+  collection.info.problem = ProblemKind::classification;
+  collection.info.input_shape = {color ? 3 : 1, first.rows, first.columns};
+  collection.info.outputs = static_cast<std::int64_t>(classes.size());
   collection.scale = 1.0F / 255;
   collection.train.inputs = at::empty({count, color ? 3 : 1, first.rows, first.columns}, at::kByte);
   collection.train.targets = at::empty({count}, at::kLong);

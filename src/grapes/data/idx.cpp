@@ -19,9 +19,9 @@ std::string kind(std::uint32_t magic) {
 }
 
 /// The header's numbers one after the other, then the records.
-class Header {
+class IdxHeader {
  public:
-  Header(std::string_view bytes, const std::string& file, std::uint32_t magic) : rest_(bytes), file_(file) {
+  IdxHeader(std::string_view bytes, const std::string& file, std::uint32_t magic) : rest_(bytes), file_(file) {
     const std::uint32_t found = number("magic number");
     if (found != magic) throw DataError(file + ": " + kind(found) + ", expected " + kind(magic));
   }
@@ -64,7 +64,7 @@ at::Tensor byte_tensor(std::string_view bytes, at::IntArrayRef shape) {
 }  // namespace
 
 at::Tensor idx_images(std::string_view bytes, const std::string& file) {
-  Header header(bytes, file, images_magic);
+  IdxHeader header(bytes, file, images_magic);
   const std::uint64_t count = header.number("count");
   const std::uint64_t rows = header.number("rows");
   const std::uint64_t columns = header.number("columns");
@@ -74,7 +74,7 @@ at::Tensor idx_images(std::string_view bytes, const std::string& file) {
 }
 
 at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes) {
-  Header header(bytes, file, labels_magic);
+  IdxHeader header(bytes, file, labels_magic);
   const std::uint64_t count = header.number("count");
   const std::string_view labels = header.records(count, 1);
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -107,7 +107,7 @@ Collection read_idx(const SourceFiles& files, const std::vector<std::string>& cl
   collection.train = read_part(0, {});
   const at::IntArrayRef shape = collection.train.inputs.sizes().slice(1);
   collection.test = read_part(2, shape);
-  collection.meaning = {Task::classification, shape.vec(), outputs, classes};
+  collection.info = {ProblemKind::classification, shape.vec(), outputs, classes};
   collection.scale = 1.0F / 255;
   return collection;
 }

@@ -108,7 +108,7 @@ TEST_F(SpoiltSource, IsReadWhileItIsRightPlainAndPacked) {
   const Splits splits = open(options_, 1);
   EXPECT_EQ(splits.train->size(), 18);
   EXPECT_EQ(splits.test->size(), 10);
-  EXPECT_EQ(splits.meaning.input_shape, (std::vector<std::int64_t>{1, 4, 4}));
+  EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{1, 4, 4}));
   EXPECT_THAT(splits.notes, testing::ElementsAre(HasSubstr("not byte for byte")));
   fs::create_directory(folder_.path() / "mnist");
   for (const SourceFile& file : source_table()[1].files) {

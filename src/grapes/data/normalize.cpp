@@ -16,7 +16,7 @@ class Normalized final : public Dataset {
       : source_(std::move(source)), normalization_(std::move(normalization)) {}
 
   std::int64_t size() const override { return source_->size(); }
-  const Meaning& meaning() const override { return source_->meaning(); }
+  const DatasetInfo& info() const override { return source_->info(); }
   at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -65,7 +65,7 @@ Normalization standardized(const Dataset& train, at::IntArrayRef over) {
 Normalization standard(const Dataset& train, bool) { return standardized(train, {0}); }
 
 Normalization channel(const Dataset& train, bool) {
-  if (train.meaning().input_shape.size() != 3) throw UsageError("--normalize channel: the examples are not images");
+  if (train.info().input_shape.size() != 3) throw UsageError("--normalize channel: the examples are not images");
   return standardized(train, {0, 2, 3});
 }
 

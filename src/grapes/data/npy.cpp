@@ -23,9 +23,9 @@ constexpr ElementType element_types[] = {
     {"<f4", at::kFloat}, {"<f8", at::kDouble}, {"|u1", at::kByte}, {"<i4", at::kInt}, {"<i8", at::kLong}};
 
 /// Reads the header, a dictionary as Python writes it: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
-class Header {
+class NpyHeader {
  public:
-  Header(std::string_view text, const std::string& file) : rest_(text), file_(file) {
+  NpyHeader(std::string_view text, const std::string& file) : rest_(text), file_(file) {
     expect('{');
     while (!take('}')) {
       const std::string key = string();
@@ -154,7 +154,7 @@ at::Tensor as_inputs(at::Tensor array, const std::string& file) {
 }  // namespace
 
 at::Tensor npy_array(std::string_view bytes, const std::string& file) {
-  const Header header(take_header(bytes, file), file);
+  const NpyHeader header(take_header(bytes, file), file);
   for (const ElementType& element : element_types) {
     if (header.type != element.name) continue;
     std::uint64_t size = c10::elementSize(element.type);
@@ -178,7 +178,7 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file) {
   throw DataError(file + ": an NPY array of type '" + header.type + "', expected '<f4', '<f8', '|u1', '<i4' or '<i8'");
 }
 
-Collection read_npy(const fs::path& path, const std::string& task) {
+Collection read_npy(const fs::path& path, const std::string& asked) {
   const fs::path target_path = target_file(path);
   const std::string input_bytes = read_file(path);
   const std::string target_bytes = read_file(target_path);
@@ -186,7 +186,7 @@ Collection read_npy(const fs::path& path, const std::string& task) {
   collection.name = path.string();
   collection.fingerprint = sha256(sha256(input_bytes) + sha256(target_bytes));
   collection.train.inputs = as_inputs(npy_array(input_bytes, path.string()), path.string());
-  collection.meaning.input_shape = collection.train.inputs.sizes().slice(1).vec();
+  collection.info.input_shape = collection.train.inputs.sizes().slice(1).vec();
   if (collection.train.inputs.scalar_type() == at::kByte) collection.scale = 1.0F / 255;
 
   at::Tensor targets = npy_array(target_bytes, target_path.string());
@@ -204,16 +204,16 @@ Collection read_npy(const fs::path& path, const std::string& task) {
   for (std::int64_t i = 0; i < targets.size(1); ++i) {
     names.push_back(targets.size(1) == 1 ? "y" : "y" + std::to_string(i + 1));
   }
-  number_targets(collection, targets.to(at::kDouble), names, task);
+  number_targets(collection, targets.to(at::kDouble), names, asked);
   return collection;
 }
 
-at::Tensor npy_inputs(const fs::path& path, const Meaning& meaning) {
+at::Tensor npy_inputs(const fs::path& path, const DatasetInfo& info) {
   at::Tensor array = npy_array(read_file(path), path.string());
   at::Tensor inputs = as_inputs(array, path.string());
-  if (inputs.sizes().slice(1) != at::IntArrayRef(meaning.input_shape)) {
+  if (inputs.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
     throw DataError(path.string() + ": examples of shape " + print(inputs.sizes().slice(1)) + ", expected " +
-                    print(meaning.input_shape));
+                    print(info.input_shape));
   }
   const bool bytes = inputs.scalar_type() == at::kByte;
   inputs = inputs.to(at::kFloat);

@@ -17,11 +17,11 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file);
 
 /// x.npy [n, ...] with y.npy beside it ([n] or [n, outputs]): "x" at the beginning of the name becomes "y".
 /// Bytes are read as 0 ... 255; [n, rows, columns] as images of one channel.
-/// @param targets "auto", "classes" or "numbers"
+/// @param asked  "auto", "classes" or "numbers"
 /// @throws DataError
-Collection read_npy(const std::filesystem::path& path, const std::string& task);
+Collection read_npy(const std::filesystem::path& path, const std::string& asked);
 
 /// The inputs alone, for a trained model: [n, input_shape...] float32. @throws DataError if the shape is another
-at::Tensor npy_inputs(const std::filesystem::path& path, const Meaning& meaning);
+at::Tensor npy_inputs(const std::filesystem::path& path, const DatasetInfo& info);
 
 }  // namespace grapes::data

@@ -92,18 +92,18 @@ TEST_F(NpyPair, BytesAreImagesAndWholeNumbersAreClasses) {
   put(npy("|u1", "(4, 2, 1)", raw<std::uint8_t>({0, 255, 1, 2, 3, 4, 5, 6})),
       npy("<i8", "(4,)", raw<std::int64_t>({5, 2, 5, 2})));
   const Collection c = read();
-  EXPECT_EQ(c.meaning.input_shape, (std::vector<std::int64_t>{1, 2, 1}));
-  EXPECT_THAT(c.meaning.classes, testing::ElementsAre("2", "5"));
+  EXPECT_EQ(c.info.input_shape, (std::vector<std::int64_t>{1, 2, 1}));
+  EXPECT_THAT(c.info.classes, testing::ElementsAre("2", "5"));
   EXPECT_TRUE(at::equal(c.train.targets, at::tensor({1, 0, 1, 0}, at::kLong)));
   EXPECT_FLOAT_EQ(c.scale * 255, 1);
-  EXPECT_TRUE(at::allclose(npy_inputs(folder_.path() / "x_all.npy", c.meaning)[0].flatten(), at::tensor({0.F, 1.F})));
+  EXPECT_TRUE(at::allclose(npy_inputs(folder_.path() / "x_all.npy", c.info)[0].flatten(), at::tensor({0.F, 1.F})));
 }
 
 TEST_F(NpyPair, SeveralFloatTargetsAreRegression) {
   put(npy("<f8", "(3, 2)", raw<double>({1, 2, 3, 4, 5, 6})), npy("<f4", "(3, 2)", raw<float>({1, .5, 2, .5, 3, .5})));
   const Collection c = read();
-  EXPECT_EQ(c.meaning.task, Task::regression);
-  EXPECT_EQ(c.meaning.outputs, 2);
+  EXPECT_EQ(c.info.problem, ProblemKind::regression);
+  EXPECT_EQ(c.info.outputs, 2);
   EXPECT_EQ(c.train.inputs.scalar_type(), at::kFloat);
   EXPECT_THAT(refusal([&] { read("classes"); }), HasSubstr("2 target columns"));
 }

@@ -76,7 +76,7 @@ struct Rows {
   at::Tensor train, validation, test;  ///< test: undefined where the source has its own
 };
 
-Rows split(const Collection& collection, const Options& options, std::uint64_t seed) {
+Rows split_rows(const Collection& collection, const Options& options, std::uint64_t seed) {
   Rows rows;
   const at::Tensor& targets = collection.train.targets;
   at::Tensor pool = file_order(targets.size(0));
@@ -122,7 +122,7 @@ void check(const Options& options) {
 void pad(Collection& collection, std::int64_t side) {
   for (at::Tensor* inputs : {&collection.train.inputs, &collection.test.inputs})
     if (inputs->defined()) *inputs = padded(*inputs, side, collection.name);
-  collection.meaning.input_shape = collection.train.inputs.sizes().slice(1).vec();
+  collection.info.input_shape = collection.train.inputs.sizes().slice(1).vec();
 }
 
 /// Some of them, drawn by seed, stratified where they have classes.
@@ -158,11 +158,11 @@ Splits open_sequences(const Options& options, std::uint64_t seed, const Progress
                                                   : draw_from(train, options.train_limit, seed, "train-limit").taken);
   if (exceeds(options.test_limit, test)) test = select(test, file_order(options.test_limit));
   Splits splits;
-  splits.train = sequences(std::move(train), collection.meaning);
-  splits.validation = sequences(std::move(*collection.validation), collection.meaning);
-  splits.test = sequences(std::move(test), collection.meaning);
+  splits.train = sequences(std::move(train), collection.info);
+  splits.validation = sequences(std::move(*collection.validation), collection.info);
+  splits.test = sequences(std::move(test), collection.info);
   splits.train_plain = splits.train;
-  splits.meaning = std::move(collection.meaning);
+  splits.info = std::move(collection.info);
   splits.name = options.data;
   splits.shuffle = options.order == "shuffle";
   splits.fingerprint = std::move(collection.fingerprint);
@@ -178,17 +178,17 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   const Augmentation augmentation = parse_augmentation(options.augment);
   const NormalizationKind& kind = find_row(normalizations(), "normalization", options.normalize);
   Collection collection = read(options, progress);
-  if (collection.meaning.input_shape.size() != 3) {
+  if (collection.info.input_shape.size() != 3) {
     const std::string problem = ": the examples of " + collection.name + " are not images";
     if (!augmentation.none()) throw UsageError("--augment " + options.augment + problem);
     if (options.pad > 0) throw UsageError("--pad " + std::to_string(options.pad) + problem);
   }
   if (options.pad > 0) pad(collection, options.pad);
-  const Rows rows = split(collection, options, split_seed);
+  const Rows rows = split_rows(collection, options, split_seed);
 
   const bool bytes = collection.train.inputs.scalar_type() == at::kByte;
   const auto load = [&](const Examples& examples) {
-    return memory(examples.inputs, examples.targets, collection.meaning, collection.scale);
+    return memory(examples.inputs, examples.targets, collection.info, collection.scale);
   };
   const DatasetPtr pool = load(collection.train);
   DatasetPtr test = rows.test.defined() ? subset(pool, rows.test) : load(collection.test);
@@ -206,7 +206,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
                      : normalized(augmented(train, augmentation, splits.normalization.shift), splits.normalization);
   splits.validation = normalized(subset(pool, rows.validation), splits.normalization);
   splits.test = normalized(test, splits.normalization);
-  splits.meaning = std::move(collection.meaning);
+  splits.info = std::move(collection.info);
   splits.name = std::move(collection.name);
   splits.shuffle = options.order == "shuffle";
   splits.train_rows = rows.train;

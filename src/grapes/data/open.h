@@ -44,7 +44,7 @@ struct Splits {
   DatasetPtr train_plain;  ///< never augmented; the same object as `train` where there is no augmentation
   DatasetPtr validation;
   DatasetPtr test;
-  Meaning meaning;
+  DatasetInfo info;
   Normalization normalization;     ///< learnt from the training examples; already in the three parts
   std::string name;                ///< "fashion-mnist", or the path
   bool shuffle = true;             ///< a new order every epoch; false: the order of the file
@@ -103,7 +103,7 @@ at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& in
 /// @param pad  as in the model's Options: PNGs and IDX images that fit into so many pixels are padded to them
 /// @return [n, input_shape...] float32, before normalization
 /// @throws DataError
-at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note = nullptr,
+at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::string* note = nullptr,
                        std::int64_t pad = 0);
 
 }  // namespace grapes::data

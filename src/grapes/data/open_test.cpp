@@ -17,7 +17,7 @@ namespace {
 using testing::HasSubstr;
 
 std::vector<std::int64_t> counts(const Dataset& set) {
-  const at::Tensor c = at::bincount(set.targets(), {}, set.meaning().outputs);
+  const at::Tensor c = at::bincount(set.targets(), {}, set.info().outputs);
   return {c.data_ptr<std::int64_t>(), c.data_ptr<std::int64_t>() + c.numel()};
 }
 
@@ -28,7 +28,7 @@ TEST(Open, DigitsAreTheKnownOnes) {
   EXPECT_EQ(splits.train->size(), 1437);
   EXPECT_EQ(splits.validation->size(), 0);
   EXPECT_EQ(splits.test->size(), 360);
-  EXPECT_EQ(splits.meaning.input_shape, (std::vector<std::int64_t>{1, 8, 8}));
+  EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{1, 8, 8}));
   std::vector<std::int64_t> all = counts(*splits.train);
   const std::vector<std::int64_t> test = counts(*splits.test);
   for (std::size_t c = 0; c < 10; ++c) all[c] += test[c];
@@ -89,7 +89,8 @@ TEST(Open, NormalizesChannelsByAllTheirPixels) {
   // Two pictures of two pixels and two channels. Red: 0 2 4 6, mean 3, variance 5; green: 7 everywhere, whose
   // standard deviation of 0 is no reason to divide by it.
   const at::Tensor pictures = at::tensor({0.F, 2.F, 7.F, 7.F, 4.F, 6.F, 7.F, 7.F}).reshape({2, 2, 1, 2});
-  const DatasetPtr set = memory(pictures, at::zeros({2}, at::kLong), {Task::classification, {2, 1, 2}, 1, {"all"}});
+  const DatasetPtr set =
+      memory(pictures, at::zeros({2}, at::kLong), {ProblemKind::classification, {2, 1, 2}, 1, {"all"}});
   const NormalizationKind& channel = find_row(normalizations(), "normalization", "channel");
   const Normalization normalization = channel.fit(*set, false);
   EXPECT_TRUE(at::equal(normalization.shift, at::tensor({3.F, 7.F}).reshape({2, 1, 1})));
@@ -98,7 +99,8 @@ TEST(Open, NormalizesChannelsByAllTheirPixels) {
   EXPECT_TRUE(
       at::allclose(x, at::tensor({-3.F, -1.F, 0.F, 0.F, 1.F, 3.F, 0.F, 0.F}).reshape({2, 2, 1, 2}) / std::sqrt(5.F)));
   EXPECT_TRUE(at::allclose(normalization.undo(x.clone()), pictures, 1e-6, 1e-6));
-  const DatasetPtr table = memory(at::ones({2, 3}), at::zeros({2}, at::kLong), {Task::classification, {3}, 1, {"all"}});
+  const DatasetPtr table =
+      memory(at::ones({2, 3}), at::zeros({2}, at::kLong), {ProblemKind::classification, {3}, 1, {"all"}});
   EXPECT_THROW(channel.fit(*table, false), UsageError);
 
   Options options;
@@ -139,7 +141,7 @@ TEST(Open, FashionMnistFromDebian) {
   EXPECT_EQ(counts(*splits.train), std::vector<std::int64_t>(10, 5400));
   EXPECT_EQ(counts(*splits.validation), std::vector<std::int64_t>(10, 600));
   EXPECT_EQ(counts(*splits.test), std::vector<std::int64_t>(10, 1000));
-  EXPECT_EQ(splits.meaning.classes[9], "Ankle boot");
+  EXPECT_EQ(splits.info.classes[9], "Ankle boot");
   EXPECT_TRUE(splits.notes.empty());
   EXPECT_NEAR(splits.test->get(file_order(10000)).inputs.mean().item<double>(), 0.28685, 1e-4);  // published mean
 }

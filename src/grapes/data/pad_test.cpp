@@ -29,11 +29,11 @@ TEST(Pad, HoldsInEveryPart) {
   const Splits plain = open(options, 1);
   options.pad = 12;
   const Splits large = open(options, 1);
-  EXPECT_EQ(large.meaning.input_shape, (std::vector<std::int64_t>{1, 12, 12}));
+  EXPECT_EQ(large.info.input_shape, (std::vector<std::int64_t>{1, 12, 12}));
   for (const auto& [with, without] :
        {std::pair(large.train, plain.train), std::pair(large.train_plain, plain.train),
         std::pair(large.validation, plain.validation), std::pair(large.test, plain.test)}) {
-    EXPECT_EQ(with->meaning().input_shape, large.meaning.input_shape);
+    EXPECT_EQ(with->info().input_shape, large.info.input_shape);
     const at::Tensor rows = file_order(with->size());
     const at::Tensor x = with->get(rows).inputs, inner = without->get(rows).inputs;
     EXPECT_TRUE(at::equal(x.narrow(2, 2, 8).narrow(3, 2, 8), inner));
@@ -63,15 +63,15 @@ TEST(Pad, PicturesToPredictArePaddedNotScaled) {
   const at::Tensor picture = at::arange(16, at::kByte).reshape({1, 4, 4});
   write_file(png, encode_png(picture));
   write_file(idx, idx_images_file(1, 4, 4));
-  const Meaning meaning{Task::classification, {1, 8, 8}, 2, {"a", "b"}};
+  const DatasetInfo info{ProblemKind::classification, {1, 8, 8}, 2, {"a", "b"}};
   for (const std::string& file : {png, idx}) {
     std::string note;
-    const at::Tensor inputs = read_inputs(file, meaning, &note, 8);
+    const at::Tensor inputs = read_inputs(file, info, &note, 8);
     EXPECT_TRUE(at::equal(inputs[0] * 255, padded(picture, 8, "").to(at::kFloat))) << file;
     EXPECT_EQ(note, "");
   }
   std::string note;
-  EXPECT_EQ(read_inputs(png, {Task::classification, {1, 3, 3}, 2, {"a", "b"}}, &note, 3).sizes(),
+  EXPECT_EQ(read_inputs(png, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}}, &note, 3).sizes(),
             (at::IntArrayRef{1, 1, 3, 3}));
   EXPECT_THAT(note, HasSubstr("scaled from 4 x 4 to 3 x 3"));
 }

@@ -39,7 +39,7 @@ std::string size_text(std::int64_t rows, std::int64_t columns) {
 
 void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
                    const std::string& png_path) {
-  const at::IntArrayRef shape = splits.meaning.input_shape;
+  const at::IntArrayRef shape = splits.info.input_shape;
   if (!is_image(shape)) throw DataError(splits.name + ": the examples are not images, there is nothing to show");
   if (rows < 1 || columns < 1) throw UsageError("a contact sheet needs at least one row and one column");
   const bool draws = !options.augment.empty();
@@ -83,17 +83,17 @@ at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& in
   return at::adaptive_avg_pool2d(image, {input_shape[1], input_shape[2]});  // each pixel the mean of its area
 }
 
-at::Tensor read_inputs(const std::string& path, const Meaning& meaning, std::string* note, std::int64_t pad) {
+at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::string* note, std::int64_t pad) {
   const std::string extension = std::filesystem::path(path).extension().string();
-  if (extension == ".png") return read_png(path, meaning.input_shape, note, pad).unsqueeze(0);
+  if (extension == ".png") return read_png(path, info.input_shape, note, pad).unsqueeze(0);
   if (extension == ".csv") {
-    std::vector<std::int64_t> shape = meaning.input_shape;
+    std::vector<std::int64_t> shape = info.input_shape;
     shape.insert(shape.begin(), -1);
-    return csv_inputs(path, meaning).reshape(shape);
+    return csv_inputs(path, info).reshape(shape);
   }
-  if (extension == ".npy") return npy_inputs(path, meaning);
+  if (extension == ".npy") return npy_inputs(path, info);
   const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);
-  if (images.sizes().slice(1) != at::IntArrayRef(meaning.input_shape)) {
+  if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
     throw DataError(path + ": images of " + size_text(images.size(2), images.size(3)) +
                     " pixels, which is not what this model was trained on");
   }

@@ -49,13 +49,13 @@ TEST_F(PngFolder, IsOneClassPerFolder) {
   put("cat/9.png", gray(2, 3) + 2);
   write_file(folder_.path() / "README", "about");
   const Collection c = read_folder(folder_.path());
-  EXPECT_THAT(c.meaning.classes, ElementsAre("cat", "dog"));
-  EXPECT_EQ(c.meaning.input_shape, (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_THAT(c.info.classes, ElementsAre("cat", "dog"));
+  EXPECT_EQ(c.info.input_shape, (std::vector<std::int64_t>{1, 2, 3}));
   EXPECT_TRUE(at::equal(c.train.targets, at::tensor({0, 1, 1}, at::kLong)));
   EXPECT_TRUE(at::equal(c.train.inputs, at::stack({gray(2, 3) + 2, gray(2, 3), gray(2, 3) + 1})));
   EXPECT_THAT(c.notes, ElementsAre(HasSubstr("1 files that are not PNGs")));
   put("cat/8.png", gray(2, 3).expand({3, 2, 3}));
-  EXPECT_EQ(read_folder(folder_.path()).meaning.input_shape[0], 3);
+  EXPECT_EQ(read_folder(folder_.path()).info.input_shape[0], 3);
 }
 
 TEST_F(PngFolder, RefusesByFile) {
@@ -77,7 +77,7 @@ TEST_F(PngFolder, OnePictureIsFittedToTheInputShape) {
   EXPECT_TRUE(at::allclose(image, at::full({1, 8, 8}, 0.2F)));
   EXPECT_THAT(note, HasSubstr("scaled from 16 x 16 to 8 x 8"));
   note.clear();
-  EXPECT_EQ(read_inputs(path, {Task::classification, {3, 16, 16}, 2, {"a", "b"}}, &note).sizes(),
+  EXPECT_EQ(read_inputs(path, {ProblemKind::classification, {3, 16, 16}, 2, {"a", "b"}}, &note).sizes(),
             (at::IntArrayRef{1, 3, 16, 16}));
   EXPECT_EQ(note, "");
   EXPECT_THAT(refusal([&] { read_png(path, {13}); }), HasSubstr("was not trained on images"));
@@ -86,10 +86,10 @@ TEST_F(PngFolder, OnePictureIsFittedToTheInputShape) {
 TEST_F(PngFolder, IdxImagesAreInputsToo) {
   const std::string path = (folder_.path() / "some.idx.gz").string();
   write_file(path, gzip(idx_images_file(2, 3, 3)));
-  const at::Tensor inputs = read_inputs(path, {Task::classification, {1, 3, 3}, 2, {"a", "b"}});
+  const at::Tensor inputs = read_inputs(path, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}});
   EXPECT_TRUE(at::allclose(inputs.flatten() * 255, at::arange(18, at::kFloat)));
   EXPECT_THAT(refusal([&] {
-                read_inputs(path, {Task::classification, {1, 4, 4}, 2, {"a", "b"}});
+                read_inputs(path, {ProblemKind::classification, {1, 4, 4}, 2, {"a", "b"}});
               }),
               HasSubstr("images of 3 x 3 pixels"));
 }

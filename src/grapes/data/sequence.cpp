@@ -12,10 +12,10 @@ namespace {
 
 class SequenceSet final : public Dataset {
  public:
-  SequenceSet(Sequences examples, Meaning meaning) : examples_(std::move(examples)), meaning_(std::move(meaning)) {}
+  SequenceSet(Sequences examples, DatasetInfo info) : examples_(std::move(examples)), info_(std::move(info)) {}
 
   std::int64_t size() const override { return static_cast<std::int64_t>(examples_.inputs.size()); }
-  const Meaning& meaning() const override { return meaning_; }
+  const DatasetInfo& info() const override { return info_; }
   at::Tensor targets() const override {
     return examples_.classes.defined() ? examples_.classes : at::cat(examples_.bits).to(at::kFloat);
   }
@@ -27,9 +27,9 @@ class SequenceSet final : public Dataset {
     std::int64_t time = 0;
     for (std::int64_t b = 0; b < batch; ++b) time = std::max(time, examples_.inputs.at(example(b)).size(0));
     std::vector<std::int64_t> shape = {time, batch};  // in memory step after step, as networks go through it
-    shape.insert(shape.end(), meaning_.input_shape.begin(), meaning_.input_shape.end());
+    shape.insert(shape.end(), info_.input_shape.begin(), info_.input_shape.end());
     Batch all{at::zeros(shape, at::kFloat).transpose(0, 1), {}, at::zeros({batch, time}, at::kBool)};
-    if (!examples_.bits.empty()) all.targets = at::zeros({batch, time, meaning_.outputs}, at::kFloat);
+    if (!examples_.bits.empty()) all.targets = at::zeros({batch, time, info_.outputs}, at::kFloat);
     for (std::int64_t b = 0; b < batch; ++b) {
       const at::Tensor& inputs = examples_.inputs[example(b)];
       all.inputs[b].narrow(0, 0, inputs.size(0)).copy_(inputs);
@@ -42,7 +42,7 @@ class SequenceSet final : public Dataset {
 
  private:
   Sequences examples_;
-  Meaning meaning_;
+  DatasetInfo info_;
 };
 
 Sequences draw_xor(std::int64_t n, std::uint64_t seed) {
@@ -81,13 +81,13 @@ Sequences select(const Sequences& examples, const at::Tensor& rows) {
   return chosen;
 }
 
-DatasetPtr sequences(Sequences examples, Meaning meaning) {
-  return std::make_shared<SequenceSet>(std::move(examples), std::move(meaning));
+DatasetPtr sequences(Sequences examples, DatasetInfo info) {
+  return std::make_shared<SequenceSet>(std::move(examples), std::move(info));
 }
 
 SequenceCollection delayed_xor() {
   SequenceCollection all;
-  all.meaning = {Task::classification, {4}, 2, {"same", "different"}, true};
+  all.info = {ProblemKind::classification, {4}, 2, {"same", "different"}, true};
   all.train = draw_xor(2000, 1);
   all.test = draw_xor(500, 2);
   all.fingerprint = sha256("delayed-xor/1");

@@ -19,11 +19,11 @@ struct Sequences {
 /// Those with these numbers. @param rows [m] int64
 Sequences select(const Sequences& examples, const at::Tensor& rows);
 /// get() fills shorter ones of a batch up with zeros.
-DatasetPtr sequences(Sequences examples, Meaning meaning);
+DatasetPtr sequences(Sequences examples, DatasetInfo info);
 
 /// What a source of sequences holds.
 struct SequenceCollection {
-  Meaning meaning;
+  DatasetInfo info;
   Sequences train, test;
   std::optional<Sequences> validation;  ///< where the source has one of its own
   std::string fingerprint;              ///< SHA-256 over the bytes that were read and what was made of them

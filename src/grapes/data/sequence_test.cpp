@@ -26,8 +26,8 @@ TEST(Sequence, ChoralesAskForTheNextStep) {
   const auto all = read_chorales(
       R"({"test": [[[60], [21, 108]]], "train": [[[60, 64], [], [62]], [[21], [22], [23], [24]]], "valid": [[[50], [51]]]})",
       "x");
-  EXPECT_EQ(all.meaning.task, Task::prediction);
-  const DatasetPtr train = sequences(all.train, all.meaning);
+  EXPECT_EQ(all.info.problem, ProblemKind::prediction);
+  const DatasetPtr train = sequences(all.train, all.info);
   const Batch batch = train->get(torch::tensor({0, 1}));
   ASSERT_EQ(batch.inputs.sizes(), (std::vector<std::int64_t>{2, 3, 88}));
   EXPECT_TRUE(torch::equal(batch.present, torch::tensor({{true, true, false}, {true, true, true}})));
@@ -37,7 +37,7 @@ TEST(Sequence, ChoralesAskForTheNextStep) {
   EXPECT_EQ(batch.targets[0][1][62 - 21].item<int>(), 1);
   EXPECT_TRUE(torch::equal(batch.targets[1].narrow(0, 0, 2), batch.inputs[1].narrow(0, 1, 2)));
   EXPECT_EQ(train->targets().size(0), 5);
-  EXPECT_EQ(sequences(all.test, all.meaning)->get(torch::tensor({0})).targets[0][0][87].item<int>(), 1);
+  EXPECT_EQ(sequences(all.test, all.info)->get(torch::tensor({0})).targets[0][0][87].item<int>(), 1);
 }
 
 TEST(Sequence, ChoralesThatCannotBeAreRefusedByPlace) {

@@ -15,15 +15,15 @@
 namespace grapes::data {
 namespace {
 
-using Rows = std::vector<std::int64_t>;
+using Indices = std::vector<std::int64_t>;
 
-std::vector<Rows> by_class(const at::Tensor& targets) {
+std::vector<Indices> by_class(const at::Tensor& targets) {
   if (targets.dim() != 1 || targets.scalar_type() != at::kLong || targets.numel() == 0) {
-    Rows all(static_cast<std::size_t>(targets.size(0)));
+    Indices all(static_cast<std::size_t>(targets.size(0)));
     std::iota(all.begin(), all.end(), 0);
     return {all};
   }
-  std::vector<Rows> groups(static_cast<std::size_t>(targets.max().item<std::int64_t>()) + 1);
+  std::vector<Indices> groups(static_cast<std::size_t>(targets.max().item<std::int64_t>()) + 1);
   const at::Tensor labels = targets.contiguous();
   const auto* label = labels.data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < labels.size(0); ++row) groups[static_cast<std::size_t>(label[row])].push_back(row);
@@ -32,9 +32,9 @@ std::vector<Rows> by_class(const at::Tensor& targets) {
 
 /// How many to take of each group: the whole part of its share, and one more for the largest remainders. In integers:
 /// the share of a group of size s is s · count / n.
-std::vector<std::int64_t> shares(const std::vector<Rows>& groups, std::int64_t count, std::int64_t n) {
+std::vector<std::int64_t> shares(const std::vector<Indices>& groups, std::int64_t count, std::int64_t n) {
   std::vector<std::int64_t> share, remainder;
-  for (const Rows& group : groups) {
+  for (const Indices& group : groups) {
     const auto product = static_cast<std::int64_t>(group.size()) * count;
     share.push_back(n ? product / n : 0);
     remainder.push_back(n ? product % n : 0);
@@ -47,7 +47,7 @@ std::vector<std::int64_t> shares(const std::vector<Rows>& groups, std::int64_t c
   return share;
 }
 
-at::Tensor ascending(Rows rows) {
+at::Tensor ascending(Indices rows) {
   std::sort(rows.begin(), rows.end());
   return at::tensor(rows, at::kLong);
 }
@@ -57,14 +57,14 @@ at::Tensor ascending(Rows rows) {
 Parts draw(const at::Tensor& targets, std::int64_t count, std::uint64_t seed, std::string_view name) {
   const std::int64_t n = targets.size(0);
   TORCH_CHECK(0 <= count && count <= n, "draw: count must lie in 0 ... ", n, "; got ", count);
-  const std::vector<Rows> groups = by_class(targets);
+  const std::vector<Indices> groups = by_class(targets);
   const std::vector<std::int64_t> share = shares(groups, count, n);
   Random random(stream_seed(seed, name));
-  Rows taken, rest;
+  Indices taken, rest;
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    const Rows order = permutation(static_cast<std::int64_t>(groups[g].size()), random);
+    const Indices order = permutation(static_cast<std::int64_t>(groups[g].size()), random);
     for (std::size_t i = 0; i < order.size(); ++i) {
-      Rows& part = static_cast<std::int64_t>(i) < share[g] ? taken : rest;
+      Indices& part = static_cast<std::int64_t>(i) < share[g] ? taken : rest;
       part.push_back(groups[g][static_cast<std::size_t>(order[i])]);
     }
   }

@@ -41,14 +41,14 @@ struct NamedPart {
   const Dataset* set;
 };
 
-std::vector<Row> class_rows(const Meaning& meaning, const std::vector<NamedPart>& parts) {
+std::vector<Row> class_rows(const DatasetInfo& info, const std::vector<NamedPart>& parts) {
   std::vector<Row> rows = {{"class"}};
-  for (const std::string& name : meaning.classes) rows.push_back({name});
+  for (const std::string& name : info.classes) rows.push_back({name});
   rows.push_back({"all"});
   for (const auto& [name, set] : parts) {
-    const at::Tensor counts = at::bincount(set->targets(), {}, meaning.outputs);
+    const at::Tensor counts = at::bincount(set->targets(), {}, info.outputs);
     rows[0].emplace_back(name);
-    for (std::int64_t c = 0; c < meaning.outputs; ++c) {
+    for (std::int64_t c = 0; c < info.outputs; ++c) {
       rows[static_cast<std::size_t>(c) + 1].push_back(std::to_string(counts[c].item<std::int64_t>()));
     }
     rows.back().push_back(std::to_string(set->size()));
@@ -56,13 +56,13 @@ std::vector<Row> class_rows(const Meaning& meaning, const std::vector<NamedPart>
   return rows;
 }
 
-std::vector<Row> target_rows(const Meaning& meaning, const std::vector<NamedPart>& parts) {
+std::vector<Row> target_rows(const DatasetInfo& info, const std::vector<NamedPart>& parts) {
   std::vector<Row> rows = {{"target", "part", "examples", "mean", "sd", "smallest", "largest"}};
-  for (std::int64_t i = 0; i < meaning.outputs; ++i) {
+  for (std::int64_t i = 0; i < info.outputs; ++i) {
     for (const auto& [name, set] : parts) {
       if (set->size() == 0) continue;
       const at::Tensor values = set->targets().select(1, i).to(at::kDouble);
-      rows.push_back({meaning.classes[static_cast<std::size_t>(i)], name, std::to_string(set->size()),
+      rows.push_back({info.classes[static_cast<std::size_t>(i)], name, std::to_string(set->size()),
                       rounded(values.mean().item<double>()), rounded(values.std(false).item<double>()),
                       rounded(values.min().item<double>()), rounded(values.max().item<double>())});
     }
@@ -96,10 +96,10 @@ std::pair<float, float> range(const Dataset& set) {
 }  // namespace
 
 std::string summary(const Splits& splits) {
-  const Meaning& meaning = splits.meaning;
-  const bool classes = meaning.task == Task::classification, steps = meaning.task == Task::prediction;
+  const DatasetInfo& info = splits.info;
+  const bool classes = info.problem == ProblemKind::classification, steps = info.problem == ProblemKind::prediction;
   std::vector<std::string> shape;
-  for (const std::int64_t size : meaning.input_shape) shape.push_back(std::to_string(size));
+  for (const std::int64_t size : info.input_shape) shape.push_back(std::to_string(size));
   const auto [low, high] = range(*splits.train_plain);
 
   std::ostringstream text;
@@ -107,16 +107,16 @@ std::string summary(const Splits& splits) {
        << (classes ? "classification"
            : steps ? "prediction"
                    : "regression")
-       << (meaning.sequence ? ", sequences, inputs of a step " : ", inputs ") << join(shape, " x ") << " from "
-       << rounded(low) << " to " << rounded(high) << ", " << meaning.outputs
-       << (classes                ? " classes"
-           : steps                ? " bits at every step"
-           : meaning.outputs == 1 ? " target"
-                                  : " targets")
+       << (info.sequence ? ", sequences, inputs of a step " : ", inputs ") << join(shape, " x ") << " from "
+       << rounded(low) << " to " << rounded(high) << ", " << info.outputs
+       << (classes             ? " classes"
+           : steps             ? " bits at every step"
+           : info.outputs == 1 ? " target"
+                               : " targets")
        << '\n';
   const std::vector<NamedPart> parts = {
       {"train", splits.train.get()}, {"validation", splits.validation.get()}, {"test", splits.test.get()}};
-  text << table_text(classes ? class_rows(meaning, parts) : steps ? step_rows(parts) : target_rows(meaning, parts));
+  text << table_text(classes ? class_rows(info, parts) : steps ? step_rows(parts) : target_rows(info, parts));
   for (const std::string& note : splits.notes) text << "  note: " << note << '\n';
   return text.str();
 }

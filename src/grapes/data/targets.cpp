@@ -21,14 +21,14 @@ void set_classes(Collection& collection, const std::vector<Key>& labels, Name na
     throw DataError(collection.name + ": all " + std::to_string(labels.size()) +
                     " examples are of one class, expected at least two classes");
   }
-  Meaning& meaning = collection.meaning;
-  meaning.task = Task::classification;
-  meaning.outputs = static_cast<std::int64_t>(number.size());
-  meaning.classes.clear();
+  DatasetInfo& info = collection.info;
+  info.problem = ProblemKind::classification;
+  info.outputs = static_cast<std::int64_t>(number.size());
+  info.classes.clear();
   std::int64_t next = 0;
   for (auto& [label, value] : number) {
     value = next++;
-    meaning.classes.push_back(name(label));
+    info.classes.push_back(name(label));
   }
   std::vector<std::int64_t> targets;
   targets.reserve(labels.size());
@@ -48,9 +48,9 @@ void number_targets(Collection& collection, const at::Tensor& values, const std:
                     const std::string& asked) {
   const bool classes = asked == "classes" || (asked == "auto" && looks_like_classes(values));
   if (!classes) {
-    collection.meaning.task = Task::regression;
-    collection.meaning.outputs = values.size(1);
-    collection.meaning.classes = names;
+    collection.info.problem = ProblemKind::regression;
+    collection.info.outputs = values.size(1);
+    collection.info.classes = names;
     collection.train.targets = values.to(at::kFloat);
     if (asked == "auto") collection.notes.emplace_back("the targets are numbers: read as regression");
     return;
@@ -63,7 +63,7 @@ void number_targets(Collection& collection, const at::Tensor& values, const std:
   const auto* first = column.data_ptr<double>();
   set_classes(collection, std::vector<double>(first, first + column.numel()), shortest);
   if (asked == "auto") {
-    collection.notes.push_back("the targets are " + std::to_string(collection.meaning.outputs) +
+    collection.notes.push_back("the targets are " + std::to_string(collection.info.outputs) +
                                " different whole numbers: read as classes (--targets numbers reads them as numbers)");
   }
 }

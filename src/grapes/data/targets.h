@@ -11,11 +11,11 @@ namespace grapes::data {
 
 /// Targets that are numbers. One column of whole numbers, at most 100 of them different and each on average twice
 /// there, is read as classes; everything else as regression. Classes are numbered in the order of their values. Fills
-/// train.targets and the meaning's task, outputs and classes; leaves a note where it had to guess.
+/// train.targets and the info's kind of problem, outputs and classes; leaves a note where it had to guess.
 /// @param values  [n, columns] float64, finite
 /// @param names   of the columns
 /// @param asked   "auto", "classes" or "numbers"
-/// @throws DataError if the task that was asked for cannot be
+/// @throws DataError if what was asked for cannot be
 void number_targets(Collection& collection, const at::Tensor& values, const std::vector<std::string>& names,
                     const std::string& asked);
 

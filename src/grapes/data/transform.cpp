@@ -13,8 +13,8 @@
 namespace grapes::data {
 namespace {
 
-std::int64_t width_of(const Meaning& meaning) {
-  return std::accumulate(meaning.input_shape.begin(), meaning.input_shape.end(), std::int64_t{1}, std::multiplies<>());
+std::int64_t width_of(const DatasetInfo& info) {
+  return std::accumulate(info.input_shape.begin(), info.input_shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
 class Permuted final : public Dataset {
@@ -22,7 +22,7 @@ class Permuted final : public Dataset {
   Permuted(DatasetPtr source, at::Tensor order) : source_(std::move(source)), order_(std::move(order)) {}
 
   std::int64_t size() const override { return source_->size(); }
-  const Meaning& meaning() const override { return source_->meaning(); }
+  const DatasetInfo& info() const override { return source_->info(); }
   at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -48,7 +48,7 @@ class Rotated final : public Dataset {
  public:
   Rotated(DatasetPtr source, double degrees, std::vector<float> background)
       : source_(std::move(source)), background_(std::move(background)) {
-    const std::int64_t rows = meaning().input_shape[1], columns = meaning().input_shape[2];
+    const std::int64_t rows = info().input_shape[1], columns = info().input_shape[2];
     const double angle = degrees * std::acos(-1.0) / 180, cosine = std::cos(angle), sine = std::sin(angle);
     const double middle_x = static_cast<double>(columns - 1) / 2, middle_y = static_cast<double>(rows - 1) / 2;
     for (std::int64_t row = 0; row < rows; ++row)
@@ -59,7 +59,7 @@ class Rotated final : public Dataset {
   }
 
   std::int64_t size() const override { return source_->size(); }
-  const Meaning& meaning() const override { return source_->meaning(); }
+  const DatasetInfo& info() const override { return source_->info(); }
   at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -111,19 +111,19 @@ class Rotated final : public Dataset {
 class OfClasses final : public Dataset {
  public:
   OfClasses(DatasetPtr some, const std::vector<std::int64_t>& answers) : some_(std::move(some)) {
-    const Meaning& all = some_->meaning();
-    meaning_ = all;
-    meaning_.outputs = static_cast<std::int64_t>(answers.size());
-    meaning_.classes.clear();
+    const DatasetInfo& all = some_->info();
+    info_ = all;
+    info_.outputs = static_cast<std::int64_t>(answers.size());
+    info_.classes.clear();
     place_ = at::full({all.outputs}, -1, at::kLong);
     for (std::size_t k = 0; k < answers.size(); ++k) {
       place_[answers[k]] = static_cast<std::int64_t>(k);
-      meaning_.classes.push_back(all.classes.at(static_cast<std::size_t>(answers[k])));
+      info_.classes.push_back(all.classes.at(static_cast<std::size_t>(answers[k])));
     }
   }
 
   std::int64_t size() const override { return some_->size(); }
-  const Meaning& meaning() const override { return meaning_; }
+  const DatasetInfo& info() const override { return info_; }
   at::Tensor targets() const override { return place_.index_select(0, some_->targets()); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
@@ -134,14 +134,14 @@ class OfClasses final : public Dataset {
 
  private:
   DatasetPtr some_;
-  Meaning meaning_;
+  DatasetInfo info_;
   at::Tensor place_;  // [classes of the source] -> class here, or -1
 };
 
 }  // namespace
 
 DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
-  const std::int64_t width = width_of(source->meaning());
+  const std::int64_t width = width_of(source->info());
   TORCH_CHECK(order.dim() == 1 && order.scalar_type() == at::kLong && order.size(0) == width &&
                   std::get<0>(order.sort()).equal(at::arange(width, at::kLong)),
               "permuted: order must be a permutation of 0 ... ", width - 1, "; got ", order.sizes());
@@ -149,10 +149,10 @@ DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
 }
 
 DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization) {
-  const Meaning& meaning = source->meaning();
-  if (meaning.input_shape.size() != 3 || meaning.sequence)
+  const DatasetInfo& info = source->info();
+  if (info.input_shape.size() != 3 || info.sequence)
     throw UsageError("only pictures can be rotated, which these examples are not");
-  std::vector<std::int64_t> shape = meaning.input_shape;
+  std::vector<std::int64_t> shape = info.input_shape;
   shape.insert(shape.begin(), 1);
   const at::Tensor empty = normalization(at::zeros(shape))[0].flatten(1);
   std::vector<float> background;
@@ -169,8 +169,8 @@ DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& norma
 DatasetPtr of_classes(const DatasetPtr& source, const std::vector<std::int64_t>& classes,
                       const std::vector<std::int64_t>& answers) {
   const at::Tensor targets = source->targets();
-  TORCH_CHECK(source->meaning().task == Task::classification, "of_classes: the source must have classes");
-  at::Tensor wanted = at::zeros({source->meaning().outputs}, at::kBool);
+  TORCH_CHECK(source->info().problem == ProblemKind::classification, "of_classes: the source must have classes");
+  at::Tensor wanted = at::zeros({source->info().outputs}, at::kBool);
   for (const std::int64_t c : classes) wanted[c] = true;
   const at::Tensor rows = wanted.index_select(0, targets).nonzero().flatten();
   return std::make_shared<OfClasses>(subset(source, rows), answers);

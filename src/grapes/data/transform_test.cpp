@@ -16,7 +16,7 @@ using testing::HasSubstr;
 DatasetPtr pictures(std::int64_t n, std::int64_t channels, std::int64_t side) {
   const at::Tensor x = at::arange(n * channels * side * side, at::kFloat).mul(12.9898).sin().mul(43758.5453);
   return memory((x - x.floor()).reshape({n, channels, side, side}), at::arange(n, at::kLong).remainder(3),
-                {Task::classification, {channels, side, side}, 3, {"a", "b", "c"}});
+                {ProblemKind::classification, {channels, side, side}, 3, {"a", "b", "c"}});
 }
 
 at::Tensor all(const Dataset& set) { return set.get(at::arange(set.size(), at::kLong)).inputs; }
@@ -46,7 +46,7 @@ TEST(Transform, AnAngleTakesWhatTheEquationSays) {
   // One bright pixel to the right of the middle goes up when the picture turns counterclockwise.
   at::Tensor x = at::zeros({1, 1, 9, 9});
   x[0][0][4][7] = 1;
-  const DatasetPtr source = memory(x, at::zeros({1}, at::kLong), {Task::classification, {1, 9, 9}, 1, {"a"}});
+  const DatasetPtr source = memory(x, at::zeros({1}, at::kLong), {ProblemKind::classification, {1, 9, 9}, 1, {"a"}});
   const double a = 30, c = std::cos(a * std::acos(-1.0) / 180), s = std::sin(a * std::acos(-1.0) / 180);
   const at::Tensor y = all(*rotated(source, a, as_is()))[0][0];
   double total = 0;
@@ -75,7 +75,8 @@ TEST(Transform, WhatComesFromOutsideIsBackground) {
   } catch (const UsageError& error) {
     EXPECT_THAT(error.what(), HasSubstr("background"));
   }
-  const DatasetPtr table = memory(at::rand({3, 4}), at::zeros({3}, at::kLong), {Task::classification, {4}, 1, {"a"}});
+  const DatasetPtr table =
+      memory(at::rand({3, 4}), at::zeros({3}, at::kLong), {ProblemKind::classification, {4}, 1, {"a"}});
   EXPECT_THROW(rotated(table, 45, as_is()), UsageError);
 }
 
@@ -83,7 +84,7 @@ TEST(Transform, SomeClassesAreNumberedByTheirPlaceAmongTheAnswers) {
   const DatasetPtr source = pictures(9, 1, 2);
   const DatasetPtr some = of_classes(source, {2, 0}, {2, 0});
   EXPECT_EQ(some->size(), 6);
-  EXPECT_EQ(some->meaning().classes, (std::vector<std::string>{"c", "a"}));
+  EXPECT_EQ(some->info().classes, (std::vector<std::string>{"c", "a"}));
   EXPECT_TRUE(some->targets().equal(at::tensor({1, 0, 1, 0, 1, 0}, at::kLong)));
   const Batch batch = some->get(at::tensor({1, 2}, at::kLong));
   EXPECT_TRUE(batch.targets.equal(at::tensor({0, 1}, at::kLong)));
@@ -91,7 +92,7 @@ TEST(Transform, SomeClassesAreNumberedByTheirPlaceAmongTheAnswers) {
   // One class, among the answers of all three.
   const DatasetPtr one = of_classes(source, {1}, {2, 0, 1});
   EXPECT_EQ(one->size(), 3);
-  EXPECT_EQ(one->meaning().outputs, 3);
+  EXPECT_EQ(one->info().outputs, 3);
   EXPECT_TRUE(one->targets().equal(at::tensor({2, 2, 2}, at::kLong)));
 }
 

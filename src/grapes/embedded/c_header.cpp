@@ -19,17 +19,13 @@ extern const char* const learn_template;
 
 namespace {
 
-using fixed::Layer;
-using fixed::Learning;
-using fixed::Network;
-
 struct Counts {
   std::size_t inputs, outputs, nodes, hidden, weights;
 };
 
-Counts counts(const Network& network) {
+Counts counts(const fixed::Network& network) {
   Counts c{network.layers.front().inputs, network.layers.back().nodes, 0, 0, 0};
-  for (const Layer& layer : network.layers) {
+  for (const fixed::Layer& layer : network.layers) {
     c.nodes += layer.nodes;
     c.weights += layer.weights.size();
   }
@@ -37,7 +33,7 @@ Counts counts(const Network& network) {
   return c;
 }
 
-bool has_factors(const Network& network) {
+bool has_factors(const fixed::Network& network) {
   return network.learning && network.learning->grapes && network.layers.size() > 1;
 }
 
@@ -56,17 +52,18 @@ std::string table(const Numbers& numbers) {
   return text + line;
 }
 
-std::vector<std::int32_t> all(const Network& network, std::vector<std::int32_t> Layer::*part) {
+std::vector<std::int32_t> all(const fixed::Network& network, std::vector<std::int32_t> fixed::Layer::*part) {
   std::vector<std::int32_t> numbers;
-  for (const Layer& layer : network.layers) numbers.insert(numbers.end(), (layer.*part).begin(), (layer.*part).end());
+  for (const fixed::Layer& layer : network.layers)
+    numbers.insert(numbers.end(), (layer.*part).begin(), (layer.*part).end());
   return numbers;
 }
 
-std::string layer_table(const Network& network) {
+std::string layer_table(const fixed::Network& network) {
   std::vector<std::string> rows;
   std::size_t weight = 0, node = 0;
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
-    const Layer& layer = network.layers[l];
+    const fixed::Layer& layer = network.layers[l];
     rows.push_back(fmt::format("  {{{}, {}, {}, {}, {}, {}}},", layer.inputs, layer.nodes, weight, node, layer.fraction,
                                fixed::input_fraction(network, l)));
     weight += layer.weights.size();
@@ -75,7 +72,7 @@ std::string layer_table(const Network& network) {
   return join(rows, "\n");
 }
 
-std::string format_rows(const Network& network) {
+std::string format_rows(const fixed::Network& network) {
   const fixed::Formats& f = network.formats;
   std::vector<std::string> rows;
   const auto row = [&](const std::string& what, int bits, int fraction) {
@@ -96,7 +93,7 @@ std::string format_rows(const Network& network) {
 }
 
 /// Whether r · 2^(k+2) of a hidden layer can leave 32 bits.
-bool wide_factor(const Network& network) {
+bool wide_factor(const fixed::Network& network) {
   for (std::size_t l = 0; l + 1 < network.layers.size(); ++l) {
     const std::uint64_t most = std::uint64_t{network.layers[l].inputs} << (network.formats.weight_bits - 1);
     if (most << (network.learning->factor_bits + 2) >= std::uint64_t{1} << 32) return true;
@@ -104,7 +101,7 @@ bool wide_factor(const Network& network) {
   return false;
 }
 
-std::string cost_text(const Network& network) {
+std::string cost_text(const fixed::Network& network) {
   const Counts c = counts(network);
   const CSize size = c_size(network);
   std::string text = fmt::format("{} bytes of tables in flash, {} bytes of state; {} multiplications to infer",
@@ -140,14 +137,14 @@ std::string comment(std::vector<std::string> lines) {
 
 }  // namespace
 
-CSize c_size(const Network& network) {
+CSize c_size(const fixed::Network& network) {
   const Counts c = counts(network);
   const std::size_t weights = c.weights * static_cast<std::size_t>(network.formats.weight_bits / 8);
   const std::size_t biases = network.biases ? 2 * c.nodes : 0;
   CSize size{2 * c.nodes, weights + biases + 16 * network.layers.size()};
   if (network.activation->table && c.hidden > 0) size.constants += 2 * fixed::tanh_table().size();
   if (!network.learning) return size;
-  if (network.learning->loss == Learning::Loss::cross_entropy) size.constants += 2 * fixed::exp2_table().size();
+  if (network.learning->loss == fixed::Learning::Loss::cross_entropy) size.constants += 2 * fixed::exp2_table().size();
   const auto up = [](std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; };
   std::size_t state = up(weights, 2) + biases;
   if (has_factors(network)) state = up(state, 4) + 4 * c.hidden;
@@ -155,7 +152,7 @@ CSize c_size(const Network& network) {
   return size;
 }
 
-std::string c_header(const Network& network, const std::string& name, const std::vector<std::string>& about) {
+std::string c_header(const fixed::Network& network, const std::string& name, const std::vector<std::string>& about) {
   require_identifier(name);
   fixed::check(network);
   const Counts c = counts(network);
@@ -187,8 +184,8 @@ std::string c_header(const Network& network, const std::string& name, const std:
       {"has_grapes", factors ? "1" : "0"},
       {"activation", activation},
       {"layers", layer_table(network)},
-      {"weights", table(all(network, &Layer::weights))},
-      {"biases", table(all(network, &Layer::biases))},
+      {"weights", table(all(network, &fixed::Layer::weights))},
+      {"biases", table(all(network, &fixed::Layer::biases))},
       {"tanh_table", table(fixed::tanh_table())},
       {"exp2_table", table(fixed::exp2_table())},
       {"read_weights", learns ? "s->weights" : name + "_trained"},
@@ -205,11 +202,11 @@ std::string c_header(const Network& network, const std::string& name, const std:
   want("biases", network.biases);
   want("classes", network.classes);
   want("table", tables);
-  want("rounds", tables || factors || (learns && network.learning->loss == Learning::Loss::squares));
+  want("rounds", tables || factors || (learns && network.learning->loss == fixed::Learning::Loss::squares));
   if (learns) {
-    const Learning& learning = *network.learning;
-    want("cross_entropy", learning.loss == Learning::Loss::cross_entropy);
-    want("squares", learning.loss == Learning::Loss::squares);
+    const fixed::Learning& learning = *network.learning;
+    want("cross_entropy", learning.loss == fixed::Learning::Loss::cross_entropy);
+    want("squares", learning.loss == fixed::Learning::Loss::squares);
     const int outputs = static_cast<int>(c.outputs);
     values["error_fraction"] = std::to_string(f.error);
     values["rate"] = std::to_string(learning.rate_shift);

@@ -12,7 +12,7 @@
 namespace grapes::embedded {
 namespace {
 
-using Numbers = std::vector<std::int32_t>;
+using Integers = std::vector<std::int32_t>;
 
 constexpr std::int64_t piece = 256;  // examples at a time
 
@@ -84,17 +84,18 @@ void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit 
 }  // namespace
 
 fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
-                        data::Task task, const IntegerOptions& options) {
+                        data::ProblemKind problem, const IntegerOptions& options) {
   if (trained.analog)
     throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
   if (dynamic_cast<const nn::Mlp*>(&model) == nullptr)
     throw UsageError("model '" + trained.model + "' has no form in integers; there are: linear, mlp");
-  if (task == data::Task::prediction) throw UsageError("networks that answer at every step have no form in integers");
+  if (problem == data::ProblemKind::prediction)
+    throw UsageError("networks that answer at every step have no form in integers");
   fixed::Network network;
   network.formats = options.formats;
   network.activation = &activation_of(trained.activation);
   network.biases = trained.bias;
-  network.classes = task == data::Task::classification;
+  network.classes = problem == data::ProblemKind::classification;
   check_output(trained, network.classes);
   if (options.learn) network.learning = learning_of(trained, criterion, options);
   const int headroom = options.headroom >= 0 ? options.headroom : options.learn ? 1 : 0;
@@ -113,14 +114,14 @@ fixed::Network integers(const nn::Model& model, const nn::Options& trained, cons
   return network;
 }
 
-std::vector<Numbers> integers(const at::Tensor& examples, int fraction) {
+std::vector<Integers> integers(const at::Tensor& examples, int fraction) {
   const at::Tensor scaled = (examples.detach().flatten(1).to(at::kDouble) * static_cast<double>(1 << fraction))
                                 .add(0.5)
                                 .floor()
                                 .clamp(-32768, 32767)
                                 .to(at::kInt)
                                 .contiguous();
-  std::vector<Numbers> rows;
+  std::vector<Integers> rows;
   for (std::int64_t b = 0; b < scaled.size(0); ++b) {
     const std::int32_t* row = scaled.data_ptr<std::int32_t>() + b * scaled.size(1);
     rows.emplace_back(row, row + scaled.size(1));
@@ -134,7 +135,7 @@ Score score(const fixed::Network& network, fixed::State& state, const data::Data
   train::Metrics metrics(dataset);
   for_each_batch(dataset, at::arange(dataset.size(), at::kLong), [&](const data::Batch& batch) {
     std::vector<float> logits;
-    for (const Numbers& x : integers(batch.inputs, network.formats.input))
+    for (const Integers& x : integers(batch.inputs, network.formats.input))
       for (const std::int32_t logit : fixed::infer(network, state, x)) {
         logits.push_back(static_cast<float>(logit / one));
         result.saturated += logit == -32768 || logit == 32767 ? 1 : 0;
@@ -148,8 +149,8 @@ Score score(const fixed::Network& network, fixed::State& state, const data::Data
 void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
               const at::Tensor& rows) {
   for_each_batch(dataset, rows, [&](const data::Batch& batch) {
-    const std::vector<Numbers> inputs = integers(batch.inputs, network.formats.input);
-    std::vector<Numbers> targets;
+    const std::vector<Integers> inputs = integers(batch.inputs, network.formats.input);
+    std::vector<Integers> targets;
     if (!network.classes) targets = integers(batch.targets, network.formats.activation);
     for (std::size_t b = 0; b < inputs.size(); ++b)
       if (network.classes)

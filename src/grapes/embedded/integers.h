@@ -27,7 +27,7 @@ struct IntegerOptions {
 /// @throws UsageError that names what integers lack: a model, an activation, an output, a rule, a loss, an option;
 ///         or the layer whose weights do not fit
 fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
-                        data::Task task, const IntegerOptions& options);
+                        data::ProblemKind problem, const IntegerOptions& options);
 
 /// Each example as integers of 16 bits, to the nearest, saturated. @param examples  [batch, ...] floating point
 std::vector<std::vector<std::int32_t>> integers(const at::Tensor& examples, int fraction);

@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const nn::Criterion cross_entropy("auto", "auto", nn::Answer::classes);
+const nn::Criterion cross_entropy("auto", "auto", nn::TargetKind::classes);
 
 nn::Options small(const std::string& model = "mlp:3") {
   nn::Options options;
@@ -26,7 +26,7 @@ std::string refusal(const nn::Options& trained, IntegerOptions options, const nn
                     const nn::Signature& signature = {{4}, 2}) {
   const auto model = nn::make_model(trained, signature, 1);
   try {
-    integers(*model, trained, criterion, data::Task::classification, options);
+    integers(*model, trained, criterion, data::ProblemKind::classification, options);
   } catch (const UsageError& error) {
     return error.what();
   }
@@ -44,7 +44,7 @@ TEST(Integers, AreTheWeightsToTheNearest) {
   }
   IntegerOptions options;
   options.formats.weight_bits = 8;
-  const fixed::Network network = integers(*model, trained, cross_entropy, data::Task::classification, options);
+  const fixed::Network network = integers(*model, trained, cross_entropy, data::ProblemKind::classification, options);
   ASSERT_EQ(network.layers.size(), 2u);
   EXPECT_EQ(network.layers[0].fraction, 7);  // 10/16 · 2^7 = 80
   EXPECT_THAT(network.layers[0].weights, ElementsAre(-8, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80));
@@ -53,7 +53,7 @@ TEST(Integers, AreTheWeightsToTheNearest) {
   EXPECT_THAT(network.layers[1].weights, ElementsAre(-16, 0, 16, 32, 48, 64));
   EXPECT_TRUE(network.biases && network.classes && !network.learning);
   options.learn = true;  // one bit to grow into
-  EXPECT_EQ(integers(*model, trained, cross_entropy, data::Task::classification, options).layers[0].fraction, 6);
+  EXPECT_EQ(integers(*model, trained, cross_entropy, data::ProblemKind::classification, options).layers[0].fraction, 6);
 }
 
 TEST(Integers, ExamplesAreRoundedAndSaturated) {
@@ -68,7 +68,7 @@ TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
   options.learn = true;
   nn::Options trained = small();
   const auto grapes = [&] {
-    return integers(*model, trained, cross_entropy, data::Task::classification, options).learning->grapes;
+    return integers(*model, trained, cross_entropy, data::ProblemKind::classification, options).learning->grapes;
   };
   EXPECT_FALSE(grapes());
   trained.modulation.name = "grapes";
@@ -102,7 +102,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   EXPECT_EQ(refusal(trained, learn), "");
   trained = small();
   trained.output = "sigmoid";
-  EXPECT_THAT(refusal(trained, learn, nn::Criterion("mse", "sigmoid", nn::Answer::classes)),
+  EXPECT_THAT(refusal(trained, learn, nn::Criterion("mse", "sigmoid", nn::TargetKind::classes)),
               HasSubstr("loss 'mse' with output 'sigmoid' has no form"));
   // Where only the order of the logits counts, what keeps it may be left out; where values count, nothing may.
   EXPECT_EQ(refusal(trained, infer), "");
@@ -110,9 +110,9 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; there are: auto, identity"));
   trained.output = "sigmoid";
   const auto model = nn::make_model(trained, {{4}, 2}, 1);
-  EXPECT_THROW(
-      integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::Answer::values), data::Task::regression, infer),
-      UsageError);
+  EXPECT_THROW(integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::TargetKind::values),
+                        data::ProblemKind::regression, infer),
+               UsageError);
   learn.rule = "fa";
   EXPECT_THAT(refusal(small(), learn), HasSubstr("--rule takes auto, bp or grapes; got 'fa'"));
 }
@@ -125,11 +125,11 @@ data::DatasetPtr clouds(std::int64_t n, std::uint64_t seed) {
     targets[k] = k % 3;
     for (std::int64_t i = 0; i < 4; ++i) inputs[k][i] = 0.3 * random.normal() + (i == k % 3 ? 1 : 0);
   }
-  data::Meaning meaning;
-  meaning.input_shape = {4};
-  meaning.outputs = 3;
-  meaning.classes = {"a", "b", "c"};
-  return data::memory(inputs, targets, meaning);
+  data::DatasetInfo info;
+  info.input_shape = {4};
+  info.outputs = 3;
+  info.classes = {"a", "b", "c"};
+  return data::memory(inputs, targets, info);
 }
 
 TEST(Integers, LearnFromADataSetAndAreScoredOnIt) {
@@ -142,7 +142,7 @@ TEST(Integers, LearnFromADataSetAndAreScoredOnIt) {
     options.rule = "grapes";
     options.rate_shift = 5;
     options.formats.weight_bits = bits;
-    const fixed::Network network = integers(*model, trained, cross_entropy, data::Task::classification, options);
+    const fixed::Network network = integers(*model, trained, cross_entropy, data::ProblemKind::classification, options);
     fixed::State state = fixed::begin(network);
     EXPECT_NEAR(score(network, state, *test).value, train::evaluate(*model, *test, cross_entropy).score,
                 0.05);  // 150 examples, some near the border

@@ -98,8 +98,10 @@ template <class Act>
 std::string refusal(const Act& act) {
   try {
     act();
-  } catch (const Error& error) {
-    return (error.exit() == Exit::usage ? "usage: " : "data: ") + std::string(error.what());
+  } catch (const UsageError& error) {
+    return std::string("usage: ") + error.what();
+  } catch (const DataError& error) {
+    return std::string("data: ") + error.what();
   }
   return "nothing was refused";
 }

@@ -49,7 +49,7 @@ std::map<std::string, at::Tensor> by_name(const nn::Model& model) {
 }
 
 /// One layer of a net that a model of ours could be: W, and its neurons unless they are the logits of a step.
-struct Layer {
+struct SpikingLayer {
   const Stage* stage;
   const Linear* linear;
   const Neurons* neurons = nullptr;
@@ -59,8 +59,8 @@ struct Layer {
   throw DataError(file + ": node '" + stage.name + "': " + why);
 }
 
-std::vector<Layer> layers_of(const SpikingNet& net, const std::string& file) {
-  std::vector<Layer> layers;
+std::vector<SpikingLayer> layers_of(const SpikingNet& net, const std::string& file) {
+  std::vector<SpikingLayer> layers;
   if (net.input.size() != 1)
     throw DataError(file +
                     ": its input has several axes: models of ours take vectors of spikes, and none has "
@@ -82,7 +82,7 @@ std::vector<Layer> layers_of(const SpikingNet& net, const std::string& file) {
     throw DataError(
         fmt::format("{}: a model of ours has a hidden layer and one of outputs; this has {}", file, layers.size()));
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    const Layer& layer = layers[l];
+    const SpikingLayer& layer = layers[l];
     const bool last = l + 1 == layers.size();
     const bool biased = layer.linear->bias.defined() && !layer.linear->bias.eq(0).all().item<bool>();
     if (layer.neurons == nullptr) continue;
@@ -175,7 +175,7 @@ bool answers_each_step(const SpikingNet& net) {
 }
 
 nn::Options options_of(const SpikingNet& net, nn::Options options, const std::string& file) {
-  const std::vector<Layer> layers = layers_of(net, file);
+  const std::vector<SpikingLayer> layers = layers_of(net, file);
   nn::SpikingOptions& spiking = options.spiking;
   std::vector<std::string> widths;
   for (std::size_t l = 0; l + 1 < layers.size(); ++l)
@@ -187,11 +187,11 @@ nn::Options options_of(const SpikingNet& net, nn::Options options, const std::st
   spiking.synapse = layers[0].neurons->synapse;
   spiking.reset = layers[0].neurons->resets ? "hard" : "none";
   spiking.recurrent = std::ranges::any_of(
-      layers, [](const Layer& layer) { return layer.neurons != nullptr && layer.neurons->recurrent.defined(); });
+      layers, [](const SpikingLayer& layer) { return layer.neurons != nullptr && layer.neurons->recurrent.defined(); });
   spiking.learn_threshold = true;
   const double first = layers[0].neurons->decay.flatten()[0].item<double>();
   bool per_layer = true, same = first < 1;
-  for (const Layer& layer : layers) {
+  for (const SpikingLayer& layer : layers) {
     if (layer.neurons == nullptr) continue;
     per_layer = per_layer && layer.neurons->decay.eq(layer.neurons->decay.flatten()[0]).all().item<bool>();
     same = same && layer.neurons->decay.eq(first).all().item<bool>();
@@ -207,13 +207,13 @@ nn::Options options_of(const SpikingNet& net, nn::Options options, const std::st
 
 void fill(nn::Model& model, const nn::Options& options, const SpikingNet& net, const std::string& file) {
   const at::NoGradGuard no_grad;
-  const std::vector<Layer> layers = layers_of(net, file);
+  const std::vector<SpikingLayer> layers = layers_of(net, file);
   const nn::SnuOptions neurons = nn::neurons_of(options.spiking);
   std::map<std::string, at::Tensor> places;
   for (const nn::Named& parameter : model.parameters()) places[parameter.name] = parameter.value;
   const at::TensorOptions placed = places.at("layers.0.weight").options().requires_grad(false);
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    const Layer& layer = layers[l];
+    const SpikingLayer& layer = layers[l];
     const auto put = [&](const char* what, const at::Tensor& value, double fixed = 0) {
       const auto place = places.find(fmt::format("layers.{}.{}", l, what));
       const auto differs = [&](const std::string& expected) {

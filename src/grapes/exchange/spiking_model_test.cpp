@@ -160,8 +160,10 @@ TEST(SpikingModel, AMembraneThatIsReadAndNeverReset) {
 std::string refusal(const std::function<void()>& act) {
   try {
     act();
-  } catch (const Error& error) {
-    return (error.exit() == Exit::usage ? "usage: " : "data: ") + std::string(error.what());
+  } catch (const UsageError& error) {
+    return std::string("usage: ") + error.what();
+  } catch (const DataError& error) {
+    return std::string("data: ") + error.what();
   }
   return "nothing was refused";
 }

@@ -24,8 +24,6 @@ std::string joined(const std::string& module, const std::string& leaf) {
   return module.empty() ? leaf : module + "." + leaf;
 }
 
-std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
-
 /// "a10" after "a9".
 bool before(const std::string& a, const std::string& b) {
   const auto digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };

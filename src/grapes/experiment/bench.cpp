@@ -58,8 +58,7 @@ void require_equal_to_twin(const MlpCase& which, const std::string& modulation) 
       allowed = 0.2;
     }
     if (!(difference <= allowed))
-      throw Error(
-          Exit::failed,
+      throw RunError(
           fmt::format("bench: the fused step ({}, {}, batch {}) differs from its plain twin by {:g} in {}, more "
                       "than {:g}; it is not timed",
                       modulation, which.optimizer, which.batch, difference, ours[i].name, allowed));
@@ -94,8 +93,6 @@ std::int64_t peak_bytes(const MlpCase& which, const std::string& modulation) {
   for (int i = 0; i < 3; ++i) learner.step();
   return memory.peak();
 }
-
-const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
 
 }  // namespace
 
@@ -174,9 +171,8 @@ void require_close(const at::Tensor& ours, const at::Tensor& twin, const std::st
   const double difference = largest(ours - twin);
   const double allowed = ours.scalar_type() == at::kDouble ? 1e-12 : 2e-6;
   if (!(difference <= allowed))
-    throw Error(Exit::failed,
-                fmt::format("bench: fused {} differs from its plain twin by {:g}, more than {:g}; it is not timed",
-                            what, difference, allowed));
+    throw RunError(fmt::format("bench: fused {} differs from its plain twin by {:g}, more than {:g}; it is not timed",
+                               what, difference, allowed));
 }
 
 /// One rule over one weight, fused or plain.

@@ -42,7 +42,7 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
   one.signature = {{which.nodes.front()}, which.nodes.back(), true, which.recurrent};
-  one.answer = which.recurrent ? nn::Answer::bits : nn::Answer::classes;
+  one.targets = which.recurrent ? nn::TargetKind::bits : nn::TargetKind::classes;
   const at::Tensor numbers = spikes(which, false);
   // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
   one.batch = {which.recurrent || products == nn::SnuOptions::Inputs::dense ? numbers : spikes(which, true),
@@ -52,16 +52,15 @@ Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn
 }
 
 using Inputs = nn::SnuOptions::Inputs;
-struct Kind {
+struct InputKind {
   const char* name;
   Inputs products;
 };
-const Kind kinds[] = {{"dense", Inputs::dense}, {"spikes", Inputs::measured}};
-const char* const rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
+const InputKind kinds[] = {{"dense", Inputs::dense}, {"spikes", Inputs::measured}};
 
 void require_equal_to_twin(const SnnCase& which) {
   for (const auto& rule : rules)
-    for (const Kind& kind : kinds) {
+    for (const InputKind& kind : kinds) {
       Learner fused(setting(which, rule[1], kind.products, false)), plain(setting(which, rule[1], kind.products, true));
       fused.step();
       plain.step();
@@ -69,10 +68,10 @@ void require_equal_to_twin(const SnnCase& which) {
       for (std::size_t i = 0; i < ours.size(); ++i) {
         const double difference = (ours[i].value - twins[i].value).abs().max().item<double>();
         if (!(difference <= 2e-6))
-          throw Error(Exit::failed,
-                      fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
-                                  "more than 2e-06; it is not timed",
-                                  rule[0], kind.name, difference, ours[i].name));
+          throw RunError(
+              fmt::format("bench: the fused step ({}, {}) differs from its plain twin by {:g} in {}, "
+                          "more than 2e-06; it is not timed",
+                          rule[0], kind.name, difference, ours[i].name));
       }
     }
 }
@@ -110,7 +109,7 @@ std::vector<Timing> bench_snn(const SnnCase& which, const BenchOptions& options)
   for (const std::int64_t threads : options.threads) {
     const std::size_t floor = next++;
     turns.add(threads, products(products_of(which), at::kFloat));
-    for (const Kind& kind : kinds)
+    for (const InputKind& kind : kinds)
       for (const auto& rule : rules) {
         learners.push_back(std::make_unique<Learner>(setting(which, rule[1], kind.products, false)));
         turns.add(threads, [learner = learners.back().get()] { learner->step(); });

@@ -60,11 +60,8 @@ class Comparison {
     log_->info("{} {} arms x {} seeds", resume ? "resuming" : "beginning", arms_.size(), config_.compare.seeds);
     try {
       return carry_out();
-    } catch (const Error& error) {
-      end(record::State::failed, error.exit(), error.what());
-      throw;
     } catch (const std::exception& error) {
-      end(record::State::failed, Exit::failed, error.what());
+      end(record::State::failed, error.what());
       throw;
     }
   }
@@ -104,7 +101,7 @@ class Comparison {
   }
 
   Outcome carry_out() {
-    status(record::State::running, Exit::done, "");
+    status(record::State::running, "");
     if (config_.compare.tune && tuning_.is_null()) {
       const auto tuning = tune(config_, {arms_.begin(), arms_.end()}, splits_, folder_ / "tuning", jobs(), watch());
       if (!tuning) return interrupted();
@@ -120,11 +117,11 @@ class Comparison {
     bool any_finished = false;
     for (const record::Status& status : run_all(tasks(), splits_, jobs(), "comparing", watch())) {
       if (status.state == record::State::running || status.state == record::State::interrupted) return interrupted();
-      if (status.state == record::State::diverged) outcome.exit = Exit::diverged;
+      if (status.state == record::State::diverged) outcome.state = record::State::diverged;
       any_finished |= status.state == record::State::finished;
     }
     if (!any_finished) {
-      end(record::State::finished, outcome.exit, "every run diverged: there is nothing to report on");
+      end(outcome.state, "every run diverged: there is nothing to report on");
       return outcome;
     }
 
@@ -134,7 +131,7 @@ class Comparison {
       outcome.report = report::write({folder_ / "arms"}, folder_, report_options());
     }
     outcome.summary = record::Json::parse(read_file(folder_ / "summary.json"));
-    end(record::State::finished, outcome.exit, outcome.exit == Exit::diverged ? "at least one run diverged" : "");
+    end(outcome.state, outcome.state == record::State::diverged ? "at least one run diverged" : "");
     return outcome;
   }
 
@@ -172,8 +169,8 @@ class Comparison {
 
   Outcome interrupted() {
     Outcome outcome;
-    outcome.exit = interrupt::pending() == SIGTERM ? Exit::terminated : Exit::interrupted;
-    end(record::State::interrupted, outcome.exit, "stopped by a signal; --resume goes on");
+    outcome.state = record::State::interrupted;
+    end(outcome.state, "stopped by a signal; --resume goes on");
     return outcome;
   }
 
@@ -209,17 +206,16 @@ class Comparison {
     write_file(folder_ / "compare.json", content.dump(2) + "\n");
   }
 
-  void status(record::State state, Exit exit, const std::string& message) const {
-    const record::Json content = {
-        {"state", record::to_string(state)}, {"exit_code", static_cast<int>(exit)}, {"message", message}};
+  void status(record::State state, const std::string& message) const {
+    const record::Json content = {{"state", record::to_string(state)}, {"message", message}};
     write_file(folder_ / "status.json", content.dump(2) + "\n");
   }
 
   /// Must not hide why it ended: on a full disk the status cannot be written either.
-  void end(record::State state, Exit exit, const std::string& message) const {
+  void end(record::State state, const std::string& message) const {
     log_->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
     try {
-      status(state, exit, message);
+      status(state, message);
     } catch (const DataError&) {
       if (state != record::State::failed) throw;
     }

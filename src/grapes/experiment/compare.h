@@ -17,7 +17,8 @@ namespace grapes::experiment {
 /// A diverged run is recorded and the rest goes on; a signal ends all workers with their checkpoints written. With
 /// `resume` finished runs are kept, half-done ones continued, and learning rates once chosen stay.
 struct Outcome {
-  Exit exit = Exit::done;        ///< diverged if any run of the comparison proper diverged; interrupted; done
+  record::State state =
+      record::State::finished;   ///< diverged if any run of the comparison proper diverged; interrupted
   std::filesystem::path report;  ///< the page, if there is one
   record::Json summary;
 };

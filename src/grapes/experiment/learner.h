@@ -12,7 +12,7 @@ class Learner {
   struct Setting {
     nn::Options network;
     nn::Signature signature;
-    nn::Answer answer = nn::Answer::classes;
+    nn::TargetKind targets = nn::TargetKind::classes;
     data::Batch batch;
     optim::Options optimizer = {};
     double rate = 1e-5;  ///< small: a batch that comes a hundred thousand times must not be learned by heart
@@ -30,6 +30,9 @@ class Learner {
   std::unique_ptr<optim::Schedule> schedule_;
   std::int64_t steps_ = 0;
 };
+
+/// What is timed, by name and modulation.
+inline constexpr const char* rules[][2] = {{"bp", "none"}, {"grapes", "grapes"}};
 
 /// Classes for a batch, one after the other.
 at::Tensor classes_in_turn(std::int64_t batch, std::int64_t classes);

@@ -145,7 +145,7 @@ class Replay {
         model_(nn::make_model(config_.network, {{file_.layers.front()}, file_.layers.back()}, 0)),
         optimizer_(optim::make_optimizer(config_.optimizer, nn::learning(*model_))),
         schedule_(optim::make_schedule("constant", 0, config_.training.epochs)),
-        criterion_("cross-entropy", "softmax", nn::Answer::classes) {
+        criterion_("cross-entropy", "softmax", nn::TargetKind::classes) {
     samples_ = file_.get<std::int64_t>("n_samples");
     if (samples_ < 1) throw file_.wrong("n_samples", "at least 1");
     if (config_.training.batch < 1) throw file_.wrong("batch_size", "at least 1");

@@ -16,44 +16,44 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-// In the order of data::Task.
-const std::vector<std::string> task_names = {"classification", "regression", "prediction"};
+// In the order of data::ProblemKind.
+const std::vector<std::string> problem_names = {"classification", "regression", "prediction"};
 
 }  // namespace
 
-record::Json to_json(const data::Meaning& meaning) {
-  return {{"task", task_names.at(static_cast<std::size_t>(meaning.task))},
-          {"sequence", meaning.sequence},
-          {"input_shape", meaning.input_shape},
-          {"outputs", meaning.outputs},
-          {"classes", meaning.classes},
-          {"inputs", meaning.inputs}};
+record::Json to_json(const data::DatasetInfo& info) {
+  return {{"problem", problem_names.at(static_cast<std::size_t>(info.problem))},
+          {"sequence", info.sequence},
+          {"input_shape", info.input_shape},
+          {"outputs", info.outputs},
+          {"classes", info.classes},
+          {"inputs", info.inputs}};
 }
 
-data::Meaning meaning_from(const record::Json& json) {
-  data::Meaning meaning;
-  const auto name = std::find(task_names.begin(), task_names.end(), json.at("task").get<std::string>());
-  if (name == task_names.end()) throw DataError("there is no task " + json.at("task").dump());
-  meaning.task = static_cast<data::Task>(name - task_names.begin());
-  meaning.sequence = json.value("sequence", false);
-  meaning.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
-  meaning.outputs = json.at("outputs");
-  meaning.classes = json.at("classes").get<std::vector<std::string>>();
-  meaning.inputs = json.at("inputs").get<std::vector<std::string>>();
-  return meaning;
+data::DatasetInfo info_from(const record::Json& json) {
+  data::DatasetInfo info;
+  const auto name = std::find(problem_names.begin(), problem_names.end(), json.at("problem").get<std::string>());
+  if (name == problem_names.end()) throw DataError("there is no kind of problem " + json.at("problem").dump());
+  info.problem = static_cast<data::ProblemKind>(name - problem_names.begin());
+  info.sequence = json.value("sequence", false);
+  info.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
+  info.outputs = json.at("outputs");
+  info.classes = json.at("classes").get<std::vector<std::string>>();
+  info.inputs = json.at("inputs").get<std::vector<std::string>>();
+  return info;
 }
 
 namespace {
 
-nn::Criterion criterion_for(const Config& config, const data::Meaning& meaning) {
-  return {config.training.loss, config.network.output, train::answer_of(meaning.task)};
+nn::Criterion criterion_for(const Config& config, const data::DatasetInfo& info) {
+  return {config.training.loss, config.network.output, train::target_kind(info.problem)};
 }
 
 /// What every checkpoint holds besides what training changes.
-void add_constants(const Config& config, const data::Meaning& meaning, const data::Normalization& normalization,
+void add_constants(const Config& config, const data::DatasetInfo& info, const data::Normalization& normalization,
                    std::map<std::string, std::string>& metadata, std::map<std::string, at::Tensor>& tensors) {
   metadata["config"] = to_toml(config);
-  metadata["meaning"] = to_json(meaning).dump();
+  metadata["dataset"] = to_json(info).dump();
   if (normalization.shift.defined()) tensors["input.shift"] = normalization.shift;
   if (normalization.scale.defined()) tensors["input.scale"] = normalization.scale;
 }
@@ -64,26 +64,25 @@ bool goes_on(const RunPlan& plan) { return !plan.folder.empty() && plan.resume &
 
 /// Train with a record, begun or gone on with. @param row  the last row of its metrics that counts; -1: none
 template <class Train>
-record::Status recorded(const Config& config, const data::Splits& splits, const data::Meaning& meaning,
+record::Status recorded(const Config& config, const data::Splits& splits, const data::DatasetInfo& info,
                         const RunPlan& plan, std::int64_t row, const Train& train) {
   record::Identity identity;
   identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
   identity.seed = config.training.seed;
   identity.data = splits.name;
   identity.model = config.network.model;
-  identity.score = train::score_name(meaning.task);
+  identity.score = train::score_name(info.problem);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
   train::Keep keep{writer, plan.checkpoints, {}, {}};
-  add_constants(config, meaning, splits.normalization, keep.metadata, keep.tensors);
+  add_constants(config, info, splits.normalization, keep.metadata, keep.tensors);
   try {
     return train(keep);
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
     record::Status status;
     status.state = record::State::failed;
-    status.exit_code = static_cast<int>(Exit::failed);
     status.message = error.what();
     try {
       writer.status(status);
@@ -106,9 +105,9 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
                          const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
   const continual::Scenario scenario = scenario_of(config, splits);
-  const nn::Signature signature = train::signature_of(scenario.meaning);
+  const nn::Signature signature = train::signature_of(scenario.info);
   const auto model = nn::make_model(config.network, signature, seed);
-  const nn::Criterion criterion = criterion_for(config, scenario.meaning);
+  const nn::Criterion criterion = criterion_for(config, scenario.info);
   const auto fresh = [&] { return nn::make_model(plain(config.network), signature, seed); };
   const continual::Course course{
       {*model, fresh, criterion, scenario, config.continual, seed}, config.optimizer, config.training};
@@ -117,7 +116,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   std::optional<std::pair<train::Tensors, std::string>> checkpoint;
   if (goes_on(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
   const std::int64_t row = checkpoint ? continual::last_row(checkpoint->first, checkpoint->second) : -1;
-  return recorded(config, splits, scenario.meaning, plan, row, [&](const train::Keep& keep) {
+  return recorded(config, splits, scenario.info, plan, row, [&](const train::Keep& keep) {
     write_file(plan.folder / "scenario.json", scenario.manifest.dump() + "\n");
     return continual::learn(course, checkpoint, &keep, watch);
   });
@@ -126,10 +125,10 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
                        const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
-  const auto model = nn::make_model(config.network, train::signature_of(splits.meaning), seed);
+  const auto model = nn::make_model(config.network, train::signature_of(splits.info), seed);
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
-  const nn::Criterion criterion = criterion_for(config, splits.meaning);
+  const nn::Criterion criterion = criterion_for(config, splits.info);
   const train::Subject subject{*model, criterion, *optimizer, *schedule, config.optimizer.learning_rate};
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
   if (plan.folder.empty()) return train::train(subject, splits, config.training, {}, nullptr, watch);
@@ -137,7 +136,7 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
   if (goes_on(plan))
     position = train::unpack(train::read_safetensors(last_checkpoint(plan)), subject, last_checkpoint(plan).string());
   return recorded(
-      config, splits, splits.meaning, plan, position.step == 0 ? -1 : position.epoch,
+      config, splits, splits.info, plan, position.step == 0 ? -1 : position.epoch,
       [&](const train::Keep& keep) { return train::train(subject, splits, config.training, position, &keep, watch); });
 }
 
@@ -157,12 +156,12 @@ continual::Scenario scenario_of(const Config& config, const data::Splits& splits
   return scenario;
 }
 
-data::Meaning meaning_of(const Config& config, const data::Splits& splits) {
-  return has_tasks(config) ? scenario_of(config, splits).meaning : splits.meaning;
+data::DatasetInfo info_of(const Config& config, const data::Splits& splits) {
+  return has_tasks(config) ? scenario_of(config, splits).info : splits.info;
 }
 
 void check_possible(const Config& config, const data::Splits& splits) {
-  nn::make_model(config.network, train::signature_of(meaning_of(config, splits)), config.training.seed);
+  nn::make_model(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
 }
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
@@ -181,30 +180,30 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   Config config;
   read_toml_text(config, entry("config"), file + ": its configuration");
   config.network.device = device;
-  data::Meaning meaning;
+  data::DatasetInfo info;
   try {
-    meaning = meaning_from(record::Json::parse(entry("meaning")));
+    info = info_from(record::Json::parse(entry("dataset")));
   } catch (const record::Json::exception& error) {
-    throw DataError(file + ": the entry 'meaning' cannot be understood: " + error.what());
+    throw DataError(file + ": the entry 'dataset' cannot be understood: " + error.what());
   }
-  auto model = nn::make_model(config.network, train::signature_of(meaning), config.training.seed);
+  auto model = nn::make_model(config.network, train::signature_of(info), config.training.seed);
   train::load_weights(content, *model, file);
   data::Normalization normalization;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
     normalization.shift = shift->second;
   if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
     normalization.scale = scale->second;
-  const nn::Criterion criterion = criterion_for(config, meaning);
-  return {std::move(config), std::move(meaning), normalization, std::move(model), criterion};
+  const nn::Criterion criterion = criterion_for(config, info);
+  return {std::move(config), std::move(info), normalization, std::move(model), criterion};
 }
 
-void save(const std::filesystem::path& checkpoint, const Config& config, const data::Meaning& meaning,
+void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
           const data::Normalization& normalization, nn::Model& model) {
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
-  const nn::Criterion criterion = criterion_for(config, meaning);
+  const nn::Criterion criterion = criterion_for(config, info);
   train::Tensors content = train::pack({model, criterion, *optimizer, *schedule, config.optimizer.learning_rate}, {});
-  add_constants(config, meaning, normalization, content.metadata, content.tensors);
+  add_constants(config, info, normalization, content.metadata, content.tensors);
   train::write_safetensors(checkpoint, content);
 }
 

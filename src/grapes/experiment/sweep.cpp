@@ -67,8 +67,8 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
       overview(named);
     };
     const Outcome at = compare(one, splits, here, resume && fs::exists(here / "compare.json", error), told);
-    if (at.exit == Exit::interrupted || at.exit == Exit::terminated) return at;
-    if (at.exit == Exit::diverged) outcome.exit = Exit::diverged;
+    if (at.state == record::State::interrupted) return at;
+    if (at.state == record::State::diverged) outcome.state = at.state;
     points.push_back({value, at.summary});
     any |= at.summary.is_object();
   }

@@ -47,7 +47,7 @@ TEST(Sweep, EachValueIsTheComparisonByItself) {
   const Config config = small();
   const data::Splits splits = data::open(config.data, 1);
   const Outcome all = sweep(config, splits, folder / "sweep", false, {});
-  EXPECT_EQ(all.exit, Exit::done);
+  EXPECT_EQ(all.state, record::State::finished);
   ASSERT_EQ(all.summary["points"].size(), 2u);
   const Outcome alone = compare(at_value(config, 8), splits, folder / "alone", false, {});
   for (std::size_t i = 0; i < 2; ++i)

@@ -29,7 +29,7 @@ struct Product {
 };
 
 template <class T>
-dnnl::memory::desc describe(const Matrix<T>& m) {
+dnnl::memory::desc row_major(const Matrix<T>& m) {
   constexpr bool factor = std::is_same_v<std::remove_const_t<T>, c10::BFloat16>;
   const dnnl::memory::dims strides = m.transposed ? dnnl::memory::dims{1, m.stride} : dnnl::memory::dims{m.stride, 1};
   return {{m.rows, m.columns}, factor ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32, strides};
@@ -64,7 +64,7 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
   thread_local std::map<Key, Product> ready;
   if (C.rows == 0 || C.columns == 0) return;
   const bool scaled = alpha != 1, added = beta != 0;
-  const dnnl::memory::desc a = describe(A), b = describe(B), c = describe(C);
+  const dnnl::memory::desc a = row_major(A), b = row_major(B), c = row_major(C);
   const int form = (A.transposed ? 1 : 0) | (B.transposed ? 2 : 0) | (scaled ? 4 : 0) | (added ? 8 : 0);
   const Key key{C.rows, C.columns, A.columns, A.stride, B.stride, C.stride, form};
   auto found = ready.find(key);

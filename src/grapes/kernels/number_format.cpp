@@ -116,7 +116,7 @@ void round_row(const T* x, T* y, std::int64_t count, std::int64_t place, double 
 }
 
 template <class T>
-double largest(const T* x, std::int64_t count) {
+double largest_magnitude(const T* x, std::int64_t count) {
   T most = 0;
   for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(x[i]));
   return static_cast<double>(most);
@@ -179,7 +179,7 @@ at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t
     if (format.scale != Scale::none)
       for (std::int64_t row = 0; row < rows; ++row) {
         double& one = most[static_cast<std::size_t>(row % count)];
-        one = std::max(one, largest(in + row * inner, inner));
+        one = std::max(one, largest_magnitude(in + row * inner, inner));
       }
     for (std::int64_t row = 0; row < rows; ++row) {
       const double scale =

@@ -45,15 +45,15 @@ const std::vector<Loss>& losses() {
   return rows;
 }
 
-Criterion::Criterion(const std::string& loss, const std::string& output, Answer answer) {
+Criterion::Criterion(const std::string& loss, const std::string& output, TargetKind targets) {
   static const char* const standard[] = {"cross-entropy", "mse", "binary-cross-entropy"};
   static const char* const asked[] = {"classes", "numbers", "bits at every step"};
-  const auto which = static_cast<std::size_t>(answer);
+  const auto which = static_cast<std::size_t>(targets);
   loss_ = &find_row(losses(), "loss", loss == "auto" ? standard[which] : loss);
   const std::string name = output == "auto" ? loss_->output : output;
   if (loss_->logits && name != loss_->output)
     throw UsageError("loss " + loss_->name + " needs output " + loss_->output + "; got output " + name);
-  if ((loss_->logits || answer == Answer::bits) && loss_->name != standard[which])
+  if ((loss_->logits || targets == TargetKind::bits) && loss_->name != standard[which])
     throw UsageError("loss " + loss_->name + " does not go with these targets, which are " + asked[which] +
                      ": use --loss " + standard[which]);
   output_ = name == "softmax" ? softmax : find_row(activations(), "output", name).apply;

@@ -9,7 +9,7 @@
 namespace grapes::nn {
 
 /// What a network is asked for: a class, values, or bits that are on or off at every step of a sequence.
-enum class Answer { classes, values, bits };
+enum class TargetKind { classes, values, bits };
 
 /// A loss: a mean over the batch. Where the output function is part of the loss it wants logits.
 struct Loss {
@@ -33,7 +33,7 @@ class Criterion {
   /// bits
   /// @param output  softmax, a row of activations(), or auto: what the loss goes with
   /// @throws UsageError for a name, or for a pair that does not fit (cross-entropy needs softmax and classes, ...)
-  Criterion(const std::string& loss, const std::string& output, Answer answer);
+  Criterion(const std::string& loss, const std::string& output, TargetKind targets);
 
   /// Mean over the batch, [] with a graph. @param logits [batch, k]
   at::Tensor loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present = {}) const;

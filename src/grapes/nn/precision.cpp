@@ -8,16 +8,16 @@
 namespace grapes::nn {
 namespace {
 
-struct Part {
+struct RoundedPart {
   std::string name;
   kernels::NumberFormat Precision::*format;
 };
-const std::array<Part, 5>& parts() {
-  static const std::array<Part, 5> rows = {{{"weights", &Precision::weights},
-                                            {"master", &Precision::master},
-                                            {"activations", &Precision::activations},
-                                            {"error", &Precision::error},
-                                            {"update", &Precision::update}}};
+const std::array<RoundedPart, 5>& rounded_parts() {
+  static const std::array<RoundedPart, 5> rows = {{{"weights", &Precision::weights},
+                                                   {"master", &Precision::master},
+                                                   {"activations", &Precision::activations},
+                                                   {"error", &Precision::error},
+                                                   {"update", &Precision::update}}};
   return rows;
 }
 
@@ -36,7 +36,7 @@ Precision precision_from(const std::string& text) {
     const std::size_t at = piece.find('=');
     std::string name = piece.substr(0, at);
     if (name == "errors" || name == "updates") name.pop_back();
-    const Part& part = find_row(parts(), "part of precision", name);
+    const RoundedPart& part = find_row(rounded_parts(), "part of precision", name);
     if (at == std::string::npos) throw UsageError("precision: '" + piece + "' has no format: " + name + "=FORMAT");
     if (!given.insert(name).second) throw UsageError("precision: " + name + " is given twice");
     precision.*part.format = kernels::number_format(piece.substr(at + 1), "precision " + name);

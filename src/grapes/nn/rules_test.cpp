@@ -52,7 +52,7 @@ Data examples(std::int64_t batch, std::int64_t inputs, std::int64_t classes) {
 }
 
 std::vector<at::Tensor> learn(Mlp& model, const Data& data, const Pass& pass) {
-  const Criterion criterion("cross-entropy", "softmax", Answer::classes);
+  const Criterion criterion("cross-entropy", "softmax", TargetKind::classes);
   criterion.loss(model.forward(data.inputs, pass), data.labels).backward();
   std::vector<at::Tensor> gradients;
   for (const Named& parameter : model.parameters()) gradients.push_back(parameter.value.grad().clone());
@@ -210,7 +210,7 @@ TEST(Rules, BackpropagationIsTheGradient) {
       options.bias = true;
       Mlp model(options, {4, 5, 3}, 2);
       const Data data = examples(6, 4, 3);
-      const Criterion criterion(loss, "auto", Answer::classes);
+      const Criterion criterion(loss, "auto", TargetKind::classes);
       criterion.loss(model.forward(data.inputs, training()), data.labels).backward();
       for (const Named& parameter : model.parameters()) {
         double* w = parameter.value.data_ptr<double>();

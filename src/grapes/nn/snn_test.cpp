@@ -126,7 +126,7 @@ TEST(Snn, WhatFillsUpASequenceDoesNotCount) {
 }
 
 TEST(Snn, SequenceLossIsTheNegativeLogLikelihoodOfAStep) {
-  const Criterion criterion("auto", "auto", Answer::bits);
+  const Criterion criterion("auto", "auto", TargetKind::bits);
   const auto logits = drawn({2, 3, 5}, 1), bits = drawn({2, 3, 5}, 2).gt(0.5).to(torch::kDouble);
   auto present = torch::ones({2, 3}, torch::kBool);
   present[1][2] = false;

@@ -55,9 +55,9 @@ Status read_status(const fs::path& path) {
   if (found == state_names.end())
     throw DataError(path.string() + ": field 'state': '" + name + "' is none of " +
                     join({state_names.begin(), state_names.end()}, ", "));
-  return {static_cast<State>(found - state_names.begin()), field<int>(object, "exit_code", path),
-          field<std::int64_t>(object, "epoch", path),      field<std::int64_t>(object, "step", path),
-          field<std::string>(object, "message", path),     object.value("counts", std::int64_t{-1})};
+  return {static_cast<State>(found - state_names.begin()), field<std::int64_t>(object, "epoch", path),
+          field<std::int64_t>(object, "step", path), field<std::string>(object, "message", path),
+          object.value("counts", std::int64_t{-1})};
 }
 
 /// The rows of metrics.jsonl. Text after the last line feed is a row that a crash cut short: it never counted.
@@ -183,7 +183,6 @@ void Writer::epoch(const Json& row) {
 
 void Writer::status(const Status& status) {
   const Json object = {{"state", to_string(status.state)},
-                       {"exit_code", status.exit_code},
                        {"epoch", status.epoch},
                        {"step", status.step},
                        {"message", status.message},

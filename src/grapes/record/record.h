@@ -58,7 +58,6 @@ std::string to_string(State state);
 
 struct Status {
   State state = State::running;
-  int exit_code = 0;
   std::int64_t epoch = 0;    ///< epochs completed
   std::int64_t step = 0;     ///< updates made
   std::string message;       ///< one sentence when it did not finish

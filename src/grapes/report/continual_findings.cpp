@@ -8,7 +8,7 @@ namespace grapes::report {
 using record::Json;
 namespace {
 
-const Json* arm_of(const Json& setting, const std::string& name) {
+const Json* arm_in(const Json& setting, const std::string& name) {
   for (const Json& arm : setting["arms"])
     if (arm["arm"] == name) return &arm;
   return nullptr;
@@ -22,7 +22,7 @@ const Json* control_of(const Json& setting, const std::string& arm, const std::s
 }
 
 /// -1 or 1 where the interval of the paired difference lies below or above 0, else 0.
-int side(const Json& difference) {
+int side_of(const Json& difference) {
   if (!difference["interval"].is_array()) return 0;
   return difference["interval"][0] > 0 ? 1 : difference["interval"][1] < 0 ? -1 : 0;
 }
@@ -40,7 +40,7 @@ std::string outcome(const Json& difference) {
   if (!difference["mean"].is_number()) return "not paired, so not compared";
   const std::string numbers = points(difference) + " points";
   if (!difference["interval"].is_array()) return numbers + ", one pair, which says nothing about chance";
-  const int where = side(difference);
+  const int where = side_of(difference);
   std::string text = numbers + (where == 0 ? ", no difference is shown" : where > 0 ? ", higher" : ", lower");
   if (where != 0 && !(difference["p_holm"].is_number() && difference["p_holm"] < 0.05))
     text += " by the interval, not by the corrected test";
@@ -57,8 +57,8 @@ std::string level(const Json& spread) {
 
 /// How it ends, and how much of that the larger steps alone give.
 std::string ending(const Json& setting, const std::string& baseline) {
-  const Json* const grapes = arm_of(setting, "grapes");
-  const Json* const base = arm_of(setting, baseline);
+  const Json* const grapes = arm_in(setting, "grapes");
+  const Json* const base = arm_in(setting, baseline);
   if (grapes == nullptr || base == nullptr || grapes == base) return "";
   std::string text = "`grapes` ends with " + level((*grapes)["average_accuracy"]) + " on all tasks, `" + baseline +
                      "` with " + level((*base)["average_accuracy"]) + ": " +
@@ -70,8 +70,8 @@ std::string ending(const Json& setting, const std::string& baseline) {
 }
 
 void of_forgetting(const Json& setting, const std::string& baseline, std::vector<std::string>& said) {
-  const Json* const grapes = arm_of(setting, "grapes");
-  const Json* const base = arm_of(setting, baseline);
+  const Json* const grapes = arm_in(setting, "grapes");
+  const Json* const base = arm_in(setting, baseline);
   if (grapes == nullptr || base == nullptr || grapes == base) return;
   const Json& differences = (*grapes)["differences"];
   said.push_back("`grapes` forgets " + level((*grapes)["forgetting"]) + ", `" + baseline + "` " +
@@ -102,8 +102,8 @@ void attribution(const Json& setting, const std::string& baseline, std::vector<s
 }
 
 void of_constant(const Json& setting, std::vector<std::string>& said) {
-  const Json* const constant = arm_of(setting, "constant-2");
-  const Json* const grapes = arm_of(setting, "grapes");
+  const Json* const constant = arm_in(setting, "constant-2");
+  const Json* const grapes = arm_in(setting, "grapes");
   if (constant == nullptr || grapes == nullptr) return;
   said.push_back(
       "`constant-2` is what the authors' published notebook computes: it sums over a layer's weights at once, so that "
@@ -126,7 +126,7 @@ void of_methods(const Json& setting, std::vector<std::string>& said) {
 
 /// The strongest of what the factors went with.
 void of_reasons(const Json& setting, std::vector<std::string>& said) {
-  const Json* const grapes = arm_of(setting, "grapes");
+  const Json* const grapes = arm_in(setting, "grapes");
   if (grapes == nullptr) return;
   std::string change, hurt;
   for (const Json& weight : (*grapes)["why"]) {

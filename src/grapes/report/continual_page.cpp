@@ -55,9 +55,9 @@ Chart chart(const std::string& id, const std::string& y_label, const std::vector
   return result;
 }
 
-class Page {
+class ContinualPage {
  public:
-  Page(const std::vector<Run>& runs, const Json& summary) : summary_(summary) {
+  ContinualPage(const std::vector<Run>& runs, const Json& summary) : summary_(summary) {
     for (const Json& setting : summary["settings"]) settings_.push_back(shown(runs, setting, summary["baseline"]));
   }
 
@@ -301,7 +301,9 @@ class Page {
 
 }  // namespace
 
-std::string html_continual(const std::vector<Run>& runs, const Json& summary) { return Page(runs, summary).text(); }
+std::string html_continual(const std::vector<Run>& runs, const Json& summary) {
+  return ContinualPage(runs, summary).text();
+}
 
 std::string picture_continual(const std::vector<Run>& runs, const Json& summary) {
   std::vector<svg::Drawing> left, right;

@@ -38,7 +38,7 @@ std::map<std::string, double> measures_of(const Run& run) {
           {"forward_transfer", t.forward_transfer}};
 }
 
-std::vector<Sample> samples(const Arm& arm, const std::string& measure) {
+std::vector<Sample> samples_of(const Arm& arm, const std::string& measure) {
   std::vector<Sample> all;
   for (const Run* run : arm.runs)
     all.push_back({run->identity.seed, run->identity.pairing, measures_of(*run).at(measure)});
@@ -120,11 +120,11 @@ Json describe(const Arm& arm, const Arm& base) {
                 {"why", why(arm)},
                 {"differences", Json::object()}};
   for (const Measure& measure : measures()) {
-    const std::vector<Sample> own = samples(arm, measure.key);
+    const std::vector<Sample> own = samples_of(arm, measure.key);
     entry[measure.key] = applies(arm, measure.key) ? spread(values(own)) : Json();
     if (applies(arm, measure.key)) entry[measure.key]["each"] = values(own);
     if (&arm != &base && applies(arm, measure.key))
-      entry["differences"][measure.key] = paired(arm.name, own, base.name, samples(base, measure.key));
+      entry["differences"][measure.key] = paired(arm.name, own, base.name, samples_of(base, measure.key));
   }
   if (&arm == &base) entry["differences"] = nullptr;
   return entry;
@@ -149,7 +149,7 @@ Json controls(const std::vector<Arm>& arms) {
     if (a == nullptr || b == nullptr) continue;
     for (const std::string measure : {"average_accuracy", "forgetting"}) {
       if (!applies(*a, measure)) continue;
-      all.push_back(paired(one, samples(*a, measure), other, samples(*b, measure)));
+      all.push_back(paired(one, samples_of(*a, measure), other, samples_of(*b, measure)));
       all.back()["measure"] = measure;
       family[measure].push_back(all.size() - 1);
     }

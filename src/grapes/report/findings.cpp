@@ -82,9 +82,9 @@ std::string result(const Json& summary, const Unit& unit) {
   return text + (side(difference) == 0 ? ", which includes 0." : ", which does not include 0.");
 }
 
-class Findings {
+class Finder {
  public:
-  explicit Findings(const Json& summary) : summary_(summary), unit_(unit_of(summary["score"])) {}
+  explicit Finder(const Json& summary) : summary_(summary), unit_(unit_of(summary["score"])) {}
 
   std::vector<std::string> all() {
     say(result(summary_, unit_));
@@ -307,6 +307,6 @@ class Findings {
 
 }  // namespace
 
-std::vector<std::string> findings(const Json& summary) { return Findings(summary).all(); }
+std::vector<std::string> findings(const Json& summary) { return Finder(summary).all(); }
 
 }  // namespace grapes::report

@@ -9,8 +9,8 @@ using svg::Drawing;
 using svg::Point;
 namespace {
 
-constexpr double width = 312, height = 248;
-constexpr std::size_t columns = 3;
+constexpr double panel_width = 312, panel_height = 248;
+constexpr std::size_t panels_across = 3;
 
 Drawing panel(const DeviceResponse& device, std::size_t slot) {
   const std::size_t last = device.mean.size() - 1;
@@ -20,8 +20,8 @@ Drawing panel(const DeviceResponse& device, std::size_t slot) {
     high = std::max({high, device.mean[n] + device.sd[n], device.expected[n]});
   }
   if (high == low) high = low + 1;
-  Drawing drawing(width, height);
-  const Frame frame{44, 44, width - 10, height - 42};
+  Drawing drawing(panel_width, panel_height);
+  const Frame frame{44, 44, panel_width - 10, panel_height - 42};
   const svg::Scale x{0, static_cast<double>(std::max<std::size_t>(last, 1)), frame.left + 4, frame.right};
   const svg::Scale y{low - 0.04 * (high - low), high + 0.04 * (high - low), frame.bottom, frame.top};
   axes(drawing, frame, x, y, svg::ticks(x.low, x.high, 4), svg::ticks(y.low, y.high, 5), "pulses", "");
@@ -53,7 +53,7 @@ Drawing panel(const DeviceResponse& device, std::size_t slot) {
 
 /// What the lines are, with a sample of each.
 Drawing key() {
-  Drawing drawing(width, 26);
+  Drawing drawing(panel_width, 26);
   drawing.polygon({{0, 6}, {30, 6}, {30, 20}, {0, 20}}, "class=\"band a2\"");
   drawing.line({0, 13}, {30, 13}, "class=\"line a2\"");
   drawing.text({38, 17}, "mean and standard deviation of the weights", "class=\"small\"");
@@ -65,15 +65,15 @@ Drawing key() {
 }  // namespace
 
 std::string response_picture(const std::vector<DeviceResponse>& devices) {
-  const std::size_t across = std::clamp<std::size_t>(devices.size(), 2, columns);
+  const std::size_t across = std::clamp<std::size_t>(devices.size(), 2, panels_across);
   const std::size_t down = (devices.size() + across - 1) / across;
-  Drawing all(32 + static_cast<double>(across) * width, 92 + static_cast<double>(down) * height);
+  Drawing all(32 + static_cast<double>(across) * panel_width, 92 + static_cast<double>(down) * panel_height);
   all.rectangle({0.5, 0.5}, all.width() - 1, all.height() - 1, "class=\"card\" rx=\"10\" stroke=\"var(--hair)\"");
   all.text({20, 34}, "Weights of analog devices under pulses", "class=\"heading\"");
   all.place(key(), {20, 46});
   for (std::size_t i = 0; i < devices.size(); ++i)
-    all.place(panel(devices[i], 2),
-              {16 + static_cast<double>(i % across) * width, 84 + static_cast<double>(i / across) * height});
+    all.place(panel(devices[i], 2), {16 + static_cast<double>(i % across) * panel_width,
+                                     84 + static_cast<double>(i / across) * panel_height});
   return all.element("picture", "Weights of analog devices under pulses",
                      "A panel for each device: pulses up, then down; mean over many devices as a line, one standard "
                      "deviation as a band, the mean of their closed forms, without noise as a broken line.",

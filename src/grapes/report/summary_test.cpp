@@ -27,7 +27,7 @@ Record plain(const std::string& arm, std::uint64_t seed, const std::vector<doubl
   run.identity = {arm, seed, "digits", "mlp:64", "accuracy", pairing};
   for (std::size_t e = 0; e < curve.size(); ++e)
     run.epochs.push_back({{"epoch", e + 1}, {"learning_rate", 0.1}, {"test_accuracy", curve[e]}, {"seconds", 2.0}});
-  run.status = {record::State::finished, 0, static_cast<std::int64_t>(curve.size()), 0, ""};
+  run.status = {record::State::finished, static_cast<std::int64_t>(curve.size()), 0, ""};
   return run;
 }
 
@@ -133,7 +133,7 @@ TEST(Summary, OrderIsBaselineThenThePapers) {
 
 TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
   std::vector<Record> runs = pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75});
-  runs[4].status = {record::State::diverged, 4, 1, 10, "loss is not finite"};
+  runs[4].status = {record::State::diverged, 1, 10, "loss is not finite"};
   runs[5].status.state = record::State::running;
   const Json s = summarize(runs, {});
   EXPECT_EQ(arm(s, "grapes")["n"], 1);

@@ -22,7 +22,7 @@ const Json* arm_of(const Json& summary, const std::string& name) {
   return nullptr;
 }
 
-std::vector<Sample> samples(const Json& arm) {
+std::vector<Sample> samples_by_seed(const Json& arm) {
   std::vector<Sample> all;
   for (std::size_t i = 0; i < arm["scores"].size(); ++i)
     all.push_back({arm["seeds"][i].get<std::uint64_t>(), "", arm["scores"][i].get<double>()});
@@ -247,8 +247,8 @@ Json summarize_sweep(const std::string& key, const std::vector<std::string>& nam
                         {"at_edge", at_edge(point.summary["tuning"], arm["arm"])},
                         {"diverged", arm["diverged"]}});
       for (const auto& [name, against] : pairs_of(point.summary))
-        pairs.push_back(
-            paired(name, samples(*arm_of(point.summary, name)), against, samples(*arm_of(point.summary, against))));
+        pairs.push_back(paired(name, samples_by_seed(*arm_of(point.summary, name)), against,
+                               samples_by_seed(*arm_of(point.summary, against))));
     }
     for (const Json& pair : pairs) {
       if (all["points"].empty()) break;

@@ -10,8 +10,6 @@ namespace {
 
 const char* const format = "grapes-checkpoint/1";
 
-std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
-
 const at::Tensor& find(const Tensors& content, const std::string& name, const std::string& file) {
   const auto found = content.tensors.find(name);
   if (found == content.tensors.end())

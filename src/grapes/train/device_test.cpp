@@ -57,7 +57,8 @@ struct Learned {
 /// Two steps, then a checkpoint, from it two more by a network built anew.
 Learned learn(Setting setting, const std::string& device) {
   setting.network.device = device;
-  const nn::Criterion criterion("auto", "auto", setting.signature.each_step ? nn::Answer::bits : nn::Answer::classes);
+  const nn::Criterion criterion("auto", "auto",
+                                setting.signature.each_step ? nn::TargetKind::bits : nn::TargetKind::classes);
   const data::Batch batch = batch_for(setting.signature, setting.network.model.starts_with("snu"));
   optim::Options rule;
   rule.optimizer = setting.optimizer;

@@ -34,7 +34,7 @@ struct Kit {
   at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
 
   std::unique_ptr<nn::Model> model;
-  nn::Criterion criterion{"auto", "auto", nn::Answer::classes};
+  nn::Criterion criterion{"auto", "auto", nn::TargetKind::classes};
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;
 };

@@ -4,19 +4,21 @@
 
 namespace grapes::train {
 
-std::string score_name(data::Task task) {
-  return task == data::Task::classification ? "accuracy" : task == data::Task::regression ? "r2" : "log_likelihood";
+std::string score_name(data::ProblemKind problem) {
+  return problem == data::ProblemKind::classification ? "accuracy"
+         : problem == data::ProblemKind::regression   ? "r2"
+                                                      : "log_likelihood";
 }
 
-nn::Answer answer_of(data::Task task) {
-  using nn::Answer;
-  return task == data::Task::classification ? Answer::classes
-         : task == data::Task::regression   ? Answer::values
-                                            : Answer::bits;
+nn::TargetKind target_kind(data::ProblemKind problem) {
+  using nn::TargetKind;
+  return problem == data::ProblemKind::classification ? TargetKind::classes
+         : problem == data::ProblemKind::regression   ? TargetKind::values
+                                                      : TargetKind::bits;
 }
 
-Metrics::Metrics(const data::Dataset& dataset) : task_(dataset.meaning().task) {
-  if (task_ == data::Task::regression && dataset.size() > 0) {
+Metrics::Metrics(const data::Dataset& dataset) : problem_(dataset.info().problem) {
+  if (problem_ == data::ProblemKind::regression && dataset.size() > 0) {
     const at::Tensor t = data::targets(dataset).to(at::kDouble);
     spread_ = (t - t.mean(0, true)).square().sum().item<double>() / static_cast<double>(dataset.size());
   }
@@ -27,21 +29,21 @@ void Metrics::add(double loss, const at::Tensor& prediction, const data::Batch& 
   const at::Tensor& targets = batch.targets;
   samples += targets.size(0);
   double count = static_cast<double>(targets.size(0));
-  if (task_ == data::Task::prediction)
+  if (problem_ == data::ProblemKind::prediction)
     count = batch.present.defined() ? batch.present.sum().item<double>() : count * static_cast<double>(targets.size(1));
   counted += count;
   loss_sum += loss * count;
-  if (task_ == data::Task::classification)
+  if (problem_ == data::ProblemKind::classification)
     score_sum += static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>());
-  if (task_ == data::Task::regression)
+  if (problem_ == data::ProblemKind::regression)
     score_sum += (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
 }
 
 double Metrics::score() const {
   if (samples == 0) return 0;
-  if (task_ == data::Task::prediction) return -loss();
+  if (problem_ == data::ProblemKind::prediction) return -loss();
   const double mean = score_sum / static_cast<double>(samples);
-  if (task_ == data::Task::classification) return mean;
+  if (problem_ == data::ProblemKind::classification) return mean;
   return spread_ > 0 ? 1 - mean / spread_ : 0;
 }
 

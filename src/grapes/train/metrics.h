@@ -8,8 +8,8 @@
 namespace grapes::train {
 
 /// accuracy, r2, log_likelihood: of all of them more is better.
-std::string score_name(data::Task task);
-nn::Answer answer_of(data::Task task);
+std::string score_name(data::ProblemKind problem);
+nn::TargetKind target_kind(data::ProblemKind problem);
 
 /// Running loss and score of a pass over a data set.
 ///   classification: score = accuracy = right / n
@@ -30,7 +30,7 @@ class Metrics {
   std::int64_t samples = 0;
 
  private:
-  data::Task task_;
+  data::ProblemKind problem_;
   double spread_ = 0;  // mean squared distance of the targets from their mean, times their number of outputs
 };
 

@@ -244,4 +244,6 @@ void write_safetensors(const std::filesystem::path& path, const Tensors& content
   });
 }
 
+std::string shape_text(const at::Tensor& tensor) { return fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")); }
+
 }  // namespace grapes::train

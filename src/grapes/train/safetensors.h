@@ -23,4 +23,7 @@ Tensors read_safetensors(const std::filesystem::path& path);
 /// Written atomically, tensors in order of name, header padded to 8 bytes. @throws DataError
 void write_safetensors(const std::filesystem::path& path, const Tensors& content);
 
+/// "[3, 4]", for messages.
+std::string shape_text(const at::Tensor& tensor);
+
 }  // namespace grapes::train

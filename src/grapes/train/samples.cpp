@@ -68,14 +68,14 @@ Json samples(nn::Model& model, const data::Splits& splits, const nn::Criterion& 
       traces.push_back(std::move(trace));
     }
     example["membranes"] = {{"layer", fmt::format("layers.{}", layers.size() - 1)}, {"traces", traces}};
-    if (splits.meaning.task == data::Task::classification) {
+    if (splits.info.problem == data::ProblemKind::classification) {
       const auto name_of = [&](const at::Tensor& which) {
-        return splits.meaning.classes.at(static_cast<std::size_t>(which.item<std::int64_t>()));
+        return splits.info.classes.at(static_cast<std::size_t>(which.item<std::int64_t>()));
       };
       example["is"] = name_of(batch.targets[b]);
       example["said"] = name_of(said[b].argmax());
     }
-    if (splits.meaning.task == data::Task::prediction)
+    if (splits.info.problem == data::ProblemKind::prediction)
       example["roll"] = roll(batch.targets[b].narrow(0, 0, steps), said[b].narrow(0, 0, steps));
     all.push_back(std::move(example));
   }

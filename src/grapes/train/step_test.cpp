@@ -43,7 +43,7 @@ std::vector<at::Tensor> learned(const Setting& setting, bool plain) {
   options.epsilon = 1e-2;  // a small one would divide the rounding of a gradient near zero by almost nothing
   const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::Answer::classes);
+  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
   Subject subject{*model, criterion, *optimizer, *schedule, 0.1};
   at::manual_seed(3);
   const data::Batch batch{at::randn({setting.batch, 6}, at::kDouble),
@@ -130,7 +130,7 @@ TEST(Step, DescentInsideTheBackwardPassWritesNoGradient) {
   const auto model = nn::make_model({}, {{6}, 3}, 5);
   const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::Answer::classes);
+  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
   Subject subject{*model, criterion, *optimizer, *schedule, 0.1};
   StepUse use;
   use.rate = 0.1;

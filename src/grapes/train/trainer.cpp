@@ -1,7 +1,7 @@
 #include "grapes/train/trainer.h"
 
 #include "grapes/base/interrupt.h"
-#include "grapes/data/ahead.h"
+#include "grapes/data/prefetcher.h"
 #include "grapes/data/sampler.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/train/checkpoint.h"
@@ -39,7 +39,7 @@ class Training {
         at_(position),
         keep_(keep),
         watch_(watch),
-        score_name_(score_name(splits.meaning.task)),
+        score_name_(score_name(splits.info.problem)),
         samples_(splits.train->size()),
         batches_((samples_ + options.batch - 1) / options.batch) {}
 
@@ -107,7 +107,7 @@ class Training {
       return splits_.train->get(order.narrow(0, begin, examples_in(number)),
                                 stream_seed(options_.seed, "augment", epoch, static_cast<std::uint64_t>(begin)));
     };
-    data::Ahead batches(make, at_.batch, batches_, ahead_ ? 1 : 0);
+    data::Prefetcher batches(make, at_.batch, batches_, ahead_ ? 1 : 0);
 
     for (; at_.batch < batches_; ++at_.batch, ++at_.step) {
       if (const int signal = interrupt::pending()) return interrupted(signal);
@@ -134,7 +134,7 @@ class Training {
       if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
       at_.carried = !use.update;
       // The largest logit is the largest probability.
-      const bool classes = splits_.meaning.task == data::Task::classification;
+      const bool classes = splits_.info.problem == data::ProblemKind::classification;
       metrics.add(result.loss, classes ? result.logits : subject_.criterion.prediction(result.logits), batch);
       at_.loss_sum = metrics.loss_sum;
       at_.score_sum = metrics.score_sum;
@@ -224,7 +224,6 @@ class Training {
   bool interrupted(int signal) {
     checkpoint("last");
     status_.state = record::State::interrupted;
-    status_.exit_code = 128 + signal;
     status_.message = fmt::format("stopped by {} in epoch {}, after batch {} of {}",
                                   signal == SIGINT ? "SIGINT" : "SIGTERM", at_.epoch + 1, at_.batch, batches_);
     return false;
@@ -232,7 +231,6 @@ class Training {
 
   bool diverged(const std::string& why) {
     status_.state = record::State::diverged;
-    status_.exit_code = static_cast<int>(Exit::diverged);
     status_.message = fmt::format("diverged in epoch {}, batch {}: {}", at_.epoch + 1, at_.batch + 1, why);
     return false;
   }
@@ -267,8 +265,8 @@ class Training {
 
 }  // namespace
 
-nn::Signature signature_of(const data::Meaning& meaning) {
-  return {meaning.input_shape, meaning.outputs, meaning.sequence, meaning.task == data::Task::prediction};
+nn::Signature signature_of(const data::DatasetInfo& info) {
+  return {info.input_shape, info.outputs, info.sequence, info.problem == data::ProblemKind::prediction};
 }
 
 record::Status train(Subject subject, const data::Splits& splits, const Options& options, Position position,
@@ -279,8 +277,8 @@ record::Status train(Subject subject, const data::Splits& splits, const Options&
 Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion, std::int64_t batch,
                     const View& answers) {
   const at::NoGradGuard no_grad;
-  const bool classes = dataset.meaning().task == data::Task::classification;
-  const std::int64_t n = dataset.size(), outputs = dataset.meaning().outputs;
+  const bool classes = dataset.info().problem == data::ProblemKind::classification;
+  const std::int64_t n = dataset.size(), outputs = dataset.info().outputs;
   Metrics metrics(dataset);
   Evaluation evaluation;
   if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);

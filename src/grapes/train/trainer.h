@@ -42,7 +42,7 @@ struct Moment {
 };
 using Watch = std::function<void(const Moment&)>;
 
-nn::Signature signature_of(const data::Meaning& meaning);
+nn::Signature signature_of(const data::DatasetInfo& info);
 
 /// A trained or half-trained run: everything that changes while it trains.
 struct Subject {
@@ -69,7 +69,7 @@ struct Position {
 struct Keep {
   record::Writer& writer;
   bool checkpoints = true;
-  std::map<std::string, std::string> metadata;  ///< for every checkpoint: "config", "meaning"
+  std::map<std::string, std::string> metadata;  ///< for every checkpoint: "config", "dataset"
   std::map<std::string, at::Tensor> tensors;    ///< for every checkpoint: "input.shift", "input.scale"
 };
 

@@ -1,4 +1,4 @@
-#include "grapes/data/ahead.h"
+#include "grapes/data/prefetcher.h"
 
 #include "grapes/data/augment.h"
 
@@ -18,9 +18,9 @@ using namespace std::chrono_literals;
 
 Batch numbered(std::int64_t number) { return {at::full({2, 3}, static_cast<float>(number)), at::full({2}, number)}; }
 
-TEST(Ahead, HandsOutTheSameBatchesInOrderHoweverManyLieReady) {
+TEST(Prefetcher, HandsOutTheSameBatchesInOrderHoweverManyLieReady) {
   for (const std::int64_t ready : {0, 1, 3, 100}) {
-    Ahead batches(numbered, 5, 50, ready);
+    Prefetcher batches(numbered, 5, 50, ready);
     for (std::int64_t number = 5; number < 50; ++number) {
       const Batch batch = batches.next();
       EXPECT_TRUE(at::equal(batch.inputs, numbered(number).inputs)) << number;
@@ -28,29 +28,29 @@ TEST(Ahead, HandsOutTheSameBatchesInOrderHoweverManyLieReady) {
     }
     EXPECT_THROW(batches.next(), c10::Error);
   }
-  EXPECT_THROW(Ahead(numbered, 3, 3).next(), c10::Error);
-  EXPECT_THROW(Ahead(numbered, 0, 1, -1), c10::Error);
+  EXPECT_THROW(Prefetcher(numbered, 3, 3).next(), c10::Error);
+  EXPECT_THROW(Prefetcher(numbered, 0, 1, -1), c10::Error);
 }
 
-TEST(Ahead, AugmentedBatchesAreTheSameOnTheOtherThread) {
+TEST(Prefetcher, AugmentedBatchesAreTheSameOnTheOtherThread) {
   const at::Tensor pictures = at::arange(40 * 3 * 8 * 8, at::kFloat).sin().reshape({40, 3, 8, 8});
   const DatasetPtr set =
-      augmented(memory(pictures, at::zeros({40}, at::kLong), {Task::classification, {3, 8, 8}, 1, {"all"}}),
+      augmented(memory(pictures, at::zeros({40}, at::kLong), {ProblemKind::classification, {3, 8, 8}, 1, {"all"}}),
                 parse_augmentation("rotate=20,zoom=.2,elastic=8:3,crop=2,flip=.5,cutout=3"));
   const auto make = [&](std::int64_t number) {
     return set->get(at::arange(number * 4, number * 4 + 4, at::kLong), static_cast<std::uint64_t>(number));
   };
-  Ahead other(make, 0, 10), here(make, 0, 10, 0);
+  Prefetcher other(make, 0, 10), here(make, 0, 10, 0);
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(at::equal(other.next().inputs, here.next().inputs)) << i;
 }
 
-TEST(Ahead, PreparesNoMoreThanAskedFor) {
+TEST(Prefetcher, PreparesNoMoreThanAskedFor) {
   std::atomic<int> made = 0;
   const auto count = [&](std::int64_t number) {
     ++made;
     return numbered(number);
   };
-  Ahead batches(count, 0, 100, 2);
+  Prefetcher batches(count, 0, 100, 2);
   for (int i = 0; i < 200 && made < 2; ++i) std::this_thread::sleep_for(5ms);
   std::this_thread::sleep_for(20ms);
   EXPECT_EQ(made, 2);
@@ -59,16 +59,16 @@ TEST(Ahead, PreparesNoMoreThanAskedFor) {
   std::this_thread::sleep_for(20ms);
   EXPECT_EQ(made, 3);
 
-  Ahead none(count, 0, 100, 0);
+  Prefetcher none(count, 0, 100, 0);
   std::this_thread::sleep_for(20ms);
   EXPECT_EQ(made, 3);
   none.next();
   EXPECT_EQ(made, 4);
 }
 
-TEST(Ahead, AFaultComesWhereItsBatchWould) {
+TEST(Prefetcher, AFaultComesWhereItsBatchWould) {
   for (const std::int64_t ready : {0, 1, 4}) {
-    Ahead batches(
+    Prefetcher batches(
         [](std::int64_t number) -> Batch {
           if (number == 3) throw std::runtime_error("the third");
           return numbered(number);
@@ -87,11 +87,11 @@ TEST(Ahead, AFaultComesWhereItsBatchWould) {
   }
 }
 
-TEST(Ahead, EndsWithTheBatchUnderWay) {
+TEST(Prefetcher, EndsWithTheBatchUnderWay) {
   std::atomic<int> made = 0;
   const auto start = std::chrono::steady_clock::now();
   {
-    Ahead batches(
+    Prefetcher batches(
         [&](std::int64_t number) {
           ++made;
           std::this_thread::sleep_for(30ms);
@@ -105,13 +105,13 @@ TEST(Ahead, EndsWithTheBatchUnderWay) {
   EXPECT_LT(then, 150);
   std::this_thread::sleep_for(80ms);
   EXPECT_EQ(made, then);
-  Ahead full(numbered, 0, 10, 1);  // never asked: its thread waits for room, and must be woken to end
+  Prefetcher full(numbered, 0, 10, 1);  // never asked: its thread waits for room, and must be woken to end
   std::this_thread::sleep_for(10ms);
 }
 
-TEST(Ahead, LeavesTheCallersThreadsAlone) {
+TEST(Prefetcher, LeavesTheCallersThreadsAlone) {
   const int before = at::get_num_threads();
-  Ahead batches(numbered, 0, 3);
+  Prefetcher batches(numbered, 0, 3);
   for (int i = 0; i < 3; ++i) batches.next();
   EXPECT_EQ(at::get_num_threads(), before);
 }

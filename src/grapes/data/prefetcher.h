@@ -15,17 +15,17 @@ namespace grapes::data {
 
 /// Batches first ... last-1, in order, some prepared on a thread of their own while the caller is busy with those
 /// before: the same batches as without it, as each is a function of its number alone.
-class Ahead {
+class Prefetcher {
  public:
   using Make = std::function<Batch(std::int64_t number)>;
 
   /// @param make   what prepares a batch; on the other thread, so it must not touch what the caller changes
   /// @param ready  batches that may lie prepared; 0: no thread, each is made when it is asked for
-  Ahead(Make make, std::int64_t first, std::int64_t last, std::int64_t ready = 1);
+  Prefetcher(Make make, std::int64_t first, std::int64_t last, std::int64_t ready = 1);
   /// Waits for the batch being made, if there is one, and makes no other.
-  ~Ahead() = default;
-  Ahead(const Ahead&) = delete;
-  Ahead& operator=(const Ahead&) = delete;
+  ~Prefetcher() = default;
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
 
   /// The next batch. @throws whatever make threw for it; there is then none after it
   Batch next();

@@ -1,4 +1,4 @@
-#include "grapes/data/ahead.h"
+#include "grapes/data/prefetcher.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -7,14 +7,14 @@
 
 namespace grapes::data {
 
-Ahead::Ahead(Make make, std::int64_t first, std::int64_t last, std::int64_t ready)
+Prefetcher::Prefetcher(Make make, std::int64_t first, std::int64_t last, std::int64_t ready)
     : make_(std::move(make)), next_(first), last_(last), most_(static_cast<std::size_t>(ready)) {
-  TORCH_CHECK(ready >= 0, "Ahead: batches that lie ready must be 0 or more; got ", ready);
+  TORCH_CHECK(ready >= 0, "Prefetcher: batches that lie ready must be 0 or more; got ", ready);
   if (ready > 0 && first < last)
     thread_ = std::jthread([this, first](const std::stop_token& stop) { prepare(first, stop); });
 }
 
-void Ahead::prepare(std::int64_t first, const std::stop_token& stop) {
+void Prefetcher::prepare(std::int64_t first, const std::stop_token& stop) {
   // A new thread would take as many threads as there are cores for what is to be done beside the caller's work. Asked
   // first, as LibTorch sets its number anew at a thread's first question; and only told where it is not one already, as
   // it keeps what it is told for threads to come.
@@ -38,8 +38,8 @@ void Ahead::prepare(std::int64_t first, const std::stop_token& stop) {
   }
 }
 
-Batch Ahead::next() {
-  TORCH_CHECK(next_ < last_, "Ahead: batch ", next_, " was asked for, but there are none from ", last_, " on");
+Batch Prefetcher::next() {
+  TORCH_CHECK(next_ < last_, "Prefetcher: batch ", next_, " was asked for, but there are none from ", last_, " on");
   if (most_ == 0) {
     Batch batch = make_(next_);
     ++next_;

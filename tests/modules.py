@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Hold the direction between the rooms of src/grapes: compare every include, and every link in CMake, with one table.
+"""Hold the direction between the modules of src/grapes: compare every include, and every link in CMake, with one table.
 
-    rooms.py FOLDER       exit 1 and a line per fault, if there is one
-    rooms.py --self-test  that a wrong include is caught at all
+    modules.py FOLDER       exit 1 and a line per fault, if there is one
+    modules.py --self-test  that a wrong include is caught at all
 """
 import re
 import sys
 from pathlib import Path
 
-# Each room names the rooms it leans on; through them it may use all that these lean on.
-ROOMS = {
+# Each module names the modules it uses directly; it may also use everything that these use.
+MODULES = {
     "base": [],
     "fixed": ["base"],
     "nir": ["base"],
@@ -29,45 +29,45 @@ ROOMS = {
     "embedded": ["experiment", "fixed"],
     "exchange": ["experiment", "nir"],
     "cli": ["cost", "embedded", "exchange"],
-    "testing": ["nn"],  # nothing leans on it but tests
+    "testing": ["nn"],  # only tests use it
 }
 WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
-LINK = re.compile(r"^grapes_room\((\w+)([^)]*)\)", re.MULTILINE)
+LINK = re.compile(r"^grapes_module\((\w+)([^)]*)\)", re.MULTILINE)
 
 
-def reach(room):
-    """The room itself and everything to its right."""
-    return {room}.union(*(reach(other) for other in ROOMS[room]))
+def reach(module):
+    """The module itself and everything to its right."""
+    return {module}.union(*(reach(other) for other in MODULES[module]))
 
 
-def include_faults(room, name, text):
-    """What is wrong with the includes of one file of a room."""
-    allowed = reach(room)
+def include_faults(module, name, text):
+    """What is wrong with the includes of one file of a module."""
+    allowed = reach(module)
     if name.endswith("_test.cpp"):
         allowed |= reach("testing")
     for include in INCLUDE.findall(text):
         parts = include.split("/")
         if parts[0] == "grapes" and (len(parts) != 3 or parts[1] not in allowed):
-            yield f"{room}/{name} includes {include}; {room} may use {', '.join(sorted(allowed))}"
-        if room in WITHOUT_TORCH and parts[0] in ("torch", "ATen", "c10"):
-            yield f"{room}/{name} includes {include}; {room} lives without LibTorch"
+            yield f"{module}/{name} includes {include}; {module} may use {', '.join(sorted(allowed))}"
+        if module in WITHOUT_TORCH and parts[0] in ("torch", "ATen", "c10"):
+            yield f"{module}/{name} includes {include}; {module} must not use LibTorch"
 
 
 def link_faults(cmake):
     """What is wrong with the LINK lists of src/grapes/CMakeLists.txt."""
-    for room, rest in LINK.findall(cmake):
-        if room not in ROOMS:
-            yield f"CMakeLists.txt has the room {room}, which the table lacks"
+    for module, rest in LINK.findall(cmake):
+        if module not in MODULES:
+            yield f"CMakeLists.txt has the module {module}, which the table lacks"
             continue
         lists = rest.split("TEST_LINK")[0]
         for other in re.findall(r"grapes_(\w+)", lists):
-            if other not in reach(room):
-                yield f"CMakeLists.txt links {room} with {other}; {room} may use {', '.join(sorted(reach(room)))}"
-        if room in WITHOUT_TORCH and re.search(r"\bTORCH\b", lists):
-            yield f"CMakeLists.txt gives {room} LibTorch, without which it lives"
+            if other not in reach(module):
+                yield f"CMakeLists.txt links {module} with {other}; {module} may use {', '.join(sorted(reach(module)))}"
+        if module in WITHOUT_TORCH and re.search(r"\bTORCH\b", lists):
+            yield f"CMakeLists.txt gives LibTorch to {module}, which must not use it"
 
 
 def tree_faults(folder):
@@ -77,18 +77,18 @@ def tree_faults(folder):
             continue
         parts = path.relative_to(folder).parts
         if parts == ("main.cpp",):
-            rooms = {include.split("/")[1] for include in INCLUDE.findall(path.read_text()) if include.startswith("grapes/")}
-            faults += [f"main.cpp includes the room {room}" for room in sorted(rooms - set(PROGRAM))]
-        elif len(parts) != 2 or parts[0] not in ROOMS:
-            faults.append(f"{path.relative_to(folder)} lies in no room of the table")
+            modules = {include.split("/")[1] for include in INCLUDE.findall(path.read_text()) if include.startswith("grapes/")}
+            faults += [f"main.cpp includes the module {module}" for module in sorted(modules - set(PROGRAM))]
+        elif len(parts) != 2 or parts[0] not in MODULES:
+            faults.append(f"{path.relative_to(folder)} is in no module of the table")
         else:
             faults += include_faults(parts[0], parts[1], path.read_text())
     return faults
 
 
 def self_test():
-    def count(room, name, include):
-        return len(list(include_faults(room, name, f"// grapes/cli/x.h is not included\n#include {include}\n")))
+    def count(module, name, include):
+        return len(list(include_faults(module, name, f"// grapes/cli/x.h is not included\n#include {include}\n")))
 
     assert count("credit", "route.cpp", '"grapes/core/modulate.h"') == 0
     assert count("credit", "route.cpp", '"grapes/base/error.h"') == 0, "base lies to the right of everything"
@@ -96,19 +96,19 @@ def self_test():
     assert count("optim", "adam.h", '"grapes/nn/model.h"') == 1, "optim is a leaf"
     assert count("nn", "mlp.cpp", '"grapes/testing/laws.h"') == 1, "only tests lean on testing"
     assert count("nn", "mlp_test.cpp", '"grapes/testing/laws.h"') == 0
-    assert count("nn", "mlp.cpp", '"grapes/attic/x.h"') == 1, "an unknown room"
+    assert count("nn", "mlp.cpp", '"grapes/attic/x.h"') == 1, "an unknown module"
     assert count("report", "report.cpp", "<ATen/ATen.h>") == 1, "no LibTorch in report"
     assert count("record", "record_test.cpp", "<torch/torch.h>") == 1
     assert count("train", "trainer.cpp", "<torch/torch.h>") == 0
-    assert len(list(link_faults("grapes_room(core TORCH LINK grapes_kernels)\n"))) == 0
-    assert len(list(link_faults("grapes_room(core TORCH LINK grapes_nn TEST_LINK grapes_testing)\n"))) == 1
-    assert len(list(link_faults("grapes_room(report TORCH LINK grapes_record)\n"))) == 1
-    assert len(list(link_faults("grapes_room(attic LINK grapes_base)\n"))) == 1
+    assert len(list(link_faults("grapes_module(core TORCH LINK grapes_kernels)\n"))) == 0
+    assert len(list(link_faults("grapes_module(core TORCH LINK grapes_nn TEST_LINK grapes_testing)\n"))) == 1
+    assert len(list(link_faults("grapes_module(report TORCH LINK grapes_record)\n"))) == 1
+    assert len(list(link_faults("grapes_module(attic LINK grapes_base)\n"))) == 1
 
 
 if __name__ == "__main__":
     self_test()
     if sys.argv[1:] != ["--self-test"]:
         found = tree_faults(Path(sys.argv[1]))
-        print("\n".join(found) if found else "every include follows the direction between the rooms")
+        print("\n".join(found) if found else "every include follows the direction between the modules")
         sys.exit(1 if found else 0)

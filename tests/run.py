@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Run the tests of a preset; at the end name every skipped test with its reason, and count.
+
+    run.py PRESET [CTEST ARGUMENT ...]      exits as ctest does
+"""
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+
+def reason(output):
+    """Why a test was skipped, by what it printed: GoogleTest's message or the line that starts with "skipped:"."""
+    said = re.search(r"Skipped\n+(.*(?:\n(?!\[).+)*)", output)
+    if said:
+        return " ".join(said[1].split())
+    lines = [line for line in output.strip().splitlines() if line]
+    for line in lines:
+        if line.startswith("skipped: "):
+            return line[len("skipped: ") :]
+    return lines[-1] if lines else "it printed nothing"
+
+
+def inner_skips(output):
+    """Skipped tests inside of a Python test program that passed: "skipped NAME: REASON", or unittest's own form."""
+    for name, why in re.findall(r"^(\w+) \([^)]*\)(?:\n.*)? \.\.\. skipped ['\"](.*)['\"]$", output, re.MULTILINE):
+        yield name, why
+    for name, why in re.findall(r"^SKIPPED \[\d+\] (\S+?):(?: |$)(.*)$", output, re.MULTILINE):
+        yield name, why
+
+
+def summary(path):
+    passed, failed, skipped = 0, 0, []
+    for case in ET.parse(path).getroot().iter("testcase"):
+        output = case.findtext("system-out") or ""
+        status = case.get("status")
+        if status == "run":
+            passed += 1
+            skipped += [(f"{case.get('name')}: {name}", why) for name, why in inner_skips(output)]
+        elif status == "fail":
+            failed += 1
+        else:  # notrun: skipped, or its program is missing
+            skipped.append((case.get("name"), reason(output)))
+    return passed, failed, skipped
+
+
+def main():
+    preset, arguments = sys.argv[1], sys.argv[2:]
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "tests.xml"
+        # Without a limit: a test that was skipped at the end of a long output has still to be found.
+        done = subprocess.run(["ctest", "--preset", preset, "--output-junit", str(result), "--test-output-size-passed", "65536",
+                               *arguments])
+        if not result.exists():
+            sys.exit(done.returncode or 1)
+        passed, failed, skipped = summary(result)
+    print("\nSkipped:" if skipped else "\nNothing was skipped.")
+    for name, why in skipped:
+        print(f"  {name}: {why}")
+    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
