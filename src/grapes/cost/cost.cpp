@@ -41,8 +41,8 @@ class Step {
     cost.name = shapes_[l].name;
     cost.up = n.hidden ? n.values : 0;
     forward(n, cost);
-    transport(l, n, cost);
-    gradient(n, cost);
+    dgrad(l, n, cost);
+    wgrad(n, cost);
     if (n.hidden && modulation_.shape != nullptr) modulate(l, n, cost);
     update(n, cost);
     return cost;
@@ -96,8 +96,8 @@ class Step {
   }
 
   /// Where the route's error runs upwards it comes from the layer below, else to it.
-  void transport(std::size_t l, const Numbers& n, LayerCost& cost) const {
-    Work& work = cost[Phase::transport];
+  void dgrad(std::size_t l, const Numbers& n, LayerCost& cost) const {
+    Work& work = cost[Phase::dgrad];
     const bool direct = route_.feedback == Feedback::direct || (route_.feedback == Feedback::first && l == 0);
     const double outputs = numbers(shapes_.size() - 1).values;  // numbers of errors there
     const bool pooled = n.values < n.made;
@@ -152,8 +152,8 @@ class Step {
     return static_cast<double>(nodes * shapes_.back().nodes());
   }
 
-  void gradient(const Numbers& n, LayerCost& cost) const {
-    Work& work = cost[Phase::gradient];
+  void wgrad(const Numbers& n, LayerCost& cost) const {
+    Work& work = cost[Phase::wgrad];
     work.macs = (n.weights + n.recurrent) * uses(n);
     if (n.others > 0) work.additions = n.made;
     work.accesses = {reads("inputs", n.inputs), reads("errors", n.made)};
@@ -241,7 +241,7 @@ class Step {
 }  // namespace
 
 const std::string& name_of(Phase phase) {
-  static const std::array<std::string, phases> names = {"forward", "transport", "gradient", "modulation", "update"};
+  static const std::array<std::string, phases> names = {"forward", "dgrad", "wgrad", "modulation", "update"};
   return names[static_cast<std::size_t>(phase)];
 }
 

@@ -12,9 +12,9 @@
 ///
 /// W weights, N nodes, K inputs and P positions of a layer (nn::LayerShape), B examples in the batch. Of a layer:
 ///   forward         W P B multiply-accumulates                       z = h Wᵀ
-///   transport       W P B, through Wᵀ, or through B on fa            dL/dh = δ W   (not for the first layer)
+///   dgrad           W P B, through Wᵀ, or through B on fa            dL/dh = δ W   (not for the first layer)
 ///                   values · outputs · B on dfa, through B^l         dL/dh = e Bᵀ  (hidden layers)
-///   gradient        W P B                                            dL/dW = δᵀ h
+///   wgrad           W P B                                            dL/dW = δᵀ h
 ///   modulation      W additions of |w| every so many batches; N comparisons for max r; the factor; one multiplication
 ///                   for each node, position and example              δ <- m ⊙ δ    Dellaferrera et al. 2022
 ///   update          a few operations per weight, see update_rules()
@@ -31,9 +31,9 @@
 /// tanh, sigmoid or a surrogate's slope (a look-up), random numbers.
 namespace grapes::cost {
 
-enum class Phase { forward, transport, gradient, modulation, update };
+enum class Phase { forward, dgrad, wgrad, modulation, update };
 constexpr std::size_t phases = 5;
-/// "forward", "transport", ...
+/// "forward", "dgrad", ...
 const std::string& name_of(Phase phase);
 
 /// An array that a phase goes through.

@@ -175,18 +175,18 @@ TEST(Cost, PlainBackpropagationByHand) {
   EXPECT_EQ(layers[1][Phase::forward].macs, 30);
   EXPECT_EQ(layers[1][Phase::forward].comparisons, 10) << "ReLU";
   EXPECT_EQ(layers[2][Phase::forward].comparisons, 0) << "bare logits";
-  EXPECT_EQ(layers[0][Phase::transport].macs, 0) << "nobody asks for the pictures' error";
-  EXPECT_EQ(layers[0][Phase::transport].multiplications, 15) << "slopes";
-  EXPECT_EQ(layers[1][Phase::transport].macs, 30);
-  EXPECT_EQ(layers[2][Phase::gradient].macs, 20);
+  EXPECT_EQ(layers[0][Phase::dgrad].macs, 0) << "nobody asks for the pictures' error";
+  EXPECT_EQ(layers[0][Phase::dgrad].multiplications, 15) << "slopes";
+  EXPECT_EQ(layers[1][Phase::dgrad].macs, 30);
+  EXPECT_EQ(layers[2][Phase::wgrad].macs, 20);
   EXPECT_EQ(layers[1][Phase::update].multiplications, 6);
   EXPECT_EQ(layers[1][Phase::update].additions, 6);
   EXPECT_EQ(layers[1][Phase::modulation].accesses.size(), 0U);
   // Forward: W and 15 inputs are read, 10 values written. Gradient: 15 inputs and 10 errors; 6 are written.
   EXPECT_EQ(layers[1][Phase::forward].read(), 21);
   EXPECT_EQ(layers[1][Phase::forward].written(), 10);
-  EXPECT_EQ(layers[1][Phase::gradient].read(), 25);
-  EXPECT_EQ(layers[1][Phase::gradient].written(), 6);
+  EXPECT_EQ(layers[1][Phase::wgrad].read(), 25);
+  EXPECT_EQ(layers[1][Phase::wgrad].written(), 6);
   EXPECT_EQ(layers[1][Phase::update].read(), 12);
   EXPECT_EQ(layers[1].up, 10);
   EXPECT_EQ(layers[2].up, 0);
@@ -198,9 +198,9 @@ TEST(Cost, DirectFeedbackByHand) {
   Setting setting;
   setting.route = "dfa";
   const std::vector<LayerCost> layers = counted(setting);
-  EXPECT_EQ(layers[0][Phase::transport].macs, 30) << "5 examples, 3 nodes, 2 outputs";
-  EXPECT_EQ(layers[1][Phase::transport].macs, 20);
-  EXPECT_EQ(layers[2][Phase::transport].macs, 0);
+  EXPECT_EQ(layers[0][Phase::dgrad].macs, 30) << "5 examples, 3 nodes, 2 outputs";
+  EXPECT_EQ(layers[1][Phase::dgrad].macs, 20);
+  EXPECT_EQ(layers[2][Phase::dgrad].macs, 0);
   EXPECT_EQ(total(layers).feedback, 6 + 4);
   EXPECT_EQ(total(layers).error, 2 * 10) << "the outputs' error arrives at either";
   setting.route = "fa";
@@ -297,12 +297,12 @@ TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
       return all;
     };
     for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
-      const double places = layers[l][Phase::transport].multiplications;  // of φ', one each
-      EXPECT_EQ(sizes(layers[l][Phase::transport], "errors", &Access::written), std::vector{places}) << route << l;
-      EXPECT_EQ(sizes(layers[l][Phase::gradient], "errors", &Access::read), std::vector{places}) << route << l;
+      const double places = layers[l][Phase::dgrad].multiplications;  // of φ', one each
+      EXPECT_EQ(sizes(layers[l][Phase::dgrad], "errors", &Access::written), std::vector{places}) << route << l;
+      EXPECT_EQ(sizes(layers[l][Phase::wgrad], "errors", &Access::read), std::vector{places}) << route << l;
       if (route == std::string("dfa")) continue;
-      EXPECT_EQ(sizes(layers[l][Phase::transport], "pooled errors", &Access::read),
-                sizes(layers[l + 1][Phase::transport], "errors below", &Access::written))
+      EXPECT_EQ(sizes(layers[l][Phase::dgrad], "pooled errors", &Access::read),
+                sizes(layers[l + 1][Phase::dgrad], "errors below", &Access::written))
           << route << l;
     }
   }

@@ -1,5 +1,7 @@
 #include "grapes/cost/document.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 
 namespace grapes::cost {
@@ -69,6 +71,22 @@ json documents_of(const std::vector<Arm>& arms, const Prices& prices) {
                            {"energy", energy / plain_energy}}}});
   }
   return documents;
+}
+
+json document_of(const Study& study, const Prices& prices) {
+  json layers = json::array();
+  for (const LayerCost& layer : study.arm.layers) layers.push_back(document_of(layer, prices));
+  return {{"model", study.model},
+          {"input", study.problem.signature.input_shape},
+          {"outputs", study.problem.signature.outputs},
+          {"batch", study.batch},
+          {"arm", study.arm.name},
+          {"optimizer", study.arm.optimizer},
+          {"numbers", prices.numbers.name},
+          {"energies", {{"name", prices.table.name}, {"source", prices.table.source}}},
+          {"layers", layers},
+          {"total", document_of(total(study.arm.layers), prices)},
+          {"arms", documents_of(study.arms, prices)}};
 }
 
 }  // namespace grapes::cost

@@ -2,7 +2,6 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/text.h"
-#include "grapes/embedded/template.h"
 #include "grapes/fixed/factor.h"
 #include "grapes/fixed/softmax.h"
 
@@ -11,11 +10,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <regex>
 
 namespace grapes::embedded {
-/// The text of network.c.in and of learn.c.in, which stands within; made at build time by tools/embed_text.py.
-extern const char* const network_template;
-extern const char* const learn_template;
+extern const char* const network_c;  // the text of network.c, made at build time by tools/embed_text.py
 
 namespace {
 
@@ -35,6 +33,12 @@ Counts counts(const fixed::Network& network) {
 
 bool has_factors(const fixed::Network& network) {
   return network.learning && network.learning->grapes && network.layers.size() > 1;
+}
+/// Whether tanh or sigmoid come from the table.
+bool has_tanh(const fixed::Network& network) { return network.layers.size() > 1 && network.activation->table; }
+
+const char* sum_type(const fixed::Network& network) {
+  return fixed::accumulator_bits(network) == 32 ? "int32_t" : "int64_t";
 }
 
 /// Numbers as the inside of an array, in lines of at most 118 characters.
@@ -116,7 +120,7 @@ void require_identifier(const std::string& name) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   const auto good = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
   if (name.empty() || !letter(name[0]) || !std::all_of(name.begin(), name.end(), good))
-    throw UsageError("--name takes a C identifier; got '" + name + "'");
+    throw UsageError("name", "takes a C identifier; got '" + name + "'");
 }
 
 std::string upper(std::string text) {
@@ -135,6 +139,118 @@ std::string comment(std::vector<std::string> lines) {
   return join(lines, "\n");
 }
 
+/// How it is called, its formats, its costs, and what it computes to learn.
+std::string introduction(const fixed::Network& network) {
+  const char* const answer = network.classes ? "const unsigned answer = " : "";
+  const char* const learn = !network.learning  ? ""
+                            : network.classes ? "     net_learn(&state, x, label);\n"
+                                              : "     net_learn(&state, x, targets);\n";
+  std::string text = fmt::format(R"(   Put it into one .c file:
+
+     static net_state state;
+     int16_t x[NET_INPUTS], logits[NET_OUTPUTS];
+     net_init(&state);
+     {}net_infer(&state, x, logits);
+{}
+   Every number is an integer times 2^-fraction; what does not fit is saturated, what is rounded goes to the nearest,
+   a half upwards.
+
+     what                       C type      fraction  range
+{}
+
+   Sums of products: {}, which they cannot leave (grapes/fixed/network.h says why).
+   Cost: {}.
+)",
+                                 answer, learn, format_rows(network), sum_type(network), cost_text(network));
+  if (!network.learning) return text + "*/\n";
+  const fixed::Learning& learning = *network.learning;
+  text += fmt::format(R"(   One call of net_learn, example by example (rate 2^-{0}):
+     output error = {1}
+     error below  = sum of weight x error, times the activation's slope{2}
+     weight      -= error x input / 2^{0}, rounded at random so that small updates are right on average
+   With NET_LEARNS 0 below, the code for it is left out.
+)",
+                      learning.rate_shift,
+                      learning.loss == fixed::Learning::Loss::squares
+                          ? fmt::format("2 (logits - target) / {}", network.layers.back().nodes)
+                          : "softmax(logits) - one-hot label; the exponential by table, within 1.5 / 2^14, one division",
+                      has_factors(network) ? ", times the node's factor m" : "");
+  if (has_factors(network))
+    text += fmt::format(R"(   GRAPES (Dellaferrera et al. 2022, doi 10.1038/s41467-022-29491-2): m = clip(2 r / max r, 1, 2) to the nearest
+   multiple of 1/{}, r = the node's sum of |weight|, which every update of a weight keeps up to date with two
+   additions: r += |new| - |old|.
+)",
+                        1 << learning.factor_bits);
+  return text + "*/\n";
+}
+
+/// The settings that network.c is compiled with.
+std::string settings(const fixed::Network& network) {
+  const Counts c = counts(network);
+  const fixed::Formats& f = network.formats;
+  std::string text;
+  const auto set = [&](const char* what, const auto& value) { text += fmt::format("#define NET_{} {}\n", what, value); };
+  const auto count = [&](const char* what, auto value) { set(what, fmt::format("{}u", value)); };
+  count("INPUTS", c.inputs);
+  count("OUTPUTS", c.outputs);
+  count("LAYERS", network.layers.size());
+  count("NODES", c.nodes);
+  count("HIDDEN", c.hidden);
+  count("WEIGHTS", c.weights);
+  count("INPUT_FRACTION", f.input);
+  count("ACTIVATION_FRACTION", f.activation);
+  set("ACTIVATION", "NET_" + upper(std::string(c.hidden > 0 ? network.activation->name : "identity")));
+  set("BIASES", network.biases ? 1 : 0);
+  set("CLASSES", network.classes ? 1 : 0);
+  set("LEARNS", network.learning ? 1 : 0);
+  if (!network.learning) return text;
+  set("SQUARES", network.learning->loss == fixed::Learning::Loss::squares ? 1 : 0);
+  set("GRAPES", has_factors(network) ? 1 : 0);
+  if (has_factors(network)) count("FACTOR_BITS", network.learning->factor_bits);
+  count("ERROR_FRACTION", f.error);
+  count("RATE_SHIFT", network.learning->rate_shift);
+  set("GREATEST_WEIGHT", (1 << (f.weight_bits - 1)) - 1);
+  count("FIRST_RANDOM", fixed::first_random);
+  return text;
+}
+
+/// Its numbers and their types.
+std::string tables(const fixed::Network& network, const std::string& name) {
+  std::string text = fmt::format("typedef int{}_t {}_weight;\ntypedef {} {}_sum; /* of products */\n",
+                                 network.formats.weight_bits, name, sum_type(network), name);
+  if (has_factors(network))
+    text += fmt::format("typedef uint{}_t {}_scaled; /* a responsibility, shifted */\n", wide_factor(network) ? 64 : 32, name);
+  text += fmt::format(R"(
+typedef struct {{
+  uint16_t inputs, nodes;
+  uint32_t first_weight; /* [node][input] from there */
+  uint16_t first_node;
+  uint8_t fraction; /* of weights and biases */
+  uint8_t input_fraction;
+}} {0}_layer;
+
+static const {0}_layer {0}_layers[] = {{
+{1}
+}};
+)",
+                      name, layer_table(network));
+  const auto array = [&](const char* comment, const std::string& type, const char* what, const std::string& numbers) {
+    text += fmt::format("\n{}static const {} {}_{}[] = {{\n{}\n}};\n", comment, type, name, what, numbers);
+  };
+  array("", name + "_weight", "trained", table(all(network, &fixed::Layer::weights)));
+  if (network.biases) array("", "int16_t", "trained_biases", table(all(network, &fixed::Layer::biases)));
+  if (has_tanh(network)) array("/* tanh(i / 32) in units of 2^-15 */\n", "uint16_t", "tanh", table(fixed::tanh_table()));
+  if (network.learning && network.learning->loss == fixed::Learning::Loss::cross_entropy)
+    array("/* 2^(-i / 64) in units of 2^-14 */\n", "uint16_t", "exp2", table(fixed::exp2_table()));
+  return text;
+}
+
+/// With the network's own name: net_infer becomes NAME_infer.
+std::string renamed(const std::string& text, const std::string& name) {
+  static const std::regex lower("\\bnet_"), capital("\\bNET_");
+  return std::regex_replace(std::regex_replace(text, lower, name + "_"), capital, upper(name) + "_");
+}
+
 }  // namespace
 
 CSize c_size(const fixed::Network& network) {
@@ -142,7 +258,7 @@ CSize c_size(const fixed::Network& network) {
   const std::size_t weights = c.weights * static_cast<std::size_t>(network.formats.weight_bits / 8);
   const std::size_t biases = network.biases ? 2 * c.nodes : 0;
   CSize size{2 * c.nodes, weights + biases + 16 * network.layers.size()};
-  if (network.activation->table && c.hidden > 0) size.constants += 2 * fixed::tanh_table().size();
+  if (has_tanh(network)) size.constants += 2 * fixed::tanh_table().size();
   if (!network.learning) return size;
   if (network.learning->loss == fixed::Learning::Loss::cross_entropy) size.constants += 2 * fixed::exp2_table().size();
   const auto up = [](std::size_t bytes, std::size_t to) { return (bytes + to - 1) / to * to; };
@@ -155,68 +271,10 @@ CSize c_size(const fixed::Network& network) {
 std::string c_header(const fixed::Network& network, const std::string& name, const std::vector<std::string>& about) {
   require_identifier(name);
   fixed::check(network);
-  const Counts c = counts(network);
-  const fixed::Formats& f = network.formats;
-  const bool learns = network.learning.has_value(), factors = has_factors(network);
-  const std::string activation(c.hidden > 0 ? network.activation->name : "identity");
-  const bool tables = c.hidden > 0 && network.activation->table;
-
-  std::map<std::string, std::string> values = {
-      {"name", name},
-      {"NAME", upper(name)},
-      {"about", comment(about)},
-      {"wide", fixed::accumulator_bits(network) == 32 ? "int32_t" : "int64_t"},
-      {"weight", f.weight_bits == 8 ? "int8_t" : "int16_t"},
-      {"greatest_weight", std::to_string((1 << (f.weight_bits - 1)) - 1)},
-      {"formats", format_rows(network)},
-      {"costs", cost_text(network)},
-      {"inputs", std::to_string(c.inputs)},
-      {"outputs", std::to_string(c.outputs)},
-      {"layer_count", std::to_string(network.layers.size())},
-      {"nodes", std::to_string(c.nodes)},
-      {"hidden", std::to_string(c.hidden)},
-      {"weight_count", std::to_string(c.weights)},
-      {"input_fraction", std::to_string(f.input)},
-      {"activation_fraction", std::to_string(f.activation)},
-      {"has_biases", network.biases ? "1" : "0"},
-      {"has_classes", network.classes ? "1" : "0"},
-      {"has_learning", learns ? "1" : "0"},
-      {"has_grapes", factors ? "1" : "0"},
-      {"activation", activation},
-      {"layers", layer_table(network)},
-      {"weights", table(all(network, &fixed::Layer::weights))},
-      {"biases", table(all(network, &fixed::Layer::biases))},
-      {"tanh_table", table(fixed::tanh_table())},
-      {"exp2_table", table(fixed::exp2_table())},
-      {"read_weights", learns ? "s->weights" : name + "_trained"},
-      {"read_biases", learns ? "s->biases" : name + "_trained_biases"},
-      {"first_random", fmt::format("{}u", fixed::first_random)},
-      {"times_factor", factors ? ", times the node's factor m" : ""},
-  };
-  std::set<std::string> parts = {activation};
-  const auto want = [&](const char* part, bool wanted) {
-    if (wanted) parts.insert(part);
-  };
-  want("learn", learns);
-  want("grapes", factors);
-  want("biases", network.biases);
-  want("classes", network.classes);
-  want("table", tables);
-  want("rounds", tables || factors || (learns && network.learning->loss == fixed::Learning::Loss::squares));
-  if (learns) {
-    const fixed::Learning& learning = *network.learning;
-    want("cross_entropy", learning.loss == fixed::Learning::Loss::cross_entropy);
-    want("squares", learning.loss == fixed::Learning::Loss::squares);
-    const int outputs = static_cast<int>(c.outputs);
-    values["error_fraction"] = std::to_string(f.error);
-    values["rate"] = std::to_string(learning.rate_shift);
-    values["factor_bits"] = std::to_string(learning.factor_bits);
-    values["factor_one"] = std::to_string(1 << learning.factor_bits);
-    values["scaled"] = factors && wide_factor(network) ? "uint64_t" : "uint32_t";
-    values["two_over_outputs"] = std::to_string(((1 << 14) + outputs / 2) / outputs);
-    values["learning"] = "\n" + std::string(trim(fill(learn_template, values, parts)));
-  }
-  return fill(network_template, values, parts);
+  const std::string head = "/* " + name + ": a network in integers, without a heap, a float or a library. Made by `grapes export c`.\n\n" +
+                           comment(about) + "\n\n" + renamed(introduction(network), name);
+  return fmt::format("{}#ifndef {}_H\n#define {}_H\n\n#include <stdint.h>\n#include <string.h>\n\n{}\n{}\n{}\n#endif\n", head, upper(name),
+                     upper(name), renamed(settings(network), name), tables(network, name), renamed(network_c, name));
 }
 
 }  // namespace grapes::embedded

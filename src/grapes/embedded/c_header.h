@@ -8,8 +8,8 @@
 namespace grapes::embedded {
 
 /// A network in integers as one C99 header of static functions: NAME_init, NAME_infer and, where it learns, NAME_learn;
-/// its formats, its costs and how it is used stand in the header itself. The code is network.c.in and learn.c.in with
-/// the network's tables; it computes what fixed::infer and fixed::learn compute, bit for bit.
+/// its formats, its costs and how it is used stand in the header itself. The code is network.c, after the settings that
+/// choose its parts and the network's tables; it computes what fixed::infer and fixed::learn compute, bit for bit.
 /// @param name   a C identifier: what all names begin with
 /// @param about  lines for its reader: where it comes from, how its inputs are scaled
 /// @throws UsageError if the name is none, or the network cannot be (fixed::check)

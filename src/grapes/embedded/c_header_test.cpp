@@ -4,6 +4,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/random.h"
 #include "grapes/base/table.h"
+#include "grapes/base/text.h"
 #include "grapes/fixed/checksum.h"
 
 #include <fmt/format.h>
@@ -119,20 +120,48 @@ TEST(CHeader, EqualsTheModelInEveryBit) {
   }
 }
 
-TEST(CHeader, HoldsWhatItsNetworkNeedsAndNoMore) {
+/// What the compiler sees of a header, without those of the system.
+std::string preprocessed(std::string header, const Folder& folder) {
+  for (const std::string include : {"#include <stdint.h>\n", "#include <string.h>\n"})
+    header.erase(header.find(include), include.size());
+  write_file(folder.path / "seen.h", header);
+  return join(lines_of("cc -E -P " + (folder.path / "seen.h").string() + " 2>&1"), "\n");
+}
+
+TEST(CHeader, CompilesWhatItsNetworkNeedsAndNoMore) {
+  if (compilers().empty()) GTEST_SKIP() << "there is no C compiler";
+  const Folder folder;
   const std::string infers = c_header(make({{4, 3, 2}}, 1), "net", {"a line", "that does not end */ here"});
   EXPECT_THAT(infers, HasSubstr("   a line\n   that does not end *  here\n"));
-  for (const char* part : {"net_learn", "net_tanh", "net_exp2", "trained_biases", "responsibility", "//@", "float",
-                           "double", "malloc", "int64_t"})
-    EXPECT_THAT(infers.substr(infers.find("#ifndef")), Not(HasSubstr(part)));
-  EXPECT_THAT(infers, HasSubstr("weights of layer 1         int16_t"));
+  EXPECT_THAT(infers, HasSubstr("weights of layer 0         int16_t"));
+  for (const char* part : {"net_learn", "net_tanh", "net_exp2", "trained_biases", "responsibility", "float", "double",
+                           "malloc", "int64_t"})
+    EXPECT_THAT(preprocessed(infers, folder), Not(HasSubstr(part)));
   const std::string learns = c_header(make({{4, 3, 2}, "tanh", 8, true, true, rule(true)}, 1), "gate", {});
-  for (const char* part : {"unsigned gate_learn(gate_state *s", "gate_tanh[257]", "#define GATE_FACTOR_BITS 4u",
-                           "responsibility[GATE_HIDDEN]"})
-    EXPECT_THAT(learns, HasSubstr(part));
+  EXPECT_THAT(learns, HasSubstr("#define GATE_FACTOR_BITS 4u"));
+  for (const char* part : {"unsigned gate_learn(gate_state *s", "gate_tanh[]", "gate_exp2[]", "responsibility[3u]"})
+    EXPECT_THAT(preprocessed(learns, folder), HasSubstr(part));
   EXPECT_THAT(learns, Not(HasSubstr("net_")));
+  EXPECT_THAT(learns, Not(HasSubstr("NET_")));
   // Without hidden nodes nothing is modulated.
-  EXPECT_THAT(c_header(make({{4, 2}, "relu", 16, false, true, rule(true)}, 1), "net", {}), Not(HasSubstr("responsib")));
+  EXPECT_THAT(preprocessed(c_header(make({{4, 2}, "relu", 16, false, true, rule(true)}, 1), "net", {}), folder),
+              Not(HasSubstr("responsib")));
+}
+
+TEST(CHeader, LearningIsLeftOutByItsSetting) {
+  if (compilers().empty()) GTEST_SKIP() << "there is no C compiler";
+  const Folder folder;
+  fixed::Network network = make({{12, 9, 5}, "tanh", 8, true, true, rule(true)}, 1);
+  std::string header = c_header(network, "net", {});
+  const std::string setting = "#define NET_LEARNS 1";
+  header.replace(header.find(setting), setting.size(), "#define NET_LEARNS 0");
+  write_file(folder.path / "net.h", header);
+  network.learning.reset();
+  fixed::State state = fixed::begin(network);
+  EXPECT_EQ(lines_of(fmt::format("cc {0} -I{1} {2}/hardware/micro/host.c -o {1}/host 2>&1 && {1}/host 500", flags,
+                                 folder.path.string(), GRAPES_SOURCE_DIR))
+                .front(),
+            fmt::format("{:08x}", fixed::checksum(network, state, 500)));
 }
 
 TEST(CHeader, ANameThatIsNoneIsRefused) {

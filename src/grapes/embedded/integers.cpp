@@ -2,7 +2,6 @@
 
 #include "grapes/base/table.h"
 #include "grapes/nn/mlp.h"
-#include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -13,8 +12,6 @@ namespace grapes::embedded {
 namespace {
 
 using Integers = std::vector<std::int32_t>;
-
-constexpr std::int64_t piece = 256;  // examples at a time
 
 std::vector<double> doubles(const at::Tensor& x) {
   const at::Tensor flat = x.detach().to(at::kCPU, at::kDouble).contiguous().flatten();
@@ -32,9 +29,9 @@ const fixed::Activation& activation_of(const std::string& name) {
 
 bool by_grapes(const nn::Options& trained, const std::string& rule) {
   if (rule == "bp" || rule == "grapes") return rule == "grapes";
-  if (rule != "auto") throw UsageError("--rule takes auto, bp or grapes; got '" + rule + "'");
+  if (rule != "auto") throw UsageError("rule", "takes auto, bp or grapes; got '" + rule + "'");
   const credit::ModulationOptions& m = trained.modulation;
-  const std::string advice = "; --rule bp or --rule grapes chooses one of those that integers have";
+  const std::string advice = "; the rule must be bp or grapes, which integers have";
   if (trained.route.name != "bp")
     throw UsageError("the network was trained on route '" + trained.route.name + "'" + advice);
   if (m.name == "none") return false;
@@ -72,13 +69,6 @@ fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& cri
                     "output identity",
                     criterion.name(), trained.output));
   return learning;
-}
-
-/// Batch after batch of a data set, in the order of `rows`.
-template <class Visit>
-void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit visit) {
-  for (std::int64_t begin = 0; begin < rows.size(0); begin += piece)
-    visit(dataset.get(rows.slice(0, begin, std::min(begin + piece, rows.size(0)))));
 }
 
 }  // namespace
@@ -127,38 +117,6 @@ std::vector<Integers> integers(const at::Tensor& examples, int fraction) {
     rows.emplace_back(row, row + scaled.size(1));
   }
   return rows;
-}
-
-Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset) {
-  const double one = 1 << network.formats.activation;
-  Score result;
-  train::Metrics metrics(dataset);
-  for_each_batch(dataset, at::arange(dataset.size(), at::kLong), [&](const data::Batch& batch) {
-    std::vector<float> logits;
-    for (const Integers& x : integers(batch.inputs, network.formats.input))
-      for (const std::int32_t logit : fixed::infer(network, state, x)) {
-        logits.push_back(static_cast<float>(logit / one));
-        result.saturated += logit == -32768 || logit == 32767 ? 1 : 0;
-      }
-    metrics.add(0, at::tensor(logits).view({batch.inputs.size(0), -1}), batch);
-  });
-  result.value = metrics.score();
-  return result;
-}
-
-void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
-              const at::Tensor& rows) {
-  for_each_batch(dataset, rows, [&](const data::Batch& batch) {
-    const std::vector<Integers> inputs = integers(batch.inputs, network.formats.input);
-    std::vector<Integers> targets;
-    if (!network.classes) targets = integers(batch.targets, network.formats.activation);
-    for (std::size_t b = 0; b < inputs.size(); ++b)
-      if (network.classes)
-        fixed::learn(network, state, inputs[b],
-                     static_cast<std::size_t>(batch.targets[static_cast<std::int64_t>(b)].item<std::int64_t>()));
-      else
-        fixed::learn(network, state, inputs[b], targets[b]);
-  });
 }
 
 }  // namespace grapes::embedded

@@ -32,15 +32,4 @@ fixed::Network integers(const nn::Model& model, const nn::Options& trained, cons
 /// Each example as integers of 16 bits, to the nearest, saturated. @param examples  [batch, ...] floating point
 std::vector<std::vector<std::int32_t>> integers(const at::Tensor& examples, int fraction);
 
-/// Over a data set.
-struct Score {
-  double value = 0;            ///< as train::Metrics has it: accuracy, or R²
-  std::int64_t saturated = 0;  ///< logits that are the largest or the smallest of their format
-};
-Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset);
-
-/// Learning over a data set, as a device would see it: the examples `rows` [n] int64, one after the other.
-/// @param network  with `learning`
-void rehearse(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows);
-
 }  // namespace grapes::embedded

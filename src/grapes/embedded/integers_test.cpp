@@ -1,8 +1,6 @@
 #include "grapes/embedded/integers.h"
 
 #include "grapes/base/error.h"
-#include "grapes/base/random.h"
-#include "grapes/train/trainer.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -91,7 +89,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   trained = small();
   trained.modulation.name = "uniform";
   EXPECT_EQ(refusal(trained, infer), "");
-  EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; --rule bp or"));
+  EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; the rule must be bp or grapes"));
   trained.modulation.name = "grapes";
   trained.modulation.gain = 3;
   EXPECT_THAT(refusal(trained, learn), HasSubstr("another gain"));
@@ -114,41 +112,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
                         data::ProblemKind::regression, infer),
                UsageError);
   learn.rule = "fa";
-  EXPECT_THAT(refusal(small(), learn), HasSubstr("--rule takes auto, bp or grapes; got 'fa'"));
-}
-
-/// Three classes around three points.
-data::DatasetPtr clouds(std::int64_t n, std::uint64_t seed) {
-  Random random(seed);
-  at::Tensor inputs = at::empty({n, 4}), targets = at::empty({n}, at::kLong);
-  for (std::int64_t k = 0; k < n; ++k) {
-    targets[k] = k % 3;
-    for (std::int64_t i = 0; i < 4; ++i) inputs[k][i] = 0.3 * random.normal() + (i == k % 3 ? 1 : 0);
-  }
-  data::DatasetInfo info;
-  info.input_shape = {4};
-  info.outputs = 3;
-  info.classes = {"a", "b", "c"};
-  return data::memory(inputs, targets, info);
-}
-
-TEST(Integers, LearnFromADataSetAndAreScoredOnIt) {
-  const data::DatasetPtr train = clouds(300, 1), test = clouds(150, 2);
-  const nn::Options trained = small("mlp:8");
-  const auto model = nn::make_model(trained, {{4}, 3}, 3);
-  for (const int bits : {8, 16}) {
-    IntegerOptions options;
-    options.learn = true;
-    options.rule = "grapes";
-    options.rate_shift = 5;
-    options.formats.weight_bits = bits;
-    const fixed::Network network = integers(*model, trained, cross_entropy, data::ProblemKind::classification, options);
-    fixed::State state = fixed::begin(network);
-    EXPECT_NEAR(score(network, state, *test).value, train::evaluate(*model, *test, cross_entropy).score,
-                0.05);  // 150 examples, some near the border
-    for (int pass = 0; pass < 4; ++pass) rehearse(network, state, *train, at::arange(train->size(), at::kLong));
-    EXPECT_GT(score(network, state, *test).value, 0.9) << bits << " bits";
-  }
+  EXPECT_THAT(refusal(small(), learn), HasSubstr("rule takes auto, bp or grapes; got 'fa'"));
 }
 
 }  // namespace

@@ -200,7 +200,7 @@ double dt_of(const nir::Graph& graph, const std::string& file) {
 SpikingNet from_nir(const nir::Graph& graph, double dt, const std::string& file) {
   if (const auto faults = nir::check(graph); !faults.empty())
     throw DataError(file + ": " + faults.front().line() +
-                    (faults.size() > 1 ? fmt::format(" (and {} more: grapes nir check)", faults.size() - 1) : ""));
+                    (faults.size() > 1 ? fmt::format(" (and {} more)", faults.size() - 1) : ""));
   return Importer(graph, dt, file).net();
 }
 

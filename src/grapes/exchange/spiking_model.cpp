@@ -122,8 +122,7 @@ SpikingNet net_of(const nn::Model& model, const nn::Options& options, const nn::
     throw UsageError("model '" + options.model +
                      "' has no spiking neurons, and NIR has no relu and its like: only snu:... can be exported");
   const auto lacking = [&](const std::string& reason) {
-    if (!approximate)
-      throw UsageError("NIR has no node for " + reason + "; --approximate exports what is nearest to it");
+    if (!approximate) throw UsageError("approximate", "is needed: NIR has no node for " + reason);
   };
   for (const Lack& lack : lacks())
     if (lack.there(nn::neurons_of(options.spiking))) lacking(lack.reason);

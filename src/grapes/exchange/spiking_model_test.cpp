@@ -192,7 +192,7 @@ TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
     Made made_one = made(one.options);
     std::vector<std::string> said;
     EXPECT_EQ(refusal([&] { net_of(*made_one.model, made_one.options, made_one.signature, false, said); }),
-              "usage: NIR has no node for " + one.reason + "; --approximate exports what is nearest to it");
+              "usage: approximate is needed: NIR has no node for " + one.reason);
     const SpikingNet net = net_of(*made_one.model, made_one.options, made_one.signature, true, said);
     EXPECT_THAT(said, ElementsAre(one.reason + " was replaced by " + one.instead));
     // What is left is what the nearest model is.

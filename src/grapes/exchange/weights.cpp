@@ -68,9 +68,10 @@ std::vector<std::string> modules_of(const nn::Model& model) {
   return modules;
 }
 
-std::vector<std::string> sequential_names(std::size_t count, std::size_t apart) {
+std::vector<std::string> sequential_names(const nn::Model& model, const nn::Options& options) {
+  const std::size_t apart = options.model.starts_with("snu") ? 1 : options.dropout > 0 ? 3 : 2;
   std::vector<std::string> names;
-  for (std::size_t l = 0; l < count; ++l) names.push_back(std::to_string(apart * l));
+  for (std::size_t l = 0; l < modules_of(model).size(); ++l) names.push_back(std::to_string(apart * l));
   return names;
 }
 
@@ -112,6 +113,43 @@ std::vector<std::string> guess_modules(const train::Tensors& content, const std:
                                   above, shape_text(to), below, shape_text(from)));
   }
   return modules;
+}
+
+DenseChain dense_chain(const train::Tensors& content, const std::vector<std::string>& names, const std::string& file) {
+  std::vector<at::Tensor> weights;
+  std::vector<std::string> hidden;
+  for (const std::string& name : names) {
+    const auto weight = content.tensors.find(joined(name, "weight"));
+    if (weight == content.tensors.end() || weight->second.dim() != 2)
+      throw DataError(file + ": '" + name + "' has no matrix '" + joined(name, "weight") +
+                      "': its model and data must be named");
+    if (!weights.empty()) hidden.push_back(std::to_string(weights.back().size(0)));
+    weights.push_back(weight->second);
+  }
+  return {hidden.empty() ? "linear" : "mlp:" + join(hidden, ","), weights.front().size(1), weights.back().size(0)};
+}
+
+bool has_biases(const train::Tensors& content, const std::vector<std::string>& names) {
+  return std::ranges::any_of(names, [&](const std::string& name) { return content.tensors.contains(joined(name, "bias")); });
+}
+
+data::DatasetInfo numbered_classes(std::vector<std::int64_t> input_shape, std::int64_t outputs) {
+  data::DatasetInfo info;
+  info.input_shape = std::move(input_shape);
+  info.outputs = outputs;
+  for (std::int64_t c = 0; c < outputs; ++c) info.classes.push_back(std::to_string(c));
+  return info;
+}
+
+std::string Match::faults() const {
+  std::vector<std::string> all;
+  const auto add = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) all.push_back(what + join(names, ", "));
+  };
+  add("missing: ", missing);
+  add("unexpected: ", unexpected);
+  add("of another shape: ", misshapen);
+  return join(all, "; ");
 }
 
 Match import_weights(const train::Tensors& content, nn::Model& model, const std::vector<std::string>& names) {
