@@ -44,8 +44,7 @@ cost::Problem problem_of(const Program& program, const CostOptions& options, con
   }
   ProgressBar bar(program.err(), program.quiet);
   problem = cost::problem_of(config, open_data(program, config, bar));
-  if (problem.signature.sequence)
-    program.say(fmt::format("  {} steps: the longest of the first batch", problem.steps));
+  if (problem.signature.sequence) program.say(fmt::format("  {} steps: the longest of the first batch", problem.steps));
   return problem;
 }
 

@@ -64,8 +64,8 @@ Exit export_c(const Program& program, const Options& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const fixed::Network network =
       embedded::integers(*loaded.model, loaded.config.network, loaded.criterion, loaded.info.problem, options.integers);
-  const std::string header = embedded::c_header(
-      network, options.name, embedded::about(loaded, options.checkpoint, network.formats.input));
+  const std::string header =
+      embedded::c_header(network, options.name, embedded::about(loaded, options.checkpoint, network.formats.input));
   nlohmann::json result = document(options, network);
   embedded::Rehearsal scores;
   if (!options.part.empty()) {
@@ -111,12 +111,13 @@ Exit export_c(const Program& program, const Options& options) {
 }  // namespace
 
 void add_export_c(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(
-      parent, "c", "a C99 header for microcontrollers: dense layers in integers, no heap, no float",
-      {{"grapes export c runs/one --out net.h", "infers: net_infer"},
-       {"grapes export c runs/one --out net.h --learn --weight-bits 8", "and goes on learning on the device: net_learn"},
-       {"grapes export c runs/one --out net.h --learn --evaluate validation --rehearse 2",
-        "how well, before it is there"}});
+  CLI::App* verb =
+      add_verb(parent, "c", "a C99 header for microcontrollers: dense layers in integers, no heap, no float",
+               {{"grapes export c runs/one --out net.h", "infers: net_infer"},
+                {"grapes export c runs/one --out net.h --learn --weight-bits 8",
+                 "and goes on learning on the device: net_learn"},
+                {"grapes export c runs/one --out net.h --learn --evaluate validation --rehearse 2",
+                 "how well, before it is there"}});
   const auto options = std::make_shared<Options>();
   embedded::IntegerOptions& integers = options->integers;
   add_checkpoint(*verb, options->checkpoint);

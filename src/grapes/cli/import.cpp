@@ -28,7 +28,8 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   const std::vector<std::string> names =
       options.names.empty() ? exchange::guess_modules(content, options.file) : split(options.names, ',');
   std::optional<exchange::DenseChain> chain;
-  if (given.count("model") == 0 || given.count("data") == 0) chain = exchange::dense_chain(content, names, options.file);
+  if (given.count("model") == 0 || given.count("data") == 0)
+    chain = exchange::dense_chain(content, names, options.file);
   if (given.count("model") == 0) config.network.model = chain->model;
   if (given.count("bias") == 0) config.network.bias = exchange::has_biases(content, names);
   experiment::check(config);

@@ -11,7 +11,8 @@ namespace grapes::cost {
 namespace {
 
 void require_countable(const nn::Options& network) {
-  if (network.norm != nn::Norm::none) throw UsageError("norm", "takes none here: what normalization costs is not counted");
+  if (network.norm != nn::Norm::none)
+    throw UsageError("norm", "takes none here: what normalization costs is not counted");
   if (network.analog) throw UsageError("analog", "takes none here: crossbars multiply where their weights lie");
   if (network.precision != "float32")
     throw UsageError("precision", "takes float32 here: one format of numbers is priced, for all parts");
@@ -22,9 +23,8 @@ void require_countable(const nn::Options& network) {
 Arm arm_of(experiment::Config config, const Problem& problem) {
   config.arm.clear();
   const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
-  const Learning learning = {config.network.route.name,  model->modulation(),
-                             config.optimizer.optimizer, config.optimizer.weight_decay > 0,
-                             config.network.activation,  config.training.batch};
+  const Learning learning = {config.network.route.name,         model->modulation(),       config.optimizer.optimizer,
+                             config.optimizer.weight_decay > 0, config.network.activation, config.training.batch};
   return {experiment::arm_label(config), learning.optimizer, cost_of(model->shapes(problem.steps), learning)};
 }
 

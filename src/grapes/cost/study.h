@@ -33,8 +33,8 @@ struct Study {
   Arm arm;                ///< as configured
   std::vector<Arm> arms;  ///< the same network by bp, fa and dfa × none and grapes × sgd, momentum and adam
 };
-/// @throws UsageError that names the key of what is not counted: normalization, crossbars, formats of parts, recomputation,
-/// truncated time
+/// @throws UsageError that names the key of what is not counted: normalization, crossbars, formats of parts,
+/// recomputation, truncated time
 Study study(const experiment::Config& config, const Problem& problem);
 
 }  // namespace grapes::cost

@@ -38,7 +38,8 @@ Table layer_table(const Arm& arm, const Prices& prices) {
   layers.push_back(total(arm.layers));
   for (const LayerCost& layer : layers) {
     std::string name = layer.name;  // once
-    const auto add = [&](const std::string& phase, const Work& work, const std::string& state, const std::string& sent) {
+    const auto add = [&](const std::string& phase, const Work& work, const std::string& state,
+                         const std::string& sent) {
       rows.push_back({std::exchange(name, ""), phase, count_text(work.macs), count_text(work.others()),
                       count_text(work.read()), count_text(work.written()), state, sent,
                       energy_text(prices.of(work).total())});

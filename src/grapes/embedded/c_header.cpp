@@ -142,7 +142,7 @@ std::string comment(std::vector<std::string> lines) {
 /// How it is called, its formats, its costs, and what it computes to learn.
 std::string introduction(const fixed::Network& network) {
   const char* const answer = network.classes ? "const unsigned answer = " : "";
-  const char* const learn = !network.learning  ? ""
+  const char* const learn = !network.learning ? ""
                             : network.classes ? "     net_learn(&state, x, label);\n"
                                               : "     net_learn(&state, x, targets);\n";
   std::string text = fmt::format(R"(   Put it into one .c file:
@@ -164,23 +164,25 @@ std::string introduction(const fixed::Network& network) {
                                  answer, learn, format_rows(network), sum_type(network), cost_text(network));
   if (!network.learning) return text + "*/\n";
   const fixed::Learning& learning = *network.learning;
-  text += fmt::format(R"(   One call of net_learn, example by example (rate 2^-{0}):
+  text +=
+      fmt::format(R"(   One call of net_learn, example by example (rate 2^-{0}):
      output error = {1}
      error below  = sum of weight x error, times the activation's slope{2}
      weight      -= error x input / 2^{0}, rounded at random so that small updates are right on average
    With NET_LEARNS 0 below, the code for it is left out.
 )",
-                      learning.rate_shift,
-                      learning.loss == fixed::Learning::Loss::squares
-                          ? fmt::format("2 (logits - target) / {}", network.layers.back().nodes)
-                          : "softmax(logits) - one-hot label; the exponential by table, within 1.5 / 2^14, one division",
-                      has_factors(network) ? ", times the node's factor m" : "");
+                  learning.rate_shift,
+                  learning.loss == fixed::Learning::Loss::squares
+                      ? fmt::format("2 (logits - target) / {}", network.layers.back().nodes)
+                      : "softmax(logits) - one-hot label; the exponential by table, within 1.5 / 2^14, one division",
+                  has_factors(network) ? ", times the node's factor m" : "");
   if (has_factors(network))
-    text += fmt::format(R"(   GRAPES (Dellaferrera et al. 2022, doi 10.1038/s41467-022-29491-2): m = clip(2 r / max r, 1, 2) to the nearest
+    text += fmt::format(
+        R"(   GRAPES (Dellaferrera et al. 2022, doi 10.1038/s41467-022-29491-2): m = clip(2 r / max r, 1, 2) to the nearest
    multiple of 1/{}, r = the node's sum of |weight|, which every update of a weight keeps up to date with two
    additions: r += |new| - |old|.
 )",
-                        1 << learning.factor_bits);
+        1 << learning.factor_bits);
   return text + "*/\n";
 }
 
@@ -189,7 +191,9 @@ std::string settings(const fixed::Network& network) {
   const Counts c = counts(network);
   const fixed::Formats& f = network.formats;
   std::string text;
-  const auto set = [&](const char* what, const auto& value) { text += fmt::format("#define NET_{} {}\n", what, value); };
+  const auto set = [&](const char* what, const auto& value) {
+    text += fmt::format("#define NET_{} {}\n", what, value);
+  };
   const auto count = [&](const char* what, auto value) { set(what, fmt::format("{}u", value)); };
   count("INPUTS", c.inputs);
   count("OUTPUTS", c.outputs);
@@ -219,7 +223,8 @@ std::string tables(const fixed::Network& network, const std::string& name) {
   std::string text = fmt::format("typedef int{}_t {}_weight;\ntypedef {} {}_sum; /* of products */\n",
                                  network.formats.weight_bits, name, sum_type(network), name);
   if (has_factors(network))
-    text += fmt::format("typedef uint{}_t {}_scaled; /* a responsibility, shifted */\n", wide_factor(network) ? 64 : 32, name);
+    text += fmt::format("typedef uint{}_t {}_scaled; /* a responsibility, shifted */\n", wide_factor(network) ? 64 : 32,
+                        name);
   text += fmt::format(R"(
 typedef struct {{
   uint16_t inputs, nodes;
@@ -239,7 +244,8 @@ static const {0}_layer {0}_layers[] = {{
   };
   array("", name + "_weight", "trained", table(all(network, &fixed::Layer::weights)));
   if (network.biases) array("", "int16_t", "trained_biases", table(all(network, &fixed::Layer::biases)));
-  if (has_tanh(network)) array("/* tanh(i / 32) in units of 2^-15 */\n", "uint16_t", "tanh", table(fixed::tanh_table()));
+  if (has_tanh(network))
+    array("/* tanh(i / 32) in units of 2^-15 */\n", "uint16_t", "tanh", table(fixed::tanh_table()));
   if (network.learning && network.learning->loss == fixed::Learning::Loss::cross_entropy)
     array("/* 2^(-i / 64) in units of 2^-14 */\n", "uint16_t", "exp2", table(fixed::exp2_table()));
   return text;
@@ -271,10 +277,12 @@ CSize c_size(const fixed::Network& network) {
 std::string c_header(const fixed::Network& network, const std::string& name, const std::vector<std::string>& about) {
   require_identifier(name);
   fixed::check(network);
-  const std::string head = "/* " + name + ": a network in integers, without a heap, a float or a library. Made by `grapes export c`.\n\n" +
-                           comment(about) + "\n\n" + renamed(introduction(network), name);
-  return fmt::format("{}#ifndef {}_H\n#define {}_H\n\n#include <stdint.h>\n#include <string.h>\n\n{}\n{}\n{}\n#endif\n", head, upper(name),
-                     upper(name), renamed(settings(network), name), tables(network, name), renamed(network_c, name));
+  const std::string head =
+      "/* " + name + ": a network in integers, without a heap, a float or a library. Made by `grapes export c`.\n\n" +
+      comment(about) + "\n\n" + renamed(introduction(network), name);
+  return fmt::format("{}#ifndef {}_H\n#define {}_H\n\n#include <stdint.h>\n#include <string.h>\n\n{}\n{}\n{}\n#endif\n",
+                     head, upper(name), upper(name), renamed(settings(network), name), tables(network, name),
+                     renamed(network_c, name));
 }
 
 }  // namespace grapes::embedded

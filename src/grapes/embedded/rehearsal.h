@@ -21,8 +21,8 @@ Score score(const fixed::Network& network, fixed::State& state, const data::Data
 /// @param network  with `learning`
 void learn(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows);
 
-/// A trained network in floating point, in integers, and in integers that go on learning the training examples, each pass
-/// in an order of its own drawn from the run's seed (or in their own order, where the data are not shuffled).
+/// A trained network in floating point, in integers, and in integers that go on learning the training examples, each
+/// pass in an order of its own drawn from the run's seed (or in their own order, where the data are not shuffled).
 struct Rehearsal {
   double real = 0;
   Score before;

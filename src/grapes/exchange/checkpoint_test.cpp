@@ -16,8 +16,8 @@ using testing::HasSubstr;
 
 /// A spiking network that normalizes its inputs.
 experiment::Loaded spiking() {
-  experiment::Loaded loaded{{}, numbered_classes({5}, 3), {}, nullptr,
-                            nn::Criterion("auto", "auto", nn::TargetKind::classes)};
+  experiment::Loaded loaded{
+      {}, numbered_classes({5}, 3), {}, nullptr, nn::Criterion("auto", "auto", nn::TargetKind::classes)};
   nn::Options& network = loaded.config.network;
   network.model = "snu:8,6";
   network.spiking.neuron = "lif";

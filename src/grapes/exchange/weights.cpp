@@ -130,7 +130,8 @@ DenseChain dense_chain(const train::Tensors& content, const std::vector<std::str
 }
 
 bool has_biases(const train::Tensors& content, const std::vector<std::string>& names) {
-  return std::ranges::any_of(names, [&](const std::string& name) { return content.tensors.contains(joined(name, "bias")); });
+  return std::ranges::any_of(names,
+                             [&](const std::string& name) { return content.tensors.contains(joined(name, "bias")); });
 }
 
 data::DatasetInfo numbered_classes(std::vector<std::int64_t> input_shape, std::int64_t outputs) {

@@ -16,7 +16,8 @@ namespace grapes::exchange {
 std::vector<std::string> modules_of(const nn::Model& model);
 
 /// The names that a model's layers have in a torch.nn.Sequential: "0", "2", "4" with an activation after each but the
-/// last, "0", "3", "6" with a dropout after that; "0", "1", "2" of spiking layers, as torch_grapes.nn.Snu is a whole one.
+/// last, "0", "3", "6" with a dropout after that; "0", "1", "2" of spiking layers, as torch_grapes.nn.Snu is a whole
+/// one.
 std::vector<std::string> sequential_names(const nn::Model& model, const nn::Options& options);
 
 /// The model's parameters under other names; its buffers (feedback weights) too, if asked for.

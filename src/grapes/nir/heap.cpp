@@ -50,8 +50,8 @@ std::vector<std::string> long_texts(const std::vector<char>& references, hid_t f
   const Object made(H5Fget_create_plist(file), H5Pclose, "the properties of the file");
   std::size_t address_size = 0, length_size = 0;
   hsize_t begin = 0;
-  must(H5Pget_sizes(made, &address_size, &length_size) >= 0 && H5Pget_userblock(made, &begin) >= 0 && begin < bytes.size() &&
-           address_size == 8 && length_size == 8,
+  must(H5Pget_sizes(made, &address_size, &length_size) >= 0 && H5Pget_userblock(made, &begin) >= 0 &&
+           begin < bytes.size() && address_size == 8 && length_size == 8,
        "read text: addresses and lengths must have 8 bytes");
   bytes.remove_prefix(begin);
   std::vector<std::string> texts;

@@ -9,9 +9,9 @@
 namespace grapes::nir::hdf5 {
 
 /// Text of any length lies in a file's global heap, and a data set of text holds references into it. HDF5 1.10 believes
-/// whatever length, place and number a damaged file names, and reads beyond its memory or forever. So HDF5 hands out the
-/// references as they are, and the heap is read here, with every size checked.
-/// Format: HDF5 File Format Specification 3.0, "Disk Format: Level 1E - Global Heap".
+/// whatever length, place and number a damaged file names, and reads beyond its memory or forever. So HDF5 hands out
+/// the references as they are, and the heap is read here, with every size checked. Format: HDF5 File Format
+/// Specification 3.0, "Disk Format: Level 1E - Global Heap".
 
 /// As what H5Dread reads references: so many bytes each.
 constexpr std::size_t reference_size = 16;

@@ -2,8 +2,8 @@
 #include "grapes/base/file.h"
 #include "grapes/nir/file.h"
 #include "grapes/nir/flatten.h"
-#include "grapes/nir/heap.h"
 #include "grapes/nir/hdf5.h"
+#include "grapes/nir/heap.h"
 
 #include <cstring>
 #include <map>
@@ -19,7 +19,7 @@ using hdf5::Refused;
 /// A compressed number, or byte of text, takes at least this part of a byte: a file that claims more in all is damaged.
 constexpr std::uint64_t most_per_byte = 2048;
 constexpr std::size_t widest_number = 16;  // bytes
-constexpr int most_depth = 16;  // of groups in groups
+constexpr int most_depth = 16;             // of groups in groups
 
 class Reader {
  public:
@@ -183,7 +183,8 @@ class Reader {
       }
       case H5T_STRING:
         if (H5Tis_variable_str(type) > 0)
-          array.values = hdf5::long_texts(values(std::vector<char>(), hdf5::reference_type(), hdf5::reference_size), file_, bytes_);
+          array.values = hdf5::long_texts(values(std::vector<char>(), hdf5::reference_type(), hdf5::reference_size),
+                                          file_, bytes_);
         else
           array.values = texts(values(std::vector<char>(), type, width), width);
         break;
