@@ -59,7 +59,7 @@ torch::nn::Sequential dense(std::int64_t inputs, std::int64_t hidden) {
 }
 
 torch::nn::Sequential own(std::int64_t inputs, std::int64_t hidden, const std::string& modulation) {
-  grapes::nn::CreditOptions credit;
+  grapes::Rule credit;
   credit.modulation = modulation;
   return torch::nn::Sequential(grapes::nn::Linear(inputs, hidden, credit), torch::nn::ReLU(),
                                grapes::nn::Linear(hidden, hidden, credit), torch::nn::ReLU(),

@@ -13,9 +13,9 @@ namespace {
 void training_step(benchmark::State& state, const char* modulation, double dropout) {
   kernels::set_threads(1);
   nn::Options options;
-  options.modulation.name = modulation;
+  options.rule.modulation = modulation;
   options.dropout = dropout;
-  const auto model = nn::make_model(options, {{784}, 10}, 1);
+  const auto model = nn::make_network(options, {{784}, 10}, 1);
 
   const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);

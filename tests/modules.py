@@ -93,7 +93,7 @@ def self_test():
     assert count("credit", "route.cpp", '"grapes/core/modulate.h"') == 0
     assert count("credit", "route.cpp", '"grapes/base/error.h"') == 0, "base lies to the right of everything"
     assert count("core", "modulate.cpp", '"grapes/credit/route.h"') == 1, "against the direction"
-    assert count("optim", "adam.h", '"grapes/nn/model.h"') == 1, "optim is a leaf"
+    assert count("optim", "adam.h", '"grapes/nn/network.h"') == 1, "optim is a leaf"
     assert count("nn", "mlp.cpp", '"grapes/testing/laws.h"') == 1, "only tests lean on testing"
     assert count("nn", "mlp_test.cpp", '"grapes/testing/laws.h"') == 0
     assert count("nn", "mlp.cpp", '"grapes/attic/x.h"') == 1, "an unknown module"

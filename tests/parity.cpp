@@ -2,7 +2,7 @@
 //   parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
 // Both sides make their tensors by the same formula: sin(0), sin(1), ...
 #include "grapes/nn/layers.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/nn/snu.h"
 
 #include <torch/torch.h>
@@ -33,7 +33,7 @@ c10::List<at::Tensor> gradients(Layer layer, const at::Tensor& input) {
 }
 
 /// Half of the rules go to layers with R, all names occur.
-grapes::nn::Snu spiking(int number, const grapes::nn::CreditOptions& credit) {
+grapes::nn::Snu spiking(int number, const grapes::Rule& credit) {
   grapes::nn::SnuOptions options;
   const std::vector<std::string> g = {"identity", "relu", "leaky_relu"};
   options.rule.g = g[number % 3];
@@ -72,8 +72,8 @@ c10::List<at::Tensor> residual(const std::string& modulation, const std::string&
   grapes::nn::Options options;
   options.model = "resnet9";
   options.precision = precision;
-  options.modulation.name = modulation;
-  const auto model = grapes::nn::make_model(options, {{3, 32, 32}, 10}, 1);
+  options.rule.modulation = modulation;
+  const auto model = grapes::nn::make_network(options, {{3, 32, 32}, 10}, 1);
   grapes::nn::Pass pass;
   pass.training = true;
   const auto dtype = precision == "float64" ? at::kDouble : at::kFloat;
@@ -95,7 +95,7 @@ int main(int, char** arguments) {
   int number = 0;
   for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa"})
     for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform"}) {
-      grapes::nn::CreditOptions credit;
+      grapes::Rule credit;
       credit.route = route;
       credit.modulation = modulation;
       const std::string name = " " + route + " " + modulation;

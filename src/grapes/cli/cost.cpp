@@ -4,6 +4,7 @@
 #include "grapes/cli/hardware.h"
 #include "grapes/cost/document.h"
 #include "grapes/cost/table.h"
+#include "grapes/experiment/toml.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -101,7 +102,7 @@ void add_cost(Program& program, CLI::App& hardware) {
   verb->add_option("--out", options->out, "also write cost.json and cost.svg here")->type_name("FOLDER");
   verb->add_flag("--json", options->json, "the result as one JSON document");
   options->settings.add(*verb, {"data", "model", "spiking", "rule", "optimizer", "training"},
-                        {"epochs", "patience", "checkpoint-every", "evaluate-every", "label"});
+                        {"epochs", "patience", "checkpoint-every", "evaluate-every", "arm-name"});
   verb->callback([&program, options] { program.action = [&program, options] { return cost(program, *options); }; });
 }
 

@@ -44,7 +44,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   } else {
     info = exchange::numbered_classes({chain->inputs}, chain->outputs);
   }
-  const auto model = nn::make_model(config.network, train::signature_of(info), config.training.seed);
+  const auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
   const exchange::Match match = exchange::import_weights(content, *model, names);
   if (options.strict && !match.whole())
     throw DataError(options.file + ": " + match.faults() + " (--no-strict takes what fits)");

@@ -60,7 +60,7 @@ class Ewc final : public Consolidation {
   explicit Ewc(const Setting& setting) : Consolidation(setting, setting.options.ewc_strength) {}
 
   void end(std::int64_t task) override {
-    const std::unique_ptr<nn::Model> plain = setting_.plain();
+    const std::unique_ptr<nn::Network> plain = setting_.plain();
     copy_weights(setting_.model, *plain);
     const std::vector<nn::Named> parameters = plain->parameters();
     std::vector<at::Tensor> fisher;

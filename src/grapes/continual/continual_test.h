@@ -50,8 +50,8 @@ struct Kit {
     return network;
   }
 
-  std::unique_ptr<nn::Model> fresh(const nn::Options& of) const {
-    return nn::make_model(of, train::signature_of(scenario.info), 3);
+  std::unique_ptr<nn::Network> fresh(const nn::Options& of) const {
+    return nn::make_network(of, train::signature_of(scenario.info), 3);
   }
 
   Setting setting() {
@@ -83,7 +83,7 @@ struct Kit {
   Options options;
   optim::Options optimizer;
   train::Options training;
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
 };
 
 }  // namespace grapes::continual

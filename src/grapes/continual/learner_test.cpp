@@ -87,8 +87,8 @@ nn::Options busy() {
   nn::Options network = Kit::small();
   network.dropout = 0.2;
   network.bias = true;
-  network.modulation.name = "shuffled";
-  network.modulation.every = 3;
+  network.rule.modulation = "shuffled";
+  network.rule.every = 3;
   return network;
 }
 
@@ -156,10 +156,10 @@ TEST(Learner, ResumesWithHeadsAndOneHead) {
 TEST(Learner, ResumesConvolutionsAndSpikes) {
   nn::Options cnn;
   cnn.model = "cnn:4";
-  cnn.modulation.name = "grapes";
+  cnn.rule.modulation = "grapes";
   nn::Options snu;
   snu.model = "snu:10";
-  snu.modulation.name = "grapes";
+  snu.rule.modulation = "grapes";
   snu.encoding.steps = 5;
   snu.spiking.readout = "mean_rate";
   for (const std::string method : {"ewc", "lwf"}) {
@@ -171,7 +171,7 @@ TEST(Learner, ResumesConvolutionsAndSpikes) {
 TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
   for (const std::string rule : {"none", "grapes", "shuffled"}) {
     nn::Options network = busy();
-    network.modulation.name = rule;
+    network.rule.modulation = rule;
     Kit kit("permuted", "none", network);
     kit.options.tasks = 3;
     const auto straight = kit.fresh(network);
@@ -194,7 +194,7 @@ TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
 TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
   nn::Options here = Kit::small();
   here.precision = "float64";
-  here.modulation.name = "grapes";
+  here.rule.modulation = "grapes";
   nn::Options there = here;
   there.device = testing::other_device();
   for (const MethodRow& row : methods()) {

@@ -9,7 +9,7 @@ std::unique_ptr<Method> make_none(const Setting& setting) { return std::make_uni
 
 }  // namespace
 
-void copy_weights(const nn::Model& from, nn::Model& into) {
+void copy_weights(const nn::Network& from, nn::Network& into) {
   const at::NoGradGuard no_grad;
   const std::vector<nn::Named> source = from.parameters(), target = into.parameters();
   for (std::size_t i = 0; i < source.size(); ++i) at::Tensor(target[i].value).copy_(source[i].value);

@@ -3,7 +3,7 @@
 #include "grapes/continual/lesson.h"
 #include "grapes/continual/options.h"
 #include "grapes/nn/loss.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -18,10 +18,10 @@ namespace grapes::continual {
 
 /// What a method works on. All of it outlives the method.
 struct Setting {
-  nn::Model& model;
+  nn::Network& model;
   /// The same network without anything learnt: plain backpropagation, no modulation, no dropout. Its gradients are
   /// those of the loss, which a modulated network's are not.
-  std::function<std::unique_ptr<nn::Model>()> plain;
+  std::function<std::unique_ptr<nn::Network>()> plain;
   const nn::Criterion& criterion;
   const Scenario& scenario;
   const Options& options;
@@ -29,7 +29,7 @@ struct Setting {
 };
 
 /// Copy what learns from one network to another of the same shape.
-void copy_weights(const nn::Model& from, nn::Model& into);
+void copy_weights(const nn::Network& from, nn::Network& into);
 
 class Method {
  public:

@@ -17,7 +17,7 @@ nn::Options linear(const std::string& precision) {
   return network;
 }
 
-at::Tensor weight_of(const nn::Model& model) { return model.parameters().front().value; }
+at::Tensor weight_of(const nn::Network& model) { return model.parameters().front().value; }
 
 at::Tensor state_of(Method& method, const std::string& name) {
   for (const Method::State& state : method.state())

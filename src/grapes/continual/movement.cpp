@@ -69,7 +69,7 @@ void Movement::begin() {
 }
 
 Movement::Gradients Movement::gradients(std::int64_t task, double part) const {
-  const std::unique_ptr<nn::Model> plain = setting_.plain();
+  const std::unique_ptr<nn::Network> plain = setting_.plain();
   copy_weights(setting_.model, *plain);
   std::vector<at::Tensor> leaves;
   {

@@ -27,7 +27,7 @@ TEST(Movement, TellsWhatMovedAndWhatItCost) {
   for (const std::string scenario : {"permuted", "split"}) {
     Kit kit(scenario, "none", [] {
       nn::Options network = Kit::small();
-      network.modulation.name = "grapes";
+      network.rule.modulation = "grapes";
       network.precision = "float64";
       network.activation = "tanh";
       return network;

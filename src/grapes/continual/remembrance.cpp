@@ -78,7 +78,7 @@ class Lwf final : public Method {
     return -(at::softmax(taught / T, 1) * at::log_softmax(said / T, 1)).sum(1).mean() * (T * T);
   }
 
-  std::unique_ptr<nn::Model> old_;
+  std::unique_ptr<nn::Network> old_;
   std::vector<State> kept_;  // its weights
   std::int64_t task_ = 0;
 };

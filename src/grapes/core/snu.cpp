@@ -63,10 +63,10 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
   if (runs.defined()) require(runs.scalar_type() == at::kBool, "mask", runs, {x.size(0), batch});
   layer.local = local;
   layer.compounding = compounding && !local;
-  if (!transport) layer.transport.to = kernels::Transport::To::nowhere;
+  if (!transport) layer.path.to = kernels::ErrorPath::To::none;
   if (const at::Tensor B = or_none(feedback); B.defined()) {
     require(true, "feedback", B, {weight.size(1), nodes});
-    layer.transport = {kernels::Transport::To::matrix, B};
+    layer.path = {kernels::ErrorPath::To::matrix, B};
   }
   layer.slope = slope;
   layer.smooth = smooth;

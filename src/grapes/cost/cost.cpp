@@ -12,7 +12,6 @@ namespace grapes::cost {
 namespace {
 
 using credit::Feedback;
-using credit::ModulationOptions;
 using credit::Responsibility;
 
 double product(const std::vector<std::int64_t>& sizes) {
@@ -30,8 +29,8 @@ class Step {
   Step(const std::vector<nn::LayerShape>& shapes, const Learning& learning)
       : shapes_(shapes),
         learning_(learning),
-        route_(find_row(credit::routes(), "route", learning.route)),
-        modulation_(find_row(credit::modulations(), "modulation", learning.modulation.name)),
+        route_(find_row(credit::routes(), "route", learning.rule.route)),
+        modulation_(find_row(credit::modulations(), "modulation", learning.rule.modulation)),
         rule_(find_row(update_rules(), "optimizer", learning.optimizer)),
         batch_(static_cast<double>(learning.batch)) {}
 
@@ -43,7 +42,7 @@ class Step {
     forward(n, cost);
     dgrad(l, n, cost);
     wgrad(n, cost);
-    if (n.hidden && modulation_.shape != nullptr) modulate(l, n, cost);
+    if (n.hidden && modulation_.transform != nullptr) modulate(l, n, cost);
     update(n, cost);
     return cost;
   }
@@ -130,7 +129,7 @@ class Step {
       work.accesses.push_back(reads("pooled errors", n.values));
       work.accesses.push_back(writes("errors", n.made));
     }
-    if (n.recurrent > 0 && !route_.forgets) {
+    if (n.recurrent > 0 && !route_.local_in_time) {
       work.macs += n.recurrent * (uses(n) - batch_);
       work.accesses.push_back(reads("recurrent weights", n.recurrent));
     }
@@ -162,44 +161,45 @@ class Step {
   }
 
   void modulate(std::size_t l, const Numbers& n, LayerCost& cost) const {
-    const ModulationOptions& options = learning_.modulation;
-    if (options.responsibility == Responsibility::synaptic) {
+    const credit::Rule& rule = learning_.rule;
+    if (rule.responsibility == Responsibility::synaptic) {
       if (l == 0) return;
       // The factor over the columns of W^l for its gradient, and that over the columns above for the error.
       const auto below = static_cast<double>(shapes_[l].input_nodes);
       factor(n.weights, below, cost);
       scale(below, std::min(n.weights, n.inputs), cost);
       if (shapes_[l].above + 1 >= shapes_.size()) return;
-    } else if (options.responsibility == Responsibility::outgoing) {
+    } else if (rule.responsibility == Responsibility::outgoing) {
       factor(product(shapes_[shapes_[l].above].weight), n.nodes, cost);
     } else {
-      factor(n.weights + n.recurrent, n.nodes, cost);
+      factor(n.weights + (rule.responsibility == Responsibility::input ? 0 : n.recurrent), n.nodes, cost);
     }
     // What scales the layer's own update alone may stand at its error or at its gradient: where there is less to do.
     scale(n.nodes, modulation_.local ? std::min(n.weights + n.recurrent, n.made) : n.made, cost);
-    if (options.responsibility != Responsibility::incoming && modulation_.name != "constant")
-      cost.factors = n.nodes / static_cast<double>(options.every);
+    const bool of_others =
+        rule.responsibility == Responsibility::outgoing || rule.responsibility == Responsibility::synaptic;
+    if (of_others && modulation_.name != "constant") cost.factors = n.nodes / static_cast<double>(rule.every);
   }
 
   /// From `weights` weights the factors of so many nodes, every so many batches.
   void factor(double weights, double nodes, LayerCost& cost) const {
-    const ModulationOptions& options = learning_.modulation;
+    const credit::Rule& rule = learning_.rule;
     if (modulation_.name == "constant") {
       cost.factor_state += 1;
       return;
     }
     const bool uniform = modulation_.name == "uniform";
-    const double often = 1 / static_cast<double>(options.every), kept = uniform ? 1 : nodes;
+    const double often = 1 / static_cast<double>(rule.every), kept = uniform ? 1 : nodes;
     Work& work = cost[Phase::modulation];
     work.additions += weights * often;  // |w|
     work.comparisons += nodes * often;  // max r
-    if (options.bits >= 0) {            // successive approximation: per bit a threshold and a comparison
-      work.additions += nodes * (options.bits + 1) * often;
-      work.comparisons += nodes * (options.bits + 1) * often;
+    if (rule.factor_bits >= 0) {        // successive approximation: per bit a threshold and a comparison
+      work.additions += nodes * (rule.factor_bits + 1) * often;
+      work.comparisons += nodes * (rule.factor_bits + 1) * often;
     } else {  // gain / max r once, times r
       work.divisions += often;
       work.multiplications += nodes * often;
-      if (options.clip == ModulationOptions::Clip::range) work.comparisons += 2 * nodes * often;
+      if (rule.clip.kind == credit::Clip::Kind::range) work.comparisons += 2 * nodes * often;
     }
     if (uniform) {
       work.additions += nodes * often;
@@ -214,7 +214,7 @@ class Step {
   /// So many numbers times their node's factor; of 0 bits it is 1 or 2, and an addition does it.
   void scale(double nodes, double numbers, LayerCost& cost) const {
     Work& work = cost[Phase::modulation];
-    (learning_.modulation.bits == 0 ? work.additions : work.multiplications) += numbers;
+    (learning_.rule.factor_bits == 0 ? work.additions : work.multiplications) += numbers;
     const bool one = modulation_.name == "uniform" || modulation_.name == "constant";
     work.accesses.push_back(reads("factors", one ? 1 : nodes));
   }
@@ -232,7 +232,7 @@ class Step {
 
   const std::vector<nn::LayerShape>& shapes_;
   const Learning& learning_;
-  const credit::RouteRow& route_;
+  const credit::Route& route_;
   const credit::Modulation& modulation_;
   const UpdateRule& rule_;
   const double batch_;

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "grapes/credit/modulation.h"
-#include "grapes/nn/model.h"
+#include "grapes/credit/rule.h"
+#include "grapes/nn/network.h"
 
 #include <array>
 #include <cstdint>
@@ -78,11 +78,10 @@ struct LayerCost {
 
 /// How the layers learn.
 struct Learning {
-  std::string route = "bp";              ///< a row of credit::routes()
-  credit::ModulationOptions modulation;  ///< with nothing left to the route: nn::Model::modulation()
-  std::string optimizer = "sgd";         ///< a row of update_rules()
-  bool decays = false;                   ///< with weight decay
-  std::string activation = "relu";       ///< of hidden layers that do not spike
+  credit::Rule rule;                ///< resolved: nn::Network::rule()
+  std::string optimizer = "sgd";    ///< a row of update_rules()
+  bool decays = false;              ///< with weight decay
+  std::string activation = "relu";  ///< of hidden layers that do not spike
   std::int64_t batch = 64;
 };
 

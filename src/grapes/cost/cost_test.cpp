@@ -29,11 +29,11 @@ nn::Options network_of(const Setting& setting) {
   network.model = setting.model;
   network.precision = "float64";
   network.bias = setting.bias;
-  network.route.name = setting.route;
-  network.modulation.name = setting.modulation;
-  network.modulation.constants = {1.5};
-  network.modulation.responsibility = setting.responsibility;
-  network.modulation.bits = setting.bits;
+  network.rule.route = setting.route;
+  network.rule.modulation = setting.modulation;
+  network.rule.constants = {1.5};
+  network.rule.responsibility = setting.responsibility;
+  network.rule.factor_bits = setting.bits;
   network.spiking.recurrent = setting.recurrent;
   network.spiking.neuron = setting.neuron;
   network.encoding.steps = 6;
@@ -41,10 +41,9 @@ nn::Options network_of(const Setting& setting) {
 }
 
 std::vector<LayerCost> counted(const Setting& setting) {
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
+  const auto model = nn::make_network(network_of(setting), setting.signature, 1);
   Learning learning;
-  learning.route = setting.route;
-  learning.modulation = model->modulation();
+  learning.rule = model->rule();
   learning.optimizer = setting.optimizer;
   learning.batch = setting.batch;
   return cost_of(model->shapes(), learning);
@@ -91,7 +90,7 @@ std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& function) {
 
 /// Multiply-accumulates of one training step, as LibTorch did it.
 double measured(const Setting& setting) {
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
+  const auto model = nn::make_network(network_of(setting), setting.signature, 1);
   optim::Options options;
   options.optimizer = setting.optimizer;
   const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
@@ -256,10 +255,10 @@ TEST(Cost, FactorsOfOtherLayersWeightsAreSent) {
 TEST(Cost, FactorsOfEveryNthBatchCostAnNth) {
   Setting setting;
   setting.modulation = "grapes";
-  const auto model = nn::make_model(network_of(setting), setting.signature, 1);
+  const auto model = nn::make_network(network_of(setting), setting.signature, 1);
   Learning learning;
-  learning.modulation = model->modulation();
-  learning.modulation.every = 4;
+  learning.rule = model->rule();
+  learning.rule.every = 4;
   learning.batch = 5;
   const Work work = cost_of(model->shapes(), learning)[0][Phase::modulation];
   EXPECT_EQ(work.additions, 3);
@@ -320,13 +319,13 @@ TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
   for (const char* model : {"mlp:7,6,3", "lenet5", "snu:5,4"})
     for (const auto& route : credit::routes()) {
       const bool spikes = std::string_view(model) == "snu:5,4";
-      if ((route.forgets && !spikes) || (route.name == "ifa" && spikes)) continue;
+      if ((route.local_in_time && !spikes) || (route.name == "ifa" && spikes)) continue;
       Setting setting;
       setting.model = model;
       setting.route = route.name;
       setting.signature = {{1, 28, 28}, 10};
       double held = 0;
-      for (const nn::Named& buffer : nn::make_model(network_of(setting), setting.signature, 1)->buffers())
+      for (const nn::Named& buffer : nn::make_network(network_of(setting), setting.signature, 1)->buffers())
         if (buffer.name.ends_with(".feedback")) held += static_cast<double>(buffer.value.numel());
       EXPECT_EQ(total(counted(setting)).feedback, held) << model << ", " << route.name;
     }
@@ -341,14 +340,14 @@ TEST(Cost, ParametersAreThoseThatTheModelHas) {
     setting.optimizer = "momentum";  // one word of state per parameter
     setting.signature = {{1, 28, 28}, 10};
     double held = 0;
-    for (const nn::Named& parameter : nn::make_model(network_of(setting), setting.signature, 1)->parameters())
+    for (const nn::Named& parameter : nn::make_network(network_of(setting), setting.signature, 1)->parameters())
       held += static_cast<double>(parameter.value.numel());
     EXPECT_EQ(total(counted(setting)).optimizer_state, held) << model;
   }
 }
 
 TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
-  const auto model = nn::make_model({}, {{4}, 2}, 1);
+  const auto model = nn::make_network({}, {{4}, 2}, 1);
   double weights = 0;
   for (const nn::Named& parameter : model->parameters()) weights += static_cast<double>(parameter.value.numel());
   for (const auto& row : optim::optimizers()) {
@@ -356,7 +355,7 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
     options.optimizer = row.name;
     const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
     Learning learning;
-    learning.modulation = model->modulation();
+    learning.rule = model->rule();
     learning.optimizer = row.name;
     double held = row.name == "nag" ? weights : 0;  // while it looks ahead, the weights at rest: no checkpoint has them
     for (const auto& state : optimizer->state())
@@ -364,7 +363,7 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
     EXPECT_EQ(total(cost_of(model->shapes(), learning)).optimizer_state, held) << row.name;
   }
   Learning learning;
-  learning.modulation = model->modulation();
+  learning.rule = model->rule();
   learning.optimizer = "adamw";
   EXPECT_THROW(cost_of(model->shapes(), learning), UsageError);
 }
@@ -372,7 +371,7 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
 TEST(Cost, OnEveryRouteAModulationAddsNoProduct) {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
-      if (route.forgets) continue;
+      if (route.local_in_time) continue;
       Setting setting;
       setting.model = "mlp:7,6,3";
       setting.route = route.name;

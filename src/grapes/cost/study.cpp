@@ -1,6 +1,7 @@
 #include "grapes/cost/study.h"
 
 #include "grapes/base/error.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/experiment/run.h"
 
 #include <ATen/ATen.h>
@@ -17,25 +18,26 @@ void require_countable(const nn::Options& network) {
   if (network.precision != "float32")
     throw UsageError("precision", "takes float32 here: one format of numbers is priced, for all parts");
   if (network.recompute) throw UsageError("recompute", "takes false here: what is computed twice is not counted");
-  if (network.spiking.truncate > 0) throw UsageError("truncate", "takes 0 here: a time cut into pieces is not counted");
+  if (network.spiking.truncate > 0)
+    throw UsageError("tbptt_steps", "takes 0 here: a time cut into pieces is not counted");
 }
 
 Arm arm_of(experiment::Config config, const Problem& problem) {
   config.arm.clear();
-  const auto model = nn::make_model(config.network, problem.signature, config.training.seed);
-  const Learning learning = {config.network.route.name,         model->modulation(),       config.optimizer.optimizer,
-                             config.optimizer.weight_decay > 0, config.network.activation, config.training.batch};
+  const auto model = nn::make_network(config.network, problem.signature, config.training.seed);
+  const Learning learning = {model->rule(), config.optimizer.optimizer, config.optimizer.weight_decay > 0,
+                             config.network.activation, config.training.batch};
   return {experiment::arm_label(config), learning.optimizer, cost_of(model->shapes(problem.steps), learning)};
 }
 
 std::vector<Arm> arms_beside(experiment::Config config, const Problem& problem) {
   std::vector<Arm> arms;
-  config.network.modulation.constants.clear();
+  config.network.rule.constants.clear();
   for (const char* route : {"bp", "fa", "dfa"})
     for (const char* modulation : {"none", "grapes"})
       for (const char* optimizer : {"sgd", "momentum", "adam"}) {
-        config.network.route.name = route;
-        config.network.modulation.name = modulation;
+        config.network.rule.route = route;
+        config.network.rule.modulation = modulation;
         config.optimizer.optimizer = optimizer;
         arms.push_back(arm_of(config, problem));
       }

@@ -33,8 +33,8 @@ Prices standard() {
 
 TEST(Study, HasTheConfiguredArmAndEighteenBesideIt) {
   experiment::Config config = small();
-  config.network.route.name = "dfa";
-  config.network.modulation.name = "grapes";
+  config.network.rule.route = "dfa";
+  config.network.rule.modulation = "grapes";
   config.optimizer.optimizer = "nag";
   config.arm = "mine";  // a label is no rule
   const Study made = study(config, four_to_two);
@@ -62,7 +62,7 @@ TEST(Study, WhatIsNotCountedIsRefusedByItsKey) {
   EXPECT_EQ(field([](nn::Options& network) { network.norm = nn::Norm::batch; }), "norm");
   EXPECT_EQ(field([](nn::Options& network) { network.precision = "bfloat16"; }), "precision");
   EXPECT_EQ(field([](nn::Options& network) { network.recompute = true; }), "recompute");
-  EXPECT_EQ(field([](nn::Options& network) { network.spiking.truncate = 3; }), "truncate");
+  EXPECT_EQ(field([](nn::Options& network) { network.spiking.truncate = 3; }), "tbptt_steps");
 }
 
 TEST(Study, OfSequencesCountsTheStepsOfTheFirstBatch) {

@@ -154,7 +154,7 @@ class Modulator::Impl {
     attachment.uses = static_cast<std::int64_t>(plan.input.size());
     attachment.state = State::excluded;
     const bool wanted = options_.include.empty() || is_listed(layer, options_.include);
-    if (!wanted || is_listed(layer, options_.exclude) || row_.shape == nullptr) return;
+    if (!wanted || is_listed(layer, options_.exclude) || row_.transform == nullptr) return;
     attachment.state = State::frozen;
     if (!layer.weight.requires_grad()) return;
 

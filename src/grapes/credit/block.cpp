@@ -27,10 +27,10 @@ at::Tensor modulated(const Block& block, const at::Tensor& z) {
 
 at::Tensor Block::output(const at::Tensor& z) const { return dropout(activation(modulated(*this, z))); }
 
-at::Tensor Block::forward(at::Tensor h, const Transport& transport) const {
+at::Tensor Block::forward(at::Tensor h, const ErrorPath& path) const {
   h = rounding.input(h);
-  at::Tensor z = affine(transport.to == Transport::To::weights ? h : h.detach());
-  if (transport.to == Transport::To::matrix) z = grapes::feedback(z, h, transport.matrix);
+  at::Tensor z = affine(path.to == ErrorPath::To::weights ? h : h.detach());
+  if (path.to == ErrorPath::To::matrix) z = grapes::feedback(z, h, path.matrix);
   return output(rounding.error_at(z));
 }
 

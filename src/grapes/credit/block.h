@@ -10,7 +10,7 @@
 
 namespace grapes::credit {
 
-using kernels::Transport;
+using kernels::ErrorPath;
 
 /// What a layer's numbers are rounded to on their way through one batch; nothing by default.
 struct Rounding {
@@ -42,10 +42,10 @@ class Block {
 
   /// dropout(activation(z)), the error at z times the factor.
   at::Tensor output(const at::Tensor& z) const;
-  /// The whole layer, h -> h', with the error at z going to h by `transport`. A layer that has a fused kernel for it
+  /// The whole layer, h -> h', with the error at z going to h by `path`. A layer that has a fused kernel for it
   /// overrides this; what stands here is the kernel's twin.
   /// @param h  let go of as soon as it is read, if the caller gave it away
-  virtual at::Tensor forward(at::Tensor h, const Transport& transport) const;
+  virtual at::Tensor forward(at::Tensor h, const ErrorPath& path) const;
 
  protected:
   /// W and b as affine() is to use them.

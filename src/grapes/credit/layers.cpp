@@ -158,7 +158,7 @@ at::Tensor layer_factor(const Layer& layer, const Layout& layout, const FactorOp
                         std::int64_t batch) {
   const at::NoGradGuard no_grad;
   const Modulation& modulation = find_row(modulations(), "modulation", options.modulation);
-  if (modulation.shape == nullptr) return {};
+  if (modulation.transform == nullptr) return {};
 
   at::Tensor r;
   if (layout.groups > 1) {
@@ -176,7 +176,7 @@ at::Tensor layer_factor(const Layer& layer, const Layout& layout, const FactorOp
   if (!options.constants.empty()) constant = options.constants[std::min(number, options.constants.size() - 1)];
   const auto shaped = [&](const at::Tensor& of) {
     try {
-      return modulation.shape(factor_from(of, options.gain, options.low, options.high), constant, random);
+      return modulation.transform(factor_from(of, options.gain, options.low, options.high), constant, random);
     } catch (const c10::ValueError& error) {
       TORCH_CHECK_VALUE(false, layer.names[0], ": ", error.what_without_backtrace());
     }

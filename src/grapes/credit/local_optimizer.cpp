@@ -35,10 +35,10 @@ class LocalOptimizer::Impl {
       Attachment& attachment = attachments_.emplace_back();
       attachment.name = name_of(layer);
       const bool wanted = options_.include.empty() || is_listed(layer, options_.include);
-      attachment.state = !wanted || is_listed(layer, options_.exclude) || row.shape == nullptr ? State::excluded
-                         : !layer.weight.requires_grad()                                       ? State::frozen
-                         : !layer.strange.empty()                                              ? State::unmatched
-                                                                                               : State::local;
+      attachment.state = !wanted || is_listed(layer, options_.exclude) || row.transform == nullptr ? State::excluded
+                         : !layer.weight.requires_grad()                                           ? State::frozen
+                         : !layer.strange.empty()                                                  ? State::unmatched
+                                                                                                   : State::local;
       if (attachment.state == State::unmatched) attachment.why = layer.strange;
     }
     // Of the weights that are layers at all; one that is frozen or left out by name is the output layer all the same.

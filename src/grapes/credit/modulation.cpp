@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace grapes::credit {
@@ -17,38 +18,33 @@ at::Tensor permuted(const at::Tensor& m, double, Random& random) {
 }
 at::Tensor filled(const at::Tensor& m, double constant, Random&) { return at::full_like(m, constant); }
 
-/// Never to 0, which would end all learning of a node: a factor has one step at least, of a factor of 0 bits 1.
+/// Never to 0, which would end all learning of a unit: a factor has one step at least, of a factor of 0 bits 1.
 at::Tensor stepped(const at::Tensor& m, int bits) {
   if (bits < 0) return m;
   const double steps = std::ldexp(1.0, bits);
   return (((m - 1) * steps + 0.5).floor() / steps + 1).clamp_min(1 / steps);
 }
 
-/// The factors of one network, one vector at a time, each through the modulation's shape.
+/// The factors of one network, one vector at a time.
 class Maker {
  public:
-  Maker(const Weights& weights, const ModulationOptions& options, Random& random)
-      : weights_(weights),
-        options_(options),
-        row_(find_row(modulations(), "modulation", options.name)),
-        random_(random),
-        low_(options.clip == ModulationOptions::Clip::range ? options.low : 0),
-        high_(options.clip == ModulationOptions::Clip::range ? options.high : options.gain) {}
+  Maker(const Weights& weights, const Rule& rule, Random& random) : weights_(weights), rule_(rule), random_(random) {}
 
   std::vector<Factors> make() {
     const std::size_t hidden = weights_.layers.size() - 1;
+    const Modulation& modulation = modulation_of(rule_);
     std::vector<Factors> all(hidden);
-    if (row_.shape == nullptr) return all;
-    if (options_.responsibility == Responsibility::synaptic) {
+    if (modulation.transform == nullptr) return all;
+    if (rule_.responsibility == Responsibility::synaptic) {
       for (std::size_t l = 1; l < hidden; ++l) {  // l counts matrices from 0; W^1 and W^L stay out
-        all[l].columns = shaped(l, 1, l);
-        if (above(l) < hidden) all[l].error = shaped(above(l), 1, l);
+        all[l].columns = of(l, 1, l);
+        if (above(l) < hidden) all[l].error = of(above(l), 1, l);
       }
     } else {
-      const bool outgoing = options_.responsibility == Responsibility::outgoing;
-      for (std::size_t l = 0; l < hidden; ++l) all[l].error = outgoing ? shaped(above(l), 1, l) : shaped(l, 0, l);
+      const bool outgoing = rule_.responsibility == Responsibility::outgoing;
+      for (std::size_t l = 0; l < hidden; ++l) all[l].error = outgoing ? of(above(l), 1, l) : of(l, 0, l);
     }
-    if (row_.local)
+    if (modulation.local)
       for (Factors& factors : all) std::swap(factors.error, factors.rows);
     return all;
   }
@@ -56,30 +52,23 @@ class Maker {
  private:
   std::size_t above(std::size_t l) const { return weights_.above.empty() ? l + 1 : weights_.above[l]; }
 
-  /// The factor over axis `dim` of matrix `matrix`, for the nodes that hidden layer `layer` is concerned with.
-  at::Tensor shaped(std::size_t matrix, std::int64_t dim, std::size_t layer) {
-    const OptionalTensor mask = options_.first_sample_mask && matrix < weights_.masks.size()
-                                    ? OptionalTensor(weights_.masks[matrix])
-                                    : OptionalTensor();
-    at::Tensor m;
+  /// The factor over axis `dim` of matrix `matrix`, for the units that hidden layer `layer` is concerned with.
+  at::Tensor of(std::size_t matrix, std::int64_t dim, std::size_t layer) {
+    const OptionalTensor mask =
+        matrix < weights_.masks.size() ? OptionalTensor(weights_.masks[matrix]) : OptionalTensor();
+    const std::vector<at::Tensor>& sums = dim == 0 ? weights_.incoming : weights_.outgoing;
+    const bool known = !mask && matrix < sums.size() && sums[matrix].defined();
     try {
-      const std::vector<at::Tensor>& sums = dim == 0 ? weights_.incoming : weights_.outgoing;
-      const bool known = !mask && matrix < sums.size() && sums[matrix].defined();
-      m = factor_from(known ? sums[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask), options_.gain,
-                      low_, high_);
+      return factor_of(known ? sums[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask), rule_, layer,
+                       random_);
     } catch (const c10::ValueError& error) {
       TORCH_CHECK_VALUE(false, "layer ", matrix + 1, ": ", error.what_without_backtrace());
     }
-    double constant = 0;
-    if (!options_.constants.empty()) constant = options_.constants[std::min(layer, options_.constants.size() - 1)];
-    return stepped(row_.shape(m, constant, random_), options_.bits);
   }
 
   const Weights& weights_;
-  const ModulationOptions& options_;
-  const Modulation& row_;
+  const Rule& rule_;
   Random& random_;
-  double low_, high_;
 };
 
 }  // namespace
@@ -87,18 +76,28 @@ class Maker {
 const std::vector<Modulation>& modulations() {
   static const std::vector<Modulation> rows = {
       {"none", "the error as the route brings it", false, nullptr},
-      {"grapes", "times the node's factor, and travels on so (propagating)", false, as_is},
-      {"grapes-local", "the layer's own update times the node's factor; the error travels on as it was", true, as_is},
-      {"uniform", "control: every node gets its layer's mean factor, propagating", false, mean_everywhere},
-      {"shuffled", "control: the layer's factors, permuted among its nodes each batch, propagating", false, permuted},
+      {"grapes", "times the unit's factor, and travels on so (propagating)", false, as_is},
+      {"grapes-local", "the layer's own update times the unit's factor; the error travels on as it was", true, as_is},
+      {"uniform", "control: every unit gets its layer's mean factor, propagating", false, mean_everywhere},
+      {"shuffled", "control: the layer's factors, permuted among its units each batch, propagating", false, permuted},
       {"constant", "control: constant:C, or constant:C1,C2,... one per hidden layer, propagating", false, filled},
   };
   return rows;
 }
 
-std::vector<Factors> factors(const Weights& weights, const ModulationOptions& options, Random& random) {
+const Modulation& modulation_of(const Rule& rule) { return find_row(modulations(), "modulation", rule.modulation); }
+
+at::Tensor factor_of(const at::Tensor& r, const Rule& rule, std::size_t layer, Random& random) {
+  const Modulation& modulation = modulation_of(rule);
+  if (modulation.transform == nullptr) return {};
+  const double constant = rule.constants.empty() ? 1 : rule.constants[std::min(layer, rule.constants.size() - 1)];
+  const at::Tensor m = factor_from(r, rule.gain, rule.clip.low, rule.clip.high);
+  return stepped(modulation.transform(m, constant, random), rule.factor_bits);
+}
+
+std::vector<Factors> factors(const Weights& weights, const Rule& rule, Random& random) {
   const at::NoGradGuard no_grad;
-  return Maker(weights, options, random).make();
+  return Maker(weights, rule, random).make();
 }
 
 void share_last_factor(std::vector<Factors>& factors, std::int64_t batch) {
@@ -106,7 +105,7 @@ void share_last_factor(std::vector<Factors>& factors, std::int64_t batch) {
   const at::Tensor last = factors.back().error;
   for (std::size_t l = 0; l < factors.size(); ++l) {
     TORCH_CHECK(factors[l].error.sizes() == last.sizes(),
-                "single factor: all hidden layers must have equally many nodes; layer ", l + 1, " has ",
+                "single factor: all hidden layers must have equally many units; layer ", l + 1, " has ",
                 factors[l].error.size(0), ", the last ", last.size(0));
     at::Tensor per_sample = last.expand({batch, -1}).clone();
     per_sample[0].copy_(factors[l].error);

@@ -21,17 +21,16 @@ Weights one_layer() {
   return weights;
 }
 
-ModulationOptions unclipped(const std::string& name) {
-  ModulationOptions options;
-  options.name = name;
-  options.responsibility = Responsibility::incoming;
-  options.clip = ModulationOptions::Clip::none;
-  return options;
+Rule unclipped(const std::string& name) {
+  Rule rule;
+  rule.modulation = name;
+  rule.clip.kind = Clip::Kind::none;
+  return resolved(rule);
 }
 
-Factors first_layer(const Weights& weights, const ModulationOptions& options, std::uint64_t seed = 1) {
+Factors first_layer(const Weights& weights, const Rule& rule, std::uint64_t seed = 1) {
   Random random(seed);
-  return factors(weights, options, random).at(0);
+  return factors(weights, rule, random).at(0);
 }
 
 std::vector<double> values(const at::Tensor& m) { return {m.data_ptr<double>(), m.data_ptr<double>() + m.numel()}; }
@@ -42,8 +41,7 @@ TEST(Modulation, FactorsWorkedByHand) {
   EXPECT_EQ(values(first_layer(weights, unclipped("grapes")).error), (std::vector<double>{0.5, 1, 2}));
   for (const double m : values(first_layer(weights, unclipped("uniform")).error)) EXPECT_DOUBLE_EQ(m, 3.5 / 3);
 
-  ModulationOptions clipped = unclipped("grapes");
-  clipped.clip = ModulationOptions::Clip::range;
+  const Rule clipped = resolved({.modulation = "grapes"});
   EXPECT_EQ(values(first_layer(weights, clipped).error), (std::vector<double>{1, 1, 2}));
 }
 
@@ -69,13 +67,13 @@ TEST(Modulation, ShuffledDealsTheSameFactorsByItsSeed) {
 TEST(Modulation, ConstantTakesOneValueForAllLayersOrOneEach) {
   Weights weights = one_layer();
   weights.layers.insert(weights.layers.begin() + 1, at::ones({3, 3}, at::kDouble));
-  ModulationOptions options = unclipped("constant");
-  options.constants = {1.5};
+  Rule rule = unclipped("constant");
+  rule.constants = {1.5};
   Random random(1);
-  EXPECT_EQ(values(factors(weights, options, random).at(1).error), (std::vector<double>{1.5, 1.5, 1.5}));
-  options.constants = {1.5, 1.25};
-  EXPECT_EQ(values(factors(weights, options, random).at(0).error), (std::vector<double>{1.5, 1.5, 1.5}));
-  EXPECT_EQ(values(factors(weights, options, random).at(1).error), (std::vector<double>{1.25, 1.25, 1.25}));
+  EXPECT_EQ(values(factors(weights, rule, random).at(1).error), (std::vector<double>{1.5, 1.5, 1.5}));
+  rule.constants = {1.5, 1.25};
+  EXPECT_EQ(values(factors(weights, rule, random).at(0).error), (std::vector<double>{1.5, 1.5, 1.5}));
+  EXPECT_EQ(values(factors(weights, rule, random).at(1).error), (std::vector<double>{1.25, 1.25, 1.25}));
 }
 
 TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
@@ -83,20 +81,17 @@ TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
   Weights weights;
   weights.layers = {at::tensor({8.0, 5.0, 4.9, 4.5, 4.0, 1.0}, at::kDouble).reshape({6, 1}),
                     at::ones({2, 6}, at::kDouble)};
-  ModulationOptions options;
-  options.name = "grapes";
-  options.responsibility = Responsibility::incoming;
-  options.clip = ModulationOptions::Clip::range;
+  Rule rule = resolved({.modulation = "grapes"});
   const auto with = [&](int bits) {
-    options.bits = bits;
+    rule.factor_bits = bits;
     Random random(1);
-    return factors(weights, options, random).at(0).error;
+    return factors(weights, rule, random).at(0).error;
   };
   EXPECT_TRUE(at::equal(with(0), at::tensor({2.0, 1.0, 1.0, 1.0, 1.0, 1.0}, at::kDouble)));
   EXPECT_TRUE(at::equal(with(1), at::tensor({2.0, 1.5, 1.0, 1.0, 1.0, 1.0}, at::kDouble)));
   EXPECT_TRUE(at::equal(with(2), at::tensor({2.0, 1.25, 1.25, 1.25, 1.0, 1.0}, at::kDouble)));
   EXPECT_TRUE(at::allclose(with(-1), at::tensor({2.0, 1.25, 1.225, 1.125, 1.0, 1.0}, at::kDouble)));
-  options.clip = ModulationOptions::Clip::none;
+  rule = unclipped("grapes");
   EXPECT_EQ(with(1)[5].item<double>(), 0.5);
   EXPECT_EQ(with(0)[5].item<double>(), 1);  // not 0, which would end the node's learning
 }
@@ -104,18 +99,17 @@ TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
 TEST(Modulation, OutgoingResponsibilityComesFromTheColumnsAbove) {
   Weights weights = one_layer();
   weights.layers[1] = at::tensor({4.0, -1.0, 1.0, 0.0, 1.0, -1.0}, at::kDouble).reshape({2, 3});
-  ModulationOptions options = unclipped("grapes");
-  options.responsibility = Responsibility::outgoing;
-  EXPECT_EQ(values(first_layer(weights, options).error), (std::vector<double>{2, 1, 1}));
+  Rule rule = unclipped("grapes");
+  rule.responsibility = Responsibility::outgoing;
+  EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{2, 1, 1}));
 }
 
 TEST(Modulation, TheFirstSamplesMaskLeavesItsDroppedNodesOut) {
   Weights weights = one_layer();
+  const Rule rule = unclipped("grapes");
+  EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{0.5, 1, 2}));
   weights.masks = {at::tensor({1.0, 1.0, 0.0}, at::kDouble)};
-  ModulationOptions options = unclipped("grapes");
-  EXPECT_EQ(values(first_layer(weights, options).error), (std::vector<double>{0.5, 1, 2})) << "off by default";
-  options.first_sample_mask = true;
-  EXPECT_EQ(values(first_layer(weights, options).error), (std::vector<double>{1, 2, 0}));
+  EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{1, 2, 0}));
 }
 
 TEST(Modulation, ShareLastFactorKeepsItsOwnOnlyForTheFirstSample) {

@@ -1,6 +1,7 @@
 #include "grapes/embedded/about.h"
 
 #include "grapes/base/text.h"
+#include "grapes/experiment/arms.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

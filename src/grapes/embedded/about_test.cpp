@@ -15,7 +15,7 @@ experiment::Loaded colored() {
   experiment::Loaded loaded{{}, {}, {}, nullptr, nn::Criterion("auto", "auto", nn::TargetKind::classes)};
   loaded.config.network.model = "mlp:8";
   loaded.config.network.activation = "tanh";
-  loaded.config.network.modulation.name = "grapes";
+  loaded.config.network.rule.modulation = "grapes";
   loaded.config.data.data = "some/where/pictures.npy";
   loaded.info.input_shape = {3, 4, 5};
   loaded.info.classes = {"0", "cat"};

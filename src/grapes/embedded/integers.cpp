@@ -30,16 +30,15 @@ const fixed::Activation& activation_of(const std::string& name) {
 bool by_grapes(const nn::Options& trained, const std::string& rule) {
   if (rule == "bp" || rule == "grapes") return rule == "grapes";
   if (rule != "auto") throw UsageError("rule", "takes auto, bp or grapes; got '" + rule + "'");
-  const credit::ModulationOptions& m = trained.modulation;
+  const credit::Rule& m = trained.rule;
   const std::string advice = "; the rule must be bp or grapes, which integers have";
-  if (trained.route.name != "bp")
-    throw UsageError("the network was trained on route '" + trained.route.name + "'" + advice);
-  if (m.name == "none") return false;
-  if (m.name != "grapes") throw UsageError("the network was trained with modulation '" + m.name + "'" + advice);
-  using Clip = credit::ModulationOptions::Clip;
+  if (m.route != "bp") throw UsageError("the network was trained on route '" + m.route + "'" + advice);
+  if (m.modulation == "none") return false;
+  if (m.modulation != "grapes")
+    throw UsageError("the network was trained with modulation '" + m.modulation + "'" + advice);
+  using Kind = credit::Clip::Kind;
   using credit::Responsibility;
-  const bool standard = m.gain == 2 &&
-                        (m.clip == Clip::by_route || (m.clip == Clip::range && m.low == 1 && m.high == 2)) &&
+  const bool standard = m.gain == 2 && (m.clip.kind == Kind::by_route || m.clip == credit::Clip{Kind::range, 1, 2}) &&
                         (m.responsibility == Responsibility::by_route || m.responsibility == Responsibility::incoming);
   if (!standard)
     throw UsageError("the network was trained with another gain, clip or responsibility than integers have" + advice);
@@ -73,7 +72,7 @@ fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& cri
 
 }  // namespace
 
-fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
+fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::ProblemKind problem, const IntegerOptions& options) {
   if (trained.analog)
     throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");

@@ -3,7 +3,7 @@
 #include "grapes/data/dataset.h"
 #include "grapes/fixed/network.h"
 #include "grapes/nn/loss.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <string>
 #include <vector>
@@ -26,7 +26,7 @@ struct IntegerOptions {
 /// @param criterion  cross-entropy, or mse on bare logits
 /// @throws UsageError that names what integers lack: a model, an activation, an output, a rule, a loss, an option;
 ///         or the layer whose weights do not fit
-fixed::Network integers(const nn::Model& model, const nn::Options& trained, const nn::Criterion& criterion,
+fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::ProblemKind problem, const IntegerOptions& options);
 
 /// Each example as integers of 16 bits, to the nearest, saturated. @param examples  [batch, ...] floating point

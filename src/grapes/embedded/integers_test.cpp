@@ -22,7 +22,7 @@ nn::Options small(const std::string& model = "mlp:3") {
 
 std::string refusal(const nn::Options& trained, IntegerOptions options, const nn::Criterion& criterion = cross_entropy,
                     const nn::Signature& signature = {{4}, 2}) {
-  const auto model = nn::make_model(trained, signature, 1);
+  const auto model = nn::make_network(trained, signature, 1);
   try {
     integers(*model, trained, criterion, data::ProblemKind::classification, options);
   } catch (const UsageError& error) {
@@ -34,7 +34,7 @@ std::string refusal(const nn::Options& trained, IntegerOptions options, const nn
 TEST(Integers, AreTheWeightsToTheNearest) {
   nn::Options trained = small();
   trained.bias = true;
-  const auto model = nn::make_model(trained, {{4}, 2}, 1);
+  const auto model = nn::make_network(trained, {{4}, 2}, 1);
   const at::NoGradGuard no_grad;
   for (const nn::Named& parameter : model->parameters()) {
     const at::Tensor flat = parameter.value.view(-1);
@@ -61,7 +61,7 @@ TEST(Integers, ExamplesAreRoundedAndSaturated) {
 }
 
 TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
-  const auto model = nn::make_model(small(), {{4}, 2}, 1);
+  const auto model = nn::make_network(small(), {{4}, 2}, 1);
   IntegerOptions options;
   options.learn = true;
   nn::Options trained = small();
@@ -69,7 +69,7 @@ TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
     return integers(*model, trained, cross_entropy, data::ProblemKind::classification, options).learning->grapes;
   };
   EXPECT_FALSE(grapes());
-  trained.modulation.name = "grapes";
+  trained.rule.modulation = "grapes";
   EXPECT_TRUE(grapes());
   options.rule = "bp";
   EXPECT_FALSE(grapes());
@@ -87,14 +87,14 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   EXPECT_EQ(refusal(trained, infer),
             "activation 'scaled_tanh' has no form in integers; there are: relu, identity, tanh, sigmoid");
   trained = small();
-  trained.modulation.name = "uniform";
+  trained.rule.modulation = "uniform";
   EXPECT_EQ(refusal(trained, infer), "");
   EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; the rule must be bp or grapes"));
-  trained.modulation.name = "grapes";
-  trained.modulation.gain = 3;
+  trained.rule.modulation = "grapes";
+  trained.rule.gain = 3;
   EXPECT_THAT(refusal(trained, learn), HasSubstr("another gain"));
   trained = small();
-  trained.route.name = "dfa";
+  trained.rule.route = "dfa";
   EXPECT_THAT(refusal(trained, learn), HasSubstr("route 'dfa'"));
   learn.rule = "bp";
   EXPECT_EQ(refusal(trained, learn), "");
@@ -107,7 +107,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   trained.output = "relu";
   EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; there are: auto, identity"));
   trained.output = "sigmoid";
-  const auto model = nn::make_model(trained, {{4}, 2}, 1);
+  const auto model = nn::make_network(trained, {{4}, 2}, 1);
   EXPECT_THROW(integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::TargetKind::values),
                         data::ProblemKind::regression, infer),
                UsageError);

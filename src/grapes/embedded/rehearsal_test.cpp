@@ -35,7 +35,7 @@ struct Untrained {
     splits.test = clouds(150, 2);
     loaded.config.network.model = "mlp:8";
     loaded.info = splits.train->info();
-    loaded.model = nn::make_model(loaded.config.network, {{4}, 3}, 3);
+    loaded.model = nn::make_network(loaded.config.network, {{4}, 3}, 3);
   }
   fixed::Network integers(int bits) const {
     IntegerOptions options;

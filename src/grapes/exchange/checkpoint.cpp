@@ -6,6 +6,7 @@
 #include "grapes/exchange/nir.h"
 #include "grapes/exchange/spiking_model.h"
 #include "grapes/exchange/weights.h"
+#include "grapes/experiment/toml.h"
 
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
@@ -43,7 +44,7 @@ at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const dat
 
 /// The model that a net is, with the net's numbers.
 void make_model(Import& made, const SpikingNet& net, const std::string& file) {
-  made.model = nn::make_model(made.config.network, train::signature_of(made.info), made.config.training.seed);
+  made.model = nn::make_network(made.config.network, train::signature_of(made.info), made.config.training.seed);
   fill(*made.model, made.config.network, net, file);
 }
 

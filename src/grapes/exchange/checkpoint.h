@@ -28,7 +28,7 @@ struct Import {
   experiment::Config config;
   data::DatasetInfo info;
   data::Normalization normalization;
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
 };
 /// Of a graph that graph_of() made. @param file  for messages
 /// @throws DataError that names the file and what is missing in its metadata or no longer goes with its nodes

@@ -2,6 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/exchange/weights.h"
+#include "grapes/experiment/toml.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -25,11 +26,11 @@ experiment::Loaded spiking() {
   loaded.config.training.seed = 4;
   loaded.normalization.shift = at::full({1}, 0.25);
   loaded.normalization.scale = at::linspace(1, 2, 5);
-  loaded.model = nn::make_model(network, train::signature_of(loaded.info), 4);
+  loaded.model = nn::make_network(network, train::signature_of(loaded.info), 4);
   return loaded;
 }
 
-void expect_same_parameters(const nn::Model& one, const nn::Model& other) {
+void expect_same_parameters(const nn::Network& one, const nn::Network& other) {
   const auto first = one.parameters(), second = other.parameters();
   ASSERT_EQ(first.size(), second.size());
   for (std::size_t i = 0; i < first.size(); ++i)

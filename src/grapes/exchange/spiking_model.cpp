@@ -32,8 +32,8 @@ const std::vector<Lack>& lacks() {
   static const std::vector<Lack> rows = {
       {"a soft output (ssnu)", [](const Neurons& n) { return n.rule.output != "step"; },
        [](Options& o) { o.neuron = "snu"; }, "the step"},
-      {"a membrane that goes through relu or leaky_relu (key g)",
-       [](const Neurons& n) { return n.rule.g != "identity"; }, [](Options& o) { o.g = "identity"; }, "the identity"},
+      {"a membrane that goes through relu or leaky_relu", [](const Neurons& n) { return n.rule.g != "identity"; },
+       [](Options& o) { o.g = "identity"; }, "the identity"},
       {"lateral inhibition (reset lateral)", [](const Neurons& n) { return n.rule.reset == "lateral"; },
        [](Options& o) { o.reset = "hard"; }, "each neuron's own hard reset"},
       {"a soft reset (reset subtract)", [](const Neurons& n) { return n.rule.reset == "subtract"; },
@@ -42,7 +42,7 @@ const std::vector<Lack>& lacks() {
   return rows;
 }
 
-std::map<std::string, at::Tensor> by_name(const nn::Model& model) {
+std::map<std::string, at::Tensor> by_name(const nn::Network& model) {
   std::map<std::string, at::Tensor> all;
   for (const nn::Named& parameter : model.parameters()) all[parameter.name] = parameter.value.detach().to(at::kCPU);
   return all;
@@ -116,8 +116,8 @@ nn::Options nearest(nn::Options options, std::vector<std::string>& said) {
   return options;
 }
 
-SpikingNet net_of(const nn::Model& model, const nn::Options& options, const nn::Signature& signature, bool approximate,
-                  std::vector<std::string>& said) {
+SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn::Signature& signature,
+                  bool approximate, std::vector<std::string>& said) {
   if (!options.model.starts_with("snu"))
     throw UsageError("model '" + options.model +
                      "' has no spiking neurons, and NIR has no relu and its like: only snu:... can be exported");
@@ -204,7 +204,7 @@ nn::Options options_of(const SpikingNet& net, nn::Options options, const std::st
   return options;
 }
 
-void fill(nn::Model& model, const nn::Options& options, const SpikingNet& net, const std::string& file) {
+void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net, const std::string& file) {
   const at::NoGradGuard no_grad;
   const std::vector<SpikingLayer> layers = layers_of(net, file);
   const nn::SnuOptions neurons = nn::neurons_of(options.spiking);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/exchange/spiking_net.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <string>
 #include <vector>
@@ -21,8 +21,8 @@ nn::Options nearest(nn::Options options, std::vector<std::string>& said);
 /// @param said         receives a sentence for each replacement
 /// @throws UsageError that names what NIR has no type for: another model, and without `approximate` all of the above
 ///         and a readout of a membrane that spikes reset
-SpikingNet net_of(const nn::Model& model, const nn::Options& options, const nn::Signature& signature, bool approximate,
-                  std::vector<std::string>& said);
+SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn::Signature& signature,
+                  bool approximate, std::vector<std::string>& said);
 
 /// The model that computes a net: its kind of neurons, widths, decays, what goes out. Everything else as in `options`.
 /// @param each_step  the net ends in a Linear: logits at every step
@@ -34,6 +34,6 @@ bool answers_each_step(const SpikingNet& net);
 /// The net's weights, decays and thresholds into a model. A layer without R in a recurrent model gets zeros, output
 /// neurons without a threshold one that is never reached.
 /// @throws DataError that names the file and what of the net the model does not have
-void fill(nn::Model& model, const nn::Options& options, const SpikingNet& net, const std::string& file);
+void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net, const std::string& file);
 
 }  // namespace grapes::exchange

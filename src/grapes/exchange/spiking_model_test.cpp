@@ -29,11 +29,11 @@ nn::Options lif(const std::string& neuron = "lif") {
 struct Made {
   nn::Options options;
   nn::Signature signature;
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
 };
 /// Learnt parameters are moved, each by itself.
 Made made(nn::Options options, nn::Signature signature = {{5}, 3}) {
-  Made one{options, signature, nn::make_model(options, signature, 1)};
+  Made one{options, signature, nn::make_network(options, signature, 1)};
   auto generator = at::detail::createCPUGenerator(7);
   const torch::NoGradGuard no_grad;
   for (const nn::Named& parameter : one.model->parameters())
@@ -106,7 +106,7 @@ TEST(SpikingModel, TheNetComputesWhatTheModelSays) {
 TEST(SpikingModel, ThereAndBackIsTheSameModel) {
   for (const Made& one : models()) {
     const SpikingNet net = from_nir(to_nir(exact(one), 1.0 / 3), 1, "x");
-    const auto again = nn::make_model(one.options, one.signature, 2);
+    const auto again = nn::make_network(one.options, one.signature, 2);
     fill(*again, one.options, net, "x");
     const auto first = one.model->parameters(), second = again->parameters();
     ASSERT_EQ(first.size(), second.size());
@@ -131,7 +131,7 @@ TEST(SpikingModel, OptionsAreThoseOfTheNet) {
     EXPECT_EQ(options.spiking.reset, one.options.spiking.reset);
     EXPECT_EQ(options.spiking.neuron, one.options.spiking.neuron == "snu" ? "lif" : one.options.spiking.neuron);
     EXPECT_EQ(answers_each_step(net), one.signature.each_step);
-    const auto again = nn::make_model(options, one.signature, 2);
+    const auto again = nn::make_network(options, one.signature, 2);
     fill(*again, options, net, "x");
     const at::Tensor x = examples(one.signature).to(one.options.precision == "float32" ? at::kFloat : at::kDouble);
     EXPECT_TRUE(torch::allclose(again->forward(x, {}), one.model->forward(x, {}), 1e-6, 1e-9)) << again->describe();
@@ -152,7 +152,7 @@ TEST(SpikingModel, AMembraneThatIsReadAndNeverReset) {
   EXPECT_EQ(to_nir(net, 1e-3).nodes.at("neurons_2").type, "LI");
   const at::Tensor x = examples(one.signature), expected = one.model->forward(x, {});
   EXPECT_TRUE(torch::allclose(run(net, shown(one, x))[8], expected, 1e-9, 1e-12));
-  const auto again = nn::make_model(options, one.signature, 2);
+  const auto again = nn::make_network(options, one.signature, 2);
   fill(*again, options_of(net, options, "x"), net, "x");
   EXPECT_TRUE(torch::equal(again->forward(x, {}), expected));
 }
@@ -176,7 +176,7 @@ std::vector<Lacking> lacking() {
   std::vector<Lacking> all;
   all.push_back({"a soft output (ssnu)", "the step", lif("ssnu")});
   all.back().options.spiking.g = "identity";
-  all.push_back({"a membrane that goes through relu or leaky_relu (key g)", "the identity", lif("snu")});
+  all.push_back({"a membrane that goes through relu or leaky_relu", "the identity", lif("snu")});
   all.push_back({"lateral inhibition (reset lateral)", "each neuron's own hard reset", lif()});
   all.back().options.spiking.reset = "lateral";
   all.push_back({"a soft reset (reset subtract)", "the hard reset", lif()});
@@ -198,7 +198,7 @@ TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
     // What is left is what the nearest model is.
     std::vector<std::string> again;
     const nn::Options options = nearest(one.options, again);
-    const auto model = nn::make_model(options, made_one.signature, 2);
+    const auto model = nn::make_network(options, made_one.signature, 2);
     fill(*model, options, from_nir(to_nir(net, 1e-3), 1, "x"), "x");
     EXPECT_EQ(net_of(*model, options, made_one.signature, false, again).stages.size(), net.stages.size());
   }
@@ -250,12 +250,12 @@ TEST(SpikingModel, NetsThatNoModelOfOursIsAreRefusedByNode) {
   // Of a file that is ours, but not of this model.
   nn::Options other = one.options;
   other.model = "snu:8,7";
-  const auto model = nn::make_model(other, one.signature, 1);
+  const auto model = nn::make_network(other, one.signature, 1);
   EXPECT_THAT(refusal([&] { fill(*model, other, sound, "x.nir"); }),
               HasSubstr("data: x.nir: node 'neurons_1': weight is not the model's, [7, 8]"));
   other = one.options;
   other.spiking.decay = 0.5;
-  EXPECT_THAT(refusal([&] { fill(*nn::make_model(other, one.signature, 1), other, sound, "x.nir"); }),
+  EXPECT_THAT(refusal([&] { fill(*nn::make_network(other, one.signature, 1), other, sound, "x.nir"); }),
               HasSubstr("node 'neurons_0': decay is not the model's, 0.5"));
 }
 

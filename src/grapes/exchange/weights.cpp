@@ -45,7 +45,7 @@ bool before(const std::string& a, const std::string& b) {
 }
 
 /// The model's modules -> names.
-std::map<std::string, std::string> named(const nn::Model& model, const std::vector<std::string>& names) {
+std::map<std::string, std::string> named(const nn::Network& model, const std::vector<std::string>& names) {
   const std::vector<std::string> modules = modules_of(model);
   if (names.size() != modules.size())
     throw UsageError(fmt::format("names: the network has {} modules with weights; got {} names, '{}'", modules.size(),
@@ -59,7 +59,7 @@ std::map<std::string, std::string> named(const nn::Model& model, const std::vect
 
 }  // namespace
 
-std::vector<std::string> modules_of(const nn::Model& model) {
+std::vector<std::string> modules_of(const nn::Network& model) {
   std::vector<std::string> modules;
   for (const nn::Named& parameter : model.parameters())
     if (const std::string module = parted(parameter.name).first;
@@ -68,14 +68,14 @@ std::vector<std::string> modules_of(const nn::Model& model) {
   return modules;
 }
 
-std::vector<std::string> sequential_names(const nn::Model& model, const nn::Options& options) {
+std::vector<std::string> sequential_names(const nn::Network& model, const nn::Options& options) {
   const std::size_t apart = options.model.starts_with("snu") ? 1 : options.dropout > 0 ? 3 : 2;
   std::vector<std::string> names;
   for (std::size_t l = 0; l < modules_of(model).size(); ++l) names.push_back(std::to_string(apart * l));
   return names;
 }
 
-train::Tensors export_weights(const nn::Model& model, const std::vector<std::string>& names, bool buffers) {
+train::Tensors export_weights(const nn::Network& model, const std::vector<std::string>& names, bool buffers) {
   const std::map<std::string, std::string> of = named(model, names);
   train::Tensors content;
   content.metadata["format"] = "pt";  // what the safetensors package of Python wants to see
@@ -153,7 +153,7 @@ std::string Match::faults() const {
   return join(all, "; ");
 }
 
-Match import_weights(const train::Tensors& content, nn::Model& model, const std::vector<std::string>& names) {
+Match import_weights(const train::Tensors& content, nn::Network& model, const std::vector<std::string>& names) {
   const at::NoGradGuard no_grad;
   const std::map<std::string, std::string> of = named(model, names);
   Match match;

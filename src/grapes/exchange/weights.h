@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/train/safetensors.h"
 
 #include <string>
@@ -13,17 +13,17 @@
 namespace grapes::exchange {
 
 /// The model's modules, in the order of its parameters: "layers.0", "layers.1", ...
-std::vector<std::string> modules_of(const nn::Model& model);
+std::vector<std::string> modules_of(const nn::Network& model);
 
 /// The names that a model's layers have in a torch.nn.Sequential: "0", "2", "4" with an activation after each but the
 /// last, "0", "3", "6" with a dropout after that; "0", "1", "2" of spiking layers, as torch_grapes.nn.Snu is a whole
 /// one.
-std::vector<std::string> sequential_names(const nn::Model& model, const nn::Options& options);
+std::vector<std::string> sequential_names(const nn::Network& model, const nn::Options& options);
 
 /// The model's parameters under other names; its buffers (feedback weights) too, if asked for.
 /// @param names  of its modules, one each, in order
 /// @throws UsageError if they are too few, too many, or two alike
-train::Tensors export_weights(const nn::Model& model, const std::vector<std::string>& names, bool buffers);
+train::Tensors export_weights(const nn::Network& model, const std::vector<std::string>& names, bool buffers);
 
 /// The modules of a file that have a floating-point "weight" of two axes or more, numbers in names counted as numbers:
 /// "0", "2", "10".
@@ -59,6 +59,6 @@ struct Match {
 };
 /// Copies everything that fits into the model; any dtype.
 /// @param names  of the file's modules, one for each of the model's, in order. @throws UsageError as above
-Match import_weights(const train::Tensors& content, nn::Model& model, const std::vector<std::string>& names);
+Match import_weights(const train::Tensors& content, nn::Network& model, const std::vector<std::string>& names);
 
 }  // namespace grapes::exchange

@@ -12,7 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::unique_ptr<nn::Model> model_of(const nn::Options& options) { return nn::make_model(options, {{4}, 2}, 1); }
+std::unique_ptr<nn::Network> model_of(const nn::Options& options) { return nn::make_network(options, {{4}, 2}, 1); }
 
 nn::Options with_model(const std::string& name) {
   nn::Options options;

@@ -23,7 +23,7 @@ Learner::Setting setting(const MlpCase& which, const std::string& modulation, bo
   Learner::Setting one;
   one.network.precision = which.precision;
   one.network.dropout = which.dropout;
-  one.network.modulation.name = modulation;
+  one.network.rule.modulation = modulation;
   one.network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
   for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
     one.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);

@@ -14,7 +14,7 @@ namespace {
 Learner::Setting setting(const CnnCase& which, const std::string& modulation, bool plain) {
   Learner::Setting one;
   one.network.model = which.model;
-  one.network.modulation.name = modulation;
+  one.network.rule.modulation = modulation;
   one.network.precision = which.precision;
   one.network.recompute = which.recompute;
   if (which.norm == "batch") one.network.norm = nn::Norm::batch;

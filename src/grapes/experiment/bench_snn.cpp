@@ -35,7 +35,7 @@ at::Tensor spikes(const SnnCase& which, bool packed) {
 Learner::Setting setting(const SnnCase& which, const std::string& modulation, nn::SnuOptions::Inputs products,
                          bool plain) {
   Learner::Setting one;
-  one.network.modulation.name = modulation;
+  one.network.rule.modulation = modulation;
   one.network.spiking.recurrent = which.recurrent;
   one.network.spiking.products = products;
   one.network.model = "snu:";

@@ -9,7 +9,7 @@ namespace grapes::experiment {
 Learner::Learner(Setting setting)
     : setting_(std::move(setting)),
       criterion_("auto", "auto", setting_.targets),
-      model_(nn::make_model(setting_.network, setting_.signature, 1)),
+      model_(nn::make_network(setting_.network, setting_.signature, 1)),
       optimizer_(optim::make_optimizer(setting_.optimizer, nn::learning(*model_))),
       schedule_(optim::make_schedule("constant", 0, 1)) {}
 

@@ -20,12 +20,12 @@ class Learner {
   };
   explicit Learner(Setting setting);
   void step();
-  const nn::Model& model() const { return *model_; }
+  const nn::Network& model() const { return *model_; }
 
  private:
   Setting setting_;
   nn::Criterion criterion_;
-  std::unique_ptr<nn::Model> model_;
+  std::unique_ptr<nn::Network> model_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::Schedule> schedule_;
   std::int64_t steps_ = 0;

@@ -3,7 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/experiment/config.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/record/record.h"
 #include "grapes/train/step.h"
 
@@ -103,7 +103,7 @@ Config configuration(const Case& file, const std::string& dtype) {
   const bool modulated = rule.ends_with("grapes");
   if (modulated) rule.resize(rule.size() - 6);
   const std::string route = named(learning_rules, rule, file, "learn_type");
-  const credit::RouteRow& row = find_row(credit::routes(), "route", route);
+  const credit::Route& row = find_row(credit::routes(), "route", route);
 
   std::vector<std::string> hidden;
   for (std::size_t l = 1; l + 1 < file.layers.size(); ++l) hidden.push_back(std::to_string(file.layers[l]));
@@ -113,13 +113,12 @@ Config configuration(const Case& file, const std::string& dtype) {
   if (file.text("output_activation") != "softmax") throw file.wrong("output_activation", "softmax");
   network.precision = dtype;
   network.init = "zero";
-  network.route = {route, /*unmasked_first=*/true};
-  network.modulation.name = modulated ? "grapes" : "none";
-  network.modulation.first_sample_mask = true;
-  network.modulation.single_factor = route == "ifa";
+  network.rule.route = route;
+  network.rule.modulation = modulated ? "grapes" : "none";
+  network.compatibility.first_sample_mask = network.compatibility.unmasked_first = true;
+  network.compatibility.single_factor = route == "ifa";
   if (row.clipped)
-    network.modulation.clip =
-        file.get<bool>("clip") ? credit::ModulationOptions::Clip::range : credit::ModulationOptions::Clip::none;
+    network.rule.clip.kind = file.get<bool>("clip") ? credit::Clip::Kind::range : credit::Clip::Kind::none;
   config.training.factors_at_rest = !row.lookahead;
   config.training.carry_remainder = true;
   config.training.batch = file.get<std::int64_t>("batch_size");
@@ -142,7 +141,7 @@ class Replay {
       : plain_(plain),
         file_(path),
         config_(configuration(file_, dtype)),
-        model_(nn::make_model(config_.network, {{file_.layers.front()}, file_.layers.back()}, 0)),
+        model_(nn::make_network(config_.network, {{file_.layers.front()}, file_.layers.back()}, 0)),
         optimizer_(optim::make_optimizer(config_.optimizer, nn::learning(*model_))),
         schedule_(optim::make_schedule("constant", 0, config_.training.epochs)),
         criterion_("cross-entropy", "softmax", nn::TargetKind::classes) {
@@ -286,7 +285,7 @@ class Replay {
   bool carried_ = false;  // gradients of a remainder wait
   Case file_;
   Config config_;
-  std::unique_ptr<nn::Model> model_;
+  std::unique_ptr<nn::Network> model_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::Schedule> schedule_;
   nn::Criterion criterion_;

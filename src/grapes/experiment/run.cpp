@@ -2,6 +2,8 @@
 
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
@@ -95,8 +97,8 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
 
 /// The network without anything learnt: see continual::Setting.
 nn::Options plain(nn::Options network) {
-  network.route = {};
-  network.modulation = {};
+  network.rule = credit::plain();
+  network.compatibility = {};
   network.dropout = 0;
   return network;
 }
@@ -106,9 +108,10 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   const std::uint64_t seed = config.training.seed;
   const continual::Scenario scenario = scenario_of(config, splits);
   const nn::Signature signature = train::signature_of(scenario.info);
-  const auto model = nn::make_model(config.network, signature, seed);
+  const auto model = nn::make_network(config.network, signature, seed);
+  if (plan.on_model) plan.on_model(*model);
   const nn::Criterion criterion = criterion_for(config, scenario.info);
-  const auto fresh = [&] { return nn::make_model(plain(config.network), signature, seed); };
+  const auto fresh = [&] { return nn::make_network(plain(config.network), signature, seed); };
   const continual::Course course{
       {*model, fresh, criterion, scenario, config.continual, seed}, config.optimizer, config.training};
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
@@ -125,7 +128,8 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
                        const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
-  const auto model = nn::make_model(config.network, train::signature_of(splits.info), seed);
+  const auto model = nn::make_network(config.network, train::signature_of(splits.info), seed);
+  if (plan.on_model) plan.on_model(*model);
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, splits.info);
@@ -161,7 +165,7 @@ data::DatasetInfo info_of(const Config& config, const data::Splits& splits) {
 }
 
 void check_possible(const Config& config, const data::Splits& splits) {
-  nn::make_model(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
+  nn::make_network(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
 }
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
@@ -186,7 +190,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   } catch (const record::Json::exception& error) {
     throw DataError(file + ": the entry 'dataset' cannot be understood: " + error.what());
   }
-  auto model = nn::make_model(config.network, train::signature_of(info), config.training.seed);
+  auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
   train::load_weights(content, *model, file);
   data::Normalization normalization;
   if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
@@ -198,7 +202,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
 }
 
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
-          const data::Normalization& normalization, nn::Model& model) {
+          const data::Normalization& normalization, nn::Network& model) {
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, info);

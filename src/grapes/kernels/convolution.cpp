@@ -156,8 +156,8 @@ struct ConvolutionNode final : torch::autograd::Node {
   }
 
   at::Tensor input_error(const at::Tensor& d) const {
-    const bool other = layer.transport.to == Transport::To::matrix;
-    const at::Tensor W = factor_of(layer, other ? layer.transport.matrix.contiguous() : layer.weight);
+    const bool other = layer.path.to == ErrorPath::To::matrix;
+    const at::Tensor W = factor_of(layer, other ? layer.path.matrix.contiguous() : layer.weight);
     at::Tensor error = map_for(layer.workspace, key.input);
     each_part(key, [&](std::int64_t begin, std::int64_t count, const Primitives& ready) {
       const auto& description = ready.data.description;
@@ -187,7 +187,7 @@ struct ConvolutionNode final : torch::autograd::Node {
       if (layer.rows.defined()) result[2].mul_(layer.rows);
     }
     input.reset();
-    if (layer.transport.to != Transport::To::nowhere && task_should_compute_output(0)) result[0] = input_error(factor);
+    if (layer.path.to != ErrorPath::To::none && task_should_compute_output(0)) result[0] = input_error(factor);
     return result;
   }
 

@@ -18,7 +18,7 @@ struct Convolution {
   at::Tensor error;        ///< modulation factor, [out], or undefined: 1
   at::Tensor rows;         ///< [out], or undefined: W's and b's own gradient times it
   at::Tensor columns;      ///< [in], or undefined: W's own gradient times it
-  Transport transport;     ///< its matrix a kernel shaped as W
+  ErrorPath path;          ///< its matrix a kernel shaped as W
   bool rounded = false;    ///< products take their factors rounded to bfloat16; sums and what comes out are float32
   WorkspacePtr workspace;  ///< where activations and errors live
 };
@@ -42,7 +42,7 @@ bool fusable(const Convolution& layer, const at::Tensor& h);
 at::Tensor convolution(at::Tensor h, Convolution layer);
 namespace plain {
 /// The convolution alone, W ⋆ h, its factors and its error's rounded to bfloat16, the error going to h by the
-/// transport; what rows and columns scale is the sum. On a GPU, whose libraries return sums so, the sums are rounded
+/// path; what rows and columns scale is the sum. On a GPU, whose libraries return sums so, the sums are rounded
 /// too.
 at::Tensor rounded_convolution(const at::Tensor& h, const Convolution& layer);
 }  // namespace plain

@@ -125,8 +125,8 @@ void to_delta(const Dense& layer, const at::Tensor& h, const at::Tensor& error) 
 }
 
 /// Whether W learns from δ times the rate, by outer products, and leaves δ so.
-bool scaled_for_descent(const Dense& layer, std::int64_t batch) {
-  return layer.descend != 0 && batch <= small_batch && !layer.rounded;
+bool scaled_for_sgd(const Dense& layer, std::int64_t batch) {
+  return layer.fused_sgd != 0 && batch <= small_batch && !layer.rounded;
 }
 
 /// .grad, to be added to (beta 1), or a new one in the workspace (beta 0).
@@ -149,7 +149,7 @@ void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor delta_factor,
     at::Tensor scaled = layer.workspace->take(h.sizes(), h.scalar_type());
     h = factor(layer, at::mul_out(scaled, h, layer.columns));
   }
-  if (layer.descend == 0) {
+  if (layer.fused_sgd == 0) {
     double beta = 0;
     const at::Tensor grad = gradient(layer, layer.weight, beta);
     multiply<T>(1, delta_factor, true, h, false, beta, grad);
@@ -157,11 +157,11 @@ void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor delta_factor,
   }
   const at::Tensor& W = layer.weight;
   T* sums = layer.sums ? layer.sums->room(W).data_ptr<T>() : nullptr;
-  if (scaled_for_descent(layer, h.size(0))) {
-    delta.mul_(-layer.descend);
+  if (scaled_for_sgd(layer, h.size(0))) {
+    delta.mul_(-layer.fused_sgd);
     loops<T>().add_outer(delta.data_ptr<T>(), h.data_ptr<T>(), h.size(0), W.size(0), W.size(1), W.data_ptr<T>(), sums);
   } else {
-    multiply<T>(-layer.descend, delta_factor, true, h, false, 1, W);
+    multiply<T>(-layer.fused_sgd, delta_factor, true, h, false, 1, W);
     if (sums != nullptr) loops<T>().abs_sums(W.data_ptr<T>(), W.size(0), W.size(1), sums);
   }
   torch::autograd::impl::bump_version(W);
@@ -173,14 +173,14 @@ template <class T>
 void learn_bias(const Dense& layer, const at::Tensor& delta) {
   const std::int64_t batch = delta.size(0), nodes = delta.size(1);
   double beta = 1;
-  const at::Tensor target = layer.descend == 0 ? gradient(layer, layer.bias, beta) : layer.bias;
+  const at::Tensor target = layer.fused_sgd == 0 ? gradient(layer, layer.bias, beta) : layer.bias;
   // A small batch has had its δ scaled by the rate where the weight learned.
-  const T scale = layer.descend == 0 || scaled_for_descent(layer, batch) ? T(1) : static_cast<T>(-layer.descend);
+  const T scale = layer.fused_sgd == 0 || scaled_for_sgd(layer, batch) ? T(1) : static_cast<T>(-layer.fused_sgd);
   T* into = target.data_ptr<T>();
   if (beta == 0) std::fill_n(into, nodes, T(0));
   for (std::int64_t b = 0; b < batch; ++b)
     for (std::int64_t n = 0; n < nodes; ++n) into[n] += scale * delta.data_ptr<T>()[b * nodes + n];
-  if (layer.descend != 0) torch::autograd::impl::bump_version(layer.bias);
+  if (layer.fused_sgd != 0) torch::autograd::impl::bump_version(layer.bias);
 }
 
 struct DenseBackward final : Node {
@@ -204,12 +204,11 @@ struct DenseBackward final : Node {
       to_delta<scalar_t>(layer, value, delta);
       value.reset();  // its memory may serve the error below
       const at::Tensor delta_factor = factor(layer, delta);
-      if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere) {
+      if (task_should_compute_output(0) && layer.path.to != ErrorPath::To::none) {
         result[0] = layer.workspace->take(input.sizes(), delta.scalar_type());
-        const bool by_weights = layer.transport.to == Transport::To::weights;
-        multiply<scalar_t>(1, delta_factor, false,
-                           by_weights ? weight_factor(layer) : factor(layer, layer.transport.matrix), !by_weights, 0,
-                           result[0]);
+        const bool by_weights = layer.path.to == ErrorPath::To::weights;
+        multiply<scalar_t>(1, delta_factor, false, by_weights ? weight_factor(layer) : factor(layer, layer.path.matrix),
+                           !by_weights, 0, result[0]);
       }
       learn_weight<scalar_t>(layer, delta, delta_factor, input);
       if (layer.bias.defined()) learn_bias<scalar_t>(layer, delta);

@@ -13,8 +13,8 @@
 namespace grapes::kernels {
 
 /// Where the error at a layer's pre-activation goes.
-struct Transport {
-  enum class To { weights, matrix, nowhere } to = To::weights;
+struct ErrorPath {
+  enum class To { weights, matrix, none } to = To::weights;
   at::Tensor matrix;  ///< B [input, node] of the feedback rules: dL/dh = δ Bᵀ
 };
 
@@ -27,10 +27,10 @@ struct Dense {
   at::Tensor error;    ///< modulation factor, [node] or [batch, node], or undefined: 1
   at::Tensor rows;     ///< [node], or undefined: W's and b's own gradient times it by row
   at::Tensor columns;  ///< [input], or undefined: W's own gradient times it by column
-  Transport transport;
-  /// Not 0: the backward pass itself makes W -= descend · dL/dW, as the product that would give the gradient, and no
+  ErrorPath path;
+  /// Not 0: the backward pass itself makes W -= fused_sgd · dL/dW, as the product that would give the gradient, and no
   /// gradient is written.
-  double descend = 0;
+  double fused_sgd = 0;
   std::shared_ptr<RowSums> sums;  ///< kept while descending; or null
   /// Not null: products take their factors rounded to bfloat16, W's copy from here. Everything is float32 besides.
   std::shared_ptr<RoundedCopy> rounded;

@@ -207,7 +207,8 @@ TEST(Gemm, EqualsTheTensorProduct) {
 }
 
 /// One layer with rounded products, in one step of descent or with a gradient: value, dL/dh, and what W and b became.
-std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, Transport::To to, bool factors, double descend) {
+std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, ErrorPath::To to, bool factors,
+                                      double fused_sgd) {
   const at::Tensor h = randoms({batch, 33}, at::kFloat, 1).requires_grad_();
   Dense layer;
   layer.weight = randoms({21, 33}, at::kFloat, 2).requires_grad_();
@@ -216,11 +217,11 @@ std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, Transport:
     layer.rows = 1 + at::rand({21});
     layer.columns = 1 + at::rand({33});
   }
-  layer.transport = {to, to == Transport::To::matrix ? randoms({33, 21}, at::kFloat, 4) : at::Tensor()};
+  layer.path = {to, to == ErrorPath::To::matrix ? randoms({33, 21}, at::kFloat, 4) : at::Tensor()};
   layer.workspace = std::make_shared<Workspace>();
   if (fused) {
     layer.rounded = std::make_shared<RoundedCopy>();
-    layer.descend = descend;
+    layer.fused_sgd = fused_sgd;
   }
   const at::Tensor value = fused ? dense(h, layer) : plain::rounded_products(h, layer) + layer.bias;
   const at::Tensor result = value.detach().clone();
@@ -229,8 +230,8 @@ std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, Transport:
   if (!fused && factors) layer.bias.mutable_grad().mul_(layer.rows);
   std::vector<at::Tensor> all = {result, h.grad()};
   for (const at::Tensor& learned : {layer.weight, layer.bias}) {
-    if (descend != 0 && !fused) learned.sub_(learned.grad() * descend);
-    all.push_back(descend != 0 ? learned.detach() : learned.grad());
+    if (fused_sgd != 0 && !fused) learned.sub_(learned.grad() * fused_sgd);
+    all.push_back(fused_sgd != 0 ? learned.detach() : learned.grad());
   }
   return all;
 }
@@ -238,16 +239,16 @@ std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, Transport:
 TEST(Bfloat16, TheRoundedLayerEqualsItsTwin) {
   if (!bfloat16_missing().empty()) GTEST_SKIP() << bfloat16_missing();
   for (const std::int64_t batch : {1, 5, 40})
-    for (const auto to : {Transport::To::weights, Transport::To::matrix, Transport::To::nowhere})
+    for (const auto to : {ErrorPath::To::weights, ErrorPath::To::matrix, ErrorPath::To::none})
       for (const bool factors : {false, true})
-        for (const double descend : {0.0, 0.3}) {
-          const auto ours = rounded_layer(true, batch, to, factors, descend),
-                     twins = rounded_layer(false, batch, to, factors, descend);
+        for (const double fused_sgd : {0.0, 0.3}) {
+          const auto ours = rounded_layer(true, batch, to, factors, fused_sgd),
+                     twins = rounded_layer(false, batch, to, factors, fused_sgd);
           for (std::size_t i = 0; i < ours.size(); ++i) {
             ASSERT_EQ(ours[i].defined(), twins[i].defined()) << i;
             if (!ours[i].defined()) continue;
             EXPECT_LE(largest(ours[i] - twins[i]) / largest(twins[i]), 2e-6)
-                << batch << " " << static_cast<int>(to) << factors << descend << ", " << i;
+                << batch << " " << static_cast<int>(to) << factors << fused_sgd << ", " << i;
           }
         }
   const at::Tensor W = at::full({2, 2}, 1.0F);

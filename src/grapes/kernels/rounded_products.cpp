@@ -68,22 +68,22 @@ struct RoundedConvolution : torch::autograd::Function<RoundedConvolution> {
 };
 
 /// What the error goes through on its way to h; undefined: it does not.
-at::Tensor through(const Transport& transport, const at::Tensor& weight) {
-  if (transport.to == Transport::To::nowhere) return {};
-  return transport.to == Transport::To::weights ? weight.detach() : transport.matrix;
+at::Tensor through(const ErrorPath& path, const at::Tensor& weight) {
+  if (path.to == ErrorPath::To::none) return {};
+  return path.to == ErrorPath::To::weights ? weight.detach() : path.matrix;
 }
 
 }  // namespace
 
 at::Tensor rounded_convolution(const at::Tensor& h, const Convolution& layer) {
   return RoundedConvolution::apply(h, layer.weight,
-                                   Constants{layer.rows, layer.columns, through(layer.transport, layer.weight)},
+                                   Constants{layer.rows, layer.columns, through(layer.path, layer.weight)},
                                    layer.stride, layer.padding);
 }
 
 at::Tensor rounded_products(const at::Tensor& h, const Dense& layer) {
-  at::Tensor across = through(layer.transport, layer.weight);
-  if (layer.transport.to == Transport::To::matrix) across = across.t();
+  at::Tensor across = through(layer.path, layer.weight);
+  if (layer.path.to == ErrorPath::To::matrix) across = across.t();
   return RoundedProducts::apply(h, layer.weight, Constants{layer.rows, layer.columns, across});
 }
 

@@ -270,8 +270,8 @@ template <class T>
 at::Tensor input_error(const Kept& kept, const at::Tensor& trace) {
   if (!kept.layer.weight.defined()) return trace.view({kept.time, kept.batch, kept.in});
   const at::Tensor error = kept.take({kept.time * kept.batch, kept.in});
-  if (kept.layer.transport.to == Transport::To::matrix) {
-    const at::Tensor matrix = kept.layer.transport.matrix.contiguous();
+  if (kept.layer.path.to == ErrorPath::To::matrix) {
+    const at::Tensor matrix = kept.layer.path.matrix.contiguous();
     gemm_in_parts<T>(1, read<T>(trace), transposed(read<T>(matrix)), 0, write<T>(error));
   } else {
     gemm_in_parts<T>(1, read<T>(trace), read<T>(kept.layer.weight), 0, write<T>(error));
@@ -307,7 +307,7 @@ struct SnuNode final : torch::autograd::Node {
       if (task_should_compute_output(2)) result[2] = all.output0;
       all.membrane0.reset();
       all.output0.reset();
-      if (task_should_compute_output(0) && layer.transport.to != Transport::To::nowhere)
+      if (task_should_compute_output(0) && layer.path.to != ErrorPath::To::none)
         result[0] = input_error<scalar_t>(kept, all.trace);
       if (layer.weight.defined() && task_should_compute_output(3))
         result[3] = weight_gradient<scalar_t>(kept, all.trace);

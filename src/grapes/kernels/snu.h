@@ -28,7 +28,7 @@ struct Snu {
   at::Tensor factor;          ///< [node], or undefined: 1
   bool local = false;         ///< factor on W's and R's own gradient only
   bool compounding = false;   ///< factor also on what goes back through R
-  Transport transport;        ///< where the error at the current goes, of the way to x
+  ErrorPath path;             ///< where the error at the current goes, of the way to x
   double most_spikes = 0;     ///< density of x and y up to which they are added as spikes
   bool once = false;          ///< nobody runs backwards twice, so that errors may take the place of membranes
   WorkspacePtr workspace;     ///< where errors live; outputs and membranes too

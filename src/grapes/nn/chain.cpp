@@ -25,13 +25,13 @@ at::TensorOptions placed(const Options& options, const Precision& precision) {
 }  // namespace
 
 Chain::Chain(const Options& options)
-    : options_(options), precision_(precision_from(options.precision)), placed_(placed(options, precision_)) {
-  const credit::RouteRow& route = find_row(credit::routes(), "route", options.route.name);
-  find_row(credit::modulations(), "modulation", options.modulation.name);
-  modulation_ = credit::resolve(options.modulation, route);
-  route_ = route.make(options.route);
-  if (route_->upwards() && precision_.has_formats())
-    throw UsageError("precision: formats are not there on route " + options.route.name +
+    : options_(options),
+      precision_(precision_from(options.precision)),
+      placed_(placed(options, precision_)),
+      rule_(credit::resolved(options.rule)),
+      route_(credit::route_of(rule_)) {
+  if (route_.upwards() && precision_.has_formats())
+    throw UsageError("precision: formats are not there on route " + route_.name +
                      ", where the error runs upwards; got " + options.precision);
 }
 
@@ -61,7 +61,7 @@ void Chain::add(credit::Block& block, std::uint64_t seed, at::IntArrayRef shape)
 
 void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes) {
   using credit::Feedback;
-  const Feedback kind = find_row(credit::routes(), "route", options_.route.name).feedback;
+  const Feedback kind = route_.feedback;
   std::string name = options_.feedback_init;
   if (name == "auto") name = options_.init == "he_uniform" ? "he_uniform" : "nokland";
   const Initializer& init = find_row(initializers(), "initializer", name);
@@ -86,16 +86,18 @@ void Chain::complete(std::uint64_t seed, const std::vector<std::int64_t>& nodes)
 }
 
 bool Chain::wants_incoming() const {
-  return modulation_.name != "none" && modulation_.responsibility == credit::Responsibility::incoming;
+  using credit::Responsibility;
+  return rule_.modulation != "none" &&
+         (rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input);
 }
 
 bool Chain::stale(const Pass& pass) const {
-  return factors_.empty() || pass.step / modulation_.every != fresh_step_ / modulation_.every;
+  return factors_.empty() || pass.step / rule_.every != fresh_step_ / rule_.every;
 }
 
 void Chain::refresh(const Pass& pass, const credit::Weights& weights) {
   Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
-  factors_ = credit::factors(weights, modulation_, random);
+  factors_ = credit::factors(weights, rule_, random);
   fresh_step_ = pass.step;
 }
 

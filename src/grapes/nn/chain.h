@@ -2,7 +2,7 @@
 
 #include "grapes/credit/block.h"
 #include "grapes/credit/route.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/nn/precision.h"
 
 #include <memory>
@@ -12,14 +12,14 @@
 namespace grapes::nn {
 
 /// What models made of blocks have in common: how weights are drawn, the route, the factors.
-class Chain : public Model {
+class Chain : public Network {
  public:
   const std::vector<credit::Factors>& factors() const override { return factors_; }
   std::int64_t factors_step() const override { return fresh_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step) override;
   std::vector<Named> buffers() const override;
   std::vector<LayerShape> shapes(std::int64_t steps) const override;  ///< here: dense layers, used once
-  const credit::ModulationOptions& modulation() const override { return modulation_; }
+  const credit::Rule& rule() const override { return rule_; }
 
  protected:
   /// @throws UsageError for an option that cannot be
@@ -50,8 +50,8 @@ class Chain : public Model {
   std::vector<credit::Block*> added_;                       // the same
   std::vector<std::shared_ptr<kernels::Storage>> storage_;  // of each one's weights, or null
   at::TensorOptions placed_;                                // dtype and device of every weight
-  credit::ModulationOptions modulation_;
-  std::unique_ptr<credit::Route> route_;
+  credit::Rule rule_;                                       // resolved
+  const credit::Route& route_;
   std::vector<credit::Factors> factors_;
   std::int64_t fresh_step_ = -1;  // the batch of which factors_ were taken
 };

@@ -20,10 +20,10 @@ Cnn::Cnn(const Options& options, std::vector<Stage> stages, const Signature& sig
   if (shape.size() != 3)
     throw UsageError(fmt::format("model '{}': wants pictures, channels × rows × columns; an example is [{}]",
                                  options.model, fmt::join(shape, ", ")));
-  if (options.route.unmasked_first)
-    throw UsageError("unmasked-first is for dense networks; model is '" + options.model + "'");
-  if (options.modulation.first_sample_mask || options.modulation.single_factor)
-    throw UsageError("first-sample-mask and single-factor are for dense networks; model is '" + options.model + "'");
+  const credit::Compatibility& theirs = options.compatibility;
+  if (theirs.unmasked_first || theirs.first_sample_mask || theirs.single_factor)
+    throw UsageError("unmasked-first, first-sample-mask and single-factor are for dense networks; model is '" +
+                     options.model + "'");
   if (!(options.dropout >= 0 && options.dropout < 1))
     throw UsageError("dropout must be at least 0 and below 1; got " + shortest(options.dropout));
   stages_.push_back({Do::dense, signature.outputs});
@@ -140,7 +140,7 @@ void Cnn::refresh_factors(const Pass& pass) {
 }
 
 at::Tensor Cnn::dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const {
-  if (options_.dropout == 0 || !(pass.training || options_.dropout_in_evaluation)) return h;
+  if (options_.dropout == 0 || !(pass.training || options_.compatibility.dropout_in_evaluation)) return h;
   const at::Tensor row = h.flatten(1);
   const at::Tensor mask = kernels::dropout_mask(kernels::dropout_key(pass.seed, pass.step, layer), row.size(0),
                                                 row.size(1), options_.dropout, row.scalar_type());
@@ -161,7 +161,7 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
     for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l].block().factors = factors_[l];
   }
   at::Tensor h = inputs.to(placed_);
-  if (route_->upwards()) return indirect(h, pass);
+  if (route_.upwards()) return indirect(h, pass);
   std::vector<at::Tensor> values;
   if (!options_.recompute || direct()) {
     h = through({0, stages_.size(), 0}, std::move(h), pass, values);
@@ -178,10 +178,10 @@ at::Tensor Cnn::forward(const at::Tensor& inputs, const Pass& pass) {
           slice);
     }
   }
-  return rounded_error(route_->close(h, blocks_, values));
+  return rounded_error(credit::close(route_, h, blocks_, values));
 }
 
-bool Cnn::direct() const { return route_->transport(blocks_, blocks_.size() - 1).to == credit::Transport::To::nowhere; }
+bool Cnn::direct() const { return route_.feedback == credit::Feedback::direct; }
 
 /// Examples are independent of each other but for normalization, for dropout, which is drawn for a batch, and for
 /// number formats, whose scales and draws are those of a batch. Weights are laid out anew for every slice: worth it
@@ -214,11 +214,11 @@ std::vector<Cnn::Piece> Cnn::pieces() const {
 }
 
 at::Tensor Cnn::through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const {
-  const credit::Transport way = route_->transport(blocks_, l);
-  if (way.to != credit::Transport::To::nowhere) return blocks_[l]->forward(std::move(h), way);
+  const credit::ErrorPath way = credit::transport(route_, blocks_, l);
+  if (way.to != credit::ErrorPath::To::none) return blocks_[l]->forward(std::move(h), way);
   const auto alone = [this, l, way](at::Tensor x) { return blocks_[l]->forward(std::move(x), way); };
   h = options_.recompute && direct() ? recomputed(h.detach(), alone) : alone(h.detach());
-  if (l + 1 < blocks_.size()) values.push_back(kernels::unblocked(h));
+  if (l + 1 < blocks_.size() && direct()) values.push_back(kernels::unblocked(h));
   return h;
 }
 

@@ -24,7 +24,7 @@ class Cnn final : public Chain {
   Cnn(const Options& options, std::vector<Stage> stages, const Signature& signature, std::uint64_t seed);
 
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
-  bool descends(const Pass&) const override { return false; }
+  bool fuses_sgd(const Pass&) const override { return false; }
   std::vector<Named> parameters() const override;
   std::vector<Named> buffers() const override;
   std::vector<LayerShape> shapes(std::int64_t steps) const override;

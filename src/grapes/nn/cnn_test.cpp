@@ -17,9 +17,9 @@ Options options_of(const std::string& model, const std::string& route = "bp", co
   Options options;
   options.model = model;
   options.precision = "float64";
-  options.route.name = route;
-  options.modulation.name = modulation;
-  if (modulation == "constant") options.modulation.constants = {1.5};
+  options.rule.route = route;
+  options.rule.modulation = modulation;
+  if (modulation == "constant") options.rule.constants = {1.5};
   return options;
 }
 
@@ -54,12 +54,12 @@ at::Tensor unpooled(const at::Tensor& error, const at::Tensor& map) {
 TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
   const auto x = drawn({3, 3, 8, 8}, 1), error = drawn({3, 4}, 2);
   for (const auto& route : credit::routes()) {
-    if (route.forgets) continue;
+    if (route.local_in_time) continue;
     for (const auto& modulation : credit::modulations()) {
       SCOPED_TRACE(route.name + "+" + modulation.name);
       Options options = options_of("cnn:6,5", route.name, modulation.name);
-      options.modulation.responsibility = credit::Responsibility::incoming;
-      const auto model = make_model(options, {{3, 8, 8}, 4}, 3);
+      options.rule.responsibility = credit::Responsibility::incoming;
+      const auto model = make_network(options, {{3, 8, 8}, 4}, 3);
       const auto logits = model->forward(x, training());
       (logits * error).sum().backward();
       auto W = by_name(model->parameters());
@@ -131,7 +131,7 @@ TEST(Cnn, FusedLayersEqualTheirTwin) {
           const auto error = drawn({4, 10}, 2).to(torch::kFloat);
           std::vector<at::Tensor> all[2];
           for (const bool plain : {false, true}) {
-            const auto network = make_model(options, signature, 3);
+            const auto network = make_network(options, signature, 3);
             const auto logits = network->forward(x, training(plain));
             (logits * error).sum().backward();
             all[plain].push_back(logits.detach());
@@ -162,7 +162,7 @@ TEST(Cnn, RecomputingIsKeeping) {
         std::vector<at::Tensor> all[2];
         for (const bool again : {false, true}) {
           options.recompute = again;
-          const auto network = make_model(options, {{3, 32, 32}, 10}, 3);
+          const auto network = make_network(options, {{3, 32, 32}, 10}, 3);
           const auto logits = network->forward(x, training());
           (logits * error).sum().backward();
           all[again].push_back(logits.detach());
@@ -212,7 +212,7 @@ TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
     Options options = options_of("cnn:16,16", "ifa", "grapes");
     options.precision = rounded ? "bf16" : "float32";
     options.bias = true;
-    const auto model = make_model(options, {{3, 16, 16}, 10}, 3);
+    const auto model = make_network(options, {{3, 16, 16}, 10}, 3);
     model->forward(x, training()).square().sum().backward();
     for (const Named& p : model->parameters()) all[rounded].push_back(p.value.grad());
   }
@@ -229,8 +229,8 @@ TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
   for (const bool constant : {false, true}) {
     Options options = options_of("cnn:8,8", "bp", constant ? "constant" : "none");
     options.precision = "float32";
-    if (constant) options.modulation.constants = {1};
-    const auto model = make_model(options, {{3, 16, 16}, 10}, 3);
+    if (constant) options.rule.constants = {1};
+    const auto model = make_network(options, {{3, 16, 16}, 10}, 3);
     model->forward(x, training()).square().sum().backward();
     for (const Named& p : model->parameters()) all[constant].push_back(p.value.grad());
   }
@@ -240,7 +240,9 @@ TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
 TEST(Cnn, TheForwardPassDoesNotDependOnTheRule) {
   const auto x = drawn({4, 3, 32, 32}, 1);
   const auto value = [&](const std::string& route, const std::string& modulation) {
-    return make_model(options_of("cnn:4,4", route, modulation), {{3, 32, 32}, 10}, 3)->forward(x, training()).detach();
+    return make_network(options_of("cnn:4,4", route, modulation), {{3, 32, 32}, 10}, 3)
+        ->forward(x, training())
+        .detach();
   };
   const auto expected = value("bp", "none");
   for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
@@ -249,15 +251,15 @@ TEST(Cnn, TheForwardPassDoesNotDependOnTheRule) {
 
 TEST(Cnn, OutgoingAndSynapticFactorsSumWholeChannels) {
   Options options = options_of("cnn:6,5", "dfa", "grapes");
-  const auto model = make_model(options, {{3, 8, 8}, 4}, 3);
+  const auto model = make_network(options, {{3, 8, 8}, 4}, 3);
   model->forward(drawn({2, 3, 8, 8}, 1), training()).sum().backward();
   auto W = by_name(model->parameters());
   // The authors' form: W^1 and W^L are not modulated, columns of the others are.
   EXPECT_FALSE(model->factors()[0].error.defined());
   EXPECT_TRUE(torch::allclose(model->factors()[1].columns, factor(W["layers.1.weight"], {}, 1, {}, 2, 0, 2)));
-  options.route.name = "bp";
-  options.modulation.responsibility = credit::Responsibility::outgoing;
-  const auto other = make_model(options, {{3, 8, 8}, 4}, 3);
+  options.rule.route = "bp";
+  options.rule.responsibility = credit::Responsibility::outgoing;
+  const auto other = make_network(options, {{3, 8, 8}, 4}, 3);
   other->forward(drawn({2, 3, 8, 8}, 1), training());
   W = by_name(other->parameters());
   const auto sums = W["layers.2.weight"].detach().abs().view({4, 5, 4}).sum(at::IntArrayRef({0, 2}));
@@ -271,7 +273,7 @@ TEST(Cnn, ItsGradientsAreFiniteDifferences) {
       Options options = options_of(model);
       options.activation = "tanh";
       options.norm = kind;
-      const auto network = make_model(options, {{1, 28, 28}, 3}, 3);
+      const auto network = make_network(options, {{1, 28, 28}, 3}, 3);
       const auto x = drawn({3, 1, 28, 28}, 1), error = drawn({3, 3}, 2);
       (network->forward(x, training()) * error).sum().backward();
       const torch::NoGradGuard no_grad;
@@ -294,20 +296,20 @@ TEST(Cnn, DropsInTrainingOnlyUnlessTheAuthorsOptionSaysSo) {
   Options options = options_of("cnn:8");
   options.dropout = 0.5;
   const auto x = drawn({2, 1, 8, 8}, 1);
-  const auto model = make_model(options, {{1, 8, 8}, 4}, 3);
+  const auto model = make_network(options, {{1, 8, 8}, 4}, 3);
   EXPECT_TRUE(torch::equal(model->forward(x, {}), model->forward(x, {})));
   Pass other = training();
   other.step = 1;
   EXPECT_FALSE(torch::equal(model->forward(x, training()), model->forward(x, other)));
-  options.dropout_in_evaluation = true;
+  options.compatibility.dropout_in_evaluation = true;
   Pass evaluation;
   evaluation.step = 1;
-  const auto theirs = make_model(options, {{1, 8, 8}, 4}, 3);
+  const auto theirs = make_network(options, {{1, 8, 8}, 4}, 3);
   EXPECT_FALSE(torch::equal(theirs->forward(x, {}), theirs->forward(x, evaluation)));
 }
 
 TEST(Cnn, TheAuthorsNetworkHasNineLayersOfItsWidths) {
-  const auto model = make_model(options_of("resnet9"), {{3, 32, 32}, 10}, 1);
+  const auto model = make_network(options_of("resnet9"), {{3, 32, 32}, 10}, 1);
   std::vector<std::int64_t> widths;
   for (const Named& p : model->parameters()) widths.push_back(p.value.size(0));
   EXPECT_EQ(widths, (std::vector<std::int64_t>{64, 128, 128, 128, 256, 512, 512, 512, 10}));
@@ -316,10 +318,10 @@ TEST(Cnn, TheAuthorsNetworkHasNineLayersOfItsWidths) {
 TEST(Cnn, SaysWhatIsNotThere) {
   const auto refused = [](const Options& options, const Signature& signature, const std::string& words) {
     try {
-      make_model(options, signature, 1);
+      make_network(options, signature, 1);
       ADD_FAILURE() << "nothing said of " << words;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
   refused(options_of("resnet9"), {{784}, 10}, "pictures");
@@ -331,10 +333,10 @@ TEST(Cnn, SaysWhatIsNotThere) {
   options.norm = Norm::batch;
   refused(options, {{10}, 2}, "norm");
   options = options_of("cnn:8", "ifa");
-  options.route.unmasked_first = true;
+  options.compatibility.unmasked_first = true;
   refused(options, {{3, 32, 32}, 10}, "unmasked-first");
   options = options_of("cnn:8,8", "bp", "constant");
-  options.modulation.constants = {1, 2, 3};
+  options.rule.constants = {1, 2, 3};
   refused(options, {{3, 32, 32}, 10}, "2 hidden layers");
 }
 

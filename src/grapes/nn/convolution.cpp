@@ -7,8 +7,8 @@
 
 namespace grapes::nn {
 
-at::Tensor Convolution::rounded_affine(const at::Tensor& h, const credit::Transport& transport) const {
-  const at::Tensor z = kernels::plain::rounded_convolution(h, kernel(transport));
+at::Tensor Convolution::rounded_affine(const at::Tensor& h, const credit::ErrorPath& path) const {
+  const at::Tensor z = kernels::plain::rounded_convolution(h, kernel(path));
   return bias.defined() ? z + modulated_parameters().second.view({1, -1, 1, 1}) : z;
 }
 
@@ -51,7 +51,7 @@ kernels::Normalization Convolution::normalization() const {
   return all;
 }
 
-kernels::Convolution Convolution::kernel(const credit::Transport& transport) const {
+kernels::Convolution Convolution::kernel(const credit::ErrorPath& path) const {
   kernels::Convolution kernel;
   kernel.weight = weight;
   kernel.bias = bias;
@@ -59,15 +59,15 @@ kernels::Convolution Convolution::kernel(const credit::Transport& transport) con
   kernel.padding = shape_.padding;
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
-  kernel.transport = transport;
+  kernel.path = path;
   kernel.rounded = rounded && run_.training;
   kernel.workspace = workspace_;
   return kernel;
 }
 
-at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport) const {
-  using To = credit::Transport::To;
-  kernels::Convolution kernel = this->kernel(transport);
+at::Tensor Convolution::forward(at::Tensor h, const credit::ErrorPath& path) const {
+  using To = credit::ErrorPath::To;
+  kernels::Convolution kernel = this->kernel(path);
   kernels::Normalization after = normalization();
   const bool normalizes = norm && kernels::fusable(after);
   if (!normalizes) kernel.error = factors.error;
@@ -81,12 +81,12 @@ at::Tensor Convolution::forward(at::Tensor h, const credit::Transport& transport
     return norm ? activation(kernels::unblocked(z)) : z;
   }
   h = kernels::unblocked(h);
-  if (kernel.rounded) return output(rounded_affine(h, transport));
+  if (kernel.rounded) return output(rounded_affine(h, path));
   h = rounding.input(h);
-  at::Tensor z = affine(transport.to == To::weights ? h : h.detach());
-  if (transport.to == To::matrix) {
+  at::Tensor z = affine(path.to == To::weights ? h : h.detach());
+  if (path.to == To::matrix) {
     const std::vector<std::int64_t> stride(2, shape_.stride), padding(2, shape_.padding), one(2, 1);
-    z = feedback_convolution(z, h, transport.matrix, stride, padding, one, 1);
+    z = feedback_convolution(z, h, path.matrix, stride, padding, one, 1);
   }
   return output(rounding.error_at(z));
 }

@@ -33,7 +33,7 @@ class Convolution final : public credit::Block {
   };
   void prepare(Run run) { run_ = run; }
 
-  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override;
+  at::Tensor forward(at::Tensor h, const credit::ErrorPath& path) const override;
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override;
   at::Tensor linear(const at::Tensor& h) const;     ///< W ⋆ h
@@ -42,9 +42,9 @@ class Convolution final : public credit::Block {
   at::Tensor dropout(const at::Tensor& h) const override { return h; }
 
  private:
-  at::Tensor rounded_affine(const at::Tensor& h, const credit::Transport& transport) const;
+  at::Tensor rounded_affine(const at::Tensor& h, const credit::ErrorPath& path) const;
   /// The bare layer, for the fused node and for products that are rounded.
-  kernels::Convolution kernel(const credit::Transport& transport) const;
+  kernels::Convolution kernel(const credit::ErrorPath& path) const;
   bool remembers() const;                        ///< whether the running statistics move
   kernels::Normalization normalization() const;  ///< what follows z, for the kernel
 

@@ -73,10 +73,10 @@ at::Tensor CrossbarLayer::read_back(const at::Tensor& error) const {
 
 void CrossbarLayer::pulse(const at::Tensor& h, const at::Tensor& error) const {
   const at::NoGradGuard no_grad;
-  if (run_.descend == 0) return;
-  analog::update(array_, h, error, run_.descend, run_.number);
+  if (run_.fused_sgd == 0) return;
+  analog::update(array_, h, error, run_.fused_sgd, run_.number);
   at::Tensor(weight).copy_(analog::weights(array_));
-  if (bias.defined()) at::Tensor(bias).sub_(error.sum(0), run_.descend);
+  if (bias.defined()) at::Tensor(bias).sub_(error.sum(0), run_.fused_sgd);
 }
 
 at::Tensor CrossbarLayer::affine(const at::Tensor& h) const {
@@ -89,8 +89,8 @@ Crossbars::Crossbars(const Options& options, std::vector<std::int64_t> nodes, st
     throw UsageError("analog: arrays are simulated in float32 on the cpu; precision is " + options.precision +
                      ", device " + options.device);
   if (options.dropout > 0) throw UsageError("analog: dropout is not there for crossbars");
-  if (route_->upwards())
-    throw UsageError("analog: route " + options.route.name + " runs upwards through an array, which is not there");
+  if (route_.upwards())
+    throw UsageError("analog: route " + route_.name + " runs upwards through an array, which is not there");
   if (!(options.analog.share > 0 && options.analog.share <= 1))
     throw UsageError("analog-share must be above 0 and at most 1; got " + shortest(options.analog.share));
   const Activation& activation = find_row(activations(), "activation", options.activation);
@@ -108,14 +108,14 @@ at::Tensor Crossbars::forward(const at::Tensor& inputs, const Pass& pass) {
   // Reads in evaluation have streams of their own, the same ones every time: what differs between two evaluations are
   // the weights.
   for (const auto& layer : layers_)
-    layer->prepare(pass.training ? CrossbarLayer::Run{pass.step, pass.descend, 1}
+    layer->prepare(pass.training ? CrossbarLayer::Run{pass.step, pass.fused_sgd, 1}
                                  : CrossbarLayer::Run{-1 - pass.step, 0, options_.analog.drift});
   if (pass.training && stale(pass)) {
     const at::NoGradGuard no_grad;
     credit::Weights weights;
     for (const auto& layer : layers_) {
       weights.layers.push_back(layer->weight.detach());
-      if (modulation_.name == "none") continue;
+      if (rule_.modulation == "none") continue;
       const std::int64_t dim = wants_incoming() ? 0 : 1;
       (dim == 0 ? weights.incoming : weights.outgoing).push_back(layer->responsibility(dim));
     }
@@ -123,7 +123,7 @@ at::Tensor Crossbars::forward(const at::Tensor& inputs, const Pass& pass) {
   }
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l)
     layers_[l]->factors = pass.training ? factors_[l] : credit::Factors();
-  return route_->forward(blocks_, inputs.flatten(1).to(placed_).contiguous());
+  return credit::forward(route_, blocks_, inputs.flatten(1).to(placed_).contiguous());
 }
 
 std::vector<Named> Crossbars::parameters() const {

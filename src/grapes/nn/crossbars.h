@@ -27,7 +27,7 @@ class CrossbarLayer final : public credit::Block {
   /// How the coming batch is to be run.
   struct Run {
     std::int64_t number = 0;  ///< of what is read, for the draws of its noise: of training, each batch its own
-    double descend = 0;       ///< step size of the pulses; 0: none come
+    double fused_sgd = 0;     ///< step size of the pulses; 0: none come
     double drift = 1;  ///< real reads forward are of the array when so many times as long has passed, see later()
   };
   void prepare(Run run);
@@ -57,8 +57,8 @@ class Crossbars final : public Chain {
   Crossbars(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed);
 
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
-  bool descends(const Pass&) const override { return only_descends(); }
-  bool only_descends() const override { return options_.analog.updates(); }
+  bool fuses_sgd(const Pass&) const override { return requires_fused_update(); }
+  bool requires_fused_update() const override { return options_.analog.updates(); }
   std::vector<Named> parameters() const override;
   std::vector<Named> buffers() const override;
   std::string describe() const override;

@@ -9,24 +9,24 @@ bool Dense::fuses(const at::Tensor& h) const {
          kernels::fusable(h) && h.scalar_type() == weight.scalar_type();
 }
 
-kernels::Dense Dense::kernel(const credit::Transport& transport) const {
+kernels::Dense Dense::kernel(const credit::ErrorPath& path) const {
   kernels::Dense kernel;
   kernel.weight = weight;
   kernel.bias = bias;
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
-  kernel.transport = transport;
-  kernel.descend = run_.descend;
+  kernel.path = path;
+  kernel.fused_sgd = run_.fused_sgd;
   kernel.sums = sums;
   kernel.rounded = rounded;
   kernel.workspace = workspace_;
   return kernel;
 }
 
-at::Tensor Dense::plain_affine(const at::Tensor& h, const credit::Transport& transport) const {
+at::Tensor Dense::plain_affine(const at::Tensor& h, const credit::ErrorPath& path) const {
   const auto [W, b] = modulated_parameters();
   if (!rounded) return at::linear(h, W, b);
-  const at::Tensor z = kernels::plain::rounded_products(h, kernel(transport));
+  const at::Tensor z = kernels::plain::rounded_products(h, kernel(path));
   return b.defined() ? z + b : z;
 }
 
@@ -34,9 +34,9 @@ at::Tensor Dense::affine(const at::Tensor& h) const {
   return fuses(h) ? kernels::dense(h, kernel({})) : plain_affine(h, {});
 }
 
-at::Tensor Dense::forward(at::Tensor h, const credit::Transport& transport) const {
-  if (!fuses(h)) return rounded ? output(plain_affine(h, transport)) : Block::forward(h, transport);
-  kernels::Dense whole = kernel(transport);
+at::Tensor Dense::forward(at::Tensor h, const credit::ErrorPath& path) const {
+  if (!fuses(h)) return rounded ? output(plain_affine(h, path)) : Block::forward(h, path);
+  kernels::Dense whole = kernel(path);
   if (activation_ != nullptr) whole.activation = activation_->fused;
   whole.dropout = run_.dropout;
   whole.error = factors.error;

@@ -3,7 +3,7 @@
 #include "grapes/credit/block.h"
 #include "grapes/kernels/dropout.h"
 #include "grapes/nn/activation.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <memory>
 
@@ -19,8 +19,8 @@ class Dense final : public credit::Block {
   /// How the coming batch is to be run.
   struct Run {
     kernels::Dropout dropout;
-    double descend = 0;  ///< see kernels::Dense
-    bool plain = false;  ///< by the twin
+    double fused_sgd = 0;  ///< see kernels::Dense
+    bool plain = false;    ///< by the twin
   };
   void prepare(Run run) { run_ = std::move(run); }
   /// The whole mask of the batch; undefined where nothing is dropped.
@@ -33,7 +33,7 @@ class Dense final : public credit::Block {
   at::Tensor affine(const at::Tensor& h) const override;
   at::Tensor activation(const at::Tensor& z) const override;
   at::Tensor dropout(const at::Tensor& h) const override;
-  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override;
+  at::Tensor forward(at::Tensor h, const credit::ErrorPath& path) const override;
 
   std::shared_ptr<kernels::RowSums> sums;  ///< of W, if the factors want them
   /// Not null: matrix products in training take their factors rounded to bfloat16, see kernels::Dense.
@@ -41,10 +41,10 @@ class Dense final : public credit::Block {
 
  private:
   bool fuses(const at::Tensor& h) const;
-  /// The pre-activation by plain operations, the error going to h by `transport` where products are rounded.
-  at::Tensor plain_affine(const at::Tensor& h, const credit::Transport& transport) const;
+  /// The pre-activation by plain operations, the error going to h by `path` where products are rounded.
+  at::Tensor plain_affine(const at::Tensor& h, const credit::ErrorPath& path) const;
   /// What both fused forms have in common.
-  kernels::Dense kernel(const credit::Transport& transport) const;
+  kernels::Dense kernel(const credit::ErrorPath& path) const;
 
   const Activation* activation_;
   kernels::WorkspacePtr workspace_;

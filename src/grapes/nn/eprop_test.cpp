@@ -14,7 +14,7 @@ at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
   return torch::randn(shape, generator, torch::kDouble);
 }
 
-Snu drawn_layer(SnuOptions options, const CreditOptions& credit = {}) {
+Snu drawn_layer(SnuOptions options, const Rule& credit = {}) {
   options.eprop = true;
   options.rule.detach_reset = true;
   Snu layer(in, nodes, std::move(options), credit);
@@ -28,7 +28,7 @@ Snu drawn_layer(SnuOptions options, const CreditOptions& credit = {}) {
   return layer;
 }
 
-void expect_equal(const SnuOptions& options, const CreditOptions& credit = {}) {
+void expect_equal(const SnuOptions& options, const Rule& credit = {}) {
   const at::Tensor x = drawn({steps, batch, in}, 1).gt(0.4).to(torch::kDouble), error = drawn({steps, batch, nodes}, 2);
   Snu backwards = drawn_layer(options, credit), forwards = drawn_layer(options, credit);
   const at::Tensor y = backwards->forward(x);
@@ -78,9 +78,9 @@ TEST(Online, EqualsTheUnrolledLayerOnEverySurrogateAndModulation) {
   }
   for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform", "constant"}) {
     SCOPED_TRACE(modulation);
-    CreditOptions credit;
+    Rule credit;
     credit.modulation = modulation;
-    credit.constant = 1.7;
+    credit.constants = {1.7};
     expect_equal(options, credit);
   }
 }

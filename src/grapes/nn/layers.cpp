@@ -5,7 +5,7 @@
 #include "grapes/core/compat.h"
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
-#include "grapes/credit/layers.h"
+#include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
 
 #include <torch/nn/init.h>
@@ -18,10 +18,7 @@
 namespace grapes::nn {
 namespace {
 
-at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t nodes) {
-  const double bound = 1 / std::sqrt(static_cast<double>(nodes));
-  return torch::empty(shape).uniform_(-bound, bound);
-}
+using To = credit::ErrorPath::To;
 
 /// As torch::nn draws them.
 void draw(at::Tensor& weight, at::Tensor& bias) {
@@ -32,12 +29,12 @@ void draw(at::Tensor& weight, at::Tensor& bias) {
 }
 
 /// z(W, b) with the error at its nodes, which lie along `dim`, or only W's and b's gradients, times m.
-at::Tensor scaled(const Routed& layer, const at::Tensor& m, bool local, std::int64_t dim,
+at::Tensor scaled(const Routed& layer, const at::Tensor& m, bool local, bool fed_back, std::int64_t dim,
                   const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& z) {
   if (!m.defined()) return z(layer.weight, layer.bias);
   if (!local) {
     const at::Tensor y = z(layer.weight, layer.bias);
-    if (layer.feeds_back()) return modulate(y, m, dim);
+    if (fed_back) return modulate(y, m, dim);
     attach(y, m, dim);  // a hook is cheaper than modulate()'s node, and an activation after it may work in place
     return y;
   }
@@ -46,59 +43,47 @@ at::Tensor scaled(const Routed& layer, const at::Tensor& m, bool local, std::int
 
 }  // namespace
 
-CreditOptions plain(std::string route) {
-  CreditOptions options;
-  options.route = std::move(route);
-  options.modulation = "none";
-  return options;
+Routed::Routed(Rule rule, std::string kind)
+    : rule_(credit::resolved(std::move(rule))), route_(&credit::route_of(rule_)), kind_(std::move(kind)) {
+  using credit::Responsibility;
+  TORCH_CHECK(!route_->upwards(), "grapes::nn::", kind_, ": route ", rule_.route,
+              " runs upwards through a network; a layer by itself knows no layer below");
+  if (rule_.responsibility == Responsibility::synaptic) rule_.responsibility = Responsibility::incoming;
+  TORCH_CHECK(rule_.responsibility != Responsibility::outgoing, "grapes::nn::", kind_,
+              ": a layer by itself knows its own weights only; responsibility must be incoming or input, got outgoing");
 }
 
-Routed::Routed(CreditOptions credit, std::string kind) : credit_(std::move(credit)), kind_(std::move(kind)) {
-  const std::string& route = credit_.route;
-  TORCH_CHECK(route == "bp" || route == "fa" || route == "sign-symmetric" || route == "dfa", "grapes::nn::", kind_,
-              ": there is no route '", route, "'; there are bp, fa, sign-symmetric, dfa");
-  find_row(credit::modulations(), "modulation", credit_.modulation);
-  using Clip = CreditOptions::Clip;
-  if (credit_.clip == Clip::by_route) credit_.clip = route == "fa" || route == "dfa" ? Clip::none : Clip::range;
-  TORCH_CHECK(credit_.gain > 0 && credit_.low >= 0 && credit_.low <= credit_.high, "grapes::nn::", kind_,
-              ": gain must be above 0 and the range satisfy 0 <= low <= high; got ", credit_.gain, " and [",
-              credit_.low, ", ", credit_.high, "]");
+at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units) {
+  const double bound = 1 / std::sqrt(static_cast<double>(units));
+  return torch::empty(shape).uniform_(-bound, bound);
 }
 
-bool Routed::is_local() const { return find_row(credit::modulations(), "modulation", credit_.modulation).local; }
+bool Routed::is_local() const { return credit::modulation_of(rule_).local; }
 
 at::Tensor Routed::factor() const { return factor(at::Tensor()); }
 
 at::Tensor Routed::factor(const at::Tensor& recurrent) const {
-  credit::FactorOptions options;
-  options.modulation = credit_.modulation;
-  options.constants = {credit_.constant};
-  options.gain = credit_.gain;
-  const bool clipped = credit_.clip == CreditOptions::Clip::range;
-  options.low = clipped ? credit_.low : 0;
-  options.high = clipped ? credit_.high : credit_.gain;
-  options.seed = credit_.seed;
-  credit::Layer layer;
-  layer.names = {"grapes::nn::" + kind_};
-  layer.weight = weight;
-  layer.recurrent = recurrent;
-  return credit::layer_factor(layer, {}, options, 0, batch_);
+  if (credit::modulation_of(rule_).transform == nullptr) return {};
+  const at::NoGradGuard no_grad;
+  const bool both = recurrent.defined() && rule_.responsibility == credit::Responsibility::incoming;
+  Random random(stream_seed(rule_.seed, "shuffled", static_cast<std::uint64_t>(batch_), 0));
+  try {
+    return credit::factor_of(responsibility(weight, both ? OptionalTensor(recurrent) : OptionalTensor()), rule_, 0,
+                             random);
+  } catch (const c10::ValueError& error) {
+    TORCH_CHECK_VALUE(false, "grapes::nn::", kind_, ": ", error.what_without_backtrace());
+  }
 }
 
 at::Tensor Routed::next_factor(const at::Tensor& recurrent) {
   if (!at::GradMode::is_enabled()) return {};
-  const at::Tensor m = factor(recurrent);
+  if (batch_ % rule_.every == 0) factor_ = factor(recurrent);
   ++batch_;
-  return m;
+  return factor_;
 }
 
-at::Tensor Routed::signs() const {
-  const at::Tensor W = weight.detach();
-  return W.sign().mul(W.abs().mean());
-}
-
-LinearImpl::LinearImpl(const torch::nn::LinearOptions& options, CreditOptions credit)
-    : Routed(std::move(credit), "Linear"), options_(options) {
+LinearImpl::LinearImpl(const torch::nn::LinearOptions& options, Rule rule)
+    : Routed(std::move(rule), "Linear"), options_(options) {
   reset();
 }
 
@@ -107,24 +92,23 @@ void LinearImpl::reset() {
   weight = register_parameter("weight", torch::empty({out, in}));
   bias = register_parameter("bias", options_.bias() ? torch::empty({out}) : at::Tensor(), options_.bias());
   draw(weight, bias);
-  if (credit().route == "fa") feedback = register_buffer("feedback", feedback_weights({in, out}, out));
+  if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in, out}, out));
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 2 && x.size(1) == options_.in_features(), "grapes::nn::Linear: x must be [batch, ",
               options_.in_features(), "]; got ", x.sizes());
-  const at::Tensor below = credit().route == "bp" ? x : x.detach();
-  const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
-    const at::Tensor y = at::linear(below, W, b.defined() ? OptionalTensor(b) : OptionalTensor());
-    if (credit().route == "fa") return grapes::feedback(y, x, feedback);
-    if (credit().route == "sign-symmetric") return grapes::feedback(y, x, signs().t());
-    return y;
-  };
-  return scaled(*this, next_factor(), is_local(), 1, z);
+  const credit::ErrorPath way = down();
+  const at::Tensor below = way.to == To::weights ? x : x.detach();
+  return scaled(*this, next_factor(), is_local(), way.to == To::matrix, 1,
+                [&](const at::Tensor& W, const at::Tensor& b) {
+                  const at::Tensor y = at::linear(below, W, b.defined() ? OptionalTensor(b) : OptionalTensor());
+                  return way.to == To::matrix ? grapes::feedback(y, x, way.matrix) : y;
+                });
 }
 
-Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, CreditOptions credit)
-    : Routed(std::move(credit), "Conv2d"), options_(options), padding_(0) {
+Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule)
+    : Routed(std::move(rule), "Conv2d"), options_(options), padding_(0) {
   // By argument-dependent lookup: the variant is c10's in LibTorch 1.13 and the standard library's in 2.x.
   const auto* numbers = get_if<torch::ExpandingArray<2>>(&options.padding());
   TORCH_CHECK(numbers != nullptr && get_if<torch::enumtype::kZeros>(&options.padding_mode()) != nullptr,
@@ -142,7 +126,7 @@ void Conv2dImpl::reset() {
   weight = register_parameter("weight", torch::empty(shape));
   bias = register_parameter("bias", options_.bias() ? torch::empty({out}) : at::Tensor(), options_.bias());
   draw(weight, bias);
-  if (credit().route == "fa")
+  if (feeds_back_through_B())
     feedback = register_buffer("feedback", feedback_weights(shape, out / groups * kernel->at(0) * kernel->at(1)));
 }
 
@@ -151,20 +135,18 @@ at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
               options_.in_channels(), ", height, width]; got ", x.sizes());
   const at::IntArrayRef stride = *options_.stride(), padding = *padding_, dilation = *options_.dilation();
   const std::int64_t groups = options_.groups();
-  const at::Tensor below = credit().route == "bp" ? x : x.detach();
+  const credit::ErrorPath way = down();
+  const at::Tensor below = way.to == To::weights ? x : x.detach();
   const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
     const OptionalTensor has = b.defined() ? OptionalTensor(b) : OptionalTensor();
     const at::Tensor y = at::conv2d(below, W, has, stride, padding, dilation, groups);
-    if (credit().route == "fa") return feedback_convolution(y, x, feedback, stride, padding, dilation, groups);
-    if (credit().route == "sign-symmetric")
-      return feedback_convolution(y, x, signs(), stride, padding, dilation, groups);
-    return y;
+    return way.to == To::matrix ? feedback_convolution(y, x, way.matrix, stride, padding, dilation, groups) : y;
   };
-  return scaled(*this, next_factor(), is_local(), 1, z);
+  return scaled(*this, next_factor(), is_local(), way.to == To::matrix, 1, z);
 }
 
-RecurrentImpl::RecurrentImpl(std::int64_t in, std::int64_t nodes, CreditOptions credit)
-    : Routed(std::move(credit), "Recurrent"), in_(in), nodes_(nodes) {
+RecurrentImpl::RecurrentImpl(std::int64_t in, std::int64_t nodes, Rule rule)
+    : Routed(std::move(rule), "Recurrent"), in_(in), nodes_(nodes) {
   reset();
 }
 
@@ -174,7 +156,7 @@ void RecurrentImpl::reset() {
   bias = register_parameter("bias", torch::empty({nodes_}));
   const double bound = 1 / std::sqrt(static_cast<double>(nodes_));  // as torch::nn::RNN
   for (at::Tensor* parameter : {&weight, &recurrent, &bias}) torch::nn::init::uniform_(*parameter, -bound, bound);
-  if (credit().route == "fa") feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
+  if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
 }
 
 at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
@@ -182,18 +164,21 @@ at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
               "], with a step at least; got ", x.sizes());
   const at::Tensor m = next_factor(recurrent);
   const at::Tensor rows = x.flatten(0, 1);  // the current of all steps in one product
-  const at::Tensor below = credit().route == "bp" ? rows : rows.detach();
-  const at::Tensor current = scaled(*this, m, is_local(), 1, [&](const at::Tensor& W, const at::Tensor& b) {
+  const credit::ErrorPath way = down();
+  const at::Tensor below = way.to == To::weights ? rows : rows.detach();
+  const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
     const at::Tensor y = at::linear(below, W, b);
-    if (credit().route == "fa") return grapes::feedback(y, rows, feedback);
-    if (credit().route == "sign-symmetric") return grapes::feedback(y, rows, signs().t());
-    return y;
-  });
-  const at::Tensor R = (m.defined() ? modulate(recurrent, m, 0) : recurrent).t();
+    return way.to == To::matrix ? grapes::feedback(y, rows, way.matrix) : y;
+  };
+  // Compounding, m stands on all of the pre-activation, so that it also meets what R sends back; else on R's gradient.
+  const bool compounds = m.defined() && rule().compounding && !is_local();
+  const at::Tensor current = scaled(*this, compounds ? at::Tensor() : m, is_local(), way.to == To::matrix, 1, z);
+  const at::Tensor R = (m.defined() && !compounds ? modulate(recurrent, m, 0) : recurrent).t();
   std::vector<at::Tensor> outputs;
   at::Tensor y;
   for (const at::Tensor& c : current.view({x.size(0), x.size(1), nodes_}).unbind()) {
-    y = (y.defined() ? at::addmm(c, y, R) : c).tanh();
+    const at::Tensor a = y.defined() ? at::addmm(c, route().local_in_time ? y.detach() : y, R) : c;
+    y = (compounds ? modulate(a, m) : a).tanh();
     outputs.push_back(y);
   }
   return at::stack(outputs);

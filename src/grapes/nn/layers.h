@@ -1,5 +1,7 @@
 #pragma once
 
+#include "grapes/credit/route.h"
+
 #include <torch/expanding_array.h>
 #include <torch/nn/cloneable.h>
 #include <torch/nn/options/conv.h>
@@ -11,63 +13,60 @@
 #include <vector>
 
 /// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit, and what
-/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/model.h.
+/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/network.h.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
+///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});
 namespace grapes::nn {
 
-/// How the error at a layer's pre-activation is scaled, and how it reaches the layer below.
-struct CreditOptions {
-  /// bp              Wᵀ δ
-  /// fa              B δ, B fixed and random, the buffer "feedback" (Lillicrap et al. 2016)
-  /// sign-symmetric  sign(W)ᵀ δ at W's mean magnitude (Liao et al. 2016)
-  /// dfa             nothing: DirectFeedback brings every layer its error from the output (Nøkland 2016)
-  std::string route = "bp";
-  std::string modulation = "grapes";  ///< `grapes list modulations`
-  double constant = 1;                ///< of `constant`
-  double gain = 2;
-  enum class Clip { by_route, none, range } clip = Clip::by_route;  ///< by_route: none on fa and dfa, as the authors do
-  double low = 1, high = 2;                                         ///< of the range
-  std::uint64_t seed = 0;                                           ///< of `shuffled`
-};
-/// For an output layer: no modulation.
-CreditOptions plain(std::string route = "bp");
+using credit::plain;
 
-/// What the layers have in common. Responsibility is that of incoming weights on every route.
+/// What the layers have in common. Of a rule they take the route down to the layer below:
+///   bp              Wᵀ δ
+///   fa              B δ, B fixed and random, the buffer "feedback" (Lillicrap et al. 2016)
+///   sign-symmetric  sign(W)ᵀ δ at W's mean magnitude (Liao et al. 2016)
+///   dfa             nothing: DirectFeedback brings every layer its error from the output (Nøkland 2016)
+/// Responsibility is that of the layer's own weights on every route, incoming or input.
 class Routed {
  public:
-  const CreditOptions& credit() const { return credit_; }
-  /// Whether the error reaches the layer below by feedback(). Then what follows the layer must not work in place.
-  bool feeds_back() const { return credit_.route == "fa" || credit_.route == "sign-symmetric"; }
+  const Rule& rule() const { return rule_; }  ///< resolved
+  const credit::Route& route() const { return *route_; }
   /// The factors that the weights as they stand give, [node]; undefined for the modulation `none`.
   at::Tensor factor() const;
 
   at::Tensor weight;    ///< W, [node, input] or [channel out, channel in / groups, ...]
   at::Tensor bias;      ///< b, [node], or undefined
-  at::Tensor feedback;  ///< B of route fa, uniform in ±1/√(nodes it comes from); else undefined
+  at::Tensor feedback;  ///< B, where the route has one for the layer below, uniform in ±1/√(nodes it comes from); else
+                        ///< undefined
 
  protected:
   /// @throws c10::Error if an option cannot be, UsageError if there is no such modulation
-  explicit Routed(CreditOptions credit, std::string kind);
+  explicit Routed(Rule rule, std::string kind);
+  bool feeds_back_through_B() const { return route_->feedback == credit::Feedback::above; }
+  /// Where the error at the pre-activation goes, besides to W and b.
+  credit::ErrorPath down() const { return route_->down(weight, feedback); }
   at::Tensor factor(const at::Tensor& recurrent) const;
   /// The factor of a forward pass; undefined where there is no graph to modulate.
   at::Tensor next_factor(const at::Tensor& recurrent = {});
   bool is_local() const;
-  /// sign(W), at W's mean magnitude
-  at::Tensor signs() const;
 
  private:
-  CreditOptions credit_;
+  Rule rule_;
+  const credit::Route* route_;
   std::string kind_;
-  std::int64_t batch_ = 0;  // forward passes with a graph so far, for the stream of `shuffled`
+  std::int64_t batch_ = 0;  // forward passes with a graph so far
+  at::Tensor factor_;       // of the last one
 };
+
+/// B, uniform in ±1/√(units it comes from).
+at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units);
 
 /// z = x Wᵀ + b. x [batch, in].
 class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
  public:
-  LinearImpl(std::int64_t in, std::int64_t out, CreditOptions credit = {})
-      : LinearImpl(torch::nn::LinearOptions(in, out), std::move(credit)) {}
-  explicit LinearImpl(const torch::nn::LinearOptions& options, CreditOptions credit = {});
+  LinearImpl(std::int64_t in, std::int64_t out, Rule rule = {})
+      : LinearImpl(torch::nn::LinearOptions(in, out), std::move(rule)) {}
+  explicit LinearImpl(const torch::nn::LinearOptions& options, Rule rule = {});
   void reset() override;
   at::Tensor forward(const at::Tensor& x);
 
@@ -80,7 +79,7 @@ TORCH_MODULE(Linear);
 class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
  public:
   /// @throws c10::Error for a padding that is not numbers, or a padding mode that is not zeros
-  explicit Conv2dImpl(const torch::nn::Conv2dOptions& options, CreditOptions credit = {});
+  explicit Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule = {});
   void reset() override;
   at::Tensor forward(const at::Tensor& x);
 
@@ -95,7 +94,7 @@ TORCH_MODULE(Conv2d);
 /// not, for it would compound. r sums W and R.
 class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed {
  public:
-  RecurrentImpl(std::int64_t in, std::int64_t nodes, CreditOptions credit = {});
+  RecurrentImpl(std::int64_t in, std::int64_t nodes, Rule rule = {});
   void reset() override;
   at::Tensor forward(const at::Tensor& x);
   at::Tensor factor() const { return Routed::factor(recurrent); }

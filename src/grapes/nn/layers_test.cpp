@@ -11,7 +11,7 @@
 namespace grapes::nn {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 using testing::ThrowsMessage;
 
 const auto f64 = torch::kDouble;
@@ -43,8 +43,8 @@ void expect_close(const at::Tensor& ours, const at::Tensor& theirs) {
   EXPECT_LT((ours - theirs).abs().max().item<double>(), 1e-12 * std::max(1.0, theirs.abs().max().item<double>()));
 }
 
-CreditOptions by(const std::string& route, const std::string& modulation = "grapes") {
-  CreditOptions options;
+Rule by(const std::string& route, const std::string& modulation = "grapes") {
+  Rule options;
   options.route = route;
   options.modulation = modulation;
   return options;
@@ -189,8 +189,8 @@ TEST(Layers, RecurrentByHand) {
 
 TEST(Layers, RecurrentDoesNotCompoundOverTime) {
   for (const std::int64_t steps : {5, 20}) {
-    CreditOptions twice = by("bp", "constant");
-    twice.constant = 2;
+    Rule twice = by("bp", "constant");
+    twice.constants = {2};
     torch::manual_seed(8);
     Recurrent with = wide(Recurrent(3, 4, twice));
     torch::manual_seed(8);
@@ -201,6 +201,54 @@ TEST(Layers, RecurrentDoesNotCompoundOverTime) {
     const auto ours = with->parameters(), theirs = without->parameters();
     for (std::size_t k = 0; k < ours.size(); ++k) expect_close(ours[k].grad(), 2 * theirs[k].grad());
   }
+}
+
+TEST(Layers, RecurrentCompoundsWhereTheRuleSaysSo) {
+  // A unit that is its own input by R = 1, far from saturation: what reaches the first step has met the factor at each.
+  for (const std::int64_t steps : {1, 5}) {
+    const auto error_at_start = [&](bool compounding) {
+      Recurrent layer(1, 1, Rule{.modulation = "constant", .constants = {2}, .compounding = compounding});
+      layer->to(f64);
+      const torch::NoGradGuard no_grad;
+      layer->weight.fill_(1);
+      layer->recurrent.fill_(1);
+      layer->bias.fill_(0);
+      const at::AutoGradMode graph(true);
+      const at::Tensor x = torch::zeros({steps, 1, 1}, f64).requires_grad_();
+      layer->forward(x)[-1].sum().backward();
+      return x.grad()[0].item<double>();
+    };
+    EXPECT_DOUBLE_EQ(error_at_start(false), 2);
+    EXPECT_DOUBLE_EQ(error_at_start(true), std::pow(2.0, static_cast<double>(steps)));
+  }
+}
+
+TEST(Layers, AnEpropRouteSendsNoErrorBackInTimeBetweenUnits) {
+  Recurrent layer(1, 1, plain("eprop"));
+  layer->to(f64);
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : layer->parameters()) parameter.fill_(0.5);
+  }
+  const at::Tensor x = torch::tensor({1.0, 0.0}, f64).view({2, 1, 1}).requires_grad_();
+  const at::Tensor y = layer->forward(x);
+  y[1].sum().backward();
+  EXPECT_EQ(layer->weight.grad().item<double>(), 0) << "x is 0 at the step that the loss is of";
+  EXPECT_NE(layer->recurrent.grad().item<double>(), 0);
+  EXPECT_FALSE(x.grad().defined());
+}
+
+TEST(Layers, FactorsStayForSoManyBatches) {
+  Linear layer = wide(Linear(5, 6, Rule{.modulation = "shuffled", .every = 2}));
+  const at::Tensor x = drawn({3, 5}, 1);
+  std::vector<at::Tensor> gradients;
+  for (int batch = 0; batch < 4; ++batch) {
+    weighed(layer->forward(x)).backward();
+    gradients.push_back(layer->bias.grad().clone());
+    layer->zero_grad();
+  }
+  EXPECT_TRUE(at::equal(gradients[0], gradients[1]) && at::equal(gradients[2], gradients[3]));
+  EXPECT_FALSE(at::equal(gradients[1], gradients[2]));
 }
 
 TEST(Layers, StandInASequential) {
@@ -231,7 +279,7 @@ TEST(Layers, ACloneIsTheSameLayer) {
   Linear layer = wide(Linear(5, 4, by("fa", "grapes-local")));
   const auto copy = std::dynamic_pointer_cast<LinearImpl>(layer->clone());
   ASSERT_TRUE(copy);
-  EXPECT_EQ(copy->credit().route, "fa");
+  EXPECT_EQ(copy->rule().route, "fa");
   EXPECT_TRUE(torch::equal(copy->feedback, layer->feedback) && torch::equal(copy->weight, layer->weight));
   EXPECT_FALSE(copy->weight.is_alias_of(layer->weight));
 }
@@ -248,7 +296,11 @@ TEST(Layers, WithoutGradientsNothingIsComputedBesideTheValue) {
 }
 
 TEST(Layers, WhatCannotBeIsNamed) {
-  EXPECT_THAT([] { Linear(5, 4, by("pb")); }, ThrowsMessage<c10::Error>(HasSubstr("there is no route 'pb'")));
+  EXPECT_THAT([] { Linear(5, 4, by("pb")); }, ThrowsMessage<UsageError>(HasSubstr("unknown route 'pb'")));
+  EXPECT_THAT([] { Linear(5, 4, by("ifa")); }, ThrowsMessage<c10::Error>(HasSubstr("runs upwards")));
+  EXPECT_THAT([] { Linear(5, 4, Rule{.responsibility = credit::Responsibility::outgoing}); },
+              ThrowsMessage<c10::Error>(HasSubstr("got outgoing")));
+  EXPECT_THAT([] { Linear(5, 4, Rule{.gain = 0}); }, ThrowsMessage<UsageError>(HasSubstr("gain must be above 0")));
   EXPECT_THAT([] { Linear(5, 4, by("bp", "grape")); }, ThrowsMessage<UsageError>(HasSubstr("grapes")));
   EXPECT_THAT([] { Linear(5, 4)->forward(torch::ones({5})); }, ThrowsMessage<c10::Error>(HasSubstr("[batch, 5]")));
   EXPECT_THAT([] { Conv2d(torch::nn::Conv2dOptions(3, 4, 3).groups(2)); },

@@ -35,7 +35,7 @@ void Mlp::refresh_factors(const Pass& pass, std::int64_t batch) {
     weights.layers.push_back(other ? pass.factor_weights[l] : layers_[l]->weight);
     weights.incoming.push_back(other || pass.plain || !layers_[l]->sums ? at::Tensor()
                                                                         : layers_[l]->sums->of(layers_[l]->weight));
-    if (modulation_.first_sample_mask && l + 1 < layers_.size())
+    if (options_.compatibility.first_sample_mask && l + 1 < layers_.size())
       if (const at::Tensor mask = layers_[l]->mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
   }
   refresh(pass, weights);
@@ -57,7 +57,7 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   if (!pass.training) return infer(x);
 
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    Dense::Run run{{}, pass.descend, pass.plain};
+    Dense::Run run{{}, pass.fused_sgd, pass.plain};
     if (l + 1 < layers_.size()) {
       if (!pass.masks.empty())
         run.dropout.mask = pass.masks[l].contiguous();
@@ -68,12 +68,12 @@ at::Tensor Mlp::forward(const at::Tensor& inputs, const Pass& pass) {
   }
   refresh_factors(pass, x.size(0));
   std::vector<credit::Factors> factors = factors_;
-  if (modulation_.single_factor) credit::share_last_factor(factors, x.size(0));
+  if (options_.compatibility.single_factor) credit::share_last_factor(factors, x.size(0));
   for (std::size_t l = 0; l + 1 < layers_.size(); ++l) layers_[l]->factors = std::move(factors[l]);
-  return rounded_error(route_->forward(blocks_, x));
+  return rounded_error(credit::forward(route_, blocks_, x, options_.compatibility.unmasked_first));
 }
 
-bool Mlp::descends(const Pass& pass) const {
+bool Mlp::fuses_sgd(const Pass& pass) const {
   return !pass.plain && !precision_.has_formats() &&
          std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) { return layer->fusable(); });
 }

@@ -16,7 +16,7 @@ class Mlp final : public Chain {
   Mlp(const Options& options, std::vector<std::int64_t> nodes, std::uint64_t seed);
 
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
-  bool descends(const Pass& pass) const override;
+  bool fuses_sgd(const Pass& pass) const override;
   std::vector<Named> parameters() const override;
   std::string describe() const override;
 

@@ -13,9 +13,9 @@ namespace grapes::nn {
 namespace {
 
 /// The routes that networks without time have.
-std::vector<credit::RouteRow> dense_routes() {
-  std::vector<credit::RouteRow> rows = credit::routes();
-  std::erase_if(rows, [](const auto& row) { return row.forgets; });
+std::vector<credit::Route> dense_routes() {
+  std::vector<credit::Route> rows = credit::routes();
+  std::erase_if(rows, [](const auto& row) { return row.local_in_time; });
   return rows;
 }
 
@@ -30,12 +30,12 @@ Options options_of(const Setting& setting) {
   options.precision = "float64";
   options.activation = setting.activation;
   options.dropout = setting.dropout;
-  options.route.name = setting.route;
-  options.modulation.name = setting.modulation;
-  if (setting.modulation == "constant") options.modulation.constants = {1.5, 0.5, 3};
+  options.rule.route = setting.route;
+  options.rule.modulation = setting.modulation;
+  if (setting.modulation == "constant") options.rule.constants = {1.5, 0.5, 3};
   // One form on all routes; the authors' forms are compared with numbers made by their program (replay).
-  options.modulation.responsibility = credit::Responsibility::incoming;
-  options.modulation.clip = credit::ModulationOptions::Clip::range;
+  options.rule.responsibility = credit::Responsibility::incoming;
+  options.rule.clip.kind = credit::Clip::Kind::range;
   return options;
 }
 
@@ -122,8 +122,8 @@ TEST(Rules, EqualTheHandWrittenRecursions) {
 TEST(Rules, ModulationByOneIsTheBaseRuleBitForBit) {
   for (const auto& route : dense_routes()) {
     Options base = options_of({route.name}), one = base;
-    one.modulation.name = "constant";
-    one.modulation.constants = {1};
+    one.rule.modulation = "constant";
+    one.rule.constants = {1};
     Mlp a(base, {6, 5, 5, 3}, 11), b(one, {6, 5, 5, 3}, 11);
     const Data data = examples(8, 6, 3);
     const auto left = learn(a, data, training()), right = learn(b, data, training());
@@ -160,7 +160,7 @@ TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
 
 TEST(Rules, FactorsAreRecomputedEveryKBatches) {
   Options options = options_of({"bp", "grapes"});
-  options.modulation.every = 2;
+  options.rule.every = 2;
   Mlp model(options, {6, 5, 3}, 11);
   const Data data = examples(4, 6, 3);
   const auto used = [&](std::int64_t step) {
@@ -179,7 +179,7 @@ TEST(Rules, FactorsAreRecomputedEveryKBatches) {
 
 TEST(Rules, OutgoingResponsibilityLooksAtTheColumnsAbove) {
   Options options = options_of({"bp", "grapes"});
-  options.modulation.responsibility = credit::Responsibility::outgoing;
+  options.rule.responsibility = credit::Responsibility::outgoing;
   Mlp model(options, {6, 5, 4, 3}, 11);
   model.forward(examples(4, 6, 3).inputs, training());
   for (std::size_t l = 0; l < 2; ++l)

@@ -19,7 +19,6 @@ SnuOptions neurons_of(const SpikingOptions& options) {
   neurons.threshold = options.threshold;
   neurons.learn_threshold = options.learn_threshold;
   neurons.synapse = options.synapse;
-  neurons.compounding = options.compounding;
   neurons.truncate = options.truncate;
   neurons.inputs = options.products;
   find_row(nn::neurons(), "neuron", options.neuron).decide(neurons);
@@ -30,8 +29,9 @@ SnuOptions neurons_of(const SpikingOptions& options) {
 /// A layer of neurons as a block: [time, batch, in] -> [time, batch, node].
 class Snn::Spiking final : public credit::Block {
  public:
-  Spiking(SnuOptions options, kernels::WorkspacePtr workspace) {
+  Spiking(SnuOptions options, bool compounding, kernels::WorkspacePtr workspace) {
     layer_.options = std::move(options);
+    layer_.compounding = compounding;
     layer_.once = true;
     layer_.workspace = std::move(workspace);
   }
@@ -59,7 +59,7 @@ class Snn::Spiking final : public credit::Block {
   /// Of the last pass, if it was kept.
   const SnuTrace& trace() const { return trace_; }
 
-  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
+  at::Tensor forward(at::Tensor h, const credit::ErrorPath& path) const override {
     SnuLayer now = layer_;
     if (plain_ || rounding) now.options.path = SnuOptions::Path::plain;
     now.rounding = rounding;
@@ -67,7 +67,7 @@ class Snn::Spiking final : public credit::Block {
     if (recurrent.defined()) now.recurrent = rounding.of("recurrent").weight(recurrent);
     now.decay = decay;
     now.threshold = threshold;
-    now.transport = transport;
+    now.path = path;
     now.local = factors.rows.defined();
     now.factor = now.local ? factors.rows : factors.error;
     SnuState rest = at_rest(now, h.size(1));
@@ -103,9 +103,9 @@ class Snn::Stepwise final : public credit::Block {
     dense_.rounding = rounding;
     dense_.prepare({{}, 0, plain});
   }
-  at::Tensor forward(at::Tensor h, const credit::Transport& transport) const override {
+  at::Tensor forward(at::Tensor h, const credit::ErrorPath& path) const override {
     const auto flat = [](const at::Tensor& x) { return x.flatten(0, 1); };
-    return dense_.forward(flat(h), transport).view({h.size(0), h.size(1), -1});
+    return dense_.forward(flat(h), path).view({h.size(0), h.size(1), -1});
   }
   at::Tensor affine(const at::Tensor& h) const override { return dense_.affine(h); }
   at::Tensor activation(const at::Tensor& z) const override { return z; }
@@ -117,21 +117,21 @@ class Snn::Stepwise final : public credit::Block {
 
 Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signature& signature, std::uint64_t seed)
     : Chain(options), nodes_(std::move(nodes)), signature_(signature), neurons_(neurons_of(options.spiking)) {
-  if (options.route.name == "ifa")
-    throw UsageError("route ifa runs upwards through a layer's inside: there is no such thing for spiking networks");
+  if (route_.upwards())
+    throw UsageError("route " + route_.name +
+                     " runs upwards through a layer's inside: there is no such thing for spiking networks");
   if (precision_.bf16) throw UsageError("precision bf16 is not there for spiking networks");
   if (precision_.activations)
     throw UsageError("precision: activations are not rounded in spiking networks, where a spike is a bit");
   if (options.dropout > 0) throw UsageError("dropout is not there for spiking networks");
   if (options.bias && !signature.each_step) throw UsageError("bias: spiking layers have none");
   using credit::Responsibility;
-  if (options.modulation.responsibility == Responsibility::by_route)
-    modulation_.responsibility = Responsibility::incoming;
-  if (modulation_.responsibility == Responsibility::synaptic)
+  if (options.rule.responsibility == Responsibility::by_route) rule_.responsibility = Responsibility::incoming;
+  if (rule_.responsibility == Responsibility::synaptic)
     throw UsageError("responsibility synaptic is not there for spiking networks: use incoming or outgoing");
   find_row(readouts(), "readout", options.spiking.readout);
   find_row(encoders(), "encoder", options.encoding.encoder);
-  neurons_.eprop = find_row(credit::routes(), "route", options.route.name).forgets;
+  neurons_.eprop = route_.local_in_time;
 
   const Initializer& init = find_row(initializers(), "initializer", options.init);
   const auto workspace = std::make_shared<kernels::Workspace>();
@@ -139,7 +139,7 @@ Snn::Snn(const Options& options, std::vector<std::int64_t> nodes, const Signatur
   for (std::size_t l = 1; l <= spiking; ++l) {
     SnuOptions layer = neurons_;
     layer.recurrent = neurons_.recurrent && l + 1 < nodes_.size();  // outputs do not feed each other
-    spiking_.push_back(std::make_unique<Spiking>(layer, workspace));
+    spiking_.push_back(std::make_unique<Spiking>(layer, rule_.compounding, workspace));
     add(*spiking_.back(), seed, {nodes_[l], nodes_[l - 1]});
     spiking_.back()->draw(nodes_[l], seed, l, init, placed_);
     at::Tensor& R = spiking_.back()->recurrent;
@@ -185,8 +185,8 @@ void Snn::refresh_factors(const Pass& pass) {
     weights.layers.push_back(named(l, "weight"));
     const at::Tensor R = named(l, "recurrent");
     // What arrives from a node's own layer counts too.
-    weights.incoming.push_back(R.defined() ? responsibility(weights.layers.back(), OptionalTensor(R), 0)
-                                           : at::Tensor());
+    const bool both = R.defined() && rule_.responsibility == credit::Responsibility::incoming;
+    weights.incoming.push_back(both ? responsibility(weights.layers.back(), OptionalTensor(R), 0) : at::Tensor());
   }
   refresh(pass, weights);
 }
@@ -208,7 +208,7 @@ at::Tensor Snn::forward(const at::Tensor& inputs, const Pass& pass) {
     for (std::size_t l = 0; l + 1 < blocks_.size(); ++l) spiking_[l]->factors = factors_[l];
   }
   const at::Tensor x = timed(inputs, pass);
-  const at::Tensor value = rounded_error(route_->forward(blocks_, x), 2);  // [time, batch, node]
+  const at::Tensor value = rounded_error(credit::forward(route_, blocks_, x), 2);  // [time, batch, node]
   shown_ = pass.training ? at::Tensor() : x;
   return output_ ? value.transpose(0, 1) : readout.reduce(value, present);
 }

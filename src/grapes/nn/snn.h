@@ -28,7 +28,7 @@ class Snn final : public Chain {
   ~Snn() override;
 
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass) override;
-  bool descends(const Pass&) const override { return false; }
+  bool fuses_sgd(const Pass&) const override { return false; }
   std::vector<Named> parameters() const override;
   std::vector<LayerShape> shapes(std::int64_t steps) const override;
   std::string describe() const override;

@@ -57,8 +57,8 @@ Options options_of(const std::string& route, const std::string& modulation, cons
   Options options;
   options.model = "snu:13,11";
   options.precision = "float64";
-  options.route.name = route;
-  options.modulation.name = modulation;
+  options.rule.route = route;
+  options.rule.modulation = modulation;
   options.spiking.neuron = neuron;
   options.spiking.recurrent = recurrent;
   options.spiking.learn_decay = SnuOptions::Decay::per_node;
@@ -69,7 +69,7 @@ Options options_of(const std::string& route, const std::string& modulation, cons
 
 std::vector<at::Tensor> gradients(const Options& options, const Signature& signature, const at::Tensor& x,
                                   const at::Tensor& present, const at::Tensor& error, bool plain) {
-  const auto model = make_model(options, signature, 3);
+  const auto model = make_network(options, signature, 3);
   Pass pass;
   pass.training = true;
   pass.plain = plain;
@@ -91,7 +91,7 @@ TEST(Snn, EqualsItsTwinOnEveryRule) {
         for (const bool recurrent : {false, true}) {
           SCOPED_TRACE(route.name + "+" + modulation.name + " " + neuron + (recurrent ? " recurrent" : ""));
           Options options = options_of(route.name, modulation.name, neuron, recurrent);
-          if (modulation.name == "constant") options.modulation.constants = {1.5};
+          if (modulation.name == "constant") options.rule.constants = {1.5};
           const auto fused = gradients(options, picture, x, {}, error, false);
           const auto plain = gradients(options, picture, x, {}, error, true);
           ASSERT_EQ(fused.size(), plain.size());
@@ -112,7 +112,7 @@ TEST(Snn, WhatFillsUpASequenceDoesNotCount) {
       const auto x = drawn({2, 6, 20}, 1).gt(0.5).to(torch::kDouble);
       auto present = torch::ones({2, 6}, torch::kBool);
       present[1].narrow(0, 4, 2).fill_(false);
-      const auto model = make_model(options, signature, 3);
+      const auto model = make_network(options, signature, 3);
       Pass pass;
       pass.present = present;
       const auto together = model->forward(x, pass)[1];
@@ -144,7 +144,7 @@ TEST(Snn, ActivityCountsSilentAndSaturatedNodes) {
   Options options = options_of("bp", "none", "snu", false);
   options.encoding.encoder = "direct";
   options.spiking.threshold = 1e6;
-  const auto model = make_model(options, {{20}, 4}, 3);
+  const auto model = make_network(options, {{20}, 4}, 3);
   EXPECT_TRUE(model->activity().empty());
   model->forward(drawn({5, 20}, 1), {});
   ASSERT_EQ(model->activity().size(), 3U);
@@ -155,10 +155,10 @@ TEST(Snn, ActivityCountsSilentAndSaturatedNodes) {
 TEST(Snn, SaysWhatIsNotThere) {
   const auto refused = [](const Options& options, const Signature& signature, const std::string& words) {
     try {
-      make_model(options, signature, 1);
+      make_network(options, signature, 1);
       ADD_FAILURE() << "nothing said of " << words;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
   Options options = options_of("ifa", "none", "snu", false);

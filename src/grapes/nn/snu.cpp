@@ -22,23 +22,23 @@ SnuState detached(const SnuState& state) {
 
 /// Step by step, of tensor operations only.
 SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
-  using To = credit::Transport::To;
+  using To = credit::ErrorPath::To;
   const SnuOptions& options = layer.options;
   const at::Tensor& m = layer.factor;
   const bool scales = m.defined(), travels = scales && !layer.local;
   const bool weighs = layer.weight.defined();
   const at::Tensor W = weighs && scales && layer.local ? modulate(layer.weight, m, 0) : layer.weight;
   // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
-  const bool compounds = travels && options.compounding;
+  const bool compounds = travels && layer.compounding;
   const at::Tensor R = !layer.recurrent.defined() ? at::Tensor()
                        : scales && !compounds     ? modulate(layer.recurrent, m, 0).t()
                                                   : layer.recurrent.t();
   std::vector<at::Tensor> outputs, membranes;
   for (std::int64_t t = 0; t < x.size(0); ++t) {
     if (options.truncate > 0 && t > 0 && t % options.truncate == 0) state = detached(state);
-    const at::Tensor input = x[t], below = layer.transport.to == To::weights ? input : input.detach();
+    const at::Tensor input = x[t], below = layer.path.to == To::weights ? input : input.detach();
     at::Tensor c = weighs ? at::linear(below, W) : input;
-    if (layer.transport.to == To::matrix) c = grapes::feedback(c, input, layer.transport.matrix);
+    if (layer.path.to == To::matrix) c = grapes::feedback(c, input, layer.path.matrix);
     const credit::Rounding here = layer.rounding ? layer.rounding.of("step", t) : layer.rounding;
     c = here.error_at(c);
     if (travels) c = modulate(c, m, 1);
@@ -82,8 +82,8 @@ SnuTrace fused(const SnuLayer& layer, at::Tensor x, const SnuState& state, const
   kernel.truncate = options.truncate;
   kernel.factor = layer.factor;
   kernel.local = layer.local;
-  kernel.compounding = options.compounding && !layer.local;
-  kernel.transport = layer.transport;
+  kernel.compounding = layer.compounding && !layer.local;
+  kernel.path = layer.path;
   using Inputs = SnuOptions::Inputs;
   kernel.most_spikes = options.inputs == Inputs::measured ? kernels::Spikes::worth
                        : options.inputs == Inputs::spikes ? 1
@@ -110,8 +110,8 @@ SnuState at_rest(const SnuLayer& layer, std::int64_t batch) {
   return {zeros, zeros, layer.options.synapse > 0 ? zeros : at::Tensor()};
 }
 
-SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, CreditOptions credit)
-    : Routed(std::move(credit), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
+SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, Rule rule)
+    : Routed(std::move(rule), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
   require_possible(options_.rule);
   TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and nodes must be above 0; got ", in, " and ", nodes);
   TORCH_CHECK(options_.synapse >= 0 && options_.synapse < 1,
@@ -137,10 +137,7 @@ void SnuImpl::reset() {
   decay = constant("decay", options_.learn_decay == Decay::per_node ? nodes_ : 1, options_.decay,
                    options_.learn_decay != Decay::fixed);
   threshold = constant("threshold", nodes_, options_.threshold, options_.learn_threshold);
-  if (credit().route == "fa") {
-    const double fed = 1 / std::sqrt(static_cast<double>(nodes_));
-    feedback = register_buffer("feedback", torch::empty({in_, nodes_}).uniform_(-fed, fed));
-  }
+  if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
   reset_state();
   workspace_ = std::make_shared<kernels::Workspace>();
 }
@@ -170,12 +167,9 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& mas
 }
 
 SnuLayer SnuImpl::layer(at::Tensor factor) const {
-  SnuLayer layer{options_, weight, recurrent, decay, threshold, {}, std::move(factor), is_local(), workspace_};
-  using To = credit::Transport::To;
-  const std::string& route = credit().route;
-  if (route == "dfa") layer.transport.to = To::nowhere;
-  if (route == "fa") layer.transport = {To::matrix, feedback};
-  if (route == "sign-symmetric") layer.transport = {To::matrix, signs().t()};
+  SnuLayer layer{options_,          weight,     recurrent,          decay,     threshold, down(),
+                 std::move(factor), is_local(), rule().compounding, workspace_};
+  layer.options.eprop = options_.eprop || route().local_in_time;
   return layer;
 }
 

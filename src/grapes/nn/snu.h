@@ -19,7 +19,6 @@ struct SnuOptions {
   double synapse = 0;    ///< α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none, 0 ... <1
   bool learn_threshold = true;
   bool eprop = false;         ///< the error does not run back in time through R (Bellec et al. 2020)
-  bool compounding = false;   ///< the factor also on the error that runs back through R: M^T after T steps
   std::int64_t truncate = 0;  ///< backwards through time, the state is cut off before steps k, 2k, ...; 0: never
   bool stateful = false;      ///< a call goes on from where the last one ended; see reset_state()
   enum class Path { fused, plain } path = Path::fused;                      ///< plain: the slow twin, step by step
@@ -36,13 +35,14 @@ struct SnuTrace {
 /// A layer as one pass over time sees it: weights, where the error goes, and how it is scaled.
 struct SnuLayer {
   SnuOptions options;
-  at::Tensor weight;            ///< W, [node, in]; undefined: x is the current itself
-  at::Tensor recurrent;         ///< R, [node, node], or undefined
-  at::Tensor decay;             ///< d, [1] or [node]
-  at::Tensor threshold;         ///< θ, [node]
-  credit::Transport transport;  ///< from the current to x
-  at::Tensor factor;            ///< [node], or undefined: 1
-  bool local = false;           ///< factor on W's and R's own gradient only
+  at::Tensor weight;         ///< W, [node, in]; undefined: x is the current itself
+  at::Tensor recurrent;      ///< R, [node, node], or undefined
+  at::Tensor decay;          ///< d, [1] or [node]
+  at::Tensor threshold;      ///< θ, [node]
+  credit::ErrorPath path;    ///< from the current to x
+  at::Tensor factor;         ///< [node], or undefined: 1
+  bool local = false;        ///< factor on W's and R's own gradient only
+  bool compounding = false;  ///< see credit::Rule
   kernels::WorkspacePtr workspace;
   bool once = false;               ///< nobody runs backwards twice: saves memory
   credit::Rounding rounding = {};  ///< of the error at W x_t and at R y_{t-1}; only on the plain path
@@ -67,7 +67,7 @@ SnuState at_rest(const SnuLayer& layer, std::int64_t batch);
 class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
  public:
   /// @throws UsageError for a rule that cannot be
-  SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options = {}, CreditOptions credit = {});
+  SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options = {}, Rule rule = {});
   void reset() override;
 
   at::Tensor forward(const at::Tensor& x) { return run(x).output; }

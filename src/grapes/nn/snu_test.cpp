@@ -49,10 +49,10 @@ testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t ti
   return c;
 }
 
-Snu module_of(const testing::SnuCase& c, SnuOptions options, CreditOptions credit = plain()) {
+Snu module_of(const testing::SnuCase& c, SnuOptions options, Rule credit = plain()) {
   options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
   options.recurrent = c.recurrent;
-  options.compounding = c.compounding;
+  credit.compounding = c.compounding;
   options.truncate = c.truncate;
   options.synapse = c.synapse;
   options.eprop = c.eprop;
@@ -68,7 +68,7 @@ Snu module_of(const testing::SnuCase& c, SnuOptions options, CreditOptions credi
 }
 
 /// The layer's values and gradients equal the recursion's.
-void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const CreditOptions& credit = plain()) {
+void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& credit = plain()) {
   Snu layer = module_of(c, options, credit);
   const testing::SnuValues values = testing::forward(c);
   const auto ey = drawn(values.y.sizes(), 7), es = drawn(values.y.sizes(), 8);
@@ -156,10 +156,10 @@ TEST(Snu, SynapticCurrentsAndEprop) {
       c.synapse = synapse;
       c.eprop = eprop;
       c.m = factor(torch::cat({c.W, c.R}, 1));
-      expect_by_hand(c, {}, CreditOptions{});
+      expect_by_hand(c, {}, Rule{});
       c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
       c.truncate = 3;
-      expect_by_hand(c, {}, CreditOptions{});
+      expect_by_hand(c, {}, Rule{});
     }
 }
 
@@ -173,7 +173,7 @@ TEST(Snu, FactorsStandOnTheCurrentOnce) {
         c.m = factor(recurrent ? torch::cat({c.W, c.R}, 1) : c.W);
         c.local = modulation == "grapes-local";
         c.compounding = compounding;
-        CreditOptions credit;
+        Rule credit;
         credit.modulation = modulation;
         expect_by_hand(c, {}, credit);
       }
@@ -185,11 +185,11 @@ double error_after(std::int64_t steps, bool compounding, double constant, Path p
   options.rule = {"identity", "step", "none", "rectangular", 100};  // slope 1 at every membrane
   options.recurrent = true;
   options.decay = 0;
-  options.compounding = compounding;
   options.path = path;
-  CreditOptions credit;
+  Rule credit;
   credit.modulation = "constant";
-  credit.constant = constant;
+  credit.constants = {constant};
+  credit.compounding = compounding;
   Snu layer(1, 1, options, credit);
   layer->to(f64);
   {
@@ -219,9 +219,9 @@ TEST(Snu, FactorOneIsBackpropagationBitForBit) {
       for (const std::string modulation : {"none", "constant"}) {
         SnuOptions options;
         options.path = path;
-        CreditOptions credit;
+        Rule credit;
         credit.modulation = modulation;
-        credit.constant = 1;
+        credit.constants = {1};
         Snu layer = module_of(c, options, credit);
         layer->to(dtype);
         const auto x = c.x.to(dtype).requires_grad_();
@@ -360,7 +360,7 @@ TEST(Snu, SaysWhatIsWrong) {
 /// A convolution of kernel 1 on one place is a dense layer; and fused equals the twin where there is space.
 TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheTwin) {
   const testing::SnuCase c = drawn_case({"leaky_relu"}, false);
-  CreditOptions credit;
+  Rule credit;
   Snu dense = module_of(c, {}, credit);
   const std::int64_t time = c.x.size(0), batch = c.x.size(1), in = c.x.size(2), nodes = c.W.size(0);
   SnuOptions options;

@@ -21,7 +21,6 @@ struct SpikingOptions {
   double threshold = 1;
   bool learn_threshold = true;
   double synapse = 0.8;  ///< of neurons with a synaptic current
-  bool compounding = false;
   std::int64_t truncate = 0;
   SnuOptions::Inputs products = SnuOptions::Inputs::measured;
   std::string readout = "mean_rate";  ///< a row of readouts(): of the output layer, where a sequence has one answer

@@ -75,7 +75,7 @@ Tensors pack(const Subject& subject, const Position& position) {
   return content;
 }
 
-void load_weights(const Tensors& content, nn::Model& model, const std::string& file, bool strict) {
+void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict) {
   for (const nn::Named& parameter : model.parameters()) {
     copy(content, parameter.name, parameter.value, file);
     if (parameter.storage) {  // whoever's it was, and in whatever format

@@ -17,6 +17,6 @@ Tensors pack(const Subject& subject, const Position& position);
 /// that is missing, unexpected or of another shape
 Position unpack(const Tensors& content, Subject subject, const std::string& file);
 /// Only parameters and buffers (evaluation, --init). With `strict` false, buffers may be missing.
-void load_weights(const Tensors& content, nn::Model& model, const std::string& file, bool strict = true);
+void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict = true);
 
 }  // namespace grapes::train

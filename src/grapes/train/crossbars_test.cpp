@@ -20,8 +20,8 @@ nn::Options network(const std::string& device, const std::string& real, const st
   options.bias = true;
   options.analog.device = device;
   options.analog.real = real;
-  options.route.name = route;
-  options.modulation.name = "grapes";
+  options.rule.route = route;
+  options.rule.modulation = "grapes";
   return options;
 }
 
@@ -36,7 +36,7 @@ TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
     for (const std::string modulation : {"none", "grapes", "grapes-local"})
       for (const std::string rule : {"sgd", "momentum", "adam"}) {
         nn::Options array = network("ideal", "none", route), ordinary = network("none", "none", route);
-        array.modulation.name = ordinary.modulation.name = modulation;
+        array.rule.modulation = ordinary.rule.modulation = modulation;
         array.bias = ordinary.bias = rule == "sgd";
         Kit a(array, rule), b(ordinary, rule);
         for (int i = 0; i < 4; ++i) EXPECT_NEAR(a.step(batch_of(8), i, 0.1), b.step(batch_of(8), i, 0.1), 1e-5);
@@ -117,7 +117,7 @@ TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
   for (const auto& [route, which] :
        {std::pair("dfa", credit::Responsibility::by_route), std::pair("bp", credit::Responsibility::outgoing)}) {
     nn::Options options = network("soft-bounds", "forward", route);
-    options.modulation.responsibility = which;
+    options.rule.responsibility = which;
     options.analog.responsibility = "exact";
     Kit exact(options), ordinary([&] {
       nn::Options plain = options;

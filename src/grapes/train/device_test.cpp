@@ -27,8 +27,8 @@ nn::Options options(const std::string& model) {
   nn::Options network;
   network.model = model;
   network.precision = "float64";
-  network.modulation.name = "grapes";
-  network.modulation.constants = {1.5};
+  network.rule.modulation = "grapes";
+  network.rule.constants = {1.5};
   return network;
 }
 
@@ -66,7 +66,7 @@ Learned learn(Setting setting, const std::string& device) {
   Learned learned;
   Position position;
   for (int part = 0; part < 2; ++part) {
-    const auto model = nn::make_model(setting.network, setting.signature, 5);
+    const auto model = nn::make_network(setting.network, setting.signature, 5);
     const auto optimizer = optim::make_optimizer(rule, nn::learning(*model));
     const auto schedule = optim::make_schedule("constant", 0, 1);
     Subject subject{*model, criterion, *optimizer, *schedule, setting.rate};
@@ -116,10 +116,10 @@ void expect_same(const Setting& setting, const std::string& what) {
 TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
-      if (route.forgets) continue;
+      if (route.local_in_time) continue;
       Setting setting{options("mlp:7,7,5"), numbers()};
-      setting.network.route.name = route.name;
-      setting.network.modulation.name = modulation.name;
+      setting.network.rule.route = route.name;
+      setting.network.rule.modulation = modulation.name;
       setting.network.dropout = 0.3;
       setting.network.bias = true;
       expect_same(setting, route.name + ", " + modulation.name);
@@ -127,7 +127,7 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
   for (const auto& optimizer : optim::optimizers())
     expect_same({options("mlp:7,5"), numbers(), optimizer.name}, optimizer.name);
   Setting rarely{options("mlp:7,5"), numbers()};  // the factors go through the checkpoint
-  rarely.network.modulation.every = 3;
+  rarely.network.rule.every = 3;
   expect_same(rarely, "factors every third batch");
 }
 
@@ -144,7 +144,7 @@ TEST(Device, ConvolutionalNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "ifa", "sign-symmetric"})
     for (const nn::Norm norm : {nn::Norm::none, nn::Norm::batch, nn::Norm::tensor}) {
       Setting setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
-      setting.network.route.name = route;
+      setting.network.rule.route = route;
       setting.network.norm = norm;
       setting.network.dropout = 0.2;
       setting.network.bias = true;
@@ -152,7 +152,7 @@ TEST(Device, ConvolutionalNetworks) {
     }
   Setting residual{options("resnet9"), {{1, 32, 32}, 3}};
   residual.network.norm = nn::Norm::batch;
-  residual.network.modulation.name = "grapes-local";  // at this rate it diverges else
+  residual.network.rule.modulation = "grapes-local";  // at this rate it diverges else
   expect_same(residual, "residual");
 }
 
@@ -160,7 +160,7 @@ TEST(Device, SpikingNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "eprop"})
     for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
       Setting setting{options("snu:7,5"), signature};
-      setting.network.route.name = route;
+      setting.network.rule.route = route;
       setting.network.spiking.recurrent = true;
       setting.network.spiking.threshold = 0.5;
       setting.network.encoding.steps = 5;
@@ -178,7 +178,7 @@ TEST(Device, OneThatIsNotThereIsRefusedByName) {
   nn::Options network = options("mlp:7");
   network.device = "cuda:7";
   try {
-    nn::make_model(network, numbers(), 1);
+    nn::make_network(network, numbers(), 1);
     FAIL() << "no refusal";
   } catch (const UsageError& error) {
     EXPECT_NE(std::string(error.what()).find("device cuda:7 is not there"), std::string::npos) << error.what();
@@ -191,7 +191,7 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
   network.device = "cuda";
   network.norm = nn::Norm::batch;
   try {
-    nn::make_model(network, {{3, 8, 8}, 3}, 1);
+    nn::make_network(network, {{3, 8, 8}, 3}, 1);
   } catch (const UsageError& error) {
     GTEST_SKIP() << error.what();
   }
@@ -199,7 +199,7 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
     for (const char* route : {"bp", "fa", "dfa"}) {
       Setting setting{options(model),
                       {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};
-      setting.network.route.name = route;
+      setting.network.rule.route = route;
       const Learned here = learn(setting, "cpu"), there = learn(setting, "cuda");
       for (std::size_t i = 0; i < here.parameters.size(); ++i)
         EXPECT_LE((here.parameters[i].value - there.parameters[i].value.cpu()).abs().max().item<double>(), 1e-9)

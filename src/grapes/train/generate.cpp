@@ -6,7 +6,8 @@
 
 namespace grapes::train {
 
-Generated go_on(nn::Model& model, const at::Tensor& prime, std::int64_t steps, double temperature, std::uint64_t seed) {
+Generated go_on(nn::Network& model, const at::Tensor& prime, std::int64_t steps, double temperature,
+                std::uint64_t seed) {
   TORCH_CHECK(prime.dim() == 2 && prime.size(0) > 0 && temperature > 0,
               "go_on: a step at least, and a temperature above 0");
   const at::NoGradGuard no_grad;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -16,6 +16,7 @@ struct Generated {
 /// A sequence that a network that predicts bits goes on with: at every step each bit is drawn by itself, with the
 /// probability sigmoid(logit / temperature).
 /// @param prime  [time, outputs], a step at least
-Generated go_on(nn::Model& model, const at::Tensor& prime, std::int64_t steps, double temperature, std::uint64_t seed);
+Generated go_on(nn::Network& model, const at::Tensor& prime, std::int64_t steps, double temperature,
+                std::uint64_t seed);
 
 }  // namespace grapes::train

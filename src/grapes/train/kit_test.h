@@ -14,7 +14,7 @@ namespace grapes::train {
 /// A network of 6 numbers to 3 classes, and what trains it.
 struct Kit {
   explicit Kit(const nn::Options& network, const std::string& rule = "sgd", nn::Signature signature = {{6}, 3})
-      : model(nn::make_model(network, signature, 5)), schedule(optim::make_schedule("constant", 0, 1)) {
+      : model(nn::make_network(network, signature, 5)), schedule(optim::make_schedule("constant", 0, 1)) {
     optim::Options options;
     options.optimizer = rule;
     optimizer = optim::make_optimizer(options, nn::learning(*model));
@@ -33,7 +33,7 @@ struct Kit {
   /// Parameter i as it is now.
   at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
 
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
   nn::Criterion criterion{"auto", "auto", nn::TargetKind::classes};
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;

@@ -22,7 +22,7 @@ record::Json describe_factor(const at::Tensor& factor) {
           {"histogram", histogram}};
 }
 
-record::Json describe_layers(const nn::Model& model, const std::vector<double>& gradient_norms, bool evaluated) {
+record::Json describe_layers(const nn::Network& model, const std::vector<double>& gradient_norms, bool evaluated) {
   const at::NoGradGuard no_grad;
   record::Json layers = record::Json::array();
   const auto parameters = model.parameters();

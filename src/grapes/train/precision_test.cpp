@@ -22,8 +22,8 @@ nn::Options network(const std::string& precision, const std::string& route = "bp
   nn::Options options;
   options.model = "mlp:7,5";
   options.precision = precision;
-  options.route.name = route;
-  options.modulation.name = "grapes";
+  options.rule.route = route;
+  options.rule.modulation = "grapes";
   return options;
 }
 
@@ -65,7 +65,7 @@ TEST(Precision, AStepEqualsItsRecursion) {
   for (const std::string route : {"bp", "fa", "dfa"}) {
     nn::Options options = network(formats, route);
     // What the factors are on dfa is the authors' affair, and tested elsewhere.
-    if (route == "dfa") options.modulation.name = "none";
+    if (route == "dfa") options.rule.modulation = "none";
     Kit kit(options);
     const data::Batch batch = batch_of(8);
     for (int i = 0; i < 3; ++i) {

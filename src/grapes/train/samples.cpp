@@ -39,7 +39,7 @@ Json roll(const at::Tensor& bits, const at::Tensor& probabilities) {
   return {{"steps", probabilities.size(0)}, {"target", target}, {"prediction", prediction}};
 }
 
-Json samples(nn::Model& model, const data::Splits& splits, const nn::Criterion& criterion) {
+Json samples(nn::Network& model, const data::Splits& splits, const nn::Criterion& criterion) {
   const at::NoGradGuard no_grad;
   const auto holds = [](const data::DatasetPtr& part) { return part && part->size() > 0; };
   const data::DatasetPtr& part = holds(splits.test)         ? splits.test

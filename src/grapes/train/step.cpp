@@ -12,13 +12,13 @@ StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const
   pass.training = true;
   pass.present = batch.present;
   pass.plain = use.plain;
-  const bool may_descend = use.update && subject.optimizer.plain_descent() && subject.model.descends(pass);
+  const bool may_descend = use.update && subject.optimizer.plain_descent() && subject.model.fuses_sgd(pass);
   const bool wants_gradients = !use.descend || use.gradient_norms != nullptr || use.gradients || use.carried;
-  if (subject.model.only_descends() && (!may_descend || use.gradients || use.carried))
+  if (subject.model.requires_fused_update() && (!may_descend || use.gradients || use.carried))
     throw UsageError(
         "a network that learns by pulses takes optimizer sgd without weight decay, and nothing that needs a gradient");
-  const bool descends = may_descend && (!wants_gradients || subject.model.only_descends());
-  if (descends) pass.descend = use.rate;
+  const bool descends = may_descend && (!wants_gradients || subject.model.requires_fused_update());
+  if (descends) pass.fused_sgd = use.rate;
   subject.optimizer.begin();
   if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
   const at::Tensor all = subject.model.forward(batch.inputs, pass);

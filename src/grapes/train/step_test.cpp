@@ -13,9 +13,9 @@ namespace grapes::train {
 namespace {
 
 /// The routes that networks without time have.
-std::vector<credit::RouteRow> dense_routes() {
-  std::vector<credit::RouteRow> rows = credit::routes();
-  std::erase_if(rows, [](const auto& row) { return row.forgets; });
+std::vector<credit::Route> dense_routes() {
+  std::vector<credit::Route> rows = credit::routes();
+  std::erase_if(rows, [](const auto& row) { return row.local_in_time; });
   return rows;
 }
 
@@ -32,12 +32,12 @@ std::vector<at::Tensor> learned(const Setting& setting, bool plain) {
   network.model = "mlp:7,7,5";
   network.precision = setting.precision;
   network.activation = setting.activation;
-  network.route.name = setting.route;
-  network.modulation.name = setting.modulation;
-  network.modulation.constants = {1.5};
+  network.rule.route = setting.route;
+  network.rule.modulation = setting.modulation;
+  network.rule.constants = {1.5};
   network.dropout = setting.dropout;
   network.bias = setting.bias;
-  const auto model = nn::make_model(network, {{6}, 3}, 5);
+  const auto model = nn::make_network(network, {{6}, 3}, 5);
   optim::Options options;
   options.optimizer = setting.optimizer;
   options.epsilon = 1e-2;  // a small one would divide the rounding of a gradient near zero by almost nothing
@@ -127,7 +127,7 @@ TEST(Step, DescentInsideTheBackwardPassWritesNoGradient) {
   for (std::size_t i = 0; i < with.size(); ++i)
     EXPECT_LE((with[i] - without[i]).abs().max().item<double>(), 1e-14) << i;
 
-  const auto model = nn::make_model({}, {{6}, 3}, 5);
+  const auto model = nn::make_network({}, {{6}, 3}, 5);
   const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
   const auto schedule = optim::make_schedule("constant", 0, 1);
   const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);

@@ -274,8 +274,8 @@ record::Status train(Subject subject, const data::Splits& splits, const Options&
   return Training(subject, splits, options, position, keep, watch).run();
 }
 
-Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion, std::int64_t batch,
-                    const View& answers) {
+Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+                    std::int64_t batch, const View& answers) {
   const at::NoGradGuard no_grad;
   const bool classes = dataset.info().problem == data::ProblemKind::classification;
   const std::int64_t n = dataset.size(), outputs = dataset.info().outputs;

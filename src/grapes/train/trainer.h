@@ -2,7 +2,7 @@
 
 #include "grapes/data/open.h"
 #include "grapes/nn/loss.h"
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
 #include "grapes/optim/schedule.h"
 #include "grapes/record/record.h"
@@ -46,7 +46,7 @@ nn::Signature signature_of(const data::DatasetInfo& info);
 
 /// A trained or half-trained run: everything that changes while it trains.
 struct Subject {
-  nn::Model& model;
+  nn::Network& model;
   const nn::Criterion& criterion;
   optim::Optimizer& optimizer;
   optim::Schedule& schedule;
@@ -87,7 +87,7 @@ struct Evaluation {
   double score = 0;                     ///< see Metrics
   std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
 };
-Evaluation evaluate(nn::Model& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
                     std::int64_t batch = 1024, const View& answers = {});
 
 }  // namespace grapes::train

@@ -48,7 +48,7 @@ class Folder {
 /// A network with all that trains it.
 struct Kit {
   explicit Kit(const std::string& optimizer_name, nn::Options network = {}, double rate = 0.05)
-      : model(nn::make_model(
+      : model(nn::make_network(
             [&] {
               network.model = "mlp:12,9";
               return network;
@@ -62,7 +62,7 @@ struct Kit {
   }
   Subject subject() { return {*model, criterion, *optimizer, *schedule, 0.05}; }
 
-  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Network> model;
   nn::Criterion criterion{"auto", "auto", nn::TargetKind::classes};
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;
@@ -80,8 +80,8 @@ nn::Options everything_on() {
   nn::Options network;
   network.dropout = 0.2;
   network.bias = true;
-  network.modulation.name = "shuffled";
-  network.modulation.every = 3;
+  network.rule.modulation = "shuffled";
+  network.rule.every = 3;
   return network;
 }
 
@@ -250,7 +250,7 @@ TEST(Trainer, DivergenceIsAnOutcome) {
   nn::Options network;
   network.activation = "identity";
   for (const char* modulation : {"none", "grapes"}) {
-    network.modulation.name = modulation;
+    network.rule.modulation = modulation;
     Kit kit("sgd", network);
     Subject subject = kit.subject();
     subject.learning_rate = 1e6;

@@ -1,4 +1,4 @@
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include "grapes/base/table.h"
 #include "grapes/nn/cnn.h"
@@ -14,7 +14,7 @@ namespace grapes::nn {
 namespace {
 
 void require_constants(const Options& options, std::size_t hidden) {
-  const std::size_t constants = options.modulation.constants.size();
+  const std::size_t constants = options.rule.constants.size();
   if (constants > 1 && constants != hidden)
     throw UsageError("modulation constant has " + std::to_string(constants) + " factors, but model '" + options.model +
                      "' has " + std::to_string(hidden) + " hidden layers: give one for all, or one each");
@@ -41,14 +41,14 @@ bool convolves(const std::string& model) {
   return std::any_of(rows.begin(), rows.end(), [&](const ArchitectureRow& row) { return row.name == name; });
 }
 
-std::vector<kernels::Parameter> learning(const Model& model) {
+std::vector<kernels::Parameter> learning(const Network& model) {
   std::vector<kernels::Parameter> all;
   for (const Named& parameter : model.parameters())
     all.emplace_back(parameter.value, parameter.sums, parameter.storage);
   return all;
 }
 
-std::unique_ptr<Model> make_model(const Options& options, const Signature& signature, std::uint64_t seed) {
+std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed) {
   const std::vector<std::int64_t>& input_shape = signature.input_shape;
   const std::size_t colon = options.model.find(':');
   const std::string name = options.model.substr(0, colon);
@@ -58,9 +58,9 @@ std::unique_ptr<Model> make_model(const Options& options, const Signature& signa
   const bool spiking = name == "snu";
   if (signature.sequence && !spiking)
     throw UsageError("model '" + options.model + "': the examples are sequences, which only snu:N1,N2,... takes");
-  if (!spiking && find_row(credit::routes(), "route", options.route.name).forgets)
-    throw UsageError("route " + options.route.name + " is for spiking networks; model is '" + options.model + "'");
-  if (options.dropout_in_evaluation && !convolves(options.model))
+  if (!spiking && credit::route_of(options.rule).local_in_time)
+    throw UsageError("route " + options.rule.route + " is for spiking networks; model is '" + options.model + "'");
+  if (options.compatibility.dropout_in_evaluation && !convolves(options.model))
     throw UsageError("dropout-in-evaluation is for convolutional networks; model is '" + options.model + "'");
   if (options.recompute && !convolves(options.model))
     throw UsageError("recompute is for convolutional networks; model is '" + options.model + "'");

@@ -26,14 +26,13 @@ struct Options {
   double dropout = 0;                  ///< probability to drop a hidden node, 0 ... <1
   Norm norm = Norm::none;              ///< of convolutional layers
   bool recompute = false;              ///< convolutional: what is inside a piece is not kept, but computed again
-  bool dropout_in_evaluation = false;  ///< oddity of the authors' program for residual networks
   std::string precision = "float32";   ///< see precision_from()
   std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: by the plain path
   SpikingOptions spiking;
   Encoding encoding;  ///< of pictures, for spiking networks
   AnalogOptions analog;
-  credit::RouteOptions route;
-  credit::ModulationOptions modulation;
+  credit::Rule rule = credit::plain();
+  credit::Compatibility compatibility;
 };
 
 /// What one forward pass needs to know besides its inputs.
@@ -43,7 +42,7 @@ struct Pass {
   std::int64_t step = 0;                   ///< number of the batch, from 0
   std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, node]; replay
   std::vector<at::Tensor> factor_weights;  ///< weights the factors are taken from, if not the parameters
-  double descend = 0;       ///< not 0: the backward pass makes W -= descend · g by itself; only if Model::descends()
+  double fused_sgd = 0;  ///< not 0: the backward pass makes W -= fused_sgd · g by itself; only if Network::fuses_sgd()
   at::Tensor present = {};  ///< [batch, time] bool: steps of the sequences that are there; undefined: all
   bool plain = false;       ///< by the slow twins of all fused layers: tensor operations only
 };
@@ -91,16 +90,16 @@ struct LayerShape {
   std::int64_t nodes() const { return weight.front(); }
 };
 
-class Model {
+class Network {
  public:
-  virtual ~Model() = default;
+  virtual ~Network() = default;
   /// @param inputs  [batch, ...], flattened where the model wants vectors
   /// @return logits [batch, outputs], or [batch, time, outputs]; training: with the graph of the learning rule
   virtual at::Tensor forward(const at::Tensor& inputs, const Pass& pass) = 0;
-  /// Whether the backward pass can do all of a plain descent by itself, see Pass::descend.
-  virtual bool descends(const Pass& pass) const = 0;
+  /// Whether the backward pass can do all of a plain descent by itself, see Pass::fused_sgd.
+  virtual bool fuses_sgd(const Pass& pass) const = 0;
   /// Whether it learns in no other way: no gradient is there for an update rule.
-  virtual bool only_descends() const { return false; }
+  virtual bool requires_fused_update() const { return false; }
   virtual std::vector<Named> parameters() const = 0;  ///< leaves that learn
   virtual std::vector<Named> buffers() const = 0;     ///< fixed: feedback weights
   /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
@@ -113,15 +112,15 @@ class Model {
   virtual at::Tensor shown() const { return {}; }
   /// Per layer, in the order of their names. @param steps  of an example that is a sequence
   virtual std::vector<LayerShape> shapes(std::int64_t steps = 1) const = 0;
-  virtual const credit::ModulationOptions& modulation() const = 0;  ///< with nothing left to the route
-  virtual std::string describe() const = 0;  ///< a table of layers, shapes and parameter counts, for people
+  virtual const credit::Rule& rule() const = 0;  ///< resolved: with nothing left to the route
+  virtual std::string describe() const = 0;      ///< a table of layers, shapes and parameter counts, for people
 };
 
 /// What an optimizer is to update.
-std::vector<kernels::Parameter> learning(const Model& model);
+std::vector<kernels::Parameter> learning(const Network& model);
 
 /// @throws UsageError that says what is wrong in the model string, activation, ...
-std::unique_ptr<Model> make_model(const Options& options, const Signature& signature, std::uint64_t seed);
+std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed);
 
 struct Row {
   std::string name;

@@ -1,4 +1,4 @@
-#include "grapes/nn/model.h"
+#include "grapes/nn/network.h"
 
 #include "grapes/base/error.h"
 #include "grapes/kernels/dropout.h"
@@ -14,14 +14,14 @@ namespace {
 
 std::string refusal(const Options& options) {
   try {
-    make_model(options, {{1, 8, 8}, 10}, 1);
+    make_network(options, {{1, 8, 8}, 10}, 1);
   } catch (const UsageError& error) {
     return error.what();
   }
   return "";
 }
 
-TEST(Model, RefusesWhatItCannotParseAndSaysWhy) {
+TEST(Network, RefusesWhatItCannotParseAndSaysWhy) {
   const auto with = [](auto change) {
     Options options;
     change(options);
@@ -34,15 +34,15 @@ TEST(Model, RefusesWhatItCannotParseAndSaysWhy) {
   EXPECT_NE(with([](Options& o) { o.init = "x"; }).find("he_uniform"), std::string::npos);
   EXPECT_NE(with([](Options& o) { o.dropout = 1; }).find("dropout"), std::string::npos);
   EXPECT_NE(with([](Options& o) { o.precision = "half"; }).find("float32"), std::string::npos);
-  EXPECT_NE(with([](Options& o) { o.route.name = "bpp"; }).find("bp"), std::string::npos);
+  EXPECT_NE(with([](Options& o) { o.rule.route = "bpp"; }).find("bp"), std::string::npos);
 }
 
-TEST(Model, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
+TEST(Network, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
   Options options;
   options.model = "mlp:12,7";
-  const auto a = make_model(options, {{1, 8, 8}, 10}, 5), b = make_model(options, {{1, 8, 8}, 10}, 6);
+  const auto a = make_network(options, {{1, 8, 8}, 10}, 5), b = make_network(options, {{1, 8, 8}, 10}, 6);
   options.precision = "float64";
-  const auto c = make_model(options, {{1, 8, 8}, 10}, 5);
+  const auto c = make_network(options, {{1, 8, 8}, 10}, 5);
   EXPECT_EQ(a->forward(at::zeros({3, 1, 8, 8}), {}).sizes(), (std::vector<std::int64_t>{3, 10}));
   EXPECT_TRUE(at::equal(a->parameters()[1].value, c->parameters()[1].value.to(at::kFloat)));
   EXPECT_FALSE(at::equal(a->parameters()[1].value, b->parameters()[1].value));

@@ -1,0 +1,31 @@
+#include "grapes/credit/rule.h"
+
+#include "grapes/base/table.h"
+#include "grapes/credit/modulation.h"
+#include "grapes/credit/route.h"
+
+#include <utility>
+
+namespace grapes::credit {
+
+Rule plain(std::string route) {
+  Rule rule;
+  rule.route = std::move(route);
+  rule.modulation = "none";
+  return rule;
+}
+
+Rule resolved(Rule rule) {
+  const Route& route = route_of(rule);
+  modulation_of(rule);
+  if (rule.responsibility == Responsibility::by_route) rule.responsibility = route.responsibility;
+  if (rule.clip.kind == Clip::Kind::by_route) rule.clip.kind = route.clipped ? Clip::Kind::range : Clip::Kind::none;
+  if (rule.clip.kind == Clip::Kind::none) rule.clip = {Clip::Kind::none, 0, rule.gain};
+  if (!(rule.gain > 0 && rule.clip.low >= 0 && rule.clip.low <= rule.clip.high))
+    throw UsageError("gain must be above 0 and the clip satisfy 0 <= low <= high; got " + shortest(rule.gain) +
+                     " and [" + shortest(rule.clip.low) + ", " + shortest(rule.clip.high) + "]");
+  if (rule.every < 1) throw UsageError("every must be at least 1; got " + std::to_string(rule.every));
+  return rule;
+}
+
+}  // namespace grapes::credit
