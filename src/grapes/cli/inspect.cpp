@@ -3,8 +3,8 @@
 #include "grapes/cli/histogram.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/exchange/weights.h"
 #include "grapes/experiment/arms.h"
-#include "grapes/train/exchange.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -44,7 +44,7 @@ Subject read(const std::filesystem::path& file) {
     for (const nn::Named& parameter : loaded.model->parameters())
       if (parameter.value.dim() >= 2) add(parameter.name, parameter.value);
   } else {
-    for (const std::string& module : train::weighted_modules(content)) {
+    for (const std::string& module : exchange::weighted_modules(content)) {
       const std::string name = module.empty() ? "weight" : module + ".weight";
       add(name, content.tensors.at(name));
     }
