@@ -39,7 +39,7 @@ Subject read(const std::filesystem::path& file) {
   const train::Tensors content = train::read_safetensors(file);
   if (content.metadata.count("config") > 0) {
     const experiment::Loaded loaded = experiment::load(file);
-    subject.model = loaded.config.network.model;
+    subject.model = nn::to_string(loaded.config.network.model);
     subject.arm = experiment::arm_label(loaded.config);
     for (const nn::Named& parameter : loaded.model->parameters())
       if (parameter.value.dim() >= 2) add(parameter.name, parameter.value);

@@ -58,7 +58,8 @@ Problem problem_of(const experiment::Config& config, const data::Splits& splits)
 
 Study study(const experiment::Config& config, const Problem& problem) {
   require_countable(config.network);
-  return {nn::to_string(config.network.model), problem, config.training.batch_size, arm_of(config, problem), arms_beside(config, problem)};
+  return {nn::to_string(config.network.model), problem, config.training.batch_size, arm_of(config, problem),
+          arms_beside(config, problem)};
 }
 
 }  // namespace grapes::cost

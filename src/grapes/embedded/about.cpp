@@ -26,10 +26,11 @@ std::vector<std::string> numbers(const std::string& begin, const at::Tensor& val
 std::vector<std::string> about(const experiment::Loaded& loaded, const std::filesystem::path& checkpoint,
                                int fraction) {
   const nn::Options& network = loaded.config.network;
-  std::vector<std::string> lines = {fmt::format("From {}: {}, {}, trained by {} on {}.", checkpoint.filename().string(),
-                                                nn::to_string(network.model), network.activation, experiment::arm_label(loaded.config),
-                                                std::filesystem::path(loaded.config.data.data).filename().string()),
-                                    ""};
+  std::vector<std::string> lines = {
+      fmt::format("From {}: {}, {}, trained by {} on {}.", checkpoint.filename().string(), nn::to_string(network.model),
+                  network.activation, experiment::arm_label(loaded.config),
+                  std::filesystem::path(loaded.config.data.data).filename().string()),
+      ""};
   const data::Normalization& normalization = loaded.normalization;
   if (!normalization.shift.defined()) {
     lines.push_back(fmt::format(

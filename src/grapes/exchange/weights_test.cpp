@@ -16,7 +16,7 @@ std::unique_ptr<nn::Network> model_of(const nn::Options& options) { return nn::m
 
 nn::Options with_model(const std::string& name) {
   nn::Options options;
-  options.model = name;
+  options.model = nn::parse_model(name);
   return options;
 }
 
@@ -49,10 +49,10 @@ TEST(Weights, AChainOfMatricesNamesItsModel) {
   const std::vector<std::string> names = guess_modules(content, "x.safetensors");
   EXPECT_THAT(names, ElementsAre("9", "10"));
   const DenseChain chain = dense_chain(content, names, "x.safetensors");
-  EXPECT_EQ(chain.model, "mlp:3");
+  EXPECT_EQ(nn::to_string(chain.model), "mlp:3");
   EXPECT_EQ(chain.inputs, 4);
   EXPECT_EQ(chain.outputs, 2);
-  EXPECT_EQ(dense_chain(content, {"10"}, "x.safetensors").model, "linear");
+  EXPECT_EQ(nn::to_string(dense_chain(content, {"10"}, "x.safetensors").model), "linear");
   EXPECT_TRUE(has_biases(content, names));
   EXPECT_FALSE(has_biases(content, {"10"}));
   EXPECT_THAT(refusal(content, {"9", "11"}), HasSubstr("x.safetensors: '11' has no matrix '11.weight'"));

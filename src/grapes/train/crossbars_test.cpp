@@ -215,8 +215,7 @@ TEST(Crossbars, RefusesByName) {
   refused(crossbar_network("softbounds", "none"), "did you mean 'soft-bounds'");
   refused(crossbar_network("reram:nois=2", "none"), "did you mean 'noise'");
   refused(crossbar_network("reram:noise", "none"), "'noise': takes noise=NUMBER");
-  refused(crossbar_network("reram:low=1", "none"),
-          "device 'reram': low must be a number from -inf to 0; got 1");
+  refused(crossbar_network("reram:low=1", "none"), "device 'reram': low must be a number from -inf to 0; got 1");
   refused(crossbar_network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
   refused(crossbar_network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
   refused(crossbar_network("reram", "forwards"), "did you mean 'forward'");
