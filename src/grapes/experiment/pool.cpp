@@ -98,17 +98,15 @@ class Pool {
       plan.resume = fs::exists(job.folder / "checkpoints" / "last.safetensors", error);
       if (!plan.resume) fs::remove_all(job.folder, error);  // begun, but nothing to go on from
     }
-    return experiment::run(job.config, splits_, plan, [&](const train::Moment& moment) { watch(index, moment); });
+    return experiment::run(job.config, splits_, plan, [&](const train::ProgressEvent& event) { watch(index, event); });
   }
 
-  void watch(std::size_t index, const train::Moment& moment) {
+  void watch(std::size_t index, const train::ProgressEvent& event) {
     const std::lock_guard lock(mutex_);
     if (failure_) throw Abandoned();
-    const double part =
-        moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 1;
-    epochs_[index] =
-        static_cast<double>(moment.epoch) - (moment.finished != nullptr || moment.epoch == 0 ? 0 : 1 - part);
-    if (moment.finished != nullptr) scores_[index] = score_text(*moment.finished, score_);
+    const double part = event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 1;
+    epochs_[index] = static_cast<double>(event.epoch) - (event.finished != nullptr || event.epoch == 0 ? 0 : 1 - part);
+    if (event.finished != nullptr) scores_[index] = score_text(*event.finished, score_);
     tell();
   }
 

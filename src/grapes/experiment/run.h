@@ -2,7 +2,9 @@
 
 #include "grapes/continual/scenario.h"
 #include "grapes/experiment/config.h"
+#include "grapes/nn/loss.h"
 #include "grapes/record/record.h"
+#include "grapes/train/run_writer.h"
 
 #include <filesystem>
 #include <functional>
@@ -29,7 +31,8 @@ void check_possible(const Config& config, const data::Splits& splits);
 
 /// One run on data that is open already: one task, or several one after the other. Interruption and divergence are
 /// states of the result, not exceptions.
-record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch);
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
+                   const train::ProgressCallback& on_progress);
 
 /// What a data set means, as a checkpoint holds it. @throws DataError for a task there is not, record::Json::exception
 record::Json to_json(const data::DatasetInfo& info);
