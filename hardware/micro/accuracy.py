@@ -61,7 +61,7 @@ def main():
             if bits == "float":
                 out = folder / f"{seed}-{rule}-{shift}"
                 last = real.get(out) or ask("train", "--model", options.net, "--modulation", {"bp": "none"}.get(rule, rule), "--init",
-                           trained(seed, 1), "--batch", 1, "--learning-rate", 2.0**-shift, "--epochs", options.passes, "--order",
+                           trained(seed, 1), "--batch-size", 1, "--learning-rate", 2.0**-shift, "--epochs", options.passes, "--order",
                            "file", "--seed", seed, "--out", out)["last"]
                 real[out] = last
                 return last[f"{part}_accuracy"]

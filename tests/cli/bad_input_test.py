@@ -76,7 +76,7 @@ class Values(ProgramTest):
                 ("learning-rate = 'nan'", "--learning-rate", "nan"),
                 ("learning-rate = 'fast'", "--learning-rate", "fast"),
                 ("dropout = '1'", "--dropout", "1"),
-                ("batch = '0'", "--batch", "0"),
+                ("batch-size = '0'", "--batch-size", "0"),
                 ("mlp:256,x", "--model", "mlp:256,x"),
                 ("mlp", "--model", "mlp:"),
                 ("did you mean 'mlp'", "--model", "mpl:3"),
@@ -85,14 +85,14 @@ class Values(ProgramTest):
                 ("rotat", "--augment", "rotat=3"),
                 ("mlp:0", "--model", "mlp:0"),
                 ("constant", "--modulation", "constant:1,2,3", "--model", "mlp:16"),
-                ("validation", "--validation", "5000")]:
+                ("validation", "--validation-split", "5000")]:
             with self.subTest(said=said):
                 self.assert_refused(2, said, "train", "--quiet", "--out", "run", *arguments)
 
     def test_toml(self):
         for said, text in [("bad.toml:1:1: unknown key 'lerning-rate' (did you mean 'learning-rate'?)",
                             "lerning-rate = 1\n"),
-                           ("bad.toml:2:9: ", "epochs = 3\nbatch = = 4\n"),
+                           ("bad.toml:2:14: ", "epochs = 3\nbatch-size = = 4\n"),
                            ("bad.toml:2:17: learning-rate = '0'", "epochs = 3\nlearning-rate = 0\n"),
                            ("bad.toml:1:17: learning-rate = 'nan'", "learning-rate = nan\n"),
                            ("bad.toml:2:1: an arm cannot set 'data'", "[arm.x]\ndata = 'mnist'\n")]:
@@ -104,7 +104,7 @@ class Values(ProgramTest):
 
     def test_compare(self):
         self.assert_refused(2, "did you mean 'grapes'", "compare", *SMALL, "--arms", "bp,graps")
-        self.assert_refused(2, "stands there twice", "compare", *SMALL, "--arms", "bp,bp")
+        self.assert_refused(2, "duplicate arm 'bp'", "compare", *SMALL, "--arms", "bp,bp")
         self.assert_refused(2, "--arms", "compare", *SMALL, "--modulation", "grapes")
         self.assert_refused(2, "constant", "compare", *SMALL, "--arms", "bp,constant:1,2,3")
 

@@ -26,14 +26,14 @@ class ContinualTest(ProgramTest):
             row.pop("evaluation_seconds", None)
         return rows
 
-    def test_without_any_argument_it_is_the_authors_setup(self):
+    def test_without_any_argument_it_is_the_standard_setup(self):
         text = self.good("continual", "--quiet", "--out", "run")
-        for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant-2"]:
+        for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant:2"]:
             self.assertIn(f"\n{arm} ", text)
         for words in ["average accuracy", "forgetting", "Due to modulation by node", "Every arm at the learning rate 0.001"]:
             self.assertIn(words, text)
         config = (self.folder / "run/arms/bp/rate-0.001/seed-1/config.toml").read_text()
-        for line in ['scenario = "permuted"', "tasks = 5", "epochs = 1", "batch = 64", 'optimizer = "momentum"', "momentum = 0.9",
+        for line in ['scenario = "permuted"', "tasks = 5", "epochs = 1", "batch-size = 64", 'optimizer = "momentum"', "momentum = 0.9",
                      'model = "mlp:256,256"', "bias = false", 'optimizer-state = "reset"']:
             self.assertIn(line + "\n", config)
         self.assertIn("<h2>Why</h2>", (self.folder / "run/report.html").read_text())
@@ -57,8 +57,8 @@ class ContinualTest(ProgramTest):
                                            sum(matrix[2][j] - matrix[j][j] for j in range(2)) / 2)
 
     def test_convolutions_and_spikes_learn_tasks_too(self):
-        spiking = ["--model", "snu:60", "--steps", "8", "--loss", "mse", "--readout", "mean_rate", "--decay", "0.9",
-                   "--g", "leaky_relu", "--learning-rate", "0.5"]
+        spiking = ["--model", "snu:60", "--time-steps", "8", "--loss", "mse", "--readout", "mean_rate", "--membrane-decay", "0.9",
+                   "--membrane-activation", "leaky_relu", "--learning-rate", "0.5"]
         for extra in (["--model", "cnn:8", "--learning-rate", "0.05"], spiking, [*spiking, "--recurrent"]):
             result = self.good_json(*SMALL, *extra, "--scenario", "split", "--arms", "bp,grapes,ewc+grapes,lwf,replay",
                                     "--seeds", "1", "--epochs", "6")
@@ -199,7 +199,7 @@ class ContinualTest(ProgramTest):
         self.assert_refused(2, "unknown arm 'ewc+si'", *SMALL, "--arms", "ewc+si")
         self.assert_refused(2, "ewc-strength", *SMALL, "--ewc-strength", "-1")
         self.assert_refused(2, "reset, kept", *SMALL, "--optimizer-state", "lost")
-        self.assert_refused(2, "no validation examples", *SMALL, "--scenario", "split", "--validation", "1")
+        self.assert_refused(2, "no validation examples", *SMALL, "--scenario", "split", "--validation-split", "1")
         self.assert_refused(2, "set scenario", "run", self.write("m.toml", 'method = "ewc"\nseeds = 2\n'), "--quiet")
         table = self.write("table.csv", "a,b,label\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60)))
         self.assert_refused(2, "pictures", *SMALL, "--data", table, "--scenario", "rotated")

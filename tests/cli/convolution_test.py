@@ -30,7 +30,7 @@ class ConvolutionTest(ProgramTest):
     def test_the_published_networks_run(self):
         for model in ("lenet5", "resnet9", "resnet18-cifar"):
             result = self.good_json("train", "--data", "digits", "--pad", "32", "--model", model, "--norm", "batch", "--train-limit", "40",
-                                    "--test-limit", "20", "--validation", "0", "--batch", "20", "--learning-rate", "0.001",
+                                    "--test-limit", "20", "--validation-split", "0", "--batch-size", "20", "--learning-rate", "0.001",
                                     "--initializer", "he_truncated", "--epochs", "1", "--quiet")
             self.assertEqual(result["state"], "finished", model)
 
@@ -85,7 +85,7 @@ class ConvolutionTest(ProgramTest):
         self.assert_refused(2, "dropout-in-evaluation", "train", "--dropout-in-evaluation", "--quiet")
         self.write("table.csv", "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n1,3,x\n4,4,y\n")
         self.assert_refused(2, "pictures", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")
-        self.assert_refused(3, "cifar10", "train", "--task", "cifar10-resnet9", "--data-dir", ".", "--quiet")
+        self.assert_refused(3, "cifar10", "train", "--preset", "cifar10-resnet9", "--data-dir", ".", "--quiet")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as xml
 
 from program import ProgramTest
 
-SMALL = ["hardware", "cost", "--quiet", "--input", "4", "--outputs", "2", "--model", "mlp:3,2", "--batch", "5"]
+SMALL = ["hardware", "cost", "--quiet", "--input", "4", "--outputs", "2", "--model", "mlp:3,2", "--batch-size", "5"]
 TABLE = """name = "flat"
 source = "one for everything"
 [[numbers]]
@@ -79,8 +79,8 @@ class Cost(ProgramTest):
         self.assertEqual(of_data, given)
 
     def test_keys_come_from_a_file_too(self):
-        self.write("my.toml", 'model = "lenet5"\nroute = "dfa"\nbatch = 2\n')
-        cost = self.good_json("hardware", "cost", "--config", "my.toml", "--input", "1x28x28", "--outputs", "10", "--batch", "1")
+        self.write("my.toml", 'model = "lenet5"\nroute = "dfa"\nbatch-size = 2\n')
+        cost = self.good_json("hardware", "cost", "--config", "my.toml", "--input", "1x28x28", "--outputs", "10", "--batch-size", "1")
         self.assertEqual((cost["arm"], cost["batch"], len(cost["layers"])), ("dfa", 1, 5))
         self.assertEqual(cost["layers"][0]["phases"]["forward"]["macs"], 6 * 25 * 28 * 28)
 

@@ -221,8 +221,8 @@ class Exchange(ProgramTest):
         self.assertEqual({arm["arm"] for arm in report["arms"]}, {"grapes", "bp"})
         self.assertIn("rate", (self.folder / "mine/report.html").read_text() if (self.folder / "mine/report.html").exists() else
                       next(self.folder.rglob("report.html")).read_text())
-        self.good("import", "mine/checkpoints/last.safetensors", "--data", "digits", "--validation", "0", "--out", "ours.safetensors")
-        parts = [self.good_json("eval", "ours.safetensors", "--validation", "0", "--part", part) for part in ("train", "test")]
+        self.good("import", "mine/checkpoints/last.safetensors", "--data", "digits", "--validation-split", "0", "--out", "ours.safetensors")
+        parts = [self.good_json("eval", "ours.safetensors", "--validation-split", "0", "--part", part) for part in ("train", "test")]
         ours = sum(part["accuracy"] * part["examples"] for part in parts) / sum(part["examples"] for part in parts)
         self.assertAlmostEqual(ours, accuracy, places=6)
 

@@ -84,7 +84,7 @@ class Header(ProgramTest):
         rows = [f"{x / 10},{-x / 5},{0.3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
         self.good("train", "--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
-                  "0.01", "--epochs", "60", "--batch", "8", "--normalize", "standard", "--out", "run", "--quiet")
+                  "0.01", "--epochs", "60", "--batch-size", "8", "--normalize", "standard", "--out", "run", "--quiet")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--learn", "--evaluate", "test", "--rehearse", "5",
                                 "--check", "300", "--quiet")
         self.assertAlmostEqual(result["r2"]["integers"], result["r2"]["float"], delta=0.02)
@@ -97,7 +97,7 @@ class Header(ProgramTest):
         rows = [f"{x / 30},{40 + x}" for x in range(60)]
         self.write("far.csv", "a,price\n" + "\n".join(rows) + "\n")
         self.good("train", "--data", "far.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
-                  "0.0001", "--epochs", "60", "--batch", "8", "--out", "run", "--quiet")
+                  "0.0001", "--epochs", "60", "--batch-size", "8", "--out", "run", "--quiet")
         said = self.good("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")
         self.assertRegex(said, r"outputs met the end of their range, 32: --activation-fraction 9 reaches farther")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--activation-fraction", "7",

@@ -16,7 +16,7 @@ try:
 except ImportError as missing:
     raise unittest.SkipTest(f"python3-h5py and python3-numpy are needed: {missing}")
 
-SMALL = ["--data", "digits", "--model", "snu:24,16", "--encoder", "direct", "--steps", "12", "--loss", "mse",
+SMALL = ["--data", "digits", "--model", "snu:24,16", "--encoder", "direct", "--time-steps", "12", "--loss", "mse",
          "--precision", "float64", "--learning-rate", "1", "--epochs", "2", "--quiet"]
 
 
@@ -92,7 +92,7 @@ class Export(NirTest):
     def test_what_nir_has_no_node_for(self):
         for number, (options, reason) in enumerate((
                 (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu (key g)"),
-                (["--neuron", "ssnu", "--g", "identity"], "a soft output (ssnu)"),
+                (["--neuron", "ssnu", "--membrane-activation", "identity"], "a soft output (ssnu)"),
                 (["--neuron", "lif", "--reset", "subtract"], "a soft reset (reset subtract)"))):
             run, near, back = f"run{number}", f"near{number}.nir", f"near{number}.safetensors"
             self.good("train", *SMALL, *options, "--epochs", "1", "--out", run)
@@ -125,7 +125,7 @@ class Import(NirTest):
             for dt in ("0.001", "0.002"):
                 nodes, edges = foreign(kind)
                 save(self.folder / "theirs.nir", nodes, edges)
-                said = self.good_json("import", "nir", "theirs.nir", "--dt", dt, "--encoder", "direct", "--steps", "12",
+                said = self.good_json("import", "nir", "theirs.nir", "--dt", dt, "--encoder", "direct", "--time-steps", "12",
                                       "--out", "ours.safetensors", "--quiet")
                 self.assertEqual((said["model"], said["recurrent"]), ("snu:20", True))
                 rates = simulate(nodes, edges, float(dt), self.shown()).mean(axis=0)
@@ -141,7 +141,7 @@ class Import(NirTest):
             nodes[name].update(v_leak=nodes[name]["v_leak"] - 0.5, v_reset=nodes[name]["v_reset"] - 0.5,
                                v_threshold=nodes[name]["v_threshold"] - 0.45)
         save(self.folder / "theirs.nir", nodes, edges)
-        self.good("import", "nir", "theirs.nir", "--encoder", "direct", "--steps", "12", "--out", "ours.safetensors", "--quiet")
+        self.good("import", "nir", "theirs.nir", "--encoder", "direct", "--time-steps", "12", "--out", "ours.safetensors", "--quiet")
         rates = simulate(nodes, edges, 1e-3, self.shown()).mean(axis=0)
         self.assertGreater(rates.mean(), 0.02)
         expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
@@ -159,7 +159,7 @@ class Import(NirTest):
         save(self.folder / "nested.nir", nested, [edge for edge in edges if "1_back" not in edge])
         self.assertRegex(self.good("nir", "check", "nested.nir"), r"1_neurons/lif +LIF +\[20\] +\[20\] +100 +1_neurons/w_rec, 2_fc")
         for name in ("flat", "nested"):
-            self.good("import", "nir", name + ".nir", "--encoder", "direct", "--steps", "12", "--out", name + ".safetensors")
+            self.good("import", "nir", name + ".nir", "--encoder", "direct", "--time-steps", "12", "--out", name + ".safetensors")
         self.assertEqual(self.tensors("flat.safetensors"), self.tensors("nested.safetensors"))
         inner["edges"].append(("input", "output"))
         save(self.folder / "bad.nir", nested, edges[:2] + edges[4:])
@@ -168,10 +168,10 @@ class Import(NirTest):
     def test_it_can_be_trained_further(self):
         nodes, edges = foreign(dtype=np.float32)
         save(self.folder / "theirs.nir", nodes, edges)
-        self.good("import", "nir", "theirs.nir", "--data", "digits", "--encoder", "direct", "--steps", "12", "--out",
+        self.good("import", "nir", "theirs.nir", "--data", "digits", "--encoder", "direct", "--time-steps", "12", "--out",
                   "ours.safetensors", "--quiet")
         result = self.good_json("train", "--init", "ours.safetensors", "--model", "snu:20", "--recurrent", "--neuron", "lif",
-                                "--learn-decay", "per-node", "--encoder", "direct", "--steps", "12", "--epochs", "1", "--out",
+                                "--learn-decay", "per-node", "--encoder", "direct", "--time-steps", "12", "--epochs", "1", "--out",
                                 "further", "--quiet")
         self.assertEqual(result["state"], "finished")
         self.good("eval", "ours.safetensors", "--quiet")
@@ -189,7 +189,7 @@ class Import(NirTest):
         nodes, edges = foreign()
         nodes["3_neurons"] = {"type": "LI", **population(10, tau=0.02, r=1.5, v_leak=0.0)}
         save(self.folder / "theirs.nir", nodes, edges)
-        said = self.good_json("import", "nir", "theirs.nir", "--encoder", "direct", "--steps", "12", "--readout",
+        said = self.good_json("import", "nir", "theirs.nir", "--encoder", "direct", "--time-steps", "12", "--readout",
                               "max_membrane", "--out", "ours.safetensors", "--quiet")
         self.assertEqual(said["readout"], "max_membrane")
         highest = simulate(nodes, edges, 1e-3, self.shown()).max(axis=0)
@@ -243,7 +243,7 @@ class Import(NirTest):
         self.good("export", "nir", "run", "--out", "net.nir")
         self.assert_refused(2, "--dt: net.nir was written by grapes export nir", "import", "nir", "net.nir", "--dt", "1e-3",
                             "--out", "x.safetensors")
-        self.assert_refused(2, "--steps: net.nir", "import", "nir", "net.nir", "--steps", "3", "--out", "x.safetensors")
+        self.assert_refused(2, "--time-steps: net.nir", "import", "nir", "net.nir", "--time-steps", "3", "--out", "x.safetensors")
         with h5py.File(self.folder / "net.nir", "a") as file:
             file["node/nodes/neurons_0/tau"][...] = 0.02
         self.assert_refused(3, ["net.nir: node 'neurons_0' (LIF)", "another program has changed"], "import", "nir", "net.nir",

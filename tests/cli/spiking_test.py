@@ -6,7 +6,7 @@ import unittest
 
 from program import ProgramTest
 
-PICTURES = ["--data", "digits", "--model", "snu:30", "--steps", "8", "--epochs", "2", "--quiet"]
+PICTURES = ["--data", "digits", "--model", "snu:30", "--time-steps", "8", "--epochs", "2", "--quiet"]
 
 
 def chorales(n, seed):
@@ -23,7 +23,7 @@ class SpikingTest(ProgramTest):
     def music(self):
         self.write("jsb-chorales-quarter.json",
                    json.dumps({"train": chorales(20, 1), "valid": chorales(6, 2), "test": chorales(6, 3)}))
-        return ["--task", "jsb", "--data-dir", ".", "--quiet"]
+        return ["--preset", "jsb", "--data-dir", ".", "--quiet"]
 
     def rows(self, folder):
         return [json.loads(line) for line in (self.folder / folder / "metrics.jsonl").read_text().splitlines()]
@@ -32,7 +32,7 @@ class SpikingTest(ProgramTest):
         return (self.folder / name).read_text(encoding="utf-8")
 
     def test_memory_is_needed_and_learned(self):
-        result = self.good_json("train", "--task", "delayed-xor", "--out", "xor", "--quiet")
+        result = self.good_json("train", "--preset", "delayed-xor", "--out", "xor", "--quiet")
         self.assertGreater(result["last"]["test_accuracy"], 0.95)
         activity = self.rows("xor")[-1]["layers"][0]["activity"]
         self.assertGreater(activity["rate"], 0)
@@ -88,11 +88,11 @@ class SpikingTest(ProgramTest):
         self.assertEqual(sorted(self.tensors("out.safetensors")), ["0.recurrent", "0.threshold", "0.weight", "1.threshold", "1.weight"])
 
     def test_a_file_begins_from_a_task(self):
-        self.write("mine.toml", 'decay = 0.5\ntask = "mnist-rate"\n')
+        self.write("mine.toml", 'membrane-decay = 0.5\npreset = "mnist-rate"\n')
         text = self.good("train", "--config", "mine.toml", "--print-config")
-        self.assertIn("decay = 0.5 ", text)
+        self.assertIn("membrane-decay = 0.5 ", text)
         self.assertIn('model = "snu:250,250" ', text)
-        self.write("mine.toml", 'task = "mnist-rat"\n')
+        self.write("mine.toml", 'preset = "mnist-rat"\n')
         self.assert_refused(2, "mnist-rate", "train", "--config", "mine.toml")
 
     def test_what_cannot_be_is_said(self):
@@ -101,8 +101,8 @@ class SpikingTest(ProgramTest):
             self.assert_refused(2, words, "train", *PICTURES, *extra)
         self.assert_refused(2, "sequences", "train", "--data", "delayed-xor", "--model", "mlp:10", "--quiet")
         self.assert_refused(2, "eprop", "train", "--route", "eprop", "--quiet")
-        self.assert_refused(3, "jsb", "train", "--task", "jsb", "--data-dir", ".", "--quiet")
-        self.assert_refused(2, "--augment", "train", "--task", "delayed-xor", "--augment", "rotate=10", "--quiet")
+        self.assert_refused(3, "jsb", "train", "--preset", "jsb", "--data-dir", ".", "--quiet")
+        self.assert_refused(2, "--augment", "train", "--preset", "delayed-xor", "--augment", "rotate=10", "--quiet")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from program import GRAPES, ProgramTest
 
 # Long enough to be met in the middle of an epoch, short enough to be finished twice.
 LONG = ["--model", "mlp:1200,1200", "--dropout", "0.1", "--optimizer", "adam", "--learning-rate", "0.001", "--modulation",
-        "grapes", "--epochs", "12", "--batch", "16", "--augment", "shift=0.1"]
+        "grapes", "--epochs", "12", "--batch-size", "16", "--augment", "shift=0.1"]
 
 
 class Signals(ProgramTest):
@@ -35,7 +35,7 @@ class Signals(ProgramTest):
         self.good("train", *LONG, "--quiet", "--out", "whole")
         code, output, _ = self.interrupt(signal.SIGINT, "train", *LONG, "--quiet", "--out", "part", run="part")
         self.assertEqual(code, 130)
-        self.assertIn("grapes train --resume part", output)
+        self.assertIn("resume with: grapes train --resume part", output)
         self.assertEqual(self.status("part")["state"], "interrupted")
         self.assertTrue((self.folder / "part/checkpoints/last.safetensors").is_file())
         self.good("train", "--resume", "part", "--quiet")
@@ -53,7 +53,7 @@ class Signals(ProgramTest):
                      "bp,grapes", "--seeds", "2", "--quiet", "--jobs", "1"]
         code, output, _ = self.interrupt(signal.SIGINT, *arguments, "--out", "part", run="part/arms/bp/seed-1")
         self.assertEqual(code, 130)
-        self.assertIn("grapes compare --resume part", output)
+        self.assertIn("resume with: grapes compare --resume part", output)
         self.good("compare", "--resume", "part", "--quiet")
         for arm in ["bp", "grapes"]:
             for seed in [1, 2]:

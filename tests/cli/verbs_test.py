@@ -12,7 +12,7 @@ VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", 
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
-          "readouts": "mean_rate", "methods": "ewc", "scenarios": "class-incremental", "tasks": "delayed-xor", "devices": "soft-bounds", "data": "fashion-mnist", "keys": "learning-rate"}
+          "readouts": "mean_rate", "methods": "ewc", "scenarios": "class-incremental", "presets": "delayed-xor", "devices": "soft-bounds", "data": "fashion-mnist", "keys": "learning-rate"}
 SMALL = ["--model", "mlp:16", "--epochs", "2", "--quiet"]
 
 
@@ -64,12 +64,21 @@ class Help(ProgramTest):
                  if line.startswith("  ") and not line.startswith("   ")}
         self.assertEqual(named, {verb.split()[0] for verb in VERBS})
 
+    def test_a_verb_that_does_not_exist_has_no_help(self):
+        self.assert_refused(2, ["unknown verb 'trian'", "did you mean 'train'"], "trian", "--help")
+        self.assert_refused(2, "unknown verb 'nosuchverb'", "-h", "nosuchverb")
+        self.assert_refused(2, ["unknown verb 'verfy'", "did you mean 'verify'"], "data", "verfy", "--help")
+        self.assertIn("--learning-rate", self.good("train", "--lernrate", "--help"))
+
     def test_version(self):
         self.assertRegex(self.good("--version"), r"^grapes \d+\.\d+\.\d+")
 
     def test_near_names_are_offered(self):
         self.assert_refused(2, "did you mean 'train'", "trian")
         self.assert_refused(2, "did you mean '--learning-rate'", "train", "--lerning-rate", "0.1")
+        for given, meant in {"--rate": "--learning-rate", "--batch_size": "--batch-size", "--batch": "--batch-size",
+                             "--num_epochs": "--epochs", "--weight_decay": "--weight-decay"}.items():
+            self.assert_refused(2, f"unknown option '{given}' (did you mean '{meant}'?)", "train", given, "1")
         self.assert_refused(2, "did you mean 'verify'", "data", "verfy")
         self.assert_refused(2, "did you mean 'models'", "list", "model")
         self.assert_refused(2, "name a verb")
@@ -104,9 +113,9 @@ class Training(ProgramTest):
         self.assert_refused(2, "s holds a sweep, whose report is s/report.html", "report", "s")
         self.good("report", "s/2")
         self.good("compare", "--resume", "s", "--quiet")
-        self.assert_refused(2, "train-limit is the same for all", "compare", "--sweep", "train-limit={}", "--sweep-values", "9",
+        self.assert_refused(2, "train-limit cannot be swept", "compare", "--sweep", "train-limit={}", "--sweep-values", "9",
                             *small, "--out", "x")
-        self.assert_refused(2, "sweep-values are those of sweep", "compare", "--sweep-values", "9", *small, "--out", "x")
+        self.assert_refused(2, "sweep-values needs sweep", "compare", "--sweep-values", "9", *small, "--out", "x")
         self.assert_refused(2, "--sweep", "train", "--sweep", "factor-bits={}", "--out", "x")
 
     def test_json_is_one_document(self):
@@ -137,7 +146,7 @@ class Training(ProgramTest):
         rows = [f"{x / 10},{-x / 5},{3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
         result = self.good_json("train", "--data", "line.csv", "--label-column", "price", "--model", "linear", "--bias",
-                                "--learning-rate", "0.01", "--epochs", "200", "--batch", "8", "--normalize",
+                                "--learning-rate", "0.01", "--epochs", "200", "--batch-size", "8", "--normalize",
                                 "standard", "--out", "run", "--quiet")
         self.assertGreater(result["last"]["test_r2"], 0.99)
         self.write("new.csv", "a,b\n1,-2\n")
@@ -147,6 +156,13 @@ class Training(ProgramTest):
 
 
 class Configuration(ProgramTest):
+    def test_every_key_is_an_option_and_a_line_of_the_configuration(self):
+        help, config = self.good("run", "--help"), self.good("compare", "--print-config", "--lr", "0.3")
+        for key in self.good_json("list", "keys"):
+            self.assertRegex(help, rf"(?m)^  --{key['name']}[ ,]", key)
+            self.assertRegex(config, rf"(?m)^{key['name']} = ", key)
+        self.assertIn("learning-rate = 0.3 ", config)
+
     def test_print_config_round_trip(self):
         options = ["--learning-rate", "0.3", "--bias", "--no-download", "--augment", "rotate=5", "--epochs", "3"]
         for verb in ["train", "compare"]:
@@ -159,10 +175,10 @@ class Configuration(ProgramTest):
             self.assertEqual(self.good("run", "my.toml", "--print-config"), text)
 
     def test_options_go_before_the_file(self):
-        self.write("my.toml", "epochs = 7\nbatch = 5\n")
+        self.write("my.toml", "epochs = 7\nbatch-size = 5\n")
         text = self.good("train", "--config", "my.toml", "--epochs", "3", "--print-config")
         self.assertIn("epochs = 3 ", text)
-        self.assertIn("batch = 5 ", text)
+        self.assertIn("batch-size = 5 ", text)
 
     def test_run_tells_a_comparison_from_a_training(self):
         self.write("one.toml", 'model = "mlp:8"\nepochs = 1\nmodulation = "grapes"\n')

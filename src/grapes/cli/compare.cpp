@@ -1,6 +1,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/sweep.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/report/report.h"
 #include "grapes/report/sweep.h"
 
@@ -20,11 +21,12 @@ experiment::Overview overview(ProgressBar& bar) {
   };
 }
 
-/// The arm's own route and modulation would be overwritten: better said than done in silence.
+/// The arms would overwrite these options without a word.
 void refuse_rules(const Plan& plan) {
-  for (const std::string name : {"route", "modulation", "label"})
+  for (const std::string name : {"route", "modulation", "arm-name"})
     if (plan.settings.given().count(name) > 0)
-      throw UsageError("--" + name + " belongs to one run; a comparison names its rules as --arms bp,grapes,fa+grapes");
+      throw UsageError("--" + name +
+                       " is for a single run; a comparison names its rules as --arms bp,grapes,fa+grapes");
 }
 
 }  // namespace
@@ -35,7 +37,7 @@ void print_comparison(const record::Json& summary) {
 }
 
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
-  if (!config.arm.empty()) throw UsageError("label = '" + config.arm + "' makes this one run: see grapes train");
+  if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' makes this one run: see grapes train");
   experiment::check(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
@@ -45,7 +47,7 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
                           fmt::join(config.compare.arms, ", ")));
   const std::filesystem::path folder = record_folder(plan, experiment::has_tasks(config) ? "continual" : "compare");
   interrupt::install();
-  const bool sweeps = !config.compare.sweep.empty();
+  const bool sweeps = static_cast<bool>(config.compare.sweep);
   const experiment::Outcome outcome =
       (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, !plan.resume.empty(), overview(bar));
   bar.clear();
@@ -68,12 +70,12 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
       print_comparison(outcome.summary);
     std::cout << "\n";
   } else if (!stopped) {
-    std::cout << "every run diverged: there is nothing to report on\n";
+    std::cout << "every run diverged, so there is no report\n";
   }
   std::cout << "record: " << folder.string() << "\n";
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
   const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
-  if (stopped) std::cout << "to go on: grapes " << verb << " --resume " << folder.string() << "\n";
+  if (stopped) std::cout << "resume with: grapes " << verb << " --resume " << folder.string() << "\n";
   return exit;
 }
 
@@ -83,9 +85,9 @@ void add_compare(Program& program) {
                              {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "other arms, more seeds"},
                              {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
                              {"grapes compare --sweep factor-bits={} --sweep-values 0,1,2,4", "at each of four values"},
-                             {"grapes compare --resume runs/20260101-120000-compare", "go on after an interruption"}});
-  const PlanPtr plan = add_plan(*verb, false, keys_of_tasks());
-  verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
+                             {"grapes compare --resume runs/20260101-120000-compare", "resume after an interruption"}});
+  const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
+  verb->add_option("--config", plan->file, "a TOML file with keys; options override it")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       refuse_rules(*plan);

@@ -4,7 +4,9 @@
 #include "grapes/base/table.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/hardware.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/experiment/run.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/hardware/document.h"
 
 #include <ATen/ATen.h>
@@ -75,7 +77,7 @@ void require_countable(const experiment::Config& config) {
         "precision: parts in formats of their own are not counted; --numbers takes one for all (float32, "
         "float16, int8, int32)");
   if (config.network.recompute) throw UsageError("recompute: what is computed twice is not counted");
-  if (config.network.spiking.truncate > 0) throw UsageError("truncate: a time cut into pieces is not counted");
+  if (config.network.spiking.truncate > 0) throw UsageError("tbptt-steps: a time cut into pieces is not counted");
 }
 
 Arm arm_of(experiment::Config config, const Problem& problem) {
@@ -233,7 +235,7 @@ void add_cost(Program& program, CLI::App& hardware) {
   verb->add_option("--out", options->out, "also write cost.json and cost.svg here")->type_name("FOLDER");
   verb->add_flag("--json", options->json, "the result as one JSON document");
   options->settings.add(*verb, {"data", "model", "spiking", "rule", "optimizer", "training"},
-                        {"epochs", "patience", "checkpoint-every", "evaluate-every", "label"});
+                        {"epochs", "patience", "checkpoint-every", "evaluate-every", "arm-name"});
   verb->callback([&program, options] { program.action = [&program, options] { return cost(program, *options); }; });
 }
 

@@ -110,7 +110,7 @@ void add_show(Program& program, CLI::App& parent) {
   verb->add_option("--rows", options->rows, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
   verb->add_option("--columns", options->columns, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
   options->settings.add(*verb, {"data", "training"},
-                        {"data", "epochs", "batch", "loss", "checkpoint-every", "evaluate-every", "label",
+                        {"data", "epochs", "batch-size", "loss", "checkpoint-every", "evaluate-every", "arm-name",
                          "factors-at-rest", "carry-remainder"});
   verb->callback([&program, options] {
     program.action = [&program, options] {

@@ -7,9 +7,9 @@
 namespace grapes::cli {
 
 void add_env(Program& program) {
-  CLI::App* verb = add_verb(program.app, "env", "versions, machine, threads: what every record keeps too",
+  CLI::App* verb = add_verb(program.app, "env", "versions, machine and threads, as every record has them",
                             {{"grapes env", "for people, and for bug reports"},
-                             {"grapes env --threads 2 --json", "as it is with two threads, for a program"}});
+                             {"grapes env --threads 2 --json", "with two threads, for a program"}});
   struct Options {
     Settings settings;
     bool json = false;

@@ -1,8 +1,7 @@
-#include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iostream>
 
@@ -15,12 +14,10 @@ struct EvalOptions {
   Settings settings;
 };
 
-/// The data must mean what the network was trained to say.
+/// The data must have the shapes that the network was trained for.
 void check_fits(const data::DatasetInfo& trained, const data::Splits& splits) {
   const auto shape = [](const data::DatasetInfo& info) {
-    std::vector<std::string> sizes;
-    for (const std::int64_t size : info.input_shape) sizes.push_back(std::to_string(size));
-    return fmt::format("inputs {}, {} {}", join(sizes, " x "), info.outputs,
+    return fmt::format("inputs {}, {} {}", fmt::join(info.input_shape, " x "), info.outputs,
                        info.problem == data::ProblemKind::classification ? "classes" : "targets");
   };
   if (shape(trained) != shape(splits.info))
@@ -28,7 +25,7 @@ void check_fits(const data::DatasetInfo& trained, const data::Splits& splits) {
                     ", the network was trained for " + shape(trained));
 }
 
-/// Rows are the truth, columns what the network says.
+/// Rows are the true classes, columns the predictions.
 std::string confusion_table(const std::vector<std::int64_t>& confusion, const std::vector<std::string>& classes) {
   const std::size_t n = classes.size();
   std::vector<std::vector<std::string>> rows = {{"truth"}};

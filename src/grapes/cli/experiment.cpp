@@ -1,9 +1,10 @@
 #include "grapes/cli/experiment.h"
 
 #include "grapes/base/text.h"
-#include "grapes/experiment/tasks.h"
+#include "grapes/experiment/presets.h"
+#include "grapes/experiment/toml.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace grapes::cli {
 namespace fs = std::filesystem;
@@ -23,14 +24,11 @@ std::string count(const data::DatasetPtr& part) { return part ? std::to_string(p
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out,
                  const experiment::Config& standard) {
   auto plan = std::make_shared<Plan>();
-  std::vector<std::string> names;
-  for (const experiment::TaskRow& row : experiment::tasks()) names.push_back(row.name);
-  verb.add_option("--task", plan->task, "begin from a problem with fitting settings: " + join(names, ", "))
-      ->check(CLI::IsMember(names).description(""))
+  verb.add_option("--preset", plan->preset, "begin from a problem with settings that fit, see grapes list presets")
       ->type_name("NAME");
-  verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML, and end");
+  verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML and exit");
   verb.add_option("--out", plan->out, "the record's folder [runs/<UTC time>-<name>]")->type_name("FOLDER");
-  verb.add_option("--resume", plan->resume, "go on with the record in this folder")->type_name("FOLDER");
+  verb.add_option("--resume", plan->resume, "resume the run or comparison in this folder")->type_name("FOLDER");
   if (training) {
     verb.add_option("--init", plan->init, "initial weights, under the names of a checkpoint")
         ->type_name("FILE.safetensors");
@@ -43,7 +41,7 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
 
 std::vector<std::string> configure(const Plan& plan, experiment::Config& config) {
   std::vector<std::string> given;
-  if (!plan.task.empty()) experiment::begin_from(config, plan.task);
+  if (!plan.preset.empty()) experiment::begin_from(config, plan.preset);
   if (!plan.file.empty()) given = experiment::read_toml(config, plan.file);
   plan.settings.apply(config);
   return given;
@@ -52,23 +50,22 @@ std::vector<std::string> configure(const Plan& plan, experiment::Config& config)
 experiment::Config resumed(const Plan& plan) {
   if (!plan.out.empty()) throw UsageError("--resume and --out exclude each other: a record stays in its folder");
   if (!plan.init.empty()) throw UsageError("--resume and --init exclude each other: the checkpoint holds the weights");
-  if (!plan.task.empty()) throw UsageError("--resume takes the configuration from its folder, not from a task");
+  if (!plan.preset.empty()) throw UsageError("--resume takes the configuration from its folder, not from a preset");
   if (!plan.file.empty()) throw UsageError("--resume takes the configuration from its folder, not from a file");
   for (const std::string& name : plan.settings.given())
-    for (const experiment::Key& key : experiment::keys())
-      if (key.name == name && key.group != "machine" && key.name != "data-dir" && key.name != "download")
-        throw UsageError("--resume goes on with the run as it was: --" + name +
-                         " cannot be given (start a new run with --init for that)");
+    if (!experiment::find_key(name).scope.resume)
+      throw UsageError("--resume continues the run as it was: --" + name +
+                       " cannot be given (start a new run with --init for that)");
   experiment::Config config;
   experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
   plan.settings.apply(config);
   return config;
 }
 
-std::set<std::string> keys_of_tasks() {
+std::set<std::string> names_of(bool (*which)(const experiment::Key&)) {
   std::set<std::string> names;
   for (const experiment::Key& key : experiment::keys())
-    if (key.group == "continual" || key.group == "method") names.insert(key.name);
+    if (which(key)) names.insert(key.name);
   return names;
 }
 
@@ -77,8 +74,7 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
   std::error_code error;
   if (!plan.out.empty()) {
     if (fs::exists(plan.out, error) && (!fs::is_directory(plan.out, error) || !fs::is_empty(plan.out, error)))
-      throw DataError("--out " + plan.out +
-                      " exists already and is not an empty folder: choose another, or --resume it");
+      throw DataError("--out " + plan.out + " exists and is not an empty folder: choose another, or --resume it");
     return plan.out;
   }
   const fs::path first = fs::path("runs") / (utc_now("%Y%m%d-%H%M%S") + "-" + file_name(name));
@@ -91,11 +87,9 @@ data::Splits open_data(const Program& program, const experiment::Config& config,
   data::Splits splits = data::open(config.data, config.training.seed, bar.downloads());
   bar.clear();
   const data::DatasetInfo& info = splits.info;
-  std::vector<std::string> shape;
-  for (const std::int64_t size : info.input_shape) shape.push_back(std::to_string(size));
   program.say(fmt::format("{}: {} training, {} validation, {} test examples; inputs {}; {} {}",
                           program.err().bold(splits.name), count(splits.train), count(splits.validation),
-                          count(splits.test), join(shape, " x "), info.outputs,
+                          count(splits.test), fmt::join(info.input_shape, " x "), info.outputs,
                           info.problem == data::ProblemKind::classification ? "classes" : "targets"));
   for (const std::string& note : splits.notes) program.say("  note: " + note);
   return splits;

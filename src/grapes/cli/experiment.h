@@ -14,37 +14,37 @@
 
 namespace grapes::cli {
 
-/// What `train`, `compare`, `continual` and `run` have in common: the keys and where the record goes.
+/// What `train`, `compare`, `continual` and `run` share: the keys and where the record goes.
 struct Plan {
   Settings settings;
-  std::string task;  ///< --task: what to begin from
-  std::string file;  ///< --config, or the argument of `run`
+  std::string preset;  ///< --preset: the row of presets() to begin from
+  std::string file;    ///< --config, or the argument of `run`
   bool print_config = false;
   std::string out, resume, init, save;
   bool json = false;
 };
 using PlanPtr = std::shared_ptr<Plan>;
 
-/// Add the options of a plan to a verb. `training`: those too that only one run can have (--init, --save).
-/// `standard`: what the verb begins from.
+/// Adds the options of a plan to a verb.
+/// @param training  also those that only a single run has (--init, --save)
+/// @param standard  the configuration that the verb begins from
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {},
                  const experiment::Config& standard = {});
 
 /// Defaults, then the file, then the options. @return the keys the file gave
 std::vector<std::string> configure(const Plan& plan, experiment::Config& config);
-/// The configuration in FOLDER/config.toml that --resume goes on with.
-/// @throws UsageError if a key was given that would change it
+/// The configuration in FOLDER/config.toml for --resume. @throws UsageError for a key that would change it
 experiment::Config resumed(const Plan& plan);
 
 /// Where the record goes: --out or --resume, or a fresh folder runs/<UTC time>-NAME.
 /// @throws DataError if --out names a folder that has something in it, or a file
 std::filesystem::path record_folder(const Plan& plan, const std::string& name);
 
-/// Read the data, with a bar for downloads, and say in short what it is.
+/// Reads the data, with a bar for downloads, and prints a line about it.
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar);
 
-/// The names of the keys that concern several tasks, one after the other.
-std::set<std::string> keys_of_tasks();
+/// The names of some keys, for a verb to leave out: `which` is of_tasks or of_comparisons.
+std::set<std::string> names_of(bool (*which)(const experiment::Key&));
 /// A comparison's table and findings, on stdout.
 void print_comparison(const record::Json& summary);
 void print_continual(const record::Json& summary);

@@ -4,6 +4,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/fixed/checksum.h"
 #include "grapes/hardware/c_header.h"
 #include "grapes/hardware/integers.h"

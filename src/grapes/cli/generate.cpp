@@ -40,7 +40,7 @@ Exit generate(const GenerateOptions& options) {
   const experiment::Loaded loaded = experiment::load(file);
   if (loaded.info.problem != data::ProblemKind::prediction || loaded.info.outputs != data::notes)
     throw UsageError(file.string() +
-                     ": expected a network that predicts notes, as 'grapes train --task jsb' trains one");
+                     ": expected a network that predicts notes, as 'grapes train --preset jsb' trains one");
   experiment::Config config = loaded.config;
   options.settings.apply(config);
   const data::Splits splits = data::open(config.data, config.training.seed, {});

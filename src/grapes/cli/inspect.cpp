@@ -1,13 +1,13 @@
 #include "grapes/base/file.h"
-#include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/histogram.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/train/exchange.h"
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iostream>
 
@@ -53,12 +53,6 @@ Subject read(const std::filesystem::path& file) {
   }
   if (!subject.layers.empty()) subject.layers.back().hidden = false;
   return subject;
-}
-
-std::string shape_text(const at::Tensor& tensor) {
-  std::vector<std::string> sizes;
-  for (const std::int64_t size : tensor.sizes()) sizes.push_back(std::to_string(size));
-  return join(sizes, " x ");
 }
 
 std::vector<double> values(const at::Tensor& x) {
@@ -111,7 +105,7 @@ Exit inspect(const InspectOptions& options) {
                                       : fmt::format("{}, trained by {}", subject.model, subject.arm))
             << "\n";
   for (const Layer& layer : layers) {
-    std::cout << fmt::format("\n{}  {}  norm {:.4g}\n", layer.name, shape_text(layer.weight),
+    std::cout << fmt::format("\n{}  {}  norm {:.4g}\n", layer.name, fmt::join(layer.weight.sizes(), " x "),
                              layer.weight.norm().item<double>());
     std::cout << "  responsibility  " << histogram_text(responsibilities_of(layer)) << "\n";
     if (layer.hidden)
@@ -130,7 +124,7 @@ void add_inspect(Program& program) {
       program.app, "inspect", "per layer: shape, norm, responsibility and factor",
       {{"grapes inspect runs/20260101-120000-grapes", "as text"},
        {"grapes inspect best.safetensors --svg factors.svg", "the factors as a picture too"},
-       {"grapes inspect theirs.safetensors", "weights that PyTorch saved; the last layer by name is the output"}});
+       {"grapes inspect theirs.safetensors", "weights saved by PyTorch; the last layer by name is the output"}});
   const auto options = std::make_shared<InspectOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--svg", options->svg, "draw the factors of every hidden layer")->type_name("FILE.svg");

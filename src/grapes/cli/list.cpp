@@ -4,8 +4,9 @@
 #include "grapes/continual/method.h"
 #include "grapes/credit/route.h"
 #include "grapes/data/open.h"
-#include "grapes/experiment/config.h"
-#include "grapes/experiment/tasks.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/key.h"
+#include "grapes/experiment/presets.h"
 #include "grapes/nir/types.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
@@ -41,8 +42,7 @@ Rows rules() {
 
 Rows keys() {
   Rows rows;
-  for (const auto& key : experiment::keys())
-    rows.push_back({key.group, key.name, key.get({}), key.values, key.meaning});
+  for (const auto& key : experiment::keys()) rows.push_back({key.group, key.name, key.get({}), key.takes, key.meaning});
   return rows;
 }
 
@@ -58,7 +58,7 @@ Rows devices() {
   return rows;
 }
 
-/// A table that can be listed: a row here is a row in the help, the completion and the tests.
+/// A table that can be listed.
 struct Listing {
   std::string name;
   std::vector<std::string> head;
@@ -81,7 +81,7 @@ const std::vector<Listing>& listings() {
       {"resets", plain, [] { return name_and_summary(nn::resets()); }},
       {"encoders", plain, [] { return name_and_summary(nn::encoders()); }},
       {"readouts", plain, [] { return name_and_summary(nn::readouts()); }},
-      {"tasks", plain, [] { return name_and_summary(experiment::tasks()); }},
+      {"presets", plain, [] { return name_and_summary(experiment::presets()); }},
       {"methods", plain, [] { return name_and_summary(continual::methods()); }},
       {"scenarios", plain, [] { return name_and_summary(continual::scenarios()); }},
       {"nir-types", plain, [] { return name_and_summary(nir::types()); }},
@@ -96,7 +96,7 @@ const std::vector<Listing>& listings() {
 }  // namespace
 
 void add_list(Program& program) {
-  CLI::App* verb = add_verb(program.app, "list", "the tables: what can be chosen",
+  CLI::App* verb = add_verb(program.app, "list", "the tables of what can be chosen",
                             {{"grapes list rules", "every learning rule, as --arms names it"},
                              {"grapes list keys", "every key of the command line and of TOML files"},
                              {"grapes list optimizers --json", "for a program"}});

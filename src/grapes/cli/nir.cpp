@@ -4,6 +4,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/hardware/nir_array.h"
 #include "grapes/hardware/spiking_model.h"
 #include "grapes/nir/check.h"
@@ -291,7 +292,7 @@ void add_import_nir(Program& program, CLI::App& parent) {
   CLI::App* verb =
       add_verb(parent, "nir", "a checkpoint from a NIR file: one of ours, or a chain of LIF and the like",
                {{"grapes import nir one.nir --out one.safetensors", "of grapes export nir: the same network"},
-                {"grapes import nir theirs.nir --dt 1e-4 --data mnist --steps 50 --out ours.safetensors",
+                {"grapes import nir theirs.nir --dt 1e-4 --data mnist --time-steps 50 --out ours.safetensors",
                  "of another program: the step, and what it is to be shown"}});
   const auto options = std::make_shared<NirImportOptions>();
   verb->add_option("file", options->file, "a graph")->type_name("FILE.nir")->required();
@@ -301,8 +302,8 @@ void add_import_nir(Program& program, CLI::App& parent) {
   verb->add_flag("--json", options->json, "the result as one JSON document");
   // What the graph decides is no question.
   options->settings.add(*verb, {"data", "spiking"},
-                        {"augment", "order", "neuron", "recurrent", "g", "decay", "learn-decay", "threshold",
-                         "learn-threshold", "synapse", "reset"});
+                        {"augment", "order", "neuron", "recurrent", "membrane-activation", "membrane-decay",
+                         "learn-decay", "threshold", "learn-threshold", "synaptic-decay", "reset"});
   verb->callback(
       [&program, options] { program.action = [&program, options] { return import_nir(program, *options); }; });
 }

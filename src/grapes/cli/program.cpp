@@ -3,6 +3,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
+#include "grapes/experiment/key.h"
 #include "grapes/experiment/version.h"
 
 #include <c10/util/Exception.h>
@@ -67,10 +68,19 @@ std::vector<std::string> known_names(const CLI::App& verb, bool options) {
   return names;
 }
 
-/// What stands there without anyone waiting for it: the likeliest mistake, so it is told first.
+/// Whether one of the verbs below it has to follow; `export` has verbs below and can do without.
+bool needs_verb(const CLI::App& verb) { return verb.get_require_subcommand_min() > 0; }
+
+/// Whether a verb was named that does not exist: `grapes nosuchverb --help` asks for no help that there is.
+bool names_unknown_verb(const CLI::App& app) {
+  const std::vector<std::string> unknown = app.remaining(true);
+  return needs_verb(deepest(app)) && !unknown.empty() && !unknown.front().starts_with('-');
+}
+
+/// An error in one line. A word that nothing expects is the likeliest mistake, so it comes first.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& verb = deepest(app);
-  const bool wants_verb = verb.get_require_subcommand_min() > 0;  // others may have verbs below, like export
+  const bool wants_verb = needs_verb(verb);
   const std::string help =
       "; see " +
       (&verb == &app               ? "grapes"
@@ -81,7 +91,8 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
     const bool option = word.size() > 1 && word[0] == '-';
     const std::string name = option ? word.substr(0, word.find('=')) : word;
     const std::string kind = option ? "option" : wants_verb ? "verb" : "argument";
-    return fmt::format("unknown {} '{}'{}{}", kind, name, did_you_mean(name, known_names(verb, option)), help);
+    const std::string meant = name.starts_with("--") ? "--" + experiment::standard_name(name.substr(2)) : name;
+    return fmt::format("unknown {} '{}'{}{}", kind, name, did_you_mean(meant, known_names(verb, option)), help);
   }
   if (wants_verb && verb.get_subcommands().empty())
     return "name a verb: " + join(known_names(verb, false), ", ") + help;
@@ -99,12 +110,10 @@ Exit exit_of(const Error& error) {
   return Exit::failed;
 }
 
-/// With the option in the place of the library's name of the setting: options are spelled with hyphens.
+/// With the option in the place of the library's name of the setting: "--validation-split" for "validation".
 std::string text_of(const Error& error) {
-  std::string option = error.field();
-  if (option.empty()) return error.what();
-  std::replace(option.begin(), option.end(), '_', '-');
-  return "--" + option + (error.what() + error.field().size());
+  const std::string& field = error.field();
+  return field.empty() ? error.what() : "--" + experiment::standard_name(field) + (error.what() + field.size());
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -163,9 +172,9 @@ int main(int argc, const char* const* argv) {
   build(program);
   try {
     program.app.parse(argc, argv);
-  } catch (const CLI::Success& wish) {  // --help, --version
-    return program.app.exit(wish, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
+    const bool wish = error.get_exit_code() == 0;  // --help, --version
+    if (wish && !names_unknown_verb(program.app)) return program.app.exit(error, std::cout, std::cerr);
     std::cerr << program.err().red("grapes:") << " " << explain(program.app, error) << std::endl;
     return static_cast<int>(Exit::usage);
   }

@@ -1,4 +1,7 @@
 #include "grapes/cli/experiment.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/key.h"
+#include "grapes/experiment/toml.h"
 
 #include <algorithm>
 #include <iostream>
@@ -7,11 +10,10 @@ namespace grapes::cli {
 namespace {
 
 bool is_comparison(const std::vector<std::string>& given) {
-  const auto& keys = experiment::keys();
   return std::any_of(given.begin(), given.end(), [&](const std::string& name) {
-    return name == "arm" || std::any_of(keys.begin(), keys.end(), [&](const experiment::Key& key) {
-             return key.name == name && (key.group == "compare" || key.group == "continual");
-           });
+    if (name == "arm") return true;
+    const experiment::Key& key = experiment::find_key(name);
+    return experiment::of_comparisons(key) || key.group == "continual";
   });
 }
 
@@ -19,10 +21,10 @@ bool is_comparison(const std::vector<std::string>& given) {
 
 void add_run(Program& program) {
   CLI::App* verb = add_verb(program.app, "run",
-                            "run an experiment from a TOML file: a comparison if the file has a key of one\n"
-                            "(arms, seeds, tune, scenario, ..., or [arm.NAME] tables), else one training",
+                            "run an experiment from a TOML file: a comparison if the file has a key of comparisons\n"
+                            "(arms, seeds, tune, scenario, ..., or [arm.NAME] tables), else a single run",
                             {{"grapes run experiments/demo.toml", "as the file says"},
-                             {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "with some keys replaced"},
+                             {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "with some keys overridden"},
                              {"grapes run runs/20260101-120000-grapes/config.toml", "the same run again"}});
   const PlanPtr plan = add_plan(*verb, true);
   verb->add_option("file", plan->file, "the experiment")->type_name("FILE.toml")->required();
@@ -39,13 +41,13 @@ void add_run(Program& program) {
       }
       if (!plan->resume.empty()) {
         const std::string verb_name = experiment::has_tasks(config) ? "continual" : comparison ? "compare" : "train";
-        throw UsageError("a record goes on by grapes " + verb_name + " --resume " + plan->resume);
+        throw UsageError("resume a record with grapes " + verb_name + " --resume " + plan->resume);
       }
       if (comparison && !(plan->init.empty() && plan->save.empty()))
-        throw UsageError("--init and --save belong to one run, but this is a comparison");
-      program.say(plan->file + (experiment::has_tasks(config) ? ": tasks one after the other"
+        throw UsageError("--init and --save are for a single run, but this is a comparison");
+      program.say(plan->file + (experiment::has_tasks(config) ? ": several tasks"
                                 : comparison                  ? ": a comparison"
-                                                              : ": one training"));
+                                                              : ": a single run"));
       return comparison ? compare(program, config, *plan) : train(program, config, *plan);
     };
   });

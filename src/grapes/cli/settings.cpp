@@ -22,6 +22,7 @@ std::string title(std::string group) {
 
 void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const std::set<std::string>& leave_out,
                    const experiment::Config& standard) {
+  for (const std::string& name : leave_out) experiment::find_key(name);
   for (const experiment::Key& key : experiment::keys()) {
     if ((!groups.empty() && groups.count(key.group) == 0) || leave_out.count(key.name) > 0) continue;
     const std::string name = key.name;
@@ -33,9 +34,9 @@ void Settings::add(CLI::App& verb, const std::set<std::string>& groups, const st
           describe(key, standard));
     } else {
       option = verb.add_option_function<std::string>(
-          "--" + name, [this, name](const std::string& value) { given_.emplace_back(name, value); },
-          describe(key, standard));
-      option->type_name(key.values);
+          "--" + name + (key.abbreviation.empty() ? "" : ",--" + key.abbreviation),
+          [this, name](const std::string& value) { given_.emplace_back(name, value); }, describe(key, standard));
+      option->type_name(key.takes);
     }
     option->group(title(key.group))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/cli/program.h"
-#include "grapes/experiment/config.h"
+#include "grapes/experiment/key.h"
 
 #include <set>
 #include <string>
@@ -14,10 +14,11 @@ namespace grapes::cli {
 class Settings {
  public:
   /// @param groups    which of them; empty: all
-  /// @param standard  what the verb begins from: the help names its values
+  /// @param leave_out names of keys that the verb has no use for
+  /// @param standard  the configuration that the verb begins from: the help shows its values
   void add(CLI::App& verb, const std::set<std::string>& groups = {}, const std::set<std::string>& leave_out = {},
            const experiment::Config& standard = {});
-  /// Whatever was given, over `config`. @throws UsageError
+  /// Sets what was given. @throws UsageError
   void apply(experiment::Config& config) const;
   /// The keys that were given.
   std::set<std::string> given() const;

@@ -2,6 +2,7 @@
 
 #include "grapes/base/text.h"
 
+#include <fmt/color.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -16,6 +17,10 @@ namespace {
 std::size_t length(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::string styled(bool colored, const fmt::text_style& style, std::string_view text) {
+  return colored ? fmt::format(style, "{}", text) : std::string(text);
 }
 
 bool wants_color(Color color, bool terminal) {
@@ -35,10 +40,9 @@ int Stream::width() const {
   return 80;
 }
 
-std::string Stream::styled(const char* code, std::string_view text) const {
-  if (!colored_) return std::string(text);
-  return fmt::format("\033[{}m{}\033[0m", code, text);
-}
+std::string Stream::bold(std::string_view text) const { return styled(colored_, fmt::emphasis::bold, text); }
+std::string Stream::red(std::string_view text) const { return styled(colored_, fg(fmt::terminal_color::red), text); }
+std::string Stream::cyan(std::string_view text) const { return styled(colored_, fg(fmt::terminal_color::cyan), text); }
 
 std::string columns(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& right) {
   std::vector<std::size_t> widths;

@@ -17,13 +17,12 @@ class Stream {
   bool colored() const { return colored_; }
   /// Columns of the terminal; 80 where it does not say.
   int width() const;
-  /// The text in bold or red, where this stream is colored.
-  std::string bold(std::string_view text) const { return styled("1", text); }
-  std::string red(std::string_view text) const { return styled("31", text); }
-  std::string cyan(std::string_view text) const { return styled("36", text); }
+  // The text in this style, where the stream is colored.
+  std::string bold(std::string_view text) const;
+  std::string red(std::string_view text) const;
+  std::string cyan(std::string_view text) const;
 
  private:
-  std::string styled(const char* code, std::string_view text) const;
   int file_;
   bool terminal_;
   bool colored_;

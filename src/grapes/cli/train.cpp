@@ -3,7 +3,9 @@
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/experiment/arms.h"
 #include "grapes/experiment/run.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/report/continual.h"
 #include "grapes/report/format.h"
 #include "grapes/report/report.h"
@@ -64,13 +66,14 @@ void print_result(const Program& program, const record::Run& run, const fs::path
                            duration(training_seconds(run)));
   if (!run.status.message.empty()) std::cout << run.status.message << "\n";
   if (run.status.counts >= 0)
-    std::cout << "epoch " << run.status.counts << " was best on validation examples; its numbers count:\n";
+    std::cout << "epoch " << run.status.counts << " had the best validation score; these are its numbers:\n";
   std::cout << columns(final_table(run), {1, 2});
   if (const std::string meaning = report::score_meaning(run.identity.score); !meaning.empty())
     std::cout << report::score_name(run.identity.score) << ": " << meaning << "\n";
   std::cout << "record: " << folder << "\n";
   if (!report.empty()) std::cout << "report: " << report.string() << "\n";
-  if (run.status.state == record::State::interrupted) std::cout << "to go on: grapes train --resume " << folder << "\n";
+  if (run.status.state == record::State::interrupted)
+    std::cout << "resume with: grapes train --resume " << folder << "\n";
 }
 
 train::Watch watch(ProgressBar& bar, const std::string& score) {
@@ -93,14 +96,11 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  program.say(std::string(trim(
-      nn::make_network(config.network, train::signature_of(experiment::info_of(config, splits)), config.training.seed)
-          ->describe())));
-
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
-  const record::Status status = experiment::run(config, splits, {folder, !plan.resume.empty(), plan.init, true},
-                                                watch(bar, score_name(splits.info)));
+  const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
+  const record::Status status = experiment::run(
+      config, splits, {folder, !plan.resume.empty(), plan.init, true, describe}, watch(bar, score_name(splits.info)));
   bar.clear();
   const auto exit = exit_of(status.state);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
@@ -117,18 +117,18 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
 }
 
 void add_train(Program& program) {
-  CLI::App* verb = add_verb(
-      program.app, "train", "train one network",
-      {{"grapes train", "the embedded digits, plain backpropagation"},
-       {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "GRAPES on a real data set"},
-       {"grapes train --data prices.csv --label-column price --model mlp:64,64", "a table of one's own: regression"},
-       {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them replaced"},
-       {"grapes train --resume runs/20260101-120000-grapes", "go on after an interruption, bit for bit"}});
-  std::set<std::string> of_comparisons = keys_of_tasks();
-  of_comparisons.insert(
-      {"arms", "seeds", "tune", "grid", "tune-epochs", "tune-seeds", "target", "jobs", "sweep", "sweep-values"});
-  const PlanPtr plan = add_plan(*verb, true, of_comparisons);
-  verb->add_option("--config", plan->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
+  CLI::App* verb =
+      add_verb(program.app, "train", "train one network",
+               {{"grapes train", "the embedded digits, plain backpropagation"},
+                {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "GRAPES on a real data set"},
+                {"grapes train --data prices.csv --label-column price --model mlp:64,64", "your own table: regression"},
+                {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them overridden"},
+                {"grapes train --resume runs/20260101-120000-grapes", "resume after an interruption, bit for bit"}});
+  std::set<std::string> of_several = names_of(experiment::of_comparisons);
+  of_several.merge(names_of(experiment::of_tasks));
+  of_several.insert("jobs");
+  const PlanPtr plan = add_plan(*verb, true, of_several);
+  verb->add_option("--config", plan->file, "a TOML file with keys; options override it")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       experiment::Config config;

@@ -3,6 +3,9 @@
 #include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/key.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/experiment/tune.h"
 #include "grapes/report/continual.h"
 #include "grapes/report/report.h"
@@ -23,10 +26,10 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-/// A label is also the name of a folder, and `tuning` is passed over when records are read.
+/// An arm's name is also the name of a folder, and records under `tuning` are no runs of the comparison.
 void check_folder_name(const std::string& arm) {
   if (arm.find('/') != std::string::npos || arm.front() == '.' || arm == "tuning")
-    throw UsageError("an arm cannot be called '" + arm + "': its runs lie in a folder of that name");
+    throw UsageError("an arm cannot be called '" + arm + "': its runs are in a folder of that name");
 }
 
 /// Labels and configurations of the arms, in the order given.
@@ -68,13 +71,12 @@ class Comparison {
 
  private:
   void create() {
-    // Whatever cannot be is refused here, before anything is written.
+    // What is impossible is rejected here, before anything is written.
     for (const auto& [label, arm] : arms_) check_possible(arm, splits_);
     if (config_.compare.tune) check_tuning(splits_);
     std::error_code error;
     if (fs::exists(folder_ / "compare.json", error) || record::is_run(folder_))
-      throw DataError(folder_.string() +
-                      " holds a comparison or a run already: choose another folder, or go on with it by --resume");
+      throw DataError(folder_.string() + " holds a comparison or a run already: choose another folder or resume it");
     write_file(folder_ / "config.toml", to_toml(config_));
     write_file(folder_ / "env.json", environment(config_).dump(2) + "\n");
     save();
@@ -82,7 +84,7 @@ class Comparison {
 
   void reopen() {
     const fs::path path = folder_ / "compare.json";
-    if (!fs::exists(path)) throw DataError(folder_.string() + " holds no comparison to go on with: no compare.json");
+    if (!fs::exists(path)) throw DataError(folder_.string() + " holds no comparison to resume: no compare.json");
     Config before;
     read_toml(before, (folder_ / "config.toml").string());
     if (lasting(before) != lasting(config_))
@@ -103,7 +105,7 @@ class Comparison {
   Outcome carry_out() {
     status(record::State::running, "");
     if (config_.compare.tune && tuning_.is_null()) {
-      const auto tuning = tune(config_, {arms_.begin(), arms_.end()}, splits_, folder_ / "tuning", jobs(), watch());
+      const auto tuning = tune(config_, {arms_.begin(), arms_.end()}, splits_, folder_ / "tuning", workers(), watch());
       if (!tuning) return interrupted();
       tuning_ = tuning->record;
       for (auto& [label, arm] : arms_) {
@@ -115,13 +117,13 @@ class Comparison {
 
     Outcome outcome;
     bool any_finished = false;
-    for (const record::Status& status : run_all(tasks(), splits_, jobs(), "comparing", watch())) {
+    for (const record::Status& status : run_all(jobs(), splits_, workers(), "comparing", watch())) {
       if (status.state == record::State::running || status.state == record::State::interrupted) return interrupted();
       if (status.state == record::State::diverged) outcome.state = record::State::diverged;
       any_finished |= status.state == record::State::finished;
     }
     if (!any_finished) {
-      end(outcome.state, "every run diverged: there is nothing to report on");
+      end(outcome.state, "every run diverged, so there is no report");
       return outcome;
     }
 
@@ -135,26 +137,26 @@ class Comparison {
     return outcome;
   }
 
-  /// Seed by seed, so that what is done at any time is paired. Where the rate of an arm was chosen, tasks one after the
-  /// other are also learnt at the rate that is given: what a rule does and what a rate does are to be told apart.
-  std::vector<Task> tasks() const {
-    std::vector<Task> tasks;
+  /// Seed by seed, so that what is done at any time is paired. Several tasks are learned at an arm's chosen rate and at
+  /// the given one: the first includes what the rate does, the second is the rule alone.
+  std::vector<Job> jobs() const {
+    std::vector<Job> jobs;
     for (const std::uint64_t seed : seeds())
       for (const auto& [label, arm] : arms_) {
         const double chosen = arm.optimizer.learning_rate;
         for (const double rate : has_tasks(config_) ? std::set<double>{given_.at(label), chosen} : std::set{chosen}) {
-          Task task{fmt::format("{}, seed {}", label, seed), arm, folder_ / "arms" / label};
+          Job job{fmt::format("{}, seed {}", label, seed), arm, folder_ / "arms" / label};
           if (has_tasks(config_)) {
-            task.name = fmt::format("{} at {}, seed {}", label, shortest(rate), seed);
-            task.folder /= "rate-" + shortest(rate);
+            job.name = fmt::format("{} at {}, seed {}", label, shortest(rate), seed);
+            job.folder /= "rate-" + shortest(rate);
           }
-          task.folder /= fmt::format("seed-{}", seed);
-          task.config.training.seed = seed;
-          task.config.optimizer.learning_rate = rate;
-          tasks.push_back(std::move(task));
+          job.folder /= fmt::format("seed-{}", seed);
+          job.config.training.seed = seed;
+          job.config.optimizer.learning_rate = rate;
+          jobs.push_back(std::move(job));
         }
       }
-    return tasks;
+    return jobs;
   }
 
   report::Options report_options() const {
@@ -170,7 +172,7 @@ class Comparison {
   Outcome interrupted() {
     Outcome outcome;
     outcome.state = record::State::interrupted;
-    end(outcome.state, "stopped by a signal; --resume goes on");
+    end(outcome.state, "stopped by a signal; it can be resumed");
     return outcome;
   }
 
@@ -181,13 +183,13 @@ class Comparison {
     return seeds;
   }
 
-  std::int64_t jobs() const {
+  std::int64_t workers() const {
     if (config_.jobs > 0) return config_.jobs;
     const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
     return std::max<std::int64_t>(1, cores / config_.threads);
   }
 
-  /// Notes in the log what ended, and passes on.
+  /// Logs the runs that ended, and passes on.
   Overview watch() {
     return [this, logged = std::string()](const Stage& stage) mutable {
       if (stage.last != logged) log_->info("{}: {}", stage.what, logged = stage.last);
@@ -211,7 +213,7 @@ class Comparison {
     write_file(folder_ / "status.json", content.dump(2) + "\n");
   }
 
-  /// Must not hide why it ended: on a full disk the status cannot be written either.
+  /// Does not hide why it ended: on a full disk the status cannot be written either.
   void end(record::State state, const std::string& message) const {
     log_->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
     try {
@@ -235,9 +237,8 @@ class Comparison {
 
 std::string lasting(Config config) {
   const Config defaults;
-  config.jobs = defaults.jobs;
-  config.data.data_dir = defaults.data.data_dir;
-  config.data.download = defaults.data.download;
+  for (const Key& key : keys())
+    if (key.scope.resume) key.set(config, key.get(defaults));
   return to_toml(config);
 }
 

@@ -10,24 +10,24 @@ namespace grapes::experiment {
 /// arm's learning rate is chosen first, on validation data of tuning seeds that the comparison does not use. Layout:
 ///     FOLDER/compare.json, config.toml, env.json, status.json, log.txt, report.html, summary.json, picture.svg
 ///     FOLDER/tuning/ARM/RATE/seed-K/     FOLDER/arms/ARM/seed-K/     one run each
-/// Several tasks one after the other (continual.scenario) are learnt at the given rate too, where others are chosen:
+/// Several tasks (continual.scenario) are learned at the given rate too, where another one was chosen:
 /// FOLDER/arms/ARM/rate-RATE/seed-K/.
 /// compare.json: {"arms": [...], "seeds": [...], "learning_rates": {ARM: RATE}, "given_rates": {ARM: RATE, before any
 /// was chosen}, "tuning": see Tuning, or null}.
-/// A diverged run is recorded and the rest goes on; a signal ends all workers with their checkpoints written. With
-/// `resume` finished runs are kept, half-done ones continued, and learning rates once chosen stay.
+/// A diverged run is recorded and the rest goes on; after a signal all workers write their checkpoints and end. With
+/// `resume` finished runs are kept, unfinished ones continue, and chosen learning rates stay.
 struct Outcome {
   record::State state =
       record::State::finished;   ///< diverged if any run of the comparison proper diverged; interrupted
   std::filesystem::path report;  ///< the page, if there is one
   record::Json summary;
 };
-/// The configuration as text, without what may differ when a comparison is resumed.
+/// The configuration as text, without the keys that may change when a comparison is resumed (Scope::resume).
 std::string lasting(Config config);
 
-/// @throws UsageError for a configuration that cannot be, or another one than the comparison was begun with; DataError
-/// if the folder holds a comparison already, or with `resume` none: before anything is written. What a run throws,
-/// after the others have ended
+/// @throws UsageError for an impossible configuration, or with `resume` another one than before; DataError if the
+/// folder holds a comparison already, or with `resume` none; all of these before anything is written. What a run
+/// throws, after the others have ended
 Outcome compare(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, bool resume,
                 const Overview& overview);
 

@@ -40,23 +40,23 @@ std::optional<record::Run> kept(const fs::path& folder) {
 
 class Pool {
  public:
-  Pool(const std::vector<Task>& tasks, const data::Splits& splits, const std::string& what, const Overview& overview)
-      : tasks_(tasks),
+  Pool(const std::vector<Job>& jobs, const data::Splits& splits, const std::string& what, const Overview& overview)
+      : jobs_(jobs),
         splits_(splits),
         overview_(overview),
-        statuses_(tasks.size()),
-        epochs_(tasks.size()),
-        scores_(tasks.size()) {
+        statuses_(jobs.size()),
+        epochs_(jobs.size()),
+        scores_(jobs.size()) {
     stage_.what = what;
-    stage_.runs = static_cast<std::int64_t>(tasks.size());
-    for (const Task& task : tasks) stage_.epochs += static_cast<double>(epochs_of(task.config));
+    stage_.runs = static_cast<std::int64_t>(jobs.size());
+    for (const Job& job : jobs) stage_.epochs += static_cast<double>(epochs_of(job.config));
   }
 
-  std::vector<record::Status> run(std::int64_t jobs) {
-    std::vector<std::thread> workers;
-    const std::size_t count = std::min(static_cast<std::size_t>(jobs), tasks_.size());
-    for (std::size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
-    for (std::thread& worker : workers) worker.join();
+  std::vector<record::Status> run(std::int64_t workers) {
+    std::vector<std::thread> threads;
+    const std::size_t count = std::min(static_cast<std::size_t>(workers), jobs_.size());
+    for (std::size_t i = 0; i < count; ++i) threads.emplace_back([this] { work(); });
+    for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
     return statuses_;
   }
@@ -65,8 +65,8 @@ class Pool {
   void work() {
     try {
       while (const auto index = next()) {
-        const Task& task = tasks_[*index];
-        take_threads(task.config);  // LibTorch counts threads per thread that calls it
+        const Job& job = jobs_[*index];
+        take_threads(job.config);  // LibTorch counts threads per thread that calls it
         finish(*index, one(*index));
       }
     } catch (...) {
@@ -77,26 +77,26 @@ class Pool {
 
   std::optional<std::size_t> next() {
     const std::lock_guard lock(mutex_);
-    if (failure_ || interrupt::pending() != 0 || next_ == tasks_.size()) return {};
+    if (failure_ || interrupt::pending() != 0 || next_ == jobs_.size()) return {};
     return next_++;
   }
 
   record::Status one(std::size_t index) {
-    const Task& task = tasks_[index];
-    if (const auto run = kept(task.folder)) {
+    const Job& job = jobs_[index];
+    if (const auto run = kept(job.folder)) {
       const std::lock_guard lock(mutex_);
       if (!run->epochs.empty()) scores_[index] = last_score(run->epochs.back());
       return run->status;
     }
     RunPlan plan;
-    plan.folder = task.folder;
-    plan.checkpoints = task.checkpoints;
-    if (record::is_run(task.folder)) {
+    plan.folder = job.folder;
+    plan.checkpoints = job.checkpoints;
+    if (record::is_run(job.folder)) {
       std::error_code error;
-      plan.resume = fs::exists(task.folder / "checkpoints" / "last.safetensors", error);
-      if (!plan.resume) fs::remove_all(task.folder, error);  // begun, but nothing to go on from
+      plan.resume = fs::exists(job.folder / "checkpoints" / "last.safetensors", error);
+      if (!plan.resume) fs::remove_all(job.folder, error);  // begun, but nothing to go on from
     }
-    return experiment::run(task.config, splits_, plan, [&](const train::Moment& moment) { watch(index, moment); });
+    return experiment::run(job.config, splits_, plan, [&](const train::Moment& moment) { watch(index, moment); });
   }
 
   void watch(std::size_t index, const train::Moment& moment) {
@@ -112,13 +112,13 @@ class Pool {
 
   void finish(std::size_t index, const record::Status& status) {
     const std::lock_guard lock(mutex_);
-    const Task& task = tasks_[index];
+    const Job& job = jobs_[index];
     statuses_[index] = status;
     if (status.state == record::State::interrupted) return;
     ++stage_.runs_done;
-    epochs_[index] = static_cast<double>(epochs_of(task.config));  // what a diverged run left out is done too
+    epochs_[index] = static_cast<double>(epochs_of(job.config));  // what a diverged run left out is done too
     stage_.last =
-        task.name + ": " + (status.state == record::State::finished ? scores_[index] : record::to_string(status.state));
+        job.name + ": " + (status.state == record::State::finished ? scores_[index] : record::to_string(status.state));
     tell();
   }
 
@@ -127,24 +127,24 @@ class Pool {
     if (overview_) overview_(stage_);
   }
 
-  const std::vector<Task>& tasks_;
+  const std::vector<Job>& jobs_;
   const data::Splits& splits_;
   const Overview& overview_;
 
   std::mutex mutex_;  ///< over all that follows
   std::size_t next_ = 0;
   std::vector<record::Status> statuses_;
-  std::vector<double> epochs_;       ///< done, per task
-  std::vector<std::string> scores_;  ///< so far, as text, per task
+  std::vector<double> epochs_;       ///< done, per job
+  std::vector<std::string> scores_;  ///< so far, as text, per job
   Stage stage_;
   std::exception_ptr failure_;
 };
 
 }  // namespace
 
-std::vector<record::Status> run_all(const std::vector<Task>& tasks, const data::Splits& splits, std::int64_t jobs,
+std::vector<record::Status> run_all(const std::vector<Job>& jobs, const data::Splits& splits, std::int64_t workers,
                                     const std::string& what, const Overview& overview) {
-  return Pool(tasks, splits, what, overview).run(jobs);
+  return Pool(jobs, splits, what, overview).run(workers);
 }
 
 }  // namespace grapes::experiment

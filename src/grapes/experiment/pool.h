@@ -9,7 +9,7 @@
 
 namespace grapes::experiment {
 
-/// Told to whoever watches: how much of the whole is done.
+/// How much of the whole is done.
 struct Stage {
   std::string what;  ///< "tuning", "comparing"
   std::int64_t runs_done = 0, runs = 0;
@@ -19,21 +19,21 @@ struct Stage {
 using Overview = std::function<void(const Stage&)>;  ///< called from one thread at a time
 
 /// One of many runs on the same data.
-struct Task {
+struct Job {
   std::string name;  ///< for people: "grapes, seed 3"
   Config config;
   std::filesystem::path folder;
   bool checkpoints = true;
 };
 
-/// Carry out the tasks in their order, `jobs` at the same time, each on config.threads threads. What lies in a task's
-/// folder is used: a run that finished or diverged is kept, one with a checkpoint goes on from it, another starts
-/// again. After a signal no task is begun, and those under way end with their checkpoints.
-/// @param what      of the Stage that `overview` is told
-/// @param overview  or nothing
-/// @return a status per task; `running` for one that was never begun
+/// Carries out the jobs in their order, `workers` at the same time, each on config.threads threads. A run that has
+/// finished or diverged in a job's folder is kept, one with a checkpoint is resumed, another starts again. After a
+/// signal no job begins, and those under way write their checkpoints.
+/// @param what      Stage::what
+/// @param overview  called with each Stage; or nothing
+/// @return a status per job; `running` for one that was never begun
 /// @throws what a run throws, after the others have ended
-std::vector<record::Status> run_all(const std::vector<Task>& tasks, const data::Splits& splits, std::int64_t jobs,
+std::vector<record::Status> run_all(const std::vector<Job>& jobs, const data::Splits& splits, std::int64_t workers,
                                     const std::string& what, const Overview& overview);
 
 }  // namespace grapes::experiment

@@ -2,6 +2,8 @@
 
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
@@ -95,8 +97,8 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
 
 /// The network without anything learnt: see continual::Setting.
 nn::Options plain(nn::Options network) {
-  network.route = {};
-  network.modulation = {};
+  network.rule = credit::plain();
+  network.compatibility = {};
   network.dropout = 0;
   return network;
 }
@@ -107,6 +109,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   const continual::Scenario scenario = scenario_of(config, splits);
   const nn::Signature signature = train::signature_of(scenario.info);
   const auto model = nn::make_network(config.network, signature, seed);
+  if (plan.on_model) plan.on_model(*model);
   const nn::Criterion criterion = criterion_for(config, scenario.info);
   const auto fresh = [&] { return nn::make_network(plain(config.network), signature, seed); };
   const continual::Course course{
@@ -126,6 +129,7 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
                        const train::Watch& watch) {
   const std::uint64_t seed = config.training.seed;
   const auto model = nn::make_network(config.network, train::signature_of(splits.info), seed);
+  if (plan.on_model) plan.on_model(*model);
   const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
   const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   const nn::Criterion criterion = criterion_for(config, splits.info);

@@ -5,6 +5,7 @@
 #include "grapes/record/record.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,26 +14,27 @@ namespace grapes::experiment {
 /// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
 record::Json environment(const Config& config);
 
-/// The run's threads, for whoever does its large products: the BLAS, or oneDNN on LibTorch's.
+/// Gives the run's threads to the library that does its large products: the BLAS, or LibTorch for oneDNN.
 void take_threads(const Config& config);
 
-/// Where a run begins and what it keeps.
+/// Where a run starts from and what it keeps.
 struct RunPlan {
-  std::filesystem::path folder;  ///< "" keeps nothing
-  bool resume = false;           ///< go on from folder/checkpoints/last.safetensors
+  std::filesystem::path folder;  ///< of the record; "": none is written
+  bool resume = false;           ///< continue from folder/checkpoints/last.safetensors
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
+  std::function<void(const nn::Network&)> on_model = {};  ///< called with the network before training begins
 };
 
 /// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError
 continual::Scenario scenario_of(const Config& config, const data::Splits& splits);
-/// What the network of a run is asked: of all tasks together, where there are several.
+/// What the network of a run predicts; with several tasks, of all of them together.
 data::DatasetInfo info_of(const Config& config, const data::Splits& splits);
-/// Whatever can be known before a run begins: that there can be such tasks and such a network. @throws Error
+/// Checks that the tasks and the network are possible for these data. @throws Error
 void check_possible(const Config& config, const data::Splits& splits);
 
-/// One run from a configuration, on data that is open already: one task, or several one after the other. Interruption,
-/// divergence: an outcome.
+/// One run on data that is open already: one task, or several one after the other. Interruption and divergence are
+/// states of the result, not exceptions.
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch);
 
 /// What a data set means, as a checkpoint holds it. @throws DataError for a task there is not, record::Json::exception
@@ -47,9 +49,9 @@ struct Loaded {
   std::unique_ptr<nn::Network> model;
   nn::Criterion criterion;
 };
-/// @param device  on which it is to compute: a checkpoint is of none
+/// @param device  where it computes; checkpoints load on any device
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device = "cpu");
-/// A checkpoint of a network that has not been trained here: training can begin from it (--init), and load() reads it.
+/// Writes a checkpoint of a network from elsewhere: training can start from it, and load() reads it.
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
           const data::Normalization& normalization, nn::Network& model);
 

@@ -8,12 +8,12 @@
 namespace grapes::experiment {
 
 /// The configuration at one value of a sweep: the key of compare.sweep set to its text, with the value for {}.
-/// @throws UsageError if the text is not KEY=TEXT with {}, or the key's setter refuses it
+/// @throws UsageError if the key does not take that
 Config at_value(Config config, double value);
 
-/// The comparison once for each of compare.sweep_values, all of them whole comparisons in FOLDER/VALUE, and what they
-/// say together: FOLDER/summary.json, sweep.svg, report.html. With `resume`, values that are done are kept and the one
-/// that was interrupted is gone on with.
+/// Runs the comparison once for each of compare.sweep_values, each a whole comparison in FOLDER/VALUE, and summarizes
+/// all: FOLDER/summary.json, sweep.svg, report.html. With `resume`, finished values are kept and the interrupted one
+/// continues.
 /// @throws as compare()
 Outcome sweep(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, bool resume,
               const Overview& overview);

@@ -1,6 +1,9 @@
 #include "grapes/experiment/sweep.h"
 
 #include "grapes/base/file.h"
+#include "grapes/experiment/experiment_test.h"
+#include "grapes/experiment/key.h"
+#include "grapes/experiment/toml.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,27 +21,22 @@ Config small() {
   config.training.epochs = 1;
   config.compare.arms = {"bp", "grapes"};
   config.compare.seeds = 2;
-  config.compare.sweep = "precision=weights=int{}:stochastic";
+  config.compare.sweep = {"precision", "weights=int{}:stochastic"};
   config.compare.sweep_values = {4, 8};
   return config;
 }
 
-std::string refusal(const Config& config) {
-  try {
-    sweep(config, data::open(config.data, 1), fs::temp_directory_path() / "never", false, {});
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "";
+std::string refusal_of(const Config& config) {
+  return refusal([&] { sweep(config, data::open(config.data, 1), fs::temp_directory_path() / "never", false, {}); });
 }
 
 TEST(Sweep, SetsTheKeyAndNothingElse) {
   const Config one = at_value(small(), 4);
   EXPECT_EQ(one.network.precision, "weights=int4:stochastic");
-  EXPECT_TRUE(one.compare.sweep.empty());
+  EXPECT_FALSE(one.compare.sweep);
   Config back = small();
   back.network.precision = "weights=int4:stochastic";
-  back.compare.sweep.clear(), back.compare.sweep_values.clear();
+  back.compare.sweep = {}, back.compare.sweep_values.clear();
   EXPECT_EQ(to_toml(one), to_toml(back));
 }
 
@@ -67,25 +65,23 @@ TEST(Sweep, EachValueIsTheComparisonByItself) {
 TEST(Sweep, RefusesByName) {
   using testing::HasSubstr;
   Config config = small();
-  config.compare.sweep = "precision";
-  EXPECT_THAT(refusal(config), HasSubstr("takes KEY=TEXT with {}"));
-  config.compare.sweep = "factorbits={}";
-  EXPECT_THAT(refusal(config), HasSubstr("factor-bits"));
-  for (const char* same : {"train-limit={}", "modulation=constant:{}", "seeds={}", "sweep={}", "seed={}"}) {
-    config.compare.sweep = same;
-    EXPECT_THAT(refusal(config), HasSubstr("cannot be swept")) << same;
-  }
-  config.compare.sweep = "model=mlp:{}";
+  const auto set_sweep = [&](const std::string& text) { return refusal([&] { set(config, "sweep", text); }); };
+  EXPECT_THAT(set_sweep("precision"), HasSubstr("sweep = 'precision': takes KEY=TEXT with {}"));
+  EXPECT_THAT(set_sweep("precision={"), HasSubstr("takes KEY=TEXT with {}"));
+  EXPECT_THAT(set_sweep("factorbits={}"), HasSubstr("did you mean 'factor-bits'?"));
+  for (const char* same : {"train-limit={}", "modulation=constant:{}", "seeds={}", "sweep={}", "seed={}", "threads={}"})
+    EXPECT_THAT(set_sweep(same), HasSubstr("cannot be swept")) << same;
+  set(config, "sweep", "model=mlp:{}");
   config.compare.sweep_values = {8, 0};  // the second is seen before the first begins
-  EXPECT_THAT(refusal(config), HasSubstr("mlp:0"));
+  EXPECT_THAT(refusal_of(config), HasSubstr("mlp:0"));
   EXPECT_FALSE(fs::exists(fs::temp_directory_path() / "never"));
   config = small();
   config.compare.sweep_values = {4, 4};
-  EXPECT_THAT(refusal(config), HasSubstr("4 stands there twice"));
+  EXPECT_THAT(refusal_of(config), HasSubstr("duplicate value 4"));
   config.compare.sweep_values = {99};
-  EXPECT_THAT(refusal(config), HasSubstr("int99"));
+  EXPECT_THAT(refusal_of(config), HasSubstr("int99"));
   config.compare.sweep_values = {};
-  EXPECT_THAT(refusal(config), HasSubstr("needs sweep-values"));
+  EXPECT_THAT(refusal_of(config), HasSubstr("needs sweep-values"));
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ bool names_its_rate(const Config& config, const std::string& arm) {
 }
 
 /// The validation score after the last epoch.
-double final_score(const Task& task, const record::Status& status) {
+double final_score(const Job& job, const record::Status& status) {
   if (status.state != record::State::finished) return lost;
-  const record::Run run = record::load(task.folder);
+  const record::Run run = record::load(job.folder);
   return record::result_row(run).at("validation_" + run.identity.score).get<double>();
 }
 
@@ -40,7 +40,7 @@ struct Trial {
   }
 };
 
-record::Json to_json(const Trial& trial) {
+record::Json trial_json(const Trial& trial) {
   const auto number = [](double score) { return score == lost ? record::Json() : record::Json(score); };
   record::Json scores = record::Json::array();
   for (const double score : trial.scores) scores.push_back(number(score));
@@ -55,7 +55,7 @@ void check_tuning(const data::Splits& splits) {
 }
 
 std::optional<Tuning> tune(const Config& config, const std::map<std::string, Config>& arms, data::Splits splits,
-                           const std::filesystem::path& folder, std::int64_t jobs, const Overview& overview) {
+                           const std::filesystem::path& folder, std::int64_t workers, const Overview& overview) {
   check_tuning(splits);
   splits.test = data::subset(splits.test, at::empty({0}, at::kLong));
 
@@ -63,31 +63,31 @@ std::optional<Tuning> tune(const Config& config, const std::map<std::string, Con
   std::sort(grid.begin(), grid.end());
   grid.erase(std::unique(grid.begin(), grid.end()), grid.end());
 
-  std::vector<Task> tasks;
+  std::vector<Job> jobs;
   for (std::int64_t k = 0; k < config.compare.tune_seeds; ++k)
     for (const double rate : grid)
       for (const auto& [arm, arm_config] : arms) {
         if (names_its_rate(config, arm)) continue;
-        Task task;
-        task.config = arm_config;
-        task.config.optimizer.learning_rate = rate;
-        task.config.training.seed = first_seed(config) + static_cast<std::uint64_t>(k);
-        if (config.compare.tune_epochs > 0) task.config.training.epochs = config.compare.tune_epochs;
-        task.name = fmt::format("{}, learning rate {}", arm, shortest(rate));
-        task.folder = folder / arm / shortest(rate) / fmt::format("seed-{}", task.config.training.seed);
-        task.checkpoints = false;
-        tasks.push_back(std::move(task));
+        Job job;
+        job.config = arm_config;
+        job.config.optimizer.learning_rate = rate;
+        job.config.training.seed = first_seed(config) + static_cast<std::uint64_t>(k);
+        if (config.compare.tune_epochs > 0) job.config.training.epochs = config.compare.tune_epochs;
+        job.name = fmt::format("{}, learning rate {}", arm, shortest(rate));
+        job.folder = folder / arm / shortest(rate) / fmt::format("seed-{}", job.config.training.seed);
+        job.checkpoints = false;
+        jobs.push_back(std::move(job));
       }
-  const std::vector<record::Status> statuses = run_all(tasks, splits, jobs, "tuning", overview);
+  const std::vector<record::Status> statuses = run_all(jobs, splits, workers, "tuning", overview);
 
   std::map<std::string, std::map<double, Trial>> trials;
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
     const auto state = statuses[i].state;
     if (state == record::State::running || state == record::State::interrupted) return {};
-    const double rate = tasks[i].config.optimizer.learning_rate;
-    Trial& trial = trials[tasks[i].config.arm][rate];
+    const double rate = jobs[i].config.optimizer.learning_rate;
+    Trial& trial = trials[jobs[i].config.arm][rate];
     trial.rate = rate;
-    trial.scores.push_back(final_score(tasks[i], statuses[i]));
+    trial.scores.push_back(final_score(jobs[i], statuses[i]));
   }
 
   Tuning tuning;
@@ -97,7 +97,7 @@ std::optional<Tuning> tune(const Config& config, const std::map<std::string, Con
     double chosen = arm_config.optimizer.learning_rate;
     const Trial* best = nullptr;
     for (const auto& [rate, trial] : trials[arm]) {  // rates rise, so the smaller of equals stays
-      tried.push_back(to_json(trial));
+      tried.push_back(trial_json(trial));
       if (best == nullptr || trial.mean() > best->mean()) best = &trial;
     }
     if (best != nullptr) chosen = best->rate;

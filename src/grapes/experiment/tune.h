@@ -10,7 +10,7 @@
 
 namespace grapes::experiment {
 
-/// Where each arm's learning rate was chosen, and how: on validation examples, with seeds the comparison does not use.
+/// Each arm's learning rate, chosen on validation examples with seeds that the comparison does not use.
 struct Tuning {
   std::map<std::string, double> chosen;  ///< arm -> learning rate
   /// {"grid": [...], "epochs": E, "seeds": S, "arms": {"bp": {"chosen": 0.1, "tried": [{"learning_rate": 0.05,
@@ -21,12 +21,11 @@ struct Tuning {
 /// @throws UsageError if there are no validation examples to choose by
 void check_tuning(const data::Splits& splits);
 
-/// Train every arm at every rate of compare.grid on every tuning seed, and take the rate with the best mean final
-/// validation score; the smaller one where two are equal. A run that diverged counts as -infinity. The test examples
-/// are taken away before. An arm of one's own that names its learning rate keeps it. Runs lie in
-/// FOLDER/ARM/RATE/seed-K.
-/// @return nothing if a signal came
+/// Trains every arm at every rate of compare.grid on every tuning seed and takes the rate with the best mean final
+/// validation score; the smaller one of two that are equal. A run that diverged counts as -infinity. The runs have no
+/// test examples. An [arm.NAME] that sets its learning rate keeps it. Runs are in FOLDER/ARM/RATE/seed-K.
+/// @return nothing after a signal
 std::optional<Tuning> tune(const Config& config, const std::map<std::string, Config>& arms, data::Splits splits,
-                           const std::filesystem::path& folder, std::int64_t jobs, const Overview& overview);
+                           const std::filesystem::path& folder, std::int64_t workers, const Overview& overview);
 
 }  // namespace grapes::experiment

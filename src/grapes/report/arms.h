@@ -19,7 +19,7 @@ struct Arm {
 /// shuffled, constant), then as they come. The runs must outlive what is returned.
 std::vector<Arm> arms_of(const std::vector<record::Run>& runs, const std::string& baseline);
 
-/// The name without its constants: "constant" of "constant:1.85" and "constant-2".
+/// The name without its constants: "constant" of "constant:1.85" and "constant:2".
 std::string family(const std::string& arm);
 
 /// A number of a row, or nothing if it is absent or not finite (JSON holds null for these).

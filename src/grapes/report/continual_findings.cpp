@@ -102,11 +102,11 @@ void attribution(const Json& setting, const std::string& baseline, std::vector<s
 }
 
 void of_constant(const Json& setting, std::vector<std::string>& said) {
-  const Json* const constant = arm_in(setting, "constant-2");
+  const Json* const constant = arm_in(setting, "constant:2");
   const Json* const grapes = arm_in(setting, "grapes");
   if (constant == nullptr || grapes == nullptr) return;
   said.push_back(
-      "`constant-2` is what the authors' published notebook computes: it sums over a layer's weights at once, so that "
+      "`constant:2` is what the authors' published notebook computes: it sums over a layer's weights at once, so that "
       "every factor is 2, and the error is doubled at each hidden layer on its way down. It tells no nodes apart. "
       "Average accuracy " +
       level((*constant)["average_accuracy"]) + ", forgetting " + level((*constant)["forgetting"]) + "; `grapes` " +

@@ -273,7 +273,7 @@ class ContinualPage {
         "How to read this",
         "Runs are paired by seed: the same tasks, initial weights and order of the examples. <code>uniform</code> "
         "gives every node its layer’s mean factor: what it shares with <code>grapes</code> is due to larger steps, not "
-        "to telling nodes apart. <code>shuffled</code> deals the same factors to random nodes. <code>constant-2</code> "
+        "to telling nodes apart. <code>shuffled</code> deals the same factors to random nodes. <code>constant:2</code> "
         "doubles the error at every hidden layer, as the authors’ published notebook does. Whoever learns less has "
         "less to forget: forgetting is to be read beside learning accuracy, and average accuracy holds both. "
         "<code>joint</code> sees all tasks at once and has only an average accuracy. An interval that includes 0 does "

@@ -134,7 +134,7 @@ TEST(Continual, ControlsTellWhatIsDueToWhat) {
   said += all_of(findings_continual(summary));
   EXPECT_THAT(said, AllOf(HasSubstr("`grapes` ends with"), HasSubstr("Due to modulation by node"),
                           HasSubstr("Due to other learning rates"), HasSubstr("on `ewc`"), HasSubstr("n = 8 seeds"),
-                          Not(HasSubstr("constant-2"))));
+                          Not(HasSubstr("constant:2"))));
 }
 
 TEST(Continual, TheTableFitsATerminal) {

@@ -1,29 +1,30 @@
-#include "grapes/experiment/tasks.h"
+#include "grapes/experiment/presets.h"
 
 #include "grapes/base/table.h"
+#include "grapes/experiment/toml.h"
 
 namespace grapes::experiment {
 namespace {
 
 const std::string rate_coded = R"(
 model = "snu:250,250"
-decay = 0.9
-g = "leaky_relu"
+membrane-decay = 0.9
+membrane-activation = "leaky_relu"
 encoder = "bernoulli"
-steps = 20
+time-steps = 20
 peak-rate = 0.3
 readout = "mean_rate"
 loss = "mse"
 optimizer = "sgd"
 learning-rate = 0.5
-batch = 15
+batch-size = 15
 grid = [0.1, 0.2, 0.5, 1]
 )";
 
 }  // namespace
 
-const std::vector<TaskRow>& tasks() {
-  static const std::vector<TaskRow> rows = {
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> rows = {
       {"mnist-rate", "rate-coded MNIST, 784-250-250-10 spiking neural units (Woźniak et al. 2020)",
        "data = \"mnist\"" + rate_coded},
       {"fashion-mnist-rate", "the same network on rate-coded Fashion-MNIST", "data = \"fashion-mnist\"" + rate_coded},
@@ -31,11 +32,11 @@ const std::vector<TaskRow>& tasks() {
 data = "jsb"
 model = "snu:150"
 initializer = "nokland"
-decay = 0.8
+membrane-decay = 0.8
 bias = true
 optimizer = "adam"
 learning-rate = 0.01
-batch = 16
+batch-size = 16
 epochs = 200
 patience = 15
 grid = [0.001, 0.003, 0.01]
@@ -50,7 +51,7 @@ dropout = 0.2
 optimizer = "sgd"
 learning-rate = 0.003
 schedule = "cosine"
-batch = 64
+batch-size = 64
 epochs = 20
 grid = [0.0003, 0.001, 0.003, 0.01]
 )"},
@@ -58,11 +59,11 @@ grid = [0.0003, 0.001, 0.003, 0.01]
 data = "nmnist-small"
 model = "snu:200"
 event-steps = 25
-decay = 0.9
+membrane-decay = 0.9
 readout = "integrated_membrane"
 optimizer = "adam"
 learning-rate = 0.001
-batch = 16
+batch-size = 16
 epochs = 20
 grid = [0.0005, 0.001, 0.002]
 )"},
@@ -70,11 +71,11 @@ grid = [0.0005, 0.001, 0.002]
 data = "delayed-xor"
 model = "snu:100"
 recurrent = true
-decay = 0.9
+membrane-decay = 0.9
 readout = "integrated_membrane"
 optimizer = "adam"
 learning-rate = 0.002
-batch = 32
+batch-size = 32
 epochs = 30
 grid = [0.001, 0.002, 0.005]
 )"},
@@ -82,9 +83,9 @@ grid = [0.001, 0.002, 0.005]
   return rows;
 }
 
-void begin_from(Config& config, const std::string& task) {
-  const TaskRow& row = find_row(tasks(), "task", task);
-  read_toml_text(config, row.toml, "task " + row.name);
+void begin_from(Config& config, const std::string& preset) {
+  const Preset& row = find_row(presets(), "preset", preset);
+  read_toml_text(config, row.toml, "preset " + row.name);
 }
 
 }  // namespace grapes::experiment

@@ -1,0 +1,213 @@
+#pragma once
+
+#include "grapes/base/error.h"
+#include "grapes/base/text.h"
+#include "grapes/experiment/key.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+/// How the values of keys are written as text and read from it: what the rows of the table are made of.
+namespace grapes::experiment {
+
+template <class Value>
+struct Form {
+  std::string takes;
+  Key::Kind kind;
+  std::function<std::string(const Value&)> write;
+  /// False where `text` is none of what the form takes. May throw a UsageError that says more.
+  std::function<bool(std::string_view text, Value&)> read;
+};
+
+/// The part of a configuration that has the fields of `Owner`.
+template <class Owner, class Whole>
+auto& part(Whole& config) {
+  if constexpr (std::is_same_v<Owner, Config>)
+    return config;
+  else if constexpr (std::is_same_v<Owner, data::Options>)
+    return config.data;
+  else if constexpr (std::is_same_v<Owner, data::EventOptions>)
+    return config.data.events;
+  else if constexpr (std::is_same_v<Owner, nn::Options>)
+    return config.network;
+  else if constexpr (std::is_same_v<Owner, nn::SpikingOptions>)
+    return config.network.spiking;
+  else if constexpr (std::is_same_v<Owner, nn::Encoding>)
+    return config.network.encoding;
+  else if constexpr (std::is_same_v<Owner, nn::AnalogOptions>)
+    return config.network.analog;
+  else if constexpr (std::is_same_v<Owner, credit::Rule>)
+    return config.network.rule;
+  else if constexpr (std::is_same_v<Owner, credit::Compatibility>)
+    return config.network.compatibility;
+  else if constexpr (std::is_same_v<Owner, optim::Options>)
+    return config.optimizer;
+  else if constexpr (std::is_same_v<Owner, train::Options>)
+    return config.training;
+  else if constexpr (std::is_same_v<Owner, continual::Options>)
+    return config.continual;
+  else
+    return static_cast<std::conditional_t<std::is_const_v<Whole>, const Owner&, Owner&>>(config.compare);
+}
+
+/// A row of the table. The one place where an error about a value gets the name of its key.
+/// @param names  the name, then synonyms: "batch-size, batch, minibatch"
+/// @param field  where the value is kept
+template <class Given, class Owner, class Value>
+Key key(const std::string& names, const Scope& scope, const std::string& meaning, const Given& given,
+        Value Owner::*field) {
+  std::vector<std::string> words;
+  for (const std::string& word : split(names, ',')) words.emplace_back(trim(word));
+  const std::string name = words.front();
+  const Form<Value> form = given;
+  return {name,
+          "",
+          meaning,
+          form.takes,
+          form.kind,
+          scope,
+          [=](const Config& config) { return form.write(part<Owner>(config).*field); },
+          [=](Config& config, std::string_view text) {
+            const auto refuse = [&](const std::string& why) {
+              throw UsageError(fmt::format("{} = '{}': {}", name, text, why));
+            };
+            try {
+              if (form.read(text, part<Owner>(config).*field)) return;
+            } catch (const UsageError& error) {
+              refuse(error.what());
+            }
+            refuse("takes " + form.takes + did_you_mean(text, split(form.takes, '|')));
+          },
+          {words.begin() + 1, words.end()}};
+}
+
+/// The rows of some groups, one group after the other.
+std::vector<Key> table_of(const std::vector<std::pair<std::string, std::vector<Key>>>& groups);
+std::vector<Key> network_keys();   ///< the data, the network and how it learns
+std::vector<Key> training_keys();  ///< updates, runs, comparisons, the machine
+
+/// One number, or with numbers() a list of them.
+struct Range {
+  std::string text;
+  std::function<bool(double)> holds;
+
+  bool read(std::string_view text, std::floating_point auto& value) const {
+    const auto x = to_double(text);
+    if (!x || !std::isfinite(*x) || !holds(*x)) return false;
+    value = *x;
+    return true;
+  }
+  bool read(std::string_view text, std::integral auto& value) const {
+    const auto x = to_integer(text);
+    if (!x || !holds(static_cast<double>(*x))) return false;
+    value = static_cast<std::remove_cvref_t<decltype(value)>>(*x);
+    return true;
+  }
+  template <class Value>
+  operator Form<Value>() const {  // NOLINT(google-explicit-constructor): a range stands for its form in a row
+    return {(std::integral<Value> ? "WHOLE NUMBER" : "NUMBER") + text, Key::Kind::number,
+            [](const Value& value) {
+              if constexpr (std::integral<Value>)
+                return std::to_string(value);
+              else
+                return shortest(value);
+            },
+            [range = *this](std::string_view given, Value& value) { return range.read(given, value); }};
+  }
+};
+inline Range above(double low) {
+  return {" > " + shortest(low), [=](double x) { return x > low; }};
+}
+inline Range at_least(double low) {
+  return {" >= " + shortest(low), [=](double x) { return x >= low; }};
+}
+inline Range from_below(double low, double high) {
+  return {" >= " + shortest(low) + ", < " + shortest(high), [=](double x) { return x >= low && x < high; }};
+}
+inline Range upto(double low, double high) {
+  return {" > " + shortest(low) + ", <= " + shortest(high), [=](double x) { return x > low && x <= high; }};
+}
+/// A part of the examples, or a count of them.
+inline Range part_or_count() {
+  return {" >= 0, < 1, or a whole count", [](double x) { return x >= 0 && (x < 1 || x == std::floor(x)); }};
+}
+inline Range any_number() {
+  return {"", [](double) { return true; }};
+}
+
+inline std::string numbers_text(const std::vector<double>& values) {
+  std::vector<std::string> pieces;
+  for (const double value : values) pieces.push_back(shortest(value));
+  return join(pieces, ",");
+}
+inline bool read_numbers(std::string_view text, const Range& range, std::vector<double>& values) {
+  std::vector<double> read;
+  for (const std::string& piece : split(text, ','))
+    if (!range.read(trim(piece), read.emplace_back())) return false;
+  values = std::move(read);
+  return true;
+}
+inline Form<std::vector<double>> numbers(const Range& range) {
+  return {"NUMBER" + range.text + ",...", Key::Kind::numbers, numbers_text,
+          [=](std::string_view text, std::vector<double>& values) { return read_numbers(text, range, values); }};
+}
+
+inline const Form<bool> yes_or_no = {"true|false", Key::Kind::flag,
+                                     [](const bool& value) { return std::string(value ? "true" : "false"); },
+                                     [](std::string_view text, bool& value) {
+                                       value = text == "true" || (text != "false" && value);
+                                       return text == "true" || text == "false";
+                                     }};
+
+/// Any text that `check` accepts; `check` throws a UsageError for others.
+inline Form<std::string> text(const std::string& takes, std::function<void(const std::string&)> check = {}) {
+  return {takes, Key::Kind::text, [](const std::string& value) { return value; },
+          [=](std::string_view given, std::string& value) {
+            if (check) check(std::string(given));
+            value = given;
+            return true;
+          }};
+}
+
+/// One of some words; where the field is an enumeration, the words in its order.
+struct OneOf {
+  std::vector<std::string> words;
+
+  template <class Value>
+  operator Form<Value>() const {  // NOLINT(google-explicit-constructor): as for Range
+    return {join(words, "|"), Key::Kind::text,
+            [words = words](const Value& value) {
+              if constexpr (std::is_enum_v<Value>)
+                return words.at(static_cast<std::size_t>(value));
+              else
+                return value;
+            },
+            [words = words](std::string_view text, Value& value) {
+              const auto found = std::find(words.begin(), words.end(), text);
+              if (found == words.end()) return false;
+              if constexpr (std::is_enum_v<Value>)
+                value = static_cast<Value>(found - words.begin());
+              else
+                value = *found;
+              return true;
+            }};
+  }
+};
+inline OneOf one_of(std::vector<std::string> words) { return {std::move(words)}; }
+/// The rows of a table, after some other words.
+template <class Rows>
+OneOf row_of(const Rows& rows, std::vector<std::string> others = {}) {
+  for (const auto& row : rows) others.push_back(row.name);
+  return {std::move(others)};
+}
+
+}  // namespace grapes::experiment

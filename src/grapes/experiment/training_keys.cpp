@@ -1,0 +1,200 @@
+#include "grapes/continual/method.h"
+#include "grapes/continual/scenario.h"
+#include "grapes/experiment/arms.h"
+#include "grapes/experiment/form.h"
+#include "grapes/nn/loss.h"
+
+#include <algorithm>
+
+namespace grapes::experiment {
+namespace {
+
+using namespace scope;
+using N = nn::Options;
+using Theirs = credit::Compatibility;
+using O = optim::Options;
+using T = train::Options;
+using L = continual::Options;
+using C = CompareOptions;
+
+Form<std::string> device_form() {
+  return {"cpu|cuda|cuda:NUMBER", Key::Kind::text, [](const std::string& device) { return device; },
+          [](std::string_view text, std::string& device) {
+            const bool numbered = text.starts_with("cuda:") && to_integer(text.substr(5)).value_or(-1) >= 0;
+            if (text != "cpu" && text != "cuda" && !numbered) return false;
+            device = text;
+            return true;
+          }};
+}
+
+Form<std::vector<std::string>> arms_form() {
+  return {"ARM,ARM,...", Key::Kind::texts, [](const std::vector<std::string>& arms) { return join(arms, ","); },
+          [](std::string_view text, std::vector<std::string>& arms) {
+            std::vector<std::string> read = split_arms(text);
+            if (std::find(read.begin(), read.end(), "") != read.end()) return false;
+            arms = std::move(read);
+            return true;
+          }};
+}
+
+Form<Sweep> sweep_form() {
+  return {
+      "KEY=TEXT with {} for the value, like factor-bits={}", Key::Kind::text,
+      [](const Sweep& sweep) { return sweep ? sweep.key + "=" + sweep.text : ""; },
+      [](std::string_view text, Sweep& sweep) {
+        const std::size_t equals = text.find('=');
+        if (!text.empty() && (equals == std::string_view::npos || text.find("{}", equals) == std::string_view::npos))
+          return false;
+        Sweep read;
+        if (!text.empty()) read = {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+        if (read && !find_key(read.key).scope.sweep)
+          throw UsageError(read.key + " cannot be swept: all runs of a comparison share it, or the arms name it");
+        sweep = std::move(read);
+        return true;
+      }};
+}
+
+Form<std::vector<double>> sweep_values_form() {
+  Form<std::vector<double>> form = numbers(any_number());
+  form.read = [read = form.read](std::string_view text, std::vector<double>& values) {
+    if (!text.empty()) return read(text, values);
+    values.clear();
+    return true;
+  };
+  return form;
+}
+
+std::vector<Key> optimizer_group() {
+  return {
+      key("optimizer, optim, opt, solver", learning, "update rule", row_of(optim::optimizers()), &O::optimizer),
+      key("learning-rate, rate, step-size, eta", learning, "base learning rate", above(0), &O::learning_rate)
+          .abbreviated("lr"),
+      key("momentum", learning, "decay of the velocity (momentum, nag)", from_below(0, 1), &O::momentum),
+      key("rho", learning, "decay of the squared gradient (rmsprop)", from_below(0, 1), &O::rho),
+      key("beta1, betas", learning, "decay of the gradient (adam)", from_below(0, 1), &O::beta1),
+      key("beta2", learning, "decay of the squared gradient (adam)", from_below(0, 1), &O::beta2),
+      key("epsilon, eps", learning, "added to the root (adam), or under it (rmsprop)", above(0), &O::epsilon),
+      key("weight-decay, wd, l2", learning, "times each weight, added to its gradient", at_least(0), &O::weight_decay),
+      key("schedule, scheduler, lr-schedule, lr-scheduler", learning,
+          "learning rate over time, see grapes list schedules",
+          text(join(row_of(optim::schedules()).words, "|"),
+               [](const std::string& value) { optim::make_schedule(value, 0, 1); }),
+          &T::schedule),
+      key("warm-up, warmup, warmup-epochs", learning, "epochs over which the learning rate rises from 0", at_least(0),
+          &T::warm_up),
+  };
+}
+
+std::vector<Key> training_group() {
+  return {
+      key("epochs, num-epochs, n-epochs, max-epochs", start, "passes over the training examples", at_least(1),
+          &T::epochs),
+      key("batch-size, batch, bs, minibatch, mini-batch, minibatch-size", start, "examples per update", at_least(1),
+          &T::batch),
+      key("loss, criterion, objective", learning,
+          "auto: cross-entropy for classes, mse for numbers, binary-cross-entropy for bits",
+          row_of(nn::losses(), {"auto"}), &T::loss),
+      key("patience, early-stopping", start,
+          "end training after so many epochs without a better validation score, and count the best epoch; 0: never",
+          at_least(0), &T::patience),
+      key("seed, random-seed, random-state", comparison, "root of all random numbers of the run", at_least(0),
+          &T::seed),
+      key("checkpoint-every, save-every", learning, "epochs between checkpoints; the last epoch always writes one",
+          at_least(1), &T::checkpoint_every),
+      key("evaluate-every, eval-every", learning, "epochs between evaluations on validation and test examples",
+          at_least(1), &T::evaluate_every),
+      key("arm-name, label, arm, run-name", comparison,
+          "name of the run's arm in the record; empty: made from route and modulation", text("TEXT"), &Config::arm),
+  };
+}
+
+std::vector<Key> continual_group() {
+  return {
+      key("scenario", examples, "how tasks are made from the data, see grapes list scenarios; none: one task",
+          row_of(continual::scenarios(), {"none"}), &L::scenario),
+      key("tasks, num-tasks, n-tasks", examples, "number of tasks, learned one after the other, each for `epochs`",
+          at_least(2), &L::tasks),
+      key("manifest", examples, "scenario.json with the tasks; empty: drawn from each run's seed", text("FILE.json"),
+          &L::manifest),
+      key("optimizer-state", comparison, "velocities and moments at the beginning of a task", one_of({"reset", "kept"}),
+          &L::optimizer_state),
+      key("curve-points", comparison, "evaluations during a task, its end included", at_least(1), &L::curve_points),
+      key("curve-examples", comparison, "test examples of each earlier task that these evaluations use", at_least(1),
+          &L::curve_examples),
+  };
+}
+
+std::vector<Key> method_group() {
+  return {
+      key("method", rule, "method against forgetting, see grapes list methods", row_of(continual::methods()),
+          &L::method),
+      key("ewc-strength", learning, "ewc: strength of the penalty", at_least(0), &L::ewc_strength),
+      key("fisher-examples", learning, "ewc: examples per task for the Fisher estimate", at_least(1),
+          &L::fisher_examples),
+      key("si-strength", learning, "si: strength of the penalty", at_least(0), &L::si_strength),
+      key("si-damping", learning, "si: added to the squared change of a weight", above(0), &L::si_damping),
+      key("lwf-strength", learning, "lwf: weight of the old predictions in the loss", at_least(0), &L::lwf_strength),
+      key("lwf-temperature", learning, "lwf: temperature that divides the logits", above(0), &L::lwf_temperature),
+      key("replay-buffer, buffer-size", learning, "replay: number of stored examples", at_least(1), &L::replay_buffer),
+  };
+}
+
+std::vector<Key> compare_group() {
+  return {
+      key("arms, rules, methods", comparison,
+          "what is compared: ROUTE, MODULATION, ROUTE+MODULATION, with tasks METHOD+..., or [arm.NAME]", arms_form(),
+          &C::arms),
+      key("seeds, num-seeds, n-seeds, runs, repeats", comparison, "runs per arm, with seeds seed, seed + 1, ...",
+          at_least(1), &C::seeds),
+      key("tune", comparison, "choose each arm's learning rate from grid, on validation examples", yes_or_no, &C::tune),
+      key("grid, learning-rates, lrs", comparison, "learning rates that tune tries", numbers(above(0)), &C::grid),
+      key("tune-epochs", comparison, "epochs of a tuning run; 0: as many as epochs", at_least(0), &C::tune_epochs),
+      key("tune-seeds", comparison, "tuning runs per learning rate, with seeds of their own", at_least(1),
+          &C::tune_seeds),
+      key("sweep", comparison, "repeat the comparison at several values of a key, like precision=weights=int{}",
+          sweep_form(), &C::sweep),
+      key("sweep-values", comparison, "the values that replace {} in sweep", sweep_values_form(), &C::sweep_values),
+      key("target, target-score", comparison, "test score for epochs to target; 0: 98 % of the baseline's final mean",
+          at_least(0), &C::target),
+  };
+}
+
+std::vector<Key> compatibility_group() {
+  return {
+      key("first-sample-mask", learning, "factors leave out the units that a batch's first example drops", yes_or_no,
+          &Theirs::first_sample_mask),
+      key("single-factor", learning, "all examples of a batch but the first use the last hidden layer's factors",
+          yes_or_no, &Theirs::single_factor),
+      key("unmasked-first", learning, "ifa: the first layer's error ignores dropout", yes_or_no,
+          &Theirs::unmasked_first),
+      key("factors-at-rest", learning, "nag: factors come from the weights, not from the look-ahead weights", yes_or_no,
+          &T::factors_at_rest),
+      key("dropout-in-evaluation", learning, "residual networks: units are dropped in evaluation too", yes_or_no,
+          &Theirs::dropout_in_evaluation),
+      key("carry-remainder", learning, "an epoch's last, smaller batch joins the first update of the next epoch",
+          yes_or_no, &T::carry_remainder),
+  };
+}
+
+std::vector<Key> machine_group() {
+  return {
+      key("device, gpu, cuda", machine, "device of weights and arithmetic", device_form(), &N::device),
+      key("threads, num-threads, n-threads", machine, "threads per run", at_least(1), &Config::threads),
+      key("jobs, workers, num-workers, n-jobs", machine, "runs at the same time; 0: as many as the cores allow",
+          at_least(0), &Config::jobs),
+  };
+}
+
+}  // namespace
+
+std::vector<Key> training_keys() {
+  return table_of({{"optimizer", optimizer_group()},
+                   {"training", training_group()},
+                   {"continual", continual_group()},
+                   {"method", method_group()},
+                   {"compare", compare_group()},
+                   {"compatibility", compatibility_group()},
+                   {"machine", machine_group()}});
+}
+
+}  // namespace grapes::experiment
