@@ -27,7 +27,7 @@ class Cost(ProgramTest):
     def test_a_small_net_by_hand(self):
         cost = self.good_json(*SMALL)
         self.assertEqual([layer["phases"]["forward"]["macs"] for layer in cost["layers"]], [60, 30, 20])
-        self.assertEqual([layer["phases"]["transport"]["macs"] for layer in cost["layers"]], [0, 30, 20])
+        self.assertEqual([layer["phases"]["dgrad"]["macs"] for layer in cost["layers"]], [0, 30, 20])
         self.assertEqual((cost["arm"], cost["optimizer"], cost["batch"], cost["input"]), ("bp", "sgd", 5, [4]))
 
     def test_energy_is_the_sum_of_what_is_counted_at_the_table_s_prices(self):

@@ -91,7 +91,7 @@ class Export(NirTest):
 
     def test_what_nir_has_no_node_for(self):
         for number, (options, reason) in enumerate((
-                (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu (key g)"),
+                (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu"),
                 (["--neuron", "ssnu", "--membrane-activation", "identity"], "a soft output (ssnu)"),
                 (["--neuron", "lif", "--reset", "subtract"], "a soft reset (reset subtract)"))):
             run, near, back = f"run{number}", f"near{number}.nir", f"near{number}.safetensors"

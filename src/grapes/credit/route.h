@@ -28,7 +28,6 @@ struct Route {
   Responsibility responsibility;  ///< GRAPES here, as the authors' program computes it
   bool clipped;                   ///< whether their factors are clipped here
   bool local_in_time;             ///< no error runs back in time between units: only for networks over time
-  bool lookahead;                 ///< whether their factors see Nesterov's look-ahead weights here
   Feedback feedback;
   /// How the error at the pre-activation of a layer with the weight W goes to the layer below. @param B Feedback::above
   ErrorPath (*down)(const at::Tensor& W, const at::Tensor& B);

@@ -4,6 +4,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/experiment/tune.h"

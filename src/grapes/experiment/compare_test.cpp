@@ -29,7 +29,7 @@ class Compare : public ::testing::Test {
     config_.data.validation = 50;
     config_.network.model = nn::parse_model("mlp:8,8");
     config_.training.epochs = 2;
-    config_.training.batch = 32;
+    config_.training.batch_size = 32;
     config_.compare.arms = {"bp", "grapes", "shuffled"};
     config_.compare.seeds = 2;
     config_.jobs = 2;

@@ -1,6 +1,7 @@
+#include "grapes/experiment/environment.h"
+
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
-#include "grapes/experiment/run.h"
 #include "grapes/experiment/version.h"
 #include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/instruction_set.h"

@@ -34,7 +34,7 @@ Options dense_options(const Setting& setting) {
   options.rule.route = setting.route;
   options.rule.modulation = setting.modulation;
   if (setting.modulation == "constant") options.rule.constants = {1.5, 0.5, 3};
-  // One form on all routes; the authors' forms are compared with numbers made by their program (replay).
+  // One form on all routes; the authors' forms are compared with numbers made by their program (parity).
   options.rule.responsibility = credit::Responsibility::incoming;
   options.rule.clip.kind = credit::Clip::Kind::range;
   return options;
