@@ -51,8 +51,8 @@ class Routed {
   credit::Factors factors(const at::Tensor& m) const;
   /// Where the error at the pre-activation goes, besides to W and b.
   ErrorPath down() const { return route_->down(weight, feedback); }
-  /// One pass through `layer`, whose weights are these.
-  at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m) const;
+  /// One pass through `layer`, whose weights are these. @param axis  of the units in z; negative: from the end
+  at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const;
 
  private:
   Rule rule_;
