@@ -152,9 +152,9 @@ class Si final : public Consolidation {
   }
 
  private:
-  std::vector<at::Tensor> way_;            // ω of the task under way
+  std::vector<at::Tensor> way_;            // ω of the task in progress
   std::vector<at::Tensor> start_;          // θ at its start
-  std::vector<at::Tensor> before_, seen_;  // θ and g of the update under way
+  std::vector<at::Tensor> before_, seen_;  // θ and g of the update in progress
 };
 
 }  // namespace
