@@ -14,9 +14,9 @@ endfunction()
 # A LibTorch outside the system's folders is found again; the rest is found from the place of the file that wants it.
 grapes_way(${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR} way)
 set_target_properties(grapes PROPERTIES INSTALL_RPATH $ORIGIN/${way} INSTALL_RPATH_USE_LINK_PATH ON)
-set_target_properties(grapes_library grapes_core PROPERTIES INSTALL_RPATH $ORIGIN INSTALL_RPATH_USE_LINK_PATH ON)
+set_target_properties(grapes_library PROPERTIES INSTALL_RPATH $ORIGIN INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS grapes)
-install(TARGETS grapes_library grapes_core EXPORT GrapesTargets FILE_SET HEADERS)
+install(TARGETS grapes_library EXPORT GrapesTargets FILE_SET HEADERS)
 
 # For programs of others, by CMake.
 set(config ${CMAKE_INSTALL_LIBDIR}/cmake/Grapes)
@@ -40,12 +40,12 @@ install(FILES ${generated}/grapes.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconf
 
 # For Python; the library is found beside the package.
 set(python ${GRAPES_PYTHON_DIR}/torch_grapes)
-set(core ${CMAKE_SHARED_LIBRARY_PREFIX}grapes_core${CMAKE_SHARED_LIBRARY_SUFFIX})
-grapes_way(${python} ${CMAKE_INSTALL_LIBDIR}/${core} way)
-file(CREATE_LINK ${way} ${generated}/${core} SYMBOLIC)
+set(library ${CMAKE_SHARED_LIBRARY_PREFIX}grapes${CMAKE_SHARED_LIBRARY_SUFFIX})
+grapes_way(${python} ${CMAKE_INSTALL_LIBDIR}/${library} way)
+file(CREATE_LINK ${way} ${generated}/${library} SYMBOLIC)
 install(DIRECTORY python/torch_grapes/ DESTINATION ${python} FILES_MATCHING PATTERN *.py PATTERN py.typed
         PATTERN __pycache__ EXCLUDE)
-install(FILES ${generated}/${core} DESTINATION ${python})
+install(FILES ${generated}/${library} DESTINATION ${python})
 
 # What the program says of itself, as man pages and as completions.
 add_custom_command(

@@ -1,20 +1,16 @@
-# grapes_module(NAME [TORCH] [SHARED] [LINK target ...] [PRIVATE target ...] [TEST_LINK target ...])
+# grapes_module(NAME [TORCH] [LINK target ...] [PRIVATE target ...] [TEST_LINK target ...])
 #
 # One module: all .cpp files of src/grapes/NAME become the library grapes_NAME, all *_test.cpp the test program
 # grapes_NAME_test, linked against the module, GoogleTest and grapes_testing. TORCH: the module may use LibTorch.
 # The presets compile a module as one unit (CMAKE_UNITY_BUILD): parsing LibTorch takes longer than compiling our code.
 function(grapes_module name)
-  cmake_parse_arguments(MODULE "TORCH;SHARED" "" "LINK;PRIVATE;TEST_LINK" ${ARGN})
+  cmake_parse_arguments(MODULE "TORCH" "" "LINK;PRIVATE;TEST_LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
-  set(kind STATIC)
-  if(MODULE_SHARED)
-    set(kind SHARED)
-  endif()
   if(sources)
-    add_library(grapes_${name} ${kind} ${sources})
+    add_library(grapes_${name} STATIC ${sources})
     set(scope PUBLIC)
   else()
     add_library(grapes_${name} INTERFACE)

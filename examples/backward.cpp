@@ -1,6 +1,7 @@
-#include "grapes/credit/backward.h"
-
+#include <grapes/grapes.h>
 #include <torch/torch.h>
+
+#include <iostream>
 
 int main() {
   torch::nn::Sequential model(torch::nn::Linear(2, 8), torch::nn::Tanh(), torch::nn::Linear(8, 1));

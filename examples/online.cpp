@@ -1,20 +1,19 @@
 // e-prop forwards in time: a spiking layer learns at every step, and remembers no step but the last.
 // Which of two cues was shown, told eight steps later.
-#include "grapes/nn/eprop.h"
-
+#include <grapes/grapes.h>
 #include <torch/torch.h>
 
 #include <iostream>
 
 int main() {
   torch::manual_seed(1);
-  constexpr std::int64_t batch = 32, nodes = 50, last = 9;
+  constexpr std::int64_t batch = 32, units = 50, last = 9;
   grapes::nn::SnuOptions options;
   options.recurrent = true;
   options.decay = 0.95;
   options.rule.g = "leaky_relu";
-  grapes::nn::Snu layer(3, nodes, options);  // modulated by GRAPES; that is the default
-  torch::nn::Linear answer(nodes, 2);
+  grapes::nn::Snu layer(3, units, options);  // modulated by GRAPES; that is the default
+  torch::nn::Linear answer(units, 2);
   torch::optim::Adam optimizer({layer->weight, layer->recurrent, layer->threshold, answer->weight, answer->bias},
                                0.005);
   grapes::nn::Online online(layer);

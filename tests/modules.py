@@ -23,18 +23,21 @@ MODULES = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
-    "hardware": ["fixed", "nir", "train"],  # what a network costs, and what it becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
     "parity": ["train"],  # the recorded cases of the authors' program
     "bench": ["train"],  # what `grapes bench` times, each step once
-    "cli": ["experiment", "hardware", "parity", "bench"],
+    "cost": ["experiment"],
+    "embedded": ["experiment", "fixed"],
+    "exchange": ["experiment", "nir"],
+    "cli": ["cost", "embedded", "exchange", "parity", "bench"],
     "testing": ["nn"],  # only tests use it
 }
 WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+PUBLIC = re.compile(r"^set\(public_headers\s([^)]*)\)", re.MULTILINE)
 LINK = re.compile(r"^grapes_module\((\w+)([^)]*)\)", re.MULTILINE)
 
 
@@ -70,12 +73,33 @@ def link_faults(cmake):
             yield f"CMakeLists.txt gives LibTorch to {module}, which must not use it"
 
 
+def public_faults(listed, reached):
+    """What is wrong with the headers that are installed, beside those that grapes.h reaches."""
+    yield from (f"CMakeLists.txt installs {name}, which grapes.h does not reach" for name in sorted(listed - reached))
+    yield from (f"grapes.h reaches {name}, which CMakeLists.txt does not install" for name in sorted(reached - listed))
+
+
+def reached_from(folder, name):
+    """A header and all that it includes, directly or not."""
+    seen, todo = set(), [name]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += [include[len("grapes/"):] for include in INCLUDE.findall((folder / name).read_text()) if include.startswith("grapes/")]
+    return seen
+
+
 def tree_faults(folder):
-    faults = list(link_faults((folder / "CMakeLists.txt").read_text()))
+    cmake = (folder / "CMakeLists.txt").read_text()
+    faults = list(link_faults(cmake))
+    faults += public_faults(set(PUBLIC.search(cmake)[1].split()), reached_from(folder, "grapes.h"))
     for path in sorted(folder.rglob("*")):
         if path.suffix not in (".h", ".cpp"):
             continue
         parts = path.relative_to(folder).parts
+        if parts == ("grapes.h",):
+            continue
         if parts == ("main.cpp",):
             modules = {include.split("/")[1] for include in INCLUDE.findall(path.read_text()) if include.startswith("grapes/")}
             faults += [f"main.cpp includes the module {module}" for module in sorted(modules - set(PROGRAM))]
@@ -103,6 +127,8 @@ def self_test():
     assert len(list(link_faults("grapes_module(core TORCH LINK grapes_kernels)\n"))) == 0
     assert len(list(link_faults("grapes_module(core TORCH LINK grapes_nn TEST_LINK grapes_testing)\n"))) == 1
     assert len(list(link_faults("grapes_module(report TORCH LINK grapes_record)\n"))) == 1
+    assert list(public_faults({"a.h", "b.h"}, {"a.h"})) == ["CMakeLists.txt installs b.h, which grapes.h does not reach"]
+    assert len(list(public_faults({"a.h"}, {"a.h", "c.h"}))) == 1
     assert len(list(link_faults("grapes_module(attic LINK grapes_base)\n"))) == 1
 
 

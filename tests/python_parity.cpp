@@ -1,6 +1,9 @@
 // What grapes::nn gives, for python/tests/test_parity.py to compare with torch_grapes.nn:
 //   python_parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
+//   python_parity           the names and defaults of all options, as JSON, for python/tests/test_names.py
 // Both sides make their tensors by the same formula: sin(0), sin(1), ...
+#include "grapes/credit/backward.h"
+#include "grapes/credit/local_optimizer.h"
 #include "grapes/nn/layers.h"
 #include "grapes/nn/network.h"
 #include "grapes/nn/snu.h"
@@ -8,6 +11,8 @@
 #include <torch/torch.h>
 
 #include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
 
 namespace {
 
@@ -70,7 +75,7 @@ c10::List<at::Tensor> spiking_gradients(grapes::nn::Snu layer) {
 /// [x, error, logits, W, dW, W, dW, ...] of the authors' residual network.
 c10::List<at::Tensor> residual(const std::string& modulation, const std::string& precision) {
   grapes::nn::Options options;
-  options.model = "resnet9";
+  options.model = grapes::nn::parse_model("resnet9");
   options.precision = precision;
   options.rule.modulation = modulation;
   const auto model = grapes::nn::make_network(options, {{3, 32, 32}, 10}, 1);
@@ -88,12 +93,95 @@ c10::List<at::Tensor> residual(const std::string& modulation, const std::string&
   return all;
 }
 
+using Json = nlohmann::ordered_json;
+
+template <class Value>
+Json json(const Value& value) {
+  return value;
+}
+Json json(const grapes::credit::Responsibility& value) {
+  using enum grapes::credit::Responsibility;
+  return value == by_route   ? "by-route"
+         : value == incoming ? "incoming"
+         : value == input    ? "input"
+         : value == outgoing ? "outgoing"
+                             : "synaptic";
+}
+Json json(const grapes::credit::Clip& clip) {
+  using Kind = grapes::credit::Clip::Kind;
+  if (clip.kind == Kind::range) return {clip.low, clip.high};
+  return clip.kind == Kind::none ? Json() : Json("by-route");
+}
+Json json(const grapes::nn::SnuOptions::Decay& value) {
+  using Decay = grapes::nn::SnuOptions::Decay;
+  return value == Decay::fixed ? "fixed" : value == Decay::per_layer ? "per_layer" : "per_node";
+}
+Json json(const grapes::Rule& rule);
+
+// A field that is renamed does not compile; nor does one that is added, for a structure is taken apart whole.
+#define FIELD(name) all[#name] = json(options.name)
+Json json(const grapes::Rule& options) {
+  [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k] = options;
+  Json all;
+  FIELD(route), FIELD(modulation), FIELD(constants), FIELD(responsibility), FIELD(gain), FIELD(clip), FIELD(every);
+  FIELD(factor_bits), FIELD(seed), FIELD(per_gate), FIELD(compounding);
+  return all;
+}
+Json json(const grapes::BackwardOptions& options) {
+  [[maybe_unused]] const auto& [a, b, c, d, e, f] = options;
+  Json all;
+  FIELD(rule), FIELD(include), FIELD(exclude), FIELD(output), FIELD(local), FIELD(warn);
+  return all;
+}
+Json json(const grapes::LocalOptimizerOptions& options) {
+  [[maybe_unused]] const auto& [a, b, c, d] = options;
+  Json all;
+  FIELD(rule), FIELD(include), FIELD(exclude), FIELD(output);
+  return all;
+}
+Json json(const grapes::nn::SnuRule& options) {
+  [[maybe_unused]] const auto& [a, b, c, d, e, f] = options;
+  Json all;
+  FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(detach_reset);
+  all["membrane_activation"] = options.g;
+  all["surrogate_width"] = options.width;
+  return all;
+}
+Json json(const grapes::nn::SnuOptions& options) {
+  [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, only_cpp, only_cpp_too, only_cpp_as_well] = options;
+  Json all;
+  FIELD(rule), FIELD(recurrent), FIELD(decay), FIELD(learn_decay), FIELD(threshold), FIELD(synapse);
+  FIELD(learn_threshold), FIELD(eprop), FIELD(truncate);
+  return all;
+}
+#undef FIELD
+
+template <class Rows>
+Json names(const Rows& rows) {
+  Json all = Json::array();
+  for (const auto& row : rows) all.push_back(row.name);
+  return all;
+}
+
 }  // namespace
 
-int main(int, char** arguments) {
+int main(int count, char** arguments) {
+  if (count == 1) {
+    std::cout << Json({{"Rule", json(grapes::Rule())},
+                       {"resolved", json(grapes::credit::resolved({}))},
+                       {"BackwardOptions", json(grapes::BackwardOptions())},
+                       {"LocalOptimizerOptions", json(grapes::LocalOptimizerOptions())},
+                       {"SnuOptions", json(grapes::nn::SnuOptions())},
+                       {"routes", names(grapes::credit::routes())},
+                       {"modulations", names(grapes::credit::modulations())},
+                       {"resets", names(grapes::nn::resets())},
+                       {"surrogates", names(grapes::nn::surrogates())}})
+              << "\n";
+    return 0;
+  }
   c10::Dict<std::string, c10::List<at::Tensor>> results;
   int number = 0;
-  for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa"})
+  for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric"})
     for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform"}) {
       grapes::Rule credit;
       credit.route = route;

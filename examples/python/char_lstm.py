@@ -8,7 +8,7 @@ import torch
 import torch_grapes
 from torch import nn
 
-TEXT = """the error at each node is scaled by the weight that arrives at it.
+TEXT = """the error at each unit is scaled by the weight that arrives at it.
 what travels back in time is not scaled again, for it would compound.
 """
 

@@ -2,7 +2,7 @@
 
     PYTHONPATH=build/python python3 examples/python/fashion.py [--steps 100] [--modulation grapes]
 
-A modulation is grapes, local, uniform, shuffled, constant:1.8, or none. The data is looked for in the folder that
+A modulation is grapes, grapes-local, uniform, shuffled, or none. The data is looked for in the folder that
 GRAPES_DATA names and in Debian's (package dataset-fashion-mnist).
 """
 import argparse

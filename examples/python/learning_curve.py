@@ -3,7 +3,7 @@
     PYTHONPATH=build/python python3 examples/python/learning_curve.py [curves.png] [--seeds 3] [--steps 200]
 
 uniform gives every node its layer's mean factor: what it gains over bp is step size, and only what grapes gains over
-uniform can come from telling nodes apart. Lines are means over seeds, bands the smallest to the largest. All arms have
+uniform can come from telling units apart. Lines are means over seeds, bands the smallest to the largest. All arms have
 one learning rate here; a claim needs each at its own best (`grapes compare --tune`).
 """
 import argparse

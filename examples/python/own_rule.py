@@ -1,10 +1,10 @@
-"""A modulation of one's own: GRAPES turned around, the smallest factor for the most responsible node."""
+"""A modulation of your own: GRAPES turned around, the smallest factor for the most responsible unit."""
 import torch
 import torch_grapes
 
 
 def reflected(m):
-    """The factors of a layer, [node], in; those to be used in their place, out."""
+    """The factors of a layer, [unit], in; those to be used in their place, out."""
     return 2 * m.mean() - m
 
 

@@ -30,10 +30,10 @@ def factor(W):
 
 
 def gated(W, R, per_gate=False, input_only=False):
-    """Of a recurrent layer: row n of each of its 1, 3 or 4 gates belongs to node n."""
-    nodes = R.shape[1]
+    """Of a recurrent layer: row n of each of its 1, 3 or 4 gates belongs to unit n."""
+    units = R.shape[1]
     r = W.detach().abs().sum(1) + (0 if input_only else R.detach().abs().sum(1))
-    gates = [r[k : k + nodes] for k in range(0, len(r), nodes)]
+    gates = [r[k : k + units] for k in range(0, len(r), units)]
     return torch.cat([clip(gate if per_gate else sum(gates)) for gate in gates])
 
 
@@ -91,18 +91,19 @@ def current(x, W, b, m):
     return scale(F.linear(x, W, b), m)
 
 
-def recurrence(kind, steps, weights, m, local):
+def recurrence(kind, steps, weights, m, local, compounding=False):
     """One layer in one direction by its equations: RNN (tanh), LSTM, GRU. steps: list of [batch, input]."""
     W, R, b, c = weights
     rows = m.view(-1, 1)
     if local:
         W, b = scale(W, rows), scale(b, m)
-    R, c = scale(R, rows), scale(c, m)
+    if not compounding:
+        R, c = scale(R, rows), scale(c, m)
     h = s = steps[0].new_zeros(steps[0].shape[0], R.shape[1])
     outputs = []
     for x in steps:
         a = F.linear(x, W, b) if local else current(x, W, b, m)
-        d = F.linear(h, R, c)
+        d = current(h, R, c, m) if compounding else F.linear(h, R, c)
         if kind == "RNN":
             h = torch.tanh(a + d)
         elif kind == "LSTM":
@@ -115,6 +116,38 @@ def recurrence(kind, steps, weights, m, local):
             h = (1 - z) * torch.tanh(an + torch.sigmoid(ar + dr) * dn) + z * h
         outputs.append(h)
     return outputs
+
+
+class ByEquations(nn.Module):
+    """A recurrent module again, from its parameters, with the factors where they belong."""
+
+    def __init__(self, module, local, compounding=False, **counted):
+        super().__init__()
+        self.module, self.local, self.compounding, self.counted = module, local, compounding, counted
+
+    def forward(self, x):
+        kind = type(self.module).__name__
+        steps = list(x.unbind(1 if self.module.batch_first else 0))
+        for k in range(self.module.num_layers):
+            both = []
+            for direction in ("", "_reverse") if self.module.bidirectional else ("",):
+                end = f"_l{k}{direction}"
+                W, R, b, c = (getattr(self.module, name + end) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+                m = gated(W, R, **self.counted)
+                order = steps[::-1] if direction else steps
+                found = recurrence(kind, order, (W, R, b, c), m, self.local, self.compounding)
+                both.append(found[::-1] if direction else found)
+            steps = [torch.cat(pair, 1) for pair in zip(*both)]
+        return torch.stack(steps, 1 if self.module.batch_first else 0)
+
+
+class First(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)[0]
 
 
 def network(inplace=False):

@@ -19,24 +19,26 @@ def network():
 
 def test_the_handle_shows_what_is_modulated():
     model = nn.ModuleDict({"embed": nn.Embedding(9, 5), "norm": nn.LayerNorm(5), "body": network()})
-    with pytest.warns(UserWarning, match="not modulated: embed, a Embedding") as caught:
+    with pytest.warns(UserWarning, match="not modulated: embed \\(a module of type Embedding") as caught:
         handle = torch_grapes.enable(model, gain=3, clip=None)
     assert len(caught) == 1
-    assert handle.modulated == ("body.0", "body.2") and handle.outputs == ("body.4",)
+    assert handle.modulated == ("body.0", "body.2") and handle.states["body.4"] == "output"
     assert repr(handle).splitlines() == [
         "grapes: gain 3, clip [0, 3], incoming responsibility",
-        "  body.0: Linear(in_features=5, out_features=7, bias=True)",
-        "  body.2: Linear(in_features=7, out_features=6, bias=True)",
-        "  output, not modulated: body.4",
-        "  not modulated: embed, a Embedding",
+        "  embed   unmatched: a module of type Embedding",
+        "  body.0  modulated",
+        "  body.2  modulated",
+        "  body.4  output",
     ]
     handle.disable()
-    assert "nothing is modulated" in repr(handle)
+    assert repr(handle).splitlines()[1:] == ["  disabled"]
+    with torch_grapes.enabled(network(), "constant", constants=[1.5, 2], include="*", exclude="0", local="2", responsibility="input") as other:
+        assert repr(other).splitlines() == ["constant:1.5,2: gain 2, clip [1, 2], input responsibility", "  0  excluded", "  2  local", "  4  modulated"]
 
 
 def test_factors_by_name_are_copies_of_what_the_weights_give():
     model = nn.Sequential(wide(nn.Linear(5, 4)), wide(nn.LSTM(4, 3, 2, bidirectional=True)))
-    handle = torch_grapes.enable(model, output=True)
+    handle = torch_grapes.enable(model, include="*")
     found = handle.factors()
     assert list(found) == ["0", "1.l0", "1.l0_reverse", "1.l1", "1.l1_reverse"]
     agree([found["0"], found["1.l1"]], [factor(model[0].weight), gated(model[1].weight_ih_l1, model[1].weight_hh_l1)])
@@ -50,12 +52,13 @@ def test_include_exclude_and_output_by_name():
     assert modulated() == ("a.0", "a.2", "a.4", "b.0", "b.2")
     assert modulated(include="a") == ("a.0", "a.2", "a.4")
     assert modulated(include=["*.0", "b.2"]) == ("a.0", "b.0", "b.2")
-    assert modulated(exclude="a.*", output=True) == ("b.0", "b.2", "b.4")
+    assert modulated(exclude="a.*", include="*") == ("b.0", "b.2", "b.4"), "what is named is modulated, the last layer too"
     assert modulated(output=["a.4", "b.4"]) == ("a.0", "a.2", "b.0", "b.2")
-    with pytest.raises(ValueError, match="include='c' names no layer that can be modulated; there are a.0, a.2"):
+    assert modulated(include="b", output="b.0") == ("b.2", "b.4")
+    with pytest.raises(ValueError, match="include must name layers of the model; got 'c'; there are a.0, a.2"):
         modulated(include="c")
     with pytest.raises(ValueError, match="no layer to modulate; the output layer, b.4, is left out"):
-        modulated(include="b.4")
+        modulated(exclude=["a", "b.0", "b.2"])
     with pytest.raises(ValueError, match="no layer to modulate"):
         torch_grapes.enable(nn.ReLU())
 
@@ -77,10 +80,13 @@ def test_twice_is_refused_and_a_with_block_ends_with_its_error():
 @pytest.mark.parametrize("options, sentence", [
     ({"gain": 0}, "gain must be above 0"),
     ({"clip": (2, 1)}, "0 <= low <= high"),
-    ({"responsibility": "outgoing"}, "which layer comes next"),
-    ({"modulation": "grape"}, "no modulation 'grape'; there are none, grapes, grapes-local, uniform, shuffled, constant:C"),
-    ({"modulation": "constant"}, "constant takes factors above 0"),
-    ({"modulation": "constant:0"}, "constant takes factors above 0"),
+    ({"responsibility": "outgoing"}, "which a model does not tell"),
+    ({"modulation": "grape"}, "modulation must be one of none, grapes, grapes-local, uniform, shuffled, constant; got 'grape'"),
+    ({"modulation": "constant"}, "constant must have constants"),
+    ({"modulation": "constant", "constants": [0]}, "constants must be above 0"),
+    ({"route": "fa"}, "the route must be bp"),
+    ({"responsibility": "all"}, "responsibility must be one of"),
+    ({"every": 0}, "every must be at least 1"),
 ])
 def test_options_that_cannot_be(options, sentence):
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
@@ -152,7 +158,7 @@ def test_several_heads_and_a_layer_that_is_not_called_are_told():
 
 def test_attention_is_told_as_not_modulated():
     model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, dropout=0), nn.Linear(8, 3))
-    with pytest.warns(UserWarning, match="0.self_attn, a MultiheadAttention"):
+    with pytest.warns(UserWarning, match="0.self_attn \\(a module of type MultiheadAttention"):
         handle = torch_grapes.enable(model)
     assert handle.modulated == ("0.linear1", "0.linear2")
 
@@ -160,7 +166,7 @@ def test_attention_is_told_as_not_modulated():
 def test_a_layer_with_projections_is_refused():
     model = nn.Sequential(nn.LSTM(3, 4, proj_size=2))
     with pytest.raises(ValueError, match="no layer to modulate"):
-        torch_grapes.enable(model, output=True)
+        torch_grapes.enable(model, include="*")
 
 
 def test_uniform_has_the_mean_everywhere_and_its_effect():
@@ -171,7 +177,7 @@ def test_uniform_has_the_mean_everywhere_and_its_effect():
     ours = gradients(model, X)
     handle.disable()
     a, b = (factor(model[k].weight).mean().item() for k in (0, 2))
-    torch_grapes.enable(model, torch_grapes.constant(a, b))
+    torch_grapes.enable(model, "constant", constants=[a, b])
     agree(gradients(model, X), ours)
 
 
@@ -193,8 +199,8 @@ def test_shuffled_deals_the_same_factors_anew_for_every_batch_and_alike_for_ever
 
 def test_constant_takes_one_value_or_one_per_layer():
     model = network()
-    for what, expected in (("constant:1.5", (1.5, 1.5)), ("constant:1.5,1.25", (1.5, 1.25)), (torch_grapes.constant(1.5), (1.5, 1.5))):
-        with torch_grapes.enabled(model, what) as handle:
+    for constants, expected in (([1.5], (1.5, 1.5)), ([1.5, 1.25], (1.5, 1.25))):
+        with torch_grapes.enabled(model, "constant", constants=constants) as handle:
             assert [m.unique().tolist() for m in handle.factors().values()] == [[c] for c in expected]
 
 
@@ -203,7 +209,7 @@ def test_none_is_backpropagation():
     plain = gradients(model, X)
     with torch_grapes.enabled(model, "none") as handle:
         agree(gradients(model, X), plain, 1e-300)
-        assert handle.factors() == {}
+        assert handle.factors() == {} and set(handle.states.values()) == {"excluded"}
 
 
 def reflected(m):

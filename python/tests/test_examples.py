@@ -26,7 +26,7 @@ def test_first_is_a_complete_program_of_at_most_fifteen_lines():
     text = (ROOT / "examples" / "python" / "first.py").read_text()
     assert len(text.splitlines()) <= 15
     said = run("first.py")
-    assert "0: Linear(in_features=64" in said
+    assert "  0  modulated" in said
     assert float(re.search(r"([\d.]+)% of the training data", said)[1]) > 90
 
 
@@ -41,7 +41,7 @@ def test_fashion():
 
 def test_char_lstm_writes_what_it_has_learnt():
     said = run("char_lstm.py")
-    assert "the error at each node is scaled by the weight that arrives at it." in said
+    assert "the error at each unit is scaled by the weight that arrives at it." in said
 
 
 def test_own_rule():

@@ -45,7 +45,7 @@ def test_golden_traces(recurrent, soft, g, d):
     R = random.normal(size=(N, N)) * (0.3 if recurrent else 0)
     x = (random.random((T, B, IN)) < 0.3).astype(float)
     error = random.normal(size=(T, B, N))
-    layer = torch_grapes.nn.Snu(IN, N, recurrent=recurrent, decay=d, g=g, output="sigmoid" if soft else "step",
+    layer = torch_grapes.nn.Snu(IN, N, recurrent=recurrent, decay=d, membrane_activation=g, output="sigmoid" if soft else "step",
                                 modulation="none", dtype=torch.float64)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(W))

@@ -5,7 +5,7 @@ import torch_grapes
 from torch import nn
 from torch.nn import functional as F
 
-from reference import agree, clip, differ, drawn, gated, gradients, recurrence, scale, weighed, wide
+from reference import ByEquations, First, agree, clip, differ, drawn, factor, gated, gradients, recurrence, scale, weighed, wide
 
 
 def test_mlp_by_hand():
@@ -79,7 +79,7 @@ def test_layers_returning_their_preactivation(make, shape, axis, inplace):
     expected.parameters = layer.parameters
     theirs = gradients(expected, x)
     plain = gradients(model, x)
-    with torch_grapes.enabled(model, output=True) as handle:
+    with torch_grapes.enabled(model, include="*") as handle:
         agree([handle.factors()["0"]], [m])
         ours = gradients(model, x)
     agree(ours, theirs)
@@ -102,40 +102,8 @@ def test_local_scales_rows_of_the_own_gradient_only(make, shape, axis, inplace):
         plain[0] *= m.view(-1, *[1] * (layer.weight.dim() - 1))
     if layer.bias is not None:
         plain[1] *= m
-    with torch_grapes.enabled(model, "local", output=True):
+    with torch_grapes.enabled(model, "grapes-local", include="*"):
         agree(gradients(model, drawn(*shape)), plain)
-
-
-class ByEquations(nn.Module):
-    """A recurrent module again, from its parameters, with the factors where they belong."""
-
-    def __init__(self, module, local, **counted):
-        super().__init__()
-        self.module, self.local, self.counted = module, local, counted
-
-    def forward(self, x):
-        kind = type(self.module).__name__
-        steps = list(x.unbind(1 if self.module.batch_first else 0))
-        for k in range(self.module.num_layers):
-            both = []
-            for direction in ("", "_reverse") if self.module.bidirectional else ("",):
-                end = f"_l{k}{direction}"
-                W, R, b, c = (getattr(self.module, name + end) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-                m = gated(W, R, **self.counted)
-                order = steps[::-1] if direction else steps
-                found = recurrence(kind, order, (W, R, b, c), m, self.local)
-                both.append(found[::-1] if direction else found)
-            steps = [torch.cat(pair, 1) for pair in zip(*both)]
-        return torch.stack(steps, 1 if self.module.batch_first else 0)
-
-
-class First(nn.Module):
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, x):
-        return self.module(x)[0]
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
@@ -146,7 +114,7 @@ def test_recurrent_layers(kind, layers, bidirectional, batch_first, local):
     x = drawn(2, 5, 3) if batch_first else drawn(5, 2, 3)
     plain = gradients(First(module), x)
     theirs = gradients(ByEquations(module, local), x)
-    with torch_grapes.enabled(module, "local" if local else "grapes", output=True):
+    with torch_grapes.enabled(module, "grapes-local" if local else "grapes", include="*"):
         ours = gradients(First(module), x)
     agree(ours, theirs)
     differ(ours, plain)
@@ -154,20 +122,46 @@ def test_recurrent_layers(kind, layers, bidirectional, batch_first, local):
         agree([ours[-1]], [plain[-1]])  # the error travels on as it was
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_compounding_scales_what_runs_back_in_time_too(kind):
+    module, x = wide(kind(3, 4, 2)), drawn(5, 2, 3)
+    theirs = gradients(ByEquations(module, False, compounding=True), x)
+    with torch_grapes.enabled(module, include="*", compounding=True):
+        ours = gradients(First(module), x)
+    agree(ours, theirs)
+    differ(ours, gradients(ByEquations(module, False), x))
+
+
+def test_local_by_name_is_the_local_version_of_that_layer():
+    model = nn.Sequential(wide(nn.LSTM(3, 4)), wide(nn.Linear(4, 5)), wide(nn.Linear(5, 4)), wide(nn.Linear(4, 2)))
+    f = lambda x: model[3](scale(model[2](F.linear(ByEquations(model[0], True)(x), *owned(model[1]))), factor(model[2].weight)))
+    model.forward = lambda x: model[3](model[2](model[1](model[0](x)[0])))
+    f.parameters = model.parameters
+    theirs = gradients(f, drawn(5, 2, 3))
+    handle = torch_grapes.enable(model, local=["0", "1"])
+    assert list(handle.states.values()) == ["local", "local", "modulated", "output"]
+    agree(gradients(model, drawn(5, 2, 3)), theirs)
+
+
+def owned(layer):
+    m = factor(layer.weight)
+    return scale(layer.weight, m.view(-1, 1)), scale(layer.bias, m)
+
+
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 @pytest.mark.parametrize("option, counted", [({"responsibility": "input"}, "input_only"), ({"per_gate": True}, "per_gate")])
 def test_other_ways_to_count_the_weights_of_a_gate(kind, option, counted):
     module, x = wide(kind(3, 4)), drawn(5, 2, 3)
-    with torch_grapes.enabled(module, output=True, **option) as handle:
+    with torch_grapes.enabled(module, include="*", **option) as handle:
         ours = gradients(First(module), x)
         agree([handle.factors()["l0"]], [gated(module.weight_ih_l0, module.weight_hh_l0, **{counted: True})])
     agree(ours, gradients(ByEquations(module, False, **{counted: True}), x))
     differ(ours, gradients(ByEquations(module, False), x))
 
 
-def test_all_gates_of_a_node_have_one_factor():
+def test_all_gates_of_a_unit_have_one_factor():
     module = wide(nn.LSTM(3, 4))
-    with torch_grapes.enabled(module, output=True) as handle:
+    with torch_grapes.enabled(module, include="*") as handle:
         m = handle.factors()["l0"].view(4, 4)
     assert (m == m[0]).all() and m[0].unique().numel() > 1
 
@@ -176,7 +170,7 @@ def test_a_permutation_of_its_own_for_each_gate():
     module = wide(nn.LSTM(3, 64))
     ways = []
     for modulation in ("grapes", "shuffled"):
-        with torch_grapes.enabled(module, modulation, per_gate=True, clip=None, output=True) as handle:
+        with torch_grapes.enabled(module, modulation, per_gate=True, clip=None, include="*") as handle:
             ways.append(handle.factors()["l0"].view(4, 64))
     dealt, shuffled = ways
     assert (dealt.sort(1).values == shuffled.sort(1).values).all()
@@ -188,7 +182,7 @@ def test_the_factor_does_not_compound_over_time():
     """With M = 2 everywhere, the gradients of one layer are twice the plain ones, however many steps there are."""
     module, x = wide(nn.GRU(3, 4)), drawn(30, 2, 3)
     plain = gradients(First(module), x)
-    with torch_grapes.enabled(module, "constant:2", output=True):
+    with torch_grapes.enabled(module, "constant", constants=[2], include="*"):
         agree(gradients(First(module), x), [2 * g for g in plain])
 
 
@@ -203,7 +197,7 @@ def test_without_bias_a_packed_sequence_and_a_given_state():
         return [p.grad.clone() for p in module.parameters()]
 
     plain = run()
-    with torch_grapes.enabled(module, "constant:2", output=True):
+    with torch_grapes.enabled(module, "constant", constants=[2], include="*"):
         agree(run(), [2 * g for g in plain])
 
 
@@ -224,7 +218,7 @@ def test_cells_called_step_by_step(kind, full):
 
     run.parameters = by_equations.parameters = cell.parameters
     theirs = gradients(by_equations, x)
-    with torch_grapes.enabled(cell, output=True):
+    with torch_grapes.enabled(cell, include="*"):
         agree(gradients(run, x), theirs)
 
 
@@ -236,7 +230,7 @@ def test_ratios_of_constant_two(inplace):
     )
     x = drawn(4, 1, 6, 6)
     plain = gradients(model, x)
-    for output, ratios in ((True, [8, 8, 4, 4, 2, 2, 8]), (False, [4, 4, 2, 2, 1, 1, 4])):
-        with torch_grapes.enabled(model, "constant:2", output=output):
+    for include, ratios in (("*", [8, 8, 4, 4, 2, 2, 8]), (None, [4, 4, 2, 2, 1, 1, 4])):
+        with torch_grapes.enabled(model, "constant", constants=[2], include=include):
             for ours, before, ratio in zip(gradients(model, x), plain, ratios):
                 assert torch.equal(ours, ratio * before)

@@ -21,14 +21,14 @@ def load(**environment):
 
 def test_the_library_says_what_it_was_built_for():
     built = library.ops.built_for()
-    assert re.fullmatch(r"grapes_core built for LibTorch \d+\.\d+\.\d+", built)
+    assert re.fullmatch(r"grapes built for LibTorch \d+\.\d+\.\d+", built)
     assert built.encode() + b"\0" in library.path.read_bytes()
     assert load(GRAPES_LIBRARY=str(library.path)) == (0, "")
 
 
 def test_another_libtorch_is_refused_with_both_versions(tmp_path):
     """The library made to say another version: it must not even be loaded."""
-    other = tmp_path / "libgrapes_core.so"
+    other = tmp_path / "libgrapes.so"
     other.write_bytes(re.sub(rb"built for LibTorch \d\.\d+\.", lambda m: b"built for LibTorch 9.8.".ljust(len(m[0]), b"7"),
                              library.path.read_bytes()))
     code, said = load(GRAPES_LIBRARY=str(other))

@@ -8,7 +8,7 @@ import torch
 import torch_grapes
 
 PROGRAM = os.environ.get("GRAPES_PARITY")
-ROUTES = ("bp", "fa", "sign-symmetric", "dfa")
+ROUTES = ("bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric")
 MODULATIONS = ("none", "grapes", "grapes-local", "uniform")
 
 
@@ -58,8 +58,8 @@ def spiking(number, **credit):
     """As tests/python_parity.cpp makes them."""
     names = torch_grapes.snu
     return torch_grapes.nn.Snu(
-        7, 5, g=("identity", "relu", "leaky_relu")[number % 3], reset=names.RESETS[number % 4], surrogate=names.SURROGATES[number % 6],
-        output="sigmoid" if number % 5 == 4 else "step", width=0.7, recurrent=number % 2 == 1, learn_decay="per_node",
+        7, 5, membrane_activation=("identity", "relu", "leaky_relu")[number % 3], reset=names.RESETS[number % 4], surrogate=names.SURROGATES[number % 6],
+        output="sigmoid" if number % 5 == 4 else "step", surrogate_width=0.7, recurrent=number % 2 == 1, learn_decay="per_node",
         truncate=2 if number % 7 == 6 else 0, synapse=0.6 if number % 3 == 1 else 0.0, eprop=number % 11 == 3, dtype=torch.float64, **credit)
 
 

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from reference import agree, differ, drawn, expected, factor, gradients, network, weighed
 
 X = drawn(4, 5)
-VERSIONS = pytest.mark.parametrize("modulation", ["grapes", "local"])
+VERSIONS = pytest.mark.parametrize("modulation", ["grapes", "grapes-local"])
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (2, 4, 5)])
@@ -228,7 +228,7 @@ def test_keyword_inputs():
     theirs = expected(model.net, X)
     with torch_grapes.enabled(model):
         agree(gradients(model, X), theirs)
-    with torch_grapes.enabled(model, "local"), pytest.raises(RuntimeError, match="net.0 was called with keyword arguments only"):
+    with torch_grapes.enabled(model, "grapes-local"), pytest.raises(RuntimeError, match="net.0 was called with keyword arguments only"):
         model(X)
 
 

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize, prune
 
-from reference import agree, drawn, expected, factor, gradients, network, scale, wide, written_out
+from reference import ByEquations, First, agree, drawn, expected, factor, gradients, network, scale, wide, written_out
 
 X = drawn(4, 5)
-VERSIONS = pytest.mark.parametrize("modulation", ["grapes", "local"])
+VERSIONS = pytest.mark.parametrize("modulation", ["grapes", "grapes-local"])
 
 
 def test_a_write_past_the_version_counter_is_seen_by_the_next_pass():
@@ -99,7 +99,7 @@ def test_parametrized_weights_local():
     m0, m2 = factor(model[0].weight), factor(model[2].weight)
     for name, g in plain.items():
         g *= m0.view(-1, *[1] * (g.dim() - 1)) if name.startswith("0.") else m2.view(-1, *[1] * (g.dim() - 1)) if name.startswith("2.") else 1
-    torch_grapes.enable(model, "local")
+    torch_grapes.enable(model, "grapes-local")
     ours = dict(zip(names, gradients(model, X)))
     agree([ours[name] for name in names], [plain[name] for name in names])  # exp acts element by element
 
@@ -127,7 +127,7 @@ def test_parametrized_recurrent_layers_are_refused():
     model = nn.Sequential(nn.LSTM(3, 4))
     parametrize.register_parametrization(model[0], "weight_hh_l0", Exponential())
     with pytest.raises(ValueError, match="no layer to modulate"):
-        torch_grapes.enable(model, output=True)
+        torch_grapes.enable(model, include="*")
 
 
 @VERSIONS
@@ -146,7 +146,7 @@ def test_weights_set_anew_for_every_call(modulation, how):
             for hook in layer._forward_pre_hooks.values():
                 hook(layer, None)
             W, b, m = layer.weight, layer.bias, factor(layer.weight)
-            if k < 2 and modulation == "local":
+            if k < 2 and modulation == "grapes-local":
                 h = torch.relu(F.linear(h, scale(W, m.view(-1, 1)), scale(b, m)))
             else:
                 h = F.linear(h, W, b)
@@ -175,7 +175,7 @@ def test_weight_tying(modulation):
     W, m = model.a.weight, factor(model.a.weight)
 
     def f(x):
-        if modulation == "local":
+        if modulation == "grapes-local":
             own = scale(W, m.view(-1, 1))
             h = torch.tanh(F.linear(torch.tanh(F.linear(x, own)), own))
         else:
@@ -206,7 +206,7 @@ def test_a_module_called_several_times(modulation):
 
     def f(x):
         for _ in range(3):
-            if modulation == "local":
+            if modulation == "grapes-local":
                 x = torch.tanh(F.linear(x, scale(W, m.view(-1, 1)), scale(b, m)))
             else:
                 x = torch.tanh(scale(F.linear(x, W, b), m))
@@ -218,7 +218,21 @@ def test_a_module_called_several_times(modulation):
     agree(gradients(model, X), theirs)
 
 
-def test_a_frozen_layer_still_scales_the_error_that_passes():
+@pytest.mark.parametrize("modulation, expected", [("grapes", [[2, 4], [5, 10], [8, 16]]), ("grapes-local", [[1, 2], [4, 8], [4, 8]]),
+                                                  ("none", [[1, 2], [4, 8], [2, 4]])])
+def test_a_frozen_layer_by_hand(modulation, expected):
+    """src/grapes/credit/backward_test.cpp has the same numbers."""
+    model = nn.Sequential(nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False), nn.Linear(2, 1, bias=False))
+    with torch.no_grad():
+        for layer, W in zip(model, ([[1, 0], [1, -1], [3, 1]], [[1, 1, 2], [0, 1, 0]], [[1, 3]])):
+            layer.weight.copy_(torch.tensor(W))  # m = 1, 1, 2 and m = 2, 1; the last one is the output layer
+    model[1].weight.requires_grad_(False)
+    torch_grapes.enable(model, modulation)
+    model(torch.tensor([[1.0, 2.0]])).sum().backward()
+    assert model[0].weight.grad.tolist() == expected and model[1].weight.grad is None
+
+
+def test_a_frozen_layer_scales_the_error_that_passes():
     model = network()
     model[2].requires_grad_(False)
     theirs = expected(model, X)
@@ -233,7 +247,7 @@ def test_a_frozen_layer_with_the_local_version_scales_nothing():
     model[2].requires_grad_(False)
     plain = gradients(model, X)
     m = factor(model[0].weight)
-    torch_grapes.enable(model, "local")
+    torch_grapes.enable(model, "grapes-local")
     agree(gradients(model, X), [plain[0] * m.view(-1, 1), plain[1] * m, *plain[2:]])
 
 
@@ -241,15 +255,27 @@ def test_a_bias_alone_can_learn_with_the_local_version():
     model = network()
     model[0].weight.requires_grad_(False)
     plain = gradients(model, X)
-    torch_grapes.enable(model, "local", include="0")
+    torch_grapes.enable(model, "grapes-local", include="0")
     agree(gradients(model, X), [plain[0] * factor(model[0].weight), *plain[1:]])
 
 
-def test_frozen_input_weights_of_a_recurrent_layer_are_refused():
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("frozen", ["weight_ih_l0", "weight_ih_l1", "weight_hh_l0", "l0", "l1"])
+@pytest.mark.parametrize("compounding", [False, True])
+def test_frozen_weights_of_a_recurrent_layer_scale_the_error_that_passes(kind, frozen, compounding):
+    module = wide(kind(3, 4, 2))
+    for name, p in module.named_parameters():
+        p.requires_grad_(not name.endswith(frozen))
+    theirs = gradients(ByEquations(module, False, compounding), drawn(5, 2, 3))
+    torch_grapes.enable(module, include="*", compounding=compounding)
+    agree(gradients(First(module), drawn(5, 2, 3)), theirs)
+
+
+def test_frozen_recurrent_weights_that_autocast_copies_are_refused():
     model = nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4))
     model[1].weight_ih_l0.requires_grad_(False)
-    torch_grapes.enable(model, output=True)
-    with pytest.raises(RuntimeError, match="1: its input weights are frozen"):
+    torch_grapes.enable(model, include="*")
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(RuntimeError, match="1: .*exclude it"):
         model(torch.randn(5, 2, 3))
 
 

@@ -7,35 +7,21 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from . import layers
 from .library import ops
-from .modulations import Layer, Modulation
-
-
-HALVES = (torch.bfloat16, torch.float16)  # whose sums would be rounded
-
-
-@dataclass(frozen=True)
-class Options:
-    modulation: Modulation
-    responsibility: str
-    gain: float
-    low: float
-    high: float
-    per_gate: bool
+from .rule import Rule
 
 
 class Clock:
     """What the hooks of one model share: a new forward pass is a new batch; the first one shows what is the output layer."""
 
     def __init__(self, outputs: List[str], hidden: List[str], guessed: bool, warn: bool) -> None:
-        self.batch = 0
+        self.batch = -1  # of passes that can be learned from
         self.outputs, self.hidden, self.guessed, self.warn = outputs, hidden, guessed, warn
         self.unchecked = guessed or warn
         self.calls: Optional[List[Tuple[str, bool, Any]]] = None  # of a pass that is to be checked; else None
@@ -44,8 +30,9 @@ class Clock:
         return {**self.__dict__, "calls": None}
 
     def begin(self) -> None:
-        self.batch += 1
-        self.calls = [] if self.unchecked and torch.is_grad_enabled() else None
+        grad = torch.is_grad_enabled()
+        self.batch += grad
+        self.calls = [] if self.unchecked and grad else None
 
     def saw(self, name: str, recurrent: bool, output: Any) -> None:
         for z in layers.tensors(output):
@@ -64,7 +51,7 @@ class Clock:
                 raise RuntimeError(
                     f"torch_grapes: the output layer, which is not modulated, was taken to be {self.outputs[0]!r}, the last one in "
                     f"the model; but what the model returns comes straight from {', '.join(map(repr, reached))}: "
-                    f"enable(model, output=[...]) with the names of the output layers, or output=True to modulate all"
+                    'enable(model, output=[...]) with the names of the output layers, or include="*" to modulate all'
                 )
             others = [name for name, recurrent in reached.items() if name not in self.outputs and not recurrent]
             if others and self.warn:
@@ -128,13 +115,23 @@ class Watch(layers.Hook):
             self.clock.saw(self.name, layers.is_recurrent(module), output)
 
 
+class Made(NamedTuple):
+    """A factor, and what it was made of."""
+
+    weight: "weakref.ref[Tensor]"
+    version: Any
+    batch: int
+    m: Tensor
+
+
 class Modulate(layers.Hook):
     """The hook of one module."""
 
-    def __init__(self, name: str, index: int, options: Options, clock: Clock, module: nn.Module) -> None:
-        self.name, self.index, self.options, self.clock = name, index, options, clock
-        self.axes, self.transposed = layers.axes_after_nodes(module), layers.is_transposed(module)
-        self.cache: Dict[str, Tuple[Any, ...]] = {}
+    def __init__(self, name: str, index: int, rule: Rule, local: bool, clock: Clock, module: nn.Module) -> None:
+        self.name, self.index, self.rule, self.local, self.clock = name, index, rule, local, clock
+        self.axes, self.layout = layers.axes_after_units(module), layers.layout(module)
+        self.parts = 0  # updates within a batch, of a model that is called in parts
+        self.cache: Dict[str, Made] = {}
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "cache": {}}
@@ -143,28 +140,25 @@ class Modulate(layers.Hook):
         """The name of a layer inside the module; the module itself may be the whole model, whose name is empty."""
         return ".".join(part for part in (self.name, suffix) if part)
 
-    def factor(self, suffix: str, weight: Tensor, recurrent: Optional[Tensor], module: nn.Module) -> Tensor:
-        """Of the weights as they stand. Made anew for a batch, and when a weight was written within one."""
+    def factor(self, index: int, suffix: str, weight: Tensor, recurrent: Optional[Tensor], gates: int = 1) -> Tensor:
+        """Of the weights as they stand. Made anew for a batch that is due, and when a weight was written within one."""
         version = weight._version if recurrent is None else (weight._version, recurrent._version)
+        batch = self.clock.batch
         known = self.cache.get(suffix)
-        if known is not None and known[0]() is weight and known[1] == version and known[2] == self.clock.batch:
-            return known[3]
-        draw = self.clock.batch + (weight._version << 20)  # each of them alone stands still in some way of training
-        m = self.make(Layer(self.full(suffix), self.index, draw), weight, recurrent, module)
-        self.cache[suffix] = (weakref.ref(weight), version, self.clock.batch, m)
+        if known is not None and known.weight() is weight:
+            if known.batch == batch and known.version == version:
+                return known.m
+            self.parts += known.batch == batch
+            if batch % self.rule.every != 0 and known.batch != batch:
+                return known.m
+        m = self.make(index, suffix, weight, recurrent, gates)
+        self.cache[suffix] = Made(weakref.ref(weight), version, batch, m)
         return m
 
-    def make(self, layer: Layer, weight: Tensor, recurrent: Optional[Tensor], module: nn.Module) -> Tensor:
-        """The modulation's factors of a weight's rows."""
-        rows = layers.node_rows(module, weight.detach()) if self.transposed else weight
-        if rows.dtype in HALVES:
-            rows, recurrent = rows.float(), None if recurrent is None else recurrent.float()
-        o = self.options
-        try:
-            m = ops.factor(rows, recurrent, 0, None, o.gain, o.low, o.high)
-        except ValueError as error:
-            raise ValueError(f"torch_grapes: {layer.name}: {str(error).splitlines()[0]}") from None
-        return o.modulation.shape(m, layer)
+    def make(self, index: int, suffix: str, weight: Tensor, recurrent: Optional[Tensor], gates: int) -> Tensor:
+        axis, groups = self.layout
+        return self.rule.factor(weight, recurrent, axis=axis, groups=groups, gates=gates, layer=index,
+                                batch=max(self.clock.batch, 0) + self.parts, name=self.full(suffix))
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
         raise NotImplementedError
@@ -181,20 +175,20 @@ class ModulatePlain(Modulate):
         weight = module._parameters.get("weight")
         if weight is None:
             weight = layers.used(module, "weight")
-        m = self.factor("", weight, None, module)
-        if not self.options.modulation.local:
+        m = self.factor(self.index, "", weight, None)
+        if not self.local:
             ops.attach(output, m, output.dim() - self.axes - 1)
-        else:
-            given = _given(self.name, inputs)
-            bias = layers.used(module, "bias")
-            scaled = _scale(output, given, weight, layers.weight_scale(module, weight, m))
-            if bias is not None:
-                _scale(output, given, bias, m)
-            if scaled == 0 and weight.requires_grad:
-                raise RuntimeError(f"torch_grapes: {self.name}: its weight has no part in what it returned; exclude it")
+            return
+        given = _given(self.name, inputs)
+        bias = layers.used(module, "bias")
+        scaled = _scale(output, given, weight, ops.over_weight(m, weight, *self.layout))
+        if bias is not None:
+            _scale(output, given, bias, m)
+        if scaled == 0 and weight.requires_grad:
+            raise RuntimeError(f"torch_grapes: {self.name}: its weight has no part in what it returned; exclude it")
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
-        return {self.name: self.factor("", layers.used(module, "weight"), None, module)}
+        return {self.name: self.make(self.index, "", layers.used(module, "weight"), None, 1)}
 
 
 class ModulateRecurrent(Modulate):
@@ -206,51 +200,40 @@ class ModulateRecurrent(Modulate):
         outputs = [t for t in layers.tensors(output) if t.requires_grad]
         if not outputs or torch.jit.is_tracing():
             return
-        given = _given(self.name, inputs)
-        for k, rows in enumerate(layers.recurrent_rows(module)):
-            m = self._factor(rows, module)
-            if self.options.modulation.local:
-                _scale(outputs, given, rows.input_weight, m.view(-1, 1))
-                if rows.input_bias is not None:
-                    _scale(outputs, given, rows.input_bias, m)
-            elif rows.input_weight.requires_grad:
-                try:
-                    found = ops.attach_product(outputs, given, rows.input_weight, rows.input_bias, m)
-                except RuntimeError as error:
-                    raise RuntimeError(
-                        f"torch_grapes: {self.name}: {str(error).splitlines()[0]}; run it without cuDNN "
-                        "(torch.backends.cudnn.flags(enabled=False)), or exclude it"
-                    ) from None
-                if found == 0:
-                    raise RuntimeError(f"torch_grapes: {self.name}: weight_ih has no part in what it returned; exclude it")
-            elif k > 0 or any(t.requires_grad for t in given) or (rows.input_bias is not None and rows.input_bias.requires_grad):
-                raise RuntimeError(
-                    f"torch_grapes: {self.name}: its input weights are frozen, so the error on its way to the layer below cannot "
-                    "be found; leave it out with exclude="
-                )
-            _scale(outputs, given, rows.recurrent_weight, m.view(-1, 1))
-            if rows.recurrent_bias is not None:
-                _scale(outputs, given, rows.recurrent_bias, m)
+        given, gates = _given(self.name, inputs), layers.gates(module)
+        learns_below = given[0].requires_grad  # the rest is the state
+        all_rows = list(layers.recurrent_rows(module))
+        for k, rows in enumerate(all_rows):
+            m = self.factor(self.index + k, rows.suffix, rows.input_weight, rows.recurrent_weight, gates)
+            if self.local:
+                _scale_own(outputs, given, rows.input_weight, rows.input_bias, m)
+            else:
+                passes = learns_below or any(below.learn() for below in all_rows if below.level < rows.level)
+                self._scale_error(outputs, given, rows.input_weight, rows.input_bias, m, passes)
+            if self.local or not self.rule.compounding:
+                _scale_own(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m)
+            else:
+                self._scale_error(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m, False)
 
-    def make(self, layer: Layer, weight: Tensor, recurrent: Optional[Tensor], module: nn.Module) -> Tensor:
-        """[gates · node]: one factor for all gates of a node, of all their weights; or each gate's by itself."""
-        gates = layers.gates(module)
-        if self.options.per_gate:
-            parts = [tensor.chunk(gates) if tensor is not None else [None] * gates for tensor in (weight, recurrent)]
-            own = [layer._replace(name=f"{layer.name}, gate {k}") for k in range(gates)]
-            return torch.cat([super(ModulateRecurrent, self).make(*of, module) for of in zip(own, *parts)])
-        together = [None if tensor is None else layers.gates_together(tensor, gates) for tensor in (weight, recurrent)]
-        return super().make(layer, *together, module).repeat(gates)
-
-    def _factor(self, rows: layers.Rows, module: nn.Module) -> Tensor:
-        recurrent = rows.recurrent_weight if self.options.responsibility == "incoming" else None
-        return self.factor(rows.suffix, rows.input_weight, recurrent, module)
+    def _scale_error(self, outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor, passes: bool) -> None:
+        """At the products with the weight. passes: whether an error goes on to what the weight is multiplied by."""
+        try:
+            found = ops.attach_product(outputs, given, weight, bias, m)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"torch_grapes: {self.name}: {str(error).splitlines()[0]}; run it without cuDNN "
+                "(torch.backends.cudnn.flags(enabled=False)), or exclude it"
+            ) from None
+        if found == 0 and (weight.requires_grad or passes):
+            raise RuntimeError(
+                f"torch_grapes: {self.name}: the product with its {'' if weight.requires_grad else 'frozen '}weights cannot be found in "
+                "what it returned; exclude it"
+            )
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
-        return {
-            self.full(rows.suffix): self._factor(rows, module)
-            for rows in layers.recurrent_rows(module)
-        }
+        gates = layers.gates(module)
+        return {self.full(rows.suffix): self.make(self.index + k, rows.suffix, rows.input_weight, rows.recurrent_weight, gates)
+                for k, rows in enumerate(layers.recurrent_rows(module))}
 
 
 def _given(name: str, inputs: Any) -> List[Tensor]:
@@ -266,3 +249,9 @@ def _scale(output: Any, given: List[Tensor], parameter: Tensor, scale: Tensor) -
     if not parameter.requires_grad:
         return 0
     return ops.attach_parameter([output] if isinstance(output, Tensor) else output, given, parameter, scale)
+
+
+def _scale_own(outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor) -> None:
+    _scale(outputs, given, weight, m.view(-1, 1))
+    if bias is not None:
+        _scale(outputs, given, bias, m)

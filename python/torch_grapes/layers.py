@@ -1,8 +1,8 @@
-"""Which modules of PyTorch have nodes whose error can be scaled, and what a node is in each.
+"""Which modules of PyTorch have units whose error can be scaled, and what a unit is in each.
 
 A linear or convolutional layer returns its pre-activation: the error is scaled there, per row of the weight or per
-output channel. A recurrent layer computes its current W x + R y inside; a node's responsibility sums the rows of W and R
-of all of its gates, and all of them get its factor. At every time step the error at the current is multiplied by M once
+output channel. A recurrent layer computes its current W x + R y inside; a unit's responsibility sums the rows of W and R
+of all of its gates, and all of them get its factor. At every time step the error at the current is multiplied by m once
 on its way to W, R and the layer below; what runs back in time through R is not, for it would compound.
 """
 from __future__ import annotations
@@ -25,10 +25,14 @@ class Rows(NamedTuple):
     """The parameters of one layer and direction of a recurrent module."""
 
     suffix: str  # "l0", "l1_reverse"; empty for a cell
+    level: int  # which layer of the stack
     input_weight: Tensor
     recurrent_weight: Tensor
     input_bias: Optional[Tensor]
     recurrent_bias: Optional[Tensor]
+
+    def learn(self) -> bool:
+        return any(t is not None and t.requires_grad for t in self[2:])
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -40,13 +44,15 @@ def is_recurrent(module: nn.Module) -> bool:
     return isinstance(module, (*RECURRENT, *CELLS))
 
 
-def why_not(module: nn.Module) -> str:
-    """Why a module of a supported type cannot be modulated; empty if it can."""
-    if getattr(module, "proj_size", 0) > 0:
-        return "an LSTM with proj_size has a second weight inside each time step"
-    if is_recurrent(module) and parametrize.is_parametrized(module):
-        return "a parametrized recurrent layer does not use the weights it shows"
-    return ""
+def unsupported_reason(module: nn.Module) -> str:
+    """Why a module with weights cannot be modulated; empty if it can, or if it has none."""
+    if is_plain(module) or is_recurrent(module):
+        if getattr(module, "proj_size", 0) > 0:
+            return "an LSTM with proj_size has a second weight inside each time step"
+        if is_recurrent(module) and parametrize.is_parametrized(module):
+            return "a parametrized recurrent layer does not use the weights it shows"
+        return ""
+    return f"a module of type {type(module).__name__}" if has_weights(module) else ""
 
 
 def has_weights(module: nn.Module) -> bool:
@@ -56,8 +62,8 @@ def has_weights(module: nn.Module) -> bool:
     return any(isinstance(p, nn.parameter.UninitializedParameter) or p.dim() > 1 for p in own)
 
 
-def axes_after_nodes(module: nn.Module) -> int:
-    """How many axes stand behind the nodes' in what a plain layer returns, with or without an axis for the batch."""
+def axes_after_units(module: nn.Module) -> int:
+    """How many axes stand behind the units' in what a plain layer returns, with or without an axis for the batch."""
     for kinds in (CONVOLUTIONS, TRANSPOSED):
         for kind, axes in kinds.items():
             if isinstance(module, kind):
@@ -65,45 +71,25 @@ def axes_after_nodes(module: nn.Module) -> int:
     return 0
 
 
-def is_transposed(module: nn.Module) -> bool:
-    return isinstance(module, tuple(TRANSPOSED))
-
-
-def node_rows(module: nn.Module, weight: Tensor) -> Tensor:
-    """The weight of a transposed convolution, [in, out / groups, ...], with its nodes along axis 0."""
-    groups, (c_in, c_out) = module.groups, weight.shape[:2]
-    return weight.reshape(groups, c_in // groups, c_out, -1).transpose(1, 2).reshape(groups * c_out, -1)
-
-
-def weight_scale(module: nn.Module, weight: Tensor, m: Tensor) -> Tensor:
-    """m, shaped so that it multiplies the weight node by node."""
-    if not is_transposed(module):
-        return m.view(-1, *[1] * (weight.dim() - 1))
-    groups, (c_in, c_out) = module.groups, weight.shape[:2]
-    per_input = m.view(groups, 1, c_out).expand(groups, c_in // groups, c_out)
-    return per_input.reshape(c_in, c_out, *[1] * (weight.dim() - 2))
+def layout(module: nn.Module) -> Tuple[int, int]:
+    """How the units of the weight are counted: (axis, groups). Of a transposed convolution [in, out / groups, ...]."""
+    return (1, module.groups) if isinstance(module, tuple(TRANSPOSED)) else (0, 1)
 
 
 def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
-    if isinstance(module, CELLS):
-        suffixes: List[str] = [""]
-    else:
+    suffixes: List[Tuple[str, int]] = [("", 0)]
+    if not isinstance(module, CELLS):
         directions = ("", "_reverse") if module.bidirectional else ("",)
-        suffixes = [f"l{k}{direction}" for k in range(module.num_layers) for direction in directions]
-    for suffix in suffixes:
+        suffixes = [(f"l{k}{direction}", k) for k in range(module.num_layers) for direction in directions]
+    for suffix, level in suffixes:
         end = f"_{suffix}" if suffix else ""
         biases = [getattr(module, f"bias_{kind}{end}") if module.bias else None for kind in ("ih", "hh")]
-        yield Rows(suffix, getattr(module, f"weight_ih{end}"), getattr(module, f"weight_hh{end}"), *biases)
+        yield Rows(suffix, level, getattr(module, f"weight_ih{end}"), getattr(module, f"weight_hh{end}"), *biases)
 
 
 def gates(module: nn.Module) -> int:
     """How many blocks of rows W and R have: 4 of an LSTM, 3 of a GRU, 1 of an RNN."""
     return next(recurrent_rows(module)).recurrent_weight.shape[0] // module.hidden_size
-
-
-def gates_together(weight: Tensor, gates: int) -> Tensor:
-    """[gates · node, input] as [node, gates · input]."""
-    return weight.detach().view(gates, -1, weight.shape[1]).transpose(0, 1).flatten(1)
 
 
 class Hook:

@@ -1,4 +1,4 @@
-"""The operations of Grapes, loaded from libgrapes_core.so under the schemas that C++ and TorchScript use too."""
+"""The operations of Grapes, loaded from libgrapes.so under the schemas that C++ and TorchScript use too."""
 from __future__ import annotations
 
 import os
@@ -9,8 +9,8 @@ from typing import Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-NAME = "libgrapes_core.so"
-BUILT_FOR = re.compile(rb"grapes_core built for LibTorch (\d+)\.(\d+)([^\0]*)\0")
+NAME = "libgrapes.so"
+BUILT_FOR = re.compile(rb"grapes built for LibTorch (\d+)\.(\d+)([^\0]*)\0")
 
 
 def places() -> Tuple[Path, ...]:
@@ -60,32 +60,32 @@ ops = torch.ops.grapes
 
 
 def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None) -> Tensor:
-    """How much weight arrives at each node: r[n] = Σ |W[n, ...]| + Σ |R[n, ...]|  (Dellaferrera et al. 2022).
+    """How much weight arrives at each unit: r[n] = Σ |W[n, ...]| + Σ |R[n, ...]|  (Dellaferrera et al. 2022).
 
-    weight     [node, ...], any number of axes; floating point
+    weight     [unit, ...], any number of axes; floating point
     recurrent  the layer's recurrent weights, adds to the sum
     dim        0: incoming weights of the rows; 1: outgoing weights of the columns
     mask       [rows], multiplies the rows before the sum
-    Returns [node], without gradient.
+    Returns [unit], without gradient.
     """
     return ops.responsibility(weight, recurrent, dim, mask)
 
 
 def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None,
            gain: float = 2.0, low: float = 1.0, high: float = 2.0) -> Tensor:
-    """The modulation factor of each node: m[n] = clip(gain · r[n] / max r, low, high), 1 for a layer of zeros.
+    """The modulation factor of each unit: m[n] = clip(gain · r[n] / max r, low, high), 1 for a layer of zeros.
 
-    Unclipped is low=0, high=gain. Returns [node], without gradient. A weight that is not finite is a ValueError.
+    Unclipped is low=0, high=gain. Returns [unit], without gradient. A weight that is not finite is a ValueError.
     """
     return ops.factor(weight, recurrent, dim, mask, gain, low, high)
 
 
 def modulate(z: Tensor, m: Tensor, dim: int = 1) -> Tensor:
-    """z, unchanged; on the way back the error at node n is multiplied by m[n]: dL/dz = m ⊙ dL/dy.
+    """z, unchanged; on the way back the error at unit n is multiplied by m[n]: dL/dz = m ⊙ dL/dy.
 
-    z    [batch, node, ...] for dim 1; or a weight, whose own gradient is scaled by rows (dim 0) or columns (dim 1)
-    m    [node], or [batch, node] for dim 1; of z's dtype and device
-    Not a gradient: finite differences of the value give 1, not m. For one's own layers; a view of z, so that what comes
+    z    [batch, unit, ...] for dim 1; or a weight, whose own gradient is scaled by rows (dim 0) or columns (dim 1)
+    m    [unit], or [batch, unit] for dim 1; of z's dtype and device
+    Not a gradient: finite differences of the value give 1, not m. For your own layers; a view of z, so that what comes
     after it must not work in place. enable() does it from outside.
     """
     return ops.modulate(z, m, dim)
@@ -101,7 +101,7 @@ def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
 
 
 def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
-                         groups: int = 1) -> Tensor:
+                         groups: int) -> Tensor:
     """y, unchanged; on the way back x receives the error at y as if y had been made of x with the kernel B.
 
     y [batch, out, ...] of any rank, x [batch, in, ...], B [out, in / groups, ...]; the numbers are those of the convolution.

@@ -7,7 +7,7 @@
     record.finish(model)
 
 Runs of the same `pairing` and seed began with the same weights and saw the same examples: only those are compared pair by
-pair. The factors of the modulated layers are told for every epoch, if the handle of enable() is given.
+pair. If the handle of enable() is given, every row has the factors of the modulated layers.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from .attach import Handle
 from .safetensors import save_file
 
-SCORES = ("accuracy", "r2")
+SCORES = ("accuracy", "r2", "log_likelihood")
 
 
 def _toml(value: Any) -> str:
@@ -39,10 +39,10 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _described(m: Tensor) -> Dict[str, Any]:
-    """Mean, standard deviation, range and histogram: 20 counts over (0, 2], the last one also for all above."""
+    """Mean, standard deviation (n - 1), range and histogram: 20 counts over (0, 2], the last one also for all above."""
     m = m.detach().double()
-    counts = torch.bincount(((m * 10).ceil().long() - 1).clamp(0, 19), minlength=20)
-    return {"mean": m.mean().item(), "sd": m.std(unbiased=False).item(), "min": m.min().item(), "max": m.max().item(),
+    counts = torch.bincount(((m / 0.1 - 1e-9).ceil().long() - 1).clamp(0, 19), minlength=20)
+    return {"mean": m.mean().item(), "sd": m.std().item() if len(m) > 1 else 0.0, "min": m.min().item(), "max": m.max().item(),
             "histogram": counts.tolist()}
 
 
@@ -50,9 +50,10 @@ class Record:
     """The folder of one run, written as it goes.
 
     arm      the label under which runs are grouped: "bp", "grapes", ...
-    score    what the rows' train_, validation_ and test_ hold besides the loss: "accuracy" (0 to 1) or "r2"
+    score    what the rows' train_, validation_ and test_ hold besides the loss: "accuracy" (0 to 1), "r2" or "log_likelihood"
     pairing  a word for everything that runs to be paired have in common besides the seed
-    config   what else is to be told of the run, key by key
+    config   other settings of the run, key by key
+    Raises ValueError for another score, FileExistsError if the folder holds a run already.
     """
 
     def __init__(self, folder: Union[str, Path], *, arm: str, seed: int, data: str, model: str, score: str = "accuracy",

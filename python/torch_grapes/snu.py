@@ -1,15 +1,16 @@
-"""Spiking neural units for one's own models, all time steps in one operation: grapes::nn::Snu, bit for bit."""
+"""Spiking neural units for your own models, all time steps in one operation: grapes::nn::Snu, bit for bit."""
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, NamedTuple, Optional, Tuple, Union
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 from torch import nn as torch_nn
 
-from .library import factor, ops
-from .modulations import Layer, Modulation, modulation_of
+from .library import ops
+from .routed import Routed, feedback_weights
+from .rule import one_of, routes
 
 SLOPES = {"identity": 1.0, "relu": 0.0, "leaky_relu": 0.1}
 OUTPUTS = ("step", "sigmoid")
@@ -21,57 +22,60 @@ LEARN_DECAY = ("fixed", "per_layer", "per_node")
 class SnuTrace(NamedTuple):
     """What a layer did over all steps."""
 
-    output: Tensor  #: y, [time, batch, node]
-    membrane: Tensor  #: s, [time, batch, node]
-    last: Tuple[Tensor, ...]  #: s, y and, with a synapse, c after the last step, [batch, node], for a call that goes on
+    output: Tensor  #: y, [time, batch, unit]
+    membrane: Tensor  #: s, [time, batch, unit]
+    last: Tuple[Tensor, ...]  #: s, y and, with a synapse, c after the last step, [batch, unit], for a call that goes on
 
 
-def _one_of(what: str, value: str, names: Any) -> None:
-    if value not in names:
-        raise ValueError(f"torch_grapes.nn.Snu: {what} must be one of {', '.join(names)}; got {value!r}")
-
-
-class Snu(torch_nn.Module):
-    """A layer of spiking neural units (Woźniak et al. 2020). x [time, batch, in] -> y [time, batch, node].
+class Snu(Routed):
+    """A layer of spiking neural units (Woźniak et al. 2020). x [time, batch, in] -> y [time, batch, unit].
 
         s_t = g(W x_t + R y_{t-1} + d s_{t-1} (1 - y_{t-1}))      y_t = h(s_t - θ)
 
-    The error at W x_t + R y_{t-1} is scaled by the node's factor once per step on its way to W, R and x, not again on its
-    way back in time. src/grapes/nn/snu.h and neuron.h say what each option means. Parameters: weight, recurrent, decay and
-    threshold where they learn; route fa adds the buffer "feedback" [in, node].
+    The error at W x_t + R y_{t-1} is scaled by the unit's factor once per step on its way to W, R and x, not again on its
+    way back in time. Routes change only the way to x.
+
+    | parameter           | default | symbol | meaning                                                                          |
+    | recurrent           | False   | R      | whether there are recurrent weights, [unit, unit]                                |
+    | decay               | 0.8     | d      | what is left of the membrane after a step; learn_decay: fixed, per_layer, per_node |
+    | threshold           | 1       | θ      | per unit, in the unit of the membrane; learn_threshold                           |
+    | membrane_activation | relu    | g      | identity, relu, leaky_relu (slope 0.1)                                           |
+    | output              | step    | h      | step, whose derivative is the surrogate; sigmoid, which has its own              |
+    | reset               | hard    |        | hard, subtract, none, lateral: what a spike does to the membrane                 |
+    | surrogate           | tanh    |        | tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular; of (s - θ) / width |
+    | surrogate_width     | 1       |        | in the unit of the membrane                                                      |
+    | detach_reset        | False   |        | y_{t-1} in the reset is a constant to the derivative                             |
+    | synapse             | 0       | α      | of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none               |
+    | truncate            | 0       |        | backwards through time, the state is cut off before steps k, 2k, ...; 0: never   |
+    | eprop               | False   |        | no error runs back in time through R (Bellec et al. 2020); on routes eprop always |
+
+    rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, compounding, ...
+    Parameters: weight, recurrent, decay and threshold where they learn; route fa adds the buffer "feedback" [in, unit].
+    Raises ValueError for an option that cannot be.
     """
 
-    modulates_itself = True
-
-    def __init__(self, in_features: int, nodes: int, *, recurrent: bool = False, decay: float = 0.8, learn_decay: str = "fixed",
-                 threshold: float = 1.0, learn_threshold: bool = True, g: str = "relu", output: str = "step", reset: str = "hard",
-                 surrogate: str = "tanh", width: float = 1.0, detach_reset: bool = False, truncate: int = 0, synapse: float = 0.0, eprop: bool = False,
-                 route: str = "bp", modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes", gain: float = 2.0,
-                 clip: Union[str, None, Tuple[float, float]] = "by-route", compounding: bool = False, dtype: Any = None) -> None:
+    def __init__(self, in_features: int, out_features: int, *, recurrent: bool = False, decay: float = 0.8, learn_decay: str = "fixed",
+                 threshold: float = 1.0, learn_threshold: bool = True, membrane_activation: str = "relu", output: str = "step",
+                 reset: str = "hard", surrogate: str = "tanh", surrogate_width: float = 1.0, detach_reset: bool = False,
+                 synapse: float = 0.0, truncate: int = 0, eprop: bool = False, dtype: Any = None, **rule: Any) -> None:
         super().__init__()
-        for what, value, names in (("g", g, SLOPES), ("output", output, OUTPUTS), ("reset", reset, RESETS),
-                                   ("surrogate", surrogate, SURROGATES), ("learn_decay", learn_decay, LEARN_DECAY),
-                                   ("route", route, ("bp", "fa", "sign-symmetric", "dfa"))):
-            _one_of(what, value, names)
-        if width <= 0 or truncate < 0:
-            raise ValueError(f"torch_grapes.nn.Snu: width must be above 0 and truncate not below; got {width} and {truncate}")
+        for what, value, names in (("membrane_activation", membrane_activation, tuple(SLOPES)), ("output", output, OUTPUTS),
+                                   ("reset", reset, RESETS), ("surrogate", surrogate, SURROGATES), ("learn_decay", learn_decay, LEARN_DECAY)):
+            one_of(what, value, names)
+        if surrogate_width <= 0 or truncate < 0:
+            raise ValueError(
+                f"torch_grapes.nn.Snu: surrogate_width must be above 0 and truncate not below; got {surrogate_width} and {truncate}")
         if not 0 <= synapse < 1:
             raise ValueError(f"torch_grapes.nn.Snu: synapse must be at least 0 and below 1; got {synapse}")
-        self.synapse, self.eprop = synapse, eprop
-        self.in_features, self.nodes, self.route, self.modulation = in_features, nodes, route, modulation_of(modulation)
-        self.rule = (SLOPES[g], output == "sigmoid", reset, surrogate, width, detach_reset, truncate)
-        self.gain, self.compounding, self.batch = gain, compounding, 0
-        if clip == "by-route":
-            clip = None if route in ("fa", "dfa") else (1.0, 2.0)
-        self.low, self.high = (0.0, gain) if clip is None else clip
-        bound = 1 / math.sqrt(nodes if recurrent else in_features)
-        self.weight = torch_nn.Parameter(torch.empty(nodes, in_features, dtype=dtype).uniform_(-bound, bound))
-        self.recurrent = torch_nn.Parameter(torch.empty(nodes, nodes, dtype=dtype).uniform_(-bound, bound)) if recurrent else None
-        self._constant("decay", torch.full((nodes if learn_decay == "per_node" else 1,), decay, dtype=dtype), learn_decay != "fixed")
-        self._constant("threshold", torch.full((nodes,), threshold, dtype=dtype), learn_threshold)
-        if route == "fa":
-            fed = 1 / math.sqrt(nodes)
-            self.register_buffer("feedback", torch.empty(in_features, nodes, dtype=dtype).uniform_(-fed, fed))
+        self.in_features, self.out_features, self.synapse = in_features, out_features, synapse
+        self.neuron = (SLOPES[membrane_activation], output == "sigmoid", reset, surrogate, surrogate_width, detach_reset, truncate)
+        self._set_rule(rule, lambda: feedback_weights(in_features, out_features, units=out_features).to(dtype or torch.get_default_dtype()))
+        self.eprop = eprop or routes[self.rule.route].local_in_time
+        bound = 1 / math.sqrt(out_features if recurrent else in_features)
+        self.weight = torch_nn.Parameter(torch.empty(out_features, in_features, dtype=dtype).uniform_(-bound, bound))
+        self.recurrent = torch_nn.Parameter(torch.empty(out_features, out_features, dtype=dtype).uniform_(-bound, bound)) if recurrent else None
+        self._constant("decay", torch.full((out_features if learn_decay == "per_node" else 1,), decay, dtype=dtype), learn_decay != "fixed")
+        self._constant("threshold", torch.full((out_features,), threshold, dtype=dtype), learn_threshold)
 
     def _constant(self, name: str, value: Tensor, learns: bool) -> None:
         if learns:
@@ -83,30 +87,25 @@ class Snu(torch_nn.Module):
         return self.run(x).output
 
     def run(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, mask: Optional[Tensor] = None) -> SnuTrace:
-        """From `state` (s, y and, with a synapse, c, [batch, node]; None: zeros). Where mask [time, batch] is false the state is held and y is 0."""
+        """All steps.
+
+        x      [time, batch, in], a step at least
+        state  where to begin: s, y and, with a synapse, c, [batch, unit] each; None: zeros
+        mask   [time, batch], bool; where it is false the state is held and y is 0
+        """
         if x.dim() != 3 or x.shape[0] == 0 or x.shape[2] != self.in_features:
             raise ValueError(
                 f"torch_grapes.nn.Snu: x must be [time, batch, {self.in_features}], with a step at least; got {list(x.shape)}")
         if state is None:
-            zeros = x.new_zeros(x.shape[1], self.nodes)
+            zeros = x.new_zeros(x.shape[1], self.out_features)
             state = (zeros, zeros) if self.synapse == 0 else (zeros, zeros, zeros)
-        m = None
-        if self.modulation.shape is not None and torch.is_grad_enabled():
-            self.batch += 1
-            m = factor(self.weight, self.recurrent, gain=self.gain, low=self.low, high=self.high)
-            m = self.modulation.shape(m, Layer("", 0, self.batch))
-        fed = None
-        if self.route == "fa":
-            fed = self.feedback
-        elif self.route == "sign-symmetric":
-            weight = self.weight.detach()
-            fed = weight.sign().mul(weight.abs().mean()).t()
-        current = state[2] if self.synapse > 0 else None
+        m = self._next_factor(self.weight, self.recurrent)
+        passes, B = self._error_path(self.weight)
         output, membrane, last, current = ops.snu(
-            x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], mask, m,
-            self.modulation.local, self.compounding, fed, self.route != "dfa", *self.rule, current, self.synapse, self.eprop)
+            x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], mask, m, self.rule.row.local, self.rule.compounding,
+            B, passes, *self.neuron, state[2] if self.synapse > 0 else None, self.synapse, self.eprop)
         return SnuTrace(output, membrane, (membrane[-1], last) if self.synapse == 0 else (membrane[-1], last, current))
 
     def extra_repr(self) -> str:
-        return (f"in_features={self.in_features}, nodes={self.nodes}, recurrent={self.recurrent is not None}, "
-                f"route={self.route}, modulation={self.modulation.name}")
+        return (f"in_features={self.in_features}, out_features={self.out_features}, recurrent={self.recurrent is not None}, "
+                f"{super().extra_repr()}")

@@ -1,7 +1,7 @@
 #include "grapes/bench/baseline.h"
 #include "grapes/bench/step.h"
 #include "grapes/kernels/convolution.h"
-#include "grapes/nn/architecture.h"
+#include "grapes/nn/models.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ Step step_of(const CnnCase& which) {
   step.labels.batch = which.batch;
   step.labels.optimizer = "sgd";
   step.labels.precision = step.network.precision = which.precision;
-  step.network.model = which.model;
+  step.network.model = nn::parse_model(which.model);
   step.network.recompute = which.recompute;
   if (which.norm == "batch") step.network.norm = nn::Norm::batch;
   step.info.input_shape = which.input;
@@ -33,15 +33,15 @@ std::function<void()> convolutions(const CnnCase& which) {
   std::vector<std::int64_t> map = {which.batch, which.input[0], which.input[1], which.input[2]};
   std::vector<std::vector<std::int64_t>> kept;
   using Do = nn::Stage::Do;
-  for (const nn::Stage& stage : nn::stages_of(which.model, which.input[1])) {
+  for (const nn::Stage& stage : nn::stages_of(nn::parse_model(which.model), {which.input, which.outputs})) {
     if (stage.what == Do::keep) kept.push_back(map);
     if (stage.what == Do::add) kept.pop_back();
     if (stage.what != Do::convolve && stage.what != Do::shortcut) continue;
     std::vector<std::int64_t>& in = stage.what == Do::shortcut ? kept.back() : map;
-    all.push_back(kernels::bare_convolution(in, {stage.nodes, in[1], stage.kernel, stage.kernel}, stage.stride,
+    all.push_back(kernels::bare_convolution(in, {stage.units, in[1], stage.kernel, stage.kernel}, stage.stride,
                                             stage.padding, !all.empty()));
     const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
-    in = {in[0], stage.nodes, size(in[2]) / stage.pool, size(in[3]) / stage.pool};
+    in = {in[0], stage.units, size(in[2]) / stage.pool, size(in[3]) / stage.pool};
   }
   return [all] {
     for (const auto& one : all) one();

@@ -28,9 +28,7 @@ Step step_of(const MlpCase& which) {
   step.labels.precision = step.network.precision = which.precision;
   step.labels.dropout = step.network.dropout = which.dropout;
   step.labels.least_bytes = least_bytes(which);
-  step.network.model = which.nodes.size() == 2 ? "linear" : "mlp:";
-  for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
-    step.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+  step.network.model = nn::dense_model({which.nodes.begin() + 1, which.nodes.end() - 1});
   step.info.input_shape = {which.nodes.front()};
   step.info.outputs = which.nodes.back();
   step.batch = {numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision)),

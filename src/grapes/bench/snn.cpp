@@ -35,9 +35,7 @@ Step step_of(const SnnCase& which, const at::Tensor& rates, Inputs kernel) {
   step.labels.density = unpacked.mean().item<double>();
   step.network.spiking.recurrent = which.recurrent;
   step.network.spiking.products = kernel;
-  step.network.model = "snu:";
-  for (std::size_t l = 1; l + 1 < which.nodes.size(); ++l)
-    step.network.model += (l > 1 ? "," : "") + std::to_string(which.nodes[l]);
+  step.network.model = {"snn", {which.nodes.begin() + 1, which.nodes.end() - 1}};
   step.info.input_shape = {which.nodes.front()};
   step.info.outputs = which.nodes.back();
   step.info.sequence = true;

@@ -49,7 +49,7 @@ struct Kit {
 
   static nn::Options small() {
     nn::Options network;
-    network.model = "mlp:12,9";
+    network.model = nn::parse_model("mlp:12,9");
     return network;
   }
 

@@ -110,7 +110,7 @@ void expect_resumes(const std::string& scenario, const std::string& method, cons
     made.options.optimizer_state = state;
     return made;
   };
-  const std::string what = scenario + ", " + method + ", " + network.model + ", " + state;
+  const std::string what = scenario + ", " + method + ", " + nn::to_string(network.model) + ", " + state;
   interrupt::install();
   at::Tensor straight;
   std::vector<Json> rows;
@@ -165,10 +165,10 @@ TEST(Learner, ResumesWithHeadsAndOneHead) {
 
 TEST(Learner, ResumesConvolutionsAndSpikes) {
   nn::Options cnn;
-  cnn.model = "cnn:4";
+  cnn.model = nn::parse_model("cnn:4");
   cnn.rule.modulation = "grapes";
   nn::Options snu;
-  snu.model = "snu:10";
+  snu.model = nn::parse_model("snn:10");
   snu.rule.modulation = "grapes";
   snu.encoding.steps = 5;
   snu.spiking.readout = "mean_rate";

@@ -12,7 +12,7 @@ namespace {
 
 nn::Options linear(const std::string& precision) {
   nn::Options network;
-  network.model = "linear";
+  network.model = nn::parse_model("linear");
   network.precision = precision;
   return network;
 }

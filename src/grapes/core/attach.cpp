@@ -1,5 +1,7 @@
 #include "grapes/core/attach.h"
 
+#include "grapes/core/saved_operands.h"
+
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/function_hook.h>
@@ -139,7 +141,7 @@ void attach(const at::Tensor& z, const at::Tensor& m, int64_t dim) {
               z.scalar_type(), " and ", m.scalar_type());
   TORCH_CHECK(dim >= 0 && dim < z.dim(), "attach: dim must be an axis of z; got ", dim, " for shape ", z.sizes());
   TORCH_CHECK(m.dim() == 1 && m.size(0) == z.size(dim), "attach: factor must be [", z.size(dim),
-              "], the nodes along axis ", dim, " of z; got ", m.sizes());
+              "], the units along axis ", dim, " of z; got ", m.sizes());
   TORCH_CHECK(m.device() == z.device(), "attach: factor must be on the device of z, ", z.device(), "; got ",
               m.device());
   if (!z.requires_grad()) return;
@@ -182,6 +184,14 @@ int64_t attach_product(at::TensorList outputs, at::TensorList inputs, const at::
               weight.size(0), "], one per row of the weight; got ", m.sizes());
   const std::vector<Node*> nodes = stretch(outputs, inputs);
   std::unordered_set<const Node*> transposes, products;
+  const auto scale_product = [&](Node& node) {
+    products.insert(&node);
+    if (!has_scaled_error(node)) node.add_pre_hook(std::make_unique<ScaleError>(0, m.detach()));
+  };
+  if (!weight.requires_grad())
+    for (Node* node : nodes)
+      for (const SavedOperand& saved : saved_operands(*node))
+        if (transpositions_of(weight, saved.value)) scale_product(*node);
   for_edges(nodes, weight, [&](const Node& node, size_t) {
     TORCH_CHECK(node.name() == "TBackward0" || node.name() == "TransposeBackward0",
                 "attach_product: the layer runs as one fused node, ", node.name(),
@@ -195,10 +205,9 @@ int64_t attach_product(at::TensorList outputs, at::TensorList inputs, const at::
       continue;
     TORCH_CHECK(node->name() == "MmBackward0" || node->name() == "AddmmBackward0",
                 "attach_product: the weight must be used in a matrix product; it is in ", node->name());
-    products.insert(node);
-    if (!has_scaled_error(*node)) node->add_pre_hook(std::make_unique<ScaleError>(0, m.detach()));
+    scale_product(*node);
   }
-  if (bias.has_value() && bias->defined() && !products.empty())
+  if (bias.has_value() && bias->defined() && (!products.empty() || !weight.requires_grad()))
     for_edges(nodes, *bias, [&](Node& node, size_t edge) {  // inside the product's node its error is scaled already
       if (products.count(&node) == 0) scale_edge(node, edge, m.detach());
     });

@@ -15,7 +15,7 @@ namespace grapes {
 /// frozen).
 /// @param z    what a layer returned, floating point; a view only of a whole tensor, not of a part
 /// @param m    factor, [z.size(dim)], floating point; the product is rounded once, to z's dtype
-/// @param dim  axis of the nodes
+/// @param dim  axis of the units
 /// @throws c10::Error if a shape does not fit, z is a leaf, or a view of a part of a tensor
 void attach(const at::Tensor& z, const at::Tensor& m, int64_t dim);
 
@@ -26,18 +26,19 @@ void attach(const at::Tensor& z, const at::Tensor& m, int64_t dim);
 /// @param outputs    what the layer returned
 /// @param inputs     what it was given
 /// @param parameter  its weight or bias, or whatever tensor it computed with
-/// @param scale      broadcasts to the parameter: [node, 1, ...] for a weight, [node] for a bias
+/// @param scale      broadcasts to the parameter: [unit, 1, ...] for a weight, [unit] for a bias
 /// @return how many edges lead from the stretch to the parameter; 0: its gradient does not come from here
 int64_t attach_parameter(at::TensorList outputs, at::TensorList inputs, const at::Tensor& parameter,
                          const at::Tensor& scale);
 
 /// Scale the error at the product x Wᵀ + b inside a layer, where it is not what the layer returns: the input current of
-/// a recurrent layer. The scaled error goes to W, to b and on to x.
+/// a recurrent layer. The scaled error goes to W, to b and on to x. A frozen W is found where an error passes through
+/// it to x; where none does, b's gradient is scaled.
 /// @param outputs, inputs  as above
-/// @param weight  W [node, input]
-/// @param bias    b [node], or none
-/// @param m       factor, [node]
-/// @return how many products were found; 0: W takes no part in this stretch, or is frozen
+/// @param weight  W [unit, input]
+/// @param bias    b [unit], or none
+/// @param m       factor, [unit]
+/// @return how many products were found; 0: W takes no part in this stretch, or is frozen and no error passes
 /// @throws c10::Error where the layer runs as one fused node, which has no place for the factor
 int64_t attach_product(at::TensorList outputs, at::TensorList inputs, const at::Tensor& weight,
                        const OptionalTensor& bias, const at::Tensor& m);

@@ -13,14 +13,14 @@ namespace {
 
 using Tensors = std::vector<at::Tensor>;
 
-at::Tensor leaf(at::IntArrayRef shape, std::uint64_t seed) {
+at::Tensor random_leaf(at::IntArrayRef shape, std::uint64_t seed) {
   return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble).requires_grad_();
 }
 
 /// Gradients of x, W and b after a layer and an in-place activation; `scale` does to z what is tested.
 template <class Layer, class Scale>
 Tensors gradients(at::IntArrayRef inputs, at::IntArrayRef weights, Layer layer, Scale scale) {
-  const at::Tensor x = leaf(inputs, 1), W = leaf(weights, 2), b = leaf({weights[0]}, 3);
+  const at::Tensor x = random_leaf(inputs, 1), W = random_leaf(weights, 2), b = random_leaf({weights[0]}, 3);
   at::Tensor z = scale(layer(x, W, b));
   (z.relu_() * at::arange(1, z.numel() + 1, at::kDouble).view(z.sizes())).sum().backward();
   return {x.grad(), W.grad(), b.grad()};
@@ -53,7 +53,7 @@ TEST(Attach, IsModulateFromOutsideBeforeAnInPlaceActivation) {
 }
 
 TEST(Attach, LeavesTheValueAloneAndNeedsNoGraph) {
-  const at::Tensor x = leaf({2, 3}, 1), m = at::full({3}, 2.0, at::kDouble);
+  const at::Tensor x = random_leaf({2, 3}, 1), m = at::full({3}, 2.0, at::kDouble);
   const at::Tensor z = x * 1, before = z.detach().clone();
   attach(z, m, 1);
   EXPECT_TRUE(at::equal(z, before));
@@ -69,7 +69,7 @@ TEST(Attach, RoundsTheScaledErrorOnceToItsDtype) {
 }
 
 TEST(Attach, RefusesWhatDoesNotFit) {
-  const at::Tensor x = leaf({2, 3}, 1), z = x * 1, m = at::ones({3}, at::kDouble);
+  const at::Tensor x = random_leaf({2, 3}, 1), z = x * 1, m = at::ones({3}, at::kDouble);
   EXPECT_THROW(attach(z, m, 0), c10::Error);
   EXPECT_THROW(attach(z, m, 2), c10::Error);
   EXPECT_THROW(attach(z, at::ones({3}, at::kLong), 1), c10::Error);
@@ -78,7 +78,7 @@ TEST(Attach, RefusesWhatDoesNotFit) {
 }
 
 TEST(AttachParameter, ScalesTheGradientOfThisStretchOnly) {
-  const at::Tensor x = leaf({4, 3}, 1), W = leaf({3, 3}, 2), b = leaf({3}, 3),
+  const at::Tensor x = random_leaf({4, 3}, 1), W = random_leaf({3, 3}, 2), b = random_leaf({3}, 3),
                    m = at::tensor({1.0, 1.5, 2.0}, at::kDouble);
   const auto pass = [&](bool scale) {
     for (at::Tensor t : {x, W, b}) t.mutable_grad() = at::Tensor();
@@ -87,7 +87,7 @@ TEST(AttachParameter, ScalesTheGradientOfThisStretchOnly) {
       EXPECT_EQ(attach_parameter({y}, {h}, W, m.view({3, 1})), 1);
       EXPECT_EQ(attach_parameter({y}, {h}, b, m), 1);
       EXPECT_EQ(attach_parameter({y}, {h}, W, m.view({3, 1})), 1) << "scaled once, though told twice";
-      EXPECT_EQ(attach_parameter({h}, {x}, leaf({3, 3}, 4), m.view({3, 1})), 0) << "takes no part";
+      EXPECT_EQ(attach_parameter({h}, {x}, random_leaf({3, 3}, 4), m.view({3, 1})), 0) << "takes no part";
     }
     y.sum().backward();
     return Tensors{x.grad(), W.grad(), b.grad()};
@@ -103,7 +103,7 @@ TEST(AttachParameter, ScalesTheGradientOfThisStretchOnly) {
 TEST(AttachProduct, ScalesTheCurrentInsideARecurrentLayer) {
   torch::nn::RNN layer(torch::nn::RNNOptions(3, 2));
   layer->to(at::kDouble);
-  const at::Tensor x = leaf({1, 4, 3}, 1), m = at::tensor({1.0, 2.0}, at::kDouble);  // one step: no recurrence
+  const at::Tensor x = random_leaf({1, 4, 3}, 1), m = at::tensor({1.0, 2.0}, at::kDouble);  // one step: no recurrence
   const auto p = layer->named_parameters();
   const auto pass = [&](bool scale) {
     layer->zero_grad();
@@ -122,9 +122,35 @@ TEST(AttachProduct, ScalesTheCurrentInsideARecurrentLayer) {
   EXPECT_TRUE(at::allclose(ours[1], plain[1] * m.view({2, 1}), 1e-12, 0));
   EXPECT_TRUE(at::allclose(ours[2], plain[2] * m, 1e-12, 0));
   EXPECT_TRUE(at::equal(ours[3], plain[3])) << "b of the recurrent weights is not the input current's";
-  EXPECT_THROW(attach_product({at::conv2d(leaf({1, 1, 2, 2}, 1), leaf({1, 1, 1, 1}, 2))}, {}, leaf({2, 2}, 3), {},
-                              at::ones({3}, at::kDouble)),
+  EXPECT_THROW(attach_product({at::conv2d(random_leaf({1, 1, 2, 2}, 1), random_leaf({1, 1, 1, 1}, 2))}, {},
+                              random_leaf({2, 2}, 3), {}, at::ones({3}, at::kDouble)),
                c10::Error);
+}
+
+/// A stack of two: an error passes through the upper layer's W, and none through the lower one's.
+TEST(AttachProduct, FindsAFrozenWeightWhereAnErrorPassesThroughIt) {
+  torch::nn::LSTM layer(torch::nn::LSTMOptions(3, 2).num_layers(2));
+  layer->to(at::kDouble);
+  const auto p = layer->named_parameters();
+  p["weight_ih_l0"].requires_grad_(false);
+  p["weight_ih_l1"].requires_grad_(false);
+  const at::Tensor x = random_leaf({1, 4, 3}, 1).detach(), m = at::full({8}, 2.0, at::kDouble);
+  const auto pass = [&](bool scale) {
+    layer->zero_grad();
+    const at::Tensor y = std::get<0>(layer->forward(x));
+    if (scale) {
+      EXPECT_EQ(attach_product({y}, {x}, p["weight_ih_l1"], p["bias_ih_l1"], m), 1);
+      EXPECT_EQ(attach_product({y}, {x}, p["weight_ih_l0"], p["bias_ih_l0"], m), 0);
+    }
+    y.sum().backward();
+    return Tensors{p["bias_ih_l1"].grad().clone(), p["bias_hh_l1"].grad().clone(), p["bias_hh_l0"].grad().clone(),
+                   p["bias_ih_l0"].grad().clone()};
+  };
+  const Tensors plain = pass(false), ours = pass(true);
+  EXPECT_TRUE(at::equal(ours[0], 2 * plain[0]));
+  EXPECT_TRUE(at::equal(ours[1], plain[1])) << "the error at R y is not the product's";
+  EXPECT_TRUE(at::equal(ours[2], 2 * plain[2])) << "what passed W of the upper layer";
+  EXPECT_TRUE(at::equal(ours[3], 4 * plain[3])) << "and once more at the bias of the lower one";
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 
 /// Also found by whoever reads the file as bytes: loaded with another LibTorch the library may not get as far as to say
 /// it itself.
-const char* const built_for = "grapes_core built for LibTorch " TORCH_VERSION;
+const char* const built_for = "grapes built for LibTorch " TORCH_VERSION;
 
 }  // namespace
 

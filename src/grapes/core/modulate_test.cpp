@@ -77,17 +77,5 @@ TEST(Feedback, RefusesShapesThatDoNotFit) {
   EXPECT_THROW(feedback(y, x, at::zeros({3, 2}, at::kDouble)), c10::Error);
 }
 
-TEST(Library, OffersTheOperationsUnderTheirSchemas) {
-  auto& dispatcher = c10::Dispatcher::singleton();
-  for (const char* name : {"grapes::responsibility", "grapes::factor", "grapes::modulate", "grapes::feedback"})
-    EXPECT_TRUE(dispatcher.findSchema({name, ""}).has_value()) << name;
-  const at::Tensor W = at::randn({4, 3});
-  const at::Tensor m = dispatcher.findSchemaOrThrow("grapes::factor", "")
-                           .typed<at::Tensor(const at::Tensor&, const OptionalTensor&, int64_t, const OptionalTensor&,
-                                             double, double, double)>()
-                           .call(W, {}, 0, {}, 2, 1, 2);
-  EXPECT_TRUE(at::equal(m, factor(W)));
-}
-
 }  // namespace
 }  // namespace grapes

@@ -16,7 +16,7 @@ using Named = torch::OrderedDict<std::string, at::Tensor>;
 
 /// What may differ in how a recurrent layer is modulated.
 struct Way {
-  bool input_only = false, per_gate = false, through_time = false, plain = false;
+  bool input_only = false, per_gate = false, compounding = false, plain = false;
 };
 
 /// clip(2 r / max r, 1, 2), r[n] the sum over the gates of node n, written out; all rows of a node alike.
@@ -49,7 +49,7 @@ at::Tensor layer_by_hand(const std::string& kind, const Named& p, const std::str
   const at::Tensor b = biased ? p["bias_ih" + suffix] : zero, c = biased ? p["bias_hh" + suffix] : zero;
   const std::int64_t nodes = R.size(1), gates = W.size(0) / nodes;
   const at::Tensor m = way.plain ? at::ones({W.size(0)}, at::kDouble) : factor_by_hand(W, R, nodes, way);
-  const at::Tensor Rm = way.through_time ? R : modulate(R, m, 0), cm = way.through_time ? c : modulate(c, m, 0);
+  const at::Tensor Rm = way.compounding ? R : modulate(R, m, 0), cm = way.compounding ? c : modulate(c, m, 0);
   at::Tensor h = at::zeros({x.size(1), nodes}, at::kDouble), s = h;
   std::vector<at::Tensor> out(static_cast<std::size_t>(x.size(0)));
   const bool reverse = suffix.find("_reverse") != std::string::npos;
@@ -57,7 +57,7 @@ at::Tensor layer_by_hand(const std::string& kind, const Named& p, const std::str
     const std::int64_t t = reverse ? x.size(0) - 1 - step : step;
     const auto i = modulate(at::linear(x[t], W, b), m).chunk(gates, 1);
     at::Tensor back = at::linear(h, Rm, cm);
-    if (way.through_time) back = modulate(back, m);
+    if (way.compounding) back = modulate(back, m);
     const auto r = back.chunk(gates, 1);
     if (kind == "rnn") {
       h = at::tanh(i[0] + r[0]);
@@ -119,15 +119,15 @@ void check(Module& module, const std::string& kind, const std::function<at::Tens
   std::vector<std::pair<std::string, at::Tensor>> named = {{"read.V", V}};
   for (const auto& item : module->named_parameters()) named.emplace_back("rnn." + item.key(), item.value());
   BackwardOptions options;
-  options.input_only = way.input_only;
-  options.per_gate = way.per_gate;
-  options.through_time = way.through_time;
+  if (way.input_only) options.rule.responsibility = credit::Responsibility::input;
+  options.rule.per_gate = way.per_gate;
+  options.rule.compounding = way.compounding;
   Modulator modulator(named, options);
   modulator.backward(at::matmul(forward(x), V.t()).pow(2).sum());
   const auto ours = take_gradients(*module);
   for (const Attachment& attachment : modulator.attachments())
     EXPECT_EQ(attachment.state, attachment.name == "read.V" ? Attachment::State::output : Attachment::State::modulated)
-        << attachment.name << ": " << attachment.why;
+        << attachment.name << ": " << attachment.reason;
 
   const Named p = module->named_parameters();
   const at::Tensor twin = by_hand(kind, p, x, way);
@@ -174,13 +174,33 @@ TEST(BackwardRecurrent, TheWaysToCountAGateAndToTreatTime) {
   torch::nn::LSTM lstm(sized<torch::nn::LSTMOptions>(false, 2, true));
   torch::nn::GRU gru(sized<torch::nn::GRUOptions>(true, 1, true));
   widen(lstm), widen(gru);
-  Way input_only, per_gate, through_time;
-  input_only.input_only = per_gate.per_gate = through_time.through_time = true;
-  for (const Way& way : {input_only, per_gate, through_time}) {
+  Way input_only, per_gate, compounding;
+  input_only.input_only = per_gate.per_gate = compounding.compounding = true;
+  for (const Way& way : {input_only, per_gate, compounding}) {
     check(
         lstm, "lstm", [&](const at::Tensor& x) { return std::get<0>(lstm(x)); }, way);
     check(
         gru, "gru", [&](const at::Tensor& x) { return std::get<0>(gru(x)); }, way);
+  }
+}
+
+TEST(BackwardRecurrent, FrozenWeightsScaleTheErrorThatPasses) {
+  torch::nn::LSTM lstm(sized<torch::nn::LSTMOptions>(false, 2, true));
+  widen(lstm);
+  const at::Tensor x = at::randn({5, 3, 4}, at::kDouble).requires_grad_(), V = at::randn({2, 3}, at::kDouble);
+  for (const std::string frozen : {"weight_ih_l0", "weight_ih_l1", "weight_hh_l1"}) {
+    lstm->named_parameters()[frozen].requires_grad_(false);
+    std::vector<std::pair<std::string, at::Tensor>> named;
+    for (const auto& item : lstm->named_parameters()) named.emplace_back("rnn." + item.key(), item.value());
+    std::vector<at::Tensor> inputs = {x};
+    for (const at::Tensor& p : lstm->parameters())
+      if (p.requires_grad()) inputs.push_back(p);
+    for (at::Tensor& input : inputs) input.mutable_grad() = at::Tensor();
+    Modulator(named, {.include = {"rnn"}}).backward(at::matmul(std::get<0>(lstm(x)), V.t()).pow(2).sum());
+    const at::Tensor twin = by_hand("lstm", lstm->named_parameters(), x, {});
+    const auto expected = torch::autograd::grad({at::matmul(twin, V.t()).pow(2).sum()}, inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      EXPECT_TRUE(at::allclose(inputs[i].grad(), expected[i], 1e-11, 1e-12)) << frozen << " " << i;
   }
 }
 
@@ -232,7 +252,7 @@ TEST(BackwardRecurrent, ARecurrentOutputLayerIsLeftOutWhole) {
   Modulator modulator(*lstm);
   modulator.backward(std::get<0>(lstm(at::randn({5, 3, 4}, at::kDouble)))[4].sum());
   ASSERT_EQ(modulator.attachments().size(), 2u);
-  EXPECT_EQ(modulator.attachments()[0].name, "weight_ih_l0 + weight_hh_l0");
+  EXPECT_EQ(modulator.attachments()[0].name, "l0");
   EXPECT_EQ(modulator.attachments()[0].state, Attachment::State::modulated);
   EXPECT_EQ(modulator.attachments()[1].state, Attachment::State::output);
 }

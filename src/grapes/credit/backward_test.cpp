@@ -27,7 +27,7 @@ TEST(Backward, EqualsTheRecursionOfThePaper) {
     chain.local = local;
     clear(*model);
     BackwardOptions options;
-    if (local) options.modulation = "grapes-local";
+    if (local) options.rule.modulation = "grapes-local";
     backward(F::cross_entropy(model->forward(x), labels), *model, options);
     expect_close(gradients_of(*model), testing::gradients(chain, x, labels));
   }
@@ -131,7 +131,7 @@ TEST(Backward, SeesWeightsThatAnOptimizerWrote) {
   EXPECT_TRUE(at::equal(m.attachments()[0].factor, factor(weight(model, 0))));
 
   BackwardOptions options;
-  options.every = 2;
+  options.rule.every = 2;
   Modulator rarely(*model, options);
   rarely.backward(model->forward(x).pow(2).sum());
   const at::Tensor kept = rarely.attachments()[0].factor.clone();
@@ -142,21 +142,101 @@ TEST(Backward, SeesWeightsThatAnOptimizerWrote) {
   EXPECT_TRUE(at::equal(rarely.attachments()[0].factor, factor(weight(model, 0))));
 }
 
-TEST(Backward, FrozenLayersPassTheErrorUnscaled) {
+/// By hand; python/tests/test_weights.py has the same numbers.
+TEST(Backward, AFrozenLayerScalesTheErrorThatPasses) {
+  using torch::nn::LinearOptions;
+  torch::nn::Sequential model(torch::nn::Linear(LinearOptions(2, 3).bias(false)),
+                              torch::nn::Linear(LinearOptions(3, 2).bias(false)),
+                              torch::nn::Linear(LinearOptions(2, 1).bias(false)));
+  weight(model, 0).set_data(at::tensor({1., 0., 1., -1., 3., 1.}).view({3, 2}));  // m = 1, 1, 2
+  weight(model, 1).set_data(at::tensor({1., 1., 2., 0., 1., 0.}).view({2, 3}));   // m = 2, 1
+  weight(model, 2).set_data(at::tensor({1., 3.}).view({1, 2}));                   // the output layer
+  weight(model, 1).requires_grad_(false);
+  const at::Tensor x = at::tensor({1., 2.}).view({1, 2});
+  const auto gradient = [&](const std::string& modulation) {
+    clear(*model);
+    Modulator(*model, {.rule = {.modulation = modulation}}).backward(model->forward(x).sum());
+    EXPECT_FALSE(weight(model, 1).grad().defined()) << "it does not learn";
+    return weight(model, 0).grad().clone();
+  };
+  EXPECT_TRUE(at::equal(gradient("grapes"), at::tensor({2., 4., 5., 10., 8., 16.}).view({3, 2})));
+  EXPECT_TRUE(at::equal(gradient("grapes-local"), at::tensor({1., 2., 4., 8., 4., 8.}).view({3, 2})));
+  EXPECT_TRUE(at::equal(gradient("none"), at::tensor({1., 2., 4., 8., 2., 4.}).view({3, 2})));
+}
+
+TEST(Backward, FrozenLayersOfEveryKindAreFound) {
+  const auto check = [](const auto& frozen, const at::Tensor& x, std::int64_t dim, bool bias_learns) {
+    torch::nn::Linear first(x.size(-1), x.size(-1));
+    auto model = spread(torch::nn::Sequential(first, frozen));
+    weight(model, 1).requires_grad_(false);
+    if (!bias_learns && bias(model, 1).defined()) bias(model, 1).requires_grad_(false);
+    const at::Tensor e = at::randn(model->forward(x).sizes(), at::kDouble);
+    expect_equal(
+        *model, [&] { return (model->forward(x) * e).sum(); },
+        [&] {
+          const at::Tensor h = modulate(first(x), factor(first->weight), x.dim() - 1);
+          return (modulate(model[1]->template as<std::decay_t<decltype(*frozen)>>()->forward(h),
+                           factor(weight(model, 1)), dim) *
+                  e)
+              .sum();
+        },
+        {.include = {"*"}});
+  };
+  using namespace torch::nn;
+  for (const bool bias_learns : {true, false}) {
+    check(Linear(5, 4), at::randn({3, 5}, at::kDouble), 1, bias_learns);
+    check(Linear(5, 4), at::randn({2, 3, 5}, at::kDouble), 2, bias_learns);
+    check(Conv1d(Conv1dOptions(2, 4, 3)), at::randn({3, 2, 5}, at::kDouble), 1, bias_learns);
+    check(Conv2d(Conv2dOptions(4, 6, 3).groups(2)), at::randn({2, 4, 5, 5}, at::kDouble), 1, bias_learns);
+  }
+  check(Linear(LinearOptions(5, 4).bias(false)), at::randn({2, 3, 5}, at::kDouble), 2, false);
+}
+
+TEST(Backward, WhatAFrozenLayerIsCalled) {
   auto model = mlp();
-  weight(model, 2).requires_grad_(false);
+  const at::Tensor x = at::randn({4, 6}, at::kDouble);
   Modulator modulator(*model);
-  const at::Tensor x = at::randn({16, 6}, at::kDouble);
-  expect_equal(
-      *model, [&] { return model->forward(x).pow(2).sum(); },
-      [&] {
-        const at::Tensor z = F::linear(x, weight(model, 0), bias(model, 0));
-        const at::Tensor h =
-            at::relu(F::linear(at::relu(modulate(z, factor(weight(model, 0)))), weight(model, 2), bias(model, 2)));
-        return F::linear(h, weight(model, 4), bias(model, 4)).pow(2).sum();
-      });
+  weight(model, 2).requires_grad_(false);
   modulator.backward(model->forward(x).sum());
-  EXPECT_THAT(states(modulator), ElementsAre(State::modulated, State::frozen, State::output));
+  EXPECT_THAT(states(modulator), ElementsAre(State::modulated, State::modulated, State::output));
+  weight(model, 4).requires_grad_(false);
+  modulator.backward(model->forward(x).sum());
+  EXPECT_THAT(states(modulator), ElementsAre(State::modulated, State::modulated, State::output))
+      << "a frozen output layer is the output layer all the same";
+  weight(model, 0).requires_grad_(false), bias(model, 0).requires_grad_(false);
+  modulator.backward(model->forward(x).sum());
+  EXPECT_EQ(states(modulator)[0], State::frozen) << "no error passes through it";
+}
+
+/// Where nothing but the bias of a layer learns, the graph has no product of its weight.
+TEST(Backward, ABiasAloneCanLearn) {
+  auto model = mlp();
+  weight(model, 0).requires_grad_(false), weight(model, 2).requires_grad_(false);
+  const at::Tensor x = at::randn({2, 4, 6}, at::kDouble);
+  const auto written = [&] {
+    const at::Tensor z = modulate(F::linear(x, weight(model, 0), bias(model, 0)), factor(weight(model, 0)), 2);
+    const at::Tensor a =
+        modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)), 2);
+    return F::linear(at::relu(a), weight(model, 4), bias(model, 4)).pow(2).sum();
+  };
+  expect_equal(
+      *model, [&] { return model->forward(x).pow(2).sum(); }, written);
+  const at::Tensor flat = x[0];
+  expect_equal(
+      *model, [&] { return model->forward(flat).pow(2).sum() + model->forward(x).pow(2).sum(); },
+      [&] {
+        const at::Tensor z = modulate(F::linear(flat, weight(model, 0), bias(model, 0)), factor(weight(model, 0)));
+        const at::Tensor a =
+            modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)));
+        return F::linear(at::relu(a), weight(model, 4), bias(model, 4)).pow(2).sum() + written();
+      });
+  // And by the local version.
+  clear(*model);
+  model->forward(x).sum().backward();
+  const at::Tensor plain = bias(model, 0).grad().clone();
+  clear(*model);
+  Modulator(*model, {.local = {"0"}}).backward(model->forward(x).sum());
+  EXPECT_FALSE(at::allclose(bias(model, 0).grad(), plain));
 }
 
 struct Tied : torch::nn::Module {
@@ -192,10 +272,8 @@ TEST(Backward, SharedWeightsInEachUseByHandWrittenProducts) {
   EXPECT_THAT(states(m), ElementsAre(State::modulated, State::modulated));
   EXPECT_EQ(m.attachments()[0].uses, 2);
   EXPECT_EQ(m.attachments()[1].uses, 4);
-  BackwardOptions local;
-  local.local = {"W"};
-  local.include = {"W"};
-  EXPECT_THROW(Modulator(model, local).backward(model.forward(x).sum()), c10::Error) << "rows here, columns there";
+  EXPECT_THROW(Modulator(model, {.include = {"W"}, .local = {"W"}}).backward(model.forward(x).sum()), c10::Error)
+      << "rows here, columns there";
 }
 
 TEST(Backward, BiasesHoweverTheyAreAdded) {
@@ -234,7 +312,7 @@ TEST(Backward, BiasesHoweverTheyAreAdded) {
   Modulator both(model);
   const at::Tensor z = model.W.mm(x);
   both.backward((at::tanh(z + model.b.unsqueeze(1)) + z).sum());
-  EXPECT_EQ(both.attachments()[0].why, "used both with and without its bias");
+  EXPECT_EQ(both.attachments()[0].reason, "used both with and without its bias");
 }
 
 TEST(Backward, ALocalWeightDoesNotCompoundInAHandWrittenRecurrence) {

@@ -1,50 +1,49 @@
 #include "grapes/credit/local_optimizer.h"
 
-#include "grapes/base/table.h"
-#include "grapes/credit/layers.h"
 #include "grapes/credit/modulation.h"
+#include "grapes/credit/module_info.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <torch/optim/optimizer.h>
+#include <torch/serialize/archive.h>
 
 #include <unordered_map>
 #include <utility>
 
 namespace grapes {
 
-using credit::Layer;
+using credit::ModuleInfo;
 using State = Attachment::State;
 
 class LocalOptimizer::Impl {
  public:
-  Impl(torch::optim::Optimizer& optimizer, const credit::Foreign& model, BackwardOptions options)
+  Impl(torch::optim::Optimizer& optimizer, std::vector<ModuleInfo> modules, const LocalOptimizerOptions& options)
       : optimizer_(optimizer),
-        options_(std::move(options)),
-        factor_options_(factor_options(options_)),
-        layers_(credit::layers_of(model)) {
-    const credit::Modulation& row = find_row(credit::modulations(), "modulation", options_.modulation);
-    TORCH_CHECK(options_.every >= 1, "local optimizer: every must be 1 or more; got ", options_.every);
-    TORCH_CHECK(
-        options_.local.empty() && !options_.through_time,
-        "local optimizer: every layer is local here, so local and through_time must be left alone; got one set");
-    TORCH_CHECK(options_.modulation != "constant" || !options_.constants.empty(),
-                "local optimizer: the modulation constant must have constants; got none");
-    require_names(layers_, options_.include, "local optimizer: include");
-    require_names(layers_, options_.exclude, "local optimizer: exclude");
-    factors_.resize(layers_.size());
-    for (const Layer& layer : layers_) {
+        rule_(credit::require_rule(options.rule, "local optimizer")),
+        modules_(std::move(modules)),
+        factors_(modules_.size()) {
+    require_matches(modules_, options.include, "local optimizer: include");
+    require_matches(modules_, options.exclude, "local optimizer: exclude");
+    require_matches(modules_, options.output, "local optimizer: output");
+    const bool none = credit::modulation_of(rule_).transform == nullptr;
+    for (const ModuleInfo& module : modules_) {
       Attachment& attachment = attachments_.emplace_back();
-      attachment.name = name_of(layer);
-      const bool wanted = options_.include.empty() || is_listed(layer, options_.include);
-      attachment.state = !wanted || is_listed(layer, options_.exclude) || row.transform == nullptr ? State::excluded
-                         : !layer.weight.requires_grad()                                           ? State::frozen
-                         : !layer.strange.empty()                                                  ? State::unmatched
-                                                                                                   : State::local;
-      if (attachment.state == State::unmatched) attachment.why = layer.strange;
+      attachment.name = module.name;
+      attachment.reason = module.unsupported_reason;
+      const bool wanted = options.include.empty() || matches_any(module, options.include);
+      const bool learns = module.weight.requires_grad() || (module.bias.defined() && module.bias.requires_grad());
+      attachment.state = none || !wanted || matches_any(module, options.exclude) ? State::excluded
+                         : matches_any(module, options.output)                   ? State::output
+                         : !attachment.reason.empty()                            ? State::unmatched
+                         : !learns                                               ? State::frozen
+                                                                                 : State::local;
+      if (attachment.state != State::unmatched) attachment.reason.clear();
     }
-    // Of the weights that are layers at all; one that is frozen or left out by name is the output layer all the same.
-    if (options_.include.empty())
-      for (std::size_t l = layers_.size(); l-- > 0;)
-        if (layers_[l].strange.empty()) {
+    // Of the weights that can be modulated at all; one that is frozen or left out by name is the output layer all the
+    // same.
+    if (options.include.empty() && options.output.empty())
+      for (std::size_t l = modules_.size(); l-- > 0;)
+        if (modules_[l].unsupported_reason.empty()) {
           if (attachments_[l].state == State::local) attachments_[l].state = State::output;
           break;
         }
@@ -70,6 +69,7 @@ class LocalOptimizer::Impl {
 
   void zero_grad() { optimizer_.zero_grad(); }
   const std::vector<Attachment>& attachments() const { return attachments_; }
+  const Rule& rule() const { return rule_; }
 
   void save(torch::serialize::OutputArchive& archive) const {
     torch::serialize::OutputArchive own(archive.compilation_unit());
@@ -109,24 +109,24 @@ class LocalOptimizer::Impl {
 
   std::string names() const {
     std::string all;
-    for (std::size_t l = 0; l < layers_.size(); ++l)
+    for (std::size_t l = 0; l < modules_.size(); ++l)
       if (attachments_[l].state == State::local) all += (all.empty() ? "" : ", ") + attachments_[l].name;
     return all;
   }
 
   void scale() {
     std::size_t number = 0;
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
+    for (std::size_t l = 0; l < modules_.size(); ++l) {
       if (attachments_[l].state != State::local) continue;
-      const Layer& layer = layers_[l];
+      const ModuleInfo& module = modules_[l];
       at::Tensor& m = factors_[l];
-      if (!m.defined() || steps_ % options_.every == 0)
-        m = credit::layer_factor(layer, layer.layout, factor_options_, number, steps_);
+      if (!m.defined() || steps_ % rule_.every == 0)
+        m = credit::layer_factor(module, module.layout, rule_, number, steps_);
       attachments_[l].factor = m;
-      scale(layer.weight, credit::over_weight(m, layer.weight, layer.layout));
-      scale(layer.bias, m);
-      if (layer.recurrent.defined()) scale(layer.recurrent, credit::over_weight(m, layer.recurrent, layer.layout));
-      scale(layer.recurrent_bias, m);
+      scale(module.weight, credit::over_weight(m, module.weight, module.layout));
+      scale(module.bias, m);
+      if (module.recurrent.defined()) scale(module.recurrent, credit::over_weight(m, module.recurrent, module.layout));
+      scale(module.recurrent_bias, m);
       ++number;
     }
   }
@@ -151,9 +151,8 @@ class LocalOptimizer::Impl {
   }
 
   torch::optim::Optimizer& optimizer_;
-  BackwardOptions options_;
-  credit::FactorOptions factor_options_;
-  std::vector<Layer> layers_;
+  Rule rule_;
+  std::vector<ModuleInfo> modules_;
   std::vector<Attachment> attachments_;
   std::vector<at::Tensor> factors_;
   std::vector<std::pair<at::Tensor, at::Tensor>>
@@ -163,16 +162,17 @@ class LocalOptimizer::Impl {
 };
 
 LocalOptimizer::LocalOptimizer(torch::optim::Optimizer& optimizer, const torch::nn::Module& model,
-                               BackwardOptions options)
-    : impl_(std::make_unique<Impl>(optimizer, credit::foreign(model), std::move(options))) {}
+                               LocalOptimizerOptions options)
+    : impl_(std::make_unique<Impl>(optimizer, credit::modules_of(model), options)) {}
 LocalOptimizer::LocalOptimizer(torch::optim::Optimizer& optimizer, const torch::jit::Module& model,
-                               BackwardOptions options)
-    : impl_(std::make_unique<Impl>(optimizer, credit::foreign(model), std::move(options))) {}
+                               LocalOptimizerOptions options)
+    : impl_(std::make_unique<Impl>(optimizer, credit::modules_of(model), options)) {}
 LocalOptimizer::~LocalOptimizer() = default;
 
 at::Tensor LocalOptimizer::step(const std::function<at::Tensor()>& closure) { return impl_->step(closure); }
 void LocalOptimizer::zero_grad() { impl_->zero_grad(); }
 const std::vector<Attachment>& LocalOptimizer::attachments() const { return impl_->attachments(); }
+std::string LocalOptimizer::describe() const { return grapes::describe(impl_->rule(), attachments()); }
 void LocalOptimizer::save(torch::serialize::OutputArchive& archive) const { impl_->save(archive); }
 void LocalOptimizer::load(torch::serialize::InputArchive& archive) { impl_->load(archive); }
 

@@ -63,7 +63,7 @@ TEST(LocalOptimizer, EqualsTheLocalVersionInTheGraphUnderAnyOptimizer) {
     const auto inner = make(model->parameters());
     LocalOptimizer optimizer(*inner, *model);
     BackwardOptions options;
-    options.modulation = "grapes-local";
+    options.rule.modulation = "grapes-local";
     Modulator modulator(*model, options);
     for (int batch = 0; batch < 5; ++batch) {
       inner->zero_grad();
@@ -91,9 +91,9 @@ TEST(LocalOptimizer, EqualsTheLocalVersionInTheGraphUnderAnyOptimizer) {
 TEST(LocalOptimizer, AClosureIsScaledEachTimeItIsCalled) {
   auto model = mlp();
   torch::optim::LBFGS inner(model->parameters(), torch::optim::LBFGSOptions(0.05).max_iter(4));
-  BackwardOptions none;
-  none.modulation = "constant";
-  none.constants = {2};
+  LocalOptimizerOptions none;
+  none.rule.modulation = "constant";
+  none.rule.constants = {2};
   none.include = {"0", "2", "4"};
   LocalOptimizer optimizer(inner, *model, none);
   auto twin = mlp();
@@ -119,9 +119,9 @@ TEST(LocalOptimizer, AClosureIsScaledEachTimeItIsCalled) {
 }
 
 TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
-  BackwardOptions options;
-  options.modulation = "shuffled";
-  options.every = 3;
+  LocalOptimizerOptions options;
+  options.rule.modulation = "shuffled";
+  options.rule.every = 3;
   const auto step = [](torch::nn::Sequential& model, LocalOptimizer& optimizer) {
     optimizer.zero_grad();
     model->forward(inputs()).pow(2).sum().backward();
@@ -154,8 +154,29 @@ TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
     torch::load(fewer, state);
     FAIL() << "no error";
   } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("must be of the layers 2.weight; got 0.weight, 2.weight"));
+    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("must be of the layers 2; got 0, 2"));
   }
+}
+
+TEST(LocalOptimizer, TakesTheLayersThatItsOptionsName) {
+  auto model = mlp();
+  torch::optim::SGD sgd(model->parameters(), torch::optim::SGDOptions(0.1));
+  const auto with = [&](LocalOptimizerOptions options) {
+    std::vector<State> states;
+    for (const Attachment& attachment : LocalOptimizer(sgd, *model, std::move(options)).attachments())
+      states.push_back(attachment.state);
+    return states;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(with({}), ElementsAre(State::local, State::local, State::output));
+  EXPECT_THAT(with({.output = {"0"}}), ElementsAre(State::output, State::local, State::local));
+  EXPECT_THAT(with({.include = {"*"}, .exclude = {"2"}}), ElementsAre(State::local, State::excluded, State::local));
+  model->parameters()[0].requires_grad_(false);
+  EXPECT_THAT(with({}), ElementsAre(State::local, State::local, State::output)) << "its bias learns";
+  model->parameters()[1].requires_grad_(false);
+  EXPECT_THAT(with({}), ElementsAre(State::frozen, State::local, State::output));
+  EXPECT_EQ(LocalOptimizer(sgd, *model).describe(),
+            "grapes: gain 2, clip [1, 2], incoming responsibility\n  0  frozen\n  2  local\n  4  output\n");
 }
 
 TEST(LocalOptimizer, KnowsTransposedConvolutionsRecurrentLayersAndEmbeddings) {
@@ -177,11 +198,11 @@ TEST(LocalOptimizer, KnowsTransposedConvolutionsRecurrentLayersAndEmbeddings) {
   std::map<std::string, const Attachment*> all;
   for (const Attachment& attachment : optimizer.attachments()) all[attachment.name] = &attachment;
   ASSERT_EQ(all.size(), 4u);
-  EXPECT_EQ(all["words.weight"]->state, State::unmatched);
-  EXPECT_EQ(all["words.weight"]->why, "an embedding");
-  EXPECT_EQ(all["out.weight"]->state, State::output);
-  EXPECT_EQ(all["gru.weight_ih_l0 + gru.weight_hh_l0"]->factor.size(0), 9);
-  const at::Tensor m = all["up.weight"]->factor;
+  EXPECT_EQ(all["words"]->state, State::unmatched);
+  EXPECT_EQ(all["words"]->reason, "an embedding");
+  EXPECT_EQ(all["out"]->state, State::output);
+  EXPECT_EQ(all["gru.l0"]->factor.size(0), 9);
+  const at::Tensor m = all["up"]->factor;
   ASSERT_EQ(m.size(0), 6);
   // With gradients of one, the step is the factor itself: inputs 0 and 1 belong to the first three nodes.
   const at::Tensor stepped = before[5] - net.up->weight;

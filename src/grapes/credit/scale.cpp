@@ -40,7 +40,7 @@ class Scale final : public torch::autograd::FunctionPreHook {
     if (in_place)
       scaled[0].mul_(m);
     else
-      scaled[0] = errors[0] * m;
+      scaled[0] = (errors[0] * m).to(errors[0].scalar_type());
     return scaled;
   }
 
@@ -50,14 +50,14 @@ class Scale final : public torch::autograd::FunctionPreHook {
     if (by_axis_) {
       const std::int64_t axis = dim_ < 0 ? dim_ + error.dim() : dim_;
       TORCH_CHECK(axis >= 0 && axis < error.dim() && error.size(axis) == m.size(0),
-                  "backward: the error at a layer of ", m.size(0), " nodes must have them along axis ", dim_,
+                  "backward: the error at a layer of ", m.size(0), " units must have them along axis ", dim_,
                   "; got an error of shape ", error.sizes());
       std::vector<std::int64_t> shape(static_cast<std::size_t>(error.dim()), 1);
       shape[static_cast<std::size_t>(axis)] = m.size(0);
       m = m.view(shape);
     }
-    // Under autocast the error may be of lower precision than the weight.
-    return m.scalar_type() == error.scalar_type() && m.device() == error.device() ? m : m.to(error.options());
+    // Under autocast the error has fewer bits than the factor: the product is rounded to them, once.
+    return m.to(error.device());
   }
 
   std::shared_ptr<const Pass> pass_;

@@ -20,7 +20,7 @@ struct Pass {
 
 /// Multiplies the error that arrives at `node` by m in the pass that is about to run; at most once, however often a
 /// retained graph is met again.
-/// @param m    [node] for an axis `dim` of the error (negative: from the end), or broadcastable if dim is null
+/// @param m    [unit] for an axis `dim` of the error (negative: from the end), or broadcastable if dim is null
 /// @throws c10::Error if in this pass something else scales there already
 void scale_at(torch::autograd::Node& node, const std::shared_ptr<const Pass>& pass, const at::Tensor& m,
               const std::int64_t* dim);

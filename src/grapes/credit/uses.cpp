@@ -1,5 +1,7 @@
 #include "grapes/credit/uses.h"
 
+#include "grapes/core/saved_operands.h"
+
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/generated/Functions.h>
 
@@ -92,7 +94,7 @@ std::int64_t number(const Integer& groups) {
 
 class Walk {
  public:
-  explicit Walk(const std::unordered_map<const Node*, std::size_t>& sinks) : sinks_(sinks) {}
+  explicit Walk(const Sought& sought) : sought_(sought) {}
 
   std::vector<Use> from(Node& root) {
     arrive(root, stack_);
@@ -134,12 +136,13 @@ class Walk {
       if (next == nullptr) continue;
       if (const auto operand = weight_behind(*next)) uses_.push_back(use(node, kind, i, *operand, output));
     }
+    if (!sought_.frozen.empty()) look_for_frozen(node, kind, output);
     bool supported = false;
     for (std::size_t u = before; u < uses_.size(); ++u) {
-      // A product of two weights has no nodes of its own.
+      // A product of two weights has no units of its own.
       if (uses_.size() > before + 1 && uses_[u].at != nullptr) {
         uses_[u].at = nullptr;
-        uses_[u].strange = "multiplied by another weight in " + node.name();
+        uses_[u].unsupported_reason = "multiplied by another weight in " + node.name();
       }
       supported |= uses_[u].at != nullptr;
     }
@@ -151,14 +154,36 @@ class Walk {
     }
   }
 
+  /// Uses of frozen weights that this node computes with; or of their biases alone.
+  void look_for_frozen(Node& node, Kind kind, bool output) {
+    const std::size_t before = uses_.size();
+    const bool product = kind == Kind::addmm || kind == Kind::mm || kind == Kind::mv;
+    if (product || kind == Kind::linear || kind == Kind::convolution)
+      for (const SavedOperand& saved : saved_operands(node))
+        for (const auto& [weight, number] : sought_.frozen)
+          if (const auto transposed = transpositions_of(weight, saved.value))
+            uses_.push_back(use(node, kind, saved.edge, {number, *transposed}, output));
+    if (uses_.size() > before || sought_.biases.empty()) return;
+    for (const auto& edge : node.next_edges()) {
+      Node* bias = parameter_behind(edge.function.get());
+      const auto found = bias == nullptr ? sought_.biases.end() : sought_.biases.find(bias);
+      if (found == sought_.biases.end()) continue;
+      Use alone;
+      alone.weight = found->second;
+      alone.bias = bias;
+      alone.output = output;
+      uses_.push_back(alone);
+    }
+  }
+
   std::optional<Operand> weight_behind(Node& node) const {
     const Node* at = &node;
     int transposed = 0;
     for (;;) {
       const Kind kind = kind_of(*at);
       if (kind == Kind::sink) {
-        const auto found = sinks_.find(at);
-        return found == sinks_.end() ? std::nullopt : std::optional<Operand>({found->second, transposed});
+        const auto found = sought_.learning.find(at);
+        return found == sought_.learning.end() ? std::nullopt : std::optional<Operand>({found->second, transposed});
       }
       const auto more = transpositions(*at, kind);
       if (!more || at->next_edges().size() != 1 || at->next_edge(0).function == nullptr) return std::nullopt;
@@ -175,7 +200,7 @@ class Walk {
     const std::size_t first = kind == Kind::addmm ? 1 : 0;  // addmm(bias, A, B), mm(A, B), mv(A, b)
     const bool product = kind == Kind::addmm || kind == Kind::mm || kind == Kind::mv;
     if (product && edge == first) {
-      // W x: the rows of the product are nodes.
+      // W x: the rows of the product are units.
       found.at = &node;
       found.dim = kind == Kind::mv ? -1 : -2;
       found.layout.axis = odd ? 1 : 0;
@@ -193,7 +218,8 @@ class Walk {
         if (convolution->transposed) found.layout = {1, number(convolution->groups)};
       }
     }
-    if (found.at == nullptr) found.strange = (kind == Kind::script ? "fused into " : "used by ") + node.name();
+    if (found.at == nullptr)
+      found.unsupported_reason = (kind == Kind::script ? "fused into " : "used by ") + node.name();
     return found;
   }
 
@@ -213,7 +239,7 @@ class Walk {
     if (sum.next_edges().size() != 2) return;
     for (const std::size_t b : {0, 1}) {
       Node *bias = parameter_behind(sum.next_edge(b).function.get()), *product = sum.next_edge(1 - b).function.get();
-      if (bias == nullptr || sinks_.count(bias) != 0) continue;
+      if (bias == nullptr || sought_.learning.count(bias) != 0) continue;
       Bias found{&sum, bias, {}, false, false};
       while (product != nullptr && (kind_of(*product) == Kind::reshape || kind_of(*product) == Kind::t)) {
         (kind_of(*product) == Kind::t ? found.transposed : found.reshaped) = true;
@@ -239,11 +265,12 @@ class Walk {
     const Bias& bias = found->second;
     bool alone = met_[use.at].parents == 1;
     for (const Node* node : bias.between) alone &= met_[node].parents == 1;
-    // Where the nodes lie after a transposition is plain; after a change of shape only if they are the last axis.
+    // Where the units lie after a transposition is plain; after a change of shape only if they are the last axis.
     const bool lost = bias.reshaped && (bias.transposed || use.dim != -1);
     if (!alone || lost) {
-      use.at = nullptr;
-      use.strange = alone ? "changed in shape before its bias is added" : "used both with and without its bias";
+      use.at = use.bias = nullptr;
+      use.unsupported_reason =
+          alone ? "changed in shape before its bias is added" : "used both with and without its bias";
       return;
     }
     if (bias.transposed) use.dim = bias.between.size() % 2 == 0 ? use.dim : -3 - use.dim;
@@ -261,7 +288,7 @@ class Walk {
     std::vector<const Node*> between;  // it and the product
     bool transposed, reshaped;
   };
-  const std::unordered_map<const Node*, std::size_t>& sinks_;
+  const Sought& sought_;
   std::unordered_map<const Node*, Met> met_;
   std::unordered_map<const Node*, Bias> biases_;
   std::vector<Node*> stack_, beyond_;
@@ -270,8 +297,6 @@ class Walk {
 
 }  // namespace
 
-std::vector<Use> uses_of(Node& root, const std::unordered_map<const Node*, std::size_t>& sinks) {
-  return Walk(sinks).from(root);
-}
+std::vector<Use> uses_of(Node& root, const Sought& sought) { return Walk(sought).from(root); }
 
 }  // namespace grapes::credit

@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
@@ -69,7 +70,7 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
   identity.seed = config.training.seed;
   identity.data = splits.name;
-  identity.model = config.network.model;
+  identity.model = nn::to_string(config.network.model);
   identity.score = train::score_name(info.problem);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)
@@ -96,7 +97,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
                          const train::ProgressCallback& on_progress) {
   const continual::Scenario scenario = scenario_of(config, splits);
   train::TrainState state(config.network, config.optimizer, config.training, scenario.info);
-  if (plan.on_model) plan.on_model(*state.model);
+  if (plan.on_network) plan.on_network(*state.model);
   nn::Options plain = config.network;
   plain.rule = credit::plain();
   plain.compatibility = {};
@@ -119,7 +120,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
                        const train::ProgressCallback& on_progress) {
   train::TrainState state(config.network, config.optimizer, config.training, splits.info);
-  if (plan.on_model) plan.on_model(*state.model);
+  if (plan.on_network) plan.on_network(*state.model);
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress);
   if (goes_on(plan))

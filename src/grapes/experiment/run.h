@@ -13,19 +13,13 @@
 
 namespace grapes::experiment {
 
-/// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
-record::Json environment(const Config& config);
-
-/// Gives the run's threads to the library that does its large products: the BLAS, or LibTorch for oneDNN.
-void take_threads(const Config& config);
-
 /// Where a run starts from and what it keeps.
 struct RunPlan {
   std::filesystem::path folder;  ///< of the record; "": none is written
   bool resume = false;           ///< continue from folder/checkpoints/last.safetensors
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
-  std::function<void(const nn::Network&)> on_model = {};  ///< called with the network before training begins
+  std::function<void(const nn::Network&)> on_network = {};  ///< called with the network before training begins
 };
 
 /// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError

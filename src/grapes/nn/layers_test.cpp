@@ -4,6 +4,7 @@
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"
+#include "grapes/nn/nn_test.h"
 
 #include <gmock/gmock.h>
 #include <torch/torch.h>
@@ -13,13 +14,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::ThrowsMessage;
-
-const auto f64 = torch::kDouble;
-
-at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, f64);
-}
 
 /// Rows of unlike size, so that factors differ.
 template <class Module>
@@ -88,7 +82,7 @@ TEST(Layers, BackpropagationIsThatOfGrapesBackward) {
     const auto x = drawn({2, 1, 6, 6}, 1);
     weighed(c->forward(b->forward(a->forward(x).tanh().flatten(1)).tanh())).backward();
     BackwardOptions options;
-    options.modulation = modulation;
+    options.rule.modulation = modulation;
     grapes::backward(weighed(theirs->forward(x)), *theirs, options);
     expect_close(a->weight.grad(), A->weight.grad());
     expect_close(a->bias.grad(), A->bias.grad());

@@ -107,9 +107,7 @@ const std::pair<const char*, LearnType> learn_types[] = {
 /// The options of `grapes train` that make it do what the authors' program did.
 void read_options(const Fields& file, Case& c) {
   const LearnType rule = file.translated("learn_type", learn_types);
-  std::vector<std::string> hidden;
-  for (std::size_t l = 1; l + 1 < c.layers.size(); ++l) hidden.push_back(std::to_string(c.layers[l]));
-  c.network.model = hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
+  c.network.model = nn::dense_model({c.layers.begin() + 1, c.layers.end() - 1});
   c.network.activation = file.translated("hidden_activation", activations);
   c.network.init = "zero";
   c.network.rule.route = rule.route;

@@ -1,9 +1,8 @@
 // Networks on crossbars: with an array that does nothing by itself they are the ordinary network, and each part of it
 // that is real shows by itself.
-#include "grapes/nn/crossbars.h"
-
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/nn/network.h"
 #include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
@@ -17,7 +16,7 @@ namespace {
 
 nn::Options crossbar_network(const std::string& device, const std::string& real, const std::string& route = "bp") {
   nn::Options options;
-  options.model = "mlp:7,5";
+  options.model = nn::parse_model("mlp:7,5");
   options.bias = true;
   options.analog.device = device;
   options.analog.real = real;
@@ -189,7 +188,7 @@ TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
 TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   // Devices without spread and noise lose the same part of their state, and so do the logits.
   nn::Options options = crossbar_network("pcm:spread=0,noise=0", "forward");
-  options.model = "linear";
+  options.model = nn::parse_model("linear");
   options.bias = false;
   options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
   const at::Tensor x = batch_of(4).inputs;
@@ -216,31 +215,30 @@ TEST(Crossbars, RefusesByName) {
   refused(crossbar_network("softbounds", "none"), "did you mean 'soft-bounds'");
   refused(crossbar_network("reram:nois=2", "none"), "did you mean 'noise'");
   refused(crossbar_network("reram:noise", "none"), "'noise': takes noise=NUMBER");
-  refused(crossbar_network("reram:low=1", "none"),
-          "analog: device 'reram': low must be a number from -inf to 0; got 1");
+  refused(crossbar_network("reram:low=1", "none"), "device 'reram': low must be a number from -inf to 0; got 1");
   refused(crossbar_network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
   refused(crossbar_network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
   refused(crossbar_network("reram", "forwards"), "did you mean 'forward'");
-  refused(crossbar_network("reram", "none", "ifa"), "route ifa runs upwards");
+  refused(crossbar_network("reram", "none", "ifa"), "route ifa is not supported with analog crossbars");
   nn::Options options = crossbar_network("reram", "none");
   options.analog.read = "dac=7";
-  refused(options, "analog-read field");
+  refused(options, "converter field");
   for (const std::string wrong : {"dac-bits=7.9", "dac-bits=1e30"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
+    refused(options, "converter: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
   }
   for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
+    refused(options, "converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
   }
   options.analog.read = "output-bound=inf";
-  refused(options, "analog-read: converter: an ADC of 9 bits needs a finite output_bound");
+  refused(options, "converter: an ADC of 9 bits needs a finite output_bound");
   options.analog.read = "noise-management=7";
   refused(options, "takes noise-management=0 or 1");
   options.analog.read = "output-noise=-1";
-  refused(options, "analog-read: converter: output_noise must be at least 0; got -1");
+  refused(options, "converter: output_noise must be at least 0; got -1");
   options = crossbar_network("reram", "none");
-  options.model = "snu:5";
+  options.model = nn::parse_model("snn:5");
   options.bias = false;
   refused(options, "crossbars are for dense networks");
   options = crossbar_network("reram", "none");

@@ -26,7 +26,7 @@ nn::Signature numbers() { return {{6}, 3}; }
 
 nn::Options options(const std::string& model) {
   nn::Options network;
-  network.model = model;
+  network.model = nn::parse_model(model);
   network.precision = "float64";
   network.rule.modulation = "grapes";
   network.rule.constants = {1.5};
@@ -65,7 +65,7 @@ Learned learn(DeviceCase setting, const std::string& device) {
       signature.outputs,
       {},
       signature.sequence};
-  const data::Batch batch = batch_for(signature, setting.network.model.starts_with("snu"));
+  const data::Batch batch = batch_for(signature, setting.network.model.name == "snn");
   Learned learned;
   for (int part = 0; part < 2; ++part) {
     TrainState state(setting.network, update_by(setting.optimizer, setting.rate, 1e-2), seeded(5), info);
@@ -89,7 +89,7 @@ Learned learn(DeviceCase setting, const std::string& device) {
 }
 
 void expect_same(const DeviceCase& setting, const std::string& what) {
-  SCOPED_TRACE(setting.network.model + ", " + what);
+  SCOPED_TRACE(nn::to_string(setting.network.model) + ", " + what);
   const std::string device = testing::other_device();
   const long before = testing::operations_there();
   const Learned here = learn(setting, "cpu"), there = learn(setting, device);
@@ -158,7 +158,7 @@ TEST(Device, ConvolutionalNetworks) {
 TEST(Device, SpikingNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "eprop"})
     for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
-      DeviceCase setting{options("snu:7,5"), signature};
+      DeviceCase setting{options("snn:7,5"), signature};
       setting.network.rule.route = route;
       setting.network.spiking.recurrent = true;
       setting.network.spiking.threshold = 0.5;
@@ -194,7 +194,7 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
   } catch (const UsageError& error) {
     GTEST_SKIP() << error.what();
   }
-  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snu:7,5"})
+  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snn:7,5"})
     for (const char* route : {"bp", "fa", "dfa"}) {
       DeviceCase setting{options(model),
                          {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};

@@ -21,7 +21,7 @@ at::Tensor exactly(const at::Tensor& x, const kernels::NumberFormat& format, std
 
 nn::Options rounded_network(const std::string& precision, const std::string& route = "bp") {
   nn::Options options;
-  options.model = "mlp:7,5";
+  options.model = nn::parse_model("mlp:7,5");
   options.precision = precision;
   options.rule.route = route;
   options.rule.modulation = "grapes";
@@ -159,12 +159,12 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
   };
   at::manual_seed(4);
   nn::Options options = rounded_network("weights=int8,activations=int8,error=e5m2:tensor,update=bf16");
-  options.model = "lenet5";
+  options.model = nn::parse_model("lenet5");
   Kit pictures(options, "sgd", classes_of({1, 28, 28}, 3));
   ends_on_grid(pictures, {at::rand({4, 1, 28, 28}), at::arange(4, at::kLong).remainder(3)}, "int8");
 
   options = rounded_network("weights=int8:channel,error=e5m2:tensor");
-  options.model = "snu:7";
+  options.model = nn::parse_model("snn:7");
   options.spiking.recurrent = true;
   Kit spikes(options);
   ends_on_grid(spikes, {at::rand({4, 6}), at::arange(4, at::kLong).remainder(3)}, "int8:channel");
@@ -173,7 +173,7 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
 TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
   // A grid so coarse that every error at a current is 0: nothing can be learnt but thresholds.
   nn::Options options = rounded_network("error=q5.0");
-  options.model = "snu:7";
+  options.model = nn::parse_model("snn:7");
   options.spiking.recurrent = true;
   Kit kit(options);
   std::vector<at::Tensor> before;
@@ -192,7 +192,7 @@ TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
   // Of the output's errors, too: a node's scale is that of its own errors, however large another's are.
   const auto learnt = [](const std::string& formats, std::int64_t step) {
     nn::Options options = rounded_network(formats);
-    options.model = "snu:7";
+    options.model = nn::parse_model("snn:7");
     options.spiking.recurrent = true;
     Kit kit(options);
     at::manual_seed(4);
@@ -207,7 +207,7 @@ TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
 TEST(Precision, RecomputingChangesNoRounding) {
   for (const char* formats : {"activations=q3.5:stochastic", "error=e5m2:stochastic:tensor", "error=q4.12:tensor"}) {
     nn::Options options = rounded_network(formats);
-    options.model = "cnn:4,6";
+    options.model = nn::parse_model("cnn:4,6");
     Kit kept(options, "sgd", classes_of({1, 8, 8}, 3));
     options.recompute = true;
     Kit again(options, "sgd", classes_of({1, 8, 8}, 3));
@@ -236,7 +236,7 @@ TEST(Precision, RefusesWhatCannotBe) {
   refused(rounded_network("weights=int8", "ifa"), "formats are not there on route ifa");
   refused(rounded_network("weights=int8"), "nag takes its gradient at weights ahead", "nag");
   nn::Options spiking = rounded_network("activations=int8");
-  spiking.model = "snu:7";
+  spiking.model = nn::parse_model("snn:7");
   refused(spiking, "activations are not rounded in spiking networks");
 }
 

@@ -61,7 +61,7 @@ struct DigitsKit : TrainState {
 
  private:
   static nn::Options with_model(nn::Options network) {
-    network.model = "mlp:12,9";
+    network.model = nn::parse_model("mlp:12,9");
     return network;
   }
   static Options reduced_on_plateau() {

@@ -1,4 +1,4 @@
-#include <grapes/core/responsibility.h>
+#include <grapes/grapes.h>
 
 #include <ATen/Functions.h>
 

@@ -1,9 +1,5 @@
-// One thing of each public room, so that a header or a symbol left out of the installed library is missed here.
-#include <grapes/core/modulate.h>
-#include <grapes/core/responsibility.h>
-#include <grapes/credit/backward.h>
-#include <grapes/credit/local_optimizer.h>
-#include <grapes/nn/layers.h>
+// One thing of each public module, so that a header or a symbol left out of the installed library is missed here.
+#include <grapes/grapes.h>
 
 #include <torch/torch.h>
 
@@ -24,4 +20,13 @@ int main() {
   const auto m = grapes::factor(at::tensor({1.0, 0.0, 1.0, -1.0, 3.0, 1.0}).reshape({3, 2}));
   std::cout << "right: " << ((model->forward(x) > 0.5) == (y > 0.5)).sum().item<int>() << " of 64\n"
             << "factor: " << m.sum().item<double>() << "\n";
+  // The operations are registered, for Python and TorchScript.
+  auto& dispatcher = c10::Dispatcher::singleton();
+  for (const char* name : {"grapes::responsibility", "grapes::modulate", "grapes::feedback", "grapes::routes"})
+    if (!dispatcher.findSchema({name, ""}).has_value()) std::cout << "no " << name << "\n";
+  const auto again = dispatcher.findSchemaOrThrow("grapes::factor", "")
+                         .typed<at::Tensor(const at::Tensor&, const grapes::OptionalTensor&, int64_t,
+                                           const grapes::OptionalTensor&, double, double, double)>()
+                         .call(at::tensor({1.0, 0.0, 1.0, -1.0, 3.0, 1.0}).reshape({3, 2}), {}, 0, {}, 2, 1, 2);
+  std::cout << "by its schema: " << again.sum().item<double>() << "\n";
 }

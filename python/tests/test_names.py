@@ -1,0 +1,78 @@
+"""C++ and Python have the same names, meanings and defaults. GRAPES_PARITY names the C++ side, tests/parity.cpp."""
+import dataclasses
+import inspect
+import json
+import os
+import subprocess
+
+import pytest
+import torch
+
+import torch_grapes
+from torch_grapes import library, snu
+
+PROGRAM = os.environ.get("GRAPES_PARITY")
+
+
+@pytest.fixture(scope="module")
+def cpp():
+    if not PROGRAM:
+        pytest.skip("GRAPES_PARITY is not set: the C++ side is not built")
+    return json.loads(subprocess.run([PROGRAM], check=True, capture_output=True, text=True).stdout)
+
+
+def defaults(function):
+    """Of the parameters that have one, in their order; what Python leaves to the function is an empty list in C++."""
+    return {name: [] if p.default is None else p.default for name, p in inspect.signature(function).parameters.items()
+            if p.default is not inspect.Parameter.empty}
+
+
+def test_rule(cpp):
+    ours = {field.name: list(field.default) if field.default == () else field.default
+            for field in dataclasses.fields(torch_grapes.Rule) if field.init}
+    assert list(ours.items()) == list(cpp["Rule"].items())
+    assert torch_grapes.Rule().range == tuple(cpp["resolved"]["clip"])
+
+
+def test_the_tables(cpp):
+    assert list(torch_grapes.routes) == cpp["routes"] and list(torch_grapes.modulations) == cpp["modulations"]
+    assert list(snu.RESETS) == cpp["resets"] and list(snu.SURROGATES) == cpp["surrogates"]
+    for row in (*torch_grapes.routes.values(), *torch_grapes.modulations.values()):
+        assert row.summary
+
+
+def test_enable_takes_what_backward_takes(cpp):
+    """A rule, whose modulation may stand alone, and which layers."""
+    ours, theirs = defaults(torch_grapes.enable), dict(cpp["BackwardOptions"])
+    assert theirs.pop("rule") == cpp["Rule"]
+    assert ours.pop("modulation") == cpp["Rule"]["modulation"]
+    assert list(ours.items()) == list(theirs.items())
+    assert inspect.signature(torch_grapes.enable).parameters["rule"].kind is inspect.Parameter.VAR_KEYWORD
+    for name, default in cpp["LocalOptimizerOptions"].items():
+        assert default == cpp["BackwardOptions"][name], name
+
+
+def test_spiking_layers(cpp):
+    ours, theirs = defaults(torch_grapes.nn.Snu), dict(cpp["SnuOptions"])
+    theirs.update(theirs.pop("rule"))
+    assert ours.pop("dtype") == [], "which C++ has from LibTorch's Module::to"
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("kind", [torch_grapes.nn.Linear, torch_grapes.nn.Conv2d])
+def test_layers_take_what_pytorchs_take_and_a_rule(kind):
+    ours = dict(inspect.signature(kind).parameters)
+    theirs = dict(inspect.signature(getattr(torch.nn, kind.__name__)).parameters)
+    assert ours.pop("rule").kind is inspect.Parameter.VAR_KEYWORD
+    theirs.pop("padding_mode", None)  # zeros
+    assert {name: p.default for name, p in ours.items()} == {name: p.default for name, p in theirs.items()}
+
+
+@pytest.mark.parametrize("name", ["responsibility", "factor", "modulate", "feedback", "feedback_convolution"])
+def test_functions_have_the_schema_of_their_operation(name):
+    (schema,) = torch._C._jit_get_schemas_for_operator(f"grapes::{name}")
+    ours = inspect.signature(getattr(library, name)).parameters
+    assert [argument.name for argument in schema.arguments] == list(ours)
+    for argument in schema.arguments:
+        default = argument.default_value if argument.has_default_value() else inspect.Parameter.empty
+        assert ours[argument.name].default == default, argument.name

@@ -1,0 +1,44 @@
+"""What a Record leaves: the numbers that `grapes train` leaves of the same things."""
+import json
+
+import pytest
+import torch
+
+import torch_grapes
+
+
+class Given:
+    """In place of a handle: its factors."""
+
+    def __init__(self, *m):
+        self.m = torch.tensor(m, dtype=torch.float64)
+
+    def factors(self):
+        return {"0": self.m}
+
+
+def described(tmp_path, *m):
+    record = torch_grapes.Record(tmp_path / "run", arm="grapes", seed=1, data="d", model="m", score="log_likelihood", handle=Given(*m))
+    record.epoch(step=0, train_loss=1.0)
+    return json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["layers"][0]["factor"]
+
+
+def test_factors_are_described_as_grapes_train_does(tmp_path):
+    """train/layers.cpp: the deviation is that of a sample, and a factor on an edge is counted below it."""
+    factor = described(tmp_path, 1.0, 1.1, 1.2, 2.0, 2.5)
+    assert factor["mean"] == pytest.approx(1.56) and factor["sd"] == pytest.approx(0.433 ** 0.5)
+    counts = {k: n for k, n in enumerate(factor["histogram"]) if n > 0}
+    assert counts == {9: 1, 10: 1, 11: 1, 19: 2}
+
+
+def test_one_unit_has_no_deviation(tmp_path):
+    assert described(tmp_path, 2.0)["sd"] == 0
+
+
+def test_scores(tmp_path):
+    described(tmp_path, 1.0)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["score"] == "log_likelihood"
+    with pytest.raises(ValueError, match="one of accuracy, r2, log_likelihood; got 'loss'"):
+        torch_grapes.Record(tmp_path / "other", arm="a", seed=1, data="d", model="m", score="loss")
+    with pytest.raises(FileExistsError):
+        torch_grapes.Record(tmp_path / "run", arm="a", seed=1, data="d", model="m")

@@ -1,0 +1,144 @@
+"""A learning rule as a value: route × modulation. The tables and the arithmetic are those of the C++ library."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from .library import ops
+
+
+class Route(NamedTuple):
+    """A way for the error, from the layer above to a layer."""
+
+    name: str
+    summary: str
+    clipped: bool  #: whether the authors' program clips the factors here
+    local_in_time: bool  #: no error runs back in time between units
+    feedback: str  #: fixed feedback weights: "none", "above" (to the layer below), "direct" (from the logits), "first"
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """A way to scale the error: the factors m [unit] of a layer -> those used in their place [unit]."""
+
+    name: str
+    summary: str = ""
+    local: bool = False  #: scales the layer's own update only; the error passes as it is
+    transform: Optional[Callable[[Tensor], Tensor]] = None  #: a function of your own; None: the library's
+
+
+#: By name, as `grapes list modulations` and `grapes list routes` show them.
+modulations: Dict[str, Modulation] = {row[0]: Modulation(*row) for row in zip(*ops.modulations())}
+routes: Dict[str, Route] = {row[0]: Route(*row) for row in zip(*ops.routes())}
+
+RESPONSIBILITIES = ("by-route", "incoming", "input", "outgoing", "synaptic")
+
+
+def one_of(what: str, value: object, names: Sequence[str]) -> None:
+    if value not in names:
+        raise ValueError(f"torch_grapes: {what} must be one of {', '.join(names)}; got {value!r}")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the error reaches a unit, and how it is scaled there: grapes::Rule, with the same fields and defaults.
+
+        δ[n] <- m[n] · δ[n],   m[n] = clip(gain · r[n] / max r, low, high),   r[n] = Σ |W[n, ...]|   (Dellaferrera et al. 2022)
+
+    route           a row of `routes`
+    modulation      a row of `modulations`; a Modulation; or a function from factors [unit] to factors [unit]
+    constants       of "constant": one factor for all layers, or one each
+    responsibility  whose weights count: "incoming": W, and R of a recurrent layer; "input": W alone; "outgoing", "synaptic": of the
+                    next layer, for `grapes train` alone; "by-route": as the authors' program does on the route
+    gain, clip      of the factor; clip None: m lies in (0, gain]; "by-route": (1, 2), and None on fa, dfa and others
+    every           batches between computations of the factors
+    factor_bits     bits of the factor's fraction; below 0: exact
+    seed            of "shuffled"
+    per_gate        LSTM, GRU: each gate is normalized by itself, instead of all gates of a unit together
+    compounding     recurrent layers: scale the error that runs back through R too: m^T after T steps
+
+    Raises ValueError for what cannot be.
+    """
+
+    route: str = "bp"
+    modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes"
+    constants: Sequence[float] = ()
+    responsibility: str = "by-route"
+    gain: float = 2.0
+    clip: Union[str, None, Tuple[float, float]] = "by-route"
+    every: int = 1
+    factor_bits: int = -1
+    seed: int = 0
+    per_gate: bool = False
+    compounding: bool = False
+
+    row: Modulation = field(init=False, repr=False, compare=False)  #: of the modulation
+    range: Tuple[float, float] = field(init=False, repr=False, compare=False)  #: low and high of the clip
+
+    def __post_init__(self) -> None:
+        one_of("route", self.route, tuple(routes))
+        one_of("responsibility", self.responsibility, RESPONSIBILITIES)
+        row: Any = self.modulation
+        if isinstance(row, str):
+            one_of("modulation", row, tuple(modulations))
+            row = modulations[row]
+        elif not isinstance(row, Modulation):
+            row = Modulation(getattr(row, "__name__", repr(row)), transform=row)
+        if row.name == "constant" and not self.constants:
+            raise ValueError("torch_grapes: the modulation constant must have constants; got none")
+        if not all(c > 0 for c in self.constants):
+            raise ValueError(f"torch_grapes: constants must be above 0; got {self.constants}")
+        clip = self.clip
+        if clip == "by-route":
+            clip = (1.0, 2.0) if routes[self.route].clipped else None
+        low, high = (0.0, self.gain) if clip is None else clip
+        if not self.gain > 0 or not 0 <= low <= high:
+            raise ValueError(f"torch_grapes: gain must be above 0 and the clip satisfy 0 <= low <= high; got {self.gain} and {clip}")
+        if self.every < 1:
+            raise ValueError(f"torch_grapes: every must be at least 1; got {self.every}")
+        object.__setattr__(self, "row", row)
+        object.__setattr__(self, "range", (float(low), float(high)))
+        made = row.name if row.transform is None else "grapes"
+        packed = (made, [float(c) for c in self.constants], self.gain, low, high, self.factor_bits, self.seed, self.per_gate)
+        object.__setattr__(self, "_packed", packed)
+
+    @property
+    def modulates(self) -> bool:
+        """Whether there is a factor at all."""
+        return self.row.name != "none"
+
+    def __str__(self) -> str:
+        constants = ":" + ",".join(f"{c:g}" for c in self.constants) if self.constants else ""
+        which = "input" if self.responsibility == "input" else "incoming"
+        return f"{self.row.name}{constants}: gain {self.gain:g}, clip [{self.range[0]:g}, {self.range[1]:g}], {which} responsibility"
+
+    def factor(self, weight: Tensor, recurrent: Optional[Tensor] = None, *, axis: int = 0, groups: int = 1, gates: int = 1,
+               layer: int = 0, batch: int = 0, name: str = "") -> Tensor:
+        """The factors of a layer, [gates · unit], without gradient. Not for the modulation "none".
+
+        weight     [gates · unit, ...]; [input, unit / groups, ...] with axis 1
+        recurrent  [gates · unit, unit], or None
+        layer      which one it is, from 0, for `constants` and for the draws of "shuffled"
+        batch      for the draws of "shuffled"
+        Raises ValueError, with the name, if a weight is not finite or a modulation of your own returns what cannot be used.
+        """
+        if self.responsibility == "input":
+            recurrent = None
+        try:
+            m = ops.layer_factor(weight, recurrent, axis, groups, gates, *self._packed, layer, batch, name)  # type: ignore[attr-defined]
+        except ValueError as error:
+            raise ValueError(f"torch_grapes: {str(error).splitlines()[0]}") from None
+        if self.row.transform is None:
+            return m
+        if self.per_gate:
+            return torch.cat([self._own(part, name) for part in m.chunk(gates)])
+        return self._own(m[: len(m) // gates], name).repeat(gates)
+
+    def _own(self, m: Tensor, name: str) -> Tensor:
+        found = self.row.transform(m.clone())  # type: ignore[misc]
+        if not isinstance(found, Tensor) or found.shape != m.shape or not torch.isfinite(found).all():
+            raise ValueError(f"torch_grapes: {name}: a modulation must return finite factors of shape {list(m.shape)}; it returned {found}")
+        return found.detach()
