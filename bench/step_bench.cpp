@@ -15,18 +15,13 @@ void training_step(benchmark::State& state, const char* modulation, double dropo
   nn::Options options;
   options.rule.modulation = modulation;
   options.dropout = dropout;
-  const auto model = nn::make_network(options, {{784}, 10}, 1);
-
-  const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
-  const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
-  train::Subject subject{*model, criterion, *optimizer, *schedule, 0.01};
+  train::TrainState learner(options, {}, {}, {data::ProblemKind::classification, {784}, 10, {}});
   const data::Batch batch{at::rand({64, 784}), at::randint(10, {64}, at::kLong)};
   nn::Pass pass;
   for (auto _ : state) {
-    train::StepUse use;
-    use.rate = 0.01;
-    benchmark::DoNotOptimize(train::step(subject, batch, pass, use).loss);
+    train::StepOptions step;
+    step.rate = 0.01;
+    benchmark::DoNotOptimize(train::step(learner, batch, pass, step).loss);
     ++pass.step;
   }
 }

@@ -23,10 +23,14 @@ MODULES = {
     "record": ["base"],
     "report": ["record"],
     "train": ["nn", "optim", "data", "record"],
-    "hardware": ["fixed", "nir", "train"],  # what a network costs, and what it becomes elsewhere
     "continual": ["train"],
     "experiment": ["continual", "report"],
-    "cli": ["experiment", "hardware"],
+    "parity": ["train"],  # the recorded cases of the authors' program
+    "bench": ["train"],  # what `grapes bench` times, each step once
+    "cost": ["experiment"],
+    "embedded": ["experiment", "fixed"],
+    "exchange": ["experiment", "nir"],
+    "cli": ["cost", "embedded", "exchange", "parity", "bench"],
     "testing": ["nn"],  # only tests use it
 }
 WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]

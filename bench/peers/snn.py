@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 
 CASES = [
-    {"case": "784-256-256-10, T 25", "nodes": [784, 256, 256, 10], "steps": 25, "batch": 64, "density": 0.127, "recurrent": False},
-    {"case": "88-150-88, recurrent, T 60", "nodes": [88, 150, 88], "steps": 60, "batch": 16, "density": 4 / 88, "recurrent": True},
+    {"case": "784-256-256-10, T 25, random", "nodes": [784, 256, 256, 10], "steps": 25, "batch": 64, "density": 0.13, "recurrent": False},
+    {"case": "88-150-88, recurrent, T 60, random", "nodes": [88, 150, 88], "steps": 60, "batch": 16, "density": 4 / 88, "recurrent": True},
 ]
 DECAY, SLOPE = 0.8, 0.1
 
@@ -164,7 +164,7 @@ def main():
                                capture_output=True, text=True).stdout.splitlines()
         for timing in map(json.loads, lines):
             if timing["rule"] in ("bp", "grapes"):
-                ours.setdefault((timing["case"], timing["optimizer"], timing["rule"]), []).append(timing)
+                ours.setdefault((timing["case"], timing["variant"], timing["rule"]), []).append(timing)
     for (case, way), times in theirs.items():
         memory = held(learners[case, way])
         for (name, products, rule), timings in ours.items():

@@ -52,7 +52,7 @@ def main():
             return saved
 
         def integers(seed, epochs, bits, part, *more):
-            return ask("export", "c", trained(seed, epochs), "--out", folder / "net.h", "--bits", bits, "--evaluate", part,
+            return ask("export", "c", trained(seed, epochs), "--out", folder / "net.h", "--weight-bits", bits, "--evaluate", part,
                        *more)["accuracy"]
 
         real = {}  # float networks that have learnt: they are scored on all parts at once

@@ -71,7 +71,7 @@ def ran(folder, cpu, board):
 
 def measure(grapes, checkpoint, net, bits, kind, core, folder):
     cpu, board = CORES[core]
-    result = json.loads(run(grapes, "--quiet", "export", "c", checkpoint, "--out", folder / "net.h", "--bits", bits,
+    result = json.loads(run(grapes, "--quiet", "export", "c", checkpoint, "--out", folder / "net.h", "--weight-bits", bits,
                             "--check", SAMPLES, "--json", *KINDS[kind]))
     row = {"net": net, "bits": bits, "core": core, "kind": kind, **linked_size(folder, cpu)}
     device = ran(folder, cpu, board)

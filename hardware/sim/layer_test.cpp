@@ -51,8 +51,8 @@ Numbers put_random(Port& port, int count, int bits, Random& random) {
 
 template <class Unit>
 class Layer : public testing::Test {};
-using Units = testing::Types<LayerPlain, LayerNetlist>;
-TYPED_TEST_SUITE(Layer, Units);
+using Layers = testing::Types<LayerPlain, LayerNetlist>;
+TYPED_TEST_SUITE(Layer, Layers);
 
 TYPED_TEST(Layer, EqualsTheModelUnderRandomRequests) {
   using Unit = TypeParam;

@@ -12,10 +12,10 @@
 namespace {
 
 namespace fixed = grapes::fixed;
-using Layer = std::vector<std::vector<std::int32_t>>;
+using Weights = std::vector<std::vector<std::int32_t>>;
 using Steps = std::vector<std::uint32_t>;
 
-Steps expected(const Layer& layer, int k) {
+Steps expected(const Weights& layer, int k) {
   std::vector<std::uint64_t> r;
   for (const auto& row : layer) r.push_back(fixed::responsibility(row.data(), row.size()));
   return fixed::factor_steps(r, k);
@@ -34,7 +34,7 @@ Beat noise(Random& random) {
 }
 
 template <class Unit>
-std::vector<Beat> beats(const Layer& layer) {
+std::vector<Beat> beats(const Weights& layer) {
   std::vector<Beat> all;
   for (const auto& row : layer)
     for (std::size_t at = 0; at < row.size(); at += Unit::LANES) {
@@ -50,9 +50,9 @@ std::vector<Beat> beats(const Layer& layer) {
 /// Streams the layers through the unit, one after the other without waiting.
 /// @param give, take  how often a beat is offered, and a factor accepted, of all cycles
 template <class Unit>
-std::vector<Steps> stream(const std::vector<Layer>& layers, double give, double take, Random& random) {
+std::vector<Steps> stream(const std::vector<Weights>& layers, double give, double take, Random& random) {
   std::vector<Beat> todo;
-  for (const Layer& layer : layers)
+  for (const Weights& layer : layers)
     for (const Beat& beat : beats<Unit>(layer)) todo.push_back(beat);
   Clocked<typename Unit::Model> unit(static_cast<int>(random() % 1000) + 1);
   std::vector<Steps> found(1);
@@ -96,7 +96,7 @@ std::vector<Steps> stream(const std::vector<Layer>& layers, double give, double 
 }
 
 template <class Unit>
-void expect_equal(const std::vector<Layer>& layers, double give, double take, Random& random) {
+void expect_equal(const std::vector<Weights>& layers, double give, double take, Random& random) {
   const std::vector<Steps> found = stream<Unit>(layers, give, take, random);
   ASSERT_EQ(found.size(), layers.size());
   for (std::size_t l = 0; l < layers.size(); ++l)
@@ -105,17 +105,17 @@ void expect_equal(const std::vector<Layer>& layers, double give, double take, Ra
 
 template <class Unit>
 class Modulation : public testing::Test {};
-using Units = testing::Types<ModulationPlain, ModulationShift, ModulationFine, ModulationSmall>;
-TYPED_TEST_SUITE(Modulation, Units);
+using Modulations = testing::Types<ModulationPlain, ModulationShift, ModulationFine, ModulationSmall>;
+TYPED_TEST_SUITE(Modulation, Modulations);
 
 TYPED_TEST(Modulation, EqualsTheModelOverRandomLayersAndStalls) {
   Random random(1);
   constexpr int rounds = 300;
   for (const double give : {1.0, 0.4})
     for (const double take : {1.0, 0.15}) {
-      std::vector<Layer> layers;
+      std::vector<Weights> layers;
       for (int round = 0; round < rounds; ++round) {
-        Layer layer(1 + random() % TypeParam::NODES);
+        Weights layer(1 + random() % TypeParam::NODES);
         const std::size_t inputs = 1 + random() % TypeParam::INPUTS;
         // Narrow layers have near and equal sums, wide ones far ones.
         const int bits = 2 + static_cast<int>(random() % (TypeParam::WEIGHT_BITS - 1));
@@ -134,14 +134,14 @@ TYPED_TEST(Modulation, EqualsTheModelAtTheCorners) {
   Random random(2);
   constexpr std::int32_t lowest = -(1 << (TypeParam::WEIGHT_BITS - 1));
   constexpr std::size_t nodes = TypeParam::NODES, inputs = TypeParam::INPUTS;
-  std::vector<Layer> layers{
-      Layer(nodes, std::vector<std::int32_t>(inputs, lowest)),  // the greatest sum there is, in every node
-      Layer(nodes, std::vector<std::int32_t>(inputs, 0)),       // max r = 0
-      Layer(1, {0}),                                            // one node of one weight
-      Layer(1, {lowest}),                                       //
-      Layer(1, std::vector<std::int32_t>(inputs, lowest + 1)),  //
-      Layer(nodes, {1}),                                        // equal nodes
-      {{0}, {1}},                                               // nothing beside something
+  std::vector<Weights> layers{
+      Weights(nodes, std::vector<std::int32_t>(inputs, lowest)),  // the greatest sum there is, in every node
+      Weights(nodes, std::vector<std::int32_t>(inputs, 0)),       // max r = 0
+      Weights(1, {0}),                                            // one node of one weight
+      Weights(1, {lowest}),                                       //
+      Weights(1, std::vector<std::int32_t>(inputs, lowest + 1)),  //
+      Weights(nodes, {1}),                                        // equal nodes
+      {{0}, {1}},                                                 // nothing beside something
       {{-1}, {0}},
   };
   // Of greatest sums near and far: at each step j of the factor the smallest r that rounds to it, and the one below;
@@ -164,7 +164,7 @@ TYPED_TEST(Modulation, EqualsTheModelAtTheCorners) {
 TYPED_TEST(Modulation, TakesAsManyCyclesAsItsReadmeSays) {
   Random random(3);
   for (const std::size_t nodes : {std::size_t{1}, std::size_t{TypeParam::NODES}}) {
-    const Layer layer(nodes, std::vector<std::int32_t>(TypeParam::INPUTS, 3));
+    const Weights layer(nodes, std::vector<std::int32_t>(TypeParam::INPUTS, 3));
     const std::vector<Beat> all = beats<TypeParam>(layer);
     Clocked<typename TypeParam::Model> unit(1);
     unit->j_ready = 1;

@@ -74,8 +74,8 @@ class Tile : public testing::Test {
 
   Clocked<typename Unit::Model> tile{1};
 };
-using Units = testing::Types<TileSquare, TileOdd, TileSmall, TileOne>;
-TYPED_TEST_SUITE(Tile, Units);
+using Tiles = testing::Types<TileSquare, TileOdd, TileSmall, TileOne>;
+TYPED_TEST_SUITE(Tile, Tiles);
 
 TYPED_TEST(Tile, EqualsTheModelOverRandomExamplesAndPauses) {
   using Unit = TypeParam;

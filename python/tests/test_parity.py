@@ -1,4 +1,4 @@
-"""torch_grapes.nn gives what grapes::nn gives, bit for bit in float64. GRAPES_PARITY names the C++ side, tests/parity.cpp."""
+"""torch_grapes.nn gives what grapes::nn gives, bit for bit in float64. GRAPES_PARITY names the C++ side, tests/python_parity.cpp."""
 import os
 import subprocess
 
@@ -55,7 +55,7 @@ def test_value_and_gradients_are_those_of_cpp(by_cpp, kind, route, modulation):
 
 
 def spiking(number, **credit):
-    """As tests/parity.cpp makes them."""
+    """As tests/python_parity.cpp makes them."""
     names = torch_grapes.snu
     return torch_grapes.nn.Snu(
         7, 5, membrane_activation=("identity", "relu", "leaky_relu")[number % 3], reset=names.RESETS[number % 4], surrogate=names.SURROGATES[number % 6],

@@ -57,7 +57,7 @@ class ContinualTest(ProgramTest):
                                            sum(matrix[2][j] - matrix[j][j] for j in range(2)) / 2)
 
     def test_convolutions_and_spikes_learn_tasks_too(self):
-        spiking = ["--model", "snu:60", "--time-steps", "8", "--loss", "mse", "--readout", "mean_rate", "--membrane-decay", "0.9",
+        spiking = ["--model", "snn:60", "--time-steps", "8", "--loss", "mse", "--readout", "mean_rate", "--membrane-decay", "0.9",
                    "--membrane-activation", "leaky_relu", "--learning-rate", "0.5"]
         for extra in (["--model", "cnn:8", "--learning-rate", "0.05"], spiking, [*spiking, "--recurrent"]):
             result = self.good_json(*SMALL, *extra, "--scenario", "split", "--arms", "bp,grapes,ewc+grapes,lwf,replay",

@@ -27,7 +27,7 @@ class Cost(ProgramTest):
     def test_a_small_net_by_hand(self):
         cost = self.good_json(*SMALL)
         self.assertEqual([layer["phases"]["forward"]["macs"] for layer in cost["layers"]], [60, 30, 20])
-        self.assertEqual([layer["phases"]["transport"]["macs"] for layer in cost["layers"]], [0, 30, 20])
+        self.assertEqual([layer["phases"]["dgrad"]["macs"] for layer in cost["layers"]], [0, 30, 20])
         self.assertEqual((cost["arm"], cost["optimizer"], cost["batch"], cost["input"]), ("bp", "sgd", 5, [4]))
 
     def test_energy_is_the_sum_of_what_is_counted_at_the_table_s_prices(self):
@@ -95,7 +95,7 @@ class Cost(ProgramTest):
         self.assert_refused(2, "unknown numbers 'int7' (did you mean 'int8'?)", *SMALL, "--numbers", "int7")
         self.assert_refused(2, "normalization", *SMALL[:-4], "--model", "cnn:2", "--norm", "batch")
         self.assert_refused(2, "route eprop is for spiking networks", *SMALL, "--route", "eprop")
-        self.assert_refused(2, "ifa", *SMALL, "--model", "snu:3", "--route", "ifa")
+        self.assert_refused(2, "ifa", *SMALL, "--model", "snn:3", "--route", "ifa")
         self.assert_refused(2, "name a verb: ", "hardware")
         self.assert_refused(3, "nowhere.toml", *SMALL, "--energy", "nowhere.toml")
         self.write("bad.toml", TABLE.replace("add = 1", 'add = "much"'))

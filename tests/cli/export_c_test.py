@@ -27,7 +27,7 @@ class Header(ProgramTest):
 
     def test_equals_the_model_and_keeps_the_accuracy(self):
         self.good("train", *TRAIN, "--modulation", "grapes", "--bias", "--out", "run")
-        for extra in [[], ["--learn"], ["--learn", "--bits", "8", "--factor-bits", "2"], ["--learn", "--rule", "bp"]]:
+        for extra in [[], ["--learn"], ["--learn", "--weight-bits", "8", "--factor-bits", "2"], ["--learn", "--rule", "bp"]]:
             result = self.good_json("export", "c", "run", "--out", "net.h", "--check", "500", "--evaluate", "test", *extra)
             for compiler in COMPILERS:
                 said = subprocess.run([self.compile(compiler, MICRO / "host.c"), "500"], capture_output=True, text=True,
@@ -129,7 +129,7 @@ class Refusals(ProgramTest):
 
         refused("analog: weights in crossbars of ideal have no form in integers", ["--model", "mlp:4", "--analog", "ideal"])
         refused("model 'cnn:4' has no form in integers; there are: linear, mlp", ["--model", "cnn:4"])
-        refused("model 'snu:16' has no form", ["--model", "snu:16"])
+        refused("model 'snn:16' has no form", ["--model", "snn:16"])
         refused("activation 'leaky_relu' has no form in integers; there are: relu, identity, tanh, sigmoid",
                 ["--model", "mlp:8", "--activation", "leaky_relu"])
         refused("output 'relu' has no form in integers; there are: auto, identity, softmax, sigmoid, tanh",
@@ -143,12 +143,12 @@ class Refusals(ProgramTest):
     def test_options_are_checked_and_nothing_is_written(self):
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "run")
         export = ["export", "c", "run", "--out", "net.h"]
-        self.assert_refused(2, "--bits takes 8 or 16; got 12", *export, "--bits", "12")
+        self.assert_refused(2, "--weight-bits takes 8 or 16; got 12", *export, "--weight-bits", "12")
         self.assert_refused(2, "--factor-bits takes 0 ... 8; got 9", *export, "--learn", "--factor-bits", "9")
-        self.assert_refused(2, "--rate-shift, with the fractions of layer 0", *export, "--learn", "--rate-shift", "30")
+        self.assert_refused(2, ["--rate-shift takes ", "with the fractions of layer 0; got 30"], *export, "--learn", "--rate-shift", "30")
         self.assert_refused(2, "--name takes a C identifier; got 'my-net'", *export, "--name", "my-net")
         self.assert_refused(2, "--rule takes auto, bp or grapes; got 'fa'", *export, "--learn", "--rule", "fa")
-        self.assert_refused(2, "--rate-shift, with the fractions of layer 0", *export, "--learn", "--rate-shift", "-1")
+        self.assert_refused(2, ["--rate-shift takes ", "; got -1"], *export, "--learn", "--rate-shift", "-1")
         for option, value in (("--rule", "bp"), ("--factor-bits", "2"), ("--rate-shift", "6")):
             self.assert_refused(2, f"{option} requires --learn", *export, option, value)
         self.assert_refused(2, "--rehearse: without --learn", *export, "--rehearse", "2")

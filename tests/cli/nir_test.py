@@ -16,7 +16,7 @@ try:
 except ImportError as missing:
     raise unittest.SkipTest(f"python3-h5py and python3-numpy are needed: {missing}")
 
-SMALL = ["--data", "digits", "--model", "snu:24,16", "--encoder", "direct", "--time-steps", "12", "--loss", "mse",
+SMALL = ["--data", "digits", "--model", "snn:24,16", "--encoder", "direct", "--time-steps", "12", "--loss", "mse",
          "--precision", "float64", "--learning-rate", "1", "--epochs", "2", "--quiet"]
 
 
@@ -91,7 +91,7 @@ class Export(NirTest):
 
     def test_what_nir_has_no_node_for(self):
         for number, (options, reason) in enumerate((
-                (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu (key g)"),
+                (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu"),
                 (["--neuron", "ssnu", "--membrane-activation", "identity"], "a soft output (ssnu)"),
                 (["--neuron", "lif", "--reset", "subtract"], "a soft reset (reset subtract)"))):
             run, near, back = f"run{number}", f"near{number}.nir", f"near{number}.safetensors"
@@ -106,7 +106,7 @@ class Export(NirTest):
             self.good("import", "nir", near, "--out", back)
             np.testing.assert_allclose(self.predictions(back), self.rates(near, 1e-3), rtol=0, atol=1e-9)
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "dense")
-        self.assert_refused(2, "only snu:... can be exported", "export", "nir", "dense", "--out", "x.nir")
+        self.assert_refused(2, "only snn:... can be exported", "export", "nir", "dense", "--out", "x.nir")
 
     def test_the_reference_reads_it(self):
         try:
@@ -127,7 +127,7 @@ class Import(NirTest):
                 save(self.folder / "theirs.nir", nodes, edges)
                 said = self.good_json("import", "nir", "theirs.nir", "--dt", dt, "--encoder", "direct", "--time-steps", "12",
                                       "--out", "ours.safetensors", "--quiet")
-                self.assertEqual((said["model"], said["recurrent"]), ("snu:20", True))
+                self.assertEqual((said["model"], said["recurrent"]), ("snn:20", True))
                 rates = simulate(nodes, edges, float(dt), self.shown()).mean(axis=0)
                 self.assertGreater(rates.mean(), 0.02)
                 self.assertLess(rates.mean(), 0.98)
@@ -170,7 +170,7 @@ class Import(NirTest):
         save(self.folder / "theirs.nir", nodes, edges)
         self.good("import", "nir", "theirs.nir", "--data", "digits", "--encoder", "direct", "--time-steps", "12", "--out",
                   "ours.safetensors", "--quiet")
-        result = self.good_json("train", "--init", "ours.safetensors", "--model", "snu:20", "--recurrent", "--neuron", "lif",
+        result = self.good_json("train", "--init", "ours.safetensors", "--model", "snn:20", "--recurrent", "--neuron", "lif",
                                 "--learn-decay", "per-node", "--encoder", "direct", "--time-steps", "12", "--epochs", "1", "--out",
                                 "further", "--quiet")
         self.assertEqual(result["state"], "finished")

@@ -6,7 +6,7 @@ import unittest
 
 from program import ProgramTest
 
-PICTURES = ["--data", "digits", "--model", "snu:30", "--time-steps", "8", "--epochs", "2", "--quiet"]
+PICTURES = ["--data", "digits", "--model", "snn:30", "--time-steps", "8", "--epochs", "2", "--quiet"]
 
 
 def chorales(n, seed):
@@ -91,7 +91,7 @@ class SpikingTest(ProgramTest):
         self.write("mine.toml", 'membrane-decay = 0.5\npreset = "mnist-rate"\n')
         text = self.good("train", "--config", "mine.toml", "--print-config")
         self.assertIn("membrane-decay = 0.5 ", text)
-        self.assertIn('model = "snu:250,250" ', text)
+        self.assertIn('model = "snn:250,250" ', text)
         self.write("mine.toml", 'preset = "mnist-rat"\n')
         self.assert_refused(2, "mnist-rate", "train", "--config", "mine.toml")
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every verb of the program, as a person uses it."""
 import json
+import pathlib
 import struct
 import unittest
 import zlib
@@ -8,7 +9,7 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "generate", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "replay", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
+         "predict", "generate", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
@@ -35,20 +36,54 @@ class Bench(ProgramTest):
         for line in lines:
             self.assertEqual((line["case"], line["batch"], line["optimizer"], line["precision"]),
                              ("20-16-4", 3, "sgd", "float32"))
-            self.assertAlmostEqual(line["ratio"], line["step_us"] / line["floor_us"])
+            self.assertAlmostEqual(line["ratio"], line["step_us"] / line["baseline_us"])
             self.assertGreaterEqual(line["peak_bytes"], 4 * (20 * 16 + 16 * 4))
             self.assertGreater(line["n"], 0)
 
     def test_fused_and_plain_take_turns(self):
         for what in ["update", "factor"]:
             lines = [json.loads(line) for line in self.good("bench", what, "--seconds", "0.01", "--json").splitlines()]
-            self.assertEqual({line["rule"] for line in lines}, {"fused", "plain"})
+            self.assertEqual({line["variant"] for line in lines}, {"fused", "plain"})
+
+    def test_mnist_is_not_replaced_by_other_spikes(self):
+        done = self.run_program("bench", "snn", "--input", "mnist", "--seconds", "0.01", "--json")
+        if done.returncode == 0:
+            first = [line for line in map(json.loads, done.stdout.splitlines()) if "mnist" in line["case"]]
+            self.assertEqual({line["input"] for line in first}, {"mnist"})
+        else:
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
 
     def test_bad_input(self):
         self.assert_refused(2, "784-256-256-10; got '3-x'", "bench", "mlp", "--nodes", "3-x")
         self.assert_refused(2, "--optimizer", "bench", "mlp", "--optimizer", "sgdx")
         self.assert_refused(2, "--batch", "bench", "mlp", "--batch", "0")
         self.assert_refused(2, "--precision", "bench", "cnn", "--precision", "float64")
+
+
+class Parity(ProgramTest):
+    CASES = pathlib.Path(__file__).parents[1] / "parity"
+
+    def test_several_cases_in_one_document(self):
+        names = ["FAgrapes_NAG_relu", "BPgrapes_SGD_relu_sigm"]
+        result = self.good_json("parity", *(self.CASES / f"{name}.json" for name in names))
+        self.assertTrue(result["passed"])
+        self.assertEqual([case["name"] for case in result["cases"]], names)
+        for case in result["cases"]:
+            self.assertLessEqual(max(line["difference"] for line in case["differences"]), 1e-12)
+
+    def test_a_difference_fails_and_our_weights_are_kept(self):
+        case = json.loads((self.CASES / "BPgrapes_SGD_Lrelu.json").read_text())
+        case["weights_after"]["1"][0][0][0] += 1e-9
+        done = self.run_program("parity", self.write("bad.json", json.dumps(case)), "--out", "ours.json")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("FAILED", done.stdout)
+        ours = json.loads((self.folder / "ours.json").read_text())
+        self.assertEqual((ours["format"], ours["passed"]), ("grapes-parity/1", False))
+        self.assertAlmostEqual(ours["weights_after"]["1"][0][0][0], case["weights_after"]["1"][0][0][0] - 1e-9, delta=1e-12)
+
+    def test_bad_input(self):
+        self.assert_refused(3, "format", "parity", self.write("empty.json", "{}"))
+        self.assert_refused(2, "--out takes", "parity", "a.json", "b.json", "--out", "c.json")
 
 
 class Help(ProgramTest):

@@ -1,5 +1,5 @@
 #include "grapes/cli/settings.h"
-#include "grapes/experiment/run.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/kernels/threads.h"
 
 #include <iostream>

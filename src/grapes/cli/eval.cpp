@@ -1,5 +1,7 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/experiment/environment.h"
+#include "grapes/train/evaluate.h"
 
 #include <fmt/ranges.h>
 

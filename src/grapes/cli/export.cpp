@@ -2,7 +2,7 @@
 
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
-#include "grapes/train/exchange.h"
+#include "grapes/exchange/weights.h"
 
 #include <fmt/format.h>
 
@@ -18,13 +18,10 @@ struct ExportOptions {
 
 Exit export_weights(const ExportOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
-  const std::size_t modules = train::modules_of(*loaded.model).size();
-  // torch_grapes.nn.Snu is a whole layer: nothing stands between two of them.
-  const nn::Options& network = loaded.config.network;
-  const std::size_t apart = network.model.starts_with("snu") ? 1 : network.dropout > 0 ? 3 : 2;
-  const std::vector<std::string> names =
-      options.names.empty() ? train::sequential_names(modules, apart) : split(options.names, ',');
-  const train::Tensors content = train::export_weights(*loaded.model, names, options.buffers);
+  const std::vector<std::string> names = options.names.empty()
+                                             ? exchange::sequential_names(*loaded.model, loaded.config.network)
+                                             : split(options.names, ',');
+  const train::Tensors content = exchange::export_weights(*loaded.model, names, options.buffers);
   train::write_safetensors(options.out, content);
   if (options.json) {
     nlohmann::json shapes = nlohmann::json::object();

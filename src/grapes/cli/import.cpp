@@ -2,12 +2,12 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
-#include "grapes/train/exchange.h"
+#include "grapes/exchange/weights.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <iostream>
+#include <optional>
 
 namespace grapes::cli {
 namespace {
@@ -18,34 +18,6 @@ struct ImportOptions {
   Settings settings;
 };
 
-/// Of what the network says where no data tells it: classes by number.
-data::DatasetInfo numbered(std::int64_t inputs, std::int64_t outputs) {
-  data::DatasetInfo info;
-  info.input_shape = {inputs};
-  info.outputs = outputs;
-  for (std::int64_t c = 0; c < outputs; ++c) info.classes.push_back(std::to_string(c));
-  return info;
-}
-
-/// "mlp:256,256", as the file's matrices have it.
-std::string model_of(const std::vector<at::Tensor>& weights) {
-  std::vector<std::string> hidden;
-  for (std::size_t l = 0; l + 1 < weights.size(); ++l) hidden.push_back(std::to_string(weights[l].size(0)));
-  return hidden.empty() ? "linear" : "mlp:" + join(hidden, ",");
-}
-
-void require_whole(const train::Match& match, const std::string& file) {
-  if (match.whole()) return;
-  std::vector<std::string> faults;
-  const auto add = [&](const char* what, const std::vector<std::string>& names) {
-    if (!names.empty()) faults.push_back(what + join(names, ", "));
-  };
-  add("missing: ", match.missing);
-  add("unexpected: ", match.unexpected);
-  add("of another shape: ", match.misshapen);
-  throw DataError(file + ": " + join(faults, "; ") + " (--no-strict takes what fits)");
-}
-
 Exit import_weights(const Program& program, const ImportOptions& options) {
   const train::Tensors content = train::read_safetensors(options.file);
   if (content.metadata.count("config") > 0)
@@ -54,22 +26,12 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   experiment::Config config;
   options.settings.apply(config);
   const std::vector<std::string> names =
-      options.names.empty() ? train::guess_modules(content, options.file) : split(options.names, ',');
-  std::vector<at::Tensor> weights;
-  bool biases = false;
-  for (const std::string& name : names) {
-    if (const auto weight = content.tensors.find(name + ".weight");
-        weight != content.tensors.end() && weight->second.dim() == 2)
-      weights.push_back(weight->second);
-    biases = biases || content.tensors.count(name + ".bias") > 0;
-  }
-  if (given.count("model") == 0 || given.count("data") == 0) {
-    if (weights.size() != names.size())
-      throw DataError(options.file + ": not each of '" + join(names, ",") +
-                      "' has a matrix NAME.weight; --model and --data say what to expect");
-    if (given.count("model") == 0) config.network.model = model_of(weights);
-  }
-  if (given.count("bias") == 0) config.network.bias = biases;
+      options.names.empty() ? exchange::guess_modules(content, options.file) : split(options.names, ',');
+  std::optional<exchange::DenseChain> chain;
+  if (given.count("model") == 0 || given.count("data") == 0)
+    chain = exchange::dense_chain(content, names, options.file);
+  if (given.count("model") == 0) config.network.model = chain->model;
+  if (given.count("bias") == 0) config.network.bias = exchange::has_biases(content, names);
   experiment::check(config);
 
   data::DatasetInfo info;
@@ -80,18 +42,19 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
     info = splits.info;
     normalization = splits.normalization;
   } else {
-    info = numbered(weights.front().size(1), weights.back().size(0));
+    info = exchange::numbered_classes({chain->inputs}, chain->outputs);
   }
   const auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
-  const train::Match match = train::import_weights(content, *model, names);
-  if (options.strict) require_whole(match, options.file);
+  const exchange::Match match = exchange::import_weights(content, *model, names);
+  if (options.strict && !match.whole())
+    throw DataError(options.file + ": " + match.faults() + " (--no-strict takes what fits)");
   experiment::save(options.out, config, info, normalization, *model);
 
   if (options.json) {
     nlohmann::json loaded = nlohmann::json::object();
     for (const auto& [theirs, ours] : match.loaded) loaded[theirs] = ours;
     print_json({{"checkpoint", options.out},
-                {"model", config.network.model},
+                {"model", nn::to_string(config.network.model)},
                 {"loaded", loaded},
                 {"missing", match.missing},
                 {"unexpected", match.unexpected},
@@ -102,7 +65,8 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   for (const std::string& name : match.missing) std::cout << "missing: " << name << " (as initialized)\n";
   for (const std::string& name : match.unexpected) std::cout << "unexpected: " << name << " (left out)\n";
   for (const std::string& fault : match.misshapen) std::cout << "of another shape: " << fault << " (as initialized)\n";
-  std::cout << "network: " << config.network.model << (config.network.bias ? ", with biases" : "") << "\n";
+  std::cout << "network: " << nn::to_string(config.network.model) << (config.network.bias ? ", with biases" : "")
+            << "\n";
   std::cout << "checkpoint: " << options.out << "\n";
   return Exit::done;
 }

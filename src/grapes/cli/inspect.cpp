@@ -3,8 +3,8 @@
 #include "grapes/cli/histogram.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/exchange/weights.h"
 #include "grapes/experiment/arms.h"
-#include "grapes/train/exchange.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -39,12 +39,12 @@ Subject read(const std::filesystem::path& file) {
   const train::Tensors content = train::read_safetensors(file);
   if (content.metadata.count("config") > 0) {
     const experiment::Loaded loaded = experiment::load(file);
-    subject.model = loaded.config.network.model;
+    subject.model = nn::to_string(loaded.config.network.model);
     subject.arm = experiment::arm_label(loaded.config);
     for (const nn::Named& parameter : loaded.model->parameters())
       if (parameter.value.dim() >= 2) add(parameter.name, parameter.value);
   } else {
-    for (const std::string& module : train::weighted_modules(content)) {
+    for (const std::string& module : exchange::weighted_modules(content)) {
       const std::string name = module.empty() ? "weight" : module + ".weight";
       add(name, content.tensors.at(name));
     }

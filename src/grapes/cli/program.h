@@ -46,7 +46,7 @@ void add_inspect(Program& program);
 void add_export(Program& program);
 void add_import(Program& program);
 void add_nir(Program& program);
-void add_replay(Program& program);
+void add_parity(Program& program);
 void add_bench(Program& program);
 void add_hardware(Program& program);
 void add_list(Program& program);

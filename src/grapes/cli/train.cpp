@@ -4,11 +4,13 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/experiment/run.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/report/continual.h"
 #include "grapes/report/format.h"
 #include "grapes/report/report.h"
+#include "grapes/train/state.h"
 
 #include <fmt/format.h>
 
@@ -76,15 +78,14 @@ void print_result(const Program& program, const record::Run& run, const fs::path
     std::cout << "resume with: grapes train --resume " << folder << "\n";
 }
 
-train::Watch watch(ProgressBar& bar, const std::string& score) {
-  return [&bar, score](const train::Moment& moment) {
-    if (moment.finished != nullptr) return;  // the next batch redraws it
-    const double part =
-        moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 0;
-    const double fraction = (static_cast<double>(moment.epoch - 1) + part) / static_cast<double>(moment.epochs);
-    bar.show("training", fmt::format("epoch {} of {}", moment.epoch, moment.epochs), fraction,
-             fmt::format("loss {:.4f}  {} {}  {:.0f} samples/s", moment.loss, score, score_text(score, moment.score),
-                         moment.samples_per_second));
+train::ProgressCallback watch(ProgressBar& bar, const std::string& score) {
+  return [&bar, score](const train::ProgressEvent& event) {
+    if (event.finished != nullptr) return;  // the next batch redraws it
+    const double part = event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 0;
+    const double fraction = (static_cast<double>(event.epoch - 1) + part) / static_cast<double>(event.epochs);
+    bar.show("training", fmt::format("epoch {} of {}", event.epoch, event.epochs), fraction,
+             fmt::format("loss {:.4f}  {} {}  {:.0f} samples/s", event.loss, score, score_text(score, event.score),
+                         event.samples_per_second));
   };
 }
 

@@ -13,8 +13,8 @@ namespace {
 /// and never modulated: it comes from the weight itself, not from an error at its node.
 class Consolidation : public Method {
  public:
-  Consolidation(const Setting& setting, double strength) : Method(setting), strength_(strength) {
-    for (const nn::Named& parameter : setting.model.parameters()) {
+  Consolidation(const MethodContext& context, double strength) : Method(context), strength_(strength) {
+    for (const nn::Named& parameter : context.model.parameters()) {
       weights_.push_back(parameter.value);
       importance_.push_back(at::zeros_like(parameter.value.detach()));
       pull_.push_back(at::zeros_like(parameter.value.detach()));
@@ -22,9 +22,9 @@ class Consolidation : public Method {
   }
 
   void begin(std::int64_t task) override { holds_ = task > 0; }
-  bool watches() const override { return holds_; }
+  bool needs_gradients() const override { return holds_; }
 
-  void gradient() override {
+  void before_update() override {
     if (!holds_) return;
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i)
@@ -57,29 +57,28 @@ class Consolidation : public Method {
 /// loss that is no log-likelihood, the gradient of the loss at the true class stands for it.
 class Ewc final : public Consolidation {
  public:
-  explicit Ewc(const Setting& setting) : Consolidation(setting, setting.options.ewc_strength) {}
+  explicit Ewc(const MethodContext& context) : Consolidation(context, context.options.ewc_strength) {}
 
   void end(std::int64_t task) override {
-    const std::unique_ptr<nn::Network> plain = setting_.plain();
-    copy_weights(setting_.model, *plain);
+    const std::unique_ptr<nn::Network> plain = plain_copy(context_);
     const std::vector<nn::Named> parameters = plain->parameters();
     std::vector<at::Tensor> fisher;
     for (const nn::Named& parameter : parameters) fisher.push_back(at::zeros_like(parameter.value.detach()));
 
-    const data::Dataset& examples = *setting_.scenario.tasks[static_cast<std::size_t>(task)].plain;
-    Random random(stream_seed(setting_.seed, "fisher", static_cast<std::uint64_t>(task)));
+    const data::Dataset& examples = *context_.scenario.tasks[static_cast<std::size_t>(task)].plain;
+    Random random(stream_seed(context_.seed, "fisher", static_cast<std::uint64_t>(task)));
     const std::vector<std::int64_t> order = permutation(examples.size(), random);
-    const std::int64_t count = std::min(setting_.options.fisher_examples, examples.size());
+    const std::int64_t count = std::min(context_.options.fisher_examples, examples.size());
     for (std::int64_t k = 0; k < count; ++k) {
       const data::Batch one = examples.get(at::tensor({order[static_cast<std::size_t>(k)]}, at::kLong));
       nn::Pass pass;
       pass.training = true;
-      pass.seed = setting_.seed;
+      pass.seed = context_.seed;
       pass.step = k;
       pass.present = one.present;
       const at::Tensor said =
-          answers(setting_.scenario, plain->forward(one.inputs, pass), at::tensor({task}, at::kLong));
-      setting_.criterion.loss(said, target(said, one.targets, random), one.present).backward();
+          answers(context_.scenario, plain->forward(one.inputs, pass), at::tensor({task}, at::kLong));
+      context_.criterion.loss(said, target(said, one.targets, random), one.present).backward();
       const at::NoGradGuard no_grad;
       for (std::size_t i = 0; i < parameters.size(); ++i) {
         at::Tensor leaf = parameters[i].value;
@@ -98,8 +97,8 @@ class Ewc final : public Consolidation {
  private:
   /// @param said  [1, answers]
   at::Tensor target(const at::Tensor& said, const at::Tensor& truth, Random& random) const {
-    if (setting_.criterion.name() != "cross-entropy") return truth;
-    const at::Tensor p = setting_.criterion.prediction(said.detach()).cpu().to(at::kDouble).contiguous();
+    if (context_.criterion.name() != "cross-entropy") return truth;
+    const at::Tensor p = context_.criterion.prediction(said.detach()).cpu().to(at::kDouble).contiguous();
     double left = random.uniform();
     std::int64_t drawn = 0;
     for (; drawn + 1 < p.size(1); ++drawn)
@@ -113,7 +112,7 @@ class Ewc final : public Consolidation {
 /// update rule saw, modulated where the rule modulates, without the penalty's own.
 class Si final : public Consolidation {
  public:
-  explicit Si(const Setting& setting) : Consolidation(setting, 2 * setting.options.si_strength) {
+  explicit Si(const MethodContext& context) : Consolidation(context, 2 * context.options.si_strength) {
     for (const at::Tensor& w : weights_) {
       way_.push_back(at::zeros_like(w.detach()));
       start_.push_back(w.detach().clone());
@@ -122,18 +121,18 @@ class Si final : public Consolidation {
     }
   }
 
-  bool watches() const override { return true; }
+  bool needs_gradients() const override { return true; }
 
-  void gradient() override {
+  void before_update() override {
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       before_[i].copy_(weights_[i]);
       if (weights_[i].grad().defined()) seen_[i].copy_(weights_[i].grad());
     }
-    Consolidation::gradient();
+    Consolidation::before_update();
   }
 
-  void updated() override {
+  void after_update() override {
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i)
       way_[i].addcmul_(seen_[i], before_[i].sub_(weights_[i]));  // -g Δθ
@@ -143,7 +142,7 @@ class Si final : public Consolidation {
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       const at::Tensor w = weights_[i].detach();
-      importance_[i].add_(way_[i].clamp_min(0) / ((w - start_[i]).square() + setting_.options.si_damping));
+      importance_[i].add_(way_[i].clamp_min(0) / ((w - start_[i]).square() + context_.options.si_damping));
       pull_[i].copy_(importance_[i] * w);
       start_[i].copy_(w);
       way_[i].zero_();
@@ -165,7 +164,7 @@ class Si final : public Consolidation {
 
 }  // namespace
 
-std::unique_ptr<Method> make_ewc(const Setting& setting) { return std::make_unique<Ewc>(setting); }
-std::unique_ptr<Method> make_si(const Setting& setting) { return std::make_unique<Si>(setting); }
+std::unique_ptr<Method> make_ewc(const MethodContext& context) { return std::make_unique<Ewc>(context); }
+std::unique_ptr<Method> make_si(const MethodContext& context) { return std::make_unique<Si>(context); }
 
 }  // namespace grapes::continual

@@ -1,14 +1,14 @@
 #pragma once
 
 #include "grapes/continual/learner.h"
-#include "grapes/train/trainer.h"
+#include "grapes/data/open.h"
 
 #include <ATen/ATen.h>
 
 #include <memory>
 #include <string>
 
-/// A small network on a small scenario, for the tests of this room.
+/// A small network on a small scenario, for the tests of this module.
 namespace grapes::continual {
 
 inline const data::Splits& small_digits() {
@@ -21,14 +21,22 @@ inline const data::Splits& small_digits() {
   return splits;
 }
 
+/// All weights of a network in one tensor.
+inline at::Tensor weights_of(const nn::Network& model) {
+  std::vector<at::Tensor> all;
+  for (const nn::Named& parameter : model.parameters()) all.push_back(parameter.value.detach().flatten());
+  return at::cat(all);
+}
+
 /// Everything a run needs, alive as long as it.
 struct Kit {
   explicit Kit(const std::string& scenario_name = "permuted", const std::string& method = "none",
                const nn::Options& network_options = small(), std::int64_t tasks = 3, const std::string& loss = "auto")
       : scenario(make_scenario(describe(scenario_name, tasks, small_digits(), 3), small_digits(), "scenario")),
         network(network_options),
-        criterion(loss, "auto", nn::TargetKind::classes),
-        model(fresh(network)) {
+        optimizer(by_momentum()),
+        training(two_epochs(loss)),
+        state(network, optimizer, training, scenario.info) {
     options.scenario = scenario_name;
     options.tasks = tasks;
     options.method = method;
@@ -37,53 +45,52 @@ struct Kit {
     options.fisher_examples = 10;
     options.ewc_strength = 20;
     options.si_strength = 1;
-    optimizer.optimizer = "momentum";
-    optimizer.learning_rate = 0.02;
-    training.epochs = 2;
-    training.batch = 32;
-    training.seed = 3;
   }
 
   static nn::Options small() {
     nn::Options network;
-    network.model = "mlp:12,9";
+    network.model = nn::parse_model("mlp:12,9");
     return network;
   }
 
-  std::unique_ptr<nn::Network> fresh(const nn::Options& of) const {
-    return nn::make_network(of, train::signature_of(scenario.info), 3);
+  std::unique_ptr<nn::Network> plain() const {
+    nn::Options plain = network;
+    plain.rule = credit::plain();
+    plain.compatibility = {};
+    plain.dropout = 0;
+    return nn::make_network(plain, train::signature_of(scenario.info), 3);
+  }
+  MethodContext context() {
+    return {*state.model, [this] { return plain(); }, state.criterion, scenario, options, training.seed};
+  }
+  ContinualRun run() {
+    return {state, scenario, options, optimizer, training, [this] { return plain(); }};
   }
 
-  Setting setting() {
-    return {*model,
-            [this] {
-              nn::Options plain = network;
-              plain.route = {};
-              plain.modulation = {};
-              plain.dropout = 0;
-              return fresh(plain);
-            },
-            criterion,
-            scenario,
-            options,
-            3};
-  }
-  Course course() { return {setting(), optimizer, training}; }
-
-  /// All weights in one tensor.
-  at::Tensor weights() const {
-    std::vector<at::Tensor> all;
-    for (const nn::Named& parameter : model->parameters()) all.push_back(parameter.value.detach().flatten());
-    return at::cat(all);
-  }
+  at::Tensor weights() const { return weights_of(*state.model); }
 
   Scenario scenario;
   nn::Options network;
-  nn::Criterion criterion;
   Options options;
   optim::Options optimizer;
   train::Options training;
-  std::unique_ptr<nn::Network> model;
+  train::TrainState state;
+
+ private:
+  static optim::Options by_momentum() {
+    optim::Options options;
+    options.optimizer = "momentum";
+    options.learning_rate = 0.02;
+    return options;
+  }
+  static train::Options two_epochs(const std::string& loss) {
+    train::Options options;
+    options.epochs = 2;
+    options.batch_size = 32;
+    options.loss = loss;
+    options.seed = 3;
+    return options;
+  }
 };
 
 }  // namespace grapes::continual

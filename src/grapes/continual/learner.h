@@ -1,29 +1,38 @@
 #pragma once
 
 #include "grapes/continual/method.h"
-#include "grapes/train/safetensors.h"
-#include "grapes/train/trainer.h"
+#include "grapes/train/run_writer.h"
+#include "grapes/train/state.h"
 
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 namespace grapes::continual {
 
-/// One run: a network that learns the tasks of a scenario one after the other.
-struct Course {
-  Setting setting;
+/// One run: a network that learns the tasks of a scenario one after the other. All of it outlives the learning.
+struct ContinualRun {
+  train::TrainState& state;
+  const Scenario& scenario;
+  const Options& options;
   const optim::Options& optimizer;
   const train::Options& training;  ///< `epochs` of each task; schedule and warm-up begin anew with each
+  std::function<std::unique_ptr<nn::Network>()> plain;  ///< see MethodContext
 };
 
-/// Learn the tasks in their order. Metrics have a row after each task (see record.h), checkpoints are written after
-/// each epoch, task, and at an interruption, from which learning goes on bit for bit. Divergence and signals: an
-/// outcome.
-/// @param checkpoint  to go on from, and its name; or nothing
-/// @param keep        or null: nothing is kept
-record::Status learn(const Course& course, const std::optional<std::pair<train::Tensors, std::string>>& checkpoint,
-                     const train::Keep* keep, const train::Watch& watch);
+/// A checkpoint, and the name of its file for messages.
+using Checkpoint = std::pair<train::Tensors, std::string>;
 
-/// The last row of metrics that stands when learning goes on from a checkpoint; -1: none. @throws DataError
-std::int64_t last_row(const train::Tensors& checkpoint, const std::string& file);
+/// Learns the tasks in their order, with a row of metrics after each (see record.h). The checkpoint "best" is that of
+/// the highest mean accuracy on the validation examples of all tasks. Divergence and signals: an outcome.
+/// @param checkpoint  to resume from, bit for bit; or nothing
+/// @throws UsageError for training options that mean nothing with several tasks
+record::Status learn(const ContinualRun& run, const std::optional<Checkpoint>& checkpoint = {},
+                     const train::RunWriter& writer = {}, const train::ProgressCallback& on_progress = {});
+
+/// The last row of metrics that stands when learning resumes from a checkpoint; -1: none. @throws DataError
+std::int64_t last_row(const Checkpoint& checkpoint);
 
 }  // namespace grapes::continual

@@ -3,15 +3,21 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/continual/continual_test.h"
 #include "grapes/testing/device.h"
+#include "grapes/train/checkpoint.h"
+#include "grapes/train/evaluate.h"
+#include "grapes/train/trainer.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <functional>
 #include <set>
+#include <thread>
 
 namespace grapes::continual {
 namespace {
@@ -32,24 +38,28 @@ class Folder {
   fs::path path_;
 };
 
-/// Training examples that do something with the batch of some number: a signal, say.
-class Eventful final : public data::Dataset {
+/// A data set that tells which examples are asked for.
+class Observed final : public data::Dataset {
  public:
-  Eventful(data::DatasetPtr source, std::shared_ptr<int> left, std::function<void()> act)
-      : source_(std::move(source)), left_(std::move(left)), act_(std::move(act)) {}
+  using Observe = std::function<void(const at::Tensor& rows)>;
+  Observed(data::DatasetPtr source, Observe observe) : source_(std::move(source)), observe_(std::move(observe)) {}
   std::int64_t size() const override { return source_->size(); }
   const data::DatasetInfo& info() const override { return source_->info(); }
   at::Tensor targets() const override { return source_->targets(); }
   data::Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
-    if (--*left_ == 0) act_();
+    observe_(rows);
     return source_->get(rows, seed);
   }
 
  private:
   data::DatasetPtr source_;
-  std::shared_ptr<int> left_;
-  std::function<void()> act_;
+  Observe observe_;
 };
+
+/// The same observer for a part of every task.
+void observe(Scenario& scenario, data::DatasetPtr Task::*part, const Observed::Observe& observer) {
+  for (Task& task : scenario.tasks) task.*part = std::make_shared<Observed>(task.*part, observer);
+}
 
 /// Rows of metrics without what no two runs have in common.
 std::vector<Json> rows_of(const fs::path& folder) {
@@ -69,15 +79,15 @@ struct Recorded {
 /// Learn with a record in `folder`, from its checkpoint if there is one, with an event at a batch (0: none).
 Recorded learn_in(
     Kit& kit, const fs::path& folder, int at_batch, const std::function<void()>& act = [] { std::raise(SIGINT); }) {
-  const auto left = std::make_shared<int>(at_batch);
-  for (Task& task : kit.scenario.tasks) task.train = std::make_shared<Eventful>(task.train, left, act);
+  observe(kit.scenario, &Task::train, [left = std::make_shared<int>(at_batch), act](const at::Tensor&) {
+    if (--*left == 0) act();
+  });
   const fs::path last = folder / "checkpoints" / "last.safetensors";
-  std::optional<std::pair<train::Tensors, std::string>> checkpoint;
+  std::optional<Checkpoint> checkpoint;
   if (fs::exists(last)) checkpoint = {train::read_safetensors(last), last.string()};
-  auto writer = checkpoint ? record::Writer::resume(folder, last_row(checkpoint->first, last.string()))
+  auto writer = checkpoint ? record::Writer::resume(folder, last_row(*checkpoint))
                            : record::Writer::create(folder, {}, "", Json::object());
-  const train::Keep keep{writer, true, {}, {}};
-  const record::Status status = learn(kit.course(), checkpoint, &keep, {});
+  const record::Status status = learn(kit.run(), checkpoint, {&writer});
   interrupt::clear();
   interrupt::install();
   return {status, kit.weights()};
@@ -100,7 +110,7 @@ void expect_resumes(const std::string& scenario, const std::string& method, cons
     made.options.optimizer_state = state;
     return made;
   };
-  const std::string what = scenario + ", " + method + ", " + network.model + ", " + state;
+  const std::string what = scenario + ", " + method + ", " + nn::to_string(network.model) + ", " + state;
   interrupt::install();
   at::Tensor straight;
   std::vector<Json> rows;
@@ -138,11 +148,11 @@ TEST(Learner, ResumesFromTheEndOfATask) {
   for (const MethodRow& row : methods()) {
     const Folder folder;
     Kit straight("permuted", row.name, busy());
-    learn(straight.course(), {}, nullptr, {});
+    learn(straight.run());
     Kit killed("permuted", row.name, busy());
     const int batch = row.joint ? 60 : 20;  // joint ones ask for examples of three tasks each
     EXPECT_THROW(learn_in(killed, folder.path(), batch, [] { throw Killed(); }), Killed);
-    EXPECT_EQ(last_row(train::read_safetensors(folder.path() / "checkpoints" / "last.safetensors"), "last"), 1);
+    EXPECT_EQ(last_row({train::read_safetensors(folder.path() / "checkpoints" / "last.safetensors"), "last"}), 1);
     Kit resumed("permuted", row.name, busy());
     EXPECT_TRUE(learn_in(resumed, folder.path(), 0).weights.equal(straight.weights())) << row.name;
   }
@@ -155,10 +165,10 @@ TEST(Learner, ResumesWithHeadsAndOneHead) {
 
 TEST(Learner, ResumesConvolutionsAndSpikes) {
   nn::Options cnn;
-  cnn.model = "cnn:4";
+  cnn.model = nn::parse_model("cnn:4");
   cnn.rule.modulation = "grapes";
   nn::Options snu;
-  snu.model = "snu:10";
+  snu.model = nn::parse_model("snn:10");
   snu.rule.modulation = "grapes";
   snu.encoding.steps = 5;
   snu.spiking.readout = "mean_rate";
@@ -173,21 +183,13 @@ TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
     nn::Options network = busy();
     network.rule.modulation = rule;
     Kit kit("permuted", "none", network);
-    kit.options.tasks = 3;
-    const auto straight = kit.fresh(network);
-    const auto optimizer = optim::make_optimizer(kit.optimizer, nn::learning(*straight));
-    const auto schedule = optim::make_schedule("constant", 0, 2);
-    train::Options training = kit.training;
-    train::train({*straight, kit.criterion, *optimizer, *schedule, kit.optimizer.learning_rate}, small_digits(),
-                 training, {}, nullptr, {});
-    // One task and the beginning of the second, which a signal ends.
+    train::TrainState straight(network, kit.optimizer, kit.training, small_digits().info);
+    train::train(straight, small_digits(), kit.training);
     at::Tensor first;
-    learn(kit.course(), {}, nullptr, [&](const train::Moment& moment) {
-      if (moment.finished != nullptr && (*moment.finished)["epoch"] == 1) first = kit.weights();
+    learn(kit.run(), {}, {}, [&](const train::ProgressEvent& event) {
+      if (event.finished != nullptr && (*event.finished)["epoch"] == 1) first = kit.weights();
     });
-    Kit other("permuted", "none", network);
-    copy_weights(*straight, *other.model);
-    EXPECT_TRUE(first.equal(other.weights())) << rule;
+    EXPECT_TRUE(first.equal(weights_of(*straight.model))) << rule;
   }
 }
 
@@ -200,8 +202,8 @@ TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
   for (const MethodRow& row : methods()) {
     Kit one("split", row.name, here), other("split", row.name, there);
     for (Kit* kit : {&one, &other}) kit->training.epochs = 1;
-    EXPECT_EQ(learn(one.course(), {}, nullptr, {}).state, record::State::finished) << row.name;
-    EXPECT_EQ(learn(other.course(), {}, nullptr, {}).state, record::State::finished) << row.name;
+    EXPECT_EQ(learn(one.run()).state, record::State::finished) << row.name;
+    EXPECT_EQ(learn(other.run()).state, record::State::finished) << row.name;
     EXPECT_TRUE(at::allclose(one.weights(), other.weights().cpu(), 1e-8, 1e-10)) << row.name;
   }
 }
@@ -209,10 +211,10 @@ TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
 TEST(Learner, HeadsOfOtherTasksStayAsTheyAre) {
   Kit kit("split");
   std::vector<at::Tensor> outputs;
-  const auto output = [&] { return kit.model->parameters().back().value.detach().clone(); };
+  const auto output = [&] { return kit.state.model->parameters().back().value.detach().clone(); };
   outputs.push_back(output());
-  learn(kit.course(), {}, nullptr, [&](const train::Moment& moment) {
-    if (moment.finished != nullptr && (*moment.finished)["epoch"] > 0) outputs.push_back(output());
+  learn(kit.run(), {}, {}, [&](const train::ProgressEvent& event) {
+    if (event.finished != nullptr && (*event.finished)["epoch"] > 0) outputs.push_back(output());
   });
   ASSERT_EQ(outputs.size(), 4);
   for (std::int64_t task = 0; task < 3; ++task)
@@ -229,8 +231,8 @@ TEST(Learner, AKeptVelocityGoesOnAndAResetOneDoesNot) {
   kept.options.optimizer_state = "kept";
   std::vector<at::Tensor> after_first, at_end;
   for (Kit* kit : {&reset, &kept}) {
-    learn(kit->course(), {}, nullptr, [&](const train::Moment& moment) {
-      if (moment.finished != nullptr && (*moment.finished)["epoch"] == 1) after_first.push_back(kit->weights());
+    learn(kit->run(), {}, {}, [&](const train::ProgressEvent& event) {
+      if (event.finished != nullptr && (*event.finished)["epoch"] == 1) after_first.push_back(kit->weights());
     });
     at_end.push_back(kit->weights());
   }
@@ -238,45 +240,135 @@ TEST(Learner, AKeptVelocityGoesOnAndAResetOneDoesNot) {
   EXPECT_FALSE(at_end[0].equal(at_end[1]));
 }
 
-/// Counts how often each example is asked for.
-class Counting final : public data::Dataset {
- public:
-  explicit Counting(data::DatasetPtr source) : source_(std::move(source)), times(source_->size()) {}
-  std::int64_t size() const override { return source_->size(); }
-  const data::DatasetInfo& info() const override { return source_->info(); }
-  at::Tensor targets() const override { return source_->targets(); }
-  data::Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
-    for (std::int64_t i = 0; i < rows.size(0); ++i) ++times[static_cast<std::size_t>(rows[i].item<std::int64_t>())];
-    return source_->get(rows, seed);
-  }
-
- private:
-  data::DatasetPtr source_;
-
- public:
-  mutable std::vector<int> times;
-};
-
 TEST(Learner, JointTrainingSeesWhatTheOthersSeeInAnotherOrder) {
   for (const std::string method : {"none", "joint"}) {
     Kit kit("permuted", method);
-    std::vector<std::shared_ptr<Counting>> seen;
+    std::vector<std::vector<int>> seen;  // how often each example of a task
     for (Task& task : kit.scenario.tasks) {
-      seen.push_back(std::make_shared<Counting>(task.train));
-      task.train = seen.back();
+      seen.emplace_back(task.train->size());
+      task.train = std::make_shared<Observed>(task.train, [&seen, k = seen.size() - 1](const at::Tensor& rows) {
+        for (std::int64_t i = 0; i < rows.size(0); ++i)
+          ++seen[k][static_cast<std::size_t>(rows[i].item<std::int64_t>())];
+      });
     }
-    learn(kit.course(), {}, nullptr, [&](const train::Moment& moment) {
-      if (moment.finished == nullptr || (*moment.finished)["epoch"] != 1) return;
+    learn(kit.run(), {}, {}, [&](const train::ProgressEvent& event) {
+      if (event.finished == nullptr || (*event.finished)["epoch"] != 1) return;
       const auto met = [](const std::vector<int>& times) {
-        return std::count_if(times.begin(), times.end(), [](int n) { return n > 0; });
+        return static_cast<std::size_t>(std::count_if(times.begin(), times.end(), [](int n) { return n > 0; }));
       };
       // After the first task, joint training has met some of every task, the others all of the first and no other.
-      EXPECT_EQ(met(seen[0]->times) == seen[0]->size(), method == "none");
-      EXPECT_EQ(met(seen[2]->times) == 0, method == "none");
+      EXPECT_EQ(met(seen[0]) == seen[0].size(), method == "none");
+      EXPECT_EQ(met(seen[2]) == 0, method == "none");
     });
     for (const auto& task : seen)
-      for (const int times : task->times) EXPECT_EQ(times, 2) << method;  // two epochs of each in all
+      for (const int times : task) EXPECT_EQ(times, 2) << method;  // two epochs of each in all
   }
+}
+
+TEST(Learner, BatchesMadeAheadAreTheSame) {
+  for (const std::string method : {"none", "replay", "joint"}) {
+    Kit straight("permuted", method), ahead("permuted", method);
+    std::atomic<int> here = 0, elsewhere = 0;
+    // Ten milliseconds are more than a tenth of any of these steps, on however busy a machine.
+    observe(ahead.scenario, &Task::train, [&, home = std::this_thread::get_id()](const at::Tensor&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      ++(std::this_thread::get_id() == home ? here : elsewhere);
+    });
+    learn(straight.run());
+    learn(ahead.run());
+    EXPECT_TRUE(straight.weights().equal(ahead.weights())) << method;
+    EXPECT_GT(elsewhere, 2 * here) << method << ": only the first epoch's batches are made here";
+  }
+}
+
+TEST(Learner, ResumesWhileBatchesAreMadeAhead) {
+  interrupt::install();
+  Kit straight("permuted", "replay");
+  learn(straight.run());
+  const auto slow = [] {
+    Kit kit("permuted", "replay");
+    observe(kit.scenario, &Task::train,
+            [](const at::Tensor&) { std::this_thread::sleep_for(std::chrono::milliseconds(10)); });
+    return kit;
+  };
+  const Folder folder;
+  Kit begun = slow(), resumed = slow();
+  EXPECT_EQ(learn_in(begun, folder.path(), 60).status.state, record::State::interrupted);
+  EXPECT_TRUE(learn_in(resumed, folder.path(), 0).weights.equal(straight.weights()));
+}
+
+TEST(Learner, EvaluatesEverySoManyEpochsAndAfterEachTask) {
+  const Folder folder;
+  Kit kit;
+  kit.training.epochs = 5;
+  kit.training.evaluate_every = 2;
+  kit.options.curve_points = 1;
+  int evaluations = 0;  // of one task's
+  kit.scenario.tasks[1].test =
+      std::make_shared<Observed>(kit.scenario.tasks[1].test, [&](const at::Tensor&) { ++evaluations; });
+  learn_in(kit, folder.path(), 0);
+  EXPECT_EQ(evaluations, 1 + 3 * 3);  // before training; after the second, fourth and fifth epoch of three tasks
+  const std::vector<Json> rows = record::load(folder.path()).epochs;
+  for (std::size_t i = 1; i < 4; ++i) {
+    ASSERT_EQ(rows[i]["evaluations"].size(), 2);
+    for (std::size_t e = 0; e < 2; ++e) {
+      const Json& evaluation = rows[i]["evaluations"][e];
+      EXPECT_EQ(evaluation["epoch"], 2 * (e + 1));
+      EXPECT_EQ(evaluation["step"], 8 * (5 * (i - 1) + 2 * (e + 1)));
+      EXPECT_EQ(evaluation["test_tasks"].size(), 3);
+      EXPECT_EQ(evaluation["validation_tasks"].size(), 3);
+    }
+  }
+}
+
+TEST(Learner, TheBestCheckpointIsThatOfTheBestValidationOverAllTasks) {
+  const Folder folder;
+  Kit kit;
+  learn_in(kit, folder.path(), 0);
+  double best = 0;
+  const auto look = [&](const Json& evaluation) {
+    double sum = 0;
+    for (const double accuracy : evaluation["validation_tasks"]) sum += accuracy;
+    best = std::max(best, sum / 3);
+  };
+  for (const Json& row : record::load(folder.path()).epochs) {
+    if (row["epoch"] == 0) continue;
+    for (const Json& evaluation : row["evaluations"]) look(evaluation);
+    look(row);
+  }
+  const fs::path file = folder.path() / "checkpoints" / "best.safetensors";
+  Kit other;
+  train::unpack(train::read_safetensors(file), other.state, file.string());
+  EXPECT_DOUBLE_EQ(other.state.progress.best, best);
+  double sum = 0;
+  for (const Task& task : other.scenario.tasks)
+    sum += train::evaluate(*other.state.model, *task.validation, other.state.criterion).score;
+  EXPECT_DOUBLE_EQ(sum / 3, best);
+}
+
+TEST(Learner, FactorsAtRestCountUnderNag) {
+  std::vector<at::Tensor> weights;
+  for (const bool at_rest : {false, true}) {
+    Kit kit("permuted", "none", [] {
+      nn::Options network = Kit::small();
+      network.rule.modulation = "grapes";
+      return network;
+    }());
+    kit.optimizer.optimizer = "nag";
+    kit.training.factors_at_rest = at_rest;
+    kit.state = train::TrainState(kit.network, kit.optimizer, kit.training, kit.scenario.info);
+    learn(kit.run());
+    weights.push_back(kit.weights());
+  }
+  EXPECT_FALSE(weights[0].equal(weights[1]));
+}
+
+TEST(Learner, WhatMeansNothingWithSeveralTasksIsRefused) {
+  Kit patient, carrying;
+  patient.training.patience = 2;
+  carrying.training.carry_remainder = true;
+  EXPECT_THROW(learn(patient.run()), UsageError);
+  EXPECT_THROW(learn(carrying.run()), UsageError);
 }
 
 TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
@@ -292,7 +384,7 @@ TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
     double sum = 0;
     for (std::size_t j = 0; j < (i == 0 ? 3 : i); ++j) sum += all[j] / static_cast<double>(i == 0 ? 3 : i);
     EXPECT_NEAR(run.epochs[i]["test_accuracy"], sum, 1e-12);
-    EXPECT_EQ(run.epochs[i].contains("validation_tasks"), i == 3);
+    EXPECT_EQ(run.epochs[i].contains("validation_tasks"), i > 0);
     if (i == 0) continue;
     ASSERT_EQ(run.epochs[i]["curve"].size(), 4);  // five points, the last of which is the row itself
     EXPECT_EQ(run.epochs[i]["curve"][0]["test"].size(), i);
@@ -303,8 +395,8 @@ TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
 
 TEST(Learner, ALossThatIsNotFiniteIsAnOutcome) {
   Kit kit;
-  kit.optimizer.learning_rate = 1e30;
-  const record::Status status = learn(kit.course(), {}, nullptr, {});
+  kit.state.learning_rate = 1e30;
+  const record::Status status = learn(kit.run());
   EXPECT_EQ(status.state, record::State::diverged);
   EXPECT_NE(status.message.find("task 1"), std::string::npos);
 }

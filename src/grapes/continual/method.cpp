@@ -5,18 +5,19 @@
 namespace grapes::continual {
 namespace {
 
-std::unique_ptr<Method> make_none(const Setting& setting) { return std::make_unique<Method>(setting); }
+std::unique_ptr<Method> make_none(const MethodContext& context) { return std::make_unique<Method>(context); }
 
 }  // namespace
 
-void copy_weights(const nn::Network& from, nn::Network& into) {
+std::unique_ptr<nn::Network> plain_copy(const MethodContext& context) {
   const at::NoGradGuard no_grad;
-  const std::vector<nn::Named> source = from.parameters(), target = into.parameters();
+  std::unique_ptr<nn::Network> plain = context.plain();
+  const std::vector<nn::Named> source = context.model.parameters(), target = plain->parameters();
   for (std::size_t i = 0; i < source.size(); ++i) at::Tensor(target[i].value).copy_(source[i].value);
-  const std::vector<nn::Named> kept = from.buffers(), other = into.buffers();
-  for (const nn::Named& buffer : other)  // running statistics; feedback weights only one of them may have
-    for (const nn::Named& same : kept)
+  for (const nn::Named& buffer : plain->buffers())  // running statistics; feedback weights only one of them may have
+    for (const nn::Named& same : context.model.buffers())
       if (same.name == buffer.name) at::Tensor(buffer.value).copy_(same.value);
+  return plain;
 }
 
 const std::vector<MethodRow>& methods() {
@@ -26,7 +27,7 @@ const std::vector<MethodRow>& methods() {
        "elastic weight consolidation: weights are held the more, the more they matter to the tasks so far by the "
        "Fisher information (Kirkpatrick et al. 2017)",
        make_ewc, false, true},
-      {"si", "synaptic intelligence: the same, by how much each weight's way has lowered the loss (Zenke et al. 2017)",
+      {"si", "synaptic intelligence: the same, by how much each weight's path has lowered the loss (Zenke et al. 2017)",
        make_si, false, true},
       {"lwf", "learning without forgetting: the network before the task teaches its old answers (Li and Hoiem 2016)",
        make_lwf},

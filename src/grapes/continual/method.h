@@ -1,7 +1,7 @@
 #pragma once
 
-#include "grapes/continual/lesson.h"
 #include "grapes/continual/options.h"
+#include "grapes/continual/task_batch.h"
 #include "grapes/nn/loss.h"
 #include "grapes/nn/network.h"
 
@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-/// What is done against forgetting, beside the rule by which the network learns.
+/// What is done against forgetting, besides the rule by which the network learns.
 namespace grapes::continual {
 
 /// What a method works on. All of it outlives the method.
-struct Setting {
+struct MethodContext {
   nn::Network& model;
-  /// The same network without anything learnt: plain backpropagation, no modulation, no dropout. Its gradients are
-  /// those of the loss, which a modulated network's are not.
+  /// The same network without anything learned: plain backpropagation, no modulation. Its gradients are those of the
+  /// loss, which a modulated network's are not.
   std::function<std::unique_ptr<nn::Network>()> plain;
   const nn::Criterion& criterion;
   const Scenario& scenario;
@@ -28,30 +28,33 @@ struct Setting {
   std::uint64_t seed;
 };
 
-/// Copy what learns from one network to another of the same shape.
-void copy_weights(const nn::Network& from, nn::Network& into);
+/// A plain network with the weights of the one that learns.
+std::unique_ptr<nn::Network> plain_copy(const MethodContext& context);
 
 class Method {
  public:
-  explicit Method(const Setting& setting) : setting_(setting) {}
+  explicit Method(const MethodContext& context) : context_(context) {}
   virtual ~Method() = default;
 
-  /// Before the first batch of a task, and when a task is gone on with after an interruption.
+  /// Before the first batch of a task, and when a task is resumed after an interruption.
   virtual void begin(std::int64_t task) { (void)task; }
-  /// The examples a batch is made of, [n, 2] (task, row): those of the task under way, or more.
-  virtual at::Tensor examples(const at::Tensor& own, std::int64_t step) {
+  /// The batches of an epoch, each [n, 2] (task, row), from those of the task in progress: the same, or with more
+  /// examples. A function of state(), which must not change before end_epoch().
+  /// @param step  of the first one
+  virtual std::vector<at::Tensor> batches(std::vector<at::Tensor> own, std::int64_t step) {
     (void)step;
     return own;
   }
+  virtual void end_epoch() {}
   /// What is added to the loss of a batch, [] with a graph; undefined: nothing.
-  virtual at::Tensor loss(const Lesson& lesson, const at::Tensor& logits) {
-    (void)lesson, (void)logits;
+  virtual at::Tensor loss(const TaskBatch& batch, const at::Tensor& logits) {
+    (void)batch, (void)logits;
     return {};
   }
-  /// Whether gradient() and updated() want to be called: then every update needs its gradients.
-  virtual bool watches() const { return false; }
-  virtual void gradient() {}  ///< between the backward pass and the update
-  virtual void updated() {}   ///< after the update
+  /// Whether before_update() and after_update() want to be called: then every update needs its gradients.
+  virtual bool needs_gradients() const { return false; }
+  virtual void before_update() {}  ///< may add to the gradients
+  virtual void after_update() {}
   /// After the last batch of a task.
   virtual void end(std::int64_t task) { (void)task; }
 
@@ -62,22 +65,22 @@ class Method {
   virtual std::vector<State> state() { return {}; }
 
  protected:
-  const Setting setting_;
+  const MethodContext context_;
 };
 
 struct MethodRow {
   std::string name;
   std::string summary;
-  std::unique_ptr<Method> (*make)(const Setting& setting);
+  std::unique_ptr<Method> (*make)(const MethodContext& context);
   bool joint = false;      ///< batches are drawn from all tasks at once: no continual learning, but what it could reach
-  bool gradients = false;  ///< needs those of every update, see watches()
+  bool gradients = false;  ///< needs those of every update, see Method::needs_gradients()
 };
 const std::vector<MethodRow>& methods();
 
 // The rows' makers.
-std::unique_ptr<Method> make_ewc(const Setting& setting);
-std::unique_ptr<Method> make_si(const Setting& setting);
-std::unique_ptr<Method> make_lwf(const Setting& setting);
-std::unique_ptr<Method> make_replay(const Setting& setting);
+std::unique_ptr<Method> make_ewc(const MethodContext& context);
+std::unique_ptr<Method> make_si(const MethodContext& context);
+std::unique_ptr<Method> make_lwf(const MethodContext& context);
+std::unique_ptr<Method> make_replay(const MethodContext& context);
 
 }  // namespace grapes::continual

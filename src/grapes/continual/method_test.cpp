@@ -12,7 +12,7 @@ namespace {
 
 nn::Options linear(const std::string& precision) {
   nn::Options network;
-  network.model = "linear";
+  network.model = nn::parse_model("linear");
   network.precision = precision;
   return network;
 }
@@ -35,7 +35,7 @@ TEST(Methods, AnswersAreTheHeadsOfTheExamplesOwnTasks) {
   EXPECT_TRUE(answers(one.scenario, logits, at::tensor({1}, at::kLong)).equal(logits));
 }
 
-TEST(Lessons, FollowTheFileWhereTheyAreNotShuffled) {
+TEST(TaskBatches, FollowTheFileWhereTheyAreNotShuffled) {
   Kit kit("split");
   EXPECT_FALSE(order_of_task(kit.scenario, 1, 0, 2, 3).equal(order_of_task(kit.scenario, 1, 1, 2, 3)));
   kit.scenario.shuffle = false;
@@ -44,24 +44,24 @@ TEST(Lessons, FollowTheFileWhereTheyAreNotShuffled) {
   EXPECT_TRUE(order.select(1, 1).equal(at::arange(kit.scenario.tasks[1].train->size(), at::kLong)));
 }
 
-TEST(Lessons, MixTasksAndKeepApartWhoseTheyAre) {
+TEST(TaskBatches, MixTasksAndKeepApartWhoseTheyAre) {
   const Kit kit("split");
   const at::Tensor examples = at::tensor({2, 5, 0, 1, 2, 3}, at::kLong).view({3, 2});
-  const Lesson lesson = make_lesson(kit.scenario, examples, 7, 3);
-  EXPECT_TRUE(lesson.tasks.equal(at::tensor({0, 2, 2}, at::kLong)));
+  const data::Batch batch = make_batch(kit.scenario, examples, 7, 3);
+  EXPECT_TRUE(tasks_of(examples).equal(at::tensor({0, 2, 2}, at::kLong)));
   const data::Batch first = kit.scenario.tasks[0].train->get(at::tensor({1}, at::kLong)),
                     third = kit.scenario.tasks[2].train->get(at::tensor({5, 3}, at::kLong));
-  EXPECT_TRUE(lesson.batch.inputs.equal(at::cat({first.inputs, third.inputs})));
-  EXPECT_TRUE(lesson.batch.targets.equal(at::cat({first.targets, third.targets})));
+  EXPECT_TRUE(batch.inputs.equal(at::cat({first.inputs, third.inputs})));
+  EXPECT_TRUE(batch.targets.equal(at::cat({first.targets, third.targets})));
 }
 
 TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
   // For logits a = W x, the expected square of d log p(c | x) / dW_ni over the drawn classes is p_n (1 - p_n) x_i².
   Kit kit("permuted", "ewc", linear("float64"));
   kit.options.fisher_examples = 216;  // all training examples
-  const auto method = make_ewc(kit.setting());
+  const auto method = make_ewc(kit.context());
   method->end(0);
-  const at::Tensor W = weight_of(*kit.model).detach(), F = state_of(*method, "importance.0");
+  const at::Tensor W = weight_of(*kit.state.model).detach(), F = state_of(*method, "importance.0");
   const data::Dataset& examples = *kit.scenario.tasks[0].plain;
   const at::Tensor x = examples.get(at::arange(examples.size(), at::kLong)).inputs.flatten(1).to(at::kDouble);
   const at::Tensor p = at::softmax(x.mm(W.t()), 1);
@@ -74,8 +74,8 @@ TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
 
 TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {
   Kit kit("permuted", "ewc", linear("float64"));
-  const auto method = make_ewc(kit.setting());
-  at::Tensor W = weight_of(*kit.model);
+  const auto method = make_ewc(kit.context());
+  at::Tensor W = weight_of(*kit.state.model);
   std::vector<at::Tensor> fisher, anchor;
   at::Tensor before = at::zeros_like(W.detach());
   for (std::int64_t task = 0; task < 3; ++task) {
@@ -87,9 +87,9 @@ TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {
     W.add_(at::randn_like(W), 0.1);
   }
   method->begin(3);
-  ASSERT_TRUE(method->watches());
+  ASSERT_TRUE(method->needs_gradients());
   W.mutable_grad() = at::ones_like(W.detach());
-  method->gradient();
+  method->before_update();
   const at::Tensor leaf = W.detach().clone().requires_grad_();
   at::Tensor penalty = at::zeros({}, at::kDouble);
   for (std::size_t k = 0; k < 3; ++k) penalty = penalty + (fisher[k] * (leaf - anchor[k]).square()).sum();
@@ -100,28 +100,28 @@ TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {
 
 TEST(Ewc, OneTaskAloneIsNotHeld) {
   Kit kit("permuted", "ewc");
-  const auto method = make_ewc(kit.setting());
+  const auto method = make_ewc(kit.context());
   method->begin(0);
-  EXPECT_FALSE(method->watches());
+  EXPECT_FALSE(method->needs_gradients());
 }
 
 TEST(Si, ImportanceIsThePathIntegralByHand) {
   Kit kit("permuted", "si", linear("float64"));
-  const auto method = make_si(kit.setting());
-  at::Tensor W = weight_of(*kit.model);
+  const auto method = make_si(kit.context());
+  at::Tensor W = weight_of(*kit.state.model);
   const at::Tensor start = W.detach().clone();
   at::Tensor way = at::zeros_like(start);
   method->begin(0);
   for (int step = 0; step < 5; ++step) {
     const at::Tensor g = at::randn_like(start);
     W.mutable_grad() = g.clone();
-    method->gradient();
+    method->before_update();
     EXPECT_TRUE(W.grad().equal(g));  // nothing is held in the first task
     {
       const at::NoGradGuard no_grad;
       W.sub_(at::sin(g), 0.01);  // any update rule
     }
-    method->updated();
+    method->after_update();
     way += g * at::sin(g) * 0.01;
   }
   method->end(0);
@@ -135,7 +135,7 @@ TEST(Si, ImportanceIsThePathIntegralByHand) {
     W.add_(at::randn_like(start));
   }
   W.mutable_grad() = at::zeros_like(start);
-  method->gradient();
+  method->before_update();
   EXPECT_TRUE(at::allclose(W.grad(), 2 * kit.options.si_strength * importance * (W.detach() - end), 1e-9, 1e-12));
 }
 
@@ -143,13 +143,13 @@ TEST(Lwf, TheLossIsTheOldAnswersCrossEntropy) {
   for (const std::string scenario : {"permuted", "split", "class-incremental"}) {
     Kit kit(scenario, "lwf", linear("float64"));
     kit.options.lwf_strength = 0.7;
-    const auto method = make_lwf(kit.setting());
-    Lesson lesson;
-    lesson.batch = kit.scenario.tasks[2].train->get(at::arange(8, at::kLong));
-    lesson.tasks = at::full({8}, 2, at::kLong);
-    const at::Tensor x = lesson.batch.inputs.flatten(1).to(at::kDouble), W = weight_of(*kit.model);
+    const auto method = make_lwf(kit.context());
+    TaskBatch batch;
+    batch.batch = kit.scenario.tasks[2].train->get(at::arange(8, at::kLong));
+    batch.tasks = at::full({8}, 2, at::kLong);
+    const at::Tensor x = batch.batch.inputs.flatten(1).to(at::kDouble), W = weight_of(*kit.state.model);
     method->begin(0);
-    EXPECT_FALSE(method->loss(lesson, x.mm(W.t())).defined()) << scenario;  // there is nothing old
+    EXPECT_FALSE(method->loss(batch, x.mm(W.t())).defined()) << scenario;  // there is nothing old
     const at::Tensor old = W.detach().clone();
     method->end(0);
     method->end(1);
@@ -163,10 +163,10 @@ TEST(Lwf, TheLossIsTheOldAnswersCrossEntropy) {
     const at::Tensor expected = scenario == "split"               ? (distance(0, 3) + distance(3, 3)) / 2
                                 : scenario == "class-incremental" ? distance(0, 6)
                                                                   : distance(0, 10);
-    EXPECT_NEAR(method->loss(lesson, logits).item<double>(), 0.7 * expected.item<double>(), 1e-9) << scenario;
+    EXPECT_NEAR(method->loss(batch, logits).item<double>(), 0.7 * expected.item<double>(), 1e-9) << scenario;
     // The old network itself has no gradient.
     const at::Tensor same = x.mm(old.t()).requires_grad_();
-    method->loss(lesson, same).backward();
+    method->loss(batch, same).backward();
     const at::Tensor g = same.grad();
     EXPECT_LT(g.abs().max().item<double>(), 1e-12) << scenario;
   }
@@ -178,18 +178,24 @@ TEST(Replay, TheReservoirHoldsEveryExampleWithEqualProbability) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     Kit kit("permuted", "replay");
     kit.options.replay_buffer = 10;
-    Setting setting = kit.setting();
-    setting.seed = seed;
-    const auto method = make_replay(setting);
-    for (std::int64_t step = 0; step < 10; ++step) {
-      const at::Tensor own = at::stack({at::zeros({5}, at::kLong), at::arange(5 * step, 5 * step + 5, at::kLong)}, 1);
-      const at::Tensor all = method->examples(own, step);
-      EXPECT_EQ(all.size(0), step == 0 ? 5 : 10);
-      EXPECT_TRUE(all.narrow(0, 0, 5).equal(own));
+    MethodContext context = kit.context();
+    context.seed = seed;
+    const auto method = make_replay(context);
+    std::vector<at::Tensor> own;
+    for (std::int64_t step = 0; step < 10; ++step)
+      own.push_back(at::stack({at::zeros({5}, at::kLong), at::arange(5 * step, 5 * step + 5, at::kLong)}, 1));
+    const std::vector<at::Tensor> all = method->batches(own, 0), again = method->batches(own, 0);
+    for (std::size_t step = 0; step < 10; ++step) {
+      EXPECT_TRUE(again[step].equal(all[step])) << "not a function of the state alone";
+      EXPECT_EQ(all[step].size(0), step == 0 ? 5 : 10);
+      EXPECT_TRUE(all[step].narrow(0, 0, 5).equal(own[step]));
       if (step > 0) {
-        EXPECT_LT(all.narrow(0, 5, 5).select(1, 1).max().item<std::int64_t>(), 5 * step);
+        EXPECT_LT(all[step].narrow(0, 5, 5).select(1, 1).max().item<std::int64_t>(), 5 * step);
       }
     }
+    EXPECT_EQ(state_of(*method, "seen").item<std::int64_t>(), 0);
+    method->end_epoch();
+    EXPECT_EQ(state_of(*method, "seen").item<std::int64_t>(), 50);
     const at::Tensor buffer = state_of(*method, "buffer");
     for (std::int64_t i = 0; i < 10; ++i) ++held[buffer[i][1].item<std::int64_t>()];
   }

@@ -10,8 +10,8 @@ namespace grapes::continual {
 namespace {
 
 using record::Json;
-using testing::AllOf;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 const data::Splits& digits() {
   static const data::Splits splits = [] {

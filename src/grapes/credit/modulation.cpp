@@ -104,12 +104,11 @@ void share_last_factor(std::vector<Factors>& factors, std::int64_t batch) {
   if (factors.empty() || !factors.back().error.defined()) return;
   const at::Tensor last = factors.back().error;
   for (std::size_t l = 0; l < factors.size(); ++l) {
-    TORCH_CHECK(factors[l].error.sizes() == last.sizes(),
+    TORCH_CHECK(batch == 1 || factors[l].error.sizes() == last.sizes(),
                 "single factor: all hidden layers must have equally many units; layer ", l + 1, " has ",
                 factors[l].error.size(0), ", the last ", last.size(0));
-    at::Tensor per_sample = last.expand({batch, -1}).clone();
-    per_sample[0].copy_(factors[l].error);
-    factors[l].error = per_sample;
+    const at::Tensor own = factors[l].error.unsqueeze(0);
+    factors[l].error = batch == 1 ? own : at::cat({own, last.expand({batch - 1, -1})});
   }
 }
 

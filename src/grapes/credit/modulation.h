@@ -57,7 +57,8 @@ struct Weights {
 std::vector<Factors> factors(const Weights& weights, const Rule& rule, Random& random);
 
 /// Compatibility::single_factor: every error factor becomes [batch, unit], its own for the first sample and the last
-/// hidden layer's for all others. @throws c10::Error unless all hidden layers have equally many units
+/// hidden layer's for all others. @throws c10::Error unless all hidden layers have equally many units, or there are no
+/// others
 void share_last_factor(std::vector<Factors>& factors, std::int64_t batch);
 
 }  // namespace grapes::credit

@@ -122,6 +122,8 @@ TEST(Modulation, ShareLastFactorKeepsItsOwnOnlyForTheFirstSample) {
   all[0].error = at::ones({3}, at::kDouble);
   all[1].error = at::ones({2}, at::kDouble);
   EXPECT_THROW(share_last_factor(all, 3), c10::Error);
+  share_last_factor(all, 1);
+  EXPECT_EQ(all[0].error.sizes(), (at::IntArrayRef{1, 3})) << "no other sample, so widths may differ";
 }
 
 TEST(Modulation, SaysWhichLayerIsNotFiniteAndWhatModulationsThereAre) {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "grapes/credit/block.h"
 #include "grapes/credit/rule.h"
+#include "grapes/kernels/dense.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -10,6 +10,8 @@
 
 /// How the error reaches a unit. A learning rule is a pair: route × modulation.
 namespace grapes::credit {
+
+using kernels::ErrorPath;
 
 /// Which fixed feedback weights a route has.
 enum class Feedback {
@@ -26,7 +28,6 @@ struct Route {
   Responsibility responsibility;  ///< GRAPES here, as the authors' program computes it
   bool clipped;                   ///< whether their factors are clipped here
   bool local_in_time;             ///< no error runs back in time between units: only for networks over time
-  bool lookahead;                 ///< whether their factors see Nesterov's look-ahead weights here
   Feedback feedback;
   /// How the error at the pre-activation of a layer with the weight W goes to the layer below. @param B Feedback::above
   ErrorPath (*down)(const at::Tensor& W, const at::Tensor& B);
@@ -36,16 +37,5 @@ struct Route {
 const std::vector<Route>& routes();
 /// @throws UsageError for a name that is in no row
 const Route& route_of(const Rule& rule);
-
-/// How the error at block l (from 0) goes to the block below.
-ErrorPath transport(const Route& route, const Blocks& blocks, std::size_t l);
-/// Logits of a chain, with a graph whose backward pass follows the route. The value does not depend on the route.
-/// @param blocks  L of them, the last one the output layer (no activation, no dropout, no factors)
-/// @param inputs  h^0, [batch, ...]
-at::Tensor forward(const Route& route, const Blocks& blocks, const at::Tensor& inputs, bool unmasked_first = false);
-/// The logits; the hidden blocks' values receive what a direct route sends them from there.
-/// @param values  of the hidden blocks, in their order, each [batch, ...]
-at::Tensor close(const Route& route, const at::Tensor& logits, const Blocks& blocks,
-                 const std::vector<at::Tensor>& values);
 
 }  // namespace grapes::credit

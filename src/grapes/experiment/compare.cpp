@@ -4,6 +4,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/experiment/tune.h"
@@ -164,7 +165,7 @@ class Comparison {
     const bool plain = std::any_of(arms_.begin(), arms_.end(), [](const auto& arm) { return arm.first == "bp"; });
     options.baseline = plain ? "bp" : arms_.front().first;
     options.target = config_.compare.target;
-    options.title = fmt::format("{} on {}", config_.network.model, splits_.name);
+    options.title = fmt::format("{} on {}", nn::to_string(config_.network.model), splits_.name);
     options.tuning = tuning_;
     return options;
   }

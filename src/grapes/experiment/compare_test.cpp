@@ -27,9 +27,9 @@ class Compare : public ::testing::Test {
     config_.data.train_limit = 200;
     config_.data.test_limit = 100;
     config_.data.validation = 50;
-    config_.network.model = "mlp:8,8";
+    config_.network.model = nn::parse_model("mlp:8,8");
     config_.training.epochs = 2;
-    config_.training.batch = 32;
+    config_.training.batch_size = 32;
     config_.compare.arms = {"bp", "grapes", "shuffled"};
     config_.compare.seeds = 2;
     config_.jobs = 2;
@@ -209,9 +209,9 @@ TEST_F(Compare, ARunThatCannotBeWrittenEndsTheOthersAndIsTold) {
 
 TEST_F(Compare, WhatCannotBeIsRefusedBeforeAnythingIsWritten) {
   EXPECT_THROW(run("a", true), DataError) << "nothing to go on with";
-  config_.network.model = "mlp:0";
+  config_.network.model = {"mlp", {0}};
   EXPECT_THROW(run("a"), UsageError);
-  config_.network.model = "mlp:8,8";
+  config_.network.model = nn::parse_model("mlp:8,8");
   config_.own_arms["../mine"] = {{"modulation", "uniform"}};
   config_.compare.arms = {"bp", "../mine"};
   EXPECT_THROW(run("a"), UsageError) << "an arm is a folder";

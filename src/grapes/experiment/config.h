@@ -4,7 +4,7 @@
 #include "grapes/data/open.h"
 #include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
-#include "grapes/train/trainer.h"
+#include "grapes/train/options.h"
 
 #include <map>
 #include <string>

@@ -1,6 +1,7 @@
+#include "grapes/experiment/environment.h"
+
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
-#include "grapes/experiment/run.h"
 #include "grapes/experiment/version.h"
 #include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/instruction_set.h"
@@ -69,8 +70,9 @@ record::Json environment(const Config& config) {
 }
 
 void take_threads(const Config& config) {
-  kernels::set_threads(config.threads,
-                       nn::convolves(config.network.model) ? kernels::Pool::libtorch : kernels::Pool::blas);
+  // oneDNN convolves on LibTorch's threads.
+  const bool convolves = nn::has(nn::stages_of(config.network.model, {}), nn::Stage::Do::convolve);
+  kernels::set_threads(config.threads, convolves ? kernels::Pool::libtorch : kernels::Pool::blas);
 }
 
 }  // namespace grapes::experiment

@@ -19,6 +19,15 @@ using A = nn::AnalogOptions;
 using R = credit::Rule;
 using credit::Clip;
 
+Form<nn::Model> model_form() {
+  return {"NAME:ARGUMENTS, like mlp:256,256", Key::Kind::text,
+          [](const nn::Model& model) { return nn::to_string(model); },
+          [](std::string_view text, nn::Model& model) {
+            model = nn::parse_model(std::string(text));
+            return true;
+          }};
+}
+
 Form<R> modulation_form() {
   const OneOf names = row_of(credit::modulations());
   return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...]", Key::Kind::text,
@@ -106,10 +115,7 @@ std::vector<Key> data_group() {
 std::vector<Key> model_group() {
   return {
       key("model, network, net, architecture, arch, layers, hidden", start,
-          "the network's layers, see grapes list models",
-          text("NAME:ARGUMENTS, like mlp:256,256",
-               [](const std::string& value) { find_row(nn::models(), "model", value.substr(0, value.find(':'))); }),
-          &N::model),
+          "the network's layers, see grapes list models", model_form(), &N::model),
       key("activation, nonlinearity, act", learning, "activation of the hidden layers", row_of(nn::activations()),
           &N::activation),
       key("output, output-activation", learning,
@@ -177,7 +183,7 @@ std::vector<Key> analog_group() {
 
 std::vector<Key> spiking_group() {
   return {
-      key("neuron", learning, "neuron of the model snu, see grapes list neurons", row_of(nn::neurons()), &S::neuron),
+      key("neuron", learning, "neuron of the model snn, see grapes list neurons", row_of(nn::neurons()), &S::neuron),
       key("recurrent", start, "add recurrent connections between hidden units", yes_or_no, &S::recurrent),
       key("membrane-activation, g", learning, "snu and ssnu: g, applied to the membrane; leaky_relu has slope 0.1",
           one_of({"identity", "relu", "leaky_relu"}), &S::g),

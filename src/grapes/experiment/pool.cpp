@@ -1,6 +1,8 @@
 #include "grapes/experiment/pool.h"
 
 #include "grapes/base/interrupt.h"
+#include "grapes/experiment/environment.h"
+#include "grapes/train/metrics.h"
 
 #include <fmt/format.h>
 
@@ -16,21 +18,20 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-/// What a watch throws into a run that must end because another one failed.
+/// Ends a run because another one failed: its callback throws this.
 struct Abandoned : std::exception {
   const char* what() const noexcept override { return "stopped because another run of the comparison failed"; }
 };
 
-/// The last score that a run's rows tell: on test data, else on validation data.
-std::string last_score(const record::Json& row) {
+/// The score in a row of metrics as text: on test data, else on validation data, else on training data.
+std::string score_text(const record::Json& row, const std::string& score) {
   for (const char* part : {"test_", "validation_", "train_"})
-    for (const char* score : {"accuracy", "r2"})
-      if (const auto found = row.find(std::string(part) + score); found != row.end())
-        return fmt::format("{} {:.4f}", score, found->get<double>());
+    if (const auto found = row.find(part + score); found != row.end() && found->is_number())
+      return fmt::format("{} {:.4f}", score, found->get<double>());
   return "no score";
 }
 
-/// A finished or diverged run that lies in the folder.
+/// The finished or diverged run in the folder, if there is one.
 std::optional<record::Run> kept(const fs::path& folder) {
   if (!record::is_run(folder)) return {};
   record::Run run = record::load(folder);
@@ -44,6 +45,7 @@ class Pool {
       : jobs_(jobs),
         splits_(splits),
         overview_(overview),
+        score_(train::score_name(splits.info.problem)),
         statuses_(jobs.size()),
         epochs_(jobs.size()),
         scores_(jobs.size()) {
@@ -85,7 +87,7 @@ class Pool {
     const Job& job = jobs_[index];
     if (const auto run = kept(job.folder)) {
       const std::lock_guard lock(mutex_);
-      if (!run->epochs.empty()) scores_[index] = last_score(run->epochs.back());
+      if (!run->epochs.empty()) scores_[index] = score_text(run->epochs.back(), score_);
       return run->status;
     }
     RunPlan plan;
@@ -96,17 +98,15 @@ class Pool {
       plan.resume = fs::exists(job.folder / "checkpoints" / "last.safetensors", error);
       if (!plan.resume) fs::remove_all(job.folder, error);  // begun, but nothing to go on from
     }
-    return experiment::run(job.config, splits_, plan, [&](const train::Moment& moment) { watch(index, moment); });
+    return experiment::run(job.config, splits_, plan, [&](const train::ProgressEvent& event) { watch(index, event); });
   }
 
-  void watch(std::size_t index, const train::Moment& moment) {
+  void watch(std::size_t index, const train::ProgressEvent& event) {
     const std::lock_guard lock(mutex_);
     if (failure_) throw Abandoned();
-    const double part =
-        moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 1;
-    epochs_[index] =
-        static_cast<double>(moment.epoch) - (moment.finished != nullptr || moment.epoch == 0 ? 0 : 1 - part);
-    if (moment.finished != nullptr) scores_[index] = last_score(*moment.finished);
+    const double part = event.batches > 0 ? static_cast<double>(event.batch) / static_cast<double>(event.batches) : 1;
+    epochs_[index] = static_cast<double>(event.epoch) - (event.finished != nullptr || event.epoch == 0 ? 0 : 1 - part);
+    if (event.finished != nullptr) scores_[index] = score_text(*event.finished, score_);
     tell();
   }
 
@@ -130,6 +130,7 @@ class Pool {
   const std::vector<Job>& jobs_;
   const data::Splits& splits_;
   const Overview& overview_;
+  const std::string score_;  ///< "accuracy"
 
   std::mutex mutex_;  ///< over all that follows
   std::size_t next_ = 0;

@@ -7,7 +7,7 @@ namespace grapes::experiment {
 namespace {
 
 const std::string rate_coded = R"(
-model = "snu:250,250"
+model = "snn:250,250"
 membrane-decay = 0.9
 membrane-activation = "leaky_relu"
 encoder = "bernoulli"
@@ -30,7 +30,7 @@ const std::vector<Preset>& presets() {
       {"fashion-mnist-rate", "the same network on rate-coded Fashion-MNIST", "data = \"fashion-mnist\"" + rate_coded},
       {"jsb", "the next step of the JSB chorales, 88-150 spiking neural units and 88 logits", R"(
 data = "jsb"
-model = "snu:150"
+model = "snn:150"
 initializer = "nokland"
 membrane-decay = 0.8
 bias = true
@@ -57,7 +57,7 @@ grid = [0.0003, 0.001, 0.003, 0.01]
 )"},
       {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
 data = "nmnist-small"
-model = "snu:200"
+model = "snn:200"
 event-steps = 25
 membrane-decay = 0.9
 readout = "integrated_membrane"
@@ -69,7 +69,7 @@ grid = [0.0005, 0.001, 0.002]
 )"},
       {"delayed-xor", "exclusive or of two cues with a delay between them, recurrent", R"(
 data = "delayed-xor"
-model = "snu:100"
+model = "snn:100"
 recurrent = true
 membrane-decay = 0.9
 readout = "integrated_membrane"

@@ -3,10 +3,12 @@
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/environment.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
+#include "grapes/train/trainer.h"
 
 #include <ATen/ATen.h>
 
@@ -47,10 +49,6 @@ data::DatasetInfo info_from(const record::Json& json) {
 
 namespace {
 
-nn::Criterion criterion_for(const Config& config, const data::DatasetInfo& info) {
-  return {config.training.loss, config.network.output, train::target_kind(info.problem)};
-}
-
 /// What every checkpoint holds besides what training changes.
 void add_constants(const Config& config, const data::DatasetInfo& info, const data::Normalization& normalization,
                    std::map<std::string, std::string>& metadata, std::map<std::string, at::Tensor>& tensors) {
@@ -72,16 +70,16 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   identity.arm = config.arm.empty() ? arm_label(config) : config.arm;
   identity.seed = config.training.seed;
   identity.data = splits.name;
-  identity.model = config.network.model;
+  identity.model = nn::to_string(config.network.model);
   identity.score = train::score_name(info.problem);
   identity.pairing = pairing(config, splits.fingerprint);
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
-  train::Keep keep{writer, plan.checkpoints, {}, {}};
-  add_constants(config, info, splits.normalization, keep.metadata, keep.tensors);
+  train::RunWriter run_writer{&writer, plan.checkpoints};
+  add_constants(config, info, splits.normalization, run_writer.metadata, run_writer.tensors);
   try {
-    return train(keep);
+    return train(run_writer);
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
     record::Status status;
     status.state = record::State::failed;
@@ -95,53 +93,42 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   }
 }
 
-/// The network without anything learnt: see continual::Setting.
-nn::Options plain(nn::Options network) {
-  network.rule = credit::plain();
-  network.compatibility = {};
-  network.dropout = 0;
-  return network;
-}
-
 record::Status run_tasks(const Config& config, const data::Splits& splits, const RunPlan& plan,
-                         const train::Watch& watch) {
-  const std::uint64_t seed = config.training.seed;
+                         const train::ProgressCallback& on_progress) {
   const continual::Scenario scenario = scenario_of(config, splits);
-  const nn::Signature signature = train::signature_of(scenario.info);
-  const auto model = nn::make_network(config.network, signature, seed);
-  if (plan.on_model) plan.on_model(*model);
-  const nn::Criterion criterion = criterion_for(config, scenario.info);
-  const auto fresh = [&] { return nn::make_network(plain(config.network), signature, seed); };
-  const continual::Course course{
-      {*model, fresh, criterion, scenario, config.continual, seed}, config.optimizer, config.training};
-  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
-  if (plan.folder.empty()) return continual::learn(course, {}, nullptr, watch);
-  std::optional<std::pair<train::Tensors, std::string>> checkpoint;
+  train::TrainState state(config.network, config.optimizer, config.training, scenario.info);
+  if (plan.on_network) plan.on_network(*state.model);
+  nn::Options plain = config.network;
+  plain.rule = credit::plain();
+  plain.compatibility = {};
+  plain.dropout = 0;
+  const continual::ContinualRun run{state, scenario, config.continual, config.optimizer, config.training, [&] {
+                                      return nn::make_network(plain, train::signature_of(scenario.info),
+                                                              config.training.seed);
+                                    }};
+  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
+  if (plan.folder.empty()) return continual::learn(run, {}, {}, on_progress);
+  std::optional<continual::Checkpoint> checkpoint;
   if (goes_on(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
-  const std::int64_t row = checkpoint ? continual::last_row(checkpoint->first, checkpoint->second) : -1;
-  return recorded(config, splits, scenario.info, plan, row, [&](const train::Keep& keep) {
-    write_file(plan.folder / "scenario.json", scenario.manifest.dump() + "\n");
-    return continual::learn(course, checkpoint, &keep, watch);
-  });
+  return recorded(config, splits, scenario.info, plan, checkpoint ? continual::last_row(*checkpoint) : -1,
+                  [&](const train::RunWriter& writer) {
+                    write_file(plan.folder / "scenario.json", scenario.manifest.dump() + "\n");
+                    return continual::learn(run, checkpoint, writer, on_progress);
+                  });
 }
 
 record::Status run_one(const Config& config, const data::Splits& splits, const RunPlan& plan,
-                       const train::Watch& watch) {
-  const std::uint64_t seed = config.training.seed;
-  const auto model = nn::make_network(config.network, train::signature_of(splits.info), seed);
-  if (plan.on_model) plan.on_model(*model);
-  const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(*model));
-  const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
-  const nn::Criterion criterion = criterion_for(config, splits.info);
-  const train::Subject subject{*model, criterion, *optimizer, *schedule, config.optimizer.learning_rate};
-  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *model, plan.init, false);
-  if (plan.folder.empty()) return train::train(subject, splits, config.training, {}, nullptr, watch);
-  train::Position position;
+                       const train::ProgressCallback& on_progress) {
+  train::TrainState state(config.network, config.optimizer, config.training, splits.info);
+  if (plan.on_network) plan.on_network(*state.model);
+  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
+  if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress);
   if (goes_on(plan))
-    position = train::unpack(train::read_safetensors(last_checkpoint(plan)), subject, last_checkpoint(plan).string());
-  return recorded(
-      config, splits, splits.info, plan, position.step == 0 ? -1 : position.epoch,
-      [&](const train::Keep& keep) { return train::train(subject, splits, config.training, position, &keep, watch); });
+    train::unpack(train::read_safetensors(last_checkpoint(plan)), state, last_checkpoint(plan).string());
+  return recorded(config, splits, splits.info, plan, state.progress.step == 0 ? -1 : state.progress.epoch,
+                  [&](const train::RunWriter& writer) {
+                    return train::train(state, splits, config.training, writer, on_progress);
+                  });
 }
 
 }  // namespace
@@ -168,8 +155,9 @@ void check_possible(const Config& config, const data::Splits& splits) {
   nn::make_network(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
 }
 
-record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch) {
-  return has_tasks(config) ? run_tasks(config, splits, plan, watch) : run_one(config, splits, plan, watch);
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
+                   const train::ProgressCallback& on_progress) {
+  return has_tasks(config) ? run_tasks(config, splits, plan, on_progress) : run_one(config, splits, plan, on_progress);
 }
 
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device) {
@@ -197,16 +185,13 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
     normalization.shift = shift->second;
   if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
     normalization.scale = scale->second;
-  const nn::Criterion criterion = criterion_for(config, info);
+  const nn::Criterion criterion = train::criterion_of(config.network, config.training, info);
   return {std::move(config), std::move(info), normalization, std::move(model), criterion};
 }
 
 void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
           const data::Normalization& normalization, nn::Network& model) {
-  const auto optimizer = optim::make_optimizer(config.optimizer, nn::learning(model));
-  const auto schedule = optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
-  const nn::Criterion criterion = criterion_for(config, info);
-  train::Tensors content = train::pack({model, criterion, *optimizer, *schedule, config.optimizer.learning_rate}, {});
+  train::Tensors content = train::pack_weights(model);
   add_constants(config, info, normalization, content.metadata, content.tensors);
   train::write_safetensors(checkpoint, content);
 }

@@ -2,7 +2,9 @@
 
 #include "grapes/continual/scenario.h"
 #include "grapes/experiment/config.h"
+#include "grapes/nn/loss.h"
 #include "grapes/record/record.h"
+#include "grapes/train/run_writer.h"
 
 #include <filesystem>
 #include <functional>
@@ -11,19 +13,13 @@
 
 namespace grapes::experiment {
 
-/// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
-record::Json environment(const Config& config);
-
-/// Gives the run's threads to the library that does its large products: the BLAS, or LibTorch for oneDNN.
-void take_threads(const Config& config);
-
 /// Where a run starts from and what it keeps.
 struct RunPlan {
   std::filesystem::path folder;  ///< of the record; "": none is written
   bool resume = false;           ///< continue from folder/checkpoints/last.safetensors
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
-  std::function<void(const nn::Network&)> on_model = {};  ///< called with the network before training begins
+  std::function<void(const nn::Network&)> on_network = {};  ///< called with the network before training begins
 };
 
 /// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError
@@ -35,7 +31,8 @@ void check_possible(const Config& config, const data::Splits& splits);
 
 /// One run on data that is open already: one task, or several one after the other. Interruption and divergence are
 /// states of the result, not exceptions.
-record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan, const train::Watch& watch);
+record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
+                   const train::ProgressCallback& on_progress);
 
 /// What a data set means, as a checkpoint holds it. @throws DataError for a task there is not, record::Json::exception
 record::Json to_json(const data::DatasetInfo& info);

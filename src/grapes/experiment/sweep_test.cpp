@@ -17,7 +17,7 @@ Config small() {
   Config config;
   config.data.train_limit = 100;
   config.data.test_limit = 50;
-  config.network.model = "mlp:8";
+  config.network.model = nn::parse_model("mlp:8");
   config.training.epochs = 1;
   config.compare.arms = {"bp", "grapes"};
   config.compare.seeds = 2;

@@ -90,7 +90,7 @@ std::vector<Key> training_group() {
       key("epochs, num-epochs, n-epochs, max-epochs", start, "passes over the training examples", at_least(1),
           &T::epochs),
       key("batch-size, batch, bs, minibatch, mini-batch, minibatch-size", start, "examples per update", at_least(1),
-          &T::batch),
+          &T::batch_size),
       key("loss, criterion, objective", learning,
           "auto: cross-entropy for classes, mse for numbers, binary-cross-entropy for bits",
           row_of(nn::losses(), {"auto"}), &T::loss),

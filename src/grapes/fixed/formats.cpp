@@ -17,8 +17,10 @@ void require(bool holds, const std::string& message) {
   if (!holds) throw UsageError(message);
 }
 
-void require_range(const std::string& what, int value, int low, int high) {
-  require(value >= low && value <= high, fmt::format("{} takes {} ... {}; got {}", what, low, high, value));
+/// @param where  " with ...", if the range is not the same everywhere
+void require_range(const std::string& field, int value, int low, int high, const std::string& where = "") {
+  if (value < low || value > high)
+    throw UsageError(field, fmt::format("takes {} ... {}{}; got {}", low, high, where, value));
 }
 
 /// The greatest |number| that the sums of one layer can hold, forwards and backwards, with what rounding adds.
@@ -62,7 +64,7 @@ Layer quantize(const std::vector<double>& weights, const std::vector<double>& bi
   while (fraction > 0 && !fits(fraction)) --fraction;
   require(fits(fraction),
           fmt::format("layer {}: weights up to {:.4g} and biases up to {:.4g}, with {} bits of headroom, "
-                      "do not fit into {} and 16 bits (--headroom, --bits)",
+                      "do not fit into {} and 16 bits: less headroom or wider weights would",
                       number, std::ldexp(most_weight, -headroom), std::ldexp(most_bias, -headroom), headroom, bits));
   const auto round = [&](const std::vector<double>& values) {
     std::vector<std::int32_t> rounded;
@@ -91,10 +93,11 @@ int accumulator_bits(const Network& network) {
 
 void check(const Network& network) {
   const Formats& f = network.formats;
-  require(f.weight_bits == 8 || f.weight_bits == 16, fmt::format("--bits takes 8 or 16; got {}", f.weight_bits));
-  require_range("--input-fraction", f.input, 0, 15);
-  require_range("--activation-fraction", f.activation, 5, 14);
-  require_range("--error-fraction", f.error, 5, 14);
+  if (f.weight_bits != 8 && f.weight_bits != 16)
+    throw UsageError("weight_bits", fmt::format("takes 8 or 16; got {}", f.weight_bits));
+  require_range("input_fraction", f.input, 0, 15);
+  require_range("activation_fraction", f.activation, 5, 14);
+  require_range("error_fraction", f.error, 5, 14);
   require(!network.layers.empty() && network.activation != nullptr, "a network needs layers and an activation");
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const Layer& layer = network.layers[l];
@@ -107,7 +110,7 @@ void check(const Network& network) {
                         layer.inputs));
     require(layer.fraction + input_fraction(network, l) >= f.activation,
             fmt::format("layer {}: its weights have {} bits of fraction and its inputs {}: together they must have at "
-                        "least those of activations, {} (--input-fraction, --activation-fraction)",
+                        "least those of activations, {}",
                         l, layer.fraction, input_fraction(network, l), f.activation));
   }
   std::size_t nodes = 0;
@@ -115,12 +118,12 @@ void check(const Network& network) {
   require(nodes < 65536, fmt::format("the network has {} nodes; at most 65535 can be numbered", nodes));
   if (!network.learning) return;
   const Learning& learning = *network.learning;
-  require_range("--factor-bits", learning.factor_bits, 0, most_factor_bits);
+  require_range("factor_bits", learning.factor_bits, 0, most_factor_bits);
   require(network.classes || learning.loss == Learning::Loss::squares, "cross-entropy needs classes");
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const int rest = update_shift(network, l) - learning.rate_shift;
-    require_range(fmt::format("--rate-shift, with the fractions of layer {},", l), learning.rate_shift,
-                  std::max(0, 1 - rest), 30 - rest);
+    require_range("rate_shift", learning.rate_shift, std::max(0, 1 - rest), 30 - rest,
+                  fmt::format(" with the fractions of layer {}", l));
   }
 }
 

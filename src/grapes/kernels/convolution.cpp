@@ -111,14 +111,15 @@ struct ConvolutionNode final : torch::autograd::Node {
     const at::Tensor m = layer.error.defined() ? layer.error.contiguous() : at::ones({sizes[1]}, at::kFloat);
     const std::int64_t size = sizes[2] * sizes[3] * block;
     error = error.contiguous();
-    if (map.defined()) {  // δ takes its place: it is nobody else's
+    if (map.defined()) {  // δ takes its place, where it is nobody else's
+      const at::Tensor into = layer.once ? std::move(map) : map.clone();
       const std::int64_t small = error.numel() / (sizes[0] * sizes[1] / block);
       each_block(sizes, [&](std::int64_t i, std::int64_t channel) {
-        loops<float>().unpool({map.data_ptr<float>() + i * size, sizes[2], sizes[3], layer.pool},
+        loops<float>().unpool({into.data_ptr<float>() + i * size, sizes[2], sizes[3], layer.pool},
                               value.data_ptr<float>() + i * small, error.data_ptr<float>() + i * small,
                               m.data_ptr<float>() + channel, slope);
       });
-      return std::move(map);
+      return into;
     }
     if (!layer.error.defined() && slope == 1) return error;
     const at::Tensor d = layer.workspace->exclusive(error) ? error : error.clone();
@@ -173,20 +174,20 @@ struct ConvolutionNode final : torch::autograd::Node {
     TORCH_CHECK(!at::GradMode::is_enabled(), "convolution: the fused layer is not differentiable twice");
     variable_list result(3);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(input.defined(), "convolution: the fused layer runs backwards once; its activations are overwritten");
+    TORCH_CHECK(input.defined(), "convolution: the graph was gone through; its activations are let go of");
     TORCH_CHECK(layer.weight._version() == weight_version && (!value.defined() || value._version() == value_version),
                 "convolution: the weight or the output was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
     const at::Tensor d = delta(std::move(errors[0]), primitives(key).output);
     errors.clear();
-    value.reset();
+    if (layer.once) value.reset();
     const at::Tensor factor = factor_of(layer, d);
     if (task_should_compute_output(1)) result[1] = weight_gradient(factor);
     if (layer.bias.defined() && task_should_compute_output(2)) {
       result[2] = d.sum(at::IntArrayRef({0, 2, 3})).flatten();
       if (layer.rows.defined()) result[2].mul_(layer.rows);
     }
-    input.reset();
+    if (layer.once) input.reset();
     if (layer.path.to != ErrorPath::To::none && task_should_compute_output(0)) result[0] = input_error(factor);
     return result;
   }
@@ -246,7 +247,8 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
     value = layer.pool > 1 ? pooled(map, layer.pool, layer.workspace) : map;
     if (layer.pool == 1) map.reset();
   }
-  if (!at::GradMode::is_enabled()) return value;
+  const bool learns = std::any_of(edges.begin(), edges.end(), [](const auto& edge) { return edge.is_valid(); });
+  if (!learns) return value;
   const std::shared_ptr<ConvolutionNode> node(new ConvolutionNode, torch::autograd::deleteNode);
   node->set_next_edges(std::move(edges));
   node->weight_version = layer.weight._version();

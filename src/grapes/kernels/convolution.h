@@ -20,6 +20,7 @@ struct Convolution {
   at::Tensor columns;      ///< [in], or undefined: W's own gradient times it
   ErrorPath path;          ///< its matrix a kernel shaped as W
   bool rounded = false;    ///< products take their factors rounded to bfloat16; sums and what comes out are float32
+  bool once = true;        ///< the graph is gone through once, so that activations may be let go of and overwritten
   WorkspacePtr workspace;  ///< where activations and errors live
 };
 
@@ -36,7 +37,7 @@ bool fusable(const Convolution& layer, const at::Tensor& h);
 /// layer to layer:
 ///   a = φ(W ⋆ h + b)       value: the largest a of each square; of equal ones the first counts
 ///   δ = m ⊙ φ'(a) ⊙ dL/da     dL/dh = W ⋆ᵀ δ (or B ⋆ᵀ δ)     dL/dW = rows ⊙ (δ ⋆ h) ⊙ columns
-/// Not differentiable twice, and backwards once. Its twin of plain tensor operations is nn::Convolution's.
+/// Not differentiable twice. Its reference of plain tensor operations is nn::Conv2dLayer's.
 /// @param h  [batch, in, rows, columns], or in blocks of channels, [batch, in / 16, rows, columns, 16]
 /// @return   in blocks, [batch, out / 16, ..., 16]
 at::Tensor convolution(at::Tensor h, Convolution layer);

@@ -4,7 +4,7 @@
 
 namespace grapes::kernels {
 
-/// Mean softmax cross-entropy -log softmax(a)[class] in one node of the graph; runs backwards once. Its twin is
+/// Mean softmax cross-entropy -log softmax(a)[class] in one node of the graph; runs backwards once. Its reference is
 /// at::cross_entropy_loss.
 /// @param logits   [batch, k], fusable()
 /// @param classes  [batch] int64, 0 ... k-1

@@ -129,29 +129,27 @@ bool scaled_for_sgd(const Dense& layer, std::int64_t batch) {
   return layer.fused_sgd != 0 && batch <= small_batch && !layer.rounded;
 }
 
-/// .grad, to be added to (beta 1), or a new one in the workspace (beta 0).
-at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, double& beta) {
-  at::Tensor& grad = parameter.mutable_grad();
+/// .grad, or `apart`, to be added to (beta 1), or a new one in the workspace (beta 0).
+at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, at::Tensor* apart, double& beta) {
+  at::Tensor& grad = apart != nullptr ? *apart : parameter.mutable_grad();
   beta = grad.defined() ? 1 : 0;
   if (!grad.defined()) grad = layer.workspace->take(parameter.sizes(), parameter.scalar_type());
   return grad;
 }
 
-/// W's gradient, or W itself, += scale · (rows ⊙ δ)ᵀ (h ⊙ columns). δ may be overwritten.
+/// W's gradient, or W itself, += scale · δᵀ (h ⊙ columns), δ's rows scaled already. δ may be overwritten.
 /// @param h, delta_factor  see factor(); delta_factor is δ's
+/// @param apart  null: the gradient is W's .grad
 template <class T>
-void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor delta_factor, at::Tensor h) {
-  if (layer.rows.defined()) {
-    delta.mul_(layer.rows);
-    delta_factor = factor(layer, delta);
-  }
+void learn_weight(const Dense& layer, at::Tensor delta, const at::Tensor& delta_factor, at::Tensor h,
+                  at::Tensor* apart) {
   if (layer.columns.defined()) {
     at::Tensor scaled = layer.workspace->take(h.sizes(), h.scalar_type());
     h = factor(layer, at::mul_out(scaled, h, layer.columns));
   }
   if (layer.fused_sgd == 0) {
     double beta = 0;
-    const at::Tensor grad = gradient(layer, layer.weight, beta);
+    const at::Tensor grad = gradient(layer, layer.weight, apart, beta);
     multiply<T>(1, delta_factor, true, h, false, beta, grad);
     return;
   }
@@ -168,12 +166,12 @@ void learn_weight(const Dense& layer, at::Tensor delta, at::Tensor delta_factor,
   if (layer.sums) layer.sums->keep(W);
 }
 
-/// The same for the bias; δ's rows are scaled already.
+/// The same for the bias.
 template <class T>
-void learn_bias(const Dense& layer, const at::Tensor& delta) {
+void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) {
   const std::int64_t batch = delta.size(0), nodes = delta.size(1);
   double beta = 1;
-  const at::Tensor target = layer.fused_sgd == 0 ? gradient(layer, layer.bias, beta) : layer.bias;
+  const at::Tensor target = layer.fused_sgd == 0 ? gradient(layer, layer.bias, apart, beta) : layer.bias;
   // A small batch has had its δ scaled by the rate where the weight learned.
   const T scale = layer.fused_sgd == 0 || scaled_for_sgd(layer, batch) ? T(1) : static_cast<T>(-layer.fused_sgd);
   T* into = target.data_ptr<T>();
@@ -186,6 +184,7 @@ void learn_bias(const Dense& layer, const at::Tensor& delta) {
 struct DenseBackward final : Node {
   Dense layer;
   at::Tensor input, value;  // without history: the node must not hold itself; input as learn_weight() wants it
+  std::uint32_t weight_version = 0;
 
   std::string name() const override { return "GrapesDenseBackward"; }
 
@@ -193,7 +192,9 @@ struct DenseBackward final : Node {
     TORCH_CHECK(!at::GradMode::is_enabled(), "dense: the fused layer is not differentiable twice");
     variable_list result(layer.bias.defined() ? 3 : 2);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(value.defined(), "dense: the fused layer runs backwards once; its activations are overwritten");
+    TORCH_CHECK(value.defined(), "dense: the graph was gone through; its activations are let go of");
+    TORCH_CHECK(layer.once || layer.weight._version() == weight_version,
+                "dense: the weight was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
     at::Tensor delta = std::move(errors[0]);
     if (!layer.workspace->exclusive(delta)) {
@@ -202,18 +203,23 @@ struct DenseBackward final : Node {
     }
     AT_DISPATCH_FLOATING_TYPES(delta.scalar_type(), "dense", [&] {
       to_delta<scalar_t>(layer, value, delta);
-      value.reset();  // its memory may serve the error below
-      const at::Tensor delta_factor = factor(layer, delta);
+      if (layer.once) value.reset();  // its memory may serve the error below
+      at::Tensor delta_factor = factor(layer, delta);
       if (task_should_compute_output(0) && layer.path.to != ErrorPath::To::none) {
         result[0] = layer.workspace->take(input.sizes(), delta.scalar_type());
         const bool by_weights = layer.path.to == ErrorPath::To::weights;
         multiply<scalar_t>(1, delta_factor, false, by_weights ? weight_factor(layer) : factor(layer, layer.path.matrix),
                            !by_weights, 0, result[0]);
       }
-      learn_weight<scalar_t>(layer, delta, delta_factor, input);
-      if (layer.bias.defined()) learn_bias<scalar_t>(layer, delta);
+      if (layer.rows.defined()) {
+        delta.mul_(layer.rows);
+        delta_factor = factor(layer, delta);
+      }
+      at::Tensor *dW = layer.once ? nullptr : &result[1], *db = layer.once ? nullptr : &result.back();
+      if (layer.once || task_should_compute_output(1)) learn_weight<scalar_t>(layer, delta, delta_factor, input, dW);
+      if (layer.bias.defined() && (layer.once || task_should_compute_output(2))) learn_bias<scalar_t>(layer, delta, db);
     });
-    input.reset();
+    if (layer.once) input.reset();
     return result;
   }
 
@@ -233,12 +239,14 @@ at::Tensor dense(const at::Tensor& h, Dense layer) {
     value = layer.workspace->take({h.size(0), layer.weight.size(0)}, h.scalar_type());
     AT_DISPATCH_FLOATING_TYPES(h.scalar_type(), "dense", [&] { forward<scalar_t>(layer, input, value); });
   }
-  if (!at::GradMode::is_enabled()) return value;
+  const auto learns = [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); };
+  if (!at::GradMode::is_enabled() || !(learns(h) || learns(layer.weight) || learns(layer.bias))) return value;
   const std::shared_ptr<DenseBackward> node(new DenseBackward, torch::autograd::deleteNode);
   node->set_next_edges(layer.bias.defined() ? torch::autograd::collect_next_edges(h, layer.weight, layer.bias)
                                             : torch::autograd::collect_next_edges(h, layer.weight));
   node->input = layer.columns.defined() ? h.detach() : input;
   node->value = value.detach();
+  node->weight_version = layer.weight._version();
   node->layer = std::move(layer);
   torch::autograd::create_gradient_edge(value, node);
   return value;

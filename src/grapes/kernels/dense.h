@@ -34,22 +34,26 @@ struct Dense {
   std::shared_ptr<RowSums> sums;  ///< kept while descending; or null
   /// Not null: products take their factors rounded to bfloat16, W's copy from here. Everything is float32 besides.
   std::shared_ptr<RoundedCopy> rounded;
+  /// The graph is gone through once: gradients are added to W's and b's .grad() by the node itself, made in the
+  /// workspace, and activations are let go of as soon as they are read. Else gradients go the graph's own way, to hooks
+  /// and torch::autograd::grad() too, and a retained graph can be gone through again.
+  bool once = true;
   WorkspacePtr workspace;  ///< where activations, errors and gradients live
 };
 
 /// One layer in one node of the graph:
 ///   a = h Wᵀ + b           value: mask ⊙ φ(a)
 ///   δ = m ⊙ φ'(a) ⊙ mask ⊙ dL/dvalue        dL/dh = δ W (or δ Bᵀ)       dL/dW = rows ⊙ δᵀ h ⊙ columns
-/// Gradients are added to W's and b's .grad() by the node itself: an undefined one is made in the workspace, and goes
-/// back there when the optimizer lets go of it. Not differentiable twice, and backwards once.
+/// Not differentiable twice.
 /// Rounded, with R the rounding to bfloat16: a = R(h) R(W)ᵀ + b, dL/dh = R(δ) R(W), dL/dW = R(rows ⊙ δ)ᵀ R(h ⊙
-/// columns). Its twin of plain tensor operations is credit::Block's own output(affine(h)).
+/// columns). Its reference of plain tensor operations is nn::Layer's own output(affine(h)).
 /// @param h  [batch, input], fusable() like everything else here
 /// @return   [batch, node]
 at::Tensor dense(const at::Tensor& h, Dense layer);
 
 namespace plain {
-/// The twin of the rounded products, in float32: R(h) R(W)ᵀ without the bias, its error going where the layer says.
+/// The reference of the rounded products, in float32: R(h) R(W)ᵀ without the bias, its error going where the layer
+/// says.
 at::Tensor rounded_products(const at::Tensor& h, const Dense& layer);
 }  // namespace plain
 

@@ -1,5 +1,5 @@
-// Every fused operation against its twin of plain tensor operations, and every instruction set against the portable
-// one.
+// Every fused operation against its reference of plain tensor operations, and every instruction set against the
+// portable one.
 #include "grapes/kernels/cross_entropy.h"
 #include "grapes/kernels/dense.h"
 #include "grapes/kernels/dropout.h"
@@ -30,7 +30,7 @@ double largest(const at::Tensor& difference) { return difference.abs().max().ite
 using RuleOf = std::function<void(const Parameter&, const at::Tensor&, const at::Tensor&, const at::Tensor&)>;
 struct Rule {
   const char* name;
-  RuleOf fused, twin;
+  RuleOf fused, reference;
 };
 std::vector<Rule> rules() {
   const Rate rate{0.1, 0.01};
@@ -54,14 +54,14 @@ TEST(Update, EqualsItsTwinAndKeepsTheRowSums) {
     for (const Shape& shape : {Shape{5, 37}, Shape{1, 16}, Shape{7}})
       for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
         const double tolerance = dtype == at::kDouble ? 1e-14 : 2e-6;
-        const Parameter ours(randoms(shape, dtype, 1), std::make_shared<RowSums>()), twin(ours.value.clone());
+        const Parameter ours(randoms(shape, dtype, 1), std::make_shared<RowSums>()), reference(ours.value.clone());
         const at::Tensor g = randoms(shape, dtype, 2), a = randoms(shape, dtype, 3).abs(), a2 = a.clone(),
                          b = randoms(shape, dtype, 4).abs(), b2 = b.clone();
         for (int step = 0; step < 2; ++step) {
           rule.fused(ours, g, a, b);
-          rule.twin(twin, g, a2, b2);
+          rule.reference(reference, g, a2, b2);
         }
-        EXPECT_LE(largest(ours.value - twin.value), tolerance) << rule.name;
+        EXPECT_LE(largest(ours.value - reference.value), tolerance) << rule.name;
         EXPECT_LE(largest(a - a2), tolerance) << rule.name << ", first state";
         EXPECT_LE(largest(b - b2), tolerance) << rule.name << ", second state";
         EXPECT_TRUE(at::equal(ours.sums->of(ours.value), abs_sums(ours.value))) << rule.name << ": sums, bit for bit";
@@ -236,18 +236,18 @@ std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, ErrorPath:
   return all;
 }
 
-TEST(Bfloat16, TheRoundedLayerEqualsItsTwin) {
+TEST(Bfloat16, TheRoundedLayerEqualsItsReference) {
   if (!bfloat16_missing().empty()) GTEST_SKIP() << bfloat16_missing();
   for (const std::int64_t batch : {1, 5, 40})
     for (const auto to : {ErrorPath::To::weights, ErrorPath::To::matrix, ErrorPath::To::none})
       for (const bool factors : {false, true})
         for (const double fused_sgd : {0.0, 0.3}) {
           const auto ours = rounded_layer(true, batch, to, factors, fused_sgd),
-                     twins = rounded_layer(false, batch, to, factors, fused_sgd);
+                     references = rounded_layer(false, batch, to, factors, fused_sgd);
           for (std::size_t i = 0; i < ours.size(); ++i) {
-            ASSERT_EQ(ours[i].defined(), twins[i].defined()) << i;
+            ASSERT_EQ(ours[i].defined(), references[i].defined()) << i;
             if (!ours[i].defined()) continue;
-            EXPECT_LE(largest(ours[i] - twins[i]) / largest(twins[i]), 2e-6)
+            EXPECT_LE(largest(ours[i] - references[i]) / largest(references[i]), 2e-6)
                 << batch << " " << static_cast<int>(to) << factors << fused_sgd << ", " << i;
           }
         }
@@ -260,16 +260,17 @@ TEST(Bfloat16, TheRoundedLayerEqualsItsTwin) {
   EXPECT_EQ(copy.of(W).sum().item<float>(), 12) << "the copy of a weight that has changed";
 }
 
-TEST(CrossEntropy, EqualsItsTwin) {
+TEST(CrossEntropy, EqualsItsReference) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
     const at::Tensor logits = (randoms({9, 4}, dtype, 1) * 30).requires_grad_(),
-                     twin = logits.detach().clone().requires_grad_(), classes = at::arange(9, at::kLong).remainder(4);
-    const at::Tensor ours = cross_entropy(logits, classes), theirs = at::cross_entropy_loss(twin, classes);
+                     reference = logits.detach().clone().requires_grad_(),
+                     classes = at::arange(9, at::kLong).remainder(4);
+    const at::Tensor ours = cross_entropy(logits, classes), theirs = at::cross_entropy_loss(reference, classes);
     (ours * 0.5).backward();
     (theirs * 0.5).backward();
     const double tolerance = dtype == at::kDouble ? 1e-14 : 1e-6;
     EXPECT_LE(std::abs(ours.item<double>() / theirs.item<double>() - 1), tolerance);
-    EXPECT_LE(largest(logits.grad() - twin.grad()), tolerance);
+    EXPECT_LE(largest(logits.grad() - reference.grad()), tolerance);
     EXPECT_THROW(cross_entropy(logits, classes + 1), c10::Error);
   }
 }

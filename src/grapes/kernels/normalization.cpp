@@ -140,7 +140,13 @@ struct NormalizationNode final : torch::autograd::Node {
       loops<float>().error_sums(map, line, e, sums.first.data(), sums.second.data());
     });
     const float* gamma = layer.of_block(layer.given.scale, block);
+    const float* factor =
+        layer.together && layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
     for (std::size_t i = 0; i < lanes; ++i) {
+      if (factor != nullptr) {
+        sums.first[i] *= factor[i];
+        sums.second[i] *= factor[i];
+      }
       const double product = all.inverse[i] * (sums.second[i] - (all.mean[i] - all.center[i]) * sums.first[i]);
       d_beta[i] = static_cast<float>(sums.first[i]);
       d_gamma[i] = static_cast<float>(product);
@@ -156,8 +162,9 @@ struct NormalizationNode final : torch::autograd::Node {
     const float* factor = layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
     Lanes<float> by_error{}, by_distance{}, constant{};
     for (std::size_t i = 0; i < lanes; ++i) {
-      const double outside = (factor != nullptr ? factor[i] : 1) * all.inverse[i];
-      const double share = layer.given.training ? outside / layer.count() : 0;
+      const double m = factor != nullptr ? factor[i] : 1, outside = m * all.inverse[i];
+      // Behind the activation the factor is in the sums already.
+      const double share = layer.given.training ? (layer.together ? all.inverse[i] : outside) / layer.count() : 0;
       const double distance = -share * sums.second[i] * all.inverse[i];
       by_error[i] = static_cast<float>(outside * gamma[i]);
       by_distance[i] = static_cast<float>(distance);

@@ -17,8 +17,10 @@ struct Normalization {
   bool training = false;      ///< by the batch's statistics, else by the running ones
   bool remember = false;      ///< whether the running ones move: 0.9 running + 0.1 batch, its variance without bias
   Activation activation = Activation::identity;
-  std::int64_t pool = 1;   ///< side of the squares whose maximum is taken
-  at::Tensor error;        ///< modulation factor at z, [channel], or undefined: 1
+  std::int64_t pool = 1;  ///< side of the squares whose maximum is taken
+  /// Modulation factor, [channel], or undefined: 1. At z; at a where all channels are normalized together, for there
+  /// the two do not commute, and the authors' program has convolution, normalization, activation, then the factor.
+  at::Tensor error;
   WorkspacePtr workspace;  ///< where values and errors live
 };
 
@@ -28,10 +30,10 @@ bool fusable(const Normalization& layer);
 /// All of it in one node of the graph, in two passes each way, which keeps z alone:
 ///   x̂ = (z - μ) / √(σ² + ε),  a = φ(γ x̂ + β)     value: the largest a of each square; of equal ones the first counts
 ///   δ = φ'(a) ⊙ dL/da     dL/dγ = Σ δ x̂     dL/dβ = Σ δ
-///   dL/dz = m γ / √(σ² + ε) (δ - mean δ - x̂ mean δ x̂)     the means 0 by running statistics, and over γ δ where
-///                                                          all channels have theirs together
-/// Sums are taken in the same order by any number of threads. Not differentiable twice, and backwards once. Its twin of
-/// plain tensor operations is nn::Convolution's.
+///   dL/dz = m γ / √(σ² + ε) (δ - mean δ - x̂ mean δ x̂)     the means 0 by running statistics
+/// Where all channels have theirs together: δ = φ'(a) ⊙ m ⊙ dL/da, no m in dL/dz, and the means over γ δ.
+/// Sums are taken in the same order by any number of threads. Not differentiable twice, and backwards once. Its
+/// reference of plain tensor operations is nn::Conv2dLayer's.
 /// @param z  in blocks of channels, [batch, channel / 16, rows, columns, 16]; overwritten if it was given away
 /// @return   [batch, channel / 16, rows / pool, columns / pool, 16]
 at::Tensor normalization(at::Tensor z, Normalization layer);

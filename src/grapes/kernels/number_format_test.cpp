@@ -88,7 +88,7 @@ TEST(NumberFormat, WhatIsOnTheGridStays) {
   }
 }
 
-TEST(NumberFormat, TheLoopEqualsItsTwin) {
+TEST(NumberFormat, TheLoopEqualsItsReference) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble})
     for (const std::string& name : all())
       for (const std::string chance : {"", ":stochastic"})
@@ -133,8 +133,8 @@ TEST(NumberFormat, NotANumberStays) {
   // It has no part in the scale of the others.
   const at::Tensor x = at::tensor({nan, 100.0, 0.3, nan}, at::kDouble).reshape({2, 2});
   for (const char* name : {"int8", "int8:channel", "e4m3:tensor"}) {
-    const at::Tensor fast = rounded(x, format(name), 0, 1), twin = plain::rounded(x, format(name), 0, 1);
-    EXPECT_TRUE(at::equal(at::nan_to_num(fast, -7), at::nan_to_num(twin, -7))) << name << fast << twin;
+    const at::Tensor fast = rounded(x, format(name), 0, 1), reference = plain::rounded(x, format(name), 0, 1);
+    EXPECT_TRUE(at::equal(at::nan_to_num(fast, -7), at::nan_to_num(reference, -7))) << name << fast << reference;
     EXPECT_EQ(values(fast)[1], name == std::string("e4m3:tensor") ? 96 : 100) << name;
   }
 }

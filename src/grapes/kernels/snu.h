@@ -42,8 +42,8 @@ struct SnuValues {
 };
 
 /// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorized
-/// pass per step and sample. Its twin is SnuOptions::Path::plain of nn::Snu, which it equals. Not differentiable twice.
-/// y is kept for the backward pass only where s > θ does not tell it.
+/// pass per step and sample. Its reference is nn::SnuLayer with SnuOptions::plain, which it equals. Not differentiable
+/// twice. y is kept for the backward pass only where s > θ does not tell it.
 /// @param x          [time, batch, in], float32 or float64, or spikes packed by pack() [time, batch, words]; let go of
 ///                   as soon as it is read
 /// @param membrane, output  where to begin, [batch, node]

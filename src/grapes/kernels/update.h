@@ -3,7 +3,7 @@
 #include "grapes/kernels/row_sums.h"
 
 /// The update rules, each in one pass over a parameter, its gradient and its states; the row sums of the new weight are
-/// made in the same pass. Those in `plain` are their twins of tensor operations, which also serve what is not
+/// made in the same pass. Those in `plain` are their references of tensor operations, which also serve what is not
 /// fusable(). η rate, λ decay: every rule sees g + λ W.
 namespace grapes::kernels {
 

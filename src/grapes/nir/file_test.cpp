@@ -82,12 +82,13 @@ TEST_F(File, WhereverItIsCutOffItIsRefused) {
   }
 }
 
-/// One to four bytes are changed: HDF5 by itself crashes on some of these files, and never comes to an end on others.
+/// One to four bytes are changed: HDF5 1.10 by itself crashes on one in a hundred of these files, and never comes to an
+/// end on others, where they lead it through the heap of text.
 TEST_F(File, DamagedOnesAreReadOrRefused) {
   write(file("a.nir"), recurrent_graph());
   const std::string bytes = read_file(file("a.nir"));
   int refused = 0;
-  for (const unsigned seed : {34U, 240U, 740U, 760U, 826U, 857U, 870U, 929U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U}) {
+  for (unsigned seed = 0; seed < 1000; ++seed) {
     std::mt19937 random(seed);
     std::string damaged = bytes;
     for (unsigned left = 1 + random() % 4; left > 0; --left) {
@@ -100,7 +101,8 @@ TEST_F(File, DamagedOnesAreReadOrRefused) {
     EXPECT_THAT(said, HasSubstr("damaged.nir: ")) << seed;
     ++refused;
   }
-  EXPECT_GT(refused, 3);
+  EXPECT_GT(refused, 200);
+  EXPECT_LT(refused, 800);
 }
 
 TEST_F(File, AShapeThatItsNumbersDoNotFillIsNotWritten) {

@@ -18,7 +18,7 @@ struct Setting {
   std::string takes = "NUMBER";
 };
 
-/// "a=1,b=2" into `owner`. @param what  of the key, for errors
+/// "a=1,b=2" into `owner`. @param what  it is, for errors
 template <class Owner>
 void apply(const std::vector<Setting<Owner>>& settings, const std::string& text, const std::string& what,
            Owner& owner) {
@@ -32,13 +32,13 @@ void apply(const std::vector<Setting<Owner>>& settings, const std::string& text,
   }
 }
 
-/// What an array would refuse, said of the key.
+/// @throws UsageError for what an array would refuse
 template <class Part>
-Part checked(const Part& part, const std::string& key) {
+Part checked(const Part& part) {
   try {
     analog::check(part);
   } catch (const c10::Error& error) {
-    throw UsageError(key + ": " + error.what_without_backtrace());
+    throw UsageError(error.what_without_backtrace());
   }
   return part;
 }
@@ -114,14 +114,14 @@ struct Sense {
 Device device_from(const std::string& text) {
   const std::size_t colon = text.find(':');
   Device device = find_row(analog::devices(), "device", text.substr(0, colon));
-  if (colon != std::string::npos) apply(device_settings(), text.substr(colon + 1), "analog", device);
-  return checked(device, "analog");
+  if (colon != std::string::npos) apply(device_settings(), text.substr(colon + 1), "device", device);
+  return checked(device);
 }
 
 Converter converter_from(const std::string& text) {
   Converter converter;
-  apply(converter_settings(), text, "analog-read", converter);
-  return checked(converter, "analog-read");
+  apply(converter_settings(), text, "converter", converter);
+  return checked(converter);
 }
 
 analog::Options array_options(const AnalogOptions& options) {
@@ -136,9 +136,9 @@ analog::Options array_options(const AnalogOptions& options) {
   analog::Options all;
   for (const Part& part : parts) all.*part.flag = false;
   if (options.real != "none")
-    for (const std::string& name : split(options.real, ',')) all.*find_row(parts, "analog-real part", name).flag = true;
+    for (const std::string& name : split(options.real, ',')) all.*find_row(parts, "part of an array", name).flag = true;
   all.forward = all.backward = converter_from(options.read);
-  all.responsibility = find_row(senses, "analog-responsibility", options.responsibility).how;
+  all.responsibility = find_row(senses, "way to sense responsibility", options.responsibility).how;
   // Where the array does not even multiply, nobody reads it for this.
   if (options.responsibility == "auto" && !all.real_forward) all.responsibility = analog::Sensing::exact;
   all.pulses = static_cast<int>(options.pulses);

@@ -1,6 +1,8 @@
 // e-prop forwards in time against the layer that runs backwards through all steps.
 #include "grapes/nn/eprop.h"
 
+#include "grapes/nn/nn_test.h"
+
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -8,11 +10,6 @@ namespace grapes::nn {
 namespace {
 
 constexpr std::int64_t steps = 9, batch = 3, in = 7, nodes = 5;
-
-at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, torch::kDouble);
-}
 
 Snu drawn_layer(SnuOptions options, const Rule& credit = {}) {
   options.eprop = true;

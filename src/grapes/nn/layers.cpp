@@ -2,7 +2,6 @@
 
 #include "grapes/base/table.h"
 #include "grapes/core/attach.h"
-#include "grapes/core/compat.h"
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
@@ -11,14 +10,10 @@
 #include <torch/nn/init.h>
 
 #include <cmath>
-#include <functional>
-#include <numeric>
 #include <utility>
 
 namespace grapes::nn {
 namespace {
-
-using To = credit::ErrorPath::To;
 
 /// As torch::nn draws them.
 void draw(at::Tensor& weight, at::Tensor& bias) {
@@ -26,19 +21,6 @@ void draw(at::Tensor& weight, at::Tensor& bias) {
   if (!bias.defined()) return;
   const double bound = 1 / std::sqrt(static_cast<double>(weight[0].numel()));
   torch::nn::init::uniform_(bias, -bound, bound);
-}
-
-/// z(W, b) with the error at its nodes, which lie along `dim`, or only W's and b's gradients, times m.
-at::Tensor scaled(const Routed& layer, const at::Tensor& m, bool local, bool fed_back, std::int64_t dim,
-                  const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& z) {
-  if (!m.defined()) return z(layer.weight, layer.bias);
-  if (!local) {
-    const at::Tensor y = z(layer.weight, layer.bias);
-    if (fed_back) return modulate(y, m, dim);
-    attach(y, m, dim);  // a hook is cheaper than modulate()'s node, and an activation after it may work in place
-    return y;
-  }
-  return z(modulate(layer.weight, m, 0), layer.bias.defined() ? modulate(layer.bias, m, 0) : layer.bias);
 }
 
 }  // namespace
@@ -57,8 +39,6 @@ at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units) {
   const double bound = 1 / std::sqrt(static_cast<double>(units));
   return torch::empty(shape).uniform_(-bound, bound);
 }
-
-bool Routed::is_local() const { return credit::modulation_of(rule_).local; }
 
 at::Tensor Routed::factor() const { return factor(at::Tensor()); }
 
@@ -82,8 +62,26 @@ at::Tensor Routed::next_factor(const at::Tensor& recurrent) {
   return factor_;
 }
 
+credit::Factors Routed::factors(const at::Tensor& m) const {
+  return credit::modulation_of(rule_).local ? credit::Factors{{}, m, {}} : credit::Factors{m, {}, {}};
+}
+
+at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& m) const {
+  const ErrorPath path = down();
+  layer.weight = weight;
+  layer.bias = bias;
+  layer.factors = factors(m);
+  // Where nothing is fused a hook scales the error: unlike the view that modulate() returns, it lets an activation
+  // behind the layer work in place. feedback() returns a view as well, whose error has to be scaled before it.
+  const bool hooked = layer.factors.error.defined() && path.to != ErrorPath::To::matrix && !layer.fuses(x);
+  if (hooked) layer.factors.error.reset();
+  at::Tensor z = layer.forward(x, path);
+  if (hooked) attach(z, m, x.dim() == 4 ? 1 : -1);
+  return z;
+}
+
 LinearImpl::LinearImpl(const torch::nn::LinearOptions& options, Rule rule)
-    : Routed(std::move(rule), "Linear"), options_(options) {
+    : Routed(std::move(rule), "Linear"), options_(options), layer_(nullptr, 0, nullptr) {
   reset();
 }
 
@@ -93,32 +91,27 @@ void LinearImpl::reset() {
   bias = register_parameter("bias", options_.bias() ? torch::empty({out}) : at::Tensor(), options_.bias());
   draw(weight, bias);
   if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in, out}, out));
+  layer_ = LinearLayer(nullptr, 0, std::make_shared<kernels::Workspace>());
+  layer_.once = false;
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
-  TORCH_CHECK(x.dim() == 2 && x.size(1) == options_.in_features(), "grapes::nn::Linear: x must be [batch, ",
+  TORCH_CHECK(x.dim() > 0 && x.size(-1) == options_.in_features(), "grapes::nn::Linear: x must be [..., ",
               options_.in_features(), "]; got ", x.sizes());
-  const credit::ErrorPath way = down();
-  const at::Tensor below = way.to == To::weights ? x : x.detach();
-  return scaled(*this, next_factor(), is_local(), way.to == To::matrix, 1,
-                [&](const at::Tensor& W, const at::Tensor& b) {
-                  const at::Tensor y = at::linear(below, W, b.defined() ? OptionalTensor(b) : OptionalTensor());
-                  return way.to == To::matrix ? grapes::feedback(y, x, way.matrix) : y;
-                });
+  return through(layer_, x, next_factor());
 }
 
 Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule)
-    : Routed(std::move(rule), "Conv2d"), options_(options), padding_(0) {
-  // By argument-dependent lookup: the variant is c10's in LibTorch 1.13 and the standard library's in 2.x.
-  const auto* numbers = get_if<torch::ExpandingArray<2>>(&options.padding());
-  TORCH_CHECK(numbers != nullptr && get_if<torch::enumtype::kZeros>(&options.padding_mode()) != nullptr,
-              "grapes::nn::Conv2d: padding must be numbers, with zeros");
-  padding_ = *numbers;
+    : Routed(std::move(rule), "Conv2d"), options_(options), layer_({}, nullptr, nullptr) {
   reset();
 }
 
 void Conv2dImpl::reset() {
   const std::int64_t in = options_.in_channels(), out = options_.out_channels(), groups = options_.groups();
+  // By argument-dependent lookup: the variant is c10's in LibTorch 1.13 and the standard library's in 2.x.
+  const auto* padding = get_if<torch::ExpandingArray<2>>(&options_.padding());
+  TORCH_CHECK(padding != nullptr && get_if<torch::enumtype::kZeros>(&options_.padding_mode()) != nullptr,
+              "grapes::nn::Conv2d: padding must be numbers, with zeros");
   TORCH_CHECK(groups > 0 && in % groups == 0 && out % groups == 0,
               "grapes::nn::Conv2d: channels must be divisible by groups; got ", in, " to ", out, " in ", groups);
   const torch::ExpandingArray<2>& kernel = options_.kernel_size();
@@ -128,25 +121,20 @@ void Conv2dImpl::reset() {
   draw(weight, bias);
   if (feeds_back_through_B())
     feedback = register_buffer("feedback", feedback_weights(shape, out / groups * kernel->at(0) * kernel->at(1)));
+  const auto sides = [](const torch::ExpandingArray<2>& two) { return at::IntArrayRef(*two).vec(); };
+  layer_ = Conv2dLayer({sides(options_.stride()), sides(*padding), sides(options_.dilation()), groups, 1}, nullptr,
+                       std::make_shared<kernels::Workspace>());
+  layer_.once = false;
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 4 && x.size(1) == options_.in_channels(), "grapes::nn::Conv2d: x must be [batch, ",
               options_.in_channels(), ", height, width]; got ", x.sizes());
-  const at::IntArrayRef stride = *options_.stride(), padding = *padding_, dilation = *options_.dilation();
-  const std::int64_t groups = options_.groups();
-  const credit::ErrorPath way = down();
-  const at::Tensor below = way.to == To::weights ? x : x.detach();
-  const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
-    const OptionalTensor has = b.defined() ? OptionalTensor(b) : OptionalTensor();
-    const at::Tensor y = at::conv2d(below, W, has, stride, padding, dilation, groups);
-    return way.to == To::matrix ? feedback_convolution(y, x, way.matrix, stride, padding, dilation, groups) : y;
-  };
-  return scaled(*this, next_factor(), is_local(), way.to == To::matrix, 1, z);
+  return kernels::unblocked(through(layer_, x, next_factor()));
 }
 
 RecurrentImpl::RecurrentImpl(std::int64_t in, std::int64_t nodes, Rule rule)
-    : Routed(std::move(rule), "Recurrent"), in_(in), nodes_(nodes) {
+    : Routed(std::move(rule), "Recurrent"), in_(in), nodes_(nodes), current_(nullptr, 0, nullptr) {
   reset();
 }
 
@@ -157,26 +145,21 @@ void RecurrentImpl::reset() {
   const double bound = 1 / std::sqrt(static_cast<double>(nodes_));  // as torch::nn::RNN
   for (at::Tensor* parameter : {&weight, &recurrent, &bias}) torch::nn::init::uniform_(*parameter, -bound, bound);
   if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
+  current_ = LinearLayer(nullptr, 0, std::make_shared<kernels::Workspace>());
+  current_.once = false;
 }
 
 at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) == in_, "grapes::nn::Recurrent: x must be [time, batch, ", in_,
               "], with a step at least; got ", x.sizes());
   const at::Tensor m = next_factor(recurrent);
-  const at::Tensor rows = x.flatten(0, 1);  // the current of all steps in one product
-  const credit::ErrorPath way = down();
-  const at::Tensor below = way.to == To::weights ? rows : rows.detach();
-  const auto z = [&](const at::Tensor& W, const at::Tensor& b) {
-    const at::Tensor y = at::linear(below, W, b);
-    return way.to == To::matrix ? grapes::feedback(y, rows, way.matrix) : y;
-  };
   // Compounding, m stands on all of the pre-activation, so that it also meets what R sends back; else on R's gradient.
-  const bool compounds = m.defined() && rule().compounding && !is_local();
-  const at::Tensor current = scaled(*this, compounds ? at::Tensor() : m, is_local(), way.to == To::matrix, 1, z);
+  const bool compounds = m.defined() && rule().compounding && !credit::modulation_of(rule()).local;
+  const at::Tensor current = through(current_, x, compounds ? at::Tensor() : m);  // of all steps in one product
   const at::Tensor R = (m.defined() && !compounds ? modulate(recurrent, m, 0) : recurrent).t();
   std::vector<at::Tensor> outputs;
   at::Tensor y;
-  for (const at::Tensor& c : current.view({x.size(0), x.size(1), nodes_}).unbind()) {
+  for (const at::Tensor& c : current.unbind()) {
     const at::Tensor a = y.defined() ? at::addmm(c, route().local_in_time ? y.detach() : y, R) : c;
     y = (compounds ? modulate(a, m) : a).tanh();
     outputs.push_back(y);

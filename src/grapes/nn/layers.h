@@ -1,8 +1,9 @@
 #pragma once
 
 #include "grapes/credit/route.h"
+#include "grapes/nn/conv2d.h"
+#include "grapes/nn/linear.h"
 
-#include <torch/expanding_array.h>
 #include <torch/nn/cloneable.h>
 #include <torch/nn/options/conv.h>
 #include <torch/nn/options/linear.h>
@@ -40,15 +41,18 @@ class Routed {
                         ///< undefined
 
  protected:
-  /// @throws c10::Error if an option cannot be, UsageError if there is no such modulation
+  /// @throws UsageError for a rule that cannot be, c10::Error for one that a layer by itself cannot follow
   explicit Routed(Rule rule, std::string kind);
   bool feeds_back_through_B() const { return route_->feedback == credit::Feedback::above; }
-  /// Where the error at the pre-activation goes, besides to W and b.
-  credit::ErrorPath down() const { return route_->down(weight, feedback); }
   at::Tensor factor(const at::Tensor& recurrent) const;
   /// The factor of a forward pass; undefined where there is no graph to modulate.
   at::Tensor next_factor(const at::Tensor& recurrent = {});
-  bool is_local() const;
+  /// m where the rule's modulation has it: on the error, or on the layer's own gradient.
+  credit::Factors factors(const at::Tensor& m) const;
+  /// Where the error at the pre-activation goes, besides to W and b.
+  ErrorPath down() const { return route_->down(weight, feedback); }
+  /// One pass through `layer`, whose weights are these.
+  at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m) const;
 
  private:
   Rule rule_;
@@ -61,7 +65,7 @@ class Routed {
 /// B, uniform in ±1/√(units it comes from).
 at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units);
 
-/// z = x Wᵀ + b. x [batch, in].
+/// z = x Wᵀ + b. x [..., in].
 class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
  public:
   LinearImpl(std::int64_t in, std::int64_t out, Rule rule = {})
@@ -72,6 +76,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
 
  private:
   torch::nn::LinearOptions options_;
+  LinearLayer layer_;
 };
 TORCH_MODULE(Linear);
 
@@ -85,7 +90,7 @@ class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
 
  private:
   torch::nn::Conv2dOptions options_;
-  torch::ExpandingArray<2> padding_;
+  Conv2dLayer layer_;
 };
 TORCH_MODULE(Conv2d);
 
@@ -103,6 +108,7 @@ class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed 
 
  private:
   std::int64_t in_, nodes_;
+  LinearLayer current_;
 };
 TORCH_MODULE(Recurrent);
 

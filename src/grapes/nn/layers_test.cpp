@@ -4,6 +4,7 @@
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"
+#include "grapes/nn/nn_test.h"
 
 #include <gmock/gmock.h>
 #include <torch/torch.h>
@@ -13,13 +14,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::ThrowsMessage;
-
-const auto f64 = torch::kDouble;
-
-at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, f64);
-}
 
 /// Rows of unlike size, so that factors differ.
 template <class Module>

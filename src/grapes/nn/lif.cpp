@@ -1,7 +1,8 @@
 #include "grapes/nn/lif.h"
 
-#include "grapes/base/error.h"
+#include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/nn/spiking.h"
 
 namespace grapes::nn {
 namespace {
@@ -74,6 +75,22 @@ const std::vector<NeuronRow>& neurons() {
        [](SnuOptions& o) { o.rule.g = "identity"; }},
   };
   return rows;
+}
+
+SnuOptions neurons_of(const SpikingOptions& options) {
+  SnuOptions neurons;
+  neurons.rule = {options.g, "step", options.reset, options.surrogate, options.width, options.detach_reset};
+  neurons.recurrent = options.recurrent;
+  neurons.decay = options.decay;
+  neurons.learn_decay = options.learn_decay;
+  neurons.threshold = options.threshold;
+  neurons.learn_threshold = options.learn_threshold;
+  neurons.synapse = options.synapse;
+  neurons.truncate = options.truncate;
+  neurons.inputs = options.products;
+  find_row(nn::neurons(), "neuron", options.neuron).decide(neurons);
+  require_possible(neurons.rule);
+  return neurons;
 }
 
 }  // namespace grapes::nn

@@ -35,6 +35,9 @@ class Criterion {
   /// @throws UsageError for a name, or for a pair that does not fit (cross-entropy needs softmax and classes, ...)
   Criterion(const std::string& loss, const std::string& output, TargetKind targets);
 
+  /// A loss and an output function that are in no table. @param loss  outlives this
+  Criterion(const Loss& loss, at::Tensor (*output)(const at::Tensor& logits)) : loss_(&loss), output_(output) {}
+
   /// Mean over the batch, [] with a graph. @param logits [batch, k]
   at::Tensor loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present = {}) const;
   /// What the network says: probabilities or values, [batch, k].

@@ -5,6 +5,7 @@
 #include "grapes/nn/init.h"
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,8 +13,11 @@
 namespace grapes::nn {
 namespace {
 
-std::string refusal(const Options& options) {
+template <class Change>
+std::string refusal(Change change) {
   try {
+    Options options;
+    change(options);
     make_network(options, {{1, 8, 8}, 10}, 1);
   } catch (const UsageError& error) {
     return error.what();
@@ -22,24 +26,34 @@ std::string refusal(const Options& options) {
 }
 
 TEST(Network, RefusesWhatItCannotParseAndSaysWhy) {
-  const auto with = [](auto change) {
-    Options options;
-    change(options);
-    return refusal(options);
-  };
-  EXPECT_NE(with([](Options& o) { o.model = "mpl:3"; }).find("did you mean 'mlp'"), std::string::npos);
-  for (const char* model : {"mlp", "mlp:", "mlp:3,", "mlp:0", "mlp:-1", "mlp:2.5", "mlp:a", "linear:3"})
-    EXPECT_NE(with([&](Options& o) { o.model = model; }).find(model), std::string::npos) << model;
-  EXPECT_NE(with([](Options& o) { o.activation = "rellu"; }).find("relu"), std::string::npos);
-  EXPECT_NE(with([](Options& o) { o.init = "x"; }).find("he_uniform"), std::string::npos);
-  EXPECT_NE(with([](Options& o) { o.dropout = 1; }).find("dropout"), std::string::npos);
-  EXPECT_NE(with([](Options& o) { o.precision = "half"; }).find("float32"), std::string::npos);
-  EXPECT_NE(with([](Options& o) { o.rule.route = "bpp"; }).find("bp"), std::string::npos);
+  using ::testing::HasSubstr;
+  EXPECT_THAT(refusal([](Options& o) { o.model = parse_model("mpl:3"); }), HasSubstr("did you mean 'mlp'"));
+  for (const char* model :
+       {"mlp", "mlp:", "mlp:3,", "mlp:0", "mlp:-1", "mlp:2.5", "mlp:a", "linear:3", "cnn:", "resnet9:3"})
+    EXPECT_THAT(refusal([&](Options& o) { o.model = parse_model(model); }), HasSubstr(model));
+  EXPECT_THAT(refusal([](Options& o) { o.model = {"mlp", {3, 0}}; }), HasSubstr("mlp:3,0"));
+  EXPECT_THAT(refusal([](Options& o) { o.activation = "rellu"; }), HasSubstr("relu"));
+  EXPECT_THAT(refusal([](Options& o) { o.init = "x"; }), HasSubstr("he_uniform"));
+  EXPECT_THAT(refusal([](Options& o) { o.dropout = 1; }), HasSubstr("dropout"));
+  EXPECT_THAT(refusal([](Options& o) { o.precision = "half"; }), HasSubstr("float32"));
+  EXPECT_THAT(refusal([](Options& o) { o.rule.route = "bpp"; }), HasSubstr("bp"));
+}
+
+TEST(Model, IsWhatItsTextSays) {
+  for (const ModelRow& row : models()) {
+    const std::string text = row.name + (row.takes_widths ? ":4,3" : "");
+    const Model model = parse_model(text);
+    EXPECT_EQ(to_string(model), text);
+    const Stages stages = stages_of(model, {{3, 32, 32}, 10});
+    EXPECT_TRUE(stages.back().units == 10 || stages.back().what == Stage::Do::read) << text;
+  }
+  EXPECT_TRUE(parse_model("mlp:4,3") == dense_model({4, 3}));
+  EXPECT_TRUE(parse_model("linear") == dense_model({}));
 }
 
 TEST(Network, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
   Options options;
-  options.model = "mlp:12,7";
+  options.model = parse_model("mlp:12,7");
   const auto a = make_network(options, {{1, 8, 8}, 10}, 5), b = make_network(options, {{1, 8, 8}, 10}, 6);
   options.precision = "float64";
   const auto c = make_network(options, {{1, 8, 8}, 10}, 5);

@@ -1,12 +1,12 @@
-// What follows a normalized layer's convolution: the fused node against its twin of plain tensor operations, the twin
-// against the equation of its error, and what the node promises of memory, threads and instruction sets.
+// What follows a normalized layer's convolution: the fused node against its reference of plain tensor operations, the
+// reference against the equation of its error, and what the node promises of memory, threads and instruction sets.
 #include "grapes/kernels/normalization.h"
 
 #include "grapes/core/modulate.h"
 #include "grapes/kernels/convolution.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/nn/activation.h"
-#include "grapes/nn/convolution_test.h"
+#include "grapes/nn/nn_test.h"
 #include "grapes/nn/norm.h"
 
 #include <ATen/Parallel.h>
@@ -81,11 +81,14 @@ Tensors fused(const Case& c) {
 }
 
 /// The same in float64, so that what is seen is the kernel's rounding.
-Tensors twin(const Case& c) {
+Tensors reference(const Case& c) {
   const BatchNorm norm = c.norm(torch::kDouble);
   const auto z = c.z().to(torch::kDouble).requires_grad_();
-  const auto at_z = c.factor ? modulate(z, c.m().to(torch::kDouble), 1) : z;
-  const auto a = c.row().apply(norm.forward(at_z, c.training, c.training));
+  const auto modulated = [&](const at::Tensor& t) { return c.factor ? modulate(t, c.m().to(torch::kDouble), 1) : t; };
+  // The authors' order where one mean is of all channels; else the factor stands at z.
+  const bool behind = c.kind == Norm::tensor;
+  const auto normal = c.row().apply(norm.forward(behind ? z : modulated(z), c.training, c.training));
+  const auto a = behind ? modulated(normal) : normal;
   const auto value = c.pool > 1 ? at::max_pool2d(a, {c.pool, c.pool}) : a;
   (value * drawn(value.sizes(), 4).to(torch::kFloat)).sum().backward();
   return {value.detach(), z.grad(), norm.scale.grad(), norm.shift.grad(), norm.mean, norm.variance};
@@ -94,12 +97,12 @@ Tensors twin(const Case& c) {
 void expect_equal(const Case& c, double tolerance) {
   SCOPED_TRACE(c.words());
   const char* const names[] = {"value", "dz", "scale's", "shift's", "mean", "variance"};
-  const Tensors ours = fused(c), twins = twin(c);
-  for (std::size_t i = 0; i < twins.size(); ++i)
-    EXPECT_LT(((ours[i] - twins[i]).norm() / twins[i].norm()).item<double>(), tolerance) << names[i];
+  const Tensors ours = fused(c), references = reference(c);
+  for (std::size_t i = 0; i < references.size(); ++i)
+    EXPECT_LT(((ours[i] - references[i]).norm() / references[i].norm()).item<double>(), tolerance) << names[i];
 }
 
-TEST(Normalization, EqualsItsTwin) {
+TEST(Normalization, EqualsItsReference) {
   for (const Case& shape : {Case{3, 16, 5, 7, 1}, Case{4, 32, 9, 8, 2}, Case{2, 48, 7, 11, 3}, Case{1, 16, 4, 4, 2}})
     for (const std::string activation : {"identity", "relu", "leaky_relu"})
       for (const Norm kind : {Norm::batch, Norm::tensor})

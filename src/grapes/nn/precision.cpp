@@ -1,6 +1,8 @@
 #include "grapes/nn/precision.h"
 
+#include "grapes/base/random.h"
 #include "grapes/base/table.h"
+#include "grapes/core/rounding.h"
 
 #include <array>
 #include <set>
@@ -43,6 +45,21 @@ Precision precision_from(const std::string& text) {
   }
   if (given.count("master") == 0) precision.master = precision.weights;
   return precision;
+}
+
+at::Tensor Rounding::weight(const at::Tensor& W) const {
+  return weights ? round_value(W, weights, 0, stream_seed(key, "weights")) : W;
+}
+at::Tensor Rounding::input(const at::Tensor& h) const {
+  return activations ? round_value(h, activations, 1, stream_seed(key, "activations")) : h;
+}
+at::Tensor Rounding::error_at(const at::Tensor& z, std::int64_t axis) const {
+  return error ? round_error(z, error, axis, stream_seed(key, "error")) : z;
+}
+Rounding Rounding::of(const char* what, std::int64_t number) const {
+  Rounding other = *this;
+  other.key = stream_seed(key, what, static_cast<std::uint64_t>(number));
+  return other;
 }
 
 }  // namespace grapes::nn

@@ -2,8 +2,9 @@
 
 #include "grapes/kernels/number_format.h"
 
-#include <ATen/core/ScalarType.h>
+#include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
 
 namespace grapes::nn {
@@ -27,6 +28,18 @@ struct Precision {
   kernels::NumberFormat update;       ///< what is added to a weight
   bool has_formats() const { return weights || master || activations || error || update; }
   bool keeps() const { return master || update; }  ///< whether weights are held in a format
+};
+
+/// What a layer's numbers are rounded to on their way through one batch; nothing by default.
+struct Rounding {
+  kernels::NumberFormat weights, activations, error;
+  std::uint64_t key = 0;  ///< of this layer and batch, for what is left to chance
+  explicit operator bool() const { return weights || activations || error; }
+  at::Tensor weight(const at::Tensor& W) const;
+  at::Tensor input(const at::Tensor& h) const;
+  at::Tensor error_at(const at::Tensor& z, std::int64_t axis = 1) const;
+  /// The same with other draws: for what a layer does more than once.
+  Rounding of(const char* what, std::int64_t number = 0) const;
 };
 
 /// float32, float64, bf16, or PART=FORMAT,... with PART weights, master, activations, error (errors), update (updates),

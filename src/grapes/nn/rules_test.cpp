@@ -3,7 +3,8 @@
 #include "grapes/core/responsibility.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/loss.h"
-#include "grapes/nn/mlp.h"
+#include "grapes/nn/network.h"
+#include "grapes/nn/nn_test.h"
 #include "grapes/testing/delta.h"
 
 #include <ATen/ATen.h>
@@ -25,7 +26,7 @@ struct Setting {
   std::vector<std::int64_t> nodes = {6, 5, 7, 4, 3};
 };
 
-Options options_of(const Setting& setting) {
+Options dense_options(const Setting& setting) {
   Options options;
   options.precision = "float64";
   options.activation = setting.activation;
@@ -33,7 +34,7 @@ Options options_of(const Setting& setting) {
   options.rule.route = setting.route;
   options.rule.modulation = setting.modulation;
   if (setting.modulation == "constant") options.rule.constants = {1.5, 0.5, 3};
-  // One form on all routes; the authors' forms are compared with numbers made by their program (replay).
+  // One form on all routes; the authors' forms are compared with numbers made by their program (parity).
   options.rule.responsibility = credit::Responsibility::incoming;
   options.rule.clip.kind = credit::Clip::Kind::range;
   return options;
@@ -51,7 +52,7 @@ Data examples(std::int64_t batch, std::int64_t inputs, std::int64_t classes) {
   return data;
 }
 
-std::vector<at::Tensor> learn(Mlp& model, const Data& data, const Pass& pass) {
+std::vector<at::Tensor> learn(Network& model, const Data& data, const Pass& pass) {
   const Criterion criterion("cross-entropy", "softmax", TargetKind::classes);
   criterion.loss(model.forward(data.inputs, pass), data.labels).backward();
   std::vector<at::Tensor> gradients;
@@ -59,15 +60,19 @@ std::vector<at::Tensor> learn(Mlp& model, const Data& data, const Pass& pass) {
   return gradients;
 }
 
-Pass training(std::int64_t step = 0) {
-  Pass pass;
-  pass.training = true;
-  pass.seed = 3;
+Network mlp(Options options, const std::vector<std::int64_t>& nodes, std::uint64_t seed) {
+  options.model = dense_model({nodes.begin() + 1, nodes.end() - 1});
+  const Signature signature{{nodes.front()}, nodes.back()};
+  return Network(options, stages_of(options.model, signature), signature, seed);
+}
+
+Pass training_at(std::int64_t step) {
+  Pass pass = training();
   pass.step = step;
   return pass;
 }
 
-testing::Chain by_hand(const Setting& setting, const Mlp& model, const Pass& pass) {
+testing::Chain by_hand(const Setting& setting, const Network& model, const Pass& pass) {
   testing::Chain chain;
   chain.route = setting.route;
   chain.activation = setting.activation;
@@ -95,7 +100,7 @@ TEST(Rules, EqualTheHandWrittenRecursions) {
       for (const auto& activation : activations())
         for (const double dropout : {0.0, 0.4}) {
           Setting setting{route.name, modulation.name, activation.name, dropout};
-          Mlp model(options_of(setting), setting.nodes, 11);
+          Network model = mlp(dense_options(setting), setting.nodes, 11);
           const Data data = examples(9, 6, 3);
           Pass pass = training();
           if (dropout > 0) {
@@ -121,10 +126,10 @@ TEST(Rules, EqualTheHandWrittenRecursions) {
 
 TEST(Rules, ModulationByOneIsTheBaseRuleBitForBit) {
   for (const auto& route : dense_routes()) {
-    Options base = options_of({route.name}), one = base;
+    Options base = dense_options({route.name}), one = base;
     one.rule.modulation = "constant";
     one.rule.constants = {1};
-    Mlp a(base, {6, 5, 5, 3}, 11), b(one, {6, 5, 5, 3}, 11);
+    Network a = mlp(base, {6, 5, 5, 3}, 11), b = mlp(one, {6, 5, 5, 3}, 11);
     const Data data = examples(8, 6, 3);
     const auto left = learn(a, data, training()), right = learn(b, data, training());
     for (std::size_t l = 0; l < left.size(); ++l) EXPECT_TRUE(at::equal(left[l], right[l])) << route.name;
@@ -136,7 +141,7 @@ TEST(Rules, TheForwardPassDoesNotDependOnTheRule) {
   at::Tensor first;
   for (const auto& route : dense_routes())
     for (const auto& modulation : credit::modulations()) {
-      Mlp model(options_of({route.name, modulation.name, "relu", 0.3}), {6, 5, 5, 3}, 11);
+      Network model = mlp(dense_options({route.name, modulation.name, "relu", 0.3}), {6, 5, 5, 3}, 11);
       const at::Tensor logits = model.forward(data.inputs, training()).detach();
       if (!first.defined()) first = logits;
       EXPECT_TRUE(at::equal(logits, first)) << route.name << " × " << modulation.name;
@@ -144,13 +149,13 @@ TEST(Rules, TheForwardPassDoesNotDependOnTheRule) {
 }
 
 TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
-  Options options = options_of({"bp", "shuffled"});
-  Mlp model(options, {6, 40, 3}, 11);
+  Options options = dense_options({"bp", "shuffled"});
+  Network model = mlp(options, {6, 40, 3}, 11);
   const Data data = examples(4, 6, 3);
   const at::Tensor m = factor(model.parameters()[0].value);
-  model.forward(data.inputs, training(0));
+  model.forward(data.inputs, training_at(0));
   const at::Tensor first = model.factors()[0].error;
-  model.forward(data.inputs, training(1));
+  model.forward(data.inputs, training_at(1));
   const at::Tensor second = model.factors()[0].error;
   EXPECT_FALSE(at::equal(first, second));
   EXPECT_FALSE(at::equal(first, m));
@@ -159,12 +164,12 @@ TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
 }
 
 TEST(Rules, FactorsAreRecomputedEveryKBatches) {
-  Options options = options_of({"bp", "grapes"});
+  Options options = dense_options({"bp", "grapes"});
   options.rule.every = 2;
-  Mlp model(options, {6, 5, 3}, 11);
+  Network model = mlp(options, {6, 5, 3}, 11);
   const Data data = examples(4, 6, 3);
   const auto used = [&](std::int64_t step) {
-    model.forward(data.inputs, training(step));
+    model.forward(data.inputs, training_at(step));
     return model.factors()[0].error;
   };
   const at::Tensor before = used(0);
@@ -178,9 +183,9 @@ TEST(Rules, FactorsAreRecomputedEveryKBatches) {
 }
 
 TEST(Rules, OutgoingResponsibilityLooksAtTheColumnsAbove) {
-  Options options = options_of({"bp", "grapes"});
+  Options options = dense_options({"bp", "grapes"});
   options.rule.responsibility = credit::Responsibility::outgoing;
-  Mlp model(options, {6, 5, 4, 3}, 11);
+  Network model = mlp(options, {6, 5, 4, 3}, 11);
   model.forward(examples(4, 6, 3).inputs, training());
   for (std::size_t l = 0; l < 2; ++l)
     EXPECT_TRUE(
@@ -188,7 +193,7 @@ TEST(Rules, OutgoingResponsibilityLooksAtTheColumnsAbove) {
 }
 
 TEST(Rules, AWeightThatIsNotFiniteIsNamedByItsLayer) {
-  Mlp model(options_of({"bp", "grapes"}), {6, 5, 4, 3}, 11);
+  Network model = mlp(dense_options({"bp", "grapes"}), {6, 5, 4, 3}, 11);
   {
     const at::NoGradGuard no_grad;
     at::Tensor W = model.parameters()[1].value;
@@ -206,9 +211,9 @@ TEST(Rules, BackpropagationIsTheGradient) {
   // Finite differences of the loss, in every weight, for every activation and both losses.
   for (const auto& activation : activations())
     for (const char* loss : {"cross-entropy", "mse"}) {
-      Options options = options_of({"bp", "none", activation.name});
+      Options options = dense_options({"bp", "none", activation.name});
       options.bias = true;
-      Mlp model(options, {4, 5, 3}, 2);
+      Network model = mlp(options, {4, 5, 3}, 2);
       const Data data = examples(6, 4, 3);
       const Criterion criterion(loss, "auto", TargetKind::classes);
       criterion.loss(model.forward(data.inputs, training()), data.labels).backward();

@@ -1,11 +1,11 @@
-// Spiking networks: encoders by their laws, the fused model against its twin on every route and modulation, masks, and
-// neurons by NIR's parameters against Euler's method written out.
-#include "grapes/nn/snn.h"
-
+// Spiking networks: encoders by their laws, the fused model against its reference on every route and modulation, masks,
+// and neurons by NIR's parameters against Euler's method written out.
 #include "grapes/base/error.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/nn/lif.h"
 #include "grapes/nn/loss.h"
+#include "grapes/nn/network.h"
+#include "grapes/nn/readout.h"
 
 #include <gmock/gmock.h>
 #include <torch/torch.h>
@@ -13,7 +13,7 @@
 namespace grapes::nn {
 namespace {
 
-at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
+at::Tensor uniform(at::IntArrayRef shape, std::uint64_t seed) {
   auto generator = at::detail::createCPUGenerator(seed);
   return torch::rand(shape, generator, torch::kDouble);
 }
@@ -33,7 +33,7 @@ TEST(Encoder, BernoulliHasTheRateAsked) {
 }
 
 TEST(Encoder, BernoulliIsDrawnFromTheSeedAndTheExampleAlone) {
-  const auto x = drawn({3, 50}, 1);
+  const auto x = uniform({3, 50}, 1);
   const auto first = encode(x, {}, 7);
   EXPECT_TRUE(torch::equal(first, encode(x, {}, 7)));
   EXPECT_FALSE(torch::equal(first, encode(x, {}, 8)));
@@ -53,9 +53,10 @@ TEST(Encoder, LatencyIsOneSpikeTheEarlierTheStronger) {
   EXPECT_EQ(spikes.select(1, 2).argmax().item<int>(), 10);
 }
 
-Options options_of(const std::string& route, const std::string& modulation, const std::string& neuron, bool recurrent) {
+Options spiking_options(const std::string& route, const std::string& modulation, const std::string& neuron,
+                        bool recurrent) {
   Options options;
-  options.model = "snu:13,11";
+  options.model = parse_model("snn:13,11");
   options.precision = "float64";
   options.rule.route = route;
   options.rule.modulation = modulation;
@@ -81,16 +82,16 @@ std::vector<at::Tensor> gradients(const Options& options, const Signature& signa
   return all;
 }
 
-TEST(Snn, EqualsItsTwinOnEveryRule) {
+TEST(Snn, EqualsItsReferenceOnEveryRule) {
   const Signature picture{{20}, 4};
-  const auto x = drawn({5, 20}, 1), error = drawn({5, 4}, 2);
+  const auto x = uniform({5, 20}, 1), error = uniform({5, 4}, 2);
   for (const auto& route : credit::routes()) {
     if (route.name == "ifa") continue;
     for (const auto& modulation : credit::modulations())
       for (const std::string neuron : {"snu", "ssnu", "cuba-lif"})
         for (const bool recurrent : {false, true}) {
           SCOPED_TRACE(route.name + "+" + modulation.name + " " + neuron + (recurrent ? " recurrent" : ""));
-          Options options = options_of(route.name, modulation.name, neuron, recurrent);
+          Options options = spiking_options(route.name, modulation.name, neuron, recurrent);
           if (modulation.name == "constant") options.rule.constants = {1.5};
           const auto fused = gradients(options, picture, x, {}, error, false);
           const auto plain = gradients(options, picture, x, {}, error, true);
@@ -106,10 +107,10 @@ TEST(Snn, WhatFillsUpASequenceDoesNotCount) {
   for (const bool each_step : {false, true})
     for (const auto& readout : readouts()) {
       SCOPED_TRACE(readout.name + (each_step ? ", each step" : ""));
-      Options options = options_of("bp", "grapes", "snu", true);
+      Options options = spiking_options("bp", "grapes", "snu", true);
       options.spiking.readout = readout.name;
       const Signature signature{{20}, 4, true, each_step};
-      const auto x = drawn({2, 6, 20}, 1).gt(0.5).to(torch::kDouble);
+      const auto x = uniform({2, 6, 20}, 1).gt(0.5).to(torch::kDouble);
       auto present = torch::ones({2, 6}, torch::kBool);
       present[1].narrow(0, 4, 2).fill_(false);
       const auto model = make_network(options, signature, 3);
@@ -127,7 +128,7 @@ TEST(Snn, WhatFillsUpASequenceDoesNotCount) {
 
 TEST(Snn, SequenceLossIsTheNegativeLogLikelihoodOfAStep) {
   const Criterion criterion("auto", "auto", TargetKind::bits);
-  const auto logits = drawn({2, 3, 5}, 1), bits = drawn({2, 3, 5}, 2).gt(0.5).to(torch::kDouble);
+  const auto logits = uniform({2, 3, 5}, 1), bits = uniform({2, 3, 5}, 2).gt(0.5).to(torch::kDouble);
   auto present = torch::ones({2, 3}, torch::kBool);
   present[1][2] = false;
   double sum = 0;
@@ -141,12 +142,12 @@ TEST(Snn, SequenceLossIsTheNegativeLogLikelihoodOfAStep) {
 }
 
 TEST(Snn, ActivityCountsSilentAndSaturatedNodes) {
-  Options options = options_of("bp", "none", "snu", false);
+  Options options = spiking_options("bp", "none", "snu", false);
   options.encoding.encoder = "direct";
   options.spiking.threshold = 1e6;
   const auto model = make_network(options, {{20}, 4}, 3);
   EXPECT_TRUE(model->activity().empty());
-  model->forward(drawn({5, 20}, 1), {});
+  model->forward(uniform({5, 20}, 1), {});
   ASSERT_EQ(model->activity().size(), 3U);
   EXPECT_EQ(model->activity()[0].silent, 1);
   EXPECT_EQ(model->activity()[0].rate, 0);
@@ -161,13 +162,13 @@ TEST(Snn, SaysWhatIsNotThere) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  Options options = options_of("ifa", "none", "snu", false);
+  Options options = spiking_options("ifa", "none", "snu", false);
   refused(options, {{20}, 4}, "ifa");
-  options = options_of("eprop", "none", "snu", false);
-  options.model = "mlp:10";
+  options = spiking_options("eprop", "none", "snu", false);
+  options.model = parse_model("mlp:10");
   refused(options, {{20}, 4}, "eprop");
   refused(Options{}, {{20}, 4, true}, "sequences");
-  options = options_of("bp", "none", "snu", false);
+  options = spiking_options("bp", "none", "snu", false);
   options.dropout = 0.5;
   refused(options, {{20}, 4}, "dropout");
 }
@@ -176,7 +177,7 @@ TEST(Snn, SaysWhatIsNotThere) {
 TEST(Lif, EqualsEulersMethodByNirsParameters) {
   const CubaLif cuba{0.004, 0.02, 3.0, 0.5, 1.5, 0.5, 0.7};
   const double dt = 0.001, weight = 4.0;
-  const auto spikes = drawn({200, 1, 1}, 3).gt(0.6).to(torch::kDouble);
+  const auto spikes = uniform({200, 1, 1}, 3).gt(0.6).to(torch::kDouble);
   const AsSnu as = as_snu(cuba, dt);
   Snu layer(1, 1, as.options, plain());
   layer->to(torch::kDouble);

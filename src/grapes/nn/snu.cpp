@@ -3,8 +3,10 @@
 #include "grapes/base/table.h"
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
+#include "grapes/core/responsibility.h"
 #include "grapes/kernels/snu.h"
 #include "grapes/kernels/spikes.h"
+#include "grapes/nn/readout.h"
 
 #include <ATen/ATen.h>
 #include <torch/nn/init.h>
@@ -20,35 +22,87 @@ SnuState detached(const SnuState& state) {
           state.current.defined() ? state.current.detach() : at::Tensor()};
 }
 
+}  // namespace
+
+at::Tensor SnuLayer::in_one() { TORCH_CHECK(false, "a spiking layer cannot be taken apart"); }
+
+void SnuLayer::prepare(const Pass& pass, std::size_t) {
+  present_ = pass.present.defined() ? pass.present.t().contiguous().to(weight.device()) : at::Tensor();
+  plain_ = pass.plain;
+  // A graph would outlive its step; what is seen in evaluation is kept.
+  keep_ = !pass.training;
+  trace_ = {};
+}
+
+at::Tensor SnuLayer::forward(at::Tensor h, const ErrorPath& path) const {
+  SnuTrace trace = run(std::move(h), {}, present_, path);
+  if (keep_) trace_ = trace;
+  return readout != nullptr && readout->membrane ? trace.membrane : trace.output;
+}
+
+bool SnuLayer::fuses(const at::Tensor&) const {
+  return !options_.plain && !plain_ && !rounding && threshold.is_cpu() &&
+         (threshold.scalar_type() == at::kFloat || threshold.scalar_type() == at::kDouble);
+}
+
+SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const {
+  SnuState rest = at_rest(x.size(1));
+  if (!state.current.defined()) state.current = std::move(rest.current);
+  if (!state.membrane.defined()) state.membrane = rest.membrane;
+  if (!state.output.defined()) state.output = std::move(rest.output);
+  if (fuses(x)) return fused(std::move(x), state, mask, path);
+  if (kernels::is_packed(x)) x = kernels::unpack(x, weight.size(1), threshold.scalar_type());
+  return plain(x, std::move(state), mask, path);
+}
+
+SnuState SnuLayer::at_rest(std::int64_t batch) const {
+  const at::Tensor zeros = at::zeros({batch, threshold.size(0)}, threshold.options().requires_grad(false));
+  return {zeros, zeros, options_.synapse > 0 ? zeros : at::Tensor()};
+}
+
+std::vector<Named> SnuLayer::parameters() const {
+  std::vector<Named> all;
+  for (const Named& one :
+       {Named{"weight", weight, nullptr, storage}, Named{"bias", bias}, Named{"recurrent", recurrent, nullptr, storage},
+        Named{"decay", decay}, Named{"threshold", threshold}})
+    if (one.value.defined() && one.value.requires_grad()) all.push_back(one);
+  return all;
+}
+
+/// What arrives from a unit's own layer counts too.
+at::Tensor SnuLayer::responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const {
+  if (dim != 0 || !recurrent.defined() || rule.responsibility != credit::Responsibility::incoming) return {};
+  return grapes::responsibility(values != nullptr ? values[0] : weight,
+                                OptionalTensor(values != nullptr ? values[1] : recurrent), 0);
+}
+
 /// Step by step, of tensor operations only.
-SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const at::Tensor& mask) {
-  using To = credit::ErrorPath::To;
-  const SnuOptions& options = layer.options;
-  const at::Tensor& m = layer.factor;
-  const bool scales = m.defined(), travels = scales && !layer.local;
-  const bool weighs = layer.weight.defined();
-  const at::Tensor W = weighs && scales && layer.local ? modulate(layer.weight, m, 0) : layer.weight;
+SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const {
+  using To = ErrorPath::To;
+  const at::Tensor& m = factor();
+  const bool scales = m.defined(), travels = scales && !local();
+  const bool weighs = weight.defined();
+  const at::Tensor W = weighs && scales && local() ? modulate(rounding.weight(weight), m, 0) : rounding.weight(weight);
   // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
-  const bool compounds = travels && layer.compounding;
-  const at::Tensor R = !layer.recurrent.defined() ? at::Tensor()
-                       : scales && !compounds     ? modulate(layer.recurrent, m, 0).t()
-                                                  : layer.recurrent.t();
+  const bool compounds = travels && compounding_;
+  at::Tensor R = recurrent.defined() ? rounding.of("recurrent").weight(recurrent) : recurrent;
+  if (R.defined()) R = (scales && !compounds ? modulate(R, m, 0) : R).t();
   std::vector<at::Tensor> outputs, membranes;
   for (std::int64_t t = 0; t < x.size(0); ++t) {
-    if (options.truncate > 0 && t > 0 && t % options.truncate == 0) state = detached(state);
-    const at::Tensor input = x[t], below = layer.path.to == To::weights ? input : input.detach();
+    if (options_.truncate > 0 && t > 0 && t % options_.truncate == 0) state = detached(state);
+    const at::Tensor input = x[t], below = path.to == To::weights ? input : input.detach();
     at::Tensor c = weighs ? at::linear(below, W) : input;
-    if (layer.path.to == To::matrix) c = grapes::feedback(c, input, layer.path.matrix);
-    const credit::Rounding here = layer.rounding ? layer.rounding.of("step", t) : layer.rounding;
+    if (path.to == To::matrix) c = grapes::feedback(c, input, path.matrix);
+    const Rounding here = rounding ? rounding.of("step", t) : rounding;
     c = here.error_at(c);
     if (travels) c = modulate(c, m, 1);
     if (R.defined()) {
       const at::Tensor back =
-          here.of("recurrent").error_at((options.eprop ? state.output.detach() : state.output).mm(R));
+          here.of("recurrent").error_at((options_.eprop ? state.output.detach() : state.output).mm(R));
       c = c + (compounds ? modulate(back, m, 1) : back);
     }
-    if (state.current.defined()) c = c + options.synapse * state.current;
-    SnuState next = step(c, state, {layer.decay, layer.threshold}, options.rule);
+    if (state.current.defined()) c = c + options_.synapse * state.current;
+    SnuState next = step(c, state, {decay, threshold}, options_.rule);
     if (state.current.defined()) next.current = c;
     outputs.push_back(next.output);
     if (mask.defined()) {
@@ -63,55 +117,43 @@ SnuTrace plain(const SnuLayer& layer, const at::Tensor& x, SnuState state, const
   return {at::stack(outputs), at::stack(membranes), state};
 }
 
-SnuTrace fused(const SnuLayer& layer, at::Tensor x, const SnuState& state, const at::Tensor& mask) {
-  const SnuOptions& options = layer.options;
-  const SnuRule& rule = options.rule;
+SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& mask, const ErrorPath& path) const {
+  const SnuRule& rule = options_.rule;
   kernels::Snu kernel;
-  kernel.weight = layer.weight;
-  kernel.recurrent = layer.recurrent;
-  kernel.decay = layer.decay;
-  kernel.threshold = layer.threshold;
+  kernel.weight = weight;
+  kernel.recurrent = recurrent;
+  kernel.decay = decay;
+  kernel.threshold = threshold;
   kernel.slope = rule.g == "identity" ? 1 : rule.g == "relu" ? 0 : kernels::leaky_slope;
   kernel.smooth = rule.output == "sigmoid";
   kernel.reset = find_row(resets(), "reset", rule.reset).fused;
   kernel.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
   kernel.width = rule.width;
   kernel.detach_reset = rule.detach_reset;
-  kernel.synapse = options.synapse;
-  kernel.eprop = options.eprop;
-  kernel.truncate = options.truncate;
-  kernel.factor = layer.factor;
-  kernel.local = layer.local;
-  kernel.compounding = layer.compounding && !layer.local;
-  kernel.path = layer.path;
+  kernel.synapse = options_.synapse;
+  kernel.eprop = options_.eprop;
+  kernel.truncate = options_.truncate;
+  kernel.factor = factor();
+  kernel.local = local();
+  kernel.compounding = compounding_ && !local();
+  kernel.path = path;
   using Inputs = SnuOptions::Inputs;
-  kernel.most_spikes = options.inputs == Inputs::measured ? kernels::Spikes::worth
-                       : options.inputs == Inputs::spikes ? 1
-                                                          : 0;
-  kernel.once = layer.once;
-  kernel.workspace = layer.workspace;
+  kernel.most_spikes = options_.inputs == Inputs::measured ? kernels::Spikes::worth
+                       : options_.inputs == Inputs::spikes ? 1
+                                                           : 0;
+  kernel.once = once;
+  kernel.workspace = workspace_;
   const kernels::SnuValues values =
       kernels::snu(std::move(x), state.membrane, state.output, state.current, mask, kernel);
   return {values.output, values.membrane, {values.membrane[values.membrane.size(0) - 1], values.last, values.current}};
 }
 
-}  // namespace
-
-SnuTrace run(const SnuLayer& layer, at::Tensor x, SnuState state, const at::Tensor& mask) {
-  const bool by_steps = layer.options.path == SnuOptions::Path::plain || !layer.threshold.is_cpu() ||
-                        (layer.threshold.scalar_type() != at::kFloat && layer.threshold.scalar_type() != at::kDouble);
-  if (!by_steps) return fused(layer, std::move(x), state, mask);
-  if (kernels::is_packed(x)) x = kernels::unpack(x, layer.weight.size(1), layer.threshold.scalar_type());
-  return plain(layer, x, std::move(state), mask);
-}
-
-SnuState at_rest(const SnuLayer& layer, std::int64_t batch) {
-  const at::Tensor zeros = at::zeros({batch, layer.threshold.size(0)}, layer.threshold.options().requires_grad(false));
-  return {zeros, zeros, layer.options.synapse > 0 ? zeros : at::Tensor()};
-}
-
 SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, Rule rule)
-    : Routed(std::move(rule), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
+    : Routed(std::move(rule), "Snu"),
+      in_(in),
+      nodes_(nodes),
+      options_(std::move(options)),
+      layer_(options_, false, nullptr) {
   require_possible(options_.rule);
   TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and nodes must be above 0; got ", in, " and ", nodes);
   TORCH_CHECK(options_.synapse >= 0 && options_.synapse < 1,
@@ -139,7 +181,13 @@ void SnuImpl::reset() {
   threshold = constant("threshold", nodes_, options_.threshold, options_.learn_threshold);
   if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
   reset_state();
-  workspace_ = std::make_shared<kernels::Workspace>();
+  SnuOptions options = options_;
+  options.eprop = options.eprop || route().local_in_time;
+  layer_ = SnuLayer(std::move(options), rule().compounding, std::make_shared<kernels::Workspace>());
+  layer_.weight = weight;
+  layer_.recurrent = recurrent;
+  layer_.decay = decay;
+  layer_.threshold = threshold;
 }
 
 SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& mask) {
@@ -153,24 +201,14 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& mas
               "grapes::nn::Snu: mask must be bool [time, batch], as x is ", x.sizes(), "; got ",
               mask.defined() ? mask.sizes() : at::IntArrayRef());
   if (options_.stateful && !state.membrane.defined()) state = carried_;
-  const SnuLayer whole = layer(next_factor(recurrent));
-  const SnuState rest = at_rest(whole, batch);
-  if (!state.current.defined()) state.current = rest.current;
-  if (!state.membrane.defined()) state.membrane = rest.membrane;
-  if (!state.output.defined()) state.output = rest.output;
   for (const at::Tensor* part : {&state.membrane, &state.output, &state.current})
-    TORCH_CHECK(!part->defined() || part->sizes() == rest.membrane.sizes(), "grapes::nn::Snu: the state must be [",
-                batch, ", ", nodes_, "]; got ", part->sizes(), options_.stateful ? "; reset_state() begins anew" : "");
-  const SnuTrace trace = nn::run(whole, x, std::move(state), mask);
+    TORCH_CHECK(!part->defined() || part->sizes() == at::IntArrayRef({batch, nodes_}),
+                "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
+                options_.stateful ? "; reset_state() begins anew" : "");
+  layer_.factors = factors(next_factor(recurrent));
+  const SnuTrace trace = layer_.run(x, std::move(state), mask, down());
   if (options_.stateful) carried_ = detached(trace.last);
   return trace;
-}
-
-SnuLayer SnuImpl::layer(at::Tensor factor) const {
-  SnuLayer layer{options_,          weight,     recurrent,          decay,     threshold, down(),
-                 std::move(factor), is_local(), rule().compounding, workspace_};
-  layer.options.eprop = options_.eprop || route().local_in_time;
-  return layer;
 }
 
 NeuronsImpl::NeuronsImpl(std::int64_t nodes, SnuOptions options) : nodes_(nodes), options_(std::move(options)) {
@@ -201,41 +239,13 @@ SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& mask) {
   const auto everywhere = [&](const at::Tensor& per_node) {
     return places == 1 || per_node.size(0) == 1 ? per_node : per_node.repeat_interleave(places);
   };
-  SnuLayer layer;
-  layer.options = options_;
+  SnuLayer layer(options_, false, workspace_);
   layer.decay = everywhere(decay);
   layer.threshold = nodes_ == 1 ? threshold.expand({places}) : everywhere(threshold);
-  layer.workspace = workspace_;
-  SnuTrace trace = nn::run(layer, current.flatten(2), at_rest(layer, current.size(1)), mask);
+  SnuTrace trace = layer.run(current.flatten(2), {}, mask, {});
   trace.output = trace.output.view(current.sizes());
   trace.membrane = trace.membrane.view(current.sizes());
   return trace;
-}
-
-namespace {
-
-at::Tensor counted(const at::Tensor& mask, const at::Tensor& like) { return mask.unsqueeze(-1).to(like.scalar_type()); }
-at::Tensor mean_of(const at::Tensor& y, const at::Tensor& mask) {
-  return mask.defined() ? y.sum(0) / counted(mask, y).sum(0).clamp_min(1) : y.mean(0);
-}
-at::Tensor last_of(const at::Tensor& s, const at::Tensor&) { return s[-1]; }  // held where a sequence has ended
-at::Tensor max_of(const at::Tensor& s, const at::Tensor& mask) {
-  return (mask.defined() ? s.masked_fill(mask.logical_not().unsqueeze(-1), -INFINITY) : s).amax(0);
-}
-at::Tensor sum_of(const at::Tensor& s, const at::Tensor& mask) {
-  return (mask.defined() ? s * counted(mask, s) : s).sum(0);
-}
-
-}  // namespace
-
-const std::vector<Readout>& readouts() {
-  static const std::vector<Readout> rows = {
-      {"mean_rate", "mean over time of y", false, mean_of},
-      {"last_membrane", "s after the last step", true, last_of},
-      {"max_membrane", "largest s of all steps", true, max_of},
-      {"integrated_membrane", "sum over time of s", true, sum_of},
-  };
-  return rows;
 }
 
 }  // namespace grapes::nn

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "grapes/credit/block.h"
 #include "grapes/kernels/workspace.h"
+#include "grapes/nn/layer.h"
 #include "grapes/nn/layers.h"
 #include "grapes/nn/neuron.h"
 
@@ -21,9 +21,11 @@ struct SnuOptions {
   bool eprop = false;         ///< the error does not run back in time through R (Bellec et al. 2020)
   std::int64_t truncate = 0;  ///< backwards through time, the state is cut off before steps k, 2k, ...; 0: never
   bool stateful = false;      ///< a call goes on from where the last one ended; see reset_state()
-  enum class Path { fused, plain } path = Path::fused;                      ///< plain: the slow twin, step by step
+  bool plain = false;         ///< by the reference implementation, step by step
   enum class Inputs { measured, dense, spikes } inputs = Inputs::measured;  ///< of the fused path: see kernels/spikes.h
 };
+
+struct Readout;
 
 /// What a layer did over all steps.
 struct SnuTrace {
@@ -32,26 +34,51 @@ struct SnuTrace {
   SnuState last;        ///< after the last step, for a call that goes on
 };
 
-/// A layer as one pass over time sees it: weights, where the error goes, and how it is scaled.
-struct SnuLayer {
-  SnuOptions options;
-  at::Tensor weight;         ///< W, [node, in]; undefined: x is the current itself
-  at::Tensor recurrent;      ///< R, [node, node], or undefined
-  at::Tensor decay;          ///< d, [1] or [node]
-  at::Tensor threshold;      ///< θ, [node]
-  credit::ErrorPath path;    ///< from the current to x
-  at::Tensor factor;         ///< [node], or undefined: 1
-  bool local = false;        ///< factor on W's and R's own gradient only
-  bool compounding = false;  ///< see credit::Rule
-  kernels::WorkspacePtr workspace;
-  bool once = false;               ///< nobody runs backwards twice: saves memory
-  credit::Rounding rounding = {};  ///< of the error at W x_t and at R y_{t-1}; only on the plain path
+/// A layer of neurons over time, [time, batch, in] -> [time, batch, unit], on numbers or on spikes packed by
+/// kernels::pack, which take no error.
+class SnuLayer final : public Layer {
+ public:
+  SnuLayer(SnuOptions options, bool compounding, kernels::WorkspacePtr workspace)
+      : options_(std::move(options)), compounding_(compounding), workspace_(std::move(workspace)) {}
+
+  void prepare(const Pass& pass, std::size_t number) override;
+  /// y of all steps, or s where `readout` is of it. In evaluation the trace is kept.
+  at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
+  /// All steps. @param state  where to begin; undefined tensors: at_rest() @param mask  see SnuImpl::run
+  SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const;
+  /// s = y = 0, and c = 0 where there is a synaptic current.
+  SnuState at_rest(std::int64_t batch) const;
+  bool fuses(const at::Tensor& h) const override;
+  std::vector<Named> parameters() const override;
+  at::Tensor responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const override;
+  const SnuOptions& options() const { return options_; }
+  const SnuTrace& trace() const { return trace_; }  ///< of the last pass in evaluation, else without tensors
+
+  // weight undefined: x is the current itself.
+  at::Tensor recurrent;  ///< R, [unit, unit], or undefined
+  at::Tensor decay;      ///< d, [1] or [unit]
+  at::Tensor threshold;  ///< θ, [unit]
+  bool once = false;     ///< nobody runs backwards twice: saves memory
+  const Readout* readout = nullptr;
+
+ protected:
+  at::Tensor affine(const at::Tensor&) const override { return in_one(); }
+  at::Tensor activation(const at::Tensor&) const override { return in_one(); }
+
+ private:
+  static at::Tensor in_one();
+  bool local() const { return factors.rows.defined(); }
+  const at::Tensor& factor() const { return local() ? factors.rows : factors.error; }
+  SnuTrace plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const;
+  SnuTrace fused(at::Tensor x, const SnuState& state, const at::Tensor& mask, const ErrorPath& path) const;
+
+  SnuOptions options_;
+  bool compounding_;  // see credit::Rule
+  kernels::WorkspacePtr workspace_;
+  at::Tensor present_;
+  bool plain_ = false, keep_ = false;
+  mutable SnuTrace trace_;
 };
-/// All steps. @param x  as in SnuImpl::run, or spikes packed by kernels::pack [time, batch, words], which need no error
-/// @param state  where to begin, [batch, node] each; @param mask  see SnuImpl::run
-SnuTrace run(const SnuLayer& layer, at::Tensor x, SnuState state, const at::Tensor& mask = {});
-/// s = y = 0, and c = 0 where there is a synaptic current.
-SnuState at_rest(const SnuLayer& layer, std::int64_t batch);
 
 /// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. x [time, batch, in] -> y [time,
 /// batch, node].
@@ -85,12 +112,10 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   at::Tensor threshold;  ///< θ, [node]
 
  private:
-  SnuLayer layer(at::Tensor factor) const;
-
   std::int64_t in_, nodes_;
   SnuOptions options_;
   SnuState carried_;
-  kernels::WorkspacePtr workspace_;
+  SnuLayer layer_;
 };
 TORCH_MODULE(Snu);
 
@@ -115,20 +140,5 @@ class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
   kernels::WorkspacePtr workspace_;
 };
 TORCH_MODULE(Neurons);
-
-/// What a layer says after all steps.
-struct Readout {
-  std::string name;
-  std::string summary;
-  bool membrane;  ///< of s, else of y
-  /// From [time, batch, node] to [batch, node]. @param mask [time, batch], or undefined: steps that count
-  at::Tensor (*reduce)(const at::Tensor& value, const at::Tensor& mask);
-
-  at::Tensor read(const SnuTrace& trace, const at::Tensor& mask) const {
-    return reduce(membrane ? trace.membrane : trace.output, mask);
-  }
-};
-/// mean_rate, last_membrane, max_membrane, integrated_membrane
-const std::vector<Readout>& readouts();
 
 }  // namespace grapes::nn

@@ -5,6 +5,8 @@
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/nn/nn_test.h"
+#include "grapes/nn/readout.h"
 #include "grapes/testing/snu.h"
 
 #include <gmock/gmock.h>
@@ -12,14 +14,6 @@
 
 namespace grapes::nn {
 namespace {
-
-const auto f64 = torch::kDouble;
-using Path = SnuOptions::Path;
-
-at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
-  auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, f64);
-}
 
 double distance(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes()) return INFINITY;
@@ -74,9 +68,9 @@ void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& c
   const auto ey = drawn(values.y.sizes(), 7), es = drawn(values.y.sizes(), 8);
   const testing::SnuGradients expected = testing::backward(c, values, ey, es);
   const bool all_run = c.mask.all().item<bool>();
-  for (const Path path : {Path::plain, Path::fused}) {
-    SCOPED_TRACE(path == Path::plain ? "plain" : "fused");
-    options.path = path;
+  for (const bool by_steps : {true, false}) {
+    SCOPED_TRACE(by_steps ? "plain" : "fused");
+    options.plain = by_steps;
     layer = module_of(c, options, credit);
     const auto x = c.x.clone().requires_grad_(), s0 = c.s0.clone().requires_grad_(), y0 = c.y0.clone().requires_grad_();
     const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.mask);
@@ -180,12 +174,12 @@ TEST(Snu, FactorsStandOnTheCurrentOnce) {
 }
 
 /// What x_0 learns of an output T steps later: one node, identity, no leak, the error runs back through R alone.
-double error_after(std::int64_t steps, bool compounding, double constant, Path path) {
+double error_after(std::int64_t steps, bool compounding, double constant, bool by_steps) {
   SnuOptions options;
   options.rule = {"identity", "step", "none", "rectangular", 100};  // slope 1 at every membrane
   options.recurrent = true;
   options.decay = 0;
-  options.path = path;
+  options.plain = by_steps;
   Rule credit;
   credit.modulation = "constant";
   credit.constants = {constant};
@@ -203,22 +197,22 @@ double error_after(std::int64_t steps, bool compounding, double constant, Path p
 }
 
 TEST(Snu, TheFactorDoesNotCompoundInTime) {
-  for (const Path path : {Path::plain, Path::fused})
+  for (const bool by_steps : {true, false})
     for (const std::int64_t T : {5, 20}) {
-      EXPECT_DOUBLE_EQ(error_after(T, false, 1, path), 1);
-      EXPECT_DOUBLE_EQ(error_after(T, false, 2, path), 2);
-      EXPECT_DOUBLE_EQ(error_after(T, true, 2, path), std::pow(2, T));
+      EXPECT_DOUBLE_EQ(error_after(T, false, 1, by_steps), 1);
+      EXPECT_DOUBLE_EQ(error_after(T, false, 2, by_steps), 2);
+      EXPECT_DOUBLE_EQ(error_after(T, true, 2, by_steps), std::pow(2, T));
     }
 }
 
 TEST(Snu, FactorOneIsBackpropagationBitForBit) {
-  for (const Path path : {Path::plain, Path::fused})
+  for (const bool by_steps : {true, false})
     for (const auto dtype : {torch::kFloat, torch::kDouble}) {
       const testing::SnuCase c = drawn_case({}, true);
       std::vector<std::vector<at::Tensor>> gradients;
       for (const std::string modulation : {"none", "constant"}) {
         SnuOptions options;
-        options.path = path;
+        options.plain = by_steps;
         Rule credit;
         credit.modulation = modulation;
         credit.constants = {1};
@@ -259,11 +253,11 @@ TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
   const testing::SnuCase c = drawn_case({}, true);
   const auto ey = drawn({6, 3, 19}, 7);
   const auto expected = testing::backward(c, testing::forward(c), ey, torch::zeros_like(ey));
-  for (const Path path : {Path::plain, Path::fused})
+  for (const bool by_steps : {true, false})
     for (const std::string route : {"fa", "sign-symmetric", "dfa"}) {
       SCOPED_TRACE(route);
       SnuOptions options;
-      options.path = path;
+      options.plain = by_steps;
       Snu layer = module_of(c, options, plain(route));
       const auto x = c.x.clone().requires_grad_();
       (layer->run(x, {c.s0, c.y0}).output * ey).sum().backward();
@@ -357,8 +351,8 @@ TEST(Snu, SaysWhatIsWrong) {
   EXPECT_THAT([&] { y.sum().backward(); }, ::testing::ThrowsMessage<c10::Error>(::testing::HasSubstr("in place")));
 }
 
-/// A convolution of kernel 1 on one place is a dense layer; and fused equals the twin where there is space.
-TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheTwin) {
+/// A convolution of kernel 1 on one place is a dense layer; and fused equals the reference where there is space.
+TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheReference) {
   const testing::SnuCase c = drawn_case({"leaky_relu"}, false);
   Rule credit;
   Snu dense = module_of(c, {}, credit);
@@ -369,8 +363,8 @@ TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheTwin) {
   const auto error = drawn({time, batch, nodes}, 7);
   (dense->forward(c.x) * error).sum().backward();
   std::vector<std::vector<at::Tensor>> wide;
-  for (const Path path : {Path::plain, Path::fused}) {
-    options.path = path;
+  for (const bool by_steps : {true, false}) {
+    options.plain = by_steps;
     Conv2d conv(torch::nn::Conv2dOptions(in, nodes, 1).bias(false), credit);
     Neurons neurons(nodes, options);
     conv->to(f64);

@@ -7,7 +7,7 @@ namespace grapes::optim {
 namespace {
 
 /// Nesterov's accelerated gradient: g taken at W - μ v;  v = μ v + η g;  W -= v.
-/// W is kept aside while looking ahead, so that settling gives it back bit for bit.
+/// W is kept aside while looking ahead, so that restore() gives it back bit for bit.
 class Nag final : public Optimizer {
  public:
   Nag(const Options& options, std::vector<Parameter> parameters)
@@ -21,14 +21,16 @@ class Nag final : public Optimizer {
     ahead_ = true;
   }
 
-  void settle() override {
+  void restore() override {
     if (!ahead_) return;
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].value.copy_(rest_[i]);
     ahead_ = false;
   }
 
-  std::vector<at::Tensor> at_rest() const override { return ahead_ ? rest_ : Optimizer::at_rest(); }
+  std::vector<at::Tensor> parameters_without_lookahead() const override {
+    return ahead_ ? rest_ : Optimizer::parameters_without_lookahead();
+  }
 
   std::vector<State> state() override {
     std::vector<State> all;

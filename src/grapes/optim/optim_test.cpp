@@ -80,7 +80,7 @@ TEST(Optimizers, GoOnFromTheirStateBitForBit) {
   }
 }
 
-TEST(Optimizers, SettleGivesTheWeightsBackBitForBit) {
+TEST(Optimizers, RestoreGivesTheWeightsBackBitForBit) {
   for (const Row& row : optimizers()) {
     Options options;
     options.optimizer = row.name;
@@ -91,9 +91,9 @@ TEST(Optimizers, SettleGivesTheWeightsBackBitForBit) {
     optimizer->step(0.3);
     const at::Tensor rest = W.detach().clone();
     optimizer->begin();
-    EXPECT_TRUE(at::equal(optimizer->at_rest()[0].detach(), rest)) << row.name;
+    EXPECT_TRUE(at::equal(optimizer->parameters_without_lookahead()[0].detach(), rest)) << row.name;
     EXPECT_EQ(at::equal(W, rest), row.name != "nag") << row.name;
-    optimizer->settle();
+    optimizer->restore();
     EXPECT_TRUE(at::equal(W, rest)) << row.name;
   }
 }

@@ -31,7 +31,7 @@ Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
   // As they are before a rule that looks ahead has come back.
-  std::vector<at::Tensor> before = at_rest();
+  std::vector<at::Tensor> before = parameters_without_lookahead();
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     before[i] = parameters_[i].storage ? before[i].clone() : at::Tensor();
   before_updates();
@@ -43,7 +43,7 @@ void Optimizer::step(double rate) {
   }
 }
 
-std::vector<at::Tensor> Optimizer::at_rest() const {
+std::vector<at::Tensor> Optimizer::parameters_without_lookahead() const {
   std::vector<at::Tensor> all;
   for (const Parameter& parameter : parameters_) all.push_back(parameter.value);
   return all;

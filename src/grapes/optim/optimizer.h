@@ -25,21 +25,21 @@ struct Options {
 /// row sums of those that have them, and rounds what is added to a parameter, and the sum, as its storage says.
 ///
 ///     begin()     before the forward pass: moves the parameters to where the gradient is wanted (NAG looks ahead)
-///     step(rate)  after the backward pass: updates, ends at rest, lets go of the gradients
-///     settle()    instead of step: back at rest, bit for bit, gradients kept
+///     step(rate)  after the backward pass: updates, ends at W itself, releases the gradients
+///     restore()   instead of step: back to W, bit for bit, gradients kept
 ///
-/// At rest the parameters are W itself: evaluate and save there.
+/// Evaluate and save after step() or restore(), where the parameters are W.
 class Optimizer {
  public:
   Optimizer(const Options& options, std::vector<Parameter> parameters);
   virtual ~Optimizer() = default;
   virtual void begin() {}
   void step(double rate);
-  virtual void settle() {}
-  /// The parameters at rest, also while looking ahead.
-  virtual std::vector<at::Tensor> at_rest() const;
-  /// Whether step(rate) is W -= rate g and nothing more, so that a backward pass may do it in place of a gradient.
-  virtual bool plain_descent() const { return false; }
+  virtual void restore() {}
+  /// W, also between begin() and step().
+  virtual std::vector<at::Tensor> parameters_without_lookahead() const;
+  /// Whether step(rate) is W -= rate g and nothing more, so that the backward pass may do it in place of a gradient.
+  virtual bool is_plain_sgd() const { return false; }
 
   struct State {
     std::string name;  ///< "velocity.0", "steps"

@@ -8,7 +8,7 @@ namespace {
 class Sgd final : public Optimizer {
  public:
   using Optimizer::Optimizer;
-  bool plain_descent() const override { return options_.weight_decay == 0; }
+  bool is_plain_sgd() const override { return options_.weight_decay == 0; }
   std::vector<State> state() override { return {}; }
 
  private:

@@ -20,7 +20,8 @@
 ///     checkpoints/    last.safetensors, best.safetensors
 ///     status.json     see Status; replaced atomically
 ///     scenario.json   of a run with several tasks: what the tasks are, see continual/scenario.h
-///     samples.json    of a spiking network: {"part", "examples": [{"example", "steps", "is", "said" (classes),
+///     samples.json    of a spiking network: {"part", "examples": [{"example", "steps", "label", "prediction"
+///     (classes),
 ///                     "layers": [{"name", "nodes", "shown" of them, "spikes": [[step, node], ...]}, ...],
 ///                     "membranes": {"layer", "traces": [[value per step], ...]},
 ///                     "roll": {"steps", "target": [[step, note], ...], "prediction": [[step, note, p], ...]}
@@ -35,10 +36,11 @@
 ///
 /// Of a run that learns several tasks, one after the other, "epoch" counts the tasks that are done, and an object has
 /// besides, in the first one: {"scenario", "method", "optimizer_state", "epochs" (of each task)}; in all:
-/// {"test_tasks": [accuracy on every task], "test_accuracy": the mean of the first so many, before training of all}; in
-/// the last one "validation_tasks" and "validation_accuracy" likewise; from the second on {"curve": [{"step", "part"
-/// (of the task that is done), "test": [accuracy on every task so far, on the first examples]}, ...], "movement": see
-/// continual/movement.h}. There are no losses but "train_loss", of the task's last epoch.
+/// {"test_tasks": [accuracy on every task], "test_accuracy": the mean of the first so many, before training of all};
+/// from the second on "validation_tasks" and "validation_accuracy" likewise, and {"curve": [{"step", "part" (of the
+/// task that is done), "test": [accuracy on every task so far, on the first examples]}, ...], "evaluations": [{"epoch"
+/// (of the task), "step", "test_tasks", "test_accuracy", ... as in the object itself}, ...] (within the task),
+/// "forgetting": see continual/forgetting.h}. There are no losses but "train_loss", of the task's last epoch.
 namespace grapes::record {
 
 using Json = nlohmann::json;

@@ -40,9 +40,9 @@ Rates rates_of(const std::vector<std::filesystem::path>& folders, const std::vec
 ///   [{"name": "given" | "chosen", "title", "arms": [{"arm", "method", "rate", "n", "seeds", per measure {"n", "mean",
 ///     "sd", "interval", "each"} (null where it has no meaning), "differences": {measure: see paired()} (null for the
 ///     baseline), "matrix": {"mean", "half_width": of the 95 % interval, or null}, "untrained", "why": [{"name",
-///     "moved" (‖ΔW‖/‖W‖), "overlap", "overlap_size", "hurt", "factor_change", "factor_hurt": each a spread over seeds
-///     of the mean over tasks, or null}]}], "controls": [paired() of average accuracy and forgetting, grapes against
-///     uniform and shuffled, uniform against the baseline; METHOD+grapes against METHOD]}]}
+///     "weight_change" (‖ΔW‖/‖W‖), "overlap", "overlap_size", "loss_increase", "factor_change", "factor_loss_increase":
+///     each a spread over seeds of the mean over tasks, or null}]}], "controls": [paired() of average accuracy and
+///     forgetting, grapes against uniform and shuffled, uniform against the baseline; METHOD+grapes against METHOD]}]}
 record::Json summarize_continual(const std::vector<record::Run>& runs, const Rates& rates,
                                  const ContinualOptions& options);
 /// For the terminal, at most 100 columns wide.

@@ -139,7 +139,7 @@ void of_reasons(const Json& setting, std::vector<std::string>& said) {
                 with_sign(value["interval"][1].get<double>(), 2) + "]";
     };
     add(change, weight["factor_change"]);
-    add(hurt, weight["factor_hurt"]);
+    add(hurt, weight["factor_loss_increase"]);
   }
   if (!change.empty())
     said.push_back("Rank correlation, over the nodes of `grapes`, of the factor with how far a node's weights moved: " +

@@ -209,12 +209,10 @@ class ContinualPage {
   }
 
   std::string why(std::size_t k) const {
-    static const std::vector<std::pair<const char*, const char*>> columns = {{"moved", "moved"},
-                                                                             {"overlap", "overlap"},
-                                                                             {"overlap_size", "overlap of sizes"},
-                                                                             {"hurt", "hurt"},
-                                                                             {"factor_change", "factor and change"},
-                                                                             {"factor_hurt", "factor and hurt"}};
+    static const std::vector<std::pair<const char*, const char*>> columns = {
+        {"weight_change", "weight change"},     {"overlap", "overlap"},
+        {"overlap_size", "overlap of sizes"},   {"loss_increase", "loss increase"},
+        {"factor_change", "factor and change"}, {"factor_loss_increase", "factor and loss increase"}};
     std::string head = "<th scope=\"col\">arm</th><th scope=\"col\">weight</th>", rows;
     for (const auto& [key, name] : columns) head += std::string("<th scope=\"col\">") + name + "</th>";
     for (const Shown& one : settings_[k])

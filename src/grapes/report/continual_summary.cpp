@@ -77,20 +77,21 @@ Json matrix(const Arm& arm) {
 
 /// What the tasks did to each weight, the mean over a run's tasks, over the seeds.
 Json why(const Arm& arm) {
-  static const std::vector<std::string> keys = {"moved", "overlap",       "overlap_size",
-                                                "hurt",  "factor_change", "factor_hurt"};
+  static const std::vector<std::string> keys = {"weight_change", "overlap",       "overlap_size",
+                                                "loss_increase", "factor_change", "factor_loss_increase"};
   std::vector<std::string> names;
   std::map<std::pair<std::string, std::string>, std::vector<double>> seeds;
   for (const Run* run : arm.runs) {
     std::map<std::pair<std::string, std::string>, std::vector<double>> tasks;
     for (const Json& row : run->epochs) {
-      const Json movement = row.value("movement", Json::object());
+      const Json movement = row.value("forgetting", Json::object());
       for (const Json& weight : movement.value("weights", Json::array())) {
         const std::string name = weight.at("name");
         if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
         for (const std::string& key : keys)
           if (const auto value = number(weight, key))
-            tasks[{name, key}].push_back(key == "moved" ? *value / weight.at("of").get<double>() : *value);
+            tasks[{name, key}].push_back(key == "weight_change" ? *value / weight.at("weight_norm").get<double>()
+                                                                : *value);
       }
     }
     for (const auto& [key, x] : tasks) seeds[key].push_back(mean(x));

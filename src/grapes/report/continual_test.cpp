@@ -44,20 +44,20 @@ record::Run run(const std::string& arm, std::uint64_t seed, double better, doubl
         {{"step", 10 * i - 5}, {"part", 0.5}, {"test", std::vector<double>(all.begin(), all.begin() + i)}}};
     const Json movement = {{"weights",
                             {{{"name", "layers.0.weight"},
-                              {"moved", 2.0},
-                              {"of", 10.0},
+                              {"weight_change", 2.0},
+                              {"weight_norm", 10.0},
                               {"overlap", i > 1 ? Json(0.1) : Json()},
                               {"overlap_size", i > 1 ? Json(0.4) : Json()},
-                              {"hurt", i > 1 ? Json(0.02 * i) : Json()},
+                              {"loss_increase", i > 1 ? Json(0.02 * i) : Json()},
                               {"factor_change", 0.3},
-                              {"factor_hurt", i > 1 ? Json(0.05) : Json()}}}}};
+                              {"factor_loss_increase", i > 1 ? Json(0.05) : Json()}}}}};
     run.epochs.push_back({{"epoch", i},
                           {"step", 10 * i},
                           {"learning_rate", rate},
                           {"test_tasks", all},
                           {"test_accuracy", mean},
                           {"curve", curve},
-                          {"movement", movement}});
+                          {"forgetting", movement}});
   }
   return run;
 }
@@ -118,8 +118,8 @@ TEST(Continual, TheMeasuresComeFromEveryRunsMatrix) {
   EXPECT_TRUE(arm(setting, "joint")["forgetting"].is_null());
   EXPECT_FALSE(arm(setting, "joint")["differences"].contains("forgetting"));
   const Json& why = bp["why"][0];
-  EXPECT_NEAR(why["moved"]["mean"], 0.2, 1e-12);
-  EXPECT_NEAR(why["hurt"]["mean"], 0.05, 1e-12);
+  EXPECT_NEAR(why["weight_change"]["mean"], 0.2, 1e-12);
+  EXPECT_NEAR(why["loss_increase"]["mean"], 0.05, 1e-12);
   EXPECT_EQ(why["factor_change"]["n"], 8);
 }
 

@@ -224,7 +224,8 @@ class Page {
               figure(who + ": " + caption, drawing.element("sample-" + std::to_string(++strips_), caption, caption));
         };
         std::string said;
-        if (example.contains("is")) said = ", is " + escape(example["is"]) + ", said " + escape(example["said"]);
+        if (example.contains("label"))
+          said = ", label " + escape(example["label"]) + ", prediction " + escape(example["prediction"]);
         add("spikes" + said, raster(example, color(arm.name)));
         add("membranes of " + example["membranes"]["layer"].get<std::string>(), membranes(example, color(arm.name)));
         if (example.contains("roll"))

@@ -1,5 +1,8 @@
 #include "grapes/train/checkpoint.h"
 
+#include "grapes/base/error.h"
+#include "grapes/record/record.h"
+
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -32,6 +35,11 @@ std::string metadata(const Tensors& content, const std::string& key, const std::
   return found->second;
 }
 
+/// A copy on the CPU in any case.
+void add(Tensors& content, const std::string& name, const at::Tensor& value) {
+  content.tensors[name] = value.detach().to(at::kCPU, value.scalar_type(), false, true);
+}
+
 /// The tensors of a layer's factors that are there, by name.
 template <class Visit>
 void visit(credit::Factors& factors, Visit visit) {
@@ -42,36 +50,41 @@ void visit(credit::Factors& factors, Visit visit) {
 
 }  // namespace
 
-Tensors pack(const Subject& subject, const Position& position) {
-  const at::NoGradGuard no_grad;
+Tensors pack_weights(const nn::Network& model) {
   Tensors content;
-  const auto add = [&](const std::string& name, const at::Tensor& value) {
-    content.tensors[name] = value.detach().to(at::kCPU, value.scalar_type(), false, true);  // a copy in any case
-  };
-  for (const nn::Named& parameter : subject.model.parameters()) {
-    add(parameter.name, parameter.value);
-    if (position.carried && parameter.value.grad().defined()) add("gradient." + parameter.name, parameter.value.grad());
-  }
-  for (const nn::Named& buffer : subject.model.buffers()) add(buffer.name, buffer.value);
-  for (const auto& state : subject.optimizer.state()) add("optimizer." + state.name, state.value);
-  auto factors = subject.model.factors();
+  for (const nn::Named& parameter : model.parameters()) add(content, parameter.name, parameter.value);
+  for (const nn::Named& buffer : model.buffers()) add(content, buffer.name, buffer.value);
+  content.metadata["format"] = format;
+  return content;
+}
+
+Tensors pack(const TrainState& state) {
+  Tensors content = pack_weights(*state.model);
+  const Progress& at = state.progress;
+  if (at.carried)
+    for (const nn::Named& parameter : state.model->parameters())
+      if (parameter.value.grad().defined()) add(content, "gradient." + parameter.name, parameter.value.grad());
+  for (const auto& held : state.optimizer->state()) add(content, "optimizer." + held.name, held.value);
+  auto factors = state.model->factors();
   for (std::size_t l = 0; l < factors.size(); ++l)
     visit(factors[l], [&](const char* name, const at::Tensor& m) {
-      if (m.defined()) add(fmt::format("factors.{}.{}", l, name), m);
+      if (m.defined()) add(content, fmt::format("factors.{}.{}", l, name), m);
     });
-  const record::Json where = {{"epoch", position.epoch},
-                              {"batch", position.batch},
-                              {"step", position.step},
-                              {"loss_sum", position.loss_sum},
-                              {"score_sum", position.score_sum},
-                              {"best", position.best},
-                              {"best_epoch", position.best_epoch},
-                              {"counted", position.counted},
-                              {"carried", position.carried},
-                              {"factors", factors.size()},
-                              {"factors_step", subject.model.factors_step()}};
-  content.metadata = {
-      {"format", format}, {"position", where.dump()}, {"schedule", record::Json(subject.schedule.state()).dump()}};
+  const record::Json progress = {{"epoch", at.epoch},
+                                 {"batch", at.batch},
+                                 {"step", at.step},
+                                 {"loss_sum", at.totals.loss},
+                                 {"counted", at.totals.counted},
+                                 {"score_sum", at.totals.score},
+                                 {"samples", at.totals.samples},
+                                 {"seconds", at.seconds},
+                                 {"best", at.best},
+                                 {"best_epoch", at.best_epoch},
+                                 {"carried", at.carried},
+                                 {"factors", factors.size()},
+                                 {"factors_step", state.model->factors_step()}};
+  content.metadata["progress"] = progress.dump();
+  content.metadata["schedule"] = record::Json(state.schedule->state()).dump();
   return content;
 }
 
@@ -88,27 +101,27 @@ void load_weights(const Tensors& content, nn::Network& model, const std::string&
     if (strict || content.tensors.count(buffer.name) > 0) copy(content, buffer.name, buffer.value, file);
 }
 
-Position unpack(const Tensors& content, Subject subject, const std::string& file) {
+void unpack(const Tensors& content, TrainState& state, const std::string& file) {
   if (metadata(content, "format", file) != format)
     throw DataError(file + ": expected format " + format + "; got '" + metadata(content, "format", file) + "'");
-  load_weights(content, subject.model, file);
-  Position position;
+  load_weights(content, *state.model, file);
+  Progress& at = state.progress;
   std::size_t layers = 0;
   std::int64_t factors_step = 0;
   try {
-    const auto where = record::Json::parse(metadata(content, "position", file));
-    position = {where.at("epoch"),      where.at("batch"),     where.at("step"),
-                where.at("loss_sum"),   where.at("score_sum"), where.at("best"),
-                where.at("best_epoch"), where.at("counted"),   where.at("carried")};
-    layers = where.at("factors");
-    factors_step = where.at("factors_step");
-    subject.schedule.restore(record::Json::parse(metadata(content, "schedule", file)).get<std::vector<double>>());
+    const auto held = record::Json::parse(metadata(content, "progress", file));
+    const Totals totals = {held.at("loss_sum"), held.at("counted"), held.at("score_sum"), held.at("samples")};
+    at = {held.at("epoch"),   held.at("batch"), held.at("step"),       totals,
+          held.at("seconds"), held.at("best"),  held.at("best_epoch"), held.at("carried")};
+    layers = held.at("factors");
+    factors_step = held.at("factors_step");
+    state.schedule->restore(record::Json::parse(metadata(content, "schedule", file)).get<std::vector<double>>());
   } catch (const record::Json::exception& error) {
-    throw DataError(file + ": its position cannot be understood: " + error.what());
+    throw DataError(file + ": its progress cannot be understood: " + error.what());
   }
-  for (const auto& state : subject.optimizer.state()) copy(content, "optimizer." + state.name, state.value, file);
-  if (position.carried)
-    for (const nn::Named& parameter : subject.model.parameters()) {
+  for (const auto& held : state.optimizer->state()) copy(content, "optimizer." + held.name, held.value, file);
+  if (at.carried)
+    for (const nn::Named& parameter : state.model->parameters()) {
       at::Tensor leaf = parameter.value;
       leaf.mutable_grad() = at::zeros_like(leaf.detach());
       copy(content, "gradient." + parameter.name, leaf.grad(), file);
@@ -119,8 +132,7 @@ Position unpack(const Tensors& content, Subject subject, const std::string& file
       const auto found = content.tensors.find(fmt::format("factors.{}.{}", l, name));
       if (found != content.tensors.end()) m = found->second;
     });
-  subject.model.restore_factors(std::move(factors), factors_step);
-  return position;
+  state.model->restore_factors(std::move(factors), factors_step);
 }
 
 }  // namespace grapes::train

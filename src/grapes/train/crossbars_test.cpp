@@ -1,8 +1,8 @@
 // Networks on crossbars: with an array that does nothing by itself they are the ordinary network, and each part of it
 // that is real shows by itself.
-#include "grapes/nn/crossbars.h"
-
+#include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/nn/network.h"
 #include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
@@ -14,9 +14,9 @@
 namespace grapes::train {
 namespace {
 
-nn::Options network(const std::string& device, const std::string& real, const std::string& route = "bp") {
+nn::Options crossbar_network(const std::string& device, const std::string& real, const std::string& route = "bp") {
   nn::Options options;
-  options.model = "mlp:7,5";
+  options.model = nn::parse_model("mlp:7,5");
   options.bias = true;
   options.analog.device = device;
   options.analog.real = real;
@@ -35,7 +35,8 @@ TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
   for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
     for (const std::string modulation : {"none", "grapes", "grapes-local"})
       for (const std::string rule : {"sgd", "momentum", "adam"}) {
-        nn::Options array = network("ideal", "none", route), ordinary = network("none", "none", route);
+        nn::Options array = crossbar_network("ideal", "none", route),
+                    ordinary = crossbar_network("none", "none", route);
         array.rule.modulation = ordinary.rule.modulation = modulation;
         array.bias = ordinary.bias = rule == "sgd";
         Kit a(array, rule), b(ordinary, rule);
@@ -47,7 +48,7 @@ TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
 TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
   // One step of many pulses of a device without noise: the mean over arrays is the gradient's step.
   const data::Batch batch = batch_of(4);
-  nn::Options ordinary = network("none", "none");
+  nn::Options ordinary = crossbar_network("none", "none");
   Kit exact(ordinary);
   const at::Tensor before = exact.weight(0);
   exact.step(batch, 0, 0.02);
@@ -55,7 +56,7 @@ TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
   const int times = 400;
   at::Tensor sum = at::zeros_like(step), squares = at::zeros_like(step);
   for (int i = 0; i < times; ++i) {
-    nn::Options options = network("constant-step:spread=0,noise=0,step=0.0002", "update");
+    nn::Options options = crossbar_network("constant-step:spread=0,noise=0,step=0.0002", "update");
     options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
     Kit kit(options);
     const at::Tensor start = kit.weight(0);
@@ -73,7 +74,7 @@ TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
 TEST(Crossbars, EachPartShowsByItself) {
   const data::Batch batch = batch_of(8);
   const auto logits = [&](const std::string& real) {
-    Kit kit(network("reram", real));
+    Kit kit(crossbar_network("reram", real));
     return kit.model->forward(batch.inputs, {});
   };
   // Only a real forward read is noisy; stream and step decide the noise.
@@ -81,14 +82,14 @@ TEST(Crossbars, EachPartShowsByItself) {
   EXPECT_FALSE(at::equal(logits("none"), logits("forward")));
   EXPECT_TRUE(at::equal(logits("forward"), logits("forward,backward,update")));
   // A real backward read changes what the lower layers learn, and not the output layer.
-  Kit exact(network("reram", "none")), back(network("reram", "backward"));
+  Kit exact(crossbar_network("reram", "none")), back(crossbar_network("reram", "backward"));
   exact.step(batch, 0, 0.1), back.step(batch, 0, 0.1);
   EXPECT_FALSE(at::equal(exact.weight(0), back.weight(0)));
   EXPECT_TRUE(at::equal(exact.weight(4), back.weight(4)));
 }
 
 TEST(Crossbars, WritesWhatAnUpdateRuleMakesAsFarAsTheRangeAllows) {
-  nn::Options options = network("ideal:low=-1,high=1", "forward,backward");
+  nn::Options options = crossbar_network("ideal:low=-1,high=1", "forward,backward");
   options.analog.share = 0.9;
   Kit kit(options, "adam");
   const double most = kit.weight(0).abs().max().item<double>() / 0.9;
@@ -99,7 +100,7 @@ TEST(Crossbars, WritesWhatAnUpdateRuleMakesAsFarAsTheRangeAllows) {
 }
 
 TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
-  nn::Options options = network("soft-bounds", "forward,backward,update");
+  nn::Options options = crossbar_network("soft-bounds", "forward,backward,update");
   options.analog.responsibility = "exact";
   Kit exact(options);
   const at::Tensor W = exact.weight(0);
@@ -116,7 +117,7 @@ TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
   // Of columns, too: what goes out of a node, and what direct feedback alignment takes.
   for (const auto& [route, which] :
        {std::pair("dfa", credit::Responsibility::by_route), std::pair("bp", credit::Responsibility::outgoing)}) {
-    nn::Options options = network("soft-bounds", "forward", route);
+    nn::Options options = crossbar_network("soft-bounds", "forward", route);
     options.rule.responsibility = which;
     options.analog.responsibility = "exact";
     Kit exact(options), ordinary([&] {
@@ -142,7 +143,7 @@ TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
 }
 
 TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
-  const auto built = [](const std::string& real) { return Kit(network("pcm:spread=0", real)).weight(0); };
+  const auto built = [](const std::string& real) { return Kit(crossbar_network("pcm:spread=0", real)).weight(0); };
   const at::Tensor exact = built("none"), noisy = built("write");
   EXPECT_FALSE(at::allclose(exact, noisy, 1e-3, 1e-3));
   EXPECT_TRUE(at::equal(noisy, built("write")));
@@ -150,7 +151,7 @@ TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
   const double high = exact.abs().max().item<double>() / 0.3;
   EXPECT_LT((exact - noisy).abs().max().item<double>(), high * 5 * (0.2635 + 1.965 * 0.3) / 25);
   // What an update rule makes is written the same way, and noise anew.
-  Kit a(network("pcm:spread=0", "write"), "adam"), b(network("pcm:spread=0", "none"), "adam");
+  Kit a(crossbar_network("pcm:spread=0", "write"), "adam"), b(crossbar_network("pcm:spread=0", "none"), "adam");
   for (Kit* kit : {&a, &b}) kit->step(batch_of(8), 0, 0), kit->step(batch_of(8), 1, 0);
   EXPECT_TRUE(at::equal(a.weight(0), noisy));  // a rate of 0 writes nothing
   EXPECT_TRUE(at::equal(b.weight(0), exact));
@@ -159,7 +160,7 @@ TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
 TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
   // Copy parameters and buffers into a fresh network: it goes on as the first does.
   for (const std::string device : {"soft-bounds", "pcm", "reram", "constant-step"}) {
-    Kit a(network(device, "forward,backward,update")), b(network(device, "forward,backward,update"));
+    Kit a(crossbar_network(device, "forward,backward,update")), b(crossbar_network(device, "forward,backward,update"));
     for (int i = 0; i < 3; ++i) a.step(batch_of(8), i, 0.05);
     const at::NoGradGuard no_grad;
     const auto copy = [](const std::vector<nn::Named>& from, const std::vector<nn::Named>& to) {
@@ -176,7 +177,7 @@ TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
 }
 
 TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
-  Kit kit(network("soft-bounds", "forward,backward,update"));
+  Kit kit(crossbar_network("soft-bounds", "forward,backward,update"));
   const at::Tensor before = kit.weight(0);
   std::vector<double> norms = {1};
   kit.step(batch_of(8), 0, 0.1, &norms);
@@ -186,8 +187,8 @@ TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
 
 TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   // Devices without spread and noise lose the same part of their state, and so do the logits.
-  nn::Options options = network("pcm:spread=0,noise=0", "forward");
-  options.model = "linear";
+  nn::Options options = crossbar_network("pcm:spread=0,noise=0", "forward");
+  options.model = nn::parse_model("linear");
   options.bias = false;
   options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
   const at::Tensor x = batch_of(4).inputs;
@@ -208,42 +209,42 @@ TEST(Crossbars, RefusesByName) {
       const Kit kit(options);
       ADD_FAILURE() << words;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  refused(network("softbounds", "none"), "did you mean 'soft-bounds'");
-  refused(network("reram:nois=2", "none"), "did you mean 'noise'");
-  refused(network("reram:noise", "none"), "'noise': takes noise=NUMBER");
-  refused(network("reram:low=1", "none"), "analog: device 'reram': low must be a number from -inf to 0; got 1");
-  refused(network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
-  refused(network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
-  refused(network("reram", "forwards"), "did you mean 'forward'");
-  refused(network("reram", "none", "ifa"), "route ifa runs upwards");
-  nn::Options options = network("reram", "none");
+  refused(crossbar_network("softbounds", "none"), "did you mean 'soft-bounds'");
+  refused(crossbar_network("reram:nois=2", "none"), "did you mean 'noise'");
+  refused(crossbar_network("reram:noise", "none"), "'noise': takes noise=NUMBER");
+  refused(crossbar_network("reram:low=1", "none"), "device 'reram': low must be a number from -inf to 0; got 1");
+  refused(crossbar_network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
+  refused(crossbar_network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
+  refused(crossbar_network("reram", "forwards"), "did you mean 'forward'");
+  refused(crossbar_network("reram", "none", "ifa"), "route ifa is not supported with analog crossbars");
+  nn::Options options = crossbar_network("reram", "none");
   options.analog.read = "dac=7";
-  refused(options, "analog-read field");
+  refused(options, "converter field");
   for (const std::string wrong : {"dac-bits=7.9", "dac-bits=1e30"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
+    refused(options, "converter: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
   }
   for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
     options.analog.read = wrong;
-    refused(options, "analog-read: converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
+    refused(options, "converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
   }
   options.analog.read = "output-bound=inf";
-  refused(options, "analog-read: converter: an ADC of 9 bits needs a finite output_bound");
+  refused(options, "converter: an ADC of 9 bits needs a finite output_bound");
   options.analog.read = "noise-management=7";
   refused(options, "takes noise-management=0 or 1");
   options.analog.read = "output-noise=-1";
-  refused(options, "analog-read: converter: output_noise must be at least 0; got -1");
-  options = network("reram", "none");
-  options.model = "snu:5";
+  refused(options, "converter: output_noise must be at least 0; got -1");
+  options = crossbar_network("reram", "none");
+  options.model = nn::parse_model("snn:5");
   options.bias = false;
   refused(options, "crossbars are for dense networks");
-  options = network("reram", "none");
+  options = crossbar_network("reram", "none");
   options.precision = "weights=int8";
   refused(options, "simulated in float32 on the cpu");
-  options = network("reram", "update");
+  options = crossbar_network("reram", "update");
   options.bias = false;
   Kit(options).step(batch_of(4), 0, 0.1);
   Kit momentum(options, "momentum");

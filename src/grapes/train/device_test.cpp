@@ -1,9 +1,10 @@
 // Every kind of network on a device that is no CPU: nothing stays behind, and it learns what it learns on the CPU.
 #include "grapes/testing/device.h"
 
+#include "grapes/base/error.h"
 #include "grapes/nn/activation.h"
 #include "grapes/train/checkpoint.h"
-#include "grapes/train/step.h"
+#include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -13,8 +14,8 @@
 namespace grapes::train {
 namespace {
 
-struct Setting {
-  Setting(nn::Options network, nn::Signature signature, std::string optimizer = "sgd")
+struct DeviceCase {
+  DeviceCase(nn::Options network, nn::Signature signature, std::string optimizer = "sgd")
       : network(std::move(network)), signature(std::move(signature)), optimizer(std::move(optimizer)) {}
   nn::Options network;
   nn::Signature signature;
@@ -25,7 +26,7 @@ nn::Signature numbers() { return {{6}, 3}; }
 
 nn::Options options(const std::string& model) {
   nn::Options network;
-  network.model = model;
+  network.model = nn::parse_model(model);
   network.precision = "float64";
   network.rule.modulation = "grapes";
   network.rule.constants = {1.5};
@@ -55,42 +56,40 @@ struct Learned {
 };
 
 /// Two steps, then a checkpoint, from it two more by a network built anew.
-Learned learn(Setting setting, const std::string& device) {
+Learned learn(DeviceCase setting, const std::string& device) {
   setting.network.device = device;
-  const nn::Criterion criterion("auto", "auto",
-                                setting.signature.each_step ? nn::TargetKind::bits : nn::TargetKind::classes);
-  const data::Batch batch = batch_for(setting.signature, setting.network.model.starts_with("snu"));
-  optim::Options rule;
-  rule.optimizer = setting.optimizer;
-  rule.epsilon = 1e-2;
+  const nn::Signature& signature = setting.signature;
+  const data::DatasetInfo info = {
+      signature.each_step ? data::ProblemKind::prediction : data::ProblemKind::classification,
+      signature.input_shape,
+      signature.outputs,
+      {},
+      signature.sequence};
+  const data::Batch batch = batch_for(signature, setting.network.model.name == "snn");
   Learned learned;
-  Position position;
   for (int part = 0; part < 2; ++part) {
-    const auto model = nn::make_network(setting.network, setting.signature, 5);
-    const auto optimizer = optim::make_optimizer(rule, nn::learning(*model));
-    const auto schedule = optim::make_schedule("constant", 0, 1);
-    Subject subject{*model, criterion, *optimizer, *schedule, setting.rate};
-    if (part > 0) position = unpack(learned.checkpoint, subject, "memory");
-    for (int i = 0; i < 2; ++i, ++position.step) {
+    TrainState state(setting.network, update_by(setting.optimizer, setting.rate, 1e-2), seeded(5), info);
+    if (part > 0) unpack(learned.checkpoint, state, "memory");
+    for (int i = 0; i < 2; ++i, ++state.progress.step) {
       nn::Pass pass;
-      pass.step = position.step;
-      StepUse use;
-      use.rate = setting.rate;
-      use.plain = true;  // what a device without kernels has; on it this is so anyway
-      learned.logits = step(subject, batch, pass, use).logits;
+      pass.step = state.progress.step;
+      StepOptions options;
+      options.rate = setting.rate;
+      options.plain = true;  // what a device without kernels has; on it this is so anyway
+      learned.logits = step(state, batch, pass, options).logits;
     }
-    learned.checkpoint = pack(subject, position);
-    learned.parameters = model->parameters();
+    learned.checkpoint = pack(state);
+    learned.parameters = state.model->parameters();
     const at::NoGradGuard no_grad;
     nn::Pass evaluation;
     evaluation.present = batch.present;
-    learned.prediction = criterion.prediction(model->forward(batch.inputs, evaluation)).cpu();
+    learned.prediction = state.criterion.prediction(state.model->forward(batch.inputs, evaluation)).cpu();
   }
   return learned;
 }
 
-void expect_same(const Setting& setting, const std::string& what) {
-  SCOPED_TRACE(setting.network.model + ", " + what);
+void expect_same(const DeviceCase& setting, const std::string& what) {
+  SCOPED_TRACE(nn::to_string(setting.network.model) + ", " + what);
   const std::string device = testing::other_device();
   const long before = testing::operations_there();
   const Learned here = learn(setting, "cpu"), there = learn(setting, device);
@@ -117,7 +116,7 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
       if (route.local_in_time) continue;
-      Setting setting{options("mlp:7,7,5"), numbers()};
+      DeviceCase setting{options("mlp:7,7,5"), numbers()};
       setting.network.rule.route = route.name;
       setting.network.rule.modulation = modulation.name;
       setting.network.dropout = 0.3;
@@ -126,14 +125,14 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
     }
   for (const auto& optimizer : optim::optimizers())
     expect_same({options("mlp:7,5"), numbers(), optimizer.name}, optimizer.name);
-  Setting rarely{options("mlp:7,5"), numbers()};  // the factors go through the checkpoint
+  DeviceCase rarely{options("mlp:7,5"), numbers()};  // the factors go through the checkpoint
   rarely.network.rule.every = 3;
   expect_same(rarely, "factors every third batch");
 }
 
 TEST(Device, LowerPrecisions) {
   for (const char* precision : {"float32", "bf16"})
-    for (Setting setting : {Setting{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
+    for (DeviceCase setting : {DeviceCase{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
       setting.network.precision = precision;
       setting.rate = 0.01;  // what is rounded differently grows less
       expect_same(setting, precision);
@@ -143,14 +142,14 @@ TEST(Device, LowerPrecisions) {
 TEST(Device, ConvolutionalNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "ifa", "sign-symmetric"})
     for (const nn::Norm norm : {nn::Norm::none, nn::Norm::batch, nn::Norm::tensor}) {
-      Setting setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
+      DeviceCase setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
       setting.network.rule.route = route;
       setting.network.norm = norm;
       setting.network.dropout = 0.2;
       setting.network.bias = true;
       expect_same(setting, route);
     }
-  Setting residual{options("resnet9"), {{1, 32, 32}, 3}};
+  DeviceCase residual{options("resnet9"), {{1, 32, 32}, 3}};
   residual.network.norm = nn::Norm::batch;
   residual.network.rule.modulation = "grapes-local";  // at this rate it diverges else
   expect_same(residual, "residual");
@@ -159,7 +158,7 @@ TEST(Device, ConvolutionalNetworks) {
 TEST(Device, SpikingNetworks) {
   for (const char* route : {"bp", "fa", "dfa", "eprop"})
     for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
-      Setting setting{options("snu:7,5"), signature};
+      DeviceCase setting{options("snn:7,5"), signature};
       setting.network.rule.route = route;
       setting.network.spiking.recurrent = true;
       setting.network.spiking.threshold = 0.5;
@@ -195,10 +194,10 @@ TEST(Device, GpuLearnsWhatTheCpuLearns) {
   } catch (const UsageError& error) {
     GTEST_SKIP() << error.what();
   }
-  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snu:7,5"})
+  for (const char* model : {"mlp:7,7,5", "cnn:16,32", "snn:7,5"})
     for (const char* route : {"bp", "fa", "dfa"}) {
-      Setting setting{options(model),
-                      {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};
+      DeviceCase setting{options(model),
+                         {model[0] == 'c' ? std::vector<std::int64_t>{3, 8, 8} : std::vector<std::int64_t>{6}, 3}};
       setting.network.rule.route = route;
       const Learned here = learn(setting, "cpu"), there = learn(setting, "cuda");
       for (std::size_t i = 0; i < here.parameters.size(); ++i)

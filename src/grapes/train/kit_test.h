@@ -4,39 +4,47 @@
 
 #include <ATen/ATen.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
 // What tests of single training steps share.
 namespace grapes::train {
 
-/// A network of 6 numbers to 3 classes, and what trains it.
-struct Kit {
-  explicit Kit(const nn::Options& network, const std::string& rule = "sgd", nn::Signature signature = {{6}, 3})
-      : model(nn::make_network(network, signature, 5)), schedule(optim::make_schedule("constant", 0, 1)) {
-    optim::Options options;
-    options.optimizer = rule;
-    optimizer = optim::make_optimizer(options, nn::learning(*model));
-  }
+inline data::DatasetInfo classes_of(std::vector<std::int64_t> input_shape, std::int64_t classes) {
+  return {data::ProblemKind::classification, std::move(input_shape), classes, {}};
+}
+
+inline optim::Options update_by(const std::string& optimizer, double learning_rate = 0.1, double epsilon = 1e-8) {
+  optim::Options options;
+  options.optimizer = optimizer;
+  options.learning_rate = learning_rate;
+  options.epsilon = epsilon;
+  return options;
+}
+
+inline Options seeded(std::uint64_t seed) {
+  Options options;
+  options.seed = seed;
+  return options;
+}
+
+/// A network, by default of 6 numbers to 3 classes, and what trains it.
+struct Kit : TrainState {
+  explicit Kit(const nn::Options& network, const std::string& optimizer = "sgd",
+               const data::DatasetInfo& info = classes_of({6}, 3))
+      : TrainState(network, update_by(optimizer), seeded(5), info) {}
   /// @return the loss
   double step(const data::Batch& batch, std::int64_t number, double rate, std::vector<double>* norms = nullptr) {
-    Subject subject{*model, criterion, *optimizer, *schedule, rate};
     nn::Pass pass;
     pass.step = number;
     pass.seed = 9;
-    StepUse use;
-    use.rate = rate;
-    use.gradient_norms = norms;
-    return train::step(subject, batch, pass, use).loss;
+    StepOptions options;
+    options.rate = rate;
+    options.gradient_norms = norms;
+    return train::step(*this, batch, pass, options).loss;
   }
   /// Parameter i as it is now.
   at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
-
-  std::unique_ptr<nn::Network> model;
-  nn::Criterion criterion{"auto", "auto", nn::TargetKind::classes};
-  std::unique_ptr<optim::Optimizer> optimizer;
-  std::unique_ptr<optim::Schedule> schedule;
 };
 
 inline data::Batch batch_of(std::int64_t count) {

@@ -17,7 +17,7 @@ nn::TargetKind target_kind(data::ProblemKind problem) {
                                                       : TargetKind::bits;
 }
 
-Metrics::Metrics(const data::Dataset& dataset) : problem_(dataset.info().problem) {
+Metrics::Metrics(const data::Dataset& dataset, const Totals& begin) : problem_(dataset.info().problem), totals_(begin) {
   if (problem_ == data::ProblemKind::regression && dataset.size() > 0) {
     const at::Tensor t = data::targets(dataset).to(at::kDouble);
     spread_ = (t - t.mean(0, true)).square().sum().item<double>() / static_cast<double>(dataset.size());
@@ -27,22 +27,22 @@ Metrics::Metrics(const data::Dataset& dataset) : problem_(dataset.info().problem
 void Metrics::add(double loss, const at::Tensor& prediction, const data::Batch& batch) {
   const at::NoGradGuard no_grad;
   const at::Tensor& targets = batch.targets;
-  samples += targets.size(0);
+  totals_.samples += targets.size(0);
   double count = static_cast<double>(targets.size(0));
   if (problem_ == data::ProblemKind::prediction)
     count = batch.present.defined() ? batch.present.sum().item<double>() : count * static_cast<double>(targets.size(1));
-  counted += count;
-  loss_sum += loss * count;
+  totals_.counted += count;
+  totals_.loss += loss * count;
   if (problem_ == data::ProblemKind::classification)
-    score_sum += static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>());
+    totals_.score += static_cast<double>(prediction.argmax(1).eq(targets).sum().item<std::int64_t>());
   if (problem_ == data::ProblemKind::regression)
-    score_sum += (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
+    totals_.score += (prediction.to(at::kDouble) - targets.to(at::kDouble)).square().sum().item<double>();
 }
 
 double Metrics::score() const {
-  if (samples == 0) return 0;
+  if (totals_.samples == 0) return 0;
   if (problem_ == data::ProblemKind::prediction) return -loss();
-  const double mean = score_sum / static_cast<double>(samples);
+  const double mean = totals_.score / static_cast<double>(totals_.samples);
   if (problem_ == data::ProblemKind::classification) return mean;
   return spread_ > 0 ? 1 - mean / spread_ : 0;
 }

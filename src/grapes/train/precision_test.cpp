@@ -1,6 +1,7 @@
 // Networks whose numbers have the formats of hardware, against recursions written out with every rounding in its place.
 #include "grapes/nn/precision.h"
 
+#include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/number_format.h"
 #include "grapes/train/kit_test.h"
@@ -18,9 +19,9 @@ at::Tensor exactly(const at::Tensor& x, const kernels::NumberFormat& format, std
   return kernels::plain::rounded(x, format, axis, 0);
 }
 
-nn::Options network(const std::string& precision, const std::string& route = "bp") {
+nn::Options rounded_network(const std::string& precision, const std::string& route = "bp") {
   nn::Options options;
-  options.model = "mlp:7,5";
+  options.model = nn::parse_model("mlp:7,5");
   options.precision = precision;
   options.rule.route = route;
   options.rule.modulation = "grapes";
@@ -63,7 +64,7 @@ std::vector<at::Tensor> by_hand(const Kit& kit, const std::string& route, const 
 TEST(Precision, AStepEqualsItsRecursion) {
   const std::string formats = "weights=int6,activations=q3.5,errors=q1.9:channel,update=e5m2";
   for (const std::string route : {"bp", "fa", "dfa"}) {
-    nn::Options options = network(formats, route);
+    nn::Options options = rounded_network(formats, route);
     // What the factors are on dfa is the authors' affair, and tested elsewhere.
     if (route == "dfa") options.rule.modulation = "none";
     Kit kit(options);
@@ -88,7 +89,7 @@ TEST(Precision, AStepEqualsItsRecursion) {
 TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
   for (const auto& row : optim::optimizers()) {
     if (row.name == "nag") continue;
-    Kit kit(network("weights=int5:stochastic:channel,error=e5m2:tensor"), row.name);
+    Kit kit(rounded_network("weights=int5:stochastic:channel,error=e5m2:tensor"), row.name);
     const at::Tensor before = kit.weight(0);
     for (int i = 0; i < 5; ++i) {
       kit.step(batch_of(8), i, 0.05);
@@ -102,17 +103,17 @@ TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
 TEST(Precision, WhatIsAddedIsRoundedUnderEveryUpdateRule) {
   // To whole numbers: nothing is left of any update, nag's way ahead among it.
   for (const auto& row : optim::optimizers()) {
-    Kit kit(network("update=q16.0"), row.name);
+    Kit kit(rounded_network("update=q16.0"), row.name);
     const at::Tensor before = kit.weight(0);
     for (int i = 0; i < 5; ++i) kit.step(batch_of(8), i, 0.05);
-    kit.optimizer->settle();
+    kit.optimizer->restore();
     EXPECT_TRUE(at::equal(kit.weight(0), before)) << row.name;
   }
 }
 
 TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
   // Steps far below the grid's: to the nearest they vanish, in a master copy they add up.
-  Kit held(network("weights=int4")), master(network("weights=int4,master=float32"));
+  Kit held(rounded_network("weights=int4")), master(rounded_network("weights=int4,master=float32"));
   const at::Tensor before = held.weight(0), first = master.weight(0);
   for (int i = 0; i < 20; ++i) {
     held.step(batch_of(8), i, 0.01);
@@ -132,7 +133,7 @@ TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
 
 TEST(Precision, ChanceIsDrawnAnewForEveryBatchAndEqualForEqualSeeds) {
   const std::string formats = "weights=int4:stochastic,error=e4m3:stochastic:tensor,activations=int4:stochastic";
-  Kit one(network(formats)), same(network(formats)), later(network(formats));
+  Kit one(rounded_network(formats)), same(rounded_network(formats)), later(rounded_network(formats));
   const data::Batch batch = batch_of(8);
   one.step(batch, 0, 0.1);
   same.step(batch, 0, 0.1);
@@ -157,13 +158,13 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
       }
   };
   at::manual_seed(4);
-  nn::Options options = network("weights=int8,activations=int8,error=e5m2:tensor,update=bf16");
-  options.model = "lenet5";
-  Kit pictures(options, "sgd", {{1, 28, 28}, 3});
+  nn::Options options = rounded_network("weights=int8,activations=int8,error=e5m2:tensor,update=bf16");
+  options.model = nn::parse_model("lenet5");
+  Kit pictures(options, "sgd", classes_of({1, 28, 28}, 3));
   ends_on_grid(pictures, {at::rand({4, 1, 28, 28}), at::arange(4, at::kLong).remainder(3)}, "int8");
 
-  options = network("weights=int8:channel,error=e5m2:tensor");
-  options.model = "snu:7";
+  options = rounded_network("weights=int8:channel,error=e5m2:tensor");
+  options.model = nn::parse_model("snn:7");
   options.spiking.recurrent = true;
   Kit spikes(options);
   ends_on_grid(spikes, {at::rand({4, 6}), at::arange(4, at::kLong).remainder(3)}, "int8:channel");
@@ -171,8 +172,8 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
 
 TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
   // A grid so coarse that every error at a current is 0: nothing can be learnt but thresholds.
-  nn::Options options = network("error=q5.0");
-  options.model = "snu:7";
+  nn::Options options = rounded_network("error=q5.0");
+  options.model = nn::parse_model("snn:7");
   options.spiking.recurrent = true;
   Kit kit(options);
   std::vector<at::Tensor> before;
@@ -190,8 +191,8 @@ TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
 TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
   // Of the output's errors, too: a node's scale is that of its own errors, however large another's are.
   const auto learnt = [](const std::string& formats, std::int64_t step) {
-    nn::Options options = network(formats);
-    options.model = "snu:7";
+    nn::Options options = rounded_network(formats);
+    options.model = nn::parse_model("snn:7");
     options.spiking.recurrent = true;
     Kit kit(options);
     at::manual_seed(4);
@@ -205,11 +206,11 @@ TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
 
 TEST(Precision, RecomputingChangesNoRounding) {
   for (const char* formats : {"activations=q3.5:stochastic", "error=e5m2:stochastic:tensor", "error=q4.12:tensor"}) {
-    nn::Options options = network(formats);
-    options.model = "cnn:4,6";
-    Kit kept(options, "sgd", {{1, 8, 8}, 3});
+    nn::Options options = rounded_network(formats);
+    options.model = nn::parse_model("cnn:4,6");
+    Kit kept(options, "sgd", classes_of({1, 8, 8}, 3));
     options.recompute = true;
-    Kit again(options, "sgd", {{1, 8, 8}, 3});
+    Kit again(options, "sgd", classes_of({1, 8, 8}, 3));
     at::manual_seed(4);
     const data::Batch batch = {at::rand({40, 1, 8, 8}), at::arange(40, at::kLong).remainder(3)};
     for (Kit* kit : {&kept, &again}) kit->step(batch, 0, 0.5);
@@ -223,19 +224,19 @@ TEST(Precision, RefusesWhatCannotBe) {
       const Kit kit(options, rule);
       ADD_FAILURE() << options.precision;
     } catch (const UsageError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  refused(network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
-  refused(network("wights=int8"), "did you mean 'weights'");
-  refused(network("weights"), "precision must be");
-  refused(network("error=q5.12,weights"), "'weights' has no format: weights=FORMAT");
-  refused(network("weights=int8,weights=int4"), "weights is given twice");
-  refused(network("error=int99"), "precision error: 'int99' is no number format");
-  refused(network("weights=int8", "ifa"), "formats are not there on route ifa");
-  refused(network("weights=int8"), "nag takes its gradient at weights ahead", "nag");
-  nn::Options spiking = network("activations=int8");
-  spiking.model = "snu:7";
+  refused(rounded_network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
+  refused(rounded_network("wights=int8"), "did you mean 'weights'");
+  refused(rounded_network("weights"), "precision must be");
+  refused(rounded_network("error=q5.12,weights"), "'weights' has no format: weights=FORMAT");
+  refused(rounded_network("weights=int8,weights=int4"), "weights is given twice");
+  refused(rounded_network("error=int99"), "precision error: 'int99' is no number format");
+  refused(rounded_network("weights=int8", "ifa"), "formats are not there on route ifa");
+  refused(rounded_network("weights=int8"), "nag takes its gradient at weights ahead", "nag");
+  nn::Options spiking = rounded_network("activations=int8");
+  spiking.model = nn::parse_model("snn:7");
   refused(spiking, "activations are not rounded in spiking networks");
 }
 

@@ -4,6 +4,7 @@
 #include "grapes/base/file.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

@@ -49,11 +49,11 @@ Json samples(nn::Network& model, const data::Splits& splits, const nn::Criterion
   const data::Batch batch = part->get(at::arange(std::min(most_examples, part->size()), at::kLong));
   nn::Pass pass;
   pass.present = batch.present;
-  const at::Tensor said = criterion.prediction(model.forward(batch.inputs, pass)).cpu();
+  const at::Tensor predicted = criterion.prediction(model.forward(batch.inputs, pass)).cpu();
   const std::vector<nn::Activity> layers = model.activity();
   if (layers.empty()) return nullptr;
   Json all = Json::array();
-  for (std::int64_t b = 0; b < said.size(0); ++b) {
+  for (std::int64_t b = 0; b < predicted.size(0); ++b) {
     const std::int64_t steps =
         batch.present.defined() ? batch.present[b].sum().item<std::int64_t>() : model.shown().size(0);
     const auto of = [&](const at::Tensor& over_time) { return over_time.select(1, b).narrow(0, 0, steps); };
@@ -72,11 +72,11 @@ Json samples(nn::Network& model, const data::Splits& splits, const nn::Criterion
       const auto name_of = [&](const at::Tensor& which) {
         return splits.info.classes.at(static_cast<std::size_t>(which.item<std::int64_t>()));
       };
-      example["is"] = name_of(batch.targets[b]);
-      example["said"] = name_of(said[b].argmax());
+      example["label"] = name_of(batch.targets[b]);
+      example["prediction"] = name_of(predicted[b].argmax());
     }
     if (splits.info.problem == data::ProblemKind::prediction)
-      example["roll"] = roll(batch.targets[b].narrow(0, 0, steps), said[b].narrow(0, 0, steps));
+      example["roll"] = roll(batch.targets[b].narrow(0, 0, steps), predicted[b].narrow(0, 0, steps));
     all.push_back(std::move(example));
   }
   return {{"part", name}, {"examples", all}};

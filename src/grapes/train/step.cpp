@@ -8,45 +8,46 @@
 
 namespace grapes::train {
 
-StepResult step(Subject& subject, const data::Batch& batch, nn::Pass pass, const StepUse& use) {
+StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, const StepOptions& options) {
+  nn::Network& model = *state.model;
+  optim::Optimizer& optimizer = *state.optimizer;
   pass.training = true;
   pass.present = batch.present;
-  pass.plain = use.plain;
-  const bool may_descend = use.update && subject.optimizer.plain_descent() && subject.model.fuses_sgd(pass);
-  const bool wants_gradients = !use.descend || use.gradient_norms != nullptr || use.gradients || use.carried;
-  if (subject.model.requires_fused_update() && (!may_descend || use.gradients || use.carried))
+  pass.plain = options.plain;
+  const bool may_fuse = options.update && optimizer.is_plain_sgd() && model.fuses_sgd(pass);
+  const bool needs_gradients = options.before_update || options.carried;
+  if (model.requires_fused_update() && (!may_fuse || needs_gradients))
     throw UsageError(
         "a network that learns by pulses takes optimizer sgd without weight decay, and nothing that needs a gradient");
-  const bool descends = may_descend && (!wants_gradients || subject.model.requires_fused_update());
-  if (descends) pass.fused_sgd = use.rate;
-  subject.optimizer.begin();
-  if (use.factors_at_rest) pass.factor_weights = subject.optimizer.at_rest();
-  const at::Tensor all = subject.model.forward(batch.inputs, pass);
-  const at::Tensor logits = use.answers ? use.answers(all) : all;
-  at::Tensor loss = subject.criterion.loss(logits, batch.targets, batch.present);
-  if (const at::Tensor extra = use.extra_loss ? use.extra_loss(all) : at::Tensor(); extra.defined())
+  const bool wants_gradients = needs_gradients || !options.fused_sgd || options.gradient_norms != nullptr;
+  const bool fused = may_fuse && (!wants_gradients || model.requires_fused_update());
+  if (fused) pass.fused_sgd = options.rate;
+  optimizer.begin();
+  if (options.factors_at_rest) pass.factor_weights = optimizer.parameters_without_lookahead();
+  const at::Tensor all = model.forward(batch.inputs, pass);
+  const at::Tensor logits = options.select_head ? options.select_head(all) : all;
+  at::Tensor loss = state.criterion.loss(logits, batch.targets, batch.present);
+  if (const at::Tensor extra = options.extra_loss ? options.extra_loss(all) : at::Tensor(); extra.defined())
     loss = loss + extra;
-  const StepResult result{logits.detach().cpu(), loss.item<double>()};
+  StepResult result{logits.detach().cpu(), loss.item<double>()};
   if (!std::isfinite(result.loss)) {
-    subject.optimizer.settle();
+    optimizer.restore();
     return result;
   }
-  (use.weight == 1 ? loss : loss * use.weight).backward();
-  if (descends) {
-    if (use.gradient_norms != nullptr) use.gradient_norms->clear();
-    return result;
+  (options.weight == 1 ? loss : loss * options.weight).backward();
+  if (options.gradient_norms != nullptr) {
+    options.gradient_norms->clear();
+    for (const nn::Named& parameter : fused ? std::vector<nn::Named>() : model.parameters())
+      options.gradient_norms->push_back(parameter.value.grad().defined() ? parameter.value.grad().norm().item<double>()
+                                                                         : 0.0);
   }
-  if (use.gradient_norms != nullptr) {
-    use.gradient_norms->clear();
-    for (const nn::Named& parameter : subject.model.parameters())
-      use.gradient_norms->push_back(parameter.value.grad().defined() ? parameter.value.grad().norm().item<double>()
-                                                                     : 0.0);
-  }
-  if (use.gradients) use.gradients();
-  if (use.update)
-    subject.optimizer.step(use.rate);
-  else
-    subject.optimizer.settle();
+  if (options.before_update) options.before_update();
+  result.updated = options.update;
+  if (!options.update)
+    optimizer.restore();
+  else if (!fused)
+    optimizer.step(options.rate);
+  if (result.updated && options.after_update) options.after_update();
   return result;
 }
 

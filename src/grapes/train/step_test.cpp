@@ -3,6 +3,7 @@
 #include "grapes/train/step.h"
 
 #include "grapes/nn/activation.h"
+#include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -19,17 +20,17 @@ std::vector<credit::Route> dense_routes() {
   return rows;
 }
 
-struct Setting {
+struct StepCase {
   std::string route = "bp", modulation = "grapes", optimizer = "sgd", activation = "relu";
   std::int64_t batch = 12;
   double dropout = 0.3;
-  bool bias = true, descend = true;
+  bool bias = true, fused_sgd = true;
   std::string precision = "float64";
 };
 
-std::vector<at::Tensor> learned(const Setting& setting, bool plain) {
+std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
   nn::Options network;
-  network.model = "mlp:7,7,5";
+  network.model = nn::parse_model("mlp:7,7,5");
   network.precision = setting.precision;
   network.activation = setting.activation;
   network.rule.route = setting.route;
@@ -37,34 +38,28 @@ std::vector<at::Tensor> learned(const Setting& setting, bool plain) {
   network.rule.constants = {1.5};
   network.dropout = setting.dropout;
   network.bias = setting.bias;
-  const auto model = nn::make_network(network, {{6}, 3}, 5);
-  optim::Options options;
-  options.optimizer = setting.optimizer;
-  options.epsilon = 1e-2;  // a small one would divide the rounding of a gradient near zero by almost nothing
-  const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
-  const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
-  Subject subject{*model, criterion, *optimizer, *schedule, 0.1};
+  // A small ε would divide the rounding of a gradient near zero by almost nothing.
+  TrainState state(network, update_by(setting.optimizer, 0.1, 1e-2), seeded(5), classes_of({6}, 3));
   at::manual_seed(3);
   const data::Batch batch{at::randn({setting.batch, 6}, at::kDouble),
                           at::arange(setting.batch, at::kLong).remainder(3)};
   for (std::int64_t i = 0; i < 4; ++i) {
     nn::Pass pass;
     pass.step = i;
-    StepUse use;
-    use.rate = 0.1;
-    use.plain = plain;
-    use.descend = setting.descend;
-    use.update = i != 1;  // the second batch's gradient waits for the third's
-    use.carried = i == 2;
-    step(subject, batch, pass, use);
+    StepOptions options;
+    options.rate = 0.1;
+    options.plain = plain;
+    options.fused_sgd = setting.fused_sgd;
+    options.update = i != 1;  // the second batch's gradient waits for the third's
+    options.carried = i == 2;
+    step(state, batch, pass, options);
   }
   std::vector<at::Tensor> all;
-  for (const nn::Named& parameter : model->parameters()) all.push_back(parameter.value.detach());
+  for (const nn::Named& parameter : state.model->parameters()) all.push_back(parameter.value.detach());
   return all;
 }
 
-void expect_equal(const Setting& setting) {
+void expect_equal(const StepCase& setting) {
   const auto fused = learned(setting, false), twin = learned(setting, true);
   // In bfloat16 a sum in another order may be rounded to the neighbor, 2⁻⁸ away; the layer by itself, where that
   // cannot happen, is held to 1e-6 in kernels_test.
@@ -91,7 +86,7 @@ TEST(Step, FusedEqualsItsTwinForEveryActivationBatchAndDropout) {
 
 TEST(Step, RoundedProductsEqualTheirTwinAndAreRounded) {
   if (!kernels::bfloat16_missing().empty()) GTEST_SKIP() << kernels::bfloat16_missing();
-  Setting setting;
+  StepCase setting;
   setting.precision = "bf16";
   for (const auto& route : dense_routes())
     for (const auto& modulation : credit::modulations())
@@ -121,25 +116,40 @@ TEST(Step, RoundedProductsEqualTheirTwinAndAreRounded) {
 
 TEST(Step, DescentInsideTheBackwardPassWritesNoGradient) {
   const auto with = learned({}, false);
-  Setting written;
-  written.descend = false;
+  StepCase written;
+  written.fused_sgd = false;
   const auto without = learned(written, false);
   for (std::size_t i = 0; i < with.size(); ++i)
     EXPECT_LE((with[i] - without[i]).abs().max().item<double>(), 1e-14) << i;
 
-  const auto model = nn::make_network({}, {{6}, 3}, 5);
-  const auto optimizer = optim::make_optimizer({}, nn::learning(*model));
-  const auto schedule = optim::make_schedule("constant", 0, 1);
-  const nn::Criterion criterion("auto", "auto", nn::TargetKind::classes);
-  Subject subject{*model, criterion, *optimizer, *schedule, 0.1};
-  StepUse use;
-  use.rate = 0.1;
-  step(subject, {at::ones({4, 6}), at::zeros({4}, at::kLong)}, {}, use);
-  for (const nn::Named& parameter : model->parameters()) EXPECT_FALSE(parameter.value.grad().defined());
+  TrainState state({}, {}, seeded(5), classes_of({6}, 3));
+  StepOptions options;
+  options.rate = 0.1;
+  const data::Batch batch{at::ones({4, 6}), at::zeros({4}, at::kLong)};
+  step(state, batch, {}, options);
+  for (const nn::Named& parameter : state.model->parameters()) EXPECT_FALSE(parameter.value.grad().defined());
   std::vector<double> norms;
-  use.gradient_norms = &norms;
-  step(subject, {at::ones({4, 6}), at::zeros({4}, at::kLong)}, {}, use);
-  EXPECT_EQ(norms.size(), model->parameters().size()) << "who asks for norms gets gradients";
+  options.gradient_norms = &norms;
+  step(state, batch, {}, options);
+  EXPECT_EQ(norms.size(), state.model->parameters().size()) << "norms are of gradients, which must then be written";
+}
+
+TEST(Step, TheHooksStandBeforeAndAfterTheUpdate) {
+  TrainState state({}, update_by("momentum"), seeded(5), classes_of({6}, 3));
+  const auto weight = [&] { return state.model->parameters()[0].value.detach().clone(); };
+  const at::Tensor start = weight();
+  at::Tensor before, after;
+  StepOptions options;
+  options.rate = 0.1;
+  options.before_update = [&] { before = weight(); };
+  options.after_update = [&] { after = weight(); };
+  EXPECT_TRUE(step(state, batch_of(4), {}, options).updated);
+  EXPECT_TRUE(before.equal(start));
+  EXPECT_FALSE(after.equal(start));
+  EXPECT_TRUE(after.equal(weight()));
+  options.update = false;
+  options.after_update = [] { FAIL() << "there was no update"; };
+  EXPECT_FALSE(step(state, batch_of(4), {}, options).updated);
 }
 
 }  // namespace

@@ -45,36 +45,32 @@ class Folder {
   fs::path path_;
 };
 
-/// A network with all that trains it.
-struct Kit {
-  explicit Kit(const std::string& optimizer_name, nn::Options network = {}, double rate = 0.05)
-      : model(nn::make_network(
-            [&] {
-              network.model = "mlp:12,9";
-              return network;
-            }(),
-            signature_of(digits().info), 4)) {
-    optim::Options options;
-    options.optimizer = optimizer_name;
-    options.learning_rate = rate;
-    optimizer = optim::make_optimizer(options, nn::learning(*model));
-    schedule = optim::make_schedule("plateau:0,0.5", 0.5, 4);
-  }
-  Subject subject() { return {*model, criterion, *optimizer, *schedule, 0.05}; }
-
-  std::unique_ptr<nn::Network> model;
-  nn::Criterion criterion{"auto", "auto", nn::TargetKind::classes};
-  std::unique_ptr<optim::Optimizer> optimizer;
-  std::unique_ptr<optim::Schedule> schedule;
-};
-
 Options four_epochs() {
   Options options;
   options.epochs = 4;
-  options.batch = 32;
+  options.batch_size = 32;
   options.seed = 4;
   return options;
 }
+
+/// A network for the digits with all that trains it.
+struct DigitsKit : TrainState {
+  explicit DigitsKit(const std::string& optimizer, const nn::Options& network = {}, double rate = 0.05,
+                     const Options& options = reduced_on_plateau())
+      : TrainState(with_model(network), update_by(optimizer, rate), options, digits().info) {}
+
+ private:
+  static nn::Options with_model(nn::Options network) {
+    network.model = nn::parse_model("mlp:12,9");
+    return network;
+  }
+  static Options reduced_on_plateau() {
+    Options options = four_epochs();
+    options.schedule = "plateau:0,0.5";
+    options.warm_up = 0.5;
+    return options;
+  }
+};
 
 nn::Options everything_on() {
   nn::Options network;
@@ -85,7 +81,7 @@ nn::Options everything_on() {
   return network;
 }
 
-void expect_equal_weights(const Kit& a, const Kit& b, const std::string& what) {
+void expect_equal_weights(const DigitsKit& a, const DigitsKit& b, const std::string& what) {
   const auto left = a.model->parameters(), right = b.model->parameters();
   for (std::size_t i = 0; i < left.size(); ++i)
     EXPECT_TRUE(at::equal(left[i].value, right[i].value)) << what << ": " << left[i].name;
@@ -96,30 +92,30 @@ TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
     for (const bool carry : {false, true}) {
       Options options = four_epochs();
       options.carry_remainder = carry;
-      Kit straight(row.name, everything_on());
-      EXPECT_EQ(train(straight.subject(), digits(), options, {}, nullptr, {}).state, record::State::finished);
+      DigitsKit straight(row.name, everything_on());
+      EXPECT_EQ(train(straight, digits(), options).state, record::State::finished);
 
       const Folder folder;
       record::Identity identity;
       auto writer = record::Writer::create(folder.path(), identity, "", record::Json::object());
-      const Keep keep{writer, true, {}, {}};
-      Kit stopped(row.name, everything_on());
+      const RunWriter run{&writer};
+      DigitsKit stopped(row.name, everything_on());
       int evaluations = 0;
       // Stop in the middle of the third epoch: the signal is seen by the next batch. The watch is told of the end of
       // epoch 2, and from then the third epoch's batches are counted by its calls or cut off at its first one.
-      const auto status = train(stopped.subject(), digits(), options, {}, &keep, [&](const Moment& moment) {
-        if (moment.finished != nullptr && moment.epoch == 2 && ++evaluations == 1) std::raise(SIGINT);
+      const auto status = train(stopped, digits(), options, run, [&](const ProgressEvent& event) {
+        if (event.finished != nullptr && event.epoch == 2 && ++evaluations == 1) std::raise(SIGINT);
       });
       EXPECT_EQ(status.state, record::State::interrupted);
       EXPECT_NE(status.message.find("SIGINT"), std::string::npos) << status.message;
       interrupt::clear();
       interrupt::install();
 
-      Kit resumed(row.name, everything_on());
+      DigitsKit resumed(row.name, everything_on());
       const fs::path last = folder.path() / "checkpoints" / "last.safetensors";
-      const Position position = unpack(read_safetensors(last), resumed.subject(), last.string());
-      EXPECT_EQ(position.epoch, 2);
-      EXPECT_EQ(train(resumed.subject(), digits(), options, position, nullptr, {}).state, record::State::finished);
+      unpack(read_safetensors(last), resumed, last.string());
+      EXPECT_EQ(resumed.progress.epoch, 2);
+      EXPECT_EQ(train(resumed, digits(), options).state, record::State::finished);
       expect_equal_weights(straight, resumed, row.name + (carry ? ", carried" : ""));
     }
 }
@@ -127,31 +123,30 @@ TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
 TEST(Trainer, ACheckpointTakenAfterAnyBatchResumesBitForBit) {
   // The signal comes from another thread, at a moment of its own choosing: wherever it lands, the end is the same.
   Options options = four_epochs();
-  options.batch = 5;
-  Kit straight("nag", everything_on());
-  train(straight.subject(), digits(), options, {}, nullptr, {});
-  Kit hopping("nag", everything_on());
-  Position position;
+  options.batch_size = 5;
+  DigitsKit straight("nag", everything_on());
+  train(straight, digits(), options);
+  DigitsKit hopping("nag", everything_on());
   for (int hop = 0; hop < 200; ++hop) {
     const Folder folder;
     auto writer = record::Writer::create(folder.path(), {}, "", record::Json::object());
-    const Keep keep{writer, true, {}, {}};
+    const RunWriter run{&writer};
     std::thread killer([hop] {
       std::this_thread::sleep_for(std::chrono::milliseconds(3 + hop));
       std::raise(SIGINT);
     });
-    const auto status = train(hopping.subject(), digits(), options, position, &keep, {});
+    const auto status = train(hopping, digits(), options, run);
     killer.join();
     interrupt::clear();
     interrupt::install();
-    Kit fresh("nag", everything_on());
+    DigitsKit fresh("nag", everything_on());
     const fs::path last = folder.path() / "checkpoints" / "last.safetensors";
-    position = unpack(read_safetensors(last), fresh.subject(), last.string());
+    unpack(read_safetensors(last), fresh, last.string());
     hopping = std::move(fresh);
     if (status.state == record::State::finished) break;
     ASSERT_EQ(status.state, record::State::interrupted);
   }
-  EXPECT_EQ(position.epoch, options.epochs);
+  EXPECT_EQ(hopping.progress.epoch, options.epochs);
   expect_equal_weights(straight, hopping, "hopping");
 }
 
@@ -185,10 +180,10 @@ TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
   const auto slow = std::make_shared<Slow>(here.train, std::chrono::milliseconds(10));
   ahead.train = slow;
   const Options options = four_epochs();
-  Kit straight("adam", everything_on());
-  train(straight.subject(), here, options, {}, nullptr, {});
-  Kit threaded("adam", everything_on());
-  train(threaded.subject(), ahead, options, {}, nullptr, {});
+  DigitsKit straight("adam", everything_on());
+  train(straight, here, options);
+  DigitsKit threaded("adam", everything_on());
+  train(threaded, ahead, options);
   expect_equal_weights(straight, threaded, "ahead");
   EXPECT_EQ(slow->here, 1 + 7);  // before training, and the first epoch, which showed that it is worth it
   EXPECT_EQ(slow->elsewhere, 3 * 7);
@@ -196,19 +191,19 @@ TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
   // Stopped within the third epoch, while batches are prepared ahead, and resumed.
   const Folder folder;
   auto writer = record::Writer::create(folder.path(), {}, "", record::Json::object());
-  const Keep keep{writer, true, {}, {}};
-  Kit stopped("adam", everything_on());
-  const auto watch = [](const Moment& moment) {
-    if (moment.finished != nullptr && moment.epoch == 2) std::raise(SIGINT);
+  const RunWriter run{&writer};
+  DigitsKit stopped("adam", everything_on());
+  const auto watch = [](const ProgressEvent& event) {
+    if (event.finished != nullptr && event.epoch == 2) std::raise(SIGINT);
   };
-  EXPECT_EQ(train(stopped.subject(), ahead, options, {}, &keep, watch).state, record::State::interrupted);
+  EXPECT_EQ(train(stopped, ahead, options, run, watch).state, record::State::interrupted);
   interrupt::clear();
   interrupt::install();
-  Kit resumed("adam", everything_on());
+  DigitsKit resumed("adam", everything_on());
   const fs::path last = folder.path() / "checkpoints" / "last.safetensors";
-  const Position position = unpack(read_safetensors(last), resumed.subject(), last.string());
-  EXPECT_EQ(position.epoch, 2);
-  train(resumed.subject(), ahead, options, position, nullptr, {});
+  unpack(read_safetensors(last), resumed, last.string());
+  EXPECT_EQ(resumed.progress.epoch, 2);
+  train(resumed, ahead, options);
   expect_equal_weights(straight, resumed, "ahead, resumed");
 }
 
@@ -216,11 +211,11 @@ TEST(Trainer, TheSameSeedGivesTheSameRecord) {
   const auto rows = [](std::uint64_t seed) {
     Options options = four_epochs();
     options.seed = seed;
-    Kit kit("sgd", everything_on());
+    DigitsKit kit("sgd", everything_on());
     record::Json all = record::Json::array();
-    train(kit.subject(), digits(), options, {}, nullptr, [&](const Moment& moment) {
-      if (moment.finished == nullptr) return;
-      record::Json row = *moment.finished;
+    train(kit, digits(), options, {}, [&](const ProgressEvent& event) {
+      if (event.finished == nullptr) return;
+      record::Json row = *event.finished;
       row.erase("seconds");
       row.erase("evaluation_seconds");
       all.push_back(row);
@@ -238,11 +233,11 @@ TEST(Trainer, TheSameSeedGivesTheSameRecord) {
 }
 
 TEST(Trainer, LearnsTheDigits) {
-  Kit kit("momentum");
+  DigitsKit kit("momentum");
   kit.schedule = optim::make_schedule("constant", 0, 12);
   Options options = four_epochs();
   options.epochs = 12;
-  train(kit.subject(), digits(), options, {}, nullptr, {});
+  train(kit, digits(), options);
   EXPECT_GT(evaluate(*kit.model, *digits().test, kit.criterion).score, 0.7);
 }
 
@@ -251,18 +246,17 @@ TEST(Trainer, DivergenceIsAnOutcome) {
   network.activation = "identity";
   for (const char* modulation : {"none", "grapes"}) {
     network.rule.modulation = modulation;
-    Kit kit("sgd", network);
-    Subject subject = kit.subject();
-    subject.learning_rate = 1e6;
-    const auto status = train(subject, digits(), four_epochs(), {}, nullptr, {});
+    DigitsKit kit("sgd", network);
+    kit.learning_rate = 1e6;
+    const auto status = train(kit, digits(), four_epochs());
     EXPECT_EQ(status.state, record::State::diverged);
     EXPECT_NE(status.message.find("epoch 1"), std::string::npos) << status.message;
   }
 }
 
 TEST(Checkpoint, OfAnotherNetworkIsRefusedByName) {
-  Kit kit("sgd");
-  Tensors content = pack(kit.subject(), {});
+  DigitsKit kit("sgd");
+  Tensors content = pack(kit);
   content.tensors.erase("layers.1.weight");
   try {
     load_weights(content, *kit.model, "FILE");
@@ -294,10 +288,10 @@ TEST(Metrics, AccuracyAndRSquared) {
   EXPECT_DOUBLE_EQ(accuracy.loss(), 3);
 }
 
-class Environment : public testing::Environment {
+class Environment : public ::testing::Environment {
   void SetUp() override { interrupt::install(); }
 };
-[[maybe_unused]] const auto* environment = testing::AddGlobalTestEnvironment(new Environment);
+[[maybe_unused]] const auto* environment = ::testing::AddGlobalTestEnvironment(new Environment);
 
 }  // namespace
 }  // namespace grapes::train

@@ -1,0 +1,78 @@
+#include "grapes/continual/method.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::continual {
+namespace {
+
+/// λ_o times the mean over what was learnt before of T² · cross-entropy(softmax(old logits / T), softmax(logits / T)),
+/// on the examples of the task under way (Li and Hoiem 2016). "Old" is the network as it was when the task began. What
+/// was learnt before: each earlier task's own answers; where one head answers all, its classes so far (permuted and
+/// rotated tasks: all). For a loss that is no log-likelihood, the mean squared difference of the outputs.
+class Lwf final : public Method {
+ public:
+  explicit Lwf(const MethodContext& context) : Method(context), old_(plain_copy(context)) {}
+
+  void begin(std::int64_t task) override { task_ = task; }
+
+  at::Tensor loss(const TaskBatch& batch, const at::Tensor& logits) override {
+    if (task_ == 0) return {};
+    at::Tensor taught;
+    {
+      const at::NoGradGuard no_grad;
+      nn::Pass pass;
+      pass.step = batch.step;
+      pass.present = batch.batch.present;
+      taught = old_->forward(batch.batch.inputs, pass);
+    }
+    at::Tensor sum;
+    const std::vector<at::Tensor> heads = old_heads();
+    for (const at::Tensor& head : heads) {
+      const at::Tensor columns = head.to(logits.device());
+      const at::Tensor one = distance(taught.index_select(1, columns), logits.index_select(1, columns));
+      sum = sum.defined() ? sum + one : one;
+    }
+    return sum * (context_.options.lwf_strength / static_cast<double>(heads.size()));
+  }
+
+  void end(std::int64_t) override { old_ = plain_copy(context_); }
+
+  std::vector<State> state() override {
+    std::vector<State> all;
+    for (const nn::Named& parameter : old_->parameters()) all.push_back({parameter.name, parameter.value.detach()});
+    for (const nn::Named& buffer : old_->buffers()) all.push_back({buffer.name, buffer.value});
+    return all;
+  }
+
+ private:
+  /// The outputs that were answers before this task, one tensor for each head.
+  std::vector<at::Tensor> old_heads() const {
+    const Scenario& scenario = context_.scenario;
+    std::vector<at::Tensor> heads;
+    if (scenario.heads.defined()) {
+      for (std::int64_t k = 0; k < task_; ++k) heads.push_back(scenario.heads[k]);
+    } else if (scenario.manifest["scenario"] == "class-incremental") {
+      const auto each = scenario.info.outputs / static_cast<std::int64_t>(scenario.tasks.size());
+      heads.push_back(at::arange(each * task_, at::kLong));
+    } else {
+      heads.push_back(at::arange(scenario.info.outputs, at::kLong));
+    }
+    return heads;
+  }
+
+  at::Tensor distance(const at::Tensor& taught, const at::Tensor& said) const {
+    if (context_.criterion.name() != "cross-entropy")
+      return at::mse_loss(context_.criterion.prediction(said), context_.criterion.prediction(taught));
+    const double T = context_.options.lwf_temperature;
+    return -(at::softmax(taught / T, 1) * at::log_softmax(said / T, 1)).sum(1).mean() * (T * T);
+  }
+
+  std::unique_ptr<nn::Network> old_;
+  std::int64_t task_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_lwf(const MethodContext& context) { return std::make_unique<Lwf>(context); }
+
+}  // namespace grapes::continual

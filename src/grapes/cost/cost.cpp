@@ -1,0 +1,296 @@
+#include "grapes/cost/cost.h"
+
+#include "grapes/base/table.h"
+#include "grapes/credit/route.h"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <set>
+
+namespace grapes::cost {
+namespace {
+
+using credit::Feedback;
+using credit::Responsibility;
+
+double product(const std::vector<std::int64_t>& sizes) {
+  return sizes.empty()
+             ? 0
+             : static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>()));
+}
+
+Access reads(std::string array, double words) { return {std::move(array), words, words, 0}; }
+Access writes(std::string array, double words) { return {std::move(array), words, 0, words}; }
+
+/// The layers of a network in one step.
+class Step {
+ public:
+  Step(const std::vector<nn::LayerShape>& shapes, const Learning& learning)
+      : shapes_(shapes),
+        learning_(learning),
+        route_(find_row(credit::routes(), "route", learning.rule.route)),
+        modulation_(find_row(credit::modulations(), "modulation", learning.rule.modulation)),
+        rule_(find_row(update_rules(), "optimizer", learning.optimizer)),
+        batch_(static_cast<double>(learning.batch)) {}
+
+  LayerCost layer(std::size_t l) const {
+    LayerCost cost;
+    const Numbers n = numbers(l);
+    cost.name = shapes_[l].name;
+    cost.up = n.hidden ? n.values : 0;
+    forward(n, cost);
+    dgrad(l, n, cost);
+    wgrad(n, cost);
+    if (n.hidden && modulation_.transform != nullptr) modulate(l, n, cost);
+    update(n, cost);
+    return cost;
+  }
+
+ private:
+  /// A layer's sizes, those of activations over the whole batch.
+  struct Numbers {
+    double weights, recurrent, others, nodes, positions, inputs, made, values;
+    bool hidden, spikes, synapse;
+  };
+
+  Numbers numbers(std::size_t l) const {
+    const nn::LayerShape& shape = shapes_[l];
+    const auto of_batch = [this](std::int64_t n) { return batch_ * static_cast<double>(n); };
+    return {product(shape.weight),
+            product(shape.recurrent),
+            static_cast<double>(shape.others),
+            static_cast<double>(shape.nodes()),
+            static_cast<double>(shape.positions),
+            of_batch(shape.inputs),
+            of_batch(shape.nodes() * shape.positions),
+            of_batch(shape.values),
+            l + 1 < shapes_.size(),
+            shape.spikes,
+            shape.synapse};
+  }
+
+  double uses(const Numbers& n) const { return n.positions * batch_; }
+
+  void forward(const Numbers& n, LayerCost& cost) const {
+    Work& work = cost[Phase::forward];
+    work.macs = (n.weights + n.recurrent) * uses(n);
+    work.accesses = {reads("weights", n.weights + n.recurrent + n.others), reads("inputs", n.inputs),
+                     writes("values", n.made)};
+    if (n.spikes) {
+      // s = g(c + d s (1-y)), y = [s > θ]: the reset chooses, g and the threshold compare. s is kept beside y.
+      // A synapse: c = α c + ...
+      work.multiplications = work.additions = (n.synapse ? 2 : 1) * n.made;
+      work.comparisons = 2 * n.made;
+      work.accesses.push_back(writes("membranes", n.made));
+      return;
+    }
+    static const std::set<std::string> compare = {"relu", "leaky_relu"};
+    if (n.others > 0) work.additions = n.made;
+    if (n.hidden && compare.contains(learning_.activation)) work.comparisons = n.made;
+    if (n.values < n.made) {  // the largest of k numbers takes k - 1 comparisons
+      work.comparisons += n.made - n.values;
+      work.accesses.push_back(writes("pooled values", n.values));
+    }
+  }
+
+  /// Where the route's error runs upwards it comes from the layer below, else to it.
+  void dgrad(std::size_t l, const Numbers& n, LayerCost& cost) const {
+    Work& work = cost[Phase::dgrad];
+    const bool direct = route_.feedback == Feedback::direct || (route_.feedback == Feedback::first && l == 0);
+    const double outputs = numbers(shapes_.size() - 1).values;  // numbers of errors there
+    const bool pooled = n.values < n.made;
+    if (n.hidden && direct) {
+      const double B = fed_back(l);
+      work.macs = n.values * static_cast<double>(shapes_.back().nodes());
+      work.accesses = {reads("feedback weights", B), reads("output errors", outputs), writes("errors", n.made)};
+      cost.feedback = B;
+      cost.error = outputs;
+    } else if (l > 0 && route_.feedback == Feedback::first && n.hidden) {
+      work.macs = n.weights * uses(n);
+      work.accesses = {reads("weights", n.weights), reads("errors from below", n.inputs), writes("errors", n.made)};
+      cost.error = n.inputs;
+    } else if (l > 0 && (route_.feedback == Feedback::none || route_.feedback == Feedback::above)) {
+      work.macs = n.weights * uses(n);
+      const bool fixed = route_.feedback == Feedback::above;
+      work.accesses = {reads(fixed ? "feedback weights" : "weights", n.weights)};
+      if (!pooled) work.accesses.push_back(reads("errors", n.made));
+      work.accesses.push_back(writes("errors below", n.inputs));
+      cost.error = n.inputs;
+      if (fixed) cost.feedback = n.weights;
+      if (route_.name == "sign-symmetric") {  // the mean of |w|, taken like a responsibility; what is sent, times it
+        work.additions = n.weights;
+        work.divisions = 1;
+        work.multiplications = n.inputs;
+      }
+    }
+    if (pooled && !direct && route_.feedback != Feedback::first) {
+      // What the layer above sends goes to the places that it came from, for the gradient too.
+      work.accesses.push_back(reads("pooled errors", n.values));
+      work.accesses.push_back(writes("errors", n.made));
+    }
+    if (n.recurrent > 0 && !route_.local_in_time) {
+      work.macs += n.recurrent * (uses(n) - batch_);
+      work.accesses.push_back(reads("recurrent weights", n.recurrent));
+    }
+    if (n.spikes) {
+      // e = (δy + carried) h(s - θ);  δ = (e + carried) g'(s);  carried = d δ, and - δ s through the reset
+      work.multiplications += (n.synapse ? 5 : 4) * n.made;  // and through a synapse, δ + α carried
+      work.additions += (n.synapse ? 3 : 2) * n.made;
+      work.accesses.push_back(reads("membranes", n.made));
+    } else if (n.hidden) {
+      work.multiplications += n.made;  // φ'
+      work.accesses.push_back(reads("values", n.made));
+    }
+  }
+
+  /// Words of B at hidden layer l of a route that brings it the output's error.
+  double fed_back(std::size_t l) const {
+    const nn::LayerShape& shape = shapes_[l];
+    const std::int64_t nodes = shape.spikes ? shape.nodes() : shape.values;
+    return static_cast<double>(nodes * shapes_.back().nodes());
+  }
+
+  void wgrad(const Numbers& n, LayerCost& cost) const {
+    Work& work = cost[Phase::wgrad];
+    work.macs = (n.weights + n.recurrent) * uses(n);
+    if (n.others > 0) work.additions = n.made;
+    work.accesses = {reads("inputs", n.inputs), reads("errors", n.made)};
+    if (n.recurrent > 0) work.accesses.push_back(reads("values", n.made));
+    work.accesses.push_back(writes("gradient", n.weights + n.recurrent + n.others));
+  }
+
+  void modulate(std::size_t l, const Numbers& n, LayerCost& cost) const {
+    const credit::Rule& rule = learning_.rule;
+    if (rule.responsibility == Responsibility::synaptic) {
+      if (l == 0) return;
+      // The factor over the columns of W^l for its gradient, and that over the columns above for the error.
+      const auto below = static_cast<double>(shapes_[l].input_nodes);
+      factor(n.weights, below, cost);
+      scale(below, std::min(n.weights, n.inputs), cost);
+      if (shapes_[l].above + 1 >= shapes_.size()) return;
+    } else if (rule.responsibility == Responsibility::outgoing) {
+      factor(product(shapes_[shapes_[l].above].weight), n.nodes, cost);
+    } else {
+      factor(n.weights + (rule.responsibility == Responsibility::input ? 0 : n.recurrent), n.nodes, cost);
+    }
+    // What scales the layer's own update alone may stand at its error or at its gradient: where there is less to do.
+    scale(n.nodes, modulation_.local ? std::min(n.weights + n.recurrent, n.made) : n.made, cost);
+    const bool of_others =
+        rule.responsibility == Responsibility::outgoing || rule.responsibility == Responsibility::synaptic;
+    if (of_others && modulation_.name != "constant") cost.factors = n.nodes / static_cast<double>(rule.every);
+  }
+
+  /// From `weights` weights the factors of so many nodes, every so many batches.
+  void factor(double weights, double nodes, LayerCost& cost) const {
+    const credit::Rule& rule = learning_.rule;
+    if (modulation_.name == "constant") {
+      cost.factor_state += 1;
+      return;
+    }
+    const bool uniform = modulation_.name == "uniform";
+    const double often = 1 / static_cast<double>(rule.every), kept = uniform ? 1 : nodes;
+    Work& work = cost[Phase::modulation];
+    work.additions += weights * often;  // |w|
+    work.comparisons += nodes * often;  // max r
+    if (rule.factor_bits >= 0) {        // successive approximation: per bit a threshold and a comparison
+      work.additions += nodes * (rule.factor_bits + 1) * often;
+      work.comparisons += nodes * (rule.factor_bits + 1) * often;
+    } else {  // gain / max r once, times r
+      work.divisions += often;
+      work.multiplications += nodes * often;
+      if (rule.clip.kind == credit::Clip::Kind::range) work.comparisons += 2 * nodes * often;
+    }
+    if (uniform) {
+      work.additions += nodes * often;
+      work.divisions += often;
+    }
+    work.accesses.push_back({"responsibilities", nodes, nodes * often, nodes * often});
+    work.accesses.push_back(writes("factors", kept));
+    work.accesses.back().written *= often;
+    cost.factor_state += nodes + kept;
+  }
+
+  /// So many numbers times their node's factor; of 0 bits it is 1 or 2, and an addition does it.
+  void scale(double nodes, double numbers, LayerCost& cost) const {
+    Work& work = cost[Phase::modulation];
+    (learning_.rule.factor_bits == 0 ? work.additions : work.multiplications) += numbers;
+    const bool one = modulation_.name == "uniform" || modulation_.name == "constant";
+    work.accesses.push_back(reads("factors", one ? 1 : nodes));
+  }
+
+  void update(const Numbers& n, LayerCost& cost) const {
+    Work& work = cost[Phase::update];
+    const double learnt = n.weights + n.recurrent + n.others, decay = learning_.decays ? 1 : 0;  // g + λ W
+    work.multiplications = (rule_.multiplications + decay) * learnt;
+    work.additions = (rule_.additions + decay) * learnt;
+    work.divisions = rule_.divisions * learnt;
+    // Weight, gradient and state are arrays of one size.
+    work.accesses = {{"weights, gradient, state", learnt, rule_.read * learnt, rule_.written * learnt}};
+    cost.optimizer_state = rule_.state * learnt;
+  }
+
+  const std::vector<nn::LayerShape>& shapes_;
+  const Learning& learning_;
+  const credit::Route& route_;
+  const credit::Modulation& modulation_;
+  const UpdateRule& rule_;
+  const double batch_;
+};
+
+}  // namespace
+
+const std::string& name_of(Phase phase) {
+  static const std::array<std::string, phases> names = {"forward", "dgrad", "wgrad", "modulation", "update"};
+  return names[static_cast<std::size_t>(phase)];
+}
+
+double Work::read() const {
+  return std::accumulate(accesses.begin(), accesses.end(), 0.0,
+                         [](double sum, const Access& access) { return sum + access.read; });
+}
+
+double Work::written() const {
+  return std::accumulate(accesses.begin(), accesses.end(), 0.0,
+                         [](double sum, const Access& access) { return sum + access.written; });
+}
+
+Work& Work::operator+=(const Work& other) {
+  macs += other.macs;
+  multiplications += other.multiplications;
+  additions += other.additions;
+  comparisons += other.comparisons;
+  divisions += other.divisions;
+  accesses.insert(accesses.end(), other.accesses.begin(), other.accesses.end());
+  return *this;
+}
+
+Work LayerCost::all() const {
+  Work all;
+  for (const Work& phase : work) all += phase;
+  return all;
+}
+
+std::vector<LayerCost> cost_of(const std::vector<nn::LayerShape>& shapes, const Learning& learning) {
+  const Step step(shapes, learning);
+  std::vector<LayerCost> all;
+  for (std::size_t l = 0; l < shapes.size(); ++l) all.push_back(step.layer(l));
+  return all;
+}
+
+LayerCost total(const std::vector<LayerCost>& layers) {
+  LayerCost all;
+  all.name = "in all";
+  for (const LayerCost& layer : layers) {
+    for (std::size_t phase = 0; phase < phases; ++phase) all.work[phase] += layer.work[phase];
+    all.feedback += layer.feedback;
+    all.optimizer_state += layer.optimizer_state;
+    all.factor_state += layer.factor_state;
+    all.up += layer.up;
+    all.error += layer.error;
+    all.factors += layer.factors;
+  }
+  return all;
+}
+
+}  // namespace grapes::cost

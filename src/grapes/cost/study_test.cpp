@@ -1,0 +1,123 @@
+#include "grapes/cost/study.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/table.h"
+#include "grapes/cost/document.h"
+#include "grapes/cost/table.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <set>
+
+namespace grapes::cost {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+experiment::Config small() {
+  experiment::Config config;
+  config.network.model = nn::parse_model("mlp:3,2");
+  config.training.batch_size = 5;
+  return config;
+}
+const Problem four_to_two{{{4}, 2}};
+
+Prices standard() {
+  const EnergyTable& table = standard_energies();
+  return {table, find_row(table.numbers, "numbers", "float32")};
+}
+
+TEST(Study, HasTheConfiguredArmAndEighteenBesideIt) {
+  experiment::Config config = small();
+  config.network.rule.route = "dfa";
+  config.network.rule.modulation = "grapes";
+  config.optimizer.optimizer = "nag";
+  config.arm = "mine";  // a label is no rule
+  const Study made = study(config, four_to_two);
+  EXPECT_EQ(made.arm.name, "dfa+grapes");
+  EXPECT_EQ(made.arm.optimizer, "nag");
+  EXPECT_EQ(made.arm.layers.size(), 3u);
+  std::set<std::string> names;
+  for (const Arm& arm : made.arms) names.insert(arm.name + " " + arm.optimizer);
+  EXPECT_EQ(names.size(), 18u);
+  EXPECT_TRUE(names.contains("bp sgd") && names.contains("fa+grapes momentum") && names.contains("dfa adam"));
+}
+
+TEST(Study, WhatIsNotCountedIsRefusedByItsKey) {
+  const auto field = [](const auto& change) -> std::string {
+    experiment::Config config = small();
+    change(config.network);
+    try {
+      study(config, four_to_two);
+    } catch (const UsageError& error) {
+      return error.field();
+    }
+    return "nothing";
+  };
+  EXPECT_EQ(field([](nn::Options&) {}), "nothing");
+  EXPECT_EQ(field([](nn::Options& network) { network.norm = nn::Norm::batch; }), "norm");
+  EXPECT_EQ(field([](nn::Options& network) { network.precision = "bfloat16"; }), "precision");
+  EXPECT_EQ(field([](nn::Options& network) { network.recompute = true; }), "recompute");
+  EXPECT_EQ(field([](nn::Options& network) { network.spiking.truncate = 3; }), "tbptt_steps");
+}
+
+TEST(Study, OfSequencesCountsTheStepsOfTheFirstBatch) {
+  data::Splits splits;
+  splits.info.problem = data::ProblemKind::classification;
+  splits.info.input_shape = {4};
+  splits.info.outputs = 2;
+  const auto with_inputs = [&](const at::Tensor& inputs) {
+    splits.train = data::memory(inputs, at::zeros({6}, at::kLong), splits.info);
+    return problem_of(small(), splits);
+  };
+  EXPECT_EQ(with_inputs(at::zeros({6, 4})).steps, 1);
+  splits.info.sequence = true;
+  const Problem problem = with_inputs(at::zeros({6, 9, 4}));
+  EXPECT_EQ(problem.steps, 9);
+  EXPECT_EQ(problem.signature.outputs, 2);
+}
+
+TEST(CostDocument, RatiosAreToBpByTheSameOptimizer) {
+  const nlohmann::json document = document_of(study(small(), four_to_two), standard());
+  EXPECT_EQ(document["total"]["phases"]["forward"]["macs"], 5 * (12 + 6 + 4));
+  for (const nlohmann::json& arm : document["arms"]) {
+    if (arm["arm"] == "bp") EXPECT_EQ(arm["to_bp"]["energy"], 1);
+    if (arm["arm"] == "grapes") {
+      EXPECT_EQ(arm["to_bp"]["macs"], 1);
+      EXPECT_GT(arm["to_bp"]["energy"].get<double>(), 1);
+    }
+  }
+}
+
+TEST(CostTable, NumbersHaveThreeDigitsThatCountAndEnergiesFour) {
+  EXPECT_EQ(count_text(0), "0");
+  EXPECT_EQ(count_text(612), "612");
+  EXPECT_EQ(count_text(0.5), "0.50");
+  EXPECT_EQ(count_text(999.4), "999");
+  EXPECT_EQ(count_text(999.5), "1.00 k");
+  EXPECT_EQ(count_text(12'810'000), "12.8 M");
+  EXPECT_EQ(energy_text(265.7e6), "265.7");
+  EXPECT_EQ(energy_text(1.2345e6), "1.234");
+  EXPECT_EQ(energy_text(12345.6e6), "12346");
+  EXPECT_EQ(energy_text(0), "0.000");
+}
+
+TEST(CostTable, HasARowForEachLayerAndPhaseThatWorks) {
+  const Study made = study(small(), four_to_two);
+  const Table rows = layer_table(made.arm, standard());
+  EXPECT_THAT(rows.at(1), ElementsAre("layers.0", "forward", "60", "15", "32", "15", "", "", testing::_));
+  EXPECT_EQ(rows.at(2)[0], "") << "a layer is named once";
+  EXPECT_EQ(rows.back()[1], "all");
+  for (const auto& row : rows) EXPECT_NE(row[1], "modulation") << "bp has none";
+  const nlohmann::json arms = documents_of(made.arms, standard());
+  EXPECT_EQ(arm_table(arms).size(), 19u);
+  EXPECT_EQ(arm_table(arms).at(1).back(), "1.0000");
+  EXPECT_THAT(picture("A title", arms), HasSubstr("dfa+grapes, adam"));
+}
+
+}  // namespace
+}  // namespace grapes::cost

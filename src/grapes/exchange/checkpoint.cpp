@@ -1,0 +1,119 @@
+#include "grapes/exchange/checkpoint.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/text.h"
+#include "grapes/exchange/array.h"
+#include "grapes/exchange/nir.h"
+#include "grapes/exchange/spiking_model.h"
+#include "grapes/exchange/weights.h"
+#include "grapes/experiment/toml.h"
+#include "grapes/train/state.h"
+
+#include <ATen/ATen.h>
+#include <ATen/ExpandUtils.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace grapes::exchange {
+namespace {
+
+const nir::Array& entry(const nir::Graph& graph, const std::string& name, const std::string& file) {
+  const auto found = graph.metadata.find(name);
+  if (found == graph.metadata.end()) throw DataError(file + ": the entry '" + name + "' of its metadata is missing");
+  return found->second;
+}
+
+/// What is taken off the inputs, or what they are divided by. @return undefined where there is none
+at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::DatasetInfo& info,
+                     const std::string& file) {
+  const auto found = graph.metadata.find(name);
+  if (found == graph.metadata.end()) return {};
+  const at::Tensor numbers = found->second.is_text() ? at::Tensor() : tensor_of(found->second);
+  const auto fits = [&] {
+    try {
+      return at::infer_size(numbers.sizes(), info.input_shape) == info.input_shape;
+    } catch (const c10::Error&) {
+      return false;
+    }
+  };
+  if (!numbers.defined() || !fits())
+    throw DataError(file + ": the entry '" + name + "' of its metadata must be numbers that fit the inputs, " +
+                    nir::shape_text(info.input_shape) + "; got " +
+                    (numbers.defined() ? nir::shape_text(found->second.shape) : "text"));
+  return numbers;
+}
+
+/// The model that a net is, with the net's numbers.
+void make_model(Import& made, const SpikingNet& net, const std::string& file) {
+  made.model = nn::make_network(made.config.network, train::signature_of(made.info), made.config.training.seed);
+  fill(*made.model, made.config.network, net, file);
+}
+
+}  // namespace
+
+Export graph_of(const experiment::Loaded& loaded, double dt, bool approximate) {
+  Export made;
+  const nn::Options& network = loaded.config.network;
+  made.graph = to_nir(net_of(*loaded.model, network, train::signature_of(loaded.info), approximate, made.replaced), dt);
+  experiment::Config config = loaded.config;
+  nir::Fields& metadata = made.graph.metadata;
+  if (!made.replaced.empty()) {
+    std::vector<std::string> again;
+    config.network = nearest(network, again);
+    metadata["approximations"] = nir::text(join(made.replaced, "; "));
+  }
+  metadata["config"] = nir::text(experiment::to_toml(config));
+  metadata["dataset"] = nir::text(experiment::to_json(loaded.info).dump());
+  if (loaded.normalization.shift.defined()) metadata["input_shift"] = array_of(loaded.normalization.shift);
+  if (loaded.normalization.scale.defined()) metadata["input_scale"] = array_of(loaded.normalization.scale);
+  return made;
+}
+
+Import checkpoint_of(const nir::Graph& graph, const std::string& file) {
+  const SpikingNet net = from_nir(graph, 0, file);
+  Import made;
+  try {
+    experiment::read_toml_text(made.config, nir::text_of(entry(graph, "config", file)), file + ": its configuration");
+  } catch (const UsageError& error) {  // it is not the user's
+    throw DataError(error.what());
+  }
+  try {
+    made.info = experiment::info_from(record::Json::parse(nir::text_of(entry(graph, "dataset", file))));
+    if (made.info.outputs < 1) throw DataError("outputs must be at least 1");
+  } catch (const std::exception& error) {
+    throw DataError(file + ": the entry 'dataset' of its metadata cannot be understood: " + error.what());
+  }
+  made.normalization.shift = of_inputs(graph, "input_shift", made.info, file);
+  made.normalization.scale = of_inputs(graph, "input_scale", made.info, file);
+  make_model(made, net, file);
+  return made;
+}
+
+Import checkpoint_of(const nir::Graph& graph, double dt, experiment::Config config, const data::Splits* splits,
+                     const std::string& file) {
+  const SpikingNet net = from_nir(graph, dt, file);
+  Import made{std::move(config), {}, {}, nullptr};
+  made.config.network = options_of(net, made.config.network, file);
+  experiment::check(made.config);
+  const bool each_step = answers_each_step(net);
+  const std::size_t last = net.stages.size() - (each_step ? 1 : 2);
+  const std::int64_t outputs = std::get<Linear>(net.stages[last].what).weight.size(0);
+  if (splits != nullptr) {
+    made.info = splits->info;
+    made.normalization = splits->normalization;
+    const nn::Signature asked = train::signature_of(made.info);
+    const std::int64_t inputs = nir::count(asked.input_shape);
+    if (inputs != net.input[0] || asked.outputs != outputs || asked.each_step != each_step)
+      throw DataError(fmt::format("{} takes {} inputs and gives {} outputs{}; {} has {} and {}{}", file, net.input[0],
+                                  outputs, each_step ? " at every step" : "", splits->name, inputs, asked.outputs,
+                                  asked.each_step ? " at every step" : ""));
+  } else {
+    made.info = numbered_classes(net.input, outputs);
+    made.info.problem = each_step ? data::ProblemKind::prediction : data::ProblemKind::classification;
+    made.info.sequence = each_step;
+  }
+  make_model(made, net, file);
+  return made;
+}
+
+}  // namespace grapes::exchange

@@ -1,0 +1,109 @@
+#pragma once
+
+#include "grapes/base/error.h"
+#include "grapes/exchange/spiking_net.h"
+
+#include <gmock/gmock.h>
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+/// Nets that the tests of both ways between them and NIR begin from.
+namespace grapes::exchange {
+
+inline constexpr double dt = 1e-3;
+
+inline at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed, at::ScalarType dtype = at::kDouble) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator, dtype);
+}
+inline at::Tensor spikes(at::IntArrayRef shape, std::uint64_t seed) {
+  return drawn(shape, seed).gt(0.3).to(at::kDouble);
+}
+
+/// Neurons between two matrices. Decays and thresholds differ from neuron to neuron.
+inline SpikingNet net_with(Neurons neurons, at::ScalarType dtype = at::kDouble) {
+  const std::int64_t n = 7;
+  if (!neurons.decay.defined()) neurons.decay = torch::linspace(0.3, 0.95, n, dtype);
+  neurons.threshold = torch::linspace(0.4, 1.3, n, dtype);
+  SpikingNet net;
+  net.input = {5};
+  net.stages = {{"first", Linear{drawn({n, 5}, 1, dtype)}},
+                {"neurons", neurons},
+                {"second", Linear{drawn({3, n}, 2, dtype), drawn({3}, 3, dtype)}}};
+  return net;
+}
+
+struct Kind {
+  const char* type;
+  Neurons neurons;
+};
+inline std::vector<Kind> kinds() {
+  const at::Tensor ones = torch::ones({7}, at::kDouble), R = drawn({7, 7}, 4) * 0.5;
+  return {{"LIF", {{}, {}}},
+          {"LIF", {{}, {}, 0, R}},
+          {"CubaLIF", {{}, {}, 0.6}},
+          {"CubaLIF", {{}, {}, 0.6, R}},
+          {"IF", {ones, {}}},
+          {"LI", {{}, {}, 0, {}, false, false}},
+          {"CubaLI", {{}, {}, 0.6, {}, false, false}},
+          {"I", {ones, {}, 0, {}, false, false}},
+          {"LI", {{}, {}, 0, {}, false, true}},
+          {"LI", {{}, {}, 0, R, false, true}},
+          {"CubaLI", {{}, {}, 0.6, R, false, true}}};
+}
+
+inline const Neurons& neurons_of(const SpikingNet& net) { return std::get<Neurons>(net.stages.at(1).what); }
+
+/// Every tensor bit for bit.
+inline void expect_same(const SpikingNet& a, const SpikingNet& b) {
+  const auto same = [](const at::Tensor& x, const at::Tensor& y, const std::string& what) {
+    ASSERT_EQ(x.defined(), y.defined()) << what;
+    if (!x.defined()) return;
+    EXPECT_EQ(x.scalar_type(), y.scalar_type()) << what;
+    EXPECT_TRUE(torch::equal(x, y)) << what;
+  };
+  EXPECT_EQ(a.input, b.input);
+  ASSERT_EQ(a.stages.size(), b.stages.size());
+  for (std::size_t s = 0; s < a.stages.size(); ++s) {
+    const std::string& name = a.stages[s].name;
+    EXPECT_EQ(name, b.stages[s].name);
+    ASSERT_EQ(a.stages[s].what.index(), b.stages[s].what.index());
+    if (const auto* linear = std::get_if<Linear>(&a.stages[s].what)) {
+      same(linear->weight, std::get<Linear>(b.stages[s].what).weight, name);
+      same(linear->bias, std::get<Linear>(b.stages[s].what).bias, name);
+    }
+    if (const auto* c = std::get_if<Convolution>(&a.stages[s].what)) {
+      const auto& other = std::get<Convolution>(b.stages[s].what);
+      same(c->weight, other.weight, name);
+      EXPECT_EQ(c->stride, other.stride);
+      EXPECT_EQ(c->padding, other.padding);
+      EXPECT_EQ(c->dilation, other.dilation);
+      EXPECT_EQ(c->groups, other.groups);
+    }
+    if (const auto* n = std::get_if<Neurons>(&a.stages[s].what)) {
+      const auto& other = std::get<Neurons>(b.stages[s].what);
+      same(n->decay, other.decay, name + " decay");
+      same(n->threshold, other.threshold, name + " threshold");
+      same(n->recurrent, other.recurrent, name + " R");
+      EXPECT_EQ(n->synapse, other.synapse);
+      EXPECT_EQ(n->resets, other.resets);
+      EXPECT_EQ(n->spikes, other.spikes);
+    }
+  }
+}
+
+template <class Act>
+std::string refusal(const Act& act) {
+  try {
+    act();
+  } catch (const UsageError& error) {
+    return std::string("usage: ") + error.what();
+  } catch (const DataError& error) {
+    return std::string("data: ") + error.what();
+  }
+  return "nothing was refused";
+}
+
+}  // namespace grapes::exchange

@@ -1,0 +1,181 @@
+#include "grapes/exchange/neurons.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/text.h"
+#include "grapes/exchange/array.h"
+#include "grapes/nn/lif.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace grapes::exchange {
+namespace {
+
+/// One neuron's parameter. What old files do not give is v_reset = 0 and w_in = 1.
+using Parameter = std::function<double(const char* name)>;
+
+/// What a neuron of NIR is in a step of length dt: the unit's d, θ and α, and what its current is multiplied by.
+struct Unit {
+  double decay, threshold, synapse, scale;
+};
+Unit unit_of(const nn::AsSnu& as) { return {as.options.decay, as.options.threshold, as.options.synapse, as.scale}; }
+
+void require_zero(const Parameter& of, const char* name, const char* why) {
+  if (of(name) != 0) throw DataError(std::string(name) + " must be 0, " + why + "; got " + shortest(of(name)));
+}
+
+struct Conversion {
+  std::string type;
+  bool fires;
+  Unit (*convert)(const Parameter& of, double dt);
+};
+const std::vector<Conversion>& conversions() {
+  static const char* const shown = "for what it shows is measured from there";
+  static const std::vector<Conversion> rows = {
+      {"LIF", true,
+       [](const Parameter& of, double dt) {
+         return unit_of(nn::as_snu(nn::Lif{of("tau"), of("r"), of("v_leak"), of("v_threshold"), of("v_reset")}, dt));
+       }},
+      {"CubaLIF", true,
+       [](const Parameter& of, double dt) {
+         return unit_of(nn::as_snu(nn::CubaLif{of("tau_syn"), of("tau_mem"), of("r"), of("v_leak"), of("v_threshold"),
+                                               of("v_reset"), of("w_in")},
+                                   dt));
+       }},
+      {"IF", true,
+       [](const Parameter& of, double dt) {
+         require_zero(of, "v_reset", "where v begins");
+         return Unit{1, of("v_threshold"), 0, of("r") * dt};
+       }},
+      {"LI", false,
+       [](const Parameter& of, double dt) {
+         require_zero(of, "v_leak", shown);
+         return unit_of(nn::as_snu(nn::Lif{of("tau"), of("r")}, dt));
+       }},
+      {"CubaLI", false,
+       [](const Parameter& of, double dt) {
+         require_zero(of, "v_leak", shown);
+         return unit_of(nn::as_snu(nn::CubaLif{of("tau_syn"), of("tau_mem"), of("r"), 0, 1, 0, of("w_in")}, dt));
+       }},
+      {"I", false,
+       [](const Parameter& of, double dt) {
+         return Unit{1, 0, 0, of("r") * dt};
+       }},
+  };
+  return rows;
+}
+
+const Conversion* conversion_of(const nir::Node& node) {
+  const auto row = std::ranges::find(conversions(), node.type, &Conversion::type);
+  return row != conversions().end() ? &*row : nullptr;
+}
+
+at::Tensor kept(const nir::Node& node, const char* what) {
+  const auto found = node.metadata.find(what);
+  return found != node.metadata.end() && !found->second.is_text() ? tensor_of(found->second) : at::Tensor();
+}
+
+/// d, α and θ as they were, which tau and w_in have rounded. The parameters must still say the same.
+void restore(const nir::Node& node, Population& population) {
+  constexpr double tolerance = 1e-6;
+  Neurons& neurons = population.neurons;
+  const at::Tensor decay = kept(node, "decay"), synapse = kept(node, "synapse");
+  const auto rests_at_0 = [&](const char* name) {
+    const auto field = node.fields.find(name);
+    return field == node.fields.end() || tensor_of(field->second).eq(0).all().item<bool>();
+  };
+  const double alpha = synapse.defined() && synapse.numel() == 1 ? synapse.item<double>() : 0;
+  if (!decay.defined() || decay.sizes() != neurons.decay.sizes() ||
+      !at::allclose(decay.to(at::kDouble), neurons.decay, 0, tolerance) ||
+      !at::allclose(population.scale, at::ones_like(population.scale), 0, tolerance) ||
+      !(std::abs(alpha - neurons.synapse) <= tolerance) || !rests_at_0("v_leak") || !rests_at_0("v_reset"))
+    throw DataError(
+        "its parameters are not those that its metadata go with: another program has changed one of the two; without "
+        "the entry 'format' in the graph's metadata the parameters count");
+  neurons.decay = decay;
+  neurons.synapse = alpha;
+  neurons.threshold = neurons.spikes ? tensor_of(node.fields.at("v_threshold")) : kept(node, "threshold");
+  population.scale.fill_(1);
+}
+
+}  // namespace
+
+nir::Node node_of(const Neurons& neurons, double dt) {
+  if (neurons.resets && !neurons.spikes)
+    throw UsageError("shows a membrane that its spikes reset, which no node of NIR does");
+  if (neurons.recurrent.defined() && !neurons.spikes)
+    throw UsageError("hears its spikes, but shows its membrane, and a graph has an edge for what is shown only");
+  const at::Tensor decays = neurons.decay.to(at::kDouble).contiguous();
+  const at::Tensor thresholds =
+      neurons.threshold.defined() ? neurons.threshold.to(at::kDouble).contiguous() : at::zeros_like(decays);
+  const double *decay = decays.data_ptr<double>(), *threshold = thresholds.data_ptr<double>();
+  const bool synapse = neurons.synapse > 0, keeps_all = !synapse && decays.eq(1).all().item<bool>();
+  std::map<std::string, std::vector<double>> values;
+  for (std::int64_t n = 0; n < decays.numel(); ++n) {
+    if (keeps_all) {
+      values["r"].push_back(1 / dt);
+    } else if (!(decay[n] >= 0 && decay[n] < 1)) {
+      throw UsageError(
+          fmt::format("neuron {} has the decay {}, which no time constant gives: it must be at least 0 and below 1{}",
+                      n, shortest(decay[n]), synapse ? "" : ", or 1 in all neurons of the layer"));
+    } else if (synapse) {
+      const nn::CubaLif as = nn::as_cuba_lif(decay[n], threshold[n], neurons.synapse, dt);
+      values["tau_mem"].push_back(as.tau_mem);
+      values["tau_syn"].push_back(as.tau_syn);
+      values["r"].push_back(as.r);
+      values["w_in"].push_back(as.w_in);
+    } else {
+      const nn::Lif as = nn::as_lif(decay[n], threshold[n], dt);
+      values["tau"].push_back(as.tau);
+      values["r"].push_back(as.r);
+    }
+    if (!keeps_all) values["v_leak"].push_back(0);
+    if (neurons.resets) values["v_reset"].push_back(0);
+  }
+  nir::Node node{(keeps_all ? "I" : synapse ? "CubaLI" : "LI") + std::string(neurons.resets ? "F" : ""), {}, {}};
+  for (auto& [name, all] : values) node.fields[name] = {decays.sizes().vec(), std::move(all)};
+  node.metadata["decay"] = array_of(neurons.decay);
+  if (synapse) node.metadata["synapse"] = nir::number(neurons.synapse);
+  if (neurons.resets)
+    node.fields["v_threshold"] = array_of(neurons.threshold);
+  else if (!neurons.spikes && neurons.threshold.defined())
+    node.metadata["threshold"] = array_of(neurons.threshold);
+  return node;
+}
+
+bool is_population(const nir::Node& node) { return conversion_of(node) != nullptr; }
+
+Population population_of(const nir::Node& node, double dt, bool ours) {
+  const Conversion& row = *conversion_of(node);
+  const nir::Shape& shape = node.fields.at("r").shape;
+  std::map<std::string, std::vector<double>> values;
+  for (const auto& [name, array] : node.fields) values[name] = nir::numbers(array);
+  std::vector<double> decay, threshold, scale;
+  double synapse = 0;
+  for (std::int64_t n = 0; n < nir::count(shape); ++n) {
+    const Unit unit = row.convert(
+        [&](const char* name) {
+          const auto found = values.find(name);
+          if (found != values.end()) return found->second[static_cast<std::size_t>(n)];
+          return std::string_view(name) == "w_in" ? 1.0 : 0.0;
+        },
+        dt);
+    if (n > 0 && unit.synapse != synapse)
+      throw DataError("tau_syn must be the same for all neurons of a layer: our synapses know no other");
+    synapse = unit.synapse;
+    decay.push_back(unit.decay);
+    threshold.push_back(unit.threshold);
+    scale.push_back(unit.scale);
+  }
+  const auto tensor = [&](const std::vector<double>& all) { return at::tensor(all, at::kDouble).reshape(shape); };
+  Population population{{tensor(decay), {}, synapse, {}, row.fires, row.fires}, tensor(scale)};
+  if (row.fires) population.neurons.threshold = tensor(threshold);
+  if (ours) restore(node, population);
+  return population;
+}
+
+}  // namespace grapes::exchange

@@ -1,0 +1,263 @@
+// Our models as nets and back: what a net computes is what the model says, and what NIR cannot express is refused.
+#include "grapes/exchange/spiking_model.h"
+
+#include "grapes/base/error.h"
+#include "grapes/exchange/nir.h"
+
+#include <gmock/gmock.h>
+#include <torch/torch.h>
+
+#include <limits>
+
+namespace grapes::exchange {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+nn::Options lif(const std::string& neuron = "lif") {
+  nn::Options options;
+  options.model = nn::parse_model("snn:8,6");
+  options.precision = "float64";
+  options.spiking.neuron = neuron;
+  options.spiking.threshold = 0.4;
+  options.encoding.encoder = "direct";
+  options.encoding.steps = 9;
+  return options;
+}
+
+struct Made {
+  nn::Options options;
+  nn::Signature signature;
+  std::unique_ptr<nn::Network> model;
+};
+/// Learnt parameters are moved, each by itself.
+Made made(nn::Options options, nn::Signature signature = {{5}, 3}) {
+  Made one{options, signature, nn::make_network(options, signature, 1)};
+  auto generator = at::detail::createCPUGenerator(7);
+  const torch::NoGradGuard no_grad;
+  for (const nn::Named& parameter : one.model->parameters())
+    if (!parameter.name.ends_with("weight"))
+      at::Tensor(parameter.value)
+          .add_(torch::rand(parameter.value.sizes(), generator, parameter.value.options()) * 0.1);
+  return one;
+}
+
+at::Tensor examples(const nn::Signature& signature) {
+  auto generator = at::detail::createCPUGenerator(3);
+  std::vector<std::int64_t> shape = {4};
+  if (signature.sequence) shape.push_back(9);
+  shape.insert(shape.end(), signature.input_shape.begin(), signature.input_shape.end());
+  return torch::rand(shape, generator, torch::kDouble);
+}
+
+/// What the model's first layer sees, [time, batch, in].
+at::Tensor shown(const Made& one, const at::Tensor& x) {
+  return one.signature.sequence ? x.transpose(0, 1).contiguous() : x.expand({9, 4, 5}).contiguous();
+}
+
+SpikingNet exact(const Made& one) {
+  std::vector<std::string> said;
+  SpikingNet net = net_of(*one.model, one.options, one.signature, false, said);
+  EXPECT_THAT(said, ElementsAre());
+  return net;
+}
+
+std::vector<Made> models() {
+  using Decay = nn::SnuOptions::Decay;
+  std::vector<Made> all;
+  for (const char* neuron : {"lif", "cuba-lif"})
+    for (const bool recurrent : {false, true})
+      for (const Decay decay : {Decay::fixed, Decay::per_layer, Decay::per_node}) {
+        nn::Options options = lif(neuron);
+        options.spiking.recurrent = recurrent;
+        options.spiking.learn_decay = decay;
+        all.push_back(made(options));
+      }
+  nn::Options fixed = lif("snu");
+  fixed.spiking.g = "identity";
+  fixed.spiking.learn_threshold = false;
+  fixed.precision = "float32";
+  all.push_back(made(fixed));
+  nn::Options open = lif();
+  open.spiking.reset = "none";
+  all.push_back(made(open));
+  open.spiking.readout = "max_membrane";
+  all.push_back(made(open));
+  nn::Options steps = lif();
+  steps.bias = true;
+  all.push_back(made(steps, {{5}, 3, true, true}));
+  return all;
+}
+
+TEST(SpikingModel, TheNetComputesWhatTheModelSays) {
+  for (const Made& one : models()) {
+    const at::Tensor x = examples(one.signature).to(one.options.precision == "float32" ? at::kFloat : at::kDouble);
+    const at::Tensor expected = one.model->forward(x, {}), y = run(exact(one), shown(one, x));
+    const at::Tensor said = one.signature.each_step                         ? y.transpose(0, 1)
+                            : one.options.spiking.readout == "max_membrane" ? y.amax(0)
+                                                                            : y.mean(0);
+    EXPECT_TRUE(torch::allclose(said, expected, 1e-6, 1e-9)) << one.model->describe();
+    EXPECT_GT(expected.abs().sum().item<double>(), 0);
+  }
+}
+
+/// Over a graph of NIR into a model of other weights.
+TEST(SpikingModel, ThereAndBackIsTheSameModel) {
+  for (const Made& one : models()) {
+    const SpikingNet net = from_nir(to_nir(exact(one), 1.0 / 3), 1, "x");
+    const auto again = nn::make_network(one.options, one.signature, 2);
+    fill(*again, one.options, net, "x");
+    const auto first = one.model->parameters(), second = again->parameters();
+    ASSERT_EQ(first.size(), second.size());
+    for (std::size_t i = 0; i < first.size(); ++i)
+      EXPECT_TRUE(torch::equal(first[i].value, second[i].value)) << first[i].name << "\n" << one.model->describe();
+  }
+}
+
+/// The same without anything that we said of it: options from the net alone.
+TEST(SpikingModel, OptionsAreThoseOfTheNet) {
+  for (const Made& one : models()) {
+    nir::Graph graph = to_nir(exact(one), 1e-3);
+    graph.metadata.clear();
+    const SpikingNet net = from_nir(graph, 1e-3, "x");
+    nn::Options asked;
+    asked.encoding = one.options.encoding;
+    asked.spiking.readout = one.options.spiking.readout;
+    const nn::Options options = options_of(net, asked, "x");
+    EXPECT_TRUE(options.model == one.options.model);
+    EXPECT_EQ(options.precision, one.options.precision);
+    EXPECT_EQ(options.spiking.recurrent, one.options.spiking.recurrent);
+    EXPECT_EQ(options.spiking.reset, one.options.spiking.reset);
+    EXPECT_EQ(options.spiking.neuron, one.options.spiking.neuron == "snu" ? "lif" : one.options.spiking.neuron);
+    EXPECT_EQ(answers_each_step(net), one.signature.each_step);
+    const auto again = nn::make_network(options, one.signature, 2);
+    fill(*again, options, net, "x");
+    const at::Tensor x = examples(one.signature).to(one.options.precision == "float32" ? at::kFloat : at::kDouble);
+    EXPECT_TRUE(torch::allclose(again->forward(x, {}), one.model->forward(x, {}), 1e-6, 1e-9)) << again->describe();
+  }
+}
+
+/// A leaky integrator at the end is an output neuron whose threshold is never reached, and goes out as it came in.
+TEST(SpikingModel, AMembraneThatIsReadAndNeverReset) {
+  nn::Options options = lif();
+  options.spiking.readout = "last_membrane";
+  Made one = made(options);
+  {
+    const torch::NoGradGuard no_grad;
+    for (const nn::Named& parameter : one.model->parameters())
+      if (parameter.name == "layers.2.threshold") at::Tensor(parameter.value).fill_(std::numeric_limits<float>::max());
+  }
+  const SpikingNet net = exact(one);
+  EXPECT_EQ(to_nir(net, 1e-3).nodes.at("neurons_2").type, "LI");
+  const at::Tensor x = examples(one.signature), expected = one.model->forward(x, {});
+  EXPECT_TRUE(torch::allclose(run(net, shown(one, x))[8], expected, 1e-9, 1e-12));
+  const auto again = nn::make_network(options, one.signature, 2);
+  fill(*again, options_of(net, options, "x"), net, "x");
+  EXPECT_TRUE(torch::equal(again->forward(x, {}), expected));
+}
+
+std::string refusal(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const UsageError& error) {
+    return std::string("usage: ") + error.what();
+  } catch (const DataError& error) {
+    return std::string("data: ") + error.what();
+  }
+  return "nothing was refused";
+}
+
+struct Lacking {
+  std::string reason, instead;
+  nn::Options options;
+};
+std::vector<Lacking> lacking() {
+  std::vector<Lacking> all;
+  all.push_back({"a soft output (ssnu)", "the step", lif("ssnu")});
+  all.back().options.spiking.g = "identity";
+  all.push_back({"a membrane that goes through relu or leaky_relu", "the identity", lif("snu")});
+  all.push_back({"lateral inhibition (reset lateral)", "each neuron's own hard reset", lif()});
+  all.back().options.spiking.reset = "lateral";
+  all.push_back({"a soft reset (reset subtract)", "the hard reset", lif()});
+  all.back().options.spiking.reset = "subtract";
+  all.push_back({"a membrane that is read though its spikes reset it (readout integrated_membrane)",
+                 "one without spikes", lif()});
+  all.back().options.spiking.readout = "integrated_membrane";
+  return all;
+}
+
+TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
+  for (const Lacking& one : lacking()) {
+    Made made_one = made(one.options);
+    std::vector<std::string> said;
+    EXPECT_EQ(refusal([&] { net_of(*made_one.model, made_one.options, made_one.signature, false, said); }),
+              "usage: approximate is needed: NIR has no node for " + one.reason);
+    const SpikingNet net = net_of(*made_one.model, made_one.options, made_one.signature, true, said);
+    EXPECT_THAT(said, ElementsAre(one.reason + " was replaced by " + one.instead));
+    // What is left is what the nearest model is.
+    std::vector<std::string> again;
+    const nn::Options options = nearest(one.options, again);
+    const auto model = nn::make_network(options, made_one.signature, 2);
+    fill(*model, options, from_nir(to_nir(net, 1e-3), 1, "x"), "x");
+    EXPECT_EQ(net_of(*model, options, made_one.signature, false, again).stages.size(), net.stages.size());
+  }
+}
+
+TEST(SpikingModel, OtherModelsAreRefused) {
+  nn::Options options;
+  options.model = nn::parse_model("mlp:4");
+  Made one = made(options);
+  std::vector<std::string> said;
+  EXPECT_THAT(refusal([&] { net_of(*one.model, options, one.signature, true, said); }),
+              HasSubstr("usage: model 'mlp:4' has no spiking neurons"));
+}
+
+TEST(SpikingModel, NetsThatNoModelOfOursIsAreRefusedByNode) {
+  const Made one = made(lif());
+  const SpikingNet sound = exact(one);
+  const auto said = [&](const std::function<void(SpikingNet&)>& how) {
+    SpikingNet net = exact(one);
+    how(net);
+    return refusal([&] { options_of(net, {}, "x.nir"); });
+  };
+  const auto neurons = [](SpikingNet& net, std::size_t s) -> Neurons& { return std::get<Neurons>(net.stages[s].what); };
+  EXPECT_EQ(said([](SpikingNet&) {}), "nothing was refused");
+  EXPECT_EQ(
+      said([](SpikingNet& net) { net.stages[2].what = Flatten{}; }),
+      "data: x.nir: node 'layer_1': models of ours have no convolutions, pools or axes of spikes (exchange::run in "
+      "C++ does)");
+  EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin() + 1); }),
+              HasSubstr("node 'layer_1': a second matrix without neurons between"));
+  EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin()); }),
+              HasSubstr("node 'neurons_0': neurons without weights before them"));
+  EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin() + 2, net.stages.end()); }),
+              HasSubstr("has a hidden layer and one of outputs; this has 1"));
+  EXPECT_THAT(
+      said([](SpikingNet& net) { std::get<Linear>(net.stages[0].what).bias = torch::ones({8}, torch::kDouble); }),
+      HasSubstr("node 'neurons_0': its current has a bias"));
+  EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 3).synapse = 0.5; }),
+              HasSubstr("node 'neurons_1': all layers of a model of ours have the same synapse; here it is 0.5"));
+  EXPECT_THAT(said([&](SpikingNet& net) {
+                neurons(net, 5).recurrent = torch::ones({3, 3}, torch::kDouble);
+              }),
+              HasSubstr("node 'neurons_2': output neurons of ours do not hear each other"));
+  EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 1).spikes = false; }),
+              HasSubstr("node 'neurons_0': a hidden layer must hand on spikes"));
+  EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 3).resets = false; }),
+              HasSubstr("node 'neurons_1': either all layers of a model of ours reset or none does"));
+  EXPECT_THAT(said([](SpikingNet& net) { net.input = {1, 5}; }), HasSubstr("its input has several axes"));
+  // Of a file that is ours, but not of this model.
+  nn::Options other = one.options;
+  other.model = nn::parse_model("snn:8,7");
+  const auto model = nn::make_network(other, one.signature, 1);
+  EXPECT_THAT(refusal([&] { fill(*model, other, sound, "x.nir"); }),
+              HasSubstr("data: x.nir: node 'neurons_1': weight is not the model's, [7, 8]"));
+  other = one.options;
+  other.spiking.decay = 0.5;
+  EXPECT_THAT(refusal([&] { fill(*nn::make_network(other, one.signature, 1), other, sound, "x.nir"); }),
+              HasSubstr("node 'neurons_0': decay is not the model's, 0.5"));
+}
+
+}  // namespace
+}  // namespace grapes::exchange

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "grapes/kernels/convolution.h"
+#include "grapes/kernels/normalization.h"
+#include "grapes/nn/activation.h"
+#include "grapes/nn/layer.h"
+#include "grapes/nn/norm.h"
+
+#include <vector>
+
+namespace grapes::nn {
+
+/// A convolutional layer, [batch, in, rows, columns] -> [batch, out, ...]:
+///   z = W ⋆ h + b,  h' = maximum over squares of φ(norm(z))
+/// The factor is one per output channel and stands at z, before a normalization by channel, whose γ and β learn from
+/// the error as it comes; behind φ where one mean and variance are of all channels, as in the authors' program. B of
+/// the feedback routes is a kernel shaped as W. What comes out of the fused node lies in blocks of channels
+/// (kernels/convolution.h), and what goes in may.
+class Conv2dLayer final : public Layer {
+ public:
+  struct Shape {
+    std::vector<std::int64_t> stride = {1, 1}, padding = {1, 1}, dilation = {1, 1};
+    std::int64_t groups = 1;
+    std::int64_t pool = 1;  ///< side of the squares; what is left over at the edge is dropped
+  };
+  /// @param activation  null: none
+  Conv2dLayer(Shape shape, const Activation* activation, kernels::WorkspacePtr workspace)
+      : shape_(std::move(shape)), activation_(activation), workspace_(std::move(workspace)) {}
+
+  void prepare(const Pass& pass, std::size_t number) override;
+  at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
+  bool fuses(const at::Tensor& h) const override;
+  std::vector<Named> parameters() const override;
+  std::vector<Named> buffers() const override;
+  bool rises() const override { return true; }
+
+  BatchNorm norm;
+  bool once = true;      ///< see kernels::Convolution
+  bool rounded = false;  ///< products in training take their factors rounded to bfloat16
+
+ protected:
+  at::Tensor affine(const at::Tensor& h) const override;
+  at::Tensor activation(const at::Tensor& z) const override;
+  at::Tensor output(const at::Tensor& z) const override;
+  at::Tensor fed_back(const at::Tensor& z, const at::Tensor& h, const at::Tensor& B) const override;
+  at::Tensor carried(const at::Tensor& error) const override;
+  at::Tensor chosen(const at::Tensor& error, const at::Tensor& z) const override;
+  bool scales_value() const override { return norm.kind == Norm::tensor; }
+
+ private:
+  at::Tensor product(const at::Tensor& h, const at::Tensor& W, const at::Tensor& b) const;
+  at::Tensor rounded_affine(const at::Tensor& h, const ErrorPath& path) const;
+  at::Tensor activated(const at::Tensor& z) const;  ///< φ(norm(z)), before pooling
+  at::Tensor pooled(const at::Tensor& h) const;
+  kernels::Convolution kernel(const ErrorPath& path) const;  ///< W ⋆ h + b alone
+  kernels::Normalization normalization() const;              ///< what follows z where it is normalized
+  kernels::Convolution whole(const ErrorPath& path) const;   ///< all that one fused node can do
+
+  Shape shape_;
+  const Activation* activation_;
+  kernels::WorkspacePtr workspace_;
+  bool training_ = true, plain_ = false;
+};
+
+/// What x holds in each square where `map` has its largest value; of equal ones the first. @param pool  0: of all
+/// places
+at::Tensor chosen_by(const at::Tensor& x, const at::Tensor& map, std::int64_t pool);
+
+}  // namespace grapes::nn

@@ -1,0 +1,91 @@
+#include "grapes/nn/linear.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::nn {
+
+void LinearLayer::prepare(const Pass& pass, std::size_t number) {
+  training_ = pass.training;
+  plain_ = pass.plain;
+  fused_sgd_ = pass.fused_sgd;
+  dropout_ = {};
+  if (!training_) return;
+  if (number < pass.masks.size())
+    dropout_.mask = pass.masks[number].contiguous();
+  else if (drop_ > 0)
+    dropout_ = {drop_, kernels::dropout_key(pass.seed, pass.step, number), {}};
+}
+
+bool LinearLayer::fuses_sgd() const {
+  return kernels::fusable(weight) && !rounding && (!rounded || kernels::bfloat16_missing().empty());
+}
+
+bool LinearLayer::fuses(const at::Tensor& h) const {
+  return training_ && !plain_ && fuses_sgd() && (!bias.defined() || kernels::fusable(bias)) && h.dim() >= 2 &&
+         kernels::fusable(h) && h.scalar_type() == weight.scalar_type();
+}
+
+kernels::Dense LinearLayer::kernel(const ErrorPath& path) const {
+  kernels::Dense kernel;
+  kernel.weight = weight;
+  kernel.bias = bias;
+  kernel.rows = factors.rows;
+  kernel.columns = factors.columns;
+  kernel.path = path;
+  kernel.fused_sgd = fused_sgd_;
+  kernel.sums = sums;
+  kernel.once = once;
+  kernel.rounded = training_ ? rounded : nullptr;
+  kernel.workspace = workspace_;
+  return kernel;
+}
+
+at::Tensor LinearLayer::plain_affine(const at::Tensor& h, const ErrorPath& path) const {
+  const auto [W, b] = modulated_parameters();
+  if (!rounded || !training_) return at::linear(h, W, b);
+  const at::Tensor z = kernels::plain::rounded_products(h, kernel(path));
+  return b.defined() ? z + b : z;
+}
+
+at::Tensor LinearLayer::affine(const at::Tensor& h) const {
+  return fuses(h) ? kernels::dense(h, kernel({})) : plain_affine(h, {});
+}
+
+at::Tensor LinearLayer::forward(at::Tensor h, const ErrorPath& path) const {
+  if (h.dim() == 1) return forward(h.unsqueeze(0), path).squeeze(0);
+  if (h.dim() > 2) {
+    std::vector<std::int64_t> sizes = h.sizes().vec();
+    sizes.back() = weight.size(0);
+    return forward(h.flatten(0, -2), path).view(sizes);
+  }
+  if (!fuses(h)) return rounded && training_ ? output(plain_affine(h, path)) : Layer::forward(h, path);
+  kernels::Dense whole = kernel(path);
+  if (activation_ != nullptr) whole.activation = activation_->fused;
+  whole.dropout = dropout_;
+  whole.error = factors.error;
+  return kernels::dense(h, std::move(whole));
+}
+
+at::Tensor LinearLayer::activation(const at::Tensor& z) const {
+  return activation_ != nullptr ? activation_->apply(z) : z;
+}
+
+at::Tensor LinearLayer::dropout(const at::Tensor& h) const { return dropout_ ? h * mask(h.size(0)) : h; }
+
+at::Tensor LinearLayer::mask(std::int64_t batch) const {
+  if (!dropout_ || dropout_.mask.defined()) return dropout_.mask;
+  return kernels::dropout_mask(dropout_.key, batch, weight.size(0), dropout_.p, weight.scalar_type())
+      .to(weight.device());
+}
+
+std::vector<Named> LinearLayer::parameters() const {
+  std::vector<Named> all = Layer::parameters();
+  all.front().sums = sums;
+  return all;
+}
+
+at::Tensor LinearLayer::responsibility(std::int64_t dim, const credit::Rule&, const at::Tensor* values) const {
+  return dim == 0 && values == nullptr && !plain_ && sums ? sums->of(weight) : at::Tensor();
+}
+
+}  // namespace grapes::nn

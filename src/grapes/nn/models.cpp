@@ -1,0 +1,150 @@
+#include "grapes/nn/models.h"
+
+#include "grapes/base/table.h"
+#include "grapes/base/text.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace grapes::nn {
+namespace {
+
+using Do = Stage::Do;
+using Widths = std::vector<std::int64_t>;
+
+Stage convolution(std::int64_t channels, std::int64_t pool = 1) { return {Do::convolve, channels, 3, 1, 1, pool}; }
+Stage hidden(std::int64_t units, bool drops = false) {
+  Stage stage{Do::dense, units};
+  stage.drops = drops;
+  return stage;
+}
+Stage bare(Stage stage) {
+  stage.activates = false;
+  return stage;
+}
+Stage over_all(Do what) {
+  Stage stage{what};
+  stage.pool = 0;
+  return stage;
+}
+void append(Stages& stages, const Stages& more) { stages.insert(stages.end(), more.begin(), more.end()); }
+
+Stages mlp(const Widths& widths, const Signature& signature) {
+  Stages stages;
+  for (const std::int64_t width : widths) stages.push_back(hidden(width, true));
+  stages.push_back(output_layer(signature.outputs));
+  return stages;
+}
+
+/// Outputs that answer once spike too; those that answer at every step are logits on the last layer's spikes.
+Stages snn(const Widths& widths, const Signature& signature) {
+  Stages stages = {{Do::encode}};
+  for (const std::int64_t width : widths) stages.push_back({Do::spike, width});
+  stages.push_back(signature.each_step ? output_layer(signature.outputs) : bare({Do::spike, signature.outputs}));
+  stages.push_back({Do::read});
+  return stages;
+}
+
+Stages cnn(const Widths& widths, const Signature& signature) {
+  Stages stages;
+  for (const std::int64_t width : widths) stages.push_back(convolution(width, 2));
+  append(stages, {{Do::drop}, output_layer(signature.outputs)});
+  return stages;
+}
+
+/// LeCun et al. 1998, with maxima for its trained averages; pictures of 28 are padded to its 32.
+Stages lenet5(const Widths&, const Signature& signature) {
+  const bool small = signature.input_shape.size() == 3 && signature.input_shape[1] < 32;
+  return {{Do::convolve, 6, 5, 1, small ? 2 : 0, 2},
+          {Do::convolve, 16, 5, 1, 0, 2},
+          hidden(120),
+          {Do::drop},
+          hidden(84),
+          {Do::drop},
+          output_layer(signature.outputs)};
+}
+
+Stages residual_pair(std::int64_t channels) {
+  return {{Do::keep}, convolution(channels), convolution(channels), bare({Do::add})};
+}
+
+Stages resnet9(const Widths&, const Signature& signature) {
+  Stages stages = {convolution(64), convolution(128, 2)};
+  append(stages, residual_pair(128));
+  append(stages, {convolution(256, 2), convolution(512, 2)});
+  append(stages, residual_pair(512));
+  append(stages, {over_all(Do::max_pool), {Do::drop}, output_layer(signature.outputs)});
+  return stages;
+}
+
+/// He et al. 2016, in the form for small pictures: a 3 × 3 convolution in place of the 7 × 7 and its pooling.
+Stages resnet18(const Widths&, const Signature& signature) {
+  Stages stages = {convolution(64)};
+  std::int64_t before = 64;
+  for (const std::int64_t width : {64, 128, 256, 512})
+    for (const bool first : {true, false}) {
+      const std::int64_t stride = first && width > 64 ? 2 : 1;
+      append(stages, {{Do::keep}, {Do::convolve, width, 3, stride}, bare(convolution(width))});
+      if (stride != 1 || width != before) stages.push_back({Do::shortcut, width, 1, stride, 0, 1, false});
+      stages.push_back({Do::add});
+      before = width;
+    }
+  append(stages, {over_all(Do::average), {Do::drop}, output_layer(signature.outputs)});
+  return stages;
+}
+
+}  // namespace
+
+Stage output_layer(std::int64_t outputs) { return bare({Do::dense, outputs}); }
+
+bool has(const Stages& stages, Stage::Do what) {
+  return std::any_of(stages.begin(), stages.end(), [&](const Stage& stage) { return stage.what == what; });
+}
+
+const std::vector<ModelRow>& models() {
+  static const std::vector<ModelRow> rows = {
+      {"mlp", "mlp:N1,N2,...: dense layers with so many hidden units each", true, mlp},
+      {"snn", "snn:N1,N2,...: layers of spiking neurons over time, see the keys of the group spiking", true, snn},
+      {"linear", "one dense layer from inputs to outputs", false, mlp},
+      {"cnn",
+       "cnn:C1,C2,...: 3 × 3 convolutions with so many channels, each with 2 × 2 max pooling, then a dense layer", true,
+       cnn},
+      {"lenet5", "convolutions of 6 and 16 channels, dense layers of 120 and 84 (LeCun et al. 1998)", false, lenet5},
+      {"resnet9",
+       "the authors' nine layers: 64, 128, pool, two of 128 and what went in, 256, pool, 512, pool, two of 512 and "
+       "what went in, pool, dense",
+       false, resnet9},
+      {"resnet18-cifar", "18 layers for small pictures (He et al. 2016)", false, resnet18},
+  };
+  return rows;
+}
+
+Stages stages_of(const Model& model, const Signature& signature) {
+  return find_row(models(), "model", model.name).stages(model.widths, signature);
+}
+
+Model dense_model(std::vector<std::int64_t> hidden) { return {hidden.empty() ? "linear" : "mlp", std::move(hidden)}; }
+
+Model parse_model(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const ModelRow& row = find_row(models(), "model", text.substr(0, colon));
+  Model model{row.name, {}};
+  if (!row.takes_widths && text != row.name)
+    throw UsageError("model '" + text + "': " + row.name + " takes no arguments");
+  if (!row.takes_widths) return model;
+  for (const std::string& piece : split(colon == std::string::npos ? "" : text.substr(colon + 1), ',')) {
+    const auto width = to_integer(trim(piece));
+    if (!width || *width < 1 || *width > 1'000'000)
+      throw UsageError("model '" + text + "': expected unit counts such as mlp:256,256; got '" + piece + "'");
+    model.widths.push_back(*width);
+  }
+  return model;
+}
+
+std::string to_string(const Model& model) {
+  std::vector<std::string> widths;
+  for (const std::int64_t width : model.widths) widths.push_back(std::to_string(width));
+  return model.name + (widths.empty() ? "" : ":" + join(widths, ","));
+}
+
+}  // namespace grapes::nn

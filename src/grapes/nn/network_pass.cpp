@@ -1,0 +1,352 @@
+// One pass of a batch through a network's stages, and back.
+#include "grapes/core/feedback.h"
+#include "grapes/kernels/spikes.h"
+#include "grapes/nn/conv2d.h"
+#include "grapes/nn/network.h"
+#include "grapes/nn/readout.h"
+#include "grapes/nn/recompute.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <functional>
+#include <utility>
+
+namespace grapes::nn {
+namespace {
+
+using credit::Responsibility;
+using Do = Stage::Do;
+using To = ErrorPath::To;
+
+/// At one place for every channel.
+template <class Reduce>
+at::Tensor everywhere(const at::Tensor& map, Reduce reduce) {
+  return reduce(map).view({map.size(0), -1, 1, 1});
+}
+
+at::Tensor averaged(const at::Tensor& h, std::int64_t pool) {
+  if (pool == 0) return everywhere(h, [](const at::Tensor& map) { return map.mean({2, 3}); });
+  return at::avg_pool2d(kernels::unblocked(h), {pool, pool});
+}
+
+at::Tensor in_a_row(at::Tensor h) { return kernels::unblocked(std::move(h)).flatten(1).contiguous(); }
+
+struct GradientTap final : torch::autograd::Node {
+  std::function<void(const at::Tensor&)> tell;
+  std::string name() const override { return "GrapesIndirectBackward"; }
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& errors) override {
+    if (errors[0].defined()) tell(errors[0]);
+    return {errors[0]};
+  }
+  void release_variables() override { tell = nullptr; }
+};
+
+/// The value; `tell` hears the error at it.
+at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)> tell) {
+  const std::shared_ptr<GradientTap> node(new GradientTap, torch::autograd::deleteNode);
+  node->set_next_edges(torch::autograd::collect_next_edges(value));
+  node->tell = std::move(tell);
+  at::Tensor same = value.detach();
+  torch::autograd::create_gradient_edge(same, node);
+  return same;
+}
+
+}  // namespace
+
+at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
+  const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
+  if (pass.present.defined() && !signature_.sequence)
+    throw UsageError("examples that are no sequences have no steps that could be missing");
+  prepare(pass);
+  if (pass.training) refresh_factors(pass, inputs.size(0));
+  at::Tensor h = has(stages_, Do::encode) ? encoded(inputs, pass) : inputs.to(placed_);
+  if (!has(stages_, Do::encode) && !has(stages_, Do::convolve)) h = h.flatten(1).contiguous();
+  shown_ = has(stages_, Do::encode) && !pass.training ? h : at::Tensor();
+  std::vector<at::Tensor> values;
+  if (route_.upwards() && at::GradMode::is_enabled())
+    h = upwards(std::move(h), pass);
+  else if (options_.recompute && !direct())
+    h = recomputing(std::move(h), pass);
+  else
+    h = through({0, answer_ + 1, 0}, std::move(h), pass, values);
+  h = closed(std::move(h), values);
+  std::vector<at::Tensor> none;
+  return through({answer_ + 1, stages_.size(), parts_.size()}, std::move(h), pass, none);
+}
+
+void Network::prepare(const Pass& pass) {
+  const auto now = [&](const kernels::NumberFormat& format) { return pass.training ? format : format.nearest(); };
+  const bool copies = !(precision_.master == precision_.weights);  // else W is held as products see it
+  for (std::size_t l = 0; l < parts_.size(); ++l) {
+    Layer& layer = *parts_[l].layer;
+    layer.prepare(pass, l);
+    if (!precision_.has_formats()) continue;
+    const std::uint64_t key = stream_seed(pass.seed, "rounding", static_cast<std::uint64_t>(pass.step), l);
+    layer.rounding = {copies ? now(precision_.weights) : kernels::NumberFormat(), now(precision_.activations),
+                      now(precision_.error), key};
+    if (layer.storage && pass.training) layer.storage->key = key;
+  }
+}
+
+void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
+  const bool stale = factors_.empty() || pass.step / rule_.every != factors_step_ / rule_.every;
+  if (stale) {
+    const at::NoGradGuard no_grad;
+    const bool incoming =
+        rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
+    credit::Weights weights;
+    std::size_t next = 0;
+    for (std::size_t l = 0; l < parts_.size(); ++l) {
+      const Layer& layer = *parts_[l].layer;
+      const at::Tensor* others = pass.factor_weights.empty() ? nullptr : &pass.factor_weights[next];
+      next += layer.parameters().size();
+      at::Tensor W = others != nullptr ? *others : layer.weight.detach();
+      // Whose column is a unit's: a channel that was laid out in a row is one unit all the same.
+      if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});
+      weights.layers.push_back(W);
+      weights.above.push_back(parts_[l].above);
+      if (rule_.modulation != "none")
+        (incoming ? weights.incoming : weights.outgoing)
+            .push_back(layer.responsibility(incoming ? 0 : 1, rule_, others));
+      if (options_.compatibility.first_sample_mask && l < hidden())
+        if (const at::Tensor mask = layer.mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
+    }
+    Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
+    factors_ = credit::factors(weights, rule_, random);
+    factors_step_ = pass.step;
+    for (std::size_t l = 0; l < hidden(); ++l)
+      if (factors_[l].columns.defined() && parts_[l].places > 1)
+        factors_[l].columns = factors_[l].columns.repeat_interleave(parts_[l].places);
+  }
+  std::vector<credit::Factors> factors = factors_;
+  if (options_.compatibility.single_factor) credit::share_last_factor(factors, batch);
+  for (std::size_t l = 0; l < hidden(); ++l) parts_[l].layer->factors = std::move(factors[l]);
+}
+
+at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
+  const bool here = placed_.device().is_cpu();  // where spikes can be bits
+  if (signature_.sequence && kernels::is_packed(inputs)) {
+    const at::Tensor bits = inputs.transpose(0, 1).contiguous();
+    return here ? bits : kernels::unpack(bits, parts_.front().inputs, precision_.dtype).to(placed_);
+  }
+  if (signature_.sequence) return inputs.flatten(2).to(placed_).transpose(0, 1).contiguous();
+  const bool packed = here && neurons_.inputs != SnuOptions::Inputs::dense;
+  const std::uint64_t seed = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
+                                         static_cast<std::uint64_t>(pass.step));
+  const at::Tensor steps = encode(inputs.flatten(1).to(precision_.dtype), options_.encoding, seed, packed);
+  return here ? steps : steps.to(placed_);
+}
+
+at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const {
+  const Layer& layer = *parts_[l].layer;
+  const bool below = l > 0 && at::GradMode::is_enabled();
+  const ErrorPath path = below ? route_.down(layer.weight, parts_[l - 1].feedback) : ErrorPath{To::none, {}};
+  if (path.to != To::none) return layer.forward(std::move(h), path);
+  const auto alone = [&layer, path](at::Tensor x) { return layer.forward(std::move(x), path); };
+  // No error goes from layer to layer: each is a piece by itself.
+  h = options_.recompute && direct() ? recomputed(h.detach(), alone) : alone(h.detach());
+  if (l < hidden() && direct()) values.push_back(kernels::unblocked(h));
+  return h;
+}
+
+at::Tensor Network::through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const {
+  std::size_t l = piece.layer;
+  std::vector<at::Tensor> kept;
+  for (std::size_t i = piece.begin; i < piece.end; ++i) {
+    const Stage& stage = stages_[i];
+    switch (stage.what) {
+      case Do::encode:
+        break;
+      case Do::convolve:
+      case Do::spike:
+        h = through_layer(l++, std::move(h), values);
+        break;
+      case Do::dense:
+        h = through_layer(l++, has(stages_, Do::encode) ? std::move(h) : in_a_row(std::move(h)), values);
+        break;
+      case Do::keep:
+        kept.push_back(h);
+        break;
+      case Do::shortcut:
+        kept.back() = through_layer(l++, std::move(kept.back()), values);
+        break;
+      case Do::add:
+        if (h.dim() != kept.back().dim()) h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
+        h = h + kept.back();
+        kept.pop_back();
+        if (stage.activates) h = activation_->apply(h);
+        break;
+      case Do::max_pool:
+        h = stage.pool == 0 ? everywhere(h,
+                                         [](const at::Tensor& map) {
+                                           return map.amax({2, 3});
+                                         })
+                            : at::max_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
+        break;
+      case Do::average:
+        h = averaged(h, stage.pool);
+        break;
+      case Do::drop:
+        h = dropped(kernels::unblocked(h), pass, l);
+        break;
+      case Do::read:
+        h = signature_.each_step
+                ? h.transpose(0, 1)
+                : find_row(readouts(), "readout", options_.spiking.readout)
+                      .reduce(h, pass.present.defined() ? pass.present.t().contiguous().to(h.device()) : at::Tensor());
+        break;
+    }
+  }
+  return h;
+}
+
+at::Tensor Network::dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const {
+  if (options_.dropout == 0 || !(pass.training || options_.compatibility.dropout_in_evaluation)) return h;
+  const at::Tensor row = h.flatten(1);
+  const at::Tensor mask = kernels::dropout_mask(kernels::dropout_key(pass.seed, pass.step, layer), row.size(0),
+                                                row.size(1), options_.dropout, row.scalar_type());
+  return (row * mask.to(row.device())).view(h.sizes());
+}
+
+at::Tensor Network::closed(at::Tensor logits, const std::vector<at::Tensor>& values) const {
+  for (std::size_t l = 0; l < values.size(); ++l)
+    logits = feedback(logits, values[l].dim() > 3 ? values[l].flatten(1) : values[l], parts_[l].feedback);
+  // Of what the route sends from there, too.
+  return parts_.back().layer->rounding.error_at(logits, logits.dim() - 1);
+}
+
+at::Tensor Network::recomputing(at::Tensor h, const Pass& pass) const {
+  for (const Piece& piece : pieces()) {
+    const std::int64_t slice = slice_of(piece, h);
+    h = recomputed(
+        std::move(h),
+        [this, piece, pass](at::Tensor x) {
+          workspace_->let_go();  // what is free here is of other pieces' sizes
+          std::vector<at::Tensor> none;
+          return through(piece, std::move(x), pass, none);
+        },
+        slice);
+  }
+  return h;
+}
+
+/// What is computed again together: up to where a residual sum is made, or the map gets smaller.
+std::vector<Network::Piece> Network::pieces() const {
+  std::vector<Piece> all = {{0, 0, 0}};
+  std::size_t layers = 0, kept = 0;
+  for (std::size_t i = 0; i <= answer_; ++i) {
+    const Stage& stage = stages_[i];
+    layers += stage.is_layer() ? 1 : 0;
+    if (stage.what == Do::keep) ++kept;
+    if (stage.what == Do::add) --kept;
+    all.back().end = i + 1;
+    const bool smaller = stage.pool != 1 || stage.stride > 1;
+    if (kept == 0 && (stage.what == Do::add || smaller) && i < answer_) all.push_back({i + 1, i + 1, layers});
+  }
+  return all;
+}
+
+/// Examples are independent of each other but for normalization, for dropout, which is drawn for a batch, and for
+/// number formats, whose scales and draws are those of a batch. Weights are laid out anew for every slice: worth it
+/// where they are less than what goes through them.
+std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
+  constexpr std::int64_t examples = 16;
+  std::int64_t weights = 0;
+  std::size_t l = piece.layer;
+  for (std::size_t i = piece.begin; i < piece.end; ++i) {
+    if (stages_[i].what == Do::drop && options_.dropout > 0) return 0;
+    if (stages_[i].is_layer()) weights += parts_[l++].layer->weight.numel();
+  }
+  return options_.norm == Norm::none && !precision_.has_formats() && h.numel() > weights ? examples : 0;
+}
+
+/// Indirect feedback alignment: δ^1 = [B e] ⊙ φ'(z^1), then upwards δ^l = [W^l δ^{l-1}] ⊙ φ'(z^l), and where there are
+/// sums, it is summed. Each stage gives its value and says what an error beside it becomes; these ways are gone when
+/// the error at the logits is there.
+at::Tensor Network::upwards(at::Tensor h, const Pass& pass) const {
+  const at::NoGradGuard no_graph;
+  using Way = Rising::Way;
+  std::vector<Way> ways;  // of all stages but keep, in order, from the error on the main line to the next
+  std::vector<at::Tensor> kept;
+  auto errors = std::make_shared<std::vector<at::Tensor>>();  // the same beside the error
+  std::size_t l = 0;
+  const auto layer = [&](at::Tensor x) {
+    const bool masked = l > 0 || !options_.compatibility.unmasked_first;
+    Rising rising = parts_[l].layer->rise(x, masked);
+    ways.push_back(l == 0 ? Way([arrive = rising.arrive, sizes = rising.value.sizes().vec()](const at::Tensor& e) {
+      return arrive(e.view(sizes));
+    })
+                          : std::move(rising.through));
+    ++l;
+    return rising.value;
+  };
+  for (std::size_t i = 0; i < answer_; ++i) {
+    const Stage& stage = stages_[i];
+    switch (stage.what) {
+      case Do::dense:
+        if (h.dim() > 2) {
+          if (l > 0) ways.push_back([](const at::Tensor& e) { return e.flatten(1); });
+          h = h.flatten(1).contiguous();
+        }
+        [[fallthrough]];
+      case Do::convolve:
+        h = layer(std::move(h));
+        break;
+      case Do::keep:
+        kept.push_back(h);
+        ways.push_back([errors](const at::Tensor& e) { return errors->push_back(e), e; });
+        break;
+      case Do::shortcut: {
+        kept.back() = layer(kept.back());
+        ways.back() = [errors, way = std::move(ways.back())](const at::Tensor& e) {
+          return errors->back() = way(errors->back()), e;
+        };
+        break;
+      }
+      case Do::add: {
+        at::Tensor sum = h + kept.back(), value;
+        kept.pop_back();
+        if (stage.activates) {
+          const at::AutoGradMode graph(true);
+          value = activation_->apply(sum.requires_grad_());
+        }
+        h = stage.activates ? value.detach() : sum;
+        ways.push_back([errors, sum, value](at::Tensor e) {
+          e = e + errors->back();
+          errors->pop_back();
+          if (!value.defined()) return e;
+          torch::autograd::backward({value}, {e});
+          return sum.grad();
+        });
+        break;
+      }
+      case Do::max_pool:
+        ways.push_back([map = h, pool = stage.pool](const at::Tensor& e) { return chosen_by(e, map, pool); });
+        h = chosen_by(h, h, stage.pool);
+        break;
+      case Do::average:
+        ways.push_back([pool = stage.pool](const at::Tensor& e) { return averaged(e, pool); });
+        h = averaged(h, stage.pool);
+        break;
+      case Do::drop:
+        ways.push_back([this, pass, l](const at::Tensor& e) { return dropped(e, pass, l); });
+        h = dropped(h, pass, l);
+        break;
+      default:
+        TORCH_INTERNAL_ASSERT(false);
+    }
+  }
+  const at::AutoGradMode graph(true);
+  const at::Tensor logits = parts_.back().layer->forward(h.dim() > 2 ? in_a_row(h) : h, {To::none, {}});
+  if (hidden() == 0) return logits;
+  return tapped(logits, [ways = std::move(ways), B = parts_.front().feedback](const at::Tensor& error) {
+    const at::NoGradGuard no_grad;
+    at::Tensor e = error.mm(B.t());
+    for (const Way& way : ways) e = way(e);
+  });
+}
+
+}  // namespace grapes::nn

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "grapes/nn/layer.h"
+
+#include <torch/torch.h>
+
+// What the tests of nn have in common.
+namespace grapes::nn {
+
+inline const auto f64 = torch::kDouble;
+
+inline at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator, f64);
+}
+
+inline Pass training(bool plain = false) {
+  Pass pass;
+  pass.training = true;
+  pass.seed = 3;
+  pass.plain = plain;
+  return pass;
+}
+
+/// dL/dx of conv2d(x, W) with padding 1, for the error `delta`.
+inline at::Tensor back(const at::Tensor& delta, const at::Tensor& W) {
+  return at::conv_transpose2d(delta, W, {}, 1, 1);
+}
+
+/// dL/dW of the same.
+inline at::Tensor to_weight(const at::Tensor& delta, const at::Tensor& x, std::int64_t kernel) {
+  const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, f64).requires_grad_();
+  (at::conv2d(x, W, {}, 1, kernel / 2) * delta).sum().backward();
+  return W.grad();
+}
+
+}  // namespace grapes::nn

@@ -1,0 +1,34 @@
+#include "grapes/nn/readout.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace grapes::nn {
+namespace {
+
+at::Tensor counted(const at::Tensor& mask, const at::Tensor& like) { return mask.unsqueeze(-1).to(like.scalar_type()); }
+at::Tensor mean_of(const at::Tensor& y, const at::Tensor& mask) {
+  return mask.defined() ? y.sum(0) / counted(mask, y).sum(0).clamp_min(1) : y.mean(0);
+}
+at::Tensor last_of(const at::Tensor& s, const at::Tensor&) { return s[-1]; }  // held where a sequence has ended
+at::Tensor max_of(const at::Tensor& s, const at::Tensor& mask) {
+  return (mask.defined() ? s.masked_fill(mask.logical_not().unsqueeze(-1), -INFINITY) : s).amax(0);
+}
+at::Tensor sum_of(const at::Tensor& s, const at::Tensor& mask) {
+  return (mask.defined() ? s * counted(mask, s) : s).sum(0);
+}
+
+}  // namespace
+
+const std::vector<Readout>& readouts() {
+  static const std::vector<Readout> rows = {
+      {"mean_rate", "mean over time of y", false, mean_of},
+      {"last_membrane", "s after the last step", true, last_of},
+      {"max_membrane", "largest s of all steps", true, max_of},
+      {"integrated_membrane", "sum over time of s", true, sum_of},
+  };
+  return rows;
+}
+
+}  // namespace grapes::nn

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "grapes/nn/snu.h"
+
+#include <string>
+#include <vector>
+
+namespace grapes::nn {
+
+/// What a layer says after all steps.
+struct Readout {
+  std::string name;
+  std::string summary;
+  bool membrane;  ///< of s, else of y
+  /// From [time, batch, node] to [batch, node]. @param mask [time, batch], or undefined: steps that count
+  at::Tensor (*reduce)(const at::Tensor& value, const at::Tensor& mask);
+
+  at::Tensor read(const SnuTrace& trace, const at::Tensor& mask) const {
+    return reduce(membrane ? trace.membrane : trace.output, mask);
+  }
+};
+/// mean_rate, last_membrane, max_membrane, integrated_membrane
+const std::vector<Readout>& readouts();
+
+}  // namespace grapes::nn

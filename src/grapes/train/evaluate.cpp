@@ -1,0 +1,38 @@
+#include "grapes/train/evaluate.h"
+
+#include "grapes/train/metrics.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace grapes::train {
+
+Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+                    std::int64_t batch_size, const HeadSelector& select_head) {
+  const at::NoGradGuard no_grad;
+  const bool classes = dataset.info().problem == data::ProblemKind::classification;
+  const std::int64_t n = dataset.size(), outputs = dataset.info().outputs;
+  Metrics metrics(dataset);
+  Evaluation evaluation;
+  if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);
+  for (std::int64_t begin = 0; begin < n; begin += batch_size) {
+    const data::Batch part = dataset.get(at::arange(begin, std::min(n, begin + batch_size), at::kLong));
+    nn::Pass pass;
+    pass.step = begin;  // encoders that draw show every example anew, and alike in every evaluation
+    pass.present = part.present;
+    const at::Tensor all = model.forward(part.inputs, pass);
+    const at::Tensor logits = select_head ? select_head(all) : all;
+    const at::Tensor prediction = criterion.prediction(logits).cpu();
+    metrics.add(criterion.loss(logits, part.targets, part.present).item<double>(), prediction, part);
+    if (!classes) continue;
+    const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();
+    for (std::int64_t i = 0; i < cells.size(0); ++i)
+      ++evaluation.confusion[static_cast<std::size_t>(cells.data_ptr<std::int64_t>()[i])];
+  }
+  evaluation.loss = metrics.loss();
+  evaluation.score = metrics.score();
+  return evaluation;
+}
+
+}  // namespace grapes::train

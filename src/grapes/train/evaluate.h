@@ -1,0 +1,27 @@
+#pragma once
+
+#include "grapes/data/dataset.h"
+#include "grapes/nn/loss.h"
+#include "grapes/nn/network.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace grapes::train {
+
+/// The logits that a batch is about, [batch, outputs] -> [batch, answers]; empty: all of them.
+using HeadSelector = std::function<at::Tensor(const at::Tensor& logits)>;
+
+struct Evaluation {
+  double loss = 0;
+  double score = 0;                     ///< see Metrics
+  std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
+};
+/// Loss and score of a model on a data set, in evaluation mode.
+Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
+                    std::int64_t batch_size = 1024, const HeadSelector& select_head = {});
+
+}  // namespace grapes::train

@@ -1,0 +1,170 @@
+#include "grapes/train/loop.h"
+
+#include "grapes/base/interrupt.h"
+#include "grapes/base/random.h"
+#include "grapes/base/stopwatch.h"
+#include "grapes/data/prefetcher.h"
+#include "grapes/data/sampler.h"
+#include "grapes/kernels/threads.h"
+#include "grapes/train/checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <utility>
+
+namespace grapes::train {
+namespace {
+
+/// Batches are made ahead once an epoch spent more than this part of its time on making them, and more than this many
+/// seconds on each: to hand one from thread to thread takes about half of that.
+constexpr double worth_a_thread = 0.1, worth_handing_over = 1e-4;
+
+record::Status outcome(record::State state, std::string message = "") {
+  record::Status status;
+  status.state = state;
+  status.message = std::move(message);
+  return status;
+}
+
+}  // namespace
+
+Epoch epoch_of(const data::Dataset& examples, bool shuffle, const Options& options, std::int64_t epoch) {
+  const std::int64_t n = examples.size();
+  const at::Tensor order = shuffle ? data::shuffled_order(n, options.seed, epoch) : data::file_order(n);
+  return {order.split(options.batch_size), [&, epoch](const at::Tensor& rows, std::int64_t index) {
+            return examples.get(rows, stream_seed(options.seed, "augment", static_cast<std::uint64_t>(epoch),
+                                                  static_cast<std::uint64_t>(index * options.batch_size)));
+          }};
+}
+
+Loop::Loop(TrainState& state, const Options& options, const data::Dataset& examples, LoopCallbacks callbacks,
+           RunWriter writer, ProgressCallback on_progress)
+    : state_(state),
+      options_(options),
+      examples_(examples),
+      callbacks_(std::move(callbacks)),
+      writer_(std::move(writer)),
+      on_progress_(std::move(on_progress)) {}
+
+record::Status Loop::run(const std::string& place) {
+  const kernels::FlushDenormals flush;
+  record::Status status = outcome(record::State::finished);
+  while (status.state == record::State::finished && !done()) status = epoch(place);
+  status.epoch = state_.progress.epoch;
+  status.step = state_.progress.step;
+  return status;
+}
+
+bool Loop::done() const {
+  const Progress& at = state_.progress;
+  return at.epoch >= options_.epochs || (options_.patience > 0 && at.epoch - at.best_epoch >= options_.patience);
+}
+
+record::Status Loop::epoch(const std::string& place) {
+  Progress& at = state_.progress;
+  const Stopwatch watch;
+  const double seconds_before = at.seconds;
+  double making = 0, paused = 0, told = 0;  // seconds
+  const Epoch epoch = callbacks_.epoch();
+  const auto batches = static_cast<std::int64_t>(epoch.batches.size());
+  Metrics metrics(examples_, at.totals);
+  const std::int64_t samples_before = at.totals.samples;
+  const double rate_at_start = rate(static_cast<double>(at.epoch));
+  const bool classes = examples_.info().problem == data::ProblemKind::classification;
+
+  const auto make = [&epoch](std::int64_t index) {
+    const kernels::FlushDenormals flush;  // as on the thread that trains: the same bits wherever it is made
+    return epoch.make(epoch.batches[static_cast<std::size_t>(index)], index);
+  };
+  data::Prefetcher prefetcher(make, at.batch, batches, prefetch_ ? 1 : 0);
+
+  for (; at.batch < batches; ++at.batch, ++at.step) {
+    if (const int signal = interrupt::pending()) {
+      at.seconds = seconds_before + watch.seconds() - paused;
+      checkpoint("last");
+      return outcome(record::State::interrupted,
+                     fmt::format("stopped by {} in {}epoch {}, after batch {} of {}",
+                                 signal == SIGINT ? "SIGINT" : "SIGTERM", place, at.epoch + 1, at.batch, batches));
+    }
+    const auto diverged = [&](const std::string& why) {
+      return outcome(record::State::diverged,
+                     fmt::format("diverged in {}epoch {}, batch {}: {}", place, at.epoch + 1, at.batch + 1, why));
+    };
+    const Stopwatch waiting;
+    const data::Batch batch = prefetcher.next();
+    making += waiting.seconds();
+
+    nn::Pass pass;
+    pass.seed = options_.seed;
+    pass.step = at.step;
+    StepOptions step_options;
+    step_options.rate =
+        rate(static_cast<double>(at.epoch) + static_cast<double>(at.batch) / static_cast<double>(batches));
+    step_options.factors_at_rest = options_.factors_at_rest;
+    step_options.carried = at.carried;
+    const std::int64_t count = batch.inputs.size(0);
+    if (options_.carry_remainder && count < options_.batch_size) {
+      step_options.update = false;
+      step_options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
+    }
+    if (at.batch + 1 == batches) step_options.gradient_norms = &gradient_norms_;
+    if (callbacks_.before_step) callbacks_.before_step(batch, pass, step_options);
+    StepResult result;
+    try {
+      result = step(state_, batch, pass, step_options);
+    } catch (const c10::ValueError& error) {
+      state_.optimizer->restore();
+      return diverged(error.what_without_backtrace());
+    }
+    if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
+    at.carried = !result.updated;
+    // The largest logit is the largest probability.
+    metrics.add(result.loss, classes ? result.logits : state_.criterion.prediction(result.logits), batch);
+    at.totals = metrics.totals();
+    if (callbacks_.after_step) {
+      const Stopwatch pause;
+      callbacks_.after_step(result);
+      paused += pause.seconds();
+    }
+    if (on_progress_ && watch.seconds() - told > 0.1) {
+      told = watch.seconds();
+      on_progress_({at.epoch + 1, options_.epochs, at.batch + 1, batches, metrics.loss(), metrics.score(),
+                    static_cast<double>(at.totals.samples - samples_before) / (watch.seconds() - paused)});
+    }
+  }
+  const double seconds = watch.seconds() - paused;
+  prefetch_ =
+      prefetch_ || making > std::max(worth_a_thread * seconds, worth_handing_over * static_cast<double>(batches));
+  ++at.epoch;
+  at.batch = 0;
+  at.totals = {};
+  at.seconds = 0;
+  const bool evaluate = at.epoch == options_.epochs || at.epoch % options_.evaluate_every == 0;
+  finish_epoch({metrics.loss(), metrics.score(), rate_at_start, seconds_before + seconds, evaluate, gradient_norms_});
+  return outcome(record::State::finished);
+}
+
+void Loop::finish_epoch(const EpochResult& result) {
+  Progress& at = state_.progress;
+  const Validation validation = callbacks_.after_epoch ? callbacks_.after_epoch(result) : Validation();
+  state_.schedule->observe(validation.loss.value_or(result.loss));
+  if (validation.score && *validation.score > at.best) {
+    at.best = *validation.score;
+    at.best_epoch = at.epoch;
+    checkpoint("best");
+  }
+  if (done() || at.epoch % options_.checkpoint_every == 0) checkpoint("last");
+}
+
+void Loop::checkpoint(const char* name) const {
+  if (!writer_.writes_checkpoints()) return;
+  Tensors content = train::pack(state_);
+  if (callbacks_.pack) callbacks_.pack(content);
+  writer_.checkpoint(name, std::move(content));
+}
+
+}  // namespace grapes::train

@@ -1,0 +1,21 @@
+#include "grapes/train/state.h"
+
+namespace grapes::train {
+
+nn::Signature signature_of(const data::DatasetInfo& info) {
+  return {info.input_shape, info.outputs, info.sequence, info.problem == data::ProblemKind::prediction};
+}
+
+nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::DatasetInfo& info) {
+  return {training.loss, network.output, target_kind(info.problem)};
+}
+
+TrainState::TrainState(const nn::Options& network, const optim::Options& update, const Options& training,
+                       const data::DatasetInfo& info)
+    : model(nn::make_network(network, signature_of(info), training.seed)),
+      criterion(criterion_of(network, training, info)),
+      optimizer(optim::make_optimizer(update, nn::learning(*model))),
+      schedule(optim::make_schedule(training.schedule, training.warm_up, training.epochs)),
+      learning_rate(update.learning_rate) {}
+
+}  // namespace grapes::train
