@@ -92,7 +92,7 @@ Exit devices(const DevicesOptions& options) {
   if (options.json) {
     print_json(document);
   } else {
-    std::cout << columns(rows, {1, 2, 3, 4, 5}) << "numbers: " << (folder / "responses.csv").string()
+    std::cout << columns(rows, "lr") << "numbers: " << (folder / "responses.csv").string()
               << "\npicture: " << (folder / "responses.svg").string() << "\n";
   }
   return Exit::done;

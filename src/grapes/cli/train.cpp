@@ -69,7 +69,7 @@ void print_result(const Program& program, const record::Run& run, const fs::path
   if (!run.status.message.empty()) std::cout << run.status.message << "\n";
   if (run.status.counts >= 0)
     std::cout << "epoch " << run.status.counts << " had the best validation score; these are its numbers:\n";
-  std::cout << columns(final_table(run), {1, 2});
+  std::cout << columns(final_table(run), "lr");
   if (const std::string meaning = report::score_meaning(run.identity.score); !meaning.empty())
     std::cout << report::score_name(run.identity.score) << ": " << meaning << "\n";
   std::cout << "record: " << folder << "\n";

@@ -1,3 +1,4 @@
+#include "grapes/base/columns.h"
 #include "grapes/base/text.h"
 #include "grapes/data/open.h"
 
@@ -14,20 +15,10 @@ namespace {
 
 using Row = std::vector<std::string>;
 
-/// Columns side by side: the first to the left, numbers to the right.
-std::string table_text(const std::vector<Row>& rows) {
-  std::vector<std::size_t> width;
-  for (const Row& row : rows) {
-    width.resize(std::max(width.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
-  }
-  std::ostringstream text;
-  for (const Row& row : rows) {
-    text << "  " << std::left << std::setw(static_cast<int>(width[0])) << row[0] << std::right;
-    for (std::size_t i = 1; i < row.size(); ++i) text << "  " << std::setw(static_cast<int>(width[i])) << row[i];
-    text << '\n';
-  }
-  return text.str();
+/// An indented table: names to the left, numbers to the right.
+std::string table_text(std::vector<Row> rows) {
+  for (Row& row : rows) row[0] = "  " + row[0];
+  return columns(rows, "lr");
 }
 
 std::string rounded(double value) {
