@@ -5,8 +5,8 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/data/midi.h"
-#include "grapes/report/plots.h"
-#include "grapes/report/samples.h"
+#include "grapes/plot/chart.h"
+#include "grapes/plot/samples.h"
 #include "grapes/train/samples.h"
 
 #include <ATen/ATen.h>
@@ -28,11 +28,11 @@ struct GenerateOptions {
 
 std::string drawing(const train::Generated& piece, std::int64_t prime) {
   const record::Json roll = train::roll(piece.roll, piece.probabilities);
-  return report::piano_roll(roll, "a1", piece.roll.size(0))
+  return plot::piano_roll(roll, "a1", piece.roll.size(0))
       .element(
           "roll", "A chorale that a network went on with",
           fmt::format("Outlines: what is played. Color: how probable it was. The first {} steps are Bach's.", prime),
-          report::plot_style());
+          plot::plot_style());
 }
 
 Exit generate(const GenerateOptions& options) {
