@@ -86,7 +86,7 @@ TEST(Text, WidthsAreThoseOnATerminal) {
   EXPECT_EQ(display_width(""), 0U);
   EXPECT_EQ(display_width("Zürich"), 6U);
   EXPECT_EQ(display_width("日本"), 4U);
-  EXPECT_EQ(columns({{"name", "n"}, {"Zürich", "10"}, {"日本", "7"}}, {1}),
+  EXPECT_EQ(columns({{"name", "n"}, {"Zürich", "10"}, {"日本", "7"}}, "lr"),
             "name     n\n"
             "Zürich  10\n"
             "日本     7\n");

@@ -59,7 +59,7 @@ std::size_t display_width(std::string_view text) {
   return 2 * text.size() - fmt::formatted_size("{:<{}}", text, text.size());
 }
 
-std::string columns(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& right) {
+std::string columns(const std::vector<std::vector<std::string>>& rows, std::string_view align) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
@@ -69,9 +69,8 @@ std::string columns(const std::vector<std::vector<std::string>>& rows, const std
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const bool to_the_right = std::find(right.begin(), right.end(), i) != right.end();
       line += i > 0 ? "  " : "";
-      line += to_the_right ? fmt::format("{:>{}}", row[i], widths[i]) : fmt::format("{:<{}}", row[i], widths[i]);
+      line += align[std::min(i, align.size() - 1)] == 'r' ? fmt::format("{:>{}}", row[i], widths[i]) : fmt::format("{:<{}}", row[i], widths[i]);
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }

@@ -24,8 +24,8 @@ std::string shortest(double value);
 /// Columns that a terminal needs for the text: an accented letter one, a Chinese character two.
 std::size_t display_width(std::string_view text);
 /// Rows as columns side by side, two spaces between them, without spaces at the end of a line.
-/// @param right  columns that are aligned to the right (numbers)
-std::string columns(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& right = {});
+/// @param align  'l' or 'r' for each column; the last letter holds for all columns that follow
+std::string columns(const std::vector<std::vector<std::string>>& rows, std::string_view align = "l");
 
 /// The time in UTC by std::strftime's format.
 std::string utc_now(const char* format = "%Y-%m-%dT%H:%M:%SZ");

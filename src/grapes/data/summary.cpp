@@ -109,7 +109,7 @@ std::string summary(const Splits& splits) {
                   info.sequence ? "sequences, inputs of a step" : "inputs", fmt::join(info.input_shape, " x "),
                   rounded(counted.low), rounded(counted.high), info.outputs, asked);
   for (Row& row : rows) row[0].insert(0, "  ");
-  text += columns(rows, {1, 2, 3, 4, 5, 6});
+  text += columns(rows, "lr");
   for (const std::string& note : splits.notes) text += fmt::format("  note: {}\n", note);
   return text;
 }

@@ -1,8 +1,8 @@
-#include "grapes/report/responses.h"
+#include "grapes/plot/responses.h"
 
 #include <gmock/gmock.h>
 
-namespace grapes::report {
+namespace grapes::plot {
 namespace {
 using testing::HasSubstr;
 using testing::Not;
@@ -14,7 +14,7 @@ TEST(ResponsePicture, DrawsLineBandAndClosedForm) {
   // The y axis holds 0 to mean + s.d. = 1.5, with 4 % of air: -0.06 to 1.56 on 206 to 44; x holds 0 to 2 on 48 to 302.
   EXPECT_THAT(text, HasSubstr("<polyline points=\"48,200 175,100 302,200\" class=\"line a2\"/>"));
   EXPECT_THAT(text, HasSubstr("<polygon points=\"48,200 175,50 302,200 302,200 175,150 48,200\""));
-  EXPECT_THAT(text, HasSubstr("<polyline points=\"48,200 175,75 302,200\" class=\"over\" stroke-dasharray"));
+  EXPECT_THAT(text, HasSubstr("<polyline points=\"48,200 175,75 302,200\" class=\"over broken\""));
   EXPECT_THAT(text, HasSubstr("a &lt; b"));
 }
 
@@ -38,4 +38,4 @@ TEST(ResponsePicture, LongResponsesAreThinnedButKeepTheTurn) {
 }
 
 }  // namespace
-}  // namespace grapes::report
+}  // namespace grapes::plot

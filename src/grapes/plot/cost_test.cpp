@@ -1,11 +1,11 @@
-#include "grapes/report/cost.h"
+#include "grapes/plot/cost.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
 
-namespace grapes::report {
+namespace grapes::plot {
 namespace {
 
 using testing::HasSubstr;
@@ -26,4 +26,4 @@ TEST(CostPicture, RefusesWhatItCannotDraw) {
 }
 
 }  // namespace
-}  // namespace grapes::report
+}  // namespace grapes::plot

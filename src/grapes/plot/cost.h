@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace grapes::report {
+namespace grapes::plot {
 
 /// A row of a picture of costs: what it is called and its parts, none below 0.
 struct CostBar {
@@ -18,4 +18,4 @@ struct CostBar {
 std::string cost_picture(const std::string& title, const std::string& unit, const std::vector<std::string>& parts,
                          const std::vector<CostBar>& bars);
 
-}  // namespace grapes::report
+}  // namespace grapes::plot

@@ -1,8 +1,8 @@
-#include "grapes/report/svg.h"
+#include "grapes/plot/svg.h"
 
 #include <gmock/gmock.h>
 
-namespace grapes::report::svg {
+namespace grapes::plot {
 namespace {
 using testing::DoubleNear;
 using testing::ElementsAre;
@@ -52,4 +52,4 @@ TEST(Drawing, SaysWhatItShows) {
 }
 
 }  // namespace
-}  // namespace grapes::report::svg
+}  // namespace grapes::plot

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace grapes::report {
+namespace grapes::plot {
 
 /// How the weights of an analog device answer pulses: index n is after n of them.
 struct DeviceResponse {
@@ -17,4 +17,4 @@ struct DeviceResponse {
 /// @return SVG that stands alone
 std::string response_picture(const std::vector<DeviceResponse>& devices);
 
-}  // namespace grapes::report
+}  // namespace grapes::plot
