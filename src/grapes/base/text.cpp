@@ -70,7 +70,8 @@ std::string columns(const std::vector<std::vector<std::string>>& rows, std::stri
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       line += i > 0 ? "  " : "";
-      line += align[std::min(i, align.size() - 1)] == 'r' ? fmt::format("{:>{}}", row[i], widths[i]) : fmt::format("{:<{}}", row[i], widths[i]);
+      line += align[std::min(i, align.size() - 1)] == 'r' ? fmt::format("{:>{}}", row[i], widths[i])
+                                                          : fmt::format("{:<{}}", row[i], widths[i]);
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }

@@ -119,7 +119,8 @@ TEST_F(NpyPair, RefusesWhatDoesNotFitTogether) {
   EXPECT_THAT(message(), HasSubstr("x_all.npy: element 1 (of 2, from 0) is not a finite number"));
   std::filesystem::remove(folder_.path() / "y_all.npy");
   EXPECT_THAT(message(), HasSubstr("y_all.npy"));
-  EXPECT_THAT(refusal([&] { read_npy(folder_.path() / "data.npy", TargetReading::automatic); }), HasSubstr("begins with x"));
+  EXPECT_THAT(refusal([&] { read_npy(folder_.path() / "data.npy", TargetReading::automatic); }),
+              HasSubstr("begins with x"));
 }
 
 }  // namespace

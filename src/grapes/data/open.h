@@ -19,8 +19,8 @@ enum class Order { shuffle, file };
 struct Options {
   std::string data = "digits";  ///< a row of sources(), or a path: FILE.csv, FILE.npy (x.npy with y.npy beside), a
                                 ///< folder of one folder of PNGs per class
-  std::string data_dir;  ///< where to look first for a named source
-  bool download = true;  ///< may fetch a named source that is not found
+  std::string data_dir;         ///< where to look first for a named source
+  bool download = true;         ///< may fetch a named source that is not found
 
   double validation_split = 0.1;  ///< part of the training examples set aside (0 ... <1), or a count (>= 1, whole)
   double test_split = 0.2;        ///< the same for data without a test set
