@@ -77,7 +77,7 @@ class ConvolutionTest(ProgramTest):
 
     def test_what_cannot_be_is_refused(self):
         for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]),
-                             ("expected node counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
+                             ("expected unit counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
                              ("spiking", ["--route", "eprop"])):
             self.assert_refused(2, words, "train", *SMALL, *extra)
         self.assert_refused(2, "norm is for convolutional networks", "train", "--norm", "batch", "--quiet")

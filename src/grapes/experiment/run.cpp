@@ -62,7 +62,6 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   nn::Options plain = config.network;
   plain.rule = credit::plain();
   plain.compatibility = {};
-  plain.dropout = 0;
   const continual::ContinualRun run{state, scenario, config.continual, config.optimizer, config.training, [&] {
                                       return nn::make_network(plain, train::signature_of(scenario.info),
                                                               config.training.seed);

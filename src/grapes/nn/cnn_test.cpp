@@ -215,6 +215,32 @@ TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
   }
 }
 
+/// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. So γ and β learn
+/// from the modulated error, and the means in the backward pass are of it.
+TEST(Cnn, NormalizedAsOneTheFactorStandsBehindTheActivation) {
+  Options options = options_of("cnn:4", "bp", "grapes");
+  options.norm = Norm::tensor;
+  const auto model = make_network(options, {{3, 8, 8}, 2}, 3);
+  const auto x = drawn({3, 3, 8, 8}, 1), error = drawn({3, 2}, 2);
+  (model->forward(x, training()) * error).sum().backward();
+  auto W = by_name(model->parameters());
+  const auto W0 = W["layers.0.weight"].detach().clone().requires_grad_(),
+             gamma = W["layers.0.scale"].detach().clone().requires_grad_(),
+             beta = W["layers.0.shift"].detach().clone().requires_grad_();
+  const auto z = at::conv2d(x, W0, {}, 1, 1);
+  const auto channels = [](const at::Tensor& f) { return f.view({1, -1, 1, 1}); };
+  const auto n = (z - z.mean()) / (z.var(false) + 1e-5).sqrt() * channels(gamma) + channels(beta);
+  const auto a = at::relu(n);
+  const auto m = factor(W0.detach());
+  ASSERT_LT(m.min().item<double>(), 2);
+  const auto h = at::max_pool2d(a, 2);
+  const auto at_a = unpooled(error.mm(W["layers.1.weight"].detach()).view_as(h), a.detach()) * channels(m);
+  a.backward(at_a);
+  EXPECT_TRUE(torch::allclose(W["layers.0.weight"].grad(), W0.grad(), 1e-10, 1e-12));
+  EXPECT_TRUE(torch::allclose(W["layers.0.scale"].grad(), gamma.grad(), 1e-10, 1e-12));
+  EXPECT_TRUE(torch::allclose(W["layers.0.shift"].grad(), beta.grad(), 1e-10, 1e-12));
+}
+
 TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];

@@ -66,7 +66,7 @@ credit::Factors Routed::factors(const at::Tensor& m) const {
   return credit::modulation_of(rule_).local ? credit::Factors{{}, m, {}} : credit::Factors{m, {}, {}};
 }
 
-at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& m) const {
+at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const {
   const ErrorPath path = down();
   layer.weight = weight;
   layer.bias = bias;
@@ -76,7 +76,7 @@ at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& 
   const bool hooked = layer.factors.error.defined() && path.to != ErrorPath::To::matrix && !layer.fuses(x);
   if (hooked) layer.factors.error.reset();
   at::Tensor z = layer.forward(x, path);
-  if (hooked) attach(z, m, x.dim() == 4 ? 1 : -1);
+  if (hooked) attach(z, m, axis < 0 ? axis + z.dim() : axis);
   return z;
 }
 
@@ -98,7 +98,7 @@ void LinearImpl::reset() {
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() > 0 && x.size(-1) == options_.in_features(), "grapes::nn::Linear: x must be [..., ",
               options_.in_features(), "]; got ", x.sizes());
-  return through(layer_, x, next_factor());
+  return through(layer_, x, next_factor(), -1);
 }
 
 Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule)
@@ -130,7 +130,7 @@ void Conv2dImpl::reset() {
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 4 && x.size(1) == options_.in_channels(), "grapes::nn::Conv2d: x must be [batch, ",
               options_.in_channels(), ", height, width]; got ", x.sizes());
-  return kernels::unblocked(through(layer_, x, next_factor()));
+  return kernels::unblocked(through(layer_, x, next_factor(), 1));
 }
 
 RecurrentImpl::RecurrentImpl(std::int64_t in, std::int64_t nodes, Rule rule)
@@ -155,7 +155,7 @@ at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
   const at::Tensor m = next_factor(recurrent);
   // Compounding, m stands on all of the pre-activation, so that it also meets what R sends back; else on R's gradient.
   const bool compounds = m.defined() && rule().compounding && !credit::modulation_of(rule()).local;
-  const at::Tensor current = through(current_, x, compounds ? at::Tensor() : m);  // of all steps in one product
+  const at::Tensor current = through(current_, x, compounds ? at::Tensor() : m, -1);  // of all steps in one product
   const at::Tensor R = (m.defined() && !compounds ? modulate(recurrent, m, 0) : recurrent).t();
   std::vector<at::Tensor> outputs;
   at::Tensor y;

@@ -13,8 +13,10 @@
 #include <string>
 #include <vector>
 
-/// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit, and what
-/// flows back takes a route and a modulation. The models that `grapes train` builds are in nn/network.h.
+/// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit (but for
+/// convolutions that run fused, which sum in another order), and what flows back takes a route and a modulation. They
+/// are those of the built-in models, fused inside; a fused layer is not differentiable twice. The models that `grapes
+/// train` builds are in nn/network.h.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
 ///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});
@@ -51,8 +53,8 @@ class Routed {
   credit::Factors factors(const at::Tensor& m) const;
   /// Where the error at the pre-activation goes, besides to W and b.
   ErrorPath down() const { return route_->down(weight, feedback); }
-  /// One pass through `layer`, whose weights are these.
-  at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m) const;
+  /// One pass through `layer`, whose weights are these. @param axis  of the units in z; negative: from the end
+  at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const;
 
  private:
   Rule rule_;

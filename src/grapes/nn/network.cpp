@@ -8,6 +8,7 @@
 #include "grapes/nn/init.h"
 #include "grapes/nn/linear.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/requirements.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -35,63 +36,6 @@ at::TensorOptions placed(const Options& options, const Precision& precision) {
   }
 }
 
-/// @throws UsageError for the first that is so
-void refuse(const std::vector<std::pair<bool, std::string>>& faults) {
-  for (const auto& [wrong, words] : faults)
-    if (wrong) throw UsageError(words);
-}
-
-/// What fits no network, or not one of these stages.
-void check(const Options& options, const Stages& stages, const Signature& signature, const Precision& precision,
-           const credit::Rule& rule) {
-  const credit::Route& route = credit::route_of(rule);
-  const std::string model = "; model is '" + to_string(options.model) + "'";
-  const bool spiking = has(stages, Do::spike), pictures = has(stages, Do::convolve);
-  const credit::Compatibility& theirs = options.compatibility;
-  const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
-  const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
-  refuse({
-      {std::ranges::any_of(stages, [](const Stage& stage) { return stage.is_layer() && stage.units < 1; }),
-       "a layer has at least one unit" + model},
-      {!(options.dropout >= 0 && options.dropout < 1),
-       "dropout must be at least 0 and below 1; got " + shortest(options.dropout)},
-      {constants > 1 && constants != hidden,
-       fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for all, or one "
-                   "each",
-                   constants, to_string(options.model), hidden)},
-      {route.upwards() && precision.has_formats(),
-       "precision: number formats are not supported on route " + route.name + "; got " + options.precision},
-      {!spiking && signature.sequence, "examples that are sequences need model snn:N1,N2,..." + model},
-      {!spiking && route.local_in_time, "route " + route.name + " is for spiking networks" + model},
-      {!pictures && theirs.dropout_in_evaluation, "dropout-in-evaluation is for convolutional networks" + model},
-      {!pictures && options.recompute, "recompute is for convolutional networks" + model},
-      {!pictures && options.norm != Norm::none, "norm is for convolutional networks" + model},
-      {(pictures || spiking) && options.analog, "analog: crossbars are for dense networks" + model},
-      {(pictures || spiking) && (theirs.unmasked_first || theirs.first_sample_mask || theirs.single_factor),
-       "unmasked-first, first-sample-mask and single-factor are for dense networks" + model},
-      {pictures && signature.input_shape.size() != 3,
-       fmt::format("model '{}' takes pictures, channels × rows × columns; an example is [{}]", to_string(options.model),
-                   fmt::join(signature.input_shape, ", "))},
-  });
-  if (options.analog)
-    refuse({{options.precision != "float32" || options.device != "cpu",
-             "analog: arrays are simulated in float32 on the cpu; precision is " + options.precision + ", device " +
-                 options.device},
-            {options.dropout > 0, "analog: dropout is not supported with crossbars"},
-            {route.upwards(), "route " + route.name + " is not supported with analog crossbars"},
-            {!(options.analog.share > 0 && options.analog.share <= 1),
-             "analog: share must be above 0 and at most 1; got " + shortest(options.analog.share)}});
-  if (spiking)
-    refuse({{route.upwards(), "route " + route.name + " is not supported in spiking networks"},
-            {precision.bf16, "precision bf16 is not supported in spiking networks"},
-            {bool(precision.activations),
-             "precision: activations are not rounded in spiking networks, where a spike is a bit"},
-            {options.dropout > 0, "dropout is not supported in spiking networks"},
-            {options.bias && !signature.each_step, "bias: spiking layers have none"},
-            {rule.responsibility == credit::Responsibility::synaptic,
-             "responsibility synaptic is not supported in spiking networks: use incoming or outgoing"}});
-}
-
 /// A layer by itself takes its own weights where the rule leaves it to the route.
 credit::Rule rule_of(const Options& options, const Stages& stages) {
   credit::Rule rule = options.rule;
@@ -113,7 +57,7 @@ Network::Network(const Options& options, Stages stages, const Signature& signatu
       route_(credit::route_of(rule_)),
       activation_(&find_row(activations(), "activation", options.activation)),
       workspace_(std::make_shared<kernels::Workspace>()) {
-  check(options_, stages_, signature_, precision_, rule_);
+  require_possible(options_, stages_, signature_, precision_, rule_);
   if (has(stages_, Do::spike)) {
     neurons_ = neurons_of(options_.spiking);
     neurons_.eprop = route_.local_in_time;

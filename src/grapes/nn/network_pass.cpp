@@ -32,7 +32,9 @@ at::Tensor averaged(const at::Tensor& h, std::int64_t pool) {
   return at::avg_pool2d(kernels::unblocked(h), {pool, pool});
 }
 
-at::Tensor in_a_row(at::Tensor h) { return kernels::unblocked(std::move(h)).flatten(1).contiguous(); }
+at::Tensor in_a_row(at::Tensor h) {
+  return h.dim() == 2 && h.is_contiguous() ? std::move(h) : kernels::unblocked(h).flatten(1).contiguous();
+}
 
 struct GradientTap final : torch::autograd::Node {
   std::function<void(const at::Tensor&)> tell;
@@ -57,7 +59,7 @@ at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)
 }  // namespace
 
 at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
-  const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
+  const at::AutoGradMode graph((pass.training || pass.gradients) && at::GradMode::is_enabled());
   if (pass.present.defined() && !signature_.sequence)
     throw UsageError("examples that are no sequences have no steps that could be missing");
   prepare(pass);
@@ -101,8 +103,11 @@ void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
     std::size_t next = 0;
     for (std::size_t l = 0; l < parts_.size(); ++l) {
       const Layer& layer = *parts_[l].layer;
-      const at::Tensor* others = pass.factor_weights.empty() ? nullptr : &pass.factor_weights[next];
-      next += layer.parameters().size();
+      const at::Tensor* others = nullptr;
+      if (!pass.factor_weights.empty()) {
+        others = &pass.factor_weights[next];
+        next += layer.parameters().size();
+      }
       at::Tensor W = others != nullptr ? *others : layer.weight.detach();
       // Whose column is a unit's: a channel that was laid out in a row is one unit all the same.
       if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});

@@ -141,7 +141,7 @@ TEST(Rules, TheForwardPassDoesNotDependOnTheRule) {
   at::Tensor first;
   for (const auto& route : dense_routes())
     for (const auto& modulation : credit::modulations()) {
-      Network model = mlp(dense_options({route.name, modulation.name, "relu", 0.3}), {6, 5, 5, 3}, 11);
+      Network model = mlp(dense_options({route.name, modulation.name, "relu", 0.3}), {6, 5, 5, 5, 3}, 11);
       const at::Tensor logits = model.forward(data.inputs, training()).detach();
       if (!first.defined()) first = logits;
       EXPECT_TRUE(at::equal(logits, first)) << route.name << " × " << modulation.name;

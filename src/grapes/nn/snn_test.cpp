@@ -1,6 +1,7 @@
 // Spiking networks: encoders by their laws, the fused model against its reference on every route and modulation, masks,
 // and neurons by NIR's parameters against Euler's method written out.
 #include "grapes/base/error.h"
+#include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/nn/lif.h"
 #include "grapes/nn/loss.h"
@@ -9,6 +10,9 @@
 
 #include <gmock/gmock.h>
 #include <torch/torch.h>
+
+#include <map>
+#include <string>
 
 namespace grapes::nn {
 namespace {
@@ -139,6 +143,21 @@ TEST(Snn, SequenceLossIsTheNegativeLogLikelihoodOfAStep) {
         sum -= std::log(bits[b][t][k].item<double>() > 0 ? p : 1 - p);
       }
   EXPECT_NEAR(criterion.loss(logits, bits, present).item<double>(), sum / 5, 1e-12);
+}
+
+TEST(Snn, ResponsibilityIsOfInputAndRecurrentWeightsOrOfInputsAlone) {
+  for (const bool input : {false, true}) {
+    Options options = spiking_options("bp", "grapes", "snu", true);
+    if (input) options.rule.responsibility = credit::Responsibility::input;
+    const auto model = make_network(options, {{20}, 4}, 3);
+    Pass pass;
+    pass.training = true;
+    model->forward(uniform({5, 20}, 1), pass);
+    std::map<std::string, at::Tensor> weights;
+    for (const Named& one : model->parameters()) weights[one.name] = one.value;
+    const at::Tensor W = weights.at("layers.0.weight"), R = weights.at("layers.0.recurrent");
+    EXPECT_TRUE(at::equal(model->factors()[0].error, input ? factor(W) : factor(W, OptionalTensor(R))));
+  }
 }
 
 TEST(Snn, ActivityCountsSilentAndSaturatedNodes) {

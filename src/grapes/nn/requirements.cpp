@@ -1,0 +1,74 @@
+#include "grapes/nn/requirements.h"
+
+#include "grapes/base/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace grapes::nn {
+namespace {
+
+/// @throws UsageError for the first that is so
+void refuse(const std::vector<std::pair<bool, std::string>>& faults) {
+  for (const auto& [wrong, words] : faults)
+    if (wrong) throw UsageError(words);
+}
+
+}  // namespace
+
+void require_possible(const Options& options, const Stages& stages, const Signature& signature,
+                      const Precision& precision, const credit::Rule& rule) {
+  using Do = Stage::Do;
+  const credit::Route& route = credit::route_of(rule);
+  const std::string model = "; model is '" + to_string(options.model) + "'";
+  const bool spiking = has(stages, Do::spike), pictures = has(stages, Do::convolve);
+  const credit::Compatibility& theirs = options.compatibility;
+  const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
+  const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
+  refuse({
+      {std::ranges::any_of(stages, [](const Stage& stage) { return stage.is_layer() && stage.units < 1; }),
+       "a layer has at least one unit" + model},
+      {!(options.dropout >= 0 && options.dropout < 1),
+       "dropout must be at least 0 and below 1; got " + shortest(options.dropout)},
+      {constants > 1 && constants != hidden,
+       fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for all, or one "
+                   "each",
+                   constants, to_string(options.model), hidden)},
+      {route.upwards() && precision.has_formats(),
+       "precision: number formats are not supported on route " + route.name + "; got " + options.precision},
+      {!spiking && signature.sequence, "examples that are sequences need model snn:N1,N2,..." + model},
+      {!spiking && route.local_in_time, "route " + route.name + " is for spiking networks" + model},
+      {!pictures && theirs.dropout_in_evaluation, "dropout-in-evaluation is for convolutional networks" + model},
+      {!pictures && options.recompute, "recompute is for convolutional networks" + model},
+      {!pictures && options.norm != Norm::none, "norm is for convolutional networks" + model},
+      {(pictures || spiking) && options.analog, "analog: crossbars are for dense networks" + model},
+      {(pictures || spiking) && (theirs.unmasked_first || theirs.first_sample_mask || theirs.single_factor),
+       "unmasked-first, first-sample-mask and single-factor are for dense networks" + model},
+      {pictures && signature.input_shape.size() != 3,
+       fmt::format("model '{}' takes pictures, channels × rows × columns; an example is [{}]", to_string(options.model),
+                   fmt::join(signature.input_shape, ", "))},
+  });
+  if (options.analog)
+    refuse({{options.precision != "float32" || options.device != "cpu",
+             "analog: arrays are simulated in float32 on the cpu; precision is " + options.precision + ", device " +
+                 options.device},
+            {options.dropout > 0, "analog: dropout is not supported with crossbars"},
+            {route.upwards(), "route " + route.name + " is not supported with analog crossbars"},
+            {!(options.analog.share > 0 && options.analog.share <= 1),
+             "analog: share must be above 0 and at most 1; got " + shortest(options.analog.share)}});
+  if (spiking)
+    refuse({{route.upwards(), "route " + route.name + " is not supported in spiking networks"},
+            {precision.bf16, "precision bf16 is not supported in spiking networks"},
+            {bool(precision.activations),
+             "precision: activations are not rounded in spiking networks, where a spike is a bit"},
+            {options.dropout > 0, "dropout is not supported in spiking networks"},
+            {options.bias && !signature.each_step, "bias: spiking layers have none"},
+            {rule.responsibility == credit::Responsibility::synaptic,
+             "responsibility synaptic is not supported in spiking networks: use incoming or outgoing"}});
+}
+
+}  // namespace grapes::nn
