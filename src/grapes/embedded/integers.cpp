@@ -1,7 +1,6 @@
 #include "grapes/embedded/integers.h"
 
 #include "grapes/base/table.h"
-#include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -104,13 +104,13 @@ std::vector<std::string> guess_modules(const train::Tensors& content, const std:
   for (const std::string& module : modules)
     if (const at::Tensor& weight = content.tensors.at(joined(module, "weight")); weight.dim() != 2)
       throw DataError(fmt::format("{}: '{}' is {}: only dense layers can be imported", file, joined(module, "weight"),
-                                  shape_text(weight)));
+                                  train::shape_text(weight)));
   for (std::size_t l = 1; l < modules.size(); ++l) {
     const std::string below = joined(modules[l - 1], "weight"), above = joined(modules[l], "weight");
     const at::Tensor &from = content.tensors.at(below), &to = content.tensors.at(above);
     if (to.size(1) != from.size(0))
       throw DataError(fmt::format("{}: '{}' {} does not take what '{}' {} gives: name the modules in their order", file,
-                                  above, shape_text(to), below, shape_text(from)));
+                                  above, train::shape_text(to), below, train::shape_text(from)));
   }
   return modules;
 }
@@ -166,8 +166,8 @@ Match import_weights(const train::Tensors& content, nn::Network& model, const st
     if (found == content.tensors.end()) {
       if (must) match.missing.push_back(theirs);
     } else if (found->second.sizes() != tensor.value.sizes()) {
-      match.misshapen.push_back(
-          fmt::format("{} is {}, must be {}", theirs, shape_text(found->second), shape_text(tensor.value)));
+      match.misshapen.push_back(fmt::format("{} is {}, must be {}", theirs, train::shape_text(found->second),
+                                            train::shape_text(tensor.value)));
     } else {
       at::Tensor into = tensor.value;
       into.copy_(found->second);
