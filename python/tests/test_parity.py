@@ -74,7 +74,7 @@ def test_spiking_layers_are_those_of_cpp(by_cpp, number):
         layer.threshold.copy_(waves((5,), 6).abs())
         if layer.recurrent is not None:
             layer.recurrent.copy_(waves((5, 5), 7) * 0.5)
-        if layer.route == "fa":
+        if layer.rule.route == "fa":
             layer.feedback.copy_(waves(layer.feedback.shape, 3))
     y = layer(x)
     (y * waves(y.shape, 4)).sum().backward()

@@ -192,7 +192,7 @@ class ContinualTest(ProgramTest):
         self.assertEqual(result["settings"][0]["arms"][1]["method"], "ewc")
 
     def test_what_cannot_be_is_refused(self):
-        self.assert_refused(2, ["tasks = 6", "at most 5 tasks"], *SMALL, "--scenario", "split", "--tasks", "6")
+        self.assert_refused(2, ["--tasks must be at most 5", "got 6"], *SMALL, "--scenario", "split", "--tasks", "6")
         self.assert_refused(2, "tasks", *SMALL, "--tasks", "1")
         self.assert_refused(2, "did you mean 'permuted'", *SMALL, "--scenario", "permutd")
         self.assert_refused(2, "see grapes compare", *SMALL, "--scenario", "none")
@@ -202,7 +202,7 @@ class ContinualTest(ProgramTest):
         self.assert_refused(2, "no validation examples", *SMALL, "--scenario", "split", "--validation-split", "1")
         self.assert_refused(2, "set scenario", "run", self.write("m.toml", 'method = "ewc"\nseeds = 2\n'), "--quiet")
         table = self.write("table.csv", "a,b,label\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60)))
-        self.assert_refused(2, "pictures", *SMALL, "--data", table, "--scenario", "rotated")
+        self.assert_refused(2, "needs images", *SMALL, "--data", table, "--scenario", "rotated")
         numbers = self.write("numbers.csv", "a,b,price\n" + "".join(f"{i},{i % 7},{i * 0.37}\n" for i in range(60)))
         self.assert_refused(2, "no classes", *SMALL, "--data", numbers, "--label-column", "price")
 

@@ -148,8 +148,8 @@ class Exchange(ProgramTest):
             f"{name}.{leaf}" for name in ("fc1", "fc2", "head.out") for leaf in ("weight", "bias")})
         said = self.good("import", "theirs.safetensors", "--names", "fc1,fc2,head.out", "--out", "ours.safetensors")
         self.assertIn("head.out.weight -> layers.2.weight\n", said)
-        self.assert_refused(2, "3 modules with weights; got 2 names", "export", "run", "--names", "a,b", "--out", "x.safetensors")
-        self.assert_refused(2, "one of its own", "export", "run", "--names", "a,b,a", "--out", "x.safetensors")
+        self.assert_refused(2, "--names must be one for each of the 3 modules with weights; got 2", "export", "run", "--names", "a,b", "--out", "x.safetensors")
+        self.assert_refused(2, "must differ from module to module", "export", "run", "--names", "a,b,a", "--out", "x.safetensors")
 
     def test_strict_or_not(self):
         self.good("export", "run", "--out", "theirs.safetensors")

@@ -3,6 +3,7 @@
 #include "grapes/cli/experiment.h"
 #include "grapes/cli/export.h"
 #include "grapes/exchange/weights.h"
+#include "grapes/train/state.h"
 
 #include <fmt/format.h>
 

@@ -11,6 +11,7 @@
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
+#include "grapes/nn/readout.h"
 #include "grapes/optim/schedule.h"
 
 #include <iostream>

@@ -32,7 +32,7 @@ Json permuted(const data::DatasetInfo& info, std::int64_t task, std::int64_t, st
 /// Half a turn in as many parts as there are tasks, and an angle drawn from each; the first task stands upright.
 Json rotated(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
   if (info.input_shape.size() != 3 || info.sequence)
-    throw UsageError("scenario = 'rotated' needs pictures, which the examples of this data set are not");
+    throw UsageError("scenario", "rotated needs images; the examples of this data set are none");
   Random random(stream_seed(seed, "rotated", static_cast<std::uint64_t>(task)));
   const double part = 180 / static_cast<double>(tasks);
   return {{"degrees", task == 0 ? 0.0 : part * (static_cast<double>(task) + random.uniform())}};
@@ -42,10 +42,10 @@ Json rotated(const data::DatasetInfo& info, std::int64_t task, std::int64_t task
 Json split(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
   const std::int64_t each = info.outputs / tasks;
   if (each < 2)
-    throw UsageError(
-        fmt::format("tasks = {}: a split needs two classes or more for each task, and there are {} classes: at most {} "
-                    "tasks",
-                    tasks, info.outputs, info.outputs / 2));
+    throw UsageError("tasks",
+                     fmt::format("must be at most {}: a split needs two classes or more for each task, and there "
+                                 "are {} classes; got {}",
+                                 info.outputs / 2, info.outputs, tasks));
   Random random(stream_seed(seed, "split"));
   const std::vector<std::int64_t> order = permutation(info.outputs, random);
   return {{"classes", std::vector<std::int64_t>(order.begin() + task * each, order.begin() + (task + 1) * each)}};
@@ -155,8 +155,7 @@ void check_parts(const std::vector<Task>& tasks, const data::Splits& splits) {
   const auto check = [&](const data::DatasetPtr& whole, data::DatasetPtr Task::*part, const char* what) {
     for (std::size_t i = 0; i < tasks.size() && holds(whole); ++i)
       if (!holds(tasks[i].*part))
-        throw UsageError(
-            fmt::format("task {} of {} has no {} examples: it needs more of them", i + 1, splits.name, what));
+        throw UsageError(fmt::format("task {} of {} has no {} examples: use more of them", i + 1, splits.name, what));
   };
   check(splits.train, &Task::train, "training");
   check(splits.validation, &Task::validation, "validation");
@@ -180,7 +179,7 @@ const std::vector<ScenarioRow>& scenarios() {
 Json describe(const std::string& scenario, std::int64_t tasks, const data::Splits& splits, std::uint64_t seed) {
   const ScenarioRow& row = find_row(scenarios(), "scenario", scenario);
   if (splits.info.problem != data::ProblemKind::classification)
-    throw UsageError("scenario = '" + scenario + "': " + splits.name + " has no classes to learn, which tasks need");
+    throw UsageError("scenario", scenario + " needs classes; " + splits.name + " has no classes to learn");
   Json list = Json::array();
   for (std::int64_t task = 0; task < tasks; ++task) list.push_back(row.describe(splits.info, task, tasks, seed));
   Json manifest = {{"format", format},

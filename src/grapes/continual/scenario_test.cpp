@@ -117,11 +117,11 @@ TEST(Scenario, ClassIncrementalTasksShareOneHead) {
 }
 
 TEST(Scenario, WhatTheDataCannotFormIsRefused) {
-  EXPECT_THAT(refusal([] { make("split", 6, 1); }), AllOf(HasSubstr("tasks = 6"), HasSubstr("at most 5")));
+  EXPECT_THAT(refusal([] { make("split", 6, 1); }), AllOf(HasSubstr("tasks must be at most 5"), HasSubstr("got 6")));
   EXPECT_THAT(refusal([] { describe("permutd", 2, digits(), 1); }), HasSubstr("did you mean 'permuted'"));
   data::Splits table = digits();
   table.info.input_shape = {64};
-  EXPECT_THAT(refusal([&] { describe("rotated", 2, table, 1); }), HasSubstr("pictures"));
+  EXPECT_THAT(refusal([&] { describe("rotated", 2, table, 1); }), HasSubstr("images"));
   table.info.problem = data::ProblemKind::regression;
   EXPECT_THAT(refusal([&] { describe("permuted", 2, table, 1); }), HasSubstr("no classes"));
   data::Splits few = digits();

@@ -48,10 +48,10 @@ bool before(const std::string& a, const std::string& b) {
 std::map<std::string, std::string> named(const nn::Network& model, const std::vector<std::string>& names) {
   const std::vector<std::string> modules = modules_of(model);
   if (names.size() != modules.size())
-    throw UsageError(fmt::format("names: the network has {} modules with weights; got {} names, '{}'", modules.size(),
-                                 names.size(), join(names, ",")));
+    throw UsageError("names", fmt::format("must be one for each of the {} modules with weights; got {}, '{}'",
+                                          modules.size(), names.size(), join(names, ",")));
   if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
-    throw UsageError("names: every module needs one of its own; got '" + join(names, ",") + "'");
+    throw UsageError("names", "must differ from module to module; got '" + join(names, ",") + "'");
   std::map<std::string, std::string> map;
   for (std::size_t i = 0; i < modules.size(); ++i) map[modules[i]] = names[i];
   return map;

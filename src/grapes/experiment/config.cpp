@@ -7,6 +7,7 @@
 #include "grapes/continual/method.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/key.h"
+#include "grapes/optim/schedule.h"
 
 #include <set>
 

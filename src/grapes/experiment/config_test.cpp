@@ -37,7 +37,7 @@ TEST(Config, ArraysThatLearnByPulsesRefuseWhatNeedsAGradient) {
   rule = config;
   rule.compare.arms = {"bp", "slow"};
   rule.own_arms = {{"slow", {{"optimizer", "adam"}}}};
-  EXPECT_THAT(refusal([&] { check(rule); }), HasSubstr("arm 'slow': analog: arrays learn by pulses, which are sgd"));
+  EXPECT_THAT(refusal([&] { check(rule); }), HasSubstr("arm 'slow': analog: arrays learn by pulses, which is sgd"));
   config.continual.scenario = "permuted";
   config.compare.arms = {"bp", "replay", "ewc"};
   EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("arm 'ewc': analog: arrays learn by pulses, without the "

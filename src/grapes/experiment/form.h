@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -31,32 +32,10 @@ struct Form {
 /// The part of a configuration that has the fields of `Owner`.
 template <class Owner, class Whole>
 auto& part(Whole& config) {
-  if constexpr (std::is_same_v<Owner, Config>)
-    return config;
-  else if constexpr (std::is_same_v<Owner, data::Options>)
-    return config.data;
-  else if constexpr (std::is_same_v<Owner, data::EventOptions>)
-    return config.data.events;
-  else if constexpr (std::is_same_v<Owner, nn::Options>)
-    return config.network;
-  else if constexpr (std::is_same_v<Owner, nn::SpikingOptions>)
-    return config.network.spiking;
-  else if constexpr (std::is_same_v<Owner, nn::Encoding>)
-    return config.network.encoding;
-  else if constexpr (std::is_same_v<Owner, nn::AnalogOptions>)
-    return config.network.analog;
-  else if constexpr (std::is_same_v<Owner, credit::Rule>)
-    return config.network.rule;
-  else if constexpr (std::is_same_v<Owner, credit::Compatibility>)
-    return config.network.compatibility;
-  else if constexpr (std::is_same_v<Owner, optim::Options>)
-    return config.optimizer;
-  else if constexpr (std::is_same_v<Owner, train::Options>)
-    return config.training;
-  else if constexpr (std::is_same_v<Owner, continual::Options>)
-    return config.continual;
-  else
-    return static_cast<std::conditional_t<std::is_const_v<Whole>, const Owner&, Owner&>>(config.compare);
+  return std::get<std::conditional_t<std::is_const_v<Whole>, const Owner&, Owner&>>(
+      std::tie(config, config.data, config.data.events, config.network, config.network.spiking, config.network.encoding,
+               config.network.analog, config.network.rule, config.network.compatibility, config.optimizer,
+               config.training, config.continual, config.compare));
 }
 
 /// A row of the table. The one place where an error about a value gets the name of its key.

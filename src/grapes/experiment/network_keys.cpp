@@ -5,6 +5,7 @@
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/precision.h"
+#include "grapes/nn/readout.h"
 
 #include <optional>
 

@@ -11,8 +11,8 @@
 namespace grapes::optim {
 namespace {
 
-void require(bool holds, const std::string& key, const std::string& expected, double got) {
-  if (!holds) throw UsageError(key + " must be " + expected + "; got " + shortest(got));
+void require(bool holds, const std::string& field, const std::string& expected, double got) {
+  if (!holds) throw UsageError(field, "must be " + expected + "; got " + shortest(got));
 }
 
 /// What the rule made of `before`, as the parameter can be held: W = Q(before + Q_update(W - before)).
@@ -62,21 +62,21 @@ const std::vector<Row>& optimizers() {
 
 std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters) {
   const Row& row = find_row(optimizers(), "optimizer", options.optimizer);
-  require(options.learning_rate > 0 && std::isfinite(options.learning_rate), "learning-rate", "a finite number above 0",
+  require(options.learning_rate > 0 && std::isfinite(options.learning_rate), "learning_rate", "a finite number above 0",
           options.learning_rate);
   require(options.momentum >= 0 && options.momentum < 1, "momentum", "at least 0 and below 1", options.momentum);
   require(options.rho >= 0 && options.rho < 1, "rho", "at least 0 and below 1", options.rho);
   require(options.beta1 >= 0 && options.beta1 < 1, "beta1", "at least 0 and below 1", options.beta1);
   require(options.beta2 >= 0 && options.beta2 < 1, "beta2", "at least 0 and below 1", options.beta2);
   require(options.epsilon > 0 && std::isfinite(options.epsilon), "epsilon", "a finite number above 0", options.epsilon);
-  require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight-decay",
+  require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight_decay",
           "a finite number, at least 0", options.weight_decay);
   if (options.optimizer == "nag")
     for (const Parameter& parameter : parameters)
       if (parameter.storage && parameter.storage->value)
-        throw UsageError(
-            "precision: nag takes its gradient at weights ahead, which are in no format; use momentum, or "
-            "master=float32");
+        throw UsageError("optimizer",
+                         "nag does not go with weights in a number format, because its look-ahead weights are not "
+                         "quantized; use momentum, or weights with a float32 master");
   return row.make(options, std::move(parameters));
 }
 

@@ -114,7 +114,7 @@ std::unique_ptr<Schedule> make_schedule(const std::string& text, double warm_up,
   const std::size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);
   const ScheduleRow& row = find_row(schedules(), "schedule", name);
-  const auto wrong = [&] { return UsageError("schedule '" + text + "' is not of the form " + row.summary); };
+  const auto wrong = [&] { return UsageError("schedule", "'" + text + "' is not of the form " + row.summary); };
 
   std::vector<double> numbers;
   if (colon != std::string::npos)
@@ -141,7 +141,7 @@ std::unique_ptr<Schedule> make_schedule(const std::string& text, double warm_up,
     throw wrong();
   }
   if (!(warm_up >= 0) || !std::isfinite(warm_up))
-    throw UsageError("warm-up must be a number of epochs, at least 0; got " + shortest(warm_up));
+    throw UsageError("warm_up", "must be a number of epochs, at least 0; got " + shortest(warm_up));
   if (warm_up > 0) schedule = std::make_unique<WarmUp>(std::move(schedule), warm_up);
   return schedule;
 }

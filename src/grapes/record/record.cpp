@@ -150,7 +150,7 @@ std::string to_string(State state) { return std::string(state_names.at(static_ca
 
 Writer Writer::create(const fs::path& folder, const Identity& identity, const std::string& config, const Json& env) {
   if (is_run(folder))
-    throw DataError(folder.string() + " holds a run already: choose another folder, or go on with it by --resume");
+    throw DataError(folder.string() + " already holds a run: choose another folder, or resume that run");
   Writer writer(folder);
   write_file(folder / "config.toml", config);
   write_file(folder / "env.json", env.dump(2) + "\n");
@@ -165,7 +165,7 @@ Writer Writer::create(const fs::path& folder, const Identity& identity, const st
 }
 
 Writer Writer::resume(const fs::path& folder, std::int64_t epoch) {
-  if (!is_run(folder)) throw DataError(folder.string() + " holds no run to go on with: there is no run.json");
+  if (!is_run(folder)) throw DataError(folder.string() + " holds no run to resume: there is no run.json");
   const fs::path path = folder / "metrics.jsonl";
   std::string kept;
   std::vector<Json> rows = read_epochs(path);

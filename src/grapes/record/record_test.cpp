@@ -92,7 +92,7 @@ TEST_F(RecordTest, TheTableIsFlatAndLeavesHistogramsOut) {
 TEST_F(RecordTest, RefusesAFolderThatHoldsARun) {
   written(folder_, 1);
   EXPECT_THAT([&] { Writer::create(folder_, identity(), "", {}); },
-              ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("--resume"))));
+              ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("already holds a run"))));
   EXPECT_EQ(load(folder_).epochs.size(), 2u);
 }
 

@@ -18,7 +18,9 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   const bool needs_gradients = options.before_update || options.carried;
   if (model.requires_fused_update() && (!may_fuse || needs_gradients))
     throw UsageError(
-        "a network that learns by pulses takes optimizer sgd without weight decay, and nothing that needs a gradient");
+        "optimizer",
+        "must be sgd without weight decay for a network that learns by pulses, and nothing else may need its "
+        "gradients");
   const bool wants_gradients = needs_gradients || !options.fused_sgd || options.gradient_norms != nullptr;
   const bool fused = may_fuse && (!wants_gradients || model.requires_fused_update());
   if (fused) pass.fused_sgd = options.rate;
