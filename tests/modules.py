@@ -21,7 +21,8 @@ MODULES = {
     "optim": ["kernels"],
     "data": ["base"],
     "record": ["base"],
-    "report": ["record"],
+    "plot": ["record"],
+    "report": ["plot"],
     "train": ["nn", "optim", "data", "record"],
     "continual": ["train"],
     "experiment": ["continual", "report"],
@@ -33,7 +34,7 @@ MODULES = {
     "cli": ["cost", "embedded", "exchange", "parity", "bench"],
     "testing": ["nn"],  # only tests use it
 }
-WITHOUT_TORCH = ["base", "fixed", "nir", "record", "report"]
+WITHOUT_TORCH = ["base", "fixed", "nir", "record", "plot", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

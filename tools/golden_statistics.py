@@ -5,7 +5,7 @@
 import itertools
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 
 def wilcoxon_by_enumeration(differences):
@@ -15,6 +15,27 @@ def wilcoxon_by_enumeration(differences):
     w = ranks[d > 0].sum()
     sums = np.array(sums)
     return min(1.0, 2 * min((sums <= w + 1e-9).mean(), (sums >= w - 1e-9).mean()))
+
+
+def bounded_interval(x):
+    """Student's t interval of the mean of numbers in [0, 1] on the logit scale, by the delta method."""
+    mean = np.mean(x)
+    half = stats.t.ppf(0.975, len(x) - 1) * stats.sem(x) / (mean * (1 - mean))
+    return special.expit([special.logit(mean) - half, special.logit(mean) + half])
+
+
+def coverage(trials=100_000):
+    """How often the plain and the bounded 95 % interval hold the mean of a Beta distribution."""
+    random = np.random.default_rng(1)
+    for mean, sd in [(0.8, 0.02), (0.9, 0.01), (0.97, 0.01), (0.99, 0.01)]:
+        k = mean * (1 - mean) / sd**2 - 1
+        for n in (2, 3, 5, 10):
+            x = random.beta(mean * k, (1 - mean) * k, (trials, n))
+            m, half = x.mean(1), stats.t.ppf(0.975, n - 1) * x.std(1, ddof=1) / np.sqrt(n)
+            m = np.clip(m, 1e-15, 1 - 1e-15)
+            plain = np.abs(m - mean) <= half
+            bounded = np.abs(special.logit(m) - special.logit(mean)) <= half / (m * (1 - m))
+            print(f"coverage of {mean} +- {sd}, n = {n}: plain {plain.mean():.3f}, bounded {bounded.mean():.3f}")
 
 
 def show(name, value):
@@ -27,6 +48,12 @@ def main():
     show("sd", np.std(scores, ddof=1))
     show("interval 95", stats.t.interval(0.95, len(scores) - 1, np.mean(scores), stats.sem(scores)))
     show("interval 99", stats.t.interval(0.99, len(scores) - 1, np.mean(scores), stats.sem(scores)))
+
+    show("bounded interval of 2", bounded_interval([0.905, 0.921]))
+    show("bounded interval of 5", bounded_interval(scores))
+    log_mean, half = np.log(0.2), stats.t.ppf(0.975, 1) * stats.sem([0.1, 0.3]) / 0.2
+    show("interval above 0", np.exp([log_mean - half, log_mean + half]))
+    coverage()
 
     untied = [0.3, -0.1, 0.55, 0.42, 0.27, -0.05, 0.61, 0.19]
     show("wilcoxon untied", stats.wilcoxon(untied, mode="exact").pvalue)

@@ -1,6 +1,8 @@
 """The examples, as people run them."""
+import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,51 @@ def test_char_lstm_writes_what_it_has_learnt():
 
 def test_own_rule():
     assert run("own_rule.py") == "grapes [0.5, 1.0, 2.0]\nreflected [1.833, 1.333, 0.333]\n"
+
+
+def played(midi, steps):
+    """The notes of each step that a MIDI file of one track plays, by the description of the format."""
+    assert midi[:14] == b"MThd\0\0\0\6\0\0\0\1" + midi[12:14] and midi[14:18] == b"MTrk"
+    ticks, length = struct.unpack(">H", midi[12:14])[0], struct.unpack(">I", midi[18:22])[0]
+    assert len(midi) == 22 + length
+    since, notes, at, time = {}, [[] for _ in range(steps)], 22, 0
+    while at < len(midi):
+        wait, more = 0, True
+        while more:
+            wait, more, at = wait << 7 | midi[at] & 127, midi[at] >= 128, at + 1
+        time += wait
+        status, note = midi[at], midi[at + 1]
+        if status == 0xFF:
+            assert note != 0x2F or at + 3 == len(midi)
+            at += 3 + midi[at + 2]
+            continue
+        if status == 0x90:
+            assert note not in since
+            since[note] = time // ticks
+        else:
+            assert status == 0x80
+            for t in range(since.pop(note), time // ticks):
+                notes[t].append(note)
+        at += 3
+    assert not since, "a note never ends"
+    return [sorted(step) for step in notes]
+
+
+def test_chorale_is_continued(tmp_path):
+    # Pieces in which every step is the one before, a note up: easy to predict.
+    pieces = [[[low + t % 12, low + 7 + t % 12] for t in range(14)] for low in range(40, 50)]
+    (tmp_path / "notes.json").write_text(json.dumps({"train": pieces[1:], "valid": pieces[:1], "test": pieces[:1]}))
+    arguments = ("chorale.py", tmp_path / "notes.json", tmp_path / "a.mid", "--epochs", 3, "--prime", 4, "--steps", 6)
+    said = run(*arguments)
+    assert "4 steps of Bach, then 6 of the network" in said
+    losses = [float(loss) for loss in re.findall(r"epoch \d: ([\d.]+) nats", said)]
+    assert len(losses) == 3 and losses[2] < losses[0]
+    midi = (tmp_path / "a.mid").read_bytes()
+    steps = played(midi, 10)
+    assert steps[:4] == [sorted(step) for step in pieces[0][:4]]
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+    run(*arguments)
+    assert (tmp_path / "a.mid").read_bytes() == midi  # from the same seed
 
 
 @needs_fashion

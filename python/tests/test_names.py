@@ -1,4 +1,4 @@
-"""C++ and Python have the same names, meanings and defaults. GRAPES_PARITY names the C++ side, tests/parity.cpp."""
+"""C++ and Python have the same names, meanings and defaults. GRAPES_PARITY names the C++ side, tests/python_parity.cpp."""
 import dataclasses
 import inspect
 import json

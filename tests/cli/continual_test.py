@@ -30,7 +30,7 @@ class ContinualTest(ProgramTest):
         text = self.good("continual", "--quiet", "--out", "run")
         for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant:2"]:
             self.assertIn(f"\n{arm} ", text)
-        for words in ["average accuracy", "forgetting", "Due to modulation by node", "Every arm at the learning rate 0.001"]:
+        for words in ["average accuracy", "forgetting", "effect of different factors within a layer", "Every arm at the learning rate 0.001"]:
             self.assertIn(words, text)
         config = (self.folder / "run/arms/bp/rate-0.001/seed-1/config.toml").read_text()
         for line in ['scenario = "permuted"', "tasks = 5", "epochs = 1", "batch-size = 64", 'optimizer = "momentum"', "momentum = 0.9",
@@ -42,18 +42,19 @@ class ContinualTest(ProgramTest):
         methods = "ewc,ewc+grapes,si,si+grapes,lwf,lwf+grapes,replay,replay+grapes,joint,joint+grapes"
         for scenario in ["permuted", "rotated", "split", "class-incremental"]:
             result = self.good_json(*SMALL, "--scenario", scenario, "--arms", "bp,grapes," + methods, "--seeds", "1")
-            (setting,) = result["settings"]
-            self.assertEqual(len(setting["arms"]), 12)
-            for arm in setting["arms"]:
-                matrix = arm["matrix"]["mean"]
+            (condition,) = result["conditions"]
+            self.assertEqual(len(condition["arms"]), 12)
+            for arm in condition["arms"]:
+                matrix = [[cell["mean"] for cell in row] for row in arm["matrix"]]
+                measures = arm["measures"]
                 self.assertEqual([len(row) for row in matrix], [3, 3, 3])
-                self.assertAlmostEqual(arm["average_accuracy"]["mean"], sum(matrix[2]) / 3)
+                self.assertAlmostEqual(measures["average_accuracy"]["mean"], sum(matrix[2]) / 3)
                 joint = arm["arm"].startswith("joint")
-                self.assertEqual(arm["forgetting"] is None, joint)
+                self.assertEqual(measures["forgetting"] is None, joint)
                 if not joint:
                     forgetting = sum(max(matrix[i][j] for i in range(2)) - matrix[2][j] for j in range(2)) / 2
-                    self.assertAlmostEqual(arm["forgetting"]["mean"], forgetting)
-                    self.assertAlmostEqual(arm["backward_transfer"]["mean"],
+                    self.assertAlmostEqual(measures["forgetting"]["mean"], forgetting)
+                    self.assertAlmostEqual(measures["backward_transfer"]["mean"],
                                            sum(matrix[2][j] - matrix[j][j] for j in range(2)) / 2)
 
     def test_convolutions_and_spikes_learn_tasks_too(self):
@@ -62,22 +63,22 @@ class ContinualTest(ProgramTest):
         for extra in (["--model", "cnn:8", "--learning-rate", "0.05"], spiking, [*spiking, "--recurrent"]):
             result = self.good_json(*SMALL, *extra, "--scenario", "split", "--arms", "bp,grapes,ewc+grapes,lwf,replay",
                                     "--seeds", "1", "--epochs", "6")
-            for arm in result["settings"][0]["arms"]:
-                self.assertGreater(arm["learning_accuracy"]["mean"], 0.5, (extra, arm["arm"]))
+            for arm in result["conditions"][0]["arms"]:
+                self.assertGreater(arm["measures"]["learning_accuracy"]["mean"], 0.5, (extra, arm["arm"]))
 
     def test_each_arm_at_its_own_rate_and_at_the_given_one(self):
         result = self.good_json(*SMALL, "--arms", "bp,grapes", "--tune", "--grid", "0.003,0.03", "--out", "tuned")
-        self.assertEqual([setting["name"] for setting in result["settings"]], ["given", "chosen"])
-        given, chosen = result["settings"]
+        self.assertEqual([condition["name"] for condition in result["conditions"]], ["given", "chosen"])
+        given, chosen = result["conditions"]
         for arm in given["arms"]:
-            self.assertEqual(arm["rate"], 0.01)
+            self.assertEqual(arm["learning_rates"], [0.01])
         compare = json.loads((self.folder / "tuned/compare.json").read_text())
         for arm in chosen["arms"]:
             tried = {one["learning_rate"]: one["validation_mean"] for one in compare["tuning"]["arms"][arm["arm"]]["tried"]}
-            self.assertEqual(arm["rate"], max(tried, key=tried.get))
+            self.assertEqual(arm["learning_rates"], [max(tried, key=tried.get)])
         # The report is made anew from the records alone.
         again = self.good_json("report", "tuned", "--out", "again")
-        self.assertEqual(again["settings"], result["settings"])
+        self.assertEqual(again["conditions"], result["conditions"])
         self.assertEqual((self.folder / "again/report.html").read_text(), (self.folder / "tuned/report.html").read_text())
 
     def test_arms_begin_alike_and_see_the_same_tasks(self):
@@ -188,8 +189,8 @@ class ContinualTest(ProgramTest):
         self.write("my.toml", 'scenario = "class-incremental"\ntasks = 2\nepochs = 1\nseeds = 1\ntrain-limit = 200\n'
                               '[arm.strong]\nmethod = "ewc"\newc-strength = 50\n')
         result = self.good_json("run", "my.toml", "--quiet")
-        self.assertEqual([arm["arm"] for arm in result["settings"][0]["arms"]], ["bp", "strong"])
-        self.assertEqual(result["settings"][0]["arms"][1]["method"], "ewc")
+        self.assertEqual([arm["arm"] for arm in result["conditions"][0]["arms"]], ["bp", "strong"])
+        self.assertEqual(result["conditions"][0]["arms"][1]["method"], "ewc")
 
     def test_what_cannot_be_is_refused(self):
         self.assert_refused(2, ["--tasks must be at most 5", "got 6"], *SMALL, "--scenario", "split", "--tasks", "6")

@@ -218,7 +218,7 @@ class Exchange(ProgramTest):
         self.assertIn("0.weight  16 x 64", said)
         self.assertIn("factor          none: the output layer", said)
         report = self.good_json("report", "mine", "run")
-        self.assertEqual({arm["arm"] for arm in report["arms"]}, {"grapes", "bp"})
+        self.assertEqual(set(report["arms"]), {"grapes", "bp"})
         self.assertIn("rate", (self.folder / "mine/report.html").read_text() if (self.folder / "mine/report.html").exists() else
                       next(self.folder.rglob("report.html")).read_text())
         self.good("import", "mine/checkpoints/last.safetensors", "--data", "digits", "--validation-split", "0", "--out", "ours.safetensors")

@@ -53,19 +53,6 @@ class SpikingTest(ProgramTest):
         said = self.good("train", *self.music(), "--out", "again", "--epochs", "1")
         self.assertIn("log-likelihood: that of a step, summed over its bits, mean over all steps", said)
 
-    def test_music_goes_on(self):
-        self.good("train", *self.music(), "--out", "notes", "--epochs", "3")
-        said = self.good("generate", "jsb", "--from", "notes", "--data-dir", ".", "--midi", "a/out.mid", "--prime", "4", "--steps", "6")
-        self.assertIn("4 steps of test chorale 0, then 6 of the network", said)
-        first = (self.folder / "a/out.mid").read_bytes()
-        self.assertEqual(first[:4], b"MThd")
-        self.assertIn("<svg", self.text("a/out.svg"))
-        self.good("generate", "jsb", "--from", "notes", "--data-dir", ".", "--midi", "b.mid", "--prime", "4", "--steps", "6")
-        self.assertEqual((self.folder / "b.mid").read_bytes(), first)  # from the same seed
-        self.assert_refused(2, "there are 0 to 5", "generate", "jsb", "--from", "notes", "--data-dir", ".", "--midi", "c.mid", "--chorale", "6")
-        self.good("train", *PICTURES, "--out", "pictures")
-        self.assert_refused(2, "predicts notes", "generate", "jsb", "--from", "pictures", "--midi", "c.mid")
-
     def test_an_interrupted_epoch_goes_on_bit_for_bit(self):
         self.good("train", *PICTURES, "--modulation", "shuffled", "--recurrent", "--out", "whole")
         self.good("train", *PICTURES[:-2], "1", "--quiet", "--modulation", "shuffled", "--recurrent", "--out", "part")

@@ -9,7 +9,7 @@ import zlib
 from program import ProgramTest
 
 VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "generate", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
+         "predict", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
@@ -143,9 +143,13 @@ class Training(ProgramTest):
     def test_a_sweep_is_a_comparison_at_each_value(self):
         small = ["--arms", "bp,grapes", "--seeds", "2", "--epochs", "1", "--model", "mlp:4", "--quiet"]
         text = self.good("compare", "--sweep", "factor-bits={}", "--sweep-values", "0,2", *small, "--out", "s")
-        for part in ("Means over n = 2 runs", "grapes − bp", "change since 0"):
+        for part in ("means over n = 2 runs", "grapes − bp", "change since 0"):
             self.assertIn(part, text)
-        self.assert_refused(2, "s holds a sweep, whose report is s/report.html", "report", "s")
+        page = (self.folder / "s/report.html").read_bytes()
+        summary = self.good_json("report", "s")
+        self.assertEqual([condition["value"] for condition in summary["conditions"]], [0, 2])
+        self.assertEqual((self.folder / "s/report.html").read_bytes(), page)
+        self.assert_refused(3, "s holds a sweep: name it alone", "report", "s", "s/2")
         self.good("report", "s/2")
         self.good("compare", "--resume", "s", "--quiet")
         self.assert_refused(2, "train-limit cannot be swept", "compare", "--sweep", "train-limit={}", "--sweep-values", "9",

@@ -1,19 +1,17 @@
 // Rounding, bounds and noise of DAC and ADC.
 #include "grapes/analog/converter.h"
 
+#include "grapes/analog/crossbar_test.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
 namespace grapes::analog {
 namespace {
 
-constexpr double inf = std::numeric_limits<double>::infinity();
 const Converter exact = {0, 0, 1, inf, 0, false, false};
-
-double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
 
 TEST(Quantize, ThreeBitsAreSevenLevels) {
   // Levels -3 ... 3 of a bound of 1.5 are 0.5 apart; halves go to the even level.

@@ -81,6 +81,17 @@ TEST(Text, ReadsWholeNumbersOnly) {
   for (const double value : {0.1, 1e300, -2.5e-7, 3.0}) EXPECT_EQ(to_double(shortest(value)), value);
 }
 
+TEST(Text, WidthsAreThoseOnATerminal) {
+  EXPECT_EQ(display_width("abc"), 3U);
+  EXPECT_EQ(display_width(""), 0U);
+  EXPECT_EQ(display_width("Zürich"), 6U);
+  EXPECT_EQ(display_width("日本"), 4U);
+  EXPECT_EQ(columns({{"name", "n"}, {"Zürich", "10"}, {"日本", "7"}}, "lr"),
+            "name     n\n"
+            "Zürich  10\n"
+            "日本     7\n");
+}
+
 TEST(Text, SuggestsWhatIsNear) {
   const std::vector<std::string> names = {"momentum", "nag", "rmsprop"};
   EXPECT_EQ(nearest("momentun", names), "momentum");

@@ -3,6 +3,8 @@
 #include "grapes/base/error.h"
 #include "grapes/base/text.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +21,8 @@ const auto& find_row(const Rows& rows, std::string_view kind, std::string_view n
     if (row.name == name) return row;
     names.emplace_back(row.name);
   }
-  throw UsageError("unknown " + std::string(kind) + " '" + std::string(name) + "'" + did_you_mean(name, names) +
-                   "; there are: " + join(names, ", "));
+  throw UsageError(
+      fmt::format("unknown {} '{}'{}; there are: {}", kind, name, did_you_mean(name, names), fmt::join(names, ", ")));
 }
 
 }  // namespace grapes

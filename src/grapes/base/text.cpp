@@ -1,5 +1,7 @@
 #include "grapes/base/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -20,12 +22,7 @@ std::vector<std::string> split(std::string_view text, char separator) {
 }
 
 std::string join(const std::vector<std::string>& pieces, std::string_view separator) {
-  std::string text;
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (i > 0) text += separator;
-    text += pieces[i];
-  }
-  return text;
+  return fmt::format("{}", fmt::join(pieces, separator));
 }
 
 std::string_view trim(std::string_view text) {
@@ -55,6 +52,30 @@ std::string shortest(double value) {
   char buffer[32];
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
   return error == std::errc{} ? std::string(buffer, end) : std::string("?");
+}
+
+std::size_t display_width(std::string_view text) {
+  // fmt fills up to a width that it counts in columns, and a text has no more of them than bytes.
+  return 2 * text.size() - fmt::formatted_size("{:<{}}", text, text.size());
+}
+
+std::string columns(const std::vector<std::vector<std::string>>& rows, std::string_view align) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += i > 0 ? "  " : "";
+      line += align[std::min(i, align.size() - 1)] == 'r' ? fmt::format("{:>{}}", row[i], widths[i])
+                                                          : fmt::format("{:<{}}", row[i], widths[i]);
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
 }
 
 std::string utc_now(const char* format) {

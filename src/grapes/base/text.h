@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,12 @@ std::optional<long long> to_integer(std::string_view text);
 
 /// The shortest text that reads back as the same double.
 std::string shortest(double value);
+
+/// Columns that a terminal needs for the text: an accented letter one, a Chinese character two.
+std::size_t display_width(std::string_view text);
+/// Rows as columns side by side, two spaces between them, without spaces at the end of a line.
+/// @param align  'l' or 'r' for each column; the last letter holds for all columns that follow
+std::string columns(const std::vector<std::vector<std::string>>& rows, std::string_view align = "l");
 
 /// The time in UTC by std::strftime's format.
 std::string utc_now(const char* format = "%Y-%m-%dT%H:%M:%SZ");

@@ -15,7 +15,7 @@ Step step_of(const CnnCase& which) {
   step.labels.batch = which.batch;
   step.labels.optimizer = "sgd";
   step.labels.precision = step.network.precision = which.precision;
-  step.network.model = nn::parse_model(which.model);
+  step.network.model = {which.model, {}};
   step.network.recompute = which.recompute;
   if (which.norm == "batch") step.network.norm = nn::Norm::batch;
   step.info.input_shape = which.input;
@@ -33,7 +33,7 @@ std::function<void()> convolutions(const CnnCase& which) {
   std::vector<std::int64_t> map = {which.batch, which.input[0], which.input[1], which.input[2]};
   std::vector<std::vector<std::int64_t>> kept;
   using Do = nn::Stage::Do;
-  for (const nn::Stage& stage : nn::stages_of(nn::parse_model(which.model), {which.input, which.outputs})) {
+  for (const nn::Stage& stage : nn::stages_of({which.model, {}}, {which.input, which.outputs})) {
     if (stage.what == Do::keep) kept.push_back(map);
     if (stage.what == Do::add) kept.pop_back();
     if (stage.what != Do::convolve && stage.what != Do::shortcut) continue;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/experiment/run.h"
+#include "grapes/experiment/checkpoint.h"
 
 #include <CLI/CLI.hpp>
 

@@ -3,7 +3,6 @@
 #include "grapes/experiment/sweep.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/report/report.h"
-#include "grapes/report/sweep.h"
 
 #include <fmt/format.h>
 
@@ -31,9 +30,16 @@ void refuse_rules(const Plan& plan) {
 
 }  // namespace
 
-void print_comparison(const record::Json& summary) {
-  std::cout << report::table(summary) << "\n";
-  for (const std::string& finding : report::findings(summary)) std::cout << finding << "\n";
+void print(const report::Summary& summary) {
+  const report::Findings found = report::findings(summary);
+  std::cout << report::table(summary) << "\n" << found.lead << "\n";
+  const auto list = [](const std::string& title, const std::vector<std::string>& sentences) {
+    if (sentences.empty()) return;
+    std::cout << "\n" << title << (title.empty() ? "" : "\n");
+    for (const std::string& sentence : sentences) std::cout << "- " << sentence << "\n";
+  };
+  for (std::size_t i = 0; i < found.conditions.size(); ++i) list(summary.conditions[i].title, found.conditions[i]);
+  list("", found.all);
 }
 
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
@@ -54,20 +60,15 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   const Exit exit = exit_of(outcome.state);
   const bool stopped = outcome.state == record::State::interrupted;
   if (plan.json) {
-    record::Json document = outcome.summary;
+    record::Json document = outcome.summary ? report::to_json(*outcome.summary) : record::Json::object();
     document["folder"] = folder.string();
     document["report"] = outcome.report.empty() ? record::Json() : record::Json(outcome.report.string());
     document["exit"] = static_cast<int>(exit);
     print_json(document);
     return exit;
   }
-  if (outcome.summary.is_object()) {
-    if (sweeps)
-      std::cout << report::sweep_table(outcome.summary);
-    else if (experiment::has_tasks(config))
-      print_continual(outcome.summary);
-    else
-      print_comparison(outcome.summary);
+  if (outcome.summary) {
+    print(*outcome.summary);
     std::cout << "\n";
   } else if (!stopped) {
     std::cout << "every run diverged, so there is no report\n";

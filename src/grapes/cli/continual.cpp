@@ -1,5 +1,3 @@
-#include "grapes/report/continual.h"
-
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/continual/scenario.h"
@@ -44,19 +42,6 @@ void take_manifest(experiment::Config& config, const std::set<std::string>& give
 }
 
 }  // namespace
-
-void print_continual(const record::Json& summary) {
-  const report::Findings findings = report::findings_continual(summary);
-  std::cout << report::table_continual(summary) << "\n" << findings.lead << "\n";
-  const auto print = [](const std::string& title, const std::vector<std::string>& sentences) {
-    if (sentences.empty()) return;
-    std::cout << "\n" << title << "\n";
-    for (const std::string& sentence : sentences) std::cout << "- " << sentence << "\n";
-  };
-  for (std::size_t i = 0; i < findings.settings.size(); ++i)
-    print(summary["settings"][i]["title"], findings.settings[i]);
-  print("In all", findings.all);
-}
 
 void add_continual(Program& program) {
   CLI::App* verb = add_verb(

@@ -72,8 +72,8 @@ Exit cost(const Program& program, const CostOptions& options) {
   }
   std::cout << fmt::format("one training step of {}, {}, {}; batch {}, {}\n", study.model,
                            program.out().bold(study.arm.name), study.arm.optimizer, study.batch, options.numbers)
-            << columns(cost::layer_table(study.arm, prices), {2, 3, 4, 5, 6, 7, 8}) << "\n"
-            << columns(cost::arm_table(document["arms"]), {2, 3, 4, 5, 6, 7, 8, 9})
+            << columns(cost::layer_table(study.arm, prices), "llr") << "\n"
+            << columns(cost::arm_table(document["arms"]), "llr")
             << "read, written, words, state, sent: words; to bp: energy, to bp by the same update rule\n"
             << "energies: " << table.name << ": " << table.source << "\n";
   if (!options.out.empty()) std::cout << "written: " << options.out << "/cost.json, cost.svg\n";

@@ -1,5 +1,9 @@
 #include "grapes/cli/progress.h"
 #include "grapes/cli/settings.h"
+#include "grapes/data/fetch.h"
+#include "grapes/data/picture.h"
+#include "grapes/data/source.h"
+#include "grapes/data/summary.h"
 
 #include <fmt/format.h>
 
@@ -8,19 +12,14 @@
 namespace grapes::cli {
 namespace {
 
-std::vector<data::Found> find_all(const std::string& data_dir) {
-  std::vector<data::Found> all;
-  for (const data::Source& source : data::sources()) all.push_back(data::find(source.name, data_dir));
-  return all;
-}
-
 void add_data_dir(CLI::App& verb, std::string& data_dir) {
-  verb.add_option("--data-dir", data_dir, "where to look first")->type_name("FOLDER");
+  verb.add_option("--data-dir", data_dir, "folder that is searched first")->type_name("FOLDER");
 }
 
 void add_list_sources(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(parent, "list", "the named sources, and where their files are",
-                            {{"grapes data list", "what is there"}, {"grapes data list --json", "for a program"}});
+  CLI::App* verb =
+      add_verb(parent, "list", "list the named data sets and where their files are",
+               {{"grapes data list", "all of them"}, {"grapes data list --json", "the same for a program"}});
   struct Options {
     std::string data_dir;
     bool json = false;
@@ -30,16 +29,13 @@ void add_list_sources(Program& program, CLI::App& parent) {
   verb->add_flag("--json", options->json, "as one JSON document");
   verb->callback([&program, options] {
     program.action = [options] {
-      const std::vector<data::Found> all = find_all(options->data_dir);
       nlohmann::json document = nlohmann::json::array();
       std::vector<std::vector<std::string>> rows = {{"name", "what it is", "where it is"}};
-      for (std::size_t i = 0; i < all.size(); ++i) {
-        const data::Source& source = data::sources()[i];
-        rows.push_back({source.name, source.summary, all[i].where.empty() ? "not found" : all[i].where});
-        document.push_back({{"name", source.name},
-                            {"summary", source.summary},
-                            {"complete", all[i].complete},
-                            {"where", all[i].where}});
+      for (const data::Source& source : data::sources()) {
+        const auto [complete, where] = data::find(source.name, options->data_dir);
+        rows.push_back({source.name, source.summary, where.empty() ? "not found" : where});
+        document.push_back(
+            {{"name", source.name}, {"summary", source.summary}, {"complete", complete}, {"where", where}});
       }
       if (options->json)
         print_json(document);
@@ -51,10 +47,10 @@ void add_list_sources(Program& program, CLI::App& parent) {
 }
 
 void add_get(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(parent, "get", "fetch a named source into the cache, checked by SHA-256",
-                            {{"grapes data get mnist", "goes on where a broken download stopped"}});
+  CLI::App* verb = add_verb(parent, "get", "download a named data set into the cache and check its SHA-256",
+                            {{"grapes data get mnist", "resumes an interrupted download"}});
   const auto name = std::make_shared<std::string>();
-  verb->add_option("name", *name, "the source")->type_name("NAME")->required();
+  verb->add_option("name", *name, "the data set")->type_name("NAME")->required();
   verb->callback([&program, name] {
     program.action = [&program, name] {
       ProgressBar bar(program.err(), program.quiet);
@@ -67,14 +63,14 @@ void add_get(Program& program, CLI::App& parent) {
 }
 
 void add_verify(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(parent, "verify", "compare files with the SHA-256 they must have",
-                            {{"grapes data verify", "every source that is found"},
+  CLI::App* verb = add_verb(parent, "verify", "check files against their SHA-256",
+                            {{"grapes data verify", "all data sets that are found"},
                              {"grapes data verify mnist --data-dir /data", "one of them"}});
   struct Options {
     std::string name, data_dir;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("name", options->name, "the source [all that are found]")->type_name("NAME");
+  verb->add_option("name", options->name, "the data set [all that are found]")->type_name("NAME");
   add_data_dir(*verb, options->data_dir);
   verb->callback([&program, options] {
     program.action = [options] {
@@ -82,8 +78,8 @@ void add_verify(Program& program, CLI::App& parent) {
       if (!options->name.empty())
         names = {options->name};
       else
-        for (const data::Found& found : find_all(options->data_dir))
-          if (!found.where.empty()) names.push_back(found.name);
+        for (const data::Source& source : data::sources())
+          if (!data::find(source.name, options->data_dir).where.empty()) names.push_back(source.name);
       bool good = true;
       for (const std::string& name : names)
         good &= data::verify(name, options->data_dir, [](const std::string& line) { std::cout << line << "\n"; });
@@ -95,17 +91,17 @@ void add_verify(Program& program, CLI::App& parent) {
 
 void add_show(Program& program, CLI::App& parent) {
   CLI::App* verb =
-      add_verb(parent, "show", "what a data set holds: counts per class, ranges; examples as a contact sheet",
+      add_verb(parent, "show", "summarize a data set: counts per class, ranges, a contact sheet of examples",
                {{"grapes data show", "the embedded digits"},
-                {"grapes data show prices.csv --label-column price", "a table of one's own"},
-                {"grapes data show mnist --out sheet.png --augment rotate=10,shift=0.15", "augmentation, to look at"}});
+                {"grapes data show prices.csv --label-column price", "your own table"},
+                {"grapes data show mnist --out sheet.png --augment rotate=10,shift=0.15", "what augmentation does"}});
   struct Options {
     std::string name, out;
     int rows = 10, columns = 10;
     Settings settings;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("name", options->name, "a source, or a path of your own [digits]")->type_name("NAME|PATH");
+  verb->add_option("name", options->name, "a data set, or a path to your own [digits]")->type_name("NAME|PATH");
   verb->add_option("--out", options->out, "write a contact sheet here")->type_name("SHEET.png");
   verb->add_option("--rows", options->rows, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
   verb->add_option("--columns", options->columns, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
@@ -124,7 +120,7 @@ void add_show(Program& program, CLI::App& parent) {
       if (!options->out.empty()) {
         data::contact_sheet(splits, config.data, options->rows, options->columns, config.training.seed, options->out);
         std::cout << "contact sheet: " << options->out << "\n";
-      } else if (!config.data.augment.empty()) {
+      } else if (!config.data.augment.none()) {
         program.say("--out sheet.png shows what the augmentation does");
       }
       return Exit::done;
@@ -135,9 +131,9 @@ void add_show(Program& program, CLI::App& parent) {
 }  // namespace
 
 void add_data(Program& program) {
-  CLI::App* verb = add_verb(program.app, "data", "data sets: where they are, fetch, verify, look",
-                            {{"grapes data list", "what is there"},
-                             {"grapes data get mnist", "fetch one"},
+  CLI::App* verb = add_verb(program.app, "data", "list, download, verify and show data sets",
+                            {{"grapes data list", "all data sets"},
+                             {"grapes data get mnist", "download one"},
                              {"grapes data show mnist --out sheet.png", "look at it"}});
   verb->require_subcommand(1);
   add_list_sources(program, *verb);

@@ -2,7 +2,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/cli/hardware.h"
-#include "grapes/report/responses.h"
+#include "grapes/plot/responses.h"
 
 #include <fmt/format.h>
 
@@ -53,13 +53,13 @@ std::string csv(const std::vector<Measured>& all) {
 }
 
 std::string picture(const std::vector<Measured>& all) {
-  std::vector<report::DeviceResponse> panels;
+  std::vector<plot::DeviceResponse> panels;
   for (const Measured& m : all)
     panels.push_back(
         {m.device->name,
          m.device->pair == analog::Pair::one_sided ? "difference of two that only rise" : "one pulsed, one fixed",
          m.responses.mean, m.responses.sd, m.responses.expected, static_cast<std::size_t>(m.pulses)});
-  return report::response_picture(panels);
+  return plot::response_picture(panels);
 }
 
 Exit devices(const DevicesOptions& options) {
@@ -92,7 +92,7 @@ Exit devices(const DevicesOptions& options) {
   if (options.json) {
     print_json(document);
   } else {
-    std::cout << columns(rows, {1, 2, 3, 4, 5}) << "numbers: " << (folder / "responses.csv").string()
+    std::cout << columns(rows, "lr") << "numbers: " << (folder / "responses.csv").string()
               << "\npicture: " << (folder / "responses.svg").string() << "\n";
   }
   return Exit::done;

@@ -31,13 +31,8 @@ void check_fits(const data::DatasetInfo& trained, const data::Splits& splits) {
 std::string confusion_table(const std::vector<std::int64_t>& confusion, const std::vector<std::string>& classes) {
   const std::size_t n = classes.size();
   std::vector<std::vector<std::string>> rows = {{"truth"}};
-  std::vector<std::size_t> numbers;
-  for (std::size_t j = 0; j < n; ++j) {
-    rows[0].push_back(classes[j].substr(0, 8));
-    numbers.push_back(j + 1);
-  }
+  for (std::size_t j = 0; j < n; ++j) rows[0].push_back(classes[j].substr(0, 8));
   rows[0].emplace_back("right");
-  numbers.push_back(n + 1);
   for (std::size_t i = 0; i < n; ++i) {
     std::vector<std::string> row = {classes[i]};
     std::int64_t total = 0;
@@ -50,7 +45,7 @@ std::string confusion_table(const std::vector<std::int64_t>& confusion, const st
                             : "-");
     rows.push_back(row);
   }
-  return columns(rows, numbers);
+  return columns(rows, "lr");
 }
 
 Exit evaluate(const Program& program, const EvalOptions& options) {

@@ -5,6 +5,7 @@
 #include "grapes/cli/settings.h"
 #include "grapes/data/open.h"
 #include "grapes/record/record.h"
+#include "grapes/report/report.h"
 
 #include <filesystem>
 #include <memory>
@@ -46,8 +47,7 @@ data::Splits open_data(const Program& program, const experiment::Config& config,
 /// The names of some keys, for a verb to leave out: `which` is of_tasks or of_comparisons.
 std::set<std::string> names_of(bool (*which)(const experiment::Key&));
 /// A comparison's table and findings, on stdout.
-void print_comparison(const record::Json& summary);
-void print_continual(const record::Json& summary);
+void print(const report::Summary& summary);
 
 /// One run, from the checked configuration to its result on stdout.
 Exit train(const Program& program, experiment::Config config, const Plan& plan);

@@ -47,7 +47,7 @@ void print(const fixed::Network& network) {
     rows.push_back({std::to_string(l), std::to_string(layer.nodes), std::to_string(layer.inputs),
                     fmt::format("int{}_t", network.formats.weight_bits), fmt::format("2^-{}", layer.fraction)});
   }
-  std::cout << columns(rows, {1, 2})
+  std::cout << columns(rows, "lrrl")
             << fmt::format("tables {} bytes, state {} bytes, sums of {} bits\n", size.constants, size.state,
                            fixed::accumulator_bits(network));
   if (network.learning)

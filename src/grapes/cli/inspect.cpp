@@ -1,10 +1,10 @@
 #include "grapes/base/file.h"
 #include "grapes/cli/checkpoint.h"
-#include "grapes/cli/histogram.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/exchange/weights.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/plot/histogram.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
@@ -60,24 +60,20 @@ std::vector<double> values(const at::Tensor& x) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-nlohmann::json spread(const Histogram& histogram) {
-  return {{"mean", histogram.mean},
-          {"sd", histogram.sd},
-          {"min", histogram.low},
-          {"max", histogram.high},
-          {"histogram", histogram.counts}};
-}
-
 /// Factors as the paper has them: incoming weights, gain 2, clipped to [1, 2].
-Histogram factors_of(const Layer& layer) { return histogram(values(grapes::factor(layer.weight)), 1, 2); }
-Histogram responsibilities_of(const Layer& layer) { return histogram(values(responsibility(layer.weight))); }
+record::Histogram factors_of(const Layer& layer) {
+  return record::histogram(values(grapes::factor(layer.weight)), 1, 2);
+}
+record::Histogram responsibilities_of(const Layer& layer) {
+  return record::histogram(values(responsibility(layer.weight)));
+}
 
 nlohmann::json describe(const Layer& layer) {
   nlohmann::json object = {{"name", layer.name},
                            {"shape", layer.weight.sizes().vec()},
                            {"norm", layer.weight.norm().item<double>()},
-                           {"responsibility", spread(responsibilities_of(layer))}};
-  if (layer.hidden) object["factor"] = spread(factors_of(layer));
+                           {"responsibility", record::to_json(responsibilities_of(layer))}};
+  if (layer.hidden) object["factor"] = record::to_json(factors_of(layer));
   return object;
 }
 
@@ -85,10 +81,10 @@ Exit inspect(const InspectOptions& options) {
   const std::filesystem::path file = checkpoint_path(options.checkpoint);
   const Subject subject = read(file);
   const std::vector<Layer>& layers = subject.layers;
-  std::vector<Panel> panels;
+  std::vector<plot::HistogramPanel> panels;
   for (const Layer& layer : layers)
     if (layer.hidden) panels.push_back({layer.name, factors_of(layer)});
-  if (!options.svg.empty()) write_file(options.svg, histogram_svg(panels, "modulation factor"));
+  if (!options.svg.empty()) write_file(options.svg, plot::histogram_picture(panels, "modulation factor"));
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
     for (const Layer& layer : layers) list.push_back(describe(layer));
@@ -107,9 +103,9 @@ Exit inspect(const InspectOptions& options) {
   for (const Layer& layer : layers) {
     std::cout << fmt::format("\n{}  {}  norm {:.4g}\n", layer.name, fmt::join(layer.weight.sizes(), " x "),
                              layer.weight.norm().item<double>());
-    std::cout << "  responsibility  " << histogram_text(responsibilities_of(layer)) << "\n";
+    std::cout << "  responsibility  " << plot::histogram_text(responsibilities_of(layer)) << "\n";
     if (layer.hidden)
-      std::cout << "  factor          " << histogram_text(factors_of(layer)) << "\n";
+      std::cout << "  factor          " << plot::histogram_text(factors_of(layer)) << "\n";
     else
       std::cout << "  factor          none: the output layer is never modulated\n";
   }

@@ -3,7 +3,7 @@
 #include "grapes/cli/program.h"
 #include "grapes/continual/method.h"
 #include "grapes/credit/route.h"
-#include "grapes/data/open.h"
+#include "grapes/data/source.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/presets.h"

@@ -23,7 +23,7 @@ std::string table_of(const nir::Graph& graph) {
   std::vector<std::vector<std::string>> rows = {{"node", "type", "takes", "gives", "numbers", "leads to"}};
   for (const nir::Row& row : nir::outline(graph))
     rows.push_back({row.name, row.type, row.in, row.out, std::to_string(row.numbers), join(row.to, ", ")});
-  return columns(rows, {4});
+  return columns(rows, "llllrl");
 }
 
 nlohmann::json json_of(const nir::Graph& graph) {

@@ -1,8 +1,9 @@
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/program.h"
-#include "grapes/data/open.h"
+#include "grapes/data/picture.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,26 +18,25 @@ struct PredictOptions {
   bool json = false;
 };
 
-struct Answer {
+struct Prediction {
   std::string name;  ///< of the class or target
-  double value;
+  double value;      ///< its probability, or the target's value
 };
 
-/// Per example, what the network says: the most probable classes first, or every target in order.
-std::vector<std::vector<Answer>> answers(const at::Tensor& prediction, const data::DatasetInfo& info,
-                                         std::int64_t top) {
+/// Per example: the most probable classes first, or every target in order.
+std::vector<std::vector<Prediction>> predictions(const at::Tensor& values, const data::DatasetInfo& info,
+                                                 std::int64_t top) {
   const bool classes = info.problem == data::ProblemKind::classification;
   const std::int64_t kept = classes ? std::min(top, info.outputs) : info.outputs;
-  at::Tensor order = at::arange(info.outputs).expand({prediction.size(0), info.outputs});
-  if (classes) order = prediction.argsort(/*dim=*/1, /*descending=*/true);
-  std::vector<std::vector<Answer>> result;
-  for (std::int64_t i = 0; i < prediction.size(0); ++i) {
-    std::vector<Answer> row;
+  at::Tensor order = at::arange(info.outputs).expand({values.size(0), info.outputs});
+  if (classes) order = values.argsort(/*dim=*/1, /*descending=*/true);
+  std::vector<std::vector<Prediction>> result;
+  for (std::int64_t i = 0; i < values.size(0); ++i) {
+    std::vector<Prediction>& row = result.emplace_back();
     for (std::int64_t k = 0; k < kept; ++k) {
       const auto c = order[i][k].item<std::int64_t>();
-      row.push_back({info.classes.at(static_cast<std::size_t>(c)), prediction[i][c].item<double>()});
+      row.push_back({info.classes.at(static_cast<std::size_t>(c)), values[i][c].item<double>()});
     }
-    result.push_back(row);
   }
   return result;
 }
@@ -49,16 +49,15 @@ Exit predict(const Program& program, const PredictOptions& options) {
   const at::NoGradGuard no_grad;
   at::Tensor inputs = loaded.normalization(raw);
   if (loaded.config.network.precision == "float64") inputs = inputs.to(at::kDouble);
-  const at::Tensor prediction = loaded.criterion.prediction(loaded.model->forward(inputs, {})).to(at::kDouble);
+  const at::Tensor values = loaded.criterion.prediction(loaded.model->forward(inputs, {})).to(at::kDouble);
   const bool classes = loaded.info.problem == data::ProblemKind::classification;
-  const auto rows = answers(prediction, loaded.info, options.top);
+  const auto rows = predictions(values, loaded.info, options.top);
   if (options.json) {
     nlohmann::json examples = nlohmann::json::array();
     for (const auto& row : rows) {
       nlohmann::json list = nlohmann::json::array();
-      for (const Answer& answer : row)
-        list.push_back(
-            {{classes ? "class" : "target", answer.name}, {classes ? "probability" : "value", answer.value}});
+      for (const Prediction& one : row)
+        list.push_back({{classes ? "class" : "target", one.name}, {classes ? "probability" : "value", one.value}});
       examples.push_back(list);
     }
     print_json({{"file", options.file}, {"examples", examples}});
@@ -67,11 +66,11 @@ Exit predict(const Program& program, const PredictOptions& options) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows.size() > 1) std::cout << i + 1 << ": ";
     for (std::size_t k = 0; k < rows[i].size(); ++k) {
-      const Answer& answer = rows[i][k];
-      const std::string name = k == 0 ? program.out().bold(answer.name) : answer.name;
+      const Prediction& one = rows[i][k];
+      const std::string name = k == 0 ? program.out().bold(one.name) : one.name;
       std::cout << (k > 0 ? ", " : "")
-                << (classes ? fmt::format("{} {:.1f} %", name, 100 * answer.value)
-                            : fmt::format("{} {:.6g}", name, answer.value));
+                << (classes ? fmt::format("{} {:.1f} %", name, 100 * one.value)
+                            : fmt::format("{} {:.6g}", name, one.value));
     }
     std::cout << "\n";
   }
@@ -81,7 +80,7 @@ Exit predict(const Program& program, const PredictOptions& options) {
 }  // namespace
 
 void add_predict(Program& program) {
-  CLI::App* verb = add_verb(program.app, "predict", "what a trained network says about new examples",
+  CLI::App* verb = add_verb(program.app, "predict", "predict classes or values of new examples with a trained network",
                             {{"grapes predict runs/20260101-120000-grapes seven.png", "an image"},
                              {"grapes predict best.safetensors new.csv --top 1", "the rows of a table"},
                              {"grapes predict best.safetensors t10k-images-idx3-ubyte.gz --json", "an IDX file"}});

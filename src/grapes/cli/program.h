@@ -41,7 +41,6 @@ void add_report(Program& program);
 void add_data(Program& program);
 void add_eval(Program& program);
 void add_predict(Program& program);
-void add_generate(Program& program);
 void add_inspect(Program& program);
 void add_export(Program& program);
 void add_import(Program& program);

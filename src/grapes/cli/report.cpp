@@ -1,7 +1,6 @@
 #include "grapes/report/report.h"
 
 #include "grapes/cli/experiment.h"
-#include "grapes/report/continual.h"
 
 #include <iostream>
 
@@ -33,34 +32,17 @@ void add_report(Program& program) {
   verb->callback([&program, options] {
     program.action = [options] {
       const std::vector<fs::path> folders(options->runs.begin(), options->runs.end());
-      for (const fs::path& folder : folders)
-        if (fs::exists(folder / "sweep.svg"))
-          throw UsageError(folder.string() + " holds a sweep, whose report is " + (folder / "report.html").string() +
-                           "; name the folder of one of its values");
-      report::Options wishes;
-      wishes.baseline = options->baseline;
-      wishes.target = options->target;
-      wishes.title = options->title;
-      wishes.tuning = report::tuning_of(folders);
       const fs::path out = !options->out.empty() ? options->out : folders.size() == 1 ? folders[0].string() : "report";
-      const std::vector<record::Run> runs = record::load_all(folders);
-      const bool continual = report::has_tasks(runs);
-      const report::ContinualOptions of_tasks{options->baseline, options->title};
-      const record::Json summary = continual
-                                       ? report::summarize_continual(runs, report::rates_of(folders, runs), of_tasks)
-                                       : report::summarize(runs, wishes);
-      const fs::path page =
-          continual ? report::write_continual(folders, out, of_tasks) : report::write(folders, out, wishes);
+      const report::Summary summary =
+          report::summarize(report::read(folders), {options->baseline, options->target, options->title});
+      const fs::path page = report::write(summary, out);
       if (options->json) {
-        record::Json document = summary;
+        record::Json document = report::to_json(summary);
         document["report"] = page.string();
         print_json(document);
         return Exit::done;
       }
-      if (continual)
-        print_continual(summary);
-      else
-        print_comparison(summary);
+      print(summary);
       std::cout << "\nreport: " << page.string() << "\n";
       return Exit::done;
     };

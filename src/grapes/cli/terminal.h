@@ -1,8 +1,9 @@
 #pragma once
 
+#include "grapes/base/text.h"
+
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace grapes::cli {
 
@@ -27,10 +28,6 @@ class Stream {
   bool terminal_;
   bool colored_;
 };
-
-/// Rows as columns side by side, two spaces between them; the last one is not padded.
-/// @param right  columns that stand to the right (numbers)
-std::string columns(const std::vector<std::vector<std::string>>& rows, const std::vector<std::size_t>& right = {});
 
 /// The text in lines of at most `width` characters, broken at spaces.
 std::string wrap(std::string_view text, std::size_t width);

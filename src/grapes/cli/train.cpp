@@ -7,8 +7,6 @@
 #include "grapes/experiment/environment.h"
 #include "grapes/experiment/run.h"
 #include "grapes/experiment/toml.h"
-#include "grapes/report/continual.h"
-#include "grapes/report/format.h"
 #include "grapes/report/report.h"
 #include "grapes/train/state.h"
 
@@ -69,9 +67,9 @@ void print_result(const Program& program, const record::Run& run, const fs::path
   if (!run.status.message.empty()) std::cout << run.status.message << "\n";
   if (run.status.counts >= 0)
     std::cout << "epoch " << run.status.counts << " had the best validation score; these are its numbers:\n";
-  std::cout << columns(final_table(run), {1, 2});
-  if (const std::string meaning = report::score_meaning(run.identity.score); !meaning.empty())
-    std::cout << report::score_name(run.identity.score) << ": " << meaning << "\n";
+  std::cout << columns(final_table(run), "lr");
+  if (const report::Score score = report::score_of(run.identity.score); !score.meaning.empty())
+    std::cout << score.name << ": " << score.meaning << "\n";
   std::cout << "record: " << folder << "\n";
   if (!report.empty()) std::cout << "report: " << report.string() << "\n";
   if (run.status.state == record::State::interrupted)
@@ -106,9 +104,7 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   const auto exit = exit_of(status.state);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
   fs::path report;
-  if (exit == Exit::done)
-    report = experiment::has_tasks(config) ? report::write_continual({folder}, folder, {})
-                                           : report::write({folder}, folder, {});
+  if (exit == Exit::done) report = report::write(report::summarize(report::read({folder})), folder);
   const record::Run run = record::load(folder);
   if (plan.json)
     print_json(document(run, report));

@@ -53,8 +53,9 @@ class Consolidation : public Method {
 
 /// One penalty (λ/2) Σ F_k (θ - θ_k)² for every task k so far (Kirkpatrick et al. 2017, equation 3). All of them
 /// together are the one with Ω = Σ_k F_k and Ω a = Σ_k F_k θ_k, but for a constant. F_k is the diagonal of the Fisher
-/// information: the mean over examples of the squared gradient of log p(class | x, θ_k), the class drawn from p. For a
-/// loss that is no log-likelihood, the gradient of the loss at the true class stands for it.
+/// information: the mean over examples of the squared gradient of log p(class | x, θ_k), the class drawn from p, of the
+/// network in evaluation. For a loss that is no log-likelihood, the gradient of the loss at the true class stands for
+/// it.
 class Ewc final : public Consolidation {
  public:
   explicit Ewc(const MethodContext& context) : Consolidation(context, context.options.ewc_strength) {}
@@ -71,14 +72,8 @@ class Ewc final : public Consolidation {
     const std::int64_t count = std::min(context_.options.fisher_examples, examples.size());
     for (std::int64_t k = 0; k < count; ++k) {
       const data::Batch one = examples.get(at::tensor({order[static_cast<std::size_t>(k)]}, at::kLong));
-      nn::Pass pass;
-      pass.training = true;
-      pass.seed = context_.seed;
-      pass.step = k;
-      pass.present = one.present;
-      const at::Tensor said =
-          answers(context_.scenario, plain->forward(one.inputs, pass), at::tensor({task}, at::kLong));
-      context_.criterion.loss(said, target(said, one.targets, random), one.present).backward();
+      const Targets targets = [&](const at::Tensor& answers) { return target(answers, one.targets, random); };
+      evaluated_loss(context_, *plain, task, one, k, targets).backward();
       const at::NoGradGuard no_grad;
       for (std::size_t i = 0; i < parameters.size(); ++i) {
         at::Tensor leaf = parameters[i].value;
@@ -95,10 +90,10 @@ class Ewc final : public Consolidation {
   }
 
  private:
-  /// @param said  [1, answers]
-  at::Tensor target(const at::Tensor& said, const at::Tensor& truth, Random& random) const {
+  /// @param logits  [1, answers]
+  at::Tensor target(const at::Tensor& logits, const at::Tensor& truth, Random& random) const {
     if (context_.criterion.name() != "cross-entropy") return truth;
-    const at::Tensor p = context_.criterion.prediction(said.detach()).cpu().to(at::kDouble).contiguous();
+    const at::Tensor p = context_.criterion.prediction(logits).cpu().to(at::kDouble).contiguous();
     double left = random.uniform();
     std::int64_t drawn = 0;
     for (; drawn + 1 < p.size(1); ++drawn)
@@ -157,9 +152,9 @@ class Si final : public Consolidation {
   }
 
  private:
-  std::vector<at::Tensor> way_;            // ω of the task under way
+  std::vector<at::Tensor> way_;            // ω of the task in progress
   std::vector<at::Tensor> start_;          // θ at its start
-  std::vector<at::Tensor> before_, seen_;  // θ and g of the update under way
+  std::vector<at::Tensor> before_, seen_;  // θ and g of the update in progress
 };
 
 }  // namespace

@@ -57,7 +57,6 @@ struct Kit {
     nn::Options plain = network;
     plain.rule = credit::plain();
     plain.compatibility = {};
-    plain.dropout = 0;
     return nn::make_network(plain, train::signature_of(scenario.info), 3);
   }
   MethodContext context() {

@@ -86,13 +86,7 @@ ForgettingAnalysis::Gradients ForgettingAnalysis::gradients(std::int64_t task, d
     const data::Dataset& examples = *context_.scenario.tasks[static_cast<std::size_t>(k)].plain;
     const data::Batch batch =
         examples.get(at::arange(std::min(std::max<std::int64_t>(1, most_examples / task), examples.size()), at::kLong));
-    nn::Pass pass;
-    pass.training = true;
-    pass.seed = context_.seed;
-    pass.step = k;
-    pass.present = batch.present;
-    const at::Tensor said = answers(context_.scenario, plain->forward(batch.inputs, pass), at::tensor({k}, at::kLong));
-    const at::Tensor loss = context_.criterion.loss(said, batch.targets, batch.present) / static_cast<double>(task);
+    const at::Tensor loss = evaluated_loss(context_, *plain, k, batch, k) / static_cast<double>(task);
     loss.backward();
     result.loss += loss.item<double>();
   }

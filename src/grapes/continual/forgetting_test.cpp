@@ -47,29 +47,29 @@ TEST(ForgettingAnalysis, TellsWhatChangedAndWhatItCost) {
           first.push_back(change);
         }
       }
-      const Json said = forgetting.end(task);
-      EXPECT_NEAR(said["weights"][0]["weight_change"], (weights[0].value.detach() - before).norm().item<double>(),
+      const Json analysis = forgetting.end(task);
+      EXPECT_NEAR(analysis["weights"][0]["weight_change"], (weights[0].value.detach() - before).norm().item<double>(),
                   1e-9);
-      EXPECT_NEAR(said["weights"][0]["weight_norm"], before.norm().item<double>(), 1e-9);
+      EXPECT_NEAR(analysis["weights"][0]["weight_norm"], before.norm().item<double>(), 1e-9);
       EXPECT_NEAR(
-          said["weights"][0]["factor_change"],
+          analysis["weights"][0]["factor_change"],
           rank_correlation(factor(before, {}, 0, {}, 2, 0, 2), (weights[0].value.detach() - before).norm(2, {1})),
           1e-12);
-      EXPECT_TRUE(said["weights"][2]["factor_change"].is_null());  // the output layer has no factors
+      EXPECT_TRUE(analysis["weights"][2]["factor_change"].is_null());  // the output layer has no factors
       if (task == 0) {
-        EXPECT_TRUE(said["loss_before"].is_null());
-        EXPECT_TRUE(said["weights"][0]["overlap"].is_null());
+        EXPECT_TRUE(analysis["loss_before"].is_null());
+        EXPECT_TRUE(analysis["weights"][0]["overlap"].is_null());
         continue;
       }
       // What the nodes' changes cost adds up to what the loss on the first task rose by.
       double cost = 0;
-      for (const Json& weight : said["weights"]) cost += weight["loss_increase"].get<double>();
-      const double rise = said["loss_after"].get<double>() - said["loss_before"].get<double>();
+      for (const Json& weight : analysis["weights"]) cost += weight["loss_increase"].get<double>();
+      const double rise = analysis["loss_after"].get<double>() - analysis["loss_before"].get<double>();
       EXPECT_GT(std::abs(rise), 1e-4);
       EXPECT_NEAR(cost, rise, 0.01 * std::abs(rise) + 1e-5) << scenario;
       const at::Tensor a = first[3], b = first[0];
-      EXPECT_NEAR(said["weights"][0]["overlap"], ((a * b).sum() / (a.norm() * b.norm())).item<double>(), 1e-9);
-      EXPECT_NEAR(said["weights"][0]["overlap_size"], ((a * b).abs().sum() / (a.norm() * b.norm())).item<double>(),
+      EXPECT_NEAR(analysis["weights"][0]["overlap"], ((a * b).sum() / (a.norm() * b.norm())).item<double>(), 1e-9);
+      EXPECT_NEAR(analysis["weights"][0]["overlap_size"], ((a * b).abs().sum() / (a.norm() * b.norm())).item<double>(),
                   1e-9);
     }
   }

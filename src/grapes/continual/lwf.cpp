@@ -5,10 +5,10 @@
 namespace grapes::continual {
 namespace {
 
-/// λ_o times the mean over what was learnt before of T² · cross-entropy(softmax(old logits / T), softmax(logits / T)),
-/// on the examples of the task under way (Li and Hoiem 2016). "Old" is the network as it was when the task began. What
-/// was learnt before: each earlier task's own answers; where one head answers all, its classes so far (permuted and
-/// rotated tasks: all). For a loss that is no log-likelihood, the mean squared difference of the outputs.
+/// λ_o times the mean over what was learned before of T² · cross-entropy(softmax(old logits / T), softmax(logits / T)),
+/// on the examples of the task in progress (Li and Hoiem 2016). "Old" is the network as it was when the task began.
+/// What was learned before: each earlier task's own answers; where one head answers all, its classes so far (permuted
+/// and rotated tasks: all). For a loss that is no log-likelihood, the mean squared difference of the outputs.
 class Lwf final : public Method {
  public:
   explicit Lwf(const MethodContext& context) : Method(context), old_(plain_copy(context)) {}
@@ -60,11 +60,11 @@ class Lwf final : public Method {
     return heads;
   }
 
-  at::Tensor distance(const at::Tensor& taught, const at::Tensor& said) const {
+  at::Tensor distance(const at::Tensor& taught, const at::Tensor& logits) const {
     if (context_.criterion.name() != "cross-entropy")
-      return at::mse_loss(context_.criterion.prediction(said), context_.criterion.prediction(taught));
+      return at::mse_loss(context_.criterion.prediction(logits), context_.criterion.prediction(taught));
     const double T = context_.options.lwf_temperature;
-    return -(at::softmax(taught / T, 1) * at::log_softmax(said / T, 1)).sum(1).mean() * (T * T);
+    return -(at::softmax(taught / T, 1) * at::log_softmax(logits / T, 1)).sum(1).mean() * (T * T);
   }
 
   std::unique_ptr<nn::Network> old_;

@@ -20,6 +20,17 @@ std::unique_ptr<nn::Network> plain_copy(const MethodContext& context) {
   return plain;
 }
 
+at::Tensor evaluated_loss(const MethodContext& context, nn::Network& plain, std::int64_t task, const data::Batch& batch,
+                          std::int64_t number, const Targets& targets) {
+  nn::Pass pass;
+  pass.gradients = true;
+  pass.seed = context.seed;
+  pass.step = number;
+  pass.present = batch.present;
+  const at::Tensor logits = answers(context.scenario, plain.forward(batch.inputs, pass), at::tensor({task}, at::kLong));
+  return context.criterion.loss(logits, targets ? targets(logits.detach()) : batch.targets, batch.present);
+}
+
 const std::vector<MethodRow>& methods() {
   static const std::vector<MethodRow> rows = {
       {"none", "nothing: one task after the other", make_none},

@@ -30,6 +30,11 @@ struct MethodContext {
 
 /// A plain network with the weights of the one that learns.
 std::unique_ptr<nn::Network> plain_copy(const MethodContext& context);
+/// The loss on examples of one task, [], and its graph: of the network as it is evaluated, without dropout and by the
+/// running statistics. @param targets  of its answers, [batch, answers]: the examples' own, or what is drawn from them
+using Targets = std::function<at::Tensor(const at::Tensor& answers)>;
+at::Tensor evaluated_loss(const MethodContext& context, nn::Network& plain, std::int64_t task, const data::Batch& batch,
+                          std::int64_t number, const Targets& targets = {});
 
 class Method {
  public:

@@ -1,9 +1,13 @@
 #include "grapes/continual/method.h"
 
+#include "grapes/base/random.h"
 #include "grapes/continual/continual_test.h"
+#include "grapes/train/trainer.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -70,6 +74,57 @@ TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
   EXPECT_NEAR(F.sum().item<double>() / expected.sum().item<double>(), 1, 0.05);
   const double correlation = (F * expected).sum().item<double>() / (F.norm() * expected.norm()).item<double>();
   EXPECT_GT(correlation, 0.95);
+}
+
+TEST(Ewc, TheFisherInformationKnowsNoDropout) {
+  nn::Options network = Kit::small();
+  std::vector<at::Tensor> fisher;
+  for (const double dropout : {0.0, 0.5}) {
+    network.dropout = dropout;
+    Kit kit("permuted", "ewc", network);
+    const auto method = make_ewc(kit.context());
+    method->end(0);
+    fisher.push_back(state_of(*method, "importance.0").clone());
+  }
+  EXPECT_TRUE(fisher[0].equal(fisher[1]));
+}
+
+TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
+  nn::Options network;
+  network.model = nn::parse_model("cnn:4");
+  network.norm = nn::Norm::batch;
+  network.precision = "float64";
+  Kit kit("permuted", "ewc", network);
+  train::train(kit.state, small_digits(), kit.training);  // running statistics are then those of no single example
+  kit.options.fisher_examples = 1;
+  const auto method = make_ewc(kit.context());
+  method->end(0);
+
+  Random random(stream_seed(kit.training.seed, "fisher", 0));
+  const data::Dataset& examples = *kit.scenario.tasks[0].plain;
+  const data::Batch one = examples.get(at::tensor({permutation(examples.size(), random).front()}, at::kLong));
+  const std::vector<nn::Named> parameters = kit.state.model->parameters();
+  const at::NoGradGuard no_grad;
+  // log p of every class, as the network is evaluated, when a weight is moved a little.
+  const auto moved = [&](std::size_t i, std::int64_t k, double by) {
+    at::Tensor weight = parameters[i].value.flatten()[k];
+    weight.add_(by);
+    const at::Tensor log_p = at::log_softmax(kit.state.model->forward(one.inputs, {}), 1)[0];
+    weight.sub_(by);
+    return log_p;
+  };
+  int classes = 0;  // whose gradient the information may be the square of
+  for (std::int64_t c = 0; c < 10; ++c) {
+    bool all = true;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const at::Tensor F = state_of(*method, fmt::format("importance.{}", i)).flatten();
+      const std::int64_t k = F.argmax().item<std::int64_t>();
+      const double slope = ((moved(i, k, 1e-6) - moved(i, k, -1e-6))[c] / 2e-6).item<double>();
+      all = all && std::abs(F[k].item<double>() - slope * slope) < 1e-5 * std::max(1e-3, slope * slope);
+    }
+    if (all) ++classes;
+  }
+  EXPECT_EQ(classes, 1) << "the information is not the squared gradient of one class in evaluation";
 }
 
 TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {

@@ -167,7 +167,7 @@ void check_parts(const std::vector<Task>& tasks, const data::Splits& splits) {
 const std::vector<ScenarioRow>& scenarios() {
   static const std::vector<ScenarioRow> rows = {
       {"permuted", "each task shows the inputs in an order of its own; the first as they are", permuted},
-      {"rotated", "each task shows the pictures turned by an angle of its own, up to half a turn; the first upright",
+      {"rotated", "each task shows the images turned by an angle of its own, up to half a turn; the first upright",
        rotated},
       {"split",
        "each task has classes of its own and answers of its own: which task it is, is known (task-incremental)", split},

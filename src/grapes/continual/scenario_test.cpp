@@ -132,22 +132,22 @@ TEST(Scenario, WhatTheDataCannotFormIsRefused) {
 
 TEST(Scenario, AManifestThatDoesNotFitIsRefusedByItsField) {
   const Json good = describe("permuted", 2, digits(), 1), split = describe("split", 2, digits(), 1);
-  const auto said = [&](Json manifest, const std::string& pointer, const Json& value) {
+  const auto refused = [&](Json manifest, const std::string& pointer, const Json& value) {
     manifest[Json::json_pointer(pointer)] = value;
     return refusal([&] { make_scenario(manifest, digits(), "m.json"); });
   };
-  EXPECT_THAT(said(good, "/format", "other/1"), AllOf(HasSubstr("m.json"), HasSubstr("'format'")));
-  EXPECT_THAT(said(good, "/fingerprint", "0"), HasSubstr("does not fit this data: 'fingerprint'"));
-  EXPECT_THAT(said(good, "/input_shape", Json::array({3})), HasSubstr("'input_shape'"));
-  EXPECT_THAT(said(good, "/train_rows", 5), HasSubstr("'train_rows' must be 300"));
-  EXPECT_THAT(said(good, "/validation_rows", Json::array({1})), HasSubstr("validation"));
-  EXPECT_THAT(said(good, "/scenario", "folded"), HasSubstr("no scenario 'folded'"));
-  EXPECT_THAT(said(good, "/tasks", Json::array()), HasSubstr("'tasks'"));
-  EXPECT_THAT(said(good, "/tasks/1/permutation/3", 64), AllOf(HasSubstr("task 2"), HasSubstr("0 ... 63")));
-  EXPECT_THAT(said(good, "/tasks/1/permutation", "abc"), AllOf(HasSubstr("task 2"), HasSubstr("'permutation'")));
-  EXPECT_THAT(said(split, "/tasks/0/classes/0", 10), HasSubstr("0 ... 9"));
-  EXPECT_THAT(said(split, "/tasks/0/classes/0", split["tasks"][1]["classes"][0]), HasSubstr("one task only"));
-  EXPECT_THAT(said(split, "/tasks/0/classes", Json::array({1})), HasSubstr("equally many"));
+  EXPECT_THAT(refused(good, "/format", "other/1"), AllOf(HasSubstr("m.json"), HasSubstr("'format'")));
+  EXPECT_THAT(refused(good, "/fingerprint", "0"), HasSubstr("does not fit this data: 'fingerprint'"));
+  EXPECT_THAT(refused(good, "/input_shape", Json::array({3})), HasSubstr("'input_shape'"));
+  EXPECT_THAT(refused(good, "/train_rows", 5), HasSubstr("'train_rows' must be 300"));
+  EXPECT_THAT(refused(good, "/validation_rows", Json::array({1})), HasSubstr("validation"));
+  EXPECT_THAT(refused(good, "/scenario", "folded"), HasSubstr("no scenario 'folded'"));
+  EXPECT_THAT(refused(good, "/tasks", Json::array()), HasSubstr("'tasks'"));
+  EXPECT_THAT(refused(good, "/tasks/1/permutation/3", 64), AllOf(HasSubstr("task 2"), HasSubstr("0 ... 63")));
+  EXPECT_THAT(refused(good, "/tasks/1/permutation", "abc"), AllOf(HasSubstr("task 2"), HasSubstr("'permutation'")));
+  EXPECT_THAT(refused(split, "/tasks/0/classes/0", 10), HasSubstr("0 ... 9"));
+  EXPECT_THAT(refused(split, "/tasks/0/classes/0", split["tasks"][1]["classes"][0]), HasSubstr("one task only"));
+  EXPECT_THAT(refused(split, "/tasks/0/classes", Json::array({1})), HasSubstr("equally many"));
   EXPECT_THAT(refusal([] { read_manifest("/no/such/file.json"); }), HasSubstr("/no/such/file.json"));
 }
 

@@ -1,6 +1,6 @@
 #include "grapes/cost/table.h"
 
-#include "grapes/report/cost.h"
+#include "grapes/plot/cost.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -64,13 +64,13 @@ Table arm_table(const nlohmann::json& arms) {
 std::string picture(const std::string& title, const nlohmann::json& arms) {
   std::vector<std::string> parts;
   for (std::size_t phase = 0; phase < phases; ++phase) parts.push_back(name_of(static_cast<Phase>(phase)));
-  std::vector<report::CostBar> bars;
+  std::vector<plot::CostBar> bars;
   for (const nlohmann::json& arm : arms) {
-    report::CostBar& bar = bars.emplace_back();
+    plot::CostBar& bar = bars.emplace_back();
     bar.label = arm["arm"].get<std::string>() + ", " + arm["optimizer"].get<std::string>();
     for (const std::string& part : parts) bar.parts.push_back(arm["energy_by_phase_pj"][part].get<double>() * micro);
   }
-  return report::cost_picture(title, "µJ", parts, bars);
+  return plot::cost_picture(title, "µJ", parts, bars);
 }
 
 }  // namespace grapes::cost

@@ -63,9 +63,14 @@ class Modulator::Impl {
     require_matches(modules_, options_.exclude, "backward: exclude");
     require_matches(modules_, options_.output, "backward: output");
     require_matches(modules_, options_.local, "backward: local");
-    for (const ModuleInfo& module : modules_) {
+    for (std::size_t l = 0; l < modules_.size(); ++l) {
+      const ModuleInfo& module = modules_[l];
       attachments_.emplace_back().name = module.name;
       attachments_.back().reason = "no backward pass yet";
+      plans_[l].excluded = row_.transform == nullptr || matches_any(module, options_.exclude) ||
+                           !(options_.include.empty() || matches_any(module, options_.include));
+      plans_[l].output = matches_any(module, options_.output);
+      plans_[l].local = row_.local || matches_any(module, options_.local);
     }
   }
 
@@ -85,8 +90,9 @@ class Modulator::Impl {
   const Rule& rule() const { return rule_; }
 
  private:
-  /// The uses of one layer in this graph.
+  /// What the options say of one layer, and its uses in this graph.
   struct Plan {
+    bool excluded = false, output = false, local = false;
     std::vector<Use> input, recurrent;
     struct Made {
       Layout layout;
@@ -148,10 +154,9 @@ class Modulator::Impl {
     attachment.reason.clear();
     attachment.uses = static_cast<std::int64_t>(plan.input.size());
     attachment.state = State::excluded;
-    const bool wanted = options_.include.empty() || matches_any(module, options_.include);
-    if (!wanted || matches_any(module, options_.exclude) || row_.transform == nullptr) return;
+    if (plan.excluded) return;
     attachment.state = State::output;
-    if (matches_any(module, options_.output)) return;
+    if (plan.output) return;
 
     attachment.state = State::unmatched;
     attachment.reason = module.unsupported_reason;
@@ -184,12 +189,11 @@ class Modulator::Impl {
       return;
     }
     // What is local, or goes round in time, cannot be local in one of its uses only.
-    const bool local = row_.local || matches_any(module, options_.local);
-    const bool whole = local || module.recurrent.defined();
+    const bool whole = plan.local || module.recurrent.defined();
     if (output && finds_output() && (whole || !beyond))
       attachment.state = State::output;
     else
-      attachment.state = local ? State::local : State::modulated;
+      attachment.state = plan.local ? State::local : State::modulated;
   }
 
   void attach() {

@@ -3,9 +3,14 @@
 #include "grapes/base/error.h"
 #include "grapes/base/random.h"
 #include "grapes/base/text.h"
+#include "grapes/data/transform.h"
 
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,232 +22,135 @@
 namespace grapes::data {
 namespace {
 
-/// Where the pixels of one output image come from: (x, y) from the middle of the image, in pixels,
-///   source = [[xx, xy], [yx, yy]] · (x, y) + (x0, y0)
-struct Affine {
-  float xx, xy, x0, yx, yy, y0;
-};
-
-Affine draw_affine(const Augmentation& a, std::int64_t rows, std::int64_t columns, Random& random) {
-  constexpr double radians = 3.14159265358979323846 / 180;
-  const auto around_zero = [&](double amplitude) { return random.uniform(-1, 1) * amplitude; };
-  const double angle = around_zero(a.rotate) * radians;
-  const double x0 = around_zero(a.shift) * static_cast<double>(columns);
-  const double y0 = around_zero(a.shift) * static_cast<double>(rows);
-  const double shear = around_zero(a.shear);
-  const double zoom_x = 1 + around_zero(a.zoom), zoom_y = 1 + around_zero(a.zoom);
-  // rotation · shear · zoom
-  const double c = std::cos(angle), s = std::sin(angle);
-  const auto f = [](double x) { return static_cast<float>(x); };
-  return {f(c * zoom_x), f((c * shear - s) * zoom_y), f(x0), f(s * zoom_x), f((s * shear + c) * zoom_y), f(y0)};
-}
-
-/// The Gaussian filter along one axis of length n as a matrix [n, n]: outside is 0, the weights add up to 1 inside.
-at::Tensor gaussian(std::int64_t n, double sigma) {
-  const auto reach = static_cast<std::int64_t>(std::llround(4 * sigma));
-  double total = 0;
-  const auto weight = [&](std::int64_t d) { return std::exp(-0.5 * static_cast<double>(d * d) / (sigma * sigma)); };
-  for (std::int64_t d = -reach; d <= reach; ++d) total += weight(d);
-  at::Tensor matrix = at::zeros({n, n});
-  auto entry = matrix.accessor<float, 2>();
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) {
-      if (std::abs(i - j) <= reach) entry[i][j] = static_cast<float>(weight(i - j) / total);
-    }
-  }
-  return matrix;
-}
-
-/// The largest whole number <= x; std::floor is a call into the library where the processor's own may not be used.
-int floor_int(float x) {
-  const int whole = static_cast<int>(x);
-  return whole - static_cast<int>(x < static_cast<float>(whole));
-}
-
-/// One channel at (x, y), in pixels from the upper left one; 0 outside.
-float bilinear(const float* image, int rows, int columns, float x, float y) {
-  // Far outside (and beyond what an int holds) there is only the fill.
-  const auto width = static_cast<float>(columns), height = static_cast<float>(rows);
-  if (!(x > -1 && y > -1 && x < width && y < height)) return 0;
-  const int left = floor_int(x), top = floor_int(y);
-  const float right_weight = x - static_cast<float>(left), bottom_weight = y - static_cast<float>(top);
-  const auto pixel = [&](int column, int row) {
-    return column >= 0 && row >= 0 && column < columns && row < rows ? image[row * columns + column] : 0.F;
-  };
-  return (1 - bottom_weight) * ((1 - right_weight) * pixel(left, top) + right_weight * pixel(left + 1, top)) +
-         bottom_weight * ((1 - right_weight) * pixel(left, top + 1) + right_weight * pixel(left + 1, top + 1));
-}
-
 /// The row's own stream of one kind of draw.
 Random stream(std::uint64_t seed, std::string_view name, std::int64_t row) {
   return Random(stream_seed(seed, name, static_cast<std::uint64_t>(row)));
 }
 
-class Augmented final : public Dataset {
- public:
-  Augmented(DatasetPtr source, const Augmentation& augmentation)
-      : source_(std::move(source)), augmentation_(augmentation) {
-    if (augmentation_.elastic == 0) return;
-    smooth_rows_ = gaussian(info().input_shape[1], augmentation_.elastic_width);
-    smooth_columns_ = gaussian(info().input_shape[2], augmentation_.elastic_width);
-  }
+/// The Gaussian filter along one axis of length n as a matrix [n, n]: outside is 0, the weights add up to 1 inside.
+at::Tensor gaussian(std::int64_t n, double sigma) {
+  const auto reach = static_cast<std::int64_t>(std::llround(4 * sigma));
+  const auto weight = [&](const at::Tensor& d) {
+    const at::Tensor distance = d.to(at::kDouble);
+    return (distance.square() / (-2 * sigma * sigma)).exp() * distance.abs().le(static_cast<double>(reach));
+  };
+  const at::Tensor place = at::arange(n, at::kLong);
+  return (weight(place.unsqueeze(1) - place) / weight(at::arange(-reach, reach + 1, at::kLong)).sum()).to(at::kFloat);
+}
 
-  std::int64_t size() const override { return source_->size(); }
-  const DatasetInfo& info() const override { return source_->info(); }
-  at::Tensor targets() const override { return source_->targets(); }
+/// Turned, moved, sheared, stretched and bent.
+class Warped final : public Decorator {
+ public:
+  Warped(DatasetPtr source, const Augmentation& augmentation)
+      : Decorator(std::move(source)), augmentation_(augmentation) {
+    if (augmentation_.elastic == 0) return;
+    smooth_rows_ = gaussian(info_.input_shape[1], augmentation_.elastic_width);
+    smooth_columns_ = gaussian(info_.input_shape[2], augmentation_.elastic_width);
+  }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
-    const at::Tensor numbers = rows.contiguous();
-    std::vector<Random> random;
-    for (std::int64_t b = 0; b < numbers.size(0); ++b)
-      random.push_back(stream(seed, "augment", numbers.data_ptr<std::int64_t>()[b]));
-    batch.inputs = transform(batch.inputs.contiguous(), random);
+    const std::int64_t n = rows.size(0), height = batch.inputs.size(2), width = batch.inputs.size(3);
+    const at::Tensor numbers = rows.contiguous(), positions = at::empty({n, height, width, 2});
+    for (std::int64_t b = 0; b < n; ++b) {
+      Random random = stream(seed, "augment", numbers.data_ptr<std::int64_t>()[b]);
+      draw_positions(random, height, width, positions.data_ptr<float>() + b * height * width * 2);
+    }
+    batch.inputs = sampled(batch.inputs, positions);
     return batch;
   }
 
  private:
-  /// @return [batch, 2 (x, y), rows, columns] in pixels, or undefined
-  at::Tensor displacements(std::vector<Random>& random, std::int64_t rows, std::int64_t columns) const {
-    if (augmentation_.elastic == 0) return {};
-    at::Tensor noise = at::empty({static_cast<std::int64_t>(random.size()), 2, rows, columns});
-    float* out = noise.data_ptr<float>();
-    for (Random& generator : random) {
-      for (std::int64_t i = 0; i < 2 * rows * columns; ++i) *out++ = static_cast<float>(generator.uniform(-1, 1));
-    }
-    return at::matmul(at::matmul(smooth_rows_, noise), smooth_columns_).mul_(augmentation_.elastic).contiguous();
-  }
-
-  at::Tensor transform(const at::Tensor& images, std::vector<Random>& random) const {
-    const std::int64_t channels = images.size(1), rows = images.size(2), columns = images.size(3);
-    const std::int64_t area = rows * columns;
-    std::vector<Affine> affine;
-    for (Random& generator : random) affine.push_back(draw_affine(augmentation_, rows, columns, generator));
-    const at::Tensor field = displacements(random, rows, columns);
-    at::Tensor result = at::empty_like(images);
+  /// Where the pixels of one image come from: with (x, y) from its middle, in pixels,
+  ///   [[xx, xy], [yx, yy]] · (x, y) + (x0, y0) + displacement(x, y)
+  /// @param out  [rows, columns, 2]
+  void draw_positions(Random& random, std::int64_t rows, std::int64_t columns, float* out) const {
+    constexpr double radians = 3.14159265358979323846 / 180;
+    const auto around_zero = [&](double amplitude) { return random.uniform(-1, 1) * amplitude; };
+    const double angle = around_zero(augmentation_.rotate) * radians;
+    const double x0 = around_zero(augmentation_.shift) * static_cast<double>(columns);
+    const double y0 = around_zero(augmentation_.shift) * static_cast<double>(rows);
+    const double shear = around_zero(augmentation_.shear);
+    const double zoom_x = 1 + around_zero(augmentation_.zoom), zoom_y = 1 + around_zero(augmentation_.zoom);
+    const double c = std::cos(angle), s = std::sin(angle);  // rotation · shear · zoom
+    const auto xx = static_cast<float>(c * zoom_x), xy = static_cast<float>((c * shear - s) * zoom_y);
+    const auto yx = static_cast<float>(s * zoom_x), yy = static_cast<float>((s * shear + c) * zoom_y);
     const float middle_x = static_cast<float>(columns - 1) / 2, middle_y = static_cast<float>(rows - 1) / 2;
-    at::parallel_for(0, images.size(0), 8, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t b = begin; b < end; ++b) {
-        const Affine& a = affine[static_cast<std::size_t>(b)];
-        const float* image = images.data_ptr<float>() + b * channels * area;
-        const float* shift = field.defined() ? field.data_ptr<float>() + b * 2 * area : nullptr;
-        float* out = result.data_ptr<float>() + b * channels * area;
-        for (std::int64_t i = 0, row = 0, column = 0; i < area; ++i) {
-          const float x = static_cast<float>(column) - middle_x, y = static_cast<float>(row) - middle_y;
-          if (++column == columns) {
-            column = 0;
-            ++row;
-          }
-          const float from_x = a.xx * x + a.xy * y + a.x0 + (shift ? shift[i] : 0.F) + middle_x;
-          const float from_y = a.yx * x + a.yy * y + a.y0 + (shift ? shift[area + i] : 0.F) + middle_y;
-          for (std::int64_t c = 0; c < channels; ++c) {
-            out[c * area + i] =
-                bilinear(image + c * area, static_cast<int>(rows), static_cast<int>(columns), from_x, from_y);
-          }
-        }
+    const float from_x = static_cast<float>(x0) + middle_x, from_y = static_cast<float>(y0) + middle_y;
+    const at::Tensor field = augmentation_.elastic == 0 ? at::Tensor() : displacement(random, rows, columns);
+    const float* bend = field.defined() ? field.data_ptr<float>() : nullptr;
+    const std::int64_t area = rows * columns;
+    for (std::int64_t row = 0, i = 0; row < rows; ++row)
+      for (std::int64_t column = 0; column < columns; ++column, ++i) {
+        const float x = static_cast<float>(column) - middle_x, y = static_cast<float>(row) - middle_y;
+        *out++ = xx * x + xy * y + from_x + (bend ? bend[i] : 0.F);
+        *out++ = yx * x + yy * y + from_y + (bend ? bend[area + i] : 0.F);
       }
-    });
-    return result;
   }
 
-  DatasetPtr source_;
+  /// Uniform noise, smoothed; for one image, as the bits of a product may depend on its size.
+  /// @return [2 (x, y), rows, columns] in pixels
+  at::Tensor displacement(Random& random, std::int64_t rows, std::int64_t columns) const {
+    const at::Tensor noise = at::empty({2, rows, columns});
+    float* out = noise.data_ptr<float>();
+    for (std::int64_t i = 0; i < noise.numel(); ++i) out[i] = static_cast<float>(random.uniform(-1, 1));
+    return smooth_rows_.matmul(noise).matmul(smooth_columns_).mul_(augmentation_.elastic);
+  }
+
   Augmentation augmentation_;
   at::Tensor smooth_rows_, smooth_columns_;
 };
 
-/// From where in an image its pixels come, and which of them are hidden.
-struct Move {
-  std::int64_t down = 0, right = 0;
-  bool mirrored = false;
-  std::int64_t top = 0, bottom = 0, left = 0, end = 0;  ///< hidden: rows top ... bottom-1, columns left ... end-1
-};
-
-Move draw_move(const Augmentation& a, std::int64_t rows, std::int64_t columns, std::uint64_t seed, std::int64_t row) {
-  const auto place = [](Random& random, std::int64_t n) {
-    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n)));
-  };
-  Move move;
-  if (const auto crop = static_cast<std::int64_t>(a.crop); crop > 0) {
-    Random random = stream(seed, "crop", row);
-    move.down = place(random, 2 * crop + 1) - crop;
-    move.right = place(random, 2 * crop + 1) - crop;
-  }
-  if (a.flip > 0) move.mirrored = stream(seed, "flip", row).uniform() < a.flip;
-  if (const auto side = static_cast<std::int64_t>(a.cutout); side > 0) {
-    Random random = stream(seed, "cutout", row);
-    const std::int64_t top = place(random, rows) - side / 2, left = place(random, columns) - side / 2;
-    move.top = std::max<std::int64_t>(top, 0);
-    move.bottom = std::min(top + side, rows);
-    move.left = std::max<std::int64_t>(left, 0);
-    move.end = std::min(left + side, columns);
-  }
-  return move;
-}
-
-/// One channel: out(row, column) = image(row + down, column + right), 0 outside, then mirrored.
-void copy_moved(const float* image, float* out, std::int64_t rows, std::int64_t columns, const Move& move) {
-  // Columns of the result that lie inside of the image.
-  const std::int64_t first = std::clamp<std::int64_t>(-move.right, 0, columns);
-  const std::int64_t last = std::clamp<std::int64_t>(columns - move.right, first, columns);
-  for (std::int64_t row = 0; row < rows; ++row, out += columns) {
-    const std::int64_t from = row + move.down;
-    if (from < 0 || from >= rows) {
-      std::fill_n(out, columns, 0.F);
-      continue;
-    }
-    std::fill(out, out + first, 0.F);
-    const float* begin = image + from * columns + first + move.right;
-    std::copy(begin, begin + (last - first), out + first);
-    std::fill(out + last, out + columns, 0.F);
-    if (move.mirrored) std::reverse(out, out + columns);
-  }
-}
-
 /// Moved by whole pixels, mirrored, and a square of them hidden.
-class Moved final : public Dataset {
+class Moved final : public Decorator {
  public:
   Moved(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden)
-      : source_(std::move(source)), augmentation_(augmentation) {
-    if (hidden.defined()) hidden_ = hidden.to(at::kFloat).expand(info().input_shape).contiguous();
+      : Decorator(std::move(source)), augmentation_(augmentation) {
+    hidden_ = (hidden.defined() ? hidden.to(at::kFloat) : at::zeros({})).expand(info_.input_shape).contiguous();
   }
-
-  std::int64_t size() const override { return source_->size(); }
-  const DatasetInfo& info() const override { return source_->info(); }
-  at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
     const at::Tensor numbers = rows.contiguous(), images = batch.inputs.contiguous();
-    const std::int64_t channels = images.size(1), height = images.size(2), width = images.size(3);
-    at::Tensor result = at::empty_like(images);
-    const auto* from = images.data_ptr<float>();
-    auto* to = result.data_ptr<float>();
-    for (std::int64_t b = 0; b < images.size(0); ++b) {
-      const Move move = draw_move(augmentation_, height, width, seed, numbers.data_ptr<std::int64_t>()[b]);
-      for (std::int64_t c = 0; c < channels; ++c, from += height * width, to += height * width) {
-        copy_moved(from, to, height, width, move);
-        hide(to, c, height, width, move);
-      }
-    }
-    batch.inputs = std::move(result);
+    batch.inputs = at::empty_like(images);
+    const std::int64_t size = hidden_.numel();
+    for (std::int64_t b = 0; b < rows.size(0); ++b)
+      move(images.data_ptr<float>() + b * size, batch.inputs.data_ptr<float>() + b * size, seed,
+           numbers.data_ptr<std::int64_t>()[b]);
     return batch;
   }
 
  private:
-  void hide(float* image, std::int64_t channel, std::int64_t height, std::int64_t width, const Move& move) const {
-    const float* hidden = hidden_.defined() ? hidden_.data_ptr<float>() + channel * height * width : nullptr;
-    for (std::int64_t row = move.top; row < move.bottom; ++row) {
-      const std::int64_t begin = row * width + move.left, end = row * width + move.end;
-      if (hidden == nullptr)
-        std::fill(image + begin, image + end, 0.F);
-      else
-        std::copy(hidden + begin, hidden + end, image + begin);
-    }
+  /// One image, [channels, rows, columns].
+  void move(const float* image, float* out, std::uint64_t seed, std::int64_t number) const {
+    const auto below = [](Random& random, std::int64_t n) {
+      return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n)));
+    };
+    const std::int64_t channels = info_.input_shape[0], height = info_.input_shape[1], width = info_.input_shape[2];
+    const auto crop = static_cast<std::int64_t>(augmentation_.crop);
+    const auto side = static_cast<std::int64_t>(augmentation_.cutout);
+    Random cropping = stream(seed, "crop", number), hiding = stream(seed, "cutout", number);
+    const std::int64_t down = below(cropping, 2 * crop + 1) - crop, right = below(cropping, 2 * crop + 1) - crop;
+    const std::int64_t top = below(hiding, height) - side / 2, left = below(hiding, width) - side / 2;
+    const bool mirrored = stream(seed, "flip", number).uniform() < augmentation_.flip;
+    const float* hidden = hidden_.data_ptr<float>();
+    const auto within = [](std::int64_t i, std::int64_t begin, std::int64_t n) { return i >= begin && i < begin + n; };
+    for (std::int64_t c = 0; c < channels; ++c, image += height * width)
+      for (std::int64_t row = 0; row < height; ++row) {
+        for (std::int64_t column = 0; column < width; ++column, ++out, ++hidden) {
+          const std::int64_t at = mirrored ? width - 1 - column : column;
+          if (within(row, top, side) && within(column, left, side))
+            *out = *hidden;
+          else
+            *out = within(row + down, 0, height) && within(at + right, 0, width)
+                       ? image[(row + down) * width + at + right]
+                       : 0;
+        }
+      }
   }
 
-  DatasetPtr source_;
-  Augmentation augmentation_;
-  at::Tensor hidden_;  // of an example's shape, or undefined: 0
+  const Augmentation augmentation_;
+  at::Tensor hidden_;  // of an example's shape
 };
 
 struct Part {
@@ -262,18 +170,12 @@ const std::vector<Part>& parts() {
 
 double amplitude(const std::string& part, std::string_view text, double least, double most) {
   const std::optional<double> value = to_double(text);
-  if (!value || !(*value >= least && *value <= most)) {
-    throw UsageError("--augment " + part + ": '" + std::string(text) + "', expected a number from " + shortest(least) +
-                     " to " + shortest(most));
-  }
+  if (!value || !(*value >= least && *value <= most))
+    throw UsageError(fmt::format("{}={}: expected a number from {} to {}", part, text, least, most));
   return *value;
 }
 
 }  // namespace
-
-bool Augmentation::bilinear() const { return rotate != 0 || shift != 0 || shear != 0 || zoom != 0 || elastic != 0; }
-
-bool Augmentation::whole() const { return crop != 0 || flip != 0 || cutout != 0; }
 
 Augmentation parse_augmentation(const std::string& text) {
   Augmentation augmentation;
@@ -283,23 +185,33 @@ Augmentation parse_augmentation(const std::string& text) {
   for (const std::string& piece : split(text, ',')) {
     const std::vector<std::string> sides = split(trim(piece), '=');
     const auto part = std::find_if(parts().begin(), parts().end(), [&](const Part& p) { return p.name == sides[0]; });
-    if (part == parts().end()) {
-      throw UsageError("--augment '" + piece + "'" + did_you_mean(sides[0], names) + ": expected NAME=AMPLITUDE with " +
-                       join(names, ", "));
-    }
-    if (sides.size() != 2) throw UsageError("--augment '" + piece + "': expected " + part->name + "=AMPLITUDE");
+    if (part == parts().end())
+      throw UsageError(fmt::format("'{}'{}: expected NAME=AMPLITUDE with {}", piece, did_you_mean(sides[0], names),
+                                   fmt::join(names, ", ")));
+    if (sides.size() != 2) throw UsageError(fmt::format("'{}': expected {}=AMPLITUDE", piece, part->name));
     std::vector<std::string> values = split(sides[1], ':');
     if (part->name == "elastic" && values.size() == 2) {
       augmentation.elastic_width = amplitude("elastic width", values[1], 0.1, 100);
       values.pop_back();
     }
-    if (values.size() != 1) throw UsageError("--augment '" + piece + "': too many colons");
+    if (values.size() != 1) throw UsageError(fmt::format("'{}': too many colons", piece));
     const double value = amplitude(part->name, values[0], 0, part->most);
     if (part->pixels && value != std::floor(value))
-      throw UsageError("--augment " + part->name + ": '" + values[0] + "', expected a whole number of pixels");
+      throw UsageError(fmt::format("{}={}: expected a whole number of pixels", part->name, values[0]));
     augmentation.*(part->amplitude) = value;
   }
   return augmentation;
+}
+
+std::string to_text(const Augmentation& augmentation) {
+  std::vector<std::string> pieces;
+  for (const Part& part : parts()) {
+    if (augmentation.*(part.amplitude) == 0) continue;
+    pieces.push_back(fmt::format("{}={}", part.name, augmentation.*(part.amplitude)));
+    if (part.name == "elastic" && augmentation.elastic_width != Augmentation().elastic_width)
+      pieces.back() += fmt::format(":{}", augmentation.elastic_width);
+  }
+  return join(pieces, ",");
 }
 
 DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden) {
@@ -307,12 +219,11 @@ DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation, const 
   const std::vector<std::int64_t>& shape = source->info().input_shape;
   TORCH_CHECK(shape.size() == 3, "augmented: examples must be images, [channels, rows, columns]");
   const auto least = static_cast<double>(std::min(shape[1], shape[2]));
-  for (const Part& part : parts()) {
+  for (const Part& part : parts())
     if (const double value = augmentation.*(part.amplitude); part.pixels && value > least)
-      throw UsageError("--augment " + part.name + "=" + shortest(value) + ": the images are only " +
-                       std::to_string(shape[1]) + " x " + std::to_string(shape[2]) + " pixels");
-  }
-  if (augmentation.bilinear()) source = std::make_shared<Augmented>(std::move(source), augmentation);
+      throw UsageError("augment",
+                       fmt::format("{}={}: the images are only {} x {} pixels", part.name, value, shape[1], shape[2]));
+  if (augmentation.bilinear()) source = std::make_shared<Warped>(std::move(source), augmentation);
   if (augmentation.whole()) source = std::make_shared<Moved>(std::move(source), augmentation, hidden);
   return source;
 }

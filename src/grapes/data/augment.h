@@ -24,21 +24,23 @@ struct Augmentation {
   double cutout = 0;  ///< pixels: side of a square, its middle anywhere in the image and what is outside of it cut off,
                       ///< whose pixels are hidden (DeVries and Taylor 2017)
 
-  bool bilinear() const;  ///< any of the first block
-  bool whole() const;     ///< any of the second
+  bool bilinear() const { return rotate != 0 || shift != 0 || shear != 0 || zoom != 0 || elastic != 0; }
+  bool whole() const { return crop != 0 || flip != 0 || cutout != 0; }  ///< any of the second block
   bool none() const { return !bilinear() && !whole(); }
 };
 
 /// "rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6,crop=4,flip=0.5,cutout=8", any part of it; "" for none.
 /// @throws UsageError that names the part
 Augmentation parse_augmentation(const std::string& text);
+/// The way back.
+std::string to_text(const Augmentation& augmentation);
 
 /// Images [batch, channels, rows, columns], changed by draws that depend on (seed, row) alone, those of crop, flip and
-/// cutout each on no other part of the augmentation. What comes in from outside the image is 0. An amplitude of 0
-/// changes no bit.
+/// cutout each on no other part of the augmentation. So does the result, bit for bit: not on the batch it is in. What
+/// comes in from outside the image is 0. An amplitude of 0 changes no bit.
 /// @param hidden  what a cutout shows, broadcast over an example: the shift of the normalization that follows, after
 ///                which it is 0, the mean of the training examples; undefined: 0
-/// @throws UsageError for a crop or a cutout larger than the images
+/// @throws UsageError of the field "augment" for a crop or a cutout larger than the images
 DatasetPtr augmented(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden = {});
 
 }  // namespace grapes::data

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace grapes::data {
 
@@ -19,10 +19,10 @@ namespace grapes::data {
 /// @param labels  how many there are for each label byte: {10}, {20, 100}
 /// @return inputs [n, 3, 32, 32] uint8, targets [n] int64
 /// @throws DataError: empty, not whole records, a label out of range, by its record
-Examples cifar_records(std::string_view bytes, const std::string& file, at::IntArrayRef labels);
+std::pair<at::Tensor, at::Tensor> cifar_records(std::string_view bytes, const std::string& file,
+                                                at::IntArrayRef labels);
 
 /// A source whose first `training` files are its training part, in this order, and whose next is its test part.
-Collection read_cifar(const SourceFiles& files, const std::vector<std::string>& classes, std::size_t training,
-                      at::IntArrayRef labels);
+Collection read_cifar(const SourceFiles& files, std::size_t training, at::IntArrayRef labels);
 
 }  // namespace grapes::data

@@ -1,5 +1,6 @@
 #include "grapes/data/cifar.h"
 
+#include "grapes/data/fetch.h"
 #include "grapes/data/open.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/source.h"
@@ -41,20 +42,20 @@ std::string xz(const std::string& content) {
 TEST(Cifar, ReadsRecordsChannelAfterChannel) {
   std::string second = record({7}, 0, 0, 0);
   second[1 + 2 * 1024 + 3 * 32 + 4] = static_cast<char>(250);  // blue, row 3, column 4
-  const Examples two = cifar_records(record({3}, 1, 2, 255) + second, "f", {10});
-  EXPECT_EQ(two.inputs.sizes(), (at::IntArrayRef{2, 3, 32, 32}));
-  EXPECT_EQ(two.inputs.scalar_type(), at::kByte);
-  EXPECT_TRUE(at::equal(two.targets, at::tensor({3, 7}, at::kLong)));
+  const auto [inputs, targets] = cifar_records(record({3}, 1, 2, 255) + second, "f", {10});
+  EXPECT_EQ(inputs.sizes(), (at::IntArrayRef{2, 3, 32, 32}));
+  EXPECT_EQ(inputs.scalar_type(), at::kByte);
+  EXPECT_TRUE(at::equal(targets, at::tensor({3, 7}, at::kLong)));
   for (const auto& [channel, gray] : {std::pair(0, 1), std::pair(1, 2), std::pair(2, 255)})
-    EXPECT_TRUE(two.inputs[0][channel].eq(gray).all().item<bool>()) << channel;
-  EXPECT_EQ(two.inputs[1][2][3][4].item<int>(), 250);
-  EXPECT_EQ(two.inputs[1].sum().item<int>(), 250);
+    EXPECT_TRUE(inputs[0][channel].eq(gray).all().item<bool>()) << channel;
+  EXPECT_EQ(inputs[1][2][3][4].item<int>(), 250);
+  EXPECT_EQ(inputs[1].sum().item<int>(), 250);
 }
 
 TEST(Cifar, TheFineLabelIsTheClass) {
-  const Examples one = cifar_records(record({19, 99}, 5, 6, 7), "f", {20, 100});
-  EXPECT_TRUE(at::equal(one.targets, at::tensor({99}, at::kLong)));
-  EXPECT_EQ(one.inputs[0][0][0][0].item<int>(), 5);
+  const auto [inputs, targets] = cifar_records(record({19, 99}, 5, 6, 7), "f", {20, 100});
+  EXPECT_TRUE(at::equal(targets, at::tensor({99}, at::kLong)));
+  EXPECT_EQ(inputs[0][0][0][0].item<int>(), 5);
 }
 
 TEST(Cifar, RefusesByFileAndRecord) {
@@ -89,8 +90,8 @@ class SmallCifar : public testing::Test {
     put("test_batch.bin.xz", xz(record({0}, 9, 9, 9)));
     options_.data = "cifar10";
     options_.data_dir = folder_.path().string();
-    options_.validation = 0;
-    options_.order = "file";
+    options_.validation_split = 0;
+    options_.order = Order::file;
   }
   void put(const std::string& name, const std::string& bytes) { write_file(folder_.path() / name, bytes); }
   std::string message() {
@@ -139,7 +140,7 @@ TEST(Cifar100, HasItsHundredClasses) {
   Options options;
   options.data = "cifar100";
   options.data_dir = folder.path().string();
-  options.validation = 0;
+  options.validation_split = 0;
   const Splits splits = open(options, 1);
   const std::vector<std::string>& classes = splits.info.classes;
   ASSERT_EQ(classes.size(), 100U);
@@ -157,7 +158,7 @@ TEST(Cifar10, TheRealOneIsTheDescribedOne) {
   Options options;
   options.data = "cifar10";
   options.data_dir = folder.string();
-  options.validation = 5000;
+  options.validation_split = 5000;
   options.normalize = "channel";
   const Splits splits = open(options, 1);
   EXPECT_TRUE(splits.notes.empty()) << splits.notes.front();

@@ -3,9 +3,11 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
-#include "grapes/data/targets.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <c10/util/accumulate.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
@@ -21,8 +23,8 @@ namespace {
 constexpr std::size_t most_texts = 64;  // more different ones are names or sentences, not categories
 
 [[noreturn]] void refuse(const CsvTable& table, std::size_t row, std::size_t column, const std::string& why) {
-  throw DataError(table.file() + ", line " + std::to_string(table.line(row)) + ", column '" + table.header()[column] +
-                  "': " + why);
+  throw DataError(
+      fmt::format("{}, line {}, column '{}': {}", table.file(), table.line(row), table.header()[column], why));
 }
 
 std::string_view value(const CsvTable& table, std::size_t row, std::size_t column) {
@@ -36,10 +38,9 @@ std::string_view value(const CsvTable& table, std::size_t row, std::size_t colum
 double number(const CsvTable& table, std::size_t row, std::size_t column) {
   const std::string_view text = value(table, row, column);
   const std::optional<double> found = to_double(text);
-  if (!found) refuse(table, row, column, "'" + std::string(text) + "' is not a number");
-  if (!std::isfinite(static_cast<float>(*found))) {
-    refuse(table, row, column, "'" + std::string(text) + "' is not a finite number in float32");
-  }
+  if (!found) refuse(table, row, column, fmt::format("'{}' is not a number", text));
+  if (!std::isfinite(static_cast<float>(*found)))
+    refuse(table, row, column, fmt::format("'{}' is not a finite number in float32", text));
   return *found;
 }
 
@@ -69,8 +70,8 @@ std::vector<std::size_t> find_labels(const CsvTable& table, const std::string& n
       const std::string name(trim(piece));
       const auto found = std::find(header.begin(), header.end(), name);
       if (found == header.end()) {
-        throw UsageError("--label-column " + name + ": " + table.file() + " has no such column" +
-                         did_you_mean(name, header) + "; it has: " + join(header, ", "));
+        throw UsageError("label_column", fmt::format("{}: {} has no such column{}; it has: {}", name, table.file(),
+                                                     did_you_mean(name, header), fmt::join(header, ", ")));
       }
       columns.push_back(static_cast<std::size_t>(found - header.begin()));
     }
@@ -116,16 +117,17 @@ std::vector<Origin> choose_inputs(const CsvTable& table, const std::vector<std::
     }
     std::set<std::string> texts;
     for (std::size_t row = 0; row < table.rows(); ++row) texts.emplace(value(table, row, column));
-    if (texts.size() > most_texts) {
-      throw DataError(table.file() + ", column '" + table.header()[column] + "': " + std::to_string(texts.size()) +
-                      " different texts, expected numbers or at most " + std::to_string(most_texts) +
-                      " texts; leave the column out or encode it");
-    }
+    if (texts.size() > most_texts)
+      throw DataError(
+          fmt::format("{}, column '{}': {} different texts, expected numbers or at most {} texts; leave the column out "
+                      "or encode it",
+                      table.file(), table.header()[column], texts.size(), most_texts));
     for (const std::string& text : texts) origins.push_back({column, text});
-    one_hot.push_back("'" + table.header()[column] + "' (" + std::to_string(texts.size()) + ")");
+    one_hot.push_back(fmt::format("'{}' ({})", table.header()[column], texts.size()));
   }
   if (origins.empty()) throw DataError(table.file() + ": no column is left for the inputs");
-  if (!one_hot.empty()) notes.push_back("columns of texts, one input per text: " + join(one_hot, ", "));
+  if (!one_hot.empty())
+    notes.push_back(fmt::format("columns of texts, one input per text: {}", fmt::join(one_hot, ", ")));
   return origins;
 }
 
@@ -143,8 +145,8 @@ std::vector<Origin> find_inputs(const CsvTable& table, const std::vector<std::st
       if (found != columns.end()) origin = Origin{found->second, input.substr(at + 1)};
     }
     if (!origin) {
-      throw DataError(table.file() + ": no column for the input '" + input + "'" + did_you_mean(input, table.header()) +
-                      "; it has: " + join(table.header(), ", "));
+      throw DataError(fmt::format("{}: no column for the input '{}'{}; it has: {}", table.file(), input,
+                                  did_you_mean(input, table.header()), fmt::join(table.header(), ", ")));
     }
     if (origin->text) known[origin->column].insert(*origin->text);
     origins.push_back(*origin);
@@ -152,50 +154,51 @@ std::vector<Origin> find_inputs(const CsvTable& table, const std::vector<std::st
   for (const auto& [column, texts] : known) {
     for (std::size_t row = 0; row < table.rows(); ++row) {
       const std::string text(value(table, row, column));
-      if (texts.count(text) == 0) {
+      if (texts.count(text) == 0)
         refuse(table, row, column,
-               "'" + text +
-                   "' did not occur in the training data; there were: " + join({texts.begin(), texts.end()}, ", "));
-      }
+               fmt::format("'{}' did not occur in the training data; there were: {}", text, fmt::join(texts, ", ")));
     }
   }
   return origins;
 }
 
+Targets targets_of(const CsvTable& table, const std::vector<std::size_t>& columns, TargetReading asked) {
+  if (columns.size() == 1 && is_text(table, columns[0])) {
+    std::vector<std::string> classes;
+    for (std::size_t row = 0; row < table.rows(); ++row) classes.emplace_back(value(table, row, columns[0]));
+    return text_targets(classes, asked, table.file());
+  }
+  std::vector<double> values;
+  for (std::size_t row = 0; row < table.rows(); ++row)
+    for (const std::size_t column : columns) values.push_back(number(table, row, column));
+  std::vector<std::string> names;
+  for (const std::size_t column : columns) names.push_back(table.header()[column]);
+  const auto width = static_cast<std::int64_t>(columns.size());
+  return number_targets(at::tensor(values, at::kDouble).reshape({-1, width}), names, asked, table.file());
+}
+
 }  // namespace
 
-Collection read_csv(const std::filesystem::path& path, const std::string& label_columns, const std::string& asked) {
+Collection read_csv(const std::filesystem::path& path, const std::string& label_columns, TargetReading asked) {
   std::string text = read_file(path);
   Collection collection;
   collection.name = path.string();
   collection.fingerprint = sha256(text);
   const CsvTable table(std::move(text), path.string());
   const std::vector<std::string>& header = table.header();
-  if (is_numbers(header)) {
-    throw DataError(path.string() + ", line 1: only numbers, expected the names of the columns");
-  }
+  if (is_numbers(header)) throw DataError(path.string() + ", line 1: only numbers, expected the names of the columns");
   const std::vector<std::size_t> labels = find_labels(table, label_columns, collection.notes);
   const std::vector<Origin> origins = choose_inputs(table, labels, collection.notes);
-  collection.train.inputs = inputs_of(table, origins);
-  collection.info.input_shape = {static_cast<std::int64_t>(origins.size())};
-  for (const Origin& origin : origins) {
-    collection.info.inputs.push_back(header[origin.column] + (origin.text ? "=" + *origin.text : ""));
-  }
+  const Targets targets = targets_of(table, labels, asked);
+  if (!targets.note.empty()) collection.notes.push_back(targets.note);
 
-  if (labels.size() == 1 && is_text(table, labels[0])) {
-    std::vector<std::string> classes;
-    for (std::size_t row = 0; row < table.rows(); ++row) classes.emplace_back(value(table, row, labels[0]));
-    text_targets(collection, classes, asked);
-  } else {
-    std::vector<double> values;
-    std::vector<std::string> names;
-    for (std::size_t row = 0; row < table.rows(); ++row) {
-      for (const std::size_t column : labels) values.push_back(number(table, row, column));
-    }
-    for (const std::size_t column : labels) names.push_back(header[column]);
-    number_targets(collection, at::tensor(values, at::kDouble).reshape({-1, static_cast<std::int64_t>(labels.size())}),
-                   names, asked);
-  }
+  DatasetInfo info{targets.problem,
+                   {static_cast<std::int64_t>(origins.size())},
+                   static_cast<std::int64_t>(targets.names.size()),
+                   targets.names};
+  for (const Origin& origin : origins)
+    info.inputs.push_back(header[origin.column] + (origin.text ? "=" + *origin.text : ""));
+  collection.train = memory(inputs_of(table, origins), targets.values, info);
   return collection;
 }
 
@@ -208,8 +211,8 @@ at::Tensor csv_inputs(const std::filesystem::path& path, const DatasetInfo& info
   const std::vector<std::string> first = split(std::string_view(text).substr(0, text.find('\n')), ',');
   const bool bare = is_numbers(first);
   if ((bare || info.inputs.empty()) && static_cast<std::int64_t>(first.size()) != count) {
-    throw DataError(path.string() + ", line 1: " + std::to_string(first.size()) + " fields, expected " +
-                    std::to_string(count) + ", one per input");
+    throw DataError(
+        fmt::format("{}, line 1: {} fields, expected {}, one per input", path.string(), first.size(), count));
   }
   const CsvTable table(std::move(text), path.string(), bare ? names : std::vector<std::string>{});
   return inputs_of(table, find_inputs(table, info.inputs.empty() ? table.header() : names));

@@ -2,11 +2,17 @@
 #include "grapes/base/text.h"
 #include "grapes/data/csv.h"
 
+#include <fmt/format.h>
+
 #include <set>
 #include <utility>
 
 namespace grapes::data {
 namespace {
+
+[[noreturn]] void refuse(const std::string& file, std::size_t line, const std::string& why) {
+  throw DataError(fmt::format("{}, line {}: {}", file, line, why));
+}
 
 /// Takes one field after the other off the text.
 class Scanner {
@@ -22,10 +28,8 @@ class Scanner {
     std::vector<std::string_view> fields;
     do fields.push_back(field());
     while (take(','));
-    if (!at_end() && !end_of_line()) {
-      throw DataError(file_ + ", line " + std::to_string(line_) +
-                      ": text after a closing quote, expected a comma or the end of the line");
-    }
+    if (!at_end() && !end_of_line())
+      refuse(file_, line_, "text after a closing quote, expected a comma or the end of the line");
     return fields;
   }
 
@@ -50,9 +54,9 @@ class Scanner {
     const std::size_t begin = next_;
     while (!at_end() && text_[next_] != ',' && text_[next_] != '\r' && text_[next_] != '\n') {
       if (text_[next_] == '"' || text_[next_] == '\0') {
-        throw DataError(file_ + ", line " + std::to_string(line_) +
-                        (text_[next_] == '"' ? ": a quote within a field that is not quoted"
-                                             : ": a zero byte: this is not a text file"));
+        refuse(
+            file_, line_,
+            text_[next_] == '"' ? "a quote within a field that is not quoted" : "a zero byte: this is not a text file");
       }
       ++next_;
     }
@@ -64,7 +68,7 @@ class Scanner {
     const std::size_t begin = next_;
     bool doubled = false;
     for (;; ++next_) {
-      if (at_end()) throw DataError(file_ + ", line " + std::to_string(opened) + ": a quote that is never closed");
+      if (at_end()) refuse(file_, opened, "a quote that is never closed");
       if (text_[next_] == '\n') ++line_;
       if (text_[next_] != '"') continue;
       if (next_ + 1 >= text_.size() || text_[next_ + 1] != '"') break;
@@ -102,12 +106,10 @@ CsvTable::CsvTable(std::string text, std::string file, std::vector<std::string> 
     const std::vector<std::string_view> record = scanner.record();
     if (record.size() == 1 && trim(record[0]).empty() && (header_.size() > 1 || scanner.at_end())) {
       if (scanner.at_end()) break;
-      throw DataError(file_ + ", line " + std::to_string(line) + ": is empty");
+      refuse(file_, line, "is empty");
     }
-    if (record.size() != header_.size()) {
-      throw DataError(file_ + ", line " + std::to_string(line) + ": " + std::to_string(record.size()) +
-                      " fields, expected " + std::to_string(header_.size()) + " (one per column)");
-    }
+    if (record.size() != header_.size())
+      refuse(file_, line, fmt::format("{} fields, expected {} (one per column)", record.size(), header_.size()));
     cells_.insert(cells_.end(), record.begin(), record.end());
     lines_.push_back(line);
   }
@@ -118,16 +120,14 @@ void CsvTable::read_header(const std::vector<std::string_view>& names) {
   std::set<std::string_view> seen;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string_view name = trim(names[i]);
-    if (name.empty()) {
-      throw DataError(file_ + ", line 1: column " + std::to_string(i + 1) +
-                      " has no name (a column that only numbers the rows should be left out)");
-    }
-    if (!seen.insert(name).second) throw DataError(file_ + ", line 1: two columns named '" + std::string(name) + "'");
+    if (name.empty())
+      refuse(file_, 1,
+             fmt::format("column {} has no name (a column that only numbers the rows should be left out)", i + 1));
+    if (!seen.insert(name).second) refuse(file_, 1, fmt::format("two columns named '{}'", name));
     header_.emplace_back(name);
   }
-  if (names.size() == 1 && names[0].find_first_of(";\t") != std::string_view::npos) {
-    throw DataError(file_ + ", line 1: a single column named '" + header_[0] + "', expected names between commas");
-  }
+  if (names.size() == 1 && names[0].find_first_of(";\t") != std::string_view::npos)
+    refuse(file_, 1, fmt::format("a single column named '{}', expected names between commas", header_[0]));
 }
 
 }  // namespace grapes::data

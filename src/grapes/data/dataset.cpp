@@ -1,6 +1,10 @@
 #include "grapes/data/dataset.h"
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <utility>
 
@@ -46,21 +50,50 @@ class Memory final : public Dataset {
   float scale_;
 };
 
-class Subset final : public Dataset {
+class Sequences final : public Dataset {
  public:
-  Subset(DatasetPtr whole, at::Tensor rows) : whole_(std::move(whole)), rows_(std::move(rows)) {}
+  Sequences(at::Tensor inputs, at::Tensor targets, at::Tensor begins, DatasetInfo info)
+      : inputs_(std::move(inputs)), targets_(std::move(targets)), begins_(std::move(begins)), info_(std::move(info)) {}
 
-  std::int64_t size() const override { return rows_.size(0); }
-  const DatasetInfo& info() const override { return whole_->info(); }
-  at::Tensor targets() const override { return whole_->targets().index_select(0, rows_); }
+  std::int64_t size() const override { return begins_.size(0) - 1; }
+  const DatasetInfo& info() const override { return info_; }
+  at::Tensor targets() const override { return at_steps() ? at::empty({size(), 0}) : targets_; }
 
-  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
-    return whole_->get(rows_.index_select(0, rows), seed);
+  Batch get(const at::Tensor& rows, std::uint64_t) const override {
+    const at::Tensor begin = begins_.index_select(0, rows), lengths = begins_.index_select(0, rows + 1) - begin;
+    const std::int64_t batch = rows.size(0), time = batch == 0 ? 0 : lengths.max().item<std::int64_t>();
+    std::vector<std::int64_t> shape = {time, batch};  // in memory step after step, as networks go through it
+    shape.insert(shape.end(), info_.input_shape.begin(), info_.input_shape.end());
+    Batch all{at::zeros(shape, at::kFloat).transpose(0, 1), {}, at::arange(time, at::kLong) < lengths.unsqueeze(1)};
+    all.targets = at_steps() ? at::zeros({batch, time, info_.outputs}) : targets_.index_select(0, rows);
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::int64_t first = begin.data_ptr<std::int64_t>()[b], steps = lengths.data_ptr<std::int64_t>()[b];
+      all.inputs[b].narrow(0, 0, steps).copy_(inputs_.narrow(0, first, steps));
+      if (at_steps()) all.targets[b].narrow(0, 0, steps).copy_(targets_.narrow(0, first, steps));
+    }
+    return all;
   }
 
  private:
-  DatasetPtr whole_;
-  at::Tensor rows_;
+  bool at_steps() const { return info_.problem == ProblemKind::prediction; }
+
+  at::Tensor inputs_, targets_;
+  at::Tensor begins_;  // [n + 1], where a sequence begins; the last is the end of all
+  DatasetInfo info_;
+};
+
+class Subset final : public Decorator {
+ public:
+  Subset(DatasetPtr whole, at::Tensor rows) : Decorator(std::move(whole)), rows_(std::move(rows)) {}
+
+  std::int64_t size() const override { return rows_.size(0); }
+  at::Tensor targets() const override { return source_->targets().index_select(0, rows_); }
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    return source_->get(rows_.index_select(0, rows), seed);
+  }
+
+ private:
+  const at::Tensor rows_;
 };
 
 }  // namespace
@@ -80,6 +113,15 @@ DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float
                 "memory: regression targets must be [n, ", info.outputs, "] float32; got ", targets.sizes());
   }
   return std::make_shared<Memory>(inputs.contiguous(), targets.contiguous(), std::move(info), scale);
+}
+
+DatasetPtr sequences(at::Tensor inputs, at::Tensor targets, const at::Tensor& lengths, DatasetInfo info) {
+  TORCH_CHECK(info.sequence && lengths.dim() == 1 && lengths.sum().item<std::int64_t>() == inputs.size(0),
+              "sequences: the lengths must add up to ", inputs.size(0), " steps");
+  TORCH_CHECK(targets.size(0) == (info.problem == ProblemKind::prediction ? inputs : lengths).size(0),
+              "sequences: one target per sequence, or for a prediction per step; got ", targets.size(0));
+  at::Tensor begins = at::cat({at::zeros({1}, at::kLong), lengths.cumsum(0)});
+  return std::make_shared<Sequences>(inputs.contiguous(), targets.contiguous(), std::move(begins), std::move(info));
 }
 
 DatasetPtr subset(DatasetPtr whole, at::Tensor rows) {

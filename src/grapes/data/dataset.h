@@ -9,7 +9,7 @@
 
 namespace grapes::data {
 
-/// prediction: bits that are on or off at every step of a sequence.
+/// What is asked of an example: its class, values, or bits that are on or off at every step of a sequence.
 enum class ProblemKind { classification, regression, prediction };
 
 /// Some examples: inputs [batch, ...] float32; targets [batch] int64 class numbers, or [batch, outputs] float32 values.
@@ -42,21 +42,38 @@ class Dataset {
   /// @param rows   [batch] int64, each in 0 ... size()-1
   /// @param seed   for augmentation: the same (rows, seed) give the same batch; plain data sets ignore it
   virtual Batch get(const at::Tensor& rows, std::uint64_t seed = 0) const = 0;
-  /// All targets, for class counts and splits: [n] int64 or [n, outputs] float32; of a prediction [steps of all,
-  /// outputs]. Costs no inputs.
+  /// All targets, for class counts and splits: [n] int64 or [n, outputs] float32; [n, 0] for a prediction, whose
+  /// targets are those of steps. Costs no inputs.
   virtual at::Tensor targets() const = 0;
 };
 
 using DatasetPtr = std::shared_ptr<const Dataset>;
 
+/// A data set made of another: the same examples, but for what is overridden.
+class Decorator : public Dataset {
+ public:
+  explicit Decorator(DatasetPtr source) : source_(std::move(source)), info_(source_->info()) {}
+  std::int64_t size() const override { return source_->size(); }
+  const DatasetInfo& info() const final { return info_; }
+  at::Tensor targets() const override { return source_->targets(); }
+
+ protected:
+  const DatasetPtr source_;
+  DatasetInfo info_;
+};
+
 /// In memory as it was read (bytes stay bytes) and converted while batching: input = float(raw) * scale.
 /// @param inputs   [n, ...] uint8 or float32
 /// @param targets  [n] int64 or [n, outputs] float32
 DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale = 1);
+
+/// Sequences in memory, one after the other. Shorter ones of a batch are filled up with zeros.
+/// @param inputs   [steps of all, ...] uint8 or float32
+/// @param targets  [n] int64 class numbers; of a prediction [steps of all, outputs] uint8
+/// @param lengths  [n] int64, the steps of each
+DatasetPtr sequences(at::Tensor inputs, at::Tensor targets, const at::Tensor& lengths, DatasetInfo info);
+
 /// The examples `rows` [m] int64 of another data set.
 DatasetPtr subset(DatasetPtr whole, at::Tensor rows);
-
-/// The same as dataset.targets().
-inline at::Tensor targets(const Dataset& dataset) { return dataset.targets(); }
 
 }  // namespace grapes::data

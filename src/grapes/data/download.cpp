@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -141,8 +142,8 @@ void complete(Transfer& transfer) {
                         transfer.partial.path().string());
     }
     if (transfer.partial.failure() != 0) {
-      throw DataError("cannot write " + transfer.partial.path().string() + ": " +
-                      std::strerror(transfer.partial.failure()));
+      throw DataError(fmt::format("cannot write {}: {}", transfer.partial.path().string(),
+                                  std::strerror(transfer.partial.failure())));
     }
     if (outcome.code == CURLE_RANGE_ERROR && before > 0) {  // a server that cannot begin in the middle
       transfer.partial.clear();
@@ -150,15 +151,14 @@ void complete(Transfer& transfer) {
     }
     if (transfer.too_long) {
       transfer.partial.remove();
-      throw DataError(what.url + ": longer than the expected " + std::to_string(what.bytes) + " bytes");
+      throw DataError(fmt::format("{}: longer than the expected {} bytes", what.url, what.bytes));
     }
     if (outcome.code == CURLE_OK && after < what.bytes) {
       transfer.partial.remove();
-      throw DataError(what.url + ": " + std::to_string(after) + " bytes, expected " + std::to_string(what.bytes));
+      throw DataError(fmt::format("{}: {} bytes, expected {}", what.url, after, what.bytes));
     }
     if (outcome.code != CURLE_OK && after == before) {
-      throw DataError(what.url + ": " + outcome.message + " (" + std::to_string(after) + " of " +
-                      std::to_string(what.bytes) + " bytes are there)");
+      throw DataError(fmt::format("{}: {} ({} of {} bytes are there)", what.url, outcome.message, after, what.bytes));
     }
   }
 }

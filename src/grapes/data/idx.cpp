@@ -2,7 +2,8 @@
 
 #include "grapes/base/error.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
 
 #include <cstring>
 
@@ -40,9 +41,8 @@ class IdxHeader {
     // Divided, not multiplied: the product of three header fields may not fit into 64 bits.
     if (size == 0 || rest_.size() / size != count || rest_.size() % size != 0) {
       const bool more = size != 0 && rest_.size() / size >= count;
-      throw DataError(file_ + ": the header promises " + std::to_string(count) + " records of " + std::to_string(size) +
-                      (size == 1 ? " byte" : " bytes") + ", but " + std::to_string(rest_.size()) +
-                      " bytes follow it: " + (more ? "too many" : "cut off"));
+      throw DataError(fmt::format("{}: the header promises {} records of {} byte{}, but {} bytes follow it: {}", file_,
+                                  count, size, size == 1 ? "" : "s", rest_.size(), more ? "too many" : "cut off"));
     }
     return rest_;
   }
@@ -53,7 +53,7 @@ class IdxHeader {
 };
 
 /// @param shape  [channels, rows, columns]
-std::string size_text(at::IntArrayRef shape) { return std::to_string(shape[1]) + " x " + std::to_string(shape[2]); }
+std::string size_text(at::IntArrayRef shape) { return fmt::format("{} x {}", shape[1], shape[2]); }
 
 at::Tensor byte_tensor(std::string_view bytes, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, at::kByte);
@@ -80,35 +80,33 @@ at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int6
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const int label = static_cast<unsigned char>(labels[i]);
     if (label >= classes) {
-      throw DataError(file + ": label " + std::to_string(label) + " of record " + std::to_string(i) +
-                      " (from 0) is out of range, expected 0 ... " + std::to_string(classes - 1));
+      throw DataError(fmt::format("{}: label {} of record {} (from 0) is out of range, expected 0 ... {}", file, label,
+                                  i, classes - 1));
     }
   }
   return byte_tensor(labels, {static_cast<std::int64_t>(count)}).to(at::kLong);
 }
 
-Collection read_idx(const SourceFiles& files, const std::vector<std::string>& classes, bool transposed) {
-  const auto outputs = static_cast<std::int64_t>(classes.size());
+Collection read_idx(const SourceFiles& files, bool transposed) {
+  const auto outputs = static_cast<std::int64_t>(files.classes.size());
   const auto read_part = [&](std::size_t first, at::IntArrayRef expected) {
-    const UnpackedFile images = files(first), labels = files(first + 1);
-    Examples examples{idx_images(images.bytes, images.path), idx_labels(labels.bytes, labels.path, outputs)};
-    if (examples.inputs.size(0) != examples.targets.size(0)) {
-      throw DataError(labels.path + ": " + std::to_string(examples.targets.size(0)) + " labels, expected " +
-                      std::to_string(examples.inputs.size(0)) + ", one per image of " + images.path);
-    }
-    if (const at::IntArrayRef shape = examples.inputs.sizes().slice(1); !expected.empty() && shape != expected) {
-      throw DataError(images.path + ": test images of " + size_text(shape) +
-                      " pixels, expected the size of the training images, " + size_text(expected));
-    }
-    if (transposed) examples.inputs = examples.inputs.transpose(2, 3).contiguous();
-    return examples;
+    const UnpackedFile images = files.read(first), labels = files.read(first + 1);
+    at::Tensor inputs = idx_images(images.bytes, images.path);
+    if (transposed) inputs = inputs.transpose(2, 3);
+    const at::Tensor targets = idx_labels(labels.bytes, labels.path, outputs);
+    if (inputs.size(0) != targets.size(0))
+      throw DataError(fmt::format("{}: {} labels, expected {}, one per image of {}", labels.path, targets.size(0),
+                                  inputs.size(0), images.path));
+    if (const at::IntArrayRef shape = inputs.sizes().slice(1); !expected.empty() && shape != expected)
+      throw DataError(fmt::format("{}: test images of {} pixels, expected the size of the training images, {}",
+                                  images.path, size_text(shape), size_text(expected)));
+    const DatasetInfo info = {ProblemKind::classification, inputs.sizes().slice(1).vec(), outputs, files.classes};
+    return memory(inputs, targets, info, 1.0F / 255);
   };
   Collection collection;
   collection.train = read_part(0, {});
-  const at::IntArrayRef shape = collection.train.inputs.sizes().slice(1);
-  collection.test = read_part(2, shape);
-  collection.info = {ProblemKind::classification, shape.vec(), outputs, classes};
-  collection.scale = 1.0F / 255;
+  collection.test = read_part(2, collection.train->info().input_shape);
+  collection.bytes = true;
   return collection;
 }
 

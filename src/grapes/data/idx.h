@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace grapes::data {
 
@@ -27,6 +26,6 @@ at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int6
 /// A source of four IDX files: train images, train labels, test images, test labels.
 /// @param transposed  pixels are stored column by column, as EMNIST's are
 /// @throws DataError, also where there is not one label per image or the test images are of another size
-Collection read_idx(const SourceFiles& files, const std::vector<std::string>& classes, bool transposed = false);
+Collection read_idx(const SourceFiles& files, bool transposed = false);
 
 }  // namespace grapes::data

@@ -3,7 +3,6 @@
 #include "grapes/data/open.h"
 #include "grapes/data/source.h"
 #include "grapes/data/test_files.h"
-#include "grapes/data/unpack.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -54,35 +53,6 @@ TEST(Idx, RefusesHeadersThatCannotBe) {
               HasSubstr("label 9 of record 9 (from 0) is out of range, expected 0 ... 8"));
 }
 
-TEST(Gzip, UnpacksOneMemberAndSeveral) {
-  const std::string content = idx_images_file(60, 28, 28);
-  EXPECT_EQ(gunzip(gzip(content), "f"), content);
-  EXPECT_EQ(gunzip(gzip("one ") + gzip("two"), "f"), "one two");
-  const std::string large(5 << 20, 'a');
-  EXPECT_EQ(gunzip(gzip(large), "f"), large);
-}
-
-TEST(Gzip, RefusesEveryTruncationAndEveryFlippedByte) {
-  const std::string packed = gzip(idx_labels_file(40));
-  for (std::size_t n = 0; n < packed.size(); ++n) {
-    EXPECT_THAT(refusal([&] { gunzip(packed.substr(0, n), "f.gz"); }), HasSubstr("f.gz: ")) << n;
-  }
-  for (std::size_t i = 10; i < packed.size(); ++i) {  // after the ten bytes of the header: data, CRC-32, length
-    std::string broken = packed;
-    broken[i] = static_cast<char>(broken[i] ^ 0x10);
-    try {
-      EXPECT_EQ(gunzip(broken, "f.gz"), idx_labels_file(40)) << i;  // bits between the data and the CRC are not used
-    } catch (const DataError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("f.gz: "));
-    }
-  }
-  EXPECT_THAT(refusal([&] { gunzip(packed.substr(0, packed.size() - 9), "f"); }), HasSubstr("cut off"));
-  EXPECT_THAT(refusal([&] { gunzip(packed + "more", "f"); }), HasSubstr("4 bytes follow the end"));
-  std::string crc = packed;
-  crc[crc.size() - 8] = static_cast<char>(crc[crc.size() - 8] ^ 1);
-  EXPECT_THAT(refusal([&] { gunzip(crc, "f"); }), HasSubstr("corrupt (incorrect data check)"));
-}
-
 /// A small, right MNIST in a folder, to be spoilt.
 class SpoiltSource : public testing::Test {
  protected:
@@ -111,7 +81,7 @@ TEST_F(SpoiltSource, IsReadWhileItIsRightPlainAndPacked) {
   EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{1, 4, 4}));
   EXPECT_THAT(splits.notes, testing::ElementsAre(HasSubstr("not byte for byte")));
   fs::create_directory(folder_.path() / "mnist");
-  for (const SourceFile& file : source_table()[1].files) {
+  for (const SourceFile& file : sources()[1].files) {
     const fs::path from = file_in(folder_.path(), file).value();
     fs::rename(from, folder_.path() / "mnist" / from.filename());
   }
@@ -126,7 +96,7 @@ TEST_F(SpoiltSource, OneFileIsMissing) {
 
 TEST_F(SpoiltSource, NoSuchFolder) {
   options_.data_dir = (folder_.path() / "nothing").string();
-  EXPECT_THAT(message(), AllOf(HasSubstr("--data-dir"), HasSubstr("no such folder")));
+  EXPECT_THAT(message(), AllOf(HasSubstr("data_dir"), HasSubstr("no such folder")));
 }
 
 TEST_F(SpoiltSource, NothingIsThereAndNoDownload) {
@@ -134,10 +104,9 @@ TEST_F(SpoiltSource, NothingIsThereAndNoDownload) {
   const Variable cache("XDG_CACHE_HOME", empty.path().string());
   const Variable data("GRAPES_DATA", "");
   options_.data_dir = empty.path().string();
-  EXPECT_THAT(message(),
-              AllOf(HasSubstr("mnist is not in " + empty.path().string()), HasSubstr("grapes data get mnist")));
-  options_.data = "emnist47";
-  EXPECT_THAT(message(), HasSubstr("no public mirror"));
+  EXPECT_THAT(message(), AllOf(HasSubstr("mnist is not in " + empty.path().string()), HasSubstr("download is off")));
+  options_.data = "emnist";
+  EXPECT_THAT(message(), HasSubstr("https://www.nist.gov"));
 }
 
 TEST_F(SpoiltSource, LabelsAndImagesAreExchanged) {
@@ -169,47 +138,23 @@ TEST_F(SpoiltSource, AnotherSourcesFiles) {
   EXPECT_THAT(message(), AllOf(HasSubstr("this is the file of fashion-mnist"), HasSubstr("expected that of mnist")));
 }
 
-TEST(Emnist, IsUprightInBothLayouts) {
-  // The official files hold every image transposed; emnist47 does not. The same picture must come out of both.
+TEST(Emnist, IsReadUpright) {
+  // The official files hold every image transposed.
   const TemporaryFolder folder;
-  const auto put = [&](const std::string& prefix) {
-    for (const std::string part : {"train", "test"}) {
-      write_file(folder.path() / (prefix + part + "-images-idx3-ubyte"), idx_images_file(10, 2, 2));
-      write_file(folder.path() / (prefix + part + "-labels-idx1-ubyte"), idx_labels_file(10));
-    }
-  };
+  for (const std::string part : {"train", "test"}) {
+    write_file(folder.path() / ("emnist-balanced-" + part + "-images-idx3-ubyte"), idx_images_file(10, 2, 3));
+    write_file(folder.path() / ("emnist-balanced-" + part + "-labels-idx1-ubyte"), idx_labels_file(10));
+  }
   Options options;
   options.data = "emnist";
   options.data_dir = folder.path().string();
-  options.download = false;
-  options.validation = 0;
-  const auto first = [&](const Splits& splits) {
-    return splits.train->get(at::zeros({1}, at::kLong)).inputs[0][0] * 255;
-  };
-
-  put("emnist47-");
-  const Splits stand_in = open(options, 1);
-  EXPECT_EQ(stand_in.name, "emnist47");
-  EXPECT_THAT(stand_in.notes, testing::Contains(HasSubstr("not the official EMNIST Balanced")));
-  EXPECT_TRUE(at::allclose(first(stand_in), at::tensor({0.F, 1.F, 2.F, 3.F}).reshape({2, 2})));
-  put("emnist-balanced-");
-  const Splits official = open(options, 1);
-  EXPECT_EQ(official.name, "emnist");
-  EXPECT_TRUE(at::allclose(first(official), at::tensor({0.F, 2.F, 1.F, 3.F}).reshape({2, 2})));
-}
-
-TEST(Emnist, TheRepackedSetIsTheDescribedOne) {
-  const fs::path folder = shared_data("emnist47");
-  if (!fs::exists(folder)) GTEST_SKIP() << "the emnist47 files are not there";
-  Options options;
-  options.data = "emnist47";
-  options.data_dir = folder.string();
-  options.validation = 0;
+  options.validation_split = 0;
+  options.order = Order::file;
   const Splits splits = open(options, 1);
-  EXPECT_EQ(splits.train->size(), 97611);
-  EXPECT_TRUE(at::equal(at::bincount(splits.test->targets()), at::full({47}, 100, at::kLong)));
-  EXPECT_TRUE(splits.notes.empty());
-  EXPECT_TRUE(verify("emnist47", folder.string(), [](const std::string&) {}));
+  EXPECT_EQ(splits.name, "emnist");
+  EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{1, 3, 2}));
+  EXPECT_TRUE(at::allclose(splits.train->get(at::zeros({1}, at::kLong)).inputs[0][0] * 255,
+                           at::tensor({0.F, 3.F, 1.F, 4.F, 2.F, 5.F}).reshape({3, 2})));
 }
 
 }  // namespace

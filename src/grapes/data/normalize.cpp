@@ -2,7 +2,13 @@
 
 #include "grapes/base/error.h"
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <utility>
@@ -10,14 +16,10 @@
 namespace grapes::data {
 namespace {
 
-class Normalized final : public Dataset {
+class Normalized final : public Decorator {
  public:
   Normalized(DatasetPtr source, Normalization normalization)
-      : source_(std::move(source)), normalization_(std::move(normalization)) {}
-
-  std::int64_t size() const override { return source_->size(); }
-  const DatasetInfo& info() const override { return source_->info(); }
-  at::Tensor targets() const override { return source_->targets(); }
+      : Decorator(std::move(source)), normalization_(std::move(normalization)) {}
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
@@ -26,8 +28,7 @@ class Normalized final : public Dataset {
   }
 
  private:
-  DatasetPtr source_;
-  Normalization normalization_;
+  const Normalization normalization_;
 };
 
 /// Visit all inputs, some thousand examples at a time, as float64.
@@ -65,12 +66,12 @@ Normalization standardized(const Dataset& train, at::IntArrayRef over) {
 Normalization standard(const Dataset& train, bool) { return standardized(train, {0}); }
 
 Normalization channel(const Dataset& train, bool) {
-  if (train.info().input_shape.size() != 3) throw UsageError("--normalize channel: the examples are not images");
+  if (train.info().input_shape.size() != 3) throw UsageError("normalize", "channel: the examples are not images");
   return standardized(train, {0, 2, 3});
 }
 
 Normalization whole(const Dataset&, bool bytes) {
-  if (!bytes) throw UsageError("--normalize bytes: the examples are not bytes");
+  if (!bytes) throw UsageError("normalize", "bytes: the examples are not bytes");
   return {at::tensor(0.0F), at::tensor(255.0F)};
 }
 

@@ -3,9 +3,11 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
-#include "grapes/data/targets.h"
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
+#include <fmt/format.h>
 
 #include <cstring>
 #include <utility>
@@ -100,11 +102,7 @@ class NpyHeader {
   bool has_shape_ = false;
 };
 
-std::string print(at::IntArrayRef shape) {
-  std::vector<std::string> sizes;
-  for (const std::int64_t size : shape) sizes.push_back(std::to_string(size));
-  return "[" + join(sizes, ", ") + "]";
-}
+std::string print(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 /// The header's text, taken off `bytes`.
 std::string_view take_header(std::string_view& bytes, const std::string& file) {
@@ -112,7 +110,7 @@ std::string_view take_header(std::string_view& bytes, const std::string& file) {
   if (bytes.size() < 12) throw DataError(file + ": cut off within the NPY header");
   const int version = static_cast<unsigned char>(bytes[6]);
   if (version < 1 || version > 3) {
-    throw DataError(file + ": NPY version " + std::to_string(version) + ", expected 1, 2 or 3");
+    throw DataError(fmt::format("{}: NPY version {}, expected 1, 2 or 3", file, version));
   }
   const std::size_t width = version == 1 ? 2 : 4;  // of the header's length, little-endian
   std::size_t length = 0;
@@ -142,13 +140,11 @@ at::Tensor as_inputs(at::Tensor array, const std::string& file) {
     array = array.to(at::kFloat);
     const at::Tensor wrong = array.isfinite().logical_not().flatten().nonzero();
     if (wrong.numel() > 0) {
-      throw DataError(file + ": element " + std::to_string(wrong[0].item<std::int64_t>()) + " (of " +
-                      std::to_string(array.numel()) + ", from 0) is not a finite number in float32");
+      throw DataError(fmt::format("{}: element {} (of {}, from 0) is not a finite number in float32", file,
+                                  wrong[0].item<std::int64_t>(), array.numel()));
     }
   }
-  if (array.dim() == 1) return array.unsqueeze(1);
-  if (array.dim() == 3) return array.unsqueeze(1);
-  return array;
+  return array.dim() == 1 || array.dim() == 3 ? array.unsqueeze(1) : array;
 }
 
 }  // namespace
@@ -167,9 +163,8 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file) {
       if (size > bytes.size()) break;
     }
     if (size != bytes.size()) {
-      throw DataError(file + ": " + std::to_string(bytes.size()) + " bytes follow the header, " +
-                      (size > bytes.size() ? "too few" : "too many") + " for the shape " + print(header.shape) +
-                      " of type " + header.type);
+      throw DataError(fmt::format("{}: {} bytes follow the header, {} for the shape {} of type {}", file, bytes.size(),
+                                  size > bytes.size() ? "too few" : "too many", print(header.shape), header.type));
     }
     at::Tensor array = at::empty(header.shape, element.type);
     std::memcpy(array.data_ptr(), bytes.data(), bytes.size());
@@ -178,33 +173,32 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file) {
   throw DataError(file + ": an NPY array of type '" + header.type + "', expected '<f4', '<f8', '|u1', '<i4' or '<i8'");
 }
 
-Collection read_npy(const fs::path& path, const std::string& asked) {
+Collection read_npy(const fs::path& path, TargetReading asked) {
   const fs::path target_path = target_file(path);
-  const std::string input_bytes = read_file(path);
-  const std::string target_bytes = read_file(target_path);
+  const std::string input_bytes = read_file(path), target_bytes = read_file(target_path);
+  const at::Tensor inputs = as_inputs(npy_array(input_bytes, path.string()), path.string());
+  at::Tensor values = npy_array(target_bytes, target_path.string());
+  if (values.dim() == 1) values = values.unsqueeze(1);
+  if (values.dim() != 2 || values.size(1) == 0 || values.size(0) != inputs.size(0))
+    throw DataError(fmt::format("{}: targets of shape {}, expected [{}] or [{}, outputs], one per example of {}",
+                                target_path.string(), print(values.sizes()), inputs.size(0), inputs.size(0),
+                                path.string()));
+  if (!at::isfinite(values).all().item<bool>())
+    throw DataError(target_path.string() + ": a target is not a finite number");
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < values.size(1); ++i)
+    names.push_back(values.size(1) == 1 ? "y" : fmt::format("y{}", i + 1));
+  const Targets targets = number_targets(values.to(at::kDouble), names, asked, path.string());
+
   Collection collection;
+  collection.bytes = inputs.scalar_type() == at::kByte;
   collection.name = path.string();
   collection.fingerprint = sha256(sha256(input_bytes) + sha256(target_bytes));
-  collection.train.inputs = as_inputs(npy_array(input_bytes, path.string()), path.string());
-  collection.info.input_shape = collection.train.inputs.sizes().slice(1).vec();
-  if (collection.train.inputs.scalar_type() == at::kByte) collection.scale = 1.0F / 255;
-
-  at::Tensor targets = npy_array(target_bytes, target_path.string());
-  if (targets.dim() == 1) targets = targets.unsqueeze(1);
-  if (targets.dim() != 2 || targets.size(1) == 0 || targets.size(0) != collection.train.inputs.size(0)) {
-    throw DataError(target_path.string() + ": targets of shape " + print(targets.sizes()) + ", expected [" +
-                    std::to_string(collection.train.inputs.size(0)) + "] or [" +
-                    std::to_string(collection.train.inputs.size(0)) + ", outputs], one per example of " +
-                    path.string());
-  }
-  if (!at::isfinite(targets).all().item<bool>()) {
-    throw DataError(target_path.string() + ": a target is not a finite number");
-  }
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < targets.size(1); ++i) {
-    names.push_back(targets.size(1) == 1 ? "y" : "y" + std::to_string(i + 1));
-  }
-  number_targets(collection, targets.to(at::kDouble), names, asked);
+  if (!targets.note.empty()) collection.notes = {targets.note};
+  collection.train = memory(
+      inputs, targets.values,
+      {targets.problem, inputs.sizes().slice(1).vec(), static_cast<std::int64_t>(targets.names.size()), targets.names},
+      collection.bytes ? 1.0F / 255 : 1);
   return collection;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/collection.h"
+#include "grapes/data/targets.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -17,9 +18,8 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file);
 
 /// x.npy [n, ...] with y.npy beside it ([n] or [n, outputs]): "x" at the beginning of the name becomes "y".
 /// Bytes are read as 0 ... 255; [n, rows, columns] as images of one channel.
-/// @param asked  "auto", "classes" or "numbers"
 /// @throws DataError
-Collection read_npy(const std::filesystem::path& path, const std::string& asked);
+Collection read_npy(const std::filesystem::path& path, TargetReading asked);
 
 /// The inputs alone, for a trained model: [n, input_shape...] float32. @throws DataError if the shape is another
 at::Tensor npy_inputs(const std::filesystem::path& path, const DatasetInfo& info);

@@ -81,7 +81,9 @@ class NpyPair : public testing::Test {
     write_file(folder_.path() / "x_all.npy", x);
     write_file(folder_.path() / "y_all.npy", y);
   }
-  Collection read(const std::string& task = "auto") { return read_npy(folder_.path() / "x_all.npy", task); }
+  Collection read(TargetReading asked = TargetReading::automatic) {
+    return read_npy(folder_.path() / "x_all.npy", asked);
+  }
   std::string message() {
     return refusal([&] { read(); });
   }
@@ -92,20 +94,22 @@ TEST_F(NpyPair, BytesAreImagesAndWholeNumbersAreClasses) {
   put(npy("|u1", "(4, 2, 1)", raw<std::uint8_t>({0, 255, 1, 2, 3, 4, 5, 6})),
       npy("<i8", "(4,)", raw<std::int64_t>({5, 2, 5, 2})));
   const Collection c = read();
-  EXPECT_EQ(c.info.input_shape, (std::vector<std::int64_t>{1, 2, 1}));
-  EXPECT_THAT(c.info.classes, testing::ElementsAre("2", "5"));
-  EXPECT_TRUE(at::equal(c.train.targets, at::tensor({1, 0, 1, 0}, at::kLong)));
-  EXPECT_FLOAT_EQ(c.scale * 255, 1);
-  EXPECT_TRUE(at::allclose(npy_inputs(folder_.path() / "x_all.npy", c.info)[0].flatten(), at::tensor({0.F, 1.F})));
+  EXPECT_EQ(c.train->info().input_shape, (std::vector<std::int64_t>{1, 2, 1}));
+  EXPECT_THAT(c.train->info().classes, testing::ElementsAre("2", "5"));
+  EXPECT_TRUE(at::equal(c.train->targets(), at::tensor({1, 0, 1, 0}, at::kLong)));
+  EXPECT_TRUE(c.bytes);
+  EXPECT_TRUE(at::allclose(all_inputs(*c.train)[0].flatten(), at::tensor({0.F, 1.F})));
+  EXPECT_TRUE(
+      at::allclose(npy_inputs(folder_.path() / "x_all.npy", c.train->info())[0].flatten(), at::tensor({0.F, 1.F})));
 }
 
 TEST_F(NpyPair, SeveralFloatTargetsAreRegression) {
   put(npy("<f8", "(3, 2)", raw<double>({1, 2, 3, 4, 5, 6})), npy("<f4", "(3, 2)", raw<float>({1, .5, 2, .5, 3, .5})));
   const Collection c = read();
-  EXPECT_EQ(c.info.problem, ProblemKind::regression);
-  EXPECT_EQ(c.info.outputs, 2);
-  EXPECT_EQ(c.train.inputs.scalar_type(), at::kFloat);
-  EXPECT_THAT(refusal([&] { read("classes"); }), HasSubstr("2 target columns"));
+  EXPECT_EQ(c.train->info().problem, ProblemKind::regression);
+  EXPECT_EQ(c.train->info().outputs, 2);
+  EXPECT_FALSE(c.bytes);
+  EXPECT_THAT(refusal([&] { read(TargetReading::classes); }), HasSubstr("2 target columns"));
 }
 
 TEST_F(NpyPair, RefusesWhatDoesNotFitTogether) {
@@ -115,7 +119,8 @@ TEST_F(NpyPair, RefusesWhatDoesNotFitTogether) {
   EXPECT_THAT(message(), HasSubstr("x_all.npy: element 1 (of 2, from 0) is not a finite number"));
   std::filesystem::remove(folder_.path() / "y_all.npy");
   EXPECT_THAT(message(), HasSubstr("y_all.npy"));
-  EXPECT_THAT(refusal([&] { read_npy(folder_.path() / "data.npy", "auto"); }), HasSubstr("begins with x"));
+  EXPECT_THAT(refusal([&] { read_npy(folder_.path() / "data.npy", TargetReading::automatic); }),
+              HasSubstr("begins with x"));
 }
 
 }  // namespace

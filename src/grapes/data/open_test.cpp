@@ -23,7 +23,7 @@ std::vector<std::int64_t> counts(const Dataset& set) {
 
 TEST(Open, DigitsAreTheKnownOnes) {
   Options options;
-  options.validation = 0;
+  options.validation_split = 0;
   const Splits splits = open(options, 1);
   EXPECT_EQ(splits.train->size(), 1437);
   EXPECT_EQ(splits.validation->size(), 0);
@@ -39,17 +39,17 @@ TEST(Open, DigitsAreTheKnownOnes) {
 
 TEST(Open, ValidationIsStratifiedAndKeyedBySeed) {
   Options options;
-  options.validation = 200;
+  options.validation_split = 200;
   const Splits a = open(options, 1);
   EXPECT_EQ(a.train->size(), 1237);
   EXPECT_EQ(a.validation->size(), 200);
-  options.validation = 0;
+  options.validation_split = 0;
   const std::vector<std::int64_t> whole = counts(*open(options, 1).train);
   const std::vector<std::int64_t> part = counts(*a.validation);
   for (std::size_t c = 0; c < 10; ++c) {
     EXPECT_NEAR(static_cast<double>(part[c]), static_cast<double>(whole[c]) * 200 / 1437, 1) << c;
   }
-  options.validation = 200;
+  options.validation_split = 200;
   EXPECT_TRUE(at::equal(open(options, 1).train->targets(), a.train->targets()));
   EXPECT_FALSE(at::equal(open(options, 2).train->targets(), a.train->targets()));
 }
@@ -63,8 +63,8 @@ TEST(Open, LimitsTakeWhatTheySay) {
   EXPECT_EQ(drawn.validation->size(), 10);
   EXPECT_EQ(drawn.test->size(), 30);
   for (const std::int64_t n : counts(*drawn.train)) EXPECT_NEAR(static_cast<double>(n), 10, 1);
-  options.order = "file";
-  options.validation = 0;
+  options.order = Order::file;
+  options.validation_split = 0;
   const Splits first = open(options, 1);
   options.train_limit = 0;
   EXPECT_TRUE(at::equal(first.train->targets(), open(options, 1).train->targets().narrow(0, 0, 100)));
@@ -125,11 +125,10 @@ TEST(Open, RefusesOptionsByName) {
   };
   EXPECT_THAT(message([](Options& o) { o.data = "fashion-mnits"; }), HasSubstr("did you mean 'fashion-mnist'"));
   EXPECT_THAT(message([](Options& o) { o.normalize = "units"; }), HasSubstr("did you mean 'unit'"));
-  EXPECT_THAT(message([](Options& o) { o.order = "random"; }), HasSubstr("--order random: expected shuffle or file"));
-  EXPECT_THAT(message([](Options& o) { o.validation = -0.1; }), HasSubstr("--validation -0.1"));
-  EXPECT_THAT(message([](Options& o) { o.validation = 1.5; }), HasSubstr("--validation 1.5"));
-  EXPECT_THAT(message([](Options& o) { o.validation = 1437; }), HasSubstr("there are only 1437"));
-  EXPECT_THAT(message([](Options& o) { o.train_limit = -1; }), HasSubstr("--train-limit"));
+  EXPECT_THAT(message([](Options& o) { o.validation_split = -0.1; }), HasSubstr("validation_split -0.1"));
+  EXPECT_THAT(message([](Options& o) { o.validation_split = 1.5; }), HasSubstr("validation_split 1.5"));
+  EXPECT_THAT(message([](Options& o) { o.validation_split = 1437; }), HasSubstr("there are only 1437"));
+  EXPECT_THAT(message([](Options& o) { o.train_limit = -1; }), HasSubstr("train_limit"));
 }
 
 TEST(Open, FashionMnistFromDebian) {

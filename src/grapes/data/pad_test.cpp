@@ -1,9 +1,10 @@
-#include "grapes/data/pad.h"
-
+// Padding of images, in data sets and in what a trained model is asked about.
 #include "grapes/data/open.h"
+#include "grapes/data/picture.h"
 #include "grapes/data/png.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/test_files.h"
+#include "grapes/data/transform.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -21,7 +22,7 @@ TEST(Pad, PutsPicturesInTheMiddle) {
   EXPECT_TRUE(at::equal(padded(picture, 5, "x").flatten(), expected));  // 3 rows: one above, two below
   EXPECT_TRUE(at::equal(padded(picture, 3, "x").flatten(), at::tensor({1, 2, 3, 4, 5, 6, 0, 0, 0}, at::kByte)));
   EXPECT_THAT(refusal<UsageError>([&] { padded(picture, 2, "x"); }),
-              HasSubstr("--pad 2: the pictures of x are larger, 2 x 3"));
+              HasSubstr("pad 2: the images of x are larger, 2 x 3"));
 }
 
 TEST(Pad, HoldsInEveryPart) {
@@ -51,10 +52,10 @@ TEST(Pad, IsRefusedForWhatIsNoPictureOrTooLarge) {
     options.pad = pad;
     return refusal<UsageError>([&] { open(options, 1); });
   };
-  EXPECT_THAT(message("digits", 7), HasSubstr("--pad 7: the pictures of digits are larger, 8 x 8"));
-  EXPECT_THAT(message("digits", -1), HasSubstr("--pad must be 0"));
+  EXPECT_THAT(message("digits", 7), HasSubstr("pad 7: the images of digits are larger, 8 x 8"));
+  EXPECT_THAT(message("digits", -1), HasSubstr("pad must be 0"));
   EXPECT_THAT(message((folder.path() / "t.csv").string(), 8), HasSubstr("t.csv are not images"));
-  EXPECT_THAT(message("delayed-xor", 8), HasSubstr("--pad 8: delayed-xor has sequences"));
+  EXPECT_THAT(message("delayed-xor", 8), HasSubstr("pad 8: delayed-xor has sequences"));
 }
 
 TEST(Pad, PicturesToPredictArePaddedNotScaled) {

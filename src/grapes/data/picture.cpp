@@ -1,15 +1,19 @@
+#include "grapes/data/picture.h"
+
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/data/csv.h"
 #include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
-#include "grapes/data/open.h"
-#include "grapes/data/pad.h"
 #include "grapes/data/png.h"
 #include "grapes/data/sampler.h"
+#include "grapes/data/transform.h"
 #include "grapes/data/unpack.h"
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/full.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -26,13 +30,9 @@ at::Tensor enlarged(const at::Tensor& image, std::int64_t zoom) {
   return image.clamp(0, 1).mul(255).round().to(at::kByte).repeat_interleave(zoom, 1).repeat_interleave(zoom, 2);
 }
 
-/// As the training pictures were; those that do not fit are for the caller to scale or to refuse.
-at::Tensor padded_if_it_fits(const at::Tensor& pictures, std::int64_t pad, const std::string& path) {
-  return std::max(pictures.size(-2), pictures.size(-1)) <= pad ? padded(pictures, pad, path) : pictures;
-}
-
-std::string size_text(std::int64_t rows, std::int64_t columns) {
-  return std::to_string(rows) + " x " + std::to_string(columns);
+/// As the training images were; those that do not fit are for the caller to scale or to refuse.
+at::Tensor padded_if_it_fits(const at::Tensor& images, std::int64_t pad, const std::string& path) {
+  return std::max(images.size(-2), images.size(-1)) <= pad ? padded(images, pad, path) : images;
 }
 
 }  // namespace
@@ -42,7 +42,7 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
   const at::IntArrayRef shape = splits.info.input_shape;
   if (!is_image(shape)) throw DataError(splits.name + ": the examples are not images, there is nothing to show");
   if (rows < 1 || columns < 1) throw UsageError("a contact sheet needs at least one row and one column");
-  const bool draws = !options.augment.empty();
+  const bool draws = !options.augment.none();
   const std::int64_t count = std::min<std::int64_t>(draws ? rows : std::int64_t{rows} * columns, splits.train->size());
   const at::Tensor chosen = shuffled_order(splits.train->size(), seed, 0).narrow(0, 0, count);
 
@@ -77,8 +77,8 @@ at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& in
   const at::Tensor image = padded_if_it_fits(pixels, pad, path).to(at::kFloat) / 255;
   if (image.size(1) == input_shape[1] && image.size(2) == input_shape[2]) return image;
   if (note) {
-    *note = path + ": scaled from " + size_text(image.size(1), image.size(2)) + " to " +
-            size_text(input_shape[1], input_shape[2]) + " pixels";
+    *note = fmt::format("{}: scaled from {} x {} to {} x {} pixels", path, image.size(1), image.size(2), input_shape[1],
+                        input_shape[2]);
   }
   return at::adaptive_avg_pool2d(image, {input_shape[1], input_shape[2]});  // each pixel the mean of its area
 }
@@ -94,8 +94,8 @@ at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::st
   if (extension == ".npy") return npy_inputs(path, info);
   const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);
   if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
-    throw DataError(path + ": images of " + size_text(images.size(2), images.size(3)) +
-                    " pixels, which is not what this model was trained on");
+    throw DataError(fmt::format("{}: images of {} x {} pixels, which is not what this model was trained on", path,
+                                images.size(2), images.size(3)));
   }
   return images.to(at::kFloat) / 255;
 }

@@ -1,9 +1,12 @@
+#include "grapes/data/picture.h"
+
 #include "grapes/data/folder.h"
-#include "grapes/data/open.h"
 #include "grapes/data/png.h"
+#include "grapes/data/summary.h"
 #include "grapes/data/test_files.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,13 +52,13 @@ TEST_F(PngFolder, IsOneClassPerFolder) {
   put("cat/9.png", gray(2, 3) + 2);
   write_file(folder_.path() / "README", "about");
   const Collection c = read_folder(folder_.path());
-  EXPECT_THAT(c.info.classes, ElementsAre("cat", "dog"));
-  EXPECT_EQ(c.info.input_shape, (std::vector<std::int64_t>{1, 2, 3}));
-  EXPECT_TRUE(at::equal(c.train.targets, at::tensor({0, 1, 1}, at::kLong)));
-  EXPECT_TRUE(at::equal(c.train.inputs, at::stack({gray(2, 3) + 2, gray(2, 3), gray(2, 3) + 1})));
+  EXPECT_THAT(c.train->info().classes, ElementsAre("cat", "dog"));
+  EXPECT_EQ(c.train->info().input_shape, (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_TRUE(at::equal(c.train->targets(), at::tensor({0, 1, 1}, at::kLong)));
+  EXPECT_TRUE(at::equal(all_inputs(*c.train), at::stack({gray(2, 3) + 2, gray(2, 3), gray(2, 3) + 1}) * (1.0F / 255)));
   EXPECT_THAT(c.notes, ElementsAre(HasSubstr("1 files that are not PNGs")));
   put("cat/8.png", gray(2, 3).expand({3, 2, 3}));
-  EXPECT_EQ(read_folder(folder_.path()).info.input_shape[0], 3);
+  EXPECT_EQ(read_folder(folder_.path()).train->info().input_shape[0], 3);
 }
 
 TEST_F(PngFolder, RefusesByFile) {
@@ -106,7 +109,7 @@ TEST_F(PngFolder, AContactSheetShowsTheExamples) {
   contact_sheet(open(options, 1), options, 2, 3, 7, path);
   EXPECT_TRUE(at::equal(decode_png(read_file(path), false, path), sheet));
 
-  options.augment = "rotate=30";
+  options.augment = parse_augmentation("rotate=30");
   contact_sheet(open(options, 1), options, 1, 3, 7, path);
   const at::Tensor draws = decode_png(read_file(path), false, path);
   const auto picture = [&](std::int64_t i) { return draws.narrow(2, 4 + i * 68, 64); };
@@ -115,9 +118,21 @@ TEST_F(PngFolder, AContactSheetShowsTheExamples) {
   EXPECT_FALSE(at::equal(picture(1), picture(2)));
 }
 
+TEST_F(PngFolder, ClassesOfAnyLanguageStayInLine) {
+  for (const char* name : {"Zürich", "日本", "x"})
+    for (int i = 0; i < 5; ++i) put(fmt::format("{}/{}.png", name, i), gray(2, 2));
+  Options options;
+  options.data = folder_.path().string();
+  options.validation_split = 0;
+  EXPECT_THAT(summary(open(options, 1)), HasSubstr("  class   train  validation  test\n"
+                                                   "  Zürich      4           0     1\n"
+                                                   "  x           4           0     1\n"
+                                                   "  日本        4           0     1\n"));
+}
+
 TEST(Summary, CountsTheClassesOfEachPart) {
   Options options;
-  options.validation = 0;
+  options.validation_split = 0;
   const std::string text = summary(open(options, 1));
   EXPECT_THAT(text, HasSubstr("digits: classification, inputs 1 x 8 x 8 from 0 to 1, 10 classes\n"));
   EXPECT_THAT(text, HasSubstr("  all     1437           0   360\n"));

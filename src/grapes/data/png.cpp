@@ -2,7 +2,8 @@
 
 #include "grapes/base/error.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 #include <png.h>
 
 namespace grapes::data {
@@ -19,10 +20,9 @@ class Image {
   void begin(std::string_view bytes, const std::string& file) {
     if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) fail(file);
     constexpr std::uint32_t most = 1 << 14;  // a header can promise more than there is memory
-    if (image.width > most || image.height > most) {
-      throw DataError(file + ": a PNG of " + std::to_string(image.width) + " x " + std::to_string(image.height) +
-                      " pixels, expected at most " + std::to_string(most) + " each way");
-    }
+    if (image.width > most || image.height > most)
+      throw DataError(fmt::format("{}: a PNG of {} x {} pixels, expected at most {} each way", file,
+                                  std::uint32_t{image.width}, std::uint32_t{image.height}, most));
   }
   [[noreturn]] void fail(const std::string& file) const {
     throw DataError(file + ": cannot be read as PNG (" + image.message + ")");

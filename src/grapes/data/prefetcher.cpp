@@ -1,6 +1,5 @@
 #include "grapes/data/prefetcher.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <utility>

@@ -2,7 +2,8 @@
 
 #include "grapes/base/random.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
 
 namespace grapes::data {
 

@@ -2,9 +2,9 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/random.h"
-#include "grapes/base/text.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -71,16 +71,12 @@ Parts draw(const at::Tensor& targets, std::int64_t count, std::uint64_t seed, st
   return {ascending(std::move(taken)), ascending(std::move(rest))};
 }
 
-std::int64_t part_of(std::int64_t n, double part, std::string_view option) {
-  const std::string name(option);
-  if (!(part >= 0) || (part >= 1 && part != std::floor(part))) {
-    throw UsageError(name + " " + shortest(part) + ": expected a fraction from 0 to below 1, or a whole number");
-  }
+std::int64_t part_of(std::int64_t n, double part, const std::string& field) {
+  if (!(part >= 0) || (part >= 1 && part != std::floor(part)))
+    throw UsageError(field, fmt::format("{}: expected a fraction from 0 to below 1, or a whole number", part));
   if (part < 1) return std::min(std::llround(part * static_cast<double>(n)), static_cast<long long>(n) - 1);
-  if (part >= static_cast<double>(n)) {
-    throw UsageError(name + " " + shortest(part) + ": there are only " + std::to_string(n) +
-                     " examples, and some must be left to train on");
-  }
+  if (part >= static_cast<double>(n))
+    throw UsageError(field, fmt::format("{}: there are only {} examples, and some must be left to train on", part, n));
   return static_cast<std::int64_t>(part);
 }
 

@@ -3,6 +3,7 @@
 #include "grapes/data/dataset.h"
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace grapes::data {
@@ -19,7 +20,7 @@ struct Parts {
 Parts draw(const at::Tensor& targets, std::int64_t count, std::uint64_t seed, std::string_view name);
 
 /// A part as people write it: a fraction 0 <= part < 1 of n, or a whole number >= 1 that leaves something over.
-/// @throws UsageError that names the option
-std::int64_t part_of(std::int64_t n, double part, std::string_view option);
+/// @param field  the setting that it is the value of. @throws UsageError of that field
+std::int64_t part_of(std::int64_t n, double part, const std::string& field);
 
 }  // namespace grapes::data

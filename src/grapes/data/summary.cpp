@@ -1,40 +1,20 @@
-#include "grapes/base/text.h"
-#include "grapes/data/open.h"
+#include "grapes/data/summary.h"
 
-#include <ATen/ATen.h>
+#include "grapes/base/text.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/bincount.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <iomanip>
 #include <limits>
-#include <sstream>
-#include <utility>
 
 namespace grapes::data {
 namespace {
 
 using Row = std::vector<std::string>;
 
-/// Columns side by side: the first to the left, numbers to the right.
-std::string table_text(const std::vector<Row>& rows) {
-  std::vector<std::size_t> width;
-  for (const Row& row : rows) {
-    width.resize(std::max(width.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) width[i] = std::max(width[i], row[i].size());
-  }
-  std::ostringstream text;
-  for (const Row& row : rows) {
-    text << "  " << std::left << std::setw(static_cast<int>(width[0])) << row[0] << std::right;
-    for (std::size_t i = 1; i < row.size(); ++i) text << "  " << std::setw(static_cast<int>(width[i])) << row[i];
-    text << '\n';
-  }
-  return text.str();
-}
-
-std::string rounded(double value) {
-  std::ostringstream text;
-  text << std::setprecision(4) << value;
-  return text.str();
-}
+std::string rounded(double value) { return fmt::format("{:.4g}", value); }
 
 struct NamedPart {
   const char* name;
@@ -70,55 +50,68 @@ std::vector<Row> target_rows(const DatasetInfo& info, const std::vector<NamedPar
   return rows;
 }
 
+/// What is counted in one pass over the inputs.
+struct Counted {
+  float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest();
+  std::int64_t steps = 0;
+  double bits = 0;  ///< of a prediction: those that are on at any step
+};
+
+Counted count(const Dataset& set) {
+  constexpr std::int64_t piece = 256;  // a recording has a hundred times an image's numbers
+  Counted counted;
+  for (std::int64_t begin = 0; begin < set.size(); begin += piece) {
+    const Batch batch = set.get(at::arange(begin, std::min(begin + piece, set.size()), at::kLong));
+    counted.low = std::min(counted.low, batch.inputs.min().item<float>());
+    counted.high = std::max(counted.high, batch.inputs.max().item<float>());
+    if (!batch.present.defined()) continue;
+    counted.steps += batch.present.sum().item<std::int64_t>();
+    counted.bits += batch.targets.sum().item<double>();
+  }
+  return counted;
+}
+
 /// Of sequences whose every step is asked for: how many, how long, how many bits are on.
 std::vector<Row> step_rows(const std::vector<NamedPart>& parts) {
   std::vector<Row> rows = {{"part", "sequences", "steps", "bits on in a step"}};
   for (const auto& [name, set] : parts) {
     if (set->size() == 0) continue;
-    const at::Tensor bits = set->targets();
-    rows.push_back(
-        {name, std::to_string(set->size()), std::to_string(bits.size(0)), rounded(bits.sum(1).mean().item<double>())});
+    const Counted counted = count(*set);
+    rows.push_back({name, std::to_string(set->size()), std::to_string(counted.steps),
+                    rounded(counted.bits / static_cast<double>(counted.steps))});
   }
   return rows;
-}
-
-std::pair<float, float> range(const Dataset& set) {
-  constexpr std::int64_t piece = 256;  // a recording has a hundred times a picture's numbers
-  float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest();
-  for (std::int64_t begin = 0; begin < set.size(); begin += piece) {
-    const at::Tensor inputs = set.get(at::arange(begin, std::min(begin + piece, set.size()), at::kLong)).inputs;
-    low = std::min(low, inputs.min().item<float>());
-    high = std::max(high, inputs.max().item<float>());
-  }
-  return {low, high};
 }
 
 }  // namespace
 
 std::string summary(const Splits& splits) {
   const DatasetInfo& info = splits.info;
-  const bool classes = info.problem == ProblemKind::classification, steps = info.problem == ProblemKind::prediction;
-  std::vector<std::string> shape;
-  for (const std::int64_t size : info.input_shape) shape.push_back(std::to_string(size));
-  const auto [low, high] = range(*splits.train_plain);
-
-  std::ostringstream text;
-  text << splits.name << ": "
-       << (classes ? "classification"
-           : steps ? "prediction"
-                   : "regression")
-       << (info.sequence ? ", sequences, inputs of a step " : ", inputs ") << join(shape, " x ") << " from "
-       << rounded(low) << " to " << rounded(high) << ", " << info.outputs
-       << (classes             ? " classes"
-           : steps             ? " bits at every step"
-           : info.outputs == 1 ? " target"
-                               : " targets")
-       << '\n';
   const std::vector<NamedPart> parts = {
       {"train", splits.train.get()}, {"validation", splits.validation.get()}, {"test", splits.test.get()}};
-  text << table_text(classes ? class_rows(info, parts) : steps ? step_rows(parts) : target_rows(info, parts));
-  for (const std::string& note : splits.notes) text << "  note: " << note << '\n';
-  return text.str();
+  const char* kind = "classification";
+  const char* asked = "classes";
+  std::vector<Row> rows;
+  if (info.problem == ProblemKind::classification) {
+    rows = class_rows(info, parts);
+  } else if (info.problem == ProblemKind::prediction) {
+    kind = "prediction";
+    asked = "bits at every step";
+    rows = step_rows(parts);
+  } else {
+    kind = "regression";
+    asked = info.outputs == 1 ? "target" : "targets";
+    rows = target_rows(info, parts);
+  }
+  const Counted counted = count(*splits.train_plain);
+  std::string text =
+      fmt::format("{}: {}, {} {} from {} to {}, {} {}\n", splits.name, kind,
+                  info.sequence ? "sequences, inputs of a step" : "inputs", fmt::join(info.input_shape, " x "),
+                  rounded(counted.low), rounded(counted.high), info.outputs, asked);
+  for (Row& row : rows) row[0].insert(0, "  ");
+  text += columns(rows, "lr");
+  for (const std::string& note : splits.notes) text += fmt::format("  note: {}\n", note);
+  return text;
 }
 
 }  // namespace grapes::data

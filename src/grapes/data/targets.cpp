@@ -3,37 +3,33 @@
 #include "grapes/base/error.h"
 #include "grapes/base/text.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/_unique.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
+#include <fmt/format.h>
 
-#include <cmath>
 #include <map>
-#include <utility>
 
 namespace grapes::data {
 namespace {
 
-/// Number the classes in the order of their keys.
-template <class Key, class Name>
-void set_classes(Collection& collection, const std::vector<Key>& labels, Name name) {
-  std::map<Key, std::int64_t> number;
-  for (const Key& label : labels) number.emplace(label, 0);
-  if (number.size() < 2) {
-    throw DataError(collection.name + ": all " + std::to_string(labels.size()) +
-                    " examples are of one class, expected at least two classes");
-  }
-  DatasetInfo& info = collection.info;
-  info.problem = ProblemKind::classification;
-  info.outputs = static_cast<std::int64_t>(number.size());
-  info.classes.clear();
-  std::int64_t next = 0;
+/// Classes, numbered in the order of the labels.
+template <class Label, class Name>
+Targets classes_of(const std::vector<Label>& labels, const std::string& where, Name name) {
+  std::map<Label, std::int64_t> number;
+  for (const Label& label : labels) number.emplace(label, 0);
+  if (number.size() < 2)
+    throw DataError(
+        fmt::format("{}: all {} examples are of one class, expected at least two classes", where, labels.size()));
+  std::vector<std::string> names;
   for (auto& [label, value] : number) {
-    value = next++;
-    info.classes.push_back(name(label));
+    value = static_cast<std::int64_t>(names.size());
+    names.push_back(name(label));
   }
   std::vector<std::int64_t> targets;
   targets.reserve(labels.size());
-  for (const Key& label : labels) targets.push_back(number.at(label));
-  collection.train.targets = at::tensor(targets, at::kLong);
+  for (const Label& label : labels) targets.push_back(number.at(label));
+  return {ProblemKind::classification, at::tensor(targets, at::kLong), names};
 }
 
 bool looks_like_classes(const at::Tensor& values) {
@@ -44,35 +40,28 @@ bool looks_like_classes(const at::Tensor& values) {
 
 }  // namespace
 
-void number_targets(Collection& collection, const at::Tensor& values, const std::vector<std::string>& names,
-                    const std::string& asked) {
-  const bool classes = asked == "classes" || (asked == "auto" && looks_like_classes(values));
-  if (!classes) {
-    collection.info.problem = ProblemKind::regression;
-    collection.info.outputs = values.size(1);
-    collection.info.classes = names;
-    collection.train.targets = values.to(at::kFloat);
-    if (asked == "auto") collection.notes.emplace_back("the targets are numbers: read as regression");
-    return;
+Targets number_targets(const at::Tensor& values, const std::vector<std::string>& names, TargetReading asked,
+                       const std::string& where) {
+  const bool guess = asked == TargetReading::automatic;
+  if (asked == TargetReading::numbers || (guess && !looks_like_classes(values))) {
+    return {ProblemKind::regression, values.to(at::kFloat), names,
+            guess ? "the targets are numbers: read as regression" : ""};
   }
-  if (values.size(1) != 1) {
-    throw DataError(collection.name + ": " + std::to_string(values.size(1)) +
-                    " target columns, expected one for classes");
-  }
+  if (values.size(1) != 1)
+    throw DataError(fmt::format("{}: {} target columns, expected one for classes", where, values.size(1)));
   const at::Tensor column = values.contiguous();
   const auto* first = column.data_ptr<double>();
-  set_classes(collection, std::vector<double>(first, first + column.numel()), shortest);
-  if (asked == "auto") {
-    collection.notes.push_back("the targets are " + std::to_string(collection.info.outputs) +
-                               " different whole numbers: read as classes (--targets numbers reads them as numbers)");
-  }
+  Targets targets = classes_of(std::vector<double>(first, first + column.numel()), where, shortest);
+  if (guess)
+    targets.note = fmt::format("the targets are {} different whole numbers: read as classes, unless targets is numbers",
+                               targets.names.size());
+  return targets;
 }
 
-void text_targets(Collection& collection, const std::vector<std::string>& labels, const std::string& asked) {
-  if (asked == "numbers") {
-    throw DataError(collection.name + ": the targets are texts like '" + labels.front() + "', expected numbers");
-  }
-  set_classes(collection, labels, [](const std::string& label) { return label; });
+Targets text_targets(const std::vector<std::string>& labels, TargetReading asked, const std::string& where) {
+  if (asked == TargetReading::numbers)
+    throw DataError(fmt::format("{}: the targets are texts like '{}', expected numbers", where, labels.front()));
+  return classes_of(labels, where, [](const std::string& label) { return label; });
 }
 
 }  // namespace grapes::data

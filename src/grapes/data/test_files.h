@@ -1,19 +1,47 @@
 #pragma once
 
-// For the tests of this room only.
+// For the tests of this module only.
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
-#include "grapes/data/temporary_folder.h"
+#include "grapes/data/collection.h"
 
+#include <ATen/ops/arange.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 namespace grapes::data {
+
+/// A folder of its own under the system's temporary folder, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "grapes-XXXXXX").string();
+    if (!::mkdtemp(name.data())) throw DataError("cannot make a temporary folder " + name);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Every example of a data set, as it comes with this seed.
+inline at::Tensor all_inputs(const Dataset& set, std::uint64_t seed = 0) {
+  return set.get(at::arange(set.size(), at::kLong), seed).inputs;
+}
 
 /// What a call is refused with, or a sentence that no test expects.
 template <class E = DataError, class Call>

@@ -2,28 +2,47 @@
 
 #include "grapes/base/error.h"
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/grid_sampler_2d.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
+#include <c10/util/accumulate.h>
+#include <fmt/format.h>
 
-#include <array>
+#include <bit>
 #include <cmath>
-#include <functional>
-#include <numeric>
+#include <string>
 #include <utility>
 
 namespace grapes::data {
 namespace {
 
-std::int64_t width_of(const DatasetInfo& info) {
-  return std::accumulate(info.input_shape.begin(), info.input_shape.end(), std::int64_t{1}, std::multiplies<>());
-}
-
-class Permuted final : public Dataset {
+class Padded final : public Decorator {
  public:
-  Permuted(DatasetPtr source, at::Tensor order) : source_(std::move(source)), order_(std::move(order)) {}
+  Padded(DatasetPtr source, std::int64_t side, const std::string& name)
+      : Decorator(std::move(source)), side_(side), name_(name) {
+    info_.input_shape = padded(at::zeros(info_.input_shape), side_, name_).sizes().vec();
+  }
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    Batch batch = source_->get(rows, seed);
+    batch.inputs = padded(batch.inputs, side_, name_);
+    return batch;
+  }
 
-  std::int64_t size() const override { return source_->size(); }
-  const DatasetInfo& info() const override { return source_->info(); }
-  at::Tensor targets() const override { return source_->targets(); }
+ private:
+  const std::int64_t side_;
+  const std::string name_;
+};
+
+class Permuted final : public Decorator {
+ public:
+  Permuted(DatasetPtr source, at::Tensor order) : Decorator(std::move(source)), order_(std::move(order)) {}
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
@@ -33,86 +52,42 @@ class Permuted final : public Dataset {
   }
 
  private:
-  DatasetPtr source_;
-  at::Tensor order_;
+  const at::Tensor order_;
 };
 
-/// Where a pixel takes its value from: up to four pixels of the source.
-struct Taps {
-  std::array<std::int64_t, 4> from{};
-  std::array<float, 4> weight{};
-  float outside = 1;  ///< what is left for the background
-};
-
-class Rotated final : public Dataset {
+class Rotated final : public Decorator {
  public:
-  Rotated(DatasetPtr source, double degrees, std::vector<float> background)
-      : source_(std::move(source)), background_(std::move(background)) {
-    const std::int64_t rows = info().input_shape[1], columns = info().input_shape[2];
+  /// @param background  [channels, 1, 1]
+  Rotated(DatasetPtr source, double degrees, const at::Tensor& background) : Decorator(std::move(source)) {
+    const std::int64_t rows = info_.input_shape[1], columns = info_.input_shape[2];
     const double angle = degrees * std::acos(-1.0) / 180, cosine = std::cos(angle), sine = std::sin(angle);
     const double middle_x = static_cast<double>(columns - 1) / 2, middle_y = static_cast<double>(rows - 1) / 2;
-    for (std::int64_t row = 0; row < rows; ++row)
-      for (std::int64_t column = 0; column < columns; ++column) {
-        const double x = static_cast<double>(column) - middle_x, y = static_cast<double>(row) - middle_y;
-        taps_.push_back(taps(middle_x + x * cosine - y * sine, middle_y + x * sine + y * cosine, rows, columns));
-      }
+    const at::Tensor x = at::arange(columns, at::kDouble) - middle_x;
+    const at::Tensor y = (at::arange(rows, at::kDouble) - middle_y).unsqueeze(1);
+    // Whole pixels stay whole: the sine of 180 degrees is not quite 0.
+    const auto whole = [](const at::Tensor& position) {
+      return at::where((position - position.round()).abs() < 1e-6, position.round(), position).to(at::kFloat);
+    };
+    positions_ =
+        at::stack({whole(x * cosine - y * sine + middle_x), whole(x * sine + y * cosine + middle_y)}, -1).unsqueeze(0);
+    outside_ = (1 - sampled(at::ones({1, 1, rows, columns}), positions_)) * background;
   }
-
-  std::int64_t size() const override { return source_->size(); }
-  const DatasetInfo& info() const override { return source_->info(); }
-  at::Tensor targets() const override { return source_->targets(); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
-    const at::Tensor pictures = batch.inputs.contiguous();
-    at::Tensor turned = at::empty_like(pictures);
-    const auto channels = static_cast<std::int64_t>(background_.size());
-    const auto area = static_cast<std::int64_t>(taps_.size());
-    for (std::int64_t plane = 0; plane < pictures.size(0) * channels; ++plane) {
-      const float* from = pictures.data_ptr<float>() + plane * area;
-      float* into = turned.data_ptr<float>() + plane * area;
-      const float background = background_[static_cast<std::size_t>(plane % channels)];
-      for (const Taps& t : taps_)
-        *into++ = t.weight[0] * from[t.from[0]] + t.weight[1] * from[t.from[1]] + t.weight[2] * from[t.from[2]] +
-                  t.weight[3] * from[t.from[3]] + t.outside * background;
-    }
-    batch.inputs = turned;
+    batch.inputs = sampled(batch.inputs, positions_).add_(outside_);
     return batch;
   }
 
  private:
-  static Taps taps(double x, double y, std::int64_t rows, std::int64_t columns) {
-    // Whole pixels stay whole: the sine of 180 degrees is not quite 0.
-    const auto whole = [](double v) { return std::abs(v - std::round(v)) < 1e-6 ? std::round(v) : v; };
-    x = whole(x);
-    y = whole(y);
-    const double left = std::floor(x), top = std::floor(y);
-    Taps result;
-    std::size_t k = 0;
-    for (const int down : {0, 1})
-      for (const int right : {0, 1}) {
-        const auto column = static_cast<std::int64_t>(left) + right, row = static_cast<std::int64_t>(top) + down;
-        const double weight = (right ? x - left : 1 - (x - left)) * (down ? y - top : 1 - (y - top));
-        if (column >= 0 && row >= 0 && column < columns && row < rows) {
-          result.from.at(k) = row * columns + column;
-          result.weight.at(k) = static_cast<float>(weight);
-          result.outside -= static_cast<float>(weight);
-        }
-        ++k;
-      }
-    return result;
-  }
-
-  DatasetPtr source_;
-  std::vector<float> background_;  // per channel
-  std::vector<Taps> taps_;         // per pixel
+  at::Tensor positions_;  // where a pixel comes from, [1, rows, columns, 2]
+  at::Tensor outside_;    // what the background adds, [1, channels, rows, columns]
 };
 
-class OfClasses final : public Dataset {
+class OfClasses final : public Decorator {
  public:
-  OfClasses(DatasetPtr some, const std::vector<std::int64_t>& answers) : some_(std::move(some)) {
-    const DatasetInfo& all = some_->info();
-    info_ = all;
+  OfClasses(DatasetPtr some, const std::vector<std::int64_t>& answers) : Decorator(std::move(some)) {
+    const DatasetInfo& all = source_->info();
     info_.outputs = static_cast<std::int64_t>(answers.size());
     info_.classes.clear();
     place_ = at::full({all.outputs}, -1, at::kLong);
@@ -122,26 +97,52 @@ class OfClasses final : public Dataset {
     }
   }
 
-  std::int64_t size() const override { return some_->size(); }
-  const DatasetInfo& info() const override { return info_; }
-  at::Tensor targets() const override { return place_.index_select(0, some_->targets()); }
+  at::Tensor targets() const override { return place_.index_select(0, source_->targets()); }
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
-    Batch batch = some_->get(rows, seed);
+    Batch batch = source_->get(rows, seed);
     batch.targets = place_.index_select(0, batch.targets);
     return batch;
   }
 
  private:
-  DatasetPtr some_;
-  DatasetInfo info_;
   at::Tensor place_;  // [classes of the source] -> class here, or -1
 };
 
 }  // namespace
 
+at::Tensor padded(const at::Tensor& images, std::int64_t side, const std::string& name) {
+  const std::int64_t rows = images.size(-2), columns = images.size(-1), below = side - rows, right = side - columns;
+  if (below < 0 || right < 0)
+    throw UsageError("pad", fmt::format("{}: the images of {} are larger, {} x {}", side, name, rows, columns));
+  return at::constant_pad_nd(images, {right / 2, right - right / 2, below / 2, below - below / 2});
+}
+
+DatasetPtr padded(DatasetPtr source, std::int64_t side, const std::string& name) {
+  return std::make_shared<Padded>(std::move(source), side, name);
+}
+
+at::Tensor sampled(const at::Tensor& images, const at::Tensor& positions) {
+  // The sampler takes a side for -1 to 1. Where it is a power of two, whole positions go there and back exactly.
+  const auto side = [](std::int64_t n) { return std::bit_ceil(static_cast<std::uint64_t>(n)); };
+  const std::uint64_t height = side(images.size(2)), width = side(images.size(3));
+  const float scale_x = 2 / static_cast<float>(width), scale_y = 2 / static_cast<float>(height);
+  at::Tensor grid = at::empty_like(positions);
+  const auto* position = positions.data_ptr<float>();
+  auto* out = grid.data_ptr<float>();
+  for (std::int64_t i = 0; i < grid.numel(); i += 2) {
+    out[i] = position[i] * scale_x + (scale_x / 2 - 1);
+    out[i + 1] = position[i + 1] * scale_y + (scale_y / 2 - 1);
+  }
+  const at::Tensor large = at::constant_pad_nd(images, {0, static_cast<std::int64_t>(width) - images.size(3), 0,
+                                                        static_cast<std::int64_t>(height) - images.size(2)});
+  constexpr std::int64_t bilinear = 0, zeros = 0;
+  return at::grid_sampler_2d(large, grid.expand({images.size(0), -1, -1, -1}), bilinear, zeros,
+                             /*align_corners=*/false);
+}
+
 DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
-  const std::int64_t width = width_of(source->info());
+  const std::int64_t width = c10::multiply_integers(source->info().input_shape);
   TORCH_CHECK(order.dim() == 1 && order.scalar_type() == at::kLong && order.size(0) == width &&
                   std::get<0>(order.sort()).equal(at::arange(width, at::kLong)),
               "permuted: order must be a permutation of 0 ... ", width - 1, "; got ", order.sizes());
@@ -150,29 +151,23 @@ DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
 
 DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization) {
   const DatasetInfo& info = source->info();
-  if (info.input_shape.size() != 3 || info.sequence)
-    throw UsageError("only pictures can be rotated, which these examples are not");
+  if (info.input_shape.size() != 3 || info.sequence) throw UsageError("only images can be rotated, not these examples");
   std::vector<std::int64_t> shape = info.input_shape;
   shape.insert(shape.begin(), 1);
-  const at::Tensor empty = normalization(at::zeros(shape))[0].flatten(1);
-  std::vector<float> background;
-  for (std::int64_t c = 0; c < empty.size(0); ++c) {
-    background.push_back(empty[c][0].item<float>());
-    if (!empty[c].eq(background.back()).all().item<bool>())
-      throw UsageError(
-          "rotated pictures need one background for all pixels of a channel: normalize takes unit, channel or "
-          "zero-mean with them");
-  }
-  return std::make_shared<Rotated>(std::move(source), degrees, std::move(background));
+  const at::Tensor empty = normalization(at::zeros(shape))[0], background = empty.narrow(1, 0, 1).narrow(2, 0, 1);
+  if (!empty.eq(background).all().item<bool>())
+    throw UsageError(
+        "normalize",
+        "must be unit, channel or zero-mean: rotated images need one background for all pixels of a channel");
+  return std::make_shared<Rotated>(std::move(source), degrees, background);
 }
 
 DatasetPtr of_classes(const DatasetPtr& source, const std::vector<std::int64_t>& classes,
                       const std::vector<std::int64_t>& answers) {
-  const at::Tensor targets = source->targets();
   TORCH_CHECK(source->info().problem == ProblemKind::classification, "of_classes: the source must have classes");
   at::Tensor wanted = at::zeros({source->info().outputs}, at::kBool);
   for (const std::int64_t c : classes) wanted[c] = true;
-  const at::Tensor rows = wanted.index_select(0, targets).nonzero().flatten();
+  const at::Tensor rows = wanted.index_select(0, source->targets()).nonzero().flatten();
   return std::make_shared<OfClasses>(subset(source, rows), answers);
 }
 

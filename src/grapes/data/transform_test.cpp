@@ -1,6 +1,6 @@
 #include "grapes/data/transform.h"
 
-#include "grapes/base/error.h"
+#include "grapes/data/test_files.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -19,14 +19,12 @@ DatasetPtr pictures(std::int64_t n, std::int64_t channels, std::int64_t side) {
                 {ProblemKind::classification, {channels, side, side}, 3, {"a", "b", "c"}});
 }
 
-at::Tensor all(const Dataset& set) { return set.get(at::arange(set.size(), at::kLong)).inputs; }
-
 Normalization as_is() { return {}; }
 
 TEST(Transform, PermutedInputsAreThoseOfTheOrder) {
   const DatasetPtr source = pictures(4, 1, 3);
   const at::Tensor order = at::tensor({3, 1, 2, 0, 8, 7, 6, 5, 4}, at::kLong);
-  const at::Tensor x = all(*source).flatten(1), y = all(*permuted(source, order)).flatten(1);
+  const at::Tensor x = all_inputs(*source).flatten(1), y = all_inputs(*permuted(source, order)).flatten(1);
   for (std::int64_t i = 0; i < 9; ++i)
     EXPECT_TRUE(y.select(1, i).equal(x.select(1, order[i].item<std::int64_t>()))) << i;
   EXPECT_TRUE(permuted(source, order)->targets().equal(source->targets()));
@@ -34,11 +32,25 @@ TEST(Transform, PermutedInputsAreThoseOfTheOrder) {
   EXPECT_THROW(permuted(source, at::arange(8, at::kLong)), c10::Error);
 }
 
+TEST(Transform, WholePositionsAreSampledBitForBit) {
+  const at::Tensor images = all_inputs(*pictures(3, 2, 9));
+  const at::Tensor x = at::arange(9, at::kFloat).expand({9, 9}), y = x.t();
+  const auto at_positions = [&](const at::Tensor& x, const at::Tensor& y) {
+    return sampled(images, at::stack({x, y}, -1).unsqueeze(0));
+  };
+  EXPECT_TRUE(at::equal(at_positions(x, y), images));
+  EXPECT_TRUE(at::equal(at_positions(8 - x, y), images.flip(3)));
+  EXPECT_TRUE(at::equal(at_positions(x + 1, y).narrow(3, 0, 8), images.narrow(3, 1, 8)));
+  EXPECT_TRUE(at_positions(x + 1, y).select(3, 8).eq(0).all().item<bool>());
+  EXPECT_TRUE(at::allclose(at_positions(x + 0.5, y).narrow(3, 0, 8),
+                           (images.narrow(3, 0, 8) + images.narrow(3, 1, 8)) / 2, 0, 1e-6));
+}
+
 TEST(Transform, QuarterTurnsAreThoseOfTheArray) {
   const DatasetPtr source = pictures(3, 2, 5);
   for (int quarters = 0; quarters < 5; ++quarters)
-    EXPECT_TRUE(at::allclose(all(*rotated(source, 90.0 * quarters, as_is())), at::rot90(all(*source), quarters, {2, 3}),
-                             0, 1e-6))
+    EXPECT_TRUE(at::allclose(all_inputs(*rotated(source, 90.0 * quarters, as_is())),
+                             at::rot90(all_inputs(*source), quarters, {2, 3}), 0, 1e-6))
         << quarters;
 }
 
@@ -48,7 +60,7 @@ TEST(Transform, AnAngleTakesWhatTheEquationSays) {
   x[0][0][4][7] = 1;
   const DatasetPtr source = memory(x, at::zeros({1}, at::kLong), {ProblemKind::classification, {1, 9, 9}, 1, {"a"}});
   const double a = 30, c = std::cos(a * std::acos(-1.0) / 180), s = std::sin(a * std::acos(-1.0) / 180);
-  const at::Tensor y = all(*rotated(source, a, as_is()))[0][0];
+  const at::Tensor y = all_inputs(*rotated(source, a, as_is()))[0][0];
   double total = 0;
   for (int row = 0; row < 9; ++row)
     for (int column = 0; column < 9; ++column) {
@@ -64,7 +76,7 @@ TEST(Transform, AnAngleTakesWhatTheEquationSays) {
 TEST(Transform, WhatComesFromOutsideIsBackground) {
   const DatasetPtr source = pictures(2, 2, 8);
   const Normalization shifted{at::tensor({0.5F, 0.25F}).view({2, 1, 1}), at::full({2, 1, 1}, 2.0)};
-  const at::Tensor y = all(*rotated(normalized(source, shifted), 45, shifted));
+  const at::Tensor y = all_inputs(*rotated(normalized(source, shifted), 45, shifted));
   // The corners of a picture turned by 45 degrees come from outside altogether.
   EXPECT_TRUE(y.select(1, 0).select(1, 0).select(1, 0).eq(-1).all().item<bool>());
   EXPECT_TRUE(y.select(1, 1).select(1, 0).select(1, 0).eq(-0.5).all().item<bool>());

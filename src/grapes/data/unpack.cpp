@@ -3,6 +3,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 
+#include <fmt/format.h>
 #include <lzma.h>
 #include <zlib.h>
 
@@ -12,10 +13,8 @@ namespace grapes::data {
 namespace {
 
 bool is_xz(std::string_view bytes) {
-  return bytes.substr(0, 6) == std::string_view(
-                                   "\xfd"
-                                   "7zXZ\0",
-                                   6);
+  constexpr char magic[] = "\xfd\x37zXZ";  // and the zero that ends it
+  return bytes.substr(0, sizeof magic) == std::string_view(magic, sizeof magic);
 }
 
 bool is_gzip(std::string_view bytes) { return bytes.substr(0, 2) == "\x1f\x8b"; }
@@ -37,9 +36,8 @@ std::string gunzip(std::string_view bytes, const std::string& file) {
   if (!is_gzip(bytes)) throw DataError(file + ": not a gzip file (it does not begin with the bytes 1f 8b)");
   std::string content, unpacked(piece, '\0');
   while (!bytes.empty()) {
-    if (!is_gzip(bytes)) {
-      throw DataError(file + ": " + std::to_string(bytes.size()) + " bytes follow the end of the gzip data");
-    }
+    if (!is_gzip(bytes))
+      throw DataError(fmt::format("{}: {} bytes follow the end of the gzip data", file, bytes.size()));
     Inflater inflater;
     z_stream& stream = inflater.stream;
     int state = Z_OK;
@@ -53,13 +51,10 @@ std::string gunzip(std::string_view bytes, const std::string& file) {
       state = inflate(&stream, Z_NO_FLUSH);
       bytes.remove_prefix(offered - stream.avail_in);
       content.append(unpacked, 0, piece - stream.avail_out);
-      if (state == Z_BUF_ERROR || (state == Z_OK && bytes.empty() && stream.avail_out > 0)) {
-        throw DataError(file + ": the gzip data is cut off after " + std::to_string(content.size()) +
-                        " unpacked bytes");
-      }
-      if (state != Z_OK && state != Z_STREAM_END) {
-        throw DataError(file + ": the gzip data is corrupt (" + (stream.msg ? stream.msg : "zlib error") + ")");
-      }
+      if (state == Z_BUF_ERROR || (state == Z_OK && bytes.empty() && stream.avail_out > 0))
+        throw DataError(fmt::format("{}: the gzip data is cut off after {} unpacked bytes", file, content.size()));
+      if (state != Z_OK && state != Z_STREAM_END)
+        throw DataError(fmt::format("{}: the gzip data is corrupt ({})", file, stream.msg ? stream.msg : "zlib error"));
     }
   }
   return content;
@@ -83,7 +78,7 @@ std::string unxz(std::string_view bytes, const std::string& file) {
   }
   lzma_end(&stream);
   if (state == LZMA_BUF_ERROR)
-    throw DataError(file + ": the xz data is cut off after " + std::to_string(content.size()) + " unpacked bytes");
+    throw DataError(fmt::format("{}: the xz data is cut off after {} unpacked bytes", file, content.size()));
   if (state != LZMA_STREAM_END) throw DataError(file + ": the xz data is corrupt");
   return content;
 }

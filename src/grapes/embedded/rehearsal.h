@@ -1,7 +1,7 @@
 #pragma once
 
 #include "grapes/data/open.h"
-#include "grapes/experiment/run.h"
+#include "grapes/experiment/checkpoint.h"
 #include "grapes/fixed/network.h"
 
 #include <cstdint>

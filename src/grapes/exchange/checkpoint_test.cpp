@@ -3,6 +3,7 @@
 #include "grapes/base/error.h"
 #include "grapes/exchange/weights.h"
 #include "grapes/experiment/toml.h"
+#include "grapes/train/state.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

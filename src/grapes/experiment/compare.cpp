@@ -8,7 +8,6 @@
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/experiment/tune.h"
-#include "grapes/report/continual.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>
@@ -128,12 +127,9 @@ class Comparison {
       return outcome;
     }
 
-    if (has_tasks(config_)) {
-      outcome.report = report::write_continual({folder_}, folder_, {});
-    } else {
-      outcome.report = report::write({folder_ / "arms"}, folder_, report_options());
-    }
-    outcome.summary = record::Json::parse(read_file(folder_ / "summary.json"));
+    outcome.summary =
+        report::summarize(report::read({folder_}), {.baseline = "", .target = config_.compare.target, .title = ""});
+    outcome.report = report::write(*outcome.summary, folder_);
     end(outcome.state, outcome.state == record::State::diverged ? "at least one run diverged" : "");
     return outcome;
   }
@@ -158,16 +154,6 @@ class Comparison {
         }
       }
     return jobs;
-  }
-
-  report::Options report_options() const {
-    report::Options options;
-    const bool plain = std::any_of(arms_.begin(), arms_.end(), [](const auto& arm) { return arm.first == "bp"; });
-    options.baseline = plain ? "bp" : arms_.front().first;
-    options.target = config_.compare.target;
-    options.title = fmt::format("{} on {}", nn::to_string(config_.network.model), splits_.name);
-    options.tuning = tuning_;
-    return options;
   }
 
   Outcome interrupted() {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "grapes/experiment/pool.h"
+#include "grapes/report/summary.h"
 
 #include <filesystem>
+#include <optional>
 
 namespace grapes::experiment {
 
@@ -17,10 +19,10 @@ namespace grapes::experiment {
 /// A diverged run is recorded and the rest goes on; after a signal all workers write their checkpoints and end. With
 /// `resume` finished runs are kept, unfinished ones continue, and chosen learning rates stay.
 struct Outcome {
-  record::State state =
-      record::State::finished;   ///< diverged if any run of the comparison proper diverged; interrupted
-  std::filesystem::path report;  ///< the page, if there is one
-  record::Json summary;
+  /// Diverged if any run of the comparison proper diverged; interrupted; else finished.
+  record::State state = record::State::finished;
+  std::filesystem::path report;            ///< the page, if there is one
+  std::optional<report::Summary> summary;  ///< nothing if no run has finished
 };
 /// The configuration as text, without the keys that may change when a comparison is resumed (Scope::resume).
 std::string lasting(Config config);

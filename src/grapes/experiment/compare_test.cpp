@@ -26,7 +26,7 @@ class Compare : public ::testing::Test {
     folder_ = ::mkdtemp(pattern.data());
     config_.data.train_limit = 200;
     config_.data.test_limit = 100;
-    config_.data.validation = 50;
+    config_.data.validation_split = 50;
     config_.network.model = nn::parse_model("mlp:8,8");
     config_.training.epochs = 2;
     config_.training.batch_size = 32;

@@ -51,7 +51,7 @@ void check(const Config& config) {
     if (!labels.insert(own.arm).second) throw UsageError("arms: duplicate arm '" + own.arm + "'");
     check_pulses(own);
   }
-  if (config.compare.tune && config.data.validation == 0)
+  if (config.compare.tune && config.data.validation_split == 0)
     throw UsageError("tune = true needs validation examples to choose by, but validation-split = 0");
 }
 

@@ -77,15 +77,23 @@ Form<int> factor_bits_form() {
           }};
 }
 
+Form<data::Augmentation> augmentation_form() {
+  return {"rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6,crop=4,flip=0.5,cutout=8", Key::Kind::text,
+          data::to_text, [](std::string_view text, data::Augmentation& value) {
+            value = data::parse_augmentation(std::string(text));
+            return true;
+          }};
+}
+
 std::vector<Key> data_group() {
   return {
       key("data, dataset, data-set", examples, "name of a data set (grapes list data), or a path to your own",
           text("NAME|FILE.csv|FILE.npy|FOLDER"), &D::data),
       key("data-dir", machine, "folder that is searched first for a named data set", text("FOLDER"), &D::data_dir),
       key("validation-split, validation, val-split, validation-fraction, val-size", examples,
-          "training examples set aside for validation, drawn by seed", part_or_count(), &D::validation),
+          "training examples set aside for validation, drawn by seed", part_or_count(), &D::validation_split),
       key("test-split, test, test-size", examples, "the same for testing, where the data come without a test set",
-          part_or_count(), &D::test),
+          part_or_count(), &D::test_split),
       key("train-limit, max-train-samples", examples, "use only so many training examples; 0: all", at_least(0),
           &D::train_limit),
       key("test-limit, max-test-samples", examples, "use only the first so many test examples; 0: all", at_least(0),
@@ -98,8 +106,8 @@ std::vector<Key> data_group() {
           "1, per input or per image channel",
           row_of(data::normalizations()), &D::normalize),
       key("augment, augmentation, transform", examples,
-          "random changes of training images, any part of the example (elastic=strength:width)",
-          text("rotate=10,shift=0.15,shear=0.15,zoom=0.15,elastic=34:6,crop=4,flip=0.5,cutout=8"), &D::augment),
+          "random changes of training images, any part of the example (elastic=strength:width)", augmentation_form(),
+          &D::augment),
       key("label-column, target-column", examples,
           "CSV: target column(s); empty: label, class, target or y, else the last", text("NAME[,NAME...]"),
           &D::label_column),

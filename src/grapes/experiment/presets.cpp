@@ -56,7 +56,9 @@ epochs = 20
 grid = [0.0003, 0.001, 0.003, 0.01]
 )"},
       {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
-data = "nmnist-small"
+data = "nmnist"
+train-limit = 1000
+test-limit = 100
 model = "snn:200"
 event-steps = 25
 membrane-decay = 0.9

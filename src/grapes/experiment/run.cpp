@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/continual/learner.h"
 #include "grapes/experiment/arms.h"
+#include "grapes/experiment/checkpoint.h"
 #include "grapes/experiment/environment.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/train/checkpoint.h"
@@ -12,51 +13,12 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <optional>
 
 namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
-
-// In the order of data::ProblemKind.
-const std::vector<std::string> problem_names = {"classification", "regression", "prediction"};
-
-}  // namespace
-
-record::Json to_json(const data::DatasetInfo& info) {
-  return {{"problem", problem_names.at(static_cast<std::size_t>(info.problem))},
-          {"sequence", info.sequence},
-          {"input_shape", info.input_shape},
-          {"outputs", info.outputs},
-          {"classes", info.classes},
-          {"inputs", info.inputs}};
-}
-
-data::DatasetInfo info_from(const record::Json& json) {
-  data::DatasetInfo info;
-  const auto name = std::find(problem_names.begin(), problem_names.end(), json.at("problem").get<std::string>());
-  if (name == problem_names.end()) throw DataError("there is no kind of problem " + json.at("problem").dump());
-  info.problem = static_cast<data::ProblemKind>(name - problem_names.begin());
-  info.sequence = json.value("sequence", false);
-  info.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
-  info.outputs = json.at("outputs");
-  info.classes = json.at("classes").get<std::vector<std::string>>();
-  info.inputs = json.at("inputs").get<std::vector<std::string>>();
-  return info;
-}
-
-namespace {
-
-/// What every checkpoint holds besides what training changes.
-void add_constants(const Config& config, const data::DatasetInfo& info, const data::Normalization& normalization,
-                   std::map<std::string, std::string>& metadata, std::map<std::string, at::Tensor>& tensors) {
-  metadata["config"] = to_toml(config);
-  metadata["dataset"] = to_json(info).dump();
-  if (normalization.shift.defined()) tensors["input.shift"] = normalization.shift;
-  if (normalization.scale.defined()) tensors["input.scale"] = normalization.scale;
-}
 
 fs::path last_checkpoint(const RunPlan& plan) { return plan.folder / "checkpoints" / "last.safetensors"; }
 
@@ -76,10 +38,9 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
-  train::RunWriter run_writer{&writer, plan.checkpoints};
-  add_constants(config, info, splits.normalization, run_writer.metadata, run_writer.tensors);
+  const train::Tensors kept = constants(config, info, splits.normalization);
   try {
-    return train(run_writer);
+    return train({&writer, plan.checkpoints, kept.metadata, kept.tensors});
   } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
     record::Status status;
     status.state = record::State::failed;
@@ -101,7 +62,6 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   nn::Options plain = config.network;
   plain.rule = credit::plain();
   plain.compatibility = {};
-  plain.dropout = 0;
   const continual::ContinualRun run{state, scenario, config.continual, config.optimizer, config.training, [&] {
                                       return nn::make_network(plain, train::signature_of(scenario.info),
                                                               config.training.seed);
@@ -158,42 +118,6 @@ void check_possible(const Config& config, const data::Splits& splits) {
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
                    const train::ProgressCallback& on_progress) {
   return has_tasks(config) ? run_tasks(config, splits, plan, on_progress) : run_one(config, splits, plan, on_progress);
-}
-
-Loaded load(const std::filesystem::path& checkpoint, const std::string& device) {
-  const std::string file = checkpoint.string();
-  const train::Tensors content = train::read_safetensors(checkpoint);
-  const auto entry = [&](const std::string& key) {
-    const auto found = content.metadata.find(key);
-    if (found == content.metadata.end())
-      throw DataError(file + ": the entry '" + key + "' is missing: not a checkpoint of grapes");
-    return found->second;
-  };
-  Config config;
-  read_toml_text(config, entry("config"), file + ": its configuration");
-  config.network.device = device;
-  data::DatasetInfo info;
-  try {
-    info = info_from(record::Json::parse(entry("dataset")));
-  } catch (const record::Json::exception& error) {
-    throw DataError(file + ": the entry 'dataset' cannot be understood: " + error.what());
-  }
-  auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
-  train::load_weights(content, *model, file);
-  data::Normalization normalization;
-  if (const auto shift = content.tensors.find("input.shift"); shift != content.tensors.end())
-    normalization.shift = shift->second;
-  if (const auto scale = content.tensors.find("input.scale"); scale != content.tensors.end())
-    normalization.scale = scale->second;
-  const nn::Criterion criterion = train::criterion_of(config.network, config.training, info);
-  return {std::move(config), std::move(info), normalization, std::move(model), criterion};
-}
-
-void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
-          const data::Normalization& normalization, nn::Network& model) {
-  train::Tensors content = train::pack_weights(model);
-  add_constants(config, info, normalization, content.metadata, content.tensors);
-  train::write_safetensors(checkpoint, content);
 }
 
 }  // namespace grapes::experiment

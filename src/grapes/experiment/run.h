@@ -2,13 +2,11 @@
 
 #include "grapes/continual/scenario.h"
 #include "grapes/experiment/config.h"
-#include "grapes/nn/loss.h"
 #include "grapes/record/record.h"
 #include "grapes/train/run_writer.h"
 
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <string>
 
 namespace grapes::experiment {
@@ -33,23 +31,5 @@ void check_possible(const Config& config, const data::Splits& splits);
 /// states of the result, not exceptions.
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
                    const train::ProgressCallback& on_progress);
-
-/// What a data set means, as a checkpoint holds it. @throws DataError for a task there is not, record::Json::exception
-record::Json to_json(const data::DatasetInfo& info);
-data::DatasetInfo info_from(const record::Json& json);
-
-/// A network as a checkpoint describes it, with its weights. @throws DataError for a corrupt or foreign file
-struct Loaded {
-  Config config;
-  data::DatasetInfo info;
-  data::Normalization normalization;  ///< what an input must go through first
-  std::unique_ptr<nn::Network> model;
-  nn::Criterion criterion;
-};
-/// @param device  where it computes; checkpoints load on any device
-Loaded load(const std::filesystem::path& checkpoint, const std::string& device = "cpu");
-/// Writes a checkpoint of a network from elsewhere: training can start from it, and load() reads it.
-void save(const std::filesystem::path& checkpoint, const Config& config, const data::DatasetInfo& info,
-          const data::Normalization& normalization, nn::Network& model);
 
 }  // namespace grapes::experiment

@@ -6,7 +6,7 @@
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/run.h"
 #include "grapes/experiment/toml.h"
-#include "grapes/report/sweep.h"
+#include "grapes/report/report.h"
 
 #include <fmt/format.h>
 
@@ -35,6 +35,8 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     for (const std::string& arm : config.compare.arms) check_possible(with_arm(all.back().second, arm), splits);
   }
   if (all.empty()) throw UsageError("sweep of " + config.compare.sweep.key + " needs sweep-values");
+  report::Records records{{}, find_key("sweep").get(config), {}};
+  for (const std::string& arm : config.compare.arms) records.arms.push_back(with_arm(config, arm).arm);
   std::error_code error;
   const fs::path own = folder / "config.toml";
   if (resume) {
@@ -46,9 +48,11 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     if (fs::exists(own, error))
       throw DataError(folder.string() + " holds a record already: choose another folder or resume it");
     write_file(own, to_toml(config));
+    const record::Json content = {
+        {"key", records.swept}, {"values", config.compare.sweep_values}, {"arms", records.arms}};
+    write_file(folder / "sweep.json", content.dump(2) + "\n");
   }
 
-  std::vector<report::SweepPoint> points;
   bool any = false;
   Outcome outcome;
   for (const auto& [value, one] : all) {
@@ -56,23 +60,23 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     const Overview told = [&, &v = value](const Stage& stage) {
       if (!overview) return;
       Stage named = stage;
-      named.what = fmt::format("at {} ({} of {}), {}", shortest(v), points.size() + 1, all.size(), stage.what);
+      named.what =
+          fmt::format("at {} ({} of {}), {}", shortest(v), records.conditions.size() + 1, all.size(), stage.what);
       overview(named);
     };
     const Outcome at = compare(one, splits, here, resume && fs::exists(here / "compare.json", error), told);
     if (at.state == record::State::interrupted) return at;
     if (at.state == record::State::diverged) outcome.state = at.state;
-    points.push_back({value, at.summary});
-    any |= at.summary.is_object();
+    report::Condition condition;
+    if (at.summary) condition = at.summary->conditions.back();
+    condition.name = shortest(value);
+    condition.value = value;
+    records.conditions.push_back(std::move(condition));
+    any |= at.summary.has_value();
   }
   if (!any) return outcome;
-  std::vector<std::string> arms;
-  for (const std::string& arm : config.compare.arms) arms.push_back(with_arm(config, arm).arm);
-  outcome.summary = report::summarize_sweep(find_key("sweep").get(config), arms, points);
-  outcome.report = folder / "report.html";
-  write_file(folder / "summary.json", outcome.summary.dump(2) + "\n");
-  write_file(folder / "sweep.svg", report::sweep_picture(outcome.summary));
-  write_file(outcome.report, report::sweep_html(outcome.summary));
+  outcome.summary = report::summarize(std::move(records));
+  outcome.report = report::write(*outcome.summary, folder);
   return outcome;
 }
 

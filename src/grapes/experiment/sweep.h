@@ -12,8 +12,8 @@ namespace grapes::experiment {
 Config at_value(Config config, double value);
 
 /// Runs the comparison once for each of compare.sweep_values, each a whole comparison in FOLDER/VALUE, and summarizes
-/// all: FOLDER/summary.json, sweep.svg, report.html. With `resume`, finished values are kept and the interrupted one
-/// continues.
+/// all: FOLDER/sweep.json (key, values, arms), summary.json, picture.svg, report.html. With `resume`, finished values
+/// are kept and the interrupted one continues.
 /// @throws as compare()
 Outcome sweep(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, bool resume,
               const Overview& overview);

@@ -4,6 +4,7 @@
 #include "grapes/experiment/experiment_test.h"
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/toml.h"
+#include "grapes/report/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,24 +41,31 @@ TEST(Sweep, SetsTheKeyAndNothingElse) {
   EXPECT_EQ(to_toml(one), to_toml(back));
 }
 
+std::vector<double> scores(const Outcome& outcome, std::size_t condition, std::size_t arm) {
+  return outcome.summary->conditions[condition].arms[arm][outcome.summary->primary()].values();
+}
+
 TEST(Sweep, EachValueIsTheComparisonByItself) {
   const fs::path folder = fs::temp_directory_path() / ("grapes-sweep-" + std::to_string(::getpid()));
   const Config config = small();
   const data::Splits splits = data::open(config.data, 1);
   const Outcome all = sweep(config, splits, folder / "sweep", false, {});
   EXPECT_EQ(all.state, record::State::finished);
-  ASSERT_EQ(all.summary["points"].size(), 2u);
+  ASSERT_EQ(all.summary->conditions.size(), 2u);
   const Outcome alone = compare(at_value(config, 8), splits, folder / "alone", false, {});
-  for (std::size_t i = 0; i < 2; ++i)
-    EXPECT_EQ(all.summary["points"][1]["arms"][i]["scores"], alone.summary["arms"][i]["scores"]);
-  EXPECT_NE(all.summary["points"][0]["arms"][0]["scores"], alone.summary["arms"][0]["scores"]);
-  for (const char* file : {"summary.json", "sweep.svg", "report.html", "config.toml", "4/report.html", "8/report.html"})
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(scores(all, 1, i), scores(alone, 0, i));
+  EXPECT_NE(scores(all, 0, 0), scores(alone, 0, 0));
+  for (const char* file :
+       {"summary.json", "picture.svg", "sweep.json", "report.html", "config.toml", "4/report.html", "8/report.html"})
     EXPECT_TRUE(fs::exists(folder / "sweep" / file)) << file;
   // Gone on with, it finds everything done, and says the same.
-  EXPECT_EQ(sweep(config, splits, folder / "sweep", true, {}).summary, all.summary);
+  EXPECT_EQ(report::to_json(*sweep(config, splits, folder / "sweep", true, {}).summary), report::to_json(*all.summary));
   Config quicker = config;
   quicker.jobs = 1;
-  EXPECT_EQ(sweep(quicker, splits, folder / "sweep", true, {}).summary, all.summary);
+  EXPECT_EQ(report::to_json(*sweep(quicker, splits, folder / "sweep", true, {}).summary),
+            report::to_json(*all.summary));
+  // The records alone give the same page.
+  EXPECT_EQ(report::html(report::summarize(report::read({folder / "sweep"}))), read_file(folder / "sweep/report.html"));
   EXPECT_THROW(sweep(config, splits, folder / "sweep", false, {}), DataError);
   fs::remove_all(folder);
 }

@@ -215,8 +215,8 @@ TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
   }
 }
 
-/// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. So γ and β learn from
-/// the modulated error, and the means in the backward pass are of it.
+/// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. So γ and β learn
+/// from the modulated error, and the means in the backward pass are of it.
 TEST(Cnn, NormalizedAsOneTheFactorStandsBehindTheActivation) {
   Options options = options_of("cnn:4", "bp", "grapes");
   options.norm = Norm::tensor;

@@ -19,6 +19,7 @@ using kernels::ErrorPath;
 /// What one forward pass needs to know besides its inputs.
 struct Pass {
   bool training = false;
+  bool gradients = false;                  ///< in evaluation: keep the graph, as training always does
   std::uint64_t seed = 0;                  ///< the run's root seed; dropout and shuffles are drawn from (seed, step)
   std::int64_t step = 0;                   ///< number of the batch, from 0
   std::vector<at::Tensor> masks;           ///< dropout masks given from outside, per hidden layer [batch, unit]

@@ -59,7 +59,7 @@ at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)
 }  // namespace
 
 at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
-  const at::AutoGradMode graph(pass.training && at::GradMode::is_enabled());
+  const at::AutoGradMode graph((pass.training || pass.gradients) && at::GradMode::is_enabled());
   if (pass.present.defined() && !signature_.sequence)
     throw UsageError("examples that are no sequences have no steps that could be missing");
   prepare(pass);

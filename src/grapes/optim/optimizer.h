@@ -45,7 +45,7 @@ class Optimizer {
     std::string name;  ///< "velocity.0", "steps"
     at::Tensor value;
   };
-  /// Everything a checkpoint must hold to go on bit for bit; the tensors are the live ones, to be copied into on
+  /// Everything a checkpoint must hold to resume bit for bit; the tensors are the live ones, to be copied into on
   /// loading.
   virtual std::vector<State> state() = 0;
 

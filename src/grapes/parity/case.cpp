@@ -45,17 +45,14 @@ class Fields {
 
   /// What their word in the field is called here.
   template <class Ours, std::size_t n>
-  Ours translated(const std::string& field, std::string word, const std::pair<const char*, Ours> (&words)[n]) const {
+  Ours translated(const std::string& field, const std::pair<const char*, Ours> (&words)[n]) const {
+    const auto word = get<std::string>(field);
     std::vector<std::string> names;
     for (const auto& [theirs, ours] : words) {
       if (word == theirs) return ours;
       names.emplace_back(theirs);
     }
     throw wrong(field, "one of " + join(names, ", ") + "; got '" + word + "'");
-  }
-  template <class Words>
-  auto translated(const std::string& field, const Words& words) const {
-    return translated(field, get<std::string>(field), words);
   }
 
   at::Tensor matrix(const std::string& field, const Json& rows, std::int64_t height, std::int64_t width) const {
@@ -72,9 +69,6 @@ class Fields {
       for (const Json& number : row) *next++ = number.get<double>();
     return matrix;
   }
-  at::Tensor matrix(const std::string& field, std::int64_t height, std::int64_t width) const {
-    return matrix(field, get<Json>(field), height, width);
-  }
   using Shapes = std::vector<std::pair<std::int64_t, std::int64_t>>;
   std::vector<at::Tensor> matrices(const std::string& field, const Json& all, const Shapes& shapes) const {
     if (!all.is_array() || all.size() != shapes.size()) throw wrong(field, fmt::format("{} matrices", shapes.size()));
@@ -82,6 +76,9 @@ class Fields {
     for (std::size_t i = 0; i < shapes.size(); ++i)
       matrices.push_back(matrix(field, all[i], shapes[i].first, shapes[i].second));
     return matrices;
+  }
+  std::vector<at::Tensor> matrices(const std::string& field, const Shapes& shapes) const {
+    return matrices(field, get<Json>(field), shapes);
   }
 
  private:
@@ -98,25 +95,25 @@ const std::pair<const char*, const char*> output_functions[] = {
 
 struct LearnType {
   const char* route;
+  const char* modulation;
   bool lookahead;  // under NAG their factors are of the look-ahead weights; else of W
 };
 const std::pair<const char*, LearnType> learn_types[] = {
-    {"BP", {"bp", true}}, {"FA", {"fa", false}}, {"DFA", {"dfa", false}}, {"IFA", {"ifa", true}}};
+    {"BP", {"bp", "none", true}},    {"BPgrapes", {"bp", "grapes", true}},
+    {"FA", {"fa", "none", false}},   {"FAgrapes", {"fa", "grapes", false}},
+    {"DFA", {"dfa", "none", false}}, {"DFAgrapes", {"dfa", "grapes", false}},
+    {"IFA", {"ifa", "none", true}},  {"IFAgrapes", {"ifa", "grapes", true}}};
 
 /// The options of `grapes train` that make it do what the authors' program did.
 void read_options(const Fields& file, Case& c) {
-  std::string learn_type = file.get<std::string>("learn_type");
-  const bool modulated = learn_type.ends_with("grapes");
-  if (modulated) learn_type.resize(learn_type.size() - 6);
-  const LearnType rule = file.translated("learn_type", learn_type, learn_types);
-
+  const LearnType rule = file.translated("learn_type", learn_types);
   c.network.model = nn::dense_model({c.layers.begin() + 1, c.layers.end() - 1});
   c.network.activation = file.translated("hidden_activation", activations);
   c.network.init = "zero";
   c.network.rule.route = rule.route;
-  c.network.rule.modulation = modulated ? "grapes" : "none";
+  c.network.rule.modulation = rule.modulation;
   c.network.compatibility.first_sample_mask = c.network.compatibility.unmasked_first = true;
-  c.network.compatibility.single_factor = learn_type == "IFA";
+  c.network.compatibility.single_factor = c.network.rule.route == "ifa";
   if (find_row(credit::routes(), "route", rule.route).clipped)
     c.network.rule.clip.kind = file.get<bool>("clip") ? credit::Clip::Kind::range : credit::Clip::Kind::none;
   c.output = file.translated("output_activation", output_functions);
@@ -132,7 +129,7 @@ void read_options(const Fields& file, Case& c) {
 void read_samples(const Fields& file, Case& c) {
   const auto samples = file.get<std::int64_t>("n_samples");
   if (samples < 1) throw file.wrong("n_samples", "at least 1");
-  c.inputs = file.matrix("inputs", samples, c.layers.front());
+  c.inputs = file.matrix("inputs", file.get<Json>("inputs"), samples, c.layers.front());
   const auto labels = file.get<std::vector<std::int64_t>>("labels");
   if (static_cast<std::int64_t>(labels.size()) != samples)
     throw file.wrong("labels", fmt::format("{} numbers", samples));
@@ -184,13 +181,13 @@ Case read(const std::filesystem::path& path) {
   const std::int64_t samples = c.inputs.size(0), passes = samples * c.training.epochs;
   for (std::size_t l = 1; l < c.layers.size(); ++l) weights.emplace_back(c.layers[l], c.layers[l - 1]);
   for (std::size_t l = 1; l + 1 < c.layers.size(); ++l) masks.emplace_back(passes, c.layers[l]);
-  c.weights = file.matrices("initial_weights", file.get<Json>("initial_weights"), weights);
-  c.feedback = file.matrices("feedback", file.get<Json>("feedback"), feedback_shapes(c));
+  c.weights = file.matrices("initial_weights", weights);
+  c.feedback = file.matrices("feedback", feedback_shapes(c));
   const auto keep = file.get<double>("dropout");
   if (!(keep > 0 && keep <= 1)) throw file.wrong("dropout", "the probability to keep a unit, above 0 and at most 1");
-  if (keep < 1) c.masks = file.matrices("dropout_masks", file.get<Json>("dropout_masks"), masks);
+  if (keep < 1) c.masks = file.matrices("dropout_masks", masks);
 
-  if (file.has("outputs")) c.outputs = file.matrix("outputs", passes, c.layers.back());
+  if (file.has("outputs")) c.outputs = file.matrix("outputs", file.get<Json>("outputs"), passes, c.layers.back());
   read_factors(file, c);
   const auto after = file.get<Json>("weights_after");
   const std::int64_t updates = samples / c.training.batch_size * c.training.epochs;

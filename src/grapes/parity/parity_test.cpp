@@ -113,7 +113,7 @@ TEST(Parity, SaysWhichFieldIsWrong) {
   EXPECT_NE(message("{").find("not JSON"), std::string::npos);
   EXPECT_NE(message("{}").find("format"), std::string::npos);
   EXPECT_NE(message(R"({"format": "grapes-golden/1"})").find("layers"), std::string::npos);
-  EXPECT_NE(with("learn_type", "XX").find("learn_type: expected one of BP, FA"), std::string::npos);
+  EXPECT_NE(with("learn_type", "XX").find("learn_type: expected one of BP, BPgrapes"), std::string::npos);
   EXPECT_NE(with("output_activation", "step_f").find("output_activation"), std::string::npos);
   EXPECT_NE(with("labels", nlohmann::json::array({9})).find("labels: expected 12 numbers"), std::string::npos);
   EXPECT_NE(with("feedback", nlohmann::json::array()).find("feedback: expected 3 matrices"), std::string::npos);

@@ -87,7 +87,7 @@ class Writer final {
   /// Begin a new record. @throws DataError if the folder holds a run already or cannot be written
   static Writer create(const std::filesystem::path& folder, const Identity& identity, const std::string& config,
                        const Json& env);
-  /// Go on with one: metrics after `epoch` are cut off, for the checkpoint is where it resumes.
+  /// Resume one: metrics after `epoch` are cut off, for the checkpoint is where it resumes.
   static Writer resume(const std::filesystem::path& folder, std::int64_t epoch);
 
   void epoch(const Json& row);        ///< appended and flushed

@@ -1,69 +1,60 @@
 #pragma once
 
-#include "grapes/report/arms.h"
-#include "grapes/report/svg.h"
+#include "grapes/plot/chart.h"
+#include "grapes/report/summary.h"
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
-/// The plots of a comparison. Their colors are CSS variables, so that they follow the reader's light or dark scheme.
+/// The plots of a comparison.
 namespace grapes::report {
-
-/// The colors and line styles, for a page or inside a picture that stands alone.
-std::string plot_style();
+using plot::Chart;
+using plot::Drawing;
 
 /// How an arm is drawn, everywhere: the paper's arms always alike, others in the slots that are left.
 class Styles final {
  public:
   explicit Styles(const std::vector<std::string>& arms);
-  /// Class and dash attributes of a line, `line` or another class beside the arm's color.
-  std::string attributes(const std::string& arm, const std::string& kind) const;
+  /// The CSS class that colors what is drawn of the arm.
+  std::string color(const std::string& arm) const { return "a" + std::to_string(slots_.at(arm)); }
+  /// The classes of a kind of mark ("line", "dot", ...) in the arm's color.
+  std::string look(const std::string& kind, const std::string& arm) const { return kind + " " + color(arm); }
 
  private:
   std::map<std::string, std::size_t> slots_;
 };
 
-/// Where the lines of a plot are, and its axes around them.
-struct Frame {
-  double left, top, right, bottom;
-};
-void axes(svg::Drawing& drawing, const Frame& frame, const svg::Scale& x, const svg::Scale& y,
-          const std::vector<double>& x_ticks, const std::vector<double>& y_ticks, const std::string& x_label,
-          const std::string& y_label);
+/// A line for each arm that has such points.
+Chart curve_chart(const std::string& id, const std::string& x_label, const std::string& y_label,
+                  const std::vector<Arm>& arms, const Styles& styles, double factor,
+                  const std::function<Points(const record::Run&)>& points);
+/// How the first measure came about: of one task the score against the epoch, of several the accuracy on `task`.
+Chart progress_chart(const std::string& id, const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
+                     std::size_t task = 0);
+/// Of a sweep: the first measure against the value, or its differences to the baseline; bands are 95 % intervals.
+Chart sweep_chart(const std::string& id, const Summary& summary, const Styles& styles, bool differences);
 
-struct Series {
-  std::string arm;
-  Curve curve;                     ///< mean and, as a band, one standard deviation to either side
-  std::vector<svg::Point> marked;  ///< points with a ring around them
-  bool dots = false;               ///< a dot at each point
-};
-
-struct Chart {
-  std::string id;  ///< unique on the page
-  std::string x_label, y_label;
-  std::vector<Series> series;
-  double width = 460, height = 300;
-  bool labels = true;  ///< the arms' names at the ends of their lines
-  bool logarithmic_x = false;
-  bool logarithmic_y = false;        ///< only where all values are above 0
-  bool from_the_start = false;       ///< the first epochs set the y axis too; else they may leave the picture below
-  std::vector<double> x_ticks = {};  ///< empty: round numbers
-};
-svg::Drawing line_chart(const Chart& chart, const Styles& styles);
-
-/// A row for each arm: every seed as a dot, the mean, its 95 % interval. `arms` is summary["arms"].
-svg::Drawing dot_plot(const record::Json& summary, const Styles& styles);
+/// A row for each arm: every seed as a dot, the mean, its 95 % interval. A line marks the mean of the first arm.
+Drawing dot_plot(const std::vector<Arm>& arms, const Measure& measure, const Styles& styles);
 
 /// Validation score of every learning rate that was tried, a ring around the chosen one. @param tuning  see
 /// compare.json
-svg::Drawing tuning_chart(const std::string& id, const record::Json& tuning, const std::vector<std::string>& arms,
-                          const std::string& score, const Styles& styles);
+Chart tuning_chart(const std::string& id, const record::Json& tuning, const std::vector<std::string>& arms,
+                   const Score& score, const Styles& styles);
 
-/// How the factors of a layer lie, epoch by epoch: the stronger the color, the more nodes; the line is their mean.
+/// How the factors of a layer lie, epoch by epoch: the stronger the color, the more units; the line is their mean.
 /// `low`: the lower end of the y axis, whose upper end is 2.
-svg::Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles);
+Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles);
 /// The lower end that shows all factors of all arms; nothing if there are none.
 std::optional<double> lowest_factor(const std::vector<Arm>& arms);
+/// The mean factor of a layer against the epoch; empty if it is not modulated.
+Curve factor_curve(const Arm& arm, const std::string& layer);
+
+/// Rows: after which task; columns: accuracy on which task, %. The stronger the color, the higher; mean and
+/// 95 % interval are told where one points; of few tasks, the mean and half the width of its interval are written.
+Drawing heat_map(const Arm& arm, const Styles& styles);
 
 }  // namespace grapes::report

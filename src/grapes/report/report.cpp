@@ -1,64 +1,127 @@
 #include "grapes/report/report.h"
 
 #include "grapes/base/file.h"
-#include "grapes/report/format.h"
-#include "grapes/report/plots.h"
+#include "grapes/base/text.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 
 namespace grapes::report {
+namespace fs = std::filesystem;
 using record::Json;
-using record::Run;
+namespace {
 
-std::string picture(const std::vector<Run>& runs, const Json& summary) {
-  const std::vector<Arm> arms = arms_of(runs, summary["baseline"]);
-  const Unit unit = unit_of(summary["score"]);
-  std::vector<std::string> names;
-  for (const Arm& arm : arms) names.push_back(arm.name);
-  const Styles styles(names);
-  const svg::Drawing scores = dot_plot(summary, styles);
-  Chart chart;
-  chart.id = "curves";
-  chart.x_label = "epoch";
-  chart.y_label =
-      summary["part"].get<std::string>() + " " + score_name(summary["score"]) + (unit.suffix.empty() ? "" : ", %");
-  chart.height = std::max(280.0, scores.height());
-  for (const Arm& arm : arms)
-    chart.series.push_back({arm.name, trained(arm, score_key(arms, summary["part"]), unit.factor), {}});
-  const svg::Drawing curves = line_chart(chart, styles);
-  svg::Drawing all(972, curves.height() + 66);
-  all.rectangle({0.5, 0.5}, all.width() - 1, all.height() - 1, "class=\"card\" rx=\"10\" stroke=\"var(--hair)\"");
-  all.text({20, 34}, summary["title"], "class=\"heading\"");
-  all.place(curves, {16, 56});
-  all.place(scores, {496, 56});
-  return all.element(
-      "picture", summary["title"],
-      "Left: learning curves, means over seeds with bands of one standard deviation. Right: final scores, "
-      "every seed, the mean and its 95 % interval.",
-      plot_style());
+/// A JSON object with these members, or null if there is no such file. @throws DataError
+Json read_object(const fs::path& path, const std::vector<std::string>& members) {
+  if (!fs::is_regular_file(path)) return nullptr;
+  const Json content = Json::parse(read_file(path), nullptr, false);
+  for (const std::string& member : members)
+    if (!content.is_object() || !content.contains(member))
+      throw DataError(path.string() + ": expected a JSON object with '" + join(members, "', '") + "'");
+  return content;
 }
 
-Json tuning_of(const std::vector<std::filesystem::path>& folders) {
+double rate_of(const record::Run& run) { return run.epochs.front()["learning_rate"]; }
+
+/// Runs on several tasks at the learning rates as given, and, where rates were chosen, at these: what a rule does and
+/// what a rate does are to be told apart.
+std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<Json>& comparisons) {
+  std::map<std::string, double> given, chosen;
   Json tuning;
-  std::size_t found = 0;
-  for (const auto& folder : folders) {
-    const std::filesystem::path path = folder / "compare.json";
-    if (!std::filesystem::is_regular_file(path)) continue;
-    const Json content = Json::parse(read_file(path), nullptr, false);
-    if (!content.is_object() || !content.contains("tuning"))
-      throw DataError(path.string() + ": expected a JSON object with 'tuning'");
-    tuning = content["tuning"];
-    ++found;
+  for (const Json& comparison : comparisons) {
+    for (const auto& [arm, rate] : comparison["given_rates"].items())
+      if (given.try_emplace(arm, rate).first->second != rate)
+        throw DataError("compare.json: arm " + arm + " has another learning rate than in the other folders");
+    if (comparison["tuning"].is_null()) continue;
+    if (!tuning.is_null())
+      throw DataError("only one of the folders may have chosen its learning rates: name one at a time");
+    tuning = comparison["tuning"];
+    chosen = comparison["learning_rates"].get<std::map<std::string, double>>();
   }
-  return found == 1 ? tuning : Json();
+  Condition as_given{.name = "given"};
+  Condition as_chosen{.name = "chosen", .title = "Each arm at its own best learning rate", .tuning = tuning};
+  for (const RunPtr& run : runs) {
+    const std::string& arm = run->identity.arm;
+    if (run->epochs.empty()) {
+      as_given.runs.push_back(run);
+      continue;
+    }
+    const double rate = rate_of(*run);
+    const bool is_given = given.try_emplace(arm, rate).first->second == rate;
+    const bool is_chosen = chosen.contains(arm) && chosen[arm] == rate;
+    if (!is_given && !is_chosen)
+      throw DataError("arm " + arm + " has runs at the learning rates " + shortest(given[arm]) + " and " +
+                      shortest(rate) + ": name the folder of the comparison, whose compare.json tells them apart");
+    if (is_given) as_given.runs.push_back(run);
+    if (is_chosen) as_chosen.runs.push_back(run);
+  }
+  std::set<double> rates;
+  for (const auto& [arm, rate] : given) rates.insert(rate);
+  as_given.title =
+      rates.size() == 1 ? "Every arm at the learning rate " + shortest(*rates.begin()) : "Learning rates as given";
+  if (as_chosen.runs.empty()) return {as_given};
+  if (as_given.runs.empty()) return {as_chosen};
+  return {as_given, as_chosen};
 }
 
-std::filesystem::path write(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& out,
-                            Options options) {
-  const std::vector<Run> runs = record::load_all(folders);
-  const Json summary = summarize(runs, options);
-  write_file(out / "summary.json", summary.dump(2) + "\n");
-  write_file(out / "picture.svg", picture(runs, summary));
-  write_file(out / "report.html", html(runs, summary, options));
-  return out / "report.html";
+Records read_sweep(const fs::path& folder, const Json& sweep) {
+  Records records{{}, sweep["key"], sweep["arms"].get<std::vector<std::string>>()};
+  for (const double value : sweep["values"]) {
+    Condition condition;
+    const fs::path place = folder / shortest(value);
+    if (fs::is_directory(place)) condition = read({place}).conditions.back();
+    condition.name = shortest(value);
+    condition.title.clear();
+    condition.value = value;
+    records.conditions.push_back(std::move(condition));
+  }
+  return records;
+}
+
+}  // namespace
+
+Records read(const std::vector<fs::path>& folders) {
+  for (const fs::path& folder : folders)
+    if (const Json sweep = read_object(folder / "sweep.json", {"key", "arms", "values"}); sweep.is_object()) {
+      if (folders.size() > 1)
+        throw DataError(folder.string() + " holds a sweep: name it alone, or folders of its values");
+      return read_sweep(folder, sweep);
+    }
+  std::vector<Json> comparisons;
+  for (const fs::path& folder : folders)
+    if (Json content = read_object(folder / "compare.json", {"arms", "tuning", "learning_rates", "given_rates"});
+        content.is_object())
+      comparisons.push_back(std::move(content));
+  return arrange(record::load_all(folders), comparisons);
+}
+
+Records arrange(std::vector<record::Run> all, const std::vector<Json>& comparisons) {
+  const Runs runs = share(std::move(all));
+  const auto begun = std::count_if(runs.begin(), runs.end(), [](const RunPtr& run) { return !run->epochs.empty(); });
+  const auto on_tasks = std::count_if(runs.begin(), runs.end(), [](const RunPtr& run) { return learns_tasks(*run); });
+  if (on_tasks != 0 && on_tasks != begun)
+    throw DataError("the runs cannot stand on one page: some learn several tasks, some learn one");
+  Records records;
+  if (comparisons.size() == 1) records.arms = comparisons.front()["arms"].get<std::vector<std::string>>();
+  if (on_tasks != 0) {
+    records.conditions = conditions_of_tasks(runs, comparisons);
+  } else {
+    // Runs that were tuned apart have no one grid.
+    const Json tuning = comparisons.size() == 1 ? comparisons.front()["tuning"] : Json();
+    records.conditions.push_back({.runs = runs, .tuning = tuning});
+  }
+  return records;
+}
+
+fs::path write(const Summary& summary, const fs::path& folder) {
+  write_file(folder / "summary.json", to_json(summary).dump(2) + "\n");
+  write_file(folder / "picture.svg", picture(summary));
+  write_file(folder / "report.html", html(summary));
+  return folder / "report.html";
 }
 
 }  // namespace grapes::report

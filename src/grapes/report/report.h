@@ -1,42 +1,36 @@
 #pragma once
 
-#include "grapes/record/record.h"
+#include "grapes/report/summary.h"
+#include "grapes/report/table.h"
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-/// From records alone: what `grapes compare` prints, and the page.
+/// From records alone: what `grapes compare`, `continual` and `report` print, and the page.
 namespace grapes::report {
 
-struct Options {
-  std::string baseline =
-      "bp";           ///< the arm against which the others are paired; the first arm if there is none of that name
-  double target = 0;  ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
-  std::string title;
-  record::Json tuning;  ///< what was tried per arm, from compare.json; null if nothing was tuned
+/// Runs, and what compare.json in these folders says of them: what was tuned, and for several tasks which learning rate
+/// was given and which chosen. A folder of a sweep (sweep.json) gives a condition for each value.
+/// @throws DataError for files that cannot be understood, and for runs that cannot stand on one page
+Records read(const std::vector<std::filesystem::path>& folders);
+/// The same from what was read. @param comparisons  what each compare.json holds
+Records arrange(std::vector<record::Run> runs, const std::vector<record::Json>& comparisons = {});
+
+/// What a comparison shows and what it does not, in plain words, one sentence an entry; `name` is an arm.
+struct Findings {
+  std::string lead;                                  ///< the first thing to know
+  std::vector<std::vector<std::string>> conditions;  ///< of each condition
+  std::vector<std::string> all;                      ///< of all of it: chance, data, runs that were left out
 };
+Findings findings(const Summary& summary);
 
-/// All numbers of a comparison as one JSON document (summary.json, `--json`): per arm n, final test score mean, sd,
-/// 95 % interval, every seed; learning rate; difference to the baseline with interval, p, Holm p; slowness, asymptote;
-/// epochs to target; seconds per epoch; diverged runs counted.
-record::Json summarize(const std::vector<record::Run>& runs, const Options& options);
-/// The same as a table for the terminal, at most 100 columns wide.
-std::string table(const record::Json& summary);
-/// What the comparison shows and what it does not, in plain words, one sentence an entry.
-std::vector<std::string> findings(const record::Json& summary);
-/// One self-contained HTML page: no script or style from elsewhere; deterministic: the same records give the same
-/// bytes.
-std::string html(const std::vector<record::Run>& runs, const record::Json& summary, const Options& options);
-/// The picture for a README: learning curves and final scores side by side, SVG.
-std::string picture(const std::vector<record::Run>& runs, const record::Json& summary);
+/// One self-contained HTML page: no script or style from elsewhere; the same records give the same bytes.
+std::string html(const Summary& summary);
+/// The picture for a README, SVG: how the score came about, and how it ends.
+std::string picture(const Summary& summary);
 
-/// What compare.json in these folders says of the tuning; null if it is not there, or there is more than one: runs that
-/// were tuned apart have no one grid.
-record::Json tuning_of(const std::vector<std::filesystem::path>& folders);
-
-/// Reads, summarizes, writes report.html, summary.json and picture.svg into `out`; returns the path of the page.
-std::filesystem::path write(const std::vector<std::filesystem::path>& folders, const std::filesystem::path& out,
-                            Options options);
+/// Writes report.html, summary.json and picture.svg; returns the path of the page.
+std::filesystem::path write(const Summary& summary, const std::filesystem::path& folder);
 
 }  // namespace grapes::report

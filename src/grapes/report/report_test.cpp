@@ -21,9 +21,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::ThrowsMessage;
 
-std::string page(const std::vector<Record>& runs, const Options& options = {}) {
-  return html(runs, summarize(runs, options), options);
-}
+std::string page(const std::vector<Record>& runs) { return html(synthetic::summary(runs)); }
 
 /// Every element that is opened is closed, in order: SVG demands it, and a browser repairs HTML in silence.
 void expect_well_formed(const std::string& text) {
@@ -53,8 +51,7 @@ void expect_well_formed(const std::string& text) {
 TEST(Page, IsWholeAndInOrder) {
   Options options;
   options.title = "Five arms <on> \"trial\"";
-  options.tuning = synthetic::tuning();
-  const std::string text = page(synthetic::runs(), options);
+  const std::string text = html(summarize(synthetic::records(synthetic::runs(), synthetic::tuning()), options));
   expect_well_formed(text);
   EXPECT_THAT(text, HasSubstr("Five arms &lt;on&gt; &quot;trial&quot;"));
   std::size_t at = 0;
@@ -106,9 +103,9 @@ TEST(Page, StandsWhatRunsCanBe) {
     for (Json& row : run.epochs) row["test_accuracy"] = 0.5;
   for (const auto& [name, runs] : cases) {
     SCOPED_TRACE(name);
-    const Json summary = summarize(runs, {});
-    expect_well_formed(html(runs, summary, {}));
-    expect_well_formed(picture(runs, summary));
+    const Summary summary = synthetic::summary(runs);
+    expect_well_formed(html(summary));
+    expect_well_formed(picture(summary));
     EXPECT_FALSE(table(summary).empty());
   }
 }
@@ -124,10 +121,10 @@ TEST(Page, LeavesOutWhatWasNotRecorded) {
 TEST(Styles, KeepTheColorOfAnArmWhateverStandsBesideIt) {
   const Styles few({"bp", "uniform"});
   const Styles many({"zeta", "bp", "grapes", "uniform"});
-  EXPECT_EQ(few.attributes("uniform", "line"), many.attributes("uniform", "line"));
-  EXPECT_NE(many.attributes("zeta", "dot"), many.attributes("bp", "dot"));
-  EXPECT_THAT(few.attributes("uniform", "line"), HasSubstr("stroke-dasharray"));
-  EXPECT_THAT(few.attributes("bp", "line"), Not(HasSubstr("stroke-dasharray")));
+  EXPECT_EQ(few.look("line", "uniform"), many.look("line", "uniform"));
+  EXPECT_NE(many.look("dot", "zeta"), many.look("dot", "bp"));
+  EXPECT_THAT(plot::plot_style(), AllOf(HasSubstr(".line." + few.color("uniform") + "{stroke-dasharray:7 3}"),
+                                        HasSubstr(".line." + few.color("bp") + "{stroke-dasharray:none}")));
 }
 
 class WriteTest : public testing::Test {
@@ -139,29 +136,52 @@ class WriteTest : public testing::Test {
 
 TEST_F(WriteTest, TheSameRecordsGiveTheSameBytes) {
   synthetic::write(synthetic::runs(synthetic::five_arms, 2, 4), folder_);
-  EXPECT_EQ(write({folder_}, folder_ / "a", {}), folder_ / "a" / "report.html");
-  write({folder_ / "runs" / "grapes", folder_ / "runs"}, folder_ / "b", {});
+  EXPECT_EQ(write(summarize(read({folder_})), folder_ / "a"), folder_ / "a" / "report.html");
+  write(summarize(read({folder_ / "runs" / "grapes", folder_ / "runs"})), folder_ / "b");
   for (const char* file : {"report.html", "summary.json", "picture.svg"})
     EXPECT_EQ(read_file(folder_ / "a" / file), read_file(folder_ / "b" / file)) << file;
   EXPECT_EQ(Json::parse(read_file(folder_ / "a" / "summary.json"))["arms"].size(), 5u);
 }
 
 TEST_F(WriteTest, TuningIsFoundBesideTheRuns) {
-  write_file(folder_ / "a" / "compare.json", Json{{"tuning", synthetic::tuning()}}.dump());
+  const auto tuning_of = [](const std::vector<fs::path>& folders) { return read(folders).conditions.front().tuning; };
+  Json comparison = {{"arms", {"bp"}},
+                     {"given_rates", Json::object()},
+                     {"learning_rates", Json::object()},
+                     {"tuning", synthetic::tuning()}};
+  for (const char* name : {"a", "b"}) synthetic::write(synthetic::runs(synthetic::five_arms, 1, 2), folder_ / name);
+  write_file(folder_ / "a" / "compare.json", comparison.dump());
   EXPECT_EQ(tuning_of({folder_ / "a"}), synthetic::tuning());
   EXPECT_TRUE(tuning_of({folder_}).is_null());
-  write_file(folder_ / "b" / "compare.json", R"({"tuning": null})");
+  comparison["tuning"] = nullptr;
+  write_file(folder_ / "b" / "compare.json", comparison.dump());
   EXPECT_TRUE(tuning_of({folder_ / "b"}).is_null());
   EXPECT_TRUE(tuning_of({folder_ / "a", folder_ / "b"}).is_null());
   write_file(folder_ / "b" / "compare.json", "[");
-  EXPECT_THAT([&] { tuning_of({folder_ / "b"}); }, ThrowsMessage<DataError>(HasSubstr("compare.json")));
+  EXPECT_THAT([&] { read({folder_ / "b"}); }, ThrowsMessage<DataError>(HasSubstr("compare.json")));
+}
+
+TEST_F(WriteTest, ASweepIsReadAsAConditionForEachValue) {
+  synthetic::write(synthetic::runs(synthetic::five_arms, 2, 2), folder_ / "4");
+  synthetic::write(synthetic::runs({{"grapes", 0.01}}, 2, 2), folder_ / "0.5");
+  write_file(folder_ / "sweep.json", R"({"key": "k={}", "values": [4, 0.5, 8], "arms": ["bp", "grapes"]})");
+  const Records records = read({folder_});
+  ASSERT_EQ(records.conditions.size(), 3u);
+  EXPECT_EQ(records.swept, "k={}");
+  EXPECT_EQ(records.conditions[1].name, "0.5");
+  EXPECT_EQ(records.conditions[1].value, 0.5);
+  EXPECT_EQ(records.conditions[1].runs.size(), 2u);
+  EXPECT_TRUE(records.conditions[2].runs.empty());
+  EXPECT_THAT(table(summarize(records)), HasSubstr("diverged"));
+  EXPECT_THAT([&] { read({folder_, folder_ / "4"}); }, ThrowsMessage<DataError>(HasSubstr("name it alone")));
 }
 
 TEST_F(WriteTest, NothingIsWrittenWhereNothingFinished) {
   std::vector<Record> runs = synthetic::runs(synthetic::five_arms, 1, 2);
   for (Record& run : runs) run.status.state = record::State::interrupted;
   synthetic::write(runs, folder_);
-  EXPECT_THAT([&] { write({folder_}, folder_ / "out", {}); }, ThrowsMessage<DataError>(HasSubstr("no finished run")));
+  EXPECT_THAT([&] { write(summarize(read({folder_})), folder_ / "out"); },
+              ThrowsMessage<DataError>(HasSubstr("no finished run")));
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 

@@ -2,11 +2,15 @@
 
 #include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
+#include <boost/math/tools/toms748_solve.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <iterator>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 
 namespace grapes::report {
 namespace {
@@ -63,13 +67,24 @@ double standard_deviation(const std::vector<double>& x) {
   return std::sqrt(sum / static_cast<double>(x.size() - 1));
 }
 
-std::optional<Interval> mean_interval(const std::vector<double>& x, double confidence) {
+std::optional<Interval> mean_interval(const std::vector<double>& x, Bounds bounds, double confidence) {
   check(x, "mean_interval");
+  for (const double value : x)
+    if (value < bounds.low || value > bounds.high)
+      throw std::invalid_argument("mean_interval: every number must be within its bounds");
   if (x.size() < 2) return std::nullopt;
   const auto n = static_cast<double>(x.size());
   const double t = boost::math::quantile(boost::math::students_t(n - 1), 0.5 + confidence / 2);
-  const double half = t * standard_deviation(x) / std::sqrt(n);
-  return Interval{mean(x) - half, mean(x) + half};
+  const double center = mean(x), half = t * standard_deviation(x) / std::sqrt(n);
+  if (half == 0) return Interval{center, center};
+  const double below = center - bounds.low, above = bounds.high - center;  // infinite where there is no bound
+  const double odds = std::exp(half * (1 / below + 1 / above));
+  if (std::isinf(below) && std::isinf(above)) return Interval{center - half, center + half};
+  if (std::isinf(above)) return Interval{bounds.low + below / odds, bounds.low + below * odds};
+  if (std::isinf(below)) return Interval{bounds.high - above * odds, bounds.high - above / odds};
+  const double width = below + above;
+  return Interval{bounds.low + width * below / (below + above * odds),
+                  bounds.high - width * above / (above + below * odds)};
 }
 
 std::optional<double> wilcoxon(const std::vector<double>& differences) {
@@ -117,51 +132,41 @@ std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vect
       y.push_back(accuracy[i]);
     }
   if (e.size() < 3) return std::nullopt;
-  const auto squares = [&](double a, double s) {
+  // For a given s the best A is linear, so that one function of s is left. Its minimum is found where its derivative is
+  // 0, to the last digits; a search by values alone (Brent's) ends at half of them.
+  const auto asymptote = [&](double s) {
+    double gy = 0, gg = 0;
+    for (std::size_t i = 0; i < e.size(); ++i) {
+      const double g = e[i] / (s + e[i]);
+      gy += g * y[i];
+      gg += g * g;
+    }
+    return gy / gg;
+  };
+  const auto slope = [&](double s) {  // half the derivative of the sum of squares
+    const double a = asymptote(s);
     double sum = 0;
-    for (std::size_t i = 0; i < e.size(); ++i) sum += std::pow(y[i] - a * e[i] / (s + e[i]), 2);
+    for (std::size_t i = 0; i < e.size(); ++i) {
+      const double g = e[i] / (s + e[i]);
+      sum += a * (y[i] - a * g) * g / (s + e[i]);
+    }
     return sum;
   };
-  double a = *std::max_element(y.begin(), y.end());
-  double s = 1;
-  double damping = 1e-3;
-  double error = squares(a, s);
-  const double scale = std::max(1e-300, std::inner_product(y.begin(), y.end(), y.begin(), 0.0));
-  bool converged = false;
-  for (int iteration = 0; iteration < 500 && !converged; ++iteration) {
-    double aa = 0, as = 0, ss = 0, ga = 0, gs = 0;  // JᵀJ and Jᵀ residual
-    for (std::size_t i = 0; i < e.size(); ++i) {
-      const double ja = e[i] / (s + e[i]);
-      const double js = -a * e[i] / ((s + e[i]) * (s + e[i]));
-      const double residual = y[i] - a * ja;
-      aa += ja * ja;
-      as += ja * js;
-      ss += js * js;
-      ga += ja * residual;
-      gs += js * residual;
-    }
-    const double da = aa * (1 + damping);
-    const double ds = ss * (1 + damping);
-    const double determinant = da * ds - as * as;
-    if (!(determinant > 0)) return std::nullopt;
-    const double step_a = (ds * ga - as * gs) / determinant;
-    const double step_s = (da * gs - as * ga) / determinant;
-    const double next = s + step_s > -e.front() ? squares(a + step_a, s + step_s) : error + scale;
-    if (next <= error) {
-      converged = std::abs(step_a) <= 1e-10 * std::abs(a) && std::abs(step_s) <= 1e-10 * (std::abs(s) + 1e-3);
-      a += step_a;
-      s += step_s;
-      error = next;
-      damping = std::max(1e-12, damping / 10);
-    } else {
-      // A refused step as small as rounding means that there is nowhere further down to go.
-      converged = std::abs(step_a) <= 1e-8 * std::abs(a) && std::abs(step_s) <= 1e-8 * (std::abs(s) + 1e-3);
-      damping *= 10;
-    }
+  const double flat = asymptote(0), largest = 1e3 * e.back();
+  double s = 0;
+  if (const double start = slope(0); start < 0) {
+    if (slope(largest) <= 0) return std::nullopt;  // a straight line
+    std::uintmax_t steps = 200;
+    const auto [low, high] = boost::math::tools::toms748_solve(slope, 0.0, largest, start, slope(largest),
+                                                               boost::math::tools::eps_tolerance<double>(), steps);
+    s = (low + high) / 2;
+  } else if (const double rounding = 1e-9 * flat * flat / (e.front() * e.front()); flat == 0 || start > rounding) {
+    return std::nullopt;  // a falling curve
   }
-  constexpr double rounding = -1e-9;
-  if (!converged || s < rounding || s > 1e3 * e.back()) return std::nullopt;  // a falling curve, or a straight line
-  return Plateau{a, std::max(0.0, s), std::sqrt(error / static_cast<double>(e.size()))};
+  const double a = asymptote(s);
+  double squares = 0;
+  for (std::size_t i = 0; i < e.size(); ++i) squares += std::pow(y[i] - a * e[i] / (s + e[i]), 2);
+  return Plateau{a, s, std::sqrt(squares / static_cast<double>(e.size()))};
 }
 
 std::optional<double> epochs_to(const std::vector<double>& epoch, const std::vector<double>& value, double target) {

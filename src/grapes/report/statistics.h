@@ -1,7 +1,7 @@
 #pragma once
 
+#include <limits>
 #include <optional>
-#include <string>
 #include <vector>
 
 /// Plain functions of numbers, each tested on cases worked by hand and against SciPy.
@@ -11,21 +11,31 @@ namespace grapes::report {
 struct Interval {
   double low = 0, high = 0;
 };
+/// Where a number must lie: an accuracy in {0, 1}, a duration in {0}.
+struct Bounds {
+  double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
+};
 double mean(const std::vector<double>& x);                ///< of at least one number
 double standard_deviation(const std::vector<double>& x);  ///< n-1 in the denominator; 0 for n < 2
-/// Student's t interval of the mean; nothing for n < 2.
-std::optional<Interval> mean_interval(const std::vector<double>& x, double confidence = 0.95);
+/// Interval of the mean; nothing for n < 2. Unbounded: Student's t, m ± t s/√n, with n-1 degrees of freedom. Between
+/// bounds a and b: the same on the scale g(m) = log((m - a) / (b - m)), by the delta method,
+///   g⁻¹(g(m) ± t g'(m) s/√n),     g'(m) = 1/(m - a) + 1/(b - m)
+/// which surveys use for proportions (Korn and Graubard 1998; svyciprop(method = "logit") of R's survey). With one
+/// bound only, its term alone. The interval lies within the bounds and holds m. For scores far from a bound it is
+/// Student's; near one it covers better: means of 3 draws from Beta with mean 0.99, s.d. 0.01 are covered in 94.5 % of
+/// trials, by Student's in 88.5 % (tools/golden_statistics.py).
+/// @throws std::invalid_argument if a number lies outside its bounds
+std::optional<Interval> mean_interval(const std::vector<double>& x, Bounds bounds = {}, double confidence = 0.95);
 /// Wilcoxon signed-rank test of paired differences, two-sided: exact by enumeration of the null distribution (also with
 /// ties, mid-ranks) up to n = 25, normal approximation with tie correction above. Zero differences are dropped
 /// (Wilcoxon). Nothing if none is left.
 std::optional<double> wilcoxon(const std::vector<double>& differences);
 /// Holm's step-down correction; same order as given; each at most 1.
 std::vector<double> holm(const std::vector<double>& p);
-/// The smallest p a two-sided exact Wilcoxon test of n pairs can give, 2 / 2^n: said beside n in the report.
+/// The smallest p a two-sided exact Wilcoxon test of n pairs can give, 2 / 2^n.
 double smallest_p(int n);
 
-/// Plateau fit accuracy(e) = A e / (s + e): asymptote A, slowness s (epochs to half of A), by least squares
-/// (Gauss-Newton / Levenberg).
+/// Plateau fit accuracy(e) = A e / (s + e) by least squares: asymptote A, slowness s (epochs to half of A).
 struct Plateau {
   double asymptote = 0, slowness = 0, rmse = 0;
 };

@@ -22,7 +22,7 @@ TEST(Mean, AndStandardDeviation) {
 }
 
 TEST(MeanInterval, EqualsSciPy) {
-  const auto wide = mean_interval(scores, 0.99);
+  const auto wide = mean_interval(scores, {}, 0.99);
   EXPECT_NEAR(mean_interval(scores)->low, 0.8790716023229369, 1e-12);
   EXPECT_NEAR(mean_interval(scores)->high, 0.883928397677063, 1e-12);
   EXPECT_NEAR(wide->low, 0.8774730616428205, 1e-12);
@@ -36,6 +36,41 @@ TEST(MeanInterval, OfFewOrEqualNumbers) {
   EXPECT_NEAR(mean_interval({1, 3})->high, 2 + std::tan(0.475 * std::acos(-1.0)), 1e-9);
   EXPECT_EQ(mean_interval({0.5, 0.5, 0.5})->low, 0.5);
   EXPECT_EQ(mean_interval({0.5, 0.5, 0.5})->high, 0.5);
+}
+
+TEST(MeanInterval, OfANumberWithBoundsIsStudentsTOnTheLogitScale) {
+  const std::vector<double> high = {0.905, 0.921};  // Student's t goes to 1.015
+  EXPECT_GT(mean_interval(high)->high, 1);
+  EXPECT_NEAR(mean_interval(high, {0, 1})->low, 0.744807049276438, 1e-12);
+  EXPECT_NEAR(mean_interval(high, {0, 1})->high, 0.9741826046440688, 1e-12);
+  EXPECT_NEAR(mean_interval(scores, {0, 1})->low, 0.8790499835176535, 1e-12);
+  EXPECT_NEAR(mean_interval(scores, {0, 1})->high, 0.8839069421524619, 1e-12);
+  // Far from a bound it is Student's, and the same on any scale.
+  EXPECT_NEAR(mean_interval({0.49, 0.5, 0.52}, {0, 1})->low, mean_interval({0.49, 0.5, 0.52})->low, 1e-4);
+  EXPECT_NEAR(mean_interval({-0.19, -0.158}, {-1, 1})->low, 1 - 2 * mean_interval({0.579, 0.595}, {0, 1})->high, 1e-12);
+}
+
+TEST(MeanInterval, StaysWithinItsBoundsAndHoldsTheMean) {
+  const std::vector<std::vector<double>> all = {{0.999, 1}, {0, 0.01}, {0, 1}, {1, 1, 0.5}, {1, 1}, {0, 0, 0}};
+  for (const auto& x : all) {
+    const auto interval = mean_interval(x, {0, 1});
+    EXPECT_GE(interval->low, 0);
+    EXPECT_LE(interval->high, 1);
+    EXPECT_LE(interval->low, mean(x));
+    EXPECT_GE(interval->high, mean(x));
+  }
+  EXPECT_EQ(mean_interval({1, 1}, {0, 1})->low, 1);
+  EXPECT_THROW(mean_interval({0.5, 1.5}, {0, 1}), std::invalid_argument);
+}
+
+TEST(MeanInterval, OfOneBoundIsOnALogarithmicScale) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto time = mean_interval({0.1, 0.3}, {0});
+  EXPECT_NEAR(time->low, 3.4826729619015143e-04, 1e-12);
+  EXPECT_NEAR(time->high, 1.1485431000147736e+02, 1e-9);
+  const auto loss = mean_interval({-0.1, -0.3}, {-infinity, 0});  // the mirror image
+  EXPECT_NEAR(loss->low, -time->high, 1e-9);
+  EXPECT_NEAR(loss->high, -time->low, 1e-12);
 }
 
 TEST(Wilcoxon, ByHand) {

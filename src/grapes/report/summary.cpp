@@ -1,202 +1,301 @@
+#include "grapes/report/summary.h"
+
 #include "grapes/base/text.h"
 #include "grapes/report/arms.h"
-#include "grapes/report/pairs.h"
-#include "grapes/report/report.h"
-#include "grapes/report/statistics.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <array>
 #include <set>
 #include <tuple>
+#include <utility>
 
 namespace grapes::report {
 using record::Json;
 using record::Run;
 namespace {
 
-std::vector<Sample> samples(const Arm& arm, const std::string& key) {
-  std::vector<Sample> all;
-  for (const Run* run : arm.runs) all.push_back({run->identity.seed, run->identity.pairing, final_number(*run, key)});
-  return all;
+constexpr std::array<const char*, 3> parts = {"test", "validation", "train"};
+
+std::optional<double> final_score(const Run& run, const std::string& part) {
+  return number(record::result_row(run), part + "_" + run.identity.score);
 }
 
-/// Runs that began alike: the same seed, and everything but the arm the same.
-Json paired(const Arm& arm, const Arm& base, const std::string& key) {
-  return paired(arm.name, samples(arm, key), base.name, samples(base, key));
+bool counts(const Run& run) {
+  if (run.status.state != record::State::finished || run.epochs.empty()) return false;
+  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return final_score(run, part).has_value(); });
 }
 
-/// Score against epoch of one run, from the first epoch of training on.
-std::pair<std::vector<double>, std::vector<double>> trajectory(const Run& run, const std::string& key) {
-  std::pair<std::vector<double>, std::vector<double>> points;
-  for (const Json& row : run.epochs)
-    if (const auto value = number(row, key); value && row["epoch"] > 0) {
-      points.first.push_back(row["epoch"]);
-      points.second.push_back(*value);
-    }
-  return points;
-}
-
-Json speed(const Arm& arm, const std::string& key, const Json& target) {
-  std::vector<double> slowness, asymptote, to_target, seconds;
-  for (const Run* run : arm.runs) {
-    const auto [epoch, value] = trajectory(*run, key);
-    if (const auto fit = plateau(epoch, value)) {
-      slowness.push_back(fit->slowness);
-      asymptote.push_back(fit->asymptote);
-    }
-    if (target.is_number())
-      if (const auto reached = epochs_to(epoch, value, target)) to_target.push_back(*reached);
-    std::vector<double> times;
-    for (const Json& row : run->epochs)
-      if (const auto time = number(row, "seconds"); time && row["epoch"] > 0) times.push_back(*time);
-    if (!times.empty()) seconds.push_back(mean(times));
+std::vector<Arm> arms_of(const Runs& runs, const std::string& baseline) {
+  std::vector<Arm> arms;
+  for (const RunPtr& run : runs) {
+    if (!counts(*run)) continue;
+    auto arm = std::find_if(arms.begin(), arms.end(), [&](const Arm& a) { return a.name == run->identity.arm; });
+    if (arm == arms.end()) arm = arms.insert(arm, {run->identity.arm, "none", {}, {}, {}});
+    arm->runs.push_back(run);
   }
-  return {{"slowness", spread(slowness)},
-          {"asymptote", spread(asymptote)},
-          {"epochs_to_target", spread(to_target)},
-          {"seconds_per_epoch", spread(seconds)}};
-}
-
-/// The factors in the last row: mean, spread among nodes and the smallest, averaged over the runs.
-Json last_factors(const Arm& arm) {
-  Json layers = Json::array();
-  for (const std::string& name : layers_of({arm})) {
-    std::vector<double> center, sd, lowest;
-    for (const Run* run : arm.runs) {
-      const Json& layer = layer_of(run->epochs.back(), name);
-      if (!layer.contains("factor")) continue;
-      const Json& factor = layer["factor"];
-      const auto m = number(factor, "mean");
-      const auto s = number(factor, "sd");
-      const auto low = number(factor, "min");
-      if (!m || !s || !low) continue;
-      center.push_back(*m);
-      sd.push_back(*s);
-      lowest.push_back(*low);
-    }
-    if (!center.empty())
-      layers.push_back({{"layer", name},
-                        {"mean", mean(center)},
-                        {"sd", mean(sd)},
-                        {"min", *std::min_element(lowest.begin(), lowest.end())}});
+  const auto order = [&](const Arm& arm) { return std::pair(arm.name != baseline, place_of(arm.name)); };
+  std::stable_sort(arms.begin(), arms.end(), [&](const Arm& a, const Arm& b) { return order(a) < order(b); });
+  for (Arm& arm : arms) {
+    std::stable_sort(arm.runs.begin(), arm.runs.end(),
+                     [](const RunPtr& a, const RunPtr& b) { return a->identity.seed < b->identity.seed; });
+    std::set<double> rates;
+    for (const RunPtr& run : arm.runs)
+      for (const Json& row : run->epochs)
+        if (const auto rate = number(row, "learning_rate")) {
+          rates.insert(*rate);
+          break;
+        }
+    arm.learning_rates.assign(rates.begin(), rates.end());
+    arm.method = arm.runs.front()->epochs.front().value("method", "none");
   }
-  return layers;
-}
-
-Json describe(const Arm& arm, const std::string& key) {
-  std::vector<double> scores;
-  std::vector<std::uint64_t> seeds;
-  std::set<double> rates;
-  std::set<std::int64_t> lengths;
-  std::set<std::string> models, settings;
-  for (const Run* run : arm.runs) {
-    scores.push_back(final_number(*run, key));
-    seeds.push_back(run->identity.seed);
-    for (const Json& row : run->epochs)
-      if (const auto rate = number(row, "learning_rate")) {
-        rates.insert(*rate);
-        break;
-      }
-    lengths.insert(run->epochs.back()["epoch"].get<std::int64_t>());
-    models.insert(run->identity.model);
-    settings.insert(run->identity.pairing);
-  }
-  Json result = spread(scores);
-  result.update({{"arm", arm.name},
-                 {"scores", scores},
-                 {"seeds", seeds},
-                 {"learning_rates", rates},
-                 {"epochs", lengths},
-                 {"models", models},
-                 {"settings", settings},
-                 {"factors", last_factors(arm)}});
-  return result;
-}
-
-Json exclude(const std::vector<Run>& runs, const std::vector<Arm>& arms) {
-  std::set<const Run*> counted;
-  for (const Arm& arm : arms) counted.insert(arm.runs.begin(), arm.runs.end());
-  Json excluded = Json::array();
-  for (const Run& run : runs)
-    if (!counted.contains(&run))
-      excluded.push_back({{"arm", run.identity.arm},
-                          {"seed", run.identity.seed},
-                          {"run", run.folder.filename().string()},
-                          {"state", to_string(run.status.state)},
-                          {"epoch", run.status.epoch},
-                          {"message", run.status.message}});
-  return excluded;
+  return arms;
 }
 
 /// What would make the numbers of one page mean different things.
-void check_comparable(const std::vector<Arm>& arms) {
-  const Run& first = *arms.front().runs.front();
-  for (const Arm& arm : arms) {
-    std::map<std::tuple<std::uint64_t, std::string>, const Run*> seen;
-    for (const Run* run : arm.runs) {
-      const auto same = [&](const char* what, const std::string& here, const std::string& there) {
-        if (here != there)
-          throw DataError("the runs cannot stand on one page: " + std::string(what) + " is " + there + " in " +
-                          first.folder.string() + " and " + here + " in " + run->folder.string());
-      };
-      same("the score", run->identity.score, first.identity.score);
-      same("the data set", run->identity.data, first.identity.data);
-      const auto [other, fresh] = seen.try_emplace({run->identity.seed, run->identity.pairing}, run);
+void check_comparable(const Condition& condition, const Run& first) {
+  const auto facts = [](const Run& run) -> std::vector<std::pair<std::string, std::string>> {
+    return {{"the score", run.identity.score},
+            {"the data set", run.identity.data},
+            {"the scenario", run.epochs.front().value("scenario", "none")},
+            {"the number of tasks", std::to_string(learns_tasks(run) ? run.epochs.size() - 1 : 1)}};
+  };
+  const auto expected = facts(first);
+  std::map<std::tuple<std::string, std::uint64_t, std::string>, const Run*> seen;
+  for (const Arm& arm : condition.arms)
+    for (const RunPtr& run : arm.runs) {
+      const auto found = facts(*run);
+      for (std::size_t i = 0; i < found.size(); ++i)
+        if (found[i] != expected[i])
+          throw DataError(fmt::format("the runs cannot stand on one page: {} is {} in {} and {} in {}", found[i].first,
+                                      expected[i].second, first.folder.string(), found[i].second,
+                                      run->folder.string()));
+      const auto [other, fresh] = seen.try_emplace({arm.name, run->identity.seed, run->identity.pairing}, run.get());
       if (!fresh)
-        throw DataError("arm " + arm.name + ", seed " + std::to_string(run->identity.seed) +
-                        " is there twice, from the same beginning: " + other->second->folder.string() + " and " +
-                        run->folder.string() + "; name only one of them");
+        throw DataError(
+            fmt::format("arm {}, seed {} is there twice, from the same beginning: {} and {}; name only one of them",
+                        arm.name, run->identity.seed, other->second->folder.string(), run->folder.string()));
     }
+}
+
+/// The part that final scores are taken from: the first one that all runs have.
+std::string part_of(const std::vector<Condition>& conditions) {
+  for (const char* const part : parts) {
+    bool all = true;
+    for (const Condition& condition : conditions)
+      for (const Arm& arm : condition.arms)
+        for (const RunPtr& run : arm.runs) all = all && final_score(*run, part).has_value();
+    if (all) return part;
   }
+  throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
+}
+
+Spread spread(std::vector<Sample> samples, Bounds bounds = {}) {
+  Spread result{std::move(samples), 0, 0, std::nullopt};
+  if (result.empty()) return result;
+  const std::vector<double> values = result.values();
+  result.mean = mean(values);
+  result.sd = standard_deviation(values);
+  result.interval = mean_interval(values, bounds);
+  return result;
+}
+
+/// Of samples that began alike. A pair has one beginning, so that its difference is told apart by its seed alone.
+Difference paired(Difference names, const Spread& own, const Spread& others) {
+  std::map<std::pair<std::uint64_t, std::string>, double> partners;
+  for (const Sample& other : others.samples) partners[{other.seed, other.pairing}] = other.value;
+  std::vector<Sample> each;
+  for (const Sample& one : own.samples)
+    if (const auto partner = partners.find({one.seed, one.pairing}); partner != partners.end())
+      each.push_back({one.seed, "", one.value - partner->second});
+  names.unpaired = own.n() - each.size();
+  names.spread = spread(std::move(each));
+  names.p = names.spread.n() < 2 ? std::nullopt : wilcoxon(names.spread.values());
+  names.p_holm = std::nullopt;
+  return names;
+}
+
+std::vector<Difference> differences_of(const Condition& condition, const Summary& summary) {
+  std::vector<std::string> names;
+  for (const Arm& arm : condition.arms) names.push_back(arm.name);
+  std::vector<std::pair<Control, bool>> pairs;
+  if (condition.find(summary.baseline) != nullptr)
+    for (const std::string& name : names)
+      if (name != summary.baseline) pairs.emplace_back(Control{name, summary.baseline, ""}, false);
+  for (const Control& control : controls_of(names))
+    if (control.against != summary.baseline) pairs.emplace_back(control, true);
+  std::vector<Difference> all;
+  for (const auto& [pair, control] : pairs)
+    for (const Measure& measure : summary.measures) {
+      const Spread& own = (*condition.find(pair.arm))[measure];
+      const Spread& others = (*condition.find(pair.against))[measure];
+      if (!own.empty() && !others.empty())
+        all.push_back(paired({pair.arm, pair.against, measure.key, control, {}, 0, {}, {}}, own, others));
+    }
+  return all;
+}
+
+/// How much each difference is larger than the same one in the first condition, seed by seed.
+std::vector<Difference> changes_of(const Condition& condition, const Condition& first) {
+  std::vector<Difference> all;
+  for (const Difference& now : condition.differences)
+    for (const Difference& then : first.differences)
+      if (now.arm == then.arm && now.against == then.against && now.measure == then.measure)
+        all.push_back(paired(now, now.spread, then.spread));
+  return all;
+}
+
+/// Holm over one family; those without a p are no part of it.
+void correct(std::vector<Difference*> family) {
+  std::erase_if(family, [](const Difference* one) { return !one->p; });
+  std::vector<double> p;
+  for (const Difference* one : family) p.push_back(*one->p);
+  const std::vector<double> corrected = holm(p);
+  for (std::size_t i = 0; i < family.size(); ++i) family[i]->p_holm = corrected[i];
+}
+
+/// A family is a measure's differences to the baseline, or its controls; of a sweep, all of them at all values.
+void correct(Summary& summary) {
+  std::map<std::string, std::vector<Difference*>> families;
+  for (Condition& condition : summary.conditions) {
+    const std::string at = summary.swept.empty() ? condition.name : "";
+    for (Difference& one : condition.differences)
+      families[fmt::format("{}, {}, {}", at, one.measure, one.control && summary.swept.empty())].push_back(&one);
+    for (Difference& one : condition.changes) families["changes of " + one.measure].push_back(&one);
+  }
+  for (const auto& [name, family] : families) correct(family);
+}
+
+const Arm& first_arm(const std::vector<Condition>& conditions) {
+  return std::find_if(conditions.begin(), conditions.end(), [](const Condition& one) { return !one.arms.empty(); })
+      ->arms.front();
+}
+
+std::string default_title(const Summary& summary) {
+  if (summary.tasks > 0)
+    return fmt::format("{} {}, {}", summary.first_run().epochs.front()["scenario"].get<std::string>(), summary.data,
+                       count(summary.tasks, "task"));
+  std::set<std::string> models;
+  for (const Condition& condition : summary.conditions)
+    for (const Arm& arm : condition.arms)
+      for (const RunPtr& run : arm.runs) models.insert(run->identity.model);
+  return (models.size() == 1 ? *models.begin() : "Learning rules") + " on " + summary.data;
 }
 
 }  // namespace
 
-Json summarize(const std::vector<Run>& runs, const Options& options) {
-  const std::vector<Arm> arms = arms_of(runs, options.baseline);
-  if (arms.empty())
-    throw DataError("there is no finished run to report on: " + std::to_string(runs.size()) +
-                    " read, all of them diverged, failed, interrupted, or still running");
-  check_comparable(arms);
-  const Run& first = *arms.front().runs.front();
-  const std::string part = part_of(arms);
-  const std::string key = score_key(arms, part);
-  const Arm& base = arms.front();
-  const bool early = std::any_of(runs.begin(), runs.end(), [](const Run& run) { return run.status.counts >= 0; });
-  Json summary = {{"stopped_early", early},
-                  {"title", options.title.empty() ? "Learning rules on " + first.identity.data : options.title},
-                  {"score", first.identity.score},
-                  {"part", part},
-                  {"data", first.identity.data},
-                  {"baseline", base.name},
-                  {"confidence", 0.95},
-                  {"tuning", options.tuning},
-                  {"excluded", exclude(runs, arms)},
-                  {"arms", Json::array()},
-                  {"controls", Json::array()}};
-  const double base_mean = describe(base, key)["mean"];
-  summary["target_given"] = options.target != 0;
-  summary["target"] = options.target != 0 ? Json(options.target) : base_mean > 0 ? Json(0.98 * base_mean) : Json();
-  for (const Arm& arm : arms) {
-    Json entry = describe(arm, key);
-    entry.update(speed(arm, key, summary["target"]));
-    entry["difference"] = &arm == &base ? Json() : paired(arm, base, key);
-    for (const record::State state : {record::State::diverged, record::State::interrupted, record::State::failed})
-      entry[to_string(state)] = std::count_if(runs.begin(), runs.end(), [&](const Run& run) {
-        return run.identity.arm == arm.name && run.status.state == state;
-      });
-    summary["arms"].push_back(std::move(entry));
+int Difference::side() const {
+  if (!spread.interval) return 0;
+  return spread.interval->low > 0 ? 1 : spread.interval->high < 0 ? -1 : 0;
+}
+
+const Arm* Condition::find(const std::string& arm_name) const {
+  const auto found = std::find_if(arms.begin(), arms.end(), [&](const Arm& arm) { return arm.name == arm_name; });
+  return found == arms.end() ? nullptr : &*found;
+}
+
+const Difference* Condition::find(const std::string& arm, const std::string& against, const Measure& measure) const {
+  const auto found = std::find_if(differences.begin(), differences.end(), [&](const Difference& one) {
+    return one.arm == arm && one.against == against && one.measure == measure.key;
+  });
+  return found == differences.end() ? nullptr : &*found;
+}
+
+bool Condition::at_edge(const std::string& arm) const {
+  if (!tuning.is_object() || tuning["grid"].size() < 2) return false;
+  const auto found = tuning["arms"].find(arm);
+  if (found == tuning["arms"].end() || (*found)["tried"].empty()) return false;
+  const auto [low, high] = std::minmax_element(tuning["grid"].begin(), tuning["grid"].end());
+  return (*found)["chosen"] == *low || (*found)["chosen"] == *high;
+}
+
+std::size_t Summary::most_runs() const {
+  std::size_t most = 0;
+  for (const Condition& condition : conditions)
+    for (const Arm& arm : condition.arms) most = std::max(most, arm.runs.size());
+  return most;
+}
+
+const Run& Summary::first_run() const { return *first_arm(conditions).runs.front(); }
+
+std::vector<double> Spread::values() const {
+  std::vector<double> all;
+  for (const Sample& sample : samples) all.push_back(sample.value);
+  return all;
+}
+
+Spread spread_of(const Runs& runs, const std::function<std::optional<double>(const Run&)>& number, Bounds bounds) {
+  std::vector<Sample> samples;
+  for (const RunPtr& run : runs)
+    if (const auto value = number(*run)) samples.push_back({run->identity.seed, run->identity.pairing, *value});
+  return spread(std::move(samples), bounds);
+}
+
+Summary summarize(Records records, const Options& options) {
+  Summary summary;
+  std::set<std::string> names;
+  std::set<RunPtr> counted;
+  Runs runs;
+  for (const Condition& condition : records.conditions)
+    for (const RunPtr& run : condition.runs) {
+      runs.push_back(run);
+      names.insert(run->identity.arm);
+    }
+  for (const std::string& name :
+       {options.baseline, std::string("bp"), records.arms.empty() ? "" : records.arms.front()})
+    if (summary.baseline.empty() && names.contains(name)) summary.baseline = name;
+  for (Condition& condition : records.conditions) {
+    condition.arms = arms_of(condition.runs, summary.baseline);
+    for (const Arm& arm : condition.arms) counted.insert(arm.runs.begin(), arm.runs.end());
   }
-  const auto grapes = std::find_if(arms.begin(), arms.end(), [](const Arm& a) { return a.name == "grapes"; });
-  for (const Arm& arm : arms)
-    if (grapes != arms.end() && (arm.name == "uniform" || arm.name == "shuffled"))
-      summary["controls"].push_back(paired(*grapes, arm, key));
-  std::vector<Json*> against_baseline, against_controls;
-  for (Json& arm : summary["arms"])
-    if (!arm["difference"].is_null()) against_baseline.push_back(&arm["difference"]);
-  for (Json& comparison : summary["controls"]) against_controls.push_back(&comparison);
-  correct(against_baseline);
-  correct(against_controls);
+  if (counted.empty())
+    throw DataError(fmt::format(
+        "there is no finished run to report on: {} read, all of them diverged, failed, interrupted, or still running",
+        runs.size()));
+  for (const RunPtr& run : runs)
+    if (counted.insert(run).second) summary.excluded.push_back(run);
+  summary.stopped_early =
+      std::any_of(runs.begin(), runs.end(), [](const RunPtr& run) { return run->status.counts >= 0; });
+  if (records.swept.empty()) std::erase_if(records.conditions, [](const Condition& one) { return one.arms.empty(); });
+  summary.swept = records.swept;
+  summary.arms = records.arms;
+  summary.conditions = std::move(records.conditions);
+  const Run& first = summary.first_run();
+  for (const Condition& condition : summary.conditions) {
+    check_comparable(condition, first);
+    for (const Arm& arm : condition.arms)
+      if (std::find(summary.arms.begin(), summary.arms.end(), arm.name) == summary.arms.end())
+        summary.arms.push_back(arm.name);
+  }
+  const Arm* base = nullptr;
+  for (const Condition& condition : summary.conditions)
+    if (base == nullptr) base = condition.find(summary.baseline);
+  if (base == nullptr) base = &first_arm(summary.conditions);
+  summary.baseline = base->name;
+  summary.data = first.identity.data;
+  summary.score = score_of(first.identity.score);
+  summary.part = part_of(summary.conditions);
+  summary.tasks = learns_tasks(first) ? first.epochs.size() - 1 : 0;
+  summary.title = !options.title.empty() ? options.title : default_title(summary);
+  if (!summary.swept.empty()) summary.title += ", by " + swept_part(summary.swept);
+  if (summary.tasks > 0) {
+    summary.measures = task_measures();
+  } else {
+    const Measure score = training_measures(summary.score, summary.part, std::nullopt).front();
+    const double target = options.target != 0 ? options.target : 0.98 * spread_of(base->runs, score.of).mean;
+    const bool reachable = options.target != 0 || target > 0;
+    summary.measures = training_measures(summary.score, summary.part, reachable ? std::optional(target) : std::nullopt);
+  }
+  for (Condition& condition : summary.conditions) {
+    for (Arm& arm : condition.arms)
+      for (const Measure& measure : summary.measures)
+        arm.values[measure.key] = spread_of(arm.runs, measure.of, measure.bounds);
+    condition.differences = differences_of(condition, summary);
+    const Condition& one = summary.conditions.front();
+    if (!summary.swept.empty() && &condition != &one) condition.changes = changes_of(condition, one);
+  }
+  correct(summary);
   return summary;
 }
 

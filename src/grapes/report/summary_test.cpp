@@ -1,5 +1,4 @@
 #include "grapes/base/text.h"
-#include "grapes/report/arms.h"
 #include "grapes/report/format.h"
 #include "grapes/report/report.h"
 #include "grapes/report/statistics.h"
@@ -10,6 +9,8 @@
 namespace grapes::report {
 namespace {
 using record::Json;
+using synthetic::said;
+using synthetic::summary;
 using Record = record::Run;  // inside a test, Run is GoogleTest's
 using testing::AllOf;
 using testing::Contains;
@@ -39,79 +40,122 @@ std::vector<Record> pairs(const std::vector<double>& bp, const std::vector<doubl
   return runs;
 }
 
-const Json& arm(const Json& summary, const std::string& name) {
-  for (const Json& arm : summary["arms"])
-    if (arm["arm"] == name) return arm;
-  throw std::out_of_range(name);
+const Condition& only(const Summary& summary) { return summary.conditions.front(); }
+const Arm& arm(const Summary& summary, const std::string& name) { return *only(summary).find(name); }
+const Spread& score(const Summary& summary, const std::string& name) { return arm(summary, name)[summary.primary()]; }
+const Difference& difference(const Summary& summary, const std::string& arm, const std::string& against = "bp") {
+  return *only(summary).find(arm, against, summary.primary());
 }
 
 TEST(Summary, ByHand) {
-  const Json s = summarize(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75}), {});
-  EXPECT_EQ(s["part"], "test");
-  EXPECT_EQ(s["baseline"], "bp");
-  EXPECT_NEAR(s["target"].get<double>(), 0.98 * 0.6, 1e-12);
-  const Json& bp = arm(s, "bp");
-  EXPECT_EQ(bp["n"], 3);
-  EXPECT_NEAR(bp["mean"].get<double>(), 0.6, 1e-12);
-  EXPECT_NEAR(bp["sd"].get<double>(), 0.1, 1e-12);
-  EXPECT_TRUE(bp["difference"].is_null());
-  EXPECT_THAT(bp["learning_rates"], ElementsAre(0.1));
-  EXPECT_TRUE(bp["slowness"].is_null());  // one epoch is no curve
-  EXPECT_EQ(bp["seconds_per_epoch"]["mean"], 2.0);
-  EXPECT_EQ(bp["epochs_to_target"]["n"], 2);
-  const Json& d = arm(s, "grapes")["difference"];
-  EXPECT_EQ(d["n"], 3);
-  EXPECT_EQ(d["unpaired"], 0);
-  EXPECT_NEAR(d["mean"].get<double>(), 0.35 / 3, 1e-12);
-  EXPECT_DOUBLE_EQ(d["p"].get<double>(), 0.25);  // three of one sign
-  EXPECT_DOUBLE_EQ(d["p_holm"].get<double>(), 0.25);
-  EXPECT_NEAR(d["interval"][0].get<double>(), mean_interval({0.1, 0.2, 0.05})->low, 1e-12);
+  const Summary s = summary(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75}));
+  EXPECT_EQ(s.part, "test");
+  EXPECT_EQ(s.baseline, "bp");
+  EXPECT_EQ(s.title, "mlp:64 on digits");
+  EXPECT_EQ(s.primary().key, "test_accuracy");
+  EXPECT_EQ(s.measures[3].name, "epochs to 58.80 %");  // 98 % of the baseline's mean
+  EXPECT_EQ(score(s, "bp").n(), 3);
+  EXPECT_NEAR(score(s, "bp").mean, 0.6, 1e-12);
+  EXPECT_NEAR(score(s, "bp").sd, 0.1, 1e-12);
+  EXPECT_NEAR(score(s, "bp").interval->low, mean_interval({0.5, 0.6, 0.7}, {0, 1})->low, 1e-12);
+  EXPECT_EQ(only(s).find("bp", "bp", s.primary()), nullptr);
+  EXPECT_THAT(arm(s, "bp").learning_rates, ElementsAre(0.1));
+  EXPECT_TRUE(arm(s, "bp").values.at("slowness").empty());  // one epoch is no curve
+  EXPECT_EQ(arm(s, "bp").values.at("seconds_per_epoch").mean, 2.0);
+  EXPECT_EQ(arm(s, "bp").values.at("epochs_to_target").n(), 2);
+  const Difference& d = difference(s, "grapes");
+  EXPECT_EQ(d.spread.n(), 3);
+  EXPECT_EQ(d.unpaired, 0);
+  EXPECT_NEAR(d.spread.mean, 0.35 / 3, 1e-12);
+  EXPECT_DOUBLE_EQ(*d.p, 0.25);  // three of one sign
+  EXPECT_DOUBLE_EQ(*d.p_holm, 0.25);
+  EXPECT_NEAR(d.spread.interval->low, mean_interval({0.1, 0.2, 0.05})->low, 1e-12);
+  // Other measures are paired too.
+  EXPECT_EQ(only(s).find("grapes", "bp", s.measures.back())->spread.mean, 0);
+}
+
+TEST(Summary, AllNumbersAreInItsJson) {
+  const Json s = to_json(summary(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75})));
+  EXPECT_THAT(s["arms"], ElementsAre("bp", "grapes"));
+  const Json& one = s["conditions"][0];
+  EXPECT_EQ(one["arms"][0]["measures"]["test_accuracy"]["each"], (Json{0.5, 0.6, 0.7}));
+  EXPECT_TRUE(one["arms"][0]["measures"]["slowness"].is_null());
+  const Json& d = one["differences"][0];
+  EXPECT_EQ(d["measure"], "test_accuracy");
+  EXPECT_EQ(d["against"], "bp");
+  EXPECT_EQ(d["p"], 0.25);
+  EXPECT_THAT(d["seeds"], ElementsAre(1, 2, 3));
+}
+
+TEST(Summary, AnIntervalOfAnAccuracyStaysBelowOne) {
+  const Summary s = summary(pairs({0.905, 0.921}, {0.5, 0.999}));
+  EXPECT_LT(score(s, "bp").interval->high, 1);
+  EXPECT_LT(score(s, "grapes").interval->high, 1);
+  EXPECT_GT(score(s, "grapes").interval->low, 0);
+  EXPECT_GT(difference(s, "grapes").spread.interval->high, 1);  // of a difference it is Student's
 }
 
 TEST(Summary, PairsBySeedAndSettings) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.6, 0.8});
   runs.push_back(plain("grapes", 3, {0.9}));           // no such seed in bp
   runs.push_back(plain("grapes", 1, {0.9}, "other"));  // the seed, but other settings
-  const Json d = arm(summarize(runs, {}), "grapes")["difference"];
-  EXPECT_EQ(d["n"], 2);
-  EXPECT_EQ(d["unpaired"], 2);
-  EXPECT_THAT(d["seeds"], ElementsAre(1, 2));
+  const Summary s = summary(runs);
+  const Difference& d = difference(s, "grapes");
+  EXPECT_EQ(d.unpaired, 2);
+  ASSERT_EQ(d.spread.n(), 2);
+  EXPECT_EQ(d.spread.samples[0].seed, 1);
+  EXPECT_EQ(d.spread.samples[1].seed, 2);
 }
 
 TEST(Summary, UnpairedRunsGetNoTest) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
   runs.push_back(plain("grapes", 7, {0.9}));
-  const Json s = summarize(runs, {});
-  EXPECT_EQ(arm(s, "grapes")["difference"]["n"], 0);
-  EXPECT_TRUE(arm(s, "grapes")["difference"]["p"].is_null());
-  EXPECT_TRUE(arm(s, "grapes")["difference"]["mean"].is_null());
-  EXPECT_THAT(findings(s), Contains(HasSubstr("unpaired")));
+  const Summary s = summary(runs);
+  EXPECT_TRUE(difference(s, "grapes").spread.empty());
+  EXPECT_FALSE(difference(s, "grapes").p);
+  EXPECT_TRUE(to_json(s)["conditions"][0]["differences"][0]["p"].is_null());
+  EXPECT_THAT(said(s), Contains(HasSubstr("unpaired")));
   EXPECT_THAT(table(s), HasSubstr("unpaired"));
 }
 
 TEST(Summary, HolmGoesOverTheArmsAndOverTheControlsApart) {
-  const Json s = summarize(synthetic::runs(synthetic::five_arms, 8), {});
+  const Summary s = summary(synthetic::runs(synthetic::five_arms, 8));
   std::vector<double> p, corrected;
-  for (const Json& a : s["arms"])
-    if (!a["difference"].is_null()) {
-      p.push_back(a["difference"]["p"]);
-      corrected.push_back(a["difference"]["p_holm"]);
+  std::vector<Difference> controls;
+  for (const Difference& d : only(s).differences)
+    if (d.measure != s.primary().key) {
+      continue;
+    } else if (d.control) {
+      controls.push_back(d);
+    } else {
+      p.push_back(*d.p);
+      corrected.push_back(*d.p_holm);
     }
   ASSERT_EQ(p.size(), 4u);
   EXPECT_EQ(corrected, holm(p));
-  ASSERT_EQ(s["controls"].size(), 2u);
-  EXPECT_EQ(s["controls"][0]["arm"], "grapes");
-  EXPECT_EQ(s["controls"][0]["against"], "uniform");
-  EXPECT_EQ(s["controls"][1]["against"], "shuffled");
-  EXPECT_EQ(s["controls"][0]["p_holm"], holm({s["controls"][0]["p"], s["controls"][1]["p"]})[0]);
+  ASSERT_EQ(controls.size(), 2u);
+  EXPECT_EQ(controls[0].arm, "grapes");
+  EXPECT_EQ(controls[0].against, "uniform");
+  EXPECT_EQ(controls[1].against, "shuffled");
+  EXPECT_EQ(*controls[0].p_holm, holm({*controls[0].p, *controls[1].p})[0]);
+}
+
+TEST(Summary, GrapesOnTopOfARuleIsHeldAgainstTheRule) {
+  std::vector<Record> runs = pairs({0.5, 0.6}, {});
+  for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+    runs.push_back(plain("fa", seed, {0.4}));
+    runs.push_back(plain("fa+grapes", seed, {0.45}));
+  }
+  EXPECT_NEAR(difference(summary(runs), "fa+grapes", "fa").spread.mean, 0.05, 1e-12);
+  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("`fa+grapes` against `fa` (effect of GRAPES on top)")));
 }
 
 TEST(Summary, RecoversTheTruthOfSyntheticRuns) {
-  const Json s = summarize(synthetic::runs(synthetic::five_arms, 20, 30), {});
-  const Json& grapes = arm(s, "grapes");
-  EXPECT_NEAR(grapes["slowness"]["mean"].get<double>(), 0.062, 0.003);
-  EXPECT_NEAR(grapes["asymptote"]["mean"].get<double>(), 0.894, 0.002);
-  EXPECT_NEAR(grapes["factors"][0]["mean"].get<double>(), 1.88 - 0.008 * 30, 1e-9);
+  const Summary s = summary(synthetic::runs(synthetic::five_arms, 20, 30));
+  const Arm& grapes = arm(s, "grapes");
+  EXPECT_NEAR(grapes.values.at("slowness").mean, 0.062, 0.003);
+  EXPECT_NEAR(grapes.values.at("asymptote").mean, 0.894, 0.002);
+  EXPECT_NEAR(final_factors(grapes)[0].mean, 1.88 - 0.008 * 30, 1e-9);
 }
 
 TEST(Summary, OrderIsBaselineThenThePapers) {
@@ -121,10 +165,7 @@ TEST(Summary, OrderIsBaselineThenThePapers) {
   const auto names = [&](const std::string& baseline) {
     Options options;
     options.baseline = baseline;
-    std::vector<std::string> list;
-    const Json summary = summarize(runs, options);
-    for (const Json& a : summary["arms"]) list.push_back(a["arm"]);
-    return list;
+    return summary(runs, options).arms;
   };
   EXPECT_THAT(names("bp"), ElementsAre("bp", "grapes", "grapes-local", "uniform", "shuffled", "zeta"));
   EXPECT_THAT(names("zeta"), ElementsAre("zeta", "bp", "grapes", "grapes-local", "uniform", "shuffled"));
@@ -135,17 +176,18 @@ TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
   std::vector<Record> runs = pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75});
   runs[4].status = {record::State::diverged, 1, 10, "loss is not finite"};
   runs[5].status.state = record::State::running;
-  const Json s = summarize(runs, {});
-  EXPECT_EQ(arm(s, "grapes")["n"], 1);
-  EXPECT_EQ(arm(s, "grapes")["diverged"], 1);
-  EXPECT_THAT(findings(s), AllOf(Contains("Not counted: grapes, seed 2: diverged after 1 epoch (loss is not finite)."),
-                                 Contains("Not counted: grapes, seed 3: still running, or killed after 1 epoch.")));
+  const Summary s = summary(runs);
+  EXPECT_EQ(score(s, "grapes").n(), 1);
+  ASSERT_EQ(s.excluded.size(), 2);
+  EXPECT_EQ(to_json(s)["excluded"][0]["state"], "diverged");
+  EXPECT_THAT(said(s), AllOf(Contains("Not counted: grapes, seed 2: diverged after 1 epoch (loss is not finite)."),
+                             Contains("Not counted: grapes, seed 3: still running, or killed after 1 epoch.")));
   EXPECT_THAT(table(s), HasSubstr("not counted: grapes, seed 2"));
 }
 
 TEST(Summary, RefusesWhatCannotBeCompared) {
   std::vector<Record> runs = pairs({0.5}, {0.6});
-  const auto summarizing = [&] { return [&] { summarize(runs, {}); }; };
+  const auto summarizing = [&] { return [&] { summary(runs); }; };
   runs[1].identity.score = "r2";
   runs[1].epochs[0]["test_r2"] = 0.5;
   EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("the score is accuracy in bp-1s and r2 in grapes-1s")));
@@ -164,23 +206,24 @@ TEST(Summary, FallsBackToThePartThatAllRunsHave) {
   for (Record& run : runs)
     for (Json& row : run.epochs) row["validation_accuracy"] = 0.4;
   runs[1].epochs[0].erase("test_accuracy");
-  const Json s = summarize(runs, {});
-  EXPECT_EQ(s["part"], "validation");
-  EXPECT_EQ(s["arms"][0]["mean"], 0.4);
-  EXPECT_THAT(findings(s), Contains(HasSubstr("there is no test part")));
+  const Summary s = summary(runs);
+  EXPECT_EQ(s.part, "validation");
+  EXPECT_EQ(score(s, "bp").mean, 0.4);
+  EXPECT_THAT(said(s), Contains(HasSubstr("there is no test part")));
 }
 
 TEST(Summary, ScoresThatAreNotFiniteDoNotCount) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.6, 0.7});
   runs[3].epochs[0]["test_accuracy"] = nullptr;
-  EXPECT_EQ(arm(summarize(runs, {}), "grapes")["n"], 1);
+  EXPECT_EQ(score(summary(runs), "grapes").n(), 1);
 }
 
 TEST(Findings, FivePairsCannotBeSignificant) {
-  const auto said = findings(summarize(pairs({.5, .6, .7, .6, .5}, {.6, .71, .82, .73, .64}), {}));
-  EXPECT_THAT(said,
+  const auto found = said(summary(pairs({.5, .6, .7, .6, .5}, {.6, .71, .82, .73, .64})));
+  EXPECT_THAT(found,
               Contains(StartsWith("With 5 pairs the exact Wilcoxon test cannot give a p below 0.0625, so no arm")));
-  EXPECT_THAT(said, Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("higher by the interval, but not"))));
+  EXPECT_THAT(found,
+              Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("higher by the interval, but not"))));
 }
 
 TEST(Findings, EightPairsCanBe) {
@@ -189,11 +232,12 @@ TEST(Findings, EightPairsCanBe) {
     low.push_back(0.5 + 0.001 * i);
     high.push_back(0.6 + 0.0017 * i);
   }
-  const auto said = findings(summarize(pairs(low, high), {}));
-  EXPECT_THAT(said, Not(Contains(HasSubstr("cannot give a p below"))));
-  EXPECT_THAT(said, Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("by the interval and by the test"))));
-  EXPECT_THAT(said, Contains(HasSubstr("There is no arm `uniform`")));
-  EXPECT_THAT(said, Contains(HasSubstr("There is no arm `shuffled`")));
+  const auto found = said(summary(pairs(low, high)));
+  EXPECT_THAT(found, Not(Contains(HasSubstr("cannot give a p below"))));
+  EXPECT_THAT(found,
+              Contains(AllOf(StartsWith("`grapes` against `bp`"), HasSubstr("by the interval and by the test"))));
+  EXPECT_THAT(found, Contains(HasSubstr("There is no arm `uniform`")));
+  EXPECT_THAT(found, Contains(HasSubstr("There is no arm `shuffled`")));
 }
 
 TEST(Findings, SayWhenTheControlsDoAsWell) {
@@ -203,7 +247,7 @@ TEST(Findings, SayWhenTheControlsDoAsWell) {
     runs.push_back(plain("uniform", i + 1, {uniform[i]}));
     runs.push_back(plain("shuffled", i + 1, {uniform[3 - i]}));
   }
-  EXPECT_THAT(findings(summarize(runs, {})),
+  EXPECT_THAT(said(summary(runs)),
               Contains(AllOf(StartsWith("`grapes` is told apart neither from `uniform`"),
                              HasSubstr("nothing beyond a change of the effective learning rates is shown"))));
 }
@@ -217,72 +261,66 @@ TEST(Findings, SayWhenTheControlsDoNot) {
     runs.push_back(plain("uniform", seed, {0.6 + noise}));
     runs.push_back(plain("shuffled", seed, {0.6 - noise}));
   }
-  EXPECT_THAT(findings(summarize(runs, {})),
-              Contains(StartsWith("`grapes` ends above both controls, by intervals and")));
+  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("`grapes` ends above both controls, by intervals and tests")));
 }
 
 TEST(Findings, OneSeedSaysNothingAboutChance) {
-  const auto said = findings(summarize(pairs({0.5}, {0.9}), {}));
-  EXPECT_THAT(said.front(), HasSubstr("from one pair, which says nothing about chance"));
-  EXPECT_THAT(said, Contains(HasSubstr("one pair only")));
+  const auto found = said(summary(pairs({0.5}, {0.9})));
+  EXPECT_THAT(found.front(), HasSubstr("from one pair, which says nothing about chance"));
+  EXPECT_THAT(found, Contains(HasSubstr("one pair only")));
 }
 
 TEST(Findings, OneArmIsComparedWithNothing) {
-  EXPECT_THAT(findings(summarize(pairs({0.5, 0.6}, {}), {})).front(), HasSubstr("no other arm to compare it with"));
+  EXPECT_THAT(said(summary(pairs({0.5, 0.6}, {}))).front(), HasSubstr("no other arm to compare it with"));
 }
 
 TEST(Findings, EqualScoresAreCalledSo) {
-  EXPECT_THAT(findings(summarize(pairs({0.5, 0.6}, {0.5, 0.6}), {})),
-              Contains(HasSubstr("the same score in every pair")));
+  EXPECT_THAT(said(summary(pairs({0.5, 0.6}, {0.5, 0.6}))), Contains(HasSubstr("the same score in every pair")));
 }
 
 TEST(Findings, TellWhereTheLearningRatesCameFrom) {
-  Options options;
-  EXPECT_THAT(findings(summarize(synthetic::runs(), options)),
-              Contains(StartsWith("All arms ran at the learning rate 0.1, which was not tuned")));
-  options.tuning = synthetic::tuning();
-  EXPECT_THAT(findings(summarize(synthetic::runs(), options)),
-              AllOf(Contains(HasSubstr("test data was not used for choosing")),
-                    Contains(AllOf(StartsWith("The learning rate chosen for `bp` (0.4) lies at the edge")))));
-  EXPECT_THAT(findings(summarize(synthetic::runs(), options)),
-              Contains("But `bp` did not run at the learning rate chosen for it."));
-  options.tuning["arms"]["shuffled"]["tried"] = Json::array();  // it names its rate itself
-  EXPECT_THAT(findings(summarize(synthetic::runs(), options)), Contains("No learning rate was tuned for `shuffled`."));
+  const auto tuned = [](const Json& tuning) { return said(summarize(synthetic::records(synthetic::runs(), tuning))); };
+  EXPECT_THAT(tuned(nullptr), Contains(StartsWith("All arms ran at the learning rate 0.1, which was not tuned")));
+  Json tuning = synthetic::tuning();
+  EXPECT_THAT(tuned(tuning), AllOf(Contains(HasSubstr("Test data was not used for choosing")),
+                                   Contains(StartsWith("The learning rate chosen for `bp` (0.4) lies at the edge")),
+                                   Contains("But `bp` did not run at the learning rate chosen for it.")));
+  tuning["arms"]["shuffled"]["tried"] = Json::array();  // it names its rate itself
+  EXPECT_THAT(tuned(tuning), Contains("No learning rate was tuned for `shuffled`."));
 }
 
 TEST(Findings, TellOfAnArmThatMixesSettings) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
-  EXPECT_THAT(findings(summarize(runs, {})), Not(Contains(HasSubstr("mixes"))));
+  EXPECT_THAT(said(summary(runs)), Not(Contains(HasSubstr("mixes"))));
   runs[1].epochs[0]["learning_rate"] = 0.2;
-  EXPECT_THAT(findings(summarize(runs, {})), Contains(StartsWith("An arm holds runs with different settings")));
+  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("An arm holds runs with different settings")));
 }
 
 TEST(Findings, ClaimOneTestSetOnlyOfRunsThatBeganAlike) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.5, 0.6});
-  EXPECT_THAT(findings(summarize(runs, {})), Contains(HasSubstr("scored on the same test set")));
+  EXPECT_THAT(said(summary(runs)), Contains(HasSubstr("scored on the same test set")));
   runs[3].identity.pairing = "other";
-  EXPECT_THAT(findings(summarize(runs, {})), AllOf(Not(Contains(HasSubstr("scored on the same test set"))),
-                                                   Contains(HasSubstr("need not share one test set"))));
+  EXPECT_THAT(said(summary(runs)), AllOf(Not(Contains(HasSubstr("scored on the same test set"))),
+                                         Contains(HasSubstr("need not share one test set"))));
 }
 
 TEST(Findings, TellOfDifferentLengths) {
   std::vector<Record> runs = pairs({0.5}, {});
   runs.push_back(plain("grapes", 1, {0.4, 0.5, 0.6}));
-  EXPECT_THAT(findings(summarize(runs, {})), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
+  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
 }
 
 TEST(Table, FitsATerminal) {
   std::vector<Record> runs = synthetic::runs();
   for (Record run : synthetic::runs({{"an-arm-with-a-name-longer-than-any-column"}})) runs.push_back(run);
-  const std::string text = table(summarize(runs, {}));
-  for (const std::string& line : split(text, '\n'))
-    EXPECT_LE(std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }), 100) << line;
+  const std::string text = table(summary(runs));
+  for (const std::string& line : split(text, '\n')) EXPECT_LE(display_width(line), 100) << line;
   EXPECT_THAT(text, HasSubstr("grapes-local"));
   EXPECT_THAT(text, HasSubstr("slowness"));
 }
 
 TEST(Table, WritesR2Plainly) {
-  const std::string text = table(summarize(synthetic::runs(synthetic::five_arms, 3, 10, "r2"), {}));
+  const std::string text = table(summary(synthetic::runs(synthetic::five_arms, 3, 10, "r2")));
   EXPECT_THAT(text, AllOf(HasSubstr("test R² "), Not(HasSubstr("%  against")), HasSubstr("0.8")));
 }
 
@@ -293,8 +331,8 @@ TEST(Format, NumbersForPeople) {
   EXPECT_EQ(with_sign(0.256, 2), "+0.26");
   EXPECT_EQ(p_value(0.0625), "0.0625");
   EXPECT_EQ(p_value(1e-7), "< 0.0001");
-  EXPECT_EQ(unit_of("accuracy").level(0.8812), "88.12 %");
-  EXPECT_EQ(unit_of("r2").level(-0.25), "−0.2500");
+  EXPECT_EQ(score_of("accuracy").unit.level(0.8812), "88.12 %");
+  EXPECT_EQ(score_of("r2").unit.level(-0.25), "−0.2500");
 }
 
 }  // namespace

@@ -2,11 +2,14 @@
 
 #include "grapes/base/random.h"
 #include "grapes/record/record.h"
+#include "grapes/report/report.h"
+#include "grapes/report/summary.h"
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// Runs that look like real ones but whose truth is known, for the tests of this room.
@@ -80,6 +83,25 @@ inline std::vector<record::Run> runs(const std::vector<Truth>& arms = five_arms,
   std::vector<record::Run> all;
   for (const Truth& arm : arms)
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) all.push_back(run(arm, seed, epochs, score));
+  return all;
+}
+
+/// One condition without a name, as read() gives it.
+inline Records records(std::vector<record::Run> runs, Json tuning = nullptr) {
+  Condition condition;
+  condition.runs = share(std::move(runs));
+  condition.tuning = std::move(tuning);
+  return {{condition}, "", {}};
+}
+inline Summary summary(std::vector<record::Run> runs, const Options& options = {}) {
+  return summarize(records(std::move(runs)), options);
+}
+/// All that is said, the lead first.
+inline std::vector<std::string> said(const Summary& summary) {
+  const Findings found = findings(summary);
+  std::vector<std::string> all = {found.lead};
+  for (const auto& sentences : found.conditions) all.insert(all.end(), sentences.begin(), sentences.end());
+  all.insert(all.end(), found.all.begin(), found.all.end());
   return all;
 }
 

@@ -1,36 +1,202 @@
+#include "grapes/report/table.h"
+
 #include "grapes/base/text.h"
-#include "grapes/report/cells.h"
-#include "grapes/report/format.h"
-#include "grapes/report/report.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
 namespace grapes::report {
-using record::Json;
 namespace {
 
-/// The columns that say how good, or those that say how fast: together they are wider than a terminal.
-std::string block(const Json& summary, bool speed) {
-  std::vector<std::vector<std::string>> rows(1 + summary["arms"].size());
-  for (const Column& column : columns(summary)) {
-    if (column.name != "arm" && column.speed != speed) continue;
-    rows[0].push_back(column.name);
-    for (std::size_t i = 0; i < summary["arms"].size(); ++i) {
-      std::string cell = column.cell(summary["arms"][i]);
-      if (column.name == "arm" && characters(cell) > 20) cell = cell.substr(0, 19) + "…";
-      rows[i + 1].push_back(std::move(cell));
+using Rows = std::vector<std::vector<std::string>>;
+using Place = Column::Place;
+
+const std::string none = "–";
+
+/// Of a measure that can be of either sign, the sign is written.
+bool is_change(const Measure& measure) { return measure.key.ends_with("transfer"); }
+
+std::string mean_and_sd(const Spread& spread, const Measure& measure) {
+  if (spread.empty()) return none;
+  const Unit& unit = measure.unit;
+  const std::string center = is_change(measure) ? unit.change(spread.mean) : unit.number(spread.mean);
+  return spread.n() < 2 ? center : center + " ± " + unit.number(spread.sd);
+}
+
+/// "[87.20, 88.10]", or "" of one run.
+std::string bracket(const Spread& spread, const Unit& unit, bool sign) {
+  if (!spread.interval) return "";
+  const auto text = [&](double x) { return sign ? unit.change(x) : unit.number(x); };
+  return fmt::format("[{}, {}]", text(spread.interval->low), text(spread.interval->high));
+}
+
+std::string rates(const Arm& arm) {
+  std::vector<std::string> texts;
+  for (const double rate : arm.learning_rates) texts.push_back(shortest(rate));
+  if (texts.empty()) return none;
+  return texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back();
+}
+
+Column level(const Measure& measure, Place place) {
+  const bool partial = measure.key == "epochs_to_target";  // some runs may never reach it
+  return {
+      measure.name + measure.unit.suffix,
+      measure.meaning + ", mean ± standard deviation over seeds" +
+          (measure.compared ? ", below it the 95 % interval" : "") +
+          (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
+      place,
+      [=](const Arm& arm) {
+        const Spread& spread = arm[measure];
+        if (!partial) return mean_and_sd(spread, measure);
+        if (spread.empty()) return std::string("never");
+        return mean_and_sd(spread, measure) +
+               (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
+      },
+      [=](const Arm& arm) { return measure.compared ? bracket(arm[measure], measure.unit, is_change(measure)) : ""; }};
+}
+
+/// The table as text, in as many blocks as it takes to fit a terminal, the first column in each.
+std::string fitted(const Rows& rows) {
+  const auto width = [&](std::size_t column) {
+    std::size_t most = 0;
+    for (const auto& row : rows) most = std::max(most, display_width(row[column]));
+    return most;
+  };
+  std::string text;
+  for (std::size_t begin = 1, end = 1; begin < rows.front().size(); begin = end) {
+    std::vector<std::size_t> shown = {0};
+    for (std::size_t used = width(0); end < rows.front().size() && (end == begin || used + 2 + width(end) <= 100);
+         ++end) {
+      used += 2 + width(end);
+      shown.push_back(end);
     }
+    Rows block(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      for (const std::size_t column : shown) block[i].push_back(rows[i][column]);
+    text += (text.empty() ? "" : "\n") + columns(block, "lr");
   }
-  return aligned(rows);
+  return text;
+}
+
+/// A row a name, a column a condition.
+Rows over_conditions(const Summary& summary, const std::string& heading, const std::vector<std::string>& names,
+                     const std::function<std::string(const Condition&, const std::string& name)>& cell) {
+  Rows rows = {{heading}};
+  for (const Condition& condition : summary.conditions) rows[0].push_back(condition.name);
+  for (const std::string& name : names) {
+    rows.push_back({name});
+    for (const Condition& condition : summary.conditions) rows.back().push_back(cell(condition, name));
+  }
+  return rows;
+}
+
+std::string name_of(const Difference& one) { return one.arm + " − " + one.against; }
+
+/// Differences of the first measure, or their changes.
+Rows difference_rows(const Summary& summary, const std::string& heading, std::vector<Difference> Condition::*list) {
+  std::vector<std::string> names;
+  for (const Condition& condition : summary.conditions)
+    for (const Difference& one : condition.*list)
+      if (one.measure == summary.primary().key && std::find(names.begin(), names.end(), name_of(one)) == names.end())
+        names.push_back(name_of(one));
+  return over_conditions(summary, heading, names, [&](const Condition& condition, const std::string& name) {
+    const auto found = std::find_if((condition.*list).begin(), (condition.*list).end(), [&](const Difference& one) {
+      return name_of(one) == name && one.measure == summary.primary().key;
+    });
+    if (found == (condition.*list).end() || found->spread.empty()) return none;
+    const Spread& spread = found->spread;
+    const Unit& unit = summary.primary().unit;
+    return unit.change(spread.mean) +
+           (spread.interval ? " ± " + unit.number(spread.interval->high - spread.mean) : "") +
+           (found->significant() ? "*" : "") +
+           (spread.n() < summary.most_runs() ? fmt::format(" (n = {})", spread.n()) : "");
+  });
 }
 
 }  // namespace
 
-std::string table(const Json& summary) {
-  std::string text = block(summary, false) + "\n" + block(summary, true);
+std::vector<Column> columns_of(const Summary& summary, const Condition& condition) {
+  std::vector<Column> all = {
+      {"arm", "the label under which runs are grouped", Place::score, [](const Arm& arm) { return arm.name; }},
+      {"n", "finished runs, one for each seed", Place::score,
+       [](const Arm& arm) { return std::to_string(arm.runs.size()); }},
+      {"rate", "the learning rate the runs began with", Place::score, rates}};
+  for (const Measure& measure : summary.measures) {
+    const bool first = &measure == &summary.primary();
+    all.push_back(level(measure, first ? Place::score : Place::others));
+    if (!measure.compared) continue;
+    const auto text = [&, measure](const std::function<std::string(const Difference&)>& of) {
+      return [=, &summary, &condition](const Arm& arm) {
+        const Difference* one = condition.find(arm.name, summary.baseline, measure);
+        return one == nullptr ? none : of(*one);
+      };
+    };
+    const auto p = [](const std::optional<double>& value) { return value ? p_value(*value) : none; };
+    all.push_back({(first ? "" : measure.name + " ") + "against " + summary.baseline + " [95 %]",
+                   "mean of the paired differences" +
+                       (measure.unit.suffix.empty() ? std::string() : std::string(", in points")) +
+                       ", with Student’s t interval",
+                   first ? Place::score : Place::page, text([unit = measure.unit](const Difference& one) {
+                     if (one.spread.empty()) return std::string("unpaired");
+                     const std::string interval = bracket(one.spread, unit, true);
+                     return unit.change(one.spread.mean) + (interval.empty() ? "" : " " + interval);
+                   })});
+    if (first)
+      all.push_back({"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs", Place::score,
+                     text([p](const Difference& one) { return p(one.p); })});
+    all.push_back({first ? "Holm p" : measure.name + " Holm p", "p after Holm’s correction for the number of arms",
+                   first ? Place::score : Place::page, text([p](const Difference& one) { return p(one.p_holm); })});
+  }
+  return all;
+}
+
+std::vector<SweepTable> sweep_tables(const Summary& summary) {
+  const Measure& measure = summary.primary();
+  const auto of_arm = [&](const std::function<std::string(const Condition&, const Arm&)>& cell) {
+    return over_conditions(summary, "arm", summary.arms, [&](const Condition& condition, const std::string& name) {
+      const Arm* arm = condition.find(name);
+      return arm == nullptr ? "diverged" : cell(condition, *arm);
+    });
+  };
+  std::vector<SweepTable> tables = {
+      {measure.name + measure.unit.suffix, of_arm([&](const Condition&, const Arm& arm) {
+         const std::string interval = bracket(arm[measure], measure.unit, false);
+         return measure.unit.number(arm[measure].mean) + (interval.empty() ? "" : " " + interval) +
+                (arm.runs.size() < summary.most_runs() ? fmt::format(" (n = {})", arm.runs.size()) : "");
+       })},
+      {"Paired differences", difference_rows(summary, "difference", &Condition::differences)}};
+  Rows changes = difference_rows(summary, "change since " + summary.conditions.front().name, &Condition::changes);
+  for (std::vector<std::string>& row : changes) row.erase(row.begin() + 1);  // where nothing can have changed
+  if (changes.size() > 1) tables.push_back({"Changes of the differences", changes});
+  tables.push_back({"Learning rates", of_arm([](const Condition& condition, const Arm& arm) {
+                      return rates(arm) + (condition.at_edge(arm.name) ? " (edge)" : "");
+                    })});
+  return tables;
+}
+
+std::string table(const Summary& summary) {
+  std::string text;
+  const auto add = [&](const std::string& block) { text += (text.empty() ? "" : "\n") + block; };
+  if (!summary.swept.empty()) {
+    for (const SweepTable& one : sweep_tables(summary)) add(fitted(one.rows));
+    return text;
+  }
+  for (const Condition& condition : summary.conditions) {
+    if (!condition.title.empty()) add(condition.title + "\n");
+    for (const Place place : {Place::score, Place::others}) {
+      Rows rows(1 + condition.arms.size());
+      for (const Column& column : columns_of(summary, condition)) {
+        if (column.name != "arm" && column.place != place) continue;
+        rows[0].push_back(column.name);
+        for (std::size_t i = 0; i < condition.arms.size(); ++i)
+          rows[i + 1].push_back(shortened(column.cell(condition.arms[i]), column.name == "arm" ? 20 : 100));
+      }
+      add(fitted(rows));
+    }
+  }
   for (const std::string& line : excluded_runs(summary)) text += "\nnot counted: " + line;
-  if (!summary["excluded"].empty()) text += "\n";
-  return text;
+  return summary.excluded.empty() ? text : text + "\n";
 }
 
 }  // namespace grapes::report

@@ -31,7 +31,7 @@ void copy(const Tensors& content, const std::string& name, at::Tensor into, cons
 std::string metadata(const Tensors& content, const std::string& key, const std::string& file) {
   const auto found = content.metadata.find(key);
   if (found == content.metadata.end())
-    throw DataError(file + ": the entry '" + key + "' is missing: not a checkpoint that training can go on from");
+    throw DataError(file + ": the entry '" + key + "' is missing: not a checkpoint to resume training from");
   return found->second;
 }
 

@@ -1,25 +1,14 @@
 #include "grapes/train/layers.h"
 
-#include <ATen/ATen.h>
+#include "grapes/record/histogram.h"
 
-#include <algorithm>
-#include <cmath>
+#include <ATen/ATen.h>
 
 namespace grapes::train {
 
 record::Json describe_factor(const at::Tensor& factor) {
   const at::Tensor m = factor.detach().cpu().to(at::kDouble).flatten().contiguous();
-  std::vector<std::int64_t> histogram(20, 0);
-  for (std::int64_t i = 0; i < m.numel(); ++i) {
-    const double value = m.data_ptr<double>()[i];
-    const auto bin = static_cast<std::int64_t>(std::ceil(value / 0.1 - 1e-9)) - 1;
-    ++histogram[static_cast<std::size_t>(std::clamp<std::int64_t>(bin, 0, 19))];
-  }
-  return {{"mean", m.mean().item<double>()},
-          {"sd", m.numel() > 1 ? m.std().item<double>() : 0.0},
-          {"min", m.min().item<double>()},
-          {"max", m.max().item<double>()},
-          {"histogram", histogram}};
+  return record::to_json(record::histogram({m.data_ptr<double>(), m.data_ptr<double>() + m.numel()}, 0, 2));
 }
 
 record::Json describe_layers(const nn::Network& model, const std::vector<double>& gradient_norms, bool evaluated) {

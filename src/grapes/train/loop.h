@@ -13,7 +13,7 @@
 namespace grapes::train {
 
 /// What an epoch learns from. Both are functions of the progress at its beginning alone: then a run that was stopped in
-/// the middle goes on bit for bit.
+/// the middle resumes bit for bit.
 struct Epoch {
   std::vector<at::Tensor> batches;  ///< of each batch the numbers of its examples, [batch, ...] int64
   /// Batch number `index` of these examples. Called on another thread where that is quicker.

@@ -19,7 +19,7 @@ nn::TargetKind target_kind(data::ProblemKind problem) {
 
 Metrics::Metrics(const data::Dataset& dataset, const Totals& begin) : problem_(dataset.info().problem), totals_(begin) {
   if (problem_ == data::ProblemKind::regression && dataset.size() > 0) {
-    const at::Tensor t = data::targets(dataset).to(at::kDouble);
+    const at::Tensor t = dataset.targets().to(at::kDouble);
     spread_ = (t - t.mean(0, true)).square().sum().item<double>() / static_cast<double>(dataset.size());
   }
 }

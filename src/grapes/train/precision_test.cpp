@@ -171,7 +171,7 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
 }
 
 TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
-  // A grid so coarse that every error at a current is 0: nothing can be learnt but thresholds.
+  // A grid so coarse that every error at a current is 0: nothing can be learned but thresholds.
   nn::Options options = rounded_network("error=q5.0");
   options.model = nn::parse_model("snn:7");
   options.spiking.recurrent = true;
@@ -190,7 +190,7 @@ TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
 
 TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
   // Of the output's errors, too: a node's scale is that of its own errors, however large another's are.
-  const auto learnt = [](const std::string& formats, std::int64_t step) {
+  const auto learned_with = [](const std::string& formats, std::int64_t step) {
     nn::Options options = rounded_network(formats);
     options.model = nn::parse_model("snn:7");
     options.spiking.recurrent = true;
@@ -199,9 +199,9 @@ TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
     kit.step({at::rand({4, 6}), at::arange(4, at::kLong).remainder(3)}, step, 0.5);
     return kit.weight(0);
   };
-  EXPECT_FALSE(at::equal(learnt("error=int4:channel", 0), learnt("error=int4:tensor", 0)));
-  EXPECT_TRUE(at::equal(learnt("error=int4:stochastic", 0), learnt("error=int4:stochastic", 0)));
-  EXPECT_FALSE(at::equal(learnt("error=int4:stochastic", 0), learnt("error=int4:stochastic", 1)));
+  EXPECT_FALSE(at::equal(learned_with("error=int4:channel", 0), learned_with("error=int4:tensor", 0)));
+  EXPECT_TRUE(at::equal(learned_with("error=int4:stochastic", 0), learned_with("error=int4:stochastic", 0)));
+  EXPECT_FALSE(at::equal(learned_with("error=int4:stochastic", 0), learned_with("error=int4:stochastic", 1)));
 }
 
 TEST(Precision, RecomputingChangesNoRounding) {

@@ -1,5 +1,7 @@
 #include "grapes/train/samples.h"
 
+#include "grapes/data/chorales.h"
+
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 

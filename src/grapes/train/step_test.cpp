@@ -60,23 +60,23 @@ std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
 }
 
 void expect_equal(const StepCase& setting) {
-  const auto fused = learned(setting, false), twin = learned(setting, true);
+  const auto fused = learned(setting, false), reference = learned(setting, true);
   // In bfloat16 a sum in another order may be rounded to the neighbor, 2⁻⁸ away; the layer by itself, where that
   // cannot happen, is held to 1e-6 in kernels_test.
   const double allowed = setting.precision == "float64" ? 1e-12 : 2e-3;
   for (std::size_t i = 0; i < fused.size(); ++i)
-    EXPECT_LE((fused[i] - twin[i]).abs().max().item<double>(), allowed)
+    EXPECT_LE((fused[i] - reference[i]).abs().max().item<double>(), allowed)
         << setting.route << " × " << setting.modulation << ", " << setting.optimizer << ", " << setting.activation
         << ", batch " << setting.batch << ", dropout " << setting.dropout << ", parameter " << i;
 }
 
-TEST(Step, FusedEqualsItsTwinOnEveryRouteModulationAndUpdateRule) {
+TEST(Step, FusedEqualsItsReferenceOnEveryRouteModulationAndUpdateRule) {
   for (const auto& route : dense_routes())
     for (const auto& modulation : credit::modulations())
       for (const auto& optimizer : optim::optimizers()) expect_equal({route.name, modulation.name, optimizer.name});
 }
 
-TEST(Step, FusedEqualsItsTwinForEveryActivationBatchAndDropout) {
+TEST(Step, FusedEqualsItsReferenceForEveryActivationBatchAndDropout) {
   for (const auto& activation : nn::activations())
     for (const std::int64_t batch : {1, 3, 8, 9, 40})
       for (const double dropout : {0.0, 0.3})
@@ -84,7 +84,7 @@ TEST(Step, FusedEqualsItsTwinForEveryActivationBatchAndDropout) {
           expect_equal({"bp", "grapes", "sgd", activation.name, batch, dropout, bias});
 }
 
-TEST(Step, RoundedProductsEqualTheirTwinAndAreRounded) {
+TEST(Step, RoundedProductsEqualTheirReferenceAndAreRounded) {
   if (!kernels::bfloat16_missing().empty()) GTEST_SKIP() << kernels::bfloat16_missing();
   StepCase setting;
   setting.precision = "bf16";

@@ -174,7 +174,7 @@ TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
   data::Options data;
   data.train_limit = 200;
   data.test_limit = 50;
-  data.augment = "rotate=10,elastic=8:3,crop=1,flip=0.5,cutout=2";
+  data.augment = data::parse_augmentation("rotate=10,elastic=8:3,crop=1,flip=0.5,cutout=2");
   data::Splits here = data::open(data, 1), ahead = here;
   // Ten milliseconds are more than a tenth of any of these steps, on however busy a machine.
   const auto slow = std::make_shared<Slow>(here.train, std::chrono::milliseconds(10));

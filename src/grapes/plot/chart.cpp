@@ -1,0 +1,154 @@
+#include "grapes/plot/chart.h"
+
+#include "grapes/plot/format.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <utility>
+
+namespace grapes::plot {
+namespace {
+
+struct Slot {
+  const char* light;
+  const char* dark;
+  const char* dash;  ///< controls are broken lines, so that color is not the only mark
+};
+/// After Okabe and Ito's palette for all kinds of color vision, darkened or lightened to 3 : 1 on the page.
+constexpr std::array<Slot, color_slots> slots = {{{"#5c6470", "#b3bac6", "none"},
+                                                  {"#a3307c", "#ec8fcb", "none"},
+                                                  {"#0068a8", "#62b6f0", "none"},
+                                                  {"#b86e00", "#f2ab3c", "7 3"},
+                                                  {"#007d63", "#35c7a2", "2 3"},
+                                                  {"#c2410c", "#ff8f66", "9 3 2 3"},
+                                                  {"#2a8fc4", "#9bd6f7", "5 2"},
+                                                  {"#75661a", "#d3c163", "3 2"}}};
+
+/// Label heights that keep their order and a distance, as near as may be to where their lines end.
+std::vector<double> spread_labels(std::vector<double> at, double gap, double top, double bottom) {
+  std::vector<std::size_t> order(at.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return at[a] < at[b]; });
+  double next = top, last = bottom;
+  for (const std::size_t i : order) next = (at[i] = std::max(next, at[i])) + gap;
+  for (auto i = order.rbegin(); i != order.rend(); ++i) last = (at[*i] = std::min(last, at[*i])) - gap;
+  return at;
+}
+
+void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y) {
+  const Curve& c = series.curve;
+  std::vector<Point> middle, band;
+  for (std::size_t i = 0; i < c.x.size(); ++i) {
+    middle.emplace_back(x(c.x[i]), y(c.mean[i]));
+    band.emplace_back(x(c.x[i]), y(c.high[i]));
+  }
+  const double floor = y.logarithmic ? y.low : -std::numeric_limits<double>::infinity();
+  for (std::size_t i = c.x.size(); i-- > 0;) band.emplace_back(x(c.x[i]), y(std::max(floor, c.low[i])));
+  if (c.low != c.high) drawing.polygon(band, "band " + series.color);
+  drawing.polyline(middle, "line " + series.color);
+  if (series.dots || middle.size() == 1)
+    for (const Point& point : middle) drawing.circle(point, 2.6, "dot " + series.color);
+  for (const auto& [px, py] : series.marked) drawing.circle({x(px), y(py)}, 6.5, "ring " + series.color);
+}
+
+}  // namespace
+
+std::string plot_style() {
+  std::string light, dark, classes;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    light += fmt::format("--arm-{}:{};", i, slots[i].light);
+    dark += fmt::format("--arm-{}:{};", i, slots[i].dark);
+    classes += fmt::format(".a{0}{{--arm:var(--arm-{0})}}.line.a{0}{{stroke-dasharray:{1}}}", i, slots[i].dash);
+  }
+  return ":root{color-scheme:light dark;--text:#1c2026;--muted:#5d6571;--hair:#e3e6ea;--rule:#8b94a1;--card:#ffffff;" +
+         light + "}@media(prefers-color-scheme:dark){:root{--text:#e8eaee;--muted:#a3abb8;--hair:#2c323b;" +
+         "--rule:#717b89;--card:#171b21;" + dark + "}}" + classes + R"css(
+svg text{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--text);font-variant-numeric:tabular-nums}
+svg .small{font-size:12px}svg .muted{fill:var(--muted)}svg .strong{font-weight:600}svg .heading{font-size:17px;font-weight:650}
+svg .middle{text-anchor:middle}svg .end{text-anchor:end}svg .faint{opacity:.75}
+.grid,.box{stroke:var(--hair);stroke-width:1;fill:none}.axis{stroke:var(--rule);stroke-width:1}
+.reference{stroke:var(--rule);stroke-width:1;stroke-dasharray:3 3}
+.leader{stroke:var(--arm);stroke-width:1;opacity:.45;fill:none}
+.line{fill:none;stroke:var(--arm);stroke-width:2;stroke-linejoin:round}.trace{fill:none;stroke:var(--arm);stroke-width:1.2;opacity:.7}
+.band{fill:var(--arm);fill-opacity:.1}.dot,.cell{fill:var(--arm)}.seed{fill:var(--arm);fill-opacity:.5}
+.interval{stroke:var(--arm);stroke-width:2}.mean{fill:var(--card);stroke:var(--arm);stroke-width:2.5}
+.ring{fill:none;stroke:var(--arm);stroke-width:1.8}.over{fill:none;stroke:var(--text);stroke-width:1.4}
+.broken{stroke-dasharray:4 4}.card{fill:var(--card);stroke:var(--hair)}
+)css";
+}
+
+Extent Extent::padded(double share) const {
+  if (!(low <= high) || (low == 0 && high == 0)) return {0, 1};
+  const double size = std::max(std::abs(low), std::abs(high));
+  const bool apart = high - low > 1e-9 * size;  // not by rounding alone
+  const double air = apart ? share * (high - low) : std::max(1e-6, 0.02 * size);
+  return {low - air, high + air};
+}
+
+void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, const std::vector<double>& x_ticks,
+          const std::vector<double>& y_ticks, const std::string& x_label, const std::string& y_label) {
+  for (const double tick : y_ticks) {
+    drawing.line({frame.left, y(tick)}, {frame.right, y(tick)}, "grid");
+    drawing.text({frame.left - 7, y(tick) + 4}, tick_label(tick, y_ticks), "small muted end");
+  }
+  drawing.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, "axis");
+  for (const double tick : x_ticks) {
+    drawing.line({x(tick), frame.bottom}, {x(tick), frame.bottom + 4}, "axis");
+    drawing.text({x(tick), frame.bottom + 17}, tick_label(tick, x_ticks), "small muted middle");
+  }
+  drawing.text({(frame.left + frame.right) / 2, frame.bottom + 35}, x_label, "small muted middle");
+  if (!y_label.empty()) drawing.text({2, frame.top - 12}, y_label, "small muted");
+}
+
+Drawing line_chart(const Chart& chart) {
+  Extent across, up;
+  for (const Series& series : chart.series)
+    for (const double at : series.curve.x) across.add(at);
+  const double settled = chart.from_the_start ? across.low : std::max(across.low, 0.02 * across.high);
+  bool log_y = chart.logarithmic_y;
+  for (const Series& series : chart.series)
+    for (std::size_t i = 0; i < series.curve.x.size(); ++i) {
+      const Curve& c = series.curve;
+      log_y = log_y && c.mean[i] > 0;
+      if (c.x[i] < settled) continue;
+      for (const double y :
+           {c.mean[i], chart.logarithmic_y ? c.mean[i] : c.low[i], chart.logarithmic_y ? c.mean[i] : c.high[i]})
+        up.add(y);
+    }
+  log_y = log_y && up.low <= up.high;
+  up = log_y ? Extent{up.low / 1.15, up.high * 1.15} : up.padded(0.05);
+  const bool log_x = chart.logarithmic_x && across.low > 0;
+  if (log_x)
+    across = {across.low / 1.12, across.high * 1.12};
+  else if (!(across.low < across.high))
+    across = across.low == across.high ? Extent{across.low - 1, across.high + 1} : Extent{0, 1};
+  Drawing drawing(chart.width, chart.height);
+  const Frame frame{50, 28, chart.width - (chart.labels ? 124 : 12), chart.height - 42};
+  const Scale x{across.low, across.high, frame.left + 6, frame.right - 4, log_x};
+  const Scale y{up.low, up.high, frame.bottom, frame.top, log_y};
+  std::vector<double> x_ticks = chart.x_ticks;
+  if (x_ticks.empty()) x_ticks = whole(ticks(across.low, across.high, chart.width > 400 ? 8 : 5));
+  axes(drawing, frame, x, y, x_ticks, ticks(up.low, up.high, 5, log_y), chart.x_label, chart.y_label);
+  drawing.open_clipped(chart.id + "-clip", {frame.left, frame.top - 2}, frame.right - frame.left + 4,
+                       frame.bottom - frame.top + 4);
+  for (const Series& series : chart.series) draw(drawing, series, x, y);
+  drawing.close();
+  if (!chart.labels) return drawing;
+  std::vector<double> ends;
+  for (const Series& series : chart.series)
+    ends.push_back(std::clamp(y(series.curve.mean.back()), frame.top, frame.bottom));
+  const auto at = spread_labels(ends, 15, frame.top, frame.bottom);
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const Series& series = chart.series[i];
+    const double right = frame.right;
+    drawing.polyline({{x(series.curve.x.back()) + 2, ends[i]}, {right + 1, ends[i]}, {right + 10, at[i]}},
+                     "leader " + series.color);
+    drawing.line({right + 10, at[i]}, {right + 26, at[i]}, "line " + series.color);
+    drawing.text({right + 31, at[i] + 4}, shortened(series.name, 14), "small");
+  }
+  return drawing;
+}
+
+}  // namespace grapes::plot

@@ -1,0 +1,159 @@
+#pragma once
+
+#include "grapes/report/measures.h"
+#include "grapes/report/runs.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// All numbers of a comparison: arms × conditions × measures. One comparison has one condition, a sweep one for each
+/// value, tasks one after the other the learning rates as given and as chosen.
+namespace grapes::report {
+
+/// The number of one run, and how it began.
+struct Sample {
+  std::uint64_t seed = 0;
+  std::string pairing;
+  double value = 0;
+};
+
+/// Numbers over seeds.
+struct Spread {
+  std::vector<Sample> samples;
+  double mean = 0, sd = 0;
+  std::optional<Interval> interval;  ///< 95 %, of the mean
+
+  std::size_t n() const { return samples.size(); }
+  std::vector<double> values() const;
+  bool empty() const { return samples.empty(); }
+};
+
+/// The paired differences of the runs of two arms that began alike: the same seed, and everything but the arm the same.
+struct Difference {
+  std::string arm, against, measure;
+  bool control = false;  ///< see controls_of(); else against the baseline
+  Spread spread;
+  std::size_t unpaired = 0;  ///< runs of the arm without a partner
+  std::optional<double> p;   ///< Wilcoxon's signed-rank test; nothing where no pair differs
+  std::optional<double>
+      p_holm;  ///< after Holm's correction over the family: those against the baseline, or the controls
+
+  /// -1 or 1 where the interval lies below or above 0, else 0.
+  int side() const;
+  bool significant() const { return p_holm && *p_holm < 0.05; }
+};
+
+/// The runs that count under one label: finished, with a score in their last row; by seed.
+struct Arm {
+  std::string name;
+  std::string method;  ///< against forgetting; "none" for a learning rule alone
+  Runs runs;
+  std::vector<double> learning_rates;    ///< those the runs began with, each once
+  std::map<std::string, Spread> values;  ///< by the measure's key; of a measure without a meaning here, empty
+
+  const Spread& operator[](const Measure& measure) const { return values.at(measure.key); }
+};
+
+/// One setting under which the arms were compared. summarize() takes the first five members and finds the rest.
+struct Condition {
+  std::string name = {};             ///< "given", "chosen", "4"
+  std::string title = {};            ///< a heading, if there are several
+  std::optional<double> value = {};  ///< of a sweep
+  Runs runs = {};
+  record::Json tuning = nullptr;  ///< what was tried to choose learning rates, see compare.json; null if nothing was
+
+  std::vector<Arm> arms = {};  ///< the baseline first, then in the order of known_arms, then as they come
+  std::vector<Difference> differences = {};
+  std::vector<Difference> changes = {};  ///< of a sweep: each difference less the same one in the first condition
+
+  const Arm* find(const std::string& arm) const;
+  const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
+  /// Whether the rate chosen for an arm is the smallest or largest of its grid, beyond which a better one may lie.
+  bool at_edge(const std::string& arm) const;
+};
+
+struct Summary {
+  std::string title, data, baseline;
+  std::string swept;  ///< "factor-bits={}": what has another value in each condition; or empty
+  std::string part;   ///< final scores are those of "test", "validation" or "train"
+  Score score;
+  std::vector<std::string> arms;  ///< all names, also of arms without a finished run if the options have them
+  std::vector<Measure> measures;  ///< the first one is how good the arms are
+  std::vector<Condition> conditions;
+  Runs excluded;          ///< runs that are in no arm
+  std::size_t tasks = 0;  ///< learned one after the other; 0 for one task only
+  bool stopped_early = false;
+
+  const Measure& primary() const { return measures.front(); }
+  const record::Run& first_run() const;
+  /// The most runs that an arm has.
+  std::size_t most_runs() const;
+};
+
+/// What was read, or made: the conditions with their runs.
+struct Records {
+  std::vector<Condition> conditions;
+  std::string swept;                   ///< see Summary
+  std::vector<std::string> arms = {};  ///< names of all arms in the order asked for; empty: those of the runs
+};
+
+struct Options {
+  std::string baseline;  ///< the arm that the others are held against; if empty or not there bp, else the first one
+  double target = 0;     ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
+  std::string title;     ///< empty: the model and the data
+};
+
+/// @throws DataError if no run has finished, or what the runs hold cannot be compared
+Summary summarize(Records records, const Options& options = {});
+
+/// Mean, standard deviation and interval of a number of each run, over those that have it.
+Spread spread_of(const Runs& runs, const std::function<std::optional<double>(const record::Run&)>& number,
+                 Bounds bounds = {});
+
+/// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "arms": names, "measures": [{"key",
+/// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",
+/// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": see final_factors(), "matrix": see
+/// matrix_of(), "weights": see weight_changes()}], "differences": [{"arm", "against", "measure", "control", "unpaired",
+/// "p", "p_holm", SPREAD}], "changes": likewise}], "excluded": [{"arm", "seed", "run", "state", "epoch", "message"}]}
+/// SPREAD is {"n", "seeds", "each", "mean", "sd", "interval"}, null where a measure has no meaning.
+record::Json to_json(const Summary& summary);
+
+// What a summary has beside its measures: by layer, by task, by weight, and of runs that do not count.
+
+/// The factors of an arm at the end: mean and spread over units, averaged over runs, and the smallest of all.
+struct FinalFactors {
+  std::string layer;
+  double mean = 0, sd = 0, min = 0;
+};
+std::vector<FinalFactors> final_factors(const Arm& arm);
+
+/// R[i][j], accuracy on task j after training on task i, cell by cell over the seeds. Empty for runs on one task.
+std::vector<std::vector<Spread>> matrix_of(const Arm& arm);
+
+/// What the tasks did to one weight: means over a run's tasks, over the seeds. A row of `change_measures` each.
+struct WeightChange {
+  std::string name;
+  std::vector<Spread> values;
+};
+struct ChangeMeasure {
+  const char* key;                ///< of record.h's "forgetting"
+  const char* name;               ///< heading of a column
+  const char* part_of = nullptr;  ///< the number is told as a part of this one
+};
+extern const std::vector<ChangeMeasure> change_measures;
+std::vector<WeightChange> weight_changes(const Arm& arm);
+
+/// The arms whose learning rule differs, without a method against forgetting; all of them where there is no such arm.
+std::vector<Arm> without_methods(const Condition& condition);
+
+/// The part of a swept key that changes: "weights=int{}" of "precision=weights=int{}:stochastic,error=int8".
+std::string swept_part(const std::string& key);
+
+/// "grapes, seed 3: diverged after 4 epochs (loss is not finite)", one for each run that was left out.
+std::vector<std::string> excluded_runs(const Summary& summary);
+
+}  // namespace grapes::report
