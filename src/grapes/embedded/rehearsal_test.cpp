@@ -1,5 +1,7 @@
 #include "grapes/embedded/rehearsal.h"
 
+#include "grapes/train/evaluate.h"
+
 #include "grapes/base/random.h"
 #include "grapes/embedded/integers.h"
 #include "grapes/train/trainer.h"

@@ -57,9 +57,6 @@ record::Run task_run(const std::string& arm, std::uint64_t seed, double better, 
                           {"test_accuracy", mean},
                           {"curve", curve},
                           {"forgetting", movement}});
-    // The row before the first task has none.
-    if (arm.find("grapes") != std::string::npos)
-      run.epochs.back()["layers"] = {{{"name", "layers.0"}, {"factor", factor_of(1.8, 0.1, random)}}};
   }
   return run;
 }

@@ -36,7 +36,7 @@ std::vector<std::string> layers_of(const Runs& runs) {
 }
 
 const Json& layer_of(const Json& row, const std::string& name) {
-  static const Json none = Json::object();  // nothing of it, but a row like any other
+  static const Json none;
   const auto layers = row.find("layers");
   if (layers == row.end()) return none;
   const auto found = std::find_if(layers->begin(), layers->end(),
