@@ -1,9 +1,8 @@
 #include "grapes/embedded/rehearsal.h"
 
-#include "grapes/train/evaluate.h"
-
 #include "grapes/base/random.h"
 #include "grapes/embedded/integers.h"
+#include "grapes/train/evaluate.h"
 #include "grapes/train/trainer.h"
 
 #include <ATen/ATen.h>
