@@ -26,7 +26,7 @@ ADDITIONS = [
     ("credit/route.cpp", "  };\n  return rows;", "routes() {",
      '      {"half", "through half of the transposed weights", incoming, true, false, Feedback::none, by_half},\n'),
     ("nn/models.cpp", "  };\n  return rows;", "models() {",
-     '      {"twin", "two hidden layers of five units", false,\n'
+     '      {"five", "two hidden layers of five units", false,\n'
      "       [](const Widths&, const Signature& signature) { return mlp({5, 5}, signature); }},\n"),
     ("experiment/training_keys.cpp", '      key("seed, ', "",
      '      key("save-often, thrifty", learning, "a new key", at_least(1), &T::checkpoint_every),\n'),
@@ -79,9 +79,9 @@ def check(grapes, folder):
 
     assert "reflected" in run("list", "modulations")
     assert "half" in run("list", "routes")
-    assert "twin" in run("list", "models")
+    assert "five" in run("list", "models")
     # The arms of an experiment, which is a file; the model, the route and the modulation in it; the key in all places.
-    (folder / "mine.toml").write_text('data = "digits"\nmodel = "twin"\narms = ["bp", "reflected", "half+reflected"]\n'
+    (folder / "mine.toml").write_text('data = "digits"\nmodel = "five"\narms = ["bp", "reflected", "half+reflected"]\n'
                                       "seeds = 2\nepochs = 1\nsave-often = 3\n")
     run("run", "mine.toml", "--quiet", "--out", "first")
     arms = json.loads((folder / "first" / "compare.json").read_text())["arms"]

@@ -99,7 +99,7 @@ def main(readme, build):
             if mark.startswith("not run"):
                 continue
             if mark.startswith("needs ") and not folder.has(mark.split()[1]):
-                print(f"passed over, for there is no {mark.split()[1]}: {commands(block['text'])[0][0]}")
+                print(f"skipped {mark.split()[1]}: an example needs it, and it is missing: {commands(block['text'])[0][0]}")
                 continue
             for command, expected in commands(block["text"]):
                 output = folder.run(command)

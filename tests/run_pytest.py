@@ -11,4 +11,4 @@ try:
 except ImportError as missing:
     print(f"skipped: {sys.executable}: {missing}; scripts/bootstrap installs it")
     sys.exit(77)
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
+sys.exit(pytest.main(["-q", "-rs", "-p", "no:cacheprovider", *sys.argv[1:]]))

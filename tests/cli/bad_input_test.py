@@ -5,9 +5,8 @@ import json
 import os
 import struct
 import subprocess
-import unittest
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 SMALL = ["--quiet", "--model", "mlp:16", "--epochs", "2", "--out", "run"]
 
@@ -205,4 +204,4 @@ class Disks(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

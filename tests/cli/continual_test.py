@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 DIGITS = pathlib.Path("/usr/lib/python3/dist-packages/sklearn/datasets/data/digits.csv.gz")
 SMALL = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--tasks", "3", "--seeds", "2",
@@ -224,4 +224,4 @@ class ContinualTest(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -3,9 +3,8 @@
 import json
 import signal
 import time
-import unittest
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 SMALL = ["--data", "digits", "--model", "cnn:16,32", "--learning-rate", "0.05", "--epochs", "4", "--quiet"]
 
@@ -89,4 +88,4 @@ class ConvolutionTest(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """What a training step costs in hardware, as a person asks for it."""
 import json
-import unittest
 import xml.etree.ElementTree as xml
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 SMALL = ["hardware", "cost", "--quiet", "--input", "4", "--outputs", "2", "--model", "mlp:3,2", "--batch-size", "5"]
 TABLE = """name = "flat"
@@ -103,4 +102,4 @@ class Cost(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Analog devices on the command line: the table with its sources, responses to pulses."""
 import csv
-import unittest
 import xml.etree.ElementTree
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 DEVICES = ["constant-step", "soft-bounds", "reram", "reram-soft-bounds", "pcm", "ideal"]
 
@@ -66,4 +65,4 @@ class Responses(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

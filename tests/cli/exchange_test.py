@@ -6,9 +6,8 @@ import shutil
 import struct
 import subprocess
 import sys
-import unittest
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 SMALL = ["--model", "mlp:16,12", "--epochs", "2", "--bias", "--quiet"]
 
@@ -228,4 +227,4 @@ class Exchange(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

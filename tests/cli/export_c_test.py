@@ -10,7 +10,7 @@ import unittest
 
 import numpy as np
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 MICRO = pathlib.Path(__file__).resolve().parents[2] / "hardware" / "micro"
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic"]
@@ -166,4 +166,4 @@ class Refusals(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

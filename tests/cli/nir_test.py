@@ -7,7 +7,7 @@ to read the files too."""
 import json
 import unittest
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 try:
     import h5py
@@ -359,4 +359,4 @@ class Check(NirTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -2,9 +2,8 @@
 """Spiking networks from the command line: tasks, sequences, early stopping, resuming, music, and what is refused."""
 import json
 import random
-import unittest
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 PICTURES = ["--data", "digits", "--model", "snn:30", "--time-steps", "8", "--epochs", "2", "--quiet"]
 
@@ -93,4 +92,4 @@ class SpikingTest(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -5,9 +5,8 @@ import pty
 import signal
 import subprocess
 import time
-import unittest
 
-from program import GRAPES, ProgramTest
+from program import GRAPES, main, ProgramTest
 
 # Long enough to be met in the middle of an epoch, short enough to be finished twice.
 LONG = ["--model", "mlp:1200,1200", "--dropout", "0.1", "--optimizer", "adam", "--learning-rate", "0.001", "--modulation",
@@ -108,4 +107,4 @@ class Terminal(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -3,10 +3,9 @@
 import json
 import pathlib
 import struct
-import unittest
 import zlib
 
-from program import ProgramTest
+from program import main, ProgramTest
 
 VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
          "predict", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
@@ -324,4 +323,4 @@ class Completion(ProgramTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
