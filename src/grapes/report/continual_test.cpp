@@ -161,7 +161,8 @@ TEST(Continual, GivenAndChosenRatesAreConditionsOfTheirOwn) {
   EXPECT_THAT(page,
               AllOf(HasSubstr("Each arm at its own best learning rate"), HasSubstr("<b>Task 1</b>"),
                     HasSubstr("Methods against forgetting"), HasSubstr("Modulation factors"), HasSubstr("<b>ewc</b>"),
-                    HasSubstr("<h2>Why</h2>"), HasSubstr("Choice of the learning rates")));
+                    HasSubstr("<h2>Why</h2><p class=\"note\">Each arm at its own best learning rate. Means"),
+                    HasSubstr("Choice of the learning rates")));
   EXPECT_THAT(picture(s), HasSubstr("Each arm at its own best learning rate"));
   EXPECT_THAT(all_said(s), HasSubstr("lies at the edge of the grid"));
 }

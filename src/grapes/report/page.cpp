@@ -66,6 +66,12 @@ class Page {
   /// Ids are unique on the page.
   std::string id(const std::string& name) { return fmt::format("{}-{}", name, ++ids_); }
 
+  /// A section on one condition, which its note names if it has a title.
+  std::string condition_section(const std::string& heading, const std::string& note, const std::string& body) const {
+    const std::string& title = condition_->title;
+    return section(heading, title.empty() ? note : escape(title) + ". " + note, body);
+  }
+
   std::string x_label() const { return summary_.tasks > 0 ? "tasks learned" : "epoch"; }
 
   std::string label(const std::string& arm) const {
@@ -84,7 +90,7 @@ class Page {
     const std::string caption = summary_.tasks > 0       ? "Average accuracy after the last task"
                                 : summary_.stopped_early ? "At the epoch that was best on validation data"
                                                          : "At the last epoch";
-    return section(
+    return condition_section(
         "Final scores", "Small dots are seeds, the ring is their mean, the bar its 95 % interval." + reference,
         figure("<b>" + caption + "</b>", dot_plot(arms(), summary_.primary(), styles_)
                                              .element(id("scores"), "Final score of each arm",
@@ -107,7 +113,7 @@ class Page {
                               (detail.empty() ? "" : "<small>" + escape(detail) + "</small>"));
       }
     }
-    return section("Numbers", "", html_table(rows) + folded("What the columns mean", definitions(meanings)));
+    return condition_section("Numbers", "", html_table(rows) + folded("What the columns mean", definitions(meanings)));
   }
 
   std::string curves() {
@@ -116,7 +122,7 @@ class Page {
       all = lines("<b>Score</b>", progress_chart(id("curve"), summary_, arms(), styles_)) +
             lines("<b>Training loss</b>", curve_chart(id("curve"), "epoch", "mean loss of the epoch", arms(), styles_,
                                                       1, [](const Run& run) { return row_points(run, "train_loss"); }));
-      return section(
+      return condition_section(
           "Learning curves",
           "Means over seeds; bands are one standard deviation to either side. Epoch 0, before training, is not drawn, "
           "and the first epochs of a long run may leave the picture.",
@@ -128,7 +134,7 @@ class Page {
       all += lines(fmt::format("<b>Task {}</b>", task + 1),
                    progress_chart(id("task"), summary_, without_methods(*condition_), styles_, task));
     }
-    return section(
+    return condition_section(
         "Accuracy on each task over time",
         "Means over seeds, bands of one standard deviation; of each task from its own turn on. At whole numbers on "
         "all test examples, between them on some.",
@@ -151,8 +157,8 @@ class Page {
       chart.from_the_start = true;
       pictures += lines("<b>" + escape(arm.method) + "</b>", chart);
     }
-    return section("Methods against forgetting", "Mean accuracy on the tasks learned so far.",
-                   figures(pictures, false));
+    return condition_section("Methods against forgetting", "Mean accuracy on the tasks learned so far.",
+                             figures(pictures, false));
   }
 
   std::string matrices() {
@@ -163,8 +169,8 @@ class Page {
                       heat_map(arm, styles_)
                           .element(id("matrix"), "Accuracies of " + arm.name,
                                    "Rows: after which task; columns: accuracy on which task."));
-    return section("Accuracy on every task after every task",
-                   "Means over seeds and half the width of their 95 % intervals.", figures(all, true));
+    return condition_section("Accuracy on every task after every task",
+                             "Means over seeds and half the width of their 95 % intervals.", figures(all, true));
   }
 
   std::string weights() const {
@@ -179,7 +185,7 @@ class Page {
           rows.back().push_back(text);
         }
       }
-    return section(
+    return condition_section(
         "Why",
         "Means over tasks, and over seeds with half the width of the 95 % interval. <b>Weight change</b>: how far a "
         "task moved the weight, as a part of its norm. <b>Overlap</b>: cosine of the changes by successive tasks; of "
@@ -205,7 +211,7 @@ class Page {
                           .element(name, "Validation score against learning rate",
                                    "A line for each arm, the chosen learning rate with a ring."));
     }
-    return section(
+    return condition_section(
         "Choice of the learning rates",
         fmt::format("Validation score of each learning rate that was tried{}, mean of {} that the comparison does not "
                     "use, after {}; the ring marks the one chosen. A rate that diverged has no point.",
@@ -224,7 +230,7 @@ class Page {
                         factor_strip(arm, layer, *low, x_label(), styles_)
                             .element(id("factor"), "Factors of " + arm.name + " in " + layer_title(layer),
                                      "For each epoch how many units have a factor near each value."));
-    return section(
+    return condition_section(
         "Modulation factors",
         "How the factors of a layer’s units are distributed, epoch by epoch, over all seeds: the stronger the color, "
         "the more units. The line is the mean. A narrow strip is close to one constant for the layer.",
@@ -257,7 +263,8 @@ class Page {
       }
       if (!all.empty()) body += fmt::format("<h3>{}</h3>{}", title, figures(all, true));
     }
-    return section(plots.heading, plots.note, body.empty() ? "" : "<ul class=\"legend\">" + legend + "</ul>" + body);
+    return condition_section(plots.heading, plots.note,
+                             body.empty() ? "" : "<ul class=\"legend\">" + legend + "</ul>" + body);
   }
 
   /// Of each arm's first run.
@@ -286,9 +293,9 @@ class Page {
           add("what was played (outlines) and what was expected (color)", plot::piano_roll(example["roll"], color));
       }
     }
-    return section("What the network did",
-                   "The first " + part + " examples after training; of wide layers, evenly spaced neurons.",
-                   figures(all, false));
+    return condition_section("What the network did",
+                             "The first " + part + " examples after training; of wide layers, evenly spaced neurons.",
+                             figures(all, false));
   }
 
   std::string sweep() {
