@@ -147,7 +147,7 @@ class Refusals(ProgramTest):
         self.assert_refused(2, "--factor-bits takes 0 ... 8; got 9", *export, "--learn", "--factor-bits", "9")
         self.assert_refused(2, ["--rate-shift takes ", "with the fractions of layer 0; got 30"], *export, "--learn", "--rate-shift", "30")
         self.assert_refused(2, "--name takes a C identifier; got 'my-net'", *export, "--name", "my-net")
-        self.assert_refused(2, "--rule takes auto, bp or grapes; got 'fa'", *export, "--learn", "--rule", "fa")
+        self.assert_refused(2, "the rule takes auto, bp or grapes; got 'fa'", *export, "--learn", "--rule", "fa")
         self.assert_refused(2, ["--rate-shift takes ", "; got -1"], *export, "--learn", "--rate-shift", "-1")
         for option, value in (("--rule", "bp"), ("--factor-bits", "2"), ("--rate-shift", "6")):
             self.assert_refused(2, f"{option} requires --learn", *export, option, value)

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <memory>
 #include <set>
 
 namespace grapes::cost {
@@ -65,27 +66,43 @@ TEST(Study, WhatIsNotCountedIsRefusedByItsKey) {
   EXPECT_EQ(field([](nn::Options& network) { network.spiking.truncate = 3; }), "tbptt_steps");
 }
 
+/// Six sequences; example n has n + 4 steps, a batch as many as its longest.
+class Sequences final : public data::Dataset {
+ public:
+  Sequences() {
+    info_.input_shape = {4};
+    info_.outputs = 2;
+    info_.sequence = true;
+  }
+  std::int64_t size() const override { return 6; }
+  const data::DatasetInfo& info() const override { return info_; }
+  data::Batch get(const at::Tensor& rows, std::uint64_t) const override {
+    return {at::zeros({rows.size(0), rows.max().item<std::int64_t>() + 4, 4}), at::zeros({rows.size(0)}, at::kLong)};
+  }
+  at::Tensor targets() const override { return at::zeros({6}, at::kLong); }
+
+ private:
+  data::DatasetInfo info_;
+};
+
 TEST(Study, OfSequencesCountsTheStepsOfTheFirstBatch) {
   data::Splits splits;
-  splits.info.problem = data::ProblemKind::classification;
-  splits.info.input_shape = {4};
-  splits.info.outputs = 2;
-  const auto with_inputs = [&](const at::Tensor& inputs) {
-    splits.train = data::memory(inputs, at::zeros({6}, at::kLong), splits.info);
-    return problem_of(small(), splits);
-  };
-  EXPECT_EQ(with_inputs(at::zeros({6, 4})).steps, 1);
-  splits.info.sequence = true;
-  const Problem problem = with_inputs(at::zeros({6, 9, 4}));
-  EXPECT_EQ(problem.steps, 9);
+  splits.train = std::make_shared<Sequences>();
+  splits.info = splits.train->info();
+  const Problem problem = problem_of(small(), splits);  // batches of 5: the longest has 8 steps
+  EXPECT_EQ(problem.steps, 8);
   EXPECT_EQ(problem.signature.outputs, 2);
+  splits.info.sequence = false;
+  EXPECT_EQ(problem_of(small(), splits).steps, 1);
 }
 
 TEST(CostDocument, RatiosAreToBpByTheSameOptimizer) {
   const nlohmann::json document = document_of(study(small(), four_to_two), standard());
   EXPECT_EQ(document["total"]["phases"]["forward"]["macs"], 5 * (12 + 6 + 4));
   for (const nlohmann::json& arm : document["arms"]) {
-    if (arm["arm"] == "bp") EXPECT_EQ(arm["to_bp"]["energy"], 1);
+    if (arm["arm"] == "bp") {
+      EXPECT_EQ(arm["to_bp"]["energy"], 1);
+    }
     if (arm["arm"] == "grapes") {
       EXPECT_EQ(arm["to_bp"]["macs"], 1);
       EXPECT_GT(arm["to_bp"]["energy"].get<double>(), 1);

@@ -1,7 +1,6 @@
 #include "grapes/embedded/integers.h"
 
 #include "grapes/base/table.h"
-#include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -29,7 +28,7 @@ const fixed::Activation& activation_of(const std::string& name) {
 
 bool by_grapes(const nn::Options& trained, const std::string& rule) {
   if (rule == "bp" || rule == "grapes") return rule == "grapes";
-  if (rule != "auto") throw UsageError("rule", "takes auto, bp or grapes; got '" + rule + "'");
+  if (rule != "auto") throw UsageError("the rule takes auto, bp or grapes; got '" + rule + "'");
   const credit::Rule& m = trained.rule;
   const std::string advice = "; the rule must be bp or grapes, which integers have";
   if (m.route != "bp") throw UsageError("the network was trained on route '" + m.route + "'" + advice);

@@ -1,8 +1,6 @@
 #include "grapes/embedded/integers.h"
 
 #include "grapes/base/error.h"
-#include "grapes/base/random.h"
-#include "grapes/train/evaluate.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

@@ -2,6 +2,7 @@
 
 #include "grapes/base/random.h"
 #include "grapes/embedded/integers.h"
+#include "grapes/train/evaluate.h"
 #include "grapes/train/trainer.h"
 
 #include <ATen/ATen.h>

@@ -104,11 +104,11 @@ std::vector<SpikingLayer> layers_of(const SpikingNet& net, const std::string& fi
 
 }  // namespace
 
-nn::Options nearest(nn::Options options, std::vector<std::string>& said) {
+nn::Options nearest(nn::Options options, std::vector<std::string>& replaced) {
   for (const Lack& lack : lacks()) {
     if (!lack.there(nn::neurons_of(options.spiking))) continue;
     lack.replace(options.spiking);
-    said.push_back(lack.reason + " was replaced by " + lack.instead);
+    replaced.push_back(lack.reason + " was replaced by " + lack.instead);
   }
   // Outputs that must not spike have thresholds of their own.
   if (options.spiking.reset == "hard" && find_row(nn::readouts(), "readout", options.spiking.readout).membrane)
@@ -117,7 +117,7 @@ nn::Options nearest(nn::Options options, std::vector<std::string>& said) {
 }
 
 SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn::Signature& signature,
-                  bool approximate, std::vector<std::string>& said) {
+                  bool approximate, std::vector<std::string>& replaced) {
   if (options.model.name != "snn")
     throw UsageError("model '" + nn::to_string(options.model) +
                      "' has no spiking neurons, and NIR has no relu and its like: only snn:... can be exported");
@@ -126,7 +126,7 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
   };
   for (const Lack& lack : lacks())
     if (lack.there(nn::neurons_of(options.spiking))) lacking(lack.reason);
-  const nn::SnuOptions neurons = nn::neurons_of(nearest(options, said).spiking);
+  const nn::SnuOptions neurons = nn::neurons_of(nearest(options, replaced).spiking);
   const auto values = by_name(model);
   const bool shows_membrane =
       !signature.each_step && find_row(nn::readouts(), "readout", options.spiking.readout).membrane;
@@ -159,7 +159,7 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
         const std::string reason =
             "a membrane that is read though its spikes reset it (readout " + options.spiking.readout + ")";
         lacking(reason);
-        said.push_back(reason + " was replaced by one without spikes");
+        replaced.push_back(reason + " was replaced by one without spikes");
       }
       if (stage.resets) stage.threshold.reset();
       stage.resets = stage.spikes = false;

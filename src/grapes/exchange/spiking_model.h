@@ -12,17 +12,17 @@ namespace grapes::exchange {
 
 /// The same network with what NIR cannot express replaced by what is nearest to it: a sigmoid output by the step, relu
 /// and leaky_relu on the membrane by the identity, other resets by the hard one.
-/// @param said  receives a sentence for each replacement
-nn::Options nearest(nn::Options options, std::vector<std::string>& said);
+/// @param replaced  receives a sentence for each replacement
+nn::Options nearest(nn::Options options, std::vector<std::string>& replaced);
 
 /// A model snn:... as what it computes. Layers are called layer_0, neurons_0, layer_1, ...
 /// @param options      of the model. @param approximate  with nearest(); else it is refused that there is anything to
 /// say
-/// @param said         receives a sentence for each replacement
+/// @param replaced         receives a sentence for each replacement
 /// @throws UsageError that names what NIR has no type for: another model, and without `approximate` all of the above
 ///         and a readout of a membrane that spikes reset
 SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn::Signature& signature,
-                  bool approximate, std::vector<std::string>& said);
+                  bool approximate, std::vector<std::string>& replaced);
 
 /// The model that computes a net: its kind of neurons, widths, decays, what goes out. Everything else as in `options`.
 /// @param each_step  the net ends in a Linear: logits at every step

@@ -153,7 +153,7 @@ class Reader {
     const auto values = [&]<class Value>(std::vector<Value> empty, hid_t as, std::uint64_t per_element = 1) {
       std::uint64_t n = per_element;
       for (const hsize_t size : sizes) {
-        if (size > 0 && n > left_ / size) throw Refused("'" + name + "' claims more than the file can hold");
+        if (size > 0 && n > left_ / size) throw Refused("'" + name + "' claims more numbers than the file can hold");
         n *= size;
       }
       left_ -= n;

@@ -71,6 +71,12 @@ at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& 
   layer.weight = weight;
   layer.bias = bias;
   layer.factors = factors(m);
+  // A fused layer is one node of the graph. One that scales no error gains nothing by it and stays LibTorch's own
+  // operation, which grapes::backward() finds; so does a frozen one.
+  Pass pass;
+  pass.training = true;
+  pass.plain = !layer.factors.error.defined() || !weight.requires_grad();
+  layer.prepare(pass, 0);
   // Where nothing is fused a hook scales the error: unlike the view that modulate() returns, it lets an activation
   // behind the layer work in place. feedback() returns a view as well, whose error has to be scaled before it.
   const bool hooked = layer.factors.error.defined() && path.to != ErrorPath::To::matrix && !layer.fuses(x);

@@ -1,5 +1,6 @@
 #include "grapes/base/random.h"
 #include "grapes/base/text.h"
+#include "grapes/record/histogram.h"
 #include "grapes/report/report.h"
 #include "grapes/report/synthetic_test.h"
 
@@ -41,6 +42,8 @@ record::Run task_run(const std::string& arm, std::uint64_t seed, double better, 
     for (int j = 0; j < i; ++j) mean += all[static_cast<std::size_t>(j)] / i;
     const Json curve = {
         {{"step", 10 * i - 5}, {"part", 0.5}, {"test", std::vector<double>(all.begin(), all.begin() + i)}}};
+    const Json factor =
+        record::to_json(record::histogram({1.5, 1.7, 2}, 0, 2));  // not before training, as in a real record
     const Json movement = {{"weights",
                             {{{"name", "layers.0.weight"},
                               {"weight_change", 2.0},
@@ -56,7 +59,8 @@ record::Run task_run(const std::string& arm, std::uint64_t seed, double better, 
                           {"test_tasks", all},
                           {"test_accuracy", mean},
                           {"curve", curve},
-                          {"forgetting", movement}});
+                          {"forgetting", movement},
+                          {"layers", {{{"name", "layers.0"}, {"weight_norm", 3.0}, {"factor", factor}}}}});
   }
   return run;
 }
@@ -154,9 +158,10 @@ TEST(Continual, GivenAndChosenRatesAreConditionsOfTheirOwn) {
   EXPECT_THAT(rates(1, "bp"), testing::ElementsAre(0.001));
   const std::string page = html(s);
   EXPECT_EQ(page, html(s));
-  EXPECT_THAT(page, AllOf(HasSubstr("Each arm at its own best learning rate"), HasSubstr("<b>Task 1</b>"),
-                          HasSubstr("Methods against forgetting"), HasSubstr("<b>ewc</b>"), HasSubstr("<h2>Why</h2>"),
-                          HasSubstr("Choice of the learning rates")));
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("Each arm at its own best learning rate"), HasSubstr("<b>Task 1</b>"),
+                    HasSubstr("Methods against forgetting"), HasSubstr("Modulation factors"), HasSubstr("<b>ewc</b>"),
+                    HasSubstr("<h2>Why</h2>"), HasSubstr("Choice of the learning rates")));
   EXPECT_THAT(picture(s), HasSubstr("Each arm at its own best learning rate"));
   EXPECT_THAT(all_said(s), HasSubstr("lies at the edge of the grid"));
 }

@@ -66,6 +66,8 @@ class Page {
   /// Ids are unique on the page.
   std::string id(const std::string& name) { return fmt::format("{}-{}", name, ++ids_); }
 
+  std::string x_label() const { return summary_.tasks > 0 ? "tasks learned" : "epoch"; }
+
   std::string label(const std::string& arm) const {
     return fmt::format("<span class=\"key {}\"></span>{}", styles_.color(arm), escape(arm));
   }
@@ -219,7 +221,7 @@ class Page {
       for (const std::string& layer : layers_of(arm.runs))
         if (low && !factor_curve(arm, layer).x.empty())
           all += figure("<b>" + escape(arm.name) + "</b>, " + escape(layer_title(layer)),
-                        factor_strip(arm, layer, *low, styles_)
+                        factor_strip(arm, layer, *low, x_label(), styles_)
                             .element(id("factor"), "Factors of " + arm.name + " in " + layer_title(layer),
                                      "For each epoch how many units have a factor near each value."));
     return section(
@@ -244,7 +246,7 @@ class Page {
                                                            : "part of the neurons";
       std::string all;
       for (const std::string& layer : layers_of(runs)) {
-        Chart chart = curve_chart(id("layer"), "epoch", y_label, arms(), styles_, 1,
+        Chart chart = curve_chart(id("layer"), x_label(), y_label, arms(), styles_, 1,
                                   [&](const Run& run) { return row_points(run, name, layer); });
         chart.width = 300;
         chart.height = 210;

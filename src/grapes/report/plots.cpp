@@ -162,15 +162,16 @@ Curve factor_curve(const Arm& arm, const std::string& layer) {
   return curve(arm.runs, 1, [&](const record::Run& run) { return row_points(run, "factor.mean", layer, 0); });
 }
 
-Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles) {
+Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const std::string& x_label,
+                     const Styles& styles) {
   const Curve center = factor_curve(arm, layer);
   const double first = center.x.front(), last = center.x.back();
   const double step = std::max(1.0, std::ceil((last - first + 1) / 40));  // so many epochs share a column
   std::map<double, std::vector<double>> columns;                          // the units of all runs in each bin
   for (const RunPtr& run : arm.runs)
     for (const Json& row : run->epochs)
-      if (const Json factor = layer_of(row, layer).value("factor", Json::object()); factor.contains("histogram")) {
-        const auto histogram = factor["histogram"].get<std::vector<double>>();
+      if (const Json& found = layer_of(row, layer); found.contains("factor") && found["factor"].contains("histogram")) {
+        const auto histogram = found["factor"]["histogram"].get<std::vector<double>>();
         std::vector<double>& sum = columns[std::floor((row["epoch"].get<double>() - first) / step)];
         sum.resize(std::max(sum.size(), histogram.size()));
         std::transform(histogram.begin(), histogram.end(), sum.begin(), sum.begin(), std::plus<>());
@@ -184,7 +185,7 @@ Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const
   const Frame frame{34, 24, 292, 148};
   const Scale x{first, last + step, frame.left, frame.right}, y{low, 2, frame.bottom, frame.top};
   plot::axes(drawing, frame, {first - step / 2, last + step / 2, frame.left, frame.right}, y,
-             plot::whole(plot::ticks(first, std::max(last, first + 1), 5)), plot::ticks(low, 2, 4), "epoch", "factor");
+             plot::whole(plot::ticks(first, std::max(last, first + 1), 5)), plot::ticks(low, 2, 4), x_label, "factor");
   for (const auto& [column, bins] : columns)
     for (std::size_t bin = 0; bin < bins.size(); ++bin) {
       const double left = x(first + column * step), upper = 0.1 * static_cast<double>(bin + 1);

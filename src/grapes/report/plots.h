@@ -47,7 +47,8 @@ Chart tuning_chart(const std::string& id, const record::Json& tuning, const std:
 
 /// How the factors of a layer lie, epoch by epoch: the stronger the color, the more units; the line is their mean.
 /// `low`: the lower end of the y axis, whose upper end is 2.
-Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const Styles& styles);
+Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const std::string& x_label,
+                     const Styles& styles);
 /// The lower end that shows all factors of all arms; nothing if there are none.
 std::optional<double> lowest_factor(const std::vector<Arm>& arms);
 /// The mean factor of a layer against the epoch; empty if it is not modulated.

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""What a newcomer adds is one row or one file: a modulation, a route, a model, a key and an experiment are added to a
+copy of their modules, which are compiled and linked again, and the program knows them everywhere.
+
+    newcomer_test.py BUILD SOURCE
+"""
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MODULES = ("credit", "nn", "experiment")
+# The file; the text before which the addition goes, at its first place behind the other text; the addition.
+ADDITIONS = [
+    ("credit/modulation.cpp", "}  // namespace\n", "",
+     "at::Tensor reflected(const at::Tensor& m, double, Random&) { return 2 * m.mean() - m; }\n\n"),
+    ("credit/modulation.cpp", "  };\n  return rows;", "modulations() {",
+     '      {"reflected", "control: the factor reflected at its layer\'s mean", false, reflected},\n'),
+    ("credit/route.cpp", "}  // namespace\n", "",
+     "ErrorPath by_half(const at::Tensor& W, const at::Tensor&) {\n"
+     "  return {To::matrix, (W.dim() == 2 ? W.detach().t() : W.detach()) * 0.5};\n}\n\n"),
+    ("credit/route.cpp", "  };\n  return rows;", "routes() {",
+     '      {"half", "through half of the transposed weights", incoming, true, false, Feedback::none, by_half},\n'),
+    ("nn/models.cpp", "  };\n  return rows;", "models() {",
+     '      {"twin", "two hidden layers of five units", false,\n'
+     "       [](const Widths&, const Signature& signature) { return mlp({5, 5}, signature); }},\n"),
+    ("experiment/training_keys.cpp", '      key("seed, ', "",
+     '      key("save-often, thrifty", learning, "a new key", at_least(1), &T::checkpoint_every),\n'),
+]
+
+
+def add(folder):
+    for name, before, after, text in ADDITIONS:
+        file = folder / "src" / "grapes" / name
+        content = file.read_text()
+        begin = content.index(after)
+        place = content.index(before, begin)
+        file.write_text(content[:place] + text + content[place:])
+
+
+def compile_module(module, folder, commands):
+    """All of a module as one unit, by the flags of the build; without optimization, which would take longer."""
+    words = shlex.split(next(c for c in commands if f"grapes_{module}.dir/" in c))
+    begin = next(i for i, word in enumerate(words) if word.startswith("-"))  # before it: a cache, the compiler
+    compiler, flags = words[begin - 1], words[begin : words.index("-o")]
+    unit = folder / f"{module}.cpp"
+    sources = sorted(p for p in (folder / "src/grapes" / module).glob("*.cpp") if not p.name.endswith("_test.cpp"))
+    unit.write_text("".join(f'#include "{source}"\n' for source in sources))
+    target = folder / f"{module}.o"
+    subprocess.run([compiler, f"-I{folder / 'src'}", *flags, "-O0", "-w", "-c", str(unit), "-o", str(target)], check=True)
+    return target
+
+
+def link(build, folder, objects):
+    command = subprocess.run(["ninja", "-t", "commands", "grapes"], cwd=build, check=True, text=True,
+                             capture_output=True).stdout.splitlines()[-1]
+    words = shlex.split(command.removeprefix(": && ").removesuffix(" && :"))
+    linked = []
+    for word in words:
+        module = re.fullmatch(r"src/grapes/libgrapes_(\w+)\.a", word)
+        if module and module[1] in objects:
+            word = str(objects[module[1]])
+            if word in linked:
+                continue
+        linked.append(word)
+    linked[linked.index("-o") + 1] = str(folder / "grapes")
+    subprocess.run(linked, cwd=build, check=True)
+
+
+def check(grapes, folder):
+    def run(*arguments, code=0):
+        done = subprocess.run([str(grapes), *arguments], cwd=folder, text=True, capture_output=True)
+        assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    assert "reflected" in run("list", "modulations")
+    assert "half" in run("list", "routes")
+    assert "twin" in run("list", "models")
+    # The arms of an experiment, which is a file; the model, the route and the modulation in it; the key in all places.
+    (folder / "mine.toml").write_text('data = "digits"\nmodel = "twin"\narms = ["bp", "reflected", "half+reflected"]\n'
+                                      "seeds = 2\nepochs = 1\nsave-often = 3\n")
+    run("run", "mine.toml", "--quiet", "--out", "first")
+    arms = json.loads((folder / "first" / "compare.json").read_text())["arms"]
+    assert arms == ["bp", "reflected", "half+reflected"], arms
+    assert "save-often" in run("train", "--help")
+    assert "save-often = 5" in run("train", "--save-often", "5", "--print-config")
+    assert "did you mean '--save-often'" in run("train", "--thrifty", "5", code=2)
+    (folder / "arm.toml").write_text('seeds = 1\nepochs = 1\n[arm.mine]\nsave-often = 2\n')
+    run("run", "arm.toml", "--quiet", "--out", "second")
+    print("a modulation, a route, a model, a key and an experiment were added, each by one row or one file")
+
+
+def main():
+    build, source = map(Path, sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for module in MODULES:
+            shutil.copytree(source / "src/grapes" / module, folder / "src/grapes" / module)
+        add(folder)
+        commands = [entry["command"] for entry in json.loads((build / "compile_commands.json").read_text())]
+        objects = {module: compile_module(module, folder, commands) for module in MODULES}
+        link(build, folder, objects)
+        check(folder / "grapes", folder)
+
+
+if __name__ == "__main__":
+    main()
