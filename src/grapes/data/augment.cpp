@@ -79,22 +79,24 @@ class Warped final : public Decorator {
     const float from_x = static_cast<float>(x0) + middle_x, from_y = static_cast<float>(y0) + middle_y;
     const at::Tensor field = augmentation_.elastic == 0 ? at::Tensor() : displacement(random, rows, columns);
     const float* bend = field.defined() ? field.data_ptr<float>() : nullptr;
-    const std::int64_t area = rows * columns;
-    for (std::int64_t row = 0, i = 0; row < rows; ++row)
-      for (std::int64_t column = 0; column < columns; ++column, ++i) {
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (std::int64_t column = 0; column < columns; ++column) {
         const float x = static_cast<float>(column) - middle_x, y = static_cast<float>(row) - middle_y;
-        *out++ = xx * x + xy * y + from_x + (bend ? bend[i] : 0.F);
-        *out++ = yx * x + yy * y + from_y + (bend ? bend[area + i] : 0.F);
+        *out++ = xx * x + xy * y + from_x + (bend ? bend[2 * row * columns + column] : 0.F);
+        *out++ = yx * x + yy * y + from_y + (bend ? bend[(2 * row + 1) * columns + column] : 0.F);
       }
   }
 
   /// Uniform noise, smoothed; for one image, as the bits of a product may depend on its size.
-  /// @return [2 (x, y), rows, columns] in pixels
+  /// @return [rows, 2 (x, y), columns] in pixels
   at::Tensor displacement(Random& random, std::int64_t rows, std::int64_t columns) const {
-    const at::Tensor noise = at::empty({2, rows, columns});
-    float* out = noise.data_ptr<float>();
-    for (std::int64_t i = 0; i < noise.numel(); ++i) out[i] = static_cast<float>(random.uniform(-1, 1));
-    return smooth_rows_.matmul(noise).matmul(smooth_columns_).mul_(augmentation_.elastic);
+    const at::Tensor noise = at::empty({rows, 2 * columns});
+    auto* out = noise.data_ptr<float>();
+    for (std::int64_t axis = 0; axis < 2; ++axis)
+      for (std::int64_t row = 0; row < rows; ++row)
+        for (std::int64_t column = 0; column < columns; ++column)
+          out[(2 * row + axis) * columns + column] = static_cast<float>(random.uniform(-1, 1));
+    return smooth_rows_.mm(noise).view({2 * rows, columns}).mm(smooth_columns_).mul_(augmentation_.elastic);
   }
 
   Augmentation augmentation_;
