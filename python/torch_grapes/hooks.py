@@ -216,7 +216,7 @@ class ModulateRecurrent(Modulate):
                 self._scale_error(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m, False)
 
     def _scale_error(self, outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor, passes: bool) -> None:
-        """At the products with the weight. passes: whether an error goes on to what the weight is multiplied by."""
+        """Scales at the products with the weight. passes: whether the weight's other operand receives an error."""
         try:
             found = ops.attach_product(outputs, given, weight, bias, m)
         except RuntimeError as error:

@@ -36,7 +36,7 @@ class Routed(torch_nn.Module):
             self.register_buffer("feedback", draw_feedback())
 
     def _error_path(self, weight: Tensor) -> Tuple[bool, Optional[Tensor]]:
-        """Whether the error goes on to the layer below, and by which matrix in place of the weight; None: by the weight."""
+        """Whether the layer below receives an error, and the matrix that carries it; None: the weight carries it."""
         return ops.error_path(self.rule.route, weight, getattr(self, "feedback", None))
 
     def _next_factor(self, weight: Tensor, recurrent: Optional[Tensor] = None) -> Optional[Tensor]:

@@ -24,7 +24,7 @@ class SnuTrace(NamedTuple):
 
     output: Tensor  #: y, [time, batch, unit]
     membrane: Tensor  #: s, [time, batch, unit]
-    last: Tuple[Tensor, ...]  #: s, y and, with a synapse, c after the last step, [batch, unit], for a call that goes on
+    last: Tuple[Tensor, ...]  #: s, y and, with a synapse, c after the last step, [batch, unit], to start the next call from
 
 
 class Snu(Routed):

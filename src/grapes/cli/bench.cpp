@@ -171,11 +171,11 @@ void add_bench(Program& program) {
                              {"grapes bench update --optimizer adam --json", "an update rule over a bare copy"}});
   verb->require_subcommand(1);
 
-  BenchOf dense(*verb, program, "mlp", "a training step, bp and grapes, over its bare matrix products",
-                {{"grapes bench mlp", "the cases of docs/performance.md"},
-                 {"grapes bench mlp --nodes 784-100-10 --batch 16 --threads 1,2",
-                  "a network of one's own, on one and two threads"}},
-                mlp);
+  BenchOf dense(
+      *verb, program, "mlp", "a training step, bp and grapes, over its bare matrix products",
+      {{"grapes bench mlp", "the cases of docs/performance.md"},
+       {"grapes bench mlp --nodes 784-100-10 --batch 16 --threads 1,2", "your own network, on one and two threads"}},
+      mlp);
   dense.app->add_option("--nodes", dense.verb->nodes, "node counts from inputs to outputs [784-256-256-10]")
       ->type_name("N-...");
   dense.app->add_option("--dropout", dense.verb->dropout, "probability to drop a hidden node [0]")

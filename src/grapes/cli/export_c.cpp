@@ -115,7 +115,7 @@ void add_export_c(Program& program, CLI::App& parent) {
       add_verb(parent, "c", "a C99 header for microcontrollers: dense layers in integers, no heap, no float",
                {{"grapes export c runs/one --out net.h", "infers: net_infer"},
                 {"grapes export c runs/one --out net.h --learn --weight-bits 8",
-                 "and goes on learning on the device: net_learn"},
+                 "and it keeps learning on the device: net_learn"},
                 {"grapes export c runs/one --out net.h --learn --evaluate validation --rehearse 2",
                  "how well, before it is there"}});
   const auto options = std::make_shared<Options>();

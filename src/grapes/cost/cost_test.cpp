@@ -169,7 +169,7 @@ TEST(Cost, PlainBackpropagationByHand) {
   EXPECT_EQ(layers[1][Phase::forward].macs, 30);
   EXPECT_EQ(layers[1][Phase::forward].comparisons, 10) << "ReLU";
   EXPECT_EQ(layers[2][Phase::forward].comparisons, 0) << "bare logits";
-  EXPECT_EQ(layers[0][Phase::dgrad].macs, 0) << "nobody asks for the pictures' error";
+  EXPECT_EQ(layers[0][Phase::dgrad].macs, 0) << "the inputs need no error";
   EXPECT_EQ(layers[0][Phase::dgrad].multiplications, 15) << "slopes";
   EXPECT_EQ(layers[1][Phase::dgrad].macs, 30);
   EXPECT_EQ(layers[2][Phase::wgrad].macs, 20);

@@ -88,7 +88,7 @@ TORCH_LIBRARY_FRAGMENT(grapes, library) {
   library.def("modulations() -> (str[] name, str[] summary, bool[] local)", &modulation_columns);
   library.def("routes() -> (str[] name, str[] summary, bool[] clipped, bool[] local_in_time, str[] feedback)",
               &route_columns);
-  // Whether the error goes on to the layer below at all, and by which matrix, if not by the weight itself.
+  // Whether the layer below receives an error, and the matrix that carries it, if it is not the weight itself.
   library.def("error_path(str route, Tensor weight, Tensor? feedback) -> (bool, Tensor?)", &error_path);
   library.def(
       "layer_factor(Tensor weight, Tensor? recurrent, int axis, int groups, int gates, str modulation, float[] "

@@ -45,7 +45,7 @@ class CsvTable {
 /// A table with target column(s). A column whose cells are all texts (at most 64 different ones) becomes one 0/1 input
 /// per text; a missing value, or a text among numbers, is refused by line and column.
 /// @param label_columns  names between commas; "": label, class, target or y (in any case), else the last column
-/// @throws UsageError of the field "label_column" for one that is not there, DataError for the file
+/// @throws UsageError of the field "label_column" if the file lacks that column, DataError for the file
 Collection read_csv(const std::filesystem::path& path, const std::string& label_columns, TargetReading asked);
 
 /// The inputs of a table for a model that was trained on one: columns are found by name, others left aside. A file of

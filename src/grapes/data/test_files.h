@@ -38,7 +38,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Every example of a data set, as it comes with this seed.
+/// Every example of a data set, as the seed makes it.
 inline at::Tensor all_inputs(const Dataset& set, std::uint64_t seed = 0) {
   return set.get(at::arange(set.size(), at::kLong), seed).inputs;
 }

@@ -31,7 +31,7 @@ struct Readout;
 struct SnuTrace {
   at::Tensor output;    ///< y, [time, batch, node]
   at::Tensor membrane;  ///< s, [time, batch, node]
-  SnuState last;        ///< after the last step, for a call that goes on
+  SnuState last;        ///< after the last step, to start the next call from
 };
 
 /// A layer of neurons over time, [time, batch, in] -> [time, batch, unit], on numbers or on spikes packed by
