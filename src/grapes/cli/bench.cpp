@@ -204,7 +204,8 @@ void add_bench(Program& program) {
   factors.precision({"float32", "float64"});
 
   BenchOf arrays(*verb, program, "crossbar", "updates by pulses and reads of an array of analog devices",
-                 {{"grapes bench crossbar", "the cases of docs/performance.md, over their bare matrix products"}}, crossbar);
+                 {{"grapes bench crossbar", "the cases of docs/performance.md, over their bare matrix products"}},
+                 crossbar);
   arrays.threads();
 }
 
