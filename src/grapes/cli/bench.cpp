@@ -202,9 +202,10 @@ void add_bench(Program& program) {
                   {{"grapes bench factor", "time a dense and a convolutional weight"}}, factor);
   factors.precision({"float32", "float64"});
 
-  BenchOf arrays(*verb, program, "crossbar", "time pulsed updates and reads of analog crossbars",
-                 {{"grapes bench crossbar", "time the cases of docs/analog.md relative to their matrix products"}},
-                 crossbar);
+  BenchOf arrays(
+      *verb, program, "crossbar", "time pulsed updates and reads of analog crossbars",
+      {{"grapes bench crossbar", "time the cases of docs/hardware/analog.md relative to their matrix products"}},
+      crossbar);
   arrays.threads();
 }
 
