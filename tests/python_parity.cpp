@@ -7,6 +7,7 @@
 #include "grapes/nn/layers.h"
 #include "grapes/nn/network.h"
 #include "grapes/nn/snu.h"
+#include "grapes/nn/surrogate.h"
 
 #include <torch/torch.h>
 

@@ -12,6 +12,7 @@
 #include "grapes/nn/init.h"
 #include "grapes/nn/loss.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
 #include "grapes/optim/schedule.h"
 
 #include <iostream>

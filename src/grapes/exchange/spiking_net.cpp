@@ -1,6 +1,6 @@
 #include "grapes/exchange/spiking_net.h"
 
-#include "grapes/nn/snu.h"
+#include "grapes/nn/snu_layer.h"
 
 #include <ATen/ATen.h>
 

@@ -6,6 +6,7 @@
 #include "grapes/nn/init.h"
 #include "grapes/nn/precision.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
 
 #include <optional>
 

@@ -1,6 +1,8 @@
 #include "grapes/nn/eprop.h"
 
 #include "grapes/base/table.h"
+#include "grapes/kernels/loops.h"
+#include "grapes/nn/surrogate.h"
 
 #include <ATen/ATen.h>
 

@@ -2,6 +2,7 @@
 #include "grapes/nn/eprop.h"
 
 #include "grapes/nn/nn_test.h"
+#include "grapes/nn/surrogate.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>

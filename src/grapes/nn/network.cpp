@@ -9,6 +9,7 @@
 #include "grapes/nn/linear.h"
 #include "grapes/nn/readout.h"
 #include "grapes/nn/requirements.h"
+#include "grapes/nn/snu_layer.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/credit/route.h"
+#include "grapes/nn/activation.h"
 #include "grapes/nn/analog_options.h"
 #include "grapes/nn/encoder.h"
 #include "grapes/nn/layer.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/nn/snu.h"
+#include "grapes/nn/neuron.h"
 
 #include <string>
 #include <vector>

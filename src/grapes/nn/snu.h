@@ -1,84 +1,18 @@
 #pragma once
 
-#include "grapes/kernels/workspace.h"
-#include "grapes/nn/layer.h"
 #include "grapes/nn/layers.h"
 #include "grapes/nn/neuron.h"
 
 #include <cstdint>
-#include <string>
+#include <memory>
+
+namespace grapes::kernels {
+class Workspace;
+}
 
 namespace grapes::nn {
 
-struct SnuOptions {
-  SnuRule rule;
-  bool recurrent = false;  ///< with R
-  double decay = 0.8;      ///< d, where it starts or stays
-  enum class Decay { fixed, per_layer, per_node } learn_decay = Decay::fixed;
-  double threshold = 1;  ///< θ, where it starts or stays
-  double synapse = 0;    ///< α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none, 0 ... <1
-  bool learn_threshold = true;
-  bool eprop = false;         ///< the error does not run back in time through R (Bellec et al. 2020)
-  std::int64_t truncate = 0;  ///< backwards through time, the state is cut off before steps k, 2k, ...; 0: never
-  bool stateful = false;      ///< a call goes on from where the last one ended; see reset_state()
-  bool plain = false;         ///< by the reference implementation, step by step
-  enum class Inputs { measured, dense, spikes } inputs = Inputs::measured;  ///< of the fused path: see kernels/spikes.h
-};
-
-struct Readout;
-
-/// What a layer did over all steps.
-struct SnuTrace {
-  at::Tensor output;    ///< y, [time, batch, node]
-  at::Tensor membrane;  ///< s, [time, batch, node]
-  SnuState last;        ///< after the last step, to start the next call from
-};
-
-/// A layer of neurons over time, [time, batch, in] -> [time, batch, unit], on numbers or on spikes packed by
-/// kernels::pack, which take no error.
-class SnuLayer final : public Layer {
- public:
-  SnuLayer(SnuOptions options, bool compounding, kernels::WorkspacePtr workspace)
-      : options_(std::move(options)), compounding_(compounding), workspace_(std::move(workspace)) {}
-
-  void prepare(const Pass& pass, std::size_t number) override;
-  /// y of all steps, or s where `readout` is of it. In evaluation the trace is kept.
-  at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
-  /// All steps. @param state  where to begin; undefined tensors: at_rest() @param mask  see SnuImpl::run
-  SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const;
-  /// s = y = 0, and c = 0 where there is a synaptic current.
-  SnuState at_rest(std::int64_t batch) const;
-  bool fuses(const at::Tensor& h) const override;
-  std::vector<Named> parameters() const override;
-  at::Tensor responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const override;
-  const SnuOptions& options() const { return options_; }
-  const SnuTrace& trace() const { return trace_; }  ///< of the last pass in evaluation, else without tensors
-
-  // weight undefined: x is the current itself.
-  at::Tensor recurrent;  ///< R, [unit, unit], or undefined
-  at::Tensor decay;      ///< d, [1] or [unit]
-  at::Tensor threshold;  ///< θ, [unit]
-  bool once = false;     ///< nobody runs backwards twice: saves memory
-  const Readout* readout = nullptr;
-
- protected:
-  at::Tensor affine(const at::Tensor&) const override { return in_one(); }
-  at::Tensor activation(const at::Tensor&) const override { return in_one(); }
-
- private:
-  static at::Tensor in_one();
-  bool local() const { return factors.rows.defined(); }
-  const at::Tensor& factor() const { return local() ? factors.rows : factors.error; }
-  SnuTrace plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const;
-  SnuTrace fused(at::Tensor x, const SnuState& state, const at::Tensor& mask, const ErrorPath& path) const;
-
-  SnuOptions options_;
-  bool compounding_;  // see credit::Rule
-  kernels::WorkspacePtr workspace_;
-  at::Tensor present_;
-  bool plain_ = false, keep_ = false;
-  mutable SnuTrace trace_;
-};
+class SnuLayer;
 
 /// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. x [time, batch, in] -> y [time,
 /// batch, node].
@@ -115,7 +49,7 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   std::int64_t in_, nodes_;
   SnuOptions options_;
   SnuState carried_;
-  SnuLayer layer_;
+  std::shared_ptr<SnuLayer> layer_;
 };
 TORCH_MODULE(Snu);
 
@@ -137,7 +71,7 @@ class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
  private:
   std::int64_t nodes_;
   SnuOptions options_;
-  kernels::WorkspacePtr workspace_;
+  std::shared_ptr<kernels::Workspace> workspace_;
 };
 TORCH_MODULE(Neurons);
 

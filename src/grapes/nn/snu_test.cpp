@@ -7,6 +7,7 @@
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/nn/nn_test.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
 #include "grapes/testing/snu.h"
 
 #include <gmock/gmock.h>

@@ -1,11 +1,20 @@
 #pragma once
 
-#include "grapes/nn/snu.h"
+#include "grapes/nn/neuron.h"
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace grapes::nn {
+
+/// A neuron by the name people know it under: what it decides of a layer.
+struct NeuronRow {
+  std::string name;
+  std::string summary;
+  void (*decide)(SnuOptions& options);
+};
+const std::vector<NeuronRow>& neurons();
 
 /// Keys of the command line that only spiking networks have.
 struct SpikingOptions {
