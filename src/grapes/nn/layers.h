@@ -52,7 +52,7 @@ class Routed {
                         ///< undefined
 
  protected:
-  /// @throws UsageError for a rule that cannot be, c10::Error for one that a layer by itself cannot follow
+  /// @throws c10::ValueError for a rule that cannot be, c10::Error for one that a layer by itself cannot follow
   explicit Routed(Rule rule, std::string kind);
   const credit::Route& route() const { return *route_; }
   bool feeds_back_through_B() const;

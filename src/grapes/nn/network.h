@@ -76,7 +76,9 @@ struct LayerShape {
 class Network final {
  public:
   /// Weights are drawn from `seed` and the layer's number alone.
-  /// @throws UsageError for an option that cannot be, or stages that do not fit the examples
+  /// @throws UsageError for an option that cannot be, or stages that do not fit the examples; c10::ValueError for a
+  /// rule
+  ///         that cannot be
   Network(const Options& options, Stages stages, const Signature& signature, std::uint64_t seed);
 
   /// @param inputs  [batch, ...], flattened where the first layer wants vectors

@@ -1,6 +1,7 @@
 #include "grapes/nn/neuron.h"
 
-#include "grapes/base/table.h"
+#include "grapes/base/text.h"
+#include "grapes/kernels/checked_row.h"
 #include "grapes/kernels/loops.h"
 #include "grapes/nn/surrogate.h"
 
@@ -23,12 +24,12 @@ void require_possible(const SnuRule& rule) {
   struct Name {
     std::string name;
   };
-  find_row(std::vector<Name>{{"identity"}, {"relu"}, {"leaky_relu"}}, "g of a neuron", rule.g);
-  find_row(std::vector<Name>{{"step"}, {"sigmoid"}}, "output of a neuron", rule.output);
-  find_row(resets(), "reset", rule.reset);
-  find_row(surrogates(), "surrogate", rule.surrogate);
-  if (!(rule.width > 0) || !std::isfinite(rule.width))
-    throw UsageError("width of a surrogate must be above 0; got " + shortest(rule.width));
+  checked_row(std::vector<Name>{{"identity"}, {"relu"}, {"leaky_relu"}}, "g of a neuron", rule.g);
+  checked_row(std::vector<Name>{{"step"}, {"sigmoid"}}, "output of a neuron", rule.output);
+  checked_row(resets(), "reset", rule.reset);
+  checked_row(surrogates(), "surrogate", rule.surrogate);
+  TORCH_CHECK_VALUE(rule.width > 0 && std::isfinite(rule.width), "width of a surrogate must be above 0; got ",
+                    shortest(rule.width));
 }
 
 SnuState SnuState::detach() const {
@@ -44,7 +45,7 @@ SnuState step(const at::Tensor& current, const SnuState& before, const SnuParame
   const at::Tensor s = nonlinear(rule.g, current + parameters.decay * kept);
   const at::Tensor x = s - parameters.threshold;
   if (rule.output == "sigmoid") return {s, x.sigmoid()};
-  return {s, spike(x, find_row(surrogates(), "surrogate", rule.surrogate), rule.width)};
+  return {s, spike(x, checked_row(surrogates(), "surrogate", rule.surrogate), rule.width)};
 }
 
 }  // namespace grapes::nn

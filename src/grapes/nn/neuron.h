@@ -34,7 +34,7 @@ struct SnuRule {
   double width = 1;
   bool detach_reset = false;  ///< y_{t-1} in the reset is a constant to the derivative
 };
-/// @throws UsageError that names the field and what it may be; width must be above 0
+/// @throws c10::ValueError that names the field and what it may be; width must be above 0
 void require_possible(const SnuRule& rule);
 
 struct SnuParameters {

@@ -27,7 +27,7 @@ class SnuLayer;
 /// output's error of the same step.
 class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
  public:
-  /// @throws UsageError for a rule that cannot be
+  /// @throws c10::ValueError for a rule that cannot be
   SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options = {}, Rule rule = {});
   void reset() override;
 
@@ -58,7 +58,8 @@ TORCH_MODULE(Snu);
 /// before it, whose error it is, once per step; what runs back in time is not scaled.
 class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
  public:
-  /// @throws UsageError for a rule that cannot be, c10::Error for options that only a layer with weights has: recurrent
+  /// @throws c10::ValueError for a rule that cannot be, c10::Error for options that only a layer with weights has:
+  /// recurrent
   explicit NeuronsImpl(std::int64_t nodes, SnuOptions options = {});
   void reset() override;
   /// @param current [time, batch, node, ...] @return y, of the same shape

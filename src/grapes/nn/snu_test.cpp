@@ -2,7 +2,6 @@
 // and the laws of the factor through time.
 #include "grapes/nn/snu.h"
 
-#include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/nn/nn_test.h"
@@ -334,10 +333,10 @@ TEST(Snu, SaysWhatIsWrong) {
   SnuOptions options;
   options.rule.surrogate = "tanhh";
   EXPECT_THAT([&] { Snu(3, 2, options); },
-              ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("did you mean 'tanh'")));
+              ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("did you mean 'tanh'")));
   options.rule.surrogate = "tanh";
   options.rule.width = 0;
-  EXPECT_THAT([&] { Snu(3, 2, options); }, ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("width")));
+  EXPECT_THAT([&] { Snu(3, 2, options); }, ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("width")));
   Snu layer(3, 2);
   EXPECT_THAT(
       [&] {

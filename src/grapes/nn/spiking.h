@@ -35,7 +35,8 @@ struct SpikingOptions {
   std::string readout = "mean_rate";  ///< a row of readouts(): of the output layer, where a sequence has one answer
 };
 
-/// What the options, and the neuron that they name, make of a layer. @throws UsageError that names what cannot be
+/// What the options, and the neuron that they name, make of a layer.
+/// @throws UsageError for a neuron that is in no row, else what require_possible() throws
 SnuOptions neurons_of(const SpikingOptions& options);
 
 }  // namespace grapes::nn
