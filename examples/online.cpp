@@ -11,7 +11,7 @@ int main() {
   grapes::nn::SnuOptions options;
   options.recurrent = true;
   options.decay = 0.95;
-  options.rule.g = "leaky_relu";
+  options.rule.membrane_activation = "leaky_relu";
   grapes::nn::Snu layer(3, units, options);  // modulated by GRAPES; that is the default
   torch::nn::Linear answer(units, 2);
   torch::optim::Adam optimizer({layer->weight, layer->recurrent, layer->threshold, answer->weight, answer->bias},

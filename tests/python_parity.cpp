@@ -42,11 +42,11 @@ c10::List<at::Tensor> gradients(Layer layer, const at::Tensor& input) {
 grapes::nn::Snu spiking(int number, const grapes::Rule& credit) {
   grapes::nn::SnuOptions options;
   const std::vector<std::string> g = {"identity", "relu", "leaky_relu"};
-  options.rule.g = g[number % 3];
+  options.rule.membrane_activation = g[number % 3];
   options.rule.reset = grapes::nn::resets()[number % 4].name;
   options.rule.surrogate = grapes::nn::surrogates()[number % 6].name;
   options.rule.output = number % 5 == 4 ? "sigmoid" : "step";
-  options.rule.width = 0.7;
+  options.rule.surrogate_width = 0.7;
   options.recurrent = number % 2 == 1;
   options.learn_decay = grapes::nn::SnuOptions::Decay::per_node;
   options.truncate = number % 7 == 6 ? 2 : 0;
@@ -143,9 +143,7 @@ Json json(const grapes::LocalOptimizerOptions& options) {
 Json json(const grapes::nn::SnuRule& options) {
   [[maybe_unused]] const auto& [a, b, c, d, e, f] = options;
   Json all;
-  FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(detach_reset);
-  all["membrane_activation"] = options.g;
-  all["surrogate_width"] = options.width;
+  FIELD(membrane_activation), FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(surrogate_width), FIELD(detach_reset);
   return all;
 }
 Json json(const grapes::nn::SnuOptions& options) {

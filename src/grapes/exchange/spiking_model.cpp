@@ -32,8 +32,9 @@ const std::vector<Lack>& lacks() {
   static const std::vector<Lack> rows = {
       {"a soft output (ssnu)", [](const Neurons& n) { return n.rule.output != "step"; },
        [](Options& o) { o.neuron = "snu"; }, "the step"},
-      {"a membrane that goes through relu or leaky_relu", [](const Neurons& n) { return n.rule.g != "identity"; },
-       [](Options& o) { o.g = "identity"; }, "the identity"},
+      {"a membrane that goes through relu or leaky_relu",
+       [](const Neurons& n) { return n.rule.membrane_activation != "identity"; },
+       [](Options& o) { o.membrane_activation = "identity"; }, "the identity"},
       {"lateral inhibition (reset lateral)", [](const Neurons& n) { return n.rule.reset == "lateral"; },
        [](Options& o) { o.reset = "hard"; }, "each neuron's own hard reset"},
       {"a soft reset (reset subtract)", [](const Neurons& n) { return n.rule.reset == "subtract"; },

@@ -59,7 +59,8 @@ at::Tensor Online::forward(const at::Tensor& x) {
   if (reset == "hard") left = 1 - before.output;
   if (reset == "lateral") left = (1 - before.output.amax(-1, true)).expand_as(c);
   kept = reset == "subtract" ? kept - layer.threshold * before.output : kept * left;
-  const at::Tensor through = slope_of(options.rule.g, now.membrane), carry = through * layer.decay * left;
+  const at::Tensor through = slope_of(options.rule.membrane_activation, now.membrane),
+                   carry = through * layer.decay * left;
   past_.input_trace = options.synapse * past_.input_trace + x;
   past_.input = carry.unsqueeze(2) * past_.input + through.unsqueeze(2) * past_.input_trace.unsqueeze(1);
   if (recurs) {
@@ -70,9 +71,10 @@ at::Tensor Online::forward(const at::Tensor& x) {
   past_.threshold = carry * past_.threshold;
   if (reset == "subtract") past_.threshold = past_.threshold - through * layer.decay * before.output;
   const at::Tensor over = now.membrane - layer.threshold;
-  past_.slope = options.rule.output == "sigmoid"
-                    ? now.output * (1 - now.output)
-                    : find_row(surrogates(), "surrogate", options.rule.surrogate).derivative(over / options.rule.width);
+  past_.slope =
+      options.rule.output == "sigmoid"
+          ? now.output * (1 - now.output)
+          : find_row(surrogates(), "surrogate", options.rule.surrogate).derivative(over / options.rule.surrogate_width);
   past_.state = now;
   return now.output;
 }

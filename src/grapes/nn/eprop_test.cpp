@@ -54,10 +54,10 @@ TEST(Online, EqualsTheUnrolledLayerOnEveryRule) {
             SCOPED_TRACE(g + " " + output + " " + reset.name + (recurrent ? " recurrent" : "") +
                          (synapse > 0 ? " synapse" : ""));
             SnuOptions options;
-            options.rule.g = g;
+            options.rule.membrane_activation = g;
             options.rule.output = output;
             options.rule.reset = reset.name;
-            options.rule.width = 0.7;
+            options.rule.surrogate_width = 0.7;
             options.recurrent = recurrent;
             options.synapse = synapse;
             options.learn_decay = SnuOptions::Decay::per_node;

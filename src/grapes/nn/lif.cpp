@@ -29,7 +29,7 @@ AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_t
         "v_reset must equal v_leak, for the reset of a spiking neural unit takes the membrane to rest; got " +
         shortest(v_reset) + " and " + shortest(v_leak));
   AsSnu as;
-  as.options.rule.g = "identity";
+  as.options.rule.membrane_activation = "identity";
   as.options.decay = left_after(dt, tau, name);
   as.options.threshold = v_threshold - v_leak;
   as.options.learn_threshold = false;
@@ -69,17 +69,18 @@ const std::vector<NeuronRow>& neurons() {
       {"lif", "leaky integrate and fire: a spiking neural unit whose g is the identity",
        [](SnuOptions& o) {
          o.synapse = 0;
-         o.rule.g = "identity";
+         o.rule.membrane_activation = "identity";
        }},
       {"cuba-lif", "leaky integrate and fire on a synaptic current, c_t = synapse · c_{t-1} + W x_t + R y_{t-1}",
-       [](SnuOptions& o) { o.rule.g = "identity"; }},
+       [](SnuOptions& o) { o.rule.membrane_activation = "identity"; }},
   };
   return rows;
 }
 
 SnuOptions neurons_of(const SpikingOptions& options) {
   SnuOptions neurons;
-  neurons.rule = {options.g, "step", options.reset, options.surrogate, options.width, options.detach_reset};
+  neurons.rule = {options.membrane_activation, "step", options.reset, options.surrogate, options.surrogate_width,
+                  options.detach_reset};
   neurons.recurrent = options.recurrent;
   neurons.decay = options.decay;
   neurons.learn_decay = options.learn_decay;

@@ -24,12 +24,13 @@ void require_possible(const SnuRule& rule) {
   struct Name {
     std::string name;
   };
-  checked_row(std::vector<Name>{{"identity"}, {"relu"}, {"leaky_relu"}}, "g of a neuron", rule.g);
+  checked_row(std::vector<Name>{{"identity"}, {"relu"}, {"leaky_relu"}}, "membrane activation",
+              rule.membrane_activation);
   checked_row(std::vector<Name>{{"step"}, {"sigmoid"}}, "output of a neuron", rule.output);
   checked_row(resets(), "reset", rule.reset);
   checked_row(surrogates(), "surrogate", rule.surrogate);
-  TORCH_CHECK_VALUE(rule.width > 0 && std::isfinite(rule.width), "width of a surrogate must be above 0; got ",
-                    shortest(rule.width));
+  TORCH_CHECK_VALUE(rule.surrogate_width > 0 && std::isfinite(rule.surrogate_width),
+                    "surrogate_width must be above 0; got ", shortest(rule.surrogate_width));
 }
 
 SnuState SnuState::detach() const {
@@ -42,10 +43,10 @@ SnuState step(const at::Tensor& current, const SnuState& before, const SnuParame
   if (rule.reset == "hard") kept = kept * (1 - y);
   if (rule.reset == "lateral") kept = kept * (1 - y.amax(-1, true));
   if (rule.reset == "subtract") kept = kept - parameters.threshold * y;
-  const at::Tensor s = nonlinear(rule.g, current + parameters.decay * kept);
+  const at::Tensor s = nonlinear(rule.membrane_activation, current + parameters.decay * kept);
   const at::Tensor x = s - parameters.threshold;
   if (rule.output == "sigmoid") return {s, x.sigmoid()};
-  return {s, spike(x, checked_row(surrogates(), "surrogate", rule.surrogate), rule.width)};
+  return {s, spike(x, checked_row(surrogates(), "surrogate", rule.surrogate), rule.surrogate_width)};
 }
 
 }  // namespace grapes::nn

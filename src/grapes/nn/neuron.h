@@ -21,20 +21,20 @@ namespace grapes::nn {
 /// | parameter | default | symbol | meaning                                             |
 /// | decay     | 0.8     | d      | what is left of the membrane after a step, [] or [node] |
 /// | threshold | 1       | θ      | per node, in the unit of the membrane               |
-/// | g         | relu    | g      | identity, relu, leaky_relu (slope 0.1)              |
+/// | membrane_activation | relu | g | identity, relu, leaky_relu (slope 0.1) |
 /// | output    | step    | h      | step, sigmoid                                       |
 /// | reset     | hard    |        | hard, subtract, none, lateral                       |
 /// | surrogate | tanh    |        | tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular |
-/// | width     | 1       |        | of the surrogate, in the unit of the membrane       |
+/// | surrogate_width | 1       |        | of the surrogate, in the unit of the membrane       |
 struct SnuRule {
-  std::string g = "relu";
+  std::string membrane_activation = "relu";  ///< g
   std::string output = "step";
   std::string reset = "hard";
   std::string surrogate = "tanh";
-  double width = 1;
+  double surrogate_width = 1;
   bool detach_reset = false;  ///< y_{t-1} in the reset is a constant to the derivative
 };
-/// @throws c10::ValueError that names the field and what it may be; width must be above 0
+/// @throws c10::ValueError that names the field and what it may be; surrogate_width must be above 0
 void require_possible(const SnuRule& rule);
 
 struct SnuParameters {

@@ -115,11 +115,13 @@ SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& 
   kernel.recurrent = recurrent;
   kernel.decay = decay;
   kernel.threshold = threshold;
-  kernel.slope = rule.g == "identity" ? 1 : rule.g == "relu" ? 0 : kernels::leaky_slope;
+  kernel.slope = rule.membrane_activation == "identity" ? 1
+                 : rule.membrane_activation == "relu"   ? 0
+                                                        : kernels::leaky_slope;
   kernel.smooth = rule.output == "sigmoid";
   kernel.reset = find_row(resets(), "reset", rule.reset).fused;
   kernel.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
-  kernel.width = rule.width;
+  kernel.width = rule.surrogate_width;
   kernel.detach_reset = rule.detach_reset;
   kernel.synapse = options_.synapse;
   kernel.eprop = options_.eprop;

@@ -24,11 +24,11 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t time = 6) {
   const std::int64_t batch = 3, in = 21, nodes = 19;  // odd: loops have a rest
   testing::SnuCase c;
-  c.g = rule.g;
+  c.g = rule.membrane_activation;
   c.output = rule.output;
   c.reset = rule.reset;
   c.surrogate = rule.surrogate;
-  c.width = rule.width;
+  c.width = rule.surrogate_width;
   c.detach_reset = rule.detach_reset;
   c.recurrent = recurrent;
   c.x = (drawn({time, batch, in}, 1) > 0.5).to(f64);
@@ -105,7 +105,8 @@ std::vector<SnuRule> rules() {
 }
 
 std::string words(const SnuRule& rule) {
-  return rule.g + " " + rule.output + " " + rule.reset + " " + rule.surrogate + (rule.detach_reset ? " detached" : "");
+  return rule.membrane_activation + " " + rule.output + " " + rule.reset + " " + rule.surrogate +
+         (rule.detach_reset ? " detached" : "");
 }
 
 TEST(Snu, EveryRuleEqualsTheRecursionByHand) {
@@ -335,8 +336,9 @@ TEST(Snu, SaysWhatIsWrong) {
   EXPECT_THAT([&] { Snu(3, 2, options); },
               ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("did you mean 'tanh'")));
   options.rule.surrogate = "tanh";
-  options.rule.width = 0;
-  EXPECT_THAT([&] { Snu(3, 2, options); }, ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("width")));
+  options.rule.surrogate_width = 0;
+  EXPECT_THAT([&] { Snu(3, 2, options); },
+              ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("surrogate_width")));
   Snu layer(3, 2);
   EXPECT_THAT(
       [&] {

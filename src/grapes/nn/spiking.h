@@ -18,11 +18,12 @@ const std::vector<NeuronRow>& neurons();
 
 /// Keys of the command line that only spiking networks have.
 struct SpikingOptions {
-  std::string neuron = "snu";  ///< a row of neurons(); it may decide g, the output and the synapse
-  std::string g = "leaky_relu";
+  std::string neuron =
+      "snu";  ///< a row of neurons(); it may decide the membrane activation, the output and the synapse
+  std::string membrane_activation = "leaky_relu";
   std::string reset = "hard";
   std::string surrogate = "tanh";
-  double width = 1;
+  double surrogate_width = 1;
   bool detach_reset = false;
   bool recurrent = false;
   double decay = 0.8;
