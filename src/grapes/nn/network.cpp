@@ -4,9 +4,8 @@
 #include "grapes/core/rounding.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"
-#include "grapes/nn/crossbar.h"
 #include "grapes/nn/init.h"
-#include "grapes/nn/linear.h"
+#include "grapes/nn/layer_kind.h"
 #include "grapes/nn/readout.h"
 #include "grapes/nn/requirements.h"
 #include "grapes/nn/snu_layer.h"
@@ -177,32 +176,27 @@ Network::Part Network::convolution(const Stage& stage, Map in) {
 }
 
 Network::Part Network::dense(const Stage& stage, Map in) {
-  const Activation* activation = stage.activates ? activation_ : nullptr;
   Part part;
   part.places = in.rows * in.columns;
   part.inputs = in.channels * part.places;
   part.then = stage.activates ? options_.activation : signature_.each_step ? "output at every step" : "output";
   const at::Tensor W = drawn("init", {stage.units, part.inputs});
   const at::Tensor b = options_.bias ? at::zeros({stage.units}, placed_).requires_grad_() : at::Tensor();
-  if (options_.analog) {
-    auto layer = std::make_unique<CrossbarLayer>(activation, options_.analog.drift);
-    layer->weight = W;
-    layer->bias = b;
-    layer->build(options_.analog, stream_seed(seed_, "crossbar", parts_.size() + 1));
-    part.then += fmt::format(", {} devices", 2 * W.numel());
-    part.layer = std::move(layer);
-    return part;
-  }
-  auto layer = std::make_unique<LinearLayer>(activation, stage.drops ? options_.dropout : 0, workspace_);
-  layer->weight = W;
-  layer->bias = b;
-  if (precision_.bf16) layer->rounded = std::make_shared<kernels::RoundedCopy>();
+  const LayerKind& kind = find_row(layer_kinds(), "kind of layer", options_.analog ? "crossbar" : stage.kind);
+  if (precision_.bf16 && !kind.bf16)
+    throw UsageError("precision bf16 is not supported by layers of the kind " + kind.name);
   using credit::Responsibility;
   const bool incoming =
       rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
-  if (stage.activates && rule_.modulation != "none" && incoming) layer->sums = std::make_shared<kernels::RowSums>();
-  if (stage.drops && options_.dropout > 0) part.then += fmt::format(", dropout {}", options_.dropout);
-  part.layer = std::move(layer);
+  const double dropout = stage.drops ? options_.dropout : 0;
+  part.layer = kind.make({W, b, stage.activates ? activation_ : nullptr, dropout, precision_.bf16,
+                          stage.activates && rule_.modulation != "none" && incoming, options_.analog,
+                          stream_seed(seed_, kind.name, parts_.size() + 1), workspace_});
+  if (options_.analog)
+    part.then += fmt::format(", {} devices", 2 * W.numel());
+  else if (kind.name != "linear")
+    part.then += ", " + kind.name;
+  if (dropout > 0) part.then += fmt::format(", dropout {}", dropout);
   return part;
 }
 
