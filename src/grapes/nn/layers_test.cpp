@@ -81,7 +81,7 @@ TEST(Layers, BackpropagationIsThatOfGrapesBackward) {
     const auto x = drawn({2, 1, 6, 6}, 1);
     weighed(c->forward(b->forward(a->forward(x).tanh().flatten(1)).tanh())).backward();
     BackwardOptions options;
-    options.rule.modulation = modulation;
+    options.rule().modulation = modulation;
     grapes::backward(weighed(theirs->forward(x)), *theirs, options);
     expect_close(a->weight.grad(), A->weight.grad());
     expect_close(a->bias.grad(), A->bias.grad());

@@ -60,7 +60,7 @@ Network::Network(const Options& options, Stages stages, const Signature& signatu
   require_possible(options_, stages_, signature_, precision_, rule_);
   if (has(stages_, Do::spike)) {
     neurons_ = neurons_of(options_.spiking);
-    neurons_.eprop = route_.local_in_time;
+    neurons_.eprop(route_.local_in_time);
     find_row(encoders(), "encoder", options_.encoding.encoder);
   }
   add_layers();
@@ -202,18 +202,18 @@ Network::Part Network::dense(const Stage& stage, Map in) {
 
 Network::Part Network::spiking(const Stage& stage, Map in) {
   SnuOptions options = neurons_;
-  options.recurrent = neurons_.recurrent && stage.activates;  // outputs do not feed each other
+  options.recurrent(neurons_.recurrent() && stage.activates);  // outputs do not feed each other
   auto layer = std::make_unique<SnuLayer>(options, rule_.compounding, workspace_);
   layer->once = true;
   layer->weight = drawn("init", {stage.units, in.channels});
-  if (options.recurrent) layer->recurrent = drawn("recurrent", {stage.units, stage.units});
+  if (options.recurrent()) layer->recurrent = drawn("recurrent", {stage.units, stage.units});
   using Decay = SnuOptions::Decay;
-  layer->decay = at::full({options.learn_decay == Decay::per_node ? stage.units : 1}, options.decay, placed_)
-                     .requires_grad_(options.learn_decay != Decay::fixed);
-  layer->threshold = at::full({stage.units}, options.threshold, placed_).requires_grad_(options.learn_threshold);
+  layer->decay = at::full({options.learn_decay() == Decay::per_node ? stage.units : 1}, options.decay(), placed_)
+                     .requires_grad_(options.learn_decay() != Decay::fixed);
+  layer->threshold = at::full({stage.units}, options.threshold(), placed_).requires_grad_(options.learn_threshold());
   Part part;
   part.inputs = in.channels;
-  part.then = options_.spiking.neuron + (options.recurrent ? ", recurrent" : "");
+  part.then = options_.spiking.neuron + (options.recurrent() ? ", recurrent" : "");
   if (!stage.activates) {
     layer->readout = &find_row(readouts(), "readout", options_.spiking.readout);
     part.then += ", " + options_.spiking.readout;
@@ -324,7 +324,7 @@ std::vector<LayerShape> Network::shapes(std::int64_t steps) const {
     shape.above = part.above;
     if (const auto* spiking = dynamic_cast<const SnuLayer*>(part.layer.get())) {
       shape.spikes = true;
-      shape.synapse = neurons_.synapse > 0;
+      shape.synapse = neurons_.synapse() > 0;
       if (spiking->recurrent.defined()) shape.recurrent = spiking->recurrent.sizes().vec();
     }
   }

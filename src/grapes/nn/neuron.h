@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/arg.h>
 
 #include <cstdint>
 #include <string>
@@ -52,21 +53,34 @@ struct SnuState {
 SnuState step(const at::Tensor& current, const SnuState& before, const SnuParameters& parameters, const SnuRule& rule);
 
 /// What a layer of such neurons is over time.
+///
+///     SnuOptions().recurrent(true).decay(0.95).rule({.membrane_activation = "leaky_relu"})
 struct SnuOptions {
-  SnuRule rule;
-  bool recurrent = false;  ///< with R
-  double decay = 0.8;      ///< d, where it starts or stays
-  enum class Decay { fixed, per_layer, per_node } learn_decay = Decay::fixed;
-  double threshold = 1;  ///< θ, where it starts or stays
-  double synapse = 0;    ///< α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none, 0 ... <1
-  bool learn_threshold = true;
-  bool eprop = false;         ///< the error does not run back in time through R (Bellec et al. 2020)
-  std::int64_t truncate = 0;  ///< backwards through time, the state is cut off before steps k, 2k, ...; 0: never
-  bool stateful = false;      ///< a call goes on from where the last one ended; see reset_state()
-  bool plain = false;         ///< by the reference implementation, step by step
+  enum class Decay { fixed, per_layer, per_node };
+  enum class Inputs { measured, dense, spikes };
+
+  TORCH_ARG(SnuRule, rule);
+  /// With R.
+  TORCH_ARG(bool, recurrent) = false;
+  /// d, where it starts or stays.
+  TORCH_ARG(double, decay) = 0.8;
+  TORCH_ARG(Decay, learn_decay) = Decay::fixed;
+  /// θ, where it starts or stays.
+  TORCH_ARG(double, threshold) = 1;
+  /// α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none, 0 ... <1.
+  TORCH_ARG(double, synapse) = 0;
+  TORCH_ARG(bool, learn_threshold) = true;
+  /// The error does not run back in time through R (Bellec et al. 2020).
+  TORCH_ARG(bool, eprop) = false;
+  /// Backwards through time, the state is cut off before steps k, 2k, ...; 0: never.
+  TORCH_ARG(std::int64_t, truncate) = 0;
+  /// A call goes on from where the last one ended; see reset_state().
+  TORCH_ARG(bool, stateful) = false;
+  /// By the reference implementation, step by step.
+  TORCH_ARG(bool, plain) = false;
   /// How the fused layer multiplies W by its inputs: as spikes if few enough of them are, always as numbers, or always
   /// as spikes.
-  enum class Inputs { measured, dense, spikes } inputs = Inputs::measured;
+  TORCH_ARG(Inputs, inputs) = Inputs::measured;
 };
 
 /// What a layer did over all steps.

@@ -14,20 +14,20 @@ namespace grapes::nn {
 
 SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, Rule rule)
     : Routed(std::move(rule), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
-  require_possible(options_.rule);
+  require_possible(options_.rule());
   TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and nodes must be above 0; got ", in, " and ", nodes);
-  TORCH_CHECK(options_.synapse >= 0 && options_.synapse < 1,
-              "grapes::nn::Snu: synapse must be at least 0 and below 1; got ", options_.synapse);
-  TORCH_CHECK(options_.truncate >= 0, "grapes::nn::Snu: truncate must be 0 or more steps; got ", options_.truncate);
+  TORCH_CHECK(options_.synapse() >= 0 && options_.synapse() < 1,
+              "grapes::nn::Snu: synapse must be at least 0 and below 1; got ", options_.synapse());
+  TORCH_CHECK(options_.truncate() >= 0, "grapes::nn::Snu: truncate must be 0 or more steps; got ", options_.truncate());
   reset();
 }
 
 void SnuImpl::reset() {
   weight = register_parameter("weight", torch::empty({nodes_, in_}));
-  const double bound = 1 / std::sqrt(static_cast<double>(options_.recurrent ? nodes_ : in_));
+  const double bound = 1 / std::sqrt(static_cast<double>(options_.recurrent() ? nodes_ : in_));
   torch::nn::init::uniform_(weight, -bound, bound);
   recurrent = at::Tensor();
-  if (options_.recurrent) {
+  if (options_.recurrent()) {
     recurrent = register_parameter("recurrent", torch::empty({nodes_, nodes_}));
     torch::nn::init::uniform_(recurrent, -bound, bound);
   }
@@ -36,13 +36,13 @@ void SnuImpl::reset() {
     return learns ? register_parameter(name, values) : register_buffer(name, values);
   };
   using Decay = SnuOptions::Decay;
-  decay = constant("decay", options_.learn_decay == Decay::per_node ? nodes_ : 1, options_.decay,
-                   options_.learn_decay != Decay::fixed);
-  threshold = constant("threshold", nodes_, options_.threshold, options_.learn_threshold);
+  decay = constant("decay", options_.learn_decay() == Decay::per_node ? nodes_ : 1, options_.decay(),
+                   options_.learn_decay() != Decay::fixed);
+  threshold = constant("threshold", nodes_, options_.threshold(), options_.learn_threshold());
   if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
   reset_state();
   SnuOptions options = options_;
-  options.eprop = options.eprop || route().local_in_time;
+  options.eprop(options.eprop() || route().local_in_time);
   layer_ = std::make_shared<SnuLayer>(std::move(options), rule().compounding, std::make_shared<kernels::Workspace>());
   layer_->weight = weight;
   layer_->recurrent = recurrent;
@@ -60,21 +60,21 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& mas
                                   mask.size(1) == batch),
               "grapes::nn::Snu: mask must be bool [time, batch], as x is ", x.sizes(), "; got ",
               mask.defined() ? mask.sizes() : at::IntArrayRef());
-  if (options_.stateful && !state.membrane.defined()) state = carried_;
+  if (options_.stateful() && !state.membrane.defined()) state = carried_;
   for (const at::Tensor* part : {&state.membrane, &state.output, &state.current})
     TORCH_CHECK(!part->defined() || part->sizes() == at::IntArrayRef({batch, nodes_}),
                 "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
-                options_.stateful ? "; reset_state() begins anew" : "");
+                options_.stateful() ? "; reset_state() begins anew" : "");
   layer_->factors = factors(next_factor(recurrent));
   const SnuTrace trace = layer_->run(x, std::move(state), mask, down());
-  if (options_.stateful) carried_ = trace.last.detach();
+  if (options_.stateful()) carried_ = trace.last.detach();
   return trace;
 }
 
 NeuronsImpl::NeuronsImpl(std::int64_t nodes, SnuOptions options) : nodes_(nodes), options_(std::move(options)) {
-  require_possible(options_.rule);
+  require_possible(options_.rule());
   TORCH_CHECK(nodes > 0, "grapes::nn::Neurons: nodes must be above 0; got ", nodes);
-  TORCH_CHECK(!options_.recurrent && !options_.stateful,
+  TORCH_CHECK(!options_.recurrent() && !options_.stateful(),
               "grapes::nn::Neurons: neither recurrent nor stateful; see grapes::nn::Snu");
   reset();
 }
@@ -85,9 +85,9 @@ void NeuronsImpl::reset() {
     const at::Tensor values = torch::full({count}, value);
     return learns ? register_parameter(name, values) : register_buffer(name, values);
   };
-  decay = constant("decay", options_.learn_decay == Decay::per_node ? nodes_ : 1, options_.decay,
-                   options_.learn_decay != Decay::fixed);
-  threshold = constant("threshold", nodes_, options_.threshold, options_.learn_threshold);
+  decay = constant("decay", options_.learn_decay() == Decay::per_node ? nodes_ : 1, options_.decay(),
+                   options_.learn_decay() != Decay::fixed);
+  threshold = constant("threshold", nodes_, options_.threshold(), options_.learn_threshold());
   workspace_ = std::make_shared<kernels::Workspace>();
 }
 

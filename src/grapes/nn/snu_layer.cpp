@@ -32,7 +32,7 @@ at::Tensor SnuLayer::forward(at::Tensor h, const ErrorPath& path) const {
 }
 
 bool SnuLayer::fuses(const at::Tensor&) const {
-  return !options_.plain && !plain_ && !rounding && threshold.is_cpu() &&
+  return !options_.plain() && !plain_ && !rounding && threshold.is_cpu() &&
          (threshold.scalar_type() == at::kFloat || threshold.scalar_type() == at::kDouble);
 }
 
@@ -48,7 +48,7 @@ SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& mask, con
 
 SnuState SnuLayer::at_rest(std::int64_t batch) const {
   const at::Tensor zeros = at::zeros({batch, threshold.size(0)}, threshold.options().requires_grad(false));
-  return {zeros, zeros, options_.synapse > 0 ? zeros : at::Tensor()};
+  return {zeros, zeros, options_.synapse() > 0 ? zeros : at::Tensor()};
 }
 
 std::vector<Named> SnuLayer::parameters() const {
@@ -80,7 +80,7 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
   if (R.defined()) R = (scales && !compounds ? modulate(R, m, 0) : R).t();
   std::vector<at::Tensor> outputs, membranes;
   for (std::int64_t t = 0; t < x.size(0); ++t) {
-    if (options_.truncate > 0 && t > 0 && t % options_.truncate == 0) state = state.detach();
+    if (options_.truncate() > 0 && t > 0 && t % options_.truncate() == 0) state = state.detach();
     const at::Tensor input = x[t], below = path.to == To::weights ? input : input.detach();
     at::Tensor c = weighs ? at::linear(below, W) : input;
     if (path.to == To::matrix) c = grapes::feedback(c, input, path.matrix);
@@ -89,11 +89,11 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
     if (travels) c = modulate(c, m, 1);
     if (R.defined()) {
       const at::Tensor back =
-          here.of("recurrent").error_at((options_.eprop ? state.output.detach() : state.output).mm(R));
+          here.of("recurrent").error_at((options_.eprop() ? state.output.detach() : state.output).mm(R));
       c = c + (compounds ? modulate(back, m, 1) : back);
     }
-    if (state.current.defined()) c = c + options_.synapse * state.current;
-    SnuState next = step(c, state, {decay, threshold}, options_.rule);
+    if (state.current.defined()) c = c + options_.synapse() * state.current;
+    SnuState next = step(c, state, {decay, threshold}, options_.rule());
     if (state.current.defined()) next.current = c;
     outputs.push_back(next.output);
     if (mask.defined()) {
@@ -109,7 +109,7 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
 }
 
 SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& mask, const ErrorPath& path) const {
-  const SnuRule& rule = options_.rule;
+  const SnuRule& rule = options_.rule();
   kernels::Snu kernel;
   kernel.weight = weight;
   kernel.recurrent = recurrent;
@@ -123,17 +123,17 @@ SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& 
   kernel.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
   kernel.width = rule.surrogate_width;
   kernel.detach_reset = rule.detach_reset;
-  kernel.synapse = options_.synapse;
-  kernel.eprop = options_.eprop;
-  kernel.truncate = options_.truncate;
+  kernel.synapse = options_.synapse();
+  kernel.eprop = options_.eprop();
+  kernel.truncate = options_.truncate();
   kernel.factor = factor();
   kernel.local = local();
   kernel.compounding = compounding_ && !local();
   kernel.path = path;
   using Inputs = SnuOptions::Inputs;
-  kernel.most_spikes = options_.inputs == Inputs::measured ? kernels::Spikes::worth
-                       : options_.inputs == Inputs::spikes ? 1
-                                                           : 0;
+  kernel.most_spikes = options_.inputs() == Inputs::measured ? kernels::Spikes::worth
+                       : options_.inputs() == Inputs::spikes ? 1
+                                                             : 0;
   kernel.once = once;
   kernel.workspace = workspace_;
   const kernels::SnuValues values =

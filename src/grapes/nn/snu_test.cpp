@@ -44,13 +44,13 @@ testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t ti
 }
 
 Snu module_of(const testing::SnuCase& c, SnuOptions options, Rule credit = plain()) {
-  options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
-  options.recurrent = c.recurrent;
+  options.rule({c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset});
+  options.recurrent(c.recurrent);
   credit.compounding = c.compounding;
-  options.truncate = c.truncate;
-  options.synapse = c.synapse;
-  options.eprop = c.eprop;
-  options.learn_decay = SnuOptions::Decay::per_node;
+  options.truncate(c.truncate);
+  options.synapse(c.synapse);
+  options.eprop(c.eprop);
+  options.learn_decay(SnuOptions::Decay::per_node);
   Snu layer(c.x.size(2), c.W.size(0), options, credit);
   layer->to(f64);
   const torch::NoGradGuard no_grad;
@@ -70,7 +70,7 @@ void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& c
   const bool all_run = c.mask.all().item<bool>();
   for (const bool by_steps : {true, false}) {
     SCOPED_TRACE(by_steps ? "plain" : "fused");
-    options.plain = by_steps;
+    options.plain(by_steps);
     layer = module_of(c, options, credit);
     const auto x = c.x.clone().requires_grad_(), s0 = c.s0.clone().requires_grad_(), y0 = c.y0.clone().requires_grad_();
     const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.mask);
@@ -177,10 +177,10 @@ TEST(Snu, FactorsStandOnTheCurrentOnce) {
 /// What x_0 learns of an output T steps later: one node, identity, no leak, the error runs back through R alone.
 double error_after(std::int64_t steps, bool compounding, double constant, bool by_steps) {
   SnuOptions options;
-  options.rule = {"identity", "step", "none", "rectangular", 100};  // slope 1 at every membrane
-  options.recurrent = true;
-  options.decay = 0;
-  options.plain = by_steps;
+  options.rule({"identity", "step", "none", "rectangular", 100});  // slope 1 at every membrane
+  options.recurrent(true);
+  options.decay(0);
+  options.plain(by_steps);
   Rule credit;
   credit.modulation = "constant";
   credit.constants = {constant};
@@ -213,7 +213,7 @@ TEST(Snu, FactorOneIsBackpropagationBitForBit) {
       std::vector<std::vector<at::Tensor>> gradients;
       for (const std::string modulation : {"none", "constant"}) {
         SnuOptions options;
-        options.plain = by_steps;
+        options.plain(by_steps);
         Rule credit;
         credit.modulation = modulation;
         credit.constants = {1};
@@ -258,7 +258,7 @@ TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
     for (const std::string route : {"fa", "sign-symmetric", "dfa"}) {
       SCOPED_TRACE(route);
       SnuOptions options;
-      options.plain = by_steps;
+      options.plain(by_steps);
       Snu layer = module_of(c, options, plain(route));
       const auto x = c.x.clone().requires_grad_();
       (layer->run(x, {c.s0, c.y0}).output * ey).sum().backward();
@@ -289,7 +289,7 @@ TEST(Snu, SpikesAndDenseProductsAgree) {
   c.theta = torch::ones({275}, f64);
   for (const Inputs inputs : {Inputs::dense, Inputs::spikes, Inputs::measured}) {
     SnuOptions options;
-    options.inputs = inputs;
+    options.inputs(inputs);
     Snu layer = module_of(c, options);
     const SnuTrace trace = layer->run(c.x);
     (trace.output * drawn({70, 9, 275}, 3)).sum().backward();
@@ -306,7 +306,7 @@ TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
   Snu forgetful = module_of(c, {});
   EXPECT_TRUE(torch::equal(forgetful->forward(c.x), forgetful->forward(c.x)));
   SnuOptions options;
-  options.stateful = true;
+  options.stateful(true);
   Snu layer = module_of(c, options);
   const auto whole = forgetful->forward(c.x), first = layer->forward(c.x.narrow(0, 0, 2)),
              second = layer->forward(c.x.narrow(0, 2, 4));
@@ -332,11 +332,11 @@ TEST(Snu, Readouts) {
 
 TEST(Snu, SaysWhatIsWrong) {
   SnuOptions options;
-  options.rule.surrogate = "tanhh";
+  options.rule().surrogate = "tanhh";
   EXPECT_THAT([&] { Snu(3, 2, options); },
               ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("did you mean 'tanh'")));
-  options.rule.surrogate = "tanh";
-  options.rule.surrogate_width = 0;
+  options.rule().surrogate = "tanh";
+  options.rule().surrogate_width = 0;
   EXPECT_THAT([&] { Snu(3, 2, options); },
               ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("surrogate_width")));
   Snu layer(3, 2);
@@ -360,13 +360,13 @@ TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheReference) {
   Snu dense = module_of(c, {}, credit);
   const std::int64_t time = c.x.size(0), batch = c.x.size(1), in = c.x.size(2), nodes = c.W.size(0);
   SnuOptions options;
-  options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
-  options.learn_decay = SnuOptions::Decay::per_node;
+  options.rule({c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset});
+  options.learn_decay(SnuOptions::Decay::per_node);
   const auto error = drawn({time, batch, nodes}, 7);
   (dense->forward(c.x) * error).sum().backward();
   std::vector<std::vector<at::Tensor>> wide;
   for (const bool by_steps : {true, false}) {
-    options.plain = by_steps;
+    options.plain(by_steps);
     Conv2d conv(torch::nn::Conv2dOptions(in, nodes, 1).bias(false), credit);
     Neurons neurons(nodes, options);
     conv->to(f64);
