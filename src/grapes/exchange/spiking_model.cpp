@@ -134,8 +134,7 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
   SpikingNet net;
   net.input = {std::accumulate(signature.input_shape.begin(), signature.input_shape.end(), std::int64_t{1},
                                std::multiplies<>())};
-  const auto layers = static_cast<std::size_t>(
-      std::ranges::count_if(values, [](const auto& value) { return value.first.ends_with(".weight"); }));
+  const std::size_t layers = model.weights().size();
   for (std::size_t l = 0; l < layers; ++l) {
     const std::string number = std::to_string(l);
     const auto find = [&](const char* what) {

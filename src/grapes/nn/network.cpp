@@ -267,6 +267,16 @@ std::vector<Named> Network::parameters() const {
   return all;
 }
 
+std::vector<Network::Weight> Network::weights() const {
+  std::vector<Weight> all;
+  std::size_t place = 0;
+  for (std::size_t l = 0; l < parts_.size(); ++l) {
+    all.push_back({fmt::format("layers.{}", l), place});  // what a layer names first is its W
+    place += parts_[l].layer->parameters().size();
+  }
+  return all;
+}
+
 std::vector<Named> Network::buffers() const {
   std::vector<Named> all;
   for (std::size_t l = 0; l < hidden(); ++l)

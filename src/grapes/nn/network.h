@@ -90,7 +90,13 @@ class Network final {
   bool requires_fused_update() const;
 
   std::vector<Named> parameters() const;  ///< leaves that learn
-  std::vector<Named> buffers() const;     ///< fixed: feedback weights; and what moves by itself
+  /// A layer's name, and which one of parameters() is its W.
+  struct Weight {
+    std::string layer;
+    std::size_t place;
+  };
+  std::vector<Weight> weights() const;  ///< per layer
+  std::vector<Named> buffers() const;   ///< fixed: feedback weights; and what moves by itself
   /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
   /// anew for every batch must a checkpoint hold them.
   const std::vector<credit::Factors>& factors() const { return factors_; }
