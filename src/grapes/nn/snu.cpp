@@ -50,23 +50,23 @@ void SnuImpl::reset() {
   layer_->threshold = threshold;
 }
 
-SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& mask) {
+SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& present) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) == in_, "grapes::nn::Snu: x must be [time, batch, ", in_,
               "], with a step at least; got ", x.sizes());
   TORCH_CHECK(x.scalar_type() == weight.scalar_type(), "grapes::nn::Snu: x must be of the weight's dtype, ",
               weight.scalar_type(), "; got ", x.scalar_type());
   const std::int64_t batch = x.size(1);
-  TORCH_CHECK(!mask.defined() || (mask.scalar_type() == at::kBool && mask.dim() == 2 && mask.size(0) == x.size(0) &&
-                                  mask.size(1) == batch),
-              "grapes::nn::Snu: mask must be bool [time, batch], as x is ", x.sizes(), "; got ",
-              mask.defined() ? mask.sizes() : at::IntArrayRef());
+  TORCH_CHECK(!present.defined() || (present.scalar_type() == at::kBool && present.dim() == 2 &&
+                                     present.size(0) == x.size(0) && present.size(1) == batch),
+              "grapes::nn::Snu: present must be bool [time, batch], as x is ", x.sizes(), "; got ",
+              present.defined() ? present.sizes() : at::IntArrayRef());
   if (options_.stateful() && !state.membrane.defined()) state = carried_;
   for (const at::Tensor* part : {&state.membrane, &state.output, &state.current})
     TORCH_CHECK(!part->defined() || part->sizes() == at::IntArrayRef({batch, nodes_}),
                 "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
                 options_.stateful() ? "; reset_state() begins anew" : "");
   layer_->factors = factors(next_factor(recurrent));
-  const SnuTrace trace = layer_->run(x, std::move(state), mask, down());
+  const SnuTrace trace = layer_->run(x, std::move(state), present, down());
   if (options_.stateful()) carried_ = trace.last.detach();
   return trace;
 }
@@ -91,7 +91,7 @@ void NeuronsImpl::reset() {
   workspace_ = std::make_shared<kernels::Workspace>();
 }
 
-SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& mask) {
+SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& present) {
   TORCH_CHECK(current.dim() >= 3 && current.size(0) > 0 && current.size(2) == nodes_,
               "grapes::nn::Neurons: the current must be [time, batch, ", nodes_, ", ...], with a step at least; got ",
               current.sizes());
@@ -102,7 +102,7 @@ SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& mask) {
   SnuLayer layer(options_, false, workspace_);
   layer.decay = everywhere(decay);
   layer.threshold = nodes_ == 1 ? threshold.expand({places}) : everywhere(threshold);
-  SnuTrace trace = layer.run(current.flatten(2), {}, mask, {});
+  SnuTrace trace = layer.run(current.flatten(2), {}, present, {});
   trace.output = trace.output.view(current.sizes());
   trace.membrane = trace.membrane.view(current.sizes());
   return trace;

@@ -32,10 +32,11 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   void reset() override;
 
   at::Tensor forward(const at::Tensor& x) { return run(x).output; }
-  /// @param x      [time, batch, in], of the weight's dtype
-  /// @param state  where to begin; undefined tensors: s = y = 0 (stateful: where the last call ended)
-  /// @param mask   [time, batch], bool; where it is false the state is held, y is 0 and no error enters. Or undefined
-  SnuTrace run(const at::Tensor& x, SnuState state = {}, const at::Tensor& mask = {});
+  /// @param x        [time, batch, in], of the weight's dtype
+  /// @param state    where to begin; undefined tensors: s = y = 0 (stateful: where the last call ended)
+  /// @param present  [time, batch], bool, steps that are there; where it is false the state is held, y is 0 and no
+  /// error enters. Or undefined
+  SnuTrace run(const at::Tensor& x, SnuState state = {}, const at::Tensor& present = {});
   /// Stateful layers begin anew: s = y = 0.
   void reset_state() { carried_ = {}; }
   at::Tensor factor() const { return Routed::factor(recurrent); }
@@ -64,7 +65,7 @@ class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
   void reset() override;
   /// @param current [time, batch, node, ...] @return y, of the same shape
   at::Tensor forward(const at::Tensor& current) { return run(current).output; }
-  SnuTrace run(const at::Tensor& current, const at::Tensor& mask = {});
+  SnuTrace run(const at::Tensor& current, const at::Tensor& present = {});
 
   at::Tensor decay;      ///< d, [1] or [node]
   at::Tensor threshold;  ///< θ, [node]

@@ -36,14 +36,14 @@ bool SnuLayer::fuses(const at::Tensor&) const {
          (threshold.scalar_type() == at::kFloat || threshold.scalar_type() == at::kDouble);
 }
 
-SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const {
+SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const {
   SnuState rest = at_rest(x.size(1));
   if (!state.current.defined()) state.current = std::move(rest.current);
   if (!state.membrane.defined()) state.membrane = rest.membrane;
   if (!state.output.defined()) state.output = std::move(rest.output);
-  if (fuses(x)) return fused(std::move(x), state, mask, path);
+  if (fuses(x)) return fused(std::move(x), state, present, path);
   if (kernels::is_packed(x)) x = kernels::unpack(x, weight.size(1), threshold.scalar_type());
-  return plain(x, std::move(state), mask, path);
+  return plain(x, std::move(state), present, path);
 }
 
 SnuState SnuLayer::at_rest(std::int64_t batch) const {
@@ -68,7 +68,7 @@ at::Tensor SnuLayer::responsibility(std::int64_t dim, const credit::Rule& rule, 
 }
 
 /// Step by step, of tensor operations only.
-SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const {
+SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& present, const ErrorPath& path) const {
   using To = ErrorPath::To;
   const at::Tensor& m = factor();
   const bool scales = m.defined(), travels = scales && !local();
@@ -96,8 +96,8 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
     SnuState next = step(c, state, {decay, threshold}, options_.rule());
     if (state.current.defined()) next.current = c;
     outputs.push_back(next.output);
-    if (mask.defined()) {
-      const at::Tensor runs = mask[t].unsqueeze(1);
+    if (present.defined()) {
+      const at::Tensor runs = present[t].unsqueeze(1);
       outputs.back() = at::where(runs, next.output, at::zeros_like(next.output));
       next = {at::where(runs, next.membrane, state.membrane), at::where(runs, next.output, state.output),
               state.current.defined() ? at::where(runs, next.current, state.current) : at::Tensor()};
@@ -108,7 +108,7 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
   return {at::stack(outputs), at::stack(membranes), state};
 }
 
-SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& mask, const ErrorPath& path) const {
+SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& present, const ErrorPath& path) const {
   const SnuRule& rule = options_.rule();
   kernels::Snu kernel;
   kernel.weight = weight;
@@ -137,7 +137,7 @@ SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& 
   kernel.once = once;
   kernel.workspace = workspace_;
   const kernels::SnuValues values =
-      kernels::snu(std::move(x), state.membrane, state.output, state.current, mask, kernel);
+      kernels::snu(std::move(x), state.membrane, state.output, state.current, present, kernel);
   return {values.output, values.membrane, {values.membrane[values.membrane.size(0) - 1], values.last, values.current}};
 }
 

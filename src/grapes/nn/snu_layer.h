@@ -18,8 +18,8 @@ class SnuLayer final : public Layer {
   void prepare(const Pass& pass, std::size_t number) override;
   /// y of all steps, or s where `readout` is of it. In evaluation the trace is kept.
   at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
-  /// All steps. @param state  where to begin; undefined tensors: at_rest() @param mask  see SnuImpl::run
-  SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const;
+  /// All steps. @param state  where to begin; undefined tensors: at_rest() @param present  see SnuImpl::run
+  SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const;
   /// s = y = 0, and c = 0 where there is a synaptic current.
   SnuState at_rest(std::int64_t batch) const;
   bool fuses(const at::Tensor& h) const override;
@@ -43,8 +43,8 @@ class SnuLayer final : public Layer {
   static at::Tensor in_one();
   bool local() const { return factors.rows.defined(); }
   const at::Tensor& factor() const { return local() ? factors.rows : factors.error; }
-  SnuTrace plain(const at::Tensor& x, SnuState state, const at::Tensor& mask, const ErrorPath& path) const;
-  SnuTrace fused(at::Tensor x, const SnuState& state, const at::Tensor& mask, const ErrorPath& path) const;
+  SnuTrace plain(const at::Tensor& x, SnuState state, const at::Tensor& present, const ErrorPath& path) const;
+  SnuTrace fused(at::Tensor x, const SnuState& state, const at::Tensor& present, const ErrorPath& path) const;
 
   SnuOptions options_;
   bool compounding_;  // see credit::Rule

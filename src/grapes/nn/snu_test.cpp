@@ -39,7 +39,7 @@ testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t ti
   c.m = torch::ones({nodes}, f64);
   c.s0 = drawn({batch, nodes}, 4);
   c.y0 = (drawn({batch, nodes}, 5) > 0).to(f64);
-  c.mask = torch::ones({time, batch}, torch::kBool);
+  c.present = torch::ones({time, batch}, torch::kBool);
   return c;
 }
 
@@ -67,13 +67,13 @@ void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& c
   const testing::SnuValues values = testing::forward(c);
   const auto ey = drawn(values.y.sizes(), 7), es = drawn(values.y.sizes(), 8);
   const testing::SnuGradients expected = testing::backward(c, values, ey, es);
-  const bool all_run = c.mask.all().item<bool>();
+  const bool all_run = c.present.all().item<bool>();
   for (const bool by_steps : {true, false}) {
     SCOPED_TRACE(by_steps ? "plain" : "fused");
     options.plain(by_steps);
     layer = module_of(c, options, credit);
     const auto x = c.x.clone().requires_grad_(), s0 = c.s0.clone().requires_grad_(), y0 = c.y0.clone().requires_grad_();
-    const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.mask);
+    const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.present);
     EXPECT_LT(distance(trace.output, values.y), 1e-12);
     EXPECT_LT(distance(trace.membrane, values.s), 1e-12);
     EXPECT_TRUE(torch::equal(trace.last.membrane, trace.membrane[-1]));
@@ -136,9 +136,9 @@ TEST(Snu, MasksAndTruncation) {
       testing::SnuCase c = drawn_case(rule, true, 7);
       c.truncate = truncate;
       expect_by_hand(c, {});
-      c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
+      c.present = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
       expect_by_hand(c, {});
-      c.mask[2][0] = false;  // a hole in the middle is held over
+      c.present[2][0] = false;  // a hole in the middle is held over
       expect_by_hand(c, {});
     }
 }
@@ -152,7 +152,7 @@ TEST(Snu, SynapticCurrentsAndEprop) {
       c.eprop = eprop;
       c.m = factor(torch::cat({c.W, c.R}, 1));
       expect_by_hand(c, {}, Rule{});
-      c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
+      c.present = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
       c.truncate = 3;
       expect_by_hand(c, {}, Rule{});
     }
@@ -321,12 +321,12 @@ TEST(Snu, Readouts) {
   trace.membrane = torch::tensor({-3.0, -1.0, -2.0, 5.0}, f64).view({4, 1, 1});
   trace.last = {trace.membrane[3], trace.output[3]};
   const std::vector<double> expected = {0.75, 5, 5, -1}, masked = {2.0 / 3, 5, -1, -6};
-  const auto mask = torch::tensor({1, 1, 1, 0}).to(torch::kBool).view({4, 1});
+  const auto present = torch::tensor({1, 1, 1, 0}).to(torch::kBool).view({4, 1});
   for (std::size_t k = 0; k < readouts().size(); ++k) {
     EXPECT_DOUBLE_EQ(readouts()[k].read(trace, {}).item<double>(), expected[k]) << readouts()[k].name;
     SnuTrace held = trace;
-    held.output = trace.output * mask.unsqueeze(-1);
-    EXPECT_DOUBLE_EQ(readouts()[k].read(held, mask).item<double>(), masked[k]) << readouts()[k].name;
+    held.output = trace.output * present.unsqueeze(-1);
+    EXPECT_DOUBLE_EQ(readouts()[k].read(held, present).item<double>(), masked[k]) << readouts()[k].name;
   }
 }
 
