@@ -170,7 +170,7 @@ class Library(ProgramTest):
     def test_what_the_library_does_not_take_is_a_mistake_in_usage(self):
         done = self.run_program("bench", "mlp", "--nodes", "8-4-2", "--seconds", "0.01", GRAPES_INSTRUCTION_SET="portible")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
-        self.assertIn("grapes: unknown instruction set 'portible'; did you mean 'portable'?", done.stderr)
+        self.assertIn("grapes: unknown instruction set 'portible' (did you mean 'portable'?)", done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
 

@@ -357,6 +357,11 @@ TEST(Layers, ACloneIsTheSameLayer) {
   EXPECT_EQ(copy->rule().route, "fa");
   EXPECT_TRUE(torch::equal(copy->feedback, layer->feedback) && torch::equal(copy->weight, layer->weight));
   EXPECT_FALSE(copy->weight.is_alias_of(layer->weight));
+  // What runs inside is its own too: each learns by itself, whichever ran last.
+  const at::Tensor x = torch::randn({2, 5}, f64), ours = layer->forward(x), theirs = copy->forward(x);
+  EXPECT_TRUE(torch::equal(ours, theirs));
+  ours.sum().backward();
+  EXPECT_TRUE(layer->weight.grad().defined() && !copy->weight.grad().defined());
 }
 
 TEST(Layers, WithoutGradientsNothingIsComputedBesideTheValue) {

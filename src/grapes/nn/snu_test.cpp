@@ -315,6 +315,20 @@ TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
   EXPECT_TRUE(torch::equal(layer->forward(c.x.narrow(0, 0, 2)), first));
 }
 
+TEST(Snu, ACloneIsAlikeAndLearnsByItself) {
+  const testing::SnuCase c = drawn_case({}, true, 6);
+  Snu layer = module_of(c, {});
+  const auto copy = std::dynamic_pointer_cast<SnuImpl>(layer->clone());
+  const at::Tensor ours = layer->forward(c.x), theirs = copy->forward(c.x);
+  EXPECT_TRUE(torch::equal(ours, theirs));
+  theirs.sum().backward();
+  EXPECT_TRUE(copy->recurrent.grad().defined() && !layer->recurrent.grad().defined());
+  torch::NoGradGuard no_grad;
+  layer->threshold.fill_(1e6);
+  EXPECT_EQ(layer->forward(c.x).sum().item<double>(), 0);
+  EXPECT_TRUE(torch::equal(copy->forward(c.x), theirs));
+}
+
 TEST(Snu, Readouts) {
   SnuTrace trace;
   trace.output = torch::tensor({1.0, 0.0, 1.0, 1.0}, f64).view({4, 1, 1});
