@@ -8,10 +8,7 @@
 int main() {
   torch::manual_seed(1);
   constexpr std::int64_t batch = 32, units = 50, last = 9;
-  grapes::nn::SnuOptions options;
-  options.recurrent = true;
-  options.decay = 0.95;
-  options.rule.g = "leaky_relu";
+  const auto options = grapes::nn::SnuOptions().recurrent(true).decay(0.95).rule({.membrane_activation = "leaky_relu"});
   grapes::nn::Snu layer(3, units, options);  // modulated by GRAPES; that is the default
   torch::nn::Linear answer(units, 2);
   torch::optim::Adam optimizer({layer->weight, layer->recurrent, layer->threshold, answer->weight, answer->bias},

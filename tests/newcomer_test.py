@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a newcomer adds is one row or one file: a modulation, a route, a model, a key and an experiment are added to a
+"""What a newcomer adds is one row or one file: a modulation, a route, a layer, a model, a key and an experiment are added to a
 copy of their modules, which are compiled and linked again, and the program knows them everywhere.
 
     newcomer_test.py BUILD SOURCE
@@ -25,15 +25,61 @@ ADDITIONS = [
      "  return {To::matrix, (W.dim() == 2 ? W.detach().t() : W.detach()) * 0.5};\n}\n\n"),
     ("credit/route.cpp", "  };\n  return rows;", "routes() {",
      '      {"half", "through half of the transposed weights", incoming, true, false, Feedback::none, by_half},\n'),
+    ("nn/layer_kind.h", "MakeLayer linear_layer;", "", "MakeLayer even_layer;\n"),
+    ("nn/layer_kind.cpp", "  };\n  return rows;", "layer_kinds() {",
+     '      {"even", "z_n = W_n h / |W_n| + b_n", false, even_layer},\n'),
     ("nn/models.cpp", "  };\n  return rows;", "models() {",
-     '      {"five", "two hidden layers of five units", false,\n'
-     "       [](const Widths&, const Signature& signature) { return mlp({5, 5}, signature); }},\n"),
+     '      {"five", "two hidden layers of five units, the first an even one", false,\n'
+     "       [](const Widths&, const Signature& signature) {\n"
+     "         Stages stages = mlp({5, 5}, signature);\n"
+     '         stages.front().kind = "even";\n'
+     "         return stages;\n"
+     "       }},\n"),
     ("experiment/training_keys.cpp", '      key("seed, ', "",
      '      key("save-often, thrifty", learning, "a new key", at_least(1), &T::checkpoint_every),\n'),
 ]
+# Files of its own: the layer.
+FILES = {"nn/even.cpp": """#include "grapes/nn/layer_kind.h"
+
+#include <ATen/ATen.h>
+
+namespace grapes::nn {
+namespace {
+
+/// All units weigh alike: z_n = W_n h / |W_n| + b_n.
+class EvenLayer final : public Layer {
+ public:
+  explicit EvenLayer(const Activation* activation) : activation_(activation) {}
+  void prepare(const Pass&, std::size_t) override {}
+  bool fuses(const at::Tensor&) const override { return false; }
+
+ protected:
+  at::Tensor affine(const at::Tensor& h) const override {
+    const auto [W, b] = modulated_parameters();
+    return at::linear(h, W / W.norm(2, 1, true), b);
+  }
+  at::Tensor activation(const at::Tensor& z) const override { return activation_ != nullptr ? activation_->apply(z) : z; }
+
+ private:
+  const Activation* activation_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> even_layer(const LayerSetting& setting) {
+  auto layer = std::make_unique<EvenLayer>(setting.activation);
+  layer->weight = setting.weight;
+  layer->bias = setting.bias;
+  return layer;
+}
+
+}  // namespace grapes::nn
+"""}
 
 
 def add(folder):
+    for name, text in FILES.items():
+        (folder / "src" / "grapes" / name).write_text(text)
     for name, before, after, text in ADDITIONS:
         file = folder / "src" / "grapes" / name
         content = file.read_text()
@@ -79,6 +125,7 @@ def check(grapes, folder):
 
     assert "reflected" in run("list", "modulations")
     assert "half" in run("list", "routes")
+    assert "even" in run("list", "layers")
     assert "five" in run("list", "models")
     # The arms of an experiment, which is a file; the model, the route and the modulation in it; the key in all places.
     (folder / "mine.toml").write_text('data = "digits"\nmodel = "five"\narms = ["bp", "reflected", "half+reflected"]\n'
@@ -89,9 +136,11 @@ def check(grapes, folder):
     assert "save-often" in run("train", "--help")
     assert "save-often = 5" in run("train", "--save-often", "5", "--print-config")
     assert "did you mean '--save-often'" in run("train", "--thrifty", "5", code=2)
+    said = run("train", "--model", "five", "--epochs", "1", "--out", "layer")
+    assert re.search(r"layers\.0 .*, even\n", said), said
     (folder / "arm.toml").write_text('seeds = 1\nepochs = 1\n[arm.mine]\nsave-often = 2\n')
     run("run", "arm.toml", "--quiet", "--out", "second")
-    print("a modulation, a route, a model, a key and an experiment were added, each by one row or one file")
+    print("a modulation, a route, a layer, a model, a key and an experiment were added, each by one row or one file")
 
 
 def main():

@@ -3,6 +3,8 @@ import dataclasses
 import inspect
 import json
 import os
+import pathlib
+import re
 import subprocess
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 import torch_grapes
 from torch_grapes import library, snu
 
+SOURCE = pathlib.Path(__file__).parents[2] / "src/grapes"
 PROGRAM = os.environ.get("GRAPES_PARITY")
 
 
@@ -25,6 +28,14 @@ def defaults(function):
     """Of the parameters that have one, in their order; what Python leaves to the function is an empty list in C++."""
     return {name: [] if p.default is None else p.default for name, p in inspect.signature(function).parameters.items()
             if p.default is not inspect.Parameter.empty}
+
+
+@pytest.mark.parametrize("header, options, only_cpp", [("credit/backward.h", "BackwardOptions", []),
+                                                       ("credit/local_optimizer.h", "LocalOptimizerOptions", []),
+                                                       ("nn/neuron.h", "SnuOptions", ["stateful", "plain", "inputs"])])
+def test_no_option_is_left_out(cpp, header, options, only_cpp):
+    body = (SOURCE / header).read_text().partition(f"struct {options} {{\n")[2].partition("\n};\n")[0]
+    assert re.findall(r"^  TORCH_ARG\(.*, (\w+)\)", body, re.MULTILINE) == [*cpp[options], *only_cpp]
 
 
 def test_rule(cpp):

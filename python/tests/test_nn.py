@@ -182,5 +182,5 @@ def test_a_spiking_layer_says_what_cannot_be():
         routed.Snu(3, 2, reset="soft")
     with pytest.raises(ValueError, match=r"x must be \[time, batch, 3\].*got \[4, 3\]"):
         routed.Snu(3, 2)(torch.zeros(4, 3))
-    with pytest.raises(RuntimeError, match="mask must be"):
-        routed.Snu(3, 2).run(torch.zeros(5, 4, 3), mask=torch.ones(4, 5, dtype=torch.bool))
+    with pytest.raises(RuntimeError, match="present must be"):
+        routed.Snu(3, 2).run(torch.zeros(5, 4, 3), present=torch.ones(4, 5, dtype=torch.bool))

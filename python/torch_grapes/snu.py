@@ -86,12 +86,12 @@ class Snu(Routed):
     def forward(self, x: Tensor) -> Tensor:
         return self.run(x).output
 
-    def run(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, mask: Optional[Tensor] = None) -> SnuTrace:
+    def run(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, present: Optional[Tensor] = None) -> SnuTrace:
         """All steps.
 
-        x      [time, batch, in], a step at least
-        state  where to begin: s, y and, with a synapse, c, [batch, unit] each; None: zeros
-        mask   [time, batch], bool; where it is false the state is held and y is 0
+        x        [time, batch, in], a step at least
+        state    where to begin: s, y and, with a synapse, c, [batch, unit] each; None: zeros
+        present  [time, batch], bool, steps that are there; where it is false the state is held and y is 0
         """
         if x.dim() != 3 or x.shape[0] == 0 or x.shape[2] != self.in_features:
             raise ValueError(
@@ -102,7 +102,7 @@ class Snu(Routed):
         m = self._next_factor(self.weight, self.recurrent)
         passes, B = self._error_path(self.weight)
         output, membrane, last, current = ops.snu(
-            x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], mask, m, self.rule.row.local, self.rule.compounding,
+            x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], present, m, self.rule.row.local, self.rule.compounding,
             B, passes, *self.neuron, state[2] if self.synapse > 0 else None, self.synapse, self.eprop)
         return SnuTrace(output, membrane, (membrane[-1], last) if self.synapse == 0 else (membrane[-1], last, current))
 

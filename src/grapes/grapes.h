@@ -7,6 +7,8 @@
 ///   layers for your own model     nn::Linear, Conv2d, Recurrent, Snu, DirectFeedback
 ///   operations                    responsibility, factor, modulate, feedback
 ///   how, for all of them          Rule{.route = "fa", .modulation = "grapes", .gain = 2}
+///   and for which layers          BackwardOptions().rule({.gain = 3}).exclude({"0"})
+/// What cannot be throws c10::Error; c10::ValueError, which is one, where a value cannot be.
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"

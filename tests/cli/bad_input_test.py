@@ -166,6 +166,14 @@ class Divergence(ProgramTest):
         self.assertEqual(states, {"wild": "diverged", "bp": "finished"})
 
 
+class Library(ProgramTest):
+    def test_what_the_library_does_not_take_is_a_mistake_in_usage(self):
+        done = self.run_program("bench", "mlp", "--nodes", "8-4-2", "--seconds", "0.01", GRAPES_INSTRUCTION_SET="portible")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("grapes: unknown instruction set 'portible' (did you mean 'portable'?)", done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+
 class Disks(ProgramTest):
     def inside(self, *mount):
         """A shell line that runs the program where `disk` is mounted so; only this process sees the mount."""

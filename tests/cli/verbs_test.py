@@ -11,7 +11,7 @@ VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", 
          "predict", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
-          "losses": "cross-entropy", "nir-types": "CubaLIF", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
+          "losses": "cross-entropy", "nir-types": "CubaLIF", "layers": "crossbar", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
           "readouts": "mean_rate", "methods": "ewc", "scenarios": "class-incremental", "presets": "delayed-xor", "devices": "soft-bounds", "data": "fashion-mnist", "keys": "learning-rate"}
 SMALL = ["--model", "mlp:16", "--epochs", "2", "--quiet"]
 

@@ -10,8 +10,10 @@
 #include "grapes/nir/types.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/init.h"
+#include "grapes/nn/layer_kind.h"
 #include "grapes/nn/loss.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
 #include "grapes/optim/schedule.h"
 
 #include <iostream>
@@ -78,6 +80,7 @@ const std::vector<Listing>& listings() {
       {"schedules", plain, [] { return name_and_summary(optim::schedules()); }},
       {"initializers", plain, [] { return name_and_summary(nn::initializers()); }},
       {"activations", plain, [] { return name_and_summary(nn::activations()); }},
+      {"layers", plain, [] { return name_and_summary(nn::layer_kinds()); }},
       {"neurons", plain, [] { return name_and_summary(nn::neurons()); }},
       {"surrogates", plain, [] { return name_and_summary(nn::surrogates()); }},
       {"resets", plain, [] { return name_and_summary(nn::resets()); }},

@@ -133,6 +133,8 @@ Exit act(const Program& program) {
     return exit;
   } catch (const Error& error) {
     return fail(text_of(error), exit_of(error));
+  } catch (const c10::ValueError& error) {  // what the library does not take
+    return fail(first_line(error.what_without_backtrace()), Exit::usage);
   } catch (const c10::Error& error) {
     return fail(first_line(error.what_without_backtrace()), Exit::failed);
   } catch (const std::bad_alloc&) {

@@ -33,7 +33,7 @@ TORCH_LIBRARY(grapes, library) {
       &grapes::feedback_convolution);
   library.def(
       "snu(Tensor x, Tensor weight, Tensor? recurrent, Tensor decay, Tensor threshold, Tensor membrane, Tensor output, "
-      "Tensor? mask, Tensor? m, bool local, bool compounding, Tensor? feedback, bool transport, float slope, bool "
+      "Tensor? present, Tensor? m, bool local, bool compounding, Tensor? feedback, bool transport, float slope, bool "
       "smooth, str reset, str surrogate, float width, bool detach_reset, int truncate, Tensor? current=None, "
       "float synapse=0, bool eprop=False) -> (Tensor, Tensor, Tensor, Tensor)",
       &grapes::snu);

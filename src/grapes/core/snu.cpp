@@ -35,7 +35,7 @@ at::Tensor or_none(const OptionalTensor& tensor) { return tensor.has_value() ? *
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
     const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& recurrent, const at::Tensor& decay,
-    const at::Tensor& threshold, const at::Tensor& membrane, const at::Tensor& output, const OptionalTensor& mask,
+    const at::Tensor& threshold, const at::Tensor& membrane, const at::Tensor& output, const OptionalTensor& present,
     const OptionalTensor& m, bool local, bool compounding, const OptionalTensor& feedback, bool transport, double slope,
     bool smooth, const std::string& reset, const std::string& surrogate, double width, bool detach_reset,
     int64_t truncate, const OptionalTensor& current, double synapse, bool eprop) {
@@ -60,8 +60,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
               "]; got ", decay.sizes());
   require(true, "membrane", membrane, {batch, nodes});
   require(true, "output", output, {batch, nodes});
-  const at::Tensor runs = or_none(mask);
-  if (runs.defined()) require(runs.scalar_type() == at::kBool, "mask", runs, {x.size(0), batch});
+  const at::Tensor runs = or_none(present);
+  if (runs.defined()) require(runs.scalar_type() == at::kBool, "present", runs, {x.size(0), batch});
   layer.local = local;
   layer.compounding = compounding && !local;
   if (!transport) layer.path.to = kernels::ErrorPath::To::none;

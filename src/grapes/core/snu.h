@@ -15,7 +15,7 @@ namespace grapes {
 /// @param weight     W [node, in]; recurrent: R [node, node], or none
 /// @param decay      [1] or [node]; threshold: [node]
 /// @param membrane, output  where to begin, [batch, node]
-/// @param mask       [time, batch] bool, or none
+/// @param present    [time, batch] bool, or none
 /// @param m          factor [node], or none; local: of W's and R's own gradient only
 /// @param feedback   B [in, node], in place of Wᵀ on the way to x; or none
 /// @param transport  whether the error goes on to x at all
@@ -27,7 +27,7 @@ namespace grapes {
 /// @throws c10::Error if a shape does not fit, or a name is not known
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
     const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& recurrent, const at::Tensor& decay,
-    const at::Tensor& threshold, const at::Tensor& membrane, const at::Tensor& output, const OptionalTensor& mask,
+    const at::Tensor& threshold, const at::Tensor& membrane, const at::Tensor& output, const OptionalTensor& present,
     const OptionalTensor& m, bool local, bool compounding, const OptionalTensor& feedback, bool transport, double slope,
     bool smooth, const std::string& reset, const std::string& surrogate, double width, bool detach_reset,
     int64_t truncate, const OptionalTensor& current, double synapse, bool eprop);

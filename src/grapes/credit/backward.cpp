@@ -53,24 +53,24 @@ class Modulator::Impl {
 
   Impl(std::vector<ModuleInfo> modules, BackwardOptions options, std::shared_ptr<Said> said)
       : options_(std::move(options)),
-        rule_(credit::require_rule(options_.rule, "backward")),
+        rule_(credit::require_rule(options_.rule(), "backward")),
         row_(credit::modulation_of(rule_)),
         modules_(std::move(modules)),
         plans_(modules_.size()),
         said_(std::move(said)) {
     TORCH_CHECK(!modules_.empty(), "backward: the model must have a weight with two axes or more; got none");
-    require_matches(modules_, options_.include, "backward: include");
-    require_matches(modules_, options_.exclude, "backward: exclude");
-    require_matches(modules_, options_.output, "backward: output");
-    require_matches(modules_, options_.local, "backward: local");
+    require_matches(modules_, options_.include(), "backward: include");
+    require_matches(modules_, options_.exclude(), "backward: exclude");
+    require_matches(modules_, options_.output(), "backward: output");
+    require_matches(modules_, options_.local(), "backward: local");
     for (std::size_t l = 0; l < modules_.size(); ++l) {
       const ModuleInfo& module = modules_[l];
       attachments_.emplace_back().name = module.name;
       attachments_.back().reason = "no backward pass yet";
-      plans_[l].excluded = row_.transform == nullptr || matches_any(module, options_.exclude) ||
-                           !(options_.include.empty() || matches_any(module, options_.include));
-      plans_[l].output = matches_any(module, options_.output);
-      plans_[l].local = row_.local || matches_any(module, options_.local);
+      plans_[l].excluded = row_.transform == nullptr || matches_any(module, options_.exclude()) ||
+                           !(options_.include().empty() || matches_any(module, options_.include()));
+      plans_[l].output = matches_any(module, options_.output());
+      plans_[l].local = row_.local || matches_any(module, options_.local());
     }
   }
 
@@ -80,7 +80,7 @@ class Modulator::Impl {
     ++pass_->number;
     match(*loss.grad_fn());
     attach();
-    if (options_.warn) warn();
+    if (options_.warn()) warn();
     const Running running(*pass_);
     loss.backward(gradient, retain_graph);
     ++batch_;
@@ -145,7 +145,7 @@ class Modulator::Impl {
                  uses.end());
   }
 
-  bool finds_output() const { return options_.include.empty() && options_.output.empty(); }
+  bool finds_output() const { return options_.include().empty() && options_.output().empty(); }
 
   void decide(std::size_t l) {
     const ModuleInfo& module = modules_[l];
@@ -304,9 +304,9 @@ std::string Modulator::describe() const { return grapes::describe(impl_->rule(),
 namespace {
 
 void backward_once(const at::Tensor& loss, std::vector<ModuleInfo> modules, const BackwardOptions& options) {
-  TORCH_CHECK(options.rule.modulation != "shuffled" && options.rule.every == 1,
+  TORCH_CHECK(options.rule().modulation != "shuffled" && options.rule().every == 1,
               "backward: what depends on earlier batches must be asked of one grapes::Modulator for all of them; got ",
-              options.rule.modulation == "shuffled" ? "the modulation shuffled" : "every > 1", " in a single call");
+              options.rule().modulation == "shuffled" ? "the modulation shuffled" : "every > 1", " in a single call");
   static const auto said = std::make_shared<Modulator::Impl::Said>();
   Modulator::Impl(std::move(modules), options, said).backward(loss, {}, false);
 }

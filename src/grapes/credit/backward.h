@@ -4,6 +4,7 @@
 #include "grapes/credit/rule.h"
 
 #include <ATen/core/Tensor.h>
+#include <torch/arg.h>
 
 #include <memory>
 #include <string>
@@ -22,16 +23,24 @@ namespace grapes {
 
 /// A layer is named by its module ("encoder.0"), by a module that it lies in ("encoder"), by a weight of it
 /// ("encoder.0.weight"), or by a shell pattern of such a name ("*.0"), here and in Python.
+///
+///     BackwardOptions().rule({.gain = 3}).exclude({"encoder.*"})
 struct BackwardOptions {
-  Rule rule = {};  ///< on the route bp; responsibility: incoming, or input
-  std::vector<std::string> include =
-      {};  ///< only these, even if they look like output layers; none: all but the output
-  std::vector<std::string> exclude = {};  ///< but not these
-  std::vector<std::string> output = {};   ///< the output layers, which are left out; none: found in the graph
+  /* implicit */ BackwardOptions(Rule rule = {}) : rule_(std::move(rule)) {}
+
+  /// On the route bp; responsibility: incoming, or input.
+  TORCH_ARG(Rule, rule);
+  /// Only these, even if they look like output layers; none: all but the output.
+  TORCH_ARG(std::vector<std::string>, include);
+  /// But not these.
+  TORCH_ARG(std::vector<std::string>, exclude);
+  /// The output layers, which are left out; none: found in the graph.
+  TORCH_ARG(std::vector<std::string>, output);
   /// These get the local version: their own gradient is scaled, the error passes through them unscaled. For the
   /// recurrent weight of a hand-written recurrence, which else would compound its factors over time.
-  std::vector<std::string> local = {};
-  bool warn = true;  ///< say by TORCH_WARN, once, which weights are not modulated
+  TORCH_ARG(std::vector<std::string>, local);
+  /// Say by TORCH_WARN, once, which weights are not modulated.
+  TORCH_ARG(bool, warn) = true;
 };
 
 /// Runs loss.backward() so that the error at every hidden unit is scaled by the unit's factor:

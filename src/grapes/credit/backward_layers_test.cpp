@@ -19,7 +19,7 @@ TEST(Backward, ConvolutionsPerOutputChannel) {
     auto model = spread(torch::nn::Sequential(layer, ReLU(ReLUOptions(true)), AnyModule(Flatten())));
     const at::Tensor h = model->forward(x);
     BackwardOptions options;
-    options.include = {"0"};
+    options.include({"0"});
     const at::Tensor last = at::randn({h.size(1)}, at::kDouble);
     expect_equal(
         *model, [&] { return (model->forward(x) * last).sum(); },
@@ -56,8 +56,8 @@ TEST(Backward, TransposedConvolutionsPerOutputChannel) {
     const at::Tensor m = transposed_factor(layer->weight, groups);
     for (const bool local : {false, true}) {
       BackwardOptions options;
-      options.include = {"weight"};
-      if (local) options.rule.modulation = "grapes-local";
+      options.include({"weight"});
+      if (local) options.rule().modulation = "grapes-local";
       expect_equal(
           *layer, [&] { return (layer->forward(x) * e).sum(); },
           [&] { return (modulate(layer->forward(x), m) * e).sum(); }, options);
@@ -69,20 +69,20 @@ TEST(Backward, EveryModulationByItsName) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble), m0 = factor(weight(model, 0));
   BackwardOptions options;
-  options.rule.modulation = "uniform";
+  options.rule().modulation = "uniform";
   Modulator uniform(*model, options);
   uniform.backward(model->forward(x).sum());
   EXPECT_TRUE(at::allclose(uniform.attachments()[0].factor, at::full({5}, m0.mean().item<double>(), at::kDouble)));
 
-  options.rule.modulation = "constant";
-  options.rule.constants = {1.5, 1.25};
+  options.rule().modulation = "constant";
+  options.rule().constants = {1.5, 1.25};
   Modulator constant(*model, options);
   constant.backward(model->forward(x).sum());
   EXPECT_TRUE(at::equal(constant.attachments()[0].factor, at::full({5}, 1.5, at::kDouble)));
   EXPECT_TRUE(at::equal(constant.attachments()[1].factor, at::full({4}, 1.25, at::kDouble)));
 
-  options.rule.modulation = "shuffled";
-  options.rule.clip = {credit::Clip::Kind::none};
+  options.rule().modulation = "shuffled";
+  options.rule().clip = {credit::Clip::Kind::none};
   Modulator shuffled(*model, options), again(*model, options);
   bool moved = false;
   for (int batch = 0; batch < 5; ++batch) {
@@ -95,7 +95,7 @@ TEST(Backward, EveryModulationByItsName) {
   }
   EXPECT_TRUE(moved);
 
-  options.rule.modulation = "none";
+  options.rule().modulation = "none";
   clear(*model);
   Modulator(*model, options).backward(model->forward(x).sum());
   const auto ours = gradients_of(*model);
@@ -109,12 +109,12 @@ TEST(Backward, IncludesAndExcludesByName) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
   BackwardOptions options;
-  options.include = {"2", "4.weight"};
+  options.include({"2", "4.weight"});
   Modulator included(*model, options);
   included.backward(model->forward(x).sum());
   EXPECT_THAT(states(included), ElementsAre(State::excluded, State::modulated, State::modulated));
-  options.include.clear();
-  options.exclude = {"0"};
+  options.include().clear();
+  options.exclude({"0"});
   Modulator excluded(*model, options);
   excluded.backward(model->forward(x).sum());
   EXPECT_THAT(states(excluded), ElementsAre(State::excluded, State::modulated, State::output));
@@ -123,16 +123,18 @@ TEST(Backward, IncludesAndExcludesByName) {
     modulator.backward(model->forward(x).sum());
     return states(modulator);
   };
-  EXPECT_THAT(with({.output = {"2"}}), ElementsAre(State::modulated, State::output, State::modulated));
-  EXPECT_THAT(with({.include = {"*"}}), ElementsAre(State::modulated, State::modulated, State::modulated));
-  EXPECT_THAT(with({.include = {"[02]"}, .output = {"2"}}),
+  EXPECT_THAT(with(BackwardOptions().output({"2"})), ElementsAre(State::modulated, State::output, State::modulated));
+  EXPECT_THAT(with(BackwardOptions().include({"*"})),
+              ElementsAre(State::modulated, State::modulated, State::modulated));
+  EXPECT_THAT(with(BackwardOptions().include({"[02]"}).output({"2"})),
               ElementsAre(State::modulated, State::output, State::excluded));
-  EXPECT_THAT(with({.local = {"2*"}}), ElementsAre(State::modulated, State::local, State::output));
+  EXPECT_THAT(with(BackwardOptions().local({"2*"})), ElementsAre(State::modulated, State::local, State::output));
 }
 
 TEST(Backward, DescribesTheRuleAndEveryLayer) {
   auto model = mlp();
-  Modulator modulator(*model, {.rule = {.modulation = "constant", .constants = {1.5}, .gain = 3}, .exclude = {"0"}});
+  Modulator modulator(*model,
+                      BackwardOptions().rule({.modulation = "constant", .constants = {1.5}, .gain = 3}).exclude({"0"}));
   EXPECT_EQ(modulator.describe(),
             "constant:1.5: gain 3, clip [1, 2], incoming responsibility\n"
             "  0  unmatched: no backward pass yet\n"
@@ -186,10 +188,10 @@ TEST(Backward, WarnsOnceOfWhatItDidNotMatch) {
   EXPECT_THAT(first, HasSubstr("spare (not used by this loss)"));
   EXPECT_EQ(warnings_of([&] { modulator.backward(loss()); }), "");
   BackwardOptions options;
-  options.exclude = {"mask", "0", "spare"};
+  options.exclude({"mask", "0", "spare"});
   EXPECT_EQ(warnings_of([&] { Modulator(*model, options).backward(loss()); }), "") << "what is excluded is no surprise";
   options = {};
-  options.warn = false;
+  options.warn(false);
   EXPECT_EQ(warnings_of([&] { Modulator(*model, options).backward(loss()); }), "");
 }
 
@@ -210,20 +212,20 @@ TEST(Backward, SaysWhatCannotBe) {
     change(options);
     return error_of([&] { Modulator(*model, options).backward(model->forward(x).sum()); });
   };
-  EXPECT_THAT(with([](auto& o) { o.include = {"2.wieght"}; }), HasSubstr("did you mean '2.weight'?"));
-  EXPECT_THAT(with([](auto& o) { o.exclude = {"9"}; }),
+  EXPECT_THAT(with([](auto& o) { o.include({"2.wieght"}); }), HasSubstr("did you mean '2.weight'?"));
+  EXPECT_THAT(with([](auto& o) { o.exclude({"9"}); }),
               HasSubstr("backward: exclude must name layers of the model; got '9'"));
-  EXPECT_THAT(with([](auto& o) { o.rule.modulation = "grape"; }), HasSubstr("did you mean 'grapes'?"));
-  EXPECT_THAT(with([](auto& o) { o.rule.modulation = "constant"; }), HasSubstr("must have constants"));
-  EXPECT_THAT(with([](auto& o) { o.rule.route = "fa"; }), HasSubstr("the route must be bp"));
-  EXPECT_THAT(with([](auto& o) { o.rule.responsibility = credit::Responsibility::outgoing; }),
+  EXPECT_THAT(with([](auto& o) { o.rule().modulation = "grape"; }), HasSubstr("did you mean 'grapes'?"));
+  EXPECT_THAT(with([](auto& o) { o.rule().modulation = "constant"; }), HasSubstr("must have constants"));
+  EXPECT_THAT(with([](auto& o) { o.rule().route = "fa"; }), HasSubstr("the route must be bp"));
+  EXPECT_THAT(with([](auto& o) { o.rule().responsibility = credit::Responsibility::outgoing; }),
               HasSubstr("which a model does not tell"));
-  EXPECT_THAT(with([](auto& o) { o.rule.every = 0; }), HasSubstr("every must be at least 1; got 0"));
-  EXPECT_THAT(with([](auto& o) { o.rule.clip = {credit::Clip::Kind::range, 3, 2}; }), HasSubstr("0 <= low <= high"));
+  EXPECT_THAT(with([](auto& o) { o.rule().every = 0; }), HasSubstr("every must be at least 1; got 0"));
+  EXPECT_THAT(with([](auto& o) { o.rule().clip = {credit::Clip::Kind::range, 3, 2}; }), HasSubstr("0 <= low <= high"));
   EXPECT_THAT(error_of([&] { Modulator(*model).backward(at::ones({1})); }), HasSubstr("got one without a graph"));
   EXPECT_THAT(error_of([&] { Modulator{*torch::nn::Sequential(torch::nn::ReLU())}; }), HasSubstr("two axes or more"));
   BackwardOptions shuffled;
-  shuffled.rule.modulation = "shuffled";
+  shuffled.rule().modulation = "shuffled";
   EXPECT_THAT(error_of([&] { backward(model->forward(x).sum(), *model, shuffled); }), HasSubstr("grapes::Modulator"));
   weight(model, 2).data()[0][0] = std::numeric_limits<double>::infinity();
   EXPECT_THAT(with([](auto&) {}), HasSubstr("2: factor: every weight must be finite"));

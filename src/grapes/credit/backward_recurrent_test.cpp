@@ -119,9 +119,9 @@ void check(Module& module, const std::string& kind, const std::function<at::Tens
   std::vector<std::pair<std::string, at::Tensor>> named = {{"read.V", V}};
   for (const auto& item : module->named_parameters()) named.emplace_back("rnn." + item.key(), item.value());
   BackwardOptions options;
-  if (way.input_only) options.rule.responsibility = credit::Responsibility::input;
-  options.rule.per_gate = way.per_gate;
-  options.rule.compounding = way.compounding;
+  if (way.input_only) options.rule().responsibility = credit::Responsibility::input;
+  options.rule().per_gate = way.per_gate;
+  options.rule().compounding = way.compounding;
   Modulator modulator(named, options);
   modulator.backward(at::matmul(forward(x), V.t()).pow(2).sum());
   const auto ours = take_gradients(*module);
@@ -196,7 +196,7 @@ TEST(BackwardRecurrent, FrozenWeightsScaleTheErrorThatPasses) {
     for (const at::Tensor& p : lstm->parameters())
       if (p.requires_grad()) inputs.push_back(p);
     for (at::Tensor& input : inputs) input.mutable_grad() = at::Tensor();
-    Modulator(named, {.include = {"rnn"}}).backward(at::matmul(std::get<0>(lstm(x)), V.t()).pow(2).sum());
+    Modulator(named, BackwardOptions().include({"rnn"})).backward(at::matmul(std::get<0>(lstm(x)), V.t()).pow(2).sum());
     const at::Tensor twin = by_hand("lstm", lstm->named_parameters(), x, {});
     const auto expected = torch::autograd::grad({at::matmul(twin, V.t()).pow(2).sum()}, inputs);
     for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -238,7 +238,7 @@ TEST(BackwardRecurrent, TheStrongestNodeIsModulatedByTwoAndTimeDoesNotCompound) 
   widen(rnn);
   const at::Tensor x = at::randn({20, 1, 1}, at::kDouble);
   BackwardOptions options;
-  options.include = {"weight_ih_l0"};
+  options.include({"weight_ih_l0"});
   Modulator(*rnn, options).backward(std::get<0>(rnn(x)).sum());
   const auto ours = take_gradients(*rnn);
   std::get<0>(rnn(x)).sum().backward();

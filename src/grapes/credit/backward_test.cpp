@@ -27,7 +27,7 @@ TEST(Backward, EqualsTheRecursionOfThePaper) {
     chain.local = local;
     clear(*model);
     BackwardOptions options;
-    if (local) options.rule.modulation = "grapes-local";
+    if (local) options.rule().modulation = "grapes-local";
     backward(F::cross_entropy(model->forward(x), labels), *model, options);
     expect_close(gradients_of(*model), testing::gradients(chain, x, labels));
   }
@@ -109,7 +109,7 @@ TEST(Backward, LeavesTheGradientThatItWasGivenAlone) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble), e = at::randn({4, 5}, at::kDouble), kept = e.clone();
   BackwardOptions options;
-  options.include = {"0"};
+  options.include({"0"});
   // The error given is the error at the modulated node itself.
   const at::Tensor z = F::linear(x, weight(model, 0), bias(model, 0));
   Modulator(*model, options).backward(z, e);
@@ -131,7 +131,7 @@ TEST(Backward, SeesWeightsThatAnOptimizerWrote) {
   EXPECT_TRUE(at::equal(m.attachments()[0].factor, factor(weight(model, 0))));
 
   BackwardOptions options;
-  options.rule.every = 2;
+  options.rule().every = 2;
   Modulator rarely(*model, options);
   rarely.backward(model->forward(x).pow(2).sum());
   const at::Tensor kept = rarely.attachments()[0].factor.clone();
@@ -155,7 +155,7 @@ TEST(Backward, AFrozenLayerScalesTheErrorThatPasses) {
   const at::Tensor x = at::tensor({1., 2.}).view({1, 2});
   const auto gradient = [&](const std::string& modulation) {
     clear(*model);
-    Modulator(*model, {.rule = {.modulation = modulation}}).backward(model->forward(x).sum());
+    Modulator(*model, Rule{.modulation = modulation}).backward(model->forward(x).sum());
     EXPECT_FALSE(weight(model, 1).grad().defined()) << "it does not learn";
     return weight(model, 0).grad().clone();
   };
@@ -180,7 +180,7 @@ TEST(Backward, FrozenLayersOfEveryKindAreFound) {
                   e)
               .sum();
         },
-        {.include = {"*"}});
+        BackwardOptions().include({"*"}));
   };
   using namespace torch::nn;
   for (const bool bias_learns : {true, false}) {
@@ -235,7 +235,7 @@ TEST(Backward, ABiasAloneCanLearn) {
   model->forward(x).sum().backward();
   const at::Tensor plain = bias(model, 0).grad().clone();
   clear(*model);
-  Modulator(*model, {.local = {"0"}}).backward(model->forward(x).sum());
+  Modulator(*model, BackwardOptions().local({"0"})).backward(model->forward(x).sum());
   EXPECT_FALSE(at::allclose(bias(model, 0).grad(), plain));
 }
 
@@ -272,7 +272,8 @@ TEST(Backward, SharedWeightsInEachUseByHandWrittenProducts) {
   EXPECT_THAT(states(m), ElementsAre(State::modulated, State::modulated));
   EXPECT_EQ(m.attachments()[0].uses, 2);
   EXPECT_EQ(m.attachments()[1].uses, 4);
-  EXPECT_THROW(Modulator(model, {.include = {"W"}, .local = {"W"}}).backward(model.forward(x).sum()), c10::Error)
+  EXPECT_THROW(Modulator(model, BackwardOptions().include({"W"}).local({"W"})).backward(model.forward(x).sum()),
+               c10::Error)
       << "rows here, columns there";
 }
 
@@ -289,8 +290,8 @@ TEST(Backward, BiasesHoweverTheyAreAdded) {
   const at::Tensor m = factor(model.W), k = factor(model.K);
   const auto check = [&](const std::function<at::Tensor(bool)>& forward) {
     BackwardOptions options;
-    options.include = {"W", "K"};
-    options.warn = false;
+    options.include({"W", "K"});
+    options.warn(false);
     for (const at::Tensor& p : model.parameters()) p.mutable_grad() = at::zeros_like(p);
     Modulator(model, options).backward(forward(false).pow(3).sum());
     const auto ours = gradients_of(model);
@@ -319,7 +320,7 @@ TEST(Backward, ALocalWeightDoesNotCompoundInAHandWrittenRecurrence) {
   Tied model;
   const at::Tensor x = at::randn({5, 6}, at::kDouble);
   BackwardOptions options;
-  options.local = {"U"};
+  options.local({"U"});
   expect_equal(
       model, [&] { return model.forward(x).pow(2).sum(); },
       [&] {

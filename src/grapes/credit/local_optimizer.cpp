@@ -19,29 +19,29 @@ class LocalOptimizer::Impl {
  public:
   Impl(torch::optim::Optimizer& optimizer, std::vector<ModuleInfo> modules, const LocalOptimizerOptions& options)
       : optimizer_(optimizer),
-        rule_(credit::require_rule(options.rule, "local optimizer")),
+        rule_(credit::require_rule(options.rule(), "local optimizer")),
         modules_(std::move(modules)),
         factors_(modules_.size()) {
-    require_matches(modules_, options.include, "local optimizer: include");
-    require_matches(modules_, options.exclude, "local optimizer: exclude");
-    require_matches(modules_, options.output, "local optimizer: output");
+    require_matches(modules_, options.include(), "local optimizer: include");
+    require_matches(modules_, options.exclude(), "local optimizer: exclude");
+    require_matches(modules_, options.output(), "local optimizer: output");
     const bool none = credit::modulation_of(rule_).transform == nullptr;
     for (const ModuleInfo& module : modules_) {
       Attachment& attachment = attachments_.emplace_back();
       attachment.name = module.name;
       attachment.reason = module.unsupported_reason;
-      const bool wanted = options.include.empty() || matches_any(module, options.include);
+      const bool wanted = options.include().empty() || matches_any(module, options.include());
       const bool learns = module.weight.requires_grad() || (module.bias.defined() && module.bias.requires_grad());
-      attachment.state = none || !wanted || matches_any(module, options.exclude) ? State::excluded
-                         : matches_any(module, options.output)                   ? State::output
-                         : !attachment.reason.empty()                            ? State::unmatched
-                         : !learns                                               ? State::frozen
-                                                                                 : State::local;
+      attachment.state = none || !wanted || matches_any(module, options.exclude()) ? State::excluded
+                         : matches_any(module, options.output())                   ? State::output
+                         : !attachment.reason.empty()                              ? State::unmatched
+                         : !learns                                                 ? State::frozen
+                                                                                   : State::local;
       if (attachment.state != State::unmatched) attachment.reason.clear();
     }
     // Of the weights that can be modulated at all; one that is frozen or left out by name is the output layer all the
     // same.
-    if (options.include.empty() && options.output.empty())
+    if (options.include().empty() && options.output().empty())
       for (std::size_t l = modules_.size(); l-- > 0;)
         if (modules_[l].unsupported_reason.empty()) {
           if (attachments_[l].state == State::local) attachments_[l].state = State::output;

@@ -4,10 +4,12 @@
 #include "grapes/credit/rule.h"
 
 #include <ATen/core/Tensor.h>
+#include <torch/arg.h>
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace torch::nn {
@@ -28,10 +30,16 @@ namespace grapes {
 
 /// Layers are named as in BackwardOptions.
 struct LocalOptimizerOptions {
-  Rule rule = {};                         ///< on the route bp; modulations that propagate elsewhere are local here
-  std::vector<std::string> include = {};  ///< only these, even the last layer; none: all but the output
-  std::vector<std::string> exclude = {};  ///< but not these
-  std::vector<std::string> output = {};   ///< the output layers, which are left out; none: the last layer registered
+  /* implicit */ LocalOptimizerOptions(Rule rule = {}) : rule_(std::move(rule)) {}
+
+  /// On the route bp; modulations that propagate elsewhere are local here.
+  TORCH_ARG(Rule, rule);
+  /// Only these, even the last layer; none: all but the output.
+  TORCH_ARG(std::vector<std::string>, include);
+  /// But not these.
+  TORCH_ARG(std::vector<std::string>, exclude);
+  /// The output layers, which are left out; none: the last layer registered.
+  TORCH_ARG(std::vector<std::string>, output);
 };
 
 /// The local version of GRAPES around any optimizer: loss.backward() stays plain, and each step sees the gradient of

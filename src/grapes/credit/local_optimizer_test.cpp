@@ -63,7 +63,7 @@ TEST(LocalOptimizer, EqualsTheLocalVersionInTheGraphUnderAnyOptimizer) {
     const auto inner = make(model->parameters());
     LocalOptimizer optimizer(*inner, *model);
     BackwardOptions options;
-    options.rule.modulation = "grapes-local";
+    options.rule().modulation = "grapes-local";
     Modulator modulator(*model, options);
     for (int batch = 0; batch < 5; ++batch) {
       inner->zero_grad();
@@ -92,9 +92,9 @@ TEST(LocalOptimizer, AClosureIsScaledEachTimeItIsCalled) {
   auto model = mlp();
   torch::optim::LBFGS inner(model->parameters(), torch::optim::LBFGSOptions(0.05).max_iter(4));
   LocalOptimizerOptions none;
-  none.rule.modulation = "constant";
-  none.rule.constants = {2};
-  none.include = {"0", "2", "4"};
+  none.rule().modulation = "constant";
+  none.rule().constants = {2};
+  none.include({"0", "2", "4"});
   LocalOptimizer optimizer(inner, *model, none);
   auto twin = mlp();
   torch::optim::LBFGS plain(twin->parameters(), torch::optim::LBFGSOptions(0.05).max_iter(4));
@@ -120,8 +120,8 @@ TEST(LocalOptimizer, AClosureIsScaledEachTimeItIsCalled) {
 
 TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
   LocalOptimizerOptions options;
-  options.rule.modulation = "shuffled";
-  options.rule.every = 3;
+  options.rule().modulation = "shuffled";
+  options.rule().every = 3;
   const auto step = [](torch::nn::Sequential& model, LocalOptimizer& optimizer) {
     optimizer.zero_grad();
     model->forward(inputs()).pow(2).sum().backward();
@@ -146,7 +146,7 @@ TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
 
   auto other = mlp();
   torch::optim::Adam third(other->parameters(), torch::optim::AdamOptions(0.01));
-  options.exclude = {"0"};
+  options.exclude({"0"});
   LocalOptimizer fewer(third, *other, options);
   state.clear();
   state.seekg(0);
@@ -169,8 +169,9 @@ TEST(LocalOptimizer, TakesTheLayersThatItsOptionsName) {
   };
   using ::testing::ElementsAre;
   EXPECT_THAT(with({}), ElementsAre(State::local, State::local, State::output));
-  EXPECT_THAT(with({.output = {"0"}}), ElementsAre(State::output, State::local, State::local));
-  EXPECT_THAT(with({.include = {"*"}, .exclude = {"2"}}), ElementsAre(State::local, State::excluded, State::local));
+  EXPECT_THAT(with(LocalOptimizerOptions().output({"0"})), ElementsAre(State::output, State::local, State::local));
+  EXPECT_THAT(with(LocalOptimizerOptions().include({"*"}).exclude({"2"})),
+              ElementsAre(State::local, State::excluded, State::local));
   model->parameters()[0].requires_grad_(false);
   EXPECT_THAT(with({}), ElementsAre(State::local, State::local, State::output)) << "its bias learns";
   model->parameters()[1].requires_grad_(false);

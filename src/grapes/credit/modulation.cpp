@@ -1,7 +1,7 @@
 #include "grapes/credit/modulation.h"
 
-#include "grapes/base/table.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/kernels/checked_row.h"
 
 #include <ATen/ATen.h>
 
@@ -88,7 +88,7 @@ const std::vector<Modulation>& modulations() {
   return rows;
 }
 
-const Modulation& modulation_of(const Rule& rule) { return find_row(modulations(), "modulation", rule.modulation); }
+const Modulation& modulation_of(const Rule& rule) { return checked_row(modulations(), "modulation", rule.modulation); }
 
 at::Tensor factor_of(const at::Tensor& r, const Rule& rule, std::size_t layer, Random& random) {
   const Modulation& modulation = modulation_of(rule);

@@ -28,7 +28,7 @@ struct Modulation {
   at::Tensor (*transform)(const at::Tensor& m, double constant, Random& random) = nullptr;
 };
 const std::vector<Modulation>& modulations();
-/// @throws UsageError for a name that is in no row
+/// @throws c10::ValueError for a name that is in no row
 const Modulation& modulation_of(const Rule& rule);
 
 /// The factors that responsibilities give by a rule: clip(gain r / max r), through the modulation, in `factor_bits`.

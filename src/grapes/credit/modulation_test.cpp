@@ -1,7 +1,5 @@
 #include "grapes/credit/modulation.h"
 
-#include "grapes/base/error.h"
-
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -138,7 +136,7 @@ TEST(Modulation, SaysWhichLayerIsNotFiniteAndWhatModulationsThereAre) {
   try {
     first_layer(one_layer(), unclipped("grape"));
     FAIL() << "no error";
-  } catch (const UsageError& error) {
+  } catch (const c10::ValueError& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("did you mean 'grapes'?"));
   }
 }

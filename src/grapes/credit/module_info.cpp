@@ -1,6 +1,5 @@
 #include "grapes/credit/module_info.h"
 
-#include "grapes/base/error.h"
 #include "grapes/base/random.h"
 #include "grapes/base/text.h"
 #include "grapes/core/responsibility.h"
@@ -203,8 +202,8 @@ Rule require_rule(const Rule& rule, const std::string& what) {
                     ": constants must be above 0; got ", rule.constants);
   try {
     return resolved(rule);
-  } catch (const Error& error) {
-    TORCH_CHECK_VALUE(false, what, ": ", error.what());
+  } catch (const c10::ValueError& error) {
+    TORCH_CHECK_VALUE(false, what, ": ", error.what_without_backtrace());
   }
 }
 

@@ -1,6 +1,6 @@
 #include "grapes/credit/route.h"
 
-#include "grapes/base/table.h"
+#include "grapes/kernels/checked_row.h"
 
 #include <ATen/ATen.h>
 
@@ -55,6 +55,6 @@ const std::vector<Route>& routes() {
   return rows;
 }
 
-const Route& route_of(const Rule& rule) { return find_row(routes(), "route", rule.route); }
+const Route& route_of(const Rule& rule) { return checked_row(routes(), "route", rule.route); }
 
 }  // namespace grapes::credit

@@ -35,7 +35,7 @@ struct Route {
   bool upwards() const { return feedback == Feedback::first; }
 };
 const std::vector<Route>& routes();
-/// @throws UsageError for a name that is in no row
+/// @throws c10::ValueError for a name that is in no row
 const Route& route_of(const Rule& rule);
 
 }  // namespace grapes::credit

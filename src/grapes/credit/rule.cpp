@@ -1,8 +1,10 @@
 #include "grapes/credit/rule.h"
 
-#include "grapes/base/table.h"
+#include "grapes/base/text.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/route.h"
+
+#include <c10/util/Exception.h>
 
 #include <utility>
 
@@ -21,10 +23,10 @@ Rule resolved(Rule rule) {
   if (rule.responsibility == Responsibility::by_route) rule.responsibility = route.responsibility;
   if (rule.clip.kind == Clip::Kind::by_route) rule.clip.kind = route.clipped ? Clip::Kind::range : Clip::Kind::none;
   if (rule.clip.kind == Clip::Kind::none) rule.clip = {Clip::Kind::none, 0, rule.gain};
-  if (!(rule.gain > 0 && rule.clip.low >= 0 && rule.clip.low <= rule.clip.high))
-    throw UsageError("gain must be above 0 and the clip satisfy 0 <= low <= high; got " + shortest(rule.gain) +
-                     " and [" + shortest(rule.clip.low) + ", " + shortest(rule.clip.high) + "]");
-  if (rule.every < 1) throw UsageError("every must be at least 1; got " + std::to_string(rule.every));
+  TORCH_CHECK_VALUE(rule.gain > 0 && rule.clip.low >= 0 && rule.clip.low <= rule.clip.high,
+                    "gain must be above 0 and the clip satisfy 0 <= low <= high; got ", shortest(rule.gain), " and [",
+                    shortest(rule.clip.low), ", ", shortest(rule.clip.high), "]");
+  TORCH_CHECK_VALUE(rule.every >= 1, "every must be at least 1; got ", rule.every);
   return rule;
 }
 

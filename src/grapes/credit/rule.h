@@ -61,7 +61,7 @@ Rule plain(std::string route = "bp");
 
 /// The rule with nothing left to the route: responsibility and clip as the authors' program has them on it.
 /// Of a clip that is a range, low and high are its ends; of none, 0 and gain.
-/// @throws UsageError for a route or a modulation that is in no table, or numbers that cannot be
+/// @throws c10::ValueError for a route or a modulation that is in no table, or numbers that cannot be
 Rule resolved(Rule rule);
 
 }  // namespace grapes::credit

@@ -22,7 +22,9 @@ using Parameter = std::function<double(const char* name)>;
 struct Unit {
   double decay, threshold, synapse, scale;
 };
-Unit unit_of(const nn::AsSnu& as) { return {as.options.decay, as.options.threshold, as.options.synapse, as.scale}; }
+Unit unit_of(const nn::AsSnu& as) {
+  return {as.options.decay(), as.options.threshold(), as.options.synapse(), as.scale};
+}
 
 void require_zero(const Parameter& of, const char* name, const char* why) {
   if (of(name) != 0) throw DataError(std::string(name) + " must be 0, " + why + "; got " + shortest(of(name)));

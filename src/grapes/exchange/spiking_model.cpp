@@ -30,13 +30,14 @@ const std::vector<Lack>& lacks() {
   using Options = nn::SpikingOptions;
   // Together they make a lif: ssnu decides its output, so that g must be looked at after it.
   static const std::vector<Lack> rows = {
-      {"a soft output (ssnu)", [](const Neurons& n) { return n.rule.output != "step"; },
+      {"a soft output (ssnu)", [](const Neurons& n) { return n.rule().output != "step"; },
        [](Options& o) { o.neuron = "snu"; }, "the step"},
-      {"a membrane that goes through relu or leaky_relu", [](const Neurons& n) { return n.rule.g != "identity"; },
-       [](Options& o) { o.g = "identity"; }, "the identity"},
-      {"lateral inhibition (reset lateral)", [](const Neurons& n) { return n.rule.reset == "lateral"; },
+      {"a membrane that goes through relu or leaky_relu",
+       [](const Neurons& n) { return n.rule().membrane_activation != "identity"; },
+       [](Options& o) { o.membrane_activation = "identity"; }, "the identity"},
+      {"lateral inhibition (reset lateral)", [](const Neurons& n) { return n.rule().reset == "lateral"; },
        [](Options& o) { o.reset = "hard"; }, "each neuron's own hard reset"},
-      {"a soft reset (reset subtract)", [](const Neurons& n) { return n.rule.reset == "subtract"; },
+      {"a soft reset (reset subtract)", [](const Neurons& n) { return n.rule().reset == "subtract"; },
        [](Options& o) { o.reset = "hard"; }, "the hard reset"},
   };
   return rows;
@@ -133,8 +134,7 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
   SpikingNet net;
   net.input = {std::accumulate(signature.input_shape.begin(), signature.input_shape.end(), std::int64_t{1},
                                std::multiplies<>())};
-  const auto layers = static_cast<std::size_t>(
-      std::ranges::count_if(values, [](const auto& value) { return value.first.ends_with(".weight"); }));
+  const std::size_t layers = model.weights().size();
   for (std::size_t l = 0; l < layers; ++l) {
     const std::string number = std::to_string(l);
     const auto find = [&](const char* what) {
@@ -149,11 +149,11 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
     const auto per_node = [&](const at::Tensor& learnt, double fixed) {
       return learnt.defined() ? learnt.expand({nodes}).contiguous() : at::full({nodes}, fixed, weight.options());
     };
-    Neurons stage{per_node(find("decay"), neurons.decay), per_node(find("threshold"), neurons.threshold)};
+    Neurons stage{per_node(find("decay"), neurons.decay()), per_node(find("threshold"), neurons.threshold())};
     // As a step computes with it.
-    stage.synapse = weight.scalar_type() == at::kFloat ? static_cast<float>(neurons.synapse) : neurons.synapse;
+    stage.synapse = weight.scalar_type() == at::kFloat ? static_cast<float>(neurons.synapse()) : neurons.synapse();
     stage.recurrent = find("recurrent");
-    stage.resets = neurons.rule.reset == "hard";
+    stage.resets = neurons.rule().reset == "hard";
     if (last && shows_membrane) {
       if (stage.resets && !stage.threshold.ge(never).all().item<bool>()) {
         const std::string reason =
@@ -231,16 +231,16 @@ void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net,
     if (layer.linear->bias.defined()) put("bias", layer.linear->bias);
     if (layer.neurons == nullptr) continue;
     const Neurons& stage = *layer.neurons;
-    put("decay", stage.decay, neurons.decay);
+    put("decay", stage.decay, neurons.decay());
     put("threshold", stage.threshold.defined() ? stage.threshold : at::full_like(stage.decay, never),
-        neurons.threshold);
+        neurons.threshold());
     const std::int64_t nodes = layer.linear->weight.size(0);
     if (stage.recurrent.defined())
       put("recurrent", stage.recurrent);
     else if (places.count(fmt::format("layers.{}.recurrent", l)) > 0)
       put("recurrent", at::zeros({nodes, nodes}, placed));
-    if (!at::full({1}, stage.synapse, placed).equal(at::full({1}, neurons.synapse, placed)))
-      refuse(file, *layer.stage, "its synapse is not the model's, " + shortest(neurons.synapse));
+    if (!at::full({1}, stage.synapse, placed).equal(at::full({1}, neurons.synapse(), placed)))
+      refuse(file, *layer.stage, "its synapse is not the model's, " + shortest(neurons.synapse()));
   }
   if (!places.empty()) throw DataError(file + ": nothing in it is the model's '" + places.begin()->first + "'");
 }

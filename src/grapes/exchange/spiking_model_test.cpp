@@ -75,7 +75,7 @@ std::vector<Made> models() {
         all.push_back(made(options));
       }
   nn::Options fixed = lif("snu");
-  fixed.spiking.g = "identity";
+  fixed.spiking.membrane_activation = "identity";
   fixed.spiking.learn_threshold = false;
   fixed.precision = "float32";
   all.push_back(made(fixed));
@@ -175,7 +175,7 @@ struct Lacking {
 std::vector<Lacking> lacking() {
   std::vector<Lacking> all;
   all.push_back({"a soft output (ssnu)", "the step", lif("ssnu")});
-  all.back().options.spiking.g = "identity";
+  all.back().options.spiking.membrane_activation = "identity";
   all.push_back({"a membrane that goes through relu or leaky_relu", "the identity", lif("snu")});
   all.push_back({"lateral inhibition (reset lateral)", "each neuron's own hard reset", lif()});
   all.back().options.spiking.reset = "lateral";

@@ -1,6 +1,6 @@
 #include "grapes/exchange/spiking_net.h"
 
-#include "grapes/nn/snu.h"
+#include "grapes/nn/snu_layer.h"
 
 #include <ATen/ATen.h>
 
@@ -34,9 +34,9 @@ at::Tensor forward(const Flatten&, const at::Tensor& x) { return x.flatten(2); }
 
 at::Tensor forward(const Neurons& neurons, const at::Tensor& x) {
   nn::SnuOptions options;
-  options.rule.g = "identity";
-  options.rule.reset = neurons.resets ? "hard" : "none";
-  options.synapse = neurons.synapse;
+  options.rule().membrane_activation = "identity";
+  options.rule().reset = neurons.resets ? "hard" : "none";
+  options.synapse(neurons.synapse);
   nn::SnuLayer layer(options, false, std::make_shared<kernels::Workspace>());
   layer.decay = neurons.decay.flatten().to(x.scalar_type());
   layer.threshold =

@@ -79,9 +79,9 @@ TEST(ToNir, ConvolutionsOfSpikes) {
   torch::manual_seed(5);
   nn::Conv2d convolution(torch::nn::Conv2dOptions(2, 4, {3, 2}).stride({1, 2}).padding({1, 0}).groups(2).bias(true));
   nn::SnuOptions options;
-  options.rule.g = "identity";
-  options.decay = 0.75;
-  options.threshold = 0.3;
+  options.rule().membrane_activation = "identity";
+  options.decay(0.75);
+  options.threshold(0.3);
   nn::Neurons neurons(4, options);
   nn::Snu output(24, 3, options, nn::plain());
   for (torch::nn::Module* module :

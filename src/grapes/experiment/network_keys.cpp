@@ -6,6 +6,7 @@
 #include "grapes/nn/init.h"
 #include "grapes/nn/precision.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
 
 #include <optional>
 
@@ -148,7 +149,7 @@ std::vector<Key> model_group() {
           &N::dropout),
       key("precision, dtype", learning,
           "of weights and arithmetic; bf16: float32 with bfloat16 products in training; or by part, like "
-          "weights=int8,error=q4.12:stochastic, see docs/hardware/formats.md",
+          "weights=int8,error=q4.12:stochastic, see docs/hardware.md",
           text("float32|float64|bf16|PART=FORMAT,...", [](const std::string& value) { nn::precision_from(value); }),
           &N::precision),
   };
@@ -196,7 +197,7 @@ std::vector<Key> spiking_group() {
       key("neuron", learning, "neuron of the model snn, see grapes list neurons", row_of(nn::neurons()), &S::neuron),
       key("recurrent", start, "add recurrent connections between hidden units", yes_or_no, &S::recurrent),
       key("membrane-activation, g", learning, "snu and ssnu: g, applied to the membrane; leaky_relu has slope 0.1",
-          one_of({"identity", "relu", "leaky_relu"}), &S::g),
+          one_of({"identity", "relu", "leaky_relu"}), &S::membrane_activation),
       key("membrane-decay, decay, leak, beta", learning,
           "fraction of the membrane potential that remains after a time step", from_below(0, 1), &S::decay),
       key("learn-decay", learning, "whether membrane-decay is learned", one_of({"fixed", "per-layer", "per-node"}),
@@ -209,7 +210,8 @@ std::vector<Key> spiking_group() {
       key("detach-reset", learning, "no gradient flows through the reset", yes_or_no, &S::detach_reset),
       key("surrogate, surrogate-gradient", learning, "surrogate derivative of the spike, see grapes list surrogates",
           row_of(nn::surrogates()), &S::surrogate),
-      key("surrogate-width", learning, "width of the surrogate, in units of the membrane", above(0), &S::width),
+      key("surrogate-width", learning, "width of the surrogate, in units of the membrane", above(0),
+          &S::surrogate_width),
       key("tbptt-steps, tbptt, bptt, truncate, truncation", learning,
           "truncate backpropagation through time after this many steps; 0: never", at_least(0), &S::truncate),
       key("compounding", learning, "factors also scale the error that flows back in time through recurrent weights",

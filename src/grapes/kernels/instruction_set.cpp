@@ -1,6 +1,6 @@
 #include "grapes/kernels/instruction_set.h"
 
-#include "grapes/base/table.h"
+#include "grapes/kernels/checked_row.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -21,7 +21,7 @@ std::vector<InstructionSet> understood() {
 
 const InstructionSet* first_choice() {
   const char* wanted = std::getenv("GRAPES_INSTRUCTION_SET");
-  return wanted != nullptr && *wanted != 0 ? &find_row(instruction_sets(), "instruction set", wanted)
+  return wanted != nullptr && *wanted != 0 ? &checked_row(instruction_sets(), "instruction set", wanted)
                                            : &instruction_sets().back();
 }
 
@@ -40,6 +40,8 @@ const InstructionSet& instruction_set() {
   return *set;
 }
 
-void use_instruction_set(const std::string& name) { chosen = &find_row(instruction_sets(), "instruction set", name); }
+void use_instruction_set(const std::string& name) {
+  chosen = &checked_row(instruction_sets(), "instruction set", name);
+}
 
 }  // namespace grapes::kernels

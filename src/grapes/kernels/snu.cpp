@@ -40,7 +40,7 @@ struct Kept {
   at::Tensor membrane;            // s after each step
   at::Tensor states;              // y of the state after each step, where s > θ does not tell it; see tells()
   at::Tensor current;             // c of the synapse, [batch, node]: at first before, then after the last step
-  at::Tensor mask;
+  at::Tensor present;
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
 
   at::Tensor take(at::IntArrayRef shape) const {
@@ -48,10 +48,10 @@ struct Kept {
   }
   at::TensorOptions options() const { return layer.threshold.options().requires_grad(false); }
   at::Tensor decays() const { return layer.decay.expand({nodes}).contiguous(); }
-  const bool* runs() const { return mask.defined() ? mask.data_ptr<bool>() : nullptr; }
+  const bool* runs() const { return present.defined() ? present.data_ptr<bool>() : nullptr; }
   /// Whether y follows from s: not where it is no step, or held at what it began with; and R's gradient wants all of
   /// it.
-  bool tells() const { return !layer.smooth && !mask.defined() && !layer.recurrent.defined(); }
+  bool tells() const { return !layer.smooth && !present.defined() && !layer.recurrent.defined(); }
   /// do_part(begin, end) for parts of the batch. In the products with R samples meet: these have threads of their own.
   void in_parts(std::int64_t work, const std::function<void(std::int64_t, std::int64_t)>& do_part) const {
     if (layer.recurrent.defined()) return do_part(0, batch);
@@ -112,7 +112,7 @@ void run_forward(const Kept& kept, const at::Tensor& output, const at::Tensor& s
         gemm<T>(1, {y_before, batch, nodes, nodes}, transposed(read<T>(layer.recurrent)), 1, {s, batch, nodes, nodes});
       for (std::int64_t b = begin; b < end; ++b) {
         const std::int64_t at = b * nodes;
-        if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
+        if (kept.present.defined() && !kept.runs()[t * batch + b]) {
           std::copy_n(s_before + at, nodes, s + at);
           std::copy_n(y_before + at, nodes, y + at);
           std::fill_n(output.data_ptr<T>() + t * plane + at, nodes, T(0));
@@ -122,7 +122,7 @@ void run_forward(const Kept& kept, const at::Tensor& output, const at::Tensor& s
         const T gate = layer.reset == Reset::lateral ? 1 - largest(y_before + at, nodes) : T(1);
         loop({nodes, static_cast<T>(layer.slope), decay.data_ptr<T>(), layer.threshold.data_ptr<T>(), s_before + at,
               y_before + at, gate, s + at, y + at});
-        if (kept.mask.defined()) std::copy_n(y + at, nodes, output.data_ptr<T>() + t * plane + at);
+        if (kept.present.defined()) std::copy_n(y + at, nodes, output.data_ptr<T>() + t * plane + at);
       }
     }
   });
@@ -186,7 +186,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
         const std::int64_t at = b * nodes;
         const T* at_membrane =
             membrane_error.defined() ? membrane_error.data_ptr<T>() + t * plane + at : nothing.data_ptr<T>();
-        if (kept.mask.defined() && !kept.runs()[t * batch + b]) {
+        if (kept.present.defined() && !kept.runs()[t * batch + b]) {
           for (std::int64_t n = 0; n < nodes; ++n) to_state[at + n] += at_membrane[n];
           std::fill_n(trace + at, nodes, T(0));
           if (recurs) std::fill_n(delta.data_ptr<T>() + at, nodes, T(0));
@@ -326,7 +326,7 @@ struct SnuNode final : torch::autograd::Node {
 }  // namespace
 
 SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
-              const at::Tensor& mask, const Snu& layer) {
+              const at::Tensor& present, const Snu& layer) {
   Kept kept;
   SnuValues values;
   torch::autograd::edge_list edges;
@@ -343,7 +343,7 @@ SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output
     kept.membrane0 = membrane.detach().contiguous();
     kept.output0 = output.detach().contiguous();
     if (layer.synapse > 0) kept.current = current.detach().clone(at::MemoryFormat::Contiguous);
-    kept.mask = mask.defined() ? mask.contiguous() : mask;
+    kept.present = present.defined() ? present.contiguous() : present;
     kept.x = x.detach().contiguous().view({kept.time * kept.batch, x.size(2)});
     x.reset();
     if (layer.weight.defined() && layer.most_spikes > 0) kept.inputs = Spikes::of(kept.x, kept.in, layer.most_spikes);
@@ -355,7 +355,7 @@ SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output
     const std::vector<std::int64_t> shape = {kept.time, kept.batch, kept.nodes};
     kept.membrane = kept.take(shape);
     kept.states = kept.take(shape);
-    values.output = mask.defined() ? kept.take(shape) : kept.states;
+    values.output = present.defined() ? kept.take(shape) : kept.states;
     AT_DISPATCH_FLOATING_TYPES(dtype, "snu", [&] {
       input_product<scalar_t>(kept, kept.membrane.view({kept.time * kept.batch, kept.nodes}));
       run_forward<scalar_t>(kept, values.output, kept.states);

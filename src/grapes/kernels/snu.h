@@ -37,7 +37,7 @@ struct Snu {
 struct SnuValues {
   at::Tensor output, membrane;  ///< [time, batch, node]
   at::Tensor current;           ///< c after the last step, [batch, node], if there is a synaptic current; no graph
-  at::Tensor last;  ///< y after the last step, [batch, node]: with a mask, of the last step that ran; not of
+  at::Tensor last;  ///< y after the last step, [batch, node]: where steps are missing, of the last one that ran; not of
                     ///< a layer that runs once
 };
 
@@ -48,8 +48,8 @@ struct SnuValues {
 ///                   as soon as it is read
 /// @param membrane, output  where to begin, [batch, node]
 /// @param current    the same, if there is a synaptic current, as a constant; else undefined
-/// @param mask       [time, batch] bool, or undefined
+/// @param present    [time, batch] bool, or undefined
 SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
-              const at::Tensor& mask, const Snu& layer);
+              const at::Tensor& present, const Snu& layer);
 
 }  // namespace grapes::kernels

@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 #include "grapes/core/compat.h"
+#include "grapes/nn/layer_kind.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -94,6 +95,14 @@ std::vector<Named> CrossbarLayer::buffers() const {
   std::vector<Named> all;
   for (const auto& [name, value] : analog::state(array_)) all.push_back({name, value});
   return all;
+}
+
+std::unique_ptr<Layer> crossbar_layer(const LayerSetting& setting) {
+  auto layer = std::make_unique<CrossbarLayer>(setting.activation, setting.analog.drift);
+  layer->weight = setting.weight;
+  layer->bias = setting.bias;
+  layer->build(setting.analog, setting.seed);
+  return layer;
 }
 
 }  // namespace grapes::nn

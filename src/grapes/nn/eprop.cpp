@@ -1,6 +1,8 @@
 #include "grapes/nn/eprop.h"
 
 #include "grapes/base/table.h"
+#include "grapes/kernels/loops.h"
+#include "grapes/nn/surrogate.h"
 
 #include <ATen/ATen.h>
 
@@ -30,7 +32,7 @@ at::Tensor Online::forward(const at::Tensor& x) {
   const std::int64_t batch = x.size(0), nodes = layer.weight.size(0), in = layer.weight.size(1);
   TORCH_CHECK(x.dim() == 2 && x.size(1) == in, "grapes::nn::Online: x must be [batch, ", in, "]; got ", x.sizes());
   const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, layer.weight.options()); };
-  const bool recurs = layer.recurrent.defined(), lives_on = options.synapse > 0;
+  const bool recurs = layer.recurrent.defined(), lives_on = options.synapse() > 0;
   if (!past_.state.membrane.defined()) {
     past_ = {{zeros({batch, nodes}), zeros({batch, nodes}), lives_on ? zeros({batch, nodes}) : at::Tensor()},
              {},
@@ -48,29 +50,30 @@ at::Tensor Online::forward(const at::Tensor& x) {
   const SnuState before = past_.state;
   at::Tensor c = at::linear(x, layer.weight);
   if (recurs) c = c + before.output.mm(layer.recurrent.t());
-  if (lives_on) c = c + options.synapse * before.current;
-  SnuState now = step(c, before, {layer.decay, layer.threshold}, options.rule);
+  if (lives_on) c = c + options.synapse() * before.current;
+  SnuState now = step(c, before, {layer.decay, layer.threshold}, options.rule());
   now.current = lives_on ? c : at::Tensor();
 
-  const std::string& reset = options.rule.reset;
+  const std::string& reset = options.rule().reset;
   at::Tensor left = at::ones_like(c), kept = before.membrane;
   if (reset == "hard") left = 1 - before.output;
   if (reset == "lateral") left = (1 - before.output.amax(-1, true)).expand_as(c);
   kept = reset == "subtract" ? kept - layer.threshold * before.output : kept * left;
-  const at::Tensor through = slope_of(options.rule.g, now.membrane), carry = through * layer.decay * left;
-  past_.input_trace = options.synapse * past_.input_trace + x;
+  const at::Tensor through = slope_of(options.rule().membrane_activation, now.membrane),
+                   carry = through * layer.decay * left;
+  past_.input_trace = options.synapse() * past_.input_trace + x;
   past_.input = carry.unsqueeze(2) * past_.input + through.unsqueeze(2) * past_.input_trace.unsqueeze(1);
   if (recurs) {
-    past_.recurrent_trace = options.synapse * past_.recurrent_trace + before.output;
+    past_.recurrent_trace = options.synapse() * past_.recurrent_trace + before.output;
     past_.recurrent = carry.unsqueeze(2) * past_.recurrent + through.unsqueeze(2) * past_.recurrent_trace.unsqueeze(1);
   }
   past_.decay = carry * past_.decay + through * kept;
   past_.threshold = carry * past_.threshold;
   if (reset == "subtract") past_.threshold = past_.threshold - through * layer.decay * before.output;
   const at::Tensor over = now.membrane - layer.threshold;
-  past_.slope = options.rule.output == "sigmoid"
-                    ? now.output * (1 - now.output)
-                    : find_row(surrogates(), "surrogate", options.rule.surrogate).derivative(over / options.rule.width);
+  past_.slope = options.rule().output == "sigmoid" ? now.output * (1 - now.output)
+                                                   : find_row(surrogates(), "surrogate", options.rule().surrogate)
+                                                         .derivative(over / options.rule().surrogate_width);
   past_.state = now;
   return now.output;
 }

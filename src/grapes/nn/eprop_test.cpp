@@ -2,6 +2,7 @@
 #include "grapes/nn/eprop.h"
 
 #include "grapes/nn/nn_test.h"
+#include "grapes/nn/surrogate.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -12,8 +13,8 @@ namespace {
 constexpr std::int64_t steps = 9, batch = 3, in = 7, nodes = 5;
 
 Snu drawn_layer(SnuOptions options, const Rule& credit = {}) {
-  options.eprop = true;
-  options.rule.detach_reset = true;
+  options.eprop(true);
+  options.rule().detach_reset = true;
   Snu layer(in, nodes, std::move(options), credit);
   layer->to(torch::kDouble);
   std::uint64_t seed = 10;
@@ -53,24 +54,24 @@ TEST(Online, EqualsTheUnrolledLayerOnEveryRule) {
             SCOPED_TRACE(g + " " + output + " " + reset.name + (recurrent ? " recurrent" : "") +
                          (synapse > 0 ? " synapse" : ""));
             SnuOptions options;
-            options.rule.g = g;
-            options.rule.output = output;
-            options.rule.reset = reset.name;
-            options.rule.width = 0.7;
-            options.recurrent = recurrent;
-            options.synapse = synapse;
-            options.learn_decay = SnuOptions::Decay::per_node;
+            options.rule().membrane_activation = g;
+            options.rule().output = output;
+            options.rule().reset = reset.name;
+            options.rule().surrogate_width = 0.7;
+            options.recurrent(recurrent);
+            options.synapse(synapse);
+            options.learn_decay(SnuOptions::Decay::per_node);
             expect_equal(options);
           }
 }
 
 TEST(Online, EqualsTheUnrolledLayerOnEverySurrogateAndModulation) {
   SnuOptions options;
-  options.recurrent = true;
-  options.learn_decay = SnuOptions::Decay::per_layer;
+  options.recurrent(true);
+  options.learn_decay(SnuOptions::Decay::per_layer);
   for (const SurrogateRow& surrogate : surrogates()) {
     SCOPED_TRACE(surrogate.name);
-    options.rule.surrogate = surrogate.name;
+    options.rule().surrogate = surrogate.name;
     expect_equal(options);
   }
   for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform", "constant"}) {
@@ -84,7 +85,7 @@ TEST(Online, EqualsTheUnrolledLayerOnEverySurrogateAndModulation) {
 
 TEST(Online, CarriesAsMuchAfterManyStepsAsAfterOne) {
   SnuOptions options;
-  options.recurrent = true;
+  options.recurrent(true);
   Online online(drawn_layer(options));
   const at::Tensor x = drawn({200, batch, in}, 1);
   online.forward(x[0]);

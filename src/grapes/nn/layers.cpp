@@ -6,6 +6,9 @@
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
+#include "grapes/credit/route.h"
+#include "grapes/nn/conv2d.h"
+#include "grapes/nn/linear.h"
 
 #include <torch/nn/init.h>
 
@@ -21,6 +24,14 @@ void draw(at::Tensor& weight, at::Tensor& bias) {
   if (!bias.defined()) return;
   const double bound = 1 / std::sqrt(static_cast<double>(weight[0].numel()));
   torch::nn::init::uniform_(bias, -bound, bound);
+}
+
+/// For a graph that may be gone through twice.
+template <class Fused, class... Arguments>
+std::shared_ptr<Layer> fused(Arguments&&... arguments) {
+  auto layer = std::make_shared<Fused>(std::forward<Arguments>(arguments)..., std::make_shared<kernels::Workspace>());
+  layer->once = false;
+  return layer;
 }
 
 }  // namespace
@@ -39,6 +50,10 @@ at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units) {
   const double bound = 1 / std::sqrt(static_cast<double>(units));
   return torch::empty(shape).uniform_(-bound, bound);
 }
+
+bool Routed::feeds_back_through_B() const { return route_->feedback == credit::Feedback::above; }
+
+ErrorPath Routed::down() const { return route_->down(weight, feedback); }
 
 at::Tensor Routed::factor() const { return factor(at::Tensor()); }
 
@@ -87,7 +102,7 @@ at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& 
 }
 
 LinearImpl::LinearImpl(const torch::nn::LinearOptions& options, Rule rule)
-    : Routed(std::move(rule), "Linear"), options_(options), layer_(nullptr, 0, nullptr) {
+    : Routed(std::move(rule), "Linear"), options_(options) {
   reset();
 }
 
@@ -97,18 +112,17 @@ void LinearImpl::reset() {
   bias = register_parameter("bias", options_.bias() ? torch::empty({out}) : at::Tensor(), options_.bias());
   draw(weight, bias);
   if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in, out}, out));
-  layer_ = LinearLayer(nullptr, 0, std::make_shared<kernels::Workspace>());
-  layer_.once = false;
+  layer_ = fused<LinearLayer>(nullptr, 0);
 }
 
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() > 0 && x.size(-1) == options_.in_features(), "grapes::nn::Linear: x must be [..., ",
               options_.in_features(), "]; got ", x.sizes());
-  return through(layer_, x, next_factor(), -1);
+  return through(*layer_, x, next_factor(), -1);
 }
 
 Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule)
-    : Routed(std::move(rule), "Conv2d"), options_(options), layer_({}, nullptr, nullptr) {
+    : Routed(std::move(rule), "Conv2d"), options_(options) {
   reset();
 }
 
@@ -128,19 +142,18 @@ void Conv2dImpl::reset() {
   if (feeds_back_through_B())
     feedback = register_buffer("feedback", feedback_weights(shape, out / groups * kernel->at(0) * kernel->at(1)));
   const auto sides = [](const torch::ExpandingArray<2>& two) { return at::IntArrayRef(*two).vec(); };
-  layer_ = Conv2dLayer({sides(options_.stride()), sides(*padding), sides(options_.dilation()), groups, 1}, nullptr,
-                       std::make_shared<kernels::Workspace>());
-  layer_.once = false;
+  layer_ = fused<Conv2dLayer>(
+      Conv2dLayer::Shape{sides(options_.stride()), sides(*padding), sides(options_.dilation()), groups, 1}, nullptr);
 }
 
 at::Tensor Conv2dImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 4 && x.size(1) == options_.in_channels(), "grapes::nn::Conv2d: x must be [batch, ",
               options_.in_channels(), ", height, width]; got ", x.sizes());
-  return kernels::unblocked(through(layer_, x, next_factor(), 1));
+  return kernels::unblocked(through(*layer_, x, next_factor(), 1));
 }
 
 RecurrentImpl::RecurrentImpl(std::int64_t in, std::int64_t nodes, Rule rule)
-    : Routed(std::move(rule), "Recurrent"), in_(in), nodes_(nodes), current_(nullptr, 0, nullptr) {
+    : Routed(std::move(rule), "Recurrent"), in_(in), nodes_(nodes) {
   reset();
 }
 
@@ -151,8 +164,7 @@ void RecurrentImpl::reset() {
   const double bound = 1 / std::sqrt(static_cast<double>(nodes_));  // as torch::nn::RNN
   for (at::Tensor* parameter : {&weight, &recurrent, &bias}) torch::nn::init::uniform_(*parameter, -bound, bound);
   if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
-  current_ = LinearLayer(nullptr, 0, std::make_shared<kernels::Workspace>());
-  current_.once = false;
+  current_ = fused<LinearLayer>(nullptr, 0);
 }
 
 at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
@@ -161,7 +173,7 @@ at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
   const at::Tensor m = next_factor(recurrent);
   // Compounding, m stands on all of the pre-activation, so that it also meets what R sends back; else on R's gradient.
   const bool compounds = m.defined() && rule().compounding && !credit::modulation_of(rule()).local;
-  const at::Tensor current = through(current_, x, compounds ? at::Tensor() : m, -1);  // of all steps in one product
+  const at::Tensor current = through(*current_, x, compounds ? at::Tensor() : m, -1);  // of all steps in one product
   const at::Tensor R = (m.defined() && !compounds ? modulate(recurrent, m, 0) : recurrent).t();
   std::vector<at::Tensor> outputs;
   at::Tensor y;

@@ -1,28 +1,38 @@
 #pragma once
 
-#include "grapes/credit/route.h"
-#include "grapes/nn/conv2d.h"
-#include "grapes/nn/linear.h"
+#include "grapes/credit/rule.h"
 
+#include <ATen/core/Tensor.h>
 #include <torch/nn/cloneable.h>
 #include <torch/nn/options/conv.h>
 #include <torch/nn/options/linear.h>
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+namespace grapes::kernels {
+struct ErrorPath;
+}
+namespace grapes::credit {
+struct Factors;
+struct Route;
+}  // namespace grapes::credit
 
 /// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit (but for
 /// convolutions that run fused, which sum in another order), and what flows back takes a route and a modulation. They
-/// are those of the built-in models, fused inside; a fused layer is not differentiable twice. The models that `grapes
-/// train` builds are in nn/network.h.
+/// are those of the built-in models, fused inside; a fused layer is not differentiable twice.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
 ///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});
 namespace grapes::nn {
 
 using credit::plain;
+
+class Layer;
 
 /// What the layers have in common. Of a rule they take the route down to the layer below:
 ///   bp              Wᵀ δ
@@ -33,7 +43,6 @@ using credit::plain;
 class Routed {
  public:
   const Rule& rule() const { return rule_; }  ///< resolved
-  const credit::Route& route() const { return *route_; }
   /// The factors that the weights as they stand give, [node]; undefined for the modulation `none`.
   at::Tensor factor() const;
 
@@ -43,16 +52,17 @@ class Routed {
                         ///< undefined
 
  protected:
-  /// @throws UsageError for a rule that cannot be, c10::Error for one that a layer by itself cannot follow
+  /// @throws c10::ValueError for a rule that cannot be, c10::Error for one that a layer by itself cannot follow
   explicit Routed(Rule rule, std::string kind);
-  bool feeds_back_through_B() const { return route_->feedback == credit::Feedback::above; }
+  const credit::Route& route() const { return *route_; }
+  bool feeds_back_through_B() const;
   at::Tensor factor(const at::Tensor& recurrent) const;
   /// The factor of a forward pass; undefined where there is no graph to modulate.
   at::Tensor next_factor(const at::Tensor& recurrent = {});
   /// m where the rule's modulation has it: on the error, or on the layer's own gradient.
   credit::Factors factors(const at::Tensor& m) const;
   /// Where the error at the pre-activation goes, besides to W and b.
-  ErrorPath down() const { return route_->down(weight, feedback); }
+  kernels::ErrorPath down() const;
   /// One pass through `layer`, whose weights are these. @param axis  of the units in z; negative: from the end
   at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const;
 
@@ -78,7 +88,7 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
 
  private:
   torch::nn::LinearOptions options_;
-  LinearLayer layer_;
+  std::shared_ptr<Layer> layer_;
 };
 TORCH_MODULE(Linear);
 
@@ -92,7 +102,7 @@ class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
 
  private:
   torch::nn::Conv2dOptions options_;
-  Conv2dLayer layer_;
+  std::shared_ptr<Layer> layer_;
 };
 TORCH_MODULE(Conv2d);
 
@@ -110,7 +120,7 @@ class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed 
 
  private:
   std::int64_t in_, nodes_;
-  LinearLayer current_;
+  std::shared_ptr<Layer> current_;
 };
 TORCH_MODULE(Recurrent);
 

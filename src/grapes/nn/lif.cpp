@@ -29,10 +29,10 @@ AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_t
         "v_reset must equal v_leak, for the reset of a spiking neural unit takes the membrane to rest; got " +
         shortest(v_reset) + " and " + shortest(v_leak));
   AsSnu as;
-  as.options.rule.g = "identity";
-  as.options.decay = left_after(dt, tau, name);
-  as.options.threshold = v_threshold - v_leak;
-  as.options.learn_threshold = false;
+  as.options.rule().membrane_activation = "identity";
+  as.options.decay(left_after(dt, tau, name));
+  as.options.threshold(v_threshold - v_leak);
+  as.options.learn_threshold(false);
   as.scale = r * dt / tau;
   return as;
 }
@@ -43,7 +43,7 @@ AsSnu as_snu(const Lif& n, double dt) { return membrane(n.tau, "tau", n.r, n.v_l
 
 AsSnu as_snu(const CubaLif& n, double dt) {
   AsSnu as = membrane(n.tau_mem, "tau_mem", n.r, n.v_leak, n.v_threshold, n.v_reset, dt);
-  as.options.synapse = left_after(dt, n.tau_syn, "tau_syn");
+  as.options.synapse(left_after(dt, n.tau_syn, "tau_syn"));
   as.scale *= n.w_in * dt / n.tau_syn;
   return as;
 }
@@ -60,37 +60,38 @@ CubaLif as_cuba_lif(double decay, double threshold, double synapse, double dt) {
 
 const std::vector<NeuronRow>& neurons() {
   static const std::vector<NeuronRow> rows = {
-      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)", [](SnuOptions& o) { o.synapse = 0; }},
+      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)", [](SnuOptions& o) { o.synapse(0); }},
       {"ssnu", "soft spiking neural unit, y = sigmoid(s - θ) (Woźniak et al. 2020)",
        [](SnuOptions& o) {
-         o.synapse = 0;
-         o.rule.output = "sigmoid";
+         o.synapse(0);
+         o.rule().output = "sigmoid";
        }},
       {"lif", "leaky integrate and fire: snu with the identity as membrane activation",
        [](SnuOptions& o) {
-         o.synapse = 0;
-         o.rule.g = "identity";
+         o.synapse(0);
+         o.rule().membrane_activation = "identity";
        }},
       {"cuba-lif",
        "leaky integrate and fire with a synaptic current, c_t = synaptic-decay · c_{t-1} + W x_t + R y_{t-1}",
-       [](SnuOptions& o) { o.rule.g = "identity"; }},
+       [](SnuOptions& o) { o.rule().membrane_activation = "identity"; }},
   };
   return rows;
 }
 
 SnuOptions neurons_of(const SpikingOptions& options) {
   SnuOptions neurons;
-  neurons.rule = {options.g, "step", options.reset, options.surrogate, options.width, options.detach_reset};
-  neurons.recurrent = options.recurrent;
-  neurons.decay = options.decay;
-  neurons.learn_decay = options.learn_decay;
-  neurons.threshold = options.threshold;
-  neurons.learn_threshold = options.learn_threshold;
-  neurons.synapse = options.synapse;
-  neurons.truncate = options.truncate;
-  neurons.inputs = options.products;
+  neurons.rule() = {options.membrane_activation, "step", options.reset, options.surrogate, options.surrogate_width,
+                    options.detach_reset};
+  neurons.recurrent(options.recurrent);
+  neurons.decay(options.decay);
+  neurons.learn_decay(options.learn_decay);
+  neurons.threshold(options.threshold);
+  neurons.learn_threshold(options.learn_threshold);
+  neurons.synapse(options.synapse);
+  neurons.truncate(options.truncate);
+  neurons.inputs(options.products);
   find_row(nn::neurons(), "neuron", options.neuron).decide(neurons);
-  require_possible(neurons.rule);
+  require_possible(neurons.rule());
   return neurons;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/nn/snu.h"
+#include "grapes/nn/neuron.h"
 
 /// Leaky integrate-and-fire neurons by the parameters of NIR (Pedersen et al. 2024, doi 10.1038/s41467-024-52259-9), as
 /// spiking neural units: Euler steps of length dt, u = v - v_leak.

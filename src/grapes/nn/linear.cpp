@@ -1,5 +1,7 @@
 #include "grapes/nn/linear.h"
 
+#include "grapes/nn/layer_kind.h"
+
 #include <ATen/ATen.h>
 
 namespace grapes::nn {
@@ -86,6 +88,15 @@ std::vector<Named> LinearLayer::parameters() const {
 
 at::Tensor LinearLayer::responsibility(std::int64_t dim, const credit::Rule&, const at::Tensor* values) const {
   return dim == 0 && values == nullptr && !plain_ && sums ? sums->of(weight) : at::Tensor();
+}
+
+std::unique_ptr<Layer> linear_layer(const LayerSetting& setting) {
+  auto layer = std::make_unique<LinearLayer>(setting.activation, setting.dropout, setting.workspace);
+  layer->weight = setting.weight;
+  layer->bias = setting.bias;
+  if (setting.bf16) layer->rounded = std::make_shared<kernels::RoundedCopy>();
+  if (setting.sums) layer->sums = std::make_shared<kernels::RowSums>();
+  return layer;
 }
 
 }  // namespace grapes::nn

@@ -31,9 +31,10 @@ struct Stage {
   } what;
   std::int64_t units = 0;  ///< channels or units of a layer
   std::int64_t kernel = 3, stride = 1, padding = 1;
-  std::int64_t pool = 1;  ///< 0: all places
-  bool activates = true;  ///< spike: false for outputs, which do not feed each other
-  bool drops = false;     ///< dense: with dropout, if there is any
+  std::int64_t pool = 1;        ///< 0: all places
+  bool activates = true;        ///< spike: false for outputs, which do not feed each other
+  bool drops = false;           ///< dense: with dropout, if there is any
+  std::string kind = "linear";  ///< dense: a row of layer_kinds()
 
   bool is_layer() const {
     return what == Do::convolve || what == Do::dense || what == Do::shortcut || what == Do::spike;

@@ -4,11 +4,11 @@
 #include "grapes/core/rounding.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"
-#include "grapes/nn/crossbar.h"
 #include "grapes/nn/init.h"
-#include "grapes/nn/linear.h"
+#include "grapes/nn/layer_kind.h"
 #include "grapes/nn/readout.h"
 #include "grapes/nn/requirements.h"
+#include "grapes/nn/snu_layer.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -60,7 +60,7 @@ Network::Network(const Options& options, Stages stages, const Signature& signatu
   require_possible(options_, stages_, signature_, precision_, rule_);
   if (has(stages_, Do::spike)) {
     neurons_ = neurons_of(options_.spiking);
-    neurons_.eprop = route_.local_in_time;
+    neurons_.eprop(route_.local_in_time);
     find_row(encoders(), "encoder", options_.encoding.encoder);
   }
   add_layers();
@@ -176,49 +176,44 @@ Network::Part Network::convolution(const Stage& stage, Map in) {
 }
 
 Network::Part Network::dense(const Stage& stage, Map in) {
-  const Activation* activation = stage.activates ? activation_ : nullptr;
   Part part;
   part.places = in.rows * in.columns;
   part.inputs = in.channels * part.places;
   part.then = stage.activates ? options_.activation : signature_.each_step ? "output at every step" : "output";
   const at::Tensor W = drawn("init", {stage.units, part.inputs});
   const at::Tensor b = options_.bias ? at::zeros({stage.units}, placed_).requires_grad_() : at::Tensor();
-  if (options_.analog) {
-    auto layer = std::make_unique<CrossbarLayer>(activation, options_.analog.drift);
-    layer->weight = W;
-    layer->bias = b;
-    layer->build(options_.analog, stream_seed(seed_, "crossbar", parts_.size() + 1));
-    part.then += fmt::format(", {} devices", 2 * W.numel());
-    part.layer = std::move(layer);
-    return part;
-  }
-  auto layer = std::make_unique<LinearLayer>(activation, stage.drops ? options_.dropout : 0, workspace_);
-  layer->weight = W;
-  layer->bias = b;
-  if (precision_.bf16) layer->rounded = std::make_shared<kernels::RoundedCopy>();
+  const LayerKind& kind = find_row(layer_kinds(), "kind of layer", options_.analog ? "crossbar" : stage.kind);
+  if (precision_.bf16 && !kind.bf16)
+    throw UsageError("precision bf16 is not supported by layers of the kind " + kind.name);
   using credit::Responsibility;
   const bool incoming =
       rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
-  if (stage.activates && rule_.modulation != "none" && incoming) layer->sums = std::make_shared<kernels::RowSums>();
-  if (stage.drops && options_.dropout > 0) part.then += fmt::format(", dropout {}", options_.dropout);
-  part.layer = std::move(layer);
+  const double dropout = stage.drops ? options_.dropout : 0;
+  part.layer = kind.make({W, b, stage.activates ? activation_ : nullptr, dropout, precision_.bf16,
+                          stage.activates && rule_.modulation != "none" && incoming, options_.analog,
+                          stream_seed(seed_, kind.name, parts_.size() + 1), workspace_});
+  if (options_.analog)
+    part.then += fmt::format(", {} devices", 2 * W.numel());
+  else if (kind.name != "linear")
+    part.then += ", " + kind.name;
+  if (dropout > 0) part.then += fmt::format(", dropout {}", dropout);
   return part;
 }
 
 Network::Part Network::spiking(const Stage& stage, Map in) {
   SnuOptions options = neurons_;
-  options.recurrent = neurons_.recurrent && stage.activates;  // outputs do not feed each other
+  options.recurrent(neurons_.recurrent() && stage.activates);  // outputs do not feed each other
   auto layer = std::make_unique<SnuLayer>(options, rule_.compounding, workspace_);
   layer->once = true;
   layer->weight = drawn("init", {stage.units, in.channels});
-  if (options.recurrent) layer->recurrent = drawn("recurrent", {stage.units, stage.units});
+  if (options.recurrent()) layer->recurrent = drawn("recurrent", {stage.units, stage.units});
   using Decay = SnuOptions::Decay;
-  layer->decay = at::full({options.learn_decay == Decay::per_node ? stage.units : 1}, options.decay, placed_)
-                     .requires_grad_(options.learn_decay != Decay::fixed);
-  layer->threshold = at::full({stage.units}, options.threshold, placed_).requires_grad_(options.learn_threshold);
+  layer->decay = at::full({options.learn_decay() == Decay::per_node ? stage.units : 1}, options.decay(), placed_)
+                     .requires_grad_(options.learn_decay() != Decay::fixed);
+  layer->threshold = at::full({stage.units}, options.threshold(), placed_).requires_grad_(options.learn_threshold());
   Part part;
   part.inputs = in.channels;
-  part.then = options_.spiking.neuron + (options.recurrent ? ", recurrent" : "");
+  part.then = options_.spiking.neuron + (options.recurrent() ? ", recurrent" : "");
   if (!stage.activates) {
     layer->readout = &find_row(readouts(), "readout", options_.spiking.readout);
     part.then += ", " + options_.spiking.readout;
@@ -269,6 +264,16 @@ std::vector<Named> Network::parameters() const {
       one.name = fmt::format("layers.{}.{}", l, one.name);
       all.push_back(std::move(one));
     }
+  return all;
+}
+
+std::vector<Network::Weight> Network::weights() const {
+  std::vector<Weight> all;
+  std::size_t place = 0;
+  for (std::size_t l = 0; l < parts_.size(); ++l) {
+    all.push_back({fmt::format("layers.{}", l), place});  // what a layer names first is its W
+    place += parts_[l].layer->parameters().size();
+  }
   return all;
 }
 
@@ -329,7 +334,7 @@ std::vector<LayerShape> Network::shapes(std::int64_t steps) const {
     shape.above = part.above;
     if (const auto* spiking = dynamic_cast<const SnuLayer*>(part.layer.get())) {
       shape.spikes = true;
-      shape.synapse = neurons_.synapse > 0;
+      shape.synapse = neurons_.synapse() > 0;
       if (spiking->recurrent.defined()) shape.recurrent = spiking->recurrent.sizes().vec();
     }
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/credit/route.h"
+#include "grapes/nn/activation.h"
 #include "grapes/nn/analog_options.h"
 #include "grapes/nn/encoder.h"
 #include "grapes/nn/layer.h"
@@ -75,7 +76,9 @@ struct LayerShape {
 class Network final {
  public:
   /// Weights are drawn from `seed` and the layer's number alone.
-  /// @throws UsageError for an option that cannot be, or stages that do not fit the examples
+  /// @throws UsageError for an option that cannot be, or stages that do not fit the examples; c10::ValueError for a
+  /// rule
+  ///         that cannot be
   Network(const Options& options, Stages stages, const Signature& signature, std::uint64_t seed);
 
   /// @param inputs  [batch, ...], flattened where the first layer wants vectors
@@ -87,7 +90,13 @@ class Network final {
   bool requires_fused_update() const;
 
   std::vector<Named> parameters() const;  ///< leaves that learn
-  std::vector<Named> buffers() const;     ///< fixed: feedback weights; and what moves by itself
+  /// A layer's name, and which one of parameters() is its W.
+  struct Weight {
+    std::string layer;
+    std::size_t place;
+  };
+  std::vector<Weight> weights() const;  ///< per layer
+  std::vector<Named> buffers() const;   ///< fixed: feedback weights; and what moves by itself
   /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
   /// anew for every batch must a checkpoint hold them.
   const std::vector<credit::Factors>& factors() const { return factors_; }

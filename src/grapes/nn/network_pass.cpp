@@ -143,7 +143,7 @@ at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
     return here ? bits : kernels::unpack(bits, parts_.front().inputs, precision_.dtype).to(placed_);
   }
   if (signature_.sequence) return inputs.flatten(2).to(placed_).transpose(0, 1).contiguous();
-  const bool packed = here && neurons_.inputs != SnuOptions::Inputs::dense;
+  const bool packed = here && neurons_.inputs() != SnuOptions::Inputs::dense;
   const std::uint64_t seed = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
                                          static_cast<std::uint64_t>(pass.step));
   const at::Tensor steps = encode(inputs.flatten(1).to(precision_.dtype), options_.encoding, seed, packed);

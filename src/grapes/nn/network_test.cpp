@@ -36,7 +36,13 @@ TEST(Network, RefusesWhatItCannotParseAndSaysWhy) {
   EXPECT_THAT(refusal([](Options& o) { o.init = "x"; }), HasSubstr("he_uniform"));
   EXPECT_THAT(refusal([](Options& o) { o.dropout = 1; }), HasSubstr("dropout"));
   EXPECT_THAT(refusal([](Options& o) { o.precision = "half"; }), HasSubstr("float32"));
-  EXPECT_THAT(refusal([](Options& o) { o.rule.route = "bpp"; }), HasSubstr("bp"));
+  Options options;
+  options.rule.route = "bpp";
+  EXPECT_THAT(
+      [&] {
+        make_network(options, {{1, 8, 8}, 10}, 1);
+      },
+      ::testing::ThrowsMessage<c10::ValueError>(HasSubstr("did you mean 'bp'")));
 }
 
 TEST(Model, IsWhatItsTextSays) {

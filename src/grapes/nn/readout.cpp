@@ -7,16 +7,18 @@
 namespace grapes::nn {
 namespace {
 
-at::Tensor counted(const at::Tensor& mask, const at::Tensor& like) { return mask.unsqueeze(-1).to(like.scalar_type()); }
-at::Tensor mean_of(const at::Tensor& y, const at::Tensor& mask) {
-  return mask.defined() ? y.sum(0) / counted(mask, y).sum(0).clamp_min(1) : y.mean(0);
+at::Tensor counted(const at::Tensor& present, const at::Tensor& like) {
+  return present.unsqueeze(-1).to(like.scalar_type());
+}
+at::Tensor mean_of(const at::Tensor& y, const at::Tensor& present) {
+  return present.defined() ? y.sum(0) / counted(present, y).sum(0).clamp_min(1) : y.mean(0);
 }
 at::Tensor last_of(const at::Tensor& s, const at::Tensor&) { return s[-1]; }  // held where a sequence has ended
-at::Tensor max_of(const at::Tensor& s, const at::Tensor& mask) {
-  return (mask.defined() ? s.masked_fill(mask.logical_not().unsqueeze(-1), -INFINITY) : s).amax(0);
+at::Tensor max_of(const at::Tensor& s, const at::Tensor& present) {
+  return (present.defined() ? s.masked_fill(present.logical_not().unsqueeze(-1), -INFINITY) : s).amax(0);
 }
-at::Tensor sum_of(const at::Tensor& s, const at::Tensor& mask) {
-  return (mask.defined() ? s * counted(mask, s) : s).sum(0);
+at::Tensor sum_of(const at::Tensor& s, const at::Tensor& present) {
+  return (present.defined() ? s * counted(present, s) : s).sum(0);
 }
 
 }  // namespace

@@ -203,8 +203,8 @@ TEST(Lif, EqualsEulersMethodByNirsParameters) {
   {
     const torch::NoGradGuard no_grad;
     layer->weight.fill_(weight * as.scale);
-    layer->decay.fill_(as.options.decay);
-    layer->threshold.fill_(as.options.threshold);  // the module draws float32 first
+    layer->decay.fill_(as.options.decay());
+    layer->threshold.fill_(as.options.threshold());  // the module draws float32 first
   }
   const SnuTrace trace = layer->run(spikes);
   double v = cuba.v_leak, current = 0, fired = 0;

@@ -2,11 +2,11 @@
 // and the laws of the factor through time.
 #include "grapes/nn/snu.h"
 
-#include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/nn/nn_test.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
 #include "grapes/testing/snu.h"
 
 #include <gmock/gmock.h>
@@ -24,11 +24,11 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t time = 6) {
   const std::int64_t batch = 3, in = 21, nodes = 19;  // odd: loops have a rest
   testing::SnuCase c;
-  c.g = rule.g;
+  c.g = rule.membrane_activation;
   c.output = rule.output;
   c.reset = rule.reset;
   c.surrogate = rule.surrogate;
-  c.width = rule.width;
+  c.width = rule.surrogate_width;
   c.detach_reset = rule.detach_reset;
   c.recurrent = recurrent;
   c.x = (drawn({time, batch, in}, 1) > 0.5).to(f64);
@@ -39,18 +39,18 @@ testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t ti
   c.m = torch::ones({nodes}, f64);
   c.s0 = drawn({batch, nodes}, 4);
   c.y0 = (drawn({batch, nodes}, 5) > 0).to(f64);
-  c.mask = torch::ones({time, batch}, torch::kBool);
+  c.present = torch::ones({time, batch}, torch::kBool);
   return c;
 }
 
 Snu module_of(const testing::SnuCase& c, SnuOptions options, Rule credit = plain()) {
-  options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
-  options.recurrent = c.recurrent;
+  options.rule({c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset});
+  options.recurrent(c.recurrent);
   credit.compounding = c.compounding;
-  options.truncate = c.truncate;
-  options.synapse = c.synapse;
-  options.eprop = c.eprop;
-  options.learn_decay = SnuOptions::Decay::per_node;
+  options.truncate(c.truncate);
+  options.synapse(c.synapse);
+  options.eprop(c.eprop);
+  options.learn_decay(SnuOptions::Decay::per_node);
   Snu layer(c.x.size(2), c.W.size(0), options, credit);
   layer->to(f64);
   const torch::NoGradGuard no_grad;
@@ -67,13 +67,13 @@ void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& c
   const testing::SnuValues values = testing::forward(c);
   const auto ey = drawn(values.y.sizes(), 7), es = drawn(values.y.sizes(), 8);
   const testing::SnuGradients expected = testing::backward(c, values, ey, es);
-  const bool all_run = c.mask.all().item<bool>();
+  const bool all_run = c.present.all().item<bool>();
   for (const bool by_steps : {true, false}) {
     SCOPED_TRACE(by_steps ? "plain" : "fused");
-    options.plain = by_steps;
+    options.plain(by_steps);
     layer = module_of(c, options, credit);
     const auto x = c.x.clone().requires_grad_(), s0 = c.s0.clone().requires_grad_(), y0 = c.y0.clone().requires_grad_();
-    const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.mask);
+    const SnuTrace trace = layer->run(x, {s0, y0}, all_run ? at::Tensor() : c.present);
     EXPECT_LT(distance(trace.output, values.y), 1e-12);
     EXPECT_LT(distance(trace.membrane, values.s), 1e-12);
     EXPECT_TRUE(torch::equal(trace.last.membrane, trace.membrane[-1]));
@@ -105,7 +105,8 @@ std::vector<SnuRule> rules() {
 }
 
 std::string words(const SnuRule& rule) {
-  return rule.g + " " + rule.output + " " + rule.reset + " " + rule.surrogate + (rule.detach_reset ? " detached" : "");
+  return rule.membrane_activation + " " + rule.output + " " + rule.reset + " " + rule.surrogate +
+         (rule.detach_reset ? " detached" : "");
 }
 
 TEST(Snu, EveryRuleEqualsTheRecursionByHand) {
@@ -135,9 +136,9 @@ TEST(Snu, MasksAndTruncation) {
       testing::SnuCase c = drawn_case(rule, true, 7);
       c.truncate = truncate;
       expect_by_hand(c, {});
-      c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
+      c.present = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
       expect_by_hand(c, {});
-      c.mask[2][0] = false;  // a hole in the middle is held over
+      c.present[2][0] = false;  // a hole in the middle is held over
       expect_by_hand(c, {});
     }
 }
@@ -151,7 +152,7 @@ TEST(Snu, SynapticCurrentsAndEprop) {
       c.eprop = eprop;
       c.m = factor(torch::cat({c.W, c.R}, 1));
       expect_by_hand(c, {}, Rule{});
-      c.mask = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
+      c.present = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
       c.truncate = 3;
       expect_by_hand(c, {}, Rule{});
     }
@@ -176,10 +177,10 @@ TEST(Snu, FactorsStandOnTheCurrentOnce) {
 /// What x_0 learns of an output T steps later: one node, identity, no leak, the error runs back through R alone.
 double error_after(std::int64_t steps, bool compounding, double constant, bool by_steps) {
   SnuOptions options;
-  options.rule = {"identity", "step", "none", "rectangular", 100};  // slope 1 at every membrane
-  options.recurrent = true;
-  options.decay = 0;
-  options.plain = by_steps;
+  options.rule({"identity", "step", "none", "rectangular", 100});  // slope 1 at every membrane
+  options.recurrent(true);
+  options.decay(0);
+  options.plain(by_steps);
   Rule credit;
   credit.modulation = "constant";
   credit.constants = {constant};
@@ -212,7 +213,7 @@ TEST(Snu, FactorOneIsBackpropagationBitForBit) {
       std::vector<std::vector<at::Tensor>> gradients;
       for (const std::string modulation : {"none", "constant"}) {
         SnuOptions options;
-        options.plain = by_steps;
+        options.plain(by_steps);
         Rule credit;
         credit.modulation = modulation;
         credit.constants = {1};
@@ -257,7 +258,7 @@ TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
     for (const std::string route : {"fa", "sign-symmetric", "dfa"}) {
       SCOPED_TRACE(route);
       SnuOptions options;
-      options.plain = by_steps;
+      options.plain(by_steps);
       Snu layer = module_of(c, options, plain(route));
       const auto x = c.x.clone().requires_grad_();
       (layer->run(x, {c.s0, c.y0}).output * ey).sum().backward();
@@ -288,7 +289,7 @@ TEST(Snu, SpikesAndDenseProductsAgree) {
   c.theta = torch::ones({275}, f64);
   for (const Inputs inputs : {Inputs::dense, Inputs::spikes, Inputs::measured}) {
     SnuOptions options;
-    options.inputs = inputs;
+    options.inputs(inputs);
     Snu layer = module_of(c, options);
     const SnuTrace trace = layer->run(c.x);
     (trace.output * drawn({70, 9, 275}, 3)).sum().backward();
@@ -305,7 +306,7 @@ TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
   Snu forgetful = module_of(c, {});
   EXPECT_TRUE(torch::equal(forgetful->forward(c.x), forgetful->forward(c.x)));
   SnuOptions options;
-  options.stateful = true;
+  options.stateful(true);
   Snu layer = module_of(c, options);
   const auto whole = forgetful->forward(c.x), first = layer->forward(c.x.narrow(0, 0, 2)),
              second = layer->forward(c.x.narrow(0, 2, 4));
@@ -314,29 +315,44 @@ TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
   EXPECT_TRUE(torch::equal(layer->forward(c.x.narrow(0, 0, 2)), first));
 }
 
+TEST(Snu, ACloneIsAlikeAndLearnsByItself) {
+  const testing::SnuCase c = drawn_case({}, true, 6);
+  Snu layer = module_of(c, {});
+  const auto copy = std::dynamic_pointer_cast<SnuImpl>(layer->clone());
+  const at::Tensor ours = layer->forward(c.x), theirs = copy->forward(c.x);
+  EXPECT_TRUE(torch::equal(ours, theirs));
+  theirs.sum().backward();
+  EXPECT_TRUE(copy->recurrent.grad().defined() && !layer->recurrent.grad().defined());
+  torch::NoGradGuard no_grad;
+  layer->threshold.fill_(1e6);
+  EXPECT_EQ(layer->forward(c.x).sum().item<double>(), 0);
+  EXPECT_TRUE(torch::equal(copy->forward(c.x), theirs));
+}
+
 TEST(Snu, Readouts) {
   SnuTrace trace;
   trace.output = torch::tensor({1.0, 0.0, 1.0, 1.0}, f64).view({4, 1, 1});
   trace.membrane = torch::tensor({-3.0, -1.0, -2.0, 5.0}, f64).view({4, 1, 1});
   trace.last = {trace.membrane[3], trace.output[3]};
   const std::vector<double> expected = {0.75, 5, 5, -1}, masked = {2.0 / 3, 5, -1, -6};
-  const auto mask = torch::tensor({1, 1, 1, 0}).to(torch::kBool).view({4, 1});
+  const auto present = torch::tensor({1, 1, 1, 0}).to(torch::kBool).view({4, 1});
   for (std::size_t k = 0; k < readouts().size(); ++k) {
     EXPECT_DOUBLE_EQ(readouts()[k].read(trace, {}).item<double>(), expected[k]) << readouts()[k].name;
     SnuTrace held = trace;
-    held.output = trace.output * mask.unsqueeze(-1);
-    EXPECT_DOUBLE_EQ(readouts()[k].read(held, mask).item<double>(), masked[k]) << readouts()[k].name;
+    held.output = trace.output * present.unsqueeze(-1);
+    EXPECT_DOUBLE_EQ(readouts()[k].read(held, present).item<double>(), masked[k]) << readouts()[k].name;
   }
 }
 
 TEST(Snu, SaysWhatIsWrong) {
   SnuOptions options;
-  options.rule.surrogate = "tanhh";
+  options.rule().surrogate = "tanhh";
   EXPECT_THAT([&] { Snu(3, 2, options); },
-              ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("did you mean 'tanh'")));
-  options.rule.surrogate = "tanh";
-  options.rule.width = 0;
-  EXPECT_THAT([&] { Snu(3, 2, options); }, ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("width")));
+              ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("did you mean 'tanh'")));
+  options.rule().surrogate = "tanh";
+  options.rule().surrogate_width = 0;
+  EXPECT_THAT([&] { Snu(3, 2, options); },
+              ::testing::ThrowsMessage<c10::ValueError>(::testing::HasSubstr("surrogate_width")));
   Snu layer(3, 2);
   EXPECT_THAT(
       [&] {
@@ -358,13 +374,13 @@ TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheReference) {
   Snu dense = module_of(c, {}, credit);
   const std::int64_t time = c.x.size(0), batch = c.x.size(1), in = c.x.size(2), nodes = c.W.size(0);
   SnuOptions options;
-  options.rule = {c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset};
-  options.learn_decay = SnuOptions::Decay::per_node;
+  options.rule({c.g, c.output, c.reset, c.surrogate, c.width, c.detach_reset});
+  options.learn_decay(SnuOptions::Decay::per_node);
   const auto error = drawn({time, batch, nodes}, 7);
   (dense->forward(c.x) * error).sum().backward();
   std::vector<std::vector<at::Tensor>> wide;
   for (const bool by_steps : {true, false}) {
-    options.plain = by_steps;
+    options.plain(by_steps);
     Conv2d conv(torch::nn::Conv2dOptions(in, nodes, 1).bias(false), credit);
     Neurons neurons(nodes, options);
     conv->to(f64);

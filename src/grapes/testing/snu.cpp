@@ -42,7 +42,7 @@ static std::vector<View> states(const SnuCase& c, const SnuValues& v) {
   std::vector<View> all;
   at::Tensor y = c.y0;
   for (std::int64_t t = 0; t < c.x.size(0); ++t) {
-    y = at::where(c.mask[t].unsqueeze(1), v.y[t], y);
+    y = at::where(c.present[t].unsqueeze(1), v.y[t], y);
     all.emplace_back(y);
   }
   return all;
@@ -55,7 +55,7 @@ SnuValues forward(const SnuCase& c) {
   View current(at::zeros({B, N}, at::kDouble));
   for (std::int64_t t = 0; t < T; ++t)
     for (std::int64_t b = 0; b < B; ++b) {
-      if (!c.mask[t][b].item<bool>()) {
+      if (!c.present[t][b].item<bool>()) {
         for (std::int64_t n = 0; n < N; ++n) s(t, b, n) = before_s(b, n);
         continue;
       }
@@ -95,7 +95,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
   View to_c(to_s.t.clone());                                        // the error at the current of the step after
   for (std::int64_t t = T; t-- > 0;) {
     for (std::int64_t b = 0; b < B; ++b) {
-      if (!c.mask[t][b].item<bool>()) {
+      if (!c.present[t][b].item<bool>()) {
         for (std::int64_t n = 0; n < N; ++n) to_s(b, n) += es(t, b, n);
         continue;
       }

@@ -20,7 +20,7 @@ struct SnuCase {
   at::Tensor W, R, decay, theta;  ///< [node, in], [node, node], [node], [node]
   at::Tensor m;                   ///< [node]: factor, ones for none
   at::Tensor s0, y0;              ///< [batch, node]
-  at::Tensor mask;                ///< [time, batch] bool
+  at::Tensor present;             ///< [time, batch] bool
 };
 struct SnuValues {
   at::Tensor y, s;  ///< [time, batch, node]

@@ -17,24 +17,19 @@ record::Json describe_layers(const nn::Network& model, const std::vector<double>
   const auto parameters = model.parameters();
   const auto& factors = model.factors();
   const std::vector<nn::Activity> activity = evaluated ? model.activity() : std::vector<nn::Activity>();
-  std::size_t weights = 0;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const std::string suffix = ".weight";
-    if (!parameters[i].name.ends_with(suffix)) continue;
-    record::Json layer = {{"name", parameters[i].name.substr(0, parameters[i].name.size() - suffix.size())},
-                          {"weight_norm", parameters[i].value.norm().item<double>()}};
-    if (i < gradient_norms.size()) layer["gradient_norm"] = gradient_norms[i];
-    if (weights < factors.size()) {
-      const credit::Factors& used = factors[weights];
+  for (const auto& [name, place] : model.weights()) {
+    const std::size_t l = layers.size();
+    record::Json layer = {{"name", name}, {"weight_norm", parameters[place].value.norm().item<double>()}};
+    if (place < gradient_norms.size()) layer["gradient_norm"] = gradient_norms[place];
+    if (l < factors.size()) {
+      const credit::Factors& used = factors[l];
       const at::Tensor& m = used.error.defined() ? used.error : used.rows.defined() ? used.rows : used.columns;
       if (m.defined()) layer["factor"] = describe_factor(m);
     }
-    if (weights < activity.size())
-      layer["activity"] = {{"rate", activity[weights].rate},
-                           {"silent", activity[weights].silent},
-                           {"saturated", activity[weights].saturated}};
+    if (l < activity.size())
+      layer["activity"] = {
+          {"rate", activity[l].rate}, {"silent", activity[l].silent}, {"saturated", activity[l].saturated}};
     layers.push_back(std::move(layer));
-    ++weights;
   }
   return layers;
 }

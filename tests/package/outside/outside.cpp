@@ -20,6 +20,11 @@ int main() {
   const auto m = grapes::factor(at::tensor({1.0, 0.0, 1.0, -1.0, 3.0, 1.0}).reshape({3, 2}));
   std::cout << "right: " << ((model->forward(x) > 0.5) == (y > 0.5)).sum().item<int>() << " of 64\n"
             << "factor: " << m.sum().item<double>() << "\n";
+  try {
+    grapes::nn::Linear(2, 8, grapes::Rule{.route = "bpp"});
+  } catch (const c10::ValueError& error) {
+    std::cout << error.what_without_backtrace() << "\n";
+  }
   // The operations are registered, for Python and TorchScript.
   auto& dispatcher = c10::Dispatcher::singleton();
   for (const char* name : {"grapes::responsibility", "grapes::modulate", "grapes::feedback", "grapes::routes"})

@@ -1,0 +1,144 @@
+#include "grapes/nn/snu_layer.h"
+
+#include "grapes/base/table.h"
+#include "grapes/core/feedback.h"
+#include "grapes/core/modulate.h"
+#include "grapes/core/responsibility.h"
+#include "grapes/kernels/snu.h"
+#include "grapes/kernels/spikes.h"
+#include "grapes/nn/readout.h"
+#include "grapes/nn/surrogate.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+namespace grapes::nn {
+
+at::Tensor SnuLayer::in_one() { TORCH_CHECK(false, "a spiking layer cannot be taken apart"); }
+
+void SnuLayer::prepare(const Pass& pass, std::size_t) {
+  present_ = pass.present.defined() ? pass.present.t().contiguous().to(weight.device()) : at::Tensor();
+  plain_ = pass.plain;
+  // A graph would outlive its step; what is seen in evaluation is kept.
+  keep_ = !pass.training;
+  trace_ = {};
+}
+
+at::Tensor SnuLayer::forward(at::Tensor h, const ErrorPath& path) const {
+  SnuTrace trace = run(std::move(h), {}, present_, path);
+  if (keep_) trace_ = trace;
+  return readout != nullptr && readout->membrane ? trace.membrane : trace.output;
+}
+
+bool SnuLayer::fuses(const at::Tensor&) const {
+  return !options_.plain() && !plain_ && !rounding && threshold.is_cpu() &&
+         (threshold.scalar_type() == at::kFloat || threshold.scalar_type() == at::kDouble);
+}
+
+SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const {
+  SnuState rest = at_rest(x.size(1));
+  if (!state.current.defined()) state.current = std::move(rest.current);
+  if (!state.membrane.defined()) state.membrane = rest.membrane;
+  if (!state.output.defined()) state.output = std::move(rest.output);
+  if (fuses(x)) return fused(std::move(x), state, present, path);
+  if (kernels::is_packed(x)) x = kernels::unpack(x, weight.size(1), threshold.scalar_type());
+  return plain(x, std::move(state), present, path);
+}
+
+SnuState SnuLayer::at_rest(std::int64_t batch) const {
+  const at::Tensor zeros = at::zeros({batch, threshold.size(0)}, threshold.options().requires_grad(false));
+  return {zeros, zeros, options_.synapse() > 0 ? zeros : at::Tensor()};
+}
+
+std::vector<Named> SnuLayer::parameters() const {
+  std::vector<Named> all;
+  for (const Named& one :
+       {Named{"weight", weight, nullptr, storage}, Named{"bias", bias}, Named{"recurrent", recurrent, nullptr, storage},
+        Named{"decay", decay}, Named{"threshold", threshold}})
+    if (one.value.defined() && one.value.requires_grad()) all.push_back(one);
+  return all;
+}
+
+/// What arrives from a unit's own layer counts too.
+at::Tensor SnuLayer::responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const {
+  if (dim != 0 || !recurrent.defined() || rule.responsibility != credit::Responsibility::incoming) return {};
+  return grapes::responsibility(values != nullptr ? values[0] : weight,
+                                OptionalTensor(values != nullptr ? values[1] : recurrent), 0);
+}
+
+/// Step by step, of tensor operations only.
+SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& present, const ErrorPath& path) const {
+  using To = ErrorPath::To;
+  const at::Tensor& m = factor();
+  const bool scales = m.defined(), travels = scales && !local();
+  const bool weighs = weight.defined();
+  const at::Tensor W = weighs && scales && local() ? modulate(rounding.weight(weight), m, 0) : rounding.weight(weight);
+  // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
+  const bool compounds = travels && compounding_;
+  at::Tensor R = recurrent.defined() ? rounding.of("recurrent").weight(recurrent) : recurrent;
+  if (R.defined()) R = (scales && !compounds ? modulate(R, m, 0) : R).t();
+  std::vector<at::Tensor> outputs, membranes;
+  for (std::int64_t t = 0; t < x.size(0); ++t) {
+    if (options_.truncate() > 0 && t > 0 && t % options_.truncate() == 0) state = state.detach();
+    const at::Tensor input = x[t], below = path.to == To::weights ? input : input.detach();
+    at::Tensor c = weighs ? at::linear(below, W) : input;
+    if (path.to == To::matrix) c = grapes::feedback(c, input, path.matrix);
+    const Rounding here = rounding ? rounding.of("step", t) : rounding;
+    c = here.error_at(c);
+    if (travels) c = modulate(c, m, 1);
+    if (R.defined()) {
+      const at::Tensor back =
+          here.of("recurrent").error_at((options_.eprop() ? state.output.detach() : state.output).mm(R));
+      c = c + (compounds ? modulate(back, m, 1) : back);
+    }
+    if (state.current.defined()) c = c + options_.synapse() * state.current;
+    SnuState next = step(c, state, {decay, threshold}, options_.rule());
+    if (state.current.defined()) next.current = c;
+    outputs.push_back(next.output);
+    if (present.defined()) {
+      const at::Tensor runs = present[t].unsqueeze(1);
+      outputs.back() = at::where(runs, next.output, at::zeros_like(next.output));
+      next = {at::where(runs, next.membrane, state.membrane), at::where(runs, next.output, state.output),
+              state.current.defined() ? at::where(runs, next.current, state.current) : at::Tensor()};
+    }
+    state = std::move(next);
+    membranes.push_back(state.membrane);
+  }
+  return {at::stack(outputs), at::stack(membranes), state};
+}
+
+SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& present, const ErrorPath& path) const {
+  const SnuRule& rule = options_.rule();
+  kernels::Snu kernel;
+  kernel.weight = weight;
+  kernel.recurrent = recurrent;
+  kernel.decay = decay;
+  kernel.threshold = threshold;
+  kernel.slope = rule.membrane_activation == "identity" ? 1
+                 : rule.membrane_activation == "relu"   ? 0
+                                                        : kernels::leaky_slope;
+  kernel.smooth = rule.output == "sigmoid";
+  kernel.reset = find_row(resets(), "reset", rule.reset).fused;
+  kernel.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
+  kernel.width = rule.surrogate_width;
+  kernel.detach_reset = rule.detach_reset;
+  kernel.synapse = options_.synapse();
+  kernel.eprop = options_.eprop();
+  kernel.truncate = options_.truncate();
+  kernel.factor = factor();
+  kernel.local = local();
+  kernel.compounding = compounding_ && !local();
+  kernel.path = path;
+  using Inputs = SnuOptions::Inputs;
+  kernel.most_spikes = options_.inputs() == Inputs::measured ? kernels::Spikes::worth
+                       : options_.inputs() == Inputs::spikes ? 1
+                                                             : 0;
+  kernel.once = once;
+  kernel.workspace = workspace_;
+  const kernels::SnuValues values =
+      kernels::snu(std::move(x), state.membrane, state.output, state.current, present, kernel);
+  return {values.output, values.membrane, {values.membrane[values.membrane.size(0) - 1], values.last, values.current}};
+}
+
+}  // namespace grapes::nn
