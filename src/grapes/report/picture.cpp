@@ -5,58 +5,44 @@
 #include <utility>
 
 namespace grapes::report {
-namespace {
 
-/// Two plots side by side below a heading.
-struct PictureRow {
-  std::string heading, note;
-  Drawing left, right;
-  double top() const { return note.empty() ? 56 : 78; }
-  double height() const { return top() - 12 + std::max(left.height(), right.height()); }
-};
-
-Drawing stacked(const std::vector<PictureRow>& rows) {
-  double height = 24;
-  for (const PictureRow& row : rows) height += row.height();
-  Drawing all(972, height);
-  all.card("");
-  double y = 0;
-  for (const PictureRow& row : rows) {
-    all.text({20, y + 34}, row.heading, "heading");
-    if (!row.note.empty()) all.text({20, y + 58}, row.note, "small muted");
-    all.place(row.left, {16, y + row.top()});
-    all.place(row.right, {496, y + row.top()});
-    y += row.height();
-  }
-  return all;
-}
-
-}  // namespace
-
+/// Of each condition a row: how the score came about, and how it ends. Of a sweep, scores and differences.
 std::string picture(const Summary& summary) {
   const Styles styles(summary.arms);
-  std::vector<PictureRow> rows;
-  std::string left = summary.tasks > 0 ? "accuracy on the first task while it and the others are learned"
-                                       : "the score against the epoch";
-  std::string right = "every seed, the mean and its 95 % interval";
+  std::vector<std::pair<Drawing, Drawing>> rows;
+  std::vector<std::string> headings;
+  std::string label = summary.tasks > 0 ? "Left: accuracy on the first task while it and the others are learned"
+                                        : "Left: the score against the epoch";
+  label += ", means over seeds with bands of one standard deviation. Right: every seed, the mean, its 95 % interval.";
   if (!summary.swept.empty()) {
-    rows.push_back({summary.title, summary.swept, plot::line_chart(sweep_chart("scores", summary, styles, false)),
-                    plot::line_chart(sweep_chart("changes", summary, styles, true))});
-    left = "final scores against the value";
-    right = "paired differences to the baseline; bands are 95 % intervals";
+    rows.emplace_back(plot::line_chart(sweep_chart(summary, styles, false)),
+                      plot::line_chart(sweep_chart(summary, styles, true)));
+    headings.push_back(summary.title);
+    label = "Left: final scores. Right: paired differences to the baseline. Bands are 95 % intervals.";
   } else {
     for (const Condition& condition : summary.conditions) {
       const std::vector<Arm> arms = without_methods(condition);
       const Drawing ends = dot_plot(arms, summary.primary(), styles);
-      Chart progress = progress_chart("curves-" + std::to_string(rows.size()), summary, arms, styles);
+      Chart progress = progress_chart(summary, arms, styles);
       progress.height = std::max(280.0, ends.height());
-      rows.push_back({summary.title + (condition.title.empty() ? "" : ". " + condition.title), "",
-                      plot::line_chart(progress), ends});
+      rows.emplace_back(plot::line_chart(progress), ends);
+      headings.push_back(summary.title + (condition.title.empty() ? "" : ". " + condition.title));
     }
-    left += ", means over seeds with bands of one standard deviation";
   }
-  return stacked(rows).element("picture", summary.title, "Left: " + left + ". Right: " + right + ".",
-                               plot::plot_style());
+  const double top = summary.swept.empty() ? 56 : 78;
+  double height = 24, y = 0;
+  for (const auto& [left, right] : rows) height += top - 12 + std::max(left.height(), right.height());
+  Drawing all(972, height);
+  all.card("");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& [left, right] = rows[i];
+    all.text({20, y + 34}, headings[i], "heading");
+    all.text({20, y + 58}, summary.swept, "small muted");
+    all.place(left, {16, y + top});
+    all.place(right, {496, y + top});
+    y += top - 12 + std::max(left.height(), right.height());
+  }
+  return all.element(summary.title + ". " + label, plot::plot_style());
 }
 
 }  // namespace grapes::report

@@ -167,11 +167,6 @@ void correct(Summary& summary) {
   for (const auto& [name, family] : families) correct(family);
 }
 
-const Arm& first_arm(const std::vector<Condition>& conditions) {
-  return std::find_if(conditions.begin(), conditions.end(), [](const Condition& one) { return !one.arms.empty(); })
-      ->arms.front();
-}
-
 std::string default_title(const Summary& summary) {
   if (summary.tasks > 0)
     return fmt::format("{} {}, {}", summary.first_run().epochs.front()["scenario"].get<std::string>(), summary.data,
@@ -217,7 +212,9 @@ std::size_t Summary::most_runs() const {
   return most;
 }
 
-const Run& Summary::first_run() const { return *first_arm(conditions).runs.front(); }
+const Condition& Summary::first_condition() const {
+  return *std::find_if(conditions.begin(), conditions.end(), [](const Condition& one) { return !one.arms.empty(); });
+}
 
 std::vector<double> Spread::values() const {
   std::vector<double> all;
@@ -230,6 +227,20 @@ Spread spread_of(const Runs& runs, const std::function<std::optional<double>(con
   for (const RunPtr& run : runs)
     if (const auto value = number(*run)) samples.push_back({run->identity.seed, run->identity.pairing, *value});
   return spread(std::move(samples), bounds);
+}
+
+std::string interval_text(const Spread& spread, const Unit& unit, bool sign) {
+  if (!spread.interval) return "";
+  const auto text = [&](double x) { return sign ? unit.change(x) : unit.number(x); };
+  return fmt::format("[{}, {}]", text(spread.interval->low), text(spread.interval->high));
+}
+
+std::string level_text(const Spread& spread, const Unit& unit) {
+  return unit.level(spread.mean) + (spread.interval ? " " : "") + interval_text(spread, unit, false);
+}
+
+std::string change_text(const Spread& spread, const Unit& unit) {
+  return unit.change(spread.mean) + unit.difference + (spread.interval ? " " : "") + interval_text(spread, unit, true);
 }
 
 Summary summarize(Records records, const Options& options) {
@@ -268,10 +279,9 @@ Summary summarize(Records records, const Options& options) {
       if (std::find(summary.arms.begin(), summary.arms.end(), arm.name) == summary.arms.end())
         summary.arms.push_back(arm.name);
   }
-  const Arm* base = nullptr;
+  const Arm* base = &summary.first_condition().arms.front();
   for (const Condition& condition : summary.conditions)
-    if (base == nullptr) base = condition.find(summary.baseline);
-  if (base == nullptr) base = &first_arm(summary.conditions);
+    if (const Arm* arm = condition.find(summary.baseline); arm != nullptr && base->name != summary.baseline) base = arm;
   summary.baseline = base->name;
   summary.data = first.identity.data;
   summary.score = score_of(first.identity.score);

@@ -89,7 +89,9 @@ struct Summary {
   bool stopped_early = false;
 
   const Measure& primary() const { return measures.front(); }
-  const record::Run& first_run() const;
+  /// The first one that has arms.
+  const Condition& first_condition() const;
+  const record::Run& first_run() const { return *first_condition().arms.front().runs.front(); }
   /// The most runs that an arm has.
   std::size_t most_runs() const;
 };
@@ -113,6 +115,13 @@ Summary summarize(Records records, const Options& options = {});
 /// Mean, standard deviation and interval of a number of each run, over those that have it.
 Spread spread_of(const Runs& runs, const std::function<std::optional<double>(const record::Run&)>& number,
                  Bounds bounds = {});
+
+/// "[87.20, 88.90]", or "" of one run. @param sign  of a difference
+std::string interval_text(const Spread& spread, const Unit& unit, bool sign);
+/// "88.10 % [87.20, 88.90]".
+std::string level_text(const Spread& spread, const Unit& unit);
+/// "+1.20 points [+0.40, +2.00]".
+std::string change_text(const Spread& spread, const Unit& unit);
 
 /// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "arms": names, "measures": [{"key",
 /// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",

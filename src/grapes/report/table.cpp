@@ -9,7 +9,6 @@
 namespace grapes::report {
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
 using Place = Column::Place;
 
 const std::string none = "–";
@@ -24,13 +23,6 @@ std::string mean_and_sd(const Spread& spread, const Measure& measure) {
   return spread.n() < 2 ? center : center + " ± " + unit.number(spread.sd);
 }
 
-/// "[87.20, 88.10]", or "" of one run.
-std::string bracket(const Spread& spread, const Unit& unit, bool sign) {
-  if (!spread.interval) return "";
-  const auto text = [&](double x) { return sign ? unit.change(x) : unit.number(x); };
-  return fmt::format("[{}, {}]", text(spread.interval->low), text(spread.interval->high));
-}
-
 std::string rates(const Arm& arm) {
   std::vector<std::string> texts;
   for (const double rate : arm.learning_rates) texts.push_back(shortest(rate));
@@ -40,20 +32,21 @@ std::string rates(const Arm& arm) {
 
 Column level(const Measure& measure, Place place) {
   const bool partial = measure.key == "epochs_to_target";  // some runs may never reach it
-  return {
-      measure.name + measure.unit.suffix,
-      measure.meaning + ", mean ± standard deviation over seeds" +
-          (measure.compared ? ", below it the 95 % interval" : "") +
-          (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
-      place,
-      [=](const Arm& arm) {
-        const Spread& spread = arm[measure];
-        if (!partial) return mean_and_sd(spread, measure);
-        if (spread.empty()) return std::string("never");
-        return mean_and_sd(spread, measure) +
-               (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
-      },
-      [=](const Arm& arm) { return measure.compared ? bracket(arm[measure], measure.unit, is_change(measure)) : ""; }};
+  return {measure.name + measure.unit.suffix,
+          measure.meaning + ", mean ± standard deviation over seeds" +
+              (measure.compared ? ", below it the 95 % interval" : "") +
+              (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
+          place,
+          [=](const Arm& arm) {
+            const Spread& spread = arm[measure];
+            if (!partial) return mean_and_sd(spread, measure);
+            if (spread.empty()) return std::string("never");
+            return mean_and_sd(spread, measure) +
+                   (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
+          },
+          [=](const Arm& arm) {
+            return measure.compared ? interval_text(arm[measure], measure.unit, is_change(measure)) : "";
+          }};
 }
 
 /// The table as text, in as many blocks as it takes to fit a terminal, the first column in each.
@@ -139,7 +132,7 @@ std::vector<Column> columns_of(const Summary& summary, const Condition& conditio
                        ", with Student’s t interval",
                    first ? Place::score : Place::page, text([unit = measure.unit](const Difference& one) {
                      if (one.spread.empty()) return std::string("unpaired");
-                     const std::string interval = bracket(one.spread, unit, true);
+                     const std::string interval = interval_text(one.spread, unit, true);
                      return unit.change(one.spread.mean) + (interval.empty() ? "" : " " + interval);
                    })});
     if (first)
@@ -161,7 +154,7 @@ std::vector<SweepTable> sweep_tables(const Summary& summary) {
   };
   std::vector<SweepTable> tables = {
       {measure.name + measure.unit.suffix, of_arm([&](const Condition&, const Arm& arm) {
-         const std::string interval = bracket(arm[measure], measure.unit, false);
+         const std::string interval = interval_text(arm[measure], measure.unit, false);
          return measure.unit.number(arm[measure].mean) + (interval.empty() ? "" : " " + interval) +
                 (arm.runs.size() < summary.most_runs() ? fmt::format(" (n = {})", arm.runs.size()) : "");
        })},
