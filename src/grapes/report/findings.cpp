@@ -54,20 +54,24 @@ std::string by_side(const Labeled& all, const std::string& at) {
   return listed(groups);
 }
 
-/// What the interval, and the test, say of a difference: "does better than `bp` by the interval and by the test".
-std::string conclusion(const Difference& one, const std::string& others) {
-  if (one.spread.empty()) return fmt::format("is not paired with {}, so the difference is not tested", others);
-  if (!one.spread.interval)
-    return fmt::format("is compared with {} by one pair of runs, which says nothing about chance", others);
-  if (one.side() == 0) return fmt::format("shows no gain over {}: the interval of the difference includes 0", others);
-  return fmt::format("does {} than {} by the interval{}", one.side() > 0 ? "better" : "worse", others,
+/// What the interval, and the test, say of a difference.
+std::string outcome(const Difference& one) {
+  if (one.spread.empty()) return "the runs are unpaired, so the difference is not tested";
+  if (!one.spread.interval) return "one pair of runs says nothing about chance";
+  if (!one.p) return "the score is the same in every pair";
+  if (one.side() == 0) return "the interval includes 0, so no difference is shown";
+  return fmt::format("{} by the interval{}", one.side() > 0 ? "higher" : "lower",
                      one.significant() ? " and by the test" : ", but not by the corrected test");
 }
 
 /// The first sentence on one arm: better or worse, and for GRAPES whether its controls do as well.
 std::string answer(const Difference& one, const Condition& condition, const Measure& measure) {
-  const std::string start = quoted(one.arm) + " ";
-  if (one.arm != "grapes" || one.side() <= 0) return start + conclusion(one, quoted(one.against));
+  if (one.arm != "grapes" || one.side() <= 0)
+    return fmt::format("{} {} {} ({})", quoted(one.arm),
+                       one.side() > 0   ? "does better than"
+                       : one.side() < 0 ? "does worse than"
+                                        : "shows no gain over",
+                       quoted(one.against), outcome(one));
   const Difference* uniform = condition.find("grapes", "uniform", measure);
   const Difference* shuffled = condition.find("grapes", "shuffled", measure);
   Strings beaten = {quoted(one.against)}, equal;
@@ -85,7 +89,7 @@ std::string answer(const Difference& one, const Condition& condition, const Meas
                                 "measurable difference"
                               : "the gain is more than a change of the effective learning rates, and the tie between "
                                 "factors and weights matters";
-  return fmt::format("{}does better than {} {}{}: {}", start, listed(beaten),
+  return fmt::format("`grapes` does better than {} {}{}: {}", listed(beaten),
                      tested ? "by intervals and tests" : "by the intervals, though not by the corrected tests",
                      equal.empty() ? "" : ", but not better than " + listed(equal), meaning);
 }
@@ -151,8 +155,7 @@ std::string verdict_of_sweep(const Summary& summary) {
                      second.empty() ? "" : " " + second + ".");
 }
 
-/// "`grapes` against `bp`: average accuracy 91.30 % and 90.10 %, +1.20 points ...; forgetting ...". GRAPES and its
-/// control are followed over all compared measures, of the other arms only the first one is told.
+/// "`grapes` against `bp`: average accuracy 91.30 % and 90.10 %, +1.20 points ...; forgetting ...".
 void differences(const Summary& summary, const Condition& condition, Said& say) {
   std::vector<Control> pairs;
   for (const Arm& arm : condition.arms) pairs.push_back({arm.name, summary.baseline, ""});
@@ -161,27 +164,15 @@ void differences(const Summary& summary, const Condition& condition, Said& say) 
   for (const auto& [arm, other, meaning] : pairs) {
     Strings pieces;
     for (const Measure& measure : summary.measures) {
-      const bool first = &measure == &summary.primary();
       const Difference* one = condition.find(arm, other, measure);
-      if (one == nullptr || !(first || (measure.compared && (arm == "grapes" || arm == "uniform")))) continue;
-      std::string text = first && summary.tasks == 0 ? "" : measure.name + " ";
+      if (one == nullptr || !measure.compared) continue;
+      std::string& text = pieces.emplace_back(summary.tasks == 0 ? "" : measure.name + " ");
       text += measure.unit.level((*condition.find(arm))[measure].mean) + " and " +
               measure.unit.level((*condition.find(other))[measure].mean) + ", ";
-      if (one->spread.empty()) {
-        text += "unpaired and not tested";
-      } else {
-        text += change_text(one->spread, measure.unit) + ", ";
-        text += one->spread.n() == 1 ? "one pair only" : count(one->spread.n(), "pair");
-      }
-      if (one->p)
-        text += fmt::format(", p {}, after Holm {}, {}", p_value(*one->p), p_value(*one->p_holm),
-                            one->side() == 0 ? "no difference is shown"
-                                             : fmt::format("{} by the interval{}", one->side() > 0 ? "higher" : "lower",
-                                                           one->significant() ? " and by the test"
-                                                                              : ", but not by the corrected test"));
-      else if (one->spread.interval)
-        text += ", the same score in every pair";
-      pieces.push_back(text);
+      if (!one->spread.empty())
+        text += change_text(one->spread, measure.unit) + ", " + count(one->spread.n(), "pair") + ", ";
+      if (one->p) text += fmt::format("p {}, after Holm {}, ", p_value(*one->p), p_value(*one->p_holm));
+      text += outcome(*one);
     }
     if (!pieces.empty())
       say("{} against {}{}: {}.", quoted(arm), quoted(other), meaning.empty() ? "" : " (" + meaning + ")",
@@ -255,20 +246,16 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
 }
 
 void convergence(const Summary& summary, const Condition& condition, Said& say) {
-  if (summary.tasks > 0) return;
-  Strings rising, failed;
-  for (const Arm& arm : condition.arms) {
-    const Spread& fit = arm.values.at("asymptote");
-    if (fit.n() < arm.runs.size())
-      failed.push_back(fmt::format("{} of {} runs of {}", fit.n(), arm.runs.size(), quoted(arm.name)));
-    if (!fit.empty() && fit.mean > arm[summary.primary()].mean + 0.01)
-      rising.push_back(fmt::format("{} ({})", quoted(arm.name), level_text(fit, summary.primary().unit)));
-  }
+  Strings rising;
+  for (const Arm& arm : condition.arms)
+    if (const auto fit = arm.values.find("asymptote");
+        fit != arm.values.end() && !fit->second.empty() && fit->second.mean > arm[summary.primary()].mean + 0.01)
+      rising.push_back(fmt::format("{} ({}, n = {})", quoted(arm.name), level_text(fit->second, summary.primary().unit),
+                                   fit->second.n()));
   if (!rising.empty())
     say("The fitted asymptote lies well above the last score for {}. These runs may not have reached their plateau, "
         "and longer ones could end in another order.",
         listed(rising));
-  if (!failed.empty()) say("The plateau could be fitted only to {}.", listed(failed));
 }
 
 /// What makes the numbers of one condition mean different things.
@@ -339,13 +326,12 @@ void data(const Summary& summary, Said& say) {
   say("Scores are from the {}.", summary.stopped_early
                                      ? "epoch that was best on validation data, where training stopped"
                                      : "last epoch; no epoch was picked by its score");
-  say("{}",
-      summary.part == "train" ? "There is no test part, so these are train scores, which do not tell about new data."
-      : summary.part == "validation" ? "There is no test part, so these are validation scores, which are too high if "
-                                       "anything was chosen by them."
-      : beginnings.size() == 1 ? "All runs are scored on the same test set, whose own sampling error no interval here "
-                                 "includes."
-                               : "The runs did not begin alike, so they need not share one test set.");
+  if (summary.part != "test")
+    say("There is no test part, so these are {} scores, which are too high for new data.", summary.part);
+  else if (beginnings.size() == 1)
+    say("All runs are scored on the same test set, whose own sampling error no interval here includes.");
+  else
+    say("The runs did not begin alike, so they need not share one test set.");
 }
 
 /// How a sweep's tables are read, and where a rate lies at the edge of its grid.
@@ -384,14 +370,15 @@ Findings findings(const Summary& summary) {
     found.lead = verdict_of_sweep(summary);
     sweep(summary, all);
   }
-  std::set<std::string> gone;
-  for (const RunPtr& run : summary.excluded) gone.insert(quoted(run->identity.arm));
+  std::set<std::string> arms, gone;
+  for (const RunPtr& run : summary.excluded) arms.insert(quoted(run->identity.arm));
+  gone = arms;
   for (const Condition& condition : summary.conditions)
     for (const Arm& arm : condition.arms) gone.erase(quoted(arm.name));
   for (const std::string& line : excluded_runs(summary)) all("Not counted: {}.", line);
   if (const std::size_t n = summary.excluded.size(); n > 0)
-    found.notice =
-        fmt::format("{} diverged or did not finish and {} not counted.", count(n, "run"), n == 1 ? "is" : "are");
+    found.notice = fmt::format("{} of {} diverged or did not finish and {} not counted.", count(n, "run"),
+                               listed({arms.begin(), arms.end()}), n == 1 ? "is" : "are");
   if (!gone.empty()) found.notice += fmt::format(" No run of {} finished.", listed({gone.begin(), gone.end()}));
   found.all = std::move(all.all);
   return found;

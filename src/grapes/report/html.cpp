@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <regex>
+
 namespace grapes::report {
 using plot::escape;
 namespace {
@@ -73,8 +75,10 @@ std::string section(const std::string& heading, const std::string& note, const s
                      note.empty() ? "" : "<p class=\"note\">" + note + "</p>", body);
 }
 
-std::string figure(const std::string& caption, const plot::Drawing& drawing, const std::string& label) {
-  return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", caption, drawing.element(label));
+std::string figure(const std::string& caption, const plot::Drawing& drawing) {
+  static const std::regex tag("<[^>]*>");
+  return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", caption,
+                     drawing.element(std::regex_replace(caption, tag, "")));
 }
 
 std::string figures(const std::string& all, bool small) {

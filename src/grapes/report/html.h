@@ -13,8 +13,8 @@ namespace grapes::report {
 std::string marked_up(const std::string& sentence);
 /// A heading that unfolds a note, unless that is empty, and `body`, as HTML; "" if there is no body.
 std::string section(const std::string& heading, const std::string& note, const std::string& body, bool open = false);
-/// @param label  what the picture shows, for those who do not see it
-std::string figure(const std::string& caption, const plot::Drawing& drawing, const std::string& label);
+/// @param caption  HTML; without its tags it also names the picture to those who do not see it
+std::string figure(const std::string& caption, const plot::Drawing& drawing);
 /// Figures side by side, `small` ones closer; "" if there are none.
 std::string figures(const std::string& all, bool small = false);
 std::string list(const std::vector<std::string>& sentences);

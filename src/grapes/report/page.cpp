@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <set>
 
 namespace grapes::report {
 using plot::escape;
@@ -17,22 +16,22 @@ using record::Json;
 using record::Run;
 namespace {
 
-/// What is drawn of each layer, see record.h.
-struct LayerPlots {
+/// Curves over epochs, of a row or of each of its layers, see record.h.
+struct Curves {
   struct Key {
-    const char *name, *title, *y_label;  ///< name: of a layer in a row
+    const char *name, *title, *y_label;
   };
   const char *heading, *note;
   std::vector<Key> keys;
 };
-const std::vector<LayerPlots> layer_plots = {
+const std::vector<Curves> all_curves = {
+    {"Training loss", "Mean loss of an epoch, from epoch 1 on.", {{"train_loss", "", "loss"}}},
     {"Gradients and weights",
-     "Means over seeds with bands of one standard deviation. The gradient is what the optimizer sees, modulation "
-     "included.",
+     "The gradient is what the optimizer sees, modulation included.",
      {{"gradient_norm", "Norm of the gradient", "Euclidean norm"},
       {"weight_norm", "Norm of the weights", "Euclidean norm"}}},
     {"Activity of spiking layers",
-     "On the last evaluated examples, means over seeds with bands of one standard deviation.",
+     "On the last evaluated examples.",
      {{"activity.rate", "Mean output of a layer’s neurons per step", "mean output"},
       {"activity.silent", "Silent neurons: fewer than one spike in a thousand steps", "fraction of neurons"},
       {"activity.saturated", "Saturated neurons: spikes in more than 99 of 100 steps", "fraction of neurons"}}}};
@@ -54,8 +53,8 @@ class Page {
                             marked_up(found.verdicts[k]));
       body += figures(scores() + progress()) +
               condition_section("Comparisons and tests", "", list(found.conditions[k])) + numbers() + tuning() +
-              curves() + methods() + matrices() + weights() + factors();
-      for (const LayerPlots& plots : layer_plots) body += layers(plots);
+              tasks() + matrices() + weights() + factors();
+      for (const Curves& one : all_curves) body += curves(one);
       body += samples();
     }
     return document(summary_.title, body + section("Method and limits", "", list(found.all)) + reading() +
@@ -66,10 +65,9 @@ class Page {
   const std::vector<Arm>& arms() const { return condition_->arms; }
 
   /// A section on one condition, which its note names if it has a title.
-  std::string condition_section(const std::string& heading, const std::string& note, const std::string& body,
-                                bool open = false) const {
+  std::string condition_section(const std::string& heading, const std::string& note, const std::string& body) const {
     const std::string& title = condition_->title;
-    return section(heading, title.empty() ? note : escape(title) + ". " + note, body, open);
+    return section(heading, title.empty() ? note : escape(title) + ". " + note, body);
   }
 
   std::string x_label() const { return summary_.tasks > 0 ? "tasks learned" : "epoch"; }
@@ -79,34 +77,27 @@ class Page {
   }
 
   static std::string lines(const std::string& caption, const Chart& chart) {
-    return chart.series.empty() ? ""
-                                : figure(caption, plot::line_chart(chart),
-                                         chart.y_label + " against " + chart.x_label + ", a line an arm");
+    return chart.series.empty() ? "" : figure(caption, plot::line_chart(chart));
   }
 
   std::string scores() const {
+    const std::string at = summary_.tasks > 0       ? "average accuracy after the last task"
+                           : summary_.stopped_early ? "at the epoch that was best on validation data"
+                                                    : "at the last epoch";
     const std::string reference =
         arms().size() > 1 ? " The broken line is the mean of <code>" + escape(arms().front().name) + "</code>." : "";
-    return figure("<b>Final scores</b>: " +
-                      std::string(summary_.tasks > 0       ? "average accuracy after the last task"
-                                  : summary_.stopped_early ? "at the epoch that was best on validation data"
-                                                           : "at the last epoch") +
-                      ". Small dots are seeds, the ring is their mean, the bar its 95 % interval." + reference,
-                  dot_plot(arms(), summary_.primary(), styles_),
-                  "Every seed, the mean and its interval, a row an arm.");
+    return figure("<b>Final scores</b>: " + at +
+                      ". Small dots are seeds, the ring is their mean, the bar its 95 % "
+                      "interval." +
+                      reference,
+                  dot_plot(arms(), summary_.primary(), styles_));
   }
 
   std::string progress() const {
-    if (summary_.tasks == 0)
-      return lines("<b>Learning curves</b>: means over seeds, bands of one standard deviation.",
-                   progress_chart(summary_, arms(), styles_));
-    Chart chart = curve_chart(x_label(), "test accuracy, %", arms(), styles_, 100,
-                              [](const Run& run) { return row_points(run, "test_accuracy"); });
-    chart.from_the_start = true;
-    return lines(
-        "<b>Learning curves</b>: mean accuracy on the tasks learned so far, means over seeds, bands of one "
-        "standard deviation.",
-        chart);
+    return lines("<b>Learning curves</b>: " +
+                     std::string(summary_.tasks > 0 ? "mean accuracy on the tasks learned so far, " : "") +
+                     "means over seeds, bands of one standard deviation.",
+                 progress_chart(summary_, arms(), styles_));
   }
 
   std::string numbers() const {
@@ -124,12 +115,7 @@ class Page {
     return condition_section("Numbers", "", html_table(rows) + "<h3>Columns</h3>" + definitions(meanings));
   }
 
-  std::string curves() const {
-    if (summary_.tasks == 0)
-      return condition_section(
-          "Training loss", "Means over seeds, bands of one standard deviation, from epoch 1 on.",
-          figures(lines("", curve_chart("epoch", "mean loss of the epoch", arms(), styles_, 1,
-                                        [](const Run& run) { return row_points(run, "train_loss"); }))));
+  std::string tasks() const {
     std::string all;
     constexpr std::size_t most = 6;
     for (std::size_t i = 0; i < std::min(summary_.tasks, most); ++i) {
@@ -143,32 +129,10 @@ class Page {
                              figures(all));
   }
 
-  /// A picture for each method: the baseline, GRAPES, and the method with and without it.
-  std::string methods() const {
-    std::set<std::string> all;
-    std::string pictures;
-    for (const Arm& arm : arms()) {
-      if (arm.method == "none" || !all.insert(arm.method).second) continue;
-      std::vector<Arm> shown = arms();
-      std::erase_if(shown, [&](const Arm& other) {
-        return other.method != arm.method &&
-               (other.method != "none" || (other.name != summary_.baseline && other.name != "grapes"));
-      });
-      Chart chart = curve_chart(x_label(), "mean test accuracy, %", shown, styles_, 100,
-                                [](const Run& run) { return row_points(run, "test_accuracy"); });
-      chart.from_the_start = true;
-      pictures += lines("<b>" + escape(arm.method) + "</b>", chart);
-    }
-    return condition_section("Methods against forgetting", "Mean accuracy on the tasks learned so far.",
-                             figures(pictures));
-  }
-
   std::string matrices() const {
     std::string all;
     for (const Arm& arm : arms())
-      if (summary_.tasks > 0)
-        all += figure("<b>" + escape(arm.name) + "</b>", heat_map(arm, styles_),
-                      "Rows: after which task; columns: accuracy on which task.");
+      if (summary_.tasks > 0) all += figure("<b>" + escape(arm.name) + "</b>", heat_map(arm, styles_));
     return condition_section("Accuracy on every task after every task",
                              "Means over seeds and half the width of their 95 % intervals.", figures(all, true));
   }
@@ -221,8 +185,7 @@ class Page {
       for (const std::string& layer : layers_of(arm.runs))
         if (low && !factor_curve(arm, layer).x.empty())
           all += figure("<b>" + escape(arm.name) + "</b>, " + escape(layer),
-                        factor_strip(arm, layer, *low, x_label(), styles_),
-                        "For each epoch how many units have a factor near each value.");
+                        factor_strip(arm, layer, *low, x_label(), styles_));
     return condition_section(
         "Modulation factors",
         "Distribution of the factors of a layer’s units by epoch, over all seeds: the stronger the color, the more "
@@ -230,17 +193,18 @@ class Page {
         figures(all, true));
   }
 
-  std::string layers(const LayerPlots& plots) const {
-    Runs runs;
+  std::string curves(const Curves& curves) const {
+    std::vector<std::string> layers = {""};
     std::string legend, body;
     for (const Arm& arm : arms()) {
-      runs.insert(runs.end(), arm.runs.begin(), arm.runs.end());
+      for (const std::string& layer : layers_of(arm.runs))
+        if (std::find(layers.begin(), layers.end(), layer) == layers.end()) layers.push_back(layer);
       legend += fmt::format(R"(<li><svg viewBox="0 0 28 8"><line y1="4" x2="28" y2="4" class="{}"/></svg>{}</li>)",
                             styles_.look("line", arm.name), escape(arm.name));
     }
-    for (const auto& [key, title, y_label] : plots.keys) {
+    for (const auto& [key, title, y_label] : curves.keys) {
       std::string all;
-      for (const std::string& layer : layers_of(runs)) {
+      for (const std::string& layer : layers) {
         Chart chart = curve_chart(x_label(), y_label, arms(), styles_, 1,
                                   [&, name = key](const Run& run) { return row_points(run, name, layer); });
         chart.width = 300;
@@ -252,7 +216,8 @@ class Page {
       }
       if (!all.empty()) body += fmt::format("<h3>{}</h3>{}", title, figures(all, true));
     }
-    return condition_section(plots.heading, plots.note,
+    return condition_section(curves.heading,
+                             std::string(curves.note) + " Means over seeds, bands of one standard deviation.",
                              body.empty() ? "" : "<ul class=\"legend\">" + legend + "</ul>" + body);
   }
 
@@ -270,7 +235,7 @@ class Page {
         const auto add = [&](const std::string& caption, const plot::Drawing& drawing) {
           all += figure(fmt::format("<b>{}</b>, seed {}, example {}: {}", escape(arm.name), run.identity.seed,
                                     example["example"].dump(), escape(caption)),
-                        drawing, caption);
+                        drawing);
         };
         add("spikes" + (example.contains("label")
                             ? fmt::format(", label {}, prediction {}", example["label"].get<std::string>(),

@@ -1,6 +1,7 @@
 #include "grapes/report/plots.h"
 
 #include "grapes/report/arms.h"
+#include "grapes/report/report.h"
 
 #include <fmt/format.h>
 
@@ -23,12 +24,11 @@ Styles::Styles(const std::vector<std::string>& arms) {
   for (const std::string& arm : arms)
     if (const std::size_t slot = place_of(arm); slot < known_arms.size() && taken.insert(slot).second)
       slots_[arm] = slot;
-  std::size_t next = 0;
+  std::size_t next = known_arms.size();
   for (const std::string& arm : arms) {
     if (slots_.contains(arm)) continue;
-    while (taken.size() < plot::color_slots && taken.contains((next + known_arms.size()) % plot::color_slots)) ++next;
-    slots_[arm] = (next++ + known_arms.size()) % plot::color_slots;
-    taken.insert(slots_[arm]);
+    while (taken.size() < plot::color_slots && taken.contains(next % plot::color_slots)) ++next;
+    taken.insert(slots_[arm] = next++ % plot::color_slots);
   }
 }
 
@@ -41,14 +41,15 @@ Chart curve_chart(const std::string& x_label, const std::string& y_label, const 
   return chart;
 }
 
-Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles, std::size_t task) {
-  const Measure& measure = summary.primary();
-  if (summary.tasks == 0)
-    return curve_chart("epoch", measure.name + measure.unit.axis(), arms, styles, measure.unit.factor,
-                       [&](const record::Run& run) { return row_points(run, measure.key); });
-  Chart chart = curve_chart("tasks learned", fmt::format("accuracy on task {}, %", task + 1), arms, styles, 100,
-                            [&](const record::Run& run) { return task_points(run, task); });
-  chart.from_the_start = true;
+Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
+                     std::optional<std::size_t> task) {
+  const auto& [factor, decimals, suffix, difference] = summary.primary().unit;
+  const std::string key = summary.tasks == 0 ? summary.primary().key : "test_accuracy";
+  const std::string name = task ? fmt::format("accuracy on task {}", *task + 1) : summary.primary().name;
+  Chart chart = curve_chart(
+      summary.tasks == 0 ? "epoch" : "tasks learned", name + summary.primary().unit.axis(), arms, styles, factor,
+      [&](const record::Run& run) { return task ? task_points(run, *task) : row_points(run, key); });
+  chart.from_the_start = summary.tasks > 0;
   return chart;
 }
 
@@ -233,6 +234,45 @@ Drawing heat_map(const Arm& arm, const Styles& styles) {
     }
   }
   return drawing;
+}
+
+/// Of each condition a row: how the score came about, and how it ends. Of a sweep, scores and differences.
+std::string picture(const Summary& summary) {
+  const Styles styles(summary.arms);
+  std::vector<std::pair<Drawing, Drawing>> rows;
+  std::vector<std::string> headings;
+  std::string label = summary.tasks > 0 ? "Left: accuracy on the first task while it and the others are learned"
+                                        : "Left: the score against the epoch";
+  label += ", means over seeds with bands of one standard deviation. Right: every seed, the mean, its 95 % interval.";
+  if (!summary.swept.empty()) {
+    rows.emplace_back(plot::line_chart(sweep_chart(summary, styles, false)),
+                      plot::line_chart(sweep_chart(summary, styles, true)));
+    headings.push_back(summary.title);
+    label = "Left: final scores. Right: paired differences to the baseline. Bands are 95 % intervals.";
+  } else {
+    for (const Condition& condition : summary.conditions) {
+      const std::vector<Arm> arms = without_methods(condition);
+      const Drawing ends = dot_plot(arms, summary.primary(), styles);
+      Chart progress = progress_chart(summary, arms, styles, summary.tasks > 0 ? std::optional(0UL) : std::nullopt);
+      progress.height = std::max(280.0, ends.height());
+      rows.emplace_back(plot::line_chart(progress), ends);
+      headings.push_back(summary.title + (condition.title.empty() ? "" : ". " + condition.title));
+    }
+  }
+  const double top = summary.swept.empty() ? 56 : 78;
+  double height = 24, y = 0;
+  for (const auto& [left, right] : rows) height += top - 12 + std::max(left.height(), right.height());
+  Drawing all(972, height);
+  all.card("");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& [left, right] = rows[i];
+    all.text({20, y + 34}, headings[i], "heading");
+    all.text({20, y + 58}, summary.swept, "small muted");
+    all.place(left, {16, y + top});
+    all.place(right, {496, y + top});
+    y += top - 12 + std::max(left.height(), right.height());
+  }
+  return all.element(summary.title + ". " + label, plot::plot_style());
 }
 
 }  // namespace grapes::report

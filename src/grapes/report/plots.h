@@ -30,8 +30,10 @@ class Styles final {
 /// A line for each arm that has such points.
 Chart curve_chart(const std::string& x_label, const std::string& y_label, const std::vector<Arm>& arms,
                   const Styles& styles, double factor, const std::function<Points(const record::Run&)>& points);
-/// How the first measure came about: of one task the score against the epoch, of several the accuracy on `task`.
-Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles, std::size_t task = 0);
+/// How the first measure came about: of one task the score against the epoch, of several the mean accuracy on those
+/// learned so far, or the accuracy on `task`.
+Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
+                     std::optional<std::size_t> task = {});
 /// Of a sweep: the first measure against the value, or its differences to the baseline; bands are 95 % intervals.
 Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences);
 

@@ -36,11 +36,10 @@ struct Spread {
 struct Difference {
   std::string arm, against, measure;
   bool control = false;  ///< see controls_of(); else against the baseline
-  Spread spread;
-  std::size_t unpaired = 0;  ///< runs of the arm without a partner
-  std::optional<double> p;   ///< Wilcoxon's signed-rank test; nothing where no pair differs
-  std::optional<double>
-      p_holm;  ///< after Holm's correction over the family: those against the baseline, or the controls
+  Spread spread = {};
+  std::size_t unpaired = 0;           ///< runs of the arm without a partner
+  std::optional<double> p = {};       ///< Wilcoxon's signed-rank test; nothing where no pair differs
+  std::optional<double> p_holm = {};  ///< after Holm's correction over those against the baseline, or the controls
 
   /// -1 or 1 where the interval lies below or above 0, else 0.
   int side() const;
@@ -70,7 +69,7 @@ struct Condition {
   std::vector<Difference> differences = {};
   std::vector<Difference> changes = {};  ///< of a sweep: each difference less the same one in the first condition
 
-  const Arm* find(const std::string& arm) const;
+  const Arm* find(const std::string& name) const;
   const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
   /// Whether the rate chosen for an arm is the smallest or largest of its grid, beyond which a better one may lie.
   bool at_edge(const std::string& arm) const;

@@ -270,8 +270,8 @@ TEST(Findings, SayWhenTheControlsDoNot) {
 
 TEST(Findings, OneSeedSaysNothingAboutChance) {
   const auto found = said(summary(pairs({0.5}, {0.9})));
-  EXPECT_THAT(found.front(), HasSubstr("one pair of runs, which says nothing about chance"));
-  EXPECT_THAT(found, Contains(HasSubstr("one pair only")));
+  EXPECT_THAT(found.front(), HasSubstr("one pair of runs says nothing about chance"));
+  EXPECT_THAT(found, Contains(AllOf(HasSubstr("1 pair, "), HasSubstr("one pair of runs says nothing"))));
 }
 
 TEST(Findings, OneArmIsComparedWithNothing) {
@@ -279,7 +279,7 @@ TEST(Findings, OneArmIsComparedWithNothing) {
 }
 
 TEST(Findings, EqualScoresAreCalledSo) {
-  EXPECT_THAT(said(summary(pairs({0.5, 0.6}, {0.5, 0.6}))), Contains(HasSubstr("the same score in every pair")));
+  EXPECT_THAT(said(summary(pairs({0.5, 0.6}, {0.5, 0.6}))), Contains(HasSubstr("the score is the same in every pair")));
 }
 
 TEST(Findings, TellWhereTheLearningRatesCameFrom) {

@@ -9,8 +9,6 @@
 namespace grapes::report {
 namespace {
 
-using Place = Column::Place;
-
 const std::string none = "–";
 
 /// Of a measure that can be of either sign, the sign is written.
@@ -30,13 +28,12 @@ std::string rates(const Arm& arm) {
   return texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back();
 }
 
-Column level(const Measure& measure, Place place) {
+Column level(const Measure& measure) {
   const bool partial = measure.key == "epochs_to_target";  // some runs may never reach it
   return {measure.name + measure.unit.suffix,
           measure.meaning + ", mean ± standard deviation over seeds" +
               (measure.compared ? ", below it the 95 % interval" : "") +
               (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
-          place,
           [=](const Arm& arm) {
             const Spread& spread = arm[measure];
             if (!partial) return mean_and_sd(spread, measure);
@@ -110,37 +107,31 @@ Rows difference_rows(const Summary& summary, const std::string& heading, std::ve
 }  // namespace
 
 std::vector<Column> columns_of(const Summary& summary, const Condition& condition) {
-  std::vector<Column> all = {
-      {"arm", "the label under which runs are grouped", Place::score, [](const Arm& arm) { return arm.name; }},
-      {"n", "finished runs, one for each seed", Place::score,
-       [](const Arm& arm) { return std::to_string(arm.runs.size()); }},
-      {"rate", "the learning rate the runs began with", Place::score, rates}};
-  for (const Measure& measure : summary.measures) {
-    const bool first = &measure == &summary.primary();
-    all.push_back(level(measure, first ? Place::score : Place::others));
-    if (!measure.compared) continue;
-    const auto text = [&, measure](const std::function<std::string(const Difference&)>& of) {
-      return [=, &summary, &condition](const Arm& arm) {
-        const Difference* one = condition.find(arm.name, summary.baseline, measure);
-        return one == nullptr ? none : of(*one);
-      };
+  const Measure& first = summary.primary();
+  const auto difference = [&](const std::function<std::string(const Difference&)>& of) {
+    return [=, &summary, &condition](const Arm& arm) {
+      const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
+      return one == nullptr ? none : of(*one);
     };
-    const auto p = [](const std::optional<double>& value) { return value ? p_value(*value) : none; };
-    all.push_back({(first ? "" : measure.name + " ") + "against " + summary.baseline + " [95 %]",
-                   "mean of the paired differences" +
-                       (measure.unit.suffix.empty() ? std::string() : std::string(", in points")) +
-                       ", with Student’s t interval",
-                   first ? Place::score : Place::page, text([unit = measure.unit](const Difference& one) {
-                     if (one.spread.empty()) return std::string("unpaired");
-                     const std::string interval = interval_text(one.spread, unit, true);
-                     return unit.change(one.spread.mean) + (interval.empty() ? "" : " " + interval);
-                   })});
-    if (first)
-      all.push_back({"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs", Place::score,
-                     text([p](const Difference& one) { return p(one.p); })});
-    all.push_back({first ? "Holm p" : measure.name + " Holm p", "p after Holm’s correction for the number of arms",
-                   first ? Place::score : Place::page, text([p](const Difference& one) { return p(one.p_holm); })});
-  }
+  };
+  const auto p = [](const std::optional<double>& value) { return value ? p_value(*value) : none; };
+  std::vector<Column> all = {
+      {"arm", "the label under which runs are grouped", [](const Arm& arm) { return arm.name; }},
+      {"n", "finished runs, one for each seed", [](const Arm& arm) { return std::to_string(arm.runs.size()); }},
+      {"rate", "the learning rate the runs began with", rates},
+      level(first),
+      {"against " + summary.baseline + " [95 %]",
+       "mean of the paired differences" + std::string(first.unit.suffix.empty() ? "" : ", in points") +
+           ", with Student’s t interval",
+       difference([&](const Difference& one) {
+         return one.spread.empty() ? "unpaired" : change_text(one.spread, {first.unit.factor, first.unit.decimals});
+       })},
+      {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs",
+       difference([p](const Difference& one) { return p(one.p); })},
+      {"Holm p", "p after Holm’s correction for the number of arms",
+       difference([p](const Difference& one) { return p(one.p_holm); })}};
+  for (const Measure& measure : summary.measures)
+    if (&measure != &first) all.push_back(level(measure));
   return all;
 }
 
@@ -154,8 +145,7 @@ std::vector<SweepTable> sweep_tables(const Summary& summary) {
   };
   std::vector<SweepTable> tables = {
       {measure.name + measure.unit.suffix, of_arm([&](const Condition&, const Arm& arm) {
-         const std::string interval = interval_text(arm[measure], measure.unit, false);
-         return measure.unit.number(arm[measure].mean) + (interval.empty() ? "" : " " + interval) +
+         return level_text(arm[measure], {measure.unit.factor, measure.unit.decimals}) +
                 (arm.runs.size() < summary.most_runs() ? fmt::format(" (n = {})", arm.runs.size()) : "");
        })},
       {"Paired differences", difference_rows(summary, "difference", &Condition::differences)}};
@@ -177,16 +167,17 @@ std::string table(const Summary& summary) {
   }
   for (const Condition& condition : summary.conditions) {
     if (!condition.title.empty()) add(condition.title + "\n");
-    for (const Place place : {Place::score, Place::others}) {
-      Rows rows(1 + condition.arms.size());
-      for (const Column& column : columns_of(summary, condition)) {
-        if (column.name != "arm" && column.place != place) continue;
-        rows[0].push_back(column.name);
-        for (std::size_t i = 0; i < condition.arms.size(); ++i)
-          rows[i + 1].push_back(shortened(column.cell(condition.arms[i]), column.name == "arm" ? 20 : 100));
-      }
-      add(fitted(rows));
-    }
+    const std::vector<Column> all = columns_of(summary, condition);
+    Rows score(1 + condition.arms.size()), others = score;
+    for (std::size_t c = 0; c < all.size(); ++c)
+      for (Rows* rows : {&score, &others})
+        if (c == 0 || (c <= 6) == (rows == &score)) {  // the score and its tests stand above the other measures
+          (*rows)[0].push_back(all[c].name);
+          for (std::size_t i = 0; i < condition.arms.size(); ++i)
+            (*rows)[i + 1].push_back(shortened(all[c].cell(condition.arms[i]), c == 0 ? 20 : 100));
+        }
+    add(fitted(score));
+    add(fitted(others));
   }
   for (const std::string& line : excluded_runs(summary)) text += "\nnot counted: " + line;
   return summary.excluded.empty() ? text : text + "\n";

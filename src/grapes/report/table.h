@@ -13,14 +13,8 @@ using Rows = std::vector<std::vector<std::string>>;
 
 /// A column of the table of one condition, whose rows are arms.
 struct Column {
-  enum class Place {
-    score,
-    others,
-    page
-  };  ///< on a terminal the score stands above the others; some are for the page alone
   std::string name;
   std::string meaning;  ///< one line, for the page
-  Place place;
   std::function<std::string(const Arm&)> cell;
   std::function<std::string(const Arm&)> detail = {};  ///< a second line, for the page
 };
