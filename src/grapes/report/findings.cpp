@@ -68,9 +68,10 @@ std::string outcome(const Difference& one) {
 std::string answer(const Difference& one, const Condition& condition, const Measure& measure) {
   if (one.arm != "grapes" || one.side() <= 0)
     return fmt::format("{} {} {} ({})", quoted(one.arm),
-                       one.side() > 0   ? "does better than"
-                       : one.side() < 0 ? "does worse than"
-                                        : "shows no gain over",
+                       one.side() > 0        ? "does better than"
+                       : one.side() < 0      ? "does worse than"
+                       : one.spread.interval ? "shows no gain over"
+                                             : "cannot be compared with",
                        quoted(one.against), outcome(one));
   const Difference* uniform = condition.find("grapes", "uniform", measure);
   const Difference* shuffled = condition.find("grapes", "shuffled", measure);
