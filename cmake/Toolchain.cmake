@@ -1,4 +1,4 @@
-# How every file of the project is compiled. Only the kernels gain from -O3 (src/grapes/CMakeLists.txt).
+# How every file of the project is compiled. Only kernels and core gain from -O3 (src/grapes/CMakeLists.txt).
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 add_compile_options(-Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)

@@ -20,7 +20,7 @@ SMALL = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", 
 
 class ContinualTest(ProgramTest):
     def rows(self, run):
-        rows = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+        rows = super().rows(run)
         for row in rows:
             row.pop("seconds", None)
             row.pop("evaluation_seconds", None)

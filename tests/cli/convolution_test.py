@@ -10,9 +10,6 @@ SMALL = ["--data", "digits", "--model", "cnn:16,32", "--learning-rate", "0.05", 
 
 
 class ConvolutionTest(ProgramTest):
-    def rows(self, folder):
-        return [json.loads(line) for line in (self.folder / folder / "metrics.jsonl").read_text().splitlines()]
-
     def test_it_learns_with_and_without_normalization(self):
         adam = ["--optimizer", "adam", "--learning-rate", "0.005", "--epochs", "10"]
         for extra in (adam, ["--norm", "batch", "--learning-rate", "0.1", "--epochs", "8"], [*adam, "--modulation", "grapes"]):

@@ -77,9 +77,6 @@ def events(path):
 
 
 class TensorBoard(ProgramTest):
-    def rows(self, run):
-        return [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
-
     def assert_told(self, run):
         first, *rest = events(self.folder / run / "events.out.tfevents.grapes")
         self.assertEqual(first[2:], ({}, "brain.Event:2"))

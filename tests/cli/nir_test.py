@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """NIR files through the whole program: what is exported is read by h5py and computed by numpy from NIR's equations; files
-of another program, written by h5py, are imported, checked or refused.
-
-With the reference implementation installed (the Python package nir), it has
-to read the files too."""
+of another program, written by h5py, are imported, checked or refused. The reference
+implementation reads them in tests/readers."""
 import json
 import unittest
 
@@ -107,16 +105,6 @@ class Export(NirTest):
             np.testing.assert_allclose(self.predictions(back), self.rates(near, 1e-3), rtol=0, atol=1e-9)
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "dense")
         self.assert_refused(2, "only snn:... can be exported", "export", "nir", "dense", "--out", "x.nir")
-
-    def test_the_reference_reads_it(self):
-        try:
-            import nir
-        except ImportError:
-            self.skipTest("the Python package nir is not installed")
-        self.good("train", *SMALL, "--neuron", "cuba-lif", "--recurrent", "--epochs", "1", "--out", "run")
-        self.good("export", "nir", "run", "--out", "net.nir")
-        graph = nir.read(self.folder / "net.nir")
-        self.assertEqual(type(graph.nodes["neurons_0"]).__name__, "CubaLIF")
 
 
 class Import(NirTest):

@@ -58,6 +58,10 @@ class ProgramTest(unittest.TestCase):
     def status(self, run):
         return json.loads((self.folder / run / "status.json").read_text())
 
+    def rows(self, run):
+        """Of metrics.jsonl."""
+        return [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+
     def tensors(self, file):
         """Name -> bytes of a safetensors file."""
         content = (self.folder / file).read_bytes()

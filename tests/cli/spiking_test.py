@@ -24,9 +24,6 @@ class SpikingTest(ProgramTest):
                    json.dumps({"train": chorales(20, 1), "valid": chorales(6, 2), "test": chorales(6, 3)}))
         return ["--preset", "jsb", "--data-dir", ".", "--quiet"]
 
-    def rows(self, folder):
-        return [json.loads(line) for line in (self.folder / folder / "metrics.jsonl").read_text().splitlines()]
-
     def text(self, name):
         return (self.folder / name).read_text(encoding="utf-8")
 

@@ -135,19 +135,18 @@ class Moved final : public Decorator {
     const std::int64_t down = below(cropping, 2 * crop + 1) - crop, right = below(cropping, 2 * crop + 1) - crop;
     const std::int64_t top = below(hiding, height) - side / 2, left = below(hiding, width) - side / 2;
     const bool mirrored = stream(seed, "flip", number).uniform() < augmentation_.flip;
+    // Columns of the output, before it is mirrored, that are in the image; and those that are hidden.
+    const std::int64_t begin = std::clamp<std::int64_t>(-right, 0, width);
+    const std::int64_t end = std::clamp<std::int64_t>(width - right, begin, width);
+    const std::int64_t hide_begin = std::max<std::int64_t>(left, 0), hide_end = std::min(left + side, width);
     const float* hidden = hidden_.data_ptr<float>();
-    const auto within = [](std::int64_t i, std::int64_t begin, std::int64_t n) { return i >= begin && i < begin + n; };
     for (std::int64_t c = 0; c < channels; ++c, image += height * width)
-      for (std::int64_t row = 0; row < height; ++row) {
-        for (std::int64_t column = 0; column < width; ++column, ++out, ++hidden) {
-          const std::int64_t at = mirrored ? width - 1 - column : column;
-          if (within(row, top, side) && within(column, left, side))
-            *out = *hidden;
-          else
-            *out = within(row + down, 0, height) && within(at + right, 0, width)
-                       ? image[(row + down) * width + at + right]
-                       : 0;
-        }
+      for (std::int64_t row = 0; row < height; ++row, out += width, hidden += width) {
+        std::fill_n(out, width, 0.F);
+        if (row + down >= 0 && row + down < height)
+          std::copy_n(image + (row + down) * width + begin + right, end - begin, out + begin);
+        if (mirrored) std::reverse(out, out + width);
+        if (row >= top && row < top + side) std::copy(hidden + hide_begin, hidden + hide_end, out + hide_begin);
       }
   }
 

@@ -1,5 +1,6 @@
 #include "grapes/kernels/spikes.h"
 
+#include "grapes/base/random.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/threads.h"
 
@@ -8,6 +9,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <vector>
 
 namespace grapes::kernels {
 namespace {
@@ -43,6 +46,36 @@ at::Tensor pack(const at::Tensor& x) {
       binary = loops<scalar_t>().snu.pack(from + row * columns, columns, to + row * words);
   });
   return binary ? packed : at::Tensor();
+}
+
+at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed) {
+  const std::int64_t batch = x.size(0), in = x.size(1), words = words_for(in);
+  at::Tensor packed = at::empty({steps, batch, words}, at::kInt);
+  std::vector<std::uint32_t> spikes(static_cast<std::size_t>(steps * words));  // of one example
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "draw_spikes", [&] {
+    const scalar_t* value = x.data_ptr<scalar_t>();
+    for (std::int64_t b = 0; b < batch; ++b) {
+      std::fill(spikes.begin(), spikes.end(), 0);
+      Random random(stream_seed(seed, "spikes", static_cast<std::uint64_t>(b)));
+      for (std::int64_t i = 0; i < in; ++i) {
+        if (!(value[b * in + i] > 0)) continue;
+        const double p = std::clamp(static_cast<double>(value[b * in + i]), 0.0, 1.0) * rate;
+        const auto below = static_cast<std::uint64_t>(std::lround(p * 0x1p16));
+        if (below == 0) continue;
+        const BitPlace place = place_of(i);
+        std::uint32_t* word = spikes.data() + place.word;
+        for (std::int64_t t = 0; t < steps; t += 4) {
+          std::uint64_t bits = random();
+          // No branch on a draw: it would be guessed wrong.
+          for (std::int64_t k = t; k < std::min(t + 4, steps); ++k, bits >>= 16)
+            word[k * words] |= static_cast<std::uint32_t>((bits & 0xffff) < below) << place.bit;
+        }
+      }
+      auto* to = reinterpret_cast<std::uint32_t*>(packed.data_ptr<std::int32_t>()) + b * words;
+      for (std::int64_t t = 0; t < steps; ++t) std::copy_n(spikes.data() + t * words, words, to + t * batch * words);
+    }
+  });
+  return packed;
 }
 
 at::Tensor unpack(const at::Tensor& packed, std::int64_t columns, at::ScalarType dtype) {

@@ -22,6 +22,11 @@ struct BitPlace {
 constexpr BitPlace place_of(std::int64_t column) {
   return {column / 512 * 16 + column % 16, static_cast<int>(column % 512 / 16)};
 }
+/// At every step a spike with probability x · rate, clamped to 0 ... rate. Each example has a stream of its own, of
+/// which inputs above 0 take 16 bits a step: probabilities are multiples of 2^-16.
+/// @param x  [batch, in], contiguous floating point, on the CPU
+/// @return packed [steps, batch, words]
+at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed);
 inline bool is_packed(const at::Tensor& x) { return x.scalar_type() == at::kInt; }
 
 /// A matrix of zeros and ones and its products: adding the rows that are named, 256 sums at a time in registers,

@@ -135,7 +135,9 @@ class Network final {
 
   // One pass, network_pass.cpp.
   void prepare(const Pass& pass);
+  /// Gives the layers the factors that hold for this batch.
   void refresh_factors(const Pass& pass, std::int64_t batch);
+  void make_factors(const Pass& pass, std::int64_t batch);
   at::Tensor encoded(const at::Tensor& inputs, const Pass& pass) const;
   /// @param values  receives those that the route sends an error from the logits
   at::Tensor through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const;

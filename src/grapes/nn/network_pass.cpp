@@ -94,41 +94,44 @@ void Network::prepare(const Pass& pass) {
 }
 
 void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
-  const bool stale = factors_.empty() || pass.step / rule_.every != factors_step_ / rule_.every;
-  if (stale) {
-    const at::NoGradGuard no_grad;
-    const bool incoming =
-        rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
-    credit::Weights weights;
-    std::size_t next = 0;
-    for (std::size_t l = 0; l < parts_.size(); ++l) {
-      const Layer& layer = *parts_[l].layer;
-      const at::Tensor* others = nullptr;
-      if (!pass.factor_weights.empty()) {
-        others = &pass.factor_weights[next];
-        next += layer.parameters().size();
-      }
-      at::Tensor W = others != nullptr ? *others : layer.weight.detach();
-      // Whose column is a unit's: a channel that was laid out in a row is one unit all the same.
-      if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});
-      weights.layers.push_back(W);
-      weights.above.push_back(parts_[l].above);
-      if (rule_.modulation != "none")
-        (incoming ? weights.incoming : weights.outgoing)
-            .push_back(layer.responsibility(incoming ? 0 : 1, rule_, others));
-      if (options_.compatibility.first_sample_mask && l < hidden())
-        if (const at::Tensor mask = layer.mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
-    }
-    Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
-    factors_ = credit::factors(weights, rule_, random);
-    factors_step_ = pass.step;
-    for (std::size_t l = 0; l < hidden(); ++l)
-      if (factors_[l].columns.defined() && parts_[l].places > 1)
-        factors_[l].columns = factors_[l].columns.repeat_interleave(parts_[l].places);
+  if (rule_.modulation == "none") {
+    factors_.resize(hidden());  // undefined ones, as the layers' are
+    return;
   }
+  if (factors_.empty() || pass.step / rule_.every != factors_step_ / rule_.every) make_factors(pass, batch);
   std::vector<credit::Factors> factors = factors_;
   if (options_.compatibility.single_factor) credit::share_last_factor(factors, batch);
   for (std::size_t l = 0; l < hidden(); ++l) parts_[l].layer->factors = std::move(factors[l]);
+}
+
+void Network::make_factors(const Pass& pass, std::int64_t batch) {
+  const at::NoGradGuard no_grad;
+  const bool incoming =
+      rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
+  credit::Weights weights;
+  std::size_t next = 0;
+  for (std::size_t l = 0; l < parts_.size(); ++l) {
+    const Layer& layer = *parts_[l].layer;
+    const at::Tensor* others = nullptr;
+    if (!pass.factor_weights.empty()) {
+      others = &pass.factor_weights[next];
+      next += layer.parameters().size();
+    }
+    at::Tensor W = others != nullptr ? *others : layer.weight;
+    // Whose column is a unit's: a channel that was laid out in a row is one unit all the same.
+    if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});
+    weights.layers.push_back(std::move(W));
+    weights.above.push_back(parts_[l].above);
+    (incoming ? weights.incoming : weights.outgoing).push_back(layer.responsibility(incoming ? 0 : 1, rule_, others));
+    if (options_.compatibility.first_sample_mask && l < hidden())
+      if (const at::Tensor mask = layer.mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
+  }
+  Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
+  factors_ = credit::factors(weights, rule_, random);
+  factors_step_ = pass.step;
+  for (std::size_t l = 0; l < hidden(); ++l)
+    if (factors_[l].columns.defined() && parts_[l].places > 1)
+      factors_[l].columns = factors_[l].columns.repeat_interleave(parts_[l].places);
 }
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
@@ -151,8 +154,11 @@ at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::T
   const ErrorPath path = below ? route_.down(layer.weight, parts_[l - 1].feedback) : ErrorPath{To::none, {}};
   if (path.to != To::none) return layer.forward(std::move(h), path);
   const auto alone = [&layer, path](at::Tensor x) { return layer.forward(std::move(x), path); };
-  // No error goes from layer to layer: each is a piece by itself.
-  h = options_.recompute && direct() ? recomputed(h.detach(), alone) : alone(h.detach());
+  // No error goes from layer to layer: each is a piece by itself. Nothing here holds its input, whose memory may then
+  // serve what comes out.
+  at::Tensor input = h.detach();
+  h.reset();
+  h = options_.recompute && direct() ? recomputed(std::move(input), alone) : alone(std::move(input));
   if (l < hidden() && direct()) values.push_back(kernels::unblocked(h));
   return h;
 }
