@@ -98,9 +98,7 @@ std::string answer(const Difference& one, const Condition& condition, const Meas
 /// "digits with mlp:256,256, after 5 epochs".
 std::string setting(const Summary& summary, const Arm& arm) {
   const record::Run& run = *arm.runs.front();
-  const bool one_model = std::all_of(arm.runs.begin(), arm.runs.end(),
-                                     [&](const RunPtr& other) { return other->identity.model == run.identity.model; });
-  const std::string model = one_model ? " with " + run.identity.model : "";
+  const std::string model = alike(arm.runs, model_of) ? " with " + model_of(run) : "";
   if (summary.tasks > 0)
     return fmt::format("{} of {} {}{}", count(summary.tasks, "task"), run.epochs.front()["scenario"].get<std::string>(),
                        summary.data, model);
@@ -138,22 +136,18 @@ std::string verdict(const Summary& summary, const Condition& condition) {
 
 /// The same of a sweep: where GRAPES, or the best arm, does better, and whether the control does as well.
 std::string verdict_of_sweep(const Summary& summary) {
-  const std::string arm = summary.conditions.front().find("grapes") != nullptr ? "grapes" : summary.arms.back();
+  const std::string arm = summary.first_condition().find("grapes") != nullptr ? "grapes" : summary.arms.back();
   const auto compared = [&](const std::string& other) {
     Labeled all;
     for (const Condition& condition : summary.conditions)
       if (const Difference* one = condition.find(arm, other, summary.primary()); one != nullptr && one->spread.n() > 0)
         all.emplace_back(condition.name, one);
-    return all.empty() ? "" : fmt::format("compared with {}, {} {}", quoted(other), quoted(arm), by_side(all, "at"));
+    return all.empty() ? fmt::format("No two runs of {} and {} are paired", quoted(arm), quoted(other))
+                       : fmt::format("Compared with {}, {} {}", quoted(other), quoted(arm), by_side(all, "at"));
   };
-  std::string first = compared(summary.baseline), second = arm == "grapes" ? compared("uniform") : "";
-  if (first.empty()) return fmt::format("No two arms can be compared at any value of {}.", quoted(summary.swept));
-  if (second.empty() && arm == "grapes") second = no_uniform;
-  for (std::string* sentence : {&first, &second})
-    if (!sentence->empty()) sentence->front() = static_cast<char>(std::toupper((*sentence)[0]));
-  return fmt::format("{} (values of {}, {} each, by 95 % intervals of the paired differences).{}", first,
-                     quoted(summary.swept), count(summary.most_runs(), "seed"),
-                     second.empty() ? "" : " " + second + ".");
+  return fmt::format("{} (values of {}, {} each, by 95 % intervals of the paired differences). {}.",
+                     compared(summary.baseline), quoted(summary.swept), count(summary.most_runs(), "seed"),
+                     compared("uniform"));
 }
 
 /// "`grapes` against `bp`: average accuracy 91.30 % and 90.10 %, +1.20 points ...; forgetting ...".
@@ -265,13 +259,11 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
   std::set<std::string> models;
   bool mixed = false;
   for (const Arm& arm : condition.arms) {
-    std::set<std::string> settings;
     for (const RunPtr& run : arm.runs) {
       lengths.insert(run->epochs.back()["epoch"].get<std::size_t>());
-      models.insert(run->identity.model);
-      settings.insert(run->identity.pairing);
+      models.insert(model_of(*run));
     }
-    mixed = mixed || settings.size() > 1 || arm.learning_rates.size() > 1;
+    mixed = mixed || !alike(arm.runs, pairing_of) || arm.learning_rates.size() > 1;
     const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
     if (one != nullptr && !one->spread.empty() && one->unpaired > 0)
       say("{} of {} began like no run of {} and is not in the paired difference.", count(one->unpaired, "run"),
@@ -320,16 +312,13 @@ void data(const Summary& summary, Said& say) {
     return say("Each task is trained for {}; the optimizer's state is {} at the beginning of a task.",
                count(start.value("epochs", std::size_t{1}), "epoch"), start.value("optimizer_state", "reset"));
   }
-  if (!summary.score.meaning.empty()) say("The {} is {}.", summary.score.name, summary.score.meaning);
-  std::set<std::string> beginnings;
-  for (const Arm& arm : summary.conditions.front().arms)
-    for (const RunPtr& run : arm.runs) beginnings.insert(run->identity.pairing);
+  if (!summary.score.meaning.empty()) say("A {} is {}.", summary.score.name, summary.score.meaning);
   say("Scores are from the {}.", summary.stopped_early
                                      ? "epoch that was best on validation data, where training stopped"
                                      : "last epoch; no epoch was picked by its score");
   if (summary.part != "test")
     say("There is no test part, so these are {} scores, which are too high for new data.", summary.part);
-  else if (beginnings.size() == 1)
+  else if (alike(summary.runs(), pairing_of))
     say("All runs are scored on the same test set, whose own sampling error no interval here includes.");
   else
     say("The runs did not begin alike, so they need not share one test set.");

@@ -305,10 +305,7 @@ class Page {
     if (!first.is_object()) return "";
     std::vector<std::pair<std::string, std::string>> all;
     for (const auto& [key, value] : first.items()) {
-      bool same = true;
-      for (const Condition& condition : summary_.conditions)
-        for (const Arm& arm : condition.arms)
-          for (const RunPtr& run : arm.runs) same = same && run->env.value(key, Json()) == value;
+      const bool same = alike(summary_.runs(), [&, k = key](const Run& run) { return run.env.value(k, Json()); });
       all.emplace_back(escape(key), escape(value.is_string() ? value.get<std::string>() : value.dump()) +
                                         (same ? "" : " (not the same in all runs)"));
     }

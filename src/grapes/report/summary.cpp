@@ -76,14 +76,10 @@ void check_comparable(const Condition& condition, const Run& first) {
 }
 
 /// The part that final scores are taken from: the first one that all runs have.
-std::string part_of(const std::vector<Condition>& conditions) {
-  for (const char* const part : parts) {
-    bool all = true;
-    for (const Condition& condition : conditions)
-      for (const Arm& arm : condition.arms)
-        for (const RunPtr& run : arm.runs) all = all && final_score(*run, part).has_value();
-    if (all) return part;
-  }
+std::string part_of(const Runs& runs) {
+  for (const char* const part : parts)
+    if (std::all_of(runs.begin(), runs.end(), [&](const RunPtr& run) { return final_score(*run, part).has_value(); }))
+      return part;
   throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
 }
 
@@ -165,11 +161,7 @@ std::string default_title(const Summary& summary) {
   if (summary.tasks > 0)
     return fmt::format("{} {}, {}", first.epochs.front()["scenario"].get<std::string>(), summary.data,
                        count(summary.tasks, "task"));
-  bool same = true;
-  for (const Condition& condition : summary.conditions)
-    for (const Arm& arm : condition.arms)
-      for (const RunPtr& run : arm.runs) same = same && run->identity.model == first.identity.model;
-  return (same ? first.identity.model : "Learning rules") + " on " + summary.data;
+  return (alike(summary.runs(), model_of) ? first.identity.model : "Learning rules") + " on " + summary.data;
 }
 
 }  // namespace
@@ -197,6 +189,13 @@ bool Condition::at_edge(const std::string& arm) const {
   if (found == tuning["arms"].end() || (*found)["tried"].empty()) return false;
   const auto [low, high] = std::minmax_element(tuning["grid"].begin(), tuning["grid"].end());
   return (*found)["chosen"] == *low || (*found)["chosen"] == *high;
+}
+
+Runs Summary::runs() const {
+  Runs all;
+  for (const Condition& condition : conditions)
+    for (const Arm& arm : condition.arms) all.insert(all.end(), arm.runs.begin(), arm.runs.end());
+  return all;
 }
 
 std::size_t Summary::most_runs() const {
@@ -279,17 +278,15 @@ Summary summarize(Records records, const Options& options) {
   summary.baseline = base->name;
   summary.data = first.identity.data;
   summary.score = score_of(first.identity.score);
-  summary.part = part_of(summary.conditions);
+  summary.part = part_of(summary.runs());
   summary.tasks = learns_tasks(first) ? first.epochs.size() - 1 : 0;
   summary.title = !options.title.empty() ? options.title : default_title(summary);
   if (!summary.swept.empty()) summary.title += ", by " + swept_part(summary.swept);
-  if (summary.tasks > 0) {
-    summary.measures = task_measures();
-  } else {
-    const Measure score = training_measures(summary.score, summary.part, std::nullopt).front();
-    const double target = options.target != 0 ? options.target : 0.98 * spread_of(base->runs, score.of).mean;
-    const bool reachable = options.target != 0 || target > 0;
-    summary.measures = training_measures(summary.score, summary.part, reachable ? std::optional(target) : std::nullopt);
+  summary.measures = summary.tasks > 0 ? task_measures() : training_measures(summary.score, summary.part, {});
+  if (summary.tasks == 0) {
+    const double end = 0.98 * spread_of(base->runs, summary.primary().of).mean;
+    if (const double target = options.target != 0 ? options.target : end; options.target != 0 || target > 0)
+      summary.measures = training_measures(summary.score, summary.part, target);
   }
   for (Condition& condition : summary.conditions) {
     for (Arm& arm : condition.arms)

@@ -91,6 +91,8 @@ struct Summary {
   /// The first one that has arms.
   const Condition& first_condition() const;
   const record::Run& first_run() const { return *first_condition().arms.front().runs.front(); }
+  /// All runs that count.
+  Runs runs() const;
   /// The most runs that an arm has.
   std::size_t most_runs() const;
 };
