@@ -78,9 +78,14 @@ void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, 
     drawing.text({frame.left - 7, y(tick) + 4}, tick_label(tick, y_ticks), "small muted end");
   }
   drawing.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, "axis");
+  double free = -std::numeric_limits<double>::infinity();  // labels do not overlap: the next one begins here or later
   for (const double tick : x_ticks) {
+    const std::string label = tick_label(tick, x_ticks);
+    const double half = 3.6 * static_cast<double>(label.size());
     drawing.line({x(tick), frame.bottom}, {x(tick), frame.bottom + 4}, "axis");
-    drawing.text({x(tick), frame.bottom + 17}, tick_label(tick, x_ticks), "small muted middle");
+    if (x(tick) - half < free) continue;
+    drawing.text({x(tick), frame.bottom + 17}, label, "small muted middle");
+    free = x(tick) + half;
   }
   drawing.text({(frame.left + frame.right) / 2, frame.bottom + 35}, x_label, "small muted middle");
   if (!y_label.empty()) drawing.text({2, frame.top - 12}, y_label, "small muted");

@@ -15,7 +15,7 @@ const char* const page_style = R"css(
 *{box-sizing:border-box}:root{--page:#f7f8f9}@media(prefers-color-scheme:dark){:root{--page:#0f1216}}
 body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,"Segoe UI",sans-serif;
 font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
-main{max-width:1000px;margin:0 auto;padding:48px 24px 72px}
+main{max-width:1080px;margin:0 auto;padding:48px 24px 72px}
 h1{font-size:28px;line-height:1.2;letter-spacing:-.015em;margin:0 0 14px}
 h2{font-size:19px;letter-spacing:-.005em;margin:0}h3{font-size:15px;margin:20px 0 8px}
 .lead{font-size:18px;line-height:1.55;max-width:46em;margin:0 0 8px}
@@ -35,8 +35,8 @@ section{margin:24px 0}section>h2{margin-bottom:6px}
 details{border-top:1px solid var(--hair);padding:2px 0}main>details:last-of-type{border-bottom:1px solid var(--hair)}
 summary{cursor:pointer;padding:10px 0}summary h2{display:inline;font-size:16px;font-weight:600}
 details[open]{padding-bottom:20px}details details{margin:0}details details[open]{padding-bottom:4px}
-table{border-collapse:collapse;font-size:14px;width:100%;background:var(--card);border:1px solid var(--hair)}
-th,td{padding:8px 9px;text-align:right;overflow-wrap:normal;border-bottom:1px solid var(--hair)}
+table{border-collapse:collapse;font-size:13.5px;width:100%;background:var(--card);border:1px solid var(--hair)}
+th,td{padding:8px 7px;text-align:right;overflow-wrap:normal;border-bottom:1px solid var(--hair)}
 td,tbody th{white-space:nowrap}
 thead th{color:var(--muted);font-weight:500;vertical-align:bottom;line-height:1.35}
 td small{display:block;color:var(--muted)}th:first-child{text-align:left}tbody th{font-weight:600}
