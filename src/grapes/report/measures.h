@@ -60,7 +60,7 @@ struct Measure {
 /// @param part    "test": the score is that of this part
 /// @param target  a score; if there is one, the epochs until it are a measure
 std::vector<Measure> training_measures(const Score& score, const std::string& part, std::optional<double> target);
-/// Of runs that learn several tasks, see transfer.h. Joint training only has an average accuracy.
+/// Of runs that learn several tasks, see Transfer in statistics.h. Joint training only has an average accuracy.
 std::vector<Measure> task_measures();
 
 }  // namespace grapes::report

@@ -91,16 +91,14 @@ Rows difference_rows(const Summary& summary, const std::string& heading, std::ve
       if (one.measure == summary.primary().key && std::find(names.begin(), names.end(), name_of(one)) == names.end())
         names.push_back(name_of(one));
   return over_conditions(summary, heading, names, [&](const Condition& condition, const std::string& name) {
-    const auto found = std::find_if((condition.*list).begin(), (condition.*list).end(), [&](const Difference& one) {
-      return name_of(one) == name && one.measure == summary.primary().key;
-    });
-    if (found == (condition.*list).end() || found->spread.empty()) return none;
-    const Spread& spread = found->spread;
-    const Unit& unit = summary.primary().unit;
-    return unit.change(spread.mean) +
-           (spread.interval ? " ± " + unit.number(spread.interval->high - spread.mean) : "") +
-           (found->significant() ? "*" : "") +
-           (spread.n() < summary.most_runs() ? fmt::format(" (n = {})", spread.n()) : "");
+    for (const Difference& one : condition.*list)
+      if (name_of(one) == name && one.measure == summary.primary().key && !one.spread.empty())
+        return summary.primary().unit.change(one.spread.mean) +
+               (one.spread.interval ? " ± " + summary.primary().unit.number(one.spread.interval->high - one.spread.mean)
+                                    : "") +
+               (one.significant() ? "*" : "") +
+               (one.spread.n() < summary.most_runs() ? fmt::format(" (n = {})", one.spread.n()) : "");
+    return none;
   });
 }
 
