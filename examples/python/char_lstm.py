@@ -1,4 +1,4 @@
-"""A character-level LSTM learns a few lines by heart, with every gate of every unit modulated.
+"""A character-level LSTM memorizes a few lines, trained with GRAPES.
 
     PYTHONPATH=build/python python3 examples/python/char_lstm.py [--steps 150] [--modulation grapes]
 """

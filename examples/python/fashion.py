@@ -1,9 +1,9 @@
-"""A multilayer perceptron and a small convolutional network on Fashion-MNIST, each switched on with one line.
+"""A multilayer perceptron and a small convolutional network on Fashion-MNIST, each trained with GRAPES by one added line.
 
     PYTHONPATH=build/python python3 examples/python/fashion.py [--steps 100] [--modulation grapes]
 
-A modulation is grapes, grapes-local, uniform, shuffled, or none. The data is looked for in the folder that
-GRAPES_DATA names and in Debian's (package dataset-fashion-mnist).
+A modulation is grapes, grapes-local, uniform, shuffled, or none. The data are read from the folder that
+GRAPES_DATA names, or from Debian's package dataset-fashion-mnist.
 """
 import argparse
 import gzip

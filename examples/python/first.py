@@ -1,15 +1,15 @@
-"""A network and an optimizer as they are, and the one line that turns GRAPES on."""
+"""Train an ordinary PyTorch model with GRAPES: one added line."""
 import torch
 import torch_grapes
 from sklearn.datasets import load_digits
 
 torch.manual_seed(1)
-x, t = (torch.tensor(part) for part in load_digits(return_X_y=True))
+x, y = (torch.tensor(part) for part in load_digits(return_X_y=True))
 model = torch.nn.Sequential(torch.nn.Linear(64, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10))
 optimizer = torch.optim.Adam(model.parameters(), 0.01)
-print(torch_grapes.enable(model))  # the one line
+print(torch_grapes.enable(model))  # the added line
 for step in range(50):
     optimizer.zero_grad()
-    torch.nn.functional.cross_entropy(model(x.float() / 16), t).backward()
+    torch.nn.functional.cross_entropy(model(x.float() / 16), y).backward()
     optimizer.step()
-print(f"{(model(x.float() / 16).argmax(1) == t).float().mean():.1%} of the training data")
+print(f"{(model(x.float() / 16).argmax(1) == y).float().mean():.1%} of the training data")

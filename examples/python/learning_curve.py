@@ -1,10 +1,10 @@
-"""Learning curves of bp, grapes and its control uniform, from the same weights and batches, as one picture.
+"""Plot learning curves of bp, grapes and the control uniform, from the same initial weights and batches.
 
     PYTHONPATH=build/python python3 examples/python/learning_curve.py [curves.png] [--seeds 3] [--steps 200]
 
-uniform gives every node its layer's mean factor: what it gains over bp is step size, and only what grapes gains over
-uniform can come from telling units apart. Lines are means over seeds, bands the smallest to the largest. All arms have
-one learning rate here; a claim needs each at its own best (`grapes compare --tune`).
+uniform gives every unit its layer's mean factor. What it gains over bp comes from larger steps, and only what grapes gains
+over uniform can come from different factors for different units. Lines are means over seeds; bands reach from the smallest
+to the largest. All arms use one learning rate here; a claim needs the best rate of each arm (`grapes compare --tune`).
 """
 import argparse
 

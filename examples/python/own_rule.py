@@ -1,10 +1,10 @@
-"""A modulation of your own: GRAPES turned around, the smallest factor for the most responsible unit."""
+"""Your own modulation: GRAPES reversed, with the smallest factor for the most responsible unit."""
 import torch
 import torch_grapes
 
 
 def reflected(m):
-    """The factors of a layer, [unit], in; those to be used in their place, out."""
+    """Takes the factors of a layer, [unit], and returns the factors to use instead."""
     return 2 * m.mean() - m
 
 

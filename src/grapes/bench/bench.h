@@ -94,7 +94,7 @@ struct CrossbarCase {
 };
 /// Its update by pulses over the bare product δᵀx, and its read forward over x Wᵀ. @throws as mlp()
 std::vector<Timing> crossbar(const CrossbarCase& which, const Options& options);
-/// The cases of docs/analog.md.
+/// The cases of docs/performance.md.
 std::vector<CrossbarCase> crossbar_cases();
 
 }  // namespace grapes::bench

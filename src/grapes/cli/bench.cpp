@@ -118,10 +118,10 @@ class BenchOf {
   BenchOf(CLI::App& parent, Program& program, const std::string& name, const std::string& meaning,
           const std::vector<Example>& examples, void (*bench)(BenchVerb& verb))
       : app(add_verb(parent, name, meaning, examples)) {
-    app->add_option("--seconds", verb->options.seconds, "of timing per group that takes turns [2]")
+    app->add_option("--seconds", verb->options.seconds, "time to measure each group of cases for [2]")
         ->check(CLI::Range(0.01, 3600.0).description(""))
         ->type_name("S");
-    app->add_flag("--json", verb->json, "one JSON object per line");
+    app->add_flag("--json", verb->json, "print one JSON object per line");
     app->callback([&program, verb = verb, bench] {
       program.action = [verb, bench] {
         bench(*verb);
@@ -131,13 +131,13 @@ class BenchOf {
   }
 
   BenchOf& batch() {
-    app->add_option("--batch", verb->batch, "examples a step [64]")
+    app->add_option("--batch", verb->batch, "batch size [64]")
         ->check(CLI::Range(1, 65536).description(""))
         ->type_name("N");
     return *this;
   }
   BenchOf& threads() {
-    app->add_option("--threads", verb->options.threads, "thread counts that take turns [1]")
+    app->add_option("--threads", verb->options.threads, "thread counts to measure [1]")
         ->delimiter(',')
         ->check(CLI::Range(1, 1024).description(""))
         ->type_name("N,...");
@@ -151,12 +151,12 @@ class BenchOf {
     return *this;
   }
   BenchOf& precision(const std::vector<std::string>& names) {
-    return one_of("--precision", verb->precision, "one of, float32 by default", names);
+    return one_of("--precision", verb->precision, "number format, float32 by default", names);
   }
   BenchOf& optimizer() {
     std::vector<std::string> names;
     for (const optim::Row& row : optim::optimizers()) names.push_back(row.name);
-    return one_of("--optimizer", verb->optimizer, "one of them only", names);
+    return one_of("--optimizer", verb->optimizer, "measure only this update rule", names);
   }
 
   std::shared_ptr<BenchVerb> verb = std::make_shared<BenchVerb>();
@@ -166,45 +166,46 @@ class BenchOf {
 }  // namespace
 
 void add_bench(Program& program) {
-  CLI::App* verb = add_verb(program.app, "bench", "what learning costs next to the arithmetic it cannot do without",
-                            {{"grapes bench mlp", "training steps over their bare matrix products"},
-                             {"grapes bench update --optimizer adam --json", "an update rule over a bare copy"}});
+  CLI::App* verb = add_verb(
+      program.app, "bench", "time training steps, relative to the matrix products or convolutions they contain",
+      {{"grapes bench mlp", "time dense networks"},
+       {"grapes bench update --optimizer adam --json", "time one update rule relative to a copy of as many bytes"}});
   verb->require_subcommand(1);
 
-  BenchOf dense(
-      *verb, program, "mlp", "a training step, bp and grapes, over its bare matrix products",
-      {{"grapes bench mlp", "the cases of docs/performance.md"},
-       {"grapes bench mlp --nodes 784-100-10 --batch 16 --threads 1,2", "your own network, on one and two threads"}},
-      mlp);
-  dense.app->add_option("--nodes", dense.verb->nodes, "node counts from inputs to outputs [784-256-256-10]")
+  BenchOf dense(*verb, program, "mlp", "time a training step of dense layers relative to its matrix products",
+                {{"grapes bench mlp", "time the cases of docs/performance.md"},
+                 {"grapes bench mlp --nodes 784-100-10 --batch 16 --threads 1,2",
+                  "time your own network on one and two threads"}},
+                mlp);
+  dense.app->add_option("--nodes", dense.verb->nodes, "layer sizes from inputs to outputs [784-256-256-10]")
       ->type_name("N-...");
-  dense.app->add_option("--dropout", dense.verb->dropout, "probability to drop a hidden node [0]")
+  dense.app->add_option("--dropout", dense.verb->dropout, "probability to drop a hidden unit [0]")
       ->check(CLI::Range(0.0, 0.99).description(""))
       ->type_name("P");
   dense.batch().threads().optimizer().precision({"float32", "float64", "bf16"});
 
-  BenchOf spiking(*verb, program, "snn",
-                  "a training step of spiking layers, bp and grapes, over its bare matrix products",
-                  {{"grapes bench snn --threads 1,2", "on random spikes, the same on every machine"},
-                   {"grapes bench snn --input mnist", "on MNIST digits, the cases of docs/performance.md"}},
+  BenchOf spiking(*verb, program, "snn", "time a training step of spiking layers relative to its matrix products",
+                  {{"grapes bench snn --threads 1,2", "time random spikes, which are the same on every machine"},
+                   {"grapes bench snn --input mnist", "time MNIST digits, the cases of docs/performance.md"}},
                   snn);
-  spiking.threads().one_of("--input", spiking.verb->input, "what spikes, random by default", {"random", "mnist"});
+  spiking.threads().one_of("--input", spiking.verb->input, "input spikes, random by default", {"random", "mnist"});
 
-  BenchOf convolutional(*verb, program, "cnn",
-                        "a training step of the nine-layer residual network, bp and grapes, over its bare convolutions",
-                        {{"grapes bench cnn --seconds 20", "the cases of docs/performance.md"}}, cnn);
+  BenchOf convolutional(*verb, program, "cnn", "time a training step of ResNet9 relative to its convolutions",
+                        {{"grapes bench cnn --seconds 20", "time the cases of docs/performance.md"}}, cnn);
   convolutional.batch().threads();
 
-  BenchOf updates(*verb, program, "update", "an update rule over one weight, fused and plain",
-                  {{"grapes bench update", "all rules, over the copying of as many bytes"}}, update);
+  BenchOf updates(*verb, program, "update", "time update rules, fused and plain, relative to a copy",
+                  {{"grapes bench update", "time all update rules"}}, update);
   updates.optimizer().precision({"float32", "float64"});
 
-  BenchOf factors(*verb, program, "factor", "responsibility and factor of one weight, fused and plain",
-                  {{"grapes bench factor", "dense and convolutional, over the copying of as many bytes"}}, factor);
+  BenchOf factors(*verb, program, "factor", "time responsibility and factor, fused and plain, relative to a copy",
+                  {{"grapes bench factor", "time a dense and a convolutional weight"}}, factor);
   factors.precision({"float32", "float64"});
 
-  BenchOf arrays(*verb, program, "crossbar", "updates by pulses and reads of an array of analog devices",
-                 {{"grapes bench crossbar", "the cases of docs/analog.md, over their bare matrix products"}}, crossbar);
+  BenchOf arrays(
+      *verb, program, "crossbar", "time pulsed updates and reads of analog crossbars",
+      {{"grapes bench crossbar", "time the cases of docs/hardware/analog.md relative to their matrix products"}},
+      crossbar);
   arrays.threads();
 }
 

@@ -18,7 +18,8 @@ fs::path checkpoint_path(const std::string& argument) {
 }
 
 CLI::Option* add_checkpoint(CLI::App& verb, std::string& argument) {
-  return verb.add_option("checkpoint", argument, "a .safetensors file, or a run's folder: its last one")
+  return verb
+      .add_option("checkpoint", argument, "a .safetensors file, or the folder of a run, whose last checkpoint is used")
       ->type_name("FILE|FOLDER")
       ->required();
 }

@@ -84,14 +84,17 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
 }
 
 void add_compare(Program& program) {
-  CLI::App* verb = add_verb(program.app, "compare", "compare learning rules: arms x seeds, paired, with a report",
-                            {{"grapes compare", "five arms, five seeds each, on the embedded digits"},
-                             {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "other arms, more seeds"},
-                             {"grapes compare --data fashion-mnist --tune", "each arm at its own best learning rate"},
-                             {"grapes compare --sweep factor-bits={} --sweep-values 0,1,2,4", "at each of four values"},
-                             {"grapes compare --resume runs/20260101-120000-compare", "resume after an interruption"}});
+  CLI::App* verb =
+      add_verb(program.app, "compare", "compare learning rules over several seeds and write a report",
+               {{"grapes compare", "compare five rules with five seeds each on the built-in digits"},
+                {"grapes compare --arms bp,grapes,fa,fa+grapes --seeds 10", "choose the rules and the number of seeds"},
+                {"grapes compare --data fashion-mnist --tune", "tune the learning rate of each rule first"},
+                {"grapes compare --sweep factor-bits={} --sweep-values 0,1,2,4",
+                 "repeat the comparison for four values of one setting"},
+                {"grapes compare --resume runs/20260101-120000-compare", "resume an interrupted comparison"}});
   const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
-  verb->add_option("--config", plan->file, "a TOML file with keys; options override it")->type_name("FILE.toml");
+  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
+      ->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       refuse_rules(*plan);

@@ -140,11 +140,11 @@ const std::vector<Shell>& shells() {
 
 void add_completion(Program& program) {
   CLI::App* verb = add_verb(
-      program.app, "completion", "a script that completes verbs, options and their values",
-      {{"grapes completion bash > ~/.local/share/bash-completion/completions/grapes", "from the next shell on"},
-       {"source <(grapes completion bash)", "in this shell"}});
+      program.app, "completion", "print a script with which the shell completes verbs, options and values",
+      {{"grapes completion bash > ~/.local/share/bash-completion/completions/grapes", "install it for every new shell"},
+       {"source <(grapes completion bash)", "use it in the current shell"}});
   const auto shell = std::make_shared<std::string>();
-  verb->add_option("shell", *shell, "which shell")->type_name("bash|zsh|fish")->required();
+  verb->add_option("shell", *shell, "name of the shell")->type_name("bash|zsh|fish")->required();
   verb->callback([&program, shell] {
     program.action = [&program, shell] {
       std::vector<Node> nodes;

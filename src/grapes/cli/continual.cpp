@@ -46,18 +46,20 @@ void take_manifest(experiment::Config& config, const std::set<std::string>& give
 void add_continual(Program& program) {
   CLI::App* verb = add_verb(
       program.app, "continual",
-      "learn tasks one after the other and measure forgetting: arms x seeds, paired, with a report\n"
-      "(begins from permuted inputs, 5 tasks of one epoch, 2 x 256 units, momentum 0.9, learning rate 0.001)",
-      {{"grapes continual", "permuted digits, six arms, five seeds"},
-       {"grapes continual --data mnist --arms bp,grapes,ewc,ewc+grapes,joint", "against other methods"},
-       {"grapes continual --data fashion-mnist --scenario split",
-        "each task has its own classes, and the head is known"},
-       {"grapes continual --manifest scenario.json", "the tasks of another run or program"},
-       {"grapes continual --resume runs/20260101-120000-continual", "resume after an interruption, bit for bit"}});
+      "train on tasks one after the other, measure forgetting, and write a report\n"
+      "(default: 5 tasks of permuted inputs, one epoch each, model mlp:256,256, momentum 0.9, learning rate 0.001)",
+      {{"grapes continual", "compare six rules with five seeds each on permuted digits"},
+       {"grapes continual --data mnist --arms bp,grapes,ewc,ewc+grapes,joint",
+        "compare with methods against forgetting"},
+       {"grapes continual --data fashion-mnist --scenario split", "give each task its own classes and output units"},
+       {"grapes continual --manifest scenario.json", "use the tasks of another run or program"},
+       {"grapes continual --resume runs/20260101-120000-continual",
+        "resume an interrupted run; the result is the same to the bit"}});
   experiment::Config begin;
   experiment::read_toml_text(begin, standard_setup, "grapes continual");
   const PlanPtr plan = add_plan(*verb, false, {"target"}, begin);
-  verb->add_option("--config", plan->file, "a TOML file with keys; options override it")->type_name("FILE.toml");
+  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
+      ->type_name("FILE.toml");
   verb->callback([&program, plan, begin] {
     program.action = [&program, plan, begin] {
       experiment::Config config = begin;

@@ -84,23 +84,27 @@ Exit cost(const Program& program, const CostOptions& options) {
 
 void add_cost(Program& program, CLI::App& hardware) {
   CLI::App* verb = add_verb(
-      hardware, "cost", "operations, memory, communication and energy of one training step",
-      {{"grapes hardware cost --modulation grapes --data mnist", "of the network that grapes train would train"},
-       {"grapes hardware cost --input 1x28x28 --outputs 10 --model lenet5 --route dfa", "without any data"},
-       {"grapes hardware cost --numbers int8 --factor-bits 2 --modulation grapes", "in integers, factors in steps"},
-       {"grapes hardware cost --energy mine.toml --out costs", "prices of one's own; costs/cost.json and cost.svg"}});
+      hardware, "cost", "estimate operations, memory, communication and energy of one training step",
+      {{"grapes hardware cost --modulation grapes --data mnist",
+        "estimate for the network that grapes train would train"},
+       {"grapes hardware cost --input 1x28x28 --outputs 10 --model lenet5 --route dfa",
+        "estimate from sizes, without data"},
+       {"grapes hardware cost --numbers int8 --factor-bits 2 --modulation grapes", "estimate for integer arithmetic"},
+       {"grapes hardware cost --energy mine.toml --out costs",
+        "use your own energy table; write costs/cost.json and cost.svg"}});
   const auto options = std::make_shared<CostOptions>();
-  verb->add_option("--config", options->file, "a TOML file with keys; options go before it")->type_name("FILE.toml");
-  verb->add_option("--input", options->input, "shape of an example, in place of data")->type_name("784|1x28x28");
-  verb->add_option("--outputs", options->outputs, "of the network, with --input")
+  verb->add_option("--config", options->file, "read settings from a TOML file; options on the command line override it")
+      ->type_name("FILE.toml");
+  verb->add_option("--input", options->input, "shape of an example, instead of data")->type_name("784|1x28x28");
+  verb->add_option("--outputs", options->outputs, "number of outputs, with --input")
       ->type_name("WHOLE NUMBER > 0")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}).description(""));
-  verb->add_option("--energy", options->energy, "energies of operations and memories [Horowitz 2014]")
+  verb->add_option("--energy", options->energy, "energies of operations and memory accesses [Horowitz 2014]")
       ->type_name("FILE.toml");
-  verb->add_option("--numbers", options->numbers, "of which format: a row of that file [float32]")
+  verb->add_option("--numbers", options->numbers, "number format, a row of the energy table [float32]")
       ->type_name("float32|float16|int8|...");
-  verb->add_option("--out", options->out, "also write cost.json and cost.svg here")->type_name("FOLDER");
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_option("--out", options->out, "also write cost.json and cost.svg to this folder")->type_name("FOLDER");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   options->settings.add(*verb, {"data", "model", "spiking", "rule", "optimizer", "training"},
                         {"epochs", "patience", "checkpoint-every", "evaluate-every", "arm-name"});
   verb->callback([&program, options] { program.action = [&program, options] { return cost(program, *options); }; });

@@ -13,20 +13,20 @@ namespace grapes::cli {
 namespace {
 
 void add_data_dir(CLI::App& verb, std::string& data_dir) {
-  verb.add_option("--data-dir", data_dir, "folder that is searched first")->type_name("FOLDER");
+  verb.add_option("--data-dir", data_dir, "search this folder first")->type_name("FOLDER");
 }
 
 void add_list_sources(Program& program, CLI::App& parent) {
   CLI::App* verb =
       add_verb(parent, "list", "list the named data sets and where their files are",
-               {{"grapes data list", "all of them"}, {"grapes data list --json", "the same for a program"}});
+               {{"grapes data list", "list all data sets"}, {"grapes data list --json", "list them as JSON"}});
   struct Options {
     std::string data_dir;
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
   add_data_dir(*verb, options->data_dir);
-  verb->add_flag("--json", options->json, "as one JSON document");
+  verb->add_flag("--json", options->json, "print one JSON document");
   verb->callback([&program, options] {
     program.action = [options] {
       nlohmann::json document = nlohmann::json::array();
@@ -48,9 +48,9 @@ void add_list_sources(Program& program, CLI::App& parent) {
 
 void add_get(Program& program, CLI::App& parent) {
   CLI::App* verb = add_verb(parent, "get", "download a named data set into the cache and check its SHA-256",
-                            {{"grapes data get mnist", "resumes an interrupted download"}});
+                            {{"grapes data get mnist", "download MNIST, or resume its download"}});
   const auto name = std::make_shared<std::string>();
-  verb->add_option("name", *name, "the data set")->type_name("NAME")->required();
+  verb->add_option("name", *name, "name of the data set")->type_name("NAME")->required();
   verb->callback([&program, name] {
     program.action = [&program, name] {
       ProgressBar bar(program.err(), program.quiet);
@@ -64,13 +64,13 @@ void add_get(Program& program, CLI::App& parent) {
 
 void add_verify(Program& program, CLI::App& parent) {
   CLI::App* verb = add_verb(parent, "verify", "check files against their SHA-256",
-                            {{"grapes data verify", "all data sets that are found"},
-                             {"grapes data verify mnist --data-dir /data", "one of them"}});
+                            {{"grapes data verify", "check every data set that is found"},
+                             {"grapes data verify mnist --data-dir /data", "check MNIST in /data"}});
   struct Options {
     std::string name, data_dir;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("name", options->name, "the data set [all that are found]")->type_name("NAME");
+  verb->add_option("name", options->name, "name of the data set [all that are found]")->type_name("NAME");
   add_data_dir(*verb, options->data_dir);
   verb->callback([&program, options] {
     program.action = [options] {
@@ -91,20 +91,22 @@ void add_verify(Program& program, CLI::App& parent) {
 
 void add_show(Program& program, CLI::App& parent) {
   CLI::App* verb =
-      add_verb(parent, "show", "summarize a data set: counts per class, ranges, a contact sheet of examples",
-               {{"grapes data show", "the embedded digits"},
-                {"grapes data show prices.csv --label-column price", "your own table"},
-                {"grapes data show mnist --out sheet.png --augment rotate=10,shift=0.15", "what augmentation does"}});
+      add_verb(parent, "show", "summarize a data set: counts per class, value ranges, and an image of examples",
+               {{"grapes data show", "summarize the built-in digits"},
+                {"grapes data show prices.csv --label-column price", "summarize your own table"},
+                {"grapes data show mnist --out sheet.png --augment rotate=10,shift=0.15", "draw augmented examples"}});
   struct Options {
     std::string name, out;
     int rows = 10, columns = 10;
     Settings settings;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("name", options->name, "a data set, or a path to your own [digits]")->type_name("NAME|PATH");
-  verb->add_option("--out", options->out, "write a contact sheet here")->type_name("SHEET.png");
-  verb->add_option("--rows", options->rows, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
-  verb->add_option("--columns", options->columns, "of the sheet [10]")->check(CLI::Range(1, 1000).description(""));
+  verb->add_option("name", options->name, "name of a data set, or a path to your own [digits]")->type_name("NAME|PATH");
+  verb->add_option("--out", options->out, "draw examples into this image")->type_name("SHEET.png");
+  verb->add_option("--rows", options->rows, "rows of examples in the image [10]")
+      ->check(CLI::Range(1, 1000).description(""));
+  verb->add_option("--columns", options->columns, "columns of examples in the image [10]")
+      ->check(CLI::Range(1, 1000).description(""));
   options->settings.add(*verb, {"data", "training"},
                         {"data", "epochs", "batch-size", "loss", "checkpoint-every", "evaluate-every", "arm-name",
                          "factors-at-rest", "carry-remainder"});
@@ -119,7 +121,7 @@ void add_show(Program& program, CLI::App& parent) {
       std::cout << data::summary(splits);
       if (!options->out.empty()) {
         data::contact_sheet(splits, config.data, options->rows, options->columns, config.training.seed, options->out);
-        std::cout << "contact sheet: " << options->out << "\n";
+        std::cout << "examples: " << options->out << "\n";
       } else if (!config.data.augment.none()) {
         program.say("--out sheet.png shows what the augmentation does");
       }
@@ -131,10 +133,10 @@ void add_show(Program& program, CLI::App& parent) {
 }  // namespace
 
 void add_data(Program& program) {
-  CLI::App* verb = add_verb(program.app, "data", "list, download, verify and show data sets",
-                            {{"grapes data list", "all data sets"},
-                             {"grapes data get mnist", "download one"},
-                             {"grapes data show mnist --out sheet.png", "look at it"}});
+  CLI::App* verb = add_verb(program.app, "data", "list, download, check and show data sets",
+                            {{"grapes data list", "list all data sets"},
+                             {"grapes data get mnist", "download MNIST"},
+                             {"grapes data show mnist --out sheet.png", "draw some of its images"}});
   verb->require_subcommand(1);
   add_list_sources(program, *verb);
   add_get(program, *verb);

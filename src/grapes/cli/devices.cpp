@@ -101,23 +101,24 @@ Exit devices(const DevicesOptions& options) {
 }  // namespace
 
 void add_devices(Program& program, CLI::App& hardware) {
-  CLI::App* verb = add_verb(hardware, "devices",
-                            "how analog devices answer pulses: mean and spread over many, against the closed form",
-                            {{"grapes hardware devices --out devices", "all of them: responses.csv and responses.svg"},
-                             {"grapes hardware devices --device pcm --device reram --pulses 100 --out two",
-                              "two of them, 100 pulses each way"},
-                             {"grapes list devices", "their numbers, and where these come from"}});
+  CLI::App* verb = add_verb(
+      hardware, "devices", "simulate how analog devices respond to pulses and compare with the closed form",
+      {{"grapes hardware devices --out devices", "simulate all devices; write responses.csv and responses.svg"},
+       {"grapes hardware devices --device pcm --device reram --pulses 100 --out two",
+        "simulate two devices with 100 pulses up and down"},
+       {"grapes list devices", "list their parameters and the sources"}});
   const auto options = std::make_shared<DevicesOptions>();
-  verb->add_option("--device", options->names, "one of the table; again for more [all]")->type_name("NAME");
-  verb->add_option("--weights", options->weights, "how many of each [1000]")
+  verb->add_option("--device", options->names, "a device of grapes list devices; give the option again for more [all]")
+      ->type_name("NAME");
+  verb->add_option("--weights", options->weights, "simulated devices of each kind [1000]")
       ->type_name("N")
       ->check(CLI::Range(2, 1'000'000).description(""));
-  verb->add_option("--pulses", options->pulses, "each way [to 95 % of the range]")
+  verb->add_option("--pulses", options->pulses, "pulses up and down [as many as reach 95 % of the range]")
       ->type_name("N")
       ->check(CLI::Range(1, 100'000).description(""));
-  verb->add_option("--seed", options->seed, "of spread and noise [1]")->type_name("N");
+  verb->add_option("--seed", options->seed, "seed of spread and noise [1]")->type_name("N");
   verb->add_option("--out", options->out, "folder to write into")->type_name("FOLDER")->required();
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [options] { return devices(*options); }; });
 }
 

@@ -7,15 +7,15 @@
 namespace grapes::cli {
 
 void add_env(Program& program) {
-  CLI::App* verb = add_verb(program.app, "env", "versions, machine and threads, as every record has them",
-                            {{"grapes env", "for people, and for bug reports"},
-                             {"grapes env --threads 2 --json", "with two threads, for a program"}});
+  CLI::App* verb = add_verb(program.app, "env", "show versions, machine and threads; every record contains the same",
+                            {{"grapes env", "show them, for a bug report for example"},
+                             {"grapes env --threads 2 --json", "print JSON for a run with two threads"}});
   struct Options {
     Settings settings;
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_flag("--json", options->json, "as one JSON document");
+  verb->add_flag("--json", options->json, "print one JSON document");
   options->settings.add(*verb, {"machine"});
   verb->callback([&program, options] {
     program.action = [options] {

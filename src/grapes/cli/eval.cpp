@@ -81,15 +81,16 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
 }  // namespace
 
 void add_eval(Program& program) {
-  CLI::App* verb = add_verb(program.app, "eval", "loss, score and confusion matrix of a trained network",
-                            {{"grapes eval runs/20260101-120000-grapes", "on its own test examples"},
-                             {"grapes eval best.safetensors --data fashion-mnist --part validation", "on others"}});
+  CLI::App* verb =
+      add_verb(program.app, "eval", "evaluate a trained network: loss, score, confusion matrix",
+               {{"grapes eval runs/20260101-120000-grapes", "evaluate on the test examples of the training data"},
+                {"grapes eval best.safetensors --data fashion-mnist --part validation", "evaluate on other examples"}});
   const auto options = std::make_shared<EvalOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("--part", options->part, "which examples [test]")
+  verb->add_option("--part", options->part, "part of the data to evaluate on [test]")
       ->type_name("train|validation|test")
       ->check(CLI::IsMember({"train", "validation", "test"}).description(""));
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   options->settings.add(*verb, {"data", "machine"}, {"augment", "order", "jobs"});
   verb->callback([&program, options] { program.action = [&program, options] { return evaluate(program, *options); }; });
 }

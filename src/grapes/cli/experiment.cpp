@@ -24,17 +24,16 @@ std::string count(const data::DatasetPtr& part) { return part ? std::to_string(p
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out,
                  const experiment::Config& standard) {
   auto plan = std::make_shared<Plan>();
-  verb.add_option("--preset", plan->preset, "begin from a problem with settings that fit, see grapes list presets")
+  verb.add_option("--preset", plan->preset, "start from the settings for a known problem, see grapes list presets")
       ->type_name("NAME");
-  verb.add_flag("--print-config", plan->print_config, "print the whole configuration as TOML and exit");
-  verb.add_option("--out", plan->out, "the record's folder [runs/<UTC time>-<name>]")->type_name("FOLDER");
+  verb.add_flag("--print-config", plan->print_config, "print all settings as TOML and exit");
+  verb.add_option("--out", plan->out, "folder of the record [runs/<UTC time>-<name>]")->type_name("FOLDER");
   verb.add_option("--resume", plan->resume, "resume the run or comparison in this folder")->type_name("FOLDER");
   if (training) {
-    verb.add_option("--init", plan->init, "initial weights, under the names of a checkpoint")
-        ->type_name("FILE.safetensors");
-    verb.add_option("--save", plan->save, "also write the last checkpoint here")->type_name("FILE.safetensors");
+    verb.add_option("--init", plan->init, "start from the weights of this checkpoint")->type_name("FILE.safetensors");
+    verb.add_option("--save", plan->save, "also write the last checkpoint to this file")->type_name("FILE.safetensors");
   }
-  verb.add_flag("--json", plan->json, "the result as one JSON document");
+  verb.add_flag("--json", plan->json, "print the result as one JSON document");
   plan->settings.add(verb, {}, leave_out, standard);
   return plan;
 }

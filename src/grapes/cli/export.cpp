@@ -48,21 +48,22 @@ void check_given(const CLI::App& verb, const std::vector<std::string>& needed) {
 }
 
 void add_export(Program& program) {
-  CLI::App* verb = add_verb(
-      program.app, "export", "a trained network's weights for PyTorch, as safetensors under its names",
-      {{"grapes export runs/one --out one.safetensors",
-        "as of torch.nn.Sequential(Linear, ReLU, Linear, ...): 0, 2, ..."},
-       {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors", "for fc1, fc2 and head"},
-       {"grapes export c runs/one --out net.h", "as C for a microcontroller, see grapes export c --help"},
-       {"grapes export nir runs/one --out one.nir", "for neuromorphic programs, see grapes export nir --help"}});
+  CLI::App* verb =
+      add_verb(program.app, "export", "export a trained network's weights for PyTorch, for C, or as a NIR graph",
+               {{"grapes export runs/one --out one.safetensors",
+                 "name the layers as torch.nn.Sequential(Linear, ReLU, Linear, ...) does: 0, 2, ..."},
+                {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors",
+                 "name the layers fc1, fc2 and head"},
+                {"grapes export c runs/one --out net.h", "write C for a microcontroller, see grapes export c --help"},
+                {"grapes export nir runs/one --out one.nir", "write a NIR graph, see grapes export nir --help"}});
   const auto options = std::make_shared<ExportOptions>();
   add_checkpoint(*verb, options->checkpoint)->required(false);
-  verb->add_option("--out", options->out, "what to write")->type_name("FILE.safetensors");
+  verb->add_option("--out", options->out, "file to write")->type_name("FILE.safetensors");
   verb->add_option("--names", options->names,
-                   "of the modules, in their order [0,2,... ; with dropout 0,3,... ; spiking 0,1,...]")
+                   "names of the layers, from input to output [0,2,... ; with dropout 0,3,... ; spiking 0,1,...]")
       ->type_name("NAME[,NAME...]");
-  verb->add_flag("--buffers", options->buffers, "the feedback weights too, as NAME.feedback");
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--buffers", options->buffers, "also write the feedback weights, as NAME.feedback");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, verb, options] {
     check_given(*verb, {"checkpoint", "--out"});
     if (verb->get_subcommands().empty()) program.action = [options] { return export_weights(*options); };

@@ -112,45 +112,50 @@ Exit export_c(const Program& program, const Options& options) {
 
 void add_export_c(Program& program, CLI::App& parent) {
   CLI::App* verb =
-      add_verb(parent, "c", "a C99 header for microcontrollers: dense layers in integers, no heap, no float",
-               {{"grapes export c runs/one --out net.h", "infers: net_infer"},
+      add_verb(parent, "c", "export dense layers as a C99 header: integers only, no heap, no floating point",
+               {{"grapes export c runs/one --out net.h", "write net_infer, which computes the outputs"},
                 {"grapes export c runs/one --out net.h --learn --weight-bits 8",
-                 "and it keeps learning on the device: net_learn"},
+                 "also write net_learn, with which the device keeps learning"},
                 {"grapes export c runs/one --out net.h --learn --evaluate validation --rehearse 2",
-                 "how well, before it is there"}});
+                 "train the exported network here first and print its scores"}});
   const auto options = std::make_shared<Options>();
   embedded::IntegerOptions& integers = options->integers;
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("--out", options->out, "what to write")->type_name("FILE.h")->required();
-  verb->add_option("--name", options->name, "what all its names begin with [net]")->type_name("NAME");
-  verb->add_option("--weight-bits", integers.formats.weight_bits, "of a weight [16]")->type_name("8|16");
-  CLI::Option* learn = verb->add_flag("--learn", integers.learn, "the device can go on learning");
-  verb->add_option("--rule", integers.rule, "of learning [auto: by which it was trained]")
+  verb->add_option("--out", options->out, "file to write")->type_name("FILE.h")->required();
+  verb->add_option("--name", options->name, "prefix of all C names [net]")->type_name("NAME");
+  verb->add_option("--weight-bits", integers.formats.weight_bits, "bits of a weight [16]")->type_name("8|16");
+  CLI::Option* learn = verb->add_flag("--learn", integers.learn, "let the device keep learning");
+  verb->add_option("--rule", integers.rule, "learning rule on the device [auto: the rule of the training run]")
       ->type_name("auto|bp|grapes")
       ->needs(learn);
-  verb->add_option("--factor-bits", integers.factor_bits, "of a factor's fraction; 0: {1, 2} [4]")
+  verb->add_option("--factor-bits", integers.factor_bits, "fraction bits of the factor; 0: factors are 1 or 2 [4]")
       ->type_name("0..8")
       ->needs(learn);
-  verb->add_option("--rate-shift", integers.rate_shift, "learning rate 2^-SHIFT, for single examples [7]")
+  verb->add_option("--rate-shift", integers.rate_shift,
+                   "learning rate 2^-SHIFT; the device learns from one example at a time [7]")
       ->type_name("SHIFT")
       ->needs(learn);
-  verb->add_option("--headroom", integers.headroom, "bits for weights to grow into [1 with --learn, else 0]")
+  verb->add_option("--headroom", integers.headroom, "spare bits for weights that grow [1 with --learn, else 0]")
       ->type_name("0..8")
       ->check(CLI::Range(0, 8).description(""));
-  verb->add_option("--input-fraction", integers.formats.input, "bits of an input's fraction [12]")->type_name("0..15");
-  verb->add_option("--activation-fraction", integers.formats.activation, "of hidden values and logits [10]")
+  verb->add_option("--input-fraction", integers.formats.input, "fraction bits of the inputs [12]")->type_name("0..15");
+  verb->add_option("--activation-fraction", integers.formats.activation,
+                   "fraction bits of hidden values and logits [10]")
       ->type_name("5..14");
-  verb->add_option("--error-fraction", integers.formats.error, "of errors [13]")->type_name("5..14");
-  verb->add_option("--evaluate", options->part, "score it and the float network on a part of its own data")
+  verb->add_option("--error-fraction", integers.formats.error, "fraction bits of the errors [13]")->type_name("5..14");
+  verb->add_option("--evaluate", options->part,
+                   "print the scores of the exported and of the float network on this part of the data")
       ->type_name("train|validation|test")
       ->check(CLI::IsMember({"train", "validation", "test"}).description(""));
-  verb->add_option("--rehearse", options->rehearse, "let it learn the training part before, as a device would [0]")
+  verb->add_option("--rehearse", options->rehearse,
+                   "passes over the training data that the exported network learns here first [0]")
       ->type_name("PASSES")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1000}).description(""));
-  verb->add_option("--check", options->check, "say the checksum of hardware/micro/check.h after so many samples")
+  verb->add_option("--check", options->check,
+                   "print the checksum that hardware/micro/check.h computes after so many examples")
       ->type_name("SAMPLES")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10000000}).description(""));
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [&program, options] { return export_c(program, *options); }; });
 }
 

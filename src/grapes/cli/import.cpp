@@ -76,22 +76,22 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
 
 void add_import(Program& program) {
   CLI::App* verb = add_verb(
-      program.app, "import", "a checkpoint from weights that PyTorch saved as safetensors",
-      {{"grapes import theirs.safetensors --out ours.safetensors", "dense layers, in the order of their names"},
+      program.app, "import", "make a checkpoint from safetensors weights of PyTorch, or from a NIR graph",
+      {{"grapes import theirs.safetensors --out ours.safetensors", "import dense layers, ordered by name"},
        {"grapes import theirs.safetensors --names fc1,fc2,head --data mnist --activation tanh --out ours.safetensors",
-        "which are its layers, what it was trained on, what is between them"},
+        "name the layers, the data and the activation"},
        {"grapes import theirs.safetensors --model mlp:256 --data digits --no-strict --out ours.safetensors",
-        "only what fits, and say what did not"},
-       {"grapes import nir one.nir --out ours.safetensors", "of neuromorphic programs, see grapes import nir --help"}});
+        "import the tensors that fit and list the others"},
+       {"grapes import nir one.nir --out ours.safetensors", "import a NIR graph, see grapes import nir --help"}});
   const auto options = std::make_shared<ImportOptions>();
-  verb->add_option("file", options->file, "the weights: NAME.weight [out, in], NAME.bias [out]")
+  verb->add_option("file", options->file, "the weights, named NAME.weight [out, in] and NAME.bias [out]")
       ->type_name("FILE.safetensors");
-  verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors");
-  verb->add_option("--names", options->names, "of its modules, from input to output [all with a weight, by name]")
+  verb->add_option("--out", options->out, "checkpoint to write")->type_name("FILE.safetensors");
+  verb->add_option("--names", options->names,
+                   "names of the layers, from input to output [all that have a weight, sorted by name]")
       ->type_name("NAME[,NAME...]");
-  verb->add_flag("--strict,!--no-strict", options->strict,
-                 "every tensor must have its place, and every place a tensor [true]");
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--strict,!--no-strict", options->strict, "fail if a tensor or a layer is left over [true]");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   options->settings.add(*verb, {"data", "model"}, {"augment", "order"});
   verb->callback([&program, verb, options] {
     check_given(*verb, {"file", "--out"});

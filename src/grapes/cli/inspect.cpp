@@ -116,15 +116,16 @@ Exit inspect(const InspectOptions& options) {
 }  // namespace
 
 void add_inspect(Program& program) {
-  CLI::App* verb = add_verb(
-      program.app, "inspect", "per layer: shape, norm, responsibility and factor",
-      {{"grapes inspect runs/20260101-120000-grapes", "as text"},
-       {"grapes inspect best.safetensors --svg factors.svg", "the factors as a picture too"},
-       {"grapes inspect theirs.safetensors", "weights saved by PyTorch; the last layer by name is the output"}});
+  CLI::App* verb = add_verb(program.app, "inspect", "show the shape, norm, responsibilities and factors of each layer",
+                            {{"grapes inspect runs/20260101-120000-grapes", "show them as text"},
+                             {"grapes inspect best.safetensors --svg factors.svg", "also draw the factors"},
+                             {"grapes inspect theirs.safetensors",
+                              "inspect weights saved by PyTorch; the layer whose name sorts last is the output"}});
   const auto options = std::make_shared<InspectOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("--svg", options->svg, "draw the factors of every hidden layer")->type_name("FILE.svg");
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_option("--svg", options->svg, "draw the factors of every hidden layer into this file")
+      ->type_name("FILE.svg");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [options] { return inspect(*options); }; });
 }
 

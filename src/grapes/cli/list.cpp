@@ -98,16 +98,16 @@ const std::vector<Listing>& listings() {
 }  // namespace
 
 void add_list(Program& program) {
-  CLI::App* verb = add_verb(program.app, "list", "the tables of what can be chosen",
-                            {{"grapes list rules", "every learning rule, as --arms names it"},
-                             {"grapes list keys", "every key of the command line and of TOML files"},
-                             {"grapes list optimizers --json", "for a program"}});
+  CLI::App* verb = add_verb(program.app, "list", "list the values that a setting can take",
+                            {{"grapes list rules", "list every learning rule, as --arms names it"},
+                             {"grapes list keys", "list every setting of the command line and of TOML files"},
+                             {"grapes list optimizers --json", "print JSON"}});
   verb->require_subcommand(1);
   const auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "as one JSON document");
+  verb->add_flag("--json", *json, "print one JSON document");
   for (const Listing& listing : listings()) {
-    CLI::App* table = add_verb(*verb, listing.name, "the table of " + listing.name,
-                               {{"grapes list " + listing.name, "one row per line"}});
+    CLI::App* table = add_verb(*verb, listing.name, "list " + listing.name,
+                               {{"grapes list " + listing.name, "print one row per line"}});
     table->callback([&program, &listing, json] {
       program.action = [&listing, json] {
         Rows rows = listing.rows();

@@ -128,54 +128,55 @@ Exit import_nir(const Program& program, const NirImportOptions& options) {
 }
 
 void add_check(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(parent, "check", "the graph in a NIR file, and what is wrong with it",
-                            {{"grapes nir check net.nir", "exit code 3 if there is a fault"},
-                             {"grapes nir check net.nir --json", "for a program"}});
+  CLI::App* verb = add_verb(parent, "check", "show the graph in a NIR file and list its faults",
+                            {{"grapes nir check net.nir", "exit with code 3 if there is a fault"},
+                             {"grapes nir check net.nir --json", "print JSON"}});
   const auto options = std::make_shared<CheckOptions>();
-  verb->add_option("file", options->file, "a graph")->type_name("FILE.nir")->required();
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [options] { return check(*options); }; });
 }
 
-const char* const dt_meaning = "length of a step, in seconds";
+const char* const dt_meaning = "length of a time step, in seconds";
 
 }  // namespace
 
 void add_nir(Program& program) {
-  CLI::App* verb = add_verb(program.app, "nir", "files of the Neuromorphic Intermediate Representation",
-                            {{"grapes nir check net.nir", "look at one; grapes export nir writes them"}});
+  CLI::App* verb = add_verb(program.app, "nir", "check files of the Neuromorphic Intermediate Representation (NIR)",
+                            {{"grapes nir check net.nir", "show a file"}});
   verb->require_subcommand(1);
   add_check(program, *verb);
 }
 
 void add_export_nir(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(
-      parent, "nir", "a trained spiking network for neuromorphic programs, as a NIR file",
-      {{"grapes export nir runs/one --out one.nir", "of lif and cuba-lif neurons: the same spikes"},
-       {"grapes export nir runs/one --dt 1e-4 --out one.nir", "a step is 0.1 ms"},
-       {"grapes export nir runs/soft --approximate --out soft.nir", "what NIR has no node for by the nearest"}});
+  CLI::App* verb =
+      add_verb(parent, "nir", "export a trained spiking network as a NIR graph",
+               {{"grapes export nir runs/one --out one.nir", "export lif or cuba-lif neurons exactly"},
+                {"grapes export nir runs/one --dt 1e-4 --out one.nir", "export with a time step of 0.1 ms"},
+                {"grapes export nir runs/soft --approximate --out soft.nir",
+                 "replace what NIR does not have by the nearest node"}});
   const auto options = std::make_shared<NirExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("--out", options->out, "what to write")->type_name("FILE.nir")->required();
+  verb->add_option("--out", options->out, "file to write")->type_name("FILE.nir")->required();
   verb->add_option("--dt", options->dt, std::string(dt_meaning) + " [0.001]")->type_name("SECONDS > 0");
-  verb->add_flag("--approximate", options->approximate, "what NIR cannot express is replaced, and that is said");
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--approximate", options->approximate, "replace what NIR cannot express, with a notice");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback(
       [&program, options] { program.action = [&program, options] { return export_nir(program, *options); }; });
 }
 
 void add_import_nir(Program& program, CLI::App& parent) {
-  CLI::App* verb =
-      add_verb(parent, "nir", "a checkpoint from a NIR file: one of ours, or a chain of LIF and the like",
-               {{"grapes import nir one.nir --out one.safetensors", "of grapes export nir: the same network"},
-                {"grapes import nir theirs.nir --dt 1e-4 --data mnist --time-steps 50 --out ours.safetensors",
-                 "of another program: the step, and what it is to be shown"}});
+  CLI::App* verb = add_verb(
+      parent, "nir", "make a checkpoint from a NIR graph: one of Grapes' own, or a chain of LIF or CubaLIF layers",
+      {{"grapes import nir one.nir --out one.safetensors", "import a graph that Grapes exported"},
+       {"grapes import nir theirs.nir --dt 1e-4 --data mnist --time-steps 50 --out ours.safetensors",
+        "import another program's graph; give its time step and its data"}});
   const auto options = std::make_shared<NirImportOptions>();
-  verb->add_option("file", options->file, "a graph")->type_name("FILE.nir")->required();
-  verb->add_option("--out", options->out, "the checkpoint to write")->type_name("FILE.safetensors")->required();
-  verb->add_option("--dt", options->dt, std::string(dt_meaning) + ", of another program's graph [0.001]")
+  verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
+  verb->add_option("--out", options->out, "checkpoint to write")->type_name("FILE.safetensors")->required();
+  verb->add_option("--dt", options->dt, std::string(dt_meaning) + ", for another program's graph [0.001]")
       ->type_name("SECONDS > 0");
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   // What the graph decides is no question.
   options->settings.add(*verb, {"data", "spiking"},
                         {"augment", "order", "neuron", "recurrent", "membrane-activation", "membrane-decay",

@@ -11,23 +11,27 @@
 namespace grapes::cli {
 
 void add_parity(Program& program) {
-  CLI::App* verb = add_verb(program.app, "parity", "train a case of the authors' program and compare every weight",
-                            {{"grapes parity tests/parity/*.json", "differences per snapshot; fails beyond 1e-12"},
-                             {"grapes parity case.json --dtype float32 --out mine.json", "in float32, weights kept"}});
+  CLI::App* verb = add_verb(
+      program.app, "parity", "repeat a recorded training of the authors' program and compare every weight",
+      {{"grapes parity tests/parity/*.json", "print the differences; fail if one is above 1e-12"},
+       {"grapes parity case.json --dtype float32 --out mine.json", "compare in float32 and keep our weights"}});
   struct Options {
     std::vector<std::string> files;
     std::string dtype = "float64", out;
     bool plain = false, json = false;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("case", options->files, "cases of format grapes-golden/1")->type_name("CASE.json ...")->required();
-  verb->add_option("--dtype", options->dtype, "arithmetic: tolerance 1e-12, or 2e-6 in float32 [float64]")
+  verb->add_option("case", options->files, "recorded cases, JSON files of format grapes-golden/1")
+      ->type_name("CASE.json ...")
+      ->required();
+  verb->add_option("--dtype", options->dtype,
+                   "arithmetic; the tolerance is 1e-12 in float64 and 2e-6 in float32 [float64]")
       ->type_name("float64|float32")
       ->check(CLI::IsMember({"float64", "float32"}).description(""));
-  verb->add_option("--out", options->out, "write our own weights of one case here, laid out as the case's")
+  verb->add_option("--out", options->out, "write our weights of one case into this file, in the format of the case")
       ->type_name("RESULT.json");
-  verb->add_flag("--plain", options->plain, "by plain tensor operations, the reference of the fused layers");
-  verb->add_flag("--json", options->json, "the results as one JSON document");
+  verb->add_flag("--plain", options->plain, "use plain tensor operations instead of the fused layers");
+  verb->add_flag("--json", options->json, "print the results as one JSON document");
   verb->callback([&program, options] {
     program.action = [&program, options] {
       if (!options->out.empty() && options->files.size() > 1) throw UsageError("--out takes the weights of one case");

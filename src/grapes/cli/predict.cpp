@@ -80,19 +80,21 @@ Exit predict(const Program& program, const PredictOptions& options) {
 }  // namespace
 
 void add_predict(Program& program) {
-  CLI::App* verb = add_verb(program.app, "predict", "predict classes or values of new examples with a trained network",
-                            {{"grapes predict runs/20260101-120000-grapes seven.png", "an image"},
-                             {"grapes predict best.safetensors new.csv --top 1", "the rows of a table"},
-                             {"grapes predict best.safetensors t10k-images-idx3-ubyte.gz --json", "an IDX file"}});
+  CLI::App* verb = add_verb(
+      program.app, "predict", "predict classes or values of new examples with a trained network",
+      {{"grapes predict runs/20260101-120000-grapes seven.png", "classify an image"},
+       {"grapes predict best.safetensors new.csv --top 1", "predict every row of a table"},
+       {"grapes predict best.safetensors t10k-images-idx3-ubyte.gz --json", "predict an IDX file; print JSON"}});
   const auto options = std::make_shared<PredictOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("file", options->file, "an image, IDX images, rows of a CSV, an array")
+  verb->add_option("file", options->file,
+                   "new examples: a PNG image, IDX images, the rows of a CSV file, or a NumPy array")
       ->type_name("FILE.png|IDX|CSV|NPY")
       ->required();
-  verb->add_option("--top", options->top, "so many classes, the most probable first [3]")
+  verb->add_option("--top", options->top, "number of classes to print, most probable first [3]")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000).description(""));
-  verb->add_flag("--json", options->json, "the result as one JSON document");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [&program, options] { return predict(program, *options); }; });
 }
 

@@ -26,13 +26,13 @@ void build(Program& program) {
   CLI::App& app = program.app;
   app.name("grapes");
   app.description(
-      "Train artificial and spiking networks with GRAPES, error modulation by node responsibility\n"
-      "(Dellaferrera et al. 2022), and compare it honestly with plain backpropagation and controls.");
+      "Train artificial and spiking networks with GRAPES, which scales each unit's error by its responsibility\n"
+      "(Dellaferrera et al. 2022), and compare it with plain backpropagation and with controls.");
   app.set_version_flag("--version", [] { return experiment::version_line(); });
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.add_flag("--quiet,-q", program.quiet, "nothing on stderr but errors");
-  app.add_option("--color", program.color, "when to color; NO_COLOR is honored [auto]")
+  app.add_flag("--quiet,-q", program.quiet, "print only errors to stderr");
+  app.add_option("--color", program.color, "color the output; the environment variable NO_COLOR turns it off [auto]")
       ->type_name("auto|always|never")
       ->transform(CLI::Transformer(std::map<std::string, Color>{
                                        {"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}})
@@ -44,10 +44,11 @@ void build(Program& program) {
   for (const Verb verb : verbs) verb(program);
   app.footer(
       "Examples:\n"
-      "  grapes train                      one run on the embedded digits\n"
-      "  grapes compare                    five arms, five seeds each, and a report\n"
-      "  grapes VERB --help                options and examples of one verb\n\n"
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 data or file, 4 a run diverged, 130 and 143 after a signal.");
+      "  grapes train                      train one network on the built-in digits\n"
+      "  grapes compare                    compare five learning rules with five seeds each\n"
+      "  grapes VERB --help                show the options and examples of one verb\n\n"
+      "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 bad data or file, 4 a run diverged, 130 or 143 after a "
+      "signal.");
 }
 
 /// The verb that was being read when the error came, and the names it knows.

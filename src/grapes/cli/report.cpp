@@ -8,11 +8,12 @@ namespace grapes::cli {
 namespace fs = std::filesystem;
 
 void add_report(Program& program) {
-  CLI::App* verb =
-      add_verb(program.app, "report", "make the page and the table anew, from records alone",
-               {{"grapes report runs/20260101-120000-compare", "of a comparison"},
-                {"grapes report runs/a runs/b --out both", "of runs made at different times, paired where they can be"},
-                {"grapes report runs/a --json", "all its numbers"}});
+  CLI::App* verb = add_verb(program.app, "report",
+                            "write the report page and print the table again, from the records of finished runs",
+                            {{"grapes report runs/20260101-120000-compare", "write the report of one comparison"},
+                             {"grapes report runs/a runs/b --out both",
+                              "write one report of several folders; runs with the same seed and settings are paired"},
+                             {"grapes report runs/a --json", "print all numbers as JSON"}});
   struct Options {
     std::vector<std::string> runs;
     std::string out, title, baseline = "bp";
@@ -20,15 +21,15 @@ void add_report(Program& program) {
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("run", options->runs, "runs, or folders of runs")->type_name("FOLDER")->required();
-  verb->add_option("--out", options->out, "where the page goes [the folder, if it is one; else report]")
+  verb->add_option("run", options->runs, "folders of runs")->type_name("FOLDER")->required();
+  verb->add_option("--out", options->out, "folder for the page [the given folder if there is only one, else ./report]")
       ->type_name("FOLDER");
-  verb->add_option("--title", options->title, "heading of the page")->type_name("TEXT");
-  verb->add_option("--baseline", options->baseline, "the arm against which the others are paired [bp]")
-      ->type_name("ARM");
-  verb->add_option("--target", options->target, "score for epochs to target [98 % of the baseline's final mean]")
+  verb->add_option("--title", options->title, "title of the page")->type_name("TEXT");
+  verb->add_option("--baseline", options->baseline, "arm that all others are compared with [bp]")->type_name("ARM");
+  verb->add_option("--target", options->target,
+                   "test score that 'epochs to target' counts to [98 % of the baseline's final mean]")
       ->type_name("NUMBER");
-  verb->add_flag("--json", options->json, "all numbers as one JSON document");
+  verb->add_flag("--json", options->json, "print all numbers as one JSON document");
   verb->callback([&program, options] {
     program.action = [options] {
       const std::vector<fs::path> folders(options->runs.begin(), options->runs.end());

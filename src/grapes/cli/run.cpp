@@ -20,14 +20,15 @@ bool is_comparison(const std::vector<std::string>& given) {
 }  // namespace
 
 void add_run(Program& program) {
-  CLI::App* verb = add_verb(program.app, "run",
-                            "run an experiment from a TOML file: a comparison if the file has a key of comparisons\n"
-                            "(arms, seeds, tune, scenario, ..., or [arm.NAME] tables), else a single run",
-                            {{"grapes run experiments/demo.toml", "as the file says"},
-                             {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "with some keys overridden"},
-                             {"grapes run runs/20260101-120000-grapes/config.toml", "the same run again"}});
+  CLI::App* verb =
+      add_verb(program.app, "run",
+               "run an experiment from a TOML file. A file with arms, seeds, tune, scenario or [arm.NAME] tables is a\n"
+               "comparison; any other file is a single run",
+               {{"grapes run experiments/demo.toml", "run it as the file says"},
+                {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "override some of its settings"},
+                {"grapes run runs/20260101-120000-grapes/config.toml", "repeat an earlier run"}});
   const PlanPtr plan = add_plan(*verb, true);
-  verb->add_option("file", plan->file, "the experiment")->type_name("FILE.toml")->required();
+  verb->add_option("file", plan->file, "the experiment file")->type_name("FILE.toml")->required();
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       experiment::Config config;

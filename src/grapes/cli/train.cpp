@@ -114,18 +114,21 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
 }
 
 void add_train(Program& program) {
-  CLI::App* verb =
-      add_verb(program.app, "train", "train one network",
-               {{"grapes train", "the embedded digits, plain backpropagation"},
-                {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "GRAPES on a real data set"},
-                {"grapes train --data prices.csv --label-column price --model mlp:64,64", "your own table: regression"},
-                {"grapes train --config my.toml --learning-rate 0.05", "keys from a file, one of them overridden"},
-                {"grapes train --resume runs/20260101-120000-grapes", "resume after an interruption, bit for bit"}});
+  CLI::App* verb = add_verb(
+      program.app, "train", "train one network",
+      {{"grapes train", "train on the built-in digits with plain backpropagation"},
+       {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "train with GRAPES on Fashion-MNIST"},
+       {"grapes train --data prices.csv --label-column price --model mlp:64,64",
+        "train a regression on your own table"},
+       {"grapes train --config my.toml --learning-rate 0.05", "read settings from a file and override one of them"},
+       {"grapes train --resume runs/20260101-120000-grapes",
+        "resume an interrupted run; the result is the same to the bit"}});
   std::set<std::string> of_several = names_of(experiment::of_comparisons);
   of_several.merge(names_of(experiment::of_tasks));
   of_several.insert("jobs");
   const PlanPtr plan = add_plan(*verb, true, of_several);
-  verb->add_option("--config", plan->file, "a TOML file with keys; options override it")->type_name("FILE.toml");
+  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
+      ->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       experiment::Config config;

@@ -33,18 +33,23 @@ at::Tensor evaluated_loss(const MethodContext& context, nn::Network& plain, std:
 
 const std::vector<MethodRow>& methods() {
   static const std::vector<MethodRow> rows = {
-      {"none", "nothing: one task after the other", make_none},
+      {"none", "no method: the tasks are learned one after the other", make_none},
       {"ewc",
-       "elastic weight consolidation: weights are held the more, the more they matter to the tasks so far by the "
-       "Fisher information (Kirkpatrick et al. 2017)",
+       "elastic weight consolidation: a penalty keeps weights near their old values, by their Fisher information for "
+       "earlier tasks (Kirkpatrick et al. 2017)",
        make_ewc, false, true},
-      {"si", "synaptic intelligence: the same, by how much each weight's path has lowered the loss (Zenke et al. 2017)",
+      {"si",
+       "synaptic intelligence: the same penalty, by how much each weight's path has lowered the loss (Zenke et al. "
+       "2017)",
        make_si, false, true},
-      {"lwf", "learning without forgetting: the network before the task teaches its old answers (Li and Hoiem 2016)",
+      {"lwf",
+       "learning without forgetting: the predictions of the network before the task are targets too (Li and Hoiem "
+       "2016)",
        make_lwf},
-      {"replay", "a batch has as many examples again from a reservoir of those seen so far (Chaudhry et al. 2019)",
+      {"replay",
+       "experience replay: each batch is joined by as many stored examples of earlier tasks (Chaudhry et al. 2019)",
        make_replay},
-      {"joint", "no tasks: batches from all of them at once, as many updates; what could be reached", make_none, true},
+      {"joint", "all tasks are learned at once, with as many updates: the upper bound", make_none, true},
   };
   return rows;
 }

@@ -166,12 +166,13 @@ void check_parts(const std::vector<Task>& tasks, const data::Splits& splits) {
 
 const std::vector<ScenarioRow>& scenarios() {
   static const std::vector<ScenarioRow> rows = {
-      {"permuted", "each task shows the inputs in an order of its own; the first as they are", permuted},
-      {"rotated", "each task shows the images turned by an angle of its own, up to half a turn; the first upright",
+      {"permuted", "each task permutes the inputs in a different way; the first task leaves them as they are",
+       permuted},
+      {"rotated", "each task rotates the images by a different angle, up to 180°; the first task leaves them upright",
        rotated},
-      {"split",
-       "each task has classes of its own and answers of its own: which task it is, is known (task-incremental)", split},
-      {"class-incremental", "each task has classes of its own; one answer among the classes of all tasks", split},
+      {"split", "each task has its own classes and output units, and the network is told the task (task-incremental)",
+       split},
+      {"class-incremental", "each task has its own classes; the network chooses among the classes of all tasks", split},
   };
   return rows;
 }

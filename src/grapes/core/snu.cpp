@@ -3,6 +3,7 @@
 #include "grapes/kernels/snu.h"
 #include "grapes/kernels/spikes.h"
 
+#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>

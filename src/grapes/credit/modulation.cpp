@@ -75,12 +75,15 @@ class Maker {
 
 const std::vector<Modulation>& modulations() {
   static const std::vector<Modulation> rows = {
-      {"none", "the error as the route brings it", false, nullptr},
-      {"grapes", "times the unit's factor, and travels on so (propagating)", false, as_is},
-      {"grapes-local", "the layer's own update times the unit's factor; the error travels on as it was", true, as_is},
-      {"uniform", "control: every unit gets its layer's mean factor, propagating", false, mean_everywhere},
-      {"shuffled", "control: the layer's factors, permuted among its units each batch, propagating", false, permuted},
-      {"constant", "control: constant:C, or constant:C1,C2,... one per hidden layer, propagating", false, filled},
+      {"none", "the error is not scaled", false, nullptr},
+      {"grapes", "the error is multiplied by the unit's factor and goes on to earlier layers scaled", false, as_is},
+      {"grapes-local", "only the layer's own update is multiplied by the unit's factor; the error goes on unscaled",
+       true, as_is},
+      {"uniform", "control: every unit of a layer gets the layer's mean factor", false, mean_everywhere},
+      {"shuffled", "control: the layer's factors, permuted among its units for every batch", false, permuted},
+      {"constant",
+       "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer", false,
+       filled},
   };
   return rows;
 }

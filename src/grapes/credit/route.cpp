@@ -24,22 +24,32 @@ const std::vector<Route>& routes() {
   using enum Responsibility;
   static const std::vector<Route> rows = {
       // δ^l = [W^{l+1}ᵀ δ^{l+1}] ⊙ φ'(a^l)
-      {"bp", "backpropagation: through the transposed weights", incoming, true, false, Feedback::none, by_weights},
+      {"bp", "backpropagation: the error goes back through the transposed weights", incoming, true, false,
+       Feedback::none, by_weights},
       // δ^l = [B^{l+1} δ^{l+1}] ⊙ φ'(a^l)
-      {"fa", "feedback alignment: layer by layer through fixed random matrices (Lillicrap et al. 2016)", incoming,
-       false, false, Feedback::above, by_feedback},
+      {"fa",
+       "feedback alignment: the error goes back layer by layer through fixed random matrices (Lillicrap et al. 2016)",
+       incoming, false, false, Feedback::above, by_feedback},
       // δ^l = [B^l e] ⊙ φ'(a^l), e the error at the logits
-      {"dfa", "direct feedback alignment: from the output to every layer at once (Nøkland 2016)", synaptic, false,
-       false, Feedback::direct, nowhere},
+      {"dfa",
+       "direct feedback alignment: the output error goes to every hidden layer through a fixed random matrix (Nøkland "
+       "2016)",
+       synaptic, false, false, Feedback::direct, nowhere},
       {"eprop",
-       "e-prop: dfa at every step, and no error back in time between units; spiking networks (Bellec et al. 2020)",
+       "e-prop, for spiking networks: dfa at every time step; no error flows back in time between units (Bellec et al. "
+       "2020)",
        incoming, false, true, Feedback::direct, nowhere},
-      {"eprop-symmetric", "e-prop with backpropagation's weights at every step; spiking networks (Bellec et al. 2020)",
+      {"eprop-symmetric",
+       "e-prop, for spiking networks, with the transposed weights instead of random matrices (Bellec et al. 2020)",
        incoming, true, true, Feedback::none, by_weights},
       // δ^1 = [B e] ⊙ φ'(a^1), then upwards δ^l = [W^l δ^{l-1}] ⊙ φ'(a^l)
-      {"ifa", "indirect feedback alignment: to the first layer, then forwards through the weights (Nøkland 2016)",
+      {"ifa",
+       "indirect feedback alignment: the output error goes to the first layer, then forward through the weights "
+       "(Nøkland 2016)",
        incoming, false, false, Feedback::first, nowhere},
-      {"sign-symmetric", "through the signs of the transposed weights, at their mean magnitude (Liao et al. 2016)",
+      {"sign-symmetric",
+       "the error goes back through the signs of the transposed weights, scaled by their mean magnitude (Liao et al. "
+       "2016)",
        incoming, true, false, Feedback::none, by_signs},
   };
   return rows;

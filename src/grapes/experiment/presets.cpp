@@ -28,7 +28,7 @@ const std::vector<Preset>& presets() {
       {"mnist-rate", "rate-coded MNIST, 784-250-250-10 spiking neural units (Woźniak et al. 2020)",
        "data = \"mnist\"" + rate_coded},
       {"fashion-mnist-rate", "the same network on rate-coded Fashion-MNIST", "data = \"fashion-mnist\"" + rate_coded},
-      {"jsb", "the next step of the JSB chorales, 88-150 spiking neural units and 88 logits", R"(
+      {"jsb", "JSB chorales: predict the next time step with 88-150 spiking neural units and 88 outputs", R"(
 data = "jsb"
 model = "snn:150"
 initializer = "nokland"
@@ -41,7 +41,7 @@ epochs = 200
 patience = 15
 grid = [0.001, 0.003, 0.01]
 )"},
-      {"cifar10-resnet9", "CIFAR-10 by the authors' nine-layer residual network (Dellaferrera et al. 2022)", R"(
+      {"cifar10-resnet9", "CIFAR-10 with the authors' residual network (Dellaferrera et al. 2022)", R"(
 data = "cifar10"
 model = "resnet9"
 initializer = "he_truncated"
@@ -55,7 +55,7 @@ batch-size = 64
 epochs = 20
 grid = [0.0003, 0.001, 0.003, 0.01]
 )"},
-      {"nmnist", "digits from the events of a camera, a thousand recordings in 25 steps", R"(
+      {"nmnist", "N-MNIST: digits recorded by an event camera, a thousand recordings of 25 time steps", R"(
 data = "nmnist"
 train-limit = 1000
 test-limit = 100

@@ -73,8 +73,10 @@ std::vector<Key> optimizer_group() {
       key("rho", learning, "decay of the squared gradient (rmsprop)", from_below(0, 1), &O::rho),
       key("beta1, betas", learning, "decay of the gradient (adam)", from_below(0, 1), &O::beta1),
       key("beta2", learning, "decay of the squared gradient (adam)", from_below(0, 1), &O::beta2),
-      key("epsilon, eps", learning, "added to the root (adam), or under it (rmsprop)", above(0), &O::epsilon),
-      key("weight-decay, wd, l2", learning, "times each weight, added to its gradient", at_least(0), &O::weight_decay),
+      key("epsilon, eps", learning, "added to the root in the denominator (adam), or under the root (rmsprop)",
+          above(0), &O::epsilon),
+      key("weight-decay, wd, l2", learning, "adds this times each weight to its gradient", at_least(0),
+          &O::weight_decay),
       key("schedule, scheduler, lr-schedule, lr-scheduler", learning,
           "learning rate over time, see grapes list schedules",
           text(join(row_of(optim::schedules()).words, "|"),
@@ -95,16 +97,17 @@ std::vector<Key> training_group() {
           "auto: cross-entropy for classes, mse for numbers, binary-cross-entropy for bits",
           row_of(nn::losses(), {"auto"}), &T::loss),
       key("patience, early-stopping", start,
-          "end training after so many epochs without a better validation score, and count the best epoch; 0: never",
+          "stop after this many epochs without a better validation score and report the best epoch; 0: never stop "
+          "early",
           at_least(0), &T::patience),
-      key("seed, random-seed, random-state", comparison, "root of all random numbers of the run", at_least(0),
+      key("seed, random-seed, random-state", comparison, "seed of all random numbers of the run", at_least(0),
           &T::seed),
       key("checkpoint-every, save-every", learning, "epochs between checkpoints; the last epoch always writes one",
           at_least(1), &T::checkpoint_every),
       key("evaluate-every, eval-every", learning, "epochs between evaluations on validation and test examples",
           at_least(1), &T::evaluate_every),
       key("arm-name, label, arm, run-name", comparison,
-          "name of the run's arm in the record; empty: made from route and modulation", text("TEXT"), &Config::arm),
+          "name of this run's arm in the record; empty: made from route and modulation", text("TEXT"), &Config::arm),
   };
 }
 
@@ -154,8 +157,9 @@ std::vector<Key> compare_group() {
       key("sweep", comparison, "repeat the comparison at several values of a key, like precision=weights=int{}",
           sweep_form(), &C::sweep),
       key("sweep-values", comparison, "the values that replace {} in sweep", sweep_values_form(), &C::sweep_values),
-      key("target, target-score", comparison, "test score for epochs to target; 0: 98 % of the baseline's final mean",
-          at_least(0), &C::target),
+      key("target, target-score", comparison,
+          "test score that 'epochs to target' counts to; 0: 98 % of the baseline's final mean", at_least(0),
+          &C::target),
   };
 }
 

@@ -12,7 +12,7 @@ const std::vector<Initializer>& initializers() {
        [](double n_in, double, Random& random) { return random.uniform(-1, 1) * std::sqrt(6 / n_in); }},
       {"he", "normal with standard deviation √(2/n_in) (He et al. 2015)",
        [](double n_in, double, Random& random) { return random.normal() * std::sqrt(2 / n_in); }},
-      {"he_truncated", "the same, drawn again beyond two standard deviations",
+      {"he_truncated", "normal as he, truncated at two standard deviations",
        [](double n_in, double, Random& random) {
          double x = random.normal();
          while (std::abs(x) > 2) x = random.normal();

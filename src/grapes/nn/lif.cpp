@@ -66,12 +66,13 @@ const std::vector<NeuronRow>& neurons() {
          o.synapse = 0;
          o.rule.output = "sigmoid";
        }},
-      {"lif", "leaky integrate and fire: a spiking neural unit whose g is the identity",
+      {"lif", "leaky integrate and fire: snu with the identity as membrane activation",
        [](SnuOptions& o) {
          o.synapse = 0;
          o.rule.g = "identity";
        }},
-      {"cuba-lif", "leaky integrate and fire on a synaptic current, c_t = synapse · c_{t-1} + W x_t + R y_{t-1}",
+      {"cuba-lif",
+       "leaky integrate and fire with a synaptic current, c_t = synaptic-decay · c_{t-1} + W x_t + R y_{t-1}",
        [](SnuOptions& o) { o.rule.g = "identity"; }},
   };
   return rows;

@@ -39,7 +39,7 @@ const std::vector<Loss>& losses() {
       {"cross-entropy", "-log softmax(a)[class], mean over the batch", "softmax", true, cross_entropy},
       {"mse", "(o - t)², mean over batch and outputs; classes as one-hot vectors", "identity", false,
        mean_squared_error},
-      {"binary-cross-entropy", "-Σ log P(bit), over the outputs of a step, mean over steps", "sigmoid", true,
+      {"binary-cross-entropy", "-Σ log P(bit) over the outputs of a time step, mean over time steps", "sigmoid", true,
        binary_cross_entropy},
   };
   return rows;

@@ -103,18 +103,20 @@ bool has(const Stages& stages, Stage::Do what) {
 
 const std::vector<ModelRow>& models() {
   static const std::vector<ModelRow> rows = {
-      {"mlp", "mlp:N1,N2,...: dense layers with so many hidden units each", true, mlp},
-      {"snn", "snn:N1,N2,...: layers of spiking neurons over time, see the keys of the group spiking", true, snn},
+      {"mlp", "mlp:N1,N2,...: dense layers with N1, N2, ... hidden units", true, mlp},
+      {"snn", "snn:N1,N2,...: layers of N1, N2, ... spiking neurons; see the keys of the group spiking", true, snn},
       {"linear", "one dense layer from inputs to outputs", false, mlp},
       {"cnn",
-       "cnn:C1,C2,...: 3 × 3 convolutions with so many channels, each with 2 × 2 max pooling, then a dense layer", true,
-       cnn},
+       "cnn:C1,C2,...: 3 × 3 convolutions with C1, C2, ... channels, each followed by 2 × 2 max pooling, then a dense "
+       "layer",
+       true, cnn},
       {"lenet5", "convolutions of 6 and 16 channels, dense layers of 120 and 84 (LeCun et al. 1998)", false, lenet5},
       {"resnet9",
-       "the authors' nine layers: 64, 128, pool, two of 128 and what went in, 256, pool, 512, pool, two of 512 and "
-       "what went in, pool, dense",
+       "the authors' residual network: convolutions of 64 and 128 channels, a residual block of 128, convolutions of "
+       "256 and 512, a residual block of 512, and a dense layer",
        false, resnet9},
-      {"resnet18-cifar", "18 layers for small pictures (He et al. 2016)", false, resnet18},
+      {"resnet18-cifar", "ResNet18 for small images: a 3 × 3 first convolution, no pooling after it (He et al. 2016)",
+       false, resnet18},
   };
   return rows;
 }

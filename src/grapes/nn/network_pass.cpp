@@ -1,4 +1,6 @@
 // One pass of a batch through a network's stages, and back.
+#include "grapes/base/error.h"
+#include "grapes/base/table.h"
 #include "grapes/core/feedback.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"

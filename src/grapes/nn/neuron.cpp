@@ -64,10 +64,10 @@ at::Tensor spike(const at::Tensor& x, const SurrogateRow& surrogate, double widt
 const std::vector<ResetRow>& resets() {
   using Fused = kernels::Reset;
   static const std::vector<ResetRow> rows = {
-      {"hard", "the membrane times 1 - y (Woźniak et al. 2020)", Fused::hard},
-      {"subtract", "the membrane less θ y", Fused::subtract},
-      {"none", "the membrane as it is", Fused::none},
-      {"lateral", "lateral inhibition: the membrane times 1 - max of the layer's y", Fused::lateral},
+      {"hard", "the membrane is multiplied by 1 - y (Woźniak et al. 2020)", Fused::hard},
+      {"subtract", "θ y is subtracted from the membrane", Fused::subtract},
+      {"none", "the membrane does not change", Fused::none},
+      {"lateral", "lateral inhibition: the membrane is multiplied by 1 - the layer's largest y", Fused::lateral},
   };
   return rows;
 }

@@ -23,10 +23,10 @@ at::Tensor sum_of(const at::Tensor& s, const at::Tensor& mask) {
 
 const std::vector<Readout>& readouts() {
   static const std::vector<Readout> rows = {
-      {"mean_rate", "mean over time of y", false, mean_of},
-      {"last_membrane", "s after the last step", true, last_of},
-      {"max_membrane", "largest s of all steps", true, max_of},
-      {"integrated_membrane", "sum over time of s", true, sum_of},
+      {"mean_rate", "mean of y over time", false, mean_of},
+      {"last_membrane", "membrane s after the last time step", true, last_of},
+      {"max_membrane", "largest membrane s over time", true, max_of},
+      {"integrated_membrane", "sum of the membrane s over time", true, sum_of},
   };
   return rows;
 }

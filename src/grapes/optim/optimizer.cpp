@@ -53,7 +53,7 @@ const std::vector<Row>& optimizers() {
   static const std::vector<Row> rows = {
       {"sgd", "W -= η g", make_sgd},
       {"momentum", "v = μ v + η g;  W -= v", make_momentum},
-      {"nag", "as momentum, the gradient taken at W - μ v (Nesterov)", make_nag},
+      {"nag", "as momentum, with the gradient at the look-ahead weights W - μ v (Nesterov)", make_nag},
       {"rmsprop", "q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε)", make_rmsprop},
       {"adam", "m, v bias-corrected;  W -= η m / (√v + ε) (Kingma and Ba 2015)", make_adam},
   };

@@ -101,11 +101,12 @@ class WarmUp final : public Schedule {
 
 const std::vector<ScheduleRow>& schedules() {
   static const std::vector<ScheduleRow> rows = {
-      {"constant", "constant: the base rate throughout"},
-      {"step", "step:EVERY,FACTOR: times FACTOR every EVERY epochs"},
-      {"multistep", "multistep:E1,E2,...,FACTOR: times FACTOR at epochs E1, E2, ..."},
-      {"cosine", "cosine or cosine:FLOOR: half a cosine from 1 to FLOOR (0) of the base rate"},
-      {"plateau", "plateau:PATIENCE,FACTOR: times FACTOR when the validation loss stood still for PATIENCE epochs"},
+      {"constant", "constant: always the base rate"},
+      {"step", "step:EVERY,FACTOR: multiplied by FACTOR every EVERY epochs"},
+      {"multistep", "multistep:E1,E2,...,FACTOR: multiplied by FACTOR at epochs E1, E2, ..."},
+      {"cosine", "cosine or cosine:FLOOR: half a cosine, from the base rate down to FLOOR times it (0 by default)"},
+      {"plateau",
+       "plateau:PATIENCE,FACTOR: multiplied by FACTOR when the validation loss has not improved for PATIENCE epochs"},
   };
   return rows;
 }

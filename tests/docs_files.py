@@ -1,8 +1,10 @@
-"""The files that the README's examples call one's own data: flowers.csv, bodies.csv, x.npy and y.npy, scans/, seven.png."""
+"""The files that examples on the pages call your own data: flowers.csv, new.csv, patients.csv, x.npy and y.npy, scans/, seven.png."""
 import csv
 import struct
 import zlib
 from pathlib import Path
+
+NAMES = ("flowers.csv", "new.csv", "patients.csv", "x.npy", "y.npy", "scans", "seven.png")
 
 
 def write_png(path, rows):
