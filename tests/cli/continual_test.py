@@ -36,7 +36,7 @@ class ContinualTest(ProgramTest):
         for line in ['scenario = "permuted"', "tasks = 5", "epochs = 1", "batch-size = 64", 'optimizer = "momentum"', "momentum = 0.9",
                      'model = "mlp:256,256"', "bias = false", 'optimizer-state = "reset"']:
             self.assertIn(line + "\n", config)
-        self.assertIn("<h2>Why</h2>", (self.folder / "run/report.html").read_text())
+        self.assertIn("<h2>Weight changes</h2>", (self.folder / "run/report.html").read_text())
 
     def test_every_scenario_and_method_runs(self):
         methods = "ewc,ewc+grapes,si,si+grapes,lwf,lwf+grapes,replay,replay+grapes,joint,joint+grapes"

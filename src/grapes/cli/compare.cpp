@@ -31,14 +31,17 @@ void refuse_rules(const Plan& plan) {
 }  // namespace
 
 void print(const report::Summary& summary) {
-  const report::Findings found = report::findings(summary);
+  report::Findings found = report::findings(summary);
   std::cout << report::table(summary) << "\n" << found.lead << "\n";
   const auto list = [](const std::string& title, const std::vector<std::string>& sentences) {
     if (sentences.empty()) return;
     std::cout << "\n" << title << (title.empty() ? "" : "\n");
     for (const std::string& sentence : sentences) std::cout << "- " << sentence << "\n";
   };
-  for (std::size_t i = 0; i < found.conditions.size(); ++i) list(summary.conditions[i].title, found.conditions[i]);
+  for (std::size_t i = 0; i < found.conditions.size(); ++i) {
+    if (found.verdicts.size() > 1) found.conditions[i].insert(found.conditions[i].begin(), found.verdicts[i]);
+    list(summary.conditions[i].title, found.conditions[i]);
+  }
   list("", found.all);
 }
 

@@ -37,22 +37,6 @@ std::vector<double> spread_labels(std::vector<double> at, double gap, double top
   return at;
 }
 
-void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y) {
-  const Curve& c = series.curve;
-  std::vector<Point> middle, band;
-  for (std::size_t i = 0; i < c.x.size(); ++i) {
-    middle.emplace_back(x(c.x[i]), y(c.mean[i]));
-    band.emplace_back(x(c.x[i]), y(c.high[i]));
-  }
-  const double floor = y.logarithmic ? y.low : -std::numeric_limits<double>::infinity();
-  for (std::size_t i = c.x.size(); i-- > 0;) band.emplace_back(x(c.x[i]), y(std::max(floor, c.low[i])));
-  if (c.low != c.high) drawing.polygon(band, "band " + series.color);
-  drawing.polyline(middle, "line " + series.color);
-  if (series.dots || middle.size() == 1)
-    for (const Point& point : middle) drawing.circle(point, 2.6, "dot " + series.color);
-  for (const auto& [px, py] : series.marked) drawing.circle({x(px), y(py)}, 6.5, "ring " + series.color);
-}
-
 }  // namespace
 
 std::string plot_style() {
@@ -94,55 +78,79 @@ void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, 
     drawing.text({frame.left - 7, y(tick) + 4}, tick_label(tick, y_ticks), "small muted end");
   }
   drawing.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, "axis");
+  double free = -std::numeric_limits<double>::infinity();  // labels do not overlap: the next one begins here or later
   for (const double tick : x_ticks) {
+    const std::string label = tick_label(tick, x_ticks);
+    const double half = 3.6 * static_cast<double>(label.size());
     drawing.line({x(tick), frame.bottom}, {x(tick), frame.bottom + 4}, "axis");
-    drawing.text({x(tick), frame.bottom + 17}, tick_label(tick, x_ticks), "small muted middle");
+    if (x(tick) - half < free) continue;
+    drawing.text({x(tick), frame.bottom + 17}, label, "small muted middle");
+    free = x(tick) + half;
   }
   drawing.text({(frame.left + frame.right) / 2, frame.bottom + 35}, x_label, "small muted middle");
   if (!y_label.empty()) drawing.text({2, frame.top - 12}, y_label, "small muted");
 }
 
+void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y) {
+  const Curve& c = series.curve;
+  std::vector<Point> middle, band;
+  for (std::size_t i = 0; i < c.x.size(); ++i) {
+    middle.emplace_back(x(c.x[i]), y(c.mean[i]));
+    band.emplace_back(x(c.x[i]), y(c.high[i]));
+  }
+  for (std::size_t i = c.x.size(); i-- > 0;)
+    band.emplace_back(x(c.x[i]), y(y.logarithmic ? std::max(y.low, c.low[i]) : c.low[i]));
+  if (c.low != c.high) drawing.polygon(band, "band " + series.color);
+  drawing.polyline(middle, "line " + series.color);
+  if (series.dots || middle.size() == 1)
+    for (const Point& point : middle) drawing.circle(point, 2.6, "dot " + series.color);
+  for (const auto& [px, py] : series.marked) drawing.circle({x(px), y(py)}, 6.5, "ring " + series.color);
+}
+
 Drawing line_chart(const Chart& chart) {
   Extent across, up;
+  bool log_y = chart.logarithmic_y;
   for (const Series& series : chart.series)
     for (const double at : series.curve.x) across.add(at);
   const double settled = chart.from_the_start ? across.low : std::max(across.low, 0.02 * across.high);
-  bool log_y = chart.logarithmic_y;
-  for (const Series& series : chart.series)
-    for (std::size_t i = 0; i < series.curve.x.size(); ++i) {
-      const Curve& c = series.curve;
+  for (const auto& [name, color, c, marked, dots] : chart.series)
+    for (std::size_t i = 0; i < c.x.size(); ++i) {
       log_y = log_y && c.mean[i] > 0;
       if (c.x[i] < settled) continue;
-      for (const double y :
-           {c.mean[i], chart.logarithmic_y ? c.mean[i] : c.low[i], chart.logarithmic_y ? c.mean[i] : c.high[i]})
-        up.add(y);
+      up.add(c.mean[i]);
+      if (chart.logarithmic_y) continue;
+      up.add(c.low[i]);
+      up.add(c.high[i]);
     }
-  log_y = log_y && up.low <= up.high;
-  up = log_y ? Extent{up.low / 1.15, up.high * 1.15} : up.padded(0.05);
+  up.low = std::max(up.low, chart.floor);
+  up = log_y && up.low <= up.high ? Extent{up.low / 1.15, up.high * 1.15} : up.padded(0.05);
   const bool log_x = chart.logarithmic_x && across.low > 0;
   if (log_x)
     across = {across.low / 1.12, across.high * 1.12};
   else if (!(across.low < across.high))
     across = across.low == across.high ? Extent{across.low - 1, across.high + 1} : Extent{0, 1};
-  Drawing drawing(chart.width, chart.height);
+  Drawing drawing(chart.width, chart.height), lines = drawing;
   const Frame frame{50, 28, chart.width - (chart.labels ? 124 : 12), chart.height - 42};
   const Scale x{across.low, across.high, frame.left + 6, frame.right - 4, log_x};
   const Scale y{up.low, up.high, frame.bottom, frame.top, log_y};
-  std::vector<double> x_ticks = chart.x_ticks;
-  if (x_ticks.empty()) x_ticks = whole(ticks(across.low, across.high, chart.width > 400 ? 8 : 5));
-  axes(drawing, frame, x, y, x_ticks, ticks(up.low, up.high, 5, log_y), chart.x_label, chart.y_label);
-  drawing.open_clipped(chart.id + "-clip", {frame.left, frame.top - 2}, frame.right - frame.left + 4,
-                       frame.bottom - frame.top + 4);
-  for (const Series& series : chart.series) draw(drawing, series, x, y);
-  drawing.close();
-  if (!chart.labels) return drawing;
+  axes(drawing, frame, x, y,
+       chart.x_ticks.empty() ? whole(ticks(across.low, across.high, chart.width > 400 ? 8 : 5)) : chart.x_ticks,
+       ticks(up.low, up.high, 5, log_y), chart.x_label, chart.y_label);
   std::vector<double> ends;
-  for (const Series& series : chart.series)
-    ends.push_back(std::clamp(y(series.curve.mean.back()), frame.top, frame.bottom));
+  for (const Series& series : chart.series) {
+    const Curve& c = series.curve;
+    draw(lines, series, x, y);
+    ends.push_back(std::clamp(y(c.mean.back()), frame.top, frame.bottom));
+    for (std::size_t i = 0; i < c.x.size(); ++i)  // what lies below the picture leaves a mark at its edge
+      if (const double at = x(c.x[i]), edge = frame.bottom; c.mean[i] < chart.floor)
+        lines.polygon({{at - 4, edge - 8}, {at + 4, edge - 8}, {at, edge - 1}}, "dot " + series.color);
+  }
+  drawing.cut(lines, {frame.left, frame.top - 2}, frame.right - frame.left + 4, frame.bottom - frame.top + 4);
+  if (!chart.labels) return drawing;
+  const double right = frame.right;
   const auto at = spread_labels(ends, 15, frame.top, frame.bottom);
   for (std::size_t i = 0; i < at.size(); ++i) {
     const Series& series = chart.series[i];
-    const double right = frame.right;
     drawing.polyline({{x(series.curve.x.back()) + 2, ends[i]}, {right + 1, ends[i]}, {right + 10, at[i]}},
                      "leader " + series.color);
     drawing.line({right + 10, at[i]}, {right + 26, at[i]}, "line " + series.color);

@@ -38,9 +38,9 @@ struct Series {
   std::vector<Point> marked = {};  ///< points with a ring around them
   bool dots = false;               ///< a dot at each point
 };
+void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y);
 
 struct Chart {
-  std::string id;  ///< unique on the page
   std::string x_label, y_label;
   std::vector<Series> series = {};  ///< none empty
   double width = 460, height = 300;
@@ -49,6 +49,8 @@ struct Chart {
   bool logarithmic_y = false;        ///< only where all values are above 0
   bool from_the_start = false;       ///< the first epochs set the y axis too; else they may leave the picture below
   std::vector<double> x_ticks = {};  ///< empty: round numbers
+  double floor =
+      -std::numeric_limits<double>::infinity();  ///< the y axis begins no lower; a mark stands for points below
 };
 Drawing line_chart(const Chart& chart);
 

@@ -68,7 +68,7 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
     }
     drawing.text({scale(from) + 5, y + 12}, short_number(sum(bars[row])), "small muted");
   }
-  return drawing.element("cost", title, "One bar a row, by phase; numbers in " + unit, plot_style());
+  return drawing.element(title + ": one bar a row, by phase, in " + unit, plot_style());
 }
 
 }  // namespace grapes::plot

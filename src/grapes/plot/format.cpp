@@ -24,8 +24,21 @@ std::string with_sign(double value, int decimals) {
   return value > 0 && !is_zero(text) ? "+" + text : text;
 }
 
+std::string p_value(double p) { return p < 0.0001 ? "< 0.0001" : fixed(p, 4); }
+
 std::string shortened(const std::string& name, std::size_t most) {
   return display_width(name) <= most ? name : name.substr(0, most - 1) + "…";
 }
+
+std::string count(std::size_t n, const std::string& noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
+
+std::string listed(std::vector<std::string> names) {
+  if (names.size() < 2) return join(names, "");
+  const std::string last = names.back();
+  names.pop_back();
+  return join(names, ", ") + " and " + last;
+}
+
+std::string quoted(const std::string& name) { return "`" + name + "`"; }
 
 }  // namespace grapes::plot

@@ -45,7 +45,7 @@ std::string histogram_picture(const std::vector<HistogramPanel>& panels, const s
     axes(drawing, {16, top, width - 16, bottom}, x, {0, 1, bottom, top}, ticks(x.low, x.high, 5), {}, axis, "");
     top += panel_height;
   }
-  return drawing.element("picture", axis, "A panel a layer: how many units have a value in each bin.", plot_style());
+  return drawing.element("A panel for each layer: how many units have a " + axis + " in each bin.", plot_style());
 }
 
 }  // namespace grapes::plot

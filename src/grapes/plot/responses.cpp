@@ -10,17 +10,21 @@ namespace {
 constexpr double panel_width = 312, panel_height = 248;
 
 Drawing panel(const DeviceResponse& device) {
-  const std::size_t last = device.mean.size() - 1;
-  double low = 0, high = 0;
+  const std::size_t last = device.mean.size() - 1, every = std::max<std::size_t>(1, last / 240);
+  Extent range;
+  range.add(0);
+  Curve curve;
   for (std::size_t n = 0; n <= last; ++n) {
-    low = std::min({low, device.mean[n] - device.sd[n], device.expected[n]});
-    high = std::max({high, device.mean[n] + device.sd[n], device.expected[n]});
+    const double low = device.mean[n] - device.sd[n], high = device.mean[n] + device.sd[n];
+    for (const double value : {low, high, device.expected[n]}) range.add(value);
+    // As many points as can be told apart, the turn and the end among them.
+    if (n % every == 0 || n == device.turn || n == last) curve.add(static_cast<double>(n), device.mean[n], low, high);
   }
-  if (high == low) high = low + 1;
+  range = range.padded(0.04);
   Drawing drawing(panel_width, panel_height);
   const Frame frame{44, 44, panel_width - 10, panel_height - 42};
   const Scale x{0, static_cast<double>(std::max<std::size_t>(last, 1)), frame.left + 4, frame.right};
-  const Scale y{low - 0.04 * (high - low), high + 0.04 * (high - low), frame.bottom, frame.top};
+  const Scale y{range.low, range.high, frame.bottom, frame.top};
   axes(drawing, frame, x, y, ticks(x.low, x.high, 4), ticks(y.low, y.high, 5), "pulses", "");
   drawing.text({4, 14}, device.name, "strong");
   drawing.text({4, 30}, device.note, "small muted");
@@ -28,21 +32,9 @@ Drawing panel(const DeviceResponse& device) {
   drawing.line({turn, frame.top}, {turn, frame.bottom}, "reference");
   drawing.text({turn - 5, frame.bottom - 6}, "up", "small muted end");
   drawing.text({turn + 5, frame.bottom - 6}, "down", "small muted");
-
-  // As many points as can be told apart, the turn and the end among them.
-  const std::size_t every = std::max<std::size_t>(1, last / 240);
-  std::vector<Point> mean, above, band, expected;
-  for (std::size_t n = 0; n <= last; ++n) {
-    if (n % every != 0 && n != device.turn && n != last) continue;
-    const double at = x(static_cast<double>(n));
-    mean.emplace_back(at, y(device.mean[n]));
-    expected.emplace_back(at, y(device.expected[n]));
-    band.emplace_back(at, y(device.mean[n] + device.sd[n]));
-    above.emplace_back(at, y(device.mean[n] - device.sd[n]));
-  }
-  band.insert(band.end(), above.rbegin(), above.rend());
-  drawing.polygon(band, "band a2");
-  drawing.polyline(mean, "line a2");
+  draw(drawing, {"", "a2", curve}, x, y);
+  std::vector<Point> expected;
+  for (const double n : curve.x) expected.emplace_back(x(n), y(device.expected[static_cast<std::size_t>(n)]));
   drawing.polyline(expected, "over broken");
   return drawing;
 }
@@ -62,10 +54,10 @@ std::string response_picture(const std::vector<DeviceResponse>& devices) {
   for (std::size_t i = 0; i < devices.size(); ++i)
     all.place(panel(devices[i]), {16 + static_cast<double>(i % across) * panel_width,
                                   84 + static_cast<double>(i / across) * panel_height});
-  return all.element("picture", "Weights of analog devices under pulses",
-                     "A panel for each device: pulses up, then down; mean over many devices as a line, one standard "
-                     "deviation as a band, the mean of their closed forms, without noise as a broken line.",
-                     plot_style());
+  return all.element(
+      "A panel for each device: pulses up, then down; mean over many devices as a line, one standard deviation as a "
+      "band, the mean of their closed forms, without noise, as a broken line.",
+      plot_style());
 }
 
 }  // namespace grapes::plot

@@ -49,17 +49,14 @@ Drawing raster(const Json& example, const std::string& color) {
 
 Drawing membranes(const Json& example, const std::string& color) {
   const Json& traces = example["membranes"]["traces"];
-  double low = 0, high = 0;
+  Extent range;
+  range.add(0);
   for (const Json& trace : traces)
-    for (const double value : trace) {
-      low = std::min(low, value);
-      high = std::max(high, value);
-    }
-  if (high <= low) high = low + 1;
+    for (const double value : trace) range.add(value);
+  range = range.padded(0);
   Drawing drawing(sample_width, 230);
-  const double steps = example["steps"], bottom = 190;
-  const Scale x{0, steps, sample_frame.left, sample_frame.right}, y{low, high, bottom, 24};
-  time_axes(drawing, x, y, ticks(low, high, 4), "membrane");
+  const Scale x{0, example["steps"], sample_frame.left, sample_frame.right}, y{range.low, range.high, 190, 24};
+  time_axes(drawing, x, y, ticks(range.low, range.high, 4), "membrane");
   drawing.open(color);
   for (const Json& trace : traces) {
     std::vector<Point> points;
@@ -72,20 +69,16 @@ Drawing membranes(const Json& example, const std::string& color) {
 
 Drawing piano_roll(const Json& roll, const std::string& color, std::int64_t most_steps) {
   const double steps = std::min<double>(static_cast<double>(most_steps), roll["steps"]);
-  double low = 127, high = 0;
+  Extent notes;
   for (const char* const kind : {"target", "prediction"})
-    for (const Json& note : roll[kind]) {
-      low = std::min(low, note[1].get<double>());
-      high = std::max(high, note[1].get<double>());
-    }
-  if (high < low) low = 59, high = 61;
+    for (const Json& note : roll[kind]) notes.add(note[1]);
+  if (notes.high < notes.low) notes = {59, 61};
   constexpr double row = 6, top = 22;
-  const double bottom = top + row * (high - low + 1);
+  const double bottom = top + row * (notes.high - notes.low + 1);
   Drawing drawing(sample_width, bottom + 40);
-  const Scale x{0, steps, sample_frame.left, sample_frame.right}, y{low, high + 1, bottom, top};
-  std::vector<double> notes = ticks(low, high, 5);
-  const Scale middle{low - 0.5, high + 0.5, bottom, top};  // a note's label stands at the middle of its row
-  time_axes(drawing, x, middle, notes, "MIDI note");
+  const Scale x{0, steps, sample_frame.left, sample_frame.right}, y{notes.low, notes.high + 1, bottom, top};
+  const Scale middle{notes.low - 0.5, notes.high + 0.5, bottom, top};  // a note's label stands at the middle of its row
+  time_axes(drawing, x, middle, ticks(notes.low, notes.high, 5), "MIDI note");
   drawing.open(color);
   for (const Json& note : roll["prediction"])
     if (note[0] < steps)

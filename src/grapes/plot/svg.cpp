@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace grapes::plot {
 
@@ -27,14 +26,11 @@ std::string coordinates(const std::vector<Point>& points) {
   return text;
 }
 
-std::string Drawing::element(const std::string& id, const std::string& title, const std::string& description,
-                             const std::string& css) const {
-  return fmt::format(R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" role="img" )"
-                     R"(aria-labelledby="{2}-title {2}-desc"><title id="{2}-title">{3}</title>)"
-                     R"(<desc id="{2}-desc">{4}</desc>{5}{6}</svg>)"
-                     "\n",
-                     coordinate(width_), coordinate(height_), id, escape(title), escape(description),
-                     css.empty() ? "" : "<style>" + css + "</style>", body_);
+std::string Drawing::element(const std::string& label, const std::string& css) const {
+  return fmt::format(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>)"
+      "\n",
+      coordinate(width_), coordinate(height_), escape(label), css.empty() ? "" : "<style>" + css + "</style>", body_);
 }
 
 double Scale::operator()(double value) const {
@@ -67,19 +63,15 @@ std::vector<double> whole(std::vector<double> ticks) {
 }
 
 std::string tick_label(double value, const std::vector<double>& ticks) {
-  double least = std::numeric_limits<double>::infinity();
-  double most = 0;
-  for (std::size_t i = 1; i < ticks.size(); ++i) {
-    least = std::min(least, ticks[i] - ticks[i - 1]);
-    most = std::max(most, ticks[i] - ticks[i - 1]);
-  }
-  if (most == 0 || most > 1.01 * least) {  // a logarithmic axis: each as short as it is
+  const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 0;
+  bool even = step > 0;
+  for (std::size_t i = 1; i < ticks.size(); ++i) even = even && std::abs(ticks[i] - ticks[i - 1] - step) < 0.01 * step;
+  if (!even) {
     const double digits = std::pow(10, 3 - std::floor(std::log10(std::max(1e-12, std::abs(value)))));
     return shortest(std::round(value * digits) / digits);
   }
   int decimals = 0;
-  const auto needs_more = [&](double step) { return std::abs(step - std::round(step)) > 1e-6 * step; };
-  for (double step = least; decimals < 12 && needs_more(step); step *= 10) ++decimals;
+  for (double part = step; decimals < 12 && std::abs(part - std::round(part)) > 1e-6 * part; part *= 10) ++decimals;
   return fixed(value, decimals);
 }
 

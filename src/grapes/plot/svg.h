@@ -41,28 +41,25 @@ class Drawing final {
     add(R"(<rect x="{}" y="{}" width="{}" height="{}" class="{}" opacity="{}"/>)", corner.first, corner.second, width,
         height, look, opacity);
   }
-  void text(Point at, const std::string& text, const std::string& look = "") {
-    add(R"(<text x="{}" y="{}" class="{}">{}</text>)", at.first, at.second, look, escape(text));
+  /// @param turned  reads upwards
+  void text(Point at, const std::string& text, const std::string& look = "", bool turned = false) {
+    add(R"svg(<text transform="translate({} {}){}" class="{}">{}</text>)svg", at.first, at.second,
+        std::string(turned ? " rotate(-90)" : ""), look, escape(text));
   }
-  /// Upwards.
-  void vertical_text(Point at, const std::string& text, const std::string& look) {
-    add(R"svg(<text transform="translate({} {}) rotate(-90)" class="{}">{}</text>)svg", at.first, at.second, look,
-        escape(text));
-  }
-  /// Everything drawn until `close` is inside, and told by `hint` to a reader who points at it.
+  /// Everything drawn until `close` has this look; `hint` is shown to a reader who points at it.
   void open(const std::string& look, const std::string& hint = "") {
     add(R"(<g class="{}">)", look);
     if (!hint.empty()) add("<title>{}</title>", escape(hint));
-  }
-  /// Everything drawn until `close` is cut to a rectangle. @param id  unique on the page
-  void open_clipped(const std::string& id, Point corner, double width, double height) {
-    add(R"svg(<clipPath id="{0}"><rect x="{1}" y="{2}" width="{3}" height="{4}"/></clipPath><g clip-path="url(#{0})">)svg",
-        id, corner.first, corner.second, width, height);
   }
   void close() { add("</g>"); }
   /// Another drawing, moved.
   void place(const Drawing& other, Point corner) {
     add(R"svg(<g transform="translate({} {})">{}</g>)svg", corner.first, corner.second, other.body_);
+  }
+  /// Another drawing in the same coordinates, cut to a rectangle.
+  void cut(const Drawing& other, Point corner, double width, double height) {
+    add(R"(<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>)", corner.first,
+        corner.second, width, height, other.body_);
   }
   /// The background and heading of a picture that stands alone.
   void card(const std::string& heading) {
@@ -72,9 +69,8 @@ class Drawing final {
 
   double width() const { return width_; }
   double height() const { return height_; }
-  /// The whole element; `id` must be the only one of its kind on a page, `css` goes inside.
-  std::string element(const std::string& id, const std::string& title, const std::string& description,
-                      const std::string& css = "") const;
+  /// The whole element; `label` says what it shows to those who do not see it, `css` goes inside.
+  std::string element(const std::string& label, const std::string& css = "") const;
 
  private:
   static std::string written(double value) { return coordinate(value); }
@@ -84,8 +80,7 @@ class Drawing final {
     body_ += fmt::format(fmt::runtime(format), written(values)...);
   }
 
-  double width_;
-  double height_;
+  double width_, height_;
   std::string body_;
 };
 

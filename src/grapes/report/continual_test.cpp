@@ -125,10 +125,10 @@ TEST(Continual, ControlsTellWhatIsDueToWhat) {
   for (const Difference& one : s.conditions[0].differences)
     if (one.control && one.measure == "average_accuracy") pairs.push_back(one.arm + "-" + one.against);
   EXPECT_THAT(pairs, testing::ElementsAre("grapes-uniform", "ewc+grapes-ewc"));
-  EXPECT_THAT(all_said(s),
-              AllOf(HasSubstr("`bp` ends at"), HasSubstr("`grapes` against `uniform` (effect of different factors"),
-                    HasSubstr("`uniform` against `bp`"), HasSubstr("`ewc+grapes` against `ewc`"),
-                    HasSubstr("with 8 pairs"), Not(HasSubstr("constant:2"))));
+  EXPECT_THAT(all_said(s), AllOf(HasSubstr("`grapes` does better than `bp` and `uniform`"),
+                                 HasSubstr("`grapes` against `uniform` (effect of different factors"),
+                                 HasSubstr("`uniform` against `bp`"), HasSubstr("`ewc+grapes` against `ewc`"),
+                                 HasSubstr("with 8 pairs"), Not(HasSubstr("constant:2"))));
 }
 
 TEST(Continual, TheTableFitsATerminal) {
@@ -158,11 +158,13 @@ TEST(Continual, GivenAndChosenRatesAreConditionsOfTheirOwn) {
   EXPECT_THAT(rates(1, "bp"), testing::ElementsAre(0.001));
   const std::string page = html(s);
   EXPECT_EQ(page, html(s));
-  EXPECT_THAT(page,
-              AllOf(HasSubstr("Each arm at its own best learning rate"), HasSubstr("<b>Task 1</b>"),
-                    HasSubstr("Methods against forgetting"), HasSubstr("Modulation factors"), HasSubstr("<b>ewc</b>"),
-                    HasSubstr("<h2>Why</h2><p class=\"note\">Each arm at its own best learning rate. Means"),
-                    HasSubstr("Choice of the learning rates")));
+  EXPECT_THAT(
+      page,
+      AllOf(
+          HasSubstr("Each arm at its own best learning rate"), HasSubstr("<b>Task 1</b>"),
+          HasSubstr("Methods against forgetting"), HasSubstr("Modulation factors"), HasSubstr("<b>ewc</b>"),
+          HasSubstr("<h2>Weight changes</h2></summary><p class=\"note\">Each arm at its own best learning rate. Means"),
+          HasSubstr("Choice of the learning rates")));
   EXPECT_THAT(picture(s), HasSubstr("Each arm at its own best learning rate"));
   EXPECT_THAT(all_said(s), HasSubstr("lies at the edge of the grid"));
 }

@@ -1,7 +1,6 @@
 #include "grapes/base/text.h"
 #include "grapes/report/arms.h"
 #include "grapes/report/report.h"
-#include "grapes/report/statistics.h"
 
 #include <fmt/format.h>
 
@@ -24,204 +23,199 @@ struct Said {
   }
 };
 
-/// "95 % interval +0.80 to +1.60".
-std::string written(const Interval& interval, const Unit& unit, bool of_change) {
-  const auto text = [&](double x) { return of_change ? unit.change(x) : unit.number(x); };
-  return fmt::format("95 % interval {} to {}", text(interval.low), text(interval.high));
-}
+const char* const no_uniform =
+    "there is no arm `uniform`, so a gain of `grapes` cannot be told from a change of the effective learning rates";
+const char* const no_shuffled =
+    "there is no arm `shuffled`, so it is unknown whether the factors must be tied to the weights";
 
-/// "+1.20 points (95 % interval ..., 5 pairs, p 0.0625, after Holm 0.2500), higher by the interval, but not by ...".
-std::string verdict(const Difference& difference, const Unit& unit) {
-  const Spread& spread = difference.spread;
-  if (spread.empty()) return "no two runs began alike, so the arms are unpaired and not tested";
-  const std::string change = unit.change(spread.mean) + unit.difference;
-  if (!spread.interval) return change + ", one pair only, which says nothing about chance";
-  const std::string numbers =
-      fmt::format("{} ({}, {}", change, written(*spread.interval, unit, true), count(spread.n(), "pair"));
-  if (!difference.p) return numbers + "), the same score in every pair";
-  const bool by_interval = difference.side() != 0, by_test = difference.significant();
-  const std::string shown = by_interval && by_test ? " by the interval and by the test"
-                            : by_interval          ? " by the interval, but not by the corrected test"
-                                                   : " by the test, but the interval includes 0";
-  return fmt::format(
-      "{}, p {}, after Holm {}), {}", numbers, p_value(*difference.p), p_value(*difference.p_holm),
-      by_interval || by_test ? (spread.mean > 0 ? "higher" : "lower") + shown : "no difference is shown");
-}
-
-/// The arms that the comparison is about, or that tell what it is due to, are followed over all compared measures;
-/// of the others only the first one is told.
-std::vector<const Measure*> told_of(const std::string& arm, const Summary& summary) {
-  std::vector<const Measure*> told;
-  for (const Measure& measure : summary.measures)
-    if (&measure == &summary.primary() || (measure.compared && (arm == "grapes" || arm == "uniform")))
-      told.push_back(&measure);
-  return told;
-}
-
-/// "`grapes` against `bp`: average accuracy 91.30 % and 90.10 %, +1.20 points ...; forgetting ...", if they are there.
-void against(const std::string& arm, const std::string& other, const std::string& meaning, const Summary& summary,
-             const Condition& condition, Said& say) {
-  const std::vector<const Measure*> told = told_of(arm, summary);
-  Strings pieces;
-  for (const Measure* measure : told)
-    if (const Difference* difference = condition.find(arm, other, *measure)) {
-      const auto level = [&](const std::string& name) {
-        return measure->unit.level((*condition.find(name))[*measure].mean);
-      };
-      pieces.push_back(fmt::format("{}{} and {}, {}", told.size() > 1 ? measure->name + " " : "", level(arm),
-                                   level(other), verdict(*difference, measure->unit)));
-    }
-  if (!pieces.empty())
-    say("{} against {}{}: {}.", quoted(arm), quoted(other), meaning.empty() ? "" : " (" + meaning + ")",
-        fmt::join(pieces, "; "));
-}
-
-/// How it ends: the baseline, and GRAPES or the best other arm beside it.
-void result(const Summary& summary, const Condition& condition, Said& say) {
-  const Measure& measure = summary.primary();
-  const Unit& unit = measure.unit;
-  const Arm& base = condition.arms.front();
-  const Arm* best = condition.find("grapes");
-  if (best == nullptr || best == &base) {
-    best = &base;
-    for (const Arm& arm : condition.arms)
-      if (best == &base || arm[measure].mean > (*best)[measure].mean) best = &arm;
+/// GRAPES and what it is added to: ("grapes", the baseline), ("fa+grapes", "fa"), as far as both were compared.
+std::vector<const Difference*> of_grapes(const Summary& summary, const Condition& condition) {
+  std::vector<const Difference*> all;
+  for (const std::string& arm : summary.arms) {
+    const std::string against = arm == "grapes"            ? summary.baseline
+                                : arm.ends_with("+grapes") ? arm.substr(0, arm.size() - 7)
+                                                           : "";
+    if (const Difference* one = condition.find(arm, against, summary.primary())) all.push_back(one);
   }
-  std::set<std::string> models;
-  for (const RunPtr& run : base.runs) models.insert(run->identity.model);
-  const std::string model = models.size() == 1 ? " with " + *models.begin() : "";
-  const Json& first = base.runs.front()->epochs.front();
-  const std::string where = summary.tasks > 0 ? fmt::format("{} of {} {}{}", count(summary.tasks, "task"),
-                                                            first["scenario"].get<std::string>(), summary.data, model)
-                                              : fmt::format("{}{}, after {}", summary.data, model,
-                                                            count(base.runs.front()->epochs.back()["epoch"], "epoch"));
-  const Spread& spread = base[measure];
-  const std::string text =
-      fmt::format("On {}, {} ends at {} {} ({}{})", where, quoted(base.name), unit.level(spread.mean), measure.name,
-                  spread.n() == 1 ? "one seed" : "mean of " + count(spread.n(), "seed"),
-                  spread.interval ? ", " + written(*spread.interval, unit, false) : "");
-  if (best == &base) return say("{}; there is no other arm to compare it with.", text);
-  const std::string both = fmt::format("{} and {} at {}", text, quoted(best->name), unit.level((*best)[measure].mean));
-  const Difference* difference = condition.find(best->name, base.name, measure);
-  if (difference == nullptr || difference->spread.empty())
-    return say("{}; the runs are unpaired, so no difference is tested.", both);
-  const std::string change = unit.change(difference->spread.mean) + unit.difference;
-  if (!difference->spread.interval)
-    return say("{}: a paired difference of {} from one pair, which says nothing about chance.", both, change);
-  say("{}: a paired difference of {}, {}, which {} 0.", both, change, written(*difference->spread.interval, unit, true),
-      difference->side() == 0 ? "includes" : "does not include");
+  return all;
 }
 
-/// What each arm does, and what GRAPES does beyond a change of the effective learning rates.
+using Labeled = std::vector<std::pair<std::string, const Difference*>>;
+
+/// "does better at 4, does worse at 2 and 1 and shows no difference at 8": labels of differences by their intervals.
+std::string by_side(const Labeled& all, const std::string& at) {
+  Strings groups;
+  for (const auto& [side, what] : {std::pair(1, "does better"), {-1, "does worse"}, {0, "shows no difference"}}) {
+    Strings labels;
+    for (const auto& [label, one] : all)
+      if (one->side() == side) labels.push_back(label);
+    if (!labels.empty()) groups.push_back(fmt::format("{} {} {}", what, at, listed(labels)));
+  }
+  return listed(groups);
+}
+
+/// What the interval, and the test, say of a difference.
+std::string outcome(const Difference& one) {
+  if (one.spread.empty()) return "the runs are unpaired, so the difference is not tested";
+  if (!one.spread.interval) return "one pair of runs says nothing about chance";
+  if (!one.p) return "the score is the same in every pair";
+  if (one.side() == 0) return "the interval includes 0, so no difference is shown";
+  return fmt::format("{} by the interval{}", one.side() > 0 ? "higher" : "lower",
+                     one.significant() ? " and by the test" : ", but not by the corrected test");
+}
+
+/// The first sentence on one arm: better or worse, and for GRAPES whether its controls do as well.
+std::string answer(const Difference& one, const Condition& condition, const Measure& measure) {
+  if (one.arm != "grapes" || one.side() <= 0)
+    return fmt::format("{} {} {} ({})", quoted(one.arm),
+                       one.side() > 0        ? "does better than"
+                       : one.side() < 0      ? "does worse than"
+                       : one.spread.interval ? "shows no gain over"
+                                             : "cannot be compared with",
+                       quoted(one.against), outcome(one));
+  const Difference* uniform = condition.find("grapes", "uniform", measure);
+  const Difference* shuffled = condition.find("grapes", "shuffled", measure);
+  Strings beaten = {quoted(one.against)}, equal;
+  bool tested = one.significant();
+  for (const Difference* control : {uniform, shuffled})
+    if (control != nullptr) {
+      (control->side() > 0 ? beaten : equal).push_back(quoted(control->against));
+      tested = tested && (control->side() <= 0 || control->significant());
+    }
+  const std::string meaning =
+      uniform == nullptr      ? no_uniform
+      : uniform->side() <= 0  ? "nothing beyond a change of the effective learning rates is shown"
+      : shuffled == nullptr   ? no_shuffled
+      : shuffled->side() <= 0 ? "factors that differ between units may help; tying them to the weights made no "
+                                "measurable difference"
+                              : "the gain is more than a change of the effective learning rates, and the tie between "
+                                "factors and weights matters";
+  return fmt::format("`grapes` does better than {} {}{}: {}", listed(beaten),
+                     tested ? "by intervals and tests" : "by the intervals, though not by the corrected tests",
+                     equal.empty() ? "" : ", but not better than " + listed(equal), meaning);
+}
+
+/// "digits with mlp:256,256, after 5 epochs".
+std::string setting(const Summary& summary, const Arm& arm) {
+  const record::Run& run = *arm.runs.front();
+  const std::string model = alike(arm.runs, model_of) ? " with " + model_of(run) : "";
+  if (summary.tasks > 0)
+    return fmt::format("{} of {} {}{}", count(summary.tasks, "task"), run.epochs.front()["scenario"].get<std::string>(),
+                       summary.data, model);
+  return fmt::format("{}{}, after {}", summary.data, model, count(run.epochs.back()["epoch"], "epoch"));
+}
+
+/// Two sentences on one condition: the answer, and its numbers.
+std::string verdict(const Summary& summary, const Condition& condition) {
+  const Measure& measure = summary.primary();
+  const Arm& base = condition.arms.front();
+  const auto level = [&](const std::string& arm) {
+    return level_text((*condition.find(arm))[measure], measure.unit) + " with " + quoted(arm);
+  };
+  std::vector<const Difference*> told = of_grapes(summary, condition);
+  if (told.empty() && condition.arms.size() > 1) {
+    const auto best = std::max_element(condition.arms.begin() + 1, condition.arms.end(),
+                                       [&](const Arm& a, const Arm& b) { return a[measure].mean < b[measure].mean; });
+    told.push_back(condition.find(best->name, base.name, measure));
+  }
+  Labeled rules;
+  Strings numbers;
+  for (const Difference* one : told) {
+    if (one->arm != "grapes") rules.emplace_back(quoted(one->against), one);
+    if (one != told.front() && told.front()->arm == "grapes") continue;
+    numbers.push_back(level(one->arm) + " and " + level(one->against));
+    if (!one->spread.empty()) numbers.back() += ", a paired difference of " + change_text(one->spread, measure.unit);
+  }
+  std::string first = "There is no other arm to compare " + quoted(base.name) + " with";
+  if (told.size() == 1 || numbers.size() == 1) first = answer(*told.front(), condition, measure);
+  if (told.size() > 1) first = (numbers.size() == 1 ? first + "; it " : "GRAPES ") + by_side(rules, "on top of");
+  return fmt::format("{}. On {}, {} is {} ({}{}).", first, setting(summary, base), measure.name,
+                     told.empty() ? level(base.name) : fmt::format("{}", fmt::join(numbers, "; ")),
+                     count(base.runs.size(), "seed"), base[measure].interval ? ", 95 % intervals in brackets" : "");
+}
+
+/// The same of a sweep: where GRAPES, or the best arm, does better, and whether the control does as well.
+std::string verdict_of_sweep(const Summary& summary) {
+  const std::string arm = summary.first_condition().find("grapes") != nullptr ? "grapes" : summary.arms.back();
+  const auto compared = [&](const std::string& other) {
+    Labeled all;
+    for (const Condition& condition : summary.conditions)
+      if (const Difference* one = condition.find(arm, other, summary.primary()); one != nullptr && one->spread.n() > 0)
+        all.emplace_back(condition.name, one);
+    return all.empty() ? fmt::format("No two runs of {} and {} are paired", quoted(arm), quoted(other))
+                       : fmt::format("Compared with {}, {} {}", quoted(other), quoted(arm), by_side(all, "at"));
+  };
+  return fmt::format("{} (values of {}, {} each, by 95 % intervals of the paired differences). {}.",
+                     compared(summary.baseline), quoted(summary.swept), count(summary.most_runs(), "seed"),
+                     compared("uniform"));
+}
+
+/// "`grapes` against `bp`: average accuracy 91.30 % and 90.10 %, +1.20 points ...; forgetting ...".
 void differences(const Summary& summary, const Condition& condition, Said& say) {
-  for (const Arm& arm : condition.arms) against(arm.name, summary.baseline, "", summary, condition, say);
+  std::vector<Control> pairs;
+  for (const Arm& arm : condition.arms) pairs.push_back({arm.name, summary.baseline, ""});
   for (const Control& control : controls_of(summary.arms))
-    if (control.against != summary.baseline)
-      against(control.arm, control.against, control.meaning, summary, condition, say);
+    if (control.against != summary.baseline) pairs.push_back(control);
+  for (const auto& [arm, other, meaning] : pairs) {
+    Strings pieces;
+    for (const Measure& measure : summary.measures) {
+      const Difference* one = condition.find(arm, other, measure);
+      if (one == nullptr || !measure.compared) continue;
+      std::string& text = pieces.emplace_back(summary.tasks == 0 ? "" : measure.name + " ");
+      text += measure.unit.level((*condition.find(arm))[measure].mean) + " and " +
+              measure.unit.level((*condition.find(other))[measure].mean) + ", ";
+      if (!one->spread.empty())
+        text += change_text(one->spread, measure.unit) + ", " + count(one->spread.n(), "pair") + ", ";
+      if (one->p) text += fmt::format("p {}, after Holm {}, ", p_value(*one->p), p_value(*one->p_holm));
+      text += outcome(*one);
+    }
+    if (!pieces.empty())
+      say("{} against {}{}: {}.", quoted(arm), quoted(other), meaning.empty() ? "" : " (" + meaning + ")",
+          fmt::join(pieces, "; "));
+  }
   if (condition.find("grapes") == nullptr) return;
-  const Difference* uniform = condition.find("grapes", "uniform", summary.primary());
-  const Difference* shuffled = condition.find("grapes", "shuffled", summary.primary());
-  if (uniform == nullptr)
-    say("There is no arm `uniform`, so a gain of `grapes` cannot be told from a change of the effective learning "
-        "rates.");
-  if (shuffled == nullptr)
-    say("There is no arm `shuffled`, so it cannot be told whether the factors need to be tied to the weights.");
-  if (uniform == nullptr || shuffled == nullptr) return;
-  if (uniform->side() > 0 && shuffled->side() > 0)
-    say("`grapes` ends above both controls, {}: in this setting it does more than a change of the effective learning "
-        "rates would, and the tie to the weights matters.",
-        uniform->significant() && shuffled->significant() ? "by intervals and tests"
-                                                          : "by the intervals, though not by the corrected tests");
-  else if (uniform->side() < 0 || shuffled->side() < 0)
-    say("`grapes` ends below a control, so nothing beyond a change of the effective learning rates speaks for it.");
-  else if (uniform->side() > 0)
-    say("`grapes` is told apart from `uniform` but not from `shuffled`: factors that differ between units may help; "
-        "tying them to the weights made no difference that could be measured.");
-  else if (shuffled->side() > 0)
-    say("`grapes` is told apart from `shuffled` but not from `uniform`: nothing beyond a change of the effective "
-        "learning rates is shown.");
-  else
-    say("`grapes` is told apart neither from `uniform` (every unit has its layer's mean factor) nor from `shuffled` "
-        "(the same factors at random units): nothing beyond a change of the effective learning rates is shown.");
+  for (const auto& [control, sentence] : {std::pair("uniform", no_uniform), {"shuffled", no_shuffled}})
+    if (condition.find("grapes", control, summary.primary()) == nullptr) say("T{}.", sentence + 1);
 }
 
-void constant(const Summary& summary, const Condition& condition, Said& say) {
-  const Arm* arm = condition.find("constant:2");
-  const Arm* grapes = condition.find("grapes");
-  if (arm == nullptr || grapes == nullptr || summary.tasks == 0) return;
-  Strings levels;
-  for (const Measure* measure : told_of("grapes", summary))
-    levels.push_back(fmt::format("{} {} and {}", measure->name, measure->unit.level((*arm)[*measure].mean),
-                                 measure->unit.level((*grapes)[*measure].mean)));
-  say("`constant:2` is what the authors' published notebook computes: it sums over a layer's weights at once, so that "
-      "every factor is 2, and the error is doubled at each hidden layer on its way down. It tells no units apart. "
-      "`constant:2` and `grapes` in comparison: {}.",
-      listed(levels));
-}
-
+/// How the factors of GRAPES are distributed at the end, and what they go with.
 void factors(const Summary&, const Condition& condition, Said& say) {
   const Arm* grapes = condition.find("grapes");
   if (grapes == nullptr) return;
   Strings layers;
   double widest = 0, lowest = 2;
   for (const FinalFactors& layer : final_factors(*grapes)) {
-    layers.push_back(fmt::format("{} ± {} ({})", fixed(layer.mean, 2), fixed(layer.sd, 2), layer_title(layer.layer)));
+    layers.push_back(fmt::format("{} ± {} ({})", fixed(layer.mean, 2), fixed(layer.sd, 2), layer.layer));
     widest = std::max(widest, layer.sd);
     lowest = std::min(lowest, layer.min);
   }
   if (!layers.empty())
-    say("At the end the factors of `grapes` are {} over the units of a layer, the smallest {}{}", listed(layers),
-        fixed(lowest, 2),
-        widest < 0.1 ? ": close to one constant for the layer, which leaves little difference between units." : ".");
-}
-
-/// What the factors go with, where the records say how weights moved.
-void reasons(const Summary&, const Condition& condition, Said& say) {
-  const Arm* grapes = condition.find("grapes");
-  if (grapes == nullptr) return;
-  const auto correlation = [&](const std::string& key) {
-    Strings all;
+    say("The final factors of `grapes` are {} (mean ± standard deviation over the units of a layer); the smallest is "
+        "{}.{}",
+        listed(layers), fixed(lowest, 2),
+        widest < 0.1 ? " They are close to one constant for each layer, so units differ little." : "");
+  for (const auto& [column, effect] :
+       {std::pair(4, "how far the unit's weights moved"), {5, "how much this raised the loss on earlier tasks"}}) {
+    Strings weights;
     for (const WeightChange& weight : weight_changes(*grapes))
-      for (std::size_t i = 0; i < change_measures.size(); ++i)
-        if (const Spread& spread = weight.values[i]; change_measures[i].key == key && !spread.empty())
-          all.push_back(weight.name + " " + with_sign(spread.mean, 2) +
-                        (spread.interval ? fmt::format(" [{}, {}]", with_sign(spread.interval->low, 2),
-                                                       with_sign(spread.interval->high, 2))
-                                         : ""));
-    return join(all, ", ");
-  };
-  if (const std::string change = correlation("factor_change"); !change.empty())
-    say("Rank correlation, over the units of `grapes`, of the factor with how far a unit's weights moved: {}; with "
-        "how much that raised the loss on the tasks before: {}.",
-        change, correlation("factor_loss_increase"));
-}
-
-void overlap(const Summary& summary, const Condition& condition, Said& say) {
-  const Arm& base = condition.arms.front();
-  const auto& interval = base[summary.primary()].interval;
-  Strings arms;
-  for (const Arm& arm : condition.arms)
-    if (const auto& other = arm[summary.primary()].interval; &arm != &base && interval && other)
-      if (other->low <= interval->high && interval->low <= other->high) arms.push_back(quoted(arm.name));
-  if (!arms.empty())
-    say("The intervals of the means of {} overlap with that of {}. This alone decides nothing, since paired runs "
-        "share what their seed does to them: the paired differences do.",
-        listed(arms), quoted(base.name));
+      if (const Spread& spread = weight.values.at(static_cast<std::size_t>(column)); !spread.empty())
+        weights.push_back(weight.name + " " + change_text(spread, {1, 2}));
+    if (!weights.empty())
+      say("Over the units of `grapes`, the rank correlation between the factor and {} is {}.", effect, listed(weights));
+  }
 }
 
 void learning_rates(const Summary&, const Condition& condition, Said& say) {
   const Json& tuning = condition.tuning;
-  if (tuning.is_null()) {
-    std::set<double> rates;
-    for (const Arm& arm : condition.arms) rates.insert(arm.learning_rates.begin(), arm.learning_rates.end());
-    if (rates.size() == 1 && condition.arms.size() > 1)
-      say("All arms ran at the learning rate {}, which was not tuned for each arm: an arm that scales the error also "
-          "scales its steps, and may gain or lose by that alone.",
-          shortest(*rates.begin()));
-    else if (rates.size() > 1)
-      say("The arms ran at different learning rates, and the records do not tell how these were chosen.");
-    return;
-  }
+  std::set<double> rates;
+  for (const Arm& arm : condition.arms) rates.insert(arm.learning_rates.begin(), arm.learning_rates.end());
+  if (tuning.is_null() && rates.size() == 1 && condition.arms.size() > 1)
+    say("All arms ran at the learning rate {}, which was not tuned for each arm: an arm that scales the error also "
+        "scales its steps, and may gain or lose by that alone.",
+        shortest(*rates.begin()));
+  if (tuning.is_null() && rates.size() > 1)
+    say("The arms ran at different learning rates, and the records do not tell how these were chosen.");
+  if (tuning.is_null()) return;
   Strings grid, chosen, at_edge, untuned, elsewhere;
   for (const double rate : tuning["grid"]) grid.push_back(shortest(rate));
   for (const Arm& arm : condition.arms) {
@@ -239,34 +233,24 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
       "used for choosing.",
       join(grid, ", "), count(tuning["seeds"], "seed"), count(tuning["epochs"], "epoch"), listed(chosen));
   if (!at_edge.empty())
-    say("The learning rate chosen for {} lies at the edge of the grid: a better one may lie outside it, and the "
+    say("The learning rate chosen for {} lies at the edge of the grid. A better one may lie outside it, and the "
         "comparison may be unfair to that arm.",
         listed(at_edge));
-  if (!elsewhere.empty()) say("But {} did not run at the learning rate chosen for it.", listed(elsewhere));
+  if (!elsewhere.empty()) say("{} did not run at the learning rate chosen for it.", listed(elsewhere));
   if (!untuned.empty()) say("No learning rate was tuned for {}.", listed(untuned));
 }
 
 void convergence(const Summary& summary, const Condition& condition, Said& say) {
-  if (summary.tasks > 0) return;
-  Strings slowness, rising, failed;
-  for (const Arm& arm : condition.arms) {
-    const Spread& fit = arm.values.at("slowness");
-    const double asymptote = arm.values.at("asymptote").mean;
-    if (!fit.empty()) slowness.push_back(quoted(arm.name) + " " + fixed(fit.mean, 3));
-    if (fit.n() < arm.runs.size())
-      failed.push_back(fmt::format("{} of {} runs of {}", fit.n(), arm.runs.size(), quoted(arm.name)));
-    if (!fit.empty() && asymptote > arm[summary.primary()].mean + 0.01)
-      rising.push_back(fmt::format("{} ({})", quoted(arm.name), summary.primary().unit.level(asymptote)));
-  }
-  if (slowness.size() > 1)
-    say("Slowness of the plateau fit, in epochs to half of the asymptote, smaller is faster: {}. This describes the "
-        "curves and is not tested.",
-        listed(slowness));
+  Strings rising;
+  for (const Arm& arm : condition.arms)
+    if (const auto fit = arm.values.find("asymptote");
+        fit != arm.values.end() && !fit->second.empty() && fit->second.mean > arm[summary.primary()].mean + 0.01)
+      rising.push_back(fmt::format("{} ({}, n = {})", quoted(arm.name), level_text(fit->second, summary.primary().unit),
+                                   fit->second.n()));
   if (!rising.empty())
-    say("The fitted asymptote lies well above the last score for {}: these runs may not have reached their plateau, "
+    say("The fitted asymptote lies well above the last score for {}. These runs may not have reached their plateau, "
         "and longer ones could end in another order.",
         listed(rising));
-  if (!failed.empty()) say("The plateau could be fitted only to {}.", listed(failed));
 }
 
 /// What makes the numbers of one condition mean different things.
@@ -275,56 +259,51 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
   std::set<std::string> models;
   bool mixed = false;
   for (const Arm& arm : condition.arms) {
-    std::set<std::string> settings;
     for (const RunPtr& run : arm.runs) {
       lengths.insert(run->epochs.back()["epoch"].get<std::size_t>());
-      models.insert(run->identity.model);
-      settings.insert(run->identity.pairing);
+      models.insert(model_of(*run));
     }
-    mixed = mixed || settings.size() > 1 || arm.learning_rates.size() > 1;
+    mixed = mixed || !alike(arm.runs, pairing_of) || arm.learning_rates.size() > 1;
     const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
     if (one != nullptr && !one->spread.empty() && one->unpaired > 0)
-      say("{} of {} without a partner in {} that began alike: not in the paired difference.",
-          count(one->unpaired, "run"), quoted(arm.name), quoted(one->against));
+      say("{} of {} began like no run of {} and is not in the paired difference.", count(one->unpaired, "run"),
+          quoted(arm.name), quoted(one->against));
   }
   if (lengths.size() > 1)
-    say("The runs are of different length ({} to {}): their final scores are not alike, and the mean curves end where "
-        "only some go on.",
+    say("The runs are of different length ({} to {}). Their final scores are not comparable, and the mean curves end "
+        "where only some runs continue.",
         *lengths.begin(), count(*lengths.rbegin(), "epoch"));
   if (models.size() > 1)
-    say("The runs are of different models ({}): a difference between arms may be one between models.",
+    say("The runs are of different models ({}). A difference between arms may be one between models.",
         listed({models.begin(), models.end()}));
-  if (mixed) say("An arm holds runs with different settings: its mean mixes them.");
+  if (mixed) say("An arm holds runs with different settings, and its mean mixes them.");
 }
 
 /// What the test could have shown at all.
 void power(const Summary& summary, Said& say) {
   std::size_t pairs = 0, tests = 0;
-  for (const Condition& condition : summary.conditions) {
-    std::size_t here = 0;
-    for (const Difference& one : condition.differences)
-      if (!one.control && one.measure == summary.primary().key) {
-        pairs = std::max(pairs, one.spread.n());
-        here += one.p ? 1 : 0;
-      }
-    tests = std::max(tests, here);
-  }
-  if (pairs == 1) say("One seed says nothing about chance: ask for more with --seeds.");
+  for (const Difference& one : summary.conditions.front().differences)
+    if (!one.control && one.measure == summary.primary().key) {
+      pairs = std::max(pairs, one.spread.n());
+      tests += one.p ? 1 : 0;
+    }
+  if (pairs == 1) say("One seed says nothing about chance: --seeds sets the number of seeds.");
   if (tests == 0) return;
-  const double least = smallest_p(static_cast<int>(pairs));
-  const double corrected = std::min(1.0, static_cast<double>(tests) * least);
-  const std::string after =
-      tests > 1 ? fmt::format(" ({} after Holm's correction for {})", p_value(corrected), count(tests, "arm")) : "";
-  if (corrected >= 0.05)
-    say("With {} the exact Wilcoxon test cannot give a p below {}{}, so no arm can be called significant at 0.05 by "
-        "it, however large the difference.",
-        count(pairs, "pair"), p_value(least), after);
-  else
+  const double least = smallest_p(static_cast<int>(pairs)), corrected = static_cast<double>(tests) * least;
+  const std::string after = tests > 1 ? fmt::format(" ({} after Holm's correction for {})",
+                                                    p_value(std::min(1.0, corrected)), count(tests, "arm"))
+                                      : "";
+  if (corrected < 0.05)
     say("The smallest p that the exact Wilcoxon test can give with {} is {}{}.", count(pairs, "pair"), p_value(least),
         after);
-  say("Intervals of differences are Student's t; those of scores that have bounds are Student's t on a logit scale, "
-      "so that they stay within them. Each interval stands for itself: they are not corrected for the number of arms, "
-      "and they speak about other seeds, not about other data or networks.");
+  else
+    say("With {} the exact Wilcoxon test cannot give a p below {}{}, so no difference can be significant at 0.05, "
+        "however "
+        "large it is.",
+        count(pairs, "pair"), p_value(least), after);
+  say("Intervals of differences are Student's t. Intervals of scores that have bounds are Student's t on a logit "
+      "scale, so they stay within the bounds. Intervals are not corrected for the number of arms. They are about other "
+      "seeds, not about other data or networks.");
 }
 
 void data(const Summary& summary, Said& say) {
@@ -334,19 +313,15 @@ void data(const Summary& summary, Said& say) {
                count(start.value("epochs", std::size_t{1}), "epoch"), start.value("optimizer_state", "reset"));
   }
   if (!summary.score.meaning.empty()) say("A {} is {}.", summary.score.name, summary.score.meaning);
-  std::set<std::string> beginnings;
-  for (const Arm& arm : summary.conditions.front().arms)
-    for (const RunPtr& run : arm.runs) beginnings.insert(run->identity.pairing);
-  say("Scores are those of {}; {}.",
-      summary.stopped_early ? "the epoch that was best on validation data, where training was stopped"
-                            : "the last epoch, no epoch was picked by its score",
-      summary.part == "train" ? "there is no test part, so these are train scores, which say how well the data were "
-                                "fitted and nothing about new data"
-      : summary.part == "validation" ? "there is no test part, so these are validation scores, which are too high if "
-                                       "anything was chosen by them"
-      : beginnings.size() == 1 ? "all runs are scored on the same test set, whose own sampling error no interval here "
-                                 "includes"
-                               : "the runs did not all begin alike, so they need not share one test set");
+  say("Scores are from the {}.", summary.stopped_early
+                                     ? "epoch that was best on validation data, where training stopped"
+                                     : "last epoch; no epoch was picked by its score");
+  if (summary.part != "test")
+    say("There is no test part, so these are {} scores, which are too high for new data.", summary.part);
+  else if (alike(summary.runs(), pairing_of))
+    say("All runs are scored on the same test set, whose own sampling error no interval here includes.");
+  else
+    say("The runs did not begin alike, so they need not share one test set.");
 }
 
 /// How a sweep's tables are read, and where a rate lies at the edge of its grid.
@@ -363,15 +338,6 @@ void sweep(const Summary& summary, Said& say) {
         join(at_edge, ", "));
 }
 
-void left_out(const Summary& summary, Said& say) {
-  for (const std::string& line : excluded_runs(summary)) say("Not counted: {}.", line);
-  std::set<std::string> gone;
-  for (const RunPtr& run : summary.excluded) gone.insert(quoted(run->identity.arm));
-  for (const Condition& condition : summary.conditions)
-    for (const Arm& arm : condition.arms) gone.erase(quoted(arm.name));
-  if (!gone.empty()) say("No run of {} finished, so it is not compared.", listed({gone.begin(), gone.end()}));
-}
-
 }  // namespace
 
 Findings findings(const Summary& summary) {
@@ -380,13 +346,10 @@ Findings findings(const Summary& summary) {
   for (const Condition& condition : summary.conditions) {
     Said say;
     if (summary.swept.empty()) {
-      for (const auto& kind :
-           {result, differences, constant, factors, reasons, overlap, learning_rates, convergence, mixtures})
+      found.verdicts.push_back(verdict(summary, condition));
+      found.lead = (condition.title.empty() ? "" : condition.title + ": ") + found.verdicts.back();
+      for (const auto& kind : {differences, factors, learning_rates, convergence, mixtures})
         kind(summary, condition, say);
-      if (found.lead.empty()) {
-        found.lead = (condition.title.empty() ? "" : condition.title + ": ") + say.all.front();
-        say.all.erase(say.all.begin());
-      }
     }
     found.conditions.push_back(std::move(say.all));
   }
@@ -394,11 +357,19 @@ Findings findings(const Summary& summary) {
     power(summary, all);
     data(summary, all);
   } else {
-    found.lead = fmt::format("The same comparison at each value of `{}`; each value's own report lies in its folder.",
-                             summary.swept);
+    found.lead = verdict_of_sweep(summary);
     sweep(summary, all);
   }
-  left_out(summary, all);
+  std::set<std::string> arms, gone;
+  for (const RunPtr& run : summary.excluded) arms.insert(quoted(run->identity.arm));
+  gone = arms;
+  for (const Condition& condition : summary.conditions)
+    for (const Arm& arm : condition.arms) gone.erase(quoted(arm.name));
+  for (const std::string& line : excluded_runs(summary)) all("Not counted: {}.", line);
+  if (const std::size_t n = summary.excluded.size(); n > 0)
+    found.notice = fmt::format("{} of {} diverged or did not finish and {} not counted.", count(n, "run"),
+                               listed({arms.begin(), arms.end()}), n == 1 ? "is" : "are");
+  if (!gone.empty()) found.notice += fmt::format(" No run of {} finished.", listed({gone.begin(), gone.end()}));
   found.all = std::move(all.all);
   return found;
 }

@@ -2,9 +2,10 @@
 
 #include "grapes/base/text.h"
 #include "grapes/plot/chart.h"
-#include "grapes/plot/svg.h"
 
 #include <fmt/format.h>
+
+#include <regex>
 
 namespace grapes::report {
 using plot::escape;
@@ -13,42 +14,47 @@ namespace {
 const char* const page_style = R"css(
 *{box-sizing:border-box}:root{--page:#f7f8f9}@media(prefers-color-scheme:dark){:root{--page:#0f1216}}
 body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,"Segoe UI",sans-serif;
-font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%}
-main{max-width:1128px;margin:0 auto;padding:56px 24px 72px}
-h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:0 0 16px}
-h2{font-size:20px;letter-spacing:-.005em;margin:56px 0 6px}h3{font-size:15px;margin:24px 0 8px}
-.lead{font-size:19px;line-height:1.55;max-width:44em;margin:0}.note{color:var(--muted);max-width:46em;margin:0 0 16px}
-ul.findings{padding-left:1.1em;max-width:48em;margin:24px 0 0}ul.findings li{margin:0 0 8px}
+font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
+main{max-width:1080px;margin:0 auto;padding:48px 24px 72px}
+h1{font-size:28px;line-height:1.2;letter-spacing:-.015em;margin:0 0 14px}
+h2{font-size:19px;letter-spacing:-.005em;margin:0}h3{font-size:15px;margin:20px 0 8px}
+.lead{font-size:18px;line-height:1.55;max-width:46em;margin:0 0 8px}
+.note{color:var(--muted);font-size:15px;max-width:50em;margin:0 0 14px}
+.notice{border-left:3px solid var(--rule);padding-left:12px;margin:12px 0 0}
+ul.findings{padding-left:1.1em;max-width:50em;margin:0;font-size:15px}ul.findings li{margin:0 0 8px}
 ul.findings li::marker{color:var(--rule)}code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 p code,li code,td code,dt code,figcaption code{background:color-mix(in srgb,var(--rule) 16%,transparent);
-border-radius:4px;padding:.08em .35em;white-space:nowrap}
-.plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr))}
+border-radius:4px;padding:.08em .35em}
+.plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr))}
 .plots.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr))}
 figure{margin:0;padding:16px;background:var(--card);border:1px solid var(--hair);border-radius:10px;min-width:0}
-figure svg{display:block;width:100%;height:auto;max-width:640px;margin:0 auto}section>figure{max-width:700px}
+figure>svg{display:block;width:100%;height:auto;max-width:620px;margin:0 auto}
 figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}
-.scroll{overflow-x:auto;background:var(--card);border:1px solid var(--hair);border-radius:10px}
-table{border-collapse:collapse;font-size:14px;width:100%}
-th,td{padding:9px 9px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--hair)}
-tbody tr:last-child>*{border-bottom:0}
-thead th{color:var(--muted);font-weight:500;white-space:normal;vertical-align:bottom;line-height:1.35}
-td small{display:block;color:var(--muted)}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--card)}tbody th{font-weight:600}
+.condition{margin:48px 0 14px}.condition+.lead{font-size:16px}.lead+.plots,.notice+.plots{margin:24px 0}
+section{margin:24px 0}section>h2{margin-bottom:6px}
+details{border-top:1px solid var(--hair);padding:2px 0}main>details:last-of-type{border-bottom:1px solid var(--hair)}
+summary{cursor:pointer;padding:10px 0}summary h2{display:inline;font-size:16px;font-weight:600}
+details[open]{padding-bottom:20px}details details{margin:0}details details[open]{padding-bottom:4px}
+table{border-collapse:collapse;font-size:13.5px;width:100%;background:var(--card);border:1px solid var(--hair)}
+th,td{padding:8px 7px;text-align:right;overflow-wrap:normal;border-bottom:1px solid var(--hair)}
+td,tbody th{white-space:nowrap}
+thead th{color:var(--muted);font-weight:500;vertical-align:bottom;line-height:1.35}
+td small{display:block;color:var(--muted)}th:first-child{text-align:left}tbody th{font-weight:600}
+.scroll{overflow-x:auto}
 .key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--arm);margin-right:8px}
 ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;margin:0 0 12px;font-size:14px}
 ul.legend svg{width:28px;height:8px;vertical-align:middle;margin-right:7px}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:12px 0;font-size:15px}dt{font-weight:600}
-dd{margin:0;min-width:0;overflow-wrap:anywhere}
-details{background:var(--card);border:1px solid var(--hair);border-radius:10px;margin:0 0 8px}
-summary{cursor:pointer;padding:10px 16px;font-weight:500}details dl{padding:0 16px}.scroll+details{margin-top:8px}
-.scroll,.note+figure,.plots{margin-bottom:16px}h3+.scroll{margin-top:0}
-details pre{margin:0;padding:4px 16px 16px;overflow-x:auto;
-font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-@media(max-width:560px){.plots:not(.small) svg text,section>figure svg text{
-font-size:14.5px}.plots:not(.small) svg .small,section>figure svg .small{font-size:14px}main{padding:32px 16px 48px}h1{
-font-size:25px}.lead{font-size:17px}figure{padding:12px 10px}dl{grid-template-columns:1fr;gap:2px}dd{
-margin-bottom:10px}}
-@media print{body{background:none}figure,details,.scroll{break-inside:avoid}}
+dd{margin:0;min-width:0}
+pre{margin:0;padding:4px 0 12px;overflow-x:auto;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+@media(max-width:720px){main{padding:28px 16px 48px}h1{font-size:24px}.lead{font-size:17px}figure{padding:12px 10px}
+.plots:not(.small) svg text{font-size:14.5px}.plots:not(.small) svg .small{font-size:14px}
+dl{grid-template-columns:1fr;gap:2px}dd{margin-bottom:10px}
+thead{display:none}table,tbody,tr,td,tbody th{display:block}tbody th{padding:10px 12px 4px;border:0}
+tr{border-bottom:1px solid var(--hair);padding-bottom:6px}tr:last-child{border:0}
+td{display:flex;justify-content:space-between;gap:16px;padding:2px 12px;border:0;white-space:normal}
+td::before{content:attr(data-label);color:var(--muted);text-align:left}}
+@media print{body{background:none}figure,tr{break-inside:avoid}}
 )css";
 
 }  // namespace
@@ -63,14 +69,16 @@ std::string marked_up(const std::string& sentence) {
   return result;
 }
 
-std::string section(const std::string& heading, const std::string& note, const std::string& body) {
+std::string section(const std::string& heading, const std::string& note, const std::string& body, bool open) {
   if (body.empty()) return "";
-  return fmt::format("<section><h2>{}</h2>{}{}</section>\n", heading,
+  return fmt::format("<details{}><summary><h2>{}</h2></summary>{}{}</details>\n", open ? " open" : "", heading,
                      note.empty() ? "" : "<p class=\"note\">" + note + "</p>", body);
 }
 
-std::string figure(const std::string& caption, const std::string& picture) {
-  return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", caption, picture);
+std::string figure(const std::string& caption, const plot::Drawing& drawing) {
+  static const std::regex tag("<[^>]*>");
+  return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", caption,
+                     drawing.element(std::regex_replace(caption, tag, "")));
 }
 
 std::string figures(const std::string& all, bool small) {
@@ -83,17 +91,17 @@ std::string list(const std::vector<std::string>& sentences) {
   return items.empty() ? "" : "<ul class=\"findings\">" + items + "</ul>\n";
 }
 
-std::string html_table(const std::vector<std::vector<std::string>>& rows) {
+std::string html_table(const Rows& rows) {
   std::string head, body;
   for (const std::string& cell : rows.front()) head += "<th scope=\"col\">" + cell + "</th>";
   for (std::size_t i = 1; i < rows.size(); ++i) {
     body += "<tr><th scope=\"row\">" + rows[i].front() + "</th>";
-    for (std::size_t c = 1; c < rows[i].size(); ++c) body += "<td>" + rows[i][c] + "</td>";
+    for (std::size_t c = 1; c < rows[i].size(); ++c)
+      body += fmt::format("<td data-label=\"{}\"><span>{}</span></td>", rows[0][c], rows[i][c]);
     body += "</tr>";
   }
-  return fmt::format(
-      "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>", head,
-      body);
+  return fmt::format("<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>", head,
+                     body);
 }
 
 std::string definitions(const std::vector<std::pair<std::string, std::string>>& terms) {
@@ -102,16 +110,11 @@ std::string definitions(const std::vector<std::pair<std::string, std::string>>& 
   return text.empty() ? "" : "<dl>" + text + "</dl>";
 }
 
-std::string folded(const std::string& line, const std::string& body) {
-  return fmt::format("<details><summary>{}</summary>{}</details>", line, body);
-}
-
-std::string document(const std::string& title, const std::string& lead, const std::string& body) {
+std::string document(const std::string& title, const std::string& body) {
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
-         escape(title) + "</title><style>" + plot::plot_style() + page_style +
-         "</style></head><body><main>\n<header><h1>" + escape(title) + "</h1><p class=\"lead\">" + marked_up(lead) +
-         "</p></header>\n" + body + "</main></body></html>\n";
+         escape(title) + "</title><style>" + plot::plot_style() + page_style + "</style></head><body><main>\n<h1>" +
+         escape(title) + "</h1>\n" + body + "</main></body></html>\n";
 }
 
 }  // namespace grapes::report

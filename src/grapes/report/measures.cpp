@@ -1,16 +1,16 @@
 #include "grapes/report/measures.h"
 
 #include "grapes/report/runs.h"
-#include "grapes/report/transfer.h"
 
 #include <algorithm>
 #include <utility>
 
 namespace grapes::report {
 using record::Run;
-namespace {
 
 const Unit percent{100, 2, " %", " points"};
+
+namespace {
 
 std::pair<std::vector<double>, std::vector<double>> trajectory(const Run& run, const std::string& key) {
   std::pair<std::vector<double>, std::vector<double>> axes;

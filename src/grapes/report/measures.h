@@ -1,7 +1,7 @@
 #pragma once
 
+#include "grapes/plot/format.h"
 #include "grapes/record/record.h"
-#include "grapes/report/format.h"
 #include "grapes/report/statistics.h"
 
 #include <functional>
@@ -10,6 +10,27 @@
 #include <vector>
 
 namespace grapes::report {
+using plot::count;
+using plot::fixed;
+using plot::listed;
+using plot::p_value;
+using plot::quoted;
+using plot::shortened;
+using plot::with_sign;
+
+/// How a measure is written: an accuracy in percent and its differences in points, everything else as it is.
+struct Unit {
+  double factor = 1;
+  int decimals = 4;
+  std::string suffix = {};      ///< of a level, " %" or ""
+  std::string difference = {};  ///< of a difference, " points" or ""
+
+  std::string number(double value) const { return fixed(factor * value, decimals); }
+  std::string level(double value) const { return number(value) + suffix; }
+  std::string change(double value) const { return with_sign(factor * value, decimals); }
+  std::string axis() const { return suffix.empty() ? "" : "," + suffix; }
+};
+extern const Unit percent;
 
 /// A kind of score that a run can have, see record::Identity.
 struct Score {
@@ -39,7 +60,7 @@ struct Measure {
 /// @param part    "test": the score is that of this part
 /// @param target  a score; if there is one, the epochs until it are a measure
 std::vector<Measure> training_measures(const Score& score, const std::string& part, std::optional<double> target);
-/// Of runs that learn several tasks, see transfer.h. Joint training only has an average accuracy.
+/// Of runs that learn several tasks, see Transfer in statistics.h. Joint training only has an average accuracy.
 std::vector<Measure> task_measures();
 
 }  // namespace grapes::report

@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <set>
 
 namespace grapes::report {
 using plot::escape;
@@ -17,54 +16,53 @@ using record::Json;
 using record::Run;
 namespace {
 
-/// What is drawn of each layer, see record.h.
-struct LayerPlots {
-  const char* heading;
-  const char* note;
-  std::vector<std::pair<const char*, const char*>> keys;  ///< of a layer in a row, and its title
+/// Curves over epochs, of a row or of each of its layers, see record.h.
+struct Curves {
+  struct Key {
+    const char *name, *title, *y_label;
+  };
+  const char *heading, *note;
+  std::vector<Key> keys;
 };
-const std::vector<LayerPlots> layer_plots = {
+const std::vector<Curves> all_curves = {
+    {"Training loss", "Mean loss of an epoch, from epoch 1 on.", {{"train_loss", "", "loss"}}},
     {"Gradients and weights",
-     "Per layer, means over seeds with bands of one standard deviation. The gradient is what the update rule sees, "
-     "modulation included.",
-     {{"gradient_norm", "Norm of the gradient"}, {"weight_norm", "Norm of the weights"}}},
+     "The gradient is what the optimizer sees, modulation included.",
+     {{"gradient_norm", "Norm of the gradient", "Euclidean norm"},
+      {"weight_norm", "Norm of the weights", "Euclidean norm"}}},
     {"Activity of spiking layers",
-     "Per layer, on the last examples that were evaluated; means over seeds.",
-     {{"activity.rate", "Mean output of a layer’s neurons in a step"},
-      {"activity.silent", "Part of the neurons that are silent: fewer than one spike in a thousand steps"},
-      {"activity.saturated", "Part of the neurons that are saturated: spikes in more than 99 of 100 steps"}}}};
-
-std::vector<std::string> names_of(const std::vector<Arm>& arms) {
-  std::vector<std::string> names;
-  for (const Arm& arm : arms) names.push_back(arm.name);
-  return names;
-}
+     "On the last evaluated examples.",
+     {{"activity.rate", "Mean output of a layer’s neurons per step", "mean output"},
+      {"activity.silent", "Silent neurons: fewer than one spike in a thousand steps", "fraction of neurons"},
+      {"activity.saturated", "Saturated neurons: spikes in more than 99 of 100 steps", "fraction of neurons"}}}};
 
 class Page {
  public:
   explicit Page(const Summary& summary) : summary_(summary), styles_(summary.arms) {}
 
   std::string text() {
-    const Findings said = findings(summary_);
-    std::vector<std::string> first = said.all;
-    const bool alone = summary_.conditions.size() == 1 && summary_.swept.empty();
-    if (alone) first.insert(first.begin(), said.conditions.front().begin(), said.conditions.front().end());
-    std::string body = list(first);
+    const Findings found = findings(summary_);
+    const bool several = summary_.conditions.size() > 1;
+    std::string body = "<p class=\"lead\">" + marked_up(found.lead) + "</p>\n";
+    if (!found.notice.empty()) body += "<p class=\"note notice\">" + marked_up(found.notice) + "</p>\n";
     if (!summary_.swept.empty()) body += sweep();
     for (std::size_t k = 0; k < summary_.conditions.size() && summary_.swept.empty(); ++k) {
       condition_ = &summary_.conditions[k];
-      if (!alone) body += section(escape(condition_->title), "", list(said.conditions[k]));
-      body += scores() + curves() + numbers() + methods() + matrices() + weights() + tuning() + factors();
-      for (const LayerPlots& plots : layer_plots) body += layers(plots);
+      if (several)
+        body += fmt::format("<h2 class=\"condition\">{}</h2><p class=\"lead\">{}</p>\n", escape(condition_->title),
+                            marked_up(found.verdicts[k]));
+      body += figures(scores() + progress()) +
+              condition_section("Comparisons and tests", "", list(found.conditions[k])) + numbers() + tuning() +
+              tasks() + matrices() + weights() + factors();
+      for (const Curves& one : all_curves) body += curves(one);
       body += samples();
     }
-    return document(summary_.title, said.lead, body + reading() + configuration() + environment());
+    return document(summary_.title, body + section("Method and limits", "", list(found.all)) + reading() +
+                                        configuration() + environment());
   }
 
  private:
   const std::vector<Arm>& arms() const { return condition_->arms; }
-  /// Ids are unique on the page.
-  std::string id(const std::string& name) { return fmt::format("{}-{}", name, ++ids_); }
 
   /// A section on one condition, which its note names if it has a title.
   std::string condition_section(const std::string& heading, const std::string& note, const std::string& body) const {
@@ -78,34 +76,35 @@ class Page {
     return fmt::format("<span class=\"key {}\"></span>{}", styles_.color(arm), escape(arm));
   }
 
-  std::string lines(const std::string& caption, const Chart& chart) {
-    if (chart.series.empty()) return "";
-    return figure(caption, plot::line_chart(chart).element(chart.id, chart.y_label + " against " + chart.x_label,
-                                                           "A line for each arm, with a band around it."));
+  static std::string lines(const std::string& caption, const Chart& chart) {
+    return chart.series.empty() ? "" : figure(caption, plot::line_chart(chart));
   }
 
-  std::string scores() {
+  std::string scores() const {
+    const std::string at = summary_.tasks > 0       ? "average accuracy after the last task"
+                           : summary_.stopped_early ? "at the epoch that was best on validation data"
+                                                    : "at the last epoch";
     const std::string reference =
         arms().size() > 1 ? " The broken line is the mean of <code>" + escape(arms().front().name) + "</code>." : "";
-    const std::string caption = summary_.tasks > 0       ? "Average accuracy after the last task"
-                                : summary_.stopped_early ? "At the epoch that was best on validation data"
-                                                         : "At the last epoch";
-    return condition_section(
-        "Final scores", "Small dots are seeds, the ring is their mean, the bar its 95 % interval." + reference,
-        figure("<b>" + caption + "</b>", dot_plot(arms(), summary_.primary(), styles_)
-                                             .element(id("scores"), "Final score of each arm",
-                                                      "A row for each arm: every seed, the mean and its interval.")));
+    return figure("<b>Final scores</b>: " + at +
+                      ". Small dots are seeds, the ring is their mean, the bar its 95 % "
+                      "interval." +
+                      reference,
+                  dot_plot(arms(), summary_.primary(), styles_));
+  }
+
+  std::string progress() const {
+    return lines("<b>Learning curves</b>: " +
+                     std::string(summary_.tasks > 0 ? "mean accuracy on the tasks learned so far, " : "") +
+                     "means over seeds, bands of one standard deviation.",
+                 progress_chart(summary_, arms(), styles_));
   }
 
   std::string numbers() const {
-    const std::vector<Column> columns = columns_of(summary_, *condition_);
-    std::vector<std::vector<std::string>> rows(1 + arms().size());
+    Rows rows(1 + arms().size());
     std::vector<std::pair<std::string, std::string>> meanings;
-    for (const Column& column : columns) {
-      std::string name = column.name;
-      if (const std::size_t sign = name.rfind(" %"); sign != std::string::npos)
-        name.replace(sign, 1, "\u00a0");  // the sign stays with what it belongs to
-      rows[0].push_back(escape(name));
+    for (const Column& column : columns_of(summary_, *condition_)) {
+      rows[0].push_back(escape(column.name));
       meanings.emplace_back(escape(column.name), escape(column.meaning));
       for (std::size_t i = 0; i < arms().size(); ++i) {
         const std::string detail = column.detail ? column.detail(arms()[i]) : "";
@@ -113,90 +112,52 @@ class Page {
                               (detail.empty() ? "" : "<small>" + escape(detail) + "</small>"));
       }
     }
-    return condition_section("Numbers", "", html_table(rows) + folded("What the columns mean", definitions(meanings)));
+    return condition_section("Numbers", "", html_table(rows) + "<h3>Columns</h3>" + definitions(meanings));
   }
 
-  std::string curves() {
+  std::string tasks() const {
     std::string all;
-    if (summary_.tasks == 0) {
-      all = lines("<b>Score</b>", progress_chart(id("curve"), summary_, arms(), styles_)) +
-            lines("<b>Training loss</b>", curve_chart(id("curve"), "epoch", "mean loss of the epoch", arms(), styles_,
-                                                      1, [](const Run& run) { return row_points(run, "train_loss"); }));
-      return condition_section(
-          "Learning curves",
-          "Means over seeds; bands are one standard deviation to either side. Epoch 0, before training, is not drawn, "
-          "and the first epochs of a long run may leave the picture.",
-          figures(all, false));
-    }
     constexpr std::size_t most = 6;
     for (std::size_t i = 0; i < std::min(summary_.tasks, most); ++i) {
       const std::size_t task = summary_.tasks <= most ? i : i * (summary_.tasks - 1) / (most - 1);
       all += lines(fmt::format("<b>Task {}</b>", task + 1),
-                   progress_chart(id("task"), summary_, without_methods(*condition_), styles_, task));
+                   progress_chart(summary_, without_methods(*condition_), styles_, task));
     }
-    return condition_section(
-        "Accuracy on each task over time",
-        "Means over seeds, bands of one standard deviation; of each task from its own turn on. At whole numbers on "
-        "all test examples, between them on some.",
-        figures(all, false));
+    return condition_section("Accuracy on each task over time",
+                             "Means over seeds, bands of one standard deviation, from the task’s own turn on. Whole "
+                             "numbers are on all test examples, points between them on some.",
+                             figures(all));
   }
 
-  /// A picture for each method: the baseline, GRAPES, and the method with and without it.
-  std::string methods() {
-    std::set<std::string> all;
-    std::string pictures;
-    for (const Arm& arm : arms()) {
-      if (arm.method == "none" || !all.insert(arm.method).second) continue;
-      std::vector<Arm> shown;
-      for (const Arm& other : arms())
-        if (other.method == arm.method ||
-            (other.method == "none" && (other.name == summary_.baseline || other.name == "grapes")))
-          shown.push_back(other);
-      Chart chart = curve_chart(id("method"), "tasks learned", "mean test accuracy, %", shown, Styles(names_of(shown)),
-                                100, [](const Run& run) { return row_points(run, "test_accuracy"); });
-      chart.from_the_start = true;
-      pictures += lines("<b>" + escape(arm.method) + "</b>", chart);
-    }
-    return condition_section("Methods against forgetting", "Mean accuracy on the tasks learned so far.",
-                             figures(pictures, false));
-  }
-
-  std::string matrices() {
+  std::string matrices() const {
     std::string all;
     for (const Arm& arm : arms())
-      if (summary_.tasks > 0)
-        all += figure("<b>" + escape(arm.name) + "</b>",
-                      heat_map(arm, styles_)
-                          .element(id("matrix"), "Accuracies of " + arm.name,
-                                   "Rows: after which task; columns: accuracy on which task."));
+      if (summary_.tasks > 0) all += figure("<b>" + escape(arm.name) + "</b>", heat_map(arm, styles_));
     return condition_section("Accuracy on every task after every task",
                              "Means over seeds and half the width of their 95 % intervals.", figures(all, true));
   }
 
   std::string weights() const {
-    std::vector<std::vector<std::string>> rows = {{"arm", "weight"}};
+    Rows rows = {{"arm", "weight"}};
     for (const ChangeMeasure& measure : change_measures) rows[0].emplace_back(measure.name);
     for (const Arm& arm : arms())
       for (const WeightChange& weight : weight_changes(arm)) {
         rows.push_back({label(arm.name), escape(weight.name)});
-        for (const Spread& spread : weight.values) {
-          std::string text = spread.empty() ? "–" : with_sign(spread.mean, 3);
-          if (spread.interval) text += " ± " + fixed((spread.interval->high - spread.interval->low) / 2, 3);
-          rows.back().push_back(text);
-        }
+        for (const Spread& spread : weight.values)
+          rows.back().push_back(spread.empty() ? "–" : change_text(spread, {1, 3}));
       }
     return condition_section(
-        "Why",
-        "Means over tasks, and over seeds with half the width of the 95 % interval. <b>Weight change</b>: how far a "
-        "task moved the weight, as a part of its norm. <b>Overlap</b>: cosine of the changes by successive tasks; of "
-        "sizes: of their absolute values, 1 if the same weights moved. <b>Loss increase</b>: by how much the change "
-        "raised the loss on the tasks before. <b>Factor and change, factor and loss increase</b>: rank correlation "
-        "over the units of the factor (unclipped, from the weights before the task, in every arm) with how far the "
-        "unit’s weights moved, and with its part of the loss increase.",
+        "Weight changes",
+        "Means over tasks and seeds, 95 % intervals over seeds in brackets. <b>Weight change</b>: norm of the change "
+        "during a task, relative to the weight’s norm. <b>Overlap</b>: cosine between the changes in successive tasks; "
+        "<b>overlap of sizes</b>: the same for absolute values, 1 if the same weights moved. <b>Loss increase</b>: how "
+        "much the change raised the loss on earlier tasks. <b>Factor and change, factor and loss increase</b>: rank "
+        "correlation over units between the factor (unclipped, from the weights before the task, in every arm) and "
+        "how far the unit’s weights moved, or its part of the loss increase.",
         rows.size() == 1 ? "" : html_table(rows));
   }
 
-  std::string tuning() {
+  std::string tuning() const {
     const Json& tuning = condition_->tuning;
     if (tuning.is_null()) return "";
     std::string all;
@@ -204,71 +165,64 @@ class Page {
       std::vector<std::string> names;
       for (const Arm& arm : arms())
         if ((arm.method == "none") == of_rules) names.push_back(arm.name);
-      const std::string name = id("tuning");
-      if (!names.empty())
-        all += figure(of_rules ? "<b>Learning rules</b>" : "<b>Methods against forgetting</b>",
-                      plot::line_chart(tuning_chart(name, tuning, names, summary_.score, Styles(names)))
-                          .element(name, "Validation score against learning rate",
-                                   "A line for each arm, the chosen learning rate with a ring."));
+      all += lines(of_rules ? "<b>Learning rules</b>" : "<b>Methods against forgetting</b>",
+                   tuning_chart(tuning, names, summary_.score, styles_));
     }
     return condition_section(
         "Choice of the learning rates",
-        fmt::format("Validation score of each learning rate that was tried{}, mean of {} that the comparison does not "
-                    "use, after {}; the ring marks the one chosen. A rate that diverged has no point.",
+        fmt::format("Validation score of each learning rate{}, mean of {} that the comparison does not use, after {}. "
+                    "The ring marks the chosen rate. A triangle marks a score far below the picture; a rate that "
+                    "diverged has no point.",
                     summary_.tasks > 0 ? ", averaged over all tasks after the last one" : "",
                     count(tuning["seeds"], "seed"), count(tuning["epochs"], "epoch")),
-        figures(all, false));
+        figures(all));
   }
 
-  std::string factors() {
+  std::string factors() const {
     const auto low = lowest_factor(arms());
     std::string all;
     for (const Arm& arm : arms())
       for (const std::string& layer : layers_of(arm.runs))
         if (low && !factor_curve(arm, layer).x.empty())
-          all += figure("<b>" + escape(arm.name) + "</b>, " + escape(layer_title(layer)),
-                        factor_strip(arm, layer, *low, x_label(), styles_)
-                            .element(id("factor"), "Factors of " + arm.name + " in " + layer_title(layer),
-                                     "For each epoch how many units have a factor near each value."));
+          all += figure("<b>" + escape(arm.name) + "</b>, " + escape(layer),
+                        factor_strip(arm, layer, *low, x_label(), styles_));
     return condition_section(
         "Modulation factors",
-        "How the factors of a layer’s units are distributed, epoch by epoch, over all seeds: the stronger the color, "
-        "the more units. The line is the mean. A narrow strip is close to one constant for the layer.",
+        "Distribution of the factors of a layer’s units by epoch, over all seeds: the stronger the color, the more "
+        "units. The line is the mean. A narrow strip is close to one constant for the layer.",
         figures(all, true));
   }
 
-  std::string layers(const LayerPlots& plots) {
-    Runs runs;
+  std::string curves(const Curves& curves) const {
+    std::vector<std::string> layers = {""};
     std::string legend, body;
     for (const Arm& arm : arms()) {
-      runs.insert(runs.end(), arm.runs.begin(), arm.runs.end());
+      for (const std::string& layer : layers_of(arm.runs))
+        if (std::find(layers.begin(), layers.end(), layer) == layers.end()) layers.push_back(layer);
       legend += fmt::format(R"(<li><svg viewBox="0 0 28 8"><line y1="4" x2="28" y2="4" class="{}"/></svg>{}</li>)",
                             styles_.look("line", arm.name), escape(arm.name));
     }
-    for (const auto& [key, title] : plots.keys) {
-      const std::string name = key;
-      const std::string y_label = name.ends_with("norm")   ? "Euclidean norm"
-                                  : name.ends_with("rate") ? "mean output"
-                                                           : "part of the neurons";
+    for (const auto& [key, title, y_label] : curves.keys) {
       std::string all;
-      for (const std::string& layer : layers_of(runs)) {
-        Chart chart = curve_chart(id("layer"), x_label(), y_label, arms(), styles_, 1,
-                                  [&](const Run& run) { return row_points(run, name, layer); });
+      for (const std::string& layer : layers) {
+        Chart chart = curve_chart(x_label(), y_label, arms(), styles_, 1,
+                                  [&, name = key](const Run& run) { return row_points(run, name, layer); });
         chart.width = 300;
         chart.height = 210;
         chart.labels = false;
-        chart.logarithmic_y = name == "gradient_norm";
+        chart.logarithmic_y = key == std::string("gradient_norm");
         chart.from_the_start = true;
-        all += lines("<b>" + escape(layer_title(layer)) + "</b>", chart);
+        all += lines("<b>" + escape(layer) + "</b>", chart);
       }
       if (!all.empty()) body += fmt::format("<h3>{}</h3>{}", title, figures(all, true));
     }
-    return condition_section(plots.heading, plots.note,
+    return condition_section(curves.heading,
+                             std::string(curves.note) + " Means over seeds, bands of one standard deviation.",
                              body.empty() ? "" : "<ul class=\"legend\">" + legend + "</ul>" + body);
   }
 
   /// Of each arm's first run.
-  std::string samples() {
+  std::string samples() const {
     std::string all, part;
     for (const Arm& arm : arms()) {
       const Run& run = *arm.runs.front();
@@ -278,75 +232,67 @@ class Page {
       std::size_t left = arms().size() > 1 ? 1 : 3;
       for (const Json& example : run.samples["examples"]) {
         if (left-- == 0) break;
-        const auto add = [&](const std::string& caption, const Drawing& drawing) {
+        const auto add = [&](const std::string& caption, const plot::Drawing& drawing) {
           all += figure(fmt::format("<b>{}</b>, seed {}, example {}: {}", escape(arm.name), run.identity.seed,
                                     example["example"].dump(), escape(caption)),
-                        drawing.element(id("sample"), caption, caption));
+                        drawing);
         };
-        const std::string classes = example.contains("label")
-                                        ? fmt::format(", label {}, prediction {}", example["label"].get<std::string>(),
-                                                      example["prediction"].get<std::string>())
-                                        : "";
-        add("spikes" + classes, plot::raster(example, color));
+        add("spikes" + (example.contains("label")
+                            ? fmt::format(", label {}, prediction {}", example["label"].get<std::string>(),
+                                          example["prediction"].get<std::string>())
+                            : ""),
+            plot::raster(example, color));
         add("membranes of " + example["membranes"]["layer"].get<std::string>(), plot::membranes(example, color));
         if (example.contains("roll"))
           add("what was played (outlines) and what was expected (color)", plot::piano_roll(example["roll"], color));
       }
     }
-    return condition_section("What the network did",
+    return condition_section("Activity on examples",
                              "The first " + part + " examples after training; of wide layers, evenly spaced neurons.",
-                             figures(all, false));
+                             figures(all));
   }
 
-  std::string sweep() {
+  std::string sweep() const {
+    std::string body = figures(lines("<b>Final scores</b>: means over seeds, bands are 95 % intervals.",
+                                     sweep_chart(summary_, styles_, false)) +
+                               lines("<b>Paired differences</b>: means over pairs, bands are 95 % intervals.",
+                                     sweep_chart(summary_, styles_, true)));
     std::string numbers;
-    for (const SweepTable& one : sweep_tables(summary_)) {
-      auto rows = one.rows;
+    for (auto& [title, rows] : sweep_tables(summary_)) {
       for (auto& row : rows)
         for (std::string& cell : row) cell = escape(cell);
-      numbers += fmt::format("<h3>{}</h3>{}", escape(one.title), html_table(rows));
+      numbers += fmt::format("<h3>{}</h3>{}", escape(title), html_table(rows));
     }
-    return section("Scores and differences", "Means over seeds; bands are 95 % intervals.",
-                   figures(lines("<b>Final scores</b>", sweep_chart(id("sweep"), summary_, styles_, false)) +
-                               lines("<b>Paired differences</b>", sweep_chart(id("sweep"), summary_, styles_, true)),
-                           false)) +
-           section("Numbers",
-                   "A change is a difference less the same difference at the first value, seed by seed: it tells "
-                   "which arm loses more.",
-                   numbers);
+    return body + section("Numbers",
+                          "A change is a difference less the same difference at the first value, seed by seed: it "
+                          "tells which arm loses more. The folder of each value has a report of its own.",
+                          numbers);
   }
 
   std::string reading() const {
     std::vector<std::pair<std::string, std::string>> meanings;
     for (const KnownArm& arm : known_arms)
       meanings.emplace_back("<code>" + std::string(arm.name) + "</code>", arm.meaning);
-    const std::string of_tasks =
-        " An arm that learns less has less to forget: read forgetting beside learning accuracy; average accuracy "
-        "holds both. <code>joint</code> sees all tasks at once and has only an average accuracy.";
     return section(
         "How to read this",
         "If <code>grapes</code> beats <code>bp</code> but not <code>uniform</code>, a larger learning rate per layer "
-        "does as well. If it beats <code>uniform</code> but not <code>shuffled</code>, it is the unequal factors, not "
-        "their tie to the weights. Runs are paired when they began alike: the same seed, initial weights, data, order "
-        "of the samples and number of epochs. An interval that includes 0 does not show that there is no difference." +
-            (summary_.tasks > 0 ? of_tasks : std::string()),
+        "does as well. If it beats <code>uniform</code> but not <code>shuffled</code>, the gain is due to unequal "
+        "factors, not to their tie to the weights. Runs are paired if they began alike: the same seed, initial "
+        "weights, data, order of the examples and number of epochs. An interval that includes 0 does not show that "
+        "there is no difference. Means whose intervals overlap can still differ, because paired runs share the "
+        "effects of their seed." +
+            std::string(summary_.tasks == 0 ? ""
+                                            : " An arm that learns less has less to forget: read forgetting beside "
+                                              "learning accuracy; average accuracy holds both. <code>joint</code> sees "
+                                              "all tasks at once and has only an average accuracy."),
         definitions(meanings));
-  }
-
-  /// The arms of the first condition that has some.
-  const std::vector<Arm>& first_arms() const {
-    return std::find_if(summary_.conditions.begin(), summary_.conditions.end(),
-                        [](const Condition& one) { return !one.arms.empty(); })
-        ->arms;
   }
 
   std::string configuration() const {
     std::string body;
-    for (const Arm& arm : first_arms()) {
-      const Run& run = *arm.runs.front();
-      body += folded(fmt::format("{}, seed {}", escape(arm.name), run.identity.seed),
-                     "<pre>" + escape(run.config) + "</pre>");
-    }
+    for (const Arm& arm : summary_.first_condition().arms)
+      body += fmt::format("<details><summary>{}, seed {}</summary><pre>{}</pre></details>", escape(arm.name),
+                          arm.runs.front()->identity.seed, escape(arm.runs.front()->config));
     return section(
         "Configuration",
         "The resolved configuration of each arm’s first run; <code>grapes run</code> accepts it." +
@@ -355,14 +301,11 @@ class Page {
   }
 
   std::string environment() const {
-    const Json& first = first_arms().front().runs.front()->env;
+    const Json& first = summary_.first_run().env;
     if (!first.is_object()) return "";
     std::vector<std::pair<std::string, std::string>> all;
     for (const auto& [key, value] : first.items()) {
-      bool same = true;
-      for (const Condition& condition : summary_.conditions)
-        for (const Arm& arm : condition.arms)
-          for (const RunPtr& run : arm.runs) same = same && run->env.value(key, Json()) == value;
+      const bool same = alike(summary_.runs(), [&, k = key](const Run& run) { return run.env.value(k, Json()); });
       all.emplace_back(escape(key), escape(value.is_string() ? value.get<std::string>() : value.dump()) +
                                         (same ? "" : " (not the same in all runs)"));
     }
@@ -372,7 +315,6 @@ class Page {
   const Summary& summary_;
   Styles styles_;
   const Condition* condition_ = nullptr;
-  int ids_ = 0;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "grapes/report/plots.h"
 
 #include "grapes/report/arms.h"
+#include "grapes/report/report.h"
 
 #include <fmt/format.h>
 
@@ -23,44 +24,41 @@ Styles::Styles(const std::vector<std::string>& arms) {
   for (const std::string& arm : arms)
     if (const std::size_t slot = place_of(arm); slot < known_arms.size() && taken.insert(slot).second)
       slots_[arm] = slot;
-  std::size_t next = 0;
+  std::size_t next = known_arms.size();
   for (const std::string& arm : arms) {
     if (slots_.contains(arm)) continue;
-    while (taken.size() < plot::color_slots && taken.contains((next + known_arms.size()) % plot::color_slots)) ++next;
-    slots_[arm] = (next++ + known_arms.size()) % plot::color_slots;
-    taken.insert(slots_[arm]);
+    while (taken.size() < plot::color_slots && taken.contains(next % plot::color_slots)) ++next;
+    taken.insert(slots_[arm] = next++ % plot::color_slots);
   }
 }
 
-Chart curve_chart(const std::string& id, const std::string& x_label, const std::string& y_label,
-                  const std::vector<Arm>& arms, const Styles& styles, double factor,
-                  const std::function<Points(const record::Run&)>& points) {
-  Chart chart{id, x_label, y_label};
+Chart curve_chart(const std::string& x_label, const std::string& y_label, const std::vector<Arm>& arms,
+                  const Styles& styles, double factor, const std::function<Points(const record::Run&)>& points) {
+  Chart chart{x_label, y_label};
   for (const Arm& arm : arms)
     if (Curve found = curve(arm.runs, factor, points); !found.x.empty())
       chart.series.push_back({arm.name, styles.color(arm.name), std::move(found)});
   return chart;
 }
 
-Chart progress_chart(const std::string& id, const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
-                     std::size_t task) {
-  const Measure& measure = summary.primary();
-  if (summary.tasks == 0)
-    return curve_chart(id, "epoch", measure.name + measure.unit.axis(), arms, styles, measure.unit.factor,
-                       [&](const record::Run& run) { return row_points(run, measure.key); });
-  Chart chart = curve_chart(id, "tasks learned", fmt::format("accuracy on task {}, %", task + 1), arms, styles, 100,
-                            [&](const record::Run& run) { return task_points(run, task); });
-  chart.from_the_start = true;
+Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
+                     std::optional<std::size_t> task) {
+  const auto& [factor, decimals, suffix, difference] = summary.primary().unit;
+  const std::string key = summary.tasks == 0 ? summary.primary().key : "test_accuracy";
+  const std::string name = task ? fmt::format("accuracy on task {}", *task + 1) : summary.primary().name;
+  Chart chart = curve_chart(
+      summary.tasks == 0 ? "epoch" : "tasks learned", name + summary.primary().unit.axis(), arms, styles, factor,
+      [&](const record::Run& run) { return task ? task_points(run, *task) : row_points(run, key); });
+  chart.from_the_start = summary.tasks > 0;
   return chart;
 }
 
-Chart sweep_chart(const std::string& id, const Summary& summary, const Styles& styles, bool differences) {
+Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences) {
   const Measure& measure = summary.primary();
   const Unit& unit = measure.unit;
-  Chart chart{id, swept_part(summary.swept),
-              differences ? fmt::format("difference to {}{}{}", summary.baseline, unit.difference.empty() ? "" : ",",
-                                        unit.difference)
-                          : measure.name + unit.axis()};
+  Chart chart{swept_part(summary.swept), differences ? fmt::format("difference to {}{}{}", summary.baseline,
+                                                                   unit.difference.empty() ? "" : ",", unit.difference)
+                                                     : measure.name + unit.axis()};
   chart.from_the_start = true;
   std::map<double, const Condition*> conditions;  // by rising value
   for (const Condition& condition : summary.conditions) conditions[condition.value.value()] = &condition;
@@ -128,22 +126,28 @@ Drawing dot_plot(const std::vector<Arm>& arms, const Measure& measure, const Sty
   return drawing;
 }
 
-Chart tuning_chart(const std::string& id, const Json& tuning, const std::vector<std::string>& arms, const Score& score,
-                   const Styles& styles) {
-  Chart chart{id, "learning rate (logarithmic)", "validation " + score.name + score.unit.axis()};
+Chart tuning_chart(const Json& tuning, const std::vector<std::string>& arms, const Score& score, const Styles& styles) {
+  Chart chart{"learning rate (logarithmic)", "validation " + score.name + score.unit.axis()};
   chart.logarithmic_x = chart.from_the_start = true;
   chart.x_ticks = tuning["grid"].get<std::vector<double>>();
+  std::vector<double> all;
   for (const std::string& arm : arms) {
-    const auto found = tuning["arms"].find(arm);
-    if (found == tuning["arms"].end()) continue;
+    const Json found = tuning["arms"].value(arm, Json::object());
     std::map<double, double> tried;
-    for (const Json& one : (*found)["tried"])
+    for (const Json& one : found.value("tried", Json::array()))
       if (const auto value = number(one, "validation_mean")) tried[one["learning_rate"]] = score.unit.factor * *value;
+    if (tried.empty()) continue;
     Series series{.name = arm, .color = styles.color(arm), .curve = {}, .dots = true};
-    for (const auto& [rate, value] : tried) series.curve.add(rate, value, value, value);
-    if (const auto chosen = tried.find((*found)["chosen"]); chosen != tried.end()) series.marked.push_back(*chosen);
-    if (!tried.empty()) chart.series.push_back(std::move(series));
+    for (const auto& [rate, value] : tried) {
+      series.curve.add(rate, value, value, value);
+      all.push_back(value);
+    }
+    if (const auto chosen = tried.find(found["chosen"]); chosen != tried.end()) series.marked.push_back(*chosen);
+    chart.series.push_back(std::move(series));
   }
+  // Twice as far below the best as where the better half of all tries ends.
+  std::sort(all.rbegin(), all.rend());
+  if (!all.empty()) chart.floor = all.front() - std::max(2 * (all.front() - all[all.size() / 2]), 1e-3 * all.front());
   return chart;
 }
 
@@ -208,7 +212,7 @@ Drawing heat_map(const Arm& arm, const Styles& styles) {
   const double extent = side * static_cast<double>(tasks);
   Drawing drawing(left + extent + 8, top + extent + 8);
   drawing.text({left + extent / 2, 11}, "accuracy on task, %", "small muted middle");
-  drawing.vertical_text({10, top + extent / 2}, "after task", "small muted middle");
+  drawing.text({10, top + extent / 2}, "after task", "small muted middle", true);
   for (std::size_t i = 0; i < tasks; ++i) {
     const double y = top + side * static_cast<double>(i), across = left + side * (static_cast<double>(i) + 0.5);
     if (i == 0 || (i + 1) % every == 0) {
@@ -217,14 +221,12 @@ Drawing heat_map(const Arm& arm, const Styles& styles) {
     }
     for (std::size_t j = 0; j < tasks; ++j) {
       const double x = left + side * static_cast<double>(j);
-      const auto& [samples, mean, sd, interval] = matrix[i][j];
-      std::string hint = fmt::format("task {} after task {}: {} %", j + 1, i + 1, fixed(100 * mean, 2));
-      if (interval) hint += fmt::format(" [{}, {}]", fixed(100 * interval->low, 2), fixed(100 * interval->high, 2));
-      drawing.open("", hint);
-      drawing.rectangle({x, y}, side - 1, side - 1, styles.look("cell", arm.name),
-                        0.04 + 0.66 * std::clamp(mean, 0.0, 1.0));
+      const auto& interval = matrix[i][j].interval;
+      drawing.open("", fmt::format("task {} after task {}: {}", j + 1, i + 1, level_text(matrix[i][j], percent)));
+      drawing.rectangle({x, y}, side - 1, side - 1, styles.look("cell", arm.name), 0.04 + 0.66 * matrix[i][j].mean);
       if (written)
-        drawing.text({x + side / 2, y + side / 2 + (interval ? 0 : 4)}, fixed(100 * mean, 1), "small middle");
+        drawing.text({x + side / 2, y + side / 2 + (interval ? 0 : 4)}, fixed(100 * matrix[i][j].mean, 1),
+                     "small middle");
       if (written && interval)
         drawing.text({x + side / 2, y + side / 2 + 13}, "±" + fixed(50 * (interval->high - interval->low), 1),
                      "small middle faint");
@@ -232,6 +234,45 @@ Drawing heat_map(const Arm& arm, const Styles& styles) {
     }
   }
   return drawing;
+}
+
+/// Of each condition a row: how the score came about, and how it ends. Of a sweep, scores and differences.
+std::string picture(const Summary& summary) {
+  const Styles styles(summary.arms);
+  std::vector<std::pair<Drawing, Drawing>> rows;
+  std::vector<std::string> headings;
+  std::string label = summary.tasks > 0 ? "Left: accuracy on the first task while it and the others are learned"
+                                        : "Left: the score against the epoch";
+  label += ", means over seeds with bands of one standard deviation. Right: every seed, the mean, its 95 % interval.";
+  if (!summary.swept.empty()) {
+    rows.emplace_back(plot::line_chart(sweep_chart(summary, styles, false)),
+                      plot::line_chart(sweep_chart(summary, styles, true)));
+    headings.push_back(summary.title);
+    label = "Left: final scores. Right: paired differences to the baseline. Bands are 95 % intervals.";
+  } else {
+    for (const Condition& condition : summary.conditions) {
+      const std::vector<Arm> arms = without_methods(condition);
+      const Drawing ends = dot_plot(arms, summary.primary(), styles);
+      Chart progress = progress_chart(summary, arms, styles, summary.tasks > 0 ? std::optional(0UL) : std::nullopt);
+      progress.height = std::max(280.0, ends.height());
+      rows.emplace_back(plot::line_chart(progress), ends);
+      headings.push_back(summary.title + (condition.title.empty() ? "" : ". " + condition.title));
+    }
+  }
+  const double top = summary.swept.empty() ? 56 : 78;
+  double height = 24, y = 0;
+  for (const auto& [left, right] : rows) height += top - 12 + std::max(left.height(), right.height());
+  Drawing all(972, height);
+  all.card("");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& [left, right] = rows[i];
+    all.text({20, y + 34}, headings[i], "heading");
+    all.text({20, y + 58}, summary.swept, "small muted");
+    all.place(left, {16, y + top});
+    all.place(right, {496, y + top});
+    y += top - 12 + std::max(left.height(), right.height());
+  }
+  return all.element(summary.title + ". " + label, plot::plot_style());
 }
 
 }  // namespace grapes::report

@@ -28,22 +28,22 @@ class Styles final {
 };
 
 /// A line for each arm that has such points.
-Chart curve_chart(const std::string& id, const std::string& x_label, const std::string& y_label,
-                  const std::vector<Arm>& arms, const Styles& styles, double factor,
-                  const std::function<Points(const record::Run&)>& points);
-/// How the first measure came about: of one task the score against the epoch, of several the accuracy on `task`.
-Chart progress_chart(const std::string& id, const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
-                     std::size_t task = 0);
+Chart curve_chart(const std::string& x_label, const std::string& y_label, const std::vector<Arm>& arms,
+                  const Styles& styles, double factor, const std::function<Points(const record::Run&)>& points);
+/// How the first measure came about: of one task the score against the epoch, of several the mean accuracy on those
+/// learned so far, or the accuracy on `task`.
+Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
+                     std::optional<std::size_t> task = {});
 /// Of a sweep: the first measure against the value, or its differences to the baseline; bands are 95 % intervals.
-Chart sweep_chart(const std::string& id, const Summary& summary, const Styles& styles, bool differences);
+Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences);
 
 /// A row for each arm: every seed as a dot, the mean, its 95 % interval. A line marks the mean of the first arm.
 Drawing dot_plot(const std::vector<Arm>& arms, const Measure& measure, const Styles& styles);
 
-/// Validation score of every learning rate that was tried, a ring around the chosen one. @param tuning  see
-/// compare.json
-Chart tuning_chart(const std::string& id, const record::Json& tuning, const std::vector<std::string>& arms,
-                   const Score& score, const Styles& styles);
+/// Validation score of every learning rate that was tried, a ring around the chosen one. The y axis shows the range of
+/// the better rates: one that nearly diverged would flatten them. @param tuning  see compare.json
+Chart tuning_chart(const record::Json& tuning, const std::vector<std::string>& arms, const Score& score,
+                   const Styles& styles);
 
 /// How the factors of a layer lie, epoch by epoch: the stronger the color, the more units; the line is their mean.
 /// `low`: the lower end of the y axis, whose upper end is 2.

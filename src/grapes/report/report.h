@@ -19,8 +19,10 @@ Records arrange(std::vector<record::Run> runs, const std::vector<record::Json>& 
 
 /// What a comparison shows and what it does not, in plain words, one sentence an entry; `name` is an arm.
 struct Findings {
-  std::string lead;                                  ///< the first thing to know
-  std::vector<std::vector<std::string>> conditions;  ///< of each condition
+  std::string lead;                                  ///< the verdict, two sentences
+  std::string notice;                                ///< runs that do not count, or empty
+  std::vector<std::string> verdicts;                 ///< of each condition; empty for a sweep
+  std::vector<std::vector<std::string>> conditions;  ///< of each condition, the comparisons behind its verdict
   std::vector<std::string> all;                      ///< of all of it: chance, data, runs that were left out
 };
 Findings findings(const Summary& summary);

@@ -3,6 +3,7 @@
 #include "grapes/plot/chart.h"
 #include "grapes/record/record.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,13 @@ namespace grapes::report {
 using RunPtr = std::shared_ptr<const record::Run>;
 using Runs = std::vector<RunPtr>;
 Runs share(std::vector<record::Run> runs);
+/// Whether all runs give the same value.
+template <class Of>
+bool alike(const Runs& runs, const Of& of) {
+  return std::all_of(runs.begin(), runs.end(), [&](const RunPtr& run) { return of(*run) == of(*runs.front()); });
+}
+inline std::string model_of(const record::Run& run) { return run.identity.model; }
+inline std::string pairing_of(const record::Run& run) { return run.identity.pairing; }
 
 /// A number of a row, or nothing if it is absent or not finite (JSON holds null for these). "factor.mean" is the mean
 /// in the object called factor.

@@ -42,11 +42,7 @@ std::vector<Arm> arms_of(const Runs& runs, const std::string& baseline) {
                      [](const RunPtr& a, const RunPtr& b) { return a->identity.seed < b->identity.seed; });
     std::set<double> rates;
     for (const RunPtr& run : arm.runs)
-      for (const Json& row : run->epochs)
-        if (const auto rate = number(row, "learning_rate")) {
-          rates.insert(*rate);
-          break;
-        }
+      if (const Points all = row_points(*run, "learning_rate", "", 0); !all.empty()) rates.insert(all.front().second);
     arm.learning_rates.assign(rates.begin(), rates.end());
     arm.method = arm.runs.front()->epochs.front().value("method", "none");
   }
@@ -80,14 +76,10 @@ void check_comparable(const Condition& condition, const Run& first) {
 }
 
 /// The part that final scores are taken from: the first one that all runs have.
-std::string part_of(const std::vector<Condition>& conditions) {
-  for (const char* const part : parts) {
-    bool all = true;
-    for (const Condition& condition : conditions)
-      for (const Arm& arm : condition.arms)
-        for (const RunPtr& run : arm.runs) all = all && final_score(*run, part).has_value();
-    if (all) return part;
-  }
+std::string part_of(const Runs& runs) {
+  for (const char* const part : parts)
+    if (std::all_of(runs.begin(), runs.end(), [&](const RunPtr& run) { return final_score(*run, part).has_value(); }))
+      return part;
   throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
 }
 
@@ -112,26 +104,24 @@ Difference paired(Difference names, const Spread& own, const Spread& others) {
   names.unpaired = own.n() - each.size();
   names.spread = spread(std::move(each));
   names.p = names.spread.n() < 2 ? std::nullopt : wilcoxon(names.spread.values());
-  names.p_holm = std::nullopt;
   return names;
 }
 
 std::vector<Difference> differences_of(const Condition& condition, const Summary& summary) {
   std::vector<std::string> names;
+  std::vector<Difference> pairs, all;
   for (const Arm& arm : condition.arms) names.push_back(arm.name);
-  std::vector<std::pair<Control, bool>> pairs;
   if (condition.find(summary.baseline) != nullptr)
     for (const std::string& name : names)
-      if (name != summary.baseline) pairs.emplace_back(Control{name, summary.baseline, ""}, false);
+      if (name != summary.baseline) pairs.push_back({name, summary.baseline, "", false});
   for (const Control& control : controls_of(names))
-    if (control.against != summary.baseline) pairs.emplace_back(control, true);
-  std::vector<Difference> all;
-  for (const auto& [pair, control] : pairs)
+    if (control.against != summary.baseline) pairs.push_back({control.arm, control.against, "", true});
+  for (Difference& pair : pairs)
     for (const Measure& measure : summary.measures) {
       const Spread& own = (*condition.find(pair.arm))[measure];
       const Spread& others = (*condition.find(pair.against))[measure];
-      if (!own.empty() && !others.empty())
-        all.push_back(paired({pair.arm, pair.against, measure.key, control, {}, 0, {}, {}}, own, others));
+      pair.measure = measure.key;
+      if (!own.empty() && !others.empty()) all.push_back(paired(pair, own, others));
     }
   return all;
 }
@@ -142,45 +132,36 @@ std::vector<Difference> changes_of(const Condition& condition, const Condition& 
   for (const Difference& now : condition.differences)
     for (const Difference& then : first.differences)
       if (now.arm == then.arm && now.against == then.against && now.measure == then.measure)
-        all.push_back(paired(now, now.spread, then.spread));
+        all.push_back(paired({now.arm, now.against, now.measure, now.control}, now.spread, then.spread));
   return all;
 }
 
-/// Holm over one family; those without a p are no part of it.
-void correct(std::vector<Difference*> family) {
-  std::erase_if(family, [](const Difference* one) { return !one->p; });
-  std::vector<double> p;
-  for (const Difference* one : family) p.push_back(*one->p);
-  const std::vector<double> corrected = holm(p);
-  for (std::size_t i = 0; i < family.size(); ++i) family[i]->p_holm = corrected[i];
-}
-
-/// A family is a measure's differences to the baseline, or its controls; of a sweep, all of them at all values.
+/// Holm's correction. A family is a measure's differences to the baseline, or its controls; of a sweep, all of them at
+/// all values. Differences without a p are no part of it.
 void correct(Summary& summary) {
   std::map<std::string, std::vector<Difference*>> families;
   for (Condition& condition : summary.conditions) {
     const std::string at = summary.swept.empty() ? condition.name : "";
     for (Difference& one : condition.differences)
-      families[fmt::format("{}, {}, {}", at, one.measure, one.control && summary.swept.empty())].push_back(&one);
-    for (Difference& one : condition.changes) families["changes of " + one.measure].push_back(&one);
+      if (one.p)
+        families[fmt::format("{}, {}, {}", at, one.measure, one.control && summary.swept.empty())].push_back(&one);
+    for (Difference& one : condition.changes)
+      if (one.p) families["changes of " + one.measure].push_back(&one);
   }
-  for (const auto& [name, family] : families) correct(family);
-}
-
-const Arm& first_arm(const std::vector<Condition>& conditions) {
-  return std::find_if(conditions.begin(), conditions.end(), [](const Condition& one) { return !one.arms.empty(); })
-      ->arms.front();
+  for (const auto& [name, family] : families) {
+    std::vector<double> p;
+    for (const Difference* one : family) p.push_back(*one->p);
+    const std::vector<double> corrected = holm(p);
+    for (std::size_t i = 0; i < family.size(); ++i) family[i]->p_holm = corrected[i];
+  }
 }
 
 std::string default_title(const Summary& summary) {
+  const Run& first = summary.first_run();
   if (summary.tasks > 0)
-    return fmt::format("{} {}, {}", summary.first_run().epochs.front()["scenario"].get<std::string>(), summary.data,
+    return fmt::format("{} {}, {}", first.epochs.front()["scenario"].get<std::string>(), summary.data,
                        count(summary.tasks, "task"));
-  std::set<std::string> models;
-  for (const Condition& condition : summary.conditions)
-    for (const Arm& arm : condition.arms)
-      for (const RunPtr& run : arm.runs) models.insert(run->identity.model);
-  return (models.size() == 1 ? *models.begin() : "Learning rules") + " on " + summary.data;
+  return (alike(summary.runs(), model_of) ? first.identity.model : "Learning rules") + " on " + summary.data;
 }
 
 }  // namespace
@@ -190,16 +171,16 @@ int Difference::side() const {
   return spread.interval->low > 0 ? 1 : spread.interval->high < 0 ? -1 : 0;
 }
 
-const Arm* Condition::find(const std::string& arm_name) const {
-  const auto found = std::find_if(arms.begin(), arms.end(), [&](const Arm& arm) { return arm.name == arm_name; });
-  return found == arms.end() ? nullptr : &*found;
+const Arm* Condition::find(const std::string& name) const {
+  for (const Arm& arm : arms)
+    if (arm.name == name) return &arm;
+  return nullptr;
 }
 
 const Difference* Condition::find(const std::string& arm, const std::string& against, const Measure& measure) const {
-  const auto found = std::find_if(differences.begin(), differences.end(), [&](const Difference& one) {
-    return one.arm == arm && one.against == against && one.measure == measure.key;
-  });
-  return found == differences.end() ? nullptr : &*found;
+  for (const Difference& one : differences)
+    if (one.arm == arm && one.against == against && one.measure == measure.key) return &one;
+  return nullptr;
 }
 
 bool Condition::at_edge(const std::string& arm) const {
@@ -210,6 +191,13 @@ bool Condition::at_edge(const std::string& arm) const {
   return (*found)["chosen"] == *low || (*found)["chosen"] == *high;
 }
 
+Runs Summary::runs() const {
+  Runs all;
+  for (const Condition& condition : conditions)
+    for (const Arm& arm : condition.arms) all.insert(all.end(), arm.runs.begin(), arm.runs.end());
+  return all;
+}
+
 std::size_t Summary::most_runs() const {
   std::size_t most = 0;
   for (const Condition& condition : conditions)
@@ -217,7 +205,9 @@ std::size_t Summary::most_runs() const {
   return most;
 }
 
-const Run& Summary::first_run() const { return *first_arm(conditions).runs.front(); }
+const Condition& Summary::first_condition() const {
+  return *std::find_if(conditions.begin(), conditions.end(), [](const Condition& one) { return !one.arms.empty(); });
+}
 
 std::vector<double> Spread::values() const {
   std::vector<double> all;
@@ -230,6 +220,20 @@ Spread spread_of(const Runs& runs, const std::function<std::optional<double>(con
   for (const RunPtr& run : runs)
     if (const auto value = number(*run)) samples.push_back({run->identity.seed, run->identity.pairing, *value});
   return spread(std::move(samples), bounds);
+}
+
+std::string interval_text(const Spread& spread, const Unit& unit, bool sign) {
+  if (!spread.interval) return "";
+  const auto text = [&](double x) { return sign ? unit.change(x) : unit.number(x); };
+  return fmt::format("[{}, {}]", text(spread.interval->low), text(spread.interval->high));
+}
+
+std::string level_text(const Spread& spread, const Unit& unit) {
+  return unit.level(spread.mean) + (spread.interval ? " " : "") + interval_text(spread, unit, false);
+}
+
+std::string change_text(const Spread& spread, const Unit& unit) {
+  return unit.change(spread.mean) + unit.difference + (spread.interval ? " " : "") + interval_text(spread, unit, true);
 }
 
 Summary summarize(Records records, const Options& options) {
@@ -268,24 +272,21 @@ Summary summarize(Records records, const Options& options) {
       if (std::find(summary.arms.begin(), summary.arms.end(), arm.name) == summary.arms.end())
         summary.arms.push_back(arm.name);
   }
-  const Arm* base = nullptr;
+  const Arm* base = &summary.first_condition().arms.front();
   for (const Condition& condition : summary.conditions)
-    if (base == nullptr) base = condition.find(summary.baseline);
-  if (base == nullptr) base = &first_arm(summary.conditions);
+    if (const Arm* arm = condition.find(summary.baseline); arm != nullptr && base->name != summary.baseline) base = arm;
   summary.baseline = base->name;
   summary.data = first.identity.data;
   summary.score = score_of(first.identity.score);
-  summary.part = part_of(summary.conditions);
+  summary.part = part_of(summary.runs());
   summary.tasks = learns_tasks(first) ? first.epochs.size() - 1 : 0;
   summary.title = !options.title.empty() ? options.title : default_title(summary);
   if (!summary.swept.empty()) summary.title += ", by " + swept_part(summary.swept);
-  if (summary.tasks > 0) {
-    summary.measures = task_measures();
-  } else {
-    const Measure score = training_measures(summary.score, summary.part, std::nullopt).front();
-    const double target = options.target != 0 ? options.target : 0.98 * spread_of(base->runs, score.of).mean;
-    const bool reachable = options.target != 0 || target > 0;
-    summary.measures = training_measures(summary.score, summary.part, reachable ? std::optional(target) : std::nullopt);
+  summary.measures = summary.tasks > 0 ? task_measures() : training_measures(summary.score, summary.part, {});
+  if (summary.tasks == 0) {
+    const double end = 0.98 * spread_of(base->runs, summary.primary().of).mean;
+    if (const double target = options.target != 0 ? options.target : end; options.target != 0 || target > 0)
+      summary.measures = training_measures(summary.score, summary.part, target);
   }
   for (Condition& condition : summary.conditions) {
     for (Arm& arm : condition.arms)
@@ -297,6 +298,83 @@ Summary summarize(Records records, const Options& options) {
   }
   correct(summary);
   return summary;
+}
+
+std::vector<FinalFactors> final_factors(const Arm& arm) {
+  std::vector<FinalFactors> all;
+  for (const std::string& layer : layers_of(arm.runs)) {
+    const auto of = [&](const std::string& key) {
+      return spread_of(arm.runs,
+                       [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), "factor." + key); });
+    };
+    if (const Spread least = of("min"); !least.empty()) {
+      const std::vector<double> values = least.values();
+      all.push_back({layer, of("mean").mean, of("sd").mean, *std::min_element(values.begin(), values.end())});
+    }
+  }
+  return all;
+}
+
+std::vector<std::vector<Spread>> matrix_of(const Arm& arm) {
+  const Run& first = *arm.runs.front();
+  std::vector<std::vector<Spread>> matrix(learns_tasks(first) ? first.epochs.size() - 1 : 0);
+  for (std::size_t i = 0; i < matrix.size(); ++i)
+    for (std::size_t j = 0; j < matrix.size(); ++j)
+      matrix[i].push_back(spread_of(
+          arm.runs, [&](const Run& run) { return run.epochs[i + 1]["test_tasks"][j].get<double>(); }, {0, 1}));
+  return matrix;
+}
+
+const std::vector<ChangeMeasure> change_measures = {{"weight_change", "weight change", "weight_norm"},
+                                                    {"overlap", "overlap"},
+                                                    {"overlap_size", "overlap of sizes"},
+                                                    {"loss_increase", "loss increase"},
+                                                    {"factor_change", "factor and change"},
+                                                    {"factor_loss_increase", "factor and loss increase"}};
+
+std::vector<WeightChange> weight_changes(const Arm& arm) {
+  std::vector<WeightChange> all;
+  const Json last = arm.runs.front()->epochs.back().value("forgetting", Json::object());
+  for (const Json& weight : last.value("weights", Json::array())) {
+    all.push_back({weight.at("name"), {}});
+    for (const ChangeMeasure& measure : change_measures)
+      all.back().values.push_back(spread_of(arm.runs, [&](const Run& run) -> std::optional<double> {
+        std::vector<double> tasks;
+        for (const Json& row : run.epochs)
+          for (const Json& one : row.value("forgetting", Json::object()).value("weights", Json::array()))
+            if (const auto value = number(one, measure.key); value && one["name"] == weight["name"])
+              tasks.push_back(measure.part_of != nullptr ? *value / one.at(measure.part_of).get<double>() : *value);
+        return tasks.empty() ? std::nullopt : std::optional(mean(tasks));
+      }));
+  }
+  return all;
+}
+
+std::vector<Arm> without_methods(const Condition& condition) {
+  std::vector<Arm> rules = condition.arms;
+  std::erase_if(rules, [](const Arm& arm) { return arm.method != "none"; });
+  return rules.empty() ? condition.arms : rules;
+}
+
+std::string swept_part(const std::string& key) {
+  const std::size_t place = key.find("{}"), before = key.find_last_of(",:", place), equals = key.find('=');
+  const std::size_t begin = (before == std::string::npos ? equals : before) + 1;
+  const std::string part = key.substr(begin, key.find_first_of(",:", place) - begin);
+  return part == "{}" ? key : part;
+}
+
+std::vector<std::string> excluded_runs(const Summary& summary) {
+  std::vector<std::string> lines;
+  for (const RunPtr& run : summary.excluded) {
+    const record::Status& status = run->status;
+    const std::string state = status.state == record::State::finished  ? "finished without a score"
+                              : status.state == record::State::running ? "still running, or killed"
+                                                                       : record::to_string(status.state);
+    lines.push_back(fmt::format("{}, seed {}: {} after {}{}", run->identity.arm, run->identity.seed, state,
+                                count(static_cast<std::size_t>(status.epoch), summary.tasks > 0 ? "task" : "epoch"),
+                                status.message.empty() ? "" : " (" + status.message + ")"));
+  }
+  return lines;
 }
 
 }  // namespace grapes::report

@@ -36,11 +36,10 @@ struct Spread {
 struct Difference {
   std::string arm, against, measure;
   bool control = false;  ///< see controls_of(); else against the baseline
-  Spread spread;
-  std::size_t unpaired = 0;  ///< runs of the arm without a partner
-  std::optional<double> p;   ///< Wilcoxon's signed-rank test; nothing where no pair differs
-  std::optional<double>
-      p_holm;  ///< after Holm's correction over the family: those against the baseline, or the controls
+  Spread spread = {};
+  std::size_t unpaired = 0;           ///< runs of the arm without a partner
+  std::optional<double> p = {};       ///< Wilcoxon's signed-rank test; nothing where no pair differs
+  std::optional<double> p_holm = {};  ///< after Holm's correction over those against the baseline, or the controls
 
   /// -1 or 1 where the interval lies below or above 0, else 0.
   int side() const;
@@ -70,7 +69,7 @@ struct Condition {
   std::vector<Difference> differences = {};
   std::vector<Difference> changes = {};  ///< of a sweep: each difference less the same one in the first condition
 
-  const Arm* find(const std::string& arm) const;
+  const Arm* find(const std::string& name) const;
   const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
   /// Whether the rate chosen for an arm is the smallest or largest of its grid, beyond which a better one may lie.
   bool at_edge(const std::string& arm) const;
@@ -89,7 +88,11 @@ struct Summary {
   bool stopped_early = false;
 
   const Measure& primary() const { return measures.front(); }
-  const record::Run& first_run() const;
+  /// The first one that has arms.
+  const Condition& first_condition() const;
+  const record::Run& first_run() const { return *first_condition().arms.front().runs.front(); }
+  /// All runs that count.
+  Runs runs() const;
   /// The most runs that an arm has.
   std::size_t most_runs() const;
 };
@@ -113,6 +116,13 @@ Summary summarize(Records records, const Options& options = {});
 /// Mean, standard deviation and interval of a number of each run, over those that have it.
 Spread spread_of(const Runs& runs, const std::function<std::optional<double>(const record::Run&)>& number,
                  Bounds bounds = {});
+
+/// "[87.20, 88.90]", or "" of one run. @param sign  of a difference
+std::string interval_text(const Spread& spread, const Unit& unit, bool sign);
+/// "88.10 % [87.20, 88.90]".
+std::string level_text(const Spread& spread, const Unit& unit);
+/// "+1.20 points [+0.40, +2.00]".
+std::string change_text(const Spread& spread, const Unit& unit);
 
 /// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "arms": names, "measures": [{"key",
 /// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",

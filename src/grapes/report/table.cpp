@@ -9,9 +9,6 @@
 namespace grapes::report {
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
-using Place = Column::Place;
-
 const std::string none = "–";
 
 /// Of a measure that can be of either sign, the sign is written.
@@ -24,13 +21,6 @@ std::string mean_and_sd(const Spread& spread, const Measure& measure) {
   return spread.n() < 2 ? center : center + " ± " + unit.number(spread.sd);
 }
 
-/// "[87.20, 88.10]", or "" of one run.
-std::string bracket(const Spread& spread, const Unit& unit, bool sign) {
-  if (!spread.interval) return "";
-  const auto text = [&](double x) { return sign ? unit.change(x) : unit.number(x); };
-  return fmt::format("[{}, {}]", text(spread.interval->low), text(spread.interval->high));
-}
-
 std::string rates(const Arm& arm) {
   std::vector<std::string> texts;
   for (const double rate : arm.learning_rates) texts.push_back(shortest(rate));
@@ -38,22 +28,22 @@ std::string rates(const Arm& arm) {
   return texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back();
 }
 
-Column level(const Measure& measure, Place place) {
+Column level(const Measure& measure) {
   const bool partial = measure.key == "epochs_to_target";  // some runs may never reach it
-  return {
-      measure.name + measure.unit.suffix,
-      measure.meaning + ", mean ± standard deviation over seeds" +
-          (measure.compared ? ", below it the 95 % interval" : "") +
-          (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
-      place,
-      [=](const Arm& arm) {
-        const Spread& spread = arm[measure];
-        if (!partial) return mean_and_sd(spread, measure);
-        if (spread.empty()) return std::string("never");
-        return mean_and_sd(spread, measure) +
-               (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
-      },
-      [=](const Arm& arm) { return measure.compared ? bracket(arm[measure], measure.unit, is_change(measure)) : ""; }};
+  return {measure.name + measure.unit.suffix,
+          measure.meaning + ", mean ± standard deviation over seeds" +
+              (measure.compared ? ", below it the 95 % interval" : "") +
+              (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
+          [=](const Arm& arm) {
+            const Spread& spread = arm[measure];
+            if (!partial) return mean_and_sd(spread, measure);
+            if (spread.empty()) return std::string("never");
+            return mean_and_sd(spread, measure) +
+                   (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
+          },
+          [=](const Arm& arm) {
+            return measure.compared ? interval_text(arm[measure], measure.unit, is_change(measure)) : "";
+          }};
 }
 
 /// The table as text, in as many blocks as it takes to fit a terminal, the first column in each.
@@ -101,53 +91,45 @@ Rows difference_rows(const Summary& summary, const std::string& heading, std::ve
       if (one.measure == summary.primary().key && std::find(names.begin(), names.end(), name_of(one)) == names.end())
         names.push_back(name_of(one));
   return over_conditions(summary, heading, names, [&](const Condition& condition, const std::string& name) {
-    const auto found = std::find_if((condition.*list).begin(), (condition.*list).end(), [&](const Difference& one) {
-      return name_of(one) == name && one.measure == summary.primary().key;
-    });
-    if (found == (condition.*list).end() || found->spread.empty()) return none;
-    const Spread& spread = found->spread;
-    const Unit& unit = summary.primary().unit;
-    return unit.change(spread.mean) +
-           (spread.interval ? " ± " + unit.number(spread.interval->high - spread.mean) : "") +
-           (found->significant() ? "*" : "") +
-           (spread.n() < summary.most_runs() ? fmt::format(" (n = {})", spread.n()) : "");
+    for (const Difference& one : condition.*list)
+      if (name_of(one) == name && one.measure == summary.primary().key && !one.spread.empty())
+        return summary.primary().unit.change(one.spread.mean) +
+               (one.spread.interval ? " ± " + summary.primary().unit.number(one.spread.interval->high - one.spread.mean)
+                                    : "") +
+               (one.significant() ? "*" : "") +
+               (one.spread.n() < summary.most_runs() ? fmt::format(" (n = {})", one.spread.n()) : "");
+    return none;
   });
 }
 
 }  // namespace
 
 std::vector<Column> columns_of(const Summary& summary, const Condition& condition) {
-  std::vector<Column> all = {
-      {"arm", "the label under which runs are grouped", Place::score, [](const Arm& arm) { return arm.name; }},
-      {"n", "finished runs, one for each seed", Place::score,
-       [](const Arm& arm) { return std::to_string(arm.runs.size()); }},
-      {"rate", "the learning rate the runs began with", Place::score, rates}};
-  for (const Measure& measure : summary.measures) {
-    const bool first = &measure == &summary.primary();
-    all.push_back(level(measure, first ? Place::score : Place::others));
-    if (!measure.compared) continue;
-    const auto text = [&, measure](const std::function<std::string(const Difference&)>& of) {
-      return [=, &summary, &condition](const Arm& arm) {
-        const Difference* one = condition.find(arm.name, summary.baseline, measure);
-        return one == nullptr ? none : of(*one);
-      };
+  const Measure& first = summary.primary();
+  const auto difference = [&](const std::function<std::string(const Difference&)>& of) {
+    return [=, &summary, &condition](const Arm& arm) {
+      const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
+      return one == nullptr ? none : of(*one);
     };
-    const auto p = [](const std::optional<double>& value) { return value ? p_value(*value) : none; };
-    all.push_back({(first ? "" : measure.name + " ") + "against " + summary.baseline + " [95 %]",
-                   "mean of the paired differences" +
-                       (measure.unit.suffix.empty() ? std::string() : std::string(", in points")) +
-                       ", with Student’s t interval",
-                   first ? Place::score : Place::page, text([unit = measure.unit](const Difference& one) {
-                     if (one.spread.empty()) return std::string("unpaired");
-                     const std::string interval = bracket(one.spread, unit, true);
-                     return unit.change(one.spread.mean) + (interval.empty() ? "" : " " + interval);
-                   })});
-    if (first)
-      all.push_back({"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs", Place::score,
-                     text([p](const Difference& one) { return p(one.p); })});
-    all.push_back({first ? "Holm p" : measure.name + " Holm p", "p after Holm’s correction for the number of arms",
-                   first ? Place::score : Place::page, text([p](const Difference& one) { return p(one.p_holm); })});
-  }
+  };
+  const auto p = [](const std::optional<double>& value) { return value ? p_value(*value) : none; };
+  std::vector<Column> all = {
+      {"arm", "the label under which runs are grouped", [](const Arm& arm) { return arm.name; }},
+      {"n", "finished runs, one for each seed", [](const Arm& arm) { return std::to_string(arm.runs.size()); }},
+      {"rate", "the learning rate the runs began with", rates},
+      level(first),
+      {"against " + summary.baseline + " [95 %]",
+       "mean of the paired differences" + std::string(first.unit.suffix.empty() ? "" : ", in points") +
+           ", with Student’s t interval",
+       difference([&](const Difference& one) {
+         return one.spread.empty() ? "unpaired" : change_text(one.spread, {first.unit.factor, first.unit.decimals});
+       })},
+      {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs",
+       difference([p](const Difference& one) { return p(one.p); })},
+      {"Holm p", "p after Holm’s correction for the number of arms",
+       difference([p](const Difference& one) { return p(one.p_holm); })}};
+  for (const Measure& measure : summary.measures)
+    if (&measure != &first) all.push_back(level(measure));
   return all;
 }
 
@@ -161,8 +143,7 @@ std::vector<SweepTable> sweep_tables(const Summary& summary) {
   };
   std::vector<SweepTable> tables = {
       {measure.name + measure.unit.suffix, of_arm([&](const Condition&, const Arm& arm) {
-         const std::string interval = bracket(arm[measure], measure.unit, false);
-         return measure.unit.number(arm[measure].mean) + (interval.empty() ? "" : " " + interval) +
+         return level_text(arm[measure], {measure.unit.factor, measure.unit.decimals}) +
                 (arm.runs.size() < summary.most_runs() ? fmt::format(" (n = {})", arm.runs.size()) : "");
        })},
       {"Paired differences", difference_rows(summary, "difference", &Condition::differences)}};
@@ -184,16 +165,17 @@ std::string table(const Summary& summary) {
   }
   for (const Condition& condition : summary.conditions) {
     if (!condition.title.empty()) add(condition.title + "\n");
-    for (const Place place : {Place::score, Place::others}) {
-      Rows rows(1 + condition.arms.size());
-      for (const Column& column : columns_of(summary, condition)) {
-        if (column.name != "arm" && column.place != place) continue;
-        rows[0].push_back(column.name);
-        for (std::size_t i = 0; i < condition.arms.size(); ++i)
-          rows[i + 1].push_back(shortened(column.cell(condition.arms[i]), column.name == "arm" ? 20 : 100));
-      }
-      add(fitted(rows));
-    }
+    const std::vector<Column> all = columns_of(summary, condition);
+    Rows score(1 + condition.arms.size()), others = score;
+    for (std::size_t c = 0; c < all.size(); ++c)
+      for (Rows* rows : {&score, &others})
+        if (c == 0 || (c <= 6) == (rows == &score)) {  // the score and its tests stand above the other measures
+          (*rows)[0].push_back(all[c].name);
+          for (std::size_t i = 0; i < condition.arms.size(); ++i)
+            (*rows)[i + 1].push_back(shortened(all[c].cell(condition.arms[i]), c == 0 ? 20 : 100));
+        }
+    add(fitted(score));
+    add(fitted(others));
   }
   for (const std::string& line : excluded_runs(summary)) text += "\nnot counted: " + line;
   return summary.excluded.empty() ? text : text + "\n";

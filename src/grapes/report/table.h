@@ -9,16 +9,12 @@
 /// The tables of a comparison, once for the terminal and the page.
 namespace grapes::report {
 
+using Rows = std::vector<std::vector<std::string>>;
+
 /// A column of the table of one condition, whose rows are arms.
 struct Column {
-  enum class Place {
-    score,
-    others,
-    page
-  };  ///< on a terminal the score stands above the others; some are for the page alone
   std::string name;
   std::string meaning;  ///< one line, for the page
-  Place place;
   std::function<std::string(const Arm&)> cell;
   std::function<std::string(const Arm&)> detail = {};  ///< a second line, for the page
 };
@@ -27,7 +23,7 @@ std::vector<Column> columns_of(const Summary& summary, const Condition& conditio
 /// Of a sweep: a column a value. The first row and the first column are headings.
 struct SweepTable {
   std::string title;
-  std::vector<std::vector<std::string>> rows;
+  Rows rows;
 };
 /// Scores, differences, their changes since the first value, learning rates.
 std::vector<SweepTable> sweep_tables(const Summary& summary);
