@@ -1,5 +1,6 @@
 #include "grapes/experiment/toml.h"
 
+#include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/arms.h"

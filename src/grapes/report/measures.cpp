@@ -63,7 +63,7 @@ std::vector<Measure> training_measures(const Score& score, const std::string& pa
   all.push_back({"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3},
                  duration, Better::less, fitted(&Plateau::slowness)});
   all.push_back(
-      {"asymptote", "asymptote", "A of that fit", score.unit, Bounds{}, Better::more, fitted(&Plateau::asymptote)});
+      {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)});
   if (target)
     all.push_back({"epochs_to_target", "epochs to " + score.unit.level(*target),
                    "the first epoch that reaches it, over the runs that do", Unit{1, 1}, duration, Better::less,

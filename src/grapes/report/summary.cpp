@@ -83,13 +83,15 @@ std::string part_of(const Runs& runs) {
   throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
 }
 
+/// A fitted asymptote may lie beyond what its score can be. Its interval then has no bounds.
 Spread spread(std::vector<Sample> samples, Bounds bounds = {}) {
   Spread result{std::move(samples), 0, 0, std::nullopt};
   if (result.empty()) return result;
   const std::vector<double> values = result.values();
   result.mean = mean(values);
   result.sd = standard_deviation(values);
-  result.interval = mean_interval(values, bounds);
+  const bool within = std::ranges::all_of(values, [&](double x) { return x >= bounds.low && x <= bounds.high; });
+  result.interval = mean_interval(values, within ? bounds : Bounds{});
   return result;
 }
 

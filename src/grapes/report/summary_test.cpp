@@ -157,6 +157,23 @@ TEST(Summary, RecoversTheTruthOfSyntheticRuns) {
   EXPECT_NEAR(final_factors(grapes)[0].mean, 1.88 - 0.008 * 30, 1e-9);
 }
 
+TEST(Summary, AnAsymptotesIntervalStaysWithinTheScoresBounds) {
+  const auto of = [](std::vector<double> asymptotes) {
+    std::vector<Record> runs;
+    for (std::size_t i = 0; i < asymptotes.size(); ++i) {
+      std::vector<double> curve;
+      for (int epoch = 1; epoch <= 6; ++epoch) curve.push_back(asymptotes[i] * epoch / (0.8 + epoch));
+      runs.push_back(plain("bp", i + 1, curve));
+    }
+    return arm(summary(runs), "bp").values.at("asymptote");
+  };
+  EXPECT_GT(mean_interval({0.99, 0.9, 0.75})->high, 1);
+  const Spread within = of({0.99, 0.9, 0.75}), beyond = of({1.02, 0.9, 0.75});
+  EXPECT_NEAR(within.mean, 0.88, 1e-6);
+  EXPECT_LT(within.interval->high, 1);
+  EXPECT_GT(beyond.interval->high, 1);  // a fit is no score
+}
+
 TEST(Summary, OrderIsBaselineThenThePapers) {
   std::vector<Record> runs;
   for (const char* name : {"zeta", "shuffled", "grapes", "bp", "uniform", "grapes-local"})
