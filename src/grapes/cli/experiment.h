@@ -32,10 +32,15 @@ using PlanPtr = std::shared_ptr<Plan>;
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {},
                  const experiment::Config& standard = {});
 
-/// Defaults, then the file, then the options. @return the keys the file gave
-std::vector<std::string> configure(const Plan& plan, experiment::Config& config);
-/// The configuration in FOLDER/config.toml for --resume. @throws UsageError for a key that would change it
-experiment::Config resumed(const Plan& plan);
+/// Adds --config.
+void add_config(CLI::App& verb, std::string& file);
+
+/// The preset, then the file, then the options, over what `config` holds; or with --resume the configuration of that
+/// record. @return the keys that the file and the options gave
+/// @throws UsageError for an option that would change a record
+std::set<std::string> configure(const Plan& plan, experiment::Config& config);
+/// With --print-config prints the configuration. @return whether it did
+bool print_config(const Plan& plan, const experiment::Config& config);
 
 /// Where the record goes: --out or --resume, or a fresh folder runs/<UTC time>-NAME.
 /// @throws DataError if --out names a folder that has something in it, or a file
