@@ -128,14 +128,14 @@ class Refusals(ProgramTest):
             shutil.rmtree(self.folder / "run")
 
         refused("analog: weights in crossbars of ideal have no form in integers", ["--model", "mlp:4", "--analog", "ideal"])
-        refused("model 'cnn:4' has no form in integers; there are: linear, mlp", ["--model", "cnn:4"])
+        refused("model 'cnn:4' has no form in integers; available: linear, mlp", ["--model", "cnn:4"])
         refused("model 'snn:16' has no form", ["--model", "snn:16"])
-        refused("activation 'leaky_relu' has no form in integers; there are: relu, identity, tanh, sigmoid",
+        refused("activation 'leaky_relu' has no form in integers; available: relu, identity, tanh, sigmoid",
                 ["--model", "mlp:8", "--activation", "leaky_relu"])
-        refused("output 'relu' has no form in integers; there are: auto, identity, softmax, sigmoid, tanh",
+        refused("output 'relu' has no form in integers; available: auto, identity, softmax, sigmoid, tanh",
                 ["--model", "mlp:8", "--output", "relu", "--loss", "mse"])
         self.write("line.csv", "a,price\n" + "".join(f"{x},{x / 60}\n" for x in range(60)))
-        refused("output 'sigmoid' has no form in integers where its values count; there are: auto, identity",
+        refused("output 'sigmoid' has no form in integers where its values count; available: auto, identity",
                 ["--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--output", "sigmoid", "--loss", "mse"])
         refused("route 'dfa'", ["--model", "mlp:8", "--route", "dfa"], "--learn")
         refused("modulation 'shuffled'", ["--model", "mlp:8", "--modulation", "shuffled"], "--learn")

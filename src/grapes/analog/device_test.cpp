@@ -37,7 +37,7 @@ TEST(Devices, AnUnknownOneIsRefusedWithTheNearest) {
     FAIL();
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(),
-                 "unknown device 'rerm' (did you mean 'reram'?); there are: constant-step, soft-bounds, reram, "
+                 "unknown device 'rerm' (did you mean 'reram'?); available: constant-step, soft-bounds, reram, "
                  "reram-soft-bounds, pcm, ideal");
   }
 }

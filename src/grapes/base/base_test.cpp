@@ -110,7 +110,7 @@ TEST(Table, FindsARowOrSaysWhatThereIs) {
     find_row(rows, "activation", "rely");
     FAIL() << "found";
   } catch (const UsageError& error) {
-    EXPECT_STREQ(error.what(), "unknown activation 'rely' (did you mean 'relu'?); there are: relu, tanh");
+    EXPECT_STREQ(error.what(), "unknown activation 'rely' (did you mean 'relu'?); available: relu, tanh");
   }
 }
 

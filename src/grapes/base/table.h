@@ -27,7 +27,7 @@ template <class Rows>
 std::string unknown_row(const Rows& rows, std::string_view kind, std::string_view name) {
   std::vector<std::string> names;
   for (const auto& row : rows) names.emplace_back(row.name);
-  return fmt::format("unknown {} '{}'{}; there are: {}", kind, name, did_you_mean(name, names), fmt::join(names, ", "));
+  return fmt::format("unknown {} '{}'{}; available: {}", kind, name, did_you_mean(name, names), fmt::join(names, ", "));
 }
 
 /// The row called `name`.

@@ -23,7 +23,7 @@ const fixed::Activation& activation_of(const std::string& name) {
     if (row.name == name) return row;
     known.emplace_back(row.name);
   }
-  throw UsageError("activation '" + name + "' has no form in integers; there are: " + join(known, ", "));
+  throw UsageError("activation '" + name + "' has no form in integers; available: " + join(known, ", "));
 }
 
 bool by_grapes(const nn::Options& trained, const std::string& rule) {
@@ -49,7 +49,7 @@ void check_output(const nn::Options& trained, bool classes) {
   std::vector<std::string> known = {"auto", "identity"};
   if (classes) known.insert(known.end(), {"softmax", "sigmoid", "tanh"});
   if (std::find(known.begin(), known.end(), trained.output) == known.end())
-    throw UsageError(fmt::format("output '{}' has no form in integers{}; there are: {}", trained.output,
+    throw UsageError(fmt::format("output '{}' has no form in integers{}; available: {}", trained.output,
                                  classes ? "" : " where its values count", join(known, ", ")));
 }
 
@@ -63,7 +63,7 @@ fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& cri
     learning.loss = fixed::Learning::Loss::squares;
   else if (criterion.name() != "cross-entropy")
     throw UsageError(
-        fmt::format("loss '{}' with output '{}' has no form in integers; there are: cross-entropy, mse with "
+        fmt::format("loss '{}' with output '{}' has no form in integers; available: cross-entropy, mse with "
                     "output identity",
                     criterion.name(), trained.output));
   return learning;
@@ -76,7 +76,7 @@ fixed::Network integers(const nn::Network& model, const nn::Options& trained, co
   if (trained.analog)
     throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
   if (trained.model.name != "mlp" && trained.model.name != "linear")
-    throw UsageError("model '" + nn::to_string(trained.model) + "' has no form in integers; there are: linear, mlp");
+    throw UsageError("model '" + nn::to_string(trained.model) + "' has no form in integers; available: linear, mlp");
   if (problem == data::ProblemKind::prediction)
     throw UsageError("networks that answer at every step have no form in integers");
   fixed::Network network;

@@ -85,7 +85,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   nn::Options trained = small();
   trained.activation = "scaled_tanh";
   EXPECT_EQ(refusal(trained, infer),
-            "activation 'scaled_tanh' has no form in integers; there are: relu, identity, tanh, sigmoid");
+            "activation 'scaled_tanh' has no form in integers; available: relu, identity, tanh, sigmoid");
   trained = small();
   trained.rule.modulation = "uniform";
   EXPECT_EQ(refusal(trained, infer), "");
@@ -105,7 +105,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   // Where only the order of the logits counts, what keeps it may be left out; where values count, nothing may.
   EXPECT_EQ(refusal(trained, infer), "");
   trained.output = "relu";
-  EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; there are: auto, identity"));
+  EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; available: auto, identity"));
   trained.output = "sigmoid";
   const auto model = nn::make_network(trained, {{4}, 2}, 1);
   EXPECT_THROW(integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::TargetKind::values),

@@ -38,7 +38,7 @@ std::string key_of(const std::string& piece) {
   add(credit::routes());
   add(credit::modulations());
   if (has_tasks(config)) add(continual::methods());
-  throw UsageError("unknown arm '" + arm + "'" + did_you_mean(arm, names) + "; there are: " + join(names, ", ") +
+  throw UsageError("unknown arm '" + arm + "'" + did_you_mean(arm, names) + "; available: " + join(names, ", ") +
                    ", and ROUTE+MODULATION" + (has_tasks(config) ? ", METHOD+MODULATION" : ""));
 }
 

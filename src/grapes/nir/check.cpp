@@ -74,7 +74,7 @@ bool check_node(const std::string& name, const Node& node, Faults& faults) {
     for (const Type& row : types()) names.push_back(row.name);
     faults.push_back({name, "type",
                       "there is no type '" + node.type + "'" + did_you_mean(node.type, names) +
-                          "; there are: " + join(names, ", ")});
+                          "; available: " + join(names, ", ")});
     return false;
   }
   std::vector<std::string> known;

@@ -76,7 +76,7 @@ TEST_P(Broken, IsSaid) {
 const Break breaks[] = {
     {"UnknownType",
      [](Graph& g) { g.nodes["lif"].type = "LIFF"; },
-     {"node 'lif', type: there is no type 'LIFF' (did you mean 'LIF'?); there are: Input, Output, Linear"}},
+     {"node 'lif', type: there is no type 'LIFF' (did you mean 'LIF'?); available: Input, Output, Linear"}},
     {"Missing", [](Graph& g) { g.nodes["lif"].fields.erase("tau"); }, {"node 'lif', tau: is missing from this LIF"}},
     {"AnOldFileHasNoReset", [](Graph& g) { g.nodes["lif"].fields.erase("v_reset"); }, {}},
     {"Unknown",
