@@ -240,7 +240,7 @@ TEST(Crossbars, RefusesByName) {
   options = crossbar_network("reram", "none");
   options.model = nn::parse_model("snn:5");
   options.bias = false;
-  refused(options, "crossbars are for dense networks");
+  refused(options, "crossbars are only supported in the models linear and mlp");
   options = crossbar_network("reram", "none");
   options.precision = "weights=int8";
   refused(options, "simulated in float32 on the cpu");
