@@ -80,7 +80,7 @@ class ConvolutionTest(ProgramTest):
         self.assert_refused(2, "recompute is only supported in convolutional networks", "train", "--recompute", "--quiet")
         self.assert_refused(2, "dropout-in-evaluation", "train", "--dropout-in-evaluation", "--quiet")
         self.write("table.csv", "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n1,3,x\n4,4,y\n")
-        self.assert_refused(2, "pictures", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")
+        self.assert_refused(2, "takes images of shape", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")
         self.assert_refused(3, "cifar10", "train", "--preset", "cifar10-resnet9", "--data-dir", ".", "--quiet")
 
 

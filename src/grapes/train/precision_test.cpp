@@ -230,7 +230,7 @@ TEST(Precision, RefusesWhatCannotBe) {
   refused(rounded_network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
   refused(rounded_network("wights=int8"), "did you mean 'weights'");
   refused(rounded_network("weights"), "precision must be");
-  refused(rounded_network("error=q5.12,weights"), "'weights' has no format: weights=FORMAT");
+  refused(rounded_network("error=q5.12,weights"), "'weights' has no format; expected weights=FORMAT");
   refused(rounded_network("weights=int8,weights=int4"), "weights is given twice");
   refused(rounded_network("error=int99"), "precision error: 'int99' is no number format");
   refused(rounded_network("weights=int8", "ifa"), "number formats are not supported on route ifa");
