@@ -12,8 +12,9 @@ namespace grapes::kernels {
 
 /// Which pool computes the large products of a network.
 enum class Pool { blas, libtorch };
-/// For matrix products of the calling thread's process, and LibTorch's for the calling thread. @param threads >= 1
-/// @param pool  libtorch: its threads get them (convolutions, which oneDNN does), and the BLAS has one
+/// Sets the threads for matrix products of this process, and LibTorch's threads for the calling thread. @param threads
+/// at least 1
+/// @param pool  libtorch: LibTorch gets the threads (for convolutions, which oneDNN computes), and the BLAS one
 void set_threads(std::int64_t threads, Pool pool = Pool::blas);
 
 /// The result of set_threads(), for messages and records.

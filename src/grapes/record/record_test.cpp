@@ -92,7 +92,7 @@ TEST_F(RecordTest, TheTableIsFlatAndLeavesHistogramsOut) {
 TEST_F(RecordTest, RefusesAFolderThatHoldsARun) {
   written(folder_, 1);
   EXPECT_THAT([&] { Writer::create(folder_, identity(), "", {}); },
-              ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("already holds a run"))));
+              ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("already contains a run"))));
   EXPECT_EQ(load(folder_).epochs.size(), 2u);
 }
 
@@ -150,7 +150,7 @@ TEST_F(RecordTest, WhatIsNoRunIsRefused) {
 }
 
 TEST_F(RecordTest, AFolderThatCannotBeMadeIsNamed) {
-  write_file(folder_ / "file", "");  // a file where a folder should be: refused for root too
+  write_file(folder_ / "file", "");  // a file instead of a folder: an error even for root
   EXPECT_THAT([&] { Writer::create(folder_ / "file" / "run", identity(), "", {}); },
               ThrowsMessage<DataError>(HasSubstr((folder_ / "file").string())));
 }

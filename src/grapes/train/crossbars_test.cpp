@@ -229,7 +229,7 @@ TEST(Crossbars, RefusesByName) {
   }
   for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
     options.analog.read = wrong;
-    refused(options, "converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
+    refused(options, "converter: adc_bits must be 2 to 24, or 0 for no rounding; got " + wrong.substr(9));
   }
   options.analog.read = "output-bound=inf";
   refused(options, "converter: an ADC of 9 bits needs a finite output_bound");

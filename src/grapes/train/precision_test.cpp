@@ -232,7 +232,7 @@ TEST(Precision, RefusesWhatCannotBe) {
   refused(rounded_network("weights"), "precision must be");
   refused(rounded_network("error=q5.12,weights"), "'weights' has no format; expected weights=FORMAT");
   refused(rounded_network("weights=int8,weights=int4"), "weights is given twice");
-  refused(rounded_network("error=int99"), "precision error: 'int99' is no number format");
+  refused(rounded_network("error=int99"), "precision error: 'int99' is not a number format");
   refused(rounded_network("weights=int8", "ifa"), "number formats are not supported on route ifa");
   refused(rounded_network("weights=int8"), "look-ahead weights are not quantized", "nag");
   nn::Options spiking = rounded_network("activations=int8");
