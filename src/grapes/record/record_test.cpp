@@ -123,8 +123,8 @@ TEST_F(RecordTest, AnyOtherBadLineIsNamed) {
   const auto names = [&](const char* why) {
     return ThrowsMessage<DataError>(AllOf(HasSubstr(path.string() + ": line 2"), HasSubstr(why)));
   };
-  EXPECT_THAT(with(R"({"epoch": 1, "te)"), names("not JSON"));
-  EXPECT_THAT(with(""), names("not JSON"));
+  EXPECT_THAT(with(R"({"epoch": 1, "te)"), names("invalid JSON"));
+  EXPECT_THAT(with(""), names("invalid JSON"));
   EXPECT_THAT(with("[1]"), names("integer 'epoch'"));
   EXPECT_THAT(with(R"({"epoch": "one"})"), names("integer 'epoch'"));
   EXPECT_THAT(with(R"({"epoch": 0})"), names("epoch 0 after epoch 0"));
@@ -146,7 +146,7 @@ TEST_F(RecordTest, WhatIsNoRunIsRefused) {
   EXPECT_THAT([&] { Writer::resume(folder_, 1); }, ThrowsMessage<DataError>(HasSubstr("no run.json")));
   EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr(folder_.string())));
   fs::create_directories(folder_);
-  EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr("holds no run")));
+  EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr("contains no run")));
 }
 
 TEST_F(RecordTest, AFolderThatCannotBeMadeIsNamed) {
