@@ -66,7 +66,7 @@ class ConvolutionTest(ProgramTest):
         self.assertAlmostEqual(*losses, places=1)
 
     def test_a_device_that_is_not_there_is_refused(self):
-        self.assert_refused(2, "takes cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
+        self.assert_refused(2, "expected cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
         self.assert_refused(2, "device cuda:63 is not there", "train", *SMALL, "--device", "cuda:63")
         self.good("train", *SMALL, "--device", "cpu", "--out", "run")
         self.assert_refused(2, "device cuda:63 is not there", "eval", "run", "--device", "cuda:63")
