@@ -161,7 +161,7 @@ class Exchange(ProgramTest):
         self.assertIn("wrong shape: 2.weight is [12, 16]", self.good(*shape, "--no-strict"))
 
     def test_what_cannot_be_is_refused(self):
-        self.assert_refused(2, "is a checkpoint of grapes already", "import", "run/checkpoints/last.safetensors", "--out", "x.safetensors")
+        self.assert_refused(2, "is already a checkpoint of Grapes", "import", "run/checkpoints/last.safetensors", "--out", "x.safetensors")
         self.assert_refused(3, "nothing.safetensors", "import", "nothing.safetensors", "--out", "x.safetensors")
         self.good("export", "run", "--out", "theirs.safetensors")
         whole = (self.folder / "theirs.safetensors").read_bytes()

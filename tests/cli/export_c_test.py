@@ -99,7 +99,7 @@ class Header(ProgramTest):
         self.good("train", "--data", "far.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
                   "0.0001", "--epochs", "60", "--batch-size", "8", "--out", "run", "--quiet")
         said = self.good("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")
-        self.assertRegex(said, r"outputs met the end of their range, 32: --activation-fraction 9 reaches farther")
+        self.assertRegex(said, r"outputs reached the limit of their range, 32; --activation-fraction 9 has a wider range")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--activation-fraction", "7",
                                 "--quiet")
         self.assertEqual(result["saturated"], 0)
