@@ -20,12 +20,11 @@ experiment::Overview overview(ProgressBar& bar) {
   };
 }
 
-/// The arms would overwrite these options without a word.
+/// Rejects options that the arms would silently override.
 void refuse_rules(const Plan& plan) {
   for (const std::string name : {"route", "modulation", "arm-name"})
     if (plan.settings.given().count(name) > 0)
-      throw UsageError("--" + name +
-                       " is for a single run; a comparison names its rules as --arms bp,grapes,fa+grapes");
+      throw UsageError("--" + name + " is for a single run; in a comparison use --arms bp,grapes,fa+grapes");
 }
 
 }  // namespace
@@ -46,7 +45,7 @@ void print(const report::Summary& summary) {
 }
 
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
-  if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' makes this one run: see grapes train");
+  if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' is for a single run: use grapes train");
   experiment::check(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);

@@ -36,7 +36,7 @@ std::vector<std::int64_t> shape_of(const std::string& text) {
 
 cost::Problem problem_of(const Program& program, const CostOptions& options, const experiment::Config& config) {
   if (options.input.empty() != (options.outputs == 0))
-    throw UsageError("--input and --outputs go together: the shape of an example without any data");
+    throw UsageError("--input and --outputs must be given together, for sizes without data");
   cost::Problem problem;
   if (!options.input.empty()) {
     problem.signature.input_shape = shape_of(options.input);

@@ -13,7 +13,7 @@ namespace grapes::cli {
 namespace fs = std::filesystem;
 namespace {
 
-/// A label as part of a file name.
+/// Converts a label to a part of a file name.
 std::string file_name(std::string label) {
   for (char& c : label)
     if (std::string_view("/\\:*?\"<>| ").find(c) != std::string_view::npos) c = '-';
@@ -22,16 +22,20 @@ std::string file_name(std::string label) {
 
 std::string count(const data::DatasetPtr& part) { return part ? std::to_string(part->size()) : "0"; }
 
-/// The configuration in FOLDER/config.toml.
+/// Returns the configuration in FOLDER/config.toml. @throws UsageError for an option that would change the record
 experiment::Config resumed(const Plan& plan) {
-  if (!plan.out.empty()) throw UsageError("--resume and --out exclude each other: a record stays in its folder");
-  if (!plan.init.empty()) throw UsageError("--resume and --init exclude each other: the checkpoint holds the weights");
-  if (!plan.preset.empty()) throw UsageError("--resume takes the configuration from its folder, not from a preset");
-  if (!plan.file.empty()) throw UsageError("--resume takes the configuration from its folder, not from a file");
+  if (!plan.out.empty())
+    throw UsageError("--resume and --out cannot be combined: a resumed record stays in its folder");
+  if (!plan.init.empty())
+    throw UsageError("--resume and --init cannot be combined: the weights come from the checkpoint");
+  if (!plan.preset.empty())
+    throw UsageError("--resume and --preset cannot be combined: the configuration comes from the record");
+  if (!plan.file.empty())
+    throw UsageError("--resume cannot be combined with a configuration file: the configuration comes from the record");
   for (const std::string& name : plan.settings.given())
     if (!experiment::find_key(name).scope.resume)
-      throw UsageError("--resume continues the run as it was: --" + name +
-                       " cannot be given (start a new run with --init for that)");
+      throw UsageError("--resume continues the run unchanged: --" + name +
+                       " cannot be given (start a new run with --init instead)");
   experiment::Config config;
   experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
   plan.settings.apply(config);

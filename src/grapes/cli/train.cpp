@@ -19,11 +19,11 @@ namespace grapes::cli {
 namespace fs = std::filesystem;
 namespace {
 
-/// Last loss and score of each part, from the record's rows.
+/// Final loss and score of each part, from the record.
 std::vector<std::vector<std::string>> final_table(const record::Run& run) {
   const std::string& score = run.identity.score;
   std::vector<std::vector<std::string>> rows = {{"", "loss", score}};
-  // A record writes a number that is none as null.
+  // A record contains null for a number that is not finite.
   const auto text = [](const record::Json& row, const std::string& key, const auto& written) {
     if (!row.contains(key)) return std::string("–");
     return row.at(key).is_number() ? written(row.at(key).template get<double>()) : std::string("nan");
