@@ -196,7 +196,7 @@ class ContinualTest(ProgramTest):
         self.assert_refused(2, ["--tasks must be at most 5", "got 6"], *SMALL, "--scenario", "split", "--tasks", "6")
         self.assert_refused(2, "tasks", *SMALL, "--tasks", "1")
         self.assert_refused(2, "did you mean 'permuted'", *SMALL, "--scenario", "permutd")
-        self.assert_refused(2, "see grapes compare", *SMALL, "--scenario", "none")
+        self.assert_refused(2, "use grapes compare", *SMALL, "--scenario", "none")
         self.assert_refused(2, "unknown arm 'ewc+si'", *SMALL, "--arms", "ewc+si")
         self.assert_refused(2, "ewc-strength", *SMALL, "--ewc-strength", "-1")
         self.assert_refused(2, "expected reset|kept", *SMALL, "--optimizer-state", "lost")
@@ -220,7 +220,7 @@ class ContinualTest(ProgramTest):
         twice = json.loads(json.dumps(good))
         twice["tasks"][1]["permutation"][0] = twice["tasks"][1]["permutation"][1]
         self.assert_refused(3, ["task 2", "'permutation'"], *fits, self.write("twice.json", json.dumps(twice)))
-        self.assert_refused(2, ["good.json holds 3 tasks, permuted", "tasks = 4"], *fits, "good.json", "--tasks", "4")
+        self.assert_refused(2, ["good.json contains 3 tasks, permuted", "tasks = 4"], *fits, "good.json", "--tasks", "4")
 
 
 if __name__ == "__main__":

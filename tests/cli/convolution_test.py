@@ -67,9 +67,9 @@ class ConvolutionTest(ProgramTest):
 
     def test_a_device_that_is_not_there_is_refused(self):
         self.assert_refused(2, "expected cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
-        self.assert_refused(2, "device cuda:63 is not there", "train", *SMALL, "--device", "cuda:63")
+        self.assert_refused(2, "device cuda:63 is not available", "train", *SMALL, "--device", "cuda:63")
         self.good("train", *SMALL, "--device", "cpu", "--out", "run")
-        self.assert_refused(2, "device cuda:63 is not there", "eval", "run", "--device", "cuda:63")
+        self.assert_refused(2, "device cuda:63 is not available", "eval", "run", "--device", "cuda:63")
 
     def test_what_cannot_be_is_refused(self):
         for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]),

@@ -151,7 +151,7 @@ class Refusals(ProgramTest):
         self.assert_refused(2, ["--rate-shift must be ", "; got -1"], *export, "--learn", "--rate-shift", "-1")
         for option, value in (("--rule", "bp"), ("--factor-bits", "2"), ("--rate-shift", "6")):
             self.assert_refused(2, f"{option} requires --learn", *export, option, value)
-        self.assert_refused(2, "--rehearse: without --learn", *export, "--rehearse", "2")
+        self.assert_refused(2, "--rehearse needs --learn", *export, "--rehearse", "2")
         self.assert_refused(2, "checkpoint is required", "export", "c", "--out", "net.h")
         self.assert_refused(3, "missing.safetensors", "export", "c", "missing.safetensors", "--out", "net.h")
 

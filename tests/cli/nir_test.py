@@ -305,14 +305,14 @@ class Check(NirTest):
 
     def test_what_is_no_graph(self):
         self.write("text.nir", "no HDF5")
-        self.assert_refused(3, "text.nir: no HDF5 file", "nir", "check", "text.nir")
+        self.assert_refused(3, "text.nir: not an HDF5 file", "nir", "check", "text.nir")
         with h5py.File(self.folder / "other.nir", "w") as file:
             file["numbers"] = np.arange(3)
         self.assert_refused(3, "other.nir: no data set /version", "nir", "check", "other.nir")
         save(self.folder / "nested.nir", *foreign())
         with h5py.File(self.folder / "nested.nir", "a") as file:
             file.create_group("node/nodes/1_neurons/nodes")
-        self.assert_refused(3, "nested.nir: node '1_neurons' (LIF) holds 'nodes'", "nir", "check", "nested.nir")
+        self.assert_refused(3, "nested.nir: node '1_neurons' (LIF) contains 'nodes'", "nir", "check", "nested.nir")
         save(self.folder / "cut.nir", *foreign())
         whole = (self.folder / "cut.nir").read_bytes()
         (self.folder / "cut.nir").write_bytes(whole[:len(whole) // 2])
