@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every verb of the program, as a person uses it."""
+"""All verbs of the program in typical use."""
 import json
 import pathlib
 import struct
@@ -299,7 +299,7 @@ class Tables(ProgramTest):
 
 class Completion(ProgramTest):
     def complete(self, *words):
-        """What bash offers for these words, of which the last is being typed."""
+        """Return bash's completions for these words, of which the last is incomplete."""
         script = self.write("grapes.bash", self.good("completion", "bash"))
         listed = " ".join(f"'{word}'" for word in ("grapes",) + words)
         command = (f"source {script}; COMP_WORDS=({listed}); COMP_CWORD={len(words)}; _grapes; "

@@ -143,8 +143,7 @@ TEST_F(Safetensors, OverlapHolesAndWrongSizesAreRefused) {
   EXPECT_THAT(fault(two("[0,2]", "[0,2]"), "12"), HasSubstr("overlaps"));
   EXPECT_THAT(fault(two("[0,2]", "[3,5]"), "12345"), HasSubstr("a gap of 1 bytes before tensor 'b'"));
   EXPECT_THAT(fault(two("[1,3]", "[3,5]"), "12345"), HasSubstr("a gap of 1 bytes before tensor 'a'"));
-  EXPECT_THAT(fault(two("[0,2]", "[2,5]"), "12345"),
-              HasSubstr("has 2 bytes by its shape and dtype, 3 by its offsets"));
+  EXPECT_THAT(fault(two("[0,2]", "[2,5]"), "12345"), HasSubstr("has 2 bytes by its shape and dtype, 3 by its offsets"));
   EXPECT_THAT(fault(two("[0,2]", "[4,2]"), "1234"), HasSubstr("begin <= end"));
   EXPECT_THAT(fault(two("[0,2]", "[2]"), "1234"), HasSubstr("begin <= end"));
   EXPECT_THAT(fault(two("[0,2]", "[-2,0]"), "1234"), HasSubstr("whole numbers >= 0"));
