@@ -12,7 +12,7 @@
 namespace grapes::credit {
 namespace {
 
-/// One hidden layer whose rows sum to 1, 2 and 4: its factors are 0.5, 1 and 2 where nothing is clipped.
+/// One hidden layer whose rows sum to 1, 2 and 4. Its factors without a clip are 0.5, 1 and 2.
 Weights one_layer() {
   Weights weights;
   weights.layers = {at::tensor({1.0, 2.0, 4.0}, at::kDouble).reshape({3, 1}), at::ones({2, 3}, at::kDouble)};
