@@ -92,19 +92,13 @@ void add_compare(Program& program) {
                  "repeat the comparison for four values of one setting"},
                 {"grapes compare --resume runs/20260101-120000-compare", "resume an interrupted comparison"}});
   const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
-  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, plan->file);
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       refuse_rules(*plan);
       experiment::Config config;
-      if (plan->resume.empty())
-        configure(*plan, config);
-      else
-        config = resumed(*plan);
-      if (!plan->print_config) return compare(program, config, *plan);
-      std::cout << experiment::to_toml(config, true);
-      return Exit::done;
+      configure(*plan, config);
+      return print_config(*plan, config) ? Exit::done : compare(program, config, *plan);
     };
   });
 }

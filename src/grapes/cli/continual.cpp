@@ -58,22 +58,14 @@ void add_continual(Program& program) {
   experiment::Config begin;
   experiment::read_toml_text(begin, standard_setup, "grapes continual");
   const PlanPtr plan = add_plan(*verb, false, {"target"}, begin);
-  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, plan->file);
   verb->callback([&program, plan, begin] {
     program.action = [&program, plan, begin] {
       experiment::Config config = begin;
-      if (plan->resume.empty()) {
-        std::set<std::string> given = plan->settings.given();
-        for (const std::string& name : configure(*plan, config)) given.insert(name);
-        take_manifest(config, given);
-      } else {
-        config = resumed(*plan);
-      }
+      const std::set<std::string> given = configure(*plan, config);
+      if (plan->resume.empty()) take_manifest(config, given);
       if (!experiment::has_tasks(config)) throw UsageError("scenario = 'none' has only one task: use grapes compare");
-      if (!plan->print_config) return compare(program, config, *plan);
-      std::cout << experiment::to_toml(config, true);
-      return Exit::done;
+      return print_config(*plan, config) ? Exit::done : compare(program, config, *plan);
     };
   });
 }

@@ -93,8 +93,7 @@ void add_cost(Program& program, CLI::App& hardware) {
        {"grapes hardware cost --energy mine.toml --out costs",
         "use your own energy table; write costs/cost.json and cost.svg"}});
   const auto options = std::make_shared<CostOptions>();
-  verb->add_option("--config", options->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, options->file);
   verb->add_option("--input", options->input, "shape of an example, instead of data")->type_name("784|1x28x28");
   verb->add_option("--outputs", options->outputs, "number of outputs, with --input")
       ->type_name("WHOLE NUMBER > 0")

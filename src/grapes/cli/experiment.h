@@ -32,10 +32,15 @@ using PlanPtr = std::shared_ptr<Plan>;
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {},
                  const experiment::Config& standard = {});
 
-/// Applies defaults, the file and the options in this order. @return the keys that the file sets
-std::vector<std::string> configure(const Plan& plan, experiment::Config& config);
-/// Returns the configuration in FOLDER/config.toml for --resume. @throws UsageError for an option that would change it
-experiment::Config resumed(const Plan& plan);
+/// Adds the option --config.
+void add_config(CLI::App& verb, std::string& file);
+
+/// Applies the preset, the file and the options in this order; with --resume reads the configuration of that record.
+/// @return the keys that the file and the options set
+/// @throws UsageError for an option that would change a record
+std::set<std::string> configure(const Plan& plan, experiment::Config& config);
+/// Prints the configuration if --print-config is given. @return whether it did
+bool print_config(const Plan& plan, const experiment::Config& config);
 
 /// Returns the folder of the record: --out or --resume, or a new folder runs/<UTC time>-NAME.
 /// @throws DataError if --out is a file or a folder that is not empty
