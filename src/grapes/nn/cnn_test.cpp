@@ -117,7 +117,7 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
           options.norm = norm;
           options.bias = !large;
           if (model == "lenet5") options.activation = "leaky_relu";
-          // 33: squares leave an edge over.
+          // 33: pooling windows leave a border.
           const Signature signature{{3, large ? 32 : 33, large ? 32 : 33}, 10};
           const auto x = drawn({4, 3, signature.input_shape[1], signature.input_shape[2]}, 1).to(torch::kFloat);
           const auto error = drawn({4, 10}, 2).to(torch::kFloat);
