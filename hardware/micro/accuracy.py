@@ -54,7 +54,7 @@ def main():
             return ask("export", "c", trained(seed, epochs), "--out", folder / "net.h", "--weight-bits", bits, "--evaluate", part,
                        *more)["accuracy"]
 
-        real = {}  # float networks that have learnt: they are scored on all parts at once
+        real = {}  # trained float networks, which are scored on all parts at once
 
         def learnt(seed, rule, bits, shift, part):
             if bits == "float":

@@ -91,7 +91,7 @@ TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
   EXPECT_TRUE(at::allclose(with(-1), at::tensor({2.0, 1.25, 1.225, 1.125, 1.0, 1.0}, at::kDouble)));
   rule = unclipped("grapes");
   EXPECT_EQ(with(1)[5].item<double>(), 0.5);
-  EXPECT_EQ(with(0)[5].item<double>(), 1);  // not 0, which would end the node's learning
+  EXPECT_EQ(with(0)[5].item<double>(), 1);  // not 0, which would stop the unit's learning
 }
 
 TEST(Modulation, OutgoingResponsibilityComesFromTheColumnsAbove) {

@@ -72,7 +72,7 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
       const auto in_squares = [](const at::Tensor& x) { return 4 * at::avg_pool2d(x, 2); };
       at::Tensor at_h1;
       if (route.name ==
-          "ifa") {  // upwards: what the first layer's maxima have got, to where the second one has its own
+          "ifa") {  // upward: from the maxima of the first layer to those of the second
         const auto at_first = error.mm(B["layers.0.feedback"].t()).view_as(h0);
         const auto first = unpooled(at_first, a0) * (a0 > 0) * channels(m(0, factors[0].error));
         const auto arrives = at::conv2d(in_squares(first), W1, {}, 1, 1);

@@ -274,7 +274,7 @@ TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
       Snu exact = module_of(c, options);
       const auto delta_source = c.x.clone().requires_grad_();
       (exact->run(delta_source, {c.s0, c.y0}).output * ey).sum().backward();
-      const auto delta = at::linear(delta_source.grad(), c.W.pinverse().t());  // 21 inputs, 19 nodes: W has full rank
+      const auto delta = at::linear(delta_source.grad(), c.W.pinverse().t());  // 21 inputs, 19 units: W has full rank
       EXPECT_LT(distance(x.grad(), delta.matmul(B)), 1e-9);
     }
 }
