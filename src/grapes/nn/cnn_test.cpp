@@ -71,8 +71,7 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
       const auto channels = [](const at::Tensor& f) { return f.view({1, -1, 1, 1}); };
       const auto in_squares = [](const at::Tensor& x) { return 4 * at::avg_pool2d(x, 2); };
       at::Tensor at_h1;
-      if (route.name ==
-          "ifa") {  // upward: from the maxima of the first layer to those of the second
+      if (route.name == "ifa") {  // upward: from the maxima of the first layer to those of the second
         const auto at_first = error.mm(B["layers.0.feedback"].t()).view_as(h0);
         const auto first = unpooled(at_first, a0) * (a0 > 0) * channels(m(0, factors[0].error));
         const auto arrives = at::conv2d(in_squares(first), W1, {}, 1, 1);
