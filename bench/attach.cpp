@@ -1,5 +1,5 @@
-// What GRAPES adds to a training step: attached to torch::nn models, and in the layers of grapes::nn, over the same
-// step of torch::nn alone. Batch 64, float32, SGD, one thread.
+// The cost that GRAPES adds to a training step, attached to torch::nn models and in the layers of grapes::nn, compared
+// with the same step of torch::nn alone. Batch 64, float32, SGD, one thread.
 //   grapes_bench_attach [SECONDS [NET]]      NET: mlp (784-256-256-10), tiny (8-8-8-10), resnet (32 x 32 x 3)
 #include "grapes/bench/turns.h"
 #include "grapes/credit/backward.h"

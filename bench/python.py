@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What torch_grapes.enable() costs per training step: the same model with it and without, in turn.
+"""The cost of torch_grapes.enable() per training step: the same model with and without it, in turn.
 
     OPENBLAS_NUM_THREADS=1 PYTHONPATH=build/python /usr/bin/python3 bench/python.py [--rounds 15] [--steps 100] [--json]
 
-784-256-256-10 and a small residual network, batch 64, float32, SGD, cross-entropy, one thread. Both models take a step
-in turn, the order swapped every time, so that what else the machine does falls on both alike; a round gives the ratio
-of the two medians, and told is the median of the rounds with the smallest and largest.
+784-256-256-10 and a small residual network, batch 64, float32, SGD, cross-entropy, one thread. Both models take a step in
+turn, in alternating order, so that noise affects both alike. A round gives the ratio of the two medians. Printed are the
+median, the smallest and the largest of the rounds.
 """
 import argparse
 import json

@@ -1,6 +1,6 @@
-# Everything comes from Debian 12; scripts/bootstrap installs it.
+# All dependencies are packages of Debian 12; scripts/bootstrap installs them.
 find_package(Torch REQUIRED)
-# The BLAS that LibTorch uses: two of them in one program would have two pools of threads.
+# Use the BLAS of LibTorch. Two BLAS libraries in one program would have two thread pools.
 set(BLA_VENDOR Generic)
 find_package(BLAS REQUIRED)
 find_package(nlohmann_json REQUIRED)
@@ -15,13 +15,13 @@ find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(PNG REQUIRED)
 find_package(Threads REQUIRED)
-# Not by CMake's own module, which wants a compiler of C.
+# CMake's own module is not used, because it needs a C compiler.
 find_path(HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
 find_library(HDF5_LIBRARY NAMES hdf5_serial hdf5 REQUIRED)
 add_library(HDF5::C UNKNOWN IMPORTED)
 set_target_properties(HDF5::C PROPERTIES IMPORTED_LOCATION ${HDF5_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${HDF5_INCLUDE})
-# bfloat16 products; without it they are emulated. LibTorch runs on the same library. 3 names scales otherwise. Not by
-# its own CMake file, which asks for the headers of OpenCL.
+# bfloat16 products; without oneDNN they are emulated. LibTorch uses the same library. Version 3 has other names for
+# scales. oneDNN's own CMake file is not used, because it needs OpenCL headers.
 find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp)
 find_library(DNNL_LIBRARY dnnl)
 if(DNNL_INCLUDE)

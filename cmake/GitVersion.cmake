@@ -1,4 +1,4 @@
-# Run by every build: writes OUTPUT, a header with the version and the commit, if they changed since.
+# Runs in every build. Writes OUTPUT, a header with the version and the commit, if they have changed.
 #   cmake -DSOURCE=... -DVERSION=... -DOUTPUT=... -P GitVersion.cmake
 find_program(GIT git)
 set(commit "")

@@ -1,24 +1,25 @@
-# Where everything goes, below a prefix that may be moved as a whole:
+# Installation below a relocatable prefix:
 #   cmake --install build --prefix P     or     cpack --preset deb
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(GRAPES_PYTHON_DIR lib/python3/dist-packages CACHE STRING "Where the Python package goes; Debian's place below /usr")
 set(GRAPES_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING "Where zsh looks for completions")
 set(generated ${PROJECT_BINARY_DIR}/generated)
-# From the folder DIR of the prefix to its folder TO.
+# Relative path from folder DIR of the prefix to its folder TO.
 function(grapes_way DIR TO RESULT)
   file(RELATIVE_PATH way /${DIR} /${TO})
   set(${RESULT} ${way} PARENT_SCOPE)
 endfunction()
 
-# A LibTorch outside the system's folders is found again; the rest is found from the place of the file that wants it.
+# A LibTorch outside the system's folders is found by its path; everything else is found relative to the file that needs
+# it.
 grapes_way(${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR} way)
 set_target_properties(grapes PROPERTIES INSTALL_RPATH $ORIGIN/${way} INSTALL_RPATH_USE_LINK_PATH ON)
 set_target_properties(grapes_library PROPERTIES INSTALL_RPATH $ORIGIN INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS grapes)
 install(TARGETS grapes_library EXPORT GrapesTargets FILE_SET HEADERS)
 
-# For programs of others, by CMake.
+# For other programs, with CMake.
 set(config ${CMAKE_INSTALL_LIBDIR}/cmake/Grapes)
 string(REGEX MATCH "^[0-9]+\\.[0-9]+" GRAPES_TORCH "${Torch_VERSION}")
 string(REPLACE "." "\\\\." GRAPES_TORCH_PATTERN "${GRAPES_TORCH}")
@@ -27,7 +28,7 @@ write_basic_package_version_file(${generated}/GrapesConfigVersion.cmake COMPATIB
 install(FILES ${generated}/GrapesConfig.cmake ${generated}/GrapesConfigVersion.cmake DESTINATION ${config})
 install(EXPORT GrapesTargets NAMESPACE Grapes:: DESTINATION ${config})
 
-# By pkg-config: LibTorch has no file of its own there.
+# For pkg-config. LibTorch has no file for it.
 grapes_way(${CMAKE_INSTALL_LIBDIR}/pkgconfig . GRAPES_PC_PREFIX)
 set(GRAPES_PC_CFLAGS ${TORCH_INCLUDE_DIRS})
 list(TRANSFORM GRAPES_PC_CFLAGS PREPEND -I)
@@ -38,7 +39,7 @@ set(GRAPES_PC_LIBS "-L${torch} -ltorch -ltorch_cpu -lc10")
 configure_file(cmake/grapes.pc.in ${generated}/grapes.pc @ONLY)
 install(FILES ${generated}/grapes.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-# For Python; the library is found beside the package.
+# For Python. The library is in the folder of the package.
 set(python ${GRAPES_PYTHON_DIR}/torch_grapes)
 set(library ${CMAKE_SHARED_LIBRARY_PREFIX}grapes${CMAKE_SHARED_LIBRARY_SUFFIX})
 grapes_way(${python} ${CMAKE_INSTALL_LIBDIR}/${library} way)
@@ -47,7 +48,7 @@ install(DIRECTORY python/torch_grapes/ DESTINATION ${python} FILES_MATCHING PATT
         PATTERN __pycache__ EXCLUDE)
 install(FILES ${generated}/${library} DESTINATION ${python})
 
-# What the program says of itself, as man pages and as completions.
+# Man pages and completions, generated from the program's help.
 add_custom_command(
   OUTPUT ${generated}/pages.stamp
   COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/pages.py ${HELP2MAN} $<TARGET_FILE:grapes> ${PROJECT_VERSION}
@@ -81,6 +82,6 @@ responsibility, and compares it with plain backpropagation and with controls. Th
 headers, and torch_grapes for Python.")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libopenblas0)  # any BLAS will do, the reference one slowly
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libopenblas0)  # any BLAS works; the reference BLAS is slow
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "python3-torch, libtorch-dev, libgloo-dev, pkg-config, dataset-fashion-mnist")
 include(CPack)

@@ -1,8 +1,9 @@
 # grapes_module(NAME [TORCH] [LINK target ...] [PRIVATE target ...] [TEST_LINK target ...])
 #
-# One module: all .cpp files of src/grapes/NAME become the library grapes_NAME, all *_test.cpp the test program
-# grapes_NAME_test, linked against the module, GoogleTest and grapes_testing. TORCH: the module may use LibTorch.
-# The presets compile a module as one unit (CMAKE_UNITY_BUILD): parsing LibTorch takes longer than compiling our code.
+# Defines a module: all .cpp files of src/grapes/NAME form the library grapes_NAME, and all *_test.cpp the test program
+# grapes_NAME_test, linked with the module, GoogleTest and grapes_testing. TORCH: the module may use LibTorch. The
+# presets compile a module as one unit (CMAKE_UNITY_BUILD), because parsing LibTorch takes longer than compiling our
+# code.
 function(grapes_module name)
   cmake_parse_arguments(MODULE "TORCH" "" "LINK;PRIVATE;TEST_LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
@@ -16,7 +17,7 @@ function(grapes_module name)
     add_library(grapes_${name} INTERFACE)
     set(scope INTERFACE)
   endif()
-  # What a module links is the build's affair: an installed library brings its own (cmake/GrapesConfig.cmake.in).
+  # Links of a module are for the build only; an installed library has its own (cmake/GrapesConfig.cmake.in).
   target_include_directories(grapes_${name} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
                              $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/generated>)
   target_link_libraries(grapes_${name} ${scope} "$<BUILD_INTERFACE:${MODULE_LINK}>")
@@ -33,7 +34,7 @@ function(grapes_module name)
     target_include_directories(grapes_${name}_test SYSTEM PRIVATE ${RAPIDCHECK_INCLUDE})
     target_compile_definitions(grapes_${name}_test PRIVATE GRAPES_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     gtest_discover_tests(grapes_${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-                         # The first program to load LibTorch from a cold disk takes longer than the default 5 s.
+                         # When LibTorch is first loaded from a cold disk, it takes longer than the default of 5 s.
                          DISCOVERY_TIMEOUT 300 PROPERTIES TIMEOUT 600)
   endif()
 endfunction()

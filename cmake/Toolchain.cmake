@@ -1,9 +1,9 @@
-# How every file of the project is compiled. Only kernels and core gain from -O3 (src/grapes/CMakeLists.txt).
+# Compiler options of the project. Only kernels and core benefit from -O3 (src/grapes/CMakeLists.txt).
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 add_compile_options(-Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 sees overflows in std::string's own operator+ that are not there (GCC bug 105329), and under the sanitizers
-  # uninitialized reads inside <regex> and <functional>.
+  # GCC 12 reports false overflows in std::string's operator+ (GCC bug 105329), and with the sanitizers false
+  # uninitialized reads in <regex> and <functional>.
   add_compile_options(-Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds
                       $<$<BOOL:${GRAPES_SANITIZE}>:-Wno-maybe-uninitialized>)
 endif()

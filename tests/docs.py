@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Run the examples of a page: every ```console block, one after the other, in one empty folder.
+"""Run the examples of a page: all ```console blocks in order, in one empty folder.
 
-    docs.py PAGE BUILD        exit 1 and the differences, if an example does something else than the page says
+    docs.py PAGE BUILD        exits with 1 and the differences if an output differs from the page
 
-A line "$ COMMAND" is run, with lines "> MORE" appended to it; the lines below are what it prints, stdout and stderr
-together. "..." stands for any text within a line, a line of "..." for any lines. BUILD is in PATH and BUILD/python in
-PYTHONPATH. Comments in front of a block change what is done with it:
+A line "$ COMMAND" is run, with lines "> MORE" appended to it. The lines below are its expected output, stdout and stderr
+together. "..." matches any text within a line, a line of "..." matches any lines. BUILD is in PATH and BUILD/python in
+PYTHONPATH. A comment before a block changes its treatment:
 
-    <!-- not run: WHY -->     it is only shown
-    <!-- needs NAME -->       it is skipped if this data set, file, program or Python module is missing
-    <!-- file NAME -->        the block's text becomes this file in the folder
-    <!-- first: COMMAND -->   (anywhere) is run, must succeed, and is not compared
+    <!-- not run: WHY -->     the block is not run
+    <!-- needs NAME -->       the block is skipped if this data set, file, program or Python module is missing
+    <!-- file NAME -->        the block's text is written to this file in the folder
+    <!-- first: COMMAND -->   (anywhere) the command is run and must succeed; its output is not compared
 
-A block of C, C++, Python or TOML must be a file in the folder, or a copy of the last file in examples/ or experiments/
-that the page links before it. A command in an indented block is a fault: it would not be tested.
+A block of C, C++, Python or TOML must be such a file, or a copy of the last file in examples/ or experiments/
+that the page links before it. A command in an indented block is an error, because it would not be tested.
 """
 import os
 import re
@@ -33,7 +33,7 @@ UNTESTED = re.compile(r"^ {4,}(?:\$ |grapes |make |cmake |ctest |python3 |build/
 
 
 def commands(text):
-    """Pairs of a command and what it prints."""
+    """Return pairs of a command and its expected output."""
     pairs = []
     for line in text.splitlines():
         if line.startswith("$ "):
@@ -85,7 +85,7 @@ class Folder:
         return self.run(f"python3 -c 'import {name}' 2>/dev/null")[1] == 0
 
     def run(self, command):
-        """What it prints, and its exit code."""
+        """Return the output of a command and its exit code."""
         done = subprocess.run(["bash", "-c", command], cwd=self.path, env=self.environment, text=True, timeout=300,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.stdout, done.returncode
@@ -104,7 +104,7 @@ def self_test():
 
 
 def block_fault(folder, page, before, part):
-    """What is wrong with a block that is not a console's, or nothing."""
+    """Return the error of a block that is not a console block, or nothing."""
     mark = part["mark"] or ""
     if mark.startswith("file "):
         (folder.path / mark[len("file "):]).write_text(part["text"])

@@ -1,4 +1,4 @@
-"""The files that examples on the pages call your own data: flowers.csv, new.csv, patients.csv, x.npy and y.npy, scans/, seven.png."""
+"""Writes the files that the pages use as your own data: flowers.csv, new.csv, patients.csv, x.npy and y.npy, scans/, seven.png."""
 import csv
 import struct
 import zlib
@@ -8,7 +8,7 @@ NAMES = ("flowers.csv", "new.csv", "patients.csv", "x.npy", "y.npy", "scans", "s
 
 
 def write_png(path, rows):
-    """A gray 8-bit PNG of a list of rows of bytes."""
+    """Return a gray 8-bit PNG from a list of rows of bytes."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

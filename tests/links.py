@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Check every relative link of the Markdown files, and every page that source files name.
+"""Check all relative links in the Markdown files, and all pages that source files mention.
 
-    links.py ROOT        exit 1 and one line per fault
+    links.py ROOT        exits with 1 and one line per error
 
-A link must lead to a file in the repository, its #part to a heading there. Every page in docs/ must be linked from
-docs/README.md, and every result in docs/results/ from its index too. A path like docs/cost.md in a source file must exist.
+A link must refer to a file in the repository, and its #part to a heading in it. Every page in docs/ must be linked from
+docs/README.md, and every result in docs/results/ also from its index. A path like docs/cost.md in a source file must exist.
 """
 import re
 import subprocess
@@ -17,7 +17,7 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]*`|<!--.*?-->", re.DOTALL | re.MULTILINE
 
 
 def anchors(text):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings in GitHub's form."""
     found = []
     for heading in re.findall(r"^#{1,6} (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)

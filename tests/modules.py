@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Hold the direction between the modules of src/grapes: compare every include, and every link in CMake, with one table.
+"""Check the dependencies between the modules of src/grapes: compare all includes and all links in CMake with one table.
 
-    modules.py FOLDER       exit 1 and a line per fault, if there is one
-    modules.py --self-test  that a wrong include is caught at all
+    modules.py FOLDER       exits with 1 and a line per error if there are errors
+    modules.py --self-test  checks that a wrong include is found
 """
 import re
 import sys
 from pathlib import Path
 
-# Each module names the modules it uses directly; it may also use everything that these use.
+# Each module lists the modules that it uses directly. It may also use everything that these use.
 MODULES = {
     "base": [],
     "fixed": ["base"],
@@ -27,7 +27,7 @@ MODULES = {
     "continual": ["train"],
     "experiment": ["continual", "report"],
     "parity": ["train"],  # the recorded cases of the authors' program
-    "bench": ["train"],  # what `grapes bench` times, each step once
+    "bench": ["train"],  # the steps that `grapes bench` times
     "cost": ["experiment"],
     "embedded": ["experiment", "fixed"],
     "exchange": ["experiment", "nir"],
@@ -36,7 +36,7 @@ MODULES = {
 }
 WITHOUT_TORCH = ["base", "fixed", "nir", "record", "plot", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
-PUBLIC_MODULES = ["core", "credit", "nn"]  # whose headers grapes.h may reach: what runs inside is nobody else's affair
+PUBLIC_MODULES = ["core", "credit", "nn"]  # grapes.h may include headers of these modules only
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 PUBLIC = re.compile(r"^set\(public_headers\s([^)]*)\)", re.MULTILINE)
@@ -44,12 +44,12 @@ LINK = re.compile(r"^grapes_module\((\w+)([^)]*)\)", re.MULTILINE)
 
 
 def reach(module):
-    """The module itself and everything to its right."""
+    """Return the module and all modules that it may use."""
     return {module}.union(*(reach(other) for other in MODULES[module]))
 
 
 def include_faults(module, name, text):
-    """What is wrong with the includes of one file of a module."""
+    """Return the errors in the includes of one file of a module."""
     allowed = reach(module)
     if name.endswith("_test.cpp"):
         allowed |= reach("testing")
@@ -62,7 +62,7 @@ def include_faults(module, name, text):
 
 
 def link_faults(cmake):
-    """What is wrong with the LINK lists of src/grapes/CMakeLists.txt."""
+    """Return the errors in the LINK lists of src/grapes/CMakeLists.txt."""
     for module, rest in LINK.findall(cmake):
         if module not in MODULES:
             yield f"CMakeLists.txt has the module {module}, which the table lacks"
@@ -76,7 +76,7 @@ def link_faults(cmake):
 
 
 def public_faults(listed, reached):
-    """What is wrong with the headers that are installed, beside those that grapes.h reaches."""
+    """Return the differences between the installed headers and those that grapes.h includes."""
     yield from (f"CMakeLists.txt installs {name}, which grapes.h does not reach" for name in sorted(listed - reached))
     yield from (f"grapes.h reaches {name}, which CMakeLists.txt does not install" for name in sorted(reached - listed))
     yield from (f"grapes.h reaches {name}; public headers are those of {', '.join(PUBLIC_MODULES)}" for name in sorted(reached)
@@ -84,7 +84,7 @@ def public_faults(listed, reached):
 
 
 def reached_from(folder, name):
-    """A header and all that it includes, directly or not."""
+    """Return a header and all headers that it includes, directly or indirectly."""
     seen, todo = set(), [name]
     while todo:
         name = todo.pop()

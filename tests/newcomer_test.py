@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a newcomer adds is one row or one file: a modulation, a route, a layer, a model, a key and an experiment are added to a
-copy of their modules, which are compiled and linked again, and the program knows them everywhere.
+"""Adding a feature takes one row or one file: this test adds a modulation, a route, a layer, a model, a key and an experiment to
+a copy of their modules, compiles and links them again, and checks that the program knows the additions everywhere.
 
     newcomer_test.py BUILD SOURCE
 """
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 MODULES = ("credit", "nn", "experiment")
-# The file; the text before which the addition goes, at its first place behind the other text; the addition.
+# The file; the text before which the addition is inserted, at its first position after the other text; the addition.
 ADDITIONS = [
     ("credit/modulation.cpp", "}  // namespace\n", "",
      "at::Tensor reflected(const at::Tensor& m, double, Random&) { return 2 * m.mean() - m; }\n\n"),
@@ -38,7 +38,7 @@ ADDITIONS = [
     ("experiment/training_keys.cpp", '      key("seed, ', "",
      '      key("save-often, thrifty", learning, "a new key", at_least(1), &T::checkpoint_every),\n'),
 ]
-# Files of its own: the layer.
+# New files: the layer.
 FILES = {"nn/even.cpp": """#include "grapes/nn/layer_kind.h"
 
 #include <ATen/ATen.h>
@@ -46,7 +46,7 @@ FILES = {"nn/even.cpp": """#include "grapes/nn/layer_kind.h"
 namespace grapes::nn {
 namespace {
 
-/// All units weigh alike: z_n = W_n h / |W_n| + b_n.
+/// All units have weights of norm 1: z_n = W_n h / |W_n| + b_n.
 class EvenLayer final : public Layer {
  public:
   explicit EvenLayer(const Activation* activation) : activation_(activation) {}
@@ -89,9 +89,9 @@ def add(folder):
 
 
 def compile_module(module, folder, commands):
-    """All of a module as one unit, by the flags of the build; without optimization, which would take longer."""
+    """Compile a module as one unit with the flags of the build, but without optimization, which would take longer."""
     words = shlex.split(next(c for c in commands if f"grapes_{module}.dir/" in c))
-    begin = next(i for i, word in enumerate(words) if word.startswith("-"))  # before it: a cache, the compiler
+    begin = next(i for i, word in enumerate(words) if word.startswith("-"))  # before it: the compiler cache and the compiler
     compiler, flags = words[begin - 1], words[begin : words.index("-o")]
     unit = folder / f"{module}.cpp"
     sources = sorted(p for p in (folder / "src/grapes" / module).glob("*.cpp") if not p.name.endswith("_test.cpp"))
@@ -127,7 +127,7 @@ def check(grapes, folder):
     assert "half" in run("list", "routes")
     assert "even" in run("list", "layers")
     assert "five" in run("list", "models")
-    # The arms of an experiment, which is a file; the model, the route and the modulation in it; the key in all places.
+    # An experiment's arms, from a file with the model, the route and the modulation. The key works everywhere.
     (folder / "mine.toml").write_text('data = "digits"\nmodel = "five"\narms = ["bp", "reflected", "half+reflected"]\n'
                                       "seeds = 2\nepochs = 1\nsave-often = 3\n")
     run("run", "mine.toml", "--quiet", "--out", "first")

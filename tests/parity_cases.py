@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Cases that nobody tuned for: every learning rule × update rule, one to four hidden layers, odd sizes, batch 1, every
-activation and output function, an all-zero row, dropout, a carried remainder. An independent recursion in NumPy, sample
-by sample as the authors' program works, makes each case in its format; `grapes parity` must reproduce it in float64 and
-in float32.
+"""Untuned cases: every learning rule × update rule, one to four hidden layers, odd sizes, batch 1, every activation and output
+function, a row of zeros, dropout, a carried remainder. An independent recursion in NumPy, example by example as in the
+authors' program, computes each case in its format. `grapes parity` must reproduce it in float64 and in float32.
 
-    parity_cases.py PROGRAM                  exit 77 (skipped) where NumPy is missing
-    parity_cases.py --authors FILE FOLDER    run the cases of tests/parity by the authors' own program, FILE =
+    parity_cases.py PROGRAM                  exits with 77 (skipped) if NumPy is missing
+    parity_cases.py --authors FILE FOLDER    run the cases of tests/parity with the authors' own program, FILE =
                                              numpy_grapes_functions.py of github.com/IBM/GRAPES, and write them to FOLDER
 """
 import hashlib
@@ -38,7 +37,7 @@ OUTPUT = {"softmax": lambda a: np.exp(a - a.max()) / np.exp(a - a.max()).sum(), 
 
 
 class Network:
-    """Weights and everything a sample-by-sample pass over them needs."""
+    """Weights and everything that a pass over single examples needs."""
 
     def __init__(self, case):
         self.case = case
@@ -51,13 +50,13 @@ class Network:
         self.t = 0
 
     def seen(self):
-        """The weights that a pass sees: Nesterov looks ahead."""
+        """Return the weights of a pass, which are look-ahead weights with Nesterov."""
         if self.case["update_type"] == "NAG":
             return [w - 0.9 * v for w, v in zip(self.W, self.v)]
         return self.W
 
     def factors(self, masks):
-        """Importances at the first sample of a minibatch: of units, which look ahead under BP and IFA alone, and of columns."""
+        """Return factors at the first example of a batch: of units, with look-ahead weights under BP and IFA only, and of columns."""
         hidden = len(self.W) - 1
         W = self.seen() if self.rule in ("BP", "IFA") else self.W
         rows, columns = [], []
@@ -71,14 +70,14 @@ class Network:
         return rows, columns
 
     def sample(self, x, label, masks, rows, columns, first):
-        """Output and one gradient per matrix for one sample."""
+        """Return the output and one gradient per matrix for one example."""
         W, hidden = self.seen(), len(self.W) - 1
         h, a = [x], []
         for l, w in enumerate(W):
             a.append(w @ h[-1])
             h.append(self.f(a[-1]) * masks[l] if l < hidden else OUTPUT[self.case["output_activation"]](a[-1]))
         y = h[-1]
-        e = y.copy()  # whatever the output function: its derivative is left out
+        e = y.copy()  # the derivative of the output function is omitted
         e[label] -= 1
         delta = [None] * hidden + [e]
         factor = [np.ones(len(z)) for z in a]
@@ -122,7 +121,7 @@ class Network:
 
 def draw(seed, learn, update, hidden, activation="relu", output="softmax", batch=4, samples=12, epochs=1, keep=1.0,
          clip=True, zero_row=False, inputs=7):
-    """A case without what comes out of it."""
+    """Return a case without its results."""
     rng = np.random.default_rng(seed)
     n = [inputs, *hidden, 3]
     L = len(n) - 1
@@ -131,11 +130,11 @@ def draw(seed, learn, update, hidden, activation="relu", output="softmax", batch
         weights[0][1] = 0
     rule = learn.replace("grapes", "")
     to = {"BP": [], "FA": list(zip(n[1:-1], n[2:])), "DFA": [(k, n[L]) for k in n[1:-1]], "IFA": [(n[1], n[L])]}[rule]
-    feedback = [rng.uniform(-1, 1, shape) / np.sqrt(shape[1]) for shape in to]  # as Nøkland draws them
+    feedback = [rng.uniform(-1, 1, shape) / np.sqrt(shape[1]) for shape in to]  # distributed as in Nøkland
     passes = samples * epochs
     masks = [np.where(rng.random((passes, n[l + 1])) < keep, 1 / keep, 0) for l in range(L - 1)]
     for layer in masks:
-        layer[::batch, 0] = 1 / keep  # the authors' factor has no value where the first sample drops every unit
+        layer[::batch, 0] = 1 / keep  # the authors' factor is undefined if the first example drops every unit
     case = {
         "format": "grapes-golden/1", "name": f"{learn}_{update}_{activation}", "learn_type": learn, "update_type": update,
         "hidden_activation": activation, "output_activation": output, "layers": n, "batch_size": batch,
@@ -152,7 +151,7 @@ def draw(seed, learn, update, hidden, activation="relu", output="softmax", batch
 
 
 def train(case):
-    """Adds what comes out by the recursion above."""
+    """Add the results of the recursion above."""
     n, samples, batch = case["layers"], case["n_samples"], case["batch_size"]
     passes = samples * case["epochs"]
     masks = case.get("dropout_masks", [np.ones((passes, k)) for k in n[1:-1]])
@@ -176,7 +175,7 @@ def train(case):
 
 
 def train_by_authors(case, theirs):
-    """Adds what comes out of the authors' own program, the module `theirs`; without dropout."""
+    """Add the results of the authors' own program, the module `theirs`, without dropout."""
     f = [getattr(theirs, case["hidden_activation"])] * (len(case["layers"]) - 2) + [getattr(theirs, case["output_activation"])]
     slope = {theirs.relu: theirs.step_f, theirs.Lrelu: theirs.d_Lrelu, theirs.tanh: theirs.d_tanh, theirs.sigm: theirs.d_sigm,
              theirs.tanh_ciresan: theirs.d_tanh_ciresan, theirs.softmax: None}
@@ -232,7 +231,7 @@ def cases():
 
 
 def golden():
-    """The cases of tests/parity: what the published reference cases leave out."""
+    """The cases of tests/parity, which the published reference cases do not cover."""
     seed = itertools.count(900)
     yield draw(next(seed), "BPgrapes", "SGD", [5, 4], activation="Lrelu", samples=8)
     yield draw(next(seed), "BPgrapes", "SGD", [5, 4], activation="tanh_ciresan", samples=8)
@@ -261,7 +260,7 @@ def write_golden(file, folder):
 
 
 def parity(program, dtype, files):
-    """The names of the cases that passed, and the program's exit code."""
+    """Return the names of the cases that passed, and the program's exit code."""
     done = subprocess.run([program, "parity", "--json", "--dtype", dtype, *files], capture_output=True, text=True)
     if not done.stdout:
         print(f"exit {done.returncode}\n{done.stderr}")
@@ -288,7 +287,7 @@ def main():
             passed, code = parity(program, dtype, files)
             failed += len(set(files.values()) - passed) + (code != 0)
             print(f"{dtype}: {len(passed)} of {len(files)} cases passed")
-        # A case with one number changed must not pass: the comparison compares.
+        # A case with one changed number must fail.
         case["weights_after"]["1"][0][0][0] += 1e-9
         with open(path, "w") as out:
             json.dump(case, out)

@@ -1,7 +1,7 @@
-// What grapes::nn gives, for python/tests/test_parity.py to compare with torch_grapes.nn:
+// Writes results of grapes::nn, which python/tests/test_parity.py compares with torch_grapes.nn:
 //   python_parity FILE      FILE is read by torch.load: {"linear fa grapes": [y, dx, dW, db], ...} in float64
 //   python_parity           the names and defaults of all options, as JSON, for python/tests/test_names.py
-// Both sides make their tensors by the same formula: sin(0), sin(1), ...
+// Both sides compute their tensors by the same formula: sin(0), sin(1), ...
 #include "grapes/credit/backward.h"
 #include "grapes/credit/local_optimizer.h"
 #include "grapes/nn/layers.h"
@@ -38,7 +38,7 @@ c10::List<at::Tensor> gradients(Layer layer, const at::Tensor& input) {
   return {y.detach(), dx, layer->weight.grad(), layer->bias.grad()};
 }
 
-/// Half of the rules go to layers with R, all names occur.
+/// Half of the rules go to layers with R; all names occur.
 grapes::nn::Snu spiking(int number, const grapes::Rule& credit) {
   const auto options = grapes::nn::SnuOptions()
                            .rule({.membrane_activation = std::vector{"identity", "relu", "leaky_relu"}[number % 3],
@@ -118,8 +118,8 @@ Json json(const grapes::nn::SnuOptions::Decay& value) {
 }
 Json json(const grapes::Rule& rule);
 
-// A field that is renamed does not compile; nor does one that is added, for a structure is taken apart whole. Of options
-// that chain the test compares the names with those in their header.
+// A renamed field does not compile. An added field does not compile either, because structures are decomposed
+// completely. For options that chain, the test compares the names with those in their header.
 #define FIELD(name) all[#name] = json(options.name)
 #define OPTION(name) all[#name] = json(options.name())
 Json json(const grapes::Rule& options) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Run the tests of a preset; at the end name every skipped test with its reason, and count.
+"""Run the tests of a preset. At the end, list all skipped tests with their reasons, and count them.
 
-    run.py PRESET [CTEST ARGUMENT ...]      exits as ctest does
+    run.py PRESET [CTEST ARGUMENT ...]      exits with ctest's exit code
 """
 import re
 import subprocess
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def reason(output):
-    """Why a test was skipped, by what it printed: GoogleTest's message or the line that starts with "skipped:"."""
+    """Return why a test was skipped, from its output: GoogleTest's message or the line that starts with "skipped:"."""
     said = re.search(r"Skipped\n+(.*(?:\n(?!\[).+)*)", output)
     if said:
         return " ".join(said[1].split())
@@ -24,7 +24,7 @@ def reason(output):
 
 
 def inner_skips(output):
-    """What a test program that passed has skipped: "skipped NAME: REASON", or pytest's own form."""
+    """Return what a test program that passed has skipped: "skipped NAME: REASON", or pytest's own form."""
     yield from re.findall(r"^skipped (\S+): (.*)$", output, re.MULTILINE)
     yield from re.findall(r"^SKIPPED \[\d+\] (\S+?): (.*)$", output, re.MULTILINE)
 
@@ -48,7 +48,7 @@ def main():
     preset, arguments = sys.argv[1], sys.argv[2:]
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "tests.xml"
-        # Without a limit: a test that was skipped at the end of a long output has still to be found.
+        # A high limit, so that a skipped test at the end of a long output is found.
         done = subprocess.run(["ctest", "--preset", preset, "--output-junit", str(result), "--test-output-size-passed", "65536",
                                *arguments])
         if not result.exists():

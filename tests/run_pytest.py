@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run pytest with this Python, or say what it lacks and exit 77.
+"""Run pytest with this Python, or report what is missing and exit with 77.
 
     run_pytest.py ARGUMENT ...
 """

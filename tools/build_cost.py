@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""List what compiling costs: the dearest units, and the headers that make them dear.
+"""List the cost of compiling: the most expensive units, and their most expensive headers.
 
     build_cost.py BUILD              each unit's user + system seconds and memory, by target; sums of program and tests
-    build_cost.py BUILD --headers    each header that a source includes: seconds to parse it alone, and in how many units
+    build_cost.py BUILD --headers    each header that a source includes: seconds to parse it alone, and number of units
 
-It runs the commands of BUILD/compile_commands.json again, one at a time, without a compiler cache; nothing in BUILD changes.
+It repeats the commands of BUILD/compile_commands.json, one at a time, without a compiler cache. BUILD does not change.
 """
 import argparse
 import json
@@ -31,7 +31,7 @@ def units(build):
 
 
 def cost(command, folder):
-    """User + system seconds and the largest memory of one run, in MB."""
+    """Return user + system seconds and the maximum memory of one run, in MB."""
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
@@ -45,7 +45,7 @@ def without_output(command, *instead):
 
 
 def sources_of(unit):
-    """The files of a unit that CMake made of several, or the file itself."""
+    """Return the files of a unity build's unit, or the file itself."""
     text = Path(unit).read_text()
     if "Unity" not in Path(unit).parts:
         return [unit]
@@ -88,7 +88,7 @@ def list_headers(build):
             parse = [str(probe) if word == file else word for word in without_output(command, "-fsyntax-only")]
             try:
                 rows.append((cost(parse, folder)[0], count, header))
-            except SystemExit:  # a piece of a file, such as kernels/loops_body.h: it is never parsed alone
+            except SystemExit:  # a part of a file, such as kernels/loops_body.h, which is never parsed alone
                 continue
     print(" seconds  units  header")
     for seconds, count, header in sorted(rows, reverse=True)[:40]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Turn the handwritten digits of Debian's python3-sklearn into a C++ array: embed_digits.py DIGITS.csv.gz OUT.cpp
+"""Convert the handwritten digits of Debian's python3-sklearn to a C++ array: embed_digits.py DIGITS.csv.gz OUT.cpp
 
-Each of the 1,797 rows is 8 x 8 gray values 0 ... 16 and the digit; the array keeps them as 65 bytes a row.
+Each of the 1,797 rows has 8 x 8 gray values 0 ... 16 and the digit. The array stores them as 65 bytes per row.
 """
 
 import gzip

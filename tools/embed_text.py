@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn a text file into a C++ string: embed_text.py IN NAMESPACE::NAME OUT.cpp"""
+"""Convert a text file to a C++ string: embed_text.py IN NAMESPACE::NAME OUT.cpp"""
 
 import pathlib
 import sys
@@ -11,7 +11,7 @@ def main() -> None:
     text = pathlib.Path(source).read_text(encoding="utf-8")
     if ')text"' in text:
         sys.exit(f'{source} holds )text", which ends the string')
-    # In pieces: a compiler may refuse a literal of more than 65,536 characters.
+    # In pieces, because a compiler may reject a literal of more than 65,536 characters.
     lines = text.splitlines(keepends=True)
     pieces = ["".join(lines[i : i + 100]) for i in range(0, len(lines), 100)]
     literal = "\n".join(f'R"text({piece})text"' for piece in pieces)

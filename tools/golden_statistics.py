@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The golden numbers in src/grapes/report/statistics_test.cpp, computed by SciPy or, where SciPy has no exact answer
-(ties), by going through all sign patterns. Run it and compare when a test's input changes."""
+"""Compute the golden numbers in src/grapes/report/statistics_test.cpp with SciPy or, where SciPy is not exact
+(ties), by enumerating all sign patterns. Run it and compare when the input of a test changes."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def bounded_interval(x):
 
 
 def coverage(trials=100_000):
-    """How often the plain and the bounded 95 % interval hold the mean of a Beta distribution."""
+    """How often the plain and the bounded 95 % interval contain the mean of a Beta distribution."""
     random = np.random.default_rng(1)
     for mean, sd in [(0.8, 0.02), (0.9, 0.01), (0.97, 0.01), (0.99, 0.01)]:
         k = mean * (1 - mean) / sd**2 - 1

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Make the man pages and the shell completions from what the program says of itself.
+"""Generate the man pages and the shell completions from the program's help.
 
     pages.py HELP2MAN GRAPES VERSION FOLDER      writes FOLDER/man/*.1 and FOLDER/completions/*
 
-A verb has a page, grapes-VERB.1; so has a verb of a verb that has more to say than its parent does.
+Each verb has a page, grapes-VERB.1. A subverb has its own page if its help is longer than its parent's.
 """
 import re
 import shutil
@@ -21,13 +21,13 @@ def run(*command):
 
 
 def verbs_in(help_text):
-    """The names that stand in the first column below "Subcommands:"."""
+    """Return the names in the first column below "Subcommands:"."""
     section = re.search(r"^Subcommands:\n((?: .*\n)+)", help_text, re.MULTILINE)
     return re.findall(r"^  (\w\S*)", section[1], re.MULTILINE) if section else []
 
 
 def pages_below(words, ask):
-    """The help of the verb `words` and of all below it: (words, help)."""
+    """Return the help of the verb `words` and of its subverbs: (words, help)."""
     text = ask(words)
     pages = [(words, text)]
     for verb in verbs_in(text):
@@ -39,7 +39,7 @@ def pages_below(words, ask):
 
 
 def separated(help_text):
-    """An option that leaves no room in its column, followed by one space, which help2man takes for part of it."""
+    """Fix an option that fills its column and is followed by a single space, which help2man takes as part of it."""
     return re.sub(r"^(  -.{29}\S) (?=\S)", r"\1  ", help_text, flags=re.MULTILINE)
 
 
@@ -47,7 +47,7 @@ def man_page(help2man, words, text, others, version, folder):
     name = "-".join(words)
     meaning = " ".join(text[:text.index("Usage:")].split()).split(": ")[0]
     with tempfile.TemporaryDirectory() as path:
-        # help2man asks a program, and names the page after it.
+        # help2man runs a program and names the page after it.
         program, include = Path(path) / name, Path(path) / "include"
         program.write_text("#!/bin/sh\ncat <<'END OF HELP'\n" + separated(text) + "END OF HELP\n")
         program.chmod(0o755)
@@ -60,7 +60,7 @@ def man_page(help2man, words, text, others, version, folder):
 def main(help2man, grapes, version, folder):
     man, completions = Path(folder) / "man", Path(folder) / "completions"
     for place in (man, completions):
-        shutil.rmtree(place, ignore_errors=True)  # a verb that is gone leaves no page behind
+        shutil.rmtree(place, ignore_errors=True)  # remove pages of verbs that no longer exist
         place.mkdir(parents=True)
     for shell, file in COMPLETIONS.items():
         (completions / file).write_text(run(grapes, "completion", shell))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Make the reference pages from the tables of the program.
+"""Generate the reference pages from the tables of the program.
 
     reference.py GRAPES           writes docs/keys.md and docs/tables.md
-    reference.py --check GRAPES   writes nothing; exit 1 if a page is not current
+    reference.py --check GRAPES   writes nothing; exits with 1 if a page is not current
 """
 import json
 import subprocess

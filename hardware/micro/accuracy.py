@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""How well integers infer and learn: the embedded digits, float against 16 and 8 bits, bp against grapes.
+"""Accuracy of inference and learning in integers on the embedded digits: float, 16 and 8 bits; bp and grapes.
 
     accuracy.py [--grapes build/grapes] [--net mlp:32] [--seeds 5] [--passes 5]
 
-To infer: per seed, a network trained for 20 epochs in float, as it is and in integers. To learn: one trained for a single
-epoch goes on, one example at a time, for so many passes: in float (a batch of 1) and in integers, at the rate of
-2^-5 or 2^-6 that is better for this arm on validation data, in the mean over all seeds; the order is that of the file, in
-float and in integers alike. Said is the test accuracy, mean
-and standard deviation, and the paired difference from float.
+Inference: per seed, a network is trained for 20 epochs in float, then evaluated in float and in integers. Learning: a network
+that was trained for a single epoch continues, one example at a time, for PASSES passes, in float (batch of 1) and in
+integers. The rate is 2^-5 or 2^-6, whichever has the better mean on validation data over all seeds for this arm. The order is
+that of the file. Printed are mean and standard deviation of the test accuracy, and the paired difference from float.
 """
 import argparse
 import json
@@ -55,7 +54,7 @@ def main():
             return ask("export", "c", trained(seed, epochs), "--out", folder / "net.h", "--weight-bits", bits, "--evaluate", part,
                        *more)["accuracy"]
 
-        real = {}  # float networks that have learnt: they are scored on all parts at once
+        real = {}  # trained float networks, which are scored on all parts at once
 
         def learnt(seed, rule, bits, shift, part):
             if bits == "float":

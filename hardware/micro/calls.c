@@ -1,9 +1,9 @@
-/* What a program that uses the network links, and nothing else: its size is the network's. */
+/* Links only what a program needs to use the network, so its size is that of the network. */
 #include "net.h"
 
 static net_state state;
 
-/* The linker's root: keeps every call that a program would make. */
+/* The linker's root. It keeps all calls that a program makes. */
 unsigned use(const int16_t *x, int16_t *logits, unsigned what);
 unsigned use(const int16_t *x, int16_t *logits, unsigned what) {
   if (what == 0) net_init(&state);

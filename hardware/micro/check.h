@@ -1,5 +1,5 @@
-/* One number that the exported network shares with the C++ model only if both agree in every bit; what goes into it
-   stands in src/grapes/fixed/checksum.h. Include it after a header that was exported with --name net. */
+/* A checksum that is equal for the exported network and the C++ model only if all bits agree. The comment in
+   src/grapes/fixed/checksum.h defines it. Include this file after a header that was exported with --name net. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -12,7 +12,7 @@ static uint32_t check_next(uint32_t* random) {
 
 static uint32_t check_take(uint32_t sum, int32_t word) { return (sum ^ (uint32_t)word) * 16777619u; }
 
-/* Within a half of 0. */
+/* In [-0.5, 0.5]. */
 static int32_t check_noise(uint32_t drawn, unsigned fraction) {
   return (int32_t)((drawn >> 16) >> (16 - fraction)) - (((int32_t)1 << fraction) >> 1);
 }
@@ -42,7 +42,7 @@ static void check_draw(check_sample* sample, uint32_t* random, int extreme) {
 #endif
 }
 
-/* Of what has been learnt. */
+/* Adds the learned state. */
 static uint32_t check_state(uint32_t sum, const net_state* s) {
 #if NET_LEARNS
   for (uint32_t i = 0; i < NET_WEIGHTS; ++i) sum = check_take(sum, s->weights[i]);

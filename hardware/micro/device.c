@@ -1,4 +1,4 @@
-/* On a Cortex-M under qemu (mps2-an385, mps2-an386): the checksum, what a call costs in instructions, how deep the
+/* On a Cortex-M under qemu (mps2-an385, mps2-an386): prints the checksum, the instructions per call and the depth of
    stack went. Speaks by semihosting; measure.py builds and runs it with -icount shift=0, where one instruction takes a
    nanosecond of the board's time. */
 #include "net.h"
@@ -50,7 +50,7 @@ static void start_clock(void) {
 }
 static uint32_t ticks(void) { return 0xffffff - systick[CURRENT]; }
 
-/* The part of the stack that is free gets a pattern; what of it is left says how deep a call went. */
+/* The free part of the stack is filled with a pattern. The part of it that remains shows the depth of a call. */
 static const uint32_t pattern = 0xdeadbeef;
 static uint32_t stack_pointer(void) {
   uint32_t here;
@@ -73,7 +73,7 @@ static void __attribute__((noinline)) infer(void) { (void)net_infer(&state, samp
 #if NET_LEARNS
 static void __attribute__((noinline)) learn(void) { (void)net_learn(&state, sample.x, sample.target); }
 #endif
-/* Two instructions a round: the clock's own test. */
+/* Two instructions per round, to test the clock. */
 static void __attribute__((noinline)) spin(void) {
   uint32_t n = 10000;
   __asm__ volatile(".syntax unified\n1: subs %0, #1\n bne 1b" : "+l"(n) : : "cc");

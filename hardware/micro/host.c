@@ -1,4 +1,4 @@
-/* On this computer: SAMPLES samples of check.h, and what came out.
+/* Runs SAMPLES examples of check.h on this computer and prints the results.
      cc -std=c99 -I FOLDER_OF_NET_H host.c -o host && ./host 1000 */
 #include "net.h"
 

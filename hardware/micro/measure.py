@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""What an exported network costs on a Cortex-M, and whether it computes there what it computes here.
+"""Cost of an exported network on a Cortex-M, and whether it computes the same as on this computer.
 
     measure.py [--grapes build/grapes] [--net mlp:32 ...] [--bits 8 ...] [--json]
 
-Per network: trained for a moment on the embedded digits, exported to infer only, to learn by bp and by grapes; compiled
-for Cortex-M0+ and M4; flash (code, tables, what the compiler's library adds) and RAM (the state) from the linked
-program without start-up code; stack, instructions and the checksum from a run in qemu. Needs gcc-arm-none-eabi and
-qemu-system-arm (scripts/bootstrap --with-hardware); exit 77 where one is missing, 1 where a checksum differs.
+Each network is trained briefly on the embedded digits and exported for inference, for learning by bp and by grapes; then it
+is compiled for Cortex-M0+ and M4. Flash (code, tables, the compiler's library) and RAM (the state) are those of the linked
+program without start-up code. Stack, instructions and checksum come from a run in qemu. Needs gcc-arm-none-eabi and
+qemu-system-arm (scripts/bootstrap --with-hardware). Exits with 77 if one is missing, and with 1 if a checksum differs.
 
-Columns: bytes of flash, RAM and stack (as deep as it went, the call included); frames: the sum of all stack frames by
--fstack-usage, the compiler's library left out; instructions to infer and to learn, on average over samples of check.h,
-whose inputs are hardly ever 0; equal: whether the checksum is that of the C++ model.
+Columns: bytes of flash, RAM and stack (maximum depth, including the call); frames: the sum of all stack frames by
+-fstack-usage, without the compiler's library; instructions for inference and for learning, averaged over the examples of
+check.h, whose inputs are hardly ever 0; equal: whether the checksum is that of the C++ model.
 """
 import argparse
 import json
@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 GCC, SIZE, QEMU = "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm"
 FLAGS = ["-std=c99", "-Os", "-mthumb", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fstack-usage",
          "-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic"]
-# qemu has no board with a Cortex-M0+ and enough memory: its code, ARMv6-M, also runs on the M3.
+# qemu has no board with a Cortex-M0+ and enough memory. Code for it, ARMv6-M, also runs on the M3.
 CORES = {"m0+": (["-mcpu=cortex-m0plus"], "mps2-an385"), "m4": (["-mcpu=cortex-m4"], "mps2-an386")}
 KINDS = {"infer": [], "bp": ["--learn", "--rule", "bp"], "grapes": ["--learn", "--rule", "grapes"]}
 SAMPLES = 200
@@ -37,7 +37,7 @@ def run(*command, **more):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, **more)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return done.stdout or done.stderr  # qemu passes on what the board says on stderr
+    return done.stdout or done.stderr  # qemu prints the board's output to stderr
 
 
 def missing():
@@ -45,7 +45,7 @@ def missing():
 
 
 def linked_size(folder, cpu):
-    """Bytes of flash and of RAM, and the sum of all stack frames."""
+    """Return the bytes of flash and of RAM, and the sum of all stack frames."""
     object_file, image = folder / "calls.o", folder / "calls.elf"
     run(GCC, *cpu, *FLAGS, "-I", folder, "-c", HERE / "calls.c", "-o", object_file)
     run(GCC, *cpu, "-mthumb", "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections,-e,use,-u,use", object_file, "-o",
@@ -56,9 +56,9 @@ def linked_size(folder, cpu):
 
 
 def ran(folder, cpu, board):
-    """What device.c says in qemu."""
+    """Return the output of device.c in qemu."""
     image = folder / "device.elf"
-    # Pointers become numbers and assembly is meant: not pedantic here, the network is compiled so above.
+    # Not pedantic, because of assembly and casts of pointers to numbers. The network was compiled with all flags above.
     flags = [flag for flag in FLAGS if flag not in ("-pedantic", "-std=c99")]
     run(GCC, *cpu, *flags, "-std=gnu99", f"-DSAMPLES={SAMPLES}", "-I", folder, "-nostartfiles", "--specs=nano.specs", "-T",
         HERE / "device.ld", "-Wl,--gc-sections", HERE / "device.c", "-o", image)
@@ -95,7 +95,7 @@ def table(rows):
 
 
 def ratios(rows):
-    """Learning with GRAPES against without."""
+    """Compare learning with and without GRAPES."""
     by = {(row["net"], row["bits"], row["core"], row["kind"]): row for row in rows}
     for (net, bits, core, kind), row in by.items():
         bp = by.get((net, bits, core, "bp"))

@@ -1,5 +1,5 @@
-// A tile that finds its own factors: the modulation unit reads the tile's weights while they go once around, bottom row
-// out and in again at the top, and hands the factors back. Asked for by `f_valid`, before every batch or more seldom.
+// A tile that computes its own factors. The modulation unit reads the tile's weights while they rotate once, from the
+// bottom row back in at the top, and returns the factors. `f_valid` requests it, before every batch or less often.
 module grapes_layer #(
     parameter int ROWS = 8,
     parameter int COLS = 8,
@@ -11,22 +11,22 @@ module grapes_layer #(
 ) (
     input  logic                            clk,
     input  logic                            rst,
-    // What has valid and ready is taken at the clock edge that finds both high.
+    // A transfer takes place at a clock edge at which valid and ready are both high.
     input  logic                            u_valid,       // an example
     output logic                            u_ready,
     input  logic [     ROWS*ERROR_BITS-1:0] u_error,
     input  logic [COLS*ACTIVATION_BITS-1:0] u_activation,
-    input  logic                            w_valid,       // a row of weights in at the top, one out at the bottom
+    input  logic                            w_valid,       // one row of weights in at the top, one out at the bottom
     output logic                            w_ready,
     input  logic [    COLS*WEIGHT_BITS-1:0] w_in,
     output logic [    COLS*WEIGHT_BITS-1:0] w_out,
-    input  logic                            f_valid,       // find factors, of the weights as they then are
+    input  logic                            f_valid,       // compute the factors of the current weights
     output logic                            f_ready
 );
   localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
   localparam logic [ROW_BITS-1:0] LAST_ROW = ROW_BITS'(ROWS - 1);
 
-  // `open`: examples and weights may come. Otherwise the weights go around while `turning`; then factors come.
+  // `open`: examples and weights are accepted. Otherwise weights rotate while `turning`; then factors arrive.
   logic open, turning;
   logic [ROW_BITS-1:0] turned;
   logic tile_ready, modulation_ready, turn;

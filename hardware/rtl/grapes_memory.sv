@@ -1,5 +1,5 @@
-// WORDS words, one written and one read per cycle. `read` is the word that `read_at` named in the cycle before; where
-// the same word is written in that cycle, `read` is the old one.
+// WORDS words, with one write and one read per cycle. `read` is the word at the `read_at` of the previous cycle. If the
+// same word was written in that cycle, `read` is the old one.
 module grapes_memory #(
     parameter int WIDTH = 16,
     parameter int WORDS = 256,

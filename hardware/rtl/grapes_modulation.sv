@@ -1,37 +1,37 @@
-// The factor of every node of a layer, from the layer's weights:
+// The factor of every unit of a layer, computed from the layer's weights:
 //   r_n = sum_i |w_ni|,   m_n = clip(2 r_n / max r, 1, 2) = 1 + j_n / 2^FACTOR_BITS        Dellaferrera et al. 2022
-// j_n is the nearest step, a half upwards: |m_n - its exact value| <= 2^-(FACTOR_BITS + 1). Equal bit for bit to
-// grapes::fixed::factor_steps.
+// j_n is the nearest step, with ties upward: |m_n - its exact value| <= 2^-(FACTOR_BITS + 1). It computes the same bits
+// as grapes::fixed::factor_steps.
 //
-// First the weights stream in, LANES a beat, node by node: the sums go to a memory and the greatest is kept. Then each
-// sum is divided by the greatest, a bit a cycle, with one subtractor (README.md beside this file says why that is
-// enough), and the j_n stream out in the order of the nodes. The next layer's weights may come when the last factor has
-// been computed.
+// First the weights stream in, LANES per beat, unit by unit. The sums are stored in a memory, and the maximum is kept.
+// Then each sum is divided by the maximum, one bit per cycle, with one subtractor (README.md in this folder explains
+// why that is enough). The j_n stream out in the order of the units. The next layer's weights are accepted when the
+// last factor has been computed.
 module grapes_modulation #(
-    parameter int WEIGHT_BITS = 8,  // of a weight, two's complement, 2 to 32
-    parameter int NODES = 256,      // of a layer, at most
-    parameter int INPUTS = 256,     // weights of a node, at most
-    parameter int FACTOR_BITS = 2,  // of the factor's fraction, 0 to 8
-    parameter int LANES = 1         // weights a beat; zeros fill a node's last
+    parameter int WEIGHT_BITS = 8,  // bits of a weight, two's complement, 2 to 32
+    parameter int NODES = 256,      // maximum number of units of a layer
+    parameter int INPUTS = 256,     // maximum number of weights of a unit
+    parameter int FACTOR_BITS = 2,  // fraction bits of the factor, 0 to 8
+    parameter int LANES = 1         // weights per beat; the last beat of a unit is padded with zeros
 ) (
     input  logic                         clk,
     input  logic                         rst,
-    // What has valid and ready is taken at the clock edge that finds both high.
+    // A transfer takes place at a clock edge at which valid and ready are both high.
     input  logic                         w_valid,
     output logic                         w_ready,
-    input  logic [LANES*WEIGHT_BITS-1:0] w_data,   // lane 0 lowest
-    input  logic                         w_last,   // the node's last beat
-    input  logic                         w_end,    // the layer's last beat, and so its node's
+    input  logic [LANES*WEIGHT_BITS-1:0] w_data,   // lane 0 is the lowest
+    input  logic                         w_last,   // last beat of the unit
+    input  logic                         w_end,    // last beat of the layer, which is also the last of its unit
     output logic                         j_valid,
     input  logic                         j_ready,
     output logic [FACTOR_BITS:0]         j_data,   // 0 to 2^FACTOR_BITS
-    output logic                         j_end     // the layer's last factor
+    output logic                         j_end     // last factor of the layer
 );
-  if (WEIGHT_BITS < 2 || WEIGHT_BITS > 32) $error("grapes_modulation: WEIGHT_BITS is %0d; it takes 2 to 32", WEIGHT_BITS);
-  if (NODES < 1) $error("grapes_modulation: NODES is %0d; it takes 1 and more", NODES);
-  if (INPUTS < 1) $error("grapes_modulation: INPUTS is %0d; it takes 1 and more", INPUTS);
-  if (FACTOR_BITS < 0 || FACTOR_BITS > 8) $error("grapes_modulation: FACTOR_BITS is %0d; it takes 0 to 8", FACTOR_BITS);
-  if (LANES < 1) $error("grapes_modulation: LANES is %0d; it takes 1 and more", LANES);
+  if (WEIGHT_BITS < 2 || WEIGHT_BITS > 32) $error("grapes_modulation: WEIGHT_BITS must be 2 to 32; got %0d", WEIGHT_BITS);
+  if (NODES < 1) $error("grapes_modulation: NODES must be at least 1; got %0d", NODES);
+  if (INPUTS < 1) $error("grapes_modulation: INPUTS must be at least 1; got %0d", INPUTS);
+  if (FACTOR_BITS < 0 || FACTOR_BITS > 8) $error("grapes_modulation: FACTOR_BITS must be 0 to 8; got %0d", FACTOR_BITS);
+  if (LANES < 1) $error("grapes_modulation: LANES must be at least 1; got %0d", LANES);
 
   localparam int BEAT_BITS = WEIGHT_BITS - 1 + $clog2(LANES + 1);
   localparam int R_BITS = WEIGHT_BITS - 1 + $clog2(INPUTS + 1);
@@ -40,11 +40,11 @@ module grapes_modulation #(
   localparam logic [STEP_BITS-1:0] LAST_STEP = STEP_BITS'(FACTOR_BITS + 1);
   localparam logic [FACTOR_BITS:0] ONE = (FACTOR_BITS + 1)'(1 << FACTOR_BITS);
 
-  logic done;  // in the cycle that computes the layer's last factor
+  logic done;  // high in the cycle that computes the layer's last factor
 
-  // ---- The sums, in three stages: over a beat, over a node, the greatest.
+  // ---- The sums, in three stages: per beat, per unit, and their maximum.
 
-  // Read as a number without sign, |-2^(b-1)| is 2^(b-1): exact.
+  // As an unsigned number, |-2^(b-1)| is exactly 2^(b-1).
   function automatic logic [WEIGHT_BITS-1:0] magnitude(input logic [WEIGHT_BITS-1:0] w);
     magnitude = w[WEIGHT_BITS-1] ? -w : w;
   endfunction
@@ -53,7 +53,7 @@ module grapes_modulation #(
   logic beat_valid, beat_last, beat_end;
   logic [R_BITS-1:0] r, most;
   logic r_first, r_valid, r_end;
-  logic [NODE_BITS-1:0] nodes;  // summed so far, modulo 2^NODE_BITS
+  logic [NODE_BITS-1:0] nodes;  // number of sums so far, modulo 2^NODE_BITS
 
   always_comb begin
     lanes_sum = 0;
@@ -80,11 +80,11 @@ module grapes_modulation #(
       w_ready <= 1;
       r_first <= 1;
       nodes <= 0;
-      most <= 1;  // not 0: in a layer of zeros every r is then below half of it, and the factor 1
+      most <= 1;  // not 0: in a layer of zeros every r is then below half of it, which gives the factor 1
     end
   end
 
-  // ---- From the memory to the divider: `waiting` says that the sum of node `at` stands at the memory's output.
+  // ---- From the memory to the divider. `waiting`: the sum of unit `at` is at the memory's output.
 
   logic fetch, waiting, take, last;
   logic [NODE_BITS-1:0] at, after, read_at;
@@ -114,9 +114,9 @@ module grapes_modulation #(
     at <= rst ? 0 : read_at;
   end
 
-  // ---- The divider: 2 r / max r = q.qqq..., FACTOR_BITS + 2 bits, the highest first. Each is twice what is left, less
-  // the greatest, where that is not negative. What is left never exceeds the greatest; where they are equal (r = max r)
-  // the bits are all ones, and rounding carries them to 2.
+  // ---- The divider: 2 r / max r = q.qqq..., FACTOR_BITS + 2 bits, the highest first. Each step doubles the remainder
+  // and subtracts the maximum if the result is not negative. The remainder never exceeds the maximum. If they are equal
+  // (r = max r), all bits are ones, and rounding carries them to 2.
 
   logic busy, busy_end, out_free, finish, found;
   logic [STEP_BITS-1:0] step;
@@ -143,7 +143,7 @@ module grapes_modulation #(
     end
     busy <= (take || busy && !finish) && !rst;
 
-    // Below 1 the quotient's first bit is 0, and the factor is clipped. The last bit rounds.
+    // Below 1 the quotient's first bit is 0, and the factor is clipped. The last bit is for rounding.
     if (finish) j_data <= quotient[FACTOR_BITS] ? quotient - ONE + (FACTOR_BITS + 1)'(found) : 0;
     if (finish) j_end <= busy_end;
     j_valid <= (finish || j_valid && !j_ready) && !rst;

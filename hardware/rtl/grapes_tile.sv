@@ -1,9 +1,9 @@
-// ROWS x COLS weights that learn where they stand: W[n,i] -= m_n error_n activation_i / 2^SHIFT, one example a cycle.
+// ROWS x COLS weights that learn in place: W[n,i] -= m_n error_n activation_i / 2^SHIFT, one example per cycle.
 //
-// An example's errors and activations are presented together. Errors are multiplied by their row's factor as they enter,
-// then go along the rows while activations go down the columns, a cell a cycle; row n starts n cycles late and column i
-// i cycles late, so that in cell (n, i) error n meets activation i of the same example. Weights move down: each move
-// brings a row in at the top and takes the bottom row away, so that ROWS moves load one set and unload another.
+// An example's errors and activations enter together. Errors are multiplied by their row's factor as they enter. Then
+// errors move along the rows and activations down the columns, one cell per cycle. Row n starts n cycles later and
+// column i i cycles later, so in cell (n, i) error n meets activation i of the same example. Weights move down: each
+// move takes in a row at the top and outputs the bottom row, so ROWS moves load one set and unload another.
 module grapes_tile #(
     parameter int ROWS = 8,
     parameter int COLS = 8,
@@ -15,30 +15,30 @@ module grapes_tile #(
 ) (
     input  logic                            clk,
     input  logic                            rst,
-    // An example, taken whenever it is valid.
+    // An example, accepted whenever it is valid.
     input  logic                            u_valid,
-    input  logic [     ROWS*ERROR_BITS-1:0] u_error,       // row 0 lowest
-    input  logic [COLS*ACTIVATION_BITS-1:0] u_activation,  // column 0 lowest
-    // Weights move one row down at the clock edge that finds both high; ready when no example is on its way.
+    input  logic [     ROWS*ERROR_BITS-1:0] u_error,       // row 0 is the lowest
+    input  logic [COLS*ACTIVATION_BITS-1:0] u_activation,  // column 0 is the lowest
+    // Weights move one row down at a clock edge at which both are high. It is ready when no example is in the tile.
     input  logic                            w_valid,
     output logic                            w_ready,
     input  logic [    COLS*WEIGHT_BITS-1:0] w_in,
     output logic [    COLS*WEIGHT_BITS-1:0] w_out,         // the bottom row
-    // Factors move down as weights do: the first of ROWS ends at the bottom row.
+    // Factors move down like weights: the first of ROWS ends in the bottom row.
     input  logic                            j_valid,
     input  logic [           FACTOR_BITS:0] j_data
 );
-  if (ROWS < 1) $error("grapes_tile: ROWS is %0d; it takes 1 and more", ROWS);
-  if (COLS < 1) $error("grapes_tile: COLS is %0d; it takes 1 and more", COLS);
-  if (FACTOR_BITS < 0 || FACTOR_BITS > 8) $error("grapes_tile: FACTOR_BITS is %0d; it takes 0 to 8", FACTOR_BITS);
+  if (ROWS < 1) $error("grapes_tile: ROWS must be at least 1; got %0d", ROWS);
+  if (COLS < 1) $error("grapes_tile: COLS must be at least 1; got %0d", COLS);
+  if (FACTOR_BITS < 0 || FACTOR_BITS > 8) $error("grapes_tile: FACTOR_BITS must be 0 to 8; got %0d", FACTOR_BITS);
 
-  localparam int DEPTH = ROWS + COLS - 1;  // cycles from an example's entry until its last update
+  localparam int DEPTH = ROWS + COLS - 1;  // cycles from the entry of an example to its last update
   localparam int DEPTH_BITS = $clog2(DEPTH + 1);
 
   logic [DEPTH_BITS-1:0] on_the_way;
   logic move;
 
-  // After a reset too: what the lines held by chance has then left them before the first weight comes.
+  // Also after a reset: random values in the lines have left them before the first weight arrives.
   assign w_ready = on_the_way == 0;
   assign move = w_valid && w_ready;
   always_ff @(posedge clk)
@@ -48,7 +48,7 @@ module grapes_tile #(
   logic [ROWS*(FACTOR_BITS+1)-1:0] steps;
   logic [ROWS*COLS*ERROR_BITS-1:0] errors;            // [row][column]
   logic [COLS*ROWS*ACTIVATION_BITS-1:0] activations;  // [column][row]
-  logic [(ROWS+1)*COLS*WEIGHT_BITS-1:0] weights;      // [row + 1][column]; above them, what comes in
+  logic [(ROWS+1)*COLS*WEIGHT_BITS-1:0] weights;      // [row + 1][column]; above them, the input
 
   assign weights[COLS*WEIGHT_BITS-1:0] = w_in;
   assign w_out = weights[ROWS*COLS*WEIGHT_BITS+:COLS*WEIGHT_BITS];
@@ -68,7 +68,7 @@ module grapes_tile #(
         .scaled(scaled)
     );
 
-    // No example: no error, and so no update.
+    // Without an example the error is 0, so there is no update.
     always_ff @(posedge clk) error <= u_valid ? scaled : 0;
 
     grapes_line #(

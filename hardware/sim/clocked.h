@@ -9,13 +9,13 @@
 #include <string>
 #include <type_traits>
 
-/// A verilated module and its clock. Set its inputs, `settle` so that its outputs follow them, read what is taken in
-/// this cycle, then `tick`.
+/// A verilated module and its clock. In each cycle: set the inputs, call `settle` to update the outputs, read what is
+/// transferred, then call `tick`.
 template <class Model>
 class Clocked final {
  public:
-  /// All registers begin with random bits, as they do on a chip, and so do the inputs; then comes a reset.
-  /// @param trace  a file for the waves of a model that has them, or none
+  /// All registers and inputs start with random bits, as on a chip. Then the module is reset.
+  /// @param trace  file for the waves of a model that supports them; or empty
   explicit Clocked(int seed, const std::string& trace = "") {
     context_.randReset(2);
     context_.randSeed(seed);
@@ -46,7 +46,7 @@ class Clocked final {
     model_->eval();
   }
 
-  /// The rising edge; the falling one comes with the next settle. A cycle is ten units of the trace.
+  /// The rising edge; the falling edge comes with the next settle. A cycle takes ten time units of the trace.
   void tick() {
     settle();
     if (waves_) waves_->dump(10 * cycle_);
@@ -59,15 +59,15 @@ class Clocked final {
   std::uint64_t cycle() const { return cycle_; }
 
  private:
-  static constexpr std::uint64_t most_cycles = 10'000'000;  // a handshake that never comes is a fault, not a wait
+  static constexpr std::uint64_t most_cycles = 10'000'000;  // a handshake that takes longer is an error
   VerilatedContext context_;
-  std::unique_ptr<VerilatedVcdC> waves_;  // outlives the model that writes into it
+  std::unique_ptr<VerilatedVcdC> waves_;  // must outlive the model, which writes to it
   std::unique_ptr<Model> model_;
   std::uint64_t cycle_ = 0;
 };
 
-/// Field number `index` of a port of equal fields, `bits` (at most 32) each, the first lowest. Verilator makes a port
-/// an unsigned integer, or, above 64 bits, an array of 32-bit words.
+/// Returns field number `index` of a port with fields of `bits` bits (at most 32), the first lowest. Verilator
+/// represents a port as an unsigned integer, or above 64 bits as an array of 32-bit words.
 template <class Port>
 void put(Port& port, int index, int bits, std::int64_t value) {
   for (int bit = 0; bit < bits; ++bit) {
@@ -83,7 +83,7 @@ void put(Port& port, int index, int bits, std::int64_t value) {
   }
 }
 
-/// The same field, read as two's complement.
+/// The same field in two's complement.
 template <class Port>
 std::int32_t get(const Port& port, int index, int bits) {
   std::int64_t value = 0;

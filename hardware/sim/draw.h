@@ -3,14 +3,15 @@
 #include <cstdint>
 #include <random>
 
-/// What the tests draw from, seeded by each test.
+/// The tests' random numbers, seeded by each test.
 using Random = std::mt19937_64;
 
 inline bool chance(Random& random, double probability) {
   return static_cast<double>(random() >> 11) * 0x1p-53 < probability;
 }
 
-/// A number of `bits` in two's complement; one in four is an end of the range, 0 or -1, where carries go wrong.
+/// Returns a random number of `bits` bits in two's complement. One in four is a limit of the range, 0 or -1, which test
+/// the carries.
 inline std::int32_t draw(Random& random, int bits) {
   const std::int64_t most = (std::int64_t{1} << (bits - 1)) - 1;
   switch (random() % 16) {

@@ -1,5 +1,5 @@
-// The whole layer, and the netlist of gates that Yosys makes of it, against grapes::fixed: requests at random on all
-// three ports at once.
+// Compares the whole layer, and Yosys's netlist of gates for it, with grapes::fixed, with random requests on all three
+// ports at once.
 #include "grapes/fixed/factor.h"
 #include "grapes/fixed/tile.h"
 
@@ -15,7 +15,7 @@ namespace {
 namespace fixed = grapes::fixed;
 using Numbers = std::vector<std::int32_t>;
 
-/// What the layer holds, by the model.
+/// The expected state of the layer.
 template <class Unit>
 struct Expected {
   static constexpr fixed::Widths widths{Unit::WEIGHT_BITS, Unit::ERROR_BITS, Unit::ACTIVATION_BITS, Unit::FACTOR_BITS,
@@ -61,7 +61,7 @@ TYPED_TEST(Layer, EqualsTheModelUnderRandomRequests) {
   Expected<Unit> expected;
   int moved = 0, learned = 0, found = 0;
   layer->u_valid = layer->f_valid = 0;
-  while (moved < Unit::ROWS) {  // what a chip wakes up with goes out first
+  while (moved < Unit::ROWS) {  // the initial random weights come out first
     const Numbers row = put_random(layer->w_in, Unit::COLS, Unit::WEIGHT_BITS, random);
     layer->w_valid = 1;
     layer.settle();
@@ -77,7 +77,7 @@ TYPED_TEST(Layer, EqualsTheModelUnderRandomRequests) {
   expected.find_factors();
 
   for (int cycle = 0; cycle < 40000; ++cycle) {
-    // Stretches of learning, with moves and factors now and then; and stretches of everything at once.
+    // Phases of learning with a few moves and factors, and phases with everything at once.
     const bool crowd = cycle / 500 % 4 == 3;
     layer->u_valid = chance(random, 0.7) && (crowd || cycle % 64 < 40);
     layer->w_valid = chance(random, crowd ? 0.5 : 0.2);
@@ -86,7 +86,7 @@ TYPED_TEST(Layer, EqualsTheModelUnderRandomRequests) {
     const Numbers activations = put_random(layer->u_activation, Unit::COLS, Unit::ACTIVATION_BITS, random);
     const Numbers row = put_random(layer->w_in, Unit::COLS, Unit::WEIGHT_BITS, random);
     layer.settle();
-    // Of what is taken in one cycle, weights move first, then the example, then the factors.
+    // Of the transfers in one cycle, weights move first, then comes the example, then the factors.
     if (layer->w_valid && layer->w_ready) {
       Numbers out;
       for (int i = 0; i < Unit::COLS; ++i) out.push_back(get(layer->w_out, i, Unit::WEIGHT_BITS));

@@ -1,4 +1,4 @@
-// The modulation unit against grapes::fixed::factor_steps, over whole streams of layers.
+// Compares the modulation unit with grapes::fixed::factor_steps, over streams of layers.
 #include "grapes/fixed/factor.h"
 
 #include "clocked.h"
@@ -26,7 +26,7 @@ struct Beat {
   bool last = false, end = false;
 };
 
-/// What stands at the port while nothing is offered: anything.
+/// Random values at the port while nothing is offered.
 template <class Unit>
 Beat noise(Random& random) {
   return {std::vector<std::int32_t>(Unit::LANES, draw(random, Unit::WEIGHT_BITS)), chance(random, 0.5),
@@ -47,8 +47,8 @@ std::vector<Beat> beats(const Weights& layer) {
   return all;
 }
 
-/// Streams the layers through the unit, one after the other without waiting.
-/// @param give, take  how often a beat is offered, and a factor accepted, of all cycles
+/// Streams layers through the unit without pauses between them.
+/// @param give, take  fraction of the cycles in which a beat is offered, and a factor accepted
 template <class Unit>
 std::vector<Steps> stream(const std::vector<Weights>& layers, double give, double take, Random& random) {
   std::vector<Beat> todo;
@@ -66,7 +66,7 @@ std::vector<Steps> stream(const std::vector<Weights>& layers, double give, doubl
     for (int lane = 0; lane < Unit::LANES; ++lane)
       put(unit->w_data, lane, Unit::WEIGHT_BITS, beat.lanes[static_cast<std::size_t>(lane)]);
     unit->w_end = beat.end;
-    // A layer's end is its node's too, with or without the flag.
+    // The end of a layer is also the end of its unit, with or without the flag.
     unit->w_last = beat.end ? chance(random, 0.5) : beat.last;
     unit->j_ready = chance(random, take);
     unit.settle();
@@ -117,7 +117,7 @@ TYPED_TEST(Modulation, EqualsTheModelOverRandomLayersAndStalls) {
       for (int round = 0; round < rounds; ++round) {
         Weights layer(1 + random() % TypeParam::NODES);
         const std::size_t inputs = 1 + random() % TypeParam::INPUTS;
-        // Narrow layers have near and equal sums, wide ones far ones.
+        // Narrow layers have close and equal sums, wide layers distant ones.
         const int bits = 2 + static_cast<int>(random() % (TypeParam::WEIGHT_BITS - 1));
         for (auto& row : layer) {
           row.resize(inputs);
@@ -135,17 +135,17 @@ TYPED_TEST(Modulation, EqualsTheModelAtTheCorners) {
   constexpr std::int32_t lowest = -(1 << (TypeParam::WEIGHT_BITS - 1));
   constexpr std::size_t nodes = TypeParam::NODES, inputs = TypeParam::INPUTS;
   std::vector<Weights> layers{
-      Weights(nodes, std::vector<std::int32_t>(inputs, lowest)),  // the greatest sum there is, in every node
+      Weights(nodes, std::vector<std::int32_t>(inputs, lowest)),  // the greatest possible sum, in every unit
       Weights(nodes, std::vector<std::int32_t>(inputs, 0)),       // max r = 0
-      Weights(1, {0}),                                            // one node of one weight
+      Weights(1, {0}),                                            // one unit with one weight
       Weights(1, {lowest}),                                       //
       Weights(1, std::vector<std::int32_t>(inputs, lowest + 1)),  //
-      Weights(nodes, {1}),                                        // equal nodes
-      {{0}, {1}},                                                 // nothing beside something
+      Weights(nodes, {1}),                                        // equal units
+      {{0}, {1}},                                                 // zero next to nonzero
       {{-1}, {0}},
   };
-  // Of greatest sums near and far: at each step j of the factor the smallest r that rounds to it, and the one below;
-  // then fractions between, both clips, the strongest first, last and between.
+  // For close and distant maxima: at each step j of the factor, the smallest r that rounds to it, and the one below;
+  // then fractions in between, both clips, with the most responsible unit first, last and in between.
   constexpr std::int64_t one = std::int64_t{1} << TypeParam::FACTOR_BITS;
   for (std::int32_t most = 1; most <= -lowest; most += 1 + most / 16) {
     for (std::int64_t j = 1; j <= one; ++j) {

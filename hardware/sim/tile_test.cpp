@@ -1,4 +1,4 @@
-// The tile against grapes::fixed::update: weights in, examples, weights out.
+// Compares the tile with grapes::fixed::update: load weights, apply examples, unload weights.
 #include "grapes/fixed/tile.h"
 
 #include "clocked.h"
@@ -33,8 +33,7 @@ class Tile : public testing::Test {
  protected:
   Tile() { tile->u_valid = tile->w_valid = tile->j_valid = 0; }
 
-  /// Waits until the weights can move, then moves them ROWS times: the new ones in, the old ones out. The bottom row
-  /// goes first, both ways.
+  /// Waits until the weights can move, then moves them ROWS times: new ones in, old ones out, the bottom row first.
   Numbers exchange(const Numbers& fresh, Random& random) {
     Numbers old(fresh.size());
     for (int row = Unit::ROWS - 1; row >= 0;) {
@@ -92,13 +91,13 @@ TYPED_TEST(Tile, EqualsTheModelOverRandomExamplesAndPauses) {
       this->example(errors, activations);
       fixed::update(weights, errors, steps, activations, widths<Unit>);
       while (chance(random, 0.2)) {
-        // Between examples the ports may carry anything.
+        // Between examples the ports may have any value.
         put_all(this->tile->u_error, Unit::ERROR_BITS, draw_all(random, Unit::ROWS, Unit::ERROR_BITS));
         put_all(this->tile->u_activation, Unit::ACTIVATION_BITS, draw_all(random, Unit::COLS, Unit::ACTIVATION_BITS));
         this->tile.tick();
       }
     }
-    // The next round learns on from other weights, loaded while these leave.
+    // The next round continues with other weights, which are loaded while these are unloaded.
     const Numbers fresh = draw_all(random, Unit::ROWS * Unit::COLS, Unit::WEIGHT_BITS);
     ASSERT_EQ(this->exchange(fresh, random), weights) << "round " << round;
     weights = fresh;

@@ -1,4 +1,4 @@
-// The two stories that hardware/waves draws, as waves: waves FOLDER writes FOLDER/modulation.vcd and FOLDER/tile.vcd.
+// Writes the two waves that hardware/waves draws: waves FOLDER writes FOLDER/modulation.vcd and FOLDER/tile.vcd.
 #include "clocked.h"
 #include "models.h"
 
@@ -8,7 +8,7 @@
 
 namespace {
 
-// Three nodes of four weights: r = 12, 20, 14. The giver pauses once; the taker lets the second factor wait.
+// Three units with four weights: r = 12, 20, 14. The sender pauses once; the receiver delays the second factor.
 void modulation(const std::string& file) {
   using Unit = ModulationSmall;
   constexpr std::array<std::array<int, 2>, 6> beats{{{5, -3}, {4, 0}, {7, -6}, {-5, 2}, {-4, 3}, {2, 5}}};
@@ -28,7 +28,7 @@ void modulation(const std::string& file) {
   }
 }
 
-// Two rows of two: weights and factors in, three examples, the last after a pause, weights out.
+// 2 x 2 weights: weights and factors in, three examples with a pause before the last, weights out.
 void tile(const std::string& file) {
   using Unit = TileSmall;
   Clocked<Unit::Model> tile(1, file);
@@ -37,7 +37,7 @@ void tile(const std::string& file) {
     put(port, 1, 8, second);
   };
   tile->u_valid = tile->w_valid = tile->j_valid = 0;
-  for (int moved = 0; moved < Unit::ROWS;) {  // zeros first, so that the picture begins with them
+  for (int moved = 0; moved < Unit::ROWS;) {  // zeros first, so that the drawing begins with them
     tile->w_valid = 1;
     tile->w_in = 0;
     tile.settle();

@@ -1,11 +1,11 @@
-"""The rule written out in plain tensor operations, apart from the library: what the tests compare with."""
+"""The learning rule in plain tensor operations, independent of the library. The tests compare with it."""
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 
 class Scale(torch.autograd.Function):
-    """The value is z; the error is multiplied by s."""
+    """Return z and multiply the error by s."""
 
     @staticmethod
     def forward(context, z, s):
@@ -30,7 +30,7 @@ def factor(W):
 
 
 def gated(W, R, per_gate=False, input_only=False):
-    """Of a recurrent layer: row n of each of its 1, 3 or 4 gates belongs to unit n."""
+    """Factors of a recurrent layer: row n of each of its 1, 3 or 4 gates belongs to unit n."""
     units = R.shape[1]
     r = W.detach().abs().sum(1) + (0 if input_only else R.detach().abs().sum(1))
     gates = [r[k : k + units] for k in range(0, len(r), units)]
@@ -38,7 +38,7 @@ def gated(W, R, per_gate=False, input_only=False):
 
 
 def wide(module, seed=0):
-    """Weights whose rows differ, so that the factors do; in float64."""
+    """Weights with different rows, so that factors differ; in float64."""
     generator = torch.Generator().manual_seed(seed)
     module.double()
     with torch.no_grad():
@@ -57,7 +57,7 @@ def drawn(*shape, seed=1):
 
 
 def gradients(model, *inputs, loss=None):
-    """Gradients of all parameters and of the inputs, under a loss that tells all outputs apart."""
+    """Gradients of all parameters and of the inputs, with a loss that weights all outputs differently."""
     inputs = [x.detach().clone().requires_grad_() if isinstance(x, torch.Tensor) else x for x in inputs]
     for p in model.parameters():
         p.grad = None
@@ -82,12 +82,12 @@ def agree(ours, theirs, tolerance=1e-12):
 
 
 def differ(ours, theirs):
-    """That the modulation did something at all."""
+    """Check that the modulation has an effect."""
     assert any((a - b).abs().max() > 1e-3 for a, b in zip(ours, theirs))
 
 
 def current(x, W, b, m):
-    """W x + b of a recurrent layer, propagating."""
+    """W x + b of a recurrent layer, in the propagating version."""
     return scale(F.linear(x, W, b), m)
 
 
@@ -119,7 +119,7 @@ def recurrence(kind, steps, weights, m, local, compounding=False):
 
 
 class ByEquations(nn.Module):
-    """A recurrent module again, from its parameters, with the factors where they belong."""
+    """Recompute a recurrent module from its parameters, with factors."""
 
     def __init__(self, module, local, compounding=False, **counted):
         super().__init__()
@@ -157,7 +157,7 @@ def network(inplace=False):
 
 
 def written_out(model, x, weights=None):
-    """The network above with the factors where they belong."""
+    """The network above with factors."""
     h = x
     for k, layer in enumerate(layer for layer in model if isinstance(layer, nn.Linear)):
         W = layer.weight if weights is None else weights[k]

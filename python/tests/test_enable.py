@@ -1,4 +1,4 @@
-"""Which layers enable() takes, what it says about the others, and the modulations by name."""
+"""Layers that enable() modulates, messages about the others, and the modulations by name."""
 import copy
 import pickle
 import warnings
@@ -103,7 +103,7 @@ def test_a_weight_that_is_not_finite_names_its_layer():
 
 
 class Late(nn.Module):
-    """Registered in another order than they run in."""
+    """Layers that are registered in another order than they run."""
 
     def __init__(self):
         super().__init__()

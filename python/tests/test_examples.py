@@ -1,4 +1,4 @@
-"""The examples, as people run them."""
+"""Runs the examples."""
 import json
 import os
 import re
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 needs_fashion = pytest.mark.skipif(
     not any((Path(folder) / "fashion-mnist" / "train-images-idx3-ubyte.gz").exists()
             for folder in (os.environ.get("GRAPES_DATA", "/usr/share/datasets"), "/usr/share/datasets")),
-    reason="there is no fashion-mnist (package dataset-fashion-mnist)")
+    reason="fashion-mnist is missing (package dataset-fashion-mnist)")
 
 
 def run(name, *arguments):
@@ -51,7 +51,7 @@ def test_own_rule():
 
 
 def played(midi, steps):
-    """The notes of each step that a MIDI file of one track plays, by the description of the format."""
+    """Return the notes of each step of a MIDI file with one track, read by the description of the format."""
     assert midi[:14] == b"MThd\0\0\0\6\0\0\0\1" + midi[12:14] and midi[14:18] == b"MTrk"
     ticks, length = struct.unpack(">H", midi[12:14])[0], struct.unpack(">I", midi[18:22])[0]
     assert len(midi) == 22 + length
@@ -79,7 +79,7 @@ def played(midi, steps):
 
 
 def test_chorale_is_continued(tmp_path):
-    # Pieces in which every step is the one before, a note up: easy to predict.
+    # Pieces in which every step is the previous one, a note higher, which is easy to predict.
     pieces = [[[low + t % 12, low + 7 + t % 12] for t in range(14)] for low in range(40, 50)]
     (tmp_path / "notes.json").write_text(json.dumps({"train": pieces[1:], "valid": pieces[:1], "test": pieces[:1]}))
     arguments = ("chorale.py", tmp_path / "notes.json", tmp_path / "a.mid", "--epochs", 3, "--prime", 4, "--steps", 6)
@@ -92,7 +92,7 @@ def test_chorale_is_continued(tmp_path):
     assert steps[:4] == [sorted(step) for step in pieces[0][:4]]
     assert "<svg" in (tmp_path / "a.svg").read_text()
     run(*arguments)
-    assert (tmp_path / "a.mid").read_bytes() == midi  # from the same seed
+    assert (tmp_path / "a.mid").read_bytes() == midi  # with the same seed
 
 
 @needs_fashion

@@ -1,7 +1,7 @@
-"""Spiking neural units against traces computed in NumPy alone, from the published equations and constants.
+"""Compares spiking neural units with traces from NumPy alone, computed from the published equations and constants.
 
 s_t = g(W x_t + R y_{t-1} + d s_{t-1} (1 - y_{t-1})), y_t = h(s_t - θ), d = 0.8 and θ = 1 (0.9 in the MNIST set-up), g relu
-or leaky relu of slope 0.1, surrogate 1 - tanh². Forward as written; gradients by the chain rule from the last step back.
+or leaky relu with slope 0.1, surrogate 1 - tanh². Gradients use the chain rule from the last step back.
 """
 import numpy
 import pytest

@@ -1,4 +1,4 @@
-"""Gradients of every supported layer against the rule written out, at 1e-12 in float64."""
+"""Compares the gradients of every supported layer with the reference rule, to 1e-12 in float64."""
 import pytest
 import torch
 import torch_grapes
@@ -9,7 +9,7 @@ from reference import ByEquations, First, agree, clip, differ, drawn, factor, ga
 
 
 def test_mlp_by_hand():
-    """The recursion of the paper in matrix products alone: no autograd on the other side."""
+    """The recursion of the paper in matrix products, without autograd."""
     model = nn.Sequential(wide(nn.Linear(5, 7), 1), nn.Tanh(), wide(nn.Linear(7, 6), 2), nn.Tanh(), wide(nn.Linear(6, 3), 3))
     x = drawn(4, 5)
     with torch.no_grad():
@@ -31,7 +31,7 @@ def test_mlp_by_hand():
         ours = gradients(model, x)
     agree(ours, expected)
     differ(ours, plain)
-    agree(gradients(model, x), plain, 1e-300)  # off again, to the bit
+    agree(gradients(model, x), plain, 1e-300)  # disabled again, bit for bit
 
 
 CASES = [
@@ -119,7 +119,7 @@ def test_recurrent_layers(kind, layers, bidirectional, batch_first, local):
     agree(ours, theirs)
     differ(ours, plain)
     if local:
-        agree([ours[-1]], [plain[-1]])  # the error travels on as it was
+        agree([ours[-1]], [plain[-1]])  # the error at the input is not scaled
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
@@ -224,7 +224,7 @@ def test_cells_called_step_by_step(kind, full):
 
 @pytest.mark.parametrize("inplace", [False, True])
 def test_ratios_of_constant_two(inplace):
-    """Conv-ReLU-Linear-ReLU-Linear with factor 2 in every layer: the error is doubled once more per layer downwards."""
+    """Conv-ReLU-Linear-ReLU-Linear with factor 2 in every layer: the error doubles with each layer down."""
     model = nn.Sequential(
         wide(nn.Conv2d(1, 2, 3), 1), nn.ReLU(inplace), nn.Flatten(), wide(nn.Linear(32, 6), 2), nn.ReLU(inplace), wide(nn.Linear(6, 3), 3)
     )

@@ -27,7 +27,7 @@ def test_the_library_says_what_it_was_built_for():
 
 
 def test_another_libtorch_is_refused_with_both_versions(tmp_path):
-    """The library made to say another version: it must not even be loaded."""
+    """A library with another version must not be loaded."""
     other = tmp_path / "libgrapes.so"
     other.write_bytes(re.sub(rb"built for LibTorch \d\.\d+\.", lambda m: b"built for LibTorch 9.8.".ljust(len(m[0]), b"7"),
                              library.path.read_bytes()))

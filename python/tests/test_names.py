@@ -25,7 +25,7 @@ def cpp():
 
 
 def defaults(function):
-    """Of the parameters that have one, in their order; what Python leaves to the function is an empty list in C++."""
+    """Defaults of the parameters that have one, in order. None in Python corresponds to an empty list in C++."""
     return {name: [] if p.default is None else p.default for name, p in inspect.signature(function).parameters.items()
             if p.default is not inspect.Parameter.empty}
 
@@ -53,7 +53,7 @@ def test_the_tables(cpp):
 
 
 def test_enable_takes_what_backward_takes(cpp):
-    """A rule, whose modulation may stand alone, and which layers."""
+    """A rule, of which the modulation can be given alone, and the options for layers."""
     ours, theirs = defaults(torch_grapes.enable), dict(cpp["BackwardOptions"])
     assert theirs.pop("rule") == cpp["Rule"]
     assert ours.pop("modulation") == cpp["Rule"]["modulation"]

@@ -1,4 +1,4 @@
-"""The layers of torch_grapes.nn: PyTorch's values bit for bit, and the routes written out."""
+"""Layers of torch_grapes.nn: values equal PyTorch's bit for bit, and routes equal explicit computations."""
 import copy
 
 import pytest

@@ -55,7 +55,7 @@ def test_value_and_gradients_are_those_of_cpp(by_cpp, kind, route, modulation):
 
 
 def spiking(number, **credit):
-    """As tests/python_parity.cpp makes them."""
+    """The same formula as in tests/python_parity.cpp."""
     names = torch_grapes.snu
     return torch_grapes.nn.Snu(
         7, 5, membrane_activation=("identity", "relu", "leaky_relu")[number % 3], reset=names.RESETS[number % 4], surrogate=names.SURROGATES[number % 6],
@@ -100,7 +100,7 @@ class Modulate(torch.autograd.Function):
 @pytest.mark.parametrize("precision, tolerance", (("float64", 1e-11), ("float32", 2e-4)))
 @pytest.mark.parametrize("modulation", ("none", "grapes"))
 def test_every_gradient_of_the_residual_network_is_pytorchs(by_cpp, modulation, precision, tolerance):
-    """The same net written in PyTorch, with the same weights; float32 is fused in C++ and filters by Winograd's algorithm."""
+    """The same network in PyTorch, with the same weights. In C++ float32 is fused and uses Winograd's algorithm."""
     F = torch.nn.functional
     x, error, logits, *rest = by_cpp[f"resnet9 {modulation} {precision}"]
     weights = [W.clone().requires_grad_() for W in rest[::2]]

@@ -1,4 +1,4 @@
-"""What a Record leaves: the numbers that `grapes train` leaves of the same things."""
+"""A Record has the same form as a record of `grapes train`."""
 import json
 
 import pytest
@@ -8,7 +8,7 @@ import torch_grapes
 
 
 class Given:
-    """In place of a handle: its factors."""
+    """Replaces a handle: returns its factors."""
 
     def __init__(self, *m):
         self.m = torch.tensor(m, dtype=torch.float64)
@@ -24,7 +24,7 @@ def described(tmp_path, *m):
 
 
 def test_factors_are_described_as_grapes_train_does(tmp_path):
-    """train/layers.cpp: the deviation is that of a sample, and a factor on an edge is counted below it."""
+    """As in train/layers.cpp: the sample standard deviation, and a factor on an edge counts in the bin below."""
     factor = described(tmp_path, 1.0, 1.1, 1.2, 2.0, 2.5)
     assert factor["mean"] == pytest.approx(1.56) and factor["sd"] == pytest.approx(0.433 ** 0.5)
     counts = {k: n for k, n in enumerate(factor["histogram"]) if n > 0}

@@ -1,4 +1,4 @@
-"""What people do with their models while GRAPES is on: each thing either right, or refused in words."""
+"""Common uses of models with GRAPES enabled. Each works correctly or raises a clear error."""
 import copy
 import io
 import threading
@@ -31,7 +31,7 @@ def test_no_grad_gives_the_same_value_and_asks_for_nothing():
     torch_grapes.enable(model)
     with torch.no_grad():
         model[0].weight[0, 0] = float("nan")
-        model(X)  # no factor of a weight that is not finite was asked for
+        model(X)  # no factor of a weight that is not finite was needed
         model[0].weight.copy_(network()[0].weight)
         assert torch.equal(model(X), before)
     with torch.inference_mode():
@@ -155,7 +155,7 @@ def test_a_copy_is_modulated_by_its_own_weights_and_can_be_disabled(modulation, 
 
 @VERSIONS
 def test_replicas_that_run_in_threads(modulation):
-    """What DataParallel does, without its devices: copies of the modules whose weights are not leaves."""
+    """DataParallel without devices: copies of the modules, whose weights are not leaves."""
     model = network()
     torch_grapes.enable(model, modulation)
     theirs = gradients(model, X)[:-1]
@@ -258,7 +258,7 @@ def test_second_derivatives_go_through_the_factor():
 
 
 def manual(model, x):
-    """As written_out, by operations that can be differentiated twice: z scaled, and its value put back."""
+    """As written_out, by operations that are twice differentiable: z is scaled, and its value restored."""
     h = x
     for k in (0, 2, 4):
         z = model[k]._parameters

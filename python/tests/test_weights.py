@@ -1,4 +1,4 @@
-"""Weights that are not plain parameters of one layer: parametrized, normalized, pruned, tied, reused, frozen, lazy, short."""
+"""Weights that are not plain parameters of one layer: parametrized, normalized, pruned, tied, reused, frozen, lazy, 16-bit."""
 import copy
 
 import pytest
@@ -18,7 +18,7 @@ def test_a_write_past_the_version_counter_is_seen_by_the_next_pass():
     model = network()
     torch_grapes.enable(model)
     gradients(model, X)
-    model[0].weight.data[2] *= 9  # as optimizers of old do
+    model[0].weight.data[2] *= 9  # as old optimizers do
     agree(gradients(model, X), expected(model, X))
 
 

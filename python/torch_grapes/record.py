@@ -50,7 +50,7 @@ class Record:
     """The folder of one run, written during training.
 
     arm      label by which runs are grouped: "bp", "grapes", ...
-    score    the measure in train_, validation_ and test_ besides the loss: "accuracy" (0 to 1), "r2" or "log_likelihood"
+    score    the measure in train_, validation_ and test_ in addition to the loss: "accuracy" (0 to 1), "r2" or "log_likelihood"
     pairing  label shared by all runs that are paired by seed
     config   other settings of the run, key by key
     Raises ValueError for an unknown score, FileExistsError if the folder already contains a run.

@@ -11,6 +11,7 @@
 ///
 /// Errors are thrown as c10::Error. An argument with a value outside its range throws c10::ValueError, which derives
 /// from it.
+#include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bad input: one clear message, the documented exit code, nothing written."""
+"""Invalid input gives one clear message and the documented exit code, and nothing is written."""
 import gzip
 import json
 import os
@@ -20,7 +20,7 @@ def labels(values, magic=2049):
 
 
 class Idx(ProgramTest):
-    """A data set of four IDX files, one of them wrong."""
+    """A data set of four IDX files, one of them invalid."""
 
     FILES = {"train-images-idx3-ubyte": images(20), "train-labels-idx1-ubyte": labels([i % 10 for i in range(20)]),
              "t10k-images-idx3-ubyte": images(10), "t10k-labels-idx1-ubyte": labels(list(range(10)))}
@@ -176,7 +176,7 @@ class Library(ProgramTest):
 
 class Disks(ProgramTest):
     def inside(self, *mount):
-        """A shell line that runs the program where `disk` is mounted so; only this process sees the mount."""
+        """Return a shell line that runs the program with `disk` mounted; only this process sees the mount."""
         disk = self.folder / "disk"
         disk.mkdir()
         before = ["unshare", "--map-root-user", "--mount", "sh", "-c",

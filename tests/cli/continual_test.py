@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tasks one after the other, from the command line: protocols, arms, manifests, resuming, reports, and what is refused."""
+"""Continual learning from the command line: protocols, arms, manifests, resuming, reports, and errors."""
 import gzip
 import json
 import math
@@ -76,7 +76,7 @@ class ContinualTest(ProgramTest):
         for arm in chosen["arms"]:
             tried = {one["learning_rate"]: one["validation_mean"] for one in compare["tuning"]["arms"][arm["arm"]]["tried"]}
             self.assertEqual(arm["learning_rates"], [max(tried, key=tried.get)])
-        # The report is made anew from the records alone.
+        # The report can be made again from the records alone.
         again = self.good_json("report", "tuned", "--out", "again")
         self.assertEqual(again["conditions"], result["conditions"])
         self.assertEqual((self.folder / "again/report.html").read_text(), (self.folder / "tuned/report.html").read_text())
@@ -94,7 +94,7 @@ class ContinualTest(ProgramTest):
 
     @unittest.skipUnless(DIGITS.exists(), "the digits' file is not where Debian's python3-sklearn has it")
     def test_another_program_makes_the_same_tasks_from_the_manifest(self):
-        """This one, in plain Python: tasks from scenario.json, the network from its checkpoint, and the same accuracies."""
+        """Another program, in plain Python: tasks from scenario.json, the network from its checkpoint, and the same accuracies."""
         table = [[float(x) for x in line.split(",")] for line in gzip.open(DIGITS, "rt").read().split()]
         test = [([x / 16 for x in row[:64]], int(row[64])) for row in table[-360:]]
 
@@ -110,7 +110,7 @@ class ContinualTest(ProgramTest):
             return result
 
         def seen(scenario, task):
-            """The task's test examples, and which outputs are its answers."""
+            """Return the task's test examples and its outputs."""
             if scenario["scenario"] == "permuted":
                 order = task["permutation"] or range(64)
                 return [([x[i] for i in order], label) for x, label in test], range(10)
@@ -138,7 +138,7 @@ class ContinualTest(ProgramTest):
                     said = max(outputs, key=lambda k: sum(map(operator.mul, output[k], h)))
                     right += said == label
                 self.assertAlmostEqual(right / len(examples), told, places=9, msg=kind)
-            self.assertGreater(told, 0.5)  # the last task at least was learnt
+            self.assertGreater(told, 0.5)  # at least the last task was learned
 
     def test_a_manifest_brings_the_same_tasks_back(self):
         self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--scenario", "split", "--out", "one")
@@ -148,7 +148,7 @@ class ContinualTest(ProgramTest):
         again = self.folder / "two/arms/bp/rate-0.01/seed-1/scenario.json"
         self.assertEqual(json.loads(manifest.read_text()), json.loads(again.read_text()))
         self.assertEqual(self.rows("one/arms/bp/rate-0.01/seed-1"), self.rows("two/arms/bp/rate-0.01/seed-1"))
-        # Another seed learns the same tasks from other weights.
+        # Another seed has the same tasks and other initial weights.
         self.good("continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--learning-rate", "0.01", "--arms", "bp",
                   "--seeds", "2", "--manifest", manifest, "--out", "three")
         self.assertEqual(json.loads((self.folder / "three/arms/bp/rate-0.01/seed-2/scenario.json").read_text())["tasks"],
@@ -181,7 +181,7 @@ class ContinualTest(ProgramTest):
         text = self.good("run", f"{run}/config.toml", "--quiet", "--out", "again")
         self.assertIn("grapes, seed 1: finished", text)
         self.assertEqual(self.rows(run), self.rows("again"))
-        # The first task is the data as they are.
+        # The first task is the unchanged data.
         evaluated = self.good_json("eval", f"{run}/checkpoints/last.safetensors")
         self.assertAlmostEqual(evaluated["accuracy"], self.rows(run)[-1]["test_tasks"][0], places=9)
 
@@ -196,7 +196,7 @@ class ContinualTest(ProgramTest):
         self.assert_refused(2, ["--tasks must be at most 5", "got 6"], *SMALL, "--scenario", "split", "--tasks", "6")
         self.assert_refused(2, "tasks", *SMALL, "--tasks", "1")
         self.assert_refused(2, "did you mean 'permuted'", *SMALL, "--scenario", "permutd")
-        self.assert_refused(2, "see grapes compare", *SMALL, "--scenario", "none")
+        self.assert_refused(2, "use grapes compare", *SMALL, "--scenario", "none")
         self.assert_refused(2, "unknown arm 'ewc+si'", *SMALL, "--arms", "ewc+si")
         self.assert_refused(2, "ewc-strength", *SMALL, "--ewc-strength", "-1")
         self.assert_refused(2, "expected reset|kept", *SMALL, "--optimizer-state", "lost")
@@ -220,7 +220,7 @@ class ContinualTest(ProgramTest):
         twice = json.loads(json.dumps(good))
         twice["tasks"][1]["permutation"][0] = twice["tasks"][1]["permutation"][1]
         self.assert_refused(3, ["task 2", "'permutation'"], *fits, self.write("twice.json", json.dumps(twice)))
-        self.assert_refused(2, ["good.json holds 3 tasks, permuted", "tasks = 4"], *fits, "good.json", "--tasks", "4")
+        self.assert_refused(2, ["good.json contains 3 tasks, permuted", "tasks = 4"], *fits, "good.json", "--tasks", "4")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Convolutional networks from the command line: training, rules, resuming, what is written, and what is refused."""
+"""Convolutional networks from the command line: training, rules, resuming, files, and errors."""
 import json
 import signal
 import time
@@ -56,7 +56,7 @@ class ConvolutionTest(ProgramTest):
     def test_recomputing_and_keeping_learn_alike(self):
         for norm in ("none", "batch"):
             kept, again = (self.good_json("train", *SMALL, "--norm", norm, *extra) for extra in ([], ["--recompute"]))
-            # Without normalization large maps are done in slices, whose sums are taken in another order.
+            # Without normalization large maps are computed in slices, with sums in another order.
             self.assertAlmostEqual(kept["last"]["train_loss"], again["last"]["train_loss"], places=9 if norm == "batch" else 2)
 
     def test_products_can_be_rounded(self):
@@ -67,9 +67,9 @@ class ConvolutionTest(ProgramTest):
 
     def test_a_device_that_is_not_there_is_refused(self):
         self.assert_refused(2, "expected cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
-        self.assert_refused(2, "device cuda:63 is not there", "train", *SMALL, "--device", "cuda:63")
+        self.assert_refused(2, "device cuda:63 is not available", "train", *SMALL, "--device", "cuda:63")
         self.good("train", *SMALL, "--device", "cpu", "--out", "run")
-        self.assert_refused(2, "device cuda:63 is not there", "eval", "run", "--device", "cuda:63")
+        self.assert_refused(2, "device cuda:63 is not available", "eval", "run", "--device", "cuda:63")
 
     def test_what_cannot_be_is_refused(self):
         for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a training step costs in hardware, as a person asks for it."""
+"""The cost of a training step in hardware, from the command line."""
 import json
 import xml.etree.ElementTree as xml
 

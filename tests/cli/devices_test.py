@@ -28,17 +28,17 @@ class Responses(ProgramTest):
         for device in result["devices"]:
             self.assertEqual(sum(row["device"] == device["name"] for row in rows), 2 * device["pulses"] + 1)
         by_name = {device["name"]: device for device in result["devices"]}
-        # Without spread or noise the pulses are the closed form; noise that is small against the steps leaves the mean
-        # and the spread of devices that differ.
+        # Without spread or noise the pulses follow the closed form. Noise that is small compared with the steps does not
+        # change the mean and the spread over devices.
         self.assertAlmostEqual(by_name["ideal"]["up"]["mean"], 1, delta=1e-4)
         self.assertLess(by_name["ideal"]["up"]["sd"], 1e-6)
-        self.assertLess(by_name["constant-step"]["up"]["expected"], 0.53)  # 0.57, but for bounds that come before
+        self.assertLess(by_name["constant-step"]["up"]["expected"], 0.53)  # 0.57 without bounds
         for name in ("constant-step", "soft-bounds"):
             for way in ("up", "down"):
                 point = by_name[name][way]
                 self.assertAlmostEqual(point["mean"], point["expected"], delta=0.005)
                 self.assertAlmostEqual(point["sd"], point["expected_sd"], delta=0.01)
-        # A pair of PCM comes back to 0 when both sides got as many pulses.
+        # A pair of PCM devices returns to 0 after the same number of pulses on both sides.
         self.assertAlmostEqual(by_name["pcm"]["down"]["expected"], 0, delta=0.05)
         picture = xml.etree.ElementTree.parse(self.folder / "made" / "responses.svg").getroot()
         texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]

@@ -13,7 +13,7 @@ SMALL = ["--model", "mlp:16,12", "--epochs", "2", "--bias", "--quiet"]
 
 
 def crc32c(content):
-    """Bit by bit, from the polynomial."""
+    """CRC-32C bit by bit, from the polynomial."""
     crc = 0xffffffff
     for byte in content:
         crc ^= byte
@@ -38,7 +38,7 @@ def varint(content, at):
 
 
 def message(content):
-    """A protocol buffer as (field, value) pairs, whatever it means."""
+    """Return a protocol buffer as (field, value) pairs."""
     fields, at = [], 0
     while at < len(content):
         tag, at = varint(content, at)
@@ -56,7 +56,7 @@ def message(content):
 
 
 def events(path):
-    """Every event of a TensorBoard file: (wall time, step, {tag: value}); the sums checked."""
+    """Return all events of a TensorBoard file: (wall time, step, {tag: value}). Checks the checksums."""
     content, at, found = path.read_bytes(), 0, []
     while at < len(content):
         head = content[at:at + 8]
@@ -100,7 +100,7 @@ class TensorBoard(ProgramTest):
 
     def test_a_run_that_goes_on_tells_every_epoch_once(self):
         self.good("train", *SMALL, "--out", "a")
-        # As a crash leaves it: later rows than the checkpoint, half an event at the end.
+        # The state after a crash: rows after the checkpoint, half an event at the end.
         shutil.copytree(self.folder / "a", self.folder / "b")
         text = (self.folder / "b/config.toml").read_text()
         (self.folder / "b/config.toml").write_text(text.replace("epochs = 2", "epochs = 4"))
@@ -119,7 +119,7 @@ class Exchange(ProgramTest):
         self.good("train", *SMALL, "--out", "run")
 
     def python(self, script):
-        """Run a script with torch and torch_grapes; its stdout."""
+        """Run a script with torch and torch_grapes, and return its stdout."""
         done = subprocess.run([sys.executable, "-c", script], cwd=self.folder, capture_output=True, text=True, env={
             **os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"})
         if "No module named 'torch'" in done.stderr:
@@ -187,7 +187,7 @@ class Exchange(ProgramTest):
             self.assertAlmostEqual(ours, theirs, places=5)
 
     def test_a_network_trained_by_pytorch(self):
-        """Its state_dict is inspected and imported, its run is a record that is reported beside one of ours."""
+        """Its state_dict is inspected and imported. Its run is a record that is reported together with one of Grapes."""
         accuracy = float(self.python("""if True:
             import torch, torch_grapes
             from torch import nn

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`grapes export c`: the header compiles without a warning, computes what the program says, and refuses by name."""
+"""`grapes export c`: the header compiles without warnings and computes the same as the program; errors name the cause."""
 import math
 import os
 import pathlib
@@ -21,7 +21,7 @@ TRAIN = ["--epochs", "15", "--model", "mlp:24", "--quiet"]
 @unittest.skipUnless(COMPILERS, "there is no C compiler")
 class Header(ProgramTest):
     def compile(self, compiler, source, name="program"):
-        """The program made of a C file beside net.h."""
+        """Compile a C file in the folder of net.h, and return the program."""
         subprocess.run([compiler, *FLAGS, "-O2", f"-I{self.folder}", str(source), "-o", str(self.folder / name)], check=True)
         return self.folder / name
 
@@ -36,7 +36,7 @@ class Header(ProgramTest):
             scores = result["accuracy"]
             self.assertGreater(scores["float"], 0.8)
             self.assertAlmostEqual(scores["integers"], scores["float"], delta=0.02, msg=str(extra))
-        # The same rule and bits, whatever the file's name: the same text.
+        # The same rule and bits give the same text, independent of the file's name.
         text = self.good("export", "c", "run", "--out", "other.h", "--learn", "--rule", "bp")
         self.assertIn("learns by bp", text)
         self.assertEqual((self.folder / "other.h").read_text(), (self.folder / "net.h").read_text())
@@ -50,7 +50,7 @@ class Header(ProgramTest):
             self.assertGreater(scores["rehearsed"][-1], 0.8, rule)
 
     def test_a_program_of_ones_own_gets_the_answers_of_the_float_network(self):
-        """Inputs scaled as the header's comment says, logits read as it says."""
+        """Scale inputs and read logits as the header's comment describes."""
         rows = [f"{math.sin(k):.4f},{10 * math.cos(2 * k):.4f},{'a' if math.sin(k) > 0.1 else 'b'}" for k in range(120)]
         self.write("points.csv", "u,v,label\n" + "\n".join(rows) + "\n")
         self.good("train", "--data", "points.csv", "--normalize", "standard", "--bias", "--model", "mlp:6", "--epochs", "40",
@@ -151,7 +151,7 @@ class Refusals(ProgramTest):
         self.assert_refused(2, ["--rate-shift must be ", "; got -1"], *export, "--learn", "--rate-shift", "-1")
         for option, value in (("--rule", "bp"), ("--factor-bits", "2"), ("--rate-shift", "6")):
             self.assert_refused(2, f"{option} requires --learn", *export, option, value)
-        self.assert_refused(2, "--rehearse: without --learn", *export, "--rehearse", "2")
+        self.assert_refused(2, "--rehearse needs --learn", *export, "--rehearse", "2")
         self.assert_refused(2, "checkpoint is required", "export", "c", "--out", "net.h")
         self.assert_refused(3, "missing.safetensors", "export", "c", "missing.safetensors", "--out", "net.h")
 

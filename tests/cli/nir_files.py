@@ -1,4 +1,4 @@
-"""NIR files by h5py, and NIR's equations by numpy: shares no code with the program."""
+"""NIR files by h5py, and NIR's equations in NumPy, without code of the program."""
 import h5py
 import numpy as np
 
@@ -8,7 +8,7 @@ def text(value):
 
 
 def load(path):
-    """(nodes, edges, metadata) of a NIR file."""
+    """Return (nodes, edges, metadata) of a NIR file."""
     with h5py.File(path) as file:
         assert text(file["version"][()])[:2] == "1."
         assert text(file["node/type"][()]) == "NIRGraph"
@@ -21,7 +21,7 @@ def load(path):
 
 
 def save(path, nodes, edges, version="1.0.7"):
-    """As the reference writes one: every parameter a data set, text of any length; a graph in the graph as
+    """Write a file like the reference: every parameter is a data set, text has variable length, and a nested graph is
     {"type": "NIRGraph", "nodes": ..., "edges": ...}."""
     kind = h5py.string_dtype()
 
@@ -46,8 +46,8 @@ def save(path, nodes, edges, version="1.0.7"):
 
 
 def simulate(nodes, edges, dt, x):
-    """Euler steps of NIR's equations, [time, batch, input] -> what reaches the Output. A synaptic current is taken before
-    the membrane hears it; what comes round a loop is that of the step before; membranes begin where they leak to."""
+    """Euler steps of NIR's equations, [time, batch, input] -> the Output. A synaptic current is updated before the
+    membrane. Loops carry values of the previous step. Membranes start at rest."""
     before = {name: [a for a, b in edges if b == name] for name in nodes}
     (output,) = [name for name, node in nodes.items() if node["type"] == "Output"]
     last, v, i = {}, {}, {}
@@ -102,7 +102,7 @@ def population(n, **fields):
 
 
 def foreign(kind="LIF", dtype=np.float64, seed=3):
-    """A recurrent network of another program, its parameters as one would choose them, in seconds."""
+    """A recurrent network of another program, with typical parameters in seconds."""
     draw = np.random.default_rng(seed)
     def neurons(n):
         fields = population(n, tau=draw.uniform(5e-3, 3e-2, n), r=draw.uniform(0.5, 2, n), v_leak=0.0,

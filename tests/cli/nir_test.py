@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""NIR files through the whole program: what is exported is read by h5py and computed by numpy from NIR's equations; files
-of another program, written by h5py, are imported, checked or refused. The reference
-implementation reads them in tests/readers."""
+"""NIR files through the whole program: exported files are read by h5py and computed in NumPy from NIR's equations; files of
+another program, written by h5py, are imported, checked or rejected. The reference implementation reads them in
+tests/readers."""
 import json
 import unittest
 
@@ -26,13 +26,13 @@ class NirTest(ProgramTest):
         self.write("x.csv", "\n".join(",".join(repr(float(v)) for v in row) for row in self.x) + "\n")
 
     def predictions(self, checkpoint):
-        """What the program says of x.csv, in the order of the classes."""
+        """Return the program's predictions for x.csv, in the order of the classes."""
         examples = self.good_json("predict", checkpoint, "x.csv", "--top", "10", "--quiet")["examples"]
         return np.array([[one["probability"] for one in sorted(answers, key=lambda answer: int(answer["class"]))]
                          for answers in examples])
 
     def shown(self, steps=12):
-        """The encoder direct. The program reads pixels as float32."""
+        """The encoder `direct`. The program reads pixels as float32."""
         return np.repeat(self.x.astype(np.float32).astype(float)[None], steps, axis=0)
 
     def rates(self, path, dt, steps=12):
@@ -51,7 +51,7 @@ class Export(NirTest):
         self.assertGreater(expected.sum(), 1)
         np.testing.assert_allclose(self.rates("net.nir", metadata["dt"]), expected, rtol=0, atol=1e-9)
         self.assertIn("no fault\n", self.good("nir", "check", "net.nir"))
-        # And back: the same bits in the checkpoint.
+        # The import gives the same bits in the checkpoint.
         self.good("import", "nir", "net.nir", "--out", "back.safetensors")
         first, second = self.tensors("run/checkpoints/last.safetensors"), self.tensors("back.safetensors")
         self.assertEqual({name: first[name] for name in second if not name.startswith("optimizer")},
@@ -100,7 +100,7 @@ class Export(NirTest):
             self.assertIn(f"note: {reason} was replaced by", said.stderr)
             *_, metadata = load(self.folder / near)
             self.assertIn(f"{reason} was replaced by", metadata["approximations"])
-            # What comes back is the file's network, not the one it was made of.
+            # The import gives the file's network, not the original one.
             self.good("import", "nir", near, "--out", back)
             np.testing.assert_allclose(self.predictions(back), self.rates(near, 1e-3), rtol=0, atol=1e-9)
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "dense")
@@ -119,7 +119,7 @@ class Import(NirTest):
                 rates = simulate(nodes, edges, float(dt), self.shown()).mean(axis=0)
                 self.assertGreater(rates.mean(), 0.02)
                 self.assertLess(rates.mean(), 0.98)
-                # The default loss is the cross-entropy, whose answers are the softmax of the rates.
+                # The default loss is cross-entropy, whose predictions are the softmax of the rates.
                 expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
                 np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
 
@@ -136,7 +136,7 @@ class Import(NirTest):
         np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
 
     def test_a_graph_in_the_graph(self):
-        """So snnTorch writes neurons that hear themselves. The same bits as without."""
+        """snnTorch writes recurrent neurons in this form. The result has the same bits as without nesting."""
         nodes, edges = foreign()
         save(self.folder / "flat.nir", nodes, edges)
         inner = {"type": "NIRGraph",
@@ -167,7 +167,7 @@ class Import(NirTest):
                             self.squares(28), "--out", "x.safetensors", "--quiet")
 
     def squares(self, side):
-        """A data set of that many pixels, in two classes."""
+        """Write a data set with this number of pixels and two classes."""
         draw = np.random.default_rng(2)
         np.save(self.folder / "x.npy", draw.uniform(0, 1, (40, side * side)).astype(np.float32))
         np.save(self.folder / "y.npy", np.arange(40) % 2)
@@ -188,7 +188,7 @@ class Import(NirTest):
         self.assertEqual(again["neurons_1"]["type"], "LI")
 
     def test_fixed_width_text_and_an_old_version(self):
-        """As h5py writes numpy's own strings; no v_reset, as in older files."""
+        """NumPy's own strings as written by h5py, and no v_reset, as in older files."""
         nodes, edges = foreign()
         del nodes["1_neurons"]["v_reset"]
         save(self.folder / "theirs.nir", nodes, edges, version="0.2.0")
@@ -281,7 +281,7 @@ class Check(NirTest):
         return json.loads(done.stdout)["faults"]
 
     def test_a_scalar_where_a_population_is_wanted(self):
-        """snntorch's issue 410."""
+        """Issue 410 of snntorch."""
         nodes, edges = foreign()
         nodes["1_neurons"]["tau"] = 0.02
         faults = self.faulty(nodes, edges)
@@ -305,19 +305,19 @@ class Check(NirTest):
 
     def test_what_is_no_graph(self):
         self.write("text.nir", "no HDF5")
-        self.assert_refused(3, "text.nir: no HDF5 file", "nir", "check", "text.nir")
+        self.assert_refused(3, "text.nir: not an HDF5 file", "nir", "check", "text.nir")
         with h5py.File(self.folder / "other.nir", "w") as file:
             file["numbers"] = np.arange(3)
         self.assert_refused(3, "other.nir: no data set /version", "nir", "check", "other.nir")
         save(self.folder / "nested.nir", *foreign())
         with h5py.File(self.folder / "nested.nir", "a") as file:
             file.create_group("node/nodes/1_neurons/nodes")
-        self.assert_refused(3, "nested.nir: node '1_neurons' (LIF) holds 'nodes'", "nir", "check", "nested.nir")
+        self.assert_refused(3, "nested.nir: node '1_neurons' (LIF) contains 'nodes'", "nir", "check", "nested.nir")
         save(self.folder / "cut.nir", *foreign())
         whole = (self.folder / "cut.nir").read_bytes()
         (self.folder / "cut.nir").write_bytes(whole[:len(whole) // 2])
         self.assert_refused(3, "cut.nir: ", "nir", "check", "cut.nir")
-        with h5py.File(self.folder / "big.nir", "w") as file:  # claims a terabyte, holds nothing
+        with h5py.File(self.folder / "big.nir", "w") as file:  # claims a terabyte, contains nothing
             file["version"] = "1.0.7"
             file["node/type"] = "NIRGraph"
             file.create_dataset("node/edges", shape=(0, 2), dtype=h5py.string_dtype())

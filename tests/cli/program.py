@@ -1,4 +1,4 @@
-"""What every test of the program needs: run it in a folder of its own and look at what it leaves behind."""
+"""Base of the program's tests: runs it in a new folder and reads the files that it writes."""
 import json
 import os
 import pathlib
@@ -20,7 +20,7 @@ class ProgramTest(unittest.TestCase):
                             "XDG_CACHE_HOME": str(self.folder / "cache"), "TERM": "xterm"}
 
     def run_program(self, *arguments, before=(), **variables):
-        """The finished program: returncode, stdout, stderr."""
+        """Run the program, and return returncode, stdout and stderr."""
         return subprocess.run([*before, GRAPES, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True,
                               timeout=300, env={**self.environment, **variables})
 
@@ -37,7 +37,7 @@ class ProgramTest(unittest.TestCase):
         return json.loads(self.good(*arguments, "--json"))
 
     def assert_refused(self, code, said, *arguments, before=()):
-        """One clear line on stderr, the documented exit code, nothing on stdout and nothing written."""
+        """Check for one clear line on stderr, the documented exit code, an empty stdout, and no written files."""
         files = sorted(self.folder.rglob("*"))
         done = self.run_program(*arguments, before=before)
         message = f"{arguments}: {done.stderr!r}"
@@ -59,11 +59,11 @@ class ProgramTest(unittest.TestCase):
         return json.loads((self.folder / run / "status.json").read_text())
 
     def rows(self, run):
-        """Of metrics.jsonl."""
+        """Return the rows of metrics.jsonl."""
         return [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
 
     def tensors(self, file):
-        """Name -> bytes of a safetensors file."""
+        """Return name -> bytes of a safetensors file."""
         content = (self.folder / file).read_bytes()
         (size,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8:8 + size])
@@ -73,7 +73,7 @@ class ProgramTest(unittest.TestCase):
 
 
 def main():
-    """unittest.main(), and a line "skipped NAME: REASON" for each test that was skipped; tests/run.py gathers them."""
+    """Call unittest.main() and print a line "skipped NAME: REASON" for each skipped test, which tests/run.py collects."""
     result = unittest.main(exit=False).result
     for test, reason in result.skipped:
         print(f"skipped {test.id().rpartition('.')[2]}: {reason}")

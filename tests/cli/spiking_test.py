@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Spiking networks from the command line: tasks, sequences, early stopping, resuming, music, and what is refused."""
+"""Spiking networks from the command line: presets, sequences, early stopping, resuming, music, and errors."""
 import json
 import random
 
@@ -9,7 +9,7 @@ PICTURES = ["--data", "digits", "--model", "snn:30", "--time-steps", "8", "--epo
 
 
 def chorales(n, seed):
-    """Pieces in which every step is the one before, a note up: easy to predict."""
+    """Pieces in which every step is the previous one, a note higher, which is easy to predict."""
     draw = random.Random(seed)
     pieces = []
     for _ in range(n):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Signals, and what is drawn on a terminal."""
+"""Signals, and output to a terminal."""
 import os
 import pty
 import signal
@@ -8,7 +8,7 @@ import time
 
 from program import GRAPES, main, ProgramTest
 
-# Long enough to be met in the middle of an epoch, short enough to be finished twice.
+# Long enough to be interrupted within an epoch, short enough to run twice.
 LONG = ["--model", "mlp:1200,1200", "--dropout", "0.1", "--optimizer", "adam", "--learning-rate", "0.001", "--modulation",
         "grapes", "--epochs", "12", "--batch-size", "16", "--augment", "shift=0.1"]
 
@@ -61,7 +61,7 @@ class Signals(ProgramTest):
 
 class Terminal(ProgramTest):
     def on_terminal(self, *arguments, **variables):
-        """What the program writes to a terminal that is its stderr."""
+        """Return what the program writes to a terminal as its stderr."""
         ours, theirs = pty.openpty()
         program = subprocess.Popen([GRAPES, *arguments], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=theirs,
                                    env={**self.environment, **variables})
@@ -70,7 +70,7 @@ class Terminal(ProgramTest):
         while True:
             try:
                 piece = os.read(ours, 4096)
-            except OSError:  # the other side is closed
+            except OSError:  # the other end is closed
                 break
             if not piece:
                 break

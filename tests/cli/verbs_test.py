@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every verb of the program, as a person uses it."""
+"""All verbs of the program in typical use."""
 import json
 import pathlib
 import struct
@@ -82,7 +82,7 @@ class Parity(ProgramTest):
 
     def test_bad_input(self):
         self.assert_refused(3, "format", "parity", self.write("empty.json", "{}"))
-        self.assert_refused(2, "--out takes", "parity", "a.json", "b.json", "--out", "c.json")
+        self.assert_refused(2, "--out writes", "parity", "a.json", "b.json", "--out", "c.json")
 
 
 class Help(ProgramTest):
@@ -247,7 +247,7 @@ class Using(ProgramTest):
 
     def test_data_that_does_not_fit_the_network_is_refused(self):
         self.write("other.csv", "a,b,label\n" + "1,2,x\n3,4,y\n" * 20)
-        self.assert_refused(3, ["does not fit", "1 x 8 x 8"], "eval", "run", "--data", "other.csv", "--quiet")
+        self.assert_refused(3, ["does not match", "1 x 8 x 8"], "eval", "run", "--data", "other.csv", "--quiet")
 
     def test_predict_an_image(self):
         zero = [0, 0, 5, 13, 9, 1, 0, 0, 0, 0, 13, 15, 10, 15, 5, 0, 0, 3, 15, 2, 0, 11, 8, 0, 0, 4, 12, 0, 0, 8, 8, 0,
@@ -299,7 +299,7 @@ class Tables(ProgramTest):
 
 class Completion(ProgramTest):
     def complete(self, *words):
-        """What bash offers for these words, of which the last is being typed."""
+        """Return bash's completions for these words, of which the last is incomplete."""
         script = self.write("grapes.bash", self.good("completion", "bash"))
         listed = " ".join(f"'{word}'" for word in ("grapes",) + words)
         command = (f"source {script}; COMP_WORDS=({listed}); COMP_CWORD={len(words)}; _grapes; "

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `cmake --install` and CPack leave: used as somebody would who has never seen the source.
+"""The results of `cmake --install` and CPack, used by a program outside the source tree.
 
 GRAPES_BUILD is the build folder, CMAKE and CPACK the programs.
 """
@@ -32,7 +32,7 @@ class Installed(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = Path(tempfile.mkdtemp(prefix="grapes-package-"))
         run(CMAKE, "--install", BUILD, "--prefix", cls.folder / "first")
-        # Moved as a whole: nothing may remember where it was put.
+        # Moved as a whole: no file may contain the original path.
         cls.prefix = cls.folder / "moved"
         (cls.folder / "first").rename(cls.prefix)
         cls.libraries = next(cls.prefix.glob("lib/**/libgrapes.so")).parent
@@ -78,7 +78,7 @@ class Installed(unittest.TestCase):
         self.assertEqual(run(program), "factor: 6\n")
 
     def test_every_public_header_stands_alone(self):
-        """Each can be included first; what is not installed cannot be reached from any of them."""
+        """Each header can be included first, and none includes a header that is not installed."""
         headers = sorted((self.prefix / "include/grapes").glob("**/*.h"))
         self.assertIn(self.prefix / "include/grapes/grapes.h", headers)
         self.assertNotIn(self.prefix / "include/grapes/core/attach.h", headers, "internal")

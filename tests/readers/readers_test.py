@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The files that Grapes writes, read by the libraries that define their formats, and theirs read by Grapes."""
+"""Files of Grapes are read by the libraries that define their formats, and their files by Grapes."""
 import pathlib
 import sys
 import unittest
@@ -63,10 +63,10 @@ class NirTest(ProgramTest):
     def test_export_is_read(self):
         self.good("train", *SPIKING, "--out", "run")
         self.good("export", "nir", "run", "--dt", "0.0005", "--out", "net.nir")
-        graph = nir.read(self.folder / "net.nir")  # checks the types of all nodes and edges, too
+        graph = nir.read(self.folder / "net.nir")  # also checks the types of all nodes and edges
         kinds = [type(node).__name__ for node in graph.nodes.values()]
         self.assertEqual(sorted(kinds), sorted(["Input", "Output", *3 * ["Linear"], *3 * ["LIF"]]))
-        # The numbers themselves, by h5py alone; nir_test.py computes with them what the program predicts.
+        # The numbers themselves, by h5py alone. nir_test.py computes the program's predictions from them.
         nodes, edges, _ = load(self.folder / "net.nir")
         self.assertEqual(set(graph.edges), set(edges))
         for name, node in graph.nodes.items():

@@ -141,7 +141,7 @@ TEST(Scenario, AManifestThatDoesNotFitIsRefusedByItsField) {
   EXPECT_THAT(refused(good, "/input_shape", Json::array({3})), HasSubstr("'input_shape'"));
   EXPECT_THAT(refused(good, "/train_rows", 5), HasSubstr("'train_rows' must be 300"));
   EXPECT_THAT(refused(good, "/validation_rows", Json::array({1})), HasSubstr("validation"));
-  EXPECT_THAT(refused(good, "/scenario", "folded"), HasSubstr("no scenario 'folded'"));
+  EXPECT_THAT(refused(good, "/scenario", "folded"), HasSubstr("unknown scenario 'folded'"));
   EXPECT_THAT(refused(good, "/tasks", Json::array()), HasSubstr("'tasks'"));
   EXPECT_THAT(refused(good, "/tasks/1/permutation/3", 64), AllOf(HasSubstr("task 2"), HasSubstr("0 ... 63")));
   EXPECT_THAT(refused(good, "/tasks/1/permutation", "abc"), AllOf(HasSubstr("task 2"), HasSubstr("'permutation'")));

@@ -48,7 +48,7 @@ at::Tensor transposed_factor(const at::Tensor& W, std::int64_t groups) {
 TEST(Backward, TransposedConvolutionsPerOutputChannel) {
   torch::manual_seed(8);
   for (const std::int64_t groups : {1, 2}) {
-    // As many channels out as in: only the operation itself tells which axis is which.
+    // As many output as input channels, so only the operation shows which axis is which.
     torch::nn::ConvTranspose2d layer(torch::nn::ConvTranspose2dOptions(4, 4, 3).groups(groups));
     layer->to(at::kDouble);
     layer->weight.data().mul_(at::rand({4, 4 / groups, 1, 1}, at::kDouble) + 0.2);
@@ -163,7 +163,7 @@ TEST(Backward, EveryHeadIsAnOutputLayer) {
   EXPECT_EQ(by_name["right"], State::output);
 }
 
-/// What `run` makes LibTorch print of warnings.
+/// The warnings that LibTorch prints during `run`.
 std::string warnings_of(const std::function<void()>& run) {
   ::testing::internal::CaptureStderr();
   run();
@@ -189,7 +189,7 @@ TEST(Backward, WarnsOnceOfWhatItDidNotMatch) {
   EXPECT_EQ(warnings_of([&] { modulator.backward(loss()); }), "");
   BackwardOptions options;
   options.exclude({"mask", "0", "spare"});
-  EXPECT_EQ(warnings_of([&] { Modulator(*model, options).backward(loss()); }), "") << "what is excluded is no surprise";
+  EXPECT_EQ(warnings_of([&] { Modulator(*model, options).backward(loss()); }), "") << "excluded layers give no warning";
   options = {};
   options.warn(false);
   EXPECT_EQ(warnings_of([&] { Modulator(*model, options).backward(loss()); }), "");

@@ -1,4 +1,4 @@
-// Recurrent layers: W x takes the propagating version, R y the local one, against the recurrence written out.
+// Recurrent layers: W x takes the propagating version and R y the local one. Compares them with an explicit recurrence.
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"
@@ -14,12 +14,13 @@ namespace {
 
 using Named = torch::OrderedDict<std::string, at::Tensor>;
 
-/// What may differ in how a recurrent layer is modulated.
+/// Options for the modulation of a recurrent layer.
 struct Way {
   bool input_only = false, per_gate = false, compounding = false, plain = false;
 };
 
-/// clip(2 r / max r, 1, 2), r[n] the sum over the gates of node n, written out; all rows of a node alike.
+/// clip(2 r / max r, 1, 2) with r[n] summed over the gates of unit n, computed explicitly; all rows of a unit are
+/// equal.
 at::Tensor factor_by_hand(const at::Tensor& W, const at::Tensor& R, std::int64_t nodes, const Way& way) {
   const std::int64_t gates = W.size(0) / nodes;
   at::Tensor m = at::empty({gates * nodes}, at::kDouble);
@@ -40,7 +41,7 @@ at::Tensor factor_by_hand(const at::Tensor& W, const at::Tensor& R, std::int64_t
   return m;
 }
 
-/// One layer in one direction over x [time, batch, input]; the modulations stand in the forward pass.
+/// One layer in one direction over x [time, batch, input], with the modulations in the forward pass.
 at::Tensor layer_by_hand(const std::string& kind, const Named& p, const std::string& suffix, const at::Tensor& x,
                          const Way& way) {
   const at::Tensor W = p["weight_ih" + suffix], R = p["weight_hh" + suffix];
@@ -108,7 +109,7 @@ std::vector<at::Tensor> take_gradients(torch::nn::Module& module) {
   return all;
 }
 
-/// `forward` of a recurrent layer under a linear read-out, so that the layer is hidden.
+/// Runs a recurrent layer under a linear readout, so that the layer is hidden.
 template <class Module>
 void check(Module& module, const std::string& kind, const std::function<at::Tensor(const at::Tensor&)>& forward,
            const Way& way = {}) {
@@ -216,7 +217,7 @@ TEST(BackwardRecurrent, CellsInALoopOfOnesOwn) {
     }
     return at::stack(out);
   };
-  // The twin asks for a layer's names.
+  // The reference needs a layer's names.
   const at::Tensor x = at::randn({5, 3, 4}, at::kDouble), V = at::randn({2, 3}, at::kDouble).requires_grad_();
   std::vector<std::pair<std::string, at::Tensor>> named = {{"V", V}};
   for (const auto& item : cell->named_parameters()) named.emplace_back(item.key(), item.value());
@@ -233,7 +234,7 @@ TEST(BackwardRecurrent, CellsInALoopOfOnesOwn) {
 }
 
 TEST(BackwardRecurrent, TheStrongestNodeIsModulatedByTwoAndTimeDoesNotCompound) {
-  // One node, so its factor is 2: weights twice the plain gradient after twenty steps, not 2^20 times.
+  // One unit, so its factor is 2. After twenty steps the gradient is twice the plain one, not 2^20 times.
   torch::nn::RNN rnn(torch::nn::RNNOptions(1, 1).bias(false));
   widen(rnn);
   const at::Tensor x = at::randn({20, 1, 1}, at::kDouble);

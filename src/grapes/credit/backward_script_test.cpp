@@ -1,4 +1,4 @@
-// TorchScript models: written here and by Python, from a file.
+// TorchScript models, written here and loaded from a file that Python wrote.
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"
@@ -29,7 +29,7 @@ class BackwardScript : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  /// Three layers, so many operations that the graph optimizer makes one node of them.
+  /// Three layers with enough operations for the graph optimizer to fuse them into one node.
   torch::jit::Module written_and_loaded() {
     torch::jit::Module model("chain");
     const auto parameter = [&](const char* name, at::IntArrayRef shape) {
@@ -126,7 +126,8 @@ torch.jit.script(Net().double()).save(sys.argv[1])
   torch::jit::Module model = torch::jit::load(file.string());
   auto p = parameters(model);
   const at::Tensor x = at::randn({3, 2, 8}, at::kDouble);
-  const at::Tensor up_m = factor_from(p["up.weight"].detach().abs().sum({1, 2}));  // a group per channel: r by hand
+  const at::Tensor up_m =
+      factor_from(p["up.weight"].detach().abs().sum({1, 2}));  // one group per channel, so r is computed here
   for (int batch = 0; batch < 3; ++batch) {
     at::Tensor h = at::relu(modulate(at::conv_transpose1d(x, p["up.weight"], p["up.bias"], 1, 0, 0, 2), up_m));
     h = at::relu(modulate(at::conv1d(h, p["conv.weight"], p["conv.bias"]), factor(p["conv.weight"]))).transpose(1, 2);

@@ -110,7 +110,7 @@ TEST(Backward, LeavesTheGradientThatItWasGivenAlone) {
   const at::Tensor x = at::randn({4, 6}, at::kDouble), e = at::randn({4, 5}, at::kDouble), kept = e.clone();
   BackwardOptions options;
   options.include({"0"});
-  // The error given is the error at the modulated node itself.
+  // The given error is that at the modulated unit itself.
   const at::Tensor z = F::linear(x, weight(model, 0), bias(model, 0));
   Modulator(*model, options).backward(z, e);
   EXPECT_TRUE(at::equal(e, kept));
@@ -142,7 +142,7 @@ TEST(Backward, SeesWeightsThatAnOptimizerWrote) {
   EXPECT_TRUE(at::equal(rarely.attachments()[0].factor, factor(weight(model, 0))));
 }
 
-/// By hand; python/tests/test_weights.py has the same numbers.
+/// Numbers worked out in the test; python/tests/test_weights.py has the same.
 TEST(Backward, AFrozenLayerScalesTheErrorThatPasses) {
   using torch::nn::LinearOptions;
   torch::nn::Sequential model(torch::nn::Linear(LinearOptions(2, 3).bias(false)),
@@ -208,7 +208,7 @@ TEST(Backward, WhatAFrozenLayerIsCalled) {
   EXPECT_EQ(states(modulator)[0], State::frozen) << "no error passes through it";
 }
 
-/// Where nothing but the bias of a layer learns, the graph has no product of its weight.
+/// If only the bias of a layer requires a gradient, the graph has no product with its weight.
 TEST(Backward, ABiasAloneCanLearn) {
   auto model = mlp();
   weight(model, 0).requires_grad_(false), weight(model, 2).requires_grad_(false);
@@ -230,7 +230,7 @@ TEST(Backward, ABiasAloneCanLearn) {
             modulate(F::linear(at::relu(z), weight(model, 2), bias(model, 2)), factor(weight(model, 2)));
         return F::linear(at::relu(a), weight(model, 4), bias(model, 4)).pow(2).sum() + written();
       });
-  // And by the local version.
+  // The same for the local version.
   clear(*model);
   model->forward(x).sum().backward();
   const at::Tensor plain = bias(model, 0).grad().clone();
@@ -309,7 +309,7 @@ TEST(Backward, BiasesHoweverTheyAreAdded) {
   check([&](bool w) { return by(w, at::conv1d(s, model.K) + model.c.view({1, 3, 1}), k, 1); });
   check([&](bool w) { return by(w, at::conv1d(s, model.K, model.c), k, 1); });
 
-  // What cannot be told apart is left alone, and said.
+  // Ambiguous layers are not modulated, with a warning.
   Modulator both(model);
   const at::Tensor z = model.W.mm(x);
   both.backward((at::tanh(z + model.b.unsqueeze(1)) + z).sum());

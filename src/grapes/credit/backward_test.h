@@ -8,7 +8,7 @@
 
 #include <functional>
 
-// What the tests of grapes::backward share.
+// Shared by the tests of grapes::backward.
 namespace grapes {
 
 namespace F = torch::nn::functional;
@@ -37,8 +37,8 @@ inline void expect_close(const std::vector<at::Tensor>& ours, const std::vector<
   }
 }
 
-/// The gradients by Modulator on `value`, against plain backpropagation through `written`, where the modulations stand
-/// in the forward pass.
+/// Compares the gradients of Modulator on `value` with plain backpropagation through `written`, which has the
+/// modulations in its forward pass.
 inline void expect_equal(torch::nn::Module& model, const std::function<at::Tensor()>& value,
                          const std::function<at::Tensor()>& written, BackwardOptions options = {}) {
   clear(model);
@@ -50,7 +50,7 @@ inline void expect_equal(torch::nn::Module& model, const std::function<at::Tenso
   ASSERT_NEAR(loss.item<double>(), twin.item<double>(), 1e-12);
   twin.backward();
   expect_close(ours, gradients_of(model));
-  // And it is not simply the plain gradient.
+  // It must also differ from the plain gradient.
   clear(model);
   value().backward();
   bool differs = false;
@@ -66,7 +66,7 @@ inline std::vector<State> states(const Modulator& modulator) {
   return all;
 }
 
-/// Weights that are wide enough for no two nodes to have the same factor.
+/// Weights wide enough for all units to have different factors.
 template <class Model>
 Model spread(Model model, std::uint64_t seed = 1) {
   torch::manual_seed(seed);

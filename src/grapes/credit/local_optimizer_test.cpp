@@ -109,7 +109,7 @@ TEST(LocalOptimizer, AClosureIsScaledEachTimeItIsCalled) {
   plain.step([&] {
     plain.zero_grad();
     const at::Tensor value = twin->forward(inputs()).pow(2).sum();
-    (2 * value).backward();  // every gradient times two is the gradient of twice the loss
+    (2 * value).backward();  // doubling every gradient gives the gradient of twice the loss
     return value;
   });
   EXPECT_GT(calls, 1);
@@ -205,7 +205,7 @@ TEST(LocalOptimizer, KnowsTransposedConvolutionsRecurrentLayersAndEmbeddings) {
   EXPECT_EQ(all["gru.l0"]->factor.size(0), 9);
   const at::Tensor m = all["up"]->factor;
   ASSERT_EQ(m.size(0), 6);
-  // With gradients of one, the step is the factor itself: inputs 0 and 1 belong to the first three nodes.
+  // With gradients of 1 the step is the factor itself. Inputs 0 and 1 belong to the first three units.
   const at::Tensor stepped = before[5] - net.up->weight;
   EXPECT_TRUE(at::allclose(stepped[1].select(1, 0), m.slice(0, 0, 3), 1e-5, 1e-5));
   EXPECT_TRUE(at::allclose(stepped[2].select(1, 0), m.slice(0, 3, 6), 1e-5, 1e-5));

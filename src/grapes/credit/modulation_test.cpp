@@ -12,7 +12,7 @@
 namespace grapes::credit {
 namespace {
 
-/// One hidden layer whose rows sum to 1, 2 and 4: its factors are 0.5, 1 and 2 where nothing is clipped.
+/// One hidden layer whose rows sum to 1, 2 and 4. Its factors without a clip are 0.5, 1 and 2.
 Weights one_layer() {
   Weights weights;
   weights.layers = {at::tensor({1.0, 2.0, 4.0}, at::kDouble).reshape({3, 1}), at::ones({2, 3}, at::kDouble)};
@@ -91,7 +91,7 @@ TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
   EXPECT_TRUE(at::allclose(with(-1), at::tensor({2.0, 1.25, 1.225, 1.125, 1.0, 1.0}, at::kDouble)));
   rule = unclipped("grapes");
   EXPECT_EQ(with(1)[5].item<double>(), 0.5);
-  EXPECT_EQ(with(0)[5].item<double>(), 1);  // not 0, which would end the node's learning
+  EXPECT_EQ(with(0)[5].item<double>(), 1);  // not 0, which would stop the unit's learning
 }
 
 TEST(Modulation, OutgoingResponsibilityComesFromTheColumnsAbove) {

@@ -129,7 +129,7 @@ TEST_F(SmallCifar, SaysWhereToGetItWhereItIsNot) {
   const Variable cache("XDG_CACHE_HOME", empty.path().string());
   const Variable data("GRAPES_DATA", "");
   options_.data_dir = empty.path().string();
-  EXPECT_THAT(message(), AllOf(HasSubstr("cifar10 is not in"), HasSubstr("cifar-10-binary.tar.gz")));
+  EXPECT_THAT(message(), AllOf(HasSubstr("cifar10 was not found in"), HasSubstr("cifar-10-binary.tar.gz")));
   EXPECT_THAT(refusal([] { fetch("cifar100", {}); }), HasSubstr("cifar-100-binary.tar.gz"));
 }
 

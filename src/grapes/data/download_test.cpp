@@ -108,7 +108,7 @@ TEST_F(Downloads, TakeABrokenLineUpAgain) {
 
 TEST_F(Downloads, KeepWhatHasComeWhenTheLineStaysBroken) {
   const Server server(site_.path(), "close-at=150000");
-  EXPECT_THAT(refusal([&] { download(what(server), {}); }), HasSubstr("(150000 of 300000 bytes are there)"));
+  EXPECT_THAT(refusal([&] { download(what(server), {}); }), HasSubstr("(received 150000 of 300000 bytes)"));
   EXPECT_FALSE(fs::exists(destination_));
   EXPECT_EQ(read_file(part_), content_.substr(0, 150000));
 }

@@ -53,7 +53,7 @@ TEST(Pad, IsRefusedForWhatIsNoPictureOrTooLarge) {
     return refusal<UsageError>([&] { open(options, 1); });
   };
   EXPECT_THAT(message("digits", 7), HasSubstr("pad 7: the images of digits are larger, 8 x 8"));
-  EXPECT_THAT(message("digits", -1), HasSubstr("pad must be 0"));
+  EXPECT_THAT(message("digits", -1), HasSubstr("pad must be at least 0"));
   EXPECT_THAT(message((folder.path() / "t.csv").string(), 8), HasSubstr("t.csv are not images"));
   EXPECT_THAT(message("delayed-xor", 8), HasSubstr("pad 8: delayed-xor has sequences"));
 }

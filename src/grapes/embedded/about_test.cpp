@@ -42,7 +42,7 @@ TEST(About, SaysHowInputsAreScaled) {
   EXPECT_THAT(by_channel, Contains(HasSubstr("per channel of 20 inputs:")));
   EXPECT_THAT(by_channel, Contains("scale = 1, 2, 0.25"));
   const auto by_input = scaled_by(at::full({3, 4, 5}, 1.0 / 3));
-  EXPECT_THAT(by_input, Contains(HasSubstr("by input:")));
+  EXPECT_THAT(by_input, Contains(HasSubstr("per input:")));
   for (const std::string& line : by_input) EXPECT_THAT(line, SizeIs(testing::Le(115))) << line;
 }
 

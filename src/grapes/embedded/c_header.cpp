@@ -152,13 +152,12 @@ std::string introduction(const fixed::Network& network) {
      net_init(&state);
      {}net_infer(&state, x, logits);
 {}
-   Every number is an integer times 2^-fraction; what does not fit is saturated, what is rounded goes to the nearest,
-   a half upwards.
+   Every number is an integer times 2^-fraction. Overflow saturates. Rounding is to the nearest, with ties upward.
 
      what                       C type      fraction  range
 {}
 
-   Sums of products: {}, which they cannot leave (grapes/fixed/network.h says why).
+   Sums of products: {}, which they cannot overflow (see fixed/network.h of Grapes).
    Cost: {}.
 )",
                                  answer, learn, format_rows(network), sum_type(network), cost_text(network));
@@ -168,8 +167,8 @@ std::string introduction(const fixed::Network& network) {
       fmt::format(R"(   One call of net_learn, example by example (rate 2^-{0}):
      output error = {1}
      error below  = sum of weight x error, times the activation's slope{2}
-     weight      -= error x input / 2^{0}, rounded at random so that small updates are right on average
-   With NET_LEARNS 0 below, the code for it is left out.
+     weight      -= error x input / 2^{0}, with stochastic rounding, so that small updates are right on average
+   Set NET_LEARNS to 0 below to omit the code for learning.
 )",
                   learning.rate_shift,
                   learning.loss == fixed::Learning::Loss::squares
@@ -179,7 +178,7 @@ std::string introduction(const fixed::Network& network) {
   if (has_factors(network))
     text += fmt::format(
         R"(   GRAPES (Dellaferrera et al. 2022, doi 10.1038/s41467-022-29491-2): m = clip(2 r / max r, 1, 2) to the nearest
-   multiple of 1/{}, r = the node's sum of |weight|, which every update of a weight keeps up to date with two
+   multiple of 1/{}, r = the unit's sum of |weight|. Every update of a weight keeps it up to date with two
    additions: r += |new| - |old|.
 )",
         1 << learning.factor_bits);

@@ -92,7 +92,7 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; in integers the rule must be bp or grapes"));
   trained.rule.modulation = "grapes";
   trained.rule.gain = 3;
-  EXPECT_THAT(refusal(trained, learn), HasSubstr("another gain"));
+  EXPECT_THAT(refusal(trained, learn), HasSubstr("a gain, clip or responsibility that integers do not support"));
   trained = small();
   trained.rule.route = "dfa";
   EXPECT_THAT(refusal(trained, learn), HasSubstr("route 'dfa'"));

@@ -65,7 +65,7 @@ TEST(FromNir, AtRestElsewhere) {
   for (auto& [field, array] : graph.nodes["neurons"].fields)
     if (field.starts_with("v_"))
       for (double& value : std::get<std::vector<double>>(array.values)) value += 2;
-  EXPECT_THROW(from_nir(graph, dt, "x"), DataError);  // its metadata say that nobody else has been here
+  EXPECT_THROW(from_nir(graph, dt, "x"), DataError);  // its metadata claim that it is unchanged
   graph.metadata.clear();
   const SpikingNet back = from_nir(graph, dt, "x");
   EXPECT_TRUE(torch::allclose(neurons_of(back).threshold, neurons_of(net).threshold, 1e-12, 1e-12));

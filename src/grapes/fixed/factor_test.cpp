@@ -39,7 +39,7 @@ TEST(Factor, AHalfGoesUpwards) {
 
 TEST(Modulate, WorkedByHand) {
   EXPECT_EQ(modulate(100, 3, 2, 16), 175);
-  EXPECT_EQ(modulate(-3, 1, 1, 16), -4);  // -4.5, a half upwards
+  EXPECT_EQ(modulate(-3, 1, 1, 16), -4);  // -4.5, ties upward
   EXPECT_EQ(modulate(3, 1, 1, 16), 5);    // 4.5
   EXPECT_EQ(modulate(100, 1, 0, 8), 127);
   EXPECT_EQ(modulate(-100, 1, 0, 8), -128);

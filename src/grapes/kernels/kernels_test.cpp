@@ -183,7 +183,7 @@ TEST(Workspace, GivesAgainWhatNobodyHoldsAndNothingElse) {
   EXPECT_NE(workspace.take({4, 8}, at::kFloat).data_ptr(), place) << "the view still holds it";
   const std::size_t bytes = workspace.bytes();
   for (int i = 0; i < 10; ++i) workspace.take({32}, at::kFloat).fill_(0);
-  EXPECT_EQ(workspace.bytes(), bytes) << "memory was asked for although some was free";
+  EXPECT_EQ(workspace.bytes(), bytes) << "memory was allocated although some was free";
   EXPECT_EQ(held.sum().item<float>(), 7 * 32);
 }
 

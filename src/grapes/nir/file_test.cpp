@@ -68,9 +68,9 @@ TEST_F(File, WithoutEdges) {
 TEST_F(File, WhatIsNoSuchFileIsRefusedByName) {
   EXPECT_THAT(refusal(file("nothing.nir")), HasSubstr("nothing.nir: No such file"));
   write_file(file("text.nir"), "NIR\n");
-  EXPECT_THAT(refusal(file("text.nir")), HasSubstr("text.nir: no HDF5 file"));
+  EXPECT_THAT(refusal(file("text.nir")), HasSubstr("text.nir: not an HDF5 file"));
   write_file(file("empty.nir"), "");
-  EXPECT_THAT(refusal(file("empty.nir")), HasSubstr("empty.nir: no HDF5 file"));
+  EXPECT_THAT(refusal(file("empty.nir")), HasSubstr("empty.nir: not an HDF5 file"));
 }
 
 TEST_F(File, WhereverItIsCutOffItIsRefused) {

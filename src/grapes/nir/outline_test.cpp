@@ -20,7 +20,7 @@ TEST(Outline, GoesFromTheInputOnAndEndsWithWhatNothingReaches) {
   EXPECT_EQ(rows[1].in, "[3]");
   EXPECT_EQ(rows[1].out, "[2]");
   EXPECT_EQ(rows[1].numbers, 6);
-  EXPECT_EQ(rows[0].numbers, 0) << "a shape is no parameter that is learnt";
+  EXPECT_EQ(rows[0].numbers, 0) << "a shape is not a learned parameter";
   EXPECT_THAT(rows[2].to, ElementsAre("back", "out", "nowhere"));
 }
 

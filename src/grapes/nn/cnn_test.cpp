@@ -1,5 +1,5 @@
-// Convolutional networks: every route and modulation against a graph written out by hand, whole networks fused
-// against their reference, and what is said of what cannot be.
+// Convolutional networks: every route and modulation compared with an explicit graph, whole fused networks compared
+// with their reference, and messages for invalid options.
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
@@ -28,7 +28,7 @@ std::map<std::string, at::Tensor> by_name(const std::vector<Named>& all) {
   return map;
 }
 
-/// The error at a map whose 2 × 2 maxima were taken, by loops; of equal ones the first.
+/// The error at a map before 2 × 2 max pooling, in loops; of equal maxima the first receives it.
 at::Tensor unpooled(const at::Tensor& error, const at::Tensor& map) {
   const auto all = torch::zeros_like(map);
   for (std::int64_t b = 0; b < error.size(0); ++b)
@@ -42,7 +42,7 @@ at::Tensor unpooled(const at::Tensor& error, const at::Tensor& map) {
   return all;
 }
 
-/// cnn:6,5 on 3 × 8 × 8, four outputs: every gradient, by the equations of the route and the modulation.
+/// cnn:6,5 on 3 × 8 × 8 with four outputs: all gradients by the equations of the route and the modulation.
 TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
   const auto x = drawn({3, 3, 8, 8}, 1), error = drawn({3, 4}, 2);
   for (const auto& route : credit::routes()) {
@@ -71,8 +71,7 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
       const auto channels = [](const at::Tensor& f) { return f.view({1, -1, 1, 1}); };
       const auto in_squares = [](const at::Tensor& x) { return 4 * at::avg_pool2d(x, 2); };
       at::Tensor at_h1;
-      if (route.name ==
-          "ifa") {  // upwards: what the first layer's maxima have got, to where the second one has its own
+      if (route.name == "ifa") {  // upward: from the maxima of the first layer to those of the second
         const auto at_first = error.mm(B["layers.0.feedback"].t()).view_as(h0);
         const auto first = unpooled(at_first, a0) * (a0 > 0) * channels(m(0, factors[0].error));
         const auto arrives = at::conv2d(in_squares(first), W1, {}, 1, 1);
@@ -100,15 +99,15 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
   }
 }
 
-/// Each layer alike in float32, where it is fused: to the rounding of sums in another order.
+/// Every layer in float32, where it is fused: equal up to rounding of sums in another order.
 TEST(Cnn, FusedLayersEqualTheirReference) {
   for (const std::string model : {"cnn:16,24,32", "lenet5", "resnet9", "resnet18-cifar"})
     for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
       for (const std::string modulation : {"none", "grapes", "grapes-local"})
         for (const Norm norm : {Norm::none, Norm::batch}) {
           const bool large = model.starts_with("resnet");
-          // Deep and normalized over four pictures they are so ill-conditioned that rounding shows in the third digit;
-          // their layers are held to their references one by one below.
+          // Deep networks that are normalized over four images are so ill-conditioned that rounding shows in the third
+          // digit. Their layers are compared with references one by one below.
           if (large && norm == Norm::batch) continue;
           if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
           SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalized" : ""));
@@ -117,7 +116,7 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
           options.norm = norm;
           options.bias = !large;
           if (model == "lenet5") options.activation = "leaky_relu";
-          // 33: squares leave an edge over.
+          // 33: pooling windows leave a border.
           const Signature signature{{3, large ? 32 : 33, large ? 32 : 33}, 10};
           const auto x = drawn({4, 3, signature.input_shape[1], signature.input_shape[2]}, 1).to(torch::kFloat);
           const auto error = drawn({4, 10}, 2).to(torch::kFloat);
@@ -138,8 +137,8 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
         }
 }
 
-/// Computing again changes no bit, but where it is done in slices: there sums are taken in another order. It moves the
-/// running statistics once.
+/// Recomputation gives the same bits, except in slices, where sums have another order. It updates the running
+/// statistics once.
 TEST(Cnn, RecomputingIsKeeping) {
   for (const std::string model : {"cnn:16,24,32", "resnet9", "resnet18-cifar"})
     for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
@@ -172,7 +171,7 @@ TEST(Cnn, RecomputingIsKeeping) {
       }
 }
 
-/// A list of stages of one's own: LeCun's averages, after activation, where the rows have maxima.
+/// A custom list of stages: LeCun's average pooling after activation, where the table's rows have max pooling.
 TEST(Cnn, AveragesOverSquares) {
   using Do = Stage::Do;
   Stage layer{Do::convolve, 16}, average{Do::average};
@@ -196,7 +195,7 @@ TEST(Cnn, AveragesOverSquares) {
   }
 }
 
-/// Rounded like the other routes: what the last layer and the first learn differs from float32, by about a rounding.
+/// Rounded like other routes: the gradients of the last and the first layer differ from float32 by about a rounding.
 TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];
@@ -215,8 +214,8 @@ TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
   }
 }
 
-/// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. So γ and β learn
-/// from the modulated error, and the means in the backward pass are of it.
+/// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. γ and β learn from
+/// the modulated error, and the means in the backward pass use it.
 TEST(Cnn, NormalizedAsOneTheFactorStandsBehindTheActivation) {
   Options options = options_of("cnn:4", "bp", "grapes");
   options.norm = Norm::tensor;
@@ -272,7 +271,7 @@ TEST(Cnn, OutgoingAndSynapticFactorsSumWholeChannels) {
   const auto model = make_network(options, {{3, 8, 8}, 4}, 3);
   model->forward(drawn({2, 3, 8, 8}, 1), training()).sum().backward();
   auto W = by_name(model->parameters());
-  // The authors' form: W^1 and W^L are not modulated, columns of the others are.
+  // The form of the authors' program: W^1 and W^L are not modulated; columns of the others are.
   EXPECT_FALSE(model->factors()[0].error.defined());
   EXPECT_TRUE(torch::allclose(model->factors()[1].columns, factor(W["layers.1.weight"], {}, 1, {}, 2, 0, 2)));
   options.rule.route = "bp";

@@ -1,4 +1,4 @@
-// One convolutional layer: fused against its reference, in parts, rounded; and batch normalization by its equation.
+// One convolutional layer: fused compared with its reference, in parts, rounded; batch normalization by its equation.
 #include "grapes/nn/conv2d.h"
 
 #include "grapes/nn/nn_test.h"
@@ -8,7 +8,7 @@
 namespace grapes::nn {
 namespace {
 
-/// The layers of the larger networks, each by itself: value and all gradients.
+/// The layers of the larger networks, one by one: value and all gradients.
 TEST(Conv2dLayer, FusedEqualsItsReference) {
   struct Case {
     std::int64_t in, out, side, kernel, stride, padding, pool;
@@ -56,7 +56,7 @@ TEST(Conv2dLayer, FusedEqualsItsReference) {
       }
 }
 
-/// So large a batch that its room for Winograd's filtering is bounded: the parts need not be alike.
+/// A batch so large that Winograd's scratch memory is limited; the parts may have different sizes.
 TEST(Conv2dLayer, ALargeBatchIsTheSumOfItsParts) {
   const auto x = drawn({45, 64, 32, 32}, 1).to(torch::kFloat), W = (drawn({128, 64, 3, 3}, 2) / 24).to(torch::kFloat),
              e = drawn({45, 128, 32, 32}, 3).to(torch::kFloat);

@@ -1,4 +1,4 @@
-// e-prop forwards in time against the layer that runs backwards through all steps.
+// Compares e-prop forward in time with the layer that runs backward through all steps.
 #include "grapes/nn/eprop.h"
 
 #include "grapes/nn/nn_test.h"

@@ -1,4 +1,4 @@
-// Laws that a layer of every kind obeys, between two others in a network.
+// Properties of every kind of layer, between two other layers in a network.
 #include "grapes/nn/layer_kind.h"
 
 #include "grapes/base/error.h"
@@ -32,7 +32,7 @@ Learned learn(const std::string& kind, const credit::Rule& rule, bool plain = fa
   return learned;
 }
 
-/// Arrays have laws of their own, in crossbars_test: they compute with noise, in float32.
+/// Crossbars are tested in crossbars_test, because they compute with noise and in float32.
 std::vector<LayerKind> exact_kinds() {
   std::vector<LayerKind> rows = layer_kinds();
   std::erase_if(rows, [](const LayerKind& row) { return row.name == "crossbar"; });
@@ -57,7 +57,7 @@ TEST(LayerKinds, AFactorOfOneIsNoModulationBitForBit) {
     }
 }
 
-/// What a unit learns is its factor times what it learned unmodulated, where nothing above it is modulated.
+/// A unit's gradient is its factor times the unmodulated gradient, if nothing above it is modulated.
 TEST(LayerKinds, AConstantFactorScalesWhatAUnitLearns) {
   for (const LayerKind& row : exact_kinds()) {
     const Learned none = learn(row.name, credit::plain());

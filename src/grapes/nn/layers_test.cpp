@@ -1,4 +1,4 @@
-// Layers for models of one's own: torch::nn's values, and what flows back written out.
+// Layers for custom models: values equal torch::nn's, and backward passes equal explicit computations.
 #include "grapes/nn/layers.h"
 
 #include "grapes/core/responsibility.h"
@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::ThrowsMessage;
 
-/// Rows of unlike size, so that factors differ.
+/// Rows of different size, so that factors differ.
 template <class Module>
 Module wide(Module module) {
   module->to(f64);
@@ -127,7 +127,7 @@ TEST(Layers, ConvolutionsSendTheErrorThroughTheirFeedbackKernel) {
       EXPECT_FALSE(x.grad().defined());
       continue;
     }
-    // (7 + 2 - 3) / 2 leaves no row over, so the transposed convolution needs no padding of its own.
+    // (7 + 2 - 3) / 2 has no remainder, so the transposed convolution needs no output padding.
     const auto kernel = route == "fa" ? layer->feedback : layer->weight.sign() * layer->weight.abs().mean();
     expect_close(x.grad(), at::conv_transpose2d(delta, kernel, {}, {2, 1}, {1, 0}, 0, 2));
   }
@@ -165,7 +165,7 @@ TEST(Layers, RecurrentByHand) {
   expect_close(m, factor(layer->weight, OptionalTensor(layer->recurrent)));
   EXPECT_GT((m.max() - m.min()).item<double>(), 0.1);
   const auto error = error_of(y);
-  auto later = torch::zeros({2, 4}, f64);  // what comes back in time, never times m
+  auto later = torch::zeros({2, 4}, f64);  // the error that runs back in time, never multiplied by m
   at::Tensor W = torch::zeros_like(layer->weight), R = torch::zeros_like(layer->recurrent), to_x = torch::zeros_like(x);
   for (std::int64_t t = 4; t >= 0; --t) {
     const auto plain_delta = (error[t] + later) * (1 - y[t] * y[t]);
@@ -197,7 +197,7 @@ TEST(Layers, RecurrentDoesNotCompoundOverTime) {
 }
 
 TEST(Layers, RecurrentCompoundsWhereTheRuleSaysSo) {
-  // A unit that is its own input by R = 1, far from saturation: what reaches the first step has met the factor at each.
+  // One unit with R = 1, far from saturation: the error at the first step has met the factor at each step.
   for (const std::int64_t steps : {1, 5}) {
     const auto error_at_start = [&](bool compounding) {
       Recurrent layer(1, 1, Rule{.modulation = "constant", .constants = {2}, .compounding = compounding});
@@ -269,7 +269,7 @@ TEST(Layers, LinearTakesAnyRank) {
   expect_close(one, layer->forward(rows)[0]);
 }
 
-/// What runs as one fused node is a layer like any other to autograd.
+/// A layer that runs as one fused node behaves like any other in autograd.
 TEST(Layers, FusedOnesGoTheGraphsOwnWay) {
   for (const std::string route : {"bp", "fa"}) {
     Linear layer = wide(Linear(5, 4, by(route)));
@@ -297,7 +297,7 @@ TEST(Layers, FusedOnesGoTheGraphsOwnWay) {
   EXPECT_FALSE(frozen->forward(drawn({6, 5}, 1)).requires_grad());
 }
 
-/// float32 and 16 channels: where oneDNN is there, the convolution is fused.
+/// float32 and 16 channels: with oneDNN the convolution is fused.
 TEST(Layers, FusedConvolutionsEqualTheirReference) {
   for (const std::string route : {"bp", "fa", "dfa"})
     for (const std::string modulation : {"none", "grapes", "grapes-local"}) {
@@ -357,7 +357,7 @@ TEST(Layers, ACloneIsTheSameLayer) {
   EXPECT_EQ(copy->rule().route, "fa");
   EXPECT_TRUE(torch::equal(copy->feedback, layer->feedback) && torch::equal(copy->weight, layer->weight));
   EXPECT_FALSE(copy->weight.is_alias_of(layer->weight));
-  // What runs inside is its own too: each learns by itself, whichever ran last.
+  // Copies do not share the inner layer: each learns by itself, whichever ran last.
   const at::Tensor x = torch::randn({2, 5}, f64), ours = layer->forward(x), theirs = copy->forward(x);
   EXPECT_TRUE(torch::equal(ours, theirs));
   ours.sum().backward();

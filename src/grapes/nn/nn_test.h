@@ -4,7 +4,7 @@
 
 #include <torch/torch.h>
 
-// What the tests of nn have in common.
+// Shared by the tests of nn.
 namespace grapes::nn {
 
 inline const auto f64 = torch::kDouble;
@@ -27,7 +27,7 @@ inline at::Tensor back(const at::Tensor& delta, const at::Tensor& W) {
   return at::conv_transpose2d(delta, W, {}, 1, 1);
 }
 
-/// dL/dW of the same.
+/// dL/dW of the same convolution.
 inline at::Tensor to_weight(const at::Tensor& delta, const at::Tensor& x, std::int64_t kernel) {
   const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, f64).requires_grad_();
   (at::conv2d(x, W, {}, 1, kernel / 2) * delta).sum().backward();

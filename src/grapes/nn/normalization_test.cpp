@@ -1,5 +1,5 @@
-// What follows a normalized layer's convolution: the fused node against its reference of plain tensor operations, the
-// reference against the equation of its error, and what the node promises of memory, threads and instruction sets.
+// What follows a normalized layer's convolution: the fused node compared with its reference of tensor operations, the
+// reference compared with the equation of its error, and the node's use of memory, threads and instruction sets.
 #include "grapes/kernels/normalization.h"
 
 #include "grapes/core/modulate.h"
@@ -80,12 +80,12 @@ Tensors fused(const Case& c) {
   return {value.detach(), kernels::unblocked(z.grad()), norm.scale.grad(), norm.shift.grad(), norm.mean, norm.variance};
 }
 
-/// The same in float64, so that what is seen is the kernel's rounding.
+/// The same in float64, so that the differences are the kernel's rounding.
 Tensors reference(const Case& c) {
   const BatchNorm norm = c.norm(torch::kDouble);
   const auto z = c.z().to(torch::kDouble).requires_grad_();
   const auto modulated = [&](const at::Tensor& t) { return c.factor ? modulate(t, c.m().to(torch::kDouble), 1) : t; };
-  // The authors' order where one mean is of all channels; else the factor stands at z.
+  // The authors' order if all channels share a mean; otherwise the factor applies at z.
   const bool behind = c.kind == Norm::tensor;
   const auto normal = c.row().apply(norm.forward(behind ? z : modulated(z), c.training, c.training));
   const auto a = behind ? modulated(normal) : normal;
@@ -126,7 +126,7 @@ TEST(Normalization, OfEqualPlacesTheFirstCounts) {
     }
 }
 
-/// Floats about 1000 are 6e-5 apart: what is known of z is no better, but the statistics are.
+/// Floats near 1000 are 6e-5 apart. z itself is no more precise, but the statistics are.
 TEST(Normalization, HoldsWhereTheMeanIsLargeAgainstTheDeviation) {
   for (const double mean : {1e3, -1e4})
     for (const Norm kind : {Norm::batch, Norm::tensor})

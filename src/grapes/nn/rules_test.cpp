@@ -1,5 +1,5 @@
-// Every route × every modulation × every activation, with and without dropout and biases, against the recursions of
-// grapes/testing/delta.h; and the laws that every row of the tables must obey.
+// Every route × every modulation × every activation, with and without dropout and biases, compared with the recursions
+// of grapes/testing/delta.h; and properties of all rows of the tables.
 #include "grapes/core/responsibility.h"
 #include "grapes/nn/activation.h"
 #include "grapes/nn/loss.h"
@@ -13,7 +13,7 @@
 namespace grapes::nn {
 namespace {
 
-/// The routes that networks without time have.
+/// The routes for networks without time.
 std::vector<credit::Route> dense_routes() {
   std::vector<credit::Route> rows = credit::routes();
   std::erase_if(rows, [](const auto& row) { return row.local_in_time; });
@@ -34,7 +34,7 @@ Options dense_options(const Setting& setting) {
   options.rule.route = setting.route;
   options.rule.modulation = setting.modulation;
   if (setting.modulation == "constant") options.rule.constants = {1.5, 0.5, 3};
-  // One form on all routes; the authors' forms are compared with numbers made by their program (parity).
+  // The same form on all routes; the parity cases test the forms of the authors' program.
   options.rule.responsibility = credit::Responsibility::incoming;
   options.rule.clip.kind = credit::Clip::Kind::range;
   return options;
@@ -87,7 +87,7 @@ testing::Chain by_hand(const Setting& setting, const Network& model, const Pass&
     at::Tensor m = testing::factor_by_hand(chain.weights[l]);
     if (setting.modulation == "uniform") m = at::full_like(m, m.mean().item<double>());
     if (setting.modulation == "constant") m = at::full_like(m, std::vector<double>{1.5, 0.5, 3}[l]);
-    if (setting.modulation == "shuffled") m = model.factors()[l].error;  // that it is a permutation is a test below
+    if (setting.modulation == "shuffled") m = model.factors()[l].error;  // a test below checks that it is a permutation
     chain.factors.push_back(m);
   }
   return chain;

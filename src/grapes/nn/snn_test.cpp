@@ -1,5 +1,5 @@
-// Spiking networks: encoders by their laws, the fused model against its reference on every route and modulation, masks,
-// and neurons by NIR's parameters against Euler's method written out.
+// Spiking networks: properties of encoders, the fused model compared with its reference on every route and modulation,
+// masks, and neurons with NIR's parameters compared with Euler's method.
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
@@ -43,7 +43,7 @@ TEST(Encoder, BernoulliIsDrawnFromTheSeedAndTheExampleAlone) {
   EXPECT_FALSE(torch::equal(first, encode(x, {}, 8)));
   EXPECT_TRUE(torch::equal(first.narrow(1, 0, 2), encode(x.narrow(0, 0, 2), {}, 7)));
   EXPECT_TRUE(torch::equal(first.to(torch::kFloat), encode(x.to(torch::kFloat), {}, 7)));
-  // Two examples that look alike are not shown alike.
+  // Two equal examples get different spikes.
   const auto twice = encode(x.narrow(0, 0, 1).expand({2, 50}), {}, 7);
   EXPECT_FALSE(torch::equal(twice.select(1, 0), twice.select(1, 1)));
 }
@@ -204,7 +204,7 @@ TEST(Lif, EqualsEulersMethodByNirsParameters) {
     const torch::NoGradGuard no_grad;
     layer->weight.fill_(weight * as.scale);
     layer->decay.fill_(as.options.decay());
-    layer->threshold.fill_(as.options.threshold());  // the module draws float32 first
+    layer->threshold.fill_(as.options.threshold());  // the module draws in float32 first
   }
   const SnuTrace trace = layer->run(spikes);
   double v = cuba.v_leak, current = 0, fired = 0;

@@ -1,5 +1,5 @@
-// Spiking neural units: both paths against a recursion written out in loops, the smooth one against finite differences,
-// and the laws of the factor through time.
+// Spiking neural units: both implementations compared with a recursion in loops, the smooth one with finite
+// differences, and properties of the factor through time.
 #include "grapes/nn/snu.h"
 
 #include "grapes/core/responsibility.h"
@@ -20,9 +20,9 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>() / std::max(1.0, b.abs().max().item<double>());
 }
 
-/// A case with every input drawn; spikes in about a third of x.
+/// A case with random inputs; about a third of x are spikes.
 testing::SnuCase drawn_case(const SnuRule& rule, bool recurrent, std::int64_t time = 6) {
-  const std::int64_t batch = 3, in = 21, nodes = 19;  // odd: loops have a rest
+  const std::int64_t batch = 3, in = 21, nodes = 19;  // odd sizes: loops have a remainder
   testing::SnuCase c;
   c.g = rule.membrane_activation;
   c.output = rule.output;
@@ -86,7 +86,7 @@ void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& c
     EXPECT_LT(distance(layer->decay.grad(), expected.decay), 1e-12);
     EXPECT_LT(distance(layer->threshold.grad(), expected.theta), 1e-12);
     EXPECT_LT(distance(s0.grad(), expected.s0), 1e-12);
-    // Without R and with the reset detached nothing leads to y0 in the plain path's graph.
+    // Without R and with a detached reset, the graph of the reference does not contain y0.
     const auto y0_grad = y0.grad().defined() ? y0.grad() : torch::zeros_like(y0);
     EXPECT_LT(distance(y0_grad, expected.y0), 1e-12);
   }
@@ -138,7 +138,7 @@ TEST(Snu, MasksAndTruncation) {
       expect_by_hand(c, {});
       c.present = (torch::arange(7).unsqueeze(1) < torch::tensor({7, 4, 0}).unsqueeze(0)).contiguous();
       expect_by_hand(c, {});
-      c.present[2][0] = false;  // a hole in the middle is held over
+      c.present[2][0] = false;  // the state is kept through a gap in the middle
       expect_by_hand(c, {});
     }
 }
@@ -174,7 +174,7 @@ TEST(Snu, FactorsStandOnTheCurrentOnce) {
       }
 }
 
-/// What x_0 learns of an output T steps later: one node, identity, no leak, the error runs back through R alone.
+/// The gradient of x_0 from an output T steps later: one unit, identity, no leak, with the error back through R only.
 double error_after(std::int64_t steps, bool compounding, double constant, bool by_steps) {
   SnuOptions options;
   options.rule({"identity", "step", "none", "rectangular", 100});  // slope 1 at every membrane
@@ -274,7 +274,7 @@ TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
       Snu exact = module_of(c, options);
       const auto delta_source = c.x.clone().requires_grad_();
       (exact->run(delta_source, {c.s0, c.y0}).output * ey).sum().backward();
-      const auto delta = at::linear(delta_source.grad(), c.W.pinverse().t());  // 21 inputs, 19 nodes: W has full rank
+      const auto delta = at::linear(delta_source.grad(), c.W.pinverse().t());  // 21 inputs, 19 units: W has full rank
       EXPECT_LT(distance(x.grad(), delta.matmul(B)), 1e-9);
     }
 }
@@ -283,7 +283,7 @@ TEST(Snu, SpikesAndDenseProductsAgree) {
   using Inputs = SnuOptions::Inputs;
   std::vector<std::vector<at::Tensor>> results;
   testing::SnuCase c = drawn_case({}, false, 5);
-  c.x = (drawn({70, 9, 600}, 1) > 1.1).to(f64);  // beyond a block of 512 columns and of 256 rows
+  c.x = (drawn({70, 9, 600}, 1) > 1.1).to(f64);  // larger than a block of 512 columns and of 256 rows
   c.W = drawn({275, 600}, 2) * 0.2;
   c.decay = torch::full({275}, 0.8, f64);
   c.theta = torch::ones({275}, f64);
@@ -367,7 +367,7 @@ TEST(Snu, SaysWhatIsWrong) {
   EXPECT_THAT([&] { y.sum().backward(); }, ::testing::ThrowsMessage<c10::Error>(::testing::HasSubstr("in place")));
 }
 
-/// A convolution of kernel 1 on one place is a dense layer; and fused equals the reference where there is space.
+/// A 1 × 1 convolution at one position is a linear layer; at several positions fused equals the reference.
 TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheReference) {
   const testing::SnuCase c = drawn_case({"leaky_relu"}, false);
   Rule credit;

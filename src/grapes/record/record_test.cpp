@@ -142,8 +142,8 @@ TEST_F(RecordTest, ABadFieldIsNamed) {
 
 TEST_F(RecordTest, WhatIsNoRunIsRefused) {
   EXPECT_FALSE(is_run(folder_));
-  EXPECT_THAT([&] { load(folder_); }, ThrowsMessage<DataError>(HasSubstr("no run.json")));
-  EXPECT_THAT([&] { Writer::resume(folder_, 1); }, ThrowsMessage<DataError>(HasSubstr("no run.json")));
+  EXPECT_THAT([&] { load(folder_); }, ThrowsMessage<DataError>(HasSubstr("run.json is missing")));
+  EXPECT_THAT([&] { Writer::resume(folder_, 1); }, ThrowsMessage<DataError>(HasSubstr("run.json is missing")));
   EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr(folder_.string())));
   fs::create_directories(folder_);
   EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr("contains no run")));

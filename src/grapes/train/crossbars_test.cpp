@@ -200,7 +200,7 @@ TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   options.analog.real = "none";  // weights outside devices do not drift
   EXPECT_TRUE(at::equal(Kit(options).model->forward(x, {}), x.mm(now.weight(0).t())));
   EXPECT_TRUE(at::equal(late.weight(0), now.weight(0)));                       // and the array itself stays
-  EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // what is trained is read at once
+  EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // training reads without drift
 }
 
 TEST(Crossbars, RefusesByName) {

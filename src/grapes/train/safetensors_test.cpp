@@ -129,7 +129,7 @@ TEST_F(Safetensors, AnAbsurdHeaderIsRefusedWithoutAllocatingIt) {
   EXPECT_THAT(fault_of(std::string(8, '\0')), HasSubstr("does not begin with '{'"));
   EXPECT_THAT(fault("[1, 2]  "), HasSubstr("does not begin with '{'"));
   EXPECT_THAT(fault("{\"a\": }"), HasSubstr("is not valid JSON (byte 15 of the file)"));
-  EXPECT_THAT(fault("{} trailing"), HasSubstr("is no JSON"));
+  EXPECT_THAT(fault("{} trailing"), HasSubstr("is not valid JSON"));
   EXPECT_THAT(fault_of("\x89PNG\r\n\x1a\n and then an image"), HasSubstr("header would be"));
 }
 
@@ -141,10 +141,9 @@ TEST_F(Safetensors, OverlapHolesAndWrongSizesAreRefused) {
   EXPECT_EQ(fault(two("[0,2]", "[2,4]"), "1234"), "no fault");
   EXPECT_THAT(fault(two("[0,2]", "[1,3]"), "123"), HasSubstr("tensor 'b' overlaps"));
   EXPECT_THAT(fault(two("[0,2]", "[0,2]"), "12"), HasSubstr("overlaps"));
-  EXPECT_THAT(fault(two("[0,2]", "[3,5]"), "12345"), HasSubstr("a hole of 1 bytes before tensor 'b'"));
-  EXPECT_THAT(fault(two("[1,3]", "[3,5]"), "12345"), HasSubstr("a hole of 1 bytes before tensor 'a'"));
-  EXPECT_THAT(fault(two("[0,2]", "[2,5]"), "12345"),
-              HasSubstr("takes 2 bytes by its shape and dtype, 3 by its offsets"));
+  EXPECT_THAT(fault(two("[0,2]", "[3,5]"), "12345"), HasSubstr("a gap of 1 bytes before tensor 'b'"));
+  EXPECT_THAT(fault(two("[1,3]", "[3,5]"), "12345"), HasSubstr("a gap of 1 bytes before tensor 'a'"));
+  EXPECT_THAT(fault(two("[0,2]", "[2,5]"), "12345"), HasSubstr("has 2 bytes by its shape and dtype, 3 by its offsets"));
   EXPECT_THAT(fault(two("[0,2]", "[4,2]"), "1234"), HasSubstr("begin <= end"));
   EXPECT_THAT(fault(two("[0,2]", "[2]"), "1234"), HasSubstr("begin <= end"));
   EXPECT_THAT(fault(two("[0,2]", "[-2,0]"), "1234"), HasSubstr("whole numbers >= 0"));
