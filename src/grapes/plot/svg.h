@@ -67,6 +67,8 @@ class Drawing final {
     text({20, 34}, heading, "heading");
   }
 
+  /// More room at the bottom.
+  void grow(double by) { height_ += by; }
   double width() const { return width_; }
   double height() const { return height_; }
   /// The whole element; `label` says what it shows to those who do not see it, `css` goes inside.

@@ -38,14 +38,12 @@ Json to_json(const Summary& summary) {
   const auto measure_json = [](const Measure& one) -> Json {
     return {{"key", one.key}, {"name", one.name}, {"more_is_better", one.better == Measure::Better::more}};
   };
-  const auto factors_json = [](const FinalFactors& one) -> Json {
-    return {{"layer", one.layer}, {"mean", one.mean}, {"sd", one.sd}, {"min", one.min}};
-  };
-  const auto weight_json = [&](const WeightChange& weight) {
-    Json entry = {{"name", weight.name}};
-    for (std::size_t i = 0; i < change_measures.size(); ++i)
-      entry[change_measures[i].key] = spread_json(weight.values[i]);
-    return entry;
+  const auto part_json = [&](const std::vector<PartNumber>& numbers) {
+    return [&](const Part& part) {
+      Json entry = {{"name", part.name}};
+      for (std::size_t i = 0; i < numbers.size(); ++i) entry[numbers[i].key] = spread_json(part.values[i]);
+      return entry;
+    };
   };
   const auto condition_json = [&](const Condition& condition) -> Json {
     const auto arm_json = [&](const Arm& arm) -> Json {
@@ -58,9 +56,9 @@ Json to_json(const Summary& summary) {
               {"learning_rates", arm.learning_rates},
               {"at_edge", condition.at_edge(arm.name)},
               {"measures", values},
-              {"factors", list(final_factors(arm), factors_json)},
+              {"factors", list(final_factors(arm), part_json(factor_numbers))},
               {"matrix", list(matrix_of(arm), [&](const auto& row) { return list(row, spread_json); })},
-              {"weights", list(weight_changes(arm), weight_json)}};
+              {"weights", list(weight_changes(arm), part_json(change_numbers))}};
     };
     return {{"name", condition.name},
             {"title", condition.title},

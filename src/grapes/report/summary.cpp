@@ -1,12 +1,10 @@
 #include "grapes/report/summary.h"
 
 #include "grapes/base/text.h"
-#include "grapes/report/arms.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -16,7 +14,7 @@ using record::Json;
 using record::Run;
 namespace {
 
-constexpr std::array<const char*, 3> parts = {"test", "validation", "train"};
+const std::vector<const char*> parts = {"test", "validation", "train"};
 
 std::optional<double> final_score(const Run& run, const std::string& part) {
   return number(record::result_row(run), part + "_" + run.identity.score);
@@ -302,17 +300,45 @@ Summary summarize(Records records, const Options& options) {
   return summary;
 }
 
-std::vector<FinalFactors> final_factors(const Arm& arm) {
-  std::vector<FinalFactors> all;
+const std::vector<PartNumber> factor_numbers = {
+    {"factor.mean", "mean"}, {"factor.sd", "standard deviation"}, {"factor.min", "smallest"}};
+
+std::vector<Part> final_factors(const Arm& arm) {
+  std::vector<Part> all;
   for (const std::string& layer : layers_of(arm.runs)) {
-    const auto of = [&](const std::string& key) {
-      return spread_of(arm.runs,
-                       [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), "factor." + key); });
-    };
-    if (const Spread least = of("min"); !least.empty()) {
-      const std::vector<double> values = least.values();
-      all.push_back({layer, of("mean").mean, of("sd").mean, *std::min_element(values.begin(), values.end())});
-    }
+    Part part{layer, {}};
+    for (const PartNumber& one : factor_numbers)
+      part.values.push_back(
+          spread_of(arm.runs, [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), one.key); }));
+    if (!part.values.front().empty()) all.push_back(std::move(part));
+  }
+  return all;
+}
+
+const std::vector<PartNumber> change_numbers = {{"weight_change", "weight change", "weight_norm"},
+                                                {"overlap", "overlap"},
+                                                {"overlap_size", "overlap of sizes"},
+                                                {"loss_increase", "loss increase"},
+                                                {"factor_change", "factor and change"},
+                                                {"factor_loss_increase", "factor and loss increase"}};
+
+std::vector<Part> weight_changes(const Arm& arm) {
+  std::vector<Part> all;
+  const auto weights = [](const Json& row) {
+    return row.value("forgetting", Json::object()).value("weights", Json::array());
+  };
+  for (const Json& weight : weights(arm.runs.front()->epochs.back())) {
+    Part part{weight.at("name"), {}};
+    for (const PartNumber& measure : change_numbers)
+      part.values.push_back(spread_of(arm.runs, [&](const Run& run) -> std::optional<double> {
+        std::vector<double> tasks;
+        for (const Json& row : run.epochs)
+          for (const Json& one : weights(row))
+            if (const auto value = number(one, measure.key); value && one["name"] == weight["name"])
+              tasks.push_back(measure.share_of != nullptr ? *value / one.at(measure.share_of).get<double>() : *value);
+        return tasks.empty() ? std::nullopt : std::optional(mean(tasks));
+      }));
+    all.push_back(std::move(part));
   }
   return all;
 }
@@ -325,37 +351,6 @@ std::vector<std::vector<Spread>> matrix_of(const Arm& arm) {
       matrix[i].push_back(spread_of(
           arm.runs, [&](const Run& run) { return run.epochs[i + 1]["test_tasks"][j].get<double>(); }, {0, 1}));
   return matrix;
-}
-
-const std::vector<ChangeMeasure> change_measures = {{"weight_change", "weight change", "weight_norm"},
-                                                    {"overlap", "overlap"},
-                                                    {"overlap_size", "overlap of sizes"},
-                                                    {"loss_increase", "loss increase"},
-                                                    {"factor_change", "factor and change"},
-                                                    {"factor_loss_increase", "factor and loss increase"}};
-
-std::vector<WeightChange> weight_changes(const Arm& arm) {
-  std::vector<WeightChange> all;
-  const Json last = arm.runs.front()->epochs.back().value("forgetting", Json::object());
-  for (const Json& weight : last.value("weights", Json::array())) {
-    all.push_back({weight.at("name"), {}});
-    for (const ChangeMeasure& measure : change_measures)
-      all.back().values.push_back(spread_of(arm.runs, [&](const Run& run) -> std::optional<double> {
-        std::vector<double> tasks;
-        for (const Json& row : run.epochs)
-          for (const Json& one : row.value("forgetting", Json::object()).value("weights", Json::array()))
-            if (const auto value = number(one, measure.key); value && one["name"] == weight["name"])
-              tasks.push_back(measure.part_of != nullptr ? *value / one.at(measure.part_of).get<double>() : *value);
-        return tasks.empty() ? std::nullopt : std::optional(mean(tasks));
-      }));
-  }
-  return all;
-}
-
-std::vector<Arm> without_methods(const Condition& condition) {
-  std::vector<Arm> rules = condition.arms;
-  std::erase_if(rules, [](const Arm& arm) { return arm.method != "none"; });
-  return rules.empty() ? condition.arms : rules;
 }
 
 std::string swept_part(const std::string& key) {
