@@ -114,9 +114,9 @@ TEST(Continual, TheMeasuresComeFromEveryRunsMatrix) {
   EXPECT_TRUE(condition.find("joint")->values.at("forgetting").empty());
   EXPECT_EQ(condition.find("joint", "bp", measure(s, "forgetting")), nullptr);
   const Part why = weight_changes(bp)[0];
-  EXPECT_NEAR(why.values[0].mean, 0.2, 1e-12);   // weight_change
-  EXPECT_NEAR(why.values[3].mean, 0.05, 1e-12);  // loss_increase
-  EXPECT_EQ(why.values[4].n(), 8);               // factor_change
+  EXPECT_NEAR(why.values.at("weight_change").mean, 0.2, 1e-12);
+  EXPECT_NEAR(why.values.at("loss_increase").mean, 0.05, 1e-12);
+  EXPECT_EQ(why.values.at("factor_change").n(), 8);
 }
 
 TEST(Continual, ControlsTellWhatIsDueToWhat) {

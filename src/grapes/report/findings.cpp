@@ -11,6 +11,8 @@ using record::Json;
 namespace {
 
 using Strings = std::vector<std::string>;
+const char* const no_uniform = "a gain of `grapes` cannot be told from a change of the effective learning rates";
+const char* const no_shuffled = "it is unknown whether the factors must be tied to the weights";
 /// Gathers sentences.
 struct Said {
   Strings all;
@@ -20,31 +22,37 @@ struct Said {
   }
 };
 
-using Labeled = std::vector<std::pair<std::string, const Difference*>>;
+/// A difference, and the condition's name if there are several to tell apart.
+using Told = std::vector<std::pair<std::string, const Difference*>>;
 
-/// "does better than `bp` and shows no difference from `uniform`": labels of differences, grouped by their intervals.
-/// @param at  what stands before a label that is the value of a sweep
-std::string by_side(const Labeled& all, const std::string& at = "") {
+/// "does better than `bp` at 8 and 4 and shows no difference from `uniform` at 8": grouped by intervals.
+std::string by_side(const Told& all) {
   Strings groups;
-  for (const auto& [side, what, other] : {std::tuple(1, "does better", "than"),
-                                          {-1, "does worse", "than"},
-                                          {0, "shows no difference", "from"},
-                                          {2, "cannot be compared", "with"}}) {
-    Strings labels;
-    for (const auto& [label, one] : all)
-      if ((one->spread.interval ? one->side() : 2) == side) labels.push_back(label);
-    if (!labels.empty()) groups.push_back(fmt::format("{} {} {}", what, at.empty() ? other : at, listed(labels)));
+  for (const auto& [side, what] : {std::pair(1, "does better than"),
+                                   {-1, "does worse than"},
+                                   {0, "shows no difference from"},
+                                   {2, "cannot be compared with"}}) {
+    Strings others;
+    std::map<std::string, Strings> at;
+    for (const auto& [name, one] : all)
+      if ((one->spread.interval ? one->side() : 2) == side) {
+        if (!at.contains(one->against)) others.push_back(one->against);
+        at[one->against].push_back(name);
+      }
+    for (std::string& other : others)
+      other = plot::quoted(other) + (at[other].front().empty() ? "" : " at " + listed(at[other]));
+    if (!others.empty()) groups.push_back(fmt::format("{} {}", what, listed(others)));
   }
   return listed(groups);
 }
 
 /// What the first measure's differences say of an arm: that to the baseline, or of X+grapes to X, and the controls.
-Labeled differences_of(const Summary& summary, const Condition& condition, const std::string& arm) {
-  Labeled all;
+Told differences_of(const Summary& summary, const Condition& condition, const std::string& arm) {
+  Told all;
   const std::string against = arm.ends_with("+grapes") ? arm.substr(0, arm.size() - 7) : summary.baseline;
   for (const Difference& one : condition.differences)
     if (one.arm == arm && one.measure == summary.primary().key && (one.control || one.against == against))
-      all.emplace_back(quoted(one.against), &one);
+      all.emplace_back(summary.swept.empty() ? "" : condition.name, &one);
   return all;
 }
 
@@ -65,10 +73,9 @@ Strings told(const Summary& summary, const Condition& condition) {
 std::string meaning(const Summary& summary, const Condition& condition) {
   const Difference* const uniform = condition.find("grapes", "uniform", summary.primary());
   const Difference* const shuffled = condition.find("grapes", "shuffled", summary.primary());
-  if (uniform == nullptr)
-    return "without an arm `uniform`, this cannot be told from a change of the effective learning rates";
+  if (uniform == nullptr) return std::string("without an arm `uniform`, ") + no_uniform;
   if (uniform->side() <= 0) return "nothing beyond a change of the effective learning rates is shown";
-  if (shuffled == nullptr) return "without an arm `shuffled`, it is unknown whether factors must be tied to weights";
+  if (shuffled == nullptr) return std::string("without an arm `shuffled`, ") + no_shuffled;
   if (shuffled->side() <= 0)
     return "factors that differ between units may help; tying them to the weights made no measurable difference";
   return "the gain is more than a change of the effective learning rates, and the tie between factors and weights "
@@ -76,10 +83,9 @@ std::string meaning(const Summary& summary, const Condition& condition) {
 }
 
 /// "`grapes` does better than `bp` by the interval and the test".
-std::string claim(const Summary& summary, const Condition& condition, const std::string& arm) {
-  const Labeled all = differences_of(summary, condition, arm);
+std::string claim(const Summary& summary, const Condition& condition, const std::string& arm, const Told& all) {
   std::size_t shown = 0, significant = 0;
-  for (const auto& [label, one] : all) {
+  for (const auto& [at, one] : all) {
     shown += one->side() != 0 ? 1 : 0;
     significant += one->side() != 0 && one->significant() ? 1 : 0;
   }
@@ -87,7 +93,8 @@ std::string claim(const Summary& summary, const Condition& condition, const std:
   std::string text = fmt::format("{} {}", quoted(arm), by_side(all));
   if (shown == 0) return text + " (" + reading(first) + ")";
   text += shown == significant ? ", by intervals and tests" : ", by the intervals, though not by the corrected tests";
-  return arm == "grapes" && first.side() > 0 ? text + ": " + meaning(summary, condition) : text;
+  return arm == "grapes" && first.side() > 0 && summary.swept.empty() ? text + ": " + meaning(summary, condition)
+                                                                      : text;
 }
 
 /// "digits with mlp:256,256, after 5 epochs".
@@ -110,7 +117,7 @@ std::string verdict(const Summary& summary, const Condition& condition) {
   Strings claims, numbers;
   for (const std::string& arm : told(summary, condition)) {
     const Difference& one = *differences_of(summary, condition, arm).front().second;
-    claims.push_back(claim(summary, condition, arm));
+    claims.push_back(claim(summary, condition, arm, differences_of(summary, condition, arm)));
     numbers.push_back(level(one.arm) + " and " + level(one.against));
     if (!one.spread.empty()) numbers.back() += ", a paired difference of " + change_text(one.spread, measure.unit);
   }
@@ -120,30 +127,28 @@ std::string verdict(const Summary& summary, const Condition& condition) {
                      base[measure].interval ? ", 95 % intervals in brackets" : "");
 }
 
-/// The same of a sweep: where GRAPES, or the best arm, does better, and whether the control does as well.
+/// The same of a sweep: where GRAPES, or the best arm, does better than the baseline and than the controls.
 std::string verdict_of_sweep(const Summary& summary) {
-  const std::string arm = summary.first_condition().find("grapes") != nullptr ? "grapes" : summary.arms.back();
-  Strings sentences;
-  for (const std::string& other : {summary.baseline, std::string("uniform")}) {
-    Labeled all;
+  const Condition& first = summary.first_condition();
+  Strings claims, values;
+  for (const std::string& arm : told(summary, first)) {
+    Told all;
     for (const Condition& condition : summary.conditions)
-      if (const Difference* one = condition.find(arm, other, summary.primary()); one != nullptr && one->spread.n() > 0)
-        all.emplace_back(condition.name, one);
-    sentences.push_back(all.empty()
-                            ? fmt::format("No two runs of {} and {} are paired", quoted(arm), quoted(other))
-                            : fmt::format("Compared with {}, {} {}", quoted(other), quoted(arm), by_side(all, "at")));
+      for (const auto& one : differences_of(summary, condition, arm)) all.push_back(one);
+    claims.push_back(claim(summary, first, arm, all));
   }
-  return fmt::format("{} (values of {}, {} each, by 95 % intervals of the paired differences). {}.", sentences[0],
-                     quoted(summary.swept), count(summary.most_runs(), "seed"), sentences[1]);
+  for (const Condition& condition : summary.conditions) values.push_back(condition.name);
+  return fmt::format("{}. On {}, {} took the values {} ({} each).",
+                     claims.empty() ? "There are no arms to compare" : join(claims, "; "),
+                     setting(summary, first.arms.front()), quoted(summary.swept), listed(values),
+                     count(summary.most_runs(), "seed"));
 }
 
 void controls(const Summary& summary, const Condition& condition, Said& say) {
   if (condition.find("grapes") == nullptr) return;
-  if (condition.find("grapes", "uniform", summary.primary()) == nullptr)
-    say("There is no arm `uniform`, so a gain of `grapes` cannot be told from a change of the effective learning "
-        "rates.");
-  if (condition.find("grapes", "shuffled", summary.primary()) == nullptr)
-    say("There is no arm `shuffled`, so it is unknown whether the factors must be tied to the weights.");
+  for (const auto& [control, sentence] : {std::pair("uniform", no_uniform), {"shuffled", no_shuffled}})
+    if (condition.find("grapes", control, summary.primary()) == nullptr)
+      say("There is no arm `{}`, so {}.", control, sentence);
 }
 
 void learning_rates(const Summary&, const Condition& condition, Said& say) {
@@ -167,7 +172,7 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
     }
     chosen.push_back(fmt::format("{} ({})", quoted(arm.name), shortest(tried["chosen"])));
     if (arm.learning_rates != std::vector<double>{tried["chosen"]}) elsewhere.push_back(quoted(arm.name));
-    if (condition.at_edge(arm.name)) at_edge.push_back(chosen.back());
+    if (arm.at_edge) at_edge.push_back(chosen.back());
   }
   say("Each arm's learning rate was chosen on validation data from one grid ({}) with {} of {}: {}. Test data was not "
       "used for choosing.",
@@ -257,20 +262,6 @@ void data(const Summary& summary, Said& say) {
     say("The runs did not begin alike, so they need not share one test set.");
 }
 
-/// How a sweep's tables are read, and where a rate lies at the edge of its grid.
-void sweep(const Summary& summary, Said& say) {
-  Strings at_edge;
-  for (const Condition& condition : summary.conditions)
-    for (const Arm& arm : condition.arms)
-      if (condition.at_edge(arm.name)) at_edge.push_back(arm.name + " at " + condition.name);
-  say("Scores are means over n = {} runs, differences and changes are means over pairs, all with their 95 % interval. "
-      "A * marks p below 0.05 after Holm's correction over all pairs of all values.",
-      summary.most_runs());
-  if (!at_edge.empty())
-    say("The learning rate chosen lies at the edge of the grid, and a better one may lie outside it, for {}.",
-        join(at_edge, ", "));
-}
-
 /// "2 runs of `bp` and `grapes` diverged or did not finish and are not counted. No run of `bp` finished."
 std::string notice(const Summary& summary) {
   std::set<std::string> arms;
@@ -292,7 +283,7 @@ std::string reading(const Difference& one) {
   if (!one.p) return "the score is the same in every pair";
   if (one.side() == 0) return "no difference shown";
   return fmt::format("{}{}", one.side() > 0 ? "higher" : "lower",
-                     one.significant() ? " by interval and test" : " by the interval, but not by the test");
+                     one.significant() ? " by interval and test" : ", but not by the test");
 }
 
 Findings findings(const Summary& summary) {
@@ -308,13 +299,9 @@ Findings findings(const Summary& summary) {
     }
     found.conditions.push_back(std::move(say.all));
   }
-  if (summary.swept.empty()) {
-    power(summary, all);
-    data(summary, all);
-  } else {
-    found.lead = verdict_of_sweep(summary);
-    sweep(summary, all);
-  }
+  if (!summary.swept.empty()) found.lead = verdict_of_sweep(summary);
+  power(summary, all);
+  data(summary, all);
   for (const std::string& line : excluded_runs(summary)) all("Not counted: {}.", line);
   found.all = std::move(all.all);
   return found;

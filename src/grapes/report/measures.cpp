@@ -49,32 +49,28 @@ Runs share(std::vector<Run> runs) {
   return shared;
 }
 
-std::optional<double> number(const Json& row, const std::string& key) {
-  if (!row.is_object()) return std::nullopt;
-  const std::size_t dot = key.find('.');
-  const auto found = row.find(key.substr(0, dot));
-  if (dot != std::string::npos) return found == row.end() ? std::nullopt : number(*found, key.substr(dot + 1));
-  if (found == row.end() || !found->is_number() || !std::isfinite(found->get<double>())) return std::nullopt;
-  return found->get<double>();
+std::optional<double> number(const Json& row, std::string key) {
+  std::ranges::replace(key, '.', '/');
+  const Json::json_pointer at("/" + key);
+  if (!row.contains(at) || !row[at].is_number() || !std::isfinite(row[at].get<double>())) return std::nullopt;
+  return row[at].get<double>();
 }
 
 std::vector<std::string> layers_of(const Runs& runs) {
   std::vector<std::string> names;
   for (const RunPtr& run : runs)
-    for (const Json& layer : run->epochs.back().value("layers", Json::array())) {
-      const auto name = layer.value("name", std::string("?"));
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    }
+    for (const Json& layer : run->epochs.back().value("layers", Json::array()))
+      if (const std::string name = layer.at("name"); std::ranges::find(names, name) == names.end())
+        names.push_back(name);
   return names;
 }
 
 const Json& layer_of(const Json& row, const std::string& name) {
   static const Json none;
-  const auto layers = row.find("layers");
-  if (layers == row.end()) return none;
-  const auto found = std::find_if(layers->begin(), layers->end(),
-                                  [&](const Json& layer) { return layer.value("name", std::string("?")) == name; });
-  return found == layers->end() ? none : *found;
+  if (row.contains("layers"))
+    for (const Json& layer : row["layers"])
+      if (layer.at("name") == name) return layer;
+  return none;
 }
 
 bool learns_tasks(const Run& run) { return !run.epochs.empty() && run.epochs.front().contains("scenario"); }
@@ -124,36 +120,37 @@ std::vector<std::vector<double>> accuracies(const Run& run) {
   return R;
 }
 
-std::pair<std::vector<double>, std::vector<double>> trajectory(const Run& run, const std::string& key) {
-  std::pair<std::vector<double>, std::vector<double>> axes;
+struct Trajectory {
+  std::vector<double> epoch, value;
+};
+Trajectory trajectory(const Run& run, const std::string& key) {
+  Trajectory found;
   for (const auto& [epoch, value] : row_points(run, key)) {
-    axes.first.push_back(epoch);
-    axes.second.push_back(value);
+    found.epoch.push_back(epoch);
+    found.value.push_back(value);
   }
-  return axes;
-}
-
-std::optional<double> seconds_per_epoch(const Run& run) {
-  const std::vector<double> seconds = trajectory(run, "seconds").second;
-  return seconds.empty() ? std::nullopt : std::optional(mean(seconds));
+  return found;
 }
 
 }  // namespace
 
 Score score_of(const std::string& key) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   static const std::vector<Score> scores = {{"accuracy", "accuracy", "", percent, {0, 1}},
-                                            {"r2", "R²", "", {}, {-std::numeric_limits<double>::infinity(), 1}},
+                                            {"r2", "R²", "", {}, {-infinity, 1}},
                                             {"log_likelihood",
                                              "log-likelihood",
                                              "that of a step, summed over its bits, mean over all steps of a part",
                                              {},
-                                             {-std::numeric_limits<double>::infinity(), 0}}};
-  const auto found = std::find_if(scores.begin(), scores.end(), [&](const Score& score) { return score.key == key; });
+                                             {-infinity, 0}}};
+  const auto found = std::ranges::find(scores, key, &Score::key);
   return found != scores.end() ? *found : Score{key, key, "", {}, {}};
 }
 
 std::vector<Measure> training_measures(const Score& score, const std::string& part, std::optional<double> target) {
+  using Better = Measure::Better;
   const std::string key = part + "_" + score.key;
+  const Bounds duration{0};
   const auto fitted = [&](double Plateau::*field) {
     return [=](const Run& run) {
       const auto [epoch, value] = trajectory(run, key);
@@ -161,27 +158,25 @@ std::vector<Measure> training_measures(const Score& score, const std::string& pa
       return fit ? std::optional((*fit).*field) : std::nullopt;
     };
   };
-  const auto until_target = [=](const Run& run) {
-    const auto [epoch, value] = trajectory(run, key);
-    return epochs_to(epoch, value, *target);
-  };
-  const auto at_end = [=](const Run& run) { return number(record::result_row(run), key); };
-  const Bounds duration{0};
-  using Better = Measure::Better;
-  std::vector<Measure> all;
-  all.push_back({key, part + " " + score.name,
-                 "at the last epoch, or where training was stopped early at the best on validation", score.unit,
-                 score.bounds, Better::more, at_end, true});
-  all.push_back({"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3},
-                 duration, Better::less, fitted(&Plateau::slowness)});
-  all.push_back(
-      {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)});
+  std::vector<Measure> all = {
+      {key, part + " " + score.name, "at the last epoch, or where training was stopped early at the best on validation",
+       score.unit, score.bounds, Better::more, [=](const Run& run) { return number(record::result_row(run), key); },
+       true},
+      {"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3}, duration,
+       Better::less, fitted(&Plateau::slowness)},
+      {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)}};
   if (target)
     all.push_back({"epochs_to_target", "epochs to " + score.unit.level(*target),
                    "the first epoch that reaches it, over the runs that do", Unit{1, 1}, duration, Better::less,
-                   until_target});
+                   [=](const Run& run) {
+                     const auto [epoch, value] = trajectory(run, key);
+                     return epochs_to(epoch, value, *target);
+                   }});
   all.push_back({"seconds_per_epoch", "s/epoch", "seconds of training for an epoch, without evaluation", Unit{1, 2},
-                 duration, Better::less, seconds_per_epoch});
+                 duration, Better::less, [](const Run& run) {
+                   const std::vector<double> seconds = trajectory(run, "seconds").value;
+                   return seconds.empty() ? std::nullopt : std::optional(mean(seconds));
+                 }});
   return all;
 }
 

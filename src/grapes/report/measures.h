@@ -56,7 +56,7 @@ bool learns_tasks(const record::Run& run);
 
 /// A number of a row, or nothing if it is absent or not finite (JSON holds null for these). "factor.mean" is the mean
 /// in the object called factor.
-std::optional<double> number(const record::Json& row, const std::string& key);
+std::optional<double> number(const record::Json& row, std::string key);
 /// The names of the layers, in order, over all runs.
 std::vector<std::string> layers_of(const Runs& runs);
 /// The layer of that name in a row, or null.

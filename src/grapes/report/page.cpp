@@ -20,42 +20,36 @@ const char* const page_style = R"css(
 body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,"Segoe UI",sans-serif;
 font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
 main{max-width:1080px;margin:0 auto;padding:48px 24px 72px}
-h1{font-size:28px;line-height:1.2;letter-spacing:-.015em;margin:0 0 14px}
-h2{font-size:19px;letter-spacing:-.005em;margin:0}h3{font-size:15px;margin:20px 0 8px}
+h1{font-size:28px;line-height:1.2;margin:0 0 14px}h2{font-size:19px;margin:0}h3{font-size:15px;margin:20px 0 8px}
 .lead{font-size:18px;line-height:1.55;max-width:46em;margin:0 0 8px}
 .note{color:var(--muted);font-size:15px;max-width:50em;margin:0 0 14px}
 .notice{border-left:3px solid var(--rule);padding-left:12px;margin:12px 0 0}
-ul.findings{padding-left:1.1em;max-width:50em;margin:0;font-size:15px}ul.findings li{margin:0 0 8px}
-ul.findings li::marker{color:var(--rule)}code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-p code,li code,td code,dt code,figcaption code{background:color-mix(in srgb,var(--rule) 16%,transparent);
-border-radius:4px;padding:.08em .35em}
+.findings{padding-left:1.1em;max-width:50em;margin:0;font-size:15px}.findings li{margin:0 0 8px}
+code,pre{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}pre{margin:0 0 12px;overflow-x:auto}
+code{background:color-mix(in srgb,var(--rule) 16%,transparent);border-radius:4px;padding:.08em .35em}
 .plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr))}
 .plots.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr))}
 figure{margin:0;padding:16px;background:var(--card);border:1px solid var(--hair);border-radius:10px;min-width:0}
 figure>svg{display:block;width:100%;height:auto;max-width:620px;margin:0 auto}
 figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}
 .condition{margin:48px 0 14px}.condition+.lead{font-size:16px}.lead+.plots,.notice+.plots{margin:24px 0}
-section{margin:24px 0}section>h2{margin-bottom:6px}
 details{border-top:1px solid var(--hair);padding:2px 0}main>details:last-of-type{border-bottom:1px solid var(--hair)}
-summary{cursor:pointer;padding:10px 0}summary h2{display:inline;font-size:16px;font-weight:600}
-details[open]{padding-bottom:20px}details details{margin:0}details details[open]{padding-bottom:4px}
-table{border-collapse:collapse;font-size:13.5px;width:100%;background:var(--card);border:1px solid var(--hair)}
+summary{cursor:pointer;padding:10px 0}summary h2{display:inline;font-size:16px}main>details[open]{padding-bottom:20px}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13.5px;width:100%;background:var(--card)}
 th,td{padding:8px 7px;text-align:right;overflow-wrap:normal;border-bottom:1px solid var(--hair)}
-td,tbody th{white-space:nowrap}
+td,tbody th{white-space:nowrap}tbody th{font-weight:600}th:first-child{text-align:left}
 thead th{color:var(--muted);font-weight:500;vertical-align:bottom;line-height:1.35}
-td small{display:block;color:var(--muted)}th:first-child{text-align:left}tbody th{font-weight:600}
-.scroll{overflow-x:auto}td.heat{background:color-mix(in srgb,var(--arm) calc(.5*var(--heat)),transparent)}
+td small{display:block;color:var(--muted)}td.heat{background:color-mix(in srgb,var(--arm) calc(.5*var(--heat)),transparent)}
 .key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--arm);margin-right:8px}
-ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;margin:0 0 12px;font-size:14px}
-ul.legend svg{width:28px;height:8px;vertical-align:middle;margin-right:7px}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:12px 0;font-size:15px}dt{font-weight:600}
-dd{margin:0;min-width:0}
-pre{margin:0;padding:4px 0 12px;overflow-x:auto;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;margin:0 0 12px;font-size:14px}
+.legend svg{width:28px;height:8px;vertical-align:middle;margin-right:7px}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:12px 0;font-size:15px}
+dt{font-weight:600}dd{margin:0;min-width:0}
 @media(max-width:720px){main{padding:28px 16px 48px}h1{font-size:24px}.lead{font-size:17px}figure{padding:12px 10px}
 .plots:not(.small) svg text{font-size:14.5px}.plots:not(.small) svg .small{font-size:14px}
 dl{grid-template-columns:1fr;gap:2px}dd{margin-bottom:10px}
 thead{display:none}table,tbody,tr,td,tbody th{display:block}tbody th{padding:10px 12px 4px;border:0}
-tr{border-bottom:1px solid var(--hair);padding-bottom:6px}tr:last-child{border:0}
+tr{border-bottom:1px solid var(--hair);padding-bottom:6px}
 td{display:flex;justify-content:space-between;gap:16px;padding:2px 12px;border:0;white-space:normal}
 td::before{content:attr(data-label);color:var(--muted);text-align:left}}
 @media print{body{background:none}figure,tr{break-inside:avoid}}
@@ -169,9 +163,10 @@ class Page {
     for (const std::string& cell : rows.front()) head += "<th scope=\"col\">" + escape(cell) + "</th>";
     for (std::size_t i = 1; i < rows.size(); ++i) {
       const std::string& name = rows[i].front();
+      const std::string arm = name.substr(0, name.find(" at "));
       body +=
           fmt::format("<tr><th scope=\"row\">{}{}</th>",
-                      styles_.has(name) ? "<span class=\"key " + styles_.color(name) + "\"></span>" : "", escape(name));
+                      styles_.has(arm) ? "<span class=\"key " + styles_.color(arm) + "\"></span>" : "", escape(name));
       for (std::size_t c = 1; c < rows[i].size(); ++c) {
         const std::string cell = escape(rows[i][c]);
         const std::size_t end = std::min(cell.find(" ["), cell.size());
@@ -190,13 +185,8 @@ class Page {
     std::string body = list(limits);
     for (const Table& one : tables(summary_, *condition_))
       body += "<h3>" + escape(one.title) + "</h3>" + html_table(one.rows) + definitions(one.terms);
-    return condition_section(
-        "Numbers and tests",
-        summary_.swept.empty()
-            ? ""
-            : "A change is a difference less the same difference at the first value, seed by seed: it tells which arm "
-              "loses more. The folder of each value has a report of its own.",
-        body);
+    return condition_section("Numbers and tests",
+                             summary_.swept.empty() ? "" : "The folder of each value has a report of its own.", body);
   }
 
   /// Charts side by side without names at their lines, which a legend has.
@@ -261,8 +251,10 @@ class Page {
     for (const Arm& arm : arms())
       for (const Part& part : of(arm)) {
         rows.push_back({arm.name, part.name});
-        for (const Spread& spread : part.values)
+        for (const PartNumber& number : numbers) {
+          const Spread& spread = part.values.at(number.key);
           rows.back().push_back(spread.empty() ? "–" : level_text(spread, {1, 3}));
+        }
       }
     return rows.size() == 1 ? "" : html_table(rows);
   }

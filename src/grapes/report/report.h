@@ -35,8 +35,7 @@ struct Table {
   std::vector<std::vector<std::string>> rows;                   ///< the first row and the first column are headings
   std::vector<std::pair<std::string, std::string>> terms = {};  ///< columns and rows, and what they mean
 };
-/// Of a condition: the measures of each arm, then arm against arm. Of a sweep, whose condition is ignored, a column a
-/// value: scores, differences, their changes since the first value, learning rates.
+/// The measures of each arm, then arm against arm: in a condition, or of a sweep at all values.
 std::vector<Table> tables(const Summary& summary, const Condition& condition);
 /// What a terminal shows, at most 100 columns wide.
 std::string table(const Summary& summary);

@@ -48,10 +48,11 @@ struct Difference {
 /// The runs that count under one label: finished, with a score in their last row; by seed.
 struct Arm {
   std::string name;
-  std::string method;  ///< against forgetting; "none" for a learning rule alone
-  Runs runs;
-  std::vector<double> learning_rates;    ///< those the runs began with, each once
-  std::map<std::string, Spread> values;  ///< by the measure's key; of a measure without a meaning here, empty
+  std::string method = "none";  ///< against forgetting; "none" for a learning rule alone
+  Runs runs = {};
+  std::vector<double> learning_rates = {};  ///< those the runs began with, each once
+  bool at_edge = false;  ///< the rate chosen is the smallest or largest tried: a better one may lie beyond
+  std::map<std::string, Spread> values = {};  ///< by the measure's key; of a measure without a meaning here, empty
 
   const Spread& operator[](const Measure& measure) const { return values.at(measure.key); }
 };
@@ -70,8 +71,6 @@ struct Condition {
 
   const Arm* find(const std::string& name) const;
   const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
-  /// Whether the rate chosen for an arm is the smallest or largest of its grid, beyond which a better one may lie.
-  bool at_edge(const std::string& arm) const;
 };
 
 struct Summary {
@@ -132,10 +131,10 @@ std::string change_text(const Spread& spread, const Unit& unit);
 /// a measure has no meaning.
 record::Json to_json(const Summary& summary);
 
-/// A layer or a weight of an arm, and what its runs hold of it: numbers over the seeds, in the order of a list below.
+/// A layer or a weight of an arm, and what its runs hold of it: numbers over the seeds, by their keys in a list below.
 struct Part {
   std::string name;
-  std::vector<Spread> values;
+  std::map<std::string, Spread> values;
 };
 struct PartNumber {
   const char* key;                 ///< in a row of metrics.jsonl

@@ -11,15 +11,21 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 const std::string none = "–";
 
-/// A column of a table whose rows are of this kind.
-template <class Row>
+/// A row of a table: an arm, or a pair of them, under a condition. `arm` is null where no run of it finished.
+struct Row {
+  const Condition* condition;
+  std::string name;
+  const Arm* arm = nullptr;
+  const Difference* difference = nullptr;
+  /// "grapes", and of a sweep "grapes at 4".
+  std::string heading() const { return name + (condition->value ? " at " + condition->name : ""); }
+};
 struct Column {
   std::string name;
   std::string meaning;  ///< one line, for the page
   std::function<std::string(const Row&)> cell;
 };
-template <class Row>
-Table table_of(const std::string& title, const std::vector<Row>& rows, const std::vector<Column<Row>>& columns) {
+Table table_of(const std::string& title, const std::vector<Row>& rows, const std::vector<Column>& columns) {
   Table table{title, Rows(1 + rows.size())};
   for (const auto& [name, meaning, cell] : columns) {
     table.rows[0].push_back(name);
@@ -29,19 +35,18 @@ Table table_of(const std::string& title, const std::vector<Row>& rows, const std
   return table;
 }
 
-std::string name_of(const Difference& one) { return shortened(one.arm, 20) + " − " + one.against; }
-
-std::string rates(const Arm& arm) {
+std::string rates(const Row& row) {
   std::vector<std::string> texts;
-  for (const double rate : arm.learning_rates) texts.push_back(shortest(rate));
+  for (const double rate : row.arm->learning_rates) texts.push_back(shortest(rate));
   if (texts.empty()) return none;
-  return texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back();
+  return (texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back()) +
+         (row.arm->at_edge ? " (edge)" : "");
 }
 
 std::string p_text(const std::optional<double>& p) { return p ? p_value(*p) : none; }
 
 /// "88.10 ± 0.20 [87.20, 88.90]", and how many of the runs have such a number if not all have.
-std::string cell(const Arm& arm, const Measure& measure) {
+std::string level(const Arm& arm, const Measure& measure) {
   const Spread& spread = arm[measure];
   if (spread.empty()) return measure.key == "epochs_to_target" ? "never" : none;
   const bool sign = measure.key.ends_with("transfer");
@@ -50,74 +55,74 @@ std::string cell(const Arm& arm, const Measure& measure) {
   return text + (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
 }
 
-Table measures_of(const Summary& summary, const Condition& condition) {
-  std::vector<Column<Arm>> columns = {
-      {"arm", "the label under which runs are grouped", [](const Arm& arm) { return shortened(arm.name, 20); }},
-      {"n", "finished runs, one for each seed", [](const Arm& arm) { return std::to_string(arm.runs.size()); }},
-      {"rate", "the learning rate the runs began with", rates}};
+/// "+1.20 [+0.40, +2.00]".
+std::string change(const Difference& one, const Measure& measure) {
+  return one.spread.empty() ? none : change_text(one.spread, {measure.unit.factor, measure.unit.decimals});
+}
+
+Table measures_of(const Summary& summary, const std::vector<const Condition*>& conditions) {
+  std::vector<Row> rows;
+  for (const std::string& name : summary.arms)
+    for (const Condition* one : conditions)
+      if (const Arm* arm = one->find(name); arm != nullptr || !summary.swept.empty())
+        rows.push_back({one, shortened(name, 20), arm});
+  std::vector<Column> columns = {
+      {"arm", "the label under which runs are grouped", [](const Row& row) { return row.heading(); }},
+      {"n", "finished runs, one for each seed",
+       [](const Row& row) { return row.arm == nullptr ? "0" : std::to_string(row.arm->runs.size()); }},
+      {"rate", "the learning rate the runs began with; (edge): the smallest or largest of those tried",
+       [](const Row& row) { return row.arm == nullptr ? none : rates(row); }}};
   for (const Measure& measure : summary.measures)
     columns.push_back({measure.name + measure.unit.suffix,
                        measure.meaning + (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
-                       [&](const Arm& arm) { return cell(arm, measure); }});
-  Table table = table_of("Measures", condition.arms, columns);
+                       [&](const Row& row) { return row.arm == nullptr ? "diverged" : level(*row.arm, measure); }});
+  Table table = table_of("Measures", rows, columns);
   table.terms.emplace_back("± and [ ]", "standard deviation over seeds, and the 95 % interval of the mean");
   return table;
 }
 
-Table comparisons_of(const Summary& summary, const Condition& condition) {
-  std::vector<Difference> rows;
+Table comparisons_of(const Summary& summary, const std::vector<const Condition*>& conditions) {
+  std::vector<std::string> names;
+  std::vector<Row> all, rows;
   std::map<std::string, const Measure*> measures;
   for (const Measure& measure : summary.measures) measures[measure.key] = &measure;
-  for (const Difference& one : condition.differences)
-    if (measures[one.measure]->compared) rows.push_back(one);
-  std::vector<Column<Difference>> columns = {
-      {"comparison", "", name_of},
-      {"measure", "", [&](const Difference& one) { return measures[one.measure]->name; }},
+  for (const Condition* condition : conditions)
+    for (const Difference& one : condition->differences) {
+      if (!measures[one.measure]->compared) continue;
+      all.push_back({condition, shortened(one.arm, 20) + " − " + one.against, nullptr, &one});
+      if (std::find(names.begin(), names.end(), all.back().name) == names.end()) names.push_back(all.back().name);
+    }
+  for (const std::string& name : names)
+    std::copy_if(all.begin(), all.end(), std::back_inserter(rows), [&](const Row& row) { return row.name == name; });
+  std::vector<Column> columns = {
+      {"comparison", "", [](const Row& row) { return row.heading(); }},
       {summary.primary().unit.difference.empty() ? "difference [95 %]" : "points [95 %]",
        "mean of the paired differences with Student’s t interval",
-       [&](const Difference& one) {
-         const Unit& unit = measures[one.measure]->unit;
-         return one.spread.empty() ? none : change_text(one.spread, {unit.factor, unit.decimals});
-       }},
-      {"pairs", "runs that began alike", [](const Difference& one) { return std::to_string(one.spread.n()); }},
+       [&](const Row& row) { return change(*row.difference, *measures[row.difference->measure]); }},
+      {"pairs", "runs that began alike", [](const Row& row) { return std::to_string(row.difference->spread.n()); }},
       {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs",
-       [](const Difference& one) { return p_text(one.p); }},
-      {"Holm p", "p after Holm’s correction for the number of arms, or of controls",
-       [](const Difference& one) { return p_text(one.p_holm); }},
-      {"reading", "", reading}};
-  if (summary.tasks == 0) columns.erase(columns.begin() + 1);
+       [](const Row& row) { return p_text(row.difference->p); }},
+      {"Holm p", "p after Holm’s correction for the number of arms, or of controls; of a sweep, for all rows",
+       [](const Row& row) { return p_text(row.difference->p_holm); }},
+      {"reading", "", [](const Row& row) { return reading(*row.difference); }}};
+  if (summary.tasks > 0)
+    columns.insert(columns.begin() + 1,
+                   {"measure", "", [&](const Row& row) { return measures[row.difference->measure]->name; }});
+  if (conditions.size() > 1)
+    columns.push_back({"change since " + conditions.front()->name,
+                       "the difference less the same one at the first value, seed by seed: which arm loses more; *: "
+                       "p below 0.05 after Holm’s correction over all changes",
+                       [&](const Row& row) {
+                         for (const Difference& one : row.condition->changes)
+                           if (one.arm == row.difference->arm && one.against == row.difference->against &&
+                               one.measure == row.difference->measure)
+                             return change(one, *measures[one.measure]) + (one.significant() ? "*" : "");
+                         return none;
+                       }});
   Table table = table_of("Comparisons", rows, columns);
   for (const auto& [arm, against, meaning] : controls_of(summary.arms))
     table.terms.emplace_back(arm + " − " + against, meaning);
   return table;
-}
-
-/// Of a sweep: rows by name, a column a condition.
-Table over_conditions(const Summary& summary, const std::string& title, const std::string& heading,
-                      const std::vector<std::string>& names,
-                      const std::function<std::string(const Condition&, const std::string& name)>& cell) {
-  std::vector<Column<std::string>> columns = {{heading, "", [](const std::string& name) { return name; }}};
-  for (const Condition& condition : summary.conditions)
-    columns.push_back({condition.name, "", [&](const std::string& name) { return cell(condition, name); }});
-  return table_of(title, names, columns);
-}
-
-/// Of a sweep: differences of the first measure, or their changes.
-Table differences_over_conditions(const Summary& summary, const std::string& title, const std::string& heading,
-                                  std::vector<Difference> Condition::*list) {
-  const Measure& measure = summary.primary();
-  std::vector<std::string> names;
-  for (const Condition& condition : summary.conditions)
-    for (const Difference& one : condition.*list)
-      if (one.measure == measure.key && std::find(names.begin(), names.end(), name_of(one)) == names.end())
-        names.push_back(name_of(one));
-  return over_conditions(summary, title, heading, names, [&](const Condition& condition, const std::string& name) {
-    for (const Difference& one : condition.*list)
-      if (name_of(one) == name && one.measure == measure.key && !one.spread.empty())
-        return change_text(one.spread, {measure.unit.factor, measure.unit.decimals}) + (one.significant() ? "*" : "") +
-               (one.spread.n() < summary.most_runs() ? fmt::format(" (n = {})", one.spread.n()) : "");
-    return none;
-  });
 }
 
 /// The table as text, in as many blocks as it takes to fit a terminal, the first column in each.
@@ -141,31 +146,12 @@ std::string fitted(const Rows& rows) {
 }  // namespace
 
 std::vector<Table> tables(const Summary& summary, const Condition& condition) {
-  std::vector<Table> all;
-  if (summary.swept.empty()) {
-    all = {measures_of(summary, condition), comparisons_of(summary, condition)};
-  } else {
-    const Measure& measure = summary.primary();
-    const auto of_arms = [&](const std::string& title,
-                             const std::function<std::string(const Condition&, const Arm&)>& cell) {
-      all.push_back(
-          over_conditions(summary, title, "arm", summary.arms, [&](const Condition& at, const std::string& name) {
-            const Arm* arm = at.find(name);
-            return arm == nullptr ? "diverged" : cell(at, *arm);
-          }));
-    };
-    of_arms(measure.name + measure.unit.suffix, [&](const Condition&, const Arm& arm) {
-      return level_text(arm[measure], {measure.unit.factor, measure.unit.decimals}) +
-             (arm.runs.size() < summary.most_runs() ? fmt::format(" (n = {})", arm.runs.size()) : "");
-    });
-    all.push_back(differences_over_conditions(summary, "Paired differences", "difference", &Condition::differences));
-    all.push_back(differences_over_conditions(summary, "Changes of the differences",
-                                              "change since " + summary.conditions.front().name, &Condition::changes));
-    for (auto& row : all.back().rows) row.erase(row.begin() + 1);  // where nothing can have changed
-    of_arms("Learning rates",
-            [](const Condition& at, const Arm& arm) { return rates(arm) + (at.at_edge(arm.name) ? " (edge)" : ""); });
-  }
-  std::erase_if(all, [](const Table& table) { return table.rows.size() == 1; });
+  std::vector<const Condition*> conditions = {&condition};
+  if (!summary.swept.empty()) conditions.clear();
+  for (const Condition& one : summary.conditions)
+    if (!summary.swept.empty()) conditions.push_back(&one);
+  std::vector<Table> all = {measures_of(summary, conditions), comparisons_of(summary, conditions)};
+  if (all.back().rows.size() == 1) all.pop_back();
   return all;
 }
 
