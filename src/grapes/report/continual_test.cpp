@@ -129,7 +129,8 @@ TEST(Continual, ControlsTellWhatIsDueToWhat) {
                                  HasSubstr("`ewc+grapes` does better than `ewc`"), HasSubstr("With 8 pairs"),
                                  Not(HasSubstr("constant:2"))));
   EXPECT_THAT(table(s),
-              AllOf(HasSubstr("\ngrapes − uniform "), HasSubstr("\nuniform − bp "), HasSubstr("\newc+grapes − ewc ")));
+              AllOf(HasSubstr("\ngrapes − uniform, average accuracy "), HasSubstr("\nuniform − bp, forgetting "),
+                    HasSubstr("\newc+grapes − ewc, learning accuracy ")));
   EXPECT_THAT(html(s), HasSubstr("<dt>grapes − uniform</dt><dd>effect of different factors"));
 }
 

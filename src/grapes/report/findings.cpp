@@ -91,7 +91,7 @@ std::string claim(const Summary& summary, const Condition& condition, const std:
   }
   const Difference& first = *all.front().second;
   std::string text = fmt::format("{} {}", quoted(arm), by_side(all));
-  if (shown == 0) return text + " (" + reading(first) + ")";
+  if (shown == 0) return text + " (" + (first.p ? "the intervals include 0" : reading(first)) + ")";
   text += shown == significant ? ", by intervals and tests" : ", by the intervals, though not by the corrected tests";
   return arm == "grapes" && first.side() > 0 && summary.swept.empty() ? text + ": " + meaning(summary, condition)
                                                                       : text;

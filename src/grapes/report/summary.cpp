@@ -297,8 +297,9 @@ std::vector<Part> final_factors(const Arm& arm) {
   for (const std::string& layer : layers_of(arm.runs)) {
     Part part{layer, {}};
     for (const PartNumber& one : factor_numbers)
-      part.values[one.key] =
-          spread_of(arm.runs, [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), one.key); });
+      part.values[one.key] = spread_of(
+          arm.runs, [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), one.key); },
+          one.key == std::string("factor.sd") ? Bounds{0} : Bounds{1, 2});
     if (!part.values.begin()->second.empty()) all.push_back(std::move(part));
   }
   return all;

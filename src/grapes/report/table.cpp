@@ -95,7 +95,10 @@ Table comparisons_of(const Summary& summary, const std::vector<const Condition*>
   for (const std::string& name : names)
     std::copy_if(all.begin(), all.end(), std::back_inserter(rows), [&](const Row& row) { return row.name == name; });
   std::vector<Column> columns = {
-      {"comparison", "", [](const Row& row) { return row.heading(); }},
+      {"comparison", "",
+       [&](const Row& row) {
+         return row.heading() + (summary.tasks > 0 ? ", " + measures[row.difference->measure]->name : "");
+       }},
       {summary.primary().unit.difference.empty() ? "difference [95 %]" : "points [95 %]",
        "mean of the paired differences with Student’s t interval",
        [&](const Row& row) { return change(*row.difference, *measures[row.difference->measure]); }},
@@ -105,9 +108,6 @@ Table comparisons_of(const Summary& summary, const std::vector<const Condition*>
       {"Holm p", "p after Holm’s correction for the number of arms, or of controls; of a sweep, for all rows",
        [](const Row& row) { return p_text(row.difference->p_holm); }},
       {"reading", "", [](const Row& row) { return reading(*row.difference); }}};
-  if (summary.tasks > 0)
-    columns.insert(columns.begin() + 1,
-                   {"measure", "", [&](const Row& row) { return measures[row.difference->measure]->name; }});
   if (conditions.size() > 1)
     columns.push_back({"change since " + conditions.front()->name,
                        "the difference less the same one at the first value, seed by seed: which arm loses more; *: "
