@@ -55,9 +55,9 @@ def test_include_exclude_and_output_by_name():
     assert modulated(exclude="a.*", include="*") == ("b.0", "b.2", "b.4"), "what is named is modulated, the last layer too"
     assert modulated(output=["a.4", "b.4"]) == ("a.0", "a.2", "b.0", "b.2")
     assert modulated(include="b", output="b.0") == ("b.2", "b.4")
-    with pytest.raises(ValueError, match="include must name layers of the model; got 'c'; there are a.0, a.2"):
+    with pytest.raises(ValueError, match="include must name layers of the model; got 'c'; available: a.0, a.2"):
         modulated(include="c")
-    with pytest.raises(ValueError, match="no layer to modulate; the output layer, b.4, is left out"):
+    with pytest.raises(ValueError, match="no layer to modulate besides the output layer, b.4"):
         modulated(exclude=["a", "b.0", "b.2"])
     with pytest.raises(ValueError, match="no layer to modulate"):
         torch_grapes.enable(nn.ReLU())
@@ -68,9 +68,9 @@ def test_twice_is_refused_and_a_with_block_ends_with_its_error():
     plain = gradients(model, X)
     with pytest.raises(KeyError):
         with torch_grapes.enabled(model):
-            with pytest.raises(RuntimeError, match="modulated already"):
+            with pytest.raises(RuntimeError, match="already modulated"):
                 torch_grapes.enable(model)
-            with pytest.raises(RuntimeError, match="modulated already"):
+            with pytest.raises(RuntimeError, match="already modulated"):
                 torch_grapes.enable(nn.Sequential(model[0], nn.Linear(7, 2)))
             raise KeyError
     agree(gradients(model, X), plain, 1e-300)
@@ -80,7 +80,7 @@ def test_twice_is_refused_and_a_with_block_ends_with_its_error():
 @pytest.mark.parametrize("options, sentence", [
     ({"gain": 0}, "gain must be above 0"),
     ({"clip": (2, 1)}, "0 <= low <= high"),
-    ({"responsibility": "outgoing"}, "which a model does not tell"),
+    ({"responsibility": "outgoing"}, "which is unknown for a single layer"),
     ({"modulation": "grape"}, "modulation must be one of none, grapes, grapes-local, uniform, shuffled, constant; got 'grape'"),
     ({"modulation": "constant"}, "constant must have constants"),
     ({"modulation": "constant", "constants": [0]}, "constants must be above 0"),
@@ -117,7 +117,7 @@ def test_a_wrong_guess_of_the_output_layer_stops_the_first_pass():
     model = Late()
     torch_grapes.enable(model)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="taken to be 'body'.*comes straight from 'head': enable"):
+        with pytest.raises(RuntimeError, match="'body' is treated as the output layer.*computed by 'head': enable"):
             model(torch.randn(3, 5))
     torch_grapes.disable(model)
     handle = torch_grapes.enable(model, output="head")
@@ -141,11 +141,11 @@ def test_several_heads_and_a_layer_that_is_not_called_are_told():
     with pytest.warns(UserWarning) as caught:
         model(torch.randn(3, 5))
         model(torch.randn(3, 5))
-    assert [str(w.message) for w in caught] == ["torch_grapes: not called in this forward pass, hence not modulated: idle"]
+    assert [str(w.message) for w in caught] == ["torch_grapes: these layers are not modulated, because this forward pass did not call them: idle"]
     torch_grapes.disable(model)
     del model.idle
     torch_grapes.enable(model)
-    with pytest.warns(UserWarning, match="first lead straight to what the model returns") as caught:
+    with pytest.warns(UserWarning, match="first are modulated, but lead directly to the model's output") as caught:
         model(torch.randn(3, 5))
         model(torch.randn(3, 5))
     assert len(caught) == 1

@@ -33,7 +33,7 @@ def test_another_libtorch_is_refused_with_both_versions(tmp_path):
                              library.path.read_bytes()))
     code, said = load(GRAPES_LIBRARY=str(other))
     assert code == 1
-    assert re.search(r"was built for LibTorch 9\.8\.\d+, and this is PyTorch " + re.escape(torch.__version__), said)
+    assert re.search(r"was built for LibTorch 9\.8\.\d+, but this is PyTorch " + re.escape(torch.__version__), said)
 
 
 @pytest.mark.parametrize("running, fits", [("", True), ("+cu117", True), ("a0", True), (".99", False)])
@@ -43,14 +43,14 @@ def test_only_major_and_minor_count(running, fits):
     if fits:
         library.check(library.path, version)
     else:
-        with pytest.raises(ImportError, match="build Grapes against the LibTorch of this PyTorch"):
+        with pytest.raises(ImportError, match="build Grapes for this version"):
             library.check(library.path, version)
 
 
 def test_a_missing_or_foreign_file_is_named(tmp_path):
-    assert "GRAPES_LIBRARY is /nowhere/lib.so, which is no file" in load(GRAPES_LIBRARY="/nowhere/lib.so")[1]
+    assert "GRAPES_LIBRARY is /nowhere/lib.so, which is not a file" in load(GRAPES_LIBRARY="/nowhere/lib.so")[1]
     (tmp_path / "x.so").write_bytes(b"no library")
-    assert "does not say what LibTorch it was built for" in load(GRAPES_LIBRARY=str(tmp_path / "x.so"))[1]
+    assert "does not contain the version of LibTorch that it was built for" in load(GRAPES_LIBRARY=str(tmp_path / "x.so"))[1]
 
 
 def test_the_functions():
@@ -74,7 +74,7 @@ def test_the_functions():
     assert x.grad.tolist() == [[6, 1]]
     with pytest.raises(ValueError, match="finite"):
         torch_grapes.factor(torch.tensor([[float("nan")]]))
-    with pytest.raises(RuntimeError, match="modulate: factor must have 3 nodes"):
+    with pytest.raises(RuntimeError, match="modulate: factor must have 3 units"):
         torch_grapes.modulate(torch.zeros(2, 3), torch.ones(2))
 
 

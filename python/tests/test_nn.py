@@ -140,15 +140,15 @@ def test_enable_leaves_them_alone_and_copies_keep_their_route():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="route ifa runs upwards through a network"):
+    with pytest.raises(ValueError, match="route ifa sends the error upward through a network"):
         routed.Linear(2, 2, route="ifa")
     with pytest.raises(ValueError, match="route must be one of bp, fa, .*got 'up'"):
         routed.Conv2d(2, 2, 1, route="up")
-    with pytest.raises(ValueError, match=r"Linear: a layer by itself knows its own weights only"):
+    with pytest.raises(ValueError, match=r"Linear: responsibility must be incoming or input, because a single layer does not know"):
         routed.Linear(2, 2, responsibility="outgoing")
     with pytest.raises(ValueError, match="padding"):
         routed.Conv2d(1, 1, 3, padding="same")
-    with pytest.raises(ValueError, match="2 hidden activations are to be given; got 1"):
+    with pytest.raises(ValueError, match="2 hidden activations are expected; got 1"):
         routed.DirectFeedback([3, 4], 2)(torch.zeros(1, 2), torch.zeros(1, 3))
 
 

@@ -239,7 +239,7 @@ def test_traced_and_exported_it_is_the_model_alone_and_scripted_it_is_refused():
     assert "grapes" not in str(traced.inlined_graph)
     assert torch.equal(traced(X), model(X))
     torch.onnx.export(model, X, io.BytesIO())
-    with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a modulated model; disable it first"):
+    with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a modulated model; call disable\\(\\) before"):
         torch.jit.script(model)
     torch_grapes.disable(model)
     assert torch.equal(torch.jit.script(model)(X), traced(X))

@@ -1,7 +1,7 @@
-"""GRAPES for PyTorch: the error at each unit scaled by the unit's responsibility (Dellaferrera et al. 2022).
+"""GRAPES for PyTorch: scales the error at each unit by the unit's responsibility (Dellaferrera et al. 2022).
 
     import torch_grapes
-    handle = torch_grapes.enable(model)   # the forward pass, state_dict and optimizer stay what they are
+    handle = torch_grapes.enable(model)   # the forward pass, state_dict and optimizer stay unchanged
     ...                                   # train
     handle.disable()
 """

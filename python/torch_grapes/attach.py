@@ -1,4 +1,4 @@
-"""enable(): GRAPES for a model as it is. Its forward pass, state_dict and optimizer stay what they are."""
+"""enable(): GRAPES for an existing model. The forward pass, state_dict and optimizer stay unchanged."""
 from __future__ import annotations
 
 import fnmatch
@@ -16,7 +16,7 @@ Names = Union[str, Sequence[str]]
 
 
 class Handle:
-    """What enable() returns: what is modulated, and the way to end it."""
+    """Returned by enable(). Shows which layers are modulated, and removes the modulation."""
 
     def __init__(self, model: nn.Module, rule: Rule, hooks: Dict[str, Modulate], states: Dict[str, str], unmatched: Dict[str, str]) -> None:
         self.model, self.rule = model, rule
@@ -25,18 +25,18 @@ class Handle:
         self._hooks = hooks
 
     def factors(self) -> Dict[str, Tensor]:
-        """Per modulated layer the factors that the weights as they stand give, [unit]; "lstm.l0" for a recurrent one."""
+        """Compute the factors of each modulated layer from the current weights, [unit]. A layer of an RNN is named "lstm.l0"."""
         modules = dict(self.model.named_modules())
         return {name: m.clone() for hook in self._hooks.values() for name, m in hook.factors(modules[hook.name]).items()}
 
     def disable(self) -> None:
-        """Take every hook off; the model learns as before."""
+        """Remove all hooks. The model then learns by plain backpropagation."""
         disable(self.model)
         self._hooks = {}
 
     @property
     def modulated(self) -> Tuple[str, ...]:
-        """Names of the modules whose error, or own gradient, is scaled."""
+        """Names of the modules whose error or gradient is scaled."""
         return tuple(self._hooks)
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ def _patterns(option: str, patterns: Optional[Names], names: Sequence[str]) -> L
     found = [patterns] if isinstance(patterns, str) else list(patterns or [])
     for pattern in found:
         if not any(_selects(pattern, name) for name in names):
-            raise ValueError(f"torch_grapes: {option} must name layers of the model; got {pattern!r}; there are {', '.join(names)}")
+            raise ValueError(f"torch_grapes: {option} must name layers of the model; got {pattern!r}; available: {', '.join(names)}")
     return found
 
 
@@ -74,52 +74,52 @@ def enable(
     warn: bool = True,
     **rule: Any,
 ) -> Handle:
-    """Let every hidden layer of a model scale the error at its units by their factors (Dellaferrera et al. 2022).
+    """Scale the error at the units of every hidden layer by their factors (Dellaferrera et al. 2022).
 
         r[n] = Σ |W[n, ...]|,   m[n] = clip(gain · r[n] / max r, low, high),   δ[n] <- m[n] · δ[n]
 
-    Modulated are Linear, Conv1d to 3d and their transposed forms (grouped too: a unit is an output channel), RNN, LSTM, GRU
-    and their cells (all gates of a unit have one factor; see layers.py). What flows back is then no longer the gradient of
-    the loss, in training mode and in evaluation mode alike. A frozen layer does not learn, and scales the error that passes
-    through it like any other.
+    Supported layers are Linear; Conv1d, Conv2d, Conv3d and their transposed forms, with or without groups (a unit is an output
+    channel); RNN, LSTM, GRU and their cells (all gates of a unit share one factor, see layers.py). The result of backward() is
+    no longer the gradient of the loss, in training mode and in evaluation mode. A frozen layer scales the error that passes
+    through it like any other layer.
 
-    modulation  a row of `modulations`: "grapes"; "grapes-local": each layer's own update only; the controls "uniform", "shuffled"
-                and "constant"; "none"; a Modulation; or a function from factors [unit] to factors [unit]
-    include     only these layers, even if they look like output layers; None: all but the output layers
-    exclude     but not these
-    output      the output layers, which are left out; None: the last layer of the model, which the first forward pass checks
-    local       these get the local version: their own gradient is scaled, the error passes through them unscaled
-    warn        of layers that are not modulated
-    rule        the other fields of Rule: constants, responsibility, gain, clip, every, factor_bits, seed, per_gate, compounding
+    modulation  a name in `modulations`: "grapes"; "grapes-local", which scales each layer's own gradient only; the controls
+                "uniform", "shuffled" and "constant"; "none". Or a Modulation, or a function from factors [unit] to factors [unit]
+    include     modulate only these layers, even if they look like output layers; None: all except the output layers
+    exclude     do not modulate these layers
+    output      the output layers, which are not modulated; None: the last layer of the model, checked in the first forward pass
+    local       layers with the local version: their own gradient is scaled, the error that they pass on is not
+    warn        whether to warn about layers that are not modulated
+    rule        other fields of Rule: constants, responsibility, gain, clip, every, factor_bits, seed, per_gate, compounding
 
-    include, exclude, output and local take a name of a module, which stands for everything below it too, a shell pattern of
-    such names ("*.0"), or a list of them. grapes::backward of the C++ library takes the same.
+    include, exclude, output and local take the name of a module, which includes all of its submodules; a shell pattern of such
+    names ("*.0"); or a list of these. grapes::backward of the C++ library takes the same names.
 
-    Raises ValueError for an option that cannot be, RuntimeError if the model is modulated already.
+    Raises ValueError for an invalid option, RuntimeError if the model is already modulated.
     """
     how = Rule(modulation=modulation, **rule)
     if how.route != "bp":
-        raise ValueError(f"torch_grapes: the route must be bp, the model's own graph; got {how.route}")
+        raise ValueError(f"torch_grapes: the route must be bp, because the error follows the model's own graph; got {how.route}")
     if how.responsibility in ("outgoing", "synaptic"):
-        raise ValueError("torch_grapes: responsibility must be incoming or input; outgoing weights are those of the next layer, "
-                         "which a model does not tell")
+        raise ValueError("torch_grapes: responsibility must be incoming or input; outgoing weights belong to the next layer, "
+                         "which is unknown for a single layer")
 
     candidates: Dict[str, nn.Module] = {}
     unmatched: Dict[str, str] = {}
     states: Dict[str, str] = {}
     for name, module in model.named_modules():
         if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
-            raise RuntimeError(f"torch_grapes: {name or 'the model'} is modulated already; disable that first")
+            raise RuntimeError(f"torch_grapes: {name or 'the model'} is already modulated; call disable() first")
         reason = layers.unsupported_reason(module)
         if getattr(module, "modulates_itself", False):
-            unmatched[name], states[name] = "it modulates itself", "unmatched"
+            unmatched[name], states[name] = "it has its own rule", "unmatched"
         elif reason and ".parametrizations." not in f".{name}.":
             unmatched[name], states[name] = reason, "unmatched"
         elif layers.is_plain(module) or layers.is_recurrent(module):
             candidates[name], states[name] = module, "excluded"
     names = list(candidates)
     if not names:
-        raise ValueError("torch_grapes: there is no layer to modulate")
+        raise ValueError("torch_grapes: the model has no layer to modulate")
     wanted, unwanted = _patterns("include", include, names), _patterns("exclude", exclude, names)
     named, own = _patterns("output", output, names), _patterns("local", local, names)
     guessed = not wanted and not named
@@ -133,9 +133,9 @@ def enable(
         states[name] = "output" if name in outputs else "local" if how.row.local or _any(own, name) else "modulated"
         chosen += [name] * (name not in outputs)
     if not chosen and how.modulates:
-        left = f"; the output layer, {', '.join(outputs)}, is left out" if outputs else ""
-        raise ValueError(f"torch_grapes: there is no layer to modulate{left}")
-    told = {name: why for name, why in unmatched.items() if why != "it modulates itself"}
+        left = f" besides the output layer, {', '.join(outputs)}" if outputs else ""
+        raise ValueError(f"torch_grapes: the model has no layer to modulate{left}")
+    told = {name: why for name, why in unmatched.items() if why != "it has its own rule"}
     if told and warn:
         warnings.warn(f"torch_grapes: these layers are not modulated: {', '.join(f'{name or type(model).__name__} ({why})' for name, why in told.items())}", stacklevel=2)
 
@@ -159,7 +159,7 @@ def enable(
 
 
 def disable(model: nn.Module) -> None:
-    """Take off a model what enable() put on it: also on a copy, or one that came out of a file with its modulation."""
+    """Remove the modulation from a model, also from a copy or from a model that was loaded with its modulation."""
     for module in model.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
             for key in [key for key, hook in hooks.items() if isinstance(hook, layers.Hook)]:
@@ -168,7 +168,7 @@ def disable(model: nn.Module) -> None:
 
 @contextmanager
 def enabled(model: nn.Module, *args: object, **options: object) -> Iterator[Handle]:
-    """enable() for the length of a with block."""
+    """Call enable() for the duration of a with block."""
     handle = enable(model, *args, **options)  # type: ignore[arg-type]
     try:
         yield handle

@@ -1,7 +1,7 @@
-"""The hooks that enable() puts on modules: after each forward pass they hang the factors onto the graph it made.
+"""The hooks that enable() adds to modules. After each forward pass they attach the factors to the graph of that pass.
 
-A hook holds no module, only a name, options and a factor that it can make again, so that a model is copied, pickled and
-replicated together with its modulation.
+A hook does not hold a module, only a name, options and a factor that can be recomputed. A model can therefore be copied,
+pickled and replicated together with its modulation.
 """
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .rule import Rule
 
 
 class Clock:
-    """What the hooks of one model share: a new forward pass is a new batch; the first one shows what is the output layer."""
+    """State shared by the hooks of a model. A forward pass starts a new batch; the first one is used to find the output layer."""
 
     def __init__(self, outputs: List[str], hidden: List[str], guessed: bool, warn: bool) -> None:
-        self.batch = -1  # of passes that can be learned from
+        self.batch = -1  # number of forward passes with a graph
         self.outputs, self.hidden, self.guessed, self.warn = outputs, hidden, guessed, warn
         self.unchecked = guessed or warn
-        self.calls: Optional[List[Tuple[str, bool, Any]]] = None  # of a pass that is to be checked; else None
+        self.calls: Optional[List[Tuple[str, bool, Any]]] = None  # calls of a pass that is being checked; else None
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "calls": None}
@@ -37,7 +37,7 @@ class Clock:
     def saw(self, name: str, recurrent: bool, output: Any) -> None:
         for z in layers.tensors(output):
             self.calls.append((name, recurrent, z.grad_fn))
-            if z._is_view() and z._base.grad_fn is not None:  # all that is left of it after an in-place activation
+            if z._is_view() and z._base.grad_fn is not None:  # after an in-place activation only the base has the layer's node
                 self.calls.append((name, recurrent, z._base.grad_fn))
 
     def end(self, output: Any) -> None:
@@ -49,24 +49,24 @@ class Clock:
             reached = self._first_reached(ends, calls)
             if reached and not set(reached) & set(self.outputs):
                 raise RuntimeError(
-                    f"torch_grapes: the output layer, which is not modulated, was taken to be {self.outputs[0]!r}, the last one in "
-                    f"the model; but what the model returns comes straight from {', '.join(map(repr, reached))}: "
+                    f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
+                    f"the model; but the model's output is computed by {', '.join(map(repr, reached))}: "
                     'enable(model, output=[...]) with the names of the output layers, or include="*" to modulate all'
                 )
             others = [name for name, recurrent in reached.items() if name not in self.outputs and not recurrent]
             if others and self.warn:
                 warnings.warn(
-                    f"torch_grapes: {', '.join(others)} lead straight to what the model returns, as the output layer "
-                    f"{self.outputs[0]} does, and are modulated; if they are output layers too, name all of them in output=[...]"
+                    f"torch_grapes: {', '.join(others)} are modulated, but lead directly to the model's output, like the output layer "
+                    f"{self.outputs[0]}; if they are output layers too, name all of them in output=[...]"
                 )
         self.unchecked = False
         idle = [name for name in self.hidden if name not in {name for name, _, _ in calls}]
         if idle and self.warn:
-            warnings.warn(f"torch_grapes: not called in this forward pass, hence not modulated: {', '.join(idle)}")
+            warnings.warn(f"torch_grapes: these layers are not modulated, because this forward pass did not call them: {', '.join(idle)}")
 
     @staticmethod
     def _first_reached(ends: List[Any], calls: List[Tuple[str, bool, Any]]) -> Dict[str, bool]:
-        """The layers between which and the model's outputs no other layer stands."""
+        """Return the layers whose output reaches the model's output without passing another layer."""
         whose = {node: (name, recurrent) for name, recurrent, node in calls if node is not None}
         reached: Dict[str, bool] = {}
         seen = set(ends)
@@ -85,7 +85,7 @@ class Clock:
 
 
 class Begin(layers.Hook):
-    """Before the whole model's forward pass."""
+    """Runs before the whole model's forward pass."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -95,7 +95,7 @@ class Begin(layers.Hook):
 
 
 class End(layers.Hook):
-    """After it."""
+    """Runs after the whole model's forward pass."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -105,7 +105,7 @@ class End(layers.Hook):
 
 
 class Watch(layers.Hook):
-    """The hook of an output layer, or of one that is left out: only says that it was called."""
+    """The hook of an output layer or an excluded layer. It only records that the layer was called."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name, self.clock = name, clock
@@ -116,7 +116,7 @@ class Watch(layers.Hook):
 
 
 class Made(NamedTuple):
-    """A factor, and what it was made of."""
+    """A factor and the weights that it was computed from."""
 
     weight: "weakref.ref[Tensor]"
     version: Any
@@ -130,18 +130,18 @@ class Modulate(layers.Hook):
     def __init__(self, name: str, index: int, rule: Rule, local: bool, clock: Clock, module: nn.Module) -> None:
         self.name, self.index, self.rule, self.local, self.clock = name, index, rule, local, clock
         self.axes, self.layout = layers.axes_after_units(module), layers.layout(module)
-        self.parts = 0  # updates within a batch, of a model that is called in parts
+        self.parts = 0  # number of updates within a batch, for a model that is called in parts
         self.cache: Dict[str, Made] = {}
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "cache": {}}
 
     def full(self, suffix: str) -> str:
-        """The name of a layer inside the module; the module itself may be the whole model, whose name is empty."""
+        """Return the full name of a layer inside the module. The module may be the whole model, whose name is empty."""
         return ".".join(part for part in (self.name, suffix) if part)
 
     def factor(self, index: int, suffix: str, weight: Tensor, recurrent: Optional[Tensor], gates: int = 1) -> Tensor:
-        """Of the weights as they stand. Made anew for a batch that is due, and when a weight was written within one."""
+        """Return the factor of the current weights. Recompute it for a batch that is due and after a weight was changed."""
         version = weight._version if recurrent is None else (weight._version, recurrent._version)
         batch = self.clock.batch
         known = self.cache.get(suffix)
@@ -165,12 +165,12 @@ class Modulate(layers.Hook):
 
 
 class ModulatePlain(Modulate):
-    """Of a layer that returns its pre-activation."""
+    """The hook of a layer that returns its pre-activation."""
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if self.clock.calls is not None:
             self.clock.saw(self.name, False, output)
-        if not output.requires_grad or torch.jit.is_tracing():  # a traced model is exported: its values are all there is
+        if not output.requires_grad or torch.jit.is_tracing():  # a traced model is exported without a backward pass
             return
         weight = module._parameters.get("weight")
         if weight is None:
@@ -185,14 +185,14 @@ class ModulatePlain(Modulate):
         if bias is not None:
             _scale(output, given, bias, m)
         if scaled == 0 and weight.requires_grad:
-            raise RuntimeError(f"torch_grapes: {self.name}: its weight has no part in what it returned; exclude it")
+            raise RuntimeError(f"torch_grapes: {self.name}: its output does not depend on its weight; exclude the layer")
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
         return {self.name: self.make(self.index, "", layers.used(module, "weight"), None, 1)}
 
 
 class ModulateRecurrent(Modulate):
-    """Of a layer whose pre-activation is its current, computed inside at each time step."""
+    """The hook of a recurrent layer. Its pre-activation is computed inside, at each time step."""
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if self.clock.calls is not None:
@@ -201,7 +201,7 @@ class ModulateRecurrent(Modulate):
         if not outputs or torch.jit.is_tracing():
             return
         given, gates = _given(self.name, inputs), layers.gates(module)
-        learns_below = given[0].requires_grad  # the rest is the state
+        learns_below = given[0].requires_grad  # the other inputs are the state
         all_rows = list(layers.recurrent_rows(module))
         for k, rows in enumerate(all_rows):
             m = self.factor(self.index + k, rows.suffix, rows.input_weight, rows.recurrent_weight, gates)
@@ -216,18 +216,18 @@ class ModulateRecurrent(Modulate):
                 self._scale_error(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m, False)
 
     def _scale_error(self, outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor, passes: bool) -> None:
-        """Scales at the products with the weight. passes: whether the weight's other operand receives an error."""
+        """Scale the error at the products with the weight. passes: whether the other operand receives an error."""
         try:
             found = ops.attach_product(outputs, given, weight, bias, m)
         except RuntimeError as error:
             raise RuntimeError(
                 f"torch_grapes: {self.name}: {str(error).splitlines()[0]}; run it without cuDNN "
-                "(torch.backends.cudnn.flags(enabled=False)), or exclude it"
+                "(torch.backends.cudnn.flags(enabled=False)), or exclude the layer"
             ) from None
         if found == 0 and (weight.requires_grad or passes):
             raise RuntimeError(
-                f"torch_grapes: {self.name}: the product with its {'' if weight.requires_grad else 'frozen '}weights cannot be found in "
-                "what it returned; exclude it"
+                f"torch_grapes: {self.name}: the product with its {'' if weight.requires_grad else 'frozen '}weights was not found in "
+                "the graph of its output; exclude the layer"
             )
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
@@ -240,7 +240,7 @@ def _given(name: str, inputs: Any) -> List[Tensor]:
     given = layers.tensors(inputs)
     if not given:
         raise RuntimeError(
-            f"torch_grapes: {name} was called with keyword arguments only, which PyTorch does not show to hooks; give its input by position"
+            f"torch_grapes: {name} was called with keyword arguments only, which PyTorch does not pass to hooks; pass its input as a positional argument"
         )
     return given
 

@@ -1,9 +1,10 @@
-"""Which modules of PyTorch have units whose error can be scaled, and what a unit is in each.
+"""Modules of PyTorch whose error can be scaled, and what a unit is in each of them.
 
-A linear or convolutional layer returns its pre-activation: the error is scaled there, per row of the weight or per
-output channel. A recurrent layer computes its current W x + R y inside; a unit's responsibility sums the rows of W and R
-of all of its gates, and all of them get its factor. At every time step the error at the current is multiplied by m once
-on its way to W, R and the layer below; what runs back in time through R is not, for it would compound.
+A linear or convolutional layer returns its pre-activation. The error is scaled there, per row of the weight or per output
+channel. A recurrent layer computes its current W x + R y inside. A unit's responsibility is summed over its rows of W and R
+in all gates, and all gates get the same factor. At every time step the error at the current is multiplied by m once, for the
+gradients of W and R and for the error at the layer below. The error that runs back in time through R is not scaled, because
+its factors would compound.
 """
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class Rows(NamedTuple):
     """The parameters of one layer and direction of a recurrent module."""
 
     suffix: str  # "l0", "l1_reverse"; empty for a cell
-    level: int  # which layer of the stack
+    level: int  # index in the stack of layers
     input_weight: Tensor
     recurrent_weight: Tensor
     input_bias: Optional[Tensor]
@@ -36,7 +37,7 @@ class Rows(NamedTuple):
 
 
 def is_plain(module: nn.Module) -> bool:
-    # MultiheadAttention reads the weight of its output layer without ever calling that layer.
+    # MultiheadAttention uses the weight of its output layer but never calls that layer.
     return isinstance(module, PLAIN) and not isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear)
 
 
@@ -45,7 +46,7 @@ def is_recurrent(module: nn.Module) -> bool:
 
 
 def unsupported_reason(module: nn.Module) -> str:
-    """Why a module with weights cannot be modulated; empty if it can, or if it has none."""
+    """Return why a module with weights cannot be modulated. Empty if it can, or if it has no weights."""
     if is_plain(module) or is_recurrent(module):
         if getattr(module, "proj_size", 0) > 0:
             return "an LSTM with proj_size has a second weight inside each time step"
@@ -56,14 +57,14 @@ def unsupported_reason(module: nn.Module) -> str:
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Whether a module holds a weight of its own (not a bias, not the scales of a normalization)."""
+    """Whether a module holds a weight of its own. Biases and the scales of a normalization do not count."""
     own = [*module.parameters(recurse=False)]
     own += [p for plist in getattr(module, "parametrizations", {}).values() for p in plist.parameters(recurse=False)]
     return any(isinstance(p, nn.parameter.UninitializedParameter) or p.dim() > 1 for p in own)
 
 
 def axes_after_units(module: nn.Module) -> int:
-    """How many axes stand behind the units' in what a plain layer returns, with or without an axis for the batch."""
+    """Return the number of axes after the axis of units in the output of a plain layer, with or without a batch axis."""
     for kinds in (CONVOLUTIONS, TRANSPOSED):
         for kind, axes in kinds.items():
             if isinstance(module, kind):
@@ -72,7 +73,7 @@ def axes_after_units(module: nn.Module) -> int:
 
 
 def layout(module: nn.Module) -> Tuple[int, int]:
-    """How the units of the weight are counted: (axis, groups). Of a transposed convolution [in, out / groups, ...]."""
+    """Return how the units of the weight are counted: (axis, groups). A transposed convolution is [in, out / groups, ...]."""
     return (1, module.groups) if isinstance(module, tuple(TRANSPOSED)) else (0, 1)
 
 
@@ -88,22 +89,22 @@ def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
 
 
 def gates(module: nn.Module) -> int:
-    """How many blocks of rows W and R have: 4 of an LSTM, 3 of a GRU, 1 of an RNN."""
+    """Return the number of blocks of rows in W and R: 4 for an LSTM, 3 for a GRU, 1 for an RNN."""
     return next(recurrent_rows(module)).recurrent_weight.shape[0] // module.hidden_size
 
 
 class Hook:
-    """What enable() puts on modules, to be known again when it is taken off."""
+    """Base of the hooks that enable() adds to modules, so that disable() finds them."""
 
     @property
-    def __name__(self) -> str:  # asked for by torch.jit.script alone, which would try to compile the hook
-        raise RuntimeError("torch_grapes: torch.jit.script cannot compile a modulated model; disable it first, and enable it again after")
+    def __name__(self) -> str:  # only torch.jit.script reads it, before it tries to compile the hook
+        raise RuntimeError("torch_grapes: torch.jit.script cannot compile a modulated model; call disable() before and enable() after")
 
 
 class Remember(Hook):
-    """Of a ParametrizationList: keeps what it returned last, the very tensor that the layer computed with.
+    """The hook of a ParametrizationList. It keeps the last result, which is the tensor that the layer computed with.
 
-    To ask the layer again would compute it again, which spectral_norm, for one, makes a step of its power iteration.
+    Reading the parameter again would recompute it; with spectral_norm that takes a step of the power iteration.
     """
 
     last: "weakref.WeakKeyDictionary[nn.Module, Tensor]" = weakref.WeakKeyDictionary()
@@ -119,14 +120,14 @@ def parametrizations(module: nn.Module) -> Dict[str, nn.Module]:
 
 
 def used(module: nn.Module, name: str) -> Optional[Tensor]:
-    """The weight or bias that the module computed with last."""
+    """Return the weight or bias that the module last computed with."""
     own = module._parameters.get(name)
     if own is not None:
         return own
     if parametrize.is_parametrized(module, name):
         parametrization = module.parametrizations[name]
         if not any(isinstance(hook, Remember) for hook in parametrization._forward_hooks.values()):
-            raise RuntimeError(f"torch_grapes: {type(module).__name__}.{name} was parametrized after enable(); disable, and enable again")
+            raise RuntimeError(f"torch_grapes: {type(module).__name__}.{name} was parametrized after enable(); call disable() and enable() again")
         if parametrization in Remember.last:
             return Remember.last[parametrization]
         training = parametrization.training
@@ -136,11 +137,11 @@ def used(module: nn.Module, name: str) -> Optional[Tensor]:
                 return parametrization()
         finally:
             parametrization.train(training)
-    return getattr(module, name)  # set by weight_norm or pruning for this very call, or a replica's copy
+    return getattr(module, name)  # set by weight_norm or pruning for this call, or a replica's copy
 
 
 def tensors(value: object) -> List[Tensor]:
-    """All tensors in a nest of tuples, lists, dicts and packed sequences."""
+    """Return all tensors in nested tuples, lists, dicts and packed sequences."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):

@@ -1,15 +1,14 @@
-"""Layers for your own models: PyTorch's Linear and Conv2d, with a rule for what flows back.
+"""Layers for your own models: PyTorch's Linear and Conv2d with a learning rule.
 
-The value is that of PyTorch's layer, bit for bit. The rule's route is how the layer hands the error at its pre-activation
-to the layer below:
+The forward pass gives the same bits as PyTorch's layer. The rule's route says which error the layer sends to the layer below:
 
     bp               W^T δ
-    fa               B δ, B fixed and random (Lillicrap et al. 2016)
-    sign-symmetric   sign(W)^T δ, at W's mean magnitude (Liao et al. 2016)
-    dfa              nothing: DirectFeedback brings every layer its error from the output (Nøkland 2016)
+    fa               B δ, with fixed random B (Lillicrap et al. 2016)
+    sign-symmetric   sign(W)^T δ, at the mean magnitude of W (Liao et al. 2016)
+    dfa              none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
 
-Responsibility is that of a layer's own weights on every route. The authors' program takes outgoing ones on dfa, for which a
-layer must know the next: `grapes train --route dfa` has that form.
+On every route the responsibility is computed from the layer's own weights. The authors' program uses outgoing weights on dfa,
+which a single layer does not know; `grapes train --route dfa` does the same.
 """
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ class _Plain(Routed):
     """A layer that returns its pre-activation."""
 
     def _modulated(self, z: Callable[[Tensor, Optional[Tensor]], Tensor], dim: int, fed_back: bool) -> Tensor:
-        """z(W, b), with the error at its units, which lie along dim, or W's and b's gradients times the factor."""
+        """Return z(W, b). Scale the error at its units, which lie along dim, or the gradients of W and b."""
         weight, bias, m = self.weight, self.bias, self._next_factor(self.weight)
         if m is None:
             return z(weight, bias)
@@ -40,8 +39,8 @@ class _Plain(Routed):
             return z(modulate(weight, m, 0), None if bias is None else modulate(bias, m, 0))
         y = z(weight, bias)
         if fed_back:
-            return modulate(y, m, dim)  # an activation after it must not work in place
-        ops.attach(y, m, dim)  # a hook is cheaper than modulate's node, and an activation after it may work in place
+            return modulate(y, m, dim)  # a view: the next operation must not work in place
+        ops.attach(y, m, dim)  # a hook is cheaper than modulate's node and allows in-place activations
         return y
 
 
@@ -49,7 +48,7 @@ class Linear(_Plain, torch_nn.Linear):
     """z = x W^T + b, x [..., in] -> z [..., out], as torch.nn.Linear. Route fa adds the buffer "feedback", [in, out].
 
     rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, ...; modulation="none" for the output layer
-    Raises ValueError for an option that cannot be, RuntimeError if x does not fit.
+    Raises ValueError for an invalid option, RuntimeError if the shape of x does not match.
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, device: Any = None, dtype: Any = None, **rule: Any) -> None:
@@ -67,12 +66,12 @@ class Linear(_Plain, torch_nn.Linear):
 
 
 class Conv2d(_Plain, torch_nn.Conv2d):
-    """torch.nn.Conv2d with zero padding, x [batch, in, height, width]; a unit is an output channel.
+    """torch.nn.Conv2d with zero padding, x [batch, in, height, width]. A unit is an output channel.
 
-    Route fa adds the buffer "feedback", shaped as W.
+    Route fa adds the buffer "feedback", of W's shape.
 
     rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, ...; modulation="none" for the output layer
-    Raises ValueError for an option that cannot be, or an x of another shape.
+    Raises ValueError for an invalid option or an x of another rank.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
@@ -95,13 +94,13 @@ class Conv2d(_Plain, torch_nn.Conv2d):
 
 
 class DirectFeedback(torch_nn.Module):
-    """The logits, unchanged; each hidden activation h_l receives their error through fixed weights B_l (Nøkland 2016).
+    """Return the logits. In the backward pass, send their error to each hidden activation h_l through fixed weights B_l (Nøkland 2016).
 
-    For layers of route dfa: logits = direct(logits, h_1, h_2, ...), with h_l after its activation.
+    Use it with layers of route dfa: logits = direct(logits, h_1, h_2, ...), with h_l after the activation function.
 
-    sizes    units of each hidden activation, all axes but the batch together
+    sizes    number of elements of each hidden activation per example
     outputs  number of logits
-    Raises ValueError if other than len(sizes) hidden activations are given.
+    Raises ValueError if the number of hidden activations is not len(sizes).
     """
 
     def __init__(self, sizes: Sequence[int], outputs: int, dtype: Any = None) -> None:
@@ -112,7 +111,7 @@ class DirectFeedback(torch_nn.Module):
 
     def forward(self, logits: Tensor, *hidden: Tensor) -> Tensor:
         if len(hidden) != len(self.sizes):
-            raise ValueError(f"torch_grapes.nn.DirectFeedback: {len(self.sizes)} hidden activations are to be given; got {len(hidden)}")
+            raise ValueError(f"torch_grapes.nn.DirectFeedback: {len(self.sizes)} hidden activations are expected; got {len(hidden)}")
         for l, h in enumerate(hidden):
             logits = feedback(logits, h.flatten(1), getattr(self, f"feedback{l}"))
         return logits

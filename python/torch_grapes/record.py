@@ -1,4 +1,4 @@
-"""A training loop in Python that leaves a run as `grapes train` does, so that `grapes report` and `grapes inspect` read it.
+"""Writes a training run in Python as `grapes train` does, so that `grapes report` and `grapes inspect` can read it.
 
     record = torch_grapes.Record("runs/mine", arm="grapes", seed=1, data="digits", model="my-net")
     for epoch in range(10):
@@ -6,8 +6,8 @@
         record.epoch(step=steps, train_loss=loss, test_loss=..., test_accuracy=...)
     record.finish(model)
 
-Runs of the same `pairing` and seed began with the same weights and saw the same examples: only those are compared pair by
-pair. If the handle of enable() is given, every row has the factors of the modulated layers.
+Runs with the same `pairing` and seed must begin with the same weights and see the same examples. Only such runs are compared
+pair by pair. If a handle of enable() is given, every row contains the factors of the modulated layers.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _described(m: Tensor) -> Dict[str, Any]:
-    """Mean, standard deviation (n - 1), range and histogram: 20 counts over (0, 2], the last one also for all above."""
+    """Return mean, standard deviation (n - 1), range and histogram: 20 counts over (0, 2]; the last one includes all above 2."""
     m = m.detach().double()
     counts = torch.bincount(((m / 0.1 - 1e-9).ceil().long() - 1).clamp(0, 19), minlength=20)
     return {"mean": m.mean().item(), "sd": m.std().item() if len(m) > 1 else 0.0, "min": m.min().item(), "max": m.max().item(),
@@ -47,13 +47,13 @@ def _described(m: Tensor) -> Dict[str, Any]:
 
 
 class Record:
-    """The folder of one run, written as it goes.
+    """The folder of one run, written during training.
 
-    arm      the label under which runs are grouped: "bp", "grapes", ...
-    score    what the rows' train_, validation_ and test_ hold besides the loss: "accuracy" (0 to 1), "r2" or "log_likelihood"
-    pairing  a word for everything that runs to be paired have in common besides the seed
+    arm      label by which runs are grouped: "bp", "grapes", ...
+    score    the measure in train_, validation_ and test_ besides the loss: "accuracy" (0 to 1), "r2" or "log_likelihood"
+    pairing  label shared by all runs that are paired by seed
     config   other settings of the run, key by key
-    Raises ValueError for another score, FileExistsError if the folder holds a run already.
+    Raises ValueError for an unknown score, FileExistsError if the folder already contains a run.
     """
 
     def __init__(self, folder: Union[str, Path], *, arm: str, seed: int, data: str, model: str, score: str = "accuracy",
@@ -62,7 +62,7 @@ class Record:
             raise ValueError(f"torch_grapes.Record: score must be one of {', '.join(SCORES)}; got {score!r}")
         self.folder, self.handle, self._epoch, self._step = Path(folder), handle, -1, 0
         if (self.folder / "run.json").exists():
-            raise FileExistsError(f"torch_grapes.Record: {folder} holds a run already")
+            raise FileExistsError(f"torch_grapes.Record: {folder} already contains a run")
         (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         lines = [f"# {arm}, made in Python"] + [f"{_toml(str(key))} = {_toml(value)}" for key, value in (config or {}).items()]
         (self.folder / "config.toml").write_text("\n".join(lines) + "\n")
@@ -74,10 +74,10 @@ class Record:
         (self.folder / "log.txt").write_text("")
         self._status("running")
         identity = {"arm": arm, "seed": seed, "data": data, "model": model, "score": score, "pairing": pairing or f"{data} {model}"}
-        (self.folder / "run.json").write_text(json.dumps(identity, indent=2) + "\n")  # last: it makes the folder a run
+        (self.folder / "run.json").write_text(json.dumps(identity, indent=2) + "\n")  # written last, because it marks the folder as a run
 
     def epoch(self, *, step: int, **numbers: float) -> None:
-        """One row: step, updates so far; train_loss, test_accuracy, learning_rate, seconds, ... The first row is epoch 0."""
+        """Write one row: step (number of updates), train_loss, test_accuracy, learning_rate, seconds, ... The first row is epoch 0."""
         self._epoch, self._step = self._epoch + 1, step
         row: Dict[str, Any] = {"epoch": self._epoch, "step": step}
         for name, value in numbers.items():
@@ -90,7 +90,7 @@ class Record:
         self._status("running")
 
     def finish(self, model: Optional[torch.nn.Module] = None, state: str = "finished", message: str = "") -> None:
-        """The last word: "finished", "interrupted", "diverged" or "failed"; and the model's state_dict as a checkpoint."""
+        """Write the final state, "finished", "interrupted", "diverged" or "failed", and the model's state_dict as a checkpoint."""
         states = ("finished", "interrupted", "diverged", "failed")
         if state not in states:
             raise ValueError(f"torch_grapes.Record: state must be one of {', '.join(states)}; got {state!r}")

@@ -1,4 +1,4 @@
-"""What the layers of torch_grapes.nn have in common: a rule, its feedback weights, and the factors of its batches."""
+"""Base of the layers of torch_grapes.nn: a rule, feedback weights, and the factors of each batch."""
 from __future__ import annotations
 
 import math
@@ -13,13 +13,13 @@ from .rule import Rule, routes
 
 
 def feedback_weights(*shape: int, units: int) -> Tensor:
-    """Uniform in ±1/√units, the number of units they come from (Nøkland 2016)."""
+    """Draw feedback weights, uniform in ±1/√units. units is the number of units that send the error (Nøkland 2016)."""
     bound = 1 / math.sqrt(units)
     return torch.empty(*shape).uniform_(-bound, bound)
 
 
 class Routed(torch_nn.Module):
-    """A layer with a rule. `rule` may be set anew between batches, on the same route."""
+    """A layer with a rule. `rule` may be replaced between batches if the route stays the same."""
 
     modulates_itself = True
     rule: Rule
@@ -28,19 +28,19 @@ class Routed(torch_nn.Module):
         self.rule = Rule(**fields)
         name = f"torch_grapes.nn.{type(self).__name__}"
         if routes[self.rule.route].feedback == "first":
-            raise ValueError(f"{name}: route {self.rule.route} runs upwards through a network; a layer by itself knows no layer below")
+            raise ValueError(f"{name}: route {self.rule.route} sends the error upward through a network; it is not supported for a single layer")
         if self.rule.responsibility == "outgoing":
-            raise ValueError(f"{name}: a layer by itself knows its own weights only; responsibility must be incoming or input, got outgoing")
-        self._batch, self._factor = 0, None  # forward passes with a graph so far, and the factor of the last one
+            raise ValueError(f"{name}: responsibility must be incoming or input, because a single layer does not know the next layer's weights; got outgoing")
+        self._batch, self._factor = 0, None  # number of forward passes with a graph, and the factor of the last one
         if routes[self.rule.route].feedback == "above":
             self.register_buffer("feedback", draw_feedback())
 
     def _error_path(self, weight: Tensor) -> Tuple[bool, Optional[Tensor]]:
-        """Whether the layer below receives an error, and the matrix that carries it; None: the weight carries it."""
+        """Return whether the layer below receives an error, and the matrix that carries it (None: the weight)."""
         return ops.error_path(self.rule.route, weight, getattr(self, "feedback", None))
 
     def _next_factor(self, weight: Tensor, recurrent: Optional[Tensor] = None) -> Optional[Tensor]:
-        """Of a forward pass; None where there is no graph to modulate."""
+        """Return the factor of a forward pass, or None if the pass has no graph."""
         if not self.rule.modulates or not torch.is_grad_enabled():
             return None
         if self._batch % self.rule.every == 0 or self._factor is None:

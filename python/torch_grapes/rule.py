@@ -1,4 +1,4 @@
-"""A learning rule as a value: route × modulation. The tables and the arithmetic are those of the C++ library."""
+"""A learning rule: a route and a modulation. The tables and computations are those of the C++ library."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from .library import ops
 
 
 class Route(NamedTuple):
-    """A way for the error, from the layer above to a layer."""
+    """How the error reaches a layer from the layers above."""
 
     name: str
     summary: str
@@ -22,7 +22,7 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True)
 class Modulation:
-    """A way to scale the error: the factors m [unit] of a layer -> those used in their place [unit]."""
+    """How the error is scaled: computes the factors of a layer from its GRAPES factors m [unit]."""
 
     name: str
     summary: str = ""
@@ -30,7 +30,7 @@ class Modulation:
     transform: Optional[Callable[[Tensor], Tensor]] = None  #: a function of your own; None: the library's
 
 
-#: By name, as `grapes list modulations` and `grapes list routes` show them.
+#: The tables that `grapes list modulations` and `grapes list routes` show, by name.
 modulations: Dict[str, Modulation] = {row[0]: Modulation(*row) for row in zip(*ops.modulations())}
 routes: Dict[str, Route] = {row[0]: Route(*row) for row in zip(*ops.routes())}
 
@@ -44,23 +44,23 @@ def one_of(what: str, value: object, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Rule:
-    """How the error reaches a unit, and how it is scaled there: grapes::Rule, with the same fields and defaults.
+    """How the error reaches a unit, and how it is scaled there. Same fields and defaults as grapes::Rule in C++.
 
         δ[n] <- m[n] · δ[n],   m[n] = clip(gain · r[n] / max r, low, high),   r[n] = Σ |W[n, ...]|   (Dellaferrera et al. 2022)
 
-    route           a row of `routes`
-    modulation      a row of `modulations`; a Modulation; or a function from factors [unit] to factors [unit]
-    constants       of "constant": one factor for all layers, or one each
-    responsibility  whose weights count: "incoming": W, and R of a recurrent layer; "input": W alone; "outgoing", "synaptic": of the
-                    next layer, for `grapes train` alone; "by-route": as the authors' program does on the route
-    gain, clip      of the factor; clip None: m lies in (0, gain]; "by-route": (1, 2), and None on fa, dfa and others
-    every           batches between computations of the factors
-    factor_bits     bits of the factor's fraction; below 0: exact
+    route           a name in `routes`
+    modulation      a name in `modulations`, a Modulation, or a function from factors [unit] to factors [unit]
+    constants       of "constant": one factor for all layers, or one per layer
+    responsibility  which weights count: "incoming": W, and R of a recurrent layer; "input": W only; "outgoing" and "synaptic":
+                    weights of the next layer, only in `grapes train`; "by-route": the default of the authors' program
+    gain, clip      of the factor; clip None: m lies in (0, gain]; "by-route": (1, 2), or None on routes such as fa and dfa
+    every           number of batches for which the factors are kept
+    factor_bits     fraction bits of the factor; below 0: no rounding
     seed            of "shuffled"
-    per_gate        LSTM, GRU: each gate is normalized by itself, instead of all gates of a unit together
-    compounding     recurrent layers: scale the error that runs back through R too: m^T after T steps
+    per_gate        LSTM, GRU: normalize each gate separately instead of all gates of a unit together
+    compounding     recurrent layers: also scale the error that runs back through R, which gives m^T after T steps
 
-    Raises ValueError for what cannot be.
+    Raises ValueError for an invalid field.
     """
 
     route: str = "bp"
@@ -96,7 +96,7 @@ class Rule:
             clip = (1.0, 2.0) if routes[self.route].clipped else None
         low, high = (0.0, self.gain) if clip is None else clip
         if not self.gain > 0 or not 0 <= low <= high:
-            raise ValueError(f"torch_grapes: gain must be above 0 and the clip satisfy 0 <= low <= high; got {self.gain} and {clip}")
+            raise ValueError(f"torch_grapes: gain must be above 0, and clip must satisfy 0 <= low <= high; got {self.gain} and {clip}")
         if self.every < 1:
             raise ValueError(f"torch_grapes: every must be at least 1; got {self.every}")
         object.__setattr__(self, "row", row)
@@ -107,7 +107,7 @@ class Rule:
 
     @property
     def modulates(self) -> bool:
-        """Whether there is a factor at all."""
+        """Whether the rule scales the error at all."""
         return self.row.name != "none"
 
     def __str__(self) -> str:
@@ -117,13 +117,13 @@ class Rule:
 
     def factor(self, weight: Tensor, recurrent: Optional[Tensor] = None, *, axis: int = 0, groups: int = 1, gates: int = 1,
                layer: int = 0, batch: int = 0, name: str = "") -> Tensor:
-        """The factors of a layer, [gates · unit], without gradient. Not for the modulation "none".
+        """Compute the factors of a layer, [gates · unit], without a gradient. Not for the modulation "none".
 
         weight     [gates · unit, ...]; [input, unit / groups, ...] with axis 1
         recurrent  [gates · unit, unit], or None
-        layer      which one it is, from 0, for `constants` and for the draws of "shuffled"
-        batch      for the draws of "shuffled"
-        Raises ValueError, with the name, if a weight is not finite or a modulation of your own returns what cannot be used.
+        layer      index of the layer, from 0, for `constants` and for the draws of "shuffled"
+        batch      index of the batch, for the draws of "shuffled"
+        Raises ValueError, with the name, if a weight is not finite or a custom modulation returns invalid factors.
         """
         if self.responsibility == "input":
             recurrent = None

@@ -1,6 +1,6 @@
-"""Tensors in safetensors files, as `grapes export`, `grapes import` and the program's checkpoints have them.
+"""Reads and writes safetensors files, the format of `grapes export`, `grapes import` and the program's checkpoints.
 
-The names are those of the safetensors package, which does the same and may be used instead where it is installed.
+The functions have the names of the safetensors package, which may be used instead.
 Layout: u64 little-endian length of the header, JSON header {name: {"dtype", "shape", "data_offsets"}}, bytes.
 """
 from __future__ import annotations
@@ -26,13 +26,13 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def save_file(tensors: Mapping[str, Tensor], filename: Union[str, Path], metadata: Optional[Mapping[str, str]] = None) -> None:
-    """Write the tensors, in order of name; the file is replaced as a whole or not at all."""
+    """Write the tensors in order of name. An existing file is replaced only if writing succeeds."""
     header: Dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     pieces, end = [], 0
     for name in sorted(tensors):
         tensor = tensors[name]
         if tensor.dtype not in _NAMES:
-            raise ValueError(f"torch_grapes.safetensors: {name}: {tensor.dtype} has no place in a safetensors file")
+            raise ValueError(f"torch_grapes.safetensors: {name}: {tensor.dtype} is not supported by the safetensors format")
         pieces.append(_bytes(tensor))
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + len(pieces[-1])]}
         end += len(pieces[-1])
@@ -45,7 +45,7 @@ def save_file(tensors: Mapping[str, Tensor], filename: Union[str, Path], metadat
 
 
 def load_with_metadata(filename: Union[str, Path]) -> Tuple[Dict[str, Tensor], Dict[str, str]]:
-    """The tensors and the text dictionary of a file. A file that is none is a ValueError that names it."""
+    """Return the tensors and the text dictionary of a file. Raises ValueError with the file's name if it is invalid."""
     content = Path(filename).read_bytes()
     try:
         (length,) = struct.unpack_from("<Q", content)
@@ -62,10 +62,10 @@ def load_with_metadata(filename: Union[str, Path]) -> Tuple[Dict[str, Tensor], D
             raw = torch.from_numpy(numpy.frombuffer(buffer[begin:end], dtype=numpy.uint8).copy())
             tensors[name] = (raw.view(dtype) if len(raw) else torch.empty(0, dtype=dtype)).reshape(shape)
     except (struct.error, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"torch_grapes.safetensors: {filename} is no safetensors file: {error}") from None
+        raise ValueError(f"torch_grapes.safetensors: {filename} is not a safetensors file: {error}") from None
     return tensors, metadata
 
 
 def load_file(filename: Union[str, Path]) -> Dict[str, Tensor]:
-    """The tensors of a file."""
+    """Return the tensors of a file."""
     return load_with_metadata(filename)[0]

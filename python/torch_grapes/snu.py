@@ -1,4 +1,4 @@
-"""Spiking neural units for your own models, all time steps in one operation: grapes::nn::Snu, bit for bit."""
+"""Spiking neural units for your own models. All time steps are one operation, with the same bits as grapes::nn::Snu."""
 from __future__ import annotations
 
 import math
@@ -20,7 +20,7 @@ LEARN_DECAY = ("fixed", "per_layer", "per_node")
 
 
 class SnuTrace(NamedTuple):
-    """What a layer did over all steps."""
+    """Outputs and states of a layer over all time steps."""
 
     output: Tensor  #: y, [time, batch, unit]
     membrane: Tensor  #: s, [time, batch, unit]
@@ -32,26 +32,26 @@ class Snu(Routed):
 
         s_t = g(W x_t + R y_{t-1} + d s_{t-1} (1 - y_{t-1}))      y_t = h(s_t - θ)
 
-    The error at W x_t + R y_{t-1} is scaled by the unit's factor once per step on its way to W, R and x, not again on its
-    way back in time. Routes change only the way to x.
+    At each time step the factor scales the error at W x_t + R y_{t-1} once, for the gradients of W and R and for the error at
+    x. The error that runs back in time is not scaled. Routes change only the error at x.
 
     | parameter           | default | symbol | meaning                                                                          |
-    | recurrent           | False   | R      | whether there are recurrent weights, [unit, unit]                                |
-    | decay               | 0.8     | d      | what is left of the membrane after a step; learn_decay: fixed, per_layer, per_node |
-    | threshold           | 1       | θ      | per unit, in the unit of the membrane; learn_threshold                           |
+    | recurrent           | False   | R      | whether the layer has recurrent weights, [unit, unit]                            |
+    | decay               | 0.8     | d      | fraction of the membrane that remains after a step; learn_decay: fixed, per_layer, per_node |
+    | threshold           | 1       | θ      | per unit, in units of the membrane; learn_threshold                              |
     | membrane_activation | relu    | g      | identity, relu, leaky_relu (slope 0.1)                                           |
-    | output              | step    | h      | step, whose derivative is the surrogate; sigmoid, which has its own              |
-    | reset               | hard    |        | hard, subtract, none, lateral: what a spike does to the membrane                 |
+    | output              | step    | h      | step, whose derivative is the surrogate; sigmoid                                 |
+    | reset               | hard    |        | effect of a spike on the membrane: hard, subtract, none, lateral                 |
     | surrogate           | tanh    |        | tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular; of (s - θ) / width |
-    | surrogate_width     | 1       |        | in the unit of the membrane                                                      |
-    | detach_reset        | False   |        | y_{t-1} in the reset is a constant to the derivative                             |
+    | surrogate_width     | 1       |        | width of the surrogate, in units of the membrane                                 |
+    | detach_reset        | False   |        | treat y_{t-1} in the reset as a constant in the backward pass                    |
     | synapse             | 0       | α      | of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none               |
-    | truncate            | 0       |        | backwards through time, the state is cut off before steps k, 2k, ...; 0: never   |
-    | eprop               | False   |        | no error runs back in time through R (Bellec et al. 2020); on routes eprop always |
+    | truncate            | 0       |        | truncated backpropagation through time: cut before steps k, 2k, ...; 0: never    |
+    | eprop               | False   |        | no error runs back in time through R (Bellec et al. 2020); always on for routes eprop |
 
     rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, compounding, ...
-    Parameters: weight, recurrent, decay and threshold where they learn; route fa adds the buffer "feedback" [in, unit].
-    Raises ValueError for an option that cannot be.
+    Parameters: weight, recurrent, and decay and threshold if they are learned. Route fa adds the buffer "feedback" [in, unit].
+    Raises ValueError for an invalid option.
     """
 
     def __init__(self, in_features: int, out_features: int, *, recurrent: bool = False, decay: float = 0.8, learn_decay: str = "fixed",
@@ -64,7 +64,7 @@ class Snu(Routed):
             one_of(what, value, names)
         if surrogate_width <= 0 or truncate < 0:
             raise ValueError(
-                f"torch_grapes.nn.Snu: surrogate_width must be above 0 and truncate not below; got {surrogate_width} and {truncate}")
+                f"torch_grapes.nn.Snu: surrogate_width must be above 0 and truncate at least 0; got {surrogate_width} and {truncate}")
         if not 0 <= synapse < 1:
             raise ValueError(f"torch_grapes.nn.Snu: synapse must be at least 0 and below 1; got {synapse}")
         self.in_features, self.out_features, self.synapse = in_features, out_features, synapse
@@ -87,15 +87,15 @@ class Snu(Routed):
         return self.run(x).output
 
     def run(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, present: Optional[Tensor] = None) -> SnuTrace:
-        """All steps.
+        """Run all time steps.
 
-        x        [time, batch, in], a step at least
-        state    where to begin: s, y and, with a synapse, c, [batch, unit] each; None: zeros
-        present  [time, batch], bool, steps that are there; where it is false the state is held and y is 0
+        x        [time, batch, in], with at least one time step
+        state    initial state: s, y and, with a synapse, c, [batch, unit] each; None: zeros
+        present  [time, batch], bool; where it is false the state is kept and y is 0
         """
         if x.dim() != 3 or x.shape[0] == 0 or x.shape[2] != self.in_features:
             raise ValueError(
-                f"torch_grapes.nn.Snu: x must be [time, batch, {self.in_features}], with a step at least; got {list(x.shape)}")
+                f"torch_grapes.nn.Snu: x must be [time, batch, {self.in_features}], with at least one time step; got {list(x.shape)}")
         if state is None:
             zeros = x.new_zeros(x.shape[1], self.out_features)
             state = (zeros, zeros) if self.synapse == 0 else (zeros, zeros, zeros)

@@ -1,15 +1,16 @@
 #pragma once
 
-/// Grapes, the library: error modulation by unit responsibility on LibTorch (Dellaferrera et al. 2022). What this
-/// header includes is the public interface; other headers are not installed.
+/// Grapes: error modulation by unit responsibility on LibTorch (Dellaferrera et al. 2022). This header includes the
+/// whole public interface. All other headers are internal and are not installed.
 ///
-///   for a model as it is          grapes::backward(loss, *model), Modulator, LocalOptimizer
-///   layers for your own model     nn::Linear, Conv2d, Recurrent, Snu, DirectFeedback
-///   operations                    responsibility, factor, modulate, feedback
-///   how, for all of them          Rule{.route = "fa", .modulation = "grapes", .gain = 2}
-///   and for which layers          BackwardOptions().rule({.gain = 3}).exclude({"0"})
-/// What cannot be throws c10::Error; c10::ValueError, which is one, where a value cannot be.
-#include "grapes/core/feedback.h"
+///   train an existing model       grapes::backward(loss, *model), Modulator, LocalOptimizer
+///   build a model from layers     nn::Linear, Conv2d, Recurrent, Snu, DirectFeedback
+///   single operations             responsibility, factor, modulate, feedback
+///   choose a learning rule        Rule{.route = "fa", .modulation = "grapes", .gain = 2}
+///   choose layers of a model      BackwardOptions().rule({.gain = 3}).exclude({"0"})
+///
+/// Errors are thrown as c10::Error. An argument with a value outside its range throws c10::ValueError, which derives
+/// from it.
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"

@@ -199,7 +199,7 @@ class ContinualTest(ProgramTest):
         self.assert_refused(2, "see grapes compare", *SMALL, "--scenario", "none")
         self.assert_refused(2, "unknown arm 'ewc+si'", *SMALL, "--arms", "ewc+si")
         self.assert_refused(2, "ewc-strength", *SMALL, "--ewc-strength", "-1")
-        self.assert_refused(2, "takes reset|kept", *SMALL, "--optimizer-state", "lost")
+        self.assert_refused(2, "expected reset|kept", *SMALL, "--optimizer-state", "lost")
         self.assert_refused(2, "no validation examples", *SMALL, "--scenario", "split", "--validation-split", "1")
         self.assert_refused(2, "set scenario", "run", self.write("m.toml", 'method = "ewc"\nseeds = 2\n'), "--quiet")
         table = self.write("table.csv", "a,b,label\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60)))
@@ -212,7 +212,7 @@ class ContinualTest(ProgramTest):
         good = json.loads((self.folder / "one/arms/bp/rate-0.01/seed-1/scenario.json").read_text())
         fits = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--manifest"]
         self.assert_refused(3, "nowhere.json", *fits, "nowhere.json")
-        self.assert_refused(3, "not JSON", *fits, self.write("broken.json", "{"))
+        self.assert_refused(3, "invalid JSON", *fits, self.write("broken.json", "{"))
         self.assert_refused(3, ["other.json", "'scenario'"], *fits, self.write("other.json", "{}"))
         wrong = dict(good, fingerprint="0" * 64, data="elsewhere")
         self.assert_refused(3, ["wrong.json", "'fingerprint'", "elsewhere"], *fits, self.write("wrong.json", json.dumps(wrong)))

@@ -66,7 +66,7 @@ class ConvolutionTest(ProgramTest):
         self.assertAlmostEqual(*losses, places=1)
 
     def test_a_device_that_is_not_there_is_refused(self):
-        self.assert_refused(2, "takes cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
+        self.assert_refused(2, "expected cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
         self.assert_refused(2, "device cuda:63 is not there", "train", *SMALL, "--device", "cuda:63")
         self.good("train", *SMALL, "--device", "cpu", "--out", "run")
         self.assert_refused(2, "device cuda:63 is not there", "eval", "run", "--device", "cuda:63")
@@ -76,11 +76,11 @@ class ConvolutionTest(ProgramTest):
                              ("expected unit counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
                              ("spiking", ["--route", "eprop"])):
             self.assert_refused(2, words, "train", *SMALL, *extra)
-        self.assert_refused(2, "norm is for convolutional networks", "train", "--norm", "batch", "--quiet")
-        self.assert_refused(2, "recompute is for convolutional networks", "train", "--recompute", "--quiet")
+        self.assert_refused(2, "norm is only supported in convolutional networks", "train", "--norm", "batch", "--quiet")
+        self.assert_refused(2, "recompute is only supported in convolutional networks", "train", "--recompute", "--quiet")
         self.assert_refused(2, "dropout-in-evaluation", "train", "--dropout-in-evaluation", "--quiet")
         self.write("table.csv", "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n1,3,x\n4,4,y\n")
-        self.assert_refused(2, "pictures", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")
+        self.assert_refused(2, "takes images of shape", "train", "--data", "table.csv", "--model", "cnn:8", "--quiet")
         self.assert_refused(3, "cifar10", "train", "--preset", "cifar10-resnet9", "--data-dir", ".", "--quiet")
 
 

@@ -89,13 +89,13 @@ class Cost(ProgramTest):
         self.assertEqual(energies, sorted(energies, reverse=True))
 
     def test_bad_input(self):
-        self.assert_refused(2, "--input and --outputs go together", "hardware", "cost", "--input", "784")
+        self.assert_refused(2, "--input and --outputs must be given together", "hardware", "cost", "--input", "784")
         self.assert_refused(2, "expected sizes such as 784 or 1x28x28", "hardware", "cost", "--input", "28*28", "--outputs", "10")
         self.assert_refused(2, "unknown numbers 'int7' (did you mean 'int8'?)", *SMALL, "--numbers", "int7")
         self.assert_refused(2, "normalization", *SMALL[:-4], "--model", "cnn:2", "--norm", "batch")
-        self.assert_refused(2, "route eprop is for spiking networks", *SMALL, "--route", "eprop")
+        self.assert_refused(2, "route eprop is only supported in spiking networks", *SMALL, "--route", "eprop")
         self.assert_refused(2, "ifa", *SMALL, "--model", "snn:3", "--route", "ifa")
-        self.assert_refused(2, "name a verb: ", "hardware")
+        self.assert_refused(2, "a verb is missing; expected one of ", "hardware")
         self.assert_refused(3, "nowhere.toml", *SMALL, "--energy", "nowhere.toml")
         self.write("bad.toml", TABLE.replace("add = 1", 'add = "much"'))
         self.assert_refused(3, "bad.toml:7: key 'add' of [[numbers]]: expected a number >= 0", *SMALL, "--energy", "bad.toml")

@@ -47,7 +47,7 @@ class Responses(ProgramTest):
 
     def test_one_device_and_its_pulses_are_the_same_again(self):
         text = self.good("hardware", "devices", "--device", "pcm", "--pulses", "12", "--out", "a")
-        self.assertIn("picture: a/responses.svg", text)
+        self.assertIn("plot: a/responses.svg", text)
         self.good("hardware", "devices", "--device", "pcm", "--pulses", "12", "--out", "b")
         self.good("hardware", "devices", "--device", "pcm", "--pulses", "12", "--seed", "2", "--out", "c")
         a, b, c = ((self.folder / name / "responses.csv").read_text() for name in "abc")
@@ -59,7 +59,7 @@ class Responses(ProgramTest):
         self.assert_refused(2, "unknown device 'pmc' (did you mean 'pcm'?)", "hardware", "devices", "--device", "pmc", "--out", "x")
         self.assert_refused(2, "--out", "hardware", "devices")
         self.assert_refused(2, "--weights", "hardware", "devices", "--weights", "1", "--out", "x")
-        self.assert_refused(2, "name a verb: cost, devices", "hardware")
+        self.assert_refused(2, "a verb is missing; expected one of cost, devices", "hardware")
         self.write("file", "")
         self.assert_refused(3, "file", "hardware", "devices", "--device", "pcm", "--out", "file")
 

@@ -99,7 +99,7 @@ class Header(ProgramTest):
         self.good("train", "--data", "far.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
                   "0.0001", "--epochs", "60", "--batch-size", "8", "--out", "run", "--quiet")
         said = self.good("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")
-        self.assertRegex(said, r"outputs met the end of their range, 32: --activation-fraction 9 reaches farther")
+        self.assertRegex(said, r"outputs reached the limit of their range, 32; --activation-fraction 9 has a wider range")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--activation-fraction", "7",
                                 "--quiet")
         self.assertEqual(result["saturated"], 0)
@@ -112,7 +112,7 @@ class Header(ProgramTest):
                   "--quiet")
         self.good("export", "c", "run", "--out", "net.h")
         text = (self.folder / "net.h").read_text()
-        self.assertIn("by channel, the first of the first 20 inputs and so on", text)
+        self.assertIn("per channel of 20 inputs", text)
         self.assertEqual(len(re.search(r"shift = (.*)", text)[1].split(", ")), 3)
 
     def test_without_hidden_nodes_nothing_is_modulated(self):
@@ -127,15 +127,15 @@ class Refusals(ProgramTest):
             self.assert_refused(2, said, "export", "c", "run", "--out", "net.h", *more)
             shutil.rmtree(self.folder / "run")
 
-        refused("analog: weights in crossbars of ideal have no form in integers", ["--model", "mlp:4", "--analog", "ideal"])
-        refused("model 'cnn:4' has no form in integers; there are: linear, mlp", ["--model", "cnn:4"])
-        refused("model 'snn:16' has no form", ["--model", "snn:16"])
-        refused("activation 'leaky_relu' has no form in integers; there are: relu, identity, tanh, sigmoid",
+        refused("analog: weights in crossbars of ideal are not supported in integers", ["--model", "mlp:4", "--analog", "ideal"])
+        refused("model 'cnn:4' is not supported in integers; available: linear, mlp", ["--model", "cnn:4"])
+        refused("model 'snn:16' is not supported", ["--model", "snn:16"])
+        refused("activation 'leaky_relu' is not supported in integers; available: relu, identity, tanh, sigmoid",
                 ["--model", "mlp:8", "--activation", "leaky_relu"])
-        refused("output 'relu' has no form in integers; there are: auto, identity, softmax, sigmoid, tanh",
+        refused("output 'relu' is not supported in integers; available: auto, identity, softmax, sigmoid, tanh",
                 ["--model", "mlp:8", "--output", "relu", "--loss", "mse"])
         self.write("line.csv", "a,price\n" + "".join(f"{x},{x / 60}\n" for x in range(60)))
-        refused("output 'sigmoid' has no form in integers where its values count; there are: auto, identity",
+        refused("output 'sigmoid' is not supported in integers for regression; available: auto, identity",
                 ["--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--output", "sigmoid", "--loss", "mse"])
         refused("route 'dfa'", ["--model", "mlp:8", "--route", "dfa"], "--learn")
         refused("modulation 'shuffled'", ["--model", "mlp:8", "--modulation", "shuffled"], "--learn")
@@ -143,12 +143,12 @@ class Refusals(ProgramTest):
     def test_options_are_checked_and_nothing_is_written(self):
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "run")
         export = ["export", "c", "run", "--out", "net.h"]
-        self.assert_refused(2, "--weight-bits takes 8 or 16; got 12", *export, "--weight-bits", "12")
-        self.assert_refused(2, "--factor-bits takes 0 ... 8; got 9", *export, "--learn", "--factor-bits", "9")
-        self.assert_refused(2, ["--rate-shift takes ", "with the fractions of layer 0; got 30"], *export, "--learn", "--rate-shift", "30")
-        self.assert_refused(2, "--name takes a C identifier; got 'my-net'", *export, "--name", "my-net")
-        self.assert_refused(2, "the rule takes auto, bp or grapes; got 'fa'", *export, "--learn", "--rule", "fa")
-        self.assert_refused(2, ["--rate-shift takes ", "; got -1"], *export, "--learn", "--rate-shift", "-1")
+        self.assert_refused(2, "--weight-bits must be 8 or 16; got 12", *export, "--weight-bits", "12")
+        self.assert_refused(2, "--factor-bits must be 0 ... 8; got 9", *export, "--learn", "--factor-bits", "9")
+        self.assert_refused(2, ["--rate-shift must be ", "with the fractions of layer 0; got 30"], *export, "--learn", "--rate-shift", "30")
+        self.assert_refused(2, "--name must be a C identifier; got 'my-net'", *export, "--name", "my-net")
+        self.assert_refused(2, "the rule must be auto, bp or grapes; got 'fa'", *export, "--learn", "--rule", "fa")
+        self.assert_refused(2, ["--rate-shift must be ", "; got -1"], *export, "--learn", "--rate-shift", "-1")
         for option, value in (("--rule", "bp"), ("--factor-bits", "2"), ("--rate-shift", "6")):
             self.assert_refused(2, f"{option} requires --learn", *export, option, value)
         self.assert_refused(2, "--rehearse: without --learn", *export, "--rehearse", "2")

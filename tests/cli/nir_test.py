@@ -89,7 +89,7 @@ class Export(NirTest):
 
     def test_what_nir_has_no_node_for(self):
         for number, (options, reason) in enumerate((
-                (["--neuron", "snu"], "a membrane that goes through relu or leaky_relu"),
+                (["--neuron", "snu"], "a membrane activation relu or leaky_relu"),
                 (["--neuron", "ssnu", "--membrane-activation", "identity"], "a soft output (ssnu)"),
                 (["--neuron", "lif", "--reset", "subtract"], "a soft reset (reset subtract)"))):
             run, near, back = f"run{number}", f"near{number}.nir", f"near{number}.safetensors"
@@ -151,7 +151,7 @@ class Import(NirTest):
         self.assertEqual(self.tensors("flat.safetensors"), self.tensors("nested.safetensors"))
         inner["edges"].append(("input", "output"))
         save(self.folder / "bad.nir", nested, edges[:2] + edges[4:])
-        self.assert_refused(3, "/node/nodes/1_neurons: leads its Input straight to its Output", "nir", "check", "bad.nir")
+        self.assert_refused(3, "/node/nodes/1_neurons: connects its Input directly to its Output", "nir", "check", "bad.nir")
 
     def test_it_can_be_trained_further(self):
         nodes, edges = foreign(dtype=np.float32)
@@ -163,7 +163,7 @@ class Import(NirTest):
                                 "further", "--quiet")
         self.assertEqual(result["state"], "finished")
         self.good("eval", "ours.safetensors", "--quiet")
-        self.assert_refused(3, ["takes 64 inputs and gives 10 outputs", "has 784"], "import", "nir", "theirs.nir", "--data",
+        self.assert_refused(3, ["has 64 inputs and 10 outputs", "has 784"], "import", "nir", "theirs.nir", "--data",
                             self.squares(28), "--out", "x.safetensors", "--quiet")
 
     def squares(self, side):
@@ -224,7 +224,7 @@ class Import(NirTest):
         def delay(nodes, edges):
             nodes["wait"] = {"type": "Delay", "delay": np.full(20, 1e-3)}
             return [edge for edge in edges if edge != ("1_neurons", "2_fc")] + [("1_neurons", "wait"), ("wait", "2_fc")]
-        self.refuse(3, "node 'wait' (Delay): nothing of ours computes this", delay)
+        self.refuse(3, "node 'wait' (Delay): this type of node cannot be imported", delay)
 
     def test_a_file_of_ours_that_was_changed(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
@@ -286,7 +286,7 @@ class Check(NirTest):
         nodes["1_neurons"]["tau"] = 0.02
         faults = self.faulty(nodes, edges)
         self.assertIn({"node": "1_neurons", "field": "tau",
-                       "text": "must have the shape of the population, a number per neuron; got a single value"}, faults)
+                       "text": "must have the shape of the population, one number per neuron; got a single value"}, faults)
 
     def test_every_fault_is_told(self):
         nodes, edges = foreign()
@@ -299,7 +299,7 @@ class Check(NirTest):
                          [("1_back", "weight"), ("1_neurons", "tau"), ("3_neurons", "gain"), ("", "edges")])
         nodes["1_neurons"]["tau"] = np.full(20, 0.01)
         faults = self.faulty(nodes, edges)
-        self.assertIn("takes [21], but '1_neurons' gives [20]", [fault["text"] for fault in faults])
+        self.assertIn("expects [21], but '1_neurons' outputs [20]", [fault["text"] for fault in faults])
         self.assertIn("2 faults\n" if len(faults) == 2 else f"{len(faults)} faults\n",
                       self.run_program("nir", "check", "bad.nir").stdout)
 
@@ -323,7 +323,7 @@ class Check(NirTest):
             file.create_dataset("node/edges", shape=(0, 2), dtype=h5py.string_dtype())
             file["node/nodes/a/type"] = "Linear"
             file.create_dataset("node/nodes/a/weight", shape=(1 << 20, 1 << 17), dtype="f8", chunks=(1024, 1024))
-        self.assert_refused(3, "claims more numbers than the file can hold", "nir", "check", "big.nir")
+        self.assert_refused(3, "has more numbers than the file can contain", "nir", "check", "big.nir")
 
     def test_numbers_that_lie_in_another_file_are_not_read(self):
         self.write("secret.bin", "x" * 8 * 20 * 64)
@@ -338,12 +338,12 @@ class Check(NirTest):
                     layout = h5py.VirtualLayout((20, 64), "f8")
                     layout[:] = h5py.VirtualSource(str(self.folder / "other.h5"), "secret", (20, 64))
                     file.create_virtual_dataset("node/nodes/0_fc/weight", layout)
-            self.assert_refused(3, "net.nir: 'weight' keeps its numbers in another file", "nir", "check", "net.nir")
+            self.assert_refused(3, "net.nir: 'weight' stores its numbers in another file", "nir", "check", "net.nir")
 
     def test_nothing_where_numbers_belong(self):
         nodes, edges = foreign()
         nodes["1_neurons"] = {"type": "LIF", **{key: np.zeros(0) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}}
-        self.assertIn({"node": "1_neurons", "field": "tau", "text": "must hold numbers; got [0]"}, self.faulty(nodes, edges))
+        self.assertIn({"node": "1_neurons", "field": "tau", "text": "must contain numbers; got [0]"}, self.faulty(nodes, edges))
 
 
 if __name__ == "__main__":

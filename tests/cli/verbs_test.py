@@ -115,7 +115,7 @@ class Help(ProgramTest):
             self.assert_refused(2, f"unknown option '{given}' (did you mean '{meant}'?)", "train", given, "1")
         self.assert_refused(2, "did you mean 'verify'", "data", "verfy")
         self.assert_refused(2, "did you mean 'models'", "list", "model")
-        self.assert_refused(2, "name a verb")
+        self.assert_refused(2, "a verb is missing")
         self.assert_refused(2, "unknown argument 'digits'", "train", "digits")
         self.assert_refused(2, "--epochs", "train", "--epochs")
 

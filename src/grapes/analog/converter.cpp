@@ -11,7 +11,7 @@
 namespace grapes::analog {
 namespace {
 
-/// One read with inputs v / a. @return what the ADC gets, [batch, out]
+/// One read with inputs v / a. @return input of the ADC, [batch, out]
 at::Tensor analog_sums(const Array& array, const at::Tensor& v, const at::Tensor& a, const Converter& converter,
                        std::uint64_t key) {
   const at::Tensor inputs = quantize(v / a, converter.dac_bits, 1);
@@ -31,7 +31,7 @@ at::Tensor analog_sums(const Array& array, const at::Tensor& v, const at::Tensor
 void check(const Converter& c) {
   for (const auto& [name, bits] : {std::pair("dac_bits", c.dac_bits), std::pair("adc_bits", c.adc_bits)})
     TORCH_CHECK_VALUE(bits == 0 || (bits >= 2 && bits <= 24), "converter: ", name,
-                      " must be 2 to 24, or 0 for an exact one; got ", bits);
+                      " must be 2 to 24, or 0 for no rounding; got ", bits);
   for (const auto& [name, bound] : {std::pair("input_bound", c.input_bound), std::pair("output_bound", c.output_bound)})
     TORCH_CHECK_VALUE(bound > 0, "converter: ", name, " must be above 0; got ", bound);
   TORCH_CHECK_VALUE(c.output_noise >= 0 && std::isfinite(c.output_noise),

@@ -14,7 +14,7 @@ namespace {
 const Converter exact = {0, 0, 1, inf, 0, false, false};
 
 TEST(Quantize, ThreeBitsAreSevenLevels) {
-  // Levels -3 ... 3 of a bound of 1.5 are 0.5 apart; halves go to the even level.
+  // With a bound of 1.5, levels -3 ... 3 are 0.5 apart. Ties go to the even level.
   const at::Tensor v = at::tensor({-9.0, -1.3, -0.25, -0.2, 0.0, 0.24, 0.25, 0.26, 0.75, 1.49, 2.0});
   const at::Tensor expected = at::tensor({-1.5, -1.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 1.5});
   EXPECT_TRUE(at::equal(quantize(v, 3, 1.5), expected)) << quantize(v, 3, 1.5);

@@ -20,14 +20,15 @@ void check(const Options& options) {
   check(options.backward);
 }
 
-/// Each device's own numbers. A stuck one has a range of one point.
+/// Draws the numbers of each device. A stuck device has a range of one point.
 Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::uint64_t seed) {
   Plane p;
   const auto room = [&] { return at::empty({nodes, inputs}, at::kFloat); };
   p.up = room(), p.down = room(), p.low = room(), p.high = room();
   if (d.drift > 0 || d.drift_spread > 0) p.drift = room();
   Random random(seed);
-  // Everything is drawn whether it is wanted or not: to change one number of a device leaves the draws of the others.
+  // All numbers are drawn even if they are not needed, so changing one number of a device does not change the others'
+  // draws.
   const auto spread = [&](double value, double share) {
     const double one = random.normal();
     return share == 0 ? value : value * (1 + share * one);
@@ -35,7 +36,7 @@ Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::
   for (std::int64_t i = 0; i < nodes * inputs; ++i) {
     const double step = std::max(0.0, spread(d.step, d.step_spread) / d.step);
     const double imbalance = d.imbalance + d.imbalance_spread * random.normal();
-    // A step that would turn around is cut at 0; a bound just before, since soft bounds divide by it.
+    // A step that would change its sign is set to 0. A bound stays away from 0, because soft bounds divide by it.
     double low = std::min(spread(d.low, d.low_spread), 0.01 * d.low);
     double high = std::max(spread(d.high, d.high_spread), 0.01 * d.high);
     double nu = d.drift + d.drift_spread * random.normal();
@@ -60,7 +61,7 @@ Cells cells(const Plane& p) {
           p.down.data_ptr<float>(),  p.low.data_ptr<float>(),  p.high.data_ptr<float>()};
 }
 
-/// Put a plane at its share of the difference w.
+/// Writes a plane's part of the difference w.
 void write(const Crossbar& c, const Plane& plane, const at::Tensor& w, const char* what,
            std::optional<std::int64_t> step) {
   const Device& d = c.device;
@@ -96,12 +97,13 @@ std::int64_t update_by(Send send, Crossbar& c, const at::Tensor& x, const at::Te
   const at::NoGradGuard no_grad;
   c.check_batch(x, c.plus.state.size(1), "x");
   c.check_batch(error, c.plus.state.size(0), "error");
-  TORCH_CHECK(x.size(0) == error.size(0), "crossbar: x has ", x.size(0), " samples, error ", error.size(0));
+  TORCH_CHECK(x.size(0) == error.size(0), "crossbar: x and error must have the same batch size; got ", x.size(0),
+              " and ", error.size(0));
   if (!c.options.real_update) {
     write_weights(c, weights(c) - at::matmul(error.t(), x) * rate, std::nullopt);
     return 0;
   }
-  TORCH_CHECK_VALUE(rate >= 0, "crossbar: pulses need a rate of at least 0; got ", rate);
+  TORCH_CHECK_VALUE(rate >= 0, "crossbar: the rate must be at least 0; got ", rate);
   const at::Tensor inputs = x.contiguous(), errors = error.contiguous();
   Trains trains;
   trains.x = inputs.data_ptr<float>();
@@ -132,7 +134,8 @@ Crossbar make_crossbar(const Device& device, std::int64_t nodes, std::int64_t in
                        std::uint64_t seed) {
   check(device);
   check(options);
-  TORCH_CHECK_VALUE(nodes > 0 && inputs > 0, "crossbar: needs nodes and inputs; got ", nodes, " and ", inputs);
+  TORCH_CHECK_VALUE(nodes > 0 && inputs > 0, "crossbar: units and inputs must be above 0; got ", nodes, " and ",
+                    inputs);
   Crossbar c{device, options, seed, make_plane(device, nodes, inputs, stream_seed(seed, "plus")), {}};
   if (c.paired()) c.minus = make_plane(device, nodes, inputs, stream_seed(seed, "minus"));
   return c;
@@ -180,7 +183,7 @@ std::int64_t refresh(Crossbar& c, std::int64_t step) {
   std::int64_t refreshed = 0;
   for (std::int64_t i = 0; i < c.plus.state.numel(); ++i) {
     if (std::max(plus.state[i], minus.state[i]) <= above || std::min(plus.state[i], minus.state[i]) <= below) continue;
-    // What is stuck cannot be emptied, nor can a difference be written against it.
+    // A stuck device cannot be reset, so a difference cannot be written against it.
     if (plus.low[i] == plus.high[i] || minus.low[i] == minus.high[i]) continue;
     ++refreshed;
     const double w = plus.seen[i] - minus.seen[i], g = std::abs(w) / d.high;
@@ -196,7 +199,7 @@ std::int64_t refresh(Crossbar& c, std::int64_t step) {
     const std::uint32_t* emptied = &second[up ? 2 : 0];
     const std::uint32_t* written = &second[up ? 0 : 2];
     put(up ? minus : plus, empty, emptied[0], emptied[1]);
-    // Write and verify the difference against the device that was emptied, where it has come to stand.
+    // Write and verify: the target takes into account the state that the other device reached after its reset.
     const double full = (up ? minus : plus).state[i] + std::abs(w) + sd * normal(first[2], first[3]);
     put(up ? plus : minus, full, written[0], written[1]);
   }
@@ -204,7 +207,8 @@ std::int64_t refresh(Crossbar& c, std::int64_t step) {
 }
 
 void drift(Crossbar& c, double from, double to) {
-  TORCH_CHECK_VALUE(0 < from && from <= to, "drift: needs 0 < from <= to, in seconds; got ", from, " and ", to);
+  TORCH_CHECK_VALUE(0 < from && from <= to, "drift: times in seconds must satisfy 0 < from <= to; got ", from, " and ",
+                    to);
   const at::NoGradGuard no_grad;
   for (const Plane* p : {&c.plus, &c.minus}) {
     if (!p->state.defined() || !p->drift.defined()) continue;

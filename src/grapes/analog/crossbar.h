@@ -12,51 +12,51 @@
 #include <utility>
 #include <vector>
 
-/// A layer's weights [node, input] as an array of devices. Its value is this struct; what it does are the functions
-/// below. All tensors are float32 on the CPU. What is random is a pure function of (seed, step, what is done): give
-/// every step of training and every read of an evaluation a step of its own, and nothing has to be remembered to
-/// resume.
+/// A layer's weights [unit, input] in an array of devices. The struct holds the array's state; the functions below
+/// operate on it. All tensors are float32 on the CPU. Random numbers are a pure function of (seed, step, operation).
+/// Use a different `step` for every training step and for every read of an evaluation; then no generator state must be
+/// saved to resume.
 namespace grapes::analog {
 
-/// How a node's responsibility Σ_i |w_ni| is taken from the array. With w = G+ - G-,
+/// How a unit's responsibility Σ_i |w_ni| is read from the array. With w = G+ - G-,
 ///   G+ + G- = |w| + 2 min(G+, G-):
-/// the sum of both conductances is the magnitude only where one of the pair is at its floor.
+/// the sum of both conductances equals the absolute weight only if one device of the pair is at its lower bound.
 enum class Sensing {
-  /// Σ_i |w_ni| of the weights as they stand, without noise or converter.
+  /// Σ_i |w_ni| of the current weights, without noise or converter.
   exact,
-  /// One read with all inputs on and both polarities summed: scale · ADC( Σ_i (G+_ni + G-_ni) + noise ).
-  /// one_sided pairs: Σ|w| + 2 Σ min(G+, G-), scaled. The excess is 0 after program() and grows between refreshes, in
-  /// which a device falls back to `reset` only; it is not corrected, the array does not tell it.
-  /// reference pairs: G- is the constant -low and G+ = w - low, so this is Σ w (with its sign!) + 2 · inputs · (-low);
-  /// that offset is known and subtracted. It is no responsibility: signs cancel.
+  /// One read with all inputs on and both polarities summed: scale · ADC( Σ_i (G+_ni + G-_ni) + noise ). With one_sided
+  /// pairs this is Σ|w| + 2 Σ min(G+, G-), scaled. The excess is 0 after program(). It grows until a refresh, after
+  /// which one device is at `reset` only. It is not corrected, because the array does not reveal it. With reference
+  /// pairs, G- is the constant -low and G+ = w - low. The read gives Σ w + 2 · inputs · (-low), and the known offset is
+  /// subtracted. The result is not a responsibility, because signs cancel.
   summed,
-  /// One read for each input, the others off, its magnitude taken behind the ADC and added up digitally: as many reads
-  /// as inputs in place of one, for any pair. Each magnitude of a small weight is read too large: E|w + ε| >= |w|.
-  /// We assume a gain before the ADC that makes its bound one device's nominal range, and the s.d. of its noise smaller
-  /// in proportion. What a device holds beyond is cut.
-  /// Reference pairs do this by themselves.
+  /// One read per input with all others off. The ADC's results are made absolute and summed digitally. It needs as many
+  /// reads as inputs, and works with any pair. Small weights are read too large: E|w + ε| >= |w|. We assume a gain
+  /// before the ADC, which makes its bound the nominal range of one device and reduces its noise in proportion.
+  /// Conductances above that range are clipped. The default for reference pairs.
   serial
 };
 
 struct Options {
-  bool real_forward = true;   ///< else y = W x
-  bool real_backward = true;  ///< else Wᵀ δ
-  bool real_update = true;    ///< else W - η δᵀ x, written exactly as far as the devices' bounds allow
-  bool real_write = false;    ///< else weights from outside are written exactly, as far as the bounds allow
+  bool real_forward = true;   ///< else y = W x, exact
+  bool real_backward = true;  ///< else Wᵀ δ, exact
+  bool real_update = true;    ///< else W - η δᵀ x, exact within the devices' bounds
+  bool real_write = false;    ///< noisy programming; else exact within the bounds
   Converter forward, backward;
-  std::optional<Sensing> responsibility;  ///< nothing: summed for one_sided pairs, serial for reference pairs
+  std::optional<Sensing> responsibility;  ///< default: summed for one_sided pairs, serial for reference pairs
   double scale = 1;                       ///< digital: weight = scale · (G+ - G-)
-  int pulses = 31;                        ///< BL: bits of a train, 1 ... 32 (Gokmen and Vlasov: 10)
+  int pulses = 31;                        ///< length of a train in bits (BL), 1 ... 32 (Gokmen and Vlasov: 10)
   bool update_management = true;          ///< see Trains
-  bool refresh = true;                    ///< after every update, where a pair is full
+  bool refresh = true;                    ///< after every update, for pairs that are full
 };
 
-/// One device for each weight; all [node, input]. `seen` is what a read sees: `state` itself without write noise.
+/// One device per weight; all tensors are [unit, input]. A read uses `seen`, which is `state` itself without write
+/// noise.
 struct Plane {
-  at::Tensor state, seen, up, down, low, high, drift;  ///< drift is undefined where none is
+  at::Tensor state, seen, up, down, low, high, drift;  ///< drift is undefined if there is none
 };
 
-/// A copy of the struct is the same array: tensors are shared.
+/// Copies of the struct share their tensors, so they are the same array.
 struct Crossbar {
   Device device;
   Options options;
@@ -65,56 +65,56 @@ struct Crossbar {
   Plane minus;  ///< undefined for reference pairs, whose G- is -low everywhere
 
   bool paired() const { return device.pair == Pair::one_sided; }
-  /// The stream of draws for what is done in a step.
+  /// Returns the key of the random numbers of an operation in a step.
   std::uint64_t key(std::string_view what, std::int64_t step) const;
-  /// @throws c10::Error unless it is float32 [batch, width]
+  /// @throws c10::Error unless the tensor is float32 [batch, width]
   void check_batch(const at::Tensor& tensor, std::int64_t width, const char* what) const;
 };
 
-/// Devices with their spread, drawn from the seed, at weight 0; stuck ones anywhere in their range.
-/// @throws c10::ValueError if an option or the device cannot be
+/// Creates devices at weight 0, with a spread drawn from the seed. Stuck devices are anywhere in their range.
+/// @throws c10::ValueError for an invalid option or device
 Crossbar make_crossbar(const Device& device, std::int64_t nodes, std::int64_t inputs, const Options& options,
                        std::uint64_t seed);
 
-/// The scale that writes the largest |W| as this share of the device's nominal range. 1 for a device without bounds.
+/// Returns the scale that maps the largest |W| to `share` of the device's nominal range. 1 for a device without bounds.
 double scale_for(const Device& device, const at::Tensor& W, double share);
 
-/// Write weights as far as the bounds allow, the emptier device of a pair at 0: exactly, or, where that is real, with
-/// the noise of the device's writing (see Device::program_noise, write_noise).
+/// Programs weights within the bounds, with the smaller conductance of a pair at 0: exactly, or, if writing is real,
+/// with the device's noise (see Device::program_noise, write_noise).
 void program(Crossbar& crossbar, const at::Tensor& W, std::int64_t step);
 
-/// W as it stands, without read noise: scale · (G+ - G-). @return [node, input]
+/// Returns the current W without read noise: scale · (G+ - G-), [unit, input].
 at::Tensor weights(const Crossbar& crossbar);
 
-/// y = W x through the array. @param x [batch, input] @return [batch, node]
+/// Computes y = W x through the array. @param x [batch, input] @return [batch, unit]
 at::Tensor forward(const Crossbar& crossbar, const at::Tensor& x, std::int64_t step);
-/// Wᵀ δ through the same array the other way. @param error [batch, node] @return [batch, input]
+/// Computes Wᵀ δ through the transposed array. @param error [batch, unit] @return [batch, input]
 at::Tensor backward(const Crossbar& crossbar, const at::Tensor& error, std::int64_t step);
-/// See Sensing. @param dim  0: of the nodes, Σ over inputs; 1: of the inputs, Σ over nodes, the array read the other
-/// way
-/// @return [node] or [input]
+/// Reads responsibilities, see Sensing. @param dim  0: of the units, summed over inputs; 1: of the inputs, summed over
+/// units, with the array transposed
+/// @return [unit] or [input]
 at::Tensor responsibility(const Crossbar& crossbar, std::int64_t dim, std::int64_t step);
 at::Tensor responsibility(const Crossbar& crossbar, Sensing how, std::int64_t dim, std::int64_t step);
 
-/// W[n,i] -= rate · Σ_b error[b,n] x[b,i], by pulses, sample after sample; then the refresh.
-/// @param rate  η, positive @return pulses that devices got; 0 if the update is not real
+/// W[n,i] -= rate · Σ_b error[b,n] x[b,i], by pulses, example after example, followed by the refresh.
+/// @param rate  η, at least 0 @return number of pulses that devices received; 0 if the update is not real
 std::int64_t update(Crossbar& crossbar, const at::Tensor& x, const at::Tensor& error, double rate, std::int64_t step);
 namespace plain {
-/// One pulse at a time; equal to the last bit.
+/// The reference: one pulse at a time, with the same bits.
 std::int64_t update(Crossbar& crossbar, const at::Tensor& x, const at::Tensor& error, double rate, std::int64_t step);
 }  // namespace plain
-/// One pulse to each weight, up or down: how responses are measured. No refresh.
+/// Sends one pulse to each weight, up or down, to measure responses. No refresh.
 void pulse_all(Crossbar& crossbar, bool up, std::int64_t step);
-/// Reset and write anew the pairs that are full. @return how many
+/// Resets and reprograms the pairs that are full. @return their number
 std::int64_t refresh(Crossbar& crossbar, std::int64_t step);
 
-/// From `from` to `to` seconds after writing: w ← w (to/from)^-ν. Two steps are as one: drift(a, b), drift(b, c) is
-/// drift(a, c), as far as no device is at a bound.
+/// Applies drift from `from` to `to` seconds after writing: w ← w (to/from)^-ν. drift(a, b) and drift(b, c) together
+/// are drift(a, c), as long as no device reaches a bound.
 void drift(Crossbar& crossbar, double from, double to);
-/// Another array, as this one is when `times` as long has passed since writing as it was written for; this one stays.
+/// Returns a copy of the array after drift to `times` the time since writing. The original does not change.
 Crossbar later(const Crossbar& crossbar, double times);
 
-/// Everything a checkpoint must hold: live tensors, to copy out of or into.
+/// Returns the tensors that a checkpoint must hold. They are not copies, so a checkpoint can be loaded into them.
 std::vector<std::pair<std::string, at::Tensor>> state(const Crossbar& crossbar);
 
 }  // namespace grapes::analog

@@ -7,7 +7,7 @@
 namespace grapes::analog {
 namespace {
 
-/// Variance of one read of each weight; undefined: 0.
+/// Returns the variance of one read of each weight; undefined: 0.
 at::Tensor read_variance(const Crossbar& c) {
   const Device& d = c.device;
   if (d.read_noise == 0) return {};
@@ -20,7 +20,7 @@ at::Tensor read_variance(const Crossbar& c) {
 
 at::Tensor difference(const Crossbar& c) { return c.paired() ? c.plus.seen - c.minus.seen : c.plus.seen; }
 
-/// With its inputs at the nodes, dim = 1, it is the same array read the other way.
+/// Returns the array for a read. dim = 1: transposed, with its inputs at the units.
 Array array_of(const Crossbar& c, std::int64_t dim = 0) {
   const at::Tensor variance = read_variance(c);
   const auto turned = [&](const at::Tensor& t) { return dim == 0 || !t.defined() ? t : t.t(); };
@@ -29,10 +29,10 @@ Array array_of(const Crossbar& c, std::int64_t dim = 0) {
 const Converter& converter_of(const Crossbar& c, std::int64_t dim) {
   return dim == 0 ? c.options.forward : c.options.backward;
 }
-/// Forwards under the name as it is.
+/// Name of the random stream; forward reads use the name itself.
 std::string stream(const char* what, std::int64_t dim) { return dim == 0 ? what : std::string(what) + " backward"; }
 
-/// Both polarities summed, all inputs on; the input is halved until the ADC's bound is not met.
+/// Reads both polarities summed with all inputs on. The input is halved until the output is below the ADC's bound.
 at::Tensor summed(const Crossbar& c, std::int64_t dim, std::int64_t step) {
   Array array = array_of(c, dim);
   double offset = 0;

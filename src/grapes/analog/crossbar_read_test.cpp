@@ -1,4 +1,4 @@
-// What arrays give when they are read: products both ways, responsibility.
+// Reads of arrays: products in both directions, responsibility.
 #include "grapes/analog/crossbar_test.h"
 
 namespace grapes::analog {
@@ -15,7 +15,7 @@ TEST(Crossbar, ReadsBothWays) {
     EXPECT_LT(largest(forward(c, x, 1) - x.matmul(W.t())), 1e-5);
     EXPECT_LT(largest(backward(c, error, 1) - error.matmul(W)), 1e-5);
   }
-  // Each way has its switch.
+  // Each direction has its own switch.
   options = {};
   options.real_forward = false;
   Crossbar c = make_crossbar(quiet("pcm"), 4, 6, options, 1);
@@ -55,7 +55,7 @@ TEST(Responsibility, WhatBothOfAPairHaveIsReadTwice) {
   Crossbar c = make_crossbar(quiet("pcm"), 1, 2, exact_reads(), 1);
   c.plus.state.copy_(at::tensor({1.0F, 0.25F}).reshape({1, 2}));
   c.minus.state.copy_(at::tensor({0.5F, 1.25F}).reshape({1, 2}));
-  // |0.5| + |-1| = 1.5, and 2 (0.5 + 0.25) more.
+  // |0.5| + |-1| = 1.5, plus 2 (0.5 + 0.25).
   EXPECT_FLOAT_EQ(responsibility(c, Sensing::exact, 0, 1).item<float>(), 1.5F);
   EXPECT_FLOAT_EQ(responsibility(c, Sensing::summed, 0, 1).item<float>(), 3);
   EXPECT_FLOAT_EQ(responsibility(c, 0, 1).item<float>(), 3);  // what pairs do by themselves
@@ -81,13 +81,13 @@ TEST(Responsibility, OfInputsTheArrayIsReadTheOtherWay) {
     EXPECT_LT(largest(responsibility(c, 1, 1) - exact), 1e-4) << name;  // summed for pcm
   }
   Crossbar c = make_crossbar(named("pcm"), 60, 60, {}, 1);
-  program(c, at::ones({60, 60}) * 0.2, 0);  // alike both ways, but not the noise
+  program(c, at::ones({60, 60}) * 0.2, 0);  // the transposed array is the same, but not the noise
   EXPECT_FALSE(at::equal(responsibility(c, 0, 1), responsibility(c, 1, 1)));
 }
 
 TEST(Responsibility, NoiseOfTheSummedReadHasNoBias) {
-  // Beyond half a step of the ADC: its bound of 20 · 2 is met by no row of 60 with mean 0.3, so a = 1 and the step is
-  // 40 / 255. Noise of many steps dithers even that away; what is left is chance.
+  // More than half a step of the ADC. With a mean of 0.3 no row of 60 reaches the bound of 20 · 2, so a = 1 and the
+  // step is 40 / 255. The noise of many steps dithers that too; the rest is chance.
   const Device device = named("pcm");
   Crossbar c = make_crossbar(device, 4, 60, {}, 1);
   program(c, randoms({4, 60}, 1) * 0.3, 0);

@@ -58,7 +58,7 @@ TEST(Crossbar, DevicesDifferAsTheTableSays) {
 }
 
 TEST(Crossbar, TheRarestDeviceIsFiniteAndWithinItsBounds) {
-  // Of so many devices some draw bounds and steps on the other side of 0.
+  // With so many devices, some draws of bounds and steps have the opposite sign.
   for (const Device& device : devices()) {
     Crossbar c = make_crossbar(device, 500, 400, {}, 1);
     for (std::int64_t n = 0; n < 12; ++n) pulse_all(c, n % 3 == 0, n);
@@ -155,7 +155,7 @@ TEST(Stuck, NeverMoves) {
     EXPECT_TRUE(at::equal(c.plus.state.masked_select(stuck), before.masked_select(stuck))) << name;
     EXPECT_TRUE(at::equal(c.plus.seen.masked_select(stuck), before.masked_select(stuck))) << name;
     EXPECT_GT(largest((c.plus.seen - before).masked_select(stuck.logical_not())), 0.1) << name;
-    // Anywhere in the range: the mean of the nominal bounds.
+    // Anywhere in the range; the mean is the middle of the nominal bounds.
     EXPECT_NEAR(before.masked_select(stuck).mean().item<double>(), (device.low + device.high) / 2, 0.1) << name;
   }
 }
@@ -233,7 +233,7 @@ TEST(Crossbar, StateIsWhole) {
   for (const Device& device : devices()) {
     Crossbar a = make_crossbar(device, 5, 8, {}, 6);
     update(a, x, error, 0.1, 1);
-    // Into an array of another seed; then only the seed, which names the draws, is missing.
+    // Load into an array with another seed. Then only the seed, which determines the draws, must be set.
     Crossbar b = make_crossbar(device, 5, 8, {}, 7);
     for (std::size_t i = 0; i < state(a).size(); ++i) {
       EXPECT_EQ(state(a)[i].first, state(b)[i].first);
@@ -267,14 +267,14 @@ TEST(Crossbar, MistakesAreNamed) {
   EXPECT_EQ(said(named("pcm"), options), "crossbar: pulses must be 1 to 32; got 33");
   Device device = named("constant-step");
   device.pair = Pair::one_sided;
-  EXPECT_EQ(said(device, {}), "device 'constant-step': its pairs are one-sided, so low must be 0; got -0.6");
+  EXPECT_EQ(said(device, {}), "device 'constant-step': low must be 0 because its pairs are one-sided; got -0.6");
   device = named("ideal");
   device.stuck = 0.1;
   device.high = 1;
-  EXPECT_EQ(said(device, {}), "device 'ideal': stuck needs bounds to be stuck between; low and high are -inf and 1");
+  EXPECT_EQ(said(device, {}), "device 'ideal': stuck needs finite bounds; low and high are -inf and 1");
   options = {};
   options.forward.adc_bits = 1;
-  EXPECT_EQ(said(named("pcm"), options), "converter: adc_bits must be 2 to 24, or 0 for an exact one; got 1");
+  EXPECT_EQ(said(named("pcm"), options), "converter: adc_bits must be 2 to 24, or 0 for no rounding; got 1");
   Crossbar c = make_crossbar(named("pcm"), 2, 3, {}, 1);
   try {
     forward(c, at::ones({4, 2}), 1);

@@ -10,13 +10,13 @@
 #include <limits>
 #include <string>
 
-/// What the tests of arrays share.
+/// Shared by the tests of arrays.
 namespace grapes::analog {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 
 inline Device named(const std::string& name) { return find_row(devices(), "device", name); }
-/// The same response, all devices alike and without noise.
+/// The device of this name with the same response, but without spread and noise.
 inline Device quiet(const std::string& name) {
   Device d = named(name);
   d.step_spread = d.imbalance_spread = d.low_spread = d.high_spread = d.drift_spread = d.reset_spread = 0;

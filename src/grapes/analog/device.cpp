@@ -9,14 +9,14 @@
 namespace grapes::analog {
 namespace {
 
-const std::string rpu = "Gokmen and Vlasov 2016, as aihwkit's PulsedDevice has it by default";
-const std::string same = "ours: that of constant-step, so that the two differ in the response alone";
+const std::string rpu = "Gokmen and Vlasov 2016, default of aihwkit's PulsedDevice";
+const std::string same = "ours: as constant-step, so that the two differ only in the response";
 const std::string es = "aihwkit's ReRamESPresetDevice, fitted to Gong et al. 2018";
 const std::string gst = "aihwkit's PCMPresetDevice, fitted to Nandakumar et al. 2020";
 const std::string array =
     "aihwkit's pcm_inference.rst, of a million devices; Nandakumar et al. 2019, Joshi et al. 2020";
 const std::string sb = "aihwkit's ReRamSBPresetDevice, loosely fitted to Gong et al. 2018";
-const std::string off = "ours: none, to be set by who asks about it";
+const std::string off = "ours: none by default";
 
 std::map<std::string, std::string> sources(const std::vector<std::string>& names, const std::string& source) {
   std::map<std::string, std::string> result;
@@ -40,7 +40,7 @@ Device baseline(const std::string& source) {
 Device constant_step() {
   Device device = baseline(rpu);
   device.name = "constant-step";
-  device.summary = "every pulse the same step, between hard bounds: the RPU baseline";
+  device.summary = "equal steps between hard bounds: the RPU baseline";
   device.source = "Gokmen and Vlasov, Frontiers in Neuroscience 10:333, 2016";
   return device;
 }
@@ -48,8 +48,8 @@ Device constant_step() {
 Device soft_bounds() {
   Device device = baseline(same);
   device.name = "soft-bounds";
-  device.summary = "steps that shrink linearly towards the bounds: the reference device of non-linearity";
-  device.source = "the response of aihwkit's SoftBoundsDevice; its numbers are ours";
+  device.summary = "steps that decrease linearly toward the bounds: the reference for nonlinear devices";
+  device.source = "response of aihwkit's SoftBoundsDevice, with our numbers";
   device.response = Response::soft_bounds;
   return device;
 }
@@ -57,11 +57,11 @@ Device soft_bounds() {
 Device reram() {
   Device device;
   device.name = "reram";
-  device.summary = "HfO2 ReRAM: exponential steps, asymmetric, noise of several steps a pulse";
+  device.summary = "HfO2 ReRAM: exponential steps, asymmetric, with noise of several steps per pulse";
   device.source = "Gong et al., Nature Communications 9:2102, 2018, as aihwkit fitted it";
   device.response = Response::exponential;
-  // aihwkit takes up_down = 0.259359 off the step down and leaves the step up; ours is the mean of both and what each
-  // is off it.
+  // aihwkit subtracts up_down = 0.259359 from the step down and leaves the step up unchanged. Here `step` is the mean
+  // of both, and `imbalance` the difference from it.
   const double dw_min = 0.00135, up_down = 0.259359, mean = 1 - up_down / 2;
   device.step = dw_min * mean;
   device.imbalance = up_down / 2 / mean;
@@ -86,7 +86,7 @@ Device reram() {
 Device reram_soft_bounds() {
   Device device;
   device.name = "reram-soft-bounds";
-  device.summary = "the same ReRAM by soft bounds, once its point of symmetry is taken off by the reference";
+  device.summary = "the same ReRAM with soft bounds, after its symmetry point is subtracted by the reference";
   device.source = "Gong et al., Nature Communications 9:2102, 2018, as aihwkit fitted it";
   device.response = Response::soft_bounds;
   device.step = 0.002;
@@ -107,7 +107,7 @@ Device reram_soft_bounds() {
 Device pcm() {
   Device device;
   device.name = "pcm";
-  device.summary = "phase-change memory: pairs that can only be raised step by step, saturate, are refreshed and drift";
+  device.summary = "phase-change memory: pairs that only increase step by step, saturate, are refreshed and drift";
   device.source = "Nandakumar et al., Frontiers in Neuroscience 14:406, 2020, as aihwkit fitted it";
   device.response = Response::exponential;
   device.pair = Pair::one_sided;
@@ -120,7 +120,7 @@ Device pcm() {
   device.step_spread = 0.2;
   device.imbalance_spread = 0.05;
   device.high_spread = 0.1;
-  device.noise_step = 0.6;  // the preset gives the two others in units of this one
+  device.noise_step = 0.6;  // the preset gives the other two in units of this one
   device.noise_add = 0.6 * 0.042;
   device.noise_state = 0.6 * 0.108;
   device.reset = 0.01;
@@ -132,11 +132,10 @@ Device pcm() {
   device.refresh_above = 0.75;
   device.refresh_below = 0.25;
   device.sources.merge(sources({"refresh_above", "refresh_below"}, "aihwkit's OneSidedUnitCell, its defaults"));
-  // σ = g Q sqrt(log((t + 250 ns) / 500 ns)) with Q = 0.0088 g^-0.65 at g = G/G_max, t = 20 s; the cap of Q is left
-  // out.
+  // σ = g Q sqrt(log((t + 250 ns) / 500 ns)) with Q = 0.0088 g^-0.65 at g = G/G_max, t = 20 s, without the cap of Q.
   device.read_noise = device.high * 0.0088 * std::sqrt(std::log((20 + 250e-9) / 500e-9));
   device.read_exponent = 0.35;
-  device.program_noise = 0.2635 / 25;  // in µS of the 25 µS of a full device
+  device.program_noise = 0.2635 / 25;  // in µS, divided by the 25 µS of a full device
   device.program_linear = 1.9650 / 25;
   device.program_square = -1.1731 / 25;
   device.drift = 0.049;
@@ -150,8 +149,8 @@ Device pcm() {
 Device ideal() {
   Device device;
   device.name = "ideal";
-  device.summary = "every pulse the same step, without bounds, spread or noise: what the pulses alone do";
-  device.source = "ours, to tell the update by pulses from the devices";
+  device.summary = "equal steps without bounds, spread or noise: shows the effect of pulses alone";
+  device.source = "ours, to separate the effect of pulses from that of devices";
   device.step = 0.001;
   device.low = -std::numeric_limits<double>::infinity();
   device.high = std::numeric_limits<double>::infinity();
@@ -159,8 +158,8 @@ Device ideal() {
   return device;
 }
 
-/// dv/dn = s (1 - A exp(γ (k v + b))) with A, k < 0, from v over n. With κ = -γ k, B = -A exp(γ b) and u = exp(κ v) it
-/// is du/dn = κ s (u + B).
+/// Solves dv/dn = s (1 - A exp(γ (k v + b))) with A, k < 0, from v over n. With κ = -γ k, B = -A exp(γ b) and u = exp(κ
+/// v) it is du/dn = κ s (u + B).
 double exponential_rise(double v, double n, double s, double A, double gamma, double k, double b) {
   const double kappa = -gamma * k, B = -A * std::exp(gamma * b);
   return std::log((std::exp(kappa * v) + B) * std::exp(kappa * s * n) - B) / kappa;
@@ -171,9 +170,8 @@ double exponential_rise(double v, double n, double s, double A, double gamma, do
 const std::vector<Field>& fields() {
   constexpr double inf = std::numeric_limits<double>::infinity();
   static const std::vector<Field> table = {
-      {"step", "state", "Δw_min: mean step of a pulse; of an exponential device far from where it is steep",
-       &Device::step},
-      {"imbalance", "1", "β: how much larger the step up is than the mean of both", &Device::imbalance, -1, 1},
+      {"step", "state", "Δw_min: mean step of a pulse; for exponential devices in the flat range", &Device::step},
+      {"imbalance", "1", "β: relative excess of the step up over the mean of both", &Device::imbalance, -1, 1},
       {"low", "state", "lower bound", &Device::low, -inf, 0},
       {"high", "state", "upper bound", &Device::high},
       {"a", "1", "exponential: slope over the range", &Device::a, -inf, 0},
@@ -191,20 +189,20 @@ const std::vector<Field>& fields() {
        &Device::noise_add},
       {"noise_state", "of the state", "s.d. of a step over pulses, the part that grows with the state",
        &Device::noise_state},
-      {"write_noise", "state", "s.d. of what is read around the state that pulses move, drawn when a device is pulsed",
+      {"write_noise", "state", "s.d. of the value that reads see around the state, drawn at each pulse",
        &Device::write_noise},
       {"read_noise", "state", "s.d. of one read of a full device", &Device::read_noise},
-      {"read_exponent", "1", "read noise grows with (w/high) to this power; 0: it does not", &Device::read_exponent},
+      {"read_exponent", "1", "read noise grows with (w/high) to this power; 0: constant", &Device::read_exponent},
       {"program_noise", "of high", "s.d. of writing g = w/high: this + linear g + square g²", &Device::program_noise},
       {"program_linear", "of high", "see program_noise", &Device::program_linear, -inf},
       {"program_square", "of high", "see program_noise", &Device::program_square, -inf},
-      {"drift", "1", "ν: the state goes with (t/t0)^-ν", &Device::drift},
+      {"drift", "1", "ν: the state decays as (t/t0)^-ν", &Device::drift},
       {"drift_spread", "1", "s.d. of ν over devices", &Device::drift_spread},
       {"reset", "state", "mean state after a reset", &Device::reset},
-      {"reset_spread", "state", "s.d. of it, over resets", &Device::reset_spread},
+      {"reset_spread", "state", "s.d. of the state after a reset, over resets", &Device::reset_spread},
       {"refresh_above", "of high", "a pair is refreshed when its fuller device is above this", &Device::refresh_above},
-      {"refresh_below", "of high", "... and its emptier one above this", &Device::refresh_below},
-      {"stuck", "1", "share of devices that never move", &Device::stuck, 0, 1},
+      {"refresh_below", "of high", "... and its emptier device is above this", &Device::refresh_below},
+      {"stuck", "1", "fraction of devices that never change", &Device::stuck, 0, 1},
   };
   return table;
 }
@@ -220,11 +218,11 @@ void check(const Device& d) {
   TORCH_CHECK_VALUE(d.step > 0, "device '", d.name, "': step must be above 0; got ", d.step);
   TORCH_CHECK_VALUE(d.high > 0, "device '", d.name, "': high must be above 0; got ", d.high);
   const bool one_sided = d.pair == Pair::one_sided;
-  TORCH_CHECK_VALUE(!one_sided || d.low == 0, "device '", d.name, "': its pairs are one-sided, so low must be 0; got ",
-                    d.low);
+  TORCH_CHECK_VALUE(!one_sided || d.low == 0, "device '", d.name,
+                    "': low must be 0 because its pairs are one-sided; got ", d.low);
   TORCH_CHECK_VALUE(one_sided || d.low < 0, "device '", d.name, "': low must be below 0; got ", d.low);
   TORCH_CHECK_VALUE(d.stuck == 0 || (std::isfinite(d.low) && std::isfinite(d.high)), "device '", d.name,
-                    "': stuck needs bounds to be stuck between; low and high are ", d.low, " and ", d.high);
+                    "': stuck needs finite bounds; low and high are ", d.low, " and ", d.high);
   TORCH_CHECK_VALUE(d.response == Response::constant || (std::isfinite(d.low) && std::isfinite(d.high)), "device '",
                     d.name, "': its response needs finite bounds; low and high are ", d.low, " and ", d.high);
   TORCH_CHECK_VALUE(d.response != Response::exponential ||
@@ -260,7 +258,7 @@ double after_pulses(const Device& device, double w, double pulses, bool up) {
   double result = w + (up ? s : -s) * pulses;
   if (device.response == Response::exponential) {
     const double k = 2 * device.a / (device.high - device.low);
-    // Down is up for -w: exp(-γ (k w + b)) = exp(γ (k (-w) - b)).
+    // A step down is a step up for -w: exp(-γ (k w + b)) = exp(γ (k (-w) - b)).
     result = up ? exponential_rise(w, pulses, s, device.A_up, device.gamma_up, k, device.b)
                 : -exponential_rise(-w, pulses, s, device.A_down, device.gamma_down, k, -device.b);
   }

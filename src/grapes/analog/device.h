@@ -7,21 +7,23 @@
 
 /// Analog in-memory computing: layers whose weights are conductances of devices in a crossbar.
 ///
-/// A device has a state w in [low, high], without unit: conductance over a reference conductance. One pulse moves it by
+/// A device has a dimensionless state w in [low, high]: its conductance divided by a reference conductance. One pulse
+/// changes it to
 ///   w ← clip(w ± (Δ±(w) + σ(w) ξ), low, high),   σ(w) = noise_step |Δ±(w)| + noise_add + noise_state |w|,   ξ ~ N(0,1)
 /// with, for s± = step (1 ± β + step_spread ξ) and β = imbalance + imbalance_spread ξ of each device,
 ///   constant     Δ± = s±                                                                 Gokmen and Vlasov 2016
 ///   soft_bounds  Δ+ = s+ (1 - w/high),  Δ- = s- (1 - w/low)
 ///   exponential  Δ± = s± max(0, 1 - A± exp(±γ± z)),  z = 2 a w/(high - low) + b          aihwkit's ExpStepDevice
-/// Which of the numbers are published, and where, stands with each device.
+/// Each device names the sources of its numbers.
 namespace grapes::analog {
 
 enum class Response { constant, soft_bounds, exponential };
 
-/// A weight is a difference of two conductances, G+ - G-.
-///   reference  one device is pulsed up and down, the other keeps the conductance -low: w = G+ - G-, G+ = w - low
-///   one_sided  both are pulsed up only, G+ for an increase of the weight and G- for a decrease; low = 0. When one is
-///              nearly full and the other is not empty, both are reset and their difference is written anew (a refresh)
+/// A weight is the difference of two conductances, G+ - G-.
+///   reference  one device receives pulses up and down, the other stays at -low: w = G+ - G-, G+ = w - low
+///   one_sided  both receive pulses up only: G+ to increase the weight, G- to decrease it; low = 0. If one is nearly
+///   full
+///              and the other is not empty, both are reset and their difference is reprogrammed (a refresh)
 enum class Pair { reference, one_sided };
 
 struct Device {
@@ -38,11 +40,10 @@ struct Device {
   double drift = 0, drift_spread = 0;
   double reset = 0, reset_spread = 0, refresh_above = 1, refresh_below = 1;
   double stuck = 0;
-  std::map<std::string, std::string> sources = {};  ///< of each number that is given, by the name of its field
+  std::map<std::string, std::string> sources = {};  ///< source of each number, by the name of its field
 };
 
-/// A number of a device: how it is called, its unit, what it means, and its bounds. All are finite but `low` and
-/// `high`.
+/// A number of a device: name, unit, meaning and bounds. All numbers except `low` and `high` must be finite.
 struct Field {
   std::string name, unit, meaning;
   double Device::*value;
@@ -50,17 +51,18 @@ struct Field {
 };
 const std::vector<Field>& fields();
 
-/// @throws c10::ValueError that names the number that cannot be, and what it may be
+/// Checks the values. @throws c10::ValueError with the name of the invalid one and its valid range
 void check(const Device& device);
 
-/// The table. Rows are values: an experiment copies one and changes what it asks about.
+/// Returns the table of devices. An experiment copies a row and changes fields of the copy.
 const std::vector<Device>& devices();
 
-/// Δ+ or Δ- of the nominal device: no spread, no noise.
+/// Returns Δ+ or Δ- of the nominal device, without spread and noise.
 double mean_step(const Device& device, double w, bool up);
 
-/// Where the nominal device stands after so many pulses one way, in closed form. `exponential` is the solution of
-/// dw/dn = ±Δ±(w), which the pulses follow up to a step; needs A <= 0, as the table has it.
+/// Returns the state of the nominal device after `pulses` pulses in one direction, in closed form. For `exponential` it
+/// is the solution of dw/dn = ±Δ±(w), which differs from the pulses by at most one step. It needs A <= 0, as all
+/// devices in the table have.
 double after_pulses(const Device& device, double w, double pulses, bool up);
 
 }  // namespace grapes::analog

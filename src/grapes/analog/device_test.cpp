@@ -1,4 +1,4 @@
-// The table of devices, and the closed forms of their responses against pulses counted one by one.
+// The table of devices. Compares the closed forms of responses with counted pulses.
 #include "grapes/analog/device.h"
 
 #include "grapes/base/table.h"
@@ -37,7 +37,7 @@ TEST(Devices, AnUnknownOneIsRefusedWithTheNearest) {
     FAIL();
   } catch (const UsageError& error) {
     EXPECT_STREQ(error.what(),
-                 "unknown device 'rerm' (did you mean 'reram'?); there are: constant-step, soft-bounds, reram, "
+                 "unknown device 'rerm' (did you mean 'reram'?); available: constant-step, soft-bounds, reram, "
                  "reram-soft-bounds, pcm, ideal");
   }
 }
@@ -56,7 +56,7 @@ TEST(Devices, StepsByHand) {
 }
 
 TEST(Devices, SoftBoundsCloseInGeometrically) {
-  // w_n = w_max (1 - (1 - α/w_max)^n): 1/600 of the way to go with each pulse.
+  // w_n = w_max (1 - (1 - α/w_max)^n): each pulse covers 1/600 of the remaining distance.
   EXPECT_NEAR(after_pulses(named("soft-bounds"), 0, 1000, true), 0.6 * (1 - std::pow(1 - 0.001 / 0.6, 1000)), 1e-12);
   EXPECT_NEAR(after_pulses(named("soft-bounds"), 0.6, 1000, false), -0.6 + 1.2 * std::pow(1 - 0.001 / 0.6, 1000),
               1e-12);
@@ -67,8 +67,8 @@ TEST(Devices, ClosedFormsFollowTheSumOfTheSteps) {
     for (const bool up : {true, false}) {
       if (device.pair == Pair::one_sided && !up) continue;
       const double start = std::isinf(device.low) ? 0 : up ? device.low : device.high;
-      // An exponential device is solved for infinitely small pulses. Its first step is its largest, and the sum of
-      // steps at where each begins stays ahead of the integral by less than that.
+      // An exponential device is solved for infinitely small pulses. Its first step is its largest. The sum of steps,
+      // each taken at its start, exceeds the integral by less than that step.
       const double most = device.response == Response::exponential ? mean_step(device, start, up) : 1e-9;
       double w = start, farthest = 0;
       for (int n = 1; n <= 3000; ++n) {

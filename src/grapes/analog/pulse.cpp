@@ -15,7 +15,7 @@
 namespace grapes::analog {
 namespace {
 
-/// The numbers of a device as the loops use them.
+/// The numbers of a device for the loops.
 struct Law {
   explicit Law(const Device& d)
       : one_sided(d.pair == Pair::one_sided),
@@ -34,7 +34,7 @@ struct Law {
   bool noisy;
 };
 
-/// Where a device goes with one pulse; xi of N(0,1).
+/// Returns the state after one pulse; xi from N(0,1).
 template <Response response>
 float pulsed(const Law& law, bool up, float w, float s, float low, float high, float xi) {
   if (!(low < high)) return w;
@@ -48,13 +48,13 @@ float pulsed(const Law& law, bool up, float w, float s, float low, float high, f
   return std::min(std::max(up ? w + step : w - step, low), high);
 }
 
-/// Where a pulse or a device draws: one block of words for each pulse, whose other half serves the write noise.
+/// Random words of a pulse or a device. One block serves a pulse; its second half is for the write noise.
 Words draw(const Trains& t, std::int64_t sample, std::int64_t node, std::int64_t input, std::uint32_t pulse) {
   return random_words(t.key, {static_cast<std::uint32_t>(input), static_cast<std::uint32_t>(node),
                               static_cast<std::uint32_t>(sample), pulse});
 }
 
-/// All pulses of one sample on one device, one after the other.
+/// Sends all pulses of one example to one device, one after the other.
 template <Response response>
 void pulse(const Law& law, const Trains& t, std::int64_t sample, std::int64_t node, std::int64_t input, bool up,
            int count, const Cells& plus, const Cells& minus) {
@@ -84,7 +84,7 @@ float largest(const float* values, std::int64_t count) {
   return most;
 }
 
-/// C_x and C_δ of one sample; 0 where nothing is sent.
+/// Returns C_x and C_δ of one example; 0 if nothing is sent.
 std::array<double, 2> probabilities(const Trains& t, std::int64_t sample) {
   if (!t.management) return {std::sqrt(t.gain), std::sqrt(t.gain)};
   const double x = largest(t.x + sample * t.inputs, t.inputs), error = largest(t.error + sample * t.nodes, t.nodes);
@@ -103,7 +103,7 @@ struct Line {
   bool negative;
 };
 
-/// Those of each sample; sample b has begin[b] ... begin[b + 1] - 1.
+/// The lines of all examples; example b has begin[b] ... begin[b + 1] - 1.
 struct Lines {
   std::vector<Line> all;
   std::vector<std::size_t> begin = {0};
@@ -119,11 +119,12 @@ struct Lines {
   }
 };
 
-/// What one sample's inputs do to one node.
+/// Sends the pulses of one example's inputs to one unit.
 template <Response response>
 std::int64_t send_to(const Law& law, const Trains& t, std::int64_t sample, const Line& node, const Line* inputs,
                      std::size_t count, std::vector<std::uint32_t>& hits, const Cells& plus, const Cells& minus) {
-  // First where bits meet at all, without a branch: that is rare, and a branch on chance costs more than the rest.
+  // First find the inputs with coincidences, without a branch. They are rare, and a mispredicted branch costs more than
+  // the rest.
   std::size_t found = 0;
   for (std::size_t i = 0; i < count; ++i) {
     hits[found] = static_cast<std::uint32_t>(i);
@@ -142,7 +143,7 @@ std::int64_t send_to(const Law& law, const Trains& t, std::int64_t sample, const
 template <Response response>
 std::int64_t send_all(const Law& law, const Trains& t, const Cells& plus, const Cells& minus) {
   Lines inputs;
-  std::vector<Line> nodes(static_cast<std::size_t>(t.batch * t.nodes));  // [node, sample], bits 0: nothing sent
+  std::vector<Line> nodes(static_cast<std::size_t>(t.batch * t.nodes));  // [unit, example], bits 0: nothing sent
   Lines some;
   for (std::int64_t b = 0; b < t.batch; ++b) {
     const auto [C_x, C_error] = probabilities(t, b);
@@ -151,7 +152,7 @@ std::int64_t send_all(const Law& law, const Trains& t, const Cells& plus, const 
     for (std::size_t i = some.begin[static_cast<std::size_t>(b)]; i < some.all.size(); ++i)
       nodes[static_cast<std::size_t>(some.all[i].place * t.batch + b)] = some.all[i];
   }
-  // Node by node over the whole batch: its devices stay in the nearest cache, and no two parts touch the same one.
+  // Unit by unit over the whole batch: its devices stay in the nearest cache, and no two threads share a device.
   std::atomic<std::int64_t> pulses = 0;
   const auto part = [&](std::int64_t first, std::int64_t last) {
     std::vector<std::uint32_t> hits(static_cast<std::size_t>(t.inputs) + 1);
@@ -170,7 +171,7 @@ std::int64_t send_all(const Law& law, const Trains& t, const Cells& plus, const 
   return pulses;
 }
 
-/// The trains of a sample's lines, bit by bit by their definition: [line, bit].
+/// Returns the trains of an example's lines, bit by bit by their definition: [line, bit].
 std::vector<bool> bits_of(std::uint64_t key, std::int64_t sample, const float* values, std::int64_t count, double C,
                           int length) {
   std::vector<bool> bits;
@@ -244,7 +245,8 @@ void normals(std::uint64_t key, std::uint32_t row, std::int64_t count, float* nu
 std::uint32_t train(std::uint64_t key, std::uint32_t line, std::uint32_t sample, std::uint64_t threshold, int length) {
   const std::uint32_t all = length >= 32 ? ~0U : (1U << length) - 1;
   if (threshold >> 32 != 0) return all;
-  // All bits at once, from the first digit of the numbers: undecided are those whose digits so far are the threshold's.
+  // All bits at once, from the first digit of the numbers. A bit is undecided as long as its digits equal the
+  // threshold's.
   std::uint32_t undecided = all, below = 0;
   for (std::uint32_t block = 0; block < 8 && undecided != 0; ++block) {
     const Words words = random_words(key, {line, sample, block, 0});
@@ -259,7 +261,7 @@ std::uint32_t train(std::uint64_t key, std::uint32_t line, std::uint32_t sample,
 
 namespace {
 
-/// act(the response as a type): the loops are compiled for each.
+/// Calls act(the response as a type), so that the loops are compiled for each response.
 template <class Act>
 std::int64_t by_response(Response response, const Act& act) {
   using enum Response;

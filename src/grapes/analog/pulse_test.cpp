@@ -1,4 +1,4 @@
-// Draws, trains and coincidences; fast pulses against pulses one by one.
+// Draws, trains and coincidences. Compares the fast pulses with single pulses.
 #include "grapes/analog/pulse.h"
 
 #include "grapes/base/random.h"
@@ -15,7 +15,7 @@ namespace grapes::analog {
 namespace {
 
 TEST(Draws, PhiloxOfZerosIsThePublishedAnswer) {
-  // Known answers of Random123's kat_vectors.
+  // Test vectors of Random123's kat_vectors.
   EXPECT_EQ(random_words(0, {0, 0, 0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(random_words(~0ULL, {~0U, ~0U, ~0U, ~0U}), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
@@ -48,7 +48,7 @@ TEST(Trains, BitsComeWithTheirProbability) {
   EXPECT_EQ(train(1, 2, 3, std::uint64_t{1} << 32, 32), ~0U);
 }
 
-/// An array with every device alike, or each with its own numbers.
+/// An array of equal devices, or of devices with different numbers.
 struct Arrays {
   std::vector<float> state, seen, up, down, low, high;
   Arrays(const Device& d, std::size_t count, std::uint64_t seed) {
@@ -77,7 +77,7 @@ TEST(Pulses, FastIsPlainToTheLastBit) {
     x.push_back(i % 3 == 0 ? 0 : static_cast<float>(random.uniform(-1, 1)));
   for (std::int64_t i = 0; i < batch * nodes; ++i) error.push_back(static_cast<float>(random.uniform(-0.2, 0.2)));
   for (std::int64_t n = 0; n < nodes; ++n)
-    error[static_cast<std::size_t>(2 * nodes + n)] = 0;  // one sample sends nothing
+    error[static_cast<std::size_t>(2 * nodes + n)] = 0;  // one example sends nothing
   for (const Device& device : devices())
     for (const bool management : {false, true})
       for (const int length : {1, 10, 31, 32}) {
@@ -99,7 +99,7 @@ TEST(Pulses, FastIsPlainToTheLastBit) {
 }
 
 TEST(Pulses, ThreadsChangeNothing) {
-  constexpr std::int64_t batch = 100, nodes = 400, inputs = 300;  // enough work for two
+  constexpr std::int64_t batch = 100, nodes = 400, inputs = 300;  // enough work for two threads
   Random random(3);
   std::vector<float> x(batch * inputs), error(batch * nodes);
   for (float& value : x) value = static_cast<float>(random.uniform());
@@ -117,9 +117,10 @@ TEST(Pulses, ThreadsChangeNothing) {
 }
 
 TEST(Pulses, CoincidencesAreBinomial) {
-  // C_x x = 0.5, C_δ δ = 0.4: of 31 slots each meets with 0.2, so mean 6.2 and variance 31 · 0.2 · 0.8 = 4.96.
+  // C_x x = 0.5, C_δ δ = 0.4: each of 31 bits coincides with probability 0.2, so mean 6.2 and variance 31 · 0.2 · 0.8 =
+  // 4.96.
   Device device = find_row(devices(), "device", "ideal");
-  device.step = 1;  // the state counts
+  device.step = 1;  // the state counts pulses
   constexpr std::int64_t count = 2000;
   double sum = 0, squares = 0;
   for (std::int64_t k = 0; k < count; ++k) {
@@ -138,8 +139,8 @@ TEST(Pulses, CoincidencesAreBinomial) {
 }
 
 TEST(Pulses, ManagementSharesTheProbabilityAmongBothSides) {
-  // gain 1, max|x| = 1, max|δ| = 0.01: without it p_δ = 0.01 and p_x = 1; with it both are 0.1. The product is the
-  // same.
+  // gain 1, max|x| = 1, max|δ| = 0.01: without management p_δ = 0.01 and p_x = 1; with it both are 0.1. The product is
+  // the same.
   const Device& device = find_row(devices(), "device", "ideal");
   constexpr int count = 500;
   for (const bool management : {false, true}) {
@@ -155,9 +156,9 @@ TEST(Pulses, ManagementSharesTheProbabilityAmongBothSides) {
           count;
       sum += sent, squares += (sent - 0.1) * (sent - 0.1), fourth += std::pow(sent - 0.1, 4);
     }
-    // One train of δ is shared by all inputs: they are hit together, each with p_x, in K slots of 10, K binomial of
-    // p_δ. So the number per input has the mean 10 p_δ p_x = 0.1 and the variance 10 p_δ (1 - p_δ) p_x², of which the
-    // split among both sides decides, and a little of each input's own.
+    // All inputs share one train of δ: in K of 10 bits, K binomial with p_δ, each is hit with p_x. So the number per
+    // input has the mean 10 p_δ p_x = 0.1 and the variance 10 p_δ (1 - p_δ) p_x², which depends on the management, plus
+    // a small part of each input's own.
     const double p_error = management ? 0.1 : 0.01, p_x = management ? 0.1 : 1;
     const double variance = 10 * p_error * (1 - p_error) * p_x * p_x + 10 * p_error * p_x * (1 - p_x) / count;
     EXPECT_NEAR(sum / keys, 0.1, 5 * std::sqrt(variance / keys)) << management;

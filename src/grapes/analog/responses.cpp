@@ -11,7 +11,7 @@ namespace grapes::analog {
 
 namespace {
 
-/// The device as each place of a plane has it. A stuck one is no device with a range.
+/// Returns one device per position of a plane, with its own numbers. Stuck devices are skipped.
 std::vector<Device> own_devices(const Device& nominal, const Plane& plane) {
   const auto at = [](const at::Tensor& tensor, std::int64_t i) {
     return static_cast<double>(tensor.data_ptr<float>()[i]);
@@ -36,8 +36,8 @@ double closed_form(const Device& device, double from, double pulses, bool up) {
 }  // namespace
 
 Responses responses(const Device& device, std::int64_t count, std::int64_t pulses, std::uint64_t seed) {
-  TORCH_CHECK_VALUE(count >= 2 && pulses >= 1, "responses: needs 2 weights and a pulse at least; got ", count, " and ",
-                    pulses);
+  TORCH_CHECK_VALUE(count >= 2 && pulses >= 1, "responses: at least 2 weights and 1 pulse are needed; got ", count,
+                    " and ", pulses);
   Crossbar crossbar = make_crossbar(device, 1, count, {}, seed);
   const std::vector<Device> plus = own_devices(device, crossbar.plus);
   const std::vector<Device> minus = crossbar.paired() ? own_devices(device, crossbar.minus) : std::vector<Device>();

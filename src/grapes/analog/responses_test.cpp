@@ -1,4 +1,4 @@
-// Measured responses against the closed form.
+// Compares measured responses with the closed form.
 #include "grapes/analog/responses.h"
 
 #include "grapes/analog/crossbar_test.h"
@@ -23,7 +23,7 @@ TEST(Responses, OfQuietDevicesAreTheClosedForm) {
       farthest = std::max(farthest, std::abs(r.mean[n] - r.expected[n]));
       widest = std::max(widest, r.sd[n]);
     }
-    // Of an exponential device up to its largest step, which a pair makes on either side.
+    // Exponential devices may differ by their largest step, for each device of a pair.
     const double step = std::max(mean_step(device, 0, true), mean_step(device, r.expected[200], false));
     EXPECT_LE(farthest, device.response == Response::exponential ? step : 2e-5) << row.name;
     EXPECT_EQ(widest, 0) << row.name;
@@ -31,8 +31,8 @@ TEST(Responses, OfQuietDevicesAreTheClosedForm) {
 }
 
 TEST(Responses, OfDevicesThatDifferAreTheClosedFormOfEach) {
-  // Into saturation, where bounds and steps of each device show: without noise mean and spread are those of the closed
-  // form, for exponential devices up to their largest steps.
+  // Pulses up to saturation, where each device's bounds and steps matter. Without noise, mean and spread are those of
+  // the closed form; exponential devices may differ by their largest steps.
   for (const Device& row : devices()) {
     Device device = row;
     device.noise_step = device.noise_add = device.noise_state = device.write_noise = 0;
@@ -50,7 +50,7 @@ TEST(Responses, OfDevicesThatDifferAreTheClosedFormOfEach) {
 }
 
 TEST(Responses, SoftBoundsKeepTheirMeanUnderNoiseAndSpreadAsTheClosedFormSays) {
-  // u = 1 - w/high goes to u (1 - a (1 + σ ξ)), a = step / high: E u = (1-a)^n, E u² = ((1-a)² + a² σ²)^n.
+  // u = 1 - w/high becomes u (1 - a (1 + σ ξ)), a = step / high: E u = (1-a)^n, E u² = ((1-a)² + a² σ²)^n.
   Device device = quiet("soft-bounds");
   device.noise_step = 2;
   constexpr std::int64_t count = 20'000;

@@ -29,7 +29,7 @@ TEST(Random, StreamsDifferByNameSeedAndNumbersAndRepeat) {
 }
 
 TEST(Random, IsTheSameOnEveryPlatform) {
-  // xoshiro256** over four words of splitmix64(0), worked out with Python's integers.
+  // xoshiro256** from four words of splitmix64(0), computed with Python's integers.
   Random random(0);
   EXPECT_EQ(random(), 0x99ec5f36cb75f2b4ULL);
   EXPECT_EQ(random(), 0xbf6e1f784956452aULL);
@@ -110,7 +110,7 @@ TEST(Table, FindsARowOrSaysWhatThereIs) {
     find_row(rows, "activation", "rely");
     FAIL() << "found";
   } catch (const UsageError& error) {
-    EXPECT_STREQ(error.what(), "unknown activation 'rely' (did you mean 'relu'?); there are: relu, tanh");
+    EXPECT_STREQ(error.what(), "unknown activation 'rely' (did you mean 'relu'?); available: relu, tanh");
   }
 }
 

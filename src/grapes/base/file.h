@@ -8,24 +8,25 @@
 
 namespace grapes {
 
-/// The whole file as bytes. @throws DataError that names the file, if it is missing, a folder or unreadable
+/// Returns the whole file as bytes. @throws DataError with the file's name if it is missing, a folder or unreadable
 std::string read_file(const std::filesystem::path& path);
 
-/// Replace `path` by `content` so that a reader sees the old file or the new one, never a half: a temporary file in the
-/// same folder, flushed to the disk, renamed. Makes missing parent folders. On failure the temporary file is removed.
-/// @throws DataError that names the file and the reason (no space left, no permission, ...)
+/// Replaces `path` by `content`. Readers see the old file or the new one, never a part: the content is written to a
+/// temporary file in the same folder, flushed to disk and renamed. Missing parent folders are created. If it fails, the
+/// temporary file is removed.
+/// @throws DataError with the file's name and the reason (no space left, no permission, ...)
 void write_file(const std::filesystem::path& path, std::string_view content);
 
-/// The same for content that is written piece by piece: `write` fills the stream.
+/// The same for content that `write` writes to a stream.
 void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 
-/// Add bytes, or one line, at the end and flush them. @throws DataError
+/// Appends bytes, or one line, and flushes them. @throws DataError
 void append_file(const std::filesystem::path& path, std::string_view bytes);
 void append_line(const std::filesystem::path& path, std::string_view line);
 
-/// SHA-256 of the bytes, as 64 lower-case hexadecimal digits.
+/// Returns the SHA-256 of the bytes as 64 lower-case hexadecimal digits.
 std::string sha256(std::string_view bytes);
-/// SHA-256 of a file, read in pieces. @throws DataError
+/// Returns the SHA-256 of a file, which is read in pieces. @throws DataError
 std::string sha256_file(const std::filesystem::path& path);
 
 }  // namespace grapes

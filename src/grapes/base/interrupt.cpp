@@ -11,7 +11,7 @@ static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may only 
 
 extern "C" void remember(int number) {
   signal_number.store(number);
-  std::signal(number, SIG_DFL);  // the second one does what it always did
+  std::signal(number, SIG_DFL);  // the second signal has the default effect
 }
 
 }  // namespace

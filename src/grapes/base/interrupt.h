@@ -2,13 +2,13 @@
 
 namespace grapes::interrupt {
 
-/// From now on SIGINT and SIGTERM are remembered instead of ending the program; a second one ends it at once.
+/// Handles SIGINT and SIGTERM from now on. The first one is stored; the second one ends the program.
 void install();
 
-/// The signal that came (SIGINT, SIGTERM), or 0. Long work asks between steps and stops cleanly.
+/// Returns the stored signal (SIGINT, SIGTERM), or 0. Long work checks it between steps and stops cleanly.
 int pending() noexcept;
 
-/// Forget it (tests).
+/// Clears the stored signal, for tests.
 void clear() noexcept;
 
 }  // namespace grapes::interrupt

@@ -12,7 +12,7 @@ std::uint64_t rotate(std::uint64_t x, int k) { return (x << k) | (x >> (64 - k))
 }  // namespace
 
 std::uint64_t stream_seed(std::uint64_t root, std::string_view name, std::uint64_t a, std::uint64_t b) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a over the name, then each number mixed in
+  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a over the name, then each number is mixed in
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
   for (const std::uint64_t number : {root, a, b}) {
     hash ^= number;

@@ -4,7 +4,7 @@
 
 namespace grapes {
 
-/// Wall-clock seconds since it was made.
+/// Measures wall-clock seconds since its construction.
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }

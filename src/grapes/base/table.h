@@ -11,10 +11,10 @@
 
 namespace grapes {
 
-// Tables are how Grapes is extended: a row drives the command line, the documents and the law tests. A table is any
-// range of rows with a member `name`.
+// Grapes is extended by tables: a row defines what the command line, the documents and the property tests use. A table
+// is any range of rows with a member `name`.
 
-/// The row called `name`, or null.
+/// Returns the row called `name`, or null.
 template <class Rows>
 const auto* row_called(const Rows& rows, std::string_view name) {
   for (const auto& row : rows)
@@ -22,16 +22,16 @@ const auto* row_called(const Rows& rows, std::string_view name) {
   return static_cast<decltype(&*std::begin(rows))>(nullptr);
 }
 
-/// What kind of thing is unknown, the nearest name, and all names there are.
+/// Returns a message with the unknown name, the nearest name, and all available names.
 template <class Rows>
 std::string unknown_row(const Rows& rows, std::string_view kind, std::string_view name) {
   std::vector<std::string> names;
   for (const auto& row : rows) names.emplace_back(row.name);
-  return fmt::format("unknown {} '{}'{}; there are: {}", kind, name, did_you_mean(name, names), fmt::join(names, ", "));
+  return fmt::format("unknown {} '{}'{}; available: {}", kind, name, did_you_mean(name, names), fmt::join(names, ", "));
 }
 
-/// The row called `name`.
-/// @throws UsageError as unknown_row() says it
+/// Returns the row called `name`.
+/// @throws UsageError with the message of unknown_row()
 template <class Rows>
 const auto& find_row(const Rows& rows, std::string_view kind, std::string_view name) {
   const auto* row = row_called(rows, name);

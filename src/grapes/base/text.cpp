@@ -55,7 +55,7 @@ std::string shortest(double value) {
 }
 
 std::size_t display_width(std::string_view text) {
-  // fmt fills up to a width that it counts in columns, and a text has no more of them than bytes.
+  // fmt pads to a width that it counts in columns, and a text has at most as many columns as bytes.
   return 2 * text.size() - fmt::formatted_size("{:<{}}", text, text.size());
 }
 

@@ -25,7 +25,7 @@ std::vector<std::string> of(const std::vector<Timing>& timings, std::string Timi
 }
 
 TEST(Turns, EveryArmIsMeasuredOverTheBaselineOfItsOwnThreadCount) {
-  std::vector<int> runs;  // of: baseline, arm, arm, for one thread, then for two
+  std::vector<int> runs;  // of baseline, arm, arm: for one thread, then for two
   const auto make = [&] {
     const std::size_t first = runs.size();
     runs.resize(first + 3);
@@ -70,7 +70,7 @@ TEST(Bench, MnistIsTakenOnlyWhereItIsAskedFor) {
   const char* const names[] = {"GRAPES_DATA", "XDG_CACHE_HOME", "HOME"};
   for (const char* name : names) setenv(name, "/nonexistent", 1);
   try {
-    const std::vector<Timing> timings = snn(snn_cases("mnist").front(), quick);  // where the system has it
+    const std::vector<Timing> timings = snn(snn_cases("mnist").front(), quick);  // if the system has it
     EXPECT_THAT(of(timings, &Timing::name), Each("784-256-256-10, T 25, mnist"));
   } catch (const DataError& error) {
     EXPECT_NE(std::string(error.what()).find("mnist"), std::string::npos) << error.what();

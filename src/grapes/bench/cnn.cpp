@@ -27,7 +27,7 @@ Step step_of(const CnnCase& which) {
   return step;
 }
 
-/// The convolutions of the model, as its stages say.
+/// Returns the convolutions in the model's stages.
 std::function<void()> convolutions(const CnnCase& which) {
   std::vector<std::function<void()>> all;
   std::vector<std::int64_t> map = {which.batch, which.input[0], which.input[1], which.input[2]};
@@ -52,8 +52,8 @@ std::function<void()> convolutions(const CnnCase& which) {
 
 std::vector<Timing> cnn(const CnnCase& which, const Options& options) {
   const std::vector<Step> steps = under_both_rules(step_of(which));
-  // In norm: rounding moves a maximum here and there to the place beside it, and a whole error with it.
-  // In bfloat16 a sum in another order may be rounded to the neighbor, 2⁻⁸ away, and that nine layers deep.
+  // Compared by norm: rounding sometimes moves a maximum to the neighboring position, and its error with it. In
+  // bfloat16 a sum in another order may round to the neighbor, 2⁻⁸ away, in each of nine layers.
   require_equal_to_reference(steps,
                              {.allowed = which.precision == "bf16" ? 0.2 : 0.02, .of_update = true, .examples = 4});
   return take_turns([&] { return Group{convolutions(which), arms(steps)}; }, options, kernels::Pool::libtorch, 1);

@@ -19,7 +19,7 @@ analog::Crossbar array_of(const CrossbarCase& which) {
   return analog::make_crossbar(find_row(analog::devices(), "device", which.device), 256, 784, {}, 1);
 }
 
-/// Something that is done to an array again and again, each time by draws of its own.
+/// Repeats an operation on an array with new random numbers each time.
 std::function<void()> repeated(const CrossbarCase& which, auto what) {
   return
       [what, array = std::make_shared<analog::Crossbar>(array_of(which)), step = 0]() mutable { what(*array, ++step); };
@@ -69,7 +69,7 @@ std::vector<Timing> crossbar(const CrossbarCase& which, const Options& options) 
     analog::Crossbar reference = array_of(which);
     plain(reference, 1);
     if (!at::equal(analog::weights(ours), analog::weights(reference)))
-      throw RunError("bench: the fused update of " + which.device + " differs from its plain reference");
+      throw RunError("bench: the fused update of " + which.device + " differs from its reference");
   }
   std::vector<Timing> timings = take_turns(updates, options, kernels::Pool::blas, 4);
   for (const Timing& timing : take_turns(reads, options)) timings.push_back(timing);

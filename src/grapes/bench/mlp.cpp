@@ -6,7 +6,7 @@
 namespace grapes::bench {
 namespace {
 
-/// What training cannot do without: weights and the optimizer's states, the batch, an activation per layer.
+/// The minimum memory of training: weights, the optimizer's states, the batch, and an activation per layer.
 std::int64_t least_bytes(const MlpCase& which) {
   std::int64_t weights = 0, activations = which.batch * which.nodes.front();
   for (std::size_t l = 1; l < which.nodes.size(); ++l) {
@@ -40,8 +40,8 @@ Step step_of(const MlpCase& which) {
 Agreement agreement(const std::string& precision) {
   if (precision == "float64") return {.allowed = 1e-12, .steps = 4};
   if (precision == "float32") return {.allowed = 2e-6, .steps = 4};
-  // A sum in another order is now and then rounded to the neighboring bfloat16, 2⁻⁸ away; through ten layers and four
-  // steps that grows to some percent of what was learned. kernels_test holds one layer to 1e-6.
+  // A sum in another order sometimes rounds to the neighboring bfloat16, 2⁻⁸ away. Through ten layers and four steps
+  // that grows to a few percent of the update. kernels_test tests a single layer to 1e-6.
   return {.allowed = 0.2, .of_update = true, .steps = 4};
 }
 

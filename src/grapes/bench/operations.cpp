@@ -13,7 +13,7 @@
 namespace grapes::bench {
 namespace {
 
-/// A fused operation and its plain reference over the copying of as many bytes.
+/// Times a fused operation and its reference against a copy of as many bytes.
 std::vector<Timing> over_copy(const Timing& labels, std::int64_t bytes, const Options& options,
                               const std::function<void()>& fused, const std::function<void()>& plain) {
   return take_turns(
@@ -33,12 +33,11 @@ void require_close(const at::Tensor& ours, const at::Tensor& reference, const st
   const double difference = (ours - reference).abs().max().item<double>();
   const double allowed = ours.scalar_type() == at::kDouble ? 1e-12 : 2e-6;
   if (!(difference <= allowed))
-    throw RunError(
-        fmt::format("bench: fused {} differs from its plain reference by {:g}, more than {:g}; it is not timed", what,
-                    difference, allowed));
+    throw RunError(fmt::format("bench: fused {} differs from its reference by {:g}, more than {:g}; it is not timed",
+                               what, difference, allowed));
 }
 
-/// One rule over one weight, fused or plain.
+/// An update rule on one weight, fused or by tensor operations.
 struct Update {
   Update(const std::string& name, at::ScalarType dtype, bool plain)
       : W(numbers({256, 784}, "W", dtype), plain ? nullptr : std::make_shared<kernels::RowSums>()),
@@ -76,7 +75,7 @@ std::vector<Timing> update(const std::string& optimizer, const std::string& prec
   labels.name = "256x784";
   labels.optimizer = optimizer;
   labels.precision = precision;
-  // Reads and writes W, reads g, and reads and writes each state (nag only reads its second).
+  // It reads and writes W, reads g, and reads and writes each state (nag only reads its second state).
   const std::int64_t tensors = optimizer == "sgd" ? 3 : optimizer == "adam" ? 7 : optimizer == "nag" ? 6 : 5;
   return over_copy(labels, tensors * fused.g.numel() * static_cast<std::int64_t>(fused.g.element_size()), options,
                    fused.run, plain.run);
@@ -90,7 +89,7 @@ std::vector<Timing> factor(const std::vector<std::int64_t>& shape, const std::st
   Timing labels;
   labels.name = fmt::format("{}", fmt::join(shape, "x"));
   labels.precision = precision;
-  // Only read: a copy of half as many bytes reads and writes as many.
+  // It only reads, so a copy of half as many bytes moves as many.
   return over_copy(
       labels, W.numel() * static_cast<std::int64_t>(W.element_size()), options, [W] { grapes::factor(W); },
       [plain] { plain(); });

@@ -22,7 +22,7 @@ at::Tensor rates(const SnnCase& which) {
 nn::Encoding encoding(const SnnCase& which) { return {"bernoulli", which.steps, 1}; }
 
 Step step_of(const SnnCase& which, const at::Tensor& rates, Inputs kernel) {
-  // [batch, steps, in] of 0 and 1, step after step in memory, as data::sequences lays them out; or packed.
+  // [batch, steps, in] of 0 and 1, time first in memory, as data::sequences stores them; or packed.
   const auto spikes = [&](bool packed) { return nn::encode(rates, encoding(which), 1, packed).transpose(0, 1); };
   const at::Tensor unpacked = spikes(false);
   Step step;
@@ -40,7 +40,7 @@ Step step_of(const SnnCase& which, const at::Tensor& rates, Inputs kernel) {
   step.info.outputs = which.nodes.back();
   step.info.sequence = true;
   if (which.recurrent) step.info.problem = data::ProblemKind::prediction;
-  // Pictures are shown as packed spikes, where spikes are used as such; sequences come as numbers.
+  // Images are encoded as packed spikes if spikes are used as such; sequences are numbers.
   step.batch = {which.recurrent || kernel == Inputs::dense ? unpacked : spikes(true),
                 which.recurrent ? unpacked.roll(1, 1).contiguous() : classes_in_turn(which.batch, which.nodes.back())};
   return step;

@@ -14,7 +14,7 @@
 namespace grapes::bench {
 namespace {
 
-/// The network of a step in training.
+/// The network of a step in training mode.
 class Learner {
  public:
   explicit Learner(const Step& step, bool plain = false)
@@ -38,7 +38,7 @@ class Learner {
   train::StepOptions options_;
 };
 
-/// Counts the tensor memory asked for while it lives.
+/// Counts allocated tensor memory during its lifetime.
 class CountedMemory {
  public:
   CountedMemory() : counter_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(&counter_); }
@@ -46,7 +46,7 @@ class CountedMemory {
   CountedMemory(const CountedMemory&) = delete;
   CountedMemory& operator=(const CountedMemory&) = delete;
   std::int64_t peak() const { return counter_.peak; }
-  /// Forget what was held at one time before now: the peak of making a network is not that of training it.
+  /// Resets the peak, so that memory for creating a network does not count.
   void start() { counter_.peak = counter_.held; }
 
  private:
@@ -77,7 +77,7 @@ class CountedMemory {
   Counter counter_;
 };
 
-/// On a thread of its own, so that what threads keep for their convolutions is counted too.
+/// On a new thread, so that memory that threads keep for their convolutions is counted too.
 std::int64_t peak_bytes(const Step& step) {
   CountedMemory memory;
   std::thread([&] {
@@ -120,7 +120,7 @@ void require_equal_to_reference(const std::vector<Step>& steps, const Agreement&
               .item<double>();
       if (!(difference <= agreement.allowed))
         throw RunError(
-            fmt::format("bench: the fused step of {} ({}, {}) differs from its plain reference by {:g}{} in {}, "
+            fmt::format("bench: the fused step of {} ({}, {}) differs from its reference by {:g}{} in {}, "
                         "more than {:g}; it is not timed",
                         step.labels.name, step.labels.rule, step.labels.optimizer, difference,
                         agreement.of_update ? " of the update's norm" : "", ours[i].name, agreement.allowed));

@@ -11,34 +11,34 @@
 
 namespace grapes::bench {
 
-/// A training step of a network, on one batch that comes again and again.
+/// A training step of a network that repeats one batch.
 struct Step {
   Timing labels;
   nn::Options network;
   data::DatasetInfo info;
   data::Batch batch;
   optim::Options optimizer = {};
-  double rate = 1e-5;     ///< small: a batch that comes a hundred thousand times must not be learned by heart
+  double rate = 1e-5;     ///< small, so that a hundred thousand repetitions do not overfit the batch
   bool fused_sgd = true;  ///< see train::StepOptions
 };
 
-/// The same step by backpropagation and by GRAPES.
+/// Returns the same step with backpropagation and with GRAPES.
 std::vector<Step> under_both_rules(const Step& step);
 
-/// How far the weights may be from those of the plain reference.
+/// Allowed difference between the weights and those of the reference.
 struct Agreement {
   double allowed = 2e-6;
-  bool of_update = false;  ///< `allowed` is a part of the norm of what was learned; else a largest absolute difference
+  bool of_update = false;  ///< `allowed` is relative to the norm of the update; else it is an absolute difference
   int steps = 1;
-  std::int64_t examples = 0;  ///< only so many of the batch: a reference may be slow; 0: all
+  std::int64_t examples = 0;  ///< use only this many examples, because the reference may be slow; 0: all
 };
-/// @throws RunError if a fused step does not equal its plain reference: then there is nothing to time
+/// @throws RunError if a fused step does not equal its reference; it is then not timed
 void require_equal_to_reference(const std::vector<Step>& steps, const Agreement& agreement);
 
-/// The steps as things to time, labeled with the memory they take.
+/// Converts steps to arms, labeled with their memory.
 std::vector<Arm> arms(const std::vector<Step>& steps);
 
-/// Classes for a batch, one after the other.
+/// Returns classes for a batch, 0, 1, 2, ... in turn.
 at::Tensor classes_in_turn(std::int64_t batch, std::int64_t classes);
 
 /// "784-256-256-10", "784-10x512-10"

@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 struct Turn {
   std::int64_t threads;
   std::function<void()> run;
-  std::optional<Timing> labels = {};  // of an arm; none: the baseline of the arms that follow
+  std::optional<Timing> labels = {};  // of an arm; empty: the baseline of the arms that follow
   std::vector<double> us = {};
 
   double quantile(double q) const {

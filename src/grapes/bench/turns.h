@@ -8,22 +8,22 @@
 
 namespace grapes::bench {
 
-/// Something that is timed, under its labels.
+/// Something to time, with its labels.
 struct Arm {
   Timing labels;
   std::function<void()> run;
 };
 
-/// Arms and the one baseline that each of them is measured against.
+/// Arms, and the baseline with which each is compared.
 struct Group {
   std::function<void()> baseline;
   std::vector<Arm> arms;
 };
 
-/// Times the baseline and the arms in turn, a few runs of each at a time so that each finds its data in the cache.
-/// @param make  gives the group; called for each thread count, with these threads set
-/// @param pool  who does the large products
-/// @param runs  timed in a row, after a quarter as many that are not
+/// Times the baseline and the arms in turn, with a few runs of each in a row so that its data is in the cache.
+/// @param make  creates the group; called for each number of threads, which is then set
+/// @param pool  computes the large products
+/// @param runs  timed runs in a row, after a quarter as many warm-up runs
 std::vector<Timing> take_turns(const std::function<Group()>& make, const Options& options,
                                kernels::Pool pool = kernels::Pool::blas, int runs = 12);
 

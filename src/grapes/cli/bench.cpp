@@ -21,7 +21,7 @@ struct BenchVerb {
   std::optional<double> dropout;
   bench::Options options;
   bool json = false;
-  bool headed = false;  // whether the table's head is printed
+  bool headed = false;  // whether the header of the table was printed
 };
 
 std::vector<std::int64_t> numbers_of(const std::string& text) {
@@ -29,14 +29,15 @@ std::vector<std::int64_t> numbers_of(const std::string& text) {
   for (const std::string& piece : split(text, '-')) {
     const auto number = to_integer(trim(piece));
     if (!number || *number < 1 || *number > 100'000)
-      throw UsageError("--nodes must be node counts such as 784-256-256-10; got '" + text + "'");
+      throw UsageError("--nodes must be layer sizes such as 784-256-256-10; got '" + text + "'");
     numbers.push_back(*number);
   }
-  if (numbers.size() < 2) throw UsageError("--nodes must name inputs and outputs at least; got '" + text + "'");
+  if (numbers.size() < 2)
+    throw UsageError("--nodes must have at least the number of inputs and outputs; got '" + text + "'");
   return numbers;
 }
 
-/// What a timing is of, besides its case, batch and rule: "sgd, dropout 0.1", "sgd, spikes, density 0.130".
+/// Describes a timing besides its case, batch and rule: "sgd, dropout 0.1", "sgd, spikes, density 0.130".
 std::string details(const bench::Timing& t) {
   std::vector<std::string> parts;
   for (const std::string& name : {t.optimizer, t.variant, t.precision == "float32" ? std::string() : t.precision})
@@ -64,7 +65,7 @@ std::string row(const bench::Timing& t) {
              megabytes(t.least_bytes), std::to_string(t.n));
 }
 
-/// Each group as soon as it is measured: a line a timing, for people or for programs.
+/// Prints each group as soon as it is measured: a line per timing, as a table or as JSON.
 void print(const std::vector<bench::Timing>& timings, BenchVerb& verb) {
   if (!verb.json && !std::exchange(verb.headed, true))
     std::cout << row("case", "batch", "threads", "rule", "details", "step", "baseline", "ratio", "peak", "least", "n");

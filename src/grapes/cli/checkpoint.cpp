@@ -14,7 +14,7 @@ fs::path checkpoint_path(const std::string& argument) {
   const fs::path last = path / "checkpoints" / "last.safetensors";
   if (fs::is_regular_file(last, error)) return last;
   throw DataError(path.string() +
-                  " is a folder without checkpoints/last.safetensors: name a run, or a .safetensors file");
+                  " has no checkpoints/last.safetensors; expected the folder of a run, or a .safetensors file");
 }
 
 CLI::Option* add_checkpoint(CLI::App& verb, std::string& argument) {

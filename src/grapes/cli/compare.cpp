@@ -20,12 +20,11 @@ experiment::Overview overview(ProgressBar& bar) {
   };
 }
 
-/// The arms would overwrite these options without a word.
+/// Rejects options that the arms would silently override.
 void refuse_rules(const Plan& plan) {
   for (const std::string name : {"route", "modulation", "arm-name"})
     if (plan.settings.given().count(name) > 0)
-      throw UsageError("--" + name +
-                       " is for a single run; a comparison names its rules as --arms bp,grapes,fa+grapes");
+      throw UsageError("--" + name + " is for a single run; in a comparison use --arms bp,grapes,fa+grapes");
 }
 
 }  // namespace
@@ -46,7 +45,7 @@ void print(const report::Summary& summary) {
 }
 
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
-  if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' makes this one run: see grapes train");
+  if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' is for a single run: use grapes train");
   experiment::check(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
@@ -93,19 +92,13 @@ void add_compare(Program& program) {
                  "repeat the comparison for four values of one setting"},
                 {"grapes compare --resume runs/20260101-120000-compare", "resume an interrupted comparison"}});
   const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
-  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, plan->file);
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       refuse_rules(*plan);
       experiment::Config config;
-      if (plan->resume.empty())
-        configure(*plan, config);
-      else
-        config = resumed(*plan);
-      if (!plan->print_config) return compare(program, config, *plan);
-      std::cout << experiment::to_toml(config, true);
-      return Exit::done;
+      configure(*plan, config);
+      return print_config(*plan, config) ? Exit::done : compare(program, config, *plan);
     };
   });
 }

@@ -10,7 +10,7 @@
 namespace grapes::cli {
 namespace {
 
-/// One verb (or verb of a verb) as a shell has to know it.
+/// A verb or subverb with its options.
 struct Node {
   std::string path;  ///< "", "train", "data show"
   std::vector<std::string> verbs;
@@ -22,7 +22,7 @@ struct Node {
   std::vector<Word> options;
 };
 
-/// The words of "relu|tanh|sigmoid"; none if it is another kind of value, like "NUMBER > 0".
+/// Returns the words of "relu|tanh|sigmoid"; empty for other kinds of values, like "NUMBER > 0".
 std::vector<std::string> alternatives(const std::string& values) {
   std::vector<std::string> words = split(values, '|');
   const bool plain =
@@ -48,7 +48,7 @@ void collect(const CLI::App& app, const std::string& path, std::vector<Node>& no
     collect(*child, path.empty() ? child->get_name() : path + " " + child->get_name(), nodes);
 }
 
-/// The words so far that are verbs, joined: the path of the node that is being typed. In bash and zsh alike.
+/// Shell code that joins the verbs typed so far to the path of the current node, for bash and zsh.
 std::string find_path(const std::vector<Node>& nodes, const std::string& words) {
   std::string script =
       "  local verb='' word next\n  for word in " + words + "; do\n    next=\"${verb:+$verb }$word\"\n";
@@ -82,7 +82,7 @@ std::string bash(const std::vector<Node>& nodes) {
          "complete -o default -o bashdefault -F _grapes grapes\n";
 }
 
-/// Text inside single quotes of any of the shells, and without what zsh's _describe would read as its own.
+/// Escapes text for single quotes in any of the shells, and removes characters that are special in zsh's _describe.
 std::string harmless(std::string text) {
   for (char& c : text)
     if (std::string_view("'\\:[]`$").find(c) != std::string_view::npos) c = ' ';

@@ -13,8 +13,8 @@
 namespace grapes::cli {
 namespace {
 
-/// What the verb begins from: the authors' network, optimizer and rate. Their inputs are scaled differently, they train
-/// on all 60,000 images, and their first task is permuted too.
+/// The verb's default configuration: the authors' network, optimizer and rate. In contrast to it, the authors scale
+/// inputs differently, train on all 60,000 images, and permute the first task too.
 const char* const standard_setup = R"(
 scenario = "permuted"
 tasks = 5
@@ -30,13 +30,13 @@ seeds = 5
 grid = [0.0003, 0.001, 0.003, 0.01, 0.03]
 )";
 
-/// Takes scenario and tasks from the manifest where they are not given; where they are, run() compares the two.
+/// Takes scenario and tasks from the manifest unless they are given. If they are given, run() compares them.
 void take_manifest(experiment::Config& config, const std::set<std::string>& given) {
   if (config.continual.manifest.empty()) return;
   const record::Json manifest = continual::read_manifest(config.continual.manifest);
   if (!manifest.is_object() || !manifest.contains("scenario") || !manifest["scenario"].is_string() ||
       !manifest.contains("tasks") || !manifest["tasks"].is_array() || manifest["tasks"].size() < 2)
-    throw DataError(config.continual.manifest + ": expected an object with 'scenario' and two or more 'tasks'");
+    throw DataError(config.continual.manifest + ": expected an object with 'scenario' and at least two 'tasks'");
   if (!given.contains("scenario")) experiment::set(config, "scenario", manifest["scenario"].get<std::string>());
   if (!given.contains("tasks")) experiment::set(config, "tasks", std::to_string(manifest["tasks"].size()));
 }
@@ -58,22 +58,14 @@ void add_continual(Program& program) {
   experiment::Config begin;
   experiment::read_toml_text(begin, standard_setup, "grapes continual");
   const PlanPtr plan = add_plan(*verb, false, {"target"}, begin);
-  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, plan->file);
   verb->callback([&program, plan, begin] {
     program.action = [&program, plan, begin] {
       experiment::Config config = begin;
-      if (plan->resume.empty()) {
-        std::set<std::string> given = plan->settings.given();
-        for (const std::string& name : configure(*plan, config)) given.insert(name);
-        take_manifest(config, given);
-      } else {
-        config = resumed(*plan);
-      }
-      if (!experiment::has_tasks(config)) throw UsageError("scenario = 'none' makes one task: see grapes compare");
-      if (!plan->print_config) return compare(program, config, *plan);
-      std::cout << experiment::to_toml(config, true);
-      return Exit::done;
+      const std::set<std::string> given = configure(*plan, config);
+      if (plan->resume.empty()) take_manifest(config, given);
+      if (!experiment::has_tasks(config)) throw UsageError("scenario = 'none' has only one task: use grapes compare");
+      return print_config(*plan, config) ? Exit::done : compare(program, config, *plan);
     };
   });
 }

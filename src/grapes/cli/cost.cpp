@@ -36,7 +36,7 @@ std::vector<std::int64_t> shape_of(const std::string& text) {
 
 cost::Problem problem_of(const Program& program, const CostOptions& options, const experiment::Config& config) {
   if (options.input.empty() != (options.outputs == 0))
-    throw UsageError("--input and --outputs go together: the shape of an example without any data");
+    throw UsageError("--input and --outputs must be given together, for sizes without data");
   cost::Problem problem;
   if (!options.input.empty()) {
     problem.signature.input_shape = shape_of(options.input);
@@ -93,8 +93,7 @@ void add_cost(Program& program, CLI::App& hardware) {
        {"grapes hardware cost --energy mine.toml --out costs",
         "use your own energy table; write costs/cost.json and cost.svg"}});
   const auto options = std::make_shared<CostOptions>();
-  verb->add_option("--config", options->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, options->file);
   verb->add_option("--input", options->input, "shape of an example, instead of data")->type_name("784|1x28x28");
   verb->add_option("--outputs", options->outputs, "number of outputs, with --input")
       ->type_name("WHOLE NUMBER > 0")

@@ -83,7 +83,7 @@ void add_verify(Program& program, CLI::App& parent) {
       bool good = true;
       for (const std::string& name : names)
         good &= data::verify(name, options->data_dir, [](const std::string& line) { std::cout << line << "\n"; });
-      if (!good) throw DataError("files are missing or differ: see the lines above");
+      if (!good) throw DataError("files are missing or differ, see the lines above");
       return Exit::done;
     };
   });

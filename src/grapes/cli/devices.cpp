@@ -93,7 +93,7 @@ Exit devices(const DevicesOptions& options) {
     print_json(document);
   } else {
     std::cout << columns(rows, "lr") << "numbers: " << (folder / "responses.csv").string()
-              << "\npicture: " << (folder / "responses.svg").string() << "\n";
+              << "\nplot: " << (folder / "responses.svg").string() << "\n";
   }
   return Exit::done;
 }

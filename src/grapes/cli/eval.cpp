@@ -16,15 +16,15 @@ struct EvalOptions {
   Settings settings;
 };
 
-/// The data must have the shapes that the network was trained for.
+/// Checks that the data have the shapes that the network was trained for.
 void check_fits(const data::DatasetInfo& trained, const data::Splits& splits) {
   const auto shape = [](const data::DatasetInfo& info) {
     return fmt::format("inputs {}, {} {}", fmt::join(info.input_shape, " x "), info.outputs,
                        info.problem == data::ProblemKind::classification ? "classes" : "targets");
   };
   if (shape(trained) != shape(splits.info))
-    throw DataError(splits.name + " does not fit the network: it has " + shape(splits.info) +
-                    ", the network was trained for " + shape(trained));
+    throw DataError(splits.name + " does not match the network: it has " + shape(splits.info) +
+                    ", but the network was trained for " + shape(trained));
 }
 
 /// Rows are the true classes, columns the predictions.

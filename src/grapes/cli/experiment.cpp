@@ -6,11 +6,14 @@
 
 #include <fmt/ranges.h>
 
+#include <iostream>
+#include <utility>
+
 namespace grapes::cli {
 namespace fs = std::filesystem;
 namespace {
 
-/// A label as part of a file name.
+/// Converts a label to a part of a file name.
 std::string file_name(std::string label) {
   for (char& c : label)
     if (std::string_view("/\\:*?\"<>| ").find(c) != std::string_view::npos) c = '-';
@@ -18,6 +21,26 @@ std::string file_name(std::string label) {
 }
 
 std::string count(const data::DatasetPtr& part) { return part ? std::to_string(part->size()) : "0"; }
+
+/// Returns the configuration in FOLDER/config.toml. @throws UsageError for an option that would change the record
+experiment::Config resumed(const Plan& plan) {
+  if (!plan.out.empty())
+    throw UsageError("--resume and --out cannot be combined: a resumed record stays in its folder");
+  if (!plan.init.empty())
+    throw UsageError("--resume and --init cannot be combined: the weights come from the checkpoint");
+  if (!plan.preset.empty())
+    throw UsageError("--resume and --preset cannot be combined: the configuration comes from the record");
+  if (!plan.file.empty())
+    throw UsageError("--resume cannot be combined with a configuration file: the configuration comes from the record");
+  for (const std::string& name : plan.settings.given())
+    if (!experiment::find_key(name).scope.resume)
+      throw UsageError("--resume continues the run unchanged: --" + name +
+                       " cannot be given (start a new run with --init instead)");
+  experiment::Config config;
+  experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
+  plan.settings.apply(config);
+  return config;
+}
 
 }  // namespace
 
@@ -38,27 +61,27 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
   return plan;
 }
 
-std::vector<std::string> configure(const Plan& plan, experiment::Config& config) {
-  std::vector<std::string> given;
-  if (!plan.preset.empty()) experiment::begin_from(config, plan.preset);
-  if (!plan.file.empty()) given = experiment::read_toml(config, plan.file);
-  plan.settings.apply(config);
-  return given;
+void add_config(CLI::App& verb, std::string& file) {
+  verb.add_option("--config", file, "read settings from a TOML file; options on the command line override it")
+      ->type_name("FILE.toml");
 }
 
-experiment::Config resumed(const Plan& plan) {
-  if (!plan.out.empty()) throw UsageError("--resume and --out exclude each other: a record stays in its folder");
-  if (!plan.init.empty()) throw UsageError("--resume and --init exclude each other: the checkpoint holds the weights");
-  if (!plan.preset.empty()) throw UsageError("--resume takes the configuration from its folder, not from a preset");
-  if (!plan.file.empty()) throw UsageError("--resume takes the configuration from its folder, not from a file");
-  for (const std::string& name : plan.settings.given())
-    if (!experiment::find_key(name).scope.resume)
-      throw UsageError("--resume continues the run as it was: --" + name +
-                       " cannot be given (start a new run with --init for that)");
-  experiment::Config config;
-  experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
+bool print_config(const Plan& plan, const experiment::Config& config) {
+  if (plan.print_config) std::cout << experiment::to_toml(config, true);
+  return plan.print_config;
+}
+
+std::set<std::string> configure(const Plan& plan, experiment::Config& config) {
+  std::set<std::string> given = plan.settings.given();
+  if (!plan.resume.empty()) {
+    config = resumed(plan);
+    return given;
+  }
+  if (!plan.preset.empty()) experiment::begin_from(config, plan.preset);
+  if (!plan.file.empty())
+    for (std::string& name : experiment::read_toml(config, plan.file)) given.insert(std::move(name));
   plan.settings.apply(config);
-  return config;
+  return given;
 }
 
 std::set<std::string> names_of(bool (*which)(const experiment::Key&)) {

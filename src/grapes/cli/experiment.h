@@ -15,10 +15,10 @@
 
 namespace grapes::cli {
 
-/// What `train`, `compare`, `continual` and `run` share: the keys and where the record goes.
+/// Options shared by `train`, `compare`, `continual` and `run`.
 struct Plan {
   Settings settings;
-  std::string preset;  ///< --preset: the row of presets() to begin from
+  std::string preset;  ///< --preset: a name in presets()
   std::string file;    ///< --config, or the argument of `run`
   bool print_config = false;
   std::string out, resume, init, save;
@@ -27,31 +27,36 @@ struct Plan {
 using PlanPtr = std::shared_ptr<Plan>;
 
 /// Adds the options of a plan to a verb.
-/// @param training  also those that only a single run has (--init, --save)
-/// @param standard  the configuration that the verb begins from
+/// @param training  add the options of single runs too (--init, --save)
+/// @param standard  the verb's default configuration
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {},
                  const experiment::Config& standard = {});
 
-/// Defaults, then the file, then the options. @return the keys the file gave
-std::vector<std::string> configure(const Plan& plan, experiment::Config& config);
-/// The configuration in FOLDER/config.toml for --resume. @throws UsageError for a key that would change it
-experiment::Config resumed(const Plan& plan);
+/// Adds the option --config.
+void add_config(CLI::App& verb, std::string& file);
 
-/// Where the record goes: --out or --resume, or a fresh folder runs/<UTC time>-NAME.
-/// @throws DataError if --out names a folder that has something in it, or a file
+/// Applies the preset, the file and the options in this order; with --resume reads the configuration of that record.
+/// @return the keys that the file and the options set
+/// @throws UsageError for an option that would change a record
+std::set<std::string> configure(const Plan& plan, experiment::Config& config);
+/// Prints the configuration if --print-config is given. @return whether it did
+bool print_config(const Plan& plan, const experiment::Config& config);
+
+/// Returns the folder of the record: --out or --resume, or a new folder runs/<UTC time>-NAME.
+/// @throws DataError if --out is a file or a folder that is not empty
 std::filesystem::path record_folder(const Plan& plan, const std::string& name);
 
-/// Reads the data, with a bar for downloads, and prints a line about it.
+/// Opens the data, with a progress bar for downloads, and prints a line about it.
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar);
 
-/// The names of some keys, for a verb to leave out: `which` is of_tasks or of_comparisons.
+/// Returns the names of keys that a verb leaves out: `which` is of_tasks or of_comparisons.
 std::set<std::string> names_of(bool (*which)(const experiment::Key&));
-/// A comparison's table and findings, on stdout.
+/// Prints a comparison's table and findings to stdout.
 void print(const report::Summary& summary);
 
-/// One run, from the checked configuration to its result on stdout.
+/// Runs one training and prints its result to stdout.
 Exit train(const Program& program, experiment::Config config, const Plan& plan);
-/// Arms × seeds likewise.
+/// Runs a comparison and prints its result to stdout.
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan);
 
 }  // namespace grapes::cli

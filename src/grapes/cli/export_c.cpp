@@ -57,10 +57,9 @@ void print(const fixed::Network& network) {
 }
 
 Exit export_c(const Program& program, const Options& options) {
-  if (options.rehearse > 0 && !options.integers.learn)
-    throw UsageError("--rehearse: without --learn nothing is learnt");
+  if (options.rehearse > 0 && !options.integers.learn) throw UsageError("--rehearse needs --learn");
   if (options.rehearse > 0 && options.part.empty())
-    throw UsageError("--rehearse: --evaluate says on which part to score");
+    throw UsageError("--rehearse needs --evaluate, the part of the data for the scores");
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   const fixed::Network network =
       embedded::integers(*loaded.model, loaded.config.network, loaded.criterion, loaded.info.problem, options.integers);
@@ -96,14 +95,14 @@ Exit export_c(const Program& program, const Options& options) {
                              text(scores.before.value));
     const int fraction = network.formats.activation;
     if (scores.before.saturated > 0)
-      std::cout << fmt::format("  {} outputs met the end of their range, {}{}\n", scores.before.saturated,
+      std::cout << fmt::format("  {} outputs reached the limit of their range, {}{}\n", scores.before.saturated,
                                1 << (15 - fraction),
-                               fraction > 5 ? fmt::format(": --activation-fraction {} reaches farther", fraction - 1)
-                                            : std::string(", the widest there is"));
+                               fraction > 5 ? fmt::format("; --activation-fraction {} has a wider range", fraction - 1)
+                                            : std::string(", the widest range"));
     for (std::size_t pass = 0; pass < scores.after.size(); ++pass)
       std::cout << fmt::format("  after pass {}: {}\n", pass + 1, text(scores.after[pass]));
   }
-  if (!checksum.empty()) std::cout << fmt::format("checksum after {} samples: {}\n", options.check, checksum);
+  if (!checksum.empty()) std::cout << fmt::format("checksum after {} examples: {}\n", options.check, checksum);
   std::cout << "file: " << options.out << "\n";
   return Exit::done;
 }

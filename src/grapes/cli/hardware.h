@@ -4,7 +4,7 @@
 
 namespace grapes::cli {
 
-/// A verb under `grapes hardware`.
+/// Verbs below `grapes hardware`.
 void add_cost(Program& program, CLI::App& hardware);
 void add_devices(Program& program, CLI::App& hardware);
 

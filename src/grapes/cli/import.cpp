@@ -22,7 +22,7 @@ struct ImportOptions {
 Exit import_weights(const Program& program, const ImportOptions& options) {
   const train::Tensors content = train::read_safetensors(options.file);
   if (content.metadata.count("config") > 0)
-    throw UsageError(options.file + " is a checkpoint of grapes already: there is nothing to import");
+    throw UsageError(options.file + " is already a checkpoint of Grapes and need not be imported");
   const std::set<std::string> given = options.settings.given();
   experiment::Config config;
   options.settings.apply(config);
@@ -48,7 +48,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
   const auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
   const exchange::Match match = exchange::import_weights(content, *model, names);
   if (options.strict && !match.whole())
-    throw DataError(options.file + ": " + match.faults() + " (--no-strict takes what fits)");
+    throw DataError(options.file + ": " + match.faults() + " (--no-strict imports what matches)");
   experiment::save(options.out, config, info, normalization, *model);
 
   if (options.json) {
@@ -63,9 +63,10 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
     return Exit::done;
   }
   for (const auto& [theirs, ours] : match.loaded) std::cout << fmt::format("{} -> {}\n", theirs, ours);
-  for (const std::string& name : match.missing) std::cout << "missing: " << name << " (as initialized)\n";
-  for (const std::string& name : match.unexpected) std::cout << "unexpected: " << name << " (left out)\n";
-  for (const std::string& fault : match.misshapen) std::cout << "of another shape: " << fault << " (as initialized)\n";
+  for (const std::string& name : match.missing) std::cout << "missing: " << name << " (keeps its initial values)\n";
+  for (const std::string& name : match.unexpected) std::cout << "unexpected: " << name << " (ignored)\n";
+  for (const std::string& fault : match.misshapen)
+    std::cout << "wrong shape: " << fault << " (keeps its initial values)\n";
   std::cout << "network: " << nn::to_string(config.network.model) << (config.network.bias ? ", with biases" : "")
             << "\n";
   std::cout << "checkpoint: " << options.out << "\n";

@@ -25,9 +25,9 @@ struct Layer {
   bool hidden = false;
 };
 
-/// What is looked at.
+/// The network to inspect.
 struct Subject {
-  std::string model, arm;  ///< empty for weights that others saved
+  std::string model, arm;  ///< empty for weights of other programs
   std::vector<Layer> layers;
 };
 
@@ -49,7 +49,7 @@ Subject read(const std::filesystem::path& file) {
       add(name, content.tensors.at(name));
     }
     if (subject.layers.empty())
-      throw DataError(file.string() + ": no tensor 'NAME.weight' has two axes: no layer to inspect");
+      throw DataError(file.string() + ": expected tensors 'NAME.weight' with two axes; got none");
   }
   if (!subject.layers.empty()) subject.layers.back().hidden = false;
   return subject;
@@ -60,7 +60,7 @@ std::vector<double> values(const at::Tensor& x) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-/// Factors as the paper has them: incoming weights, gain 2, clipped to [1, 2].
+/// The paper's factors: incoming weights, gain 2, clipped to [1, 2].
 record::Histogram factors_of(const Layer& layer) {
   return record::histogram(values(grapes::factor(layer.weight)), 1, 2);
 }
@@ -109,7 +109,7 @@ Exit inspect(const InspectOptions& options) {
     else
       std::cout << "  factor          none: the output layer is never modulated\n";
   }
-  if (!options.svg.empty()) std::cout << "\npicture: " << options.svg << "\n";
+  if (!options.svg.empty()) std::cout << "\nplot: " << options.svg << "\n";
   return Exit::done;
 }
 

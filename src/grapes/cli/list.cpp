@@ -30,7 +30,7 @@ Rows name_and_summary(const Table& table) {
   return rows;
 }
 
-/// A learning rule is a route and a modulation: every pair, as --arms names it.
+/// All learning rules: every pair of a route and a modulation, as --arms names it.
 Rows rules() {
   Rows rows;
   for (const auto& route : credit::routes())
@@ -50,7 +50,7 @@ Rows keys() {
   return rows;
 }
 
-/// Every device, then each of its numbers.
+/// Every device, followed by its numbers.
 Rows devices() {
   Rows rows;
   for (const auto& device : analog::devices()) {

@@ -90,11 +90,11 @@ struct NirImportOptions {
   Settings settings;
 };
 
-/// A graph that `grapes export nir` wrote says everything.
+/// Imports a graph that `grapes export nir` wrote, which needs no options.
 exchange::Import ours(const nir::Graph& graph, const NirImportOptions& options) {
   if (!options.settings.given().empty() || options.dt)
     throw UsageError("--" + (options.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
-                     " was written by grapes export nir and says everything by itself");
+                     " was written by grapes export nir and already contains this setting");
   return exchange::checkpoint_of(graph, options.file);
 }
 
@@ -177,7 +177,7 @@ void add_import_nir(Program& program, CLI::App& parent) {
   verb->add_option("--dt", options->dt, std::string(dt_meaning) + ", for another program's graph [0.001]")
       ->type_name("SECONDS > 0");
   verb->add_flag("--json", options->json, "print the result as one JSON document");
-  // What the graph decides is no question.
+  // Keys that the graph determines are left out.
   options->settings.add(*verb, {"data", "spiking"},
                         {"augment", "order", "neuron", "recurrent", "membrane-activation", "membrane-decay",
                          "learn-decay", "threshold", "learn-threshold", "synaptic-decay", "reset"});

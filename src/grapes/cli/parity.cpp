@@ -34,7 +34,8 @@ void add_parity(Program& program) {
   verb->add_flag("--json", options->json, "print the results as one JSON document");
   verb->callback([&program, options] {
     program.action = [&program, options] {
-      if (!options->out.empty() && options->files.size() > 1) throw UsageError("--out takes the weights of one case");
+      if (!options->out.empty() && options->files.size() > 1)
+        throw UsageError("--out writes the weights of one case; got several cases");
       bool passed = true;
       nlohmann::json all = nlohmann::json::array();
       for (const std::string& file : options->files) {

@@ -23,7 +23,7 @@ struct Prediction {
   double value;      ///< its probability, or the target's value
 };
 
-/// Per example: the most probable classes first, or every target in order.
+/// Per example: classes by decreasing probability, or all targets in order.
 std::vector<std::vector<Prediction>> predictions(const at::Tensor& values, const data::DatasetInfo& info,
                                                  std::int64_t top) {
   const bool classes = info.problem == data::ProblemKind::classification;

@@ -39,7 +39,7 @@ void build(Program& program) {
                       .description(""))
       ->check([](const std::string& value) {
         const bool known = std::string_view("012").find(value) != std::string_view::npos && value.size() == 1;
-        return known ? std::string() : "takes auto, always or never, not '" + value + "'";
+        return known ? std::string() : "expected auto, always or never; got '" + value + "'";
       });
   for (const Verb verb : verbs) verb(program);
   app.footer(
@@ -51,7 +51,7 @@ void build(Program& program) {
       "signal.");
 }
 
-/// The verb that was being read when the error came, and the names it knows.
+/// Returns the verb that was being parsed when the error occurred.
 const CLI::App& deepest(const CLI::App& app) {
   const auto parsed = app.get_subcommands();
   return parsed.empty() ? app : deepest(*parsed.front());
@@ -69,16 +69,16 @@ std::vector<std::string> known_names(const CLI::App& verb, bool options) {
   return names;
 }
 
-/// Whether one of the verbs below it has to follow; `export` has verbs below and can do without.
+/// Whether a subverb is required; `export` has subverbs but can be used alone.
 bool needs_verb(const CLI::App& verb) { return verb.get_require_subcommand_min() > 0; }
 
-/// Whether a verb was named that does not exist: `grapes nosuchverb --help` asks for no help that there is.
+/// Whether an unknown verb was given: `grapes nosuchverb --help` is an error.
 bool names_unknown_verb(const CLI::App& app) {
   const std::vector<std::string> unknown = app.remaining(true);
   return needs_verb(deepest(app)) && !unknown.empty() && !unknown.front().starts_with('-');
 }
 
-/// An error in one line. A word that nothing expects is the likeliest mistake, so it comes first.
+/// Returns the error in one line. Unknown words are the most likely mistake, so they are reported first.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& verb = deepest(app);
   const bool wants_verb = needs_verb(verb);
@@ -96,7 +96,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
     return fmt::format("unknown {} '{}'{}{}", kind, name, did_you_mean(meant, known_names(verb, option)), help);
   }
   if (wants_verb && verb.get_subcommands().empty())
-    return "name a verb: " + join(known_names(verb, false), ", ") + help;
+    return "a verb is missing; expected one of " + join(known_names(verb, false), ", ") + help;
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
   return std::string(trim(text)) + help;
@@ -111,7 +111,8 @@ Exit exit_of(const Error& error) {
   return Exit::failed;
 }
 
-/// With the option in the place of the library's name of the setting: "--validation-split" for "validation".
+/// Returns the message with the option instead of the library's name of a setting: "--validation-split" for
+/// "validation_split".
 std::string text_of(const Error& error) {
   const std::string& field = error.field();
   return field.empty() ? error.what() : "--" + experiment::standard_name(field) + (error.what() + field.size());
@@ -119,7 +120,7 @@ std::string text_of(const Error& error) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-/// The verb's work, with every way it can fail as one line and an exit code.
+/// Runs the verb. All errors are reported in one line and converted to exit codes.
 Exit act(const Program& program) {
   const auto fail = [&](const std::string& why, Exit exit) {
     std::cout.flush();
@@ -133,7 +134,7 @@ Exit act(const Program& program) {
     return exit;
   } catch (const Error& error) {
     return fail(text_of(error), exit_of(error));
-  } catch (const c10::ValueError& error) {  // what the library does not take
+  } catch (const c10::ValueError& error) {  // an invalid argument for the library
     return fail(first_line(error.what_without_backtrace()), Exit::usage);
   } catch (const c10::Error& error) {
     return fail(first_line(error.what_without_backtrace()), Exit::failed);

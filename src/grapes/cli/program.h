@@ -13,25 +13,25 @@
 
 namespace grapes::cli {
 
-/// What the program returns to the shell.
+/// Exit codes.
 enum class Exit : int { done = 0, failed = 1, usage = 2, data = 3, diverged = 4, interrupted = 130, terminated = 143 };
-/// How training that ended this way ends the program.
+/// Returns the exit code for the final state of training.
 Exit exit_of(record::State state);
 
-/// The command line: a tree of verbs and their options, and what holds for all of them.
+/// The command line: verbs, their options, and global options.
 struct Program {
   CLI::App app;
   bool quiet = false;
   Color color = Color::automatic;
-  std::function<Exit()> action;  ///< what the chosen verb does, once the whole line is understood
+  std::function<Exit()> action;  ///< runs the chosen verb, after the whole line was parsed
 
   Stream out() const { return {1, color}; }
   Stream err() const { return {2, color}; }
-  /// A line on stderr for people; not if --quiet.
+  /// Prints a line to stderr, unless --quiet.
   void say(const std::string& text) const;
 };
 
-/// A verb hangs itself into the tree.
+/// Adds a verb to the program.
 using Verb = void (*)(Program& program);
 void add_train(Program& program);
 void add_compare(Program& program);
@@ -52,7 +52,7 @@ void add_list(Program& program);
 void add_env(Program& program);
 void add_completion(Program& program);
 
-/// A new verb with its one-line meaning and its examples, each a command line and what it does.
+/// An example in a verb's help: a command line and what it does.
 struct Example {
   std::string command;
   std::string meaning;
@@ -60,10 +60,11 @@ struct Example {
 CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& meaning,
                    const std::vector<Example>& examples);
 
-/// One JSON document on stdout. Text that is no UTF-8 (a path) is made readable rather than refused.
+/// Prints a JSON document to stdout. Text that is not valid UTF-8 (a path) is replaced.
 void print_json(const nlohmann::json& document);
 
-/// The whole program: parse, do, and say in one line what went wrong. @return the exit code
+/// Runs the whole program: parses the command line, runs the verb, and reports an error in one line. @return the exit
+/// code
 int main(int argc, const char* const* argv);
 
 }  // namespace grapes::cli

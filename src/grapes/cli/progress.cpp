@@ -45,7 +45,7 @@ void ProgressBar::show(const std::string& stage, const std::string& what, double
   }
   last_ = now;
   fraction = std::clamp(fraction, 0.0, 1.0);
-  const int room = stream_.width() - 1;  // a full last column would make some terminals wrap
+  const int room = stream_.width() - 1;  // writing to the last column makes some terminals wrap
   std::string after = fmt::format(" {:3.0f} %{}", 100 * fraction, time_left(fraction, now));
   if (static_cast<int>(what.size() + after.size() + details.size()) + 8 + 2 <= room && !details.empty())
     after += "  " + details;

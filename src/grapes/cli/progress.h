@@ -8,12 +8,12 @@
 
 namespace grapes::cli {
 
-/// One line at the foot of the terminal that says how far long work is:
+/// A progress bar in the last line of the terminal:
 ///
 ///     epoch 3 of 10 [=======>                    ]  27 %  left 12 s  loss 0.4211  accuracy 88.12 %
 ///
-/// Redrawn at most ten times a second, cut to the terminal's width, gone when the work ends. Draws nothing where the
-/// stream is no terminal.
+/// It is redrawn at most ten times per second, cut to the terminal's width, and removed at the end. If the stream is
+/// not a terminal, nothing is drawn.
 class ProgressBar final {
  public:
   ProgressBar(const Stream& stream, bool quiet) : stream_(stream), visible_(stream.is_terminal() && !quiet) {}
@@ -21,13 +21,13 @@ class ProgressBar final {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  /// @param what      stands before the bar
-  /// @param fraction  done, 0 ... 1; the time left is reckoned from the first call with this `stage`
-  /// @param details   stands after it, the first to go where there is no room
+  /// @param what      text before the bar
+  /// @param fraction  progress, 0 ... 1; the remaining time is estimated from the first call with this `stage`
+  /// @param details   text after the bar, cut first if there is no space
   void show(const std::string& stage, const std::string& what, double fraction, const std::string& details);
-  /// Take the line away, so that something else can be printed.
+  /// Removes the line, so that something else can be printed.
   void clear();
-  /// For data::open and data::fetch.
+  /// Returns a callback for data::open and data::fetch.
   data::Progress downloads();
 
  private:

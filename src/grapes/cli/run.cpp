@@ -1,15 +1,15 @@
 #include "grapes/cli/experiment.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/key.h"
-#include "grapes/experiment/toml.h"
 
 #include <algorithm>
-#include <iostream>
+#include <set>
+#include <string>
 
 namespace grapes::cli {
 namespace {
 
-bool is_comparison(const std::vector<std::string>& given) {
+bool is_comparison(const std::set<std::string>& given) {
   return std::any_of(given.begin(), given.end(), [&](const std::string& name) {
     if (name == "arm") return true;
     const experiment::Key& key = experiment::find_key(name);
@@ -32,18 +32,13 @@ void add_run(Program& program) {
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       experiment::Config config;
-      std::vector<std::string> given = configure(*plan, config);
-      for (const std::string& name : plan->settings.given()) given.push_back(name);
+      if (!plan->resume.empty())
+        throw UsageError("resume a record with the verb that made it: grapes train, compare or continual --resume " +
+                         plan->resume);
+      const std::set<std::string> given = configure(*plan, config);
       const bool comparison = config.arm.empty() && is_comparison(given);
       if (!comparison && config.arm.empty()) config.arm = experiment::arm_label(config);
-      if (plan->print_config) {
-        std::cout << experiment::to_toml(config, true);
-        return Exit::done;
-      }
-      if (!plan->resume.empty()) {
-        const std::string verb_name = experiment::has_tasks(config) ? "continual" : comparison ? "compare" : "train";
-        throw UsageError("resume a record with grapes " + verb_name + " --resume " + plan->resume);
-      }
+      if (print_config(*plan, config)) return Exit::done;
       if (comparison && !(plan->init.empty() && plan->save.empty()))
         throw UsageError("--init and --save are for a single run, but this is a comparison");
       program.say(plan->file + (experiment::has_tasks(config) ? ": several tasks"

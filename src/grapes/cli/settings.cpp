@@ -12,7 +12,7 @@ std::string describe(const experiment::Key& key, const experiment::Config& stand
   return wrap(key.meaning + (value.empty() ? "" : " [" + value + "]"), description_width);
 }
 
-/// "data" as a heading: "Data".
+/// Converts "data" to the heading "Data".
 std::string title(std::string group) {
   group[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(group[0])));
   return group;

@@ -10,17 +10,17 @@
 
 namespace grapes::cli {
 
-/// The keys of a configuration as options of a verb: --learning-rate 0.1, --bias, --no-bias.
+/// Keys of the configuration as options of a verb: --learning-rate 0.1, --bias, --no-bias.
 class Settings {
  public:
-  /// @param groups    which of them; empty: all
-  /// @param leave_out names of keys that the verb has no use for
-  /// @param standard  the configuration that the verb begins from: the help shows its values
+  /// @param groups    groups of keys to add; empty: all
+  /// @param leave_out names of keys that the verb does not use
+  /// @param standard  the verb's default configuration, shown in the help
   void add(CLI::App& verb, const std::set<std::string>& groups = {}, const std::set<std::string>& leave_out = {},
            const experiment::Config& standard = {});
-  /// Sets what was given. @throws UsageError
+  /// Applies the given options. @throws UsageError
   void apply(experiment::Config& config) const;
-  /// The keys that were given.
+  /// Returns the given keys.
   std::set<std::string> given() const;
 
  private:

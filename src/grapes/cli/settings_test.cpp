@@ -9,7 +9,7 @@
 namespace grapes::cli {
 namespace {
 
-/// The configuration after a command line.
+/// The configuration for a command line.
 experiment::Config parsed(const std::string& line, const std::set<std::string>& leave_out = {}) {
   CLI::App app;
   Settings settings;

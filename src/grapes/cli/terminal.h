@@ -7,18 +7,18 @@
 
 namespace grapes::cli {
 
-/// When text is colored: `automatic` on a terminal, unless NO_COLOR is set (any text but the empty one).
+/// When to color text. `automatic`: on a terminal, unless NO_COLOR is set to a non-empty text.
 enum class Color { automatic, always, never };
 
-/// One of the program's two streams, as far as looks go.
+/// The style of stdout or stderr.
 class Stream {
  public:
   Stream(int file, Color color);
   bool is_terminal() const { return terminal_; }
   bool colored() const { return colored_; }
-  /// Columns of the terminal; 80 where it does not say.
+  /// Returns the columns of the terminal; 80 if unknown.
   int width() const;
-  // The text in this style, where the stream is colored.
+  // Return the text in a style if the stream is colored.
   std::string bold(std::string_view text) const;
   std::string red(std::string_view text) const;
   std::string cyan(std::string_view text) const;
@@ -29,10 +29,10 @@ class Stream {
   bool colored_;
 };
 
-/// The text in lines of at most `width` characters, broken at spaces.
+/// Breaks the text at spaces into lines of at most `width` characters.
 std::string wrap(std::string_view text, std::size_t width);
 
-/// Seconds as people say them: "0.4 s", "12 s", "3:07 min", "1:02:09 h".
+/// Formats seconds: "0.4 s", "12 s", "3:07 min", "1:02:09 h".
 std::string duration(double seconds);
 
 }  // namespace grapes::cli

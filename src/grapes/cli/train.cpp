@@ -19,11 +19,11 @@ namespace grapes::cli {
 namespace fs = std::filesystem;
 namespace {
 
-/// Last loss and score of each part, from the record's rows.
+/// Final loss and score of each part, from the record.
 std::vector<std::vector<std::string>> final_table(const record::Run& run) {
   const std::string& score = run.identity.score;
   std::vector<std::vector<std::string>> rows = {{"", "loss", score}};
-  // A record writes a number that is none as null.
+  // A record contains null for a number that is not finite.
   const auto text = [](const record::Json& row, const std::string& key, const auto& written) {
     if (!row.contains(key)) return std::string("–");
     return row.at(key).is_number() ? written(row.at(key).template get<double>()) : std::string("nan");
@@ -127,19 +127,13 @@ void add_train(Program& program) {
   of_several.merge(names_of(experiment::of_tasks));
   of_several.insert("jobs");
   const PlanPtr plan = add_plan(*verb, true, of_several);
-  verb->add_option("--config", plan->file, "read settings from a TOML file; options on the command line override it")
-      ->type_name("FILE.toml");
+  add_config(*verb, plan->file);
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
       experiment::Config config;
-      if (plan->resume.empty())
-        configure(*plan, config);
-      else
-        config = resumed(*plan);
+      configure(*plan, config);
       if (config.arm.empty()) config.arm = experiment::arm_label(config);
-      if (!plan->print_config) return train(program, config, *plan);
-      std::cout << experiment::to_toml(config, true);
-      return Exit::done;
+      return print_config(*plan, config) ? Exit::done : train(program, config, *plan);
     };
   });
 }

@@ -9,8 +9,9 @@
 namespace grapes::continual {
 namespace {
 
-/// Weights held in place: the gradient of (s/2) Σ_i Ω_i (θ_i - a_i)². Added to the gradient that the update rule sees,
-/// and never modulated: it comes from the weight itself, not from an error at its node.
+/// Penalty on changes of weights: the gradient of (s/2) Σ_i Ω_i (θ_i - a_i)². It is added to the gradient that the
+/// update rule sees, and it is never modulated, because it comes from the weight itself and not from an error at a
+/// unit.
 class Consolidation : public Method {
  public:
   Consolidation(const MethodContext& context, double strength) : Method(context), strength_(strength) {
@@ -45,17 +46,17 @@ class Consolidation : public Method {
   }
 
   double strength_;
-  bool holds_ = false;                  // there is a task to be remembered
-  std::vector<at::Tensor> weights_;     // θ, the live ones
+  bool holds_ = false;                  // whether there was an earlier task
+  std::vector<at::Tensor> weights_;     // θ, not copies
   std::vector<at::Tensor> importance_;  // Ω
   std::vector<at::Tensor> pull_;        // Ω a
 };
 
-/// One penalty (λ/2) Σ F_k (θ - θ_k)² for every task k so far (Kirkpatrick et al. 2017, equation 3). All of them
-/// together are the one with Ω = Σ_k F_k and Ω a = Σ_k F_k θ_k, but for a constant. F_k is the diagonal of the Fisher
-/// information: the mean over examples of the squared gradient of log p(class | x, θ_k), the class drawn from p, of the
-/// network in evaluation. For a loss that is no log-likelihood, the gradient of the loss at the true class stands for
-/// it.
+/// One penalty (λ/2) Σ F_k (θ - θ_k)² for every task k so far (Kirkpatrick et al. 2017, equation 3). Together they
+/// equal one penalty with Ω = Σ_k F_k and Ω a = Σ_k F_k θ_k, up to a constant. F_k is the diagonal of the Fisher
+/// information of the network in evaluation mode: the mean over examples of the squared gradient of log p(class | x,
+/// θ_k), with the class drawn from p. For a loss that is not a log-likelihood, the gradient of the loss at the true
+/// class is used.
 class Ewc final : public Consolidation {
  public:
   explicit Ewc(const MethodContext& context) : Consolidation(context, context.options.ewc_strength) {}
@@ -102,9 +103,9 @@ class Ewc final : public Consolidation {
   }
 };
 
-/// Ω_i = Σ_k max(0, ω_i^k) / ((θ_i - θ_i at the task's start)² + ξ), with ω_i = -Σ g_i Δθ_i over the task's updates,
-/// and the penalty c Σ Ω_i (θ_i - θ_i at its end)² (Zenke et al. 2017, equations 4 and 5). g is the gradient that the
-/// update rule saw, modulated where the rule modulates, without the penalty's own.
+/// Ω_i = Σ_k max(0, ω_i^k) / ((θ_i - θ_i at the start of the task)² + ξ), with ω_i = -Σ g_i Δθ_i over the task's
+/// updates, and the penalty c Σ Ω_i (θ_i - θ_i at its end)² (Zenke et al. 2017, equations 4 and 5). g is the gradient
+/// that the update rule saw, modulated if the rule modulates, without the penalty's gradient.
 class Si final : public Consolidation {
  public:
   explicit Si(const MethodContext& context) : Consolidation(context, 2 * context.options.si_strength) {
@@ -152,9 +153,9 @@ class Si final : public Consolidation {
   }
 
  private:
-  std::vector<at::Tensor> way_;            // ω of the task in progress
+  std::vector<at::Tensor> way_;            // ω of the current task
   std::vector<at::Tensor> start_;          // θ at its start
-  std::vector<at::Tensor> before_, seen_;  // θ and g of the update in progress
+  std::vector<at::Tensor> before_, seen_;  // θ and g of the current update
 };
 
 }  // namespace

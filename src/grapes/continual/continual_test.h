@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-/// A small network on a small scenario, for the tests of this module.
+/// A small network and a small scenario for the tests of this module.
 namespace grapes::continual {
 
 inline const data::Splits& small_digits() {
@@ -28,7 +28,7 @@ inline at::Tensor weights_of(const nn::Network& model) {
   return at::cat(all);
 }
 
-/// Everything a run needs, alive as long as it.
+/// Everything that a run needs, with the lifetime of the run.
 struct Kit {
   explicit Kit(const std::string& scenario_name = "permuted", const std::string& method = "none",
                const nn::Options& network_options = small(), std::int64_t tasks = 3, const std::string& loss = "auto")

@@ -13,11 +13,11 @@ namespace grapes::continual {
 using record::Json;
 namespace {
 
-constexpr std::int64_t most_examples = 512;  // of the tasks before
+constexpr std::int64_t most_examples = 512;  // of all earlier tasks
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-/// 1 for the smallest; equal ones share the mean of their ranks. @param x [n]
+/// Ranks from 1; equal values share their mean rank. @param x [n]
 std::vector<double> ranks(const at::Tensor& x) {
   const at::Tensor values = x.detach().cpu().to(at::kDouble).contiguous();
   const double* v = values.data_ptr<double>();

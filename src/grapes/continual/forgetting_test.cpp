@@ -61,7 +61,7 @@ TEST(ForgettingAnalysis, TellsWhatChangedAndWhatItCost) {
         EXPECT_TRUE(analysis["weights"][0]["overlap"].is_null());
         continue;
       }
-      // What the nodes' changes cost adds up to what the loss on the first task rose by.
+      // The increases over all units sum to the rise of the loss on the first task.
       double cost = 0;
       for (const Json& weight : analysis["weights"]) cost += weight["loss_increase"].get<double>();
       const double rise = analysis["loss_after"].get<double>() - analysis["loss_before"].get<double>();

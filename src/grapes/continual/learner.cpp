@@ -24,7 +24,7 @@ double mean(const std::vector<double>& x) {
   return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
 }
 
-/// Where a checkpoint stands among the tasks. @throws DataError
+/// Position of a checkpoint among the tasks. @throws DataError
 Json among_tasks(const Checkpoint& checkpoint) {
   const auto& [content, file] = checkpoint;
   const auto found = content.metadata.find("continual");
@@ -33,7 +33,7 @@ Json among_tasks(const Checkpoint& checkpoint) {
   Json entry = Json::parse(found->second, nullptr, false);
   for (const char* const name : {"task", "in_progress", "seconds", "curve", "evaluations"})
     if (!entry.is_object() || !entry.contains(name) || !entry["task"].is_number_integer())
-      throw DataError(file + ": the entry 'continual' cannot be understood");
+      throw DataError(file + ": the entry 'continual' is invalid");
   return entry;
 }
 
@@ -66,7 +66,7 @@ class Learner {
     for (const auto& [name, value] : held()) {
       const auto found = content.tensors.find(name);
       if (found == content.tensors.end() || found->second.sizes() != value.sizes())
-        throw DataError(file + ": the tensor '" + name + "' is missing, or not what this run needs");
+        throw DataError(file + ": the tensor '" + name + "' is missing, or does not match this run");
       at::Tensor(value).copy_(found->second);
     }
     if (in_progress_) method_->begin(task_);
@@ -152,7 +152,7 @@ class Learner {
     options.after_update = [this] { method_->after_update(); };
   }
 
-  /// A point of the curve where the step passed one.
+  /// Adds a point to the curve if the step has passed one.
   void draw_curve() {
     const auto batches = static_cast<std::int64_t>(batches_.size());
     const std::int64_t done = at_.epoch * batches + at_.batch + 1, all = epochs_ * batches,
@@ -196,7 +196,8 @@ class Learner {
     return validation;
   }
 
-  /// Accuracy on each of the first `count` tasks. @param most  examples of each, from all over it; 0: all
+  /// Returns the accuracy on each of the first `count` tasks. @param most  number of examples of each, evenly spaced;
+  /// 0: all
   std::vector<double> accuracies(data::DatasetPtr Task::*part, std::int64_t count, std::int64_t most = 0) {
     std::vector<double> all;
     for (std::int64_t k = 0; k < count; ++k) {
@@ -210,7 +211,8 @@ class Learner {
     return all;
   }
 
-  /// NAME_tasks, on every task; NAME_accuracy, the mean over the tasks begun, or before training over all.
+  /// Adds NAME_tasks, the accuracy on every task, and NAME_accuracy, the mean over the tasks so far, or before training
+  /// over all.
   void evaluate_into(Json& row, data::DatasetPtr Task::*part, const std::string& name) {
     const data::DatasetPtr& first = scenario_.tasks.front().*part;
     if (!first || first->size() == 0) return;
@@ -227,7 +229,7 @@ class Learner {
                     row.value("train_accuracy", 0.0), 0, &row});
   }
 
-  /// What a checkpoint holds besides the state.
+  /// State for a checkpoint besides the TrainState.
   std::vector<Method::State> held() const {
     std::vector<Method::State> all;
     for (const auto& [name, value] : method_->state()) all.push_back({"method." + name, value});
@@ -248,7 +250,7 @@ class Learner {
   const ContinualRun run_;
   const Scenario& scenario_;
   train::TrainState& state_;
-  train::Progress& at_;  // in the task in progress; steps are counted over all
+  train::Progress& at_;  // in the current task; steps count over all tasks
   const train::RunWriter& writer_;
   const train::ProgressCallback& on_progress_;
   const std::int64_t tasks_, epochs_;
@@ -258,19 +260,19 @@ class Learner {
   const std::unique_ptr<Method> method_;
   ForgettingAnalysis forgetting_;
 
-  std::int64_t task_ = 0;                                     // tasks completed
-  bool in_progress_ = false;                                  // the next one has begun
-  double seconds_ = 0;                                        // of training in it, in the epochs completed
-  Json curve_ = Json::array(), evaluations_ = Json::array();  // in it
-  std::vector<at::Tensor> batches_;                           // of the epoch in progress, [n, 2] (task, row)
-  TaskBatch batch_;                                           // of the step in progress
+  std::int64_t task_ = 0;                                     // number of completed tasks
+  bool in_progress_ = false;                                  // the next task has started
+  double seconds_ = 0;                                        // training time of the current task, in completed epochs
+  Json curve_ = Json::array(), evaluations_ = Json::array();  // of the current task
+  std::vector<at::Tensor> batches_;                           // of the current epoch, [n, 2] (task, row)
+  TaskBatch batch_;                                           // of the current step
 };
 
 }  // namespace
 
 record::Status learn(const ContinualRun& run, const std::optional<Checkpoint>& checkpoint,
                      const train::RunWriter& writer, const train::ProgressCallback& on_progress) {
-  const char* const why = "means nothing where several tasks are learned one after the other";
+  const char* const why = "is not supported with several tasks";
   if (run.training.patience > 0) throw UsageError("patience", why);
   if (run.training.carry_remainder) throw UsageError("carry_remainder", why);
   Learner learner(run, writer, on_progress);

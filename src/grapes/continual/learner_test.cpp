@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using record::Json;
 
-/// A folder of its own that is gone afterwards.
+/// A folder that is removed at the end.
 class Folder {
  public:
   Folder() : path_(fs::temp_directory_path() / ("grapes-continual-" + std::to_string(::getpid()))) {
@@ -38,7 +38,7 @@ class Folder {
   fs::path path_;
 };
 
-/// A data set that tells which examples are asked for.
+/// A data set that reports which examples are requested.
 class Observed final : public data::Dataset {
  public:
   using Observe = std::function<void(const at::Tensor& rows)>;
@@ -56,12 +56,12 @@ class Observed final : public data::Dataset {
   Observe observe_;
 };
 
-/// The same observer for a part of every task.
+/// Observes a part of every task.
 void observe(Scenario& scenario, data::DatasetPtr Task::*part, const Observed::Observe& observer) {
   for (Task& task : scenario.tasks) task.*part = std::make_shared<Observed>(task.*part, observer);
 }
 
-/// Rows of metrics without what no two runs have in common.
+/// Rows of metrics without values that differ between runs.
 std::vector<Json> rows_of(const fs::path& folder) {
   std::vector<Json> rows = record::load(folder).epochs;
   for (Json& row : rows) {
@@ -76,7 +76,7 @@ struct Recorded {
   at::Tensor weights;
 };
 
-/// Learn with a record in `folder`, from its checkpoint if there is one, with an event at a batch (0: none).
+/// Learns with a record in `folder`, from its checkpoint if there is one, and calls an event at a batch (0: none).
 Recorded learn_in(
     Kit& kit, const fs::path& folder, int at_batch, const std::function<void()>& act = [] { std::raise(SIGINT); }) {
   observe(kit.scenario, &Task::train, [left = std::make_shared<int>(at_batch), act](const at::Tensor&) {
@@ -102,7 +102,7 @@ nn::Options busy() {
   return network;
 }
 
-/// Eight batches an epoch, two epochs a task, three tasks: 48 batches.
+/// Eight batches per epoch, two epochs per task, three tasks: 48 batches.
 void expect_resumes(const std::string& scenario, const std::string& method, const nn::Options& network,
                     const std::string& state, const std::set<int>& stops, const std::string& loss = "auto") {
   const auto kit = [&] {
@@ -135,22 +135,22 @@ void expect_resumes(const std::string& scenario, const std::string& method, cons
 }
 
 TEST(Learner, ResumedAnywhereEqualsNeverStoppedWithEveryMethod) {
-  // In the first task, at its end (the signal is seen before the second's first batch), in the second's first and
-  // second epoch, and in the third.
+  // In the first task; at its end, where the signal is seen before the second task's first batch; in the second task's
+  // first and second epoch; and in the third task.
   for (const MethodRow& row : methods())
     for (const std::string state : {"reset", "kept"})
       expect_resumes("permuted", row.name, busy(), state, {3, 16, 18, 26, 40});
 }
 
 TEST(Learner, ResumesFromTheEndOfATask) {
-  // What a program that is killed in the next task finds: the checkpoint that the end of the task left.
+  // A program that is killed in the next task finds the checkpoint from the end of the previous one.
   struct Killed {};
   for (const MethodRow& row : methods()) {
     const Folder folder;
     Kit straight("permuted", row.name, busy());
     learn(straight.run());
     Kit killed("permuted", row.name, busy());
-    const int batch = row.joint ? 60 : 20;  // joint ones ask for examples of three tasks each
+    const int batch = row.joint ? 60 : 20;  // joint batches take examples from three tasks
     EXPECT_THROW(learn_in(killed, folder.path(), batch, [] { throw Killed(); }), Killed);
     EXPECT_EQ(last_row({train::read_safetensors(folder.path() / "checkpoints" / "last.safetensors"), "last"}), 1);
     Kit resumed("permuted", row.name, busy());
@@ -243,7 +243,7 @@ TEST(Learner, AKeptVelocityGoesOnAndAResetOneDoesNot) {
 TEST(Learner, JointTrainingSeesWhatTheOthersSeeInAnotherOrder) {
   for (const std::string method : {"none", "joint"}) {
     Kit kit("permuted", method);
-    std::vector<std::vector<int>> seen;  // how often each example of a task
+    std::vector<std::vector<int>> seen;  // how often each example of a task was used
     for (Task& task : kit.scenario.tasks) {
       seen.emplace_back(task.train->size());
       task.train = std::make_shared<Observed>(task.train, [&seen, k = seen.size() - 1](const at::Tensor& rows) {
@@ -256,7 +256,8 @@ TEST(Learner, JointTrainingSeesWhatTheOthersSeeInAnotherOrder) {
       const auto met = [](const std::vector<int>& times) {
         return static_cast<std::size_t>(std::count_if(times.begin(), times.end(), [](int n) { return n > 0; }));
       };
-      // After the first task, joint training has met some of every task, the others all of the first and no other.
+      // After the first task, joint training has used some examples of every task; the others all of the first and none
+      // else.
       EXPECT_EQ(met(seen[0]) == seen[0].size(), method == "none");
       EXPECT_EQ(met(seen[2]) == 0, method == "none");
     });
@@ -269,7 +270,7 @@ TEST(Learner, BatchesMadeAheadAreTheSame) {
   for (const std::string method : {"none", "replay", "joint"}) {
     Kit straight("permuted", method), ahead("permuted", method);
     std::atomic<int> here = 0, elsewhere = 0;
-    // Ten milliseconds are more than a tenth of any of these steps, on however busy a machine.
+    // Ten milliseconds are more than a tenth of any of these steps, on any machine.
     observe(ahead.scenario, &Task::train, [&, home = std::this_thread::get_id()](const at::Tensor&) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       ++(std::this_thread::get_id() == home ? here : elsewhere);
@@ -303,7 +304,7 @@ TEST(Learner, EvaluatesEverySoManyEpochsAndAfterEachTask) {
   kit.training.epochs = 5;
   kit.training.evaluate_every = 2;
   kit.options.curve_points = 1;
-  int evaluations = 0;  // of one task's
+  int evaluations = 0;  // of one task
   kit.scenario.tasks[1].test =
       std::make_shared<Observed>(kit.scenario.tasks[1].test, [&](const at::Tensor&) { ++evaluations; });
   learn_in(kit, folder.path(), 0);

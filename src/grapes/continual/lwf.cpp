@@ -5,10 +5,10 @@
 namespace grapes::continual {
 namespace {
 
-/// λ_o times the mean over what was learned before of T² · cross-entropy(softmax(old logits / T), softmax(logits / T)),
-/// on the examples of the task in progress (Li and Hoiem 2016). "Old" is the network as it was when the task began.
-/// What was learned before: each earlier task's own answers; where one head answers all, its classes so far (permuted
-/// and rotated tasks: all). For a loss that is no log-likelihood, the mean squared difference of the outputs.
+/// λ_o times the mean over old outputs of T² · cross-entropy(softmax(old logits / T), softmax(logits / T)), on the
+/// examples of the current task (Li and Hoiem 2016). The old logits are those of the network at the start of the task.
+/// Old outputs are each earlier task's own answers; with a single head they are the classes so far (all, for permuted
+/// and rotated tasks). For a loss that is not a log-likelihood, it is the mean squared difference of the outputs.
 class Lwf final : public Method {
  public:
   explicit Lwf(const MethodContext& context) : Method(context), old_(plain_copy(context)) {}
@@ -45,7 +45,7 @@ class Lwf final : public Method {
   }
 
  private:
-  /// The outputs that were answers before this task, one tensor for each head.
+  /// The outputs of earlier tasks, one tensor per head.
   std::vector<at::Tensor> old_heads() const {
     const Scenario& scenario = context_.scenario;
     std::vector<at::Tensor> heads;

@@ -14,7 +14,8 @@ std::unique_ptr<nn::Network> plain_copy(const MethodContext& context) {
   std::unique_ptr<nn::Network> plain = context.plain();
   const std::vector<nn::Named> source = context.model.parameters(), target = plain->parameters();
   for (std::size_t i = 0; i < source.size(); ++i) at::Tensor(target[i].value).copy_(source[i].value);
-  for (const nn::Named& buffer : plain->buffers())  // running statistics; feedback weights only one of them may have
+  for (const nn::Named& buffer :
+       plain->buffers())  // running statistics; feedback weights may exist in only one of them
     for (const nn::Named& same : context.model.buffers())
       if (same.name == buffer.name) at::Tensor(buffer.value).copy_(same.value);
   return plain;

@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-/// What is done against forgetting, besides the rule by which the network learns.
+/// Methods against forgetting. They are independent of the learning rule.
 namespace grapes::continual {
 
-/// What a method works on. All of it outlives the method.
+/// What a method works on. All members must outlive it.
 struct MethodContext {
   nn::Network& model;
-  /// The same network without anything learned: plain backpropagation, no modulation. Its gradients are those of the
-  /// loss, which a modulated network's are not.
+  /// Creates the same network, untrained, with plain backpropagation. Its gradients are those of the loss; gradients of
+  /// a modulated network are not.
   std::function<std::unique_ptr<nn::Network>()> plain;
   const nn::Criterion& criterion;
   const Scenario& scenario;
@@ -28,10 +28,11 @@ struct MethodContext {
   std::uint64_t seed;
 };
 
-/// A plain network with the weights of the one that learns.
+/// Returns a plain network with the current weights.
 std::unique_ptr<nn::Network> plain_copy(const MethodContext& context);
-/// The loss on examples of one task, [], and its graph: of the network as it is evaluated, without dropout and by the
-/// running statistics. @param targets  of its answers, [batch, answers]: the examples' own, or what is drawn from them
+/// Computes the loss on examples of one task, [], with a graph, in evaluation mode: without dropout and with running
+/// statistics.
+/// @param targets  computes the targets from the task's answers, [batch, answers]: those of the examples, or a draw
 using Targets = std::function<at::Tensor(const at::Tensor& answers)>;
 at::Tensor evaluated_loss(const MethodContext& context, nn::Network& plain, std::int64_t task, const data::Batch& batch,
                           std::int64_t number, const Targets& targets = {});
@@ -41,31 +42,31 @@ class Method {
   explicit Method(const MethodContext& context) : context_(context) {}
   virtual ~Method() = default;
 
-  /// Before the first batch of a task, and when a task is resumed after an interruption.
+  /// Called before the first batch of a task, and when a task resumes after an interruption.
   virtual void begin(std::int64_t task) { (void)task; }
-  /// The batches of an epoch, each [n, 2] (task, row), from those of the task in progress: the same, or with more
-  /// examples. A function of state(), which must not change before end_epoch().
-  /// @param step  of the first one
+  /// Returns the batches of an epoch, each [n, 2] (task, row), from those of the current task: the same, or with more
+  /// examples. It must be a function of state(), which must not change before end_epoch().
+  /// @param step  step of the first batch
   virtual std::vector<at::Tensor> batches(std::vector<at::Tensor> own, std::int64_t step) {
     (void)step;
     return own;
   }
   virtual void end_epoch() {}
-  /// What is added to the loss of a batch, [] with a graph; undefined: nothing.
+  /// Returns a term that is added to the loss of a batch, [] with a graph; undefined: nothing.
   virtual at::Tensor loss(const TaskBatch& batch, const at::Tensor& logits) {
     (void)batch, (void)logits;
     return {};
   }
-  /// Whether before_update() and after_update() want to be called: then every update needs its gradients.
+  /// Whether before_update() and after_update() must be called. Every update then needs its gradients.
   virtual bool needs_gradients() const { return false; }
   virtual void before_update() {}  ///< may add to the gradients
   virtual void after_update() {}
-  /// After the last batch of a task.
+  /// Called after the last batch of a task.
   virtual void end(std::int64_t task) { (void)task; }
 
   struct State {
     std::string name;
-    at::Tensor value;  ///< the live one, to be copied into on loading
+    at::Tensor value;  ///< not a copy; loading writes into it
   };
   virtual std::vector<State> state() { return {}; }
 
@@ -77,12 +78,12 @@ struct MethodRow {
   std::string name;
   std::string summary;
   std::unique_ptr<Method> (*make)(const MethodContext& context);
-  bool joint = false;      ///< batches are drawn from all tasks at once: no continual learning, but what it could reach
+  bool joint = false;      ///< draws batches from all tasks at once: not continual learning, but its upper bound
   bool gradients = false;  ///< needs those of every update, see Method::needs_gradients()
 };
 const std::vector<MethodRow>& methods();
 
-// The rows' makers.
+// Constructors of the rows.
 std::unique_ptr<Method> make_ewc(const MethodContext& context);
 std::unique_ptr<Method> make_si(const MethodContext& context);
 std::unique_ptr<Method> make_lwf(const MethodContext& context);

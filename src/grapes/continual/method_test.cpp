@@ -70,7 +70,8 @@ TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
   const at::Tensor x = examples.get(at::arange(examples.size(), at::kLong)).inputs.flatten(1).to(at::kDouble);
   const at::Tensor p = at::softmax(x.mm(W.t()), 1);
   const at::Tensor expected = (p * (1 - p)).t().mm(x.square()) / static_cast<double>(x.size(0));
-  // The classes are drawn, so that it agrees within what 216 draws allow; summed over all weights, closely.
+  // The classes are drawn, so single weights agree within the error of 216 draws; the sum over all weights agrees
+  // closely.
   EXPECT_NEAR(F.sum().item<double>() / expected.sum().item<double>(), 1, 0.05);
   const double correlation = (F * expected).sum().item<double>() / (F.norm() * expected.norm()).item<double>();
   EXPECT_GT(correlation, 0.95);
@@ -95,7 +96,8 @@ TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
   network.norm = nn::Norm::batch;
   network.precision = "float64";
   Kit kit("permuted", "ewc", network);
-  train::train(kit.state, small_digits(), kit.training);  // running statistics are then those of no single example
+  train::train(kit.state, small_digits(),
+               kit.training);  // so that the running statistics are not those of a single example
   kit.options.fisher_examples = 1;
   const auto method = make_ewc(kit.context());
   method->end(0);
@@ -105,7 +107,7 @@ TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
   const data::Batch one = examples.get(at::tensor({permutation(examples.size(), random).front()}, at::kLong));
   const std::vector<nn::Named> parameters = kit.state.model->parameters();
   const at::NoGradGuard no_grad;
-  // log p of every class, as the network is evaluated, when a weight is moved a little.
+  // log p of every class, in evaluation mode, when a weight is changed slightly.
   const auto moved = [&](std::size_t i, std::int64_t k, double by) {
     at::Tensor weight = parameters[i].value.flatten()[k];
     weight.add_(by);
@@ -113,7 +115,7 @@ TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
     weight.sub_(by);
     return log_p;
   };
-  int classes = 0;  // whose gradient the information may be the square of
+  int classes = 0;  // for which the information may be the squared gradient
   for (std::int64_t c = 0; c < 10; ++c) {
     bool all = true;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -228,7 +230,7 @@ TEST(Lwf, TheLossIsTheOldAnswersCrossEntropy) {
 }
 
 TEST(Replay, TheReservoirHoldsEveryExampleWithEqualProbability) {
-  // 300 runs of 10 places for 50 examples: each is held in 60 of them on average, sd below 7.
+  // 300 runs with 10 slots for 50 examples: each example is stored in 60 of them on average, sd below 7.
   std::map<std::int64_t, int> held;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     Kit kit("permuted", "replay");

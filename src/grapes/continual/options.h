@@ -5,25 +5,26 @@
 
 namespace grapes::continual {
 
-/// Every key of the command line that concerns learning one task after the other.
+/// Options of continual learning.
 struct Options {
-  std::string scenario = "none";  ///< a row of scenarios(); none: there is one task, and nothing here counts
+  std::string scenario = "none";  ///< a name in scenarios(); none: one task, and the other options have no effect
   std::int64_t tasks = 5;
-  std::string manifest;                   ///< a file that says what the tasks are, in place of the seed
-  std::string optimizer_state = "reset";  ///< what a task begins with: "reset", or "kept" from the one before
-  std::int64_t curve_points = 5;          ///< evaluations within a task, its end among them
-  std::int64_t curve_examples = 1000;     ///< each on so many test examples of every task so far
+  std::string manifest;  ///< a file that defines the tasks, instead of the seed
+  std::string optimizer_state =
+      "reset";  ///< state of the optimizer at the start of a task: "reset", or "kept" from the previous task
+  std::int64_t curve_points = 5;       ///< number of evaluations within a task, including its end
+  std::int64_t curve_examples = 1000;  ///< number of test examples of every task so far in each
 
-  // The strengths are those that did best on validation examples of permuted MNIST, see
-  // experiments/continual-permuted-mnist.toml; the papers' own go with other optimizers and lengths of training.
-  std::string method = "none";         ///< a row of methods(): what is done against forgetting
+  // The strengths were the best on validation examples of permuted MNIST, see
+  // experiments/continual-permuted-mnist.toml. Those of the papers belong to other optimizers and lengths of training.
+  std::string method = "none";         ///< a name in methods()
   double ewc_strength = 10;            ///< λ
-  std::int64_t fisher_examples = 200;  ///< of a task, from which ewc estimates what matters to it
+  std::int64_t fisher_examples = 200;  ///< per task, for the Fisher estimate of ewc
   double si_strength = 30;             ///< c
   double si_damping = 0.1;             ///< ξ
   double lwf_strength = 0.3;           ///< λ_o
   double lwf_temperature = 2;          ///< T
-  std::int64_t replay_buffer = 1000;   ///< examples
+  std::int64_t replay_buffer = 1000;   ///< number of examples
 };
 
 }  // namespace grapes::continual

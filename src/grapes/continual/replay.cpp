@@ -9,9 +9,9 @@
 namespace grapes::continual {
 namespace {
 
-/// A buffer that holds every example seen so far with equal probability (Vitter's algorithm R), and as many of it again
-/// as a batch has (Chaudhry et al. 2019). Drawn before the batch's own examples are offered to it. It holds numbers of
-/// examples, for the examples themselves do not change.
+/// A buffer that contains every example seen so far with equal probability (Vitter's algorithm R). Each batch is
+/// extended by as many examples from the buffer (Chaudhry et al. 2019), which are drawn before the batch's own examples
+/// are offered to it. The buffer stores numbers of examples, because the examples themselves do not change.
 class Replay final : public Method {
  public:
   explicit Replay(const MethodContext& context)
@@ -61,8 +61,8 @@ class Replay final : public Method {
   }
 
   at::Tensor buffer_;                   // [size, 2] (task, row)
-  at::Tensor seen_;                     // [1], examples offered so far
-  at::Tensor next_buffer_, next_seen_;  // as they are when the epoch in progress has ended
+  at::Tensor seen_;                     // [1], number of examples offered so far
+  at::Tensor next_buffer_, next_seen_;  // values at the end of the current epoch
 };
 
 }  // namespace

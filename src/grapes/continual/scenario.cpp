@@ -29,35 +29,34 @@ Json permuted(const data::DatasetInfo& info, std::int64_t task, std::int64_t, st
   return {{"permutation", task == 0 ? Json::array() : Json(permutation(width_of(info), random))}};
 }
 
-/// Half a turn in as many parts as there are tasks, and an angle drawn from each; the first task stands upright.
+/// Divides half a turn into as many parts as there are tasks, and draws an angle from each. The first task is upright.
 Json rotated(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
   if (info.input_shape.size() != 3 || info.sequence)
-    throw UsageError("scenario", "rotated needs images; the examples of this data set are none");
+    throw UsageError("scenario", "rotated needs images; the examples of this data set are not images");
   Random random(stream_seed(seed, "rotated", static_cast<std::uint64_t>(task)));
   const double part = 180 / static_cast<double>(tasks);
   return {{"degrees", task == 0 ? 0.0 : part * (static_cast<double>(task) + random.uniform())}};
 }
 
-/// The classes in an order drawn by the seed, equally many to each task.
+/// Draws an order of the classes and divides them equally among the tasks.
 Json split(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
   const std::int64_t each = info.outputs / tasks;
   if (each < 2)
-    throw UsageError("tasks",
-                     fmt::format("must be at most {}: a split needs two classes or more for each task, and there "
-                                 "are {} classes; got {}",
-                                 info.outputs / 2, info.outputs, tasks));
+    throw UsageError("tasks", fmt::format("must be at most {}: a split needs at least two classes per task, and there "
+                                          "are {} classes; got {}",
+                                          info.outputs / 2, info.outputs, tasks));
   Random random(stream_seed(seed, "split"));
   const std::vector<std::int64_t> order = permutation(info.outputs, random);
   return {{"classes", std::vector<std::int64_t>(order.begin() + task * each, order.begin() + (task + 1) * each)}};
 }
 
-/// A field of a manifest or of one of its tasks. @throws DataError
+/// Returns a field of a manifest or of one of its tasks. @throws DataError
 template <class T>
 T field(const Json& object, const char* name, const std::string& where) {
   try {
     return object.at(name).get<T>();
   } catch (const Json::exception&) {
-    throw DataError(where + ": the field '" + name + "' is missing, or not what it should be");
+    throw DataError(where + ": the field '" + name + "' is missing or has the wrong type");
   }
 }
 
@@ -68,7 +67,7 @@ void same(bool holds, const std::string& where, const char* name, const std::str
 }
 
 void check(const Json& manifest, const data::Splits& splits, const std::string& where) {
-  if (!manifest.is_object()) throw DataError(where + ": a manifest is a JSON object");
+  if (!manifest.is_object()) throw DataError(where + ": expected a JSON object");
   const auto kind = field<std::string>(manifest, "format", where);
   if (kind != format) throw DataError(where + ": 'format' must be " + format + "; got '" + kind + "'");
   const auto fingerprint = field<std::string>(manifest, "fingerprint", where);
@@ -84,12 +83,12 @@ void check(const Json& manifest, const data::Splits& splits, const std::string& 
     const auto rows = field<std::vector<std::int64_t>>(manifest, "validation_rows", where);
     if (!at::tensor(rows, at::kLong).equal(splits.validation_rows))
       throw DataError(where +
-                      ": does not fit this data: other examples are set aside for validation ('validation_rows'); is "
-                      "'validation' or the first seed another?");
+                      ": does not fit this data: the validation examples differ ('validation_rows'); check the option "
+                      "'validation-split' and the first seed");
   }
 }
 
-/// All parts of a data set through the same change.
+/// Applies the same change to all parts of a data set.
 template <class Change>
 Task changed(const data::Splits& splits, Change change) {
   Task task;
@@ -107,7 +106,7 @@ Task permuted_task(const Json& task, const data::Splits& splits, const std::stri
   const std::set<std::int64_t> once(order.begin(), order.end());
   if (static_cast<std::int64_t>(order.size()) != width || static_cast<std::int64_t>(once.size()) != width ||
       *once.begin() != 0 || *once.rbegin() != width - 1)
-    throw DataError(fmt::format("{}: 'permutation' must hold each of 0 ... {} once", where, width - 1));
+    throw DataError(fmt::format("{}: 'permutation' must contain each of 0 ... {} once", where, width - 1));
   const at::Tensor tensor = at::tensor(order, at::kLong);
   return changed(splits, [&](const data::DatasetPtr& part) { return data::permuted(part, tensor); });
 }
@@ -119,14 +118,14 @@ Task rotated_task(const Json& task, const data::Splits& splits, const std::strin
                  [&](const data::DatasetPtr& part) { return data::rotated(part, degrees, splits.normalization); });
 }
 
-/// Tasks of some classes each, with heads of their own or together.
+/// Tasks with some classes each, with separate heads or a shared one.
 void split_tasks(Scenario& scenario, const data::Splits& splits, bool own_heads, const std::string& where) {
   std::vector<std::vector<std::int64_t>> classes;
   std::vector<std::int64_t> all;
   for (const Json& task : scenario.manifest["tasks"]) {
     classes.push_back(field<std::vector<std::int64_t>>(task, "classes", where));
     if (classes.back().size() < 2 || classes.back().size() != classes.front().size())
-      throw DataError(where + ": 'classes' must be equally many in each task, two or more");
+      throw DataError(where + ": 'classes' must have the same length in each task, at least two");
     all.insert(all.end(), classes.back().begin(), classes.back().end());
   }
   const std::set<std::int64_t> once(all.begin(), all.end());
@@ -144,18 +143,18 @@ void split_tasks(Scenario& scenario, const data::Splits& splits, bool own_heads,
   for (const std::int64_t c : all) scenario.info.classes.push_back(splits.info.classes.at(static_cast<std::size_t>(c)));
   if (own_heads) scenario.heads = at::arange(scenario.info.outputs, at::kLong).view({-1, each});
   if (const std::int64_t left = splits.info.outputs - scenario.info.outputs; left > 0)
-    scenario.notes.push_back(fmt::format("{} of {} classes are left out: {} tasks get {} each", left,
+    scenario.notes.push_back(fmt::format("{} of {} classes are dropped: {} tasks get {} each", left,
                                          splits.info.outputs, classes.size(), each));
 }
 
-/// Every task must have something to learn, and something to be tested on where there is any of it at all: while
-/// learning rates are chosen there are no test examples.
+/// Every task needs training examples, and examples of each other part that is not empty. While learning rates are
+/// chosen there are no test examples.
 void check_parts(const std::vector<Task>& tasks, const data::Splits& splits) {
   const auto holds = [](const data::DatasetPtr& part) { return part && part->size() > 0; };
   const auto check = [&](const data::DatasetPtr& whole, data::DatasetPtr Task::*part, const char* what) {
     for (std::size_t i = 0; i < tasks.size() && holds(whole); ++i)
       if (!holds(tasks[i].*part))
-        throw UsageError(fmt::format("task {} of {} has no {} examples: use more of them", i + 1, splits.name, what));
+        throw UsageError(fmt::format("task {} of {} has no {} examples: use more examples", i + 1, splits.name, what));
   };
   check(splits.train, &Task::train, "training");
   check(splits.validation, &Task::validation, "validation");
@@ -207,7 +206,7 @@ Scenario make_scenario(const Json& manifest, const data::Splits& splits, const s
   scenario.shuffle = splits.shuffle;
   scenario.manifest = manifest;
   const auto tasks = field<std::vector<Json>>(manifest, "tasks", where);
-  if (tasks.size() < 2) throw DataError(where + ": 'tasks' must hold two or more");
+  if (tasks.size() < 2) throw DataError(where + ": 'tasks' must contain at least two tasks");
   const auto name = field<std::string>(manifest, "scenario", where);
   const auto of_task = [&](std::size_t i) { return fmt::format("{}: task {}", where, i + 1); };
   if (name == "split" || name == "class-incremental")
@@ -218,14 +217,14 @@ Scenario make_scenario(const Json& manifest, const data::Splits& splits, const s
   else if (name == "rotated")
     for (std::size_t i = 0; i < tasks.size(); ++i) scenario.tasks.push_back(rotated_task(tasks[i], splits, of_task(i)));
   else
-    throw DataError(where + ": there is no scenario '" + name + "'");
+    throw DataError(where + ": unknown scenario '" + name + "'");
   check_parts(scenario.tasks, splits);
   return scenario;
 }
 
 Json read_manifest(const std::string& path) {
   Json manifest = Json::parse(read_file(path), nullptr, false);
-  if (manifest.is_discarded()) throw DataError(path + ": not JSON, which a manifest is");
+  if (manifest.is_discarded()) throw DataError(path + ": invalid JSON; expected a manifest of tasks");
   return manifest;
 }
 

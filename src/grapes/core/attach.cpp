@@ -21,7 +21,7 @@ using torch::autograd::Edge;
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-/// Rounded once, to the error's own dtype: under autocast the error is bfloat16, the factor is not.
+/// Rounds once, to the dtype of the error. Under autocast the error is bfloat16 and the factor is not.
 at::Tensor scaled(const at::Tensor& error, const at::Tensor& scale) { return (error * scale).to(error.scalar_type()); }
 
 /// Multiplies one of the errors that arrive at a node.
@@ -39,7 +39,7 @@ class ScaleError final : public torch::autograd::FunctionPreHook {
   at::Tensor scale_;
 };
 
-/// The same for an error at a tensor of which z is a view with other strides: multiplied as z lies in it.
+/// Multiplies the error at a tensor of which z is a view with other strides. The factor is applied in z's layout.
 class ScaleBase final : public torch::autograd::FunctionPreHook {
  public:
   ScaleBase(size_t output, at::Tensor scale, const at::Tensor& base, const at::Tensor& z)
@@ -68,7 +68,7 @@ class ScaleBase final : public torch::autograd::FunctionPreHook {
   int64_t offset_;
 };
 
-/// Multiplies what a node hands on over one of its edges.
+/// Multiplies the error that a node sends over one of its edges.
 class ScaleEdge final : public torch::autograd::FunctionPostHook {
  public:
   ScaleEdge(size_t edge, at::Tensor scale) : edge_(edge), scale_(std::move(scale)) {}
@@ -84,7 +84,7 @@ class ScaleEdge final : public torch::autograd::FunctionPostHook {
   at::Tensor scale_;
 };
 
-/// The nodes from the outputs down to the inputs, those of the inputs not among them.
+/// Returns the nodes from the outputs down to the inputs, without the nodes of the inputs.
 std::vector<Node*> stretch(at::TensorList outputs, at::TensorList inputs) {
   std::unordered_set<const Node*> seen;
   for (const at::Tensor& input : inputs)
@@ -94,24 +94,25 @@ std::vector<Node*> stretch(at::TensorList outputs, at::TensorList inputs) {
   for (const at::Tensor& output : outputs)
     if (output.defined() && output.grad_fn() != nullptr && seen.insert(output.grad_fn().get()).second)
       nodes.push_back(output.grad_fn().get());
-  for (size_t next = 0; next < nodes.size(); ++next)  // grows as it goes
+  for (size_t next = 0; next < nodes.size(); ++next)  // `nodes` grows inside the loop
     for (const Edge& edge : nodes[next]->next_edges())
       if (edge.is_valid() && seen.insert(edge.function.get()).second) nodes.push_back(edge.function.get());
   return nodes;
 }
 
-/// Whether a node does nothing but hand the parameter on in another dtype. The name last: it is slow to make.
+/// Whether a node only passes the parameter on in another dtype. The name is compared last, because Node::name() is
+/// slow.
 bool casts(const Node& node, const Edge& parameter) {
   return node.num_outputs() == 1 && node.next_edge(0) == parameter && node.name() == "ToCopyBackward0";
 }
 
-/// Whether an edge leads to the parameter, at once or through a cast. Autocast keeps its casts, so that one of them can
-/// serve several calls of a layer; what comes before it is each call's own.
+/// Whether an edge leads to the parameter, directly or through a cast. Autocast caches casts, so several calls of a
+/// layer can share one. The nodes before the cast belong to a single call.
 bool leads_to(const Edge& edge, const Edge& parameter) {
   return edge.is_valid() && (edge == parameter || casts(*edge.function, parameter));
 }
 
-/// f(node, index of the edge) for every edge from these nodes to the parameter.
+/// Calls f(node, index of the edge) for every edge from these nodes to the parameter.
 template <class F>
 void for_edges(const std::vector<Node*>& nodes, const at::Tensor& parameter, F f) {
   if (!parameter.requires_grad()) return;
@@ -145,17 +146,17 @@ void attach(const at::Tensor& z, const at::Tensor& m, int64_t dim) {
   TORCH_CHECK(m.device() == z.device(), "attach: factor must be on the device of z, ", z.device(), "; got ",
               m.device());
   if (!z.requires_grad()) return;
-  TORCH_CHECK(z.grad_fn() != nullptr, "attach: z must be what a layer returned; it is a leaf of the graph");
+  TORCH_CHECK(z.grad_fn() != nullptr, "attach: z must be the output of a layer; got a leaf of the graph");
   std::vector<int64_t> shape(static_cast<size_t>(z.dim() - dim), 1);
   shape[0] = m.size(0);
   const at::Tensor scale = m.detach().view(shape);
 
   if (z.is_view() && z._base().grad_fn() != nullptr) {
     const at::Tensor base(z._base());
-    TORCH_CHECK(base.numel() == z.numel(), "attach: z must not be a view of a part of a tensor; it is ", z.sizes(),
-                " of ", base.sizes());
+    TORCH_CHECK(base.numel() == z.numel(), "attach: z must not be a view of a part of a tensor; got a view of shape ",
+                z.sizes(), " of ", base.sizes());
     const size_t output = static_cast<size_t>(base.output_nr());
-    // The one that layers return, rows of samples folded back into axes, needs no look at the strides.
+    // In the layout that layers return (rows of examples reshaped to several axes) there is no need to compare strides.
     const bool last = dim + 1 == z.dim() && base.size(-1) == z.size(-1) && z.is_contiguous() && base.is_contiguous();
     if (last)
       base.grad_fn()->add_pre_hook(std::make_unique<ScaleError>(output, scale));
@@ -195,7 +196,7 @@ int64_t attach_product(at::TensorList outputs, at::TensorList inputs, const at::
   for_edges(nodes, weight, [&](const Node& node, size_t) {
     TORCH_CHECK(node.name() == "TBackward0" || node.name() == "TransposeBackward0",
                 "attach_product: the layer runs as one fused node, ", node.name(),
-                ", in which the error at the product with the weight cannot be scaled");
+                ", inside which the error at the product with the weight cannot be scaled");
     transposes.insert(&node);
   });
   for (Node* node : nodes) {
@@ -204,11 +205,11 @@ int64_t attach_product(at::TensorList outputs, at::TensorList inputs, const at::
                      [&](const Edge& edge) { return transposes.count(edge.function.get()) > 0; }))
       continue;
     TORCH_CHECK(node->name() == "MmBackward0" || node->name() == "AddmmBackward0",
-                "attach_product: the weight must be used in a matrix product; it is in ", node->name());
+                "attach_product: the weight must be used in a matrix product; it is used by ", node->name());
     scale_product(*node);
   }
   if (bias.has_value() && bias->defined() && (!products.empty() || !weight.requires_grad()))
-    for_edges(nodes, *bias, [&](Node& node, size_t edge) {  // inside the product's node its error is scaled already
+    for_edges(nodes, *bias, [&](Node& node, size_t edge) {  // the error at the node of the product is already scaled
       if (products.count(&node) == 0) scale_edge(node, edge, m.detach());
     });
   return static_cast<int64_t>(products.size());

@@ -17,7 +17,7 @@ at::Tensor random_leaf(at::IntArrayRef shape, std::uint64_t seed) {
   return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble).requires_grad_();
 }
 
-/// Gradients of x, W and b after a layer and an in-place activation; `scale` does to z what is tested.
+/// Gradients of x, W and b after a layer and an in-place activation. `scale` is applied to z.
 template <class Layer, class Scale>
 Tensors gradients(at::IntArrayRef inputs, at::IntArrayRef weights, Layer layer, Scale scale) {
   const at::Tensor x = random_leaf(inputs, 1), W = random_leaf(weights, 2), b = random_leaf({weights[0]}, 3);
@@ -42,7 +42,7 @@ TEST(Attach, IsModulateFromOutsideBeforeAnInPlaceActivation) {
   const auto linear = [](const at::Tensor& x, const at::Tensor& W, const at::Tensor& b) { return at::linear(x, W, b); };
   expect_as_modulate({5, 3}, {4, 3}, 1, linear);
   expect_as_modulate({2, 5, 3}, {4, 3}, 2, linear);     // a view of [10, 4] in LibTorch 1.13
-  expect_as_modulate({2, 2, 5, 3}, {4, 3}, 3, linear);  // a node of its own
+  expect_as_modulate({2, 2, 5, 3}, {4, 3}, 3, linear);  // not a view: z has a node of its own
   expect_as_modulate({2, 3, 5, 5}, {4, 3, 2, 2}, 1,
                      [](const at::Tensor& x, const at::Tensor& W, const at::Tensor& b) { return at::conv2d(x, W, b); });
   expect_as_modulate({3, 5, 5}, {4, 3, 2, 2}, 0,
@@ -62,7 +62,7 @@ TEST(Attach, LeavesTheValueAloneAndNeedsNoGraph) {
 
 TEST(Attach, RoundsTheScaledErrorOnceToItsDtype) {
   const at::Tensor x = at::ones({1, 2}, at::kBFloat16).requires_grad_(), z = x * 1;
-  attach(z, at::tensor({1.00390625F, 1.5F}), 1);  // 1 + 2^-8 has no bfloat16
+  attach(z, at::tensor({1.00390625F, 1.5F}), 1);  // bfloat16 cannot represent 1 + 2^-8
   z.backward(at::tensor({3.0F, 3.0F}).to(at::kBFloat16).view({1, 2}));
   EXPECT_EQ(x.grad().scalar_type(), at::kBFloat16);
   EXPECT_TRUE(at::equal(x.grad().to(at::kFloat), at::tensor({3.015625F, 4.5F}).view({1, 2})));
@@ -86,16 +86,17 @@ TEST(AttachParameter, ScalesTheGradientOfThisStretchOnly) {
     if (scale) {
       EXPECT_EQ(attach_parameter({y}, {h}, W, m.view({3, 1})), 1);
       EXPECT_EQ(attach_parameter({y}, {h}, b, m), 1);
-      EXPECT_EQ(attach_parameter({y}, {h}, W, m.view({3, 1})), 1) << "scaled once, though told twice";
-      EXPECT_EQ(attach_parameter({h}, {x}, random_leaf({3, 3}, 4), m.view({3, 1})), 0) << "takes no part";
+      EXPECT_EQ(attach_parameter({y}, {h}, W, m.view({3, 1})), 1) << "the second call must not scale again";
+      EXPECT_EQ(attach_parameter({h}, {x}, random_leaf({3, 3}, 4), m.view({3, 1})), 0)
+          << "the call does not use this parameter";
     }
     y.sum().backward();
     return Tensors{x.grad(), W.grad(), b.grad()};
   };
   const Tensors plain = pass(false), ours = pass(true);
-  // The use above has error 1 everywhere, so its own gradients are the sums over the samples.
+  // The use above has error 1 everywhere, so the gradients of this call are the sums over the examples.
   const at::Tensor own = at::linear(x, W, b).tanh().detach().sum(0).expand({3, 3});
-  EXPECT_TRUE(at::equal(ours[0], plain[0])) << "the error travels on as it was";
+  EXPECT_TRUE(at::equal(ours[0], plain[0])) << "the error at the input is not scaled";
   EXPECT_TRUE(at::allclose(ours[1] - plain[1], (m - 1).view({3, 1}) * own, 1e-12, 1e-12));
   EXPECT_TRUE(at::allclose(ours[2] - plain[2], (m - 1) * 4, 1e-12, 1e-12));
 }
@@ -121,13 +122,13 @@ TEST(AttachProduct, ScalesTheCurrentInsideARecurrentLayer) {
   EXPECT_TRUE(at::allclose(ours[0][0], ((1 - y[0] * y[0]) * m).mm(p["weight_ih_l0"]), 1e-12, 0));
   EXPECT_TRUE(at::allclose(ours[1], plain[1] * m.view({2, 1}), 1e-12, 0));
   EXPECT_TRUE(at::allclose(ours[2], plain[2] * m, 1e-12, 0));
-  EXPECT_TRUE(at::equal(ours[3], plain[3])) << "b of the recurrent weights is not the input current's";
+  EXPECT_TRUE(at::equal(ours[3], plain[3])) << "the bias of the recurrent weights is not part of the product";
   EXPECT_THROW(attach_product({at::conv2d(random_leaf({1, 1, 2, 2}, 1), random_leaf({1, 1, 1, 1}, 2))}, {},
                               random_leaf({2, 2}, 3), {}, at::ones({3}, at::kDouble)),
                c10::Error);
 }
 
-/// A stack of two: an error passes through the upper layer's W, and none through the lower one's.
+/// Two layers: an error passes through the upper layer's W, but not through the lower one's.
 TEST(AttachProduct, FindsAFrozenWeightWhereAnErrorPassesThroughIt) {
   torch::nn::LSTM layer(torch::nn::LSTMOptions(3, 2).num_layers(2));
   layer->to(at::kDouble);
@@ -148,9 +149,9 @@ TEST(AttachProduct, FindsAFrozenWeightWhereAnErrorPassesThroughIt) {
   };
   const Tensors plain = pass(false), ours = pass(true);
   EXPECT_TRUE(at::equal(ours[0], 2 * plain[0]));
-  EXPECT_TRUE(at::equal(ours[1], plain[1])) << "the error at R y is not the product's";
-  EXPECT_TRUE(at::equal(ours[2], 2 * plain[2])) << "what passed W of the upper layer";
-  EXPECT_TRUE(at::equal(ours[3], 4 * plain[3])) << "and once more at the bias of the lower one";
+  EXPECT_TRUE(at::equal(ours[1], plain[1])) << "the error at R y is not scaled";
+  EXPECT_TRUE(at::equal(ours[2], 2 * plain[2])) << "the error that passed through W of the upper layer";
+  EXPECT_TRUE(at::equal(ours[3], 4 * plain[3])) << "scaled a second time at the bias of the lower layer";
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ struct FeedbackConvolution : torch::autograd::Function<FeedbackConvolution> {
     if (!errors[0].defined()) return {{}, {}, {}, {}, {}, {}, {}};
     const auto ints = [context](const char* name) { return context->saved_data[name].toIntVector(); };
     const std::vector<int64_t> x = ints("x"), none(x.size() - 2, 0);
-    // Of x only the shape matters here.
+    // Only the shape of x matters here.
     const at::Tensor shape = at::empty({1}, errors[0].options()).expand(x);
     const at::Tensor to_x = std::get<0>(at::convolution_backward(
         errors[0], shape, context->get_saved_variables()[0], c10::nullopt, ints("stride"), ints("padding"),
@@ -52,9 +52,9 @@ struct FeedbackConvolution : torch::autograd::Function<FeedbackConvolution> {
 
 at::Tensor feedback(const at::Tensor& y, const at::Tensor& x, const at::Tensor& B) {
   TORCH_CHECK(y.dim() >= 2 && x.dim() == y.dim() && y.sizes().slice(0, y.dim() - 1) == x.sizes().slice(0, x.dim() - 1),
-              "feedback: y and x must be [batch, node] of one batch; got ", y.sizes(), " and ", x.sizes());
+              "feedback: y and x must be [batch, unit] with the same batch; got ", y.sizes(), " and ", x.sizes());
   TORCH_CHECK(B.dim() == 2 && B.size(0) == x.size(-1) && B.size(1) == y.size(-1), "feedback: B must be [", x.size(-1),
-              ", ", y.size(-1), "] (nodes of x, nodes of y); got ", B.sizes());
+              ", ", y.size(-1), "] (units of x, units of y); got ", B.sizes());
   TORCH_CHECK(B.scalar_type() == y.scalar_type() && B.device() == y.device(),
               "feedback: B must have the dtype and device of y, ", y.scalar_type(), " on ", y.device(), "; got ",
               B.scalar_type(), " on ", B.device());
@@ -65,7 +65,7 @@ at::Tensor feedback_convolution(const at::Tensor& y, const at::Tensor& x, const 
                                 at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
   const int64_t axes = B.dim() - 2;
   TORCH_CHECK(axes >= 1 && x.dim() == B.dim() && y.dim() == B.dim() && x.size(0) == y.size(0),
-              "feedback_convolution: y and x must be [batch, channel, ...] of one batch with the axes of B; got ",
+              "feedback_convolution: y and x must be [batch, channel, ...] with the same batch and the rank of B; got ",
               y.sizes(), ", ", x.sizes(), " and B ", B.sizes());
   TORCH_CHECK(groups >= 1 && B.size(0) == y.size(1) && B.size(1) * groups == x.size(1),
               "feedback_convolution: B must be [", y.size(1), ", ", x.size(1), " / groups, ...]; got ", B.sizes(),
@@ -77,8 +77,8 @@ at::Tensor feedback_convolution(const at::Tensor& y, const at::Tensor& x, const 
   for (int64_t k = 0; k < axes; ++k) {
     const auto i = static_cast<size_t>(k);
     const int64_t expected = (x.size(k + 2) + 2 * padding[i] - dilation[i] * (B.size(k + 2) - 1) - 1) / stride[i] + 1;
-    TORCH_CHECK(y.size(k + 2) == expected, "feedback_convolution: y must have ", expected, " places along axis ", k + 2,
-                ", as this convolution of x gives; got ", y.sizes());
+    TORCH_CHECK(y.size(k + 2) == expected, "feedback_convolution: y must have size ", expected, " along axis ", k + 2,
+                ", the output size of this convolution of x; got ", y.sizes());
   }
   TORCH_CHECK(B.scalar_type() == y.scalar_type() && B.device() == y.device(),
               "feedback_convolution: B must have the dtype and device of y, ", y.scalar_type(), " on ", y.device(),

@@ -1,4 +1,4 @@
-// The operations under their schemas: the contract that C++, Python and TorchScript share.
+// Registers the operations. C++, Python and TorchScript share these schemas.
 #include "grapes/core/attach.h"
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
@@ -12,8 +12,8 @@
 
 namespace {
 
-/// Also found by whoever reads the file as bytes: loaded with another LibTorch the library may not get as far as to say
-/// it itself.
+/// This string can also be read from the bytes of the file: with another version of LibTorch the library may fail to
+/// load.
 const char* const built_for = "grapes built for LibTorch " TORCH_VERSION;
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// m with axes of size one inserted, so that it broadcasts along `dim` of z (and along the batch, if it has one).
+/// Inserts axes of size 1 into m so that it broadcasts along `dim` of z, and along the batch if m has that axis.
 at::Tensor broadcast(const at::Tensor& m, int64_t axes, int64_t dim) {
   std::vector<int64_t> shape(static_cast<size_t>(axes), 1);
   if (m.dim() == 2) shape[0] = m.size(0);
@@ -38,11 +38,11 @@ at::Tensor modulate(const at::Tensor& z, const at::Tensor& m, int64_t dim) {
   TORCH_CHECK(z.is_floating_point(), "modulate: z must be floating point; got ", z.scalar_type());
   TORCH_CHECK(dim >= 0 && dim < z.dim(), "modulate: dim must be an axis of z; got ", dim, " for shape ", z.sizes());
   TORCH_CHECK(m.dim() == 1 || (m.dim() == 2 && dim == 1),
-              "modulate: factor must be [node], or [batch, node] for dim 1; got ", m.sizes(), " for dim ", dim);
-  TORCH_CHECK(m.size(-1) == z.size(dim), "modulate: factor must have ", z.size(dim), " nodes, as axis ", dim,
+              "modulate: factor must be [unit], or [batch, unit] for dim 1; got ", m.sizes(), " for dim ", dim);
+  TORCH_CHECK(m.size(-1) == z.size(dim), "modulate: factor must have ", z.size(dim), " units, the size of axis ", dim,
               " of z; got ", m.sizes());
   TORCH_CHECK(m.dim() == 1 || m.size(0) == z.size(0), "modulate: factor must have ", z.size(0),
-              " rows, one per sample; got ", m.sizes());
+              " rows, one per example; got ", m.sizes());
   TORCH_CHECK(m.scalar_type() == z.scalar_type() && m.device() == z.device(),
               "modulate: factor must have the dtype and device of z, ", z.scalar_type(), " on ", z.device(), "; got ",
               m.scalar_type(), " on ", m.device());

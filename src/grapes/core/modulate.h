@@ -4,15 +4,16 @@
 
 namespace grapes {
 
-/// Scale the error at each node by its factor; the value is unchanged.
+/// Returns z and, in the backward pass, multiplies the error at each unit by the unit's factor.
 ///   y[b,n,...] = z[b,n,...]          dL/dz[b,n,...] = m[n] · dL/dy[b,n,...]      Dellaferrera et al. 2022
-/// Not a gradient: finite differences of the value give 1, not m. On a pre-activation (dim 1) this is the propagating
-/// version, for the scaled error travels on; on a weight (dim 0: rows) it is the local one, for only that weight's own
-/// gradient is scaled; on a weight with dim 1 it scales by presynaptic node.
-/// @param z  [batch, node, ...] for dim 1, floating point; or a weight
-/// @param m  factor, [node]; or [batch, node] for dim 1, one factor per sample; same dtype and device as z
+/// The result is not the gradient of the value: finite differences give 1, not m. On a pre-activation (dim 1) this is
+/// the propagating version of GRAPES, because the scaled error travels on to the layers below. On a weight with dim 0
+/// it is the local version, because only that weight's gradient is scaled. On a weight with dim 1 it scales the
+/// gradient by input unit.
+/// @param z  [batch, unit, ...] for dim 1, or a weight; floating point
+/// @param m  factor, [unit]; for dim 1 also [batch, unit], one factor per example; dtype and device of z
 /// @return   z, as a view
-/// @throws   c10::Error unless z.size(dim) equals the nodes of m
+/// @throws   c10::Error if the number of units in m is not z.size(dim), or a dtype or device does not match
 at::Tensor modulate(const at::Tensor& z, const at::Tensor& m, int64_t dim = 1);
 
 }  // namespace grapes

@@ -17,7 +17,7 @@ at::Tensor leaf(at::IntArrayRef shape, double first) {
       .requires_grad_();
 }
 
-/// The error that z receives when the output of f(z) receives the error e.
+/// The error at z if the error at the output of f(z) is e.
 template <class Operation>
 at::Tensor error_at(const at::Tensor& z, const at::Tensor& e, Operation f) {
   z.mutable_grad() = at::Tensor();

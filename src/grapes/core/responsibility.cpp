@@ -27,7 +27,7 @@ void require_finite(double largest) {
   TORCH_CHECK_VALUE(std::isfinite(largest), "factor: every weight must be finite; got a responsibility of ", largest);
 }
 
-/// The factor in one loop: five tensor operations on some hundred numbers would cost more than they compute.
+/// Computes the factor in one loop. For a few hundred numbers, the overhead of five tensor operations would dominate.
 at::Tensor on_cpu(const at::Tensor& r, double gain, double low, double high) {
   at::Tensor m = at::empty_like(r);
   AT_DISPATCH_FLOATING_TYPES(r.scalar_type(), "factor", [&] {
@@ -64,7 +64,7 @@ at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurr
   at::Tensor r = sum_but(masked, dim);
   if (recurrent.has_value() && recurrent->defined()) {
     TORCH_CHECK(recurrent->dim() > dim && recurrent->size(dim) == weight.size(dim),
-                "responsibility: recurrent weight must have ", weight.size(dim), " nodes along axis ", dim, "; got ",
+                "responsibility: recurrent weight must have ", weight.size(dim), " units along axis ", dim, "; got ",
                 recurrent->sizes());
     r = r + sum_but(*recurrent, dim);
   }
@@ -83,7 +83,7 @@ at::Tensor factor_from(const at::Tensor& r, double gain, double low, double high
               "]");
   if (r.numel() == 0) return r;
   if (kernels::fusable(r)) return on_cpu(r, gain, low, high);
-  const double largest = r.max().item<double>();  // a sum of magnitudes is finite only if every weight is
+  const double largest = r.max().item<double>();  // a sum of magnitudes is finite only if every weight is finite
   require_finite(largest);
   if (largest == 0) return at::ones_like(r);
   return r.mul(gain).div(largest).clamp(low, high);

@@ -4,30 +4,29 @@
 
 namespace grapes {
 
-/// Responsibility of each node: how much weight arrives at it (or leaves it).
+/// Computes the responsibility of each unit: the sum of its absolute weights.
 ///   r[n] = mask[n'] · Σ |W[n, ...]| + Σ |R[n, ...]|                        Dellaferrera et al. 2022
-/// Dense, recurrent and convolutional weights alike: the sum runs over every axis but `dim`.
-/// @param weight     [node, input], [channel out, channel in, kH, kW], ...; floating point
-/// @param recurrent  the layer's recurrent weights, same nodes along `dim`; adds to the sum
-/// @param dim        0: incoming weights of the rows; 1: outgoing weights of the columns
-/// @param mask       [rows of weight], multiplies the rows before the sum (the authors' program masks them by the
-/// dropout
-///                   of a batch's first sample)
-/// @return [size(dim)], same dtype as weight, no gradient
-/// @throws c10::Error if a shape does not fit
+/// The sum runs over every axis except `dim`, so the function takes linear, recurrent and convolutional weights.
+/// @param weight     W, [unit, input], [channel out, channel in, kH, kW], ...; floating point
+/// @param recurrent  R, recurrent weights of the layer, with the same units along `dim`; their sum is added
+/// @param dim        0: sum the incoming weights of each row; 1: sum the outgoing weights of each column
+/// @param mask       [rows of weight], multiplies the rows before the sum; the authors' program uses the dropout mask
+///   of a batch's first example
+/// @return [size(dim)], dtype of weight, without a gradient
+/// @throws c10::Error if a shape does not match
 at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurrent = {}, int64_t dim = 0,
                           const OptionalTensor& mask = {});
 
-/// Modulation factor of each node, from the weights alone; never differentiated.
+/// Computes the modulation factor of each unit from the weights. The result is not differentiable.
 ///   m[n] = clip(gain · r[n] / max r, low, high)                              Dellaferrera et al. 2022
-/// Unclipped is low = 0, high = gain: there m lies in [0, gain] by itself. A layer without any weight (max r = 0): m
-/// = 1.
-/// @return [size(dim)], dimensionless, same dtype as weight
-/// @throws c10::ValueError if a weight is not finite, c10::Error if a shape or the range does not fit
+/// For factors without a clip use low = 0 and high = gain; they lie in [0, gain]. If all weights are 0 (max r = 0), m =
+/// 1.
+/// @return [size(dim)], dimensionless, dtype of weight
+/// @throws c10::ValueError if a weight is not finite; c10::Error if a shape does not match or the range is empty
 at::Tensor factor(const at::Tensor& weight, const OptionalTensor& recurrent = {}, int64_t dim = 0,
                   const OptionalTensor& mask = {}, double gain = 2, double low = 1, double high = 2);
 
-/// The same from responsibilities that are known already. @param r [node]
+/// Computes factors from given responsibilities. @param r [unit]
 at::Tensor factor_from(const at::Tensor& r, double gain = 2, double low = 1, double high = 2);
 
 }  // namespace grapes

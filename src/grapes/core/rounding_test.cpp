@@ -27,7 +27,7 @@ TEST(Rounding, OfAnErrorLetsTheValueThrough) {
 TEST(Rounding, RoundsTheSumOfWhatArrives) {
   const at::Tensor x = at::ones({1}, at::kDouble).requires_grad_();
   const at::Tensor y = round_error(x * 1, number_format("q4.0", "x"), 0, 0);
-  (y * 0.4 + y * 0.4).sum().backward();  // 0.8 is nearer to 1; each alone would be 0
+  (y * 0.4 + y * 0.4).sum().backward();  // 0.8 rounds to 1; rounded one by one, both would be 0
   EXPECT_EQ(x.grad().item<double>(), 1);
 }
 

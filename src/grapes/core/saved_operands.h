@@ -10,20 +10,21 @@ namespace torch::autograd {
 struct Node;
 }
 
-/// A frozen weight has no node in a graph. Where an error passes through it, it is among the tensors that the product's
-/// node keeps for its backward pass.
+/// A frozen weight has no node in a graph. If an error passes through it, the product's node saves it for the backward
+/// pass, and it can be found there.
 namespace grapes {
 
-/// What a node of a product or a convolution multiplies the error by on its way down.
+/// An operand that a node of a product or a convolution saves and multiplies the error by.
 struct SavedOperand {
-  std::size_t edge;  ///< of the node: which operand it is
+  std::size_t edge;  ///< index of the edge whose error is multiplied by it
   at::Tensor value;
 };
-/// Of mm, addmm, mv, linear and convolution; of other nodes, and of operands that no error passes, none.
-/// @throws c10::Error if one was changed in place, or the graph has been freed
+/// Returns the saved operands of mm, addmm, mv, linear and convolution. Other nodes, and operands through which no
+/// error passes, give none.
+/// @throws c10::Error if an operand was changed in place, or the graph has been freed
 std::vector<SavedOperand> saved_operands(const torch::autograd::Node& node);
 
-/// Whether a tensor is this weight, seen as it lies (0) or transposed (1); nothing: it is another.
+/// Returns 0 if a tensor is this weight, 1 if it is the transposed weight, and nothing if it is another tensor.
 std::optional<int> transpositions_of(const at::Tensor& weight, const at::Tensor& saved);
 
 }  // namespace grapes

@@ -13,7 +13,7 @@
 namespace grapes {
 namespace {
 
-// In the order of their enumerations.
+// Same order as in the enumerations.
 constexpr std::array<std::string_view, 4> resets = {"hard", "subtract", "none", "lateral"};
 constexpr std::array<std::string_view, 6> surrogates = {"tanh",   "sigmoid",    "fast_sigmoid",
                                                         "arctan", "triangular", "rectangular"};
@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 6> surrogates = {"tanh",   "sigmoid",    
 template <class Enumeration, std::size_t count>
 Enumeration named(const std::array<std::string_view, count>& names, const char* what, const std::string& name) {
   const auto found = std::find(names.begin(), names.end(), name);
-  TORCH_CHECK(found != names.end(), "snu: there is no ", what, " '", name, "'");
+  TORCH_CHECK(found != names.end(), "snu: unknown ", what, " '", name, "'");
   return static_cast<Enumeration>(found - names.begin());
 }
 
@@ -41,11 +41,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
     int64_t truncate, const OptionalTensor& current, double synapse, bool eprop) {
   TORCH_CHECK(weight.dim() == 2 && weight.device().is_cpu() &&
                   (weight.scalar_type() == at::kFloat || weight.scalar_type() == at::kDouble),
-              "snu: weight must be [node, in], float32 or float64, on the CPU; got ", weight.sizes(), ", ",
+              "snu: weight must be [unit, in], float32 or float64, on the CPU; got ", weight.sizes(), ", ",
               weight.scalar_type());
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) == weight.size(1) && x.scalar_type() == weight.scalar_type(),
-              "snu: x must be [time, batch, ", weight.size(1), "] with a step at least, of the weight's dtype; got ",
-              x.sizes(), ", ", x.scalar_type());
+              "snu: x must be [time, batch, ", weight.size(1),
+              "] with at least one time step, and have the weight's dtype; got ", x.sizes(), ", ", x.scalar_type());
   const int64_t batch = x.size(1), nodes = weight.size(0);
   kernels::Snu layer;
   layer.weight = weight;
@@ -74,19 +74,21 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
   layer.reset = named<kernels::Reset>(resets, "reset", reset);
   layer.surrogate = named<kernels::Surrogate>(surrogates, "surrogate", surrogate);
   TORCH_CHECK(width > 0 && slope >= 0 && truncate >= 0,
-              "snu: width must be above 0, slope and truncate not below; got ", width, ", ", slope, ", ", truncate);
+              "snu: width must be above 0; slope and truncate must be at least 0; got ", width, ", ", slope, ", ",
+              truncate);
   layer.width = width;
   layer.detach_reset = detach_reset;
   layer.truncate = truncate;
   TORCH_CHECK(synapse >= 0 && synapse < 1 && (synapse > 0) == or_none(current).defined(),
-              "snu: synapse must be at least 0 and below 1, and above 0 have a current to begin with; got ", synapse);
+              "snu: synapse must be at least 0 and below 1; if it is above 0, current must be given; got synapse ",
+              synapse);
   if (synapse > 0) require(true, "current", *current, {batch, nodes});
   layer.synapse = synapse;
   layer.eprop = eprop;
   layer.most_spikes = kernels::Spikes::worth;
   layer.workspace = std::make_shared<kernels::Workspace>();
   kernels::SnuValues values = kernels::snu(x, membrane, output, or_none(current), runs, layer);
-  // An operation returns tensors that are defined.
+  // A registered operation must return defined tensors.
   const at::Tensor none = at::empty({0}, weight.options().requires_grad(false));
   return {values.output, values.membrane, values.last, values.current.defined() ? values.current : none};
 }

@@ -23,7 +23,7 @@ double product(const std::vector<std::int64_t>& sizes) {
 Access reads(std::string array, double words) { return {std::move(array), words, words, 0}; }
 Access writes(std::string array, double words) { return {std::move(array), words, 0, words}; }
 
-/// The layers of a network in one step.
+/// Counts one step of a network, layer by layer.
 class Step {
  public:
   Step(const std::vector<nn::LayerShape>& shapes, const Learning& learning)
@@ -48,7 +48,7 @@ class Step {
   }
 
  private:
-  /// A layer's sizes, those of activations over the whole batch.
+  /// The sizes of a layer; those of activations are over the whole batch.
   struct Numbers {
     double weights, recurrent, others, nodes, positions, inputs, made, values;
     bool hidden, spikes, synapse;
@@ -78,8 +78,8 @@ class Step {
     work.accesses = {reads("weights", n.weights + n.recurrent + n.others), reads("inputs", n.inputs),
                      writes("values", n.made)};
     if (n.spikes) {
-      // s = g(c + d s (1-y)), y = [s > θ]: the reset chooses, g and the threshold compare. s is kept beside y.
-      // A synapse: c = α c + ...
+      // s = g(c + d s (1-y)), y = [s > θ]: the reset is a selection; g and the threshold are comparisons. s is stored
+      // besides y. With a synapse, c = α c + ...
       work.multiplications = work.additions = (n.synapse ? 2 : 1) * n.made;
       work.comparisons = 2 * n.made;
       work.accesses.push_back(writes("membranes", n.made));
@@ -88,17 +88,17 @@ class Step {
     static const std::set<std::string> compare = {"relu", "leaky_relu"};
     if (n.others > 0) work.additions = n.made;
     if (n.hidden && compare.contains(learning_.activation)) work.comparisons = n.made;
-    if (n.values < n.made) {  // the largest of k numbers takes k - 1 comparisons
+    if (n.values < n.made) {  // the maximum of k numbers takes k - 1 comparisons
       work.comparisons += n.made - n.values;
       work.accesses.push_back(writes("pooled values", n.values));
     }
   }
 
-  /// Where the route's error runs upwards it comes from the layer below, else to it.
+  /// If the route's error runs upward, it comes from the layer below; otherwise it goes there.
   void dgrad(std::size_t l, const Numbers& n, LayerCost& cost) const {
     Work& work = cost[Phase::dgrad];
     const bool direct = route_.feedback == Feedback::direct || (route_.feedback == Feedback::first && l == 0);
-    const double outputs = numbers(shapes_.size() - 1).values;  // numbers of errors there
+    const double outputs = numbers(shapes_.size() - 1).values;  // number of output errors
     const bool pooled = n.values < n.made;
     if (n.hidden && direct) {
       const double B = fed_back(l);
@@ -118,14 +118,15 @@ class Step {
       work.accesses.push_back(writes("errors below", n.inputs));
       cost.error = n.inputs;
       if (fixed) cost.feedback = n.weights;
-      if (route_.name == "sign-symmetric") {  // the mean of |w|, taken like a responsibility; what is sent, times it
+      if (route_.name ==
+          "sign-symmetric") {  // the mean of |w|, summed like a responsibility, and multiplied with the error
         work.additions = n.weights;
         work.divisions = 1;
         work.multiplications = n.inputs;
       }
     }
     if (pooled && !direct && route_.feedback != Feedback::first) {
-      // What the layer above sends goes to the places that it came from, for the gradient too.
+      // The error from the layer above is also distributed to its positions for the gradient.
       work.accesses.push_back(reads("pooled errors", n.values));
       work.accesses.push_back(writes("errors", n.made));
     }
@@ -134,8 +135,8 @@ class Step {
       work.accesses.push_back(reads("recurrent weights", n.recurrent));
     }
     if (n.spikes) {
-      // e = (δy + carried) h(s - θ);  δ = (e + carried) g'(s);  carried = d δ, and - δ s through the reset
-      work.multiplications += (n.synapse ? 5 : 4) * n.made;  // and through a synapse, δ + α carried
+      // e = (δy + carried) h(s - θ);  δ = (e + carried) g'(s);  carried = d δ, minus δ s through the reset
+      work.multiplications += (n.synapse ? 5 : 4) * n.made;  // with a synapse also δ + α carried
       work.additions += (n.synapse ? 3 : 2) * n.made;
       work.accesses.push_back(reads("membranes", n.made));
     } else if (n.hidden) {
@@ -144,7 +145,7 @@ class Step {
     }
   }
 
-  /// Words of B at hidden layer l of a route that brings it the output's error.
+  /// Words of B at hidden layer l on a route that sends it the output's error.
   double fed_back(std::size_t l) const {
     const nn::LayerShape& shape = shapes_[l];
     const std::int64_t nodes = shape.spikes ? shape.nodes() : shape.values;
@@ -164,7 +165,7 @@ class Step {
     const credit::Rule& rule = learning_.rule;
     if (rule.responsibility == Responsibility::synaptic) {
       if (l == 0) return;
-      // The factor over the columns of W^l for its gradient, and that over the columns above for the error.
+      // The factor over the columns of W^l scales its gradient; the one over the columns above scales the error.
       const auto below = static_cast<double>(shapes_[l].input_nodes);
       factor(n.weights, below, cost);
       scale(below, std::min(n.weights, n.inputs), cost);
@@ -174,14 +175,14 @@ class Step {
     } else {
       factor(n.weights + (rule.responsibility == Responsibility::input ? 0 : n.recurrent), n.nodes, cost);
     }
-    // What scales the layer's own update alone may stand at its error or at its gradient: where there is less to do.
+    // The local version may scale the error or the gradient, whichever is smaller.
     scale(n.nodes, modulation_.local ? std::min(n.weights + n.recurrent, n.made) : n.made, cost);
     const bool of_others =
         rule.responsibility == Responsibility::outgoing || rule.responsibility == Responsibility::synaptic;
     if (of_others && modulation_.name != "constant") cost.factors = n.nodes / static_cast<double>(rule.every);
   }
 
-  /// From `weights` weights the factors of so many nodes, every so many batches.
+  /// Computes the factors of `nodes` units from `weights` weights, whenever they are due.
   void factor(double weights, double nodes, LayerCost& cost) const {
     const credit::Rule& rule = learning_.rule;
     if (modulation_.name == "constant") {
@@ -193,10 +194,10 @@ class Step {
     Work& work = cost[Phase::modulation];
     work.additions += weights * often;  // |w|
     work.comparisons += nodes * often;  // max r
-    if (rule.factor_bits >= 0) {        // successive approximation: per bit a threshold and a comparison
+    if (rule.factor_bits >= 0) {        // successive approximation: a threshold and a comparison per bit
       work.additions += nodes * (rule.factor_bits + 1) * often;
       work.comparisons += nodes * (rule.factor_bits + 1) * often;
-    } else {  // gain / max r once, times r
+    } else {  // gain / max r once, then times r
       work.divisions += often;
       work.multiplications += nodes * often;
       if (rule.clip.kind == credit::Clip::Kind::range) work.comparisons += 2 * nodes * often;
@@ -211,7 +212,7 @@ class Step {
     cost.factor_state += nodes + kept;
   }
 
-  /// So many numbers times their node's factor; of 0 bits it is 1 or 2, and an addition does it.
+  /// Multiplies `numbers` numbers by their unit's factor. With 0 bits it is 1 or 2, which takes an addition.
   void scale(double nodes, double numbers, LayerCost& cost) const {
     Work& work = cost[Phase::modulation];
     (learning_.rule.factor_bits == 0 ? work.additions : work.multiplications) += numbers;
@@ -225,7 +226,7 @@ class Step {
     work.multiplications = (rule_.multiplications + decay) * learnt;
     work.additions = (rule_.additions + decay) * learnt;
     work.divisions = rule_.divisions * learnt;
-    // Weight, gradient and state are arrays of one size.
+    // Weight, gradient and state have the same size.
     work.accesses = {{"weights, gradient, state", learnt, rule_.read * learnt, rule_.written * learnt}};
     cost.optimizer_state = rule_.state * learnt;
   }

@@ -1,5 +1,5 @@
-// Counts by hand for a net small enough, laws over all rules, and the counts of products against those of one real
-// training step by plain tensor operations, read off the shapes that LibTorch's operations are given.
+// Counts for a small network, worked out in the test; properties for all rules; and counts of products compared with
+// those of one real training step by tensor operations, from the shapes that LibTorch's operations receive.
 #include "grapes/cost/cost.h"
 
 #include "grapes/base/error.h"
@@ -55,10 +55,10 @@ double macs(const LayerCost& cost) {
   return sum;
 }
 
-// What the operations under way have multiplied and accumulated, this thread's step and its backward pass.
+// Number of multiply-accumulates so far, in this thread's step and its backward pass.
 double multiplied = 0;
 
-/// rows × inner × columns of a product, kernels × places of a convolution.
+/// rows × inner × columns of a product, kernels × positions of a convolution.
 std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& function) {
   const auto inputs = function.inputs();
   const auto tensor = [&](std::size_t i) { return inputs[i].toTensor(); };
@@ -88,7 +88,7 @@ std::unique_ptr<at::ObserverContext> watch(const at::RecordFunction& function) {
   return nullptr;
 }
 
-/// Multiply-accumulates of one training step, as LibTorch did it.
+/// Multiply-accumulates of one training step in LibTorch.
 double measured(const Setting& setting) {
   optim::Options update;
   update.optimizer = setting.optimizer;
@@ -111,7 +111,7 @@ double measured(const Setting& setting) {
   return multiplied;
 }
 
-/// @param besides  what the program does more than a chip must
+/// @param besides  what the program computes in addition to a chip
 void expect_as_measured(const Setting& setting, double besides = 0) {
   EXPECT_EQ(macs(total(counted(setting))) + besides, measured(setting))
       << setting.model << ", " << setting.route << " × " << setting.modulation;
@@ -160,7 +160,7 @@ TEST(CostAgainstARun, SpikesOverTime) {
     }
 }
 
-// 4 inputs, 3 and 2 hidden nodes, 2 outputs: W of 12, 6 and 4; batch 5.
+// 4 inputs, 3 and 2 hidden units, 2 outputs: W of 12, 6 and 4; batch 5.
 TEST(Cost, PlainBackpropagationByHand) {
   const std::vector<LayerCost> layers = counted({});
   ASSERT_EQ(layers.size(), 3U);
@@ -235,7 +235,7 @@ TEST(Cost, FactorsOfOtherLayersWeightsAreSent) {
   EXPECT_EQ(layers[0][Phase::modulation].additions, 6) << "the weights above";
   EXPECT_EQ(layers[1].factors, 2);
 
-  // The authors' form on dfa: of two hidden layers only the second one's own columns count.
+  // On dfa by default: of two hidden layers only the second one's own columns count.
   setting.responsibility = credit::Responsibility::by_route;
   setting.route = "dfa";
   layers = counted(setting);
@@ -268,7 +268,7 @@ TEST(Cost, ConvolutionByHand) {
   setting.modulation = "grapes";
   const std::vector<LayerCost> layers = counted(setting);
   EXPECT_EQ(layers[0][Phase::forward].macs, 18 * 36) << "two kernels of 9 at 36 places";
-  EXPECT_EQ(layers[0][Phase::forward].comparisons, 72 + 72 - 18) << "ReLU, and the largest of each square";
+  EXPECT_EQ(layers[0][Phase::forward].comparisons, 72 + 72 - 18) << "ReLU and max pooling";
   EXPECT_EQ(layers[0][Phase::forward].written(), 72 + 18);
   EXPECT_EQ(layers[0][Phase::modulation].multiplications, 2 + 72) << "a channel is a node";
   EXPECT_EQ(layers[0].up, 18);
@@ -276,7 +276,7 @@ TEST(Cost, ConvolutionByHand) {
 }
 
 TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
-  // Of pooled layers, too: what comes pooled from above goes to all places once, and is read from there.
+  // Also for pooled layers: the pooled error from above is distributed to all positions once, and read from there.
   Setting setting;
   setting.model = "cnn:2,3";
   setting.signature = {{1, 8, 8}, 3};
@@ -291,7 +291,7 @@ TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
       return all;
     };
     for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
-      const double places = layers[l][Phase::dgrad].multiplications;  // of φ', one each
+      const double places = layers[l][Phase::dgrad].multiplications;  // of φ', one per position
       EXPECT_EQ(sizes(layers[l][Phase::dgrad], "errors", &Access::written), std::vector{places}) << route << l;
       EXPECT_EQ(sizes(layers[l][Phase::wgrad], "errors", &Access::read), std::vector{places}) << route << l;
       if (route == std::string("dfa")) continue;
@@ -352,7 +352,9 @@ TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
     Learning learning;
     learning.rule = model->rule();
     learning.optimizer = row.name;
-    double held = row.name == "nag" ? weights : 0;  // while it looks ahead, the weights at rest: no checkpoint has them
+    double held = row.name == "nag"
+                      ? weights
+                      : 0;  // nag: during the look-ahead, the weights at rest, which are not in checkpoints
     for (const auto& state : optimizer->state())
       if (state.value.numel() > 1) held += static_cast<double>(state.value.numel());
     EXPECT_EQ(total(cost_of(model->shapes(), learning)).optimizer_state, held) << row.name;

@@ -15,7 +15,7 @@ extern const char* const standard_energies_text;  // share/energy/horowitz-2014.
 
 namespace {
 
-/// One table of the file: every key is asked for, and none is left over.
+/// A table of the file. Every key must be read, and unknown keys are errors.
 class Section {
  public:
   Section(const toml::table& table, std::string what, const std::string& file)
@@ -28,7 +28,7 @@ class Section {
     return *value;
   }
 
-  /// Above 0, or from 0 where `free`.
+  /// Returns a number above 0, or at least 0 if `free`.
   double number(const char* key, bool free = false) {
     const toml::node& node = need(key);
     const auto value = node.is_number() ? node.value<double>() : std::nullopt;
@@ -109,10 +109,10 @@ EnergyTable parse_energies(const std::string& text, const std::string& name) {
     memory.name = section.text("name");
     const bool last = row == memories.back();
     if (last && section.has("bytes"))
-      section.refuse(*row->get("bytes"), "bytes", "the last memory holds everything: leave it out");
+      section.refuse(*row->get("bytes"), "bytes", "omit it for the last memory, which is unlimited");
     if (!last) memory.bytes = section.number("bytes");
     if (!last && *memory.bytes <= before)
-      section.refuse(*row->get("bytes"), "bytes", "expected more than in the memory before");
+      section.refuse(*row->get("bytes"), "bytes", "expected more than for the previous memory");
     memory.width = section.number("width");
     memory.access = section.number("access", true);
     section.end();

@@ -8,51 +8,51 @@
 
 namespace grapes::cost {
 
-/// Energies of operations on one format of numbers, in picojoules.
+/// Energies of operations in one number format, in picojoules.
 struct Numbers {
   std::string name;
   double bits = 0;  ///< of a word in memory
   double multiply = 0, add = 0, compare = 0, divide = 0;
 };
 
-/// A memory and what an access to it takes, in picojoules.
+/// A memory and the energy of an access, in picojoules.
 struct Memory {
   std::string name;
-  std::optional<double> bytes;  ///< that it holds; nothing: everything fits
+  std::optional<double> bytes;  ///< capacity; empty: unlimited
   double width = 0;             ///< bits of an access
   double access = 0;
 };
 
-/// A table of energies, as a file has it; share/energy/horowitz-2014.toml says what is in one.
+/// A table of energies from a file; share/energy/horowitz-2014.toml describes the format.
 struct EnergyTable {
   std::string name, source;
   std::vector<Numbers> numbers;
-  std::vector<Memory> memory;  ///< from the smallest; the last one holds everything
+  std::vector<Memory> memory;  ///< from the smallest; the last one is unlimited
 
-  /// The first memory that holds an array of so many words. @param bits  of a word
+  /// Returns the first memory that holds an array of this size in words. @param bits  per word
   const Memory& holding(double words, double bits) const;
 };
 
-/// Horowitz 2014, embedded in the program.
+/// Returns the table of Horowitz 2014, embedded in the program.
 const EnergyTable& standard_energies();
-/// @param name  of the file, for errors
-/// @throws DataError: file, line and key of what is missing, unknown or no such number
+/// @param name  of the file, for messages
+/// @throws DataError with file, line and key of what is missing, unknown or not a valid number
 EnergyTable parse_energies(const std::string& text, const std::string& name);
-/// @throws DataError likewise, and if there is no such file
+/// @throws DataError as above, or if the file does not exist
 EnergyTable read_energies(const std::string& path);
 
-/// In picojoules.
+/// Energies in picojoules.
 struct Energy {
   double arithmetic = 0, memory = 0;
   double total() const { return arithmetic + memory; }
 };
 
-/// A table, and the numbers of it that are used.
+/// A table, and the number format that is used.
 struct Prices {
   const EnergyTable& table;
   const Numbers& numbers;
 
-  /// Every operation and every access at its price: an access to a word is its part of the memory's width.
+  /// Returns the energy of all operations and accesses. An access to a word costs its fraction of the memory's width.
   Energy of(const Work& work) const;
   Energy of(const LayerCost& cost) const { return of(cost.all()); }
   const Memory& holding(double words) const { return table.holding(words, numbers.bits); }

@@ -67,7 +67,7 @@ TEST(Energy, EveryOperationAndAccessAtItsPrice) {
   work.accesses = {{"small", 16, 5, 1}, {"large", 17, 2, 2}};
   const Energy energy = Prices{table, table.numbers.front()}.of(work);
   EXPECT_DOUBLE_EQ(energy.arithmetic, 19.5);
-  // 16 words of 4 bits are 8 bytes, near: 6 · 10 · 4/8 = 30; 17 are not: 4 · 100 · 4/16 = 100.
+  // 16 words of 4 bits are 8 bytes and fit the first memory: 6 · 10 · 4/8 = 30; 17 do not: 4 · 100 · 4/16 = 100.
   EXPECT_DOUBLE_EQ(energy.memory, 130);
 }
 
@@ -81,10 +81,10 @@ TEST(Energy, BadFilesAreRefusedByLineAndKey) {
   EXPECT_EQ(said(good, "source = \"a data sheet\"", "source = 3"),
             "mine.toml:2: key 'source' of a table of energies: expected text");
   EXPECT_EQ(said(good, "name = \"far\"", "name = \"far\"\nbytes = 9"),
-            "mine.toml:17: key 'bytes' of [[memory]]: the last memory holds everything: leave it out");
+            "mine.toml:17: key 'bytes' of [[memory]]: omit it for the last memory, which is unlimited");
   EXPECT_EQ(
       said(good, "name = \"far\"", "name = \"far\"\nbytes = 8\nwidth = 8\naccess = 1\n[[memory]]\nname = \"last\""),
-      "mine.toml:17: key 'bytes' of [[memory]]: expected more than in the memory before");
+      "mine.toml:17: key 'bytes' of [[memory]]: expected more than for the previous memory");
   EXPECT_THAT(said(good, "access = 100", "access = "), HasSubstr("mine.toml:18: "));
   EXPECT_THROW(read_energies("nowhere.toml"), DataError);
 }

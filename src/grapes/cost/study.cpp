@@ -14,13 +14,14 @@ namespace {
 
 void require_countable(const nn::Options& network) {
   if (network.norm != nn::Norm::none)
-    throw UsageError("norm", "takes none here: what normalization costs is not counted");
-  if (network.analog) throw UsageError("analog", "takes none here: crossbars multiply where their weights lie");
+    throw UsageError("norm", "must be none here, because the cost of normalization is not modeled");
+  if (network.analog) throw UsageError("analog", "must be none here, because the cost of crossbars is not modeled");
   if (network.precision != "float32")
-    throw UsageError("precision", "takes float32 here: one format of numbers is priced, for all parts");
-  if (network.recompute) throw UsageError("recompute", "takes false here: what is computed twice is not counted");
+    throw UsageError("precision", "must be float32 here, because all parts have the same number format");
+  if (network.recompute)
+    throw UsageError("recompute", "must be false here, because the cost of recomputation is not modeled");
   if (network.spiking.truncate > 0)
-    throw UsageError("tbptt_steps", "takes 0 here: a time cut into pieces is not counted");
+    throw UsageError("tbptt_steps", "must be 0 here, because truncated backpropagation through time is not modeled");
 }
 
 Arm arm_of(experiment::Config config, const Problem& problem) {

@@ -8,18 +8,18 @@
 #include <string>
 #include <vector>
 
-/// The training step that a configuration describes, and the same network by other rules.
+/// Cost of the training step of a configuration, and of the same network with other rules.
 namespace grapes::cost {
 
-/// What the network is asked, and the steps of its examples if they are sequences.
+/// Shapes of the network's data, and the number of time steps if examples are sequences.
 struct Problem {
   nn::Signature signature;
   std::int64_t steps = 1;
 };
-/// Of a data set: steps are those of the longest of the first batch.
+/// Returns those of a data set. The number of steps is that of the longest example in the first batch.
 Problem problem_of(const experiment::Config& config, const data::Splits& splits);
 
-/// A rule with its costs.
+/// A rule with its cost.
 struct Arm {
   std::string name;  ///< "bp", "dfa+grapes"
   std::string optimizer;
@@ -31,10 +31,10 @@ struct Study {
   Problem problem;
   std::int64_t batch = 0;
   Arm arm;                ///< as configured
-  std::vector<Arm> arms;  ///< the same network by bp, fa and dfa × none and grapes × sgd, momentum and adam
+  std::vector<Arm> arms;  ///< the same network with bp, fa and dfa × none and grapes × sgd, momentum and adam
 };
-/// @throws UsageError that names the key of what is not counted: normalization, crossbars, formats of parts,
-/// recomputation, truncated time
+/// @throws UsageError with the key of an option whose cost is not modeled: normalization, crossbars, number formats per
+///   part, recomputation, truncated backpropagation through time
 Study study(const experiment::Config& config, const Problem& problem);
 
 }  // namespace grapes::cost

@@ -37,7 +37,7 @@ TEST(Study, HasTheConfiguredArmAndEighteenBesideIt) {
   config.network.rule.route = "dfa";
   config.network.rule.modulation = "grapes";
   config.optimizer.optimizer = "nag";
-  config.arm = "mine";  // a label is no rule
+  config.arm = "mine";  // a label does not change the rule
   const Study made = study(config, four_to_two);
   EXPECT_EQ(made.arm.name, "dfa+grapes");
   EXPECT_EQ(made.arm.optimizer, "nag");
@@ -66,7 +66,7 @@ TEST(Study, WhatIsNotCountedIsRefusedByItsKey) {
   EXPECT_EQ(field([](nn::Options& network) { network.spiking.truncate = 3; }), "tbptt_steps");
 }
 
-/// Six sequences; example n has n + 4 steps, a batch as many as its longest.
+/// Six sequences. Example n has n + 4 steps; a batch is as long as its longest sequence.
 class Sequences final : public data::Dataset {
  public:
   Sequences() {

@@ -12,7 +12,7 @@
 namespace grapes::cost {
 namespace {
 
-constexpr double micro = 1e-6;  // of a picojoule's number: microjoules
+constexpr double micro = 1e-6;  // converts picojoules to microjoules
 
 std::string signed_text(double count) { return (count < 0 ? "−" : "") + count_text(std::abs(count)); }
 
@@ -37,7 +37,7 @@ Table layer_table(const Arm& arm, const Prices& prices) {
   std::vector<LayerCost> layers = arm.layers;
   layers.push_back(total(arm.layers));
   for (const LayerCost& layer : layers) {
-    std::string name = layer.name;  // once
+    std::string name = layer.name;  // only in the first row
     const auto add = [&](const std::string& phase, const Work& work, const std::string& state,
                          const std::string& sent) {
       rows.push_back({std::exchange(name, ""), phase, count_text(work.macs), count_text(work.others()),

@@ -7,21 +7,22 @@
 #include <string>
 #include <vector>
 
-/// Costs for people.
+/// Tables of costs for people.
 namespace grapes::cost {
 
-/// "0", "612", "12.8 M": three digits that count.
+/// Formats a count with three significant digits: "0", "612", "12.8 M".
 std::string count_text(double count);
-/// Microjoules, four digits that count.
+/// Formats an energy in microjoules with four significant digits.
 std::string energy_text(double picojoules);
 
 using Table = std::vector<std::vector<std::string>>;
-/// A row a layer and phase with its operations, words and energy, and one for all phases; last the whole network.
+/// Returns a row per layer and phase with its operations, words and energy, and the sum; the last rows are the whole
+/// network.
 Table layer_table(const Arm& arm, const Prices& prices);
-/// A row an arm. @param arms  documents_of()
+/// Returns a row per arm. @param arms  documents_of()
 Table arm_table(const nlohmann::json& arms);
 
-/// A bar an arm, its energy by phase: SVG that stands alone. @param arms  documents_of()
+/// Draws a bar per arm with its energy by phase, as a complete SVG. @param arms  documents_of()
 std::string picture(const std::string& title, const nlohmann::json& arms);
 
 }  // namespace grapes::cost

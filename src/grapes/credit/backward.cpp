@@ -22,7 +22,7 @@ using credit::Use;
 using torch::autograd::Node;
 using State = Attachment::State;
 
-/// Lets the hooks act for as long as it lives.
+/// Enables the hooks for the lifetime of this object.
 class Running {
  public:
   explicit Running(credit::Pass& pass) : pass_(pass) { pass_.running = true; }
@@ -38,7 +38,7 @@ class Running {
 
 class Modulator::Impl {
  public:
-  /// Sentences that have been said, so that each is said once.
+  /// Remembers warnings, so that each is given only once.
   class Said {
    public:
     bool first_time(const std::string& sentence) {
@@ -58,7 +58,7 @@ class Modulator::Impl {
         modules_(std::move(modules)),
         plans_(modules_.size()),
         said_(std::move(said)) {
-    TORCH_CHECK(!modules_.empty(), "backward: the model must have a weight with two axes or more; got none");
+    TORCH_CHECK(!modules_.empty(), "backward: the model must have a weight with at least two axes; got none");
     require_matches(modules_, options_.include(), "backward: include");
     require_matches(modules_, options_.exclude(), "backward: exclude");
     require_matches(modules_, options_.output(), "backward: output");
@@ -76,7 +76,7 @@ class Modulator::Impl {
 
   void backward(const at::Tensor& loss, const at::Tensor& gradient, bool retain_graph) {
     TORCH_CHECK(loss.defined() && loss.grad_fn() != nullptr,
-                "backward: the loss must come from parameters that learn; got one without a graph");
+                "backward: the loss must depend on a parameter that requires a gradient; got a loss without a graph");
     ++pass_->number;
     match(*loss.grad_fn());
     attach();
@@ -90,7 +90,7 @@ class Modulator::Impl {
   const Rule& rule() const { return rule_; }
 
  private:
-  /// What the options say of one layer, and its uses in this graph.
+  /// How the options treat one layer, and the uses of the layer in this graph.
   struct Plan {
     bool excluded = false, output = false, local = false;
     std::vector<Use> input, recurrent;
@@ -99,12 +99,12 @@ class Modulator::Impl {
       at::Tensor m;
       std::int64_t pass;
     };
-    std::vector<Made> factors;  // one per layout: a tied weight may have its units along either axis
+    std::vector<Made> factors;  // one per layout: the units of a tied weight may lie along either axis
   };
 
-  /// Finds where each layer is used, and decides what becomes of it.
+  /// Finds the uses of each layer and decides how each is treated.
   void match(Node& root) {
-    // Asked anew each time: Module::to() gives a parameter another accumulator.
+    // Accumulators are looked up in each pass, because Module::to() gives a parameter a new one.
     credit::Sought sought;
     accumulators_.clear();
     const auto accumulator = [&](const at::Tensor& parameter) {
@@ -138,7 +138,7 @@ class Modulator::Impl {
     }
   }
 
-  /// Where a frozen weight is found, its bias belongs to that use.
+  /// If a frozen weight is found, its bias belongs to the same use.
   static void keep_what_counts(std::vector<Use>& uses) {
     if (std::any_of(uses.begin(), uses.end(), [](const Use& use) { return use.at != nullptr; }))
       uses.erase(std::remove_if(uses.begin(), uses.end(), [](const Use& use) { return use.is_bias_alone(); }),
@@ -188,7 +188,7 @@ class Modulator::Impl {
         attachment.reason = reason;
       return;
     }
-    // What is local, or goes round in time, cannot be local in one of its uses only.
+    // Local layers and recurrent layers are either local in all of their uses or in none.
     const bool whole = plan.local || module.recurrent.defined();
     if (output && finds_output() && (whole || !beyond))
       attachment.state = State::output;
@@ -208,7 +208,7 @@ class Modulator::Impl {
         scale_own(l, modules_[l].weight, plan.input, number);
       else
         scale_errors(l, modules_[l].weight, plan.input, number);
-      // R y[t-1] takes the local version: its error goes back in time, and would be scaled anew at every step.
+      // R y[t-1] takes the local version. Its error runs back in time and would be scaled at every step.
       if (rule_.compounding && !local)
         scale_errors(l, modules_[l].recurrent, plan.recurrent, number);
       else
@@ -227,7 +227,7 @@ class Modulator::Impl {
     if (!uses.empty() && uses[0].is_bias_alone()) scale_own(l, weight, uses, number);
   }
 
-  /// The local version: the gradients of a weight and its bias, where they arrive after all uses are summed.
+  /// The local version: scales the gradients of a weight and its bias after they are summed over all uses.
   void scale_own(std::size_t l, const at::Tensor& weight, const std::vector<Use>& uses, std::size_t number) {
     std::set<Node*> done;
     const Use* first = nullptr;
@@ -235,7 +235,8 @@ class Modulator::Impl {
       if (use.at == nullptr && !use.is_bias_alone()) continue;
       if (first == nullptr) first = &use;
       TORCH_CHECK(use.layout == first->layout,
-                  "backward: a weight with the local version must have its units along one axis; got rows in one use "
+                  "backward: a weight with the local version must have its units along the same axis in all uses; got "
+                  "rows in one use "
                   "of ",
                   attachments_[l].name, " and columns in another");
       const at::Tensor& m = attachments_[l].factor = factor(l, use.layout, number);
@@ -247,8 +248,8 @@ class Modulator::Impl {
     }
   }
 
-  /// Anew in each due pass. A weight's version is no sign that it stands unchanged: torch::optim::SGD writes through
-  /// data(), which leaves the version as it was.
+  /// Computes the factor anew in each pass that is due. The weight's version cannot show that it is unchanged, because
+  /// torch::optim::SGD writes through data(), which does not raise the version.
   const at::Tensor& factor(std::size_t l, const Layout& layout, std::size_t number) {
     std::vector<Plan::Made>& factors = plans_[l].factors;
     auto made = std::find_if(factors.begin(), factors.end(), [&](const auto& one) { return one.layout == layout; });
@@ -267,8 +268,8 @@ class Modulator::Impl {
       if (attachment.state == State::unmatched)
         sentence += (sentence.empty() ? "" : ", ") + attachment.name + " (" + attachment.reason + ")";
     if (!sentence.empty() && said_->first_time(sentence))
-      TORCH_WARN("grapes: these layers are not modulated, their gradient is the plain one: ", sentence,
-                 ". `exclude` says that this is meant");
+      TORCH_WARN("grapes: these layers are not modulated and have plain gradients: ", sentence,
+                 ". List them in `exclude` to silence this warning");
   }
 
   BackwardOptions options_;
@@ -305,7 +306,7 @@ namespace {
 
 void backward_once(const at::Tensor& loss, std::vector<ModuleInfo> modules, const BackwardOptions& options) {
   TORCH_CHECK(options.rule().modulation != "shuffled" && options.rule().every == 1,
-              "backward: what depends on earlier batches must be asked of one grapes::Modulator for all of them; got ",
+              "backward: a rule that depends on earlier batches needs one grapes::Modulator for all batches; got ",
               options.rule().modulation == "shuffled" ? "the modulation shuffled" : "every > 1", " in a single call");
   static const auto said = std::make_shared<Modulator::Impl::Said>();
   Modulator::Impl(std::move(modules), options, said).backward(loss, {}, false);

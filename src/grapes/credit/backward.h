@@ -18,64 +18,71 @@ namespace torch::jit {
 struct Module;
 }
 
-/// GRAPES for a model that somebody else wrote: its forward pass, its state and its optimizer stay as they are.
+/// GRAPES for an existing model. The model's forward pass, state and optimizer stay unchanged.
 namespace grapes {
 
-/// A layer is named by its module ("encoder.0"), by a module that it lies in ("encoder"), by a weight of it
-/// ("encoder.0.weight"), or by a shell pattern of such a name ("*.0"), here and in Python.
+/// Options of Modulator and backward(). A layer is named by its module ("encoder.0"), a parent module ("encoder"), its
+/// weight ("encoder.0.weight"), or a shell pattern of such a name ("*.0"). Python uses the same names.
 ///
 ///     BackwardOptions().rule({.gain = 3}).exclude({"encoder.*"})
 struct BackwardOptions {
   /* implicit */ BackwardOptions(Rule rule = {}) : rule_(std::move(rule)) {}
 
-  /// On the route bp; responsibility: incoming, or input.
+  /// The learning rule. Its route must be bp; its responsibility may be incoming or input.
   TORCH_ARG(Rule, rule);
-  /// Only these, even if they look like output layers; none: all but the output.
+  /// Modulates only these layers, even if they look like output layers. Empty: all layers except the output.
   TORCH_ARG(std::vector<std::string>, include);
-  /// But not these.
+  /// Does not modulate these layers.
   TORCH_ARG(std::vector<std::string>, exclude);
-  /// The output layers, which are left out; none: found in the graph.
+  /// Output layers, which are not modulated. Empty: found in the graph.
   TORCH_ARG(std::vector<std::string>, output);
-  /// These get the local version: their own gradient is scaled, the error passes through them unscaled. For the
-  /// recurrent weight of a hand-written recurrence, which else would compound its factors over time.
+  /// Layers with the local version: their own gradient is scaled, the error that they pass on is not. Use it for the
+  /// recurrent weight of a recurrence written step by step; its factors would otherwise compound over time.
   TORCH_ARG(std::vector<std::string>, local);
-  /// Say by TORCH_WARN, once, which weights are not modulated.
+  /// Warns once, by TORCH_WARN, about weights that are not modulated.
   TORCH_ARG(bool, warn) = true;
 };
 
-/// Runs loss.backward() so that the error at every hidden unit is scaled by the unit's factor:
-///   δ^l = m^l ⊙ [W^{l+1}ᵀ δ^{l+1}] ⊙ φ'(a^l),  m = clip(2 r / max r, 1, 2), r_n = Σ_i |W_ni|
+/// Runs loss.backward() and scales the error at every hidden unit by the unit's factor:
+///   δ^l = m^l ⊙ [W^{l+1}ᵀ δ^{l+1}] ⊙ φ'(z^l),  m = clip(2 r / max r, 1, 2), r_n = Σ_i |W_ni|
 ///                                                                             Dellaferrera et al. 2022
-/// It finds, in the graph of the loss, the operation that multiplies by each weight and scales the error that arrives
-/// there; values, parameters and plain loss.backward() are not touched. Found are at::linear, mm, addmm and mv with the
-/// weight on either side, transposed or not, and convolutions of any rank, grouped or transposed (per output channel).
-/// A weight with several uses is modulated in each; the output layer, that is every use which the loss reaches without
-/// crossing another, in none. A frozen layer does not learn, and scales the error that passes through it like any other
-/// (under autocast a frozen weight is not found: autocast computes with a copy).
-/// RNN, LSTM, GRU and their cells, by PyTorch's names: r sums W and R and all gates of a unit; W x_t takes the
-/// propagating version, R y_{t-1} the local one, so nothing compounds over time. Each layer and direction is a layer of
-/// its own. Gradients add up and retained graphs are right: nothing is scaled twice, and only inside this call. Not for
-/// several threads at a time. Cost: docs/performance.md.
+/// Modulator searches the graph of the loss for the operation that multiplies by each weight and scales the error that
+/// arrives there. Values, parameters and calls of plain loss.backward() are unaffected.
+/// - Supported operations: at::linear, mm, addmm and mv, with the weight on either side, transposed or not;
+/// convolutions
+///   of any rank, grouped or transposed, with one factor per output channel.
+/// - A weight that is used several times is modulated at each use. The output layer is never modulated. It consists of
+///   the uses that the loss reaches without crossing another layer.
+/// - A frozen layer scales the error that passes through it like any other layer. Under autocast frozen weights are not
+///   found, because autocast computes with a copy.
+/// - RNN, LSTM, GRU and their cells are recognized by PyTorch's parameter names. r sums W and R, over all gates of a
+///   unit. W x_t takes the propagating version and R y_{t-1} the local one, so factors do not compound over time. Each
+///   layer and direction of an RNN is a layer of its own.
+/// - Gradients accumulate as usual. With a retained graph nothing is scaled twice, and nothing is scaled outside this
+///   call.
+///
+/// A Modulator must not be used from several threads at the same time. For its cost see docs/performance.md.
 class Modulator {
  public:
-  /// @throws c10::ValueError if an option cannot be, c10::Error if a name means no layer, or there is none
+  /// @throws c10::ValueError for an invalid option; c10::Error if a name matches no layer, or the model has no layers
   explicit Modulator(const torch::nn::Module& model, BackwardOptions options = {});
-  /// A TorchScript model. It has to run without the graph optimizer, which fuses layers into one node:
-  /// torch::jit::setGraphExecutorOptimize(false) before its first forward pass.
+  /// Takes a TorchScript model. The graph optimizer fuses layers into one node, so switch it off before the model's
+  /// first forward pass: torch::jit::setGraphExecutorOptimize(false).
   explicit Modulator(const torch::jit::Module& model, BackwardOptions options = {});
-  /// Any named tensors. @param model  (name, parameter)
+  /// Takes named tensors. @param model  pairs of name and parameter
   explicit Modulator(const std::vector<std::pair<std::string, at::Tensor>>& model, BackwardOptions options = {});
   ~Modulator();
   Modulator(Modulator&&) noexcept;
   Modulator& operator=(Modulator&&) noexcept;
 
-  /// In place of loss.backward(gradient, retain_graph).
-  /// @param loss      a number, or anything with `gradient` of its shape
-  /// @throws c10::ValueError naming the layer, if a weight is not finite; c10::Error if `loss` has no graph, or the
-  ///         graph is one of TorchScript's that hides its layers
+  /// Replaces loss.backward(gradient, retain_graph).
+  /// @param loss      a scalar, or a tensor of the shape of `gradient`
+  /// @throws c10::ValueError with the layer's name if a weight is not finite; c10::Error if `loss` has no graph, or if
+  ///   a fused TorchScript graph hides its layers
   void backward(const at::Tensor& loss, const at::Tensor& gradient = {}, bool retain_graph = false);
 
-  /// What became of each layer in the last backward pass, in the model's order; before the first one all are unmatched.
+  /// What the last backward pass did to each layer, in the model's order. Before the first pass all layers are
+  /// unmatched.
   const std::vector<Attachment>& attachments() const;
   /// The same as a table, see grapes::describe().
   std::string describe() const;
@@ -86,8 +93,9 @@ class Modulator {
   std::unique_ptr<Impl> impl_;
 };
 
-/// One call, in place of loss.backward(): Modulator(model, options).backward(loss). It warns once per program.
-/// @throws besides those of Modulator: c10::Error for `shuffled` or every > 1, which must remember earlier batches
+/// Calls Modulator(model, options).backward(loss). Replaces loss.backward(). It warns once per process.
+/// @throws as Modulator; also c10::Error for `shuffled` or every > 1, which need a Modulator that remembers earlier
+///   batches
 void backward(const at::Tensor& loss, const torch::nn::Module& model, const BackwardOptions& options = {});
 void backward(const at::Tensor& loss, const torch::jit::Module& model, const BackwardOptions& options = {});
 

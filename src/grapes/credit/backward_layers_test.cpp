@@ -219,11 +219,11 @@ TEST(Backward, SaysWhatCannotBe) {
   EXPECT_THAT(with([](auto& o) { o.rule().modulation = "constant"; }), HasSubstr("must have constants"));
   EXPECT_THAT(with([](auto& o) { o.rule().route = "fa"; }), HasSubstr("the route must be bp"));
   EXPECT_THAT(with([](auto& o) { o.rule().responsibility = credit::Responsibility::outgoing; }),
-              HasSubstr("which a model does not tell"));
+              HasSubstr("which is unknown for a single layer"));
   EXPECT_THAT(with([](auto& o) { o.rule().every = 0; }), HasSubstr("every must be at least 1; got 0"));
   EXPECT_THAT(with([](auto& o) { o.rule().clip = {credit::Clip::Kind::range, 3, 2}; }), HasSubstr("0 <= low <= high"));
-  EXPECT_THAT(error_of([&] { Modulator(*model).backward(at::ones({1})); }), HasSubstr("got one without a graph"));
-  EXPECT_THAT(error_of([&] { Modulator{*torch::nn::Sequential(torch::nn::ReLU())}; }), HasSubstr("two axes or more"));
+  EXPECT_THAT(error_of([&] { Modulator(*model).backward(at::ones({1})); }), HasSubstr("got a loss without a graph"));
+  EXPECT_THAT(error_of([&] { Modulator{*torch::nn::Sequential(torch::nn::ReLU())}; }), HasSubstr("at least two axes"));
   BackwardOptions shuffled;
   shuffled.rule().modulation = "shuffled";
   EXPECT_THAT(error_of([&] { backward(model->forward(x).sum(), *model, shuffled); }), HasSubstr("grapes::Modulator"));

@@ -1,5 +1,5 @@
-// What Python reads instead of repeating it: the tables of routes and modulations, column by column, and what the rows
-// do. The fields of a rule go one by one; torch_grapes.Rule holds them together.
+// Operations that give Python the tables of routes and modulations, by column, and the functions of their rows. A rule
+// is passed field by field; torch_grapes.Rule groups the fields.
 #include "grapes/core/compat.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/module_info.h"
@@ -88,7 +88,7 @@ TORCH_LIBRARY_FRAGMENT(grapes, library) {
   library.def("modulations() -> (str[] name, str[] summary, bool[] local)", &modulation_columns);
   library.def("routes() -> (str[] name, str[] summary, bool[] clipped, bool[] local_in_time, str[] feedback)",
               &route_columns);
-  // Whether the layer below receives an error, and the matrix that carries it, if it is not the weight itself.
+  // Whether the layer below receives an error, and the matrix that carries the error unless it is the weight itself.
   library.def("error_path(str route, Tensor weight, Tensor? feedback) -> (bool, Tensor?)", &error_path);
   library.def(
       "layer_factor(Tensor weight, Tensor? recurrent, int axis, int groups, int gates, str modulation, float[] "

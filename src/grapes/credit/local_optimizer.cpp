@@ -39,8 +39,7 @@ class LocalOptimizer::Impl {
                                                                                    : State::local;
       if (attachment.state != State::unmatched) attachment.reason.clear();
     }
-    // Of the weights that can be modulated at all; one that is frozen or left out by name is the output layer all the
-    // same.
+    // Look only at weights that can be modulated. A frozen or excluded weight can still be the output layer.
     if (options.include().empty() && options.output().empty())
       for (std::size_t l = modules_.size(); l-- > 0;)
         if (modules_[l].unsupported_reason.empty()) {
@@ -57,7 +56,7 @@ class LocalOptimizer::Impl {
       result = optimizer_.step();
     } else {
       result = optimizer_.step([&] {
-        restore();  // a closure that adds to gradients must add to the plain ones
+        restore();  // a closure that accumulates gradients must add to the unscaled ones
         at::Tensor loss = closure();
         scale();
         return loss;
@@ -84,8 +83,8 @@ class LocalOptimizer::Impl {
   void load(torch::serialize::InputArchive& archive) {
     c10::IValue layers, steps;
     TORCH_CHECK(archive.try_read("layers", layers) && layers.isString() && archive.try_read("steps", steps),
-                "local optimizer: the archive must be one that a LocalOptimizer saved; got one without its layers");
-    TORCH_CHECK(layers.toStringRef() == names(), "local optimizer: the archive must be of the layers ", names(),
+                "local optimizer: the archive must be saved by a LocalOptimizer; got one without an entry 'layers'");
+    TORCH_CHECK(layers.toStringRef() == names(), "local optimizer: the archive must be saved for the layers ", names(),
                 "; got ", layers.toStringRef());
     torch::serialize::InputArchive own;
     archive.read("optimizer", own);
@@ -98,7 +97,7 @@ class LocalOptimizer::Impl {
   }
 
  private:
-  /// Puts the plain gradients back, whatever the optimizer throws.
+  /// Restores the unscaled gradients, even if the optimizer throws.
   struct Restored {
     explicit Restored(Impl& impl) : impl(impl) {}
     ~Restored() { impl.restore(); }
@@ -156,8 +155,9 @@ class LocalOptimizer::Impl {
   std::vector<Attachment> attachments_;
   std::vector<at::Tensor> factors_;
   std::vector<std::pair<at::Tensor, at::Tensor>>
-      plain_;  // parameters and their own gradients, while scaled ones stand in
-  std::unordered_map<const void*, at::Tensor> scaled_;  // those; kept, for fresh memory costs more than the product
+      plain_;  // parameters and their unscaled gradients, while the scaled ones are in use
+  std::unordered_map<const void*, at::Tensor>
+      scaled_;  // scaled gradients, kept because new memory costs more than the product
   std::int64_t steps_ = 0;
 };
 

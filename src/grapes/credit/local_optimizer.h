@@ -28,54 +28,56 @@ class InputArchive;
 
 namespace grapes {
 
-/// Layers are named as in BackwardOptions.
+/// Options of LocalOptimizer. Layers are named as in BackwardOptions.
 struct LocalOptimizerOptions {
   /* implicit */ LocalOptimizerOptions(Rule rule = {}) : rule_(std::move(rule)) {}
 
-  /// On the route bp; modulations that propagate elsewhere are local here.
+  /// The learning rule. Its route must be bp; every modulation is applied locally.
   TORCH_ARG(Rule, rule);
-  /// Only these, even the last layer; none: all but the output.
+  /// Modulates only these layers, even the last one. Empty: all layers except the output.
   TORCH_ARG(std::vector<std::string>, include);
-  /// But not these.
+  /// Does not modulate these layers.
   TORCH_ARG(std::vector<std::string>, exclude);
-  /// The output layers, which are left out; none: the last layer registered.
+  /// Output layers, which are not modulated. Empty: the layer that was registered last.
   TORCH_ARG(std::vector<std::string>, output);
 };
 
-/// The local version of GRAPES around any optimizer: loss.backward() stays plain, and each step sees the gradient of
-/// every hidden weight, and of its bias, times the factor of its unit.
+/// Wraps any optimizer with the local version of GRAPES: call plain loss.backward(); each step then multiplies the
+/// gradients of every hidden weight and bias by the factors of their units.
 ///   G^l = (1/B) (m^l ⊙ δ^l)ᵀ h^{l-1},  δ^l not modulated                                 Dellaferrera et al. 2022
-/// There is no graph to look at here, so a model is taken by its parameters' names and its modules' types: units are
-/// rows, or output channels of torch's transposed convolutions; embeddings are left out; the output layer is the last
-/// one that the model registered. `attachments()` lists it; where it guesses wrong, as in a model with two heads, say
-/// `output`. Factors that scale a whole layer alike cancel in Adam and RMSprop.
-/// Gradients themselves are after the step as they were before it.
+/// The optimizer sees no graph, so layers are found by parameter names and module types. Units are rows, or the output
+/// channels of torch's transposed convolutions. Embeddings are not modulated. The layer that was registered last is
+/// taken as the output layer; for a model with two heads, set `output`. attachments() shows the result. With Adam and
+/// RMSprop, a factor that is equal for a whole layer has no effect. After the step the gradients have the values that
+/// they had before it.
 class LocalOptimizer {
  public:
-  /// @param optimizer  the user's own; it must live as long as this does. Schedulers go on working on it.
-  /// @throws c10::ValueError if an option cannot be, c10::Error if a name means no layer
+  /// @param optimizer  must outlive this object; learning-rate schedulers still attach to it
+  /// @throws c10::ValueError for an invalid option; c10::Error if a name matches no layer
   LocalOptimizer(torch::optim::Optimizer& optimizer, const torch::nn::Module& model,
                  LocalOptimizerOptions options = {});
   LocalOptimizer(torch::optim::Optimizer& optimizer, const torch::jit::Module& model,
                  LocalOptimizerOptions options = {});
   ~LocalOptimizer();
 
-  /// One step of the optimizer on the scaled gradients. @param closure  computes the loss and its gradients, as for
-  /// torch::optim::Optimizer::step; LBFGS calls it several times. @return what the optimizer's step returns
-  /// @throws c10::ValueError naming the layer, if a weight is not finite
+  /// Takes one step of the optimizer with the scaled gradients.
+  /// @param closure  computes the loss and its gradients, as for torch::optim::Optimizer::step; LBFGS calls it several
+  ///   times
+  /// @return the value of the optimizer's step
+  /// @throws c10::ValueError with the layer's name if a weight is not finite
   at::Tensor step(const std::function<at::Tensor()>& closure = nullptr);
   void zero_grad();
 
-  /// What becomes of each layer, in the model's order: local, output, excluded, frozen (neither its weight nor its bias
-  /// learns) or unmatched.
+  /// How each layer is treated, in the model's order: local, output, excluded, frozen (neither weight nor bias requires
+  /// a gradient) or unmatched.
   const std::vector<Attachment>& attachments() const;
   /// The same as a table, see grapes::describe().
   std::string describe() const;
 
-  /// The optimizer's own state and, beside it, what factors depend on: steps taken, and factors kept by `every`. A run
-  /// that goes on from it gives the very bits of one that never stopped. Also by torch::save and torch::load.
+  /// Saves the optimizer's state, the number of steps, and the factors that `every` keeps. A run that resumes from it
+  /// computes the same bits as an uninterrupted one. torch::save and torch::load work too.
   void save(torch::serialize::OutputArchive& archive) const;
-  /// @throws c10::Error if it was saved for other layers
+  /// @throws c10::Error if the archive was saved for other layers
   void load(torch::serialize::InputArchive& archive);
 
  private:

@@ -154,7 +154,7 @@ TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
     torch::load(fewer, state);
     FAIL() << "no error";
   } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("must be of the layers 2; got 0, 2"));
+    EXPECT_THAT(error.what_without_backtrace(), HasSubstr("must be saved for the layers 2; got 0, 2"));
   }
 }
 

@@ -18,14 +18,15 @@ at::Tensor permuted(const at::Tensor& m, double, Random& random) {
 }
 at::Tensor filled(const at::Tensor& m, double constant, Random&) { return at::full_like(m, constant); }
 
-/// Never to 0, which would end all learning of a unit: a factor has one step at least, of a factor of 0 bits 1.
+/// Rounds m to `bits`. The result is never 0, which would stop a unit's learning. The smallest factor is one step, or 1
+/// for 0 bits.
 at::Tensor stepped(const at::Tensor& m, int bits) {
   if (bits < 0) return m;
   const double steps = std::ldexp(1.0, bits);
   return (((m - 1) * steps + 0.5).floor() / steps + 1).clamp_min(1 / steps);
 }
 
-/// The factors of one network, one vector at a time.
+/// Computes the factors of one network, one vector at a time.
 class Maker {
  public:
   Maker(const Weights& weights, const Rule& rule, Random& random) : weights_(weights), rule_(rule), random_(random) {}
@@ -36,7 +37,7 @@ class Maker {
     std::vector<Factors> all(hidden);
     if (modulation.transform == nullptr) return all;
     if (rule_.responsibility == Responsibility::synaptic) {
-      for (std::size_t l = 1; l < hidden; ++l) {  // l counts matrices from 0; W^1 and W^L stay out
+      for (std::size_t l = 1; l < hidden; ++l) {  // l counts matrices from 0; W^1 and W^L are not modulated
         all[l].columns = of(l, 1, l);
         if (above(l) < hidden) all[l].error = of(above(l), 1, l);
       }
@@ -52,7 +53,7 @@ class Maker {
  private:
   std::size_t above(std::size_t l) const { return weights_.above.empty() ? l + 1 : weights_.above[l]; }
 
-  /// The factor over axis `dim` of matrix `matrix`, for the units that hidden layer `layer` is concerned with.
+  /// The factor along axis `dim` of matrix `matrix`. `layer` is the hidden layer that its units belong to.
   at::Tensor of(std::size_t matrix, std::int64_t dim, std::size_t layer) {
     const OptionalTensor mask =
         matrix < weights_.masks.size() ? OptionalTensor(weights_.masks[matrix]) : OptionalTensor();
@@ -108,7 +109,7 @@ void share_last_factor(std::vector<Factors>& factors, std::int64_t batch) {
   const at::Tensor last = factors.back().error;
   for (std::size_t l = 0; l < factors.size(); ++l) {
     TORCH_CHECK(batch == 1 || factors[l].error.sizes() == last.sizes(),
-                "single factor: all hidden layers must have equally many units; layer ", l + 1, " has ",
+                "single factor: all hidden layers must have the same number of units; layer ", l + 1, " has ",
                 factors[l].error.size(0), ", the last ", last.size(0));
     const at::Tensor own = factors[l].error.unsqueeze(0);
     factors[l].error = batch == 1 ? own : at::cat({own, last.expand({batch - 1, -1})});

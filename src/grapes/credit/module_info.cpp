@@ -23,25 +23,25 @@ namespace {
 
 using Parameters = std::vector<std::pair<std::string, at::Tensor>>;
 
-/// What is known of a parameter from the type of its module.
+/// What the type of a parameter's module says about the parameter.
 struct Known {
   Layout layout;
   std::string unsupported_reason;
 };
 using KnownByName = std::map<std::string, Known>;
 
-/// "a.b." and "c" of "a.b.c"; nothing and all of it where there is no dot.
+/// Splits "a.b.c" into "a.b." and "c". A name without a dot gives "" and the name.
 std::pair<std::string, std::string> split_last(const std::string& name) {
   const std::size_t dot = name.rfind('.');
   return dot == std::string::npos ? std::pair(std::string(), name)
                                   : std::pair(name.substr(0, dot + 1), name.substr(dot + 1));
 }
 
-/// "a.bias_ih_l0" for ("a.weight_ih_l0", "weight_ih", "bias_ih"): the same parameter of another kind.
+/// Returns "a.bias_ih_l0" for ("a.weight_ih_l0", "weight_ih", "bias_ih"): the name of a related parameter.
 std::optional<std::string> renamed(const std::string& name, std::string_view from, std::string_view to) {
   auto [module, own] = split_last(name);
   if (own.compare(0, from.size(), from) != 0) return std::nullopt;
-  // "weight_ih" must end there or go on with "_l0": "weight_ihx" is another word.
+  // The name must end with "weight_ih" or continue with "_l0". "weight_ihx" does not match.
   if (own.size() > from.size() && own[from.size()] != '_') return std::nullopt;
   return module + std::string(to) + own.substr(from.size());
 }
@@ -53,8 +53,8 @@ at::Tensor find(const Parameters& parameters, const std::optional<std::string>& 
   return {};
 }
 
-/// "encoder.0" of "encoder.0.weight", "lstm.l0" of "lstm.weight_ih_l0"; a weight of another name, or one that the model
-/// itself holds, keeps its own.
+/// Returns "encoder.0" for "encoder.0.weight" and "lstm.l0" for "lstm.weight_ih_l0". Other weights, and weights of the
+/// model itself, keep their names.
 std::string module_name(const std::string& weight) {
   const auto [module, own] = split_last(weight);
   for (const std::string_view kind : {"weight_ih", "weight"}) {
@@ -67,7 +67,7 @@ std::string module_name(const std::string& weight) {
   return weight;
 }
 
-/// The names that patterns may mean: the weights' own, and the modules' that hold them.
+/// Names that patterns can match: those of the weights and of their modules.
 std::vector<std::string> names_of(const ModuleInfo& module) {
   std::vector<std::string> names = module.weights;
   for (const std::string& weight : module.weights)
@@ -81,7 +81,7 @@ std::vector<ModuleInfo> modules_of(const Parameters& parameters, const KnownByNa
   std::vector<ModuleInfo> modules;
   for (const auto& [name, value] : parameters) {
     if (!value.defined() || value.dim() < 2) continue;
-    // The recurrent weights come with the input weights of their layer.
+    // Recurrent weights are added together with the input weights of their layer.
     if (find(parameters, renamed(name, "weight_hh", "weight_ih")).defined()) continue;
     const auto same = std::find_if(modules.begin(), modules.end(), [&, &value = value](const ModuleInfo& module) {
       return module.weight.is_same(value);
@@ -99,7 +99,7 @@ std::vector<ModuleInfo> modules_of(const Parameters& parameters, const KnownByNa
       module.layout = found->second.layout;
       module.unsupported_reason = found->second.unsupported_reason;
     }
-    if (!value.is_floating_point()) module.unsupported_reason = "not of floating point";
+    if (!value.is_floating_point()) module.unsupported_reason = "its dtype is not floating point";
     if (renamed(name, "weight_hr", "weight_hr")) module.unsupported_reason = "the projection of an LSTM";
     const auto recurrent = renamed(name, "weight_ih", "weight_hh");
     module.recurrent = find(parameters, recurrent);
@@ -127,8 +127,8 @@ void note_transposed(const torch::nn::Module& module, const std::string& prefix,
     known[prefix + "weight"].layout = {1, conv->options.groups()};
 }
 
-/// What the types of a module and of all below it say. Not by named_modules(): that needs a model that a shared_ptr
-/// holds, which one on the stack is not.
+/// Collects what the types of a module and its submodules say. named_modules() cannot be used, because it needs a model
+/// that is owned by a shared_ptr.
 void note_types(const torch::nn::Module& module, const std::string& prefix, KnownByName& known) {
   note_transposed<torch::nn::ConvTranspose1dImpl>(module, prefix, known);
   note_transposed<torch::nn::ConvTranspose2dImpl>(module, prefix, known);
@@ -186,16 +186,17 @@ void require_matches(const std::vector<ModuleInfo>& modules, const std::vector<s
       for (const std::string& name : names_of(module))
         if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
     TORCH_CHECK(false, what, " must name layers of the model; got '", pattern, "'", did_you_mean(pattern, known),
-                "; there are: ", join(known, ", "));
+                "; available: ", join(known, ", "));
   }
 }
 
 Rule require_rule(const Rule& rule, const std::string& what) {
   using enum Responsibility;
-  TORCH_CHECK_VALUE(rule.route == "bp", what, ": the route must be bp, the model's own graph; got ", rule.route);
+  TORCH_CHECK_VALUE(rule.route == "bp", what,
+                    ": the route must be bp, because the error follows the model's own graph; got ", rule.route);
   TORCH_CHECK_VALUE(rule.responsibility != outgoing && rule.responsibility != synaptic, what,
-                    ": responsibility must be incoming or input; outgoing weights are those of the next layer, which a "
-                    "model does not tell");
+                    ": responsibility must be incoming or input; outgoing weights belong to the next layer, which is "
+                    "unknown for a single layer");
   TORCH_CHECK_VALUE(rule.modulation != "constant" || !rule.constants.empty(), what,
                     ": the modulation constant must have constants; got none");
   TORCH_CHECK_VALUE(std::all_of(rule.constants.begin(), rule.constants.end(), [](double c) { return c > 0; }), what,
@@ -217,7 +218,7 @@ at::Tensor layer_factor(const ModuleInfo& module, const Layout& layout, const Ru
   const at::Tensor W = exact(module.weight);
   at::Tensor r;
   if (layout.groups > 1) {
-    // [input, unit / groups, ...]: inputs of one group reach the units of that group only.
+    // [input, unit / groups, ...]: inputs of a group reach only the units of that group.
     const at::Tensor magnitude = W.detach().abs().flatten(1);
     r = magnitude.view({layout.groups, W.size(0) / layout.groups, W.size(1), -1}).sum({1, 3}).flatten();
   } else {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-/// How the error reaches a unit. A learning rule is a pair: route × modulation.
+/// How the error reaches a unit. A learning rule is a route and a modulation.
 namespace grapes::credit {
 
 using kernels::ErrorPath;
@@ -16,26 +16,27 @@ using kernels::ErrorPath;
 /// Which fixed feedback weights a route has.
 enum class Feedback {
   none,
-  above,   ///< each layer above a hidden one brings it its error through B, shaped as the layer's own weight
-  direct,  ///< the logits bring every hidden layer its error, through B [units of the layer, outputs]
-  first    ///< the same, of the first layer only; from there the error runs upwards, through the weights
+  above,   ///< each layer sends its error to the layer below through B, which has the shape of the layer's own weight
+  direct,  ///< the logits send their error to every hidden layer through B [units of the layer, outputs]
+  first    ///< the logits send their error to the first layer only; from there it runs upward through the weights
 };
 
-/// A way for the error: a row of routes() is all that a layer or a network needs to know of it.
+/// A row of the table of routes. Layers and networks need nothing else to follow a route.
 struct Route {
   std::string name;
   std::string summary;
-  Responsibility responsibility;  ///< GRAPES here, as the authors' program computes it
-  bool clipped;                   ///< whether their factors are clipped here
-  bool local_in_time;             ///< no error runs back in time between units: only for networks over time
+  Responsibility responsibility;  ///< the responsibility that the authors' program uses on this route
+  bool clipped;                   ///< whether the authors' program clips factors on this route
+  bool local_in_time;             ///< no error runs back in time between units; only for networks over time
   Feedback feedback;
-  /// How the error at the pre-activation of a layer with the weight W goes to the layer below. @param B Feedback::above
+  /// Returns how the error at the pre-activation of a layer reaches the layer below. @param W  weight of the layer
+  /// @param B  its feedback weight, with Feedback::above
   ErrorPath (*down)(const at::Tensor& W, const at::Tensor& B);
 
   bool upwards() const { return feedback == Feedback::first; }
 };
 const std::vector<Route>& routes();
-/// @throws c10::ValueError for a name that is in no row
+/// @throws c10::ValueError for an unknown name
 const Route& route_of(const Rule& rule);
 
 }  // namespace grapes::credit

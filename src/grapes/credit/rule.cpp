@@ -24,7 +24,7 @@ Rule resolved(Rule rule) {
   if (rule.clip.kind == Clip::Kind::by_route) rule.clip.kind = route.clipped ? Clip::Kind::range : Clip::Kind::none;
   if (rule.clip.kind == Clip::Kind::none) rule.clip = {Clip::Kind::none, 0, rule.gain};
   TORCH_CHECK_VALUE(rule.gain > 0 && rule.clip.low >= 0 && rule.clip.low <= rule.clip.high,
-                    "gain must be above 0 and the clip satisfy 0 <= low <= high; got ", shortest(rule.gain), " and [",
+                    "gain must be above 0, and clip must satisfy 0 <= low <= high; got ", shortest(rule.gain), " and [",
                     shortest(rule.clip.low), ", ", shortest(rule.clip.high), "]");
   TORCH_CHECK_VALUE(rule.every >= 1, "every must be at least 1; got ", rule.every);
   return rule;

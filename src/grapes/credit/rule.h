@@ -4,64 +4,68 @@
 #include <string>
 #include <vector>
 
-/// A learning rule as a value: route × modulation, and how factors are made.
+/// A learning rule: a route, a modulation, and how factors are computed.
 namespace grapes::credit {
 
-/// Whose weights make a unit responsible.
+/// Which weights count toward a unit's responsibility.
 enum class Responsibility {
-  by_route,  ///< what the authors' program does on this route; a layer by itself: incoming
-  incoming,  ///< the weights that arrive: rows of W, and of R in a recurrent layer
-  input,     ///< the same without R
-  outgoing,  ///< the weights that leave: columns of the next layer's W
-  synaptic   ///< the authors' form on DFA: outgoing ones of a unit and of its presynaptic units, see factors()
+  by_route,  ///< the default of the authors' program for the route; `incoming` for a single layer
+  incoming,  ///< incoming weights: rows of W, and of R in a recurrent layer
+  input,     ///< incoming weights without R
+  outgoing,  ///< outgoing weights: columns of the next layer's W
+  synaptic   ///< for dfa: outgoing weights of a unit and of its inputs, as in the authors' program, see factors()
 };
 
-/// The range of factors.
+/// The range of the factors.
 struct Clip {
   enum class Kind {
-    by_route,  ///< as the authors' program does on this route
-    none,      ///< (0, gain]
+    by_route,  ///< the default of the authors' program for the route
+    none,      ///< no clip: (0, gain]
     range      ///< [low, high]
   } kind = Kind::by_route;
   double low = 1, high = 2;
   bool operator==(const Clip&) const = default;
 };
 
-/// How the error reaches a unit, and how it is scaled there. The program, the layers of nn and GRAPES for other
-/// people's models take the same rule.
+/// How the error reaches a unit, and how it is scaled there. The program, the layers of nn, Modulator and
+/// LocalOptimizer use this type.
 ///   δ^l ← m^l ⊙ δ^l,  m = clip(gain · r / max r, low, high),  r_n = Σ_i |W_ni|               Dellaferrera et al. 2022
 ///
 ///     Rule rule{.route = "fa", .gain = 3};
 struct Rule {
-  std::string route = "bp";            ///< a row of routes()
-  std::string modulation = "grapes";   ///< a row of modulations()
-  std::vector<double> constants = {};  ///< of `constant`: one for all hidden layers, or one each
+  std::string route = "bp";           ///< a name in routes()
+  std::string modulation = "grapes";  ///< a name in modulations()
+  std::vector<double> constants =
+      {};  ///< of the modulation `constant`: one number for all hidden layers, or one per layer
   Responsibility responsibility = Responsibility::by_route;
   double gain = 2;
   Clip clip = {};
-  std::int64_t every = 1;  ///< batches between computations of the factors
-  /// Bits of the factor's fraction, whatever the modulation: m to the nearest 1 + j / 2^k, a half upwards, as
-  /// fixed/factor.h has it. 0: {1, 2}, a shift. Below 0: exact.
+  std::int64_t every = 1;  ///< number of batches for which the factors are kept
+  /// Fraction bits of the factor, for every modulation: m is rounded to the nearest 1 + j / 2^k, with ties upward, as
+  /// in fixed/factor.h. 0 gives {1, 2}, a shift. Below 0: no rounding.
   int factor_bits = -1;
-  std::uint64_t seed = 0;    ///< of `shuffled`, outside the program, where each run has a seed of its own
-  bool per_gate = false;     ///< LSTM, GRU: each gate is normalized by itself, instead of all gates of a unit together
-  bool compounding = false;  ///< recurrent layers: scale the error that runs back through R too: m^T after T steps
+  std::uint64_t seed = 0;  ///< of `shuffled`; the program uses the seed of the run instead
+  bool per_gate = false;   ///< LSTM, GRU: normalize each gate separately instead of all gates of a unit together
+  bool compounding =
+      false;  ///< recurrent layers: also scale the error that runs back through R, which gives m^T after T steps
 };
 
-/// What the authors' program does besides, each off by default; `grapes parity` sets these flags.
+/// Compatibility flags: deviations of the authors' program from the paper. All are off by default; `grapes parity` sets
+/// them.
 struct Compatibility {
-  bool first_sample_mask = false;  ///< the dropout mask of a batch's first sample masks rows before they are summed
-  bool single_factor = false;      ///< all samples but the first take the last hidden layer's factor, in every layer
-  bool unmasked_first = false;     ///< IFA: the first layer's error ignores dropout
-  bool dropout_in_evaluation = false;  ///< residual networks: units are dropped in evaluation too
+  bool first_sample_mask =
+      false;  ///< the dropout mask of a batch's first example masks the rows of W before they are summed
+  bool single_factor = false;   ///< all examples except the first take the last hidden layer's factor, in every layer
+  bool unmasked_first = false;  ///< IFA: the error at the first layer ignores dropout
+  bool dropout_in_evaluation = false;  ///< residual networks: dropout is active in evaluation too
 };
 
-/// No modulation: the rule of an output layer.
+/// Returns a rule without modulation, as an output layer needs it.
 Rule plain(std::string route = "bp");
 
-/// The rule with nothing left to the route: responsibility and clip as the authors' program has them on it.
-/// Of a clip that is a range, low and high are its ends; of none, 0 and gain.
-/// @throws c10::ValueError for a route or a modulation that is in no table, or numbers that cannot be
+/// Returns the rule with the defaults of its route filled in for responsibility and clip. A clip of kind `range` then
+/// has its own low and high; a clip of kind `none` has 0 and gain.
+/// @throws c10::ValueError for an unknown route or modulation, or a number outside its range
 Rule resolved(Rule rule);
 
 }  // namespace grapes::credit

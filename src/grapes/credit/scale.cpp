@@ -11,8 +11,8 @@ namespace {
 
 using torch::autograd::variable_list;
 
-/// Whether nobody else can see the memory of this gradient, so that it may be overwritten. The engine hands over its
-/// buffers, but a gradient may also be a part of another, be kept by the user, or lie in memory lent from outside.
+/// Whether the memory of this gradient is used nowhere else, so that it may be overwritten. A gradient from the engine
+/// may be a part of another tensor, be kept by the user, or use external memory.
 bool owned(const at::Tensor& error) {
   return error.layout() == at::kStrided && error.has_storage() && error.use_count() == 1 &&
          error.storage().use_count() == 1 && error.storage().resizable() && error.is_non_overlapping_and_dense();
@@ -35,7 +35,7 @@ class Scale final : public torch::autograd::FunctionPreHook {
     if (!pass_->running || !is_set() || errors.empty() || !errors[0].defined()) return errors;
     const at::NoGradGuard no_grad;
     const at::Tensor m = shaped_like(errors[0]);
-    const bool in_place = owned(errors[0]);  // before the copy of the list, which counts as an owner
+    const bool in_place = owned(errors[0]);  // test before the list is copied; a copy counts as an owner
     variable_list scaled = errors;
     if (in_place)
       scaled[0].mul_(m);
@@ -50,13 +50,13 @@ class Scale final : public torch::autograd::FunctionPreHook {
     if (by_axis_) {
       const std::int64_t axis = dim_ < 0 ? dim_ + error.dim() : dim_;
       TORCH_CHECK(axis >= 0 && axis < error.dim() && error.size(axis) == m.size(0),
-                  "backward: the error at a layer of ", m.size(0), " units must have them along axis ", dim_,
+                  "backward: the error at a layer with ", m.size(0), " units must have this size along axis ", dim_,
                   "; got an error of shape ", error.sizes());
       std::vector<std::int64_t> shape(static_cast<std::size_t>(error.dim()), 1);
       shape[static_cast<std::size_t>(axis)] = m.size(0);
       m = m.view(shape);
     }
-    // Under autocast the error has fewer bits than the factor: the product is rounded to them, once.
+    // Under autocast the error has fewer bits than the factor. The product is rounded once.
     return m.to(error.device());
   }
 

@@ -14,7 +14,7 @@ namespace {
 
 using torch::autograd::Node;
 
-/// What the walk tells apart. The names are LibTorch's, the same from 1.13 on.
+/// Kinds of nodes. The names are LibTorch's and have not changed since 1.13.
 enum class Kind {
   other,
   sink,
@@ -58,7 +58,7 @@ Kind kind_by_name(const std::string& name) {
   return name.find("DifferentiableGraphBackward") != std::string::npos ? Kind::script : Kind::other;
 }
 
-/// Node::name() makes a string, and demangles it for some; so each type is asked once.
+/// Node::name() creates a string and demangles some, so it is called once per type.
 Kind kind_of(const Node& node) {
   thread_local std::unordered_map<const std::type_info*, Kind> known;
   const std::type_info* type = &typeid(node);
@@ -67,7 +67,7 @@ Kind kind_of(const Node& node) {
   return known[type] = kind_by_name(node.name());
 }
 
-/// The number of bare transpositions this node makes of a matrix, if it does nothing else to it.
+/// Returns how often this node transposes a matrix, or nothing if it does something else.
 std::optional<int> transpositions(const Node& node, Kind kind) {
   namespace generated = torch::autograd::generated;
   if (kind == Kind::cast) return 0;
@@ -83,7 +83,7 @@ std::optional<int> transpositions(const Node& node, Kind kind) {
   return std::nullopt;
 }
 
-/// int64_t in 1.13, SymInt later.
+/// int64_t in LibTorch 1.13, SymInt later.
 template <class Integer>
 std::int64_t number(const Integer& groups) {
   if constexpr (std::is_convertible_v<Integer, std::int64_t>)
@@ -98,7 +98,7 @@ class Walk {
 
   std::vector<Use> from(Node& root) {
     arrive(root, stack_);
-    // First all that the loss reaches without crossing a use: the uses met there are the output layers.
+    // First visit the nodes that the loss reaches without crossing a use. The uses found there are the output layers.
     descend(true);
     std::swap(stack_, beyond_);
     descend(false);
@@ -107,7 +107,7 @@ class Walk {
   }
 
  private:
-  /// A weight as an operand: which one, and how often transposed on the way.
+  /// A weight as an operand, and the number of transpositions on the way.
   struct Operand {
     std::size_t weight;
     int transposed;
@@ -139,7 +139,7 @@ class Walk {
     if (!sought_.frozen.empty()) look_for_frozen(node, kind, output);
     bool supported = false;
     for (std::size_t u = before; u < uses_.size(); ++u) {
-      // A product of two weights has no units of its own.
+      // A product of two weights has no units.
       if (uses_.size() > before + 1 && uses_[u].at != nullptr) {
         uses_[u].at = nullptr;
         uses_[u].unsupported_reason = "multiplied by another weight in " + node.name();
@@ -154,7 +154,7 @@ class Walk {
     }
   }
 
-  /// Uses of frozen weights that this node computes with; or of their biases alone.
+  /// Finds uses of frozen weights, or of their biases alone, in this node.
   void look_for_frozen(Node& node, Kind kind, bool output) {
     const std::size_t before = uses_.size();
     const bool product = kind == Kind::addmm || kind == Kind::mm || kind == Kind::mv;
@@ -200,12 +200,12 @@ class Walk {
     const std::size_t first = kind == Kind::addmm ? 1 : 0;  // addmm(bias, A, B), mm(A, B), mv(A, b)
     const bool product = kind == Kind::addmm || kind == Kind::mm || kind == Kind::mv;
     if (product && edge == first) {
-      // W x: the rows of the product are units.
+      // W x: the units are rows of the product.
       found.at = &node;
       found.dim = kind == Kind::mv ? -1 : -2;
       found.layout.axis = odd ? 1 : 0;
     } else if (product && edge == first + 1 && kind != Kind::mv) {
-      // x Wᵀ: its columns are.
+      // x Wᵀ: the units are columns of the product.
       found.at = &node;
       found.layout.axis = odd ? 0 : 1;
     } else if (kind == Kind::linear && edge == 1 && !odd) {
@@ -223,7 +223,7 @@ class Walk {
     return found;
   }
 
-  /// The parameter behind nodes that only give it other axes, b.unsqueeze(1) say; or null.
+  /// Returns the parameter behind nodes that only change its axes, such as b.unsqueeze(1); or null.
   static Node* parameter_behind(Node* node) {
     while (node != nullptr && kind_of(*node) != Kind::sink) {
       const Kind kind = kind_of(*node);
@@ -233,8 +233,8 @@ class Walk {
     return node;
   }
 
-  /// Add(reshaped product, bias) is how Linear looks on inputs that are not matrices, and many a layer written by hand.
-  /// There the error at the pre-activation arrives at the sum; the product alone would leave the bias out.
+  /// Add(reshaped product, bias) is the form of Linear for inputs that are not matrices, and of many custom layers. The
+  /// error at the pre-activation arrives at the sum; scaling at the product would miss the bias.
   void note_bias(Node& sum) {
     if (sum.next_edges().size() != 2) return;
     for (const std::size_t b : {0, 1}) {
@@ -265,12 +265,12 @@ class Walk {
     const Bias& bias = found->second;
     bool alone = met_[use.at].parents == 1;
     for (const Node* node : bias.between) alone &= met_[node].parents == 1;
-    // Where the units lie after a transposition is plain; after a change of shape only if they are the last axis.
+    // After a transposition the axis of the units is known. After a change of shape it is known only if it is the last
+    // axis.
     const bool lost = bias.reshaped && (bias.transposed || use.dim != -1);
     if (!alone || lost) {
       use.at = use.bias = nullptr;
-      use.unsupported_reason =
-          alone ? "changed in shape before its bias is added" : "used both with and without its bias";
+      use.unsupported_reason = alone ? "reshaped before its bias is added" : "used both with and without its bias";
       return;
     }
     if (bias.transposed) use.dim = bias.between.size() % 2 == 0 ? use.dim : -3 - use.dim;
@@ -279,13 +279,13 @@ class Walk {
   }
 
   struct Met {
-    int parents = 0;  // edges that lead here
+    int parents = 0;  // number of edges that lead to this node
     bool visited = false;
   };
   struct Bias {
     Node* sum;
     Node* sink;
-    std::vector<const Node*> between;  // it and the product
+    std::vector<const Node*> between;  // this node, the product, and the nodes between them
     bool transposed, reshaped;
   };
   const Sought& sought_;

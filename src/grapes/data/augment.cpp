@@ -22,12 +22,12 @@
 namespace grapes::data {
 namespace {
 
-/// The row's own stream of one kind of draw.
+/// The random stream of a row for one kind of draw.
 Random stream(std::uint64_t seed, std::string_view name, std::int64_t row) {
   return Random(stream_seed(seed, name, static_cast<std::uint64_t>(row)));
 }
 
-/// The Gaussian filter along one axis of length n as a matrix [n, n]: outside is 0, the weights add up to 1 inside.
+/// The Gaussian filter along an axis of length n as a matrix [n, n]. Values outside are 0; weights sum to 1 inside.
 at::Tensor gaussian(std::int64_t n, double sigma) {
   const auto reach = static_cast<std::int64_t>(std::llround(4 * sigma));
   const auto weight = [&](const at::Tensor& d) {
@@ -38,7 +38,7 @@ at::Tensor gaussian(std::int64_t n, double sigma) {
   return (weight(place.unsqueeze(1) - place) / weight(at::arange(-reach, reach + 1, at::kLong)).sum()).to(at::kFloat);
 }
 
-/// Turned, moved, sheared, stretched and bent.
+/// Rotation, shift, shear, zoom and elastic deformation.
 class Warped final : public Decorator {
  public:
   Warped(DatasetPtr source, const Augmentation& augmentation)
@@ -61,7 +61,7 @@ class Warped final : public Decorator {
   }
 
  private:
-  /// Where the pixels of one image come from: with (x, y) from its middle, in pixels,
+  /// Computes where the pixels of one image come from. With (x, y) from its center, in pixels:
   ///   [[xx, xy], [yx, yy]] · (x, y) + (x0, y0) + displacement(x, y)
   /// @param out  [rows, columns, 2]
   void draw_positions(Random& random, std::int64_t rows, std::int64_t columns, float* out) const {
@@ -87,7 +87,7 @@ class Warped final : public Decorator {
       }
   }
 
-  /// Uniform noise, smoothed; for one image, as the bits of a product may depend on its size.
+  /// Smoothed uniform noise. It is computed per image, because the bits of a product may depend on its size.
   /// @return [rows, 2 (x, y), columns] in pixels
   at::Tensor displacement(Random& random, std::int64_t rows, std::int64_t columns) const {
     const at::Tensor noise = at::empty({rows, 2 * columns});
@@ -103,7 +103,7 @@ class Warped final : public Decorator {
   at::Tensor smooth_rows_, smooth_columns_;
 };
 
-/// Moved by whole pixels, mirrored, and a square of them hidden.
+/// Crop, flip and cutout.
 class Moved final : public Decorator {
  public:
   Moved(DatasetPtr source, const Augmentation& augmentation, const at::Tensor& hidden)
@@ -123,7 +123,7 @@ class Moved final : public Decorator {
   }
 
  private:
-  /// One image, [channels, rows, columns].
+  /// Transforms one image, [channels, rows, columns].
   void move(const float* image, float* out, std::uint64_t seed, std::int64_t number) const {
     const auto below = [](Random& random, std::int64_t n) {
       return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n)));
@@ -135,7 +135,7 @@ class Moved final : public Decorator {
     const std::int64_t down = below(cropping, 2 * crop + 1) - crop, right = below(cropping, 2 * crop + 1) - crop;
     const std::int64_t top = below(hiding, height) - side / 2, left = below(hiding, width) - side / 2;
     const bool mirrored = stream(seed, "flip", number).uniform() < augmentation_.flip;
-    // Columns of the output, before it is mirrored, that are in the image; and those that are hidden.
+    // Columns of the output before the flip that lie in the image, and columns that are hidden.
     const std::int64_t begin = std::clamp<std::int64_t>(-right, 0, width);
     const std::int64_t end = std::clamp<std::int64_t>(width - right, begin, width);
     const std::int64_t hide_begin = std::max<std::int64_t>(left, 0), hide_end = std::min(left + side, width);
@@ -151,13 +151,13 @@ class Moved final : public Decorator {
   }
 
   const Augmentation augmentation_;
-  at::Tensor hidden_;  // of an example's shape
+  at::Tensor hidden_;  // has the shape of an example
 };
 
 struct Part {
   std::string name;
   double Augmentation::*amplitude;
-  double most;  ///< beyond it the image would turn over or vanish
+  double most;  ///< larger values would turn the image over or make it vanish
   bool pixels = false;
 };
 const std::vector<Part>& parts() {

@@ -14,7 +14,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Images [n, channels, size, size] of random gray values, the same ones on each call.
+/// Images [n, channels, size, size] of random gray values, the same in each call.
 DatasetPtr noise(std::int64_t n, std::int64_t channels, std::int64_t size) {
   const at::Tensor x = at::arange(n * channels * size * size, at::kFloat).mul(12.9898).sin().mul(43758.5453);
   return memory((x - x.floor()).reshape({n, channels, size, size}), at::zeros({n}, at::kLong),
@@ -54,7 +54,7 @@ TEST(Augment, IsParsedAndRefusedByPart) {
 TEST(Augment, TinyAmplitudesChangeNextToNothingAndNoneChangesNothing) {
   const DatasetPtr source = noise(5, 2, 9);
   EXPECT_EQ(augmented(source, {}), source);
-  // The sampling itself is exact: a turn by 0 about the middle, drawn through the whole path.
+  // The interpolation is exact: a rotation by 0, drawn through the whole code path.
   Augmentation tiny;
   tiny.rotate = 1e-30;
   EXPECT_TRUE(at::equal(all_inputs(*augmented(source, tiny), 1), all_inputs(*source, 1)));
@@ -76,7 +76,7 @@ TEST(Augment, IsAFunctionOfSeedAndRowAlone) {
 }
 
 TEST(Augment, ARowIsTheSameInEveryBatch) {
-  // Of images whose sides are no powers of two, in batches of 1 and of 7, bit for bit.
+  // For images whose sides are not powers of two, in batches of 1 and of 7, bit for bit.
   for (const char* what : {"rotate=10,shift=.15,shear=.15,zoom=.15", "elastic=34:6", "crop=3,flip=.5,cutout=4",
                            "rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6,crop=3,flip=.5,cutout=4"}) {
     const DatasetPtr set = augmented(noise(7, 3, 28), parse_augmentation(what));
@@ -95,7 +95,7 @@ TEST(Augment, LeavesTheGlobalGeneratorAlone) {
 }
 
 TEST(Augment, ShiftMovesAndFillsWithZero) {
-  // A constant picture shifted by (x, y) keeps 1 where the source lies inside: its sum is the overlap of two squares.
+  // A constant image shifted by (x, y) stays 1 where the source lies inside. Its sum is the overlap of two squares.
   const DatasetPtr ones = memory(at::ones({200, 1, 20, 20}), at::zeros({200}, at::kLong),
                                  {ProblemKind::classification, {1, 20, 20}, 1, {"all"}});
   Augmentation a;
@@ -108,7 +108,7 @@ TEST(Augment, ShiftMovesAndFillsWithZero) {
 }
 
 TEST(Augment, RotationTurnsAboutTheMiddle) {
-  // A radially symmetric picture does not change under rotation, except for the interpolation; zoom does change it.
+  // A rotation does not change a radially symmetric image, except for the interpolation; zoom changes it.
   const at::Tensor axis = at::arange(21, at::kFloat) - 10;
   const at::Tensor bell = at::exp(-(axis.square().unsqueeze(0) + axis.square().unsqueeze(1)) / 18);
   const DatasetPtr set = memory(bell.expand({30, 1, 21, 21}).contiguous(), at::zeros({30}, at::kLong),
@@ -120,7 +120,7 @@ TEST(Augment, RotationTurnsAboutTheMiddle) {
 }
 
 TEST(Augment, ElasticDisplacementsHaveTheSizeTheyShould) {
-  // A ramp shows its displacement directly. Uniform noise has variance 1/3; smoothing in two dimensions with
+  // A ramp image shows its displacement directly. Uniform noise has variance 1/3; smoothing in two dimensions with
   // σ divides it by 4 π σ², so far from the edges sd = α / sqrt(12 π) / σ.
   constexpr std::int64_t n = 41;
   const at::Tensor ramp = at::arange(n, at::kFloat).expand({60, 1, n, n}).contiguous();
@@ -133,7 +133,7 @@ TEST(Augment, ElasticDisplacementsHaveTheSizeTheyShould) {
 }
 
 TEST(Augment, DrawsOfTheAuthorsProgramStayAsTheyWere) {
-  // Pixels as they were before other kinds of changes came: what a seed gave, it gives.
+  // The draws of the first group did not change when the second group was added.
   const DatasetPtr set = noise(3, 2, 9);
   const at::Tensor one =
       all_inputs(*augmented(set, parse_augmentation("rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6")), 7);
@@ -143,7 +143,7 @@ TEST(Augment, DrawsOfTheAuthorsProgramStayAsTheyWere) {
   EXPECT_TRUE(at::equal(both, one.flip(3)));
 }
 
-/// How a picture lies in the one it was cut out of: whether the crop by (down, right) is what came out.
+/// Whether `out` is the crop of the padded image at (down, right).
 bool is_crop(const at::Tensor& out, const at::Tensor& image, std::int64_t pad, std::int64_t down, std::int64_t right) {
   const at::Tensor large = at::constant_pad_nd(image, {pad, pad, pad, pad});
   return at::equal(out, large.narrow(1, down, image.size(1)).narrow(2, right, image.size(2)));
@@ -184,8 +184,8 @@ TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
                                  {ProblemKind::classification, {2, size, size}, 1, {"a"}});
   const at::Tensor holes = 1 - all_inputs(*augmented(ones, parse_augmentation("cutout=4")), 5);
   EXPECT_TRUE(at::equal(holes.select(1, 0), holes.select(1, 1)));
-  // Each is the product of an interval of rows and one of columns. A middle at 0 ... 5 hides from two before it to one
-  // after it: 2 3 4 4 4 3 rows.
+  // Each hole is the product of an interval of rows and one of columns. A center at 0 ... 5 hides from two pixels
+  // before it to one after it: 2 3 4 4 4 3 rows.
   const at::Tensor rows = std::get<0>(holes.select(1, 0).max(2)), columns = std::get<0>(holes.select(1, 0).max(1));
   EXPECT_TRUE(at::equal(holes.select(1, 0), rows.unsqueeze(2) * columns.unsqueeze(1)));
   for (const at::Tensor& side : {rows, columns}) {
@@ -200,7 +200,7 @@ TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
 
 TEST(Augment, WhatACutoutHidesIsTheMeanAfterNormalization) {
   Options options;
-  options.augment = parse_augmentation("cutout=8");  // some of the draws hide most of a digit
+  options.augment = parse_augmentation("cutout=8");  // some draws hide most of a digit
   for (const char* normalize : {"channel", "standard", "unit"}) {
     options.normalize = normalize;
     const Splits splits = open(options, 1);

@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 
 /// [time, 88]
 at::Tensor piano_roll(const Json& chorale, const std::string& where) {
-  if (!chorale.is_array() || chorale.size() < 2) throw DataError(where + ": expected a list of two steps or more");
+  if (!chorale.is_array() || chorale.size() < 2) throw DataError(where + ": expected a list of at least two steps");
   const at::Tensor roll = at::zeros({static_cast<std::int64_t>(chorale.size()), notes}, at::kByte);
   for (std::size_t t = 0; t < chorale.size(); ++t) {
     if (!chorale[t].is_array()) throw DataError(fmt::format("{}, step {}: expected a list of notes", where, t));
@@ -50,16 +50,17 @@ Collection read_chorales(const SourceFiles& files) {
   try {
     document = Json::parse(bytes);
   } catch (const Json::exception& error) {
-    throw DataError(file + ": not JSON: " + error.what());
+    throw DataError(file + ": invalid JSON: " + error.what());
   }
   DatasetInfo info = {ProblemKind::prediction, {notes}, notes, {}, true};
   for (std::int64_t note = lowest_note; note < lowest_note + notes; ++note)
     info.classes.push_back("note " + std::to_string(note));
-  return {.train = part(document, "train", file, info),
-          .validation = part(document, "valid", file, info),
-          .test = part(document, "test", file, info),
-          .notes = {
-              "loss: negative log-likelihood of the next step, summed over 88 notes, mean over all steps of the part"}};
+  return {
+      .train = part(document, "train", file, info),
+      .validation = part(document, "valid", file, info),
+      .test = part(document, "test", file, info),
+      .notes = {
+          "loss: negative log-likelihood of the next step, summed over 88 notes, averaged over all steps of the part"}};
 }
 
 }  // namespace grapes::data

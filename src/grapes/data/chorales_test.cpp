@@ -31,7 +31,7 @@ TEST(Chorales, AskForTheNextStep) {
   EXPECT_EQ(all.train->targets().sizes(), (at::IntArrayRef{2, 0}));
   EXPECT_EQ(all.validation->size(), 1);
   EXPECT_EQ(all.test->get(at::tensor({0}, at::kLong)).targets[0][0][87].item<int>(), 1);
-  // A batch is as long as its longest sequence, and a subset has the same ones.
+  // A batch is as long as its longest sequence. A subset has the same sequences.
   const Batch one = subset(all.train, at::tensor({0}, at::kLong))->get(at::tensor({0}, at::kLong));
   EXPECT_TRUE(at::equal(one.inputs, batch.inputs.narrow(0, 0, 1).narrow(1, 0, 2)));
   EXPECT_TRUE(one.inputs.transpose(0, 1).is_contiguous());
@@ -39,7 +39,7 @@ TEST(Chorales, AskForTheNextStep) {
 
 TEST(Chorales, ThatCannotBeAreRefusedByPlace) {
   const auto message = [](const std::string& json) { return refusal([&] { chorales(json); }); };
-  EXPECT_THAT(message("{"), HasSubstr("a.json: not JSON"));
+  EXPECT_THAT(message("{"), HasSubstr("a.json: invalid JSON"));
   EXPECT_THAT(message(R"({"train": [[[60],[60]]], "valid": [[[60],[60]]]})"), HasSubstr("\"test\""));
   EXPECT_THAT(message(R"({"train": [[[60],[60]], [[60],[20]]]})"),
               HasSubstr("train, chorale 1, step 1: expected a note of 21 to 108; got 20"));

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-/// One record: its labels, then a picture whose every channel is of one gray.
+/// One record: its labels, then an image with one gray value per channel.
 std::string record(const std::vector<int>& labels, int red, int green, int blue) {
   std::string bytes;
   for (const int label : labels) bytes += static_cast<char>(label);
@@ -73,7 +73,7 @@ TEST(Cifar, RefusesByFileAndRecord) {
   EXPECT_THAT(message(record({5, 100}, 0, 0, 0), {20, 100}), HasSubstr("label 100 of record 0"));
 }
 
-/// A small CIFAR-10 in a folder, one file of each packing among them: the class and the gray tell which record it is.
+/// A small CIFAR-10 in a folder, with files of each packing. The class and the gray value identify the record.
 class SmallCifar : public testing::Test {
  protected:
   void SetUp() override {
@@ -109,7 +109,7 @@ TEST_F(SmallCifar, IsReadInTheOrderOfItsFilesHoweverTheyArePacked) {
   const at::Tensor red = splits.train->get(file_order(10)).inputs.select(1, 0).select(1, 0).select(1, 0) * 255;
   EXPECT_TRUE(at::allclose(red, at::tensor({1.F, 1.F, 2.F, 2.F, 3.F, 3.F, 4.F, 4.F, 5.F, 5.F})));
   EXPECT_EQ(splits.test->size(), 1);
-  EXPECT_THAT(splits.notes, testing::ElementsAre("not byte for byte the files that are known as cifar10"));
+  EXPECT_THAT(splits.notes, testing::ElementsAre("the files differ from the known files of cifar10"));
   EXPECT_EQ(splits.fingerprint.size(), 64U);
   EXPECT_TRUE(find("cifar10", options_.data_dir).complete);
   EXPECT_FALSE(verify("cifar10", options_.data_dir, [](const std::string&) {}));
@@ -119,7 +119,7 @@ TEST_F(SmallCifar, IsRefusedByItsFile) {
   put("data_batch_4.bin", record({4}, 0, 0, 0) + record({10}, 0, 0, 0));
   EXPECT_THAT(message(), AllOf(HasSubstr("data_batch_4.bin: label 10 of record 1")));
   put("data_batch_3.bin.xz", xz(record({4}, 0, 0, 0)).substr(0, 40));
-  EXPECT_THAT(message(), AllOf(HasSubstr("data_batch_3.bin.xz"), HasSubstr("cut off")));
+  EXPECT_THAT(message(), AllOf(HasSubstr("data_batch_3.bin.xz"), HasSubstr("truncated")));
   fs::remove(folder_.path() / "data_batch_3.bin.xz");
   EXPECT_THAT(message(), HasSubstr("cifar10 is incomplete, missing: data_batch_3.bin (or .gz, .xz)"));
 }
@@ -154,7 +154,7 @@ TEST(Cifar100, HasItsHundredClasses) {
 
 TEST(Cifar10, TheRealOneIsTheDescribedOne) {
   const fs::path folder = shared_data("cifar10");
-  if (!fs::exists(folder)) GTEST_SKIP() << "the cifar10 files are not there";
+  if (!fs::exists(folder)) GTEST_SKIP() << "the files of cifar10 are missing";
   Options options;
   options.data = "cifar10";
   options.data_dir = folder.string();
@@ -166,7 +166,7 @@ TEST(Cifar10, TheRealOneIsTheDescribedOne) {
   for (const auto& [part, each] :
        {std::pair(splits.train, 4500), std::pair(splits.validation, 500), std::pair(splits.test, 1000)})
     EXPECT_TRUE(at::equal(at::bincount(part->targets()), at::full({10}, each, at::kLong)));
-  // The means and standard deviations that are commonly given: of 50,000, and here of nine in ten of them.
+  // The commonly used means and standard deviations are of 50,000 images; these are of 45,000.
   EXPECT_TRUE(at::allclose(splits.normalization.shift.flatten(), at::tensor({0.4914F, 0.4822F, 0.4465F}), 0, 1e-3));
   EXPECT_TRUE(at::allclose(splits.normalization.scale.flatten().reciprocal(), at::tensor({0.2470F, 0.2435F, 0.2616F}),
                            0, 1e-3));

@@ -20,7 +20,7 @@
 namespace grapes::data {
 namespace {
 
-constexpr std::size_t most_texts = 64;  // more different ones are names or sentences, not categories
+constexpr std::size_t most_texts = 64;  // more different texts are probably names or sentences, not categories
 
 [[noreturn]] void refuse(const CsvTable& table, std::size_t row, std::size_t column, const std::string& why) {
   throw DataError(
@@ -44,7 +44,7 @@ double number(const CsvTable& table, std::size_t row, std::size_t column) {
   return *found;
 }
 
-/// A column in which no cell is a number. (One that has both is an error, found when its numbers are read.)
+/// Whether no cell of a column is a number. A column with both is an error that is found when its numbers are read.
 bool is_text(const CsvTable& table, std::size_t column) {
   for (std::size_t row = 0; row < table.rows(); ++row) {
     if (to_double(value(table, row, column))) return false;
@@ -82,11 +82,11 @@ std::vector<std::size_t> find_labels(const CsvTable& table, const std::string& n
       if (lower(header[i]) == usual) return {i};
     }
   }
-  notes.push_back("no column is named label, class, target or y: the last, '" + header.back() + "', is the target");
+  notes.push_back("no column is named label, class, target or y; the last, '" + header.back() + "', is the target");
   return {header.size() - 1};
 }
 
-/// Where an input comes from: the numbers of a column, or 1 where the column says `text`.
+/// Source of an input: the numbers of a column, or 1 where the column contains `text`.
 struct Origin {
   std::size_t column;
   std::optional<std::string> text;
@@ -125,13 +125,14 @@ std::vector<Origin> choose_inputs(const CsvTable& table, const std::vector<std::
     for (const std::string& text : texts) origins.push_back({column, text});
     one_hot.push_back(fmt::format("'{}' ({})", table.header()[column], texts.size()));
   }
-  if (origins.empty()) throw DataError(table.file() + ": no column is left for the inputs");
+  if (origins.empty())
+    throw DataError(table.file() + ": all columns are targets; expected at least one column of inputs");
   if (!one_hot.empty())
     notes.push_back(fmt::format("columns of texts, one input per text: {}", fmt::join(one_hot, ", ")));
   return origins;
 }
 
-/// The origins of a model's inputs in another table. A text column must hold texts that the model knows.
+/// Finds the columns of a model's inputs in another table. A text column must contain only texts that the model knows.
 std::vector<Origin> find_inputs(const CsvTable& table, const std::vector<std::string>& inputs) {
   std::map<std::string, std::size_t> columns;
   for (std::size_t i = 0; i < table.header().size(); ++i) columns[table.header()[i]] = i;
@@ -156,7 +157,7 @@ std::vector<Origin> find_inputs(const CsvTable& table, const std::vector<std::st
       const std::string text(value(table, row, column));
       if (texts.count(text) == 0)
         refuse(table, row, column,
-               fmt::format("'{}' did not occur in the training data; there were: {}", text, fmt::join(texts, ", ")));
+               fmt::format("'{}' did not occur in the training data; known texts: {}", text, fmt::join(texts, ", ")));
     }
   }
   return origins;

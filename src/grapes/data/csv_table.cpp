@@ -14,7 +14,7 @@ namespace {
   throw DataError(fmt::format("{}, line {}: {}", file, line, why));
 }
 
-/// Takes one field after the other off the text.
+/// Splits a text into fields.
 class Scanner {
  public:
   Scanner(std::string_view text, const std::string& file, std::deque<std::string>& unquoted)
@@ -23,7 +23,7 @@ class Scanner {
   bool at_end() const { return next_ == text_.size(); }
   std::size_t line() const { return line_; }
 
-  /// One record: its fields, up to and with the end of its line.
+  /// Returns the fields of one record, up to the end of its line.
   std::vector<std::string_view> record() {
     std::vector<std::string_view> fields;
     do fields.push_back(field());
@@ -97,7 +97,7 @@ class Scanner {
 CsvTable::CsvTable(std::string text, std::string file, std::vector<std::string> header)
     : text_(std::move(text)), file_(std::move(file)), header_(std::move(header)) {
   std::string_view content = text_;
-  if (content.starts_with("\xef\xbb\xbf")) content.remove_prefix(3);  // a byte order mark, as spreadsheets write it
+  if (content.starts_with("\xef\xbb\xbf")) content.remove_prefix(3);  // the byte order mark that spreadsheets write
   Scanner scanner(content, file_, unquoted_);
   if (scanner.at_end()) throw DataError(file_ + ": is empty, expected a line with the names of the columns");
   if (header_.empty()) read_header(scanner.record());

@@ -98,8 +98,8 @@ TEST_F(Csv, NamesFileLineAndColumnOfEveryFault) {
   EXPECT_THAT(message("1,2\n3,4\n"), HasSubstr("line 1: only numbers, expected the names"));
   EXPECT_THAT(message(""), HasSubstr("is empty"));
   EXPECT_THAT(message("a,y\n"), HasSubstr("no rows"));
-  EXPECT_THAT(message("y\nx\nz\n"), HasSubstr("no column is left for the inputs"));
-  EXPECT_THAT(message("a,y\n1,x\n2,x\n"), HasSubstr("all 2 examples are of one class"));
+  EXPECT_THAT(message("y\nx\nz\n"), HasSubstr("all columns are targets"));
+  EXPECT_THAT(message("a,y\n1,x\n2,x\n"), HasSubstr("all 2 examples have the same class"));
   EXPECT_THAT(message("a,y\n1,x\n2,z\n", "", TargetReading::numbers), HasSubstr("texts like 'x', expected numbers"));
   EXPECT_THAT(message("a,spezies\n1,x\n2,z\n", "species"),
               HasSubstr("label_column species: " + file + " has no such column (did you mean 'spezies'?)"));
@@ -130,7 +130,7 @@ TEST_F(Csv, InputsForAModelAreFoundByName) {
       at::equal(csv_inputs(file_, c.train->info()), at::tensor({0.F, 1.F, 9.F, 1.F, 0.F, 8.F}).reshape({2, 3})));
   write_file(file_, "size,city\n7,Bodo\n");
   EXPECT_THAT(refusal([&] { csv_inputs(file_, c.train->info()); }),
-              HasSubstr("line 2, column 'city': 'Bodo' did not occur in the training data; there were: Bergen, Oslo"));
+              HasSubstr("line 2, column 'city': 'Bodo' did not occur in the training data; known texts: Bergen, Oslo"));
   write_file(file_, "siz,city\n7,Oslo\n");
   EXPECT_THAT(refusal([&] { csv_inputs(file_, c.train->info()); }),
               HasSubstr("no column for the input 'size' (did you mean"));

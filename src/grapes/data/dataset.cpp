@@ -28,7 +28,7 @@ class Memory final : public Dataset {
   }
 
  private:
-  /// Gathered, converted and scaled in one pass: three of them would cost a tenth of a small network's step.
+  /// Gathers, converts and scales in one pass. Three passes would take a tenth of a small network's step.
   at::Tensor converted(const at::Tensor& rows) const {
     std::vector<std::int64_t> shape = inputs_.sizes().vec();
     shape[0] = rows.size(0);
@@ -37,7 +37,8 @@ class Memory final : public Dataset {
     const std::int64_t* row = rows.data_ptr<std::int64_t>();
     auto* into = inputs.data_ptr<float>();
     for (std::int64_t b = 0; b < rows.size(0); ++b, into += width) {
-      TORCH_CHECK_INDEX(row[b] >= 0 && row[b] < inputs_.size(0), "example ", row[b], " of ", inputs_.size(0));
+      TORCH_CHECK_INDEX(row[b] >= 0 && row[b] < inputs_.size(0), "example number must be 0 ... ", inputs_.size(0) - 1,
+                        "; got ", row[b]);
       const std::uint8_t* from = inputs_.data_ptr<std::uint8_t>() + row[b] * width;
       for (std::int64_t i = 0; i < width; ++i) into[i] = static_cast<float>(from[i]) * scale_;
     }
@@ -62,7 +63,7 @@ class Sequences final : public Dataset {
   Batch get(const at::Tensor& rows, std::uint64_t) const override {
     const at::Tensor begin = begins_.index_select(0, rows), lengths = begins_.index_select(0, rows + 1) - begin;
     const std::int64_t batch = rows.size(0), time = batch == 0 ? 0 : lengths.max().item<std::int64_t>();
-    std::vector<std::int64_t> shape = {time, batch};  // in memory step after step, as networks go through it
+    std::vector<std::int64_t> shape = {time, batch};  // time first in memory, in the order in which networks process it
     shape.insert(shape.end(), info_.input_shape.begin(), info_.input_shape.end());
     Batch all{at::zeros(shape, at::kFloat).transpose(0, 1), {}, at::arange(time, at::kLong) < lengths.unsqueeze(1)};
     all.targets = at_steps() ? at::zeros({batch, time, info_.outputs}) : targets_.index_select(0, rows);
@@ -78,7 +79,7 @@ class Sequences final : public Dataset {
   bool at_steps() const { return info_.problem == ProblemKind::prediction; }
 
   at::Tensor inputs_, targets_;
-  at::Tensor begins_;  // [n + 1], where a sequence begins; the last is the end of all
+  at::Tensor begins_;  // [n + 1], start of each sequence; the last entry is the total
   DatasetInfo info_;
 };
 

@@ -57,7 +57,7 @@ TEST(Sampler, IsAPermutationKeyedBySeedAndEpoch) {
 }
 
 TEST(Sampler, EveryPlaceIsEquallyLikely) {
-  // Where number 0 of 5 stands, over 5000 epochs: each place 1000 times, sd 28.
+  // Position of number 0 of 5 over 5000 epochs: each position 1000 times, sd 28.
   std::vector<int> place(5);
   for (int epoch = 0; epoch < 5000; ++epoch) {
     ++place[shuffled_order(5, 9, epoch).eq(0).nonzero().item<std::int64_t>()];

@@ -20,7 +20,7 @@ TEST(DelayedXor, NeedsBothCues) {
   for (std::int64_t i = 0; i < 200; ++i) {
     const std::int64_t steps = batch.present[i].sum().item<std::int64_t>();
     const at::Tensor first = batch.inputs[i][0];
-    const at::Tensor second = batch.inputs[i][steps - 4];  // three steps of silence follow the second cue
+    const at::Tensor second = batch.inputs[i][steps - 4];  // the second cue is followed by three silent steps
     EXPECT_EQ(first[0].item<int>() + first[1].item<int>(), 1);
     EXPECT_EQ(second[0].item<int>() + second[1].item<int>(), 1);
     const int answer = first[0].item<int>() != second[0].item<int>() ? 1 : 0;

@@ -22,7 +22,7 @@ Collection read_digits(const SourceFiles& files) {
           .test = part(train, test),
           .bytes = true,
           .fingerprint = sha256({reinterpret_cast<const char*>(digits_table), sizeof digits_table}),
-          .notes = {"no split of its own: the first 1437 train, the last 360 test"}};
+          .notes = {"no split of its own: the first 1437 examples are for training, the last 360 for testing"}};
 }
 
 }  // namespace grapes::data

@@ -20,7 +20,7 @@ namespace grapes::data {
 namespace fs = std::filesystem;
 namespace {
 
-/// The file NAME.part, held by one process at a time.
+/// The file NAME.part, locked by one process at a time.
 class Partial {
  public:
   explicit Partial(const fs::path& destination) : path_(destination.string() + ".part") {
@@ -93,7 +93,7 @@ int report(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   if (transfer.progress) {
     transfer.progress(transfer.what.destination.filename().string(), transfer.partial.size(), transfer.what.bytes);
   }
-  return interrupt::pending();  // anything but 0 ends the transfer
+  return interrupt::pending();  // any value except 0 ends the transfer
 }
 
 struct Outcome {
@@ -101,7 +101,7 @@ struct Outcome {
   std::string message;
 };
 
-/// Ask for what is missing, once.
+/// Requests the missing bytes once.
 Outcome request(Transfer& transfer) {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
@@ -129,7 +129,7 @@ Outcome request(Transfer& transfer) {
   return {code, *message ? message : curl_easy_strerror(code)};
 }
 
-/// Until all bytes are there, or a request brings nothing new.
+/// Requests until all bytes are received, or a request makes no progress.
 void complete(Transfer& transfer) {
   const Download& what = transfer.what;
   if (transfer.partial.size() > what.bytes) transfer.partial.clear();
@@ -138,14 +138,14 @@ void complete(Transfer& transfer) {
     const Outcome outcome = request(transfer);
     const std::uint64_t after = transfer.partial.size();
     if (interrupt::pending()) {
-      throw Interrupted("stopped while fetching " + what.url + "; what has come is kept in " +
+      throw Interrupted("stopped while fetching " + what.url + "; the received bytes are kept in " +
                         transfer.partial.path().string());
     }
     if (transfer.partial.failure() != 0) {
       throw DataError(fmt::format("cannot write {}: {}", transfer.partial.path().string(),
                                   std::strerror(transfer.partial.failure())));
     }
-    if (outcome.code == CURLE_RANGE_ERROR && before > 0) {  // a server that cannot begin in the middle
+    if (outcome.code == CURLE_RANGE_ERROR && before > 0) {  // the server does not support ranges
       transfer.partial.clear();
       continue;
     }
@@ -158,7 +158,7 @@ void complete(Transfer& transfer) {
       throw DataError(fmt::format("{}: {} bytes, expected {}", what.url, after, what.bytes));
     }
     if (outcome.code != CURLE_OK && after == before) {
-      throw DataError(fmt::format("{}: {} ({} of {} bytes are there)", what.url, outcome.message, after, what.bytes));
+      throw DataError(fmt::format("{}: {} (received {} of {} bytes)", what.url, outcome.message, after, what.bytes));
     }
   }
 }
@@ -171,7 +171,7 @@ void download(const Download& what, const Progress& progress) {
   complete(transfer);
   const std::string found = sha256_file(partial.path());
   if (found != what.sha256) {
-    partial.remove();  // going on from wrong bytes would never end well
+    partial.remove();  // resuming from wrong bytes could never succeed
     throw DataError(what.url + ": SHA-256 " + found + ", expected " + what.sha256);
   }
   partial.finish(what.destination);

@@ -7,21 +7,21 @@
 
 namespace grapes::data {
 
-/// Told while a file comes: its name, the bytes that are there, and all of them.
+/// Called during a download with the file's name, the bytes received, and the total.
 using Progress = std::function<void(const std::string& what, std::uint64_t done, std::uint64_t total)>;
 
-/// One file to bring over the network.
+/// A file to download.
 struct Download {
-  std::string url;  ///< https://; also http:// if `insecure`
+  std::string url;  ///< https://, or http:// if `insecure`
   bool insecure = false;
   std::filesystem::path destination;
   std::uint64_t bytes = 0;
   std::string sha256;
 };
 
-/// Bring the file. What has come so far lies beside it as NAME.part, from where the next try goes on; only a whole file
-/// with the right SHA-256 gets the final name. A line that breaks is taken up again while it still makes progress.
-/// @throws DataError that names the url and what went wrong; Interrupted after a signal
+/// Downloads a file. Received bytes are stored as NAME.part, and the next attempt resumes there. Only a complete file
+/// with the right SHA-256 gets the final name. A broken connection is retried as long as it makes progress.
+/// @throws DataError with the url and the reason; Interrupted after a signal
 void download(const Download& what, const Progress& progress);
 
 }  // namespace grapes::data

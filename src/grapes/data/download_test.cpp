@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-/// test_server.py on 127.0.0.1, serving a folder.
+/// Serves a folder by test_server.py on 127.0.0.1.
 class Server {
  public:
   explicit Server(const fs::path& folder, const std::string& behavior = "") {
@@ -100,7 +100,7 @@ TEST_F(Downloads, BeginAnewWhereTheServerCannotGoOn) {
 }
 
 TEST_F(Downloads, TakeABrokenLineUpAgain) {
-  const Server server(site_.path(), "close=100000");  // every answer breaks off after so many bytes
+  const Server server(site_.path(), "close=100000");  // every response ends after this many bytes
   download(what(server), {});
   EXPECT_EQ(read_file(destination_), content_);
   EXPECT_THAT(log(), HasSubstr("bytes=200000-"));
@@ -171,7 +171,7 @@ TEST(Fetch, BringsASourceFromAMirrorIntoTheCache) {
   EXPECT_THAT(lines, testing::Each(HasSubstr(": right")));
   EXPECT_EQ(lines.size(), 4U);
 
-  // A second time asks for nothing; a spoilt file alone is brought again.
+  // The second call downloads nothing. If a file is corrupt, only that file is downloaded again.
   const std::string log = read_file(site.path() / "log");
   fetch("fashion-mnist", {});
   EXPECT_EQ(read_file(site.path() / "log"), log);

@@ -24,11 +24,11 @@ bool is_right(const fs::path& folder, const SourceFile& file) {
   try {
     return sha256(read_unpacked(*path)) == file.unpacked_sha256;
   } catch (const DataError&) {
-    return false;  // a broken file is fetched again
+    return false;  // a corrupt file is downloaded again
   }
 }
 
-/// The folders to download from; GRAPES_MIRROR (a folder with one folder per source) goes instead of the table's.
+/// Returns the downloads to try. GRAPES_MIRROR, a folder with one folder per source, replaces the table's mirrors.
 std::vector<Download> ways_to(const Source& source, const SourceFile& file, const fs::path& folder) {
   const char* own = std::getenv("GRAPES_MIRROR");
   const bool insecure = own && *own;
@@ -42,7 +42,7 @@ std::vector<Download> ways_to(const Source& source, const SourceFile& file, cons
   return ways;
 }
 
-/// @throws DataError with what every mirror answered
+/// @throws DataError with the answer of each mirror
 void download_any(const std::string& name, const std::vector<Download>& ways, const Progress& progress) {
   std::vector<std::string> reasons;
   for (const Download& way : ways) {
@@ -93,13 +93,13 @@ bool verify(const std::string& name, const std::string& data_dir, const std::fun
   for (const SourceFile& file : wanted.files) {
     const fs::path path = file_in(*folder, file).value();
     if (fs::is_directory(path)) {
-      line(path.string() + ": a folder, of whose files no SHA-256 is known");
+      line(path.string() + ": a folder; its SHA-256 is unknown to Grapes");
       continue;
     }
     try {
       const std::string found = sha256(read_unpacked(path));
       const bool same = found == file.unpacked_sha256;
-      line(path.string() + (file.unpacked_sha256.empty() ? ": no SHA-256 is known to compare with, found " + found
+      line(path.string() + (file.unpacked_sha256.empty() ? ": its SHA-256 is unknown to Grapes; found " + found
                             : same                       ? ": right"
                                    : ": SHA-256 (unpacked) " + found + ", expected " + file.unpacked_sha256));
       right = right && (same || file.unpacked_sha256.empty());

@@ -59,7 +59,8 @@ Collection read_folder(const fs::path& path) {
       else
         ++others;
     }
-    if (files.size() == before) throw DataError(folder.string() + ": no PNG files in this folder of a class");
+    if (files.size() == before)
+      throw DataError(folder.string() + ": expected PNG files in this folder of a class; got none");
     classes.push_back(folder.filename().string());
   }
   if (classes.size() < 2)
@@ -92,7 +93,7 @@ Collection read_folder(const fs::path& path) {
   collection.bytes = true;
   collection.name = path.string();
   collection.fingerprint = sha256(hashes);
-  if (others > 0) collection.notes = {fmt::format("{} files that are not PNGs were left aside", others)};
+  if (others > 0) collection.notes = {fmt::format("ignored {} files that are not PNGs", others)};
   return collection;
 }
 

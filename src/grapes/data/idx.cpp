@@ -19,7 +19,7 @@ std::string kind(std::uint32_t magic) {
   return number;
 }
 
-/// The header's numbers one after the other, then the records.
+/// Reads the numbers of the header one after the other, then the records.
 class IdxHeader {
  public:
   IdxHeader(std::string_view bytes, const std::string& file, std::uint32_t magic) : rest_(bytes), file_(file) {
@@ -35,14 +35,14 @@ class IdxHeader {
     return value;
   }
 
-  /// What is left must be count × size bytes.
+  /// Returns the rest, which must be count × size bytes.
   std::string_view records(std::uint64_t count, std::uint64_t size) const {
-    if (count == 0) throw DataError(file_ + ": the header promises 0 records");
-    // Divided, not multiplied: the product of three header fields may not fit into 64 bits.
+    if (count == 0) throw DataError(file_ + ": the header says 0 records");
+    // By division, because the product of three header fields may not fit into 64 bits.
     if (size == 0 || rest_.size() / size != count || rest_.size() % size != 0) {
       const bool more = size != 0 && rest_.size() / size >= count;
-      throw DataError(fmt::format("{}: the header promises {} records of {} byte{}, but {} bytes follow it: {}", file_,
-                                  count, size, size == 1 ? "" : "s", rest_.size(), more ? "too many" : "cut off"));
+      throw DataError(fmt::format("{}: the header says {} records of {} byte{}, but {} bytes follow it: {}", file_,
+                                  count, size, size == 1 ? "" : "s", rest_.size(), more ? "too many" : "truncated"));
     }
     return rest_;
   }

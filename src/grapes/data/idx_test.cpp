@@ -31,7 +31,7 @@ TEST(Idx, RefusesEveryTruncationAndAnyTrailingByte) {
     EXPECT_THAT(refusal([&] { idx_labels(labels.substr(0, n), "f.idx", 10); }), HasSubstr("f.idx: ")) << n;
   }
   EXPECT_THAT(refusal([&] { idx_images(images.substr(0, 20), "f"); }),
-              HasSubstr("promises 2 records of 6 bytes, but 4 bytes follow it: cut off"));
+              HasSubstr("says 2 records of 6 bytes, but 4 bytes follow it: truncated"));
   EXPECT_THAT(refusal([&] { idx_images(images + "!", "f"); }), HasSubstr("13 bytes follow it: too many"));
 }
 
@@ -44,7 +44,7 @@ TEST(Idx, SaysWhichKindOfFileItIs) {
 
 TEST(Idx, RefusesHeadersThatCannotBe) {
   const std::string huge = big_endian(2051) + big_endian(0xffffffff) + big_endian(0xffffffff) + big_endian(0xffffffff);
-  EXPECT_THAT(refusal([&] { idx_images(huge, "f"); }), HasSubstr("cut off"));
+  EXPECT_THAT(refusal([&] { idx_images(huge, "f"); }), HasSubstr("truncated"));
   const std::string empty = big_endian(2051) + big_endian(0) + big_endian(28) + big_endian(28);
   EXPECT_THAT(refusal([&] { idx_images(empty, "f"); }), HasSubstr("0 records"));
   const std::string flat = big_endian(2051) + big_endian(2) + big_endian(0) + big_endian(28);
@@ -53,7 +53,7 @@ TEST(Idx, RefusesHeadersThatCannotBe) {
               HasSubstr("label 9 of record 9 (from 0) is out of range, expected 0 ... 8"));
 }
 
-/// A small, right MNIST in a folder, to be spoilt.
+/// A small valid MNIST in a folder, which the tests corrupt.
 class SpoiltSource : public testing::Test {
  protected:
   void SetUp() override {
@@ -79,7 +79,7 @@ TEST_F(SpoiltSource, IsReadWhileItIsRightPlainAndPacked) {
   EXPECT_EQ(splits.train->size(), 18);
   EXPECT_EQ(splits.test->size(), 10);
   EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{1, 4, 4}));
-  EXPECT_THAT(splits.notes, testing::ElementsAre(HasSubstr("not byte for byte")));
+  EXPECT_THAT(splits.notes, testing::ElementsAre(HasSubstr("the files differ from the known files of")));
   fs::create_directory(folder_.path() / "mnist");
   for (const SourceFile& file : sources()[1].files) {
     const fs::path from = file_in(folder_.path(), file).value();
@@ -135,11 +135,11 @@ TEST_F(SpoiltSource, AnotherSourcesFiles) {
   const fs::path fashion = "/usr/share/datasets/fashion-mnist";
   if (!fs::exists(fashion)) GTEST_SKIP() << "dataset-fashion-mnist is missing";
   options_.data_dir = fashion.string();
-  EXPECT_THAT(message(), AllOf(HasSubstr("this is the file of fashion-mnist"), HasSubstr("expected that of mnist")));
+  EXPECT_THAT(message(), AllOf(HasSubstr("this file belongs to fashion-mnist"), HasSubstr("expected that of mnist")));
 }
 
 TEST(Emnist, IsReadUpright) {
-  // The official files hold every image transposed.
+  // The official files store every image transposed.
   const TemporaryFolder folder;
   for (const std::string part : {"train", "test"}) {
     write_file(folder.path() / ("emnist-balanced-" + part + "-images-idx3-ubyte"), idx_images_file(10, 2, 3));

@@ -46,7 +46,7 @@ class Recordings final : public Dataset {
   Batch get(const at::Tensor& rows, std::uint64_t) const override {
     const at::Tensor numbers = rows.contiguous();
     const std::int64_t batch = rows.size(0), pixels = 2 * sensor * sensor;
-    const at::Tensor inputs = at::zeros({options_.steps, batch, 2, sensor, sensor});  // step after step in memory
+    const at::Tensor inputs = at::zeros({options_.steps, batch, 2, sensor, sensor});  // time first in memory
     for (std::int64_t b = 0; b < batch; ++b) {
       const std::string& recording = recordings_.at(static_cast<std::size_t>(numbers.data_ptr<std::int64_t>()[b]));
       std::int64_t last = 0;
@@ -68,7 +68,7 @@ class Recordings final : public Dataset {
   const EventOptions options_;
 };
 
-/// @param hashes  grows by those of the files
+/// @param hashes  those of the files are appended
 DatasetPtr part(const std::filesystem::path& folder, const SourceFiles& files, std::string& hashes) {
   std::vector<std::string> recordings;
   std::vector<std::int64_t> targets;
@@ -79,7 +79,7 @@ DatasetPtr part(const std::filesystem::path& folder, const SourceFiles& files, s
         throw DataError(fmt::format("{}: {} bytes, expected events of 5 bytes each", path.string(), bytes.size()));
       for_each_event(bytes, [&](const Event& event) {
         if (event.column >= sensor || event.row >= sensor)
-          throw DataError(fmt::format("{}: an event at column {}, row {}, outside of 34 x 34", path.string(),
+          throw DataError(fmt::format("{}: an event at column {}, row {}, outside the sensor's 34 x 34", path.string(),
                                       event.column, event.row));
       });
       hashes += sha256(bytes);

@@ -61,7 +61,7 @@ TEST_F(Nmnist, EventsFallIntoEqualSteps) {
   EXPECT_NE(counts.fingerprint, splits.fingerprint);
   std::vector<std::string> lines;
   EXPECT_TRUE(verify("nmnist", options_.data_dir, [&](const std::string& line) { lines.push_back(line); }));
-  EXPECT_THAT(lines, testing::Each(HasSubstr("no SHA-256 is known")));
+  EXPECT_THAT(lines, testing::Each(HasSubstr("its SHA-256 is unknown")));
 }
 
 TEST_F(Nmnist, WhatCannotBeIsRefusedByFileOrField) {
@@ -71,7 +71,7 @@ TEST_F(Nmnist, WhatCannotBeIsRefusedByFileOrField) {
   put("Test/9/00001.bin", event(5, 7, 1, 0) + "abc");
   EXPECT_THAT(message(), HasSubstr("Test/9/00001.bin: 8 bytes, expected events of 5 bytes each"));
   put("Test/9/00001.bin", event(34, 7, 1, 0));
-  EXPECT_THAT(message(), HasSubstr("Test/9/00001.bin: an event at column 34, row 7, outside of 34 x 34"));
+  EXPECT_THAT(message(), HasSubstr("Test/9/00001.bin: an event at column 34, row 7, outside the sensor's 34 x 34"));
   std::filesystem::remove_all(folder_.path() / "Test" / "9");
   EXPECT_THAT(message(), HasSubstr("Test/9"));
 }

@@ -31,7 +31,7 @@ class Normalized final : public Decorator {
   const Normalization normalization_;
 };
 
-/// Visit all inputs, some thousand examples at a time, as float64.
+/// Visits all inputs as float64, a few thousand examples at a time.
 template <class Visit>
 void for_each_piece(const Dataset& dataset, Visit visit) {
   constexpr std::int64_t piece = 4096;
@@ -40,12 +40,13 @@ void for_each_piece(const Dataset& dataset, Visit visit) {
   }
 }
 
-/// An input that is the same in all examples carries nothing; 1 keeps it finite.
+/// An input that is the same in all examples has no information; a width of 1 keeps it finite.
 at::Tensor one_over(const at::Tensor& width) { return at::where(width > 0, width, at::ones_like(width)).reciprocal(); }
 
 Normalization unit(const Dataset&, bool) { return {}; }
 
-/// Mean 0 and standard deviation 1 of what these dimensions of [examples, ...] hold, the first among them.
+/// Returns the normalization to mean 0 and standard deviation 1 over these dimensions of [examples, ...]. The first
+/// dimension must be among them.
 Normalization standardized(const Dataset& train, at::IntArrayRef over) {
   at::Tensor sum, deviation;
   std::int64_t count = 0;
@@ -56,10 +57,11 @@ Normalization standardized(const Dataset& train, at::IntArrayRef over) {
     count += x.numel() / part.numel();
   });
   const at::Tensor mean = sum / count;
-  for_each_piece(train, [&](const at::Tensor& x) {  // a second pass: exact where mean is much larger than sd
-    const at::Tensor squares = total((x - mean).square());
-    deviation = deviation.defined() ? deviation + squares : squares;
-  });
+  for_each_piece(train,
+                 [&](const at::Tensor& x) {  // a second pass, which is exact if the mean is much larger than the sd
+                   const at::Tensor squares = total((x - mean).square());
+                   deviation = deviation.defined() ? deviation + squares : squares;
+                 });
   return {mean.to(at::kFloat), one_over((deviation / count).sqrt()).to(at::kFloat)};
 }
 
@@ -97,11 +99,11 @@ at::Tensor Normalization::undo(at::Tensor inputs) const {
 
 const std::vector<NormalizationKind>& normalizations() {
   static const std::vector<NormalizationKind> table = {
-      {"unit", "0 ... 1 for bytes, numbers as they are", unit},
+      {"unit", "0 ... 1 for bytes; numbers stay unchanged", unit},
       {"standard", "each input with mean 0 and standard deviation 1 over the training examples", standard},
       {"channel",
        "each channel of images with mean 0 and standard deviation 1 over all pixels of the training examples", channel},
-      {"bytes", "0 ... 255, as the authors' program for residual networks takes them", whole},
+      {"bytes", "0 ... 255, as in the authors' program for residual networks", whole},
       {"zero-mean", "-1 ... 1: bytes by their range, numbers by that of the training examples", zero_mean},
   };
   return table;

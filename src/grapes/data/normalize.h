@@ -7,15 +7,14 @@
 
 namespace grapes::data {
 
-/// x ← (x − shift) · scale, each input by its own numbers. shift and scale broadcast over an example's shape;
-/// undefined: x stays as it is.
+/// x ← (x − shift) · scale. shift and scale broadcast over an example's shape; if they are undefined, x is unchanged.
 struct Normalization {
   at::Tensor shift;
   at::Tensor scale;
 
   /// @param inputs  [batch, ...] float32, overwritten
   at::Tensor operator()(at::Tensor inputs) const;
-  /// The way back, to look at them.
+  /// The inverse, for display.
   at::Tensor undo(at::Tensor inputs) const;
 };
 
@@ -23,8 +22,8 @@ struct Normalization {
 struct NormalizationKind {
   std::string name;
   std::string summary;
-  /// Learn it from the training examples. `bytes`: they are known to lie in 0 ... 1, whatever these few show.
-  /// @throws UsageError for examples that it is not for
+  /// Learns the normalization from the training examples. `bytes`: their values are known to lie in 0 ... 1.
+  /// @throws UsageError for examples that it does not support
   Normalization (*fit)(const Dataset& train, bool bytes);
 };
 const std::vector<NormalizationKind>& normalizations();

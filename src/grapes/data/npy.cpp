@@ -24,7 +24,7 @@ struct ElementType {
 constexpr ElementType element_types[] = {
     {"<f4", at::kFloat}, {"<f8", at::kDouble}, {"|u1", at::kByte}, {"<i4", at::kInt}, {"<i8", at::kLong}};
 
-/// Reads the header, a dictionary as Python writes it: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
+/// Reads the header, a dictionary in Python's syntax: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class NpyHeader {
  public:
   NpyHeader(std::string_view text, const std::string& file) : rest_(text), file_(file) {
@@ -35,11 +35,11 @@ class NpyHeader {
       if (key == "descr") {
         type = string();
       } else if (key == "fortran_order") {
-        if (word() != "False") fail("is in Fortran order, expected C order (numpy.ascontiguousarray makes it so)");
+        if (word() != "False") fail("is in Fortran order, expected C order (use numpy.ascontiguousarray)");
       } else if (key == "shape") {
         sizes();
       } else {
-        fail("has a key '" + key + "' in its header");
+        fail("has an unknown key '" + key + "' in its header");
       }
       if (!take(',')) {
         expect('}');
@@ -88,7 +88,7 @@ class NpyHeader {
     while (!take(')')) {
       const std::string text = word();
       const std::optional<long long> size = to_integer(text);
-      if (!size || *size < 0) fail("has '" + text + "' as a size in its shape");
+      if (!size || *size < 0) fail("has '" + text + "' as a size in its shape, expected a whole number");
       shape.push_back(*size);
       if (!take(',')) {
         expect(')');
@@ -104,10 +104,11 @@ class NpyHeader {
 
 std::string print(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-/// The header's text, taken off `bytes`.
+/// Removes the header from `bytes` and returns its text.
 std::string_view take_header(std::string_view& bytes, const std::string& file) {
-  if (bytes.substr(0, 6) != "\x93NUMPY") throw DataError(file + ": not an NPY file (no \\x93NUMPY at its beginning)");
-  if (bytes.size() < 12) throw DataError(file + ": cut off within the NPY header");
+  if (bytes.substr(0, 6) != "\x93NUMPY")
+    throw DataError(file + ": not an NPY file (it does not begin with \\x93NUMPY)");
+  if (bytes.size() < 12) throw DataError(file + ": truncated within the NPY header");
   const int version = static_cast<unsigned char>(bytes[6]);
   if (version < 1 || version > 3) {
     throw DataError(fmt::format("{}: NPY version {}, expected 1, 2 or 3", file, version));
@@ -116,7 +117,7 @@ std::string_view take_header(std::string_view& bytes, const std::string& file) {
   std::size_t length = 0;
   for (std::size_t i = 0; i < width; ++i) length |= std::size_t{static_cast<unsigned char>(bytes[8 + i])} << (8 * i);
   bytes.remove_prefix(8 + width);
-  if (bytes.size() < length) throw DataError(file + ": cut off within the NPY header");
+  if (bytes.size() < length) throw DataError(file + ": truncated within the NPY header");
   const std::string_view header = bytes.substr(0, length);
   bytes.remove_prefix(length);
   return header;
@@ -125,13 +126,13 @@ std::string_view take_header(std::string_view& bytes, const std::string& file) {
 fs::path target_file(const fs::path& path) {
   std::string name = path.filename().string();
   if (name[0] != 'x' && name[0] != 'X') {
-    throw DataError(path.string() + ": expected a name that begins with x, with the targets beside it in y...");
+    throw DataError(path.string() + ": expected a name that begins with x, with the targets next to it in y...");
   }
   name[0] = static_cast<char>(name[0] + 1);  // x -> y, X -> Y
   return path.parent_path() / name;
 }
 
-/// Inputs as they are kept: bytes or float32, all finite, images with a channel.
+/// Returns inputs in the form that is stored: bytes or float32, all finite, images with a channel axis.
 at::Tensor as_inputs(at::Tensor array, const std::string& file) {
   if (array.dim() == 0 || array.numel() == 0) {
     throw DataError(file + ": an array of shape " + print(array.sizes()) + ", expected at least one example");
@@ -155,7 +156,8 @@ at::Tensor npy_array(std::string_view bytes, const std::string& file) {
     if (header.type != element.name) continue;
     std::uint64_t size = c10::elementSize(element.type);
     for (const std::int64_t extent : header.shape) {
-      // Whatever the shape promises must be in the file; checked as it grows, so that it cannot overflow.
+      // The file must contain as many bytes as the shape says. Checked at each step, so that the product cannot
+      // overflow.
       if (extent != 0 && size > bytes.size() / static_cast<std::uint64_t>(extent))
         size = bytes.size() + 1;
       else

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// As NumPy writes it.
+/// The format that NumPy writes.
 std::string npy(const std::string& type, const std::string& shape, const std::string& data, int version = 1,
                 const std::string& order = "False") {
   std::string header = "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }";

@@ -31,11 +31,11 @@ Collection read_named(const Options& options, const Progress& progress) {
   if (folder) return read_source(source, *folder, options.events);
   std::vector<std::string> looked;
   for (const fs::path& place : search_path(source, options.data_dir)) looked.push_back(place.string());
-  throw DataError(fmt::format("{} is not in {}; {}", source.name, fmt::join(looked, ", "),
+  throw DataError(fmt::format("{} was not found in {}; {}", source.name, fmt::join(looked, ", "),
                               source.advice.empty() ? "it can be downloaded, but download is off" : source.advice));
 }
 
-/// A source by its name, or a person's own data by its path.
+/// Reads a named source, or user data by its path.
 Collection read(const Options& options, const Progress& progress) {
   const fs::path path = options.data;
   const bool named =
@@ -53,13 +53,13 @@ Collection read(const Options& options, const Progress& progress) {
   if (!named && (path.has_parent_path() || fs::exists(path, error)))
     throw DataError(
         fmt::format("{}: {}, expected FILE.csv, x.npy, a folder of one folder of PNGs per class, or a named source",
-                    options.data, fs::exists(path, error) ? "not data of a known kind" : "there is no such file"));
+                    options.data, fs::exists(path, error) ? "unknown kind of data" : "no such file"));
   return read_named(options, progress);
 }
 
-/// Which examples of the source's training part serve for what.
+/// Indices in the source's training part.
 struct Rows {
-  at::Tensor train, validation, test;  ///< validation, test: undefined where the source has its own
+  at::Tensor train, validation, test;  ///< validation, test: undefined if the source has its own
 };
 
 Rows split_rows(const Collection& collection, const Options& options, std::uint64_t seed) {
@@ -69,7 +69,7 @@ Rows split_rows(const Collection& collection, const Options& options, std::uint6
   if (!collection.test) {
     const std::int64_t count = part_of(targets.size(0), options.test_split, "test_split");
     if (count == 0)
-      throw UsageError("test_split", fmt::format("{}: {} has {} examples, of which none would be left to test on",
+      throw UsageError("test_split", fmt::format("{}: {} has {} examples, so the test part would be empty",
                                                  options.test_split, collection.name, targets.size(0)));
     Parts parts = draw(targets, count, seed, "test");
     rows.test = std::move(parts.taken);
@@ -95,17 +95,17 @@ Rows split_rows(const Collection& collection, const Options& options, std::uint6
 }
 
 void check(const Options& options) {
-  if (options.pad < 0) throw UsageError("pad", "must be 0 (as they are) or more");
-  if (options.train_limit < 0) throw UsageError("train_limit", "must be 0 (all) or more");
-  if (options.test_limit < 0) throw UsageError("test_limit", "must be 0 (all) or more");
+  if (options.pad < 0) throw UsageError("pad", "must be at least 0 (0: no padding)");
+  if (options.train_limit < 0) throw UsageError("train_limit", "must be at least 0 (0: all)");
+  if (options.test_limit < 0) throw UsageError("test_limit", "must be at least 0 (0: all)");
 }
 
-/// What only images can be asked for, and what sequences cannot.
+/// Checks options that are for images only, or not for sequences.
 void check_kind(const Options& options, const Collection& collection) {
   const DatasetInfo& info = collection.train->info();
   if (info.sequence && options.normalize != "unit")
-    throw UsageError("normalize",
-                     fmt::format("{}: the sequences of {} stay as they are: unit", options.normalize, options.data));
+    throw UsageError("normalize", fmt::format("{}: the sequences of {} cannot be normalized; expected unit",
+                                              options.normalize, options.data));
   if (info.input_shape.size() == 3 && !info.sequence) return;
   const std::string why =
       info.sequence ? options.data + " has sequences" : "the examples of " + collection.name + " are not images";
@@ -133,7 +133,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   splits.normalization = kind.fit(*train, collection.bytes);
   const auto prepared = [&](const DatasetPtr& part) { return normalized(part, splits.normalization); };
   splits.train_plain = prepared(train);
-  // Augmented before it is normalized: what comes in from outside an image is then its background, 0.
+  // Augment before normalizing, so that pixels from outside an image are its background, 0.
   splits.train = options.augment.none() ? splits.train_plain
                                         : prepared(augmented(train, options.augment, splits.normalization.shift));
   splits.validation =
@@ -146,7 +146,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   splits.validation_rows = rows.validation;
   splits.fingerprint = std::move(collection.fingerprint);
   splits.notes = std::move(collection.notes);
-  if (collection.validation) splits.notes.emplace_back("validation examples are those of the data set's own split");
+  if (collection.validation) splits.notes.emplace_back("the validation examples are the data set's own");
   return splits;
 }
 

@@ -12,51 +12,54 @@
 
 namespace grapes::data {
 
-/// Of the training examples in an epoch: a new one every epoch, or that of the file.
+/// Order of the training examples in an epoch: shuffled anew, or that of the file.
 enum class Order { shuffle, file };
 
-/// What is read, and how it is split and changed.
+/// What to read, and how to split and change it.
 struct Options {
-  std::string data = "digits";  ///< a row of sources(), or a path: FILE.csv, FILE.npy (x.npy with y.npy beside), a
-                                ///< folder of one folder of PNGs per class
-  std::string data_dir;         ///< where to look first for a named source
-  bool download = true;         ///< may fetch a named source that is not found
+  /// A name in sources(), or a path: FILE.csv, FILE.npy (x.npy with y.npy next to it), a folder of one folder of PNGs
+  /// per class.
+  std::string data = "digits";
+  std::string data_dir;  ///< the first folder to search for a named source
+  bool download = true;  ///< whether a named source may be downloaded if it is not found
 
-  double validation_split = 0.1;  ///< part of the training examples set aside (0 ... <1), or a count (>= 1, whole)
-  double test_split = 0.2;        ///< the same for data without a test set
-  std::int64_t train_limit = 0;   ///< train on only so many examples (0: all), drawn by seed; in file order the first.
-                                  ///< A fraction for validation is then a fraction of these
-  std::int64_t test_limit = 0;    ///< the first so many test examples (0: all)
+  double validation_split =
+      0.1;  ///< fraction of the training examples for validation (0 ... <1), or their number (>= 1, whole)
+  double test_split = 0.2;  ///< the same for data without a test set
+  /// Number of training examples to use, drawn by seed, or in file order the first ones; 0: all. A fraction for
+  /// validation is then a fraction of these.
+  std::int64_t train_limit = 0;
+  std::int64_t test_limit = 0;  ///< number of test examples to use, the first ones; 0: all
   Order order = Order::shuffle;
 
-  std::int64_t pad = 0;  ///< images in the middle of so many rows and columns, zeros around them; 0: as they are
-  std::string normalize = "unit";  ///< a row of normalizations()
+  std::int64_t pad = 0;            ///< pad images with zeros to this number of rows and columns; 0: no padding
+  std::string normalize = "unit";  ///< a name in normalizations()
   Augmentation augment;            ///< of the training images
 
-  std::string label_column;  ///< CSV: the target column(s), separated by commas; "": label, class, target or y, else
-                             ///< the last
+  std::string label_column;  ///< CSV: target columns, separated by commas; "": label, class, target or y, else the last
   TargetReading targets = TargetReading::automatic;
   EventOptions events;  ///< of recordings
 };
 
-/// The three parts of a data set. Validation is carved from train by `seed`, stratified by class; it may be empty.
+/// The three parts of a data set. The validation part is taken from the training part by `seed`, stratified by class;
+/// it may be empty.
 struct Splits {
-  DatasetPtr train;        ///< augmented if asked for
-  DatasetPtr train_plain;  ///< never augmented; the same object as `train` where there is no augmentation
+  DatasetPtr train;        ///< augmented if requested
+  DatasetPtr train_plain;  ///< not augmented; the same object as `train` without augmentation
   DatasetPtr validation;
   DatasetPtr test;
   DatasetInfo info;
-  Normalization normalization;     ///< learnt from the training examples; already in the three parts
+  Normalization normalization;     ///< learned from the training examples; already applied to the three parts
   std::string name;                ///< "fashion-mnist", or the path
-  bool shuffle = true;             ///< a new order every epoch; false: the order of the file
-  at::Tensor train_rows;           ///< [n] int64: which of the source's training examples, from 0, these are
-  at::Tensor validation_rows;      ///< the same; undefined where the source has a validation set of its own
-  std::string fingerprint;         ///< SHA-256 over the bytes that were read: two runs with the same used the same data
-  std::vector<std::string> notes;  ///< what a person should know of how it was read, e.g. "3 columns are text: one-hot"
+  bool shuffle = true;             ///< shuffle every epoch; false: the order of the file
+  at::Tensor train_rows;           ///< [n] int64: indices of these examples in the source's training part
+  at::Tensor validation_rows;      ///< the same for validation; undefined if the source has its own validation set
+  std::string fingerprint;         ///< SHA-256 over the bytes that were read, to check that two runs used the same data
+  std::vector<std::string> notes;  ///< remarks for people on how the data was read, e.g. "3 columns are text: one-hot"
 };
 
-/// Read a data set and split it.
-/// @throws UsageError of the field of an option, DataError for a file (names the file and the line, field or byte)
+/// Reads a data set and splits it.
+/// @throws UsageError for the setting of an invalid option, DataError for a file (with the line, field or byte)
 Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress = {});
 
 }  // namespace grapes::data

@@ -86,8 +86,8 @@ TEST(Open, NormalizesByTheTrainingExamples) {
 }
 
 TEST(Open, NormalizesChannelsByAllTheirPixels) {
-  // Two pictures of two pixels and two channels. Red: 0 2 4 6, mean 3, variance 5; green: 7 everywhere, whose
-  // standard deviation of 0 is no reason to divide by it.
+  // Two images of two pixels and two channels. Red: 0 2 4 6, mean 3, variance 5. Green: 7 everywhere, with standard
+  // deviation 0, which must not become a divisor.
   const at::Tensor pictures = at::tensor({0.F, 2.F, 7.F, 7.F, 4.F, 6.F, 7.F, 7.F}).reshape({2, 2, 1, 2});
   const DatasetPtr set =
       memory(pictures, at::zeros({2}, at::kLong), {ProblemKind::classification, {2, 1, 2}, 1, {"all"}});

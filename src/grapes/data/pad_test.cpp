@@ -1,4 +1,4 @@
-// Padding of images, in data sets and in what a trained model is asked about.
+// Padding of images in data sets and in inputs of trained models.
 #include "grapes/data/open.h"
 #include "grapes/data/picture.h"
 #include "grapes/data/png.h"

@@ -21,16 +21,16 @@
 namespace grapes::data {
 namespace {
 
-constexpr std::int64_t gap = 4;  // pixels between the pictures of a sheet
+constexpr std::int64_t gap = 4;  // pixels between the images of a sheet
 
 bool is_image(at::IntArrayRef shape) { return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3); }
 
-/// [channels, rows, columns] in 0 ... 1 as bytes, each pixel `zoom` pixels wide.
+/// Converts [channels, rows, columns] in 0 ... 1 to bytes and enlarges each pixel to `zoom` × `zoom`.
 at::Tensor enlarged(const at::Tensor& image, std::int64_t zoom) {
   return image.clamp(0, 1).mul(255).round().to(at::kByte).repeat_interleave(zoom, 1).repeat_interleave(zoom, 2);
 }
 
-/// As the training images were; those that do not fit are for the caller to scale or to refuse.
+/// Pads images as in training if they fit. Otherwise the caller scales them or reports an error.
 at::Tensor padded_if_it_fits(const at::Tensor& images, std::int64_t pad, const std::string& path) {
   return std::max(images.size(-2), images.size(-1)) <= pad ? padded(images, pad, path) : images;
 }
@@ -40,7 +40,7 @@ at::Tensor padded_if_it_fits(const at::Tensor& images, std::int64_t pad, const s
 void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
                    const std::string& png_path) {
   const at::IntArrayRef shape = splits.info.input_shape;
-  if (!is_image(shape)) throw DataError(splits.name + ": the examples are not images, there is nothing to show");
+  if (!is_image(shape)) throw DataError(splits.name + ": a contact sheet needs images; the examples are not images");
   if (rows < 1 || columns < 1) throw UsageError("a contact sheet needs at least one row and one column");
   const bool draws = !options.augment.none();
   const std::int64_t count = std::min<std::int64_t>(draws ? rows : std::int64_t{rows} * columns, splits.train->size());
@@ -72,7 +72,7 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
 
 at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note,
                     std::int64_t pad) {
-  if (!is_image(input_shape)) throw DataError(path + ": an image, but this model was not trained on images");
+  if (!is_image(input_shape)) throw DataError(path + ": is an image, but this model was not trained on images");
   const at::Tensor pixels = decode_png(read_file(path), input_shape[0] == 3, path);
   const at::Tensor image = padded_if_it_fits(pixels, pad, path).to(at::kFloat) / 255;
   if (image.size(1) == input_shape[1] && image.size(2) == input_shape[2]) return image;
@@ -94,8 +94,8 @@ at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::st
   if (extension == ".npy") return npy_inputs(path, info);
   const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);
   if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
-    throw DataError(fmt::format("{}: images of {} x {} pixels, which is not what this model was trained on", path,
-                                images.size(2), images.size(3)));
+    throw DataError(fmt::format("{}: images of {} x {} pixels, but this model was trained on images of another size",
+                                path, images.size(2), images.size(3)));
   }
   return images.to(at::kFloat) / 255;
 }

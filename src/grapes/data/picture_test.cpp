@@ -31,7 +31,7 @@ TEST(Png, ComesBackAsItWasWritten) {
 
 TEST(Png, RefusesEveryTruncationThatLosesPixels) {
   const std::string bytes = encode_png(gray(9, 9));
-  const std::size_t end_chunk = 12;  // IEND tells nothing more
+  const std::size_t end_chunk = 12;  // an IEND chunk without further information
   for (std::size_t n = 0; n < bytes.size() - end_chunk - 4; ++n) {
     EXPECT_THAT(refusal([&] { decode_png(bytes.substr(0, n), false, "f.png"); }), HasSubstr("f.png: ")) << n;
   }
@@ -65,11 +65,11 @@ TEST_F(PngFolder, RefusesByFile) {
   EXPECT_THAT(message(), HasSubstr("0 folders, expected one folder of PNGs per class"));
   put("a/1.png", gray(2, 3));
   fs::create_directory(folder_.path() / "b");
-  EXPECT_THAT(message(), HasSubstr("b: no PNG files"));
+  EXPECT_THAT(message(), HasSubstr("b: expected PNG files"));
   put("b/1.png", gray(3, 3));
   EXPECT_THAT(message(), HasSubstr("b/1.png: 3 x 3 pixels (rows x columns), expected 2 x 3 as in"));
   write_file(folder_.path() / "b" / "1.png", "GIF89a");
-  EXPECT_THAT(message(), HasSubstr("b/1.png: cannot be read as PNG"));
+  EXPECT_THAT(message(), HasSubstr("b/1.png: not a valid PNG"));
 }
 
 TEST_F(PngFolder, OnePictureIsFittedToTheInputShape) {
@@ -99,7 +99,7 @@ TEST_F(PngFolder, IdxImagesAreInputsToo) {
 
 TEST_F(PngFolder, AContactSheetShowsTheExamples) {
   Options options;
-  options.normalize = "standard";  // undone for the eye
+  options.normalize = "standard";  // must be undone in the sheet
   const Splits splits = open(options, 1);
   const std::string path = (folder_.path() / "sheet.png").string();
   contact_sheet(splits, options, 2, 3, 7, path);
@@ -136,7 +136,8 @@ TEST(Summary, CountsTheClassesOfEachPart) {
   const std::string text = summary(open(options, 1));
   EXPECT_THAT(text, HasSubstr("digits: classification, inputs 1 x 8 x 8 from 0 to 1, 10 classes\n"));
   EXPECT_THAT(text, HasSubstr("  all     1437           0   360\n"));
-  EXPECT_THAT(text, HasSubstr("note: no split of its own: the first 1437 train, the last 360 test"));
+  EXPECT_THAT(
+      text, HasSubstr("note: no split of its own: the first 1437 examples are for training, the last 360 for testing"));
 }
 
 }  // namespace

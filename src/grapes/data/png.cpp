@@ -19,13 +19,13 @@ class Image {
 
   void begin(std::string_view bytes, const std::string& file) {
     if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) fail(file);
-    constexpr std::uint32_t most = 1 << 14;  // a header can promise more than there is memory
+    constexpr std::uint32_t most = 1 << 14;  // a header can ask for more than the memory
     if (image.width > most || image.height > most)
-      throw DataError(fmt::format("{}: a PNG of {} x {} pixels, expected at most {} each way", file,
+      throw DataError(fmt::format("{}: a PNG of {} x {} pixels, expected at most {} in each direction", file,
                                   std::uint32_t{image.width}, std::uint32_t{image.height}, most));
   }
   [[noreturn]] void fail(const std::string& file) const {
-    throw DataError(file + ": cannot be read as PNG (" + image.message + ")");
+    throw DataError(file + ": not a valid PNG (" + image.message + ")");
   }
 
   png_image image{};

@@ -12,12 +12,12 @@ struct PngHeader {
   std::int64_t rows = 0, columns = 0;
   bool color = false;
 };
-/// @throws DataError that names `file`
+/// @throws DataError with `file`
 PngHeader png_header(std::string_view bytes, const std::string& file);
 
-/// The pixels, 8 bits each, transparent ones on black.
-/// @return [1, rows, columns] uint8, gray, or [3, rows, columns]
-/// @throws DataError that names `file`
+/// Decodes the pixels, 8 bits each. Transparent pixels are blended with black.
+/// @return [1, rows, columns] uint8 for gray, or [3, rows, columns]
+/// @throws DataError with `file`
 at::Tensor decode_png(std::string_view bytes, bool color, const std::string& file);
 
 /// @param image  [1 or 3, rows, columns] uint8

@@ -8,15 +8,15 @@ namespace grapes::data {
 
 Prefetcher::Prefetcher(Make make, std::int64_t first, std::int64_t last, std::int64_t ready)
     : make_(std::move(make)), next_(first), last_(last), most_(static_cast<std::size_t>(ready)) {
-  TORCH_CHECK(ready >= 0, "Prefetcher: batches that lie ready must be 0 or more; got ", ready);
+  TORCH_CHECK(ready >= 0, "Prefetcher: ready must be at least 0; got ", ready);
   if (ready > 0 && first < last)
     thread_ = std::jthread([this, first](const std::stop_token& stop) { prepare(first, stop); });
 }
 
 void Prefetcher::prepare(std::int64_t first, const std::stop_token& stop) {
-  // A new thread would take as many threads as there are cores for what is to be done beside the caller's work. Asked
-  // first, as LibTorch sets its number anew at a thread's first question; and only told where it is not one already, as
-  // it keeps what it is told for threads to come.
+  // By default this thread would use as many threads as there are cores for work next to the caller's. LibTorch sets
+  // its default at a thread's first query, so query first. Set it only if it is not 1 already, because LibTorch keeps
+  // the value for future threads.
   if (at::get_num_threads() > 1) at::set_num_threads(1);
   try {
     for (std::int64_t number = first; number < last_; ++number) {
@@ -38,7 +38,7 @@ void Prefetcher::prepare(std::int64_t first, const std::stop_token& stop) {
 }
 
 Batch Prefetcher::next() {
-  TORCH_CHECK(next_ < last_, "Prefetcher: batch ", next_, " was asked for, but there are none from ", last_, " on");
+  TORCH_CHECK(next_ < last_, "Prefetcher: there is no batch ", next_, "; the last one is ", last_ - 1);
   if (most_ == 0) {
     Batch batch = make_(next_);
     ++next_;

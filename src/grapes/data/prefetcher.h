@@ -13,21 +13,21 @@
 
 namespace grapes::data {
 
-/// Batches first ... last-1, in order, some prepared on a thread of their own while the caller is busy with those
-/// before: the same batches as without it, as each is a function of its number alone.
+/// Batches first ... last-1, in order. A background thread prepares batches while the caller uses earlier ones. The
+/// batches are the same as without it, because each is a function of its number only.
 class Prefetcher {
  public:
   using Make = std::function<Batch(std::int64_t number)>;
 
-  /// @param make   what prepares a batch; on the other thread, so it must not touch what the caller changes
-  /// @param ready  batches that may lie prepared; 0: no thread, each is made when it is asked for
+  /// @param make   prepares a batch; called on the background thread, so it must not use data that the caller changes
+  /// @param ready  maximum number of prepared batches; 0: no thread, each batch is prepared when requested
   Prefetcher(Make make, std::int64_t first, std::int64_t last, std::int64_t ready = 1);
-  /// Waits for the batch being made, if there is one, and makes no other.
+  /// Waits for the batch in preparation, if any. No other batch is prepared.
   ~Prefetcher() = default;
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  /// The next batch. @throws whatever make threw for it; there is then none after it
+  /// Returns the next batch. @throws the exception of `make` for it; there are no batches after it
   Batch next();
 
  private:
@@ -38,11 +38,11 @@ class Prefetcher {
   const std::int64_t last_;
   const std::size_t most_;
 
-  std::mutex mutex_;  ///< over the two that follow
+  std::mutex mutex_;  ///< protects the next two members
   std::deque<Batch> ready_;
   std::exception_ptr failure_;
   std::condition_variable_any changed_;
-  std::jthread thread_;  ///< the last member: it ends before what it uses
+  std::jthread thread_;  ///< last member: it ends before the members that it uses are destroyed
 };
 
 }  // namespace grapes::data

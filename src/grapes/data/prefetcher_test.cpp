@@ -105,7 +105,7 @@ TEST(Prefetcher, EndsWithTheBatchUnderWay) {
   EXPECT_LT(then, 150);
   std::this_thread::sleep_for(80ms);
   EXPECT_EQ(made, then);
-  Prefetcher full(numbered, 0, 10, 1);  // never asked: its thread waits for room, and must be woken to end
+  Prefetcher full(numbered, 0, 10, 1);  // next() is not called: the thread waits for space and must be woken to end
   std::this_thread::sleep_for(10ms);
 }
 

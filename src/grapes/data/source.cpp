@@ -19,21 +19,21 @@ std::string variable(const char* name) {
   return value ? value : "";
 }
 
-// What else a file may be called, for messages.
+// Other names of a file, for messages.
 constexpr const char* packings = " (or .gz, .xz)";
 
-/// The file in its folder. @throws DataError if it is not there
+/// Returns the file in its folder. @throws DataError if it is missing
 fs::path present(const fs::path& folder, const SourceFile& file) {
   if (const std::optional<fs::path> path = file_in(folder, file)) return *path;
   throw DataError(folder.string() + ": " + file.name + packings + " is missing");
 }
 
-/// @throws DataError if these bytes are known to be another source's file of that name
+/// @throws DataError if these bytes are known as another source's file of that name
 void refuse_foreign(const Source& source, std::size_t which, const std::string& sha256, const fs::path& path) {
   if (sha256 == source.files[which].unpacked_sha256) return;
   for (const Source& other : sources()) {
     if (which < other.files.size() && other.files[which].unpacked_sha256 == sha256) {
-      throw DataError(path.string() + ": this is the file of " + other.name + ", expected that of " + source.name);
+      throw DataError(path.string() + ": this file belongs to " + other.name + ", expected that of " + source.name);
     }
   }
 }
@@ -74,7 +74,7 @@ std::optional<fs::path> locate(const Source& source, const std::string& data_dir
   if (source.files.empty()) return fs::path();
   std::error_code error;
   if (!data_dir.empty() && !fs::is_directory(data_dir, error)) {
-    throw DataError("data_dir", data_dir + ": there is no such folder");
+    throw DataError("data_dir", data_dir + ": no such folder");
   }
   for (const fs::path& folder : search_path(source, data_dir)) {
     std::vector<std::string> missing;
@@ -82,7 +82,7 @@ std::optional<fs::path> locate(const Source& source, const std::string& data_dir
       if (!file_in(folder, file)) missing.push_back(file.name + packings);
     }
     if (missing.empty()) return folder;
-    // Some but not all: what was meant is plain. In the cache it is a download that was not finished.
+    // Some files but not all, so the source was meant. In the cache it is an unfinished download.
     if (missing.size() < source.files.size() && folder != cache_folder(source)) {
       throw DataError(
           fmt::format("{}: {} is incomplete, missing: {}", folder.string(), source.name, fmt::join(missing, ", ")));
@@ -107,7 +107,7 @@ Collection read_source(const Source& source, const fs::path& folder, const Event
   Collection collection = source.read({source.classes, folder, read, events});
   collection.name = source.name;
   if (!hashes.empty()) collection.fingerprint = sha256(hashes);
-  if (!official) collection.notes.push_back("not byte for byte the files that are known as " + source.name);
+  if (!official) collection.notes.push_back("the files differ from the known files of " + source.name);
   return collection;
 }
 

@@ -10,12 +10,12 @@
 
 namespace grapes::data {
 
-/// One file of a source; as .gz, as .xz or unpacked it is equally good.
+/// A file of a source. It may be stored unpacked, as .gz or as .xz.
 struct SourceFile {
-  std::string name{};             ///< unpacked
+  std::string name{};             ///< name without .gz or .xz
   std::uint64_t bytes = 0;        ///< of the .gz on the mirrors
-  std::string packed_sha256{};    ///< of the .gz on the mirrors; "" where there are none
-  std::string unpacked_sha256{};  ///< however it was packed; "" where it is not known
+  std::string packed_sha256{};    ///< of the .gz on the mirrors; "" without mirrors
+  std::string unpacked_sha256{};  ///< of the unpacked file; "" if unknown
 };
 
 /// A row of the table of named sources.
@@ -23,30 +23,29 @@ struct Source {
   std::string name{};
   std::string summary{};  ///< one line
   std::vector<std::string> classes{};
-  std::vector<SourceFile> files{};     ///< in the order in which its reader numbers them; none: it needs no file
+  std::vector<SourceFile> files{};  ///< in the order of their numbers for the reader; empty: the source needs no file
   std::vector<std::string> mirrors{};  ///< folders to download from, HTTPS
-  /// How its files are read. Name, fingerprint and what is known of their bytes are added by read_source().
+  /// Reads its files. read_source() adds the name and the fingerprint.
   Collection (*read)(const SourceFiles& files) = nullptr;
-  std::string advice{};  ///< how a person gets the files, where there is nothing to download from
+  std::string advice{};  ///< how to get the files by hand, if there are no mirrors
 };
 
 const std::vector<Source>& sources();
 
-/// The folders where a source is looked for, in this order: `data_dir` and GRAPES_DATA (each: DIR/NAME, DIR itself),
-/// Debian's data sets, the user's cache.
+/// Returns the folders to search for a source, in order: `data_dir` and GRAPES_DATA (DIR/NAME and DIR itself), Debian's
+/// data sets, the user's cache.
 std::vector<std::filesystem::path> search_path(const Source& source, const std::string& data_dir);
-/// XDG_CACHE_HOME/grapes/data/NAME, or the same under ~/.cache. @throws DataError if neither variable is set
+/// Returns XDG_CACHE_HOME/grapes/data/NAME, or the same in ~/.cache. @throws DataError if neither variable is set
 std::filesystem::path cache_folder(const Source& source);
 
-/// The file in `folder`, as .gz, unpacked or as .xz, or nothing.
+/// Returns the file in `folder`, as .gz, unpacked or as .xz, or nothing.
 std::optional<std::filesystem::path> file_in(const std::filesystem::path& folder, const SourceFile& file);
-/// The first folder of the search path with all files of the source, "" for a source without files.
-/// @throws DataError if a folder, other than the cache, has some of the files but not all, or if `data_dir` is no
-/// folder
+/// Returns the first folder of the search path with all files of the source; "" for a source without files.
+/// @throws DataError if a folder other than the cache has only some of the files, or if `data_dir` is not a folder
 std::optional<std::filesystem::path> locate(const Source& source, const std::string& data_dir);
 
-/// Read a source from its folder.
-/// @throws DataError for a file that cannot be what it should be, or whose bytes are known to be of another source
+/// Reads a source from its folder.
+/// @throws DataError for an invalid file, or a file that is known to belong to another source
 Collection read_source(const Source& source, const std::filesystem::path& folder, const EventOptions& events);
 
 }  // namespace grapes::data

@@ -18,7 +18,7 @@ std::vector<std::string> letters(std::string_view text) {
   return names;
 }
 
-// EMNIST's numbering of "ByMerge" and "Balanced": capital letters stand for both where the two look alike.
+// EMNIST's numbering of "ByMerge" and "Balanced". A capital letter includes the lower-case letter if both look alike.
 constexpr std::string_view emnist_classes = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt";
 
 // CIFAR-100's "fine" labels, in their order.
@@ -55,7 +55,7 @@ std::vector<Source> make_table() {
                    "https://storage.googleapis.com/cvdf-datasets/mnist"},
        .read = idx},
       {.name = "fashion-mnist",
-       .summary = "60,000 + 10,000 pictures of clothes, 28 x 28, 10 classes",
+       .summary = "60,000 + 10,000 images of clothes, 28 x 28, 10 classes",
        .classes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
                    "Ankle boot"},
        .files = {{"train-images-idx3-ubyte", 26421856,
@@ -69,7 +69,7 @@ std::vector<Source> make_table() {
                   "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}},
        .mirrors = {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"},
        .read = idx},
-      // The hashes of the official files are not known to us, so they are never downloaded, only found.
+      // The hashes of the official files are unknown to us, so they are never downloaded, only found.
       {.name = "emnist",
        .summary = "EMNIST Balanced: 112,800 + 18,800 handwritten digits and letters, 28 x 28, 47 classes",
        .classes = letters(emnist_classes),
@@ -108,20 +108,20 @@ std::vector<Source> make_table() {
            },
        .advice = "take the files of cifar-100-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"},
       {.name = "jsb",
-       .summary =
-           "JSB chorales: 229 + 76 + 77 pieces by Bach, 88 notes, a step a quarter note; the next step is asked for",
+       .summary = "JSB chorales: 229 + 76 + 77 pieces by Bach, 88 notes, one step per quarter note; the targets are "
+                  "the notes of the next step",
        .files = {{"jsb-chorales-quarter.json", 407200, "",
                   "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91"}},
        .read = read_chorales,
        .advice = "take jsb-chorales-quarter.json from https://github.com/czhuang/JSB-Chorales-dataset"},
       {.name = "nmnist",
-       .summary = "N-MNIST: 60,000 + 10,000 recordings of an event camera that looks at digits, 34 x 34 x 2",
+       .summary = "N-MNIST: 60,000 + 10,000 recordings of digits by an event camera, 34 x 34 x 2",
        .classes = letters("0123456789"),
        .files = {{.name = "Train"}, {.name = "Test"}},
        .read = read_nmnist,
        .advice = "unpack Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist"},
       {.name = "delayed-xor",
-       .summary = "2,000 + 500 made sequences: exclusive or of two cues with a delay between them; needs no file",
+       .summary = "2,000 + 500 generated sequences: exclusive or of two cues with a delay between them; needs no file",
        .classes = {"same", "different"},
        .read = make_delayed_xor},
   };

@@ -30,8 +30,8 @@ std::vector<Indices> by_class(const at::Tensor& targets) {
   return groups;
 }
 
-/// How many to take of each group: the whole part of its share, and one more for the largest remainders. In integers:
-/// the share of a group of size s is s · count / n.
+/// Returns the number to take from each group: the integer part of its share, plus one for the largest remainders. In
+/// integers: the share of a group of size s is s · count / n.
 std::vector<std::int64_t> shares(const std::vector<Indices>& groups, std::int64_t count, std::int64_t n) {
   std::vector<std::int64_t> share, remainder;
   for (const Indices& group : groups) {
@@ -76,7 +76,8 @@ std::int64_t part_of(std::int64_t n, double part, const std::string& field) {
     throw UsageError(field, fmt::format("{}: expected a fraction from 0 to below 1, or a whole number", part));
   if (part < 1) return std::min(std::llround(part * static_cast<double>(n)), static_cast<long long>(n) - 1);
   if (part >= static_cast<double>(n))
-    throw UsageError(field, fmt::format("{}: there are only {} examples, and some must be left to train on", part, n));
+    throw UsageError(field,
+                     fmt::format("{}: there are only {} examples, and at least one must remain for training", part, n));
   return static_cast<std::int64_t>(part);
 }
 

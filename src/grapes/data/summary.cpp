@@ -50,15 +50,15 @@ std::vector<Row> target_rows(const DatasetInfo& info, const std::vector<NamedPar
   return rows;
 }
 
-/// What is counted in one pass over the inputs.
+/// Counts of one pass over the inputs.
 struct Counted {
   float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest();
   std::int64_t steps = 0;
-  double bits = 0;  ///< of a prediction: those that are on at any step
+  double bits = 0;  ///< of a prediction: number of bits that are on, over all steps
 };
 
 Counted count(const Dataset& set) {
-  constexpr std::int64_t piece = 256;  // a recording has a hundred times an image's numbers
+  constexpr std::int64_t piece = 256;  // a recording has a hundred times as many numbers as an image
   Counted counted;
   for (std::int64_t begin = 0; begin < set.size(); begin += piece) {
     const Batch batch = set.get(at::arange(begin, std::min(begin + piece, set.size()), at::kLong));
@@ -71,7 +71,7 @@ Counted count(const Dataset& set) {
   return counted;
 }
 
-/// Of sequences whose every step is asked for: how many, how long, how many bits are on.
+/// For predictions: number and length of the sequences, and number of bits that are on.
 std::vector<Row> step_rows(const std::vector<NamedPart>& parts) {
   std::vector<Row> rows = {{"part", "sequences", "steps", "bits on in a step"}};
   for (const auto& [name, set] : parts) {

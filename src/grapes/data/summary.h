@@ -6,7 +6,7 @@
 
 namespace grapes::data {
 
-/// A summary for people: sizes, shape, per-class counts in each part, range, notes; a text table.
+/// Returns a text table for people: sizes, shape, class counts in each part, ranges, notes.
 std::string summary(const Splits& splits);
 
 }  // namespace grapes::data

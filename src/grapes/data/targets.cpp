@@ -20,7 +20,7 @@ Targets classes_of(const std::vector<Label>& labels, const std::string& where, N
   for (const Label& label : labels) number.emplace(label, 0);
   if (number.size() < 2)
     throw DataError(
-        fmt::format("{}: all {} examples are of one class, expected at least two classes", where, labels.size()));
+        fmt::format("{}: all {} examples have the same class, expected at least two classes", where, labels.size()));
   std::vector<std::string> names;
   for (auto& [label, value] : number) {
     value = static_cast<std::int64_t>(names.size());
@@ -53,8 +53,9 @@ Targets number_targets(const at::Tensor& values, const std::vector<std::string>&
   const auto* first = column.data_ptr<double>();
   Targets targets = classes_of(std::vector<double>(first, first + column.numel()), where, shortest);
   if (guess)
-    targets.note = fmt::format("the targets are {} different whole numbers: read as classes, unless targets is numbers",
-                               targets.names.size());
+    targets.note = fmt::format(
+        "the targets are {} different whole numbers: read as classes; set targets to numbers for regression",
+        targets.names.size());
   return targets;
 }
 

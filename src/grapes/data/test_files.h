@@ -1,6 +1,6 @@
 #pragma once
 
-// For the tests of this module only.
+// Used only by the tests of this module.
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
@@ -18,7 +18,7 @@
 
 namespace grapes::data {
 
-/// A folder of its own under the system's temporary folder, removed at the end.
+/// A folder in the system's temporary folder, removed at the end.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -38,12 +38,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Every example of a data set, as the seed makes it.
+/// All examples of a data set for this seed.
 inline at::Tensor all_inputs(const Dataset& set, std::uint64_t seed = 0) {
   return set.get(at::arange(set.size(), at::kLong), seed).inputs;
 }
 
-/// What a call is refused with, or a sentence that no test expects.
+/// The message of the error that a call throws, or a text that no test expects.
 template <class E = DataError, class Call>
 std::string refusal(Call call) {
   try {
@@ -73,7 +73,7 @@ inline std::string idx_labels_file(std::uint32_t count) {
   return bytes;
 }
 
-/// Where the files of a source lie that no test can make: below GRAPES_DATA, else beside the repository.
+/// Where the files of a source are that tests cannot create: in GRAPES_DATA, or next to the repository.
 inline std::filesystem::path shared_data(const std::string& source) {
   const char* given = std::getenv("GRAPES_DATA");
   const std::filesystem::path root = given && *given ? given : GRAPES_SOURCE_DIR "/../shared/data";
@@ -95,7 +95,7 @@ inline std::string gzip(const std::string& content) {
   return packed;
 }
 
-/// An environment variable for the length of a test.
+/// Sets an environment variable for the duration of a test.
 class Variable {
  public:
   Variable(const char* name, const std::string& value) : name_(name) {

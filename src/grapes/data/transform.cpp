@@ -64,7 +64,7 @@ class Rotated final : public Decorator {
     const double middle_x = static_cast<double>(columns - 1) / 2, middle_y = static_cast<double>(rows - 1) / 2;
     const at::Tensor x = at::arange(columns, at::kDouble) - middle_x;
     const at::Tensor y = (at::arange(rows, at::kDouble) - middle_y).unsqueeze(1);
-    // Whole pixels stay whole: the sine of 180 degrees is not quite 0.
+    // Keeps whole-number positions exact: the sine of 180 degrees is not exactly 0.
     const auto whole = [](const at::Tensor& position) {
       return at::where((position - position.round()).abs() < 1e-6, position.round(), position).to(at::kFloat);
     };
@@ -80,8 +80,8 @@ class Rotated final : public Decorator {
   }
 
  private:
-  at::Tensor positions_;  // where a pixel comes from, [1, rows, columns, 2]
-  at::Tensor outside_;    // what the background adds, [1, channels, rows, columns]
+  at::Tensor positions_;  // source position of each pixel, [1, rows, columns, 2]
+  at::Tensor outside_;    // contribution of the background, [1, channels, rows, columns]
 };
 
 class OfClasses final : public Decorator {
@@ -123,7 +123,7 @@ DatasetPtr padded(DatasetPtr source, std::int64_t side, const std::string& name)
 }
 
 at::Tensor sampled(const at::Tensor& images, const at::Tensor& positions) {
-  // The sampler takes a side for -1 to 1. Where it is a power of two, whole positions go there and back exactly.
+  // The sampler scales a side to -1 ... 1. If the side is a power of two, whole-number positions are converted exactly.
   const auto side = [](std::int64_t n) { return std::bit_ceil(static_cast<std::uint64_t>(n)); };
   const std::uint64_t height = side(images.size(2)), width = side(images.size(3));
   const float scale_x = 2 / static_cast<float>(width), scale_y = 2 / static_cast<float>(height);
@@ -151,7 +151,8 @@ DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
 
 DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization) {
   const DatasetInfo& info = source->info();
-  if (info.input_shape.size() != 3 || info.sequence) throw UsageError("only images can be rotated, not these examples");
+  if (info.input_shape.size() != 3 || info.sequence)
+    throw UsageError("only images can be rotated; the examples are not images");
   std::vector<std::int64_t> shape = info.input_shape;
   shape.insert(shape.begin(), 1);
   const at::Tensor empty = normalization(at::zeros(shape))[0], background = empty.narrow(1, 0, 1).narrow(2, 0, 1);

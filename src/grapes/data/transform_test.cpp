@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Pictures [n, channels, side, side] of random gray values, of three classes in turn.
+/// Images [n, channels, side, side] of random gray values, of three classes in turn.
 DatasetPtr pictures(std::int64_t n, std::int64_t channels, std::int64_t side) {
   const at::Tensor x = at::arange(n * channels * side * side, at::kFloat).mul(12.9898).sin().mul(43758.5453);
   return memory((x - x.floor()).reshape({n, channels, side, side}), at::arange(n, at::kLong).remainder(3),
@@ -55,7 +55,7 @@ TEST(Transform, QuarterTurnsAreThoseOfTheArray) {
 }
 
 TEST(Transform, AnAngleTakesWhatTheEquationSays) {
-  // One bright pixel to the right of the middle goes up when the picture turns counterclockwise.
+  // A bright pixel to the right of the center moves up when the image is rotated counterclockwise.
   at::Tensor x = at::zeros({1, 1, 9, 9});
   x[0][0][4][7] = 1;
   const DatasetPtr source = memory(x, at::zeros({1}, at::kLong), {ProblemKind::classification, {1, 9, 9}, 1, {"a"}});
@@ -77,7 +77,7 @@ TEST(Transform, WhatComesFromOutsideIsBackground) {
   const DatasetPtr source = pictures(2, 2, 8);
   const Normalization shifted{at::tensor({0.5F, 0.25F}).view({2, 1, 1}), at::full({2, 1, 1}, 2.0)};
   const at::Tensor y = all_inputs(*rotated(normalized(source, shifted), 45, shifted));
-  // The corners of a picture turned by 45 degrees come from outside altogether.
+  // The corners of an image rotated by 45 degrees come from outside the image.
   EXPECT_TRUE(y.select(1, 0).select(1, 0).select(1, 0).eq(-1).all().item<bool>());
   EXPECT_TRUE(y.select(1, 1).select(1, 0).select(1, 0).eq(-0.5).all().item<bool>());
   const Normalization uneven{at::arange(128, at::kFloat).view({2, 8, 8}), at::ones({1})};
@@ -101,7 +101,7 @@ TEST(Transform, SomeClassesAreNumberedByTheirPlaceAmongTheAnswers) {
   const Batch batch = some->get(at::tensor({1, 2}, at::kLong));
   EXPECT_TRUE(batch.targets.equal(at::tensor({0, 1}, at::kLong)));
   EXPECT_TRUE(batch.inputs.equal(source->get(at::tensor({2, 3}, at::kLong)).inputs));
-  // One class, among the answers of all three.
+  // One class, with the answers of all three.
   const DatasetPtr one = of_classes(source, {1}, {2, 0, 1});
   EXPECT_EQ(one->size(), 3);
   EXPECT_EQ(one->info().outputs, 3);

@@ -13,7 +13,7 @@ namespace grapes::data {
 namespace {
 
 bool is_xz(std::string_view bytes) {
-  constexpr char magic[] = "\xfd\x37zXZ";  // and the zero that ends it
+  constexpr char magic[] = "\xfd\x37zXZ";  // with its terminating zero
   return bytes.substr(0, sizeof magic) == std::string_view(magic, sizeof magic);
 }
 
@@ -42,7 +42,7 @@ std::string gunzip(std::string_view bytes, const std::string& file) {
     z_stream& stream = inflater.stream;
     int state = Z_OK;
     while (state != Z_STREAM_END) {
-      // zlib counts in 32 bits, so input and output are handed over in pieces.
+      // zlib counts in 32 bits, so input and output are passed in pieces.
       stream.next_out = reinterpret_cast<Bytef*>(unpacked.data());
       stream.avail_out = piece;
       const auto offered = static_cast<uInt>(std::min(bytes.size(), piece));
@@ -52,7 +52,7 @@ std::string gunzip(std::string_view bytes, const std::string& file) {
       bytes.remove_prefix(offered - stream.avail_in);
       content.append(unpacked, 0, piece - stream.avail_out);
       if (state == Z_BUF_ERROR || (state == Z_OK && bytes.empty() && stream.avail_out > 0))
-        throw DataError(fmt::format("{}: the gzip data is cut off after {} unpacked bytes", file, content.size()));
+        throw DataError(fmt::format("{}: the gzip data is truncated after {} unpacked bytes", file, content.size()));
       if (state != Z_OK && state != Z_STREAM_END)
         throw DataError(fmt::format("{}: the gzip data is corrupt ({})", file, stream.msg ? stream.msg : "zlib error"));
     }
@@ -65,7 +65,7 @@ std::string unxz(std::string_view bytes, const std::string& file) {
   if (!is_xz(bytes)) throw DataError(file + ": not an xz file (it does not begin with fd 37 7a 58 5a 00)");
   lzma_stream stream = LZMA_STREAM_INIT;
   if (lzma_stream_decoder(&stream, memory, LZMA_CONCATENATED) != LZMA_OK)
-    throw DataError(file + ": liblzma has no memory");
+    throw DataError(file + ": liblzma is out of memory");
   stream.next_in = reinterpret_cast<const std::uint8_t*>(bytes.data());
   stream.avail_in = bytes.size();
   std::string content, unpacked(1 << 20, '\0');
@@ -78,7 +78,7 @@ std::string unxz(std::string_view bytes, const std::string& file) {
   }
   lzma_end(&stream);
   if (state == LZMA_BUF_ERROR)
-    throw DataError(fmt::format("{}: the xz data is cut off after {} unpacked bytes", file, content.size()));
+    throw DataError(fmt::format("{}: the xz data is truncated after {} unpacked bytes", file, content.size()));
   if (state != LZMA_STREAM_END) throw DataError(file + ": the xz data is corrupt");
   return content;
 }

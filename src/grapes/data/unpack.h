@@ -6,14 +6,14 @@
 
 namespace grapes::data {
 
-/// The content of a gzip file (RFC 1952; several members follow one another). Its CRC-32 and length are checked.
-/// @throws DataError that names `file`: not gzip, cut off, corrupt, or with bytes after the end
+/// Unpacks a gzip file (RFC 1952; it may have several members). CRC-32 and length are checked.
+/// @throws DataError with `file`: not gzip, truncated, corrupt, or with bytes after the end
 std::string gunzip(std::string_view bytes, const std::string& file);
 
-/// The content of an .xz file, its checks checked. @throws DataError that names `file`: not xz, cut off, corrupt
+/// Unpacks an .xz file and verifies its checksums. @throws DataError with `file`: not xz, truncated, corrupt
 std::string unxz(std::string_view bytes, const std::string& file);
 
-/// The bytes of a file, unpacked if it is gzip or xz. @throws DataError
+/// Returns the bytes of a file, unpacked if it is gzip or xz. @throws DataError
 std::string read_unpacked(const std::filesystem::path& path);
 
 }  // namespace grapes::data

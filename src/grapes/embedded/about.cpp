@@ -9,7 +9,7 @@
 namespace grapes::embedded {
 namespace {
 
-/// "0.13, 0.2, ..." in lines of a comment.
+/// Formats "0.13, 0.2, ..." as lines of a comment.
 std::vector<std::string> numbers(const std::string& begin, const at::Tensor& values) {
   std::vector<std::string> lines = {begin};
   const at::Tensor flat = values.detach().to(at::kDouble).contiguous().flatten();
@@ -33,19 +33,17 @@ std::vector<std::string> about(const experiment::Loaded& loaded, const std::file
       ""};
   const data::Normalization& normalization = loaded.normalization;
   if (!normalization.shift.defined()) {
-    lines.push_back(fmt::format(
-        "Input i is x[i] = v[i] 2^{}, to the nearest, v the numbers of an example as they were for training:",
-        fraction));
-    lines.emplace_back("grays and other bytes as 0 ... 1, measurements as they are.");
+    lines.push_back(
+        fmt::format("Input i is x[i] = v[i] 2^{}, rounded to the nearest; v is an example as in training:", fraction));
+    lines.emplace_back("gray values and other bytes scaled to 0 ... 1, other numbers unchanged.");
   } else {
-    lines.push_back(fmt::format(
-        "Input i is x[i] = (v[i] - shift) scale 2^{}, to the nearest, v the numbers of an example:", fraction));
+    lines.push_back(
+        fmt::format("Input i is x[i] = (v[i] - shift) scale 2^{}, rounded to the nearest; v is an example:", fraction));
     const std::int64_t inputs = c10::multiply_integers(loaded.info.input_shape), given = normalization.shift.numel();
-    lines.emplace_back("grays and other bytes as 0 ... 1, measurements as they are; shift and scale are " +
-                       (given == 1 ? std::string("one for all:")
-                        : given == inputs
-                            ? std::string("by input:")
-                            : fmt::format("by channel, the first of the first {} inputs and so on:", inputs / given)));
+    lines.emplace_back("gray values and other bytes scaled to 0 ... 1, other numbers unchanged; shift and scale are " +
+                       (given == 1        ? std::string("the same for all inputs:")
+                        : given == inputs ? std::string("per input:")
+                                          : fmt::format("per channel of {} inputs:", inputs / given)));
     for (const auto& [what, values] :
          {std::pair("shift =", normalization.shift), std::pair("scale =", normalization.scale)})
       for (std::string& line : numbers(what, values)) lines.push_back(std::move(line));

@@ -8,9 +8,9 @@
 
 namespace grapes::embedded {
 
-/// What the reader of an exported network must know: where it comes from, how its inputs are scaled (the normalization
-/// of the training), what its outputs are called. Lines for c_header().
-/// @param checkpoint  whose name is told @param fraction  of an input, in bits
+/// Returns comment lines for c_header(): the network's origin, the scaling of its inputs (the normalization of the
+/// training), and the names of its outputs.
+/// @param checkpoint  file of the network @param fraction  fraction bits of an input
 std::vector<std::string> about(const experiment::Loaded& loaded, const std::filesystem::path& checkpoint, int fraction);
 
 }  // namespace grapes::embedded

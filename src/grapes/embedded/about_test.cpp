@@ -36,10 +36,10 @@ TEST(About, SaysHowInputsAreScaled) {
     loaded.normalization.scale = scale;
     return about(loaded, "x", 10);
   };
-  EXPECT_THAT(scaled_by(at::full({1}, 0.5)), Contains(HasSubstr("shift and scale are one for all:")));
+  EXPECT_THAT(scaled_by(at::full({1}, 0.5)), Contains(HasSubstr("shift and scale are the same for all inputs:")));
   EXPECT_THAT(scaled_by(at::full({1}, 0.5)), Contains("scale = 0.5"));
   const auto by_channel = scaled_by(at::tensor({1.0, 2.0, 0.25}).view({3, 1, 1}));
-  EXPECT_THAT(by_channel, Contains(HasSubstr("by channel, the first of the first 20 inputs and so on:")));
+  EXPECT_THAT(by_channel, Contains(HasSubstr("per channel of 20 inputs:")));
   EXPECT_THAT(by_channel, Contains("scale = 1, 2, 0.25"));
   const auto by_input = scaled_by(at::full({3, 4, 5}, 1.0 / 3));
   EXPECT_THAT(by_input, Contains(HasSubstr("by input:")));

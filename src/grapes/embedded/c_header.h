@@ -7,15 +7,15 @@
 
 namespace grapes::embedded {
 
-/// A network in integers as one C99 header of static functions: NAME_init, NAME_infer and, where it learns, NAME_learn;
-/// its formats, its costs and how it is used stand in the header itself. The code is network.c, after the settings that
-/// choose its parts and the network's tables; it computes what fixed::infer and fixed::learn compute, bit for bit.
-/// @param name   a C identifier: what all names begin with
-/// @param about  lines for its reader: where it comes from, how its inputs are scaled
-/// @throws UsageError if the name is none, or the network cannot be (fixed::check)
+/// Returns an integer network as a C99 header of static functions: NAME_init, NAME_infer and, with learning,
+/// NAME_learn. A comment in the header documents formats, costs and use. The code is network.c, preceded by the
+/// network's settings and tables. It computes the same bits as fixed::infer and fixed::learn.
+/// @param name   a C identifier, the prefix of all names
+/// @param about  comment lines: origin, scaling of the inputs
+/// @throws UsageError if the name is not an identifier, or the network is invalid (fixed::check)
 std::string c_header(const fixed::Network& network, const std::string& name, const std::vector<std::string>& about);
 
-/// Bytes a state takes, and the trained numbers in flash, on a machine where uint32_t is aligned to 4.
+/// Size of a state, and of the trained numbers in flash, in bytes, if uint32_t is aligned to 4.
 struct CSize {
   std::size_t state = 0, constants = 0;
 };

@@ -63,7 +63,7 @@ std::vector<std::string> lines_of(const std::string& command) {
   return split(text, '\n');
 }
 
-/// A folder of its own, gone at the end.
+/// A folder that is removed at the end.
 struct Folder {
   fs::path path =
       fs::path(testing::TempDir()) /
@@ -72,7 +72,7 @@ struct Folder {
   ~Folder() { fs::remove_all(path); }
 };
 
-/// Of the compilers there are; what is undefined in C would end the program.
+/// Available compilers. Undefined behavior in C ends the test program.
 std::vector<std::string> compilers() {
   std::vector<std::string> found;
   for (const char* build : {"gcc -O1 -fsanitize=undefined,address -fno-sanitize-recover", "clang -Os"})
@@ -84,7 +84,7 @@ const std::string flags = "-std=c99 -Wall -Wextra -Wconversion -Wshadow -Werror 
 
 TEST(CHeader, EqualsTheModelInEveryBit) {
   const std::vector<std::string> builds = compilers();
-  if (builds.empty()) GTEST_SKIP() << "there is no C compiler";
+  if (builds.empty()) GTEST_SKIP() << "a C compiler is missing";
   const Folder folder;
   const std::vector<Case> cases = {
       {{12, 9, 5}},
@@ -99,8 +99,8 @@ TEST(CHeader, EqualsTheModelInEveryBit) {
       {{20, 12, 3}, "relu", 16, true, true, rule(true, 4, 6, true)},
       {{20, 12, 3}, "relu", 16, true, false, rule(true, 4, 5, true), {16, 9, 12, 14}},
       {{20, 1}, "relu", 16, true, false, rule(true, 4, 5, true)},
-      {{600, 30, 10}, "relu", 8, false, true, rule(true, 4, 5)},  // 600 inputs of 8 bits: 64 bits of sum
-      {{1100, 4, 2}, "relu", 16, false, true, rule(true, 8, 6)},  // the factor's comparison in 64 bits, too
+      {{600, 30, 10}, "relu", 8, false, true, rule(true, 4, 5)},  // 600 inputs of 8 bits: sums of 64 bits
+      {{1100, 4, 2}, "relu", 16, false, true, rule(true, 8, 6)},  // the factor's comparison needs 64 bits too
   };
   for (std::size_t k = 0; k < cases.size(); ++k) {
     const fixed::Network network = make(cases[k], 100 + k);
@@ -120,7 +120,7 @@ TEST(CHeader, EqualsTheModelInEveryBit) {
   }
 }
 
-/// What the compiler sees of a header, without those of the system.
+/// Returns a header as the compiler sees it, without the system's headers.
 std::string preprocessed(std::string header, const Folder& folder) {
   for (const std::string include : {"#include <stdint.h>\n", "#include <string.h>\n"})
     header.erase(header.find(include), include.size());
@@ -129,7 +129,7 @@ std::string preprocessed(std::string header, const Folder& folder) {
 }
 
 TEST(CHeader, CompilesWhatItsNetworkNeedsAndNoMore) {
-  if (compilers().empty()) GTEST_SKIP() << "there is no C compiler";
+  if (compilers().empty()) GTEST_SKIP() << "a C compiler is missing";
   const Folder folder;
   const std::string infers = c_header(make({{4, 3, 2}}, 1), "net", {"a line", "that does not end */ here"});
   EXPECT_THAT(infers, HasSubstr("   a line\n   that does not end *  here\n"));
@@ -143,13 +143,13 @@ TEST(CHeader, CompilesWhatItsNetworkNeedsAndNoMore) {
     EXPECT_THAT(preprocessed(learns, folder), HasSubstr(part));
   EXPECT_THAT(learns, Not(HasSubstr("net_")));
   EXPECT_THAT(learns, Not(HasSubstr("NET_")));
-  // Without hidden nodes nothing is modulated.
+  // Without hidden units nothing is modulated.
   EXPECT_THAT(preprocessed(c_header(make({{4, 2}, "relu", 16, false, true, rule(true)}, 1), "net", {}), folder),
               Not(HasSubstr("responsib")));
 }
 
 TEST(CHeader, LearningIsLeftOutByItsSetting) {
-  if (compilers().empty()) GTEST_SKIP() << "there is no C compiler";
+  if (compilers().empty()) GTEST_SKIP() << "a C compiler is missing";
   const Folder folder;
   fixed::Network network = make({{12, 9, 5}, "tanh", 8, true, true, rule(true)}, 1);
   std::string header = c_header(network, "net", {});

@@ -23,14 +23,14 @@ const fixed::Activation& activation_of(const std::string& name) {
     if (row.name == name) return row;
     known.emplace_back(row.name);
   }
-  throw UsageError("activation '" + name + "' has no form in integers; there are: " + join(known, ", "));
+  throw UsageError("activation '" + name + "' is not supported in integers; available: " + join(known, ", "));
 }
 
 bool by_grapes(const nn::Options& trained, const std::string& rule) {
   if (rule == "bp" || rule == "grapes") return rule == "grapes";
-  if (rule != "auto") throw UsageError("the rule takes auto, bp or grapes; got '" + rule + "'");
+  if (rule != "auto") throw UsageError("the rule must be auto, bp or grapes; got '" + rule + "'");
   const credit::Rule& m = trained.rule;
-  const std::string advice = "; the rule must be bp or grapes, which integers have";
+  const std::string advice = "; in integers the rule must be bp or grapes";
   if (m.route != "bp") throw UsageError("the network was trained on route '" + m.route + "'" + advice);
   if (m.modulation == "none") return false;
   if (m.modulation != "grapes")
@@ -40,17 +40,19 @@ bool by_grapes(const nn::Options& trained, const std::string& rule) {
   const bool standard = m.gain == 2 && (m.clip.kind == Kind::by_route || m.clip == credit::Clip{Kind::range, 1, 2}) &&
                         (m.responsibility == Responsibility::by_route || m.responsibility == Responsibility::incoming);
   if (!standard)
-    throw UsageError("the network was trained with another gain, clip or responsibility than integers have" + advice);
+    throw UsageError("the network was trained with a gain, clip or responsibility that integers do not support" +
+                     advice);
   return true;
 }
 
-/// What comes out are bare logits. Of classes only their order counts, which some outputs keep.
+/// The converted network outputs logits. For classes only their order matters, so outputs that keep the order are
+/// supported.
 void check_output(const nn::Options& trained, bool classes) {
   std::vector<std::string> known = {"auto", "identity"};
   if (classes) known.insert(known.end(), {"softmax", "sigmoid", "tanh"});
   if (std::find(known.begin(), known.end(), trained.output) == known.end())
-    throw UsageError(fmt::format("output '{}' has no form in integers{}; there are: {}", trained.output,
-                                 classes ? "" : " where its values count", join(known, ", ")));
+    throw UsageError(fmt::format("output '{}' is not supported in integers{}; available: {}", trained.output,
+                                 classes ? "" : " for regression", join(known, ", ")));
 }
 
 fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& criterion, const IntegerOptions& options) {
@@ -63,7 +65,7 @@ fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& cri
     learning.loss = fixed::Learning::Loss::squares;
   else if (criterion.name() != "cross-entropy")
     throw UsageError(
-        fmt::format("loss '{}' with output '{}' has no form in integers; there are: cross-entropy, mse with "
+        fmt::format("loss '{}' with output '{}' is not supported in integers; available: cross-entropy, mse with "
                     "output identity",
                     criterion.name(), trained.output));
   return learning;
@@ -74,11 +76,12 @@ fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& cri
 fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::ProblemKind problem, const IntegerOptions& options) {
   if (trained.analog)
-    throw UsageError("analog: weights in crossbars of " + trained.analog.device + " have no form in integers");
+    throw UsageError("analog: weights in crossbars of " + trained.analog.device + " are not supported in integers");
   if (trained.model.name != "mlp" && trained.model.name != "linear")
-    throw UsageError("model '" + nn::to_string(trained.model) + "' has no form in integers; there are: linear, mlp");
+    throw UsageError("model '" + nn::to_string(trained.model) +
+                     "' is not supported in integers; available: linear, mlp");
   if (problem == data::ProblemKind::prediction)
-    throw UsageError("networks that answer at every step have no form in integers");
+    throw UsageError("networks with an output at every time step are not supported in integers");
   fixed::Network network;
   network.formats = options.formats;
   network.activation = &activation_of(trained.activation);

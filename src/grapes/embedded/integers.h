@@ -10,26 +10,27 @@
 
 namespace grapes::embedded {
 
-/// How a trained network becomes one in integers.
+/// Options of the conversion of a trained network to integers.
 struct IntegerOptions {
   fixed::Formats formats;
-  int headroom = -1;          ///< bits by which weights may grow; -1: 1 where it learns, else 0
-  bool learn = false;         ///< whether it can go on learning
-  std::string rule = "auto";  ///< of learning: bp, grapes; auto: by which it was trained, if it is one of these.
-                              ///< Without hidden nodes both are bp
+  int headroom = -1;          ///< bits by which weights may grow; -1: 1 with learning, else 0
+  bool learn = false;         ///< whether the network can continue learning
+  std::string rule = "auto";  ///< of learning: bp or grapes; auto: the rule of its training, if it is one of these.
+                              ///< Both are the same without hidden units
   int factor_bits = 4, rate_shift = 7;  ///< see fixed::Learning
 };
 
-/// A chain of dense layers with its weights, in integers. Learning is plain descent, whatever optimizer was used
-/// before, by the loss the network was trained with; dropout is left out.
-/// @param trained    what the model was made of
-/// @param criterion  cross-entropy, or mse on bare logits
-/// @throws UsageError that names what integers lack: a model, an activation, an output, a rule, a loss, an option;
-///         or the layer whose weights do not fit
+/// Converts a chain of linear layers to integers. Learning uses plain SGD, whatever optimizer was used before, and the
+/// loss of the training, without dropout.
+/// @param trained    options of the model
+/// @param criterion  cross-entropy, or mse on logits
+/// @throws UsageError with the model, activation, output, rule, loss or option that integers do not support, or the
+///   layer whose weights do not fit
 fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::ProblemKind problem, const IntegerOptions& options);
 
-/// Each example as integers of 16 bits, to the nearest, saturated. @param examples  [batch, ...] floating point
+/// Converts examples to 16-bit integers: rounded to the nearest, saturated. @param examples  [batch, ...] floating
+/// point
 std::vector<std::vector<std::int32_t>> integers(const at::Tensor& examples, int fraction);
 
 }  // namespace grapes::embedded

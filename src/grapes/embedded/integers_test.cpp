@@ -50,7 +50,7 @@ TEST(Integers, AreTheWeightsToTheNearest) {
   EXPECT_EQ(network.layers[1].fraction, 8);  // 4/16 · 2^8 = 64
   EXPECT_THAT(network.layers[1].weights, ElementsAre(-16, 0, 16, 32, 48, 64));
   EXPECT_TRUE(network.biases && network.classes && !network.learning);
-  options.learn = true;  // one bit to grow into
+  options.learn = true;  // one bit of headroom
   EXPECT_EQ(integers(*model, trained, cross_entropy, data::ProblemKind::classification, options).layers[0].fraction, 6);
 }
 
@@ -80,16 +80,16 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   learn.learn = true;
   EXPECT_EQ(refusal(small(), infer), "");
   EXPECT_THAT(refusal(small("lenet5"), infer, cross_entropy, {{1, 28, 28}, 2}),
-              HasSubstr("model 'lenet5' has no form"));
-  EXPECT_THAT(refusal(small("snn:3"), infer), HasSubstr("model 'snn:3' has no form in integers"));
+              HasSubstr("model 'lenet5' is not supported"));
+  EXPECT_THAT(refusal(small("snn:3"), infer), HasSubstr("model 'snn:3' is not supported in integers"));
   nn::Options trained = small();
   trained.activation = "scaled_tanh";
   EXPECT_EQ(refusal(trained, infer),
-            "activation 'scaled_tanh' has no form in integers; there are: relu, identity, tanh, sigmoid");
+            "activation 'scaled_tanh' is not supported in integers; available: relu, identity, tanh, sigmoid");
   trained = small();
   trained.rule.modulation = "uniform";
   EXPECT_EQ(refusal(trained, infer), "");
-  EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; the rule must be bp or grapes"));
+  EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; in integers the rule must be bp or grapes"));
   trained.rule.modulation = "grapes";
   trained.rule.gain = 3;
   EXPECT_THAT(refusal(trained, learn), HasSubstr("another gain"));
@@ -101,18 +101,19 @@ TEST(Integers, WhatTheyLackIsRefusedByName) {
   trained = small();
   trained.output = "sigmoid";
   EXPECT_THAT(refusal(trained, learn, nn::Criterion("mse", "sigmoid", nn::TargetKind::classes)),
-              HasSubstr("loss 'mse' with output 'sigmoid' has no form"));
-  // Where only the order of the logits counts, what keeps it may be left out; where values count, nothing may.
+              HasSubstr("loss 'mse' with output 'sigmoid' is not supported"));
+  // If only the order of the logits matters, outputs that keep it are supported; for regression they are not.
   EXPECT_EQ(refusal(trained, infer), "");
   trained.output = "relu";
-  EXPECT_THAT(refusal(trained, infer), HasSubstr("output 'relu' has no form in integers; there are: auto, identity"));
+  EXPECT_THAT(refusal(trained, infer),
+              HasSubstr("output 'relu' is not supported in integers; available: auto, identity"));
   trained.output = "sigmoid";
   const auto model = nn::make_network(trained, {{4}, 2}, 1);
   EXPECT_THROW(integers(*model, trained, nn::Criterion("mse", "sigmoid", nn::TargetKind::values),
                         data::ProblemKind::regression, infer),
                UsageError);
   learn.rule = "fa";
-  EXPECT_THAT(refusal(small(), learn), HasSubstr("rule takes auto, bp or grapes; got 'fa'"));
+  EXPECT_THAT(refusal(small(), learn), HasSubstr("rule must be auto, bp or grapes; got 'fa'"));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-/* What a neuron's activation can be. */
+/* Values of NET_ACTIVATION. */
 #define NET_IDENTITY 0
 #define NET_RELU 1
 #define NET_TANH 2
 #define NET_SIGMOID 3
 
-/* C leaves it to the compiler how a negative number is shifted to the right. Here it must keep its sign. */
+/* In C the right shift of a negative number is implementation-defined. This code needs it to keep the sign. */
 typedef char net_shifts_keep_the_sign[((int32_t)-1 >> 1) == -1 ? 1 : -1];
 
 typedef struct {
@@ -17,16 +17,16 @@ typedef struct {
   uint32_t responsibility[NET_HIDDEN];
 #endif
   int16_t errors[NET_NODES];
-  uint32_t random; /* any number but 0 */
+  uint32_t random; /* any number except 0 */
 #endif
-  int16_t values[NET_NODES]; /* of hidden nodes after the activation, then the logits */
+  int16_t values[NET_NODES]; /* hidden units after the activation, then the logits */
 } net_state;
 
 static inline int16_t net_saturate(net_sum x) {
   return (int16_t)(x > 32767 ? 32767 : x < -32768 ? -32768 : x);
 }
 
-/* A sum of products, its fraction `shift` bits shorter. */
+/* Reduces the fraction of a sum of products by `shift` bits. */
 static inline int16_t net_shorten(net_sum sum, unsigned shift) {
   return net_saturate(shift == 0 ? sum : (sum + ((net_sum)1 << (shift - 1))) >> shift);
 }
@@ -36,7 +36,7 @@ static inline int32_t net_round(int32_t x, unsigned shift) {
 }
 
 #if NET_ACTIVATION == NET_TANH || NET_ACTIVATION == NET_SIGMOID
-/* tanh |z| in units of 2^-15: straight lines between the entries of net_tanh. */
+/* tanh |z| in units of 2^-15, by linear interpolation in net_tanh. */
 static inline int32_t net_tanh_of_size(int32_t z, unsigned fraction) {
   const uint32_t size = (uint32_t)(z < 0 ? -z : z);
   const unsigned rest = fraction - 5;
@@ -47,7 +47,7 @@ static inline int32_t net_tanh_of_size(int32_t z, unsigned fraction) {
 }
 #endif
 
-/* Of a hidden node. */
+/* Activation of a hidden unit. */
 static inline int16_t net_activation(int16_t z) {
 #if NET_ACTIVATION == NET_RELU
   return z > 0 ? z : 0;
@@ -56,7 +56,7 @@ static inline int16_t net_activation(int16_t z) {
   const int32_t size = net_round(fine, 15 - NET_ACTIVATION_FRACTION);
   return (int16_t)(z < 0 ? -size : size);
 #elif NET_ACTIVATION == NET_SIGMOID
-  /* (1 + tanh(z / 2)) / 2: half of z is z with one more bit of fraction. */
+  /* (1 + tanh(z / 2)) / 2: half of z is z with one more fraction bit. */
   const int32_t size = net_tanh_of_size(z, NET_ACTIVATION_FRACTION + 1);
   return (int16_t)net_round(32768 + (z < 0 ? -size : size), 16 - NET_ACTIVATION_FRACTION);
 #else
@@ -91,7 +91,7 @@ static inline void net_forward(net_state *s, const int16_t *x) {
   }
 }
 
-/* Where the greatest stands, of equals the first. */
+/* Index of the greatest logit; of equal ones the first. */
 static inline unsigned net_greatest(const int16_t *logits) {
   unsigned best = 0;
   for (unsigned k = 1; k < NET_OUTPUTS; ++k)
@@ -101,7 +101,7 @@ static inline unsigned net_greatest(const int16_t *logits) {
 
 #if NET_LEARNS
 
-/* The error at h, times the activation's slope there. */
+/* The error times the slope of the activation at h. */
 static inline int16_t net_through(int16_t error, int16_t h) {
 #if NET_ACTIVATION == NET_RELU
   return h > 0 ? error : 0;
@@ -147,8 +147,8 @@ static inline void net_output_error(net_state *s, const int16_t *targets) {
   }
 }
 #else
-/* exp(-d) in units of 2^-14, d with the fraction of activations: a power of 2, its whole part a shift, the rest by
-   straight lines between the entries of net_exp2. */
+/* exp(-d) in units of 2^-14, d with the fraction of activations. It is a power of 2: the integer part is a shift, the
+   rest is interpolated linearly in net_exp2. */
 static inline uint32_t net_exp_of_minus(uint32_t d) {
   const unsigned fraction = NET_ACTIVATION_FRACTION + 14;
   const uint32_t power = d * 23637; /* log2 e in units of 2^-14 */
@@ -197,7 +197,7 @@ static inline uint32_t net_factor(uint32_t r, uint32_t most) {
 }
 #endif
 
-/* The error of the layer below l, from the weights of l. */
+/* Computes the error of the layer below l from the weights of l. */
 static inline void net_error_below(net_state *s, unsigned l) {
   const net_layer *layer = &net_layers[l];
   const unsigned inputs = layer->inputs, nodes = layer->nodes, below = net_layers[l - 1].first_node;
@@ -226,7 +226,7 @@ static inline void net_error_below(net_state *s, unsigned l) {
   }
 }
 
-/* What comes off a weight: the product, shifted, rounded up or down at random by the part that is lost. */
+/* The change of a weight: the shifted product, rounded up with a probability equal to the remainder. */
 static inline int32_t net_step(int32_t product, unsigned shift, uint32_t *random) {
   *random = net_next(*random);
   return (product + (int32_t)(*random >> (32 - shift))) >> shift;
@@ -263,7 +263,7 @@ static inline void net_update(net_state *s, unsigned l, const int16_t *x) {
   s->random = random;
 }
 
-/* Errors before weights, from the last layer to the first. */
+/* From the last layer to the first; the error of a layer is sent down before its weights change. */
 static inline void net_backward(net_state *s, const int16_t *x) {
   for (unsigned l = NET_LAYERS; l-- > 0;) {
     if (l > 0) net_error_below(s, l);
@@ -273,9 +273,9 @@ static inline void net_backward(net_state *s, const int16_t *x) {
 
 #endif
 
-/* ---- What you call ---- */
+/* ---- Functions to call ---- */
 
-/* To the trained weights. */
+/* Sets the state to the trained weights. */
 static inline void net_init(net_state *s) {
   memset(s, 0, sizeof *s);
 #if NET_LEARNS
@@ -294,8 +294,8 @@ static inline void net_init(net_state *s) {
 #endif
 }
 
-/* x: NET_INPUTS numbers with NET_INPUT_FRACTION bits of fraction. logits: room for NET_OUTPUTS with
-   NET_ACTIVATION_FRACTION bits, or 0. Returns the class, where there are classes. */
+/* x: NET_INPUTS numbers with NET_INPUT_FRACTION fraction bits. logits: room for NET_OUTPUTS with
+   NET_ACTIVATION_FRACTION bits, or 0. Returns the class, if the network has classes. */
 #if NET_CLASSES
 static inline unsigned net_infer(net_state *s, const int16_t *x, int16_t *logits) {
 #else

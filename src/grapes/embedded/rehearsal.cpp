@@ -12,9 +12,9 @@
 namespace grapes::embedded {
 namespace {
 
-constexpr std::int64_t piece = 256;  // examples at a time
+constexpr std::int64_t piece = 256;  // number of examples at a time
 
-/// Batch after batch of a data set, in the order of `rows`.
+/// Visits a data set batch by batch, in the order of `rows`.
 template <class Visit>
 void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit visit) {
   for (std::int64_t begin = 0; begin < rows.size(0); begin += piece)

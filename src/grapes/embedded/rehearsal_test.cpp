@@ -26,7 +26,7 @@ data::DatasetPtr clouds(std::int64_t n, std::uint64_t seed) {
   return data::memory(inputs, targets, info);
 }
 
-/// A network that has learnt nothing yet, with its own data.
+/// An untrained network with data of its own.
 struct Untrained {
   data::Splits splits;
   experiment::Loaded loaded;

@@ -23,7 +23,7 @@ const nir::Array& entry(const nir::Graph& graph, const std::string& name, const 
   return found->second;
 }
 
-/// What is taken off the inputs, or what they are divided by. @return undefined where there is none
+/// Returns the shift or the scale of the inputs; undefined if there is none.
 at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const data::DatasetInfo& info,
                      const std::string& file) {
   const auto found = graph.metadata.find(name);
@@ -37,13 +37,13 @@ at::Tensor of_inputs(const nir::Graph& graph, const std::string& name, const dat
     }
   };
   if (!numbers.defined() || !fits())
-    throw DataError(file + ": the entry '" + name + "' of its metadata must be numbers that fit the inputs, " +
+    throw DataError(file + ": the entry '" + name + "' of its metadata must be numbers with the shape of the inputs, " +
                     nir::shape_text(info.input_shape) + "; got " +
                     (numbers.defined() ? nir::shape_text(found->second.shape) : "text"));
   return numbers;
 }
 
-/// The model that a net is, with the net's numbers.
+/// Creates the model of a net, with the net's weights.
 void make_model(Import& made, const SpikingNet& net, const std::string& file) {
   made.model = nn::make_network(made.config.network, train::signature_of(made.info), made.config.training.seed);
   fill(*made.model, made.config.network, net, file);
@@ -74,14 +74,14 @@ Import checkpoint_of(const nir::Graph& graph, const std::string& file) {
   Import made;
   try {
     experiment::read_toml_text(made.config, nir::text_of(entry(graph, "config", file)), file + ": its configuration");
-  } catch (const UsageError& error) {  // it is not the user's
+  } catch (const UsageError& error) {  // not a mistake of the user
     throw DataError(error.what());
   }
   try {
     made.info = experiment::info_from(record::Json::parse(nir::text_of(entry(graph, "dataset", file))));
     if (made.info.outputs < 1) throw DataError("outputs must be at least 1");
   } catch (const std::exception& error) {
-    throw DataError(file + ": the entry 'dataset' of its metadata cannot be understood: " + error.what());
+    throw DataError(file + ": the entry 'dataset' of its metadata is invalid: " + error.what());
   }
   made.normalization.shift = of_inputs(graph, "input_shift", made.info, file);
   made.normalization.scale = of_inputs(graph, "input_scale", made.info, file);
@@ -104,7 +104,7 @@ Import checkpoint_of(const nir::Graph& graph, double dt, experiment::Config conf
     const nn::Signature asked = train::signature_of(made.info);
     const std::int64_t inputs = nir::count(asked.input_shape);
     if (inputs != net.input[0] || asked.outputs != outputs || asked.each_step != each_step)
-      throw DataError(fmt::format("{} takes {} inputs and gives {} outputs{}; {} has {} and {}{}", file, net.input[0],
+      throw DataError(fmt::format("{} has {} inputs and {} outputs{}, but {} has {} and {}{}", file, net.input[0],
                                   outputs, each_step ? " at every step" : "", splits->name, inputs, asked.outputs,
                                   asked.each_step ? " at every step" : ""));
   } else {

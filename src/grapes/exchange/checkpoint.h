@@ -8,36 +8,36 @@
 #include <string>
 #include <vector>
 
-/// Checkpoints of spiking networks as graphs of NIR, and back.
+/// Converts checkpoints of spiking networks to NIR graphs and back.
 namespace grapes::exchange {
 
-/// The graph of a checkpoint. Its metadata hold what NIR has no place for, so that checkpoint_of() makes the same
-/// checkpoint again: the configuration ("config", TOML), the data set ("dataset", JSON), how inputs are normalized
-/// ("input_shift", "input_scale"), what was replaced ("approximations").
+/// The graph of a checkpoint. Its metadata contain what NIR cannot express, so that checkpoint_of() can restore the
+/// checkpoint: the configuration ("config", TOML), the data set ("dataset", JSON), the normalization of inputs
+/// ("input_shift", "input_scale"), and what was replaced ("approximations").
 struct Export {
   nir::Graph graph;
-  std::vector<std::string> replaced;  ///< a sentence for each thing that NIR cannot express
+  std::vector<std::string> replaced;  ///< a sentence for each property that NIR cannot express
 };
-/// @param dt           s, of a step
-/// @param approximate  what NIR cannot express is replaced by what is nearest to it, else refused
+/// @param dt           time step, s
+/// @param approximate  replace what NIR cannot express by the nearest equivalent; false: throw
 /// @throws UsageError  as net_of() and to_nir() do
 Export graph_of(const experiment::Loaded& loaded, double dt, bool approximate);
 
-/// A checkpoint to be saved.
+/// A checkpoint that can be saved.
 struct Import {
   experiment::Config config;
   data::DatasetInfo info;
   data::Normalization normalization;
   std::unique_ptr<nn::Network> model;
 };
-/// Of a graph that graph_of() made. @param file  for messages
-/// @throws DataError that names the file and what is missing in its metadata or no longer goes with its nodes
+/// Restores the checkpoint of a graph from graph_of(). @param file  for messages
+/// @throws DataError with the file and what is missing in its metadata or contradicts its nodes
 Import checkpoint_of(const nir::Graph& graph, const std::string& file);
 
-/// Of another program's graph, whose step is `dt` seconds.
-/// @param config  of everything that a graph does not say
-/// @param splits  the data it is for; null: its classes are numbers
-/// @throws DataError  for a graph that no model of ours computes, or that takes or gives something else than the data
+/// Converts another program's graph, with a time step of `dt` seconds.
+/// @param config  everything that a graph does not contain
+/// @param splits  the data for the network; null: classes are numbers
+/// @throws DataError  for a graph that no model supports, or whose inputs or outputs do not match the data
 Import checkpoint_of(const nir::Graph& graph, double dt, experiment::Config config, const data::Splits* splits,
                      const std::string& file);
 

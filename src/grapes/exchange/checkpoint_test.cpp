@@ -16,7 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// A spiking network that normalizes its inputs.
+/// A spiking network with normalized inputs.
 experiment::Loaded spiking() {
   experiment::Loaded loaded{
       {}, numbered_classes({5}, 3), {}, nullptr, nn::Criterion("auto", "auto", nn::TargetKind::classes)};
@@ -79,7 +79,7 @@ TEST(NirCheckpoint, MetadataThatAreMissingOrDamagedAreNamed) {
   EXPECT_EQ(said("config", {}), "x.nir: the entry 'config' of its metadata is missing");
   EXPECT_THAT(said("config", nir::text("model = ")), HasSubstr("x.nir: its configuration"));
   EXPECT_THAT(said("dataset", nir::text(R"({"outputs": -10})")), HasSubstr("x.nir: the entry 'dataset'"));
-  EXPECT_THAT(said("input_shift", nir::text("none")), HasSubstr("numbers that fit the inputs, [5]; got text"));
+  EXPECT_THAT(said("input_shift", nir::text("none")), HasSubstr("numbers with the shape of the inputs, [5]; got text"));
   EXPECT_THAT(said("input_scale", nir::wholes({1, 2, 3})), HasSubstr("got [3]"));
 }
 
@@ -98,7 +98,7 @@ TEST(NirCheckpoint, OfAnotherProgramHasNumberedClassesOrThoseOfItsData) {
   EXPECT_THAT(checkpoint_of(graph, 1e-3, {}, &splits, "x.nir").info.classes, ElementsAre("a", "b", "c"));
   splits.info.input_shape = {1, 6};
   EXPECT_EQ(data_error([&] { checkpoint_of(graph, 1e-3, {}, &splits, "x.nir"); }),
-            "x.nir takes 5 inputs and gives 3 outputs; letters has 6 and 3");
+            "x.nir has 5 inputs and 3 outputs, but letters has 6 and 3");
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ class Importer {
       if (next_[at].size() != 1) refuse(at, "leads to " + listed(next_[at]) + ": only a chain can be imported");
       at = *next_[at].begin();
       if (previous_[at].size() != 1)
-        refuse(at, "adds what comes from " + listed(previous_[at]) + ": only a chain can be imported");
+        refuse(at, "adds the outputs of " + listed(previous_[at]) + ": only a chain can be imported");
       if (at != behind) add(at, graph_.nodes.at(at));
     }
     return std::move(net_);
@@ -55,11 +55,11 @@ class Importer {
     std::set<std::string> found;
     for (const auto& [name, node] : graph_.nodes)
       if (node.type == type) found.insert(name);
-    if (found.size() != 1) throw DataError(file_ + ": there must be one " + type + "; there are: " + listed(found));
+    if (found.size() != 1) throw DataError(file_ + ": expected one node of type " + type + "; got: " + listed(found));
     return *found.begin();
   }
 
-  /// A Linear whose way leads from a neuron's output back to the neuron is that neuron's R.
+  /// A Linear from a neuron's output back to the neuron is that neuron's R.
   void take_loops() {
     for (const auto& [name, node] : graph_.nodes) {
       if ((node.type != "Linear" && node.type != "Affine") || next_[name].size() != 1 || previous_[name].size() != 1)
@@ -68,8 +68,8 @@ class Importer {
       const bool behind = graph_.nodes.at(from).type == "Threshold" && previous_[from] == std::set<std::string>{to};
       if (!is_population(graph_.nodes.at(to)) || (from != to && !behind)) continue;
       if (from == to && graph_.nodes.at(to).fields.count("v_threshold") == 0)
-        refuse(to, "hears its own membrane through '" + name + "'; neurons of ours hear spikes");
-      if (backs_.count(to) > 0) refuse(to, "hears itself in two ways: " + backs_[to] + ", " + name);
+        refuse(to, "receives its own membrane through '" + name + "'; recurrent connections must carry spikes");
+      if (backs_.count(to) > 0) refuse(to, "has two recurrent connections: " + backs_[to] + ", " + name);
       if (node.type == "Affine") without_bias(name, node);
       backs_[to] = name;
     }
@@ -81,7 +81,7 @@ class Importer {
 
   void without_bias(const std::string& name, const nir::Node& node) const {
     for (const double b : nir::numbers(node.fields.at("bias")))
-      if (b != 0) refuse(name, "a bias on the way back to a neuron cannot be imported");
+      if (b != 0) refuse(name, "recurrent connections with a bias are not supported");
   }
 
   template <class What>
@@ -105,7 +105,7 @@ class Importer {
                                 padding(name, node), pair("dilation"), nir::per_axis(node, "groups", 1)[0]});
     if (node.type == "AvgPool2d" || node.type == "SumPool2d")
       return append(name, Pooling{node.type == "AvgPool2d", pair("kernel_size"), pair("stride"), pair("padding")});
-    if (node.type != "Flatten") refuse(name, "nothing of ours computes this");
+    if (node.type != "Flatten") refuse(name, "this type of node cannot be imported");
     const auto ends = nir::shapes(graph_).at(name);
     if (!ends.out || ends.out->size() != 1) refuse(name, "only a Flatten of all axes can be imported");
     append(name, Flatten{});
@@ -121,7 +121,7 @@ class Importer {
     std::array<std::int64_t, 2> half;
     for (std::size_t a = 0; a < 2; ++a) {
       const std::int64_t all = dilation[a] * (weight[a + 2] - 1);
-      if (all % 2 != 0) refuse(name, "padding same of an even window is not alike on both sides");
+      if (all % 2 != 0) refuse(name, "padding 'same' with an even window is asymmetric, which is not supported");
       half[a] = all / 2;
     }
     return half;
@@ -148,12 +148,12 @@ class Importer {
     column[0] = -1;
     const at::Tensor scaled = (weight.to(at::kDouble) * scales.flatten().view(column)).to(weight.scalar_type());
     if (!at::isfinite(scaled).all().item<bool>())
-      refuse(neurons, "what a step makes of its current, times the weights before it, is out of the range of " +
+      refuse(neurons, "the scale of its current in a step, times the weights before it, is out of the range of " +
                           std::string(c10::toString(weight.scalar_type())));
     return scaled;
   }
 
-  /// The scale of a current goes into what makes it.
+  /// Folds the scale of a current into the weights before it.
   void fold(const std::string& name, at::Tensor scales) {
     if (scales.eq(1).all().item<bool>()) return;
     Stage* before = net_.stages.empty() ? nullptr : &net_.stages.back();
@@ -163,18 +163,20 @@ class Importer {
     } else if (auto* c = before != nullptr ? std::get_if<Convolution>(&before->what) : nullptr) {
       const at::Tensor per_channel = scales.flatten(1);
       if (!per_channel.eq(per_channel.select(1, 0).unsqueeze(1)).all().item<bool>())
-        refuse(name, "what a step makes of a current must be one per channel, to go into the convolution before it");
+        refuse(name,
+               "the scale of its current in a step must be equal within a channel, because it is folded into the "
+               "convolution before it");
       c->weight = scaled_rows(name, c->weight, per_channel.select(1, 0));
       c->bias = scaled_rows(name, c->bias, per_channel.select(1, 0));
     } else {
       refuse(name, "its current is multiplied by " + shortest(scales.flatten()[0].item<double>()) +
-                       " in a step, and no weights stand before it to take that");
+                       " in a step, but no weights precede it into which that can be folded");
     }
   }
 
   void add_threshold(const std::string& name, const nir::Node& node) {
     auto* neurons = net_.stages.empty() ? nullptr : std::get_if<Neurons>(&net_.stages.back().what);
-    if (neurons == nullptr || neurons->spikes) refuse(name, "must stand behind a neuron that shows its membrane");
+    if (neurons == nullptr || neurons->spikes) refuse(name, "must follow a neuron that outputs its membrane");
     neurons->threshold = tensor_of(node.fields.at("threshold"));
     neurons->spikes = true;
   }
@@ -184,7 +186,7 @@ class Importer {
   bool ours_;
   std::string file_;
   std::map<std::string, std::set<std::string>> next_, previous_;
-  std::map<std::string, std::string> backs_;  // neuron -> the Linear through which it hears itself
+  std::map<std::string, std::string> backs_;  // neuron -> its recurrent Linear
   SpikingNet net_;
 };
 
@@ -193,7 +195,7 @@ class Importer {
 double dt_of(const nir::Graph& graph, const std::string& file) {
   const auto found = graph.metadata.find("dt");
   const std::vector<double> dt = found != graph.metadata.end() ? nir::numbers(found->second) : std::vector<double>();
-  if (dt.size() != 1 || !(dt[0] > 0)) throw DataError(file + ": its metadata must name dt, a number above 0");
+  if (dt.size() != 1 || !(dt[0] > 0)) throw DataError(file + ": its metadata must contain dt, a number above 0");
   return dt[0];
 }
 

@@ -1,5 +1,5 @@
-// Graphs of other programs: what comes of their neurons, against a simulation of NIR's own equations, and what is
-// refused.
+// Graphs of other programs: their neurons compared with a simulation of NIR's equations, and graphs that are not
+// supported.
 #include "grapes/exchange/nets_test.h"
 #include "grapes/exchange/nir.h"
 #include "grapes/exchange/simulation_test.h"
@@ -9,7 +9,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// No v of these comes to lie just at its threshold, where rounding would decide.
+/// No v of these lies close to its threshold, where rounding would decide.
 TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
   const auto all = [](double value) { return nir::Array{{2}, std::vector<double>{value, value * 1.25}}; };
   const auto same = [](double value) { return nir::Array{{2}, std::vector<double>{value, value}}; };
@@ -46,7 +46,7 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
       graph.nodes["back"] = {"Linear", {{"weight", {{2, 2}, std::vector<double>{0.5, -1, -1, 0}}}}, {}};
       graph.nodes["out"] = {"Output", {{"shape", nir::wholes({2})}}, {}};
       graph.edges = {{"in", "w"}, {"w", "0"}, {"0", "back"}, {"back", "0"}, {"0", "out"}};
-      if (!node.type.ends_with("F")) {  // units hear spikes only
+      if (!node.type.ends_with("F")) {  // recurrent connections carry spikes only
         EXPECT_THROW(from_nir(graph, step, "x"), DataError);
         graph.nodes.erase("back");
         graph.edges = {{"in", "w"}, {"w", "0"}, {"0", "out"}};
@@ -58,7 +58,7 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
     }
 }
 
-/// v_leak shifts everything: a neuron that rests at 2 and fires at 3 is one that rests at 0 and fires at 1.
+/// v_leak shifts everything: a neuron that rests at 2 and fires at 3 equals one that rests at 0 and fires at 1.
 TEST(FromNir, AtRestElsewhere) {
   SpikingNet net = net_with({{}, {}});
   nir::Graph graph = to_nir(net, dt);
@@ -92,7 +92,7 @@ TEST(FromNir, WhatAStepMakesOfACurrentGoesIntoTheConvolution) {
   EXPECT_THROW(from_nir(graph, dt, "x"), DataError);
 }
 
-/// What is done to a sound graph of another program, and what is then said.
+/// A change to a valid graph of another program, and the expected message.
 TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
   struct Case {
     void (*how)(nir::Graph& graph);
@@ -111,7 +111,7 @@ TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
          g.edges = {
              {"input", "first"}, {"first", "scale"}, {"scale", "neurons"}, {"neurons", "second"}, {"second", "output"}};
        },
-       "data: x.nir: node 'scale' (Scale): nothing of ours computes this"},
+       "data: x.nir: node 'scale' (Scale): this type of node cannot be imported"},
       {[](nir::Graph& g) {
          g.nodes["other"] = g.nodes["first"];
          g.edges.emplace_back("input", "other");
@@ -119,7 +119,7 @@ TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
        },
        "data: x.nir: node 'input' (Input): leads to first, other: only a chain can be imported"},
       {[](nir::Graph& g) { g.edges.emplace_back("neurons", "neurons"); },
-       "node 'neurons' (LIF): adds what comes from first, neurons: only a chain can be imported"},
+       "node 'neurons' (LIF): adds the outputs of first, neurons: only a chain can be imported"},
       {[](nir::Graph& g) {
          for (const char* name : {"a", "b"}) {
            g.nodes[name] = {"Linear", {{"weight", {{7, 7}, std::vector<double>(49, 1)}}}, {}};
@@ -127,13 +127,13 @@ TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
            g.edges.emplace_back(name, "neurons");
          }
        },
-       "node 'neurons' (LIF): hears itself in two ways: a, b"},
+       "node 'neurons' (LIF): has two recurrent connections: a, b"},
       {[](nir::Graph& g) {
          g.metadata["format"] = nir::text(nir_format);
          g.metadata["dt"] = nir::number(2 * dt);
        },
-       "node 'neurons' (LIF): its parameters are not those that its metadata go with"},
-      {[](nir::Graph& g) { g.metadata["format"] = nir::text(nir_format); }, "x.nir: its metadata must name dt"},
+       "node 'neurons' (LIF): its parameters contradict its metadata"},
+      {[](nir::Graph& g) { g.metadata["format"] = nir::text(nir_format); }, "x.nir: its metadata must contain dt"},
   };
   for (const Case& one : cases) {
     nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);

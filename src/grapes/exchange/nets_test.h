@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-/// Nets that the tests of both ways between them and NIR begin from.
+/// Nets for the tests of both conversions.
 namespace grapes::exchange {
 
 inline constexpr double dt = 1e-3;
@@ -22,7 +22,7 @@ inline at::Tensor spikes(at::IntArrayRef shape, std::uint64_t seed) {
   return drawn(shape, seed).gt(0.3).to(at::kDouble);
 }
 
-/// Neurons between two matrices. Decays and thresholds differ from neuron to neuron.
+/// Neurons between two matrices. Decays and thresholds differ between neurons.
 inline SpikingNet net_with(Neurons neurons, at::ScalarType dtype = at::kDouble) {
   const std::int64_t n = 7;
   if (!neurons.decay.defined()) neurons.decay = torch::linspace(0.3, 0.95, n, dtype);
@@ -56,7 +56,7 @@ inline std::vector<Kind> kinds() {
 
 inline const Neurons& neurons_of(const SpikingNet& net) { return std::get<Neurons>(net.stages.at(1).what); }
 
-/// Every tensor bit for bit.
+/// All tensors must be equal, bit for bit.
 inline void expect_same(const SpikingNet& a, const SpikingNet& b) {
   const auto same = [](const at::Tensor& x, const at::Tensor& y, const std::string& what) {
     ASSERT_EQ(x.defined(), y.defined()) << what;

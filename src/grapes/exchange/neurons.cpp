@@ -15,10 +15,10 @@
 namespace grapes::exchange {
 namespace {
 
-/// One neuron's parameter. What old files do not give is v_reset = 0 and w_in = 1.
+/// A parameter of one neuron. Defaults of old files are v_reset = 0 and w_in = 1.
 using Parameter = std::function<double(const char* name)>;
 
-/// What a neuron of NIR is in a step of length dt: the unit's d, θ and α, and what its current is multiplied by.
+/// A NIR neuron in a step of length dt: the unit's d, θ and α, and the scale of its current.
 struct Unit {
   double decay, threshold, synapse, scale;
 };
@@ -36,7 +36,7 @@ struct Conversion {
   Unit (*convert)(const Parameter& of, double dt);
 };
 const std::vector<Conversion>& conversions() {
-  static const char* const shown = "for what it shows is measured from there";
+  static const char* const shown = "because its output is measured from there";
   static const std::vector<Conversion> rows = {
       {"LIF", true,
        [](const Parameter& of, double dt) {
@@ -50,7 +50,7 @@ const std::vector<Conversion>& conversions() {
        }},
       {"IF", true,
        [](const Parameter& of, double dt) {
-         require_zero(of, "v_reset", "where v begins");
+         require_zero(of, "v_reset", "the initial value of v");
          return Unit{1, of("v_threshold"), 0, of("r") * dt};
        }},
       {"LI", false,
@@ -81,7 +81,7 @@ at::Tensor kept(const nir::Node& node, const char* what) {
   return found != node.metadata.end() && !found->second.is_text() ? tensor_of(found->second) : at::Tensor();
 }
 
-/// d, α and θ as they were, which tau and w_in have rounded. The parameters must still say the same.
+/// Restores the exact d, α and θ, which tau and w_in have rounded. The parameters must agree with them.
 void restore(const nir::Node& node, Population& population) {
   constexpr double tolerance = 1e-6;
   Neurons& neurons = population.neurons;
@@ -96,8 +96,8 @@ void restore(const nir::Node& node, Population& population) {
       !at::allclose(population.scale, at::ones_like(population.scale), 0, tolerance) ||
       !(std::abs(alpha - neurons.synapse) <= tolerance) || !rests_at_0("v_leak") || !rests_at_0("v_reset"))
     throw DataError(
-        "its parameters are not those that its metadata go with: another program has changed one of the two; without "
-        "the entry 'format' in the graph's metadata the parameters count");
+        "its parameters contradict its metadata, so another program has changed one of the two; without "
+        "the entry 'format' in the graph's metadata the parameters are used");
   neurons.decay = decay;
   neurons.synapse = alpha;
   neurons.threshold = neurons.spikes ? tensor_of(node.fields.at("v_threshold")) : kept(node, "threshold");
@@ -108,9 +108,9 @@ void restore(const nir::Node& node, Population& population) {
 
 nir::Node node_of(const Neurons& neurons, double dt) {
   if (neurons.resets && !neurons.spikes)
-    throw UsageError("shows a membrane that its spikes reset, which no node of NIR does");
+    throw UsageError("outputs a membrane that its spikes reset, which no node of NIR supports");
   if (neurons.recurrent.defined() && !neurons.spikes)
-    throw UsageError("hears its spikes, but shows its membrane, and a graph has an edge for what is shown only");
+    throw UsageError("has recurrent spikes but outputs its membrane; a NIR node has only one output");
   const at::Tensor decays = neurons.decay.to(at::kDouble).contiguous();
   const at::Tensor thresholds =
       neurons.threshold.defined() ? neurons.threshold.to(at::kDouble).contiguous() : at::zeros_like(decays);
@@ -122,8 +122,8 @@ nir::Node node_of(const Neurons& neurons, double dt) {
       values["r"].push_back(1 / dt);
     } else if (!(decay[n] >= 0 && decay[n] < 1)) {
       throw UsageError(
-          fmt::format("neuron {} has the decay {}, which no time constant gives: it must be at least 0 and below 1{}",
-                      n, shortest(decay[n]), synapse ? "" : ", or 1 in all neurons of the layer"));
+          fmt::format("neuron {} has the decay {}, which has no time constant: it must be at least 0 and below 1{}", n,
+                      shortest(decay[n]), synapse ? "" : ", or 1 in all neurons of the layer"));
     } else if (synapse) {
       const nn::CubaLif as = nn::as_cuba_lif(decay[n], threshold[n], neurons.synapse, dt);
       values["tau_mem"].push_back(as.tau_mem);
@@ -166,8 +166,7 @@ Population population_of(const nir::Node& node, double dt, bool ours) {
           return std::string_view(name) == "w_in" ? 1.0 : 0.0;
         },
         dt);
-    if (n > 0 && unit.synapse != synapse)
-      throw DataError("tau_syn must be the same for all neurons of a layer: our synapses know no other");
+    if (n > 0 && unit.synapse != synapse) throw DataError("tau_syn must be the same for all neurons of a layer");
     synapse = unit.synapse;
     decay.push_back(unit.decay);
     threshold.push_back(unit.threshold);

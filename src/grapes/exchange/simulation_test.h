@@ -11,12 +11,10 @@
 #include <string>
 #include <vector>
 
-/// The equations of NIR taken literally, number by number: what conversions are held against. It knows nothing of ours
-/// but the graph's values.
+/// A direct simulation of NIR's equations, number by number, to test conversions. It uses nothing but the graph.
 namespace grapes::exchange {
 
-/// When a membrane hears of the current that a step brings: in the same step, or, as when all equations are taken at
-/// their old values, in the next one.
+/// When a step's current affects the membrane: in the same step, or, if all equations use old values, in the next one.
 enum class Current { first, late };
 
 class Simulation {
@@ -50,7 +48,7 @@ class Simulation {
 
   Values value(const std::string& name) {
     if (done_.count(name) > 0) return last_[name];
-    if (!asking_.insert(name).second) return last_[name];  // a loop: what it gave in the step before
+    if (!asking_.insert(name).second) return last_[name];  // a loop: its output of the previous step
     const nir::Node& node = graph_.nodes.at(name);
     Values x = input_;
     if (node.type != "Input") {
@@ -154,11 +152,11 @@ class Simulation {
     return y;
   }
 
-  /// Windows that lie side by side, of a map whose shape is that of the neurons before.
+  /// Non-overlapping windows, over a map with the shape of the neurons before.
   Values pool(const std::string& name, const nir::Node& node, const Values& x) {
     const nir::Shape in = graph_.nodes.at(before_[name].at(0)).fields.at("r").shape;
     const auto window = pair(node, "kernel_size");
-    if (window != pair(node, "stride")) throw std::logic_error("only windows side by side");
+    if (window != pair(node, "stride")) throw std::logic_error("only non-overlapping windows");
     Values y;
     for (std::int64_t c = 0; c < in[0]; ++c)
       for (std::int64_t r = 0; r + window[0] <= in[1]; r += window[0])

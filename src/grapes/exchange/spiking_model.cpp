@@ -15,10 +15,10 @@
 namespace grapes::exchange {
 namespace {
 
-/// Of an output neuron that only shows its membrane: nothing is above it.
+/// Threshold of an output neuron that only outputs its membrane: it is never reached.
 constexpr double never = std::numeric_limits<float>::max();
 
-/// What NIR has no node for, and what is put in its place.
+/// A property that NIR cannot express, and its replacement.
 struct Lack {
   std::string reason;
   bool (*there)(const nn::SnuOptions& neurons);
@@ -28,11 +28,11 @@ struct Lack {
 const std::vector<Lack>& lacks() {
   using Neurons = nn::SnuOptions;
   using Options = nn::SpikingOptions;
-  // Together they make a lif: ssnu decides its output, so that g must be looked at after it.
+  // Together they lead to a lif. ssnu also sets the output, so the membrane activation must be tested after it.
   static const std::vector<Lack> rows = {
       {"a soft output (ssnu)", [](const Neurons& n) { return n.rule().output != "step"; },
        [](Options& o) { o.neuron = "snu"; }, "the step"},
-      {"a membrane that goes through relu or leaky_relu",
+      {"a membrane activation relu or leaky_relu",
        [](const Neurons& n) { return n.rule().membrane_activation != "identity"; },
        [](Options& o) { o.membrane_activation = "identity"; }, "the identity"},
       {"lateral inhibition (reset lateral)", [](const Neurons& n) { return n.rule().reset == "lateral"; },
@@ -49,7 +49,7 @@ std::map<std::string, at::Tensor> by_name(const nn::Network& model) {
   return all;
 }
 
-/// One layer of a net that a model of ours could be: W, and its neurons unless they are the logits of a step.
+/// One layer of a net that a model supports: W, and its neurons unless it computes the logits of a step.
 struct SpikingLayer {
   const Stage* stage;
   const Linear* linear;
@@ -63,42 +63,46 @@ struct SpikingLayer {
 std::vector<SpikingLayer> layers_of(const SpikingNet& net, const std::string& file) {
   std::vector<SpikingLayer> layers;
   if (net.input.size() != 1)
-    throw DataError(file +
-                    ": its input has several axes: models of ours take vectors of spikes, and none has "
-                    "convolutions of them (exchange::run in C++ does)");
+    throw DataError(
+        file +
+        ": its input has several axes, but models of Grapes take vectors of spikes; for convolutions of spikes use "
+        "exchange::run in C++");
   for (const Stage& stage : net.stages) {
     const bool open = !layers.empty() && layers.back().neurons == nullptr;
     if (const auto* linear = std::get_if<Linear>(&stage.what)) {
-      if (open) refuse(file, stage, "a second matrix without neurons between; models of ours have them after each");
+      if (open)
+        refuse(file, stage,
+               "two matrices without neurons between them; models of Grapes have neurons after each matrix");
       layers.push_back({&stage, linear});
     } else if (const auto* neurons = std::get_if<Neurons>(&stage.what)) {
-      if (!open) refuse(file, stage, "neurons without weights before them; models of ours have a matrix there");
+      if (!open)
+        refuse(file, stage, "neurons without a matrix before them; models of Grapes have a matrix before all neurons");
       layers.back().neurons = neurons;
       layers.back().stage = &stage;
     } else {
-      refuse(file, stage, "models of ours have no convolutions, pools or axes of spikes (exchange::run in C++ does)");
+      refuse(file, stage, "models of Grapes have no convolutions or pools of spikes; use exchange::run in C++");
     }
   }
   if (layers.size() < 2)
     throw DataError(
-        fmt::format("{}: a model of ours has a hidden layer and one of outputs; this has {}", file, layers.size()));
+        fmt::format("{}: expected at least two layers, one hidden and one of outputs; got {}", file, layers.size()));
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const SpikingLayer& layer = layers[l];
     const bool last = l + 1 == layers.size();
     const bool biased = layer.linear->bias.defined() && !layer.linear->bias.eq(0).all().item<bool>();
     if (layer.neurons == nullptr) continue;
-    if (biased) refuse(file, *layer.stage, "its current has a bias, and spiking layers of ours have none");
+    if (biased) refuse(file, *layer.stage, "its current has a bias, which spiking layers of Grapes do not support");
     if (!last && !layer.neurons->spikes)
-      refuse(file, *layer.stage, "a hidden layer must hand on spikes, and this one shows its membrane");
+      refuse(file, *layer.stage, "a hidden layer must output spikes, but this one outputs its membrane");
     if (last && layer.neurons->recurrent.defined())
-      refuse(file, *layer.stage, "output neurons of ours do not hear each other");
+      refuse(file, *layer.stage, "recurrent connections between output neurons are not supported");
     const Neurons& first = *layers[0].neurons;
     if (layer.neurons->synapse != first.synapse)
       refuse(file, *layer.stage,
-             "all layers of a model of ours have the same synapse; here it is " + shortest(layer.neurons->synapse) +
-                 ", before it was " + shortest(first.synapse));
+             "all layers must have the same synaptic decay; here it is " + shortest(layer.neurons->synapse) +
+                 ", in the first layer " + shortest(first.synapse));
     if (layer.neurons->resets != first.resets && !(last && !layer.neurons->spikes))
-      refuse(file, *layer.stage, "either all layers of a model of ours reset or none does");
+      refuse(file, *layer.stage, "either all layers must reset or none");
   }
   return layers;
 }
@@ -111,7 +115,7 @@ nn::Options nearest(nn::Options options, std::vector<std::string>& replaced) {
     lack.replace(options.spiking);
     replaced.push_back(lack.reason + " was replaced by " + lack.instead);
   }
-  // Outputs that must not spike have thresholds of their own.
+  // Output units that must not spike have thresholds of their own.
   if (options.spiking.reset == "hard" && find_row(nn::readouts(), "readout", options.spiking.readout).membrane)
     options.spiking.learn_threshold = true;
   return options;
@@ -121,7 +125,7 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
                   bool approximate, std::vector<std::string>& replaced) {
   if (options.model.name != "snn")
     throw UsageError("model '" + nn::to_string(options.model) +
-                     "' has no spiking neurons, and NIR has no relu and its like: only snn:... can be exported");
+                     "' has no spiking neurons; only snn:... can be exported to NIR");
   const auto lacking = [&](const std::string& reason) {
     if (!approximate) throw UsageError("approximate", "is needed: NIR has no node for " + reason);
   };
@@ -150,14 +154,14 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
       return learnt.defined() ? learnt.expand({nodes}).contiguous() : at::full({nodes}, fixed, weight.options());
     };
     Neurons stage{per_node(find("decay"), neurons.decay()), per_node(find("threshold"), neurons.threshold())};
-    // As a step computes with it.
+    // In the precision of the step.
     stage.synapse = weight.scalar_type() == at::kFloat ? static_cast<float>(neurons.synapse()) : neurons.synapse();
     stage.recurrent = find("recurrent");
     stage.resets = neurons.rule().reset == "hard";
     if (last && shows_membrane) {
       if (stage.resets && !stage.threshold.ge(never).all().item<bool>()) {
         const std::string reason =
-            "a membrane that is read though its spikes reset it (readout " + options.spiking.readout + ")";
+            "a readout of a membrane that its spikes reset (readout " + options.spiking.readout + ")";
         lacking(reason);
         replaced.push_back(reason + " was replaced by one without spikes");
       }
@@ -214,7 +218,7 @@ void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net,
     const auto put = [&](const char* what, const at::Tensor& value, double fixed = 0) {
       const auto place = places.find(fmt::format("layers.{}.{}", l, what));
       const auto differs = [&](const std::string& expected) {
-        refuse(file, *layer.stage, fmt::format("{} is not the model's, {}", what, expected));
+        refuse(file, *layer.stage, fmt::format("{} must be that of the model, {}", what, expected));
       };
       if (place != places.end()) {
         at::Tensor into = place->second;
@@ -240,9 +244,10 @@ void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net,
     else if (places.count(fmt::format("layers.{}.recurrent", l)) > 0)
       put("recurrent", at::zeros({nodes, nodes}, placed));
     if (!at::full({1}, stage.synapse, placed).equal(at::full({1}, neurons.synapse(), placed)))
-      refuse(file, *layer.stage, "its synapse is not the model's, " + shortest(neurons.synapse()));
+      refuse(file, *layer.stage, "its synaptic decay must be that of the model, " + shortest(neurons.synapse()));
   }
-  if (!places.empty()) throw DataError(file + ": nothing in it is the model's '" + places.begin()->first + "'");
+  if (!places.empty())
+    throw DataError(file + ": nothing in the graph corresponds to the model's '" + places.begin()->first + "'");
 }
 
 }  // namespace grapes::exchange

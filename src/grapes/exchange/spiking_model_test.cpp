@@ -1,4 +1,4 @@
-// Our models as nets and back: what a net computes is what the model says, and what NIR cannot express is refused.
+// Models as nets and back: a net computes what the model predicts, and what NIR cannot express is an error.
 #include "grapes/exchange/spiking_model.h"
 
 #include "grapes/base/error.h"
@@ -31,7 +31,7 @@ struct Made {
   nn::Signature signature;
   std::unique_ptr<nn::Network> model;
 };
-/// Learnt parameters are moved, each by itself.
+/// Learned parameters are changed, each separately.
 Made made(nn::Options options, nn::Signature signature = {{5}, 3}) {
   Made one{options, signature, nn::make_network(options, signature, 1)};
   auto generator = at::detail::createCPUGenerator(7);
@@ -51,7 +51,7 @@ at::Tensor examples(const nn::Signature& signature) {
   return torch::rand(shape, generator, torch::kDouble);
 }
 
-/// What the model's first layer sees, [time, batch, in].
+/// Input of the model's first layer, [time, batch, in].
 at::Tensor shown(const Made& one, const at::Tensor& x) {
   return one.signature.sequence ? x.transpose(0, 1).contiguous() : x.expand({9, 4, 5}).contiguous();
 }
@@ -102,7 +102,7 @@ TEST(SpikingModel, TheNetComputesWhatTheModelSays) {
   }
 }
 
-/// Over a graph of NIR into a model of other weights.
+/// Through a NIR graph into a model with other weights.
 TEST(SpikingModel, ThereAndBackIsTheSameModel) {
   for (const Made& one : models()) {
     const SpikingNet net = from_nir(to_nir(exact(one), 1.0 / 3), 1, "x");
@@ -115,7 +115,7 @@ TEST(SpikingModel, ThereAndBackIsTheSameModel) {
   }
 }
 
-/// The same without anything that we said of it: options from the net alone.
+/// The same without metadata: options from the net alone.
 TEST(SpikingModel, OptionsAreThoseOfTheNet) {
   for (const Made& one : models()) {
     nir::Graph graph = to_nir(exact(one), 1e-3);
@@ -138,7 +138,7 @@ TEST(SpikingModel, OptionsAreThoseOfTheNet) {
   }
 }
 
-/// A leaky integrator at the end is an output neuron whose threshold is never reached, and goes out as it came in.
+/// A leaky integrator at the end becomes an output neuron whose threshold is never reached, and is exported unchanged.
 TEST(SpikingModel, AMembraneThatIsReadAndNeverReset) {
   nn::Options options = lif();
   options.spiking.readout = "last_membrane";
@@ -176,13 +176,13 @@ std::vector<Lacking> lacking() {
   std::vector<Lacking> all;
   all.push_back({"a soft output (ssnu)", "the step", lif("ssnu")});
   all.back().options.spiking.membrane_activation = "identity";
-  all.push_back({"a membrane that goes through relu or leaky_relu", "the identity", lif("snu")});
+  all.push_back({"a membrane activation relu or leaky_relu", "the identity", lif("snu")});
   all.push_back({"lateral inhibition (reset lateral)", "each neuron's own hard reset", lif()});
   all.back().options.spiking.reset = "lateral";
   all.push_back({"a soft reset (reset subtract)", "the hard reset", lif()});
   all.back().options.spiking.reset = "subtract";
-  all.push_back({"a membrane that is read though its spikes reset it (readout integrated_membrane)",
-                 "one without spikes", lif()});
+  all.push_back(
+      {"a readout of a membrane that its spikes reset (readout integrated_membrane)", "one without spikes", lif()});
   all.back().options.spiking.readout = "integrated_membrane";
   return all;
 }
@@ -195,7 +195,7 @@ TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
               "usage: approximate is needed: NIR has no node for " + one.reason);
     const SpikingNet net = net_of(*made_one.model, made_one.options, made_one.signature, true, said);
     EXPECT_THAT(said, ElementsAre(one.reason + " was replaced by " + one.instead));
-    // What is left is what the nearest model is.
+    // After the export, the network is the nearest model.
     std::vector<std::string> again;
     const nn::Options options = nearest(one.options, again);
     const auto model = nn::make_network(options, made_one.signature, 2);
@@ -225,38 +225,38 @@ TEST(SpikingModel, NetsThatNoModelOfOursIsAreRefusedByNode) {
   EXPECT_EQ(said([](SpikingNet&) {}), "nothing was refused");
   EXPECT_EQ(
       said([](SpikingNet& net) { net.stages[2].what = Flatten{}; }),
-      "data: x.nir: node 'layer_1': models of ours have no convolutions, pools or axes of spikes (exchange::run in "
-      "C++ does)");
+      "data: x.nir: node 'layer_1': models of Grapes have no convolutions or pools of spikes; use exchange::run in "
+      "C++");
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin() + 1); }),
-              HasSubstr("node 'layer_1': a second matrix without neurons between"));
+              HasSubstr("node 'layer_1': two matrices without neurons between them"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin()); }),
-              HasSubstr("node 'neurons_0': neurons without weights before them"));
+              HasSubstr("node 'neurons_0': neurons without a matrix before them"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin() + 2, net.stages.end()); }),
-              HasSubstr("has a hidden layer and one of outputs; this has 1"));
+              HasSubstr("expected at least two layers, one hidden and one of outputs; got 1"));
   EXPECT_THAT(
       said([](SpikingNet& net) { std::get<Linear>(net.stages[0].what).bias = torch::ones({8}, torch::kDouble); }),
       HasSubstr("node 'neurons_0': its current has a bias"));
   EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 3).synapse = 0.5; }),
-              HasSubstr("node 'neurons_1': all layers of a model of ours have the same synapse; here it is 0.5"));
+              HasSubstr("node 'neurons_1': all layers must have the same synaptic decay; here it is 0.5"));
   EXPECT_THAT(said([&](SpikingNet& net) {
                 neurons(net, 5).recurrent = torch::ones({3, 3}, torch::kDouble);
               }),
-              HasSubstr("node 'neurons_2': output neurons of ours do not hear each other"));
+              HasSubstr("node 'neurons_2': recurrent connections between output neurons are not supported"));
   EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 1).spikes = false; }),
-              HasSubstr("node 'neurons_0': a hidden layer must hand on spikes"));
+              HasSubstr("node 'neurons_0': a hidden layer must output spikes"));
   EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 3).resets = false; }),
-              HasSubstr("node 'neurons_1': either all layers of a model of ours reset or none does"));
+              HasSubstr("node 'neurons_1': either all layers must reset or none"));
   EXPECT_THAT(said([](SpikingNet& net) { net.input = {1, 5}; }), HasSubstr("its input has several axes"));
-  // Of a file that is ours, but not of this model.
+  // A file of Grapes, but of another model.
   nn::Options other = one.options;
   other.model = nn::parse_model("snn:8,7");
   const auto model = nn::make_network(other, one.signature, 1);
   EXPECT_THAT(refusal([&] { fill(*model, other, sound, "x.nir"); }),
-              HasSubstr("data: x.nir: node 'neurons_1': weight is not the model's, [7, 8]"));
+              HasSubstr("data: x.nir: node 'neurons_1': weight must be that of the model, [7, 8]"));
   other = one.options;
   other.spiking.decay = 0.5;
   EXPECT_THAT(refusal([&] { fill(*nn::make_network(other, one.signature, 1), other, sound, "x.nir"); }),
-              HasSubstr("node 'neurons_0': decay is not the model's, 0.5"));
+              HasSubstr("node 'neurons_0': decay must be that of the model, 0.5"));
 }
 
 }  // namespace

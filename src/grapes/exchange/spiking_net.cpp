@@ -9,7 +9,7 @@ namespace {
 
 at::IntArrayRef pair(const std::array<std::int64_t, 2>& values) { return values; }
 
-/// A layer that knows no time: every step is an example.
+/// Applies a layer without time to every step, as if steps were examples.
 template <class Layer>
 at::Tensor at_each_step(const at::Tensor& x, const Layer& layer) {
   return layer(x.flatten(0, 1)).unflatten(0, {x.size(0), x.size(1)});

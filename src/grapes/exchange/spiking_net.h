@@ -8,8 +8,9 @@
 #include <variant>
 #include <vector>
 
-/// A spiking network as plain values: what it computes, without how it learns. Between our models and files for
-/// neuromorphic hardware (exchange/nir.h), and for networks that no model of ours is, like convolutions of spikes.
+/// A spiking network as plain values, without settings for learning. It is the intermediate form between models and
+/// files for neuromorphic hardware (exchange/nir.h). It also covers networks that no model supports, like convolutions
+/// of spikes.
 namespace grapes::exchange {
 
 /// y = W x + b
@@ -18,7 +19,7 @@ struct Linear {
   at::Tensor bias = {};  ///< b, [out], or undefined
 };
 
-/// PyTorch's, with zeros at the edges. Pairs are rows and columns.
+/// As in PyTorch, with zero padding. Pairs are rows and columns.
 struct Convolution {
   at::Tensor weight;     ///< [channel out, channel in / groups, rows, columns]
   at::Tensor bias = {};  ///< [channel out], or undefined
@@ -27,38 +28,38 @@ struct Convolution {
 };
 
 struct Pooling {
-  bool mean = true;  ///< else the sum
+  bool mean = true;  ///< mean pooling, else sum
   std::array<std::int64_t, 2> window, stride, padding = {0, 0};
 };
 
-/// All axes of an example as one.
+/// Flattens all axes of an example.
 struct Flatten {};
 
-/// Neurons on an input x_t, from s = y = c = 0:
+/// Neurons with input x_t, starting from s = y = c = 0:
 ///   c_t = α c_{t-1} + x_t + R y_{t-1}
-///   s_t = c_t + d s_{t-1} (1 - y_{t-1})     without the last factor where a spike does not reset
+///   s_t = c_t + d s_{t-1} (1 - y_{t-1})     without the last factor if spikes do not reset
 ///   y_t = 1 if s_t > θ, else 0
 struct Neurons {
-  at::Tensor decay;           ///< d, of the population's shape
-  at::Tensor threshold;       ///< θ likewise; undefined: what goes out does not ask for it
+  at::Tensor decay;           ///< d, with the population's shape
+  at::Tensor threshold;       ///< θ, with the population's shape; undefined if the output does not need it
   double synapse = 0;         ///< α; 0: none
-  at::Tensor recurrent = {};  ///< R, [node, node], or undefined
+  at::Tensor recurrent = {};  ///< R, [unit, unit], or undefined
   bool resets = true;
-  bool spikes = true;  ///< y goes out, else s
+  bool spikes = true;  ///< the output is y, else s
 };
 
 struct Stage {
-  std::string name;  ///< of a layer in files and messages
+  std::string name;  ///< name of the layer in files and messages
   std::variant<Linear, Convolution, Pooling, Flatten, Neurons> what;
 };
 
 struct SpikingNet {
-  std::vector<std::int64_t> input;  ///< shape of one example at one step
+  std::vector<std::int64_t> input;  ///< shape of one example at one time step
   std::vector<Stage> stages;
 };
 
-/// What goes out at each step, by plain tensor operations but for the neurons (nn::run).
-/// @param x  [time, batch, input...], of the weights' dtype @return [time, batch, output...]
+/// Computes the output at each step, by tensor operations except for the neurons (nn::run).
+/// @param x  [time, batch, input...], dtype of the weights @return [time, batch, output...]
 at::Tensor run(const SpikingNet& net, at::Tensor x);
 
 }  // namespace grapes::exchange

@@ -15,7 +15,7 @@ namespace {
 
 nir::Array whole_pair(const std::array<std::int64_t, 2>& values) { return nir::wholes({values[0], values[1]}); }
 
-/// A graph that grows at its end.
+/// Builds a graph by appending nodes.
 class Builder {
  public:
   Builder(nir::Shape input, double dt) : dt_(dt), shape_(std::move(input)) {
@@ -64,7 +64,7 @@ class Builder {
     if (!neurons.recurrent.defined()) return;
     const std::string back = name + "_recurrent";
     graph_.nodes[back] = {"Linear", {{"weight", array_of(neurons.recurrent)}}, {}};
-    graph_.edges.emplace_back(last_, back);  // what it hears is what goes out
+    graph_.edges.emplace_back(last_, back);  // recurrent connections carry the node's output
     graph_.edges.emplace_back(back, name);
   }
 
@@ -79,16 +79,16 @@ class Builder {
     const nir::Shape takes = type.takes(node).value_or(shape_);
     const nir::Flow flow = type.gives(node, takes);
     if (takes != shape_ || !flow.fault.empty())
-      throw UsageError("takes " + nir::shape_text(takes) + ", but '" + last_ + "' gives " + nir::shape_text(shape_) +
-                       (flow.fault.empty() ? "" : ": " + flow.fault));
-    if (!graph_.nodes.emplace(name, std::move(node)).second) throw UsageError("there are two layers '" + name + "'");
+      throw UsageError("expects " + nir::shape_text(takes) + ", but '" + last_ + "' outputs " +
+                       nir::shape_text(shape_) + (flow.fault.empty() ? "" : ": " + flow.fault));
+    if (!graph_.nodes.emplace(name, std::move(node)).second) throw UsageError("duplicate layer '" + name + "'");
     graph_.edges.emplace_back(last_, name);
     last_ = name;
     shape_ = flow.out;
   }
 
   double dt_;
-  nir::Shape shape_;  // of what leaves the last node
+  nir::Shape shape_;  // output shape of the last node
   std::string last_ = "input";
   nir::Graph graph_;
 };

@@ -1,4 +1,5 @@
-// Networks as graphs of NIR: parameters by hand, spikes against a simulation of NIR's own equations, and back.
+// Networks as NIR graphs: parameters worked out in the test, spikes compared with a simulation of NIR's equations, and
+// the way back.
 #include "grapes/exchange/nets_test.h"
 #include "grapes/exchange/nir.h"
 #include "grapes/exchange/simulation_test.h"
@@ -41,7 +42,7 @@ TEST(ToNir, EveryKindOfNeuronComputesWhatNirsEquationsDo) {
     EXPECT_TRUE(nir::check(graph).empty());
     const at::Tensor ours = run(net, x).squeeze(1), theirs = Simulation(graph, dt).run(x.squeeze(1));
     EXPECT_TRUE(torch::allclose(ours, theirs, 1e-9, 1e-9)) << (ours - theirs).abs().max();
-    net.stages.pop_back();  // of spikes themselves not one may differ
+    net.stages.pop_back();  // spikes must be identical
     const at::Tensor y = run(net, x);
     if (kind.neurons.spikes) {
       EXPECT_TRUE(torch::equal(y.squeeze(1), Simulation(to_nir(net, dt), dt).run(x.squeeze(1))));
@@ -62,8 +63,8 @@ TEST(ToNir, AndBackIsTheSameBitForBit) {
     }
 }
 
-/// With all equations at their old values a CubaLIF's membrane hears of a spike a step later: so do all its spikes
-/// come.
+/// If all equations use old values, a CubaLIF's membrane receives a spike one step later, so all of its spikes are late
+/// too.
 TEST(ToNir, ACurrentTakenAtItsOldValueComesAStepLater) {
   SpikingNet net = net_with({{}, {}, 0.6});
   net.stages.pop_back();
@@ -74,7 +75,7 @@ TEST(ToNir, ACurrentTakenAtItsOldValueComesAStepLater) {
   EXPECT_FALSE(torch::equal(late, ours));
 }
 
-/// A convolution of spikes as C++ builds one: Conv2d, Neurons, a pool, Snu; each on all steps.
+/// A convolution of spikes as built in C++: Conv2d, Neurons, a pool, Snu; each applied to all steps.
 TEST(ToNir, ConvolutionsOfSpikes) {
   torch::manual_seed(5);
   nn::Conv2d convolution(torch::nn::Conv2dOptions(2, 4, {3, 2}).stride({1, 2}).padding({1, 0}).groups(2).bias(true));
@@ -121,18 +122,17 @@ TEST(ToNir, ConvolutionsOfSpikes) {
 TEST(ToNir, WhatNirHasNoNodeForIsRefusedByLayer) {
   const auto said = [](Neurons neurons) { return refusal([&] { to_nir(net_with(std::move(neurons)), dt); }); };
   EXPECT_THAT(said({{}, {}, 0, {}, true, false}),
-              HasSubstr("usage: layer 'neurons': shows a membrane that its spikes reset"));
-  EXPECT_THAT(
-      said({torch::linspace(0.5, 1, 7, at::kDouble), {}}),
-      HasSubstr("layer 'neurons': neuron 6 has the decay 1, which no time constant gives: it must be at least 0 "
-                "and below 1, or 1 in all neurons"));
+              HasSubstr("usage: layer 'neurons': outputs a membrane that its spikes reset"));
+  EXPECT_THAT(said({torch::linspace(0.5, 1, 7, at::kDouble), {}}),
+              HasSubstr("layer 'neurons': neuron 6 has the decay 1, which has no time constant: it must be at least 0 "
+                        "and below 1, or 1 in all neurons"));
   EXPECT_THAT(said({torch::full({7}, -0.1, at::kDouble), {}}), HasSubstr("neuron 0 has the decay -0.1"));
   EXPECT_THAT(refusal([] { to_nir(net_with({{}, {}}), 0); }), HasSubstr("dt must be above 0 seconds; got 0"));
   SpikingNet net = net_with({{}, {}});
   std::get<Linear>(net.stages[0].what).weight[0][2] = NAN;
   EXPECT_THAT(refusal([&] { to_nir(net, dt); }), HasSubstr("node 'first', weight: must be finite; got nan"));
   net.stages.erase(net.stages.begin());
-  EXPECT_THAT(refusal([&] { to_nir(net, dt); }), HasSubstr("layer 'neurons': takes [7], but 'input' gives [5]"));
+  EXPECT_THAT(refusal([&] { to_nir(net, dt); }), HasSubstr("layer 'neurons': expects [7], but 'input' outputs [5]"));
 }
 
 }  // namespace

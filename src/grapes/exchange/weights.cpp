@@ -24,7 +24,7 @@ std::string joined(const std::string& module, const std::string& leaf) {
   return module.empty() ? leaf : module + "." + leaf;
 }
 
-/// "a10" after "a9".
+/// Sorts "a10" after "a9".
 bool before(const std::string& a, const std::string& b) {
   const auto digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
   std::size_t i = 0, j = 0;
@@ -44,14 +44,14 @@ bool before(const std::string& a, const std::string& b) {
   return a.size() - i < b.size() - j;
 }
 
-/// The model's modules -> names.
+/// Maps the model's modules to names.
 std::map<std::string, std::string> named(const nn::Network& model, const std::vector<std::string>& names) {
   const std::vector<std::string> modules = modules_of(model);
   if (names.size() != modules.size())
-    throw UsageError("names", fmt::format("must be one for each of the {} modules with weights; got {}, '{}'",
+    throw UsageError("names", fmt::format("must have one name for each of the {} modules with weights; got {}, '{}'",
                                           modules.size(), names.size(), join(names, ",")));
   if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
-    throw UsageError("names", "must differ from module to module; got '" + join(names, ",") + "'");
+    throw UsageError("names", "must be unique; got '" + join(names, ",") + "'");
   std::map<std::string, std::string> map;
   for (std::size_t i = 0; i < modules.size(); ++i) map[modules[i]] = names[i];
   return map;
@@ -78,7 +78,7 @@ std::vector<std::string> sequential_names(const nn::Network& model, const nn::Op
 train::Tensors export_weights(const nn::Network& model, const std::vector<std::string>& names, bool buffers) {
   const std::map<std::string, std::string> of = named(model, names);
   train::Tensors content;
-  content.metadata["format"] = "pt";  // what the safetensors package of Python wants to see
+  content.metadata["format"] = "pt";  // expected by Python's safetensors package
   const auto add = [&](const nn::Named& tensor) {
     const auto [module, leaf] = parted(tensor.name);
     content.tensors[joined(of.at(module), leaf)] = tensor.value.detach().clone();
@@ -100,17 +100,18 @@ std::vector<std::string> weighted_modules(const train::Tensors& content) {
 
 std::vector<std::string> guess_modules(const train::Tensors& content, const std::string& file) {
   const std::vector<std::string> modules = weighted_modules(content);
-  if (modules.empty()) throw DataError(file + ": no tensor 'MODULE.weight' has two axes: no layer to import");
+  if (modules.empty()) throw DataError(file + ": expected tensors 'MODULE.weight' with two axes; got none");
   for (const std::string& module : modules)
     if (const at::Tensor& weight = content.tensors.at(joined(module, "weight")); weight.dim() != 2)
-      throw DataError(fmt::format("{}: '{}' is {}: only dense layers can be imported", file, joined(module, "weight"),
+      throw DataError(fmt::format("{}: '{}' is {}; only linear layers can be imported", file, joined(module, "weight"),
                                   train::shape_text(weight)));
   for (std::size_t l = 1; l < modules.size(); ++l) {
     const std::string below = joined(modules[l - 1], "weight"), above = joined(modules[l], "weight");
     const at::Tensor &from = content.tensors.at(below), &to = content.tensors.at(above);
     if (to.size(1) != from.size(0))
-      throw DataError(fmt::format("{}: '{}' {} does not take what '{}' {} gives: name the modules in their order", file,
-                                  above, train::shape_text(to), below, train::shape_text(from)));
+      throw DataError(
+          fmt::format("{}: the inputs of '{}' {} do not match the outputs of '{}' {}: name the modules in their order",
+                      file, above, train::shape_text(to), below, train::shape_text(from)));
   }
   return modules;
 }
@@ -122,7 +123,7 @@ DenseChain dense_chain(const train::Tensors& content, const std::vector<std::str
     const auto weight = content.tensors.find(joined(name, "weight"));
     if (weight == content.tensors.end() || weight->second.dim() != 2)
       throw DataError(file + ": '" + name + "' has no matrix '" + joined(name, "weight") +
-                      "': its model and data must be named");
+                      "': the model and the data must be given");
     if (!weights.empty()) hidden.push_back(weights.back().size(0));
     weights.push_back(weight->second);
   }
@@ -149,7 +150,7 @@ std::string Match::faults() const {
   };
   add("missing: ", missing);
   add("unexpected: ", unexpected);
-  add("of another shape: ", misshapen);
+  add("wrong shape: ", misshapen);
   return join(all, "; ");
 }
 

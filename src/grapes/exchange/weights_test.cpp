@@ -69,7 +69,7 @@ TEST(Weights, WhatDoesNotFitIsListed) {
   EXPECT_EQ(import_weights(content, *model, {"9", "10"}).faults(), "");
   content.tensors["9.weight"] = at::ones({3, 5});
   EXPECT_EQ(import_weights(content, *model, {"9", "1"}).faults(),
-            "missing: 1.weight; unexpected: 10.weight; of another shape: 9.weight is [3, 5], must be [3, 4]");
+            "missing: 1.weight; unexpected: 10.weight; wrong shape: 9.weight is [3, 5], must be [3, 4]");
 }
 
 TEST(Weights, ClassesWithoutNamesAreNumbers) {

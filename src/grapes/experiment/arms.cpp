@@ -19,7 +19,7 @@ bool has_row(const Rows& rows, const std::string& name) {
   return std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; });
 }
 
-/// One piece of an arm's name: "fa", "grapes", "constant:1.8", "ewc". @return the key it sets, or nothing
+/// Returns the key that one piece of an arm's name sets ("fa", "grapes", "constant:1.8", "ewc"), or nothing.
 std::string key_of(const std::string& piece) {
   if (has_row(credit::routes(), piece)) return "route";
   if (has_row(credit::modulations(), piece.substr(0, piece.find(':')))) return "modulation";
@@ -27,7 +27,7 @@ std::string key_of(const std::string& piece) {
   return "";
 }
 
-/// @throws UsageError with all names there are
+/// @throws UsageError with all available names
 [[noreturn]] void refuse_arm(const Config& config, const std::string& arm) {
   std::vector<std::string> names;
   for (const auto& [name, values] : config.own_arms) names.push_back(name);
@@ -38,7 +38,7 @@ std::string key_of(const std::string& piece) {
   add(credit::routes());
   add(credit::modulations());
   if (has_tasks(config)) add(continual::methods());
-  throw UsageError("unknown arm '" + arm + "'" + did_you_mean(arm, names) + "; there are: " + join(names, ", ") +
+  throw UsageError("unknown arm '" + arm + "'" + did_you_mean(arm, names) + "; available: " + join(names, ", ") +
                    ", and ROUTE+MODULATION" + (has_tasks(config) ? ", METHOD+MODULATION" : ""));
 }
 
@@ -49,7 +49,7 @@ std::vector<std::string> split_arms(std::string_view list) {
   for (const std::string& piece : split(list, ',')) {
     const std::string arm(trim(piece));
     if (!arms.empty() && to_double(arm))
-      arms.back() += "," + arm;  // of constant:1.85,1.79
+      arms.back() += "," + arm;  // continues constant:1.85,1.79
     else
       arms.push_back(arm);
   }

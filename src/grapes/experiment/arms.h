@@ -9,13 +9,14 @@
 /// The arms of a comparison, by name.
 namespace grapes::experiment {
 
-/// The names in a list; "constant:1.85,1.79" is one of them. An empty name stays, for the caller to refuse.
+/// Splits a list of arms. "constant:1.85,1.79" is a single name. Empty names are kept, so that the caller can report
+/// them.
 std::vector<std::string> split_arms(std::string_view list);
-/// The name that an arm has by itself: "bp", "grapes", "uniform", "fa", "fa+grapes", "constant:1.85", "ewc+grapes", ...
+/// Returns the default name of an arm: "bp", "grapes", "uniform", "fa", "fa+grapes", "constant:1.85", "ewc+grapes", ...
 std::string arm_label(const Config& config);
-/// The configuration of one run of an arm, with its name and without the options of comparisons. An arm is one of
-/// own_arms, or at most one each of METHOD (of continual learning), ROUTE and MODULATION with + between them, with
-/// constant:C1,C2 for constants; what it does not name is "none", "bp" and "none".
+/// Returns the configuration of one run of an arm, with its name and without options of comparisons. An arm is one of
+/// own_arms, or at most one each of METHOD (of continual learning), ROUTE and MODULATION joined by +, with
+/// constant:C1,C2 for constants. Omitted parts are "none", "bp" and "none".
 /// @throws UsageError that suggests the nearest name
 Config with_arm(Config config, const std::string& arm);
 

@@ -12,7 +12,7 @@
 namespace grapes::experiment {
 namespace {
 
-// In the order of data::ProblemKind.
+// Same order as data::ProblemKind.
 const std::vector<std::string> problem_names = {"classification", "regression", "prediction"};
 
 }  // namespace
@@ -29,7 +29,7 @@ record::Json to_json(const data::DatasetInfo& info) {
 data::DatasetInfo info_from(const record::Json& json) {
   data::DatasetInfo info;
   const auto name = std::find(problem_names.begin(), problem_names.end(), json.at("problem").get<std::string>());
-  if (name == problem_names.end()) throw DataError("there is no kind of problem " + json.at("problem").dump());
+  if (name == problem_names.end()) throw DataError("unknown kind of problem " + json.at("problem").dump());
   info.problem = static_cast<data::ProblemKind>(name - problem_names.begin());
   info.sequence = json.value("sequence", false);
   info.input_shape = json.at("input_shape").get<std::vector<std::int64_t>>();
@@ -54,7 +54,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   const auto entry = [&](const std::string& key) {
     const auto found = content.metadata.find(key);
     if (found == content.metadata.end())
-      throw DataError(file + ": the entry '" + key + "' is missing: not a checkpoint of grapes");
+      throw DataError(file + ": the entry '" + key + "' is missing; expected a checkpoint of Grapes");
     return found->second;
   };
   Config config;
@@ -64,7 +64,7 @@ Loaded load(const std::filesystem::path& checkpoint, const std::string& device) 
   try {
     info = info_from(record::Json::parse(entry("dataset")));
   } catch (const record::Json::exception& error) {
-    throw DataError(file + ": the entry 'dataset' cannot be understood: " + error.what());
+    throw DataError(file + ": the entry 'dataset' is invalid: " + error.what());
   }
   auto model = nn::make_network(config.network, train::signature_of(info), config.training.seed);
   train::load_weights(content, *model, file);

@@ -26,13 +26,13 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-/// An arm's name is also the name of a folder, and records under `tuning` are no runs of the comparison.
+/// An arm's name is also the name of a folder. Records in folders named `tuning` are not runs of the comparison.
 void check_folder_name(const std::string& arm) {
   if (arm.find('/') != std::string::npos || arm.front() == '.' || arm == "tuning")
     throw UsageError("an arm cannot be called '" + arm + "': its runs are in a folder of that name");
 }
 
-/// Labels and configurations of the arms, in the order given.
+/// Returns labels and configurations of the arms, in the given order.
 std::vector<std::pair<std::string, Config>> arms_of(const Config& config) {
   std::vector<std::pair<std::string, Config>> arms;
   for (const std::string& name : config.compare.arms) {
@@ -71,12 +71,12 @@ class Comparison {
 
  private:
   void create() {
-    // What is impossible is rejected here, before anything is written.
+    // Invalid configurations throw here, before anything is written.
     for (const auto& [label, arm] : arms_) check_possible(arm, splits_);
     if (config_.compare.tune) check_tuning(splits_);
     std::error_code error;
     if (fs::exists(folder_ / "compare.json", error) || record::is_run(folder_))
-      throw DataError(folder_.string() + " holds a comparison or a run already: choose another folder or resume it");
+      throw DataError(folder_.string() + " already contains a comparison or a run: choose another folder or resume it");
     write_file(folder_ / "config.toml", to_toml(config_));
     write_file(folder_ / "env.json", environment(config_).dump(2) + "\n");
     save();
@@ -84,11 +84,12 @@ class Comparison {
 
   void reopen() {
     const fs::path path = folder_ / "compare.json";
-    if (!fs::exists(path)) throw DataError(folder_.string() + " holds no comparison to resume: no compare.json");
+    if (!fs::exists(path))
+      throw DataError(folder_.string() + " contains no comparison to resume: compare.json is missing");
     Config before;
     read_toml(before, (folder_ / "config.toml").string());
     if (lasting(before) != lasting(config_))
-      throw UsageError(folder_.string() + " was begun with another configuration (see its config.toml)");
+      throw UsageError(folder_.string() + " was started with another configuration (see its config.toml)");
     const record::Json saved = record::Json::parse(read_file(path), nullptr, false);
     if (!saved.is_object() || !saved.contains("tuning") || !saved.contains("learning_rates"))
       throw DataError(path.string() + ": expected an object with 'tuning' and 'learning_rates'");
@@ -134,8 +135,8 @@ class Comparison {
     return outcome;
   }
 
-  /// Seed by seed, so that what is done at any time is paired. Several tasks are learned at an arm's chosen rate and at
-  /// the given one: the first includes what the rate does, the second is the rule alone.
+  /// Seed by seed, so that the finished runs are always paired. With several tasks, an arm runs at its chosen rate and
+  /// at the given one. The first includes the effect of the rate; the second shows the rule alone.
   std::vector<Job> jobs() const {
     std::vector<Job> jobs;
     for (const std::uint64_t seed : seeds())
@@ -176,7 +177,7 @@ class Comparison {
     return std::max<std::int64_t>(1, cores / config_.threads);
   }
 
-  /// Logs the runs that ended, and passes on.
+  /// Logs runs that have ended, and calls the given callback.
   Overview watch() {
     return [this, logged = std::string()](const Stage& stage) mutable {
       if (stage.last != logged) log_->info("{}: {}", stage.what, logged = stage.last);
@@ -200,7 +201,7 @@ class Comparison {
     write_file(folder_ / "status.json", content.dump(2) + "\n");
   }
 
-  /// Does not hide why it ended: on a full disk the status cannot be written either.
+  /// Does not hide the original error: if the disk is full, the status cannot be written either.
   void end(record::State state, const std::string& message) const {
     log_->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
     try {
@@ -215,7 +216,7 @@ class Comparison {
   const fs::path folder_;
   const Overview& overview_;
   std::vector<std::pair<std::string, Config>> arms_;
-  std::map<std::string, double> given_;  ///< learning rates before any were chosen
+  std::map<std::string, double> given_;  ///< learning rates before tuning
   record::Json tuning_;
   std::shared_ptr<spdlog::logger> log_;
 };

@@ -49,7 +49,7 @@ class Compare : public ::testing::Test {
   record::Json status_of(const std::string& name) {
     return record::Json::parse(read_file(folder_ / name / "status.json"));
   }
-  /// All that a comparison's runs recorded, but for the time it took.
+  /// The records of a comparison's runs, without times.
   std::map<std::string, std::vector<record::Json>> rows(const std::string& name) {
     std::map<std::string, std::vector<record::Json>> rows;
     for (record::Run& run : record::load_all({folder_ / name / "arms"})) {

@@ -14,20 +14,19 @@
 namespace grapes::experiment {
 namespace {
 
-/// Arrays that learn by pulses make no gradient.
+/// Checks arrays that learn by pulses, which have no gradients.
 void check_pulses(const Config& config) {
   if (!config.network.analog || !config.network.analog.updates()) return;
   const std::string of = config.arm.empty() ? "analog" : "arm '" + config.arm + "': analog",
                     advice = " (or leave update out of analog-real)";
   if (config.optimizer.optimizer != "sgd")
-    throw UsageError(of + ": arrays learn by pulses, which is sgd; optimizer is " + config.optimizer.optimizer +
-                     advice);
+    throw UsageError(of + ": pulsed updates need optimizer sgd; got " + config.optimizer.optimizer + advice);
   if (config.optimizer.weight_decay != 0)
-    throw UsageError(of + ": arrays learn by pulses, without weight decay; weight-decay is " +
+    throw UsageError(of + ": pulsed updates do not support weight decay; weight-decay is " +
                      shortest(config.optimizer.weight_decay) + advice);
   if (find_row(continual::methods(), "method", config.continual.method).gradients)
-    throw UsageError(of + ": arrays learn by pulses, without the gradients that method " + config.continual.method +
-                     " needs" + advice);
+    throw UsageError(of + ": pulsed updates have no gradients, which method " + config.continual.method + " needs" +
+                     advice);
 }
 
 }  // namespace
@@ -35,15 +34,15 @@ void check_pulses(const Config& config) {
 void check(const Config& config) {
   optim::make_schedule(config.training.schedule, config.training.warm_up, config.training.epochs);
   if (!has_tasks(config) && config.continual.method != "none")
-    throw UsageError("method = '" + config.continual.method + "' is for several tasks: set scenario");
+    throw UsageError("method = '" + config.continual.method + "' needs several tasks: set scenario");
   if (has_tasks(config) && (config.training.patience > 0 || config.training.carry_remainder))
-    throw UsageError("patience and carry-remainder are for one task, but scenario = '" + config.continual.scenario +
-                     "' has several");
+    throw UsageError("patience and carry-remainder support one task only, but scenario = '" +
+                     config.continual.scenario + "' has several");
   check_pulses(config);
   if (!config.compare.sweep && !config.compare.sweep_values.empty())
-    throw UsageError("sweep-values needs sweep, which is not given");
+    throw UsageError("sweep-values needs sweep, which is not set");
   if (config.compare.sweep && has_tasks(config))
-    throw UsageError("sweep is for one task, but scenario = '" + config.continual.scenario + "' has several");
+    throw UsageError("sweep supports one task only, but scenario = '" + config.continual.scenario + "' has several");
   if (!config.arm.empty()) return;
   std::set<std::string> labels;
   for (const std::string& arm : config.compare.arms) {
@@ -52,7 +51,7 @@ void check(const Config& config) {
     check_pulses(own);
   }
   if (config.compare.tune && config.data.validation_split == 0)
-    throw UsageError("tune = true needs validation examples to choose by, but validation-split = 0");
+    throw UsageError("tune = true needs validation examples, but validation-split = 0");
 }
 
 std::string pairing(const Config& config, const std::string& data_fingerprint) {

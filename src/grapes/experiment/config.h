@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-/// A configuration: the options of every module, one after the other. Its keys are in key.h.
+/// The configuration: the options of all modules. key.h has its keys.
 namespace grapes::experiment {
 
-/// A comparison at several values of a key: `text` has {} where the value goes.
+/// A comparison repeated at several values of a key. `text` contains {} for the value.
 struct Sweep {
   std::string key, text;
   explicit operator bool() const { return !key.empty(); }
@@ -24,10 +24,10 @@ struct CompareOptions {
   std::int64_t seeds = 5;  ///< runs per arm, with seeds seed, seed+1, ...
   bool tune = false;       ///< choose each arm's learning rate from `grid` on validation data
   std::vector<double> grid = {0.02, 0.05, 0.1, 0.2, 0.4};
-  std::int64_t tune_epochs = 0;  ///< 0: as many as `epochs`
+  std::int64_t tune_epochs = 0;  ///< 0: the same as `epochs`
   std::int64_t tune_seeds = 1;
   Sweep sweep;
-  std::vector<double> sweep_values;  ///< what replaces {}
+  std::vector<double> sweep_values;  ///< values that replace {}
   double target = 0;                 ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
 };
 
@@ -39,24 +39,24 @@ struct Config {
   continual::Options continual;
   CompareOptions compare;
   std::int64_t threads = 1;  ///< per run
-  std::int64_t jobs = 0;     ///< runs at the same time; 0: as many as there are cores / threads
-  std::string arm;           ///< label in the record; not "" means: this is one run, not a comparison
+  std::int64_t jobs = 0;     ///< number of parallel runs; 0: cores / threads
+  std::string arm;           ///< label in the record; not "": this is a single run, not a comparison
   /// [arm.NAME] in TOML: name -> key -> value.
   std::map<std::string, std::map<std::string, std::string>> own_arms;
 };
 
-/// Checks what no single key can know, like keys that depend on each other. @throws UsageError
+/// Checks keys that depend on each other. @throws UsageError
 void check(const Config& config);
 
-/// Whether there are several tasks, learned one after the other.
+/// Whether there are several tasks.
 inline bool has_tasks(const Config& config) { return config.continual.scenario != "none"; }
-/// Passes over training examples in a whole run.
+/// Number of epochs of a whole run, over all tasks.
 inline std::int64_t epochs_of(const Config& config) {
   return config.training.epochs * (has_tasks(config) ? config.continual.tasks : 1);
 }
 
-/// Hash of the keys of Scope::pairing and of the data: runs with the same pairing and seed have the same initial
-/// weights and see the same examples in the same order, whatever their rule, optimizer and learning rate.
+/// Returns a hash of the keys of Scope::pairing and of the data. Runs with the same pairing and seed have the same
+/// initial weights and see the same examples in the same order, for any rule, optimizer and learning rate.
 std::string pairing(const Config& config, const std::string& data_fingerprint);
 
 }  // namespace grapes::experiment

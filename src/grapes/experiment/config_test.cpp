@@ -31,17 +31,19 @@ TEST(Config, ArraysThatLearnByPulsesRefuseWhatNeedsAGradient) {
   check(config);
   Config rule = config;
   rule.optimizer.weight_decay = 0.5;
-  EXPECT_THAT(refusal([&] { check(rule); }), HasSubstr("without weight decay; weight-decay is 0.5"));
+  EXPECT_THAT(refusal([&] { check(rule); }),
+              HasSubstr("pulsed updates do not support weight decay; weight-decay is 0.5"));
   rule.network.analog.real = "forward,backward";
   check(rule);
   rule = config;
   rule.compare.arms = {"bp", "slow"};
   rule.own_arms = {{"slow", {{"optimizer", "adam"}}}};
-  EXPECT_THAT(refusal([&] { check(rule); }), HasSubstr("arm 'slow': analog: arrays learn by pulses, which is sgd"));
+  EXPECT_THAT(refusal([&] { check(rule); }),
+              HasSubstr("arm 'slow': analog: pulsed updates need optimizer sgd; got adam"));
   config.continual.scenario = "permuted";
   config.compare.arms = {"bp", "replay", "ewc"};
-  EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("arm 'ewc': analog: arrays learn by pulses, without the "
-                                                         "gradients that method ewc needs"));
+  EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("arm 'ewc': analog: pulsed updates have no gradients, "
+                                                         "which method ewc needs"));
 }
 
 TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {

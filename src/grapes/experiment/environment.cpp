@@ -18,12 +18,12 @@
 namespace grapes::experiment {
 namespace {
 
-/// The value of a line "name : value" in a file of /proc.
+/// Returns the value of a line "name : value" in a file of /proc.
 std::string proc_field(const std::string& file, const std::string& name) {
   try {
     for (const std::string& line : split(read_file(file), '\n'))
       if (line.rfind(name, 0) == 0) return std::string(trim(line.substr(line.find(':') + 1)));
-  } catch (const DataError&) {  // not Linux: then it stays unknown
+  } catch (const DataError&) {  // not Linux: unknown
   }
   return "unknown";
 }
@@ -70,7 +70,7 @@ record::Json environment(const Config& config) {
 }
 
 void take_threads(const Config& config) {
-  // oneDNN convolves on LibTorch's threads.
+  // oneDNN's convolutions run on LibTorch's threads.
   const bool convolves = nn::has(nn::stages_of(config.network.model, {}), nn::Stage::Do::convolve);
   kernels::set_threads(config.threads, convolves ? kernels::Pool::libtorch : kernels::Pool::blas);
 }

@@ -5,10 +5,10 @@
 
 namespace grapes::experiment {
 
-/// Versions, git hash, compiler, CPU, threads, BLAS, time: env.json and `grapes env`.
+/// Returns versions, git hash, compiler, CPU, threads, BLAS and time for env.json and `grapes env`.
 record::Json environment(const Config& config);
 
-/// Gives the run's threads to the library that does its large products: the BLAS, or LibTorch for oneDNN.
+/// Assigns the run's threads to the library of its large products: the BLAS, or LibTorch if oneDNN computes them.
 void take_threads(const Config& config);
 
 }  // namespace grapes::experiment

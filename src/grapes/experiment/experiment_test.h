@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-/// What the tests of this module share.
+/// Shared by the tests of this module.
 namespace grapes::experiment {
 
 /// The message of the UsageError that an action throws.
@@ -19,7 +19,7 @@ std::string refusal(const Action& action) {
   return "nothing was refused";
 }
 
-/// A value for every key that is not its default.
+/// A value for every key that differs from its default.
 inline const std::map<std::string, std::string>& other_values() {
   static const std::map<std::string, std::string> values = {// one line per key
                                                             {"data", "a \"quoted\" \\ name.csv"},

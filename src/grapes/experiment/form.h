@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-/// How the values of keys are written as text and read from it: what the rows of the table are made of.
+/// Forms: how the values of keys are written to text and read from it.
 namespace grapes::experiment {
 
 template <class Value>
@@ -25,11 +25,11 @@ struct Form {
   std::string takes;
   Key::Kind kind;
   std::function<std::string(const Value&)> write;
-  /// False where `text` is none of what the form takes. May throw a UsageError that says more.
+  /// Returns false if `text` is invalid. May throw a UsageError with details.
   std::function<bool(std::string_view text, Value&)> read;
 };
 
-/// The part of a configuration that has the fields of `Owner`.
+/// Returns the part of a configuration that contains the fields of `Owner`.
 template <class Owner, class Whole>
 auto& part(Whole& config) {
   return std::get<std::conditional_t<std::is_const_v<Whole>, const Owner&, Owner&>>(
@@ -38,9 +38,9 @@ auto& part(Whole& config) {
                config.training, config.continual, config.compare));
 }
 
-/// A row of the table. The one place where an error about a value gets the name of its key.
+/// Creates a row of the table. Errors about a value get the name of their key here.
 /// @param names  the name, then synonyms: "batch-size, batch, minibatch"
-/// @param field  where the value is kept
+/// @param field  field that stores the value
 template <class Given, class Owner, class Value>
 Key key(const std::string& names, const Scope& scope, const std::string& meaning, const Given& given,
         Value Owner::*field) {
@@ -64,17 +64,17 @@ Key key(const std::string& names, const Scope& scope, const std::string& meaning
             } catch (const UsageError& error) {
               refuse(error.what());
             }
-            refuse("takes " + form.takes + did_you_mean(text, split(form.takes, '|')));
+            refuse("expected " + form.takes + did_you_mean(text, split(form.takes, '|')));
           },
           {words.begin() + 1, words.end()}};
 }
 
-/// The rows of some groups, one group after the other.
+/// Joins the rows of several groups.
 std::vector<Key> table_of(const std::vector<std::pair<std::string, std::vector<Key>>>& groups);
-std::vector<Key> network_keys();   ///< the data, the network and how it learns
-std::vector<Key> training_keys();  ///< updates, runs, comparisons, the machine
+std::vector<Key> network_keys();   ///< data, network and learning rule
+std::vector<Key> training_keys();  ///< updates, runs, comparisons, machine
 
-/// One number, or with numbers() a list of them.
+/// A number in a range; with numbers(), a list of them.
 struct Range {
   std::string text;
   std::function<bool(double)> holds;
@@ -115,7 +115,7 @@ inline Range from_below(double low, double high) {
 inline Range upto(double low, double high) {
   return {" > " + shortest(low) + ", <= " + shortest(high), [=](double x) { return x > low && x <= high; }};
 }
-/// A part of the examples, or a count of them.
+/// A fraction of the examples, or their number.
 inline Range part_or_count() {
   return {" >= 0, < 1, or a whole count", [](double x) { return x >= 0 && (x < 1 || x == std::floor(x)); }};
 }
@@ -147,7 +147,7 @@ inline const Form<bool> yes_or_no = {"true|false", Key::Kind::flag,
                                        return text == "true" || text == "false";
                                      }};
 
-/// Any text that `check` accepts; `check` throws a UsageError for others.
+/// Any text that `check` accepts. `check` throws a UsageError for other texts.
 inline Form<std::string> text(const std::string& takes, std::function<void(const std::string&)> check = {}) {
   return {takes, Key::Kind::text, [](const std::string& value) { return value; },
           [=](std::string_view given, std::string& value) {
@@ -157,7 +157,7 @@ inline Form<std::string> text(const std::string& takes, std::function<void(const
           }};
 }
 
-/// One of some words; where the field is an enumeration, the words in its order.
+/// One of several words. If the field is an enumeration, the words are in its order.
 struct OneOf {
   std::vector<std::string> words;
 
@@ -182,7 +182,7 @@ struct OneOf {
   }
 };
 inline OneOf one_of(std::vector<std::string> words) { return {std::move(words)}; }
-/// The rows of a table, after some other words.
+/// The names of a table's rows, preceded by other words.
 template <class Rows>
 OneOf row_of(const Rows& rows, std::vector<std::string> others = {}) {
   for (const auto& row : rows) others.push_back(row.name);

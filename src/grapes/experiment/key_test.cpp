@@ -88,7 +88,7 @@ TEST(Key, SynonymsAndUnderscoresAreUnderstoodInSuggestions) {
     }
 }
 
-/// What a newcomer does to add a key, for each meaning that a key can have.
+/// The steps to add a key, for each role that a key can have.
 TEST(Key, ANewRowIsAllThatANewKeyTakes) {
   for (const Scope& scope :
        {scope::examples, scope::start, scope::learning, scope::rule, scope::comparison, scope::machine}) {
@@ -97,7 +97,7 @@ TEST(Key, ANewRowIsAllThatANewKeyTakes) {
     Config config, other;
     set(config, "margin", "3");
     EXPECT_EQ(config.training.checkpoint_every, 3);
-    EXPECT_EQ(refusal([&] { set(other, "margin", "0"); }), "margin = '0': takes WHOLE NUMBER >= 1");
+    EXPECT_EQ(refusal([&] { set(other, "margin", "0"); }), "margin = '0': expected WHOLE NUMBER >= 1");
     EXPECT_THAT(refusal([&] { set(other, "border", "3"); }), HasSubstr("did you mean 'margin'?"));
 
     read_toml_text(other, "margin = 3", "new.toml");

@@ -149,7 +149,7 @@ std::vector<Key> model_group() {
           &N::dropout),
       key("precision, dtype", learning,
           "of weights and arithmetic; bf16: float32 with bfloat16 products in training; or by part, like "
-          "weights=int8,error=q4.12:stochastic, see docs/hardware.md",
+          "weights=int8,error=q4.12:stochastic, see docs/hardware/formats.md",
           text("float32|float64|bf16|PART=FORMAT,...", [](const std::string& value) { nn::precision_from(value); }),
           &N::precision),
   };

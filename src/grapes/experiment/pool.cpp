@@ -18,12 +18,12 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-/// Ends a run because another one failed: its callback throws this.
+/// Ends a run because another one failed; thrown by its callback.
 struct Abandoned : std::exception {
   const char* what() const noexcept override { return "stopped because another run of the comparison failed"; }
 };
 
-/// The score in a row of metrics as text: on test data, else on validation data, else on training data.
+/// Returns the score of a row as text: on test data, else on validation data, else on training data.
 std::string score_text(const record::Json& row, const std::string& score) {
   for (const char* part : {"test_", "validation_", "train_"})
     if (const auto found = row.find(part + score); found != row.end() && found->is_number())
@@ -31,7 +31,7 @@ std::string score_text(const record::Json& row, const std::string& score) {
   return "no score";
 }
 
-/// The finished or diverged run in the folder, if there is one.
+/// Returns the finished or diverged run in the folder, if there is one.
 std::optional<record::Run> kept(const fs::path& folder) {
   if (!record::is_run(folder)) return {};
   record::Run run = record::load(folder);
@@ -68,7 +68,7 @@ class Pool {
     try {
       while (const auto index = next()) {
         const Job& job = jobs_[*index];
-        take_threads(job.config);  // LibTorch counts threads per thread that calls it
+        take_threads(job.config);  // LibTorch has a number of threads per calling thread
         finish(*index, one(*index));
       }
     } catch (...) {
@@ -96,7 +96,7 @@ class Pool {
     if (record::is_run(job.folder)) {
       std::error_code error;
       plan.resume = fs::exists(job.folder / "checkpoints" / "last.safetensors", error);
-      if (!plan.resume) fs::remove_all(job.folder, error);  // begun, but nothing to go on from
+      if (!plan.resume) fs::remove_all(job.folder, error);  // started, but without a checkpoint
     }
     return experiment::run(job.config, splits_, plan, [&](const train::ProgressEvent& event) { watch(index, event); });
   }
@@ -116,7 +116,8 @@ class Pool {
     statuses_[index] = status;
     if (status.state == record::State::interrupted) return;
     ++stage_.runs_done;
-    epochs_[index] = static_cast<double>(epochs_of(job.config));  // what a diverged run left out is done too
+    epochs_[index] =
+        static_cast<double>(epochs_of(job.config));  // the remaining epochs of a diverged run count as done
     stage_.last =
         job.name + ": " + (status.state == record::State::finished ? scores_[index] : record::to_string(status.state));
     tell();
@@ -132,10 +133,10 @@ class Pool {
   const Overview& overview_;
   const std::string score_;  ///< "accuracy"
 
-  std::mutex mutex_;  ///< over all that follows
+  std::mutex mutex_;  ///< protects the members below
   std::size_t next_ = 0;
   std::vector<record::Status> statuses_;
-  std::vector<double> epochs_;       ///< done, per job
+  std::vector<double> epochs_;       ///< completed, per job
   std::vector<std::string> scores_;  ///< so far, as text, per job
   Stage stage_;
   std::exception_ptr failure_;

@@ -7,15 +7,15 @@
 
 namespace grapes::experiment {
 
-/// A problem with a network and settings that solve it: --preset on the command line, preset = ... in TOML.
+/// A problem with a network and settings that fit it: --preset on the command line, preset = ... in TOML.
 struct Preset {
   std::string name;
   std::string summary;
-  std::string toml;  ///< keys, as read_toml_text reads them
+  std::string toml;  ///< keys, in the form of read_toml_text
 };
 const std::vector<Preset>& presets();
 
-/// @throws UsageError with the nearest name if there is no such preset
+/// Applies a preset. @throws UsageError with the nearest name if the preset is unknown
 void begin_from(Config& config, const std::string& preset);
 
 }  // namespace grapes::experiment

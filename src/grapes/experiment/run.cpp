@@ -24,7 +24,7 @@ fs::path last_checkpoint(const RunPlan& plan) { return plan.folder / "checkpoint
 
 bool goes_on(const RunPlan& plan) { return !plan.folder.empty() && plan.resume && fs::exists(last_checkpoint(plan)); }
 
-/// Train with a record, begun or gone on with. @param row  the last row of its metrics that counts; -1: none
+/// Trains with a new or resumed record. @param row  the last row of its metrics to keep; -1: none
 template <class Train>
 record::Status recorded(const Config& config, const data::Splits& splits, const data::DatasetInfo& info,
                         const RunPlan& plan, std::int64_t row, const Train& train) {
@@ -41,14 +41,14 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   const train::Tensors kept = constants(config, info, splits.normalization);
   try {
     return train({&writer, plan.checkpoints, kept.metadata, kept.tensors});
-  } catch (const std::exception& error) {  // a full disk, say: the record should tell, if it still can
+  } catch (const std::exception& error) {  // for example a full disk; try to note it in the record
     record::Status status;
     status.state = record::State::failed;
     status.message = error.what();
     try {
       writer.status(status);
     } catch (const Error&) {
-      // The first error is the one to report.
+      // Report the first error.
     }
     throw;
   }
@@ -101,7 +101,7 @@ continual::Scenario scenario_of(const Config& config, const data::Splits& splits
   const record::Json manifest = continual::read_manifest(options.manifest);
   continual::Scenario scenario = continual::make_scenario(manifest, splits, options.manifest);
   if (manifest["scenario"] != options.scenario || static_cast<std::int64_t>(scenario.tasks.size()) != options.tasks)
-    throw UsageError(options.manifest + " holds " + std::to_string(scenario.tasks.size()) + " tasks, " +
+    throw UsageError(options.manifest + " contains " + std::to_string(scenario.tasks.size()) + " tasks, " +
                      manifest["scenario"].get<std::string>() + ", but scenario = '" + options.scenario +
                      "' and tasks = " + std::to_string(options.tasks));
   return scenario;

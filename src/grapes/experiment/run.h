@@ -11,24 +11,24 @@
 
 namespace grapes::experiment {
 
-/// Where a run starts from and what it keeps.
+/// Start of a run, and what it writes.
 struct RunPlan {
-  std::filesystem::path folder;  ///< of the record; "": none is written
+  std::filesystem::path folder;  ///< of the record; "": no record is written
   bool resume = false;           ///< continue from folder/checkpoints/last.safetensors
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
   std::function<void(const nn::Network&)> on_network = {};  ///< called with the network before training begins
 };
 
-/// The tasks of a run: from the manifest's file, or drawn from the run's seed. @throws UsageError, DataError
+/// Returns the tasks of a run: from the manifest, or drawn from the run's seed. @throws UsageError, DataError
 continual::Scenario scenario_of(const Config& config, const data::Splits& splits);
-/// What the network of a run predicts; with several tasks, of all of them together.
+/// Describes what the network of a run predicts; with several tasks, for all of them.
 data::DatasetInfo info_of(const Config& config, const data::Splits& splits);
-/// Checks that the tasks and the network are possible for these data. @throws Error
+/// Checks that the data support the tasks and the network. @throws Error
 void check_possible(const Config& config, const data::Splits& splits);
 
-/// One run on data that is open already: one task, or several one after the other. Interruption and divergence are
-/// states of the result, not exceptions.
+/// Runs training on open data, with one or several tasks. Interruption and divergence are states of the result, not
+/// exceptions.
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
                    const train::ProgressCallback& on_progress);
 

@@ -43,10 +43,10 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     Config before;
     read_toml(before, own.string());
     if (lasting(before) != lasting(config))
-      throw UsageError(folder.string() + " was begun with another configuration (see its config.toml)");
+      throw UsageError(folder.string() + " was started with another configuration (see its config.toml)");
   } else {
     if (fs::exists(own, error))
-      throw DataError(folder.string() + " holds a record already: choose another folder or resume it");
+      throw DataError(folder.string() + " already contains a record: choose another folder or resume it");
     write_file(own, to_toml(config));
     const record::Json content = {
         {"key", records.swept}, {"values", config.compare.sweep_values}, {"arms", records.arms}};

@@ -58,13 +58,13 @@ TEST(Sweep, EachValueIsTheComparisonByItself) {
   for (const char* file :
        {"summary.json", "picture.svg", "sweep.json", "report.html", "config.toml", "4/report.html", "8/report.html"})
     EXPECT_TRUE(fs::exists(folder / "sweep" / file)) << file;
-  // Gone on with, it finds everything done, and says the same.
+  // Resumed, it finds all runs finished and returns the same.
   EXPECT_EQ(report::to_json(*sweep(config, splits, folder / "sweep", true, {}).summary), report::to_json(*all.summary));
   Config quicker = config;
   quicker.jobs = 1;
   EXPECT_EQ(report::to_json(*sweep(quicker, splits, folder / "sweep", true, {}).summary),
             report::to_json(*all.summary));
-  // The records alone give the same page.
+  // The page depends on the records only.
   EXPECT_EQ(report::html(report::summarize(report::read({folder / "sweep"}))), read_file(folder / "sweep/report.html"));
   EXPECT_THROW(sweep(config, splits, folder / "sweep", false, {}), DataError);
   fs::remove_all(folder);
@@ -74,13 +74,13 @@ TEST(Sweep, RefusesByName) {
   using testing::HasSubstr;
   Config config = small();
   const auto set_sweep = [&](const std::string& text) { return refusal([&] { set(config, "sweep", text); }); };
-  EXPECT_THAT(set_sweep("precision"), HasSubstr("sweep = 'precision': takes KEY=TEXT with {}"));
-  EXPECT_THAT(set_sweep("precision={"), HasSubstr("takes KEY=TEXT with {}"));
+  EXPECT_THAT(set_sweep("precision"), HasSubstr("sweep = 'precision': expected KEY=TEXT with {}"));
+  EXPECT_THAT(set_sweep("precision={"), HasSubstr("expected KEY=TEXT with {}"));
   EXPECT_THAT(set_sweep("factorbits={}"), HasSubstr("did you mean 'factor-bits'?"));
   for (const char* same : {"train-limit={}", "modulation=constant:{}", "seeds={}", "sweep={}", "seed={}", "threads={}"})
     EXPECT_THAT(set_sweep(same), HasSubstr("cannot be swept")) << same;
   set(config, "sweep", "model=mlp:{}");
-  config.compare.sweep_values = {8, 0};  // the second is seen before the first begins
+  config.compare.sweep_values = {8, 0};  // checked before the first one starts
   EXPECT_THAT(refusal_of(config), HasSubstr("mlp:0"));
   EXPECT_FALSE(fs::exists(fs::temp_directory_path() / "never"));
   config = small();

@@ -20,7 +20,7 @@
 namespace grapes::experiment {
 namespace {
 
-/// Text as TOML writes it: its basic strings are those of JSON.
+/// Quotes text for TOML, whose basic strings are those of JSON.
 std::string quote(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -47,7 +47,7 @@ std::string place(const std::string& file, const toml::source_region& source) {
   return file + ":" + std::to_string(source.begin.line) + ":" + std::to_string(source.begin.column) + ": ";
 }
 
-/// A TOML value as the text that Key::set takes.
+/// Converts a TOML value to the text that Key::set takes.
 std::string text_of(const toml::node& node, const std::string& key, const std::string& file) {
   if (const auto* text = node.as_string()) return text->get();
   if (const auto* whole = node.as_integer()) return std::to_string(whole->get());
@@ -61,10 +61,10 @@ std::string text_of(const toml::node& node, const std::string& key, const std::s
     }
     if (pieces.size() == list->size()) return join(pieces, ",");
   }
-  throw UsageError(place(file, node.source()) + key + " takes text, a number, true or false, or a list of these");
+  throw UsageError(place(file, node.source()) + key + ": expected text, a number, true or false, or a list of these");
 }
 
-/// What set() throws, with the place put before it.
+/// Calls set() and adds the position in the file to its errors.
 void set_at(Config& config, const std::string& key, const toml::node& node, const std::string& file) {
   const std::string value = text_of(node, key, file);
   try {
@@ -82,12 +82,12 @@ const Key& find_key_at(const toml::key& name, const std::string& file) {
   }
 }
 
-/// [arm.NAME] tables, in the order of the file.
+/// Reads [arm.NAME] tables, in the order of the file.
 std::vector<std::string> read_arms(Config& config, const toml::table& arms, const std::string& file) {
   std::vector<std::pair<toml::source_index, std::string>> order;
   for (const auto& [name, node] : arms) {
     const toml::table* table = node.as_table();
-    if (!table) throw UsageError(place(file, name.source()) + "an arm of your own is a table: [arm.NAME]");
+    if (!table) throw UsageError(place(file, name.source()) + "expected a table [arm.NAME] for an arm of your own");
     std::map<std::string, std::string> values;
     Config scratch = config;
     for (const auto& [key_name, value] : *table) {
@@ -123,7 +123,8 @@ std::vector<std::string> read_toml_text(Config& config, const std::string& text,
   std::vector<std::string> given;
   if (const toml::node* preset = table.get("preset")) {
     if (!preset->is_string())
-      throw UsageError(place(name, preset->source()) + "preset takes the name of one, see grapes list presets");
+      throw UsageError(place(name, preset->source()) +
+                       "preset: expected the name of a preset, see grapes list presets");
     begin_from(config, preset->ref<std::string>());
   }
   for (const auto& [key_name, node] : table) {

@@ -48,7 +48,8 @@ Form<Sweep> sweep_form() {
         Sweep read;
         if (!text.empty()) read = {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
         if (read && !find_key(read.key).scope.sweep)
-          throw UsageError(read.key + " cannot be swept: all runs of a comparison share it, or the arms name it");
+          throw UsageError(read.key +
+                           " cannot be swept, because all runs of a comparison share it or the arms' names set it");
         sweep = std::move(read);
         return true;
       }};

@@ -12,9 +12,9 @@
 namespace grapes::experiment {
 namespace {
 
-constexpr double lost = -std::numeric_limits<double>::infinity();  // the score of a run that diverged
+constexpr double lost = -std::numeric_limits<double>::infinity();  // score of a diverged run
 
-/// The first of the seeds that tuning uses: beyond all those of the comparison.
+/// Returns the first seed for tuning, above all seeds of the comparison.
 std::uint64_t first_seed(const Config& config) {
   return config.training.seed + static_cast<std::uint64_t>(std::max<std::int64_t>(1000, config.compare.seeds));
 }
@@ -24,7 +24,7 @@ bool names_its_rate(const Config& config, const std::string& arm) {
   return own != config.own_arms.end() && own->second.count("learning-rate") != 0;
 }
 
-/// The validation score after the last epoch.
+/// Returns the validation score after the last epoch.
 double final_score(const Job& job, const record::Status& status) {
   if (status.state != record::State::finished) return lost;
   const record::Run run = record::load(job.folder);
@@ -51,7 +51,7 @@ record::Json trial_json(const Trial& trial) {
 
 void check_tuning(const data::Splits& splits) {
   if (!splits.validation || splits.validation->size() == 0)
-    throw UsageError("tune needs validation examples to choose a learning rate by; set validation above 0");
+    throw UsageError("tune needs validation examples to choose a learning rate; set validation-split above 0");
 }
 
 std::optional<Tuning> tune(const Config& config, const std::map<std::string, Config>& arms, data::Splits splits,
@@ -96,7 +96,7 @@ std::optional<Tuning> tune(const Config& config, const std::map<std::string, Con
     record::Json tried = record::Json::array();
     double chosen = arm_config.optimizer.learning_rate;
     const Trial* best = nullptr;
-    for (const auto& [rate, trial] : trials[arm]) {  // rates rise, so the smaller of equals stays
+    for (const auto& [rate, trial] : trials[arm]) {  // rates increase, so of equal ones the smaller stays
       tried.push_back(trial_json(trial));
       if (best == nullptr || trial.mean() > best->mean()) best = &trial;
     }

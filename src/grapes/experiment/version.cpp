@@ -1,6 +1,6 @@
 #include "grapes/experiment/version.h"
 
-#include "grapes_version.h"  // made anew by every build, and therefore included nowhere else
+#include "grapes_version.h"  // changes with every build, so it is included only here
 
 namespace grapes::experiment {
 

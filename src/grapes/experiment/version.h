@@ -4,10 +4,10 @@
 
 namespace grapes::experiment {
 
-/// Which Grapes this is: the release, and where in its history it was built.
+/// The version of Grapes: the release and the commit.
 struct Version {
   std::string number;  ///< "0.1.0"
-  std::string git;     ///< commit, or "" if it was not built from a repository
+  std::string git;     ///< commit, or "" if not built from a repository
   bool dirty = false;  ///< files differed from that commit
 };
 const Version& version();

@@ -49,9 +49,9 @@ std::int32_t sigmoid_derivative(std::int32_t error, std::int32_t h, int f) {
 
 const std::vector<Activation>& activations() {
   static const std::vector<Activation> rows = {
-      {"relu", false, relu, relu_derivative},  // derivative 0 at 0
+      {"relu", false, relu, relu_derivative},  // the derivative at 0 is 0
       {"identity", false, identity, identity_derivative},
-      {"tanh", true, hyperbolic_tangent, tanh_derivative},  // value off by at most 1/2 + 2^f / 8000
+      {"tanh", true, hyperbolic_tangent, tanh_derivative},  // error of the value at most 1/2 + 2^f / 8000
       {"sigmoid", true, sigmoid, sigmoid_derivative},       // ... 1/2 + 2^f / 16000, in units of 2^-f
   };
   return rows;

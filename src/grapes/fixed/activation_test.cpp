@@ -15,7 +15,7 @@ TEST(FixedActivation, WithinItsBoundForEveryIntegerThereIs) {
   struct Case {
     std::string_view name;
     double (*exact)(double z);
-    double off;  // of the table and of straight lines between its entries
+    double off;  // error of the table and of its linear interpolation
   };
   const Case cases[] = {{"relu", [](double z) { return std::fmax(z, 0); }, -0.5},
                         {"identity", [](double z) { return z; }, -0.5},
@@ -39,7 +39,7 @@ TEST(FixedActivation, TheSlopeIsThatOfTheEquationInTheValue) {
       const double v = h / one;
       EXPECT_EQ(row("relu").derivative(error, h, f), h > 0 ? error : 0);
       EXPECT_EQ(row("identity").derivative(error, h, f), error);
-      // The slope is rounded to 2^-13, which counts |error| times.
+      // The slope is rounded to 2^-13 and multiplied by |error|.
       const double bound = 0.5 + 0.5 * std::abs(error) / one;
       EXPECT_LE(std::abs(row("tanh").derivative(error, h, f) - error * (1 - v * v)), bound);
       if (h < 0) continue;

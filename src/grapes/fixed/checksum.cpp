@@ -12,7 +12,7 @@ struct Sample {
   std::size_t label;
 };
 
-/// Within a half of 0, in units of 2^-fraction.
+/// Returns a number in [-0.5, 0.5], in units of 2^-fraction.
 std::int32_t noise(std::uint32_t drawn, int fraction) {
   return static_cast<std::int32_t>((drawn >> 16) >> (16 - fraction)) - ((1 << fraction) >> 1);
 }

@@ -4,12 +4,12 @@
 
 namespace grapes::fixed {
 
-/// One number that two implementations of a network share only if they agree in every bit: samples are drawn, each is
-/// inferred and, where the network learns, learnt; logits, answers and in the end all weights, biases and
-/// responsibilities go into it (FNV-1a over words of 32 bits). hardware/micro/check.h is the same for the exported C.
+/// Returns a number that two implementations of a network share only if all bits agree. Examples are generated; each is
+/// inferred and, if the network learns, learned. The checksum covers logits, answers, and the final weights, biases and
+/// responsibilities (FNV-1a over 32-bit words). hardware/micro/check.h does the same for the exported C.
 ///
-/// A sample's inputs are noise within a half, with 1 added at every input whose number is, modulo the outputs, the
-/// label: something can be learnt. Every 16th has inputs over the whole range instead, so that all is saturated.
+/// Inputs are noise in [-0.5, 0.5], plus 1 for inputs whose index modulo the number of outputs is the label, so there
+/// is something to learn. Every 16th example has inputs over the whole range, which saturates all values.
 std::uint32_t checksum(const Network& network, State& state, std::size_t samples);
 
 }  // namespace grapes::fixed

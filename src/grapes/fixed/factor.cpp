@@ -16,7 +16,7 @@ std::uint64_t responsibility(const std::int32_t* weights, std::size_t count) {
 std::uint32_t factor_steps(std::uint64_t r, std::uint64_t most, int k) {
   if (most == 0) return 0;
   const std::uint64_t scaled = r << (k + 2);
-  // The bit of 2^k is set only where all below it would be too: it is tried first, like every other.
+  // The bit of 2^k can only be set if all bits below it are 0. It is tried first, like every other.
   std::uint32_t j = 0;
   for (int bit = k; bit >= 0; --bit) {
     const std::uint32_t tried = j | (1u << bit);

@@ -14,7 +14,7 @@ TEST(Factor, IsTheNearestStepOfTheExactOne) {
     for (int round = 0; round < 2000; ++round) {
       const std::uint64_t most = 1 + random() % (round % 2 == 0 ? 50 : (std::uint64_t{1} << 40));
       const std::uint64_t r = random() % (most + 1);
-      // In 80 bits: exact but for the division.
+      // In 80 bits: exact except for the division.
       const long double exact = std::ldexp(2.0L * static_cast<long double>(r) / static_cast<long double>(most) - 1, k);
       const long double nearest = std::fmin(std::fmax(std::floor(exact + 0.5L), 0.0L), std::ldexp(1.0L, k));
       ASSERT_EQ(factor_steps(r, most, k), static_cast<std::uint32_t>(nearest)) << r << " of " << most << ", k " << k;

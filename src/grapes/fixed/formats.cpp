@@ -1,4 +1,4 @@
-// What of a network is decided before it runs: fractions, shifts, widths.
+// Properties of a network that are fixed before it runs: fractions, shifts, widths.
 #include "grapes/base/error.h"
 #include "grapes/fixed/factor.h"
 #include "grapes/fixed/network.h"
@@ -17,13 +17,13 @@ void require(bool holds, const std::string& message) {
   if (!holds) throw UsageError(message);
 }
 
-/// @param where  " with ...", if the range is not the same everywhere
+/// @param where  " with ...", if the range depends on something
 void require_range(const std::string& field, int value, int low, int high, const std::string& where = "") {
   if (value < low || value > high)
-    throw UsageError(field, fmt::format("takes {} ... {}{}; got {}", low, high, where, value));
+    throw UsageError(field, fmt::format("must be {} ... {}{}; got {}", low, high, where, value));
 }
 
-/// The greatest |number| that the sums of one layer can hold, forwards and backwards, with what rounding adds.
+/// The greatest absolute value that sums of one layer can reach, forward and backward, including rounding.
 std::int64_t greatest_sum(const Network& network, std::size_t l) {
   const Layer& layer = network.layers[l];
   const int fraction = input_fraction(network, l);
@@ -64,7 +64,7 @@ Layer quantize(const std::vector<double>& weights, const std::vector<double>& bi
   while (fraction > 0 && !fits(fraction)) --fraction;
   require(fits(fraction),
           fmt::format("layer {}: weights up to {:.4g} and biases up to {:.4g}, with {} bits of headroom, "
-                      "do not fit into {} and 16 bits: less headroom or wider weights would",
+                      "do not fit into {} and 16 bits; use less headroom or wider weights",
                       number, std::ldexp(most_weight, -headroom), std::ldexp(most_bias, -headroom), headroom, bits));
   const auto round = [&](const std::vector<double>& values) {
     std::vector<std::int32_t> rounded;
@@ -94,7 +94,7 @@ int accumulator_bits(const Network& network) {
 void check(const Network& network) {
   const Formats& f = network.formats;
   if (f.weight_bits != 8 && f.weight_bits != 16)
-    throw UsageError("weight_bits", fmt::format("takes 8 or 16; got {}", f.weight_bits));
+    throw UsageError("weight_bits", fmt::format("must be 8 or 16; got {}", f.weight_bits));
   require_range("input_fraction", f.input, 0, 15);
   require_range("activation_fraction", f.activation, 5, 14);
   require_range("error_fraction", f.error, 5, 14);
@@ -102,20 +102,20 @@ void check(const Network& network) {
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const Layer& layer = network.layers[l];
     require(l == 0 || layer.inputs == network.layers[l - 1].nodes,
-            fmt::format("layer {} takes {} values, the one before gives {}", l, layer.inputs,
+            fmt::format("layer {} has {} inputs, but the layer before has {} outputs", l, layer.inputs,
                         l == 0 ? 0 : network.layers[l - 1].nodes));
-    // 65535 · 2^15 · 2^15 is below 2^46: no sum leaves 64 bits, no responsibility 32.
+    // 65535 · 2^15 · 2^15 is below 2^46: sums stay within 64 bits, and responsibilities within 32.
     require(layer.inputs > 0 && layer.inputs < 65536 && layer.nodes > 0 && layer.nodes < 65536 / 2,
-            fmt::format("layer {}: {} x {} is out of range: at most 32767 nodes and 65535 inputs", l, layer.nodes,
+            fmt::format("layer {}: {} x {} is out of range: at most 32767 units and 65535 inputs", l, layer.nodes,
                         layer.inputs));
     require(layer.fraction + input_fraction(network, l) >= f.activation,
-            fmt::format("layer {}: its weights have {} bits of fraction and its inputs {}: together they must have at "
+            fmt::format("layer {}: its weights have {} fraction bits and its inputs {}; together they must have at "
                         "least those of activations, {}",
                         l, layer.fraction, input_fraction(network, l), f.activation));
   }
   std::size_t nodes = 0;
   for (const Layer& layer : network.layers) nodes += layer.nodes;
-  require(nodes < 65536, fmt::format("the network has {} nodes; at most 65535 can be numbered", nodes));
+  require(nodes < 65536, fmt::format("the network has {} units; at most 65535 are supported", nodes));
   if (!network.learning) return;
   const Learning& learning = *network.learning;
   require_range("factor_bits", learning.factor_bits, 0, most_factor_bits);

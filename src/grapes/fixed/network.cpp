@@ -17,7 +17,7 @@ std::vector<std::uint64_t> responsibilities(const Layer& layer) {
   return r;
 }
 
-/// δ^L, from probabilities or from distances. `targets` have the fraction of activations.
+/// Computes δ^L from probabilities or from differences. `targets` have the fraction of activations.
 Numbers output_error(const Network& network, const Numbers& logits, const Numbers& targets) {
   const Formats& f = network.formats;
   Numbers error;
@@ -26,7 +26,7 @@ Numbers output_error(const Network& network, const Numbers& logits, const Number
     for (std::size_t k = 0; k < p.size(); ++k) error.push_back(p[k] - (targets[k] != 0 ? 1 << f.error : 0));
     return error;
   }
-  // 2 / K in units of 2^-13; the product stays within 2^30.
+  // 2 / K in units of 2^-13. The product stays within 2^30.
   const auto outputs = static_cast<std::int64_t>(logits.size());
   const std::int64_t factor = ((1 << 14) + outputs / 2) / outputs;
   for (std::size_t k = 0; k < logits.size(); ++k) {
@@ -36,7 +36,7 @@ Numbers output_error(const Network& network, const Numbers& logits, const Number
   return error;
 }
 
-/// δ of layer l - 1, from the weights of layer l.
+/// Computes δ of layer l - 1 from the weights of layer l.
 Numbers error_below(const Network& network, const State& state, std::size_t l) {
   const Layer& layer = state.layers[l];
   const Numbers& h = state.values[l - 1];

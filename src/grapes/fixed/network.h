@@ -7,12 +7,11 @@
 #include <optional>
 #include <vector>
 
-/// A chain of dense layers in integers, and how it learns: what `grapes export c` writes down as C, and what that C
-/// must equal bit for bit. The obvious form: 64 bits wherever there is a sum, responsibilities summed anew at every
-/// step.
+/// A chain of linear layers in integers, and its learning rule. `grapes export c` writes it as C, which computes the
+/// same bits. This is the simple implementation: 64 bits for every sum, and responsibilities summed anew at every step.
 namespace grapes::fixed {
 
-/// Every number is an integer times 2^-fraction; what does not fit is saturated.
+/// Number formats. Every number is an integer times 2^-fraction; overflow saturates.
 ///
 ///   what                       bits     fraction
 ///   input x                    16       input
@@ -29,24 +28,24 @@ struct Formats {
 
 struct Layer {
   std::size_t inputs = 0, nodes = 0;
-  std::vector<std::int32_t> weights;  ///< [node, input]
-  std::vector<std::int32_t> biases;   ///< [node]
+  std::vector<std::int32_t> weights;  ///< [unit, input]
+  std::vector<std::int32_t> biases;   ///< [unit]
   int fraction = 0;                   ///< of both, 0 ... 15
 };
-/// Weights and biases to the nearest, with the greatest fraction that leaves them `headroom` bits to grow into.
-/// @param biases  [node], or empty: 0
-/// @throws UsageError that names the layer, where a weight is not finite or too large even without a fraction
+/// Rounds weights and biases to the nearest, with the greatest fraction that leaves `headroom` bits for growth.
+/// @param biases  [unit], or empty: 0
+/// @throws UsageError with the layer, if a weight is not finite, or too large even without a fraction
 Layer quantize(const std::vector<double>& weights, const std::vector<double>& biases, std::size_t inputs, int bits,
                int headroom, std::size_t number);
 
-/// Plain descent, one example at a time:
-///   δ^L = softmax(a) - t      or, squares (mean over the K outputs),      δ^L = 2 (a - t) / K
-///   δ^l = modulate(⌊2^-f Σ_n w^{l+1}_n δ^{l+1}_n⌉ φ'(a^l), factor of r^l)                 l = L-1 ... 1
+/// Plain SGD, one example at a time:
+///   δ^L = softmax(z) - t      or, for squares (mean over the K outputs),  δ^L = 2 (z - t) / K
+///   δ^l = modulate(⌊2^-f Σ_n w^{l+1}_n δ^{l+1}_n⌉ φ'(z^l), factor of r^l)                 l = L-1 ... 1
 ///   w^l_ni ← w^l_ni - ⌊2^-S (δ^l_n h^{l-1}_i + u)⌋,  u uniform in 0 ... 2^S - 1           rate 2^-rate_shift
-/// where errors are taken before any weight changes; the factor is fixed::factor_steps, of the same layer's weights,
+/// All errors are computed before any weight changes. The factor is fixed::factor_steps of the same layer's weights;
 /// the output layer has none. u is the upper S bits of the next number of xorshift32 (Marsaglia 2003, shifts 13, 17,
-/// 5), drawn only where δ h is not 0: so small updates are right on average instead of lost. A bias is the weight of an
-/// input that is always 1.
+/// 5), drawn only if δ h is not 0. Small updates are therefore right on average instead of lost. A bias is the weight
+/// of an input that is always 1.
 struct Learning {
   enum class Loss { cross_entropy, squares };
   Loss loss = Loss::cross_entropy;
@@ -59,45 +58,46 @@ struct Network {
   Formats formats;
   const Activation* activation = nullptr;  ///< of the hidden layers; a row of activations()
   std::vector<Layer> layers;
-  bool biases = false;               ///< whether they count, and learn
-  bool classes = true;               ///< whether the answer is the greatest logit, or the logits themselves
-  std::optional<Learning> learning;  ///< none: it only infers
+  bool biases = false;  ///< whether biases are used and learned
+  bool classes = true;  ///< whether the answer is the class with the greatest logit, or the logits themselves
+  std::optional<Learning> learning;  ///< empty: inference only
 };
-/// That the layers fit together and every shift is within its range.
-/// @throws UsageError that names the layer or the option and what it takes
+/// Checks that the layers fit together and every shift is in its range.
+/// @throws UsageError with the layer or the option and its valid values
 void check(const Network& network);
 
-/// S of a layer's update: error + input + rate_shift - weight, in fractions; 1 ... 30.
+/// Returns S of a layer's update: error + input + rate_shift - weight, in fractions; 1 ... 30.
 int update_shift(const Network& network, std::size_t layer);
-/// Fraction of what a layer takes: the input's, or that of activations.
+/// Returns the fraction of a layer's inputs: that of the network's input, or of activations.
 int input_fraction(const Network& network, std::size_t layer);
-/// How wide sums of products must be: 32 where none can leave them, else 64. A sum of n weights of b bits with numbers
-/// of 16 bits is at most n · 2^(b-1) · 2^15; where weights never change it is their responsibility, Σ|w| · 2^15.
+/// Returns the width that sums of products need: 32 if no sum can overflow it, else 64. A sum of n weights of b bits
+/// times 16-bit numbers is at most n · 2^(b-1) · 2^15. If weights never change, it is at most their responsibility,
+/// Σ|w| · 2^15.
 int accumulator_bits(const Network& network);
 
-/// What changes while it runs.
+/// What changes during inference and learning.
 struct State {
   std::vector<Layer> layers;
-  std::vector<std::vector<std::int32_t>> values;  ///< per layer h, of the last one the logits
+  std::vector<std::vector<std::int32_t>> values;  ///< per layer h; for the last layer the logits
   std::vector<std::vector<std::int32_t>> errors;  ///< per layer δ
   std::uint32_t random = 0;
 };
 constexpr std::uint32_t first_random = 2463534242u;  ///< Marsaglia's
 State begin(const Network& network);
 
-/// @param x  as many as the first layer has inputs, each of 16 bits
+/// @param x  one 16-bit number per input of the first layer
 /// @return the logits
 const std::vector<std::int32_t>& infer(const Network& network, State& state, const std::vector<std::int32_t>& x);
-/// Where the greatest stands, of equals the first.
+/// Returns the index of the greatest logit; of equal ones the first.
 std::size_t greatest(const std::vector<std::int32_t>& logits);
 
-/// One step, by a class, or by a target for each output (with the fraction of activations).
+/// Takes one step with a class, or with a target per output (with the fraction of activations).
 /// @param network  with `learning`
 void learn(const Network& network, State& state, const std::vector<std::int32_t>& x, std::size_t label);
 void learn(const Network& network, State& state, const std::vector<std::int32_t>& x,
            const std::vector<std::int32_t>& targets);
 
-/// The next number of xorshift32; 0 stays 0.
+/// Returns the next number of xorshift32; 0 stays 0.
 std::uint32_t next(std::uint32_t& random);
 
 }  // namespace grapes::fixed

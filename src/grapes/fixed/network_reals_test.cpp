@@ -1,4 +1,4 @@
-// Integers against the same equations in double precision.
+// Compares integers with the same equations in double precision.
 #include "grapes/fixed/network_test.h"
 
 #include <gtest/gtest.h>
@@ -36,13 +36,13 @@ TEST(FixedNetwork, LogitsAreThoseOfRealNumbers) {
         h = z;
       }
       const Numbers& logits = infer(network, state, x);
-      // Each hidden value is off by at most about one step of 2^-10, and weights are about 1/3: 15 of them.
+      // Each hidden value has an error of about one step of 2^-10 at most; weights are about 1/3, and there are 15.
       for (std::size_t k = 0; k < h.size(); ++k) EXPECT_NEAR(logits[k] / 1024.0, h[k], 0.006) << activation;
     }
   }
 }
 
-/// What the header says of learning, in double precision: the same rule without any rounding.
+/// The learning rule of the header in double precision, without rounding.
 void learn_in_reals(std::vector<std::vector<double>>& weights, const std::vector<std::size_t>& nodes,
                     const std::vector<double>& x, std::size_t label, bool grapes, double rate) {
   const std::size_t L = weights.size();

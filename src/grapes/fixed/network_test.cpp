@@ -19,7 +19,7 @@ using Numbers = std::vector<std::int32_t>;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// 1-2-1, squares, weights in quarters, rate 1/2: every update is a whole number of steps, whatever is drawn.
+/// 1-2-1, squares, weights in quarters, rate 1/2: every update is a whole number of steps for any random numbers.
 Network by_hand(bool grapes) {
   Network network;
   network.formats = {16, 4, 5, 5};
@@ -50,7 +50,8 @@ TEST(FixedNetwork, InfersWhatWasWorkedByHand) {
 }
 
 TEST(FixedNetwork, LearnsWhatWasWorkedByHand) {
-  // The output is 1 too great: δ = 2. Below it arrive 2 and 4; the strongest node, of 1 against 1/2, has the factor 2.
+  // The output is too great by 1: δ = 2. Errors of 2 and 4 arrive below it. The most responsible unit (1 against 1/2)
+  // has the factor 2.
   Network network = by_hand(true);
   State state = begin(network);
   learn(network, state, {16}, Numbers{32});
@@ -79,7 +80,7 @@ TEST(FixedNetwork, ANodeThatWasSilentLearnsNothing) {
 }
 
 TEST(FixedNetwork, UpdatesBelowOneStepAreRightOnAverage) {
-  // One weight, one input of 1/2, a target 1/8 below what comes: each update is far below one step.
+  // One weight, one input of 1/2, a target 1/8 below the output: each update is far below one step.
   Network network;
   network.formats = {16, 12, 10, 13};
   network.activation = &find_row(activations(), "activation", "identity");
@@ -95,7 +96,7 @@ TEST(FixedNetwork, UpdatesBelowOneStepAreRightOnAverage) {
     learn(network, state, {2048}, Numbers{2000 - 128});
     moved += state.layers[0].weights[0] - 1000;
   }
-  // -rate · δ · h = -2^-10 · 1/4 · 1/2, in steps of 2^-8: -1/32 each. One standard deviation of the mean is 0.0012.
+  // -rate · δ · h = -2^-10 · 1/4 · 1/2, in steps of 2^-8: -1/32 each. The standard deviation of the mean is 0.0012.
   EXPECT_NEAR(moved / rounds, -1.0 / 32, 0.005);
 }
 
@@ -156,7 +157,7 @@ TEST(FixedNetwork, SumsThatAreSaidToFitInto32BitsDo) {
     if (round % 5 == 0) network.learning = Learning{};
     if (accumulator_bits(network) == 64) continue;
     ++narrow;
-    // The worst inputs there are, in the worst order: the weight's sign times 2^15.
+    // The worst possible inputs, in the worst order: the weight's sign times 2^15.
     const int shift = layer.fraction + network.formats.input - network.formats.activation;
     for (std::size_t n = 0; n < nodes; ++n)
       for (const int sign : {-1, 1}) {
@@ -179,7 +180,7 @@ TEST(Quantize, TakesTheGreatestFractionThatLeavesRoom) {
   EXPECT_THAT(layer.biases, ElementsAre(0, 0));
   EXPECT_EQ(quantize({0.5, -0.25, 0.1, 0}, {}, 2, 8, 1, 0).fraction, 6);
   EXPECT_EQ(quantize({0.5, -0.25, 0.1, 0}, {}, 2, 16, 0, 0).fraction, 15);
-  layer = quantize({0.5}, {-40}, 1, 16, 0, 0);  // the bias wants room, too
+  layer = quantize({0.5}, {-40}, 1, 16, 0, 0);  // the bias needs space, too
   EXPECT_EQ(layer.fraction, 9);
   EXPECT_THAT(layer.biases, ElementsAre(-20480));
   EXPECT_EQ(quantize({0, 0}, {}, 1, 8, 1, 0).fraction, 15);
@@ -197,19 +198,19 @@ TEST(FixedNetwork, WhatCannotBeIsRefusedByName) {
   EXPECT_EQ(refusal(good), "");
   Network bad = good;
   bad.formats.weight_bits = 12;
-  EXPECT_THAT(refusal(bad), HasSubstr("weight_bits takes 8 or 16; got 12"));
+  EXPECT_THAT(refusal(bad), HasSubstr("weight_bits must be 8 or 16; got 12"));
   bad = good;
   bad.formats.activation = 15;
-  EXPECT_THAT(refusal(bad), HasSubstr("activation_fraction takes 5 ... 14; got 15"));
+  EXPECT_THAT(refusal(bad), HasSubstr("activation_fraction must be 5 ... 14; got 15"));
   bad = good;
   bad.learning->rate_shift = 40;
-  EXPECT_THAT(refusal(bad), HasSubstr("rate_shift takes 0 ... 23 with the fractions of layer 0; got 40"));
+  EXPECT_THAT(refusal(bad), HasSubstr("rate_shift must be 0 ... 23 with the fractions of layer 0; got 40"));
   bad = good;
   bad.learning->factor_bits = 9;
-  EXPECT_THAT(refusal(bad), HasSubstr("factor_bits takes 0 ... 8; got 9"));
+  EXPECT_THAT(refusal(bad), HasSubstr("factor_bits must be 0 ... 8; got 9"));
   bad = good;
   bad.layers[1].inputs = 3;
-  EXPECT_THAT(refusal(bad), HasSubstr("layer 1 takes 3 values, the one before gives 2"));
+  EXPECT_THAT(refusal(bad), HasSubstr("layer 1 has 3 inputs, but the layer before has 2 outputs"));
   bad = good;
   bad.learning->loss = Learning::Loss::cross_entropy;
   EXPECT_THAT(refusal(bad), HasSubstr("cross-entropy needs classes"));

@@ -8,7 +8,7 @@
 
 namespace grapes::fixed {
 
-/// A network with weights as He et al. would draw them, which learns by grapes.
+/// A network with weights distributed as in He et al., which learns by grapes.
 inline Network drawn(const std::vector<std::size_t>& nodes, int bits, const char* activation, std::uint32_t seed) {
   std::mt19937 random(seed);
   Network network;

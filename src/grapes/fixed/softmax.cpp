@@ -6,7 +6,7 @@
 namespace grapes::fixed {
 namespace {
 
-constexpr std::uint32_t log2_of_e = 23637;  // in units of 2^-14; d times it stays below 2^31
+constexpr std::uint32_t log2_of_e = 23637;  // in units of 2^-14; d times this stays below 2^31
 
 }  // namespace
 
@@ -40,7 +40,7 @@ std::vector<std::int32_t> softmax(const std::vector<std::int32_t>& logits, int f
     e.push_back(exp_of_minus(static_cast<std::uint32_t>(most - a), f));
     sum += e.back();
   }
-  // The greatest has e = 2^14, so sum >= 2^14, inverse <= 2^16 and e · inverse <= 2^30.
+  // The greatest logit has e = 2^14, so sum >= 2^14, inverse <= 2^16 and e · inverse <= 2^30.
   const std::uint32_t inverse = (1u << 30) / sum;
   std::vector<std::int32_t> p;
   for (const std::uint32_t one : e)

@@ -10,13 +10,13 @@ namespace {
 
 void check_width(const char* name, int found, int least, int most) {
   if (found < least || found > most)
-    throw UsageError(fmt::format("tile: {} is {}; it takes {} to {}", name, found, least, most));
+    throw UsageError(fmt::format("tile: {} must be {} to {}; got {}", name, least, most, found));
 }
 
 void check_numbers(const char* name, std::span<const std::int32_t> numbers, int bits) {
   for (std::size_t i = 0; i < numbers.size(); ++i)
     if (saturate(numbers[i], bits) != numbers[i])
-      throw UsageError(fmt::format("tile: {} {} is {}, which has no place in {} bits", name, i, numbers[i], bits));
+      throw UsageError(fmt::format("tile: {} {} is {}, which does not fit into {} bits", name, i, numbers[i], bits));
 }
 
 }  // namespace
@@ -30,8 +30,8 @@ void update(std::span<std::int32_t> weights, std::span<const std::int32_t> error
   check_width("shift", widths.shift, 0, 62);
   if (steps.size() != errors.size() || weights.size() != errors.size() * activations.size())
     throw UsageError(
-        fmt::format("tile: {} errors, {} factors and {} activations for {} weights; expected a factor for "
-                    "each error and a weight for each pair",
+        fmt::format("tile: {} errors, {} factors and {} activations for {} weights; expected one factor per "
+                    "error and one weight per pair",
                     errors.size(), steps.size(), activations.size(), weights.size()));
   check_numbers("weight", weights, widths.weight);
   check_numbers("error", errors, widths.error);

@@ -17,14 +17,14 @@ using Numbers = std::vector<std::int32_t>;
 using Steps = std::vector<std::uint32_t>;
 
 TEST(Tile, WorkedByHand) {
-  // δ' = 10 · 1.5 = 15 and -4 · 2 = -8; 15·16/16, 15·8/16 = 7.5, 15·-8/16 = -7.5, a half upwards: 8 and -7.
+  // δ' = 10 · 1.5 = 15 and -4 · 2 = -8; 15·16/16, 15·8/16 = 7.5, 15·-8/16 = -7.5, ties upward: 8 and -7.
   Numbers weights{0, 0, 0, 100, -100, 3};
   update(weights, Numbers{10, -4}, Steps{2, 4}, Numbers{16, 8, -8}, {.weight = 8, .factor = 2, .shift = 4});
   EXPECT_EQ(weights, (Numbers{-15, -8, 7, 108, -96, -1}));
 }
 
 TEST(Tile, SaturatesTheErrorAndTheWeight) {
-  // 100 · 2 is 127 in 8 bits; -128 · 2 stays -128.
+  // 100 · 2 saturates to 127 in 8 bits; -128 · 2 stays -128.
   Numbers weights{-120, 120};
   update(weights, Numbers{100}, Steps{1}, Numbers{1, -1}, {.factor = 0, .shift = 0});
   EXPECT_EQ(weights, (Numbers{-128, 127}));
@@ -85,10 +85,10 @@ TEST(Tile, RefusesWhatDoesNotFitAndLeavesTheWeights) {
     }
     return "";
   };
-  EXPECT_EQ(message({1}, {1}, {0}, {1}, {.weight = 33}), "tile: weight bits is 33; it takes 2 to 32");
-  EXPECT_EQ(message({1}, {1}, {0}, {1}, {.factor = 9}), "tile: factor bits is 9; it takes 0 to 8");
+  EXPECT_EQ(message({1}, {1}, {0}, {1}, {.weight = 33}), "tile: weight bits must be 2 to 32; got 33");
+  EXPECT_EQ(message({1}, {1}, {0}, {1}, {.factor = 9}), "tile: factor bits must be 0 to 8; got 9");
   EXPECT_EQ(message({1}, {1}, {5}, {1}, {}), "tile: factor 0 is 5 steps; 2 fraction bits have at most 4");
-  EXPECT_EQ(message({1, 1}, {1, 128}, {0, 0}, {1}, {}), "tile: error 1 is 128, which has no place in 8 bits");
+  EXPECT_EQ(message({1, 1}, {1, 128}, {0, 0}, {1}, {}), "tile: error 1 is 128, which does not fit into 8 bits");
   EXPECT_THAT(message({1, 2, 3}, {1, 1}, {0, 0}, {1}, {}),
               testing::HasSubstr("2 errors, 2 factors and 1 activations for 3 weights"));
 }

@@ -22,7 +22,7 @@ const at::Tensor& RoundedCopy::of(const at::Tensor& W) {
 #ifdef GRAPES_ONEDNN
 namespace {
 
-/// One shape of product, made ready. beta is part of it; alpha is an argument.
+/// A product of one shape, ready to run. beta is part of it; alpha is an argument.
 struct Product {
   dnnl::matmul::primitive_desc description;
   dnnl::matmul primitive;
@@ -59,7 +59,7 @@ const std::string& bfloat16_missing() {
 
 void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const c10::BFloat16>& B, float beta,
           const Matrix<float>& C) {
-  // A network has a few shapes, and finding out how to multiply one takes longer than doing it.
+  // Cached by shape: a network has few shapes, and preparing a product takes longer than computing it.
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>;
   thread_local std::map<Key, Product> ready;
   if (C.rows == 0 || C.columns == 0) return;

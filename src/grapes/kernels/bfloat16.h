@@ -7,24 +7,24 @@
 #include <cstdint>
 #include <string>
 
-/// Mixed precision as it is usually done: weights, errors and sums stay float32, and what enters a matrix product is
-/// rounded to bfloat16 (8 bits of exponent, 8 of significand), which oneDNN multiplies about twice as fast.
+/// Mixed precision: weights, errors and sums stay float32. The operands of matrix products are rounded to bfloat16 (8
+/// bits of exponent, 8 of significand), which oneDNN multiplies about twice as fast.
 namespace grapes::kernels {
 
-/// Empty where the products below can run; else why not, in words.
+/// Returns why the products below are not available, or an empty string if they are.
 const std::string& bfloat16_missing();
 
-/// C = alpha · A B + beta · C, A and B bfloat16, sums and C float32. Needs bfloat16_missing() to be empty.
-/// On LibTorch's threads, which is one beside OpenBLAS's: oneDNN's two and OpenBLAS's two on two cores took fifty times
-/// as long as one.
+/// Computes C = alpha · A B + beta · C, with A and B bfloat16, sums and C float32. Requires bfloat16_missing() to be
+/// empty. It runs on LibTorch's threads, of which there is only one besides OpenBLAS's: with two threads of each on two
+/// cores, a product took fifty times as long.
 /// @param beta  0 or 1
 void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const c10::BFloat16>& B, float beta,
           const Matrix<float>& C);
 
-/// The bfloat16 copy of a weight, made anew when the weight has changed.
+/// The bfloat16 copy of a weight. It is recomputed when the weight has changed.
 class RoundedCopy {
  public:
-  /// @param W  the same tensor at every call, in whatever state
+  /// @param W  the same tensor in every call
   const at::Tensor& of(const at::Tensor& W);
 
  private:

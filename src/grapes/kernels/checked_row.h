@@ -6,8 +6,8 @@
 
 namespace grapes {
 
-/// find_row() where users of the library can name the row: LibTorch's own family of errors.
-/// @throws c10::ValueError as unknown_row() says it
+/// find_row() for names that users of the library pass: throws LibTorch's own errors.
+/// @throws c10::ValueError with the message of unknown_row()
 template <class Rows>
 const auto& checked_row(const Rows& rows, std::string_view kind, std::string_view name) {
   const auto* row = row_called(rows, name);

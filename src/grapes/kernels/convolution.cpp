@@ -41,7 +41,7 @@ Memory memory(const Memory::desc& description, const at::Tensor& tensor) {
   return {description, onednn_engine(), tensor.data_ptr()};
 }
 
-/// Room for a weight in the layout that a primitive wants. @param room  kept by the caller while it is used
+/// Returns memory for a weight in the layout of a primitive. @param room  owner of the memory, kept by the caller
 Memory room_for(const Memory::desc& wanted, const WorkspacePtr& workspace, at::Tensor& room) {
   room =
       workspace->take({static_cast<std::int64_t>((wanted.get_size() + sizeof(float) - 1) / sizeof(float))}, at::kFloat);
@@ -61,7 +61,8 @@ Memory laid_out(const at::Tensor& W, const Memory::desc& wanted, const Workspace
   return other;
 }
 
-/// A map in memory as its primitives want it: [batch, channel / 16, rows, columns, 16], or a picture's as it is.
+/// Returns memory for a map in the layout of its primitives: [batch, channel / 16, rows, columns, 16], or by channel
+/// for an image.
 at::Tensor map_for(const WorkspacePtr& workspace, const Sizes& sizes) {
   if (sizes[1] % block != 0) return workspace->take(sizes, at::kFloat);
   return workspace->take({sizes[0], sizes[1] / block, sizes[2], sizes[3], block}, at::kFloat);
@@ -71,7 +72,7 @@ Sizes sizes_of(const at::Tensor& x) {
                       : Sizes{x.size(0), x.size(1), x.size(2), x.size(3)};
 }
 
-/// What a product is made of.
+/// Returns the operand of a product.
 at::Tensor factor_of(const Convolution& layer, const at::Tensor& x) { return layer.rounded ? x.to(at::kBFloat16) : x; }
 
 Key key_of(const Convolution& layer, const at::Tensor& h) {
@@ -79,7 +80,7 @@ Key key_of(const Convolution& layer, const at::Tensor& h) {
   return {sizes_of(h), sizes_of(layer.weight), layer.stride, layer.padding, slope, layer.bias.defined(), layer.rounded};
 }
 
-/// do_block(number, first channel) for each block of 16 channels of each example.
+/// Calls do_block(number, first channel) for each block of 16 channels of each example.
 void each_block(const Sizes& map, const std::function<void(std::int64_t, std::int64_t)>& do_block) {
   const std::int64_t blocks = map[1] / block;
   at::parallel_for(0, map[0] * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -100,18 +101,18 @@ at::Tensor pooled(const at::Tensor& a, std::int64_t pool, const WorkspacePtr& wo
 struct ConvolutionNode final : torch::autograd::Node {
   Convolution layer;
   Key key;
-  at::Tensor input, map, value;  // h; a before pooling, if there is any; what came out, if its sign is wanted
+  at::Tensor input, map, value;  // h; a before pooling, if there is pooling; the output, if its sign is needed
   std::uint32_t weight_version = 0, value_version = 0;
 
   std::string name() const override { return "GrapesConvolutionBackward"; }
 
-  /// δ, in the layout of the map
+  /// Computes δ in the layout of the map.
   at::Tensor delta(at::Tensor error, const Sizes& sizes) {
     const float slope = key.slope;
     const at::Tensor m = layer.error.defined() ? layer.error.contiguous() : at::ones({sizes[1]}, at::kFloat);
     const std::int64_t size = sizes[2] * sizes[3] * block;
     error = error.contiguous();
-    if (map.defined()) {  // δ takes its place, where it is nobody else's
+    if (map.defined()) {  // δ overwrites the map if no other tensor uses its memory
       const at::Tensor into = layer.once ? std::move(map) : map.clone();
       const std::int64_t small = error.numel() / (sizes[0] * sizes[1] / block);
       each_block(sizes, [&](std::int64_t i, std::int64_t channel) {
@@ -130,7 +131,7 @@ struct ConvolutionNode final : torch::autograd::Node {
     return d;
   }
 
-  /// @param d  of a part of the batch, as its product takes it
+  /// @param d  δ of a part of the batch, as the operand of the product
   at::Tensor weight_gradient(const Primitives& ready, const at::Tensor& h, const at::Tensor& d) const {
     const auto& description = ready.weights.description;
     at::Tensor gradient = at::empty(layer.weight.sizes(), layer.weight.options()), room;
@@ -174,7 +175,7 @@ struct ConvolutionNode final : torch::autograd::Node {
     TORCH_CHECK(!at::GradMode::is_enabled(), "convolution: the fused layer is not differentiable twice");
     variable_list result(3);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(input.defined(), "convolution: the graph was gone through; its activations are let go of");
+    TORCH_CHECK(input.defined(), "convolution: the backward pass may run only once; its activations were released");
     TORCH_CHECK(layer.weight._version() == weight_version && (!value.defined() || value._version() == value_version),
                 "convolution: the weight or the output was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
@@ -201,7 +202,7 @@ struct ConvolutionNode final : torch::autograd::Node {
 
 }  // namespace
 
-/// From plain to blocks, with a graph.
+/// Converts to blocks of channels, with a graph.
 static at::Tensor blocked(const at::Tensor& x) {
   return x.dim() == 5 ? x
                       : x.view({x.size(0), x.size(1) / block, block, x.size(2), x.size(3)})
@@ -257,7 +258,7 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
   node->input = std::move(input);
   node->map = std::move(map);
   at::Tensor result = value.detach();
-  if (node->map.defined() || key.slope != 1) {  // else nothing depends on what it is
+  if (node->map.defined() || key.slope != 1) {  // else the gradient does not depend on the output
     node->value = value.detach();
     node->value_version = node->value._version();
   }

@@ -1,5 +1,6 @@
-// The loops of convolutional layers; part of loops_body.h, inside its namespace. A place is 16 channels, gone through
-// in vectors (Vector of snu_body.h): left to itself the compiler makes branches of these comparisons.
+// Loops of convolutional layers. This file is part of loops_body.h and lies inside its namespace. A position has 16
+// channels, which are processed in vectors (Vector of snu_body.h); the compiler itself would turn these comparisons
+// into branches.
 
 template <class T>
 void pool_map(const typename Loops<T>::Map& map, T* top) {
@@ -28,7 +29,7 @@ void unpool_map(const typename Loops<T>::Map& map, const T* top, const T* error,
     for (Size c = 0; c < columns; ++c, top += lanes, error += lanes)
       for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
         const V largest = *reinterpret_cast<const V*>(top + lane);
-        // What the first place that has it takes is gone for the others.
+        // The first position with the maximum receives the error; the others receive none.
         V rest = *reinterpret_cast<const V*>(factor + lane) * *reinterpret_cast<const V*>(error + lane);
         rest = largest > 0 ? rest : slope * rest;
         T* first = map.values + (r * map.pool * map.columns + c * map.pool) * lanes + lane;

@@ -17,10 +17,10 @@ namespace {
 using Key = ConvolutionKey;
 using Primitives = ConvolutionPrimitives;
 
-/// A batch is done in parts that work in no more than this: beyond it nothing gets faster.
+/// A batch is processed in parts whose scratch memory is at most this. Larger parts are not faster.
 constexpr double most_scratch = 32 << 20;
 
-/// Numbers a scratchpad is borrowed from: primitives run one after the other, so that one serves all of a thread.
+/// Scratch memory of a thread. Its primitives run one after the other and share it.
 at::Tensor& scratch(std::size_t bytes) {
   thread_local at::Tensor room;
   if (!room.defined() || room.nbytes() < bytes) room = at::empty({static_cast<std::int64_t>(bytes)}, at::kByte);
@@ -109,7 +109,7 @@ const Primitives& primitives(const Key& key) {
   if (!key.rounded && key.weight[2] == 3 && key.stride == 1 && key.input[1] % block == 0 && key.weight[0] % block == 0)
     try {
       return ready.emplace(key, make(key, dnnl::algorithm::convolution_winograd)).first->second;
-    } catch (const dnnl::error&) {  // not for this shape, or not on this processor
+    } catch (const dnnl::error&) {  // not available for this shape or processor
     }
   return ready.emplace(key, make(key, dnnl::algorithm::convolution_direct)).first->second;
 }
@@ -124,7 +124,7 @@ std::int64_t at_once(const Key& key) {
   if (whole > most_scratch && batch > 1) {
     Key one = key;
     one.input[0] = 1;
-    const auto least = static_cast<double>(primitives(one).scratch());  // most of it for the weights
+    const auto least = static_cast<double>(primitives(one).scratch());  // mostly for the weights
     const auto parts = static_cast<std::int64_t>(std::ceil((whole - least) / most_scratch));
     count = (batch + parts - 1) / std::max<std::int64_t>(1, parts);
   }

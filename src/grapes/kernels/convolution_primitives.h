@@ -1,6 +1,7 @@
 #pragma once
 
-// A layer's three convolutions as oneDNN has them; only for .cpp files that are compiled with it.
+// oneDNN's primitives for the three convolutions of a layer. Include it only in .cpp files that are compiled with
+// oneDNN.
 #include "grapes/kernels/onednn.h"
 
 #ifdef GRAPES_ONEDNN
@@ -22,15 +23,15 @@ struct ConvolutionKey {
   Sizes input, weight;
   std::int64_t stride, padding;
   float slope;         // of the activation below 0; 1: none
-  bool bias, rounded;  // rounded: factors are bfloat16, sums float32
+  bool bias, rounded;  // rounded: operands are bfloat16, sums float32
   auto operator<=>(const ConvolutionKey&) const = default;
 };
 
 Memory::desc describe(const Sizes& sizes, Tag tag, Memory::data_type type = Memory::data_type::f32);
-/// How a map lies in memory: in blocks of 16 channels, or, a picture's, one channel after the other.
+/// Layout of a map: in blocks of 16 channels, or by channel for an image.
 inline Tag tag_of(std::int64_t channels) { return channels % block == 0 ? Tag::nChw16c : Tag::nchw; }
 
-/// One of a layer's three convolutions, made ready: finding out how takes longer than a small convolution.
+/// One of a layer's three convolutions, ready to run. Creating it takes longer than a small convolution.
 template <class Primitive>
 struct Ready {
   typename Primitive::primitive_desc description;
@@ -39,26 +40,28 @@ struct Ready {
   void run(std::unordered_map<int, Memory> arguments) const;
 };
 
-/// All three, by Winograd's minimal filtering where oneDNN has it (3 × 3, channels in sixteens), else directly.
+/// All three convolutions, by Winograd's algorithm if oneDNN supports it (3 × 3, channels a multiple of 16), else
+/// direct.
 struct ConvolutionPrimitives {
   Ready<dnnl::convolution_forward> forward;
   Ready<dnnl::convolution_backward_data> data;
   Ready<dnnl::convolution_backward_weights> weights;
   Sizes output;
 
-  /// For some shapes oneDNN has but a definition to be read, a hundred times as slow as anything else.
-  /// @param below  whether something below wants its error
+  /// Whether the implementations are optimized. For some shapes oneDNN has only its reference, which is a hundred times
+  /// slower.
+  /// @param below  whether the layer below receives an error
   bool fast(bool below) const;
-  /// Bytes that the hungriest of them works in.
+  /// Returns the scratch memory of the most demanding one, in bytes.
   std::size_t scratch() const;
 };
-/// This thread's own.
+/// Returns the primitives of this thread.
 const ConvolutionPrimitives& primitives(const ConvolutionKey& key);
 
-/// How many examples are best done at once: Winograd's filtering works in two and a quarter times what its maps take.
+/// Returns how many examples to process at a time. Winograd's algorithm needs 2.25 times the memory of its maps.
 std::int64_t at_once(const ConvolutionKey& key);
 
-/// do_part(first example, how many, what does them) for the whole batch.
+/// Calls do_part(first example, number of examples, primitives) until the whole batch is done.
 template <class DoPart>
 void each_part(ConvolutionKey key, DoPart do_part) {
   const std::int64_t batch = key.input[0], most = at_once(key);

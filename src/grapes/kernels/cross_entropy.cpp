@@ -18,7 +18,7 @@ struct CrossEntropyBackward final : torch::autograd::Node {
   torch::autograd::variable_list apply(torch::autograd::variable_list&& errors) override {
     TORCH_CHECK(!at::GradMode::is_enabled(), "cross_entropy: the fused loss is not differentiable twice");
     if (!errors[0].defined()) return {{}};
-    TORCH_CHECK(error.defined(), "cross_entropy: the fused loss runs backwards once");
+    TORCH_CHECK(error.defined(), "cross_entropy: the backward pass of the fused loss may run only once");
     const double scale = errors[0].item<double>();
     if (scale != 1) error.mul_(scale);
     return {std::move(error)};

@@ -19,7 +19,7 @@ namespace {
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-/// Up to so many samples, adding outer products and summing the rows in one pass beats a product and a pass
+/// Largest batch for which one pass of outer products and row sums is faster than a product and a separate pass
 /// (docs/performance.md).
 constexpr std::int64_t small_batch = 8;
 
@@ -29,7 +29,7 @@ Matrix<T> matrix(const at::Tensor& tensor) {
   return {tensor.data_ptr<std::remove_const_t<T>>(), tensor.size(0), tensor.size(1), tensor.size(1)};
 }
 
-/// C = alpha · A B + beta · C, A and B both T or both bfloat16.
+/// C = alpha · A B + beta · C; A and B are both T or both bfloat16.
 template <class T>
 void multiply(double alpha, const at::Tensor& A, bool A_transposed, const at::Tensor& B, bool B_transposed, double beta,
               const at::Tensor& C) {
@@ -44,7 +44,7 @@ void multiply(double alpha, const at::Tensor& A, bool A_transposed, const at::Te
   by(T{});
 }
 
-/// A factor of a product as the product takes it.
+/// Returns the operand of a product.
 at::Tensor factor(const Dense& layer, const at::Tensor& x) {
   if (!layer.rounded) return x;
   return layer.workspace->take(x.sizes(), at::kBFloat16).copy_(x);
@@ -58,7 +58,7 @@ const T* pointer(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
 }
 
-/// φ(a) · mask over a = h Wᵀ + b, in place.
+/// Overwrites z = h Wᵀ + b with φ(z) · mask.
 template <class T>
 void activate(const Dense& layer, at::Tensor a) {
   const std::int64_t batch = a.size(0), nodes = a.size(1);
@@ -91,7 +91,7 @@ void activate(const Dense& layer, at::Tensor a) {
     }
 }
 
-/// @param h  as factor() gives it
+/// @param h  as returned by factor()
 template <class T>
 void forward(const Dense& layer, const at::Tensor& h, const at::Tensor& a) {
   const std::int64_t batch = a.size(0), nodes = a.size(1);
@@ -104,12 +104,12 @@ void forward(const Dense& layer, const at::Tensor& h, const at::Tensor& a) {
   activate<T>(layer, a);
 }
 
-/// dL/dvalue -> δ, in place.
+/// Overwrites dL/dvalue with δ.
 template <class T>
 void to_delta(const Dense& layer, const at::Tensor& h, const at::Tensor& error) {
   const std::int64_t batch = h.size(0), nodes = h.size(1);
   const auto loop = loops<T>().error[static_cast<std::size_t>(layer.activation)];
-  // Where a rectifier let something through, the node was kept: the value itself tells the mask.
+  // If a rectifier's value is above 0, the unit was kept, so the value shows the mask.
   const bool value_tells = layer.activation == Activation::relu && !layer.dropout.mask.defined();
   const T scale = value_tells && layer.dropout ? static_cast<T>(1 / (1 - layer.dropout.p)) : T(1);
   MaskRow<T> mask(value_tells ? Dropout{} : layer.dropout);
@@ -124,12 +124,12 @@ void to_delta(const Dense& layer, const at::Tensor& h, const at::Tensor& error) 
     }
 }
 
-/// Whether W learns from δ times the rate, by outer products, and leaves δ so.
+/// Whether W learns by outer products from δ times the rate. δ then stays scaled.
 bool scaled_for_sgd(const Dense& layer, std::int64_t batch) {
   return layer.fused_sgd != 0 && batch <= small_batch && !layer.rounded;
 }
 
-/// .grad, or `apart`, to be added to (beta 1), or a new one in the workspace (beta 0).
+/// Returns .grad or `apart`, to which is added (beta 1), or new memory of the workspace (beta 0).
 at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, at::Tensor* apart, double& beta) {
   at::Tensor& grad = apart != nullptr ? *apart : parameter.mutable_grad();
   beta = grad.defined() ? 1 : 0;
@@ -137,9 +137,9 @@ at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, at::Tensor*
   return grad;
 }
 
-/// W's gradient, or W itself, += scale · δᵀ (h ⊙ columns), δ's rows scaled already. δ may be overwritten.
-/// @param h, delta_factor  see factor(); delta_factor is δ's
-/// @param apart  null: the gradient is W's .grad
+/// W's gradient, or W itself, += scale · δᵀ (h ⊙ columns). The rows of δ are already scaled. δ may be overwritten.
+/// @param h, delta_factor  operands, see factor(); delta_factor is that of δ
+/// @param apart  null: the gradient is accumulated in W's .grad
 template <class T>
 void learn_weight(const Dense& layer, at::Tensor delta, const at::Tensor& delta_factor, at::Tensor h,
                   at::Tensor* apart) {
@@ -172,7 +172,7 @@ void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) 
   const std::int64_t batch = delta.size(0), nodes = delta.size(1);
   double beta = 1;
   const at::Tensor target = layer.fused_sgd == 0 ? gradient(layer, layer.bias, apart, beta) : layer.bias;
-  // A small batch has had its δ scaled by the rate where the weight learned.
+  // For a small batch, δ was already scaled by the rate when the weight was updated.
   const T scale = layer.fused_sgd == 0 || scaled_for_sgd(layer, batch) ? T(1) : static_cast<T>(-layer.fused_sgd);
   T* into = target.data_ptr<T>();
   if (beta == 0) std::fill_n(into, nodes, T(0));
@@ -183,7 +183,7 @@ void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) 
 
 struct DenseBackward final : Node {
   Dense layer;
-  at::Tensor input, value;  // without history: the node must not hold itself; input as learn_weight() wants it
+  at::Tensor input, value;  // without history, because the node must not hold itself; input as learn_weight() needs it
   std::uint32_t weight_version = 0;
 
   std::string name() const override { return "GrapesDenseBackward"; }
@@ -192,7 +192,7 @@ struct DenseBackward final : Node {
     TORCH_CHECK(!at::GradMode::is_enabled(), "dense: the fused layer is not differentiable twice");
     variable_list result(layer.bias.defined() ? 3 : 2);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(value.defined(), "dense: the graph was gone through; its activations are let go of");
+    TORCH_CHECK(value.defined(), "dense: the backward pass may run only once; its activations were released");
     TORCH_CHECK(layer.once || layer.weight._version() == weight_version,
                 "dense: the weight was changed in place between forward and backward");
     const at::NoGradGuard no_grad;
@@ -203,7 +203,7 @@ struct DenseBackward final : Node {
     }
     AT_DISPATCH_FLOATING_TYPES(delta.scalar_type(), "dense", [&] {
       to_delta<scalar_t>(layer, value, delta);
-      if (layer.once) value.reset();  // its memory may serve the error below
+      if (layer.once) value.reset();  // its memory can be reused for the error below
       at::Tensor delta_factor = factor(layer, delta);
       if (task_should_compute_output(0) && layer.path.to != ErrorPath::To::none) {
         result[0] = layer.workspace->take(input.sizes(), delta.scalar_type());

@@ -12,7 +12,7 @@
 namespace grapes::kernels {
 namespace {
 
-/// The largest 32 random bits with which a node is kept.
+/// The largest 32-bit random number for which a unit is kept.
 std::uint32_t last_kept(double p) {
   return static_cast<std::uint32_t>(std::max(std::llround((1 - p) * 0x1p32), 1LL) - 1);
 }

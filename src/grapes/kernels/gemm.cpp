@@ -2,7 +2,7 @@
 
 #include "grapes/kernels/threads.h"
 
-// The BLAS's own names: every BLAS has them, with or without a C header.
+// The BLAS's Fortran names, which exist with or without a C header.
 extern "C" {
 void sgemm_(const char*, const char*, const int*, const int*, const int*, const float*, const float*, const int*,
             const float*, const int*, const float*, float*, const int*);
@@ -32,7 +32,7 @@ struct Blas<double> {
 
 int to_int(std::int64_t n) { return static_cast<int>(n); }
 
-/// c = alpha · x B + beta · c for one row. In column-major eyes the memory of B is Bᵀ.
+/// c = alpha · x B + beta · c for one row. In column-major order the memory of B is Bᵀ.
 template <class T>
 void row_times_matrix(T alpha, const Matrix<const T>& x, const Matrix<const T>& B, T beta, const Matrix<T>& c) {
   const int one = 1, step = x.transposed ? to_int(x.stride) : 1, stride = to_int(B.stride);
@@ -47,7 +47,7 @@ void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, c
   if (C.rows == 0 || C.columns == 0) return;
   threads_for(C.rows * C.columns * A.columns);
   if (C.rows == 1 && !C.transposed) return row_times_matrix(alpha, A, B, beta, C);
-  // Column-major eyes see Cᵀ = Bᵀ Aᵀ in the same memory.
+  // In column-major order, Cᵀ = Bᵀ Aᵀ is the same memory.
   const int m = to_int(C.columns), n = to_int(C.rows), k = to_int(A.columns);
   const int a = to_int(A.stride), b = to_int(B.stride), c = to_int(C.stride);
   Blas<T>::gemm(B.transposed ? "T" : "N", A.transposed ? "T" : "N", &m, &n, &k, &alpha, B.data, &b, A.data, &a, &beta,

@@ -6,12 +6,12 @@
 
 namespace grapes::kernels {
 
-/// A row-major matrix in memory, possibly read transposed.
+/// A row-major matrix in memory, optionally used transposed.
 template <class T>
 struct Matrix {
   T* data;
-  std::int64_t rows, columns;  ///< as used, after the transposition
-  std::int64_t stride;         ///< from one row in memory to the next
+  std::int64_t rows, columns;  ///< after the transposition
+  std::int64_t stride;         ///< distance from one row in memory to the next
   bool transposed = false;
 };
 template <class T>
@@ -19,12 +19,12 @@ Matrix<T> transposed(Matrix<T> m) {
   return {m.data, m.columns, m.rows, m.stride, !m.transposed};
 }
 
-/// C = alpha · A B + beta · C by the BLAS, on the threads that it is worth. beta 0: C is not read.
-/// One row or one column goes to the matrix-vector and rank-1 routines, which need no packing.
+/// Computes C = alpha · A B + beta · C by the BLAS, with as many threads as the size justifies. With beta = 0, C is not
+/// read. A single row or column is computed by matrix-vector and rank-1 routines, which need no packing.
 template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C);
-/// The same, rows of C on the threads of in_parallel() in place of the BLAS's own: for products between loops that run
-/// on those too. The BLAS's threads wait by spinning, and would take half of a core away from them.
+/// The same, with rows of C on the threads of in_parallel() instead of the BLAS's own. Use it for products between
+/// loops that run on these threads. The BLAS's threads spin while they wait, which would take time from them.
 template <class T>
 void gemm_in_parts(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
   const auto rows = []<class U>(const Matrix<U>& m, std::int64_t begin, std::int64_t end) {

@@ -7,12 +7,13 @@
 
 namespace grapes::kernels {
 
-/// Those that this processor understands, the plainest first.
+/// Returns the instruction sets that this processor supports, the simplest first.
 const std::vector<InstructionSet>& instruction_sets();
-/// The one in use: the last of them, or what the environment variable GRAPES_INSTRUCTION_SET names.
-/// @throws c10::ValueError if it names none that there is
+/// Returns the one in use: the last, or the one named in the environment variable GRAPES_INSTRUCTION_SET.
+/// @throws c10::ValueError if that name is unknown or not supported
 const InstructionSet& instruction_set();
-/// For tests: from now on this one, for all threads. @throws c10::ValueError for a name that instruction_sets() lacks
+/// For tests: uses this one from now on, in all threads. @throws c10::ValueError for a name that is not in
+/// instruction_sets()
 void use_instruction_set(const std::string& name);
 
 template <class T>

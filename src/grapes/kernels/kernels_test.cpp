@@ -1,5 +1,5 @@
-// Every fused operation against its reference of plain tensor operations, and every instruction set against the
-// portable one.
+// Compares every fused operation with its reference of tensor operations, and every instruction set with the portable
+// one.
 #include "grapes/kernels/cross_entropy.h"
 #include "grapes/kernels/dense.h"
 #include "grapes/kernels/dropout.h"
@@ -132,7 +132,7 @@ TEST(Loops, EveryInstructionSetGivesTheSameBits) {
 }
 
 TEST(Loops, TheRandomBitsArePhilox) {
-  // The authors' known answer for counter 0 and key 0 (Random123, kat_vectors): 6627e8d5 e169c58d bc57ac4c 9b00dbd8.
+  // The authors' test vector for counter 0 and key 0 (Random123, kat_vectors): 6627e8d5 e169c58d bc57ac4c 9b00dbd8.
   const std::uint32_t answer[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
   for (std::size_t word = 0; word < 4; ++word)
     for (const std::uint32_t last : {answer[word] - 1, answer[word]}) {
@@ -257,7 +257,7 @@ TEST(Bfloat16, TheRoundedLayerEqualsItsReference) {
   W.fill_(1 + 1.0 / 512);
   EXPECT_EQ(copy.of(W).sum().item<float>(), 4) << "a bfloat16 has 8 significant bits";
   W.fill_(3);
-  EXPECT_EQ(copy.of(W).sum().item<float>(), 12) << "the copy of a weight that has changed";
+  EXPECT_EQ(copy.of(W).sum().item<float>(), 12) << "a changed weight must give a new copy";
 }
 
 TEST(CrossEntropy, EqualsItsReference) {

@@ -4,16 +4,16 @@
 
 #include <cstdint>
 
-/// The inner loops of the kernels: plain arithmetic over rows of numbers, compiled once per instruction set from one
-/// source (loops_body.h) and chosen when the program starts. Sums run over 16 partial sums in a fixed order and no
-/// multiply-add is contracted, so that every instruction set gives the same bits.
+/// The inner loops of the kernels: plain arithmetic over rows of numbers. They are compiled once per instruction set
+/// from one source (loops_body.h), and the program chooses one when it starts. Sums use 16 partial sums in a fixed
+/// order, and multiply-adds are not contracted, so every instruction set gives the same bits.
 namespace grapes::kernels {
 
-/// Element-wise functions that the fused layers know; nn::activations() is the table for users.
+/// Activations that the fused layers support. nn::activations() is the table for users.
 enum class Activation { identity, relu, leaky_relu, tanh, sigmoid, scaled_tanh };
 constexpr double leaky_slope = 0.1, scaled_tanh_inner = 0.6666, scaled_tanh_outer = 1.7159;
 
-/// The numbers of an update rule; each takes those that its equation names.
+/// Coefficients of an update rule. Each rule uses those in its equation.
 template <class T>
 struct Coefficients {
   T rate = 0;   ///< η
@@ -24,8 +24,8 @@ struct Coefficients {
   T correct1 = 1, correct2 = 1;  ///< adam: 1 - β₁ᵗ, 1 - β₂ᵗ
 };
 
-/// One weight [rows, columns] and what belongs to it: gradient, up to two states, and the sum of magnitudes per row of
-/// the weight after the update. `sums` may be null.
+/// One weight [rows, columns] with its gradient, up to two states, and the absolute row sums after the update. `sums`
+/// may be null.
 template <class T>
 struct Rows {
   std::int64_t rows, columns;
@@ -41,49 +41,49 @@ struct Loops {
   using Size = std::int64_t;
   /// sums[n] = Σ_i |w[n,i]|
   void (*abs_sums)(const T* w, Size rows, Size columns, T* sums);
-  /// w[n,:] += Σ_b a[b,n] x[b,:], and the sums of magnitudes of the new rows, if wanted. a is [batch, rows].
+  /// w[n,:] += Σ_b a[b,n] x[b,:], and the absolute sums of the new rows unless `sums` is null. a is [batch, rows].
   void (*add_outer)(const T* a, const T* x, Size batch, Size rows, Size columns, T* w, T* sums);
-  /// Inverted dropout's mask of one row of nodes: kept (1/(1-p)) where the random bits are at most `last`, else 0. The
-  /// bits are Philox4x32-10 (Salmon et al. 2011) of (key, row, column): any part can be made without the rest.
+  /// Dropout mask of one row of units: `kept` = 1/(1-p) if the random bits are at most `last`, else 0. The bits are
+  /// Philox4x32-10 (Salmon et al. 2011) of (key, row, column), so any part can be computed alone.
   /// @param begin  first column, a multiple of 64
   void (*dropout_mask)(std::uint64_t key, std::uint32_t row, Size begin, Size count, std::uint32_t last, T kept,
                        T* mask);
-  /// z = (z > 0 ? z : slope z) · mask, the mask possibly null. slope 0: relu; 1: identity
+  /// z = (z > 0 ? z : slope z) · mask; the mask may be null. slope 0: relu; 1: identity
   void (*rectify)(T slope, const T* mask, Size count, T* z);
-  /// δ = scale · mask · factor · φ'(z) · error, in place, from the layer's value h = mask · φ(z). Null: 1 everywhere.
+  /// δ = scale · mask · factor · φ'(z) · error, in place, from the layer's value h = mask · φ(z). Null pointers mean 1.
   void (*error[6])(const T* h, const T* mask, const T* factor, T scale, Size count, T* error);
   // Maps of 16 channels, [rows, columns, 16].
   struct Map {
     T* values;
     Size rows, columns;
-    Size pool;  ///< side of the squares; what is left over at the edges is in none
+    Size pool;  ///< side of the pooling windows; incomplete windows at the edges are dropped
   };
-  /// The largest of each square.
+  /// Computes the maximum of each window.
   void (*pool)(const Map& map, T* top);
-  /// The error of each square to the first place that has the largest value, times φ' and factor, in the place of the
-  /// map's values. @param slope  of φ below 0
+  /// Sends the error of each window to the first position with the maximum, times φ' and factor. Overwrites the map.
+  /// @param slope  of φ below 0
   void (*unpool)(const Map& map, const T* top, const T* error, const T* factor, T slope);
-  /// error = factor · φ'(z) · error, from h = φ(z); h null: φ' = 1
+  /// error = factor · φ'(z) · error, from h = φ(z). h null: φ' = 1
   void (*block_error)(const T* h, const T* factor, T slope, Size places, T* error);
-  /// What each channel of a normalized map becomes: a = φ(scale (z - center) + shift). All [16].
+  /// Normalization of one channel: a = φ(scale (z - center) + shift). All [16].
   struct Line {
     const T *center, *scale, *shift;
     T slope;  ///< of φ below 0
   };
-  /// Its error: dz = by_error · δ + by_distance (z - center) + constant. All [16].
+  /// The error of a normalized channel: dz = by_error · δ + by_distance (z - center) + constant. All [16].
   struct Back {
     const T *by_error, *by_distance, *constant;
   };
-  /// sum += Σ z, squares += Σ z², both [16] and in double, where the squares of floats are exact.
+  /// sum += Σ z, squares += Σ z², both [16] and double, in which squares of floats are exact.
   void (*moments)(const T* z, Size places, double* sum, double* squares);
-  /// The largest a of each square; into the map itself where a square is a place.
+  /// Computes the largest a of each window. With windows of size 1 the map itself is overwritten.
   void (*normalize)(const Map& z, const Line& line, T* top);
-  /// With δ = φ' · error at the first place of each square that has the largest a:
-  /// sum += Σ δ, products += Σ δ (z - center), both [16].
+  /// With δ = φ' · error at the first position in each window that has the largest a: sum += Σ δ, products += Σ δ (z -
+  /// center), both [16].
   void (*error_sums)(const Map& z, const Line& line, const T* error, double* sum, double* products);
-  /// dz, in the place of z.
+  /// Overwrites z with dz.
   void (*normalized_error)(const Map& z, const Line& line, const T* error, const Back& back);
-  // Update rules, in the order of optim::optimizers(); nag_ahead keeps W in state2 and moves to W - μ v.
+  // Update rules, in the order of optim::optimizers(). nag_ahead stores W in state2 and moves to W - μ v.
   void (*sgd)(const Coefficients<T>& c, const Rows<T>& w);
   void (*momentum)(const Coefficients<T>& c, const Rows<T>& w);
   void (*nag_ahead)(const Coefficients<T>& c, const Rows<T>& w);

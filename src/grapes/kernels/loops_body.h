@@ -1,5 +1,5 @@
-// The loops themselves; see loops.h. Included by one file per instruction set and nowhere else. No inline function of
-// the standard library is called here: the linker could keep the copy that this processor does not understand.
+// The loops of loops.h. Each instruction set has one file that includes this one. Inline functions of the standard
+// library must not be called here: the linker might keep a copy with instructions that this processor does not support.
 #include "grapes/kernels/loops.h"
 #include "grapes/kernels/philox.h"
 
@@ -14,7 +14,7 @@ double magnitude(double x) { return __builtin_fabs(x); }
 float square_root(float x) { return __builtin_sqrtf(x); }
 double square_root(double x) { return __builtin_sqrt(x); }
 
-/// 16 partial sums and how they become one.
+/// 16 partial sums, and their total.
 template <class T>
 struct Sum {
   T part[lanes] = {};
@@ -25,7 +25,7 @@ struct Sum {
   }
 };
 
-/// Visit a row 16 columns at a time: visit(i) returns the weight's new value at column i. @return Σ of magnitudes
+/// Visits a row 16 columns at a time. visit(i) returns the new weight at column i. @return Σ of absolute values
 template <class T, class Visit>
 inline __attribute__((always_inline)) T over_row(Size columns, Visit visit) {
   Sum<T> sum;
@@ -45,7 +45,7 @@ void abs_sums(const T* w, Size rows, Size columns, T* sums) {
   }
 }
 
-/// A small batch at compile time: the products of a column are added up in a register.
+/// For a small batch that is known at compile time: the products of a column are summed in a register.
 template <class T, Size batch>
 void add_outer_of(const T* a, const T* x, Size rows, Size columns, T* w, T* sums) {
   for (Size n = 0; n < rows; ++n) {
@@ -85,7 +85,7 @@ void add_outer(const T* a, const T* x, Size batch, Size rows, Size columns, T* w
   }
 }
 
-/// 16 Philox4x32-10 blocks side by side, 64 random words: word[w][lane].
+/// 16 parallel Philox4x32-10 blocks, 64 random words: word[w][lane].
 struct Philox {
   std::uint32_t word[4][lanes];
 
@@ -175,7 +175,7 @@ void error(const T* h, const T* mask, const T* factor, T scale, Size count, T* e
                       : error_of<T, activation, false, false>(h, mask, factor, scale, count, error);
 }
 
-/// Apply rule(i) at every place i of a weight; it returns the new value, whose magnitudes are summed by row.
+/// Calls rule(i) for every element i of a weight. It returns the new value; absolute values are summed by row.
 template <class T, class Rule>
 inline __attribute__((always_inline)) void update(const Rows<T>& w, Rule rule) {
   for (Size n = 0; n < w.rows; ++n) {
@@ -240,7 +240,7 @@ constexpr Size registers = 16;  // of 32
 constexpr Size registers = 2;  // each is two of 16, or four
 #endif
 #include "grapes/kernels/snu_body.h"
-// After it: Vector.
+// Included here because it needs Vector.
 #include "grapes/kernels/convolution_body.h"
 #include "grapes/kernels/normalization_body.h"
 

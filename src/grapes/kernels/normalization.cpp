@@ -23,13 +23,13 @@ constexpr std::int64_t lanes = 16;
 template <class T>
 using Lanes = std::array<T, lanes>;
 
-/// Two sums over all places of the batch, by channel.
+/// Two sums per channel over all positions of the batch.
 struct Sums {
   Lanes<double> first{}, second{};
 };
 
-/// A block's statistics and the line they make of it. μ is too fine a number for float where it is large against σ; z
-/// less a center beside it is exact, so what the center lacks of μ goes into the shift.
+/// Statistics of a block of channels, and the line that they give. If μ is large compared to σ, float is too coarse for
+/// μ. z minus a nearby center is exact, so the rest of μ is added to the shift.
 struct Channels {
   Lanes<double> mean{}, inverse{};  ///< μ, 1 / √(σ² + ε)
   Lanes<float> center{}, scale{}, shift{};
@@ -46,7 +46,7 @@ struct Layer {
   bool together = false;  ///< all channels share their statistics
 
   std::int64_t places() const { return rows * columns; }
-  /// How many numbers a mean is of.
+  /// Number of elements in each mean.
   double count() const { return static_cast<double>(batch * places() * (together ? blocks * lanes : 1)); }
   std::vector<std::int64_t> sizes_of_value() const {
     return {batch, blocks, rows / given.pool, columns / given.pool, lanes};
@@ -55,7 +55,7 @@ struct Layer {
     return per_channel.data_ptr<float>() + block * lanes;
   }
 
-  /// do_map(map of z, where its square's value or error stands) for each example of a block.
+  /// Calls do_map(map of z, its values or errors after pooling) for each example of a block.
   template <class DoMap>
   void each_map(std::int64_t block, const at::Tensor& z, const at::Tensor& value, DoMap do_map) const {
     const std::int64_t size = places() * lanes, small = rows / given.pool * (columns / given.pool) * lanes;
@@ -64,8 +64,9 @@ struct Layer {
              value.data_ptr<float>() + n * small);
   }
 
-  /// sum(block, sums) makes a block's sums and use(block, sums) needs them: at once, while its maps are near, unless
-  /// all blocks share theirs. A block is one thread's, so that sums do not depend on how many there are.
+  /// sum(block, sums) computes a block's sums and use(block, sums) uses them: immediately, while the maps are in the
+  /// cache, unless all blocks share their sums. A block is processed by one thread, so sums do not depend on the number
+  /// of threads.
   template <class Sum, class Use>
   void in_two_passes(Sum sum, Use use) const {
     std::vector<Sums> all(static_cast<std::size_t>(blocks));
@@ -98,7 +99,7 @@ void move(const at::Tensor& running, std::size_t at, double batch) {
   value = static_cast<float>((1 - norm_momentum) * value + norm_momentum * batch);
 }
 
-/// @param sums  Σ z, Σ z², or by the running statistics nothing that is read
+/// @param sums  Σ z, Σ z²; not read with running statistics
 Channels channels_of(const Layer& layer, std::int64_t block, const Sums& sums) {
   const Normalization& given = layer.given;
   const float *gamma = layer.of_block(given.scale, block), *beta = layer.of_block(given.shift, block);
@@ -132,7 +133,7 @@ struct NormalizationNode final : torch::autograd::Node {
   std::string name() const override { return "GrapesNormalizationBackward"; }
   const Channels& of(std::int64_t block) const { return channels[static_cast<std::size_t>(block)]; }
 
-  /// Σ δ, Σ δ x̂: dL/dβ and dL/dγ, whose products with γ the means are of.
+  /// Computes Σ δ and Σ δ x̂, which are dL/dβ and dL/dγ. Their products with γ give the means.
   void sum(std::int64_t block, Sums& sums, const at::Tensor& error, float* d_gamma, float* d_beta) const {
     const Channels& all = of(block);
     const Loops<float>::Line line = all.line(layer.given.activation);
@@ -155,7 +156,7 @@ struct NormalizationNode final : torch::autograd::Node {
     }
   }
 
-  /// dL/dz, in the place of z. @param sums  Σ γ δ, Σ γ δ x̂
+  /// Overwrites z with dL/dz. @param sums  Σ γ δ, Σ γ δ x̂
   void replace(std::int64_t block, const Sums& sums, const at::Tensor& error) const {
     const Channels& all = of(block);
     const float* gamma = layer.of_block(layer.given.scale, block);
@@ -163,7 +164,7 @@ struct NormalizationNode final : torch::autograd::Node {
     Lanes<float> by_error{}, by_distance{}, constant{};
     for (std::size_t i = 0; i < lanes; ++i) {
       const double m = factor != nullptr ? factor[i] : 1, outside = m * all.inverse[i];
-      // Behind the activation the factor is in the sums already.
+      // A factor after the activation is already in the sums.
       const double share = layer.given.training ? (layer.together ? all.inverse[i] : outside) / layer.count() : 0;
       const double distance = -share * sums.second[i] * all.inverse[i];
       by_error[i] = static_cast<float>(outside * gamma[i]);
@@ -180,7 +181,8 @@ struct NormalizationNode final : torch::autograd::Node {
     TORCH_CHECK(!at::GradMode::is_enabled(), "normalization: the fused layer is not differentiable twice");
     variable_list result(3);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(z.defined(), "normalization: the fused layer runs backwards once; its input is overwritten");
+    TORCH_CHECK(z.defined(),
+                "normalization: the backward pass of the fused layer may run only once; its input was overwritten");
     TORCH_CHECK(layer.given.scale._version() == scale_version && z._version() == z_version,
                 "normalization: the scale or the input was changed in place between forward and backward");
     const at::NoGradGuard no_grad;

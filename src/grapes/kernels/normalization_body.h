@@ -1,7 +1,8 @@
-// The loops of normalized maps; part of loops_body.h, inside its namespace. As in convolution_body.h a place is 16
-// channels. What a map becomes is computed from z wherever it is wanted: that costs less than to fetch it from memory.
+// Loops of normalized maps. This file is part of loops_body.h and lies inside its namespace. As in convolution_body.h,
+// a position has 16 channels. Normalized values are recomputed from z where needed, which costs less than reading them
+// from memory.
 
-/// Eight numbers, so that they are one register as doubles too.
+/// Eight numbers, so that they fit one register as doubles too.
 template <class T>
 struct Eight;
 template <>
@@ -38,8 +39,8 @@ void moments(const T* z, Size places, double* sum, double* squares) {
   }
 }
 
-/// A line in some of the 16 channels. Vectors go in and out of functions by way of objects alone: as arguments they
-/// would be passed differently by every instruction set.
+/// A line (see loops.h) for some of the 16 channels. Vectors are passed to functions inside objects only. As plain
+/// arguments, every instruction set would pass them differently.
 template <class T>
 struct LineIn {
   using V = typename Vector<T>::Type;
@@ -53,7 +54,7 @@ struct LineIn {
         slope(line.slope) {}
 };
 
-/// What stands at a place and what becomes of it.
+/// The value at a position before and after normalization.
 template <class T>
 struct Place {
   using V = typename Vector<T>::Type;
@@ -65,7 +66,7 @@ struct Place {
   }
 };
 
-/// The first place of a square that has its largest a.
+/// The first position of a window with the largest a.
 template <class T>
 struct Largest : Place<T> {
   inline __attribute__((always_inline)) Largest(const LineIn<T>& line, const T* first, Size columns, Size pool)
@@ -79,7 +80,7 @@ struct Largest : Place<T> {
   }
 };
 
-/// @tparam fixed  the side of the squares where it is known at compile time, or 0
+/// @tparam fixed  side of the windows if it is known at compile time, else 0
 template <class T, Size fixed>
 void normalize_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
   using V = typename Vector<T>::Type;
@@ -104,7 +105,7 @@ void error_sums_by(const typename Loops<T>::Map& map, const typename Loops<T>::L
     const LineIn<T> line_in(line, lane);
     const T* from = error + lane;
     for (Size r = 0; r < rows; ++r) {
-      V s = {}, p = {};  // of a row: short enough for T
+      V s = {}, p = {};  // sums of one row, short enough for T
       for (Size c = 0; c < columns; ++c, from += lanes) {
         const T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
         const Largest<T> largest(line_in, first, map.columns, pool);
@@ -137,7 +138,7 @@ void normalized_error_by(const typename Loops<T>::Map& map, const typename Loops
       for (Size c = 0; c < columns; ++c, from += lanes) {
         T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
         const V largest = Largest<T>(line_in, first, map.columns, pool).a;
-        // What the first place that has it takes is gone for the others.
+        // The first position with the maximum receives the error; the others receive none.
         V rest = by_error * *reinterpret_cast<const V*>(from);
         rest = largest > 0 ? rest : line.slope * rest;
         for (Size i = 0; i < pool; ++i)

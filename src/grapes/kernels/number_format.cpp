@@ -25,7 +25,7 @@ NumberFormat floating(int exponent_bits, int fraction, double high) {
   return {Kind::floating, fraction, 1 - bias, 1 + exponent_bits + fraction, -high, high, Scale::none, false};
 }
 
-/// The name alone. @return exact for float32, a format of 0 bits if there is no such name
+/// Parses the name. @return exact for float32, a format of 0 bits for an unknown name
 NumberFormat named(const std::string& name) {
   if (name == "float32") return {};
   if (name == "bf16" || name == "bfloat16") return floating(8, 7, std::ldexp(255.0, 120));
@@ -52,12 +52,12 @@ NumberFormat named(const std::string& name) {
   return none;
 }
 
-/// One number in [0, 1) per place, of 24 bits.
+/// A random number in [0, 1) per position, with 24 bits.
 double chance(std::uint64_t key, std::int64_t place) {
   return static_cast<double>(splitmix(key + splitmix_step * static_cast<std::uint64_t>(place)) >> 40) * 0x1p-24;
 }
 
-/// 2^e of the smallest scale with which `most` fits the format; 1 for zero and for what is no number.
+/// Returns 2^e, the smallest scale for which `most` fits the format; 1 for zero and NaN.
 double scale_for(double most, const NumberFormat& format) {
   if (!(most > 0) || !std::isfinite(most)) return 1;
   int exponent = 0;
@@ -65,13 +65,14 @@ double scale_for(double most, const NumberFormat& format) {
   return std::ldexp(1.0, part == 0.5 ? exponent - 1 : exponent);
 }
 
-/// To a whole number, a half to the even one; |x| < 2^51. Compiles to two additions, where nearbyint would be a call.
+/// Rounds to the nearest integer, ties to even, for |x| < 2^51. It compiles to two additions; nearbyint would be a
+/// call.
 double whole(double x) {
   constexpr double magic = 0x1.8p52;
   return (x + magic) - magic;
 }
 
-/// The largest power of two not above |x|, 0 for subnormals.
+/// Returns the largest power of two that is at most |x|; 0 for subnormals.
 double power_of_two_in(double x) {
   std::uint64_t bits;
   std::memcpy(&bits, &x, sizeof bits);
@@ -87,9 +88,9 @@ void round_row(const T* x, T* y, std::int64_t count, std::int64_t place, double 
   const double unit = std::ldexp(1.0, -format.fraction), lowest = std::ldexp(1.0, format.lowest_exponent);
   const double inverse = 1 / scale, low = format.low, high = format.high;
   for (std::int64_t i = 0; i < count; ++i) {
-    // Powers of two all: nothing is lost but in the rounding itself.
+    // All are powers of two, so only the rounding itself loses bits.
     double value = static_cast<double>(x[i]) * inverse;
-    value = value < low ? low : value > high ? high : value;  // lets through what is no number
+    value = value < low ? low : value > high ? high : value;  // NaN passes through
     double step = unit;
     if constexpr (Floating) step *= std::max(power_of_two_in(value), lowest);
     double steps = value / step;
@@ -132,9 +133,10 @@ NumberFormat NumberFormat::nearest() const {
 
 NumberFormat number_format(const std::string& text, const std::string& what) {
   const auto refuse = [&] {
-    throw UsageError(what + ": '" + text +
-                     "' is no number format: NAME[:stochastic][:tensor|:channel|:unscaled], NAME one of float32, bf16, "
-                     "fp16, e4m3, e5m2, int2 ... int16, qM.N with M >= 1 and M + N <= 25");
+    throw UsageError(
+        what + ": '" + text +
+        "' is not a number format; expected NAME[:stochastic][:tensor|:channel|:unscaled], NAME one of float32, bf16, "
+        "fp16, e4m3, e5m2, int2 ... int16, qM.N with M >= 1 and M + N <= 25");
   };
   const std::vector<std::string> words = split(text, ':');
   if (words.empty()) refuse();
@@ -143,7 +145,7 @@ NumberFormat number_format(const std::string& text, const std::string& what) {
   bool scaled = false;
   for (std::size_t i = 1; i < words.size(); ++i) {
     if (words[i] != "stochastic" && std::exchange(scaled, true)) refuse();
-    if (!format) throw UsageError(what + ": '" + text + "': float32 is taken as it comes, neither rounded nor scaled");
+    if (!format) throw UsageError(what + ": '" + text + "': float32 cannot be rounded or scaled");
     if (words[i] == "stochastic")
       format.stochastic = true;
     else if (words[i] == "tensor")
@@ -166,7 +168,7 @@ at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t
   const at::Tensor to = at::empty_like(from);
   const bool channels = format.scale == Scale::channel;
   TORCH_CHECK(!channels || axis < from.dim(), "rounded: there is no axis ", axis, " for channels in ", from.sizes());
-  // [outer, channel, inner]; without channels, one of everything.
+  // [outer, channel, inner], with one channel if there is no scale per channel.
   const std::int64_t count = channels ? from.size(axis) : 1;
   std::int64_t inner = 1;
   for (std::int64_t d = axis + 1; channels && d < from.dim(); ++d) inner *= from.size(d);
@@ -205,7 +207,7 @@ at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t
     const at::Tensor sizes = at::nan_to_num(value.abs(), 0.0, inf, inf);
     const at::Tensor most = others.empty() ? sizes : sizes.amax(others, true);
     scale = at::exp2(at::ceil(at::log2(most / format.high)));
-    // log2 may be a little off where the ratio is a power of two: let the definition decide.
+    // log2 may be inexact if the ratio is a power of two, so check the definition.
     scale = at::where((scale / 2) * format.high >= most, scale / 2, scale);
     scale = at::where(scale * format.high < most, scale * 2, scale);
     scale = at::where(most.gt(0).logical_and(at::isfinite(most)), scale, at::ones_like(scale));

@@ -24,7 +24,7 @@ std::vector<double> round_all(const std::vector<double>& x, const std::string& t
   return values(rounded(at::tensor(x, at::kDouble), format(text), 0, 1));
 }
 
-/// Numbers of all sizes, ties and ends among them.
+/// Numbers of many magnitudes, including ties and the largest and smallest.
 at::Tensor numbers(at::ScalarType dtype) {
   at::manual_seed(1);
   const at::Tensor wide = at::randn({40, 6}) * at::exp2(at::randint(-30, 18, {40, 6}).to(at::kFloat));
@@ -57,7 +57,7 @@ TEST(NumberFormat, EightBitFloatsByHand) {
 }
 
 TEST(NumberFormat, EightBitFloatsHaveAsManyNumbersAsTheirBits) {
-  // All that e4m3 has from 0 to 448: 15 exponents with 8 fractions each, and one with 7.
+  // All numbers of e4m3 from 0 to 448: 15 exponents with 8 fractions each, and one with 7.
   std::set<double> found;
   for (double x = 0; x <= 500; x += 0x1p-11) found.insert(round_all({x}, "e4m3")[0]);
   EXPECT_EQ(found.size(), 127u);
@@ -111,7 +111,8 @@ TEST(NumberFormat, ChannelsOfMapsAreTheirOwnAxis) {
     for (const char* name : {"int8:channel", "e5m2:channel:stochastic"}) {
       const at::Tensor y = rounded(x, format(name), axis, 5);
       EXPECT_TRUE(at::equal(y, plain::rounded(x, format(name), axis, 5))) << name << axis;
-      for (std::int64_t c = 0; c < 3 && name == std::string("int8:channel"); ++c)  // each as if it were alone
+      for (std::int64_t c = 0; c < 3 && name == std::string("int8:channel");
+           ++c)  // each channel like a tensor of its own
         EXPECT_TRUE(at::equal(y.select(axis, c), rounded(x.select(axis, c), format("int8"), 0, 5))) << axis;
     }
   }
@@ -121,7 +122,7 @@ TEST(NumberFormat, ChanceKeepsTheMean) {
   const std::int64_t n = 40000;
   const at::Tensor x = at::full({n}, 0.3, at::kDouble);
   const at::Tensor y = rounded(x, format("q5.1:stochastic"), 0, 3);  // 0 or 0.5
-  // The standard error of the mean of so many is 0.5 √(0.6 · 0.4 / n).
+  // The standard error of this mean is 0.5 √(0.6 · 0.4 / n).
   EXPECT_NEAR(y.mean().item<double>(), 0.3, 4 * 0.5 * std::sqrt(0.24 / n));
   EXPECT_FALSE(at::equal(y, rounded(x, format("q5.1:stochastic"), 0, 4)));
   EXPECT_TRUE(at::equal(y, rounded(x, format("q5.1:stochastic"), 0, 3)));
@@ -130,7 +131,7 @@ TEST(NumberFormat, ChanceKeepsTheMean) {
 TEST(NumberFormat, NotANumberStays) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const char* name : {"bf16", "q4.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;
-  // It has no part in the scale of the others.
+  // NaN does not affect the scale.
   const at::Tensor x = at::tensor({nan, 100.0, 0.3, nan}, at::kDouble).reshape({2, 2});
   for (const char* name : {"int8", "int8:channel", "e4m3:tensor"}) {
     const at::Tensor fast = rounded(x, format(name), 0, 1), reference = plain::rounded(x, format(name), 0, 1);

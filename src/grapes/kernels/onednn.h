@@ -1,6 +1,6 @@
 #pragma once
 
-// What the kernels that run on oneDNN have in common; only for .cpp files that are compiled with it.
+// Shared by the kernels that use oneDNN. Include it only in .cpp files that are compiled with oneDNN.
 #ifdef GRAPES_ONEDNN
 #include <oneapi/dnnl/dnnl.hpp>
 

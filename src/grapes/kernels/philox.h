@@ -4,8 +4,8 @@
 
 namespace grapes::kernels {
 
-/// Philox4x32-10 (Salmon et al. 2011): four random words of a key and a counter, in place. Never a function of its own:
-/// it is compiled for several instruction sets, and the linker must not choose among them.
+/// Philox4x32-10 (Salmon et al. 2011): computes four random words from a key and a counter, in place. Always inlined,
+/// because it is compiled for several instruction sets and the linker must not pick one of them.
 static inline __attribute__((always_inline)) void philox(std::uint64_t key, std::uint32_t& c0, std::uint32_t& c1,
                                                          std::uint32_t& c2, std::uint32_t& c3) {
   std::uint32_t key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);

@@ -10,7 +10,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// A product's factor: on a CPU as float32 that holds a bfloat16, so that sums are not rounded; elsewhere bfloat16.
+/// Rounds an operand. On a CPU the result is float32 with bfloat16 values, so sums are not rounded; elsewhere it is
+/// bfloat16.
 at::Tensor rounded(const at::Tensor& x) {
   const at::Tensor r = x.to(at::kBFloat16);
   return x.is_cpu() ? r.to(x.scalar_type()) : r;
@@ -18,7 +19,7 @@ at::Tensor rounded(const at::Tensor& x) {
 at::Tensor as_sum(const at::Tensor& product) { return product.to(at::kFloat); }
 at::Tensor times(const at::Tensor& x, const at::Tensor& m) { return m.defined() ? x * m : x; }
 
-/// What is not differentiated; any of them may be undefined, which an argument of its own may not.
+/// Arguments without a gradient. Any may be undefined, which autograd does not allow for an argument of its own.
 struct Constants {
   at::Tensor rows, columns, through;
 };
@@ -67,7 +68,7 @@ struct RoundedConvolution : torch::autograd::Function<RoundedConvolution> {
   }
 };
 
-/// What the error goes through on its way to h; undefined: it does not.
+/// The matrix that carries the error to h; undefined if h receives none.
 at::Tensor through(const ErrorPath& path, const at::Tensor& weight) {
   if (path.to == ErrorPath::To::none) return {};
   return path.to == ErrorPath::To::weights ? weight.detach() : path.matrix;

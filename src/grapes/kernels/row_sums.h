@@ -9,22 +9,22 @@
 
 namespace grapes::kernels {
 
-/// Σ |W[n, ...]| per row: the responsibility of each node (Dellaferrera et al. 2022).
+/// Computes Σ |W[n, ...]| per row: the responsibility of each unit (Dellaferrera et al. 2022).
 /// @param W  [rows, ...], floating point
-/// @return [rows], no gradient
+/// @return [rows], without a gradient
 at::Tensor abs_sums(const at::Tensor& W);
 namespace plain {
 at::Tensor abs_sums(const at::Tensor& W);
 }
 
-/// A weight's row sums, kept by whoever writes the weight: an update that has the rows at hand sums them for next to
-/// nothing. A weight that was written by others (loaded from a file, say) is noticed by its version and summed anew, to
-/// the same bits.
+/// The row sums of a weight, kept up to date by the code that writes it: an update that reads the rows anyway can sum
+/// them at almost no cost. If other code has changed the weight, for example by loading a file, its version shows it,
+/// and the sums are recomputed with the same bits.
 class RowSums {
  public:
-  /// Those of W as it stands. @return [rows]; overwritten by the next update
+  /// Returns the sums of the current W, [rows]. The next update overwrites them.
   const at::Tensor& of(const at::Tensor& W);
-  /// Where an update of W is to write them; keep(W) says that it has.
+  /// Returns the memory for the sums of an update; keep(W) must be called after the update.
   const at::Tensor& room(const at::Tensor& W);
   void keep(const at::Tensor& W);
 
@@ -34,7 +34,7 @@ class RowSums {
   std::int64_t version_ = -1;
 };
 
-/// A tensor that learns, its row sums if anybody wants them (else null), and how it is held (null: as it comes).
+/// A tensor that learns, its row sums (null: not needed), and how it is stored (null: without rounding).
 struct Parameter {
   Parameter(at::Tensor value, std::shared_ptr<RowSums> sums = nullptr, std::shared_ptr<Storage> storage = nullptr)
       : value(std::move(value)), sums(std::move(sums)), storage(std::move(storage)) {}
@@ -43,7 +43,7 @@ struct Parameter {
   std::shared_ptr<Storage> storage;
 };
 
-/// Whether the fused loops can work on it: in this machine's memory, without gaps, float32 or float64.
+/// Whether the fused loops support it: on the CPU, contiguous, float32 or float64.
 bool fusable(const at::Tensor& tensor);
 
 }  // namespace grapes::kernels

@@ -31,15 +31,15 @@ Matrix<T> write(const at::Tensor& t) {
   return {t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
 }
 
-/// What backward needs of forward, besides tensors that autograd saves.
+/// Values of the forward pass that the backward pass needs, besides the tensors that autograd saves.
 struct Kept {
   Snu layer;
-  std::optional<Spikes> inputs;   // in place of x
+  std::optional<Spikes> inputs;   // instead of x
   at::Tensor x;                   // or x itself
-  at::Tensor membrane0, output0;  // where it began
+  at::Tensor membrane0, output0;  // initial state
   at::Tensor membrane;            // s after each step
-  at::Tensor states;              // y of the state after each step, where s > θ does not tell it; see tells()
-  at::Tensor current;             // c of the synapse, [batch, node]: at first before, then after the last step
+  at::Tensor states;              // y of the state after each step, if it does not follow from s > θ; see tells()
+  at::Tensor current;             // c of the synapse, [batch, unit]: before the first step, later after the last one
   at::Tensor present;
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
 
@@ -49,10 +49,10 @@ struct Kept {
   at::TensorOptions options() const { return layer.threshold.options().requires_grad(false); }
   at::Tensor decays() const { return layer.decay.expand({nodes}).contiguous(); }
   const bool* runs() const { return present.defined() ? present.data_ptr<bool>() : nullptr; }
-  /// Whether y follows from s: not where it is no step, or held at what it began with; and R's gradient wants all of
-  /// it.
+  /// Whether y follows from s. It does not if y is not a step or if steps are missing. R's gradient needs all of y.
   bool tells() const { return !layer.smooth && !present.defined() && !layer.recurrent.defined(); }
-  /// do_part(begin, end) for parts of the batch. In the products with R samples meet: these have threads of their own.
+  /// Calls do_part(begin, end) for parts of the batch. Products with R involve all examples, and have threads of their
+  /// own.
   void in_parts(std::int64_t work, const std::function<void(std::int64_t, std::int64_t)>& do_part) const {
     if (layer.recurrent.defined()) return do_part(0, batch);
     in_parallel(batch, time * batch * nodes * work, do_part);
@@ -64,7 +64,7 @@ T largest(const T* y, std::int64_t count) {
   return *std::max_element(y, y + count);
 }
 
-/// current [time · batch, node] = x Wᵀ
+/// current [time · batch, unit] = x Wᵀ
 template <class T>
 void input_product(const Kept& kept, const at::Tensor& current) {
   if (!kept.layer.weight.defined()) {
@@ -78,7 +78,7 @@ void input_product(const Kept& kept, const at::Tensor& current) {
   }
 }
 
-/// What a synapse does between steps: c = α c + (W x + R y), kept and handed on; held where a sequence is.
+/// Updates the synaptic current: c = α c + (W x + R y). It stays unchanged at missing steps.
 template <class T>
 void run_synapse(const Kept& kept, std::int64_t b, T* input) {
   const T alpha = static_cast<T>(kept.layer.synapse);
@@ -86,7 +86,7 @@ void run_synapse(const Kept& kept, std::int64_t b, T* input) {
   for (std::int64_t n = 0; n < kept.nodes; ++n) input[n] = current[n] = input[n] + alpha * current[n];
 }
 
-/// Backwards: the error at c, with α times that of the step after, is the error at W x + R y; times m it is the trace.
+/// The error at c plus α times that of the next step is the error at W x + R y. Times m it is the trace.
 template <class T>
 void run_synapse_back(const Kept& kept, const T* factor, T* later, T* delta, T* trace) {
   const T alpha = static_cast<T>(kept.layer.synapse);
@@ -96,14 +96,14 @@ void run_synapse_back(const Kept& kept, const T* factor, T* later, T* delta, T* 
   }
 }
 
-/// From current to s, in place, and y; `output` is y with zeros where a sequence is held, `states` y itself.
+/// Overwrites the current with s, and computes y. `output` is y with zeros at missing steps; `states` is y itself.
 template <class T>
 void run_forward(const Kept& kept, const at::Tensor& output, const at::Tensor& states) {
   const Snu& layer = kept.layer;
   const std::int64_t batch = kept.batch, nodes = kept.nodes, plane = batch * nodes;
   const at::Tensor decay = kept.decays();
   const auto loop = loops<T>().snu.forward[layer.smooth ? 1 : 0][static_cast<std::size_t>(layer.reset)];
-  constexpr std::int64_t work = 24;  // of a node and step, in multiply-adds
+  constexpr std::int64_t work = 24;  // per unit and step, in multiply-adds
   kept.in_parts(work, [&](std::int64_t begin, std::int64_t end) {
     T *s = kept.membrane.data_ptr<T>(), *y = states.data_ptr<T>();
     const T *s_before = kept.membrane0.data_ptr<T>(), *y_before = kept.output0.data_ptr<T>();
@@ -129,12 +129,12 @@ void run_forward(const Kept& kept, const at::Tensor& output, const at::Tensor& s
 }
 
 struct Errors {
-  at::Tensor trace;  // factor · δ of all steps, [time · batch, node]; where s was, if nobody else sees that
-  at::Tensor membrane0, output0;  // at where it began, [batch, node]
-  at::Tensor decay, threshold;    // [node]
+  at::Tensor trace;  // factor · δ of all steps, [time · batch, unit]; overwrites s if no other tensor uses its memory
+  at::Tensor membrane0, output0;  // gradients of the initial state, [batch, unit]
+  at::Tensor decay, threshold;    // [unit]
 };
 
-/// The derivative of lateral inhibition: what `product` sums to is shared among the nodes that were largest.
+/// The derivative of lateral inhibition: the sum of `product` is divided among the units with the largest y.
 template <class T>
 void to_largest(const T* y, std::int64_t nodes, T* product) {
   T sum = 0, top = largest(y, nodes), count = 0;
@@ -145,7 +145,7 @@ void to_largest(const T* y, std::int64_t nodes, T* product) {
   for (std::int64_t n = 0; n < nodes; ++n) product[n] = y[n] == top ? -sum / count : T(0);
 }
 
-/// y of the step before, sample b, where only s is kept.
+/// y of the previous step for example b, if only s is stored.
 template <class T>
 const T* told(const T* s, const T* threshold, std::int64_t nodes, T* y) {
   for (std::int64_t n = 0; n < nodes; ++n) y[n] = s[n] - threshold[n] > 0 ? T(1) : T(0);
@@ -165,7 +165,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
              last_error.defined() ? last_error.clone() : zeros({batch, nodes}),
              {},
              {}};
-  // Per sample, so that what is summed, and in which order, does not depend on the threads.
+  // Per example, so that the order of sums does not depend on the threads.
   const at::Tensor decays = decay_learns ? zeros({batch, nodes}) : at::Tensor(), thresholds = zeros({batch, nodes});
   const bool recurs = layer.recurrent.defined() && !layer.eprop;
   const at::Tensor delta = recurs ? at::empty({batch, nodes}, options) : at::Tensor(), nothing = zeros({nodes});
@@ -174,7 +174,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
   const at::Tensor factor = scales ? layer.factor.contiguous() : at::ones({nodes}, options), decay = kept.decays();
   const auto loop = loops<T>().snu.backward[layer.smooth ? 6 : static_cast<std::size_t>(layer.surrogate)]
                                            [static_cast<std::size_t>(layer.reset)];
-  constexpr std::int64_t work = 48;  // of a node and step, in multiply-adds
+  constexpr std::int64_t work = 48;  // per unit and step, in multiply-adds
   kept.in_parts(work, [&](std::int64_t begin, std::int64_t end) {
     const at::Tensor rows = at::zeros({3, nodes}, options);
     T *row = rows.data_ptr<T>(), *to_state = all.membrane0.data_ptr<T>(), *to_output = all.output0.data_ptr<T>();
@@ -288,9 +288,9 @@ struct SnuNode final : torch::autograd::Node {
   variable_list apply(variable_list&& errors) override {
     TORCH_CHECK(!at::GradMode::is_enabled(), "snu: the fused layer is not differentiable twice");
     variable_list result(7);
-    errors.resize(3);  // of a layer that runs once there is none at `last`
+    errors.resize(3);  // undefined at `last` if the layer runs once
     if (!errors[0].defined() && !errors[1].defined() && !errors[2].defined()) return result;
-    TORCH_CHECK(kept.membrane.defined(), "snu: the layer runs backwards once; what it kept is gone");
+    TORCH_CHECK(kept.membrane.defined(), "snu: the backward pass may run only once; its activations were released");
     const Snu& layer = kept.layer;
     TORCH_CHECK((!layer.weight.defined() || layer.weight._version() == weight_version) &&
                     (!layer.recurrent.defined() || layer.recurrent._version() == recurrent_version) &&
@@ -302,7 +302,7 @@ struct SnuNode final : torch::autograd::Node {
       if (error.defined()) error = error.contiguous();
     AT_DISPATCH_FLOATING_TYPES(layer.threshold.scalar_type(), "snu", [&] {
       Errors all = run_backward<scalar_t>(kept, errors[0], errors[1], errors[2], task_should_compute_output(5));
-      errors.clear();  // their memory is the next layer's
+      errors.clear();  // the layer below can reuse their memory
       if (task_should_compute_output(1)) result[1] = all.membrane0;
       if (task_should_compute_output(2)) result[2] = all.output0;
       all.membrane0.reset();

@@ -10,44 +10,44 @@
 
 namespace grapes::kernels {
 
-/// Everything that one layer of spiking neural units does with one batch over all time steps, besides its input.
+/// The arguments of snu() besides its inputs.
 struct Snu {
-  at::Tensor weight;     ///< W [node, in]; undefined: x is the current itself, [time, batch, node]
-  at::Tensor recurrent;  ///< R [node, node], or undefined
-  at::Tensor decay;      ///< [1] or [node]
-  at::Tensor threshold;  ///< [node]
+  at::Tensor weight;     ///< W [unit, in]; undefined: x is the current itself, [time, batch, unit]
+  at::Tensor recurrent;  ///< R [unit, unit], or undefined
+  at::Tensor decay;      ///< d, [1] or [unit]
+  at::Tensor threshold;  ///< θ, [unit]
   double slope = 0;      ///< of g below 0
-  bool smooth = false;   ///< y the sigmoid, else a step
+  bool smooth = false;   ///< y is a sigmoid, else a step
   Reset reset = Reset::hard;
   Surrogate surrogate = Surrogate::tanh;
   double width = 1;
   bool detach_reset = false;
   double synapse = 0;         ///< α of c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none
-  bool eprop = false;         ///< no error goes back in time through R
-  std::int64_t truncate = 0;  ///< 0: never
-  at::Tensor factor;          ///< [node], or undefined: 1
-  bool local = false;         ///< factor on W's and R's own gradient only
-  bool compounding = false;   ///< factor also on what goes back through R
-  ErrorPath path;             ///< where the error at the current goes, of the way to x
-  double most_spikes = 0;     ///< density of x and y up to which they are added as spikes
-  bool once = false;          ///< nobody runs backwards twice, so that errors may take the place of membranes
-  WorkspacePtr workspace;     ///< where errors live; outputs and membranes too
+  bool eprop = false;         ///< no error runs back in time through R
+  std::int64_t truncate = 0;  ///< cut the backward pass before steps k, 2k, ...; 0: never
+  at::Tensor factor;          ///< [unit], or undefined: 1
+  bool local = false;         ///< the factor scales only the gradients of W and R
+  bool compounding = false;   ///< the factor also scales the error that runs back through R
+  ErrorPath path;             ///< how the error at the current reaches x
+  double most_spikes = 0;     ///< density of x and y up to which rows are added instead of multiplied
+  bool once = false;          ///< the graph runs backward once, so errors may overwrite membranes
+  WorkspacePtr workspace;     ///< memory of errors; outputs and membranes too
 };
 
 struct SnuValues {
-  at::Tensor output, membrane;  ///< [time, batch, node]
-  at::Tensor current;           ///< c after the last step, [batch, node], if there is a synaptic current; no graph
-  at::Tensor last;  ///< y after the last step, [batch, node]: where steps are missing, of the last one that ran; not of
-                    ///< a layer that runs once
+  at::Tensor output, membrane;  ///< y and s, [time, batch, unit]
+  at::Tensor current;           ///< c after the last step, [batch, unit], with a synaptic current; without a graph
+  /// y after the last step, [batch, unit]; with missing steps, after the last step present. Undefined if `once`.
+  at::Tensor last;
 };
 
-/// One operation over all steps: the input product of all of them at once, then the recursion of nn::step, a vectorized
-/// pass per step and sample. Its reference is nn::SnuLayer with SnuOptions::plain, which it equals. Not differentiable
-/// twice. y is kept for the backward pass only where s > θ does not tell it.
-/// @param x          [time, batch, in], float32 or float64, or spikes packed by pack() [time, batch, words]; let go of
-///                   as soon as it is read
-/// @param membrane, output  where to begin, [batch, node]
-/// @param current    the same, if there is a synaptic current, as a constant; else undefined
+/// Runs a layer over all time steps as one operation: first the input product of all steps, then the recursion of
+/// nn::step, vectorized per step and example. It equals its reference, nn::SnuLayer with SnuOptions::plain. Not twice
+/// differentiable. y is stored for the backward pass only if it does not follow from s > θ.
+/// @param x          [time, batch, in], float32 or float64, or spikes packed by pack() [time, batch, words]; released
+///   as soon as it is read
+/// @param membrane, output  initial state, [batch, unit]
+/// @param current    initial synaptic current, a constant; undefined without one
 /// @param present    [time, batch] bool, or undefined
 SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,
               const at::Tensor& present, const Snu& layer);

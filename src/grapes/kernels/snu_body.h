@@ -1,6 +1,7 @@
-// The spiking loops; part of loops_body.h, inside its namespace. See snu_rule.h.
+// Loops of spiking layers. This file is part of loops_body.h and lies inside its namespace. See snu_rule.h.
 
-/// e^x for x <= 0, to the last bit or two: 2^k p(r) with x = k ln 2 + r, p Taylor's polynomial. No branch, no call.
+/// e^x for x <= 0, with an error in the last one or two bits: 2^k p(r) with x = k ln 2 + r and Taylor's polynomial p.
+/// It has no branches and no calls.
 template <class T>
 inline __attribute__((always_inline)) T exponential(T x);
 template <>
@@ -161,7 +162,7 @@ void fill_forward(void (*(&by_reset)[4])(const SnuForward<T>&)) {
   by_reset[3] = snu_forward<T, smooth, Reset::lateral>;
 }
 
-/// Numbers held in registers: one AVX-512 register, or as many smaller ones as it takes.
+/// Numbers held in registers: one AVX-512 register, or as many smaller ones as needed.
 template <class T>
 struct Vector;
 template <>
@@ -205,7 +206,7 @@ void sum_named(const std::uint16_t* names, Size count, const T* rows, Size colum
     for (Size i = n; i < columns; ++i) sums[i] += rows[names[k] * stride + i];
 }
 
-/// No branch on a value: it would be guessed wrong at every spike.
+/// No branches on values: spikes would be mispredicted.
 template <class T>
 bool pack(const T* x, Size count, std::uint32_t* words) {
   std::uint32_t strange[lanes] = {};

@@ -16,11 +16,11 @@ namespace grapes::kernels {
 namespace {
 
 constexpr std::int64_t columns_per_block = 512;
-/// Rows of an error that are gone through together for all columns: a quarter of a megabyte at 256 nodes.
+/// Number of rows of an error that are processed together for all columns: a quarter of a megabyte with 256 units.
 constexpr std::int64_t rows_together = 256;
 
-/// Sums of bits by twos, fours, eights: std::popcount is a call where the processor's own may not be used, and this is
-/// a vector's worth at a time.
+/// Counts bits by pairs, fours and eights. std::popcount would be a call without the processor's own instruction; this
+/// is vectorized.
 constexpr std::uint32_t ones_in(std::uint32_t word) {
   word -= word >> 1 & 0x55555555U;
   word = (word & 0x33333333U) + (word >> 2 & 0x33333333U);
@@ -66,7 +66,7 @@ at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std
         std::uint32_t* word = spikes.data() + place.word;
         for (std::int64_t t = 0; t < steps; t += 4) {
           std::uint64_t bits = random();
-          // No branch on a draw: it would be guessed wrong.
+          // No branch on random numbers: it would be mispredicted.
           for (std::int64_t k = t; k < std::min(t + 4, steps); ++k, bits >>= 16)
             word[k * words] |= static_cast<std::uint32_t>((bits & 0xffff) < below) << place.bit;
         }
@@ -81,8 +81,8 @@ at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std
 at::Tensor unpack(const at::Tensor& packed, std::int64_t columns, at::ScalarType dtype) {
   std::vector<std::int64_t> shape = packed.sizes().vec();
   const std::int64_t words = shape.back(), count = packed.numel() / words;
-  TORCH_CHECK(words == words_for(columns), "unpack: ", columns, " columns take ", words_for(columns),
-              " words a row; got ", words);
+  TORCH_CHECK(words == words_for(columns), "unpack: ", columns, " columns need ", words_for(columns),
+              " words per row; got ", words);
   shape.back() = columns;
   at::Tensor x = at::empty(shape, at::dtype(dtype));
   const at::Tensor rows = packed.contiguous();
@@ -136,15 +136,17 @@ void Spikes::sum(const at::Tensor& M, const at::Tensor& out) const {
   });
 }
 
-/// The columns of some lanes: nobody else adds to them, so that threads need not meet.
+/// The columns of some lanes. Each thread has its own lanes, so no synchronization is needed.
 template <class T>
 void Spikes::sum_transposed(const at::Tensor& M, const at::Tensor& out, std::int64_t first_lane,
                             std::int64_t end_lane) const {
   const std::int64_t n = M.size(1);
   T* to = out.data_ptr<T>();
-  std::vector<std::uint16_t> all(static_cast<std::size_t>(rows_together * columns_));  // names, row after row
-  std::vector<std::uint16_t> rows;                                         // of the rows together, column after column
-  std::vector<std::int64_t> ends(static_cast<std::size_t>(columns_ + 1));  // where each column's rows end in `rows`
+  std::vector<std::uint16_t> all(
+      static_cast<std::size_t>(rows_together * columns_));  // columns of the ones, row after row
+  std::vector<std::uint16_t> rows;                          // rows of the ones, column after column
+  std::vector<std::int64_t> ends(
+      static_cast<std::size_t>(columns_ + 1));  // where the rows of each column end in `rows`
   for (std::int64_t first = 0; first < rows_; first += rows_together) {
     const std::int64_t count = std::min(rows_together, rows_ - first);
     std::fill(ends.begin(), ends.end(), 0);
@@ -160,7 +162,7 @@ void Spikes::sum_transposed(const at::Tensor& M, const at::Tensor& out, std::int
     for (std::int64_t row = 0; row < count; ++row)
       for (std::int64_t k = begins[static_cast<std::size_t>(row)]; k < begins[static_cast<std::size_t>(row) + 1]; ++k)
         rows[static_cast<std::size_t>(ends[all[static_cast<std::size_t>(k)]]++)] = static_cast<std::uint16_t>(row);
-    // Now ends[i] is where column i ends, and where column i + 1 begins.
+    // ends[i] is now where column i ends and column i + 1 begins.
     const T* from = M.data_ptr<T>() + first * n;
     for (std::int64_t i = 0, start = 0; i < columns_; ++i) {
       const std::int64_t end = ends[static_cast<std::size_t>(i)];

@@ -17,10 +17,11 @@
 namespace grapes::kernels {
 namespace {
 
-/// Below so many multiply-adds a product is done before a second thread has woken up (measured: docs/performance.md).
+/// Below this number of multiply-adds a product finishes before a second thread wakes up (measured:
+/// docs/performance.md).
 constexpr std::int64_t worth_two_threads = 1 << 21;
 
-/// A function of whatever BLAS the program was started with; null if it has none of that name.
+/// Returns a function of the BLAS that is linked at run time, or null if it has no function of that name.
 template <class Function>
 Function* blas_function(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
@@ -30,7 +31,7 @@ struct OpenBlas {
   void (*set_threads)(int) = blas_function<void(int)>("openblas_set_num_threads");
   int (*get_threads)() = blas_function<int()>("openblas_get_num_threads");
   int (*kind)() = blas_function<int()>("openblas_get_parallel");
-  /// Has a pool of its own: not sequential (0), nor LibTorch's OpenMP (2).
+  /// Whether it has a thread pool of its own: neither sequential (0) nor LibTorch's OpenMP (2).
   bool own_pool() const { return set_threads != nullptr && kind != nullptr && kind() == 1; }
 };
 
@@ -39,8 +40,8 @@ const OpenBlas& openblas() {
   return functions;
 }
 
-std::atomic<int> wanted = 1;   // by set_threads()
-std::atomic<int> current = 0;  // what OpenBLAS was told last; 0: nothing yet
+std::atomic<int> wanted = 1;   // set by set_threads()
+std::atomic<int> current = 0;  // the last value set in OpenBLAS; 0: none yet
 thread_local bool in_part = false;
 
 void tell_openblas(int n) {
@@ -69,8 +70,9 @@ Threads threads() {
   all.products = wanted;
   all.libtorch = at::get_num_threads();
   if (openblas().get_threads != nullptr) all.blas = openblas().get_threads();
-  all.policy = openblas().own_pool() ? "OpenBLAS's own threads for large matrix products; LibTorch and the loops one"
-                                     : "LibTorch's threads, which the BLAS shares";
+  all.policy = openblas().own_pool()
+                   ? "OpenBLAS's own threads for large matrix products; one thread for LibTorch and the loops"
+                   : "LibTorch's threads, shared with the BLAS";
   return all;
 }
 
@@ -81,11 +83,11 @@ void threads_for(std::int64_t multiply_adds) {
 
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t, std::int64_t)>& do_part) {
-  // Threads made anew wait for nobody: they take 30 µs to start and leave the cores to the BLAS's own when done.
+  // New threads do not spin. They start in 30 µs, and leave the cores to the BLAS's threads when done.
   constexpr std::int64_t worth_a_thread = 1 << 22;
   const std::int64_t parts = std::clamp<std::int64_t>(multiply_adds / worth_a_thread, 1, wanted.load());
   if (in_part) return do_part(0, count);
-  threads_for(0);  // a product in a part that woke the BLAS's threads would have them spin beside the next one's
+  threads_for(0);  // else a product in a part could wake the BLAS's threads, which would then spin
   const auto run = [&](std::int64_t part) {
     in_part = true;
     do_part(count * part / parts, count * (part + 1) / parts);

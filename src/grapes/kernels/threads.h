@@ -4,41 +4,42 @@
 #include <functional>
 #include <string>
 
-/// One policy for every pool of threads in the program. Matrix products get the threads; everything else runs on the
-/// thread that calls it. With OpenBLAS on its own pthreads, LibTorch stays at one: both pools wait by spinning, and two
-/// of them on the same cores are up to six times slower than one. With any other BLAS, LibTorch's pool is the one.
+/// One policy for all thread pools of the program. Matrix products use several threads; everything else runs on the
+/// calling thread. If OpenBLAS uses its own pthreads, LibTorch gets one thread: both pools spin while they wait, and
+/// together on the same cores they are up to six times slower than one pool. With any other BLAS, only LibTorch's pool
+/// is used.
 namespace grapes::kernels {
 
-/// Who does the large products of a network.
+/// Which pool computes the large products of a network.
 enum class Pool { blas, libtorch };
-/// For matrix products of the calling thread's process, and LibTorch's for the calling thread. @param threads >= 1
-/// @param pool  libtorch: its threads get them (convolutions, which oneDNN does), and the BLAS has one
+/// Sets the threads for matrix products of this process, and LibTorch's threads for the calling thread. @param threads
+/// at least 1
+/// @param pool  libtorch: LibTorch gets the threads (for convolutions, which oneDNN computes), and the BLAS one
 void set_threads(std::int64_t threads, Pool pool = Pool::blas);
 
-/// What set_threads() led to, for people and records.
+/// The result of set_threads(), for messages and records.
 struct Threads {
-  std::int64_t products = 1;  ///< matrix products at most; small ones take one, see products_threads()
+  std::int64_t products = 1;  ///< maximum for matrix products; small ones use one, see threads_for()
   int libtorch = 1;
-  int blas = -1;  ///< of OpenBLAS; -1: another BLAS, which does not tell
+  int blas = -1;  ///< of OpenBLAS; -1: another BLAS, whose number is unknown
   std::string policy;
 };
 Threads threads();
 
-/// Let OpenBLAS take the threads that a product of so many multiply-adds is worth: waking another thread costs more
-/// than a small product.
+/// Sets OpenBLAS's number of threads for a product of this size. For a small product, waking another thread costs more
+/// than the product.
 void threads_for(std::int64_t multiply_adds);
 
-/// do_part(begin, end) for parts of 0 ... count-1, each on a thread of its own made for it, as many as set_threads()
-/// says and the arithmetic is worth. What a part does must not depend on the others. Products in parts take one thread
-/// each.
+/// Calls do_part(begin, end) for parts of 0 ... count-1, each on a new thread. The number of threads depends on
+/// set_threads() and on the amount of arithmetic. Parts must be independent. Products inside a part use one thread.
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t begin, std::int64_t end)>& do_part);
 
-/// OpenBLAS's configuration and kernels; "reference, or another that does not say".
+/// Returns OpenBLAS's configuration and kernels, or "reference, or another that does not say".
 std::string blas_name();
 
-/// While it lives, numbers too small for the exponent become zero on this thread: they slow arithmetic a hundred times
-/// and mean nothing to learning.
+/// While this object lives, subnormal numbers are flushed to zero on this thread. They slow down arithmetic a hundred
+/// times and do not matter to learning.
 class FlushDenormals {
  public:
   FlushDenormals();

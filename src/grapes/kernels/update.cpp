@@ -14,7 +14,7 @@ struct Numbers {
   double a = 0, b = 0, epsilon = 0, correct1 = 1, correct2 = 1;
 };
 
-/// Run the loop that `rule` picks over W. @return false where nothing was done, for W is not fusable()
+/// Runs the loop that `rule` selects on W. @return false if W is not fusable(); then nothing was done
 template <class Rule>
 bool fused(const Parameter& W, const at::Tensor& g, const at::Tensor& state1, const at::Tensor& state2,
            const Numbers& numbers, Rule rule) {

@@ -2,9 +2,9 @@
 
 #include "grapes/kernels/row_sums.h"
 
-/// The update rules, each in one pass over a parameter, its gradient and its states; the row sums of the new weight are
-/// made in the same pass. Those in `plain` are their references of tensor operations, which also serve what is not
-/// fusable(). η rate, λ decay: every rule sees g + λ W.
+/// The update rules, each in one pass over a parameter, its gradient and its states. The row sums of the new weight are
+/// computed in the same pass. The functions in `plain` are references with tensor operations; they are also used for
+/// tensors that are not fusable(). η is the rate and λ the decay; every rule uses the gradient g + λ W.
 namespace grapes::kernels {
 
 struct Rate {

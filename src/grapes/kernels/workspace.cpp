@@ -10,12 +10,12 @@ namespace grapes::kernels {
 at::Tensor Workspace::take(at::IntArrayRef shape, at::ScalarType dtype) {
   const auto bytes = static_cast<std::size_t>(c10::multiply_integers(shape)) * c10::elementSize(dtype);
   c10::Storage* best = nullptr;
-  for (c10::Storage& piece : pieces_)  // the smallest that is free and large enough, but not much too large
+  for (c10::Storage& piece : pieces_)  // the smallest free piece that is large enough, but not much larger
     if (piece.use_count() == 1 && piece.nbytes() >= bytes && piece.nbytes() <= 2 * bytes &&
         (best == nullptr || piece.nbytes() < best->nbytes()))
       best = &piece;
   if (best == nullptr) {
-    // A change of batch size leaves pieces of the old one behind: let go of what is free before asking for more.
+    // After a change of batch size, pieces of the old size remain. Release free ones before adding more.
     if (pieces_.size() > 256) let_go();
     pieces_.emplace_back(c10::Storage::use_byte_size_t(), bytes, c10::GetCPUAllocator(), false);
     best = &pieces_.back();

@@ -7,17 +7,16 @@
 
 namespace grapes::kernels {
 
-/// Memory that a network's layers use again at every step: activations, errors, gradients. A piece is free when nobody
-/// but the workspace holds it, so that what was handed out may be kept for as long as one likes.
-/// For one thread at a time.
+/// Memory that a network's layers reuse in every step for activations, errors and gradients. A piece is free when only
+/// the workspace holds it, so callers may keep tensors as long as they need them. Not thread-safe.
 class Workspace {
  public:
-  /// A tensor without content, contiguous, on the CPU.
+  /// Returns an uninitialized contiguous tensor on the CPU.
   at::Tensor take(at::IntArrayRef shape, at::ScalarType dtype);
-  /// Whether nobody but the holder of `tensor` (and the workspace) sees its memory: then it may be overwritten.
+  /// Whether only the holder of `tensor` and the workspace use its memory, so that it may be overwritten.
   bool exclusive(const at::Tensor& tensor) const;
-  void let_go();              ///< of the pieces that are free
-  std::size_t bytes() const;  ///< in all pieces
+  void let_go();              ///< releases the free pieces
+  std::size_t bytes() const;  ///< size of all pieces
 
  private:
   std::vector<c10::Storage> pieces_;

@@ -20,7 +20,7 @@ std::string place_of(std::size_t i, const Shape& shape) {
   return shape.empty() ? "" : fmt::format(" (number {} of {})", i + 1, count(shape));
 }
 
-/// Finite, and above what the parameter must be above.
+/// Checks that numbers are finite and above the parameter's limit.
 void check_range(const Parameter& parameter, const Array& array, const std::function<void(std::string)>& fault) {
   const std::vector<double> values = numbers(array);
   const bool whole = parameter.kind != Kind::population && parameter.kind != Kind::weights;
@@ -42,11 +42,11 @@ void check_parameter(const Parameter& parameter, const Array& array, const std::
     return;
   }
   if (array.is_text()) return fault("must be numbers; got text");
-  if (count(array.shape) == 0) return fault("must hold numbers; got " + got);
+  if (count(array.shape) == 0) return fault("must contain numbers; got " + got);
   switch (parameter.kind) {
     case Kind::population:
       if (array.shape.empty())
-        return fault("must have the shape of the population, a number per neuron; got a single value");
+        return fault("must have the shape of the population, one number per neuron; got a single value");
       break;
     case Kind::weights:
       if (array.shape.size() != static_cast<std::size_t>(parameter.axes))
@@ -65,16 +65,16 @@ void check_parameter(const Parameter& parameter, const Array& array, const std::
   check_range(parameter, array, fault);
 }
 
-/// The node by itself. @return whether its parameters are such that its row's functions can be asked
+/// Checks a node alone. @return whether its parameters are valid for the functions of its row
 bool check_node(const std::string& name, const Node& node, Faults& faults) {
   const std::size_t before = faults.size();
   const Type* type = type_of(node);
   if (type == nullptr) {
     std::vector<std::string> names;
     for (const Type& row : types()) names.push_back(row.name);
-    faults.push_back({name, "type",
-                      "there is no type '" + node.type + "'" + did_you_mean(node.type, names) +
-                          "; there are: " + join(names, ", ")});
+    faults.push_back(
+        {name, "type",
+         "unknown type '" + node.type + "'" + did_you_mean(node.type, names) + "; available: " + join(names, ", ")});
     return false;
   }
   std::vector<std::string> known;
@@ -99,14 +99,14 @@ bool check_node(const std::string& name, const Node& node, Faults& faults) {
   for (const auto& [field, array] : node.fields)
     if (std::ranges::find(known, field) == known.end())
       faults.push_back({name, field,
-                        "is no parameter of " + node.type + did_you_mean(field, known) +
-                            "; it has: " + join(known, ", ") + "; what else is to be kept goes into metadata"});
+                        "is not a parameter of " + node.type + did_you_mean(field, known) +
+                            "; it has: " + join(known, ", ") + "; other data belongs in the metadata"});
   return faults.size() == before;
 }
 
 using Neighbors = std::map<std::string, std::vector<std::string>>;
 
-/// Everything that can be reached by going from node to node.
+/// Returns all nodes that can be reached by `next`.
 std::set<std::string> reached(const std::vector<std::string>& from, const Neighbors& next) {
   std::set<std::string> seen(from.begin(), from.end());
   std::vector<std::string> open = from;
@@ -120,7 +120,7 @@ std::set<std::string> reached(const std::vector<std::string>& from, const Neighb
   return seen;
 }
 
-/// A loop of nodes that do not remember, "a -> b -> a", or "". Of an unknown type the best is believed.
+/// Returns a loop of nodes without a state, "a -> b -> a", or "". Nodes of unknown type are assumed to have a state.
 std::string instant_loop(const Graph& graph, const Neighbors& previous) {
   Neighbors before;  // among those nodes
   const auto instant = [&](const std::string& name) {
@@ -133,12 +133,12 @@ std::string instant_loop(const Graph& graph, const Neighbors& previous) {
     if (const auto found = previous.find(name); found != previous.end())
       std::ranges::copy_if(found->second, std::back_inserter(before[name]), instant);
   }
-  // Whoever waits for nobody is computed and waited for no more; who is left waits in a loop, or for one.
+  // Nodes without predecessors are removed repeatedly. The remaining nodes are in a loop or behind one.
   const auto waits = [&](const std::string& name) { return before.count(name) > 0; };
   while (std::erase_if(before, [&](const auto& entry) { return std::ranges::none_of(entry.second, waits); }) > 0) {
   }
   if (before.empty()) return "";
-  std::vector<std::string> loop = {before.begin()->first};  // backwards, until a node comes again
+  std::vector<std::string> loop = {before.begin()->first};  // backward, until a node repeats
   auto met = loop.end();
   do {
     const std::string& earlier = *std::ranges::find_if(before.at(loop.back()), waits);
@@ -165,12 +165,11 @@ void check_edges(const Graph& graph, Faults& faults) {
     bool whole = true;
     for (const std::string& end : {from, to})
       if (graph.nodes.count(end) == 0) {
-        faults.push_back(
-            {"", "edges", text + "names a node that is not there: '" + end + "'" + did_you_mean(end, names)});
+        faults.push_back({"", "edges", text + "has an unknown node '" + end + "'" + did_you_mean(end, names)});
         whole = false;
       }
     if (!whole) continue;
-    if (!seen.insert(edge).second) faults.push_back({"", "edges", text + "is there twice"});
+    if (!seen.insert(edge).second) faults.push_back({"", "edges", text + "is a duplicate"});
     if (graph.nodes.at(to).type == "Input") faults.push_back({to, "", text + "leads into an Input"});
     if (graph.nodes.at(from).type == "Output") faults.push_back({from, "", text + "leads out of an Output"});
     next[from].push_back(to);
@@ -184,11 +183,10 @@ void check_edges(const Graph& graph, Faults& faults) {
     if (!outputs.empty() && used.count(name) == 0) faults.push_back({name, "", "it leads to no Output"});
   }
   if (const std::string loop = instant_loop(graph, previous); !loop.empty())
-    faults.push_back(
-        {"", "edges", "a loop needs a neuron or a Delay in it, or it would answer itself at once: " + loop});
+    faults.push_back({"", "edges", "a loop must contain a neuron or a Delay; got " + loop});
 }
 
-/// From node to node, as far as it goes. @param ask  those whose rows can be asked
+/// Propagates shapes along the edges. @param ask  nodes whose rows can be called
 std::map<std::string, Ends> propagate(const Graph& graph, const std::set<std::string>& ask, Faults* faults) {
   std::map<std::string, Ends> ends;
   const auto enter = [&](const std::string& name, const Shape& in) {
@@ -235,9 +233,9 @@ std::vector<Fault> check(const Graph& graph) {
     const auto left = ends.find(from), right = ends.find(to);
     if (left == ends.end() || right == ends.end() || !left->second.out || !right->second.in) continue;
     if (*left->second.out != *right->second.in)
-      faults.push_back(
-          {to, "",
-           "takes " + shape_text(*right->second.in) + ", but '" + from + "' gives " + shape_text(*left->second.out)});
+      faults.push_back({to, "",
+                        "expects " + shape_text(*right->second.in) + ", but '" + from + "' outputs " +
+                            shape_text(*left->second.out)});
   }
   return faults;
 }

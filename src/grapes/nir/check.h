@@ -9,28 +9,27 @@
 
 namespace grapes::nir {
 
-/// What is wrong, where, and what was expected.
+/// An error in a graph: its place, what was found and what was expected.
 struct Fault {
-  std::string node;   ///< its name; "" of the graph as a whole
-  std::string field;  ///< its parameter, or ""
+  std::string node;   ///< name of the node; "" for the graph as a whole
+  std::string field;  ///< name of the parameter, or ""
   std::string text;
 
   std::string line() const;  ///< "node 'lif', tau: must be above 0; got -1"
 };
 
-/// Everything that keeps a graph from being what NIR 1.0 calls one, or from being computed:
-/// a version that is not 0.x or 1.x; a type that does not exist; parameters that are missing, unknown, of the wrong
-/// kind or shape, or not in range or finite; parameters of a population of different shapes, or a single value in place
-/// of one per neuron; edges from or to nowhere, twice, into an Input or out of an Output; no Input or Output; nodes
-/// that no input reaches, or that lead to no output; shapes that do not fit along an edge; a loop without a node that
-/// remembers.
+/// Returns all errors that make a graph invalid under NIR 1.0 or impossible to compute: a version other than 0.x or
+/// 1.x; an unknown type; parameters that are missing, unknown, of the wrong kind or shape, out of range or not finite;
+/// parameters of a population with different shapes, or a single value instead of one per neuron; edges with unknown
+/// ends, duplicate edges, edges into an Input or out of an Output; a missing Input or Output; nodes that no input
+/// reaches or that lead to no output; shapes that do not match along an edge; a loop without a node that has a state.
 std::vector<Fault> check(const Graph& graph);
 
-/// The shapes of what comes into a node and of what leaves it, without a batch; as far as they can be told.
+/// Input and output shape of a node, without the batch, if they are known.
 struct Ends {
   std::optional<Shape> in, out;
 };
-/// By node. Of a sound graph all that an input reaches are there.
+/// Returns the shapes by node. In a valid graph, they are known for all nodes that an input reaches.
 std::map<std::string, Ends> shapes(const Graph& graph);
 
 }  // namespace grapes::nir

@@ -1,4 +1,4 @@
-// Graphs that are sound, and each way to break one.
+// Valid graphs, and each way to break one.
 #include "grapes/nir/check.h"
 
 #include "grapes/nir/nir_test.h"
@@ -26,7 +26,7 @@ TEST(Check, SoundGraphsHaveNoFault) {
   EXPECT_THAT(lines(convolutional_graph()), ElementsAre());
 }
 
-/// By hand: 6 rows padded by 1 on both sides give 8 - 3 + 1 = 6, 5 columns 5 - 2 + 1 = 4; a pool halves both.
+/// 6 rows padded by 1 on both sides give 8 - 3 + 1 = 6, and 5 columns 5 - 2 + 1 = 4; a pool halves both.
 TEST(Check, ShapesThroughAConvolution) {
   auto ends = shapes(convolutional_graph());
   EXPECT_EQ(ends.at("conv").out, (Shape{4, 6, 4}));
@@ -34,7 +34,7 @@ TEST(Check, ShapesThroughAConvolution) {
   EXPECT_EQ(ends.at("pool").out, (Shape{4, 3, 2}));
   EXPECT_EQ(ends.at("flat").out, (Shape{24}));
   Graph graph = convolutional_graph();
-  graph.nodes["conv"].fields.erase("input_shape");  // then it is told by what comes in
+  graph.nodes["conv"].fields.erase("input_shape");  // then the input's shape decides
   graph.nodes["flat"].fields.erase("input_type");
   EXPECT_THAT(lines(graph), ElementsAre());
   EXPECT_EQ(shapes(graph).at("conv").out, (Shape{4, 6, 4}));
@@ -51,14 +51,14 @@ TEST(Check, StrideAndDilation) {
                       {"groups", whole(1)}},
                      {}};
   EXPECT_EQ(type_of(node)->gives(node, {1, 7}).out, (Shape{1, 4}));
-  EXPECT_THAT(type_of(node)->gives(node, {2, 7}).fault, HasSubstr("takes 1 channels"));
+  EXPECT_THAT(type_of(node)->gives(node, {2, 7}).fault, HasSubstr("expects 1 channels"));
 }
 
-/// How a graph is broken, and what is then said.
+/// A change that breaks a graph, and the expected messages.
 struct Break {
   const char* what;
   void (*how)(Graph& graph);
-  std::vector<std::string> said;  ///< lines that are there, by a part of them
+  std::vector<std::string> said;  ///< parts of lines that must occur
 };
 
 void PrintTo(const Break& one, std::ostream* out) { *out << one.what; }
@@ -76,15 +76,15 @@ TEST_P(Broken, IsSaid) {
 const Break breaks[] = {
     {"UnknownType",
      [](Graph& g) { g.nodes["lif"].type = "LIFF"; },
-     {"node 'lif', type: there is no type 'LIFF' (did you mean 'LIF'?); there are: Input, Output, Linear"}},
+     {"node 'lif', type: unknown type 'LIFF' (did you mean 'LIF'?); available: Input, Output, Linear"}},
     {"Missing", [](Graph& g) { g.nodes["lif"].fields.erase("tau"); }, {"node 'lif', tau: is missing from this LIF"}},
     {"AnOldFileHasNoReset", [](Graph& g) { g.nodes["lif"].fields.erase("v_reset"); }, {}},
     {"Unknown",
      [](Graph& g) { g.nodes["lif"].fields["v_treshold"] = number(1); },
-     {"node 'lif', v_treshold: is no parameter of LIF (did you mean 'v_threshold'?)"}},
+     {"node 'lif', v_treshold: is not a parameter of LIF (did you mean 'v_threshold'?)"}},
     {"SingleValue",
      [](Graph& g) { g.nodes["lif"].fields["v_leak"] = number(0); },
-     {"v_leak: must have the shape of the population, a number per neuron; got a single value",
+     {"v_leak: must have the shape of the population, one number per neuron; got a single value",
       "v_leak: must be [2], as tau is; got a single value"}},
     {"OtherShape",
      [](Graph& g) {
@@ -117,11 +117,11 @@ const Break breaks[] = {
      {"node 'in', shape: must be at least 1; got 0"}},
     {"EdgeToNowhere",
      [](Graph& g) { g.edges.emplace_back("lif", "outt"); },
-     {"the edge from 'lif' to 'outt' names a node that is not there: 'outt' (did you mean 'out'?)"}},
-    {"EdgeTwice", [](Graph& g) { g.edges.push_back(g.edges[0]); }, {"edges: the edge from 'in' to 'w' is there twice"}},
+     {"the edge from 'lif' to 'outt' has an unknown node 'outt' (did you mean 'out'?)"}},
+    {"EdgeTwice", [](Graph& g) { g.edges.push_back(g.edges[0]); }, {"edges: the edge from 'in' to 'w' is a duplicate"}},
     {"IntoInput",
      [](Graph& g) { g.edges.emplace_back("back", "in"); },
-     {"leads into an Input", "takes [3], but 'back' gives [2]"}},
+     {"leads into an Input", "expects [3], but 'back' outputs [2]"}},
     {"OutOfOutput", [](Graph& g) { g.edges.emplace_back("out", "back"); }, {"leads out of an Output"}},
     {"NoOutput",
      [](Graph& g) {
@@ -143,14 +143,14 @@ const Break breaks[] = {
      {"node 'far': it leads to no Output"}},
     {"EdgeThatDoesNotFit",
      [](Graph& g) { g.nodes["out"].fields["shape"] = wholes({5}); },
-     {"node 'out': takes [5], but 'lif' gives [2]"}},
+     {"node 'out': expects [5], but 'lif' outputs [2]"}},
     {"InstantLoop",
      [](Graph& g) {
        g.edges.emplace_back("back", "again");
        g.edges.emplace_back("again", "back");
        g.nodes["again"] = g.nodes["back"];
      },
-     {"a loop needs a neuron or a Delay in it, or it would answer itself at once: again -> back -> again"}},
+     {"a loop must contain a neuron or a Delay; got again -> back -> again"}},
     {"Version", [](Graph& g) { g.version = "2.0"; }, {"version: must be 0.x or 1.x; got '2.0'"}},
 };
 
@@ -162,10 +162,10 @@ TEST(Check, ABiasOfAnotherShape) {
   graph.nodes["fc"].fields["bias"] = floats({2}, {0, 0});
   graph.nodes["conv"].fields["padding"] = text("sane");
   EXPECT_THAT(lines(graph), ElementsAre("node 'conv', padding: must be whole numbers, 'same' or 'valid'; got 'sane'",
-                                        "node 'fc': bias must be [1], a number per row of weight; got [2]"));
+                                        "node 'fc': bias must be [1], one number per row of weight; got [2]"));
 }
 
-/// A law of the table: a type that remembers is one with parameters per neuron, and every row says what it is.
+/// For all rows: a type with a state has parameters per neuron, and every row has a summary.
 TEST(Types, EveryRow) {
   for (const Type& type : types()) {
     EXPECT_FALSE(type.summary.empty()) << type.name;

@@ -1,5 +1,5 @@
-// What is written is what is read, and what is no NIR file is refused by name. Files of the reference's own kind are
-// made with h5py in tests/cli/nir_test.py.
+// Written files are read back unchanged, and other files are errors with a reason. tests/cli/nir_test.py makes files
+// with h5py.
 #include "grapes/nir/file.h"
 
 #include "grapes/base/error.h"
@@ -40,7 +40,7 @@ class File : public testing::Test {
 
 TEST_F(File, WhatIsWrittenIsRead) {
   Graph graph = recurrent_graph();
-  graph.nodes["lif"].fields["tau"] = doubles({2}, {0.1 + 0.2, std::nextafter(1.0, 2.0)});  // no digit may be lost
+  graph.nodes["lif"].fields["tau"] = doubles({2}, {0.1 + 0.2, std::nextafter(1.0, 2.0)});  // all digits must be kept
   graph.nodes["lif"].metadata["note"] = text("größer, über 1");
   graph.metadata["dt"] = number(1e-3);
   graph.metadata["empty"] = floats({0, 3}, {});
@@ -82,8 +82,8 @@ TEST_F(File, WhereverItIsCutOffItIsRefused) {
   }
 }
 
-/// One to four bytes are changed: HDF5 1.10 by itself crashes on one in a hundred of these files, and never comes to an
-/// end on others, where they lead it through the heap of text.
+/// One to four bytes are changed. HDF5 1.10 itself crashes on one in a hundred of these files, and loops forever on
+/// others when they lead it through the heap of text.
 TEST_F(File, DamagedOnesAreReadOrRefused) {
   write(file("a.nir"), recurrent_graph());
   const std::string bytes = read_file(file("a.nir"));

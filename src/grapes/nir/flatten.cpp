@@ -16,7 +16,8 @@ std::string take_in(Graph& outer, const std::string& name, const Graph& inner) {
   std::vector<std::string> entries, exits;
   std::vector<std::pair<std::string, std::string>> edges;
   for (const auto& [from, to] : inner.edges) {
-    if (is(from, "Input") && is(to, "Output")) return "leads its Input straight to its Output, which has no node here";
+    if (is(from, "Input") && is(to, "Output"))
+      return "connects its Input directly to its Output, which is not supported";
     if (is(from, "Input"))
       entries.push_back(placed(to));
     else if (is(to, "Output"))

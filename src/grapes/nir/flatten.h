@@ -6,10 +6,10 @@
 
 namespace grapes::nir {
 
-/// Puts the nodes of a graph that is a node `name` of another into that one, as "name/inner", and joins the edges: what
-/// led to it leads to whatever its Input leads to, what came from it comes from whatever leads to its Output; these two
-/// are gone. So snnTorch writes neurons that hear themselves.
-/// @return what cannot be, or ""
+/// Inserts the nodes of a graph `inner`, which is a node `name` of `outer`, into `outer` as "name/inner", and connects
+/// the edges: edges to `name` lead to the successors of its Input, edges from it come from the predecessors of its
+/// Output. Its Input and Output are removed. snnTorch writes recurrent neurons in this form.
+/// @return an error message, or ""
 std::string take_in(Graph& outer, const std::string& name, const Graph& inner);
 
 }  // namespace grapes::nir

@@ -8,13 +8,12 @@
 #include <vector>
 
 /// Graphs of the Neuromorphic Intermediate Representation (NIR; Pedersen et al. 2024, doi 10.1038/s41467-024-52259-9)
-/// as plain values. nir/file.h reads and writes them, nir/types.h says which nodes there are, nir/check.h what is
-/// wrong.
+/// as plain values. nir/file.h reads and writes them, nir/types.h has the table of nodes, nir/check.h validates them.
 namespace grapes::nir {
 
 using Shape = std::vector<std::int64_t>;
 
-/// Numbers or text of some shape, row-major; {} is the shape of a single value.
+/// Numbers or text with a shape, row-major; {} is the shape of a single value.
 struct Array {
   using Values =
       std::variant<std::vector<double>, std::vector<float>, std::vector<std::int64_t>, std::vector<std::string>>;
@@ -27,7 +26,7 @@ struct Array {
 };
 using Fields = std::map<std::string, Array>;
 
-/// A node: what it is and its parameters, by the names of NIR. Metadata means nothing to NIR.
+/// A node: its type and its parameters, with NIR's names. NIR ignores the metadata.
 struct Node {
   std::string type;
   Fields fields;
@@ -35,7 +34,7 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
-/// A directed graph. What leaves a node is added to what arrives at the nodes that its edges lead to.
+/// A directed graph. The output of a node is added to the inputs of its successors.
 struct Graph {
   std::string version = "1.0.7";  ///< of NIR
   std::map<std::string, Node> nodes;
@@ -47,18 +46,18 @@ struct Graph {
 Array text(std::string value);
 Array number(double value);
 Array whole(std::int64_t value);
-/// One axis.
+/// Returns an array with one axis.
 Array wholes(std::vector<std::int64_t> values);
 
-/// All numbers as double; of text none.
+/// Returns all numbers as double; empty for text.
 std::vector<double> numbers(const Array& array);
-/// All whole numbers; of anything else none.
+/// Returns all whole numbers; empty for anything else.
 std::vector<std::int64_t> whole_numbers(const Array& array);
-/// The one text there is; of anything else "".
+/// Returns a single text; "" for anything else.
 std::string text_of(const Array& array);
 
 std::int64_t count(const Shape& shape);
-/// "[2, 3]", or "a single value" for {}.
+/// Returns "[2, 3]", or "a single value" for {}.
 std::string shape_text(const Shape& shape);
 
 }  // namespace grapes::nir

@@ -9,7 +9,7 @@
 /// HDF5 objects that close themselves.
 namespace grapes::nir::hdf5 {
 
-/// What HDF5 would not do. It is told again with the name of the file.
+/// An error of HDF5. It is caught and thrown again with the name of the file.
 struct Refused : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -17,7 +17,7 @@ struct Refused : std::runtime_error {
 class Object {
  public:
   using Close = herr_t (*)(hid_t);
-  /// @throws Refused if there is none
+  /// @throws Refused if the id is invalid
   Object(hid_t id, Close close, const std::string& what) : id_(id), close_(close) {
     if (id < 0) throw Refused("cannot open " + what);
   }
@@ -39,7 +39,7 @@ inline void must(bool done, const std::string& what) {
   if (!done) throw Refused("cannot " + what);
 }
 
-/// No complaints on stderr while this lives.
+/// Suppresses HDF5's messages on stderr during its lifetime.
 class Silence {
  public:
   Silence() {
@@ -55,17 +55,17 @@ class Silence {
   void* data_ = nullptr;
 };
 
-/// Text of any length, UTF-8.
+/// The type of variable-length text, UTF-8.
 inline Object text_type() {
   Object type(H5Tcopy(H5T_C_S1), H5Tclose, "a type of text");
   must(H5Tset_size(type, H5T_VARIABLE) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0, "make a type of text");
   return type;
 }
 
-/// Files in memory: HDF5's core driver, with nothing behind it on the disk.
+/// Access to files in memory: HDF5's core driver without a file on disk.
 inline Object in_memory() {
   Object access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "a list of properties");
-  must(H5Pset_fapl_core(access, std::size_t{1} << 16, 0) >= 0, "keep a file in memory");
+  must(H5Pset_fapl_core(access, std::size_t{1} << 16, 0) >= 0, "create a file in memory");
   return access;
 }
 

@@ -6,7 +6,7 @@
 namespace grapes::nir::hdf5 {
 namespace {
 
-/// A conversion from references in a file to bytes, which changes nothing.
+/// A conversion from references to bytes that changes nothing.
 herr_t keep(hid_t from, hid_t to, H5T_cdata_t* data, std::size_t, std::size_t, std::size_t, void*, void*, hid_t) {
   if (data->command != H5T_CONV_INIT) return 0;
   data->need_bkg = H5T_BKG_NO;
@@ -15,18 +15,18 @@ herr_t keep(hid_t from, hid_t to, H5T_cdata_t* data, std::size_t, std::size_t, s
 
 /// Little-endian, as all numbers in the structure of a file.
 std::uint64_t number(std::string_view bytes, std::size_t at, std::size_t size) {
-  must(size <= bytes.size() && at <= bytes.size() - size, "read text: the file ends before it");
+  must(size <= bytes.size() && at <= bytes.size() - size, "read text: the file is truncated");
   std::uint64_t value = 0;
   for (std::size_t i = size; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
   return value;
 }
 
-/// Object `wanted` of the heap collection at the beginning of `bytes`: a header of 16 bytes with the collection's size,
-/// then objects, each with a header of 16 bytes (number 2, 6 others, size 8) and padded to a multiple of 8.
+/// Returns object `wanted` of the heap collection at the start of `bytes`: a header of 16 bytes with the collection's
+/// size, then objects, each with a header of 16 bytes (index 2, 6 others, size 8), padded to a multiple of 8.
 std::string_view object(std::string_view bytes, std::uint64_t wanted) {
-  must(bytes.starts_with("GCOL"), "read text: there is no heap where it should be");
+  must(bytes.starts_with("GCOL"), "read text: its heap is missing");
   const std::uint64_t end = number(bytes, 8, 8);
-  must(end <= bytes.size(), "read text: its heap is cut off");
+  must(end <= bytes.size(), "read text: its heap is truncated");
   for (std::uint64_t at = 16; at + 16 <= end;) {
     const std::uint64_t index = number(bytes, at, 2), size = number(bytes, at + 8, 8);
     must(index != 0, "read text: it is not in its heap");  // object 0 is the free space, the last
@@ -42,7 +42,7 @@ std::string_view object(std::string_view bytes, std::uint64_t wanted) {
 Object reference_type() {
   Object bytes(H5Tcreate(H5T_OPAQUE, reference_size), H5Tclose, "a type of bytes");
   static const bool registered = H5Tregister(H5T_PERS_SOFT, "keep", text_type(), bytes, keep) >= 0;
-  must(registered, "take references as they are");
+  must(registered, "read references unchanged");
   return bytes;
 }
 
@@ -62,9 +62,9 @@ std::vector<std::string> long_texts(const std::vector<char>& references, hid_t f
       texts.emplace_back();
       continue;
     }
-    must(address < bytes.size(), "read text: it is outside of the file");
+    must(address < bytes.size(), "read text: its address is outside the file");
     const std::string_view text = object(bytes.substr(address), index);
-    must(length <= text.size(), "read text: it is longer than its place");
+    must(length <= text.size(), "read text: it is longer than its entry");
     texts.emplace_back(text.data(), strnlen(text.data(), length));
   }
   return texts;

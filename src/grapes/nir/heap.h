@@ -8,17 +8,17 @@
 
 namespace grapes::nir::hdf5 {
 
-/// Text of any length lies in a file's global heap, and a data set of text holds references into it. HDF5 1.10 believes
-/// whatever length, place and number a damaged file names, and reads beyond its memory or forever. So HDF5 hands out
-/// the references as they are, and the heap is read here, with every size checked. Format: HDF5 File Format
-/// Specification 3.0, "Disk Format: Level 1E - Global Heap".
+/// Variable-length text is stored in a file's global heap; a data set of text contains references to it. HDF5 1.10
+/// trusts the lengths, addresses and indices of a damaged file, and may read beyond its memory or loop forever.
+/// Therefore HDF5 only returns the references here, and the heap is read by this module with every size checked.
+/// Format: HDF5 File Format Specification 3.0, "Disk Format: Level 1E - Global Heap".
 
-/// As what H5Dread reads references: so many bytes each.
+/// Size of a reference in the result of H5Dread, in bytes.
 constexpr std::size_t reference_size = 16;
 Object reference_type();
 
-/// The texts that references name. @param bytes  of the whole file
-/// @throws Refused for a reference or a heap that is damaged
+/// Returns the texts of references. @param bytes  of the whole file
+/// @throws Refused for a damaged reference or heap
 std::vector<std::string> long_texts(const std::vector<char>& references, hid_t file, std::string_view bytes);
 
 }  // namespace grapes::nir::hdf5

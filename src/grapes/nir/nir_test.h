@@ -2,7 +2,7 @@
 
 #include "grapes/nir/graph.h"
 
-/// Graphs that tests begin from and break.
+/// Valid graphs, which tests modify.
 namespace grapes::nir {
 
 inline Array floats(Shape shape, std::vector<float> values) { return {std::move(shape), std::move(values)}; }
@@ -16,7 +16,7 @@ inline Node lif(const Shape& shape) {
       "LIF", {{"tau", all(0.01)}, {"r", all(1)}, {"v_leak", all(0)}, {"v_threshold", all(1)}, {"v_reset", all(0)}}, {}};
 }
 
-/// Three inputs, two neurons that hear each other.
+/// Three inputs, two neurons with recurrent connections.
 inline Graph recurrent_graph() {
   Graph graph;
   graph.nodes["in"] = {"Input", {{"shape", wholes({3})}}, {}};
@@ -28,7 +28,7 @@ inline Graph recurrent_graph() {
   return graph;
 }
 
-/// A picture of 2 channels through a convolution, neurons, a pool and a dense layer.
+/// An image with 2 channels through a convolution, neurons, a pool and a linear layer.
 inline Graph convolutional_graph() {
   Graph graph;
   graph.nodes["in"] = {"Input", {{"shape", wholes({2, 6, 5})}}, {}};

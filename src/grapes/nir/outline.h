@@ -8,14 +8,14 @@
 
 namespace grapes::nir {
 
-/// A graph for people, a row a node.
+/// A row per node, for people.
 struct Row {
   std::string name, type;
-  std::string in, out;          ///< shapes, "?" where they cannot be told
-  std::vector<std::string> to;  ///< where its edges lead
-  std::int64_t numbers = 0;     ///< of its parameters that are no whole numbers
+  std::string in, out;          ///< shapes, "?" if unknown
+  std::vector<std::string> to;  ///< successors
+  std::int64_t numbers = 0;     ///< number of its parameters, without whole numbers
 };
-/// In the order in which data goes through, from the Inputs on; last the nodes that none of it reaches.
+/// Returns the nodes in the order of the data flow, from the Inputs on; nodes that are not reached come last.
 std::vector<Row> outline(const Graph& graph);
 
 }  // namespace grapes::nir

@@ -16,10 +16,10 @@ using hdf5::must;
 using hdf5::Object;
 using hdf5::Refused;
 
-/// A compressed number, or byte of text, takes at least this part of a byte: a file that claims more in all is damaged.
+/// A compressed number or byte of text takes at least this fraction of a byte. A file that claims more is damaged.
 constexpr std::uint64_t most_per_byte = 2048;
 constexpr std::size_t widest_number = 16;  // bytes
-constexpr int most_depth = 16;             // of groups in groups
+constexpr int most_depth = 16;             // of nested groups
 
 class Reader {
  public:
@@ -43,13 +43,13 @@ class Reader {
   static Object open(const Object& access, const std::string& bytes) {
     const bool taken = H5Pset_file_image(access, const_cast<char*>(bytes.data()), bytes.size()) >= 0;
     const hid_t file = taken ? H5Fopen("nir", H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
-    if (file < 0) throw Refused("no HDF5 file, or one that is cut off or damaged");
+    if (file < 0) throw Refused("not an HDF5 file, or a truncated or damaged one");
     return {file, H5Fclose, "file"};
   }
 
-  /// Nodes and edges of a NIRGraph. One within is taken apart, as if its nodes stood here: see nir/flatten.h.
+  /// Reads nodes and edges of a NIRGraph. A graph inside it is expanded, see nir/flatten.h.
   void read_graph(const Object& top, const std::string& place, Graph& graph, int depth = 0) {
-    if (depth > most_depth) throw Refused(place + ": graphs in graphs without end");
+    if (depth > most_depth) throw Refused(place + ": too many levels of nested graphs");
     if (!is(top, "nodes", H5O_TYPE_GROUP)) throw Refused("no group " + place + "/nodes");
     if (!is(top, "edges", H5O_TYPE_DATASET)) throw Refused("no data set " + place + "/edges");
     const Object nodes = group(top, "nodes");
@@ -82,7 +82,7 @@ class Reader {
     return {H5Gopen2(at, name.c_str(), H5P_DEFAULT), H5Gclose, "the group '" + name + "'"};
   }
 
-  /// Whether there is such a member. A link that leads nowhere is none, one that leads out of the file never followed.
+  /// Whether a member exists. Broken links do not count, and links to other files are never followed.
   static bool is(hid_t at, const std::string& name, H5O_type_t type) {
     H5L_info_t link;
     if (H5Lexists(at, name.c_str(), H5P_DEFAULT) <= 0 || H5Lget_info(at, name.c_str(), &link, H5P_DEFAULT) < 0 ||
@@ -105,7 +105,7 @@ class Reader {
   std::string required_type(hid_t group, const std::string& name) {
     if (!is(group, "type", H5O_TYPE_DATASET)) throw Refused(name + " has no type");
     const Array type = array(group, "type");
-    if (text_of(type).empty()) throw Refused(name + ": its type must be a text");
+    if (text_of(type).empty()) throw Refused(name + ": its type must be text");
     return text_of(type);
   }
 
@@ -119,14 +119,14 @@ class Reader {
       else if (is(group, field, H5O_TYPE_DATASET))
         node.fields[field] = array(group, field);
       else
-        throw Refused("node '" + name + "' (" + node.type + ") holds '" + field + "', which is no data set");
+        throw Refused("node '" + name + "' (" + node.type + ") contains '" + field + "', which is not a data set");
     }
     return node;
   }
 
-  /// Also groups in groups, as "outer/inner".
+  /// Reads metadata, including nested groups as "outer/inner".
   void metadata(const Object& group, const std::string& prefix, Fields& into, int depth = 0) {
-    if (depth > most_depth) throw Refused("metadata: groups in groups without end");
+    if (depth > most_depth) throw Refused("metadata: too many levels of nested groups");
     for (const std::string& name : members(group)) {
       if (is(group, name, H5O_TYPE_GROUP))
         metadata(this->group(group, name), prefix + name + "/", into, depth + 1);
@@ -141,7 +141,7 @@ class Reader {
     const Object type(H5Dget_type(set), H5Tclose, "the type of '" + name + "'");
     const Object made(H5Dget_create_plist(set), H5Pclose, "the properties of '" + name + "'");
     if (H5Pget_external_count(made) > 0 || H5Pget_layout(made) == H5D_VIRTUAL)
-      throw Refused("'" + name + "' keeps its numbers in another file, which is not read");
+      throw Refused("'" + name + "' stores its numbers in another file, which is not supported");
     if (H5Pget_layout(made) == H5D_CHUNKED) check_chunks(set, space, name);
     Array array;
     const int axes = H5Sget_simple_extent_ndims(space);
@@ -153,7 +153,7 @@ class Reader {
     const auto values = [&]<class Value>(std::vector<Value> empty, hid_t as, std::uint64_t per_element = 1) {
       std::uint64_t n = per_element;
       for (const hsize_t size : sizes) {
-        if (size > 0 && n > left_ / size) throw Refused("'" + name + "' claims more numbers than the file can hold");
+        if (size > 0 && n > left_ / size) throw Refused("'" + name + "' has more numbers than the file can contain");
         n *= size;
       }
       left_ -= n;
@@ -162,7 +162,7 @@ class Reader {
            "read the data set '" + name + "'");
       return empty;
     };
-    const auto neither = [&] { return Refused("the data set '" + name + "' holds neither numbers nor text"); };
+    const auto neither = [&] { return Refused("the data set '" + name + "' contains neither numbers nor text"); };
     const H5T_class_t kind = H5Tget_class(type);
     if (kind != H5T_STRING && width > widest_number) throw neither();
     switch (kind) {
@@ -175,7 +175,7 @@ class Reader {
       case H5T_INTEGER:
         array.values = values(std::vector<std::int64_t>(), H5T_NATIVE_INT64);
         break;
-      case H5T_ENUM: {  // how h5py writes true and false
+      case H5T_ENUM: {  // h5py writes booleans like this
         if (width != 1) throw neither();
         const std::vector<std::int8_t> truths = values(std::vector<std::int8_t>(), type);
         array.values = std::vector<std::int64_t>(truths.begin(), truths.end());
@@ -194,7 +194,7 @@ class Reader {
     return array;
   }
 
-  /// That the chunks lie within the file: HDF5 takes memory for as much as each claims.
+  /// Checks that the chunks lie within the file, because HDF5 allocates the memory that each claims.
   void check_chunks(const Object& set, const Object& space, const std::string& name) const {
     hsize_t chunks = 0;
     must(H5Dget_num_chunks(set, space, &chunks) >= 0, "find the numbers of '" + name + "'");
@@ -209,7 +209,7 @@ class Reader {
     }
   }
 
-  /// Texts of one width, filled up with zeros.
+  /// Converts texts of fixed width, padded with zeros.
   static std::vector<std::string> texts(const std::vector<char>& bytes, std::size_t width) {
     std::vector<std::string> values;
     for (std::size_t at = 0; at < bytes.size(); at += width)
@@ -218,7 +218,7 @@ class Reader {
   }
 
   const std::string& bytes_;
-  std::uint64_t left_;  // numbers and bytes of text that the file can still hold
+  std::uint64_t left_;  // numbers and bytes of text that the file may still contain
   Object access_;
   Object file_;
 };
@@ -233,7 +233,7 @@ Graph read(const std::filesystem::path& file) {
   } catch (const Refused& refused) {
     throw DataError(file.string() + ": " + refused.what());
   } catch (const std::bad_alloc&) {
-    throw DataError(file.string() + ": says that it holds more than there is memory for");
+    throw DataError(file.string() + ": claims more data than fits into memory");
   }
 }
 

@@ -11,7 +11,7 @@ using Kind = Parameter::Kind;
 
 Parameter population(std::string name) { return {std::move(name), Kind::population}; }
 Parameter above_zero(std::string name) { return {std::move(name), Kind::population, 1, 0}; }
-/// Older files have none: v_reset is 0 then, and w_in 1.
+/// Older files lack these parameters; the defaults are v_reset = 0 and w_in = 1.
 Parameter optional(std::string name) {
   Parameter parameter = population(std::move(name));
   parameter.required = false;
@@ -23,7 +23,7 @@ Parameter padding(int count) { return {"padding", Kind::padding, count, -1}; }
 
 const Shape& shape_of(const Node& node, const char* field) { return node.fields.at(field).shape; }
 
-/// Of neurons and what else works number by number.
+/// For neurons and other element-wise nodes.
 template <const char* const* field>
 std::optional<Shape> takes_population(const Node& node) {
   return shape_of(node, *field);
@@ -43,12 +43,12 @@ Flow gives_rows(const Node& node, const Shape&) { return {{shape_of(node, "weigh
 Flow gives_affine(const Node& node, const Shape& in) {
   if (shape_of(node, "bias")[0] != shape_of(node, "weight")[0])
     return {{},
-            fmt::format("bias must be [{}], a number per row of weight; got {}", shape_of(node, "weight")[0],
+            fmt::format("bias must be [{}], one number per row of weight; got {}", shape_of(node, "weight")[0],
                         shape_text(shape_of(node, "bias")))};
   return gives_rows(node, in);
 }
 
-/// What a window that moves over `size` places gives: how often it fits.
+/// Returns how often a moving window fits into `size` positions.
 Flow slid(const Node& node, const Shape& in, std::int64_t channels, const std::vector<std::int64_t>& window) {
   const std::size_t axes = window.size();
   const auto stride = per_axis(node, "stride", axes, 1), dilation = per_axis(node, "dilation", axes, 1);
@@ -59,12 +59,12 @@ Flow slid(const Node& node, const Shape& in, std::int64_t channels, const std::v
   for (std::size_t a = 0; a < axes; ++a) {
     const std::int64_t size = in[a + 1], reach = dilation[a] * (window[a] - 1) + 1;
     if (word == "same") {
-      if (stride[a] != 1) return {{}, "padding same goes with stride 1 only"};
+      if (stride[a] != 1) return {{}, "padding 'same' needs stride 1"};
       flow.out.push_back(size);
       continue;
     }
     const std::int64_t room = size + 2 * (word == "valid" ? 0 : padding[a]) - reach;
-    if (room < 0) return {{}, fmt::format("its window of {} does not fit into {} places", reach, size)};
+    if (room < 0) return {{}, fmt::format("its window of {} does not fit into {} positions", reach, size)};
     flow.out.push_back(room / stride[a] + 1);
   }
   return flow;
@@ -85,18 +85,18 @@ Flow gives_maps(const Node& node, const Shape& in) {
   if (in.size() != weight.size() - 1 || in[0] != channels)
     return {
         {},
-        fmt::format("takes {} channels and {} axes of places; gets {}", channels, weight.size() - 2, shape_text(in))};
+        fmt::format("expects {} channels and {} spatial axes; got {}", channels, weight.size() - 2, shape_text(in))};
   if (weight[0] % groups != 0)
-    return {{}, fmt::format("its {} channels cannot be parted into {} groups", weight[0], groups)};
+    return {{}, fmt::format("its {} channels cannot be divided into {} groups", weight[0], groups)};
   if (shape_of(node, "bias")[0] != weight[0])
-    return {
-        {},
-        fmt::format("bias must be [{}], a number per channel; got {}", weight[0], shape_text(shape_of(node, "bias")))};
+    return {{},
+            fmt::format("bias must be [{}], one number per channel; got {}", weight[0],
+                        shape_text(shape_of(node, "bias")))};
   return slid(node, in, weight[0], {weight.begin() + 2, weight.end()});
 }
 
 Flow gives_pooled(const Node& node, const Shape& in) {
-  if (in.size() != 3) return {{}, "takes channels, rows and columns; gets " + shape_text(in)};
+  if (in.size() != 3) return {{}, "expects channels, rows and columns; got " + shape_text(in)};
   return slid(node, in, in[0], per_axis(node, "kernel_size", 2));
 }
 
@@ -141,8 +141,8 @@ std::vector<Parameter> pooling() {
 const std::vector<Type>& types() {
   static const std::vector<Parameter> shape = {{"shape", Kind::shape, 1, 0}};
   static const std::vector<Type> rows = {
-      {"Input", "where data comes in", shape, false, takes_shape, same},
-      {"Output", "where data goes out", shape, false, takes_shape, same},
+      {"Input", "input of the graph", shape, false, takes_shape, same},
+      {"Output", "output of the graph", shape, false, takes_shape, same},
       {"Linear", "y = W x", {weights("weight", 2)}, false, takes_columns, gives_rows},
       {"Affine", "y = W x + b", {weights("weight", 2), weights("bias", 1)}, false, takes_columns, gives_affine},
       {"Conv1d", "a convolution along one axis", convolution(1), false, takes_pictures, gives_maps},
@@ -150,7 +150,7 @@ const std::vector<Type>& types() {
       {"SumPool2d", "the sum over a window", pooling(), false, anything, gives_pooled},
       {"AvgPool2d", "the mean over a window", pooling(), false, anything, gives_pooled},
       {"Flatten",
-       "axes start_dim to end_dim as one",
+       "merges axes start_dim to end_dim",
        {{"start_dim", Kind::counts, 1}, {"end_dim", Kind::counts, 1}, {"input_type", Kind::shape, 1, 0, false}},
        false,
        takes_listed,
@@ -171,7 +171,7 @@ const std::vector<Type>& types() {
        takes_population<&r>,
        same},
       {"CubaLI",
-       "LI whose current is tau_syn di/dt = -i + w_in x",
+       "LI with the current tau_syn di/dt = -i + w_in x",
        {above_zero("tau_syn"), above_zero("tau_mem"), population("r"), population("v_leak"), optional("w_in")},
        true,
        takes_population<&r>,
@@ -189,7 +189,7 @@ const std::vector<Type>& types() {
        takes_population<&r>,
        same},
       {"CubaLIF",
-       "LIF whose current is tau_syn di/dt = -i + w_in x",
+       "LIF with the current tau_syn di/dt = -i + w_in x",
        {above_zero("tau_syn"), above_zero("tau_mem"), population("r"), population("v_leak"), population("v_threshold"),
         optional("v_reset"), optional("w_in")},
        true,

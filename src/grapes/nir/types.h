@@ -7,26 +7,26 @@
 #include <string>
 #include <vector>
 
-/// The nodes that NIR 1.0 has: their parameters, and what they do to shapes.
+/// The node types of NIR 1.0: their parameters, and their effect on shapes.
 namespace grapes::nir {
 
 /// A parameter of a node.
 struct Parameter {
   enum class Kind {
-    population,  ///< a number per neuron: the shape is the population's, and all of a node have the same
+    population,  ///< a number per neuron: all parameters of a node have the population's shape
     weights,     ///< numbers with `axes` axes
-    counts,      ///< whole numbers: `axes` of them, or one for all
+    counts,      ///< whole numbers: `axes` of them, or one for all axes
     padding,     ///< the same, or "same" or "valid"
-    shape,       ///< whole numbers, as many as there are axes
+    shape,       ///< whole numbers, one per axis
   };
   std::string name;
   Kind kind;
   int axes = 1;
-  double above = -std::numeric_limits<double>::infinity();  ///< every number is
+  double above = -std::numeric_limits<double>::infinity();  ///< lower limit of every number, exclusive
   bool required = true;
 };
 
-/// What a node makes of an input's shape, or why it cannot be.
+/// The output shape for an input shape, or an error message.
 struct Flow {
   Shape out;
   std::string fault;
@@ -35,18 +35,18 @@ struct Flow {
 /// A type of node.
 struct Type {
   std::string name;
-  std::string summary;  ///< its equation, as NIR gives it
+  std::string summary;  ///< equation, as in NIR
   std::vector<Parameter> parameters;
-  bool remembers;                                   ///< has a state: may stand in a loop
-  std::optional<Shape> (*takes)(const Node& node);  ///< the shape of its input, if its parameters say it
+  bool remembers;                                   ///< has a state, so it may close a loop
+  std::optional<Shape> (*takes)(const Node& node);  ///< the shape of its input, if its parameters determine it
   Flow (*gives)(const Node& node, const Shape& in);
 };
-/// The functions of a row expect the parameters that the row asks for.
+/// Functions of a row expect the parameters that the row declares.
 const std::vector<Type>& types();
-/// The row, or null.
+/// Returns the row, or null.
 const Type* type_of(const Node& node);
 
-/// Whole numbers of a parameter that may be given once for all axes. @param otherwise  if the parameter is not there
+/// Returns whole numbers of a parameter that may be given once for all axes. @param otherwise  default value
 std::vector<std::int64_t> per_axis(const Node& node, const std::string& name, std::size_t axes,
                                    std::int64_t otherwise = 0);
 

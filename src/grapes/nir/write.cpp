@@ -30,7 +30,7 @@ void put(hid_t at, const std::string& name, const Array& array) {
                                          : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr),
                      H5Sclose, "a shape");
   const Object properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "a list of properties");
-  H5Pset_obj_track_times(properties, 0);  // the same graph, the same bytes
+  H5Pset_obj_track_times(properties, 0);  // so that the same graph gives the same bytes
   const auto set = [&](hid_t in_file, hid_t here, const void* values) {
     const Object data(H5Dcreate2(at, name.c_str(), in_file, space, H5P_DEFAULT, properties, H5P_DEFAULT), H5Dclose,
                       "the data set '" + name + "'");
@@ -40,7 +40,7 @@ void put(hid_t at, const std::string& name, const Array& array) {
   std::visit(
       [&](const auto& values) {
         using Value = typename std::decay_t<decltype(values)>::value_type;
-        must(static_cast<std::int64_t>(values.size()) == count(array.shape), "give '" + name + "' its shape");
+        must(static_cast<std::int64_t>(values.size()) == count(array.shape), "set the shape of '" + name + "'");
         if constexpr (std::is_same_v<Value, std::string>) {
           std::vector<const char*> pointers;
           for (const std::string& text : values) pointers.push_back(text.c_str());
@@ -88,9 +88,9 @@ std::string bytes_of(const Graph& graph) {
   }
   must(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, "finish the file");
   const ssize_t size = H5Fget_file_image(file, nullptr, 0);
-  must(size > 0, "measure the file");
+  must(size > 0, "get the size of the file");
   std::string bytes(static_cast<std::size_t>(size), '\0');
-  must(H5Fget_file_image(file, bytes.data(), bytes.size()) == size, "take the file out of memory");
+  must(H5Fget_file_image(file, bytes.data(), bytes.size()) == size, "copy the file from memory");
   return bytes;
 }
 

@@ -11,9 +11,9 @@ namespace grapes::nn {
 
 struct Activation {
   std::string name;
-  std::string summary;  ///< its equation
+  std::string summary;  ///< equation, for people
   at::Tensor (*apply)(const at::Tensor& z);
-  kernels::Activation fused;  ///< the same, as the fused layers know it
+  kernels::Activation fused;  ///< the activation as the fused layers name it
 };
 /// relu (derivative 0 at 0), leaky_relu (slope 0.1), tanh, sigmoid, scaled_tanh, identity.
 const std::vector<Activation>& activations();

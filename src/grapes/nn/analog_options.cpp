@@ -10,7 +10,7 @@
 namespace grapes::nn {
 namespace {
 
-/// A name that can be set, and how: false for a number that it does not take.
+/// A field that can be set by name. `set` returns false if the number is out of range.
 template <class Owner>
 struct Setting {
   std::string name;
@@ -18,7 +18,7 @@ struct Setting {
   std::string takes = "NUMBER";
 };
 
-/// "a=1,b=2" into `owner`. @param what  it is, for errors
+/// Sets the fields of `owner` from "a=1,b=2". @param what  name of the owner in error messages
 template <class Owner>
 void apply(const std::vector<Setting<Owner>>& settings, const std::string& text, const std::string& what,
            Owner& owner) {
@@ -28,11 +28,11 @@ void apply(const std::vector<Setting<Owner>>& settings, const std::string& text,
     const Setting<Owner>& setting = find_row(settings, what + " field", piece.substr(0, at));
     const auto value = at == std::string::npos ? std::nullopt : to_double(piece.substr(at + 1));
     if (!value || !setting.set(owner, *value))
-      throw UsageError(what + ": '" + piece + "': takes " + setting.name + "=" + setting.takes);
+      throw UsageError(what + ": '" + piece + "': expected " + setting.name + "=" + setting.takes);
   }
 }
 
-/// @throws UsageError for what an array would refuse
+/// @throws UsageError for values that an array does not support
 template <class Part>
 Part checked(const Part& part) {
   try {
@@ -139,7 +139,7 @@ analog::Options array_options(const AnalogOptions& options) {
     for (const std::string& name : split(options.real, ',')) all.*find_row(parts, "part of an array", name).flag = true;
   all.forward = all.backward = converter_from(options.read);
   all.responsibility = find_row(senses, "way to sense responsibility", options.responsibility).how;
-  // Where the array does not even multiply, nobody reads it for this.
+  // If the array does not even multiply, its devices are not read for responsibility either.
   if (options.responsibility == "auto" && !all.real_forward) all.responsibility = analog::Sensing::exact;
   all.pulses = static_cast<int>(options.pulses);
   return all;

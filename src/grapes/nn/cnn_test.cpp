@@ -342,7 +342,7 @@ TEST(Cnn, SaysWhatIsNotThere) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  refused(options_of("resnet9"), {{784}, 10}, "pictures");
+  refused(options_of("resnet9"), {{784}, 10}, "takes images of shape");
   refused(options_of("cnn:8,8,8,8"), {{1, 8, 8}, 10}, "too small");
   refused(options_of("lenet5"), {{1, 8, 8}, 10}, "too small");
   Options options = options_of("mlp:10");

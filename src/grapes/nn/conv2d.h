@@ -11,17 +11,17 @@
 namespace grapes::nn {
 
 /// A convolutional layer, [batch, in, rows, columns] -> [batch, out, ...]:
-///   z = W ⋆ h + b,  h' = maximum over squares of φ(norm(z))
-/// The factor is one per output channel and stands at z, before a normalization by channel, whose γ and β learn from
-/// the error as it comes; behind φ where one mean and variance are of all channels, as in the authors' program. B of
-/// the feedback routes is a kernel shaped as W. What comes out of the fused node lies in blocks of channels
-/// (kernels/convolution.h), and what goes in may.
+///   z = W ⋆ h + b,  h' = max_pool(φ(norm(z)))
+/// There is one factor per output channel. It multiplies the error at z, before a normalization by channel; γ and β
+/// learn from the unscaled error. With Norm::tensor it multiplies the error after φ, as in the authors' program. On the
+/// feedback routes B is a kernel of W's shape. The output of the fused node is stored in blocks of channels
+/// (kernels/convolution.h); its input may be stored in the same way.
 class Conv2dLayer final : public Layer {
  public:
   struct Shape {
     std::vector<std::int64_t> stride = {1, 1}, padding = {1, 1}, dilation = {1, 1};
     std::int64_t groups = 1;
-    std::int64_t pool = 1;  ///< side of the squares; what is left over at the edge is dropped
+    std::int64_t pool = 1;  ///< side of the pooling window; incomplete windows at the edge are dropped
   };
   /// @param activation  null: none
   Conv2dLayer(Shape shape, const Activation* activation, kernels::WorkspacePtr workspace)
@@ -36,7 +36,7 @@ class Conv2dLayer final : public Layer {
 
   BatchNorm norm;
   bool once = true;      ///< see kernels::Convolution
-  bool rounded = false;  ///< products in training take their factors rounded to bfloat16
+  bool rounded = false;  ///< training: operands of products are rounded to bfloat16
 
  protected:
   at::Tensor affine(const at::Tensor& h) const override;
@@ -52,9 +52,9 @@ class Conv2dLayer final : public Layer {
   at::Tensor rounded_affine(const at::Tensor& h, const ErrorPath& path) const;
   at::Tensor activated(const at::Tensor& z) const;  ///< φ(norm(z)), before pooling
   at::Tensor pooled(const at::Tensor& h) const;
-  kernels::Convolution kernel(const ErrorPath& path) const;  ///< W ⋆ h + b alone
-  kernels::Normalization normalization() const;              ///< what follows z where it is normalized
-  kernels::Convolution whole(const ErrorPath& path) const;   ///< all that one fused node can do
+  kernels::Convolution kernel(const ErrorPath& path) const;  ///< W ⋆ h + b only
+  kernels::Normalization normalization() const;              ///< normalization after z, if there is one
+  kernels::Convolution whole(const ErrorPath& path) const;   ///< all that the fused node computes
 
   Shape shape_;
   const Activation* activation_;
@@ -62,8 +62,8 @@ class Conv2dLayer final : public Layer {
   bool training_ = true, plain_ = false;
 };
 
-/// What x holds in each square where `map` has its largest value; of equal ones the first. @param pool  0: of all
-/// places
+/// Returns the values of x at the positions where `map` has its maximum in each window; the first of equal maxima.
+/// @param pool  0: one window for the whole map
 at::Tensor chosen_by(const at::Tensor& x, const at::Tensor& map, std::int64_t pool);
 
 }  // namespace grapes::nn

@@ -12,7 +12,7 @@ namespace grapes::nn {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// h, W, b -> z. The layer outlives the graph of a step.
+/// h, W, b -> z. The layer must outlive the graph of a step.
 struct CrossbarLayer::Product : torch::autograd::Function<CrossbarLayer::Product> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& h, const at::Tensor& /*W*/,
                             const at::Tensor& bias, const CrossbarLayer* layer) {
@@ -31,7 +31,7 @@ struct CrossbarLayer::Product : torch::autograd::Function<CrossbarLayer::Product
     const at::Tensor own = layer->factors.rows.defined() ? error * layer->factors.rows : error;
     if (layer->factors.columns.defined()) h = h * layer->factors.columns;
     const bool real = layer->array_.options.real_update;
-    // Pulses come as the error passes, after it has been sent on through the weights as they were.
+    // The pulses come after the error was sent on, so it was sent through the old weights.
     if (real) layer->pulse(h, own);
     const at::Tensor weight = real ? at::Tensor() : own.t().mm(h);
     return {sent, weight, real || !layer->bias.defined() ? at::Tensor() : own.sum(0), {}};
@@ -59,7 +59,7 @@ void CrossbarLayer::program() {
   weight.copy_(analog::weights(array_));
 }
 
-/// Reads in evaluation have streams of their own, the same ones every time: what differs between two evaluations are
+/// Reads in evaluation use random streams of their own that are always the same. Two evaluations then differ only by
 /// the weights.
 void CrossbarLayer::prepare(const Pass& pass, std::size_t) {
   number_ = pass.training ? pass.step : -1 - pass.step;

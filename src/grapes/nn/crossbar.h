@@ -6,19 +6,19 @@
 
 namespace grapes::nn {
 
-/// A dense layer whose weights lie in a crossbar, z = W h + b with b digital. What the array does and what is exact is
-/// the options' affair:
-///   forward   z = read(W, h)            or W h
-///   backward  dL/dh = read(Wᵀ, δ)       or Wᵀ δ; by B on the feedback routes, which is digital
-///   update    W by pulses from (h, δ) as the error passes, and no gradient    or a gradient, whose update is written
-/// δ comes multiplied by the unit's factor, the local version's and columns' factors multiply what the pulses see.
-/// `weight` is W as it stands in the array; who writes it (an update rule, a file) has it programmed before the next
-/// read, as far as the devices' range allows, where writing is real with its noise.
+/// A linear layer whose weights are stored in a crossbar: z = W h + b, with digital b. The options decide what the
+/// array does and what is exact:
+///   forward   z = read(W, h), or exact W h
+///   backward  dL/dh = read(Wᵀ, δ), or exact Wᵀ δ; on the feedback routes digital B δ
+///   update    pulses from (h, δ) in the backward pass, without a gradient; or a gradient and an update that is written
+/// δ is already multiplied by the unit's factor. The factors of the local version and the column factors multiply what
+/// the pulses see. `weight` holds the weights of the array. A new value, from an update rule or a file, is programmed
+/// before the next read. It is limited to the devices' range and, if writing is real, noisy.
 class CrossbarLayer final : public Layer {
  public:
-  /// @param drift  t/t0 since writing, at which evaluation reads forward
+  /// @param drift  t/t0, time since writing at which evaluation reads in the forward pass
   CrossbarLayer(const Activation* activation, double drift) : activation_(activation), drift_(drift) {}
-  /// Devices for `weight` as it is now, and the weights that they take. @param seed  of devices and noise
+  /// Creates devices for the current `weight` and programs them. @param seed  seed of devices and noise
   void build(const AnalogOptions& options, std::uint64_t seed);
 
   void prepare(const Pass& pass, std::size_t number) override;
@@ -39,14 +39,14 @@ class CrossbarLayer final : public Layer {
   at::Tensor read(const at::Tensor& h) const;
   at::Tensor read_back(const at::Tensor& error) const;
   void pulse(const at::Tensor& h, const at::Tensor& error) const;
-  void program();  ///< what somebody else wrote into `weight`
+  void program();  ///< programs a value that was assigned to `weight`
 
   const Activation* activation_;
   double drift_;
-  mutable analog::Crossbar array_;  // a backward pass learns
-  std::int64_t number_ = 0;         // of what is read, for the draws of its noise: of training, each batch its own
-  double step_size_ = 0;            // of the pulses; 0: none come
-  double later_ = 1;                // real reads forward are of the array when so many times as long has passed
+  mutable analog::Crossbar array_;  // mutable: the backward pass updates it
+  std::int64_t number_ = 0;         // number of the read, for its noise; in training the number of the batch
+  double step_size_ = 0;            // of the pulses; 0: no pulses
+  double later_ = 1;                // forward reads see the array after this time, relative to t0
 };
 
 }  // namespace grapes::nn

@@ -8,9 +8,9 @@
 
 namespace grapes::nn {
 
-/// How a picture is shown to a spiking network.
+/// How an image is encoded for a spiking network.
 struct Encoding {
-  std::string encoder = "bernoulli";  ///< a row of encoders()
+  std::string encoder = "bernoulli";  ///< a name in encoders()
   std::int64_t steps = 20;
   double peak_rate = 0.3;  ///< bernoulli: probability that an input of 1 spikes in a step (Woźniak et al. 2020: 6/20)
 };
@@ -18,15 +18,15 @@ struct Encoding {
 struct EncoderRow {
   std::string name;
   std::string summary;
-  bool spikes;  ///< gives zeros and ones: packed, as kernels::pack does; else numbers
+  bool spikes;  ///< outputs zeros and ones, packed by kernels::pack; else dense numbers
   at::Tensor (*encode)(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed);
 };
 const std::vector<EncoderRow>& encoders();
 
-/// @param x       [batch, in] float32 or float64, in 0 ... 1; what is outside is clamped
-/// @param seed    of this presentation; the same seed and example number give the same spikes
-/// @param packed  spikes may come as kernels::pack packs them: int32 [steps, batch, words]
-/// @return        [steps, batch, in], of the dtype of x
+/// @param x       [batch, in] float32 or float64, clamped to [0, 1]
+/// @param seed    the same seed and example number give the same spikes
+/// @param packed  spikes may be returned packed by kernels::pack: int32 [steps, batch, words]
+/// @return        [steps, batch, in], dtype of x
 at::Tensor encode(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, bool packed = false);
 
 }  // namespace grapes::nn

@@ -44,8 +44,9 @@ at::Tensor Online::forward(const at::Tensor& x) {
              zeros({batch, nodes}),
              layer.factor()};
   }
-  TORCH_CHECK(past_.state.output.size(0) == batch, "grapes::nn::Online: the sequence began with ",
-              past_.state.output.size(0), " examples; got ", batch, "; begin() begins anew");
+  TORCH_CHECK(past_.state.output.size(0) == batch,
+              "grapes::nn::Online: the batch size must not change within a sequence; the first step had ",
+              past_.state.output.size(0), " examples; got ", batch, "; call begin() to start a new sequence");
 
   const SnuState before = past_.state;
   at::Tensor c = at::linear(x, layer.weight);
@@ -80,7 +81,7 @@ at::Tensor Online::forward(const at::Tensor& x) {
 
 void Online::learn(const at::Tensor& error) {
   const at::NoGradGuard no_grad;
-  TORCH_CHECK(past_.slope.defined(), "grapes::nn::Online: there is no step to learn of: forward() comes first");
+  TORCH_CHECK(past_.slope.defined(), "grapes::nn::Online: learn() needs a step; call forward() first");
   TORCH_CHECK(error.sizes() == past_.slope.sizes(), "grapes::nn::Online: the error must be ", past_.slope.sizes(),
               "; got ", error.sizes());
   SnuImpl& layer = *layer_;

@@ -10,16 +10,17 @@
 
 namespace grapes::nn {
 
-/// A way to draw W of shape [n_out, n_in].
+/// A distribution of initial weights W, [n_out, n_in].
 struct Initializer {
   std::string name;
-  std::string summary;  ///< its distribution
+  std::string summary;  ///< the distribution, for people
   double (*draw)(double n_in, double n_out, Random& random);
 };
 const std::vector<Initializer>& initializers();
 
-/// A weight of this shape, drawn in float64 in row order and then converted to `options`: float32 and float64 runs,
-/// on whatever device, of one seed begin alike. For more than two axes n_in counts the whole receptive field.
+/// Draws a weight of this shape in float64 in row order and converts it to `options`. Runs with the same seed therefore
+/// start with the same weights, in float32 or float64 and on any device. With more than two axes n_in counts the whole
+/// receptive field.
 at::Tensor initialize(const Initializer& initializer, at::IntArrayRef shape, Random& random,
                       const at::TensorOptions& options);
 

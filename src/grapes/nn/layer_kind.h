@@ -10,34 +10,34 @@
 #include <string>
 #include <vector>
 
-/// Layers by name, for the stages of a model.
+/// Table of layer kinds, used in the stages of a model.
 namespace grapes::nn {
 
-/// What a network has for a layer that it makes.
+/// What a network passes to a new layer.
 struct LayerSetting {
-  at::Tensor weight;             ///< W, [unit, input], drawn: a leaf
+  at::Tensor weight;             ///< W, [unit, input], initialized; a leaf
   at::Tensor bias;               ///< [unit], or undefined
   const Activation* activation;  ///< null: none
-  double dropout;                ///< probability to drop a unit of the value
-  bool bf16;                     ///< products in training take their factors rounded to bfloat16
-  bool sums;                     ///< factors want the row sums of W at every step
+  double dropout;                ///< probability that a unit of the value is dropped
+  bool bf16;                     ///< training: operands of products are rounded to bfloat16
+  bool sums;                     ///< factors need the row sums of W at every step
   const AnalogOptions& analog;
-  std::uint64_t seed;  ///< of what the layer draws itself
+  std::uint64_t seed;  ///< seed of random numbers that the layer draws itself
   kernels::WorkspacePtr workspace;
 };
 using MakeLayer = std::unique_ptr<Layer>(const LayerSetting& setting);
 
-/// A row of layer_kinds(): from [batch, input] to [batch, unit]. Factors, routes, rounding and the factors' options
-/// come with Layer; the law tests take every row.
+/// A row of layer_kinds(): maps [batch, input] to [batch, unit]. The base class Layer implements factors, routes and
+/// rounding. The property tests run for every row.
 struct LayerKind {
   std::string name;
-  std::string summary;  ///< its equation
-  bool bf16;            ///< whether it knows LayerSetting::bf16
+  std::string summary;  ///< equation, for people
+  bool bf16;            ///< whether it supports LayerSetting::bf16
   MakeLayer* make;
 };
 const std::vector<LayerKind>& layer_kinds();
 
-// Each in the file of its class.
+// Each is defined in the file of its class.
 MakeLayer linear_layer;
 MakeLayer crossbar_layer;
 

@@ -18,7 +18,7 @@
 namespace grapes::nn {
 namespace {
 
-/// As torch::nn draws them.
+/// Initializes as torch::nn does.
 void draw(at::Tensor& weight, at::Tensor& bias) {
   torch::nn::init::kaiming_uniform_(weight, std::sqrt(5.0));
   if (!bias.defined()) return;
@@ -26,7 +26,7 @@ void draw(at::Tensor& weight, at::Tensor& bias) {
   torch::nn::init::uniform_(bias, -bound, bound);
 }
 
-/// For a graph that may be gone through twice.
+/// For a graph that may run backward twice.
 template <class Fused, class... Arguments>
 std::shared_ptr<Layer> fused(Arguments&&... arguments) {
   auto layer = std::make_shared<Fused>(std::forward<Arguments>(arguments)..., std::make_shared<kernels::Workspace>());
@@ -40,10 +40,11 @@ Routed::Routed(Rule rule, std::string kind)
     : rule_(credit::resolved(std::move(rule))), route_(&credit::route_of(rule_)), kind_(std::move(kind)) {
   using credit::Responsibility;
   TORCH_CHECK(!route_->upwards(), "grapes::nn::", kind_, ": route ", rule_.route,
-              " runs upwards through a network; a layer by itself knows no layer below");
+              " sends the error upward through a network; it is not supported for a single layer");
   if (rule_.responsibility == Responsibility::synaptic) rule_.responsibility = Responsibility::incoming;
   TORCH_CHECK(rule_.responsibility != Responsibility::outgoing, "grapes::nn::", kind_,
-              ": a layer by itself knows its own weights only; responsibility must be incoming or input, got outgoing");
+              ": responsibility must be incoming or input, because a single layer does not know the next layer's "
+              "weights; got outgoing");
 }
 
 at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units) {
@@ -86,14 +87,14 @@ at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& 
   layer.weight = weight;
   layer.bias = bias;
   layer.factors = factors(m);
-  // A fused layer is one node of the graph. One that scales no error gains nothing by it and stays LibTorch's own
-  // operation, which grapes::backward() finds; so does a frozen one.
+  // A fused layer is one node of the graph. A layer that scales no error does not profit from it. It stays LibTorch's
+  // own operation, which grapes::backward() recognizes. The same holds for a frozen layer.
   Pass pass;
   pass.training = true;
   pass.plain = !layer.factors.error.defined() || !weight.requires_grad();
   layer.prepare(pass, 0);
-  // Where nothing is fused a hook scales the error: unlike the view that modulate() returns, it lets an activation
-  // behind the layer work in place. feedback() returns a view as well, whose error has to be scaled before it.
+  // Without a fused node, a hook scales the error. Unlike the view that modulate() returns, it allows an in-place
+  // activation after the layer. feedback() returns a view too, so its error must be scaled before it.
   const bool hooked = layer.factors.error.defined() && path.to != ErrorPath::To::matrix && !layer.fuses(x);
   if (hooked) layer.factors.error.reset();
   at::Tensor z = layer.forward(x, path);
@@ -128,10 +129,11 @@ Conv2dImpl::Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule)
 
 void Conv2dImpl::reset() {
   const std::int64_t in = options_.in_channels(), out = options_.out_channels(), groups = options_.groups();
-  // By argument-dependent lookup: the variant is c10's in LibTorch 1.13 and the standard library's in 2.x.
+  // Unqualified, for argument-dependent lookup: the variant is c10's in LibTorch 1.13 and the standard library's in
+  // 2.x.
   const auto* padding = get_if<torch::ExpandingArray<2>>(&options_.padding());
   TORCH_CHECK(padding != nullptr && get_if<torch::enumtype::kZeros>(&options_.padding_mode()) != nullptr,
-              "grapes::nn::Conv2d: padding must be numbers, with zeros");
+              "grapes::nn::Conv2d: padding must be given as numbers, and the padding mode must be zeros");
   TORCH_CHECK(groups > 0 && in % groups == 0 && out % groups == 0,
               "grapes::nn::Conv2d: channels must be divisible by groups; got ", in, " to ", out, " in ", groups);
   const torch::ExpandingArray<2>& kernel = options_.kernel_size();
@@ -169,11 +171,12 @@ void RecurrentImpl::reset() {
 
 at::Tensor RecurrentImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) == in_, "grapes::nn::Recurrent: x must be [time, batch, ", in_,
-              "], with a step at least; got ", x.sizes());
+              "], with at least one time step; got ", x.sizes());
   const at::Tensor m = next_factor(recurrent);
-  // Compounding, m stands on all of the pre-activation, so that it also meets what R sends back; else on R's gradient.
+  // With compounding, m scales the error at the whole pre-activation, which includes the error from R. Otherwise only
+  // R's gradient is scaled.
   const bool compounds = m.defined() && rule().compounding && !credit::modulation_of(rule()).local;
-  const at::Tensor current = through(*current_, x, compounds ? at::Tensor() : m, -1);  // of all steps in one product
+  const at::Tensor current = through(*current_, x, compounds ? at::Tensor() : m, -1);  // all time steps in one product
   const at::Tensor R = (m.defined() && !compounds ? modulate(recurrent, m, 0) : recurrent).t();
   std::vector<at::Tensor> outputs;
   at::Tensor y;
@@ -199,7 +202,7 @@ void DirectFeedbackImpl::reset() {
 
 at::Tensor DirectFeedbackImpl::forward(at::Tensor logits, const std::vector<at::Tensor>& hidden) {
   TORCH_CHECK(hidden.size() == feedback_.size(), "grapes::nn::DirectFeedback: ", feedback_.size(),
-              " hidden activations are to be given; got ", hidden.size());
+              " hidden activations are expected; got ", hidden.size());
   for (std::size_t l = 0; l < hidden.size(); ++l) logits = grapes::feedback(logits, hidden[l].flatten(1), feedback_[l]);
   return logits;
 }

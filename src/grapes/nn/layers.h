@@ -22,9 +22,9 @@ struct Factors;
 struct Route;
 }  // namespace grapes::credit
 
-/// Layers for models of one's own, beside torch::nn's: the value is that of torch::nn's layer, bit for bit (but for
-/// convolutions that run fused, which sum in another order), and what flows back takes a route and a modulation. They
-/// are those of the built-in models, fused inside; a fused layer is not differentiable twice.
+/// Layers with a learning rule. They can be used like torch::nn's layers. A forward pass gives the same bits, except
+/// for fused convolutions, which sum in another order. The backward pass follows a route and a modulation. The built-in
+/// models consist of the same layers. They are fused inside, and a fused layer is not twice differentiable.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
 ///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});
@@ -34,50 +34,49 @@ using credit::plain;
 
 class Layer;
 
-/// What the layers have in common. Of a rule they take the route down to the layer below:
+/// Base of all layers. Here the rule's route says which error the layer sends to the layer below:
 ///   bp              Wᵀ δ
-///   fa              B δ, B fixed and random, the buffer "feedback" (Lillicrap et al. 2016)
-///   sign-symmetric  sign(W)ᵀ δ at W's mean magnitude (Liao et al. 2016)
-///   dfa             nothing: DirectFeedback brings every layer its error from the output (Nøkland 2016)
-/// Responsibility is that of the layer's own weights on every route, incoming or input.
+///   fa              B δ, with fixed random B, the buffer "feedback" (Lillicrap et al. 2016)
+///   sign-symmetric  sign(W)ᵀ δ at the mean magnitude of W (Liao et al. 2016)
+///   dfa             none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
+/// On every route the responsibility is computed from the layer's own weights; it may be incoming or input.
 class Routed {
  public:
-  const Rule& rule() const { return rule_; }  ///< resolved
-  /// The factors that the weights as they stand give, [node]; undefined for the modulation `none`.
+  const Rule& rule() const { return rule_; }  ///< as returned by credit::resolved()
+  /// Computes the factors from the current weights, [unit]. Undefined for the modulation `none`.
   at::Tensor factor() const;
 
-  at::Tensor weight;    ///< W, [node, input] or [channel out, channel in / groups, ...]
-  at::Tensor bias;      ///< b, [node], or undefined
-  at::Tensor feedback;  ///< B, where the route has one for the layer below, uniform in ±1/√(nodes it comes from); else
-                        ///< undefined
+  at::Tensor weight;    ///< W, [unit, input] or [channel out, channel in / groups, ...]
+  at::Tensor bias;      ///< b, [unit], or undefined
+  at::Tensor feedback;  ///< B of route fa, uniform in ±1/√fan, fan the number of units that send; else undefined
 
  protected:
-  /// @throws c10::ValueError for a rule that cannot be, c10::Error for one that a layer by itself cannot follow
+  /// @throws c10::ValueError for an invalid rule; c10::Error for a rule that a single layer does not support
   explicit Routed(Rule rule, std::string kind);
   const credit::Route& route() const { return *route_; }
   bool feeds_back_through_B() const;
   at::Tensor factor(const at::Tensor& recurrent) const;
-  /// The factor of a forward pass; undefined where there is no graph to modulate.
+  /// Returns the factor for a forward pass. Undefined if the pass has no graph.
   at::Tensor next_factor(const at::Tensor& recurrent = {});
-  /// m where the rule's modulation has it: on the error, or on the layer's own gradient.
+  /// Assigns m to the error or to the layer's own gradient, depending on the modulation.
   credit::Factors factors(const at::Tensor& m) const;
-  /// Where the error at the pre-activation goes, besides to W and b.
+  /// Which error goes to the layer below.
   kernels::ErrorPath down() const;
-  /// One pass through `layer`, whose weights are these. @param axis  of the units in z; negative: from the end
+  /// Runs `layer` with this layer's weights. @param axis  axis of the units in z; negative: counted from the end
   at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const;
 
  private:
   Rule rule_;
   const credit::Route* route_;
   std::string kind_;
-  std::int64_t batch_ = 0;  // forward passes with a graph so far
-  at::Tensor factor_;       // of the last one
+  std::int64_t batch_ = 0;  // number of forward passes with a graph
+  at::Tensor factor_;       // of the last such pass
 };
 
-/// B, uniform in ±1/√(units it comes from).
+/// Draws feedback weights, uniform in ±1/√units. @param units  number of units that send the error
 at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units);
 
-/// z = x Wᵀ + b. x [..., in].
+/// A linear layer: z = x Wᵀ + b. @param x  [..., in] @return z [..., out]
 class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
  public:
   LinearImpl(std::int64_t in, std::int64_t out, Rule rule = {})
@@ -92,10 +91,11 @@ class LinearImpl : public torch::nn::Cloneable<LinearImpl>, public Routed {
 };
 TORCH_MODULE(Linear);
 
-/// A convolution with zero padding; a node is an output channel. x [batch, in, height, width]. B is shaped as W.
+/// A convolution with zero padding. A unit is an output channel. B has the shape of W.
+/// @param x  [batch, in, height, width] @return z [batch, out, ...]
 class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
  public:
-  /// @throws c10::Error for a padding that is not numbers, or a padding mode that is not zeros
+  /// @throws c10::Error if the padding is given by name, or the padding mode is not zeros
   explicit Conv2dImpl(const torch::nn::Conv2dOptions& options, Rule rule = {});
   void reset() override;
   at::Tensor forward(const at::Tensor& x);
@@ -106,9 +106,10 @@ class Conv2dImpl : public torch::nn::Cloneable<Conv2dImpl>, public Routed {
 };
 TORCH_MODULE(Conv2d);
 
-/// y_t = tanh(W x_t + R y_{t-1} + b), y_0 = 0. x [time, batch, in] -> [time, batch, node]. At each step the error at
-/// the pre-activation is scaled once on its way to W, b, R and, by the route, to x; what runs back in time through R is
-/// not, for it would compound. r sums W and R.
+/// A recurrent layer: y_t = tanh(W x_t + R y_{t-1} + b), y_0 = 0. r sums W and R. At each time step the error at the
+/// pre-activation is scaled once for the gradients of W, b and R and for the error at x. The error that runs back in
+/// time through R is not scaled, because its factors would compound.
+/// @param x  [time, batch, in] @return y [time, batch, unit]
 class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed {
  public:
   RecurrentImpl(std::int64_t in, std::int64_t nodes, Rule rule = {});
@@ -116,7 +117,7 @@ class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed 
   at::Tensor forward(const at::Tensor& x);
   at::Tensor factor() const { return Routed::factor(recurrent); }
 
-  at::Tensor recurrent;  ///< R, [node, node]
+  at::Tensor recurrent;  ///< R, [unit, unit]
 
  private:
   std::int64_t in_, nodes_;
@@ -124,12 +125,13 @@ class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed 
 };
 TORCH_MODULE(Recurrent);
 
-/// The logits, unchanged; each hidden activation h_l receives their error through fixed weights B_l (Nøkland 2016), the
-/// buffers "feedback0", ... For layers of route dfa: logits = direct(logits, {h_1, h_2, ...}), h_l after its
-/// activation.
+/// Returns the logits and, in the backward pass, sends their error to each hidden activation h_l through fixed random
+/// weights B_l, the buffers "feedback0", ... (Nøkland 2016). Use it with layers of route dfa:
+///   logits = direct(logits, {h_1, h_2, ...})
+/// h_l is taken after the activation function.
 class DirectFeedbackImpl : public torch::nn::Cloneable<DirectFeedbackImpl> {
  public:
-  /// @param sizes    nodes of each hidden activation, all axes but the batch together
+  /// @param sizes    number of elements of each hidden activation per example
   /// @param outputs  number of logits
   DirectFeedbackImpl(std::vector<std::int64_t> sizes, std::int64_t outputs);
   void reset() override;

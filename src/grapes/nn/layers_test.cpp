@@ -377,7 +377,7 @@ TEST(Layers, WithoutGradientsNothingIsComputedBesideTheValue) {
 
 TEST(Layers, WhatCannotBeIsNamed) {
   EXPECT_THAT([] { Linear(5, 4, by("pb")); }, ThrowsMessage<c10::ValueError>(HasSubstr("unknown route 'pb'")));
-  EXPECT_THAT([] { Linear(5, 4, by("ifa")); }, ThrowsMessage<c10::Error>(HasSubstr("runs upwards")));
+  EXPECT_THAT([] { Linear(5, 4, by("ifa")); }, ThrowsMessage<c10::Error>(HasSubstr("sends the error upward")));
   EXPECT_THAT([] { Linear(5, 4, Rule{.responsibility = credit::Responsibility::outgoing}); },
               ThrowsMessage<c10::Error>(HasSubstr("got outgoing")));
   EXPECT_THAT([] { Linear(5, 4, Rule{.gain = 0}); }, ThrowsMessage<c10::ValueError>(HasSubstr("gain must be above 0")));

@@ -7,7 +7,7 @@
 namespace grapes::nn {
 namespace {
 
-/// What is left of something that decays with time constant tau, after dt.
+/// Fraction that remains after dt, for a decay with time constant tau.
 double left_after(double dt, double tau, const char* name) {
   if (!(dt > 0 && tau >= dt))
     throw UsageError(std::string(name) + " must be at least dt, and dt above 0; got " + name + " = " + shortest(tau) +
@@ -15,7 +15,7 @@ double left_after(double dt, double tau, const char* name) {
   return 1 - dt / tau;
 }
 
-/// dt / tau of what leaves `left` of itself after dt.
+/// Returns dt / tau for a decay of which the fraction `left` remains after dt.
 double lost(double left, const char* name) {
   if (!(left >= 0 && left < 1))
     throw UsageError(std::string(name) + " must be at least 0 and below 1 to have a time constant; got " +
@@ -26,7 +26,7 @@ double lost(double left, const char* name) {
 AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_threshold, double v_reset, double dt) {
   if (v_reset != v_leak)
     throw UsageError(
-        "v_reset must equal v_leak, for the reset of a spiking neural unit takes the membrane to rest; got " +
+        "v_reset must equal v_leak, because the reset of a spiking neural unit sets the membrane to rest; got " +
         shortest(v_reset) + " and " + shortest(v_leak));
   AsSnu as;
   as.options.rule().membrane_activation = "identity";

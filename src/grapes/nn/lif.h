@@ -2,17 +2,17 @@
 
 #include "grapes/nn/neuron.h"
 
-/// Leaky integrate-and-fire neurons by the parameters of NIR (Pedersen et al. 2024, doi 10.1038/s41467-024-52259-9), as
-/// spiking neural units: Euler steps of length dt, u = v - v_leak.
+/// Converts between leaky integrate-and-fire neurons with the parameters of NIR (Pedersen et al. 2024, doi
+/// 10.1038/s41467-024-52259-9) and spiking neural units: Euler steps of length dt, u = v - v_leak.
 namespace grapes::nn {
 
-/// tau dv/dt = (v_leak - v) + r i;  v > v_threshold: a spike, v := v_reset
+/// tau dv/dt = (v_leak - v) + r i; if v > v_threshold: a spike, and v := v_reset
 struct Lif {
   double tau = 0.02;  ///< s
   double r = 1;
   double v_leak = 0, v_threshold = 1, v_reset = 0;
 };
-/// The same with tau_syn di/dt = -i + w_in x as its current.
+/// The same with a synaptic current, tau_syn di/dt = -i + w_in x.
 struct CubaLif {
   double tau_syn = 0.005, tau_mem = 0.02;  ///< s
   double r = 1;
@@ -20,19 +20,19 @@ struct CubaLif {
   double w_in = 1;
 };
 
-/// Options of the layer, and by what W (and R) of the neuron are to be multiplied to be the layer's.
+/// Options of the layer, and the number by which the neuron's W (and R) must be multiplied for the layer.
 struct AsSnu {
   SnuOptions options;
   double scale;
 };
 /// @param dt  s, above 0 and at most every time constant
-/// @throws UsageError that names the parameter, also for v_reset other than v_leak: a unit's reset takes away all
+/// @throws UsageError with the parameter's name; also if v_reset differs from v_leak, because a unit resets to rest
 AsSnu as_snu(const Lif& neuron, double dt);
 AsSnu as_snu(const CubaLif& neuron, double dt);
 
-/// The other way: the neuron that a unit is, whose weights stay as they are. tau = dt / (1 - d), r = tau / dt, and of a
-/// synapse tau_syn = dt / (1 - α), w_in = tau_syn / dt.
-/// @param decay, synapse  at least 0 and below 1: nothing else has a time constant. @throws UsageError
+/// The inverse: returns the neuron that equals a unit with the same weights. tau = dt / (1 - d), r = tau / dt; for a
+/// synaptic current tau_syn = dt / (1 - α), w_in = tau_syn / dt.
+/// @param decay, synapse  at least 0 and below 1, because other values have no time constant @throws UsageError
 Lif as_lif(double decay, double threshold, double dt);
 CubaLif as_cuba_lif(double decay, double threshold, double synapse, double dt);
 

@@ -6,11 +6,11 @@
 
 namespace grapes::nn {
 
-/// A dense layer, z = h Wᵀ + b, on inputs [..., input] of any rank.
+/// A linear layer, z = h Wᵀ + b, for inputs [..., input] of any rank.
 class LinearLayer final : public Layer {
  public:
   /// @param activation  null: none
-  /// @param drop  probability to drop a unit of the value
+  /// @param drop  probability that a unit of the value is dropped
   LinearLayer(const Activation* activation, double drop, kernels::WorkspacePtr workspace)
       : activation_(activation), drop_(drop), workspace_(std::move(workspace)) {}
 
@@ -23,10 +23,10 @@ class LinearLayer final : public Layer {
   at::Tensor mask(std::int64_t batch) const override;
   bool rises() const override { return true; }
 
-  std::shared_ptr<kernels::RowSums> sums;  ///< of W, if the factors want them
-  /// Not null: matrix products in training take their factors rounded to bfloat16, see kernels::Dense.
+  std::shared_ptr<kernels::RowSums> sums;  ///< row sums of W, if factors need them
+  /// Not null: operands of matrix products in training are rounded to bfloat16, see kernels::Dense.
   std::shared_ptr<kernels::RoundedCopy> rounded;
-  bool once = true;  ///< the graph is gone through once, and .grad written by the node itself; see kernels::Dense
+  bool once = true;  ///< the graph runs backward once, and the node writes .grad itself; see kernels::Dense
 
  protected:
   at::Tensor affine(const at::Tensor& h) const override;
@@ -34,9 +34,9 @@ class LinearLayer final : public Layer {
   at::Tensor dropout(const at::Tensor& h) const override;
 
  private:
-  /// The pre-activation by plain operations, the error going to h by `path` where products are rounded.
+  /// Returns the pre-activation by tensor operations. If products are rounded, the error reaches h by `path`.
   at::Tensor plain_affine(const at::Tensor& h, const ErrorPath& path) const;
-  /// The bare layer, for both fused forms.
+  /// The layer without activation and dropout, for both fused forms.
   kernels::Dense kernel(const ErrorPath& path) const;
 
   const Activation* activation_;

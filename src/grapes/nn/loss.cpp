@@ -54,7 +54,7 @@ Criterion::Criterion(const std::string& loss, const std::string& output, TargetK
   if (loss_->logits && name != loss_->output)
     throw UsageError("loss " + loss_->name + " needs output " + loss_->output + "; got output " + name);
   if ((loss_->logits || targets == TargetKind::bits) && loss_->name != standard[which])
-    throw UsageError("loss " + loss_->name + " does not go with these targets, which are " + asked[which] +
+    throw UsageError("loss " + loss_->name + " does not support these targets, which are " + asked[which] +
                      ": use --loss " + standard[which]);
   output_ = name == "softmax" ? softmax : find_row(activations(), "output", name).apply;
 }

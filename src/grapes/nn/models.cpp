@@ -36,7 +36,8 @@ Stages mlp(const Widths& widths, const Signature& signature) {
   return stages;
 }
 
-/// Outputs that answer once spike too; those that answer at every step are logits on the last layer's spikes.
+/// For one answer per sequence the outputs are spiking neurons too. For an answer at every step they are logits on the
+/// spikes of the last layer.
 Stages snn(const Widths& widths, const Signature& signature) {
   Stages stages = {{Do::encode}};
   for (const std::int64_t width : widths) stages.push_back({Do::spike, width});
@@ -52,7 +53,7 @@ Stages cnn(const Widths& widths, const Signature& signature) {
   return stages;
 }
 
-/// LeCun et al. 1998, with maxima for its trained averages; pictures of 28 are padded to its 32.
+/// LeCun et al. 1998, with max pooling instead of trained averages. Images of 28 × 28 are padded to 32 × 32.
 Stages lenet5(const Widths&, const Signature& signature) {
   const bool small = signature.input_shape.size() == 3 && signature.input_shape[1] < 32;
   return {{Do::convolve, 6, 5, 1, small ? 2 : 0, 2},
@@ -77,7 +78,7 @@ Stages resnet9(const Widths&, const Signature& signature) {
   return stages;
 }
 
-/// He et al. 2016, in the form for small pictures: a 3 × 3 convolution in place of the 7 × 7 and its pooling.
+/// He et al. 2016, in the form for small images: a 3 × 3 convolution instead of the 7 × 7 convolution and its pooling.
 Stages resnet18(const Widths&, const Signature& signature) {
   Stages stages = {convolution(64)};
   std::int64_t before = 64;

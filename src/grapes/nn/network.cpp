@@ -23,7 +23,7 @@ namespace {
 
 using Do = Stage::Do;
 
-/// @throws UsageError where LibTorch has no such device
+/// @throws UsageError if LibTorch does not find the device
 at::TensorOptions placed(const Options& options, const Precision& precision) {
   const at::TensorOptions dtype = precision.dtype;
   if (options.device == "cpu") return dtype;
@@ -32,11 +32,11 @@ at::TensorOptions placed(const Options& options, const Precision& precision) {
     at::empty({1}, there);
     return there;
   } catch (const c10::Error&) {
-    throw UsageError("device " + options.device + " is not there: LibTorch finds no such device on this machine");
+    throw UsageError("device " + options.device + " is not available: LibTorch finds no such device on this machine");
   }
 }
 
-/// A layer by itself takes its own weights where the rule leaves it to the route.
+/// A single layer uses its own weights if the rule leaves responsibility to the route.
 credit::Rule rule_of(const Options& options, const Stages& stages) {
   credit::Rule rule = options.rule;
   if (has(stages, Do::spike) && rule.responsibility == credit::Responsibility::by_route)
@@ -73,7 +73,7 @@ void Network::add_layers() {
                 ? Map{shape[0], shape[1], shape[2]}
                 : Map{std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()), 1, 1};
   using Layers = std::vector<std::size_t>;
-  Layers from;  // whose values make up the map
+  Layers from;  // layers whose values make up the map
   std::vector<std::pair<Map, Layers>> kept;
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     const Stage& stage = stages_[i];
@@ -108,8 +108,9 @@ at::Tensor Network::drawn(const std::string& stream, at::IntArrayRef shape) cons
 Network::Map Network::after(const Stage& stage, Map in) {
   const auto fits = [&](std::int64_t side, const std::string& what) {
     if (std::min(in.rows, in.columns) < side)
-      throw UsageError(fmt::format("model '{}': the pictures are too small: {} × {} are left for {} of {} × {}",
-                                   to_string(options_.model), in.rows, in.columns, what, side, side));
+      throw UsageError(
+          fmt::format("model '{}': the images are too small: a map of {} × {} is smaller than {} of {} × {}",
+                      to_string(options_.model), in.rows, in.columns, what, side, side));
   };
   const auto pooled = [&](Map map) {
     return stage.pool == 0 ? Map{map.channels, 1, 1}
@@ -124,9 +125,9 @@ Network::Map Network::after(const Stage& stage, Map in) {
       const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
       in = {stage.units, size(in.rows), size(in.columns)};
       part.positions = in.rows * in.columns;
-      if (stage.pool > 1) fits(stage.pool, "a square");
+      if (stage.pool > 1) fits(stage.pool, "a pooling window");
       out = pooled(in);
-      if (stage.pool > 1) part.then += fmt::format(", largest of {0} × {0}", stage.pool);
+      if (stage.pool > 1) part.then += fmt::format(", max pooling {0} × {0}", stage.pool);
       part.then += fmt::format(" -> {} × {}", out.rows, out.columns);
       parts_.push_back(std::move(part));
       break;
@@ -141,7 +142,7 @@ Network::Map Network::after(const Stage& stage, Map in) {
       break;
     case Do::max_pool:
     case Do::average:
-      fits(std::max<std::int64_t>(stage.pool, 1), "a square");
+      fits(std::max<std::int64_t>(stage.pool, 1), "a pooling window");
       out = pooled(in);
       break;
     default:
@@ -165,7 +166,7 @@ Network::Part Network::convolution(const Stage& stage, Map in) {
   layer->weight = drawn("init", {stage.units, in.channels, stage.kernel, stage.kernel});
   layer->rounded = precision_.bf16;
   layer->norm = BatchNorm::make(options_.norm, stage.units, placed_);
-  if (options_.bias && options_.norm == Norm::none)  // a normalized layer's shift is one
+  if (options_.bias && options_.norm == Norm::none)  // the shift of the normalization replaces the bias
     layer->bias = at::zeros({stage.units}, placed_).requires_grad_();
   Part part;
   part.inputs = in.channels * in.rows * in.columns;
@@ -202,7 +203,7 @@ Network::Part Network::dense(const Stage& stage, Map in) {
 
 Network::Part Network::spiking(const Stage& stage, Map in) {
   SnuOptions options = neurons_;
-  options.recurrent(neurons_.recurrent() && stage.activates);  // outputs do not feed each other
+  options.recurrent(neurons_.recurrent() && stage.activates);  // output units have no recurrent connections
   auto layer = std::make_unique<SnuLayer>(options, rule_.compounding, workspace_);
   layer->once = true;
   layer->weight = drawn("init", {stage.units, in.channels});
@@ -231,7 +232,8 @@ void Network::add_feedback() {
   for (std::size_t l = 0; l < hidden(); ++l) {
     if (kind == Feedback::none || (kind == Feedback::first && l > 0)) continue;
     Random random(stream_seed(seed_, "feedback", l + 1));
-    // he_uniform counts the units B arrives at, as the authors' program does; the others those it comes from.
+    // he_uniform counts the units that receive the error, as the authors' program does; the others count those that
+    // send it.
     const bool arrives = init.name == "he_uniform";
     const at::Tensor above = parts_[l + 1].layer->weight;
     at::Tensor B;
@@ -271,7 +273,7 @@ std::vector<Network::Weight> Network::weights() const {
   std::vector<Weight> all;
   std::size_t place = 0;
   for (std::size_t l = 0; l < parts_.size(); ++l) {
-    all.push_back({fmt::format("layers.{}", l), place});  // what a layer names first is its W
+    all.push_back({fmt::format("layers.{}", l), place});  // the first parameter of a layer is its W
     place += parts_[l].layer->parameters().size();
   }
   return all;

@@ -18,120 +18,125 @@
 
 namespace grapes::nn {
 
-/// What a network is made of and how it learns.
+/// Options of a network.
 struct Options {
   Model model;
-  std::string activation = "relu";  ///< a row of activations()
+  std::string activation = "relu";  ///< a name in activations()
   std::string output = "auto";      ///< activation of the output layer: softmax for cross-entropy, identity for mse
   bool bias = false;
-  std::string init = "he_uniform";     ///< a row of initializers()
-  std::string feedback_init = "auto";  ///< auto: he_uniform where init is, else nokland, as the authors' program
-  double dropout = 0;                  ///< probability to drop a hidden unit, 0 ... <1
-  Norm norm = Norm::none;              ///< of convolutional layers
-  bool recompute = false;              ///< convolutional: stores each block's input, and computes its inside again
-  std::string precision = "float32";   ///< see precision_from()
-  std::string device = "cpu";          ///< where weights and arithmetic are; cuda, cuda:1: without fused layers
+  std::string init = "he_uniform";  ///< a name in initializers()
+  std::string feedback_init =
+      "auto";              ///< auto, as in the authors' program: he_uniform if init is he_uniform, else nokland
+  double dropout = 0;      ///< probability that a hidden unit is dropped, in [0, 1)
+  Norm norm = Norm::none;  ///< of convolutional layers
+  bool recompute = false;  ///< convolutional networks: store only each block's input and recompute its activations in
+                           ///< the backward pass
+  std::string precision = "float32";  ///< see precision_from()
+  std::string device =
+      "cpu";  ///< cpu, cuda, cuda:1: where weights are and arithmetic runs; layers are fused on the cpu only
   SpikingOptions spiking;
-  Encoding encoding;  ///< of pictures, for spiking networks
+  Encoding encoding;  ///< of images, for spiking networks
   AnalogOptions analog;
   credit::Rule rule = credit::plain();
   credit::Compatibility compatibility;
 };
 
-/// What a spiking layer did in the last pass in evaluation.
+/// Activity of a spiking layer in the last evaluation pass.
 struct Activity {
-  static constexpr double silent_below = 0.001, saturated_above = 0.99;  ///< of a unit's mean output
+  static constexpr double silent_below = 0.001, saturated_above = 0.99;  ///< limits of a unit's mean output
   at::Tensor output, membrane;                                           ///< [time, batch, unit]
   double rate = 0;                                                       ///< mean output over time, examples and units
-  double silent = 0;                                                     ///< part of the units
-  double saturated = 0;                                                  ///< part of the units
+  double silent = 0;                                                     ///< fraction of the units
+  double saturated = 0;                                                  ///< fraction of the units
 };
 
-/// What decides a layer's arithmetic.
+/// Sizes that determine a layer's arithmetic.
 struct LayerShape {
   std::string name;                     ///< "layers.0"
   std::vector<std::int64_t> weight;     ///< of W, [unit, input, ...]
   std::vector<std::int64_t> recurrent;  ///< of R, [unit, unit], or empty
-  std::int64_t others = 0;              ///< numbers that learn besides: biases, thresholds, decays
-  /// At which an example uses W: 1 in a dense layer, rows × columns of a convolution's map before pooling, time steps.
+  std::int64_t others = 0;              ///< number of other parameters: biases, thresholds, decays
+  /// How often an example uses W: 1 in a linear layer, rows × columns of a convolution's map before pooling, or time
+  /// steps.
   std::int64_t positions = 1;
-  std::int64_t inputs = 0;       ///< numbers that an example brings, in all its steps
-  std::int64_t input_nodes = 0;  ///< units that these are of: a channel is one
-  std::int64_t values = 0;       ///< numbers that an example gives on, pooled, in all its steps
-  std::size_t above = 0;         ///< the layer that takes them
+  std::int64_t inputs = 0;       ///< number of inputs per example, over all time steps
+  std::int64_t input_nodes = 0;  ///< number of units that the inputs belong to; a channel is one unit
+  std::int64_t values = 0;       ///< number of values per example after pooling, over all time steps
+  std::size_t above = 0;         ///< index of the layer that takes them
   bool spikes = false;           ///< its units are spiking neurons
-  bool synapse = false;          ///< whose current is kept from step to step
+  bool synapse = false;          ///< the neurons have a synaptic current
 
   std::int64_t nodes() const { return weight.front(); }
 };
 
-/// A network: runs a list of stages, and sends the error back by a rule. Layers are called layers.0, layers.1, ... in
-/// the order of their stages; all but the last are hidden and modulated, per unit or output channel.
+/// A network: runs a list of stages and sends the error back by a rule. Layers are named layers.0, layers.1, ... in the
+/// order of their stages. All but the last are hidden and modulated, per unit or output channel.
 ///
-/// Routes: fa sends the error down each layer through a fixed matrix or kernel of W's shape, dfa brings the logits'
-/// error to every hidden layer's value at once, [channel · row · column, output], ifa to the first one's, from where it
-/// runs upwards as a derivative along the way would; what was kept for a sum takes its error from there as it is.
-/// Through time: fa sends B δ_t down at every step, dfa the error of the last layer's value of step t to every layer's
-/// y_t; in time the error runs back exactly, but on the routes that are local in time, which leave out what R sends.
+/// Routes:
+/// - fa sends the error to each layer below through a fixed matrix or kernel of W's shape.
+/// - dfa sends the logits' error to the value of every hidden layer, [channel · row · column, output].
+/// - ifa sends it to the first layer's value. From there it runs upward like a forward-mode derivative. A stored value
+///   of a residual sum receives its error unchanged.
+/// - Over time, fa sends B δ_t at every step; dfa sends the error of the last layer at step t to every layer's y_t.
+///   Back in time the error is exact, except on routes that are local in time, which send nothing back through R.
 class Network final {
  public:
-  /// Weights are drawn from `seed` and the layer's number alone.
-  /// @throws UsageError for an option that cannot be, or stages that do not fit the examples; c10::ValueError for a
-  /// rule
-  ///         that cannot be
+  /// Draws weights from streams of `seed` and the layer's index.
+  /// @throws UsageError for an invalid option, or stages that do not fit the examples; c10::ValueError for an invalid
+  ///   rule
   Network(const Options& options, Stages stages, const Signature& signature, std::uint64_t seed);
 
-  /// @param inputs  [batch, ...], flattened where the first layer wants vectors
-  /// @return logits [batch, outputs], or [batch, time, outputs]; training: with the graph of the learning rule
+  /// @param inputs  [batch, ...], flattened if the first layer takes vectors
+  /// @return logits [batch, outputs] or [batch, time, outputs]; in training with the graph of the learning rule
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass);
-  /// Whether the backward pass can do all of plain SGD by itself, see Pass::fused_sgd.
+  /// Whether the backward pass can make the whole update of plain SGD, see Pass::fused_sgd.
   bool fuses_sgd(const Pass& pass) const;
-  /// Whether it learns by fused updates only: no gradient is there for an update rule.
+  /// True if the model learns only by fused updates; its parameters receive no gradient.
   bool requires_fused_update() const;
 
-  std::vector<Named> parameters() const;  ///< leaves that learn
-  /// A layer's name, and which one of parameters() is its W.
+  std::vector<Named> parameters() const;  ///< leaves that are learned
+  /// Name of a layer, and the index of its W in parameters().
   struct Weight {
     std::string layer;
     std::size_t place;
   };
   std::vector<Weight> weights() const;  ///< per layer
-  std::vector<Named> buffers() const;   ///< fixed: feedback weights; and what moves by itself
-  /// Of the last training pass, per hidden layer, and the batch at which they were taken. Only where they are not taken
-  /// anew for every batch must a checkpoint hold them.
+  std::vector<Named> buffers() const;   ///< feedback weights, and running statistics of normalizations
+  /// Factors of the last training pass, per hidden layer, and the batch in which they were computed. A checkpoint must
+  /// hold them only if they are not recomputed in every batch.
   const std::vector<credit::Factors>& factors() const { return factors_; }
   std::int64_t factors_step() const { return factors_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step);
 
   std::vector<Activity> activity() const;  ///< per spiking layer
-  /// What the last pass in evaluation gave the first spiking layer, [time, batch, in]; else undefined.
+  /// Input of the first spiking layer in the last evaluation pass, [time, batch, in]; else undefined.
   at::Tensor shown() const;
-  /// Per layer, in the order of their names. @param steps  of an example that is a sequence
+  /// Sizes per layer, in the order of their names. @param steps  length of an example that is a sequence
   std::vector<LayerShape> shapes(std::int64_t steps = 1) const;
-  const credit::Rule& rule() const { return rule_; }  ///< resolved
+  const credit::Rule& rule() const { return rule_; }  ///< as returned by credit::resolved()
   std::string describe() const;                       ///< a table of layers, shapes and parameter counts, for people
 
  private:
   struct Map {
     std::int64_t channels, rows, columns;
   };
-  /// A layer and its place.
+  /// A layer and its position.
   struct Part {
     std::unique_ptr<Layer> layer;
-    std::int64_t places = 1;     // dense: of each channel that is laid out in a row
-    std::int64_t positions = 1;  // convolution: of the map it makes, before pooling
-    std::int64_t inputs = 0;     // numbers that come in
-    std::int64_t values = 0;     // numbers of its value
-    std::size_t above = 0;       // the layer that takes them
+    std::int64_t places = 1;     // dense: number of positions per channel of the flattened input
+    std::int64_t positions = 1;  // convolution: number of positions of its map before pooling
+    std::int64_t inputs = 0;     // number of inputs
+    std::int64_t values = 0;     // number of values
+    std::size_t above = 0;       // index of the layer that takes them
     at::Tensor feedback;         // B, or undefined
-    std::string then;            // for people
+    std::string then;            // what follows the layer, for people
   };
-  /// Some of the stages, begin ... end-1, from the layer `layer` on.
+  /// Stages begin ... end-1, which start with layer `layer`.
   struct Piece {
     std::size_t begin, end, layer;
   };
 
-  // Making it.
+  // Construction.
   void add_layers();
   Map after(const Stage& stage, Map in);
   Part dense(const Stage& stage, Map in);
@@ -142,13 +147,13 @@ class Network final {
   std::size_t hidden() const { return parts_.size() - 1; }
   bool direct() const { return route_.feedback == credit::Feedback::direct; }
 
-  // One pass, network_pass.cpp.
+  // One pass, in network_pass.cpp.
   void prepare(const Pass& pass);
-  /// Gives the layers the factors that hold for this batch.
+  /// Sets the factors of this batch in all layers.
   void refresh_factors(const Pass& pass, std::int64_t batch);
   void make_factors(const Pass& pass, std::int64_t batch);
   at::Tensor encoded(const at::Tensor& inputs, const Pass& pass) const;
-  /// @param values  receives those that the route sends an error from the logits
+  /// @param values  receives the values to which the route sends an error from the logits
   at::Tensor through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const;
   at::Tensor through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const;
   at::Tensor recomputing(at::Tensor h, const Pass& pass) const;
@@ -164,22 +169,22 @@ class Network final {
   std::uint64_t seed_;
   Precision precision_;
   at::TensorOptions placed_;  // dtype and device of every weight
-  credit::Rule rule_;         // resolved
+  credit::Rule rule_;         // as returned by credit::resolved()
   const credit::Route& route_;
   const Activation* activation_;
   SnuOptions neurons_;
   kernels::WorkspacePtr workspace_;
   std::vector<Part> parts_;
-  std::size_t answer_ = 0;  // stages up to the last layer's, which gives the logits
+  std::size_t answer_ = 0;  // number of stages up to the last layer, which outputs the logits
   std::vector<credit::Factors> factors_;
-  std::int64_t factors_step_ = -1;  // the batch of which they were taken
+  std::int64_t factors_step_ = -1;  // the batch in which factors were computed
   at::Tensor shown_;
 };
 
-/// What an optimizer is to update.
+/// Returns the parameters that an optimizer updates.
 std::vector<kernels::Parameter> learning(const Network& network);
 
-/// The network of options.model.
+/// Creates the network of options.model.
 std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed);
 
 }  // namespace grapes::nn

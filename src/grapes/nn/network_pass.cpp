@@ -1,4 +1,4 @@
-// One pass of a batch through a network's stages, and back.
+// The forward pass of a batch through a network's stages, and the backward pass.
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/core/feedback.h"
@@ -23,7 +23,7 @@ using credit::Responsibility;
 using Do = Stage::Do;
 using To = ErrorPath::To;
 
-/// At one place for every channel.
+/// Reduces over the positions of a map, with one result per channel.
 template <class Reduce>
 at::Tensor everywhere(const at::Tensor& map, Reduce reduce) {
   return reduce(map).view({map.size(0), -1, 1, 1});
@@ -48,7 +48,7 @@ struct GradientTap final : torch::autograd::Node {
   void release_variables() override { tell = nullptr; }
 };
 
-/// The value; `tell` hears the error at it.
+/// Returns the value; `tell` is called with the error at it.
 at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)> tell) {
   const std::shared_ptr<GradientTap> node(new GradientTap, torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(value));
@@ -62,8 +62,7 @@ at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)
 
 at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
   const at::AutoGradMode graph((pass.training || pass.gradients) && at::GradMode::is_enabled());
-  if (pass.present.defined() && !signature_.sequence)
-    throw UsageError("examples that are no sequences have no steps that could be missing");
+  if (pass.present.defined() && !signature_.sequence) throw UsageError("`present` needs examples that are sequences");
   prepare(pass);
   if (pass.training) refresh_factors(pass, inputs.size(0));
   at::Tensor h = has(stages_, Do::encode) ? encoded(inputs, pass) : inputs.to(placed_);
@@ -83,7 +82,7 @@ at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
 
 void Network::prepare(const Pass& pass) {
   const auto now = [&](const kernels::NumberFormat& format) { return pass.training ? format : format.nearest(); };
-  const bool copies = !(precision_.master == precision_.weights);  // else W is held as products see it
+  const bool copies = !(precision_.master == precision_.weights);  // else W is stored in the format that products use
   for (std::size_t l = 0; l < parts_.size(); ++l) {
     Layer& layer = *parts_[l].layer;
     layer.prepare(pass, l);
@@ -97,7 +96,7 @@ void Network::prepare(const Pass& pass) {
 
 void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
   if (rule_.modulation == "none") {
-    factors_.resize(hidden());  // undefined ones, as the layers' are
+    factors_.resize(hidden());  // undefined factors, as in the layers
     return;
   }
   if (factors_.empty() || pass.step / rule_.every != factors_step_ / rule_.every) make_factors(pass, batch);
@@ -120,7 +119,7 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
       next += layer.parameters().size();
     }
     at::Tensor W = others != nullptr ? *others : layer.weight;
-    // Whose column is a unit's: a channel that was laid out in a row is one unit all the same.
+    // A flattened channel is one unit, so the columns of its positions are summed.
     if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});
     weights.layers.push_back(std::move(W));
     weights.above.push_back(parts_[l].above);
@@ -137,7 +136,7 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
 }
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
-  const bool here = placed_.device().is_cpu();  // where spikes can be bits
+  const bool here = placed_.device().is_cpu();  // packed spikes are supported on the CPU only
   if (signature_.sequence && kernels::is_packed(inputs)) {
     const at::Tensor bits = inputs.transpose(0, 1).contiguous();
     return here ? bits : kernels::unpack(bits, parts_.front().inputs, precision_.dtype).to(placed_);
@@ -156,8 +155,8 @@ at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::T
   const ErrorPath path = below ? route_.down(layer.weight, parts_[l - 1].feedback) : ErrorPath{To::none, {}};
   if (path.to != To::none) return layer.forward(std::move(h), path);
   const auto alone = [&layer, path](at::Tensor x) { return layer.forward(std::move(x), path); };
-  // No error goes from layer to layer: each is a piece by itself. Nothing here holds its input, whose memory may then
-  // serve what comes out.
+  // No error passes between layers, so each layer is a piece of its own. Its input is not kept here, so the memory can
+  // be reused for the output.
   at::Tensor input = h.detach();
   h.reset();
   h = options_.recompute && direct() ? recomputed(std::move(input), alone) : alone(std::move(input));
@@ -227,7 +226,7 @@ at::Tensor Network::dropped(const at::Tensor& h, const Pass& pass, std::size_t l
 at::Tensor Network::closed(at::Tensor logits, const std::vector<at::Tensor>& values) const {
   for (std::size_t l = 0; l < values.size(); ++l)
     logits = feedback(logits, values[l].dim() > 3 ? values[l].flatten(1) : values[l], parts_[l].feedback);
-  // Of what the route sends from there, too.
+  // Also rounds the error that the route sends from the logits.
   return parts_.back().layer->rounding.error_at(logits, logits.dim() - 1);
 }
 
@@ -237,7 +236,7 @@ at::Tensor Network::recomputing(at::Tensor h, const Pass& pass) const {
     h = recomputed(
         std::move(h),
         [this, piece, pass](at::Tensor x) {
-          workspace_->let_go();  // what is free here is of other pieces' sizes
+          workspace_->let_go();  // free memory in the workspace has the sizes of other pieces
           std::vector<at::Tensor> none;
           return through(piece, std::move(x), pass, none);
         },
@@ -246,7 +245,7 @@ at::Tensor Network::recomputing(at::Tensor h, const Pass& pass) const {
   return h;
 }
 
-/// What is computed again together: up to where a residual sum is made, or the map gets smaller.
+/// Returns the pieces that are recomputed as a whole. They end at a residual sum or where the map gets smaller.
 std::vector<Network::Piece> Network::pieces() const {
   std::vector<Piece> all = {{0, 0, 0}};
   std::size_t layers = 0, kept = 0;
@@ -262,9 +261,9 @@ std::vector<Network::Piece> Network::pieces() const {
   return all;
 }
 
-/// Examples are independent of each other but for normalization, for dropout, which is drawn for a batch, and for
-/// number formats, whose scales and draws are those of a batch. Weights are laid out anew for every slice: worth it
-/// where they are less than what goes through them.
+/// Returns the number of examples to recompute at a time. Examples are independent of each other except with
+/// normalization, with dropout, whose mask is drawn per batch, and with number formats, whose scales and draws depend
+/// on the batch. The weights' layout is prepared for every slice, which pays if they are smaller than the values.
 std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
   constexpr std::int64_t examples = 16;
   std::int64_t weights = 0;
@@ -276,15 +275,15 @@ std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
   return options_.norm == Norm::none && !precision_.has_formats() && h.numel() > weights ? examples : 0;
 }
 
-/// Indirect feedback alignment: δ^1 = [B e] ⊙ φ'(z^1), then upwards δ^l = [W^l δ^{l-1}] ⊙ φ'(z^l), and where there are
-/// sums, it is summed. Each stage gives its value and says what an error beside it becomes; these ways are gone when
-/// the error at the logits is there.
+/// Indirect feedback alignment: δ^1 = [B e] ⊙ φ'(z^1), then upward δ^l = [W^l δ^{l-1}] ⊙ φ'(z^l). Residual sums add the
+/// errors too. Each stage returns its value and a function that carries an error past it. The functions are released
+/// when the error at the logits is known.
 at::Tensor Network::upwards(at::Tensor h, const Pass& pass) const {
   const at::NoGradGuard no_graph;
   using Way = Rising::Way;
-  std::vector<Way> ways;  // of all stages but keep, in order, from the error on the main line to the next
+  std::vector<Way> ways;  // of all stages except keep, in order: each carries the error on the main path one stage up
   std::vector<at::Tensor> kept;
-  auto errors = std::make_shared<std::vector<at::Tensor>>();  // the same beside the error
+  auto errors = std::make_shared<std::vector<at::Tensor>>();  // the same for the stored value of a residual sum
   std::size_t l = 0;
   const auto layer = [&](at::Tensor x) {
     const bool masked = l > 0 || !options_.compatibility.unmasked_first;

@@ -26,7 +26,7 @@ void require_possible(const SnuRule& rule) {
   };
   checked_row(std::vector<Name>{{"identity"}, {"relu"}, {"leaky_relu"}}, "membrane activation",
               rule.membrane_activation);
-  checked_row(std::vector<Name>{{"step"}, {"sigmoid"}}, "output of a neuron", rule.output);
+  checked_row(std::vector<Name>{{"step"}, {"sigmoid"}}, "neuron output", rule.output);
   checked_row(resets(), "reset", rule.reset);
   checked_row(surrogates(), "surrogate", rule.surrogate);
   TORCH_CHECK_VALUE(rule.surrogate_width > 0 && std::isfinite(rule.surrogate_width),

@@ -6,53 +6,52 @@
 #include <cstdint>
 #include <string>
 
-/// Spiking neurons as values: what is fixed (parameters), what changes (state), and one step of time. No step remembers
-/// anything; layers over time are in nn/snu.h.
+/// Spiking neurons without memory: parameters, state, and a function for one time step. nn/snu.h has layers over time.
 namespace grapes::nn {
 
-/// The spiking neural unit (Woźniak et al. 2020, doi 10.1038/s42256-020-0187-0).
+/// Options of the spiking neural unit (Woźniak et al. 2020, doi 10.1038/s42256-020-0187-0):
 ///   s_t = g(c_t + d · s_{t-1} ⊙ (1 - y_{t-1}))         reset hard
-///   s_t = g(c_t + d · s_{t-1} (1 - max_n y_{t-1,n}))   reset lateral: whoever fires silences all
+///   s_t = g(c_t + d · s_{t-1} (1 - max_n y_{t-1,n}))   reset lateral: a spike of any unit resets all units
 ///   s_t = g(c_t + d · (s_{t-1} - θ ⊙ y_{t-1}))         reset subtract
 ///   s_t = g(c_t + d · s_{t-1})                         reset none
 ///   y_t = h(s_t - θ)
-/// h the step (SNU), whose derivative is a surrogate, or the sigmoid (sSNU), which has its own.
-/// The derivative of max is shared alike among the nodes that attain it.
+/// h is a step (SNU) or a sigmoid (sSNU). The derivative of the step is replaced by a surrogate. The derivative of max
+/// is divided equally among the units that attain it.
 ///
-/// | parameter | default | symbol | meaning                                             |
-/// | decay     | 0.8     | d      | what is left of the membrane after a step, [] or [node] |
-/// | threshold | 1       | θ      | per node, in the unit of the membrane               |
-/// | membrane_activation | relu | g | identity, relu, leaky_relu (slope 0.1) |
-/// | output    | step    | h      | step, sigmoid                                       |
-/// | reset     | hard    |        | hard, subtract, none, lateral                       |
-/// | surrogate | tanh    |        | tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular |
-/// | surrogate_width | 1       |        | of the surrogate, in the unit of the membrane       |
+/// | parameter           | default | symbol | values or meaning                                            |
+/// | decay               | 0.8     | d      | fraction of the membrane that remains after a step, [] or [unit] |
+/// | threshold           | 1       | θ      | per unit, in units of the membrane                           |
+/// | membrane_activation | relu    | g      | identity, relu, leaky_relu (slope 0.1)                       |
+/// | output              | step    | h      | step, sigmoid                                                |
+/// | reset               | hard    |        | hard, subtract, none, lateral                                |
+/// | surrogate           | tanh    |        | tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular |
+/// | surrogate_width     | 1       |        | width of the surrogate, in units of the membrane             |
 struct SnuRule {
   std::string membrane_activation = "relu";  ///< g
   std::string output = "step";
   std::string reset = "hard";
   std::string surrogate = "tanh";
   double surrogate_width = 1;
-  bool detach_reset = false;  ///< y_{t-1} in the reset is a constant to the derivative
+  bool detach_reset = false;  ///< treat y_{t-1} in the reset as a constant in the backward pass
 };
-/// @throws c10::ValueError that names the field and what it may be; surrogate_width must be above 0
+/// Checks the options. @throws c10::ValueError with the field and its valid values; surrogate_width must be above 0
 void require_possible(const SnuRule& rule);
 
 struct SnuParameters {
-  at::Tensor decay;      ///< [1] or [node]
-  at::Tensor threshold;  ///< [node]
+  at::Tensor decay;      ///< d, [1] or [unit]
+  at::Tensor threshold;  ///< θ, [unit]
 };
 struct SnuState {
-  at::Tensor membrane;      ///< s, [batch, node]
-  at::Tensor output;        ///< y, [batch, node]
-  at::Tensor current = {};  ///< c, [batch, node], of neurons with a synaptic current; else undefined
-  /// The same without a graph.
+  at::Tensor membrane;      ///< s, [batch, unit]
+  at::Tensor output;        ///< y, [batch, unit]
+  at::Tensor current = {};  ///< c, [batch, unit], with a synaptic current; else undefined
+  /// Returns the state detached from its graph.
   SnuState detach() const;
 };
-/// One step. @param current  c_t, [batch, node] @return state, its output being y_t
+/// Computes one time step. @param current  c_t, [batch, unit] @return the new state; its output is y_t
 SnuState step(const at::Tensor& current, const SnuState& before, const SnuParameters& parameters, const SnuRule& rule);
 
-/// What a layer of such neurons is over time.
+/// Options of a layer of spiking neural units.
 ///
 ///     SnuOptions().recurrent(true).decay(0.95).rule({.membrane_activation = "leaky_relu"})
 struct SnuOptions {
@@ -60,34 +59,34 @@ struct SnuOptions {
   enum class Inputs { measured, dense, spikes };
 
   TORCH_ARG(SnuRule, rule);
-  /// With R.
+  /// Adds recurrent weights R.
   TORCH_ARG(bool, recurrent) = false;
-  /// d, where it starts or stays.
+  /// Initial value of d, or its fixed value.
   TORCH_ARG(double, decay) = 0.8;
   TORCH_ARG(Decay, learn_decay) = Decay::fixed;
-  /// θ, where it starts or stays.
+  /// Initial value of θ, or its fixed value.
   TORCH_ARG(double, threshold) = 1;
-  /// α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none, 0 ... <1.
+  /// α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}, in [0, 1). 0: no synaptic current.
   TORCH_ARG(double, synapse) = 0;
   TORCH_ARG(bool, learn_threshold) = true;
   /// The error does not run back in time through R (Bellec et al. 2020).
   TORCH_ARG(bool, eprop) = false;
-  /// Backwards through time, the state is cut off before steps k, 2k, ...; 0: never.
+  /// Truncated backpropagation through time: the backward pass is cut before steps k, 2k, ... 0: never.
   TORCH_ARG(std::int64_t, truncate) = 0;
-  /// A call goes on from where the last one ended; see reset_state().
+  /// Each call continues from the state at the end of the last call, see reset_state().
   TORCH_ARG(bool, stateful) = false;
-  /// By the reference implementation, step by step.
+  /// Uses the reference implementation, step by step.
   TORCH_ARG(bool, plain) = false;
-  /// How the fused layer multiplies W by its inputs: as spikes if few enough of them are, always as numbers, or always
-  /// as spikes.
+  /// How the fused layer multiplies W by its inputs: always as dense numbers, always as spikes, or as spikes if their
+  /// measured density is low enough.
   TORCH_ARG(Inputs, inputs) = Inputs::measured;
 };
 
-/// What a layer did over all steps.
+/// Outputs and states of a layer over all time steps.
 struct SnuTrace {
-  at::Tensor output;    ///< y, [time, batch, node]
-  at::Tensor membrane;  ///< s, [time, batch, node]
-  SnuState last;        ///< after the last step, to start the next call from
+  at::Tensor output;    ///< y, [time, batch, unit]
+  at::Tensor membrane;  ///< s, [time, batch, unit]
+  SnuState last;        ///< state after the last step; pass it to the next call to continue
 };
 
 }  // namespace grapes::nn

@@ -20,7 +20,7 @@ BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, const at::TensorOpti
 
 at::Tensor BatchNorm::forward(const at::Tensor& x, bool training, bool remember) const {
   constexpr double momentum = kernels::norm_momentum, epsilon = kernels::norm_epsilon;
-  // The statistics move in place: where they must not, on copies.
+  // The running statistics are updated in place. If they must not change, use copies.
   const at::Tensor mu = remember || !training ? mean : mean.clone(),
                    sigma2 = remember || !training ? variance : variance.clone();
   if (kind == Norm::batch) return at::batch_norm(x, scale, shift, mu, sigma2, training, momentum, epsilon, false);

@@ -39,7 +39,8 @@ Precision precision_from(const std::string& text) {
     std::string name = piece.substr(0, at);
     if (name == "errors" || name == "updates") name.pop_back();
     const RoundedPart& part = find_row(rounded_parts(), "part of precision", name);
-    if (at == std::string::npos) throw UsageError("precision: '" + piece + "' has no format: " + name + "=FORMAT");
+    if (at == std::string::npos)
+      throw UsageError("precision: '" + piece + "' has no format; expected " + name + "=FORMAT");
     if (!given.insert(name).second) throw UsageError("precision: " + name + " is given twice");
     precision.*part.format = kernels::number_format(piece.substr(at + 1), "precision " + name);
   }

@@ -13,7 +13,9 @@ at::Tensor counted(const at::Tensor& present, const at::Tensor& like) {
 at::Tensor mean_of(const at::Tensor& y, const at::Tensor& present) {
   return present.defined() ? y.sum(0) / counted(present, y).sum(0).clamp_min(1) : y.mean(0);
 }
-at::Tensor last_of(const at::Tensor& s, const at::Tensor&) { return s[-1]; }  // held where a sequence has ended
+at::Tensor last_of(const at::Tensor& s, const at::Tensor&) {
+  return s[-1];
+}  // the membrane is kept after the end of a sequence
 at::Tensor max_of(const at::Tensor& s, const at::Tensor& present) {
   return (present.defined() ? s.masked_fill(present.logical_not().unsqueeze(-1), -INFINITY) : s).amax(0);
 }

@@ -7,12 +7,12 @@
 
 namespace grapes::nn {
 
-/// What a layer says after all steps.
+/// Computes a layer's answer from all time steps.
 struct Readout {
   std::string name;
   std::string summary;
-  bool membrane;  ///< of s, else of y
-  /// From [time, batch, node] to [batch, node]. @param present [time, batch], or undefined: steps that count
+  bool membrane;  ///< uses the membrane s instead of y
+  /// Maps [time, batch, unit] to [batch, unit]. @param present  [time, batch], steps that count; undefined: all
   at::Tensor (*reduce)(const at::Tensor& value, const at::Tensor& present);
 
   at::Tensor read(const SnuTrace& trace, const at::Tensor& present) const {

@@ -15,7 +15,7 @@ namespace {
 
 using torch::autograd::variable_list;
 
-/// do_slice(first example, how many) for the whole batch.
+/// Calls do_slice(first example, number of examples) until the whole batch is done.
 template <class DoSlice>
 void each_slice(std::int64_t batch, std::int64_t slice, DoSlice do_slice) {
   const std::int64_t most = slice > 0 ? slice : batch;
@@ -33,7 +33,7 @@ struct Recomputed final : torch::autograd::Node {
   variable_list apply(variable_list&& errors) override {
     variable_list result(1);
     if (!errors[0].defined()) return result;
-    TORCH_CHECK(input.defined(), "recompute: a piece runs backwards once");
+    TORCH_CHECK(input.defined(), "recompute: the backward pass may run only once");
     TORCH_CHECK(input._version() == version, "recompute: the input was changed in place between forward and backward");
     const bool below = task_should_compute_output(0);
     const at::Tensor h = std::exchange(input, {}), error = std::move(errors[0]);

@@ -12,7 +12,7 @@
 namespace grapes::nn {
 namespace {
 
-/// @throws UsageError for the first that is so
+/// @throws UsageError with the message of the first condition that holds
 void refuse(const std::vector<std::pair<bool, std::string>>& faults) {
   for (const auto& [wrong, words] : faults)
     if (wrong) throw UsageError(words);
@@ -31,7 +31,7 @@ void require_possible(const Options& options, const Stages& stages, const Signat
   const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
   refuse({
       {std::ranges::any_of(stages, [](const Stage& stage) { return stage.is_layer() && stage.units < 1; }),
-       "a layer has at least one unit" + model},
+       "every layer must have at least one unit" + model},
       {!(options.dropout >= 0 && options.dropout < 1),
        "dropout must be at least 0 and below 1; got " + shortest(options.dropout)},
       {constants > 1 && constants != hidden,
@@ -40,17 +40,19 @@ void require_possible(const Options& options, const Stages& stages, const Signat
                    constants, to_string(options.model), hidden)},
       {route.upwards() && precision.has_formats(),
        "precision: number formats are not supported on route " + route.name + "; got " + options.precision},
-      {!spiking && signature.sequence, "examples that are sequences need model snn:N1,N2,..." + model},
-      {!spiking && route.local_in_time, "route " + route.name + " is for spiking networks" + model},
-      {!pictures && theirs.dropout_in_evaluation, "dropout-in-evaluation is for convolutional networks" + model},
-      {!pictures && options.recompute, "recompute is for convolutional networks" + model},
-      {!pictures && options.norm != Norm::none, "norm is for convolutional networks" + model},
-      {(pictures || spiking) && options.analog, "analog: crossbars are for dense networks" + model},
+      {!spiking && signature.sequence, "sequences need model snn:N1,N2,..." + model},
+      {!spiking && route.local_in_time, "route " + route.name + " is only supported in spiking networks" + model},
+      {!pictures && theirs.dropout_in_evaluation,
+       "dropout-in-evaluation is only supported in convolutional networks" + model},
+      {!pictures && options.recompute, "recompute is only supported in convolutional networks" + model},
+      {!pictures && options.norm != Norm::none, "norm is only supported in convolutional networks" + model},
+      {(pictures || spiking) && options.analog,
+       "analog: crossbars are only supported in the models linear and mlp" + model},
       {(pictures || spiking) && (theirs.unmasked_first || theirs.first_sample_mask || theirs.single_factor),
-       "unmasked-first, first-sample-mask and single-factor are for dense networks" + model},
+       "unmasked-first, first-sample-mask and single-factor are only supported in the models linear and mlp" + model},
       {pictures && signature.input_shape.size() != 3,
-       fmt::format("model '{}' takes pictures, channels × rows × columns; an example is [{}]", to_string(options.model),
-                   fmt::join(signature.input_shape, ", "))},
+       fmt::format("model '{}' takes images of shape [channels, rows, columns]; got examples of shape [{}]",
+                   to_string(options.model), fmt::join(signature.input_shape, ", "))},
   });
   if (options.analog)
     refuse({{options.precision != "float32" || options.device != "cpu",
@@ -66,7 +68,7 @@ void require_possible(const Options& options, const Stages& stages, const Signat
             {bool(precision.activations),
              "precision: activations are not rounded in spiking networks, where a spike is a bit"},
             {options.dropout > 0, "dropout is not supported in spiking networks"},
-            {options.bias && !signature.each_step, "bias: spiking layers have none"},
+            {options.bias && !signature.each_step, "bias is not supported in spiking networks"},
             {rule.responsibility == credit::Responsibility::synaptic,
              "responsibility synaptic is not supported in spiking networks: use incoming or outgoing"}});
 }

@@ -4,8 +4,8 @@
 
 namespace grapes::nn {
 
-/// @param rule  resolved
-/// @throws UsageError for what fits no network, or none of these stages
+/// Checks that the options are valid and fit the stages. @param rule  as returned by credit::resolved()
+/// @throws UsageError with the first option that is invalid or not supported
 void require_possible(const Options& options, const Stages& stages, const Signature& signature,
                       const Precision& precision, const credit::Rule& rule);
 

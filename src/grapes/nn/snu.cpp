@@ -15,10 +15,10 @@ namespace grapes::nn {
 SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, Rule rule)
     : Routed(std::move(rule), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
   require_possible(options_.rule());
-  TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and nodes must be above 0; got ", in, " and ", nodes);
+  TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and units must be above 0; got ", in, " and ", nodes);
   TORCH_CHECK(options_.synapse() >= 0 && options_.synapse() < 1,
               "grapes::nn::Snu: synapse must be at least 0 and below 1; got ", options_.synapse());
-  TORCH_CHECK(options_.truncate() >= 0, "grapes::nn::Snu: truncate must be 0 or more steps; got ", options_.truncate());
+  TORCH_CHECK(options_.truncate() >= 0, "grapes::nn::Snu: truncate must be at least 0; got ", options_.truncate());
   reset();
 }
 
@@ -52,19 +52,19 @@ void SnuImpl::reset() {
 
 SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& present) {
   TORCH_CHECK(x.dim() == 3 && x.size(0) > 0 && x.size(2) == in_, "grapes::nn::Snu: x must be [time, batch, ", in_,
-              "], with a step at least; got ", x.sizes());
-  TORCH_CHECK(x.scalar_type() == weight.scalar_type(), "grapes::nn::Snu: x must be of the weight's dtype, ",
+              "], with at least one time step; got ", x.sizes());
+  TORCH_CHECK(x.scalar_type() == weight.scalar_type(), "grapes::nn::Snu: x must have the weight's dtype, ",
               weight.scalar_type(), "; got ", x.scalar_type());
   const std::int64_t batch = x.size(1);
   TORCH_CHECK(!present.defined() || (present.scalar_type() == at::kBool && present.dim() == 2 &&
                                      present.size(0) == x.size(0) && present.size(1) == batch),
-              "grapes::nn::Snu: present must be bool [time, batch], as x is ", x.sizes(), "; got ",
+              "grapes::nn::Snu: present must be bool [time, batch] for x of shape ", x.sizes(), "; got ",
               present.defined() ? present.sizes() : at::IntArrayRef());
   if (options_.stateful() && !state.membrane.defined()) state = carried_;
   for (const at::Tensor* part : {&state.membrane, &state.output, &state.current})
     TORCH_CHECK(!part->defined() || part->sizes() == at::IntArrayRef({batch, nodes_}),
                 "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
-                options_.stateful() ? "; reset_state() begins anew" : "");
+                options_.stateful() ? "; call reset_state() to start with another batch size" : "");
   layer_->factors = factors(next_factor(recurrent));
   const SnuTrace trace = layer_->run(x, std::move(state), present, down());
   if (options_.stateful()) carried_ = trace.last.detach();
@@ -73,9 +73,9 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& pre
 
 NeuronsImpl::NeuronsImpl(std::int64_t nodes, SnuOptions options) : nodes_(nodes), options_(std::move(options)) {
   require_possible(options_.rule());
-  TORCH_CHECK(nodes > 0, "grapes::nn::Neurons: nodes must be above 0; got ", nodes);
+  TORCH_CHECK(nodes > 0, "grapes::nn::Neurons: units must be above 0; got ", nodes);
   TORCH_CHECK(!options_.recurrent() && !options_.stateful(),
-              "grapes::nn::Neurons: neither recurrent nor stateful; see grapes::nn::Snu");
+              "grapes::nn::Neurons: recurrent and stateful are not supported; use grapes::nn::Snu");
   reset();
 }
 
@@ -93,8 +93,8 @@ void NeuronsImpl::reset() {
 
 SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& present) {
   TORCH_CHECK(current.dim() >= 3 && current.size(0) > 0 && current.size(2) == nodes_,
-              "grapes::nn::Neurons: the current must be [time, batch, ", nodes_, ", ...], with a step at least; got ",
-              current.sizes());
+              "grapes::nn::Neurons: the current must be [time, batch, ", nodes_,
+              ", ...], with at least one time step; got ", current.sizes());
   const std::int64_t places = current.numel() / (current.size(0) * current.size(1) * nodes_);
   const auto everywhere = [&](const at::Tensor& per_node) {
     return places == 1 || per_node.size(0) == 1 ? per_node : per_node.repeat_interleave(places);

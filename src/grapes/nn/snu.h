@@ -14,37 +14,40 @@ namespace grapes::nn {
 
 class SnuLayer;
 
-/// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. x [time, batch, in] -> y [time,
-/// batch, node].
-/// The error at the current c_t is scaled by the node's factor once per layer and step on its way to W, R and, by the
-/// route, to x. What runs back in time, through d s_{t-1} and through R to y_{t-1}, is not: it would compound.
+/// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. r sums W and R.
+///
+/// At each time step the factor scales the error at the current c_t once, for the gradients of W and R and for the
+/// error at x. The error that runs back in time, through d s_{t-1} and through R to y_{t-1}, is not scaled, because its
+/// factors would compound.
 ///   δ_t = ∂L/∂c_t     dL/dW = Σ_t (m ⊙ δ_t)ᵀ x_t     dL/dR = Σ_t (m ⊙ δ_t)ᵀ y_{t-1}     dL/dx_t = Wᵀ (m ⊙ δ_t)
-/// With a synaptic current, c_t = α c_{t-1} + W x_t + R y_{t-1}, δ_t is the error at W x_t + R y_{t-1}, and what runs
-/// back in time through α c_{t-1} is not scaled either. e-prop leaves out what runs back through R; with detach_reset
-/// it is the eligibility trace of Bellec et al. (doi 10.1038/s41467-020-17236-y), summed backwards. Thresholds and
-/// decays learn from δ_t unscaled. r sums W and R. Routes change only the way to x; through time the error runs back
-/// exactly on every route: fa sends B (m ⊙ δ_t) at every step, dfa nothing, so that DirectFeedback brings y_t the
-/// output's error of the same step.
+/// Thresholds and decays learn from δ_t without factors.
+/// - Synaptic current, c_t = α c_{t-1} + W x_t + R y_{t-1}: δ_t is the error at W x_t + R y_{t-1}. The error that runs
+///   back through α c_{t-1} is not scaled either.
+/// - e-prop: no error runs back through R. With detach_reset the gradient equals that of the eligibility traces of
+///   Bellec et al. (doi 10.1038/s41467-020-17236-y).
+/// - Routes: they change only the error at x. fa sends B (m ⊙ δ_t) at every step. dfa sends nothing, and DirectFeedback
+///   sends y_t the output's error of the same step. Back in time the error is exact on every route.
 class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
  public:
-  /// @throws c10::ValueError for a rule that cannot be
+  /// @throws c10::ValueError for an invalid rule or option
   SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options = {}, Rule rule = {});
   void reset() override;
 
   at::Tensor forward(const at::Tensor& x) { return run(x).output; }
-  /// @param x        [time, batch, in], of the weight's dtype
-  /// @param state    where to begin; undefined tensors: s = y = 0 (stateful: where the last call ended)
-  /// @param present  [time, batch], bool, steps that are there; where it is false the state is held, y is 0 and no
-  /// error enters. Or undefined
+  /// Runs all time steps.
+  /// @param x        [time, batch, in], dtype of the weight
+  /// @param state    initial state; if undefined, s = y = 0, or for a stateful layer the state after the last call
+  /// @param present  [time, batch], bool; where it is false the state is kept, y is 0 and no error enters. Undefined:
+  ///   all true
   SnuTrace run(const at::Tensor& x, SnuState state = {}, const at::Tensor& present = {});
-  /// Stateful layers begin anew: s = y = 0.
+  /// Resets a stateful layer: s = y = 0.
   void reset_state() { carried_ = {}; }
   at::Tensor factor() const { return Routed::factor(recurrent); }
   const SnuOptions& options() const { return options_; }
 
-  at::Tensor recurrent;  ///< R, [node, node], or undefined
-  at::Tensor decay;      ///< d, [1] or [node]
-  at::Tensor threshold;  ///< θ, [node]
+  at::Tensor recurrent;  ///< R, [unit, unit], or undefined
+  at::Tensor decay;      ///< d, [1] or [unit]
+  at::Tensor threshold;  ///< θ, [unit]
 
  private:
   std::int64_t in_, nodes_;
@@ -54,21 +57,21 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
 };
 TORCH_MODULE(Snu);
 
-/// Neurons on a current that other layers made, a convolution, say: conv on [time · batch, ...], and this on what comes
-/// out of it. A node is a channel, with one threshold and decay for all its places. The modulation is the layer's
-/// before it, whose error it is, once per step; what runs back in time is not scaled.
+/// Spiking neurons on a current that another layer computes. For a convolution, apply it to [time · batch, ...] and
+/// pass its output here. A unit is a channel and has one threshold and one decay for all positions. The modulation of
+/// the layer below scales the error once per time step; the error that runs back in time is not scaled.
 class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
  public:
-  /// @throws c10::ValueError for a rule that cannot be, c10::Error for options that only a layer with weights has:
-  /// recurrent
+  /// @throws c10::ValueError for an invalid rule; c10::Error for the option `recurrent`, which needs a layer with
+  ///   weights
   explicit NeuronsImpl(std::int64_t nodes, SnuOptions options = {});
   void reset() override;
-  /// @param current [time, batch, node, ...] @return y, of the same shape
+  /// @param current  [time, batch, unit, ...] @return y, same shape
   at::Tensor forward(const at::Tensor& current) { return run(current).output; }
   SnuTrace run(const at::Tensor& current, const at::Tensor& present = {});
 
-  at::Tensor decay;      ///< d, [1] or [node]
-  at::Tensor threshold;  ///< θ, [node]
+  at::Tensor decay;      ///< d, [1] or [unit]
+  at::Tensor threshold;  ///< θ, [unit]
 
  private:
   std::int64_t nodes_;

@@ -15,12 +15,12 @@
 
 namespace grapes::nn {
 
-at::Tensor SnuLayer::in_one() { TORCH_CHECK(false, "a spiking layer cannot be taken apart"); }
+at::Tensor SnuLayer::in_one() { TORCH_CHECK(false, "a spiking layer does not support this call"); }
 
 void SnuLayer::prepare(const Pass& pass, std::size_t) {
   present_ = pass.present.defined() ? pass.present.t().contiguous().to(weight.device()) : at::Tensor();
   plain_ = pass.plain;
-  // A graph would outlive its step; what is seen in evaluation is kept.
+  // In training the graph must not outlive its step, so the trace is kept in evaluation only.
   keep_ = !pass.training;
   trace_ = {};
 }
@@ -60,21 +60,22 @@ std::vector<Named> SnuLayer::parameters() const {
   return all;
 }
 
-/// What arrives from a unit's own layer counts too.
+/// Recurrent weights are included.
 at::Tensor SnuLayer::responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const {
   if (dim != 0 || !recurrent.defined() || rule.responsibility != credit::Responsibility::incoming) return {};
   return grapes::responsibility(values != nullptr ? values[0] : weight,
                                 OptionalTensor(values != nullptr ? values[1] : recurrent), 0);
 }
 
-/// Step by step, of tensor operations only.
+/// Step by step, with tensor operations only.
 SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& present, const ErrorPath& path) const {
   using To = ErrorPath::To;
   const at::Tensor& m = factor();
   const bool scales = m.defined(), travels = scales && !local();
   const bool weighs = weight.defined();
   const at::Tensor W = weighs && scales && local() ? modulate(rounding.weight(weight), m, 0) : rounding.weight(weight);
-  // Compounding, m stands on all of the current, so that it also meets what R sends back; else on R's own gradient.
+  // With compounding, m scales the error at the whole current, which includes the error from R. Otherwise only R's own
+  // gradient is scaled.
   const bool compounds = travels && compounding_;
   at::Tensor R = recurrent.defined() ? rounding.of("recurrent").weight(recurrent) : recurrent;
   if (R.defined()) R = (scales && !compounds ? modulate(R, m, 0) : R).t();

@@ -8,31 +8,31 @@ namespace grapes::nn {
 
 struct Readout;
 
-/// A layer of neurons over time, [time, batch, in] -> [time, batch, unit], on numbers or on spikes packed by
-/// kernels::pack, which take no error.
+/// A layer of spiking neurons over time, [time, batch, in] -> [time, batch, unit]. Inputs are dense numbers, or spikes
+/// packed by kernels::pack, which receive no error.
 class SnuLayer final : public Layer {
  public:
   SnuLayer(SnuOptions options, bool compounding, kernels::WorkspacePtr workspace)
       : options_(std::move(options)), compounding_(compounding), workspace_(std::move(workspace)) {}
 
   void prepare(const Pass& pass, std::size_t number) override;
-  /// y of all steps, or s where `readout` is of it. In evaluation the trace is kept.
+  /// Returns y of all steps, or s if the readout uses the membrane. In evaluation the trace is kept.
   at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
-  /// All steps. @param state  where to begin; undefined tensors: at_rest() @param present  see SnuImpl::run
+  /// Runs all steps. @param state  initial state; undefined tensors: at_rest() @param present  see SnuImpl::run
   SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const;
-  /// s = y = 0, and c = 0 where there is a synaptic current.
+  /// Returns the state s = y = 0, and c = 0 with a synaptic current.
   SnuState at_rest(std::int64_t batch) const;
   bool fuses(const at::Tensor& h) const override;
   std::vector<Named> parameters() const override;
   at::Tensor responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const override;
   const SnuOptions& options() const { return options_; }
-  const SnuTrace& trace() const { return trace_; }  ///< of the last pass in evaluation, else without tensors
+  const SnuTrace& trace() const { return trace_; }  ///< of the last evaluation pass; undefined tensors after training
 
-  // weight undefined: x is the current itself.
+  // If weight is undefined, x is the current itself.
   at::Tensor recurrent;  ///< R, [unit, unit], or undefined
   at::Tensor decay;      ///< d, [1] or [unit]
   at::Tensor threshold;  ///< θ, [unit]
-  bool once = false;     ///< nobody runs backwards twice: saves memory
+  bool once = false;     ///< the graph runs backward only once, which saves memory
   const Readout* readout = nullptr;
 
  protected:

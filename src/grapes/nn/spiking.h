@@ -8,7 +8,7 @@
 
 namespace grapes::nn {
 
-/// A neuron by the name people know it under: what it decides of a layer.
+/// A named neuron model and the layer options that it sets.
 struct NeuronRow {
   std::string name;
   std::string summary;
@@ -16,10 +16,9 @@ struct NeuronRow {
 };
 const std::vector<NeuronRow>& neurons();
 
-/// Keys of the command line that only spiking networks have.
+/// Options that only spiking networks have.
 struct SpikingOptions {
-  std::string neuron =
-      "snu";  ///< a row of neurons(); it may decide the membrane activation, the output and the synapse
+  std::string neuron = "snu";  ///< a name in neurons(); it may set the membrane activation, the output and the synapse
   std::string membrane_activation = "leaky_relu";
   std::string reset = "hard";
   std::string surrogate = "tanh";
@@ -30,14 +29,14 @@ struct SpikingOptions {
   SnuOptions::Decay learn_decay = SnuOptions::Decay::fixed;
   double threshold = 1;
   bool learn_threshold = true;
-  double synapse = 0.8;  ///< of neurons with a synaptic current
+  double synapse = 0.8;  ///< α, for neurons with a synaptic current
   std::int64_t truncate = 0;
   SnuOptions::Inputs products = SnuOptions::Inputs::measured;
-  std::string readout = "mean_rate";  ///< a row of readouts(): of the output layer, where a sequence has one answer
+  std::string readout = "mean_rate";  ///< a name in readouts(), for the output layer if a sequence has one answer
 };
 
-/// What the options, and the neuron that they name, make of a layer.
-/// @throws UsageError for a neuron that is in no row, else what require_possible() throws
+/// Converts the options and the named neuron to options of a layer.
+/// @throws UsageError for an unknown neuron, and what require_possible() throws
 SnuOptions neurons_of(const SpikingOptions& options);
 
 }  // namespace grapes::nn

@@ -4,7 +4,7 @@
 namespace grapes::optim {
 namespace {
 
-/// v = μ v + η g;  W -= v. The rate stands inside v: a schedule does not touch what has been gathered already.
+/// v = μ v + η g;  W -= v. The rate is inside v, so a change of the rate does not affect earlier gradients in v.
 class Momentum final : public Optimizer {
  public:
   Momentum(const Options& options, std::vector<Parameter> parameters)

@@ -6,8 +6,8 @@
 namespace grapes::optim {
 namespace {
 
-/// Nesterov's accelerated gradient: g taken at W - μ v;  v = μ v + η g;  W -= v.
-/// W is kept aside while looking ahead, so that restore() gives it back bit for bit.
+/// Nesterov's accelerated gradient: g at W - μ v;  v = μ v + η g;  W -= v. W is saved during the look-ahead, so
+/// restore() returns it bit for bit.
 class Nag final : public Optimizer {
  public:
   Nag(const Options& options, std::vector<Parameter> parameters)
@@ -40,11 +40,11 @@ class Nag final : public Optimizer {
 
  private:
   void before_updates() override {
-    if (!ahead_) begin();  // a step of its own accord: rest_ must be what W is
+    if (!ahead_) begin();  // a step without begin(): rest_ must be W
     ahead_ = false;
   }
   void update(std::size_t i, const at::Tensor& g, double rate) override {
-    // No row sums: the factors want those of the look-ahead weight, and begin() makes them.
+    // No row sums: factors use those of the look-ahead weight, which begin() computes.
     kernels::nag(parameters_[i].value, g, velocity_[i], rest_[i], {rate, options_.weight_decay}, options_.momentum);
   }
 

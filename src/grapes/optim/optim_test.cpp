@@ -11,8 +11,8 @@
 namespace grapes::optim {
 namespace {
 
-/// Five steps on the loss ½ Σ c W², whose gradient c W is known wherever the optimizer looks; and the same by hand, one
-/// number at a time. @return largest difference
+/// Five steps on the loss ½ Σ c W², whose gradient is c W everywhere. Compares them with the same steps on single
+/// numbers. @return largest difference
 double against_hand(const std::string& name, double weight_decay) {
   Options options;
   options.optimizer = name;

@@ -15,7 +15,7 @@ void require(bool holds, const std::string& field, const std::string& expected, 
   if (!holds) throw UsageError(field, "must be " + expected + "; got " + shortest(got));
 }
 
-/// What the rule made of `before`, as the parameter can be held: W = Q(before + Q_update(W - before)).
+/// Stores the new weight in the parameter's format: W = Q(before + Q_update(W - before)).
 void hold(at::Tensor W, const at::Tensor& before, const kernels::Storage& storage, std::size_t i) {
   at::Tensor after = W;
   if (storage.update)
@@ -30,7 +30,7 @@ Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
 
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
-  // As they are before a rule that looks ahead has come back.
+  // The values before a look-ahead rule returns to W.
   std::vector<at::Tensor> before = parameters_without_lookahead();
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     before[i] = parameters_[i].storage ? before[i].clone() : at::Tensor();
@@ -75,7 +75,7 @@ std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Pa
     for (const Parameter& parameter : parameters)
       if (parameter.storage && parameter.storage->value)
         throw UsageError("optimizer",
-                         "nag does not go with weights in a number format, because its look-ahead weights are not "
+                         "nag does not support weights in a number format, because its look-ahead weights are not "
                          "quantized; use momentum, or weights with a float32 master");
   return row.make(options, std::move(parameters));
 }

@@ -4,7 +4,7 @@
 namespace grapes::optim {
 namespace {
 
-/// q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε). The ε stands inside the root, as in the GRAPES authors' program.
+/// q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε). ε is inside the root, as in the GRAPES authors' program.
 class RmsProp final : public Optimizer {
  public:
   RmsProp(const Options& options, std::vector<Parameter> parameters)

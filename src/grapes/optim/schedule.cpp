@@ -52,7 +52,7 @@ class Cosine final : public Schedule {
   double epochs_, floor_;
 };
 
-/// Times `factor` whenever the loss has not fallen below its best for more than `patience` epochs.
+/// Multiplied by `factor` when the loss has not fallen below its best for more than `patience` epochs.
 class Plateau final : public Schedule {
  public:
   Plateau(double patience, double factor) : patience_(patience), factor_(factor) {}
@@ -80,12 +80,12 @@ class Plateau final : public Schedule {
   double multiple_ = 1, best_ = std::numeric_limits<double>::max(), bad_ = 0;
 };
 
-/// Linear from 0 over the first epochs, on top of another schedule.
+/// Linear increase from 0 over the first epochs, multiplied with another schedule.
 class WarmUp final : public Schedule {
  public:
   WarmUp(std::unique_ptr<Schedule> inner, double epochs) : inner_(std::move(inner)), epochs_(epochs) {}
   double multiple(double epoch) const override {
-    // The first batch of all must not have rate 0: count from a thousandth of the ramp.
+    // The rate of the first batch must not be 0, so the ramp starts at a thousandth.
     return inner_->multiple(epoch) * std::clamp(epoch / epochs_, 1e-3, 1.0);
   }
   void observe(double loss) override { inner_->observe(loss); }
@@ -115,7 +115,7 @@ std::unique_ptr<Schedule> make_schedule(const std::string& text, double warm_up,
   const std::size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);
   const ScheduleRow& row = find_row(schedules(), "schedule", name);
-  const auto wrong = [&] { return UsageError("schedule", "'" + text + "' is not of the form " + row.summary); };
+  const auto wrong = [&] { return UsageError("schedule", "'" + text + "' does not have the form " + row.summary); };
 
   std::vector<double> numbers;
   if (colon != std::string::npos)

@@ -11,11 +11,12 @@ namespace grapes::optim {
 class Schedule {
  public:
   virtual ~Schedule() = default;
-  /// @param epoch  epochs done so far, with the part of the current one: 2.5 = in the middle of the third
+  /// @param epoch  number of epochs including the fraction of the current one: 2.5 is the middle of the third
   virtual double multiple(double epoch) const = 0;
-  /// Told after every epoch; reduce-on-plateau listens. `loss` on validation data, on training data if there is none.
+  /// Called after every epoch, for reduce-on-plateau. `loss` is that of the validation data, or of the training data if
+  /// there is none.
   virtual void observe(double loss) { (void)loss; }
-  /// What a checkpoint must hold.
+  /// Returns the state for a checkpoint.
   virtual std::vector<double> state() const { return {}; }
   virtual void restore(const std::vector<double>& state) { (void)state; }
 };
@@ -27,7 +28,7 @@ struct ScheduleRow {
 const std::vector<ScheduleRow>& schedules();
 
 /// @param text    "constant", "step:30,0.1", "multistep:60,120,0.2", "cosine", "cosine:0.01", "plateau:5,0.5"
-/// @param warm_up linear from 0 over so many epochs, on top of any of them
+/// @param warm_up  number of epochs of a linear increase from 0, combined with any schedule
 /// @throws UsageError
 std::unique_ptr<Schedule> make_schedule(const std::string& text, double warm_up, std::int64_t epochs);
 

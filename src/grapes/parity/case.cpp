@@ -16,14 +16,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// A case's file; every complaint names the file and the field.
+/// Reads a case's file. All errors name the file and the field.
 class Fields {
  public:
   explicit Fields(const std::filesystem::path& path) : path_(path.string()) {
     try {
       json_ = Json::parse(read_file(path));
     } catch (const Json::exception& error) {
-      throw DataError(path_ + ": not JSON: " + error.what());
+      throw DataError(path_ + ": invalid JSON: " + error.what());
     }
     if (!json_.is_object() || get<std::string>("format") != "grapes-golden/1")
       throw wrong("format", "\"grapes-golden/1\"");
@@ -43,7 +43,7 @@ class Fields {
     return DataError(path_ + ": field " + field + ": expected " + expected);
   }
 
-  /// What their word in the field is called here.
+  /// Translates the value of a field to the name in Grapes.
   template <class Ours, std::size_t n>
   Ours translated(const std::string& field, const std::pair<const char*, Ours> (&words)[n]) const {
     const auto word = get<std::string>(field);
@@ -96,7 +96,7 @@ const std::pair<const char*, const char*> output_functions[] = {
 struct LearnType {
   const char* route;
   const char* modulation;
-  bool lookahead;  // under NAG their factors are of the look-ahead weights; else of W
+  bool lookahead;  // under NAG, factors use the look-ahead weights; else W
 };
 const std::pair<const char*, LearnType> learn_types[] = {
     {"BP", {"bp", "none", true}},    {"BPgrapes", {"bp", "grapes", true}},
@@ -104,7 +104,7 @@ const std::pair<const char*, LearnType> learn_types[] = {
     {"DFA", {"dfa", "none", false}}, {"DFAgrapes", {"dfa", "grapes", false}},
     {"IFA", {"ifa", "none", true}},  {"IFAgrapes", {"ifa", "grapes", true}}};
 
-/// The options of `grapes train` that make it do what the authors' program did.
+/// The options with which `grapes train` does what the authors' program did.
 void read_options(const Fields& file, Case& c) {
   const LearnType rule = file.translated("learn_type", learn_types);
   c.network.model = nn::dense_model({c.layers.begin() + 1, c.layers.end() - 1});
@@ -158,7 +158,7 @@ void read_factors(const Fields& file, Case& c) {
       if (layers == entry.end()) continue;
       for (const auto& [name, values] : layers->items()) {
         const auto layer = static_cast<std::size_t>(to_integer(name).value_or(-1));
-        if (layer + 2 >= c.layers.size()) throw file.wrong("modulation", "hidden layers that there are; got " + name);
+        if (layer + 2 >= c.layers.size()) throw file.wrong("modulation", "existing hidden layers; got " + name);
         c.factors.push_back(
             {entry.at("at").get<std::int64_t>(), layer, columns,
              file.matrix("modulation", Json::array({values}), 1, c.layers[columns ? layer : layer + 1])});
@@ -173,7 +173,7 @@ Case read(const std::filesystem::path& path) {
   Case c;
   c.name = file.has("name") ? file.get<std::string>("name") : path.stem().string();
   c.layers = file.get<std::vector<std::int64_t>>("layers");
-  if (c.layers.size() < 2) throw file.wrong("layers", "at least an input and an output count");
+  if (c.layers.size() < 2) throw file.wrong("layers", "at least two numbers, those of inputs and outputs");
   read_options(file, c);
   read_samples(file, c);
 

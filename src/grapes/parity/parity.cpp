@@ -15,8 +15,8 @@
 namespace grapes::parity {
 namespace {
 
-/// The error at the logits a is f(a) - t, as the authors' program has it for every output function: it leaves out f'.
-/// The value means nothing.
+/// The error at the logits z is f(z) - t, as in the authors' program for every output function, which omits f'. The
+/// value of the loss is not used.
 template <at::Tensor (*f)(const at::Tensor&)>
 nn::Criterion without_derivative() {
   static const nn::Loss loss = {
@@ -39,7 +39,7 @@ void place(const std::vector<at::Tensor>& from, const std::vector<nn::Named>& in
   for (std::size_t i = 0; i < into.size(); ++i) at::Tensor(into[i].value).copy_(from[i]);
 }
 
-/// Keeps the largest difference in absolute value of the numbers that were compared.
+/// Keeps the largest absolute difference of the compared numbers.
 void keep_largest(std::optional<double>& largest, const at::Tensor& ours, const at::Tensor& theirs) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   double difference = infinity;
@@ -48,7 +48,7 @@ void keep_largest(std::optional<double>& largest, const at::Tensor& ours, const 
   largest = std::max(largest.value_or(0), difference == difference ? difference : infinity);
 }
 
-/// A case while it trains.
+/// A case during training.
 class Comparison {
  public:
   Comparison(const Case& recorded, const Options& options)
@@ -94,7 +94,7 @@ class Comparison {
     info.outputs = case_.layers.back();
     return info;
   }
-  /// The first of the batch, in training order.
+  /// The first example of the batch, in training order.
   std::int64_t sample() const {
     return state_.progress.epoch * case_.inputs.size(0) + state_.progress.batch * case_.training.batch_size;
   }

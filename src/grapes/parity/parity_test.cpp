@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Made by the authors' program; see tests/parity_cases.py.
+/// Made by the authors' program, see tests/parity_cases.py.
 const fs::path ours = fs::path(GRAPES_SOURCE_DIR) / "tests" / "parity";
 const fs::path published = fs::path(GRAPES_SOURCE_DIR) / ".." / "shared" / "reference";
 
@@ -43,7 +43,7 @@ void expect_parity(const std::vector<fs::path>& files) {
 
 TEST(Parity, EqualsTheAuthorsProgramOnThePublishedCases) {
   const auto files = cases_in(published);
-  if (files.empty()) GTEST_SKIP() << "the published cases (../shared/reference) are not here";
+  if (files.empty()) GTEST_SKIP() << "the published cases (../shared/reference) are missing";
   EXPECT_EQ(files.size(), 17U);
   expect_parity(files);
 }
@@ -110,7 +110,7 @@ TEST(Parity, SaysWhichFieldIsWrong) {
     return message(bad.dump());
   };
   EXPECT_EQ(message(good.dump()), "");
-  EXPECT_NE(message("{").find("not JSON"), std::string::npos);
+  EXPECT_NE(message("{").find("invalid JSON"), std::string::npos);
   EXPECT_NE(message("{}").find("format"), std::string::npos);
   EXPECT_NE(message(R"({"format": "grapes-golden/1"})").find("layers"), std::string::npos);
   EXPECT_NE(with("learn_type", "XX").find("learn_type: expected one of BP, BPgrapes"), std::string::npos);

@@ -8,7 +8,7 @@
 namespace grapes::record {
 namespace {
 
-/// CRC-32C (Castagnoli): zlib's is of another polynomial.
+/// CRC-32C (Castagnoli). zlib's CRC uses another polynomial.
 std::uint32_t crc32c(std::string_view bytes) {
   static const auto table = [] {
     std::array<std::uint32_t, 256> made{};
@@ -24,7 +24,7 @@ std::uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-/// A sum that is stored beside what it covers is masked, for a sum over both would be a constant.
+/// Checksums stored next to their data are masked, because a checksum over both would be constant.
 std::uint32_t masked(std::uint32_t crc) { return (crc >> 15 | crc << 17) + 0xa282ead8U; }
 
 template <class Integer>
@@ -41,7 +41,7 @@ std::string record(const std::string& content) {
   return text;
 }
 
-// The four kinds of field that are needed of protocol buffers: a tag of (number << 3 | kind), and the value.
+// The four kinds of protocol buffer fields that are used: a tag of (number << 3 | kind), and the value.
 void append_varint(std::string& text, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) text += static_cast<char>(value | 0x80);
   text += static_cast<char>(value);
@@ -72,7 +72,7 @@ void put_scalar(std::string& summary, const std::string& tag, const nlohmann::js
   put_bytes(summary, 1, value);
 }
 
-/// "test_loss" -> "test/loss"; "learning_rate" as it is.
+/// "test_loss" -> "test/loss"; "learning_rate" is unchanged.
 std::string tag_of(const std::string& key) {
   for (const std::string part : {"train", "validation", "test"})
     if (key.rfind(part + "_", 0) == 0) return part + "/" + key.substr(part.size() + 1);

@@ -6,21 +6,21 @@
 #include <string>
 #include <string_view>
 
-/// A run's metrics as TensorBoard reads them. A file of records, each
+/// A run's metrics in TensorBoard's format. A file consists of records, each
 ///   u64 length, u32 masked CRC-32C of these 8 bytes, `length` bytes, u32 masked CRC-32C of those     (little-endian)
-/// and in each record one protocol buffer: Event { double wall_time = 1; int64 step = 2; string file_version = 3;
+/// and each record holds one protocol buffer: Event { double wall_time = 1; int64 step = 2; string file_version = 3;
 /// Summary summary = 5 }, Summary { repeated Value value = 1 }, Value { string tag = 1; float simple_value = 2 }.
 namespace grapes::record {
 
-/// What a file begins with. @param wall_time  seconds since 1970, UTC
+/// Returns the first record of a file. @param wall_time  seconds since 1970, UTC
 std::string first_event(double wall_time);
 
-/// An epoch's row of metrics (see record.h) as one event at its "step". "test_loss" becomes test/loss; a layer's
-/// "weight_norm" weight_norm/LAYER, and so its factor's mean, sd, min and max: factor_mean/LAYER. What is not finite is
-/// left out.
+/// Returns a row of metrics (see record.h) as one event at its "step". "test_loss" becomes test/loss. A layer's
+/// "weight_norm" becomes weight_norm/LAYER, and its factors' mean, sd, min and max become factor_mean/LAYER, ...
+/// Numbers that are not finite are omitted.
 std::string event(const nlohmann::json& row, double wall_time);
 
-/// The first `count` whole records of a file, or as many as it has: `bytes` up to there, and how many.
+/// The first `count` complete records of a file, or as many as it has: their size in bytes and their number.
 struct Events {
   std::string_view bytes;
   std::size_t count = 0;

@@ -9,8 +9,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST(Events, TheSumsAreThoseOfTheFormat) {
-  // A file that TensorFlow begins at second 0: the version, framed. The sums are of the format's description: CRC-32C,
-  // turned by 15 bits and 0xa282ead8 added.
+  // The start of a file that TensorFlow writes at second 0: the framed version. The checksums follow the format's
+  // description: CRC-32C, rotated by 15 bits plus 0xa282ead8.
   const std::string file = first_event(0);
   EXPECT_EQ(file.substr(0, 8), std::string("\x18\0\0\0\0\0\0\0", 8));
   EXPECT_EQ(file.substr(8, 4), "\xa3\x7f\x4b\x22");

@@ -24,7 +24,8 @@ Histogram histogram(const std::vector<double>& values, double from, double to) {
   result.to = from == to ? result.max : to;
   const double width = result.to > result.from ? (result.to - result.from) / bins : 1;
   for (const double x : values) {
-    const double bin = std::ceil((x - result.from) / width - 1e-9) - 1;  // a number at an edge, up to rounding
+    const double bin =
+        std::ceil((x - result.from) / width - 1e-9) - 1;  // a number at the edge of a bin, up to rounding
     ++result.counts[static_cast<std::size_t>(std::clamp(bin, 0.0, bins - 1.0))];
   }
   return result;

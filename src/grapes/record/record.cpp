@@ -21,7 +21,7 @@ Json parse(const std::string& text, const std::string& where) {
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
-    throw DataError(where + ": not JSON: " + error.what());
+    throw DataError(where + ": invalid JSON: " + error.what());
   }
 }
 
@@ -31,7 +31,7 @@ Json read_object(const fs::path& path) {
   return object;
 }
 
-/// A field of a record's file, or an error that names both.
+/// Returns a field of a record's file. @throws DataError with the names of both
 template <class T>
 T field(const Json& object, const char* name, const fs::path& path) {
   try {
@@ -53,14 +53,15 @@ Status read_status(const fs::path& path) {
   const auto name = field<std::string>(object, "state", path);
   const auto* const found = std::find(state_names.begin(), state_names.end(), name);
   if (found == state_names.end())
-    throw DataError(path.string() + ": field 'state': '" + name + "' is none of " +
+    throw DataError(path.string() + ": field 'state': '" + name + "' is not one of " +
                     join({state_names.begin(), state_names.end()}, ", "));
   return {static_cast<State>(found - state_names.begin()), field<std::int64_t>(object, "epoch", path),
           field<std::int64_t>(object, "step", path), field<std::string>(object, "message", path),
           object.value("counts", std::int64_t{-1})};
 }
 
-/// The rows of metrics.jsonl. Text after the last line feed is a row that a crash cut short: it never counted.
+/// Reads the rows of metrics.jsonl. Text after the last line feed is a row that was cut short by a crash; it is
+/// ignored.
 std::vector<Json> read_epochs(const fs::path& path) {
   std::vector<std::string> lines = split(read_file(path), '\n');
   lines.pop_back();
@@ -82,10 +83,10 @@ void flatten(const Json& value, const std::string& name, std::vector<std::pair<s
     for (const auto& [key, inner] : value.items()) flatten(inner, name + "." + key, cells);
   } else if (value.is_number() || value.is_null()) {
     cells.emplace_back(name, value.is_null() ? "" : value.dump());
-  }  // histograms stay in metrics.jsonl: a table has no place for them
+  }  // histograms are only in metrics.jsonl, because they do not fit a table
 }
 
-/// One row as (column, text): what every row has first, then the rest, then the layers in their order.
+/// Converts one row to (column, text): common columns first, then the rest, then the layers in their order.
 std::vector<std::pair<std::string, std::string>> flat(const Json& row) {
   static const std::vector<std::string> first = {"epoch", "step", "learning_rate"};
   std::vector<std::pair<std::string, std::string>> cells;
@@ -117,13 +118,13 @@ std::string csv(const std::vector<Json>& rows) {
   return text;
 }
 
-const char* const events_file = "events.out.tfevents.grapes";  // TensorBoard goes by a part of the name
+const char* const events_file = "events.out.tfevents.grapes";  // TensorBoard recognizes the file by a part of its name
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// One event for each row, after the first; those that a crash or an older version left out are made now.
+/// Adds an event for each row after the first that has none, because of a crash or an older version.
 void resume_events(const fs::path& path, const std::vector<Json>& rows) {
   std::error_code error;
   const std::string file = fs::exists(path, error) ? read_file(path) : "";
@@ -150,7 +151,7 @@ std::string to_string(State state) { return std::string(state_names.at(static_ca
 
 Writer Writer::create(const fs::path& folder, const Identity& identity, const std::string& config, const Json& env) {
   if (is_run(folder))
-    throw DataError(folder.string() + " already holds a run: choose another folder, or resume that run");
+    throw DataError(folder.string() + " already contains a run: choose another folder, or resume that run");
   Writer writer(folder);
   write_file(folder / "config.toml", config);
   write_file(folder / "env.json", env.dump(2) + "\n");
@@ -160,12 +161,12 @@ Writer Writer::create(const fs::path& folder, const Identity& identity, const st
   writer.status({});
   const Json run = {{"arm", identity.arm},     {"seed", identity.seed},   {"data", identity.data},
                     {"model", identity.model}, {"score", identity.score}, {"pairing", identity.pairing}};
-  write_file(folder / "run.json", run.dump(2) + "\n");  // last: it makes the folder a run
+  write_file(folder / "run.json", run.dump(2) + "\n");  // written last, because it marks the folder as a run
   return writer;
 }
 
 Writer Writer::resume(const fs::path& folder, std::int64_t epoch) {
-  if (!is_run(folder)) throw DataError(folder.string() + " holds no run to resume: there is no run.json");
+  if (!is_run(folder)) throw DataError(folder.string() + " contains no run to resume: run.json is missing");
   const fs::path path = folder / "metrics.jsonl";
   std::string kept;
   std::vector<Json> rows = read_epochs(path);
@@ -205,7 +206,7 @@ bool is_run(const fs::path& folder) {
 }
 
 Run load(const fs::path& folder) {
-  if (!is_run(folder)) throw DataError(folder.string() + " is not a run: there is no run.json");
+  if (!is_run(folder)) throw DataError(folder.string() + " is not a run: run.json is missing");
   return {folder,
           read_identity(folder / "run.json"),
           read_file(folder / "config.toml"),
@@ -222,7 +223,7 @@ const Json& result_row(const Run& run) {
 }
 
 std::vector<Run> load_all(const std::vector<fs::path>& folders) {
-  std::set<fs::path> found;  // sorted, and a run that is named twice counts once
+  std::set<fs::path> found;  // sorted; a run that is named twice counts once
   for (const fs::path& folder : folders) {
     std::set<fs::path> here;
     try {
@@ -230,7 +231,7 @@ std::vector<Run> load_all(const std::vector<fs::path>& folders) {
     } catch (const fs::filesystem_error& error) {
       throw DataError("cannot read " + folder.string() + ": " + error.code().message());
     }
-    if (here.empty()) throw DataError(folder.string() + " holds no run: no run.json in it or below");
+    if (here.empty()) throw DataError(folder.string() + " contains no run: no run.json in it or its subfolders");
     found.merge(here);
   }
   std::vector<Run> runs;

@@ -92,7 +92,7 @@ TEST_F(RecordTest, TheTableIsFlatAndLeavesHistogramsOut) {
 TEST_F(RecordTest, RefusesAFolderThatHoldsARun) {
   written(folder_, 1);
   EXPECT_THAT([&] { Writer::create(folder_, identity(), "", {}); },
-              ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("already holds a run"))));
+              ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("already contains a run"))));
   EXPECT_EQ(load(folder_).epochs.size(), 2u);
 }
 
@@ -123,8 +123,8 @@ TEST_F(RecordTest, AnyOtherBadLineIsNamed) {
   const auto names = [&](const char* why) {
     return ThrowsMessage<DataError>(AllOf(HasSubstr(path.string() + ": line 2"), HasSubstr(why)));
   };
-  EXPECT_THAT(with(R"({"epoch": 1, "te)"), names("not JSON"));
-  EXPECT_THAT(with(""), names("not JSON"));
+  EXPECT_THAT(with(R"({"epoch": 1, "te)"), names("invalid JSON"));
+  EXPECT_THAT(with(""), names("invalid JSON"));
   EXPECT_THAT(with("[1]"), names("integer 'epoch'"));
   EXPECT_THAT(with(R"({"epoch": "one"})"), names("integer 'epoch'"));
   EXPECT_THAT(with(R"({"epoch": 0})"), names("epoch 0 after epoch 0"));
@@ -146,11 +146,11 @@ TEST_F(RecordTest, WhatIsNoRunIsRefused) {
   EXPECT_THAT([&] { Writer::resume(folder_, 1); }, ThrowsMessage<DataError>(HasSubstr("no run.json")));
   EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr(folder_.string())));
   fs::create_directories(folder_);
-  EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr("holds no run")));
+  EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr("contains no run")));
 }
 
 TEST_F(RecordTest, AFolderThatCannotBeMadeIsNamed) {
-  write_file(folder_ / "file", "");  // a file where a folder should be: refused for root too
+  write_file(folder_ / "file", "");  // a file instead of a folder: an error even for root
   EXPECT_THAT([&] { Writer::create(folder_ / "file" / "run", identity(), "", {}); },
               ThrowsMessage<DataError>(HasSubstr((folder_ / "file").string())));
 }

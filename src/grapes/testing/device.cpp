@@ -18,7 +18,7 @@ std::atomic<long> operations = 0;
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<type>);
 
-/// The same memory, as a tensor of another device.
+/// The same memory as a tensor of another device.
 at::Tensor as_if(const at::Tensor& x, c10::DispatchKey key, c10::Device device) {
   const auto free = [](void* storage) { delete static_cast<c10::Storage*>(storage); };
   auto* const kept = new c10::Storage(x.storage());
@@ -32,7 +32,7 @@ at::Tensor as_if(const at::Tensor& x, c10::DispatchKey key, c10::Device device) 
   return other;
 }
 
-/// Any operation: its arguments as tensors of the CPU, there the operation, its results as tensors of the device.
+/// Any operation: converts its arguments to CPU tensors, runs it, and converts its results to tensors of the device.
 class Operation {
  public:
   explicit Operation(const c10::OperatorHandle& handle)
@@ -48,13 +48,13 @@ class Operation {
   }
 
  private:
-  /// @param first  where its arguments begin
+  /// @param first  index of the first argument
   void call(torch::jit::Stack* stack, std::size_t first) {
     const std::string& name = handle_.schema().name();
     const auto other = [&](const char* of_cpu) {
       c10::Dispatcher::singleton().findSchemaOrThrow(of_cpu, "").callBoxed(stack);
     };
-    // What LibTorch asks devices of others for by names of their own.
+    // Operations that LibTorch calls by special names on devices of other vendors.
     if (copies_) {
       const at::Tensor from = (*stack)[first].toTensor();
       (*stack)[first] = (*stack)[first + 1].toTensor().copy_(from);
@@ -62,7 +62,7 @@ class Operation {
     } else if (name == "aten::convolution_overrideable") {
       other("aten::convolution");
     } else if (name == "aten::convolution_backward_overrideable") {
-      stack->insert(stack->begin() + static_cast<long>(first) + 3, c10::IValue());  // the bias's sizes
+      stack->insert(stack->begin() + static_cast<long>(first) + 3, c10::IValue());  // sizes of the bias
       other("aten::convolution_backward");
     } else {
       handle_.callBoxed(stack);
@@ -82,7 +82,7 @@ class Operation {
   at::Tensor from_cpu(const at::Tensor& x) const {
     if (!x.defined()) return x;
     for (const auto& [cpu, original] : pairs_)
-      if (cpu.is_same(x)) {  // written in place, on other memory if it was resized
+      if (cpu.is_same(x)) {  // written in place, in other memory if it was resized
         if (cpu.storage().data() != original.storage().data() || cpu.sizes() != original.sizes()) {
           c10::TensorImpl* const it = original.unsafeGetTensorImpl();
           it->set_storage_keep_dtype(as_if(cpu, c10::DispatchKey::PrivateUse1, here).storage());
@@ -133,7 +133,7 @@ std::string other_device() {
     const auto operation = [] { return torch::CppFunction::makeFromBoxedFunction<&any>(); };
     all.fallback(operation());
     for (const char* name : {"convolution_overrideable", "convolution_backward_overrideable"})
-      some.impl(name, operation());  // else their default, which refuses
+      some.impl(name, operation());  // otherwise the default, which throws
     return true;
   }();
   static_cast<void>(known);

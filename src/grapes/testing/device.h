@@ -2,14 +2,14 @@
 
 #include <string>
 
-/// A device that is no CPU, for tests on machines that have no GPU. LibTorch takes it for a device of its own: what is
-/// kept here is found out by that, and every operation refuses tensors that are not all on it. In truth its memory is
-/// the host's, and the CPU computes.
+/// A device that is not a CPU, for tests on machines without a GPU. LibTorch treats it as a separate device. Tensors
+/// that were left on the CPU are detected, because every operation throws unless all tensors are on the device. Its
+/// memory is the host's memory, and the CPU computes.
 namespace grapes::testing {
 
-/// Makes it known to LibTorch. @return its name, for nn::Options::device
+/// Registers the device with LibTorch. @return its name, for nn::Options::device
 std::string other_device();
-/// Operations that it has been asked for so far.
+/// Number of operations that it has executed.
 long operations_there();
 
 }  // namespace grapes::testing

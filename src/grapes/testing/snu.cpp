@@ -37,7 +37,7 @@ double surrogate_by_hand(const std::string& name, double u) {
   return size < 0.5 ? 1 : 0;
 }
 
-/// y of the state after step t: where a sequence is held, that of the step before.
+/// y of the state after step t; at a missing step, that of the step before.
 static std::vector<View> states(const SnuCase& c, const SnuValues& v) {
   std::vector<View> all;
   at::Tensor y = c.y0;
@@ -91,8 +91,8 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
   std::vector<View> y = states(c, values);
   View gx(at::zeros_like(c.x)), gW(at::zeros_like(c.W)), gR(at::zeros({N, N}, at::kDouble));
   View gd(at::zeros_like(c.decay)), gtheta(at::zeros_like(c.theta)), s0(c.s0), y0(c.y0);
-  View to_s(at::zeros({B, N}, at::kDouble)), to_y(to_s.t.clone());  // dL/ds_t, dL/dy_t from the steps after t
-  View to_c(to_s.t.clone());                                        // the error at the current of the step after
+  View to_s(at::zeros({B, N}, at::kDouble)), to_y(to_s.t.clone());  // dL/ds_t, dL/dy_t from later steps
+  View to_c(to_s.t.clone());                                        // the error at the current of the next step
   for (std::int64_t t = T; t-- > 0;) {
     for (std::int64_t b = 0; b < B; ++b) {
       if (!c.present[t][b].item<bool>()) {
@@ -133,7 +133,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
           gtheta(n) -= error * d(n) * y_before(n);
           next_y[k] -= flow * error * d(n) * theta(n);
         }
-        // Membrane and reset take the error at s; weights that at the current, which lives on.
+        // Membrane and reset receive the error at s; weights receive that at the current, which persists.
         const double at_current = error + c.synapse * to_c(b, n);
         to_c(b, n) = at_current;
         delta[k] = at_current;

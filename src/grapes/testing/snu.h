@@ -4,7 +4,7 @@
 
 #include <string>
 
-/// Spiking neural units once more, number by number in loops: no autograd, nothing shared with what is tested.
+/// Spiking neural units in plain loops, without autograd and without code shared with the tested implementation.
 namespace grapes::testing {
 
 struct SnuCase {
@@ -14,25 +14,25 @@ struct SnuCase {
   bool recurrent = false;
   bool compounding = false, local = false;
   std::int64_t truncate = 0;
-  double synapse = 0;  ///< its current begins at 0
+  double synapse = 0;  ///< synaptic current, initially 0
   bool eprop = false;
-  at::Tensor x;                   ///< [time, batch, in], float64 as all else
-  at::Tensor W, R, decay, theta;  ///< [node, in], [node, node], [node], [node]
-  at::Tensor m;                   ///< [node]: factor, ones for none
-  at::Tensor s0, y0;              ///< [batch, node]
+  at::Tensor x;                   ///< [time, batch, in], float64 as all others
+  at::Tensor W, R, decay, theta;  ///< [unit, in], [unit, unit], [unit], [unit]
+  at::Tensor m;                   ///< [unit]: factor; ones for no modulation
+  at::Tensor s0, y0;              ///< [batch, unit]
   at::Tensor present;             ///< [time, batch] bool
 };
 struct SnuValues {
-  at::Tensor y, s;  ///< [time, batch, node]
+  at::Tensor y, s;  ///< [time, batch, unit]
 };
 struct SnuGradients {
   at::Tensor x, W, R, decay, theta, s0, y0;
 };
 SnuValues forward(const SnuCase& c);
-/// @param ey, es  dL/dy and dL/ds, [time, batch, node]
+/// @param ey, es  dL/dy and dL/ds, [time, batch, unit]
 SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tensor& ey, const at::Tensor& es);
 
-/// The surrogates from their papers, u = (s - θ) / width.
+/// The surrogates with the formulas of their papers, u = (s - θ) / width.
 double surrogate_by_hand(const std::string& name, double u);
 
 }  // namespace grapes::testing

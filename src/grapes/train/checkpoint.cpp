@@ -16,7 +16,7 @@ const char* const format = "grapes-checkpoint/1";
 const at::Tensor& find(const Tensors& content, const std::string& name, const std::string& file) {
   const auto found = content.tensors.find(name);
   if (found == content.tensors.end())
-    throw DataError(file + ": the tensor '" + name + "' is missing; is it a checkpoint of another network?");
+    throw DataError(file + ": the tensor '" + name + "' is missing; the checkpoint may be of another network");
   return found->second;
 }
 
@@ -31,16 +31,17 @@ void copy(const Tensors& content, const std::string& name, at::Tensor into, cons
 std::string metadata(const Tensors& content, const std::string& key, const std::string& file) {
   const auto found = content.metadata.find(key);
   if (found == content.metadata.end())
-    throw DataError(file + ": the entry '" + key + "' is missing: not a checkpoint to resume training from");
+    throw DataError(file + ": the entry '" + key +
+                    "' is missing; expected a checkpoint from which training can resume");
   return found->second;
 }
 
-/// A copy on the CPU in any case.
+/// Always copies to the CPU.
 void add(Tensors& content, const std::string& name, const at::Tensor& value) {
   content.tensors[name] = value.detach().to(at::kCPU, value.scalar_type(), false, true);
 }
 
-/// The tensors of a layer's factors that are there, by name.
+/// Visits the defined tensors of a layer's factors, with their names.
 template <class Visit>
 void visit(credit::Factors& factors, Visit visit) {
   visit("error", factors.error);
@@ -91,7 +92,7 @@ Tensors pack(const TrainState& state) {
 void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict) {
   for (const nn::Named& parameter : model.parameters()) {
     copy(content, parameter.name, parameter.value, file);
-    if (parameter.storage) {  // whoever's it was, and in whatever format
+    if (parameter.storage) {  // for any parameter and format
       const at::NoGradGuard no_grad;
       at::Tensor value = parameter.value;
       value.copy_(kernels::rounded(value, parameter.storage->value.nearest(), 0, 0));
@@ -117,7 +118,7 @@ void unpack(const Tensors& content, TrainState& state, const std::string& file) 
     factors_step = held.at("factors_step");
     state.schedule->restore(record::Json::parse(metadata(content, "schedule", file)).get<std::vector<double>>());
   } catch (const record::Json::exception& error) {
-    throw DataError(file + ": its progress cannot be understood: " + error.what());
+    throw DataError(file + ": the entry 'progress' is invalid: " + error.what());
   }
   for (const auto& held : state.optimizer->state()) copy(content, "optimizer." + held.name, held.value, file);
   if (at.carried)

@@ -7,17 +7,17 @@
 
 namespace grapes::train {
 
-/// A checkpoint is one safetensors file: parameters and buffers under their own names, "optimizer.*" and "gradient.*"
-/// for resuming, and in its metadata "format" = "grapes-checkpoint/1", "config" (TOML), "dataset" (JSON: problem,
-/// shape, classes), "progress" (JSON), "schedule" (JSON). Floating-point numbers are written so that they read back to
-/// the same double.
+/// Packs a checkpoint, which is one safetensors file. It contains parameters and buffers under their own names, and
+/// "optimizer.*" and "gradient.*" for resuming. Its metadata has "format" = "grapes-checkpoint/1", "config" (TOML),
+/// "dataset" (JSON: problem, shape, classes), "progress" (JSON) and "schedule" (JSON). Floating-point numbers are
+/// written so that they parse to the same double.
 Tensors pack(const TrainState& state);
-/// The weights alone: parameters and buffers.
+/// Packs the weights only: parameters and buffers.
 Tensors pack_weights(const nn::Network& model);
-/// Copies everything back, the progress too; the model must have the same parameters.
-/// @throws DataError naming the file and the first key that is missing, unexpected or of another shape
+/// Loads everything, including the progress. The model must have the same parameters.
+/// @throws DataError with the file and the first key that is missing, unexpected or of another shape
 void unpack(const Tensors& content, TrainState& state, const std::string& file);
-/// Only parameters and buffers. With `strict` false, buffers may be missing.
+/// Loads parameters and buffers only. With `strict` false, buffers may be missing.
 void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict = true);
 
 }  // namespace grapes::train

@@ -1,5 +1,5 @@
-// Networks on crossbars: with an array that does nothing by itself they are the ordinary network, and each part of it
-// that is real shows by itself.
+// Networks on crossbars. With an exact array they equal the ordinary network. Each part of the array that is real has a
+// visible effect of its own.
 #include "grapes/base/error.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/nn/network.h"
@@ -46,7 +46,7 @@ TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
 }
 
 TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
-  // One step of many pulses of a device without noise: the mean over arrays is the gradient's step.
+  // One step of many pulses on a device without noise: the mean over arrays is the gradient step.
   const data::Batch batch = batch_of(4);
   nn::Options ordinary = crossbar_network("none", "none");
   Kit exact(ordinary);
@@ -65,7 +65,7 @@ TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
     sum += moved, squares += moved.square();
   }
   const at::Tensor mean = sum / times, error = ((squares / times - mean.square()).clamp_min(0) / times).sqrt();
-  // 42 means, each within 4.5 standard errors, or one pulse of all.
+  // 42 means, each within 4.5 standard errors, or one pulse overall.
   EXPECT_TRUE(((mean - step).abs() <= error * 4.5 + 1e-6).all().item<bool>())
       << ((mean - step).abs() / (error + 1e-9)).max();
   EXPECT_GT(step.abs().max().item<double>(), 20 * error.max().item<double>());
@@ -77,11 +77,11 @@ TEST(Crossbars, EachPartShowsByItself) {
     Kit kit(crossbar_network("reram", real));
     return kit.model->forward(batch.inputs, {});
   };
-  // Only a real forward read is noisy; stream and step decide the noise.
+  // Only a real forward read is noisy. Stream and step determine the noise.
   EXPECT_TRUE(at::equal(logits("none"), logits("backward,update")));
   EXPECT_FALSE(at::equal(logits("none"), logits("forward")));
   EXPECT_TRUE(at::equal(logits("forward"), logits("forward,backward,update")));
-  // A real backward read changes what the lower layers learn, and not the output layer.
+  // A real backward read changes what the lower layers learn, but not the output layer.
   Kit exact(crossbar_network("reram", "none")), back(crossbar_network("reram", "backward"));
   exact.step(batch, 0, 0.1), back.step(batch, 0, 0.1);
   EXPECT_FALSE(at::equal(exact.weight(0), back.weight(0)));
@@ -114,7 +114,7 @@ TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
 }
 
 TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
-  // Of columns, too: what goes out of a node, and what direct feedback alignment takes.
+  // Also for columns: outgoing weights, which direct feedback alignment uses.
   for (const auto& [route, which] :
        {std::pair("dfa", credit::Responsibility::by_route), std::pair("bp", credit::Responsibility::outgoing)}) {
     nn::Options options = crossbar_network("soft-bounds", "forward", route);
@@ -147,10 +147,10 @@ TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
   const at::Tensor exact = built("none"), noisy = built("write");
   EXPECT_FALSE(at::allclose(exact, noisy, 1e-3, 1e-3));
   EXPECT_TRUE(at::equal(noisy, built("write")));
-  // A full device is off by (0.2635 + 1.965 g - 1.1731 g²) / 25 of the range, here at g up to 0.3.
+  // The standard error of writing a device is (0.2635 + 1.965 g - 1.1731 g²) / 25 of the range, here at g up to 0.3.
   const double high = exact.abs().max().item<double>() / 0.3;
   EXPECT_LT((exact - noisy).abs().max().item<double>(), high * 5 * (0.2635 + 1.965 * 0.3) / 25);
-  // What an update rule makes is written the same way, and noise anew.
+  // An update rule's result is written in the same way, with new noise.
   Kit a(crossbar_network("pcm:spread=0", "write"), "adam"), b(crossbar_network("pcm:spread=0", "none"), "adam");
   for (Kit* kit : {&a, &b}) kit->step(batch_of(8), 0, 0), kit->step(batch_of(8), 1, 0);
   EXPECT_TRUE(at::equal(a.weight(0), noisy));  // a rate of 0 writes nothing
@@ -158,7 +158,7 @@ TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
 }
 
 TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
-  // Copy parameters and buffers into a fresh network: it goes on as the first does.
+  // Copy parameters and buffers into a new network. It continues as the first one does.
   for (const std::string device : {"soft-bounds", "pcm", "reram", "constant-step"}) {
     Kit a(crossbar_network(device, "forward,backward,update")), b(crossbar_network(device, "forward,backward,update"));
     for (int i = 0; i < 3; ++i) a.step(batch_of(8), i, 0.05);
@@ -186,7 +186,7 @@ TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
 }
 
 TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
-  // Devices without spread and noise lose the same part of their state, and so do the logits.
+  // Devices without spread and noise lose the same fraction of their state, and so do the logits.
   nn::Options options = crossbar_network("pcm:spread=0,noise=0", "forward");
   options.model = nn::parse_model("linear");
   options.bias = false;
@@ -197,7 +197,7 @@ TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   Kit late(options);
   const double kept = std::pow(1000, -0.049);
   EXPECT_TRUE(at::allclose(late.model->forward(x, {}), now.model->forward(x, {}) * kept, 1e-4, 1e-6));
-  options.analog.real = "none";  // of weights that are no devices' nothing is lost
+  options.analog.real = "none";  // weights outside devices do not drift
   EXPECT_TRUE(at::equal(Kit(options).model->forward(x, {}), x.mm(now.weight(0).t())));
   EXPECT_TRUE(at::equal(late.weight(0), now.weight(0)));                       // and the array itself stays
   EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // what is trained is read at once
@@ -214,9 +214,9 @@ TEST(Crossbars, RefusesByName) {
   };
   refused(crossbar_network("softbounds", "none"), "did you mean 'soft-bounds'");
   refused(crossbar_network("reram:nois=2", "none"), "did you mean 'noise'");
-  refused(crossbar_network("reram:noise", "none"), "'noise': takes noise=NUMBER");
+  refused(crossbar_network("reram:noise", "none"), "'noise': expected noise=NUMBER");
   refused(crossbar_network("reram:low=1", "none"), "device 'reram': low must be a number from -inf to 0; got 1");
-  refused(crossbar_network("reram:noise=-1", "none"), "'noise=-1': takes noise=NUMBER of at least 0");
+  refused(crossbar_network("reram:noise=-1", "none"), "'noise=-1': expected noise=NUMBER of at least 0");
   refused(crossbar_network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
   refused(crossbar_network("reram", "forwards"), "did you mean 'forward'");
   refused(crossbar_network("reram", "none", "ifa"), "route ifa is not supported with analog crossbars");
@@ -225,22 +225,22 @@ TEST(Crossbars, RefusesByName) {
   refused(options, "converter field");
   for (const std::string wrong : {"dac-bits=7.9", "dac-bits=1e30"}) {
     options.analog.read = wrong;
-    refused(options, "converter: '" + wrong + "': takes dac-bits=WHOLE NUMBER");
+    refused(options, "converter: '" + wrong + "': expected dac-bits=WHOLE NUMBER");
   }
   for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
     options.analog.read = wrong;
-    refused(options, "converter: adc_bits must be 2 to 24, or 0 for an exact one; got " + wrong.substr(9));
+    refused(options, "converter: adc_bits must be 2 to 24, or 0 for no rounding; got " + wrong.substr(9));
   }
   options.analog.read = "output-bound=inf";
   refused(options, "converter: an ADC of 9 bits needs a finite output_bound");
   options.analog.read = "noise-management=7";
-  refused(options, "takes noise-management=0 or 1");
+  refused(options, "expected noise-management=0 or 1");
   options.analog.read = "output-noise=-1";
   refused(options, "converter: output_noise must be at least 0; got -1");
   options = crossbar_network("reram", "none");
   options.model = nn::parse_model("snn:5");
   options.bias = false;
-  refused(options, "crossbars are for dense networks");
+  refused(options, "crossbars are only supported in the models linear and mlp");
   options = crossbar_network("reram", "none");
   options.precision = "weights=int8";
   refused(options, "simulated in float32 on the cpu");

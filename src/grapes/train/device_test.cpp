@@ -1,4 +1,4 @@
-// Every kind of network on a device that is no CPU: nothing stays behind, and it learns what it learns on the CPU.
+// Every kind of network on a device that is not a CPU: no tensor stays on the CPU, and it learns as on the CPU.
 #include "grapes/testing/device.h"
 
 #include "grapes/base/error.h"
@@ -55,7 +55,7 @@ struct Learned {
   Tensors checkpoint;
 };
 
-/// Two steps, then a checkpoint, from it two more by a network built anew.
+/// Two steps, a checkpoint, and two more steps by a new network that loads it.
 Learned learn(DeviceCase setting, const std::string& device) {
   setting.network.device = device;
   const nn::Signature& signature = setting.signature;
@@ -75,7 +75,7 @@ Learned learn(DeviceCase setting, const std::string& device) {
       pass.step = state.progress.step;
       StepOptions options;
       options.rate = setting.rate;
-      options.plain = true;  // what a device without kernels has; on it this is so anyway
+      options.plain = true;  // the default on a device without kernels
       learned.logits = step(state, batch, pass, options).logits;
     }
     learned.checkpoint = pack(state);
@@ -94,7 +94,7 @@ void expect_same(const DeviceCase& setting, const std::string& what) {
   const long before = testing::operations_there();
   const Learned here = learn(setting, "cpu"), there = learn(setting, device);
   EXPECT_GT(testing::operations_there(), before + 20);
-  // The sums of a layer that is evaluated by a kernel here run in another order there, and round to bfloat16.
+  // Sums of a layer that a kernel evaluates on the CPU run in another order on the device, and round to bfloat16.
   const std::string& precision = setting.network.precision;
   const double allowed = precision == "float64" ? 1e-12 : precision == "float32" ? 1e-6 : 2e-2;
   const auto equal = [&](const at::Tensor& a, const at::Tensor& b) {
@@ -125,7 +125,7 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
     }
   for (const auto& optimizer : optim::optimizers())
     expect_same({options("mlp:7,5"), numbers(), optimizer.name}, optimizer.name);
-  DeviceCase rarely{options("mlp:7,5"), numbers()};  // the factors go through the checkpoint
+  DeviceCase rarely{options("mlp:7,5"), numbers()};  // the factors are stored in the checkpoint
   rarely.network.rule.every = 3;
   expect_same(rarely, "factors every third batch");
 }
@@ -134,7 +134,7 @@ TEST(Device, LowerPrecisions) {
   for (const char* precision : {"float32", "bf16"})
     for (DeviceCase setting : {DeviceCase{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
       setting.network.precision = precision;
-      setting.rate = 0.01;  // what is rounded differently grows less
+      setting.rate = 0.01;  // rounding differences grow less
       expect_same(setting, precision);
     }
 }
@@ -151,7 +151,7 @@ TEST(Device, ConvolutionalNetworks) {
     }
   DeviceCase residual{options("resnet9"), {{1, 32, 32}, 3}};
   residual.network.norm = nn::Norm::batch;
-  residual.network.rule.modulation = "grapes-local";  // at this rate it diverges else
+  residual.network.rule.modulation = "grapes-local";  // it diverges at this rate otherwise
   expect_same(residual, "residual");
 }
 
@@ -184,7 +184,7 @@ TEST(Device, OneThatIsNotThereIsRefusedByName) {
   }
 }
 
-/// The same on a GPU, where there is one: sums there run in another order.
+/// The same on a GPU, if there is one. Its sums run in another order.
 TEST(Device, GpuLearnsWhatTheCpuLearns) {
   nn::Options network = options("cnn:16,32");
   network.device = "cuda";

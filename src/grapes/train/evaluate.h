@@ -12,15 +12,15 @@
 
 namespace grapes::train {
 
-/// The logits that a batch is about, [batch, outputs] -> [batch, answers]; empty: all of them.
+/// Selects the logits that a batch trains, [batch, outputs] -> [batch, answers]; empty: all logits.
 using HeadSelector = std::function<at::Tensor(const at::Tensor& logits)>;
 
 struct Evaluation {
   double loss = 0;
   double score = 0;                     ///< see Metrics
-  std::vector<std::int64_t> confusion;  ///< classes × classes, row = truth; empty for regression
+  std::vector<std::int64_t> confusion;  ///< classes × classes, row = true class; empty for regression
 };
-/// Loss and score of a model on a data set, in evaluation mode.
+/// Computes loss and score of a model on a data set, in evaluation mode.
 Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
                     std::int64_t batch_size = 1024, const HeadSelector& select_head = {});
 

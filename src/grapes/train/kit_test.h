@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-// What tests of single training steps share.
+// Shared by tests of single training steps.
 namespace grapes::train {
 
 inline data::DatasetInfo classes_of(std::vector<std::int64_t> input_shape, std::int64_t classes) {
@@ -28,7 +28,7 @@ inline Options seeded(std::uint64_t seed) {
   return options;
 }
 
-/// A network, by default of 6 numbers to 3 classes, and what trains it.
+/// A network, by default with 6 inputs and 3 classes, with its optimizer and loss.
 struct Kit : TrainState {
   explicit Kit(const nn::Options& network, const std::string& optimizer = "sgd",
                const data::DatasetInfo& info = classes_of({6}, 3))
@@ -43,7 +43,7 @@ struct Kit : TrainState {
     options.gradient_norms = norms;
     return train::step(*this, batch, pass, options).loss;
   }
-  /// Parameter i as it is now.
+  /// The current value of parameter i.
   at::Tensor weight(std::size_t i) const { return model->parameters()[i].value.detach().clone(); }
 };
 

@@ -7,12 +7,13 @@
 
 namespace grapes::train {
 
-/// The "layers" of an epoch's row (see record.h): norms of each weight, and of its gradient where `gradient_norms` (one
-/// per parameter) has them, and the distribution of the factors that the last training pass used; of spiking layers, if
-/// the model was `evaluated`, what they did in the last of these passes.
+/// Returns the "layers" of an epoch's row (see record.h): the norm of each weight, the norm of its gradient if
+/// `gradient_norms` (one per parameter) is not empty, and the distribution of the factors of the last training pass. If
+/// the model was `evaluated`, spiking layers also have their activity in the last evaluation pass.
 record::Json describe_layers(const nn::Network& model, const std::vector<double>& gradient_norms, bool evaluated);
 
-/// Mean, standard deviation, range and histogram of factors: 20 counts over (0, 2], the last one also for all above.
+/// Returns mean, standard deviation, range and histogram of factors: 20 counts over (0, 2]; the last one includes all
+/// above 2.
 record::Json describe_factor(const at::Tensor& factor);
 
 }  // namespace grapes::train

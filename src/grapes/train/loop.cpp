@@ -19,8 +19,8 @@
 namespace grapes::train {
 namespace {
 
-/// Batches are made ahead once an epoch spent more than this part of its time on making them, and more than this many
-/// seconds on each: to hand one from thread to thread takes about half of that.
+/// Batches are prepared on another thread if an epoch spends more than this fraction of its time on them, and more than
+/// this many seconds on each. Passing a batch between threads takes about half of that.
 constexpr double worth_a_thread = 0.1, worth_handing_over = 1e-4;
 
 record::Status outcome(record::State state, std::string message = "") {
@@ -77,7 +77,7 @@ record::Status Loop::epoch(const std::string& place) {
   const bool classes = examples_.info().problem == data::ProblemKind::classification;
 
   const auto make = [&epoch](std::int64_t index) {
-    const kernels::FlushDenormals flush;  // as on the thread that trains: the same bits wherever it is made
+    const kernels::FlushDenormals flush;  // as on the training thread, for the same bits on both
     return epoch.make(epoch.batches[static_cast<std::size_t>(index)], index);
   };
   data::Prefetcher prefetcher(make, at.batch, batches, prefetch_ ? 1 : 0);
@@ -122,7 +122,7 @@ record::Status Loop::epoch(const std::string& place) {
     }
     if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
     at.carried = !result.updated;
-    // The largest logit is the largest probability.
+    // The largest logit has the largest probability.
     metrics.add(result.loss, classes ? result.logits : state_.criterion.prediction(result.logits), batch);
     at.totals = metrics.totals();
     if (callbacks_.after_step) {

@@ -12,57 +12,58 @@
 
 namespace grapes::train {
 
-/// What an epoch learns from. Both are functions of the progress at its beginning alone: then a run that was stopped in
-/// the middle resumes bit for bit.
+/// The batches of an epoch. Both members must be functions of the progress at the start of the epoch only, so that a
+/// run that was stopped in the middle resumes bit for bit.
 struct Epoch {
-  std::vector<at::Tensor> batches;  ///< of each batch the numbers of its examples, [batch, ...] int64
-  /// Batch number `index` of these examples. Called on another thread where that is quicker.
+  std::vector<at::Tensor> batches;  ///< numbers of each batch's examples, [batch, ...] int64
+  /// Creates batch number `index` from these examples. It may be called on another thread.
   std::function<data::Batch(const at::Tensor& examples, std::int64_t index)> make;
 };
 
-/// An epoch over one data set, in a new order each time or in the order of the file.
+/// Returns an epoch over one data set, shuffled anew or in the order of the file.
 Epoch epoch_of(const data::Dataset& examples, bool shuffle, const Options& options, std::int64_t epoch);
 
-/// How an epoch went.
+/// Results of an epoch.
 struct EpochResult {
-  double loss = 0, score = 0;                 ///< on training examples, while it ran
-  double learning_rate = 0;                   ///< at its beginning
+  double loss = 0, score = 0;                 ///< running means on training examples
+  double learning_rate = 0;                   ///< at the start of the epoch
   double seconds = 0;                         ///< of training
-  bool evaluate = false;                      ///< whether evaluate_every asks for an evaluation now
-  const std::vector<double>& gradient_norms;  ///< of the last batch, per parameter
+  bool evaluate = false;                      ///< whether evaluate_every requires an evaluation
+  const std::vector<double>& gradient_norms;  ///< of the last batch, per parameter; empty: not computed
 };
 
-/// What an evaluation found on validation examples; nothing where there was none.
+/// Results on validation examples; empty without validation examples.
 struct Validation {
-  std::optional<double> loss = {};   ///< what the schedule sees, in place of the training loss
-  std::optional<double> score = {};  ///< by which the best checkpoint is chosen
+  std::optional<double> loss = {};   ///< for the schedule, replaces the training loss
+  std::optional<double> score = {};  ///< decides which checkpoint is the best
 };
 
-/// What is particular to a kind of training. All but `epoch` may be empty.
+/// What differs between kinds of training. All except `epoch` may be empty.
 struct LoopCallbacks {
-  /// The epoch that the progress is in; asked for again when training resumes within it.
+  /// Returns the epoch of the current progress. It is called again when training resumes within an epoch.
   std::function<Epoch()> epoch;
   std::function<void(const data::Batch&, nn::Pass&, StepOptions&)> before_step = {};
-  /// While the progress is still that of this batch. Its time does not count as training.
+  /// Called when the progress is still that of this batch. Its time does not count as training time.
   std::function<void(const StepResult&)> after_step = {};
-  /// Evaluates and writes a row of metrics; the progress is that of the end of the epoch.
+  /// Evaluates and writes a row of metrics. The progress is that of the end of the epoch.
   std::function<Validation(const EpochResult&)> after_epoch = {};
-  /// Adds to a checkpoint what is changed by training besides the state.
+  /// Adds to a checkpoint what training changes besides the state.
   std::function<void(Tensors&)> pack = {};
 };
 
-/// The training loop: of the trainer, continual learning, and parity. Batches are made ahead on another thread where
-/// that is worth it; the checkpoints "last" and "best" are written; a signal or a loss that is not finite ends it.
+/// The training loop of the trainer, continual learning and parity. Batches are prepared on another thread if that
+/// saves time. The checkpoints "last" and "best" are written. The loop ends early after a signal or if the loss is not
+/// finite.
 class Loop final {
  public:
-  /// @param state, options  outlive the loop
-  /// @param examples        whose targets the running score is of
+  /// @param state, options  must outlive the loop
+  /// @param examples        examples of the running score
   Loop(TrainState& state, const Options& options, const data::Dataset& examples, LoopCallbacks callbacks,
        RunWriter writer = {}, ProgressCallback on_progress = {});
 
-  /// From where the progress stands until options.epochs are completed or the patience is spent.
-  /// @param place  what a message about the end begins with: "task 2, "
-  /// @return finished, interrupted (the checkpoint is written) or diverged: an outcome, never an exception
+  /// Trains from the current progress until options.epochs are completed or `patience` is exceeded.
+  /// @param place  start of messages about the end: "task 2, "
+  /// @return finished, interrupted (the checkpoint is written) or diverged; none of these is an exception
   record::Status run(const std::string& place = "");
 
  private:

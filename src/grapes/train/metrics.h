@@ -10,15 +10,15 @@
 
 namespace grapes::train {
 
-/// accuracy, r2, log_likelihood: of all of them more is better.
+/// Returns accuracy, r2 or log_likelihood. For all of them higher is better.
 std::string score_name(data::ProblemKind problem);
 nn::TargetKind target_kind(data::ProblemKind problem);
 
-/// Running sums over the batches of a pass over a data set.
+/// Running sums of a pass over a data set.
 struct Totals {
-  double loss = 0;     ///< over samples, or over the time steps of a prediction
-  double counted = 0;  ///< of these so many
-  double score = 0;    ///< correct answers, or squared error
+  double loss = 0;     ///< summed over examples, or over the time steps of a prediction
+  double counted = 0;  ///< number of examples or time steps
+  double score = 0;    ///< number of correct answers, or squared error
   std::int64_t samples = 0;
 };
 
@@ -29,7 +29,7 @@ struct Totals {
 class Metrics {
  public:
   explicit Metrics(const data::Dataset& dataset, const Totals& begin = {});
-  /// @param loss  mean over this batch; @param prediction  [batch, outputs], or [batch, time, outputs]
+  /// @param loss  mean over this batch @param prediction  [batch, outputs] or [batch, time, outputs]
   void add(double loss, const at::Tensor& prediction, const data::Batch& batch);
 
   double loss() const { return totals_.counted > 0 ? totals_.loss / totals_.counted : 0; }
@@ -39,7 +39,7 @@ class Metrics {
  private:
   data::ProblemKind problem_;
   Totals totals_;
-  double spread_ = 0;  // mean squared distance of the targets from their mean, times their number of outputs
+  double spread_ = 0;  // mean squared distance of the targets from their mean, times the number of outputs
 };
 
 }  // namespace grapes::train

@@ -1,4 +1,4 @@
-// Networks whose numbers have the formats of hardware, against recursions written out with every rounding in its place.
+// Networks with number formats of hardware, compared with a computation that rounds explicitly at each place.
 #include "grapes/nn/precision.h"
 
 #include "grapes/base/error.h"
@@ -28,7 +28,7 @@ nn::Options rounded_network(const std::string& precision, const std::string& rou
   return options;
 }
 
-/// One step of 6-7-5-3 by hand, all roundings to the nearest. @return the new weights
+/// One step of a 6-7-5-3 network, computed explicitly, with all rounding to the nearest. @return the new weights
 std::vector<at::Tensor> by_hand(const Kit& kit, const std::string& route, const data::Batch& batch, double rate) {
   const auto weights = number_format("int6", ""), activations = number_format("q3.5", ""),
              error = number_format("q1.9:channel", ""), update = number_format("e5m2", "");
@@ -65,7 +65,7 @@ TEST(Precision, AStepEqualsItsRecursion) {
   const std::string formats = "weights=int6,activations=q3.5,errors=q1.9:channel,update=e5m2";
   for (const std::string route : {"bp", "fa", "dfa"}) {
     nn::Options options = rounded_network(formats, route);
-    // What the factors are on dfa is the authors' affair, and tested elsewhere.
+    // The factors on dfa follow the authors' program and are tested elsewhere.
     if (route == "dfa") options.rule.modulation = "none";
     Kit kit(options);
     const data::Batch batch = batch_of(8);
@@ -75,8 +75,8 @@ TEST(Precision, AStepEqualsItsRecursion) {
       const std::vector<at::Tensor> before = {kit.weight(0), kit.weight(1), kit.weight(2)};
       kit.step(batch, i, 0.5);
       for (std::size_t l = 0; l < 3; ++l) {
-        // Sums of such numbers are exact in float32 but for softmax and the step size; a last place of theirs may turn
-        // a rounding, which then shows as a whole step of the weights' grid in single places.
+        // Sums of such numbers are exact in float32, except for softmax and the step size. A last bit of these may
+        // change a rounding, which then shows as a whole grid step in a few weights.
         const at::Tensor same = kit.weight(l).eq(expected[l]);
         EXPECT_GE(same.to(at::kFloat).mean().item<double>(), 0.98) << route << ", layer " << l << ", step " << i;
         learns |= !at::equal(kit.weight(l), before[l]);
@@ -101,7 +101,7 @@ TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
 }
 
 TEST(Precision, WhatIsAddedIsRoundedUnderEveryUpdateRule) {
-  // To whole numbers: nothing is left of any update, nag's way ahead among it.
+  // Whole numbers: all updates round to 0, including the look-ahead of nag.
   for (const auto& row : optim::optimizers()) {
     Kit kit(rounded_network("update=q16.0"), row.name);
     const at::Tensor before = kit.weight(0);
@@ -112,7 +112,7 @@ TEST(Precision, WhatIsAddedIsRoundedUnderEveryUpdateRule) {
 }
 
 TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
-  // Steps far below the grid's: to the nearest they vanish, in a master copy they add up.
+  // Steps much smaller than the grid: with rounding to the nearest they vanish, in a master copy they add up.
   Kit held(rounded_network("weights=int4")), master(rounded_network("weights=int4,master=float32"));
   const at::Tensor before = held.weight(0), first = master.weight(0);
   for (int i = 0; i < 20; ++i) {
@@ -121,7 +121,7 @@ TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
   }
   EXPECT_TRUE(at::equal(held.weight(0), before));
   EXPECT_FALSE(at::equal(master.weight(0), first));
-  // And the network answers by the rounded copy.
+  // The network's output uses the rounded copy.
   const at::Tensor x = batch_of(4).inputs, logits = master.model->forward(x, {});
   at::Tensor h = x;
   for (std::size_t l = 0; l < 3; ++l) {
@@ -140,7 +140,7 @@ TEST(Precision, ChanceIsDrawnAnewForEveryBatchAndEqualForEqualSeeds) {
   later.step(batch, 1, 0.1);
   EXPECT_TRUE(at::equal(one.weight(0), same.weight(0)));
   EXPECT_FALSE(at::equal(one.weight(0), later.weight(0)));
-  // In evaluation nothing is left to chance.
+  // Evaluation has no random rounding.
   nn::Pass first, second;
   second.step = 7;
   EXPECT_TRUE(at::equal(one.model->forward(batch.inputs, first), one.model->forward(batch.inputs, second)));
@@ -171,7 +171,7 @@ TEST(Precision, OfConvolutionsAndOfSpikes) {
 }
 
 TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
-  // A grid so coarse that every error at a current is 0: nothing can be learned but thresholds.
+  // A grid so coarse that every error at a current is 0, so only thresholds can learn.
   nn::Options options = rounded_network("error=q5.0");
   options.model = nn::parse_model("snn:7");
   options.spiking.recurrent = true;
@@ -189,7 +189,7 @@ TEST(Precision, RoundedErrorsOfSpikesAreRoundedOncePerStep) {
 }
 
 TEST(Precision, ErrorsOfSpikesHaveAScalePerNodeAndTheirOwnDraws) {
-  // Of the output's errors, too: a node's scale is that of its own errors, however large another's are.
+  // Also for the output's errors: the scale of a unit depends on its own errors only.
   const auto learned_with = [](const std::string& formats, std::int64_t step) {
     nn::Options options = rounded_network(formats);
     options.model = nn::parse_model("snn:7");
@@ -230,9 +230,9 @@ TEST(Precision, RefusesWhatCannotBe) {
   refused(rounded_network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
   refused(rounded_network("wights=int8"), "did you mean 'weights'");
   refused(rounded_network("weights"), "precision must be");
-  refused(rounded_network("error=q5.12,weights"), "'weights' has no format: weights=FORMAT");
+  refused(rounded_network("error=q5.12,weights"), "'weights' has no format; expected weights=FORMAT");
   refused(rounded_network("weights=int8,weights=int4"), "weights is given twice");
-  refused(rounded_network("error=int99"), "precision error: 'int99' is no number format");
+  refused(rounded_network("error=int99"), "precision error: 'int99' is not a number format");
   refused(rounded_network("weights=int8", "ifa"), "number formats are not supported on route ifa");
   refused(rounded_network("weights=int8"), "look-ahead weights are not quantized", "nag");
   nn::Options spiking = rounded_network("activations=int8");

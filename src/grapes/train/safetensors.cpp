@@ -22,7 +22,8 @@ namespace grapes::train {
 namespace {
 
 using Json = nlohmann::json;
-static_assert(std::endian::native == std::endian::little, "the format is little-endian, and so must this machine be");
+static_assert(std::endian::native == std::endian::little,
+              "the format is little-endian, so the machine must be little-endian too");
 
 constexpr const char* metadata_key = "__metadata__";
 constexpr std::uint64_t header_limit = 100'000'000;  // bytes; the format's own limit
@@ -43,7 +44,7 @@ constexpr std::array<Dtype, 10> dtypes = {{{"F64", at::kDouble},
                                            {"U8", at::kByte},
                                            {"BOOL", at::kBool}}};
 
-/// Where one tensor lies in the byte buffer.
+/// Position of one tensor in the byte buffer.
 struct Place {
   std::string name;
   at::ScalarType type = at::kFloat;
@@ -51,7 +52,7 @@ struct Place {
   std::uint64_t begin = 0, end = 0;
 };
 
-/// Says every fault of one file in the same way.
+/// Reads a file and reports all errors in the same form.
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path) : path_(path.string()), bytes_(read_file(path)) {}
@@ -78,15 +79,15 @@ class Reader {
 
   std::string_view header_text() {
     if (bytes_.size() < prefix)
-      refuse("it has " + std::to_string(bytes_.size()) + " bytes, and the header's length alone takes 8");
+      refuse("it has " + std::to_string(bytes_.size()) + " bytes, expected at least 8 for the header's length");
     std::uint64_t length = 0;
     std::memcpy(&length, bytes_.data(), prefix);
     if (length > header_limit)
-      refuse("its header would be " + std::to_string(length) + " bytes long; at most " + std::to_string(header_limit) +
+      refuse("its header would have " + std::to_string(length) + " bytes; at most " + std::to_string(header_limit) +
              " are allowed");
     if (length > bytes_.size() - prefix)
-      refuse("it ends within its header: " + std::to_string(length) + " bytes announced, " +
-             std::to_string(bytes_.size() - prefix) + " there");
+      refuse("it ends within its header: " + std::to_string(length) + " bytes expected, " +
+             std::to_string(bytes_.size() - prefix) + " found");
     const std::string_view text(bytes_.data() + prefix, length);
     buffer_ = std::string_view(bytes_).substr(prefix + length);
     if (text.empty() || text.front() != '{') refuse("its header does not begin with '{'");
@@ -94,7 +95,7 @@ class Reader {
   }
 
   Json parse(std::string_view text) const {
-    // nlohmann::json keeps the last of several equal keys; another reader may keep the first, so neither is right.
+    // nlohmann::json keeps the last of several equal keys, and another reader may keep the first, so this is an error.
     std::vector<std::set<std::string>> open_objects;
     const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
       if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
@@ -106,7 +107,7 @@ class Reader {
     try {
       return Json::parse(text, watch);
     } catch (const Json::parse_error& error) {
-      refuse("its header is no JSON (byte " + std::to_string(prefix + error.byte) + " of the file)");
+      refuse("its header is not valid JSON (byte " + std::to_string(prefix + error.byte) + " of the file)");
     }
   }
 
@@ -146,7 +147,7 @@ class Reader {
                                   [&](const Dtype& d) { return d.name == dtype->get_ref<const std::string&>(); });
     if (row == dtypes.end())
       refuse("tensor '" + name + "' has the dtype '" + dtype->get<std::string>() +
-             "'; known are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
+             "'; expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
     place.type = row->type;
 
     const auto offsets = numbers(name, entry, "data_offsets");
@@ -155,7 +156,7 @@ class Reader {
     place.begin = offsets[0];
     place.end = offsets[1];
 
-    // Dimensions of any size multiply to 0 beside a 0, and must not overflow on the way there.
+    // A 0 among the sizes makes the product 0 for sizes of any magnitude. It must not overflow before that.
     const auto shape = numbers(name, entry, "shape");
     place.shape.assign(shape.begin(), shape.end());
     std::uint64_t size = c10::elementSize(place.type);
@@ -164,12 +165,12 @@ class Reader {
       if (size != 0 && __builtin_mul_overflow(size, n, &size))
         refuse("the shape of tensor '" + name + "' is too large");
     if (size != place.end - place.begin)
-      refuse("tensor '" + name + "' takes " + std::to_string(size) + " bytes by its shape and dtype, " +
+      refuse("tensor '" + name + "' has " + std::to_string(size) + " bytes by its shape and dtype, " +
              std::to_string(place.end - place.begin) + " by its offsets");
     return place;
   }
 
-  /// The tensors must cover the buffer without holes or overlap.
+  /// Checks that the tensors cover the buffer without gaps or overlap.
   void check_cover(std::vector<Place> places) const {
     std::sort(places.begin(), places.end(),
               [](const Place& a, const Place& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
@@ -177,13 +178,13 @@ class Reader {
     for (const Place& place : places) {
       if (place.begin < position) refuse("tensor '" + place.name + "' overlaps the one before it");
       if (place.begin > position)
-        refuse("there is a hole of " + std::to_string(place.begin - position) + " bytes before tensor '" + place.name +
+        refuse("there is a gap of " + std::to_string(place.begin - position) + " bytes before tensor '" + place.name +
                "'");
       position = place.end;
     }
     if (position > buffer_.size())
-      refuse("it ends early: " + std::to_string(position) + " bytes of tensors announced, " +
-             std::to_string(buffer_.size()) + " there");
+      refuse("it ends early: " + std::to_string(position) + " bytes of tensors expected, " +
+             std::to_string(buffer_.size()) + " found");
     if (position < buffer_.size())
       refuse("it has " + std::to_string(buffer_.size() - position) + " bytes that belong to no tensor");
   }
@@ -195,7 +196,7 @@ class Reader {
     at::Tensor result;
     try {
       result = at::empty(place.shape, place.type);
-    } catch (const c10::Error&) {  // a shape like [0, 2^62, 2^62] holds nothing and still has no strides
+    } catch (const c10::Error&) {  // a shape like [0, 2^62, 2^62] has no elements, but its strides overflow
       refuse("the shape of tensor '" + place.name + "' is too large");
     }
     if (!bytes.empty()) std::memcpy(result.data_ptr(), bytes.data(), bytes.size());
@@ -204,7 +205,7 @@ class Reader {
 
   std::string path_;
   std::string bytes_;
-  std::string_view buffer_;  ///< what follows the header
+  std::string_view buffer_;  ///< after the header
 };
 
 }  // namespace
@@ -223,7 +224,7 @@ void write_safetensors(const std::filesystem::path& path, const Tensors& content
     const at::ScalarType type = tensor.scalar_type();
     const auto row = std::find_if(dtypes.begin(), dtypes.end(), [&](const Dtype& d) { return d.type == type; });
     if (row == dtypes.end())
-      refuse("tensor '" + name + "' is of type " + c10::toString(type) + ", which the format lacks");
+      refuse("tensor '" + name + "' is of type " + c10::toString(type) + ", which the format does not support");
     dense.push_back(tensor.detach().cpu().contiguous());
     const std::uint64_t end = position + dense.back().nbytes();
     header[name] = {{"dtype", row->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {position, end}}};
@@ -233,7 +234,7 @@ void write_safetensors(const std::filesystem::path& path, const Tensors& content
   try {
     text = header.dump();
   } catch (const Json::type_error&) {
-    refuse("a name or the metadata is not UTF-8");
+    refuse("a name or the metadata is not valid UTF-8");
   }
   text.append((prefix - text.size() % prefix) % prefix, ' ');  // so that the buffer is aligned
   write_file(path, [&](std::ostream& out) {

@@ -31,7 +31,7 @@ class Safetensors : public ::testing::Test {
   }
   ~Safetensors() override { fs::remove_all(folder_); }
 
-  /// What a reader says of a file with this header and these bytes.
+  /// The reader's message for a file with this header and these bytes.
   std::string fault(const std::string& header, const std::string& buffer = "") {
     return fault_of(file(header, buffer));
   }
@@ -101,7 +101,7 @@ TEST_F(Safetensors, WritesTheBytesTheFormatSays) {
 }
 
 TEST_F(Safetensors, ReadsAFileMadeByHand) {
-  // Keys in another order, a tensor that lies before one named earlier, no padding.
+  // Keys in another order, a tensor stored before one that is named earlier, no padding.
   write_file(file_, file(R"({"b":{"shape":[2],"data_offsets":[4,6],"dtype":"BOOL"},)"
                          R"("a":{"dtype":"I32","shape":[],"data_offsets":[0,4]}})",
                          std::string("\xfe\xff\xff\xff\x00\x01", 6)));
@@ -128,7 +128,7 @@ TEST_F(Safetensors, AnAbsurdHeaderIsRefusedWithoutAllocatingIt) {
   EXPECT_THAT(fault_of(std::string(8, '\xff')), HasSubstr("header would be 18446744073709551615 bytes long"));
   EXPECT_THAT(fault_of(std::string(8, '\0')), HasSubstr("does not begin with '{'"));
   EXPECT_THAT(fault("[1, 2]  "), HasSubstr("does not begin with '{'"));
-  EXPECT_THAT(fault("{\"a\": }"), HasSubstr("is no JSON (byte 15 of the file)"));
+  EXPECT_THAT(fault("{\"a\": }"), HasSubstr("is not valid JSON (byte 15 of the file)"));
   EXPECT_THAT(fault("{} trailing"), HasSubstr("is no JSON"));
   EXPECT_THAT(fault_of("\x89PNG\r\n\x1a\n and then an image"), HasSubstr("header would be"));
 }

@@ -15,7 +15,8 @@ using record::Json;
 
 constexpr std::int64_t most_examples = 3, most_nodes = 100, most_traces = 10;
 
-/// [step, node] of everything above a half, nodes thinned out evenly. @param y [time, node]
+/// Lists [step, unit] for all values above 0.5. If there are many units, an evenly spaced subset is used. @param y
+/// [time, unit]
 Json spikes(const std::string& name, const at::Tensor& y) {
   const std::int64_t nodes = y.size(1), kept = std::min(nodes, most_nodes);
   Json list = Json::array();

@@ -7,11 +7,11 @@
 
 namespace grapes::train {
 
-/// What a spiking network does with the first few test examples (else validation, else training ones), for pictures:
-/// see record.h, samples.json. Null for other networks.
+/// Returns the activity of a spiking network on the first few test examples, else validation, else training examples,
+/// for plots; see samples.json in record.h. Null for other networks.
 record::Json samples(nn::Network& model, const data::Splits& splits, const nn::Criterion& criterion);
 
-/// A chorale as samples.json has it. @param bits, probabilities  [time, 88]; the first of them may be undefined
+/// Converts a chorale to the form of samples.json. @param bits, probabilities  [time, 88]; bits may be undefined
 record::Json roll(const at::Tensor& bits, const at::Tensor& probabilities);
 
 }  // namespace grapes::train

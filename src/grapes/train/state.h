@@ -12,25 +12,25 @@
 
 namespace grapes::train {
 
-/// How far training has come: what a checkpoint holds besides tensors.
+/// The progress of training, stored in checkpoints.
 struct Progress {
-  std::int64_t epoch = 0;       ///< epochs completed
-  std::int64_t batch = 0;       ///< batches done in the next one
-  std::int64_t step = 0;        ///< batches done in all
-  Totals totals = {};           ///< of the epoch in progress
-  double seconds = 0;           ///< of training, in the epoch in progress
+  std::int64_t epoch = 0;       ///< number of completed epochs
+  std::int64_t batch = 0;       ///< number of completed batches in the current epoch
+  std::int64_t step = 0;        ///< number of batches in total
+  Totals totals = {};           ///< of the current epoch
+  double seconds = 0;           ///< training time of the current epoch
   double best = -1e300;         ///< best validation score so far
-  std::int64_t best_epoch = 0;  ///< and its epoch
-  bool carried = false;         ///< gradients of a remainder wait in .grad
+  std::int64_t best_epoch = 0;  ///< epoch of the best score
+  bool carried = false;         ///< .grad contains the gradients of a remainder
 };
 
 nn::Signature signature_of(const data::DatasetInfo& info);
 nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::DatasetInfo& info);
 
-/// A network, how it learns, and how far it has come: all that changes while it trains, and all that a checkpoint
-/// holds.
+/// A network, its loss, optimizer and schedule, and the progress of its training: everything that training changes and
+/// a checkpoint contains.
 struct TrainState {
-  /// Freshly drawn from `training.seed`. @throws UsageError for an option that cannot be
+  /// Initializes from `training.seed`. @throws UsageError for an invalid option
   TrainState(const nn::Options& network, const optim::Options& update, const Options& training,
              const data::DatasetInfo& info);
 

@@ -1,5 +1,5 @@
-// The step as users get it (fused layers, descent inside the backward pass, fused updates) against the same step by
-// plain tensor operations, weight by weight, over every route, modulation and update rule.
+// Compares the training step (fused layers, updates in the backward pass, fused updates) with the same step by tensor
+// operations, weight by weight, for every route, modulation and update rule.
 #include "grapes/train/step.h"
 
 #include "grapes/nn/activation.h"
@@ -13,7 +13,7 @@
 namespace grapes::train {
 namespace {
 
-/// The routes that networks without time have.
+/// The routes for networks without time.
 std::vector<credit::Route> dense_routes() {
   std::vector<credit::Route> rows = credit::routes();
   std::erase_if(rows, [](const auto& row) { return row.local_in_time; });
@@ -38,7 +38,7 @@ std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
   network.rule.constants = {1.5};
   network.dropout = setting.dropout;
   network.bias = setting.bias;
-  // A small ε would divide the rounding of a gradient near zero by almost nothing.
+  // A small ε would divide the rounding error of a gradient near zero by almost nothing.
   TrainState state(network, update_by(setting.optimizer, 0.1, 1e-2), seeded(5), classes_of({6}, 3));
   at::manual_seed(3);
   const data::Batch batch{at::randn({setting.batch, 6}, at::kDouble),
@@ -50,7 +50,7 @@ std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
     options.rate = 0.1;
     options.plain = plain;
     options.fused_sgd = setting.fused_sgd;
-    options.update = i != 1;  // the second batch's gradient waits for the third's
+    options.update = i != 1;  // the second batch's gradient is added to the third's
     options.carried = i == 2;
     step(state, batch, pass, options);
   }
@@ -61,8 +61,8 @@ std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
 
 void expect_equal(const StepCase& setting) {
   const auto fused = learned(setting, false), reference = learned(setting, true);
-  // In bfloat16 a sum in another order may be rounded to the neighbor, 2⁻⁸ away; the layer by itself, where that
-  // cannot happen, is held to 1e-6 in kernels_test.
+  // In bfloat16 a sum in another order may round to the neighbor, 2⁻⁸ away. kernels_test tests a single layer, where
+  // this cannot happen, to 1e-6.
   const double allowed = setting.precision == "float64" ? 1e-12 : 2e-3;
   for (std::size_t i = 0; i < fused.size(); ++i)
     EXPECT_LE((fused[i] - reference[i]).abs().max().item<double>(), allowed)
@@ -97,7 +97,7 @@ TEST(Step, RoundedProductsEqualTheirReferenceAndAreRounded) {
         expect_equal(setting);
       }
   setting = {};
-  setting.activation = "tanh";  // no node is silent
+  setting.activation = "tanh";  // no unit is silent
   for (const std::int64_t batch : {1, 8, 40}) {
     setting.batch = batch;
     setting.precision = "bf16";

@@ -38,7 +38,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
           {at.epoch, options.epochs, 1, 1, row.value("train_loss", 0.0), row.value("train_" + score, 0.0), 0, &row});
   };
   const auto before_training = [&] {
-    // A pass without update: the factors the first batch will use belong to the record of the start.
+    // A forward pass without an update, so that the first record contains the factors of the first batch.
     const at::NoGradGuard no_grad;
     const data::Batch first = splits.train->get(at::zeros({1}, at::kLong));
     nn::Pass pass;

@@ -7,8 +7,8 @@
 
 namespace grapes::train {
 
-/// Trains from where the state stands until all epochs are done, the loss is no longer finite, or a signal came, with a
-/// row of metrics for each epoch (see record.h). An outcome, never an exception, for divergence and signals.
+/// Trains from the current state until all epochs are completed, the loss is not finite, or a signal arrives. Writes a
+/// row of metrics for each epoch (see record.h). Divergence and signals are results, not exceptions.
 record::Status train(TrainState& state, const data::Splits& splits, const Options& options,
                      const RunWriter& writer = {}, const ProgressCallback& on_progress = {});
 

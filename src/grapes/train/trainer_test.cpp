@@ -31,7 +31,7 @@ const data::Splits& digits() {
   return splits;
 }
 
-/// A folder of its own that is gone afterwards.
+/// A folder that is removed at the end.
 class Folder {
  public:
   Folder()
@@ -53,7 +53,7 @@ Options four_epochs() {
   return options;
 }
 
-/// A network for the digits with all that trains it.
+/// A network for the digits, with everything to train it.
 struct DigitsKit : TrainState {
   explicit DigitsKit(const std::string& optimizer, const nn::Options& network = {}, double rate = 0.05,
                      const Options& options = reduced_on_plateau())
@@ -101,8 +101,8 @@ TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
       const RunWriter run{&writer};
       DigitsKit stopped(row.name, everything_on());
       int evaluations = 0;
-      // Stop in the middle of the third epoch: the signal is seen by the next batch. The watch is told of the end of
-      // epoch 2, and from then the third epoch's batches are counted by its calls or cut off at its first one.
+      // Stop in the middle of the third epoch; the next batch sees the signal. The callback is called at the end of
+      // epoch 2; from then on its calls count the third epoch's batches or stop it at the first one.
       const auto status = train(stopped, digits(), options, run, [&](const ProgressEvent& event) {
         if (event.finished != nullptr && event.epoch == 2 && ++evaluations == 1) std::raise(SIGINT);
       });
@@ -121,7 +121,7 @@ TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
 }
 
 TEST(Trainer, ACheckpointTakenAfterAnyBatchResumesBitForBit) {
-  // The signal comes from another thread, at a moment of its own choosing: wherever it lands, the end is the same.
+  // The signal comes from another thread at a random moment. The result must not depend on when it arrives.
   Options options = four_epochs();
   options.batch_size = 5;
   DigitsKit straight("nag", everything_on());
@@ -150,7 +150,7 @@ TEST(Trainer, ACheckpointTakenAfterAnyBatchResumesBitForBit) {
   expect_equal_weights(straight, hopping, "hopping");
 }
 
-/// A data set whose batches take their time, and that sees on which threads they are made.
+/// A data set with slow batches that records on which threads they are made.
 class Slow final : public data::Dataset {
  public:
   Slow(data::DatasetPtr source, std::chrono::milliseconds time) : source_(std::move(source)), time_(time) {}
@@ -176,7 +176,7 @@ TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
   data.test_limit = 50;
   data.augment = data::parse_augmentation("rotate=10,elastic=8:3,crop=1,flip=0.5,cutout=2");
   data::Splits here = data::open(data, 1), ahead = here;
-  // Ten milliseconds are more than a tenth of any of these steps, on however busy a machine.
+  // Ten milliseconds are more than a tenth of any of these steps, on any machine.
   const auto slow = std::make_shared<Slow>(here.train, std::chrono::milliseconds(10));
   ahead.train = slow;
   const Options options = four_epochs();
@@ -188,7 +188,7 @@ TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
   EXPECT_EQ(slow->here, 1 + 7);  // before training, and the first epoch, which showed that it is worth it
   EXPECT_EQ(slow->elsewhere, 3 * 7);
 
-  // Stopped within the third epoch, while batches are prepared ahead, and resumed.
+  // Stopped in the third epoch while batches are prepared ahead, and resumed.
   const Folder folder;
   auto writer = record::Writer::create(folder.path(), {}, "", record::Json::object());
   const RunWriter run{&writer};
