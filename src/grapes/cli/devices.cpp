@@ -2,7 +2,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/table.h"
 #include "grapes/cli/hardware.h"
-#include "grapes/plot/responses.h"
+#include "grapes/plot/pictures.h"
 
 #include <fmt/format.h>
 

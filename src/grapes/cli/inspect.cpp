@@ -4,7 +4,7 @@
 #include "grapes/core/responsibility.h"
 #include "grapes/exchange/weights.h"
 #include "grapes/experiment/arms.h"
-#include "grapes/plot/histogram.h"
+#include "grapes/plot/pictures.h"
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>

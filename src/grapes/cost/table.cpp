@@ -1,6 +1,6 @@
 #include "grapes/cost/table.h"
 
-#include "grapes/plot/cost.h"
+#include "grapes/plot/pictures.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,12 +1,11 @@
 #include "grapes/plot/chart.h"
 
+#include "grapes/base/text.h"
 #include "grapes/plot/format.h"
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
-#include <utility>
 
 namespace grapes::plot {
 namespace {
@@ -17,14 +16,10 @@ struct Slot {
   const char* dash;  ///< controls are broken lines, so that color is not the only mark
 };
 /// After Okabe and Ito's palette for all kinds of color vision, darkened or lightened to 3 : 1 on the page.
-constexpr std::array<Slot, color_slots> slots = {{{"#5c6470", "#b3bac6", "none"},
-                                                  {"#a3307c", "#ec8fcb", "none"},
-                                                  {"#0068a8", "#62b6f0", "none"},
-                                                  {"#b86e00", "#f2ab3c", "7 3"},
-                                                  {"#007d63", "#35c7a2", "2 3"},
-                                                  {"#c2410c", "#ff8f66", "9 3 2 3"},
-                                                  {"#2a8fc4", "#9bd6f7", "5 2"},
-                                                  {"#75661a", "#d3c163", "3 2"}}};
+constexpr Slot slots[color_slots] = {{"#5c6470", "#b3bac6", "none"}, {"#a3307c", "#ec8fcb", "none"},
+                                     {"#0068a8", "#62b6f0", "none"}, {"#b86e00", "#f2ab3c", "7 3"},
+                                     {"#007d63", "#35c7a2", "2 3"},  {"#c2410c", "#ff8f66", "9 3 2 3"},
+                                     {"#2a8fc4", "#9bd6f7", "5 2"},  {"#75661a", "#d3c163", "3 2"}};
 
 /// Label heights that keep their order and a distance, as near as may be to where their lines end.
 std::vector<double> spread_labels(std::vector<double> at, double gap, double top, double bottom) {
@@ -41,7 +36,7 @@ std::vector<double> spread_labels(std::vector<double> at, double gap, double top
 
 std::string plot_style() {
   std::string light, dark, classes;
-  for (std::size_t i = 0; i < slots.size(); ++i) {
+  for (std::size_t i = 0; i < color_slots; ++i) {
     light += fmt::format("--arm-{}:{};", i, slots[i].light);
     dark += fmt::format("--arm-{}:{};", i, slots[i].dark);
     classes += fmt::format(".a{0}{{--arm:var(--arm-{0})}}.line.a{0}{{stroke-dasharray:{1}}}", i, slots[i].dash);
@@ -157,6 +152,73 @@ Drawing line_chart(const Chart& chart) {
     drawing.text({right + 31, at[i] + 4}, shortened(series.name, 14), "small");
   }
   return drawing;
+}
+
+std::string escape(const std::string& text) {
+  std::string result;
+  for (const char c : text)
+    result += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : std::string(1, c);
+  return result;
+}
+
+std::string coordinate(double value) {
+  const double rounded = std::round(value * 100) / 100;
+  return rounded == 0 ? "0" : shortest(rounded);
+}
+
+std::string coordinates(const std::vector<Point>& points) {
+  std::string text;
+  for (const auto& [x, y] : points) text += (text.empty() ? "" : " ") + coordinate(x) + "," + coordinate(y);
+  return text;
+}
+
+std::string Drawing::element(const std::string& label, const std::string& css) const {
+  return fmt::format(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>)"
+      "\n",
+      coordinate(width_), coordinate(height_), escape(label), css.empty() ? "" : "<style>" + css + "</style>", body_);
+}
+
+double Scale::operator()(double value) const {
+  const double share =
+      logarithmic ? (std::log(value) - std::log(low)) / (std::log(high) - std::log(low)) : (value - low) / (high - low);
+  return from + share * (to - from);
+}
+
+std::vector<double> ticks(double low, double high, int count, bool logarithmic) {
+  std::vector<double> result;
+  if (logarithmic) {
+    for (int power = static_cast<int>(std::floor(std::log10(low))); std::pow(10, power) <= high; ++power)
+      for (const double digit : {1.0, 2.0, 5.0})
+        if (const double tick = digit * std::pow(10, power); tick >= low && tick <= high) result.push_back(tick);
+    if (result.size() >= 2) return result;
+    result.clear();
+  }
+  const double raw = (high - low) / count;
+  const double power = std::pow(10, std::floor(std::log10(raw)));
+  double step = 10 * power;
+  for (const double digit : {5.0, 2.0, 1.0})
+    if (1.2 * digit * power >= raw) step = digit * power;
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) result.push_back(i * step);
+  return result;
+}
+
+std::vector<double> whole(std::vector<double> ticks) {
+  std::erase_if(ticks, [](double tick) { return std::abs(tick - std::round(tick)) > 1e-9; });
+  return ticks;
+}
+
+std::string tick_label(double value, const std::vector<double>& ticks) {
+  const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 0;
+  bool even = step > 0;
+  for (std::size_t i = 1; i < ticks.size(); ++i) even = even && std::abs(ticks[i] - ticks[i - 1] - step) < 0.01 * step;
+  if (!even) {
+    const double digits = std::pow(10, 3 - std::floor(std::log10(std::max(1e-12, std::abs(value)))));
+    return shortest(std::round(value * digits) / digits);
+  }
+  int decimals = 0;
+  for (double part = step; decimals < 12 && std::abs(part - std::round(part)) > 1e-6 * part; part *= 10) ++decimals;
+  return fixed(value, decimals);
 }
 
 }  // namespace grapes::plot

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/plot/svg.h"
+#include "grapes/plot/chart.h"
 #include "grapes/record/record.h"
 
 #include <string>

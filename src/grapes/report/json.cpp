@@ -4,73 +4,67 @@
 
 namespace grapes::report {
 using record::Json;
+namespace {
+
+Json optional(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
+template <class Items, class Of>
+Json list(const Items& items, const Of& of) {
+  Json array = Json::array();
+  for (const auto& item : items) array.push_back(of(item));
+  return array;
+}
+
+}  // namespace
+
+// Found by nlohmann::json for these types, and for containers of them.
+
+static void to_json(Json& json, const Spread& one) {
+  if (one.empty()) return;
+  json = {{"n", one.n()},
+          {"seeds", list(one.samples, [](const Sample& sample) { return sample.seed; })},
+          {"each", one.values()},
+          {"mean", one.mean},
+          {"sd", one.sd},
+          {"interval", one.interval ? Json::array({one.interval->low, one.interval->high}) : Json()}};
+}
+
+static void to_json(Json& json, const Difference& one) {
+  json = {
+      {"arm", one.arm},         {"against", one.against},   {"measure", one.measure}, {"n", 0},
+      {"control", one.control}, {"unpaired", one.unpaired}, {"p", optional(one.p)},   {"p_holm", optional(one.p_holm)}};
+  if (!one.spread.empty()) json.update(Json(one.spread));
+}
+
+static void to_json(Json& json, const Part& one) {
+  json = one.values;
+  json["name"] = one.name;
+}
+
+static void to_json(Json& json, const Arm& arm) {
+  json = {{"arm", arm.name},
+          {"method", arm.method},
+          {"n", arm.runs.size()},
+          {"seeds", list(arm.runs, [](const RunPtr& run) { return run->identity.seed; })},
+          {"learning_rates", arm.learning_rates},
+          {"at_edge", arm.at_edge},
+          {"measures", arm.values},
+          {"factors", final_factors(arm)},
+          {"matrix", matrix_of(arm)},
+          {"weights", weight_changes(arm)}};
+}
+
+static void to_json(Json& json, const Condition& one) {
+  json = {{"name", one.name},      {"title", one.title}, {"value", optional(one.value)},
+          {"tuning", one.tuning},  {"arms", one.arms},   {"differences", one.differences},
+          {"changes", one.changes}};
+}
 
 Json to_json(const Summary& summary) {
-  const auto optional = [](const auto& value) { return value ? Json(*value) : Json(); };
-  const auto spread_json = [](const Spread& spread) -> Json {
-    if (spread.empty()) return nullptr;
-    Json seeds = Json::array();
-    for (const Sample& sample : spread.samples) seeds.push_back(sample.seed);
-    return {{"n", spread.n()},
-            {"seeds", seeds},
-            {"each", spread.values()},
-            {"mean", spread.mean},
-            {"sd", spread.sd},
-            {"interval", spread.interval ? Json::array({spread.interval->low, spread.interval->high}) : Json()}};
-  };
-  const auto difference_json = [&](const Difference& one) {
-    Json entry = {{"arm", one.arm},
-                  {"against", one.against},
-                  {"measure", one.measure},
-                  {"control", one.control},
-                  {"unpaired", one.unpaired},
-                  {"p", optional(one.p)},
-                  {"p_holm", optional(one.p_holm)},
-                  {"n", 0}};
-    if (!one.spread.empty()) entry.update(spread_json(one.spread));
-    return entry;
-  };
-  const auto list = [](const auto& all, const auto& written) {
-    Json array = Json::array();
-    for (const auto& one : all) array.push_back(written(one));
-    return array;
-  };
-  const auto measure_json = [](const Measure& one) -> Json {
+  const auto measure = [](const Measure& one) -> Json {
     return {{"key", one.key}, {"name", one.name}, {"more_is_better", one.better == Measure::Better::more}};
   };
-  const auto factors_json = [](const FinalFactors& one) -> Json {
-    return {{"layer", one.layer}, {"mean", one.mean}, {"sd", one.sd}, {"min", one.min}};
-  };
-  const auto weight_json = [&](const WeightChange& weight) {
-    Json entry = {{"name", weight.name}};
-    for (std::size_t i = 0; i < change_measures.size(); ++i)
-      entry[change_measures[i].key] = spread_json(weight.values[i]);
-    return entry;
-  };
-  const auto condition_json = [&](const Condition& condition) -> Json {
-    const auto arm_json = [&](const Arm& arm) -> Json {
-      Json values;
-      for (const auto& [key, spread] : arm.values) values[key] = spread_json(spread);
-      return {{"arm", arm.name},
-              {"method", arm.method},
-              {"n", arm.runs.size()},
-              {"seeds", list(arm.runs, [](const RunPtr& run) { return run->identity.seed; })},
-              {"learning_rates", arm.learning_rates},
-              {"at_edge", condition.at_edge(arm.name)},
-              {"measures", values},
-              {"factors", list(final_factors(arm), factors_json)},
-              {"matrix", list(matrix_of(arm), [&](const auto& row) { return list(row, spread_json); })},
-              {"weights", list(weight_changes(arm), weight_json)}};
-    };
-    return {{"name", condition.name},
-            {"title", condition.title},
-            {"value", optional(condition.value)},
-            {"tuning", condition.tuning},
-            {"arms", list(condition.arms, arm_json)},
-            {"differences", list(condition.differences, difference_json)},
-            {"changes", list(condition.changes, difference_json)}};
-  };
-  const auto excluded_json = [](const RunPtr& run) -> Json {
+  const auto excluded = [](const RunPtr& run) -> Json {
     return {{"arm", run->identity.arm},
             {"seed", run->identity.seed},
             {"run", run->folder.filename().string()},
@@ -87,9 +81,9 @@ Json to_json(const Summary& summary) {
           {"tasks", summary.tasks},
           {"confidence", 0.95},
           {"arms", summary.arms},
-          {"measures", list(summary.measures, measure_json)},
-          {"conditions", list(summary.conditions, condition_json)},
-          {"excluded", list(summary.excluded, excluded_json)}};
+          {"measures", list(summary.measures, measure)},
+          {"conditions", summary.conditions},
+          {"excluded", list(summary.excluded, excluded)}};
 }
 
 }  // namespace grapes::report

@@ -1,47 +1,156 @@
 #include "grapes/report/measures.h"
 
-#include "grapes/report/runs.h"
-
-#include <algorithm>
-#include <utility>
+#include <cmath>
+#include <limits>
+#include <map>
 
 namespace grapes::report {
+using record::Json;
 using record::Run;
 
-const Unit percent{100, 2, " %", " points"};
+const std::vector<KnownArm> known_arms = {
+    {"bp", "plain backpropagation: no modulation."},
+    {"grapes", "the error of every unit is multiplied by its modulation factor, and the modulated error travels on."},
+    {"grapes-local", "the same factors, but only on the layer’s own update; the error travels on unmodulated."},
+    {"uniform",
+     "every unit gets its layer’s mean factor: the same change of the learning rates, no difference between units."},
+    {"shuffled",
+     "the layer’s factors at random units, drawn anew each batch: the same distribution, not tied to the weights."},
+    {"constant",
+     "one fixed factor for every unit. `constant:2` doubles the error at every hidden layer, as the "
+     "authors’ published notebook does."}};
+
+std::size_t place_of(const std::string& arm) {
+  const std::string constant = "constant";
+  const bool with_factor = arm.starts_with(constant + ":");
+  return static_cast<std::size_t>(
+      std::find_if(known_arms.begin(), known_arms.end(),
+                   [&](const KnownArm& known) { return (with_factor ? constant : arm) == known.name; }) -
+      known_arms.begin());
+}
+
+std::vector<Control> controls_of(const std::vector<std::string>& arms) {
+  std::vector<Control> all = {
+      {"grapes", "uniform", "effect of different factors within a layer"},
+      {"grapes", "shuffled", "effect of the tie between factors and weights"},
+  };
+  const std::string grapes = "+grapes";
+  for (const std::string& arm : arms)
+    if (arm.ends_with(grapes))
+      all.push_back({arm, arm.substr(0, arm.size() - grapes.size()), "effect of GRAPES on top"});
+  const auto there = [&](const std::string& arm) { return std::find(arms.begin(), arms.end(), arm) != arms.end(); };
+  std::erase_if(all, [&](const Control& control) { return !there(control.arm) || !there(control.against); });
+  return all;
+}
+
+Runs share(std::vector<Run> runs) {
+  Runs shared;
+  for (Run& run : runs) shared.push_back(std::make_shared<const Run>(std::move(run)));
+  return shared;
+}
+
+std::optional<double> number(const Json& row, std::string key) {
+  std::ranges::replace(key, '.', '/');
+  const Json::json_pointer at("/" + key);
+  if (!row.contains(at) || !row[at].is_number() || !std::isfinite(row[at].get<double>())) return std::nullopt;
+  return row[at].get<double>();
+}
+
+std::vector<std::string> layers_of(const Runs& runs) {
+  std::vector<std::string> names;
+  for (const RunPtr& run : runs)
+    for (const Json& layer : run->epochs.back().value("layers", Json::array()))
+      if (const std::string name = layer.at("name"); std::ranges::find(names, name) == names.end())
+        names.push_back(name);
+  return names;
+}
+
+const Json& layer_of(const Json& row, const std::string& name) {
+  static const Json none;
+  if (row.contains("layers"))
+    for (const Json& layer : row["layers"])
+      if (layer.at("name") == name) return layer;
+  return none;
+}
+
+bool learns_tasks(const Run& run) { return !run.epochs.empty() && run.epochs.front().contains("scenario"); }
+
+Points row_points(const Run& run, const std::string& key, const std::string& layer, double first) {
+  Points points;
+  for (const Json& row : run.epochs)
+    if (const auto value = number(layer.empty() ? row : layer_of(row, layer), key); value && row["epoch"] >= first)
+      points.emplace_back(row["epoch"].get<double>(), *value);
+  return points;
+}
+
+Points task_points(const Run& run, std::size_t task) {
+  Points points;
+  for (const Json& row : run.epochs) {
+    const auto learned = row["epoch"].get<double>();
+    if (learned <= static_cast<double>(task)) continue;
+    points.emplace_back(learned, row["test_tasks"][task]);
+    for (const Json& point : row.value("curve", Json::array()))
+      if (task < point["test"].size())
+        points.emplace_back(learned - 1 + point["part"].get<double>(), point["test"][task]);
+  }
+  return points;
+}
+
+Curve curve(const Runs& runs, double factor, const std::function<Points(const Run&)>& points) {
+  std::map<double, std::vector<double>> values;
+  for (const RunPtr& run : runs)
+    for (const auto& [x, y] : points(*run)) values[x].push_back(factor * y);
+  Curve result;
+  for (const auto& [x, y] : values) {
+    const double center = mean(y), sd = standard_deviation(y);
+    result.add(x, center, center - sd, center + sd);
+  }
+  return result;
+}
 
 namespace {
 
-std::pair<std::vector<double>, std::vector<double>> trajectory(const Run& run, const std::string& key) {
-  std::pair<std::vector<double>, std::vector<double>> axes;
-  for (const auto& [epoch, value] : row_points(run, key)) {
-    axes.first.push_back(epoch);
-    axes.second.push_back(value);
-  }
-  return axes;
+const Unit percent{100, 2, " %", " points"};
+
+/// R[i][j], accuracy on task j after training on task i.
+std::vector<std::vector<double>> accuracies(const Run& run) {
+  std::vector<std::vector<double>> R;
+  for (std::size_t i = 1; i < run.epochs.size(); ++i)
+    R.push_back(run.epochs[i].at("test_tasks").get<std::vector<double>>());
+  return R;
 }
 
-std::optional<double> seconds_per_epoch(const Run& run) {
-  const std::vector<double> seconds = trajectory(run, "seconds").second;
-  return seconds.empty() ? std::nullopt : std::optional(mean(seconds));
+struct Trajectory {
+  std::vector<double> epoch, value;
+};
+Trajectory trajectory(const Run& run, const std::string& key) {
+  Trajectory found;
+  for (const auto& [epoch, value] : row_points(run, key)) {
+    found.epoch.push_back(epoch);
+    found.value.push_back(value);
+  }
+  return found;
 }
 
 }  // namespace
 
 Score score_of(const std::string& key) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   static const std::vector<Score> scores = {{"accuracy", "accuracy", "", percent, {0, 1}},
-                                            {"r2", "R²", "", {}, {-std::numeric_limits<double>::infinity(), 1}},
+                                            {"r2", "R²", "", {}, {-infinity, 1}},
                                             {"log_likelihood",
                                              "log-likelihood",
                                              "that of a step, summed over its bits, mean over all steps of a part",
                                              {},
-                                             {-std::numeric_limits<double>::infinity(), 0}}};
-  const auto found = std::find_if(scores.begin(), scores.end(), [&](const Score& score) { return score.key == key; });
+                                             {-infinity, 0}}};
+  const auto found = std::ranges::find(scores, key, &Score::key);
   return found != scores.end() ? *found : Score{key, key, "", {}, {}};
 }
 
 std::vector<Measure> training_measures(const Score& score, const std::string& part, std::optional<double> target) {
+  using Better = Measure::Better;
   const std::string key = part + "_" + score.key;
+  const Bounds duration{0};
   const auto fitted = [&](double Plateau::*field) {
     return [=](const Run& run) {
       const auto [epoch, value] = trajectory(run, key);
@@ -49,27 +158,25 @@ std::vector<Measure> training_measures(const Score& score, const std::string& pa
       return fit ? std::optional((*fit).*field) : std::nullopt;
     };
   };
-  const auto until_target = [=](const Run& run) {
-    const auto [epoch, value] = trajectory(run, key);
-    return epochs_to(epoch, value, *target);
-  };
-  const auto at_end = [=](const Run& run) { return number(record::result_row(run), key); };
-  const Bounds duration{0};
-  using Better = Measure::Better;
-  std::vector<Measure> all;
-  all.push_back({key, part + " " + score.name,
-                 "at the last epoch, or where training was stopped early at the best on validation", score.unit,
-                 score.bounds, Better::more, at_end, true});
-  all.push_back({"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3},
-                 duration, Better::less, fitted(&Plateau::slowness)});
-  all.push_back(
-      {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)});
+  std::vector<Measure> all = {
+      {key, part + " " + score.name, "at the last epoch, or where training was stopped early at the best on validation",
+       score.unit, score.bounds, Better::more, [=](const Run& run) { return number(record::result_row(run), key); },
+       true},
+      {"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3}, duration,
+       Better::less, fitted(&Plateau::slowness)},
+      {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)}};
   if (target)
     all.push_back({"epochs_to_target", "epochs to " + score.unit.level(*target),
                    "the first epoch that reaches it, over the runs that do", Unit{1, 1}, duration, Better::less,
-                   until_target});
+                   [=](const Run& run) {
+                     const auto [epoch, value] = trajectory(run, key);
+                     return epochs_to(epoch, value, *target);
+                   }});
   all.push_back({"seconds_per_epoch", "s/epoch", "seconds of training for an epoch, without evaluation", Unit{1, 2},
-                 duration, Better::less, seconds_per_epoch});
+                 duration, Better::less, [](const Run& run) {
+                   const std::vector<double> seconds = trajectory(run, "seconds").value;
+                   return seconds.empty() ? std::nullopt : std::optional(mean(seconds));
+                 }});
   return all;
 }
 

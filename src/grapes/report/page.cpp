@@ -1,7 +1,5 @@
 #include "grapes/base/text.h"
 #include "grapes/plot/samples.h"
-#include "grapes/report/arms.h"
-#include "grapes/report/html.h"
 #include "grapes/report/plots.h"
 #include "grapes/report/report.h"
 
@@ -9,12 +7,53 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <regex>
 
 namespace grapes::report {
 using plot::escape;
 using record::Json;
 using record::Run;
 namespace {
+
+const char* const page_style = R"css(
+*{box-sizing:border-box}:root{--page:#f7f8f9}@media(prefers-color-scheme:dark){:root{--page:#0f1216}}
+body{margin:0;background:var(--page);color:var(--text);font:16px/1.6 system-ui,-apple-system,"Segoe UI",sans-serif;
+font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%;overflow-wrap:anywhere}
+main{max-width:1080px;margin:0 auto;padding:48px 24px 72px}
+h1{font-size:28px;line-height:1.2;margin:0 0 14px}h2{font-size:19px;margin:0}h3{font-size:15px;margin:20px 0 8px}
+.lead{font-size:18px;line-height:1.55;max-width:46em;margin:0 0 8px}
+.note{color:var(--muted);font-size:15px;max-width:50em;margin:0 0 14px}
+.notice{border-left:3px solid var(--rule);padding-left:12px;margin:12px 0 0}
+.findings{padding-left:1.1em;max-width:50em;margin:0;font-size:15px}.findings li{margin:0 0 8px}
+code,pre{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}pre{margin:0 0 12px;overflow-x:auto}
+code{background:color-mix(in srgb,var(--rule) 16%,transparent);border-radius:4px;padding:.08em .35em}
+.plots{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr))}
+.plots.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,260px),1fr))}
+figure{margin:0;padding:16px;background:var(--card);border:1px solid var(--hair);border-radius:10px;min-width:0}
+figure>svg{display:block;width:100%;height:auto;max-width:620px;margin:0 auto}
+figcaption{font-size:14px;color:var(--muted);margin:0 0 10px}figcaption b{color:var(--text);font-weight:600}
+.condition{margin:48px 0 14px}.condition+.lead{font-size:16px}.lead+.plots,.notice+.plots{margin:24px 0}
+details{border-top:1px solid var(--hair);padding:2px 0}main>details:last-of-type{border-bottom:1px solid var(--hair)}
+summary{cursor:pointer;padding:10px 0}summary h2{display:inline;font-size:16px}main>details[open]{padding-bottom:20px}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13.5px;width:100%;background:var(--card)}
+th,td{padding:8px 7px;text-align:right;overflow-wrap:normal;border-bottom:1px solid var(--hair)}
+td,tbody th{white-space:nowrap}tbody th{font-weight:600}th:first-child{text-align:left}
+thead th{color:var(--muted);font-weight:500;vertical-align:bottom;line-height:1.35}
+td small{display:block;color:var(--muted)}td.heat{background:color-mix(in srgb,var(--arm) calc(.5*var(--heat)),transparent)}
+.key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--arm);margin-right:8px}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;margin:0 0 12px;font-size:14px}
+.legend svg{width:28px;height:8px;vertical-align:middle;margin-right:7px}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 20px;margin:12px 0;font-size:15px}
+dt{font-weight:600}dd{margin:0;min-width:0}
+@media(max-width:720px){main{padding:28px 16px 48px}h1{font-size:24px}.lead{font-size:17px}figure{padding:12px 10px}
+.plots:not(.small) svg text{font-size:14.5px}.plots:not(.small) svg .small{font-size:14px}
+dl{grid-template-columns:1fr;gap:2px}dd{margin-bottom:10px}
+thead{display:none}table,tbody,tr,td,tbody th{display:block}tbody th{padding:10px 12px 4px;border:0}
+tr{border-bottom:1px solid var(--hair);padding-bottom:6px}
+td{display:flex;justify-content:space-between;gap:16px;padding:2px 12px;border:0;white-space:normal}
+td::before{content:attr(data-label);color:var(--muted);text-align:left}}
+@media print{body{background:none}figure,tr{break-inside:avoid}}
+)css";
 
 /// Curves over epochs, of a row or of each of its layers, see record.h.
 struct Curves {
@@ -25,6 +64,11 @@ struct Curves {
   std::vector<Key> keys;
 };
 const std::vector<Curves> all_curves = {
+    {"Modulation factors",
+     "Over the units of a layer. A standard deviation near 0 is one constant for the layer.",
+     {{"factor.mean", "Mean of the factors", "factor"},
+      {"factor.sd", "Standard deviation of the factors", "standard deviation"},
+      {"factor.min", "Smallest factor", "factor"}}},
     {"Training loss", "Mean loss of an epoch, from epoch 1 on.", {{"train_loss", "", "loss"}}},
     {"Gradients and weights",
      "The gradient is what the optimizer sees, modulation included.",
@@ -36,116 +80,186 @@ const std::vector<Curves> all_curves = {
       {"activity.silent", "Silent neurons: fewer than one spike in a thousand steps", "fraction of neurons"},
       {"activity.saturated", "Saturated neurons: spikes in more than 99 of 100 steps", "fraction of neurons"}}}};
 
+using Terms = std::vector<std::pair<std::string, std::string>>;
+
+/// A sentence as HTML: `name` becomes code.
+std::string marked_up(const std::string& sentence) {
+  return std::regex_replace(escape(sentence), std::regex("`([^`]*)`"), "<code>$1</code>");
+}
+
+std::string list(const std::vector<std::string>& sentences) {
+  std::string items;
+  for (const std::string& sentence : sentences) items += "<li>" + marked_up(sentence) + "</li>";
+  return items.empty() ? "" : "<ul class=\"findings\">" + items + "</ul>\n";
+}
+
+std::string definitions(const Terms& terms) {
+  std::string text;
+  for (const auto& [term, meaning] : terms)
+    text += fmt::format("<dt>{}</dt><dd>{}</dd>", marked_up(term), marked_up(meaning));
+  return text.empty() ? "" : "<dl>" + text + "</dl>";
+}
+
+/// @param caption  HTML; without its tags it also names the picture to those who do not see it
+std::string figure(const std::string& caption, const Drawing& drawing) {
+  return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", caption,
+                     drawing.element(std::regex_replace(caption, std::regex("<[^>]*>"), "")));
+}
+
+/// Figures side by side, `small` ones closer; "" if there are none.
+std::string figures(const std::string& all, bool small = false) {
+  return all.empty() ? "" : fmt::format("<div class=\"plots{}\">{}</div>", small ? " small" : "", all);
+}
+
+/// A heading that unfolds a note and `body`, as HTML; "" if there is no body.
+std::string section(const std::string& heading, const std::string& note, const std::string& body) {
+  return body.empty() ? ""
+                      : fmt::format("<details><summary><h2>{}</h2></summary>{}{}</details>\n", heading,
+                                    note.empty() ? "" : "<p class=\"note\">" + note + "</p>", body);
+}
+
 class Page {
  public:
   explicit Page(const Summary& summary) : summary_(summary), styles_(summary.arms) {}
 
   std::string text() {
     const Findings found = findings(summary_);
-    const bool several = summary_.conditions.size() > 1;
     std::string body = "<p class=\"lead\">" + marked_up(found.lead) + "</p>\n";
     if (!found.notice.empty()) body += "<p class=\"note notice\">" + marked_up(found.notice) + "</p>\n";
-    if (!summary_.swept.empty()) body += sweep();
-    for (std::size_t k = 0; k < summary_.conditions.size() && summary_.swept.empty(); ++k) {
+    for (std::size_t k = 0; k < summary_.conditions.size(); ++k) {
       condition_ = &summary_.conditions[k];
-      if (several)
+      if (summary_.swept.empty() && summary_.conditions.size() > 1)
         body += fmt::format("<h2 class=\"condition\">{}</h2><p class=\"lead\">{}</p>\n", escape(condition_->title),
                             marked_up(found.verdicts[k]));
-      body += figures(scores() + progress()) +
-              condition_section("Comparisons and tests", "", list(found.conditions[k])) + numbers() + tuning() +
-              tasks() + matrices() + weights() + factors();
+      std::string pictures;
+      for (const auto& [caption, drawing] : opening(summary_, *condition_, styles_))
+        pictures += figure(caption, drawing);
+      body += figures(pictures) + numbers(found.conditions[k]);
+      if (!summary_.swept.empty()) break;
+      body += tuning() + tasks() + matrices() + weights();
       for (const Curves& one : all_curves) body += curves(one);
       body += samples();
     }
-    return document(summary_.title, body + section("Method and limits", "", list(found.all)) + reading() +
-                                        configuration() + environment());
+    return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+           "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
+           escape(summary_.title) + "</title><style>" + plot::plot_style() + page_style +
+           "</style></head><body><main>\n<h1>" + escape(summary_.title) + "</h1>\n" + body +
+           section("Method and limits", "", list(found.all)) + reading_guide() + configuration() + environment() +
+           "</main></body></html>\n";
   }
 
  private:
   const std::vector<Arm>& arms() const { return condition_->arms; }
-
   /// A section on one condition, which its note names if it has a title.
   std::string condition_section(const std::string& heading, const std::string& note, const std::string& body) const {
     const std::string& title = condition_->title;
     return section(heading, title.empty() ? note : escape(title) + ". " + note, body);
   }
 
-  std::string x_label() const { return summary_.tasks > 0 ? "tasks learned" : "epoch"; }
-
-  std::string label(const std::string& arm) const {
-    return fmt::format("<span class=\"key {}\"></span>{}", styles_.color(arm), escape(arm));
-  }
-
-  static std::string lines(const std::string& caption, const Chart& chart) {
-    return chart.series.empty() ? "" : figure(caption, plot::line_chart(chart));
-  }
-
-  std::string scores() const {
-    const std::string at = summary_.tasks > 0       ? "average accuracy after the last task"
-                           : summary_.stopped_early ? "at the epoch that was best on validation data"
-                                                    : "at the last epoch";
-    const std::string reference =
-        arms().size() > 1 ? " The broken line is the mean of <code>" + escape(arms().front().name) + "</code>." : "";
-    return figure("<b>Final scores</b>: " + at +
-                      ". Small dots are seeds, the ring is their mean, the bar its 95 % "
-                      "interval." +
-                      reference,
-                  dot_plot(arms(), summary_.primary(), styles_));
-  }
-
-  std::string progress() const {
-    return lines("<b>Learning curves</b>: " +
-                     std::string(summary_.tasks > 0 ? "mean accuracy on the tasks learned so far, " : "") +
-                     "means over seeds, bands of one standard deviation.",
-                 progress_chart(summary_, arms(), styles_));
-  }
-
-  std::string numbers() const {
-    Rows rows(1 + arms().size());
-    std::vector<std::pair<std::string, std::string>> meanings;
-    for (const Column& column : columns_of(summary_, *condition_)) {
-      rows[0].push_back(escape(column.name));
-      meanings.emplace_back(escape(column.name), escape(column.meaning));
-      for (std::size_t i = 0; i < arms().size(); ++i) {
-        const std::string detail = column.detail ? column.detail(arms()[i]) : "";
-        rows[i + 1].push_back((column.name == "arm" ? label(arms()[i].name) : escape(column.cell(arms()[i]))) +
-                              (detail.empty() ? "" : "<small>" + escape(detail) + "</small>"));
+  /// On a narrow screen, each row becomes a list of its cells. An interval stands below its number; the color of an
+  /// arm before its name.
+  std::string html_table(const std::vector<std::vector<std::string>>& rows, bool heat = false) const {
+    std::string head, body;
+    for (const std::string& cell : rows.front()) head += "<th scope=\"col\">" + escape(cell) + "</th>";
+    for (std::size_t i = 1; i < rows.size(); ++i) {
+      const std::string& name = rows[i].front();
+      const std::string arm = name.substr(0, name.find(" at "));
+      body +=
+          fmt::format("<tr><th scope=\"row\">{}{}</th>",
+                      styles_.has(arm) ? "<span class=\"key " + styles_.color(arm) + "\"></span>" : "", escape(name));
+      for (std::size_t c = 1; c < rows[i].size(); ++c) {
+        const std::string cell = escape(rows[i][c]);
+        const std::size_t end = std::min(cell.find(" ["), cell.size());
+        body +=
+            fmt::format("<td data-label=\"{}\"{}><span>{}{}</span></td>", escape(rows[0][c]),
+                        heat ? fmt::format(" class=\"heat\" style=\"--heat:{}%\"", cell.substr(0, end)) : "",
+                        cell.substr(0, end), end < cell.size() ? "<small>" + cell.substr(end + 1) + "</small>" : "");
       }
+      body += "</tr>";
     }
-    return condition_section("Numbers", "", html_table(rows) + "<h3>Columns</h3>" + definitions(meanings));
+    return fmt::format("<div class=\"scroll\"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>", head,
+                       body);
+  }
+
+  std::string numbers(const std::vector<std::string>& limits) const {
+    std::string body = list(limits);
+    for (const Table& one : tables(summary_, *condition_))
+      body += "<h3>" + escape(one.title) + "</h3>" + html_table(one.rows) + definitions(one.terms);
+    return condition_section("Numbers and tests",
+                             summary_.swept.empty() ? "" : "The folder of each value has a report of its own.", body);
+  }
+
+  /// Charts side by side without names at their lines, which a legend has.
+  std::string small_charts(std::vector<std::pair<std::string, Chart>> charts) const {
+    std::string all;
+    for (auto& [caption, chart] : charts) {
+      if (chart.series.empty()) continue;
+      chart.width = 300;
+      chart.height = 210;
+      chart.labels = false;
+      chart.from_the_start = true;
+      all += figure("<b>" + escape(caption) + "</b>", plot::line_chart(chart));
+    }
+    return figures(all, true);
+  }
+  std::string legend() const {
+    std::string items;
+    for (const Arm& arm : arms())
+      items += fmt::format(R"(<li><svg viewBox="0 0 28 8"><line y1="4" x2="28" y2="4" class="{}"/></svg>{}</li>)",
+                           styles_.look("line", arm.name), escape(arm.name));
+    return "<ul class=\"legend\">" + items + "</ul>";
   }
 
   std::string tasks() const {
-    std::string all;
+    std::vector<std::pair<std::string, Chart>> charts;
     constexpr std::size_t most = 6;
     for (std::size_t i = 0; i < std::min(summary_.tasks, most); ++i) {
       const std::size_t task = summary_.tasks <= most ? i : i * (summary_.tasks - 1) / (most - 1);
-      all += lines(fmt::format("<b>Task {}</b>", task + 1),
-                   progress_chart(summary_, without_methods(*condition_), styles_, task));
+      charts.emplace_back(fmt::format("Task {}", task + 1),
+                          curve_chart("accuracy, %", summary_, *condition_, styles_, 100,
+                                      [&](const Run& run) { return task_points(run, task); }));
     }
     return condition_section("Accuracy on each task over time",
                              "Means over seeds, bands of one standard deviation, from the task’s own turn on. Whole "
                              "numbers are on all test examples, points between them on some.",
-                             figures(all));
+                             charts.empty() ? "" : legend() + small_charts(charts));
   }
 
   std::string matrices() const {
     std::string all;
+    for (const Arm& arm : arms()) {
+      const auto matrix = matrix_of(arm);
+      std::vector<std::vector<std::string>> rows = {{"accuracy, %"}};
+      for (std::size_t i = 0; i < matrix.size(); ++i) {
+        rows[0].push_back(fmt::format("task {}", i + 1));
+        rows.push_back({fmt::format("after task {}", i + 1)});
+        for (const Spread& spread : matrix[i]) rows.back().push_back(level_text(spread, {100, 1}));
+      }
+      if (!matrix.empty())
+        all += fmt::format("<div class=\"{}\"><h3>{}</h3>{}</div>", styles_.color(arm.name), escape(arm.name),
+                           html_table(rows, true));
+    }
+    return condition_section("Accuracy on every task after every task", "Means over seeds and their 95 % intervals.",
+                             all);
+  }
+
+  /// A row for each layer or weight of each arm.
+  std::string parts(const std::string& what, const std::vector<PartNumber>& numbers,
+                    const std::function<std::vector<Part>(const Arm&)>& of) const {
+    std::vector<std::vector<std::string>> rows = {{"arm", what}};
+    for (const PartNumber& number : numbers) rows[0].emplace_back(number.name);
     for (const Arm& arm : arms())
-      if (summary_.tasks > 0) all += figure("<b>" + escape(arm.name) + "</b>", heat_map(arm, styles_));
-    return condition_section("Accuracy on every task after every task",
-                             "Means over seeds and half the width of their 95 % intervals.", figures(all, true));
+      for (const Part& part : of(arm)) {
+        rows.push_back({arm.name, part.name});
+        for (const PartNumber& number : numbers) {
+          const Spread& spread = part.values.at(number.key);
+          rows.back().push_back(spread.empty() ? "–" : level_text(spread, {1, 3}));
+        }
+      }
+    return rows.size() == 1 ? "" : html_table(rows);
   }
 
   std::string weights() const {
-    Rows rows = {{"arm", "weight"}};
-    for (const ChangeMeasure& measure : change_measures) rows[0].emplace_back(measure.name);
-    for (const Arm& arm : arms())
-      for (const WeightChange& weight : weight_changes(arm)) {
-        rows.push_back({label(arm.name), escape(weight.name)});
-        for (const Spread& spread : weight.values)
-          rows.back().push_back(spread.empty() ? "–" : change_text(spread, {1, 3}));
-      }
     return condition_section(
         "Weight changes",
         "Means over tasks and seeds, 95 % intervals over seeds in brackets. <b>Weight change</b>: norm of the change "
@@ -154,7 +268,7 @@ class Page {
         "much the change raised the loss on earlier tasks. <b>Factor and change, factor and loss increase</b>: rank "
         "correlation over units between the factor (unclipped, from the weights before the task, in every arm) and "
         "how far the unit’s weights moved, or its part of the loss increase.",
-        rows.size() == 1 ? "" : html_table(rows));
+        parts("weight", change_numbers, weight_changes));
   }
 
   std::string tuning() const {
@@ -165,8 +279,9 @@ class Page {
       std::vector<std::string> names;
       for (const Arm& arm : arms())
         if ((arm.method == "none") == of_rules) names.push_back(arm.name);
-      all += lines(of_rules ? "<b>Learning rules</b>" : "<b>Methods against forgetting</b>",
-                   tuning_chart(tuning, names, summary_.score, styles_));
+      if (const Chart chart = tuning_chart(*condition_, names, summary_.score, styles_); !chart.series.empty())
+        all +=
+            figure(of_rules ? "<b>Learning rules</b>" : "<b>Methods against forgetting</b>", plot::line_chart(chart));
     }
     return condition_section(
         "Choice of the learning rates",
@@ -178,47 +293,27 @@ class Page {
         figures(all));
   }
 
-  std::string factors() const {
-    const auto low = lowest_factor(arms());
-    std::string all;
-    for (const Arm& arm : arms())
-      for (const std::string& layer : layers_of(arm.runs))
-        if (low && !factor_curve(arm, layer).x.empty())
-          all += figure("<b>" + escape(arm.name) + "</b>, " + escape(layer),
-                        factor_strip(arm, layer, *low, x_label(), styles_));
-    return condition_section(
-        "Modulation factors",
-        "Distribution of the factors of a layer’s units by epoch, over all seeds: the stronger the color, the more "
-        "units. The line is the mean. A narrow strip is close to one constant for the layer.",
-        figures(all, true));
-  }
-
   std::string curves(const Curves& curves) const {
     std::vector<std::string> layers = {""};
-    std::string legend, body;
-    for (const Arm& arm : arms()) {
+    for (const Arm& arm : arms())
       for (const std::string& layer : layers_of(arm.runs))
         if (std::find(layers.begin(), layers.end(), layer) == layers.end()) layers.push_back(layer);
-      legend += fmt::format(R"(<li><svg viewBox="0 0 28 8"><line y1="4" x2="28" y2="4" class="{}"/></svg>{}</li>)",
-                            styles_.look("line", arm.name), escape(arm.name));
-    }
+    std::string body;
     for (const auto& [key, title, y_label] : curves.keys) {
-      std::string all;
+      std::vector<std::pair<std::string, Chart>> charts;
       for (const std::string& layer : layers) {
-        Chart chart = curve_chart(x_label(), y_label, arms(), styles_, 1,
-                                  [&, name = key](const Run& run) { return row_points(run, name, layer); });
-        chart.width = 300;
-        chart.height = 210;
-        chart.labels = false;
-        chart.logarithmic_y = key == std::string("gradient_norm");
-        chart.from_the_start = true;
-        all += lines("<b>" + escape(layer) + "</b>", chart);
+        charts.emplace_back(layer,
+                            curve_chart(y_label, summary_, *condition_, styles_, 1,
+                                        [&, name = key](const Run& run) { return row_points(run, name, layer); }));
+        charts.back().second.logarithmic_y = key == std::string("gradient_norm");
       }
-      if (!all.empty()) body += fmt::format("<h3>{}</h3>{}", title, figures(all, true));
+      if (const std::string all = small_charts(charts); !all.empty()) body += fmt::format("<h3>{}</h3>{}", title, all);
     }
+    if (!body.empty()) body = legend() + body;
+    if (&curves == &all_curves.front() && !body.empty())
+      body = "<h3>At the end</h3>" + parts("layer", factor_numbers, final_factors) + body;
     return condition_section(curves.heading,
-                             std::string(curves.note) + " Means over seeds, bands of one standard deviation.",
-                             body.empty() ? "" : "<ul class=\"legend\">" + legend + "</ul>" + body);
+                             std::string(curves.note) + " Means over seeds, bands of one standard deviation.", body);
   }
 
   /// Of each arm's first run.
@@ -232,7 +327,7 @@ class Page {
       std::size_t left = arms().size() > 1 ? 1 : 3;
       for (const Json& example : run.samples["examples"]) {
         if (left-- == 0) break;
-        const auto add = [&](const std::string& caption, const plot::Drawing& drawing) {
+        const auto add = [&](const std::string& caption, const Drawing& drawing) {
           all += figure(fmt::format("<b>{}</b>, seed {}, example {}: {}", escape(arm.name), run.identity.seed,
                                     example["example"].dump(), escape(caption)),
                         drawing);
@@ -252,39 +347,21 @@ class Page {
                              figures(all));
   }
 
-  std::string sweep() const {
-    std::string body = figures(lines("<b>Final scores</b>: means over seeds, bands are 95 % intervals.",
-                                     sweep_chart(summary_, styles_, false)) +
-                               lines("<b>Paired differences</b>: means over pairs, bands are 95 % intervals.",
-                                     sweep_chart(summary_, styles_, true)));
-    std::string numbers;
-    for (auto& [title, rows] : sweep_tables(summary_)) {
-      for (auto& row : rows)
-        for (std::string& cell : row) cell = escape(cell);
-      numbers += fmt::format("<h3>{}</h3>{}", escape(title), html_table(rows));
-    }
-    return body + section("Numbers",
-                          "A change is a difference less the same difference at the first value, seed by seed: it "
-                          "tells which arm loses more. The folder of each value has a report of its own.",
-                          numbers);
-  }
-
-  std::string reading() const {
-    std::vector<std::pair<std::string, std::string>> meanings;
-    for (const KnownArm& arm : known_arms)
-      meanings.emplace_back("<code>" + std::string(arm.name) + "</code>", arm.meaning);
+  std::string reading_guide() const {
+    Terms meanings;
+    for (const KnownArm& arm : known_arms) meanings.emplace_back(quoted(arm.name), arm.meaning);
     return section(
         "How to read this",
-        "If <code>grapes</code> beats <code>bp</code> but not <code>uniform</code>, a larger learning rate per layer "
-        "does as well. If it beats <code>uniform</code> but not <code>shuffled</code>, the gain is due to unequal "
-        "factors, not to their tie to the weights. Runs are paired if they began alike: the same seed, initial "
-        "weights, data, order of the examples and number of epochs. An interval that includes 0 does not show that "
-        "there is no difference. Means whose intervals overlap can still differ, because paired runs share the "
-        "effects of their seed." +
+        marked_up(
+            "If `grapes` beats `bp` but not `uniform`, a larger learning rate per layer does as well. If it beats "
+            "`uniform` but not `shuffled`, the gain is due to unequal factors, not to their tie to the weights. Runs "
+            "are paired if they began alike: the same seed, initial weights, data, order of the examples and number of "
+            "epochs. An interval that includes 0 does not show that there is no difference. Means whose intervals "
+            "overlap can still differ, because paired runs share the effects of their seed." +
             std::string(summary_.tasks == 0 ? ""
                                             : " An arm that learns less has less to forget: read forgetting beside "
-                                              "learning accuracy; average accuracy holds both. <code>joint</code> sees "
-                                              "all tasks at once and has only an average accuracy."),
+                                              "learning accuracy; average accuracy holds both. `joint` sees all tasks "
+                                              "at once and has only an average accuracy.")),
         definitions(meanings));
   }
 
@@ -301,13 +378,11 @@ class Page {
   }
 
   std::string environment() const {
-    const Json& first = summary_.first_run().env;
-    if (!first.is_object()) return "";
-    std::vector<std::pair<std::string, std::string>> all;
-    for (const auto& [key, value] : first.items()) {
+    Terms all;
+    for (const auto& [key, value] : summary_.first_run().env.items()) {
       const bool same = alike(summary_.runs(), [&, k = key](const Run& run) { return run.env.value(k, Json()); });
-      all.emplace_back(escape(key), escape(value.is_string() ? value.get<std::string>() : value.dump()) +
-                                        (same ? "" : " (not the same in all runs)"));
+      all.emplace_back(key, (value.is_string() ? value.get<std::string>() : value.dump()) +
+                                (same ? "" : " (not the same in all runs)"));
     }
     return section("Environment", "", definitions(all));
   }

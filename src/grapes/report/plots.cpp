@@ -1,6 +1,5 @@
 #include "grapes/report/plots.h"
 
-#include "grapes/report/arms.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>
@@ -8,13 +7,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <set>
 #include <utility>
 
 namespace grapes::report {
 using plot::Frame;
-using plot::Point;
 using plot::Scale;
 using plot::Series;
 using record::Json;
@@ -32,27 +29,9 @@ Styles::Styles(const std::vector<std::string>& arms) {
   }
 }
 
-Chart curve_chart(const std::string& x_label, const std::string& y_label, const std::vector<Arm>& arms,
-                  const Styles& styles, double factor, const std::function<Points(const record::Run&)>& points) {
-  Chart chart{x_label, y_label};
-  for (const Arm& arm : arms)
-    if (Curve found = curve(arm.runs, factor, points); !found.x.empty())
-      chart.series.push_back({arm.name, styles.color(arm.name), std::move(found)});
-  return chart;
-}
+namespace {
 
-Chart progress_chart(const Summary& summary, const std::vector<Arm>& arms, const Styles& styles,
-                     std::optional<std::size_t> task) {
-  const auto& [factor, decimals, suffix, difference] = summary.primary().unit;
-  const std::string key = summary.tasks == 0 ? summary.primary().key : "test_accuracy";
-  const std::string name = task ? fmt::format("accuracy on task {}", *task + 1) : summary.primary().name;
-  Chart chart = curve_chart(
-      summary.tasks == 0 ? "epoch" : "tasks learned", name + summary.primary().unit.axis(), arms, styles, factor,
-      [&](const record::Run& run) { return task ? task_points(run, *task) : row_points(run, key); });
-  chart.from_the_start = summary.tasks > 0;
-  return chart;
-}
-
+/// Of a sweep: the first measure against the value, or its differences to the baseline; bands are 95 % intervals.
 Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences) {
   const Measure& measure = summary.primary();
   const Unit& unit = measure.unit;
@@ -78,6 +57,7 @@ Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences
   return chart;
 }
 
+/// A row for each arm: every seed as a dot, the mean, its 95 % interval. A line marks the mean of the first arm.
 Drawing dot_plot(const std::vector<Arm>& arms, const Measure& measure, const Styles& styles) {
   const Unit& unit = measure.unit;
   constexpr double row = 36;
@@ -126,7 +106,21 @@ Drawing dot_plot(const std::vector<Arm>& arms, const Measure& measure, const Sty
   return drawing;
 }
 
-Chart tuning_chart(const Json& tuning, const std::vector<std::string>& arms, const Score& score, const Styles& styles) {
+}  // namespace
+
+Chart curve_chart(const std::string& y_label, const Summary& summary, const Condition& condition, const Styles& styles,
+                  double factor, const std::function<Points(const record::Run&)>& points) {
+  Chart chart{summary.tasks > 0 ? "tasks learned" : "epoch", y_label};
+  chart.from_the_start = summary.tasks > 0;
+  for (const Arm& arm : condition.arms)
+    if (Curve found = curve(arm.runs, factor, points); !found.x.empty())
+      chart.series.push_back({arm.name, styles.color(arm.name), std::move(found)});
+  return chart;
+}
+
+Chart tuning_chart(const Condition& condition, const std::vector<std::string>& arms, const Score& score,
+                   const Styles& styles) {
+  const Json& tuning = condition.tuning;
   Chart chart{"learning rate (logarithmic)", "validation " + score.name + score.unit.axis()};
   chart.logarithmic_x = chart.from_the_start = true;
   chart.x_ticks = tuning["grid"].get<std::vector<double>>();
@@ -151,128 +145,51 @@ Chart tuning_chart(const Json& tuning, const std::vector<std::string>& arms, con
   return chart;
 }
 
-std::optional<double> lowest_factor(const std::vector<Arm>& arms) {
-  std::optional<double> low;
-  for (const Arm& arm : arms)
-    for (const RunPtr& run : arm.runs)
-      for (const std::string& layer : layers_of({run}))
-        for (const auto& [epoch, least] : row_points(*run, "factor.min", layer, 0))
-          low = std::min(low.value_or(2), least);
-  if (low) *low = std::clamp(std::floor(*low * 10 - 1e-9) / 10, 0.0, 1.8);
-  return low;
+std::vector<std::pair<std::string, Drawing>> opening(const Summary& summary, const Condition& condition,
+                                                     const Styles& styles) {
+  if (!summary.swept.empty())
+    return {{"<b>Final scores</b>: means over seeds, bands are 95 % intervals.",
+             plot::line_chart(sweep_chart(summary, styles, false))},
+            {"<b>Paired differences</b>: means over pairs, bands are 95 % intervals.",
+             plot::line_chart(sweep_chart(summary, styles, true))}};
+  const Measure& measure = summary.primary();
+  const std::string key = summary.tasks > 0 ? "test_accuracy" : measure.key;
+  const Drawing ends = dot_plot(condition.arms, measure, styles);
+  Chart progress = curve_chart(measure.name + measure.unit.axis(), summary, condition, styles, measure.unit.factor,
+                               [&](const record::Run& run) { return row_points(run, key); });
+  progress.height = std::max(progress.height, ends.height());
+  return {
+      {fmt::format("<b>Final scores</b>: {}. Small dots are seeds, the ring is their mean, the bar its 95 % interval. "
+                   "The broken line is the mean of <code>{}</code>.",
+                   summary.tasks > 0       ? "average accuracy after the last task"
+                   : summary.stopped_early ? "at the epoch that was best on validation data"
+                                           : "at the last epoch",
+                   plot::escape(condition.arms.front().name)),
+       ends},
+      {fmt::format("<b>Learning curves</b>: {}means over seeds, bands of one standard deviation.",
+                   summary.tasks > 0 ? "mean accuracy on the tasks learned so far, " : ""),
+       plot::line_chart(progress)}};
 }
 
-Curve factor_curve(const Arm& arm, const std::string& layer) {
-  return curve(arm.runs, 1, [&](const record::Run& run) { return row_points(run, "factor.mean", layer, 0); });
-}
-
-Drawing factor_strip(const Arm& arm, const std::string& layer, double low, const std::string& x_label,
-                     const Styles& styles) {
-  const Curve center = factor_curve(arm, layer);
-  const double first = center.x.front(), last = center.x.back();
-  const double step = std::max(1.0, std::ceil((last - first + 1) / 40));  // so many epochs share a column
-  std::map<double, std::vector<double>> columns;                          // the units of all runs in each bin
-  for (const RunPtr& run : arm.runs)
-    for (const Json& row : run->epochs)
-      if (const Json& found = layer_of(row, layer); found.contains("factor") && found["factor"].contains("histogram")) {
-        const auto histogram = found["factor"]["histogram"].get<std::vector<double>>();
-        std::vector<double>& sum = columns[std::floor((row["epoch"].get<double>() - first) / step)];
-        sum.resize(std::max(sum.size(), histogram.size()));
-        std::transform(histogram.begin(), histogram.end(), sum.begin(), sum.begin(), std::plus<>());
-      }
-  double most = 0;  // the largest share of one cell: it gets the full color, so that a wide strip is seen as well
-  for (auto& [column, bins] : columns) {
-    const double total = std::accumulate(bins.begin(), bins.end(), 0.0);
-    for (double& bin : bins) most = std::max(most, bin /= std::max(1.0, total));
-  }
-  Drawing drawing(300, 190);
-  const Frame frame{34, 24, 292, 148};
-  const Scale x{first, last + step, frame.left, frame.right}, y{low, 2, frame.bottom, frame.top};
-  plot::axes(drawing, frame, {first - step / 2, last + step / 2, frame.left, frame.right}, y,
-             plot::whole(plot::ticks(first, std::max(last, first + 1), 5)), plot::ticks(low, 2, 4), x_label, "factor");
-  for (const auto& [column, bins] : columns)
-    for (std::size_t bin = 0; bin < bins.size(); ++bin) {
-      const double left = x(first + column * step), upper = 0.1 * static_cast<double>(bin + 1);
-      if (bins[bin] > 0 && upper >= low + 0.05)
-        drawing.rectangle({left, y(upper)}, x(step) - x(0) - 0.6, y(0) - y(0.1) - 0.6, styles.look("cell", arm.name),
-                          std::max(0.04, 0.85 * bins[bin] / most));
-    }
-  std::vector<Point> line;
-  for (std::size_t i = 0; i < center.x.size(); ++i)
-    line.emplace_back(x(center.x[i] + step / 2), y(std::max(low, center.mean[i])));
-  drawing.polyline(line, "over");
-  return drawing;
-}
-
-Drawing heat_map(const Arm& arm, const Styles& styles) {
-  const auto matrix = matrix_of(arm);
-  const std::size_t tasks = matrix.size(), every = tasks > 10 ? 5 : 1;
-  const bool written = tasks <= 6;
-  const double side = written ? 46 : 276.0 / static_cast<double>(tasks), left = 34, top = 30;
-  const double extent = side * static_cast<double>(tasks);
-  Drawing drawing(left + extent + 8, top + extent + 8);
-  drawing.text({left + extent / 2, 11}, "accuracy on task, %", "small muted middle");
-  drawing.text({10, top + extent / 2}, "after task", "small muted middle", true);
-  for (std::size_t i = 0; i < tasks; ++i) {
-    const double y = top + side * static_cast<double>(i), across = left + side * (static_cast<double>(i) + 0.5);
-    if (i == 0 || (i + 1) % every == 0) {
-      drawing.text({across, top - 5}, std::to_string(i + 1), "small muted middle");
-      drawing.text({left - 5, y + side / 2 + 4}, std::to_string(i + 1), "small muted end");
-    }
-    for (std::size_t j = 0; j < tasks; ++j) {
-      const double x = left + side * static_cast<double>(j);
-      const auto& interval = matrix[i][j].interval;
-      drawing.open("", fmt::format("task {} after task {}: {}", j + 1, i + 1, level_text(matrix[i][j], percent)));
-      drawing.rectangle({x, y}, side - 1, side - 1, styles.look("cell", arm.name), 0.04 + 0.66 * matrix[i][j].mean);
-      if (written)
-        drawing.text({x + side / 2, y + side / 2 + (interval ? 0 : 4)}, fixed(100 * matrix[i][j].mean, 1),
-                     "small middle");
-      if (written && interval)
-        drawing.text({x + side / 2, y + side / 2 + 13}, "±" + fixed(50 * (interval->high - interval->low), 1),
-                     "small middle faint");
-      drawing.close();
-    }
-  }
-  return drawing;
-}
-
-/// Of each condition a row: how the score came about, and how it ends. Of a sweep, scores and differences.
+/// Of each condition a row: the pictures that the page opens with.
 std::string picture(const Summary& summary) {
   const Styles styles(summary.arms);
-  std::vector<std::pair<Drawing, Drawing>> rows;
-  std::vector<std::string> headings;
-  std::string label = summary.tasks > 0 ? "Left: accuracy on the first task while it and the others are learned"
-                                        : "Left: the score against the epoch";
-  label += ", means over seeds with bands of one standard deviation. Right: every seed, the mean, its 95 % interval.";
-  if (!summary.swept.empty()) {
-    rows.emplace_back(plot::line_chart(sweep_chart(summary, styles, false)),
-                      plot::line_chart(sweep_chart(summary, styles, true)));
-    headings.push_back(summary.title);
-    label = "Left: final scores. Right: paired differences to the baseline. Bands are 95 % intervals.";
-  } else {
-    for (const Condition& condition : summary.conditions) {
-      const std::vector<Arm> arms = without_methods(condition);
-      const Drawing ends = dot_plot(arms, summary.primary(), styles);
-      Chart progress = progress_chart(summary, arms, styles, summary.tasks > 0 ? std::optional(0UL) : std::nullopt);
-      progress.height = std::max(280.0, ends.height());
-      rows.emplace_back(plot::line_chart(progress), ends);
-      headings.push_back(summary.title + (condition.title.empty() ? "" : ". " + condition.title));
-    }
-  }
   const double top = summary.swept.empty() ? 56 : 78;
-  double height = 24, y = 0;
-  for (const auto& [left, right] : rows) height += top - 12 + std::max(left.height(), right.height());
-  Drawing all(972, height);
-  all.card("");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto& [left, right] = rows[i];
-    all.text({20, y + 34}, headings[i], "heading");
-    all.text({20, y + 58}, summary.swept, "small muted");
-    all.place(left, {16, y + top});
-    all.place(right, {496, y + top});
-    y += top - 12 + std::max(left.height(), right.height());
+  Drawing rows(972, 24);
+  for (const Condition& condition : summary.conditions) {
+    if (!summary.swept.empty() && &condition != &summary.conditions.front()) break;
+    const auto both = opening(summary, condition, styles);
+    const double y = rows.height() - 24;
+    rows.text({20, y + 34}, summary.title + (condition.title.empty() ? "" : ". " + condition.title), "heading");
+    rows.text({20, y + 58}, summary.swept, "small muted");
+    rows.place(both[0].second, {16, y + top});
+    rows.place(both[1].second, {496, y + top});
+    rows.grow(top - 12 + std::max(both[0].second.height(), both[1].second.height()));
   }
-  return all.element(summary.title + ". " + label, plot::plot_style());
+  Drawing all(rows.width(), rows.height());
+  all.card("");
+  all.place(rows, {0, 0});
+  return all.element(summary.title, plot::plot_style());
 }
 
 }  // namespace grapes::report

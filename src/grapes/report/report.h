@@ -1,10 +1,10 @@
 #pragma once
 
 #include "grapes/report/summary.h"
-#include "grapes/report/table.h"
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// From records alone: what `grapes compare`, `continual` and `report` print, and the page.
@@ -22,10 +22,23 @@ struct Findings {
   std::string lead;                                  ///< the verdict, two sentences
   std::string notice;                                ///< runs that do not count, or empty
   std::vector<std::string> verdicts;                 ///< of each condition; empty for a sweep
-  std::vector<std::vector<std::string>> conditions;  ///< of each condition, the comparisons behind its verdict
+  std::vector<std::vector<std::string>> conditions;  ///< of each condition, what limits its verdict
   std::vector<std::string> all;                      ///< of all of it: chance, data, runs that were left out
 };
 Findings findings(const Summary& summary);
+/// What the interval, and the test, say of a difference: "higher by interval and test".
+std::string reading(const Difference& one);
+
+/// A table of a comparison, once for the terminal and the page.
+struct Table {
+  std::string title;
+  std::vector<std::vector<std::string>> rows;                   ///< the first row and the first column are headings
+  std::vector<std::pair<std::string, std::string>> terms = {};  ///< columns and rows, and what they mean
+};
+/// The measures of each arm, then arm against arm: in a condition, or of a sweep at all values.
+std::vector<Table> tables(const Summary& summary, const Condition& condition);
+/// What a terminal shows, at most 100 columns wide.
+std::string table(const Summary& summary);
 
 /// One self-contained HTML page: no script or style from elsewhere; the same records give the same bytes.
 std::string html(const Summary& summary);

@@ -55,9 +55,10 @@ TEST(Page, IsWholeAndInOrder) {
   expect_well_formed(text);
   EXPECT_THAT(text, HasSubstr("Five arms &lt;on&gt; &quot;trial&quot;"));
   std::size_t at = 0;
-  for (const char* part : {"<h1>", "class=\"lead\"", "Final scores", "Learning curves", "class=\"findings\"", "Numbers",
-                           "Choice of the learning rates", "Modulation factors", "Gradients and weights",
-                           "How to read this", "Configuration", "Environment"}) {
+  for (const char* part :
+       {"<h1>", "class=\"lead\"", "Final scores", "Learning curves", "Numbers and tests", "class=\"findings\"",
+        "Measures", "Comparisons", "Choice of the learning rates", "Modulation factors", "Gradients and weights",
+        "How to read this", "Configuration", "Environment"}) {
     const std::size_t next = text.find(part, at);
     ASSERT_NE(next, std::string::npos) << part;
     at = next;

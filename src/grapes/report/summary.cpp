@@ -1,12 +1,10 @@
 #include "grapes/report/summary.h"
 
 #include "grapes/base/text.h"
-#include "grapes/report/arms.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -16,69 +14,76 @@ using record::Json;
 using record::Run;
 namespace {
 
-constexpr std::array<const char*, 3> parts = {"test", "validation", "train"};
+const std::vector<const char*> parts = {"test", "validation", "train"};
 
-std::optional<double> final_score(const Run& run, const std::string& part) {
-  return number(record::result_row(run), part + "_" + run.identity.score);
-}
+std::string score_key(const Run& run, const std::string& part) { return part + "_" + run.identity.score; }
 
 bool counts(const Run& run) {
   if (run.status.state != record::State::finished || run.epochs.empty()) return false;
-  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return final_score(run, part).has_value(); });
+  return std::ranges::any_of(
+      parts, [&](const char* part) { return number(record::result_row(run), score_key(run, part)).has_value(); });
 }
 
-std::vector<Arm> arms_of(const Runs& runs, const std::string& baseline) {
+/// The rate chosen for an arm lies at an end of the grid.
+bool at_edge(const Json& tuning, const std::string& arm) {
+  if (!tuning.is_object() || tuning["grid"].size() < 2) return false;
+  const Json found = tuning["arms"].value(arm, Json::object());
+  if (found.empty() || found["tried"].empty()) return false;
+  const auto [low, high] = std::ranges::minmax_element(tuning["grid"]);
+  return found["chosen"] == *low || found["chosen"] == *high;
+}
+
+std::vector<Arm> arms_of(const Condition& condition, const std::string& baseline) {
   std::vector<Arm> arms;
-  for (const RunPtr& run : runs) {
+  for (const RunPtr& run : condition.runs) {
     if (!counts(*run)) continue;
-    auto arm = std::find_if(arms.begin(), arms.end(), [&](const Arm& a) { return a.name == run->identity.arm; });
-    if (arm == arms.end()) arm = arms.insert(arm, {run->identity.arm, "none", {}, {}, {}});
+    auto arm = std::ranges::find(arms, run->identity.arm, &Arm::name);
+    if (arm == arms.end()) arm = arms.insert(arm, {.name = run->identity.arm});
     arm->runs.push_back(run);
   }
-  const auto order = [&](const Arm& arm) { return std::pair(arm.name != baseline, place_of(arm.name)); };
-  std::stable_sort(arms.begin(), arms.end(), [&](const Arm& a, const Arm& b) { return order(a) < order(b); });
+  std::ranges::stable_sort(arms, {},
+                           [&](const Arm& arm) { return std::pair(arm.name != baseline, place_of(arm.name)); });
   for (Arm& arm : arms) {
-    std::stable_sort(arm.runs.begin(), arm.runs.end(),
-                     [](const RunPtr& a, const RunPtr& b) { return a->identity.seed < b->identity.seed; });
+    std::ranges::stable_sort(arm.runs, {}, [](const RunPtr& run) { return run->identity.seed; });
     std::set<double> rates;
     for (const RunPtr& run : arm.runs)
-      if (const Points all = row_points(*run, "learning_rate", "", 0); !all.empty()) rates.insert(all.front().second);
+      if (const auto rate = number(run->epochs.front(), "learning_rate")) rates.insert(*rate);
     arm.learning_rates.assign(rates.begin(), rates.end());
     arm.method = arm.runs.front()->epochs.front().value("method", "none");
+    arm.at_edge = at_edge(condition.tuning, arm.name);
   }
   return arms;
 }
 
 /// What would make the numbers of one page mean different things.
 void check_comparable(const Condition& condition, const Run& first) {
-  const auto facts = [](const Run& run) -> std::vector<std::pair<std::string, std::string>> {
+  const auto facts = [](const Run& run) -> std::map<std::string, std::string> {
     return {{"the score", run.identity.score},
             {"the data set", run.identity.data},
             {"the scenario", run.epochs.front().value("scenario", "none")},
             {"the number of tasks", std::to_string(learns_tasks(run) ? run.epochs.size() - 1 : 1)}};
   };
-  const auto expected = facts(first);
-  std::map<std::tuple<std::string, std::uint64_t, std::string>, const Run*> seen;
   for (const Arm& arm : condition.arms)
     for (const RunPtr& run : arm.runs) {
       const auto found = facts(*run);
-      for (std::size_t i = 0; i < found.size(); ++i)
-        if (found[i] != expected[i])
-          throw DataError(fmt::format("the runs cannot stand on one page: {} is {} in {} and {} in {}", found[i].first,
-                                      expected[i].second, first.folder.string(), found[i].second,
-                                      run->folder.string()));
-      const auto [other, fresh] = seen.try_emplace({arm.name, run->identity.seed, run->identity.pairing}, run.get());
-      if (!fresh)
-        throw DataError(
-            fmt::format("arm {}, seed {} is there twice, from the same beginning: {} and {}; name only one of them",
-                        arm.name, run->identity.seed, other->second->folder.string(), run->folder.string()));
+      for (const auto& [what, expected] : facts(first))
+        if (found.at(what) != expected)
+          throw DataError(fmt::format("the runs cannot stand on one page: {} is {} in {} and {} in {}", what, expected,
+                                      first.folder.string(), found.at(what), run->folder.string()));
+      for (const RunPtr& other : arm.runs)
+        if (other != run && other->identity.seed == run->identity.seed && pairing_of(*other) == pairing_of(*run))
+          throw DataError(
+              fmt::format("arm {}, seed {} is there twice, from the same beginning: {} and {}; name only one of them",
+                          arm.name, run->identity.seed, run->folder.string(), other->folder.string()));
     }
 }
 
 /// The part that final scores are taken from: the first one that all runs have.
 std::string part_of(const Runs& runs) {
   for (const char* const part : parts)
-    if (std::all_of(runs.begin(), runs.end(), [&](const RunPtr& run) { return final_score(*run, part).has_value(); }))
+    if (std::ranges::all_of(runs, [&](const RunPtr& run) {
+          return number(record::result_row(*run), score_key(*run, part)).has_value();
+        }))
       return part;
   throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
 }
@@ -174,23 +179,15 @@ int Difference::side() const {
 }
 
 const Arm* Condition::find(const std::string& name) const {
-  for (const Arm& arm : arms)
-    if (arm.name == name) return &arm;
-  return nullptr;
+  const auto found = std::ranges::find(arms, name, &Arm::name);
+  return found == arms.end() ? nullptr : &*found;
 }
 
 const Difference* Condition::find(const std::string& arm, const std::string& against, const Measure& measure) const {
-  for (const Difference& one : differences)
-    if (one.arm == arm && one.against == against && one.measure == measure.key) return &one;
-  return nullptr;
-}
-
-bool Condition::at_edge(const std::string& arm) const {
-  if (!tuning.is_object() || tuning["grid"].size() < 2) return false;
-  const auto found = tuning["arms"].find(arm);
-  if (found == tuning["arms"].end() || (*found)["tried"].empty()) return false;
-  const auto [low, high] = std::minmax_element(tuning["grid"].begin(), tuning["grid"].end());
-  return (*found)["chosen"] == *low || (*found)["chosen"] == *high;
+  const auto found = std::ranges::find_if(differences, [&](const Difference& one) {
+    return one.arm == arm && one.against == against && one.measure == measure.key;
+  });
+  return found == differences.end() ? nullptr : &*found;
 }
 
 Runs Summary::runs() const {
@@ -240,56 +237,46 @@ std::string change_text(const Spread& spread, const Unit& unit) {
 
 Summary summarize(Records records, const Options& options) {
   Summary summary;
-  std::set<std::string> names;
-  std::set<RunPtr> counted;
   Runs runs;
   for (const Condition& condition : records.conditions)
     for (const RunPtr& run : condition.runs) {
-      runs.push_back(run);
-      names.insert(run->identity.arm);
+      Runs& known = counts(*run) ? runs : summary.excluded;
+      if (std::ranges::find(known, run) == known.end()) known.push_back(run);
     }
-  for (const std::string& name :
-       {options.baseline, std::string("bp"), records.arms.empty() ? "" : records.arms.front()})
-    if (summary.baseline.empty() && names.contains(name)) summary.baseline = name;
-  for (Condition& condition : records.conditions) {
-    condition.arms = arms_of(condition.runs, summary.baseline);
-    for (const Arm& arm : condition.arms) counted.insert(arm.runs.begin(), arm.runs.end());
-  }
-  if (counted.empty())
+  if (runs.empty())
     throw DataError(fmt::format(
         "there is no finished run to report on: {} read, all of them diverged, failed, interrupted, or still running",
-        runs.size()));
-  for (const RunPtr& run : runs)
-    if (counted.insert(run).second) summary.excluded.push_back(run);
-  summary.stopped_early =
-      std::any_of(runs.begin(), runs.end(), [](const RunPtr& run) { return run->status.counts >= 0; });
+        summary.excluded.size()));
+  for (const std::string& name :
+       {options.baseline, std::string("bp"), records.arms.empty() ? "" : records.arms.front()})
+    if (summary.baseline.empty() && std::ranges::any_of(runs, [&](auto& run) { return run->identity.arm == name; }))
+      summary.baseline = name;
+  for (Condition& condition : records.conditions) condition.arms = arms_of(condition, summary.baseline);
   if (records.swept.empty()) std::erase_if(records.conditions, [](const Condition& one) { return one.arms.empty(); });
   summary.swept = records.swept;
   summary.arms = records.arms;
   summary.conditions = std::move(records.conditions);
   const Run& first = summary.first_run();
+  Runs of_baseline;
+  if (summary.baseline.empty()) summary.baseline = first.identity.arm;
   for (const Condition& condition : summary.conditions) {
     check_comparable(condition, first);
-    for (const Arm& arm : condition.arms)
-      if (std::find(summary.arms.begin(), summary.arms.end(), arm.name) == summary.arms.end())
-        summary.arms.push_back(arm.name);
+    for (const Arm& arm : condition.arms) {
+      if (of_baseline.empty() && arm.name == summary.baseline) of_baseline = arm.runs;
+      if (std::ranges::find(summary.arms, arm.name) == summary.arms.end()) summary.arms.push_back(arm.name);
+    }
   }
-  const Arm* base = &summary.first_condition().arms.front();
-  for (const Condition& condition : summary.conditions)
-    if (const Arm* arm = condition.find(summary.baseline); arm != nullptr && base->name != summary.baseline) base = arm;
-  summary.baseline = base->name;
+  summary.stopped_early = std::ranges::any_of(runs, [](const RunPtr& run) { return run->status.counts >= 0; });
   summary.data = first.identity.data;
   summary.score = score_of(first.identity.score);
-  summary.part = part_of(summary.runs());
+  summary.part = part_of(runs);
   summary.tasks = learns_tasks(first) ? first.epochs.size() - 1 : 0;
   summary.title = !options.title.empty() ? options.title : default_title(summary);
   if (!summary.swept.empty()) summary.title += ", by " + swept_part(summary.swept);
   summary.measures = summary.tasks > 0 ? task_measures() : training_measures(summary.score, summary.part, {});
-  if (summary.tasks == 0) {
-    const double end = 0.98 * spread_of(base->runs, summary.primary().of).mean;
-    if (const double target = options.target != 0 ? options.target : end; options.target != 0 || target > 0)
-      summary.measures = training_measures(summary.score, summary.part, target);
-  }
+  if (const double end = 0.98 * spread_of(of_baseline, summary.primary().of).mean;
+      summary.tasks == 0 && (options.target != 0 || end > 0))
+    summary.measures = training_measures(summary.score, summary.part, options.target != 0 ? options.target : end);
   for (Condition& condition : summary.conditions) {
     for (Arm& arm : condition.arms)
       for (const Measure& measure : summary.measures)
@@ -302,17 +289,46 @@ Summary summarize(Records records, const Options& options) {
   return summary;
 }
 
-std::vector<FinalFactors> final_factors(const Arm& arm) {
-  std::vector<FinalFactors> all;
+const std::vector<PartNumber> factor_numbers = {
+    {"factor.mean", "mean"}, {"factor.sd", "standard deviation"}, {"factor.min", "smallest"}};
+
+std::vector<Part> final_factors(const Arm& arm) {
+  std::vector<Part> all;
   for (const std::string& layer : layers_of(arm.runs)) {
-    const auto of = [&](const std::string& key) {
-      return spread_of(arm.runs,
-                       [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), "factor." + key); });
-    };
-    if (const Spread least = of("min"); !least.empty()) {
-      const std::vector<double> values = least.values();
-      all.push_back({layer, of("mean").mean, of("sd").mean, *std::min_element(values.begin(), values.end())});
-    }
+    Part part{layer, {}};
+    for (const PartNumber& one : factor_numbers)
+      part.values[one.key] = spread_of(
+          arm.runs, [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), one.key); },
+          one.key == std::string("factor.sd") ? Bounds{0} : Bounds{1, 2});
+    if (!part.values.begin()->second.empty()) all.push_back(std::move(part));
+  }
+  return all;
+}
+
+const std::vector<PartNumber> change_numbers = {{"weight_change", "weight change", "weight_norm"},
+                                                {"overlap", "overlap"},
+                                                {"overlap_size", "overlap of sizes"},
+                                                {"loss_increase", "loss increase"},
+                                                {"factor_change", "factor and change"},
+                                                {"factor_loss_increase", "factor and loss increase"}};
+
+std::vector<Part> weight_changes(const Arm& arm) {
+  std::vector<Part> all;
+  const auto weights = [](const Json& row) {
+    return row.value("forgetting", Json::object()).value("weights", Json::array());
+  };
+  for (const Json& weight : weights(arm.runs.front()->epochs.back())) {
+    Part part{weight.at("name"), {}};
+    for (const PartNumber& measure : change_numbers)
+      part.values[measure.key] = spread_of(arm.runs, [&](const Run& run) -> std::optional<double> {
+        std::vector<double> tasks;
+        for (const Json& row : run.epochs)
+          for (const Json& one : weights(row))
+            if (const auto value = number(one, measure.key); value && one["name"] == weight["name"])
+              tasks.push_back(measure.share_of != nullptr ? *value / one.at(measure.share_of).get<double>() : *value);
+        return tasks.empty() ? std::nullopt : std::optional(mean(tasks));
+      });
+    all.push_back(std::move(part));
   }
   return all;
 }
@@ -325,37 +341,6 @@ std::vector<std::vector<Spread>> matrix_of(const Arm& arm) {
       matrix[i].push_back(spread_of(
           arm.runs, [&](const Run& run) { return run.epochs[i + 1]["test_tasks"][j].get<double>(); }, {0, 1}));
   return matrix;
-}
-
-const std::vector<ChangeMeasure> change_measures = {{"weight_change", "weight change", "weight_norm"},
-                                                    {"overlap", "overlap"},
-                                                    {"overlap_size", "overlap of sizes"},
-                                                    {"loss_increase", "loss increase"},
-                                                    {"factor_change", "factor and change"},
-                                                    {"factor_loss_increase", "factor and loss increase"}};
-
-std::vector<WeightChange> weight_changes(const Arm& arm) {
-  std::vector<WeightChange> all;
-  const Json last = arm.runs.front()->epochs.back().value("forgetting", Json::object());
-  for (const Json& weight : last.value("weights", Json::array())) {
-    all.push_back({weight.at("name"), {}});
-    for (const ChangeMeasure& measure : change_measures)
-      all.back().values.push_back(spread_of(arm.runs, [&](const Run& run) -> std::optional<double> {
-        std::vector<double> tasks;
-        for (const Json& row : run.epochs)
-          for (const Json& one : row.value("forgetting", Json::object()).value("weights", Json::array()))
-            if (const auto value = number(one, measure.key); value && one["name"] == weight["name"])
-              tasks.push_back(measure.part_of != nullptr ? *value / one.at(measure.part_of).get<double>() : *value);
-        return tasks.empty() ? std::nullopt : std::optional(mean(tasks));
-      }));
-  }
-  return all;
-}
-
-std::vector<Arm> without_methods(const Condition& condition) {
-  std::vector<Arm> rules = condition.arms;
-  std::erase_if(rules, [](const Arm& arm) { return arm.method != "none"; });
-  return rules.empty() ? condition.arms : rules;
 }
 
 std::string swept_part(const std::string& key) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "grapes/report/measures.h"
-#include "grapes/report/runs.h"
 
 #include <cstdint>
 #include <functional>
@@ -49,10 +48,11 @@ struct Difference {
 /// The runs that count under one label: finished, with a score in their last row; by seed.
 struct Arm {
   std::string name;
-  std::string method;  ///< against forgetting; "none" for a learning rule alone
-  Runs runs;
-  std::vector<double> learning_rates;    ///< those the runs began with, each once
-  std::map<std::string, Spread> values;  ///< by the measure's key; of a measure without a meaning here, empty
+  std::string method = "none";  ///< against forgetting; "none" for a learning rule alone
+  Runs runs = {};
+  std::vector<double> learning_rates = {};  ///< those the runs began with, each once
+  bool at_edge = false;  ///< the rate chosen is the smallest or largest tried: a better one may lie beyond
+  std::map<std::string, Spread> values = {};  ///< by the measure's key; of a measure without a meaning here, empty
 
   const Spread& operator[](const Measure& measure) const { return values.at(measure.key); }
 };
@@ -71,8 +71,6 @@ struct Condition {
 
   const Arm* find(const std::string& name) const;
   const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
-  /// Whether the rate chosen for an arm is the smallest or largest of its grid, beyond which a better one may lie.
-  bool at_edge(const std::string& arm) const;
 };
 
 struct Summary {
@@ -126,39 +124,31 @@ std::string change_text(const Spread& spread, const Unit& unit);
 
 /// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "arms": names, "measures": [{"key",
 /// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",
-/// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": see final_factors(), "matrix": see
-/// matrix_of(), "weights": see weight_changes()}], "differences": [{"arm", "against", "measure", "control", "unpaired",
-/// "p", "p_holm", SPREAD}], "changes": likewise}], "excluded": [{"arm", "seed", "run", "state", "epoch", "message"}]}
-/// SPREAD is {"n", "seeds", "each", "mean", "sd", "interval"}, null where a measure has no meaning.
+/// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": [{"name", KEY: SPREAD}] of
+/// final_factors(), "weights": likewise of weight_changes(), "matrix": matrix_of() of SPREAD}], "differences": [{"arm",
+/// "against", "measure", "control", "unpaired", "p", "p_holm", SPREAD}], "changes": likewise}], "excluded": [{"arm",
+/// "seed", "run", "state", "epoch", "message"}]} SPREAD is {"n", "seeds", "each", "mean", "sd", "interval"}, null where
+/// a measure has no meaning.
 record::Json to_json(const Summary& summary);
 
-// What a summary has beside its measures: by layer, by task, by weight, and of runs that do not count.
-
-/// The factors of an arm at the end: mean and spread over units, averaged over runs, and the smallest of all.
-struct FinalFactors {
-  std::string layer;
-  double mean = 0, sd = 0, min = 0;
+/// A layer or a weight of an arm, and what its runs hold of it: numbers over the seeds, by their keys in a list below.
+struct Part {
+  std::string name;
+  std::map<std::string, Spread> values;
 };
-std::vector<FinalFactors> final_factors(const Arm& arm);
-
+struct PartNumber {
+  const char* key;                 ///< in a row of metrics.jsonl
+  const char* name;                ///< heading of a column
+  const char* share_of = nullptr;  ///< the number is told as a share of this one
+};
+/// The factors of each modulated layer at the end: over its units, then over the seeds.
+extern const std::vector<PartNumber> factor_numbers;
+std::vector<Part> final_factors(const Arm& arm);
+/// What the tasks did to each weight: means over a run's tasks, over the seeds.
+extern const std::vector<PartNumber> change_numbers;
+std::vector<Part> weight_changes(const Arm& arm);
 /// R[i][j], accuracy on task j after training on task i, cell by cell over the seeds. Empty for runs on one task.
 std::vector<std::vector<Spread>> matrix_of(const Arm& arm);
-
-/// What the tasks did to one weight: means over a run's tasks, over the seeds. A row of `change_measures` each.
-struct WeightChange {
-  std::string name;
-  std::vector<Spread> values;
-};
-struct ChangeMeasure {
-  const char* key;                ///< of record.h's "forgetting"
-  const char* name;               ///< heading of a column
-  const char* part_of = nullptr;  ///< the number is told as a part of this one
-};
-extern const std::vector<ChangeMeasure> change_measures;
-std::vector<WeightChange> weight_changes(const Arm& arm);
-
-/// The arms whose learning rule differs, without a method against forgetting; all of them where there is no such arm.
-std::vector<Arm> without_methods(const Condition& condition);
 
 /// The part of a swept key that changes: "weights=int{}" of "precision=weights=int{}:stochastic,error=int8".
 std::string swept_part(const std::string& key);

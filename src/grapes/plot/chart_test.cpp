@@ -1,4 +1,4 @@
-#include "grapes/plot/svg.h"
+#include "grapes/plot/chart.h"
 
 #include <gmock/gmock.h>
 
