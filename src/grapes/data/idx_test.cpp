@@ -104,7 +104,8 @@ TEST_F(SpoiltSource, NothingIsThereAndNoDownload) {
   const Variable cache("XDG_CACHE_HOME", empty.path().string());
   const Variable data("GRAPES_DATA", "");
   options_.data_dir = empty.path().string();
-  EXPECT_THAT(message(), AllOf(HasSubstr("mnist was not found in " + empty.path().string()), HasSubstr("download is off")));
+  EXPECT_THAT(message(),
+              AllOf(HasSubstr("mnist was not found in " + empty.path().string()), HasSubstr("download is off")));
   options_.data = "emnist";
   EXPECT_THAT(message(), HasSubstr("https://www.nist.gov"));
 }
