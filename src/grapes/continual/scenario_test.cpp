@@ -147,7 +147,8 @@ TEST(Scenario, AManifestThatDoesNotFitIsRefusedByItsField) {
   EXPECT_THAT(refused(good, "/tasks/1/permutation", "abc"), AllOf(HasSubstr("task 2"), HasSubstr("'permutation'")));
   EXPECT_THAT(refused(split, "/tasks/0/classes/0", 10), HasSubstr("0 ... 9"));
   EXPECT_THAT(refused(split, "/tasks/0/classes/0", split["tasks"][1]["classes"][0]), HasSubstr("one task only"));
-  EXPECT_THAT(refused(split, "/tasks/0/classes", Json::array({1})), HasSubstr("equally many"));
+  EXPECT_THAT(refused(split, "/tasks/0/classes", Json::array({1})),
+              HasSubstr("must have the same length in each task"));
   EXPECT_THAT(refusal([] { read_manifest("/no/such/file.json"); }), HasSubstr("/no/such/file.json"));
 }
 

@@ -53,7 +53,7 @@ TEST(Key, ValuesThatCannotBeAreRefusedByName) {
     for (const std::string& value : values) {
       Config config;
       const std::string said = refusal([&, k = key] { set(config, k, value); });
-      EXPECT_THAT(said, AllOf(HasSubstr(key), HasSubstr("'" + value + "'"), HasSubstr("takes"))) << key << value;
+      EXPECT_THAT(said, AllOf(HasSubstr(key), HasSubstr("'" + value + "'"), HasSubstr("expected"))) << key << value;
     }
 }
 

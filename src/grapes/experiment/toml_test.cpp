@@ -51,7 +51,7 @@ TEST(Toml, ErrorsNameFileLineAndColumn) {
   EXPECT_THAT(refusal_of_text("learning-rate = nan"), HasSubstr("my.toml:1:17: learning-rate = 'nan'"));
   EXPECT_THAT(refusal_of_text("epochs = = 3"), HasSubstr("my.toml:1:10: "));
   EXPECT_THAT(refusal_of_text("epochs = 3\nepochs = 4"), HasSubstr("my.toml:2:"));
-  EXPECT_THAT(refusal_of_text("epochs = { a = 1 }"), HasSubstr("my.toml:1:10: epochs takes"));
+  EXPECT_THAT(refusal_of_text("epochs = { a = 1 }"), HasSubstr("my.toml:1:10: epochs: expected text"));
   EXPECT_THAT(refusal_of_text("[arm.mine]\ndata = \"mnist\""), HasSubstr("my.toml:2:1: an arm cannot set 'data'"));
   EXPECT_THAT(refusal_of_text("[arm.mine]\ngian = 1"), HasSubstr("my.toml:2:1: unknown key 'gian'"));
   EXPECT_THAT(refusal_of_text("[arms.mine]\ngain = 1"), HasSubstr("[arm.NAME]"));

@@ -386,7 +386,7 @@ TEST(Layers, WhatCannotBeIsNamed) {
   EXPECT_THAT([] { Conv2d(torch::nn::Conv2dOptions(3, 4, 3).groups(2)); },
               ThrowsMessage<c10::Error>(HasSubstr("divisible by groups")));
   EXPECT_THAT([] { Conv2d(torch::nn::Conv2dOptions(2, 4, 3).padding(torch::kSame)); },
-              ThrowsMessage<c10::Error>(HasSubstr("padding must be numbers")));
+              ThrowsMessage<c10::Error>(HasSubstr("padding must be given as numbers")));
   EXPECT_THAT(
       [] {
         DirectFeedback(std::vector<std::int64_t>{3}, 2)->forward(torch::ones({1, 2}), {});

@@ -140,7 +140,7 @@ std::string verdict_of_sweep(const Summary& summary) {
   for (const Condition& condition : summary.conditions) values.push_back(condition.name);
   return fmt::format("{}. On {}, {} took the values {} ({} each).",
                      claims.empty() ? "There are no arms to compare" : join(claims, "; "),
-                     setting(summary, first.arms.front()), quoted(summary.swept), listed(values),
+                     setting(summary, first.arms.front()), quoted(swept_part(summary.swept)), listed(values),
                      count(summary.most_runs(), "seed"));
 }
 

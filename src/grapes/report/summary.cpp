@@ -347,7 +347,7 @@ std::string swept_part(const std::string& key) {
   const std::size_t place = key.find("{}"), before = key.find_last_of(",:", place), equals = key.find('=');
   const std::size_t begin = (before == std::string::npos ? equals : before) + 1;
   const std::string part = key.substr(begin, key.find_first_of(",:", place) - begin);
-  return part == "{}" ? key : part;
+  return part == "{}" ? key.substr(0, equals) : part;
 }
 
 std::vector<std::string> excluded_runs(const Summary& summary) {

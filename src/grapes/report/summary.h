@@ -150,7 +150,8 @@ std::vector<Part> weight_changes(const Arm& arm);
 /// R[i][j], accuracy on task j after training on task i, cell by cell over the seeds. Empty for runs on one task.
 std::vector<std::vector<Spread>> matrix_of(const Arm& arm);
 
-/// The part of a swept key that changes: "weights=int{}" of "precision=weights=int{}:stochastic,error=int8".
+/// The part of a swept key that changes: "weights=int{}" of "precision=weights=int{}:stochastic,error=int8", and
+/// "factor-bits" of "factor-bits={}".
 std::string swept_part(const std::string& key);
 
 /// "grapes, seed 3: diverged after 4 epochs (loss is not finite)", one for each run that was left out.

@@ -180,7 +180,7 @@ TEST(Device, OneThatIsNotThereIsRefusedByName) {
     nn::make_network(network, numbers(), 1);
     FAIL() << "no refusal";
   } catch (const UsageError& error) {
-    EXPECT_NE(std::string(error.what()).find("device cuda:7 is not there"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("device cuda:7 is not available"), std::string::npos) << error.what();
   }
 }
 

@@ -125,12 +125,12 @@ TEST_F(Safetensors, EveryTruncationIsRefused) {
 }
 
 TEST_F(Safetensors, AnAbsurdHeaderIsRefusedWithoutAllocatingIt) {
-  EXPECT_THAT(fault_of(std::string(8, '\xff')), HasSubstr("header would be 18446744073709551615 bytes long"));
+  EXPECT_THAT(fault_of(std::string(8, '\xff')), HasSubstr("header would have 18446744073709551615 bytes"));
   EXPECT_THAT(fault_of(std::string(8, '\0')), HasSubstr("does not begin with '{'"));
   EXPECT_THAT(fault("[1, 2]  "), HasSubstr("does not begin with '{'"));
   EXPECT_THAT(fault("{\"a\": }"), HasSubstr("is not valid JSON (byte 15 of the file)"));
   EXPECT_THAT(fault("{} trailing"), HasSubstr("is not valid JSON"));
-  EXPECT_THAT(fault_of("\x89PNG\r\n\x1a\n and then an image"), HasSubstr("header would be"));
+  EXPECT_THAT(fault_of("\x89PNG\r\n\x1a\n and then an image"), HasSubstr("header would have"));
 }
 
 TEST_F(Safetensors, OverlapHolesAndWrongSizesAreRefused) {
