@@ -134,7 +134,7 @@ std::string fitted(const Rows& rows) {
   for (std::size_t begin = 1, end = 1; begin < widths.size(); begin = end) {
     Rows block(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) block[i].push_back(rows[i][0]);
-    for (std::size_t used = widths[0]; end < widths.size() && (end == begin || used + 2 + widths[end] <= 110); ++end) {
+    for (std::size_t used = widths[0]; end < widths.size() && (end == begin || used + 2 + widths[end] <= 100); ++end) {
       used += 2 + widths[end];
       for (std::size_t i = 0; i < rows.size(); ++i) block[i].push_back(rows[i][end]);
     }
