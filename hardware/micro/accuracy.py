@@ -56,7 +56,7 @@ def main():
 
         real = {}  # trained float networks, which are scored on all parts at once
 
-        def learnt(seed, rule, bits, shift, part):
+        def learned(seed, rule, bits, shift, part):
             if bits == "float":
                 out = folder / f"{seed}-{rule}-{shift}"
                 last = real.get(out) or ask("train", "--model", options.net, "--modulation", {"bp": "none"}.get(rule, rule), "--init",
@@ -81,8 +81,8 @@ def main():
             base = None
             for bits in ("float", 16, 8):
                 shift = max(SHIFTS, key=lambda s: statistics.mean(percent(
-                    lambda seed: learnt(seed, rule, bits, s, "validation"))))
-                there = percent(lambda seed: learnt(seed, rule, bits, shift, "test"))
+                    lambda seed: learned(seed, rule, bits, s, "validation"))))
+                there = percent(lambda seed: learned(seed, rule, bits, shift, "test"))
                 base = base or there
                 against = "" if bits == "float" else f"   against float {spread([a - b for a, b in zip(there, base)])}"
                 arm = "float" if bits == "float" else f"{bits:>2} bits"

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
+#include <set>
 
 namespace grapes::continual {
 using record::Json;
@@ -55,8 +57,15 @@ double rank_correlation(const at::Tensor& x, const at::Tensor& y) {
 }
 
 ForgettingAnalysis::ForgettingAnalysis(const MethodContext& context) : context_(context) {
-  for (const nn::Named& parameter : context.model.parameters())
-    if (parameter.value.dim() >= 2) weights_.push_back(parameter);
+  std::set<std::size_t> modulated;  // places of W of the hidden layers
+  for (const auto& [layer, place] : context.model.weights()) modulated.insert(place);
+  modulated.erase(std::prev(modulated.end()));
+  const std::vector<nn::Named> parameters = context.model.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].value.dim() < 2) continue;
+    weights_.push_back(parameters[i]);
+    modulated_.push_back(modulated.contains(i));
+  }
   for (const nn::Named& weight : weights_) {
     before_.push_back(weight.value.detach().clone());
     change_.push_back(at::zeros_like(before_.back()));
@@ -114,15 +123,14 @@ Json ForgettingAnalysis::end(std::int64_t task) {
                   {"loss_increase", nullptr},
                   {"factor_change", nullptr},
                   {"factor_loss_increase", nullptr}};
-    const bool hidden = i + 1 < weights_.size() && weights_[i].name.ends_with(".weight");
-    const at::Tensor m = hidden ? factor(before_[i], {}, 0, {}, 2, 0, 2) : at::Tensor();
-    if (hidden) entry["factor_change"] = number(rank_correlation(m, by_node(change).norm(2, {1})));
+    const at::Tensor m = modulated_[i] ? factor(before_[i], {}, 0, {}, 2, 0, 2) : at::Tensor();
+    if (modulated_[i]) entry["factor_change"] = number(rank_correlation(m, by_node(change).norm(2, {1})));
     if (task > 0) {
       entry["overlap"] = number(cosine(change, change_[i]));
       entry["overlap_size"] = number(cosine(change.abs(), change_[i].abs()));
       const at::Tensor increase = by_node((at_start.of[i] + 4 * midway.of[i] + at_end.of[i]) / 6 * change).sum(1);
       entry["loss_increase"] = number(increase.sum().item<double>());
-      if (hidden) entry["factor_loss_increase"] = number(rank_correlation(m, increase));
+      if (modulated_[i]) entry["factor_loss_increase"] = number(rank_correlation(m, increase));
     }
     weights.push_back(std::move(entry));
     change_[i].copy_(change);

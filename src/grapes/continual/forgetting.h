@@ -44,6 +44,7 @@ class ForgettingAnalysis {
 
   const MethodContext context_;
   std::vector<nn::Named> weights_;  // not copies
+  std::vector<bool> modulated_;     // whether the weight determines factors
   std::vector<at::Tensor> before_;  // values at the start of the task
   std::vector<at::Tensor> change_;  // ΔW of the previous task
 };

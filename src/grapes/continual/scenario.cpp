@@ -169,7 +169,7 @@ const std::vector<ScenarioRow>& scenarios() {
        permuted},
       {"rotated", "each task rotates the images by a different angle, up to 180°; the first task leaves them upright",
        rotated},
-      {"split", "each task has its own classes and output units, and the network is told the task (task-incremental)",
+      {"split", "each task has its own classes and output units, and the network knows the task (task-incremental)",
        split},
       {"class-incremental", "each task has its own classes; the network chooses among the classes of all tasks", split},
   };

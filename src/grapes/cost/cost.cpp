@@ -222,13 +222,13 @@ class Step {
 
   void update(const Numbers& n, LayerCost& cost) const {
     Work& work = cost[Phase::update];
-    const double learnt = n.weights + n.recurrent + n.others, decay = learning_.decays ? 1 : 0;  // g + λ W
-    work.multiplications = (rule_.multiplications + decay) * learnt;
-    work.additions = (rule_.additions + decay) * learnt;
-    work.divisions = rule_.divisions * learnt;
+    const double learned = n.weights + n.recurrent + n.others, decay = learning_.decays ? 1 : 0;  // g + λ W
+    work.multiplications = (rule_.multiplications + decay) * learned;
+    work.additions = (rule_.additions + decay) * learned;
+    work.divisions = rule_.divisions * learned;
     // Weight, gradient and state have the same size.
-    work.accesses = {{"weights, gradient, state", learnt, rule_.read * learnt, rule_.written * learnt}};
-    cost.optimizer_state = rule_.state * learnt;
+    work.accesses = {{"weights, gradient, state", learned, rule_.read * learned, rule_.written * learned}};
+    cost.optimizer_state = rule_.state * learned;
   }
 
   const std::vector<nn::LayerShape>& shapes_;

@@ -77,9 +77,10 @@ class Maker {
 const std::vector<Modulation>& modulations() {
   static const std::vector<Modulation> rows = {
       {"none", "the error is not scaled", false, nullptr},
-      {"grapes", "the error is multiplied by the unit's factor and goes on to earlier layers scaled", false, as_is},
-      {"grapes-local", "only the layer's own update is multiplied by the unit's factor; the error goes on unscaled",
-       true, as_is},
+      {"grapes", "multiplies the error by the unit's factor; earlier layers receive the scaled error", false, as_is},
+      {"grapes-local",
+       "multiplies only the layer's own update by the unit's factor; earlier layers receive the unscaled error", true,
+       as_is},
       {"uniform", "control: every unit of a layer gets the layer's mean factor", false, mean_everywhere},
       {"shuffled", "control: the layer's factors, permuted among its units for every batch", false, permuted},
       {"constant",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A web server that misbehaves as it is told, for download_test: test_server.py FOLDER PORT_FILE [BEHAVIOUR]
+"""A web server that misbehaves on request, for download_test: test_server.py FOLDER PORT_FILE [BEHAVIOR]
 
-BEHAVIOUR: no-range (always sends the whole file), close=N (breaks off every answer after N bytes), close-at=N (never
+BEHAVIOR: no-range (always sends the whole file), close=N (breaks off every answer after N bytes), close-at=N (never
 sends a byte beyond the file's first N), slow (some bytes at a time). Every request is a line in FOLDER/log.
 """
 

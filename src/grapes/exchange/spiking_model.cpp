@@ -150,8 +150,8 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
     const bool last = l + 1 == layers;
     if (last && signature.each_step) break;
     const std::int64_t nodes = weight.size(0);
-    const auto per_node = [&](const at::Tensor& learnt, double fixed) {
-      return learnt.defined() ? learnt.expand({nodes}).contiguous() : at::full({nodes}, fixed, weight.options());
+    const auto per_node = [&](const at::Tensor& learned, double fixed) {
+      return learned.defined() ? learned.expand({nodes}).contiguous() : at::full({nodes}, fixed, weight.options());
     };
     Neurons stage{per_node(find("decay"), neurons.decay()), per_node(find("threshold"), neurons.threshold())};
     // In the precision of the step.

@@ -147,7 +147,7 @@ void to_largest(const T* y, std::int64_t nodes, T* product) {
 
 /// y of the previous step for example b, if only s is stored.
 template <class T>
-const T* told(const T* s, const T* threshold, std::int64_t nodes, T* y) {
+const T* spikes_of(const T* s, const T* threshold, std::int64_t nodes, T* y) {
   for (std::int64_t n = 0; n < nodes; ++n) y[n] = s[n] - threshold[n] > 0 ? T(1) : T(0);
   return y;
 }
@@ -195,7 +195,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
         const T* y = kept.states.defined() ? kept.states.data_ptr<T>() + t * plane + at : nullptr;
         const T* y_before = t == 0         ? kept.output0.data_ptr<T>() + at
                             : y != nullptr ? y - plane
-                                           : told(s_before + at, layer.threshold.data_ptr<T>(), nodes, row);
+                                           : spikes_of(s_before + at, layer.threshold.data_ptr<T>(), nodes, row);
         T* d = recurs ? delta.data_ptr<T>() + at : row + nodes;
         const T gate = lateral ? 1 - largest(y_before, nodes) : T(1);
         loop({nodes,

@@ -32,7 +32,6 @@ class Conv2dLayer final : public Layer {
   bool fuses(const at::Tensor& h) const override;
   std::vector<Named> parameters() const override;
   std::vector<Named> buffers() const override;
-  bool rises() const override { return true; }
 
   BatchNorm norm;
   bool once = true;      ///< see kernels::Convolution

@@ -86,7 +86,6 @@ class Layer {
 
   /// @param masked  whether the dropout mask applies to the error
   virtual Rising rise(const at::Tensor& h, bool masked) const;
-  virtual bool rises() const { return false; }  ///< whether rise() is supported
 
  protected:
   /// Returns the pre-activation. The gradients of W and b are multiplied by the row and column factors.

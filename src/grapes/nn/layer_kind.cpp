@@ -5,7 +5,8 @@ namespace grapes::nn {
 const std::vector<LayerKind>& layer_kinds() {
   static const std::vector<LayerKind> rows = {
       {"linear", "z = W h + b", true, linear_layer},
-      {"crossbar", "z = W h + b, W in a crossbar of analog devices; all dense layers, where analog is given", false,
+      {"crossbar",
+       "z = W h + b, with W in a crossbar of analog devices; used for all dense layers if the key analog is set", false,
        crossbar_layer},
   };
   return rows;

@@ -21,7 +21,6 @@ class LinearLayer final : public Layer {
   std::vector<Named> parameters() const override;
   at::Tensor responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const override;
   at::Tensor mask(std::int64_t batch) const override;
-  bool rises() const override { return true; }
 
   std::shared_ptr<kernels::RowSums> sums;  ///< row sums of W, if factors need them
   /// Not null: operands of matrix products in training are rounded to bfloat16, see kernels::Dense.

@@ -4,22 +4,22 @@
 #include <string>
 #include <vector>
 
-/// How numbers and names are written for people, the same in tables, sentences and pictures.
+/// Formatting of numbers and names for people, the same in tables, sentences and images.
 namespace grapes::plot {
 
-/// With so many decimals, a true minus sign, and never "-0.00". Not dependent on the locale.
+/// Writes a number with this many decimals and a typographic minus sign, never "-0.00". Does not depend on the locale.
 std::string fixed(double value, int decimals);
-/// The same with a plus sign where it is above 0.
+/// Like fixed(), with a plus sign for positive numbers.
 std::string with_sign(double value, int decimals);
-/// "0.0625", "< 0.0001".
+/// Writes "0.0625" or "< 0.0001".
 std::string p_value(double p);
-/// The name cut to so many characters, the last one an ellipsis.
+/// Shortens a name to this many characters, the last one an ellipsis.
 std::string shortened(const std::string& name, std::size_t most);
-/// "1 seed", "3 seeds".
+/// Writes "1 seed" or "3 seeds".
 std::string count(std::size_t n, const std::string& noun);
-/// "a", "a and b", "a, b and c".
+/// Writes "a", "a and b" or "a, b and c".
 std::string listed(std::vector<std::string> names);
-/// A name between back quotes, which a page shows as code.
+/// Puts a name between back quotes; the page shows it as code.
 std::string quoted(const std::string& name);
 
 }  // namespace grapes::plot

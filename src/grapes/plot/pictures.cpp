@@ -17,7 +17,7 @@ namespace {
 
 double sum(const CostBar& bar) { return std::accumulate(bar.parts.begin(), bar.parts.end(), 0.0); }
 
-/// Three digits that count.
+/// Writes three significant digits.
 std::string short_number(double value) {
   if (value <= 0) return "0";
   return fixed(value, std::max(0, 2 - static_cast<int>(std::floor(std::log10(value)))));
@@ -37,7 +37,7 @@ Drawing panel(const DeviceResponse& device) {
   const std::size_t last = device.mean.size() - 1, every = std::max<std::size_t>(1, last / 240);
   Curve weights, expected;
   for (std::size_t n = 0; n <= last; ++n)
-    if (n % every == 0 || n == device.turn || n == last) {  // as many points as can be told apart, and the turn
+    if (n % every == 0 || n == device.turn || n == last) {  // as many points as are distinguishable, and the turn
       const double center = device.mean[n], sd = device.sd[n], closed = device.expected[n];
       weights.add(static_cast<double>(n), center, center - sd, center + sd);
       expected.add(static_cast<double>(n), closed, closed, closed);

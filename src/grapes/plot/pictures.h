@@ -6,41 +6,41 @@
 #include <string>
 #include <vector>
 
-/// Pictures that stand alone, as SVG.
+/// Standalone images as SVG.
 namespace grapes::plot {
 
-/// A row of a picture of costs: what it is called and its parts, none below 0.
+/// A bar of a cost chart: its name and its parts, which are not negative.
 struct CostBar {
   std::string label;
   std::vector<double> parts;
 };
 
-/// One bar a row, its parts side by side in the order of their names, the sum behind it.
-/// @param parts  their names, at most six; each bar has as many
+/// Draws one bar per row, with its parts side by side in the order of their names and the sum at its end.
+/// @param parts  names of the parts, at most six; each bar has as many parts
 /// @param unit   of all numbers, "µJ"
-/// @throws std::invalid_argument unless every bar has a number from 0 for every part
+/// @throws std::invalid_argument if a bar has a missing or negative part
 std::string cost_picture(const std::string& title, const std::string& unit, const std::vector<std::string>& parts,
                          const std::vector<CostBar>& bars);
 
-/// One line: "1.00 ▁▂▅█▃▁ 2.00  mean 1.88, sd 0.04, 1.71 to 2.00".
+/// Writes one line: "1.00 ▁▂▅█▃▁ 2.00  mean 1.88, sd 0.04, 1.71 to 2.00".
 std::string histogram_text(const record::Histogram& histogram);
 
 struct HistogramPanel {
   std::string title;
   record::Histogram histogram;
 };
-/// Histograms below one another.
-/// @param axis  what is counted
+/// Draws histograms one below the other.
+/// @param axis  name of the counted quantity
 std::string histogram_picture(const std::vector<HistogramPanel>& panels, const std::string& axis);
 
-/// How the weights of an analog device answer pulses: index n is after n of them.
+/// The weights of an analog device in response to pulses. Index n is after n pulses.
 struct DeviceResponse {
   std::string name, note;
   std::vector<double> mean, sd, expected;
-  std::size_t turn = 0;  ///< pulses up before those down
+  std::size_t turn = 0;  ///< number of pulses up; the pulses down follow
 };
 
-/// One picture, a panel for each device: mean as a line, one standard deviation as a band, `expected` as a broken line.
+/// Draws a panel for each device: the mean as a line, one standard deviation as a band, `expected` as a dashed line.
 std::string response_picture(const std::vector<DeviceResponse>& devices);
 
 }  // namespace grapes::plot

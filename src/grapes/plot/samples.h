@@ -5,14 +5,14 @@
 
 #include <string>
 
-/// Pictures of what a spiking network did with an example, see samples.json in record.h.
+/// Images of the activity of a spiking network for one example, see samples.json in record.h.
 namespace grapes::plot {
 
-/// Every layer below the other, a mark for each spike; time to the right.
+/// Draws a raster of the spikes of all layers, with time to the right.
 Drawing raster(const record::Json& example, const std::string& color);
-/// Membranes of one layer against time.
+/// Draws the membranes of one layer against time.
 Drawing membranes(const record::Json& example, const std::string& color);
-/// Notes against time: outlines are what was, or is, played; the stronger the color, the more probable.
+/// Draws notes against time. Outlines are the notes that were played; a stronger color means a higher probability.
 Drawing piano_roll(const record::Json& roll, const std::string& color, std::int64_t most_steps = 64);
 
 }  // namespace grapes::plot

@@ -11,7 +11,8 @@ using record::Json;
 namespace {
 
 using Strings = std::vector<std::string>;
-const char* const no_uniform = "a gain of `grapes` cannot be told from a change of the effective learning rates";
+const char* const no_uniform =
+    "a gain of `grapes` cannot be distinguished from a change of the effective learning rates";
 const char* const no_shuffled = "it is unknown whether the factors must be tied to the weights";
 /// Gathers sentences.
 struct Said {
@@ -22,7 +23,7 @@ struct Said {
   }
 };
 
-/// A difference, and the condition's name if there are several to tell apart.
+/// A difference, with the name of its condition if there are several.
 using Told = std::vector<std::pair<std::string, const Difference*>>;
 
 /// "does better than `bp` at 8 and 4 and shows no difference from `uniform` at 8": grouped by intervals.
@@ -46,7 +47,7 @@ std::string by_side(const Told& all) {
   return listed(groups);
 }
 
-/// What the first measure's differences say of an arm: that to the baseline, or of X+grapes to X, and the controls.
+/// Returns the differences that decide about an arm: to the baseline, or of X+grapes to X, and to the controls.
 Told differences_of(const Summary& summary, const Condition& condition, const std::string& arm) {
   Told all;
   const std::string against = arm.ends_with("+grapes") ? arm.substr(0, arm.size() - 7) : summary.baseline;
@@ -56,8 +57,8 @@ Told differences_of(const Summary& summary, const Condition& condition, const st
   return all;
 }
 
-/// The arms that a verdict is about: those with GRAPES, else the best one.
-Strings told(const Summary& summary, const Condition& condition) {
+/// Returns the arms that a verdict is about: those with GRAPES, or else the best one.
+Strings judged(const Summary& summary, const Condition& condition) {
   Strings arms;
   const Arm* best = nullptr;
   for (const Arm& arm : condition.arms) {
@@ -69,7 +70,7 @@ Strings told(const Summary& summary, const Condition& condition) {
   return arms.empty() && best != nullptr ? Strings{best->name} : arms;
 }
 
-/// What the controls of GRAPES tell, where it does better than the baseline.
+/// Returns what the controls show if GRAPES does better than the baseline.
 std::string meaning(const Summary& summary, const Condition& condition) {
   const Difference* const uniform = condition.find("grapes", "uniform", summary.primary());
   const Difference* const shuffled = condition.find("grapes", "shuffled", summary.primary());
@@ -107,7 +108,7 @@ std::string setting(const Summary& summary, const Arm& arm) {
   return fmt::format("{}{}, after {}", summary.data, model, count(run.epochs.back()["epoch"], "epoch"));
 }
 
-/// Two sentences on one condition: the answer, and its numbers.
+/// Returns two sentences on one condition: the answer, and its numbers.
 std::string verdict(const Summary& summary, const Condition& condition) {
   const Measure& measure = summary.primary();
   const Arm& base = condition.arms.front();
@@ -115,7 +116,7 @@ std::string verdict(const Summary& summary, const Condition& condition) {
     return level_text((*condition.find(arm))[measure], measure.unit) + " with " + quoted(arm);
   };
   Strings claims, numbers;
-  for (const std::string& arm : told(summary, condition)) {
+  for (const std::string& arm : judged(summary, condition)) {
     const Difference& one = *differences_of(summary, condition, arm).front().second;
     claims.push_back(claim(summary, condition, arm, differences_of(summary, condition, arm)));
     numbers.push_back(level(one.arm) + " and " + level(one.against));
@@ -127,11 +128,12 @@ std::string verdict(const Summary& summary, const Condition& condition) {
                      base[measure].interval ? ", 95 % intervals in brackets" : "");
 }
 
-/// The same of a sweep: where GRAPES, or the best arm, does better than the baseline and than the controls.
+/// Returns two sentences on a sweep: at which values GRAPES, or the best arm, does better than the baseline and the
+/// controls.
 std::string verdict_of_sweep(const Summary& summary) {
   const Condition& first = summary.first_condition();
   Strings claims, values;
-  for (const std::string& arm : told(summary, first)) {
+  for (const std::string& arm : judged(summary, first)) {
     Told all;
     for (const Condition& condition : summary.conditions)
       for (const auto& one : differences_of(summary, condition, arm)) all.push_back(one);
@@ -197,7 +199,7 @@ void convergence(const Summary& summary, const Condition& condition, Said& say) 
         listed(rising));
 }
 
-/// What makes the numbers of one condition mean different things.
+/// Adds what limits a comparison of the numbers of one condition.
 void mixtures(const Summary& summary, const Condition& condition, Said& say) {
   std::set<std::size_t> lengths;
   std::set<std::string> models;
@@ -223,7 +225,7 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
   if (mixed) say("An arm holds runs with different settings, and its mean mixes them.");
 }
 
-/// What the test could have shown at all.
+/// Adds the smallest p that the test can reach.
 void power(const Summary& summary, Said& say) {
   std::size_t pairs = 0, tests = 0;
   for (const Difference& one : summary.conditions.front().differences)

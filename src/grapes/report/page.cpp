@@ -55,7 +55,7 @@ td::before{content:attr(data-label);color:var(--muted);text-align:left}}
 @media print{body{background:none}figure,tr{break-inside:avoid}}
 )css";
 
-/// Curves over epochs, of a row or of each of its layers, see record.h.
+/// Curves over epochs, of a run or of each of its layers, see record.h.
 struct Curves {
   struct Key {
     const char *name, *title, *y_label;
@@ -82,7 +82,7 @@ const std::vector<Curves> all_curves = {
 
 using Terms = std::vector<std::pair<std::string, std::string>>;
 
-/// A sentence as HTML: `name` becomes code.
+/// Returns a sentence as HTML; names in back quotes become code.
 std::string marked_up(const std::string& sentence) {
   return std::regex_replace(escape(sentence), std::regex("`([^`]*)`"), "<code>$1</code>");
 }
@@ -100,18 +100,18 @@ std::string definitions(const Terms& terms) {
   return text.empty() ? "" : "<dl>" + text + "</dl>";
 }
 
-/// @param caption  HTML; without its tags it also names the picture to those who do not see it
+/// @param caption  HTML; without its tags it is also the description for screen readers
 std::string figure(const std::string& caption, const Drawing& drawing) {
   return fmt::format("<figure><figcaption>{}</figcaption>{}</figure>", caption,
                      drawing.element(std::regex_replace(caption, std::regex("<[^>]*>"), "")));
 }
 
-/// Figures side by side, `small` ones closer; "" if there are none.
+/// Returns figures side by side, `small` ones closer together; "" if there are none.
 std::string figures(const std::string& all, bool small = false) {
   return all.empty() ? "" : fmt::format("<div class=\"plots{}\">{}</div>", small ? " small" : "", all);
 }
 
-/// A heading that unfolds a note and `body`, as HTML; "" if there is no body.
+/// Returns a folded section with a note and `body`; "" if there is no body.
 std::string section(const std::string& heading, const std::string& note, const std::string& body) {
   return body.empty() ? ""
                       : fmt::format("<details><summary><h2>{}</h2></summary>{}{}</details>\n", heading,
@@ -150,14 +150,14 @@ class Page {
 
  private:
   const std::vector<Arm>& arms() const { return condition_->arms; }
-  /// A section on one condition, which its note names if it has a title.
+  /// Returns a section on one condition. Its note names the condition if it has a title.
   std::string condition_section(const std::string& heading, const std::string& note, const std::string& body) const {
     const std::string& title = condition_->title;
     return section(heading, title.empty() ? note : escape(title) + ". " + note, body);
   }
 
-  /// On a narrow screen, each row becomes a list of its cells. An interval stands below its number; the color of an
-  /// arm before its name.
+  /// Returns a table. On a narrow screen each row becomes a list of its cells. An interval is below its number, and the
+  /// color of an arm before its name.
   std::string html_table(const std::vector<std::vector<std::string>>& rows, bool heat = false) const {
     std::string head, body;
     for (const std::string& cell : rows.front()) head += "<th scope=\"col\">" + escape(cell) + "</th>";
@@ -186,10 +186,11 @@ class Page {
     for (const Table& one : tables(summary_, *condition_))
       body += "<h3>" + escape(one.title) + "</h3>" + html_table(one.rows) + definitions(one.terms);
     return condition_section("Numbers and tests",
-                             summary_.swept.empty() ? "" : "The folder of each value has a report of its own.", body);
+                             summary_.swept.empty() ? "" : "The folder of each value contains a separate report.",
+                             body);
   }
 
-  /// Charts side by side without names at their lines, which a legend has.
+  /// Returns charts side by side with a common legend.
   std::string small_charts(std::vector<std::pair<std::string, Chart>> charts) const {
     std::string all;
     for (auto& [caption, chart] : charts) {
@@ -243,7 +244,7 @@ class Page {
                              all);
   }
 
-  /// A row for each layer or weight of each arm.
+  /// Returns a table with a row for each layer or weight of each arm.
   std::string parts(const std::string& what, const std::vector<PartNumber>& numbers,
                     const std::function<std::vector<Part>(const Arm&)>& of) const {
     std::vector<std::vector<std::string>> rows = {{"arm", what}};
@@ -316,7 +317,7 @@ class Page {
                              std::string(curves.note) + " Means over seeds, bands of one standard deviation.", body);
   }
 
-  /// Of each arm's first run.
+  /// Returns the configuration of each arm's first run.
   std::string samples() const {
     std::string all, part;
     for (const Arm& arm : arms()) {

@@ -31,7 +31,7 @@ Styles::Styles(const std::vector<std::string>& arms) {
 
 namespace {
 
-/// Of a sweep: the first measure against the value, or its differences to the baseline; bands are 95 % intervals.
+/// Draws the first measure of a sweep, or its differences to the baseline, against the value. Bands are 95 % intervals.
 Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences) {
   const Measure& measure = summary.primary();
   const Unit& unit = measure.unit;
@@ -57,7 +57,8 @@ Chart sweep_chart(const Summary& summary, const Styles& styles, bool differences
   return chart;
 }
 
-/// A row for each arm: every seed as a dot, the mean, its 95 % interval. A line marks the mean of the first arm.
+/// Draws a row for each arm with every seed as a dot, the mean, and its 95 % interval. A line marks the mean of the
+/// first arm.
 Drawing dot_plot(const std::vector<Arm>& arms, const Measure& measure, const Styles& styles) {
   const Unit& unit = measure.unit;
   constexpr double row = 36;
@@ -171,7 +172,7 @@ std::vector<std::pair<std::string, Drawing>> opening(const Summary& summary, con
        plot::line_chart(progress)}};
 }
 
-/// Of each condition a row: the pictures that the page opens with.
+/// Draws the plots that open the page, in a row for each condition.
 std::string picture(const Summary& summary) {
   const Styles styles(summary.arms);
   const double top = summary.swept.empty() ? 56 : 78;

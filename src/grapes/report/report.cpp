@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 using record::Json;
 namespace {
 
-/// A JSON object with these members, or null if there is no such file. @throws DataError
+/// Returns a JSON object with these members, or null if the file does not exist. @throws DataError
 Json read_object(const fs::path& path, const std::vector<std::string>& members) {
   if (!fs::is_regular_file(path)) return nullptr;
   const Json content = Json::parse(read_file(path), nullptr, false);
@@ -27,8 +27,8 @@ Json read_object(const fs::path& path, const std::vector<std::string>& members) 
 
 double rate_of(const record::Run& run) { return run.epochs.front()["learning_rate"]; }
 
-/// Runs on several tasks at the learning rates as given, and, where rates were chosen, at these: what a rule does and
-/// what a rate does are to be told apart.
+/// Returns one condition for the given learning rates and, after tuning, one for the chosen rates. This separates the
+/// effect of a rule from the effect of the rate.
 std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<Json>& comparisons) {
   std::map<std::string, double> given, chosen;
   Json tuning;
@@ -110,7 +110,7 @@ Records arrange(std::vector<record::Run> all, const std::vector<Json>& compariso
   if (on_tasks != 0) {
     records.conditions = conditions_of_tasks(runs, comparisons);
   } else {
-    // Runs that were tuned apart have no one grid.
+    // Runs that were tuned separately do not share a grid.
     const Json tuning = comparisons.size() == 1 ? comparisons.front()["tuning"] : Json();
     records.conditions.push_back({.runs = runs, .tuning = tuning});
   }

@@ -7,42 +7,42 @@
 #include <utility>
 #include <vector>
 
-/// From records alone: what `grapes compare`, `continual` and `report` print, and the page.
+/// Makes the text that `grapes compare`, `continual` and `report` print, and the page, from records alone.
 namespace grapes::report {
 
-/// Runs, and what compare.json in these folders says of them: what was tuned, and for several tasks which learning rate
-/// was given and which chosen. A folder of a sweep (sweep.json) gives a condition for each value.
-/// @throws DataError for files that cannot be understood, and for runs that cannot stand on one page
+/// Reads the runs in these folders and their compare.json, which contains the tuning and, for several tasks, the given
+/// and the chosen learning rate. The folder of a sweep (sweep.json) gives one condition for each value.
+/// @throws DataError for invalid files, and for runs that cannot be compared on one page
 Records read(const std::vector<std::filesystem::path>& folders);
-/// The same from what was read. @param comparisons  what each compare.json holds
+/// Arranges runs that were read. @param comparisons  the content of each compare.json
 Records arrange(std::vector<record::Run> runs, const std::vector<record::Json>& comparisons = {});
 
-/// What a comparison shows and what it does not, in plain words, one sentence an entry; `name` is an arm.
+/// What a comparison shows and does not show, one sentence per entry. Names in back quotes are arms.
 struct Findings {
   std::string lead;                                  ///< the verdict, two sentences
-  std::string notice;                                ///< runs that do not count, or empty
-  std::vector<std::string> verdicts;                 ///< of each condition; empty for a sweep
-  std::vector<std::vector<std::string>> conditions;  ///< of each condition, what limits its verdict
-  std::vector<std::string> all;                      ///< of all of it: chance, data, runs that were left out
+  std::string notice;                                ///< runs that are not counted, or empty
+  std::vector<std::string> verdicts;                 ///< one for each condition; empty for a sweep
+  std::vector<std::vector<std::string>> conditions;  ///< limits of the verdict, for each condition
+  std::vector<std::string> all;                      ///< limits of the whole comparison: chance, data, excluded runs
 };
 Findings findings(const Summary& summary);
-/// What the interval, and the test, say of a difference: "higher by interval and test".
+/// Returns the conclusion from the interval and the test: "higher by interval and test".
 std::string reading(const Difference& one);
 
-/// A table of a comparison, once for the terminal and the page.
+/// A table of a comparison, for the terminal and for the page.
 struct Table {
   std::string title;
   std::vector<std::vector<std::string>> rows;                   ///< the first row and the first column are headings
-  std::vector<std::pair<std::string, std::string>> terms = {};  ///< columns and rows, and what they mean
+  std::vector<std::pair<std::string, std::string>> terms = {};  ///< columns and rows with their meanings
 };
-/// The measures of each arm, then arm against arm: in a condition, or of a sweep at all values.
+/// Returns the measures of each arm and the comparisons between arms, in one condition or at all values of a sweep.
 std::vector<Table> tables(const Summary& summary, const Condition& condition);
-/// What a terminal shows, at most 100 columns wide.
+/// Returns the tables as text, at most 100 columns wide.
 std::string table(const Summary& summary);
 
-/// One self-contained HTML page: no script or style from elsewhere; the same records give the same bytes.
+/// Returns one self-contained HTML page. It loads no script or style, and equal records give equal bytes.
 std::string html(const Summary& summary);
-/// The picture for a README, SVG: how the score came about, and how it ends.
+/// Returns an SVG image for a README: the learning curves and the final scores.
 std::string picture(const Summary& summary);
 
 /// Writes report.html, summary.json and picture.svg; returns the path of the page.

@@ -188,7 +188,7 @@ TEST(NotANumber, IsRefused) {
 
 TEST(Transfer, WorkedByHand) {
   // Three tasks. The first falls from 0.9 to 0.6 and never was better than right after it; the second was best only
-  // after itself, 0.8, and ends at 0.7; the third is learnt to 0.95.
+  // after itself, 0.8, and ends at 0.7; the third is learned to 0.95.
   const Transfer t = transfer({{0.9, 0.3, 0.2}, {0.8, 0.8, 0.4}, {0.6, 0.7, 0.95}}, {0.1, 0.1, 0.15});
   EXPECT_DOUBLE_EQ(t.average_accuracy, (0.6 + 0.7 + 0.95) / 3);
   EXPECT_DOUBLE_EQ(t.learning_accuracy, (0.9 + 0.8 + 0.95) / 3);

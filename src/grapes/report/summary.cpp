@@ -55,7 +55,7 @@ std::vector<Arm> arms_of(const Condition& condition, const std::string& baseline
   return arms;
 }
 
-/// What would make the numbers of one page mean different things.
+/// Throws if the runs of one page cannot be compared.
 void check_comparable(const Condition& condition, const Run& first) {
   const auto facts = [](const Run& run) -> std::map<std::string, std::string> {
     return {{"the score", run.identity.score},
@@ -73,12 +73,12 @@ void check_comparable(const Condition& condition, const Run& first) {
       for (const RunPtr& other : arm.runs)
         if (other != run && other->identity.seed == run->identity.seed && pairing_of(*other) == pairing_of(*run))
           throw DataError(
-              fmt::format("arm {}, seed {} is there twice, from the same beginning: {} and {}; name only one of them",
+              fmt::format("arm {}, seed {} appears twice with the same settings: {} and {}; name only one of them",
                           arm.name, run->identity.seed, run->folder.string(), other->folder.string()));
     }
 }
 
-/// The part that final scores are taken from: the first one that all runs have.
+/// Returns the part of the final scores: the first one that all runs have.
 std::string part_of(const Runs& runs) {
   for (const char* const part : parts)
     if (std::ranges::all_of(runs, [&](const RunPtr& run) {
@@ -100,7 +100,7 @@ Spread spread(std::vector<Sample> samples, Bounds bounds = {}) {
   return result;
 }
 
-/// Of samples that began alike. A pair has one beginning, so that its difference is told apart by its seed alone.
+/// Returns the differences of paired samples. Within one pair the settings agree, so the seed identifies a difference.
 Difference paired(Difference names, const Spread& own, const Spread& others) {
   std::map<std::pair<std::uint64_t, std::string>, double> partners;
   for (const Sample& other : others.samples) partners[{other.seed, other.pairing}] = other.value;
@@ -133,7 +133,7 @@ std::vector<Difference> differences_of(const Condition& condition, const Summary
   return all;
 }
 
-/// How much each difference is larger than the same one in the first condition, seed by seed.
+/// Returns how much larger each difference is than the one in the first condition, for each seed.
 std::vector<Difference> changes_of(const Condition& condition, const Condition& first) {
   std::vector<Difference> all;
   for (const Difference& now : condition.differences)
@@ -143,8 +143,8 @@ std::vector<Difference> changes_of(const Condition& condition, const Condition& 
   return all;
 }
 
-/// Holm's correction. A family is a measure's differences to the baseline, or its controls; of a sweep, all of them at
-/// all values. Differences without a p are no part of it.
+/// Applies Holm's correction. A family consists of a measure's differences to the baseline, or to the controls; in a
+/// sweep at all values. Differences without a p do not belong to it.
 void correct(Summary& summary) {
   std::map<std::string, std::vector<Difference*>> families;
   for (Condition& condition : summary.conditions) {

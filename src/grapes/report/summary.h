@@ -13,14 +13,14 @@
 /// value, tasks one after the other the learning rates as given and as chosen.
 namespace grapes::report {
 
-/// The number of one run, and how it began.
+/// The value of one run, with its seed and what it is paired by.
 struct Sample {
   std::uint64_t seed = 0;
   std::string pairing;
   double value = 0;
 };
 
-/// Numbers over seeds.
+/// Values over seeds.
 struct Spread {
   std::vector<Sample> samples;
   double mean = 0, sd = 0;
@@ -31,43 +31,46 @@ struct Spread {
   bool empty() const { return samples.empty(); }
 };
 
-/// The paired differences of the runs of two arms that began alike: the same seed, and everything but the arm the same.
+/// The paired differences between the runs of two arms. Runs form a pair if they have the same seed and the same
+/// settings apart from those of the arm.
 struct Difference {
   std::string arm, against, measure;
-  bool control = false;  ///< see controls_of(); else against the baseline
+  bool control = false;  ///< a comparison of controls_of(); otherwise with the baseline
   Spread spread = {};
-  std::size_t unpaired = 0;           ///< runs of the arm without a partner
-  std::optional<double> p = {};       ///< Wilcoxon's signed-rank test; nothing where no pair differs
-  std::optional<double> p_holm = {};  ///< after Holm's correction over those against the baseline, or the controls
+  std::size_t unpaired = 0;      ///< runs of the arm without a partner
+  std::optional<double> p = {};  ///< of Wilcoxon's signed-rank test; nothing if no pair differs
+  std::optional<double> p_holm =
+      {};  ///< after Holm's correction over the comparisons with the baseline, or with the controls
 
-  /// -1 or 1 where the interval lies below or above 0, else 0.
+  /// Returns -1 or 1 if the interval lies below or above 0, otherwise 0.
   int side() const;
   bool significant() const { return p_holm && *p_holm < 0.05; }
 };
 
-/// The runs that count under one label: finished, with a score in their last row; by seed.
+/// The counted runs of one arm, sorted by seed: those that finished with a score in their last row.
 struct Arm {
   std::string name;
   std::string method = "none";  ///< against forgetting; "none" for a learning rule alone
   Runs runs = {};
-  std::vector<double> learning_rates = {};  ///< those the runs began with, each once
-  bool at_edge = false;  ///< the rate chosen is the smallest or largest tried: a better one may lie beyond
-  std::map<std::string, Spread> values = {};  ///< by the measure's key; of a measure without a meaning here, empty
+  std::vector<double> learning_rates = {};  ///< initial learning rates of the runs, without repetition
+  bool at_edge = false;  ///< the chosen rate is the smallest or largest of the grid, so a better one may lie outside
+  std::map<std::string, Spread> values = {};  ///< by the measure's key; empty if the measure does not apply
 
   const Spread& operator[](const Measure& measure) const { return values.at(measure.key); }
 };
 
-/// One setting under which the arms were compared. summarize() takes the first five members and finds the rest.
+/// One setting under which the arms are compared. The caller of summarize() sets the first five members; it computes
+/// the others.
 struct Condition {
   std::string name = {};             ///< "given", "chosen", "4"
-  std::string title = {};            ///< a heading, if there are several
-  std::optional<double> value = {};  ///< of a sweep
+  std::string title = {};            ///< a heading, if there are several conditions
+  std::optional<double> value = {};  ///< the value of a sweep
   Runs runs = {};
-  record::Json tuning = nullptr;  ///< what was tried to choose learning rates, see compare.json; null if nothing was
+  record::Json tuning = nullptr;  ///< the tuning runs, see compare.json; null without tuning
 
-  std::vector<Arm> arms = {};  ///< the baseline first, then in the order of known_arms, then as they come
+  std::vector<Arm> arms = {};  ///< the baseline first, then those of known_arms, then the others
   std::vector<Difference> differences = {};
-  std::vector<Difference> changes = {};  ///< of a sweep: each difference less the same one in the first condition
+  std::vector<Difference> changes = {};  ///< of a sweep: each difference minus the one in the first condition
 
   const Arm* find(const std::string& name) const;
   const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
@@ -75,47 +78,47 @@ struct Condition {
 
 struct Summary {
   std::string title, data, baseline;
-  std::string swept;  ///< "factor-bits={}": what has another value in each condition; or empty
-  std::string part;   ///< final scores are those of "test", "validation" or "train"
+  std::string swept;  ///< "factor-bits={}": the swept setting, or empty
+  std::string part;   ///< part of the final scores: "test", "validation" or "train"
   Score score;
-  std::vector<std::string> arms;  ///< all names, also of arms without a finished run if the options have them
-  std::vector<Measure> measures;  ///< the first one is how good the arms are
+  std::vector<std::string> arms;  ///< all names; those in the options even without a finished run
+  std::vector<Measure> measures;  ///< the first one is the primary measure
   std::vector<Condition> conditions;
-  Runs excluded;          ///< runs that are in no arm
-  std::size_t tasks = 0;  ///< learned one after the other; 0 for one task only
+  Runs excluded;          ///< runs that are not counted
+  std::size_t tasks = 0;  ///< number of tasks learned in sequence; 0 for a single task
   bool stopped_early = false;
 
   const Measure& primary() const { return measures.front(); }
-  /// The first one that has arms.
+  /// Returns the first condition that has arms.
   const Condition& first_condition() const;
   const record::Run& first_run() const { return *first_condition().arms.front().runs.front(); }
-  /// All runs that count.
+  /// Returns all counted runs.
   Runs runs() const;
-  /// The most runs that an arm has.
+  /// Returns the largest number of runs of an arm.
   std::size_t most_runs() const;
 };
 
-/// What was read, or made: the conditions with their runs.
+/// Conditions with their runs, as read from records.
 struct Records {
   std::vector<Condition> conditions;
   std::string swept;                   ///< see Summary
-  std::vector<std::string> arms = {};  ///< names of all arms in the order asked for; empty: those of the runs
+  std::vector<std::string> arms = {};  ///< names of all arms in the requested order; empty: those of the runs
 };
 
 struct Options {
-  std::string baseline;  ///< the arm that the others are held against; if empty or not there bp, else the first one
+  std::string baseline;  ///< arm that the others are compared with; if it has no runs, bp, else the first arm
   double target = 0;     ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
   std::string title;     ///< empty: the model and the data
 };
 
-/// @throws DataError if no run has finished, or what the runs hold cannot be compared
+/// @throws DataError if no run has finished, or if the runs cannot be compared
 Summary summarize(Records records, const Options& options = {});
 
-/// Mean, standard deviation and interval of a number of each run, over those that have it.
+/// Returns mean, standard deviation and interval of a number, over the runs that have it.
 Spread spread_of(const Runs& runs, const std::function<std::optional<double>(const record::Run&)>& number,
                  Bounds bounds = {});
 
-/// "[87.20, 88.90]", or "" of one run. @param sign  of a difference
+/// Returns "[87.20, 88.90]", or "" for one run. @param sign  write a plus sign, for differences
 std::string interval_text(const Spread& spread, const Unit& unit, bool sign);
 /// "88.10 % [87.20, 88.90]".
 std::string level_text(const Spread& spread, const Unit& unit);
@@ -139,7 +142,7 @@ struct Part {
 struct PartNumber {
   const char* key;                 ///< in a row of metrics.jsonl
   const char* name;                ///< heading of a column
-  const char* share_of = nullptr;  ///< the number is told as a share of this one
+  const char* share_of = nullptr;  ///< if set, the number is divided by this one
 };
 /// The factors of each modulated layer at the end: over its units, then over the seeds.
 extern const std::vector<PartNumber> factor_numbers;

@@ -214,7 +214,7 @@ TEST(Summary, RefusesWhatCannotBeCompared) {
   EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("the data set is digits")));
   runs = pairs({0.5}, {0.6});
   runs.push_back(runs[0]);
-  EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("arm bp, seed 1 is there twice")));
+  EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("arm bp, seed 1 appears twice")));
   for (Record& run : runs) run.status.state = record::State::diverged;
   EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("no finished run")));
 }

@@ -113,7 +113,7 @@ TEST(Sweep, TablePictureAndPage) {
   EXPECT_THAT(text, HasSubstr("91.00 ± 1.41 [68.18, 97.95]"));
   EXPECT_THAT(text, testing::ContainsRegex("\ngrapes − bp at 4 +−10.00 "));
   EXPECT_THAT(text, HasSubstr("\nuniform − bp at 8 "));
-  EXPECT_THAT(text, testing::Not(HasSubstr("uniform − bp at 4")));  // it is not there
+  EXPECT_THAT(text, testing::Not(HasSubstr("uniform − bp at 4")));  // this arm has no run at the value 4
   EXPECT_THAT(text, HasSubstr("change since 8"));
   EXPECT_THAT(html(s), AllOf(HasSubstr("<td data-label=\"n\"><span>2</span></td>"), HasSubstr("<h3>Comparisons"),
                              HasSubstr("change since 8")));

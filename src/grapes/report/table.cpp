@@ -11,7 +11,7 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 const std::string none = "–";
 
-/// A row of a table: an arm, or a pair of them, under a condition. `arm` is null where no run of it finished.
+/// A row of a table: an arm or a pair of arms in a condition. `arm` is null if none of its runs finished.
 struct Row {
   const Condition* condition;
   std::string name;
@@ -45,7 +45,7 @@ std::string rates(const Row& row) {
 
 std::string p_text(const std::optional<double>& p) { return p ? p_value(*p) : none; }
 
-/// "88.10 ± 0.20 [87.20, 88.90]", and how many of the runs have such a number if not all have.
+/// Writes "88.10 ± 0.20 [87.20, 88.90]", and the number of runs that have the value if some do not.
 std::string level(const Arm& arm, const Measure& measure) {
   const Spread& spread = arm[measure];
   if (spread.empty()) return measure.key == "epochs_to_target" ? "never" : none;
@@ -125,7 +125,7 @@ Table comparisons_of(const Summary& summary, const std::vector<const Condition*>
   return table;
 }
 
-/// The table as text, in as many blocks as it takes to fit a terminal, the first column in each.
+/// Returns the table as text, in blocks that fit a terminal. Each block repeats the first column.
 std::string fitted(const Rows& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows)
