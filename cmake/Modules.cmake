@@ -32,6 +32,7 @@ function(grapes_module name)
     target_link_libraries(grapes_${name}_test PRIVATE grapes_${name} ${MODULE_PRIVATE} ${MODULE_TEST_LINK} GTest::gmock
                           GTest::gtest_main ${RAPIDCHECK_LIBRARY})
     target_include_directories(grapes_${name}_test SYSTEM PRIVATE ${RAPIDCHECK_INCLUDE})
+    target_compile_options(grapes_${name}_test PRIVATE ${GRAPES_COMPILE_QUICKLY})
     target_compile_definitions(grapes_${name}_test PRIVATE GRAPES_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     gtest_discover_tests(grapes_${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
                          # When LibTorch is first loaded from a cold disk, it takes longer than the default of 5 s.

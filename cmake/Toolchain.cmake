@@ -1,5 +1,7 @@
 # Compiler options of the project. Only kernels and core benefit from -O3 (src/grapes/CMakeLists.txt).
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+# For tests, and for modules that only call others: -O1 compiles a quarter faster than -O2.
+set(GRAPES_COMPILE_QUICKLY $<$<CONFIG:Release>:-O1>)
 add_compile_options(-Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 reports false overflows in std::string's operator+ (GCC bug 105329), and with the sanitizers false
