@@ -157,6 +157,16 @@ inline Form<std::string> text(const std::string& takes, std::function<void(const
           }};
 }
 
+/// A value that to_string() writes and `parse` reads. `parse` throws a UsageError for text that is not a value.
+template <class Value>
+Form<Value> parsed(const std::string& takes, Value (*parse)(const std::string&)) {
+  return {takes, Key::Kind::text, [](const Value& value) { return to_string(value); },
+          [=](std::string_view given, Value& value) {
+            value = parse(std::string(given));
+            return true;
+          }};
+}
+
 /// One of several words. If the field is an enumeration, the words are in its order.
 struct OneOf {
   std::vector<std::string> words;

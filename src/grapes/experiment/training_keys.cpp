@@ -80,9 +80,7 @@ std::vector<Key> optimizer_group() {
           &O::weight_decay),
       key("schedule, scheduler, lr-schedule, lr-scheduler", learning,
           "learning rate over time, see grapes list schedules",
-          text(join(row_of(optim::schedules()).words, "|"),
-               [](const std::string& value) { optim::make_schedule(value, 0, 1); }),
-          &T::schedule),
+          parsed(join(row_of(optim::schedules()).words, "|"), optim::parse_schedule), &T::schedule),
       key("warm-up, warmup, warmup-epochs", learning, "epochs over which the learning rate rises from 0", at_least(0),
           &T::warm_up),
   };

@@ -111,7 +111,7 @@ TEST(Optimizers, RefuseNumbersThatCannotBe) {
 }
 
 double multiple(const std::string& text, double epoch, double warm_up = 0) {
-  return make_schedule(text, warm_up, 10)->multiple(epoch);
+  return make_schedule(parse_schedule(text), warm_up, 10)->multiple(epoch);
 }
 
 TEST(Schedules, HaveTheirShape) {
@@ -130,10 +130,10 @@ TEST(Schedules, HaveTheirShape) {
 }
 
 TEST(Schedules, PlateauWaitsAndRemembers) {
-  const auto plateau = make_schedule("plateau:2,0.5", 0, 10);
+  const auto plateau = make_schedule({"plateau", {2, 0.5}}, 0, 10);
   for (const double loss : {1.0, 0.9, 0.95, 0.95}) plateau->observe(loss);
   EXPECT_EQ(plateau->multiple(4), 1);
-  const auto resumed = make_schedule("plateau:2,0.5", 0, 10);
+  const auto resumed = make_schedule({"plateau", {2, 0.5}}, 0, 10);
   resumed->restore(plateau->state());
   for (auto* schedule : {plateau.get(), resumed.get()}) {
     schedule->observe(0.91);
@@ -141,11 +141,30 @@ TEST(Schedules, PlateauWaitsAndRemembers) {
   }
 }
 
+TEST(Schedules, AreWrittenAsTheyAreRead) {
+  for (const char* text : {"constant", "step:30,0.1", "multistep:60,120,0.2", "cosine", "cosine:0.01", "plateau:5,0.5"})
+    EXPECT_EQ(to_string(parse_schedule(text)), text);
+  EXPECT_EQ(to_string(parse_schedule("step: 30, 0.10")), "step:30,0.1");
+  const ScheduleOptions read{"multistep", {60, 120, 0.2}};
+  EXPECT_EQ(parse_schedule("multistep:60,120,0.2"), read);
+}
+
 TEST(Schedules, RefuseWhatTheyCannotParse) {
   for (const char* text : {"", "stp:1,2", "step", "step:3", "step:0,0.5", "step:3,x", "multistep:0.1", "cosine:2",
                            "plateau:5,1", "constant:1", "step:3,-1"})
-    EXPECT_THROW(make_schedule(text, 0, 10), UsageError) << text;
-  EXPECT_THROW(make_schedule("constant", -1, 10), UsageError);
+    EXPECT_THROW(parse_schedule(text), UsageError) << text;
+  for (const ScheduleOptions& options : std::vector<ScheduleOptions>{
+           {"stp", {1, 2}}, {"step", {}}, {"step", {3, -1}}, {"plateau", {std::nan(""), 0.5}}, {"cosine", {0, 0}}})
+    EXPECT_THROW(make_schedule(options, 0, 10), UsageError) << to_string(options);
+  EXPECT_THROW(make_schedule({}, -1, 10), UsageError);
+  try {
+    parse_schedule("step:3, x");
+    ADD_FAILURE() << "nothing was refused";
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(error.what(),
+                 "schedule 'step:3, x' does not have the form step:EVERY,FACTOR: multiplied by FACTOR every EVERY "
+                 "epochs");
+  }
 }
 
 }  // namespace

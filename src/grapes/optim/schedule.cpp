@@ -97,50 +97,83 @@ class WarmUp final : public Schedule {
   double epochs_;
 };
 
+using Numbers = std::vector<double>;
+using Made = std::unique_ptr<Schedule>;
+
+Made constant(const Numbers& numbers, double) { return numbers.empty() ? std::make_unique<Constant>() : nullptr; }
+
+Made step(const Numbers& numbers, double) {
+  if (numbers.size() != 2 || numbers[0] == 0 || numbers[1] == 0) return nullptr;
+  return std::make_unique<Step>(numbers[0], numbers[1]);
+}
+
+Made multistep(const Numbers& numbers, double) {
+  if (numbers.size() < 2 || numbers.back() == 0) return nullptr;
+  return std::make_unique<MultiStep>(Numbers(numbers.begin(), numbers.end() - 1), numbers.back());
+}
+
+Made cosine(const Numbers& numbers, double epochs) {
+  const double floor = numbers.empty() ? 0 : numbers.front();
+  return numbers.size() <= 1 && floor <= 1 ? std::make_unique<Cosine>(epochs, floor) : nullptr;
+}
+
+Made plateau(const Numbers& numbers, double) {
+  if (numbers.size() != 2 || numbers[1] == 0 || numbers[1] >= 1) return nullptr;
+  return std::make_unique<Plateau>(numbers[0], numbers[1]);
+}
+
+/// @param text  as it was given, for the message
+UsageError wrong_form(const std::string& text, const ScheduleRow& row) {
+  return {"schedule", "'" + text + "' does not have the form " + row.summary};
+}
+
+/// @param text  as wrong_form()
+Made made(const ScheduleOptions& options, std::int64_t epochs, const std::string& text) {
+  const ScheduleRow& row = find_row(schedules(), "schedule", options.name);
+  const bool valid = std::ranges::all_of(options.numbers, [](double x) { return std::isfinite(x) && x >= 0; });
+  Made schedule = valid ? row.make(options.numbers, static_cast<double>(std::max<std::int64_t>(epochs, 1))) : nullptr;
+  if (!schedule) throw wrong_form(text, row);
+  return schedule;
+}
+
 }  // namespace
 
 const std::vector<ScheduleRow>& schedules() {
   static const std::vector<ScheduleRow> rows = {
-      {"constant", "constant: always the base rate"},
-      {"step", "step:EVERY,FACTOR: multiplied by FACTOR every EVERY epochs"},
-      {"multistep", "multistep:E1,E2,...,FACTOR: multiplied by FACTOR at epochs E1, E2, ..."},
-      {"cosine", "cosine or cosine:FLOOR: half a cosine, from the base rate down to FLOOR times it (0 by default)"},
+      {"constant", "constant: always the base rate", constant},
+      {"step", "step:EVERY,FACTOR: multiplied by FACTOR every EVERY epochs", step},
+      {"multistep", "multistep:E1,E2,...,FACTOR: multiplied by FACTOR at epochs E1, E2, ...", multistep},
+      {"cosine", "cosine or cosine:FLOOR: half a cosine, from the base rate down to FLOOR times it (0 by default)",
+       cosine},
       {"plateau",
-       "plateau:PATIENCE,FACTOR: multiplied by FACTOR when the validation loss has not improved for PATIENCE epochs"},
+       "plateau:PATIENCE,FACTOR: multiplied by FACTOR when the validation loss has not improved for PATIENCE epochs",
+       plateau},
   };
   return rows;
 }
 
-std::unique_ptr<Schedule> make_schedule(const std::string& text, double warm_up, std::int64_t epochs) {
+ScheduleOptions parse_schedule(const std::string& text) {
   const std::size_t colon = text.find(':');
-  const std::string name = text.substr(0, colon);
-  const ScheduleRow& row = find_row(schedules(), "schedule", name);
-  const auto wrong = [&] { return UsageError("schedule", "'" + text + "' does not have the form " + row.summary); };
-
-  std::vector<double> numbers;
+  const ScheduleRow& row = find_row(schedules(), "schedule", text.substr(0, colon));
+  ScheduleOptions options{row.name};
   if (colon != std::string::npos)
     for (const std::string& piece : split(std::string_view(text).substr(colon + 1), ',')) {
       const auto number = to_double(trim(piece));
-      if (!number || !std::isfinite(*number) || *number < 0) throw wrong();
-      numbers.push_back(*number);
+      if (!number) throw wrong_form(text, row);
+      options.numbers.push_back(*number);
     }
-  std::unique_ptr<Schedule> schedule;
-  if (name == "constant" && numbers.empty()) {
-    schedule = std::make_unique<Constant>();
-  } else if (name == "step" && numbers.size() == 2 && numbers[0] > 0 && numbers[1] > 0) {
-    schedule = std::make_unique<Step>(numbers[0], numbers[1]);
-  } else if (name == "multistep" && numbers.size() >= 2 && numbers.back() > 0) {
-    const double factor = numbers.back();
-    numbers.pop_back();
-    schedule = std::make_unique<MultiStep>(numbers, factor);
-  } else if (name == "cosine" && numbers.size() <= 1 && (numbers.empty() || numbers[0] <= 1)) {
-    schedule = std::make_unique<Cosine>(static_cast<double>(std::max<std::int64_t>(epochs, 1)),
-                                        numbers.empty() ? 0 : numbers[0]);
-  } else if (name == "plateau" && numbers.size() == 2 && numbers[1] > 0 && numbers[1] < 1) {
-    schedule = std::make_unique<Plateau>(numbers[0], numbers[1]);
-  } else {
-    throw wrong();
-  }
+  made(options, 1, text);
+  return options;
+}
+
+std::string to_string(const ScheduleOptions& options) {
+  std::vector<std::string> numbers;
+  for (const double number : options.numbers) numbers.push_back(shortest(number));
+  return options.name + (numbers.empty() ? "" : ":" + join(numbers, ","));
+}
+
+std::unique_ptr<Schedule> make_schedule(const ScheduleOptions& options, double warm_up, std::int64_t epochs) {
+  std::unique_ptr<Schedule> schedule = made(options, epochs, to_string(options));
   if (!(warm_up >= 0) || !std::isfinite(warm_up))
     throw UsageError("warm_up", "must be a number of epochs, at least 0; got " + shortest(warm_up));
   if (warm_up > 0) schedule = std::make_unique<WarmUp>(std::move(schedule), warm_up);

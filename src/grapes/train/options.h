@@ -1,5 +1,7 @@
 #pragma once
 
+#include "grapes/optim/schedule.h"
+
 #include <cstdint>
 #include <string>
 
@@ -10,7 +12,7 @@ struct Options {
   std::int64_t epochs = 10;
   std::int64_t batch_size = 64;
   std::string loss = "auto";  ///< a name in nn::losses(); auto: cross-entropy for classes, mse for numbers
-  std::string schedule = "constant";
+  optim::ScheduleOptions schedule;
   double warm_up = 0;      ///< epochs
   std::uint64_t seed = 1;  ///< root of all random streams of the run
   /// Training ends after this number of epochs without a better validation score, and the best epoch is the result;

@@ -66,7 +66,7 @@ struct DigitsKit : TrainState {
   }
   static Options reduced_on_plateau() {
     Options options = four_epochs();
-    options.schedule = "plateau:0,0.5";
+    options.schedule = {"plateau", {0, 0.5}};
     options.warm_up = 0.5;
     return options;
   }
@@ -234,7 +234,7 @@ TEST(Trainer, TheSameSeedGivesTheSameRecord) {
 
 TEST(Trainer, LearnsTheDigits) {
   DigitsKit kit("momentum");
-  kit.schedule = optim::make_schedule("constant", 0, 12);
+  kit.schedule = optim::make_schedule({}, 0, 12);
   Options options = four_epochs();
   options.epochs = 12;
   train(kit, digits(), options);
