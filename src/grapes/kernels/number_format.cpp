@@ -25,13 +25,23 @@ NumberFormat floating(int exponent_bits, int fraction, double high) {
   return {Kind::floating, fraction, 1 - bias, 1 + exponent_bits + fraction, -high, high, Scale::none, false};
 }
 
+struct Named {
+  std::string name, other;
+  NumberFormat format;
+};
+const std::vector<Named>& floating_formats() {
+  static const std::vector<Named> rows = {{"bf16", "bfloat16", floating(8, 7, std::ldexp(255.0, 120))},
+                                          {"fp16", "float16", floating(5, 10, 65504)},
+                                          {"e4m3", "fp8-e4m3", floating(4, 3, 448)},
+                                          {"e5m2", "fp8-e5m2", floating(5, 2, 57344)}};
+  return rows;
+}
+
 /// Parses the name. @return exact for float32, a format of 0 bits for an unknown name
 NumberFormat named(const std::string& name) {
   if (name == "float32") return {};
-  if (name == "bf16" || name == "bfloat16") return floating(8, 7, std::ldexp(255.0, 120));
-  if (name == "fp16" || name == "float16") return floating(5, 10, 65504);
-  if (name == "e4m3" || name == "fp8-e4m3") return floating(4, 3, 448);
-  if (name == "e5m2" || name == "fp8-e5m2") return floating(5, 2, 57344);
+  for (const Named& row : floating_formats())
+    if (name == row.name || name == row.other) return row.format;
   NumberFormat none;
   none.bits = 0;
   if (name.starts_with("int")) {
@@ -50,6 +60,17 @@ NumberFormat named(const std::string& name) {
             Scale::none, false};
   }
   return none;
+}
+
+std::string name_of(const NumberFormat& format) {
+  if (!format) return "float32";
+  if (format.kind == Kind::integer) return "int" + std::to_string(format.bits);
+  if (format.kind == Kind::fixed)
+    return "q" + std::to_string(format.bits - format.fraction) + "." + std::to_string(format.fraction);
+  for (const Named& row : floating_formats())
+    if (row.format.bits == format.bits && row.format.fraction == format.fraction) return row.name;
+  TORCH_CHECK_VALUE(false, "a floating number format of ", format.bits, " bits with ", format.fraction,
+                    " bits of fraction has no name");
 }
 
 /// A random number in [0, 1) per position, with 24 bits.
@@ -158,6 +179,13 @@ NumberFormat number_format(const std::string& text, const std::string& what) {
       refuse();
   }
   return format;
+}
+
+std::string to_string(const NumberFormat& format) {
+  std::string text = name_of(format);
+  if (format.stochastic) text += ":stochastic";
+  if (format.scale == named(text.substr(0, text.find(':'))).scale) return text;
+  return text + (format.scale == Scale::tensor ? ":tensor" : format.scale == Scale::channel ? ":channel" : ":unscaled");
 }
 
 at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t axis, std::uint64_t key) {

@@ -37,6 +37,8 @@ struct NumberFormat {
 /// arXiv 2209.05433).
 /// @throws UsageError with `what` in the message
 NumberFormat number_format(const std::string& text, const std::string& what);
+/// Writes the first of a format's names, and its scale if it is not the default.
+std::string to_string(const NumberFormat& format);
 
 /// Rounds every element of x to a number of the format. NaN stays NaN.
 /// @param axis  axis of the channels, for a scale per channel

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <string>
+#include <vector>
 
 namespace grapes::kernels {
 namespace {
@@ -138,6 +140,26 @@ TEST(NumberFormat, NotANumberStays) {
     EXPECT_TRUE(at::equal(at::nan_to_num(fast, -7), at::nan_to_num(reference, -7))) << name << fast << reference;
     EXPECT_EQ(values(fast)[1], name == std::string("e4m3:tensor") ? 96 : 100) << name;
   }
+}
+
+TEST(NumberFormat, IsWrittenAsItIsRead) {
+  std::vector<std::string> names = {"bf16", "fp16", "e4m3", "e5m2"};
+  for (int bits = 2; bits <= 16; ++bits) names.push_back("int" + std::to_string(bits));
+  for (int whole = 1; whole <= 25; ++whole)
+    for (int fraction = whole == 1 ? 1 : 0; whole + fraction <= 25; ++fraction)
+      names.push_back("q" + std::to_string(whole) + "." + std::to_string(fraction));
+  EXPECT_EQ(to_string(format("float32")), "float32");
+  for (const std::string& name : names) {
+    const bool integer = name.starts_with("int");
+    for (const std::string rounds : {"", ":stochastic"}) {
+      for (const std::string scale : {"", ":channel", integer ? "" : ":tensor"})
+        EXPECT_EQ(to_string(format(name + rounds + scale)), name + rounds + scale);
+      // The default scale is not written, and the order of the words does not matter.
+      const std::string usual = integer ? ":tensor" : ":unscaled";
+      EXPECT_EQ(to_string(format(name + usual + rounds)), name + rounds);
+    }
+  }
+  EXPECT_EQ(to_string(format("fp8-e5m2:tensor:stochastic")), "e5m2:stochastic:tensor");
 }
 
 TEST(NumberFormat, RefusesByName) {
