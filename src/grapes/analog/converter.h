@@ -22,6 +22,7 @@ struct Converter {
   double output_noise = 0.1;     ///< standard deviation of the noise of each output, in units of the devices' range
   bool noise_management = true;  ///< a = max|v| of each example, so that small inputs do not vanish in the noise
   bool bound_management = true;  ///< an example whose output reaches the bound is read again with a doubled
+  bool operator==(const Converter&) const = default;
 };
 
 /// Checks the values. @throws c10::ValueError with the name of the invalid one

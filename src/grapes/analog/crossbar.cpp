@@ -7,18 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace grapes::analog {
 namespace {
-
-void check(const Options& options) {
-  TORCH_CHECK_VALUE(options.pulses >= 1 && options.pulses <= 32, "crossbar: pulses must be 1 to 32; got ",
-                    options.pulses);
-  TORCH_CHECK_VALUE(options.scale > 0 && std::isfinite(options.scale), "crossbar: scale must be above 0; got ",
-                    options.scale);
-  check(options.forward);
-  check(options.backward);
-}
 
 /// Draws the numbers of each device. A stuck device has a range of one point.
 Plane make_plane(const Device& d, std::int64_t nodes, std::int64_t inputs, std::uint64_t seed) {
@@ -99,7 +91,7 @@ std::int64_t update_by(Send send, Crossbar& c, const at::Tensor& x, const at::Te
   c.check_batch(error, c.plus.state.size(0), "error");
   TORCH_CHECK(x.size(0) == error.size(0), "crossbar: x and error must have the same batch size; got ", x.size(0),
               " and ", error.size(0));
-  if (!c.options.real_update) {
+  if (!c.options.real.update) {
     write_weights(c, weights(c) - at::matmul(error.t(), x) * rate, std::nullopt);
     return 0;
   }
@@ -119,6 +111,15 @@ std::int64_t update_by(Send send, Crossbar& c, const at::Tensor& x, const at::Te
 }
 
 }  // namespace
+
+void check(const Options& options) {
+  TORCH_CHECK_VALUE(options.pulses >= 1 && options.pulses <= 32, "crossbar: pulses must be 1 to 32; got ",
+                    options.pulses);
+  TORCH_CHECK_VALUE(options.scale > 0 && std::isfinite(options.scale), "crossbar: scale must be above 0; got ",
+                    options.scale);
+  check(options.forward);
+  check(options.backward);
+}
 
 std::uint64_t Crossbar::key(std::string_view what, std::int64_t step) const {
   return stream_seed(seed, what, static_cast<std::uint64_t>(step));
@@ -150,7 +151,7 @@ double scale_for(const Device& device, const at::Tensor& W, double share) {
 }
 
 void program(Crossbar& c, const at::Tensor& W, std::int64_t step) {
-  write_weights(c, W, c.options.real_write ? std::optional(step) : std::nullopt);
+  write_weights(c, W, c.options.real.write ? std::optional(step) : std::nullopt);
 }
 
 std::int64_t update(Crossbar& c, const at::Tensor& x, const at::Tensor& error, double rate, std::int64_t step) {

@@ -6,7 +6,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +21,8 @@ namespace grapes::analog {
 ///   G+ + G- = |w| + 2 min(G+, G-):
 /// the sum of both conductances equals the absolute weight only if one device of the pair is at its lower bound.
 enum class Sensing {
+  /// exact if the forward product is exact; else summed for one_sided pairs, serial for reference pairs
+  automatic,
   /// Σ_i |w_ni| of the current weights, without noise or converter.
   exact,
   /// One read with all inputs on and both polarities summed: scale · ADC( Σ_i (G+_ni + G-_ni) + noise ). With one_sided
@@ -33,22 +34,31 @@ enum class Sensing {
   /// One read per input with all others off. The ADC's results are made absolute and summed digitally. It needs as many
   /// reads as inputs, and works with any pair. Small weights are read too large: E|w + ε| >= |w|. We assume a gain
   /// before the ADC, which makes its bound the nominal range of one device and reduces its noise in proportion.
-  /// Conductances above that range are clipped. The default for reference pairs.
+  /// Conductances above that range are clipped.
   serial
 };
 
-struct Options {
-  bool real_forward = true;   ///< else y = W x, exact
-  bool real_backward = true;  ///< else Wᵀ δ, exact
-  bool real_update = true;    ///< else W - η δᵀ x, exact within the devices' bounds
-  bool real_write = false;    ///< noisy programming; else exact within the bounds
-  Converter forward, backward;
-  std::optional<Sensing> responsibility;  ///< default: summed for one_sided pairs, serial for reference pairs
-  double scale = 1;                       ///< digital: weight = scale · (G+ - G-)
-  int pulses = 31;                        ///< length of a train in bits (BL), 1 ... 32 (Gokmen and Vlasov: 10)
-  bool update_management = true;          ///< see Trains
-  bool refresh = true;                    ///< after every update, for pairs that are full
+/// Operations that the devices compute. The others are exact.
+struct Operations {
+  bool forward = true;   ///< y = W x
+  bool backward = true;  ///< Wᵀ δ
+  bool update = true;    ///< by pulses; else W - η δᵀ x, exact within the devices' bounds
+  bool write = false;    ///< noisy programming; else exact within the bounds
+  bool operator==(const Operations&) const = default;
 };
+
+struct Options {
+  Operations real;
+  Converter forward, backward;
+  Sensing responsibility = Sensing::automatic;
+  double scale = 1;               ///< digital: weight = scale · (G+ - G-)
+  int pulses = 31;                ///< length of a train in bits (BL), 1 ... 32 (Gokmen and Vlasov: 10)
+  bool update_management = true;  ///< see Trains
+  bool refresh = true;            ///< after every update, for pairs that are full
+};
+
+/// Checks the values. @throws c10::ValueError with the name of the invalid one
+void check(const Options& options);
 
 /// One device per weight; all tensors are [unit, input]. A read uses `seen`, which is `state` itself without write
 /// noise.

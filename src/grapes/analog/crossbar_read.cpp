@@ -66,26 +66,28 @@ at::Tensor weights(const Crossbar& c) { return difference(c) * c.options.scale; 
 at::Tensor forward(const Crossbar& c, const at::Tensor& x, std::int64_t step) {
   const at::NoGradGuard no_grad;
   c.check_batch(x, c.plus.state.size(1), "x");
-  if (!c.options.real_forward) return at::matmul(x, weights(c).t());
+  if (!c.options.real.forward) return at::matmul(x, weights(c).t());
   return read(array_of(c), x, c.options.forward, c.key("forward", step)).mul_(c.options.scale);
 }
 
 at::Tensor backward(const Crossbar& c, const at::Tensor& error, std::int64_t step) {
   const at::NoGradGuard no_grad;
   c.check_batch(error, c.plus.state.size(0), "error");
-  if (!c.options.real_backward) return at::matmul(error, weights(c));
+  if (!c.options.real.backward) return at::matmul(error, weights(c));
   return read(array_of(c, 1), error, c.options.backward, c.key("backward", step)).mul_(c.options.scale);
 }
 
 at::Tensor responsibility(const Crossbar& c, Sensing how, std::int64_t dim, std::int64_t step) {
   const at::NoGradGuard no_grad;
+  // If the array does not even multiply, its devices are not read for responsibility either.
+  if (how == Sensing::automatic)
+    how = !c.options.real.forward ? Sensing::exact : c.paired() ? Sensing::summed : Sensing::serial;
   if (how == Sensing::exact) return weights(c).abs().sum(1 - dim);
   return how == Sensing::summed ? summed(c, dim, step) : serial(c, dim, step);
 }
 
 at::Tensor responsibility(const Crossbar& c, std::int64_t dim, std::int64_t step) {
-  const Sensing how = c.options.responsibility.value_or(c.paired() ? Sensing::summed : Sensing::serial);
-  return responsibility(c, how, dim, step);
+  return responsibility(c, c.options.responsibility, dim, step);
 }
 
 }  // namespace grapes::analog

@@ -17,7 +17,7 @@ TEST(Crossbar, ReadsBothWays) {
   }
   // Each direction has its own switch.
   options = {};
-  options.real_forward = false;
+  options.real.forward = false;
   Crossbar c = make_crossbar(quiet("pcm"), 4, 6, options, 1);
   program(c, randoms({4, 6}, 1), 0);
   const at::Tensor x = randoms({5, 6}, 2), error = randoms({5, 4}, 3);

@@ -107,7 +107,7 @@ TEST(Crossbar, FastUpdateIsPlainToTheLastBit) {
 
 TEST(Crossbar, IdealUpdateIsExactWithinTheBounds) {
   Options options = exact_reads();
-  options.real_update = false;
+  options.real.update = false;
   for (const char* name : {"constant-step", "pcm"}) {
     Crossbar c = make_crossbar(quiet(name), 4, 6, options, 1);
     const at::Tensor W = randoms({4, 6}, 1) * 0.1, x = randoms({2, 6}, 2), error = randoms({2, 4}, 3);
@@ -143,7 +143,7 @@ TEST(Stuck, NeverMoves) {
     device.write_noise = 0.1;
     device.drift = 0.05;
     Options options;
-    options.real_write = true;
+    options.real.write = true;
     Crossbar c = make_crossbar(device, 100, 100, options, 1);
     const at::Tensor stuck = c.plus.low == c.plus.high, before = c.plus.seen.clone();
     EXPECT_NEAR(stuck.to(at::kDouble).mean().item<double>(), 0.25, 5 * std::sqrt(0.25 * 0.75 / 1e4));
@@ -204,7 +204,7 @@ TEST(Stuck, DevicesBesideStayWhatTheyWere) {
 TEST(Program, NoiseHasItsSpread) {
   const Device device = named("pcm");
   Options options;
-  options.real_write = true;
+  options.real.write = true;
   Crossbar c = make_crossbar(device, 100, 200, options, 1);
   program(c, at::ones({100, 200}), 1);
   // g = 0.5: 2 (0.2635 + 1.965/2 - 1.1731/4) / 25
@@ -216,7 +216,7 @@ TEST(Crossbar, SameSeedAndStepSameDraws) {
   const at::Tensor W = randoms({5, 8}, 1) * 0.2, x = randoms({3, 8}, 2), error = randoms({3, 5}, 3);
   for (const Device& device : devices()) {
     Options options;
-    options.real_write = true;
+    options.real.write = true;
     Crossbar a = make_crossbar(device, 5, 8, options, 6), b = make_crossbar(device, 5, 8, options, 6);
     const Crossbar other = make_crossbar(device, 5, 8, options, 7);
     for (Crossbar* c : {&a, &b}) program(*c, W, 0), update(*c, x, error, 0.05, 1);

@@ -14,7 +14,8 @@ Step step_of(const CnnCase& which) {
                      (which.recompute ? ", recompute" : "") + fmt::format(", {}", fmt::join(which.input, " x "));
   step.labels.batch = which.batch;
   step.labels.optimizer = "sgd";
-  step.labels.precision = step.network.precision = which.precision;
+  step.labels.precision = which.precision;
+  step.network.precision = nn::parse_precision(which.precision);
   step.network.model = {which.model, {}};
   step.network.recompute = which.recompute;
   if (which.norm == "batch") step.network.norm = nn::Norm::batch;

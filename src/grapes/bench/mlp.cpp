@@ -25,7 +25,8 @@ Step step_of(const MlpCase& which) {
   step.labels.batch = which.batch;
   step.labels.variant = which.fused_sgd ? "" : "gradients written";
   step.labels.optimizer = step.optimizer.optimizer = which.optimizer;
-  step.labels.precision = step.network.precision = which.precision;
+  step.labels.precision = which.precision;
+  step.network.precision = nn::parse_precision(which.precision);
   step.labels.dropout = step.network.dropout = which.dropout;
   step.labels.least_bytes = least_bytes(which);
   step.network.model = nn::dense_model({which.nodes.begin() + 1, which.nodes.end() - 1});

@@ -47,8 +47,7 @@ Exit predict(const Program& program, const PredictOptions& options) {
   const at::Tensor raw = data::read_inputs(options.file, loaded.info, &note, loaded.config.data.pad);
   if (!note.empty()) program.say("note: " + note);
   const at::NoGradGuard no_grad;
-  at::Tensor inputs = loaded.normalization(raw);
-  if (loaded.config.network.precision == "float64") inputs = inputs.to(at::kDouble);
+  const at::Tensor inputs = loaded.normalization(raw).to(loaded.config.network.precision.dtype);
   const at::Tensor values = loaded.criterion.prediction(loaded.model->forward(inputs, {})).to(at::kDouble);
   const bool classes = loaded.info.problem == data::ProblemKind::classification;
   const auto rows = predictions(values, loaded.info, options.top);

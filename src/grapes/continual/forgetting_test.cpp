@@ -28,7 +28,7 @@ TEST(ForgettingAnalysis, TellsWhatChangedAndWhatItCost) {
     Kit kit(scenario, "none", [] {
       nn::Options network = Kit::small();
       network.rule.modulation = "grapes";
-      network.precision = "float64";
+      network.precision.dtype = at::kDouble;
       network.activation = "tanh";
       return network;
     }());

@@ -195,7 +195,7 @@ TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
 
 TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
   nn::Options here = Kit::small();
-  here.precision = "float64";
+  here.precision.dtype = at::kDouble;
   here.rule.modulation = "grapes";
   nn::Options there = here;
   there.device = testing::other_device();

@@ -17,7 +17,7 @@ namespace {
 nn::Options linear(const std::string& precision) {
   nn::Options network;
   network.model = nn::parse_model("linear");
-  network.precision = precision;
+  network.precision = nn::parse_precision(precision);
   return network;
 }
 
@@ -94,7 +94,7 @@ TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
   nn::Options network;
   network.model = nn::parse_model("cnn:4");
   network.norm = nn::Norm::batch;
-  network.precision = "float64";
+  network.precision.dtype = at::kDouble;
   Kit kit("permuted", "ewc", network);
   train::train(kit.state, small_digits(),
                kit.training);  // so that the running statistics are not those of a single example

@@ -27,7 +27,7 @@ struct Setting {
 nn::Options network_of(const Setting& setting) {
   nn::Options network;
   network.model = nn::parse_model(setting.model);
-  network.precision = "float64";
+  network.precision.dtype = at::kDouble;
   network.bias = setting.bias;
   network.rule.route = setting.route;
   network.rule.modulation = setting.modulation;

@@ -16,7 +16,7 @@ void require_countable(const nn::Options& network) {
   if (network.norm != nn::Norm::none)
     throw UsageError("norm", "must be none here, because the cost of normalization is not modeled");
   if (network.analog) throw UsageError("analog", "must be none here, because the cost of crossbars is not modeled");
-  if (network.precision != "float32")
+  if (network.precision != nn::Precision())
     throw UsageError("precision", "must be float32 here, because all parts have the same number format");
   if (network.recompute)
     throw UsageError("recompute", "must be false here, because the cost of recomputation is not modeled");

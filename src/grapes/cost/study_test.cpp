@@ -61,7 +61,7 @@ TEST(Study, WhatIsNotCountedIsRefusedByItsKey) {
   };
   EXPECT_EQ(field([](nn::Options&) {}), "nothing");
   EXPECT_EQ(field([](nn::Options& network) { network.norm = nn::Norm::batch; }), "norm");
-  EXPECT_EQ(field([](nn::Options& network) { network.precision = "bfloat16"; }), "precision");
+  EXPECT_EQ(field([](nn::Options& network) { network.precision.bf16 = true; }), "precision");
   EXPECT_EQ(field([](nn::Options& network) { network.recompute = true; }), "recompute");
   EXPECT_EQ(field([](nn::Options& network) { network.spiking.truncate = 3; }), "tbptt_steps");
 }

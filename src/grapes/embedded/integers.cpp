@@ -76,7 +76,8 @@ fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& cri
 fixed::Network integers(const nn::Network& model, const nn::Options& trained, const nn::Criterion& criterion,
                         data::ProblemKind problem, const IntegerOptions& options) {
   if (trained.analog)
-    throw UsageError("analog: weights in crossbars of " + trained.analog.device + " are not supported in integers");
+    throw UsageError("analog: weights in crossbars of " + analog::to_string(trained.analog.device) +
+                     " are not supported in integers");
   if (trained.model.name != "mlp" && trained.model.name != "linear")
     throw UsageError("model '" + nn::to_string(trained.model) +
                      "' is not supported in integers; available: linear, mlp");

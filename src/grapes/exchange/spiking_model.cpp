@@ -183,7 +183,7 @@ nn::Options options_of(const SpikingNet& net, nn::Options options, const std::st
   options.model = {"snn", {}};
   for (std::size_t l = 0; l + 1 < layers.size(); ++l) options.model.widths.push_back(layers[l].linear->weight.size(0));
   options.bias = answers_each_step(net) && layers.back().linear->bias.defined();
-  options.precision = layers[0].linear->weight.scalar_type() == at::kDouble ? "float64" : "float32";
+  options.precision.dtype = layers[0].linear->weight.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   spiking.neuron = layers[0].neurons->synapse > 0 ? "cuba-lif" : "lif";
   spiking.synapse = layers[0].neurons->synapse;
   spiking.reset = layers[0].neurons->resets ? "hard" : "none";

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 nn::Options lif(const std::string& neuron = "lif") {
   nn::Options options;
   options.model = nn::parse_model("snn:8,6");
-  options.precision = "float64";
+  options.precision.dtype = at::kDouble;
   options.spiking.neuron = neuron;
   options.spiking.threshold = 0.4;
   options.encoding.encoder = "direct";
@@ -77,7 +77,7 @@ std::vector<Made> models() {
   nn::Options fixed = lif("snu");
   fixed.spiking.membrane_activation = "identity";
   fixed.spiking.learn_threshold = false;
-  fixed.precision = "float32";
+  fixed.precision.dtype = at::kFloat;
   all.push_back(made(fixed));
   nn::Options open = lif();
   open.spiking.reset = "none";
@@ -92,7 +92,7 @@ std::vector<Made> models() {
 
 TEST(SpikingModel, TheNetComputesWhatTheModelSays) {
   for (const Made& one : models()) {
-    const at::Tensor x = examples(one.signature).to(one.options.precision == "float32" ? at::kFloat : at::kDouble);
+    const at::Tensor x = examples(one.signature).to(one.options.precision.dtype);
     const at::Tensor expected = one.model->forward(x, {}), y = run(exact(one), shown(one, x));
     const at::Tensor said = one.signature.each_step                         ? y.transpose(0, 1)
                             : one.options.spiking.readout == "max_membrane" ? y.amax(0)
@@ -126,14 +126,14 @@ TEST(SpikingModel, OptionsAreThoseOfTheNet) {
     asked.spiking.readout = one.options.spiking.readout;
     const nn::Options options = options_of(net, asked, "x");
     EXPECT_TRUE(options.model == one.options.model);
-    EXPECT_EQ(options.precision, one.options.precision);
+    EXPECT_EQ(to_string(options.precision), to_string(one.options.precision));
     EXPECT_EQ(options.spiking.recurrent, one.options.spiking.recurrent);
     EXPECT_EQ(options.spiking.reset, one.options.spiking.reset);
     EXPECT_EQ(options.spiking.neuron, one.options.spiking.neuron == "snu" ? "lif" : one.options.spiking.neuron);
     EXPECT_EQ(answers_each_step(net), one.signature.each_step);
     const auto again = nn::make_network(options, one.signature, 2);
     fill(*again, options, net, "x");
-    const at::Tensor x = examples(one.signature).to(one.options.precision == "float32" ? at::kFloat : at::kDouble);
+    const at::Tensor x = examples(one.signature).to(one.options.precision.dtype);
     EXPECT_TRUE(torch::allclose(again->forward(x, {}), one.model->forward(x, {}), 1e-6, 1e-9)) << again->describe();
   }
 }

@@ -16,7 +16,7 @@ namespace {
 
 /// Checks arrays that learn by pulses, which have no gradients.
 void check_pulses(const Config& config) {
-  if (!config.network.analog || !config.network.analog.updates()) return;
+  if (!config.network.analog || !config.network.analog.real.update) return;
   const std::string of = config.arm.empty() ? "analog" : "arm '" + config.arm + "': analog",
                     advice = " (or leave update out of analog-real)";
   if (config.optimizer.optimizer != "sgd")

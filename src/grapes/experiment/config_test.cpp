@@ -33,7 +33,7 @@ TEST(Config, ArraysThatLearnByPulsesRefuseWhatNeedsAGradient) {
   rule.optimizer.weight_decay = 0.5;
   EXPECT_THAT(refusal([&] { check(rule); }),
               HasSubstr("pulsed updates do not support weight decay; weight-decay is 0.5"));
-  rule.network.analog.real = "forward,backward";
+  rule.network.analog.real.update = false;
   check(rule);
   rule = config;
   rule.compare.arms = {"bp", "slow"};

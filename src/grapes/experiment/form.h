@@ -147,11 +147,10 @@ inline const Form<bool> yes_or_no = {"true|false", Key::Kind::flag,
                                        return text == "true" || text == "false";
                                      }};
 
-/// Any text that `check` accepts. `check` throws a UsageError for other texts.
-inline Form<std::string> text(const std::string& takes, std::function<void(const std::string&)> check = {}) {
+/// Any text.
+inline Form<std::string> text(const std::string& takes) {
   return {takes, Key::Kind::text, [](const std::string& value) { return value; },
-          [=](std::string_view given, std::string& value) {
-            if (check) check(std::string(given));
+          [](std::string_view given, std::string& value) {
             value = given;
             return true;
           }};

@@ -47,6 +47,9 @@ TEST(Key, ValuesThatCannotBeAreRefusedByName) {
       {"grid", {"0.1,0", "0.1,,0.2"}},
       {"arms", {"bp,,grapes", ""}},
       {"threads", {"0"}},
+      {"precision", {"weights=int99"}},
+      {"analog", {"reram:noise", "reram:noise=-1"}},
+      {"analog-read", {"dac-bits=7.9"}},
       {"device", {"gpu", "cuda:", "cuda:x", "cuda:-1", ""}},
   };
   for (const auto& [key, values] : bad)
@@ -54,6 +57,29 @@ TEST(Key, ValuesThatCannotBeAreRefusedByName) {
       Config config;
       const std::string said = refusal([&, k = key] { set(config, k, value); });
       EXPECT_THAT(said, AllOf(HasSubstr(key), HasSubstr("'" + value + "'"), HasSubstr("expected"))) << key << value;
+    }
+}
+
+TEST(Key, TextsOfTheDocumentsAndExperimentsAreWrittenAsTheyAreRead) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> used = {
+      {"model", {"mlp:256,256", "mlp:100,50", "mlp:32", "linear", "lenet5", "resnet9", "snn:5"}},
+      {"schedule", {"constant", "cosine", "step:30,0.1"}},
+      {"precision",
+       {"float32", "float64", "bf16", "weights=int8,error=q4.12:stochastic", "weights=int8:stochastic",
+        "weights=int4:stochastic", "weights=int8:stochastic,activations=int8,error=e5m2:tensor",
+        "weights=int16:stochastic,activations=int8,error=int8:stochastic",
+        "weights=int3:stochastic,activations=int8,error=int8:stochastic"}},
+      {"analog",
+       {"none", "pcm", "soft-bounds", "soft-bounds:noise=0,spread=1", "soft-bounds:noise=4,spread=1",
+        "constant-step:imbalance=0", "constant-step:imbalance=0.02", "soft-bounds:noise=2,imbalance=0.1"}},
+      {"analog-real", {"none", "forward,backward,update", "forward,backward,update,write"}},
+      {"analog-read", {"", "dac-bits=8,adc-bits=0"}},
+      {"analog-responsibility", {"auto", "exact", "summed", "serial"}}};
+  for (const auto& [key, texts] : used)
+    for (const std::string& text : texts) {
+      Config config;
+      set(config, key, text);
+      EXPECT_EQ(find_key(key).get(config), text) << key;
     }
 }
 

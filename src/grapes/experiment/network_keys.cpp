@@ -21,15 +21,6 @@ using A = nn::AnalogOptions;
 using R = credit::Rule;
 using credit::Clip;
 
-Form<nn::Model> model_form() {
-  return {"NAME:ARGUMENTS, like mlp:256,256", Key::Kind::text,
-          [](const nn::Model& model) { return nn::to_string(model); },
-          [](std::string_view text, nn::Model& model) {
-            model = nn::parse_model(std::string(text));
-            return true;
-          }};
-}
-
 Form<R> modulation_form() {
   const OneOf names = row_of(credit::modulations());
   return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...]", Key::Kind::text,
@@ -125,7 +116,8 @@ std::vector<Key> data_group() {
 std::vector<Key> model_group() {
   return {
       key("model, network, net, architecture, arch, layers, hidden", start,
-          "the network's layers, see grapes list models", model_form(), &N::model),
+          "the network's layers, see grapes list models", parsed("NAME:ARGUMENTS, like mlp:256,256", nn::parse_model),
+          &N::model),
       key("activation, nonlinearity, act", learning, "activation of the hidden layers", row_of(nn::activations()),
           &N::activation),
       key("output, output-activation", learning,
@@ -150,8 +142,7 @@ std::vector<Key> model_group() {
       key("precision, dtype", learning,
           "of weights and arithmetic; bf16: float32 with bfloat16 products in training; or by part, like "
           "weights=int8,error=q4.12:stochastic, see docs/hardware/formats.md",
-          text("float32|float64|bf16|PART=FORMAT,...", [](const std::string& value) { nn::precision_from(value); }),
-          &N::precision),
+          parsed("float32|float64|bf16|PART=FORMAT,...", nn::parse_precision), &N::precision),
   };
 }
 
@@ -160,30 +151,20 @@ std::vector<Key> analog_group() {
       key("analog, crossbar", learning,
           "weights are stored in crossbars of this device, see grapes list devices; NAME:noise=2,imbalance=0.1 changes "
           "its parameters",
-          text("none|NAME[:FIELD=NUMBER,...]",
-               [](const std::string& value) {
-                 if (value != "none") nn::device_from(value);
-               }),
-          &A::device),
+          parsed("none|NAME[:FIELD=NUMBER,...]", analog::parse_device), &A::device),
       key("analog-real", learning,
           "operations that the devices compute; the others are exact; write: noise on weights that are written rather "
           "than pulsed",
-          text("none|forward,backward,update,write",
-               [](const std::string& value) {
-                 A options;
-                 options.real = value;
-                 nn::array_options(options);
-               }),
-          &A::real),
+          parsed("none|forward,backward,update,write", analog::parse_operations), &A::real),
       key("analog-read", learning, "converters and noise of a read; empty: 7 and 9 bits, noise 0.1",
-          text("FIELD=NUMBER,... of dac-bits, adc-bits, input-bound, output-bound, output-noise, noise-management, "
-               "bound-management",
-               [](const std::string& value) { nn::converter_from(value); }),
+          parsed("FIELD=NUMBER,... of dac-bits, adc-bits, input-bound, output-bound, output-noise, noise-management, "
+                 "bound-management",
+                 analog::parse_converter),
           &A::read),
       key("analog-responsibility", learning,
           "how factors read the weights; summed: one read of both polarities; serial: one read per input; auto: exact "
           "where forward is exact, else summed where each weight has two pulsed devices, else serial",
-          one_of({"auto", "exact", "summed", "serial"}), &A::responsibility),
+          one_of(analog::sensing_names()), &A::responsibility),
       key("analog-pulses", learning, "length of a pulse train in bits, 1 to 32", upto(0, 32), &A::pulses),
       key("analog-drift", learning, "time from writing to evaluation as a multiple t/t0; 1: no drift", at_least(1),
           &A::drift),

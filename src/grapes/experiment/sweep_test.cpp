@@ -33,10 +33,10 @@ std::string refusal_of(const Config& config) {
 
 TEST(Sweep, SetsTheKeyAndNothingElse) {
   const Config one = at_value(small(), 4);
-  EXPECT_EQ(one.network.precision, "weights=int4:stochastic");
+  EXPECT_EQ(one.network.precision, nn::parse_precision("weights=int4:stochastic"));
   EXPECT_FALSE(one.compare.sweep);
   Config back = small();
-  back.network.precision = "weights=int4:stochastic";
+  back.network.precision = nn::parse_precision("weights=int4:stochastic");
   back.compare.sweep = {}, back.compare.sweep_values.clear();
   EXPECT_EQ(to_toml(one), to_toml(back));
 }

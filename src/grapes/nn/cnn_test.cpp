@@ -15,7 +15,7 @@ namespace {
 Options options_of(const std::string& model, const std::string& route = "bp", const std::string& modulation = "none") {
   Options options;
   options.model = parse_model(model);
-  options.precision = "float64";
+  options.precision.dtype = at::kDouble;
   options.rule.route = route;
   options.rule.modulation = modulation;
   if (modulation == "constant") options.rule.constants = {1.5};
@@ -112,7 +112,7 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
           if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
           SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalized" : ""));
           Options options = options_of(model, route, modulation);
-          options.precision = "float32";
+          options.precision.dtype = at::kFloat;
           options.norm = norm;
           options.bias = !large;
           if (model == "lenet5") options.activation = "leaky_relu";
@@ -146,7 +146,7 @@ TEST(Cnn, RecomputingIsKeeping) {
         if (model.starts_with("resnet") && route != "bp" && route != "dfa") continue;
         SCOPED_TRACE(model + " " + route);
         Options options = options_of(model, route, "grapes");
-        options.precision = "float32";
+        options.precision.dtype = at::kFloat;
         options.norm = norm;
         options.dropout = 0.2;
         const auto x = drawn({19, 3, 32, 32}, 1).to(torch::kFloat), error = drawn({19, 10}, 2).to(torch::kFloat);
@@ -176,11 +176,10 @@ TEST(Cnn, AveragesOverSquares) {
   using Do = Stage::Do;
   Stage layer{Do::convolve, 16}, average{Do::average};
   average.pool = 2;
-  for (const std::string precision : {"float64", "float32"}) {
+  for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     Options options = options_of("mlp:1");
-    options.precision = precision;
+    options.precision.dtype = dtype;
     Network network(options, {layer, average, output_layer(4)}, {{3, 9, 9}, 4}, 3);
-    const auto dtype = precision == "float32" ? torch::kFloat : torch::kDouble;
     const auto x = drawn({2, 3, 9, 9}, 1).to(dtype), error = drawn({2, 4}, 2).to(dtype);
     const auto logits = network.forward(x, training());
     (logits * error).sum().backward();
@@ -189,7 +188,7 @@ TEST(Cnn, AveragesOverSquares) {
     const auto h = at::avg_pool2d(at::relu(at::conv2d(x, own, {}, 1, 1)), 2);
     const auto expected = h.flatten(1).mm(W["layers.1.weight"].detach().t());
     (expected * error).sum().backward();
-    const double allowed = precision == "float32" ? 1e-5 : 1e-12;
+    const double allowed = dtype == at::kFloat ? 1e-5 : 1e-12;
     EXPECT_TRUE(torch::allclose(logits, expected, allowed, allowed));
     EXPECT_TRUE(torch::allclose(W["layers.0.weight"].grad(), own.grad(), allowed, 10 * allowed));
   }
@@ -201,7 +200,7 @@ TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
   std::vector<at::Tensor> all[2];
   for (const bool rounded : {false, true}) {
     Options options = options_of("cnn:16,16", "ifa", "grapes");
-    options.precision = rounded ? "bf16" : "float32";
+    options.precision = parse_precision(rounded ? "bf16" : "float32");
     options.bias = true;
     const auto model = make_network(options, {{3, 16, 16}, 10}, 3);
     model->forward(x, training()).square().sum().backward();
@@ -245,7 +244,7 @@ TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
   std::vector<at::Tensor> all[2];
   for (const bool constant : {false, true}) {
     Options options = options_of("cnn:8,8", "bp", constant ? "constant" : "none");
-    options.precision = "float32";
+    options.precision.dtype = at::kFloat;
     if (constant) options.rule.constants = {1};
     const auto model = make_network(options, {{3, 16, 16}, 10}, 3);
     model->forward(x, training()).square().sum().backward();

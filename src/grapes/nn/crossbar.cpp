@@ -30,7 +30,7 @@ struct CrossbarLayer::Product : torch::autograd::Function<CrossbarLayer::Product
     at::Tensor h = context->get_saved_variables()[0];
     const at::Tensor own = layer->factors.rows.defined() ? error * layer->factors.rows : error;
     if (layer->factors.columns.defined()) h = h * layer->factors.columns;
-    const bool real = layer->array_.options.real_update;
+    const bool real = layer->array_.options.real.update;
     // The pulses come after the error was sent on, so it was sent through the old weights.
     if (real) layer->pulse(h, own);
     const at::Tensor weight = real ? at::Tensor() : own.t().mm(h);
@@ -40,7 +40,7 @@ struct CrossbarLayer::Product : torch::autograd::Function<CrossbarLayer::Product
 
 void CrossbarLayer::build(const AnalogOptions& options, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const analog::Device device = device_from(options.device);
+  const analog::Device device = analog::device_of(*options.device);
   analog::Options array = array_options(options);
   try {
     array.scale = analog::scale_for(device, weight.detach(), options.share);
@@ -70,7 +70,7 @@ void CrossbarLayer::prepare(const Pass& pass, std::size_t) {
 
 at::Tensor CrossbarLayer::read(const at::Tensor& h) const {
   const at::NoGradGuard no_grad;
-  if (later_ == 1 || !array_.options.real_forward) return analog::forward(array_, h.detach(), number_);
+  if (later_ == 1 || !array_.options.real.forward) return analog::forward(array_, h.detach(), number_);
   return analog::forward(analog::later(array_, later_), h.detach(), number_);
 }
 

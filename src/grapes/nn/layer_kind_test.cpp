@@ -20,7 +20,7 @@ Learned learn(const std::string& kind, const credit::Rule& rule, bool plain = fa
   Options options;
   options.activation = "tanh";
   options.bias = true;
-  options.precision = "float64";
+  options.precision.dtype = at::kDouble;
   options.rule = rule;
   Stages stages = {{Stage::Do::dense, 6}, {Stage::Do::dense, 5}, output_layer(3)};
   stages[1].kind = kind;

@@ -1,49 +1,22 @@
 #include "grapes/nn/network.h"
 
-#include "grapes/base/table.h"
 #include "grapes/core/rounding.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"
 #include "grapes/nn/init.h"
 #include "grapes/nn/layer_kind.h"
 #include "grapes/nn/readout.h"
-#include "grapes/nn/requirements.h"
 #include "grapes/nn/snu_layer.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 #include <utility>
 
 namespace grapes::nn {
 namespace {
-
 using Do = Stage::Do;
-
-/// @throws UsageError if LibTorch does not find the device
-at::TensorOptions placed(const Options& options, const Precision& precision) {
-  const at::TensorOptions dtype = precision.dtype;
-  if (options.device == "cpu") return dtype;
-  try {
-    const at::TensorOptions there = dtype.device(c10::Device(options.device));
-    at::empty({1}, there);
-    return there;
-  } catch (const c10::Error&) {
-    throw UsageError("device " + options.device + " is not available: LibTorch finds no such device on this machine");
-  }
-}
-
-/// A single layer uses its own weights if the rule leaves responsibility to the route.
-credit::Rule rule_of(const Options& options, const Stages& stages) {
-  credit::Rule rule = options.rule;
-  if (has(stages, Do::spike) && rule.responsibility == credit::Responsibility::by_route)
-    rule.responsibility = credit::Responsibility::incoming;
-  return credit::resolved(std::move(rule));
-}
-
 }  // namespace
 
 Network::Network(const Options& options, Stages stages, const Signature& signature, std::uint64_t seed)
@@ -51,46 +24,28 @@ Network::Network(const Options& options, Stages stages, const Signature& signatu
       stages_(std::move(stages)),
       signature_(signature),
       seed_(seed),
-      precision_(precision_from(options.precision)),
-      placed_(placed(options, precision_)),
-      rule_(rule_of(options, stages_)),
-      route_(credit::route_of(rule_)),
-      activation_(&find_row(activations(), "activation", options.activation)),
+      plan_(plan(options_, stages_, signature_)),
       workspace_(std::make_shared<kernels::Workspace>()) {
-  require_possible(options_, stages_, signature_, precision_, rule_);
-  if (has(stages_, Do::spike)) {
-    neurons_ = neurons_of(options_.spiking);
-    neurons_.eprop(route_.local_in_time);
-    find_row(encoders(), "encoder", options_.encoding.encoder);
-  }
   add_layers();
   add_feedback();
 }
 
 void Network::add_layers() {
-  const std::vector<std::int64_t>& shape = signature_.input_shape;
-  Map map = has(stages_, Do::convolve)
-                ? Map{shape[0], shape[1], shape[2]}
-                : Map{std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()), 1, 1};
   using Layers = std::vector<std::size_t>;
   Layers from;  // layers whose values make up the map
-  std::vector<std::pair<Map, Layers>> kept;
+  std::vector<Layers> kept;
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     const Stage& stage = stages_[i];
-    if (stage.is_layer()) answer_ = i;
-    if (stage.what == Do::keep) kept.emplace_back(map, from);
+    if (stage.what == Do::keep) kept.push_back(from);
     if (stage.what == Do::add) {
-      const auto& [other, others] = kept.back();
-      TORCH_INTERNAL_ASSERT(other.channels == map.channels && other.rows == map.rows && other.columns == map.columns);
-      from.insert(from.end(), others.begin(), others.end());
+      from.insert(from.end(), kept.back().begin(), kept.back().end());
       kept.pop_back();
-      continue;
     }
-    Map& into = stage.what == Do::shortcut ? kept.back().first : map;
-    Layers& below = stage.what == Do::shortcut ? kept.back().second : from;
-    const std::size_t l = parts_.size();
-    into = after(stage, into);
     if (!stage.is_layer()) continue;
+    answer_ = i;
+    const std::size_t l = parts_.size();
+    parts_.push_back(part_of(stage, plan_.stages[i]));
+    Layers& below = stage.what == Do::shortcut ? kept.back() : from;
     for (const std::size_t one : below)
       if (parts_[one].above == 0) parts_[one].above = l;
     below = {l};
@@ -100,98 +55,56 @@ void Network::add_layers() {
 
 at::Tensor Network::drawn(const std::string& stream, at::IntArrayRef shape) const {
   Random random(stream_seed(seed_, stream, parts_.size() + 1));
-  const Initializer& init = find_row(initializers(), "initializer", options_.init);
-  const at::Tensor W = initialize(init, shape, random, placed_);
-  return kernels::rounded(W, precision_.master.nearest(), 0, 0).requires_grad_();
+  const at::Tensor W = initialize(*plan_.init, shape, random, plan_.placed);
+  return kernels::rounded(W, options_.precision.master.nearest(), 0, 0).requires_grad_();
 }
 
-Network::Map Network::after(const Stage& stage, Map in) {
-  const auto fits = [&](std::int64_t side, const std::string& what) {
-    if (std::min(in.rows, in.columns) < side)
-      throw UsageError(
-          fmt::format("model '{}': the images are too small: a map of {} × {} is smaller than {} of {} × {}",
-                      to_string(options_.model), in.rows, in.columns, what, side, side));
-  };
-  const auto pooled = [&](Map map) {
-    return stage.pool == 0 ? Map{map.channels, 1, 1}
-                           : Map{map.channels, map.rows / stage.pool, map.columns / stage.pool};
-  };
-  Map out = in;
-  switch (stage.what) {
-    case Do::convolve:
-    case Do::shortcut: {
-      fits(stage.kernel - 2 * stage.padding, "a kernel");
-      Part part = convolution(stage, in);
-      const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
-      in = {stage.units, size(in.rows), size(in.columns)};
-      part.positions = in.rows * in.columns;
-      if (stage.pool > 1) fits(stage.pool, "a pooling window");
-      out = pooled(in);
-      if (stage.pool > 1) part.then += fmt::format(", max pooling {0} × {0}", stage.pool);
-      part.then += fmt::format(" -> {} × {}", out.rows, out.columns);
-      parts_.push_back(std::move(part));
-      break;
-    }
-    case Do::dense:
-      parts_.push_back(dense(stage, in));
-      out = {stage.units, 1, 1};
-      break;
-    case Do::spike:
-      parts_.push_back(spiking(stage, in));
-      out = {stage.units, 1, 1};
-      break;
-    case Do::max_pool:
-    case Do::average:
-      fits(std::max<std::int64_t>(stage.pool, 1), "a pooling window");
-      out = pooled(in);
-      break;
-    default:
-      return in;
-  }
-  if (!stage.is_layer()) return out;
-  Part& part = parts_.back();
-  part.values = out.channels * out.rows * out.columns;
-  if (precision_.keeps()) {
+Network::Part Network::part_of(const Stage& stage, const StagePlan& sizes) const {
+  Part part = stage.what == Do::dense   ? dense(stage, sizes)
+              : stage.what == Do::spike ? spiking(stage, sizes)
+                                        : convolution(stage, sizes);
+  part.inputs = sizes.in.values();
+  part.values = sizes.out.values();
+  if (options_.precision.keeps()) {
     part.layer->storage = std::make_shared<kernels::Storage>();
-    *part.layer->storage = {precision_.master, precision_.update, 0};
+    *part.layer->storage = {options_.precision.master, options_.precision.update, 0};
   }
-  return out;
+  return part;
 }
 
-Network::Part Network::convolution(const Stage& stage, Map in) {
+Network::Part Network::convolution(const Stage& stage, const StagePlan& sizes) const {
   const bool activates = stage.what == Do::convolve && stage.activates;
   auto layer = std::make_unique<Conv2dLayer>(
       Conv2dLayer::Shape{{stage.stride, stage.stride}, {stage.padding, stage.padding}, {1, 1}, 1, stage.pool},
-      activates ? activation_ : nullptr, workspace_);
-  layer->weight = drawn("init", {stage.units, in.channels, stage.kernel, stage.kernel});
-  layer->rounded = precision_.bf16;
-  layer->norm = BatchNorm::make(options_.norm, stage.units, placed_);
+      activates ? plan_.activation : nullptr, workspace_);
+  layer->weight = drawn("init", {stage.units, sizes.in.channels, stage.kernel, stage.kernel});
+  layer->rounded = options_.precision.bf16;
+  layer->norm = BatchNorm::make(options_.norm, stage.units, plan_.placed);
   if (options_.bias && options_.norm == Norm::none)  // the shift of the normalization replaces the bias
-    layer->bias = at::zeros({stage.units}, placed_).requires_grad_();
+    layer->bias = at::zeros({stage.units}, plan_.placed).requires_grad_();
   Part part;
-  part.inputs = in.channels * in.rows * in.columns;
+  part.positions = sizes.before_pooling.positions();
   part.then = options_.norm == Norm::none ? "" : "normalized, ";
   part.then += activates ? options_.activation : "no activation";
+  if (stage.pool > 1) part.then += fmt::format(", max pooling {0} × {0}", stage.pool);
+  part.then += fmt::format(" -> {} × {}", sizes.out.rows, sizes.out.columns);
   part.layer = std::move(layer);
   return part;
 }
 
-Network::Part Network::dense(const Stage& stage, Map in) {
+Network::Part Network::dense(const Stage& stage, const StagePlan& sizes) const {
   Part part;
-  part.places = in.rows * in.columns;
-  part.inputs = in.channels * part.places;
+  part.places = sizes.in.positions();
   part.then = stage.activates ? options_.activation : signature_.each_step ? "output at every step" : "output";
-  const at::Tensor W = drawn("init", {stage.units, part.inputs});
-  const at::Tensor b = options_.bias ? at::zeros({stage.units}, placed_).requires_grad_() : at::Tensor();
-  const LayerKind& kind = find_row(layer_kinds(), "kind of layer", options_.analog ? "crossbar" : stage.kind);
-  if (precision_.bf16 && !kind.bf16)
-    throw UsageError("precision bf16 is not supported by layers of the kind " + kind.name);
+  const at::Tensor W = drawn("init", {stage.units, sizes.in.values()});
+  const at::Tensor b = options_.bias ? at::zeros({stage.units}, plan_.placed).requires_grad_() : at::Tensor();
+  const LayerKind& kind = *sizes.kind;
   using credit::Responsibility;
   const bool incoming =
-      rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
+      plan_.rule.responsibility == Responsibility::incoming || plan_.rule.responsibility == Responsibility::input;
   const double dropout = stage.drops ? options_.dropout : 0;
-  part.layer = kind.make({W, b, stage.activates ? activation_ : nullptr, dropout, precision_.bf16,
-                          stage.activates && rule_.modulation != "none" && incoming, options_.analog,
+  part.layer = kind.make({W, b, stage.activates ? plan_.activation : nullptr, dropout, options_.precision.bf16,
+                          stage.activates && plan_.rule.modulation != "none" && incoming, options_.analog,
                           stream_seed(seed_, kind.name, parts_.size() + 1), workspace_});
   if (options_.analog)
     part.then += fmt::format(", {} devices", 2 * W.numel());
@@ -201,34 +114,30 @@ Network::Part Network::dense(const Stage& stage, Map in) {
   return part;
 }
 
-Network::Part Network::spiking(const Stage& stage, Map in) {
-  SnuOptions options = neurons_;
-  options.recurrent(neurons_.recurrent() && stage.activates);  // output units have no recurrent connections
-  auto layer = std::make_unique<SnuLayer>(options, rule_.compounding, workspace_);
+Network::Part Network::spiking(const Stage& stage, const StagePlan& sizes) const {
+  SnuOptions options = plan_.neurons;
+  options.recurrent(plan_.neurons.recurrent() && stage.activates);  // output units have no recurrent connections
+  auto layer = std::make_unique<SnuLayer>(options, plan_.rule.compounding, workspace_);
   layer->once = true;
-  layer->weight = drawn("init", {stage.units, in.channels});
+  layer->weight = drawn("init", {stage.units, sizes.in.channels});
   if (options.recurrent()) layer->recurrent = drawn("recurrent", {stage.units, stage.units});
   using Decay = SnuOptions::Decay;
-  layer->decay = at::full({options.learn_decay() == Decay::per_node ? stage.units : 1}, options.decay(), placed_)
+  layer->decay = at::full({options.learn_decay() == Decay::per_node ? stage.units : 1}, options.decay(), plan_.placed)
                      .requires_grad_(options.learn_decay() != Decay::fixed);
-  layer->threshold = at::full({stage.units}, options.threshold(), placed_).requires_grad_(options.learn_threshold());
+  layer->threshold =
+      at::full({stage.units}, options.threshold(), plan_.placed).requires_grad_(options.learn_threshold());
   Part part;
-  part.inputs = in.channels;
   part.then = options_.spiking.neuron + (options.recurrent() ? ", recurrent" : "");
-  if (!stage.activates) {
-    layer->readout = &find_row(readouts(), "readout", options_.spiking.readout);
-    part.then += ", " + options_.spiking.readout;
-  }
+  layer->readout = sizes.readout;
+  if (sizes.readout != nullptr) part.then += ", " + sizes.readout->name;
   part.layer = std::move(layer);
   return part;
 }
 
 void Network::add_feedback() {
   using credit::Feedback;
-  const Feedback kind = route_.feedback;
-  std::string name = options_.feedback_init;
-  if (name == "auto") name = options_.init == "he_uniform" ? "he_uniform" : "nokland";
-  const Initializer& init = find_row(initializers(), "initializer", name);
+  const Feedback kind = plan_.route->feedback;
+  const Initializer& init = *plan_.feedback_init;
   for (std::size_t l = 0; l < hidden(); ++l) {
     if (kind == Feedback::none || (kind == Feedback::first && l > 0)) continue;
     Random random(stream_seed(seed_, "feedback", l + 1));
@@ -239,19 +148,20 @@ void Network::add_feedback() {
     at::Tensor B;
     if (kind == Feedback::above && above.dim() > 2) {
       const at::IntArrayRef shape = above.sizes();
-      B = arrives ? initialize(init, shape, random, placed_)
-                  : initialize(init, above.transpose(0, 1).sizes(), random, placed_).transpose(0, 1);
+      B = arrives ? initialize(init, shape, random, plan_.placed)
+                  : initialize(init, above.transpose(0, 1).sizes(), random, plan_.placed).transpose(0, 1);
     } else {
       const std::int64_t from = kind == Feedback::above ? above.size(0) : parts_.back().values;
       const std::int64_t to = kind == Feedback::above ? above.size(1) : parts_[l].values;
-      B = arrives ? initialize(init, {from, to}, random, placed_).t() : initialize(init, {to, from}, random, placed_);
+      B = arrives ? initialize(init, {from, to}, random, plan_.placed).t()
+                  : initialize(init, {to, from}, random, plan_.placed);
     }
-    parts_[l].feedback = kernels::rounded(B, precision_.weights.nearest(), 0, 0).contiguous();
+    parts_[l].feedback = kernels::rounded(B, options_.precision.weights.nearest(), 0, 0).contiguous();
   }
 }
 
 bool Network::fuses_sgd(const Pass& pass) const {
-  return (!pass.plain && !precision_.has_formats() &&
+  return (!pass.plain && !options_.precision.has_formats() &&
           std::ranges::all_of(parts_, [](const Part& part) { return part.layer->fuses_sgd(); }));
 }
 
@@ -293,7 +203,7 @@ void Network::restore_factors(std::vector<credit::Factors> factors, std::int64_t
   factors_ = std::move(factors);
   for (credit::Factors& layer : factors_)
     for (at::Tensor* m : {&layer.error, &layer.rows, &layer.columns})
-      if (m->defined()) *m = m->to(placed_.device());
+      if (m->defined()) *m = m->to(plan_.placed.device());
   factors_step_ = step;
 }
 
@@ -314,7 +224,7 @@ std::vector<Activity> Network::activity() const {
 
 at::Tensor Network::shown() const {
   if (!shown_.defined() || !kernels::is_packed(shown_)) return shown_;
-  return kernels::unpack(shown_, parts_.front().inputs, precision_.dtype);
+  return kernels::unpack(shown_, parts_.front().inputs, options_.precision.dtype);
 }
 
 std::vector<LayerShape> Network::shapes(std::int64_t steps) const {
@@ -336,7 +246,7 @@ std::vector<LayerShape> Network::shapes(std::int64_t steps) const {
     shape.above = part.above;
     if (const auto* spiking = dynamic_cast<const SnuLayer*>(part.layer.get())) {
       shape.spikes = true;
-      shape.synapse = neurons_.synapse() > 0;
+      shape.synapse = plan_.neurons.synapse() > 0;
       if (spiking->recurrent.defined()) shape.recurrent = spiking->recurrent.sizes().vec();
     }
   }
@@ -360,8 +270,8 @@ std::string Network::describe() const {
                                 : fmt::format("{}, {} steps", options_.encoding.encoder, options_.encoding.steps);
   text += fmt::format(fmt::runtime(row), "in all", "", total, input);
   if (options_.analog)
-    text += fmt::format("crossbars of {}; real: {}; responsibility: {}\n", options_.analog.device, options_.analog.real,
-                        options_.analog.responsibility);
+    text += fmt::format("crossbars of {}; real: {}; responsibility: {}\n", to_string(options_.analog.device),
+                        to_string(options_.analog.real), to_string(options_.analog.responsibility));
   return text;
 }
 
@@ -370,6 +280,10 @@ std::vector<kernels::Parameter> learning(const Network& network) {
   for (const Named& parameter : network.parameters())
     all.emplace_back(parameter.value, parameter.sums, parameter.storage);
   return all;
+}
+
+void check(const Options& options, const Signature& signature) {
+  plan(options, stages_of(options.model, signature), signature);
 }
 
 std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed) {

@@ -1,12 +1,11 @@
 #pragma once
 
-#include "grapes/credit/route.h"
-#include "grapes/nn/activation.h"
 #include "grapes/nn/analog_options.h"
 #include "grapes/nn/encoder.h"
 #include "grapes/nn/layer.h"
 #include "grapes/nn/models.h"
 #include "grapes/nn/norm.h"
+#include "grapes/nn/plan.h"
 #include "grapes/nn/spiking.h"
 
 #include <ATen/core/Tensor.h>
@@ -31,7 +30,7 @@ struct Options {
   Norm norm = Norm::none;  ///< of convolutional layers
   bool recompute = false;  ///< convolutional networks: store only each block's input and recompute its activations in
                            ///< the backward pass
-  std::string precision = "float32";  ///< see precision_from()
+  Precision precision;
   std::string device =
       "cpu";  ///< cpu, cuda, cuda:1: where weights are and arithmetic runs; layers are fused on the cpu only
   SpikingOptions spiking;
@@ -113,13 +112,10 @@ class Network final {
   at::Tensor shown() const;
   /// Sizes per layer, in the order of their names. @param steps  length of an example that is a sequence
   std::vector<LayerShape> shapes(std::int64_t steps = 1) const;
-  const credit::Rule& rule() const { return rule_; }  ///< as returned by credit::resolved()
-  std::string describe() const;                       ///< a table of layers, shapes and parameter counts, for people
+  const credit::Rule& rule() const { return plan_.rule; }  ///< as returned by credit::resolved()
+  std::string describe() const;  ///< a table of layers, shapes and parameter counts, for people
 
  private:
-  struct Map {
-    std::int64_t channels, rows, columns;
-  };
   /// A layer and its position.
   struct Part {
     std::unique_ptr<Layer> layer;
@@ -138,14 +134,14 @@ class Network final {
 
   // Construction.
   void add_layers();
-  Map after(const Stage& stage, Map in);
-  Part dense(const Stage& stage, Map in);
-  Part convolution(const Stage& stage, Map in);
-  Part spiking(const Stage& stage, Map in);
+  Part part_of(const Stage& stage, const StagePlan& sizes) const;
+  Part dense(const Stage& stage, const StagePlan& sizes) const;
+  Part convolution(const Stage& stage, const StagePlan& sizes) const;
+  Part spiking(const Stage& stage, const StagePlan& sizes) const;
   at::Tensor drawn(const std::string& stream, at::IntArrayRef shape) const;
   void add_feedback();
   std::size_t hidden() const { return parts_.size() - 1; }
-  bool direct() const { return route_.feedback == credit::Feedback::direct; }
+  bool direct() const { return plan_.route->feedback == credit::Feedback::direct; }
 
   // One pass, in network_pass.cpp.
   void prepare(const Pass& pass);
@@ -167,12 +163,7 @@ class Network final {
   Stages stages_;
   Signature signature_;
   std::uint64_t seed_;
-  Precision precision_;
-  at::TensorOptions placed_;  // dtype and device of every weight
-  credit::Rule rule_;         // as returned by credit::resolved()
-  const credit::Route& route_;
-  const Activation* activation_;
-  SnuOptions neurons_;
+  Plan plan_;
   kernels::WorkspacePtr workspace_;
   std::vector<Part> parts_;
   std::size_t answer_ = 0;  // number of stages up to the last layer, which outputs the logits
@@ -184,7 +175,10 @@ class Network final {
 /// Returns the parameters that an optimizer updates.
 std::vector<kernels::Parameter> learning(const Network& network);
 
-/// Creates the network of options.model.
+/// Checks all that make_network() may refuse, without making the network.
+/// @throws as make_network()
+void check(const Options& options, const Signature& signature);
+/// Creates the network of options.model. @throws as the constructor of Network
 std::unique_ptr<Network> make_network(const Options& options, const Signature& signature, std::uint64_t seed);
 
 }  // namespace grapes::nn

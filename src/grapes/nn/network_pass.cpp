@@ -65,11 +65,11 @@ at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
   if (pass.present.defined() && !signature_.sequence) throw UsageError("`present` needs examples that are sequences");
   prepare(pass);
   if (pass.training) refresh_factors(pass, inputs.size(0));
-  at::Tensor h = has(stages_, Do::encode) ? encoded(inputs, pass) : inputs.to(placed_);
+  at::Tensor h = has(stages_, Do::encode) ? encoded(inputs, pass) : inputs.to(plan_.placed);
   if (!has(stages_, Do::encode) && !has(stages_, Do::convolve)) h = h.flatten(1).contiguous();
   shown_ = has(stages_, Do::encode) && !pass.training ? h : at::Tensor();
   std::vector<at::Tensor> values;
-  if (route_.upwards() && at::GradMode::is_enabled())
+  if (plan_.route->upwards() && at::GradMode::is_enabled())
     h = upwards(std::move(h), pass);
   else if (options_.recompute && !direct())
     h = recomputing(std::move(h), pass);
@@ -82,24 +82,25 @@ at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
 
 void Network::prepare(const Pass& pass) {
   const auto now = [&](const kernels::NumberFormat& format) { return pass.training ? format : format.nearest(); };
-  const bool copies = !(precision_.master == precision_.weights);  // else W is stored in the format that products use
+  const bool copies =
+      !(options_.precision.master == options_.precision.weights);  // else W is stored in the format that products use
   for (std::size_t l = 0; l < parts_.size(); ++l) {
     Layer& layer = *parts_[l].layer;
     layer.prepare(pass, l);
-    if (!precision_.has_formats()) continue;
+    if (!options_.precision.has_formats()) continue;
     const std::uint64_t key = stream_seed(pass.seed, "rounding", static_cast<std::uint64_t>(pass.step), l);
-    layer.rounding = {copies ? now(precision_.weights) : kernels::NumberFormat(), now(precision_.activations),
-                      now(precision_.error), key};
+    layer.rounding = {copies ? now(options_.precision.weights) : kernels::NumberFormat(),
+                      now(options_.precision.activations), now(options_.precision.error), key};
     if (layer.storage && pass.training) layer.storage->key = key;
   }
 }
 
 void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
-  if (rule_.modulation == "none") {
+  if (plan_.rule.modulation == "none") {
     factors_.resize(hidden());  // undefined factors, as in the layers
     return;
   }
-  if (factors_.empty() || pass.step / rule_.every != factors_step_ / rule_.every) make_factors(pass, batch);
+  if (factors_.empty() || pass.step / plan_.rule.every != factors_step_ / plan_.rule.every) make_factors(pass, batch);
   std::vector<credit::Factors> factors = factors_;
   if (options_.compatibility.single_factor) credit::share_last_factor(factors, batch);
   for (std::size_t l = 0; l < hidden(); ++l) parts_[l].layer->factors = std::move(factors[l]);
@@ -108,7 +109,7 @@ void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
 void Network::make_factors(const Pass& pass, std::int64_t batch) {
   const at::NoGradGuard no_grad;
   const bool incoming =
-      rule_.responsibility == Responsibility::incoming || rule_.responsibility == Responsibility::input;
+      plan_.rule.responsibility == Responsibility::incoming || plan_.rule.responsibility == Responsibility::input;
   credit::Weights weights;
   std::size_t next = 0;
   for (std::size_t l = 0; l < parts_.size(); ++l) {
@@ -123,12 +124,13 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
     if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});
     weights.layers.push_back(std::move(W));
     weights.above.push_back(parts_[l].above);
-    (incoming ? weights.incoming : weights.outgoing).push_back(layer.responsibility(incoming ? 0 : 1, rule_, others));
+    (incoming ? weights.incoming : weights.outgoing)
+        .push_back(layer.responsibility(incoming ? 0 : 1, plan_.rule, others));
     if (options_.compatibility.first_sample_mask && l < hidden())
       if (const at::Tensor mask = layer.mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
   }
   Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
-  factors_ = credit::factors(weights, rule_, random);
+  factors_ = credit::factors(weights, plan_.rule, random);
   factors_step_ = pass.step;
   for (std::size_t l = 0; l < hidden(); ++l)
     if (factors_[l].columns.defined() && parts_[l].places > 1)
@@ -136,23 +138,23 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
 }
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
-  const bool here = placed_.device().is_cpu();  // packed spikes are supported on the CPU only
+  const bool here = plan_.placed.device().is_cpu();  // packed spikes are supported on the CPU only
   if (signature_.sequence && kernels::is_packed(inputs)) {
     const at::Tensor bits = inputs.transpose(0, 1).contiguous();
-    return here ? bits : kernels::unpack(bits, parts_.front().inputs, precision_.dtype).to(placed_);
+    return here ? bits : kernels::unpack(bits, parts_.front().inputs, options_.precision.dtype).to(plan_.placed);
   }
-  if (signature_.sequence) return inputs.flatten(2).to(placed_).transpose(0, 1).contiguous();
-  const bool packed = here && neurons_.inputs() != SnuOptions::Inputs::dense;
+  if (signature_.sequence) return inputs.flatten(2).to(plan_.placed).transpose(0, 1).contiguous();
+  const bool packed = here && plan_.neurons.inputs() != SnuOptions::Inputs::dense;
   const std::uint64_t seed = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
                                          static_cast<std::uint64_t>(pass.step));
-  const at::Tensor steps = encode(inputs.flatten(1).to(precision_.dtype), options_.encoding, seed, packed);
-  return here ? steps : steps.to(placed_);
+  const at::Tensor steps = encode(inputs.flatten(1).to(options_.precision.dtype), options_.encoding, seed, packed);
+  return here ? steps : steps.to(plan_.placed);
 }
 
 at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const {
   const Layer& layer = *parts_[l].layer;
   const bool below = l > 0 && at::GradMode::is_enabled();
-  const ErrorPath path = below ? route_.down(layer.weight, parts_[l - 1].feedback) : ErrorPath{To::none, {}};
+  const ErrorPath path = below ? plan_.route->down(layer.weight, parts_[l - 1].feedback) : ErrorPath{To::none, {}};
   if (path.to != To::none) return layer.forward(std::move(h), path);
   const auto alone = [&layer, path](at::Tensor x) { return layer.forward(std::move(x), path); };
   // No error passes between layers, so each layer is a piece of its own. Its input is not kept here, so the memory can
@@ -189,7 +191,7 @@ at::Tensor Network::through(const Piece& piece, at::Tensor h, const Pass& pass, 
         if (h.dim() != kept.back().dim()) h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
         h = h + kept.back();
         kept.pop_back();
-        if (stage.activates) h = activation_->apply(h);
+        if (stage.activates) h = plan_.activation->apply(h);
         break;
       case Do::max_pool:
         h = stage.pool == 0 ? everywhere(h,
@@ -272,7 +274,7 @@ std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
     if (stages_[i].what == Do::drop && options_.dropout > 0) return 0;
     if (stages_[i].is_layer()) weights += parts_[l++].layer->weight.numel();
   }
-  return options_.norm == Norm::none && !precision_.has_formats() && h.numel() > weights ? examples : 0;
+  return options_.norm == Norm::none && !options_.precision.has_formats() && h.numel() > weights ? examples : 0;
 }
 
 /// Indirect feedback alignment: δ^1 = [B e] ⊙ φ'(z^1), then upward δ^l = [W^l δ^{l-1}] ⊙ φ'(z^l). Residual sums add the
@@ -323,7 +325,7 @@ at::Tensor Network::upwards(at::Tensor h, const Pass& pass) const {
         kept.pop_back();
         if (stage.activates) {
           const at::AutoGradMode graph(true);
-          value = activation_->apply(sum.requires_grad_());
+          value = plan_.activation->apply(sum.requires_grad_());
         }
         h = stage.activates ? value.detach() : sum;
         ways.push_back([errors, sum, value](at::Tensor e) {

@@ -35,7 +35,7 @@ TEST(Network, RefusesWhatItCannotParseAndSaysWhy) {
   EXPECT_THAT(refusal([](Options& o) { o.activation = "rellu"; }), HasSubstr("relu"));
   EXPECT_THAT(refusal([](Options& o) { o.init = "x"; }), HasSubstr("he_uniform"));
   EXPECT_THAT(refusal([](Options& o) { o.dropout = 1; }), HasSubstr("dropout"));
-  EXPECT_THAT(refusal([](Options& o) { o.precision = "half"; }), HasSubstr("float32"));
+  EXPECT_THAT(refusal([](Options& o) { o.precision = parse_precision("half"); }), HasSubstr("float32"));
   Options options;
   options.rule.route = "bpp";
   EXPECT_THAT(
@@ -61,7 +61,7 @@ TEST(Network, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
   Options options;
   options.model = parse_model("mlp:12,7");
   const auto a = make_network(options, {{1, 8, 8}, 10}, 5), b = make_network(options, {{1, 8, 8}, 10}, 6);
-  options.precision = "float64";
+  options.precision.dtype = at::kDouble;
   const auto c = make_network(options, {{1, 8, 8}, 10}, 5);
   EXPECT_EQ(a->forward(at::zeros({3, 1, 8, 8}), {}).sizes(), (std::vector<std::int64_t>{3, 10}));
   EXPECT_TRUE(at::equal(a->parameters()[1].value, c->parameters()[1].value.to(at::kFloat)));

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <set>
+#include <vector>
 
 namespace grapes::nn {
 namespace {
@@ -25,7 +26,7 @@ const std::array<RoundedPart, 5>& rounded_parts() {
 
 }  // namespace
 
-Precision precision_from(const std::string& text) {
+Precision parse_precision(const std::string& text) {
   Precision precision;
   if (text == "float32") return precision;
   if (text == "float64") return precision.dtype = at::kDouble, precision;
@@ -46,6 +47,17 @@ Precision precision_from(const std::string& text) {
   }
   if (given.count("master") == 0) precision.master = precision.weights;
   return precision;
+}
+
+std::string to_string(const Precision& precision) {
+  std::vector<std::string> parts;
+  for (const RoundedPart& part : rounded_parts()) {
+    const kernels::NumberFormat& format = precision.*part.format;
+    const bool master = part.format == &Precision::master;
+    if (master ? format != precision.weights : bool(format)) parts.push_back(part.name + "=" + to_string(format));
+  }
+  if (!parts.empty()) return join(parts, ",");
+  return precision.bf16 ? "bf16" : precision.dtype == at::kDouble ? "float64" : "float32";
 }
 
 at::Tensor Rounding::weight(const at::Tensor& W) const {

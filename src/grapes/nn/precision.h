@@ -27,6 +27,7 @@ struct Precision {
   kernels::NumberFormat error;        ///< δ at every layer's pre-activation, including the logits
   kernels::NumberFormat update;       ///< change of a weight in an update
   bool has_formats() const { return weights || master || activations || error || update; }
+  bool operator==(const Precision&) const = default;
   bool keeps() const { return master || update; }  ///< whether weights are stored in a format
 };
 
@@ -45,6 +46,8 @@ struct Rounding {
 /// Parses float32, float64, bf16, or PART=FORMAT,... PART is weights, master, activations, error (errors) or update
 /// (updates); FORMAT is one of kernels::number_format.
 /// @throws UsageError
-Precision precision_from(const std::string& text);
+Precision parse_precision(const std::string& text);
+/// Writes the parts that have a format; `master` only if it is not the format of the weights.
+std::string to_string(const Precision& precision);
 
 }  // namespace grapes::nn

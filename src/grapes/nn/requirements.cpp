@@ -21,15 +21,19 @@ void refuse(const std::vector<std::pair<bool, std::string>>& faults) {
 }  // namespace
 
 void require_possible(const Options& options, const Stages& stages, const Signature& signature,
-                      const Precision& precision, const credit::Rule& rule) {
+                      const credit::Rule& rule) {
   using Do = Stage::Do;
   const credit::Route& route = credit::route_of(rule);
   const std::string model = "; model is '" + to_string(options.model) + "'";
   const bool spiking = has(stages, Do::spike), pictures = has(stages, Do::convolve);
+  const Precision& precision = options.precision;
   const credit::Compatibility& theirs = options.compatibility;
   const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
   const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
   refuse({
+      {precision.dtype != at::kFloat && (precision.dtype != at::kDouble || precision.bf16 || precision.has_formats()),
+       "precision must be float32, float64, or float32 with bf16 or number formats"},
+      {precision.bf16 && precision.has_formats(), "precision: bf16 and number formats exclude each other"},
       {std::ranges::any_of(stages, [](const Stage& stage) { return stage.is_layer() && stage.units < 1; }),
        "every layer must have at least one unit" + model},
       {!(options.dropout >= 0 && options.dropout < 1),
@@ -39,7 +43,7 @@ void require_possible(const Options& options, const Stages& stages, const Signat
                    "each",
                    constants, to_string(options.model), hidden)},
       {route.upwards() && precision.has_formats(),
-       "precision: number formats are not supported on route " + route.name + "; got " + options.precision},
+       "precision: number formats are not supported on route " + route.name + "; got " + to_string(precision)},
       {!spiking && signature.sequence, "sequences need model snn:N1,N2,..." + model},
       {!spiking && route.local_in_time, "route " + route.name + " is only supported in spiking networks" + model},
       {!pictures && theirs.dropout_in_evaluation,
@@ -55,8 +59,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
                    to_string(options.model), fmt::join(signature.input_shape, ", "))},
   });
   if (options.analog)
-    refuse({{options.precision != "float32" || options.device != "cpu",
-             "analog: arrays are simulated in float32 on the cpu; precision is " + options.precision + ", device " +
+    refuse({{precision != Precision() || options.device != "cpu",
+             "analog: arrays are simulated in float32 on the cpu; precision is " + to_string(precision) + ", device " +
                  options.device},
             {options.dropout > 0, "analog: dropout is not supported with crossbars"},
             {route.upwards(), "route " + route.name + " is not supported with analog crossbars"},

@@ -28,7 +28,7 @@ struct Setting {
 
 Options dense_options(const Setting& setting) {
   Options options;
-  options.precision = "float64";
+  options.precision.dtype = at::kDouble;
   options.activation = setting.activation;
   options.dropout = setting.dropout;
   options.rule.route = setting.route;

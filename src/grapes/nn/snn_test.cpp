@@ -61,7 +61,7 @@ Options spiking_options(const std::string& route, const std::string& modulation,
                         bool recurrent) {
   Options options;
   options.model = parse_model("snn:13,11");
-  options.precision = "float64";
+  options.precision.dtype = at::kDouble;
   options.rule.route = route;
   options.rule.modulation = modulation;
   options.spiking.neuron = neuron;

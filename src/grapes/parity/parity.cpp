@@ -85,7 +85,7 @@ class Comparison {
  private:
   nn::Options network() const {
     nn::Options network = case_.network;
-    network.precision = options_.dtype == at::kDouble ? "float64" : "float32";
+    network.precision.dtype = options_.dtype;
     return network;
   }
   data::DatasetInfo info() const {

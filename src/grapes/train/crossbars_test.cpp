@@ -18,8 +18,8 @@ nn::Options crossbar_network(const std::string& device, const std::string& real,
   nn::Options options;
   options.model = nn::parse_model("mlp:7,5");
   options.bias = true;
-  options.analog.device = device;
-  options.analog.real = real;
+  options.analog.device = analog::parse_device(device);
+  options.analog.real = analog::parse_operations(real);
   options.rule.route = route;
   options.rule.modulation = "grapes";
   return options;
@@ -57,7 +57,7 @@ TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
   at::Tensor sum = at::zeros_like(step), squares = at::zeros_like(step);
   for (int i = 0; i < times; ++i) {
     nn::Options options = crossbar_network("constant-step:spread=0,noise=0,step=0.0002", "update");
-    options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
+    options.analog.read = analog::parse_converter("dac-bits=0,adc-bits=0,output-noise=0");
     Kit kit(options);
     const at::Tensor start = kit.weight(0);
     kit.step(batch, i, 0.02);
@@ -101,12 +101,12 @@ TEST(Crossbars, WritesWhatAnUpdateRuleMakesAsFarAsTheRangeAllows) {
 
 TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
   nn::Options options = crossbar_network("soft-bounds", "forward,backward,update");
-  options.analog.responsibility = "exact";
+  options.analog.responsibility = analog::Sensing::exact;
   Kit exact(options);
   const at::Tensor W = exact.weight(0);
   exact.step(batch_of(4), 0, 0.01);
   EXPECT_TRUE(at::allclose(exact.model->factors()[0].error, factor(W), 1e-5, 1e-5));
-  options.analog.responsibility = "serial";
+  options.analog.responsibility = analog::Sensing::serial;
   Kit serial(options);
   serial.step(batch_of(4), 0, 0.01);
   EXPECT_FALSE(at::allclose(serial.model->factors()[0].error, factor(W), 1e-5, 1e-5));
@@ -119,13 +119,13 @@ TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
        {std::pair("dfa", credit::Responsibility::by_route), std::pair("bp", credit::Responsibility::outgoing)}) {
     nn::Options options = crossbar_network("soft-bounds", "forward", route);
     options.rule.responsibility = which;
-    options.analog.responsibility = "exact";
+    options.analog.responsibility = analog::Sensing::exact;
     Kit exact(options), ordinary([&] {
       nn::Options plain = options;
-      plain.analog.device = "none";
+      plain.analog.device.reset();
       return plain;
     }());
-    options.analog.responsibility = "serial";
+    options.analog.responsibility = analog::Sensing::serial;
     Kit serial(options);
     const auto all = [](Kit& kit) {
       kit.step(batch_of(4), 0, 0.01);
@@ -190,14 +190,14 @@ TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   nn::Options options = crossbar_network("pcm:spread=0,noise=0", "forward");
   options.model = nn::parse_model("linear");
   options.bias = false;
-  options.analog.read = "dac-bits=0,adc-bits=0,output-noise=0";
+  options.analog.read = analog::parse_converter("dac-bits=0,adc-bits=0,output-noise=0");
   const at::Tensor x = batch_of(4).inputs;
   Kit now(options);
   options.analog.drift = 1000;
   Kit late(options);
   const double kept = std::pow(1000, -0.049);
   EXPECT_TRUE(at::allclose(late.model->forward(x, {}), now.model->forward(x, {}) * kept, 1e-4, 1e-6));
-  options.analog.real = "none";  // weights outside devices do not drift
+  options.analog.real = analog::parse_operations("none");  // weights outside devices do not drift
   EXPECT_TRUE(at::equal(Kit(options).model->forward(x, {}), x.mm(now.weight(0).t())));
   EXPECT_TRUE(at::equal(late.weight(0), now.weight(0)));                       // and the array itself stays
   EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // training reads without drift
@@ -212,37 +212,24 @@ TEST(Crossbars, RefusesByName) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  refused(crossbar_network("softbounds", "none"), "did you mean 'soft-bounds'");
-  refused(crossbar_network("reram:nois=2", "none"), "did you mean 'noise'");
-  refused(crossbar_network("reram:noise", "none"), "'noise': expected noise=NUMBER");
-  refused(crossbar_network("reram:low=1", "none"), "device 'reram': low must be a number from -inf to 0; got 1");
-  refused(crossbar_network("reram:noise=-1", "none"), "'noise=-1': expected noise=NUMBER of at least 0");
-  refused(crossbar_network("soft-bounds:imbalance=nan", "none"), "imbalance must be a number from -1 to 1");
-  refused(crossbar_network("reram", "forwards"), "did you mean 'forward'");
   refused(crossbar_network("reram", "none", "ifa"), "route ifa is not supported with analog crossbars");
-  nn::Options options = crossbar_network("reram", "none");
-  options.analog.read = "dac=7";
-  refused(options, "converter field");
-  for (const std::string wrong : {"dac-bits=7.9", "dac-bits=1e30"}) {
-    options.analog.read = wrong;
-    refused(options, "converter: '" + wrong + "': expected dac-bits=WHOLE NUMBER");
-  }
-  for (const std::string wrong : {"adc-bits=1", "adc-bits=-2"}) {
-    options.analog.read = wrong;
-    refused(options, "converter: adc_bits must be 2 to 24, or 0 for no rounding; got " + wrong.substr(9));
-  }
-  options.analog.read = "output-bound=inf";
-  refused(options, "converter: an ADC of 9 bits needs a finite output_bound");
-  options.analog.read = "noise-management=7";
-  refused(options, "expected noise-management=0 or 1");
-  options.analog.read = "output-noise=-1";
-  refused(options, "converter: output_noise must be at least 0; got -1");
+  nn::Options options = crossbar_network("none", "none");
+  options.analog.device = {"softbounds"};
+  refused(options, "did you mean 'soft-bounds'");
+  options.analog.device = {"reram", {{"low", 1}}};
+  refused(options, "device 'reram': low must be a number from -inf to 0; got 1");
+  options = crossbar_network("reram", "none");
+  options.analog.read.adc_bits = 1;
+  refused(options, "converter: adc_bits must be 2 to 24, or 0 for no rounding; got 1");
+  options = crossbar_network("reram", "none");
+  options.analog.pulses = 33;
+  refused(options, "crossbar: pulses must be 1 to 32; got 33");
   options = crossbar_network("reram", "none");
   options.model = nn::parse_model("snn:5");
   options.bias = false;
   refused(options, "crossbars are only supported in the models linear and mlp");
   options = crossbar_network("reram", "none");
-  options.precision = "weights=int8";
+  options.precision = nn::parse_precision("weights=int8");
   refused(options, "simulated in float32 on the cpu");
   options = crossbar_network("reram", "update");
   options.bias = false;

@@ -27,7 +27,7 @@ nn::Signature numbers() { return {{6}, 3}; }
 nn::Options options(const std::string& model) {
   nn::Options network;
   network.model = nn::parse_model(model);
-  network.precision = "float64";
+  network.precision.dtype = at::kDouble;
   network.rule.modulation = "grapes";
   network.rule.constants = {1.5};
   return network;
@@ -95,8 +95,8 @@ void expect_same(const DeviceCase& setting, const std::string& what) {
   const Learned here = learn(setting, "cpu"), there = learn(setting, device);
   EXPECT_GT(testing::operations_there(), before + 20);
   // Sums of a layer that a kernel evaluates on the CPU run in another order on the device, and round to bfloat16.
-  const std::string& precision = setting.network.precision;
-  const double allowed = precision == "float64" ? 1e-12 : precision == "float32" ? 1e-6 : 2e-2;
+  const nn::Precision& precision = setting.network.precision;
+  const double allowed = precision.bf16 ? 2e-2 : precision.dtype == at::kDouble ? 1e-12 : 1e-6;
   const auto equal = [&](const at::Tensor& a, const at::Tensor& b) {
     return a.sizes() == b.sizes() &&
            (a - b).abs().max().item<double>() <= allowed * std::max(1.0, a.abs().max().item<double>());
@@ -133,7 +133,7 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
 TEST(Device, LowerPrecisions) {
   for (const char* precision : {"float32", "bf16"})
     for (DeviceCase setting : {DeviceCase{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
-      setting.network.precision = precision;
+      setting.network.precision = nn::parse_precision(precision);
       setting.rate = 0.01;  // rounding differences grow less
       expect_same(setting, precision);
     }

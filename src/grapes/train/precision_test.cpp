@@ -22,7 +22,7 @@ at::Tensor exactly(const at::Tensor& x, const kernels::NumberFormat& format, std
 nn::Options rounded_network(const std::string& precision, const std::string& route = "bp") {
   nn::Options options;
   options.model = nn::parse_model("mlp:7,5");
-  options.precision = precision;
+  options.precision = nn::parse_precision(precision);
   options.rule.route = route;
   options.rule.modulation = "grapes";
   return options;
@@ -222,19 +222,19 @@ TEST(Precision, RefusesWhatCannotBe) {
   const auto refused = [](const nn::Options& options, const std::string& words, const std::string& rule = "sgd") {
     try {
       const Kit kit(options, rule);
-      ADD_FAILURE() << options.precision;
+      ADD_FAILURE() << to_string(options.precision);
     } catch (const UsageError& error) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  refused(rounded_network("int8"), "precision must be float32, float64, bf16 or PART=FORMAT");
-  refused(rounded_network("wights=int8"), "did you mean 'weights'");
-  refused(rounded_network("weights"), "precision must be");
-  refused(rounded_network("error=q5.12,weights"), "'weights' has no format; expected weights=FORMAT");
-  refused(rounded_network("weights=int8,weights=int4"), "weights is given twice");
-  refused(rounded_network("error=int99"), "precision error: 'int99' is not a number format");
   refused(rounded_network("weights=int8", "ifa"), "number formats are not supported on route ifa");
   refused(rounded_network("weights=int8"), "look-ahead weights are not quantized", "nag");
+  nn::Options mixed = rounded_network("weights=int8");
+  mixed.precision.bf16 = true;
+  refused(mixed, "bf16 and number formats exclude each other");
+  mixed = rounded_network("bf16");
+  mixed.precision.dtype = at::kDouble;
+  refused(mixed, "precision must be float32, float64, or float32 with bf16 or number formats");
   nn::Options spiking = rounded_network("activations=int8");
   spiking.model = nn::parse_model("snn:7");
   refused(spiking, "activations are not rounded in spiking networks");

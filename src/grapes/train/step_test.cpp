@@ -31,7 +31,7 @@ struct StepCase {
 std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
   nn::Options network;
   network.model = nn::parse_model("mlp:7,7,5");
-  network.precision = setting.precision;
+  network.precision = nn::parse_precision(setting.precision);
   network.activation = setting.activation;
   network.rule.route = setting.route;
   network.rule.modulation = setting.modulation;
