@@ -211,6 +211,23 @@ TEST_F(Compare, WhatCannotBeIsRefusedBeforeAnythingIsWritten) {
   EXPECT_THROW(run("a", true), DataError) << "nothing to go on with";
   config_.network.model = {"mlp", {0}};
   EXPECT_THROW(run("a"), UsageError);
+  const auto refused = [&](const std::string& words) {
+    EXPECT_THAT([&] { run("a"); }, ::testing::ThrowsMessage<UsageError>(words));
+  };
+  config_.network.model = nn::parse_model("cnn:8,8,8,8");
+  refused("model 'cnn:8,8,8,8': the images are too small: a map of 1 × 1 is smaller than a pooling window of 2 × 2");
+  config_.network.model = nn::parse_model("mlp:8,8");
+  config_.network.precision = nn::parse_precision("weights=int8");
+  config_.compare.arms = {"bp", "ifa"};
+  refused("precision: number formats are not supported on route ifa; got weights=int8");
+  config_.network.precision = {};
+  config_.network.analog.device = {"reram"};
+  refused("route ifa is not supported with analog crossbars");
+  config_.network.analog.device.reset();
+  // All arms are checked without their weights, which would need 4 TB here.
+  config_.network.model = nn::parse_model("mlp:1000000,1000000");
+  config_.compare.arms = {"bp", "grapes", "eprop"};
+  refused("route eprop is only supported in spiking networks; model is 'mlp:1000000,1000000'");
   config_.network.model = nn::parse_model("mlp:8,8");
   config_.own_arms["../mine"] = {{"modulation", "uniform"}};
   config_.compare.arms = {"bp", "../mine"};

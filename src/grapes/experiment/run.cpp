@@ -112,7 +112,7 @@ data::DatasetInfo info_of(const Config& config, const data::Splits& splits) {
 }
 
 void check_possible(const Config& config, const data::Splits& splits) {
-  nn::make_network(config.network, train::signature_of(info_of(config, splits)), config.training.seed);
+  nn::check(config.network, train::signature_of(info_of(config, splits)));
 }
 
 record::Status run(const Config& config, const data::Splits& splits, const RunPlan& plan,
