@@ -30,7 +30,7 @@ class ContinualTest(ProgramTest):
         text = self.good("continual", "--quiet", "--out", "run")
         for arm in ["bp", "grapes", "grapes-local", "uniform", "shuffled", "constant:2"]:
             self.assertIn(f"\n{arm} ", text)
-        for words in ["average accuracy", "forgetting", "grapes − uniform, average accuracy", "Every arm at the learning rate 0.001"]:
+        for words in ["average accuracy", "forgetting", "\ngrapes − uniform ", "The page also compares", "Every arm at the learning rate 0.001"]:
             self.assertIn(words, text)
         config = (self.folder / "run/arms/bp/rate-0.001/seed-1/config.toml").read_text()
         for line in ['scenario = "permuted"', "tasks = 5", "epochs = 1", "batch-size = 64", 'optimizer = "momentum"', "momentum = 0.9",

@@ -37,9 +37,9 @@ void print(const report::Summary& summary) {
     std::cout << "\n" << title << (title.empty() ? "" : "\n");
     for (const std::string& sentence : sentences) std::cout << "- " << sentence << "\n";
   };
-  for (std::size_t i = 0; i < found.conditions.size(); ++i) {
-    if (found.verdicts.size() > 1) found.conditions[i].insert(found.conditions[i].begin(), found.verdicts[i]);
-    list(summary.conditions[i].title, found.conditions[i]);
+  for (auto& [title, verdict, limits] : found.sections) {
+    if (found.sections.size() > 1) limits.insert(limits.begin(), verdict);
+    list(title, limits);
   }
   list("", found.all);
 }

@@ -68,7 +68,7 @@ void print_result(const Program& program, const record::Run& run, const fs::path
   if (run.status.counts >= 0)
     std::cout << "epoch " << run.status.counts << " had the best validation score; these are its numbers:\n";
   std::cout << columns(final_table(run), "lr");
-  if (const report::Score score = report::score_of(run.identity.score); !score.meaning.empty())
+  if (const report::Measure score = report::score_of(run.identity.score); !score.meaning.empty())
     std::cout << score.name << ": " << score.meaning << "\n";
   std::cout << "record: " << folder << "\n";
   if (!report.empty()) std::cout << "report: " << report.string() << "\n";

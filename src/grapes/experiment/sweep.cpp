@@ -35,8 +35,6 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     for (const std::string& arm : config.compare.arms) check_possible(with_arm(all.back().second, arm), splits);
   }
   if (all.empty()) throw UsageError("sweep of " + config.compare.sweep.key + " needs sweep-values");
-  report::Records records{{}, find_key("sweep").get(config), {}};
-  for (const std::string& arm : config.compare.arms) records.arms.push_back(with_arm(config, arm).arm);
   std::error_code error;
   const fs::path own = folder / "config.toml";
   if (resume) {
@@ -47,35 +45,31 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
   } else {
     if (fs::exists(own, error))
       throw DataError(folder.string() + " already contains a record: choose another folder or resume it");
-    write_file(own, to_toml(config));
-    const record::Json content = {
-        {"key", records.swept}, {"values", config.compare.sweep_values}, {"arms", records.arms}};
+    record::Json content = {{"key", find_key("sweep").get(config)}, {"values", config.compare.sweep_values}};
+    for (const std::string& arm : config.compare.arms) content["arms"].push_back(with_arm(config, arm).arm);
     write_file(folder / "sweep.json", content.dump(2) + "\n");
+    write_file(own, to_toml(config));
   }
 
   bool any = false;
+  std::size_t nth = 0;
   Outcome outcome;
   for (const auto& [value, one] : all) {
+    ++nth;
     const fs::path here = folder / shortest(value);
     const Overview told = [&, &v = value](const Stage& stage) {
       if (!overview) return;
       Stage named = stage;
-      named.what =
-          fmt::format("at {} ({} of {}), {}", shortest(v), records.conditions.size() + 1, all.size(), stage.what);
+      named.what = fmt::format("at {} ({} of {}), {}", shortest(v), nth, all.size(), stage.what);
       overview(named);
     };
     const Outcome at = compare(one, splits, here, resume && fs::exists(here / "compare.json", error), told);
     if (at.state == record::State::interrupted) return at;
     if (at.state == record::State::diverged) outcome.state = at.state;
-    report::Condition condition;
-    if (at.summary) condition = at.summary->conditions.back();
-    condition.name = shortest(value);
-    condition.value = value;
-    records.conditions.push_back(std::move(condition));
     any |= at.summary.has_value();
   }
   if (!any) return outcome;
-  outcome.summary = report::summarize(std::move(records));
+  outcome.summary = report::summarize(report::read({folder}));
   outcome.report = report::write(*outcome.summary, folder);
   return outcome;
 }

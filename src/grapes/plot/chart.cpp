@@ -8,55 +8,6 @@
 #include <cmath>
 
 namespace grapes::plot {
-namespace {
-
-struct Slot {
-  const char* light;
-  const char* dark;
-  const char* dash;  ///< controls are broken lines, so that color is not the only mark
-};
-/// After Okabe and Ito's palette for all kinds of color vision, darkened or lightened to 3 : 1 on the page.
-constexpr Slot slots[color_slots] = {{"#5c6470", "#b3bac6", "none"}, {"#a3307c", "#ec8fcb", "none"},
-                                     {"#0068a8", "#62b6f0", "none"}, {"#b86e00", "#f2ab3c", "7 3"},
-                                     {"#007d63", "#35c7a2", "2 3"},  {"#c2410c", "#ff8f66", "9 3 2 3"},
-                                     {"#2a8fc4", "#9bd6f7", "5 2"},  {"#75661a", "#d3c163", "3 2"}};
-
-/// Label heights that keep their order and a distance, as near as may be to where their lines end.
-std::vector<double> spread_labels(std::vector<double> at, double gap, double top, double bottom) {
-  std::vector<std::size_t> order(at.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return at[a] < at[b]; });
-  double next = top, last = bottom;
-  for (const std::size_t i : order) next = (at[i] = std::max(next, at[i])) + gap;
-  for (auto i = order.rbegin(); i != order.rend(); ++i) last = (at[*i] = std::min(last, at[*i])) - gap;
-  return at;
-}
-
-}  // namespace
-
-std::string plot_style() {
-  std::string light, dark, classes;
-  for (std::size_t i = 0; i < color_slots; ++i) {
-    light += fmt::format("--arm-{}:{};", i, slots[i].light);
-    dark += fmt::format("--arm-{}:{};", i, slots[i].dark);
-    classes += fmt::format(".a{0}{{--arm:var(--arm-{0})}}.line.a{0}{{stroke-dasharray:{1}}}", i, slots[i].dash);
-  }
-  return ":root{color-scheme:light dark;--text:#1c2026;--muted:#5d6571;--hair:#e3e6ea;--rule:#8b94a1;--card:#ffffff;" +
-         light + "}@media(prefers-color-scheme:dark){:root{--text:#e8eaee;--muted:#a3abb8;--hair:#2c323b;" +
-         "--rule:#717b89;--card:#171b21;" + dark + "}}" + classes + R"css(
-svg text{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--text);font-variant-numeric:tabular-nums}
-svg .small{font-size:12px}svg .muted{fill:var(--muted)}svg .strong{font-weight:600}svg .heading{font-size:17px;font-weight:650}
-svg .middle{text-anchor:middle}svg .end{text-anchor:end}svg .faint{opacity:.75}
-.grid,.box{stroke:var(--hair);stroke-width:1;fill:none}.axis{stroke:var(--rule);stroke-width:1}
-.reference{stroke:var(--rule);stroke-width:1;stroke-dasharray:3 3}
-.leader{stroke:var(--arm);stroke-width:1;opacity:.45;fill:none}
-.line{fill:none;stroke:var(--arm);stroke-width:2;stroke-linejoin:round}.trace{fill:none;stroke:var(--arm);stroke-width:1.2;opacity:.7}
-.band{fill:var(--arm);fill-opacity:.1}.dot,.cell{fill:var(--arm)}.seed{fill:var(--arm);fill-opacity:.5}
-.interval{stroke:var(--arm);stroke-width:2}.mean{fill:var(--card);stroke:var(--arm);stroke-width:2.5}
-.ring{fill:none;stroke:var(--arm);stroke-width:1.8}.over{fill:none;stroke:var(--text);stroke-width:1.4}
-.broken{stroke-dasharray:4 4}.card{fill:var(--card);stroke:var(--hair)}
-)css";
-}
 
 Extent Extent::padded(double share) const {
   if (!(low <= high) || (low == 0 && high == 0)) return {0, 1};
@@ -75,6 +26,7 @@ void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, 
   drawing.line({frame.left, frame.bottom}, {frame.right, frame.bottom}, "axis");
   double free = -std::numeric_limits<double>::infinity();  // labels do not overlap: the next one begins here or later
   for (const double tick : x_ticks) {
+    if (y_ticks.empty()) drawing.line({x(tick), frame.top}, {x(tick), frame.bottom}, "grid");
     const std::string label = tick_label(tick, x_ticks);
     const double half = 3.6 * static_cast<double>(label.size());
     drawing.line({x(tick), frame.bottom}, {x(tick), frame.bottom + 4}, "axis");
@@ -86,7 +38,8 @@ void axes(Drawing& drawing, const Frame& frame, const Scale& x, const Scale& y, 
   if (!y_label.empty()) drawing.text({2, frame.top - 12}, y_label, "small muted");
 }
 
-void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y) {
+/// Draws a line with its band and its marks.
+static void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y) {
   const Curve& c = series.curve;
   std::vector<Point> middle, band;
   for (std::size_t i = 0; i < c.x.size(); ++i) {
@@ -102,16 +55,16 @@ void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y
   for (const auto& [px, py] : series.marked) drawing.circle({x(px), y(py)}, 6.5, "ring " + series.color);
 }
 
-Drawing line_chart(const Chart& chart) {
+Drawing line_chart(Chart chart) {
+  std::ranges::stable_sort(chart.series, std::ranges::greater(),
+                           [](const Series& one) { return one.curve.mean.back(); });
   Extent across, up;
   bool log_y = chart.logarithmic_y;
   for (const Series& series : chart.series)
     for (const double at : series.curve.x) across.add(at);
-  const double settled = chart.from_the_start ? across.low : std::max(across.low, 0.02 * across.high);
   for (const auto& [name, color, c, marked, dots] : chart.series)
     for (std::size_t i = 0; i < c.x.size(); ++i) {
       log_y = log_y && c.mean[i] > 0;
-      if (c.x[i] < settled) continue;
       up.add(c.mean[i]);
       if (chart.logarithmic_y) continue;
       up.add(c.low[i]);
@@ -125,32 +78,25 @@ Drawing line_chart(const Chart& chart) {
   else if (!(across.low < across.high))
     across = across.low == across.high ? Extent{across.low - 1, across.high + 1} : Extent{0, 1};
   Drawing drawing(chart.width, chart.height), lines = drawing;
-  const Frame frame{50, 28, chart.width - (chart.labels ? 124 : 12), chart.height - 42};
+  const Frame frame{50, 28, chart.width - (chart.legend ? 124 : 12), chart.height - 42};
   const Scale x{across.low, across.high, frame.left + 6, frame.right - 4, log_x};
   const Scale y{up.low, up.high, frame.bottom, frame.top, log_y};
   axes(drawing, frame, x, y,
        chart.x_ticks.empty() ? whole(ticks(across.low, across.high, chart.width > 400 ? 8 : 5)) : chart.x_ticks,
        ticks(up.low, up.high, 5, log_y), chart.x_label, chart.y_label);
-  std::vector<double> ends;
+  double row = frame.top - 8;  // of the legend
   for (const Series& series : chart.series) {
     const Curve& c = series.curve;
     draw(lines, series, x, y);
-    ends.push_back(std::clamp(y(c.mean.back()), frame.top, frame.bottom));
     for (std::size_t i = 0; i < c.x.size(); ++i)  // what lies below the picture leaves a mark at its edge
       if (const double at = x(c.x[i]), edge = frame.bottom; c.mean[i] < chart.floor)
         lines.polygon({{at - 4, edge - 8}, {at + 4, edge - 8}, {at, edge - 1}}, "dot " + series.color);
+    if (!chart.legend) continue;
+    row += 15;
+    drawing.line({frame.right + 10, row}, {frame.right + 26, row}, "line " + series.color);
+    drawing.text({frame.right + 31, row + 4}, shortened(series.name, 14), "small");
   }
   drawing.cut(lines, {frame.left, frame.top - 2}, frame.right - frame.left + 4, frame.bottom - frame.top + 4);
-  if (!chart.labels) return drawing;
-  const double right = frame.right;
-  const auto at = spread_labels(ends, 15, frame.top, frame.bottom);
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    const Series& series = chart.series[i];
-    drawing.polyline({{x(series.curve.x.back()) + 2, ends[i]}, {right + 1, ends[i]}, {right + 10, at[i]}},
-                     "leader " + series.color);
-    drawing.line({right + 10, at[i]}, {right + 26, at[i]}, "line " + series.color);
-    drawing.text({right + 31, at[i] + 4}, shortened(series.name, 14), "small");
-  }
   return drawing;
 }
 
@@ -172,11 +118,19 @@ std::string coordinates(const std::vector<Point>& points) {
   return text;
 }
 
-std::string Drawing::element(const std::string& label, const std::string& css) const {
+std::string Drawing::element(const std::string& label) const {
   return fmt::format(
-      R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>)"
+      R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>)"
       "\n",
-      coordinate(width_), coordinate(height_), escape(label), css.empty() ? "" : "<style>" + css + "</style>", body_);
+      coordinate(width_), coordinate(height_), escape(label), body_);
+}
+
+std::string Drawing::image(const std::string& label) const {
+  Drawing card(width_, height_);
+  card.add("<style>{}</style>", std::string(plot_style));
+  card.add(R"(<rect x="0.5" y="0.5" width="{}" height="{}" class="card" rx="10"/>)", width_ - 1, height_ - 1);
+  card.body_ += body_;
+  return card.element(label);
 }
 
 double Scale::operator()(double value) const {

@@ -23,7 +23,7 @@ std::string coordinate(double value);
 std::string coordinates(const std::vector<Point>& points);
 
 /// An image with coordinates of its own, x to the right and y down. `look` gives the CSS classes of an element, see
-/// plot_style().
+/// plot.css.
 class Drawing final {
  public:
   Drawing(double width, double height) : width_(width), height_(height) {}
@@ -64,18 +64,15 @@ class Drawing final {
     add(R"(<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>)", corner.first,
         corner.second, width, height, other.body_);
   }
-  /// Draws the background and the heading of a standalone image.
-  void card(const std::string& heading) {
-    add(R"(<rect x="0.5" y="0.5" width="{}" height="{}" class="card" rx="10"/>)", width_ - 1, height_ - 1);
-    text({20, 34}, heading, "heading");
-  }
 
   /// Adds space at the bottom.
   void grow(double by) { height_ += by; }
   double width() const { return width_; }
   double height() const { return height_; }
-  /// Returns the whole element. `label` describes the image for screen readers; `css` is embedded.
-  std::string element(const std::string& label, const std::string& css = "") const;
+  /// Returns the whole element, for a page that has plot.css. `label` describes the image for screen readers.
+  std::string element(const std::string& label) const;
+  /// Returns a standalone image, with a background and plot.css.
+  std::string image(const std::string& label) const;
 
  private:
   static std::string written(double value) { return coordinate(value); }
@@ -103,10 +100,9 @@ std::vector<double> whole(std::vector<double> ticks);
 /// Writes evenly spaced ticks with the same number of decimals, and other ticks as short as possible.
 std::string tick_label(double value, const std::vector<double>& ticks);
 
-/// Returns the CSS with colors and line styles, for a page or a standalone image.
-std::string plot_style();
-
-/// The number of colors, the CSS classes a0, a1, ...; from a3 on lines are dashed too.
+/// CSS with colors and line styles, for a page or a standalone image: plot.css.
+extern const char* const plot_style;
+/// The number of colors, the CSS classes a0, a1, ...
 constexpr std::size_t color_slots = 8;
 
 /// The area of a plot's lines, and its axes.
@@ -129,21 +125,19 @@ struct Series {
   std::vector<Point> marked = {};  ///< points that get a ring
   bool dots = false;               ///< draw a dot at each point
 };
-void draw(Drawing& drawing, const Series& series, const Scale& x, const Scale& y);
 
 struct Chart {
   std::string x_label, y_label;
   std::vector<Series> series = {};  ///< no series may be empty
   double width = 460, height = 300;
-  bool labels = true;           ///< write the names at the ends of the lines
-  bool logarithmic_x = false;   ///< needs x_ticks
-  bool logarithmic_y = false;   ///< used only if all values are above 0
-  bool from_the_start = false;  ///< the y axis includes the first epochs; otherwise they may be cut off at the bottom
+  bool legend = true;                ///< write the names at the right, in the order in which the lines end
+  bool logarithmic_x = false;        ///< needs x_ticks
+  bool logarithmic_y = false;        ///< used only if all values are above 0
   std::vector<double> x_ticks = {};  ///< empty: round numbers
-  double floor =
-      -std::numeric_limits<double>::infinity();  ///< lower end of the y axis; points below it become marks at the edge
+  /// Lower end of the y axis. Points below it become marks at the edge.
+  double floor = -std::numeric_limits<double>::infinity();
 };
-Drawing line_chart(const Chart& chart);
+Drawing line_chart(Chart chart);
 
 /// The range of numbers.
 struct Extent {

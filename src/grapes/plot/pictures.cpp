@@ -45,8 +45,7 @@ Drawing panel(const DeviceResponse& device) {
   Chart chart{"pulses: up, then down", "", {{"", "a2", weights}, {"", "over broken", expected}}};
   chart.width = panel_width;
   chart.height = panel_height - 16;
-  chart.labels = false;
-  chart.from_the_start = true;
+  chart.legend = false;
   chart.x_ticks = {0, static_cast<double>(device.turn), static_cast<double>(last)};
   Drawing drawing(panel_width, panel_height);
   drawing.text({4, 14}, device.name, "strong");
@@ -73,7 +72,6 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
   const double left = 16 + character * static_cast<double>(widest),
                bottom = top + pitch * static_cast<double>(bars.size());
   Drawing drawing(left + extent + 64, bottom + 44);
-  drawing.rectangle({0, 0}, drawing.width(), drawing.height(), "card");
   drawing.text({8, 20}, title, "strong");
   double x = left;
   for (std::size_t part = 0; part < parts.size(); ++part) {
@@ -82,12 +80,8 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
     x += 34 + character * static_cast<double>(display_width(parts[part]));
   }
   const Scale scale{0, most > 0 ? most : 1, left, left + extent};
-  const std::vector<double> marks = ticks(scale.low, scale.high, 6);
-  for (const double mark : marks) {
-    drawing.line({scale(mark), top - 4}, {scale(mark), bottom}, "grid");
-    drawing.text({scale(mark), bottom + 16}, tick_label(mark, marks), "small muted middle");
-  }
-  drawing.text({left + extent / 2, bottom + 34}, unit, "small muted middle");
+  axes(drawing, {left, top - 4, left + extent, bottom}, scale, {0, 1, bottom, top}, ticks(scale.low, scale.high, 6), {},
+       unit, "");
   for (std::size_t row = 0; row < bars.size(); ++row) {
     const double y = top + pitch * static_cast<double>(row);
     drawing.text({left - 6, y + 12}, bars[row].label, "small end");
@@ -101,7 +95,7 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
     }
     drawing.text({scale(from) + 5, y + 12}, short_number(sum(bars[row])), "small muted");
   }
-  return drawing.element(title + ": one bar a row, by phase, in " + unit, plot_style());
+  return drawing.image(title + ": one bar a row, by phase, in " + unit);
 }
 
 std::string histogram_text(const record::Histogram& histogram) {
@@ -116,28 +110,27 @@ std::string histogram_text(const record::Histogram& histogram) {
 std::string histogram_picture(const std::vector<HistogramPanel>& panels, const std::string& axis) {
   constexpr double width = 480, panel_height = 132, bars = 70;
   Drawing drawing(width, panel_height * static_cast<double>(panels.size()) + 24);
-  drawing.card("");
   double top = 36;
   for (const auto& [title, histogram] : panels) {
     const double bottom = top + bars, step = (width - 32) / static_cast<double>(histogram.counts.size());
     drawing.text({16, top - 12}, fmt::format("{}: mean {:.4g}, sd {:.3g}", title, histogram.mean, histogram.sd),
                  "strong");
+    const Scale x{histogram.from, histogram.to > histogram.from ? histogram.to : histogram.from + 1, 16, width - 16};
+    axes(drawing, {16, top, width - 16, bottom}, x, {0, 1, bottom, top}, ticks(x.low, x.high, 5), {}, axis, "");
     for (std::size_t bin = 0; bin < histogram.counts.size(); ++bin) {
       const double height = bars * height_of(histogram, bin);
       drawing.rectangle({16 + static_cast<double>(bin) * step, bottom - height}, step - 1, height, "cell a1");
     }
-    const Scale x{histogram.from, histogram.to > histogram.from ? histogram.to : histogram.from + 1, 16, width - 16};
-    axes(drawing, {16, top, width - 16, bottom}, x, {0, 1, bottom, top}, ticks(x.low, x.high, 5), {}, axis, "");
     top += panel_height;
   }
-  return drawing.element("A panel for each layer: how many units have a " + axis + " in each bin.", plot_style());
+  return drawing.image("A panel for each layer: how many units have a " + axis + " in each bin.");
 }
 
 std::string response_picture(const std::vector<DeviceResponse>& devices) {
   const std::size_t across = std::clamp<std::size_t>(devices.size(), 2, 3);
   const std::size_t down = (devices.size() + across - 1) / across;
   Drawing all(32 + static_cast<double>(across) * panel_width, 92 + static_cast<double>(down) * panel_height);
-  all.card("Weights of analog devices under pulses");
+  all.text({20, 34}, "Weights of analog devices under pulses", "heading");
   all.rectangle({20, 52}, 30, 14, "band a2");  // what the lines are, with a sample of each
   all.line({20, 59}, {50, 59}, "line a2");
   all.text({58, 63}, "mean and standard deviation of the weights", "small");
@@ -146,10 +139,9 @@ std::string response_picture(const std::vector<DeviceResponse>& devices) {
   for (std::size_t i = 0; i < devices.size(); ++i)
     all.place(panel(devices[i]), {16 + static_cast<double>(i % across) * panel_width,
                                   84 + static_cast<double>(i / across) * panel_height});
-  return all.element(
+  return all.image(
       "A panel for each device: pulses up, then down; mean over many devices as a line, one standard deviation as a "
-      "band, the mean of their closed forms, without noise, as a broken line.",
-      plot_style());
+      "band, the mean of their closed forms, without noise, as a broken line.");
 }
 
 }  // namespace grapes::plot

@@ -30,6 +30,7 @@ Drawing raster(const Json& example, const std::string& color) {
   Drawing drawing(sample_width, total + 36);
   const double steps = example["steps"];
   const Scale x{0, steps, sample_frame.left, sample_frame.right};
+  time_axes(drawing, x, {0, 1, total - gap, 0}, {}, "");
   double top = 8;
   for (const Json& layer : example["layers"]) {
     const double height = height_of(layer), row = height / layer["shown"].get<double>();
@@ -43,7 +44,6 @@ Drawing raster(const Json& example, const std::string& color) {
     drawing.close();
     top += height + gap;
   }
-  time_axes(drawing, x, {0, 1, top - gap, 0}, {}, "");
   return drawing;
 }
 

@@ -21,6 +21,14 @@ struct Said {
   void operator()(fmt::format_string<Values...> sentence, Values&&... values) {
     all.push_back(fmt::format(sentence, std::forward<Values>(values)...));
   }
+  /// Says the sentence of all arms for which `holds`, if there are any.
+  void of(const Condition& condition, const std::function<bool(const Arm&)>& holds,
+          fmt::format_string<std::string> sentence) {
+    Strings names;
+    for (const Arm& arm : condition.arms)
+      if (holds(arm)) names.push_back(quoted(arm.name));
+    if (!names.empty()) (*this)(sentence, listed(names));
+  }
 };
 
 /// A difference, with the name of its condition if there are several.
@@ -48,12 +56,14 @@ std::string by_side(const Told& all) {
 }
 
 /// Returns the differences that decide about an arm: to the baseline, or of X+grapes to X, and to the controls.
-Told differences_of(const Summary& summary, const Condition& condition, const std::string& arm) {
+Told differences_of(const Summary& summary, Section section, const std::string& arm) {
   Told all;
-  const std::string against = arm.ends_with("+grapes") ? arm.substr(0, arm.size() - 7) : summary.baseline;
-  for (const Difference& one : condition.differences)
-    if (one.arm == arm && one.measure == summary.primary().key && (one.control || one.against == against))
-      all.emplace_back(summary.swept.empty() ? "" : condition.name, &one);
+  const std::string below = rule_below(arm);
+  for (const Condition& condition : section)
+    for (const Difference& one : condition.differences)
+      if (one.arm == arm && one.measure == summary.primary().key &&
+          (one.control || one.against == (below.empty() ? summary.baseline : below)))
+        all.emplace_back(summary.swept.empty() ? "" : condition.name, &one);
   return all;
 }
 
@@ -62,11 +72,10 @@ Strings judged(const Summary& summary, const Condition& condition) {
   Strings arms;
   const Arm* best = nullptr;
   for (const Arm& arm : condition.arms) {
-    if (arm.name == summary.baseline) continue;
-    if (arm.name == "grapes" || arm.name.ends_with("+grapes")) arms.push_back(arm.name);
+    if (arm.name == summary.baseline || differences_of(summary, {&condition, 1}, arm.name).empty()) continue;
+    if (arm.name == "grapes" || !rule_below(arm.name).empty()) arms.push_back(arm.name);
     if (best == nullptr || arm[summary.primary()].mean > (*best)[summary.primary()].mean) best = &arm;
   }
-  std::erase_if(arms, [&](const std::string& arm) { return differences_of(summary, condition, arm).empty(); });
   return arms.empty() && best != nullptr ? Strings{best->name} : arms;
 }
 
@@ -108,42 +117,37 @@ std::string setting(const Summary& summary, const Arm& arm) {
   return fmt::format("{}{}, after {}", summary.data, model, count(run.epochs.back()["epoch"], "epoch"));
 }
 
-/// Returns two sentences on one condition: the answer, and its numbers.
-std::string verdict(const Summary& summary, const Condition& condition) {
+/// Returns two sentences: the answer, and its numbers. For a sweep, at which values GRAPES, or the best arm, does
+/// better than the baseline and the controls, and the values.
+std::string verdict(const Summary& summary, Section section) {
+  const Condition& first = summary.swept.empty() ? section.front() : summary.first_condition();
   const Measure& measure = summary.primary();
-  const Arm& base = condition.arms.front();
+  const Arm& base = first.arms.front();
   const auto level = [&](const std::string& arm) {
-    return level_text((*condition.find(arm))[measure], measure.unit) + " with " + quoted(arm);
+    return level_text((*first.find(arm))[measure], measure.unit) + " with " + quoted(arm);
   };
-  Strings claims, numbers;
-  for (const std::string& arm : judged(summary, condition)) {
-    const Difference& one = *differences_of(summary, condition, arm).front().second;
-    claims.push_back(claim(summary, condition, arm, differences_of(summary, condition, arm)));
+  Strings claims, numbers, values;
+  std::size_t seeds = base.runs.size();
+  for (const std::string& arm : judged(summary, first)) {
+    const Told all = differences_of(summary, section, arm);
+    claims.push_back(claim(summary, first, arm, all));
+    if (!summary.swept.empty()) continue;
+    const Difference& one = *all.front().second;
     numbers.push_back(level(one.arm) + " and " + level(one.against));
     if (!one.spread.empty()) numbers.back() += ", a paired difference of " + change_text(one.spread, measure.unit);
   }
   if (claims.empty()) claims.push_back("There is no other arm to compare " + quoted(base.name) + " with");
-  return fmt::format("{}. On {}, {} is {} ({}{}).", join(claims, "; "), setting(summary, base), measure.name,
-                     numbers.empty() ? level(base.name) : join(numbers, "; "), count(base.runs.size(), "seed"),
-                     base[measure].interval ? ", 95 % intervals in brackets" : "");
-}
-
-/// Returns two sentences on a sweep: at which values GRAPES, or the best arm, does better than the baseline and the
-/// controls.
-std::string verdict_of_sweep(const Summary& summary) {
-  const Condition& first = summary.first_condition();
-  Strings claims, values;
-  for (const std::string& arm : judged(summary, first)) {
-    Told all;
-    for (const Condition& condition : summary.conditions)
-      for (const auto& one : differences_of(summary, condition, arm)) all.push_back(one);
-    claims.push_back(claim(summary, first, arm, all));
+  const std::string text = fmt::format("{}. On {}, ", join(claims, "; "), setting(summary, base));
+  if (summary.swept.empty())
+    return text + fmt::format("{} is {} ({}{}).", measure.name,
+                              numbers.empty() ? level(base.name) : join(numbers, "; "), count(seeds, "seed"),
+                              base[measure].interval ? ", 95 % intervals in brackets" : "");
+  for (const Condition& condition : section) {
+    values.push_back(condition.name);
+    for (const Arm& arm : condition.arms) seeds = std::max(seeds, arm.runs.size());
   }
-  for (const Condition& condition : summary.conditions) values.push_back(condition.name);
-  return fmt::format("{}. On {}, {} took the values {} ({} each).",
-                     claims.empty() ? "There are no arms to compare" : join(claims, "; "),
-                     setting(summary, first.arms.front()), quoted(swept_part(summary.swept)), listed(values),
-                     count(summary.most_runs(), "seed"));
+  return text + fmt::format("{} took the values {} ({} each).", quoted(swept_part(summary.swept)), listed(values),
+                            count(seeds, "seed"));
 }
 
 void controls(const Summary& summary, const Condition& condition, Said& say) {
@@ -164,16 +168,10 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
   if (tuning.is_null() && rates.size() > 1)
     say("The arms ran at different learning rates, and the records do not tell how these were chosen.");
   if (tuning.is_null()) return;
-  Strings grid, chosen, at_edge, untuned, elsewhere;
+  Strings grid, chosen, at_edge;
   for (const double rate : tuning["grid"]) grid.push_back(shortest(rate));
   for (const Arm& arm : condition.arms) {
-    const Json tried = tuning["arms"].value(arm.name, Json::object());
-    if (tried.empty() || tried["tried"].empty()) {
-      untuned.push_back(quoted(arm.name));
-      continue;
-    }
-    chosen.push_back(fmt::format("{} ({})", quoted(arm.name), shortest(tried["chosen"])));
-    if (arm.learning_rates != std::vector<double>{tried["chosen"]}) elsewhere.push_back(quoted(arm.name));
+    if (arm.chosen) chosen.push_back(fmt::format("{} ({})", quoted(arm.name), shortest(*arm.chosen)));
     if (arm.at_edge) at_edge.push_back(chosen.back());
   }
   say("Each arm's learning rate was chosen on validation data from one grid ({}) with {} of {}: {}. Test data was not "
@@ -183,20 +181,20 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
     say("The learning rate chosen for {} lies at the edge of the grid. A better one may lie outside it, and the "
         "comparison may be unfair to that arm.",
         listed(at_edge));
-  if (!elsewhere.empty()) say("{} did not run at the learning rate chosen for it.", listed(elsewhere));
-  if (!untuned.empty()) say("No learning rate was tuned for {}.", listed(untuned));
+  const auto elsewhere = [](const Arm& arm) { return arm.chosen && arm.learning_rates != std::vector{*arm.chosen}; };
+  const auto untuned = [](const Arm& arm) { return !arm.chosen; };
+  say.of(condition, elsewhere, "{} did not run at the learning rate chosen for it.");
+  say.of(condition, untuned, "No learning rate was tuned for {}.");
 }
 
 void convergence(const Summary& summary, const Condition& condition, Said& say) {
-  Strings rising;
-  for (const Arm& arm : condition.arms)
-    if (const auto fit = arm.values.find("asymptote");
-        fit != arm.values.end() && !fit->second.empty() && fit->second.mean > arm[summary.primary()].mean + 0.01)
-      rising.push_back(quoted(arm.name));
-  if (!rising.empty())
-    say("The fitted asymptote lies well above the last score for {}. These runs may not have reached their plateau, "
-        "and longer ones could end in another order.",
-        listed(rising));
+  const auto rising = [&](const Arm& arm) {
+    const auto fit = arm.values.find("asymptote");
+    return fit != arm.values.end() && !fit->second.empty() && fit->second.mean > arm[summary.primary()].mean + 0.01;
+  };
+  say.of(condition, rising,
+         "The fitted asymptote lies well above the last score for {}. These runs may not have reached their plateau, "
+         "and longer ones could end in another order.");
 }
 
 /// Adds what limits a comparison of the numbers of one condition.
@@ -204,11 +202,11 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
   std::set<std::size_t> lengths;
   std::set<std::string> models;
   bool mixed = false;
+  for (const RunPtr& run : condition.counted()) {
+    lengths.insert(run->epochs.back()["epoch"].get<std::size_t>());
+    models.insert(model_of(*run));
+  }
   for (const Arm& arm : condition.arms) {
-    for (const RunPtr& run : arm.runs) {
-      lengths.insert(run->epochs.back()["epoch"].get<std::size_t>());
-      models.insert(model_of(*run));
-    }
     mixed = mixed || !alike(arm.runs, pairing_of) || arm.learning_rates.size() > 1;
     const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
     if (one != nullptr && one->unpaired > 0)
@@ -277,6 +275,18 @@ std::string notice(const Summary& summary) {
   return arms.empty() ? text : text + " No run of " + listed({arms.begin(), arms.end()}) + " finished.";
 }
 
+void excluded(const Summary& summary, Said& say) {
+  for (const RunPtr& run : summary.excluded) {
+    const auto& [state, epoch, step, message, counts] = run->status;
+    say("Not counted: {}, seed {}: {} after {}{}.", run->identity.arm, run->identity.seed,
+        state == record::State::finished  ? "finished without a score"
+        : state == record::State::running ? "still running, or killed"
+                                          : record::to_string(state),
+        count(static_cast<std::size_t>(epoch), summary.tasks > 0 ? "task" : "epoch"),
+        message.empty() ? "" : " (" + message + ")");
+  }
+}
+
 }  // namespace
 
 std::string reading(const Difference& one) {
@@ -291,20 +301,18 @@ std::string reading(const Difference& one) {
 Findings findings(const Summary& summary) {
   Findings found;
   found.notice = notice(summary);
-  Said all;
-  for (const Condition& condition : summary.conditions) {
+  for (const Section section : summary.sections()) {
+    const Condition& condition = section.front();
     Said say;
-    if (summary.swept.empty()) {
-      found.verdicts.push_back(verdict(summary, condition));
-      found.lead = (condition.title.empty() ? "" : condition.title + ": ") + found.verdicts.back();
+    if (summary.swept.empty())
       for (const auto& kind : {controls, learning_rates, convergence, mixtures}) kind(summary, condition, say);
-    }
-    found.conditions.push_back(std::move(say.all));
+    found.sections.push_back({condition.title, verdict(summary, section), std::move(say.all)});
+    found.lead = (condition.title.empty() ? "" : condition.title + ": ") + found.sections.back().verdict;
   }
-  if (!summary.swept.empty()) found.lead = verdict_of_sweep(summary);
+  Said all;
   power(summary, all);
   data(summary, all);
-  for (const std::string& line : excluded_runs(summary)) all("Not counted: {}.", line);
+  excluded(summary, all);
   found.all = std::move(all.all);
   return found;
 }

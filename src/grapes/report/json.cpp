@@ -29,11 +29,15 @@ static void to_json(Json& json, const Spread& one) {
           {"interval", one.interval ? Json::array({one.interval->low, one.interval->high}) : Json()}};
 }
 
-static void to_json(Json& json, const Difference& one) {
-  json = {
-      {"arm", one.arm},         {"against", one.against},   {"measure", one.measure}, {"n", 0},
-      {"control", one.control}, {"unpaired", one.unpaired}, {"p", optional(one.p)},   {"p_holm", optional(one.p_holm)}};
+static void to_json(Json& json, const Paired& one) {
+  json = {{"n", 0}, {"unpaired", one.unpaired}, {"p", optional(one.p)}, {"p_holm", optional(one.p_holm)}};
   if (!one.spread.empty()) json.update(Json(one.spread));
+}
+
+static void to_json(Json& json, const Difference& one) {
+  json = static_cast<const Paired&>(one);
+  json.update({{"arm", one.arm}, {"against", one.against}, {"measure", one.measure}, {"control", one.control}});
+  if (!one.change.spread.empty()) json["change"] = one.change;
 }
 
 static void to_json(Json& json, const Part& one) {
@@ -49,15 +53,14 @@ static void to_json(Json& json, const Arm& arm) {
           {"learning_rates", arm.learning_rates},
           {"at_edge", arm.at_edge},
           {"measures", arm.values},
-          {"factors", final_factors(arm)},
+          {"factors", parts_of(arm, layer_factors)},
           {"matrix", matrix_of(arm)},
-          {"weights", weight_changes(arm)}};
+          {"weights", parts_of(arm, weight_changes)}};
 }
 
 static void to_json(Json& json, const Condition& one) {
-  json = {{"name", one.name},      {"title", one.title}, {"value", optional(one.value)},
-          {"tuning", one.tuning},  {"arms", one.arms},   {"differences", one.differences},
-          {"changes", one.changes}};
+  json = {{"name", one.name},     {"title", one.title}, {"value", optional(one.value)},
+          {"tuning", one.tuning}, {"arms", one.arms},   {"differences", one.differences}};
 }
 
 Json to_json(const Summary& summary) {

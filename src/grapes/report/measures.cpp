@@ -29,17 +29,21 @@ std::size_t place_of(const std::string& arm) {
       known_arms.begin());
 }
 
-std::vector<Control> controls_of(const std::vector<std::string>& arms) {
-  std::vector<Control> all = {
-      {"grapes", "uniform", "effect of different factors within a layer"},
-      {"grapes", "shuffled", "effect of the tie between factors and weights"},
-  };
+std::string rule_below(const std::string& arm) {
   const std::string grapes = "+grapes";
-  for (const std::string& arm : arms)
-    if (arm.ends_with(grapes))
-      all.push_back({arm, arm.substr(0, arm.size() - grapes.size()), "effect of GRAPES on top"});
-  const auto there = [&](const std::string& arm) { return std::find(arms.begin(), arms.end(), arm) != arms.end(); };
-  std::erase_if(all, [&](const Control& control) { return !there(control.arm) || !there(control.against); });
+  return arm.ends_with(grapes) ? arm.substr(0, arm.size() - grapes.size()) : "";
+}
+
+std::vector<Comparison> comparisons_of(const std::vector<std::string>& arms, const std::string& baseline) {
+  std::vector<Comparison> all;
+  for (const std::string& arm : arms) all.push_back({arm, baseline});
+  all.push_back({"grapes", "uniform", "effect of different factors within a layer"});
+  all.push_back({"grapes", "shuffled", "effect of the tie between factors and weights"});
+  for (const std::string& arm : arms) all.push_back({arm, rule_below(arm), "effect of GRAPES on top"});
+  const auto there = [&](const std::string& arm) { return std::ranges::find(arms, arm) != arms.end(); };
+  std::erase_if(all, [&](const Comparison& one) {
+    return !there(one.arm) || !there(one.against) || (one.control() ? one.against : one.arm) == baseline;
+  });
   return all;
 }
 
@@ -75,10 +79,12 @@ const Json& layer_of(const Json& row, const std::string& name) {
 
 bool learns_tasks(const Run& run) { return !run.epochs.empty() && run.epochs.front().contains("scenario"); }
 
-Points row_points(const Run& run, const std::string& key, const std::string& layer, double first) {
+std::size_t tasks_of(const Run& run) { return learns_tasks(run) ? run.epochs.size() - 1 : 0; }
+
+Points row_points(const Run& run, const std::string& key, const std::string& layer) {
   Points points;
   for (const Json& row : run.epochs)
-    if (const auto value = number(layer.empty() ? row : layer_of(row, layer), key); value && row["epoch"] >= first)
+    if (const auto value = number(layer.empty() ? row : layer_of(row, layer), key); value && row["epoch"] >= 1)
       points.emplace_back(row["epoch"].get<double>(), *value);
   return points;
 }
@@ -112,6 +118,13 @@ namespace {
 
 const Unit percent{100, 2, " %", " points"};
 
+/// The mean of what was recorded, if anything was.
+std::optional<double> mean_of(const Points& points) {
+  std::vector<double> values;
+  for (const auto& [x, y] : points) values.push_back(y);
+  return values.empty() ? std::nullopt : std::optional(mean(values));
+}
+
 /// R[i][j], accuracy on task j after training on task i.
 std::vector<std::vector<double>> accuracies(const Run& run) {
   std::vector<std::vector<double>> R;
@@ -120,41 +133,26 @@ std::vector<std::vector<double>> accuracies(const Run& run) {
   return R;
 }
 
-struct Trajectory {
-  std::vector<double> epoch, value;
-};
-Trajectory trajectory(const Run& run, const std::string& key) {
-  Trajectory found;
-  for (const auto& [epoch, value] : row_points(run, key)) {
-    found.epoch.push_back(epoch);
-    found.value.push_back(value);
-  }
-  return found;
-}
-
 }  // namespace
 
-Score score_of(const std::string& key) {
+Measure score_of(const std::string& key) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  static const std::vector<Score> scores = {{"accuracy", "accuracy", "", percent, {0, 1}},
-                                            {"r2", "R²", "", {}, {-infinity, 1}},
-                                            {"log_likelihood",
-                                             "log-likelihood",
-                                             "that of a step, summed over its bits, mean over all steps of a part",
-                                             {},
-                                             {-infinity, 0}}};
-  const auto found = std::ranges::find(scores, key, &Score::key);
-  return found != scores.end() ? *found : Score{key, key, "", {}, {}};
+  static const std::vector<Measure> scores = {
+      {"accuracy", "accuracy", "", percent, Bounds{0, 1}},
+      {"r2", "R²", "", Unit{}, Bounds{-infinity, 1}},
+      {"log_likelihood", "log-likelihood", "that of a step, summed over its bits, mean over all steps of a part",
+       Unit{}, Bounds{-infinity, 0}}};
+  const auto found = std::ranges::find(scores, key, &Measure::key);
+  return found != scores.end() ? *found : Measure{key, key, "", {}, {}};
 }
 
-std::vector<Measure> training_measures(const Score& score, const std::string& part, std::optional<double> target) {
+std::vector<Measure> training_measures(const Measure& score, const std::string& part, std::optional<double> target) {
   using Better = Measure::Better;
   const std::string key = part + "_" + score.key;
   const Bounds duration{0};
   const auto fitted = [&](double Plateau::*field) {
     return [=](const Run& run) {
-      const auto [epoch, value] = trajectory(run, key);
-      const auto fit = plateau(epoch, value);
+      const auto fit = plateau(row_points(run, key));
       return fit ? std::optional((*fit).*field) : std::nullopt;
     };
   };
@@ -168,15 +166,9 @@ std::vector<Measure> training_measures(const Score& score, const std::string& pa
   if (target)
     all.push_back({"epochs_to_target", "epochs to " + score.unit.level(*target),
                    "the first epoch that reaches it, over the runs that do", Unit{1, 1}, duration, Better::less,
-                   [=](const Run& run) {
-                     const auto [epoch, value] = trajectory(run, key);
-                     return epochs_to(epoch, value, *target);
-                   }});
+                   [=](const Run& run) { return epochs_to(row_points(run, key), *target); }});
   all.push_back({"seconds_per_epoch", "s/epoch", "seconds of training for an epoch, without evaluation", Unit{1, 2},
-                 duration, Better::less, [](const Run& run) {
-                   const std::vector<double> seconds = trajectory(run, "seconds").value;
-                   return seconds.empty() ? std::nullopt : std::optional(mean(seconds));
-                 }});
+                 duration, Better::less, [](const Run& run) { return mean_of(row_points(run, "seconds")); }});
   return all;
 }
 
@@ -203,5 +195,53 @@ std::vector<Measure> task_measures() {
        "what earlier tasks did for later ones: (1/(T−1)) Σ (R[j−1,j] − untrained[j])", percent, change, Better::more,
        of(&Transfer::forward_transfer)}};
 }
+
+namespace {
+
+std::vector<Measure> factor_measures(const std::string& layer) {
+  const auto row = [&](const char* key, const char* name, Bounds bounds) {
+    const auto of = [=](const Run& run) { return number(layer_of(run.epochs.back(), layer), key); };
+    return Measure{key, name, "", Unit{1, 3}, bounds, Measure::Better::neither, of};
+  };
+  return {row("factor.mean", "mean", {1, 2}), row("factor.sd", "standard deviation", {0}),
+          row("factor.min", "smallest", {1, 2})};
+}
+
+/// What the last task did to the weights, see record.h.
+Json weight_rows(const Json& row) { return row.value("forgetting", Json::object()).value("weights", Json::array()); }
+
+std::vector<std::string> weights_of(const Runs& runs) {
+  std::vector<std::string> names;
+  for (const Json& weight : weight_rows(runs.front()->epochs.back())) names.push_back(weight.at("name"));
+  return names;
+}
+
+std::vector<Measure> weight_measures(const std::string& weight) {
+  const auto row = [&](const char* key, const char* name, const char* meaning, const char* share_of = nullptr) {
+    const auto of = [=](const Run& run) {
+      Points tasks;
+      for (const Json& epoch : run.epochs)
+        for (const Json& one : weight_rows(epoch))
+          if (const auto value = number(one, key); value && one["name"] == weight)
+            tasks.emplace_back(epoch["epoch"], *value / (share_of != nullptr ? one[share_of].get<double>() : 1));
+      return mean_of(tasks);
+    };
+    return Measure{key, name, meaning, Unit{1, 3}, {}, Measure::Better::neither, of};
+  };
+  return {row("weight_change", "weight change", "norm of the change during a task, relative to the weight’s norm",
+              "weight_norm"),
+          row("overlap", "overlap", "cosine between the changes in successive tasks"),
+          row("overlap_size", "overlap of sizes", "the same for absolute values, 1 if the same weights moved"),
+          row("loss_increase", "loss increase", "how much the change raised the loss on earlier tasks"),
+          row("factor_change", "factor and change",
+              "rank correlation over units between the factor (unclipped, from the weights before the task, in every "
+              "arm) and how far the unit’s weights moved"),
+          row("factor_loss_increase", "factor and loss increase", "the same for the unit’s part of the loss increase")};
+}
+
+}  // namespace
+
+const PartKind layer_factors = {"layer", layers_of, factor_measures};
+const PartKind weight_changes = {"weight", weights_of, weight_measures};
 
 }  // namespace grapes::report

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 namespace grapes::report {
@@ -25,32 +24,30 @@ Json read_object(const fs::path& path, const std::vector<std::string>& members) 
   return content;
 }
 
-double rate_of(const record::Run& run) { return run.epochs.front()["learning_rate"]; }
-
 /// Returns one condition for the given learning rates and, after tuning, one for the chosen rates. This separates the
 /// effect of a rule from the effect of the rate.
 std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<Json>& comparisons) {
-  std::map<std::string, double> given, chosen;
-  Json tuning;
+  using Rates = std::map<std::string, double>;  // of the arms
+  Rates given, chosen;
+  Condition as_given{.name = "given", .title = "Learning rates as given"};
+  Condition as_chosen{.name = "chosen", .title = "Each arm at its own best learning rate"};
   for (const Json& comparison : comparisons) {
-    for (const auto& [arm, rate] : comparison["given_rates"].items())
+    for (const auto& [arm, rate] : comparison["given_rates"].get<Rates>())
       if (given.try_emplace(arm, rate).first->second != rate)
         throw DataError("compare.json: arm " + arm + " has another learning rate than in the other folders");
     if (comparison["tuning"].is_null()) continue;
-    if (!tuning.is_null())
+    if (!chosen.empty())
       throw DataError("only one of the folders may have chosen its learning rates: name one at a time");
-    tuning = comparison["tuning"];
-    chosen = comparison["learning_rates"].get<std::map<std::string, double>>();
+    as_chosen.tuning = comparison["tuning"];
+    chosen = comparison["learning_rates"].get<Rates>();
   }
-  Condition as_given{.name = "given"};
-  Condition as_chosen{.name = "chosen", .title = "Each arm at its own best learning rate", .tuning = tuning};
   for (const RunPtr& run : runs) {
     const std::string& arm = run->identity.arm;
     if (run->epochs.empty()) {
       as_given.runs.push_back(run);
       continue;
     }
-    const double rate = rate_of(*run);
+    const double rate = run->epochs.front()["learning_rate"];
     const bool is_given = given.try_emplace(arm, rate).first->second == rate;
     const bool is_chosen = chosen.contains(arm) && chosen[arm] == rate;
     if (!is_given && !is_chosen)
@@ -59,13 +56,12 @@ std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<J
     if (is_given) as_given.runs.push_back(run);
     if (is_chosen) as_chosen.runs.push_back(run);
   }
-  std::set<double> rates;
-  for (const auto& [arm, rate] : given) rates.insert(rate);
-  as_given.title =
-      rates.size() == 1 ? "Every arm at the learning rate " + shortest(*rates.begin()) : "Learning rates as given";
-  if (as_chosen.runs.empty()) return {as_given};
-  if (as_given.runs.empty()) return {as_chosen};
-  return {as_given, as_chosen};
+  const double first = given.begin()->second;
+  if (std::ranges::all_of(given, [&](const auto& one) { return one.second == first; }))
+    as_given.title = "Every arm at the learning rate " + shortest(first);
+  std::vector<Condition> all = {std::move(as_given), std::move(as_chosen)};
+  std::erase_if(all, [](const Condition& one) { return one.runs.empty(); });
+  return all;
 }
 
 Records read_sweep(const fs::path& folder, const Json& sweep) {
@@ -85,17 +81,14 @@ Records read_sweep(const fs::path& folder, const Json& sweep) {
 }  // namespace
 
 Records read(const std::vector<fs::path>& folders) {
-  for (const fs::path& folder : folders)
-    if (const Json sweep = read_object(folder / "sweep.json", {"key", "arms", "values"}); sweep.is_object()) {
-      if (folders.size() > 1)
-        throw DataError(folder.string() + " holds a sweep: name it alone, or folders of its values");
-      return read_sweep(folder, sweep);
-    }
   std::vector<Json> comparisons;
-  for (const fs::path& folder : folders)
-    if (Json content = read_object(folder / "compare.json", {"arms", "tuning", "learning_rates", "given_rates"});
-        content.is_object())
-      comparisons.push_back(std::move(content));
+  for (const fs::path& folder : folders) {
+    const Json sweep = read_object(folder / "sweep.json", {"key", "arms", "values"});
+    if (sweep.is_object() && folders.size() == 1) return read_sweep(folder, sweep);
+    if (sweep.is_object()) throw DataError(folder.string() + " holds a sweep: name it alone, or folders of its values");
+    Json comparison = read_object(folder / "compare.json", {"arms", "tuning", "learning_rates", "given_rates"});
+    if (comparison.is_object()) comparisons.push_back(std::move(comparison));
+  }
   return arrange(record::load_all(folders), comparisons);
 }
 

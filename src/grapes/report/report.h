@@ -19,11 +19,14 @@ Records arrange(std::vector<record::Run> runs, const std::vector<record::Json>& 
 
 /// What a comparison shows and does not show, one sentence per entry. Names in back quotes are arms.
 struct Findings {
-  std::string lead;                                  ///< the verdict, two sentences
-  std::string notice;                                ///< runs that are not counted, or empty
-  std::vector<std::string> verdicts;                 ///< one for each condition; empty for a sweep
-  std::vector<std::vector<std::string>> conditions;  ///< limits of the verdict, for each condition
-  std::vector<std::string> all;                      ///< limits of the whole comparison: chance, data, excluded runs
+  struct OfSection {
+    std::string title, verdict;
+    std::vector<std::string> limits;  ///< of the verdict
+  };
+  std::string lead;                 ///< the last verdict, two sentences
+  std::string notice;               ///< runs that are not counted, or empty
+  std::vector<OfSection> sections;  ///< those of the summary
+  std::vector<std::string> all;     ///< limits of the whole comparison: chance, data, excluded runs
 };
 Findings findings(const Summary& summary);
 /// Returns the conclusion from the interval and the test: "higher by interval and test".
@@ -34,10 +37,13 @@ struct Table {
   std::string title;
   std::vector<std::vector<std::string>> rows;                   ///< the first row and the first column are headings
   std::vector<std::pair<std::string, std::string>> terms = {};  ///< columns and rows with their meanings
+  void add(const Measure& measure);                             ///< adds the heading and the meaning of a column
 };
-/// Returns the measures of each arm and the comparisons between arms, in one condition or at all values of a sweep.
-std::vector<Table> tables(const Summary& summary, const Condition& condition);
-/// Returns the tables as text, at most 100 columns wide.
+/// Returns the measures of each arm and the comparisons between arms of a section.
+std::vector<Table> tables(const Summary& summary, Section section);
+/// Returns a row for each part of each arm.
+Table part_table(const Condition& condition, const PartKind& kind);
+/// Returns the tables as text, at most 100 columns wide. They compare the first measure alone.
 std::string table(const Summary& summary);
 
 /// Returns one self-contained HTML page. It loads no script or style, and equal records give equal bytes.

@@ -119,13 +119,12 @@ TEST(Page, LeavesOutWhatWasNotRecorded) {
                                 Not(HasSubstr("Choice of the learning rates"))));
 }
 
-TEST(Styles, KeepTheColorOfAnArmWhateverStandsBesideIt) {
-  const Styles few({"bp", "uniform"});
-  const Styles many({"zeta", "bp", "grapes", "uniform"});
-  EXPECT_EQ(few.look("line", "uniform"), many.look("line", "uniform"));
-  EXPECT_NE(many.look("dot", "zeta"), many.look("dot", "bp"));
-  EXPECT_THAT(plot::plot_style(), AllOf(HasSubstr(".line." + few.color("uniform") + "{stroke-dasharray:7 3}"),
-                                        HasSubstr(".line." + few.color("bp") + "{stroke-dasharray:none}")));
+TEST(Colors, KeepTheColorOfAnArmWhateverStandsBesideIt) {
+  const Colors few = colors_of({"bp", "uniform"}), many = colors_of({"zeta", "bp", "grapes", "uniform"});
+  EXPECT_EQ(few.at("uniform"), many.at("uniform"));
+  EXPECT_NE(many.at("zeta"), many.at("bp"));
+  EXPECT_THAT(plot::plot_style, AllOf(HasSubstr(".line." + few.at("uniform") + " { stroke-dasharray: 7 3 }"),
+                                      Not(HasSubstr(".line." + few.at("bp") + " "))));
 }
 
 class WriteTest : public testing::Test {

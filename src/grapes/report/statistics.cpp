@@ -121,24 +121,20 @@ std::vector<double> holm(const std::vector<double>& p) {
 
 double smallest_p(int n) { return std::min(1.0, std::pow(2.0, 1 - n)); }
 
-std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vector<double>& accuracy) {
-  check(epoch, "plateau");
-  check(accuracy, "plateau");
-  if (epoch.size() != accuracy.size()) throw std::invalid_argument("plateau: as many epochs as accuracies");
-  std::vector<double> e, y;
-  for (std::size_t i = 0; i < epoch.size(); ++i)
-    if (epoch[i] > 0) {  // the curve is 0 at epoch 0 whatever A and s: nothing to learn from there
-      e.push_back(epoch[i]);
-      y.push_back(accuracy[i]);
-    }
-  if (e.size() < 3) return std::nullopt;
+std::optional<Plateau> plateau(const Points& curve) {
+  Points seen;
+  for (const auto& [e, y] : curve) {
+    check({e, y}, "plateau");
+    if (e > 0) seen.emplace_back(e, y);  // the curve is 0 at epoch 0 whatever A and s: nothing to learn from there
+  }
+  if (seen.size() < 3) return std::nullopt;
   // For a given s the best A is linear, so that one function of s is left. Its minimum is found where its derivative is
   // 0, to the last digits; a search by values alone (Brent's) ends at half of them.
   const auto asymptote = [&](double s) {
     double gy = 0, gg = 0;
-    for (std::size_t i = 0; i < e.size(); ++i) {
-      const double g = e[i] / (s + e[i]);
-      gy += g * y[i];
+    for (const auto& [e, y] : seen) {
+      const double g = e / (s + e);
+      gy += g * y;
       gg += g * g;
     }
     return gy / gg;
@@ -146,13 +142,13 @@ std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vect
   const auto slope = [&](double s) {  // half the derivative of the sum of squares
     const double a = asymptote(s);
     double sum = 0;
-    for (std::size_t i = 0; i < e.size(); ++i) {
-      const double g = e[i] / (s + e[i]);
-      sum += a * (y[i] - a * g) * g / (s + e[i]);
+    for (const auto& [e, y] : seen) {
+      const double g = e / (s + e);
+      sum += a * (y - a * g) * g / (s + e);
     }
     return sum;
   };
-  const double flat = asymptote(0), largest = 1e3 * e.back();
+  const double flat = asymptote(0), largest = 1e3 * seen.back().first;
   double s = 0;
   if (const double start = slope(0); start < 0) {
     if (slope(largest) <= 0) return std::nullopt;  // a straight line
@@ -160,18 +156,18 @@ std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vect
     const auto [low, high] = boost::math::tools::toms748_solve(slope, 0.0, largest, start, slope(largest),
                                                                boost::math::tools::eps_tolerance<double>(), steps);
     s = (low + high) / 2;
-  } else if (const double rounding = 1e-9 * flat * flat / (e.front() * e.front()); flat == 0 || start > rounding) {
+  } else if (const double rounding = 1e-9 * std::pow(flat / seen.front().first, 2); flat == 0 || start > rounding) {
     return std::nullopt;  // a falling curve
   }
   const double a = asymptote(s);
   double squares = 0;
-  for (std::size_t i = 0; i < e.size(); ++i) squares += std::pow(y[i] - a * e[i] / (s + e[i]), 2);
-  return Plateau{a, s, std::sqrt(squares / static_cast<double>(e.size()))};
+  for (const auto& [e, y] : seen) squares += std::pow(y - a * e / (s + e), 2);
+  return Plateau{a, s, std::sqrt(squares / static_cast<double>(seen.size()))};
 }
 
-std::optional<double> epochs_to(const std::vector<double>& epoch, const std::vector<double>& value, double target) {
-  for (std::size_t i = 0; i < epoch.size(); ++i)
-    if (value.at(i) >= target) return epoch[i];
+std::optional<double> epochs_to(const Points& curve, double target) {
+  for (const auto& [epoch, value] : curve)
+    if (value >= target) return epoch;
   return std::nullopt;
 }
 

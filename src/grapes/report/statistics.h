@@ -2,12 +2,14 @@
 
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 /// Statistics of a comparison, tested on worked examples and against SciPy. All functions throw std::invalid_argument
 /// if a number is not finite.
 namespace grapes::report {
 
+using Points = std::vector<std::pair<double, double>>;
 struct Interval {
   double low = 0, high = 0;
 };
@@ -40,10 +42,11 @@ double smallest_p(int n);
 struct Plateau {
   double asymptote = 0, slowness = 0, rmse = 0;
 };
-/// Fits a plateau. Returns nothing for fewer than three epochs above 0, and for curves that fall or rise linearly.
-std::optional<Plateau> plateau(const std::vector<double>& epoch, const std::vector<double>& accuracy);
+/// Fits a plateau to points (epoch, accuracy). Returns nothing for fewer than three epochs above 0, and for curves that
+/// fall or rise linearly.
+std::optional<Plateau> plateau(const Points& curve);
 /// Returns the first epoch whose value is at least `target`, or nothing.
-std::optional<double> epochs_to(const std::vector<double>& epoch, const std::vector<double>& value, double target);
+std::optional<double> epochs_to(const Points& curve, double target);
 
 /// Measures of continual learning, from R[i][j] = accuracy on task j after training on task i, for T tasks:
 ///   average accuracy   ACC = (1/T) Σ_j R[T][j]

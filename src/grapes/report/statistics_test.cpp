@@ -126,12 +126,9 @@ TEST(SmallestP, IsReachedByPairsOfOneSign) {
 
 TEST(PlateauFit, RecoversACurveWithoutNoise) {
   for (const double s : {0.02, 0.35, 4.0, 30.0}) {
-    std::vector<double> e, y;
-    for (int i = 0; i <= 20; ++i) {
-      e.push_back(i);
-      y.push_back(0.93 * i / (s + i));
-    }
-    const auto fit = plateau(e, y);
+    Points curve;
+    for (int i = 0; i <= 20; ++i) curve.emplace_back(i, 0.93 * i / (s + i));
+    const auto fit = plateau(curve);
     ASSERT_TRUE(fit) << s;
     EXPECT_NEAR(fit->asymptote, 0.93, 1e-8);
     EXPECT_NEAR(fit->slowness, s, 1e-7);
@@ -140,12 +137,9 @@ TEST(PlateauFit, RecoversACurveWithoutNoise) {
 }
 
 TEST(PlateauFit, EqualsSciPyOnNoise) {
-  std::vector<double> e, y;
-  for (int i = 1; i <= 10; ++i) {
-    e.push_back(i);
-    y.push_back(0.9 * i / (0.35 + i) + 0.004 * std::sin(3.0 * i));
-  }
-  const auto fit = plateau(e, y);
+  Points curve;
+  for (int i = 1; i <= 10; ++i) curve.emplace_back(i, 0.9 * i / (0.35 + i) + 0.004 * std::sin(3.0 * i));
+  const auto fit = plateau(curve);
   ASSERT_TRUE(fit);
   EXPECT_NEAR(fit->asymptote, 0.8994303192176912, 1e-7);
   EXPECT_NEAR(fit->slowness, 0.34827422286560933, 1e-6);
@@ -153,25 +147,25 @@ TEST(PlateauFit, EqualsSciPyOnNoise) {
 }
 
 TEST(PlateauFit, OfAFlatCurveIsTheCurve) {
-  const auto fit = plateau({1, 2, 3, 4}, {0.7, 0.7, 0.7, 0.7});
+  const auto fit = plateau({{1, 0.7}, {2, 0.7}, {3, 0.7}, {4, 0.7}});
   ASSERT_TRUE(fit);
   EXPECT_NEAR(fit->asymptote, 0.7, 1e-7);
   EXPECT_NEAR(fit->slowness, 0, 1e-7);
 }
 
 TEST(PlateauFit, IsNothingWhereThereIsNoPlateau) {
-  EXPECT_FALSE(plateau({1, 2}, {0.5, 0.6}));
-  EXPECT_FALSE(plateau({0, 1, 2}, {0.1, 0.5, 0.6}));                  // epoch 0 says nothing
-  EXPECT_FALSE(plateau({1, 2, 3, 4, 5}, {0.9, 0.8, 0.7, 0.6, 0.5}));  // falls
-  EXPECT_FALSE(plateau({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}));            // a straight line
-  EXPECT_FALSE(plateau({1, 2, 3}, {0, 0, 0}));
+  EXPECT_FALSE(plateau({{1, 0.5}, {2, 0.6}}));
+  EXPECT_FALSE(plateau({{0, 0.1}, {1, 0.5}, {2, 0.6}}));                      // epoch 0 says nothing
+  EXPECT_FALSE(plateau({{1, 0.9}, {2, 0.8}, {3, 0.7}, {4, 0.6}, {5, 0.5}}));  // falls
+  EXPECT_FALSE(plateau({{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}}));            // a straight line
+  EXPECT_FALSE(plateau({{1, 0}, {2, 0}, {3, 0}}));
 }
 
 TEST(EpochsTo, IsTheFirstThatReaches) {
-  EXPECT_EQ(epochs_to({1, 2, 3}, {0.5, 0.8, 0.7}, 0.7), 2);
-  EXPECT_EQ(epochs_to({1, 2, 3}, {0.5, 0.8, 0.7}, 0.8), 2);
-  EXPECT_FALSE(epochs_to({1, 2, 3}, {0.5, 0.8, 0.7}, 0.9));
-  EXPECT_FALSE(epochs_to({}, {}, 0.1));
+  EXPECT_EQ(epochs_to({{1, 0.5}, {2, 0.8}, {3, 0.7}}, 0.7), 2);
+  EXPECT_EQ(epochs_to({{1, 0.5}, {2, 0.8}, {3, 0.7}}, 0.8), 2);
+  EXPECT_FALSE(epochs_to({{1, 0.5}, {2, 0.8}, {3, 0.7}}, 0.9));
+  EXPECT_FALSE(epochs_to({}, 0.1));
 }
 
 TEST(NotANumber, IsRefused) {
@@ -182,8 +176,7 @@ TEST(NotANumber, IsRefused) {
   EXPECT_THROW(mean_interval({1, nan}), std::invalid_argument);
   EXPECT_THROW(wilcoxon({1, std::numeric_limits<double>::infinity()}), std::invalid_argument);
   EXPECT_THROW(holm({nan}), std::invalid_argument);
-  EXPECT_THROW(plateau({1, 2, 3}, {1, nan, 3}), std::invalid_argument);
-  EXPECT_THROW(plateau({1, 2, 3}, {1, 2}), std::invalid_argument);
+  EXPECT_THROW(plateau({{1, 1}, {2, nan}, {3, 3}}), std::invalid_argument);
 }
 
 TEST(Transfer, WorkedByHand) {

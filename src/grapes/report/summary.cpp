@@ -16,21 +16,22 @@ namespace {
 
 const std::vector<const char*> parts = {"test", "validation", "train"};
 
-std::string score_key(const Run& run, const std::string& part) { return part + "_" + run.identity.score; }
-
-bool counts(const Run& run) {
-  if (run.status.state != record::State::finished || run.epochs.empty()) return false;
-  return std::ranges::any_of(
-      parts, [&](const char* part) { return number(record::result_row(run), score_key(run, part)).has_value(); });
+std::optional<double> score(const Run& run, const std::string& part) {
+  return number(record::result_row(run), part + "_" + run.identity.score);
 }
 
-/// The rate chosen for an arm lies at an end of the grid.
-bool at_edge(const Json& tuning, const std::string& arm) {
-  if (!tuning.is_object() || tuning["grid"].size() < 2) return false;
-  const Json found = tuning["arms"].value(arm, Json::object());
-  if (found.empty() || found["tried"].empty()) return false;
+bool counts(const Run& run) {
+  return run.status.state == record::State::finished && !run.epochs.empty() &&
+         std::ranges::any_of(parts, [&](const char* part) { return score(run, part).has_value(); });
+}
+
+/// Reads which learning rate was chosen for an arm.
+void read_tuning(Arm& arm, const Json& tuning) {
+  const Json found = tuning.is_object() ? tuning["arms"].value(arm.name, Json::object()) : Json::object();
+  if (found.value("tried", Json::array()).empty()) return;
+  arm.chosen = found["chosen"];
   const auto [low, high] = std::ranges::minmax_element(tuning["grid"]);
-  return found["chosen"] == *low || found["chosen"] == *high;
+  arm.at_edge = *low != *high && (found["chosen"] == *low || found["chosen"] == *high);
 }
 
 std::vector<Arm> arms_of(const Condition& condition, const std::string& baseline) {
@@ -50,26 +51,24 @@ std::vector<Arm> arms_of(const Condition& condition, const std::string& baseline
       if (const auto rate = number(run->epochs.front(), "learning_rate")) rates.insert(*rate);
     arm.learning_rates.assign(rates.begin(), rates.end());
     arm.method = arm.runs.front()->epochs.front().value("method", "none");
-    arm.at_edge = at_edge(condition.tuning, arm.name);
+    read_tuning(arm, condition.tuning);
   }
   return arms;
 }
 
 /// Throws if the runs of one page cannot be compared.
 void check_comparable(const Condition& condition, const Run& first) {
-  const auto facts = [](const Run& run) -> std::map<std::string, std::string> {
-    return {{"the score", run.identity.score},
-            {"the data set", run.identity.data},
-            {"the scenario", run.epochs.front().value("scenario", "none")},
-            {"the number of tasks", std::to_string(learns_tasks(run) ? run.epochs.size() - 1 : 1)}};
-  };
+  const std::vector<std::pair<const char*, std::string (*)(const Run&)>> facts = {
+      {"the score", [](const Run& run) { return run.identity.score; }},
+      {"the data set", [](const Run& run) { return run.identity.data; }},
+      {"the scenario", [](const Run& run) { return run.epochs.front().value("scenario", "none"); }},
+      {"the number of tasks", [](const Run& run) { return std::to_string(tasks_of(run)); }}};
   for (const Arm& arm : condition.arms)
     for (const RunPtr& run : arm.runs) {
-      const auto found = facts(*run);
-      for (const auto& [what, expected] : facts(first))
-        if (found.at(what) != expected)
-          throw DataError(fmt::format("the runs cannot stand on one page: {} is {} in {} and {} in {}", what, expected,
-                                      first.folder.string(), found.at(what), run->folder.string()));
+      for (const auto& [what, of] : facts)
+        if (of(*run) != of(first))
+          throw DataError(fmt::format("the runs cannot stand on one page: {} is {} in {} and {} in {}", what, of(first),
+                                      first.folder.string(), of(*run), run->folder.string()));
       for (const RunPtr& other : arm.runs)
         if (other != run && other->identity.seed == run->identity.seed && pairing_of(*other) == pairing_of(*run))
           throw DataError(
@@ -81,10 +80,7 @@ void check_comparable(const Condition& condition, const Run& first) {
 /// Returns the part of the final scores: the first one that all runs have.
 std::string part_of(const Runs& runs) {
   for (const char* const part : parts)
-    if (std::ranges::all_of(runs, [&](const RunPtr& run) {
-          return number(record::result_row(*run), score_key(*run, part)).has_value();
-        }))
-      return part;
+    if (std::ranges::all_of(runs, [&](const RunPtr& run) { return score(*run, part).has_value(); })) return part;
   throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
 }
 
@@ -100,64 +96,57 @@ Spread spread(std::vector<Sample> samples, Bounds bounds = {}) {
   return result;
 }
 
+std::map<std::string, Spread> values_of(const Runs& runs, const std::vector<Measure>& measures) {
+  std::map<std::string, Spread> values;
+  for (const Measure& measure : measures) values[measure.key] = spread_of(runs, measure.of, measure.bounds);
+  return values;
+}
+
 /// Returns the differences of paired samples. Within one pair the settings agree, so the seed identifies a difference.
-Difference paired(Difference names, const Spread& own, const Spread& others) {
+Paired paired(const Spread& own, const Spread& others) {
   std::map<std::pair<std::uint64_t, std::string>, double> partners;
   for (const Sample& other : others.samples) partners[{other.seed, other.pairing}] = other.value;
   std::vector<Sample> each;
   for (const Sample& one : own.samples)
     if (const auto partner = partners.find({one.seed, one.pairing}); partner != partners.end())
       each.push_back({one.seed, "", one.value - partner->second});
-  names.unpaired = own.n() - each.size();
-  names.spread = spread(std::move(each));
-  names.p = names.spread.n() < 2 ? std::nullopt : wilcoxon(names.spread.values());
-  return names;
+  const std::size_t unpaired = own.n() - each.size();
+  const Spread differences = spread(std::move(each));
+  return {differences, unpaired, differences.n() < 2 ? std::nullopt : wilcoxon(differences.values()), {}};
 }
 
 std::vector<Difference> differences_of(const Condition& condition, const Summary& summary) {
   std::vector<std::string> names;
-  std::vector<Difference> pairs, all;
-  for (const Arm& arm : condition.arms) names.push_back(arm.name);
-  if (condition.find(summary.baseline) != nullptr)
-    for (const std::string& name : names)
-      if (name != summary.baseline) pairs.push_back({name, summary.baseline, "", false});
-  for (const Control& control : controls_of(names))
-    if (control.against != summary.baseline) pairs.push_back({control.arm, control.against, "", true});
-  for (Difference& pair : pairs)
-    for (const Measure& measure : summary.measures) {
-      const Spread& own = (*condition.find(pair.arm))[measure];
-      const Spread& others = (*condition.find(pair.against))[measure];
-      pair.measure = measure.key;
-      if (!own.empty() && !others.empty()) all.push_back(paired(pair, own, others));
-    }
-  return all;
-}
-
-/// Returns how much larger each difference is than the one in the first condition, for each seed.
-std::vector<Difference> changes_of(const Condition& condition, const Condition& first) {
   std::vector<Difference> all;
-  for (const Difference& now : condition.differences)
-    for (const Difference& then : first.differences)
-      if (now.arm == then.arm && now.against == then.against && now.measure == then.measure)
-        all.push_back(paired({now.arm, now.against, now.measure, now.control}, now.spread, then.spread));
+  for (const Arm& arm : condition.arms) names.push_back(arm.name);
+  for (const Comparison& one : comparisons_of(names, summary.baseline))
+    for (const Measure& measure : summary.measures) {
+      const Spread& own = (*condition.find(one.arm))[measure];
+      const Spread& others = (*condition.find(one.against))[measure];
+      if (own.empty() || others.empty()) continue;
+      all.push_back({paired(own, others), one.arm, one.against, measure.key, one.control()});
+      if (const Difference* then = summary.conditions.front().find(one.arm, one.against, measure);
+          !summary.swept.empty() && then != nullptr)
+        all.back().change = paired(all.back().spread, then->spread);
+    }
   return all;
 }
 
 /// Applies Holm's correction. A family consists of a measure's differences to the baseline, or to the controls; in a
 /// sweep at all values. Differences without a p do not belong to it.
 void correct(Summary& summary) {
-  std::map<std::string, std::vector<Difference*>> families;
-  for (Condition& condition : summary.conditions) {
-    const std::string at = summary.swept.empty() ? condition.name : "";
-    for (Difference& one : condition.differences)
+  std::map<std::string, std::vector<Paired*>> families;
+  const bool sweep = !summary.swept.empty();
+  for (Condition& condition : summary.conditions)
+    for (Difference& one : condition.differences) {
       if (one.p)
-        families[fmt::format("{}, {}, {}", at, one.measure, one.control && summary.swept.empty())].push_back(&one);
-    for (Difference& one : condition.changes)
-      if (one.p) families["changes of " + one.measure].push_back(&one);
-  }
+        families[sweep ? one.measure : fmt::format("{}, {}, {}", condition.name, one.measure, one.control)].push_back(
+            &one);
+      if (one.change.p) families["change of " + one.measure].push_back(&one.change);
+    }
   for (const auto& [name, family] : families) {
     std::vector<double> p;
-    for (const Difference* one : family) p.push_back(*one->p);
+    for (const Paired* one : family) p.push_back(*one->p);
     const std::vector<double> corrected = holm(p);
     for (std::size_t i = 0; i < family.size(); ++i) family[i]->p_holm = corrected[i];
   }
@@ -173,7 +162,7 @@ std::string default_title(const Summary& summary) {
 
 }  // namespace
 
-int Difference::side() const {
+int Paired::side() const {
   if (!spread.interval) return 0;
   return spread.interval->low > 0 ? 1 : spread.interval->high < 0 ? -1 : 0;
 }
@@ -190,18 +179,24 @@ const Difference* Condition::find(const std::string& arm, const std::string& aga
   return found == differences.end() ? nullptr : &*found;
 }
 
-Runs Summary::runs() const {
+Runs Condition::counted() const {
   Runs all;
-  for (const Condition& condition : conditions)
-    for (const Arm& arm : condition.arms) all.insert(all.end(), arm.runs.begin(), arm.runs.end());
+  for (const Arm& arm : arms) all.insert(all.end(), arm.runs.begin(), arm.runs.end());
   return all;
 }
 
-std::size_t Summary::most_runs() const {
-  std::size_t most = 0;
+Runs Summary::runs() const {
+  Runs all;
   for (const Condition& condition : conditions)
-    for (const Arm& arm : condition.arms) most = std::max(most, arm.runs.size());
-  return most;
+    for (const RunPtr& run : condition.counted()) all.push_back(run);
+  return all;
+}
+
+std::vector<Section> Summary::sections() const {
+  if (!swept.empty()) return {Section(conditions)};
+  std::vector<Section> all;
+  for (const Condition& condition : conditions) all.emplace_back(&condition, 1);
+  return all;
 }
 
 const Condition& Summary::first_condition() const {
@@ -236,9 +231,9 @@ std::string change_text(const Spread& spread, const Unit& unit) {
 }
 
 Summary summarize(Records records, const Options& options) {
-  Summary summary;
+  Summary summary{std::move(records)};
   Runs runs;
-  for (const Condition& condition : records.conditions)
+  for (const Condition& condition : summary.conditions)
     for (const RunPtr& run : condition.runs) {
       Runs& known = counts(*run) ? runs : summary.excluded;
       if (std::ranges::find(known, run) == known.end()) known.push_back(run);
@@ -248,14 +243,11 @@ Summary summarize(Records records, const Options& options) {
         "there is no finished run to report on: {} read, all of them diverged, failed, interrupted, or still running",
         summary.excluded.size()));
   for (const std::string& name :
-       {options.baseline, std::string("bp"), records.arms.empty() ? "" : records.arms.front()})
+       {options.baseline, std::string("bp"), summary.arms.empty() ? "" : summary.arms.front()})
     if (summary.baseline.empty() && std::ranges::any_of(runs, [&](auto& run) { return run->identity.arm == name; }))
       summary.baseline = name;
-  for (Condition& condition : records.conditions) condition.arms = arms_of(condition, summary.baseline);
-  if (records.swept.empty()) std::erase_if(records.conditions, [](const Condition& one) { return one.arms.empty(); });
-  summary.swept = records.swept;
-  summary.arms = records.arms;
-  summary.conditions = std::move(records.conditions);
+  for (Condition& condition : summary.conditions) condition.arms = arms_of(condition, summary.baseline);
+  if (summary.swept.empty()) std::erase_if(summary.conditions, [](const Condition& one) { return one.arms.empty(); });
   const Run& first = summary.first_run();
   Runs of_baseline;
   if (summary.baseline.empty()) summary.baseline = first.identity.arm;
@@ -270,7 +262,7 @@ Summary summarize(Records records, const Options& options) {
   summary.data = first.identity.data;
   summary.score = score_of(first.identity.score);
   summary.part = part_of(runs);
-  summary.tasks = learns_tasks(first) ? first.epochs.size() - 1 : 0;
+  summary.tasks = tasks_of(first);
   summary.title = !options.title.empty() ? options.title : default_title(summary);
   if (!summary.swept.empty()) summary.title += ", by " + swept_part(summary.swept);
   summary.measures = summary.tasks > 0 ? task_measures() : training_measures(summary.score, summary.part, {});
@@ -278,64 +270,25 @@ Summary summarize(Records records, const Options& options) {
       summary.tasks == 0 && (options.target != 0 || end > 0))
     summary.measures = training_measures(summary.score, summary.part, options.target != 0 ? options.target : end);
   for (Condition& condition : summary.conditions) {
-    for (Arm& arm : condition.arms)
-      for (const Measure& measure : summary.measures)
-        arm.values[measure.key] = spread_of(arm.runs, measure.of, measure.bounds);
+    for (Arm& arm : condition.arms) arm.values = values_of(arm.runs, summary.measures);
     condition.differences = differences_of(condition, summary);
-    const Condition& one = summary.conditions.front();
-    if (!summary.swept.empty() && &condition != &one) condition.changes = changes_of(condition, one);
   }
   correct(summary);
   return summary;
 }
 
-const std::vector<PartNumber> factor_numbers = {
-    {"factor.mean", "mean"}, {"factor.sd", "standard deviation"}, {"factor.min", "smallest"}};
-
-std::vector<Part> final_factors(const Arm& arm) {
+std::vector<Part> parts_of(const Arm& arm, const PartKind& kind) {
   std::vector<Part> all;
-  for (const std::string& layer : layers_of(arm.runs)) {
-    Part part{layer, {}};
-    for (const PartNumber& one : factor_numbers)
-      part.values[one.key] = spread_of(
-          arm.runs, [&](const Run& run) { return number(layer_of(run.epochs.back(), layer), one.key); },
-          one.key == std::string("factor.sd") ? Bounds{0} : Bounds{1, 2});
-    if (!part.values.begin()->second.empty()) all.push_back(std::move(part));
-  }
-  return all;
-}
-
-const std::vector<PartNumber> change_numbers = {{"weight_change", "weight change", "weight_norm"},
-                                                {"overlap", "overlap"},
-                                                {"overlap_size", "overlap of sizes"},
-                                                {"loss_increase", "loss increase"},
-                                                {"factor_change", "factor and change"},
-                                                {"factor_loss_increase", "factor and loss increase"}};
-
-std::vector<Part> weight_changes(const Arm& arm) {
-  std::vector<Part> all;
-  const auto weights = [](const Json& row) {
-    return row.value("forgetting", Json::object()).value("weights", Json::array());
-  };
-  for (const Json& weight : weights(arm.runs.front()->epochs.back())) {
-    Part part{weight.at("name"), {}};
-    for (const PartNumber& measure : change_numbers)
-      part.values[measure.key] = spread_of(arm.runs, [&](const Run& run) -> std::optional<double> {
-        std::vector<double> tasks;
-        for (const Json& row : run.epochs)
-          for (const Json& one : weights(row))
-            if (const auto value = number(one, measure.key); value && one["name"] == weight["name"])
-              tasks.push_back(measure.share_of != nullptr ? *value / one.at(measure.share_of).get<double>() : *value);
-        return tasks.empty() ? std::nullopt : std::optional(mean(tasks));
-      });
-    all.push_back(std::move(part));
-  }
+  for (const std::string& name : kind.names_of(arm.runs))
+    all.push_back({name, values_of(arm.runs, kind.measures(name))});
+  const std::string first = kind.measures("").front().key;
+  std::erase_if(all, [&](const Part& part) { return part.values.at(first).empty(); });
   return all;
 }
 
 std::vector<std::vector<Spread>> matrix_of(const Arm& arm) {
   const Run& first = *arm.runs.front();
-  std::vector<std::vector<Spread>> matrix(learns_tasks(first) ? first.epochs.size() - 1 : 0);
+  std::vector<std::vector<Spread>> matrix(tasks_of(first));
   for (std::size_t i = 0; i < matrix.size(); ++i)
     for (std::size_t j = 0; j < matrix.size(); ++j)
       matrix[i].push_back(spread_of(
@@ -348,20 +301,6 @@ std::string swept_part(const std::string& key) {
   const std::size_t begin = (before == std::string::npos ? equals : before) + 1;
   const std::string part = key.substr(begin, key.find_first_of(",:", place) - begin);
   return part == "{}" ? key.substr(0, equals) : part;
-}
-
-std::vector<std::string> excluded_runs(const Summary& summary) {
-  std::vector<std::string> lines;
-  for (const RunPtr& run : summary.excluded) {
-    const record::Status& status = run->status;
-    const std::string state = status.state == record::State::finished  ? "finished without a score"
-                              : status.state == record::State::running ? "still running, or killed"
-                                                                       : record::to_string(status.state);
-    lines.push_back(fmt::format("{}, seed {}: {} after {}{}", run->identity.arm, run->identity.seed, state,
-                                count(static_cast<std::size_t>(status.epoch), summary.tasks > 0 ? "task" : "epoch"),
-                                status.message.empty() ? "" : " (" + status.message + ")"));
-  }
-  return lines;
 }
 
 }  // namespace grapes::report

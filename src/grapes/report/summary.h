@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,20 +32,24 @@ struct Spread {
   bool empty() const { return samples.empty(); }
 };
 
-/// The paired differences between the runs of two arms. Runs form a pair if they have the same seed and the same
-/// settings apart from those of the arm.
-struct Difference {
-  std::string arm, against, measure;
-  bool control = false;  ///< a comparison of controls_of(); otherwise with the baseline
-  Spread spread = {};
-  std::size_t unpaired = 0;      ///< runs of the arm without a partner
-  std::optional<double> p = {};  ///< of Wilcoxon's signed-rank test; nothing if no pair differs
-  std::optional<double> p_holm =
-      {};  ///< after Holm's correction over the comparisons with the baseline, or with the controls
+/// Paired differences and their test.
+struct Paired {
+  Spread spread;
+  std::size_t unpaired = 0;      ///< values without a partner
+  std::optional<double> p;       ///< of Wilcoxon's signed-rank test; nothing if no pair differs
+  std::optional<double> p_holm;  ///< after Holm's correction
 
   /// Returns -1 or 1 if the interval lies below or above 0, otherwise 0.
   int side() const;
   bool significant() const { return p_holm && *p_holm < 0.05; }
+};
+
+/// The differences of a measure between the runs of two arms. Runs form a pair if they have the same seed and the same
+/// settings apart from those of the arm.
+struct Difference : Paired {
+  std::string arm, against, measure;
+  bool control = false;  ///< see Comparison; otherwise with the baseline
+  Paired change = {};    ///< of a sweep: how much larger each is than the one in the first condition
 };
 
 /// The counted runs of one arm, sorted by seed: those that finished with a score in their last row.
@@ -53,6 +58,7 @@ struct Arm {
   std::string method = "none";  ///< against forgetting; "none" for a learning rule alone
   Runs runs = {};
   std::vector<double> learning_rates = {};  ///< initial learning rates of the runs, without repetition
+  std::optional<double> chosen = {};        ///< the learning rate that was chosen by tuning
   bool at_edge = false;  ///< the chosen rate is the smallest or largest of the grid, so a better one may lie outside
   std::map<std::string, Spread> values = {};  ///< by the measure's key; empty if the measure does not apply
 
@@ -70,39 +76,40 @@ struct Condition {
 
   std::vector<Arm> arms = {};  ///< the baseline first, then those of known_arms, then the others
   std::vector<Difference> differences = {};
-  std::vector<Difference> changes = {};  ///< of a sweep: each difference minus the one in the first condition
 
+  /// Returns the runs of all arms.
+  Runs counted() const;
   const Arm* find(const std::string& name) const;
   const Difference* find(const std::string& arm, const std::string& against, const Measure& measure) const;
 };
+/// The conditions of one part of the report.
+using Section = std::span<const Condition>;
 
-struct Summary {
-  std::string title, data, baseline;
-  std::string swept;  ///< "factor-bits={}": the swept setting, or empty
-  std::string part;   ///< part of the final scores: "test", "validation" or "train"
-  Score score;
-  std::vector<std::string> arms;  ///< all names; those in the options even without a finished run
-  std::vector<Measure> measures;  ///< the first one is the primary measure
+/// Conditions with their runs, as read from records.
+struct Records {
   std::vector<Condition> conditions;
-  Runs excluded;          ///< runs that are not counted
-  std::size_t tasks = 0;  ///< number of tasks learned in sequence; 0 for a single task
+  std::string swept = {};              ///< "factor-bits={}": the swept setting, or empty
+  std::vector<std::string> arms = {};  ///< names of all arms in the requested order; empty: those of the runs
+};
+
+/// Records with all numbers. `arms` has all names, also of arms without a finished run.
+struct Summary : Records {
+  std::string title = {}, data = {}, baseline = {};
+  std::string part = {};  ///< part of the final scores: "test", "validation" or "train"
+  Measure score = {};
+  std::vector<Measure> measures = {};  ///< the first one is the primary measure
+  Runs excluded = {};                  ///< runs that are not counted
+  std::size_t tasks = 0;               ///< number of tasks learned in sequence; 0 for a single task
   bool stopped_early = false;
 
   const Measure& primary() const { return measures.front(); }
+  /// Returns one section with all values of a sweep; otherwise one for each condition.
+  std::vector<Section> sections() const;
   /// Returns the first condition that has arms.
   const Condition& first_condition() const;
   const record::Run& first_run() const { return *first_condition().arms.front().runs.front(); }
   /// Returns all counted runs.
   Runs runs() const;
-  /// Returns the largest number of runs of an arm.
-  std::size_t most_runs() const;
-};
-
-/// Conditions with their runs, as read from records.
-struct Records {
-  std::vector<Condition> conditions;
-  std::string swept;                   ///< see Summary
-  std::vector<std::string> arms = {};  ///< names of all arms in the requested order; empty: those of the runs
 };
 
 struct Options {
@@ -127,37 +134,26 @@ std::string change_text(const Spread& spread, const Unit& unit);
 
 /// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "arms": names, "measures": [{"key",
 /// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",
-/// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": [{"name", KEY: SPREAD}] of
-/// final_factors(), "weights": likewise of weight_changes(), "matrix": matrix_of() of SPREAD}], "differences": [{"arm",
-/// "against", "measure", "control", "unpaired", "p", "p_holm", SPREAD}], "changes": likewise}], "excluded": [{"arm",
-/// "seed", "run", "state", "epoch", "message"}]} SPREAD is {"n", "seeds", "each", "mean", "sd", "interval"}, null where
-/// a measure has no meaning.
+/// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": [{"name", KEY: SPREAD}], "weights":
+/// likewise, "matrix": matrix_of() of SPREAD}], "differences": [{"arm", "against", "measure", "control", PAIRED,
+/// "change": {PAIRED} of a sweep}]}], "excluded": [{"arm", "seed", "run", "state", "epoch", "message"}]}. SPREAD is
+/// {"n", "seeds", "each", "mean", "sd", "interval"}, null where a measure has no meaning. PAIRED is a SPREAD with
+/// "unpaired", "p" and "p_holm".
 record::Json to_json(const Summary& summary);
 
-/// A layer or a weight of an arm, and what its runs hold of it: numbers over the seeds, by their keys in a list below.
+/// A layer or a weight of an arm: its measures over the seeds.
 struct Part {
   std::string name;
   std::map<std::string, Spread> values;
 };
-struct PartNumber {
-  const char* key;                 ///< in a row of metrics.jsonl
-  const char* name;                ///< heading of a column
-  const char* share_of = nullptr;  ///< if set, the number is divided by this one
-};
-/// The factors of each modulated layer at the end: over its units, then over the seeds.
-extern const std::vector<PartNumber> factor_numbers;
-std::vector<Part> final_factors(const Arm& arm);
-/// What the tasks did to each weight: means over a run's tasks, over the seeds.
-extern const std::vector<PartNumber> change_numbers;
-std::vector<Part> weight_changes(const Arm& arm);
-/// R[i][j], accuracy on task j after training on task i, cell by cell over the seeds. Empty for runs on one task.
+/// Returns the parts for which the first measure was recorded.
+std::vector<Part> parts_of(const Arm& arm, const PartKind& kind);
+/// Returns R[i][j], accuracy on task j after training on task i, cell by cell over the seeds. Empty for runs on one
+/// task.
 std::vector<std::vector<Spread>> matrix_of(const Arm& arm);
 
 /// The part of a swept key that changes: "weights=int{}" of "precision=weights=int{}:stochastic,error=int8", and
 /// "factor-bits" of "factor-bits={}".
 std::string swept_part(const std::string& key);
-
-/// "grapes, seed 3: diverged after 4 epochs (loss is not finite)", one for each run that was left out.
-std::vector<std::string> excluded_runs(const Summary& summary);
 
 }  // namespace grapes::report

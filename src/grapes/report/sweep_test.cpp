@@ -71,9 +71,9 @@ TEST(Sweep, HolmIsOverAllValues) {
 TEST(Sweep, WhoLosesMoreSeedBySeed) {
   // grapes − bp: 0.01, 0.03 at 8 and −0.1, −0.1 at 4.
   const Summary s = summarize(swept());
-  EXPECT_TRUE(s.conditions[0].changes.empty());
-  ASSERT_EQ(s.conditions[1].changes.size(), 1u);
-  const Spread& change = s.conditions[1].changes[0].spread;
+  for (const Difference& one : s.conditions[0].differences) EXPECT_TRUE(one.change.spread.empty());
+  ASSERT_EQ(s.conditions[1].differences.size(), 1u);
+  const Spread& change = s.conditions[1].differences[0].change.spread;
   EXPECT_NEAR(change.mean, -0.12, 1e-12);
   EXPECT_NEAR(change.samples[0].value, -0.11, 1e-12);
   EXPECT_NEAR(change.samples[1].value, -0.13, 1e-12);

@@ -100,8 +100,10 @@ inline Summary summary(std::vector<record::Run> runs, const Options& options = {
 inline std::vector<std::string> said(const Summary& summary) {
   const Findings found = findings(summary);
   std::vector<std::string> all = {found.lead};
-  all.insert(all.end(), found.verdicts.begin(), found.verdicts.end());
-  for (const auto& sentences : found.conditions) all.insert(all.end(), sentences.begin(), sentences.end());
+  for (const auto& [title, verdict, limits] : found.sections) {
+    all.push_back(verdict);
+    all.insert(all.end(), limits.begin(), limits.end());
+  }
   all.insert(all.end(), found.all.begin(), found.all.end());
   return all;
 }

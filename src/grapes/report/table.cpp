@@ -11,43 +11,22 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 const std::string none = "–";
 
-/// A row of a table: an arm or a pair of arms in a condition. `arm` is null if none of its runs finished.
-struct Row {
-  const Condition* condition;
-  std::string name;
-  const Arm* arm = nullptr;
-  const Difference* difference = nullptr;
-  /// "grapes", and of a sweep "grapes at 4".
-  std::string heading() const { return name + (condition->value ? " at " + condition->name : ""); }
-};
-struct Column {
-  std::string name;
-  std::string meaning;  ///< one line, for the page
-  std::function<std::string(const Row&)> cell;
-};
-Table table_of(const std::string& title, const std::vector<Row>& rows, const std::vector<Column>& columns) {
-  Table table{title, Rows(1 + rows.size())};
-  for (const auto& [name, meaning, cell] : columns) {
-    table.rows[0].push_back(name);
-    if (!meaning.empty()) table.terms.emplace_back(name, meaning);
-    for (std::size_t i = 0; i < rows.size(); ++i) table.rows[i + 1].push_back(cell(rows[i]));
-  }
-  return table;
+/// "grapes", and of a sweep "grapes at 4".
+std::string heading(const std::string& name, const Condition& condition) {
+  return name + (condition.value ? " at " + condition.name : "");
 }
 
-std::string rates(const Row& row) {
+std::string rates(const Arm& arm) {
   std::vector<std::string> texts;
-  for (const double rate : row.arm->learning_rates) texts.push_back(shortest(rate));
+  for (const double rate : arm.learning_rates) texts.push_back(shortest(rate));
   if (texts.empty()) return none;
-  return (texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back()) +
-         (row.arm->at_edge ? " (edge)" : "");
+  return (texts.size() <= 2 ? join(texts, ", ") : texts.front() + "…" + texts.back()) + (arm.at_edge ? " (edge)" : "");
 }
 
 std::string p_text(const std::optional<double>& p) { return p ? p_value(*p) : none; }
 
 /// Writes "88.10 ± 0.20 [87.20, 88.90]", and the number of runs that have the value if some do not.
-std::string level(const Arm& arm, const Measure& measure) {
-  const Spread& spread = arm[measure];
+std::string level(const Spread& spread, const Measure& measure, const Arm& arm) {
   if (spread.empty()) return measure.key == "epochs_to_target" ? "never" : none;
   const bool sign = measure.key.ends_with("transfer");
   std::string text = sign ? measure.unit.change(spread.mean) : measure.unit.number(spread.mean);
@@ -56,72 +35,59 @@ std::string level(const Arm& arm, const Measure& measure) {
 }
 
 /// "+1.20 [+0.40, +2.00]".
-std::string change(const Difference& one, const Measure& measure) {
+std::string change(const Paired& one, const Measure& measure) {
   return one.spread.empty() ? none : change_text(one.spread, {measure.unit.factor, measure.unit.decimals});
 }
 
-Table measures_of(const Summary& summary, const std::vector<const Condition*>& conditions) {
-  std::vector<Row> rows;
+Table measure_table(const Summary& summary, Section section) {
+  Table table{"Measures",
+              {{"arm", "n", "rate"}},
+              {{"arm", "the label under which runs are grouped"},
+               {"n", "finished runs, one for each seed"},
+               {"rate", "the learning rate the runs began with; (edge): the smallest or largest of those tried"}}};
+  for (const Measure& measure : summary.measures) table.add(measure);
   for (const std::string& name : summary.arms)
-    for (const Condition* one : conditions)
-      if (const Arm* arm = one->find(name); arm != nullptr || !summary.swept.empty())
-        rows.push_back({one, shortened(name, 20), arm});
-  std::vector<Column> columns = {
-      {"arm", "the label under which runs are grouped", [](const Row& row) { return row.heading(); }},
-      {"n", "finished runs, one for each seed",
-       [](const Row& row) { return row.arm == nullptr ? "0" : std::to_string(row.arm->runs.size()); }},
-      {"rate", "the learning rate the runs began with; (edge): the smallest or largest of those tried",
-       [](const Row& row) { return row.arm == nullptr ? none : rates(row); }}};
-  for (const Measure& measure : summary.measures)
-    columns.push_back({measure.name + measure.unit.suffix,
-                       measure.meaning + (measure.better == Measure::Better::more ? "; more" : "; less") + " is better",
-                       [&](const Row& row) { return row.arm == nullptr ? "diverged" : level(*row.arm, measure); }});
-  Table table = table_of("Measures", rows, columns);
+    for (const Condition& condition : section) {
+      const Arm* arm = condition.find(name);
+      if (arm == nullptr && summary.swept.empty()) continue;
+      table.rows.push_back({heading(shortened(name, 20), condition), arm ? std::to_string(arm->runs.size()) : "0",
+                            arm ? rates(*arm) : none});
+      for (const Measure& measure : summary.measures)
+        table.rows.back().push_back(arm ? level((*arm)[measure], measure, *arm) : "diverged");
+    }
   table.terms.emplace_back("± and [ ]", "standard deviation over seeds, and the 95 % interval of the mean");
   return table;
 }
 
-Table comparisons_of(const Summary& summary, const std::vector<const Condition*>& conditions) {
-  std::vector<std::string> names;
-  std::vector<Row> all, rows;
-  std::map<std::string, const Measure*> measures;
-  for (const Measure& measure : summary.measures) measures[measure.key] = &measure;
-  for (const Condition* condition : conditions)
-    for (const Difference& one : condition->differences) {
-      if (!measures[one.measure]->compared) continue;
-      all.push_back({condition, shortened(one.arm, 20) + " − " + one.against, nullptr, &one});
-      if (std::find(names.begin(), names.end(), all.back().name) == names.end()) names.push_back(all.back().name);
-    }
-  for (const std::string& name : names)
-    std::copy_if(all.begin(), all.end(), std::back_inserter(rows), [&](const Row& row) { return row.name == name; });
-  std::vector<Column> columns = {
-      {"comparison", "",
-       [&](const Row& row) {
-         return row.heading() + (summary.tasks > 0 ? ", " + measures[row.difference->measure]->name : "");
-       }},
-      {summary.primary().unit.difference.empty() ? "difference [95 %]" : "points [95 %]",
-       "mean of the paired differences with Student’s t interval",
-       [&](const Row& row) { return change(*row.difference, *measures[row.difference->measure]); }},
-      {"pairs", "runs that began alike", [](const Row& row) { return std::to_string(row.difference->spread.n()); }},
-      {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs",
-       [](const Row& row) { return p_text(row.difference->p); }},
-      {"Holm p", "p after Holm’s correction for the number of arms, or of controls; of a sweep, for all rows",
-       [](const Row& row) { return p_text(row.difference->p_holm); }},
-      {"reading", "", [](const Row& row) { return reading(*row.difference); }}};
-  if (conditions.size() > 1)
-    columns.push_back({"change since " + conditions.front()->name,
-                       "the difference less the same one at the first value, seed by seed: which arm loses more; *: "
-                       "p below 0.05 after Holm’s correction over all changes",
-                       [&](const Row& row) {
-                         for (const Difference& one : row.condition->changes)
-                           if (one.arm == row.difference->arm && one.against == row.difference->against &&
-                               one.measure == row.difference->measure)
-                             return change(one, *measures[one.measure]) + (one.significant() ? "*" : "");
-                         return none;
-                       }});
-  Table table = table_of("Comparisons", rows, columns);
-  for (const auto& [arm, against, meaning] : controls_of(summary.arms))
-    table.terms.emplace_back(arm + " − " + against, meaning);
+Table comparison_table(const Summary& summary, Section section, const std::vector<Measure>& measures) {
+  const bool named = measures.size() > 1;
+  const std::string points = summary.primary().unit.difference.empty() ? "difference [95 %]" : "points [95 %]";
+  Table table{
+      "Comparisons",
+      {{named || summary.tasks == 0 ? "comparison" : measures.front().name, points, "pairs", "p", "Holm p", "reading"}},
+      {{points, "mean of the paired differences with Student’s t interval"},
+       {"pairs", "runs that began alike"},
+       {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs"},
+       {"Holm p", "p after Holm’s correction for the number of arms, or of controls; of a sweep, for all rows"}}};
+  if (section.size() > 1) {
+    table.rows[0].push_back("change since " + section.front().name);
+    table.terms.emplace_back(table.rows[0].back(),
+                             "the difference less the same one at the first value, seed by seed: which arm loses more; "
+                             "*: p below 0.05 after Holm’s correction over all changes");
+  }
+  for (const Comparison& pair : comparisons_of(summary.arms, summary.baseline)) {
+    for (const Condition& condition : section)
+      for (const Measure& measure : measures) {
+        const Difference* one = condition.find(pair.arm, pair.against, measure);
+        if (one == nullptr) continue;
+        const std::string name = heading(shortened(pair.arm, 20) + " − " + pair.against, condition);
+        table.rows.push_back({name + (named ? ", " + measure.name : ""), change(*one, measure),
+                              std::to_string(one->spread.n()), p_text(one->p), p_text(one->p_holm), reading(*one)});
+        if (section.size() > 1)
+          table.rows.back().push_back(change(one->change, measure) + (one->change.significant() ? "*" : ""));
+      }
+    if (pair.control()) table.terms.emplace_back(pair.arm + " − " + pair.against, pair.meaning);
+  }
   return table;
 }
 
@@ -145,25 +111,49 @@ std::string fitted(const Rows& rows) {
 
 }  // namespace
 
-std::vector<Table> tables(const Summary& summary, const Condition& condition) {
-  std::vector<const Condition*> conditions = {&condition};
-  if (!summary.swept.empty()) conditions.clear();
-  for (const Condition& one : summary.conditions)
-    if (!summary.swept.empty()) conditions.push_back(&one);
-  std::vector<Table> all = {measures_of(summary, conditions), comparisons_of(summary, conditions)};
+void Table::add(const Measure& measure) {
+  rows[0].push_back(measure.name + measure.unit.suffix);
+  const std::string better = measure.better == Measure::Better::more   ? "; more is better"
+                             : measure.better == Measure::Better::less ? "; less is better"
+                                                                       : "";
+  if (!measure.meaning.empty()) terms.emplace_back(rows[0].back(), measure.meaning + better);
+}
+
+std::vector<Table> tables(const Summary& summary, Section section) {
+  std::vector<Measure> compared = summary.measures;
+  std::erase_if(compared, [](const Measure& measure) { return !measure.compared; });
+  std::vector<Table> all = {measure_table(summary, section), comparison_table(summary, section, compared)};
   if (all.back().rows.size() == 1) all.pop_back();
   return all;
 }
 
+Table part_table(const Condition& condition, const PartKind& kind) {
+  Table table{"", {{"arm", kind.name}}};
+  const std::vector<Measure> measures = kind.measures("");
+  for (const Measure& measure : measures) table.add(measure);
+  for (const Arm& arm : condition.arms)
+    for (const Part& part : parts_of(arm, kind)) {
+      table.rows.push_back({arm.name, part.name});
+      for (const Measure& measure : measures)
+        table.rows.back().push_back(level(part.values.at(measure.key), measure, arm));
+    }
+  return table;
+}
+
 std::string table(const Summary& summary) {
   std::string text;
-  for (const Condition& condition : summary.conditions) {
-    if (!summary.swept.empty() && &condition != &summary.conditions.front()) continue;
-    if (!condition.title.empty()) text += (text.empty() ? "" : "\n") + condition.title + "\n";
-    for (const Table& one : tables(summary, condition)) text += (text.empty() ? "" : "\n") + fitted(one.rows);
+  const auto add = [&](const std::string& block) { text += (text.empty() ? "" : "\n") + block; };
+  std::vector<std::string> elsewhere;
+  for (const Measure& measure : summary.measures)
+    if (measure.compared && measure.key != summary.primary().key) elsewhere.push_back(measure.name);
+  for (const Section section : summary.sections()) {
+    if (!section.front().title.empty()) add(section.front().title + "\n");
+    add(fitted(measure_table(summary, section).rows));
+    const Table comparisons = comparison_table(summary, section, {summary.primary()});
+    if (comparisons.rows.size() > 1) add(fitted(comparisons.rows));
   }
-  for (const std::string& line : excluded_runs(summary)) text += "\nnot counted: " + line;
-  return summary.excluded.empty() ? text : text + "\n";
+  if (!elsewhere.empty()) add("The page also compares " + listed(elsewhere) + ".\n");
+  return text;
 }
 
 }  // namespace grapes::report
