@@ -76,7 +76,7 @@ c10::List<at::Tensor> spiking_gradients(grapes::nn::Snu layer) {
 c10::List<at::Tensor> residual(const std::string& modulation, const std::string& precision) {
   grapes::nn::Options options;
   options.model = grapes::nn::parse_model("resnet9");
-  options.precision = precision;
+  options.precision = grapes::nn::parse_precision(precision);
   options.rule.modulation = modulation;
   const auto model = grapes::nn::make_network(options, {{3, 32, 32}, 10}, 1);
   grapes::nn::Pass pass;
