@@ -1,6 +1,7 @@
 #include "grapes/analog/crossbar.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 

@@ -57,7 +57,11 @@ std::vector<Timing> cnn(const CnnCase& which, const Options& options) {
   // bfloat16 a sum in another order may round to the neighbor, 2⁻⁸ away, in each of nine layers.
   require_equal_to_reference(steps,
                              {.allowed = which.precision == "bf16" ? 0.2 : 0.02, .of_update = true, .examples = 4});
-  return take_turns([&] { return Group{convolutions(which), arms(steps)}; }, options, kernels::Pool::libtorch, 1);
+  return take_turns(
+      [&] {
+        return Group{convolutions(which), arms(steps), false};
+      },
+      options, kernels::Pool::libtorch, 1);
 }
 
 std::vector<CnnCase> cnn_cases() { return {{}, {.norm = "batch"}, {.recompute = true}, {.precision = "bf16"}}; }

@@ -21,7 +21,8 @@ std::vector<Timing> over_copy(const Timing& labels, std::int64_t bytes, const Op
         const auto from = std::make_shared<std::vector<char>>(static_cast<std::size_t>(bytes / 2), char{1});
         const auto into = std::make_shared<std::vector<char>>(from->size());
         Group group{[from, into] { std::memcpy(into->data(), from->data(), from->size()); },
-                    {{labels, fused}, {labels, plain}}};
+                    {{labels, fused}, {labels, plain}},
+                    false};
         group.arms[0].labels.variant = "fused";
         group.arms[1].labels.variant = "plain";
         return group;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <thread>
 
@@ -57,15 +58,17 @@ class CountedMemory {
       std::int64_t bytes;
       Counter* counter;
     };
-    c10::DataPtr allocate(std::size_t bytes) const override {
-      auto* self = const_cast<Counter*>(this);  // NOLINT(cppcoreguidelines-pro-type-const-cast): counting is no change
+    // Without `override`: allocate() is const in LibTorch 1.13 and not in 2.x, which also has copy_data().
+    c10::DataPtr allocate(std::size_t bytes) const { return const_cast<Counter*>(this)->allocate(bytes); }  // NOLINT
+    c10::DataPtr allocate(std::size_t bytes) {                                                              // NOLINT
       c10::DataPtr memory = beneath->allocate(bytes);
       void* data = memory.get();
-      self->held += static_cast<std::int64_t>(bytes);
-      self->peak = std::max(self->peak, self->held);
-      return {data, new Piece{std::move(memory), static_cast<std::int64_t>(bytes), self}, &release,
+      held += static_cast<std::int64_t>(bytes);
+      peak = std::max(peak, held);
+      return {data, new Piece{std::move(memory), static_cast<std::int64_t>(bytes), this}, &release,
               c10::Device(c10::kCPU)};
     }
+    void copy_data(void* to, const void* from, std::size_t bytes) const { std::memcpy(to, from, bytes); }  // NOLINT
     static void release(void* piece) {
       auto* held = static_cast<Piece*>(piece);
       held->counter->held -= held->bytes;

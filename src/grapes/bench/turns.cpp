@@ -1,5 +1,7 @@
 #include "grapes/bench/turns.h"
 
+#include "grapes/kernels/libraries.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -31,9 +33,11 @@ std::vector<Timing> take_turns(const std::function<Group()>& make, const Options
                                int runs) {
   const kernels::FlushDenormals flush;
   std::vector<Turn> turns;
+  std::string no_baseline;
   for (const std::int64_t threads : options.threads) {
     kernels::set_threads(threads, pool);
     Group group = make();
+    if (group.products) no_baseline = kernels::blas_outdated();
     turns.push_back({threads, std::move(group.baseline)});
     for (Arm& arm : group.arms) turns.push_back({threads, std::move(arm.run), std::move(arm.labels)});
   }
@@ -66,6 +70,7 @@ std::vector<Timing> take_turns(const std::function<Group()>& make, const Options
     timing.baseline_us = baseline->quantile(0.5);
     timing.baseline_spread_us = baseline->spread();
     timing.ratio = timing.step_us / timing.baseline_us;
+    timing.no_baseline = no_baseline;
     timing.n = static_cast<std::int64_t>(turn.us.size());
     timings.push_back(std::move(timing));
   }
@@ -88,7 +93,8 @@ nlohmann::json to_json(const Timing& timing) {
           {"step_spread_us", timing.step_spread_us},
           {"baseline_us", timing.baseline_us},
           {"baseline_spread_us", timing.baseline_spread_us},
-          {"ratio", timing.ratio},
+          {"ratio", timing.no_baseline.empty() ? nlohmann::json(timing.ratio) : nlohmann::json()},
+          {"no_baseline", timing.no_baseline.empty() ? nlohmann::json() : nlohmann::json(timing.no_baseline)},
           {"peak_bytes", timing.peak_bytes},
           {"least_bytes", timing.least_bytes},
           {"n", timing.n}};

@@ -21,7 +21,8 @@ struct BenchVerb {
   std::optional<double> dropout;
   bench::Options options;
   bool json = false;
-  bool headed = false;  // whether the header of the table was printed
+  bool headed = false;      // whether the header of the table was printed
+  std::string no_baseline;  // see bench::Timing
 };
 
 std::vector<std::int64_t> numbers_of(const std::string& text) {
@@ -61,16 +62,18 @@ std::string row(const bench::Timing& t) {
   };
   return row(t.name, t.batch > 0 ? std::to_string(t.batch) : "-", std::to_string(t.threads),
              t.rule.empty() ? "-" : t.rule, details(t), fmt::format("{:.1f} ± {:.1f} µs", t.step_us, t.step_spread_us),
-             fmt::format("{:.1f} µs", t.baseline_us), fmt::format("{:.3f}", t.ratio), megabytes(t.peak_bytes),
-             megabytes(t.least_bytes), std::to_string(t.n));
+             fmt::format("{:.1f} µs", t.baseline_us), t.no_baseline.empty() ? fmt::format("{:.3f}", t.ratio) : "-",
+             megabytes(t.peak_bytes), megabytes(t.least_bytes), std::to_string(t.n));
 }
 
 /// Prints each group as soon as it is measured: a line per timing, as a table or as JSON.
 void print(const std::vector<bench::Timing>& timings, BenchVerb& verb) {
   if (!verb.json && !std::exchange(verb.headed, true))
     std::cout << row("case", "batch", "threads", "rule", "details", "step", "baseline", "ratio", "peak", "least", "n");
-  for (const bench::Timing& timing : timings)
+  for (const bench::Timing& timing : timings) {
     std::cout << (verb.json ? bench::to_json(timing).dump() + "\n" : row(timing));
+    verb.no_baseline = timing.no_baseline;
+  }
   std::cout.flush();
 }
 
@@ -126,6 +129,9 @@ class BenchOf {
     app->callback([&program, verb = verb, bench] {
       program.action = [verb, bench] {
         bench(*verb);
+        if (!verb->no_baseline.empty())
+          std::cerr << "grapes: bench: no ratios, because the matrix products are no baseline: " << verb->no_baseline
+                    << "\n";
         return Exit::done;
       };
     });

@@ -3,6 +3,7 @@
 #include "grapes/continual/continual_test.h"
 #include "grapes/core/responsibility.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "grapes/continual/method.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::continual {
 namespace {

@@ -4,6 +4,7 @@
 #include "grapes/continual/continual_test.h"
 #include "grapes/train/trainer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

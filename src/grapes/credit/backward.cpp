@@ -4,6 +4,7 @@
 #include "grapes/credit/module_info.h"
 #include "grapes/credit/scale.h"
 #include "grapes/credit/uses.h"
+#include "grapes/kernels/node.h"
 
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
@@ -278,7 +279,7 @@ class Modulator::Impl {
   std::vector<ModuleInfo> modules_;
   std::vector<Plan> plans_;
   std::vector<Attachment> attachments_;
-  std::vector<std::shared_ptr<Node>> accumulators_;
+  std::vector<kernels::NodePtr> accumulators_;
   std::shared_ptr<credit::Pass> pass_ = std::make_shared<credit::Pass>();
   std::int64_t batch_ = 0;
   std::shared_ptr<Said> said_;

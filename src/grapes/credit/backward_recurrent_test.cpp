@@ -3,6 +3,7 @@
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/backward.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>

@@ -2,6 +2,7 @@
 
 #include "grapes/credit/backward.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>

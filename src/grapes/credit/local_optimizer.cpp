@@ -4,6 +4,7 @@
 #include "grapes/credit/module_info.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/optim/optimizer.h>
 #include <torch/serialize/archive.h>
 

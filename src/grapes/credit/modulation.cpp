@@ -4,6 +4,7 @@
 #include "grapes/kernels/checked_row.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

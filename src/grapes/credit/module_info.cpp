@@ -7,6 +7,7 @@
 #include "grapes/credit/rule.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fnmatch.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/embedding.h>

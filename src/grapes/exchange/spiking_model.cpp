@@ -5,6 +5,7 @@
 #include "grapes/nn/readout.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -3,6 +3,7 @@
 #include "grapes/nn/snu_layer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::exchange {
 namespace {

@@ -5,6 +5,7 @@
 #include "grapes/experiment/version.h"
 #include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/libraries.h"
 #include "grapes/kernels/threads.h"
 
 #include <ATen/Context.h>
@@ -47,12 +48,15 @@ std::string compiler() {
 record::Json environment(const Config& config) {
   const Version& here = version();
   const kernels::Threads threads = kernels::threads();
+  const std::string outdated = kernels::blas_outdated();
   return {{"grapes", here.number},
           {"git", here.git.empty() ? record::Json() : record::Json(here.git)},
           {"git_dirty", here.dirty},
           {"libtorch", TORCH_VERSION},
           {"compiler", compiler()},
           {"blas", kernels::blas_name()},
+          {"blas_outdated", outdated.empty() ? record::Json(false) : record::Json(outdated)},
+          {"onednn", kernels::onednn_name()},
           {"bfloat16", kernels::bfloat16_missing().empty() ? "oneDNN" : "emulated: " + kernels::bfloat16_missing()},
           {"instruction_set", kernels::instruction_set().name},
           {"thread_policy", threads.policy},

@@ -3,6 +3,7 @@
 #include "grapes/kernels/onednn.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <map>
 #include <tuple>
@@ -38,13 +39,13 @@ dnnl::memory::desc row_major(const Matrix<T>& m) {
 Product make(const dnnl::memory::desc& A, const dnnl::memory::desc& B, const dnnl::memory::desc& C, bool scaled,
              bool added) {
   dnnl::primitive_attr attributes;
-  if (scaled) attributes.set_output_scales(0, {DNNL_RUNTIME_F32_VAL});
+  if (scaled) scale_product(attributes);
   if (added) {
     dnnl::post_ops after;
     after.append_sum(1);
     attributes.set_post_ops(after);
   }
-  const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(A, B, C), attributes, onednn_engine());
+  const auto description = described<dnnl::matmul>(attributes, A, B, C);
   return {description, dnnl::matmul(description)};
 }
 
@@ -76,14 +77,14 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
       {DNNL_ARG_DST, {c, onednn_engine(), C.data}}};
   if (scaled) {
     const dnnl::memory::desc one({1}, dnnl::memory::data_type::f32, dnnl::memory::dims{1});
-    arguments.insert({DNNL_ARG_ATTR_OUTPUT_SCALES, {one, onednn_engine(), &alpha}});
+    arguments.insert({scale_argument, {one, onednn_engine(), &alpha}});
   }
   found->second.primitive.execute(onednn_stream(), arguments);
   onednn_stream().wait();
 }
 #else
 const std::string& bfloat16_missing() {
-  static const std::string why = "built without oneDNN 2";
+  static const std::string why = "built without oneDNN";
   return why;
 }
 

@@ -3,9 +3,11 @@
 #include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/convolution_primitives.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/node.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -250,7 +252,7 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
   }
   const bool learns = std::any_of(edges.begin(), edges.end(), [](const auto& edge) { return edge.is_valid(); });
   if (!learns) return value;
-  const std::shared_ptr<ConvolutionNode> node(new ConvolutionNode, torch::autograd::deleteNode);
+  const auto node = make_node<ConvolutionNode>();
   node->set_next_edges(std::move(edges));
   node->weight_version = layer.weight._version();
   node->key = key;
@@ -268,10 +270,17 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
 
 #else
 bool fusable(const Convolution&, const at::Tensor&) { return false; }
-at::Tensor convolution(at::Tensor, Convolution) { TORCH_CHECK(false, "convolution: built without oneDNN 2"); }
-std::function<void()> bare_convolution(const std::vector<std::int64_t>&, const std::vector<std::int64_t>&, std::int64_t,
-                                       std::int64_t, bool) {
-  return {};
+at::Tensor convolution(at::Tensor, Convolution) { TORCH_CHECK(false, "convolution: built without oneDNN"); }
+std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
+                                       std::int64_t stride, std::int64_t padding, bool below) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = at::full(input, 0.1F), W = at::full(weight, 0.1F);
+  const at::Tensor error = at::full_like(at::conv2d(x, W, {}, stride, padding), 0.1F);
+  return [=] {
+    at::conv2d(x, W, {}, stride, padding);
+    at::convolution_backward(error, x, W, {}, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1,
+                             {below, true, false});
+  };
 }
 #endif
 

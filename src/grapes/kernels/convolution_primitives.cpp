@@ -9,7 +9,6 @@
 #include <map>
 #include <string_view>
 #include <tuple>
-#include <type_traits>
 
 namespace grapes::kernels {
 namespace {
@@ -25,6 +24,11 @@ at::Tensor& scratch(std::size_t bytes) {
   thread_local at::Tensor room;
   if (!room.defined() || room.nbytes() < bytes) room = at::empty({static_cast<std::int64_t>(bytes)}, at::kByte);
   return room;
+}
+
+template <class Primitive>
+Ready<Primitive> ready(const typename Primitive::primitive_desc& description) {
+  return {description, Primitive(description)};
 }
 
 Primitives make(const Key& key, dnnl::algorithm how) {
@@ -44,31 +48,22 @@ Primitives make(const Key& key, dnnl::algorithm how) {
   activated.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (key.slope != 1) {
     dnnl::post_ops after;
-    after.append_eltwise(1, dnnl::algorithm::eltwise_relu, key.slope, 0);
+    append_eltwise(after, dnnl::algorithm::eltwise_relu, key.slope, 0);
     activated.set_post_ops(after);
   }
-  const dnnl::prop_kind kind = dnnl::prop_kind::forward_training;
-  const dnnl::convolution_forward::desc plain(kind, how, x(factor), W(factor), y(sum), stride, padding, padding);
-  const auto forward =
-      key.bias ? dnnl::convolution_forward::desc(kind, how, x(factor), W(factor), b, y(sum), stride, padding, padding)
-               : plain;
-  const auto ready = [](const auto& description) {
-    using Description = std::remove_cvref_t<decltype(description)>;
-    if constexpr (std::is_same_v<Description, dnnl::convolution_forward::primitive_desc>)
-      return Ready<dnnl::convolution_forward>{description, dnnl::convolution_forward(description)};
-    else if constexpr (std::is_same_v<Description, dnnl::convolution_backward_data::primitive_desc>)
-      return Ready<dnnl::convolution_backward_data>{description, dnnl::convolution_backward_data(description)};
-    else
-      return Ready<dnnl::convolution_backward_weights>{description, dnnl::convolution_backward_weights(description)};
+  using Forward = dnnl::convolution_forward;
+  using Data = dnnl::convolution_backward_data;
+  using Weights = dnnl::convolution_backward_weights;
+  const auto forward = [&](const dnnl::primitive_attr& attributes, const auto&... bias) {
+    return described<Forward>(attributes, dnnl::prop_kind::forward_training, how, x(factor), W(factor), bias..., y(sum),
+                              stride, padding, padding);
   };
-  all.forward = ready(dnnl::convolution_forward::primitive_desc(forward, activated, onednn_engine()));
-  const dnnl::convolution_forward::primitive_desc hint(plain, bare, onednn_engine());
-  all.data = ready(dnnl::convolution_backward_data::primitive_desc(
-      dnnl::convolution_backward_data::desc(how, x(sum), W(factor), y(factor), stride, padding, padding), bare,
-      onednn_engine(), hint));
-  all.weights = ready(dnnl::convolution_backward_weights::primitive_desc(
-      dnnl::convolution_backward_weights::desc(how, x(factor), W(sum), y(factor), stride, padding, padding), bare,
-      onednn_engine(), hint));
+  all.forward = ready<Forward>(key.bias ? forward(activated, b) : forward(activated));
+  const Forward::primitive_desc plain = forward(bare);
+  all.data =
+      ready<Data>(described_backward<Data>(plain, bare, how, x(sum), W(factor), y(factor), stride, padding, padding));
+  all.weights = ready<Weights>(
+      described_backward<Weights>(plain, bare, how, x(factor), W(sum), y(factor), stride, padding, padding));
   return all;
 }
 
@@ -141,7 +136,7 @@ std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, c
     return room;
   };
   using Arguments = std::unordered_map<int, Memory>;
-  const auto& [f, d, w] = std::tie(all.forward.description, all.data.description, all.weights.description);
+  const auto [f, d, w] = std::tie(all.forward.description, all.data.description, all.weights.description);
   const Arguments forward = {{DNNL_ARG_SRC, filled(f.src_desc())},
                              {DNNL_ARG_WEIGHTS, filled(f.weights_desc())},
                              {DNNL_ARG_DST, filled(f.dst_desc())}};

@@ -1,7 +1,10 @@
 #include "grapes/kernels/cross_entropy.h"
 
+#include "grapes/kernels/node.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -60,7 +63,7 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& classes) {
     });
   }
   if (!at::GradMode::is_enabled() || !logits.requires_grad()) return loss;
-  const std::shared_ptr<CrossEntropyBackward> node(new CrossEntropyBackward, torch::autograd::deleteNode);
+  const auto node = make_node<CrossEntropyBackward>();
   node->set_next_edges(torch::autograd::collect_next_edges(logits));
   node->error = error;
   torch::autograd::create_gradient_edge(loss, node);

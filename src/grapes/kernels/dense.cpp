@@ -2,9 +2,11 @@
 
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/node.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
@@ -241,7 +243,7 @@ at::Tensor dense(const at::Tensor& h, Dense layer) {
   }
   const auto learns = [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); };
   if (!at::GradMode::is_enabled() || !(learns(h) || learns(layer.weight) || learns(layer.bias))) return value;
-  const std::shared_ptr<DenseBackward> node(new DenseBackward, torch::autograd::deleteNode);
+  const auto node = make_node<DenseBackward>();
   node->set_next_edges(layer.bias.defined() ? torch::autograd::collect_next_edges(h, layer.weight, layer.bias)
                                             : torch::autograd::collect_next_edges(h, layer.weight));
   node->input = layer.columns.defined() ? h.detach() : input;

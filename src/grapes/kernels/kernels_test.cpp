@@ -9,6 +9,7 @@
 #include "grapes/kernels/workspace.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cstring>

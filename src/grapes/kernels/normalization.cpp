@@ -2,9 +2,11 @@
 
 #include "grapes/kernels/convolution.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/node.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -252,7 +254,7 @@ at::Tensor normalization(at::Tensor z, Normalization given) {
         });
   }
   if (!graph) return value;
-  const std::shared_ptr<NormalizationNode> node(new NormalizationNode, torch::autograd::deleteNode);
+  const auto node = make_node<NormalizationNode>();
   node->set_next_edges(std::move(edges));
   node->layer = std::move(layer);
   node->channels = std::move(channels);

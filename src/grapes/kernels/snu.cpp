@@ -2,11 +2,13 @@
 
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/node.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/kernels/threads.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -368,7 +370,7 @@ SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output
     if (kept.tells()) kept.states.reset();
   }
   if (!at::GradMode::is_enabled()) return values;
-  const std::shared_ptr<SnuNode> node(new SnuNode, torch::autograd::deleteNode);
+  const auto node = make_node<SnuNode>();
   node->set_next_edges(std::move(edges));
   if (layer.weight.defined()) node->weight_version = kept.layer.weight._version();
   if (layer.recurrent.defined()) node->recurrent_version = kept.layer.recurrent._version();

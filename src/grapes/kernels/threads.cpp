@@ -1,9 +1,8 @@
 #include "grapes/kernels/threads.h"
 
-#include "grapes/base/text.h"
+#include "grapes/kernels/libraries.h"
 
 #include <ATen/Parallel.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,12 +19,6 @@ namespace {
 /// Below this number of multiply-adds a product finishes before a second thread wakes up (measured:
 /// docs/performance.md).
 constexpr std::int64_t worth_two_threads = 1 << 21;
-
-/// Returns a function of the BLAS that is linked at run time, or null if it has no function of that name.
-template <class Function>
-Function* blas_function(const char* name) {
-  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
-}
 
 struct OpenBlas {
   void (*set_threads)(int) = blas_function<void(int)>("openblas_set_num_threads");
@@ -96,13 +89,6 @@ void in_parallel(std::int64_t count, std::int64_t multiply_adds,
   std::vector<std::jthread> others;
   for (std::int64_t part = 1; part < parts; ++part) others.emplace_back(run, part);
   run(0);
-}
-
-std::string blas_name() {
-  auto* config = blas_function<char*()>("openblas_get_config");
-  if (config == nullptr) return "reference, or another that does not say";
-  auto* core = blas_function<char*()>("openblas_get_corename");
-  return std::string(trim(config())) + (core != nullptr ? std::string(", kernels for ") + core() : "");
 }
 
 #if defined(__x86_64__)

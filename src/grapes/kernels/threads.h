@@ -35,9 +35,6 @@ void threads_for(std::int64_t multiply_adds);
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t begin, std::int64_t end)>& do_part);
 
-/// Returns OpenBLAS's configuration and kernels, or "reference, or another that does not say".
-std::string blas_name();
-
 /// While this object lives, subnormal numbers are flushed to zero on this thread. They slow down arithmetic a hundred
 /// times and do not matter to learning.
 class FlushDenormals {

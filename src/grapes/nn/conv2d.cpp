@@ -4,6 +4,7 @@
 #include "grapes/core/feedback.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::nn {
 

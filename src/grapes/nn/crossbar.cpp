@@ -5,6 +5,7 @@
 #include "grapes/nn/layer_kind.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 namespace grapes::nn {

@@ -5,6 +5,7 @@
 #include "grapes/nn/surrogate.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::nn {
 namespace {

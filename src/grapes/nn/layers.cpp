@@ -10,6 +10,7 @@
 #include "grapes/nn/conv2d.h"
 #include "grapes/nn/linear.h"
 
+#include <ATen/core/grad_mode.h>
 #include <torch/nn/init.h>
 
 #include <cmath>

@@ -2,6 +2,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/core/feedback.h"
+#include "grapes/kernels/node.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"
 #include "grapes/nn/network.h"
@@ -9,6 +10,7 @@
 #include "grapes/nn/recompute.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
@@ -50,7 +52,7 @@ struct GradientTap final : torch::autograd::Node {
 
 /// Returns the value; `tell` is called with the error at it.
 at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)> tell) {
-  const std::shared_ptr<GradientTap> node(new GradientTap, torch::autograd::deleteNode);
+  const auto node = kernels::make_node<GradientTap>();
   node->set_next_edges(torch::autograd::collect_next_edges(value));
   node->tell = std::move(tell);
   at::Tensor same = value.detach();

@@ -1,6 +1,9 @@
 #include "grapes/nn/recompute.h"
 
+#include "grapes/kernels/node.h"
+
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
@@ -64,7 +67,7 @@ struct Recomputed final : torch::autograd::Node {
 
 at::Tensor recomputed(at::Tensor h, std::function<at::Tensor(at::Tensor)> piece, std::int64_t slice) {
   if (!at::GradMode::is_enabled()) return piece(std::move(h));
-  const std::shared_ptr<Recomputed> node(new Recomputed, torch::autograd::deleteNode);
+  const auto node = kernels::make_node<Recomputed>();
   node->set_next_edges(torch::autograd::collect_next_edges(h));
   node->input = h.detach();
   node->version = node->input._version();

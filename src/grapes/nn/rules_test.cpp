@@ -8,6 +8,7 @@
 #include "grapes/testing/delta.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 namespace grapes::nn {

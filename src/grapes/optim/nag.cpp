@@ -2,6 +2,7 @@
 #include "grapes/optim/rules.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::optim {
 namespace {

@@ -5,6 +5,7 @@
 #include "grapes/optim/rules.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 

@@ -6,6 +6,7 @@
 #include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

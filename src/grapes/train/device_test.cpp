@@ -7,6 +7,7 @@
 #include "grapes/train/kit_test.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

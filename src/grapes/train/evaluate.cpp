@@ -3,6 +3,7 @@
 #include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 

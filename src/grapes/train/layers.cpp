@@ -3,6 +3,7 @@
 #include "grapes/record/histogram.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::train {
 

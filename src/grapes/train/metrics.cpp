@@ -1,6 +1,7 @@
 #include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace grapes::train {
 
