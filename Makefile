@@ -1,5 +1,5 @@
 # The few things people do; CMake does the work (cmake --list-presets shows the other builds).
-.PHONY: help bootstrap configure build demo test test-python clean
+.PHONY: help bootstrap configure build demo test venv test-python test-torch2 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -8,13 +8,14 @@ help:
 	@echo "make demo         compare GRAPES with backpropagation and three controls on Fashion-MNIST (minutes)"
 	@echo "make test         build everything, and run every test"
 	@echo "make test-python  hold the files Grapes writes against the readers from PyPI, in build/venv; after make build"
-	@echo "make clean        remove build/"
+	@echo "make test-torch2  test the library with PyTorch 2.13 from PyPI, in build/venv and build-torch2"
+	@echo "make clean        remove build/ and build-torch2/"
 
 bootstrap:
 	@scripts/bootstrap
 
-configure: bootstrap
-	@cmake --preset release --log-level=WARNING >/dev/null
+configure: bootstrap  # without the warnings of LibTorch 2, which names a library, kineto, that it does not ship
+	@cmake --preset release --log-level=ERROR >/dev/null
 
 build: configure
 	@cmake --build --preset program
@@ -26,11 +27,19 @@ test: configure
 	@cmake --build --preset release
 	@tests/run.py release
 
-test-python: build
+venv:
 	@scripts/bootstrap --with-python
 	@test -d build/venv || python3 -m venv build/venv
+
+test-python: build venv
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r tests/readers/requirements.txt
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
 
+test-torch2: venv
+	@build/venv/bin/pip install -qq --disable-pip-version-check -r tests/torch2.txt
+	@cmake --preset torch2 --log-level=ERROR >/dev/null
+	@cmake --build --preset library
+	@tests/run.py torch2 -R '^(base|kernels|analog|core|credit|nn|optim|example)\.'
+
 clean:
-	rm -rf build
+	rm -rf build build-torch2

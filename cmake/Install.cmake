@@ -34,8 +34,10 @@ set(GRAPES_PC_CFLAGS ${TORCH_INCLUDE_DIRS})
 list(TRANSFORM GRAPES_PC_CFLAGS PREPEND -I)
 list(APPEND GRAPES_PC_CFLAGS ${TORCH_CXX_FLAGS})
 list(JOIN GRAPES_PC_CFLAGS " " GRAPES_PC_CFLAGS)
-get_filename_component(torch ${TORCH_LIBRARY} DIRECTORY)
-set(GRAPES_PC_LIBS "-L${torch} -ltorch -ltorch_cpu -lc10")
+set(GRAPES_PC_LIBS "-L${torch_libraries} -ltorch -ltorch_cpu -lc10")
+if(NOT torch_is_systems)
+  string(PREPEND GRAPES_PC_LIBS "-Wl,-rpath,${torch_libraries} ")
+endif()
 configure_file(cmake/grapes.pc.in ${generated}/grapes.pc @ONLY)
 install(FILES ${generated}/grapes.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
@@ -67,7 +69,10 @@ install(FILES README.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR}
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN CMakeLists.txt EXCLUDE
         PATTERN __pycache__ EXCLUDE)
 
-# The Debian package.
+# The Debian package. It names the packages that it needs, so there is none for a LibTorch that is in no package.
+if(NOT torch_is_systems)
+  return()
+endif()
 set(CPACK_GENERATOR DEB)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_PACKAGE_CONTACT "The Grapes developers <grapes@localhost>")

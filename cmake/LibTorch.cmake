@@ -20,6 +20,10 @@ endif()
 find_package(Torch REQUIRED)
 set(CMAKE_PREFIX_PATH ${prefixes})
 get_filename_component(torch_libraries ${TORCH_LIBRARY} DIRECTORY)
+set(torch_is_systems OFF)
+if(torch_libraries IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+  set(torch_is_systems ON)
+endif()
 list(GET TORCH_INCLUDE_DIRS 0 torch_headers)
 if(Torch_VERSION VERSION_LESS 1.13)
   message(FATAL_ERROR "${Torch_DIR} is LibTorch ${Torch_VERSION}, and Grapes needs 1.13 or later: set Torch_DIR, or "
@@ -45,7 +49,7 @@ endif()
 # oneDNN, for fused convolutions and products of bfloat16: the library that LibTorch links too. One inside LibTorch
 # cannot be linked, and a second one beside it would share names with it; then LibTorch computes the convolutions, and
 # bfloat16 is emulated. oneDNN's own CMake file is not used, because it needs OpenCL headers.
-if(NOT EXISTS ${torch_headers}/oneapi/dnnl/dnnl.hpp OR torch_headers STREQUAL /usr/include)
+if(torch_is_systems OR NOT EXISTS ${torch_headers}/oneapi/dnnl/dnnl.hpp)
   find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp)
   find_library(DNNL_LIBRARY dnnl)
   if(DNNL_INCLUDE AND DNNL_LIBRARY)
@@ -56,7 +60,7 @@ endif()
 
 # A LibTorch from PyPI brings headers of another fmt than the one that is linked. A folder before its own leads to ours.
 find_package(fmt REQUIRED)
-if(EXISTS ${torch_headers}/fmt AND NOT torch_headers STREQUAL /usr/include)
+if(NOT torch_is_systems AND EXISTS ${torch_headers}/fmt)
   find_path(FMT_INCLUDE fmt/format.h REQUIRED)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/first)
   file(CREATE_LINK ${FMT_INCLUDE}/fmt ${PROJECT_BINARY_DIR}/first/fmt SYMBOLIC)
