@@ -5,8 +5,8 @@
 /// The libraries that compute the kernels' products, beside LibTorch or inside it (cmake/LibTorch.cmake chooses them).
 namespace grapes::kernels {
 
-/// Returns a function of the BLAS that is linked, or null if it has none of that name. The address is looked up at run
-/// time, because Debian lets its user exchange the BLAS.
+/// Returns a function of the BLAS that is linked or of the OpenMP beneath it, or null if there is none of that name.
+/// The address is looked up at run time, because Debian lets its user exchange the BLAS.
 void* blas_symbol(const char* name);
 template <class Function>
 Function* blas_function(const char* name) {

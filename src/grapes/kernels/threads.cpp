@@ -41,6 +41,35 @@ void tell_openblas(int n) {
   if (current.exchange(n) != n) openblas().set_threads(n);
 }
 
+/// While this object lives, the calling thread is in a part of in_parallel() and its products use one thread. A BLAS on
+/// OpenMP's threads would otherwise start as many for each part.
+class InPart {
+ public:
+  InPart() {
+    in_part = true;
+    if (openblas().own_pool()) return;  // in_parallel() has told it
+    if (mkl_ != nullptr) mkl_threads_ = mkl_(1);
+    if (get_openmp_ == nullptr || set_openmp_ == nullptr) return;
+    openmp_threads_ = get_openmp_();
+    set_openmp_(1);
+  }
+  ~InPart() {
+    in_part = false;
+    if (openblas().own_pool()) return;
+    if (mkl_ != nullptr) mkl_(mkl_threads_);
+    if (openmp_threads_ > 0) set_openmp_(openmp_threads_);
+  }
+  InPart(const InPart&) = delete;
+  InPart& operator=(const InPart&) = delete;
+
+ private:
+  int mkl_threads_ = 0, openmp_threads_ = 0;
+  // All three set and get the calling thread's own number.
+  static inline auto* const mkl_ = blas_function<int(int)>("MKL_Set_Num_Threads_Local");
+  static inline auto* const get_openmp_ = blas_function<int()>("omp_get_max_threads");
+  static inline auto* const set_openmp_ = blas_function<void(int)>("omp_set_num_threads");
+};
+
 }  // namespace
 
 void set_threads(std::int64_t threads, Pool pool) {
@@ -82,9 +111,8 @@ void in_parallel(std::int64_t count, std::int64_t multiply_adds,
   if (in_part) return do_part(0, count);
   threads_for(0);  // else a product in a part could wake the BLAS's threads, which would then spin
   const auto run = [&](std::int64_t part) {
-    in_part = true;
+    const InPart here;
     do_part(count * part / parts, count * (part + 1) / parts);
-    in_part = false;
   };
   std::vector<std::jthread> others;
   for (std::int64_t part = 1; part < parts; ++part) others.emplace_back(run, part);
