@@ -14,7 +14,7 @@ namespace {
 
 using torch::autograd::Node;
 
-/// Kinds of nodes. The names are LibTorch's and have not changed since 1.13.
+/// Kinds of nodes.
 enum class Kind {
   other,
   sink,
@@ -33,27 +33,27 @@ enum class Kind {
   script
 };
 
-Kind kind_by_name(const std::string& name) {
+/// The names are LibTorch's and have not changed since 1.13, without the number of the overload: 2.13 has another one
+/// of squeeze() in Linear.
+Kind kind_by_name(std::string name) {
   static const std::unordered_map<std::string, Kind> kinds = {{"torch::autograd::AccumulateGrad", Kind::sink},
-                                                              {"TBackward0", Kind::t},
-                                                              {"TransposeBackward0", Kind::transpose},
-                                                              {"PermuteBackward0", Kind::permute},
-                                                              {"ToCopyBackward0", Kind::cast},
-                                                              {"ViewBackward0", Kind::reshape},
-                                                              {"UnsafeViewBackward0", Kind::reshape},
-                                                              {"ReshapeAliasBackward0", Kind::reshape},
-                                                              {"UnsqueezeBackward0", Kind::reshape},
-                                                              {"ExpandBackward0", Kind::expand},
-                                                              {"SqueezeBackward0", Kind::reshape},
-                                                              {"SqueezeBackward1", Kind::reshape},
-                                                              {"SqueezeBackward2", Kind::reshape},
-                                                              {"SqueezeBackward3", Kind::reshape},
-                                                              {"AddBackward0", Kind::add},
-                                                              {"AddmmBackward0", Kind::addmm},
-                                                              {"MmBackward0", Kind::mm},
-                                                              {"MvBackward0", Kind::mv},
-                                                              {"LinearBackward0", Kind::linear},
-                                                              {"ConvolutionBackward0", Kind::convolution}};
+                                                              {"TBackward", Kind::t},
+                                                              {"TransposeBackward", Kind::transpose},
+                                                              {"PermuteBackward", Kind::permute},
+                                                              {"ToCopyBackward", Kind::cast},
+                                                              {"ViewBackward", Kind::reshape},
+                                                              {"UnsafeViewBackward", Kind::reshape},
+                                                              {"ReshapeAliasBackward", Kind::reshape},
+                                                              {"UnsqueezeBackward", Kind::reshape},
+                                                              {"ExpandBackward", Kind::expand},
+                                                              {"SqueezeBackward", Kind::reshape},
+                                                              {"AddBackward", Kind::add},
+                                                              {"AddmmBackward", Kind::addmm},
+                                                              {"MmBackward", Kind::mm},
+                                                              {"MvBackward", Kind::mv},
+                                                              {"LinearBackward", Kind::linear},
+                                                              {"ConvolutionBackward", Kind::convolution}};
+  name.erase(name.find_last_not_of("0123456789") + 1);
   if (const auto found = kinds.find(name); found != kinds.end()) return found->second;
   return name.find("DifferentiableGraphBackward") != std::string::npos ? Kind::script : Kind::other;
 }

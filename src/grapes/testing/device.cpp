@@ -4,6 +4,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
+#if __has_include(<ATen/detail/PrivateUse1HooksInterface.h>)
+#include <ATen/detail/PrivateUse1HooksInterface.h>
+#define GRAPES_DEVICE_HOOKS
+#endif
 
 #include <atomic>
 #include <utility>
@@ -17,6 +21,21 @@ const c10::Device here(type, 0);
 std::atomic<long> operations = 0;
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<type>);
+
+#ifdef GRAPES_DEVICE_HOOKS
+/// LibTorch 2 asks for these. Without `override`, because 2.6 does not ask for all.
+struct Hooks final : at::PrivateUse1HooksInterface {
+  bool isBuilt() const { return true; }                            // NOLINT(modernize-use-override)
+  bool isAvailable() const { return true; }                        // NOLINT(modernize-use-override)
+  bool hasPrimaryContext(c10::DeviceIndex) const { return true; }  // NOLINT(modernize-use-override)
+};
+void register_hooks() {
+  static Hooks hooks;
+  at::RegisterPrivateUse1HooksInterface(&hooks);
+}
+#else
+void register_hooks() {}
+#endif
 
 /// The same memory as a tensor of another device.
 at::Tensor as_if(const at::Tensor& x, c10::DispatchKey key, c10::Device device) {
@@ -131,6 +150,7 @@ std::string other_device() {
   static torch::Library some(torch::Library::IMPL, "aten", key, __FILE__, __LINE__);
   static const bool known = [] {
     const auto operation = [] { return torch::CppFunction::makeFromBoxedFunction<&any>(); };
+    register_hooks();
     all.fallback(operation());
     for (const char* name : {"convolution_overrideable", "convolution_backward_overrideable"})
       some.impl(name, operation());  // otherwise the default, which throws
