@@ -1,7 +1,23 @@
+"""Every test runs with the operations in plain PyTorch and, where libgrapes.so fits this PyTorch, with the compiled ones."""
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 torch.set_num_threads(1)  # the tensors are tiny, and tests run in parallel
+
+from torch_grapes import library  # noqa: E402
+
+COMPILED = library.compiled
+
+
+@pytest.fixture(autouse=True, params=["reference", *(["compiled"] if COMPILED is not None else [])])
+def operations(request, monkeypatch):
+    monkeypatch.setattr(library, "compiled", COMPILED if request.param == "compiled" else None)
+    return request.param
+
+
+def pytest_report_header():
+    return f"PyTorch {torch.__version__}; {library.status}"

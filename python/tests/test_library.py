@@ -13,38 +13,68 @@ from torch_grapes import library
 PYTHON = Path(__file__).parents[1]
 
 
+needs_library = pytest.mark.skipif(library.path is None, reason=library.status)
+
+
 def load(**environment):
-    done = subprocess.run([sys.executable, "-c", "import torch_grapes"], env={**os.environ, "PYTHONPATH": str(PYTHON), **environment},
-                          capture_output=True, text=True)
-    return done.returncode, done.stderr.strip().splitlines()[-1] if done.stderr else ""
+    done = subprocess.run([sys.executable, "-c", "import torch_grapes; print(torch_grapes.library.status)"], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(PYTHON), "GRAPES_LIBRARY": "", **environment})
+    return done.returncode, (done.stderr or done.stdout).strip().splitlines()[-1]
 
 
+@needs_library
 def test_the_library_says_what_it_was_built_for():
-    built = library.ops.built_for()
+    built = torch.ops.grapes.built_for()
     assert re.fullmatch(r"grapes built for LibTorch \d+\.\d+\.\d+", built)
     assert built.encode() + b"\0" in library.path.read_bytes()
-    assert load(GRAPES_LIBRARY=str(library.path)) == (0, "")
+    assert load(GRAPES_LIBRARY=str(library.path)) == (0, f"compiled operations of {library.path}")
 
 
-def test_another_libtorch_is_refused_with_both_versions(tmp_path):
-    """A library with another version must not be loaded."""
-    other = tmp_path / "libgrapes.so"
-    other.write_bytes(re.sub(rb"built for LibTorch \d\.\d+\.", lambda m: b"built for LibTorch 9.8.".ljust(len(m[0]), b"7"),
-                             library.path.read_bytes()))
-    code, said = load(GRAPES_LIBRARY=str(other))
+def for_another_libtorch(path):
+    text = b"\0grapes built for LibTorch 9.8.7\0 NSt7__cxx11"
+    path.write_bytes(text)
+    return path
+
+
+def test_a_named_library_for_another_libtorch_is_refused_with_both_versions(tmp_path):
+    code, said = load(GRAPES_LIBRARY=str(for_another_libtorch(tmp_path / "libgrapes.so")))
     assert code == 1
-    assert re.search(r"was built for LibTorch 9\.8\.\d+, but this is PyTorch " + re.escape(torch.__version__), said)
+    assert re.search(r"was built for LibTorch 9\.8\.7, but this is PyTorch " + re.escape(torch.__version__), said)
+
+
+def test_a_library_that_is_found_but_does_not_fit_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPES_LIBRARY", "")
+    monkeypatch.setattr(library, "places", lambda: (for_another_libtorch(tmp_path / "libgrapes.so"),))
+    compiled, path, status = library.load()
+    assert compiled is None and path is None
+    assert "operations in plain PyTorch; torch_grapes: " in status and "built for LibTorch 9.8.7" in status
+
+
+def test_without_a_library_the_operations_are_pytorchs(tmp_path, monkeypatch):
+    assert load(GRAPES_LIBRARY="none") == (0, "operations in plain PyTorch, because GRAPES_LIBRARY is none")
+    monkeypatch.setenv("GRAPES_LIBRARY", "")
+    monkeypatch.setattr(library, "places", lambda: (tmp_path / "libgrapes.so",))
+    assert library.load() == (None, None, f"operations in plain PyTorch, because libgrapes.so is not in {tmp_path / 'libgrapes.so'}")
 
 
 @pytest.mark.parametrize("running, fits", [("", True), ("+cu117", True), ("a0", True), (".99", False)])
-def test_only_major_and_minor_count(running, fits):
+def test_only_major_and_minor_count(tmp_path, running, fits):
     major, minor = torch.__version__.split(".")[:2]
+    path = tmp_path / "libgrapes.so"
+    path.write_bytes(f"grapes built for LibTorch {major}.{minor}.1".encode() + b"\0" + b"NSt7__cxx11" * torch.compiled_with_cxx11_abi())
     version = f"{major}.{minor}.7{running}" if fits else f"{major}{running}.0"
     if fits:
-        library.check(library.path, version)
+        library.check(path, version)
     else:
         with pytest.raises(ImportError, match="build Grapes for this version"):
-            library.check(library.path, version)
+            library.check(path, version)
+
+
+def test_another_abi_is_refused(tmp_path):
+    path = tmp_path / "libgrapes.so"
+    path.write_bytes(f"grapes built for LibTorch {torch.__version__}".encode() + b"\0" + b"NSt7__cxx11" * (not torch.compiled_with_cxx11_abi()))
+    with pytest.raises(ImportError, match="another C\\+\\+ ABI"):
+        library.check(path, torch.__version__)
 
 
 def test_a_missing_or_foreign_file_is_named(tmp_path):

@@ -25,7 +25,7 @@ def by_cpp(tmp_path_factory):
         pytest.skip("GRAPES_PARITY is not set: the C++ side is not built")
     path = tmp_path_factory.mktemp("parity") / "results.pt"
     subprocess.run([PROGRAM, str(path)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
-    return torch.load(str(path))
+    return torch.load(str(path), weights_only=False)
 
 
 def make(kind, **credit):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from . import layers
-from .library import ops
+from . import library
 from .rule import Rule
 
 
@@ -177,11 +177,11 @@ class ModulatePlain(Modulate):
             weight = layers.used(module, "weight")
         m = self.factor(self.index, "", weight, None)
         if not self.local:
-            ops.attach(output, m, output.dim() - self.axes - 1)
+            library.attach(output, m, output.dim() - self.axes - 1)
             return
         given = _given(self.name, inputs)
         bias = layers.used(module, "bias")
-        scaled = _scale(output, given, weight, ops.over_weight(m, weight, *self.layout))
+        scaled = _scale(output, given, weight, library.over_weight(m, weight, *self.layout))
         if bias is not None:
             _scale(output, given, bias, m)
         if scaled == 0 and weight.requires_grad:
@@ -218,7 +218,7 @@ class ModulateRecurrent(Modulate):
     def _scale_error(self, outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor, passes: bool) -> None:
         """Scale the error at the products with the weight. passes: whether the other operand receives an error."""
         try:
-            found = ops.attach_product(outputs, given, weight, bias, m)
+            found = library.attach_product(outputs, given, weight, bias, m)
         except RuntimeError as error:
             raise RuntimeError(
                 f"torch_grapes: {self.name}: {str(error).splitlines()[0]}; run it without cuDNN "
@@ -248,7 +248,7 @@ def _given(name: str, inputs: Any) -> List[Tensor]:
 def _scale(output: Any, given: List[Tensor], parameter: Tensor, scale: Tensor) -> int:
     if not parameter.requires_grad:
         return 0
-    return ops.attach_parameter([output] if isinstance(output, Tensor) else output, given, parameter, scale)
+    return library.attach_parameter([output] if isinstance(output, Tensor) else output, given, parameter, scale)
 
 
 def _scale_own(outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor) -> None:

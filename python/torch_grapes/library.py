@@ -1,39 +1,32 @@
-"""The operations of Grapes, loaded from libgrapes.so. C++ and TorchScript use the same schemas."""
+"""The operations of Grapes. Each call goes to the compiled operations of libgrapes.so if they fit, else to reference/.
+
+The library is optional. It is loaded if it exists and was built for the PyTorch that runs. Both give the same gradients; in
+float64 on the CPU they have the same bits.
+"""
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
+
+from . import reference
+from .context import is_traced
 
 NAME = "libgrapes.so"
 BUILT_FOR = re.compile(rb"grapes built for LibTorch (\d+)\.(\d+)([^\0]*)\0")
 
 
 def places() -> Tuple[Path, ...]:
-    """Return the paths where the library may be, in order: GRAPES_LIBRARY, the folder of this file, the build folder."""
-    named = os.environ.get("GRAPES_LIBRARY")
+    """Return the paths where the library may be, in order: the folder of this file, the build folder."""
     here = Path(__file__).parent
     return (
-        *([Path(named)] if named else []),
         here / NAME,
         here.parents[1] / "src" / "grapes" / NAME,  # build/python links here
         here.resolve().parents[1] / "build" / "src" / "grapes" / NAME,
-    )
-
-
-def find() -> Path:
-    """Return the first path where the library exists."""
-    if os.environ.get("GRAPES_LIBRARY") and not places()[0].is_file():
-        raise ImportError(f"torch_grapes: GRAPES_LIBRARY is {places()[0]}, which is not a file")
-    for path in places():
-        if path.is_file():
-            return path
-    raise ImportError(
-        f"torch_grapes: {NAME} was not found in {', '.join(map(str, places()))}; build it (make build), or set GRAPES_LIBRARY to its path"
     )
 
 
@@ -41,9 +34,10 @@ def check(path: Path, running: str) -> None:
     """Raise ImportError if the library was built for another version of LibTorch than `running` (major and minor version).
 
     The version is read from the bytes of the file before the file is loaded. Loading it with the wrong LibTorch could fail
-    with an unclear message about missing symbols.
+    with an unclear message about missing symbols, or end the process.
     """
-    found = BUILT_FOR.search(path.read_bytes())
+    content = path.read_bytes()
+    found = BUILT_FOR.search(content)
     if found is None:
         raise ImportError(f"torch_grapes: {path} does not contain the version of LibTorch that it was built for; expected a {NAME}")
     built = [part.decode() for part in found.groups()]
@@ -52,12 +46,59 @@ def check(path: Path, running: str) -> None:
             f"torch_grapes: {path} was built for LibTorch {built[0]}.{built[1]}{built[2]}, but this is PyTorch {running}; "
             "build Grapes for this version, or use a matching PyTorch"
         )
+    if (b"NSt7__cxx11" in content) != torch._C._GLIBCXX_USE_CXX11_ABI:
+        raise ImportError(
+            f"torch_grapes: {path} was built with another C++ ABI than this PyTorch (torch.compiled_with_cxx11_abi() is "
+            f"{torch.compiled_with_cxx11_abi()}); build Grapes for this PyTorch"
+        )
 
 
-path = find()
-check(path, torch.__version__)
-torch.ops.load_library(str(path))
-ops = torch.ops.grapes
+def load() -> Tuple[Any, Optional[Path], str]:
+    """Return the compiled operations or None, the path of the library, and a sentence that says which operations are used.
+
+    GRAPES_LIBRARY names a library, which must then fit, or is "none". Without it, a library that does not fit is not used.
+    """
+    named = os.environ.get("GRAPES_LIBRARY", "")
+    if named == "none":
+        return None, None, "operations in plain PyTorch, because GRAPES_LIBRARY is none"
+    if named and not Path(named).is_file():
+        raise ImportError(f"torch_grapes: GRAPES_LIBRARY is {named}, which is not a file")
+    path = Path(named) if named else next((place for place in places() if place.is_file()), None)
+    if path is None:
+        return None, None, f"operations in plain PyTorch, because {NAME} is not in {', '.join(map(str, places()))}"
+    try:
+        check(path, torch.__version__)
+        torch.ops.load_library(str(path))
+    except (ImportError, OSError) as error:
+        if named:
+            raise
+        return None, None, f"operations in plain PyTorch; {error}"
+    return torch.ops.grapes, path, f"compiled operations of {path}"
+
+
+compiled, path, status = load()
+
+
+def _fits(tensor: Tensor) -> bool:
+    """Whether the compiled operations take this tensor: an ordinary one, on the CPU, in code that is only called."""
+    return (not is_traced() and compiled is not None and type(tensor) in (Tensor, torch.nn.Parameter)
+            and tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64))
+
+
+def _either(name: str) -> Callable[..., Any]:
+    plain = getattr(reference, name)
+
+    def call(*arguments: Any) -> Any:
+        tensor = next(argument for argument in arguments if isinstance(argument, Tensor))
+        return getattr(compiled, name)(*arguments) if _fits(tensor) else plain(*arguments)
+
+    return call
+
+
+attach, attach_parameter, attach_product = _either("attach"), _either("attach_parameter"), _either("attach_product")
+error_path, layer_factor, over_weight, snu = _either("error_path"), _either("layer_factor"), _either("over_weight"), _either("snu")
+_responsibility, _factor, _modulate = _either("responsibility"), _either("factor"), _either("modulate")
+_feedback, _feedback_convolution = _either("feedback"), _either("feedback_convolution")
 
 
 def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None) -> Tensor:
@@ -69,7 +110,7 @@ def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int 
     mask       [rows], multiplies the rows before the sum
     Returns [unit], without a gradient.
     """
-    return ops.responsibility(weight, recurrent, dim, mask)
+    return _responsibility(weight, recurrent, dim, mask)
 
 
 def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None,
@@ -79,7 +120,7 @@ def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mas
     For factors without a clip use low=0 and high=gain. Returns [unit], without a gradient. Raises ValueError if a weight is
     not finite.
     """
-    return ops.factor(weight, recurrent, dim, mask, gain, low, high)
+    return _factor(weight, recurrent, dim, mask, gain, low, high)
 
 
 def modulate(z: Tensor, m: Tensor, dim: int = 1) -> Tensor:
@@ -90,7 +131,7 @@ def modulate(z: Tensor, m: Tensor, dim: int = 1) -> Tensor:
     The result is not the gradient of the value: finite differences give 1, not m. The result is a view of z, so the next
     operation must not work in place. For existing models use enable().
     """
-    return ops.modulate(z, m, dim)
+    return _modulate(z, m, dim)
 
 
 def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
@@ -99,7 +140,7 @@ def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
     y [batch, k], x [batch, n], B [n, k]. Feedback alignment (Lillicrap et al. 2016): feedback(linear(x.detach(), W), x, B).
     Direct feedback alignment (Nøkland 2016): y is the logits, x a hidden layer.
     """
-    return ops.feedback(y, x, B)
+    return _feedback(y, x, B)
 
 
 def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
@@ -109,4 +150,4 @@ def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int],
     y [batch, out, ...] of any rank, x [batch, in, ...], B [out, in / groups, ...]. The other arguments are those of the
     convolution that computed y.
     """
-    return ops.feedback_convolution(y, x, B, stride, padding, dilation, groups)
+    return _feedback_convolution(y, x, B, stride, padding, dilation, groups)

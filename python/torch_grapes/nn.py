@@ -20,7 +20,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional as F
 
-from .library import feedback, feedback_convolution, modulate, ops
+from .library import attach, feedback, feedback_convolution, modulate
 from .routed import Routed, feedback_weights
 from .snu import Snu, SnuTrace
 
@@ -40,7 +40,7 @@ class _Plain(Routed):
         y = z(weight, bias)
         if fed_back:
             return modulate(y, m, dim)  # a view: the next operation must not work in place
-        ops.attach(y, m, dim)  # a hook is cheaper than modulate's node and allows in-place activations
+        attach(y, m, dim)  # a hook is cheaper than modulate's node and allows in-place activations
         return y
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch import nn as torch_nn
 
-from .library import ops
+from . import library
 from .rule import Rule, routes
 
 
@@ -37,7 +37,7 @@ class Routed(torch_nn.Module):
 
     def _error_path(self, weight: Tensor) -> Tuple[bool, Optional[Tensor]]:
         """Return whether the layer below receives an error, and the matrix that carries it (None: the weight)."""
-        return ops.error_path(self.rule.route, weight, getattr(self, "feedback", None))
+        return library.error_path(self.rule.route, weight, getattr(self, "feedback", None))
 
     def _next_factor(self, weight: Tensor, recurrent: Optional[Tensor] = None) -> Optional[Tensor]:
         """Return the factor of a forward pass, or None if the pass has no graph."""

@@ -1,4 +1,4 @@
-"""A learning rule: a route and a modulation. The tables and computations are those of the C++ library."""
+"""A learning rule: a route and a modulation. The tables have the rows of grapes/credit/modulation.cpp and route.cpp."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, U
 import torch
 from torch import Tensor
 
-from .library import ops
+from . import library
+from .context import is_traced
 
 
 class Route(NamedTuple):
@@ -31,8 +32,31 @@ class Modulation:
 
 
 #: The tables that `grapes list modulations` and `grapes list routes` show, by name.
-modulations: Dict[str, Modulation] = {row[0]: Modulation(*row) for row in zip(*ops.modulations())}
-routes: Dict[str, Route] = {row[0]: Route(*row) for row in zip(*ops.routes())}
+modulations: Dict[str, Modulation] = {row.name: row for row in (
+    Modulation("none", "the error is not scaled"),
+    Modulation("grapes", "multiplies the error by the unit's factor; earlier layers receive the scaled error"),
+    Modulation("grapes-local",
+               "multiplies only the layer's own update by the unit's factor; earlier layers receive the unscaled error", local=True),
+    Modulation("uniform", "control: every unit of a layer gets the layer's mean factor"),
+    Modulation("shuffled", "control: the layer's factors, permuted among its units for every batch"),
+    Modulation("constant",
+               "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer"),
+)}
+routes: Dict[str, Route] = {row.name: row for row in (
+    Route("bp", "backpropagation: the error goes back through the transposed weights", True, False, "none"),
+    Route("fa", "feedback alignment: the error goes back layer by layer through fixed random matrices (Lillicrap et al. 2016)",
+          False, False, "above"),
+    Route("dfa", "direct feedback alignment: the output error goes to every hidden layer through a fixed random matrix "
+          "(Nøkland 2016)", False, False, "direct"),
+    Route("eprop", "e-prop, for spiking networks: dfa at every time step; no error flows back in time between units "
+          "(Bellec et al. 2020)", False, True, "direct"),
+    Route("eprop-symmetric", "e-prop, for spiking networks, with the transposed weights instead of random matrices "
+          "(Bellec et al. 2020)", True, True, "none"),
+    Route("ifa", "indirect feedback alignment: the output error goes to the first layer, then forward through the weights "
+          "(Nøkland 2016)", False, False, "first"),
+    Route("sign-symmetric", "the error goes back through the signs of the transposed weights, scaled by their mean magnitude "
+          "(Liao et al. 2016)", True, False, "none"),
+)}
 
 RESPONSIBILITIES = ("by-route", "incoming", "input", "outgoing", "synaptic")
 
@@ -77,6 +101,7 @@ class Rule:
 
     row: Modulation = field(init=False, repr=False, compare=False)  #: of the modulation
     range: Tuple[float, float] = field(init=False, repr=False, compare=False)  #: low and high of the clip
+    _packed: Tuple[Any, ...] = field(init=False, repr=False, compare=False)  # the arguments of library.layer_factor
 
     def __post_init__(self) -> None:
         one_of("route", self.route, tuple(routes))
@@ -128,7 +153,7 @@ class Rule:
         if self.responsibility == "input":
             recurrent = None
         try:
-            m = ops.layer_factor(weight, recurrent, axis, groups, gates, *self._packed, layer, batch, name)  # type: ignore[attr-defined]
+            m = library.layer_factor(weight, recurrent, axis, groups, gates, *self._packed, layer, batch, name)
         except ValueError as error:
             raise ValueError(f"torch_grapes: {str(error).splitlines()[0]}") from None
         if self.row.transform is None:
@@ -139,6 +164,6 @@ class Rule:
 
     def _own(self, m: Tensor, name: str) -> Tensor:
         found = self.row.transform(m.clone())  # type: ignore[misc]
-        if not isinstance(found, Tensor) or found.shape != m.shape or not torch.isfinite(found).all():
+        if not isinstance(found, Tensor) or found.shape != m.shape or not (is_traced() or torch.isfinite(found).all()):
             raise ValueError(f"torch_grapes: {name}: a modulation must return finite factors of shape {list(m.shape)}; it returned {found}")
         return found.detach()

@@ -11,7 +11,6 @@ import struct
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Tuple, Union
 
-import numpy
 import torch
 from torch import Tensor
 
@@ -22,7 +21,10 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 def _bytes(tensor: Tensor) -> bytes:
     flat = tensor.detach().cpu().contiguous().flatten()
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    buffer = bytearray(flat.numel() * flat.element_size())
+    if buffer:
+        torch.frombuffer(buffer, dtype=torch.uint8).copy_(flat.view(torch.uint8))
+    return bytes(buffer)
 
 
 def save_file(tensors: Mapping[str, Tensor], filename: Union[str, Path], metadata: Optional[Mapping[str, str]] = None) -> None:
@@ -59,8 +61,8 @@ def load_with_metadata(filename: Union[str, Path]) -> Tuple[Dict[str, Tensor], D
             dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
             if not 0 <= begin <= end <= len(buffer):
                 raise ValueError(f"it ends within the tensor '{name}'")
-            raw = torch.from_numpy(numpy.frombuffer(buffer[begin:end], dtype=numpy.uint8).copy())
-            tensors[name] = (raw.view(dtype) if len(raw) else torch.empty(0, dtype=dtype)).reshape(shape)
+            own = bytearray(buffer[begin:end])
+            tensors[name] = (torch.frombuffer(own, dtype=dtype) if own else torch.empty(0, dtype=dtype)).reshape(shape)
     except (struct.error, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(f"torch_grapes.safetensors: {filename} is not a safetensors file: {error}") from None
     return tensors, metadata

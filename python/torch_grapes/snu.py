@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch import nn as torch_nn
 
-from .library import ops
+from . import library
+from .reference import spiking
 from .routed import Routed, feedback_weights
 from .rule import one_of, routes
 
 SLOPES = {"identity": 1.0, "relu": 0.0, "leaky_relu": 0.1}
 OUTPUTS = ("step", "sigmoid")
-RESETS = ("hard", "subtract", "none", "lateral")
-SURROGATES = ("tanh", "sigmoid", "fast_sigmoid", "arctan", "triangular", "rectangular")
+RESETS, SURROGATES = spiking.RESETS, tuple(spiking.SURROGATES)
 LEARN_DECAY = ("fixed", "per_layer", "per_node")
 
 
@@ -101,7 +101,7 @@ class Snu(Routed):
             state = (zeros, zeros) if self.synapse == 0 else (zeros, zeros, zeros)
         m = self._next_factor(self.weight, self.recurrent)
         passes, B = self._error_path(self.weight)
-        output, membrane, last, current = ops.snu(
+        output, membrane, last, current = library.snu(
             x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], present, m, self.rule.row.local, self.rule.compounding,
             B, passes, *self.neuron, state[2] if self.synapse > 0 else None, self.synapse, self.eprop)
         return SnuTrace(output, membrane, (membrane[-1], last) if self.synapse == 0 else (membrane[-1], last, current))

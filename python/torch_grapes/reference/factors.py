@@ -1,0 +1,161 @@
+"""Factors from weights: responsibility, clip, and the modulations by name."""
+from __future__ import annotations
+
+import math
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from ..context import is_traced
+from .functions import along, require
+from .random import Random, permutation, stream_seed
+
+LANES = 16
+
+
+def _sum_in_parts(W: Tensor) -> Tensor:
+    """Σ |W[n, ...]| in 16 partial sums per row, in the fixed order of grapes/kernels/loops_body.h."""
+    columns = W.abs().flatten(1)
+    parts = columns.new_zeros(W.shape[0], LANES)
+    for block in columns.split(LANES, 1):
+        parts[:, : block.shape[1]] += block
+    width = LANES // 2
+    while width > 0:
+        parts = parts[:, :width] + parts[:, width : 2 * width]
+        width //= 2
+    return parts[:, 0]
+
+
+def _sum_but(weight: Tensor, dim: int) -> Tensor:
+    """Σ of magnitudes over every axis but `dim`."""
+    W = weight.detach()
+    if W.dim() == 1:
+        return W.abs()
+    if dim != 0:
+        return W.abs().sum([axis for axis in range(W.dim()) if axis != dim])
+    if not is_traced() and W.dtype == torch.float64 and W.device.type == "cpu" and W.is_contiguous():
+        return _sum_in_parts(W)  # a fixed order of sums, so that it equals the compiled operation bit for bit
+    return W.abs().flatten(1).sum(1)
+
+
+@torch.no_grad()
+def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None) -> Tensor:
+    """r[n] = Σ |W[n, ...]| + Σ |R[n, ...]|. See torch_grapes.responsibility."""
+    require(weight.is_floating_point(), lambda: f"responsibility: weight must be floating point; got {weight.dtype}")
+    require(0 <= dim < weight.dim(), lambda: f"responsibility: dim must be an axis of the weight; got {dim} for shape {list(weight.shape)}")
+    masked = weight
+    if mask is not None:
+        given = mask
+        require(given.dim() == 1 and given.shape[0] == weight.shape[0],
+                lambda: f"responsibility: mask must be [{weight.shape[0]}], one number per row of the weight; got {list(given.shape)}")
+        masked = weight.detach() * along(given.to(weight.dtype), weight.dim(), 0)
+    r = _sum_but(masked, dim)
+    if recurrent is not None:
+        R = recurrent
+        require(R.dim() > dim and R.shape[dim] == weight.shape[dim],
+                lambda: f"responsibility: recurrent weight must have {weight.shape[dim]} units along axis {dim}; got {list(R.shape)}")
+        r = r + _sum_but(R, dim)
+    return r
+
+
+def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None, gain: float = 2.0,
+           low: float = 1.0, high: float = 2.0) -> Tensor:
+    """m[n] = clip(gain · r[n] / max r, low, high). See torch_grapes.factor."""
+    return factor_from(responsibility(weight, recurrent, dim, mask), gain, low, high)
+
+
+@torch.no_grad()
+def factor_from(r: Tensor, gain: float, low: float, high: float) -> Tensor:
+    """Compute factors from given responsibilities, [unit].
+
+    Traced code cannot read values. There a weight that is not finite gives factors that are not a number.
+    """
+    require(gain > 0 and math.isfinite(gain), lambda: f"factor: gain must be a finite number above 0; got {gain:g}")
+    require(0 <= low <= high, lambda: f"factor: the clip range must satisfy 0 <= low <= high; got [{low:g}, {high:g}]")
+    if r.numel() == 0:
+        return r
+    largest = r.max()
+    if is_traced():
+        return torch.where(largest == 0, torch.ones_like(r), (r * gain / largest).clamp(low, high))
+    value = largest.item()
+    if not math.isfinite(value):  # a sum of magnitudes is finite only if every weight is finite
+        raise ValueError(f"factor: every weight must be finite; got a responsibility of {value:g}")
+    return torch.ones_like(r) if value == 0 else (r * gain / largest).clamp(low, high)
+
+
+#: Computes the factors of a modulation from m [unit], the layer's constant and a random stream.
+Transform = Callable[[Tensor, float, Random], Tensor]
+TRANSFORMS: Dict[str, Transform] = {
+    "grapes": lambda m, constant, random: m,
+    "grapes-local": lambda m, constant, random: m,
+    "uniform": lambda m, constant, random: m.mean().expand(m.shape).clone(),
+    "shuffled": lambda m, constant, random: m.index_select(0, torch.tensor(permutation(m.shape[0], random), device=m.device)),
+    "constant": lambda m, constant, random: torch.full_like(m, constant),
+}
+
+
+def _stepped(m: Tensor, bits: int) -> Tensor:
+    """Round m to `bits`. The result is never 0: the smallest factor is one step, or 1 for 0 bits."""
+    if bits < 0:
+        return m
+    steps = 2.0**bits
+    return (((m - 1) * steps + 0.5).floor() / steps + 1).clamp_min(1 / steps)
+
+
+def _exact(W: Tensor) -> Tensor:
+    return W.detach().float() if W.dtype in (torch.float16, torch.bfloat16) else W  # sums in 16 bits would be rounded
+
+
+@torch.no_grad()
+def layer_factor(weight: Tensor, recurrent: Optional[Tensor], axis: int, groups: int, gates: int, modulation: str,
+                 constants: Sequence[float], gain: float, low: float, high: float, factor_bits: int, seed: int, per_gate: bool,
+                 layer: int, batch: int, name: str) -> Tensor:
+    """Compute the factors of a layer by a rule, [gates · unit]. torch_grapes.Rule.factor explains the arguments."""
+    W = _exact(weight)
+    if groups > 1:  # [input, unit / groups, ...]: inputs of a group reach only the units of that group
+        magnitude = W.detach().abs().flatten(1)
+        r = magnitude.view(groups, W.shape[0] // groups, W.shape[1], -1).sum([1, 3]).flatten()
+    else:
+        r = responsibility(W, None if recurrent is None else _exact(recurrent), axis)
+    random = Random(stream_seed(seed, "shuffled", batch, layer) if modulation == "shuffled" else 0)
+    constant = constants[min(layer, len(constants) - 1)] if constants else 1.0
+
+    def made_of(r: Tensor) -> Tensor:
+        try:
+            return _stepped(TRANSFORMS[modulation](factor_from(r, gain, low, high), constant, random), factor_bits)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    if gates == 1:
+        return made_of(r)
+    by_gate = r.view(gates, -1)
+    if not per_gate:
+        return made_of(by_gate.sum(0)).repeat(gates)
+    return torch.cat([made_of(gate) for gate in by_gate])
+
+
+def over_weight(m: Tensor, weight: Tensor, axis: int, groups: int) -> Tensor:
+    """Shape the factors so that they broadcast over the weight of their layer."""
+    if groups == 1:
+        return along(m, weight.dim(), axis)
+    ins, outs = weight.shape[0] // groups, weight.shape[1]
+    shape: List[int] = [weight.shape[0], outs, *[1] * (weight.dim() - 2)]
+    return m.view(groups, 1, outs).expand(groups, ins, outs).reshape(shape)
+
+
+def _signs(W: Tensor) -> Tensor:
+    """sign(Wᵀ) times the mean magnitude of W (Liao, Leibo, Poggio 2016)."""
+    signs = W.detach().sign().mul(W.detach().abs().mean())
+    return signs.t() if W.dim() == 2 else signs
+
+
+def error_path(route: str, weight: Tensor, feedback: Optional[Tensor]) -> Tuple[bool, Optional[Tensor]]:
+    """Return whether the layer below receives an error, and the matrix that carries it (None: the weight itself)."""
+    if route in ("bp", "eprop-symmetric"):
+        return True, None
+    if route == "fa":
+        return True, feedback
+    if route == "sign-symmetric":
+        return True, _signs(weight)
+    return False, None
