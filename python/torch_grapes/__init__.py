@@ -5,11 +5,15 @@
     ...                                   # train
     handle.disable()
 """
-from . import nn, safetensors
+from . import nn, registered, safetensors
 from .attach import Handle, disable, enable, enabled
+from .context import TORCH
 from .library import factor, feedback, feedback_convolution, modulate, responsibility
 from .record import Record
 from .rule import Modulation, Route, Rule, modulations, routes
+
+if TORCH >= (2, 4):
+    registered.register()
 
 __all__ = [
     "Handle", "Modulation", "Record", "Route", "Rule", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",

@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 from torch import Tensor, nn
 
 from . import layers
-from .hooks import Begin, Clock, End, Modulate, ModulatePlain, ModulateRecurrent, Watch
+from .context import TORCH, guard_hooks
+from .hooks import Begin, Clock, End, Fuse, Modulate, ModulatePlain, ModulateRecurrent, Unfuse, Watch
 from .rule import Modulation, Rule
 
 Names = Union[str, Sequence[str]]
@@ -97,6 +98,8 @@ def enable(
 
     Raises ValueError for an invalid option, RuntimeError if the model is already modulated.
     """
+    guard_hooks()
+    model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
     how = Rule(modulation=modulation, **rule)
     if how.route != "bp":
         raise ValueError(f"torch_grapes: the route must be bp, because the error follows the model's own graph; got {how.route}")
@@ -149,7 +152,11 @@ def enable(
             kind = ModulateRecurrent if layers.is_recurrent(module) else ModulatePlain
             hooks[name] = kind(name, index, how, states[name] == "local", clock, module)
             index += len(list(layers.recurrent_rows(module))) if layers.is_recurrent(module) else 1
-            module.register_forward_hook(hooks[name])
+            added = module.register_forward_hook(hooks[name])
+            module._forward_hooks.move_to_end(added.id, last=False)  # other hooks see, replace or free what the layer returned
+            if layers.is_recurrent(module) and TORCH >= (2, 2):
+                module.register_forward_pre_hook(Unfuse())
+                module.register_forward_hook(Fuse(), always_call=True)
             for parametrization in layers.parametrizations(module).values():
                 parametrization.register_forward_hook(layers.Remember())
         for name in outputs:

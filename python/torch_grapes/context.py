@@ -1,11 +1,12 @@
 """What PyTorch is doing with the code that runs: calling, compiling, exporting or transforming it."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable, TypeVar
 
 import torch
 
 TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
+T = TypeVar("T")
 _compiler: Any = getattr(torch, "compiler", None)
 
 
@@ -25,7 +26,7 @@ def is_exporting() -> bool:
 
 def is_transformed() -> bool:
     """Whether this code runs inside torch.func.grad, vmap or another transform, whose tensors have no graph to attach to."""
-    if TORCH < (2, 0):
+    if TORCH < (2, 0) or is_compiling():  # compiled code is traced as if it were only called
         return False
     return bool(torch._C._are_functorch_transforms_active())
 
@@ -33,3 +34,28 @@ def is_transformed() -> bool:
 def is_traced() -> bool:
     """Whether the operations must be functions of tensors alone: without hooks on the graph, and without reading values."""
     return is_compiling() or is_transformed()
+
+
+def traces_backward() -> bool:
+    """Whether traced code gets a backward pass. An exported model has none, and torch.func takes derivatives without a graph."""
+    return not is_exporting() and (is_transformed() or torch.is_grad_enabled())
+
+
+def uncompiled(function: Callable[..., T]) -> Callable[..., T]:
+    """Let torch.compile call the function as it is, between two compiled parts. With fullgraph=True that is an error."""
+    return torch._disable_dynamo(function) if TORCH >= (2, 2) else function  # type: ignore[no-any-return]
+
+
+def guard_hooks() -> None:
+    """Make torch.compile compile again when a module's hooks have changed.
+
+    By default it takes hooks as fixed: compiled code of a model without hooks would be used for a model with them, which would
+    then learn by plain backpropagation without a word. Code that was compiled before is dropped once.
+    """
+    if TORCH < (2, 2):
+        return
+    import torch._dynamo  # PyTorch's optimizers import it too
+
+    if torch._dynamo.config.skip_nnmodule_hook_guards:
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
+        torch._dynamo.reset()

@@ -5,6 +5,7 @@ pickled and replicated together with its modulation.
 """
 from __future__ import annotations
 
+import threading
 import warnings
 import weakref
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -12,35 +13,61 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
-from . import layers
-from . import library
+from . import layers, library
+from .context import guard_hooks, is_traced, is_transformed, traces_backward, uncompiled
+from .reference.functions import Scale, along
 from .rule import Rule
 
 
 class Clock:
-    """State shared by the hooks of a model. A forward pass starts a new batch; the first one is used to find the output layer."""
+    """State shared by the hooks of a model. A forward pass starts a new batch; the first one is used to find the output layer.
+
+    Traced code (torch.compile, torch.func) neither counts batches nor has a graph. It only tells which layer it called last.
+    """
 
     def __init__(self, outputs: List[str], hidden: List[str], guessed: bool, warn: bool) -> None:
         self.batch = -1  # number of forward passes with a graph
         self.outputs, self.hidden, self.guessed, self.warn = outputs, hidden, guessed, warn
         self.unchecked = guessed or warn
         self.calls: Optional[List[Tuple[str, bool, Any]]] = None  # calls of a pass that is being checked; else None
+        self.last, self.traced = "", False  # the layer that was called last in this pass, and whether traced code called one
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "calls": None}
 
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        guard_hooks()  # a model that was loaded with its modulation has not passed through enable()
+
     def begin(self) -> None:
+        if is_traced() and not traces_backward():
+            return
+        self.last, self.traced = "", False
+        if is_traced():
+            return
         grad = torch.is_grad_enabled()
         self.batch += grad
         self.calls = [] if self.unchecked and grad else None
 
     def saw(self, name: str, recurrent: bool, output: Any) -> None:
+        if is_traced() and not traces_backward():
+            return
+        self.last, self.traced = name, self.traced or is_traced()
+        if is_traced() or self.calls is None:
+            return
         for z in layers.tensors(output):
             self.calls.append((name, recurrent, z.grad_fn))
             if z._is_view() and z._base.grad_fn is not None:  # after an in-place activation only the base has the layer's node
                 self.calls.append((name, recurrent, z._base.grad_fn))
 
     def end(self, output: Any) -> None:
+        if is_traced() and not traces_backward():
+            return
+        if self.traced:  # there is no graph of all layers in which to look for the output layer; it must be the last
+            if self.guessed and self.last not in self.outputs:
+                raise self._wrong_guess(self.last)
+        if is_traced() or self.traced:
+            return
         ends = [t.grad_fn for t in layers.tensors(output) if t.grad_fn is not None]
         if self.calls is None or not ends or not self.calls:
             return
@@ -48,11 +75,7 @@ class Clock:
         if self.guessed:
             reached = self._first_reached(ends, calls)
             if reached and not set(reached) & set(self.outputs):
-                raise RuntimeError(
-                    f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
-                    f"the model; but the model's output is computed by {', '.join(map(repr, reached))}: "
-                    'enable(model, output=[...]) with the names of the output layers, or include="*" to modulate all'
-                )
+                raise self._wrong_guess(*reached)
             others = [name for name, recurrent in reached.items() if name not in self.outputs and not recurrent]
             if others and self.warn:
                 warnings.warn(
@@ -63,6 +86,13 @@ class Clock:
         idle = [name for name in self.hidden if name not in {name for name, _, _ in calls}]
         if idle and self.warn:
             warnings.warn(f"torch_grapes: these layers are not modulated, because this forward pass did not call them: {', '.join(idle)}")
+
+    def _wrong_guess(self, *found: str) -> RuntimeError:
+        return RuntimeError(
+            f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
+            f"the model; but the model's output is computed by {', '.join(map(repr, found))}: "
+            'enable(model, output=[...]) with the names of the output layers, or include="*" to modulate all'
+        )
 
     @staticmethod
     def _first_reached(ends: List[Any], calls: List[Tuple[str, bool, Any]]) -> Dict[str, bool]:
@@ -111,8 +141,7 @@ class Watch(layers.Hook):
         self.name, self.clock = name, clock
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if self.clock.calls is not None:
-            self.clock.saw(self.name, layers.is_recurrent(module), output)
+        self.clock.saw(self.name, layers.is_recurrent(module), output)
 
 
 class Made(NamedTuple):
@@ -156,9 +185,10 @@ class Modulate(layers.Hook):
         return m
 
     def make(self, index: int, suffix: str, weight: Tensor, recurrent: Optional[Tensor], gates: int) -> Tensor:
+        """Compute the factor. Traced code has no number of the batch, see Rule.factor."""
         axis, groups = self.layout
         return self.rule.factor(weight, recurrent, axis=axis, groups=groups, gates=gates, layer=index,
-                                batch=max(self.clock.batch, 0) + self.parts, name=self.full(suffix))
+                                batch=None if is_traced() else max(self.clock.batch, 0) + self.parts, name=self.full(suffix))
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
         raise NotImplementedError
@@ -167,18 +197,19 @@ class Modulate(layers.Hook):
 class ModulatePlain(Modulate):
     """The hook of a layer that returns its pre-activation."""
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if self.clock.calls is not None:
-            self.clock.saw(self.name, False, output)
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Optional[Tensor]:
+        self.clock.saw(self.name, False, output)
+        if is_traced():
+            return self.traced(module, inputs, output)
         if not output.requires_grad or torch.jit.is_tracing():  # a traced model is exported without a backward pass
-            return
+            return None
         weight = module._parameters.get("weight")
         if weight is None:
             weight = layers.used(module, "weight")
         m = self.factor(self.index, "", weight, None)
         if not self.local:
             library.attach(output, m, output.dim() - self.axes - 1)
-            return
+            return None
         given = _given(self.name, inputs)
         bias = layers.used(module, "bias")
         scaled = _scale(output, given, weight, library.over_weight(m, weight, *self.layout))
@@ -186,17 +217,69 @@ class ModulatePlain(Modulate):
             _scale(output, given, bias, m)
         if scaled == 0 and weight.requires_grad:
             raise RuntimeError(f"torch_grapes: {self.name}: its output does not depend on its weight; exclude the layer")
+        return None
+
+    def traced(self, module: nn.Module, inputs: Any, output: Tensor) -> Optional[Tensor]:
+        """Return the output with the error scaled, as a function of tensors alone: without a hook on the graph."""
+        if not traces_backward():
+            return None
+        weight = layers.used(module, "weight")
+        m = self.make(self.index, "", weight, None, 1)
+        if not self.local:
+            return Scale.apply(output, along(m, output.dim(), output.dim() - self.axes - 1))
+        bias = layers.used(module, "bias")
+        own = Scale.apply(weight, library.over_weight(m, weight, *self.layout))
+        return layers.again(module, inputs, own, None if bias is None else Scale.apply(bias, m))
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
         return {self.name: self.make(self.index, "", layers.used(module, "weight"), None, 1)}
+
+
+class Unfuse(layers.Hook):
+    """Runs before a recurrent layer. Turns off the kernels that run all its time steps as one node; Fuse turns them on again."""
+
+    lock = threading.Lock()
+    running = 0  # number of layers that run now, in all threads
+    before = (True, True)
+
+    @uncompiled
+    def __call__(self, module: nn.Module, inputs: Any) -> None:
+        with Unfuse.lock:
+            if Unfuse.running == 0:
+                Unfuse.before = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
+                Unfuse.switch(False, False)
+            Unfuse.running += 1
+
+    @staticmethod
+    def switch(mkldnn: bool, cudnn: bool) -> None:
+        torch._C._set_mkldnn_enabled(mkldnn)
+        torch._C._set_cudnn_enabled(cudnn)
+
+
+class Fuse(layers.Hook):
+    """Runs after a recurrent layer, also if it raised an error."""
+
+    @uncompiled
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        with Unfuse.lock:
+            Unfuse.running -= 1
+            if Unfuse.running == 0:
+                Unfuse.switch(*Unfuse.before)
 
 
 class ModulateRecurrent(Modulate):
     """The hook of a recurrent layer. Its pre-activation is computed inside, at each time step."""
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if self.clock.calls is not None:
-            self.clock.saw(self.name, True, output)
+        self.clock.saw(self.name, True, output)
+        if is_traced() and not traces_backward():
+            return
+        if is_transformed():
+            raise RuntimeError(f"torch_grapes: {self.name}: a recurrent layer cannot be modulated inside torch.func; exclude the layer")
+        self._attach(module, inputs, output)
+
+    @uncompiled
+    def _attach(self, module: nn.Module, inputs: Any, output: Any) -> None:
         outputs = [t for t in layers.tensors(output) if t.requires_grad]
         if not outputs or torch.jit.is_tracing():
             return

@@ -9,7 +9,7 @@ its factors would compound.
 from __future__ import annotations
 
 import weakref
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,20 @@ def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
 def gates(module: nn.Module) -> int:
     """Return the number of blocks of rows in W and R: 4 for an LSTM, 3 for a GRU, 1 for an RNN."""
     return next(recurrent_rows(module)).recurrent_weight.shape[0] // module.hidden_size
+
+
+def again(module: nn.Module, inputs: Tuple[Any, ...], weight: Tensor, bias: Optional[Tensor]) -> Tensor:
+    """Compute a plain layer again with these parameters. torch.compile removes the first computation, whose result is unused."""
+    if len(inputs) != 1:
+        raise RuntimeError(f"torch_grapes: {type(module).__name__}: the local version supports one positional input under torch.compile "
+                           "and torch.func")
+    if isinstance(module, nn.Linear):
+        return nn.functional.linear(inputs[0], weight, bias)
+    if isinstance(module, tuple(TRANSPOSED)):
+        kind = nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d
+        return kind[axes_after_units(module) - 1](inputs[0], weight, bias, module.stride, module.padding, module.output_padding,
+                                                  module.groups, module.dilation)
+    return module._conv_forward(inputs[0], weight, bias)
 
 
 class Hook:

@@ -20,7 +20,9 @@ from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional as F
 
+from .context import is_traced
 from .library import attach, feedback, feedback_convolution, modulate
+from .reference.functions import Scale, along
 from .routed import Routed, feedback_weights
 from .snu import Snu, SnuTrace
 
@@ -40,6 +42,8 @@ class _Plain(Routed):
         y = z(weight, bias)
         if fed_back:
             return modulate(y, m, dim)  # a view: the next operation must not work in place
+        if is_traced():
+            return Scale.apply(y, along(m, y.dim(), dim))
         attach(y, m, dim)  # a hook is cheaper than modulate's node and allows in-place activations
         return y
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from . import library
+from .context import is_traced, traces_backward
 from .rule import Rule, routes
 
 
@@ -40,9 +41,11 @@ class Routed(torch_nn.Module):
         return library.error_path(self.rule.route, weight, getattr(self, "feedback", None))
 
     def _next_factor(self, weight: Tensor, recurrent: Optional[Tensor] = None) -> Optional[Tensor]:
-        """Return the factor of a forward pass, or None if the pass has no graph."""
-        if not self.rule.modulates or not torch.is_grad_enabled():
+        """Return the factor of a forward pass, or None if the pass has no backward pass."""
+        if not self.rule.modulates or not (traces_backward() if is_traced() else torch.is_grad_enabled()):
             return None
+        if is_traced():
+            return self.rule.factor(weight, recurrent, batch=None, name=f"torch_grapes.nn.{type(self).__name__}")
         if self._batch % self.rule.every == 0 or self._factor is None:
             name = f"torch_grapes.nn.{type(self).__name__}"
             self._factor = self.rule.factor(weight, recurrent, batch=self._batch, name=name)

@@ -135,25 +135,35 @@ class Rule:
         """Whether the rule scales the error at all."""
         return self.row.name != "none"
 
+    @property
+    def counts_batches(self) -> bool:
+        """Whether the factors depend on the number of the batch, and not on the weights alone."""
+        return self.every != 1 or self.row.name == "shuffled"
+
     def __str__(self) -> str:
         constants = ":" + ",".join(f"{c:g}" for c in self.constants) if self.constants else ""
         which = "input" if self.responsibility == "input" else "incoming"
         return f"{self.row.name}{constants}: gain {self.gain:g}, clip [{self.range[0]:g}, {self.range[1]:g}], {which} responsibility"
 
     def factor(self, weight: Tensor, recurrent: Optional[Tensor] = None, *, axis: int = 0, groups: int = 1, gates: int = 1,
-               layer: int = 0, batch: int = 0, name: str = "") -> Tensor:
+               layer: int = 0, batch: Optional[int] = 0, name: str = "") -> Tensor:
         """Compute the factors of a layer, [gates · unit], without a gradient. Not for the modulation "none".
 
         weight     [gates · unit, ...]; [input, unit / groups, ...] with axis 1
         recurrent  [gates · unit, unit], or None
         layer      index of the layer, from 0, for `constants` and for the draws of "shuffled"
-        batch      index of the batch, for the draws of "shuffled"
-        Raises ValueError, with the name, if a weight is not finite or a custom modulation returns invalid factors.
+        batch      index of the batch, for the draws of "shuffled"; None if the caller counts no batches
+        Raises RuntimeError if the rule needs the index and has none; ValueError, with the name, if a weight is not finite or a custom modulation returns invalid factors.
         """
+        if batch is None and self.counts_batches:
+            raise RuntimeError(
+                f"torch_grapes: {name}: the modulation {self.row.name} with every={self.every} counts batches, which code under "
+                "torch.compile and torch.func cannot; use another modulation with every=1, or call the model without them"
+            )
         if self.responsibility == "input":
             recurrent = None
         try:
-            m = library.layer_factor(weight, recurrent, axis, groups, gates, *self._packed, layer, batch, name)
+            m = library.layer_factor(weight, recurrent, axis, groups, gates, *self._packed, layer, batch or 0, name)
         except ValueError as error:
             raise ValueError(f"torch_grapes: {str(error).splitlines()[0]}") from None
         if self.row.transform is None:

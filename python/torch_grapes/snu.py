@@ -97,8 +97,7 @@ class Snu(Routed):
             raise ValueError(
                 f"torch_grapes.nn.Snu: x must be [time, batch, {self.in_features}], with at least one time step; got {list(x.shape)}")
         if state is None:
-            zeros = x.new_zeros(x.shape[1], self.out_features)
-            state = (zeros, zeros) if self.synapse == 0 else (zeros, zeros, zeros)
+            state = tuple(x.new_zeros(x.shape[1], self.out_features) for _ in range(2 if self.synapse == 0 else 3))
         m = self._next_factor(self.weight, self.recurrent)
         passes, B = self._error_path(self.weight)
         output, membrane, last, current = library.snu(

@@ -18,7 +18,7 @@ def require(holds: bool, message: Callable[[], str]) -> None:
 class Function(torch.autograd.Function):
     """Base of the functions below, which torch.func and torch.compile can transform.
 
-    A subclass defines forward(*inputs), setup_context(context, inputs, output) and backward(context, error).
+    A subclass defines forward(*inputs), setup_context(ctx, inputs, output) and backward(ctx, error).
     """
 
     generate_vmap_rule = True
@@ -28,9 +28,9 @@ class Function(torch.autograd.Function):
         if TORCH < (2, 0):  # forward and setup_context are one function there
             forward, setup = cls.forward, cls.setup_context
 
-            def both(context: Any, *inputs: Any) -> Any:
+            def both(ctx: Any, *inputs: Any) -> Any:
                 output = forward(*inputs)
-                setup(context, inputs, output)
+                setup(ctx, inputs, output)
                 return output
 
             cls.forward = staticmethod(both)  # type: ignore[method-assign,assignment]
@@ -53,13 +53,21 @@ class Modulate(Function):
         return z.view_as(z)
 
     @staticmethod
-    def setup_context(context: Any, inputs: Tuple[Any, ...], output: Any) -> None:
-        context.save_for_backward(inputs[1])
+    def setup_context(ctx: Any, inputs: Tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
-    def backward(context: Any, error: Tensor) -> Any:  # type: ignore[override]
-        (m,) = context.saved_tensors
+    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+        (m,) = ctx.saved_tensors
         return (error * m).to(error.dtype), None
+
+
+class Scale(Modulate):
+    """As Modulate, with a result of its own, so that the next operation may work in place. Compiled code makes no copy."""
+
+    @staticmethod
+    def forward(z: Tensor, m: Tensor) -> Tensor:  # type: ignore[override]
+        return z.clone()
 
 
 class Feedback(Function):
@@ -70,12 +78,12 @@ class Feedback(Function):
         return y.view_as(y)
 
     @staticmethod
-    def setup_context(context: Any, inputs: Tuple[Any, ...], output: Any) -> None:
-        context.save_for_backward(inputs[2])
+    def setup_context(ctx: Any, inputs: Tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[2])
 
     @staticmethod
-    def backward(context: Any, error: Tensor) -> Any:  # type: ignore[override]
-        (B,) = context.saved_tensors
+    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+        (B,) = ctx.saved_tensors
         return error, torch.matmul(error, B.t()), None
 
 
@@ -87,16 +95,16 @@ class FeedbackConvolution(Function):
         return y.view_as(y)
 
     @staticmethod
-    def setup_context(context: Any, inputs: Tuple[Any, ...], output: Any) -> None:
-        context.save_for_backward(inputs[2])
-        context.shape, context.options = inputs[1].shape, inputs[3:]
+    def setup_context(ctx: Any, inputs: Tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(inputs[2])
+        ctx.shape, ctx.options = inputs[1].shape, inputs[3:]
 
     @staticmethod
-    def backward(context: Any, error: Tensor) -> Any:  # type: ignore[override]
-        (B,) = context.saved_tensors
-        stride, padding, dilation, groups = context.options
-        x = error.new_empty(1).expand(context.shape)  # only its shape matters
-        none = [0] * (len(context.shape) - 2)
+    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+        (B,) = ctx.saved_tensors
+        stride, padding, dilation, groups = ctx.options
+        x = error.new_empty(1).expand(ctx.shape)  # only its shape matters
+        none = [0] * (len(ctx.shape) - 2)
         to_x = torch.ops.aten.convolution_backward(error, x, B, None, list(stride), list(padding), list(dilation), False, none, groups,
                                                    [True, False, False])[0]
         return error, to_x, None, None, None, None, None

@@ -117,16 +117,16 @@ class Spiking(Function):
         return torch.stack(outputs), torch.stack(membranes), x.new_empty(0) if c is None else c
 
     @staticmethod
-    def setup_context(context: Any, inputs: Tuple[Any, ...], output: Any) -> None:
-        *tensors, context.neuron = inputs
-        context.save_for_backward(*tensors, *output[:2])
-        context.mark_non_differentiable(output[2])
-        context.set_materialize_grads(True)
+    def setup_context(ctx: Any, inputs: Tuple[Any, ...], output: Any) -> None:
+        *tensors, ctx.neuron = inputs
+        ctx.save_for_backward(*tensors, *output[:2])
+        ctx.mark_non_differentiable(output[2])
+        ctx.set_materialize_grads(True)
 
     @staticmethod
-    def backward(context: Any, error: Tensor, membrane_error: Tensor, _: Any) -> Any:  # type: ignore[override]
-        x, W, R, decay, threshold, membrane0, output0, current, present, m, B, outputs, membranes = context.saved_tensors
-        neuron: Neuron = context.neuron
+    def backward(ctx: Any, error: Tensor, membrane_error: Tensor, _: Any) -> Any:  # type: ignore[override]
+        x, W, R, decay, threshold, membrane0, output0, current, present, m, B, outputs, membranes = ctx.saved_tensors
+        neuron: Neuron = ctx.neuron
         if error.requires_grad or membrane_error.requires_grad:
             raise RuntimeError("snu: the layer is not differentiable twice")
         factor = torch.ones_like(threshold) if m is None or neuron.local else m
@@ -166,21 +166,21 @@ class Spiking(Function):
             if neuron.truncate > 0 and t > 0 and t % neuron.truncate == 0:
                 to_s = to_y = later = zeros
             traces.append(trace)
-        return (*Spiking._products(context, torch.stack(traces[::-1]).flatten(0, 1)),
-                (to_decay.sum(0).sum().view(1) if decay.numel() == 1 else to_decay.sum(0)) if context.needs_input_grad[3] else None,
+        return (*Spiking._products(ctx, torch.stack(traces[::-1]).flatten(0, 1)),
+                (to_decay.sum(0).sum().view(1) if decay.numel() == 1 else to_decay.sum(0)) if ctx.needs_input_grad[3] else None,
                 to_threshold.sum(0), to_s, to_y, None, None, None, None, None)
 
     @staticmethod
-    def _products(context: Any, trace: Tensor) -> List[Optional[Tensor]]:
+    def _products(ctx: Any, trace: Tensor) -> List[Optional[Tensor]]:
         """The errors at x, W and R from trace = factor · δ of all steps, [time · batch, unit]."""
-        x, W, R, _, _, _, output0, _, _, m, B, outputs, _ = context.saved_tensors
-        neuron: Neuron = context.neuron
+        x, W, R, _, _, _, output0, _, _, m, B, outputs, _ = ctx.saved_tensors
+        neuron: Neuron = ctx.neuron
         to_x = to_W = to_R = None
-        if context.needs_input_grad[0] and (neuron.transport or B is not None):
+        if ctx.needs_input_grad[0] and (neuron.transport or B is not None):
             to_x = torch.mm(trace, W if B is None else B.t()).view(x.shape)
-        if context.needs_input_grad[1]:
+        if ctx.needs_input_grad[1]:
             to_W = torch.mm(trace.t(), x.reshape(-1, x.shape[2]))
-        if R is not None and context.needs_input_grad[2]:
+        if R is not None and ctx.needs_input_grad[2]:
             batch = output0.shape[0]
             to_R = torch.mm(trace[:batch].t(), output0)
             if x.shape[0] > 1:
@@ -214,7 +214,7 @@ def snu(x: Tensor, weight: Tensor, recurrent: Optional[Tensor], decay: Tensor, t
     require(list(decay.shape) in ([1], [units]), lambda: f"snu: decay must be [1] or [{units}]; got {list(decay.shape)}")
     require(reset in RESETS, lambda: f"snu: unknown reset '{reset}'")
     require(surrogate in SURROGATES, lambda: f"snu: unknown surrogate '{surrogate}'")
-    require((synapse > 0) == (current is not None), lambda: f"snu: if synapse is above 0, current must be given; got synapse {synapse:g}")
+    require(current is not None if synapse > 0 else current is None, lambda: f"snu: if synapse is above 0, current must be given; got synapse {synapse:g}")
     neuron = Neuron(local, compounding and not local, transport, slope, smooth, reset, surrogate, width, detach_reset, truncate, synapse, eprop)
     states, membranes, last = Spiking.apply(x, weight, recurrent, decay, threshold, membrane, output, current, present, m, feedback, neuron)
     shown = states if present is None else states.masked_fill(~present.unsqueeze(2), 0)
