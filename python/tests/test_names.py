@@ -73,6 +73,9 @@ def test_enable_takes_what_backward_takes(cpp):
     assert inspect.signature(torch_grapes.enable).parameters["rule"].kind is inspect.Parameter.VAR_KEYWORD
     for name, default in cpp["LocalOptimizerOptions"].items():
         assert default == cpp["BackwardOptions"][name], name
+    ours = defaults(torch_grapes.LocalOptimizer)
+    assert ours.pop("modulation") == cpp["Rule"]["modulation"]
+    assert ours == {name: default for name, default in cpp["LocalOptimizerOptions"].items() if name != "rule"}
 
 
 def test_spiking_layers(cpp):

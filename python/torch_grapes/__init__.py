@@ -9,6 +9,7 @@ from . import nn, registered, safetensors
 from .attach import Handle, disable, enable, enabled
 from .context import TORCH
 from .library import factor, feedback, feedback_convolution, modulate, responsibility
+from .local_optimizer import LocalOptimizer
 from .record import Record
 from .rule import Modulation, Route, Rule, modulations, routes
 
@@ -16,6 +17,6 @@ if TORCH >= (2, 4):
     registered.register()
 
 __all__ = [
-    "Handle", "Modulation", "Record", "Route", "Rule", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
+    "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
     "modulate", "modulations", "nn", "responsibility", "routes", "safetensors",
 ]

@@ -1,10 +1,8 @@
 """enable(): GRAPES for an existing model. The forward pass, state_dict and optimizer stay unchanged."""
 from __future__ import annotations
 
-import fnmatch
-import warnings
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union
 
 from torch import Tensor, nn
 
@@ -12,18 +10,17 @@ from . import layers
 from .context import TORCH, guard_hooks
 from .hooks import Begin, Clock, End, Fuse, Modulate, ModulatePlain, ModulateRecurrent, Unfuse, Watch
 from .rule import Modulation, Rule
-
-Names = Union[str, Sequence[str]]
+from .selection import Names, Selection, select
 
 
 class Handle:
     """Returned by enable(). Shows which layers are modulated, and removes the modulation."""
 
-    def __init__(self, model: nn.Module, rule: Rule, hooks: Dict[str, Modulate], states: Dict[str, str], unmatched: Dict[str, str]) -> None:
+    def __init__(self, model: nn.Module, rule: Rule, hooks: Dict[str, Modulate], found: Selection) -> None:
         self.model, self.rule = model, rule
-        self.states = states  #: "modulated", "local", "output", "excluded" or "unmatched", by name of the module
-        self.unmatched = unmatched  #: modules with weights that are not modulated, and why
-        self._hooks = hooks
+        self.states = found.states  #: "modulated", "local", "output", "excluded" or "unmatched", by name of the module
+        self.unmatched = found.unmatched  #: modules with weights that are not modulated, and why
+        self._hooks, self._found = hooks, found
 
     def factors(self) -> Dict[str, Tensor]:
         """Compute the factors of each modulated layer from the current weights, [unit]. A layer of an RNN is named "lstm.l0"."""
@@ -43,25 +40,7 @@ class Handle:
     def __repr__(self) -> str:
         if self.rule.modulates and not self._hooks:
             return f"{self.rule}\n  disabled"
-        rows = [(name or "(the model)", state, self.unmatched.get(name, "")) for name, state in self.states.items()]
-        width = max(len(name) for name, _, _ in rows)
-        return "\n".join([str(self.rule), *(f"  {name:<{width}}  {state}{why and ': ' + why}" for name, state, why in rows)])
-
-
-def _selects(pattern: str, name: str) -> bool:
-    return name == pattern or name.startswith(pattern + ".") or fnmatch.fnmatchcase(name, pattern)
-
-
-def _any(patterns: List[str], name: str) -> bool:
-    return any(_selects(pattern, name) for pattern in patterns)
-
-
-def _patterns(option: str, patterns: Optional[Names], names: Sequence[str]) -> List[str]:
-    found = [patterns] if isinstance(patterns, str) else list(patterns or [])
-    for pattern in found:
-        if not any(_selects(pattern, name) for name in names):
-            raise ValueError(f"torch_grapes: {option} must name layers of the model; got {pattern!r}; available: {', '.join(names)}")
-    return found
+        return self._found.describe(self.rule)
 
 
 def enable(
@@ -101,56 +80,23 @@ def enable(
     guard_hooks()
     model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
     how = Rule(modulation=modulation, **rule)
-    if how.route != "bp":
-        raise ValueError(f"torch_grapes: the route must be bp, because the error follows the model's own graph; got {how.route}")
-    if how.responsibility in ("outgoing", "synaptic"):
-        raise ValueError("torch_grapes: responsibility must be incoming or input; outgoing weights belong to the next layer, "
-                         "which is unknown for a single layer")
-
-    candidates: Dict[str, nn.Module] = {}
-    unmatched: Dict[str, str] = {}
-    states: Dict[str, str] = {}
     for name, module in model.named_modules():
         if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
             raise RuntimeError(f"torch_grapes: {name or 'the model'} is already modulated; call disable() first")
-        reason = layers.unsupported_reason(module)
-        if getattr(module, "modulates_itself", False):
-            unmatched[name], states[name] = "it has its own rule", "unmatched"
-        elif reason and ".parametrizations." not in f".{name}.":
-            unmatched[name], states[name] = reason, "unmatched"
-        elif layers.is_plain(module) or layers.is_recurrent(module):
-            candidates[name], states[name] = module, "excluded"
-    names = list(candidates)
-    if not names:
-        raise ValueError("torch_grapes: the model has no layer to modulate")
-    wanted, unwanted = _patterns("include", include, names), _patterns("exclude", exclude, names)
-    named, own = _patterns("output", output, names), _patterns("local", local, names)
-    guessed = not wanted and not named
-    outputs = names[-1:] if guessed else [name for name in names if _any(named, name)]
-    chosen = []
-    for name in names:
-        if (wanted and not _any(wanted, name)) or _any(unwanted, name):
-            continue
-        if not how.modulates:
-            continue
-        states[name] = "output" if name in outputs else "local" if how.row.local or _any(own, name) else "modulated"
-        chosen += [name] * (name not in outputs)
-    if not chosen and how.modulates:
-        left = f" besides the output layer, {', '.join(outputs)}" if outputs else ""
-        raise ValueError(f"torch_grapes: the model has no layer to modulate{left}")
-    told = {name: why for name, why in unmatched.items() if why != "it has its own rule"}
-    if told and warn:
-        warnings.warn(f"torch_grapes: these layers are not modulated: {', '.join(f'{name or type(model).__name__} ({why})' for name, why in told.items())}", stacklevel=2)
-
+    found = select(model, how, include=include, exclude=exclude, output=output, local=local, warn=warn)
+    for name in found.chosen:
+        if found.states[name] == "local" and layers.is_adapted(found.modules[name]):
+            raise ValueError(f"torch_grapes: {name} has LoRA, whose weights have no units of their own for the local version; use the "
+                             "propagating version, or exclude the layer")
     hooks: Dict[str, Modulate] = {}
     if how.modulates:
-        clock = Clock(outputs, chosen, guessed, warn)
+        clock = Clock(found.outputs, found.chosen, found.guessed, warn)
         model.register_forward_pre_hook(Begin(clock))
         index = 0
-        for name in chosen:
-            module = candidates[name]
+        for name in found.chosen:
+            module = found.modules[name]
             kind = ModulateRecurrent if layers.is_recurrent(module) else ModulatePlain
-            hooks[name] = kind(name, index, how, states[name] == "local", clock, module)
+            hooks[name] = kind(name, index, how, found.states[name] == "local", clock, module)
             index += len(list(layers.recurrent_rows(module))) if layers.is_recurrent(module) else 1
             added = module.register_forward_hook(hooks[name])
             module._forward_hooks.move_to_end(added.id, last=False)  # other hooks see, replace or free what the layer returned
@@ -159,10 +105,10 @@ def enable(
                 module.register_forward_hook(Fuse(), always_call=True)
             for parametrization in layers.parametrizations(module).values():
                 parametrization.register_forward_hook(layers.Remember())
-        for name in outputs:
-            candidates[name].register_forward_hook(Watch(name, clock))
+        for name in found.outputs:
+            found.modules[name].register_forward_hook(Watch(name, clock))
         model.register_forward_hook(End(clock))
-    return Handle(model, how, hooks, states, unmatched)
+    return Handle(model, how, hooks, found)
 
 
 def disable(model: nn.Module) -> None:
@@ -171,6 +117,7 @@ def disable(model: nn.Module) -> None:
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
             for key in [key for key, hook in hooks.items() if isinstance(hook, layers.Hook)]:
                 del hooks[key]
+                getattr(module, "_forward_hooks_always_called", {}).pop(key, None)
 
 
 @contextmanager

@@ -31,9 +31,10 @@ class Clock:
         self.unchecked = guessed or warn
         self.calls: Optional[List[Tuple[str, bool, Any]]] = None  # calls of a pass that is being checked; else None
         self.last, self.traced = "", False  # the layer that was called last in this pass, and whether traced code called one
+        self.inside = False  # whether the model is being called, and not a part of it alone
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {**self.__dict__, "calls": None}
+        return {**self.__dict__, "calls": None, "inside": False}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -45,7 +46,7 @@ class Clock:
         self.last, self.traced = "", False
         if is_traced():
             return
-        grad = torch.is_grad_enabled()
+        grad, self.inside = torch.is_grad_enabled(), True
         self.batch += grad
         self.calls = [] if self.unchecked and grad else None
 
@@ -53,7 +54,14 @@ class Clock:
         if is_traced() and not traces_backward():
             return
         self.last, self.traced = name, self.traced or is_traced()
-        if is_traced() or self.calls is None:
+        if is_traced():
+            return
+        if self.guessed and self.unchecked and not self.inside and self.warn and torch.is_grad_enabled():
+            self.unchecked = False
+            warnings.warn(f"torch_grapes: {name} was called, but not as a part of a call of the model that enable() got; it is not checked "
+                          f"that {self.outputs[0]} is the output layer. Call enable() with the module that is called, or name the output layers "
+                          "in output=[...]")
+        if self.calls is None:
             return
         for z in layers.tensors(output):
             self.calls.append((name, recurrent, z.grad_fn))
@@ -66,7 +74,10 @@ class Clock:
         if self.traced:  # there is no graph of all layers in which to look for the output layer; it must be the last
             if self.guessed and self.last not in self.outputs:
                 raise self._wrong_guess(self.last)
-        if is_traced() or self.traced:
+        if is_traced():
+            return
+        self.inside = False
+        if self.traced:
             return
         ends = [t.grad_fn for t in layers.tensors(output) if t.grad_fn is not None]
         if self.calls is None or not ends or not self.calls:
@@ -158,7 +169,7 @@ class Modulate(layers.Hook):
 
     def __init__(self, name: str, index: int, rule: Rule, local: bool, clock: Clock, module: nn.Module) -> None:
         self.name, self.index, self.rule, self.local, self.clock = name, index, rule, local, clock
-        self.axes, self.layout = layers.axes_after_units(module), layers.layout(module)
+        self.axes, self.layout = layers.axes_after_units(layers.core(module)), layers.layout(layers.core(module))
         self.parts = 0  # number of updates within a batch, for a model that is called in parts
         self.cache: Dict[str, Made] = {}
 
@@ -187,6 +198,7 @@ class Modulate(layers.Hook):
     def make(self, index: int, suffix: str, weight: Tensor, recurrent: Optional[Tensor], gates: int) -> Tensor:
         """Compute the factor. Traced code has no number of the batch, see Rule.factor."""
         axis, groups = self.layout
+        weight, recurrent = layers.whole(weight), None if recurrent is None else layers.whole(recurrent)
         return self.rule.factor(weight, recurrent, axis=axis, groups=groups, gates=gates, layer=index,
                                 batch=None if is_traced() else max(self.clock.batch, 0) + self.parts, name=self.full(suffix))
 
@@ -203,9 +215,13 @@ class ModulatePlain(Modulate):
             return self.traced(module, inputs, output)
         if not output.requires_grad or torch.jit.is_tracing():  # a traced model is exported without a backward pass
             return None
+        module = layers.core(module)
         weight = module._parameters.get("weight")
         if weight is None:
             weight = layers.used(module, "weight")
+        if hasattr(weight, "full_tensor"):
+            raise RuntimeError(f"torch_grapes: {self.name}: this process computes with a part of the weight (a DTensor), and the factors "
+                               "need all units; use FSDP2 (fully_shard) or DDP, or exclude the layer")
         m = self.factor(self.index, "", weight, None)
         if not self.local:
             library.attach(output, m, output.dim() - self.axes - 1)
@@ -223,6 +239,7 @@ class ModulatePlain(Modulate):
         """Return the output with the error scaled, as a function of tensors alone: without a hook on the graph."""
         if not traces_backward():
             return None
+        module = layers.core(module)
         weight = layers.used(module, "weight")
         m = self.make(self.index, "", weight, None, 1)
         if not self.local:
@@ -232,7 +249,7 @@ class ModulatePlain(Modulate):
         return layers.again(module, inputs, own, None if bias is None else Scale.apply(bias, m))
 
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
-        return {self.name: self.make(self.index, "", layers.used(module, "weight"), None, 1)}
+        return {self.name: self.make(self.index, "", layers.used(layers.core(module), "weight"), None, 1)}
 
 
 class Unfuse(layers.Hook):

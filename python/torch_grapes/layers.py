@@ -36,7 +36,24 @@ class Rows(NamedTuple):
         return any(t is not None and t.requires_grad for t in self[2:])
 
 
+def is_adapted(module: nn.Module) -> bool:
+    """Whether a module is a plain layer with LoRA, as in peft: its output is the layer's plus B A x."""
+    return hasattr(module, "lora_A") and is_plain(getattr(module, "base_layer", nn.Identity()))
+
+
+def core(module: nn.Module) -> nn.Module:
+    """Return the layer whose weight has the units: the base layer of a layer with LoRA, else the layer itself."""
+    return module.base_layer if is_adapted(module) else module  # type: ignore[return-value]
+
+
+def is_conv1d(module: nn.Module) -> bool:
+    """Whether a module is the linear layer of GPT-2 in transformers, whose weight is [in, out]."""
+    return type(module).__name__ == "Conv1D" and type(module).__module__ == "transformers.pytorch_utils"
+
+
 def is_plain(module: nn.Module) -> bool:
+    if is_conv1d(module) or is_adapted(module):
+        return True
     # MultiheadAttention uses the weight of its output layer but never calls that layer.
     return isinstance(module, PLAIN) and not isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear)
 
@@ -74,7 +91,9 @@ def axes_after_units(module: nn.Module) -> int:
 
 def layout(module: nn.Module) -> Tuple[int, int]:
     """Return how the units of the weight are counted: (axis, groups). A transposed convolution is [in, out / groups, ...]."""
-    return (1, module.groups) if isinstance(module, tuple(TRANSPOSED)) else (0, 1)
+    if isinstance(module, tuple(TRANSPOSED)):
+        return 1, module.groups
+    return (1, 1) if is_conv1d(module) else (0, 1)
 
 
 def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
@@ -98,8 +117,8 @@ def again(module: nn.Module, inputs: Tuple[Any, ...], weight: Tensor, bias: Opti
     if len(inputs) != 1:
         raise RuntimeError(f"torch_grapes: {type(module).__name__}: the local version supports one positional input under torch.compile "
                            "and torch.func")
-    if isinstance(module, nn.Linear):
-        return nn.functional.linear(inputs[0], weight, bias)
+    if isinstance(module, nn.Linear) or is_conv1d(module):
+        return nn.functional.linear(inputs[0], weight.t() if is_conv1d(module) else weight, bias)
     if isinstance(module, tuple(TRANSPOSED)):
         kind = nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d
         return kind[axes_after_units(module) - 1](inputs[0], weight, bias, module.stride, module.padding, module.output_padding,
@@ -125,6 +144,20 @@ class Remember(Hook):
 
     def __call__(self, parametrization: nn.Module, inputs: Tuple[object, ...], output: Tensor) -> None:
         Remember.last[parametrization] = output
+
+
+def whole(weight: Tensor) -> Tensor:
+    """Return all of a weight of which this process holds a part."""
+    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight  # type: ignore[no-any-return]
+
+
+def beside(scale: Tensor, gradient: Tensor) -> Tensor:
+    """Return a factor in the form in which it can multiply a gradient of which this process holds a part."""
+    if not hasattr(gradient, "full_tensor"):
+        return scale
+    from torch.distributed.tensor import DTensor, Replicate
+
+    return DTensor.from_local(scale, gradient.device_mesh, [Replicate()] * gradient.device_mesh.ndim, run_check=False)
 
 
 def parametrizations(module: nn.Module) -> Dict[str, nn.Module]:
