@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch_grapes import library
 
 ROOT = Path(__file__).parents[2]
 needs_fashion = pytest.mark.skipif(
@@ -17,7 +18,8 @@ needs_fashion = pytest.mark.skipif(
 
 
 def run(name, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "OMP_NUM_THREADS": "1",
+                   "GRAPES_LIBRARY": "none" if library.compiled is None else str(library.path)}
     done = subprocess.run([sys.executable, str(ROOT / "examples" / "python" / name), *map(str, arguments)],
                           env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

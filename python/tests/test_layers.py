@@ -186,6 +186,23 @@ def test_the_factor_does_not_compound_over_time():
         agree(gradients(First(module), x), [2 * g for g in plain])
 
 
+def flags():
+    return torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_in_float32_too_where_pytorch_has_kernels_for_all_time_steps(kind):
+    """The error cannot be scaled inside these kernels. They are turned off while the layer runs, also if it fails."""
+    module = wide(kind(3, 4, 2))
+    theirs = gradients(ByEquations(module, False), drawn(5, 2, 3))
+    torch_grapes.enable(module.float(), include="*")
+    before = flags()
+    agree(gradients(First(module), drawn(5, 2, 3).float()), [g.float() for g in theirs], 1e-5)
+    with pytest.raises(RuntimeError):
+        module(torch.zeros(5, 2, 7))
+    assert flags() == before
+
+
 def test_without_bias_a_packed_sequence_and_a_given_state():
     module = wide(nn.LSTM(3, 4, bias=False))
     packed = nn.utils.rnn.pack_padded_sequence(drawn(5, 2, 3), [5, 3])

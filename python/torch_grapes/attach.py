@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union, cast
 
 from torch import Tensor, nn
 
@@ -99,7 +99,7 @@ def enable(
             hooks[name] = kind(name, index, how, found.states[name] == "local", clock, module)
             index += len(list(layers.recurrent_rows(module))) if layers.is_recurrent(module) else 1
             added = module.register_forward_hook(hooks[name])
-            module._forward_hooks.move_to_end(added.id, last=False)  # other hooks see, replace or free what the layer returned
+            cast(Any, module._forward_hooks).move_to_end(added.id, last=False)  # other hooks see, replace or free what the layer returned
             if layers.is_recurrent(module) and TORCH >= (2, 2):
                 module.register_forward_pre_hook(Unfuse())
                 module.register_forward_hook(Fuse(), always_call=True)

@@ -43,7 +43,7 @@ def traces_backward() -> bool:
 
 def uncompiled(function: Callable[..., T]) -> Callable[..., T]:
     """Let torch.compile call the function as it is, between two compiled parts. With fullgraph=True that is an error."""
-    return torch._disable_dynamo(function) if TORCH >= (2, 2) else function  # type: ignore[no-any-return]
+    return torch._disable_dynamo(function) if TORCH >= (2, 2) else function
 
 
 def guard_hooks() -> None:

@@ -65,8 +65,9 @@ class Clock:
             return
         for z in layers.tensors(output):
             self.calls.append((name, recurrent, z.grad_fn))
-            if z._is_view() and z._base.grad_fn is not None:  # after an in-place activation only the base has the layer's node
-                self.calls.append((name, recurrent, z._base.grad_fn))
+            base = z._base if z._is_view() else None
+            if base is not None and base.grad_fn is not None:  # after an in-place activation only the base has the layer's node
+                self.calls.append((name, recurrent, base.grad_fn))
 
     def end(self, output: Any) -> None:
         if is_traced() and not traces_backward():
@@ -202,6 +203,9 @@ class Modulate(layers.Hook):
         return self.rule.factor(weight, recurrent, axis=axis, groups=groups, gates=gates, layer=index,
                                 batch=None if is_traced() else max(self.clock.batch, 0) + self.parts, name=self.full(suffix))
 
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Optional[Tensor]:
+        raise NotImplementedError
+
     def factors(self, module: nn.Module) -> Dict[str, Tensor]:
         raise NotImplementedError
 
@@ -216,7 +220,7 @@ class ModulatePlain(Modulate):
         if not output.requires_grad or torch.jit.is_tracing():  # a traced model is exported without a backward pass
             return None
         module = layers.core(module)
-        weight = module._parameters.get("weight")
+        weight: Any = module._parameters.get("weight")
         if weight is None:
             weight = layers.used(module, "weight")
         if hasattr(weight, "full_tensor"):
@@ -287,13 +291,14 @@ class Fuse(layers.Hook):
 class ModulateRecurrent(Modulate):
     """The hook of a recurrent layer. Its pre-activation is computed inside, at each time step."""
 
-    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Optional[Tensor]:
         self.clock.saw(self.name, True, output)
         if is_traced() and not traces_backward():
-            return
+            return None
         if is_transformed():
             raise RuntimeError(f"torch_grapes: {self.name}: a recurrent layer cannot be modulated inside torch.func; exclude the layer")
         self._attach(module, inputs, output)
+        return None
 
     @uncompiled
     def _attach(self, module: nn.Module, inputs: Any, output: Any) -> None:

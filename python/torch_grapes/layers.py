@@ -41,9 +41,9 @@ def is_adapted(module: nn.Module) -> bool:
     return hasattr(module, "lora_A") and is_plain(getattr(module, "base_layer", nn.Identity()))
 
 
-def core(module: nn.Module) -> nn.Module:
+def core(module: Any) -> Any:
     """Return the layer whose weight has the units: the base layer of a layer with LoRA, else the layer itself."""
-    return module.base_layer if is_adapted(module) else module  # type: ignore[return-value]
+    return module.base_layer if is_adapted(module) else module
 
 
 def is_conv1d(module: nn.Module) -> bool:
@@ -89,14 +89,14 @@ def axes_after_units(module: nn.Module) -> int:
     return 0
 
 
-def layout(module: nn.Module) -> Tuple[int, int]:
+def layout(module: Any) -> Tuple[int, int]:
     """Return how the units of the weight are counted: (axis, groups). A transposed convolution is [in, out / groups, ...]."""
     if isinstance(module, tuple(TRANSPOSED)):
-        return 1, module.groups
+        return 1, int(getattr(module, "groups"))
     return (1, 1) if is_conv1d(module) else (0, 1)
 
 
-def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
+def recurrent_rows(module: Any) -> Iterator[Rows]:
     suffixes: List[Tuple[str, int]] = [("", 0)]
     if not isinstance(module, CELLS):
         directions = ("", "_reverse") if module.bidirectional else ("",)
@@ -107,12 +107,12 @@ def recurrent_rows(module: nn.Module) -> Iterator[Rows]:
         yield Rows(suffix, level, getattr(module, f"weight_ih{end}"), getattr(module, f"weight_hh{end}"), *biases)
 
 
-def gates(module: nn.Module) -> int:
+def gates(module: Any) -> int:
     """Return the number of blocks of rows in W and R: 4 for an LSTM, 3 for a GRU, 1 for an RNN."""
     return next(recurrent_rows(module)).recurrent_weight.shape[0] // module.hidden_size
 
 
-def again(module: nn.Module, inputs: Tuple[Any, ...], weight: Tensor, bias: Optional[Tensor]) -> Tensor:
+def again(module: Any, inputs: Tuple[Any, ...], weight: Tensor, bias: Optional[Tensor]) -> Tensor:
     """Compute a plain layer again with these parameters. torch.compile removes the first computation, whose result is unused."""
     if len(inputs) != 1:
         raise RuntimeError(f"torch_grapes: {type(module).__name__}: the local version supports one positional input under torch.compile "
@@ -120,9 +120,9 @@ def again(module: nn.Module, inputs: Tuple[Any, ...], weight: Tensor, bias: Opti
     if isinstance(module, nn.Linear) or is_conv1d(module):
         return nn.functional.linear(inputs[0], weight.t() if is_conv1d(module) else weight, bias)
     if isinstance(module, tuple(TRANSPOSED)):
-        kind = nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d
-        return kind[axes_after_units(module) - 1](inputs[0], weight, bias, module.stride, module.padding, module.output_padding,
-                                                  module.groups, module.dilation)
+        kinds: Any = nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d
+        m: Any = module
+        return kinds[axes_after_units(m) - 1](inputs[0], weight, bias, m.stride, m.padding, m.output_padding, m.groups, m.dilation)
     return module._conv_forward(inputs[0], weight, bias)
 
 
@@ -146,12 +146,12 @@ class Remember(Hook):
         Remember.last[parametrization] = output
 
 
-def whole(weight: Tensor) -> Tensor:
+def whole(weight: Any) -> Tensor:
     """Return all of a weight of which this process holds a part."""
-    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight  # type: ignore[no-any-return]
+    return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
 
 
-def beside(scale: Tensor, gradient: Tensor) -> Tensor:
+def beside(scale: Tensor, gradient: Any) -> Tensor:
     """Return a factor in the form in which it can multiply a gradient of which this process holds a part."""
     if not hasattr(gradient, "full_tensor"):
         return scale
@@ -160,14 +160,14 @@ def beside(scale: Tensor, gradient: Tensor) -> Tensor:
     return DTensor.from_local(scale, gradient.device_mesh, [Replicate()] * gradient.device_mesh.ndim, run_check=False)
 
 
-def parametrizations(module: nn.Module) -> Dict[str, nn.Module]:
+def parametrizations(module: Any) -> Dict[str, nn.Module]:
     if not parametrize.is_parametrized(module):
         return {}
     return {name: module.parametrizations[name] for name in ("weight", "bias") if name in module.parametrizations}
 
 
-def used(module: nn.Module, name: str) -> Optional[Tensor]:
-    """Return the weight or bias that the module last computed with."""
+def used(module: Any, name: str) -> Any:
+    """Return the weight or bias that the module last computed with, a tensor or None."""
     own = module._parameters.get(name)
     if own is not None:
         return own

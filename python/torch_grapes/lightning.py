@@ -6,7 +6,7 @@ from typing import Any, Optional
 try:
     from lightning.pytorch import Callback
 except ImportError:
-    from pytorch_lightning import Callback  # type: ignore[no-redef]
+    from pytorch_lightning import Callback  # type: ignore[assignment]
 
 from .attach import Handle, enable
 

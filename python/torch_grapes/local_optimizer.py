@@ -36,7 +36,9 @@ class LocalOptimizer(torch.optim.Optimizer):
             module = self._found.modules[name]
             learns = not layers.is_adapted(module) and any(p.requires_grad for p in module.parameters(recurse=False))
             self._found.states[name] = "local" if learns else "excluded" if layers.is_adapted(module) else "frozen"
-        self._steps, self._factors, self._plain = 0, {}, []  # type: int, Dict[str, Tensor], List[Tuple[Tensor, Tensor]]
+        self._steps = 0
+        self._factors: Dict[str, Tensor] = {}
+        self._plain: List[Tuple[Tensor, Tensor]] = []  # parameters and their unscaled gradients, while the scaled ones are in use
         super().__setstate__({})  # the hooks that every optimizer has; param_groups and state stay with the wrapped one
 
     @property
@@ -62,7 +64,7 @@ class LocalOptimizer(torch.optim.Optimizer):
     def zero_grad(self, set_to_none: bool = True) -> None:
         self.optimizer.zero_grad(set_to_none=set_to_none)
 
-    def step(self, closure: Optional[Callable[[], Any]] = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Optional[Callable[[], Any]] = None) -> Any:
         """Take one step of the wrapped optimizer with the scaled gradients.
 
         closure  computes the loss and its gradients; LBFGS calls it several times

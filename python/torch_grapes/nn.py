@@ -32,9 +32,10 @@ __all__ = ["Conv2d", "DirectFeedback", "Linear", "Snu", "SnuTrace"]
 class _Plain(Routed):
     """A layer that returns its pre-activation."""
 
-    def _modulated(self, z: Callable[[Tensor, Optional[Tensor]], Tensor], dim: int, fed_back: bool) -> Tensor:
+    def _modulated(self, weight: Tensor, bias: Optional[Tensor], z: Callable[[Tensor, Optional[Tensor]], Tensor], dim: int,
+                   fed_back: bool) -> Tensor:
         """Return z(W, b). Scale the error at its units, which lie along dim, or the gradients of W and b."""
-        weight, bias, m = self.weight, self.bias, self._next_factor(self.weight)
+        m = self._next_factor(weight)
         if m is None:
             return z(weight, bias)
         if self.rule.row.local:
@@ -63,9 +64,9 @@ class Linear(_Plain, torch_nn.Linear):
         passes, B = self._error_path(self.weight)
         below = x if passes and B is None else x.detach()
         if B is None:
-            return self._modulated(lambda W, b: F.linear(below, W, b), max(x.dim() - 1, 0), False)
+            return self._modulated(self.weight, self.bias, lambda W, b: F.linear(below, W, b), max(x.dim() - 1, 0), False)
         rows = x.reshape(-1, x.shape[-1])
-        z = self._modulated(lambda W, b: feedback(F.linear(below, W, b).reshape(-1, self.out_features), rows, B), 1, True)
+        z = self._modulated(self.weight, self.bias, lambda W, b: feedback(F.linear(below, W, b).reshape(-1, self.out_features), rows, B), 1, True)
         return z.view(*x.shape[:-1], self.out_features)
 
 
@@ -89,12 +90,12 @@ class Conv2d(_Plain, torch_nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4:
             raise ValueError(f"torch_grapes.nn.Conv2d: x must be [batch, {self.in_channels}, height, width]; got {list(x.shape)}")
-        options = (self.stride, self.padding, self.dilation, self.groups)
+        options: Any = (self.stride, self.padding, self.dilation, self.groups)
         passes, B = self._error_path(self.weight)
         below = x if passes and B is None else x.detach()
         if B is None:
-            return self._modulated(lambda W, b: F.conv2d(below, W, b, *options), 1, False)
-        return self._modulated(lambda W, b: feedback_convolution(F.conv2d(below, W, b, *options), x, B, *options), 1, True)
+            return self._modulated(self.weight, self.bias, lambda W, b: F.conv2d(below, W, b, *options), 1, False)
+        return self._modulated(self.weight, self.bias, lambda W, b: feedback_convolution(F.conv2d(below, W, b, *options), x, B, *options), 1, True)
 
 
 class DirectFeedback(torch_nn.Module):

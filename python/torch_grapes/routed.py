@@ -32,7 +32,8 @@ class Routed(torch_nn.Module):
             raise ValueError(f"{name}: route {self.rule.route} sends the error upward through a network; it is not supported for a single layer")
         if self.rule.responsibility == "outgoing":
             raise ValueError(f"{name}: responsibility must be incoming or input, because a single layer does not know the next layer's weights; got outgoing")
-        self._batch, self._factor = 0, None  # number of forward passes with a graph, and the factor of the last one
+        self._batch = 0  # number of forward passes with a graph
+        self._factor: Optional[Tensor] = None  # of the last one
         if routes[self.rule.route].feedback == "above":
             self.register_buffer("feedback", draw_feedback())
 

@@ -116,7 +116,7 @@ class Rule:
             raise ValueError("torch_grapes: the modulation constant must have constants; got none")
         if not all(c > 0 for c in self.constants):
             raise ValueError(f"torch_grapes: constants must be above 0; got {self.constants}")
-        clip = self.clip
+        clip: Any = self.clip
         if clip == "by-route":
             clip = (1.0, 2.0) if routes[self.route].clipped else None
         low, high = (0.0, self.gain) if clip is None else clip

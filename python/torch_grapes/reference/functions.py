@@ -33,7 +33,7 @@ class Function(torch.autograd.Function):
                 setup(ctx, inputs, output)
                 return output
 
-            cls.forward = staticmethod(both)  # type: ignore[method-assign,assignment]
+            cls.forward = staticmethod(both)  # type: ignore[method-assign]
 
 
 def along(m: Tensor, axes: int, dim: int) -> Tensor:
@@ -49,7 +49,7 @@ class Modulate(Function):
     """y = z,  dL/dz = m ⊙ dL/dy. m broadcasts to z. The product is rounded once, to the dtype of the error."""
 
     @staticmethod
-    def forward(z: Tensor, m: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(z: Tensor, m: Tensor) -> Tensor:
         return z.view_as(z)
 
     @staticmethod
@@ -57,7 +57,7 @@ class Modulate(Function):
         ctx.save_for_backward(inputs[1])
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, error: Tensor) -> Any:
         (m,) = ctx.saved_tensors
         return (error * m).to(error.dtype), None
 
@@ -66,7 +66,7 @@ class Scale(Modulate):
     """As Modulate, with a result of its own, so that the next operation may work in place. Compiled code makes no copy."""
 
     @staticmethod
-    def forward(z: Tensor, m: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(z: Tensor, m: Tensor) -> Tensor:
         return z.clone()
 
 
@@ -74,7 +74,7 @@ class Feedback(Function):
     """y = y,  dL/dx += dL/dy Bᵀ"""
 
     @staticmethod
-    def forward(y: Tensor, x: Tensor, B: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
         return y.view_as(y)
 
     @staticmethod
@@ -82,7 +82,7 @@ class Feedback(Function):
         ctx.save_for_backward(inputs[2])
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, error: Tensor) -> Any:
         (B,) = ctx.saved_tensors
         return error, torch.matmul(error, B.t()), None
 
@@ -91,7 +91,7 @@ class FeedbackConvolution(Function):
     """y = y, and x receives the error of a convolution with the kernel B."""
 
     @staticmethod
-    def forward(y: Tensor, x: Tensor, B: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:  # type: ignore[override]
+    def forward(y: Tensor, x: Tensor, B: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
         return y.view_as(y)
 
     @staticmethod
@@ -100,7 +100,7 @@ class FeedbackConvolution(Function):
         ctx.shape, ctx.options = inputs[1].shape, inputs[3:]
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, error: Tensor) -> Any:
         (B,) = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.options
         x = error.new_empty(1).expand(ctx.shape)  # only its shape matters
@@ -122,7 +122,7 @@ def modulate(z: Tensor, m: Tensor, dim: int = 1) -> Tensor:
             lambda: f"modulate: factor must have {z.shape[0]} rows, one per example; got {list(m.shape)}")
     require(m.dtype == z.dtype and m.device == z.device,
             lambda: f"modulate: factor must have the dtype and device of z, {z.dtype} on {z.device}; got {m.dtype} on {m.device}")
-    return Modulate.apply(z, along(m.detach(), z.dim(), dim))  # type: ignore[no-any-return]
+    return Modulate.apply(z, along(m.detach(), z.dim(), dim))
 
 
 def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def feedback(y: Tensor, x: Tensor, B: Tensor) -> Tensor:
     require(B.dim() == 2 and B.shape[0] == x.shape[-1] and B.shape[1] == y.shape[-1],
             lambda: f"feedback: B must be [{x.shape[-1]}, {y.shape[-1]}] (units of x, units of y); got {list(B.shape)}")
     _same_kind("feedback", B, y)
-    return Feedback.apply(y, x, B.detach())  # type: ignore[no-any-return]
+    return Feedback.apply(y, x, B.detach())
 
 
 def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
@@ -152,7 +152,7 @@ def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int],
         require(y.shape[k + 2] == size, lambda: f"feedback_convolution: y must have size {size} along axis {k + 2}, the output size of this "
                 f"convolution of x; got {list(y.shape)}")
     _same_kind("feedback_convolution", B, y)
-    return FeedbackConvolution.apply(y, x, B.detach(), tuple(stride), tuple(padding), tuple(dilation), groups)  # type: ignore[no-any-return]
+    return FeedbackConvolution.apply(y, x, B.detach(), tuple(stride), tuple(padding), tuple(dilation), groups)
 
 
 def _same_kind(what: str, B: Tensor, y: Tensor) -> None:

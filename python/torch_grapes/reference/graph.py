@@ -55,8 +55,9 @@ def _edge(tensor: Tensor) -> Edge:
     if tensor.grad_fn is not None:
         return tensor.grad_fn, tensor.output_nr
     with torch.enable_grad():  # the node that accumulates a leaf's gradient has no name of its own
-        found: Edge = tensor.expand_as(tensor).grad_fn.next_functions[0]  # type: ignore[union-attr,assignment]
-    return found
+        accumulates: Any = tensor.expand_as(tensor).grad_fn
+    edge: Edge = accumulates.next_functions[0]
+    return edge
 
 
 def _stretch(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> List[Any]:

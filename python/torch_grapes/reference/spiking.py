@@ -93,7 +93,7 @@ class Spiking(Function):
     """Returns y and s of all steps, [time, batch, unit], and the synaptic current after the last step."""
 
     @staticmethod
-    def forward(x: Tensor, W: Tensor, R: Optional[Tensor], decay: Tensor, threshold: Tensor, membrane: Tensor,  # type: ignore[override]
+    def forward(x: Tensor, W: Tensor, R: Optional[Tensor], decay: Tensor, threshold: Tensor, membrane: Tensor,
                 output: Tensor, current: Optional[Tensor], present: Optional[Tensor], m: Optional[Tensor], B: Optional[Tensor],
                 neuron: Neuron) -> Tuple[Tensor, Tensor, Tensor]:
         s, y, c = membrane, output, current
@@ -124,7 +124,7 @@ class Spiking(Function):
         ctx.set_materialize_grads(True)
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor, membrane_error: Tensor, _: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, error: Tensor, membrane_error: Tensor, _: Any) -> Any:
         x, W, R, decay, threshold, membrane0, output0, current, present, m, B, outputs, membranes = ctx.saved_tensors
         neuron: Neuron = ctx.neuron
         if error.requires_grad or membrane_error.requires_grad:
