@@ -7,7 +7,7 @@ help:
 	@echo "make build        build the program, build/grapes, and the library; no tests"
 	@echo "make demo         compare GRAPES with backpropagation and three controls on Fashion-MNIST (minutes)"
 	@echo "make test         build everything, and run every test"
-	@echo "make test-python  hold the files Grapes writes against the readers from PyPI, in build/venv; after make build"
+	@echo "make test-python  test torch_grapes with PyTorch from PyPI, and Grapes' files with readers from there, in build/venv"
 	@echo "make test-torch2  test the library with PyTorch 2.13 from PyPI, in build/venv and build-torch2"
 	@echo "make clean        remove build/ and build-torch2/"
 
@@ -32,8 +32,10 @@ venv:
 	@test -d build/venv || python3 -m venv build/venv
 
 test-python: build venv
-	@build/venv/bin/pip install -qq --disable-pip-version-check -r tests/readers/requirements.txt
+	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt -r tests/readers/requirements.txt
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
+	@OMP_NUM_THREADS=1 build/venv/bin/python -m pytest -q -rs -n 2 -p no:cacheprovider --show-capture=no -W ignore python/tests
+	@build/venv/bin/python tests/docs.py docs/python.md build
 
 test-torch2: venv
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r tests/torch2.txt

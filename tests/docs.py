@@ -62,7 +62,9 @@ class Folder:
         for name in ("examples", "experiments", "hardware", "share"):
             (self.path / name).symlink_to(ROOT / name)
         (self.path / "bin").mkdir()
-        (self.path / "bin" / "python3").symlink_to(sys.executable)
+        python3 = self.path / "bin" / "python3"  # a script, because a link would leave a virtual environment
+        python3.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python3.chmod(0o755)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("GRAPES_")}
         self.environment["PATH"] = f"{self.path / 'bin'}:{self.build}:{os.environ['PATH']}"
         self.environment["PYTHONPATH"] = str(self.build / "python")

@@ -76,12 +76,12 @@ class Record:
         identity = {"arm": arm, "seed": seed, "data": data, "model": model, "score": score, "pairing": pairing or f"{data} {model}"}
         (self.folder / "run.json").write_text(json.dumps(identity, indent=2) + "\n")  # written last, because it marks the folder as a run
 
-    def epoch(self, *, step: int, **numbers: float) -> None:
+    def epoch(self, *, step: int, **numbers: Union[float, Tensor]) -> None:
         """Write one row: step (number of updates), train_loss, test_accuracy, learning_rate, seconds, ... The first row is epoch 0."""
         self._epoch, self._step = self._epoch + 1, step
         row: Dict[str, Any] = {"epoch": self._epoch, "step": step}
         for name, value in numbers.items():
-            number = float(value)
+            number = float(value.detach() if isinstance(value, Tensor) else value)
             row[name] = number if math.isfinite(number) else None
         if self.handle is not None:
             row["layers"] = [{"name": name, "factor": _described(m)} for name, m in self.handle.factors().items()]
