@@ -145,6 +145,14 @@ def test_a_model_that_is_already_compiled(eager):
     agree(of(model, model), eager[GRAPES])
 
 
+def test_checkpointed_parts(eager):
+    from torch.utils.checkpoint import checkpoint
+
+    model = enabled_network()
+    call = lambda x: model[4](checkpoint(model[2:4], checkpoint(model[0:2], x, use_reentrant=False), use_reentrant=False))
+    agree(of(compiled(call), model), eager[GRAPES])
+
+
 def test_one_layer_or_a_function_that_calls_the_model(eager):
     model = enabled_network()
     model[2].compile(backend="aot_eager", fullgraph=True)

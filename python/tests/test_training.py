@@ -309,3 +309,5 @@ def test_lora_takes_the_factor_of_the_base_layer():
     differ(theirs, plain)
     with pytest.raises(ValueError, match="0 has LoRA, whose weights have no units of their own for the local version"):
         torch_grapes.enable(model, "grapes-local")
+    with pytest.raises(ValueError, match="has LoRA"):
+        torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)

@@ -84,10 +84,6 @@ def enable(
         if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
             raise RuntimeError(f"torch_grapes: {name or 'the model'} is already modulated; call disable() first")
     found = select(model, how, include=include, exclude=exclude, output=output, local=local, warn=warn)
-    for name in found.chosen:
-        if found.states[name] == "local" and layers.is_adapted(found.modules[name]):
-            raise ValueError(f"torch_grapes: {name} has LoRA, whose weights have no units of their own for the local version; use the "
-                             "propagating version, or exclude the layer")
     hooks: Dict[str, Modulate] = {}
     if how.modulates:
         clock = Clock(found.outputs, found.chosen, found.guessed, warn)

@@ -36,8 +36,8 @@ def is_traced() -> bool:
     return is_compiling() or is_transformed()
 
 
-def traces_backward() -> bool:
-    """Whether traced code gets a backward pass. An exported model has none, and torch.func takes derivatives without a graph."""
+def has_backward() -> bool:
+    """Whether the code that runs gets a backward pass. An exported model has none; torch.func takes derivatives whatever the mode."""
     return not is_exporting() and (is_transformed() or torch.is_grad_enabled())
 
 

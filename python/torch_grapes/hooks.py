@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from . import layers, library
-from .context import guard_hooks, is_traced, is_transformed, traces_backward, uncompiled
+from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, uncompiled
 from .reference.functions import Scale, along
 from .rule import Rule
 
@@ -41,7 +41,7 @@ class Clock:
         guard_hooks()  # a model that was loaded with its modulation has not passed through enable()
 
     def begin(self) -> None:
-        if is_traced() and not traces_backward():
+        if is_exporting():
             return
         self.last, self.traced = "", False
         if is_traced():
@@ -51,16 +51,18 @@ class Clock:
         self.calls = [] if self.unchecked and grad else None
 
     def saw(self, name: str, recurrent: bool, output: Any) -> None:
-        if is_traced() and not traces_backward():
+        if is_exporting():
             return
-        self.last, self.traced = name, self.traced or is_traced()
+        self.last = name
         if is_traced():
+            self.traced = self.traced or has_backward()
             return
         if self.guessed and self.unchecked and not self.inside and self.warn and torch.is_grad_enabled():
             self.unchecked = False
-            warnings.warn(f"torch_grapes: {name} was called, but not as a part of a call of the model that enable() got; it is not checked "
-                          f"that {self.outputs[0]} is the output layer. Call enable() with the module that is called, or name the output layers "
-                          "in output=[...]")
+            warnings.warn(
+                f"torch_grapes: {name} was called, but not as a part of a call of the model that enable() got; it is not checked that "
+                f"{self.outputs[0]} is the output layer. Call enable() with the module that is called, or name the output layers in output=[...]"
+            )
         if self.calls is None:
             return
         for z in layers.tensors(output):
@@ -70,11 +72,10 @@ class Clock:
                 self.calls.append((name, recurrent, base.grad_fn))
 
     def end(self, output: Any) -> None:
-        if is_traced() and not traces_backward():
+        if is_exporting():
             return
-        if self.traced:  # there is no graph of all layers in which to look for the output layer; it must be the last
-            if self.guessed and self.last not in self.outputs:
-                raise self._wrong_guess(self.last)
+        if self.traced and self.guessed and self.last not in self.outputs:  # without a graph of all layers, the last is the output layer
+            raise self._wrong_guess(self.last)
         if is_traced():
             return
         self.inside = False
@@ -241,7 +242,7 @@ class ModulatePlain(Modulate):
 
     def traced(self, module: nn.Module, inputs: Any, output: Tensor) -> Optional[Tensor]:
         """Return the output with the error scaled, as a function of tensors alone: without a hook on the graph."""
-        if not traces_backward():
+        if not has_backward():
             return None
         module = layers.core(module)
         weight = layers.used(module, "weight")
@@ -293,7 +294,7 @@ class ModulateRecurrent(Modulate):
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Optional[Tensor]:
         self.clock.saw(self.name, True, output)
-        if is_traced() and not traces_backward():
+        if not has_backward():
             return None
         if is_transformed():
             raise RuntimeError(f"torch_grapes: {self.name}: a recurrent layer cannot be modulated inside torch.func; exclude the layer")
@@ -320,7 +321,8 @@ class ModulateRecurrent(Modulate):
             else:
                 self._scale_error(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m, False)
 
-    def _scale_error(self, outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor, passes: bool) -> None:
+    def _scale_error(self, outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor,
+                     passes: bool) -> None:
         """Scale the error at the products with the weight. passes: whether the other operand receives an error."""
         try:
             found = library.attach_product(outputs, given, weight, bias, m)
@@ -345,7 +347,8 @@ def _given(name: str, inputs: Any) -> List[Tensor]:
     given = layers.tensors(inputs)
     if not given:
         raise RuntimeError(
-            f"torch_grapes: {name} was called with keyword arguments only, which PyTorch does not pass to hooks; pass its input as a positional argument"
+            f"torch_grapes: {name} was called with keyword arguments only, which PyTorch does not pass to hooks; pass its input as a "
+            "positional argument"
         )
     return given
 

@@ -28,14 +28,16 @@ class LocalOptimizer(torch.optim.Optimizer):
     weight is not finite.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, model: nn.Module, modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes",
-                 *, include: Optional[Names] = None, exclude: Optional[Names] = None, output: Optional[Names] = None, **rule: Any) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, model: nn.Module,
+                 modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes", *, include: Optional[Names] = None,
+                 exclude: Optional[Names] = None, output: Optional[Names] = None, **rule: Any) -> None:
         self.optimizer, self.rule = optimizer, Rule(modulation=modulation, **rule)
-        self._found = select(getattr(model, "_orig_mod", model), self.rule, include=include, exclude=exclude, output=output, local="*", warn=True)
+        model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
+        self._found = select(model, self.rule, include=include, exclude=exclude, output=output, local="*", warn=True)
         for name in self._found.chosen:
             module = self._found.modules[name]
-            learns = not layers.is_adapted(module) and any(p.requires_grad for p in module.parameters(recurse=False))
-            self._found.states[name] = "local" if learns else "excluded" if layers.is_adapted(module) else "frozen"
+            if not any(p.requires_grad for p in module.parameters(recurse=False)):
+                self._found.states[name] = "frozen"
         self._steps = 0
         self._factors: Dict[str, Tensor] = {}
         self._plain: List[Tuple[Tensor, Tensor]] = []  # parameters and their unscaled gradients, while the scaled ones are in use
@@ -116,11 +118,10 @@ class LocalOptimizer(torch.optim.Optimizer):
     def _scale(self) -> None:
         due = self._steps % self.rule.every == 0
         for number, (name, parts) in enumerate(self._parts()):
+            axis, groups, gates, weight, recurrent, biases = parts
             if due or name not in self._factors:
-                axis, groups, gates, weight, recurrent, _ = parts
                 self._factors[name] = self.rule.factor(layers.whole(weight), None if recurrent is None else layers.whole(recurrent), axis=axis,
                                                        groups=groups, gates=gates, layer=number, batch=self._steps, name=name)
-            axis, groups, _, weight, recurrent, biases = parts
             m = self._factors[name].to(weight.device)
             for W in (weight, recurrent):
                 if W is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from . import library
-from .context import is_traced, traces_backward
+from .context import has_backward, is_traced
 from .rule import Rule, routes
 
 
@@ -43,7 +43,7 @@ class Routed(torch_nn.Module):
 
     def _next_factor(self, weight: Tensor, recurrent: Optional[Tensor] = None) -> Optional[Tensor]:
         """Return the factor of a forward pass, or None if the pass has no backward pass."""
-        if not self.rule.modulates or not (traces_backward() if is_traced() else torch.is_grad_enabled()):
+        if not self.rule.modulates or not has_backward():
             return None
         if is_traced():
             return self.rule.factor(weight, recurrent, batch=None, name=f"torch_grapes.nn.{type(self).__name__}")

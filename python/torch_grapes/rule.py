@@ -153,7 +153,8 @@ class Rule:
         recurrent  [gates · unit, unit], or None
         layer      index of the layer, from 0, for `constants` and for the draws of "shuffled"
         batch      index of the batch, for the draws of "shuffled"; None if the caller counts no batches
-        Raises RuntimeError if the rule needs the index and has none; ValueError, with the name, if a weight is not finite or a custom modulation returns invalid factors.
+        Raises RuntimeError if the rule needs the index and has none; ValueError, with the name, if a weight is not finite or a custom
+        modulation returns invalid factors.
         """
         if batch is None and self.counts_batches:
             raise RuntimeError(

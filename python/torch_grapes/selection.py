@@ -84,6 +84,9 @@ def select(model: nn.Module, rule: Rule, *, include: Optional[Names], exclude: O
             continue
         found.states[name] = "output" if name in found.outputs else "local" if rule.row.local or _any(own, name) else "modulated"
         found.chosen += [name] * (name not in found.outputs)
+        if found.states[name] == "local" and layers.is_adapted(found.modules[name]):
+            raise ValueError(f"torch_grapes: {name} has LoRA, whose weights have no units of their own for the local version; use "
+                             'enable(model, "grapes"), or exclude the layer')
     if not found.chosen and rule.modulates:
         left = f" besides the output layer, {', '.join(found.outputs)}" if found.outputs else ""
         raise ValueError(f"torch_grapes: the model has no layer to modulate{left}")
