@@ -1,6 +1,7 @@
 """torch.compile and torch.export of enabled models: the gradients of the model that is only called, or an error. Never plain ones."""
 import copy
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -145,12 +146,38 @@ def test_a_model_that_is_already_compiled(eager):
     agree(of(model, model), eager[GRAPES])
 
 
-def test_checkpointed_parts(eager):
-    from torch.utils.checkpoint import checkpoint
+class Checkpointed(Wrapped):
+    def forward(self, x):
+        from torch.utils.checkpoint import checkpoint
 
-    model = enabled_network()
-    call = lambda x: model[4](checkpoint(model[2:4], checkpoint(model[0:2], x, use_reentrant=False), use_reentrant=False))
-    agree(of(compiled(call), model), eager[GRAPES])
+        net = self.net
+        return net[4](checkpoint(net[2:4], checkpoint(net[0:2], x, use_reentrant=False), use_reentrant=False))
+
+
+def test_checkpoints(eager):
+    """A guess of the output layer writes to Python's state, which compiled checkpoints cannot."""
+    model = Checkpointed()
+    torch_grapes.enable(model, output="net.4")
+    agree(of(compiled(model), model), eager[GRAPES])
+    model = Checkpointed()
+    torch_grapes.enable(model)
+    with pytest.raises(RuntimeError, match="side effect"):
+        compiled(model)(X)
+    torch.compiler.reset()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        agree(of(compiled(model, fullgraph=False), model), eager[GRAPES])
+    assert not [w for w in caught if "torch_grapes" in str(w.message)]
+
+
+def test_a_compiled_layer_is_not_told_as_uncalled(eager):
+    model = network()
+    torch_grapes.enable(model, output="4")
+    model[2].compile(backend="aot_eager", fullgraph=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        agree(of(model, model), eager[GRAPES])
+    assert not [w for w in caught if "torch_grapes" in str(w.message)]
 
 
 def test_one_layer_or_a_function_that_calls_the_model(eager):

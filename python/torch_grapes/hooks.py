@@ -41,17 +41,17 @@ class Clock:
         guard_hooks()  # a model that was loaded with its modulation has not passed through enable()
 
     def begin(self) -> None:
-        if is_exporting():
+        if is_exporting() or (is_traced() and not self.guessed):
             return
-        self.last, self.traced = "", False
+        self.last, self.traced, self.inside = "", False, True
         if is_traced():
             return
-        grad, self.inside = torch.is_grad_enabled(), True
+        grad = torch.is_grad_enabled()
         self.batch += grad
         self.calls = [] if self.unchecked and grad else None
 
     def saw(self, name: str, recurrent: bool, output: Any) -> None:
-        if is_exporting():
+        if is_exporting() or (is_traced() and not self.guessed):  # compiled checkpoints must not write to Python's state
             return
         self.last = name
         if is_traced():
@@ -71,15 +71,15 @@ class Clock:
             if base is not None and base.grad_fn is not None:  # after an in-place activation only the base has the layer's node
                 self.calls.append((name, recurrent, base.grad_fn))
 
-    def end(self, output: Any) -> None:
-        if is_exporting():
-            return
-        if self.traced and self.guessed and self.last not in self.outputs:  # without a graph of all layers, the last is the output layer
-            raise self._wrong_guess(self.last)
-        if is_traced():
+    def end(self, model: nn.Module, output: Any) -> None:
+        if is_exporting() or (is_traced() and not self.guessed):
             return
         self.inside = False
-        if self.traced:
+        if self.traced:  # there is no graph of all layers in which to look for the output layer; it must be the last
+            if self.guessed and self.last not in self.outputs:
+                raise self._wrong_guess(self.last)
+            self.unchecked = False
+        if is_traced() or self.traced:
             return
         ends = [t.grad_fn for t in layers.tensors(output) if t.grad_fn is not None]
         if self.calls is None or not ends or not self.calls:
@@ -97,7 +97,7 @@ class Clock:
                 )
         self.unchecked = False
         idle = [name for name in self.hidden if name not in {name for name, _, _ in calls}]
-        if idle and self.warn:
+        if idle and self.warn and not any(hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) for m in model.modules()):
             warnings.warn(f"torch_grapes: these layers are not modulated, because this forward pass did not call them: {', '.join(idle)}")
 
     def _wrong_guess(self, *found: str) -> RuntimeError:
@@ -144,7 +144,7 @@ class End(layers.Hook):
         self.clock = clock
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self.clock.end(output)
+        self.clock.end(module, output)
 
 
 class Watch(layers.Hook):
