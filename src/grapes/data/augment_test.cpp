@@ -139,7 +139,7 @@ TEST(Augment, DrawsOfTheAuthorsProgramStayAsTheyWere) {
   const at::Tensor one =
       all_inputs(*augmented(set, parse_augmentation("rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6")), 7);
   const at::Tensor sums = one.sum(at::IntArrayRef{1, 2, 3});
-  EXPECT_TRUE(at::allclose(sums, at::tensor({46.57476F, 55.23745F, 74.38430F}))) << sums.mul(1e5);
+  EXPECT_TRUE(at::allclose(sums, at::tensor({45.43138F, 59.23894F, 83.74299F}))) << sums.mul(1e5);
   const at::Tensor both =
       all_inputs(*augmented(set, parse_augmentation("rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6,flip=1")), 7);
   EXPECT_TRUE(at::equal(both, one.flip(3)));

@@ -108,7 +108,7 @@ void expect_same(const DeviceCase& setting, const std::string& what) {
         << here.parameters[i].name;
   }
   EXPECT_TRUE(there.logits.is_cpu());
-  EXPECT_TRUE(equal(here.logits, there.logits));
+  EXPECT_TRUE(equal(here.logits, there.logits)) << (here.logits - there.logits).abs().max() << here.logits.abs().max();
   EXPECT_TRUE(equal(here.prediction, there.prediction));
   for (const auto& [name, tensor] : there.checkpoint.tensors) EXPECT_TRUE(tensor.is_cpu()) << name;
 }
@@ -135,7 +135,7 @@ TEST(Device, LowerPrecisions) {
   for (const char* precision : {"float32", "bf16"})
     for (DeviceCase setting : {DeviceCase{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
       setting.network.precision = nn::parse_precision(precision);
-      setting.rate = 0.01;  // rounding differences grow less
+      setting.rate = 0.001;  // rounding differences, which depend on the processor, grow less
       expect_same(setting, precision);
     }
 }
