@@ -38,7 +38,7 @@ test-python: build venv
 	@build/venv/bin/python tests/docs.py docs/python.md build
 
 test-torch2: venv
-	@build/venv/bin/pip install -qq --disable-pip-version-check -r tests/torch2.txt
+	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt
 	@cmake --preset torch2 --log-level=ERROR >/dev/null
 	@cmake --build --preset library
 	@tests/run.py torch2 -R '^(base|kernels|analog|core|credit|nn|optim|example)\.'

@@ -129,7 +129,8 @@ std::int64_t at_once(const Key& key) {
 std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
                                        std::int64_t stride, std::int64_t padding, bool below) {
   const auto sizes = [](const std::vector<std::int64_t>& v) { return Sizes{v.at(0), v.at(1), v.at(2), v.at(3)}; };
-  const Primitives& all = primitives({sizes(input), sizes(weight), stride, padding, 1, false, false});
+  const Key key{sizes(input), sizes(weight), stride, padding, 1, false, false};
+  const Primitives& all = primitives(key);
   const auto filled = [](const Memory::desc& description) {
     Memory room(description, onednn_engine());
     std::fill_n(static_cast<float*>(room.get_data_handle()), description.get_size() / sizeof(float), 0.1F);
