@@ -152,10 +152,14 @@ std::vector<std::pair<std::string, Drawing>> opening(const Summary& summary, Sec
   const Drawing ends = dot_plot(condition.arms, measure, colors);
   Chart progress = curve_chart(measure.name + measure.unit.axis(), summary, condition, colors, measure.unit.factor,
                                [&](const record::Run& run) { return row_points(run, key); });
+  bool cut = false;
   progress.floor = std::numeric_limits<double>::infinity();
   for (const auto& [name, color, c, marked, dots] : progress.series)
-    for (std::size_t i = 0; i < c.x.size(); ++i)  // the first fiftieth of the epochs may lie below the picture
-      if (c.x[i] >= 0.02 * c.x.back()) progress.floor = std::min(progress.floor, c.low[i]);
+    for (std::size_t i = 0; i < c.x.size(); ++i)
+      if (c.x[i] >= 0.02 * c.x.back())
+        progress.floor = std::min(progress.floor, c.low[i]);
+      else  // the first fiftieth of the epochs may lie below the picture
+        cut = true;
   progress.height = std::max(progress.height, ends.height());
   return {
       {fmt::format("<b>Final scores</b>: {}. Small dots are seeds, the ring is their mean, the bar its 95 % interval. "
@@ -165,8 +169,9 @@ std::vector<std::pair<std::string, Drawing>> opening(const Summary& summary, Sec
                                            : "at the last epoch",
                    plot::escape(condition.arms.front().name)),
        ends},
-      {fmt::format("<b>Learning curves</b>: {}means over seeds, bands of one standard deviation.",
-                   summary.tasks > 0 ? "mean accuracy on the tasks learned so far, " : ""),
+      {fmt::format("<b>Learning curves</b>: {}means over seeds, bands of one standard deviation.{}",
+                   summary.tasks > 0 ? "mean accuracy on the tasks learned so far, " : "",
+                   cut ? " A triangle marks a score below the picture." : ""),
        plot::line_chart(progress)}};
 }
 
