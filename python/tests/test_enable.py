@@ -31,7 +31,7 @@ def test_the_handle_shows_what_is_modulated():
         "  body.4  output",
     ]
     handle.disable()
-    assert repr(handle).splitlines()[1:] == ["  disabled"]
+    assert repr(handle).splitlines()[1:] == ["  reverted"]
     with torch_grapes.enabled(network(), "constant", constants=[1.5, 2], include="*", exclude="0", local="2", responsibility="input") as other:
         assert repr(other).splitlines() == ["constant:1.5,2: gain 2, clip [1, 2], input responsibility", "  0  excluded", "  2  local", "  4  modulated"]
 
@@ -68,9 +68,9 @@ def test_twice_is_refused_and_a_with_block_ends_with_its_error():
     plain = gradients(model, X)
     with pytest.raises(KeyError):
         with torch_grapes.enabled(model):
-            with pytest.raises(RuntimeError, match="already modulated"):
+            with pytest.raises(RuntimeError, match="has a rule already"):
                 torch_grapes.enable(model)
-            with pytest.raises(RuntimeError, match="already modulated"):
+            with pytest.raises(RuntimeError, match="has a rule already"):
                 torch_grapes.enable(nn.Sequential(model[0], nn.Linear(7, 2)))
             raise KeyError
     agree(gradients(model, X), plain, 1e-300)
@@ -84,7 +84,7 @@ def test_twice_is_refused_and_a_with_block_ends_with_its_error():
     ({"modulation": "grape"}, "modulation must be one of none, grapes, grapes-local, uniform, shuffled, constant; got 'grape'"),
     ({"modulation": "constant"}, "constant must have constants"),
     ({"modulation": "constant", "constants": [0]}, "constants must be above 0"),
-    ({"route": "fa"}, "the route must be bp"),
+    ({"route": "ifa"}, "route ifa is not supported for existing models"),
     ({"responsibility": "all"}, "responsibility must be one of"),
     ({"every": 0}, "every must be at least 1"),
 ])

@@ -239,7 +239,7 @@ def test_traced_and_exported_it_is_the_model_alone_and_scripted_it_is_refused():
     traced = torch.jit.trace(model, X)
     assert "grapes" not in str(traced.inlined_graph)
     assert torch.equal(traced(X), model(X))
-    with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a modulated model; call disable\\(\\) before"):
+    with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a model with a rule; call revert\\(\\) before"):
         torch.jit.script(model)
     torch_grapes.disable(model)
     assert torch.equal(torch.jit.script(model)(X), traced(X))

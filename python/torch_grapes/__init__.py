@@ -4,11 +4,13 @@
     handle = torch_grapes.enable(model)   # the forward pass, state_dict and optimizer stay unchanged
     ...                                   # train
     handle.disable()
+
+    handle = torch_grapes.convert(model, "fa", "grapes")   # another route for the error, with or without GRAPES
 """
 from . import nn, registered, safetensors
-from .attach import Handle, disable, enable, enabled
+from .attach import Handle, convert, converted, disable, enable, enabled, revert
 from .context import TORCH
-from .library import factor, feedback, feedback_convolution, modulate, responsibility
+from .library import factor, feedback, feedback_convolution, mirror, modulate, responsibility
 from .local_optimizer import LocalOptimizer
 from .record import Record
 from .rule import Modulation, Route, Rule, modulations, routes
@@ -17,6 +19,6 @@ if TORCH >= (2, 4):
     registered.register()
 
 __all__ = [
-    "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
-    "modulate", "modulations", "nn", "responsibility", "routes", "safetensors",
+    "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
+    "mirror", "modulate", "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
 ]

@@ -1,4 +1,4 @@
-"""enable(): GRAPES for an existing model. The forward pass, state_dict and optimizer stay unchanged."""
+"""convert() and enable(): a learning rule for an existing model. Its forward pass, weights and optimizer stay unchanged."""
 from __future__ import annotations
 
 from contextlib import contextmanager
@@ -9,43 +9,79 @@ from torch import Tensor, nn
 from . import layers
 from .context import TORCH, guard_hooks
 from .hooks import Begin, Clock, End, Fuse, Modulate, ModulatePlain, ModulateRecurrent, Unfuse, Watch
-from .rule import Modulation, Rule
+from .rule import Modulation, Rule, routes
 from .selection import Names, Selection, select
+from .transport import Close, Expect, Send, SendDirect, SendPlain, SendRecurrent, Take, weights_of
+
+Custom = Union[str, Modulation, Callable[[Tensor], Tensor]]
 
 
 class Handle:
-    """Returned by enable(). Shows which layers are modulated, and removes the modulation."""
+    """Returned by convert() and enable(). Shows which layers follow the rule, and gives the model back."""
 
-    def __init__(self, model: nn.Module, rule: Rule, hooks: Dict[str, Modulate], found: Selection) -> None:
+    def __init__(self, model: nn.Module, rule: Rule, hooks: Dict[str, Modulate], sends: Dict[str, Send], clock: Clock, found: Selection) -> None:
         self.model, self.rule = model, rule
-        self.states = found.states  #: "modulated", "local", "output", "excluded" or "unmatched", by name of the module
-        self.unmatched = found.unmatched  #: modules with weights that are not modulated, and why
-        self._hooks, self._found = hooks, found
+        self.states = found.states  #: "modulated", "local", "output", "sending", "excluded" or "unmatched", by name of the module
+        self.unmatched = found.unmatched  #: modules with weights that do not follow the rule, and why
+        self._hooks, self._sends, self._clock, self._found = hooks, sends, clock, found
 
     def factors(self) -> Dict[str, Tensor]:
         """Compute the factors of each modulated layer from the current weights, [unit]. A layer of an RNN is named "lstm.l0"."""
         modules = dict(self.model.named_modules())
         return {name: m.clone() for hook in self._hooks.values() for name, m in hook.factors(modules[hook.name]).items()}
 
-    def disable(self) -> None:
-        """Remove all hooks. The model then learns by plain backpropagation."""
-        disable(self.model)
-        self._hooks = {}
+    def feedback(self) -> Dict[str, Tensor]:
+        """Return the matrix or kernel that carries the error at each layer to its input, by name of the layer.
+
+        For Linear it is [in, unit], for a convolution it has the weight's shape, for an RNN it is [in, gates · unit]. On a direct
+        route it is [in, outputs], and known after the first forward pass.
+        """
+        modules, found = dict(self.model.named_modules()), {}
+        for name, send in self._sends.items():
+            for weight in weights_of(modules[name]):
+                full = ".".join(part for part in (name, weight.feedback.partition("_")[2]) if part)
+                if not isinstance(send, SendDirect):
+                    found[full] = send.path(modules[name], weight).detach()
+                elif send.owned:
+                    found[full] = getattr(modules[name], "feedback")
+        return found
+
+    @property
+    def batch(self) -> int:
+        """Number of forward passes with a graph, of which "shuffled" and "brsf" draw anew. Set it to go on from a checkpoint."""
+        return self._clock.batch + 1
+
+    @batch.setter
+    def batch(self, count: int) -> None:
+        self._clock.batch = count - 1
+
+    def revert(self) -> None:
+        """Remove all hooks and feedback weights. The model then learns by plain backpropagation."""
+        revert(self.model)
+        self._hooks, self._sends = {}, {}
+
+    disable = revert  #: of enable()
 
     @property
     def modulated(self) -> Tuple[str, ...]:
         """Names of the modules whose error or gradient is scaled."""
         return tuple(self._hooks)
 
+    @property
+    def sending(self) -> Tuple[str, ...]:
+        """Names of the modules that send their error along a route other than backpropagation."""
+        return tuple(self._sends)
+
     def __repr__(self) -> str:
-        if self.rule.modulates and not self._hooks:
-            return f"{self.rule}\n  disabled"
+        if (self.rule.modulates or self.rule.sends) and not self._hooks and not self._sends:
+            return f"{self.rule}\n  reverted"
         return self._found.describe(self.rule)
 
 
-def enable(
+def convert(
     model: nn.Module,
-    modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes",
+    route: str = "bp",
+    modulation: Custom = "none",
     *,
     include: Optional[Names] = None,
     exclude: Optional[Names] = None,
@@ -54,7 +90,144 @@ def enable(
     warn: bool = True,
     **rule: Any,
 ) -> Handle:
-    """Scale the error at the units of every hidden layer by their factors (Dellaferrera et al. 2022).
+    """Let a model learn by a rule: a route, by which errors reach the layers, and a modulation, which scales them there.
+
+        fa             dL/dx = B δ      instead of Wᵀ δ, from each layer to its input x; B fixed and random (Lillicrap et al. 2016)
+        dfa            dL/dx = B e      at the input of each layer, e the error at the model's output (Nøkland 2016)
+        kolen-pollack  dL/dx = B δ      B receives W's gradient (Akrout et al. 2019)
+        sign-symmetric, usf, brsf, frsf: dL/dx = (s ⊙ sign Wᵀ) δ, with s the mean |W|; one fixed number; |R|, redrawn for every
+                       batch; |R|, fixed (Liao et al. 2016)
+
+    The forward pass, its values and the names of the weights do not change, and no targets are needed. Supported layers are those of
+    enable(). A layer that is called twice sends both errors through its one B. Of RNN, LSTM and GRU, every layer and direction
+    sends its error to its input through B, and the error runs back in time through R as before; on dfa the input of the module
+    receives the output's error at every step, and inside the module errors are exact. A layer of another kind, such as
+    normalization or attention, passes the error on as before. The last layer sends its error along the route too.
+
+    Feedback weights are drawn from `seed`, uniform in ±1/√n for n units that send, and stored as the buffer "feedback" ("feedback_l0"
+    in an RNN) beside the layer's weight. They are part of state_dict() under this name, so that a run can be resumed: convert, then
+    load_state_dict. A checkpoint of the plain model is loaded before convert(), or with strict=False. On kolen-pollack "feedback" is
+    a parameter: make the optimizer after convert(), with one weight decay above 0 for W and B, which makes them converge.
+
+    route       a name in `routes`; ifa and eprop are for networks of `grapes train` and for torch_grapes.nn.Snu
+    modulation  as in enable(); "none": the route alone
+    include     the layers that follow the rule; None: all
+    exclude     layers that learn by plain backpropagation
+    output      the output layers, which are not modulated; local: layers with the local version; warn: as in enable()
+    rule        other fields of Rule; clip is None by default on fa and dfa, as in the authors' program
+
+    The model is changed in place; Handle.revert() gives it back. Raises ValueError for an invalid option or a layer that the route
+    does not support, RuntimeError if the model has a rule already.
+    """
+    guard_hooks()
+    model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
+    how = Rule(route=route, modulation=modulation, **rule)
+    if routes[route].local_in_time or routes[route].feedback == "first":
+        raise ValueError(f"torch_grapes: route {route} is not supported for existing models, because it needs the layers' order and time steps; "
+                         "torch_grapes.nn.Snu supports eprop and eprop-symmetric, and `grapes train` supports all routes")
+    for name, module in model.named_modules():
+        if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
+            raise RuntimeError(f"torch_grapes: {name or 'the model'} has a rule already; call revert() first")
+    found = select(model, how, include=include, exclude=exclude, output=output, local=local, warn=warn)
+    _require_supported(model, how, found)
+    hooks: Dict[str, Modulate] = {}
+    sends: Dict[str, Send] = {}
+    clock = Clock(found.outputs, found.chosen, found.guessed, warn)
+    if how.modulates or how.sends:
+        model.register_forward_pre_hook(Begin(clock))
+        index = 0
+        for name in found.chosen:
+            hooks[name] = _modulate(found, name, index, how, clock)
+            index += len(list(layers.recurrent_rows(found.modules[name]))) if layers.is_recurrent(found.modules[name]) else 1
+        for index, name in enumerate(found.sending):
+            sends[name] = _send(found, name, index, how, clock, hooks.get(name))
+        for name in found.outputs if how.modulates else []:
+            found.modules[name].register_forward_hook(Watch(name, clock))
+        model.register_forward_hook(End(clock))
+        if routes[route].feedback == "direct":
+            model.register_forward_hook(Close(sends, clock))  # type: ignore[arg-type]
+    return Handle(model, how, hooks, sends, clock, found)
+
+
+def _require_supported(model: nn.Module, rule: Rule, found: Selection) -> None:
+    """Raise ValueError if the route does not support a layer that would follow it."""
+    for name in found.sending:
+        module = found.modules[name]
+        reason = ""
+        if layers.is_adapted(module):
+            reason = "it has LoRA, whose weights have no route of their own"
+        elif any(isinstance(p, nn.parameter.UninitializedParameter) for p in module.parameters(recurse=False)):
+            reason = "its weight has no shape yet; call the model once before convert()"
+        elif routes[rule.route].weights == "learned" and layers.is_recurrent(module):
+            reason = "its feedback weights cannot learn, because a recurrent layer uses its weights in many products"
+        elif routes[rule.route].weights == "learned" and layers.parametrizations(module):
+            reason = "its weight is computed from other parameters, which its feedback weight does not follow"
+        elif routes[rule.route].weights == "learned" and _is_shared(model, module):
+            reason = "another layer shares its weight, so its feedback weight would miss a part of the updates"
+        if reason:
+            raise ValueError(f"torch_grapes: {name or 'the model'} cannot follow route {rule.route}: {reason}; use another route, or exclude the layer")
+
+
+def _is_shared(model: nn.Module, module: nn.Module) -> bool:
+    return sum(p is module._parameters.get("weight") for other in model.modules() for p in other._parameters.values()) > 1
+
+
+def _modulate(found: Selection, name: str, index: int, rule: Rule, clock: Clock) -> Modulate:
+    module = found.modules[name]
+    kind = ModulateRecurrent if layers.is_recurrent(module) else ModulatePlain
+    hook = kind(name, index, rule, found.states[name] == "local", clock, module)
+    _add_first(module, hook)
+    _make_visible(module)
+    return hook
+
+
+def _send(found: Selection, name: str, index: int, rule: Rule, clock: Clock, modulate: Optional[Modulate]) -> Send:
+    """Add the hooks of a route. The error is scaled before it is sent, except in the local version."""
+    module, direct = found.modules[name], routes[rule.route].feedback == "direct"
+    kind = SendDirect if direct else SendRecurrent if layers.is_recurrent(module) else SendPlain
+    local = modulate if isinstance(modulate, ModulatePlain) and modulate.local else None
+    send = kind(name, index, rule, clock, module, local)
+    module.register_forward_pre_hook(Take(send))
+    _add_first(module, send)
+    if local is not None:
+        _to_front(module, local)
+    if modulate is None:
+        _make_visible(module)
+    if direct:
+        module._register_load_state_dict_pre_hook(Expect(send), with_module=True)
+    return send
+
+
+def _add_first(module: nn.Module, hook: layers.Hook) -> None:
+    """Other hooks of the module then see, replace or free what the layer returned."""
+    cast(Any, module._forward_hooks).move_to_end(module.register_forward_hook(hook).id, last=False)
+
+
+def _to_front(module: nn.Module, hook: layers.Hook) -> None:
+    cast(Any, module._forward_hooks).move_to_end(next(key for key, known in module._forward_hooks.items() if known is hook), last=False)
+
+
+def _make_visible(module: nn.Module) -> None:
+    """Let hooks see the products inside a recurrent layer, and the weight that a parametrization computed."""
+    if layers.is_recurrent(module) and TORCH >= (2, 2):
+        module.register_forward_pre_hook(Unfuse())
+        module.register_forward_hook(Fuse(), always_call=True)
+    for parametrization in layers.parametrizations(module).values():
+        parametrization.register_forward_hook(layers.Remember())
+
+
+def enable(
+    model: nn.Module,
+    modulation: Custom = "grapes",
+    *,
+    include: Optional[Names] = None,
+    exclude: Optional[Names] = None,
+    output: Optional[Names] = None,
+    local: Optional[Names] = None,
+    warn: bool = True,
+    **rule: Any,
+) -> Handle:
+    """Scale the error at the units of every hidden layer by their factors (Dellaferrera et al. 2022): convert() on the route "bp".
 
         r[n] = Σ |W[n, ...]|,   m[n] = clip(gain · r[n] / max r, low, high),   δ[n] <- m[n] · δ[n]
 
@@ -75,45 +248,36 @@ def enable(
     include, exclude, output and local take the name of a module, which includes all of its submodules; a shell pattern of such
     names ("*.0"); or a list of these. grapes::backward of the C++ library takes the same names.
 
-    Raises ValueError for an invalid option, RuntimeError if the model is already modulated.
+    Raises ValueError for an invalid option, RuntimeError if the model has a rule already.
     """
-    guard_hooks()
-    model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
-    how = Rule(modulation=modulation, **rule)
-    for name, module in model.named_modules():
-        if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
-            raise RuntimeError(f"torch_grapes: {name or 'the model'} is already modulated; call disable() first")
-    found = select(model, how, include=include, exclude=exclude, output=output, local=local, warn=warn)
-    hooks: Dict[str, Modulate] = {}
-    if how.modulates:
-        clock = Clock(found.outputs, found.chosen, found.guessed, warn)
-        model.register_forward_pre_hook(Begin(clock))
-        index = 0
-        for name in found.chosen:
-            module = found.modules[name]
-            kind = ModulateRecurrent if layers.is_recurrent(module) else ModulatePlain
-            hooks[name] = kind(name, index, how, found.states[name] == "local", clock, module)
-            index += len(list(layers.recurrent_rows(module))) if layers.is_recurrent(module) else 1
-            added = module.register_forward_hook(hooks[name])
-            cast(Any, module._forward_hooks).move_to_end(added.id, last=False)  # other hooks see, replace or free what the layer returned
-            if layers.is_recurrent(module) and TORCH >= (2, 2):
-                module.register_forward_pre_hook(Unfuse())
-                module.register_forward_hook(Fuse(), always_call=True)
-            for parametrization in layers.parametrizations(module).values():
-                parametrization.register_forward_hook(layers.Remember())
-        for name in found.outputs:
-            found.modules[name].register_forward_hook(Watch(name, clock))
-        model.register_forward_hook(End(clock))
-    return Handle(model, how, hooks, found)
+    return convert(model, modulation=modulation, include=include, exclude=exclude, output=output, local=local, warn=warn, **rule)
 
 
-def disable(model: nn.Module) -> None:
-    """Remove the modulation from a model, also from a copy or from a model that was loaded with its modulation."""
+def revert(model: nn.Module) -> None:
+    """Remove the rule from a model, also from a copy or from a model that was loaded with its rule."""
     for module in model.modules():
-        for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            for key in [key for key, hook in hooks.items() if isinstance(hook, layers.Hook)]:
-                del hooks[key]
+        hooks = (module._forward_hooks, module._forward_pre_hooks)
+        for send in {id(hook): hook for kind in hooks for hook in kind.values() if isinstance(hook, Send)}.values():
+            send.disown(module)
+        for kind in hooks:
+            for key in [key for key, hook in kind.items() if isinstance(hook, layers.Hook)]:
+                del kind[key]
                 getattr(module, "_forward_hooks_always_called", {}).pop(key, None)
+        for key in [key for key, hook in module._load_state_dict_pre_hooks.items() if isinstance(getattr(hook, "hook", None), Expect)]:
+            del module._load_state_dict_pre_hooks[key]
+
+
+disable = revert  #: of enable()
+
+
+@contextmanager
+def converted(model: nn.Module, *args: object, **options: object) -> Iterator[Handle]:
+    """Call convert() for the duration of a with block."""
+    handle = convert(model, *args, **options)  # type: ignore[arg-type]
+    try:
+        yield handle
+    finally:
+        handle.revert()
 
 
 @contextmanager

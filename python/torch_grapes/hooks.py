@@ -1,4 +1,4 @@
-"""The hooks that enable() adds to modules. After each forward pass they attach the factors to the graph of that pass.
+"""The hooks of a modulation. After each forward pass they attach the factors to the graph of that pass.
 
 A hook does not hold a module, only a name, options and a factor that can be recomputed. A model can therefore be copied,
 pickled and replicated together with its modulation.
@@ -31,10 +31,11 @@ class Clock:
         self.unchecked = guessed or warn
         self.calls: Optional[List[Tuple[str, bool, Any]]] = None  # calls of a pass that is being checked; else None
         self.last, self.traced = "", False  # the layer that was called last in this pass, and whether traced code called one
+        self.reached: Dict[int, List[Tuple[str, Tensor]]] = {}  # on a direct route: the layers of this pass and their inputs, by thread
         self.inside = False  # whether the model is being called, and not a part of it alone
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {**self.__dict__, "calls": None, "inside": False}
+        return {**self.__dict__, "calls": None, "inside": False, "reached": {}}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -47,6 +48,7 @@ class Clock:
         if is_traced():
             return
         grad = torch.is_grad_enabled()
+        self.reached.pop(threading.get_ident(), None)
         self.batch += grad
         self.calls = [] if self.unchecked and grad else None
 
@@ -231,11 +233,11 @@ class ModulatePlain(Modulate):
         if not self.local:
             library.attach(output, m, output.dim() - self.axes - 1)
             return None
-        given = _given(self.name, inputs)
+        given = tensors_given(self.name, inputs)
         bias = layers.used(module, "bias")
-        scaled = _scale(output, given, weight, library.over_weight(m, weight, *self.layout))
+        scaled = scale_own(output, given, weight, library.over_weight(m, weight, *self.layout))
         if bias is not None:
-            _scale(output, given, bias, m)
+            scale_own(output, given, bias, m)
         if scaled == 0 and weight.requires_grad:
             raise RuntimeError(f"torch_grapes: {self.name}: its output does not depend on its weight; exclude the layer")
         return None
@@ -306,18 +308,18 @@ class ModulateRecurrent(Modulate):
         outputs = [t for t in layers.tensors(output) if t.requires_grad]
         if not outputs or torch.jit.is_tracing():
             return
-        given, gates = _given(self.name, inputs), layers.gates(module)
+        given, gates = tensors_given(self.name, inputs), layers.gates(module)
         learns_below = given[0].requires_grad  # the other inputs are the state
         all_rows = list(layers.recurrent_rows(module))
         for k, rows in enumerate(all_rows):
             m = self.factor(self.index + k, rows.suffix, rows.input_weight, rows.recurrent_weight, gates)
             if self.local:
-                _scale_own(outputs, given, rows.input_weight, rows.input_bias, m)
+                _scale_rows(outputs, given, rows.input_weight, rows.input_bias, m)
             else:
                 passes = learns_below or any(below.learn() for below in all_rows if below.level < rows.level)
                 self._scale_error(outputs, given, rows.input_weight, rows.input_bias, m, passes)
             if self.local or not self.rule.compounding:
-                _scale_own(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m)
+                _scale_rows(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m)
             else:
                 self._scale_error(outputs, given, rows.recurrent_weight, rows.recurrent_bias, m, False)
 
@@ -343,7 +345,7 @@ class ModulateRecurrent(Modulate):
                 for k, rows in enumerate(layers.recurrent_rows(module))}
 
 
-def _given(name: str, inputs: Any) -> List[Tensor]:
+def tensors_given(name: str, inputs: Any) -> List[Tensor]:
     given = layers.tensors(inputs)
     if not given:
         raise RuntimeError(
@@ -353,13 +355,13 @@ def _given(name: str, inputs: Any) -> List[Tensor]:
     return given
 
 
-def _scale(output: Any, given: List[Tensor], parameter: Tensor, scale: Tensor) -> int:
+def scale_own(output: Any, given: List[Tensor], parameter: Tensor, scale: Tensor) -> int:
     if not parameter.requires_grad:
         return 0
     return library.attach_parameter([output] if isinstance(output, Tensor) else output, given, parameter, scale)
 
 
-def _scale_own(outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor) -> None:
-    _scale(outputs, given, weight, m.view(-1, 1))
+def _scale_rows(outputs: List[Tensor], given: List[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor) -> None:
+    scale_own(outputs, given, weight, m.view(-1, 1))
     if bias is not None:
-        _scale(outputs, given, bias, m)
+        scale_own(outputs, given, bias, m)

@@ -115,8 +115,7 @@ def gates(module: Any) -> int:
 def again(module: Any, inputs: Tuple[Any, ...], weight: Tensor, bias: Optional[Tensor]) -> Tensor:
     """Compute a plain layer again with these parameters. torch.compile removes the first computation, whose result is unused."""
     if len(inputs) != 1:
-        raise RuntimeError(f"torch_grapes: {type(module).__name__}: the local version supports one positional input under torch.compile "
-                           "and torch.func")
+        raise RuntimeError(f"torch_grapes: {type(module).__name__}: a layer that is computed again has one positional input; got {len(inputs)}")
     if isinstance(module, nn.Linear) or is_conv1d(module):
         return nn.functional.linear(inputs[0], weight.t() if is_conv1d(module) else weight, bias)
     if isinstance(module, tuple(TRANSPOSED)):
@@ -127,11 +126,11 @@ def again(module: Any, inputs: Tuple[Any, ...], weight: Tensor, bias: Optional[T
 
 
 class Hook:
-    """Base of the hooks that enable() adds to modules, so that disable() finds them."""
+    """Base of the hooks that convert() adds to modules, so that revert() finds them."""
 
     @property
     def __name__(self) -> str:  # only torch.jit.script reads it, before it tries to compile the hook
-        raise RuntimeError("torch_grapes: torch.jit.script cannot compile a modulated model; call disable() before and enable() after")
+        raise RuntimeError("torch_grapes: torch.jit.script cannot compile a model with a rule; call revert() before and convert() or enable() after")
 
 
 class Remember(Hook):

@@ -98,7 +98,7 @@ def _either(name: str) -> Callable[..., Any]:
 attach, attach_parameter, attach_product = _either("attach"), _either("attach_parameter"), _either("attach_product")
 error_path, layer_factor, over_weight, snu = _either("error_path"), _either("layer_factor"), _either("over_weight"), _either("snu")
 _responsibility, _factor, _modulate = _either("responsibility"), _either("factor"), _either("modulate")
-_feedback, _feedback_convolution = _either("feedback"), _either("feedback_convolution")
+_feedback, _feedback_convolution, _mirror = _either("feedback"), _either("feedback_convolution"), _either("mirror")
 
 
 def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None) -> Tensor:
@@ -151,3 +151,12 @@ def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int],
     convolution that computed y.
     """
     return _feedback_convolution(y, x, B, stride, padding, dilation, groups)
+
+
+def mirror(W: Tensor, B: Tensor) -> Tensor:
+    """Return W. In the backward pass, B receives the gradient of W too: dL/dB += dL/dW, transposed for a matrix.
+
+    W [unit, in] with B [in, unit], or a kernel and B of its shape; floating point. If both then get the same update and decay, B
+    converges to W (Kolen and Pollack 1994, Akrout et al. 2019): feedback(linear(x.detach(), mirror(W, B)), x, B).
+    """
+    return _mirror(W, B)

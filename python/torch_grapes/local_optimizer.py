@@ -32,6 +32,9 @@ class LocalOptimizer(torch.optim.Optimizer):
                  modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes", *, include: Optional[Names] = None,
                  exclude: Optional[Names] = None, output: Optional[Names] = None, **rule: Any) -> None:
         self.optimizer, self.rule = optimizer, Rule(modulation=modulation, **rule)
+        if self.rule.sends:
+            raise ValueError("torch_grapes: LocalOptimizer: the route must be bp, because the gradients have their errors already; use "
+                             f"convert(model, {self.rule.route!r}) for the route; got {self.rule.route}")
         model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
         self._found = select(model, self.rule, include=include, exclude=exclude, output=output, local="*", warn=True)
         for name in self._found.chosen:

@@ -4,7 +4,9 @@ The forward pass gives the same bits as PyTorch's layer. The rule's route says w
 
     bp               W^T δ
     fa               B δ, with fixed random B (Lillicrap et al. 2016)
+    kolen-pollack    B δ, where B receives W's gradient; use a weight decay above 0 (Akrout et al. 2019)
     sign-symmetric   sign(W)^T δ, at the mean magnitude of W (Liao et al. 2016)
+    usf, brsf, frsf  sign(W)^T δ, at one fixed magnitude; at random ones, redrawn for every batch; at fixed random ones
     dfa              none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
 
 On every route the responsibility is computed from the layer's own weights. The authors' program uses outgoing weights on dfa,
@@ -36,6 +38,7 @@ class _Plain(Routed):
                    fed_back: bool) -> Tensor:
         """Return z(W, b). Scale the error at its units, which lie along dim, or the gradients of W and b."""
         m = self._next_factor(weight)
+        weight = self._mirrored(weight)
         if m is None:
             return z(weight, bias)
         if self.rule.row.local:
@@ -50,7 +53,7 @@ class _Plain(Routed):
 
 
 class Linear(_Plain, torch_nn.Linear):
-    """z = x W^T + b, x [..., in] -> z [..., out], as torch.nn.Linear. Route fa adds the buffer "feedback", [in, out].
+    """z = x W^T + b, x [..., in] -> z [..., out], as torch.nn.Linear. Routes with B add "feedback", [in, out].
 
     rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, ...; modulation="none" for the output layer
     Raises ValueError for an invalid option, RuntimeError if the shape of x does not match.
@@ -58,7 +61,8 @@ class Linear(_Plain, torch_nn.Linear):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, device: Any = None, dtype: Any = None, **rule: Any) -> None:
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        self._set_rule(rule, lambda: feedback_weights(in_features, out_features, units=out_features).to(self.weight))
+        self._set_rule(rule, (in_features, out_features), out_features, dtype)
+        self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         passes, B = self._error_path(self.weight)
@@ -73,7 +77,7 @@ class Linear(_Plain, torch_nn.Linear):
 class Conv2d(_Plain, torch_nn.Conv2d):
     """torch.nn.Conv2d with zero padding, x [batch, in, height, width]. A unit is an output channel.
 
-    Route fa adds the buffer "feedback", of W's shape.
+    Routes with B add "feedback", of W's shape: a buffer; on kolen-pollack a parameter.
 
     rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, ...; modulation="none" for the output layer
     Raises ValueError for an invalid option or an x of another rank.
@@ -84,8 +88,8 @@ class Conv2d(_Plain, torch_nn.Conv2d):
         if isinstance(padding, str):
             raise ValueError(f"torch_grapes.nn.Conv2d: padding must be a number or a pair; got {padding!r}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device=device, dtype=dtype)
-        units = out_channels * math.prod(self.kernel_size) // groups
-        self._set_rule(rule, lambda: feedback_weights(*self.weight.shape, units=units).to(self.weight))
+        self._set_rule(rule, self.weight.shape, out_channels * math.prod(self.kernel_size) // groups, dtype)
+        self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4:

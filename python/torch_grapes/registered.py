@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .reference.functions import Feedback, FeedbackConvolution, along
+from .reference.functions import Feedback, FeedbackConvolution, Mirror, along
 
 NAMESPACE = "torch_grapes"
 
@@ -63,3 +63,4 @@ def register() -> None:
               Feedback.setup_context)
     _register("feedback_convolution(Tensor y, Tensor x, Tensor B, int[] stride, int[] padding, int[] dilation, int groups) -> Tensor",
               _copy(reference.feedback_convolution), lambda y, *_: same(y), FeedbackConvolution.backward, FeedbackConvolution.setup_context)
+    _register("mirror(Tensor W, Tensor B) -> Tensor", _copy(reference.mirror), lambda W, *_: same(W), Mirror.backward, Mirror.setup_context)

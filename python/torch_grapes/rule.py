@@ -18,7 +18,8 @@ class Route(NamedTuple):
     summary: str
     clipped: bool  #: whether the authors' program clips the factors here
     local_in_time: bool  #: no error runs back in time between units
-    feedback: str  #: fixed feedback weights: "none", "above" (to the layer below), "direct" (from the logits), "first"
+    feedback: str  #: where feedback weights send the error: "none", "above" (to the layer below), "direct" (from the logits), "first"
+    weights: str  #: what the feedback weights are: "fixed", "scale" (one number), "redrawn" (for every batch), "learned"
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,27 @@ modulations: Dict[str, Modulation] = {row.name: row for row in (
                "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer"),
 )}
 routes: Dict[str, Route] = {row.name: row for row in (
-    Route("bp", "backpropagation: the error goes back through the transposed weights", True, False, "none"),
+    Route("bp", "backpropagation: the error goes back through the transposed weights", True, False, "none", "fixed"),
     Route("fa", "feedback alignment: the error goes back layer by layer through fixed random matrices (Lillicrap et al. 2016)",
-          False, False, "above"),
+          False, False, "above", "fixed"),
     Route("dfa", "direct feedback alignment: the output error goes to every hidden layer through a fixed random matrix "
-          "(Nøkland 2016)", False, False, "direct"),
+          "(Nøkland 2016)", False, False, "direct", "fixed"),
     Route("eprop", "e-prop, for spiking networks: dfa at every time step; no error flows back in time between units "
-          "(Bellec et al. 2020)", False, True, "direct"),
+          "(Bellec et al. 2020)", False, True, "direct", "fixed"),
     Route("eprop-symmetric", "e-prop, for spiking networks, with the transposed weights instead of random matrices "
-          "(Bellec et al. 2020)", True, True, "none"),
+          "(Bellec et al. 2020)", True, True, "none", "fixed"),
     Route("ifa", "indirect feedback alignment: the output error goes to the first layer, then forward through the weights "
-          "(Nøkland 2016)", False, False, "first"),
+          "(Nøkland 2016)", False, False, "first", "fixed"),
+    Route("kolen-pollack", "fa with matrices that learn: each gets the update and the decay of the weights above it "
+          "(Kolen and Pollack 1994, Akrout et al. 2019)", True, False, "above", "learned"),
     Route("sign-symmetric", "the error goes back through the signs of the transposed weights, scaled by their mean magnitude "
-          "(Liao et al. 2016)", True, False, "none"),
+          "(Liao et al. 2016)", True, False, "none", "fixed"),
+    Route("usf", "the error goes back through the signs of the transposed weights, all of one fixed magnitude "
+          "(Liao et al. 2016, Xiao et al. 2019)", True, False, "above", "scale"),
+    Route("brsf", "the error goes back through the signs of the transposed weights, with random magnitudes that are drawn again for "
+          "every batch (Liao et al. 2016)", True, False, "above", "redrawn"),
+    Route("frsf", "the error goes back through the signs of the transposed weights, with fixed random magnitudes "
+          "(Liao et al. 2016)", True, False, "above", "fixed"),
 )}
 
 RESPONSIBILITIES = ("by-route", "incoming", "input", "outgoing", "synaptic")
@@ -140,10 +149,18 @@ class Rule:
         """Whether the factors depend on the number of the batch, and not on the weights alone."""
         return self.every != 1 or self.row.name == "shuffled"
 
+    @property
+    def sends(self) -> bool:
+        """Whether a route other than backpropagation carries the error."""
+        return self.route != "bp"
+
     def __str__(self) -> str:
+        if self.sends and not self.modulates:
+            return self.route
         constants = ":" + ",".join(f"{c:g}" for c in self.constants) if self.constants else ""
         which = "input" if self.responsibility == "input" else "incoming"
-        return f"{self.row.name}{constants}: gain {self.gain:g}, clip [{self.range[0]:g}, {self.range[1]:g}], {which} responsibility"
+        route = self.route + "+" if self.sends else ""
+        return f"{route}{self.row.name}{constants}: gain {self.gain:g}, clip [{self.range[0]:g}, {self.range[1]:g}], {which} responsibility"
 
     def factor(self, weight: Tensor, recurrent: Optional[Tensor] = None, *, axis: int = 0, groups: int = 1, gates: int = 1,
                layer: int = 0, batch: Optional[int] = 0, name: str = "") -> Tensor:

@@ -1,4 +1,4 @@
-"""Which layers of a model a rule scales, by their names."""
+"""Which layers of a model follow a rule, by their names."""
 from __future__ import annotations
 
 import fnmatch
@@ -35,11 +35,12 @@ class Selection:
     """The layers of a model and what a rule does with each."""
 
     modules: Dict[str, nn.Module] = field(default_factory=dict)  #: layers that can be modulated
-    states: Dict[str, str] = field(default_factory=dict)  #: "modulated", "local", "output", "excluded", "unmatched", by name
+    states: Dict[str, str] = field(default_factory=dict)  #: "modulated", "local", "output", "sending", "excluded", "unmatched", by name
     unmatched: Dict[str, str] = field(default_factory=dict)  #: modules with weights that cannot be modulated, and why
     outputs: List[str] = field(default_factory=list)
     guessed: bool = False  #: whether the output layer is taken to be the last one
     chosen: List[str] = field(default_factory=list)  #: the layers to modulate
+    sending: List[str] = field(default_factory=list)  #: the layers that send their error along a route other than backpropagation
 
     def describe(self, rule: Rule) -> str:
         rows = [(name or "(the model)", state, self.unmatched.get(name, "")) for name, state in self.states.items()]
@@ -49,12 +50,10 @@ class Selection:
 
 def select(model: nn.Module, rule: Rule, *, include: Optional[Names], exclude: Optional[Names], output: Optional[Names],
            local: Optional[Names], warn: bool, stacklevel: int = 3) -> Selection:
-    """Find the layers that a rule scales. enable() explains the options.
+    """Find the layers that a rule scales, and those that send their error along its route. convert() explains the options.
 
     Raises ValueError if the rule cannot follow the graph of a model, if a name matches no layer, or if no layer is left.
     """
-    if rule.route != "bp":
-        raise ValueError(f"torch_grapes: the route must be bp, because the error follows the model's own graph; got {rule.route}")
     if rule.responsibility in ("outgoing", "synaptic"):
         raise ValueError("torch_grapes: responsibility must be incoming or input; outgoing weights belong to the next layer, "
                          "which is unknown for a single layer")
@@ -77,19 +76,23 @@ def select(model: nn.Module, rule: Rule, *, include: Optional[Names], exclude: O
         raise ValueError("torch_grapes: the model has no layer to modulate")
     wanted, unwanted = _patterns("include", include, names), _patterns("exclude", exclude, names)
     named, own = _patterns("output", output, names), _patterns("local", local, names)
-    found.guessed = not wanted and not named
-    found.outputs = names[-1:] if found.guessed else [name for name in names if _any(named, name)]
-    for name in names if rule.modulates else []:
+    found.guessed = rule.modulates and not wanted and not named
+    found.outputs = [name for name in names if _any(named, name)] if wanted or named else names[-1:]
+    for name in names if rule.modulates or rule.sends else []:
         if (wanted and not _any(wanted, name)) or _any(unwanted, name):
             continue
-        found.states[name] = "output" if name in found.outputs else "local" if rule.row.local or _any(own, name) else "modulated"
-        found.chosen += [name] * (name not in found.outputs)
+        modulated = "output" if name in found.outputs else "local" if rule.row.local or _any(own, name) else "modulated"
+        found.states[name] = modulated if rule.modulates else "sending"
+        found.chosen += [name] * (rule.modulates and name not in found.outputs)
+        found.sending += [name] * rule.sends
         if found.states[name] == "local" and layers.is_adapted(found.modules[name]):
             raise ValueError(f"torch_grapes: {name} has LoRA, whose weights have no units of their own for the local version; use "
                              'enable(model, "grapes"), or exclude the layer')
     if not found.chosen and rule.modulates:
         left = f" besides the output layer, {', '.join(found.outputs)}" if found.outputs else ""
         raise ValueError(f"torch_grapes: the model has no layer to modulate{left}")
+    if not found.sending and rule.sends:
+        raise ValueError("torch_grapes: the model has no layer left for the route: include and exclude leave out all of them")
     told = [f"{name or type(model).__name__} ({why})" for name, why in found.unmatched.items() if why != "it has its own rule"]
     if told and warn:
         warnings.warn(f"torch_grapes: these layers are not modulated: {', '.join(told)}", stacklevel=stacklevel)

@@ -10,7 +10,7 @@ from torch import nn as torch_nn
 
 from . import library
 from .reference import spiking
-from .routed import Routed, feedback_weights
+from .routed import Routed
 from .rule import one_of, routes
 
 SLOPES = {"identity": 1.0, "relu": 0.0, "leaky_relu": 0.1}
@@ -50,7 +50,7 @@ class Snu(Routed):
     | eprop               | False   |        | no error runs back in time through R (Bellec et al. 2020); always on for routes eprop |
 
     rule  the fields of torch_grapes.Rule: route, modulation, gain, clip, compounding, ...
-    Parameters: weight, recurrent, and decay and threshold if they are learned. Route fa adds the buffer "feedback" [in, unit].
+    Parameters: weight, recurrent, and decay and threshold if they are learned. Routes with B add "feedback" [in, unit].
     Raises ValueError for an invalid option.
     """
 
@@ -69,7 +69,7 @@ class Snu(Routed):
             raise ValueError(f"torch_grapes.nn.Snu: synapse must be at least 0 and below 1; got {synapse}")
         self.in_features, self.out_features, self.synapse = in_features, out_features, synapse
         self.neuron = (SLOPES[membrane_activation], output == "sigmoid", reset, surrogate, surrogate_width, detach_reset, truncate)
-        self._set_rule(rule, lambda: feedback_weights(in_features, out_features, units=out_features).to(dtype or torch.get_default_dtype()))
+        self._set_rule(rule, (in_features, out_features), out_features, dtype)
         self.eprop = eprop or routes[self.rule.route].local_in_time
         bound = 1 / math.sqrt(out_features if recurrent else in_features)
         self.weight = torch_nn.Parameter(torch.empty(out_features, in_features, dtype=dtype).uniform_(-bound, bound))
@@ -101,7 +101,7 @@ class Snu(Routed):
         m = self._next_factor(self.weight, self.recurrent)
         passes, B = self._error_path(self.weight)
         output, membrane, last, current = library.snu(
-            x, self.weight, self.recurrent, self.decay, self.threshold, *state[:2], present, m, self.rule.row.local, self.rule.compounding,
+            x, self._mirrored(self.weight), self.recurrent, self.decay, self.threshold, *state[:2], present, m, self.rule.row.local, self.rule.compounding,
             B, passes, *self.neuron, state[2] if self.synapse > 0 else None, self.synapse, self.eprop)
         return SnuTrace(output, membrane, (membrane[-1], last) if self.synapse == 0 else (membrane[-1], last, current))
 

@@ -4,11 +4,11 @@ Each has the name, the arguments and the errors of the compiled operation, and i
 library.py, which chooses between the two.
 """
 from .factors import error_path, factor, layer_factor, over_weight, responsibility
-from .functions import feedback, feedback_convolution, modulate
+from .functions import feedback, feedback_convolution, mirror, modulate
 from .graph import attach, attach_parameter, attach_product
 from .spiking import snu
 
 __all__ = [
     "attach", "attach_parameter", "attach_product", "error_path", "factor", "feedback", "feedback_convolution", "layer_factor",
-    "modulate", "over_weight", "responsibility", "snu",
+    "mirror", "modulate", "over_weight", "responsibility", "snu",
 ]

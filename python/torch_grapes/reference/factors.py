@@ -144,18 +144,25 @@ def over_weight(m: Tensor, weight: Tensor, axis: int, groups: int) -> Tensor:
     return m.view(groups, 1, outs).expand(groups, ins, outs).reshape(shape)
 
 
-def _signs(W: Tensor) -> Tensor:
-    """sign(Wᵀ) times the mean magnitude of W (Liao, Leibo, Poggio 2016)."""
-    signs = W.detach().sign().mul(W.detach().abs().mean())
-    return signs.t() if W.dim() == 2 else signs
+def _signs(W: Tensor, magnitude: Tensor) -> Tensor:
+    """sign(Wᵀ) times a magnitude: one number, or a feedback weight."""
+    signs = W.detach().sign()
+    return (signs.t() if W.dim() == 2 else signs).mul(magnitude)
+
+
+#: The matrix or kernel that carries the error on the routes that have one, from W and the feedback weight B.
+MATRICES: Dict[str, Callable[[Tensor, Optional[Tensor]], Optional[Tensor]]] = {
+    "fa": lambda W, B: B,
+    "kolen-pollack": lambda W, B: B,
+    "sign-symmetric": lambda W, B: _signs(W, W.detach().abs().mean()),  # Liao, Leibo, Poggio 2016
+    "usf": lambda W, B: _signs(W, B),
+    "brsf": lambda W, B: _signs(W, B.abs()),
+    "frsf": lambda W, B: _signs(W, B.abs()),
+}
 
 
 def error_path(route: str, weight: Tensor, feedback: Optional[Tensor]) -> Tuple[bool, Optional[Tensor]]:
     """Return whether the layer below receives an error, and the matrix that carries it (None: the weight itself)."""
-    if route in ("bp", "eprop-symmetric"):
-        return True, None
-    if route == "fa":
-        return True, feedback
-    if route == "sign-symmetric":
-        return True, _signs(weight)
-    return False, None
+    if route in MATRICES:
+        return True, MATRICES[route](weight, feedback)
+    return route in ("bp", "eprop-symmetric"), None

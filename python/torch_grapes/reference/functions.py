@@ -110,6 +110,22 @@ class FeedbackConvolution(Function):
         return error, to_x, None, None, None, None, None
 
 
+class Mirror(Function):
+    """W = W,  dL/dB += dL/dW, transposed for a matrix"""
+
+    @staticmethod
+    def forward(W: Tensor, B: Tensor) -> Tensor:  # type: ignore[override]
+        return W.view_as(W)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Tuple[Any, ...], output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        return gradient, gradient.t() if gradient.dim() == 2 else gradient
+
+
 def modulate(z: Tensor, m: Tensor, dim: int = 1) -> Tensor:
     """Return z, and multiply the error by m along `dim`. See torch_grapes.modulate."""
     require(z.is_floating_point(), lambda: f"modulate: z must be floating point; got {z.dtype}")
@@ -155,6 +171,14 @@ def feedback_convolution(y: Tensor, x: Tensor, B: Tensor, stride: Sequence[int],
     return FeedbackConvolution.apply(y, x, B.detach(), tuple(stride), tuple(padding), tuple(dilation), groups)
 
 
-def _same_kind(what: str, B: Tensor, y: Tensor) -> None:
+def mirror(W: Tensor, B: Tensor) -> Tensor:
+    """Return W, and give its gradient to B too. See torch_grapes.mirror."""
+    shape = W.t().shape if W.dim() == 2 else W.shape
+    require(B.shape == shape, lambda: f"mirror: B must be {list(shape)}, for a weight of shape {list(W.shape)}; got {list(B.shape)}")
+    _same_kind("mirror", B, W, "W")
+    return Mirror.apply(W, B)  # type: ignore[no-any-return]
+
+
+def _same_kind(what: str, B: Tensor, y: Tensor, other: str = "y") -> None:
     require(B.dtype == y.dtype and B.device == y.device,
-            lambda: f"{what}: B must have the dtype and device of y, {y.dtype} on {y.device}; got {B.dtype} on {B.device}")
+            lambda: f"{what}: B must have the dtype and device of {other}, {y.dtype} on {y.device}; got {B.dtype} on {B.device}")

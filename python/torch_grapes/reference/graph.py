@@ -153,25 +153,31 @@ def attach_parameter(outputs: Sequence[Tensor], inputs: Sequence[Tensor], parame
     return len(found)
 
 
-def attach_product(outputs: Sequence[Tensor], inputs: Sequence[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor) -> int:
-    """Scale the error at every product with a weight between inputs and outputs. Returns the number of products."""
-    require(m.dim() == 1 and weight.dim() == 2 and m.shape[0] == weight.shape[0],
-            lambda: f"attach_product: factor must be [{weight.shape[0]}], one per row of the weight; got {list(m.shape)}")
-    nodes, scale = _stretch(outputs, inputs), m.detach()
+def _products(nodes: Sequence[Any], weight: Tensor, what: str, change: str) -> List[Any]:
+    """Return the nodes of the matrix products with a weight. what, change: for messages."""
     products: List[Any] = []
     transposes = []
     if not weight.requires_grad:
         products += [node for node in nodes
                      if any(_is_weight(weight, getattr(node, name, None)) for name in SAVED.get(node.name(), ()))]
     for node, _ in _edges_to(nodes, weight):
-        require(node.name() in ("TBackward0", "TransposeBackward0"), lambda: f"attach_product: the layer runs as one fused node, "
-                f"{node.name()}, inside which the error at the product with the weight cannot be scaled")
+        require(node.name() in ("TBackward0", "TransposeBackward0"), lambda: f"{what}: the layer runs as one fused node, "
+                f"{node.name()}, inside which the error at the product with the weight cannot be {change}")
         transposes.append(node)
     for node in nodes:
         if any(below in transposes for below, _ in node.next_functions):
             require(node.name() in ("MmBackward0", "AddmmBackward0"),
-                    lambda: f"attach_product: the weight must be used in a matrix product; it is used by {node.name()}")
+                    lambda: f"{what}: the weight must be used in a matrix product; it is used by {node.name()}")
             products.append(node)
+    return products
+
+
+def attach_product(outputs: Sequence[Tensor], inputs: Sequence[Tensor], weight: Tensor, bias: Optional[Tensor], m: Tensor) -> int:
+    """Scale the error at every product with a weight between inputs and outputs. Returns the number of products."""
+    require(m.dim() == 1 and weight.dim() == 2 and m.shape[0] == weight.shape[0],
+            lambda: f"attach_product: factor must be [{weight.shape[0]}], one per row of the weight; got {list(m.shape)}")
+    nodes, scale = _stretch(outputs, inputs), m.detach()
+    products = _products(nodes, weight, "attach_product", "scaled")
     for node in products:
         if _first(node, "error"):
             _change_error(node, 0, lambda error: _scaled(error, scale))
@@ -179,4 +185,17 @@ def attach_product(outputs: Sequence[Tensor], inputs: Sequence[Tensor], weight: 
         for node, edge in _edges_to(nodes, bias):  # the error at the node of the product is already scaled
             if node not in products:
                 _scale_edge(node, edge, scale)
+    return len(products)
+
+
+def attach_path(outputs: Sequence[Tensor], inputs: Sequence[Tensor], weight: Tensor, B: Tensor) -> int:
+    """Send the error at every product with a weight to its other operand through B [in, unit]. Returns the number of products."""
+    require(B.dim() == 2 and weight.dim() == 2 and B.shape == weight.t().shape,
+            lambda: f"attach_path: B must be {list(weight.t().shape)}, one row per column of the weight; got {list(B.shape)}")
+    products = _products(_stretch(outputs, inputs), weight, "attach_path", "redirected")
+    for node in products:
+        if _first(node, "path"):
+            operand = 1 if node.name() == "AddmmBackward0" else 0
+            node.register_hook(lambda sent, errors, k=operand: tuple(
+                torch.mm(errors[0], B.detach().t().to(errors[0].dtype)) if i == k and e is not None else e for i, e in enumerate(sent)))
     return len(products)
