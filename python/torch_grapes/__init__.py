@@ -8,6 +8,7 @@
     handle = torch_grapes.convert(model, "fa", "grapes")   # another route for the error, with or without GRAPES
 """
 from . import nn, registered, safetensors
+from .alignment import Alignment, alignment
 from .attach import Handle, convert, converted, disable, enable, enabled, revert
 from .context import TORCH
 from .library import factor, feedback, feedback_convolution, mirror, modulate, responsibility
@@ -19,6 +20,6 @@ if TORCH >= (2, 4):
     registered.register()
 
 __all__ = [
-    "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
+    "Alignment", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "alignment", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
     "mirror", "modulate", "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
 ]
