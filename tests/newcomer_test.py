@@ -24,7 +24,7 @@ ADDITIONS = [
      "ErrorPath by_half(const at::Tensor& W, const at::Tensor&) {\n"
      "  return {To::matrix, (W.dim() == 2 ? W.detach().t() : W.detach()) * 0.5};\n}\n\n"),
     ("credit/route.cpp", "  };\n  return rows;", "routes() {",
-     '      {"half", "through half of the transposed weights", incoming, true, false, Feedback::none, by_half},\n'),
+     '      {"half", "through half of the transposed weights", incoming, true, false, Feedback::none, fixed, by_half},\n'),
     ("nn/layer_kind.h", "MakeLayer linear_layer;", "", "MakeLayer even_layer;\n"),
     ("nn/layer_kind.cpp", "  };\n  return rows;", "layer_kinds() {",
      '      {"even", "z_n = W_n h / |W_n| + b_n", false, even_layer},\n'),

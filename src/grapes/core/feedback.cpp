@@ -48,6 +48,15 @@ struct FeedbackConvolution : torch::autograd::Function<FeedbackConvolution> {
   }
 };
 
+struct Mirror : torch::autograd::Function<Mirror> {
+  static at::Tensor forward(AutogradContext*, const at::Tensor& W, const at::Tensor& /*B*/) { return W.view_as(W); }
+  static variable_list backward(AutogradContext*, variable_list gradients) {
+    const at::Tensor& gradient = gradients[0];
+    if (!gradient.defined()) return {{}, {}};
+    return {gradient, gradient.dim() == 2 ? gradient.t() : gradient};
+  }
+};
+
 }  // namespace
 
 at::Tensor feedback(const at::Tensor& y, const at::Tensor& x, const at::Tensor& B) {
@@ -84,6 +93,16 @@ at::Tensor feedback_convolution(const at::Tensor& y, const at::Tensor& x, const 
               "feedback_convolution: B must have the dtype and device of y, ", y.scalar_type(), " on ", y.device(),
               "; got ", B.scalar_type(), " on ", B.device());
   return FeedbackConvolution::apply(y, x, B.detach(), stride, padding, dilation, groups);
+}
+
+at::Tensor mirror(const at::Tensor& W, const at::Tensor& B) {
+  const std::vector<int64_t> shape = W.dim() == 2 ? std::vector<int64_t>{W.size(1), W.size(0)} : W.sizes().vec();
+  TORCH_CHECK(B.sizes() == shape, "mirror: B must be ", shape, ", for a weight of shape ", W.sizes(), "; got ",
+              B.sizes());
+  TORCH_CHECK(B.scalar_type() == W.scalar_type() && B.device() == W.device(),
+              "mirror: B must have the dtype and device of W, ", W.scalar_type(), " on ", W.device(), "; got ",
+              B.scalar_type(), " on ", B.device());
+  return Mirror::apply(W, B);
 }
 
 }  // namespace grapes

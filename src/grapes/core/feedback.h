@@ -26,4 +26,14 @@ at::Tensor feedback(const at::Tensor& y, const at::Tensor& x, const at::Tensor& 
 at::Tensor feedback_convolution(const at::Tensor& y, const at::Tensor& x, const at::Tensor& B, at::IntArrayRef stride,
                                 at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups);
 
+/// Returns W and, in the backward pass, gives its gradient to B too, transposed for a matrix.
+///   dL/dW passes unchanged;   dL/dB += (dL/dW)ᵀ
+/// If both then get the same update and decay, W - Bᵀ shrinks and B aligns with W (Kolen and Pollack 1994, Akrout et
+/// al. 2019):  feedback(linear(x.detach(), mirror(W, B)), x, B)
+/// @param W  [unit, input], or a kernel
+/// @param B  [input, unit], or a kernel of W's shape; dtype of W
+/// @return   W, as a view
+/// @throws   c10::Error if a shape, dtype or device does not match
+at::Tensor mirror(const at::Tensor& W, const at::Tensor& B);
+
 }  // namespace grapes

@@ -31,6 +31,7 @@ TORCH_LIBRARY(grapes, library) {
       "feedback_convolution(Tensor y, Tensor x, Tensor B, int[] stride, int[] padding, int[] dilation, int groups) -> "
       "Tensor",
       &grapes::feedback_convolution);
+  library.def("mirror(Tensor W, Tensor B) -> Tensor", &grapes::mirror);
   library.def(
       "snu(Tensor x, Tensor weight, Tensor? recurrent, Tensor decay, Tensor threshold, Tensor membrane, Tensor output, "
       "Tensor? present, Tensor? m, bool local, bool compounding, Tensor? feedback, bool transport, float slope, bool "

@@ -43,7 +43,7 @@ class Step {
     dgrad(l, n, cost);
     wgrad(n, cost);
     if (n.hidden && modulation_.transform != nullptr) modulate(l, n, cost);
-    update(n, cost);
+    update(l, n, cost);
     return cost;
   }
 
@@ -112,12 +112,20 @@ class Step {
       cost.error = n.inputs;
     } else if (l > 0 && (route_.feedback == Feedback::none || route_.feedback == Feedback::above)) {
       work.macs = n.weights * uses(n);
-      const bool fixed = route_.feedback == Feedback::above;
-      work.accesses = {reads(fixed ? "feedback weights" : "weights", n.weights)};
+      using credit::FeedbackWeights;
+      const bool scale = route_.weights == FeedbackWeights::scale,
+                 matrix = route_.feedback == Feedback::above && !scale;
+      work.accesses = {reads(matrix ? "feedback weights" : "weights", n.weights)};
+      // The signs of W; the draws of brsf are not counted.
+      if (route_.name == "frsf" || route_.name == "brsf") work.accesses.push_back(reads("weights", n.weights));
       if (!pooled) work.accesses.push_back(reads("errors", n.made));
       work.accesses.push_back(writes("errors below", n.inputs));
       cost.error = n.inputs;
-      if (fixed) cost.feedback = n.weights;
+      if (matrix) cost.feedback = n.weights;
+      if (scale) {
+        cost.feedback = 1;
+        work.multiplications = n.inputs;
+      }
       if (route_.name ==
           "sign-symmetric") {  // the mean of |w|, summed like a responsibility, and multiplied with the error
         work.additions = n.weights;
@@ -220,9 +228,11 @@ class Step {
     work.accesses.push_back(reads("factors", one ? 1 : nodes));
   }
 
-  void update(const Numbers& n, LayerCost& cost) const {
+  void update(std::size_t l, const Numbers& n, LayerCost& cost) const {
     Work& work = cost[Phase::update];
-    const double learned = n.weights + n.recurrent + n.others, decay = learning_.decays ? 1 : 0;  // g + λ W
+    // Feedback weights that learn get the same update.
+    const double fed_back = l > 0 && route_.weights == credit::FeedbackWeights::learned ? n.weights : 0;
+    const double learned = n.weights + n.recurrent + n.others + fed_back, decay = learning_.decays ? 1 : 0;  // g + λ W
     work.multiplications = (rule_.multiplications + decay) * learned;
     work.additions = (rule_.additions + decay) * learned;
     work.divisions = rule_.divisions * learned;

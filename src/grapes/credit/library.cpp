@@ -43,8 +43,22 @@ std::string to_string(Feedback feedback) {
   return "none";
 }
 
-std::tuple<Names, Names, Flags, Flags, Names> route_columns() {
-  Names names, summaries, feedback;
+std::string to_string(FeedbackWeights weights) {
+  switch (weights) {
+    case FeedbackWeights::scale:
+      return "scale";
+    case FeedbackWeights::redrawn:
+      return "redrawn";
+    case FeedbackWeights::learned:
+      return "learned";
+    case FeedbackWeights::fixed:
+      break;
+  }
+  return "fixed";
+}
+
+std::tuple<Names, Names, Flags, Flags, Names, Names> route_columns() {
+  Names names, summaries, feedback, weights;
   Flags clipped, local_in_time;
   for (const Route& row : routes()) {
     names.push_back(row.name);
@@ -52,8 +66,9 @@ std::tuple<Names, Names, Flags, Flags, Names> route_columns() {
     clipped.push_back(row.clipped);
     local_in_time.push_back(row.local_in_time);
     feedback.push_back(to_string(row.feedback));
+    weights.push_back(to_string(row.weights));
   }
-  return {names, summaries, clipped, local_in_time, feedback};
+  return {names, summaries, clipped, local_in_time, feedback, weights};
 }
 
 std::tuple<bool, OptionalTensor> error_path(const std::string& route, const at::Tensor& W, const OptionalTensor& B) {
@@ -86,8 +101,9 @@ at::Tensor factor_by_rule(const at::Tensor& weight, const OptionalTensor& recurr
 
 TORCH_LIBRARY_FRAGMENT(grapes, library) {
   library.def("modulations() -> (str[] name, str[] summary, bool[] local)", &modulation_columns);
-  library.def("routes() -> (str[] name, str[] summary, bool[] clipped, bool[] local_in_time, str[] feedback)",
-              &route_columns);
+  library.def(
+      "routes() -> (str[] name, str[] summary, bool[] clipped, bool[] local_in_time, str[] feedback, str[] weights)",
+      &route_columns);
   // Whether the layer below receives an error, and the matrix that carries the error unless it is the weight itself.
   library.def("error_path(str route, Tensor weight, Tensor? feedback) -> (bool, Tensor?)", &error_path);
   library.def(

@@ -105,6 +105,9 @@ std::vector<Key> training_group() {
           at_least(1), &T::checkpoint_every),
       key("evaluate-every, eval-every", learning, "epochs between evaluations on validation and test examples",
           at_least(1), &T::evaluate_every),
+      key("record-alignment", comparison,
+          "record after each epoch the angles of each layer's gradient to that of backpropagation, and of W to B",
+          yes_or_no, &T::record_alignment),
       key("arm-name, label, arm, run-name", comparison,
           "name of this run's arm in the record; empty: made from route and modulation", text("TEXT"), &Config::arm),
   };

@@ -54,16 +54,23 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
       const auto model = make_network(options, {{3, 8, 8}, 4}, 3);
       const auto logits = model->forward(x, training());
       (logits * error).sum().backward();
+      model->mirror_gradients();
       auto W = by_name(model->parameters());
       auto B = by_name(model->buffers());
+      B.merge(by_name(model->parameters()));
       const at::Tensor W0 = W["layers.0.weight"].detach(), W1 = W["layers.1.weight"].detach(),
                        W2 = W["layers.2.weight"].detach();
       const auto a0 = at::relu(at::conv2d(x, W0, {}, 1, 1)), h0 = at::max_pool2d(a0, 2);
       const auto a1 = at::relu(at::conv2d(h0, W1, {}, 1, 1)), h1 = at::max_pool2d(a1, 2);
       EXPECT_TRUE(torch::allclose(logits, h1.flatten(1).mm(W2.t()), 1e-12, 1e-12));
 
-      const bool signs = route.name == "sign-symmetric";
-      const auto signed_like = [](const at::Tensor& w) { return w.sign() * w.abs().mean(); };
+      const bool layerwise = route.name == "sign-symmetric" || route.feedback == credit::Feedback::above;
+      const auto through = [&](const at::Tensor& w, at::Tensor b) -> at::Tensor {  // the matrix in W's layout
+        if (b.defined() && b.dim() == 2) b = b.t();
+        if (route.name == "fa" || route.name == "kolen-pollack") return b;
+        if (route.name == "sign-symmetric") return w.sign() * w.abs().mean();
+        return w.sign() * (route.name == "usf" ? b : b.abs());
+      };
       const auto factors = model->factors();
       const auto m = [&](std::size_t l, const at::Tensor& tensor) {
         return tensor.defined() ? tensor : torch::ones({l == 0 ? 6 : 5}, torch::kDouble);
@@ -78,20 +85,22 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
         at_h1 = in_squares(arrives * unpooled(torch::ones_like(h1), a1));
       }
       if (route.name == "dfa") at_h1 = error.mm(B["layers.1.feedback"].t());
-      if (route.name == "fa") at_h1 = error.mm(B["layers.1.feedback"].t());
       if (route.name == "bp") at_h1 = error.mm(W2);
-      if (signs) at_h1 = error.mm(signed_like(W2));
+      if (layerwise) at_h1 = error.mm(through(W2, B["layers.1.feedback"]));
       const auto d1 = unpooled(at_h1.view_as(h1), a1) * (a1 > 0) * channels(m(1, factors[1].error));
       at::Tensor at_h0;
       if (route.name == "dfa" || route.name == "ifa") at_h0 = error.mm(B["layers.0.feedback"].t()).view_as(h0);
-      if (route.name == "fa") at_h0 = back(d1, B["layers.0.feedback"]);
       if (route.name == "bp") at_h0 = back(d1, W1);
-      if (signs) at_h0 = back(d1, signed_like(W1));
+      if (layerwise) at_h0 = back(d1, through(W1, B["layers.0.feedback"]));
       const auto d0 = unpooled(at_h0, a0) * (a0 > 0) * channels(m(0, factors[0].error));
       const auto rows = [&](std::size_t l) { return m(l, factors[l].rows).view({-1, 1, 1, 1}); };
       EXPECT_TRUE(torch::allclose(W["layers.2.weight"].grad(), error.t().mm(h1.flatten(1)), 1e-11, 1e-12));
       EXPECT_TRUE(torch::allclose(W["layers.1.weight"].grad(), to_weight(d1, h0, 3) * rows(1), 1e-11, 1e-12));
       EXPECT_TRUE(torch::allclose(W["layers.0.weight"].grad(), to_weight(d0, x, 3) * rows(0), 1e-11, 1e-12));
+      if (route.name == "kolen-pollack") {
+        EXPECT_TRUE(torch::equal(B["layers.1.feedback"].grad(), W["layers.2.weight"].grad().t()));
+        EXPECT_TRUE(torch::equal(B["layers.0.feedback"].grad(), W["layers.1.weight"].grad()));
+      }
       if (modulation.name == "grapes") {
         EXPECT_TRUE(torch::allclose(factors[0].error, factor(W0, {}, 0, {}, 2, route.clipped ? 1 : 0, 2)));
       }

@@ -53,7 +53,18 @@ at::Tensor feedback_weights(at::IntArrayRef shape, std::int64_t units) {
   return torch::empty(shape).uniform_(-bound, bound);
 }
 
-bool Routed::feeds_back_through_B() const { return route_->feedback == credit::Feedback::above; }
+at::Tensor Routed::drawn_feedback(at::IntArrayRef shape, std::int64_t units) {
+  using credit::FeedbackWeights;
+  units_ = units;
+  if (route_->feedback != credit::Feedback::above) return {};
+  const at::Tensor B = feedback_weights(shape, units);
+  if (route_->weights == FeedbackWeights::scale) return credit::magnitude(B);
+  return route_->weights == FeedbackWeights::learned ? B.requires_grad_() : B;
+}
+
+at::Tensor Routed::mirrored() const {
+  return route_->weights == credit::FeedbackWeights::learned ? mirror(weight, feedback) : weight;
+}
 
 ErrorPath Routed::down() const { return route_->down(weight, feedback); }
 
@@ -74,6 +85,11 @@ at::Tensor Routed::factor(const at::Tensor& recurrent) const {
 
 at::Tensor Routed::next_factor(const at::Tensor& recurrent) {
   if (!at::GradMode::is_enabled()) return {};
+  if (route_->weights == credit::FeedbackWeights::redrawn) {
+    const double bound = 1 / std::sqrt(static_cast<double>(units_));
+    const at::NoGradGuard no_grad;
+    feedback.uniform_(-bound, bound);
+  }
   if (batch_ % rule_.every == 0) factor_ = factor(recurrent);
   ++batch_;
   return factor_;
@@ -85,7 +101,7 @@ credit::Factors Routed::factors(const at::Tensor& m) const {
 
 at::Tensor Routed::through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const {
   const ErrorPath path = down();
-  layer.weight = weight;
+  layer.weight = mirrored();
   layer.bias = bias;
   layer.factors = factors(m);
   // A fused layer is one node of the graph. A layer that scales no error does not profit from it. It stays LibTorch's
@@ -113,7 +129,7 @@ void LinearImpl::reset() {
   weight = register_parameter("weight", torch::empty({out, in}));
   bias = register_parameter("bias", options_.bias() ? torch::empty({out}) : at::Tensor(), options_.bias());
   draw(weight, bias);
-  if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in, out}, out));
+  add_feedback(*this, {in, out}, out);
   layer_ = fused<LinearLayer>(nullptr, 0);
 }
 
@@ -142,8 +158,7 @@ void Conv2dImpl::reset() {
   weight = register_parameter("weight", torch::empty(shape));
   bias = register_parameter("bias", options_.bias() ? torch::empty({out}) : at::Tensor(), options_.bias());
   draw(weight, bias);
-  if (feeds_back_through_B())
-    feedback = register_buffer("feedback", feedback_weights(shape, out / groups * kernel->at(0) * kernel->at(1)));
+  add_feedback(*this, shape, out / groups * kernel->at(0) * kernel->at(1));
   const auto sides = [](const torch::ExpandingArray<2>& two) { return at::IntArrayRef(*two).vec(); };
   layer_ = fused<Conv2dLayer>(
       Conv2dLayer::Shape{sides(options_.stride()), sides(*padding), sides(options_.dilation()), groups, 1}, nullptr);
@@ -166,7 +181,7 @@ void RecurrentImpl::reset() {
   bias = register_parameter("bias", torch::empty({nodes_}));
   const double bound = 1 / std::sqrt(static_cast<double>(nodes_));  // as torch::nn::RNN
   for (at::Tensor* parameter : {&weight, &recurrent, &bias}) torch::nn::init::uniform_(*parameter, -bound, bound);
-  if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
+  add_feedback(*this, {in_, nodes_}, nodes_);
   current_ = fused<LinearLayer>(nullptr, 0);
 }
 

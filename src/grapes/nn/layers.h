@@ -36,9 +36,11 @@ class Layer;
 
 /// Base of all layers. Here the rule's route says which error the layer sends to the layer below:
 ///   bp              Wᵀ δ
-///   fa              B δ, with fixed random B, the buffer "feedback" (Lillicrap et al. 2016)
+///   fa              B δ, with fixed random B (Lillicrap et al. 2016)
+///   kolen-pollack   B δ, where B receives W's gradient; use a weight decay above 0 (Akrout et al. 2019)
 ///   sign-symmetric  sign(W)ᵀ δ at the mean magnitude of W (Liao et al. 2016)
-///   dfa             none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
+///   usf, brsf, frsf sign(W)ᵀ δ at one fixed magnitude; at random ones, drawn again for every batch; at fixed random
+///   ones dfa             none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
 /// On every route the responsibility is computed from the layer's own weights; it may be incoming or input.
 class Routed {
  public:
@@ -46,15 +48,25 @@ class Routed {
   /// Computes the factors from the current weights, [unit]. Undefined for the modulation `none`.
   at::Tensor factor() const;
 
-  at::Tensor weight;    ///< W, [unit, input] or [channel out, channel in / groups, ...]
-  at::Tensor bias;      ///< b, [unit], or undefined
-  at::Tensor feedback;  ///< B of route fa, uniform in ±1/√fan, fan the number of units that send; else undefined
+  at::Tensor weight;  ///< W, [unit, input] or [channel out, channel in / groups, ...]
+  at::Tensor bias;    ///< b, [unit], or undefined
+  /// B, uniform in ±1/√fan, fan the number of units that send: the buffer "feedback", or a parameter on kolen-pollack.
+  /// Undefined on routes without it.
+  at::Tensor feedback;
 
  protected:
   /// @throws c10::ValueError for an invalid rule; c10::Error for a rule that a single layer does not support
   explicit Routed(Rule rule, std::string kind);
   const credit::Route& route() const { return *route_; }
-  bool feeds_back_through_B() const;
+  /// Draws B and registers it, if the route has one. @param units  number of units that send the error
+  template <class Module>
+  void add_feedback(Module& module, at::IntArrayRef shape, std::int64_t units) {
+    at::Tensor B = drawn_feedback(shape, units);
+    if (B.defined())
+      feedback = B.requires_grad() ? module.register_parameter("feedback", B) : module.register_buffer("feedback", B);
+  }
+  /// The weight to compute with: on kolen-pollack its gradient goes to B too.
+  at::Tensor mirrored() const;
   at::Tensor factor(const at::Tensor& recurrent) const;
   /// Returns the factor for a forward pass. Undefined if the pass has no graph.
   at::Tensor next_factor(const at::Tensor& recurrent = {});
@@ -62,6 +74,7 @@ class Routed {
   credit::Factors factors(const at::Tensor& m) const;
   /// Which error goes to the layer below.
   kernels::ErrorPath down() const;
+  at::Tensor drawn_feedback(at::IntArrayRef shape, std::int64_t units);
   /// Runs `layer` with this layer's weights. @param axis  axis of the units in z; negative: counted from the end
   at::Tensor through(Layer& layer, const at::Tensor& x, const at::Tensor& m, std::int64_t axis) const;
 
@@ -71,6 +84,7 @@ class Routed {
   std::string kind_;
   std::int64_t batch_ = 0;  // number of forward passes with a graph
   at::Tensor factor_;       // of the last such pass
+  std::int64_t units_ = 0;  // number of units that send an error through B
 };
 
 /// Draws feedback weights, uniform in ±1/√units. @param units  number of units that send the error

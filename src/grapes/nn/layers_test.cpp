@@ -90,8 +90,18 @@ TEST(Layers, BackpropagationIsThatOfGrapesBackward) {
   }
 }
 
+/// The matrix or kernel that carries the error, in W's layout, by the definition of the route.
+at::Tensor carrier(const std::string& route, const at::Tensor& W, const at::Tensor& feedback) {
+  const at::Tensor B = feedback.defined() && feedback.dim() == 2 ? feedback.t() : feedback;
+  if (route == "fa" || route == "kolen-pollack") return B;
+  if (route == "sign-symmetric") return W.sign() * W.abs().mean();
+  return W.sign() * (route == "usf" ? B : B.abs());
+}
+
+const std::vector<std::string> by_layer = {"fa", "kolen-pollack", "sign-symmetric", "usf", "brsf", "frsf"};
+
 TEST(Layers, AlignmentByHand) {
-  for (const std::string route : {"fa", "sign-symmetric"})
+  for (const std::string& route : by_layer)
     for (const std::string modulation : {"none", "grapes", "grapes-local"}) {
       Linear a = wide(Linear(5, 7, by(route, modulation))), b = wide(Linear(7, 3, by(route, "none")));
       const auto x = drawn({4, 5}, 2);
@@ -99,7 +109,7 @@ TEST(Layers, AlignmentByHand) {
       weighed(y).backward();
 
       const torch::NoGradGuard no_grad;
-      const auto B = route == "fa" ? b->feedback : (b->weight.sign() * b->weight.abs().mean()).t();
+      const auto B = carrier(route, b->weight, b->feedback).t();
       const auto error = error_of(y);
       expect_close(b->weight.grad(), error.t().mm(h));
       auto delta = error.mm(B.t()) * (1 - h * h);
@@ -107,19 +117,25 @@ TEST(Layers, AlignmentByHand) {
         delta = delta * (route == "fa" ? factor(a->weight, {}, 0, {}, 2, 0, 2) : factor(a->weight));
       expect_close(a->weight.grad(), delta.t().mm(x));
       expect_close(a->bias.grad(), delta.sum(0));
+      if (route == "kolen-pollack") {
+        expect_close(b->feedback.grad(), b->weight.grad().t());
+        expect_close(a->feedback.grad(), a->weight.grad().t());
+      }
     }
 }
 
 TEST(Layers, ConvolutionsSendTheErrorThroughTheirFeedbackKernel) {
   const auto shape = torch::nn::Conv2dOptions(4, 6, {3, 2}).stride({2, 1}).padding({1, 0}).groups(2);
-  for (const std::string route : {"fa", "sign-symmetric", "dfa"}) {
+  std::vector<std::string> routes = by_layer;
+  routes.emplace_back("dfa");
+  for (const std::string& route : routes) {
     Conv2d layer = wide(Conv2d(shape, by(route)));
     const auto x = drawn({2, 4, 7, 6}, 5).requires_grad_();
     const auto y = layer->forward(x);
     weighed(y).backward();
 
     const torch::NoGradGuard no_grad;
-    const bool clipped = route == "sign-symmetric";
+    const bool clipped = route != "fa" && route != "dfa";
     const auto m = factor(layer->weight, {}, 0, {}, 2, clipped ? 1 : 0, 2);
     const auto delta = error_of(y) * m.view({1, -1, 1, 1});
     expect_close(layer->bias.grad(), delta.sum({0, 2, 3}));
@@ -128,7 +144,8 @@ TEST(Layers, ConvolutionsSendTheErrorThroughTheirFeedbackKernel) {
       continue;
     }
     // (7 + 2 - 3) / 2 has no remainder, so the transposed convolution needs no output padding.
-    const auto kernel = route == "fa" ? layer->feedback : layer->weight.sign() * layer->weight.abs().mean();
+    const auto kernel = carrier(route, layer->weight, layer->feedback);
+    if (route == "kolen-pollack") expect_close(layer->feedback.grad(), layer->weight.grad());
     expect_close(x.grad(), at::conv_transpose2d(delta, kernel, {}, {2, 1}, {1, 0}, 0, 2));
   }
 }

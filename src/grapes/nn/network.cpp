@@ -136,32 +136,46 @@ Network::Part Network::spiking(const Stage& stage, const StagePlan& sizes) const
 
 void Network::add_feedback() {
   using credit::Feedback;
-  const Feedback kind = plan_.route->feedback;
-  const Initializer& init = *plan_.feedback_init;
   for (std::size_t l = 0; l < hidden(); ++l) {
-    if (kind == Feedback::none || (kind == Feedback::first && l > 0)) continue;
-    Random random(stream_seed(seed_, "feedback", l + 1));
-    // he_uniform counts the units that receive the error, as the authors' program does; the others count those that
-    // send it.
-    const bool arrives = init.name == "he_uniform";
-    const at::Tensor above = parts_[l + 1].layer->weight;
-    at::Tensor B;
-    if (kind == Feedback::above && above.dim() > 2) {
-      const at::IntArrayRef shape = above.sizes();
-      B = arrives ? initialize(init, shape, random, plan_.placed)
-                  : initialize(init, above.transpose(0, 1).sizes(), random, plan_.placed).transpose(0, 1);
-    } else {
-      const std::int64_t from = kind == Feedback::above ? above.size(0) : parts_.back().values;
-      const std::int64_t to = kind == Feedback::above ? above.size(1) : parts_[l].values;
-      B = arrives ? initialize(init, {from, to}, random, plan_.placed).t()
-                  : initialize(init, {to, from}, random, plan_.placed);
-    }
-    parts_[l].feedback = kernels::rounded(B, options_.precision.weights.nearest(), 0, 0).contiguous();
+    if (plan_.route->feedback == Feedback::none || (plan_.route->feedback == Feedback::first && l > 0)) continue;
+    const at::Tensor B = drawn_feedback(l, 0);
+    parts_[l].feedback = plan_.route->weights == credit::FeedbackWeights::scale ? credit::magnitude(B) : B;
+  }
+}
+
+at::Tensor Network::drawn_feedback(std::size_t l, std::uint64_t draw) const {
+  using credit::Feedback;
+  const Initializer& init = *plan_.feedback_init;
+  Random random(stream_seed(seed_, "feedback", l + 1, draw));
+  // he_uniform counts the units that receive the error, as the authors' program does; the others count those that
+  // send it.
+  const bool arrives = init.name == "he_uniform", above = plan_.route->feedback == Feedback::above;
+  const at::Tensor W = parts_[l + 1].layer->weight;
+  at::Tensor B;
+  if (above && W.dim() > 2) {
+    B = arrives ? initialize(init, W.sizes(), random, plan_.placed)
+                : initialize(init, W.transpose(0, 1).sizes(), random, plan_.placed).transpose(0, 1);
+  } else {
+    const std::int64_t from = above ? W.size(0) : parts_.back().values, to = above ? W.size(1) : parts_[l].values;
+    B = arrives ? initialize(init, {from, to}, random, plan_.placed).t()
+                : initialize(init, {to, from}, random, plan_.placed);
+  }
+  return kernels::rounded(B, options_.precision.weights.nearest(), 0, 0).contiguous();
+}
+
+void Network::mirror_gradients() const {
+  if (!learns_feedback()) return;
+  for (std::size_t l = 0; l < hidden(); ++l) {
+    const at::Tensor gradient = parts_[l + 1].layer->weight.grad();
+    at::Tensor B = parts_[l].feedback;
+    B.mutable_grad() = gradient.defined()
+                           ? (gradient.dim() == 2 ? gradient.t() : gradient).clone(at::MemoryFormat::Contiguous)
+                           : gradient;
   }
 }
 
 bool Network::fuses_sgd(const Pass& pass) const {
-  return (!pass.plain && !options_.precision.has_formats() &&
+  return (!pass.plain && !options_.precision.has_formats() && !learns_feedback() &&
           std::ranges::all_of(parts_, [](const Part& part) { return part.layer->fuses_sgd(); }));
 }
 
@@ -176,6 +190,15 @@ std::vector<Named> Network::parameters() const {
       one.name = fmt::format("layers.{}.{}", l, one.name);
       all.push_back(std::move(one));
     }
+  if (learns_feedback())
+    for (Named& one : named_feedback()) all.push_back(std::move(one));
+  return all;
+}
+
+std::vector<Named> Network::named_feedback() const {
+  std::vector<Named> all;
+  for (std::size_t l = 0; l < hidden(); ++l)
+    if (parts_[l].feedback.defined()) all.push_back({fmt::format("layers.{}.feedback", l), parts_[l].feedback});
   return all;
 }
 
@@ -191,12 +214,31 @@ std::vector<Network::Weight> Network::weights() const {
 
 std::vector<Named> Network::buffers() const {
   std::vector<Named> all;
-  for (std::size_t l = 0; l < hidden(); ++l)
-    if (parts_[l].feedback.defined()) all.push_back({fmt::format("layers.{}.feedback", l), parts_[l].feedback});
+  if (!learns_feedback()) all = named_feedback();
   for (std::size_t l = 0; l < parts_.size(); ++l)
     for (const Named& one : parts_[l].layer->buffers())
       all.push_back({fmt::format("layers.{}.{}", l, one.name), one.value});
   return all;
+}
+
+std::unique_ptr<Network> Network::twin(const credit::Rule& rule) const {
+  Options options = options_;
+  options.rule = rule;
+  auto other = std::make_unique<Network>(options, stages_, signature_, seed_);
+  const at::NoGradGuard no_grad;
+  for (const auto& [mine, theirs] : {std::pair{parameters(), other->parameters()}, {buffers(), other->buffers()}})
+    for (const Named& to : theirs)
+      for (const Named& from : mine)
+        if (from.name == to.name) at::Tensor(to.value).copy_(from.value);
+  return other;
+}
+
+at::Tensor Network::carrier(std::size_t l) const {
+  if (l == 0) return {};
+  const at::NoGradGuard no_grad;
+  const ErrorPath path = plan_.route->down(parts_[l].layer->weight, parts_[l - 1].feedback);
+  if (path.to != ErrorPath::To::matrix) return {};
+  return path.matrix.dim() == 2 ? path.matrix.t() : path.matrix;
 }
 
 void Network::restore_factors(std::vector<credit::Factors> factors, std::int64_t step) {

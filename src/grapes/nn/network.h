@@ -93,19 +93,29 @@ class Network final {
   /// True if the model learns only by fused updates; its parameters receive no gradient.
   bool requires_fused_update() const;
 
-  std::vector<Named> parameters() const;  ///< leaves that are learned
+  /// Gives feedback weights that learn the gradient of the weights above them. Call it after the backward pass.
+  void mirror_gradients() const;
+
+  /// Leaves that are learned, by layer; then the feedback weights that learn.
+  std::vector<Named> parameters() const;
   /// Name of a layer, and the index of its W in parameters().
   struct Weight {
     std::string layer;
     std::size_t place;
   };
   std::vector<Weight> weights() const;  ///< per layer
-  std::vector<Named> buffers() const;   ///< feedback weights, and running statistics of normalizations
+  std::vector<Named> buffers() const;   ///< other feedback weights, and running statistics of normalizations
   /// Factors of the last training pass, per hidden layer, and the batch in which they were computed. A checkpoint must
   /// hold them only if they are not recomputed in every batch.
   const std::vector<credit::Factors>& factors() const { return factors_; }
   std::int64_t factors_step() const { return factors_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step);
+
+  /// Creates a network with the same stages and copies of the weights, with another rule.
+  std::unique_ptr<Network> twin(const credit::Rule& rule) const;
+  /// Returns the matrix or kernel that carries the error from layer l to the layer below, in the layout of its W.
+  /// Undefined if W carries it, or if no error passes.
+  at::Tensor carrier(std::size_t l) const;
 
   std::vector<Activity> activity() const;  ///< per spiking layer
   /// Input of the first spiking layer in the last evaluation pass, [time, batch, in]; else undefined.
@@ -140,6 +150,10 @@ class Network final {
   Part spiking(const Stage& stage, const StagePlan& sizes) const;
   at::Tensor drawn(const std::string& stream, at::IntArrayRef shape) const;
   void add_feedback();
+  /// Draws B of hidden layer l. @param draw  0 when the network is made; n + 1 for batch n
+  at::Tensor drawn_feedback(std::size_t l, std::uint64_t draw) const;
+  bool learns_feedback() const { return plan_.route->weights == credit::FeedbackWeights::learned; }
+  std::vector<Named> named_feedback() const;
   std::size_t hidden() const { return parts_.size() - 1; }
   bool direct() const { return plan_.route->feedback == credit::Feedback::direct; }
 

@@ -84,6 +84,9 @@ at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
 
 void Network::prepare(const Pass& pass) {
   const auto now = [&](const kernels::NumberFormat& format) { return pass.training ? format : format.nearest(); };
+  if (pass.training && plan_.route->weights == credit::FeedbackWeights::redrawn)
+    for (std::size_t l = 0; l < hidden(); ++l)
+      parts_[l].feedback = drawn_feedback(l, static_cast<std::uint64_t>(pass.step) + 1);
   const bool copies =
       !(options_.precision.master == options_.precision.weights);  // else W is stored in the format that products use
   for (std::size_t l = 0; l < parts_.size(); ++l) {

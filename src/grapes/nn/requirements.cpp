@@ -44,6 +44,9 @@ void require_possible(const Options& options, const Stages& stages, const Signat
                    constants, to_string(options.model), hidden)},
       {route.upwards() && precision.has_formats(),
        "precision: number formats are not supported on route " + route.name + "; got " + to_string(precision)},
+      {route.weights == credit::FeedbackWeights::learned && (precision.has_formats() || options.analog),
+       "route " + route.name +
+           " is not supported with number formats and analog crossbars, whose feedback weights do not learn; use fa"},
       {!spiking && signature.sequence, "sequences need model snn:N1,N2,..." + model},
       {!spiking && route.local_in_time, "route " + route.name + " is only supported in spiking networks" + model},
       {!pictures && theirs.dropout_in_evaluation,

@@ -56,6 +56,7 @@ Data examples(std::int64_t batch, std::int64_t inputs, std::int64_t classes) {
 std::vector<at::Tensor> learn(Network& model, const Data& data, const Pass& pass) {
   const Criterion criterion("cross-entropy", "softmax", TargetKind::classes);
   criterion.loss(model.forward(data.inputs, pass), data.labels).backward();
+  model.mirror_gradients();
   std::vector<at::Tensor> gradients;
   for (const Named& parameter : model.parameters()) gradients.push_back(parameter.value.grad().clone());
   return gradients;
@@ -77,10 +78,13 @@ testing::Chain by_hand(const Setting& setting, const Network& model, const Pass&
   testing::Chain chain;
   chain.route = setting.route;
   chain.activation = setting.activation;
-  for (const Named& parameter : model.parameters()) chain.weights.push_back(parameter.value.detach());
-  chain.feedback.resize(chain.weights.size());
-  for (const Named& buffer : model.buffers())
-    chain.feedback[static_cast<std::size_t>(std::stoi(buffer.name.substr(7)))] = buffer.value;
+  chain.feedback.resize(model.weights().size());
+  for (const auto& all : {model.parameters(), model.buffers()})
+    for (const Named& one : all)
+      if (one.name.ends_with("weight"))
+        chain.weights.push_back(one.value.detach());
+      else
+        chain.feedback[static_cast<std::size_t>(std::stoi(one.name.substr(7)))] = one.value;
   chain.masks = pass.masks;
   chain.local = setting.modulation == "grapes-local";
   if (setting.modulation == "none") return chain;
@@ -122,7 +126,7 @@ TEST(Rules, EqualTheHandWrittenRecursions) {
                 << ", layer " << l + 1;
           ++settings;
         }
-  EXPECT_EQ(settings, 5 * 6 * 6 * 2);
+  EXPECT_EQ(settings, 9 * 6 * 6 * 2);
 }
 
 TEST(Rules, ModulationByOneIsTheBaseRuleBitForBit) {
@@ -162,6 +166,37 @@ TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
   EXPECT_FALSE(at::equal(first, m));
   for (const at::Tensor& drawn : {first, second})
     EXPECT_TRUE(at::equal(std::get<0>(drawn.sort()), std::get<0>(m.sort())));
+}
+
+TEST(Rules, MagnitudesAreRedrawnForEveryBatchOfBrsfOnly) {
+  const Data data = examples(4, 6, 3);
+  for (const std::string route : {"fa", "frsf", "usf", "brsf"}) {
+    Network model = mlp(dense_options({route}), {6, 5, 4, 3}, 11),
+            again = mlp(dense_options({route}), {6, 5, 4, 3}, 11);
+    const auto used = [&data](Network& network, std::int64_t step) {
+      network.forward(data.inputs, training_at(step));
+      return network.buffers()[1].value;
+    };
+    const at::Tensor first = used(model, 0), second = used(model, 1);
+    EXPECT_EQ(at::equal(first, second), route != "brsf") << route;
+    EXPECT_TRUE(at::equal(used(again, 1), second)) << route;  // a draw depends on the batch alone, so a run can resume
+    model.forward(data.inputs, {});
+    EXPECT_TRUE(at::equal(model.buffers()[1].value, second)) << route;  // not in evaluation
+  }
+}
+
+TEST(Rules, SignRoutesHaveTheSignsOfTheWeightsAndTheMagnitudesOfTheirDraw) {
+  const at::Tensor W = at::tensor({1.5, -0.5, 0.0, -2.0, 0.25, 3.0}, at::kDouble).reshape({2, 3});
+  const at::Tensor R = at::tensor({-0.5, 2.0, 1.0, -1.0, 0.0, 4.0}, at::kDouble).reshape({3, 2});
+  const auto matrix = [&W](const std::string& route, const at::Tensor& B) {
+    return credit::route_of({.route = route}).down(W, B).matrix;
+  };
+  const at::Tensor expected = at::tensor({0.5, -2.0, -1.0, 1.0, 0.0, 4.0}, at::kDouble).reshape({3, 2});
+  EXPECT_TRUE(at::equal(matrix("frsf", R), expected));
+  EXPECT_TRUE(at::equal(matrix("brsf", R), expected));
+  EXPECT_TRUE(at::equal(matrix("usf", at::scalar_tensor(0.5, at::kDouble)), W.t().sign() * 0.5));
+  EXPECT_TRUE(at::allclose(matrix("sign-symmetric", {}), W.t().sign() * (7.25 / 6), 1e-15, 0));
+  EXPECT_DOUBLE_EQ(credit::magnitude(R).item<double>(), std::sqrt((0.25 + 4 + 1 + 1 + 16) / 6));
 }
 
 TEST(Rules, FactorsAreRecomputedEveryKBatches) {

@@ -81,6 +81,7 @@ std::vector<at::Tensor> gradients(const Options& options, const Signature& signa
   pass.present = present;
   const auto logits = model->forward(x, pass);
   (logits * error).sum().backward();
+  model->mirror_gradients();
   std::vector<at::Tensor> all = {logits.detach()};
   for (const Named& parameter : model->parameters()) all.push_back(parameter.value.grad().clone());
   return all;

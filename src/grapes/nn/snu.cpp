@@ -39,7 +39,7 @@ void SnuImpl::reset() {
   decay = constant("decay", options_.learn_decay() == Decay::per_node ? nodes_ : 1, options_.decay(),
                    options_.learn_decay() != Decay::fixed);
   threshold = constant("threshold", nodes_, options_.threshold(), options_.learn_threshold());
-  if (feeds_back_through_B()) feedback = register_buffer("feedback", feedback_weights({in_, nodes_}, nodes_));
+  add_feedback(*this, {in_, nodes_}, nodes_);
   reset_state();
   SnuOptions options = options_;
   options.eprop(options.eprop() || route().local_in_time);
@@ -65,6 +65,7 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& pre
     TORCH_CHECK(!part->defined() || part->sizes() == at::IntArrayRef({batch, nodes_}),
                 "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
                 options_.stateful() ? "; call reset_state() to start with another batch size" : "");
+  layer_->weight = mirrored();
   layer_->factors = factors(next_factor(recurrent));
   const SnuTrace trace = layer_->run(x, std::move(state), present, down());
   if (options_.stateful()) carried_ = trace.last.detach();

@@ -31,7 +31,9 @@
 ///   "train_loss", "train_<score>", "validation_loss", "validation_<score>", "test_loss", "test_<score>",
 ///   "seconds" (training), "evaluation_seconds", "layers": [{"name", "weight_norm", "gradient_norm",
 ///   "factor": {"mean", "sd", "min", "max", "histogram": [20 counts over (0, 2] in steps of 0.1]},
-///   "activity": {"rate", "silent", "saturated"}}, ...]}
+///   "activity": {"rate", "silent", "saturated"},
+///   "alignment": {"transport", "modulation", "feedback", "ratio"} (with record-alignment), see train/alignment.h},
+///   ...]}
 /// Measures of an empty part are absent. A layer that is not modulated has no "factor"; a layer that does not spike or
 /// was not evaluated has no "activity". Norms are Euclidean.
 ///

@@ -57,9 +57,12 @@ std::vector<at::Tensor> gradients(const Chain& chain, const at::Tensor& inputs, 
     for (std::size_t l = L - 1; l-- > 0;) {
       const at::Tensor& above = chain.weights[l + 1];
       if (chain.route == "bp") arrive(l, delta[l + 1].mm(above));
-      if (chain.route == "fa") arrive(l, delta[l + 1].mm(chain.feedback[l].t()));
+      if (chain.route == "fa" || chain.route == "kolen-pollack") arrive(l, delta[l + 1].mm(chain.feedback[l].t()));
       if (chain.route == "dfa") arrive(l, error.mm(chain.feedback[l].t()));
       if (chain.route == "sign-symmetric") arrive(l, delta[l + 1].mm(above.sign() * above.abs().mean()));
+      if (chain.route == "usf") arrive(l, delta[l + 1].mm(above.sign() * chain.feedback[l]));
+      if (chain.route == "brsf" || chain.route == "frsf")
+        arrive(l, delta[l + 1].mm(above.sign() * chain.feedback[l].t().abs()));
     }
   }
   std::vector<at::Tensor> gradients;
@@ -68,6 +71,8 @@ std::vector<at::Tensor> gradients(const Chain& chain, const at::Tensor& inputs, 
     const at::Tensor own = scaled ? delta[l] * chain.factors[l] : delta[l];
     gradients.push_back(own.t().mm(h[l]) / inputs.size(0));
   }
+  if (chain.route == "kolen-pollack")
+    for (std::size_t l = 1; l < L; ++l) gradients.push_back(gradients[l].t());
   return gradients;
 }
 

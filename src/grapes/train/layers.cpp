@@ -12,7 +12,8 @@ record::Json describe_factor(const at::Tensor& factor) {
   return record::to_json(record::histogram({m.data_ptr<double>(), m.data_ptr<double>() + m.numel()}, 0, 2));
 }
 
-record::Json describe_layers(const nn::Network& model, const std::vector<double>& gradient_norms, bool evaluated) {
+record::Json describe_layers(const nn::Network& model, const std::vector<double>& gradient_norms, bool evaluated,
+                             const std::vector<record::Json>& alignment) {
   const at::NoGradGuard no_grad;
   record::Json layers = record::Json::array();
   const auto parameters = model.parameters();
@@ -30,6 +31,7 @@ record::Json describe_layers(const nn::Network& model, const std::vector<double>
     if (l < activity.size())
       layer["activity"] = {
           {"rate", activity[l].rate}, {"silent", activity[l].silent}, {"saturated", activity[l].saturated}};
+    if (l < alignment.size()) layer["alignment"] = alignment[l];
     layers.push_back(std::move(layer));
   }
   return layers;

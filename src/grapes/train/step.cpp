@@ -37,6 +37,7 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
     return result;
   }
   (options.weight == 1 ? loss : loss * options.weight).backward();
+  model.mirror_gradients();
   if (options.gradient_norms != nullptr) {
     options.gradient_norms->clear();
     for (const nn::Named& parameter : fused ? std::vector<nn::Named>() : model.parameters())

@@ -1,7 +1,11 @@
 #include "grapes/train/trainer.h"
 
+#include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
+#include "grapes/train/alignment.h"
 #include "grapes/train/checkpoint.h"
+#include "grapes/train/evaluate.h"
+#include "grapes/train/kit_test.h"
 #include "grapes/train/metrics.h"
 
 #include <ATen/ATen.h>
@@ -10,9 +14,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -292,6 +298,52 @@ class Environment : public ::testing::Environment {
   void SetUp() override { interrupt::install(); }
 };
 [[maybe_unused]] const auto* environment = ::testing::AddGlobalTestEnvironment(new Environment);
+
+record::Json rows_of(const nn::Options& network, bool measured, std::vector<at::Tensor>* weights = nullptr) {
+  const Folder folder;
+  Options options = four_epochs();
+  options.epochs = 2;
+  options.record_alignment = measured;
+  DigitsKit kit("momentum", network, 0.05, options);
+  record::Writer writer = record::Writer::create(folder.path() / "run", {}, "", {});
+  train(kit, digits(), options, {&writer, false});
+  if (weights != nullptr)
+    for (const nn::Named& parameter : kit.model->parameters()) weights->push_back(parameter.value.detach().clone());
+  record::Json rows = record::Json::array();
+  std::istringstream lines(read_file(folder.path() / "run" / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) rows.push_back(record::Json::parse(line));
+  return rows;
+}
+
+TEST(Trainer, AlignmentIsRecordedWithoutTouchingTraining) {
+  for (const std::string route : {"bp", "fa", "dfa", "kolen-pollack", "usf", "brsf"}) {
+    nn::Options network = everything_on();
+    network.rule.route = route;
+    network.rule.responsibility = credit::Responsibility::incoming;
+    std::vector<at::Tensor> with, without;
+    const record::Json rows = rows_of(network, true, &with), plain = rows_of(network, false, &without);
+    for (std::size_t i = 0; i < with.size(); ++i) EXPECT_TRUE(at::equal(with[i], without[i])) << route << " " << i;
+    ASSERT_EQ(rows.size(), 3U);
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      EXPECT_FALSE(plain[r]["layers"][0].contains("alignment"));
+      ASSERT_EQ(rows[r]["layers"].size(), 3U);
+      for (std::size_t l = 0; l < 3; ++l) {
+        const record::Json& row = rows[r]["layers"][l]["alignment"];
+        EXPECT_EQ(row["transport"].get<double>() > 1e-3, route != "bp" && l < 2) << route << ", layer " << l;
+        EXPECT_EQ(row["modulation"].get<double>() > 1e-3, l < 2) << route << ", layer " << l;
+        EXPECT_EQ(row.contains("feedback"), route != "bp" && route != "dfa" && l > 0) << route << ", layer " << l;
+      }
+    }
+  }
+}
+
+TEST(Trainer, AnglesByHand) {
+  const auto x = at::tensor({1.0, 0.0, 0.0}), y = at::tensor({1.0, 1.0, 0.0});
+  EXPECT_NEAR(angle(x, y), 45, 1e-12);
+  EXPECT_NEAR(angle(x, -3 * x), 180, 1e-12);
+  EXPECT_EQ(angle(y, y), 0);
+  EXPECT_TRUE(std::isnan(angle(x, at::zeros({3}))));
+}
 
 }  // namespace
 }  // namespace grapes::train
