@@ -89,11 +89,11 @@ class Page {
     const std::vector<Section> sections = summary_.sections();
     std::string body = "<p class=\"lead\">" + marked_up(found.lead) + "</p>\n";
     if (!found.notice.empty()) body += "<p class=\"note notice\">" + marked_up(found.notice) + "</p>\n";
-    for (std::size_t k = 0; k < sections.size(); ++k) {
+    for (std::size_t k = sections.size(); k-- > 0;) {  // the last one first, because the lead is its verdict
       condition_ = &sections[k].front();
-      if (sections.size() > 1)
-        body += fmt::format("<h2 class=\"condition\">{}</h2><p class=\"lead\">{}</p>\n", escape(condition_->title),
-                            marked_up(found.sections[k].verdict));
+      if (sections.size() > 1) body += fmt::format("<h2 class=\"condition\">{}</h2>", escape(condition_->title));
+      if (k + 1 < sections.size())
+        body += fmt::format("<p class=\"lead\">{}</p>\n", marked_up(found.sections[k].verdict));
       std::string pictures;
       for (const auto& [caption, drawing] : opening(summary_, sections[k], colors_))
         pictures += figure(caption, drawing);
