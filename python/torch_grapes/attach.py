@@ -200,11 +200,12 @@ def _send(found: Selection, name: str, index: int, rule: Rule, clock: Clock, mod
 
 def _add_first(module: nn.Module, hook: layers.Hook) -> None:
     """Other hooks of the module then see, replace or free what the layer returned."""
-    cast(Any, module._forward_hooks).move_to_end(module.register_forward_hook(hook).id, last=False)
+    cast(Any, module._forward_hooks).move_to_end(module.register_forward_hook(cast(Any, hook)).id, last=False)
 
 
 def _to_front(module: nn.Module, hook: layers.Hook) -> None:
-    cast(Any, module._forward_hooks).move_to_end(next(key for key, known in module._forward_hooks.items() if known is hook), last=False)
+    hooks = cast(Any, module._forward_hooks)
+    hooks.move_to_end(next(key for key, known in hooks.items() if known is hook), last=False)
 
 
 def _make_visible(module: nn.Module) -> None:

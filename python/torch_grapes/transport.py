@@ -28,7 +28,7 @@ class Join(Function):
     """y = z, and the error at y goes both to z and to `carrier`, whose value is not used."""
 
     @staticmethod
-    def forward(z: Tensor, carrier: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(z: Tensor, carrier: Tensor) -> Tensor:
         return z.clone()  # not a view of z, so that the next operation may work in place
 
     @staticmethod
@@ -36,12 +36,12 @@ class Join(Function):
         pass
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, error: Tensor) -> Any:
         return error, error
 
 
 def join(z: Tensor, carrier: Tensor) -> Tensor:
-    return Join.apply(z, carrier)  # type: ignore[no-any-return]
+    return Join.apply(z, carrier)
 
 
 class Weight(NamedTuple):
@@ -112,7 +112,7 @@ class Send(layers.Hook):
         if self.route.feedback != "above":
             return None
         if self.route.weights != "redrawn":
-            return getattr(module, weight.feedback)  # type: ignore[no-any-return]
+            return getattr(module, weight.feedback)
         if is_traced():
             raise RuntimeError(f"torch_grapes: {self.name}: the route {self.route.name} draws its feedback weights again for every batch, which code "
                                "under torch.compile and torch.func does not count; use frsf, or call the model without them")

@@ -144,8 +144,9 @@ def over_weight(m: Tensor, weight: Tensor, axis: int, groups: int) -> Tensor:
     return m.view(groups, 1, outs).expand(groups, ins, outs).reshape(shape)
 
 
-def _signs(W: Tensor, magnitude: Tensor) -> Tensor:
+def _signs(W: Tensor, magnitude: Optional[Tensor]) -> Tensor:
     """sign(Wᵀ) times a magnitude: one number, or a feedback weight."""
+    assert magnitude is not None, "the route has feedback weights"
     signs = W.detach().sign()
     return (signs.t() if W.dim() == 2 else signs).mul(magnitude)
 
@@ -156,8 +157,8 @@ MATRICES: Dict[str, Callable[[Tensor, Optional[Tensor]], Optional[Tensor]]] = {
     "kolen-pollack": lambda W, B: B,
     "sign-symmetric": lambda W, B: _signs(W, W.detach().abs().mean()),  # Liao, Leibo, Poggio 2016
     "usf": lambda W, B: _signs(W, B),
-    "brsf": lambda W, B: _signs(W, B.abs()),
-    "frsf": lambda W, B: _signs(W, B.abs()),
+    "brsf": lambda W, B: _signs(W, None if B is None else B.abs()),
+    "frsf": lambda W, B: _signs(W, None if B is None else B.abs()),
 }
 
 

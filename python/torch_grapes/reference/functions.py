@@ -114,7 +114,7 @@ class Mirror(Function):
     """W = W,  dL/dB += dL/dW, transposed for a matrix"""
 
     @staticmethod
-    def forward(W: Tensor, B: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(W: Tensor, B: Tensor) -> Tensor:
         return W.view_as(W)
 
     @staticmethod
@@ -122,7 +122,7 @@ class Mirror(Function):
         pass
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         return gradient, gradient.t() if gradient.dim() == 2 else gradient
 
 
@@ -176,7 +176,7 @@ def mirror(W: Tensor, B: Tensor) -> Tensor:
     shape = W.t().shape if W.dim() == 2 else W.shape
     require(B.shape == shape, lambda: f"mirror: B must be {list(shape)}, for a weight of shape {list(W.shape)}; got {list(B.shape)}")
     _same_kind("mirror", B, W, "W")
-    return Mirror.apply(W, B)  # type: ignore[no-any-return]
+    return Mirror.apply(W, B)
 
 
 def _same_kind(what: str, B: Tensor, y: Tensor, other: str = "y") -> None:
