@@ -98,6 +98,7 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"seed", "7"},
                                                             {"checkpoint-every", "5"},
                                                             {"evaluate-every", "2"},
+                                                            {"record-alignment", "true"},
                                                             {"arm-name", "mine"},
                                                             {"arms", "bp,constant:1.85,1.79,fa+grapes"},
                                                             {"seeds", "10"},

@@ -3,6 +3,7 @@
 #include "grapes/base/error.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <limits>
@@ -17,6 +18,7 @@ record::Json number(double value) { return std::isfinite(value) ? record::Json(v
 /// The gradient of every layer's W under another rule.
 std::vector<at::Tensor> gradients(const nn::Network& model, const Rule& rule, const nn::Criterion& criterion,
                                   const data::Batch& batch, const nn::Pass& pass) {
+  const at::AutoGradMode graph(true);  // the caller measures without a graph
   const std::unique_ptr<nn::Network> twin = model.twin(rule);
   criterion.loss(twin->forward(batch.inputs, pass), batch.targets, batch.present).backward();
   const std::vector<nn::Named> parameters = twin->parameters();
