@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The cost of torch_grapes.enable() per training step: the same model with and without it, in turn.
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=build/python /usr/bin/python3 bench/python.py [--rounds 15] [--steps 100] [--json]
+    OPENBLAS_NUM_THREADS=1 PYTHONPATH=build/python /usr/bin/python3 bench/python.py [--rounds 15] [--steps 100] [--compile] [--json]
 
 784-256-256-10 and a small residual network, batch 64, float32, SGD, cross-entropy, one thread. Both models take a step in
 turn, in alternating order, so that noise affects both alike. A round gives the ratio of the two medians. Printed are the
-median, the smallest and the largest of the rounds.
+median, the smallest and the largest of the rounds. With --compile both models are compiled by torch.compile.
 """
 import argparse
 import json
@@ -38,11 +38,13 @@ def resnet():
                          Residual(16, 32, 2), Residual(32, 64, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)), (64, 3, 32, 32)
 
 
-def learner(make, modulation):
+def learner(make, modulation, compile):
     torch.manual_seed(1)
     model, shape = make()
     if modulation != "bp":
         torch_grapes.enable(model, modulation)
+    if compile:
+        model = torch.compile(model, dynamic=False)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     x, t = torch.randn(shape), torch.arange(shape[0]) % 10
 
@@ -60,12 +62,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=100, help="of each model per round; the residual network takes a tenth")
+    parser.add_argument("--compile", action="store_true", help="compile both models by torch.compile")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name, make, steps in (("784-256-256-10", mlp, options.steps), ("resnet", resnet, max(2, options.steps // 10))):
         for modulation in ("grapes", "grapes-local"):
-            both = [learner(make, "bp"), learner(make, modulation)]
+            both = [learner(make, arm, options.compile) for arm in ("bp", modulation)]
             ratios, medians = [], ([], [])
             for _ in range(3):
                 both[0](), both[1]()
@@ -77,8 +80,8 @@ def main():
                 for k in (0, 1):
                     medians[k].append(statistics.median(times[k]))
                 ratios.append(medians[1][-1] / medians[0][-1])
-            row = {"model": name, "batch": 64, "modulation": modulation, "pytorch": torch.__version__, "rounds": options.rounds,
-                   "steps": steps, "without_us": statistics.median(medians[0]), "with_us": statistics.median(medians[1]),
+            row = {"model": name, "batch": 64, "modulation": modulation, "compiled": options.compile, "pytorch": torch.__version__,
+                   "rounds": options.rounds, "steps": steps, "without_us": statistics.median(medians[0]), "with_us": statistics.median(medians[1]),
                    "ratio": statistics.median(ratios), "smallest": min(ratios), "largest": max(ratios)}
             if options.json:
                 print(json.dumps(row), flush=True)

@@ -1,23 +1,21 @@
 #!/usr/bin/env python3
-"""The training steps of `grapes bench snn` in PyTorch's eager mode, in turn with ours, and ours over theirs.
+"""The training steps of `grapes bench snn` in PyTorch and in spiking libraries, in turn with ours, and ours over theirs.
 
-    /usr/bin/python3 bench/peers/snn.py build/grapes [--rounds 5] [--seconds 2] [--json]
+    python3 bench/peers/snn.py build/grapes [--rounds 5] [--seconds 0.5] [--only recurrent] [--json]
 
-PyTorch in two ways: a loop over time of its own operations, the derivative of the step by an autograd function that is as
-small as can be; and "by hand", the whole layer as one autograd function whose backward pass is written out, which is what
-remains without leaving Python. Input products of all steps are one product in both. One thread, in-place SGD. Each round
-times PyTorch in this process and then `grapes bench snn` in its own; the ratio is taken round by round, its median
-reported with the smallest and largest. Memory: the most that tensors hold at one time in a step, PyTorch's by its
-profiler, ours as the bench counts it.
+PyTorch in two ways: a loop over time of its own operations, the derivative of the step by an autograd function that is as small as can be;
+and "by hand", the whole layer as one autograd function whose backward pass is written out. SpikingJelly, snnTorch, Norse and sinabs where
+they are installed (requirements.txt), each with its leaky integrate-and-fire neuron that is reset to zero; their thresholds are not
+learned, which is less work than ours. All but the one by hand are also timed with their layers over time compiled by torch.compile. Input
+products of all time steps are one product everywhere. One thread, in-place SGD. Theirs has no GRAPES.
+
+Memory is the most that tensors hold at one time in a step: PyTorch's by its profiler, ours as the bench counts it.
 """
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import time
+import functools
+import math
+import sys
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # it has a count of its own, read once
+import turns  # before torch
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +38,11 @@ class Step(torch.autograd.Function):
         return error * (1 - ctx.saved_tensors[0].tanh().square())
 
 
-def loop(current, R, theta):
+def loop(R, theta):
+    return functools.partial(in_a_loop, R=R, theta=theta)
+
+
+def in_a_loop(current, R, theta):
     s = y = torch.zeros_like(current[0])
     outputs = []
     for c in current:
@@ -91,26 +93,88 @@ class Layer(torch.autograd.Function):
         return delta, gradient, at_threshold
 
 
-def learner(case, layer):
+def by_hand(R, theta):
+    return lambda current: Layer.apply(current, R, theta)
+
+
+def over_time(cell, current, R):
+    """Run a cell, (current, state) -> (spikes, state), over all time steps; R takes its spikes back to it."""
+    y, state, outputs = None, None, []
+    for c in current:
+        y, state = cell(c if R is None or y is None else torch.addmm(c, y, R.t()), state)
+        outputs.append(y)
+    return torch.stack(outputs)
+
+
+def spikingjelly(R, theta):
+    from spikingjelly.activation_based import functional, neuron, surrogate
+    node = neuron.LIFNode(tau=1 / (1 - DECAY), decay_input=False, surrogate_function=surrogate.ATan(), step_mode="m" if R is None else "s")
+
+    def layer(current):
+        functional.reset_net(node)
+        return node(current) if R is None else over_time(lambda c, _: (node(c), None), current, R)
+
+    return layer
+
+
+def snntorch(R, theta):
+    import snntorch
+    node = snntorch.Leaky(beta=DECAY, reset_mechanism="zero")
+    return lambda current: over_time(lambda c, state: node(c, torch.zeros_like(c) if state is None else state), current, R)
+
+
+def norse(R, theta):
+    from norse.torch import LIFBoxCell, LIFBoxParameters
+    node = LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor(1000 * (1 - DECAY))))  # time steps of 1 ms
+    return lambda current: over_time(node, current, R)
+
+
+def sinabs(R, theta):
+    from sinabs.activation import MembraneReset, SingleSpike
+    from sinabs.layers import LIF, LIFRecurrent
+    settings = dict(tau_mem=-1 / math.log(DECAY), spike_fn=SingleSpike, reset_fn=MembraneReset(), norm_input=False)
+    if R is None:
+        node = LIF(**settings)
+    else:
+        feedback = torch.nn.Linear(*R.shape, bias=False)
+        feedback.weight = R
+        node = LIFRecurrent(rec_connect=feedback, **settings)
+    for parameter in node.parameters():
+        parameter.requires_grad_(parameter is R)
+
+    def layer(current):
+        node.reset_states()
+        return node(current.transpose(0, 1)).transpose(0, 1)
+
+    return layer
+
+
+# Each makes a layer, currents [time, batch, unit] -> spikes, from the feedback R of the recurrent case and the thresholds θ.
+LAYERS = {"loop": loop, "by hand": by_hand, "SpikingJelly": spikingjelly, "snnTorch": snntorch, "Norse": norse, "sinabs": sinabs}
+
+
+def learner(case, layer_of, compile=False):
     torch.manual_seed(1)
     nodes = case["nodes"]
 
     def weight(out, n):
-        return torch.empty(out, n).uniform_(-((6 / n) ** 0.5), (6 / n) ** 0.5).requires_grad_()
+        return torch.nn.Parameter(torch.empty(out, n).uniform_(-((6 / n) ** 0.5), (6 / n) ** 0.5))
 
     weights = [weight(out, n) for n, out in zip(nodes, nodes[1:])]
     spiking = len(weights) - case["recurrent"]
     thetas = [torch.ones(n).requires_grad_() for n in nodes[1:1 + spiking]]
     loops = [weight(n, n) if case["recurrent"] else None for n in nodes[1:1 + spiking]]
+    layers = [layer_of(R, theta) for R, theta in zip(loops, thetas)]
+    if compile:
+        layers = [torch.compile(layer, dynamic=False) for layer in layers]
     x = (torch.rand(case["steps"], case["batch"], nodes[0]) < case["density"]).float()
     t = torch.arange(case["batch"]) % nodes[-1]
     parameters = weights + thetas + [R for R in loops if R is not None]
 
     def step():
         h = x
-        for W, R, theta in zip(weights, loops, thetas):
-            current = F.linear(h.flatten(0, 1), W).view(case["steps"], case["batch"], -1)
-            h = layer(current, R, theta)
+        for W, layer in zip(weights, layers):
+            h = layer(F.linear(h.flatten(0, 1), W).view(case["steps"], case["batch"], -1))
         if case["recurrent"]:
             logits = F.linear(h.flatten(0, 1), weights[-1])
             loss = F.binary_cross_entropy_with_logits(logits, x.flatten(0, 1), reduction="sum") / len(logits)
@@ -119,7 +183,8 @@ def learner(case, layer):
         loss.backward()
         with torch.no_grad():
             for parameter in parameters:
-                parameter.sub_(parameter.grad, alpha=1e-5)
+                if parameter.grad is not None:  # a library's threshold is its own
+                    parameter.sub_(parameter.grad, alpha=1e-5)
                 parameter.grad = None
 
     step.bytes = 4 * sum(tensor.numel() for tensor in [x, *parameters])
@@ -127,11 +192,11 @@ def learner(case, layer):
 
 
 def held(step):
-    """Most bytes of tensors in a step, inputs and weights among them."""
+    """Return the most bytes of tensors in a step, inputs and weights among them."""
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         step()
     now = most = 0
-    for event in sorted(profile.kineto_results.events(), key=lambda e: e.start_us()):
+    for event in sorted(profile.kineto_results.events(), key=lambda e: e.start_ns() if hasattr(e, "start_ns") else e.start_us()):
         if event.name() == "[memory]":
             now += event.nbytes()
             most = max(most, now)
@@ -139,48 +204,28 @@ def held(step):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("grapes")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    ways = {"loop": loop, "by hand": Layer.apply}
-    learners = {(case["case"], way): learner(case, layer) for case in CASES for way, layer in ways.items()}
-    theirs = {key: [] for key in learners}
-    ours = {}
-    for _ in range(options.rounds):
-        for key, step in learners.items():
-            step()
-            times = []
-            begin = time.perf_counter()
-            while time.perf_counter() - begin < options.seconds / 2 or len(times) < 5:
-                start = time.perf_counter()
-                step()
-                times.append(1e6 * (time.perf_counter() - start))
-            theirs[key].append(statistics.median(times))
-        lines = subprocess.run([options.grapes, "bench", "snn", "--seconds", str(options.seconds), "--json"], check=True,
-                               capture_output=True, text=True).stdout.splitlines()
-        for timing in map(json.loads, lines):
+    chosen = turns.options(__doc__, rounds=5, seconds=0.5)
+    theirs = {}
+    for case in CASES:
+        if chosen.only not in case["case"]:
+            continue
+        makers = {name: functools.partial(learner, case, layer) for name, layer in LAYERS.items()}
+        if not chosen.no_compile:
+            makers.update({f"{name}, compiled": functools.partial(learner, case, layer, compile=True)
+                           for name, layer in LAYERS.items() if name != "by hand"})
+        theirs[case["case"]] = turns.ready(makers)
+
+    def ours():
+        found = {}
+        for timing in turns.timings(chosen.program, "snn", "--seconds", 4 * chosen.seconds):
             if timing["rule"] in ("bp", "grapes"):
-                ours.setdefault((timing["case"], timing["variant"], timing["rule"]), []).append(timing)
-    for (case, way), times in theirs.items():
-        memory = held(learners[case, way])
-        for (name, products, rule), timings in ours.items():
-            if name != case:
-                continue
-            ratios = [timing["step_us"] / time for timing, time in zip(timings, times)]
-            result = {"case": case, "products": products, "rule": rule, "pytorch": way,
-                      "ours_us": statistics.median(t["step_us"] for t in timings), "theirs_us": statistics.median(times),
-                      "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios),
-                      "ours_bytes": timings[0]["peak_bytes"], "theirs_bytes": memory, "rounds": len(ratios)}
-            if options.json:
-                print(json.dumps(result))
-            else:
-                print(f"{case:28} {products:7} {rule:7} over PyTorch {way:8} {result['ours_us'] / 1000:7.2f} ms /"
-                      f" {result['theirs_us'] / 1000:7.2f} ms = {result['ratio']:.3f} [{result['low']:.3f}, {result['high']:.3f}],"
-                      f" memory {result['ours_bytes'] / 1e6:.1f} MB / {memory / 1e6:.1f} MB")
+                found.setdefault(timing["case"], {})[f"{timing['variant']}, {timing['rule']}"] = timing
+        return found
+
+    turns.take_turns(theirs, ours, chosen)
+    for case, ways in theirs.items():
+        for way in ("loop", "by hand"):
+            print(f"{case:<40} memory of {way:<8} {held(ways[way]) / 1e6:.1f} MB", file=sys.stderr)
 
 
 if __name__ == "__main__":
