@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -103,3 +104,42 @@ def test_learning_curve_is_drawn(tmp_path):
     said = run("learning_curve.py", tmp_path / "curves.png", "--seeds", 2, "--steps", 60)
     assert [line.split()[0] for line in said.splitlines()] == ["bp", "grapes", "uniform"]
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "curves.png").stat().st_size > 10000
+
+
+def test_the_notebook_compares_arms_that_start_alike(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    stats = pytest.importorskip("scipy.stats")
+    book = json.loads((ROOT / "examples" / "python" / "first_comparison.ipynb").read_text())
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert book["nbformat"] == 4 and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for cell in cells:
+        source = "".join(cell["source"])
+        if not source.startswith("%pip"):
+            exec(compile(source, "first_comparison.ipynb", "exec"), names)  # as a kernel does: in one namespace, in order
+    runs = {}
+    for file in tmp_path.glob("runs/*/*/run.json"):
+        run, rows = json.loads(file.read_text()), (file.parent / "metrics.jsonl").read_text().splitlines()
+        assert json.loads((file.parent / "status.json").read_text())["state"] == "finished"
+        runs[run["arm"], run["seed"]] = [json.loads(row) for row in rows]
+    arms, seeds = {arm for arm, _ in runs}, {seed for _, seed in runs}
+    assert arms == {"bp", "grapes", "constant", "uniform", "shuffled"} and len(seeds) >= 5 and len(runs) == len(arms) * len(seeds)
+    assert not seeds & set(names["TUNING_SEEDS"])
+    for seed in seeds:
+        assert len({runs[arm, seed][0]["validation_loss"] for arm in arms}) == 1  # the same start
+        assert len({runs[arm, seed][1]["validation_loss"] for arm in arms}) == len(arms)
+    assert all("test_accuracy" not in row for rows in runs.values() for row in rows[:-1])
+    for (arm, other), (mean, low, high) in {pair: names["difference"](*pair)[1:] for pair in names["COMPARED"]}.items():
+        pairs = [100 * (runs[arm, seed][-1]["test_accuracy"] - runs[other, seed][-1]["test_accuracy"]) for seed in sorted(seeds)]
+        interval = stats.ttest_1samp(pairs, 0).confidence_interval(0.95)
+        assert (mean, low, high) == pytest.approx((sum(pairs) / len(pairs), interval.low, interval.high), abs=1e-9)
+    if shutil.which("grapes"):
+        summary = json.loads(next(tmp_path.glob("runs/*/summary.json")).read_text())
+        reported = [d for d in summary["conditions"][0]["differences"] if d["measure"] == "test_accuracy"]
+        assert {(d["arm"], d["against"]) for d in reported} >= {(arm, "bp") for arm in arms - {"bp"}}
+        for d in reported:
+            found = names["difference"](d["arm"], d["against"])[1:]
+            assert [100 * d["mean"], *(100 * end for end in d["interval"])] == pytest.approx(found, abs=1e-6)
+    names["figure"].savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 20000
