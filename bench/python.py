@@ -81,7 +81,8 @@ def main():
                     medians[k].append(statistics.median(times[k]))
                 ratios.append(medians[1][-1] / medians[0][-1])
             row = {"model": name, "batch": 64, "modulation": modulation, "compiled": options.compile, "pytorch": torch.__version__,
-                   "rounds": options.rounds, "steps": steps, "without_us": statistics.median(medians[0]), "with_us": statistics.median(medians[1]),
+                   "rounds": options.rounds, "steps": steps,
+                   "without_us": statistics.median(medians[0]), "with_us": statistics.median(medians[1]),
                    "ratio": statistics.median(ratios), "smallest": min(ratios), "largest": max(ratios)}
             if options.json:
                 print(json.dumps(row), flush=True)
