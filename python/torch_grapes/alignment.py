@@ -39,8 +39,8 @@ def alignment(model: nn.Module, loss: Callable[[], Tensor]) -> Dict[str, Alignme
     model  a model after convert() or enable()
     loss   computes the loss of one batch with the model; it is called three times, with the same random numbers
 
-    Gradients, buffers such as running statistics, random numbers and the number of the batch are afterwards as they were before, so
-    training goes on with the same bits. Raises ValueError if the model has no rule.
+    The call restores gradients, buffers such as running statistics, the random state and the batch counter, so training continues
+    unchanged, bit for bit. Raises ValueError if the model has no rule.
     """
     model = getattr(model, "_orig_mod", model)
     hooks = {name: [h for h in module._forward_hooks.values() if isinstance(h, (Send, Modulate))] for name, module in model.named_modules()}

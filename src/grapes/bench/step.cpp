@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <thread>
 
 namespace grapes::bench {
@@ -53,7 +54,9 @@ class CountedMemory {
  private:
   struct Counter final : c10::Allocator {
     explicit Counter(c10::Allocator* beneath) : beneath(beneath) {}
-    struct Piece {
+    /// Stands in front of the memory that is handed out, because LibTorch's raw_allocate() needs memory whose context is
+    /// its own address.
+    struct alignas(64) Piece {  // as LibTorch aligns its memory
       c10::DataPtr memory;
       std::int64_t bytes;
       Counter* counter;
@@ -61,18 +64,20 @@ class CountedMemory {
     // Without `override`: allocate() is const in LibTorch 1.13 and not in 2.x, which also has copy_data().
     c10::DataPtr allocate(std::size_t bytes) const { return const_cast<Counter*>(this)->allocate(bytes); }  // NOLINT
     c10::DataPtr allocate(std::size_t bytes) {                                                              // NOLINT
-      c10::DataPtr memory = beneath->allocate(bytes);
-      void* data = memory.get();
+      c10::DataPtr memory = beneath->allocate(sizeof(Piece) + bytes);
+      auto* place = static_cast<Piece*>(memory.get());
       held += static_cast<std::int64_t>(bytes);
       peak = std::max(peak, held);
-      return {data, new Piece{std::move(memory), static_cast<std::int64_t>(bytes), this}, &release,
-              c10::Device(c10::kCPU)};
+      void* data = new (place) Piece{std::move(memory), static_cast<std::int64_t>(bytes), this} + 1;
+      return {data, data, &release, c10::Device(c10::kCPU)};
     }
+    c10::DeleterFnPtr raw_deleter() const override { return &release; }
     void copy_data(void* to, const void* from, std::size_t bytes) const { std::memcpy(to, from, bytes); }  // NOLINT
-    static void release(void* piece) {
-      auto* held = static_cast<Piece*>(piece);
-      held->counter->held -= held->bytes;
-      delete held;
+    static void release(void* data) {
+      Piece* piece = static_cast<Piece*>(data) - 1;
+      piece->counter->held -= piece->bytes;
+      const c10::DataPtr memory = std::move(piece->memory);  // contains the piece itself
+      piece->~Piece();
     }
     c10::Allocator* beneath;
     std::int64_t held = 0, peak = 0;

@@ -234,10 +234,13 @@ void adam(const Coefficients<T>& c, const Rows<T>& w) {
   });
 }
 
+// Size of a register, and how many of them sums may take: half of those that there are.
 #if defined(__AVX512F__)
-constexpr Size registers = 16;  // of 32
+constexpr Size register_bytes = 64, registers = 16;
+#elif defined(__AVX2__)
+constexpr Size register_bytes = 32, registers = 8;
 #else
-constexpr Size registers = 2;  // each is two of 16, or four
+constexpr Size register_bytes = 16, registers = 8;
 #endif
 #include "grapes/kernels/snu_body.h"
 // Included here because it needs Vector.

@@ -2,7 +2,7 @@
 // a position has 16 channels. Normalized values are recomputed from z where needed, which costs less than reading them
 // from memory.
 
-/// Eight numbers, so that they fit one register as doubles too.
+/// Eight numbers: as doubles, one register of AVX-512.
 template <class T>
 struct Eight;
 template <>
@@ -11,12 +11,12 @@ struct Eight<float> {
 };
 template <>
 struct Eight<double> {
-  using Type = Vector<double>::Type;
+  typedef double Type __attribute__((vector_size(64), aligned(8), may_alias));
 };
 
 template <class T>
 void moments(const T* z, Size places, double* sum, double* squares) {
-  using Wide = Vector<double>::Type;
+  using Wide = Eight<double>::Type;
   constexpr Size parts = 2;
   Wide s[parts], q[parts];
 #pragma GCC unroll 2

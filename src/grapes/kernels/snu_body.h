@@ -162,18 +162,18 @@ void fill_forward(void (*(&by_reset)[4])(const SnuForward<T>&)) {
   by_reset[3] = snu_forward<T, smooth, Reset::lateral>;
 }
 
-/// Numbers held in registers: one AVX-512 register, or as many smaller ones as needed.
+/// The numbers that one register holds. GCC keeps larger vectors on the stack, which is three times as slow.
 template <class T>
 struct Vector;
 template <>
 struct Vector<float> {
-  typedef float Type __attribute__((vector_size(64), aligned(4), may_alias));
-  static constexpr Size width = 16;
+  typedef float Type __attribute__((vector_size(register_bytes), aligned(4), may_alias));
+  static constexpr Size width = register_bytes / 4;
 };
 template <>
 struct Vector<double> {
-  typedef double Type __attribute__((vector_size(64), aligned(8), may_alias));
-  static constexpr Size width = 8;
+  typedef double Type __attribute__((vector_size(register_bytes), aligned(8), may_alias));
+  static constexpr Size width = register_bytes / 8;
 };
 
 template <class T, Size vectors>

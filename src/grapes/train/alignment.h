@@ -20,7 +20,7 @@ double angle(const at::Tensor& a, const at::Tensor& b);
 ///   "modulation"  angle between the gradient with the modulation and without, on the route
 ///   "feedback"    angle between W and the B that carries its error; absent without B
 ///   "ratio"       norm of B over norm of W; absent without B
-/// Copies of the network run the passes, so training goes on with the same bits.
+/// The passes run on copies of the network, so training continues unchanged, bit for bit.
 /// @param seed, step  of the random numbers of the passes
 /// @throws UsageError if the network has no gradients
 std::vector<record::Json> alignment(const nn::Network& model, const nn::Criterion& criterion, const data::Batch& batch,
