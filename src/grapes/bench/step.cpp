@@ -54,8 +54,8 @@ class CountedMemory {
  private:
   struct Counter final : c10::Allocator {
     explicit Counter(c10::Allocator* beneath) : beneath(beneath) {}
-    /// Stands in front of the memory that is handed out, because LibTorch's raw_allocate() needs memory whose context is
-    /// its own address.
+    /// Stands in front of the memory that is handed out, because LibTorch's raw_allocate() needs memory whose context
+    /// is its own address.
     struct alignas(64) Piece {  // as LibTorch aligns its memory
       c10::DataPtr memory;
       std::int64_t bytes;
