@@ -42,3 +42,13 @@ def test_scores(tmp_path):
         torch_grapes.Record(tmp_path / "other", arm="a", seed=1, data="d", model="m", score="loss")
     with pytest.raises(FileExistsError):
         torch_grapes.Record(tmp_path / "run", arm="a", seed=1, data="d", model="m")
+
+
+def test_alignment_is_recorded_by_layer_beside_the_factors(tmp_path):
+    record = torch_grapes.Record(tmp_path / "run", arm="fa", seed=1, data="d", model="m", handle=Given(1.0, 2.0))
+    record.epoch(step=0, train_loss=1.0, alignment={"0": torch_grapes.Alignment(45.0, 5.0, 90.0, 1.5),
+                                                    "2": torch_grapes.Alignment(float("nan"), 0.0, None, None)})
+    first, second = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["layers"]
+    assert first["factor"]["mean"] == 1.5
+    assert first["alignment"] == {"transport": 45.0, "modulation": 5.0, "feedback": 90.0, "ratio": 1.5}
+    assert second == {"name": "2", "alignment": {"transport": None, "modulation": 0.0}}

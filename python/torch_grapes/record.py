@@ -22,6 +22,7 @@ from typing import Any, Dict, Mapping, Optional, Union
 import torch
 from torch import Tensor
 
+from .alignment import Alignment
 from .attach import Handle
 from .safetensors import save_file
 
@@ -76,15 +77,24 @@ class Record:
         identity = {"arm": arm, "seed": seed, "data": data, "model": model, "score": score, "pairing": pairing or f"{data} {model}"}
         (self.folder / "run.json").write_text(json.dumps(identity, indent=2) + "\n")  # written last, because it marks the folder as a run
 
-    def epoch(self, *, step: int, **numbers: Union[float, Tensor]) -> None:
-        """Write one row: step (number of updates), train_loss, test_accuracy, learning_rate, seconds, ... The first row is epoch 0."""
+    def epoch(self, *, step: int, alignment: Optional[Mapping[str, Alignment]] = None, **numbers: Union[float, Tensor]) -> None:
+        """Write one row: step (number of updates), train_loss, test_accuracy, learning_rate, seconds, ... The first row is epoch 0.
+
+        alignment  what torch_grapes.alignment() returned; the report plots it by layer
+        """
         self._epoch, self._step = self._epoch + 1, step
         row: Dict[str, Any] = {"epoch": self._epoch, "step": step}
         for name, value in numbers.items():
             number = float(value.detach() if isinstance(value, Tensor) else value)
             row[name] = number if math.isfinite(number) else None
-        if self.handle is not None:
-            row["layers"] = [{"name": name, "factor": _described(m)} for name, m in self.handle.factors().items()]
+        layers: Dict[str, Dict[str, Any]] = {}
+        for name, m in (self.handle.factors() if self.handle is not None else {}).items():
+            layers.setdefault(name, {"name": name})["factor"] = _described(m)
+        for name, angles in (alignment or {}).items():
+            measured = {key: value if math.isfinite(value) else None for key, value in angles._asdict().items() if value is not None}
+            layers.setdefault(name, {"name": name})["alignment"] = measured
+        if layers:
+            row["layers"] = list(layers.values())
         with open(self.folder / "metrics.jsonl", "a") as file:
             file.write(json.dumps(row) + "\n")
         self._status("running")

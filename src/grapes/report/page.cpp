@@ -36,6 +36,14 @@ const std::vector<Curves> all_curves = {
      "The gradient is what the optimizer sees, modulation included.",
      {{"gradient_norm", "Norm of the gradient", "Euclidean norm"},
       {"weight_norm", "Norm of the weights", "Euclidean norm"}}},
+    {"Alignment with backpropagation",
+     "On one training batch, recorded by <code>record-alignment</code>. Two gradients in the same direction have an "
+     "angle "
+     "of 0°, unrelated ones 90°.",
+     {{"alignment.transport", "Between the gradient on the rule’s route and that of backpropagation", "angle, degrees"},
+      {"alignment.modulation", "Between the gradient with and without modulation", "angle, degrees"},
+      {"alignment.feedback", "Between the weights W and the feedback weights B", "angle, degrees"},
+      {"alignment.ratio", "Norm of B over norm of W", "ratio"}}},
     {"Activity of spiking layers",
      "On the last evaluated examples.",
      {{"activity.rate", "Mean output of a layer’s neurons per step", "mean output"},

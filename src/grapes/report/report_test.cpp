@@ -119,6 +119,19 @@ TEST(Page, LeavesOutWhatWasNotRecorded) {
                                 Not(HasSubstr("Choice of the learning rates"))));
 }
 
+TEST(Page, PlotsTheAlignmentThatWasRecorded) {
+  std::vector<Record> runs = synthetic::runs();
+  EXPECT_THAT(page(runs), Not(HasSubstr("Alignment with backpropagation")));
+  for (Record& run : runs)
+    for (Json& row : run.epochs)
+      row["layers"][0]["alignment"] = {{"transport", 40.0}, {"modulation", nullptr}, {"ratio", 1.5}};
+  const std::string text = page(runs);
+  expect_well_formed(text);
+  EXPECT_THAT(text, AllOf(HasSubstr("Alignment with backpropagation"), HasSubstr("and that of backpropagation</h3>"),
+                          HasSubstr("Norm of B over norm of W</h3>"), Not(HasSubstr("with and without modulation")),
+                          Not(HasSubstr("Between the weights W"))));
+}
+
 TEST(Colors, KeepTheColorOfAnArmWhateverStandsBesideIt) {
   const Colors few = colors_of({"bp", "uniform"}), many = colors_of({"zeta", "bp", "grapes", "uniform"});
   EXPECT_EQ(few.at("uniform"), many.at("uniform"));
