@@ -39,11 +39,12 @@ class ContinualTest(ProgramTest):
         self.assertIn("<h2>Weight changes</h2>", (self.folder / "run/report.html").read_text())
 
     def test_every_scenario_and_method_runs(self):
-        methods = "ewc,ewc+grapes,si,si+grapes,lwf,lwf+grapes,replay,replay+grapes,joint,joint+grapes"
-        for scenario in ["permuted", "rotated", "split", "class-incremental"]:
-            result = self.good_json(*SMALL, "--scenario", scenario, "--arms", "bp,grapes," + methods, "--seeds", "1")
+        methods = ["ewc", "online-ewc", "si", "lwf", "replay", "der", "der++", "er-ace", "a-gem", "gdumb", "joint"]
+        arms = ["bp", "grapes", *methods, *(method + "+grapes" for method in methods)]
+        for scenario in ["permuted", "all-permuted", "rotated", "all-rotated", "split", "class-incremental", "domain-incremental"]:
+            result = self.good_json(*SMALL, "--scenario", scenario, "--arms", ",".join(arms), "--seeds", "1")
             (condition,) = result["conditions"]
-            self.assertEqual(len(condition["arms"]), 12)
+            self.assertEqual({arm["arm"] for arm in condition["arms"]}, set(arms))
             for arm in condition["arms"]:
                 matrix = [[cell["mean"] for cell in row] for row in arm["matrix"]]
                 measures = arm["measures"]
@@ -56,6 +57,21 @@ class ContinualTest(ProgramTest):
                     self.assertAlmostEqual(measures["forgetting"]["mean"], forgetting)
                     self.assertAlmostEqual(measures["backward_transfer"]["mean"],
                                            sum(matrix[2][j] - matrix[j][j] for j in range(2)) / 2)
+
+    def test_a_preset_brings_arms_that_combine_with_rules(self):
+        arms = "bp,ewc-online,der++-200,der++-200+grapes"
+        self.good(*SMALL[:6], "--preset", "mammoth-permuted-mnist", "--data", "digits", "--tasks", "3", "--seeds", "1",
+                  "--fisher-examples", "50", "--blur", "0.2", "--arms", arms, "--out", "run")
+        run = self.folder / "run/arms"
+        config = (run / "der++-200+grapes/rate-0.1/seed-1/config.toml").read_text()
+        for line in ['scenario = "all-permuted"', 'method = "der++"', 'modulation = "grapes"', "replay-buffer = 200", "replay-batch = 128",
+                     "der-alpha = 1", "der-beta = 1", "blur = 0.2", 'initializer = "xavier"', "bias = true"]:
+            self.assertIn(line + "\n", config)
+        self.assertIn('ewc-strength = 1.4\n', (run / "ewc-online/rate-0.1/seed-1/config.toml").read_text())
+        self.assertTrue((run / "bp/rate-0.2/seed-1/run.json").exists())
+        manifest = json.loads((run / "bp/rate-0.2/seed-1/scenario.json").read_text())
+        self.assertEqual(len(manifest["tasks"][0]["permutation"]), 64)
+        self.assertGreater(len(manifest["tasks"][0]["received"]), 20)
 
     def test_convolutions_and_spikes_learn_tasks_too(self):
         spiking = ["--model", "snn:60", "--time-steps", "8", "--loss", "mse", "--readout", "mean_rate", "--membrane-decay", "0.9",

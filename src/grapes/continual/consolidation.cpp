@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <utility>
 
 namespace grapes::continual {
@@ -26,7 +27,7 @@ class Consolidation : public Method {
   void begin(std::int64_t task) override { holds_ = task > 0; }
   bool needs_gradients() const override { return holds_; }
 
-  void before_update() override {
+  void before_update(const TaskBatch&) override {
     if (!holds_) return;
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i)
@@ -56,13 +57,23 @@ class Consolidation : public Method {
 /// One penalty (λ/2) Σ F_k (θ - θ_k)² for every task k so far (Kirkpatrick et al. 2017, equation 3). Together they
 /// equal one penalty with Ω = Σ_k F_k and Ω a = Σ_k F_k θ_k, up to a constant. F_k is the diagonal of the Fisher
 /// information of the network in evaluation mode: the mean over examples of the squared gradient of log p(class | x,
-/// θ_k), with the class drawn from p. For a loss that is not a log-likelihood, the gradient of the loss at the true
-/// class is used.
-class Ewc final : public Consolidation {
+/// θ_k), with the class drawn from p. With the examples' own classes, each is weighted by its p, as in the program
+/// Mammoth. For a loss that is not a log-likelihood, the gradient of the loss at the true class is used.
+class Ewc : public Consolidation {
  public:
   explicit Ewc(const MethodContext& context) : Consolidation(context, context.options.ewc_strength) {}
 
   void end(std::int64_t task) override {
+    const std::vector<at::Tensor> F = fisher(task);
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < F.size(); ++i) {
+      importance_[i].add_(F[i]);
+      pull_[i].addcmul_(F[i], weights_[i].detach());
+    }
+  }
+
+ protected:
+  std::vector<at::Tensor> fisher(std::int64_t task) const {
     const std::unique_ptr<nn::Network> plain = plain_copy(context_);
     const std::vector<nn::Named> parameters = plain->parameters();
     std::vector<at::Tensor> fisher;
@@ -71,36 +82,53 @@ class Ewc final : public Consolidation {
     const data::Dataset& examples = *context_.scenario.tasks[static_cast<std::size_t>(task)].plain;
     Random random(stream_seed(context_.seed, "fisher", static_cast<std::uint64_t>(task)));
     const std::vector<std::int64_t> order = permutation(examples.size(), random);
-    const std::int64_t count = std::min(context_.options.fisher_examples, examples.size());
+    const std::int64_t given = context_.options.fisher_examples,
+                       count = given > 0 ? std::min(given, examples.size()) : examples.size();
     for (std::int64_t k = 0; k < count; ++k) {
       const data::Batch one = examples.get(at::tensor({order[static_cast<std::size_t>(k)]}, at::kLong));
       const Targets targets = [&](const at::Tensor& answers) { return target(answers, one.targets, random); };
-      evaluated_loss(context_, *plain, task, one, k, targets).backward();
+      const at::Tensor loss = evaluated_loss(context_, *plain, task, one, k, targets);
+      const double weight = own_classes() ? std::exp(-loss.item<double>()) : 1;
+      loss.backward();
       const at::NoGradGuard no_grad;
       for (std::size_t i = 0; i < parameters.size(); ++i) {
         at::Tensor leaf = parameters[i].value;
-        if (leaf.grad().defined()) fisher[i].addcmul_(leaf.grad(), leaf.grad());
+        if (leaf.grad().defined()) fisher[i].addcmul_(leaf.grad(), leaf.grad(), weight);
         leaf.mutable_grad().reset();
       }
     }
-    const at::NoGradGuard no_grad;
-    for (std::size_t i = 0; i < fisher.size(); ++i) {
-      fisher[i].div_(static_cast<double>(count));
-      importance_[i].add_(fisher[i]);
-      pull_[i].addcmul_(fisher[i], weights_[i].detach());
-    }
+    for (const at::Tensor& one : fisher) one.div_(static_cast<double>(count));
+    return fisher;
   }
 
  private:
+  bool likelihood() const { return context_.criterion.name() == "cross-entropy"; }
+  bool own_classes() const { return likelihood() && context_.options.fisher_classes == "true"; }
+
   /// @param logits  [1, answers]
   at::Tensor target(const at::Tensor& logits, const at::Tensor& truth, Random& random) const {
-    if (context_.criterion.name() != "cross-entropy") return truth;
+    if (!likelihood() || own_classes()) return truth;
     const at::Tensor p = context_.criterion.prediction(logits).cpu().to(at::kDouble).contiguous();
     double left = random.uniform();
     std::int64_t drawn = 0;
     for (; drawn + 1 < p.size(1); ++drawn)
       if ((left -= p.data_ptr<double>()[drawn]) < 0) break;
     return at::tensor({drawn}, at::kLong);
+  }
+};
+
+/// One penalty (λ/2) Σ Ω (θ - θ_k)² for the last task k, with Ω ← γ Ω + F_k (Schwarz et al. 2018, equation 9).
+class OnlineEwc final : public Ewc {
+ public:
+  using Ewc::Ewc;
+
+  void end(std::int64_t task) override {
+    const std::vector<at::Tensor> F = fisher(task);
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < F.size(); ++i) {
+      importance_[i].mul_(context_.options.ewc_decay).add_(F[i]);
+      at::mul_out(pull_[i], importance_[i], weights_[i].detach());
+    }
   }
 };
 
@@ -120,16 +148,16 @@ class Si final : public Consolidation {
 
   bool needs_gradients() const override { return true; }
 
-  void before_update() override {
+  void before_update(const TaskBatch& batch) override {
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       before_[i].copy_(weights_[i]);
       if (weights_[i].grad().defined()) seen_[i].copy_(weights_[i].grad());
     }
-    Consolidation::before_update();
+    Consolidation::before_update(batch);
   }
 
-  void after_update() override {
+  void after_update(const TaskBatch&, const at::Tensor&) override {
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < weights_.size(); ++i)
       way_[i].addcmul_(seen_[i], before_[i].sub_(weights_[i]));  // -g Δθ
@@ -162,6 +190,7 @@ class Si final : public Consolidation {
 }  // namespace
 
 std::unique_ptr<Method> make_ewc(const MethodContext& context) { return std::make_unique<Ewc>(context); }
+std::unique_ptr<Method> make_online_ewc(const MethodContext& context) { return std::make_unique<OnlineEwc>(context); }
 std::unique_ptr<Method> make_si(const MethodContext& context) { return std::make_unique<Si>(context); }
 
 }  // namespace grapes::continual

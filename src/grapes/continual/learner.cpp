@@ -11,6 +11,7 @@
 #include "grapes/train/loop.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <numeric>
@@ -52,7 +53,10 @@ class Learner {
         context_{*state_.model, run.plain, state_.criterion, scenario_, run.options, seed_},
         row_(find_row(methods(), "method", run.options.method)),
         method_(row_.make(context_)),
-        forgetting_(context_) {}
+        forgetting_(context_) {
+    if (row_.restarts)
+      for (const at::Tensor& value : of_network()) initial_.push_back(value.detach().clone());
+  }
 
   void restore(const Checkpoint& checkpoint) {
     const auto& [content, file] = checkpoint;
@@ -121,7 +125,8 @@ class Learner {
   }
 
   void begin_task() {
-    if (task_ > 0 && run_.options.optimizer_state == "reset")
+    if (row_.restarts) restart();
+    if (task_ > 0 && (row_.restarts || run_.options.optimizer_state == "reset"))
       state_.optimizer = optim::make_optimizer(run_.optimizer, nn::learning(*state_.model));
     state_.schedule = optim::make_schedule(run_.training.schedule, run_.training.warm_up, epochs_);
     at_.epoch = at_.batch = 0;
@@ -130,6 +135,20 @@ class Learner {
     forgetting_.begin();
     method_->begin(task_);
     in_progress_ = true;
+  }
+
+  void restart() {
+    const at::NoGradGuard no_grad;
+    const std::vector<at::Tensor> now = of_network();
+    for (std::size_t i = 0; i < now.size(); ++i) at::Tensor(now[i]).copy_(initial_[i]);
+  }
+
+  /// Parameters and buffers.
+  std::vector<at::Tensor> of_network() const {
+    std::vector<at::Tensor> all;
+    for (const nn::Named& parameter : state_.model->parameters()) all.push_back(parameter.value);
+    for (const nn::Named& buffer : state_.model->buffers()) all.push_back(buffer.value);
+    return all;
   }
 
   train::Epoch epoch() {
@@ -143,13 +162,13 @@ class Learner {
   }
 
   void before_step(const data::Batch& batch, train::StepOptions& options) {
-    batch_ = {batch, tasks_of(batches_[static_cast<std::size_t>(at_.batch)]), at_.step};
+    const at::Tensor& examples = batches_[static_cast<std::size_t>(at_.batch)];
+    batch_ = {batch, tasks_of(examples), rows_of(examples), at_.step};
     if (scenario_.heads.defined())
       options.select_head = [this](const at::Tensor& logits) { return answers(scenario_, logits, batch_.tasks); };
-    options.extra_loss = [this](const at::Tensor& logits) { return method_->loss(batch_, logits); };
-    if (!method_->needs_gradients()) return;
-    options.before_update = [this] { method_->before_update(); };
-    options.after_update = [this] { method_->after_update(); };
+    options.loss = [this](const at::Tensor& logits) { return method_->loss(batch_, logits); };
+    if (method_->needs_gradients()) options.before_update = [this] { method_->before_update(batch_); };
+    options.after_update = [this](const train::StepResult& result) { method_->after_update(batch_, result.logits); };
   }
 
   /// Adds a point to the curve if the step has passed one.
@@ -234,6 +253,7 @@ class Learner {
     std::vector<Method::State> all;
     for (const auto& [name, value] : method_->state()) all.push_back({"method." + name, value});
     for (const auto& [name, value] : forgetting_.state()) all.push_back({"forgetting." + name, value});
+    for (std::size_t i = 0; i < initial_.size(); ++i) all.push_back({fmt::format("initial.{}", i), initial_[i]});
     return all;
   }
 
@@ -259,6 +279,7 @@ class Learner {
   const MethodRow& row_;
   const std::unique_ptr<Method> method_;
   ForgettingAnalysis forgetting_;
+  std::vector<at::Tensor> initial_;  // parameters and buffers, if every task starts from them
 
   std::int64_t task_ = 0;                                     // number of completed tasks
   bool in_progress_ = false;                                  // the next task has started

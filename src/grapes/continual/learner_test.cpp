@@ -62,7 +62,7 @@ void observe(Scenario& scenario, data::DatasetPtr Task::*part, const Observed::O
 }
 
 /// Rows of metrics without values that differ between runs.
-std::vector<Json> rows_of(const fs::path& folder) {
+std::vector<Json> recorded_rows(const fs::path& folder) {
   std::vector<Json> rows = record::load(folder).epochs;
   for (Json& row : rows) {
     row.erase("seconds");
@@ -120,7 +120,7 @@ void expect_resumes(const std::string& scenario, const std::string& method, cons
     const Recorded run = learn_in(whole, folder.path(), 0);
     ASSERT_EQ(run.status.state, record::State::finished) << what;
     straight = run.weights;
-    rows = rows_of(folder.path());
+    rows = recorded_rows(folder.path());
   }
   for (const int stop : stops) {
     const Folder folder;
@@ -130,7 +130,7 @@ void expect_resumes(const std::string& scenario, const std::string& method, cons
     const Recorded run = learn_in(resumed, folder.path(), 0);
     ASSERT_EQ(run.status.state, record::State::finished) << what << stop;
     EXPECT_TRUE(run.weights.equal(straight)) << what << ", stopped at " << stop;
-    EXPECT_EQ(rows_of(folder.path()), rows) << what << ", stopped at " << stop;
+    EXPECT_EQ(recorded_rows(folder.path()), rows) << what << ", stopped at " << stop;
   }
 }
 
@@ -159,8 +159,9 @@ TEST(Learner, ResumesFromTheEndOfATask) {
 }
 
 TEST(Learner, ResumesWithHeadsAndOneHead) {
-  for (const std::string scenario : {"split", "class-incremental", "rotated"})
-    for (const std::string method : {"replay", "lwf"}) expect_resumes(scenario, method, Kit::small(), "reset", {2, 9});
+  for (const std::string scenario : {"split", "class-incremental", "domain-incremental", "rotated"})
+    for (const std::string method : {"replay", "lwf", "der++", "er-ace", "gdumb"})
+      expect_resumes(scenario, method, Kit::small(), "reset", {2, 9});
 }
 
 TEST(Learner, ResumesConvolutionsAndSpikes) {
@@ -267,7 +268,7 @@ TEST(Learner, JointTrainingSeesWhatTheOthersSeeInAnotherOrder) {
 }
 
 TEST(Learner, BatchesMadeAheadAreTheSame) {
-  for (const std::string method : {"none", "replay", "joint"}) {
+  for (const std::string method : {"none", "replay", "der++", "joint"}) {
     Kit straight("permuted", method), ahead("permuted", method);
     std::atomic<int> here = 0, elsewhere = 0;
     // Ten milliseconds are more than a tenth of any of these steps, on any machine.

@@ -6,10 +6,11 @@
 namespace grapes::continual {
 namespace {
 
-/// λ_o times the mean over old outputs of T² · cross-entropy(softmax(old logits / T), softmax(logits / T)), on the
-/// examples of the current task (Li and Hoiem 2016). The old logits are those of the network at the start of the task.
-/// Old outputs are each earlier task's own answers; with a single head they are the classes so far (all, for permuted
-/// and rotated tasks). For a loss that is not a log-likelihood, it is the mean squared difference of the outputs.
+/// Adds to the loss λ_o times the mean over old outputs of T² · cross-entropy(softmax(old logits / T), softmax(logits /
+/// T)), on the examples of the current task (Li and Hoiem 2016). The old logits are those of the network at the start
+/// of the task. Old outputs are each earlier task's own answers; with a single head they are the classes so far (all,
+/// for permuted and rotated tasks). For a loss that is not a log-likelihood, it is the mean squared difference of the
+/// outputs.
 class Lwf final : public Method {
  public:
   explicit Lwf(const MethodContext& context) : Method(context), old_(plain_copy(context)) {}
@@ -17,7 +18,8 @@ class Lwf final : public Method {
   void begin(std::int64_t task) override { task_ = task; }
 
   at::Tensor loss(const TaskBatch& batch, const at::Tensor& logits) override {
-    if (task_ == 0) return {};
+    const at::Tensor own = Method::loss(batch, logits);
+    if (task_ == 0) return own;
     at::Tensor taught;
     {
       const at::NoGradGuard no_grad;
@@ -33,7 +35,7 @@ class Lwf final : public Method {
       const at::Tensor one = distance(taught.index_select(1, columns), logits.index_select(1, columns));
       sum = sum.defined() ? sum + one : one;
     }
-    return sum * (context_.options.lwf_strength / static_cast<double>(heads.size()));
+    return own + sum * (context_.options.lwf_strength / static_cast<double>(heads.size()));
   }
 
   void end(std::int64_t) override { old_ = plain_copy(context_); }

@@ -10,6 +10,11 @@ std::unique_ptr<Method> make_none(const MethodContext& context) { return std::ma
 
 }  // namespace
 
+at::Tensor Method::loss(const TaskBatch& batch, const at::Tensor& logits) {
+  return context_.criterion.loss(answers(context_.scenario, logits, batch.tasks), batch.batch.targets,
+                                 batch.batch.present);
+}
+
 std::unique_ptr<nn::Network> plain_copy(const MethodContext& context) {
   const at::NoGradGuard no_grad;
   std::unique_ptr<nn::Network> plain = context.plain();
@@ -36,14 +41,21 @@ at::Tensor evaluated_loss(const MethodContext& context, nn::Network& plain, std:
 const std::vector<MethodRow>& methods() {
   static const std::vector<MethodRow> rows = {
       {"none", "no method: the tasks are learned one after the other", make_none},
-      {"ewc",
-       "elastic weight consolidation: a penalty keeps weights near their old values, by their Fisher information for "
-       "earlier tasks (Kirkpatrick et al. 2017)",
-       make_ewc, false, true},
-      {"si",
-       "synaptic intelligence: the same penalty, by how much each weight's path has lowered the loss (Zenke et al. "
-       "2017)",
-       make_si, false, true},
+      {.name = "ewc",
+       .summary = "elastic weight consolidation: a penalty keeps weights near their old values, by their Fisher "
+                  "information for earlier tasks (Kirkpatrick et al. 2017)",
+       .make = make_ewc,
+       .gradients = true},
+      {.name = "online-ewc",
+       .summary = "one such penalty around the last task's weights, with a decaying sum of Fisher information (Schwarz "
+                  "et al. 2018)",
+       .make = make_online_ewc,
+       .gradients = true},
+      {.name = "si",
+       .summary = "synaptic intelligence: the same penalty, by how much each weight's path has lowered the loss (Zenke "
+                  "et al. 2017)",
+       .make = make_si,
+       .gradients = true},
       {"lwf",
        "learning without forgetting: the predictions of the network before the task are targets too (Li and Hoiem "
        "2016)",
@@ -51,7 +63,29 @@ const std::vector<MethodRow>& methods() {
       {"replay",
        "experience replay: each batch is joined by as many stored examples of earlier tasks (Chaudhry et al. 2019)",
        make_replay},
-      {"joint", "all tasks are learned at once, with as many updates: the upper bound", make_none, true},
+      {"der",
+       "dark experience replay: stored examples keep the logits that they had when they were stored (Buzzega et al. "
+       "2020)",
+       make_der},
+      {"der++", "der, and the loss of other stored examples (Buzzega et al. 2020)", make_der_plus},
+      {"er-ace",
+       "replay with asymmetric cross-entropy: a batch's own examples choose only among the batch's classes (Caccia et "
+       "al. 2022)",
+       make_er_ace},
+      {.name = "a-gem",
+       .summary =
+           "averaged gradient episodic memory: an update may not increase the loss of stored examples of earlier "
+           "tasks (Chaudhry et al. 2019)",
+       .make = make_a_gem,
+       .gradients = true},
+      {.name = "gdumb",
+       .summary = "trains from the initial weights on a class-balanced memory alone (Prabhu et al. 2020)",
+       .make = make_gdumb,
+       .restarts = true},
+      {.name = "joint",
+       .summary = "all tasks are learned at once, with as many updates: the upper bound",
+       .make = make_none,
+       .joint = true},
   };
   return rows;
 }

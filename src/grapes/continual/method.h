@@ -44,23 +44,24 @@ class Method {
 
   /// Called before the first batch of a task, and when a task resumes after an interruption.
   virtual void begin(std::int64_t task) { (void)task; }
-  /// Returns the batches of an epoch, each [n, 2] (task, row), from those of the current task: the same, or with more
-  /// examples. It must be a function of state(), which must not change before end_epoch().
+  /// Returns the batches of an epoch, each [n, 2] (task, row), from those of the current task: the same, joined by
+  /// other examples, or others. An epoch that resumes calls it again, so what it reads of state() must not change
+  /// before end_epoch().
   /// @param step  step of the first batch
   virtual std::vector<at::Tensor> batches(std::vector<at::Tensor> own, std::int64_t step) {
     (void)step;
     return own;
   }
   virtual void end_epoch() {}
-  /// Returns a term that is added to the loss of a batch, [] with a graph; undefined: nothing.
-  virtual at::Tensor loss(const TaskBatch& batch, const at::Tensor& logits) {
-    (void)batch, (void)logits;
-    return {};
-  }
-  /// Whether before_update() and after_update() must be called. Every update then needs its gradients.
+  /// Returns the loss of a batch, [] with a graph: the criterion's on its answers, or another one. All of it reaches
+  /// the units as error, along the rule's route, and is modulated.
+  /// @param logits  [batch, outputs]
+  virtual at::Tensor loss(const TaskBatch& batch, const at::Tensor& logits);
+  /// Whether before_update() must be called. Every update then needs its gradients.
   virtual bool needs_gradients() const { return false; }
-  virtual void before_update() {}  ///< may add to the gradients
-  virtual void after_update() {}
+  virtual void before_update(const TaskBatch& batch) { (void)batch; }  ///< may change the gradients
+  /// @param answers  [batch, answers], those of the forward pass before the update, without a graph
+  virtual void after_update(const TaskBatch& batch, const at::Tensor& answers) { (void)batch, (void)answers; }
   /// Called after the last batch of a task.
   virtual void end(std::int64_t task) { (void)task; }
 
@@ -80,13 +81,20 @@ struct MethodRow {
   std::unique_ptr<Method> (*make)(const MethodContext& context);
   bool joint = false;      ///< draws batches from all tasks at once: not continual learning, but its upper bound
   bool gradients = false;  ///< needs those of every update, see Method::needs_gradients()
+  bool restarts = false;   ///< every task starts from the initial weights
 };
 const std::vector<MethodRow>& methods();
 
 // Constructors of the rows.
 std::unique_ptr<Method> make_ewc(const MethodContext& context);
+std::unique_ptr<Method> make_online_ewc(const MethodContext& context);
 std::unique_ptr<Method> make_si(const MethodContext& context);
 std::unique_ptr<Method> make_lwf(const MethodContext& context);
 std::unique_ptr<Method> make_replay(const MethodContext& context);
+std::unique_ptr<Method> make_der(const MethodContext& context);
+std::unique_ptr<Method> make_der_plus(const MethodContext& context);
+std::unique_ptr<Method> make_er_ace(const MethodContext& context);
+std::unique_ptr<Method> make_a_gem(const MethodContext& context);
+std::unique_ptr<Method> make_gdumb(const MethodContext& context);
 
 }  // namespace grapes::continual

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <functional>
 #include <numeric>
 #include <set>
@@ -24,18 +26,30 @@ std::int64_t width_of(const data::DatasetInfo& info) {
   return std::accumulate(info.input_shape.begin(), info.input_shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-Json permuted(const data::DatasetInfo& info, std::int64_t task, std::int64_t, std::uint64_t seed) {
+Json all_permuted(const data::DatasetInfo& info, std::int64_t task, std::int64_t, std::uint64_t seed) {
   Random random(stream_seed(seed, "permuted", static_cast<std::uint64_t>(task)));
-  return {{"permutation", task == 0 ? Json::array() : Json(permutation(width_of(info), random))}};
+  return {{"permutation", permutation(width_of(info), random)}};
+}
+
+Json permuted(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
+  return task == 0 ? Json{{"permutation", Json::array()}} : all_permuted(info, task, tasks, seed);
+}
+
+/// Uniform in [0, 1), one number per task.
+double turn(const data::DatasetInfo& info, std::int64_t task, std::uint64_t seed) {
+  if (info.input_shape.size() != 3 || info.sequence)
+    throw UsageError("scenario", "rotated needs images; the examples of this data set are not images");
+  return Random(stream_seed(seed, "rotated", static_cast<std::uint64_t>(task))).uniform();
+}
+
+Json all_rotated(const data::DatasetInfo& info, std::int64_t task, std::int64_t, std::uint64_t seed) {
+  return {{"degrees", 180 * turn(info, task, seed)}};
 }
 
 /// Divides half a turn into as many parts as there are tasks, and draws an angle from each. The first task is upright.
 Json rotated(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks, std::uint64_t seed) {
-  if (info.input_shape.size() != 3 || info.sequence)
-    throw UsageError("scenario", "rotated needs images; the examples of this data set are not images");
-  Random random(stream_seed(seed, "rotated", static_cast<std::uint64_t>(task)));
-  const double part = 180 / static_cast<double>(tasks);
-  return {{"degrees", task == 0 ? 0.0 : part * (static_cast<double>(task) + random.uniform())}};
+  const double part = 180 / static_cast<double>(tasks), drawn = turn(info, task, seed);
+  return {{"degrees", task == 0 ? 0.0 : part * (static_cast<double>(task) + drawn)}};
 }
 
 /// Draws an order of the classes and divides them equally among the tasks.
@@ -118,8 +132,21 @@ Task rotated_task(const Json& task, const data::Splits& splits, const std::strin
                  [&](const data::DatasetPtr& part) { return data::rotated(part, degrees, splits.normalization); });
 }
 
-/// Tasks with some classes each, with separate heads or a shared one.
-void split_tasks(Scenario& scenario, const data::Splits& splits, bool own_heads, const std::string& where) {
+template <Task (*make)(const Json&, const data::Splits&, const std::string&)>
+void one_by_one(Scenario& scenario, const data::Splits& splits, const std::string& where) {
+  for (const Json& task : scenario.manifest["tasks"])
+    scenario.tasks.push_back(make(task, splits, fmt::format("{}: task {}", where, scenario.tasks.size() + 1)));
+}
+
+/// The outputs of tasks with some classes each.
+enum class Outputs {
+  heads,   // each task has its own
+  all,     // all tasks choose among the classes of all
+  reused,  // each task's classes use the same
+};
+
+template <Outputs outputs>
+void split_tasks(Scenario& scenario, const data::Splits& splits, const std::string& where) {
   std::vector<std::vector<std::int64_t>> classes;
   std::vector<std::int64_t> all;
   for (const Json& task : scenario.manifest["tasks"]) {
@@ -134,17 +161,71 @@ void split_tasks(Scenario& scenario, const data::Splits& splits, bool own_heads,
                                 splits.info.outputs - 1));
   const auto each = static_cast<std::int64_t>(classes.front().size());
   for (const std::vector<std::int64_t>& own : classes) {
-    const std::vector<std::int64_t>& answers = own_heads ? own : all;
+    const std::vector<std::int64_t>& answers = outputs == Outputs::all ? all : own;
     scenario.tasks.push_back(
         changed(splits, [&](const data::DatasetPtr& part) { return data::of_classes(part, own, answers); }));
   }
-  scenario.info.outputs = static_cast<std::int64_t>(all.size());
-  scenario.info.classes.clear();
-  for (const std::int64_t c : all) scenario.info.classes.push_back(splits.info.classes.at(static_cast<std::size_t>(c)));
-  if (own_heads) scenario.heads = at::arange(scenario.info.outputs, at::kLong).view({-1, each});
-  if (const std::int64_t left = splits.info.outputs - scenario.info.outputs; left > 0)
+  const std::size_t names = outputs == Outputs::reused ? classes.front().size() : all.size();
+  scenario.info.outputs = static_cast<std::int64_t>(names);
+  scenario.info.classes.assign(names, "");
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::string& name = scenario.info.classes[i % names];
+    name += (name.empty() ? "" : " or ") + splits.info.classes.at(static_cast<std::size_t>(all[i]));
+  }
+  if (outputs == Outputs::heads) scenario.heads = at::arange(scenario.info.outputs, at::kLong).view({-1, each});
+  if (const std::int64_t left = splits.info.outputs - static_cast<std::int64_t>(all.size()); left > 0)
     scenario.notes.push_back(fmt::format("{} of {} classes are dropped: {} tasks get {} each", left,
                                          splits.info.outputs, classes.size(), each));
+}
+
+/// Draws a part of every task's training examples and deals them out again to the places that they have left. A task
+/// may get its own back.
+void describe_mixing(Json& manifest, const Scenario& scenario, double blur, std::uint64_t seed) {
+  std::vector<std::array<std::int64_t, 2>> pool;  // (task, row)
+  std::vector<std::size_t> places;                // the task that each had
+  for (std::size_t k = 0; k < scenario.tasks.size(); ++k) {
+    Random random(stream_seed(seed, "blur", k));
+    const std::int64_t n = scenario.tasks[k].train->size();
+    const std::vector<std::int64_t> rows = permutation(n, random);
+    for (std::int64_t i = 0; i < std::llround(blur * static_cast<double>(n)); ++i) {
+      pool.push_back({static_cast<std::int64_t>(k), rows[static_cast<std::size_t>(i)]});
+      places.push_back(k);
+    }
+  }
+  for (Json& task : manifest["tasks"]) task["received"] = Json::array();
+  Random random(stream_seed(seed, "blur"));
+  const std::vector<std::int64_t> order = permutation(static_cast<std::int64_t>(pool.size()), random);
+  for (std::size_t i = 0; i < pool.size(); ++i)
+    if (const auto& example = pool[static_cast<std::size_t>(order[i])];
+        example[0] != static_cast<std::int64_t>(places[i]))
+      manifest["tasks"][places[i]]["received"].push_back(example);
+}
+
+/// Fills scenario.examples: each task's own, with those that other tasks receive exchanged for those that it receives.
+void mix(Scenario& scenario, const std::string& where) {
+  std::vector<std::vector<bool>> given;
+  for (const Task& task : scenario.tasks) given.emplace_back(task.train->size());
+  std::vector<std::vector<std::int64_t>> numbers(given.size());
+  for (std::size_t k = 0; k < given.size(); ++k) {
+    const Json& task = scenario.manifest["tasks"][k];
+    if (!task.contains("received")) continue;
+    const std::string place = fmt::format("{}: task {}", where, k + 1);
+    for (const auto& [from, row] : field<std::vector<std::pair<std::size_t, std::size_t>>>(task, "received", place)) {
+      if (from >= given.size() || from == k || row >= given[from].size() || given[from][row])
+        throw DataError(
+            fmt::format("{}: 'received' must contain examples of other tasks, each in one task only; got "
+                        "[{}, {}]",
+                        place, from, row));
+      given[from][row] = true;
+      numbers[k].insert(numbers[k].end(), {static_cast<std::int64_t>(from), static_cast<std::int64_t>(row)});
+    }
+  }
+  for (std::size_t k = 0; k < given.size(); ++k) {
+    for (std::size_t row = 0; row < given[k].size(); ++row)
+      if (!given[k][row])
+        numbers[k].insert(numbers[k].end(), {static_cast<std::int64_t>(k), static_cast<std::int64_t>(row)});
+    scenario.examples.push_back(at::tensor(numbers[k], at::kLong).view({-1, 2}));
+  }
 }
 
 /// Every task needs training examples, and examples of each other part that is not empty. While learning rates are
@@ -165,18 +246,26 @@ void check_parts(const std::vector<Task>& tasks, const data::Splits& splits) {
 
 const std::vector<ScenarioRow>& scenarios() {
   static const std::vector<ScenarioRow> rows = {
-      {"permuted", "each task permutes the inputs in a different way; the first task leaves them as they are",
-       permuted},
+      {"permuted", "each task permutes the inputs in a different way; the first task leaves them as they are", permuted,
+       one_by_one<permuted_task>},
+      {"all-permuted", "the same, but the first task permutes them too", all_permuted, one_by_one<permuted_task>},
       {"rotated", "each task rotates the images by a different angle, up to 180°; the first task leaves them upright",
-       rotated},
+       rotated, one_by_one<rotated_task>},
+      {"all-rotated", "each task, also the first, rotates the images by an angle drawn from 0° to 180°", all_rotated,
+       one_by_one<rotated_task>},
       {"split", "each task has its own classes and output units, and the network knows the task (task-incremental)",
-       split},
-      {"class-incremental", "each task has its own classes; the network chooses among the classes of all tasks", split},
+       split, split_tasks<Outputs::heads>},
+      {"class-incremental", "each task has its own classes; the network chooses among the classes of all tasks", split,
+       split_tasks<Outputs::all>},
+      {"domain-incremental",
+       "each task has its own classes, which use the same output units; the network does not know the task", split,
+       split_tasks<Outputs::reused>},
   };
   return rows;
 }
 
-Json describe(const std::string& scenario, std::int64_t tasks, const data::Splits& splits, std::uint64_t seed) {
+Json describe(const std::string& scenario, std::int64_t tasks, const data::Splits& splits, std::uint64_t seed,
+              double blur) {
   const ScenarioRow& row = find_row(scenarios(), "scenario", scenario);
   if (splits.info.problem != data::ProblemKind::classification)
     throw UsageError("scenario", scenario + " needs classes; " + splits.name + " has no classes to learn");
@@ -196,6 +285,7 @@ Json describe(const std::string& scenario, std::int64_t tasks, const data::Split
     manifest["validation_rows"] =
         std::vector<std::int64_t>(rows.data_ptr<std::int64_t>(), rows.data_ptr<std::int64_t>() + rows.numel());
   }
+  if (blur > 0) describe_mixing(manifest, make_scenario(manifest, splits, "scenario"), blur, seed);
   return manifest;
 }
 
@@ -208,17 +298,11 @@ Scenario make_scenario(const Json& manifest, const data::Splits& splits, const s
   const auto tasks = field<std::vector<Json>>(manifest, "tasks", where);
   if (tasks.size() < 2) throw DataError(where + ": 'tasks' must contain at least two tasks");
   const auto name = field<std::string>(manifest, "scenario", where);
-  const auto of_task = [&](std::size_t i) { return fmt::format("{}: task {}", where, i + 1); };
-  if (name == "split" || name == "class-incremental")
-    split_tasks(scenario, splits, name == "split", where);
-  else if (name == "permuted")
-    for (std::size_t i = 0; i < tasks.size(); ++i)
-      scenario.tasks.push_back(permuted_task(tasks[i], splits, of_task(i)));
-  else if (name == "rotated")
-    for (std::size_t i = 0; i < tasks.size(); ++i) scenario.tasks.push_back(rotated_task(tasks[i], splits, of_task(i)));
-  else
-    throw DataError(where + ": unknown scenario '" + name + "'");
+  const auto row = std::find_if(scenarios().begin(), scenarios().end(), [&](const auto& r) { return r.name == name; });
+  if (row == scenarios().end()) throw DataError(where + ": unknown scenario '" + name + "'");
+  row->make(scenario, splits, where);
   check_parts(scenario.tasks, splits);
+  mix(scenario, where);
   return scenario;
 }
 

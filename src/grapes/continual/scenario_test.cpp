@@ -83,6 +83,58 @@ TEST(Scenario, RotatedTasksShareOutHalfATurn) {
   }
 }
 
+TEST(Scenario, ChangingAllTasksChangesTheFirstToo) {
+  const Scenario permuted = make("all-permuted", 3, 5), some_permuted = make("permuted", 3, 5);
+  EXPECT_EQ(permuted.manifest["tasks"][0]["permutation"].size(), 64);
+  EXPECT_EQ(permuted.manifest["tasks"][1], some_permuted.manifest["tasks"][1]);
+  double least = 180, most = 0, sum = 0;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const Json manifest = describe("all-rotated", 4, digits(), seed);
+    for (const Json& task : manifest["tasks"]) {
+      const double degrees = task["degrees"];
+      least = std::min(least, degrees);
+      most = std::max(most, degrees);
+      sum += degrees;
+    }
+  }
+  EXPECT_TRUE(0 <= least && least < 10 && 170 < most && most < 180) << least << " " << most;
+  EXPECT_NEAR(sum / 200, 90, 12);  // sd 52 / sqrt(200) = 3.7
+}
+
+TEST(Scenario, DomainIncrementalTasksReuseTheOutputs) {
+  const Scenario scenario = make("domain-incremental", 5, 2);
+  EXPECT_FALSE(scenario.heads.defined());
+  EXPECT_EQ(scenario.info.outputs, 2);
+  const auto own = scenario.manifest["tasks"][3]["classes"].get<std::vector<std::int64_t>>();
+  EXPECT_NE(scenario.info.classes[1].find(digits().info.classes[static_cast<std::size_t>(own[1])]), std::string::npos);
+  const Scenario split = make("split", 5, 2);
+  EXPECT_TRUE(scenario.tasks[3].train->targets().equal(split.tasks[3].train->targets()));
+  EXPECT_TRUE(scenario.notes.empty());
+}
+
+TEST(Scenario, BlurredTasksExchangeExamplesAndLoseNone) {
+  for (const std::string name : {"permuted", "class-incremental"}) {
+    const Json manifest = describe(name, 3, digits(), 4, 0.3);
+    const Scenario sharp = make(name, 3, 4), blurred = make_scenario(manifest, digits(), "file");
+    std::set<std::pair<std::int64_t, std::int64_t>> all;
+    std::int64_t total = 0, foreign = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      const at::Tensor& examples = blurred.examples[k];
+      const std::int64_t n = sharp.tasks[k].train->size();
+      EXPECT_EQ(sharp.examples[k].size(0), n);
+      EXPECT_TRUE(sharp.examples[k].select(1, 0).eq(static_cast<std::int64_t>(k)).all().item<bool>());
+      EXPECT_EQ(examples.size(0), n);
+      total += n;
+      foreign += examples.select(1, 0).ne(static_cast<std::int64_t>(k)).sum().item<std::int64_t>();
+      for (std::int64_t i = 0; i < examples.size(0); ++i)
+        all.emplace(examples[i][0].item<std::int64_t>(), examples[i][1].item<std::int64_t>());
+    }
+    EXPECT_EQ(all.size(), total) << name;
+    // 0.3 of them change places, and a third of these come back.
+    EXPECT_NEAR(static_cast<double>(foreign) / static_cast<double>(total), 0.2, 0.05) << name;
+  }
+}
+
 TEST(Scenario, SplitTasksHaveClassesAndHeadsOfTheirOwn) {
   const Scenario scenario = make("split", 5, 2);
   std::set<std::int64_t> classes;
@@ -145,6 +197,9 @@ TEST(Scenario, AManifestThatDoesNotFitIsRefusedByItsField) {
   EXPECT_THAT(refused(good, "/tasks", Json::array()), HasSubstr("'tasks'"));
   EXPECT_THAT(refused(good, "/tasks/1/permutation/3", 64), AllOf(HasSubstr("task 2"), HasSubstr("0 ... 63")));
   EXPECT_THAT(refused(good, "/tasks/1/permutation", "abc"), AllOf(HasSubstr("task 2"), HasSubstr("'permutation'")));
+  EXPECT_THAT(refused(good, "/tasks/1/received", Json::array({Json::array({1, 0})})),
+              AllOf(HasSubstr("task 2"), HasSubstr("other tasks"), HasSubstr("[1, 0]")));
+  EXPECT_THAT(refused(good, "/tasks/1/received", Json::array({Json::array({0, 300})})), HasSubstr("[0, 300]"));
   EXPECT_THAT(refused(split, "/tasks/0/classes/0", 10), HasSubstr("0 ... 9"));
   EXPECT_THAT(refused(split, "/tasks/0/classes/0", split["tasks"][1]["classes"][0]), HasSubstr("one task only"));
   EXPECT_THAT(refused(split, "/tasks/0/classes", Json::array({1})),

@@ -10,29 +10,20 @@
 namespace grapes::continual {
 namespace {
 
-std::int64_t size_of(const Scenario& scenario, std::int64_t task) {
-  return scenario.tasks[static_cast<std::size_t>(task)].train->size();
-}
-
-at::Tensor of_task(std::int64_t task, const at::Tensor& rows) {
-  return at::stack({at::full({rows.numel()}, task, at::kLong), rows}, 1);
-}
-
 at::Tensor together(const std::vector<at::Tensor>& parts) { return parts.size() == 1 ? parts.front() : at::cat(parts); }
 
 }  // namespace
 
 at::Tensor order_of_task(const Scenario& scenario, std::int64_t task, std::int64_t epoch, std::int64_t epochs,
                          std::uint64_t seed) {
-  const std::int64_t n = size_of(scenario, task);
-  return of_task(task, scenario.shuffle ? data::shuffled_order(n, seed, task * epochs + epoch) : data::file_order(n));
+  const at::Tensor& examples = scenario.examples[static_cast<std::size_t>(task)];
+  if (!scenario.shuffle) return examples;
+  return examples.index_select(0, data::shuffled_order(examples.size(0), seed, task * epochs + epoch));
 }
 
 at::Tensor order_of_all(const Scenario& scenario, std::int64_t epoch, std::uint64_t seed) {
   const auto tasks = static_cast<std::int64_t>(scenario.tasks.size());
-  std::vector<at::Tensor> all;
-  for (std::int64_t k = 0; k < tasks; ++k) all.push_back(of_task(k, data::file_order(size_of(scenario, k))));
-  const at::Tensor examples = at::cat(all);
+  const at::Tensor examples = at::cat(scenario.examples);
   const std::int64_t n = examples.size(0), part = epoch % tasks;
   const at::Tensor order = data::shuffled_order(n, seed, epoch / tasks);
   return examples.index_select(0, order.slice(0, n * part / tasks, n * (part + 1) / tasks));
@@ -56,6 +47,11 @@ data::Batch make_batch(const Scenario& scenario, const at::Tensor& examples, std
 }
 
 at::Tensor tasks_of(const at::Tensor& examples) { return std::get<0>(examples.select(1, 0).sort()); }
+
+at::Tensor rows_of(const at::Tensor& examples) {
+  const at::Tensor by_task = std::get<1>(examples.select(1, 0).sort(/*stable=*/true, 0, false));
+  return std::get<1>(by_task.sort());
+}
 
 at::Tensor answers(const Scenario& scenario, const at::Tensor& logits, const at::Tensor& tasks) {
   if (!scenario.heads.defined()) return logits;

@@ -13,6 +13,7 @@ namespace grapes::continual {
 struct TaskBatch {
   data::Batch batch;
   at::Tensor tasks;  ///< [batch] int64
+  at::Tensor rows;   ///< [batch] int64, see rows_of()
   std::int64_t step = 0;
 };
 
@@ -27,8 +28,10 @@ at::Tensor order_of_all(const Scenario& scenario, std::int64_t epoch, std::uint6
 
 /// Creates the batch of some examples, grouped by task. @param examples  [n, 2] (task, row)
 data::Batch make_batch(const Scenario& scenario, const at::Tensor& examples, std::int64_t step, std::uint64_t seed);
-/// Returns the task of each example of that batch, [n].
+/// Returns the task of each row of that batch, [n].
 at::Tensor tasks_of(const at::Tensor& examples);
+/// Returns the row of each example in that batch, [n].
+at::Tensor rows_of(const at::Tensor& examples);
 
 /// Selects the logits that are answers for some tasks.
 /// @param logits  [batch, outputs] @param tasks  [batch] int64, or [1] if all are the same

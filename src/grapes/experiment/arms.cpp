@@ -27,6 +27,17 @@ std::string key_of(const std::string& piece) {
   return "";
 }
 
+/// Splits an arm's name at each + that another name follows: "der+++grapes" is der++ and grapes.
+std::vector<std::string> pieces_of(const std::string& arm) {
+  std::vector<std::string> pieces = {""};
+  for (std::size_t i = 0; i < arm.size(); ++i)
+    if (arm[i] == '+' && i + 1 < arm.size() && arm[i + 1] != '+')
+      pieces.emplace_back();
+    else
+      pieces.back() += arm[i];
+  return pieces;
+}
+
 /// @throws UsageError with all available names
 [[noreturn]] void refuse_arm(const Config& config, const std::string& arm) {
   std::vector<std::string> names;
@@ -69,22 +80,23 @@ std::string arm_label(const Config& config) {
 }
 
 Config with_arm(Config config, const std::string& arm) {
-  const auto own = config.own_arms.find(arm);
-  if (own != config.own_arms.end()) {
-    for (const auto& [key, value] : own->second) set(config, key, value);
-    config.arm = arm;
-  } else {
-    std::map<std::string, std::string> given = {{"method", "none"}, {"route", "bp"}, {"modulation", "none"}};
-    std::set<std::string> named;
-    for (const std::string& piece : split(arm, '+')) {
-      const std::string key = key_of(piece);
-      if (key.empty() || !named.insert(key).second) refuse_arm(config, arm);
-      given[key] = piece;
-    }
-    for (const auto& [key, value] : given) set(config, key, value);
-    config.arm.clear();
-    config.arm = arm_label(config);
+  std::map<std::string, std::string> given = {{"method", "none"}, {"route", "bp"}, {"modulation", "none"}};
+  const std::vector<std::string> pieces =
+      config.own_arms.contains(arm) ? std::vector<std::string>{arm} : pieces_of(arm);
+  std::set<std::string> named;
+  for (const std::string& piece : pieces) {
+    const auto own = config.own_arms.find(piece);
+    const std::string key = own != config.own_arms.end() ? "arm" : key_of(piece);
+    if (key.empty() || !named.insert(key).second) refuse_arm(config, arm);
+    if (key != "arm") continue;
+    given.clear();  // what it does not set is as in the configuration
+    for (const auto& [name, value] : own->second) set(config, name, value);
   }
+  for (const std::string& piece : pieces)
+    if (!config.own_arms.contains(piece)) given[key_of(piece)] = piece;
+  for (const auto& [key, value] : given) set(config, key, value);
+  config.arm = named.contains("arm") ? arm : "";
+  config.arm = arm_label(config);
   config.compare = {};
   config.own_arms.clear();
   return config;

@@ -30,6 +30,14 @@ TEST(Arms, OfYourOwn) {
   EXPECT_EQ(wide.optimizer.learning_rate, 0.3);
   EXPECT_EQ(arm_label(wide), "wide");
   EXPECT_EQ(with_arm(config, "slow").optimizer.learning_rate, 0.01);
+  const Config both = with_arm(config, "slow+fa+grapes");
+  EXPECT_EQ(both.optimizer.learning_rate, 0.01);
+  EXPECT_EQ(both.network.rule.route, "fa");
+  EXPECT_EQ(both.network.rule.modulation, "grapes");
+  EXPECT_EQ(both.arm, "slow+fa+grapes");
+  EXPECT_EQ(with_arm(config, "wide+uniform").network.rule.modulation, "uniform");
+  EXPECT_EQ(with_arm(config, "wide+fa").network.rule.modulation, "grapes");  // as the arm says
+  EXPECT_THAT(refusal([&] { with_arm(config, "wide+slow"); }), HasSubstr("unknown arm 'wide+slow'"));
   Config back;
   read_toml_text(back, to_toml(config), "written");
   EXPECT_EQ(back.own_arms, config.own_arms);
@@ -70,6 +78,9 @@ TEST(Arms, OfSeveralTasksNameMethodsToo) {
   EXPECT_EQ(both.arm, "ewc+grapes");
   EXPECT_EQ(with_arm(config, "grapes+ewc").arm, "ewc+grapes");  // one name for one thing
   EXPECT_EQ(with_arm(config, "replay+fa+uniform").arm, "replay+fa+uniform");
+  EXPECT_EQ(with_arm(config, "der++").continual.method, "der++");
+  EXPECT_EQ(with_arm(config, "der+++fa+grapes").arm, "der+++fa+grapes");
+  EXPECT_THAT(refusal([&] { with_arm(config, "ewc+"); }), HasSubstr("unknown arm 'ewc+'"));
   EXPECT_EQ(with_arm(config, "joint").network.rule.modulation, "none");
   const Config constant = with_arm(config, "constant:2");
   EXPECT_EQ(constant.network.rule.constants, (std::vector<double>{2}));

@@ -96,8 +96,9 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
 continual::Scenario scenario_of(const Config& config, const data::Splits& splits) {
   const continual::Options& options = config.continual;
   if (options.manifest.empty())
-    return continual::make_scenario(continual::describe(options.scenario, options.tasks, splits, config.training.seed),
-                                    splits, "scenario");
+    return continual::make_scenario(
+        continual::describe(options.scenario, options.tasks, splits, config.training.seed, options.blur), splits,
+        "scenario");
   const record::Json manifest = continual::read_manifest(options.manifest);
   continual::Scenario scenario = continual::make_scenario(manifest, splits, options.manifest);
   if (manifest["scenario"] != options.scenario || static_cast<std::int64_t>(scenario.tasks.size()) != options.tasks)

@@ -28,9 +28,7 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   if (options.factors_at_rest) pass.factor_weights = optimizer.parameters_without_lookahead();
   const at::Tensor all = model.forward(batch.inputs, pass);
   const at::Tensor logits = options.select_head ? options.select_head(all) : all;
-  at::Tensor loss = state.criterion.loss(logits, batch.targets, batch.present);
-  if (const at::Tensor extra = options.extra_loss ? options.extra_loss(all) : at::Tensor(); extra.defined())
-    loss = loss + extra;
+  const at::Tensor loss = options.loss ? options.loss(all) : state.criterion.loss(logits, batch.targets, batch.present);
   StepResult result{logits.detach().cpu(), loss.item<double>()};
   if (!std::isfinite(result.loss)) {
     optimizer.restore();
@@ -50,7 +48,7 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
     optimizer.restore();
   else if (!fused)
     optimizer.step(options.rate);
-  if (result.updated && options.after_update) options.after_update();
+  if (result.updated && options.after_update) options.after_update(result);
   return result;
 }
 

@@ -28,10 +28,10 @@ struct StepOptions {
   std::vector<double>* gradient_norms =
       nullptr;                    ///< null, or receives the Euclidean norm per parameter before the update
   HeadSelector select_head = {};  ///< selects the logits that this batch trains
-  std::function<at::Tensor(const at::Tensor& logits)> extra_loss =
-      {};                                    ///< added to the loss; [] with a graph, or undefined
+  std::function<at::Tensor(const at::Tensor& logits)> loss =
+      {};  ///< the loss of all logits, [] with a graph; empty: the criterion of the selected logits
   std::function<void()> before_update = {};  ///< called after the backward pass; may add to the gradients
-  std::function<void()> after_update = {};
+  std::function<void(const StepResult&)> after_update = {};
 };
 
 /// Trains on one batch: look-ahead, forward pass, loss, backward pass along the rule's route, update. If the update is

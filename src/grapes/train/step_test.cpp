@@ -142,13 +142,13 @@ TEST(Step, TheHooksStandBeforeAndAfterTheUpdate) {
   StepOptions options;
   options.rate = 0.1;
   options.before_update = [&] { before = weight(); };
-  options.after_update = [&] { after = weight(); };
+  options.after_update = [&](const StepResult&) { after = weight(); };
   EXPECT_TRUE(step(state, batch_of(4), {}, options).updated);
   EXPECT_TRUE(before.equal(start));
   EXPECT_FALSE(after.equal(start));
   EXPECT_TRUE(after.equal(weight()));
   options.update = false;
-  options.after_update = [] { FAIL() << "there was no update"; };
+  options.after_update = [](const StepResult&) { FAIL() << "there was no update"; };
   EXPECT_FALSE(step(state, batch_of(4), {}, options).updated);
 }
 
