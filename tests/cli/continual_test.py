@@ -40,8 +40,10 @@ class ContinualTest(ProgramTest):
 
     def test_every_scenario_and_method_runs(self):
         methods = ["ewc", "online-ewc", "si", "lwf", "replay", "der", "der++", "er-ace", "a-gem", "gdumb", "joint"]
-        arms = ["bp", "grapes", *methods, *(method + "+grapes" for method in methods)]
         for scenario in ["permuted", "all-permuted", "rotated", "all-rotated", "split", "class-incremental", "domain-incremental"]:
+            arms = ["bp", "grapes", *methods]
+            if scenario == "class-incremental":
+                arms += [method + "+grapes" for method in methods]
             result = self.good_json(*SMALL, "--scenario", scenario, "--arms", ",".join(arms), "--seeds", "1")
             (condition,) = result["conditions"]
             self.assertEqual({arm["arm"] for arm in condition["arms"]}, set(arms))

@@ -104,7 +104,7 @@ class Der final : public Rehearsal {
     at::Tensor sum = loss_of(part[0]);
     if (part.size() > 1) {
       const at::Tensor before = logits_.index_select(0, joined(batch).drawn[0]).to(logits.options());
-      sum = sum + context_.options.der_alpha * at::mse_loss(part[1].answers, before);
+      sum = sum + context_.options.der_alpha * (part[1].answers - before).square().mean();
     }
     if (part.size() > 2) sum = sum + context_.options.der_beta * loss_of(part[2]);
     return sum;

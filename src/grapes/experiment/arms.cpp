@@ -8,6 +8,7 @@
 #include "grapes/experiment/key.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -31,7 +32,7 @@ std::string key_of(const std::string& piece) {
 std::vector<std::string> pieces_of(const std::string& arm) {
   std::vector<std::string> pieces = {""};
   for (std::size_t i = 0; i < arm.size(); ++i)
-    if (arm[i] == '+' && i + 1 < arm.size() && arm[i + 1] != '+')
+    if (arm[i] == '+' && i + 1 < arm.size() && std::isalnum(static_cast<unsigned char>(arm[i + 1])) != 0)
       pieces.emplace_back();
     else
       pieces.back() += arm[i];

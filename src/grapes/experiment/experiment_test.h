@@ -128,6 +128,12 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"lwf-strength", "0.5"},
                                                             {"lwf-temperature", "3"},
                                                             {"replay-buffer", "500"},
+                                                            {"replay-batch", "64"},
+                                                            {"der-alpha", "0.3"},
+                                                            {"der-beta", "0.7"},
+                                                            {"ewc-decay", "0.9"},
+                                                            {"fisher-classes", "true"},
+                                                            {"blur", "0.1"},
                                                             {"device", "cuda:1"},
                                                             {"threads", "2"},
                                                             {"jobs", "4"}};

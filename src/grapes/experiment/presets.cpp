@@ -36,6 +36,7 @@ bias = true
 initializer = "xavier"
 optimizer = "sgd"
 learning-rate = 0.2
+fisher-examples = 0
 fisher-classes = "true"
 ewc-strength = 1.4
 ewc-decay = 1
