@@ -1,10 +1,10 @@
-"""Writes the files that the pages use as your own data: flowers.csv, new.csv, patients.csv, x.npy and y.npy, scans/, seven.png."""
+"""Writes the files that the pages use as your own data: flowers.csv, new.csv, patients.csv, x.npy and y.npy, scans/, seven.png, photos/, new.jpg."""
 import csv
 import struct
 import zlib
 from pathlib import Path
 
-NAMES = ("flowers.csv", "new.csv", "patients.csv", "x.npy", "y.npy", "scans", "seven.png")
+NAMES = ("flowers.csv", "new.csv", "patients.csv", "x.npy", "y.npy", "scans", "seven.png", "photos", "new.jpg")
 
 
 def write_png(path, rows):
@@ -25,6 +25,7 @@ def write_table(path, names, rows):
 
 def make(folder):
     import numpy
+    from PIL import Image
     from sklearn import datasets
 
     folder = Path(folder)
@@ -43,4 +44,14 @@ def make(folder):
     numpy.save(folder / "y.npy", digits.target)
     for i, (image, digit) in enumerate(zip(digits.images[:500], digits.target)):
         write_png(folder / "scans" / str(digit) / f"{i:03}.png", (image * 255 / 16).astype(int).tolist())
+    def photograph(name, color, number):
+        shade = numpy.linspace(0.6, 1, 40 + number)[:, None, None] * numpy.ones((1, 60, 1))
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((shade * color).astype("uint8")).save(path)
+
+    for number in range(20):
+        photograph(f"photos/lake/{number:02}.jpg", (30, 90, 200), number)
+        photograph(f"photos/sand/{number:02}.png", (220, 190, 120), number)
+    photograph("new.jpg", (40, 100, 210), 30)
     write_png(folder / "seven.png", (digits.images[1442] * 255 / 16).astype(int).tolist())

@@ -13,13 +13,14 @@ MODULES = {
     "base": [],
     "fixed": ["base"],
     "nir": ["base"],
+    "image": ["base"],
     "kernels": ["base"],
     "analog": ["kernels"],
     "core": ["kernels"],
     "credit": ["core"],
     "nn": ["credit", "analog"],
     "optim": ["kernels"],
-    "data": ["base"],
+    "data": ["image"],
     "record": ["base"],
     "plot": ["record"],
     "report": ["plot"],
@@ -34,7 +35,7 @@ MODULES = {
     "cli": ["cost", "embedded", "exchange", "parity", "bench"],
     "testing": ["nn"],  # only tests use it
 }
-WITHOUT_TORCH = ["base", "fixed", "nir", "record", "plot", "report"]
+WITHOUT_TORCH = ["base", "fixed", "nir", "image", "record", "plot", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 PUBLIC_MODULES = ["core", "credit", "nn"]  # grapes.h may include headers of these modules only
 

@@ -33,7 +33,9 @@ void write_all(int file, std::string_view bytes, const fs::path& path) {
 
 class Digest {
  public:
-  Digest() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+  explicit Digest(const EVP_MD* kind = EVP_sha256()) : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    EVP_DigestInit_ex(context_.get(), kind, nullptr);
+  }
   void add(std::string_view bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
   std::string hex() {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -110,6 +112,12 @@ void append_file(const fs::path& path, std::string_view bytes) {
 
 std::string sha256(std::string_view bytes) {
   Digest digest;
+  digest.add(bytes);
+  return digest.hex();
+}
+
+std::string md5(std::string_view bytes) {
+  Digest digest(EVP_md5());
   digest.add(bytes);
   return digest.hex();
 }

@@ -26,6 +26,8 @@ void append_line(const std::filesystem::path& path, std::string_view line);
 
 /// Returns the SHA-256 of the bytes as 64 lower-case hexadecimal digits.
 std::string sha256(std::string_view bytes);
+/// Returns the MD5 as 32 lower-case hexadecimal digits, to compare with published ones. It finds damage, not intent.
+std::string md5(std::string_view bytes);
 /// Returns the SHA-256 of a file, which is read in pieces. @throws DataError
 std::string sha256_file(const std::filesystem::path& path);
 

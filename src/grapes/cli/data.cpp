@@ -4,6 +4,7 @@
 #include "grapes/data/picture.h"
 #include "grapes/data/source.h"
 #include "grapes/data/summary.h"
+#include "grapes/data/take.h"
 
 #include <fmt/format.h>
 
@@ -47,16 +48,30 @@ void add_list_sources(Program& program, CLI::App& parent) {
 }
 
 void add_get(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(parent, "get", "download a named data set into the cache and check its SHA-256",
-                            {{"grapes data get mnist", "download MNIST, or resume its download"}});
-  const auto name = std::make_shared<std::string>();
-  verb->add_option("name", *name, "name of the data set")->type_name("NAME")->required();
-  verb->callback([&program, name] {
-    program.action = [&program, name] {
-      ProgressBar bar(program.err(), program.quiet);
-      const std::string folder = data::fetch(*name, bar.downloads());
-      bar.clear();
-      std::cout << *name << ": " << folder << "\n";
+  CLI::App* verb = add_verb(
+      parent, "get", "put a named data set into the cache: download it, or take it from its archives",
+      {{"grapes data get mnist", "download MNIST, or resume its download"},
+       {"grapes data get emnist-letters --from gzip.zip", "take it from the archive that its authors publish"}});
+  struct Options {
+    std::string name, from;
+  };
+  const auto options = std::make_shared<Options>();
+  verb->add_option("name", options->name, "name of the data set")->type_name("NAME")->required();
+  verb->add_option("--from", options->from, "take its files from here instead of downloading them")
+      ->type_name("ARCHIVE|FILE|FOLDER");
+  verb->callback([&program, options] {
+    program.action = [&program, options] {
+      std::string folder;
+      if (options->from.empty()) {
+        ProgressBar bar(program.err(), program.quiet);
+        folder = data::fetch(options->name, bar.downloads());
+        bar.clear();
+      } else {
+        const data::Taken taken = data::take(options->name, options->from);
+        for (const std::string& note : taken.notes) program.say("note: " + note);
+        folder = taken.folder.string();
+      }
+      std::cout << options->name << ": " << folder << "\n";
       return Exit::done;
     };
   });
@@ -120,10 +135,10 @@ void add_show(Program& program, CLI::App& parent) {
       bar.clear();
       std::cout << data::summary(splits);
       if (!options->out.empty()) {
-        data::contact_sheet(splits, config.data, options->rows, options->columns, config.training.seed, options->out);
+        data::contact_sheet(splits, options->rows, options->columns, config.training.seed, options->out);
         std::cout << "examples: " << options->out << "\n";
-      } else if (!config.data.augment.none()) {
-        program.say("--out sheet.png shows what the augmentation does");
+      } else if (splits.train != splits.train_plain) {
+        program.say("--out sheet.png shows what augmentation and random crops do");
       }
       return Exit::done;
     };

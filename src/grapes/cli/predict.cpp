@@ -44,7 +44,7 @@ std::vector<std::vector<Prediction>> predictions(const at::Tensor& values, const
 Exit predict(const Program& program, const PredictOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   std::string note;
-  const at::Tensor raw = data::read_inputs(options.file, loaded.info, &note, loaded.config.data.pad);
+  const at::Tensor raw = data::read_inputs(options.file, loaded.info, loaded.config.data, &note);
   if (!note.empty()) program.say("note: " + note);
   const at::NoGradGuard no_grad;
   const at::Tensor inputs = loaded.normalization(raw).to(loaded.config.network.precision.dtype);
@@ -87,7 +87,7 @@ void add_predict(Program& program) {
   const auto options = std::make_shared<PredictOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("file", options->file,
-                   "new examples: a PNG image, IDX images, the rows of a CSV file, or a NumPy array")
+                   "new examples: a picture, IDX images, the rows of a CSV file, or a NumPy array")
       ->type_name("FILE.png|IDX|CSV|NPY")
       ->required();
   verb->add_option("--top", options->top, "number of classes to print, most probable first [3]")

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
+#include "grapes/data/picture_options.h"
 
 #include <cstddef>
 #include <filesystem>
@@ -13,21 +14,29 @@ namespace grapes::data {
 /// The result of every reader.
 struct Collection {
   DatasetPtr train;
-  DatasetPtr validation = {};    ///< empty if the source has no validation set of its own
-  DatasetPtr test = {};          ///< empty if the source has no test set of its own
-  bool bytes = false;            ///< inputs were read as bytes, so their values lie in 0 ... 1
-  std::string name = {};         ///< "mnist", or the path
+  DatasetPtr train_drawn = {};  ///< the same examples with a random part drawn anew by each seed; empty: they have none
+  DatasetPtr validation = {};   ///< empty if the source has no validation set of its own
+  DatasetPtr test = {};         ///< empty if the source has no test set of its own
+  bool bytes = false;           ///< inputs were read as bytes, so their values lie in 0 ... 1
+  std::string name = {};        ///< "mnist", or the path
   std::string fingerprint = {};  ///< SHA-256 over the unpacked bytes that were read
   std::vector<std::string> notes = {};
 };
 
 /// Value of an input per time step: 1 if there was an event, or the number of events.
 enum class EventValues { spikes, counts };
+/// What the steps of a recording have in common: their duration, or their number of events.
+enum class EventBins { time, count };
+/// Whether brighter and darker are two channels or one.
+enum class EventPolarity { separate, merged };
 
 /// How events are converted to time steps.
 struct EventOptions {
-  std::int64_t steps = 25;  ///< number of equal parts of a recording's duration
+  std::int64_t steps = 25;  ///< number of parts of a recording
   EventValues values = EventValues::spikes;
+  EventBins bins = EventBins::time;
+  std::int64_t pool = 1;  ///< pixels in each direction that become one
+  EventPolarity polarity = EventPolarity::separate;
 };
 
 /// An unpacked file of a named source.
@@ -39,9 +48,11 @@ struct UnpackedFile {
 /// The files of a named source, for its reader.
 struct SourceFiles {
   const std::vector<std::string>& classes;  ///< of the source's row
+  std::vector<std::string> names;           ///< of the files, in the order of the row
   std::filesystem::path folder;
   std::function<UnpackedFile(std::size_t number)> read;  ///< returns a file by its number in the row. @throws DataError
   EventOptions events;
+  PictureOptions pictures = {};
 };
 
 }  // namespace grapes::data

@@ -2,98 +2,225 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
-#include "grapes/data/png.h"
+#include "grapes/base/parallel.h"
+#include "grapes/base/text.h"
+#include "grapes/data/pictures.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+#include <map>
+#include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 namespace grapes::data {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_png(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension == ".png";
+/// What a look at a file shows, before it is decoded for use.
+struct Look {
+  image::Header header;
+  std::string sha256;
+  std::string damage = {};  ///< why it cannot be decoded, if damaged files are skipped
+};
+
+Look look_at(const fs::path& path, bool skip_damaged) {
+  Look look;
+  const std::string bytes = read_file(path);
+  try {
+    look.header = image::header(bytes, path.string());
+    if (skip_damaged) image::decode(bytes, look.header.color, path.string());
+  } catch (const DataError& error) {
+    if (!skip_damaged) throw;
+    look.damage = error.what();
+  }
+  look.sha256 = sha256(bytes);
+  return look;
 }
 
-struct File {
-  fs::path path;
-  std::int64_t label;
-  std::string bytes;
+/// A part of a folder whose files have been looked at.
+struct LookedAt {
+  std::vector<PictureFile> files;
+  std::vector<Look> looks;
 };
+
+/// @param damaged  the messages of damaged files are appended
+LookedAt look_at_all(const std::vector<PictureFile>& files, bool skip_damaged, std::vector<std::string>& damaged) {
+  std::vector<Look> looks(files.size());
+  for_each_number(static_cast<std::int64_t>(files.size()), at::get_num_threads(), [&](std::int64_t i) {
+    const auto place = static_cast<std::size_t>(i);
+    looks[place] = look_at(files[place].path, skip_damaged);
+  });
+  LookedAt part;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (!looks[i].damage.empty()) {
+      damaged.push_back(looks[i].damage);
+      continue;
+    }
+    part.files.push_back(files[i]);
+    part.looks.push_back(std::move(looks[i]));
+  }
+  return part;
+}
+
+/// The size of the examples, which all pictures must give.
+class CommonSize {
+ public:
+  explicit CommonSize(const PictureOptions& options) : options_(options) {}
+
+  void add(const LookedAt& part) {
+    for (std::size_t i = 0; i < part.files.size(); ++i) {
+      const image::Header& header = part.looks[i].header;
+      const PictureSize size = example_size({header.rows, header.columns}, options_);
+      if (!common_.given()) {
+        common_ = size;
+        first_ = part.files[i].path;
+      }
+      if (size != common_)
+        throw DataError(fmt::format(
+            "{}: {} x {} pixels (rows x columns), expected {} x {} as in {}; --resize 64 gives all pictures 64 x 64",
+            part.files[i].path.string(), size.rows, size.columns, common_.rows, common_.columns, first_.string()));
+    }
+  }
+  const PictureSize& get() const { return common_; }
+
+ private:
+  const PictureOptions& options_;
+  PictureSize common_;
+  fs::path first_;
+};
+
+/// Bytes of the decoded pictures, as they are held.
+std::uint64_t held_bytes(const LookedAt& part, const PictureOptions& options, std::int64_t channels) {
+  std::uint64_t bytes = 0;
+  for (const Look& look : part.looks) {
+    const PictureSize picture = {look.header.rows, look.header.columns};
+    const PictureSize size = options.crop.kind == Crop::Kind::random ? scaled_size(picture, options)  // crops are drawn
+                                                                     : example_size(picture, options);
+    bytes += static_cast<std::uint64_t>(size.rows * size.columns * channels);
+  }
+  return bytes;
+}
+
+at::Tensor labels_of(const LookedAt& part) {
+  std::vector<std::int64_t> labels;
+  for (const PictureFile& file : part.files) labels.push_back(file.label);
+  return at::tensor(labels, at::kLong);
+}
+
+std::vector<fs::path> paths_of(const LookedAt& part) {
+  std::vector<fs::path> paths;
+  for (const PictureFile& file : part.files) paths.push_back(file.path);
+  return paths;
+}
+
+/// All examples of a part in one tensor.
+DatasetPtr decoded(const LookedAt& part, const DatasetInfo& info, const PictureOptions& options) {
+  const PictureFiles files(paths_of(part), info.input_shape[0] == 3, options, /*hold=*/false);
+  const auto count = static_cast<std::int64_t>(part.files.size());
+  const at::Tensor inputs =
+      at::empty({count, info.input_shape[0], info.input_shape[1], info.input_shape[2]}, at::kByte);
+  for_each_number(count, files.threads(), [&](std::int64_t i) {
+    files.with(
+        i, [&](const image::Raster& scaled) { inputs[i].copy_(to_tensor(cropped_picture(scaled, options, nullptr))); });
+  });
+  return memory(inputs, labels_of(part), info, 1.0F / 255);
+}
+
+std::string hash_lines(const std::string& name, const LookedAt& part, const std::vector<std::string>& classes) {
+  std::string lines;
+  for (std::size_t i = 0; i < part.files.size(); ++i)
+    lines += name + classes[static_cast<std::size_t>(part.files[i].label)] + " " + part.looks[i].sha256 + "\n";
+  return lines;
+}
+
+std::string skipped_note(const std::vector<std::string>& damaged) {
+  return fmt::format("skipped {} damaged picture{}, the first one {}", damaged.size(), damaged.size() == 1 ? "" : "s",
+                     damaged.front());
+}
 
 }  // namespace
 
-std::vector<fs::path> sorted_entries(const fs::path& folder) {
-  std::error_code error;
-  std::vector<fs::path> entries;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (!entry.path().filename().string().starts_with('.')) entries.push_back(entry.path());
-  }
-  if (error) throw DataError("cannot read the folder " + folder.string() + ": " + error.message());
-  std::sort(entries.begin(), entries.end());
-  return entries;
+Collection read_folder(const fs::path& path, const PictureOptions& options, std::uint64_t most_bytes) {
+  return read_pictures(picture_layout(path), path.string(), options, most_bytes);
 }
 
-Collection read_folder(const fs::path& path) {
-  std::vector<std::string> classes;
-  std::vector<File> files;
-  std::int64_t others = 0;
-  for (const fs::path& folder : sorted_entries(path)) {
-    if (!fs::is_directory(folder)) {
-      ++others;
-      continue;
-    }
-    const std::size_t before = files.size();
-    for (const fs::path& file : sorted_entries(folder)) {
-      if (is_png(file))
-        files.push_back({file, static_cast<std::int64_t>(classes.size()), read_file(file)});
-      else
-        ++others;
-    }
-    if (files.size() == before)
-      throw DataError(folder.string() + ": expected PNG files in this folder of a class; got none");
-    classes.push_back(folder.filename().string());
+Collection read_tiny_imagenet(const SourceFiles& files) {
+  PictureLayout layout = picture_layout(files.folder / "train");
+  std::map<std::string, std::int64_t> labels;
+  for (const std::string& name : layout.classes) labels.emplace(name, static_cast<std::int64_t>(labels.size()));
+  const fs::path annotations = files.folder / "val" / "val_annotations.txt";
+  std::int64_t line = 0;
+  for (const std::string& text : split(read_file(annotations), '\n')) {
+    ++line;
+    if (trim(text).empty()) continue;
+    const std::vector<std::string> cells = split(text, '\t');  // file, class, and a box
+    const auto label = cells.size() < 2 ? labels.end() : labels.find(std::string(trim(cells[1])));
+    if (label == labels.end())
+      throw DataError(fmt::format("{}:{}: '{}', expected a file and a class of the training pictures",
+                                  annotations.string(), line, trim(text)));
+    layout.test.push_back({files.folder / "val" / "images" / cells[0], label->second});
   }
-  if (classes.size() < 2)
-    throw DataError(fmt::format("{}: {} folders, expected one folder of PNGs per class, at least two", path.string(),
-                                classes.size()));
+  layout.notes.clear();  // the boxes beside the pictures
+  layout.notes.emplace_back("the test examples are those of val, because the classes of test are not published");
+  return read_pictures(std::move(layout), "tiny-imagenet", files.pictures);
+}
 
-  const PngHeader first = png_header(files.front().bytes, files.front().path.string());
+Collection read_pictures(PictureLayout layout, const std::string& name, const PictureOptions& options,
+                         std::uint64_t most_bytes) {
+  check(options);
+  std::vector<std::string> damaged;
+  const auto look = [&](const std::vector<PictureFile>& files) {
+    return look_at_all(files, options.skip_damaged, damaged);
+  };
+  const LookedAt train = look(layout.train), validation = look(layout.validation), test = look(layout.test);
+  if (train.files.empty()) throw DataError(name + ": no picture is left to train with; " + damaged.front());
+
+  CommonSize size(options);
   bool color = false;
-  for (const File& file : files) {
-    const PngHeader header = png_header(file.bytes, file.path.string());
-    if (header.rows != first.rows || header.columns != first.columns)
-      throw DataError(fmt::format("{}: {} x {} pixels (rows x columns), expected {} x {} as in {}", file.path.string(),
-                                  header.rows, header.columns, first.rows, first.columns, files.front().path.string()));
-    color = color || header.color;
+  for (const LookedAt* part : {&train, &validation, &test}) {
+    size.add(*part);
+    for (const Look& one : part->looks) color = color || (one.header.color && !options.gray);
   }
+  const std::vector<std::int64_t> shape = {color ? 3 : 1, size.get().rows, size.get().columns};
+  const DatasetInfo info = {ProblemKind::classification, shape, static_cast<std::int64_t>(layout.classes.size()),
+                            layout.classes};
+  std::uint64_t bytes = 0;
+  for (const LookedAt* part : {&train, &validation, &test}) bytes += held_bytes(*part, options, shape[0]);
 
-  const auto count = static_cast<std::int64_t>(files.size()), outputs = static_cast<std::int64_t>(classes.size());
-  const std::vector<std::int64_t> shape = {color ? 3 : 1, first.rows, first.columns};
-  const at::Tensor inputs = at::empty({count, shape[0], shape[1], shape[2]}, at::kByte);
-  const at::Tensor targets = at::empty({count}, at::kLong);
-  std::string hashes;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const File& file = files[static_cast<std::size_t>(i)];
-    inputs[i].copy_(decode_png(file.bytes, color, file.path.string()));
-    targets[i] = file.label;
-    hashes += classes[static_cast<std::size_t>(file.label)] + " " + sha256(file.bytes) + "\n";
-  }
   Collection collection;
-  collection.train = memory(inputs, targets, {ProblemKind::classification, shape, outputs, classes}, 1.0F / 255);
+  const bool hold = bytes <= most_bytes;
+  if (!hold)
+    collection.notes.push_back(
+        fmt::format("the decoded pictures would take {:.1f} GB of memory, so each is decoded "
+                    "whenever it is used",
+                    static_cast<double>(bytes) / 1e9));
+  const auto centered = [&](const LookedAt& part) -> DatasetPtr {
+    if (part.files.empty()) return nullptr;
+    if (hold) return decoded(part, info, options);
+    return pictures(std::make_shared<PictureFiles>(paths_of(part), color, options, false), labels_of(part), info,
+                    false);
+  };
+  if (options.crop.kind == Crop::Kind::random) {
+    const auto files = std::make_shared<PictureFiles>(paths_of(train), color, options, hold);
+    collection.train = pictures(files, labels_of(train), info, false);
+    collection.train_drawn = pictures(files, labels_of(train), info, true);
+  } else {
+    collection.train = centered(train);
+  }
+  collection.validation = centered(validation);
+  collection.test = centered(test);
   collection.bytes = true;
-  collection.name = path.string();
-  collection.fingerprint = sha256(hashes);
-  if (others > 0) collection.notes = {fmt::format("ignored {} files that are not PNGs", others)};
+  collection.name = name;
+  collection.fingerprint =
+      sha256(hash_lines("", train, layout.classes) + hash_lines("val/", validation, layout.classes) +
+             hash_lines("test/", test, layout.classes));
+  collection.notes.insert(collection.notes.end(), layout.notes.begin(), layout.notes.end());
+  if (!damaged.empty()) collection.notes.push_back(skipped_note(damaged));
   return collection;
 }
 

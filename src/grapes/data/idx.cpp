@@ -2,20 +2,23 @@
 
 #include "grapes/base/error.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <cstring>
+#include <functional>
 
 namespace grapes::data {
 namespace {
 
-constexpr std::uint32_t images_magic = 2051, labels_magic = 2049;
+constexpr std::uint32_t images_magic = 2051, labels_magic = 2049, qmnist_magic = 3074;
 
 std::string kind(std::uint32_t magic) {
   const std::string number = "magic number " + std::to_string(magic);
   if (magic == images_magic) return number + " (IDX images)";
   if (magic == labels_magic) return number + " (IDX labels)";
+  if (magic == qmnist_magic) return number + " (QMNIST's labels)";
   return number;
 }
 
@@ -61,39 +64,52 @@ at::Tensor byte_tensor(std::string_view bytes, at::IntArrayRef shape) {
   return tensor;
 }
 
-}  // namespace
-
-at::Tensor idx_images(std::string_view bytes, const std::string& file) {
-  IdxHeader header(bytes, file, images_magic);
-  const std::uint64_t count = header.number("count");
-  const std::uint64_t rows = header.number("rows");
-  const std::uint64_t columns = header.number("columns");
-  const std::string_view pixels = header.records(count, rows * columns);
-  return byte_tensor(pixels, {static_cast<std::int64_t>(count), 1, static_cast<std::int64_t>(rows),
-                              static_cast<std::int64_t>(columns)});
+/// A header with the magic number and the shape, then the bytes.
+std::string idx_bytes(std::uint32_t magic, const at::Tensor& values) {
+  std::string bytes;
+  const auto put = [&](std::uint32_t number) {
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(number >> shift & 255);
+  };
+  put(magic);
+  for (const std::int64_t size : values.sizes()) put(static_cast<std::uint32_t>(size));
+  bytes.append(reinterpret_cast<const char*>(values.data_ptr<std::uint8_t>()),
+               static_cast<std::size_t>(values.numel()));
+  return bytes;
 }
 
-at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes) {
-  IdxHeader header(bytes, file, labels_magic);
-  const std::uint64_t count = header.number("count");
-  const std::string_view labels = header.records(count, 1);
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const int label = static_cast<unsigned char>(labels[i]);
-    if (label >= classes) {
-      throw DataError(fmt::format("{}: label {} of record {} (from 0) is out of range, expected 0 ... {}", file, label,
-                                  i, classes - 1));
-    }
+void check_label(std::int64_t label, std::size_t record, const std::string& file, std::int64_t classes,
+                 std::int64_t first) {
+  if (label < first || label >= first + classes)
+    throw DataError(fmt::format("{}: label {} of record {} (from 0) is out of range, expected {} ... {}", file, label,
+                                record, first, first + classes - 1));
+}
+
+/// Labels as QMNIST stores them.
+at::Tensor qmnist_labels(std::string_view bytes, const std::string& file, std::int64_t classes) {
+  constexpr std::uint32_t fields = 8;
+  IdxHeader header(bytes, file, qmnist_magic);
+  const std::uint32_t count = header.number("count"), found = header.number("fields");
+  if (found != fields) throw DataError(fmt::format("{}: {} numbers per label, expected {}", file, found, fields));
+  header.records(count, 4 * fields);
+  at::Tensor labels = at::empty({count}, at::kLong);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto label = static_cast<std::int32_t>(header.number("labels"));
+    for (std::uint32_t rest = 1; rest < fields; ++rest) header.number("labels");
+    check_label(label, i, file, classes, 0);
+    labels.data_ptr<std::int64_t>()[i] = label;
   }
-  return byte_tensor(labels, {static_cast<std::int64_t>(count)}).to(at::kLong);
+  return labels;
 }
 
-Collection read_idx(const SourceFiles& files, bool transposed) {
+using ReadLabels = std::function<at::Tensor(std::string_view bytes, const std::string& file, std::int64_t classes)>;
+
+Collection read_parts(const SourceFiles& files, bool transposed, const ReadLabels& read_labels) {
   const auto outputs = static_cast<std::int64_t>(files.classes.size());
   const auto read_part = [&](std::size_t first, at::IntArrayRef expected) {
     const UnpackedFile images = files.read(first), labels = files.read(first + 1);
     at::Tensor inputs = idx_images(images.bytes, images.path);
     if (transposed) inputs = inputs.transpose(2, 3);
-    const at::Tensor targets = idx_labels(labels.bytes, labels.path, outputs);
+    const at::Tensor targets = read_labels(labels.bytes, labels.path, outputs);
     if (inputs.size(0) != targets.size(0))
       throw DataError(fmt::format("{}: {} labels, expected {}, one per image of {}", labels.path, targets.size(0),
                                   inputs.size(0), images.path));
@@ -109,5 +125,40 @@ Collection read_idx(const SourceFiles& files, bool transposed) {
   collection.bytes = true;
   return collection;
 }
+
+}  // namespace
+
+at::Tensor idx_images(std::string_view bytes, const std::string& file) {
+  IdxHeader header(bytes, file, images_magic);
+  const std::uint64_t count = header.number("count");
+  const std::uint64_t rows = header.number("rows");
+  const std::uint64_t columns = header.number("columns");
+  const std::string_view pixels = header.records(count, rows * columns);
+  return byte_tensor(pixels, {static_cast<std::int64_t>(count), 1, static_cast<std::int64_t>(rows),
+                              static_cast<std::int64_t>(columns)});
+}
+
+at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes, std::int64_t first) {
+  IdxHeader header(bytes, file, labels_magic);
+  const std::uint64_t count = header.number("count");
+  const std::string_view labels = header.records(count, 1);
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    check_label(static_cast<unsigned char>(labels[i]), i, file, classes, first);
+  return byte_tensor(labels, {static_cast<std::int64_t>(count)}).to(at::kLong) - first;
+}
+
+std::string write_idx_images(const at::Tensor& images) { return idx_bytes(images_magic, images.contiguous()); }
+
+std::string write_idx_labels(const at::Tensor& labels) {
+  return idx_bytes(labels_magic, labels.to(at::kByte).contiguous());
+}
+
+Collection read_idx(const SourceFiles& files, bool transposed, std::int64_t first_label) {
+  return read_parts(files, transposed, [=](std::string_view bytes, const std::string& file, std::int64_t classes) {
+    return idx_labels(bytes, file, classes, first_label);
+  });
+}
+
+Collection read_qmnist(const SourceFiles& files) { return read_parts(files, /*transposed=*/false, qmnist_labels); }
 
 }  // namespace grapes::data

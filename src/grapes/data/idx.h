@@ -18,14 +18,23 @@ namespace grapes::data {
 /// @throws DataError for a wrong magic number or a size that does not match the header
 at::Tensor idx_images(std::string_view bytes, const std::string& file);
 
-/// Reads the labels: big-endian u32 2049, count, then count bytes, each in 0 ... classes-1.
-/// @return [count] int64
+/// Reads the labels: big-endian u32 2049, count, then count bytes, each in first ... first + classes - 1.
+/// @return [count] int64, 0 ... classes-1
 /// @throws DataError; for a label out of range with its record number
-at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes);
+at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes, std::int64_t first = 0);
+
+/// The bytes of an IDX file of these images, [count, rows, columns] uint8, or labels, [count] from 0 to 255.
+std::string write_idx_images(const at::Tensor& images);
+std::string write_idx_labels(const at::Tensor& labels);
 
 /// Reads a source of four IDX files: train images, train labels, test images, test labels.
-/// @param transposed  pixels are stored column by column, as in EMNIST
+/// @param transposed   pixels are stored column by column, as in EMNIST
+/// @param first_label  the number of the first class in the file
 /// @throws DataError; also if the number of labels is not that of the images, or test images have another size
-Collection read_idx(const SourceFiles& files, bool transposed = false);
+Collection read_idx(const SourceFiles& files, bool transposed = false, std::int64_t first_label = 0);
+
+/// Reads a source like that, but with QMNIST's labels: big-endian u32 3074, count, 8, then rows of 8 big-endian i32,
+/// the first of which is the class.
+Collection read_qmnist(const SourceFiles& files);
 
 }  // namespace grapes::data

@@ -24,11 +24,20 @@ namespace grapes::data {
 namespace fs = std::filesystem;
 namespace {
 
+/// @throws UsageError for an option that is for files of pictures only
+void refuse(const PictureOptions& options, const std::string& data) {
+  const std::string why = ": only for a folder of pictures, not for " + data;
+  if (options.resize.given()) throw UsageError("resize", to_string(options.resize) + why);
+  if (options.crop.kind != Crop::Kind::none) throw UsageError("crop", to_string(options.crop) + why);
+  if (options.gray) throw UsageError("gray", "true" + why);
+}
+
 Collection read_named(const Options& options, const Progress& progress) {
   const Source& source = find_row(sources(), "data set", options.data);
+  if (!source.pictures) refuse(options.pictures, source.name);
   std::optional<fs::path> folder = locate(source, options.data_dir);
   if (!folder && !source.mirrors.empty() && options.download) folder = fetch(source.name, progress);
-  if (folder) return read_source(source, *folder, options.events);
+  if (folder) return read_source(source, *folder, options);
   std::vector<std::string> looked;
   for (const fs::path& place : search_path(source, options.data_dir)) looked.push_back(place.string());
   throw DataError(fmt::format("{} was not found in {}; {}", source.name, fmt::join(looked, ", "),
@@ -44,15 +53,16 @@ Collection read(const Options& options, const Progress& progress) {
   if (!options.label_column.empty() && !csv)
     throw UsageError("label_column",
                      fmt::format("{}: only a CSV has columns, not {}", options.label_column, options.data));
+  if (csv || (!named && path.extension() == ".npy")) refuse(options.pictures, options.data);
   if (csv) return read_csv(path, options.label_column, options.targets);
   if (!named && path.extension() == ".npy") return read_npy(path, options.targets);
   if (options.targets == TargetReading::numbers)
     throw UsageError("targets", "numbers: " + options.data + " has classes");
   std::error_code error;
-  if (!named && fs::is_directory(path, error)) return read_folder(path);
+  if (!named && fs::is_directory(path, error)) return read_folder(path, options.pictures);
   if (!named && (path.has_parent_path() || fs::exists(path, error)))
     throw DataError(
-        fmt::format("{}: {}, expected FILE.csv, x.npy, a folder of one folder of PNGs per class, or a named source",
+        fmt::format("{}: {}, expected FILE.csv, x.npy, a folder of one folder of pictures per class, or a named source",
                     options.data, fs::exists(path, error) ? "unknown kind of data" : "no such file"));
   return read_named(options, progress);
 }
@@ -121,7 +131,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   Collection collection = read(options, progress);
   check_kind(options, collection);
   if (options.pad > 0)
-    for (DatasetPtr* part : {&collection.train, &collection.validation, &collection.test})
+    for (DatasetPtr* part : {&collection.train, &collection.train_drawn, &collection.validation, &collection.test})
       if (*part) *part = padded(*part, options.pad, collection.name);
 
   const Rows rows = split_rows(collection, options, split_seed);
@@ -134,8 +144,10 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   const auto prepared = [&](const DatasetPtr& part) { return normalized(part, splits.normalization); };
   splits.train_plain = prepared(train);
   // Augment before normalizing, so that pixels from outside an image are its background, 0.
-  splits.train = options.augment.none() ? splits.train_plain
-                                        : prepared(augmented(train, options.augment, splits.normalization.shift));
+  const DatasetPtr drawn = collection.train_drawn ? subset(collection.train_drawn, rows.train) : train;
+  splits.train = options.augment.none() && drawn == train
+                     ? splits.train_plain
+                     : prepared(augmented(drawn, options.augment, splits.normalization.shift));
   splits.validation =
       prepared(rows.validation.defined() ? subset(collection.train, rows.validation) : collection.validation);
   splits.test = prepared(test);

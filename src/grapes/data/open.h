@@ -4,6 +4,7 @@
 #include "grapes/data/collection.h"
 #include "grapes/data/download.h"
 #include "grapes/data/normalize.h"
+#include "grapes/data/picture_options.h"
 #include "grapes/data/targets.h"
 
 #include <cstdint>
@@ -17,8 +18,8 @@ enum class Order { shuffle, file };
 
 /// What to read, and how to split and change it.
 struct Options {
-  /// A name in sources(), or a path: FILE.csv, FILE.npy (x.npy with y.npy next to it), a folder of one folder of PNGs
-  /// per class.
+  /// A name in sources(), or a path: FILE.csv, FILE.npy (x.npy with y.npy next to it), a folder of one folder of
+  /// pictures per class.
   std::string data = "digits";
   std::string data_dir;  ///< the first folder to search for a named source
   bool download = true;  ///< whether a named source may be downloaded if it is not found
@@ -35,6 +36,7 @@ struct Options {
   std::int64_t pad = 0;            ///< pad images with zeros to this number of rows and columns; 0: no padding
   std::string normalize = "unit";  ///< a name in normalizations()
   Augmentation augment;            ///< of the training images
+  PictureOptions pictures;         ///< of a folder of pictures
 
   std::string label_column;  ///< CSV: target columns, separated by commas; "": label, class, target or y, else the last
   TargetReading targets = TargetReading::automatic;

@@ -1,7 +1,7 @@
 // Padding of images in data sets and in inputs of trained models.
 #include "grapes/data/open.h"
 #include "grapes/data/picture.h"
-#include "grapes/data/png.h"
+#include "grapes/data/pictures.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/test_files.h"
 #include "grapes/data/transform.h"
@@ -62,17 +62,20 @@ TEST(Pad, PicturesToPredictArePaddedNotScaled) {
   const TemporaryFolder folder;
   const std::string png = (folder.path() / "p.png").string(), idx = (folder.path() / "p.idx").string();
   const at::Tensor picture = at::arange(16, at::kByte).reshape({1, 4, 4});
-  write_file(png, encode_png(picture));
+  write_file(png, image::encode_png(to_raster(picture)));
   write_file(idx, idx_images_file(1, 4, 4));
   const DatasetInfo info{ProblemKind::classification, {1, 8, 8}, 2, {"a", "b"}};
+  Options options;
+  options.pad = 8;
   for (const std::string& file : {png, idx}) {
     std::string note;
-    const at::Tensor inputs = read_inputs(file, info, &note, 8);
+    const at::Tensor inputs = read_inputs(file, info, options, &note);
     EXPECT_TRUE(at::equal(inputs[0] * 255, padded(picture, 8, "").to(at::kFloat))) << file;
     EXPECT_EQ(note, "");
   }
   std::string note;
-  EXPECT_EQ(read_inputs(png, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}}, &note, 3).sizes(),
+  options.pad = 3;
+  EXPECT_EQ(read_inputs(png, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}}, options, &note).sizes(),
             (at::IntArrayRef{1, 1, 3, 3}));
   EXPECT_THAT(note, HasSubstr("scaled from 4 x 4 to 3 x 3"));
 }

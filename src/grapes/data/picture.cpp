@@ -5,13 +5,12 @@
 #include "grapes/data/csv.h"
 #include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
-#include "grapes/data/png.h"
+#include "grapes/data/pictures.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/transform.h"
 #include "grapes/data/unpack.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/full.h>
 #include <fmt/format.h>
 
@@ -37,12 +36,11 @@ at::Tensor padded_if_it_fits(const at::Tensor& images, std::int64_t pad, const s
 
 }  // namespace
 
-void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
-                   const std::string& png_path) {
+void contact_sheet(const Splits& splits, int rows, int columns, std::uint64_t seed, const std::string& png_path) {
   const at::IntArrayRef shape = splits.info.input_shape;
   if (!is_image(shape)) throw DataError(splits.name + ": a contact sheet needs images; the examples are not images");
   if (rows < 1 || columns < 1) throw UsageError("a contact sheet needs at least one row and one column");
-  const bool draws = !options.augment.none();
+  const bool draws = splits.train != splits.train_plain;
   const std::int64_t count = std::min<std::int64_t>(draws ? rows : std::int64_t{rows} * columns, splits.train->size());
   const at::Tensor chosen = shuffled_order(splits.train->size(), seed, 0).narrow(0, 0, count);
 
@@ -67,32 +65,33 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
       for (std::int64_t row = 0; row < count; ++row) place(images[row], row, column);
     }
   }
-  write_file(png_path, encode_png(sheet));
+  write_file(png_path, image::encode_png(to_raster(sheet)));
 }
 
-at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note,
-                    std::int64_t pad) {
+at::Tensor read_picture(const std::string& path, const std::vector<std::int64_t>& input_shape, const Options& options,
+                        std::string* note) {
   if (!is_image(input_shape)) throw DataError(path + ": is an image, but this model was not trained on images");
-  const at::Tensor pixels = decode_png(read_file(path), input_shape[0] == 3, path);
-  const at::Tensor image = padded_if_it_fits(pixels, pad, path).to(at::kFloat) / 255;
-  if (image.size(1) == input_shape[1] && image.size(2) == input_shape[2]) return image;
+  const image::Raster scaled = scaled_picture(read_file(path), input_shape[0] == 3, options.pictures, path);
+  const image::Raster picture = cropped_picture(scaled, options.pictures, nullptr);
+  const at::Tensor pixels = padded_if_it_fits(to_tensor(picture), options.pad, path);
+  if (pixels.size(1) == input_shape[1] && pixels.size(2) == input_shape[2]) return pixels.to(at::kFloat) / 255;
   if (note) {
-    *note = fmt::format("{}: scaled from {} x {} to {} x {} pixels", path, image.size(1), image.size(2), input_shape[1],
-                        input_shape[2]);
+    *note = fmt::format("{}: scaled from {} x {} to {} x {} pixels", path, picture.rows, picture.columns,
+                        input_shape[1], input_shape[2]);
   }
-  return at::adaptive_avg_pool2d(image, {input_shape[1], input_shape[2]});  // each pixel the mean of its area
+  return to_tensor(image::resized(picture, input_shape[1], input_shape[2])).to(at::kFloat) / 255;
 }
 
-at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::string* note, std::int64_t pad) {
+at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options, std::string* note) {
   const std::string extension = std::filesystem::path(path).extension().string();
-  if (extension == ".png") return read_png(path, info.input_shape, note, pad).unsqueeze(0);
+  if (image::has_image_name(path)) return read_picture(path, info.input_shape, options, note).unsqueeze(0);
   if (extension == ".csv") {
     std::vector<std::int64_t> shape = info.input_shape;
     shape.insert(shape.begin(), -1);
     return csv_inputs(path, info).reshape(shape);
   }
   if (extension == ".npy") return npy_inputs(path, info);
-  const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);
+  const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), options.pad, path);
   if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
     throw DataError(fmt::format("{}: images of {} x {} pixels, but this model was trained on images of another size",
                                 path, images.size(2), images.size(3)));

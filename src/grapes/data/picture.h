@@ -8,24 +8,23 @@
 
 namespace grapes::data {
 
-/// Writes a contact sheet: a PNG of rows × columns training examples. With augmentation, each row shows one example and
-/// `columns - 1` augmented versions of it. @throws DataError if the examples are not images
-void contact_sheet(const Splits& splits, const Options& options, int rows, int columns, std::uint64_t seed,
-                   const std::string& png_path);
+/// Writes a contact sheet: a PNG of rows × columns training examples. With augmentation or random crops, each row shows
+/// one example and `columns - 1` changed versions of it. @throws DataError if the examples are not images
+void contact_sheet(const Splits& splits, int rows, int columns, std::uint64_t seed, const std::string& png_path);
 
-/// Reads a PNG for a trained model and converts it to the input shape: gray or color, and scaled by area if the size
-/// differs (reported in `note`).
-/// @param pad  as in Options: images of at most this size are padded, not scaled; 0: no padding
+/// Reads a picture for a trained model and converts it to the input shape: gray or color, resized and cropped at the
+/// center as in training, or scaled if the size still differs (reported in `note`).
+/// @param options  of the model; images of at most `pad` rows and columns are padded, not scaled
 /// @return input_shape, float32 in 0 ... 1, before normalization
-at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note = nullptr,
-                    std::int64_t pad = 0);
+at::Tensor read_picture(const std::string& path, const std::vector<std::int64_t>& input_shape, const Options& options,
+                        std::string* note = nullptr);
 
-/// Reads examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), an NPY array, or a
-/// CSV with the columns of the training data (or only numbers, by position).
-/// @param pad  as in the model's Options: PNGs and IDX images of at most this size are padded
+/// Reads examples without targets for a trained model: a picture (as above), IDX images (plain or .gz), an NPY array,
+/// or a CSV with the columns of the training data (or only numbers, by position).
+/// @param options  of the model; images of at most `pad` rows and columns are padded
 /// @return [n, input_shape...] float32, before normalization
 /// @throws DataError
-at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::string* note = nullptr,
-                       std::int64_t pad = 0);
+at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options,
+                       std::string* note = nullptr);
 
 }  // namespace grapes::data

@@ -2,6 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
+#include "grapes/data/open.h"
 #include "grapes/data/unpack.h"
 
 #include <fmt/format.h>
@@ -91,7 +92,7 @@ std::optional<fs::path> locate(const Source& source, const std::string& data_dir
   return std::nullopt;
 }
 
-Collection read_source(const Source& source, const fs::path& folder, const EventOptions& events) {
+Collection read_source(const Source& source, const fs::path& folder, const Options& options) {
   std::string hashes;
   bool official = true;
   const auto read = [&](std::size_t number) {
@@ -104,7 +105,9 @@ Collection read_source(const Source& source, const fs::path& folder, const Event
     hashes += hash;
     return UnpackedFile{path.string(), std::move(bytes)};
   };
-  Collection collection = source.read({source.classes, folder, read, events});
+  std::vector<std::string> names;
+  for (const SourceFile& file : source.files) names.push_back(file.name);
+  Collection collection = source.read({source.classes, names, folder, read, options.events, options.pictures});
   collection.name = source.name;
   if (!hashes.empty()) collection.fingerprint = sha256(hashes);
   if (!official) collection.notes.push_back("the files differ from the known files of " + source.name);

@@ -16,6 +16,8 @@ struct SourceFile {
   std::uint64_t bytes = 0;        ///< of the .gz on the mirrors
   std::string packed_sha256{};    ///< of the .gz on the mirrors; "" without mirrors
   std::string unpacked_sha256{};  ///< of the unpacked file; "" if unknown
+  std::string packed_md5{};       ///< of the .gz that its authors publish; "" if unknown
+  bool folder = false;            ///< a folder of files
 };
 
 /// A row of the table of named sources.
@@ -27,8 +29,12 @@ struct Source {
   std::vector<std::string> mirrors{};  ///< folders to download from, HTTPS
   /// Reads its files. read_source() adds the name and the fingerprint.
   Collection (*read)(const SourceFiles& files) = nullptr;
-  std::string advice{};  ///< how to get the files by hand, if there are no mirrors
+  std::string matlab{};   ///< MATLAB file of its authors with the same images and labels, which `data get --from` takes
+  bool pictures = false;  ///< reads files of pictures, so PictureOptions hold for it
+  std::string advice{};   ///< how to get the files by hand, if there are no mirrors
 };
+
+struct Options;
 
 const std::vector<Source>& sources();
 
@@ -46,6 +52,6 @@ std::optional<std::filesystem::path> locate(const Source& source, const std::str
 
 /// Reads a source from its folder.
 /// @throws DataError for an invalid file, or a file that is known to belong to another source
-Collection read_source(const Source& source, const std::filesystem::path& folder, const EventOptions& events);
+Collection read_source(const Source& source, const std::filesystem::path& folder, const Options& options);
 
 }  // namespace grapes::data

@@ -3,9 +3,13 @@
 #include "grapes/data/cifar.h"
 #include "grapes/data/delayed_xor.h"
 #include "grapes/data/digits.h"
+#include "grapes/data/event_sources.h"
+#include "grapes/data/folder.h"
 #include "grapes/data/idx.h"
-#include "grapes/data/nmnist.h"
+#include "grapes/data/mat.h"
 #include "grapes/data/source.h"
+
+#include <fmt/format.h>
 
 #include <string_view>
 
@@ -33,7 +37,36 @@ constexpr std::string_view cifar100_classes =
 
 Collection idx(const SourceFiles& files) { return read_idx(files); }
 
+/// @param part     as EMNIST's file names spell it
+/// @param classes  a letter each
+Source emnist(const std::string& name, const std::string& part, const std::string& summary, std::string_view classes) {
+  Source source;
+  source.name = name;
+  source.summary = fmt::format("EMNIST {}, 28 x 28, {} classes", summary, classes.size());
+  source.classes = letters(classes);
+  for (const char* set : {"train", "test"})
+    for (const char* kind : {"images-idx3", "labels-idx1"})
+      source.files.push_back({.name = fmt::format("emnist-{}-{}-{}-ubyte", part, set, kind)});
+  // Pixels are stored column by column; the letters are numbered from 1.
+  source.read = part == "letters" ? +[](const SourceFiles& files) { return read_idx(files, true, 1); }
+                                  : +[](const SourceFiles& files) { return read_idx(files, true); };
+  source.matlab = fmt::format("emnist-{}.mat", part);
+  source.advice = fmt::format(
+      "take the four emnist-{}-* files from gzip.zip, or matlab.zip, of "
+      "https://www.nist.gov/itl/products-and-services/emnist-dataset",
+      part);
+  return source;
+}
+
+std::vector<SourceFile> folders(const std::vector<std::string>& names) {
+  std::vector<SourceFile> files;
+  for (const std::string& name : names) files.push_back({.name = name, .folder = true});
+  return files;
+}
+
 std::vector<Source> make_table() {
+  const std::vector<std::string> cifar10_classes = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                                    "dog",      "frog",       "horse", "ship", "truck"};
   return {
       {.name = "digits",
        .summary = "1,797 handwritten digits, 8 x 8, 10 classes; embedded: needs no file and no network",
@@ -69,21 +102,37 @@ std::vector<Source> make_table() {
                   "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}},
        .mirrors = {"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"},
        .read = idx},
-      // The hashes of the official files are unknown to us, so they are never downloaded, only found.
-      {.name = "emnist",
-       .summary = "EMNIST Balanced: 112,800 + 18,800 handwritten digits and letters, 28 x 28, 47 classes",
-       .classes = letters(emnist_classes),
-       .files = {{.name = "emnist-balanced-train-images-idx3-ubyte"},
-                 {.name = "emnist-balanced-train-labels-idx1-ubyte"},
-                 {.name = "emnist-balanced-test-images-idx3-ubyte"},
-                 {.name = "emnist-balanced-test-labels-idx1-ubyte"}},
-       .read = [](const SourceFiles& files) { return read_idx(files, /*transposed=*/true); },
+      {.name = "kmnist",
+       .summary = "Kuzushiji-MNIST: 60,000 + 10,000 handwritten hiragana, 28 x 28, 10 classes",
+       .classes = {"o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"},
+       .files = {{.name = "train-images-idx3-ubyte", .packed_md5 = "bdb82020997e1d708af4cf47b453dcf7"},
+                 {.name = "train-labels-idx1-ubyte", .packed_md5 = "e144d726b3acfaa3e44228e80efcd344"},
+                 {.name = "t10k-images-idx3-ubyte", .packed_md5 = "5c965bf0a639b31b8f53240b1b52f4d7"},
+                 {.name = "t10k-labels-idx1-ubyte", .packed_md5 = "7320c461ea6c1c855c0b718fb2a4b134"}},
+       .read = idx,
+       .advice = "take the four files of kmnist from https://github.com/rois-codh/kmnist"},
+      {.name = "qmnist",
+       .summary = "QMNIST: MNIST made again, with 60,000 test images, 28 x 28, 10 classes",
+       .classes = letters("0123456789"),
+       .files = {{.name = "qmnist-train-images-idx3-ubyte", .packed_md5 = "ed72d4157d28c017586c42bc6afe6370"},
+                 {.name = "qmnist-train-labels-idx2-int", .packed_md5 = "0058f8dd561b90ffdd0f734c6a30e5e4"},
+                 {.name = "qmnist-test-images-idx3-ubyte", .packed_md5 = "1394631089c404de565df7b7aeaf9412"},
+                 {.name = "qmnist-test-labels-idx2-int", .packed_md5 = "5b5b05890a5e13444e108efe57b788aa"}},
+       .read = read_qmnist,
        .advice =
-           "take the four emnist-balanced-* files from gzip.zip of https://www.nist.gov/itl/products-and-services/"
-           "emnist-dataset"},
+           "take the four qmnist-train-* and qmnist-test-* files from https://github.com/facebookresearch/qmnist"},
+      // The hashes of EMNIST's files are unknown to us, so they are never downloaded, only found.
+      emnist("emnist", "balanced", "Balanced: 112,800 + 18,800 handwritten digits and letters", emnist_classes),
+      emnist("emnist-bymerge", "bymerge", "ByMerge: 697,932 + 116,323 handwritten digits and letters", emnist_classes),
+      emnist("emnist-byclass", "byclass", "ByClass: 697,932 + 116,323 handwritten digits and letters",
+             "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+      emnist("emnist-letters", "letters", "Letters: 124,800 + 20,800 handwritten letters, capital or not",
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+      emnist("emnist-digits", "digits", "Digits: 240,000 + 40,000 handwritten digits", "0123456789"),
+      emnist("emnist-mnist", "mnist", "MNIST: 60,000 + 10,000 handwritten digits", "0123456789"),
       {.name = "cifar10",
        .summary = "CIFAR-10: 50,000 + 10,000 color photographs of animals and vehicles, 32 x 32, 10 classes",
-       .classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+       .classes = cifar10_classes,
        .files = {{.name = "data_batch_1.bin",
                   .unpacked_sha256 = "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"},
                  {.name = "data_batch_2.bin",
@@ -107,6 +156,18 @@ std::vector<Source> make_table() {
              return read_cifar(files, 1, {20, 100});
            },
        .advice = "take the files of cifar-100-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"},
+      {.name = "svhn",
+       .summary = "Street View House Numbers: 73,257 + 26,032 color photographs of digits, 32 x 32, 10 classes",
+       .classes = letters("0123456789"),
+       .files = {{.name = "train_32x32.mat"}, {.name = "test_32x32.mat"}},
+       .read = read_svhn,
+       .advice = "take train_32x32.mat and test_32x32.mat from http://ufldl.stanford.edu/housenumbers"},
+      {.name = "tiny-imagenet",
+       .summary = "Tiny ImageNet: 100,000 + 10,000 color photographs, 64 x 64, 200 classes (WordNet's numbers)",
+       .files = folders({"train", "val"}),
+       .read = read_tiny_imagenet,
+       .pictures = true,
+       .advice = "take tiny-imagenet-200.zip from http://cs231n.stanford.edu/tiny-imagenet-200.zip"},
       {.name = "jsb",
        .summary = "JSB chorales: 229 + 76 + 77 pieces by Bach, 88 notes, one step per quarter note; the targets are "
                   "the notes of the next step",
@@ -117,9 +178,34 @@ std::vector<Source> make_table() {
       {.name = "nmnist",
        .summary = "N-MNIST: 60,000 + 10,000 recordings of digits by an event camera, 34 x 34 x 2",
        .classes = letters("0123456789"),
-       .files = {{.name = "Train"}, {.name = "Test"}},
+       .files = folders({"Train", "Test"}),
        .read = read_nmnist,
-       .advice = "unpack Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist"},
+       .advice = "take Train.zip and Test.zip from https://www.garrickorchard.com/datasets/n-mnist"},
+      {.name = "cifar10-dvs",
+       .summary = "CIFAR10-DVS: 10,000 recordings of pictures by an event camera, 128 x 128 x 2, 10 classes",
+       .classes = cifar10_classes,
+       .files = folders(cifar10_classes),
+       .read = read_cifar10_dvs,
+       .advice = "take the ten archives airplane.zip ... truck.zip from https://figshare.com/articles/dataset/"
+                 "CIFAR10-DVS_New/4724671"},
+      {.name = "dvs-gesture",
+       .summary = "DVS128 Gesture: 1,176 + 288 recordings of gestures by an event camera, 128 x 128 x 2, 11 classes",
+       .classes = {"hand_clapping", "right_hand_wave", "left_hand_wave", "right_arm_clockwise",
+                   "right_arm_counter_clockwise", "left_arm_clockwise", "left_arm_counter_clockwise", "arm_roll",
+                   "air_drums", "air_guitar", "other_gestures"},
+       .files = folders({"DvsGesture"}),
+       .read = read_dvs_gesture,
+       .advice = "take DvsGesture.tar.gz from https://research.ibm.com/interactive/dvsgesture/"},
+      {.name = "shd",
+       .summary = "Spiking Heidelberg Digits: 8,156 + 2,264 spoken digits, 700 channels, 20 classes",
+       .files = {{.name = "shd_train.h5"}, {.name = "shd_test.h5"}},
+       .read = read_heidelberg,
+       .advice = "take shd_train.h5.zip and shd_test.h5.zip from https://zenkelab.org/datasets/"},
+      {.name = "ssc",
+       .summary = "Spiking Speech Commands: 75,466 + 9,981 + 20,382 spoken words, 700 channels, 35 classes",
+       .files = {{.name = "ssc_train.h5"}, {.name = "ssc_valid.h5"}, {.name = "ssc_test.h5"}},
+       .read = read_heidelberg,
+       .advice = "take ssc_train.h5.zip, ssc_valid.h5.zip and ssc_test.h5.zip from https://zenkelab.org/datasets/"},
       {.name = "delayed-xor",
        .summary = "2,000 + 500 generated sequences: exclusive or of two cues with a delay between them; needs no file",
        .classes = {"same", "different"},

@@ -83,10 +83,11 @@ std::string unxz(std::string_view bytes, const std::string& file) {
   return content;
 }
 
-std::string read_unpacked(const std::filesystem::path& path) {
-  std::string bytes = read_file(path);
-  if (path.extension() == ".xz" || is_xz(bytes)) return unxz(bytes, path.string());
-  return path.extension() == ".gz" || is_gzip(bytes) ? gunzip(bytes, path.string()) : bytes;
+std::string unpacked(std::string bytes, const std::string& file) {
+  if (file.ends_with(".xz") || is_xz(bytes)) return unxz(bytes, file);
+  return file.ends_with(".gz") || is_gzip(bytes) ? gunzip(bytes, file) : bytes;
 }
+
+std::string read_unpacked(const std::filesystem::path& path) { return unpacked(read_file(path), path.string()); }
 
 }  // namespace grapes::data

@@ -13,6 +13,8 @@ std::string gunzip(std::string_view bytes, const std::string& file);
 /// Unpacks an .xz file and verifies its checksums. @throws DataError with `file`: not xz, truncated, corrupt
 std::string unxz(std::string_view bytes, const std::string& file);
 
+/// Returns these bytes of a file, unpacked if they are gzip or xz. @throws DataError
+std::string unpacked(std::string bytes, const std::string& file);
 /// Returns the bytes of a file, unpacked if it is gzip or xz. @throws DataError
 std::string read_unpacked(const std::filesystem::path& path);
 

@@ -15,6 +15,7 @@ namespace {
 
 using namespace scope;
 using D = data::Options;
+using P = data::PictureOptions;
 using N = nn::Options;
 using S = nn::SpikingOptions;
 using A = nn::AnalogOptions;
@@ -93,6 +94,15 @@ std::vector<Key> data_group() {
       key("order", examples, "order of the training examples in an epoch", one_of({"shuffle", "file"}), &D::order),
       key("pad, padding", examples, "pad images with zeros to this many rows and columns; 0: do not pad", at_least(0),
           &D::pad),
+      key("resize, image-size, img-size", examples,
+          "folders of pictures: scale to this size; with crop: keep the shape and cover this size",
+          parsed("none|SIDE|ROWSxCOLUMNS", data::parse_picture_size), &P::resize),
+      key("crop", examples,
+          "folders of pictures: use this part; random: drawn for each training example, the center of others",
+          parsed("none|center|random|center:SIDE|random:SIDE", data::parse_crop), &P::crop),
+      key("gray, grayscale, grey", examples, "folders of pictures: convert color to gray", yes_or_no, &P::gray),
+      key("skip-damaged", examples, "folders of pictures: leave out files that cannot be decoded", yes_or_no,
+          &P::skip_damaged),
       key("normalize, normalization, normalise, standardize, scale", examples,
           "unit: to 0..1; bytes: to 0..255; zero-mean: to -1..1; standard, channel: to mean 0 and standard deviation "
           "1, per input or per image channel",
@@ -109,6 +119,12 @@ std::vector<Key> data_group() {
           &data::EventOptions::steps),
       key("event-values", examples, "event recordings: 1 where there was an event, or the number of events",
           one_of({"spikes", "counts"}), &data::EventOptions::values),
+      key("event-bins", examples, "event recordings: steps of the same duration, or of the same number of events",
+          one_of({"time", "count"}), &data::EventOptions::bins),
+      key("event-pool", examples, "event recordings: this many pixels (or channels) in each direction become one",
+          at_least(1), &data::EventOptions::pool),
+      key("event-polarity", examples, "event recordings: brighter and darker as two channels or as one",
+          one_of({"separate", "merged"}), &data::EventOptions::polarity),
       key("download", machine, "download a named data set that is not found", yes_or_no, &D::download),
   };
 }

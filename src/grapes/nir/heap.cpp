@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace grapes::nir::hdf5 {
+namespace grapes::hdf5 {
 namespace {
 
 /// A conversion from references to bytes that changes nothing.
@@ -70,4 +70,4 @@ std::vector<std::string> long_texts(const std::vector<char>& references, hid_t f
   return texts;
 }
 
-}  // namespace grapes::nir::hdf5
+}  // namespace grapes::hdf5

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "grapes/nir/hdf5.h"
+#include "grapes/base/hdf5.h"
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace grapes::nir::hdf5 {
+namespace grapes::hdf5 {
 
 /// Variable-length text is stored in a file's global heap; a data set of text contains references to it. HDF5 1.10
 /// trusts the lengths, addresses and indices of a damaged file, and may read beyond its memory or loop forever.
@@ -21,4 +21,4 @@ Object reference_type();
 /// @throws Refused for a damaged reference or heap
 std::vector<std::string> long_texts(const std::vector<char>& references, hid_t file, std::string_view bytes);
 
-}  // namespace grapes::nir::hdf5
+}  // namespace grapes::hdf5

@@ -1,8 +1,8 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
+#include "grapes/base/hdf5.h"
 #include "grapes/nir/file.h"
 #include "grapes/nir/flatten.h"
-#include "grapes/nir/hdf5.h"
 #include "grapes/nir/heap.h"
 
 #include <cstring>

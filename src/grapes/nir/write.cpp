@@ -1,7 +1,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
+#include "grapes/base/hdf5.h"
 #include "grapes/nir/file.h"
-#include "grapes/nir/hdf5.h"
 
 namespace grapes::nir {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-/// HDF5 objects that close themselves.
-namespace grapes::nir::hdf5 {
+/// HDF5 objects that close themselves. For modules that link HDF5.
+namespace grapes::hdf5 {
 
 /// An error of HDF5. It is caught and thrown again with the name of the file.
 struct Refused : std::runtime_error {
@@ -69,4 +69,4 @@ inline Object in_memory() {
   return access;
 }
 
-}  // namespace grapes::nir::hdf5
+}  // namespace grapes::hdf5
