@@ -202,7 +202,7 @@ class Training(ProgramTest):
     def test_a_table_of_ones_own(self):
         rows = [f"{x / 10},{-x / 5},{3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
-        result = self.good_json("train", "--data", "line.csv", "--label-column", "price", "--model", "linear", "--bias",
+        result = self.good_json("train", "--data", "line.csv", "--target", "price", "--model", "linear", "--bias",
                                 "--learning-rate", "0.01", "--epochs", "200", "--batch-size", "8", "--normalize",
                                 "standard", "--out", "run", "--quiet")
         self.assertGreater(result["last"]["test_r2"], 0.99)

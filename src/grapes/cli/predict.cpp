@@ -44,7 +44,7 @@ std::vector<std::vector<Prediction>> predictions(const at::Tensor& values, const
 Exit predict(const Program& program, const PredictOptions& options) {
   const experiment::Loaded loaded = experiment::load(checkpoint_path(options.checkpoint));
   std::string note;
-  const at::Tensor raw = data::read_inputs(options.file, loaded.info, &note, loaded.config.data.pad);
+  const at::Tensor raw = data::read_inputs(options.file, loaded.info, loaded.config.data, &note);
   if (!note.empty()) program.say("note: " + note);
   const at::NoGradGuard no_grad;
   const at::Tensor inputs = loaded.normalization(raw).to(loaded.config.network.precision.dtype);

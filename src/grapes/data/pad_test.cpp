@@ -67,12 +67,16 @@ TEST(Pad, PicturesToPredictArePaddedNotScaled) {
   const DatasetInfo info{ProblemKind::classification, {1, 8, 8}, 2, {"a", "b"}};
   for (const std::string& file : {png, idx}) {
     std::string note;
-    const at::Tensor inputs = read_inputs(file, info, &note, 8);
+    Options options;
+    options.pad = 8;
+    const at::Tensor inputs = read_inputs(file, info, options, &note);
     EXPECT_TRUE(at::equal(inputs[0] * 255, padded(picture, 8, "").to(at::kFloat))) << file;
     EXPECT_EQ(note, "");
   }
   std::string note;
-  EXPECT_EQ(read_inputs(png, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}}, &note, 3).sizes(),
+  Options three;
+  three.pad = 3;
+  EXPECT_EQ(read_inputs(png, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}}, three, &note).sizes(),
             (at::IntArrayRef{1, 1, 3, 3}));
   EXPECT_THAT(note, HasSubstr("scaled from 4 x 4 to 3 x 3"));
 }

@@ -2,7 +2,6 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
-#include "grapes/data/csv.h"
 #include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
 #include "grapes/data/png.h"
@@ -83,13 +82,14 @@ at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& in
   return at::adaptive_avg_pool2d(image, {input_shape[1], input_shape[2]});  // each pixel the mean of its area
 }
 
-at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::string* note, std::int64_t pad) {
+at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options, std::string* note) {
+  const std::int64_t pad = options.pad;
   const std::string extension = std::filesystem::path(path).extension().string();
   if (extension == ".png") return read_png(path, info.input_shape, note, pad).unsqueeze(0);
-  if (extension == ".csv") {
+  if (is_table(path)) {
     std::vector<std::int64_t> shape = info.input_shape;
     shape.insert(shape.begin(), -1);
-    return csv_inputs(path, info).reshape(shape);
+    return table_inputs(path, options.table, info).reshape(shape);
   }
   if (extension == ".npy") return npy_inputs(path, info);
   const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);

@@ -21,11 +21,11 @@ at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& in
                     std::int64_t pad = 0);
 
 /// Reads examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), an NPY array, or a
-/// CSV with the columns of the training data (or only numbers, by position).
-/// @param pad  as in the model's Options: PNGs and IDX images of at most this size are padded
+/// table with the columns of the training data (or without names, by position).
+/// @param options  of the model: how to read tables; images of at most `pad` rows and columns are padded
 /// @return [n, input_shape...] float32, before normalization
 /// @throws DataError
-at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, std::string* note = nullptr,
-                       std::int64_t pad = 0);
+at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options,
+                       std::string* note = nullptr);
 
 }  // namespace grapes::data

@@ -80,7 +80,7 @@ TEST_F(PngFolder, OnePictureIsFittedToTheInputShape) {
   EXPECT_TRUE(at::allclose(image, at::full({1, 8, 8}, 0.2F)));
   EXPECT_THAT(note, HasSubstr("scaled from 16 x 16 to 8 x 8"));
   note.clear();
-  EXPECT_EQ(read_inputs(path, {ProblemKind::classification, {3, 16, 16}, 2, {"a", "b"}}, &note).sizes(),
+  EXPECT_EQ(read_inputs(path, {ProblemKind::classification, {3, 16, 16}, 2, {"a", "b"}}, {}, &note).sizes(),
             (at::IntArrayRef{1, 3, 16, 16}));
   EXPECT_EQ(note, "");
   EXPECT_THAT(refusal([&] { read_png(path, {13}); }), HasSubstr("was not trained on images"));
@@ -89,10 +89,10 @@ TEST_F(PngFolder, OnePictureIsFittedToTheInputShape) {
 TEST_F(PngFolder, IdxImagesAreInputsToo) {
   const std::string path = (folder_.path() / "some.idx.gz").string();
   write_file(path, gzip(idx_images_file(2, 3, 3)));
-  const at::Tensor inputs = read_inputs(path, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}});
+  const at::Tensor inputs = read_inputs(path, {ProblemKind::classification, {1, 3, 3}, 2, {"a", "b"}}, {});
   EXPECT_TRUE(at::allclose(inputs.flatten() * 255, at::arange(18, at::kFloat)));
   EXPECT_THAT(refusal([&] {
-                read_inputs(path, {ProblemKind::classification, {1, 4, 4}, 2, {"a", "b"}});
+                read_inputs(path, {ProblemKind::classification, {1, 4, 4}, 2, {"a", "b"}}, {});
               }),
               HasSubstr("images of 3 x 3 pixels"));
 }
