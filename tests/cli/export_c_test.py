@@ -97,7 +97,7 @@ class Header(ProgramTest):
         rows = [f"{x / 30},{40 + x}" for x in range(60)]
         self.write("far.csv", "a,price\n" + "\n".join(rows) + "\n")
         self.good("train", "--data", "far.csv", "--target", "price", "--model", "mlp:8", "--bias", "--learning-rate",
-                  "0.0001", "--epochs", "60", "--batch-size", "8", "--out", "run", "--quiet")
+                  "0.0001", "--epochs", "60", "--batch-size", "8", "--normalize", "unit", "--out", "run", "--quiet")
         said = self.good("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")
         self.assertRegex(said, r"outputs reached the limit of their range, 32; --activation-fraction 9 has a wider range")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--activation-fraction", "7",

@@ -21,8 +21,9 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   const bool known = ::fstat(file, &status) == 0;
   const bool folder = known && S_ISDIR(status.st_mode);
   const auto size = known ? static_cast<std::size_t>(status.st_size) : 0;
-  void* const begin =
-      folder || size == 0 ? nullptr : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
+  void* const begin = folder || size == 0
+                          ? nullptr
+                          : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
   const int error = errno;
   ::close(file);
   if (folder) refuse("it is a folder");

@@ -66,8 +66,9 @@ class Decorator : public Dataset {
   DatasetInfo info_;
 };
 
-/// Holds the data in memory as it was read (bytes stay bytes). A batch is converted: input = float(raw) * scale.
-/// @param inputs   [n, ...] uint8 or float32
+/// Holds the data in memory as it was read (bytes stay bytes). A batch is converted: input = float(raw) * scale. Only
+/// the examples of a batch are read, so the inputs may lie in a mapped file.
+/// @param inputs   [n, ...] of any type of number
 /// @param targets  [n] int64 or [n, outputs] float32
 DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale = 1);
 

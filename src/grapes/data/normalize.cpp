@@ -42,22 +42,23 @@ void for_each_piece(const Dataset& dataset, Visit visit) {
   }
 }
 
-/// What the values of a data set are.
+/// What the values of a data set are, by at most 65,536 of its examples.
 struct Values {
   double low = 0, high = 0;
   bool whole = true;  ///< all are whole numbers
 };
 
 Values values_of(const Dataset& train) {
+  constexpr std::int64_t most = 1 << 16, piece = 1 << 10;
+  const at::Tensor rows = at::arange(0, train.size(), (train.size() + most - 1) / most, at::kLong);
   Values values;
-  bool first = true;
-  for_each_piece(train, [&](const at::Tensor& x) {
+  for (std::int64_t begin = 0; begin < rows.size(0); begin += piece) {
+    const at::Tensor x = train.get(rows.narrow(0, begin, std::min(piece, rows.size(0) - begin))).inputs;
     const double low = x.min().item<double>(), high = x.max().item<double>();
-    values.low = first ? low : std::min(values.low, low);
-    values.high = first ? high : std::max(values.high, high);
+    values.low = begin == 0 ? low : std::min(values.low, low);
+    values.high = begin == 0 ? high : std::max(values.high, high);
     values.whole = values.whole && x.eq(x.round()).all().item<bool>();
-    first = false;
-  });
+  }
   return values;
 }
 
@@ -127,9 +128,11 @@ const NormalizationKind& automatic_normalization(const Dataset& train, bool byte
     return find_row(normalizations(), "normalization", name);
   };
   const DatasetInfo& info = train.info();
-  if (bytes || info.sequence || train.size() == 0) return called("unit");
+  if (info.sequence || train.size() == 0) return called("unit");
   const bool images = info.input_shape.size() == 3;
   const Values values = values_of(train);
+  if (bytes)
+    return called(values.high >= 0.5 ? "unit" : images ? "channel" : "standard");  // few of 256 values are used
   const bool in_bytes = values.low >= 0 && values.high <= 255 && values.high > 1;
   if (in_bytes && values.whole && values.high > 127 && c10::multiply_integers(info.input_shape) >= 64)
     return called("pixels");

@@ -3,10 +3,10 @@
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/data/arrays.h"
 #include "grapes/data/fetch.h"
 #include "grapes/data/fill.h"
 #include "grapes/data/folder.h"
-#include "grapes/data/npy.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/source.h"
 #include "grapes/data/split.h"
@@ -48,14 +48,15 @@ Collection read(const Options& options, const Progress& progress) {
     if (!columns->empty() && !table)
       throw UsageError(setting, fmt::format("{}: only a table has columns, not {}", *columns, options.data));
   if (table) return read_table(path, options.table, options.targets);
-  if (!named && path.extension() == ".npy") return read_npy(path, options.targets);
+  if (!named && is_arrays(path)) return read_arrays(path, options.targets);
   if (options.targets == TargetReading::numbers)
     throw UsageError("targets", "numbers: " + options.data + " has classes");
   std::error_code error;
   if (!named && fs::is_directory(path, error)) return read_folder(path);
   if (!named && (path.has_parent_path() || fs::exists(path, error)))
     throw DataError(
-        fmt::format("{}: {}, expected a table (.csv, .tsv, .data, .txt, also .gz or .xz), x.npy, a folder of one "
+        fmt::format("{}: {}, expected a table (.csv, .tsv, .data, .txt, also .gz or .xz), x.npy, FILE.npz, FILE.mat, a "
+                    "folder of one "
                     "folder of PNGs per class, or a named source",
                     options.data, fs::exists(path, error) ? "unknown kind of data" : "no such file"));
   return read_named(options, progress);

@@ -2,8 +2,8 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
+#include "grapes/data/arrays.h"
 #include "grapes/data/idx.h"
-#include "grapes/data/npy.h"
 #include "grapes/data/png.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/transform.h"
@@ -91,7 +91,7 @@ at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const O
     shape.insert(shape.begin(), -1);
     return table_inputs(path, options.table, info).reshape(shape);
   }
-  if (extension == ".npy") return npy_inputs(path, info);
+  if (is_arrays(path)) return array_inputs(path, info);
   const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), pad, path);
   if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
     throw DataError(fmt::format("{}: images of {} x {} pixels, but this model was trained on images of another size",

@@ -20,8 +20,8 @@ void contact_sheet(const Splits& splits, const Options& options, int rows, int c
 at::Tensor read_png(const std::string& path, const std::vector<std::int64_t>& input_shape, std::string* note = nullptr,
                     std::int64_t pad = 0);
 
-/// Reads examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), an NPY array, or a
-/// table with the columns of the training data (or without names, by position).
+/// Reads examples without targets for a trained model: a PNG (as above), IDX images (plain or .gz), the arrays of
+/// NumPy, or a table with the columns of the training data (or without names, by position).
 /// @param options  of the model: how to read tables; images of at most `pad` rows and columns are padded
 /// @return [n, input_shape...] float32, before normalization
 /// @throws DataError

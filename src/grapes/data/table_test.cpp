@@ -6,6 +6,7 @@
 #include "grapes/data/test_files.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -263,6 +264,65 @@ TEST_F(Table, OpensAsASplitDataSet) {
   options.test_split = 0.2;
   options.augment = parse_augmentation("rotate=5");
   EXPECT_THAT(refusal<UsageError>([&] { open(options, 3); }), HasSubstr("not images"));
+}
+
+TEST_F(Table, InputsAndTargetsAreScaledByTheTrainingExamples) {
+  std::string text = "a,b,y\n";
+  for (int i = 0; i < 100; ++i) text += fmt::format("{},{},{}\n", i * 1000, i % 7 * 0.001, 5e6 + i * i);
+  write_file(file_, text);
+  Options options;
+  options.data = file_.string();
+  const Splits splits = open(options, 1);
+  const at::Tensor inputs = all_inputs(*splits.train), targets = splits.train->targets().to(at::kDouble);
+  EXPECT_TRUE(at::allclose(inputs.mean(0), at::zeros({2}), 0, 1e-5));
+  EXPECT_TRUE(at::allclose(inputs.std(0, false), at::ones({2}), 1e-4));
+  EXPECT_FALSE(at::allclose(all_inputs(*splits.test).mean(0), at::zeros({2}), 0, 1e-5));
+  ASSERT_EQ(splits.info.target_mean.size(), 1);
+  EXPECT_DOUBLE_EQ(splits.info.target_mean[0], targets.mean().item<double>());
+  EXPECT_DOUBLE_EQ(splits.info.target_deviation[0], targets.std(false).item<double>());
+
+  // What one set of examples taught is applied to another.
+  const Fitted fitted{splits.info, splits.normalization};
+  const Splits other = open(options, 2, {}, &fitted);
+  EXPECT_EQ(other.info.target_mean, splits.info.target_mean);
+  EXPECT_TRUE(at::equal(other.normalization.shift, splits.normalization.shift));
+  options.normalize = "unit";
+  EXPECT_THAT(open(options, 1).info.target_mean, testing::IsEmpty());
+  EXPECT_EQ(all_inputs(*open(options, 1).train).max().item<float>(),
+            all_inputs(*open(options, 1).train).select(1, 0).max().item<float>());
+}
+
+TEST_F(Table, WholeNumbersOfBytesAreScaledAsPicturesAre) {
+  std::string text = "label";
+  for (int i = 0; i < 64; ++i) text += ",p" + std::to_string(i);
+  for (int row = 0; row < 40; ++row) {
+    text += "\n" + std::to_string(row % 2);
+    for (int i = 0; i < 64; ++i) text += "," + std::to_string((row * 37 + i * 11) % 256);
+  }
+  write_file(file_, text + "\n");
+  Options options;
+  options.data = file_.string();
+  const Splits splits = open(options, 1);
+  EXPECT_THAT(splits.notes, Contains(HasSubstr("normalize = pixels")));
+  EXPECT_FLOAT_EQ(all_inputs(*splits.train).max().item<float>(), 1);
+  EXPECT_FLOAT_EQ(all_inputs(*splits.train).min().item<float>(), 0);
+}
+
+TEST_F(Table, FillsComeFromTheTrainingExamplesOnly) {
+  std::string text = "a,b,y\n";
+  for (int i = 0; i < 100; ++i) text += fmt::format("{},{},{}\n", i % 10 == 0 ? "" : std::to_string(i * i), i, i % 2);
+  write_file(file_, text);
+  Options options;
+  options.data = file_.string();
+  options.normalize = "unit";
+  options.table.missing = Missing::mean;
+  const Splits splits = open(options, 1);
+  const at::Tensor a = all_inputs(*splits.train).select(1, 0).to(at::kDouble),
+                   b = all_inputs(*splits.train).select(1, 1);
+  const at::Tensor there = b.fmod(10).ne(0);
+  EXPECT_NEAR(splits.info.fill[0], a.masked_select(there).mean().item<double>(), 1e-3);
+  EXPECT_TRUE(a.masked_select(there.logical_not()).eq(splits.info.fill[0]).all().item<bool>());
+  EXPECT_TRUE(all_inputs(*splits.test).isfinite().all().item<bool>());
 }
 
 }  // namespace

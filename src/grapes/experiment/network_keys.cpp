@@ -80,7 +80,7 @@ Form<data::Augmentation> augmentation_form() {
 std::vector<Key> data_group() {
   return {
       key("data, dataset, data-set", examples, "name of a data set (grapes list data), or a path to your own",
-          text("NAME|FILE.csv|FILE.npy|FOLDER"), &D::data),
+          text("NAME|TABLE.csv|FILE.npy|FILE.npz|FILE.mat|FOLDER"), &D::data),
       key("data-dir", machine, "folder that is searched first for a named data set", text("FOLDER"), &D::data_dir),
       key("validation-split, validation, val-split, validation-fraction, val-size", examples,
           "training examples set aside for validation, chosen by seed", part_or_count(), &D::validation_split),

@@ -65,10 +65,13 @@ void Criterion::standardize(at::Tensor mean, at::Tensor deviation) {
   deviation_ = std::move(deviation).to(at::kDouble);
 }
 
+at::Tensor Criterion::standardized(const at::Tensor& targets) const {
+  return standardizes() ? (targets - mean_) / deviation_ : targets;
+}
+
 at::Tensor Criterion::loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {
   const auto there = [&](const at::Tensor& given) { return given.defined() ? given.to(logits.device()) : given; };
-  const at::Tensor asked = standardizes() ? (targets - mean_) / deviation_ : targets;
-  return loss_->value(loss_->logits ? logits : output_(logits), there(asked), there(present));
+  return loss_->value(loss_->logits ? logits : output_(logits), there(standardized(targets)), there(present));
 }
 
 at::Tensor Criterion::error(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {

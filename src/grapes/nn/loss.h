@@ -50,6 +50,8 @@ class Criterion {
   at::Tensor prediction(const at::Tensor& logits) const;
   const std::string& name() const { return loss_->name; }
   bool standardizes() const { return mean_.defined(); }
+  /// Returns targets as the network computes them.
+  at::Tensor standardized(const at::Tensor& targets) const;
 
  private:
   const Loss* loss_;

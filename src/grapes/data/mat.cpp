@@ -1,0 +1,144 @@
+#include "grapes/data/mat.h"
+
+#include "grapes/base/error.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+#include <matio.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+namespace grapes::data {
+namespace {
+
+using Variable = std::unique_ptr<matvar_t, decltype(&Mat_VarFree)>;
+
+/// Copies elements in MATLAB's order, whose first index runs fastest.
+template <class From, class To = From>
+at::Tensor from_matlab(const matvar_t& variable, at::ScalarType type) {
+  std::vector<std::int64_t> reversed, order(static_cast<std::size_t>(variable.rank));
+  for (int i = variable.rank; i-- > 0;) reversed.push_back(static_cast<std::int64_t>(variable.dims[i]));
+  std::iota(order.rbegin(), order.rend(), 0);
+  at::Tensor values = at::empty(reversed, type);
+  auto* to = static_cast<To*>(values.data_ptr());
+  for (std::int64_t i = 0; i < values.numel(); ++i) to[i] = static_cast<To>(static_cast<const From*>(variable.data)[i]);
+  return values.permute(order).contiguous();
+}
+
+std::optional<at::Tensor> numbers_of(const matvar_t& variable) {
+  switch (variable.data_type) {
+    case MAT_T_DOUBLE:
+      return from_matlab<double>(variable, at::kDouble);
+    case MAT_T_SINGLE:
+      return from_matlab<float>(variable, at::kFloat);
+    case MAT_T_INT8:
+      return from_matlab<std::int8_t>(variable, at::kChar);
+    case MAT_T_UINT8:
+      return from_matlab<std::uint8_t>(variable, variable.isLogical ? at::kBool : at::kByte);
+    case MAT_T_INT16:
+      return from_matlab<std::int16_t>(variable, at::kShort);
+    case MAT_T_UINT16:
+      return from_matlab<std::uint16_t, std::int32_t>(variable, at::kInt);
+    case MAT_T_INT32:
+      return from_matlab<std::int32_t>(variable, at::kInt);
+    case MAT_T_UINT32:
+      return from_matlab<std::uint32_t, std::int64_t>(variable, at::kLong);
+    case MAT_T_INT64:
+      return from_matlab<std::int64_t>(variable, at::kLong);
+    case MAT_T_UINT64:
+      return from_matlab<std::uint64_t, double>(variable, at::kDouble);
+    default:
+      return std::nullopt;
+  }
+}
+
+/// The rows of an array of characters, without the spaces that fill them up.
+std::vector<std::string> rows_of_text(const matvar_t& variable) {
+  std::vector<std::string> rows(variable.dims[0]);
+  const std::size_t width = variable.rank == 2 ? variable.dims[1] : 0;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (std::size_t i = 0; i < width; ++i) {
+      const std::size_t at = row + i * rows.size();
+      const bool wide = variable.data_size == 2;
+      const unsigned c = wide ? static_cast<const std::uint16_t*>(variable.data)[at]
+                              : static_cast<const std::uint8_t*>(variable.data)[at];
+      if (c < 0x80 || !wide) {
+        rows[row] += static_cast<char>(c);
+      } else {
+        if (c >= 0x800) rows[row] += static_cast<char>(0xe0 | c >> 12);
+        rows[row] += static_cast<char>(c >= 0x800 ? 0x80 | (c >> 6 & 63) : 0xc0 | c >> 6);
+        rows[row] += static_cast<char>(0x80 | (c & 63));
+      }
+    }
+    rows[row].erase(rows[row].find_last_not_of(' ') + 1);
+  }
+  return rows;
+}
+
+class MatReader {
+ public:
+  explicit MatReader(const std::string& file) : file_(file) {}
+
+  void add(const std::string& name, matvar_t& variable) {
+    const auto refuse = [&](const char* what) {
+      throw DataError(fmt::format("{}, {}: {}, expected plain numbers", file_, name, what));
+    };
+    if (variable.class_type == MAT_C_STRUCT) {
+      const unsigned fields = Mat_VarGetNumberOfFields(&variable);
+      char* const* const names = Mat_VarGetStructFieldnames(&variable);
+      for (unsigned i = 0; i < fields; ++i)
+        if (matvar_t* field = Mat_VarGetStructFieldByName(&variable, names[i], 0)) add(name + "_" + names[i], *field);
+      return;
+    }
+    if (variable.data == nullptr || variable.rank < 1) return;
+    if (variable.class_type == MAT_C_SPARSE) refuse("a sparse array; store full(...)");
+    if (variable.isComplex != 0) refuse("complex numbers");
+    if (variable.class_type == MAT_C_CHAR) {
+      arrays[name] = {{}, rows_of_text(variable)};
+    } else if (variable.class_type == MAT_C_CELL) {
+      add_cells(name, variable);
+    } else if (const auto values = numbers_of(variable)) {
+      arrays[name] = {*values};
+    }
+  }
+
+  std::map<std::string, StoredArray> arrays;
+
+ private:
+  void add_cells(const std::string& name, const matvar_t& variable) {
+    StoredArray array;
+    const std::size_t count = variable.nbytes / static_cast<std::size_t>(variable.data_size);
+    for (std::size_t i = 0; i < count; ++i) {
+      const matvar_t* cell = static_cast<matvar_t* const*>(variable.data)[i];
+      if (cell == nullptr || cell->class_type != MAT_C_CHAR || cell->data == nullptr || cell->dims[0] != 1) return;
+      array.texts.push_back(rows_of_text(*cell)[0]);
+    }
+    arrays[name] = std::move(array);
+  }
+
+  const std::string& file_;
+};
+
+}  // namespace
+
+std::map<std::string, StoredArray> mat_arrays(const std::filesystem::path& path) {
+  const std::string file = path.string();
+  Mat_LogInit("grapes");  // its messages go nowhere
+  Mat_LogInitFunc("grapes", [](int, char*) {});
+  const std::unique_ptr<mat_t, decltype(&Mat_Close)> mat(Mat_Open(file.c_str(), MAT_ACC_RDONLY), Mat_Close);
+  if (!mat) throw DataError(file + ": not a file of MATLAB, or damaged");
+  MatReader reader(file);
+  while (true) {
+    const Variable variable(Mat_VarReadNext(mat.get()), Mat_VarFree);
+    if (!variable) break;
+    if (variable->name != nullptr) reader.add(variable->name, *variable);
+  }
+  return std::move(reader.arrays);
+}
+
+}  // namespace grapes::data
