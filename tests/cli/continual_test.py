@@ -223,7 +223,7 @@ class ContinualTest(ProgramTest):
         table = self.write("table.csv", "a,b,label\n" + "".join(f"{i},{i % 7},{'xy'[i % 2]}\n" for i in range(60)))
         self.assert_refused(2, "needs images", *SMALL, "--data", table, "--scenario", "rotated")
         numbers = self.write("numbers.csv", "a,b,price\n" + "".join(f"{i},{i % 7},{i * 0.37}\n" for i in range(60)))
-        self.assert_refused(2, "no classes", *SMALL, "--data", numbers, "--label-column", "price")
+        self.assert_refused(2, "no classes", *SMALL, "--data", numbers, "--target", "price")
 
     def test_a_manifest_that_does_not_fit_is_refused(self):
         self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--out", "one")

@@ -83,7 +83,7 @@ class Header(ProgramTest):
     def test_a_regression_learns_too(self):
         rows = [f"{x / 10},{-x / 5},{0.3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
-        self.good("train", "--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
+        self.good("train", "--data", "line.csv", "--target", "price", "--model", "mlp:8", "--bias", "--learning-rate",
                   "0.01", "--epochs", "60", "--batch-size", "8", "--normalize", "standard", "--out", "run", "--quiet")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--learn", "--evaluate", "test", "--rehearse", "5",
                                 "--check", "300", "--quiet")
@@ -96,8 +96,8 @@ class Header(ProgramTest):
     def test_outputs_that_meet_the_end_of_their_range_are_counted(self):
         rows = [f"{x / 30},{40 + x}" for x in range(60)]
         self.write("far.csv", "a,price\n" + "\n".join(rows) + "\n")
-        self.good("train", "--data", "far.csv", "--label-column", "price", "--model", "mlp:8", "--bias", "--learning-rate",
-                  "0.0001", "--epochs", "60", "--batch-size", "8", "--out", "run", "--quiet")
+        self.good("train", "--data", "far.csv", "--target", "price", "--model", "mlp:8", "--bias", "--learning-rate",
+                  "0.0001", "--epochs", "60", "--batch-size", "8", "--normalize", "unit", "--out", "run", "--quiet")
         said = self.good("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")
         self.assertRegex(said, r"outputs reached the limit of their range, 32; --activation-fraction 9 has a wider range")
         result = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--activation-fraction", "7",
@@ -136,7 +136,7 @@ class Refusals(ProgramTest):
                 ["--model", "mlp:8", "--output", "relu", "--loss", "mse"])
         self.write("line.csv", "a,price\n" + "".join(f"{x},{x / 60}\n" for x in range(60)))
         refused("output 'sigmoid' is not supported in integers for regression; available: auto, identity",
-                ["--data", "line.csv", "--label-column", "price", "--model", "mlp:8", "--output", "sigmoid", "--loss", "mse"])
+                ["--data", "line.csv", "--target", "price", "--model", "mlp:8", "--output", "sigmoid", "--loss", "mse"])
         refused("route 'dfa'", ["--model", "mlp:8", "--route", "dfa"], "--learn")
         refused("modulation 'shuffled'", ["--model", "mlp:8", "--modulation", "shuffled"], "--learn")
 

@@ -199,10 +199,24 @@ class Training(ProgramTest):
         last = self.good_json("eval", "weights.safetensors", "--quiet")
         self.assertAlmostEqual(first["last"]["test_accuracy"], last["accuracy"])
 
+    def test_a_finished_run_goes_on_as_if_it_had_been_longer(self):
+        self.good("train", *SMALL, "--epochs", "4", "--optimizer", "adam", "--out", "whole")
+        self.good("train", *SMALL, "--epochs", "2", "--optimizer", "adam", "--out", "part")
+        self.good("train", "--resume", "part", "--epochs", "4", "--quiet")
+        self.assertEqual(*(self.tensors(f"{run}/checkpoints/last.safetensors") for run in ("whole", "part")))
+        for name in ("run.json", "config.toml", "status.json"):
+            self.assertEqual(*((self.folder / run / name).read_text() for run in ("whole", "part")))
+        self.assertEqual([row["epoch"] for row in self.rows("part")], [0, 1, 2, 3, 4])
+        self.assertEqual(self.rows("part")[-1]["test_accuracy"], self.rows("whole")[-1]["test_accuracy"])
+        self.assert_refused(2, "the run has 4 already", "train", "--resume", "part", "--epochs", "3")
+        self.good("train", *SMALL, "--epochs", "2", "--schedule", "cosine", "--out", "curved")
+        self.assert_refused(2, ["the schedule cosine spreads its learning rates over 2 epochs", "--init"],
+                            "train", "--resume", "curved", "--epochs", "4")
+
     def test_a_table_of_ones_own(self):
         rows = [f"{x / 10},{-x / 5},{3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
-        result = self.good_json("train", "--data", "line.csv", "--label-column", "price", "--model", "linear", "--bias",
+        result = self.good_json("train", "--data", "line.csv", "--target", "price", "--model", "linear", "--bias",
                                 "--learning-rate", "0.01", "--epochs", "200", "--batch-size", "8", "--normalize",
                                 "standard", "--out", "run", "--quiet")
         self.assertGreater(result["last"]["test_r2"], 0.99)
@@ -210,6 +224,25 @@ class Training(ProgramTest):
         (answer,) = self.good_json("predict", "run", "new.csv", "--quiet")["examples"]
         self.assertEqual(answer[0]["target"], "price")
         self.assertAlmostEqual(answer[0]["value"], 4, delta=0.3)
+
+
+    def test_a_regression_learns_and_is_scored_in_the_units_of_its_target(self):
+        rows = [f"{x * 1000},{x % 5 / 1000},{5e5 + 100 * x}" for x in range(100)]
+        self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
+        result = self.good_json("train", "--data", "line.csv", "--model", "linear", "--target", "price", "--learning-rate",
+                                "0.05", "--epochs", "40", "--batch-size", "8", "--out", "run", "--quiet")
+        self.assertGreater(result["last"]["test_r2"], 0.99)
+        tested = self.good_json("eval", "run", "--quiet")
+        self.assertEqual(tested["loss"], result["last"]["test_loss"])
+        self.assertLess(tested["rmse"], 300)
+        self.assertGreater(tested["rmse"], 1e-6)
+        self.write("new.csv", "b,a\n0.002,50000\n")
+        (answer,) = self.good_json("predict", "run", "new.csv", "--quiet")["examples"]
+        self.assertAlmostEqual(answer[0]["value"], 505000, delta=300)
+        self.good("export", "c", "run", "--out", "net.h", "--quiet")
+        self.assertRegex((self.folder / "net.h").read_text(), r"mean = 50\d{4}")
+        r2 = self.good_json("export", "c", "run", "--out", "net.h", "--evaluate", "test", "--quiet")["r2"]
+        self.assertAlmostEqual(r2["integers"], r2["float"], delta=0.01)
 
 
 class Configuration(ProgramTest):

@@ -57,7 +57,7 @@ void add_continual(Program& program) {
         "resume an interrupted run; the result is the same to the bit"}});
   experiment::Config begin;
   experiment::read_toml_text(begin, standard_setup, "grapes continual");
-  const PlanPtr plan = add_plan(*verb, false, {"target"}, begin);
+  const PlanPtr plan = add_plan(*verb, false, {"target-score"}, begin);
   add_config(*verb, plan->file);
   verb->callback([&program, plan, begin] {
     program.action = [&program, plan, begin] {

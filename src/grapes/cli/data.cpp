@@ -108,7 +108,7 @@ void add_show(Program& program, CLI::App& parent) {
   CLI::App* verb =
       add_verb(parent, "show", "summarize a data set: counts per class, value ranges, and an image of examples",
                {{"grapes data show", "summarize the built-in digits"},
-                {"grapes data show prices.csv --label-column price", "summarize your own table"},
+                {"grapes data show prices.csv --target price", "summarize your own table"},
                 {"grapes data show mnist --out sheet.png --augment rotate=10,shift=0.15", "draw augmented examples"}});
   struct Options {
     std::string name, out;
@@ -118,9 +118,9 @@ void add_show(Program& program, CLI::App& parent) {
   const auto options = std::make_shared<Options>();
   verb->add_option("name", options->name, "name of a data set, or a path to your own [digits]")->type_name("NAME|PATH");
   verb->add_option("--out", options->out, "draw examples into this image")->type_name("SHEET.png");
-  verb->add_option("--rows", options->rows, "rows of examples in the image [10]")
+  verb->add_option("--sheet-rows", options->rows, "rows of examples in the image [10]")
       ->check(CLI::Range(1, 1000).description(""));
-  verb->add_option("--columns", options->columns, "columns of examples in the image [10]")
+  verb->add_option("--sheet-columns", options->columns, "columns of examples in the image [10]")
       ->check(CLI::Range(1, 1000).description(""));
   options->settings.add(*verb, {"data", "training"},
                         {"data", "epochs", "batch-size", "loss", "checkpoint-every", "evaluate-every", "arm-name",

@@ -5,7 +5,10 @@
 
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <iostream>
+#include <optional>
+#include <tuple>
 
 namespace grapes::cli {
 namespace {
@@ -25,6 +28,18 @@ void check_fits(const data::DatasetInfo& trained, const data::Splits& splits) {
   if (shape(trained) != shape(splits.info))
     throw DataError(splits.name + " does not match the network: it has " + shape(splits.info) +
                     ", but the network was trained for " + shape(trained));
+  // Tables number their classes and columns by their own texts.
+  for (const auto& [what, theirs, ours] : {std::tuple("inputs", &trained.inputs, &splits.info.inputs),
+                                           std::tuple("classes", &trained.classes, &splits.info.classes)})
+    if (!trained.inputs.empty() && *theirs != *ours)
+      throw DataError(fmt::format("{} does not match the network: its {} are {}, but the network was trained for {}",
+                                  splits.name, what, fmt::join(*ours, ", "), fmt::join(*theirs, ", ")));
+}
+
+/// The error of a regression in the units of its targets, or nothing.
+std::optional<double> root_mean_square(const experiment::Loaded& loaded, const train::Evaluation& result) {
+  const bool squares = loaded.info.problem == data::ProblemKind::regression && loaded.criterion.name() == "mse";
+  return squares ? std::optional(std::sqrt(result.loss)) : std::nullopt;
 }
 
 /// Rows are the true classes, columns the predictions.
@@ -57,14 +72,18 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
   options.settings.apply(config);
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
-  const data::Splits splits = open_data(program, config, bar);
+  const data::Fitted fitted{loaded.info, loaded.normalization};
+  const bool anew = options.settings.given().count("normalize") > 0;
+  const data::Splits splits = open_data(program, config, bar, anew ? nullptr : &fitted);
   check_fits(loaded.info, splits);
   const data::Dataset& examples = part_of(splits, options.part);
   const train::Evaluation result = train::evaluate(*loaded.model, examples, loaded.criterion);
   const std::string score = score_name(loaded.info);
+  const std::optional<double> error = root_mean_square(loaded, result);
   if (options.json) {
     nlohmann::json document = {{"checkpoint", file.string()}, {"data", splits.name}, {"part", options.part},
                                {"examples", examples.size()}, {"loss", result.loss}, {score, result.score}};
+    if (error) document["rmse"] = *error;
     if (!result.confusion.empty()) {
       document["classes"] = splits.info.classes;
       document["confusion"] = result.confusion;
@@ -72,8 +91,9 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
     print_json(document);
     return Exit::done;
   }
-  std::cout << fmt::format("{} on {} {} examples of {}: loss {:.4f}, {} {}\n", file.string(), examples.size(),
-                           options.part, splits.name, result.loss, score, score_text(score, result.score));
+  std::cout << fmt::format("{} on {} {} examples of {}: loss {:.4f}, {} {}{}\n", file.string(), examples.size(),
+                           options.part, splits.name, result.loss, score, score_text(score, result.score),
+                           error ? fmt::format(", root mean square error {:.4g}", *error) : "");
   if (!result.confusion.empty()) std::cout << "\n" << confusion_table(result.confusion, splits.info.classes);
   return Exit::done;
 }

@@ -33,12 +33,14 @@ experiment::Config resumed(const Plan& plan) {
   if (!plan.file.empty())
     throw UsageError("--resume cannot be combined with a configuration file: the configuration comes from the record");
   for (const std::string& name : plan.settings.given())
-    if (!experiment::find_key(name).scope.resume)
+    if (!experiment::find_key(name).scope.resume && name != "epochs")
       throw UsageError("--resume continues the run unchanged: --" + name +
                        " cannot be given (start a new run with --init instead)");
   experiment::Config config;
   experiment::read_toml(config, (fs::path(plan.resume) / "config.toml").string());
+  const std::int64_t epochs = config.training.epochs;
   plan.settings.apply(config);
+  if (config.training.epochs != epochs) experiment::check_longer(config, epochs);
   return config;
 }
 
@@ -105,8 +107,9 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
   return folder;
 }
 
-data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar) {
-  data::Splits splits = data::open(config.data, config.training.seed, bar.downloads());
+data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,
+                       const data::Fitted* fitted) {
+  data::Splits splits = data::open(config.data, config.training.seed, bar.downloads(), fitted);
   bar.clear();
   const data::DatasetInfo& info = splits.info;
   program.say(fmt::format("{}: {} training, {} validation, {} test examples; inputs {}; {} {}",

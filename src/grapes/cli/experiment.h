@@ -47,7 +47,9 @@ bool print_config(const Plan& plan, const experiment::Config& config);
 std::filesystem::path record_folder(const Plan& plan, const std::string& name);
 
 /// Opens the data, with a progress bar for downloads, and prints a line about it.
-data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar);
+/// @param fitted  of a trained model, see data::open()
+data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,
+                       const data::Fitted* fitted = nullptr);
 
 /// Returns the names of keys that a verb leaves out: `which` is of_tasks or of_comparisons.
 std::set<std::string> names_of(bool (*which)(const experiment::Key&));

@@ -25,6 +25,7 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
     throw UsageError(options.file + " is already a checkpoint of Grapes and need not be imported");
   const std::set<std::string> given = options.settings.given();
   experiment::Config config;
+  config.data.normalize = "unit";  // nobody has scaled the inputs and targets of another program's network
   options.settings.apply(config);
   const std::vector<std::string> names =
       options.names.empty() ? exchange::guess_modules(content, options.file) : split(options.names, ',');

@@ -100,6 +100,7 @@ exchange::Import ours(const nir::Graph& graph, const NirImportOptions& options) 
 
 exchange::Import theirs(const Program& program, const nir::Graph& graph, const NirImportOptions& options) {
   experiment::Config config;
+  config.data.normalize = "unit";  // nobody has scaled the inputs and targets of another program's network
   options.settings.apply(config);
   std::optional<data::Splits> splits;
   if (options.settings.given().count("data") > 0) {

@@ -87,8 +87,8 @@ void add_predict(Program& program) {
   const auto options = std::make_shared<PredictOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("file", options->file,
-                   "new examples: a picture, IDX images, the rows of a CSV file, or a NumPy array")
-      ->type_name("FILE.png|IDX|CSV|NPY")
+                   "new examples: a picture, IDX images, the rows of a table, or arrays of NumPy")
+      ->type_name("FILE.png|IDX|TABLE|NPY|NPZ")
       ->required();
   verb->add_option("--top", options->top, "number of classes to print, most probable first [3]")
       ->type_name("N")

@@ -118,11 +118,11 @@ void add_train(Program& program) {
       program.app, "train", "train one network",
       {{"grapes train", "train on the built-in digits with plain backpropagation"},
        {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "train with GRAPES on Fashion-MNIST"},
-       {"grapes train --data prices.csv --label-column price --model mlp:64,64",
-        "train a regression on your own table"},
+       {"grapes train --data prices.csv --target price --model mlp:64,64", "train a regression on your own table"},
        {"grapes train --config my.toml --learning-rate 0.05", "read settings from a file and override one of them"},
        {"grapes train --resume runs/20260101-120000-grapes",
-        "resume an interrupted run; the result is the same to the bit"}});
+        "resume an interrupted run; the result is the same to the bit"},
+       {"grapes train --resume runs/20260101-120000-grapes --epochs 40", "go on with a finished run of fewer epochs"}});
   std::set<std::string> of_several = names_of(experiment::of_comparisons);
   of_several.merge(names_of(experiment::of_tasks));
   of_several.insert("jobs");

@@ -100,8 +100,7 @@ class Subset final : public Decorator {
 }  // namespace
 
 DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale) {
-  TORCH_CHECK(inputs.scalar_type() == at::kByte || inputs.scalar_type() == at::kFloat,
-              "memory: inputs must be uint8 or float32; got ", inputs.scalar_type());
+  TORCH_CHECK(!at::isComplexType(inputs.scalar_type()), "memory: inputs must be real; got ", inputs.scalar_type());
   TORCH_CHECK(inputs.sizes().slice(1) == at::IntArrayRef(info.input_shape),
               "memory: an example must have the shape of the data set's info, ", at::IntArrayRef(info.input_shape),
               "; got ", inputs.sizes().slice(1));

@@ -30,6 +30,10 @@ struct DatasetInfo {
   std::vector<std::string> classes;       ///< a name per class, or per regression target
   bool sequence = false;                  ///< examples are sequences
   std::vector<std::string> inputs = {};   ///< of a table: a name per input, "age" or one-hot "city=Oslo"; else empty
+  std::vector<float> fill = {};           ///< of a table whose missing values are filled: what replaces one, per input
+  /// Of a regression whose targets are standardized: mean and standard deviation of each over the training examples.
+  /// The network computes (target - mean) / deviation; data sets, predictions and errors keep the targets' own units.
+  std::vector<double> target_mean = {}, target_deviation = {};
 };
 
 /// Examples by number. Decorators (subset, normalized, augmented) wrap another data set.
@@ -62,8 +66,9 @@ class Decorator : public Dataset {
   DatasetInfo info_;
 };
 
-/// Holds the data in memory as it was read (bytes stay bytes). A batch is converted: input = float(raw) * scale.
-/// @param inputs   [n, ...] uint8 or float32
+/// Holds the data in memory as it was read (bytes stay bytes). A batch is converted: input = float(raw) * scale. Only
+/// the examples of a batch are read, so the inputs may lie in a mapped file.
+/// @param inputs   [n, ...] of any type of number
 /// @param targets  [n] int64 or [n, outputs] float32
 DatasetPtr memory(at::Tensor inputs, at::Tensor targets, DatasetInfo info, float scale = 1);
 

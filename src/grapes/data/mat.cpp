@@ -1,8 +1,6 @@
 #include "grapes/data/mat.h"
 
 #include "grapes/base/error.h"
-#include "grapes/base/file.h"
-#include "grapes/base/text.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
@@ -12,118 +10,142 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <numeric>
+#include <optional>
 
 namespace grapes::data {
 namespace {
 
-using MatFile = std::unique_ptr<mat_t, decltype(&Mat_Close)>;
-using MatVariable = std::unique_ptr<matvar_t, decltype(&Mat_VarFree)>;
+using Variable = std::unique_ptr<matvar_t, decltype(&Mat_VarFree)>;
 
-MatFile open_mat(const std::filesystem::path& path) {
-  MatFile file(Mat_Open(path.c_str(), MAT_ACC_RDONLY), Mat_Close);
-  if (!file) throw DataError(path.string() + ": not a MATLAB file of version 5 or 7.3");
-  return file;
+/// Copies elements in MATLAB's order, whose first index runs fastest.
+template <class From, class To = From>
+at::Tensor from_matlab(const matvar_t& variable, at::ScalarType type) {
+  std::vector<std::int64_t> reversed, order(static_cast<std::size_t>(variable.rank));
+  for (int i = variable.rank; i-- > 0;) reversed.push_back(static_cast<std::int64_t>(variable.dims[i]));
+  std::iota(order.rbegin(), order.rend(), 0);
+  at::Tensor values = at::empty(reversed, type);
+  auto* to = static_cast<To*>(values.data_ptr());
+  for (std::int64_t i = 0; i < values.numel(); ++i) to[i] = static_cast<To>(static_cast<const From*>(variable.data)[i]);
+  return values.permute(order).contiguous();
 }
 
-/// Copies numbers of another type. MATLAB's first dimension is the fastest.
-template <class Stored, class Value>
-void copy_values(const matvar_t& variable, at::Tensor& into) {
-  const auto* from = static_cast<const Stored*>(variable.data);
-  auto* values = into.data_ptr<Value>();
-  for (std::int64_t i = 0; i < into.numel(); ++i) values[i] = static_cast<Value>(from[i]);
-}
-
-at::Tensor numbers_of(const matvar_t& variable, const std::string& what) {
-  std::vector<std::int64_t> shape;  // reversed, in the order of the memory
-  for (int d = variable.rank - 1; d >= 0; --d) shape.push_back(static_cast<std::int64_t>(variable.dims[d]));
-  const bool bytes = variable.class_type == MAT_C_UINT8;
-  at::Tensor values = at::empty(shape, bytes ? at::kByte : at::kDouble);
-  if (variable.isComplex || (!variable.data && values.numel() > 0)) throw DataError(what + ": expected real numbers");
-  switch (variable.class_type) {
-    case MAT_C_UINT8:
-      copy_values<std::uint8_t, std::uint8_t>(variable, values);
-      break;
-    case MAT_C_INT8:
-      copy_values<std::int8_t, double>(variable, values);
-      break;
-    case MAT_C_INT16:
-      copy_values<std::int16_t, double>(variable, values);
-      break;
-    case MAT_C_UINT16:
-      copy_values<std::uint16_t, double>(variable, values);
-      break;
-    case MAT_C_INT32:
-      copy_values<std::int32_t, double>(variable, values);
-      break;
-    case MAT_C_UINT32:
-      copy_values<std::uint32_t, double>(variable, values);
-      break;
-    case MAT_C_INT64:
-      copy_values<std::int64_t, double>(variable, values);
-      break;
-    case MAT_C_UINT64:
-      copy_values<std::uint64_t, double>(variable, values);
-      break;
-    case MAT_C_SINGLE:
-      copy_values<float, double>(variable, values);
-      break;
-    case MAT_C_DOUBLE:
-      copy_values<double, double>(variable, values);
-      break;
+std::optional<at::Tensor> numbers_of(const matvar_t& variable) {
+  switch (variable.data_type) {
+    case MAT_T_DOUBLE:
+      return from_matlab<double>(variable, at::kDouble);
+    case MAT_T_SINGLE:
+      return from_matlab<float>(variable, at::kFloat);
+    case MAT_T_INT8:
+      return from_matlab<std::int8_t>(variable, at::kChar);
+    case MAT_T_UINT8:
+      return from_matlab<std::uint8_t>(variable, variable.isLogical ? at::kBool : at::kByte);
+    case MAT_T_INT16:
+      return from_matlab<std::int16_t>(variable, at::kShort);
+    case MAT_T_UINT16:
+      return from_matlab<std::uint16_t, std::int32_t>(variable, at::kInt);
+    case MAT_T_INT32:
+      return from_matlab<std::int32_t>(variable, at::kInt);
+    case MAT_T_UINT32:
+      return from_matlab<std::uint32_t, std::int64_t>(variable, at::kLong);
+    case MAT_T_INT64:
+      return from_matlab<std::int64_t>(variable, at::kLong);
+    case MAT_T_UINT64:
+      return from_matlab<std::uint64_t, double>(variable, at::kDouble);
     default:
-      throw DataError(what + ": expected an array of numbers");
+      return std::nullopt;
   }
-  std::vector<std::int64_t> order;
-  for (std::int64_t d = variable.rank - 1; d >= 0; --d) order.push_back(d);
-  return values.permute(order);
 }
+
+/// The rows of an array of characters, without the spaces that fill them up.
+std::vector<std::string> rows_of_text(const matvar_t& variable) {
+  std::vector<std::string> rows(variable.dims[0]);
+  const std::size_t width = variable.rank == 2 ? variable.dims[1] : 0;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (std::size_t i = 0; i < width; ++i) {
+      const std::size_t at = row + i * rows.size();
+      const bool wide = variable.data_size == 2;
+      const unsigned c = wide ? static_cast<const std::uint16_t*>(variable.data)[at]
+                              : static_cast<const std::uint8_t*>(variable.data)[at];
+      if (c < 0x80 || !wide) {
+        rows[row] += static_cast<char>(c);
+      } else {
+        if (c >= 0x800) rows[row] += static_cast<char>(0xe0 | c >> 12);
+        rows[row] += static_cast<char>(c >= 0x800 ? 0x80 | (c >> 6 & 63) : 0xc0 | c >> 6);
+        rows[row] += static_cast<char>(0x80 | (c & 63));
+      }
+    }
+    rows[row].erase(rows[row].find_last_not_of(' ') + 1);
+  }
+  return rows;
+}
+
+class MatReader {
+ public:
+  explicit MatReader(const std::string& file) : file_(file) {}
+
+  void add(const std::string& name, matvar_t& variable) {
+    const auto refuse = [&](const char* what) {
+      throw DataError(fmt::format("{}, {}: {}, expected plain numbers", file_, name, what));
+    };
+    if (variable.class_type == MAT_C_STRUCT) {
+      const unsigned fields = Mat_VarGetNumberOfFields(&variable);
+      char* const* const names = Mat_VarGetStructFieldnames(&variable);
+      for (unsigned i = 0; i < fields; ++i)
+        if (matvar_t* field = Mat_VarGetStructFieldByName(&variable, names[i], 0)) add(name + "_" + names[i], *field);
+      return;
+    }
+    if (variable.data == nullptr || variable.rank < 1) return;
+    if (variable.class_type == MAT_C_SPARSE) refuse("a sparse array; store full(...)");
+    if (variable.isComplex != 0) refuse("complex numbers");
+    if (variable.class_type == MAT_C_CHAR) {
+      arrays[name] = {{}, rows_of_text(variable)};
+    } else if (variable.class_type == MAT_C_CELL) {
+      add_cells(name, variable);
+    } else if (const auto values = numbers_of(variable)) {
+      arrays[name] = {*values};
+    }
+  }
+
+  std::map<std::string, StoredArray> arrays;
+
+ private:
+  void add_cells(const std::string& name, const matvar_t& variable) {
+    StoredArray array;
+    const std::size_t count = variable.nbytes / static_cast<std::size_t>(variable.data_size);
+    for (std::size_t i = 0; i < count; ++i) {
+      const matvar_t* cell = static_cast<matvar_t* const*>(variable.data)[i];
+      if (cell == nullptr || cell->class_type != MAT_C_CHAR || cell->data == nullptr || cell->dims[0] != 1) return;
+      array.texts.push_back(rows_of_text(*cell)[0]);
+    }
+    arrays[name] = std::move(array);
+  }
+
+  const std::string& file_;
+};
 
 }  // namespace
 
-at::Tensor read_mat(const std::filesystem::path& path, const std::string& name) {
-  const MatFile file = open_mat(path);
-  const std::vector<std::string> names = split(name, '.');
-  const MatVariable whole(Mat_VarRead(file.get(), names.front().c_str()), Mat_VarFree);
-  const matvar_t* variable = whole.get();
-  for (std::size_t i = 1; variable && i < names.size(); ++i)
-    variable = variable->class_type == MAT_C_STRUCT
-                   ? Mat_VarGetStructFieldByName(const_cast<matvar_t*>(variable), names[i].c_str(), 0)  // NOLINT
-                   : nullptr;
-  if (!variable) throw DataError(fmt::format("{}: the variable '{}' is missing or damaged", path.string(), name));
-  return numbers_of(*variable, fmt::format("{}: {}", path.string(), name));
+std::map<std::string, StoredArray> mat_arrays(const std::filesystem::path& path) {
+  const std::string file = path.string();
+  Mat_LogInit("grapes");  // its messages go nowhere
+  Mat_LogInitFunc("grapes", [](int, char*) {});
+  const std::unique_ptr<mat_t, decltype(&Mat_Close)> mat(Mat_Open(file.c_str(), MAT_ACC_RDONLY), Mat_Close);
+  if (!mat) throw DataError(file + ": not a file of MATLAB, or damaged");
+  MatReader reader(file);
+  while (true) {
+    const Variable variable(Mat_VarReadNext(mat.get()), Mat_VarFree);
+    if (!variable) break;
+    if (variable->name != nullptr) reader.add(variable->name, *variable);
+  }
+  return std::move(reader.arrays);
 }
 
-bool has_mat_variable(const std::filesystem::path& path, const std::string& name) {
-  const MatFile file = open_mat(path);
-  const MatVariable info(Mat_VarReadInfo(file.get(), name.c_str()), Mat_VarFree);
-  return info != nullptr;
-}
-
-Collection read_svhn(const SourceFiles& files) {
-  constexpr std::int64_t side = 32, channels = 3, digits = 10;
-  const DatasetInfo info = {ProblemKind::classification, {channels, side, side}, digits, files.classes};
-  std::string hashes;
-  const auto part = [&](const std::string& name) {
-    const std::filesystem::path path = files.folder / name;
-    const at::Tensor images = read_mat(path, "X"), labels = read_mat(path, "y").flatten().to(at::kLong);
-    hashes += sha256_file(path);
-    if (images.dim() != 4 || images.scalar_type() != at::kByte || images.size(0) != side || images.size(1) != side ||
-        images.size(2) != channels)
-      throw DataError(
-          fmt::format("{}: X has {} dimensions, expected 32 x 32 x 3 x n bytes", path.string(), images.dim()));
-    if (labels.size(0) != images.size(3))
-      throw DataError(
-          fmt::format("{}: {} labels, expected {}, one per image", path.string(), labels.size(0), images.size(3)));
-    if (labels.numel() > 0 && (labels.min().item<std::int64_t>() < 0 || labels.max().item<std::int64_t>() > digits))
-      throw DataError(fmt::format("{}: y is out of range, expected 1 ... 10", path.string()));
-    return memory(images.permute({3, 2, 0, 1}).contiguous(), labels.remainder(digits), info, 1.0F / 255);
-  };
-  Collection all;
-  all.train = part(files.names.at(0));
-  all.test = part(files.names.at(1));
-  all.bytes = true;
-  all.fingerprint = sha256(hashes);
-  return all;
+at::Tensor numbers(const std::map<std::string, StoredArray>& arrays, const std::string& name, const std::string& file) {
+  const auto found = arrays.find(name);
+  if (found == arrays.end() || !found->second.values.defined())
+    throw DataError(fmt::format("{}: the variable '{}' is missing or damaged", file, name));
+  return found->second.values;
 }
 
 }  // namespace grapes::data

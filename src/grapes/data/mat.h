@@ -1,25 +1,19 @@
 #pragma once
 
-#include "grapes/data/collection.h"
-
-#include <ATen/core/Tensor.h>
+#include "grapes/data/stored_array.h"
 
 #include <filesystem>
+#include <map>
 #include <string>
-#include <vector>
 
 namespace grapes::data {
 
-/// Reads an array of numbers from a MATLAB file (version 5, or 7.3, which is HDF5).
-/// @param name  of the variable, or of a field of structures: "dataset.train.images"
-/// @return the array with MATLAB's dimensions, uint8 if it is stored so, else float64
-/// @throws DataError with the file and the name
-at::Tensor read_mat(const std::filesystem::path& path, const std::string& name);
-/// Whether the file has a variable of that name.
-bool has_mat_variable(const std::filesystem::path& path, const std::string& name);
-
-/// Street View House Numbers (Netzer et al. 2011): train_32x32.mat and test_32x32.mat, each with X [rows, columns,
-/// channels, n] and y, where 10 stands for the digit 0.
-Collection read_svhn(const SourceFiles& files);
+/// Reads the arrays of a MATLAB file, versions 4, 5 and 7.3 (HDF5), by libmatio. A field of a structure is called
+/// STRUCTURE_FIELD. Numbers, logical values and texts (rows of characters, or cells that contain one text each) are
+/// read; other variables are left out.
+/// @throws DataError for a file that is not MATLAB's or is corrupt, and for complex and sparse arrays
+std::map<std::string, StoredArray> mat_arrays(const std::filesystem::path& path);
+/// Returns the numbers of one of these arrays. @param file  for messages @throws DataError if they are missing
+at::Tensor numbers(const std::map<std::string, StoredArray>& arrays, const std::string& name, const std::string& file);
 
 }  // namespace grapes::data

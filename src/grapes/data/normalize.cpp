@@ -1,6 +1,7 @@
 #include "grapes/data/normalize.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/table.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -9,6 +10,7 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <utility>
@@ -38,6 +40,26 @@ void for_each_piece(const Dataset& dataset, Visit visit) {
   for (std::int64_t begin = 0; begin < dataset.size(); begin += piece) {
     visit(dataset.get(at::arange(begin, std::min(begin + piece, dataset.size()), at::kLong)).inputs.to(at::kDouble));
   }
+}
+
+/// What the values of a data set are, by at most 65,536 of its examples.
+struct Values {
+  double low = 0, high = 0;
+  bool whole = true;  ///< all are whole numbers
+};
+
+Values values_of(const Dataset& train) {
+  constexpr std::int64_t most = 1 << 16, piece = 1 << 10;
+  const at::Tensor rows = at::arange(0, train.size(), (train.size() + most - 1) / most, at::kLong);
+  Values values;
+  for (std::int64_t begin = 0; begin < rows.size(0); begin += piece) {
+    const at::Tensor x = train.get(rows.narrow(0, begin, std::min(piece, rows.size(0) - begin))).inputs;
+    const double low = x.min().item<double>(), high = x.max().item<double>();
+    values.low = begin == 0 ? low : std::min(values.low, low);
+    values.high = begin == 0 ? high : std::max(values.high, high);
+    values.whole = values.whole && x.eq(x.round()).all().item<bool>();
+  }
+  return values;
 }
 
 /// An input that is the same in all examples has no information; a width of 1 keeps it finite.
@@ -77,6 +99,10 @@ Normalization whole(const Dataset&, bool bytes) {
   return {at::tensor(0.0F), at::tensor(255.0F)};
 }
 
+Normalization by_255(const Dataset&, bool bytes) {
+  return bytes ? Normalization() : Normalization{at::tensor(0.0F), at::tensor(1.0F / 255)};
+}
+
 Normalization zero_mean(const Dataset& train, bool bytes) {
   if (bytes) return {at::tensor(0.5F), at::tensor(2.0F)};
   at::Tensor low, high;
@@ -97,9 +123,28 @@ at::Tensor Normalization::undo(at::Tensor inputs) const {
   return shift.defined() ? inputs.div_(scale).add_(shift) : inputs;
 }
 
+const NormalizationKind& automatic_normalization(const Dataset& train, bool bytes) {
+  const auto called = [](const char* name) -> const NormalizationKind& {
+    return find_row(normalizations(), "normalization", name);
+  };
+  const DatasetInfo& info = train.info();
+  if (info.sequence || train.size() == 0) return called("unit");
+  const bool images = info.input_shape.size() == 3;
+  const Values values = values_of(train);
+  if (bytes)
+    return called(values.high >= 0.5 ? "unit" : images ? "channel" : "standard");  // few of 256 values are used
+  const bool in_bytes = values.low >= 0 && values.high <= 255 && values.high > 1;
+  if (in_bytes && values.whole && values.high > 127 && c10::multiply_integers(info.input_shape) >= 64)
+    return called("pixels");
+  if (images)
+    return called(values.low >= 0 && values.high <= 1 ? "unit" : in_bytes && values.high > 127 ? "pixels" : "channel");
+  return called(values.whole && values.low >= 0 && values.high <= 1 ? "unit" : "standard");
+}
+
 const std::vector<NormalizationKind>& normalizations() {
   static const std::vector<NormalizationKind> table = {
       {"unit", "0 ... 1 for bytes; numbers stay unchanged", unit},
+      {"pixels", "numbers from 0 to 255 to 0 ... 1, as bytes", by_255},
       {"standard", "each input with mean 0 and standard deviation 1 over the training examples", standard},
       {"channel",
        "each channel of images with mean 0 and standard deviation 1 over all pixels of the training examples", channel},

@@ -28,6 +28,11 @@ struct NormalizationKind {
 };
 const std::vector<NormalizationKind>& normalizations();
 
+/// Chooses a normalization by the training examples: unit for bytes from 0 to at least 128, sequences and what is 0 or
+/// 1; pixels for many whole numbers from 0 to 255; channel for images that are not within 0 ... 1; standard for other
+/// numbers.
+const NormalizationKind& automatic_normalization(const Dataset& train, bool bytes);
+
 DatasetPtr normalized(DatasetPtr source, Normalization normalization);
 
 }  // namespace grapes::data

@@ -1,28 +1,23 @@
 #include "grapes/data/npy.h"
 
 #include "grapes/base/error.h"
-#include "grapes/base/file.h"
 #include "grapes/base/text.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/isfinite.h>
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <cstring>
+#include <numeric>
+#include <optional>
 #include <utility>
-#include <vector>
 
 namespace grapes::data {
-namespace fs = std::filesystem;
 namespace {
-
-struct ElementType {
-  const char* name;
-  at::ScalarType type;
-};
-constexpr ElementType element_types[] = {
-    {"<f4", at::kFloat}, {"<f8", at::kDouble}, {"|u1", at::kByte}, {"<i4", at::kInt}, {"<i8", at::kLong}};
 
 /// Reads the header, a dictionary in Python's syntax: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class NpyHeader {
@@ -33,9 +28,12 @@ class NpyHeader {
       const std::string key = string();
       expect(':');
       if (key == "descr") {
+        if (take('[')) fail("has named fields, expected plain numbers; save one field of it");
         type = string();
       } else if (key == "fortran_order") {
-        if (word() != "False") fail("is in Fortran order, expected C order (use numpy.ascontiguousarray)");
+        const std::string order = word();
+        if (order != "False" && order != "True") fail("has the order '" + order + "', expected True or False");
+        fortran = order == "True";
       } else if (key == "shape") {
         sizes();
       } else {
@@ -48,12 +46,13 @@ class NpyHeader {
     }
     if (type.empty() || !has_shape_) fail("has no descr or no shape in its header");
   }
+  [[noreturn]] void fail(const std::string& why) const { throw DataError(file_ + ": the NPY array " + why); }
 
   std::string type;
+  bool fortran = false;
   std::vector<std::int64_t> shape;
 
  private:
-  [[noreturn]] void fail(const std::string& why) const { throw DataError(file_ + ": the NPY array " + why); }
   void skip() {
     while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\n')) rest_.remove_prefix(1);
   }
@@ -102,8 +101,6 @@ class NpyHeader {
   bool has_shape_ = false;
 };
 
-std::string print(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
 /// Removes the header from `bytes` and returns its text.
 std::string_view take_header(std::string_view& bytes, const std::string& file) {
   if (bytes.substr(0, 6) != "\x93NUMPY")
@@ -123,97 +120,156 @@ std::string_view take_header(std::string_view& bytes, const std::string& file) {
   return header;
 }
 
-fs::path target_file(const fs::path& path) {
-  std::string name = path.filename().string();
-  if (name[0] != 'x' && name[0] != 'X') {
-    throw DataError(path.string() + ": expected a name that begins with x, with the targets next to it in y...");
+/// A type as NumPy writes it: '<f4' is little-endian, a kind, and a size in bytes.
+struct ElementType {
+  bool swapped = false;  ///< not in the order of this machine
+  char kind = 0;
+  std::size_t size = 0;  ///< in bytes
+};
+
+ElementType element_type(const NpyHeader& header) {
+  const std::string& text = header.type;
+  static const std::pair<char, const char*> refused[] = {{'O', "Python objects"},
+                                                         {'c', "complex numbers"},
+                                                         {'M', "dates"},
+                                                         {'m', "spans of time"},
+                                                         {'V', "raw bytes or a type that NumPy lacks, like bfloat16"}};
+  ElementType type;
+  if (text.size() >= 2) {
+    const bool big = text[0] == '>';
+    type.swapped = (text[0] == '>' || text[0] == '<') && big != (std::endian::native == std::endian::big);
+    type.kind = text[1];
+    for (const auto& [kind, what] : refused)
+      if (type.kind == kind)
+        header.fail(fmt::format("has {} (type '{}'), expected numbers: convert it by .astype('float32')", what, text));
+    type.size = static_cast<std::size_t>(to_integer(std::string_view(text).substr(2)).value_or(0));
   }
-  name[0] = static_cast<char>(name[0] + 1);  // x -> y, X -> Y
-  return path.parent_path() / name;
+  static constexpr std::string_view numbers[] = {"b1", "i1", "i2", "i4", "i8", "u1", "u2",
+                                                 "u4", "u8", "f2", "f4", "f8", "f16"};
+  const bool strings = type.kind == 'U' || type.kind == 'S';
+  if (text.size() < 3 ||
+      (!strings && std::find(std::begin(numbers), std::end(numbers), text.substr(1)) == std::end(numbers)))
+    header.fail("has the type '" + text + "', expected numbers: b1, i1 to i8, u1 to u8 or f2 to f16");
+  if (type.kind != 'U') type.swapped = type.swapped && type.size > 1;
+  if (type.kind == 'U') type.size *= 4;
+  return type;
 }
 
-/// Returns inputs in the form that is stored: bytes or float32, all finite, images with a channel axis.
-at::Tensor as_inputs(at::Tensor array, const std::string& file) {
-  if (array.dim() == 0 || array.numel() == 0) {
-    throw DataError(file + ": an array of shape " + print(array.sizes()) + ", expected at least one example");
+/// Copies elements of type From, in reverse byte order if they are swapped, to a tensor.
+template <class From, class To = From>
+at::Tensor copied(std::string_view bytes, bool swapped, at::IntArrayRef shape, at::ScalarType type) {
+  at::Tensor values = at::empty(shape, type);
+  auto* to = static_cast<To*>(values.data_ptr());
+  for (std::size_t i = 0; i < bytes.size() / sizeof(From); ++i) {
+    char raw[sizeof(From)];
+    std::memcpy(raw, bytes.data() + i * sizeof(From), sizeof(From));
+    if (swapped) std::reverse(raw, raw + sizeof(From));
+    From value;
+    std::memcpy(&value, raw, sizeof value);
+    to[i] = static_cast<To>(value);
   }
-  if (array.scalar_type() != at::kByte) {
-    array = array.to(at::kFloat);
-    const at::Tensor wrong = array.isfinite().logical_not().flatten().nonzero();
-    if (wrong.numel() > 0) {
-      throw DataError(fmt::format("{}: element {} (of {}, from 0) is not a finite number in float32", file,
-                                  wrong[0].item<std::int64_t>(), array.numel()));
+  return values;
+}
+
+/// Type of the elements in memory if they are used as they lie in the file.
+std::optional<at::ScalarType> as_it_lies(const ElementType& type) {
+  if (type.swapped) return std::nullopt;
+  switch (type.kind) {
+    case 'b':
+      return at::kBool;
+    case 'f':
+      return type.size == 2 ? at::kHalf : type.size == 4 ? at::kFloat : at::kDouble;
+    case 'i':
+      return type.size == 1 ? at::kChar : type.size == 2 ? at::kShort : type.size == 4 ? at::kInt : at::kLong;
+    default:
+      return at::kByte;
+  }
+}
+
+at::Tensor numbers_of(std::string_view bytes, const ElementType& type, at::IntArrayRef shape,
+                      const std::shared_ptr<const void>& owner) {
+  const bool swapped = type.swapped;
+  if (type.kind == 'f' && type.size == 16) return copied<long double, double>(bytes, swapped, shape, at::kDouble);
+  if (type.kind == 'u' && type.size == 2) return copied<std::uint16_t, std::int32_t>(bytes, swapped, shape, at::kInt);
+  if (type.kind == 'u' && type.size == 4) return copied<std::uint32_t, std::int64_t>(bytes, swapped, shape, at::kLong);
+  if (type.kind == 'u' && type.size == 8) return copied<std::uint64_t, double>(bytes, swapped, shape, at::kDouble);
+  if (const auto kind = as_it_lies(type)) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % type.size == 0;  // NOLINT: an address
+    if (owner && aligned && !bytes.empty())
+      return at::from_blob(
+          const_cast<char*>(bytes.data()), shape, [owner](void*) {}, *kind);  // NOLINT: written to by no one
+    at::Tensor values = at::empty(shape, *kind);
+    if (!bytes.empty()) std::memcpy(values.data_ptr(), bytes.data(), bytes.size());
+    return values;
+  }
+  const bool real = type.kind == 'f';
+  if (type.size == 2) return copied<std::uint16_t>(bytes, true, shape, real ? at::kHalf : at::kShort);
+  if (type.size == 4) return copied<std::uint32_t>(bytes, true, shape, real ? at::kFloat : at::kInt);
+  return copied<std::uint64_t>(bytes, true, shape, real ? at::kDouble : at::kLong);
+}
+
+/// Strings of fixed size, filled up with zeros: bytes, or code points of 32 bits.
+std::vector<std::string> texts_of(std::string_view bytes, const ElementType& type) {
+  std::vector<std::string> texts;
+  for (std::size_t begin = 0; type.size > 0 && begin < bytes.size(); begin += type.size) {
+    const std::string_view cell = bytes.substr(begin, type.size);
+    std::string& text = texts.emplace_back();
+    if (type.kind == 'S') {
+      text = cell.substr(0, std::min(cell.find('\0'), cell.size()));
+      continue;
+    }
+    for (std::size_t at = 0; at < cell.size(); at += 4) {
+      std::uint32_t c = 0;
+      for (std::size_t i = 0; i < 4; ++i) {
+        const std::size_t from = (std::endian::native == std::endian::big) != type.swapped ? i : 3 - i;
+        c = c << 8 | static_cast<unsigned char>(cell[at + from]);
+      }
+      if (c == 0) break;
+      const auto add = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
+      if (c < 0x80) {
+        add(c);
+      } else if (c < 0x800) {
+        add(0xc0 | c >> 6), add(0x80 | (c & 63));
+      } else if (c < 0x10000) {
+        add(0xe0 | c >> 12), add(0x80 | (c >> 6 & 63)), add(0x80 | (c & 63));
+      } else {
+        add(0xf0 | (c >> 18 & 7)), add(0x80 | (c >> 12 & 63)), add(0x80 | (c >> 6 & 63)), add(0x80 | (c & 63));
+      }
     }
   }
-  return array.dim() == 1 || array.dim() == 3 ? array.unsqueeze(1) : array;
+  return texts;
 }
 
 }  // namespace
 
-at::Tensor npy_array(std::string_view bytes, const std::string& file) {
+StoredArray npy_array(std::string_view bytes, const std::string& file, const std::shared_ptr<const void>& owner) {
   const NpyHeader header(take_header(bytes, file), file);
-  for (const ElementType& element : element_types) {
-    if (header.type != element.name) continue;
-    std::uint64_t size = c10::elementSize(element.type);
-    for (const std::int64_t extent : header.shape) {
-      // The file must contain as many bytes as the shape says. Checked at each step, so that the product cannot
-      // overflow.
-      if (extent != 0 && size > bytes.size() / static_cast<std::uint64_t>(extent))
-        size = bytes.size() + 1;
-      else
-        size *= static_cast<std::uint64_t>(extent);
-      if (size > bytes.size()) break;
-    }
-    if (size != bytes.size()) {
-      throw DataError(fmt::format("{}: {} bytes follow the header, {} for the shape {} of type {}", file, bytes.size(),
-                                  size > bytes.size() ? "too few" : "too many", print(header.shape), header.type));
-    }
-    at::Tensor array = at::empty(header.shape, element.type);
-    std::memcpy(array.data_ptr(), bytes.data(), bytes.size());
-    return array;
+  const ElementType type = element_type(header);
+  std::uint64_t size = type.size;
+  for (const std::int64_t extent : header.shape) {
+    // The file must contain as many bytes as the shape says. Checked at each step, so that the product cannot
+    // overflow.
+    if (extent != 0 && size > bytes.size() / static_cast<std::uint64_t>(extent))
+      size = bytes.size() + 1;
+    else
+      size *= static_cast<std::uint64_t>(extent);
+    if (size > bytes.size()) break;
   }
-  throw DataError(file + ": an NPY array of type '" + header.type + "', expected '<f4', '<f8', '|u1', '<i4' or '<i8'");
-}
-
-Collection read_npy(const fs::path& path, TargetReading asked) {
-  const fs::path target_path = target_file(path);
-  const std::string input_bytes = read_file(path), target_bytes = read_file(target_path);
-  const at::Tensor inputs = as_inputs(npy_array(input_bytes, path.string()), path.string());
-  at::Tensor values = npy_array(target_bytes, target_path.string());
-  if (values.dim() == 1) values = values.unsqueeze(1);
-  if (values.dim() != 2 || values.size(1) == 0 || values.size(0) != inputs.size(0))
-    throw DataError(fmt::format("{}: targets of shape {}, expected [{}] or [{}, outputs], one per example of {}",
-                                target_path.string(), print(values.sizes()), inputs.size(0), inputs.size(0),
-                                path.string()));
-  if (!at::isfinite(values).all().item<bool>())
-    throw DataError(target_path.string() + ": a target is not a finite number");
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < values.size(1); ++i)
-    names.push_back(values.size(1) == 1 ? "y" : fmt::format("y{}", i + 1));
-  const Targets targets = number_targets(values.to(at::kDouble), names, asked, path.string());
-
-  Collection collection;
-  collection.bytes = inputs.scalar_type() == at::kByte;
-  collection.name = path.string();
-  collection.fingerprint = sha256(sha256(input_bytes) + sha256(target_bytes));
-  if (!targets.note.empty()) collection.notes = {targets.note};
-  collection.train = memory(
-      inputs, targets.values,
-      {targets.problem, inputs.sizes().slice(1).vec(), static_cast<std::int64_t>(targets.names.size()), targets.names},
-      collection.bytes ? 1.0F / 255 : 1);
-  return collection;
-}
-
-at::Tensor npy_inputs(const fs::path& path, const DatasetInfo& info) {
-  at::Tensor array = npy_array(read_file(path), path.string());
-  at::Tensor inputs = as_inputs(array, path.string());
-  if (inputs.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
-    throw DataError(path.string() + ": examples of shape " + print(inputs.sizes().slice(1)) + ", expected " +
-                    print(info.input_shape));
+  if (size != bytes.size()) {
+    throw DataError(fmt::format("{}: {} bytes follow the header, {} for the shape [{}] of type {}", file, bytes.size(),
+                                size > bytes.size() ? "too few" : "too many", fmt::join(header.shape, ", "),
+                                header.type));
   }
-  const bool bytes = inputs.scalar_type() == at::kByte;
-  inputs = inputs.to(at::kFloat);
-  return bytes ? inputs / 255 : inputs;
+  if (type.kind == 'U' || type.kind == 'S') {
+    if (header.shape.size() != 1 && !(header.shape.size() == 2 && header.shape[1] == 1))
+      header.fail(fmt::format("has strings of shape [{}], expected [n]", fmt::join(header.shape, ", ")));
+    return {{}, texts_of(bytes, type)};
+  }
+  if (!header.fortran || header.shape.size() < 2) return {numbers_of(bytes, type, header.shape, owner)};
+  // In Fortran's order the first index runs fastest: an array in C order with its dimensions reversed.
+  std::vector<std::int64_t> reversed(header.shape.rbegin(), header.shape.rend()), order(reversed.size());
+  std::iota(order.rbegin(), order.rend(), 0);
+  return {numbers_of(bytes, type, reversed, owner).permute(order).contiguous()};
 }
 
 }  // namespace grapes::data

@@ -3,10 +3,10 @@
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
-#include "grapes/data/csv.h"
+#include "grapes/data/arrays.h"
 #include "grapes/data/fetch.h"
+#include "grapes/data/fill.h"
 #include "grapes/data/folder.h"
-#include "grapes/data/npy.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/source.h"
 #include "grapes/data/split.h"
@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <optional>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace grapes::data {
@@ -49,20 +50,23 @@ Collection read(const Options& options, const Progress& progress) {
   const fs::path path = options.data;
   const bool named =
       std::any_of(sources().begin(), sources().end(), [&](const Source& row) { return row.name == options.data; });
-  const bool csv = !named && path.extension() == ".csv";
-  if (!options.label_column.empty() && !csv)
-    throw UsageError("label_column",
-                     fmt::format("{}: only a CSV has columns, not {}", options.label_column, options.data));
-  if (csv || (!named && path.extension() == ".npy")) refuse(options.pictures, options.data);
-  if (csv) return read_csv(path, options.label_column, options.targets);
-  if (!named && path.extension() == ".npy") return read_npy(path, options.targets);
+  const bool table = !named && is_table(path);
+  for (const auto& [setting, columns] : {std::pair("target", &options.table.target),
+                                         {"ignore", &options.table.ignore},
+                                         {"columns", &options.table.columns}})
+    if (!columns->empty() && !table)
+      throw UsageError(setting, fmt::format("{}: only a table has columns, not {}", *columns, options.data));
+  if (table || (!named && is_arrays(path))) refuse(options.pictures, options.data);
+  if (table) return read_table(path, options.table, options.targets);
+  if (!named && is_arrays(path)) return read_arrays(path, options.targets);
   if (options.targets == TargetReading::numbers)
     throw UsageError("targets", "numbers: " + options.data + " has classes");
   std::error_code error;
   if (!named && fs::is_directory(path, error)) return read_folder(path, options.pictures);
   if (!named && (path.has_parent_path() || fs::exists(path, error)))
     throw DataError(
-        fmt::format("{}: {}, expected FILE.csv, x.npy, a folder of one folder of pictures per class, or a named source",
+        fmt::format("{}: {}, expected a table (.csv, .tsv, .data, .txt, also .gz or .xz), x.npy, FILE.npz, FILE.mat, a "
+                    "folder of one folder of pictures per class, or a named source",
                     options.data, fs::exists(path, error) ? "unknown kind of data" : "no such file"));
   return read_named(options, progress);
 }
@@ -113,7 +117,7 @@ void check(const Options& options) {
 /// Checks options that are for images only, or not for sequences.
 void check_kind(const Options& options, const Collection& collection) {
   const DatasetInfo& info = collection.train->info();
-  if (info.sequence && options.normalize != "unit")
+  if (info.sequence && options.normalize != "unit" && options.normalize != "auto")
     throw UsageError("normalize", fmt::format("{}: the sequences of {} cannot be normalized; expected unit",
                                               options.normalize, options.data));
   if (info.input_shape.size() == 3 && !info.sequence) return;
@@ -125,9 +129,10 @@ void check_kind(const Options& options, const Collection& collection) {
 
 }  // namespace
 
-Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress) {
+Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress, const Fitted* fitted) {
   check(options);
-  const NormalizationKind& kind = find_row(normalizations(), "normalization", options.normalize);
+  const bool automatic = options.normalize == "auto";
+  if (!automatic) find_row(normalizations(), "normalization", options.normalize);
   Collection collection = read(options, progress);
   check_kind(options, collection);
   if (options.pad > 0)
@@ -135,12 +140,28 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
       if (*part) *part = padded(*part, options.pad, collection.name);
 
   const Rows rows = split_rows(collection, options, split_seed);
+  DatasetInfo info = collection.train->info();
+  if (options.table.missing != Missing::error && !info.inputs.empty()) {
+    info.fill = fitted ? fitted->info.fill : fill_of(*subset(collection.train, rows.train), options.table.missing);
+    collection.train = filled(collection.train, info.fill);
+  }
   const DatasetPtr train = subset(collection.train, rows.train);
   DatasetPtr test = rows.test.defined() ? subset(collection.train, rows.test) : collection.test;
   if (options.test_limit > 0 && options.test_limit < test->size()) test = subset(test, file_order(options.test_limit));
 
   Splits splits;
-  splits.normalization = kind.fit(*train, collection.bytes);
+  const bool named = row_called(sources(), options.data) != nullptr;
+  const NormalizationKind& kind =
+      automatic && !named ? automatic_normalization(*train, collection.bytes)
+                          : find_row(normalizations(), "normalization", automatic ? "unit" : options.normalize);
+  splits.normalization = fitted ? fitted->normalization : kind.fit(*train, collection.bytes);
+  if (info.problem == ProblemKind::regression && fitted) {
+    info.target_mean = fitted->info.target_mean;
+    info.target_deviation = fitted->info.target_deviation;
+  } else if (info.problem == ProblemKind::regression && automatic) {
+    std::tie(info.target_mean, info.target_deviation) = scale_of_targets(train->targets());
+  }
+  if (automatic && !named && !fitted) collection.notes.push_back("normalize = " + kind.name + ": " + kind.summary);
   const auto prepared = [&](const DatasetPtr& part) { return normalized(part, splits.normalization); };
   splits.train_plain = prepared(train);
   // Augment before normalizing, so that pixels from outside an image are its background, 0.
@@ -151,7 +172,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   splits.validation =
       prepared(rows.validation.defined() ? subset(collection.train, rows.validation) : collection.validation);
   splits.test = prepared(test);
-  splits.info = train->info();
+  splits.info = std::move(info);
   splits.name = std::move(collection.name);
   splits.shuffle = options.order == Order::shuffle;
   splits.train_rows = rows.train;

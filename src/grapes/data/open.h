@@ -5,6 +5,7 @@
 #include "grapes/data/download.h"
 #include "grapes/data/normalize.h"
 #include "grapes/data/picture_options.h"
+#include "grapes/data/table.h"
 #include "grapes/data/targets.h"
 
 #include <cstdint>
@@ -18,8 +19,8 @@ enum class Order { shuffle, file };
 
 /// What to read, and how to split and change it.
 struct Options {
-  /// A name in sources(), or a path: FILE.csv, FILE.npy (x.npy with y.npy next to it), a folder of one folder of
-  /// pictures per class.
+  /// A name in sources(), or a path: a table, FILE.npy (x.npy with y.npy next to it), FILE.npz, FILE.mat, a folder of
+  /// one folder of pictures per class.
   std::string data = "digits";
   std::string data_dir;  ///< the first folder to search for a named source
   bool download = true;  ///< whether a named source may be downloaded if it is not found
@@ -33,12 +34,14 @@ struct Options {
   std::int64_t test_limit = 0;  ///< number of test examples to use, the first ones; 0: all
   Order order = Order::shuffle;
 
-  std::int64_t pad = 0;            ///< pad images with zeros to this number of rows and columns; 0: no padding
-  std::string normalize = "unit";  ///< a name in normalizations()
-  Augmentation augment;            ///< of the training images
-  PictureOptions pictures;         ///< of a folder of pictures
+  std::int64_t pad = 0;  ///< pad images with zeros to this number of rows and columns; 0: no padding
+  /// auto, or a name in normalizations(). auto: automatic_normalization() for your own data, and standardized targets
+  /// for a regression; unit for named sources.
+  std::string normalize = "auto";
+  Augmentation augment;     ///< of the training images
+  PictureOptions pictures;  ///< of a folder of pictures
 
-  std::string label_column;  ///< CSV: target columns, separated by commas; "": label, class, target or y, else the last
+  TableOptions table;
   TargetReading targets = TargetReading::automatic;
   EventOptions events;  ///< of recordings
 };
@@ -60,8 +63,17 @@ struct Splits {
   std::vector<std::string> notes;  ///< remarks for people on how the data was read, e.g. "3 columns are text: one-hot"
 };
 
+/// What training examples have taught: the normalization, and in the info the fill of missing values and the scale of
+/// the targets.
+struct Fitted {
+  const DatasetInfo& info;
+  const Normalization& normalization;
+};
+
 /// Reads a data set and splits it.
+/// @param fitted  of a trained model, used instead of learning it from these training examples
 /// @throws UsageError for the setting of an invalid option, DataError for a file (with the line, field or byte)
-Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress = {});
+Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress = {},
+            const Fitted* fitted = nullptr);
 
 }  // namespace grapes::data

@@ -2,9 +2,8 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
-#include "grapes/data/csv.h"
+#include "grapes/data/arrays.h"
 #include "grapes/data/idx.h"
-#include "grapes/data/npy.h"
 #include "grapes/data/pictures.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/transform.h"
@@ -85,12 +84,12 @@ at::Tensor read_picture(const std::string& path, const std::vector<std::int64_t>
 at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options, std::string* note) {
   const std::string extension = std::filesystem::path(path).extension().string();
   if (image::has_image_name(path)) return read_picture(path, info.input_shape, options, note).unsqueeze(0);
-  if (extension == ".csv") {
+  if (is_table(path)) {
     std::vector<std::int64_t> shape = info.input_shape;
     shape.insert(shape.begin(), -1);
-    return csv_inputs(path, info).reshape(shape);
+    return table_inputs(path, options.table, info).reshape(shape);
   }
-  if (extension == ".npy") return npy_inputs(path, info);
+  if (is_arrays(path)) return array_inputs(path, info);
   const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), options.pad, path);
   if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
     throw DataError(fmt::format("{}: images of {} x {} pixels, but this model was trained on images of another size",

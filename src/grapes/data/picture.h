@@ -19,9 +19,9 @@ void contact_sheet(const Splits& splits, int rows, int columns, std::uint64_t se
 at::Tensor read_picture(const std::string& path, const std::vector<std::int64_t>& input_shape, const Options& options,
                         std::string* note = nullptr);
 
-/// Reads examples without targets for a trained model: a picture (as above), IDX images (plain or .gz), an NPY array,
-/// or a CSV with the columns of the training data (or only numbers, by position).
-/// @param options  of the model; images of at most `pad` rows and columns are padded
+/// Reads examples without targets for a trained model: a picture (as above), IDX images (plain or .gz), the arrays of
+/// NumPy, or a table with the columns of the training data (or without names, by position).
+/// @param options  of the model: how to read tables; images of at most `pad` rows and columns are padded
 /// @return [n, input_shape...] float32, before normalization
 /// @throws DataError
 at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options,

@@ -6,8 +6,8 @@
 #include "grapes/data/event_sources.h"
 #include "grapes/data/folder.h"
 #include "grapes/data/idx.h"
-#include "grapes/data/mat.h"
 #include "grapes/data/source.h"
+#include "grapes/data/svhn.h"
 
 #include <fmt/format.h>
 

@@ -85,9 +85,11 @@ class Taker {
   void take_matlab(const StoredFile& file) {
     const fs::path path = taken_.folder / source_.matlab;
     write_file(path, file.read());
+    const std::map<std::string, StoredArray> arrays = mat_arrays(path);
     for (std::size_t i = 0; i < 2; ++i) {
-      const std::string set = i == 0 ? "dataset.train." : "dataset.test.";
-      const at::Tensor images = read_mat(path, set + "images"), labels = read_mat(path, set + "labels");
+      const std::string set = i == 0 ? "dataset_train_" : "dataset_test_";
+      const at::Tensor images = numbers(arrays, set + "images", path.string()),
+                       labels = numbers(arrays, set + "labels", path.string());
       const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(images.size(-1)))));
       if (images.dim() != 2 || images.scalar_type() != at::kByte || side * side != images.size(1) ||
           labels.numel() != images.size(0))

@@ -10,11 +10,15 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace grapes::data {
 
@@ -93,6 +97,59 @@ inline std::string gzip(const std::string& content) {
   packed.resize(stream.total_out);
   deflateEnd(&stream);
   return packed;
+}
+
+/// Bytes of values, in the reverse order if they are swapped.
+template <class T>
+inline std::string raw(std::initializer_list<T> values, bool swapped = false) {
+  std::string bytes;
+  for (const T& value : values) {
+    std::string one(reinterpret_cast<const char*>(&value), sizeof value);
+    if (swapped) std::reverse(one.begin(), one.end());
+    bytes += one;
+  }
+  return bytes;
+}
+
+/// The format that NumPy writes.
+inline std::string npy_file(const std::string& type, const std::string& shape, const std::string& data, int version = 1,
+                            const std::string& order = "False") {
+  std::string header = "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }";
+  const std::size_t width = version == 1 ? 2 : 4;
+  while ((8 + width + header.size() + 1) % 64 != 0) header += ' ';
+  header += '\n';
+  std::string bytes = "\x93NUMPY";
+  bytes += static_cast<char>(version);
+  bytes += '\0';
+  for (std::size_t i = 0; i < width; ++i) bytes += static_cast<char>(header.size() >> (8 * i) & 255);
+  return bytes + header + data;
+}
+
+/// A zip archive; entries of more than 100 bytes are deflated.
+inline std::string zip_file(const std::vector<std::pair<std::string, std::string>>& entries) {
+  const auto little = [](std::uint64_t value, int width) {
+    std::string bytes;
+    for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i) & 255);
+    return bytes;
+  };
+  std::string archive, directory;
+  for (const auto& [name, content] : entries) {
+    std::string packed = content;
+    const bool deflated = content.size() > 100;
+    if (deflated) {  // without gzip's header of 10 and end of 8 bytes
+      packed = gzip(content);
+      packed = packed.substr(10, packed.size() - 18);
+    }
+    const std::string sizes =
+        little(crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size())), 4) +
+        little(packed.size(), 4) + little(content.size(), 4) + little(name.size(), 2) + little(0, 2);
+    const std::string method = little(0, 2) + little(deflated ? 8 : 0, 2) + little(0, 4) + sizes;
+    directory +=
+        "PK\x01\x02" + little(20, 2) + little(20, 2) + method + little(0, 10) + little(archive.size(), 4) + name;
+    archive += "PK\x03\x04" + little(20, 2) + method + name + packed;
+  }
+  return archive + directory + "PK\x05\x06" + little(0, 4) + little(entries.size(), 2) + little(entries.size(), 2) +
+         little(directory.size(), 4) + little(archive.size(), 4) + little(0, 2);
 }
 
 /// Sets an environment variable for the duration of a test.

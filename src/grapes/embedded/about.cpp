@@ -53,6 +53,16 @@ std::vector<std::string> about(const experiment::Loaded& loaded, const std::file
     const std::string number = std::to_string(outputs.size());
     outputs.push_back(name == number ? number : number + " " + name);
   }
+  if (loaded.criterion.standardizes()) {
+    lines.emplace_back("Output y stands for the target mean + deviation y, in the order of the outputs:");
+    for (const auto& [what, values] :
+         {std::pair("mean =", loaded.info.target_mean), std::pair("deviation =", loaded.info.target_deviation)})
+      for (std::string& line : numbers(what, at::tensor(values, at::kDouble))) lines.push_back(std::move(line));
+  }
+  if (!loaded.info.fill.empty())
+    for (std::string& line :
+         numbers("A missing input is replaced, before it is scaled, by", at::tensor(loaded.info.fill, at::kFloat)))
+      lines.push_back(std::move(line));
   lines.push_back(fmt::format("Outputs: {}.", join(outputs, ", ")));
   return lines;
 }

@@ -23,7 +23,8 @@ void for_each_batch(const data::Dataset& dataset, const at::Tensor& rows, Visit 
 
 }  // namespace
 
-Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset) {
+Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
+            const nn::Criterion& criterion) {
   const double one = 1 << network.formats.activation;
   Score result;
   train::Metrics metrics(dataset);
@@ -34,17 +35,20 @@ Score score(const fixed::Network& network, fixed::State& state, const data::Data
         logits.push_back(static_cast<float>(logit / one));
         result.saturated += logit == -32768 || logit == 32767 ? 1 : 0;
       }
-    metrics.add(0, at::tensor(logits).view({batch.inputs.size(0), -1}), batch);
+    const at::Tensor outputs = at::tensor(logits).view({batch.inputs.size(0), -1});
+    metrics.add(0, criterion.standardizes() ? criterion.prediction(outputs) : outputs, batch);
   });
   result.value = metrics.score();
   return result;
 }
 
-void learn(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows) {
+void learn(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows,
+           const nn::Criterion& criterion) {
   for_each_batch(dataset, rows, [&](const data::Batch& batch) {
     const std::vector<std::vector<std::int32_t>> inputs = integers(batch.inputs, network.formats.input);
     std::vector<std::vector<std::int32_t>> targets;
-    if (!network.classes) targets = integers(batch.targets, network.formats.activation);
+    if (!network.classes)
+      targets = integers(criterion.standardized(batch.targets).to(at::kFloat), network.formats.activation);
     for (std::size_t b = 0; b < inputs.size(); ++b)
       if (network.classes)
         fixed::learn(network, state, inputs[b],
@@ -59,13 +63,13 @@ Rehearsal rehearse(const experiment::Loaded& loaded, const fixed::Network& netwo
   fixed::State state = fixed::begin(network);
   Rehearsal result;
   result.real = train::evaluate(*loaded.model, examples, loaded.criterion).score;
-  result.before = score(network, state, examples);
+  result.before = score(network, state, examples, loaded.criterion);
   for (std::int64_t pass = 0; pass < passes; ++pass) {
     Random random(stream_seed(loaded.config.training.seed, "rehearse", static_cast<std::uint64_t>(pass)));
     const at::Tensor order = splits.shuffle ? at::tensor(permutation(splits.train->size(), random))
                                             : at::arange(splits.train->size(), at::kLong);
-    learn(network, state, *splits.train, order);
-    result.after.push_back(score(network, state, examples).value);
+    learn(network, state, *splits.train, order, loaded.criterion);
+    result.after.push_back(score(network, state, examples, loaded.criterion).value);
   }
   return result;
 }

@@ -15,11 +15,14 @@ struct Score {
   double value = 0;            ///< accuracy or R², as in train::Metrics
   std::int64_t saturated = 0;  ///< number of logits at the limits of their format
 };
-Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset);
+/// @param criterion  of the trained network, for standardized targets
+Score score(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset,
+            const nn::Criterion& criterion);
 
 /// Learns the examples `rows` [n] int64 of a data set one after the other, as a device does.
 /// @param network  with `learning`
-void learn(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows);
+void learn(const fixed::Network& network, fixed::State& state, const data::Dataset& dataset, const at::Tensor& rows,
+           const nn::Criterion& criterion);
 
 /// Scores of a trained network in floating point, in integers, and in integers that continue to learn the training
 /// examples. The order of each pass is drawn from the run's seed, or is that of the file if the data are not shuffled.

@@ -67,8 +67,8 @@ TEST(Rehearsal, TakesTheOrderOfTheFileWhereDataAreNotShuffled) {
   one.splits.shuffle = false;
   const Rehearsal result = rehearse(one.loaded, network, one.splits, *one.splits.test, 1);
   fixed::State state = fixed::begin(network);
-  learn(network, state, *one.splits.train, at::arange(300, at::kLong));
-  EXPECT_EQ(result.after, std::vector<double>{score(network, state, *one.splits.test).value});
+  learn(network, state, *one.splits.train, at::arange(300, at::kLong), one.loaded.criterion);
+  EXPECT_EQ(result.after, std::vector<double>{score(network, state, *one.splits.test, one.loaded.criterion).value});
   EXPECT_TRUE(rehearse(one.loaded, network, one.splits, *one.splits.test, 0).after.empty());
 }
 
@@ -77,7 +77,7 @@ TEST(Rehearsal, CountsLogitsThatMeetTheEndOfTheirRange) {
   fixed::Network network = one.integers(16);
   fixed::State state = fixed::begin(network);
   for (fixed::Layer& layer : state.layers) layer.weights.assign(layer.weights.size(), 32767);
-  EXPECT_GT(score(network, state, *one.splits.test).saturated, 0);
+  EXPECT_GT(score(network, state, *one.splits.test, one.loaded.criterion).saturated, 0);
 }
 
 }  // namespace

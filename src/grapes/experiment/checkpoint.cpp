@@ -18,12 +18,18 @@ const std::vector<std::string> problem_names = {"classification", "regression", 
 }  // namespace
 
 record::Json to_json(const data::DatasetInfo& info) {
-  return {{"problem", problem_names.at(static_cast<std::size_t>(info.problem))},
-          {"sequence", info.sequence},
-          {"input_shape", info.input_shape},
-          {"outputs", info.outputs},
-          {"classes", info.classes},
-          {"inputs", info.inputs}};
+  record::Json json = {{"problem", problem_names.at(static_cast<std::size_t>(info.problem))},
+                       {"sequence", info.sequence},
+                       {"input_shape", info.input_shape},
+                       {"outputs", info.outputs},
+                       {"classes", info.classes},
+                       {"inputs", info.inputs}};
+  if (!info.fill.empty()) json["fill"] = info.fill;
+  if (!info.target_mean.empty()) {
+    json["target_mean"] = info.target_mean;
+    json["target_deviation"] = info.target_deviation;
+  }
+  return json;
 }
 
 data::DatasetInfo info_from(const record::Json& json) {
@@ -36,6 +42,15 @@ data::DatasetInfo info_from(const record::Json& json) {
   info.outputs = json.at("outputs");
   info.classes = json.at("classes").get<std::vector<std::string>>();
   info.inputs = json.at("inputs").get<std::vector<std::string>>();
+  info.fill = json.value("fill", std::vector<float>());
+  info.target_mean = json.value("target_mean", std::vector<double>());
+  info.target_deviation = json.value("target_deviation", std::vector<double>());
+  const auto outputs = static_cast<std::size_t>(info.outputs);
+  if (info.target_mean.size() != info.target_deviation.size() ||
+      (!info.target_mean.empty() && info.target_mean.size() != outputs))
+    throw DataError("target_mean and target_deviation must have one number per output, or none");
+  if (!info.fill.empty() && info.fill.size() != info.inputs.size())
+    throw DataError("fill must have one number per input, or none");
   return info;
 }
 

@@ -9,6 +9,8 @@
 #include "grapes/experiment/key.h"
 #include "grapes/optim/schedule.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 namespace grapes::experiment {
@@ -52,6 +54,24 @@ void check(const Config& config) {
   }
   if (config.compare.tune && config.data.validation_split == 0)
     throw UsageError("tune = true needs validation examples, but validation-split = 0");
+}
+
+void check_longer(const Config& config, std::int64_t epochs) {
+  const std::int64_t more = config.training.epochs;
+  const auto refuse = [&](const std::string& why) { throw UsageError(fmt::format("epochs = {}: {}", more, why)); };
+  if (config.arm.empty() || has_tasks(config))
+    refuse("only a single run on one task can go on; start a new comparison");
+  if (more < epochs) refuse(fmt::format("the run has {} already; give a larger number", epochs));
+  const auto& schedule = config.training.schedule;
+  const auto before = optim::make_schedule(schedule, config.training.warm_up, epochs);
+  const auto after = optim::make_schedule(schedule, config.training.warm_up, more);
+  for (double epoch = 0; epoch <= static_cast<double>(epochs); epoch += 0.25)
+    if (before->multiple(epoch) != after->multiple(epoch))
+      refuse(
+          fmt::format("the schedule {} spreads its learning rates over {} epochs, so a longer run is another "
+                      "experiment; train anew with more epochs, or start from the run's weights with --init "
+                      "checkpoints/last.safetensors",
+                      optim::to_string(schedule), epochs));
 }
 
 std::string pairing(const Config& config, const std::string& data_fingerprint) {

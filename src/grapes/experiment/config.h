@@ -48,6 +48,11 @@ struct Config {
 /// Checks keys that depend on each other. @throws UsageError
 void check(const Config& config);
 
+/// Checks that a run of `epochs` epochs can go on to config.training.epochs, as if it had been that long from the
+/// start.
+/// @throws UsageError for fewer epochs, a comparison, several tasks, or a schedule that depends on the number of epochs
+void check_longer(const Config& config, std::int64_t epochs);
+
 /// Whether there are several tasks.
 inline bool has_tasks(const Config& config) { return config.continual.scenario != "none"; }
 /// Number of epochs of a whole run, over all tasks.

@@ -53,12 +53,13 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
   for (const std::string arm : {"bp", "grapes", "uniform", "dfa+grapes"})
     EXPECT_EQ(pairing(with_arm(base, arm), "abc"), pair) << arm;
   const std::set<std::string> apart = {
-      "data",        "validation-split", "test-split", "train-limit", "test-limit",   "order",
-      "pad",         "resize",           "crop",       "gray",        "skip-damaged", "normalize",
-      "augment",     "label-column",     "targets",    "model",       "bias",         "norm",
-      "initializer", "batch-size",       "epochs",     "event-steps", "event-values", "event-bins",
-      "event-pool",  "event-polarity",   "recurrent",  "encoder",     "time-steps",   "peak-rate",
-      "patience",    "scenario",         "tasks",      "manifest"};
+      "data",       "validation-split", "test-split",     "train-limit", "test-limit",   "order",
+      "pad",        "resize",           "crop",           "gray",        "skip-damaged", "normalize",
+      "augment",    "target",           "targets",        "ignore",      "columns",      "missing",
+      "delimiter",  "header",           "decimal",        "encoding",    "model",        "bias",
+      "norm",       "initializer",      "batch-size",     "epochs",      "event-steps",  "event-values",
+      "event-bins", "event-pool",       "event-polarity", "recurrent",   "encoder",      "time-steps",
+      "peak-rate",  "patience",         "scenario",       "tasks",       "manifest"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, other_values().at(key.name));

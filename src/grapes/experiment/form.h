@@ -32,10 +32,10 @@ struct Form {
 /// Returns the part of a configuration that contains the fields of `Owner`.
 template <class Owner, class Whole>
 auto& part(Whole& config) {
-  return std::get<std::conditional_t<std::is_const_v<Whole>, const Owner&, Owner&>>(
-      std::tie(config, config.data, config.data.pictures, config.data.events, config.network, config.network.spiking,
-               config.network.encoding, config.network.analog, config.network.rule, config.network.compatibility,
-               config.optimizer, config.training, config.continual, config.compare));
+  return std::get<std::conditional_t<std::is_const_v<Whole>, const Owner&, Owner&>>(std::tie(
+      config, config.data, config.data.pictures, config.data.events, config.data.table, config.data.table.dialect,
+      config.network, config.network.spiking, config.network.encoding, config.network.analog, config.network.rule,
+      config.network.compatibility, config.optimizer, config.training, config.continual, config.compare));
 }
 
 /// Creates a row of the table. Errors about a value get the name of their key here.

@@ -38,6 +38,11 @@ record::Status recorded(const Config& config, const data::Splits& splits, const 
   auto writer = plan.resume && record::is_run(plan.folder)
                     ? record::Writer::resume(plan.folder, row)
                     : record::Writer::create(plan.folder, identity, to_toml(config), environment(config));
+  if (plan.resume) {
+    Config began;
+    read_toml(began, (plan.folder / "config.toml").string());
+    if (began.training.epochs != config.training.epochs) writer.describe(identity, to_toml(config));
+  }
   const train::Tensors kept = constants(config, info, splits.normalization);
   try {
     return train({&writer, plan.checkpoints, kept.metadata, kept.tensors});

@@ -175,7 +175,7 @@ std::vector<Key> compare_group() {
       key("sweep", comparison, "repeat the comparison at several values of a key, like precision=weights=int{}",
           sweep_form(), &C::sweep),
       key("sweep-values", comparison, "the values that replace {} in sweep", sweep_values_form(), &C::sweep_values),
-      key("target, target-score", comparison,
+      key("target-score", comparison,
           "test score that 'epochs to target' counts to; 0: 98 % of the baseline's final mean", at_least(0),
           &C::target),
   };

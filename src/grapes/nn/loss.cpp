@@ -59,11 +59,30 @@ Criterion::Criterion(const std::string& loss, const std::string& output, TargetK
   output_ = name == "softmax" ? softmax : find_row(activations(), "output", name).apply;
 }
 
-at::Tensor Criterion::loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {
-  const auto there = [&](const at::Tensor& given) { return given.defined() ? given.to(logits.device()) : given; };
-  return loss_->value(loss_->logits ? logits : output_(logits), there(targets), there(present));
+void Criterion::standardize(at::Tensor mean, at::Tensor deviation) {
+  TORCH_CHECK(!loss_->logits, "Criterion: only targets that are values can be standardized, not those of ", name());
+  mean_ = std::move(mean).to(at::kDouble);
+  deviation_ = std::move(deviation).to(at::kDouble);
 }
 
-at::Tensor Criterion::prediction(const at::Tensor& logits) const { return output_(logits); }
+at::Tensor Criterion::standardized(const at::Tensor& targets) const {
+  return standardizes() ? (targets - mean_) / deviation_ : targets;
+}
+
+at::Tensor Criterion::loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {
+  const auto there = [&](const at::Tensor& given) { return given.defined() ? given.to(logits.device()) : given; };
+  return loss_->value(loss_->logits ? logits : output_(logits), there(standardized(targets)), there(present));
+}
+
+at::Tensor Criterion::error(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present) const {
+  if (!standardizes()) return loss(logits, targets, present);
+  return loss_->value(prediction(logits), targets.to(logits.device(), at::kDouble), present);
+}
+
+at::Tensor Criterion::prediction(const at::Tensor& logits) const {
+  const at::Tensor outputs = output_(logits);
+  if (!standardizes()) return outputs;
+  return outputs.to(at::kDouble) * deviation_.to(outputs.device()) + mean_.to(outputs.device());
+}
 
 }  // namespace grapes::nn

@@ -39,15 +39,24 @@ class Criterion {
   /// Takes a custom loss and output function. @param loss  must outlive this object
   Criterion(const Loss& loss, at::Tensor (*output)(const at::Tensor& logits)) : loss_(&loss), output_(output) {}
 
+  /// Standardizes the targets of a regression, [k] each: the network computes (t - mean) / deviation.
+  void standardize(at::Tensor mean, at::Tensor deviation);
+
   /// Returns the mean over the batch, [], with a graph. @param logits [batch, k]
   at::Tensor loss(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present = {}) const;
-  /// Returns probabilities or values, [batch, k].
+  /// Returns the same in the targets' own units, if they are standardized.
+  at::Tensor error(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& present = {}) const;
+  /// Returns probabilities, or values in the targets' own units, [batch, k].
   at::Tensor prediction(const at::Tensor& logits) const;
   const std::string& name() const { return loss_->name; }
+  bool standardizes() const { return mean_.defined(); }
+  /// Returns targets as the network computes them.
+  at::Tensor standardized(const at::Tensor& targets) const;
 
  private:
   const Loss* loss_;
   at::Tensor (*output_)(const at::Tensor& logits);
+  at::Tensor mean_, deviation_;  // of standardized targets, float64
 };
 
 }  // namespace grapes::nn

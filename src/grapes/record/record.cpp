@@ -153,16 +153,20 @@ Writer Writer::create(const fs::path& folder, const Identity& identity, const st
   if (is_run(folder))
     throw DataError(folder.string() + " already contains a run: choose another folder, or resume that run");
   Writer writer(folder);
-  write_file(folder / "config.toml", config);
   write_file(folder / "env.json", env.dump(2) + "\n");
   write_file(folder / "metrics.jsonl", "");
   write_file(folder / events_file, first_event(seconds_now()));
   write_file(folder / "log.txt", "");
   writer.status({});
+  writer.describe(identity, config);  // written last, because it marks the folder as a run
+  return writer;
+}
+
+void Writer::describe(const Identity& identity, const std::string& config) {
+  write_file(folder_ / "config.toml", config);
   const Json run = {{"arm", identity.arm},     {"seed", identity.seed},   {"data", identity.data},
                     {"model", identity.model}, {"score", identity.score}, {"pairing", identity.pairing}};
-  write_file(folder / "run.json", run.dump(2) + "\n");  // written last, because it marks the folder as a run
-  return writer;
+  write_file(folder_ / "run.json", run.dump(2) + "\n");
 }
 
 Writer Writer::resume(const fs::path& folder, std::int64_t epoch) {

@@ -25,7 +25,7 @@ Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::
     const at::Tensor all = model.forward(part.inputs, pass);
     const at::Tensor logits = select_head ? select_head(all) : all;
     const at::Tensor prediction = criterion.prediction(logits).cpu();
-    metrics.add(criterion.loss(logits, part.targets, part.present).item<double>(), prediction, part);
+    metrics.add(criterion.error(logits, part.targets, part.present).item<double>(), prediction, part);
     if (!classes) continue;
     const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();
     for (std::int64_t i = 0; i < cells.size(0); ++i)

@@ -123,7 +123,11 @@ record::Status Loop::epoch(const std::string& place) {
     if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
     at.carried = !result.updated;
     // The largest logit has the largest probability.
-    metrics.add(result.loss, classes ? result.logits : state_.criterion.prediction(result.logits), batch);
+    const nn::Criterion& criterion = state_.criterion;
+    const double loss = criterion.standardizes()
+                            ? criterion.error(result.logits, batch.targets, batch.present).item<double>()
+                            : result.loss;
+    metrics.add(loss, classes ? result.logits : criterion.prediction(result.logits), batch);
     at.totals = metrics.totals();
     if (callbacks_.after_step) {
       const Stopwatch pause;

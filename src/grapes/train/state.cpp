@@ -1,5 +1,7 @@
 #include "grapes/train/state.h"
 
+#include <ATen/ops/tensor.h>
+
 namespace grapes::train {
 
 nn::Signature signature_of(const data::DatasetInfo& info) {
@@ -7,7 +9,12 @@ nn::Signature signature_of(const data::DatasetInfo& info) {
 }
 
 nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::DatasetInfo& info) {
-  return {training.loss, network.output, target_kind(info.problem)};
+  nn::Criterion criterion(training.loss, network.output, target_kind(info.problem));
+  // Only an output that is not bounded can compute standardized targets.
+  const bool unbounded = network.output == "auto" || network.output == "identity";
+  if (unbounded && !info.target_mean.empty())
+    criterion.standardize(at::tensor(info.target_mean, at::kDouble), at::tensor(info.target_deviation, at::kDouble));
+  return criterion;
 }
 
 TrainState::TrainState(const nn::Options& network, const optim::Options& update, const Options& training,

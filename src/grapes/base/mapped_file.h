@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+namespace grapes {
+
+/// A file as memory: its pages are read when they are used, and the system may drop them again. Writing to them changes
+/// a copy and not the file.
+class MappedFile final {
+ public:
+  /// @throws DataError with the file's name if it is missing, a folder or unreadable
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::string_view bytes() const { return {static_cast<const char*>(begin_), size_}; }
+
+ private:
+  MappedFile(void* begin, std::size_t size) : begin_(begin), size_(size) {}
+  void* begin_;
+  std::size_t size_;
+};
+
+}  // namespace grapes

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "grapes/data/collection.h"
+#include "grapes/data/targets.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+namespace grapes::data {
+
+/// Whether a file is read as arrays: .npy, .npz or .mat.
+bool is_arrays(const std::filesystem::path& path);
+
+/// Reads inputs [n, ...] and targets: [n] or [n, outputs] numbers, [n, classes] one-hot, or [n] strings.
+///   x.npy      the targets are in the file whose name has y for x, or labels for images: x_train.npy and y_train.npy,
+///              X.npy and y.npy. If both also exist with test for train, they are the test set, and likewise val.
+///   FILE.npz   as numpy.savez writes it, with arrays of such names: x_train, y_train, x_test, y_test; X, y; data and
+///              labels
+///   FILE.mat   MATLAB's, with arrays of such names; their examples may be along the last dimension
+/// Bytes are images or numbers from 0 to 255, which become 0 ... 1. [n, rows, columns] are images with one channel, and
+/// [n, rows, columns, 1, 3 or 4] have their channels last. Arrays in C order are not copied: their pages are read when
+/// they are used, so they may be larger than memory.
+/// @throws DataError
+Collection read_arrays(const std::filesystem::path& path, TargetReading asked);
+
+/// Reads inputs without targets for a trained model: x.npy, or the inputs of an .npz or .mat.
+/// @return [n, input_shape...] float32. @throws DataError for another shape
+at::Tensor array_inputs(const std::filesystem::path& path, const DatasetInfo& info);
+
+}  // namespace grapes::data

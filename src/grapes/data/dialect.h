@@ -1,0 +1,50 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace grapes::data {
+
+/// How the numbers of a table are written.
+struct NumberStyle {
+  char decimal = '.';
+  char thousands = '\0';  ///< between groups of three digits; '\0': none
+
+  /// Reads a number without white space around it, or nothing.
+  std::optional<double> operator()(std::string_view text) const;
+};
+
+/// How a table is written.
+struct Dialect {
+  char delimiter = ',';  ///< ' ': any number of spaces and tabs
+  bool header = true;
+  NumberStyle numbers;
+  char comment = '\0';             ///< begins a line that is not a record; '\0': none
+  bool trailing = false;           ///< every record ends with a delimiter
+  std::vector<std::string> names;  ///< of the columns; without a header "column 1", ...
+  std::vector<bool> is_text;       ///< whether most of a column's cells in the sample are not numbers
+
+  /// One line for people: "separated by ';', with a header, decimal comma".
+  std::string describe() const;
+};
+
+/// What a person says about the dialect; the rest is found.
+struct DialectOptions {
+  std::string delimiter = "auto";  ///< auto, comma, semicolon, tab, space, pipe, or one character
+  std::string header = "auto";     ///< auto, yes or no
+  std::string decimal = "auto";    ///< auto, point or comma
+};
+
+/// Whether a cell has no value: empty, ?, -, NA, NaN, null, None, ... in upper or lower case.
+/// @param cell  without white space around it
+bool is_missing(std::string_view cell);
+
+/// Finds the dialect from the first few hundred lines: the delimiter that divides all lines into equally many fields
+/// that contain no other delimiter, the style in which most cells are numbers, and a header if its cells differ from
+/// those below them.
+/// @throws DataError for an empty file, or columns of the same name
+Dialect find_dialect(std::string_view text, const DialectOptions& options, const std::string& file);
+
+}  // namespace grapes::data

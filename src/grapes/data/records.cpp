@@ -1,0 +1,111 @@
+#include "grapes/data/records.h"
+
+#include "grapes/base/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace grapes::data {
+
+Records::Records(std::string_view text, const std::string& file, char delimiter, char comment, bool blanks)
+    : at_(text.data()),
+      end_(text.data() + text.size()),
+      file_(file),
+      delimiter_(delimiter),
+      comment_(comment),
+      blanks_(blanks) {
+  for (const char c : {delimiter, '\r', '\n', '"', '\0'}) stops_[static_cast<unsigned char>(c)] = true;
+  if (delimiter == ' ') stops_[static_cast<unsigned char>('\t')] = true;
+}
+
+void Records::refuse(std::size_t line, const std::string& why) const {
+  throw DataError(fmt::format("{}, line {}: {}", file_, line, why));
+}
+
+void Records::end_line() {
+  if (at_ == end_) return;
+  const bool carriage = *at_++ == '\r';
+  if (carriage && is('\n')) ++at_;
+  ++next_line_;
+}
+
+/// Skips a line that is empty or a comment. @return whether it was
+bool Records::skip_line() {
+  const char* first = at_;
+  while (first < end_ && (*first == ' ' || (*first == '\t' && delimiter_ != '\t'))) ++first;
+  const bool empty = first == end_ || *first == '\r' || *first == '\n';
+  const bool comment = !empty && comment_ != '\0' && *first == comment_;
+  if (!comment && !empty) return false;
+  if (empty && blanks_ &&
+      std::any_of(first, end_, [](char c) { return c != ' ' && c != '\t' && c != '\r' && c != '\n'; }))
+    return false;
+  at_ = first;
+  while (at_ < end_ && *at_ != '\r' && *at_ != '\n') ++at_;
+  if (comment) last_comment_ = {first + 1, static_cast<std::size_t>(at_ - first - 1)};
+  end_line();
+  return true;
+}
+
+bool Records::next(std::vector<std::string_view>& fields) {
+  fields.clear();
+  unquoted_.clear();
+  while (at_ < end_ && skip_line()) {
+  }
+  if (at_ == end_) return false;
+  line_ = next_line_;
+  if (delimiter_ != ' ') {
+    do fields.push_back(field());
+    while (is(delimiter_) && ++at_);
+  } else {
+    const auto gap = [&] {
+      while (is(' ') || is('\t')) ++at_;
+      return at_ < end_ && *at_ != '\r' && *at_ != '\n';
+    };
+    while (gap()) fields.push_back(field());
+    if (fields.empty()) fields.emplace_back();
+  }
+  if (at_ < end_ && *at_ != '\r' && *at_ != '\n')
+    refuse(next_line_, "text after a closing quote, expected a delimiter or the end of the line");
+  end_line();
+  return true;
+}
+
+std::string_view Records::field() {
+  if (is('"')) return quoted();
+  const char* const begin = at_;
+  for (;;) {
+    while (at_ < end_ && !stops_[static_cast<unsigned char>(*at_)]) ++at_;
+    if (is('"')) {
+      if (std::all_of(begin, at_, [](char c) { return c == ' ' || c == '\t'; })) return quoted();
+      refuse(next_line_, "a quote within a field that is not quoted");
+    }
+    if (is('\0')) refuse(next_line_, "a zero byte: this is not a text file");
+    return {begin, static_cast<std::size_t>(at_ - begin)};
+  }
+}
+
+std::string_view Records::quoted() {
+  const std::size_t opened = next_line_;
+  const char* const begin = ++at_;
+  bool doubled = false;
+  for (;; ++at_) {
+    if (at_ == end_) refuse(opened, "a quote that is never closed");
+    if (*at_ == '\n') ++next_line_;
+    if (*at_ != '"') continue;
+    if (at_ + 1 == end_ || at_[1] != '"') break;
+    doubled = true;
+    ++at_;
+  }
+  const std::string_view raw(begin, static_cast<std::size_t>(at_++ - begin));
+  while (blank() && delimiter_ != ' ') ++at_;
+  if (!doubled) return raw;
+  std::string& plain = unquoted_.emplace_back();
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    plain += raw[i];
+    if (raw[i] == '"') ++i;
+  }
+  return plain;
+}
+
+}  // namespace grapes::data

@@ -1,0 +1,84 @@
+#include "grapes/data/table_cells.h"
+
+#include "grapes/base/error.h"
+#include "grapes/base/text.h"
+#include "grapes/data/records.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <limits>
+
+namespace grapes::data {
+namespace {
+
+constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
+
+std::string place_of(const std::string& file, std::size_t line, const TableColumn& column) {
+  return fmt::format("{}, line {}, column '{}'", file, line, column.name);
+}
+
+/// Returns the number of a text, which is added if it is new.
+double number_of_text(TableColumn& column, std::string_view text, const std::string& file, std::size_t line) {
+  auto found = column.texts.find(text);
+  if (found == column.texts.end()) {
+    if (column.closed) {
+      std::vector<std::string_view> known;
+      for (const auto& [name, number] : column.texts) known.push_back(name);
+      throw DataError(fmt::format("{}: '{}' did not occur in the training data; known texts: {}",
+                                  place_of(file, line, column), text, fmt::join(known, ", ")));
+    }
+    found = column.texts.emplace(text, column.texts.size()).first;
+  }
+  return static_cast<double>(found->second);
+}
+
+double number_in(const TableColumn& column, std::string_view text, const NumberStyle& style, const std::string& file,
+                 std::size_t line) {
+  const std::optional<double> number = style(text);
+  if (!number)
+    throw DataError(fmt::format("{}: '{}' is not a number; if the column has no numbers, leave it out by ignore",
+                                place_of(file, line, column), text));
+  if (!std::isfinite(static_cast<float>(*number)))
+    throw DataError(fmt::format("{}: '{}' is not a finite number in float32", place_of(file, line, column), text));
+  return *number;
+}
+
+}  // namespace
+
+TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector<TableColumn> columns,
+                      const std::string& file) {
+  TableCells cells;
+  cells.columns = std::move(columns);
+  const std::size_t width = dialect.names.size();
+  Records records(text, file, dialect.delimiter, dialect.comment, /*blanks=*/width == 1);
+  std::vector<std::string_view> fields;
+  if (dialect.header) records.next(fields);
+  while (records.next(fields)) {
+    if (dialect.trailing && fields.size() == width + 1 && trim(fields.back()).empty()) fields.pop_back();
+    if (fields.size() != width)
+      throw DataError(fmt::format("{}, line {}: {} fields, expected {} (one per column)", file, records.line(),
+                                  fields.size(), width));
+    bool whole = true;
+    for (TableColumn& column : cells.columns) {
+      const std::string_view cell = trim(fields[column.number]);
+      if (is_missing(cell)) {
+        cells.values.push_back(no_value);
+        ++column.missing;
+        whole = false;
+        if (cells.first_missing.empty()) cells.first_missing = place_of(file, records.line(), column);
+      } else if (column.text) {
+        cells.values.push_back(number_of_text(column, cell, file, records.line()));
+      } else {
+        cells.values.push_back(number_in(column, cell, dialect.numbers, file, records.line()));
+      }
+    }
+    cells.rows_missing += !whole;
+    ++cells.rows;
+  }
+  if (cells.rows == 0) throw DataError(file + ": no rows" + (dialect.header ? " after the names of the columns" : ""));
+  return cells;
+}
+
+}  // namespace grapes::data
