@@ -19,7 +19,7 @@ namespace {
 using hdf5::must;
 using hdf5::Object;
 
-constexpr std::int64_t channels = 700;
+constexpr std::int64_t cochlea_channels = 700;
 
 Object dataset(hid_t file, const std::string& name) {
   return {H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose, "the data set " + name};
@@ -79,9 +79,9 @@ class SpikeFile {
       must(times.size() == units.size(),
            fmt::format("use recording {}: {} times, but {} units", number, times.size(), units.size()));
       for (std::size_t i = 0; i < times.size(); ++i) {
-        must(units[i] >= 0 && units[i] < channels && times[i] >= 0,
+        must(units[i] >= 0 && units[i] < cochlea_channels && times[i] >= 0,
              fmt::format("use recording {}: unit {} at {} s, expected units 0 ... {} and times from 0", number,
-                         units[i], times[i], channels - 1));
+                         units[i], times[i], cochlea_channels - 1));
         events.push_back({std::llround(times[i] * 1e6), 0, static_cast<std::int32_t>(units[i]), 0});
       }
     });
@@ -147,7 +147,7 @@ Collection read_heidelberg(const SourceFiles& files) {
   for (auto c = static_cast<std::int64_t>(classes.size()); c <= last; ++c) classes.push_back(std::to_string(c));
   const auto set = [&](const std::shared_ptr<SpikeFile>& part) {
     return recordings([part](std::int64_t number) { return part->events(number); },
-                      at::tensor(part->labels(), at::kLong), {1, channels, 1}, classes, files.events);
+                      at::tensor(part->labels(), at::kLong), {1, cochlea_channels, 1}, classes, files.events);
   };
   Collection all;
   all.train = set(parts.front());
