@@ -34,6 +34,11 @@ double number_of_text(TableColumn& column, std::string_view text, const std::str
   return static_cast<double>(found->second);
 }
 
+/// Removes white space at both ends, of which most cells have none.
+std::string_view bare(std::string_view cell) {
+  return !cell.empty() && cell.front() > ' ' && cell.back() > ' ' ? cell : trim(cell);
+}
+
 double number_in(const TableColumn& column, std::string_view text, const NumberStyle& style, const std::string& file,
                  std::size_t line) {
   const std::optional<double> number = style(text);
@@ -62,7 +67,7 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
                                   fields.size(), width));
     bool whole = true;
     for (TableColumn& column : cells.columns) {
-      const std::string_view cell = trim(fields[column.number]);
+      const std::string_view cell = bare(fields[column.number]);
       if (is_missing(cell)) {
         cells.values.push_back(no_value);
         ++column.missing;
