@@ -56,7 +56,7 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
       "data",        "validation-split", "test-split",   "train-limit", "test-limit",   "order",     "pad",
       "normalize",   "augment",          "label-column", "targets",     "model",        "bias",      "norm",
       "initializer", "batch-size",       "epochs",       "event-steps", "event-values", "recurrent", "encoder",
-      "time-steps",  "peak-rate",        "patience",     "scenario",    "tasks",        "manifest"};
+      "time-steps",  "peak-rate",        "patience",     "scenario",    "tasks",        "blur",      "manifest"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, other_values().at(key.name));
