@@ -248,7 +248,8 @@ const std::vector<ScenarioRow>& scenarios() {
   static const std::vector<ScenarioRow> rows = {
       {"permuted", "each task permutes the inputs in a different way; the first task leaves them as they are", permuted,
        one_by_one<permuted_task>},
-      {"all-permuted", "each task, also the first, permutes the inputs in a different way", all_permuted, one_by_one<permuted_task>},
+      {"all-permuted", "each task, also the first, permutes the inputs in a different way", all_permuted,
+       one_by_one<permuted_task>},
       {"rotated", "each task rotates the images by a different angle, up to 180°; the first task leaves them upright",
        rotated, one_by_one<rotated_task>},
       {"all-rotated", "each task, also the first, rotates the images by an angle drawn from 0° to 180°", all_rotated,
