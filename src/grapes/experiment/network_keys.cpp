@@ -113,7 +113,7 @@ std::vector<Key> data_group() {
       key("augment, augmentation, transform", examples,
           "random changes of training images, any part of the example (elastic=strength:width)", augmentation_form(),
           &D::augment),
-      key("target, label-column, target-column, label", examples,
+      key("target, label-column, target-column", examples,
           "tables: columns of the targets; empty: label, class, target or y, else the last", text("NAME|NUMBER,..."),
           &data::TableOptions::target),
       key("ignore, drop-columns, exclude", examples, "tables: columns that are no inputs",
