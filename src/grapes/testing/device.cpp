@@ -16,11 +16,28 @@
 namespace grapes::testing {
 namespace {
 
-constexpr auto type = c10::DeviceType::PrivateUse1;
-const c10::Device here(type, 0);
+const c10::Device here(c10::DeviceType::PrivateUse1, 0);
 std::atomic<long> operations = 0;
 
-C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<type>);
+/// One stream, on which everything is done at once. LibTorch's own NoOpDeviceGuardImpl refuses events, which autograd
+/// of LibTorch 2.13 records on every device.
+struct Guard final : c10::impl::DeviceGuardImplInterface {
+  static c10::Stream only() { return c10::Stream(c10::Stream::DEFAULT, here); }
+  c10::DeviceType type() const override { return here.type(); }
+  c10::Device exchangeDevice(c10::Device) const override { return here; }
+  c10::Device getDevice() const override { return here; }
+  void setDevice(c10::Device) const override {}
+  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::Stream getStream(c10::Device) const noexcept override { return only(); }
+  c10::Stream exchangeStream(c10::Stream) const noexcept override { return only(); }
+  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+  void record(void**, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {}
+  void block(void*, const c10::Stream&) const override {}
+  bool queryEvent(void*) const override { return true; }
+  bool queryStream(const c10::Stream&) const override { return true; }
+  void synchronizeStream(const c10::Stream&) const override {}
+};
+C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 #ifdef GRAPES_DEVICE_HOOKS
 /// LibTorch 2 asks for these. Without `override`, because 2.6 does not ask for all.
@@ -32,6 +49,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 void register_hooks() {
   static Hooks hooks;
   at::RegisterPrivateUse1HooksInterface(&hooks);
+  c10::register_privateuse1_backend("mirrored");  // autograd of LibTorch 2.13 asks a registered device only
 }
 #else
 void register_hooks() {}
