@@ -55,7 +55,7 @@ class Archives(ProgramTest):
         x[20, 3, 2, :] = 255  # blue, at row 20 and column 3
         self.write("downloads/train_32x32.mat", self.mat({"X": x, "y": numpy.array([[10], [4]])}))
         self.take("svhn", "downloads")
-        text, counts = self.counts("svhn", "--out", "sheet.png", "--rows", 1, "--columns", 1)
+        text, counts = self.counts("svhn", "--out", "sheet.png", "--sheet-rows", 1, "--sheet-columns", 1)
         self.assertIn("inputs 3 x 32 x 32 from 0 to 1, 10 classes", text)
         self.assertEqual(counts["0"], (1, 0, 1))
         self.assertEqual(counts["9"], (0, 0, 1))
@@ -71,7 +71,7 @@ class Archives(ProgramTest):
         dataset = {"train": part, "test": part, "mapping": numpy.array([[1, 65, 97]])}
         self.zip("matlab.zip", {"matlab/emnist-letters.mat": self.mat({"dataset": dataset}), "matlab/other.mat": b""})
         self.take("emnist-letters", "matlab.zip")
-        text, counts = self.counts("emnist-letters", "--out", "sheet.png", "--rows", 1, "--columns", 1)
+        text, counts = self.counts("emnist-letters", "--out", "sheet.png", "--sheet-rows", 1, "--sheet-columns", 1)
         self.assertEqual((counts["A"], counts["Z"], counts["B"]), ((1, 0, 1), (1, 0, 1), (0, 0, 0)))
         sheet = numpy.asarray(Image.open(self.folder / "sheet.png").convert("L"))
         self.assertEqual([sheet[4 + 2 * 20, 4 + 2 * 3], sheet[4 + 2 * 3, 4 + 2 * 20]], [255, 0])

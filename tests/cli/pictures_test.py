@@ -36,7 +36,7 @@ class Formats(ProgramTest):
 
     def tiles(self, count, *options):
         """Return the pictures of the contact sheet."""
-        self.good("data", "show", "photos", "--out", "sheet.png", "--rows", 1, "--columns", count,
+        self.good("data", "show", "photos", "--out", "sheet.png", "--sheet-rows", 1, "--sheet-columns", count,
                   "--validation-split", 0, *options)
         sheet = numpy.asarray(Image.open(self.folder / "sheet.png").convert("RGB")).astype(int)
         return [sheet[4:4 + SIDE, 4 + i * (SIDE + 4):][:, :SIDE] for i in range(count)]

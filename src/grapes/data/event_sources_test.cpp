@@ -244,10 +244,13 @@ TEST(Heidelberg, IsReadFromHdf5) {
   EXPECT_EQ(frames[0][1][35].item<int>(), 1);
   EXPECT_EQ(frames[0][3][69].item<int>(), 1);
   EXPECT_EQ(frames[1].sum().item<int>(), 0);  // a recording without spikes
-  write_spikes(folder.path() / "shd" / "shd_test.h5", {{0.125}}, {{700}}, {1});
+  const TemporaryFolder other;                // HDF5 does not write to a file that is open
+  options.data_dir = other.path().string();
+  write_spikes(other.path() / "shd" / "shd_train.h5", {{0.125}}, {{7}}, {1});
+  write_spikes(other.path() / "shd" / "shd_test.h5", {{0.125}}, {{700}}, {1});
   EXPECT_THAT(refusal([&] { all_inputs(*open(options, 1).test); }),
               AllOf(HasSubstr("shd_test.h5: cannot use recording 0: unit 700"), HasSubstr("0 ... 699")));
-  write_file(folder.path() / "shd" / "shd_test.h5", "not HDF5");
+  write_file(other.path() / "shd" / "shd_test.h5", "not HDF5");
   EXPECT_THAT(refusal([&] { open(options, 1); }), HasSubstr("shd_test.h5: cannot open it as HDF5"));
 }
 

@@ -177,7 +177,7 @@ TEST_F(Take, FoldersKeepTheirTree) {
               HasSubstr("n: Test of nmnist was not found in it; take Train.zip and Test.zip"));
   pack(place("n/Test.zip"), test);
   take("nmnist", place("n"));
-  EXPECT_EQ(files_in(place("cache/grapes/data/nmnist")).at("Test/7/1.bin"), event);
+  EXPECT_EQ(files_in(place("cache/grapes/data/nmnist")).at("nmnist/Test/7/1.bin"), event);
   EXPECT_EQ(opened("nmnist").train->size(), 10);
 }
 
