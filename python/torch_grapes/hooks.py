@@ -263,16 +263,16 @@ class Unfuse(layers.Hook):
     """Runs before a recurrent layer. Turns off the kernels that run all its time steps as one node; Fuse turns them on again."""
 
     lock = threading.Lock()
-    running = 0  # number of layers that run now, in all threads
+    running: List[int] = []  # ids of the layers that run now, in all threads
     before = (True, True)
 
     @uncompiled
     def __call__(self, module: nn.Module, inputs: Any) -> None:
         with Unfuse.lock:
-            if Unfuse.running == 0:
+            if not Unfuse.running:
                 Unfuse.before = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
                 Unfuse.switch(False, False)
-            Unfuse.running += 1
+            Unfuse.running.append(id(module))
 
     @staticmethod
     def switch(mkldnn: bool, cudnn: bool) -> None:
@@ -281,13 +281,15 @@ class Unfuse(layers.Hook):
 
 
 class Fuse(layers.Hook):
-    """Runs after a recurrent layer, also if it raised an error."""
+    """Runs after a recurrent layer, also if it raised an error, and if a hook before Unfuse did."""
 
     @uncompiled
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         with Unfuse.lock:
-            Unfuse.running -= 1
-            if Unfuse.running == 0:
+            if id(module) not in Unfuse.running:
+                return
+            Unfuse.running.remove(id(module))
+            if not Unfuse.running:
                 Unfuse.switch(*Unfuse.before)
 
 
