@@ -50,7 +50,8 @@ install(DIRECTORY python/torch_grapes/ DESTINATION ${python} FILES_MATCHING PATT
         PATTERN __pycache__ EXCLUDE)
 install(FILES ${generated}/${library} DESTINATION ${python})
 
-# Man pages and completions, generated from the program's help.
+# Man pages and completions, generated from the program's help. Running the program for each verb takes a minute of CPU
+# time, so `make build` leaves it to `cmake --install`.
 add_custom_command(
   OUTPUT ${generated}/pages.stamp
   COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/pages.py ${HELP2MAN} $<TARGET_FILE:grapes> ${PROJECT_VERSION}
@@ -58,7 +59,8 @@ add_custom_command(
   COMMAND ${CMAKE_COMMAND} -E touch ${generated}/pages.stamp
   DEPENDS ${PROJECT_SOURCE_DIR}/tools/pages.py grapes COMMENT "Making man pages and completions" VERBATIM)
 add_custom_target(grapes_pages ALL DEPENDS ${generated}/pages.stamp)
-add_dependencies(program grapes_pages)
+install(CODE "execute_process(COMMAND \"${CMAKE_COMMAND}\" --build \"${PROJECT_BINARY_DIR}\" --target grapes_pages
+                              OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)")
 install(DIRECTORY ${generated}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${generated}/completions/grapes DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${generated}/completions/_grapes DESTINATION ${GRAPES_ZSH_DIR})
