@@ -6,7 +6,7 @@
 #include "grapes/experiment/arms.h"
 #include "grapes/plot/pictures.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <fmt/ranges.h>
 
 #include <iostream>

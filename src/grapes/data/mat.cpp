@@ -2,7 +2,6 @@
 
 #include "grapes/base/error.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 #include <matio.h>

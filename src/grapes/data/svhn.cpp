@@ -4,7 +4,6 @@
 #include "grapes/base/file.h"
 #include "grapes/data/mat.h"
 
-#include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 
 #include <cstdint>

@@ -11,8 +11,6 @@
 #include "grapes/train/safetensors.h"
 #include "grapes/train/trainer.h"
 
-#include <ATen/ATen.h>
-
 #include <filesystem>
 #include <optional>
 

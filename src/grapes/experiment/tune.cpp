@@ -2,7 +2,7 @@
 
 #include "grapes/base/text.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <algorithm>

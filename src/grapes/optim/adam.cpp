@@ -1,7 +1,8 @@
 #include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
 

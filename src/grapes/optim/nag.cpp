@@ -1,7 +1,7 @@
 #include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 
 namespace grapes::optim {

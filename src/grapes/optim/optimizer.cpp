@@ -4,8 +4,9 @@
 #include "grapes/base/table.h"
 #include "grapes/optim/rules.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 
@@ -20,7 +21,7 @@ void require(bool holds, const std::string& field, const std::string& expected, 
 void hold(at::Tensor W, const at::Tensor& before, const kernels::Storage& storage, std::size_t i) {
   at::Tensor after = W;
   if (storage.update)
-    after = before + kernels::rounded(W - before, storage.update, 0, stream_seed(storage.key, "update", i));
+    after = before.add(kernels::rounded(W.sub(before), storage.update, 0, stream_seed(storage.key, "update", i)));
   W.copy_(kernels::rounded(after, storage.value, 0, stream_seed(storage.key, "held", i)));
 }
 

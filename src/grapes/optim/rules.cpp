@@ -1,7 +1,8 @@
 #include "grapes/optim/rules.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros_like.h>
 
 namespace grapes::optim {
 
