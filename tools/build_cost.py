@@ -53,7 +53,7 @@ def sources_of(unit):
 
 
 def is_test(target):
-    return target.endswith("_test") or not target.startswith("grapes") or target == "grapes_parity"
+    return target.endswith("_test") or not target.startswith("grapes") or target in ("grapes_python_parity", "grapes_testing")
 
 
 def list_units(build):

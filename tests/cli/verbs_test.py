@@ -8,7 +8,7 @@ import zlib
 from program import main, ProgramTest
 
 VERBS = ["train", "compare", "continual", "run", "report", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
+         "predict", "inspect", "export", "export c", "export nir", "import", "import nir", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "bench read", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "layers": "crossbar", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
@@ -62,6 +62,16 @@ class Bench(ProgramTest):
         # A copy of memory is a baseline with any BLAS.
         first = json.loads(self.good("bench", "factor", "--seconds", "0.01", "--json", **old).splitlines()[0])
         self.assertGreater(first["ratio"], 0)
+
+    def test_reading_counts_the_bytes_of_a_file_and_of_a_batch(self):
+        table = self.folder / "table.csv"
+        table.write_text("a,b,target\n" + "".join(f"{i % 7}.5,{i % 5},{'yes' if i % 3 else 'no'}\n" for i in range(100)))
+        opened, batch = [json.loads(line) for line in
+                         self.good("bench", "read", table, "--batch", "8", "--seconds", "0.01", "--json").splitlines()]
+        self.assertEqual((opened["case"], opened["variant"], opened["bytes"]), ("table.csv", "open", table.stat().st_size))
+        self.assertEqual((batch["variant"], batch["batch"], batch["bytes"]), ("random batches", 8, 8 * 2 * 4))
+        self.assertGreater(min(opened["step_us"], batch["step_us"]), 0)
+        self.assert_refused(3, "there is no such file or folder", "bench", "read", self.folder / "none.csv")
 
     def test_mnist_is_not_replaced_by_other_spikes(self):
         done = self.run_program("bench", "snn", "--input", "mnist", "--seconds", "0.01", "--json")

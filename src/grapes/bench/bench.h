@@ -32,6 +32,7 @@ struct Timing {
   std::string no_baseline;       ///< why the ratio counts for nothing: the BLAS's kernels are outdated; or ""
   std::int64_t peak_bytes = 0;   ///< maximum of allocated tensor memory; 0: not measured
   std::int64_t least_bytes = 0;  ///< weights, optimizer states and activations; 0: not counted
+  std::int64_t bytes = 0;        ///< read by a step: of the files, or of the batch in float32; 0: not counted
   std::int64_t n = 0;            ///< number of timed steps
 };
 nlohmann::json to_json(const Timing& timing);
@@ -97,5 +98,10 @@ struct CrossbarCase {
 std::vector<Timing> crossbar(const CrossbarCase& which, const Options& options);
 /// Returns the cases of docs/performance.md.
 std::vector<CrossbarCase> crossbar_cases();
+
+/// Times how long a table, an array or a folder of pictures takes to open, against reading the bytes of its files; and
+/// how long a random batch of its training examples takes, against copying as many rows of float32 in memory.
+/// @throws DataError if it cannot be read
+std::vector<Timing> read(const std::string& path, std::int64_t batch, const Options& options);
 
 }  // namespace grapes::bench

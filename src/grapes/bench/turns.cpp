@@ -97,6 +97,7 @@ nlohmann::json to_json(const Timing& timing) {
           {"no_baseline", timing.no_baseline.empty() ? nlohmann::json() : nlohmann::json(timing.no_baseline)},
           {"peak_bytes", timing.peak_bytes},
           {"least_bytes", timing.least_bytes},
+          {"bytes", timing.bytes},
           {"n", timing.n}};
 }
 

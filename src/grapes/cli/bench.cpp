@@ -15,7 +15,7 @@ namespace grapes::cli {
 namespace {
 
 struct BenchVerb {
-  std::string nodes, input = "random";
+  std::string nodes, input = "random", path;
   std::optional<std::string> optimizer, precision;
   std::optional<std::int64_t> batch;
   std::optional<double> dropout;
@@ -46,6 +46,7 @@ std::string details(const bench::Timing& t) {
   if (t.dropout > 0) parts.push_back(fmt::format("dropout {}", t.dropout));
   if (t.pulses > 0) parts.push_back(fmt::format("{:.0f} pulses", t.pulses));
   if (t.density > 0) parts.push_back(fmt::format("density {:.3f}", t.density));
+  if (t.bytes > 0) parts.push_back(fmt::format("{:.0f} MB/s", static_cast<double>(t.bytes) / t.step_us));
   return join(parts, ", ");
 }
 
@@ -116,6 +117,8 @@ void crossbar(BenchVerb& verb) {
   for (const bench::CrossbarCase& which : bench::crossbar_cases()) print(bench::crossbar(which, verb.options), verb);
 }
 
+void read(BenchVerb& verb) { print(bench::read(verb.path, verb.batch.value_or(64), verb.options), verb); }
+
 /// `grapes bench NAME` and its options.
 class BenchOf {
  public:
@@ -174,7 +177,7 @@ class BenchOf {
 
 void add_bench(Program& program) {
   CLI::App* verb = add_verb(
-      program.app, "bench", "time training steps, relative to the matrix products or convolutions they contain",
+      program.app, "bench", "time training steps and reading, relative to the arithmetic and the bytes they need",
       {{"grapes bench mlp", "time dense networks"},
        {"grapes bench update --optimizer adam --json", "time one update rule relative to a copy of as many bytes"}});
   verb->require_subcommand(1);
@@ -214,6 +217,15 @@ void add_bench(Program& program) {
       {{"grapes bench crossbar", "time the cases of docs/hardware/analog.md relative to their matrix products"}},
       crossbar);
   arrays.threads();
+
+  BenchOf reading(*verb, program, "read", "time opening a data set and taking batches, relative to reading its bytes",
+                  {{"grapes bench read table.csv", "time reading a table on one thread"},
+                   {"grapes bench read photographs/ --threads 2", "time decoding a folder of pictures on two"}},
+                  read);
+  reading.app->add_option("path", reading.verb->path, "a table, an array file or a folder of pictures")
+      ->type_name("PATH")
+      ->required();
+  reading.batch().threads();
 }
 
 }  // namespace grapes::cli
