@@ -56,7 +56,7 @@ def peer(code, file):
                           env={**os.environ, **ONE_THREAD}, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # DuckDB draws a progress bar before it
 
 
 def ours(program, file):
