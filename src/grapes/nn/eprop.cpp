@@ -33,7 +33,10 @@ at::Tensor Online::forward(const at::Tensor& x) {
   const std::int64_t batch = x.size(0), nodes = layer.weight.size(0), in = layer.weight.size(1);
   TORCH_CHECK(x.dim() == 2 && x.size(1) == in, "grapes::nn::Online: x must be [batch, ", in, "]; got ", x.sizes());
   const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, layer.weight.options()); };
-  const bool recurs = layer.recurrent.defined(), lives_on = options.synapse() > 0;
+  TORCH_CHECK(
+      !layer.bias.defined() && !layer.adaptation.defined() && options.refractory() == 0 && !options.learn_synapse(),
+      "grapes::nn::Online: bias, adaptation, refractory steps and learn_synapse are not supported");
+  const bool recurs = layer.recurrent.defined(), lives_on = layer.synapse.defined();
   if (!past_.state.membrane.defined()) {
     past_ = {{zeros({batch, nodes}), zeros({batch, nodes}), lives_on ? zeros({batch, nodes}) : at::Tensor()},
              {},
@@ -52,8 +55,8 @@ at::Tensor Online::forward(const at::Tensor& x) {
   const SnuState before = past_.state;
   at::Tensor c = at::linear(x, layer.weight);
   if (recurs) c = c + before.output.mm(layer.recurrent.t());
-  if (lives_on) c = c + options.synapse() * before.current;
-  SnuState now = step(c, before, {layer.decay, layer.threshold}, options.rule());
+  if (lives_on) c = c + layer.synapse * before.current;
+  SnuState now = step(c, before, {layer.decay, layer.threshold, layer.reset_value}, options.rule());
   now.current = lives_on ? c : at::Tensor();
 
   const std::string& reset = options.rule().reset;
@@ -61,12 +64,14 @@ at::Tensor Online::forward(const at::Tensor& x) {
   if (reset == "hard") left = 1 - before.output;
   if (reset == "lateral") left = (1 - before.output.amax(-1, true)).expand_as(c);
   kept = reset == "subtract" ? kept - layer.threshold * before.output : kept * left;
+  if (reset == "hard" && layer.reset_value.defined()) kept = kept + layer.reset_value * before.output;
   const at::Tensor through = slope_of(options.rule().membrane_activation, now.membrane),
                    carry = through * layer.decay * left;
-  past_.input_trace = options.synapse() * past_.input_trace + x;
+  past_.input_trace = (lives_on ? layer.synapse * past_.input_trace : at::zeros_like(x)) + x;
   past_.input = carry.unsqueeze(2) * past_.input + through.unsqueeze(2) * past_.input_trace.unsqueeze(1);
   if (recurs) {
-    past_.recurrent_trace = options.synapse() * past_.recurrent_trace + before.output;
+    past_.recurrent_trace =
+        (lives_on ? layer.synapse * past_.recurrent_trace : at::zeros_like(before.output)) + before.output;
     past_.recurrent = carry.unsqueeze(2) * past_.recurrent + through.unsqueeze(2) * past_.recurrent_trace.unsqueeze(1);
   }
   past_.decay = carry * past_.decay + through * kept;
