@@ -34,9 +34,9 @@ at::Tensor Online::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() == 2 && x.size(1) == in, "grapes::nn::Online: x must be [batch, ", in, "]; got ", x.sizes());
   const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, layer.weight.options()); };
   TORCH_CHECK(
-      !layer.bias.defined() && !layer.adaptation.defined() && options.refractory() == 0 && !options.learn_synapse(),
-      "grapes::nn::Online: bias, adaptation, refractory steps and learn_synapse are not supported");
-  const bool recurs = layer.recurrent.defined(), lives_on = layer.synapse.defined();
+      !layer.bias.defined() && !layer.adaptation.defined() && options.refractory() == 0 && !layer.synapse.defined(),
+      "grapes::nn::Online: bias, adaptation, refractory steps and synaptic decays of units are not supported");
+  const bool recurs = layer.recurrent.defined(), lives_on = options.synapse() > 0;
   if (!past_.state.membrane.defined()) {
     past_ = {{zeros({batch, nodes}), zeros({batch, nodes}), lives_on ? zeros({batch, nodes}) : at::Tensor()},
              {},
@@ -55,7 +55,7 @@ at::Tensor Online::forward(const at::Tensor& x) {
   const SnuState before = past_.state;
   at::Tensor c = at::linear(x, layer.weight);
   if (recurs) c = c + before.output.mm(layer.recurrent.t());
-  if (lives_on) c = c + layer.synapse * before.current;
+  if (lives_on) c = c + options.synapse() * before.current;
   SnuState now = step(c, before, {layer.decay, layer.threshold, layer.reset_value}, options.rule());
   now.current = lives_on ? c : at::Tensor();
 
@@ -67,11 +67,10 @@ at::Tensor Online::forward(const at::Tensor& x) {
   if (reset == "hard" && layer.reset_value.defined()) kept = kept + layer.reset_value * before.output;
   const at::Tensor through = slope_of(options.rule().membrane_activation, now.membrane),
                    carry = through * layer.decay * left;
-  past_.input_trace = (lives_on ? layer.synapse * past_.input_trace : at::zeros_like(x)) + x;
+  past_.input_trace = options.synapse() * past_.input_trace + x;
   past_.input = carry.unsqueeze(2) * past_.input + through.unsqueeze(2) * past_.input_trace.unsqueeze(1);
   if (recurs) {
-    past_.recurrent_trace =
-        (lives_on ? layer.synapse * past_.recurrent_trace : at::zeros_like(before.output)) + before.output;
+    past_.recurrent_trace = options.synapse() * past_.recurrent_trace + before.output;
     past_.recurrent = carry.unsqueeze(2) * past_.recurrent + through.unsqueeze(2) * past_.recurrent_trace.unsqueeze(1);
   }
   past_.decay = carry * past_.decay + through * kept;

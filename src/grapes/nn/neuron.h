@@ -72,8 +72,6 @@ struct SnuOptions {
   enum class Inputs { measured, dense, spikes };
 
   TORCH_ARG(SnuRule, rule);
-  /// Adds a bias b to the current.
-  TORCH_ARG(bool, bias) = false;
   /// Adds recurrent weights R.
   TORCH_ARG(bool, recurrent) = false;
   /// Initial value of d, or its fixed value.
@@ -81,18 +79,8 @@ struct SnuOptions {
   TORCH_ARG(Decay, learn_decay) = Decay::fixed;
   /// Initial value of θ, or its fixed value.
   TORCH_ARG(double, threshold) = 1;
-  /// ρ, the membrane after a hard reset.
-  TORCH_ARG(double, reset_value) = 0;
   /// α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}, in [0, 1). 0: no synaptic current.
   TORCH_ARG(double, synapse) = 0;
-  /// The synaptic decay is learned too, one per layer or unit as learn_decay says.
-  TORCH_ARG(bool, learn_synapse) = false;
-  /// k, the number of time steps after a spike in which a unit ignores its current.
-  TORCH_ARG(std::int64_t, refractory) = 0;
-  /// β of an adaptive threshold θ + β a_t, with a_t = ρ_a a_{t-1} + y_{t-1}. 0: the threshold does not adapt.
-  TORCH_ARG(double, adaptation) = 0;
-  /// ρ_a, in [0, 1).
-  TORCH_ARG(double, adaptation_decay) = 0.95;
   TORCH_ARG(bool, learn_threshold) = true;
   /// The error does not run back in time through R (Bellec et al. 2020).
   TORCH_ARG(bool, eprop) = false;
@@ -105,6 +93,18 @@ struct SnuOptions {
   /// How the fused layer multiplies W by its inputs: always as dense numbers, always as spikes, or as spikes if their
   /// measured density is low enough.
   TORCH_ARG(Inputs, inputs) = Inputs::measured;
+  /// Adds a bias b to the current.
+  TORCH_ARG(bool, bias) = false;
+  /// ρ, the membrane after a hard reset.
+  TORCH_ARG(double, reset_value) = 0;
+  /// The synaptic decay is learned too, one per layer or unit as learn_decay says.
+  TORCH_ARG(bool, learn_synapse) = false;
+  /// k, the number of time steps after a spike in which a unit ignores its current.
+  TORCH_ARG(std::int64_t, refractory) = 0;
+  /// β of an adaptive threshold θ + β a_t, with a_t = ρ_a a_{t-1} + y_{t-1}. 0: the threshold does not adapt.
+  TORCH_ARG(double, adaptation) = 0;
+  /// ρ_a, in [0, 1).
+  TORCH_ARG(double, adaptation_decay) = 0.95;
 };
 
 /// Outputs and states of a layer over all time steps.

@@ -80,7 +80,7 @@ TEST(Neuron, EveryRowEqualsTheRecursionByHand) {
           };
           spread(layer->decay, 0.5, 0.95);
           spread(layer->threshold, 0.4, 1.2);
-          spread(layer->synapse, 0.2, 0.8);
+          if (options.synapse() > 0) layer->synapse = torch::linspace(0.2, 0.8, units_of_layer, f64);
           spread(layer->reset_value, -0.5, 0.25);
           spread(layer->adaptation, 0.05, 0.4);
           spread(layer->adaptation_decay, 0.6, 0.95);

@@ -13,7 +13,8 @@
 namespace grapes::nn {
 namespace {
 
-/// Registers the constants of the options with a module that has members of their names.
+/// Registers the constants of the options with a module that has members of their names. A synaptic decay that is not
+/// learned stays a number, see synapse_of().
 template <class Module>
 void register_constants(Module& module, std::int64_t nodes, const SnuOptions& options) {
   SnuLayer made(options, false, nullptr);
@@ -25,9 +26,15 @@ void register_constants(Module& module, std::int64_t nodes, const SnuOptions& op
                                        {"adaptation", &module.adaptation, made.adaptation},
                                        {"adaptation_decay", &module.adaptation_decay, made.adaptation_decay}}) {
     *to = at::Tensor();
-    if (!from.defined()) continue;
+    if (!from.defined() || (to == &module.synapse && !from.requires_grad())) continue;
     *to = from.requires_grad() ? module.register_parameter(name, from.detach()) : module.register_buffer(name, from);
   }
+}
+
+/// The synaptic decay in the dtype of the threshold; undefined without one.
+at::Tensor synapse_of(const at::Tensor& own, const SnuOptions& options, const at::Tensor& threshold) {
+  if (own.defined() || options.synapse() == 0) return own;
+  return at::full({1}, options.synapse(), threshold.options().requires_grad(false));
 }
 
 }  // namespace
@@ -64,7 +71,6 @@ void SnuImpl::reset() {
   layer_->recurrent = recurrent;
   layer_->decay = decay;
   layer_->threshold = threshold;
-  layer_->synapse = synapse;
   layer_->reset_value = reset_value;
   layer_->adaptation = adaptation;
   layer_->adaptation_decay = adaptation_decay;
@@ -86,6 +92,7 @@ SnuTrace SnuImpl::run(const at::Tensor& x, SnuState state, const at::Tensor& pre
                 "grapes::nn::Snu: the state must be [", batch, ", ", nodes_, "]; got ", part->sizes(),
                 options_.stateful() ? "; call reset_state() to start with another batch size" : "");
   layer_->weight = mirrored();
+  layer_->synapse = synapse_of(synapse, options_, threshold);
   layer_->factors = factors(next_factor(recurrent));
   const SnuTrace trace = layer_->run(x, std::move(state), present, down());
   if (options_.stateful()) carried_ = trace.last.detach();
@@ -113,7 +120,7 @@ SnuTrace NeuronsImpl::run(const at::Tensor& current, const at::Tensor& present) 
   SnuLayer layer(options_, false, workspace_);
   layer.decay = decay;
   layer.threshold = threshold;
-  layer.synapse = synapse;
+  layer.synapse = synapse_of(synapse, options_, threshold);
   layer.reset_value = reset_value;
   layer.adaptation = adaptation;
   layer.adaptation_decay = adaptation_decay;

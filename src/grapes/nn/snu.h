@@ -46,7 +46,7 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   const SnuOptions& options() const { return options_; }
 
   at::Tensor recurrent;  ///< R, [unit, unit], or undefined
-  // As in SnuLayer.
+  // As in SnuLayer; synapse is undefined unless it is learned or each unit was given its own.
   at::Tensor decay, threshold, synapse, reset_value, adaptation, adaptation_decay;
 
  private:
@@ -72,7 +72,7 @@ class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
   /// Resets stateful neurons: s = y = 0.
   void reset_state() { carried_ = {}; }
 
-  // As in SnuLayer.
+  // As in SnuImpl.
   at::Tensor decay, threshold, synapse, reset_value, adaptation, adaptation_decay;
 
  private:

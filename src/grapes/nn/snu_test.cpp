@@ -63,7 +63,7 @@ Snu module_of(const testing::SnuCase& c, SnuOptions options, Rule credit = plain
   const auto per_unit = [](at::Tensor& constant, const at::Tensor& values) {
     if (values.defined()) constant.set_data(values);
   };
-  per_unit(layer->synapse, c.alpha);
+  layer->synapse = c.alpha;
   per_unit(layer->reset_value, c.rho);
   per_unit(layer->bias, c.bias);
   return layer;
