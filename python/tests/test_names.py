@@ -32,7 +32,9 @@ def defaults(function):
 
 @pytest.mark.parametrize("header, options, only_cpp", [("credit/backward.h", "BackwardOptions", []),
                                                        ("credit/local_optimizer.h", "LocalOptimizerOptions", []),
-                                                       ("nn/neuron.h", "SnuOptions", ["stateful", "plain", "inputs"])])
+                                                       ("nn/neuron.h", "SnuOptions",
+                                                        ["stateful", "plain", "inputs", "bias", "reset_value", "learn_synapse",
+                                                         "refractory", "adaptation", "adaptation_decay"])])
 def test_no_option_is_left_out(cpp, header, options, only_cpp):
     body = (SOURCE / header).read_text().partition(f"struct {options} {{\n")[2].partition("\n};\n")[0]
     assert re.findall(r"^  TORCH_ARG\(.*, (\w+)\)", body, re.MULTILINE) == [*cpp[options], *only_cpp]

@@ -7,16 +7,16 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
-def load(path):
+def load(path, version="1."):
     """Return (nodes, edges, metadata) of a NIR file."""
     with h5py.File(path) as file:
-        assert text(file["version"][()])[:2] == "1."
+        assert text(file["version"][()]).startswith(version)
         assert text(file["node/type"][()]) == "NIRGraph"
         nodes = {}
         for name, group in file["node/nodes"].items():
             nodes[name] = {key: text(item[()]) for key, item in group.items() if isinstance(item, h5py.Dataset)}
         edges = [(text(a), text(b)) for a, b in file["node/edges"][()]]
-        metadata = {key: text(item[()]) for key, item in file["node/metadata"].items()}
+        metadata = {key: text(item[()]) for key, item in file["node"].get("metadata", {}).items()}
     return nodes, edges, metadata
 
 

@@ -3,6 +3,7 @@
 another program, written by h5py, are imported, checked or rejected. The reference implementation reads them in
 tests/readers."""
 import json
+import pathlib
 import unittest
 
 from program import main, ProgramTest
@@ -104,7 +105,7 @@ class Export(NirTest):
             self.good("import", "nir", near, "--out", back)
             np.testing.assert_allclose(self.predictions(back), self.rates(near, 1e-3), rtol=0, atol=1e-9)
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "dense")
-        self.assert_refused(2, "only snn:... can be exported", "export", "nir", "dense", "--out", "x.nir")
+        self.assert_refused(2, "only spiking models can be exported", "export", "nir", "dense", "--out", "x.nir")
 
 
 class Import(NirTest):
@@ -134,6 +135,28 @@ class Import(NirTest):
         self.assertGreater(rates.mean(), 0.02)
         expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
+
+    def test_biases_and_constants_of_each_neuron(self):
+        for kind in ("LIF", "CubaLIF"):
+            with self.subTest(kind):
+                draw = np.random.default_rng(7)
+                nodes, edges = foreign(kind)
+                nodes["0_fc"]["bias"] = draw.uniform(-0.5, 1, 20)
+                nodes["1_back"] = {"type": "Affine", "weight": nodes["1_back"]["weight"], "bias": draw.uniform(-0.2, 0.4, 20)}
+                for name, n in (("1_neurons", 20), ("3_neurons", 10)):
+                    nodes[name].update(v_leak=draw.uniform(-0.05, 0.02, n), v_reset=draw.uniform(-0.2, 0, n))
+                    if kind == "CubaLIF":
+                        nodes[name]["tau_syn"] = draw.uniform(2e-3, 8e-3, n)
+                save(self.folder / "theirs.nir", nodes, edges)
+                self.good("import", "nir", "theirs.nir", "--encoder", "direct", "--time-steps", "12", "--out", "ours.safetensors",
+                          "--quiet")
+                rates = simulate(nodes, edges, 1e-3, self.shown()).mean(axis=0)
+                self.assertGreater(rates.mean(), 0.02)
+                expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
+                np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
+                self.good("export", "nir", "ours.safetensors", "--out", "again.nir")
+                again, edges, metadata = load(self.folder / "again.nir")
+                np.testing.assert_allclose(simulate(again, edges, metadata["dt"], self.shown()).mean(axis=0), rates, atol=1e-9)
 
     def test_a_graph_in_the_graph(self):
         """snnTorch writes recurrent neurons in this form. The result has the same bits as without nesting."""
@@ -213,8 +236,6 @@ class Import(NirTest):
         self.refuse(3, ["node '1_neurons'", "is out of the range of Float"],
                     lambda nodes, _: [nodes["0_fc"].update(weight=np.full((20, 64), 2, np.float32)),
                                       nodes["1_neurons"].update(r=np.full(20, 3e38), tau=np.full(20, 1e-3))] and None)
-        self.refuse(3, "node '1_neurons': its current has a bias", put("0_fc", bias=np.ones(20)))
-        self.refuse(2, ["node '1_neurons' (LIF)", "v_reset must equal v_leak"], put("1_neurons", v_reset=np.full(20, -0.1)))
         self.refuse(2, ["node '1_neurons' (LIF)", "tau must be at least dt"], lambda *_: None, "--dt", "0.02")
         self.refuse(2, "dt must be above 0 seconds; got 0", lambda *_: None, "--dt", "0")
         def skip(nodes, edges):
@@ -222,9 +243,13 @@ class Import(NirTest):
                 side={"type": "Linear", "weight": np.ones((10, 64))}) is None else None
         self.refuse(3, "node 'input' (Input): leads to 0_fc, side: only a chain can be imported", skip)
         def delay(nodes, edges):
-            nodes["wait"] = {"type": "Delay", "delay": np.full(20, 1e-3)}
+            nodes["wait"] = {"type": "Delay", "delay": np.full(20, 1.5e-3)}
             return [edge for edge in edges if edge != ("1_neurons", "2_fc")] + [("1_neurons", "wait"), ("wait", "2_fc")]
-        self.refuse(3, "node 'wait' (Delay): this type of node cannot be imported", delay)
+        self.refuse(3, "node 'wait' (Delay): delays must be whole numbers of time steps", delay)
+        def loop_at_the_end(nodes, edges):
+            nodes["last"] = {"type": "Linear", "weight": np.ones((10, 10))}
+            return [*edges, ("3_neurons", "last"), ("last", "3_neurons")]
+        self.refuse(3, "node '3_neurons': recurrent connections between output neurons", loop_at_the_end)
 
     def test_a_file_of_ours_that_was_changed(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
@@ -344,6 +369,85 @@ class Check(NirTest):
         nodes, edges = foreign()
         nodes["1_neurons"] = {"type": "LIF", **{key: np.zeros(0) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}}
         self.assertIn({"node": "1_neurons", "field": "tau", "text": "must contain numbers; got [0]"}, self.faulty(nodes, edges))
+
+
+class Nodes(NirTest):
+    """docs/hardware/nir.md says what the program does with every type of node; each cell is tried."""
+
+    def table(self):
+        page = pathlib.Path(__file__).parents[2] / "docs" / "hardware" / "nir.md"
+        rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in page.read_text().splitlines(True)
+                if line.startswith("| `")]
+        return {row[0].strip("`"): row[1:5] for row in rows if set(row[1:5]) <= {"yes", "no"}}
+
+    def graph(self, kind):
+        """Return (nodes, edges) of a network for the digits, a chain that contains a node of this type."""
+        draw = np.random.default_rng(1)
+        def linear(n, m, bias=False):
+            node = {"type": "Affine" if bias else "Linear", "weight": draw.normal(0.05, 0.2, (n, m))}
+            return {**node, "bias": draw.uniform(0, 0.1, n)} if bias else node
+        def neurons(name, shape, **fields):
+            all_fields = {"tau": 4e-3, "tau_mem": 4e-3, "tau_syn": 2e-3, "r": 2.0, "w_in": 1.0, "v_leak": 0.0,
+                          "v_threshold": 0.5, "v_reset": 0.0}
+            has = {"I": "r", "IF": "r v_threshold v_reset", "LI": "tau r v_leak", "LIF": "tau r v_leak v_threshold v_reset",
+                   "CubaLI": "tau_mem tau_syn r v_leak w_in",
+                   "CubaLIF": "tau_mem tau_syn r v_leak w_in v_threshold v_reset"}[name].split()
+            return {"type": name, **{field: np.full(shape, fields.get(field, all_fields[field])) for field in has}}
+        if kind in ("Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten"):
+            pair, shape = np.array([2, 2]), (4, 8, 8)
+            conv = {"type": "Conv2d", "weight": draw.normal(0.1, 0.2, (4, 1, 3, 3)), "bias": np.zeros(4),
+                    "input_shape": np.array([8, 8]), "stride": np.array([1, 1]), "padding": np.array([1, 1]),
+                    "dilation": np.array([1, 1]), "groups": 1}
+            if kind == "Conv1d":
+                conv = {**conv, "type": kind, "weight": draw.normal(0.1, 0.2, (4, 8, 3)), "input_shape": 8,
+                        **{key: np.array([1]) for key in ("stride", "padding", "dilation")}}
+                shape = (4, 8)
+            chain = [conv, neurons("LIF", shape)]
+            if kind.endswith("Pool2d"):
+                chain.append({"type": kind, "kernel_size": pair, "stride": pair, "padding": np.array([0, 0])})
+                shape = (4, 4, 4)
+            chain += [{"type": "Flatten", "start_dim": 0, "end_dim": -1, "input_type": np.array(shape)},
+                      linear(10, int(np.prod(shape))), neurons("LIF", 10)]
+            inputs = np.array([8, 8] if kind == "Conv1d" else [1, 8, 8])
+        else:
+            inputs, chain = np.array([64]), [linear(20, 64, kind == "Affine")]
+            if kind == "Scale":
+                chain.append({"type": kind, "scale": draw.uniform(0.5, 2, 20)})
+            hidden = kind if kind in ("IF", "CubaLIF") else "LIF"
+            chain.append(neurons("LI" if kind == "Threshold" else hidden, 20))
+            if kind == "Threshold":
+                chain.append({"type": kind, "threshold": np.full(20, 0.3)})
+            if kind == "Delay":
+                chain.append({"type": kind, "delay": np.full(20, 2e-3)})
+            chain.append(linear(10, 20))
+            chain.append(neurons(kind if kind in ("I", "LI", "CubaLI") else "LI" if kind == "Threshold" else hidden, 10))
+            if kind == "Threshold":
+                chain.append({"type": kind, "threshold": np.full(10, 0.3)})
+        chain = [{"type": "Input", "shape": inputs}, *chain, {"type": "Output", "shape": np.array([10])}]
+        names = [f"n{i}" for i in range(len(chain))]
+        return dict(zip(names, chain)), list(zip(names, names[1:]))
+
+    def test_the_table_of_the_page(self):
+        table = self.table()
+        listed = {row["name"] for row in self.good_json("list", "nir-types")}
+        self.assertEqual(set(table), listed)
+        self.write("steps.csv", "\n".join(",".join(["1"] * 64) for _ in range(5)) + "\n")
+        for kind, expected in table.items():
+            with self.subTest(kind):
+                nodes, edges = self.graph(kind)
+                self.assertIn(kind, {node["type"] for node in nodes.values()})
+                file, back, run = f"{kind}.nir", f"{kind}.safetensors", f"run-{kind}"
+                save(self.folder / file, nodes, edges)
+                self.assertIn("no fault\n", self.good("nir", "check", file))
+                data = ["--data", "digits", "--encoder", "direct", "--time-steps", "8"]
+                done = [self.run_program("import", "nir", file, *data, "--out", back, "--quiet"),
+                        self.run_program("nir", "run", file, "steps.csv", "--quiet"),
+                        self.run_program("train", "--from", back, "--modulation", "grapes", "--epochs", 1, "--quiet", "--out", run)]
+                found = ["yes" if one.returncode == 0 else "no" for one in done]
+                exported = self.run_program("export", "nir", run, "--out", "again.nir", "--quiet")
+                types = {node["type"] for node in load(self.folder / "again.nir")[0].values()} if exported.returncode == 0 else ()
+                self.assertEqual([*found, "yes" if kind in types else "no"], expected,
+                                 [one.stderr for one in (*done, exported)])
 
 
 if __name__ == "__main__":

@@ -81,9 +81,17 @@ class SpikingTest(ProgramTest):
         self.write("mine.toml", 'preset = "mnist-rat"\n')
         self.assert_refused(2, "mnist-rate", "train", "--config", "mine.toml")
 
+    def test_every_neuron_learns_and_biases_and_convolutions_too(self):
+        for extra in (["--neuron", "if"], ["--neuron", "alif"], ["--neuron", "cuba-lif", "--learn-synapse"],
+                      ["--neuron", "lif", "--refractory", "2", "--reset-value", "-0.1", "--bias"],
+                      ["--model", "spiking:conv4k3,avg2,16", "--neuron", "lif", "--norm", "threshold", "--recompute"],
+                      ["--model", "spiking-resnet:4,6", "--neuron", "lif", "--modulation", "grapes", "--route", "dfa"]):
+            result = self.good_json("train", *PICTURES, *extra, "--epochs", 1)
+            self.assertEqual(result["state"], "finished", extra)
+
     def test_what_cannot_be_is_said(self):
         for words, *extra in (("ifa", "--route", "ifa"), ("dropout", "--dropout", "0.1"), ("bf16", "--precision", "bf16"),
-                              ("bias", "--bias"), ("synaptic", "--responsibility", "synaptic")):
+                              ("refractory", "--neuron", "ssnu", "--refractory", "2"), ("synaptic", "--responsibility", "synaptic")):
             self.assert_refused(2, words, "train", *PICTURES, *extra)
         self.assert_refused(2, "sequences", "train", "--data", "delayed-xor", "--model", "mlp:10", "--quiet")
         self.assert_refused(2, "eprop", "train", "--route", "eprop", "--quiet")

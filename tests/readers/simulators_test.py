@@ -17,6 +17,7 @@ try:
     import nir
     import torch
     import norse.torch
+    from norse.torch.utils.export_nir import to_nir
     import snntorch
     from snntorch.export_nir import export_to_nir
     from snntorch.import_nir import import_from_nir
@@ -141,6 +142,27 @@ class Import(SimulatorTest):
                 theirs = counts(network, self.x)
                 self.assertGreater(theirs.mean(), 0.1)
                 self.same(np.exp(theirs / STEPS) / np.exp(theirs / STEPS).sum(axis=1, keepdims=True), self.imported(graph))
+
+
+    def test_norse(self):
+        """Norse writes tau = dt / tau_mem_inv but reads 1 / tau_mem_inv, so its files are right with dt = 1."""
+        def box(n):
+            return norse.torch.LIFBoxCell(norse.torch.LIFBoxParameters(
+                tau_mem_inv=torch.linspace(150, 250, n), v_leak=torch.zeros(n), v_th=torch.linspace(0.02, 0.05, n),
+                v_reset=torch.zeros(n)), dt=DT)
+        torch.manual_seed(3)
+        network = norse.torch.SequentialState(torch.nn.Linear(64, 20), box(20), torch.nn.Linear(20, 10), box(10))
+        graph = quietly(to_nir, network, torch.zeros(64), dt=1)
+        with torch.no_grad():  # a spike follows from a current of about the threshold in a step
+            for module in network.modules():
+                if isinstance(module, torch.nn.Linear):
+                    module.weight.mul_(10)
+        for node in graph.nodes.values():
+            if hasattr(node, "weight"):
+                node.weight = node.weight * 10
+        theirs = counts(network, self.x)
+        self.assertGreater(theirs.mean(), 0.1)
+        self.same(np.exp(theirs / STEPS) / np.exp(theirs / STEPS).sum(axis=1, keepdims=True), self.imported(graph))
 
 
 if __name__ == "__main__":

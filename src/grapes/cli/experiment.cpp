@@ -1,6 +1,7 @@
 #include "grapes/cli/experiment.h"
 
 #include "grapes/base/text.h"
+#include "grapes/cli/checkpoint.h"
 #include "grapes/experiment/presets.h"
 #include "grapes/experiment/toml.h"
 
@@ -26,6 +27,8 @@ std::string count(const data::DatasetPtr& part) { return part ? std::to_string(p
 experiment::Config resumed(const Plan& plan) {
   if (!plan.out.empty())
     throw UsageError("--resume and --out cannot be combined: a resumed record stays in its folder");
+  if (!plan.from.empty())
+    throw UsageError("--resume and --from cannot be combined: the configuration comes from the record");
   if (!plan.init.empty())
     throw UsageError("--resume and --init cannot be combined: the weights come from the checkpoint");
   if (!plan.preset.empty())
@@ -55,6 +58,9 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
   verb.add_option("--out", plan->out, "folder of the record [runs/<UTC time>-<name>]")->type_name("FOLDER");
   verb.add_option("--resume", plan->resume, "resume the run or comparison in this folder")->type_name("FOLDER");
   if (training) {
+    verb.add_option("--from", plan->from,
+                    "start from the settings and the weights of this checkpoint or run; options change the settings")
+        ->type_name("CHECKPOINT|RUN");
     verb.add_option("--init", plan->init, "start from the weights of this checkpoint")->type_name("FILE.safetensors");
     verb.add_option("--save", plan->save, "also write the last checkpoint to this file")->type_name("FILE.safetensors");
   }
@@ -79,7 +85,13 @@ std::set<std::string> configure(const Plan& plan, experiment::Config& config) {
     config = resumed(plan);
     return given;
   }
+  if (!plan.preset.empty() && !plan.from.empty())
+    throw UsageError("--from and --preset cannot be combined: both are settings to start from");
   if (!plan.preset.empty()) experiment::begin_from(config, plan.preset);
+  if (!plan.from.empty()) {
+    config = experiment::config_of(checkpoint_path(plan.from));
+    config.arm.clear();
+  }
   if (!plan.file.empty())
     for (std::string& name : experiment::read_toml(config, plan.file)) given.insert(std::move(name));
   plan.settings.apply(config);

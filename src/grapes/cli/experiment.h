@@ -21,7 +21,7 @@ struct Plan {
   std::string preset;  ///< --preset: a name in presets()
   std::string file;    ///< --config, or the argument of `run`
   bool print_config = false;
-  std::string out, resume, init, save;
+  std::string out, resume, init, from, save;
   bool json = false;
 };
 using PlanPtr = std::shared_ptr<Plan>;
@@ -35,7 +35,8 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
 /// Adds the option --config.
 void add_config(CLI::App& verb, std::string& file);
 
-/// Applies the preset, the file and the options in this order; with --resume reads the configuration of that record.
+/// Applies the preset or the configuration of --from, the file and the options in this order; with --resume reads the
+/// configuration of that record.
 /// @return the keys that the file and the options set
 /// @throws UsageError for an option that would change a record
 std::set<std::string> configure(const Plan& plan, experiment::Config& config);

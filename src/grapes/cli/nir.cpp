@@ -1,5 +1,6 @@
 #include "grapes/exchange/nir.h"
 
+#include "grapes/base/file.h"
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
@@ -9,9 +10,11 @@
 #include "grapes/nir/file.h"
 #include "grapes/nir/outline.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <iostream>
+#include <map>
 #include <optional>
 
 namespace grapes::cli {
@@ -83,17 +86,150 @@ Exit export_nir(const Program& program, const NirExportOptions& options) {
   return Exit::done;
 }
 
+/// How to read another program's graph.
+struct TimeOptions {
+  std::optional<double> dt;
+  std::string integrator = "euler", reset = "hard";
+
+  exchange::Reading reading() const {
+    return {integrator == "exact" ? nn::Integrator::exact : nn::Integrator::euler, reset};
+  }
+  /// Without a time constant, dt only scales currents, and other programs count in steps.
+  double step(const Program& program, const nir::Graph& graph) const {
+    if (dt || exchange::is_ours(graph)) return dt.value_or(0);
+    if (exchange::has_times(graph)) return default_dt;
+    program.say(
+        "note: no node has a time constant, so a time step is 1: it adds r times the current (--dt changes it)");
+    return 1;
+  }
+};
+
+void add_time(CLI::App& verb, TimeOptions& options) {
+  verb.add_option("--dt", options.dt,
+                  "length of a time step, in seconds, for another program's graph [0.001; 1 without time constants]")
+      ->type_name("SECONDS > 0");
+  verb.add_option("--integrator", options.integrator,
+                  "what a time step does, for another program's graph: euler, or exact for a constant input [euler]")
+      ->type_name("euler|exact")
+      ->check(CLI::IsMember({"euler", "exact"}).description(""));
+  verb.add_option(
+          "--reset", options.reset,
+          "what a spike does, for another program's graph: hard, to v_reset, or subtract, as snnTorch by default "
+          "[hard]")
+      ->type_name("hard|subtract")
+      ->check(CLI::IsMember({"hard", "subtract"}).description(""));
+}
+
+struct RunOptions {
+  std::string file, inputs, out;
+  bool membranes = false, json = false;
+  TimeOptions time;
+};
+
+/// The rows of a table of numbers, [time, columns]. @param columns  number of columns to read; there may be more
+at::Tensor read_steps(const std::string& file, std::int64_t columns) {
+  std::vector<double> numbers;
+  std::int64_t number = 0, steps = 0;
+  for (const std::string& line : split(read_file(file), '\n')) {
+    ++number;
+    if (trim(line).empty()) continue;
+    const std::vector<std::string> cells = split(line, ',');
+    const auto refuse = [&](const std::string& what) {
+      throw DataError(fmt::format("{}, line {}: {}", file, number, what));
+    };
+    if (static_cast<std::int64_t>(cells.size()) < columns)
+      refuse(fmt::format("expected a number for each of {} inputs; got {} columns", columns, cells.size()));
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const auto value = to_double(trim(cells[static_cast<std::size_t>(c)]));
+      if (!value) refuse("expected numbers, one time step in a line; got '" + cells[static_cast<std::size_t>(c)] + "'");
+      numbers.push_back(*value);
+    }
+    ++steps;
+  }
+  if (steps == 0) throw DataError(file + ": has no time steps");
+  return at::tensor(numbers, at::kDouble).view({steps, columns});
+}
+
+/// The dtype in which a net computes: that of its weights.
+at::ScalarType dtype_of(const exchange::SpikingNet& net) {
+  for (const exchange::Stage& stage : net.stages) {
+    if (const auto* linear = std::get_if<exchange::Linear>(&stage.what)) return linear->weight.scalar_type();
+    if (const auto* c = std::get_if<exchange::Convolution>(&stage.what)) return c->weight.scalar_type();
+  }
+  return at::kDouble;
+}
+
+Exit run_graph(const Program& program, const RunOptions& options) {
+  const nir::Graph graph = nir::read(options.file);
+  const exchange::SpikingNet net =
+      exchange::from_nir(graph, options.time.step(program, graph), options.file, options.time.reading());
+  std::vector<std::int64_t> shape = net.input;
+  const at::Tensor x = read_steps(options.inputs, nir::count(shape));
+  shape.insert(shape.begin(), {x.size(0), 1});
+  std::map<std::string, at::Tensor> membranes;
+  const at::Tensor y = exchange::run(net, x.to(dtype_of(net)).view(shape), &membranes).flatten(1).to(at::kDouble);
+  std::vector<std::string> names;
+  std::vector<at::Tensor> parts = {y};
+  for (std::int64_t n = 0; n < y.size(1); ++n) names.push_back(fmt::format("y{}", n));
+  if (options.membranes)
+    for (const exchange::Stage& stage : net.stages)
+      if (const auto found = membranes.find(stage.name); found != membranes.end()) {
+        parts.push_back(found->second.flatten(1).to(at::kDouble));
+        for (std::int64_t n = 0; n < parts.back().size(1); ++n) names.push_back(fmt::format("{}.v{}", stage.name, n));
+      }
+  const at::Tensor table = at::cat(parts, 1).contiguous();
+  if (options.json) {
+    nlohmann::json columns = nlohmann::json::object();
+    for (std::size_t n = 0; n < names.size(); ++n) {
+      const at::Tensor column = table.select(1, static_cast<std::int64_t>(n)).contiguous();
+      columns[names[n]] = std::vector<double>(column.data_ptr<double>(), column.data_ptr<double>() + column.numel());
+    }
+    print_json({{"file", options.file}, {"steps", x.size(0)}, {"columns", columns}});
+    return Exit::done;
+  }
+  std::string text = join(names, ",") + "\n";
+  const double* at = table.data_ptr<double>();
+  for (std::int64_t t = 0; t < table.size(0); ++t)
+    for (std::size_t n = 0; n < names.size(); ++n) text += shortest(*at++) + (n + 1 < names.size() ? "," : "\n");
+  if (options.out.empty()) {
+    std::cout << text;
+    return Exit::done;
+  }
+  write_file(options.out, text);
+  std::cout << fmt::format("{} time steps, mean output {:.6g}\nfile: {}\n", x.size(0), y.mean().item<double>(),
+                           options.out);
+  return Exit::done;
+}
+
+void add_run_graph(Program& program, CLI::App& parent) {
+  CLI::App* verb = add_verb(
+      parent, "run", "run the network of a NIR file on a table of inputs, one time step in a line",
+      {{"grapes nir run net.nir inputs.csv --dt 1e-4", "print the outputs of every time step"},
+       {"grapes nir run net.nir inputs.csv --dt 1e-4 --membranes --out trace.csv", "write them with all membranes"}});
+  const auto options = std::make_shared<RunOptions>();
+  verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
+  verb->add_option("inputs", options->inputs, "numbers, a column for each input; further columns are not read")
+      ->type_name("FILE.csv")
+      ->required();
+  add_time(*verb, options->time);
+  verb->add_flag("--membranes", options->membranes, "also the membrane of each neuron, after a reset, as NODE.vN");
+  verb->add_option("--out", options->out, "table to write [standard output]")->type_name("FILE.csv");
+  verb->add_flag("--json", options->json, "print the result as one JSON document");
+  verb->callback(
+      [&program, options] { program.action = [&program, options] { return run_graph(program, *options); }; });
+}
+
 struct NirImportOptions {
   std::string file, out;
-  std::optional<double> dt;
+  TimeOptions time;
   bool json = false;
   Settings settings;
 };
 
 /// Imports a graph that `grapes export nir` wrote, which needs no options.
 exchange::Import ours(const nir::Graph& graph, const NirImportOptions& options) {
-  if (!options.settings.given().empty() || options.dt)
-    throw UsageError("--" + (options.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
+  if (!options.settings.given().empty() || options.time.dt)
+    throw UsageError("--" + (options.time.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
                      " was written by grapes export nir and already contains this setting");
   return exchange::checkpoint_of(graph, options.file);
 }
@@ -107,8 +243,8 @@ exchange::Import theirs(const Program& program, const nir::Graph& graph, const N
     ProgressBar bar(program.err(), program.quiet);
     splits = open_data(program, config, bar);
   }
-  return exchange::checkpoint_of(graph, options.dt.value_or(default_dt), config, splits ? &*splits : nullptr,
-                                 options.file);
+  return exchange::checkpoint_of(graph, options.time.step(program, graph), options.time.reading(), config,
+                                 splits ? &*splits : nullptr, options.file);
 }
 
 Exit import_nir(const Program& program, const NirImportOptions& options) {
@@ -143,10 +279,12 @@ const char* const dt_meaning = "length of a time step, in seconds";
 }  // namespace
 
 void add_nir(Program& program) {
-  CLI::App* verb = add_verb(program.app, "nir", "check files of the Neuromorphic Intermediate Representation (NIR)",
-                            {{"grapes nir check net.nir", "show a file"}});
+  CLI::App* verb =
+      add_verb(program.app, "nir", "check and run files of the Neuromorphic Intermediate Representation (NIR)",
+               {{"grapes nir check net.nir", "show a file"}, {"grapes nir run net.nir inputs.csv", "run its network"}});
   verb->require_subcommand(1);
   add_check(program, *verb);
+  add_run_graph(program, *verb);
 }
 
 void add_export_nir(Program& program, CLI::App& parent) {
@@ -168,20 +306,20 @@ void add_export_nir(Program& program, CLI::App& parent) {
 
 void add_import_nir(Program& program, CLI::App& parent) {
   CLI::App* verb = add_verb(
-      parent, "nir", "make a checkpoint from a NIR graph: one of Grapes' own, or a chain of LIF or CubaLIF layers",
+      parent, "nir", "make a checkpoint from a NIR graph: one of Grapes' own, or a chain of layers of spiking neurons",
       {{"grapes import nir one.nir --out one.safetensors", "import a graph that Grapes exported"},
        {"grapes import nir theirs.nir --dt 1e-4 --data mnist --time-steps 50 --out ours.safetensors",
         "import another program's graph; give its time step and its data"}});
   const auto options = std::make_shared<NirImportOptions>();
   verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
   verb->add_option("--out", options->out, "checkpoint to write")->type_name("FILE.safetensors")->required();
-  verb->add_option("--dt", options->dt, std::string(dt_meaning) + ", for another program's graph [0.001]")
-      ->type_name("SECONDS > 0");
+  add_time(*verb, options->time);
   verb->add_flag("--json", options->json, "print the result as one JSON document");
   // Keys that the graph determines are left out.
   options->settings.add(*verb, {"data", "spiking"},
                         {"augment", "order", "neuron", "recurrent", "membrane-activation", "membrane-decay",
-                         "learn-decay", "threshold", "learn-threshold", "synaptic-decay", "reset"});
+                         "learn-decay", "threshold", "learn-threshold", "synaptic-decay", "reset", "reset-value",
+                         "refractory", "adaptation", "adaptation-decay", "own-constants"});
   verb->callback(
       [&program, options] { program.action = [&program, options] { return import_nir(program, *options); }; });
 }

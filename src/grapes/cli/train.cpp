@@ -76,6 +76,11 @@ void print_result(const Program& program, const record::Run& run, const fs::path
     std::cout << "resume with: grapes train --resume " << folder << "\n";
 }
 
+/// The checkpoint with the weights to start from, or "".
+std::string weights_of(const Plan& plan) {
+  return plan.from.empty() || !plan.init.empty() ? plan.init : checkpoint_path(plan.from).string();
+}
+
 train::ProgressCallback watch(ProgressBar& bar, const std::string& score) {
   return [&bar, score](const train::ProgressEvent& event) {
     if (event.finished != nullptr) return;  // the next batch redraws it
@@ -98,8 +103,9 @@ Exit train(const Program& program, experiment::Config config, const Plan& plan) 
   const fs::path folder = record_folder(plan, config.arm);
   interrupt::install();
   const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
-  const record::Status status = experiment::run(
-      config, splits, {folder, !plan.resume.empty(), plan.init, true, describe}, watch(bar, score_name(splits.info)));
+  const record::Status status =
+      experiment::run(config, splits, {folder, !plan.resume.empty(), weights_of(plan), true, describe},
+                      watch(bar, score_name(splits.info)));
   bar.clear();
   const auto exit = exit_of(status.state);
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
@@ -120,6 +126,8 @@ void add_train(Program& program) {
        {"grapes train --modulation grapes --data fashion-mnist --epochs 20", "train with GRAPES on Fashion-MNIST"},
        {"grapes train --data prices.csv --target price --model mlp:64,64", "train a regression on your own table"},
        {"grapes train --config my.toml --learning-rate 0.05", "read settings from a file and override one of them"},
+       {"grapes train --from theirs.safetensors --modulation grapes --epochs 5",
+        "train an imported network further with GRAPES"},
        {"grapes train --resume runs/20260101-120000-grapes",
         "resume an interrupted run; the result is the same to the bit"},
        {"grapes train --resume runs/20260101-120000-grapes --epochs 40", "go on with a finished run of fewer epochs"}});

@@ -4,6 +4,7 @@
 #include "grapes/kernels/spikes.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
@@ -83,7 +84,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> snu(
               "snu: synapse must be at least 0 and below 1; if it is above 0, current must be given; got synapse ",
               synapse);
   if (synapse > 0) require(true, "current", *current, {batch, nodes});
-  layer.synapse = synapse;
+  if (synapse > 0) layer.synapse = at::full({nodes}, synapse, weight.options().requires_grad(false));
   layer.eprop = eprop;
   layer.most_spikes = kernels::Spikes::worth;
   layer.workspace = std::make_shared<kernels::Workspace>();

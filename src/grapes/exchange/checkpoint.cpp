@@ -89,9 +89,9 @@ Import checkpoint_of(const nir::Graph& graph, const std::string& file) {
   return made;
 }
 
-Import checkpoint_of(const nir::Graph& graph, double dt, experiment::Config config, const data::Splits* splits,
-                     const std::string& file) {
-  const SpikingNet net = from_nir(graph, dt, file);
+Import checkpoint_of(const nir::Graph& graph, double dt, const Reading& reading, experiment::Config config,
+                     const data::Splits* splits, const std::string& file) {
+  const SpikingNet net = from_nir(graph, dt, file, reading);
   Import made{std::move(config), {}, {}, nullptr};
   made.config.network = options_of(net, made.config.network, file);
   experiment::check(made.config);
@@ -103,10 +103,10 @@ Import checkpoint_of(const nir::Graph& graph, double dt, experiment::Config conf
     made.normalization = splits->normalization;
     const nn::Signature asked = train::signature_of(made.info);
     const std::int64_t inputs = nir::count(asked.input_shape);
-    if (inputs != net.input[0] || asked.outputs != outputs || asked.each_step != each_step)
-      throw DataError(fmt::format("{} has {} inputs and {} outputs{}, but {} has {} and {}{}", file, net.input[0],
-                                  outputs, each_step ? " at every step" : "", splits->name, inputs, asked.outputs,
-                                  asked.each_step ? " at every step" : ""));
+    if (inputs != nir::count(net.input) || asked.outputs != outputs || asked.each_step != each_step)
+      throw DataError(fmt::format("{} has {} inputs and {} outputs{}, but {} has {} and {}{}", file,
+                                  nir::count(net.input), outputs, each_step ? " at every step" : "", splits->name,
+                                  inputs, asked.outputs, asked.each_step ? " at every step" : ""));
   } else {
     made.info = numbered_classes(net.input, outputs);
     made.info.problem = each_step ? data::ProblemKind::prediction : data::ProblemKind::classification;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/open.h"
+#include "grapes/exchange/nir.h"
 #include "grapes/experiment/checkpoint.h"
 #include "grapes/nir/graph.h"
 
@@ -38,7 +39,7 @@ Import checkpoint_of(const nir::Graph& graph, const std::string& file);
 /// @param config  everything that a graph does not contain
 /// @param splits  the data for the network; null: classes are numbers
 /// @throws DataError  for a graph that no model supports, or whose inputs or outputs do not match the data
-Import checkpoint_of(const nir::Graph& graph, double dt, experiment::Config config, const data::Splits* splits,
-                     const std::string& file);
+Import checkpoint_of(const nir::Graph& graph, double dt, const Reading& reading, experiment::Config config,
+                     const data::Splits* splits, const std::string& file);
 
 }  // namespace grapes::exchange

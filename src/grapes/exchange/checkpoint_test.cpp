@@ -87,7 +87,7 @@ TEST(NirCheckpoint, OfAnotherProgramHasNumberedClassesOrThoseOfItsData) {
   const experiment::Loaded loaded = spiking();
   nir::Graph graph = graph_of(loaded, 1e-3, false).graph;
   graph.metadata.clear();
-  const Import numbered = checkpoint_of(graph, 1e-3, {}, nullptr, "x.nir");
+  const Import numbered = checkpoint_of(graph, 1e-3, {}, {}, nullptr, "x.nir");
   EXPECT_EQ(nn::to_string(numbered.config.network.model), "snn:8,6");
   EXPECT_THAT(numbered.info.classes, ElementsAre("0", "1", "2"));
   EXPECT_EQ(numbered.info.problem, data::ProblemKind::classification);
@@ -95,9 +95,9 @@ TEST(NirCheckpoint, OfAnotherProgramHasNumberedClassesOrThoseOfItsData) {
   splits.name = "letters";
   splits.info = numbered_classes({5}, 3);
   splits.info.classes = {"a", "b", "c"};
-  EXPECT_THAT(checkpoint_of(graph, 1e-3, {}, &splits, "x.nir").info.classes, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(checkpoint_of(graph, 1e-3, {}, {}, &splits, "x.nir").info.classes, ElementsAre("a", "b", "c"));
   splits.info.input_shape = {1, 6};
-  EXPECT_EQ(data_error([&] { checkpoint_of(graph, 1e-3, {}, &splits, "x.nir"); }),
+  EXPECT_EQ(data_error([&] { checkpoint_of(graph, 1e-3, {}, {}, &splits, "x.nir"); }),
             "x.nir has 5 inputs and 3 outputs, but letters has 6 and 3");
 }
 

@@ -9,17 +9,22 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 namespace grapes::exchange {
 namespace {
 
 class Importer {
  public:
-  Importer(const nir::Graph& graph, double dt, std::string file)
-      : graph_(graph), dt_(dt), ours_(is_ours(graph)), file_(std::move(file)) {
+  Importer(const nir::Graph& graph, double dt, std::string file, Reading reading)
+      : graph_(graph), dt_(dt), ours_(is_ours(graph)), file_(std::move(file)), reading_(std::move(reading)) {
     if (ours_) dt_ = dt_of(graph, file_);
+    if (ours_) reading_ = {};
+    if (reading_.reset != "hard" && reading_.reset != "subtract")
+      throw UsageError("reset must be hard or subtract; got " + reading_.reset);
     if (!(dt_ > 0) || !std::isfinite(dt_))
       throw UsageError(file_ + ": dt must be above 0 seconds; got " + shortest(dt_));
     for (const auto& [from, to] : graph.edges) {
@@ -39,6 +44,7 @@ class Importer {
         refuse(at, "adds the outputs of " + listed(previous_[at]) + ": only a chain can be imported");
       if (at != behind) add(at, graph_.nodes.at(at));
     }
+    if (pending_.defined()) refuse(pending_from_, "must have weights before or after it");
     return std::move(net_);
   }
 
@@ -70,18 +76,12 @@ class Importer {
       if (from == to && graph_.nodes.at(to).fields.count("v_threshold") == 0)
         refuse(to, "receives its own membrane through '" + name + "'; recurrent connections must carry spikes");
       if (backs_.count(to) > 0) refuse(to, "has two recurrent connections: " + backs_[to] + ", " + name);
-      if (node.type == "Affine") without_bias(name, node);
       backs_[to] = name;
     }
     for (const auto& [neuron, back] : backs_) {
       next_[*previous_[back].begin()].erase(back);
       previous_[neuron].erase(back);
     }
-  }
-
-  void without_bias(const std::string& name, const nir::Node& node) const {
-    for (const double b : nir::numbers(node.fields.at("bias")))
-      if (b != 0) refuse(name, "recurrent connections with a bias are not supported");
   }
 
   template <class What>
@@ -96,13 +96,19 @@ class Importer {
     };
     if (is_population(node)) return add_neurons(name, node);
     if (node.type == "Threshold") return add_threshold(name, node);
-    if (node.type == "Linear") return append(name, Linear{tensor_of(node.fields.at("weight"))});
+    if (node.type == "Scale") return add_scale(name, tensor_of(node.fields.at("scale")).to(at::kDouble));
+    if (node.type == "Delay") return append(name, Delay{delay(name, node)});
+    if (node.type == "Linear") return append(name, Linear{scaled_columns(name, tensor_of(node.fields.at("weight")))});
     if (node.type == "Affine")
-      return append(name, Linear{tensor_of(node.fields.at("weight")), tensor_of(node.fields.at("bias"))});
-    if (node.type == "Conv2d")
-      return append(name,
-                    Convolution{tensor_of(node.fields.at("weight")), tensor_of(node.fields.at("bias")), pair("stride"),
-                                padding(name, node), pair("dilation"), nir::per_axis(node, "groups", 1)[0]});
+      return append(
+          name, Linear{scaled_columns(name, tensor_of(node.fields.at("weight"))), tensor_of(node.fields.at("bias"))});
+    if (node.type == "Conv2d") {
+      const std::int64_t groups = nir::per_axis(node, "groups", 1)[0];
+      if (pending_.defined() && groups > 1) refuse(pending_from_, "cannot be folded into a convolution of groups");
+      return append(name, Convolution{scaled_columns(name, tensor_of(node.fields.at("weight"))),
+                                      tensor_of(node.fields.at("bias")), pair("stride"), padding(name, node),
+                                      pair("dilation"), groups});
+    }
     if (node.type == "AvgPool2d" || node.type == "SumPool2d")
       return append(name, Pooling{node.type == "AvgPool2d", pair("kernel_size"), pair("stride"), pair("padding")});
     if (node.type != "Flatten") refuse(name, "this type of node cannot be imported");
@@ -130,15 +136,25 @@ class Importer {
   void add_neurons(const std::string& name, const nir::Node& node) {
     Population population;
     try {
-      population = population_of(node, dt_, ours_);
+      population = population_of(node, dt_, reading_.integrator, ours_);
     } catch (const DataError& error) {
       refuse(name, error.what());
     } catch (const UsageError& error) {
-      throw UsageError(where(name) + error.what());
+      throw UsageError(where(name) + error.what() +
+                       "; --dt gives the time step of the program that wrote the file, which is 1e-4 for snnTorch");
     }
-    if (const auto back = backs_.find(name); back != backs_.end())
-      population.neurons.recurrent =
-          scaled_rows(name, tensor_of(graph_.nodes.at(back->second).fields.at("weight")), population.scale);
+    Neurons& neurons = population.neurons;
+    if (reading_.reset == "subtract" && neurons.spikes) {
+      if (neurons.reset_value.defined() && !neurons.reset_value.eq(-leak_of(neurons)).all().item<bool>())
+        refuse(name, "reset 'subtract' needs v_reset = 0");
+      neurons.reset = "subtract";
+      neurons.reset_value.reset();
+    }
+    if (const auto back = backs_.find(name); back != backs_.end()) {
+      const nir::Node& loop = graph_.nodes.at(back->second);
+      neurons.recurrent = scaled_rows(name, tensor_of(loop.fields.at("weight")), population.scale);
+      if (loop.type == "Affine") add_bias(back->second, tensor_of(loop.fields.at("bias")));
+    }
     fold(name, population.scale);
     append(name, std::move(population.neurons));
   }
@@ -153,7 +169,49 @@ class Importer {
     return scaled;
   }
 
-  /// Folds the scale of a current into the weights before it.
+  static at::Tensor leak_of(const Neurons& neurons) {
+    return neurons.leak.defined() ? neurons.leak : at::zeros({1}, at::kDouble);
+  }
+
+  /// A loop with a bias adds it in every step, as the matrix before the neurons does with its own.
+  void add_bias(const std::string& loop, const at::Tensor& bias) {
+    if (bias.eq(0).all().item<bool>()) return;
+    auto* linear = net_.stages.empty() ? nullptr : std::get_if<Linear>(&net_.stages.back().what);
+    if (linear == nullptr) refuse(loop, "a recurrent bias needs a Linear or Affine before the neurons");
+    linear->bias = linear->bias.defined() ? linear->bias + bias : bias;
+  }
+
+  at::Tensor delay(const std::string& name, const nir::Node& node) const {
+    const at::Tensor steps = tensor_of(node.fields.at("delay")).to(at::kDouble) / dt_, whole = steps.round();
+    if (!at::allclose(steps, whole, 1e-6, 1e-6) || whole.lt(0).any().item<bool>())
+      refuse(name, "delays must be whole numbers of time steps, at least 0; with dt = " + shortest(dt_) + " one has " +
+                       shortest(steps.flatten()[(steps - whole).abs().flatten().argmax()].item<double>()));
+    return whole.to(at::kLong);
+  }
+
+  /// A Scale belongs to the weights before it, or, after neurons, to those after it.
+  void add_scale(const std::string& name, const at::Tensor& scale) {
+    const bool weighs = !net_.stages.empty() && (std::holds_alternative<Linear>(net_.stages.back().what) ||
+                                                 std::holds_alternative<Convolution>(net_.stages.back().what));
+    if (weighs) return fold(name, scale);
+    if (pending_.defined()) refuse(name, "two of these nodes follow each other without weights between them");
+    pending_ = scale;
+    pending_from_ = name;
+  }
+
+  /// W with the pending Scale of its inputs.
+  at::Tensor scaled_columns(const std::string& name, const at::Tensor& weight) {
+    if (!pending_.defined()) return weight;
+    const at::Tensor scale = std::exchange(pending_, {});
+    if (weight.dim() == 2 && scale.numel() == weight.size(1))
+      return (weight * scale.flatten()).to(weight.scalar_type());
+    const at::Tensor per_channel = scale.flatten(1);
+    if (weight.dim() == 2 || !per_channel.eq(per_channel.select(1, 0).unsqueeze(1)).all().item<bool>())
+      refuse(pending_from_, "must be equal within a channel, because it is folded into '" + name + "'");
+    return (weight * per_channel.select(1, 0).view({1, -1, 1, 1})).to(weight.scalar_type());
+  }
+
+  /// Folds what multiplies a current into the weights before it.
   void fold(const std::string& name, at::Tensor scales) {
     if (scales.eq(1).all().item<bool>()) return;
     Stage* before = net_.stages.empty() ? nullptr : &net_.stages.back();
@@ -168,9 +226,21 @@ class Importer {
                "convolution before it");
       c->weight = scaled_rows(name, c->weight, per_channel.select(1, 0));
       c->bias = scaled_rows(name, c->bias, per_channel.select(1, 0));
+    } else if (const auto* pool = before != nullptr ? std::get_if<Pooling>(&before->what) : nullptr;
+               pool != nullptr && scales.eq(scales.flatten()[0]).all().item<bool>() && net_.stages.size() > 1) {
+      // Pooling is linear: one number can be moved to the weights before it.
+      Stage pooling = std::move(net_.stages.back());
+      net_.stages.pop_back();
+      const bool weighs = std::holds_alternative<Convolution>(net_.stages.back().what);
+      if (weighs) {
+        const std::int64_t channels = std::get<Convolution>(net_.stages.back().what).weight.size(0);
+        fold(name, scales.flatten()[0].view({1, 1}).expand({channels, 1}));
+      }
+      net_.stages.push_back(std::move(pooling));
+      if (!weighs) refuse(name, "its current is scaled in a step, but no weights precede its pooling");
     } else {
       refuse(name, "its current is multiplied by " + shortest(scales.flatten()[0].item<double>()) +
-                       " in a step, but no weights precede it into which that can be folded");
+                       ", but no weights precede it into which that can be folded");
     }
   }
 
@@ -185,6 +255,9 @@ class Importer {
   double dt_;
   bool ours_;
   std::string file_;
+  Reading reading_;
+  at::Tensor pending_;  // a Scale that waits for weights
+  std::string pending_from_;
   std::map<std::string, std::set<std::string>> next_, previous_;
   std::map<std::string, std::string> backs_;  // neuron -> its recurrent Linear
   SpikingNet net_;
@@ -199,11 +272,18 @@ double dt_of(const nir::Graph& graph, const std::string& file) {
   return dt[0];
 }
 
-SpikingNet from_nir(const nir::Graph& graph, double dt, const std::string& file) {
+bool has_times(const nir::Graph& graph) {
+  return std::ranges::any_of(graph.nodes, [](const auto& entry) {
+    const auto& fields = entry.second.fields;
+    return fields.count("tau") + fields.count("tau_mem") + fields.count("tau_syn") + fields.count("delay") > 0;
+  });
+}
+
+SpikingNet from_nir(const nir::Graph& graph, double dt, const std::string& file, const Reading& reading) {
   if (const auto faults = nir::check(graph); !faults.empty())
     throw DataError(file + ": " + faults.front().line() +
                     (faults.size() > 1 ? fmt::format(" (and {} more)", faults.size() - 1) : ""));
-  return Importer(graph, dt, file).net();
+  return Importer(graph, dt, file, reading).net();
 }
 
 }  // namespace grapes::exchange

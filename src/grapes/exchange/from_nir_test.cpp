@@ -19,7 +19,7 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
        {}},
       {"LIF", {{"tau", all(0.005)}, {"r", same(1)}, {"v_leak", same(0)}, {"v_threshold", all(0.23)}}, {}},
       {"CubaLIF",
-       {{"tau_syn", same(0.004)},
+       {{"tau_syn", all(0.004)},
         {"tau_mem", all(0.01)},
         {"r", all(2)},
         {"v_leak", same(0)},
@@ -28,6 +28,11 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
         {"w_in", all(1.5)}},
        {}},
       {"IF", {{"r", all(40)}, {"v_threshold", all(0.3)}, {"v_reset", same(0)}}, {}},
+      {"IF", {{"r", all(40)}, {"v_threshold", all(0.3)}, {"v_reset", all(-0.17)}}, {}},
+      {"LIF",
+       {{"tau", all(0.02)}, {"r", all(3)}, {"v_leak", all(0.23)}, {"v_threshold", all(0.37)}, {"v_reset", all(-0.11)}},
+       {}},
+      {"LIF", {{"tau", all(0.01)}, {"r", same(1)}, {"v_leak", same(1.23)}, {"v_threshold", same(1)}}, {}},
       {"LI", {{"tau", all(0.02)}, {"r", all(3)}, {"v_leak", same(0)}}, {}},
       {"I", {{"r", all(4)}}, {}},
   };
@@ -43,7 +48,10 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
                            {"bias", {{2}, std::vector<double>{0.53, -0.27}}}},
                           {}};
       graph.nodes["0"] = node;
-      graph.nodes["back"] = {"Linear", {{"weight", {{2, 2}, std::vector<double>{0.5, -1, -1, 0}}}}, {}};
+      graph.nodes["back"] = {"Affine",
+                             {{"weight", {{2, 2}, std::vector<double>{0.5, -1, -1, 0}}},
+                              {"bias", {{2}, std::vector<double>{0.13, -0.07}}}},
+                             {}};
       graph.nodes["out"] = {"Output", {{"shape", nir::wholes({2})}}, {}};
       graph.edges = {{"in", "w"}, {"w", "0"}, {"0", "back"}, {"back", "0"}, {"0", "out"}};
       if (!node.type.ends_with("F")) {  // recurrent connections carry spikes only
@@ -56,6 +64,60 @@ TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
       EXPECT_TRUE(torch::allclose(y, expected, 1e-9, 1e-9)) << step;
       EXPECT_GT(y.sum().item<double>(), 5);
     }
+}
+
+/// With an exact integrator, a step of 4 ms gives what 40 steps of 0.1 ms give for a constant input.
+TEST(FromNir, ExactStepsDoNotDependOnTheirLength) {
+  nir::Graph graph;
+  graph.nodes["in"] = {"Input", {{"shape", nir::wholes({1})}}, {}};
+  graph.nodes["w"] = {"Linear", {{"weight", {{1, 1}, std::vector<double>{0.8}}}}, {}};
+  graph.nodes["0"] = {"LI",
+                      {{"tau", {{1}, std::vector<double>{0.007}}},
+                       {"r", {{1}, std::vector<double>{1.5}}},
+                       {"v_leak", {{1}, std::vector<double>{0}}}},
+                      {}};
+  graph.nodes["out"] = {"Output", {{"shape", nir::wholes({1})}}, {}};
+  graph.edges = {{"in", "w"}, {"w", "0"}, {"0", "out"}};
+  const Reading exact{nn::Integrator::exact};
+  const at::Tensor coarse = run(from_nir(graph, 4e-3, "x", exact), torch::ones({10, 1, 1}, at::kDouble)),
+                   fine = run(from_nir(graph, 1e-4, "x", exact), torch::ones({400, 1, 1}, at::kDouble));
+  for (std::int64_t t = 0; t < 10; ++t) {
+    EXPECT_NEAR(coarse[t].item<double>(), 1.2 * (1 - std::exp(-4e-3 * static_cast<double>(t + 1) / 0.007)), 1e-12);
+    EXPECT_NEAR(coarse[t].item<double>(), fine[40 * t + 39].item<double>(), 1e-12);
+  }
+  EXPECT_NO_THROW(from_nir(graph, 0.1, "x", exact));  // longer than tau, which Euler steps cannot be
+}
+
+TEST(FromNir, ScalesAndDelays) {
+  nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
+  graph.metadata.clear();
+  const auto scale = [](std::int64_t n, double from) {
+    std::vector<double> values;
+    for (std::int64_t i = 0; i < n; ++i) values.push_back(from + 0.25 * static_cast<double>(i));
+    return nir::Array{{n}, values};
+  };
+  graph.nodes["inputs"] = {"Scale", {{"scale", scale(5, 0.5)}}, {}};
+  graph.nodes["currents"] = {"Scale", {{"scale", scale(7, -0.25)}}, {}};
+  graph.nodes["spikes"] = {"Scale", {{"scale", scale(7, 1)}}, {}};
+  graph.nodes["axons"] = {"Delay", {{"delay", {{7}, std::vector<double>{0, 1e-3, 2e-3, 0, 5e-3, 1e-3, 3e-3}}}}, {}};
+  graph.edges = {{"input", "inputs"},  {"inputs", "first"}, {"first", "currents"}, {"currents", "neurons"},
+                 {"neurons", "axons"}, {"axons", "spikes"}, {"spikes", "second"},  {"second", "output"}};
+  const at::Tensor x = spikes({40, 1, 5}, 5);
+  const SpikingNet net = from_nir(graph, dt, "x");
+  EXPECT_TRUE(torch::allclose(run(net, x).squeeze(1), Simulation(graph, dt).run(x.squeeze(1)), 1e-9, 1e-9));
+  expect_same(from_nir(to_nir(net, dt), dt, "x"), net);
+  EXPECT_THAT(refusal([&] { from_nir(graph, 0.75e-3, "x.nir"); }),
+              HasSubstr("data: x.nir: node 'axons' (Delay): delays must be whole numbers of time steps"));
+}
+
+TEST(FromNir, ResetBySubtractionOnRequest) {
+  nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
+  graph.metadata.clear();
+  const SpikingNet net = from_nir(graph, dt, "x", {nn::Integrator::euler, "subtract"});
+  EXPECT_EQ(neurons_of(net).reset, "subtract");
+  const at::Tensor x = spikes({40, 2, 5}, 5);
+  EXPECT_GT((run(net, x) - run(from_nir(graph, dt, "x"), x)).abs().max().item<double>(), 0.1);
+  EXPECT_THAT(refusal([&] { to_nir(net, dt); }), HasSubstr("a reset that subtracts the threshold"));
 }
 
 /// v_leak shifts everything: a neuron that rests at 2 and fires at 3 equals one that rests at 0 and fires at 1.
@@ -103,15 +165,24 @@ TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
   };
   static const auto set = fill;
   const std::vector<Case> cases = {
-      {[](nir::Graph& g) { set(g, "v_reset", 0.5); }, "usage: x.nir: node 'neurons' (LIF): v_reset must equal v_leak"},
       {[](nir::Graph& g) { set(g, "tau", 1e-4); }, "usage: x.nir: node 'neurons' (LIF): tau must be at least dt"},
       {[](nir::Graph& g) { set(g, "tau", -1); }, "data: x.nir: node 'neurons', tau: must be above 0; got -1"},
       {[](nir::Graph& g) {
-         g.nodes["scale"] = {"Scale", {{"scale", {{7}, std::vector<double>(7, 2)}}}, {}};
-         g.edges = {
-             {"input", "first"}, {"first", "scale"}, {"scale", "neurons"}, {"neurons", "second"}, {"second", "output"}};
+         g.nodes["threshold"] = {"Threshold", {{"threshold", {{7}, std::vector<double>(7, 2)}}}, {}};
+         g.edges = {{"input", "first"},
+                    {"first", "threshold"},
+                    {"threshold", "neurons"},
+                    {"neurons", "second"},
+                    {"second", "output"}};
        },
-       "data: x.nir: node 'scale' (Scale): this type of node cannot be imported"},
+       "data: x.nir: node 'threshold' (Threshold): must follow a neuron that outputs its membrane"},
+      {[](nir::Graph& g) {
+         for (const char* name : {"a", "b"})
+           g.nodes[name] = {"Scale", {{"scale", {{5}, std::vector<double>(5, 2)}}}, {}};
+         g.edges = {{"input", "a"},        {"a", "b"},          {"b", "first"}, {"first", "neurons"},
+                    {"neurons", "second"}, {"second", "output"}};
+       },
+       "data: x.nir: node 'b' (Scale): two of these nodes follow each other"},
       {[](nir::Graph& g) {
          g.nodes["other"] = g.nodes["first"];
          g.edges.emplace_back("input", "other");
@@ -141,14 +212,6 @@ TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
     one.how(graph);
     EXPECT_THAT(refusal([&] { from_nir(graph, dt, "x.nir"); }), HasSubstr(one.said));
   }
-}
-
-TEST(FromNir, OneSynapseForAll) {
-  nir::Graph graph = to_nir(net_with({{}, {}, 0.6}), dt);
-  graph.metadata.clear();
-  std::get<std::vector<double>>(graph.nodes["neurons"].fields["tau_syn"].values)[2] = 0.05;
-  EXPECT_THAT(refusal([&] { from_nir(graph, dt, "x"); }),
-              HasSubstr("node 'neurons' (CubaLIF): tau_syn must be the same for all neurons of a layer"));
 }
 
 }  // namespace

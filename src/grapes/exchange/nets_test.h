@@ -40,18 +40,22 @@ struct Kind {
   Neurons neurons;
 };
 inline std::vector<Kind> kinds() {
-  const at::Tensor ones = torch::ones({7}, at::kDouble), R = drawn({7, 7}, 4) * 0.5;
+  const at::Tensor ones = torch::ones({7}, at::kDouble), alpha = torch::full({7}, 0.6, at::kDouble),
+                   R = drawn({7, 7}, 4) * 0.5;
   return {{"LIF", {{}, {}}},
-          {"LIF", {{}, {}, 0, R}},
-          {"CubaLIF", {{}, {}, 0.6}},
-          {"CubaLIF", {{}, {}, 0.6, R}},
+          {"LIF", {{}, {}, {}, R}},
+          {"CubaLIF", {{}, {}, alpha}},
+          {"CubaLIF", {{}, {}, alpha, R}},
           {"IF", {ones, {}}},
-          {"LI", {{}, {}, 0, {}, false, false}},
-          {"CubaLI", {{}, {}, 0.6, {}, false, false}},
-          {"I", {ones, {}, 0, {}, false, false}},
-          {"LI", {{}, {}, 0, {}, false, true}},
-          {"LI", {{}, {}, 0, R, false, true}},
-          {"CubaLI", {{}, {}, 0.6, R, false, true}}};
+          {"LIF", {{}, {}, {}, {}, "hard", true, torch::linspace(-0.5, 0.2, 7, at::kDouble)}},
+          {"CubaLIF", {{}, {}, torch::linspace(0.1, 0.7, 7, at::kDouble), R, "hard", true, ones * -0.25}},
+          {"IF", {ones, {}, {}, {}, "hard", true, ones * 0.125}},
+          {"LI", {{}, {}, {}, {}, "none", false}},
+          {"CubaLI", {{}, {}, alpha, {}, "none", false}},
+          {"I", {ones, {}, {}, {}, "none", false}},
+          {"LI", {{}, {}, {}, {}, "none", true}},
+          {"LI", {{}, {}, {}, R, "none", true}},
+          {"CubaLI", {{}, {}, alpha, R, "none", true}}};
 }
 
 inline const Neurons& neurons_of(const SpikingNet& net) { return std::get<Neurons>(net.stages.at(1).what); }
@@ -87,8 +91,9 @@ inline void expect_same(const SpikingNet& a, const SpikingNet& b) {
       same(n->decay, other.decay, name + " decay");
       same(n->threshold, other.threshold, name + " threshold");
       same(n->recurrent, other.recurrent, name + " R");
-      EXPECT_EQ(n->synapse, other.synapse);
-      EXPECT_EQ(n->resets, other.resets);
+      same(n->synapse, other.synapse, name + " synapse");
+      same(n->reset_value, other.reset_value, name + " reset value");
+      EXPECT_EQ(n->reset, other.reset);
       EXPECT_EQ(n->spikes, other.spikes);
     }
   }

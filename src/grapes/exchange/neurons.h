@@ -2,6 +2,7 @@
 
 #include "grapes/exchange/spiking_net.h"
 #include "grapes/nir/graph.h"
+#include "grapes/nn/lif.h"
 
 /// Converts populations of neurons to NIR nodes and back. exchange/nir.h has the table, nn/lif.h the equations.
 namespace grapes::exchange {
@@ -24,6 +25,6 @@ struct Population {
 /// @param ours  made by node_of(): its metadata are used, and scale is 1
 /// @throws DataError for parameters that units cannot have, and metadata that contradict them; UsageError for a time
 ///   constant below dt
-Population population_of(const nir::Node& node, double dt, bool ours);
+Population population_of(const nir::Node& node, double dt, nn::Integrator integrator, bool ours);
 
 }  // namespace grapes::exchange

@@ -2,6 +2,7 @@
 
 #include "grapes/exchange/spiking_net.h"
 #include "grapes/nir/graph.h"
+#include "grapes/nn/lif.h"
 
 #include <string>
 
@@ -21,25 +22,34 @@ double dt_of(const nir::Graph& graph, const std::string& file);
 /// | with reset, without synapse      | LIF               | tau = dt / (1 - d), r = tau / dt, v_threshold = θ |
 /// | with reset, with synapse         | CubaLIF           | the same, tau_syn = dt / (1 - α), w_in = tau_syn / dt |
 /// | with reset, all d = 1            | IF                | r = 1 / dt                                        |
+/// | reset to ρ                       | the same          | v_reset = ρ                                       |
 /// | without reset, output membrane   | LI, CubaLI, or I  | as above without a threshold                      |
 /// | without reset, output spikes     | the same, followed by a Threshold |                                   |
 ///
-/// v_leak = v_reset = 0. The reset of a LIF is exact: v := 0 at a spike has the effect of the factor 1 - y_{t-1} on
-/// s_{t-1} in the next step. R is a Linear in a loop. In each step, the current of a CubaLIF is updated before its
-/// membrane. Metadata contain dt and the exact d and α of each population, which tau would round.
+/// v_leak = 0, and v_reset = 0 without ρ. The reset of a LIF is exact: v := 0 at a spike has the effect of the factor 1
+/// - y_{t-1} on s_{t-1} in the next step. R is a Linear in a loop. In each step, the current of a CubaLIF is updated
+/// before its membrane. Metadata contain dt and the exact d and α of each population, which tau would round.
 /// @param dt  time step, s
 /// @throws UsageError with the layer, for neurons that output their membrane but reset or have recurrent spikes, for
 ///   decays that no NIR node has, and for weights that are not finite
 nir::Graph to_nir(const SpikingNet& net, double dt);
 
 /// Converts a NIR graph to a network, also one from another program with parameters in seconds. It must be a chain of
-/// Linear, Affine, Conv2d, SumPool2d, AvgPool2d, Flatten and the neurons above, each optionally with a recurrent
-/// Linear. The scale of a current in a step, such as r dt / tau, is folded into the weights before it, and v_leak into
-/// the threshold. A graph from to_nir() gives the original network, bit for bit.
-/// @param dt    time step in s, above 0 and at most every time constant; ignored for graphs from to_nir()
-/// @param file  for messages
+/// Linear, Affine, Conv2d, SumPool2d, AvgPool2d, Flatten, Scale, Delay and the neurons above, each optionally with a
+/// recurrent Linear or Affine. What multiplies a current in a step, such as r dt / tau or a Scale, is folded into the
+/// weights before it (a Scale without weights before it into those after it), the bias of a recurrent Affine into the
+/// bias before it, and v_leak into the threshold. A graph from to_nir() gives the original network, bit for bit.
+/// @param dt       time step in s, above 0; ignored for graphs from to_nir()
+/// @param file     for messages
+/// @param reading  what other programs do and their files do not tell; ignored for graphs from to_nir()
 /// @throws DataError with file and node, for an invalid graph (nir::check) or one that is not such a chain; UsageError
 ///   for a dt that does not fit its time constants
-SpikingNet from_nir(const nir::Graph& graph, double dt, const std::string& file);
+struct Reading {
+  nn::Integrator integrator = nn::Integrator::euler;
+  std::string reset = "hard";  ///< hard: to v_reset, as NIR says; subtract: by v_threshold - v_leak
+};
+SpikingNet from_nir(const nir::Graph& graph, double dt, const std::string& file, const Reading& reading = {});
+/// Whether a graph has a time constant or a delay. Without one, a time step only scales the input of neurons.
+bool has_times(const nir::Graph& graph);
 
 }  // namespace grapes::exchange

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <array>
+#include <cmath>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -44,6 +45,7 @@ class Simulation {
   using Values = std::vector<double>;
   struct State {
     Values v, i;
+    bool fresh = true;  // membranes start at v_leak
   };
 
   Values value(const std::string& name) {
@@ -60,6 +62,8 @@ class Simulation {
         for (std::size_t n = 0; n < part.size(); ++n) x[n] += part[n];
       }
     }
+    if (x.empty() && node.fields.count("weight") > 0)  // nothing has come through the loop yet
+      x.assign(static_cast<std::size_t>(node.fields.at("weight").shape[1]), 0);
     Values y = x.empty() ? Values() : apply(name, node, x);
     asking_.erase(name);
     done_.insert(name);
@@ -75,6 +79,22 @@ class Simulation {
     if (type == "Linear" || type == "Affine") return matrix(node, x);
     if (type == "Conv2d") return convolution(node, x);
     if (type == "SumPool2d" || type == "AvgPool2d") return pool(name, node, x);
+    if (type == "Scale") {
+      Values y = numbers(node, "scale");
+      for (std::size_t n = 0; n < y.size(); ++n) y[n] *= x[n];
+      return y;
+    }
+    if (type == "Delay") {
+      std::vector<Values>& past = pasts_[name];
+      past.push_back(x);
+      Values y = numbers(node, "delay");
+      for (double& one : y) {
+        const auto steps = static_cast<std::size_t>(std::lround(one / dt_)),
+                   n = static_cast<std::size_t>(&one - y.data());
+        one = steps < past.size() ? past[past.size() - 1 - steps][n] : 0;
+      }
+      return y;
+    }
     if (type == "Threshold") {
       const Values threshold = numbers(node, "threshold");
       Values y = x;
@@ -104,6 +124,7 @@ class Simulation {
     Values y(x.size());
     for (std::size_t n = 0; n < x.size(); ++n) {
       double &v = state.v[n], &i = state.i[n];
+      if (state.fresh && leaks) v = of["v_leak"][n];
       const double old = i;
       double current = x[n];
       if (cuba) {
@@ -115,6 +136,7 @@ class Simulation {
       y[n] = fires ? (v > of["v_threshold"][n] ? 1 : 0) : v;
       if (fires && y[n] > 0) v = of.count("v_reset") > 0 ? of["v_reset"][n] : 0;
     }
+    state.fresh = false;
     return y;
   }
 
@@ -176,6 +198,7 @@ class Simulation {
   std::map<std::string, std::vector<std::string>> before_;
   Values input_;
   std::map<std::string, State> states_;
+  std::map<std::string, std::vector<Values>> pasts_;
   std::map<std::string, Values> last_;
   std::set<std::string> done_, asking_;
 };

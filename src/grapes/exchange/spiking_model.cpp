@@ -2,6 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
+#include "grapes/nn/plan.h"
 #include "grapes/nn/readout.h"
 
 #include <ATen/ATen.h>
@@ -12,6 +13,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 
 namespace grapes::exchange {
 namespace {
@@ -40,6 +42,10 @@ const std::vector<Lack>& lacks() {
        [](Options& o) { o.reset = "hard"; }, "each neuron's own hard reset"},
       {"a soft reset (reset subtract)", [](const Neurons& n) { return n.rule().reset == "subtract"; },
        [](Options& o) { o.reset = "hard"; }, "the hard reset"},
+      {"an adaptive threshold (alif)", [](const Neurons& n) { return n.adaptation() != 0; },
+       [](Options& o) { o.neuron = "lif"; }, "a fixed one"},
+      {"a refractory period", [](const Neurons& n) { return n.refractory() > 0; }, [](Options& o) { o.refractory = 0; },
+       "none"},
   };
   return rows;
 }
@@ -47,66 +53,187 @@ const std::vector<Lack>& lacks() {
 std::map<std::string, at::Tensor> by_name(const nn::Network& model) {
   std::map<std::string, at::Tensor> all;
   for (const nn::Named& parameter : model.parameters()) all[parameter.name] = parameter.value.detach().to(at::kCPU);
+  for (const nn::Named& buffer : model.buffers()) all[buffer.name] = buffer.value.to(at::kCPU);
   return all;
 }
-
-/// One layer of a net that a model supports: W, and its neurons unless it computes the logits of a step.
-struct SpikingLayer {
-  const Stage* stage;
-  const Linear* linear;
-  const Neurons* neurons = nullptr;
-};
 
 [[noreturn]] void refuse(const std::string& file, const Stage& stage, const std::string& why) {
   throw DataError(file + ": node '" + stage.name + "': " + why);
 }
 
-std::vector<SpikingLayer> layers_of(const SpikingNet& net, const std::string& file) {
+/// One layer of a net that a model supports: W, and its neurons unless it computes the logits of a step.
+struct SpikingLayer {
+  const Stage* stage;
+  const Linear* linear = nullptr;
+  const Convolution* convolution = nullptr;
+  const Neurons* neurons = nullptr;
+
+  const at::Tensor& weight() const { return linear != nullptr ? linear->weight : convolution->weight; }
+  const at::Tensor& bias() const { return linear != nullptr ? linear->bias : convolution->bias; }
+};
+
+std::int64_t square(const std::string& file, const Stage& stage, const std::array<std::int64_t, 2>& sides,
+                    const char* what) {
+  if (sides[0] != sides[1])
+    refuse(file, stage, fmt::format("its {} must be square to learn; got {} × {}", what, sides[0], sides[1]));
+  return sides[0];
+}
+
+/// The convolution in the words of the model `spiking`.
+std::string word_of(const std::string& file, const Stage& stage, const Convolution& c) {
+  const std::int64_t kernel = square(file, stage, {c.weight.size(2), c.weight.size(3)}, "kernel"),
+                     dilation = square(file, stage, c.dilation, "dilation");
+  std::string word = fmt::format("conv{}k{}s{}p{}", c.weight.size(0), kernel, square(file, stage, c.stride, "stride"),
+                                 square(file, stage, c.padding, "padding"));
+  if (dilation > 1) word += fmt::format("d{}", dilation);
+  if (c.groups > 1) word += fmt::format("g{}", c.groups);
+  return word;
+}
+
+std::string word_of(const std::string& file, const Stage& stage, const Pooling& pool) {
+  if (pool.window != pool.stride || pool.padding != std::array<std::int64_t, 2>{0, 0})
+    refuse(file, stage, "pooling windows must not overlap or be padded to learn");
+  return fmt::format("{}{}", pool.mean ? "avg" : "sum", square(file, stage, pool.window, "window"));
+}
+
+std::string word_of(const std::string& file, const Stage& stage, const Delay& delay) {
+  if (!delay.steps.eq(delay.steps.flatten()[0]).all().item<bool>())
+    refuse(file, stage, "the delays of a layer must be equal to learn; use grapes nir run");
+  return fmt::format("delay{}", delay.steps.flatten()[0].item<std::int64_t>());
+}
+
+/// A net as layers with weights, and as words of the model `spiking` for everything before the outputs.
+struct Chain {
   std::vector<SpikingLayer> layers;
-  if (net.input.size() != 1)
-    throw DataError(
-        file +
-        ": its input has several axes, but models of Grapes take vectors of spikes; for convolutions of spikes use "
-        "exchange::run in C++");
+  std::vector<std::string> words;
+  bool dense = true;  ///< only matrices and their neurons
+};
+
+Chain chain_of(const SpikingNet& net, const std::string& file) {
+  Chain chain;
+  std::vector<SpikingLayer>& layers = chain.layers;
   for (const Stage& stage : net.stages) {
     const bool open = !layers.empty() && layers.back().neurons == nullptr;
-    if (const auto* linear = std::get_if<Linear>(&stage.what)) {
+    const auto weights = [&](SpikingLayer layer, std::string word) {
       if (open)
         refuse(file, stage,
                "two matrices without neurons between them; models of Grapes have neurons after each matrix");
-      layers.push_back({&stage, linear});
+      layers.push_back(layer);
+      chain.words.push_back(std::move(word));
+    };
+    if (const auto* linear = std::get_if<Linear>(&stage.what)) {
+      weights({&stage, linear}, std::to_string(linear->weight.size(0)));
+    } else if (const auto* c = std::get_if<Convolution>(&stage.what)) {
+      weights({&stage, nullptr, c}, word_of(file, stage, *c));
+      chain.dense = false;
     } else if (const auto* neurons = std::get_if<Neurons>(&stage.what)) {
       if (!open)
-        refuse(file, stage, "neurons without a matrix before them; models of Grapes have a matrix before all neurons");
+        refuse(file, stage, "neurons without weights before them; models of Grapes have weights before all neurons");
       layers.back().neurons = neurons;
       layers.back().stage = &stage;
-    } else {
-      refuse(file, stage, "models of Grapes have no convolutions or pools of spikes; use exchange::run in C++");
-    }
+    } else if (const auto* pool = std::get_if<Pooling>(&stage.what)) {
+      const std::string word = word_of(file, stage, *pool);
+      if (open && layers.back().linear != nullptr)
+        refuse(file, stage, "a pool must not stand between a matrix and its neurons");
+      if (open)
+        chain.words.back() += "-" + word;
+      else
+        chain.words.push_back(word);
+      chain.dense = false;
+    } else if (const auto* delay = std::get_if<Delay>(&stage.what)) {
+      if (open) refuse(file, stage, "a delay must not stand between weights and their neurons");
+      const std::string word = word_of(file, stage, *delay);
+      if (word != "delay0") chain.words.push_back(word), chain.dense = false;
+    }  // a Flatten changes no number
   }
-  if (layers.size() < 2)
-    throw DataError(
-        fmt::format("{}: expected at least two layers, one hidden and one of outputs; got {}", file, layers.size()));
+  if (layers.empty()) throw DataError(file + ": expected at least one layer with weights");
+  if (net.stages.empty() || layers.back().linear == nullptr ||
+      (chain.words.back() != std::to_string(layers.back().linear->weight.size(0))))
+    refuse(file, *layers.back().stage, "the last layer must be a matrix, with neurons or without");
+  chain.words.pop_back();  // the outputs follow from the data
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const SpikingLayer& layer = layers[l];
     const bool last = l + 1 == layers.size();
-    const bool biased = layer.linear->bias.defined() && !layer.linear->bias.eq(0).all().item<bool>();
     if (layer.neurons == nullptr) continue;
-    if (biased) refuse(file, *layer.stage, "its current has a bias, which spiking layers of Grapes do not support");
     if (!last && !layer.neurons->spikes)
       refuse(file, *layer.stage, "a hidden layer must output spikes, but this one outputs its membrane");
     if (last && layer.neurons->recurrent.defined())
       refuse(file, *layer.stage, "recurrent connections between output neurons are not supported");
+    if (layer.convolution != nullptr && layer.neurons->recurrent.defined())
+      refuse(file, *layer.stage, "recurrent connections of a convolution are not supported");
     const Neurons& first = *layers[0].neurons;
-    if (layer.neurons->synapse != first.synapse)
-      refuse(file, *layer.stage,
-             "all layers must have the same synaptic decay; here it is " + shortest(layer.neurons->synapse) +
-                 ", in the first layer " + shortest(first.synapse));
-    if (layer.neurons->resets != first.resets && !(last && !layer.neurons->spikes))
+    if (layer.neurons->reset != first.reset && !(last && !layer.neurons->spikes))
       refuse(file, *layer.stage, "either all layers must reset or none");
   }
-  return layers;
+  return chain;
 }
+
+/// Whether a constant is defined in every layer and has one value, or in none.
+bool one_value(const std::vector<SpikingLayer>& layers, at::Tensor Neurons::*constant) {
+  std::optional<double> value;
+  bool some = false, all = true;
+  for (const SpikingLayer& layer : layers) {
+    if (layer.neurons == nullptr) continue;
+    const at::Tensor& one = layer.neurons->*constant;
+    (one.defined() ? some : all) = one.defined();
+    if (!one.defined()) continue;
+    const double first = one.flatten()[0].item<double>();
+    if (!one.eq(value.value_or(first)).all().item<bool>()) return false;
+    value = first;
+  }
+  return all || !some;
+}
+
+/// Shape of an example at one time step.
+std::vector<std::int64_t> nir_inputs(const nn::Stages& stages, const nn::Signature& signature) {
+  if (nn::takes_maps(stages)) return signature.input_shape;
+  return {std::accumulate(signature.input_shape.begin(), signature.input_shape.end(), std::int64_t{1},
+                          std::multiplies<>())};
+}
+
+/// Finds the tensors of a model's layers.
+struct Making {
+  SpikingNet& net;
+  const nn::Options& options;
+  const nn::SnuOptions& neurons;
+  const std::map<std::string, at::Tensor>& values;
+  nn::Plan plan;
+
+  at::Tensor find(std::size_t l, const char* what) const {
+    const auto found = values.find(fmt::format("layers.{}.{}", l, what));
+    return found != values.end() ? found->second : at::Tensor();
+  }
+  std::vector<std::int64_t> shape_of(const nn::Map& map) const {
+    if (map.positions() == 1 && net.input.size() == 1) return {map.channels};
+    return map.rows == 1 && map.columns == 1 && flat(map)
+               ? std::vector<std::int64_t>{map.channels}
+               : std::vector<std::int64_t>{map.channels, map.rows, map.columns};
+  }
+  /// After the first matrix, values are vectors.
+  bool flat(const nn::Map&) const {
+    return std::ranges::any_of(net.stages,
+                               [](const Stage& stage) { return std::holds_alternative<Linear>(stage.what); });
+  }
+  /// A constant in the precision of the step, with the population's shape.
+  at::Tensor constant(std::size_t l, const char* what, double fixed, const nn::Map& map) const {
+    const at::Tensor learned = find(l, what);
+    const at::TensorOptions placed = values.begin()->second.options();
+    at::Tensor one = learned.defined() ? learned : at::full({1}, fixed, placed);
+    if (one.numel() == map.channels) one = one.repeat_interleave(map.positions());
+    return one.expand({map.values()}).reshape(shape_of(map)).contiguous();
+  }
+  Neurons population(std::size_t l, const nn::Map& map) const {
+    Neurons all{constant(l, "decay", neurons.decay(), map), constant(l, "threshold", neurons.threshold(), map)};
+    if (neurons.synapse() > 0) all.synapse = constant(l, "synapse", neurons.synapse(), map);
+    all.recurrent = find(l, "recurrent");
+    all.reset = neurons.rule().reset;
+    if (all.reset == "hard" && (neurons.reset_value() != 0 || find(l, "reset_value").defined())) {
+      all.reset_value = constant(l, "reset_value", neurons.reset_value(), map);
+      if (all.reset_value.eq(0).all().item<bool>()) all.reset_value.reset();
+    }
+    return all;
+  }
+};
 
 }  // namespace
 
@@ -124,9 +251,16 @@ nn::Options nearest(nn::Options options, std::vector<std::string>& replaced) {
 
 SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn::Signature& signature,
                   bool approximate, std::vector<std::string>& replaced) {
-  if (options.model.name != "snn")
+  const nn::Stages stages = nn::stages_of(options.model, signature);
+  if (!nn::has_time(stages))
     throw UsageError("model '" + nn::to_string(options.model) +
-                     "' has no spiking neurons; only snn:... can be exported to NIR");
+                     "' has no spiking neurons; only spiking models can be exported to NIR");
+  if (nn::has(stages, nn::Stage::Do::keep) || nn::has(stages, nn::Stage::Do::max_pool))
+    throw UsageError("model '" + nn::to_string(options.model) + "': " +
+                     (nn::has(stages, nn::Stage::Do::keep) ? "residual sums are not exported to NIR"
+                                                           : "NIR has no node for max pooling"));
+  if (options.norm != nn::Norm::none)
+    throw UsageError("model '" + nn::to_string(options.model) + "': NIR has no node for a normalization");
   const auto lacking = [&](const std::string& reason) {
     if (!approximate) throw UsageError("approximate", "is needed: NIR has no node for " + reason);
   };
@@ -137,39 +271,54 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
   const bool shows_membrane =
       !signature.each_step && find_row(nn::readouts(), "readout", options.spiking.readout).membrane;
   SpikingNet net;
-  net.input = {std::accumulate(signature.input_shape.begin(), signature.input_shape.end(), std::int64_t{1},
-                               std::multiplies<>())};
+  net.input = {nir_inputs(stages, signature)};
+  Making making{net, options, neurons, values, nn::plan(options, stages, signature)};
   const std::size_t layers = model.weights().size();
-  for (std::size_t l = 0; l < layers; ++l) {
+  std::size_t l = 0;
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const nn::Stage& stage = stages[i];
+    const nn::StagePlan& sizes = making.plan.stages[i];
+    using Do = nn::Stage::Do;
     const std::string number = std::to_string(l);
-    const auto find = [&](const char* what) {
-      const auto found = values.find("layers." + number + "." + what);
-      return found != values.end() ? found->second : at::Tensor();
-    };
-    const at::Tensor weight = find("weight");
-    net.stages.push_back({"layer_" + number, Linear{weight, find("bias")}});
-    const bool last = l + 1 == layers;
-    if (last && signature.each_step) break;
-    const std::int64_t nodes = weight.size(0);
-    const auto per_node = [&](const at::Tensor& learned, double fixed) {
-      return learned.defined() ? learned.expand({nodes}).contiguous() : at::full({nodes}, fixed, weight.options());
-    };
-    Neurons stage{per_node(find("decay"), neurons.decay()), per_node(find("threshold"), neurons.threshold())};
-    // In the precision of the step.
-    stage.synapse = weight.scalar_type() == at::kFloat ? static_cast<float>(neurons.synapse()) : neurons.synapse();
-    stage.recurrent = find("recurrent");
-    stage.resets = neurons.rule().reset == "hard";
-    if (last && shows_membrane) {
-      if (stage.resets && !stage.threshold.ge(never).all().item<bool>()) {
-        const std::string reason =
-            "a readout of a membrane that its spikes reset (readout " + options.spiking.readout + ")";
-        lacking(reason);
-        replaced.push_back(reason + " was replaced by one without spikes");
+    if (stage.what == Do::average || stage.what == Do::sum) {
+      const std::int64_t rows = stage.pool > 0 ? stage.pool : sizes.in.rows,
+                         columns = stage.pool > 0 ? stage.pool : sizes.in.columns;
+      net.stages.push_back(
+          {fmt::format("pool_{}", i), Pooling{stage.what == Do::average, {rows, columns}, {rows, columns}}});
+    } else if (stage.what == Do::delay) {
+      net.stages.push_back({fmt::format("delay_{}", i),
+                            Delay{at::full(making.shape_of(sizes.out), stage.units, at::TensorOptions(at::kLong))}});
+    } else if (stage.what == Do::convolve) {
+      net.stages.push_back({"layer_" + number, Convolution{making.find(l, "weight"),
+                                                           making.find(l, "bias"),
+                                                           {stage.stride, stage.stride},
+                                                           {stage.padding, stage.padding},
+                                                           {stage.dilation, stage.dilation},
+                                                           stage.groups}});
+      ++l;
+    } else if (stage.what == Do::fire) {
+      net.stages.push_back({fmt::format("neurons_{}", l - 1), making.population(l - 1, sizes.out)});
+    } else if (stage.what == Do::dense || stage.what == Do::spike) {
+      if (making.shape_of(sizes.in).size() > 1) net.stages.push_back({"flatten_" + number, Flatten{}});
+      net.stages.push_back({"layer_" + number, Linear{making.find(l, "weight"), making.find(l, "bias")}});
+      if (stage.what == Do::spike) {
+        Neurons population = making.population(l, sizes.out);
+        if (l + 1 == layers && shows_membrane) {
+          if (population.resets() && !population.threshold.ge(never).all().item<bool>()) {
+            const std::string reason =
+                "a readout of a membrane that its spikes reset (readout " + options.spiking.readout + ")";
+            lacking(reason);
+            replaced.push_back(reason + " was replaced by one without spikes");
+          }
+          if (population.resets()) population.threshold.reset();
+          population.reset = "none";
+          population.spikes = false;
+          population.reset_value.reset();
+        }
+        net.stages.push_back({"neurons_" + number, std::move(population)});
       }
-      if (stage.resets) stage.threshold.reset();
-      stage.resets = stage.spikes = false;
+      ++l;
     }
-    net.stages.push_back({"neurons_" + number, std::move(stage)});
   }
   return net;
 }
@@ -179,28 +328,46 @@ bool answers_each_step(const SpikingNet& net) {
 }
 
 nn::Options options_of(const SpikingNet& net, nn::Options options, const std::string& file) {
-  const std::vector<SpikingLayer> layers = layers_of(net, file);
+  const Chain chain = chain_of(net, file);
+  const std::vector<SpikingLayer>& layers = chain.layers;
+  const auto any = [&](auto holds) { return std::ranges::any_of(layers, holds); };
+  const auto any_neurons = [&](at::Tensor Neurons::*constant) {
+    return any([&](const SpikingLayer& layer) { return layer.neurons && (layer.neurons->*constant).defined(); });
+  };
+  const auto first = std::ranges::find_if(layers, [](const SpikingLayer& layer) { return layer.neurons != nullptr; });
+  if (first == layers.end()) throw DataError(file + ": it has no neurons, so it is not a spiking network");
   nn::SpikingOptions& spiking = options.spiking;
-  options.model = {"snn", {}};
-  for (std::size_t l = 0; l + 1 < layers.size(); ++l) options.model.widths.push_back(layers[l].linear->weight.size(0));
-  options.bias = answers_each_step(net) && layers.back().linear->bias.defined();
-  options.precision.dtype = layers[0].linear->weight.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  spiking.neuron = layers[0].neurons->synapse > 0 ? "cuba-lif" : "lif";
-  spiking.synapse = layers[0].neurons->synapse;
-  spiking.reset = layers[0].neurons->resets ? "hard" : "none";
-  spiking.recurrent = std::ranges::any_of(
-      layers, [](const SpikingLayer& layer) { return layer.neurons != nullptr && layer.neurons->recurrent.defined(); });
+  const bool dense = chain.dense && layers.size() > 1 && net.input.size() == 1;
+  options.model = {dense ? "snn" : "spiking", {}};
+  for (std::size_t l = 0; dense && l + 1 < layers.size(); ++l)
+    options.model.widths.push_back(layers[l].weight().size(0));
+  if (!dense) options.model.layers = chain.words;
+  options.bias = any([](const SpikingLayer& layer) {
+    return layer.bias().defined() && (layer.neurons == nullptr || !layer.bias().eq(0).all().item<bool>());
+  });
+  options.precision.dtype = layers[0].weight().scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  spiking.neuron = any_neurons(&Neurons::synapse) ? "cuba-lif" : "lif";
+  spiking.reset = first->neurons->reset;
+  spiking.recurrent = any_neurons(&Neurons::recurrent);
   spiking.learn_threshold = true;
-  const double first = layers[0].neurons->decay.flatten()[0].item<double>();
-  bool per_layer = true, same = first < 1;
-  for (const SpikingLayer& layer : layers) {
-    if (layer.neurons == nullptr) continue;
-    per_layer = per_layer && layer.neurons->decay.eq(layer.neurons->decay.flatten()[0]).all().item<bool>();
-    same = same && layer.neurons->decay.eq(first).all().item<bool>();
-  }
-  using Decay = nn::SnuOptions::Decay;
-  spiking.learn_decay = same ? Decay::fixed : per_layer ? Decay::per_layer : Decay::per_node;
-  if (same) spiking.decay = first;
+  spiking.learn_decay = nn::SnuOptions::Decay::fixed;
+  spiking.own_constants = !one_value(layers, &Neurons::decay) || !one_value(layers, &Neurons::synapse) ||
+                          any_neurons(&Neurons::reset_value) || any([](const SpikingLayer& layer) {
+                            if (layer.convolution == nullptr || layer.neurons == nullptr) return false;
+                            const at::Tensor theta = layer.neurons->threshold.flatten(1);
+                            return !theta.eq(theta.select(1, 0).unsqueeze(1)).all().item<bool>();
+                          });
+  const auto shared = [&](const at::Tensor& constant, double otherwise) {
+    return constant.defined() && !spiking.own_constants ? constant.flatten()[0].item<double>() : otherwise;
+  };
+  const double decay = shared(first->neurons->decay, 0.8);
+  if (decay == 1 && spiking.neuron == "lif")
+    spiking.neuron = "if";
+  else if (decay == 1)  // the key is below 1
+    spiking.own_constants = true;
+  else
+    spiking.decay = decay;
+  spiking.synapse = shared(first->neurons->synapse, 0.8);
   const bool shows_membrane = !answers_each_step(net) && !layers.back().neurons->spikes;
   if (shows_membrane != find_row(nn::readouts(), "readout", spiking.readout).membrane)
     spiking.readout = shows_membrane ? "last_membrane" : "mean_rate";
@@ -209,10 +376,14 @@ nn::Options options_of(const SpikingNet& net, nn::Options options, const std::st
 
 void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net, const std::string& file) {
   const at::NoGradGuard no_grad;
-  const std::vector<SpikingLayer> layers = layers_of(net, file);
+  const Chain chain = chain_of(net, file);
+  const std::vector<SpikingLayer>& layers = chain.layers;
   const nn::SnuOptions neurons = nn::neurons_of(options.spiking);
   std::map<std::string, at::Tensor> places;
   for (const nn::Named& parameter : model.parameters()) places[parameter.name] = parameter.value;
+  if (options.spiking.own_constants)
+    for (const nn::Named& buffer : model.buffers())
+      if (!buffer.name.ends_with("feedback")) places[buffer.name] = buffer.value;
   const at::TensorOptions placed = places.at("layers.0.weight").options().requires_grad(false);
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const SpikingLayer& layer = layers[l];
@@ -223,29 +394,40 @@ void fill(nn::Network& model, const nn::Options& options, const SpikingNet& net,
       };
       if (place != places.end()) {
         at::Tensor into = place->second;
-        const bool fits =
-            value.sizes() == into.sizes() || (into.numel() == 1 && value.eq(value.flatten()[0]).all().item<bool>());
-        if (!fits) differs(fmt::format("[{}]", fmt::join(into.sizes(), ", ")));
-        into.copy_(value.sizes() == into.sizes() ? value : value.flatten()[0].view(into.sizes()));
+        at::Tensor from = value;
+        if (into.dim() == 1 && from.numel() != into.numel()) {  // a number for all, or one for each channel
+          if (from.numel() % into.numel() == 0) from = from.reshape({into.numel(), -1});
+          if (from.dim() != 2 || !from.eq(from.select(1, 0).unsqueeze(1)).all().item<bool>())
+            differs(fmt::format("[{}]", fmt::join(into.sizes(), ", ")));
+          from = from.select(1, 0);
+        }
+        if (from.numel() != into.numel()) differs(fmt::format("[{}]", fmt::join(into.sizes(), ", ")));
+        into.copy_(from.reshape(into.sizes()));
         places.erase(place);
       } else if (!value.to(placed.dtype()).eq(at::full({1}, fixed, placed)).all().item<bool>()) {
         differs(shortest(fixed));
       }
     };
-    put("weight", layer.linear->weight);
-    if (layer.linear->bias.defined()) put("bias", layer.linear->bias);
+    put("weight", layer.weight());
+    const std::int64_t nodes = layer.weight().size(0);
+    const auto or_zero = [&](const at::Tensor& value, const at::Tensor& like) {
+      return value.defined() ? value : at::zeros_like(like);
+    };
+    if (layer.bias().defined() || places.count(fmt::format("layers.{}.bias", l)) > 0)
+      put("bias", layer.bias().defined() ? layer.bias() : at::zeros({nodes}, placed));
     if (layer.neurons == nullptr) continue;
     const Neurons& stage = *layer.neurons;
     put("decay", stage.decay, neurons.decay());
     put("threshold", stage.threshold.defined() ? stage.threshold : at::full_like(stage.decay, never),
         neurons.threshold());
-    const std::int64_t nodes = layer.linear->weight.size(0);
     if (stage.recurrent.defined())
       put("recurrent", stage.recurrent);
     else if (places.count(fmt::format("layers.{}.recurrent", l)) > 0)
       put("recurrent", at::zeros({nodes, nodes}, placed));
-    if (!at::full({1}, stage.synapse, placed).equal(at::full({1}, neurons.synapse(), placed)))
-      refuse(file, *layer.stage, "its synaptic decay must be that of the model, " + shortest(neurons.synapse()));
+    if (stage.synapse.defined() || neurons.synapse() > 0)
+      put("synapse", or_zero(stage.synapse, stage.decay), neurons.synapse());
+    if (stage.reset_value.defined() || neurons.reset_value() != 0 || options.spiking.own_constants)
+      put("reset_value", or_zero(stage.reset_value, stage.decay), neurons.reset_value());
   }
   if (!places.empty())
     throw DataError(file + ": nothing in the graph corresponds to the model's '" + places.begin()->first + "'");

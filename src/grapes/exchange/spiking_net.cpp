@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <type_traits>
+
 namespace grapes::exchange {
 namespace {
 
@@ -33,25 +35,55 @@ at::Tensor forward(const Pooling& pool, const at::Tensor& x) {
 
 at::Tensor forward(const Flatten&, const at::Tensor& x) { return x.flatten(2); }
 
-at::Tensor forward(const Neurons& neurons, const at::Tensor& x) {
+at::Tensor forward(const Delay& delay, const at::Tensor& x) {
+  const std::int64_t time = x.size(0), units = delay.steps.numel();
+  const at::Tensor from = at::arange(time).unsqueeze(1) - delay.steps.flatten().unsqueeze(0);
+  const at::Tensor index = from.clamp_min(0).unsqueeze(1).expand({time, x.size(1), units});
+  const at::Tensor started = from.ge(0).unsqueeze(1);
+  return (x.flatten(2).gather(0, index) * started).view(x.sizes());
+}
+
+/// [time, batch, unit], s before a reset
+nn::SnuTrace traced(const Neurons& neurons, const at::Tensor& x) {
   nn::SnuOptions options;
   options.rule().membrane_activation = "identity";
-  options.rule().reset = neurons.resets ? "hard" : "none";
-  options.synapse(neurons.synapse);
+  options.rule().reset = neurons.reset;
   nn::SnuLayer layer(options, false, std::make_shared<kernels::Workspace>());
-  layer.decay = neurons.decay.flatten().to(x.scalar_type());
-  layer.threshold =
-      neurons.threshold.defined() ? neurons.threshold.flatten().to(x.scalar_type()) : at::zeros_like(layer.decay);
+  const auto flat = [&](const at::Tensor& one) { return one.defined() ? one.flatten().to(x.scalar_type()) : one; };
+  layer.decay = flat(neurons.decay);
+  layer.threshold = neurons.threshold.defined() ? flat(neurons.threshold) : at::zeros_like(layer.decay);
+  layer.synapse = flat(neurons.synapse);
+  layer.reset_value = flat(neurons.reset_value);
   layer.recurrent = neurons.recurrent;
-  const nn::SnuTrace trace = layer.run(x.flatten(2).contiguous(), {}, {}, {});
-  return (neurons.spikes ? trace.output : trace.membrane).view(x.sizes());
+  return layer.run(x.flatten(2).contiguous(), {}, {}, {});
+}
+
+at::Tensor shown_membrane(const Neurons& neurons, const nn::SnuTrace& trace) {
+  const auto flat = [&](const at::Tensor& one) {
+    return one.defined() ? one.flatten().to(trace.membrane.scalar_type()) : at::zeros({1}, trace.membrane.options());
+  };
+  at::Tensor s = trace.membrane;
+  if (neurons.reset == "hard") s = at::where(trace.output > 0, flat(neurons.reset_value), s);
+  if (neurons.reset == "subtract") s = s - trace.output * flat(neurons.threshold);
+  return s + flat(neurons.leak);
 }
 
 }  // namespace
 
-at::Tensor run(const SpikingNet& net, at::Tensor x) {
+at::Tensor run(const SpikingNet& net, at::Tensor x, std::map<std::string, at::Tensor>* membranes) {
   const at::NoGradGuard no_grad;
-  for (const Stage& stage : net.stages) x = std::visit([&](const auto& what) { return forward(what, x); }, stage.what);
+  for (const Stage& stage : net.stages) {
+    const auto pass = [&](const auto& what) {
+      if constexpr (std::is_same_v<decltype(what), const Neurons&>) {
+        const nn::SnuTrace trace = traced(what, x);
+        if (membranes != nullptr) (*membranes)[stage.name] = shown_membrane(what, trace).view(x.sizes());
+        return (what.spikes ? trace.output : trace.membrane).view(x.sizes());
+      } else {
+        return forward(what, x);
+      }
+    };
+    x = std::visit(pass, stage.what);
+  }
   return x;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,22 +36,31 @@ struct Pooling {
 /// Flattens all axes of an example.
 struct Flatten {};
 
-/// Neurons with input x_t, starting from s = y = c = 0:
+/// y_t = x_{t-k}, 0 in the first k steps.
+struct Delay {
+  at::Tensor steps;  ///< k, whole numbers with the population's shape
+};
+
+/// Neurons with input x_t, starting from s = y = c = 0. Constants have the population's shape.
 ///   c_t = α c_{t-1} + x_t + R y_{t-1}
-///   s_t = c_t + d s_{t-1} (1 - y_{t-1})     without the last factor if spikes do not reset
+///   s_t = c_t + d (s_{t-1} + (ρ - s_{t-1}) y_{t-1})     reset hard; see nn::resets() for subtract and none
 ///   y_t = 1 if s_t > θ, else 0
 struct Neurons {
-  at::Tensor decay;           ///< d, with the population's shape
-  at::Tensor threshold;       ///< θ, with the population's shape; undefined if the output does not need it
-  double synapse = 0;         ///< α; 0: none
-  at::Tensor recurrent = {};  ///< R, [unit, unit], or undefined
-  bool resets = true;
-  bool spikes = true;  ///< the output is y, else s
+  at::Tensor decay;             ///< d
+  at::Tensor threshold;         ///< θ; undefined if the output does not need it
+  at::Tensor synapse = {};      ///< α, or undefined
+  at::Tensor recurrent = {};    ///< R, [unit, unit], or undefined
+  std::string reset = "hard";   ///< hard, subtract or none
+  bool spikes = true;           ///< the output is y, else s
+  at::Tensor reset_value = {};  ///< ρ of the hard reset; undefined: 0
+  at::Tensor leak = {};         ///< the membrane that is shown is s + leak; undefined: 0
+
+  bool resets() const { return reset != "none"; }
 };
 
 struct Stage {
   std::string name;  ///< name of the layer in files and messages
-  std::variant<Linear, Convolution, Pooling, Flatten, Neurons> what;
+  std::variant<Linear, Convolution, Pooling, Flatten, Delay, Neurons> what;
 };
 
 struct SpikingNet {
@@ -60,6 +70,8 @@ struct SpikingNet {
 
 /// Computes the output at each step, by tensor operations except for the neurons (nn::run).
 /// @param x  [time, batch, input...], dtype of the weights @return [time, batch, output...]
-at::Tensor run(const SpikingNet& net, at::Tensor x);
+/// @param membranes  receives the membrane of each stage of neurons after each step, that is after a reset, with its
+///   leak, [time, batch, unit...]
+at::Tensor run(const SpikingNet& net, at::Tensor x, std::map<std::string, at::Tensor>* membranes = nullptr);
 
 }  // namespace grapes::exchange

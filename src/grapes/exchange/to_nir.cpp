@@ -57,9 +57,13 @@ class Builder {
                   {}});
   }
 
+  void add(const std::string& name, const Delay& delay) {
+    append(name, {"Delay", {{"delay", array_of(delay.steps.to(at::kDouble) * dt_)}}, {}});
+  }
+
   void add(const std::string& name, const Neurons& neurons) {
     append(name, node_of(neurons, dt_));
-    if (!neurons.resets && neurons.spikes)
+    if (!neurons.resets() && neurons.spikes)
       append(name + "_threshold", {"Threshold", {{"threshold", array_of(neurons.threshold)}}, {}});
     if (!neurons.recurrent.defined()) return;
     const std::string back = name + "_recurrent";

@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(ToNir, ParametersByHand) {
-  SpikingNet net = net_with({torch::full({7}, 0.8, at::kDouble), {}, 0.5});
+  SpikingNet net = net_with({torch::full({7}, 0.8, at::kDouble), {}, torch::full({7}, 0.5, at::kDouble)});
   nir::Graph graph = to_nir(net, dt);
   const nir::Node& cuba = graph.nodes.at("neurons");
   EXPECT_EQ(cuba.type, "CubaLIF");
@@ -66,7 +66,7 @@ TEST(ToNir, AndBackIsTheSameBitForBit) {
 /// If all equations use old values, a CubaLIF's membrane receives a spike one step later, so all of its spikes are late
 /// too.
 TEST(ToNir, ACurrentTakenAtItsOldValueComesAStepLater) {
-  SpikingNet net = net_with({{}, {}, 0.6});
+  SpikingNet net = net_with({{}, {}, torch::full({7}, 0.6, at::kDouble)});
   net.stages.pop_back();
   const at::Tensor x = spikes({60, 1, 5}, 10);
   const nir::Graph graph = to_nir(net, dt);
@@ -121,7 +121,7 @@ TEST(ToNir, ConvolutionsOfSpikes) {
 
 TEST(ToNir, WhatNirHasNoNodeForIsRefusedByLayer) {
   const auto said = [](Neurons neurons) { return refusal([&] { to_nir(net_with(std::move(neurons)), dt); }); };
-  EXPECT_THAT(said({{}, {}, 0, {}, true, false}),
+  EXPECT_THAT(said({{}, {}, {}, {}, "hard", false}),
               HasSubstr("usage: layer 'neurons': outputs a membrane that its spikes reset"));
   EXPECT_THAT(said({torch::linspace(0.5, 1, 7, at::kDouble), {}}),
               HasSubstr("layer 'neurons': neuron 6 has the decay 1, which has no time constant: it must be at least 0 "

@@ -15,6 +15,19 @@ namespace {
 // Same order as data::ProblemKind.
 const std::vector<std::string> problem_names = {"classification", "regression", "prediction"};
 
+const std::string& entry(const train::Tensors& content, const std::string& key, const std::string& file) {
+  const auto found = content.metadata.find(key);
+  if (found == content.metadata.end())
+    throw DataError(file + ": the entry '" + key + "' is missing; expected a checkpoint of Grapes");
+  return found->second;
+}
+
+Config config_in(const train::Tensors& content, const std::string& file) {
+  Config config;
+  read_toml_text(config, entry(content, "config", file), file + ": its configuration");
+  return config;
+}
+
 }  // namespace
 
 record::Json to_json(const data::DatasetInfo& info) {
@@ -63,21 +76,18 @@ train::Tensors constants(const Config& config, const data::DatasetInfo& info,
   return constants;
 }
 
+Config config_of(const std::filesystem::path& checkpoint) {
+  return config_in(train::read_safetensors(checkpoint), checkpoint.string());
+}
+
 Loaded load(const std::filesystem::path& checkpoint, const std::string& device) {
   const std::string file = checkpoint.string();
   const train::Tensors content = train::read_safetensors(checkpoint);
-  const auto entry = [&](const std::string& key) {
-    const auto found = content.metadata.find(key);
-    if (found == content.metadata.end())
-      throw DataError(file + ": the entry '" + key + "' is missing; expected a checkpoint of Grapes");
-    return found->second;
-  };
-  Config config;
-  read_toml_text(config, entry("config"), file + ": its configuration");
+  Config config = config_in(content, file);
   config.network.device = device;
   data::DatasetInfo info;
   try {
-    info = info_from(record::Json::parse(entry("dataset")));
+    info = info_from(record::Json::parse(entry(content, "dataset", file)));
   } catch (const record::Json::exception& error) {
     throw DataError(file + ": the entry 'dataset' is invalid: " + error.what());
   }

@@ -19,6 +19,9 @@ data::DatasetInfo info_from(const record::Json& json);
 /// Returns the part of a run's checkpoints that training does not change.
 train::Tensors constants(const Config& config, const data::DatasetInfo& info, const data::Normalization& normalization);
 
+/// Returns the configuration of a checkpoint. @throws DataError for a corrupt or foreign file
+Config config_of(const std::filesystem::path& checkpoint);
+
 /// Loads the network of a checkpoint with its weights. @throws DataError for a corrupt or foreign file
 struct Loaded {
   Config config;

@@ -59,7 +59,8 @@ TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
       "delimiter",  "header",           "decimal",        "encoding",    "model",        "bias",
       "norm",       "initializer",      "batch-size",     "epochs",      "event-steps",  "event-values",
       "event-bins", "event-pool",       "event-polarity", "recurrent",   "encoder",      "time-steps",
-      "peak-rate",  "patience",         "scenario",       "tasks",       "blur",         "manifest"};
+      "peak-rate",  "own-constants",    "patience",       "scenario",    "tasks",        "blur",
+      "manifest"};
   for (const Key& key : keys()) {
     Config config;
     key.set(config, other_values().at(key.name));

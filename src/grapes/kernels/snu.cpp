@@ -50,6 +50,11 @@ struct Kept {
   }
   at::TensorOptions options() const { return layer.threshold.options().requires_grad(false); }
   at::Tensor decays() const { return layer.decay.expand({nodes}).contiguous(); }
+  /// Of Reset::value; else null.
+  template <class T>
+  const T* rest() const {
+    return layer.rest.defined() ? layer.rest.data_ptr<T>() : nullptr;
+  }
   const bool* runs() const { return present.defined() ? present.data_ptr<bool>() : nullptr; }
   /// Whether y follows from s. It does not if y is not a step or if steps are missing. R's gradient needs all of y.
   bool tells() const { return !layer.smooth && !present.defined() && !layer.recurrent.defined(); }
@@ -78,22 +83,23 @@ void input_product(const Kept& kept, const at::Tensor& current) {
   } else {
     gemm_in_parts<T>(1, read<T>(kept.x), transposed(read<T>(kept.layer.weight)), 0, write<T>(current));
   }
+  if (kept.layer.bias.defined()) at::Tensor(current).add_(kept.layer.bias);
 }
 
-/// Updates the synaptic current: c = α c + (W x + R y). It stays unchanged at missing steps.
+/// Updates the synaptic current: c = α c + (W x + b + R y). It stays unchanged at missing steps.
 template <class T>
 void run_synapse(const Kept& kept, std::int64_t b, T* input) {
-  const T alpha = static_cast<T>(kept.layer.synapse);
+  const T* alpha = kept.layer.synapse.data_ptr<T>();
   T* current = kept.current.data_ptr<T>() + b * kept.nodes;
-  for (std::int64_t n = 0; n < kept.nodes; ++n) input[n] = current[n] = input[n] + alpha * current[n];
+  for (std::int64_t n = 0; n < kept.nodes; ++n) input[n] = current[n] = input[n] + alpha[n] * current[n];
 }
 
 /// The error at c plus α times that of the next step is the error at W x + R y. Times m it is the trace.
 template <class T>
 void run_synapse_back(const Kept& kept, const T* factor, T* later, T* delta, T* trace) {
-  const T alpha = static_cast<T>(kept.layer.synapse);
+  const T* alpha = kept.layer.synapse.data_ptr<T>();
   for (std::int64_t n = 0; n < kept.nodes; ++n) {
-    delta[n] = later[n] = delta[n] + alpha * later[n];
+    delta[n] = later[n] = delta[n] + alpha[n] * later[n];
     trace[n] = factor[n] * delta[n];
   }
 }
@@ -122,8 +128,8 @@ void run_forward(const Kept& kept, const at::Tensor& output, const at::Tensor& s
         }
         if (kept.current.defined()) run_synapse(kept, b, s + at);
         const T gate = layer.reset == Reset::lateral ? 1 - largest(y_before + at, nodes) : T(1);
-        loop({nodes, static_cast<T>(layer.slope), decay.data_ptr<T>(), layer.threshold.data_ptr<T>(), s_before + at,
-              y_before + at, gate, s + at, y + at});
+        loop({nodes, static_cast<T>(layer.slope), decay.data_ptr<T>(), layer.threshold.data_ptr<T>(), kept.rest<T>(),
+              s_before + at, y_before + at, gate, s + at, y + at});
         if (kept.present.defined()) std::copy_n(y + at, nodes, output.data_ptr<T>() + t * plane + at);
       }
     }
@@ -205,6 +211,7 @@ Errors run_backward(const Kept& kept, const at::Tensor& error, const at::Tensor&
               static_cast<T>(layer.width),
               decay.data_ptr<T>(),
               layer.threshold.data_ptr<T>(),
+              kept.rest<T>(),
               s + at,
               y,
               s_before + at,
@@ -289,7 +296,7 @@ struct SnuNode final : torch::autograd::Node {
 
   variable_list apply(variable_list&& errors) override {
     TORCH_CHECK(!at::GradMode::is_enabled(), "snu: the fused layer is not differentiable twice");
-    variable_list result(7);
+    variable_list result(8);
     errors.resize(3);  // undefined at `last` if the layer runs once
     if (!errors[0].defined() && !errors[1].defined() && !errors[2].defined()) return result;
     TORCH_CHECK(kept.membrane.defined(), "snu: the backward pass may run only once; its activations were released");
@@ -317,6 +324,10 @@ struct SnuNode final : torch::autograd::Node {
         result[4] = recurrent_gradient<scalar_t>(kept, all.trace);
       if (all.decay.defined()) result[5] = layer.decay.numel() == 1 ? all.decay.sum().view({1}) : all.decay;
       result[6] = all.threshold;
+      if (layer.bias.defined() && task_should_compute_output(7)) {
+        const at::Tensor sum = all.trace.sum(0);
+        result[7] = layer.local && layer.factor.defined() ? sum * layer.factor : sum;
+      }
     });
     if (layer.once) kept.membrane.reset();
     return result;
@@ -334,17 +345,18 @@ SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output
   torch::autograd::edge_list edges;
   if (at::GradMode::is_enabled())
     edges = torch::autograd::collect_next_edges(x, membrane, output, layer.weight, layer.recurrent, layer.decay,
-                                                layer.threshold);
+                                                layer.threshold, layer.bias);
   {
     const at::NoGradGuard no_grad;
     kept.layer = layer;
-    for (at::Tensor* one : {&kept.layer.weight, &kept.layer.recurrent, &kept.layer.threshold, &kept.layer.decay})
+    for (at::Tensor* one : {&kept.layer.weight, &kept.layer.bias, &kept.layer.recurrent, &kept.layer.threshold,
+                            &kept.layer.decay, &kept.layer.rest, &kept.layer.synapse})
       if (one->defined()) *one = one->detach().contiguous();
     kept.time = x.size(0), kept.batch = x.size(1), kept.nodes = layer.threshold.size(0);
     kept.in = layer.weight.defined() ? layer.weight.size(1) : x.size(2);
     kept.membrane0 = membrane.detach().contiguous();
     kept.output0 = output.detach().contiguous();
-    if (layer.synapse > 0) kept.current = current.detach().clone(at::MemoryFormat::Contiguous);
+    if (layer.synapse.defined()) kept.current = current.detach().clone(at::MemoryFormat::Contiguous);
     kept.present = present.defined() ? present.contiguous() : present;
     kept.x = x.detach().contiguous().view({kept.time * kept.batch, x.size(2)});
     x.reset();

@@ -13,20 +13,22 @@ namespace grapes::kernels {
 /// The arguments of snu() besides its inputs.
 struct Snu {
   at::Tensor weight;     ///< W [unit, in]; undefined: x is the current itself, [time, batch, unit]
+  at::Tensor bias;       ///< b [unit], or undefined
   at::Tensor recurrent;  ///< R [unit, unit], or undefined
   at::Tensor decay;      ///< d, [1] or [unit]
   at::Tensor threshold;  ///< θ, [unit]
   double slope = 0;      ///< of g below 0
   bool smooth = false;   ///< y is a sigmoid, else a step
   Reset reset = Reset::hard;
+  at::Tensor rest;  ///< [unit], of Reset::value: the membrane after a spike
   Surrogate surrogate = Surrogate::tanh;
   double width = 1;
   bool detach_reset = false;
-  double synapse = 0;         ///< α of c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none
-  bool eprop = false;         ///< no error runs back in time through R
+  at::Tensor synapse;  ///< α of c_t = α c_{t-1} + W x_t + b + R y_{t-1}, [unit]; undefined: no synaptic current
+  bool eprop = false;  ///< no error runs back in time through R
   std::int64_t truncate = 0;  ///< cut the backward pass before steps k, 2k, ...; 0: never
   at::Tensor factor;          ///< [unit], or undefined: 1
-  bool local = false;         ///< the factor scales only the gradients of W and R
+  bool local = false;         ///< the factor scales only the gradients of W, b and R
   bool compounding = false;   ///< the factor also scales the error that runs back through R
   ErrorPath path;             ///< how the error at the current reaches x
   double most_spikes = 0;     ///< density of x and y up to which rows are added instead of multiplied

@@ -83,12 +83,13 @@ inline __attribute__((always_inline)) T surrogate_slope(T u) {
 template <class T, bool smooth, Reset reset>
 void snu_forward(const SnuForward<T>& row) {
   const T slope = row.slope, gate = row.gate;
-  const T *decay = row.decay, *threshold = row.threshold, *state = row.state, *output = row.output;
+  const T *decay = row.decay, *threshold = row.threshold, *rest = row.rest, *state = row.state, *output = row.output;
   T *current = row.current, *value = row.value;
 #pragma GCC ivdep
   for (Size n = 0; n < row.nodes; ++n) {
     T kept = state[n];
     if constexpr (reset == Reset::hard) kept *= 1 - output[n];
+    if constexpr (reset == Reset::value) kept += output[n] * (rest[n] - kept);
     if constexpr (reset == Reset::lateral) kept *= gate;
     if constexpr (reset == Reset::subtract) kept -= threshold[n] * output[n];
     const T before = current[n] + decay[n] * kept;
@@ -105,7 +106,7 @@ void snu_forward(const SnuForward<T>& row) {
 template <class T, bool smooth, Surrogate surrogate, Reset reset>
 void snu_backward(const SnuBackward<T>& row) {
   const T slope = row.slope, gate = row.gate, through = row.through_reset, narrow = 1 / row.width;
-  const T *decay = row.decay, *threshold = row.threshold, *state = row.state, *output = row.output;
+  const T *decay = row.decay, *threshold = row.threshold, *rest = row.rest, *state = row.state, *output = row.output;
   const T *state_before = row.state_before, *output_before = row.output_before;
   const T *error = row.error, *membrane_error = row.membrane_error, *factor = row.factor;
   T *carried_state = row.carried_state, *carried_output = row.carried_output, *delta = row.delta, *trace = row.trace;
@@ -127,6 +128,11 @@ void snu_backward(const SnuBackward<T>& row) {
       back = at_kept * (1 - fired);
       reset_back = -at_kept * before * through;
     }
+    if constexpr (reset == Reset::value) {
+      kept = before + fired * (rest[n] - before);
+      back = at_kept * (1 - fired);
+      reset_back = at_kept * (rest[n] - before) * through;
+    }
     if constexpr (reset == Reset::lateral) {
       kept = before * gate;
       back = at_kept * gate;
@@ -147,19 +153,21 @@ void snu_backward(const SnuBackward<T>& row) {
 }
 
 template <class T, bool smooth, Surrogate surrogate>
-void fill_backward(void (*(&by_reset)[4])(const SnuBackward<T>&)) {
+void fill_backward(void (*(&by_reset)[5])(const SnuBackward<T>&)) {
   by_reset[0] = snu_backward<T, smooth, surrogate, Reset::hard>;
   by_reset[1] = snu_backward<T, smooth, surrogate, Reset::subtract>;
   by_reset[2] = snu_backward<T, smooth, surrogate, Reset::none>;
   by_reset[3] = snu_backward<T, smooth, surrogate, Reset::lateral>;
+  by_reset[4] = snu_backward<T, smooth, surrogate, Reset::value>;
 }
 
 template <class T, bool smooth>
-void fill_forward(void (*(&by_reset)[4])(const SnuForward<T>&)) {
+void fill_forward(void (*(&by_reset)[5])(const SnuForward<T>&)) {
   by_reset[0] = snu_forward<T, smooth, Reset::hard>;
   by_reset[1] = snu_forward<T, smooth, Reset::subtract>;
   by_reset[2] = snu_forward<T, smooth, Reset::none>;
   by_reset[3] = snu_forward<T, smooth, Reset::lateral>;
+  by_reset[4] = snu_forward<T, smooth, Reset::value>;
 }
 
 /// The numbers that one register holds. GCC keeps larger vectors on the stack, which is three times as slow.

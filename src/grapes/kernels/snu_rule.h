@@ -6,7 +6,8 @@
 namespace grapes::kernels {
 
 enum class Surrogate { tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular };
-enum class Reset { hard, subtract, none, lateral };
+/// `value` is `hard` to a value other than 0.
+enum class Reset { hard, subtract, none, lateral, value };
 
 /// Forward step: the units of one example at one time step.
 template <class T>
@@ -14,6 +15,7 @@ struct SnuForward {
   std::int64_t nodes;
   T slope;  ///< of g below 0: 1 identity, 0 relu
   const T *decay, *threshold;
+  const T* rest;            ///< value: the membrane after a reset; else not read
   const T *state, *output;  ///< s and y of the previous step
   T gate;                   ///< lateral: 1 - max y of the previous step
   T* current;               ///< in: the input current; out: s
@@ -26,6 +28,7 @@ struct SnuBackward {
   std::int64_t nodes;
   T slope, width;
   const T *decay, *threshold;
+  const T* rest;                          ///< value: the membrane after a reset; else not read
   const T *state, *output;                ///< s and y of this step
   const T *state_before, *output_before;  ///< of the previous step
   T gate;                                 ///< lateral: 1 - max y of the previous step
@@ -45,9 +48,9 @@ struct SnuBackward {
 template <class T>
 struct SnuLoops {
   /// [smooth][reset]: smooth is y = sigmoid(s - θ), else a step
-  void (*forward[2][4])(const SnuForward<T>& row);
+  void (*forward[2][5])(const SnuForward<T>& row);
   /// [surrogate][reset]; the last surrogate is the derivative of the smooth output
-  void (*backward[7][4])(const SnuBackward<T>& row);
+  void (*backward[7][5])(const SnuBackward<T>& row);
   /// sums[n] += Σ_k rows[names[k] · stride + n] for n < columns, with the sums in registers
   void (*sum_named)(const std::uint16_t* names, std::int64_t count, const T* rows, std::int64_t columns,
                     std::int64_t stride, T* sums);

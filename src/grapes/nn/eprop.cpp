@@ -33,6 +33,9 @@ at::Tensor Online::forward(const at::Tensor& x) {
   const std::int64_t batch = x.size(0), nodes = layer.weight.size(0), in = layer.weight.size(1);
   TORCH_CHECK(x.dim() == 2 && x.size(1) == in, "grapes::nn::Online: x must be [batch, ", in, "]; got ", x.sizes());
   const auto zeros = [&](at::IntArrayRef shape) { return at::zeros(shape, layer.weight.options()); };
+  TORCH_CHECK(
+      !layer.bias.defined() && !layer.adaptation.defined() && options.refractory() == 0 && !layer.synapse.defined(),
+      "grapes::nn::Online: bias, adaptation, refractory steps and synaptic decays of units are not supported");
   const bool recurs = layer.recurrent.defined(), lives_on = options.synapse() > 0;
   if (!past_.state.membrane.defined()) {
     past_ = {{zeros({batch, nodes}), zeros({batch, nodes}), lives_on ? zeros({batch, nodes}) : at::Tensor()},
@@ -53,7 +56,7 @@ at::Tensor Online::forward(const at::Tensor& x) {
   at::Tensor c = at::linear(x, layer.weight);
   if (recurs) c = c + before.output.mm(layer.recurrent.t());
   if (lives_on) c = c + options.synapse() * before.current;
-  SnuState now = step(c, before, {layer.decay, layer.threshold}, options.rule());
+  SnuState now = step(c, before, {layer.decay, layer.threshold, layer.reset_value}, options.rule());
   now.current = lives_on ? c : at::Tensor();
 
   const std::string& reset = options.rule().reset;
@@ -61,6 +64,7 @@ at::Tensor Online::forward(const at::Tensor& x) {
   if (reset == "hard") left = 1 - before.output;
   if (reset == "lateral") left = (1 - before.output.amax(-1, true)).expand_as(c);
   kept = reset == "subtract" ? kept - layer.threshold * before.output : kept * left;
+  if (reset == "hard" && layer.reset_value.defined()) kept = kept + layer.reset_value * before.output;
   const at::Tensor through = slope_of(options.rule().membrane_activation, now.membrane),
                    carry = through * layer.decay * left;
   past_.input_trace = options.synapse() * past_.input_trace + x;

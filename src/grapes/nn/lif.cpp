@@ -4,11 +4,14 @@
 #include "grapes/base/text.h"
 #include "grapes/nn/spiking.h"
 
+#include <cmath>
+
 namespace grapes::nn {
 namespace {
 
 /// Fraction that remains after dt, for a decay with time constant tau.
-double left_after(double dt, double tau, const char* name) {
+double left_after(double dt, double tau, const char* name, Integrator integrator) {
+  if (integrator == Integrator::exact && dt > 0 && tau > 0) return std::exp(-dt / tau);
   if (!(dt > 0 && tau >= dt))
     throw UsageError(std::string(name) + " must be at least dt, and dt above 0; got " + name + " = " + shortest(tau) +
                      " and dt = " + shortest(dt));
@@ -23,28 +26,33 @@ double lost(double left, const char* name) {
   return 1 - left;
 }
 
-AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_threshold, double v_reset, double dt) {
-  if (v_reset != v_leak)
-    throw UsageError(
-        "v_reset must equal v_leak, because the reset of a spiking neural unit sets the membrane to rest; got " +
-        shortest(v_reset) + " and " + shortest(v_leak));
+/// The current's scale in a step: 1 - d, which in Euler steps is dt / tau without rounding.
+double gained(double dt, double tau, double left, Integrator integrator) {
+  return integrator == Integrator::euler ? dt / tau : 1 - left;
+}
+
+AsSnu membrane(double tau, const char* name, double r, double v_leak, double v_threshold, double v_reset, double dt,
+               Integrator integrator) {
   AsSnu as;
   as.options.rule().membrane_activation = "identity";
-  as.options.decay(left_after(dt, tau, name));
+  as.options.decay(left_after(dt, tau, name, integrator));
+  as.options.reset_value(v_reset - v_leak);
   as.options.threshold(v_threshold - v_leak);
   as.options.learn_threshold(false);
-  as.scale = r * dt / tau;
+  as.scale = r * gained(dt, tau, as.options.decay(), integrator);
   return as;
 }
 
 }  // namespace
 
-AsSnu as_snu(const Lif& n, double dt) { return membrane(n.tau, "tau", n.r, n.v_leak, n.v_threshold, n.v_reset, dt); }
+AsSnu as_snu(const Lif& n, double dt, Integrator integrator) {
+  return membrane(n.tau, "tau", n.r, n.v_leak, n.v_threshold, n.v_reset, dt, integrator);
+}
 
-AsSnu as_snu(const CubaLif& n, double dt) {
-  AsSnu as = membrane(n.tau_mem, "tau_mem", n.r, n.v_leak, n.v_threshold, n.v_reset, dt);
-  as.options.synapse(left_after(dt, n.tau_syn, "tau_syn"));
-  as.scale *= n.w_in * dt / n.tau_syn;
+AsSnu as_snu(const CubaLif& n, double dt, Integrator integrator) {
+  AsSnu as = membrane(n.tau_mem, "tau_mem", n.r, n.v_leak, n.v_threshold, n.v_reset, dt, integrator);
+  as.options.synapse(left_after(dt, n.tau_syn, "tau_syn", integrator));
+  as.scale *= n.w_in * gained(dt, n.tau_syn, as.options.synapse(), integrator);
   return as;
 }
 
@@ -60,20 +68,44 @@ CubaLif as_cuba_lif(double decay, double threshold, double synapse, double dt) {
 
 const std::vector<NeuronRow>& neurons() {
   static const std::vector<NeuronRow> rows = {
-      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)", [](SnuOptions& o) { o.synapse(0); }},
+      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)",
+       [](SnuOptions& o) {
+         o.synapse(0);
+         o.adaptation(0);
+       }},
       {"ssnu", "soft spiking neural unit, y = sigmoid(s - θ) (Woźniak et al. 2020)",
        [](SnuOptions& o) {
          o.synapse(0);
+         o.adaptation(0);
          o.rule().output = "sigmoid";
        }},
       {"lif", "leaky integrate and fire: snu with the identity as membrane activation",
+       [](SnuOptions& o) {
+         o.synapse(0);
+         o.adaptation(0);
+         o.rule().membrane_activation = "identity";
+       }},
+      {"if", "integrate and fire: lif without a leak, d = 1",
+       [](SnuOptions& o) {
+         o.synapse(0);
+         o.adaptation(0);
+         o.decay(1);
+         o.learn_decay(SnuOptions::Decay::fixed);
+         o.rule().membrane_activation = "identity";
+       }},
+      {"alif",
+       "adaptive leaky integrate and fire: each spike raises the threshold by `adaptation`, which fades by "
+       "`adaptation-decay` in a time step (Bellec et al. 2018)",
        [](SnuOptions& o) {
          o.synapse(0);
          o.rule().membrane_activation = "identity";
        }},
       {"cuba-lif",
        "leaky integrate and fire with a synaptic current, c_t = synaptic-decay · c_{t-1} + W x_t + R y_{t-1}",
-       [](SnuOptions& o) { o.rule().membrane_activation = "identity"; }},
+       [](SnuOptions& o) {
+         o.adaptation(0);
+         o.rule().membrane_activation = "identity";
+       }},
   };
   return rows;
 }
@@ -88,10 +120,15 @@ SnuOptions neurons_of(const SpikingOptions& options) {
   neurons.threshold(options.threshold);
   neurons.learn_threshold(options.learn_threshold);
   neurons.synapse(options.synapse);
+  neurons.learn_synapse(options.learn_synapse);
+  neurons.refractory(options.refractory);
+  neurons.reset_value(options.reset_value);
+  neurons.adaptation(options.adaptation);
+  neurons.adaptation_decay(options.adaptation_decay);
   neurons.truncate(options.truncate);
   neurons.inputs(options.products);
   find_row(nn::neurons(), "neuron", options.neuron).decide(neurons);
-  require_possible(neurons.rule());
+  require_possible(neurons);
   return neurons;
 }
 

@@ -3,7 +3,7 @@
 #include "grapes/nn/neuron.h"
 
 /// Converts between leaky integrate-and-fire neurons with the parameters of NIR (Pedersen et al. 2024, doi
-/// 10.1038/s41467-024-52259-9) and spiking neural units: Euler steps of length dt, u = v - v_leak.
+/// 10.1038/s41467-024-52259-9) and spiking neural units: steps of length dt, u = v - v_leak.
 namespace grapes::nn {
 
 /// tau dv/dt = (v_leak - v) + r i; if v > v_threshold: a spike, and v := v_reset
@@ -20,15 +20,21 @@ struct CubaLif {
   double w_in = 1;
 };
 
+/// How a decay with time constant tau becomes a step of length dt.
+enum class Integrator {
+  euler,  ///< d = 1 - dt / tau
+  exact   ///< d = e^(-dt / tau): exact for a current that is constant during the step
+};
+
 /// Options of the layer, and the number by which the neuron's W (and R) must be multiplied for the layer.
 struct AsSnu {
   SnuOptions options;
   double scale;
 };
-/// @param dt  s, above 0 and at most every time constant
-/// @throws UsageError with the parameter's name; also if v_reset differs from v_leak, because a unit resets to rest
-AsSnu as_snu(const Lif& neuron, double dt);
-AsSnu as_snu(const CubaLif& neuron, double dt);
+/// @param dt  s, above 0; with Integrator::euler at most every time constant
+/// @throws UsageError with the parameter's name
+AsSnu as_snu(const Lif& neuron, double dt, Integrator integrator = Integrator::euler);
+AsSnu as_snu(const CubaLif& neuron, double dt, Integrator integrator = Integrator::euler);
 
 /// The inverse: returns the neuron that equals a unit with the same weights. tau = dt / (1 - d), r = tau / dt; for a
 /// synaptic current tau_syn = dt / (1 - α), w_in = tau_syn / dt.

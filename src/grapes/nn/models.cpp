@@ -10,7 +10,6 @@ namespace grapes::nn {
 namespace {
 
 using Do = Stage::Do;
-using Widths = std::vector<std::int64_t>;
 
 Stage convolution(std::int64_t channels, std::int64_t pool = 1) { return {Do::convolve, channels, 3, 1, 1, pool}; }
 Stage hidden(std::int64_t units, bool drops = false) {
@@ -29,32 +28,153 @@ Stage over_all(Do what) {
 }
 void append(Stages& stages, const Stages& more) { stages.insert(stages.end(), more.begin(), more.end()); }
 
-Stages mlp(const Widths& widths, const Signature& signature) {
+Stages mlp(const Model& model, const Signature& signature) {
   Stages stages;
-  for (const std::int64_t width : widths) stages.push_back(hidden(width, true));
+  for (const std::int64_t width : model.widths) stages.push_back(hidden(width, true));
   stages.push_back(output_layer(signature.outputs));
   return stages;
 }
 
-/// For one answer per sequence the outputs are spiking neurons too. For an answer at every step they are logits on the
-/// spikes of the last layer.
-Stages snn(const Widths& widths, const Signature& signature) {
+/// Hidden stages over time, and the outputs. For one answer per sequence the outputs are spiking neurons too. For an
+/// answer at every step they are logits on the spikes of the last layer.
+Stages over_time(const Stages& layers, const Signature& signature) {
   Stages stages = {{Do::encode}};
-  for (const std::int64_t width : widths) stages.push_back({Do::spike, width});
+  append(stages, layers);
   stages.push_back(signature.each_step ? output_layer(signature.outputs) : bare({Do::spike, signature.outputs}));
   stages.push_back({Do::read});
   return stages;
 }
 
-Stages cnn(const Widths& widths, const Signature& signature) {
+Stages snn(const Model& model, const Signature& signature) {
+  Stages layers;
+  for (const std::int64_t width : model.widths) layers.push_back({Do::spike, width});
+  return over_time(layers, signature);
+}
+
+Stage pooling(Do what, std::int64_t side) {
+  Stage stage{what};
+  stage.pool = side;
+  return stage;
+}
+/// A convolution and its neurons.
+Stages firing(const Stage& stage) { return {bare(stage), {Do::fire}}; }
+Stages firing(std::int64_t channels, std::int64_t stride = 1) { return firing({Do::convolve, channels, 3, stride}); }
+
+/// Reads the operations of a layer, "conv16k5s2p1-avg2": a name, a number, and numbers with a letter before them.
+Stages layer_in_words(const std::string& text) {
+  const auto refuse = [&] {
+    throw UsageError("layer '" + text +
+                     "': expected a number of units such as 128, conv16 with k (kernel), s (stride), p (padding), d "
+                     "(dilation) and g (groups) such as conv16k5s2p1, avg2, sum2, max2 (the side of a window), delay3 "
+                     "(time steps), or a convolution and the pooling of its current such as conv16-avg2");
+  };
   Stages stages;
-  for (const std::int64_t width : widths) stages.push_back(convolution(width, 2));
+  bool fires = false;
+  for (const std::string& word : split(text, '-')) {
+    std::vector<std::pair<std::string, std::int64_t>> parts;  // the first is the name and its number
+    for (std::size_t at = 0; at < word.size();) {
+      const std::size_t digits = std::min(word.find_first_of("0123456789", at), word.size());
+      const std::size_t end = std::min(word.find_first_not_of("0123456789", digits), word.size());
+      const auto number = to_integer(word.substr(digits, end - digits));
+      if (!number || *number < 0 || *number > 1'000'000) refuse();
+      parts.emplace_back(word.substr(at, digits - at), *number);
+      at = end;
+    }
+    if (parts.empty() || (parts.size() > 1 && parts[0].first != "conv")) refuse();
+    const auto& [name, number] = parts[0];
+    const bool convolves = name == "conv", first = stages.empty();
+    if (number < 1 || (first ? false : !fires || convolves || name.empty() || name == "delay")) refuse();
+    if (convolves) {
+      Stage stage = bare({Do::convolve, number});
+      bool padded = false;
+      for (std::size_t i = 1; i < parts.size(); ++i) {
+        const auto& [letter, value] = parts[i];
+        std::int64_t* field = letter == "k"   ? &stage.kernel
+                              : letter == "s" ? &stage.stride
+                              : letter == "p" ? &stage.padding
+                              : letter == "d" ? &stage.dilation
+                              : letter == "g" ? &stage.groups
+                                              : nullptr;
+        if (field == nullptr || (value < 1 && letter != "p")) refuse();
+        *field = value;
+        padded = padded || letter == "p";
+      }
+      if (!padded) stage.padding = stage.kernel / 2;
+      stages.push_back(stage);
+      fires = true;
+    } else if (name.empty()) {
+      stages.push_back({Do::spike, number});
+    } else if (name == "delay") {
+      stages.push_back({Do::delay, number});
+    } else if (name == "avg" || name == "sum" || name == "max") {
+      stages.push_back(pooling(name == "avg" ? Do::average : name == "sum" ? Do::sum : Do::max_pool, number));
+    } else {
+      refuse();
+    }
+  }
+  if (stages.empty()) refuse();
+  if (fires) stages.push_back({Do::fire});
+  return stages;
+}
+
+Stages spiking(const Model& model, const Signature& signature) {
+  Stages layers;
+  for (const std::string& layer : model.layers) append(layers, layer_in_words(layer));
+  return over_time(layers, signature);
+}
+
+Stages spiking_lenet(const Model&, const Signature& signature) {
+  const bool small = signature.input_shape.size() == 3 && signature.input_shape[1] < 32;
+  Stages layers = firing({Do::convolve, 6, 5, 1, small ? 2 : 0});
+  layers.push_back(pooling(Do::average, 2));
+  append(layers, firing({Do::convolve, 16, 5, 1, 0}));
+  append(layers, {pooling(Do::average, 2), {Do::spike, 120}, {Do::spike, 84}});
+  return over_time(layers, signature);
+}
+
+Stages spiking_vgg(const Model& model, const Signature& signature) {
+  Stages layers;
+  for (const std::int64_t width : model.widths) {
+    append(layers, firing(width));
+    append(layers, firing(width));
+    layers.push_back(pooling(Do::average, 2));
+  }
+  if (!model.widths.empty()) layers.push_back({Do::spike, model.widths.back()});
+  return over_time(layers, signature);
+}
+
+/// Fang et al. 2021 (SEW-ResNet, ADD): neurons after every convolution, also of a shortcut; spikes are added.
+Stages spiking_resnet(const Model& model, const Signature& signature) {
+  Stages layers;
+  std::int64_t before = model.widths.empty() ? 0 : model.widths[0];
+  if (before > 0) append(layers, firing(before));
+  for (const std::int64_t width : model.widths)
+    for (const bool first : {true, false}) {
+      const std::int64_t stride = first && !layers.empty() && width != before ? 2 : 1;
+      layers.push_back({Do::keep});
+      append(layers, firing(width, stride));
+      append(layers, firing(width));
+      if (stride != 1 || width != before) {
+        Stage shortcut{Do::shortcut, width, 1, stride, 0, 1, false};
+        shortcut.fires = true;
+        layers.push_back(shortcut);
+      }
+      layers.push_back(bare({Do::add}));
+      before = width;
+    }
+  layers.push_back(over_all(Do::average));
+  return over_time(layers, signature);
+}
+
+Stages cnn(const Model& model, const Signature& signature) {
+  Stages stages;
+  for (const std::int64_t width : model.widths) stages.push_back(convolution(width, 2));
   append(stages, {{Do::drop}, output_layer(signature.outputs)});
   return stages;
 }
 
 /// LeCun et al. 1998, with max pooling instead of trained averages. Images of 28 × 28 are padded to 32 × 32.
-Stages lenet5(const Widths&, const Signature& signature) {
+Stages lenet5(const Model&, const Signature& signature) {
   const bool small = signature.input_shape.size() == 3 && signature.input_shape[1] < 32;
   return {{Do::convolve, 6, 5, 1, small ? 2 : 0, 2},
           {Do::convolve, 16, 5, 1, 0, 2},
@@ -69,7 +189,7 @@ Stages residual_pair(std::int64_t channels) {
   return {{Do::keep}, convolution(channels), convolution(channels), bare({Do::add})};
 }
 
-Stages resnet9(const Widths&, const Signature& signature) {
+Stages resnet9(const Model&, const Signature& signature) {
   Stages stages = {convolution(64), convolution(128, 2)};
   append(stages, residual_pair(128));
   append(stages, {convolution(256, 2), convolution(512, 2)});
@@ -79,7 +199,7 @@ Stages resnet9(const Widths&, const Signature& signature) {
 }
 
 /// He et al. 2016, in the form for small images: a 3 × 3 convolution instead of the 7 × 7 convolution and its pooling.
-Stages resnet18(const Widths&, const Signature& signature) {
+Stages resnet18(const Model&, const Signature& signature) {
   Stages stages = {convolution(64)};
   std::int64_t before = 64;
   for (const std::int64_t width : {64, 128, 256, 512})
@@ -102,10 +222,30 @@ bool has(const Stages& stages, Stage::Do what) {
   return std::any_of(stages.begin(), stages.end(), [&](const Stage& stage) { return stage.what == what; });
 }
 
+bool takes_maps(const Stages& stages) {
+  return has(stages, Do::convolve) || has(stages, Do::max_pool) || has(stages, Do::average) || has(stages, Do::sum);
+}
+
 const std::vector<ModelRow>& models() {
   static const std::vector<ModelRow> rows = {
       {"mlp", "mlp:N1,N2,...: dense layers with N1, N2, ... hidden units", true, mlp},
       {"snn", "snn:N1,N2,...: layers of N1, N2, ... spiking neurons; see the keys of the group spiking", true, snn},
+      {"spiking",
+       "spiking:LAYER,LAYER,...: spiking layers in words, 128 or conv16k5s2p1 (kernel, stride, padding), with avg2, "
+       "sum2 "
+       "and max2 for pooling and delay3; conv16-avg2 pools the current before the neurons",
+       false, spiking},
+      {"spiking-lenet", "lenet5 of spiking neurons, with average pooling", false, spiking_lenet},
+      {"spiking-vgg",
+       "spiking-vgg:C1,C2,...: two 3 × 3 spiking convolutions of C1 channels and 2 × 2 average pooling, two of C2, "
+       "..., "
+       "then a dense layer of as many neurons as the last has channels",
+       true, spiking_vgg},
+      {"spiking-resnet",
+       "spiking-resnet:C1,C2,...: a spiking convolution, then two residual blocks of each width, whose spikes are "
+       "added "
+       "(SEW-ResNet; Fang et al. 2021)",
+       true, spiking_resnet},
       {"linear", "one dense layer from inputs to outputs", false, mlp},
       {"cnn",
        "cnn:C1,C2,...: 3 × 3 convolutions with C1, C2, ... channels, each followed by 2 × 2 max pooling, then a dense "
@@ -123,7 +263,7 @@ const std::vector<ModelRow>& models() {
 }
 
 Stages stages_of(const Model& model, const Signature& signature) {
-  return find_row(models(), "model", model.name).stages(model.widths, signature);
+  return find_row(models(), "model", model.name).stages(model, signature);
 }
 
 Model dense_model(std::vector<std::int64_t> hidden) { return {hidden.empty() ? "linear" : "mlp", std::move(hidden)}; }
@@ -132,6 +272,13 @@ Model parse_model(const std::string& text) {
   const std::size_t colon = text.find(':');
   const ModelRow& row = find_row(models(), "model", text.substr(0, colon));
   Model model{row.name, {}};
+  if (row.stages == spiking && colon != std::string::npos) {
+    for (const std::string& layer : split(text.substr(colon + 1), ',')) {
+      layer_in_words(std::string(trim(layer)));
+      model.layers.emplace_back(trim(layer));
+    }
+    return model;
+  }
   if (!row.takes_widths && text != row.name)
     throw UsageError("model '" + text + "': " + row.name + " takes no arguments");
   if (!row.takes_widths) return model;
@@ -145,6 +292,7 @@ Model parse_model(const std::string& text) {
 }
 
 std::string to_string(const Model& model) {
+  if (!model.layers.empty()) return model.name + ":" + join(model.layers, ",");
   std::vector<std::string> widths;
   for (const std::int64_t width : model.widths) widths.push_back(std::to_string(width));
   return model.name + (widths.empty() ? "" : ":" + join(widths, ","));

@@ -21,11 +21,14 @@ struct Stage {
     dense,     ///< linear layer on flattened input; [activation,] [dropout]
     convolve,  ///< convolution, [normalization,] [activation,] [max pooling]
     spike,     ///< layer of spiking neurons over time
+    fire,      ///< spiking neurons on the current of the convolution before, which may be pooled
+    delay,     ///< passes on the value of `units` time steps earlier
     keep,      ///< stores the value for a residual sum
     shortcut,  ///< replaces the stored value by a layer of it, without activation
     add,       ///< adds the stored value, [activation]
     max_pool,  ///< max pooling over windows of `pool`, or over the whole map
     average,   ///< average pooling over windows of `pool`, or over the whole map
+    sum,       ///< sums over windows of `pool`
     drop,      ///< dropout
     read       ///< from all time steps to the answer: a readout, or the answers of each step
   } what;
@@ -35,6 +38,8 @@ struct Stage {
   bool activates = true;        ///< spike: false for output units, which have no recurrent connections
   bool drops = false;           ///< dense: with dropout, if the network has any
   std::string kind = "linear";  ///< dense: a name in layer_kinds()
+  std::int64_t dilation = 1, groups = 1;
+  bool fires = false;  ///< shortcut: followed by spiking neurons
 
   bool is_layer() const {
     return what == Do::convolve || what == Do::dense || what == Do::shortcut || what == Do::spike;
@@ -42,18 +47,24 @@ struct Stage {
 };
 using Stages = std::vector<Stage>;
 bool has(const Stages& stages, Stage::Do what);
+/// Whether the first layer takes [channels, rows, columns], not a vector.
+bool takes_maps(const Stages& stages);
+/// Whether there are time steps.
+inline bool has_time(const Stages& stages) { return has(stages, Stage::Do::encode); }
 /// A linear layer that outputs logits.
 Stage output_layer(std::int64_t outputs);
 
-/// A name in models() and its widths.
+/// A name in models() and its widths, or its layers in words.
 struct Model {
   std::string name = "mlp";
   std::vector<std::int64_t> widths = {256, 256};
+  std::vector<std::string> layers = {};
   bool operator==(const Model&) const = default;
 };
 /// A network of linear layers: "mlp", or "linear" without hidden layers.
 Model dense_model(std::vector<std::int64_t> hidden);
-/// Parses "NAME" or "NAME:N1,N2,...". @throws UsageError for an unknown name or invalid widths
+/// Parses "NAME", "NAME:N1,N2,..." or "spiking:LAYER,LAYER,...". @throws UsageError for an unknown name or invalid
+/// widths
 Model parse_model(const std::string& text);
 std::string to_string(const Model& model);
 
@@ -61,7 +72,7 @@ struct ModelRow {
   std::string name;
   std::string summary;
   bool takes_widths;
-  Stages (*stages)(const std::vector<std::int64_t>& widths, const Signature& signature);
+  Stages (*stages)(const Model& model, const Signature& signature);
 };
 const std::vector<ModelRow>& models();
 /// Returns all stages of the model, including the output layer.

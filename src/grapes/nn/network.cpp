@@ -41,10 +41,12 @@ void Network::add_layers() {
       from.insert(from.end(), kept.back().begin(), kept.back().end());
       kept.pop_back();
     }
+    if (stage.what == Do::fire) add_neurons(parts_.back(), plan_.stages[i].out);
     if (!stage.is_layer()) continue;
     answer_ = i;
     const std::size_t l = parts_.size();
     parts_.push_back(part_of(stage, plan_.stages[i]));
+    if (stage.fires) add_neurons(parts_.back(), plan_.stages[i].out);
     Layers& below = stage.what == Do::shortcut ? kept.back() : from;
     for (const std::size_t one : below)
       if (parts_[one].above == 0) parts_[one].above = l;
@@ -74,12 +76,15 @@ Network::Part Network::part_of(const Stage& stage, const StagePlan& sizes) const
 
 Network::Part Network::convolution(const Stage& stage, const StagePlan& sizes) const {
   const bool activates = stage.what == Do::convolve && stage.activates;
-  auto layer = std::make_unique<Conv2dLayer>(
-      Conv2dLayer::Shape{{stage.stride, stage.stride}, {stage.padding, stage.padding}, {1, 1}, 1, stage.pool},
-      activates ? plan_.activation : nullptr, workspace_);
-  layer->weight = drawn("init", {stage.units, sizes.in.channels, stage.kernel, stage.kernel});
+  auto layer = std::make_unique<Conv2dLayer>(Conv2dLayer::Shape{{stage.stride, stage.stride},
+                                                                {stage.padding, stage.padding},
+                                                                {stage.dilation, stage.dilation},
+                                                                stage.groups,
+                                                                stage.pool},
+                                             activates ? plan_.activation : nullptr, workspace_);
+  layer->weight = drawn("init", {stage.units, sizes.in.channels / stage.groups, stage.kernel, stage.kernel});
   layer->rounded = options_.precision.bf16;
-  layer->norm = BatchNorm::make(options_.norm, stage.units, plan_.placed);
+  layer->norm = BatchNorm::make(options_.norm, stage.units, plan_.placed, plan_.neurons.threshold());
   if (options_.bias && options_.norm == Norm::none)  // the shift of the normalization replaces the bias
     layer->bias = at::zeros({stage.units}, plan_.placed).requires_grad_();
   Part part;
@@ -119,19 +124,26 @@ Network::Part Network::spiking(const Stage& stage, const StagePlan& sizes) const
   options.recurrent(plan_.neurons.recurrent() && stage.activates);  // output units have no recurrent connections
   auto layer = std::make_unique<SnuLayer>(options, plan_.rule.compounding, workspace_);
   layer->once = true;
-  layer->weight = drawn("init", {stage.units, sizes.in.channels});
+  layer->weight = drawn("init", {stage.units, sizes.in.values()});
+  if (options_.bias) layer->bias = at::zeros({stage.units}, plan_.placed).requires_grad_();
   if (options.recurrent()) layer->recurrent = drawn("recurrent", {stage.units, stage.units});
-  using Decay = SnuOptions::Decay;
-  layer->decay = at::full({options.learn_decay() == Decay::per_node ? stage.units : 1}, options.decay(), plan_.placed)
-                     .requires_grad_(options.learn_decay() != Decay::fixed);
-  layer->threshold =
-      at::full({stage.units}, options.threshold(), plan_.placed).requires_grad_(options.learn_threshold());
+  layer->add_constants(stage.units, plan_.placed, options_.spiking.own_constants);
   Part part;
+  part.places = sizes.in.positions();
   part.then = options_.spiking.neuron + (options.recurrent() ? ", recurrent" : "");
   layer->readout = sizes.readout;
   if (sizes.readout != nullptr) part.then += ", " + sizes.readout->name;
   part.layer = std::move(layer);
   return part;
+}
+
+void Network::add_neurons(Part& part, const Map& out) const {
+  part.neurons = std::make_unique<SnuLayer>(plan_.neurons, false, workspace_);
+  part.neurons->once = true;
+  part.neurons->add_constants(options_.spiking.own_constants ? out.values() : out.channels, plan_.placed,
+                              options_.spiking.own_constants);
+  part.values = out.values();
+  part.then += fmt::format(", {} on {} × {}", options_.spiking.neuron, out.rows, out.columns);
 }
 
 void Network::add_feedback() {
@@ -183,10 +195,17 @@ bool Network::requires_fused_update() const {
   return std::ranges::any_of(parts_, [](const Part& part) { return part.layer->requires_fused_update(); });
 }
 
+std::vector<Named> Network::parameters_of(std::size_t l) const {
+  std::vector<Named> all = parts_[l].layer->parameters();
+  if (parts_[l].neurons)
+    for (Named& one : parts_[l].neurons->parameters()) all.push_back(std::move(one));
+  return all;
+}
+
 std::vector<Named> Network::parameters() const {
   std::vector<Named> all;
   for (std::size_t l = 0; l < parts_.size(); ++l)
-    for (Named& one : parts_[l].layer->parameters()) {
+    for (Named& one : parameters_of(l)) {
       one.name = fmt::format("layers.{}.{}", l, one.name);
       all.push_back(std::move(one));
     }
@@ -207,7 +226,7 @@ std::vector<Network::Weight> Network::weights() const {
   std::size_t place = 0;
   for (std::size_t l = 0; l < parts_.size(); ++l) {
     all.push_back({fmt::format("layers.{}", l), place});  // the first parameter of a layer is its W
-    place += parts_[l].layer->parameters().size();
+    place += parameters_of(l).size();
   }
   return all;
 }
@@ -216,8 +235,9 @@ std::vector<Named> Network::buffers() const {
   std::vector<Named> all;
   if (!learns_feedback()) all = named_feedback();
   for (std::size_t l = 0; l < parts_.size(); ++l)
-    for (const Named& one : parts_[l].layer->buffers())
-      all.push_back({fmt::format("layers.{}.{}", l, one.name), one.value});
+    for (const Layer* layer : std::initializer_list<const Layer*>{parts_[l].layer.get(), parts_[l].neurons.get()})
+      if (layer != nullptr)
+        for (const Named& one : layer->buffers()) all.push_back({fmt::format("layers.{}.{}", l, one.name), one.value});
   return all;
 }
 
@@ -279,13 +299,14 @@ std::vector<LayerShape> Network::shapes(std::int64_t steps) const {
     LayerShape& shape = all.emplace_back();
     shape.name = fmt::format("layers.{}", l);
     shape.weight = part.layer->weight.sizes().vec();
-    for (const Named& one : part.layer->parameters())
+    for (const Named& one : parameters_of(l))
       if (one.value.dim() < 2) shape.others += one.value.numel();
     shape.positions = part.positions * steps;
     shape.inputs = part.inputs * steps;
     shape.input_nodes = shape.weight[1] / part.places;
     shape.values = part.values * steps;
     shape.above = part.above;
+    if (part.neurons) shape.spikes = true, shape.synapse = plan_.neurons.synapse() > 0;
     if (const auto* spiking = dynamic_cast<const SnuLayer*>(part.layer.get())) {
       shape.spikes = true;
       shape.synapse = plan_.neurons.synapse() > 0;
@@ -301,7 +322,7 @@ std::string Network::describe() const {
   std::int64_t total = 0;
   for (std::size_t l = 0; l < parts_.size(); ++l) {
     std::int64_t count = 0;
-    for (const Named& parameter : parts_[l].layer->parameters()) count += parameter.value.numel();
+    for (const Named& parameter : parameters_of(l)) count += parameter.value.numel();
     total += count;
     text += fmt::format(fmt::runtime(row), fmt::format("layers.{}", l),
                         fmt::format("{}", fmt::join(parts_[l].layer->weight.sizes(), " × ")), count, parts_[l].then);

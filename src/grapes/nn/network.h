@@ -6,6 +6,7 @@
 #include "grapes/nn/models.h"
 #include "grapes/nn/norm.h"
 #include "grapes/nn/plan.h"
+#include "grapes/nn/snu_layer.h"
 #include "grapes/nn/spiking.h"
 
 #include <ATen/core/Tensor.h>
@@ -129,13 +130,14 @@ class Network final {
   /// A layer and its position.
   struct Part {
     std::unique_ptr<Layer> layer;
-    std::int64_t places = 1;     // dense: number of positions per channel of the flattened input
-    std::int64_t positions = 1;  // convolution: number of positions of its map before pooling
-    std::int64_t inputs = 0;     // number of inputs
-    std::int64_t values = 0;     // number of values
-    std::size_t above = 0;       // index of the layer that takes them
-    at::Tensor feedback;         // B, or undefined
-    std::string then;            // what follows the layer, for people
+    std::unique_ptr<SnuLayer> neurons = nullptr;  // on the current of a convolution, or null
+    std::int64_t places = 1;                      // dense: number of positions per channel of the flattened input
+    std::int64_t positions = 1;                   // convolution: number of positions of its map before pooling
+    std::int64_t inputs = 0;                      // number of inputs
+    std::int64_t values = 0;                      // number of values
+    std::size_t above = 0;                        // index of the layer that takes them
+    at::Tensor feedback;                          // B, or undefined
+    std::string then;                             // what follows the layer, for people
   };
   /// Stages begin ... end-1, which start with layer `layer`.
   struct Piece {
@@ -148,6 +150,9 @@ class Network final {
   Part dense(const Stage& stage, const StagePlan& sizes) const;
   Part convolution(const Stage& stage, const StagePlan& sizes) const;
   Part spiking(const Stage& stage, const StagePlan& sizes) const;
+  /// Neurons on the current of a convolution, with the map `out`.
+  void add_neurons(Part& part, const Map& out) const;
+  std::vector<Named> parameters_of(std::size_t l) const;
   at::Tensor drawn(const std::string& stream, at::IntArrayRef shape) const;
   void add_feedback();
   /// Draws B of hidden layer l. @param draw  0 when the network is made; n + 1 for batch n
@@ -166,6 +171,8 @@ class Network final {
   /// @param values  receives the values to which the route sends an error from the logits
   at::Tensor through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const;
   at::Tensor through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const;
+  /// Runs the neurons of a convolution.
+  at::Tensor fired(std::size_t l, const at::Tensor& current, std::vector<at::Tensor>& values) const;
   at::Tensor recomputing(at::Tensor h, const Pass& pass) const;
   std::vector<Piece> pieces() const;
   std::int64_t slice_of(const Piece& piece, const at::Tensor& h) const;

@@ -31,9 +31,33 @@ at::Tensor everywhere(const at::Tensor& map, Reduce reduce) {
   return reduce(map).view({map.size(0), -1, 1, 1});
 }
 
+at::Tensor largest(const at::Tensor& h, std::int64_t pool) {
+  if (pool == 0) return everywhere(h, [](const at::Tensor& map) { return map.amax({2, 3}); });
+  return at::max_pool2d(kernels::unblocked(h), {pool, pool});
+}
+
 at::Tensor averaged(const at::Tensor& h, std::int64_t pool) {
   if (pool == 0) return everywhere(h, [](const at::Tensor& map) { return map.mean({2, 3}); });
   return at::avg_pool2d(kernels::unblocked(h), {pool, pool});
+}
+
+/// Sums over windows, as a mean times its number of values.
+at::Tensor summed(const at::Tensor& h, std::int64_t pool) {
+  return averaged(h, pool) * static_cast<double>(pool * pool);
+}
+
+/// Applies what has no time to every step, as if steps were examples. @param h  [time, batch, ...]
+template <class Apply>
+at::Tensor at_each_step(const at::Tensor& h, Apply apply) {
+  return kernels::unblocked(apply(h.flatten(0, 1))).unflatten(0, {h.size(0), h.size(1)});
+}
+
+/// y_t = x_{t-k}
+at::Tensor delayed(const at::Tensor& h, std::int64_t steps) {
+  const std::int64_t none = std::min(steps, h.size(0));
+  std::vector<std::int64_t> sizes = h.sizes().vec();
+  sizes[0] = none;
+  return at::cat({at::zeros(sizes, h.options()), h.narrow(0, 0, h.size(0) - none)});
 }
 
 at::Tensor in_a_row(at::Tensor h) {
@@ -69,7 +93,7 @@ at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
   if (pass.training) refresh_factors(pass, inputs.size(0));
   at::Tensor h = has(stages_, Do::encode) ? encoded(inputs, pass) : inputs.to(plan_.placed);
   if (!has(stages_, Do::encode) && !has(stages_, Do::convolve)) h = h.flatten(1).contiguous();
-  shown_ = has(stages_, Do::encode) && !pass.training ? h : at::Tensor();
+  shown_ = has_time(stages_) && !pass.training ? (h.dim() > 3 ? h.flatten(2) : h) : at::Tensor();
   std::vector<at::Tensor> values;
   if (plan_.route->upwards() && at::GradMode::is_enabled())
     h = upwards(std::move(h), pass);
@@ -92,6 +116,7 @@ void Network::prepare(const Pass& pass) {
   for (std::size_t l = 0; l < parts_.size(); ++l) {
     Layer& layer = *parts_[l].layer;
     layer.prepare(pass, l);
+    if (parts_[l].neurons) parts_[l].neurons->prepare(pass, l);
     if (!options_.precision.has_formats()) continue;
     const std::uint64_t key = stream_seed(pass.seed, "rounding", static_cast<std::uint64_t>(pass.step), l);
     layer.rounding = {copies ? now(options_.precision.weights) : kernels::NumberFormat(),
@@ -122,7 +147,7 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
     const at::Tensor* others = nullptr;
     if (!pass.factor_weights.empty()) {
       others = &pass.factor_weights[next];
-      next += layer.parameters().size();
+      next += parameters_of(l).size();
     }
     at::Tensor W = others != nullptr ? *others : layer.weight;
     // A flattened channel is one unit, so the columns of its positions are summed.
@@ -144,6 +169,18 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   const bool here = plan_.placed.device().is_cpu();  // packed spikes are supported on the CPU only
+  if (takes_maps(stages_)) {
+    const std::uint64_t draw = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
+                                           static_cast<std::uint64_t>(pass.step));
+    at::Tensor x = inputs;
+    if (!signature_.sequence)
+      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, draw, false).transpose(0, 1);
+    else if (kernels::is_packed(x))
+      x = kernels::unpack(x, plan_.stages.front().in.values(), options_.precision.dtype);
+    std::vector<std::int64_t> shape = {x.size(1), x.size(0)};
+    shape.insert(shape.end(), signature_.input_shape.begin(), signature_.input_shape.end());
+    return x.transpose(0, 1).to(plan_.placed).reshape(shape).contiguous();
+  }
   if (signature_.sequence && kernels::is_packed(inputs)) {
     const at::Tensor bits = inputs.transpose(0, 1).contiguous();
     return here ? bits : kernels::unpack(bits, parts_.front().inputs, options_.precision.dtype).to(plan_.placed);
@@ -160,53 +197,74 @@ at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::T
   const Layer& layer = *parts_[l].layer;
   const bool below = l > 0 && at::GradMode::is_enabled();
   const ErrorPath path = below ? plan_.route->down(layer.weight, parts_[l - 1].feedback) : ErrorPath{To::none, {}};
-  if (path.to != To::none) return layer.forward(std::move(h), path);
-  const auto alone = [&layer, path](at::Tensor x) { return layer.forward(std::move(x), path); };
+  const bool steps = has_time(stages_) && layer.weight.dim() > 2;
+  const auto alone = [&layer, path, steps](at::Tensor x) {
+    if (!steps) return layer.forward(std::move(x), path);
+    return at_each_step(x, [&](at::Tensor maps) { return layer.forward(std::move(maps), path); });
+  };
+  if (path.to != To::none) return alone(std::move(h));
   // No error passes between layers, so each layer is a piece of its own. Its input is not kept here, so the memory can
   // be reused for the output.
   at::Tensor input = h.detach();
   h.reset();
   h = options_.recompute && direct() ? recomputed(std::move(input), alone) : alone(std::move(input));
-  if (l < hidden() && direct()) values.push_back(kernels::unblocked(h));
+  if (l < hidden() && direct() && !parts_[l].neurons) values.push_back(steps ? h : kernels::unblocked(h));
   return h;
+}
+
+at::Tensor Network::fired(std::size_t l, const at::Tensor& current, std::vector<at::Tensor>& values) const {
+  at::Tensor y = parts_[l].neurons->fire(current);
+  if (direct()) values.push_back(y);
+  return y;
 }
 
 at::Tensor Network::through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const {
   std::size_t l = piece.layer;
   std::vector<at::Tensor> kept;
+  const bool in_time = has_time(stages_);
+  const auto pooled = [&](auto pool) { h = in_time ? at_each_step(h, pool) : pool(h); };
   for (std::size_t i = piece.begin; i < piece.end; ++i) {
     const Stage& stage = stages_[i];
     switch (stage.what) {
       case Do::encode:
         break;
-      case Do::convolve:
       case Do::spike:
+        if (h.dim() > 3) h = h.flatten(2);
+        [[fallthrough]];
+      case Do::convolve:
         h = through_layer(l++, std::move(h), values);
         break;
+      case Do::fire:
+        h = fired(l - 1, h, values);
+        break;
+      case Do::delay:
+        h = delayed(h, stage.units);
+        break;
       case Do::dense:
-        h = through_layer(l++, has(stages_, Do::encode) ? std::move(h) : in_a_row(std::move(h)), values);
+        h = through_layer(l++, in_time ? (h.dim() > 3 ? h.flatten(2) : std::move(h)) : in_a_row(std::move(h)), values);
         break;
       case Do::keep:
         kept.push_back(h);
         break;
       case Do::shortcut:
         kept.back() = through_layer(l++, std::move(kept.back()), values);
+        if (stage.fires) kept.back() = fired(l - 1, kept.back(), values);
         break;
       case Do::add:
-        if (h.dim() != kept.back().dim()) h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
+        if (!in_time && h.dim() != kept.back().dim())
+          h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
         h = h + kept.back();
         kept.pop_back();
         if (stage.activates) h = plan_.activation->apply(h);
         break;
       case Do::max_pool:
-        h = stage.pool == 0 ? everywhere(h,
-                                         [](const at::Tensor& map) {
-                                           return map.amax({2, 3});
-                                         })
-                            : at::max_pool2d(kernels::unblocked(h), {stage.pool, stage.pool});
+        pooled([&](const at::Tensor& x) { return largest(x, stage.pool); });
         break;
       case Do::average:
-        h = averaged(h, stage.pool);
+        pooled([&](const at::Tensor& x) { return averaged(x, stage.pool); });
+        break;
+      case Do::sum:
+        pooled([&](const at::Tensor& x) { return summed(x, stage.pool); });
         break;
       case Do::drop:
         h = dropped(kernels::unblocked(h), pass, l);
@@ -232,7 +290,8 @@ at::Tensor Network::dropped(const at::Tensor& h, const Pass& pass, std::size_t l
 
 at::Tensor Network::closed(at::Tensor logits, const std::vector<at::Tensor>& values) const {
   for (std::size_t l = 0; l < values.size(); ++l)
-    logits = feedback(logits, values[l].dim() > 3 ? values[l].flatten(1) : values[l], parts_[l].feedback);
+    logits = feedback(logits, values[l].dim() > 3 ? values[l].flatten(has_time(stages_) ? 2 : 1) : values[l],
+                      parts_[l].feedback);
   // Also rounds the error that the route sends from the logits.
   return parts_.back().layer->rounding.error_at(logits, logits.dim() - 1);
 }
@@ -273,6 +332,7 @@ std::vector<Network::Piece> Network::pieces() const {
 /// on the batch. The weights' layout is prepared for every slice, which pays if they are smaller than the values.
 std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
   constexpr std::int64_t examples = 16;
+  if (has_time(stages_)) return 0;  // the first axis is time
   std::int64_t weights = 0;
   std::size_t l = piece.layer;
   for (std::size_t i = piece.begin; i < piece.end; ++i) {

@@ -33,20 +33,45 @@ void require_possible(const SnuRule& rule) {
                     "surrogate_width must be above 0; got ", shortest(rule.surrogate_width));
 }
 
+void require_possible(const SnuOptions& options) {
+  require_possible(options.rule());
+  const std::int64_t k = options.refractory();
+  TORCH_CHECK_VALUE(k >= 0 && (k == 0 || options.rule().output == "step"),
+                    "refractory must be at least 0, and 0 unless the output is a step; got ", k, " with output ",
+                    options.rule().output);
+}
+
 SnuState SnuState::detach() const {
-  return {membrane.detach(), output.detach(), current.defined() ? current.detach() : at::Tensor()};
+  const auto cut = [](const at::Tensor& part) { return part.defined() ? part.detach() : part; };
+  return {cut(membrane), cut(output), cut(current), cut(adapted), cut(quiet)};
 }
 
 SnuState step(const at::Tensor& current, const SnuState& before, const SnuParameters& parameters, const SnuRule& rule) {
   const at::Tensor y = rule.detach_reset ? before.output.detach() : before.output;
   at::Tensor kept = before.membrane;
-  if (rule.reset == "hard") kept = kept * (1 - y);
+  if (rule.reset == "hard")
+    kept = parameters.reset_value.defined() ? kept + y * (parameters.reset_value - kept) : kept * (1 - y);
   if (rule.reset == "lateral") kept = kept * (1 - y.amax(-1, true));
   if (rule.reset == "subtract") kept = kept - parameters.threshold * y;
-  const at::Tensor s = nonlinear(rule.membrane_activation, current + parameters.decay * kept);
-  const at::Tensor x = s - parameters.threshold;
-  if (rule.output == "sigmoid") return {s, x.sigmoid()};
-  return {s, spike(x, checked_row(surrogates(), "surrogate", rule.surrogate), rule.surrogate_width)};
+  SnuState now;
+  now.membrane = nonlinear(rule.membrane_activation, current + parameters.decay * kept);
+  const at::Tensor held = parameters.refractory > 0 ? before.quiet > 0 : at::Tensor();
+  if (held.defined()) now.membrane = at::where(held, kept, now.membrane);
+  at::Tensor x = now.membrane - parameters.threshold;
+  if (parameters.adaptation.defined()) {
+    now.adapted = parameters.adaptation_decay * before.adapted + before.output;
+    x = x - parameters.adaptation * now.adapted;
+  }
+  now.output = rule.output == "sigmoid"
+                   ? x.sigmoid()
+                   : spike(x, checked_row(surrogates(), "surrogate", rule.surrogate), rule.surrogate_width);
+  if (held.defined()) {
+    now.output = at::where(held, at::zeros_like(now.output), now.output);
+    now.quiet =
+        at::where(now.output.detach() > 0, at::full_like(before.quiet, static_cast<double>(parameters.refractory)),
+                  (before.quiet - 1).clamp_min(0));
+  }
+  return now;
 }
 
 }  // namespace grapes::nn

@@ -10,17 +10,21 @@
 namespace grapes::nn {
 
 /// Options of the spiking neural unit (Woźniak et al. 2020, doi 10.1038/s42256-020-0187-0):
-///   s_t = g(c_t + d · s_{t-1} ⊙ (1 - y_{t-1}))         reset hard
+///   s_t = g(c_t + d · (s_{t-1} + (ρ - s_{t-1}) ⊙ y_{t-1}))   reset hard; with ρ = 0: d · s_{t-1} ⊙ (1 - y_{t-1})
 ///   s_t = g(c_t + d · s_{t-1} (1 - max_n y_{t-1,n}))   reset lateral: a spike of any unit resets all units
 ///   s_t = g(c_t + d · (s_{t-1} - θ ⊙ y_{t-1}))         reset subtract
 ///   s_t = g(c_t + d · s_{t-1})                         reset none
-///   y_t = h(s_t - θ)
-/// h is a step (SNU) or a sigmoid (sSNU). The derivative of the step is replaced by a surrogate. The derivative of max
-/// is divided equally among the units that attain it.
+///   y_t = h(s_t - θ - β a_t)     a_t = ρ_a a_{t-1} + y_{t-1}, only with adaptation (Bellec et al. 2018)
+/// In the k refractory steps after a spike, the membrane stays as the reset left it, and y_t = 0. h is a step (SNU) or
+/// a sigmoid (sSNU). The derivative of the step is replaced by a surrogate. The derivative of max is divided equally
+/// among the units that attain it.
 ///
 /// | parameter           | default | symbol | values or meaning                                            |
 /// | decay               | 0.8     | d      | fraction of the membrane that remains after a step, [] or [unit] |
 /// | threshold           | 1       | θ      | per unit, in units of the membrane                           |
+/// | reset_value         | 0       | ρ      | the membrane after a hard reset, [1] or [unit]               |
+/// | adaptation          | none    | β      | what each earlier spike adds to the threshold, [1] or [unit] |
+/// | adaptation_decay    |         | ρ_a    | fraction of the adaptation that remains after a step         |
 /// | membrane_activation | relu    | g      | identity, relu, leaky_relu (slope 0.1)                       |
 /// | output              | step    | h      | step, sigmoid                                                |
 /// | reset               | hard    |        | hard, subtract, none, lateral                                |
@@ -36,15 +40,24 @@ struct SnuRule {
 };
 /// Checks the options. @throws c10::ValueError with the field and its valid values; surrogate_width must be above 0
 void require_possible(const SnuRule& rule);
+struct SnuOptions;
+/// Also checks the options of the neurons; those of a layer's weights and time are not checked.
+void require_possible(const SnuOptions& options);
 
 struct SnuParameters {
-  at::Tensor decay;      ///< d, [1] or [unit]
-  at::Tensor threshold;  ///< θ, [unit]
+  at::Tensor decay;             ///< d, [1] or [unit]
+  at::Tensor threshold;         ///< θ, [unit]
+  at::Tensor reset_value = {};  ///< ρ, [1] or [unit], of the hard reset; undefined: 0
+  at::Tensor adaptation = {};   ///< β, [1] or [unit]; undefined: the threshold does not adapt
+  at::Tensor adaptation_decay = {};
+  std::int64_t refractory = 0;  ///< k, of the output step
 };
 struct SnuState {
   at::Tensor membrane;      ///< s, [batch, unit]
   at::Tensor output;        ///< y, [batch, unit]
   at::Tensor current = {};  ///< c, [batch, unit], with a synaptic current; else undefined
+  at::Tensor adapted = {};  ///< a, [batch, unit], with adaptation; else undefined
+  at::Tensor quiet = {};    ///< number of refractory steps that are left, [batch, unit]; undefined: none
   /// Returns the state detached from its graph.
   SnuState detach() const;
 };
@@ -80,6 +93,18 @@ struct SnuOptions {
   /// How the fused layer multiplies W by its inputs: always as dense numbers, always as spikes, or as spikes if their
   /// measured density is low enough.
   TORCH_ARG(Inputs, inputs) = Inputs::measured;
+  /// Adds a bias b to the current.
+  TORCH_ARG(bool, bias) = false;
+  /// ρ, the membrane after a hard reset.
+  TORCH_ARG(double, reset_value) = 0;
+  /// The synaptic decay is learned too, one per layer or unit as learn_decay says.
+  TORCH_ARG(bool, learn_synapse) = false;
+  /// k, the number of time steps after a spike in which a unit ignores its current.
+  TORCH_ARG(std::int64_t, refractory) = 0;
+  /// β of an adaptive threshold θ + β a_t, with a_t = ρ_a a_{t-1} + y_{t-1}. 0: the threshold does not adapt.
+  TORCH_ARG(double, adaptation) = 0;
+  /// ρ_a, in [0, 1).
+  TORCH_ARG(double, adaptation_decay) = 0.95;
 };
 
 /// Outputs and states of a layer over all time steps.

@@ -6,13 +6,13 @@
 
 namespace grapes::nn {
 
-BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, const at::TensorOptions& options) {
+BatchNorm BatchNorm::make(Norm kind, std::int64_t channels, const at::TensorOptions& options, double threshold) {
   BatchNorm norm;
   norm.kind = kind;
   if (kind == Norm::none) return norm;
-  norm.scale = at::ones({channels}, options).requires_grad_();
+  norm.scale = at::full({channels}, kind == Norm::threshold ? threshold : 1, options).requires_grad_();
   norm.shift = at::zeros({channels}, options).requires_grad_();
-  const std::int64_t groups = kind == Norm::batch ? channels : 1;
+  const std::int64_t groups = kind == Norm::tensor ? 1 : channels;
   norm.mean = at::zeros({groups}, options);
   norm.variance = at::ones({groups}, options);
   return norm;
@@ -23,7 +23,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& x, bool training, bool remember)
   // The running statistics are updated in place. If they must not change, use copies.
   const at::Tensor mu = remember || !training ? mean : mean.clone(),
                    sigma2 = remember || !training ? variance : variance.clone();
-  if (kind == Norm::batch) return at::batch_norm(x, scale, shift, mu, sigma2, training, momentum, epsilon, false);
+  if (kind != Norm::tensor) return at::batch_norm(x, scale, shift, mu, sigma2, training, momentum, epsilon, false);
   const at::Tensor all = at::batch_norm(x.reshape({1, 1, -1}), {}, {}, mu, sigma2, training, momentum, epsilon, false);
   std::vector<std::int64_t> per_channel(static_cast<std::size_t>(x.dim()), 1);
   per_channel[1] = x.size(1);

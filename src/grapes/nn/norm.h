@@ -10,8 +10,11 @@ namespace grapes::nn {
 /// Which mean and variance a normalization uses.
 enum class Norm {
   none,
-  batch,  ///< of each channel (Ioffe and Szegedy 2015)
-  tensor  ///< of all channels together; the authors' program calls this batch normalization
+  batch,   ///< of each channel (Ioffe and Szegedy 2015)
+  tensor,  ///< of all channels together; the authors' program calls this batch normalization
+  /// Of each channel, with γ that starts at the neurons' threshold, so that currents are as wide as the threshold is
+  /// high (tdBN; Zheng et al. 2021). In spiking networks the batch is all time steps of all examples.
+  threshold
 };
 
 /// Normalization over a batch.
@@ -22,7 +25,8 @@ struct BatchNorm {
   at::Tensor scale, shift;    ///< γ, β, [channel], leaves
   at::Tensor mean, variance;  ///< running, [channel]; of Norm::tensor [1]
 
-  static BatchNorm make(Norm kind, std::int64_t channels, const at::TensorOptions& options);
+  /// @param threshold  θ, of Norm::threshold
+  static BatchNorm make(Norm kind, std::int64_t channels, const at::TensorOptions& options, double threshold = 1);
   explicit operator bool() const { return kind != Norm::none; }
   /// @param x  [batch, channel, ...] @param remember  whether the running statistics are updated
   at::Tensor forward(const at::Tensor& x, bool training, bool remember) const;

@@ -41,7 +41,7 @@ credit::Rule rule_of(const Options& options, const Stages& stages) {
 }
 
 Map first_map(const Stages& stages, const std::vector<std::int64_t>& shape) {
-  if (has(stages, Do::convolve)) return {shape[0], shape[1], shape[2]};
+  if (takes_maps(stages)) return {shape[0], shape[1], shape[2]};
   return {std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>())};
 }
 
@@ -60,14 +60,19 @@ StagePlan sizes_of(const Stage& stage, const Map& in, const Model& model) {
   switch (stage.what) {
     case Do::convolve:
     case Do::shortcut: {
-      require_room(in, stage.kernel - 2 * stage.padding, "a kernel", model);
-      const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - stage.kernel) / stage.stride + 1; };
+      const std::int64_t reach = stage.dilation * (stage.kernel - 1) + 1;
+      require_room(in, reach - 2 * stage.padding, "a kernel", model);
+      if (in.channels % stage.groups != 0 || stage.units % stage.groups != 0)
+        throw UsageError(fmt::format("model '{}': {} and {} channels cannot be divided into {} groups",
+                                     to_string(model), in.channels, stage.units, stage.groups));
+      const auto size = [&](std::int64_t n) { return (n + 2 * stage.padding - reach) / stage.stride + 1; };
       const Map map{stage.units, size(in.rows), size(in.columns)};
       if (stage.pool > 1) require_room(map, stage.pool, "a pooling window", model);
       return {in, pooled(map, stage.pool), map};
     }
     case Do::max_pool:
     case Do::average:
+    case Do::sum:
       require_room(in, std::max<std::int64_t>(stage.pool, 1), "a pooling window", model);
       return {in, pooled(in, stage.pool), in};
     case Do::dense:

@@ -25,7 +25,7 @@ void require_possible(const Options& options, const Stages& stages, const Signat
   using Do = Stage::Do;
   const credit::Route& route = credit::route_of(rule);
   const std::string model = "; model is '" + to_string(options.model) + "'";
-  const bool spiking = has(stages, Do::spike), pictures = has(stages, Do::convolve);
+  const bool spiking = has(stages, Do::spike), pictures = takes_maps(stages);
   const Precision& precision = options.precision;
   const credit::Compatibility& theirs = options.compatibility;
   const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
@@ -47,7 +47,7 @@ void require_possible(const Options& options, const Stages& stages, const Signat
       {route.weights == credit::FeedbackWeights::learned && (precision.has_formats() || options.analog),
        "route " + route.name +
            " is not supported with number formats and analog crossbars, whose feedback weights do not learn; use fa"},
-      {!spiking && signature.sequence, "sequences need model snn:N1,N2,..." + model},
+      {!spiking && signature.sequence, "sequences need a spiking model, like snn:N1,N2,..." + model},
       {!spiking && route.local_in_time, "route " + route.name + " is only supported in spiking networks" + model},
       {!pictures && theirs.dropout_in_evaluation,
        "dropout-in-evaluation is only supported in convolutional networks" + model},
@@ -75,7 +75,6 @@ void require_possible(const Options& options, const Stages& stages, const Signat
             {bool(precision.activations),
              "precision: activations are not rounded in spiking networks, where a spike is a bit"},
             {options.dropout > 0, "dropout is not supported in spiking networks"},
-            {options.bias && !signature.each_step, "bias is not supported in spiking networks"},
             {rule.responsibility == credit::Responsibility::synaptic,
              "responsibility synaptic is not supported in spiking networks: use incoming or outgoing"}});
 }

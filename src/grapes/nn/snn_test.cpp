@@ -219,7 +219,8 @@ TEST(Lif, EqualsEulersMethodByNirsParameters) {
     if (out > 0) v = cuba.v_reset;
   }
   EXPECT_GT(fired, 3);
-  EXPECT_THROW(as_snu(Lif{0.02, 1, 0, 1, -1}, dt), UsageError);
+  EXPECT_EQ(as_snu(Lif{0.02, 1, 0.25, 1, -1}, dt).options.reset_value(), -1.25);
+  EXPECT_EQ(as_snu(Lif{0.02}, 0.05, Integrator::exact).options.decay(), std::exp(-2.5));
   EXPECT_THROW(as_snu(Lif{0.0005}, dt), UsageError);
 }
 

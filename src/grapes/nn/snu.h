@@ -14,7 +14,7 @@ namespace grapes::nn {
 
 class SnuLayer;
 
-/// A layer of spiking neural units over time: c_t = W x_t + R y_{t-1}, then nn::step. r sums W and R.
+/// A layer of spiking neural units over time: c_t = W x_t + b + R y_{t-1}, then nn::step. r sums W and R.
 ///
 /// At each time step the factor scales the error at the current c_t once, for the gradients of W and R and for the
 /// error at x. The error that runs back in time, through d s_{t-1} and through R to y_{t-1}, is not scaled, because its
@@ -46,8 +46,8 @@ class SnuImpl : public torch::nn::Cloneable<SnuImpl>, public Routed {
   const SnuOptions& options() const { return options_; }
 
   at::Tensor recurrent;  ///< R, [unit, unit], or undefined
-  at::Tensor decay;      ///< d, [1] or [unit]
-  at::Tensor threshold;  ///< θ, [unit]
+  // As in SnuLayer; synapse is undefined unless it is learned or each unit was given its own.
+  at::Tensor decay, threshold, synapse, reset_value, adaptation, adaptation_decay;
 
  private:
   std::int64_t in_, nodes_;
@@ -63,19 +63,22 @@ TORCH_MODULE(Snu);
 class NeuronsImpl : public torch::nn::Cloneable<NeuronsImpl> {
  public:
   /// @throws c10::ValueError for an invalid rule; c10::Error for the option `recurrent`, which needs a layer with
-  ///   weights
+  /// weights
   explicit NeuronsImpl(std::int64_t nodes, SnuOptions options = {});
   void reset() override;
   /// @param current  [time, batch, unit, ...] @return y, same shape
   at::Tensor forward(const at::Tensor& current) { return run(current).output; }
   SnuTrace run(const at::Tensor& current, const at::Tensor& present = {});
+  /// Resets stateful neurons: s = y = 0.
+  void reset_state() { carried_ = {}; }
 
-  at::Tensor decay;      ///< d, [1] or [unit]
-  at::Tensor threshold;  ///< θ, [unit]
+  // As in SnuImpl.
+  at::Tensor decay, threshold, synapse, reset_value, adaptation, adaptation_decay;
 
  private:
   std::int64_t nodes_;
   SnuOptions options_;
+  SnuState carried_;
   std::shared_ptr<kernels::Workspace> workspace_;
 };
 TORCH_MODULE(Neurons);

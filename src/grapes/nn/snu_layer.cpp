@@ -18,7 +18,7 @@ namespace grapes::nn {
 at::Tensor SnuLayer::in_one() { TORCH_CHECK(false, "a spiking layer does not support this call"); }
 
 void SnuLayer::prepare(const Pass& pass, std::size_t) {
-  present_ = pass.present.defined() ? pass.present.t().contiguous().to(weight.device()) : at::Tensor();
+  present_ = pass.present.defined() ? pass.present.t().contiguous().to(threshold.device()) : at::Tensor();
   plain_ = pass.plain;
   // In training the graph must not outlive its step, so the trace is kept in evaluation only.
   keep_ = !pass.training;
@@ -32,39 +32,96 @@ at::Tensor SnuLayer::forward(at::Tensor h, const ErrorPath& path) const {
 }
 
 bool SnuLayer::fuses(const at::Tensor&) const {
-  return !options_.plain() && !plain_ && !rounding && threshold.is_cpu() &&
+  return !options_.plain() && !plain_ && !rounding && !adaptation.defined() && options_.refractory() == 0 &&
+         !(synapse.defined() && synapse.requires_grad()) && threshold.is_cpu() &&
          (threshold.scalar_type() == at::kFloat || threshold.scalar_type() == at::kDouble);
 }
 
 SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const {
-  SnuState rest = at_rest(x.size(1));
-  if (!state.current.defined()) state.current = std::move(rest.current);
-  if (!state.membrane.defined()) state.membrane = rest.membrane;
-  if (!state.output.defined()) state.output = std::move(rest.output);
+  const SnuState rest = at_rest(x.size(1));
+  for (const auto part :
+       {&SnuState::membrane, &SnuState::output, &SnuState::current, &SnuState::adapted, &SnuState::quiet})
+    if (!(state.*part).defined()) state.*part = rest.*part;
   if (fuses(x)) return fused(std::move(x), state, present, path);
   if (kernels::is_packed(x)) x = kernels::unpack(x, weight.size(1), threshold.scalar_type());
   return plain(x, std::move(state), present, path);
 }
 
+SnuTrace SnuLayer::on_map(const at::Tensor& current, const SnuState& state, const at::Tensor& present) const {
+  const at::Tensor flat = current.flatten(2);
+  const std::int64_t values = flat.size(2), units = threshold.size(0);
+  SnuLayer all = *this;
+  const auto everywhere = [&](const at::Tensor& one) {
+    return !one.defined() || one.size(0) == 1 || one.size(0) == values ? one
+                                                                       : one.repeat_interleave(values / one.size(0));
+  };
+  all.decay = everywhere(decay);
+  all.threshold = units == 1 ? threshold.expand({values}) : everywhere(threshold);
+  all.synapse = everywhere(synapse);
+  all.reset_value = everywhere(reset_value);
+  all.adaptation = everywhere(adaptation);
+  all.adaptation_decay = everywhere(adaptation_decay);
+  SnuTrace trace = all.run(flat, state, present, {});
+  trace.output = trace.output.view(current.sizes());
+  trace.membrane = trace.membrane.view(current.sizes());
+  return trace;
+}
+
 SnuState SnuLayer::at_rest(std::int64_t batch) const {
   const at::Tensor zeros = at::zeros({batch, threshold.size(0)}, threshold.options().requires_grad(false));
-  return {zeros, zeros, options_.synapse() > 0 ? zeros : at::Tensor()};
+  const at::Tensor none;
+  return {zeros, zeros, synapse.defined() ? zeros : none, adaptation.defined() ? zeros : none,
+          options_.refractory() > 0 ? zeros : none};
+}
+
+void SnuLayer::add_constants(std::int64_t nodes, const at::TensorOptions& placed, bool own) {
+  using Decay = SnuOptions::Decay;
+  const bool learns = options_.learn_decay() != Decay::fixed;
+  const auto constant = [&](double value, bool per_unit, bool learned) {
+    return at::full({own || per_unit ? nodes : 1}, value, placed).requires_grad_(learned);
+  };
+  own_constants = own;
+  decay = constant(options_.decay(), options_.learn_decay() == Decay::per_node, learns);
+  threshold = constant(options_.threshold(), true, options_.learn_threshold());
+  if (options_.synapse() > 0)
+    synapse = constant(options_.synapse(), options_.learn_synapse() && options_.learn_decay() == Decay::per_node,
+                       options_.learn_synapse());
+  if (own || options_.reset_value() != 0) reset_value = constant(options_.reset_value(), false, false);
+  if (options_.adaptation() != 0) {
+    adaptation = constant(options_.adaptation(), false, false);
+    adaptation_decay = constant(options_.adaptation_decay(), false, false);
+  }
+}
+
+std::vector<Named> SnuLayer::constants() const {
+  return {{"decay", decay},           {"threshold", threshold},
+          {"synapse", synapse},       {"reset_value", reset_value},
+          {"adaptation", adaptation}, {"adaptation_decay", adaptation_decay}};
 }
 
 std::vector<Named> SnuLayer::parameters() const {
   std::vector<Named> all;
-  for (const Named& one :
-       {Named{"weight", weight, nullptr, storage}, Named{"bias", bias}, Named{"recurrent", recurrent, nullptr, storage},
-        Named{"decay", decay}, Named{"threshold", threshold}})
+  for (const Named& one : {Named{"weight", weight, nullptr, storage}, Named{"bias", bias},
+                           Named{"recurrent", recurrent, nullptr, storage}})
     if (one.value.defined() && one.value.requires_grad()) all.push_back(one);
+  for (const Named& one : constants())
+    if (one.value.defined() && one.value.requires_grad()) all.push_back(one);
+  return all;
+}
+
+std::vector<Named> SnuLayer::buffers() const {
+  std::vector<Named> all;
+  for (const Named& one : constants())
+    if (own_constants && one.value.defined() && !one.value.requires_grad()) all.push_back(one);
   return all;
 }
 
 /// Recurrent weights are included.
 at::Tensor SnuLayer::responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const {
   if (dim != 0 || !recurrent.defined() || rule.responsibility != credit::Responsibility::incoming) return {};
+  const std::size_t at = bias.defined() ? 2 : 1;  // in parameters()
   return grapes::responsibility(values != nullptr ? values[0] : weight,
-                                OptionalTensor(values != nullptr ? values[1] : recurrent), 0);
+                                OptionalTensor(values != nullptr ? values[at] : recurrent), 0);
 }
 
 /// Step by step, with tensor operations only.
@@ -79,12 +136,14 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
   const bool compounds = travels && compounding_;
   at::Tensor R = recurrent.defined() ? rounding.of("recurrent").weight(recurrent) : recurrent;
   if (R.defined()) R = (scales && !compounds ? modulate(R, m, 0) : R).t();
+  const at::Tensor b = bias.defined() && scales && local() ? modulate(bias, m, 0) : bias;
   std::vector<at::Tensor> outputs, membranes;
   for (std::int64_t t = 0; t < x.size(0); ++t) {
     if (options_.truncate() > 0 && t > 0 && t % options_.truncate() == 0) state = state.detach();
     const at::Tensor input = x[t], below = path.to == To::weights ? input : input.detach();
     at::Tensor c = weighs ? at::linear(below, W) : input;
     if (path.to == To::matrix) c = grapes::feedback(c, input, path.matrix);
+    if (b.defined()) c = c + b;
     const Rounding here = rounding ? rounding.of("step", t) : rounding;
     c = here.error_at(c);
     if (travels) c = modulate(c, m, 1);
@@ -93,15 +152,17 @@ SnuTrace SnuLayer::plain(const at::Tensor& x, SnuState state, const at::Tensor& 
           here.of("recurrent").error_at((options_.eprop() ? state.output.detach() : state.output).mm(R));
       c = c + (compounds ? modulate(back, m, 1) : back);
     }
-    if (state.current.defined()) c = c + options_.synapse() * state.current;
-    SnuState next = step(c, state, {decay, threshold}, options_.rule());
-    if (state.current.defined()) next.current = c;
+    if (synapse.defined()) c = c + synapse * state.current;
+    SnuState next = step(c, state, {decay, threshold, reset_value, adaptation, adaptation_decay, options_.refractory()},
+                         options_.rule());
+    if (synapse.defined()) next.current = c;
     outputs.push_back(next.output);
     if (present.defined()) {
       const at::Tensor runs = present[t].unsqueeze(1);
       outputs.back() = at::where(runs, next.output, at::zeros_like(next.output));
-      next = {at::where(runs, next.membrane, state.membrane), at::where(runs, next.output, state.output),
-              state.current.defined() ? at::where(runs, next.current, state.current) : at::Tensor()};
+      for (const auto part :
+           {&SnuState::membrane, &SnuState::output, &SnuState::current, &SnuState::adapted, &SnuState::quiet})
+        if ((next.*part).defined()) next.*part = at::where(runs, next.*part, state.*part);
     }
     state = std::move(next);
     membranes.push_back(state.membrane);
@@ -113,6 +174,7 @@ SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& 
   const SnuRule& rule = options_.rule();
   kernels::Snu kernel;
   kernel.weight = weight;
+  kernel.bias = bias;
   kernel.recurrent = recurrent;
   kernel.decay = decay;
   kernel.threshold = threshold;
@@ -124,7 +186,12 @@ SnuTrace SnuLayer::fused(at::Tensor x, const SnuState& state, const at::Tensor& 
   kernel.surrogate = find_row(surrogates(), "surrogate", rule.surrogate).fused;
   kernel.width = rule.surrogate_width;
   kernel.detach_reset = rule.detach_reset;
-  kernel.synapse = options_.synapse();
+  const auto everywhere = [&](const at::Tensor& one) { return one.defined() ? one.expand({threshold.size(0)}) : one; };
+  kernel.synapse = everywhere(synapse);
+  if (rule.reset == "hard" && reset_value.defined()) {
+    kernel.reset = kernels::Reset::value;
+    kernel.rest = everywhere(reset_value);
+  }
   kernel.eprop = options_.eprop();
   kernel.truncate = options_.truncate();
   kernel.factor = factor();

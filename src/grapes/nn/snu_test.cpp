@@ -48,7 +48,9 @@ Snu module_of(const testing::SnuCase& c, SnuOptions options, Rule credit = plain
   options.recurrent(c.recurrent);
   credit.compounding = c.compounding;
   options.truncate(c.truncate);
-  options.synapse(c.synapse);
+  options.synapse(c.alpha.defined() ? 0.5 : 0);
+  options.bias(c.bias.defined());
+  options.reset_value(c.rho.defined() ? 0.5 : 0);
   options.eprop(c.eprop);
   options.learn_decay(SnuOptions::Decay::per_node);
   Snu layer(c.x.size(2), c.W.size(0), options, credit);
@@ -58,6 +60,12 @@ Snu module_of(const testing::SnuCase& c, SnuOptions options, Rule credit = plain
   if (c.recurrent) layer->recurrent.copy_(c.R);
   layer->decay.copy_(c.decay);
   layer->threshold.copy_(c.theta);
+  const auto per_unit = [](at::Tensor& constant, const at::Tensor& values) {
+    if (values.defined()) constant.set_data(values);
+  };
+  layer->synapse = c.alpha;
+  per_unit(layer->reset_value, c.rho);
+  per_unit(layer->bias, c.bias);
   return layer;
 }
 
@@ -82,6 +90,9 @@ void expect_by_hand(const testing::SnuCase& c, SnuOptions options, const Rule& c
     EXPECT_LT(distance(layer->weight.grad(), expected.W), 1e-12);
     if (c.recurrent) {
       EXPECT_LT(distance(layer->recurrent.grad(), expected.R), 1e-12);
+    }
+    if (c.bias.defined()) {
+      EXPECT_LT(distance(layer->bias.grad(), expected.bias), 1e-12);
     }
     EXPECT_LT(distance(layer->decay.grad(), expected.decay), 1e-12);
     EXPECT_LT(distance(layer->threshold.grad(), expected.theta), 1e-12);
@@ -148,7 +159,7 @@ TEST(Snu, SynapticCurrentsAndEprop) {
     for (const auto& [synapse, eprop] : {std::pair{0.6, false}, {0.0, true}, {0.6, true}}) {
       SCOPED_TRACE(words(rule) + ", synapse " + std::to_string(synapse) + (eprop ? ", e-prop" : ""));
       testing::SnuCase c = drawn_case(rule, true, 7);
-      c.synapse = synapse;
+      if (synapse > 0) c.alpha = torch::linspace(synapse, 0.9, 19, f64);
       c.eprop = eprop;
       c.m = factor(torch::cat({c.W, c.R}, 1));
       expect_by_hand(c, {}, Rule{});
@@ -156,6 +167,24 @@ TEST(Snu, SynapticCurrentsAndEprop) {
       c.truncate = 3;
       expect_by_hand(c, {}, Rule{});
     }
+}
+
+TEST(Snu, BiasesAndResetsToAValue) {
+  for (const SnuRule& rule : {SnuRule{}, SnuRule{"identity", "sigmoid"}, SnuRule{"identity", "step", "subtract"}})
+    for (const std::string modulation : {"grapes", "grapes-local"})
+      for (const bool detached : {false, true}) {
+        SCOPED_TRACE(words(rule) + " " + modulation);
+        testing::SnuCase c = drawn_case(rule, true, 7);
+        c.bias = torch::linspace(-0.3, 0.4, 19, f64);
+        c.alpha = torch::linspace(0, 0.8, 19, f64);
+        if (rule.reset == "hard") c.rho = torch::linspace(-0.5, 0.3, 19, f64);
+        c.detach_reset = detached;
+        c.m = factor(torch::cat({c.W, c.R}, 1));
+        c.local = modulation == "grapes-local";
+        Rule credit;
+        credit.modulation = modulation;
+        expect_by_hand(c, {}, credit);
+      }
 }
 
 TEST(Snu, FactorsStandOnTheCurrentOnce) {

@@ -30,6 +30,11 @@ struct SpikingOptions {
   double threshold = 1;
   bool learn_threshold = true;
   double synapse = 0.8;  ///< α, for neurons with a synaptic current
+  bool learn_synapse = false;
+  double reset_value = 0;                            ///< ρ
+  std::int64_t refractory = 0;                       ///< time steps
+  double adaptation = 0.2, adaptation_decay = 0.95;  ///< β and ρ_a, of adaptive neurons
+  bool own_constants = false;  ///< every unit has its own decay, threshold, synaptic decay and reset value
   std::int64_t truncate = 0;
   SnuOptions::Inputs products = SnuOptions::Inputs::measured;
   std::string readout = "mean_rate";  ///< a name in readouts(), for the output layer if a sequence has one answer

@@ -20,6 +20,10 @@ struct View {
   at::Tensor t;
 };
 
+View or_zeros(const at::Tensor& per_unit, std::int64_t n) {
+  return View(per_unit.defined() ? per_unit : at::zeros({n}, at::kDouble));
+}
+
 double g_slope(const std::string& g, double s) {
   if (s > 0 || g == "identity") return 1;
   return g == "relu" ? 0 : 0.1;
@@ -53,6 +57,7 @@ SnuValues forward(const SnuCase& c) {
   View x(c.x), W(c.W), d(c.decay), theta(c.theta), s(at::zeros({T, B, N}, at::kDouble)), y(s.t.clone());
   View R(c.recurrent ? c.R : at::zeros({N, N}, at::kDouble)), before_s(c.s0.clone()), before_y(c.y0.clone());
   View current(at::zeros({B, N}, at::kDouble));
+  View bias = or_zeros(c.bias, N), rho = or_zeros(c.rho, N), alpha = or_zeros(c.alpha, N);
   for (std::int64_t t = 0; t < T; ++t)
     for (std::int64_t b = 0; b < B; ++b) {
       if (!c.present[t][b].item<bool>()) {
@@ -66,9 +71,9 @@ SnuValues forward(const SnuCase& c) {
         double a = 0, kept = before_s(b, n);
         for (std::int64_t i = 0; i < I; ++i) a += W(n, i) * x(t, b, i);
         for (std::int64_t j = 0; j < N; ++j) a += R(n, j) * before_y(b, j);
-        a += c.synapse * current(b, n);
+        a += bias(n) + alpha(n) * current(b, n);
         current(b, n) = a;
-        if (c.reset == "hard") kept *= 1 - before_y(b, n);
+        if (c.reset == "hard") kept = kept * (1 - before_y(b, n)) + rho(n) * before_y(b, n);
         if (c.reset == "lateral") kept *= 1 - top;
         if (c.reset == "subtract") kept -= theta(n) * before_y(b, n);
         a += d(n) * kept;
@@ -92,7 +97,8 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
   View gx(at::zeros_like(c.x)), gW(at::zeros_like(c.W)), gR(at::zeros({N, N}, at::kDouble));
   View gd(at::zeros_like(c.decay)), gtheta(at::zeros_like(c.theta)), s0(c.s0), y0(c.y0);
   View to_s(at::zeros({B, N}, at::kDouble)), to_y(to_s.t.clone());  // dL/ds_t, dL/dy_t from later steps
-  View to_c(to_s.t.clone());                                        // the error at the current of the next step
+  View rho = or_zeros(c.rho, N), alpha = or_zeros(c.alpha, N), gb = or_zeros({}, N);
+  View to_c(to_s.t.clone());  // the error at the current of the next step
   for (std::int64_t t = T; t-- > 0;) {
     for (std::int64_t b = 0; b < B; ++b) {
       if (!c.present[t][b].item<bool>()) {
@@ -119,9 +125,9 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
         next_s[k] = error * d(n);
         if (c.reset == "none") gd(n) += error * s_before(n);
         if (c.reset == "hard") {
-          gd(n) += error * s_before(n) * (1 - y_before(n));
+          gd(n) += error * (s_before(n) * (1 - y_before(n)) + rho(n) * y_before(n));
           next_s[k] = error * d(n) * (1 - y_before(n));
-          next_y[k] -= flow * error * d(n) * s_before(n);
+          next_y[k] -= flow * error * d(n) * (s_before(n) - rho(n));
         }
         if (c.reset == "lateral") {
           gd(n) += error * s_before(n) * (1 - top);
@@ -134,7 +140,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
           next_y[k] -= flow * error * d(n) * theta(n);
         }
         // Membrane and reset receive the error at s; weights receive that at the current, which persists.
-        const double at_current = error + c.synapse * to_c(b, n);
+        const double at_current = error + alpha(n) * to_c(b, n);
         to_c(b, n) = at_current;
         delta[k] = at_current;
         const double own = m(n) * at_current, traveling = c.local ? at_current : own;
@@ -143,6 +149,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
           gx(t, b, i) += traveling * W(n, i);
         }
         for (std::int64_t j = 0; j < N; ++j) gR(n, j) += own * y_before(j);
+        gb(n) += own;
       }
       for (std::int64_t j = 0; j < N; ++j) {
         double back = next_y[static_cast<std::size_t>(j)];
@@ -159,7 +166,7 @@ SnuGradients backward(const SnuCase& c, const SnuValues& values, const at::Tenso
       to_c.t.zero_();
     }
   }
-  return {gx.t, gW.t, gR.t, gd.t, gtheta.t, to_s.t, to_y.t};
+  return {gx.t, gW.t, gR.t, gd.t, gtheta.t, to_s.t, to_y.t, gb.t};
 }
 
 }  // namespace grapes::testing

@@ -14,10 +14,10 @@ struct SnuCase {
   bool recurrent = false;
   bool compounding = false, local = false;
   std::int64_t truncate = 0;
-  double synapse = 0;  ///< synaptic current, initially 0
   bool eprop = false;
   at::Tensor x;                   ///< [time, batch, in], float64 as all others
   at::Tensor W, R, decay, theta;  ///< [unit, in], [unit, unit], [unit], [unit]
+  at::Tensor bias, rho, alpha;    ///< [unit]; undefined: 0. α of a synaptic current that is initially 0
   at::Tensor m;                   ///< [unit]: factor; ones for no modulation
   at::Tensor s0, y0;              ///< [batch, unit]
   at::Tensor present;             ///< [time, batch] bool
@@ -26,7 +26,7 @@ struct SnuValues {
   at::Tensor y, s;  ///< [time, batch, unit]
 };
 struct SnuGradients {
-  at::Tensor x, W, R, decay, theta, s0, y0;
+  at::Tensor x, W, R, decay, theta, s0, y0, bias;
 };
 SnuValues forward(const SnuCase& c);
 /// @param ey, es  dL/dy and dL/ds, [time, batch, unit]
