@@ -9,7 +9,8 @@
 namespace grapes::data {
 
 Records::Records(std::string_view text, const std::string& file, char delimiter, char comment, bool blanks)
-    : at_(text.data()),
+    : begin_(text.data()),
+      at_(text.data()),
       end_(text.data() + text.size()),
       file_(file),
       delimiter_(delimiter),

@@ -22,6 +22,8 @@ class Records {
   bool next(std::vector<std::string_view>& fields);
   /// Line where the last record begins, from 1.
   std::size_t line() const { return line_; }
+  /// Number of bytes that were read.
+  std::size_t position() const { return static_cast<std::size_t>(at_ - begin_); }
   /// The last comment before the last record, without its sign.
   std::string_view comment() const { return last_comment_; }
 
@@ -34,7 +36,7 @@ class Records {
   bool is(char c) const { return at_ < end_ && *at_ == c; }
   bool blank() const { return at_ < end_ && (*at_ == ' ' || *at_ == '\t') && *at_ != delimiter_; }
 
-  const char *at_, *end_;
+  const char *const begin_, *at_, *end_;
   const std::string& file_;
   const char delimiter_, comment_;
   const bool blanks_;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -60,6 +61,11 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
   Records records(text, file, dialect.delimiter, dialect.comment, /*blanks=*/width == 1);
   std::vector<std::string_view> fields;
   if (dialect.header) records.next(fields);
+  const auto expect_as_many = [&](std::size_t rows) {
+    const double each = static_cast<double>(records.position()) / static_cast<double>(rows);
+    const auto expected = static_cast<std::size_t>(1.05 * static_cast<double>(text.size()) / each) + 1;
+    cells.values.reserve(std::max(rows, expected) * cells.columns.size());
+  };
   while (records.next(fields)) {
     if (dialect.trailing && fields.size() == width + 1 && trim(fields.back()).empty()) fields.pop_back();
     if (fields.size() != width)
@@ -80,7 +86,7 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
       }
     }
     cells.rows_missing += !whole;
-    ++cells.rows;
+    if (++cells.rows == 100) expect_as_many(cells.rows);
   }
   if (cells.rows == 0) throw DataError(file + ": no rows" + (dialect.header ? " after the names of the columns" : ""));
   return cells;

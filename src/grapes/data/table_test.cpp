@@ -126,6 +126,26 @@ void expect_the_same(const Collection& c) {
       << all_inputs(*c.train);
 }
 
+TEST(NumberStyle, GivesTheNearestDoubleToEveryNumber) {
+  Random random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text = i % 3 == 0 ? "-" : "";
+    const auto digits = static_cast<int>(1 + random.below(18));
+    const auto point = static_cast<int>(random.below(20));
+    for (int k = 0; k < digits; ++k) {
+      if (k == point) text += '.';
+      text += static_cast<char>('0' + random.below(10));
+    }
+    const std::optional<double> number = NumberStyle{'.'}(text);
+    ASSERT_TRUE(number) << text;
+    ASSERT_EQ(*number, std::strtod(text.c_str(), nullptr)) << text;
+    std::replace(text.begin(), text.end(), '.', ',');
+    ASSERT_EQ(NumberStyle{','}(text), number) << text;
+  }
+  for (const char* text : {"", "-", ".", "-.", "1.2.3", "1-", "--1", "1 2", "0x10"})
+    EXPECT_FALSE(NumberStyle{'.'}(text)) << text;
+}
+
 TEST_F(Table, EveryDialectGivesTheSameNumbers) {
   const std::string comma = "a,b,kind\n1.5,1000,oak\n-2,25,ash\n.25,7,oak\n";
   const std::string european = "a;b;kind\r\n1,5;1.000;oak\r\n-2;25;ash\r\n0,25;7;oak\r\n";
