@@ -32,7 +32,7 @@ def test_first_is_a_complete_program_of_at_most_fifteen_lines():
     assert len(text.splitlines()) <= 15
     said = run("first.py")
     assert "  0  modulated" in said
-    assert float(re.search(r"([\d.]+)% of the training data", said)[1]) > 90
+    assert float(re.search(r"training accuracy ([\d.]+)%", said)[1]) > 90
 
 
 @needs_fashion

@@ -48,7 +48,7 @@ class Installed(unittest.TestCase):
         place = self.folder / "outside"
         run(CMAKE, "-S", HERE / "outside", "-B", place, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run(CMAKE, "--build", place)
-        self.assertEqual(run(place / "outside"), "right: 64 of 64\nfactor: 4\nunknown route 'bpp' (did you mean 'bp'?); available: bp, fa, "
+        self.assertEqual(run(place / "outside"), "correct: 64 of 64\nfactor: 4\nunknown route 'bpp' (did you mean 'bp'?); available: bp, fa, "
                          "dfa, eprop, eprop-symmetric, ifa, kolen-pollack, sign-symmetric, usf, brsf, frsf\nby its schema: 4\n")
 
     def test_a_project_that_wants_another_version_is_told(self):

@@ -168,7 +168,7 @@ TEST(Fetch, BringsASourceFromAMirrorIntoTheCache) {
   EXPECT_EQ(folder, cache.path() / "grapes" / "data" / "fashion-mnist");
   std::vector<std::string> lines;
   EXPECT_TRUE(verify("fashion-mnist", folder.string(), [&](const std::string& line) { lines.push_back(line); }));
-  EXPECT_THAT(lines, testing::Each(HasSubstr(": right")));
+  EXPECT_THAT(lines, testing::Each(HasSubstr(": correct")));
   EXPECT_EQ(lines.size(), 4U);
 
   // The second call downloads nothing. If a file is corrupt, only that file is downloaded again.
