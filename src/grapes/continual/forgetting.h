@@ -14,10 +14,10 @@ namespace grapes::continual {
 ///   weight_norm           ‖W‖ before the task
 ///   overlap               cosine of ΔW and the change in the previous task (null for the first task)
 ///   overlap_size          the same of |ΔW|; it is 1 if the same weights changed equally much, in any direction
-///   loss_increase         how much ΔW increased the loss on the earlier tasks: the path integral ∫ ∂L/∂W · dW along the
-///                         straight line from the old to the new weights, by Simpson's rule, summed over units. The sum
-///                         over all weight matrices is the increase of the loss. The loss uses equally many training
-///                         examples of every earlier task, in evaluation mode.
+///   loss_increase         how much ΔW increased the loss on the earlier tasks: the path integral ∫ ∂L/∂W · dW, summed
+///                         over units. The path is the straight line from the old to the new weights (Simpson's rule).
+///                         The sum over all weight matrices is the increase of the loss. The loss uses equally many
+///                         training examples of every earlier task, in evaluation mode.
 ///   factor_change         rank correlation (Spearman) over the units of a hidden layer between the factor and ‖ΔW_n‖
 ///   factor_loss_increase  the same between the factor and the unit's part of loss_increase
 /// The factors are not clipped. They are taken before the task, and also for arms without modulation. A correlation is
