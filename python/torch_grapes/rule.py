@@ -55,7 +55,7 @@ routes: Dict[str, Route] = {row.name: row for row in (
           "(Bellec et al. 2020)", True, True, "none", "fixed"),
     Route("ifa", "indirect feedback alignment: the output error goes to the first layer, then forward through the weights "
           "(Nøkland 2016)", False, False, "first", "fixed"),
-    Route("kolen-pollack", "fa with matrices that learn: each gets the update and the decay of the weights above it "
+    Route("kolen-pollack", "fa with learned matrices: each gets the same update and weight decay as the weights that it replaces "
           "(Kolen and Pollack 1994, Akrout et al. 2019)", True, False, "above", "learned"),
     Route("sign-symmetric", "the error goes back through the signs of the transposed weights, scaled by their mean magnitude "
           "(Liao et al. 2016)", True, False, "none", "fixed"),
