@@ -44,7 +44,7 @@ def test_fashion():
     assert [float(percent) for percent in re.findall(r"([\d.]+)% of 2,000", run("fashion.py", "--steps", 60, "--modulation", "none"))] != right
 
 
-def test_char_lstm_writes_what_it_has_learnt():
+def test_char_lstm_reproduces_its_text():
     said = run("char_lstm.py")
     assert "the error at each unit is scaled by the weight that arrives at it." in said
 

@@ -28,7 +28,7 @@ def source(tmp_path, operations):
     return tmp_path / "python"
 
 
-def test_types(source):
+def test_mypy_finds_no_errors(source):
     pytest.importorskip("mypy", reason="mypy is missing (python/tests/requirements.txt)")
     assert "no issues found in" in run(sys.executable, "-m", "mypy", cwd=source)
 
