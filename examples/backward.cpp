@@ -12,5 +12,5 @@ int main() {
     grapes::backward(torch::mse_loss(model->forward(x), y), *model);  // in place of loss.backward()
     optimizer.step();
   }
-  std::cout << "right: " << ((model->forward(x) > 0.5) == (y > 0.5)).sum().item<int>() << " of 64\n";
+  std::cout << "correct: " << ((model->forward(x) > 0.5) == (y > 0.5)).sum().item<int>() << " of 64\n";
 }

@@ -32,6 +32,6 @@ int main() {
     }
     optimizer.step();
   }
-  std::cout << right * 100 / (10 * batch) << " % right, with " << online.bytes() / 1024
+  std::cout << right * 100 / (10 * batch) << " % correct, with " << online.bytes() / 1024
             << " KB kept from step to step\n";
 }

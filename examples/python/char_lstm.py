@@ -25,7 +25,7 @@ class Characters(nn.Module):
 
 
 def write(model, first, length):
-    """What the model says after its first character, the likeliest character each time."""
+    """Return the text that the model writes after a first character, with the most probable character each time."""
     with torch.no_grad():
         found, state = [first], None
         while len(found) < length:

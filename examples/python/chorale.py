@@ -2,7 +2,7 @@
 
     PYTHONPATH=build/python python3 examples/python/chorale.py jsb-chorales-quarter.json [out.mid] [--epochs 10]
 
-The file is that of https://github.com/czhuang/JSB-Chorales-dataset.
+Download the file jsb-chorales-quarter.json from https://github.com/czhuang/JSB-Chorales-dataset.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ LOWEST, NOTES = 21, 88
 
 
 def roll_of(piece):
-    """[step, note] of 0 and 1 from a list of steps, each a list of MIDI notes."""
+    """Return a tensor [step, note] of 0 and 1 from a list of steps, each a list of MIDI notes."""
     roll = torch.zeros(len(piece), NOTES)
     for t, notes in enumerate(piece):
         roll[t, [note - LOWEST for note in notes]] = 1
@@ -25,7 +25,7 @@ def roll_of(piece):
 
 
 class Music(nn.Module):
-    """A network that says, at every step, how probable each note of the next one is."""
+    """A network that predicts, at every step, the probability of each note in the next step."""
 
     def __init__(self, hidden=150):
         super().__init__()
@@ -50,7 +50,7 @@ def train(model, pieces, epochs):
 
 
 def continued(model, roll, steps, temperature=1.0):
-    """The piece and what the network adds, each note drawn by itself; and how probable the notes were."""
+    """Return the piece with the steps that the network adds, and the probabilities of their notes. Each note is drawn independently."""
     probabilities = roll
     with torch.no_grad():
         for _ in range(steps):
@@ -60,9 +60,9 @@ def continued(model, roll, steps, temperature=1.0):
 
 
 def midi(roll, quarters_per_minute=100, ticks=480):
-    """A MIDI file of one track, a step a quarter note. A note that stays on is held."""
+    """Return a MIDI file with one track. A step is a quarter note; a note that is on in successive steps is held."""
 
-    def waiting(n):  # seven bits a byte, the first bit set in all but the last
+    def waiting(n):  # seven bits per byte; the first bit is set in all bytes except the last
         return (waiting(n >> 7)[:-1] + bytes([128 | n >> 7 & 127]) if n > 127 else b"") + bytes([n & 127])
 
     silence = torch.zeros(1, NOTES)
@@ -78,7 +78,7 @@ def midi(roll, quarters_per_minute=100, ticks=480):
 
 
 def drawing(roll, probabilities, size=8):
-    """Notes against time: outlines are what is played; the stronger the color, the more probable."""
+    """Return an SVG image of notes over time. Outlined notes are played; a stronger color means a higher probability."""
     boxes = []
     for t, n in ((roll > 0) | (probabilities >= 0.05)).nonzero().tolist():
         outline = ' stroke="currentColor"' if roll[t, n] else ""

@@ -21,5 +21,5 @@ for step in range(201):
     if step % 100 == 0:
         angles = torch_grapes.alignment(model, lambda: cross_entropy(model(x), y))
         print(f"step {step}:", ", ".join(f"{name} {row.transport:.0f}°" for name, row in angles.items()))
-print(f"{(model(x).argmax(1) == y).float().mean():.1%} of the training data")
+print(f"training accuracy {(model(x).argmax(1) == y).float().mean():.1%}")
 handle.revert()

@@ -17,7 +17,7 @@ from torch import nn
 
 
 def load(name, count):
-    """The first `count` pictures, [count, 1, 28, 28] in 0 ... 1, and labels of train or t10k."""
+    """Return the first `count` images, [count, 1, 28, 28] in 0 ... 1, and their labels. `name` is train or t10k."""
     for folder in (os.environ.get("GRAPES_DATA", ""), "/usr/share/datasets"):
         path = Path(folder) / "fashion-mnist" / f"{name}-images-idx3-ubyte.gz"
         if folder and path.exists():

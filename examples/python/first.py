@@ -12,4 +12,4 @@ for step in range(50):
     optimizer.zero_grad()
     torch.nn.functional.cross_entropy(model(x.float() / 16), y).backward()
     optimizer.step()
-print(f"{(model(x.float() / 16).argmax(1) == y).float().mean():.1%} of the training data")
+print(f"training accuracy {(model(x.float() / 16).argmax(1) == y).float().mean():.1%}")

@@ -4,7 +4,7 @@ import torch_grapes
 
 
 def reflected(m):
-    """Takes the factors of a layer, [unit], and returns the factors to use instead."""
+    """Return the factors to use in place of the factors m [unit] of a layer."""
     return 2 * m.mean() - m
 
 

@@ -19,7 +19,7 @@ def degrees(a, b):
     return math.degrees(math.acos(min(1.0, (a.flatten() @ b.flatten() / (a.norm() * b.norm())).item())))
 
 
-def test_angles_by_hand():
+def test_angles_equal_values_by_hand():
     model, x, y = mlp(), drawn(4, 5), torch.tensor([0, 1, 2, 0])
     loss = lambda: F.cross_entropy(model(x), y)
     weights = [model[k].weight for k in (0, 2, 4)]
@@ -50,7 +50,7 @@ def test_backpropagation_is_aligned_with_itself_and_has_no_feedback_weights():
 
 
 @pytest.mark.parametrize("route", [name for name in torch_grapes.routes if name not in ("ifa", "eprop", "eprop-symmetric")])
-def test_training_has_the_same_bits_with_and_without(route):
+def test_alignment_does_not_change_training(route):
     def run(measured):
         torch.manual_seed(3)
         model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(inplace=True), nn.Flatten(), nn.Dropout(0.3), nn.Linear(48, 5),
@@ -71,7 +71,7 @@ def test_training_has_the_same_bits_with_and_without(route):
         assert torch.equal(a, b), name
 
 
-def test_kolen_pollack_gets_aligned_and_fa_less_so():
+def test_kolen_pollack_aligns_more_than_fa():
     def after(route):
         torch.manual_seed(1)
         model = nn.Sequential(nn.Linear(10, 30), nn.Tanh(), nn.Linear(30, 20), nn.Tanh(), nn.Linear(20, 3))

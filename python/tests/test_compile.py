@@ -57,7 +57,7 @@ def reflected(m):
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize("modulation, options", [("grapes", {}), ("grapes-local", {}), ("grapes", {"gain": 3, "clip": (0.5, 3)}), ("uniform", {}),
                                                  ("constant", {"constants": [1.5, 2]}), (reflected, {}), ("grapes", {"factor_bits": 3})])
-def test_the_gradients_are_those_of_the_model_that_is_called(modulation, options, inplace):
+def test_gradients_equal_those_without_compiling(modulation, options, inplace):
     model = enabled_network(modulation, inplace=inplace, **options)
     agree(of(compiled(model), model), gradients(model, X))
 
@@ -170,7 +170,7 @@ def test_checkpoints(eager):
     assert not [w for w in caught if "torch_grapes" in str(w.message)]
 
 
-def test_a_compiled_layer_is_not_told_as_uncalled(eager):
+def test_a_compiled_layer_does_not_count_as_uncalled(eager):
     model = network()
     torch_grapes.enable(model, output="4")
     model[2].compile(backend="aot_eager", fullgraph=True)
@@ -208,7 +208,7 @@ def test_a_wrong_guess_of_the_output_layer_is_an_error(fullgraph):
 
 
 @pytest.mark.parametrize("options", [{"modulation": "shuffled"}, {"every": 2}])
-def test_what_counts_batches_is_refused(options):
+def test_modulations_that_count_batches_are_an_error(options):
     with pytest.raises(RuntimeError, match="counts batches, which code under torch.compile and torch.func cannot"):
         compiled(enabled_network(**options))(X)
 
@@ -248,7 +248,7 @@ def test_spiking_layers(options):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_an_exported_model_has_the_values_alone(strict):
+def test_an_exported_model_has_only_the_forward_pass(strict):
     model = enabled_network()
     exported = torch.export.export(model, (X,), strict=strict)
     assert torch.equal(exported.module()(X), model(X))
@@ -256,7 +256,7 @@ def test_an_exported_model_has_the_values_alone(strict):
     assert names == {"aten.linear.default", "aten.relu.default"}
 
 
-def test_double_backward_is_refused_by_pytorch():
+def test_double_backward_is_an_error_of_pytorch():
     model = enabled_network()
     x = X.clone().requires_grad_()
     (g,) = torch.autograd.grad(torch.tanh(compiled(model)(x)).sum(), x, create_graph=True)

@@ -247,9 +247,9 @@ def trained(model, x, y, steps, optimizer=None):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_model_learns_and_can_be_had_back(name, route):
+def test_a_model_learns_and_can_be_reverted(name, route):
     if (name, route) == ("lstm", "kolen-pollack"):
-        pytest.skip("refused, see test_refusals")
+        pytest.skip("refused, see test_unsupported_models_and_options_are_errors")
     model, x, y = made(name)
     state, forward = copy.deepcopy(model.state_dict()), type(model).forward
     model.eval()
@@ -274,7 +274,7 @@ def test_a_model_learns_and_can_be_had_back(name, route):
 
 @pytest.mark.parametrize("name", ["resnet", "sequential"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_run_resumed_from_state_dict_is_the_run(name, route):
+def test_a_run_resumed_from_state_dict_gives_the_same_bits(name, route):
     def run(steps, state=None):
         model, x, y = made(name)
         handle = torch_grapes.convert(model, route, warn=False, seed=5 if state else 0)
@@ -431,7 +431,7 @@ def refusal(model, *args, kind=ValueError, **options):
     return str(caught.value)
 
 
-def test_refusals():
+def test_unsupported_models_and_options_are_errors():
     assert "route ifa is not supported for existing models" in refusal(mlp(), "ifa")
     assert "route eprop is not supported for existing models" in refusal(mlp(), "eprop")
     assert "route must be one of bp, fa, " in refusal(mlp(), "fb")
@@ -448,7 +448,7 @@ def test_refusals():
     assert "already has an attribute 'feedback'" in refusal(taken, "fa")
 
 
-def test_refusals_of_a_forward_pass():
+def test_unsupported_forward_passes_are_errors():
     two = First()
     torch_grapes.convert(two, "dfa")
     with pytest.raises(RuntimeError, match="the output must be one tensor .* the model returns tuple"):

@@ -63,7 +63,7 @@ def test_include_exclude_and_output_by_name():
         torch_grapes.enable(nn.ReLU())
 
 
-def test_twice_is_refused_and_a_with_block_ends_with_its_error():
+def test_enabling_twice_is_an_error_and_a_with_block_ends_with_its_error():
     model = network()
     plain = gradients(model, X)
     with pytest.raises(KeyError):
@@ -88,7 +88,7 @@ def test_twice_is_refused_and_a_with_block_ends_with_its_error():
     ({"responsibility": "all"}, "responsibility must be one of"),
     ({"every": 0}, "every must be at least 1"),
 ])
-def test_options_that_cannot_be(options, sentence):
+def test_invalid_options_are_errors(options, sentence):
     with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
         torch_grapes.enable(network(), **options)
 
@@ -135,7 +135,7 @@ class Heads(nn.Module):
         return self.first(h), self.second(h)
 
 
-def test_several_heads_and_a_layer_that_is_not_called_are_told():
+def test_several_heads_and_an_uncalled_layer_cause_warnings():
     model = Heads()
     torch_grapes.enable(model, output="second")
     with pytest.warns(UserWarning) as caught:
@@ -156,20 +156,20 @@ def test_several_heads_and_a_layer_that_is_not_called_are_told():
         model(torch.randn(3, 5))
 
 
-def test_attention_is_told_as_not_modulated():
+def test_attention_causes_a_warning():
     model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, dropout=0), nn.Linear(8, 3))
     with pytest.warns(UserWarning, match="0.self_attn \\(a module of type MultiheadAttention"):
         handle = torch_grapes.enable(model)
     assert handle.modulated == ("0.linear1", "0.linear2")
 
 
-def test_a_layer_with_projections_is_refused():
+def test_a_layer_with_projections_is_an_error():
     model = nn.Sequential(nn.LSTM(3, 4, proj_size=2))
     with pytest.raises(ValueError, match="no layer to modulate"):
         torch_grapes.enable(model, include="*")
 
 
-def test_uniform_has_the_mean_everywhere_and_its_effect():
+def test_uniform_gives_all_units_the_mean_factor():
     model = network()
     handle = torch_grapes.enable(model, "uniform")
     m = factor(model[0].weight)
@@ -181,7 +181,7 @@ def test_uniform_has_the_mean_everywhere_and_its_effect():
     agree(gradients(model, X), ours)
 
 
-def test_shuffled_deals_the_same_factors_anew_for_every_batch_and_alike_for_every_copy():
+def test_shuffled_permutes_the_factors_for_every_batch_and_equally_in_copies():
     model = network()
     handle = torch_grapes.enable(model, "shuffled")
     m = factor(model[0].weight)
@@ -197,14 +197,14 @@ def test_shuffled_deals_the_same_factors_anew_for_every_batch_and_alike_for_ever
     agree([again.factors()["0"]], [dealt[0]], 1e-300)
 
 
-def test_constant_takes_one_value_or_one_per_layer():
+def test_constant_has_one_value_or_one_per_layer():
     model = network()
     for constants, expected in (([1.5], (1.5, 1.5)), ([1.5, 1.25], (1.5, 1.25))):
         with torch_grapes.enabled(model, "constant", constants=constants) as handle:
             assert [m.unique().tolist() for m in handle.factors().values()] == [[c] for c in expected]
 
 
-def test_none_is_backpropagation():
+def test_none_equals_backpropagation():
     model = network()
     plain = gradients(model, X)
     with torch_grapes.enabled(model, "none") as handle:
@@ -216,7 +216,7 @@ def reflected(m):
     return m.mean() * 2 - m
 
 
-def test_a_modulation_of_ones_own():
+def test_a_custom_modulation():
     model = network()
     handle = torch_grapes.enable(model, reflected)
     m = factor(model[0].weight)
@@ -229,7 +229,7 @@ def test_a_modulation_of_ones_own():
         model(X)
 
 
-def test_clip_and_gain_enter_the_factor():
+def test_clip_and_gain_change_the_factor():
     model = network()
     r = model[0].weight.detach().abs().sum(1)
     with torch_grapes.enabled(model, gain=3, clip=(0.5, 2.5)) as handle:

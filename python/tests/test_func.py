@@ -69,7 +69,7 @@ def test_jacrev(modulation):
     agree([torch.einsum("bk,bkcj->cj", error, jacobian)], gradients(model, X)[-1:])
 
 
-def test_forward_mode_is_refused():
+def test_forward_mode_is_an_error():
     """It has no error that a factor could scale."""
     model = enabled_network()
     for transform in (torch.func.jacfwd, torch.func.hessian):
@@ -77,7 +77,7 @@ def test_forward_mode_is_refused():
             transform(lambda x: model(x).square().sum())(X)
 
 
-def test_what_counts_batches_is_refused():
+def test_modulations_that_count_batches_are_an_error():
     model = enabled_network("shuffled")
     with pytest.raises(RuntimeError, match="counts batches"):
         torch.func.grad(loss_of(model))(weights(model), X)
@@ -98,7 +98,7 @@ def test_a_wrong_guess_of_the_output_layer_is_an_error():
         torch.func.grad(loss_of(model))(weights(model), X)
 
 
-def test_a_recurrent_layer_is_refused():
+def test_a_recurrent_layer_is_an_error():
     model = nn.LSTM(5, 4).double()
     torch_grapes.enable(model, include="*")
     with pytest.raises(RuntimeError, match="a recurrent layer cannot be modulated inside torch.func; exclude the layer"):

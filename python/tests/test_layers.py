@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from reference import ByEquations, First, agree, clip, differ, drawn, factor, gated, gradients, recurrence, scale, weighed, wide
 
 
-def test_mlp_by_hand():
+def test_mlp_equals_the_recursion_by_hand():
     """The recursion of the paper in matrix products, without autograd."""
     model = nn.Sequential(wide(nn.Linear(5, 7), 1), nn.Tanh(), wide(nn.Linear(7, 6), 2), nn.Tanh(), wide(nn.Linear(6, 3), 3))
     x = drawn(4, 5)
@@ -88,7 +88,7 @@ def test_layers_returning_their_preactivation(make, shape, axis, inplace):
 
 @pytest.mark.parametrize("make, shape, axis", CASES, ids=NAMES)
 @pytest.mark.parametrize("inplace", [False, True])
-def test_local_scales_rows_of_the_own_gradient_only(make, shape, axis, inplace):
+def test_local_scales_only_rows_of_the_own_gradient(make, shape, axis, inplace):
     layer = wide(make())
     model = nn.Sequential(layer, nn.LeakyReLU(0.1, inplace=inplace))
     m = rows_of(layer)
@@ -123,7 +123,7 @@ def test_recurrent_layers(kind, layers, bidirectional, batch_first, local):
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
-def test_compounding_scales_what_runs_back_in_time_too(kind):
+def test_compounding_also_scales_the_error_back_in_time(kind):
     module, x = wide(kind(3, 4, 2)), drawn(5, 2, 3)
     theirs = gradients(ByEquations(module, False, compounding=True), x)
     with torch_grapes.enabled(module, include="*", compounding=True):
@@ -150,7 +150,7 @@ def owned(layer):
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 @pytest.mark.parametrize("option, counted", [({"responsibility": "input"}, "input_only"), ({"per_gate": True}, "per_gate")])
-def test_other_ways_to_count_the_weights_of_a_gate(kind, option, counted):
+def test_per_gate_and_input_responsibility(kind, option, counted):
     module, x = wide(kind(3, 4)), drawn(5, 2, 3)
     with torch_grapes.enabled(module, include="*", **option) as handle:
         ours = gradients(First(module), x)
@@ -178,7 +178,7 @@ def test_a_permutation_of_its_own_for_each_gate():
     assert len(orders) == 4
 
 
-def test_the_factor_does_not_compound_over_time():
+def test_the_error_is_scaled_only_once_per_time_step():
     """With M = 2 everywhere, the gradients of one layer are twice the plain ones, however many steps there are."""
     module, x = wide(nn.GRU(3, 4)), drawn(30, 2, 3)
     plain = gradients(First(module), x)
@@ -191,7 +191,7 @@ def flags():
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
-def test_in_float32_too_where_pytorch_has_kernels_for_all_time_steps(kind):
+def test_float32_recurrent_layers_equal_the_reference(kind):
     """The error cannot be scaled inside these kernels. They are turned off while the layer runs, also if it fails."""
     module = wide(kind(3, 4, 2))
     theirs = gradients(ByEquations(module, False), drawn(5, 2, 3))

@@ -23,7 +23,7 @@ def load(**environment):
 
 
 @needs_library
-def test_the_library_says_what_it_was_built_for():
+def test_the_library_contains_its_libtorch_version():
     built = torch.ops.grapes.built_for()
     assert re.fullmatch(r"grapes built for LibTorch \d+\.\d+\.\d+", built)
     assert built.encode() + b"\0" in library.path.read_bytes()
@@ -36,7 +36,7 @@ def for_another_libtorch(path):
     return path
 
 
-def test_a_named_library_for_another_libtorch_is_refused_with_both_versions(tmp_path):
+def test_a_named_library_for_another_libtorch_is_an_error_with_both_versions(tmp_path):
     code, said = load(GRAPES_LIBRARY=str(for_another_libtorch(tmp_path / "libgrapes.so")))
     assert code == 1
     assert re.search(r"was built for LibTorch 9\.8\.7, but this is PyTorch " + re.escape(torch.__version__), said)
@@ -58,7 +58,7 @@ def test_without_a_library_the_operations_are_pytorchs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("running, fits", [("", True), ("+cu117", True), ("a0", True), (".99", False)])
-def test_only_major_and_minor_count(tmp_path, running, fits):
+def test_only_major_and_minor_versions_must_match(tmp_path, running, fits):
     major, minor = torch.__version__.split(".")[:2]
     path = tmp_path / "libgrapes.so"
     path.write_bytes(f"grapes built for LibTorch {major}.{minor}.1".encode() + b"\0" + b"NSt7__cxx11" * torch.compiled_with_cxx11_abi())
@@ -70,7 +70,7 @@ def test_only_major_and_minor_count(tmp_path, running, fits):
             library.check(path, version)
 
 
-def test_another_abi_is_refused(tmp_path):
+def test_another_abi_is_an_error(tmp_path):
     path = tmp_path / "libgrapes.so"
     path.write_bytes(f"grapes built for LibTorch {torch.__version__}".encode() + b"\0" + b"NSt7__cxx11" * (not torch.compiled_with_cxx11_abi()))
     with pytest.raises(ImportError, match="another C\\+\\+ ABI"):

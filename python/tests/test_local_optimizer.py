@@ -31,7 +31,7 @@ def same(ours, theirs):
 
 
 @pytest.mark.parametrize("kind", list(OPTIMIZERS))
-def test_steps_are_those_of_the_local_version(kind):
+def test_steps_equal_those_of_the_local_version(kind):
     model, other, plain = network(), network(), network()
     ours = steps(model, torch_grapes.LocalOptimizer(OPTIMIZERS[kind](model.parameters()), model))
     torch_grapes.enable(other, "grapes-local")
@@ -41,7 +41,7 @@ def test_steps_are_those_of_the_local_version(kind):
 
 @pytest.mark.parametrize("make, shape", [(lambda: nn.Conv2d(2, 4, 3), (2, 2, 5, 6)), (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2), (2, 4, 3, 3)),
                                          (lambda: nn.LSTM(3, 4, 2, bidirectional=True), (5, 2, 3)), (lambda: nn.GRUCell(3, 4), (2, 3))])
-def test_layers(make, shape):
+def test_all_kinds_of_layers_are_scaled(make, shape):
     model, other = wide(make()), wide(make())
     ours = steps(model, torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model, include="*"), x=drawn(*shape))
     torch_grapes.enable(other, "grapes-local", include="*")
@@ -49,7 +49,7 @@ def test_layers(make, shape):
         assert torch.allclose(a, b, rtol=1e-12, atol=1e-13)  # the sum over time is scaled, not its terms
 
 
-def test_gradients_have_their_values_again_after_the_step():
+def test_gradients_are_restored_after_the_step():
     model = network()
     optimizer = torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.1), model)
     weighed(model(X)).backward()
@@ -69,7 +69,7 @@ def test_it_shows_how_each_layer_is_treated():
     assert repr(optimizer).startswith("grapes: gain 3, clip [1, 2]") and "  1  local" in repr(optimizer) and "lr: 0.1" in repr(optimizer)
 
 
-def test_refusals():
+def test_invalid_options_and_states_are_errors():
     model = network()
     inner = torch.optim.SGD(model.parameters(), 0.1)
     with pytest.raises(ValueError, match="the route must be bp"):

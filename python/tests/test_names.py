@@ -40,14 +40,14 @@ def test_no_option_is_left_out(cpp, header, options, only_cpp):
     assert re.findall(r"^  TORCH_ARG\(.*, (\w+)\)", body, re.MULTILINE) == [*cpp[options], *only_cpp]
 
 
-def test_rule(cpp):
+def test_rule_has_the_fields_of_the_library(cpp):
     ours = {field.name: list(field.default) if field.default == () else field.default
             for field in dataclasses.fields(torch_grapes.Rule) if field.init}
     assert list(ours.items()) == list(cpp["Rule"].items())
     assert torch_grapes.Rule().range == tuple(cpp["resolved"]["clip"])
 
 
-def test_the_tables(cpp):
+def test_the_tables_have_the_rows_of_cpp(cpp):
     assert list(torch_grapes.routes) == cpp["routes"] and list(torch_grapes.modulations) == cpp["modulations"]
     assert list(snu.RESETS) == cpp["resets"] and list(snu.SURROGATES) == cpp["surrogates"]
     for row in (*torch_grapes.routes.values(), *torch_grapes.modulations.values()):

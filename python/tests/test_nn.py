@@ -15,7 +15,7 @@ ROUTES = pytest.mark.parametrize("route", [name for name in torch_grapes.routes 
 
 @ROUTES
 @pytest.mark.parametrize("modulation", ["none", "grapes", "grapes-local", "uniform"])
-def test_the_value_is_that_of_pytorchs_layer(route, modulation):
+def test_values_equal_those_of_pytorchs_layers(route, modulation):
     torch.manual_seed(1)
     for ours, theirs, x in (
         (routed.Linear(5, 4, route=route, modulation=modulation), nn.Linear(5, 4), torch.randn(3, 5)),
@@ -27,7 +27,7 @@ def test_the_value_is_that_of_pytorchs_layer(route, modulation):
 
 
 @pytest.mark.parametrize("modulation", ["grapes", "grapes-local"])
-def test_backpropagation_is_that_of_enable_bit_for_bit(modulation):
+def test_gradients_equal_those_of_enable_bit_for_bit(modulation):
     ours = nn.Sequential(routed.Conv2d(1, 4, 3, modulation=modulation), nn.Tanh(), nn.Flatten(),
                          routed.Linear(64, 6, modulation=modulation), nn.Tanh(), routed.Linear(6, 3, modulation="none"))
     theirs = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 6), nn.Tanh(), nn.Linear(6, 3))
@@ -46,7 +46,7 @@ def chain(route, modulation="grapes"):
 
 @pytest.mark.parametrize("route", ["fa", "sign-symmetric"])
 @pytest.mark.parametrize("modulation", ["none", "grapes", "grapes-local"])
-def test_alignment_routes_by_hand(route, modulation):
+def test_routes_equal_the_recursion_by_hand(route, modulation):
     model, x = chain(route, modulation), drawn(4, 5)
     L = [model[k] for k in (0, 2, 4)]
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_alignment_routes_by_hand(route, modulation):
     agree(gradients(model, x), expected)
 
 
-def test_alignment_through_convolutions():
+def test_routes_through_convolutions_equal_the_recursion():
     layer = wide(routed.Conv2d(4, 6, 3, 2, 1, groups=2, route="fa", modulation="none"))
     x = drawn(2, 4, 7, 7).requires_grad_()
     W, b = layer.weight.detach().requires_grad_(), layer.bias.detach()
@@ -113,7 +113,7 @@ def test_linear_takes_any_rank(route, modulation, shape):
     agree(ours, [*theirs[:2], theirs[2].view(shape)])
 
 
-def test_direct_feedback_by_hand():
+def test_direct_feedback_equals_the_recursion_by_hand():
     model, x = Direct(), drawn(4, 1, 6, 6)
     with torch.no_grad():
         h = torch.tanh(F.conv2d(x, model.a.weight, model.a.bias))
@@ -129,7 +129,7 @@ def test_direct_feedback_by_hand():
     agree([p.grad for p in model.parameters()], expected)
 
 
-def test_enable_leaves_them_alone_and_copies_keep_their_route():
+def test_enable_does_not_change_these_layers_and_copies_keep_their_route():
     model = chain("fa")
     model.append(nn.Tanh()).append(wide(nn.Linear(3, 4))).append(nn.Linear(4, 2).double())
     handle = torch_grapes.enable(model, warn=False)
@@ -140,7 +140,7 @@ def test_enable_leaves_them_alone_and_copies_keep_their_route():
     assert "route=fa, modulation=grapes" in repr(model)
 
 
-def test_refusals():
+def test_invalid_rules_and_shapes_are_errors():
     with pytest.raises(ValueError, match="route ifa sends the error upward through a network"):
         routed.Linear(2, 2, route="ifa")
     with pytest.raises(ValueError, match="route must be one of bp, fa, .*got 'up'"):
@@ -153,7 +153,7 @@ def test_refusals():
         routed.DirectFeedback([3, 4], 2)(torch.zeros(1, 2), torch.zeros(1, 3))
 
 
-def test_an_activation_after_them_may_work_in_place():
+def test_an_in_place_activation_may_follow():
     layer, x = routed.Linear(5, 6, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
     expected = torch.autograd.grad((layer(x).relu() ** 2).sum(), layer.weight)[0]
     assert torch.equal(torch.autograd.grad((layer(x).relu_() ** 2).sum(), layer.weight)[0], expected)
@@ -178,7 +178,7 @@ def test_a_spiking_layer_in_a_model_that_is_enabled_is_modulated_once():
     agree(alone, gradient() * torch_grapes.factor(spiking.weight)[:, None])
 
 
-def test_a_spiking_layer_says_what_cannot_be():
+def test_invalid_options_of_a_spiking_layer_are_errors():
     with pytest.raises(ValueError, match="reset must be one of hard, subtract, none, lateral; got 'soft'"):
         routed.Snu(3, 2, reset="soft")
     with pytest.raises(ValueError, match=r"x must be \[time, batch, 3\].*got \[4, 3\]"):

@@ -38,7 +38,7 @@ def make(kind, **credit):
 @pytest.mark.parametrize("modulation", MODULATIONS)
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", ("linear", "conv2d"))
-def test_value_and_gradients_are_those_of_cpp(by_cpp, kind, route, modulation):
+def test_value_and_gradients_equal_those_of_cpp(by_cpp, kind, route, modulation):
     layer, x = make(kind, route=route, modulation=modulation)
     with torch.no_grad():
         layer.weight.copy_(waves(layer.weight.shape, 1))
@@ -72,7 +72,7 @@ def assert_same(mine, theirs, name):
 
 
 @pytest.mark.parametrize("number", range(len(ROUTES) * len(MODULATIONS) * 3))
-def test_spiking_layers_are_those_of_cpp(by_cpp, number):
+def test_spiking_layers_equal_those_of_cpp(by_cpp, number):
     kind = number // 3
     layer = spiking(number, route=ROUTES[kind // len(MODULATIONS)], modulation=MODULATIONS[kind % len(MODULATIONS)])
     x = (waves((6, 3, 7), 0) * 2).requires_grad_()

@@ -26,7 +26,7 @@ def test_in_place_relu(shape):
     agree(gradients(model, x), theirs)
 
 
-def test_no_grad_gives_the_same_value_and_asks_for_nothing():
+def test_no_grad_gives_the_same_value_and_no_graph():
     model = network()
     before = model(X)
     torch_grapes.enable(model)
@@ -40,7 +40,7 @@ def test_no_grad_gives_the_same_value_and_asks_for_nothing():
     assert torch.equal(model(X), before)
 
 
-def test_the_state_dict_the_parameters_and_the_random_numbers_stay():
+def test_state_dict_parameters_and_random_numbers_do_not_change():
     model = nn.Sequential(nn.Linear(5, 7), nn.Dropout(0.5), nn.Linear(7, 3))
     keys = list(model.state_dict())
     torch.manual_seed(3)
@@ -189,7 +189,7 @@ def test_replicas_that_run_in_threads(modulation):
     agree([p.grad for p in model.parameters()], theirs)
 
 
-def test_hooks_of_others():
+def test_works_with_other_hooks():
     model = network()
     theirs = expected(model, X)
     seen = {}
@@ -207,7 +207,7 @@ def test_hooks_of_others():
     replaced.remove(), tensor.remove()
 
 
-def test_hooks_of_others_that_work_in_place_or_replace():
+def test_works_with_other_hooks_that_replace_or_change_the_output():
     for hook in (lambda module, inputs, output: output.relu_(), lambda module, inputs, output: output.relu()):
         model = network()
         theirs = expected(model, drawn(2, 4, 5))
@@ -233,7 +233,7 @@ def test_keyword_inputs():
         model(X)
 
 
-def test_traced_and_exported_it_is_the_model_alone_and_scripted_it_is_refused():
+def test_tracing_and_exporting_drop_the_rule_and_scripting_is_an_error():
     model = network()
     torch_grapes.enable(model)
     traced = torch.jit.trace(model, X)
@@ -245,7 +245,7 @@ def test_traced_and_exported_it_is_the_model_alone_and_scripted_it_is_refused():
     assert torch.equal(torch.jit.script(model)(X), traced(X))
 
 
-def test_onnx_has_the_model_alone():
+def test_onnx_has_only_the_forward_pass():
     if TORCH >= (2, 9):
         pytest.importorskip("onnxscript", reason="onnxscript is missing; torch.onnx of this PyTorch needs it")
     model = network()

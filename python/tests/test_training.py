@@ -170,7 +170,7 @@ def test_lightning(calls, tmp_path):
     assert callback.handle is None and not model.net[0]._forward_hooks
 
 
-def test_layers_that_are_called_past_the_model_are_told():
+def test_layers_called_without_the_model_cause_a_warning():
     """As by a LightningModule whose training_step calls self.net(x): the guess of the output layer cannot be checked."""
     model = nn.Module()
     model.net = network()
@@ -179,7 +179,7 @@ def test_layers_that_are_called_past_the_model_are_told():
         agree(gradients(model.net, X), expected(model.net, X))
 
 
-def test_accelerate_moves_the_rate_of_our_optimizer():
+def test_accelerate_schedules_the_rate_of_local_optimizer():
     pytest.importorskip("accelerate", reason="accelerate is missing (python/tests/requirements.txt)")
     from accelerate import Accelerator
 
@@ -222,7 +222,7 @@ class Block(nn.Module):
         return self.out(x + scaled(self.down, self.down(F.gelu(scaled(self.up, self.up(x))))))
 
 
-def test_a_transformer_by_its_equations():
+def test_a_transformer_equals_its_equations():
     model, x = Block(), drawn(2, 5, 8)
     f = lambda x: model(x, lambda layer, z: scale(z, factor(layer.weight)))
     f.parameters = model.parameters
@@ -283,7 +283,7 @@ def test_trainer(tmp_path):
     assert callback.handle is None
 
 
-def test_lora_takes_the_factor_of_the_base_layer():
+def test_lora_uses_the_factor_of_the_base_layer():
     peft = pytest.importorskip("peft", reason="peft is missing (python/tests/requirements.txt)")
     base = network()
     model = peft.get_peft_model(base, peft.LoraConfig(r=2, target_modules=["0", "2"], lora_alpha=4)).double()

@@ -14,7 +14,7 @@ X = drawn(4, 5)
 VERSIONS = pytest.mark.parametrize("modulation", ["grapes", "grapes-local"])
 
 
-def test_a_write_past_the_version_counter_is_seen_by_the_next_pass():
+def test_factors_follow_a_write_that_skips_the_version_counter():
     model = network()
     torch_grapes.enable(model)
     gradients(model, X)
@@ -22,7 +22,7 @@ def test_a_write_past_the_version_counter_is_seen_by_the_next_pass():
     agree(gradients(model, X), expected(model, X))
 
 
-def test_another_weight_in_the_place_of_the_first_has_its_own_factor():
+def test_a_replaced_weight_has_its_own_factor():
     model = network()
     handle = torch_grapes.enable(model)
     first = handle.factors()["0"]
@@ -115,7 +115,7 @@ def test_spectral_norm_is_not_iterated_more_often():
     assert torch.equal(plain.state_dict()["0.parametrizations.weight.0._u"], ours.state_dict()["0.parametrizations.weight.0._u"])
 
 
-def test_parametrized_after_enable_is_refused():
+def test_parametrizing_after_enable_is_an_error():
     model = network()
     torch_grapes.enable(model)
     parametrize.register_parametrization(model[2], "weight", Exponential())
@@ -123,7 +123,7 @@ def test_parametrized_after_enable_is_refused():
         model(X)
 
 
-def test_parametrized_recurrent_layers_are_refused():
+def test_parametrized_recurrent_layers_are_an_error():
     model = nn.Sequential(nn.LSTM(3, 4))
     parametrize.register_parametrization(model[0], "weight_hh_l0", Exponential())
     with pytest.raises(ValueError, match="no layer to modulate"):
@@ -132,7 +132,7 @@ def test_parametrized_recurrent_layers_are_refused():
 
 @VERSIONS
 @pytest.mark.parametrize("how", ["weight_norm", "pruned"])
-def test_weights_set_anew_for_every_call(modulation, how):
+def test_weights_that_are_set_before_every_call(modulation, how):
     model, twin = network(), network()
     for net in (model, twin):
         nn.utils.weight_norm(net[2]) if how == "weight_norm" else prune.l1_unstructured(net[2], "weight", 0.3)
@@ -232,7 +232,7 @@ def test_a_frozen_layer_by_hand(modulation, expected):
     assert model[0].weight.grad.tolist() == expected and model[1].weight.grad is None
 
 
-def test_a_frozen_layer_scales_the_error_that_passes():
+def test_a_frozen_layer_scales_the_error_that_passes_through_it():
     model = network()
     model[2].requires_grad_(False)
     theirs = expected(model, X)
@@ -262,7 +262,7 @@ def test_a_bias_alone_can_learn_with_the_local_version():
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
 @pytest.mark.parametrize("frozen", ["weight_ih_l0", "weight_ih_l1", "weight_hh_l0", "l0", "l1"])
 @pytest.mark.parametrize("compounding", [False, True])
-def test_frozen_weights_of_a_recurrent_layer_scale_the_error_that_passes(kind, frozen, compounding):
+def test_frozen_weights_of_a_recurrent_layer_scale_the_error(kind, frozen, compounding):
     module = wide(kind(3, 4, 2))
     for name, p in module.named_parameters():
         p.requires_grad_(not name.endswith(frozen))
@@ -271,7 +271,7 @@ def test_frozen_weights_of_a_recurrent_layer_scale_the_error_that_passes(kind, f
     agree(gradients(First(module), drawn(5, 2, 3)), theirs)
 
 
-def test_frozen_recurrent_weights_that_autocast_copies_are_refused():
+def test_frozen_recurrent_weights_that_autocast_copies_are_an_error():
     model = nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 4))
     model[1].weight_ih_l0.requires_grad_(False)
     torch_grapes.enable(model, include="*")

@@ -1,4 +1,4 @@
-"""How far a rule is from backpropagation, as angles between gradients and between weights."""
+"""Measures how far a rule is from backpropagation, by angles between gradients and between weights."""
 from __future__ import annotations
 
 import math
@@ -14,11 +14,12 @@ from .transport import Close, Send, SendDirect, Take, weights_of
 
 
 class Alignment(NamedTuple):
-    """Of one weight W. Angles in degrees, 0 to 180; 90 is what independent random directions have. NaN if a gradient is 0."""
+    """The alignment of one weight W. Angles are in degrees, from 0 to 180, and NaN if a gradient is 0. Independent random directions
+    have an angle of about 90."""
 
     transport: float  #: between the gradient on the rule's route and that of backpropagation, both without modulation
-    modulation: float  #: between the gradient with the modulation and without, on the route
-    feedback: Optional[float]  #: between W and the B that carries its error, in W's layout; None on routes without B
+    modulation: float  #: between the gradients with and without the modulation, both on the rule's route
+    feedback: Optional[float]  #: between W and the feedback weight B, in W's layout; None on routes without B
     ratio: Optional[float]  #: norm of B over norm of W; None on routes without B
 
 
@@ -39,8 +40,8 @@ def alignment(model: nn.Module, loss: Callable[[], Tensor]) -> Dict[str, Alignme
     model  a model after convert() or enable()
     loss   computes the loss of one batch with the model; it is called three times, with the same random numbers
 
-    The call restores gradients, buffers such as running statistics, the random state and the batch counter, so training continues
-    unchanged, bit for bit. Raises ValueError if the model has no rule.
+    The call restores gradients, buffers such as running statistics, the random state and the batch counter. Training then continues as if
+    it had not been called, bit for bit. Raises ValueError if the model has no rule.
     """
     model = getattr(model, "_orig_mod", model)
     hooks = {name: [h for h in module._forward_hooks.values() if isinstance(h, (Send, Modulate))] for name, module in model.named_modules()}

@@ -17,7 +17,7 @@ Custom = Union[str, Modulation, Callable[[Tensor], Tensor]]
 
 
 class Handle:
-    """Returned by convert() and enable(). Shows which layers follow the rule, and gives the model back."""
+    """Returned by convert() and enable(). It shows which layers follow the rule, and can remove the rule again."""
 
     def __init__(self, model: nn.Module, rule: Rule, hooks: Dict[str, Modulate], sends: Dict[str, Send], clock: Clock, found: Selection) -> None:
         self.model, self.rule = model, rule
@@ -26,15 +26,15 @@ class Handle:
         self._hooks, self._sends, self._clock, self._found = hooks, sends, clock, found
 
     def factors(self) -> Dict[str, Tensor]:
-        """Compute the factors of each modulated layer from the current weights, [unit]. A layer of an RNN is named "lstm.l0"."""
+        """Compute the factors [unit] of each modulated layer from the current weights. A layer of an RNN has a name like "lstm.l0"."""
         modules = dict(self.model.named_modules())
         return {name: m.clone() for hook in self._hooks.values() for name, m in hook.factors(modules[hook.name]).items()}
 
     def feedback(self) -> Dict[str, Tensor]:
         """Return the matrix or kernel that carries the error at each layer to its input, by name of the layer.
 
-        For Linear it is [in, unit], for a convolution it has the weight's shape, for an RNN it is [in, gates · unit]. On a direct
-        route it is [in, outputs], and known after the first forward pass.
+        For Linear its shape is [in, unit], for a convolution that of the weight, and for an RNN [in, gates · unit]. On a direct route
+        the shape is [in, outputs], and the matrix is known after the first forward pass.
         """
         modules, found = dict(self.model.named_modules()), {}
         for name, send in self._sends.items():
@@ -48,7 +48,7 @@ class Handle:
 
     @property
     def batch(self) -> int:
-        """Number of forward passes with a graph, of which "shuffled" and "brsf" draw anew. Set it to go on from a checkpoint."""
+        """Number of forward passes that recorded a graph. "shuffled" and "brsf" draw by it. Set it when you resume from a checkpoint."""
         return self._clock.batch + 1
 
     @batch.setter
@@ -60,7 +60,7 @@ class Handle:
         revert(self.model)
         self._hooks, self._sends = {}, {}
 
-    disable = revert  #: of enable()
+    disable = revert  #: the same, for a handle of enable()
 
     @property
     def modulated(self) -> Tuple[str, ...]:
@@ -90,7 +90,7 @@ def convert(
     warn: bool = True,
     **rule: Any,
 ) -> Handle:
-    """Let a model learn by a rule: a route, by which errors reach the layers, and a modulation, which scales them there.
+    """Let a model learn by a rule: a route, which says how errors reach the layers, and a modulation, which scales them there.
 
         fa             dL/dx = B δ      instead of Wᵀ δ, from each layer to its input x; B fixed and random (Lillicrap et al. 2016)
         dfa            dL/dx = B e      at the input of each layer, e the error at the model's output (Nøkland 2016)
@@ -98,26 +98,26 @@ def convert(
         sign-symmetric, usf, brsf, frsf: dL/dx = (s ⊙ sign Wᵀ) δ, with s the mean |W|; one fixed number; |R|, redrawn for every
                        batch; |R|, fixed (Liao et al. 2016)
 
-    The forward pass, its values and the names of the weights do not change, and no targets are needed. Supported layers are those of
-    enable(). A layer that is called twice sends both errors through its one B. Of RNN, LSTM and GRU, every layer and direction
-    sends its error to its input through B, and the error runs back in time through R as before; on dfa the input of the module
-    receives the output's error at every step, and inside the module errors are exact. A layer of another kind, such as
-    normalization or attention, passes the error on as before. The last layer sends its error along the route too.
+    The forward pass, its values and the names of the weights do not change. Supported layers are those of enable(). A layer that is
+    called twice sends both errors through the same B. In RNN, LSTM and GRU, every layer and direction sends its error to its input
+    through its own B, and the error runs back in time through R as in backpropagation. On dfa the input of such a module receives the
+    error at the output at every time step, and inside the module the error is that of backpropagation. A layer of another kind, such
+    as normalization or attention, passes the error on as in backpropagation. The last layer follows the route too.
 
     Feedback weights are drawn from `seed`, uniform in ±1/√n for n units that send, and stored as the buffer "feedback" ("feedback_l0"
-    in an RNN) beside the layer's weight. They are part of state_dict() under this name, so that a run can be resumed: convert, then
-    load_state_dict. A checkpoint of the plain model is loaded before convert(), or with strict=False. On kolen-pollack "feedback" is
-    a parameter: make the optimizer after convert(), with one weight decay above 0 for W and B, which makes them converge.
+    in an RNN) beside the layer's weight. state_dict() contains them under this name. To resume a run, call convert() and then
+    load_state_dict(). Load a checkpoint of the plain model before convert(), or with strict=False. On kolen-pollack "feedback" is a
+    parameter: make the optimizer after convert(), with the same weight decay above 0 for W and B, so that B converges to W.
 
     route       a name in `routes`; ifa and eprop are for networks of `grapes train` and for torch_grapes.nn.Snu
-    modulation  as in enable(); "none": the route alone
+    modulation  as in enable(); "none": do not scale the error
     include     the layers that follow the rule; None: all
     exclude     layers that learn by plain backpropagation
     output      the output layers, which are not modulated; local: layers with the local version; warn: as in enable()
     rule        other fields of Rule; clip is None by default on fa and dfa, as in the authors' program
 
-    The model is changed in place; Handle.revert() gives it back. Raises ValueError for an invalid option or a layer that the route
-    does not support, RuntimeError if the model has a rule already.
+    The model is changed in place; Handle.revert() undoes this. Raises ValueError for an invalid option or a layer that the route does
+    not support, RuntimeError if the model already has a rule.
     """
     guard_hooks()
     model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
@@ -199,7 +199,7 @@ def _send(found: Selection, name: str, index: int, rule: Rule, clock: Clock, mod
 
 
 def _add_first(module: nn.Module, hook: layers.Hook) -> None:
-    """Other hooks of the module then see, replace or free what the layer returned."""
+    """Add a hook before the module's other hooks, which then receive what it returns."""
     cast(Any, module._forward_hooks).move_to_end(module.register_forward_hook(cast(Any, hook)).id, last=False)
 
 
@@ -228,7 +228,7 @@ def enable(
     warn: bool = True,
     **rule: Any,
 ) -> Handle:
-    """Scale the error at the units of every hidden layer by their factors (Dellaferrera et al. 2022): convert() on the route "bp".
+    """Scale the error at the units of every hidden layer by their factors (Dellaferrera et al. 2022). It is convert() with route "bp".
 
         r[n] = Σ |W[n, ...]|,   m[n] = clip(gain · r[n] / max r, low, high),   δ[n] <- m[n] · δ[n]
 
@@ -238,7 +238,8 @@ def enable(
     through it like any other layer.
 
     modulation  a name in `modulations`: "grapes"; "grapes-local", which scales each layer's own gradient only; the controls
-                "uniform", "shuffled" and "constant"; "none". Or a Modulation, or a function from factors [unit] to factors [unit]
+                "uniform", "shuffled" and "constant"; "none". Or a Modulation, or a function that takes factors [unit] and returns
+                factors [unit]
     include     modulate only these layers, even if they look like output layers; None: all except the output layers
     exclude     do not modulate these layers
     output      the output layers, which are not modulated; None: the last layer of the model, checked in the first forward pass
@@ -249,7 +250,7 @@ def enable(
     include, exclude, output and local take the name of a module, which includes all of its submodules; a shell pattern of such
     names ("*.0"); or a list of these. grapes::backward of the C++ library takes the same names.
 
-    Raises ValueError for an invalid option, RuntimeError if the model has a rule already.
+    Raises ValueError for an invalid option, RuntimeError if the model already has a rule.
     """
     return convert(model, modulation=modulation, include=include, exclude=exclude, output=output, local=local, warn=warn, **rule)
 
@@ -268,7 +269,7 @@ def revert(model: nn.Module) -> None:
             del module._load_state_dict_pre_hooks[key]
 
 
-disable = revert  #: of enable()
+disable = revert  #: the same, for a model after enable()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from .attach import Handle, enable
 
 
 class Grapes(Callback):
-    """Enables GRAPES while a Trainer fits a LightningModule. The Trainer, the module and its optimizers stay as they are.
+    """Enables GRAPES while a Trainer fits a LightningModule. The Trainer, the module and its optimizers do not change.
 
     modulation  as in torch_grapes.enable()
     module      name of the submodule that training_step calls, if it does not call self(x); empty: the LightningModule
@@ -21,7 +21,7 @@ class Grapes(Callback):
 
     def __init__(self, modulation: Any = "grapes", *, module: str = "", **options: Any) -> None:
         self.modulation, self.module, self.options = modulation, module, options
-        self.handle: Optional[Handle] = None  #: of enable(), while the Trainer fits
+        self.handle: Optional[Handle] = None  #: what enable() returned, while the Trainer fits
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.handle = enable(pl_module.get_submodule(self.module), self.modulation, **self.options)

@@ -1,4 +1,4 @@
-"""LocalOptimizer: the local version of GRAPES for any optimizer and any model, at the gradients, after a plain backward pass."""
+"""LocalOptimizer: the local version of GRAPES for any optimizer and any model. It scales the gradients after a plain backward pass."""
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
@@ -16,9 +16,10 @@ class LocalOptimizer(torch.optim.Optimizer):
 
         G[n, ...] <- m[n] · G[n, ...],   m[n] = clip(gain · r[n] / max r, low, high)   (Dellaferrera et al. 2022)
 
-    Call plain loss.backward(). After the step the gradients have the values that they had before it. Schedulers, GradScaler,
-    Lightning, accelerate and a Trainer take it as an optimizer; param_groups and state are those of the wrapped one. With Adam and
-    RMSprop, a factor that is equal for a whole layer has no effect. The rule's route must be bp; every modulation is local.
+    Call loss.backward() as usual. After the step the gradients have the values that they had before it. Schedulers, GradScaler,
+    Lightning, accelerate and Hugging Face's Trainer accept it as an optimizer; param_groups and state are those of the wrapped
+    optimizer. With Adam and RMSprop, a factor that is equal for a whole layer has no effect. The rule's route must be bp; every
+    modulation is local.
 
     optimizer   any torch.optim.Optimizer
     model       the model whose parameters it updates; layers are found as by enable()
@@ -93,7 +94,7 @@ class LocalOptimizer(torch.optim.Optimizer):
         return result
 
     def state_dict(self) -> Dict[str, Any]:
-        """The state of the wrapped optimizer, and under "grapes" the number of steps and the factors that `every` keeps."""
+        """Return the state of the wrapped optimizer and, under "grapes", the number of steps and the factors that `every` keeps."""
         return {**self.optimizer.state_dict(), "grapes": {"layers": self._names(), "steps": self._steps, "factors": dict(self._factors)}}
 
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:

@@ -1,16 +1,18 @@
 """Layers for your own models: PyTorch's Linear and Conv2d with a learning rule.
 
-The forward pass gives the same bits as PyTorch's layer. The rule's route says which error the layer sends to the layer below:
+The forward pass gives the same bits as PyTorch's layers. The rule's route says which error a layer sends to the layer below:
 
     bp               W^T δ
     fa               B δ, with fixed random B (Lillicrap et al. 2016)
     kolen-pollack    B δ, where B receives W's gradient; use a weight decay above 0 (Akrout et al. 2019)
     sign-symmetric   sign(W)^T δ, at the mean magnitude of W (Liao et al. 2016)
-    usf, brsf, frsf  sign(W)^T δ, at one fixed magnitude; at random ones, redrawn for every batch; at fixed random ones
+    usf              sign(W)^T δ, with one fixed magnitude
+    brsf             sign(W)^T δ, with random magnitudes that are drawn again for every batch
+    frsf             sign(W)^T δ, with fixed random magnitudes (all three Liao et al. 2016)
     dfa              none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
 
-On every route the responsibility is computed from the layer's own weights. The authors' program uses outgoing weights on dfa,
-which a single layer does not know; `grapes train --route dfa` does the same.
+On every route the responsibility is computed from the layer's own weights. On dfa the authors' program and `grapes train --route dfa`
+use outgoing weights, which a single layer does not know.
 """
 from __future__ import annotations
 
@@ -103,7 +105,7 @@ class Conv2d(_Plain, torch_nn.Conv2d):
 
 
 class DirectFeedback(torch_nn.Module):
-    """Return the logits. In the backward pass, send their error to each hidden activation h_l through fixed weights B_l (Nøkland 2016).
+    """Returns the logits. In the backward pass, sends their error to each hidden activation h_l through fixed weights B_l (Nøkland 2016).
 
     Use it with layers of route dfa: logits = direct(logits, h_1, h_2, ...), with h_l after the activation function.
 

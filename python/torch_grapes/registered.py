@@ -1,7 +1,7 @@
 """The public operations as operators of PyTorch 2.4 and later: torch.ops.torch_grapes.factor, modulate, ...
 
-An operator is one call in a compiled or exported graph, whatever it does inside. Its result is never a view of an input, so
-modulate and the feedbacks copy what they return. The functions of the package make no copy.
+In a compiled or exported graph, an operator is a single call. Its result is never a view of an input, so modulate, feedback and
+feedback_convolution copy what they return. The functions of the package make no copy.
 """
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class Modulation:
 
     name: str
     summary: str = ""
-    local: bool = False  #: scales the layer's own update only; the error passes as it is
-    transform: Optional[Callable[[Tensor], Tensor]] = None  #: a function of your own; None: the library's
+    local: bool = False  #: scales only the layer's own update; the error is passed on unscaled
+    transform: Optional[Callable[[Tensor], Tensor]] = None  #: your own function; None: the function that the library has for `name`
 
 
 #: The tables that `grapes list modulations` and `grapes list routes` show, by name.
@@ -55,7 +55,7 @@ routes: Dict[str, Route] = {row.name: row for row in (
           "(Bellec et al. 2020)", True, True, "none", "fixed"),
     Route("ifa", "indirect feedback alignment: the output error goes to the first layer, then forward through the weights "
           "(Nøkland 2016)", False, False, "first", "fixed"),
-    Route("kolen-pollack", "fa with matrices that learn: each gets the update and the decay of the weights above it "
+    Route("kolen-pollack", "fa with learned matrices: each gets the same update and weight decay as the weights that it replaces "
           "(Kolen and Pollack 1994, Akrout et al. 2019)", True, False, "above", "learned"),
     Route("sign-symmetric", "the error goes back through the signs of the transposed weights, scaled by their mean magnitude "
           "(Liao et al. 2016)", True, False, "none", "fixed"),
@@ -77,19 +77,20 @@ def one_of(what: str, value: object, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Rule:
-    """How the error reaches a unit, and how it is scaled there. Same fields and defaults as grapes::Rule in C++.
+    """How the error reaches a unit, and how it is scaled there. The fields and defaults are those of grapes::Rule in C++.
 
         δ[n] <- m[n] · δ[n],   m[n] = clip(gain · r[n] / max r, low, high),   r[n] = Σ |W[n, ...]|   (Dellaferrera et al. 2022)
 
     route           a name in `routes`
-    modulation      a name in `modulations`, a Modulation, or a function from factors [unit] to factors [unit]
-    constants       of "constant": one factor for all layers, or one per layer
+    modulation      a name in `modulations`, a Modulation, or a function that takes factors [unit] and returns factors [unit]
+    constants       factors of the modulation "constant": one for all layers, or one per layer
     responsibility  which weights count: "incoming": W, and R of a recurrent layer; "input": W only; "outgoing" and "synaptic":
                     weights of the next layer, only in `grapes train`; "by-route": the default of the authors' program
-    gain, clip      of the factor; clip None: m lies in (0, gain]; "by-route": (1, 2), or None on routes such as fa and dfa
+    gain            factor of the unit with the largest responsibility, before the clip
+    clip            range (low, high) of the factors; None: m is in (0, gain]; "by-route": (1, 2), or None on routes such as fa and dfa
     every           number of batches for which the factors are kept
-    factor_bits     fraction bits of the factor; below 0: no rounding
-    seed            of "shuffled"
+    factor_bits     number of fraction bits of the factor; below 0: no rounding
+    seed            seed of the permutations of "shuffled"
     per_gate        LSTM, GRU: normalize each gate separately instead of all gates of a unit together
     compounding     recurrent layers: also scale the error that runs back through R, which gives m^T after T steps
 
@@ -108,7 +109,7 @@ class Rule:
     per_gate: bool = False
     compounding: bool = False
 
-    row: Modulation = field(init=False, repr=False, compare=False)  #: of the modulation
+    row: Modulation = field(init=False, repr=False, compare=False)  #: the row of the modulation in the table
     range: Tuple[float, float] = field(init=False, repr=False, compare=False)  #: low and high of the clip
     _packed: Tuple[Any, ...] = field(init=False, repr=False, compare=False)  # the arguments of library.layer_factor
 

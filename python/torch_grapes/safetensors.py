@@ -1,6 +1,6 @@
 """Reads and writes safetensors files, the format of `grapes export`, `grapes import` and the program's checkpoints.
 
-The functions have the names of the safetensors package, which may be used instead.
+The functions have the same names as in the package safetensors, which you can use instead.
 Layout: u64 little-endian length of the header, JSON header {name: {"dtype", "shape", "data_offsets"}}, bytes.
 """
 from __future__ import annotations

@@ -17,7 +17,7 @@ class GrapesCallback(TrainerCallback):
 
     def __init__(self, modulation: Any = "grapes", **options: Any) -> None:
         self.modulation, self.options = modulation, options
-        self.handle: Optional[Handle] = None  #: of enable(), while the Trainer trains
+        self.handle: Optional[Handle] = None  #: what enable() returned, while the Trainer trains
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
         self.handle = enable(model, self.modulation, **self.options)

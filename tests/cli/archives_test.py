@@ -129,7 +129,7 @@ class Archives(ProgramTest):
         self.assertEqual(counts["hand_clapping"], (1, 0, 1))
         self.assertIn("from 50 to 50, 11 classes", text)
 
-    def test_pickles_and_entries_that_leave_the_folder_are_refused(self):
+    def test_pickles_and_entries_outside_the_folder_are_errors(self):
         import pickle
         self.tar("cifar-10-python.tar.gz", {"cifar-10-batches-py/data_batch_1": pickle.dumps({b"data": []}, protocol=2)})
         self.assert_refused(3, ["data_batch_1 is a Python pickle", "cifar-10-binary.tar.gz"], "data", "get", "cifar10", "--from",

@@ -157,7 +157,7 @@ class Divergence(ProgramTest):
         self.assertEqual(self.status("run")["state"], "diverged")
         self.assertIn("diverged", done.stdout)
 
-    def test_the_sweep_goes_on(self):
+    def test_a_comparison_continues_after_a_diverged_run(self):
         self.write("wild.toml", 'model = "mlp:16"\nepochs = 2\nseeds = 2\narms = ["wild", "bp"]\n'
                                 "[arm.wild]\nlearning-rate = 1e30\n")
         done = self.run_program("run", "wild.toml", "--out", "both", "--quiet")
@@ -167,7 +167,7 @@ class Divergence(ProgramTest):
 
 
 class Library(ProgramTest):
-    def test_what_the_library_does_not_take_is_a_mistake_in_usage(self):
+    def test_an_unknown_instruction_set_exits_with_2(self):
         done = self.run_program("bench", "mlp", "--nodes", "8-4-2", "--seconds", "0.01", GRAPES_INSTRUCTION_SET="portible")
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("grapes: unknown instruction set 'portible' (did you mean 'portable'?)", done.stderr)

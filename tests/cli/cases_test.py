@@ -27,7 +27,7 @@ def counted(text):
 class Tables(ProgramTest):
     SAME = {"no-header.data": [], "european.csv": [], "tabs.tsv": [], "comma-space.data": []}
 
-    def test_dialects_are_found(self):
+    def test_dialects_are_detected(self):
         for name, options in self.SAME.items():
             with self.subTest(name):
                 text = self.good("data", "show", case(f"tables/{name}"), *options)

@@ -60,7 +60,7 @@ class ContinualTest(ProgramTest):
                     self.assertAlmostEqual(measures["backward_transfer"]["mean"],
                                            sum(matrix[2][j] - matrix[j][j] for j in range(2)) / 2)
 
-    def test_a_preset_brings_arms_that_combine_with_rules(self):
+    def test_the_arms_of_a_preset_combine_with_rules(self):
         arms = "bp,ewc-online,der++-200,der++-200+grapes"
         self.good(*SMALL[:6], "--preset", "mammoth-permuted-mnist", "--data", "digits", "--tasks", "3", "--seeds", "1",
                   "--fisher-examples", "50", "--blur", "0.2", "--arms", arms, "--out", "run")
@@ -75,7 +75,7 @@ class ContinualTest(ProgramTest):
         self.assertEqual(len(manifest["tasks"][0]["permutation"]), 64)
         self.assertGreater(len(manifest["tasks"][0]["received"]), 20)
 
-    def test_convolutions_and_spikes_learn_tasks_too(self):
+    def test_convolutional_and_spiking_networks_learn_tasks(self):
         spiking = ["--model", "snn:60", "--time-steps", "8", "--loss", "mse", "--readout", "mean_rate", "--membrane-decay", "0.9",
                    "--membrane-activation", "leaky_relu", "--learning-rate", "0.5"]
         for extra in (["--model", "cnn:8", "--learning-rate", "0.05"], spiking, [*spiking, "--recurrent"]):
@@ -99,7 +99,7 @@ class ContinualTest(ProgramTest):
         self.assertEqual(again["conditions"], result["conditions"])
         self.assertEqual((self.folder / "again/report.html").read_text(), (self.folder / "tuned/report.html").read_text())
 
-    def test_arms_begin_alike_and_see_the_same_tasks(self):
+    def test_arms_start_alike_and_have_the_same_tasks(self):
         self.good(*SMALL, "--arms", "bp,grapes,replay", "--out", "run")
         manifests = {arm: [(self.folder / f"run/arms/{arm}/rate-0.01/seed-{seed}/scenario.json").read_text() for seed in (1, 2)]
                      for arm in ("bp", "grapes", "replay")}
@@ -158,7 +158,7 @@ class ContinualTest(ProgramTest):
                 self.assertAlmostEqual(right / len(examples), told, places=9, msg=kind)
             self.assertGreater(told, 0.5)  # at least the last task was learned
 
-    def test_a_manifest_brings_the_same_tasks_back(self):
+    def test_a_manifest_gives_the_same_tasks(self):
         self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--scenario", "split", "--out", "one")
         manifest = self.folder / "one/arms/bp/rate-0.01/seed-1/scenario.json"
         self.good("continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--learning-rate", "0.01", "--arms", "bp",
@@ -172,7 +172,7 @@ class ContinualTest(ProgramTest):
         self.assertEqual(json.loads((self.folder / "three/arms/bp/rate-0.01/seed-2/scenario.json").read_text())["tasks"],
                          json.loads(manifest.read_text())["tasks"])
 
-    def test_interrupted_and_resumed_is_never_stopped(self):
+    def test_interrupted_and_resumed_equals_never_stopped(self):
         arguments = ["continual", "--quiet", "--arms", "si+shuffled,replay", "--seeds", "1", "--epochs", "40", "--dropout", "0.1",
                      "--learning-rate", "0.003", "--tasks", "3", "--jobs", "2"]
         self.good(*arguments, "--out", "whole")
@@ -210,7 +210,7 @@ class ContinualTest(ProgramTest):
         self.assertEqual([arm["arm"] for arm in result["conditions"][0]["arms"]], ["bp", "strong"])
         self.assertEqual(result["conditions"][0]["arms"][1]["method"], "ewc")
 
-    def test_what_cannot_be_is_refused(self):
+    def test_invalid_options_are_errors(self):
         self.assert_refused(2, ["--tasks must be at most 5", "got 6"], *SMALL, "--scenario", "split", "--tasks", "6")
         self.assert_refused(2, "tasks", *SMALL, "--tasks", "1")
         self.assert_refused(2, "did you mean 'permuted'", *SMALL, "--scenario", "permutd")
@@ -225,7 +225,7 @@ class ContinualTest(ProgramTest):
         numbers = self.write("numbers.csv", "a,b,price\n" + "".join(f"{i},{i % 7},{i * 0.37}\n" for i in range(60)))
         self.assert_refused(2, "no classes", *SMALL, "--data", numbers, "--target", "price")
 
-    def test_a_manifest_that_does_not_fit_is_refused(self):
+    def test_a_manifest_that_does_not_fit_is_an_error(self):
         self.good(*SMALL, "--arms", "bp", "--seeds", "1", "--out", "one")
         good = json.loads((self.folder / "one/arms/bp/rate-0.01/seed-1/scenario.json").read_text())
         fits = ["continual", "--quiet", "--train-limit", "300", "--test-limit", "100", "--manifest"]

@@ -30,7 +30,7 @@ class ConvolutionTest(ProgramTest):
                                     "--initializer", "he_truncated", "--epochs", "1", "--quiet")
             self.assertEqual(result["state"], "finished", model)
 
-    def test_stopped_and_resumed_is_never_stopped(self):
+    def test_stopped_and_resumed_equals_never_stopped(self):
         arguments = [*SMALL, "--norm", "batch", "--modulation", "shuffled", "--dropout", "0.2", "--augment", "crop=1,flip=0.5", "--epochs", "8"]
         self.good("train", *arguments, "--out", "whole")
         run = self.start("train", *arguments, "--out", "part")
@@ -53,7 +53,7 @@ class ConvolutionTest(ProgramTest):
         evaluated = self.good_json("eval", "run/checkpoints/last.safetensors")
         self.assertAlmostEqual(evaluated["accuracy"], trained["last"]["test_accuracy"], places=9)
 
-    def test_recomputing_and_keeping_learn_alike(self):
+    def test_recomputing_and_keeping_learn_the_same(self):
         for norm in ("none", "batch"):
             kept, again = (self.good_json("train", *SMALL, "--norm", norm, *extra) for extra in ([], ["--recompute"]))
             # Without normalization large maps are computed in slices, with sums in another order.
@@ -65,13 +65,13 @@ class ConvolutionTest(ProgramTest):
         self.assertNotEqual(*losses)
         self.assertAlmostEqual(*losses, places=1)
 
-    def test_a_device_that_is_not_there_is_refused(self):
+    def test_a_missing_device_is_an_error(self):
         self.assert_refused(2, "expected cpu|cuda|cuda:NUMBER", "train", *SMALL, "--device", "gpu")
         self.assert_refused(2, "device cuda:63 is not available", "train", *SMALL, "--device", "cuda:63")
         self.good("train", *SMALL, "--device", "cpu", "--out", "run")
         self.assert_refused(2, "device cuda:63 is not available", "eval", "run", "--device", "cuda:63")
 
-    def test_what_cannot_be_is_refused(self):
+    def test_invalid_options_are_errors(self):
         for words, extra in (("too small", ["--model", "cnn:8,8,8,8"]),
                              ("expected unit counts", ["--model", "cnn:"]), ("takes no arguments", ["--model", "resnet9:3"]),
                              ("spiking", ["--route", "eprop"])):

@@ -23,7 +23,7 @@ access = 1
 
 
 class Cost(ProgramTest):
-    def test_a_small_net_by_hand(self):
+    def test_a_small_network_equals_counts_by_hand(self):
         cost = self.good_json(*SMALL)
         self.assertEqual([layer["phases"]["forward"]["macs"] for layer in cost["layers"]], [60, 30, 20])
         self.assertEqual([layer["phases"]["dgrad"]["macs"] for layer in cost["layers"]], [0, 30, 20])
@@ -41,7 +41,7 @@ class Cost(ProgramTest):
         row = next(arm for arm in cost["arms"] if (arm["arm"], arm["optimizer"]) == ("grapes", "sgd"))
         self.assertAlmostEqual(row["energy_pj"], count)
 
-    def test_eighteen_arms_beside_each_other(self):
+    def test_the_comparison_has_eighteen_arms(self):
         arms = self.good_json(*SMALL)["arms"]
         self.assertEqual({(arm["arm"], arm["optimizer"]) for arm in arms},
                          {(rule, optimizer) for rule in ["bp", "grapes", "fa", "fa+grapes", "dfa", "dfa+grapes"]
@@ -77,7 +77,7 @@ class Cost(ProgramTest):
         given = self.good_json("hardware", "cost", "--input", "1x8x8", "--outputs", "10", "--model", "mlp:8")
         self.assertEqual(of_data, given)
 
-    def test_keys_come_from_a_file_too(self):
+    def test_keys_can_come_from_a_file(self):
         self.write("my.toml", 'model = "lenet5"\nroute = "dfa"\nbatch-size = 2\n')
         cost = self.good_json("hardware", "cost", "--config", "my.toml", "--input", "1x28x28", "--outputs", "10", "--batch-size", "1")
         self.assertEqual((cost["arm"], cost["batch"], len(cost["layers"])), ("dfa", 1, 5))

@@ -98,7 +98,7 @@ class TensorBoard(ProgramTest):
         self.assert_told("a")
         self.assertEqual(len(self.rows("a")), 3)
 
-    def test_a_run_that_goes_on_tells_every_epoch_once(self):
+    def test_a_continued_run_logs_every_epoch_once(self):
         self.good("train", *SMALL, "--out", "a")
         # The state after a crash: rows after the checkpoint, half an event at the end.
         shutil.copytree(self.folder / "a", self.folder / "b")
@@ -127,7 +127,7 @@ class Exchange(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
-    def test_out_and_in_again_is_the_same_network(self):
+    def test_exporting_and_importing_gives_the_same_network(self):
         self.assertEqual(self.good("export", "run", "--out", "theirs.safetensors").splitlines(), [
             "0.bias  [16]", "0.weight  [16, 64]", "2.bias  [12]", "2.weight  [12, 16]", "4.bias  [10]", "4.weight  [10, 12]",
             "file: theirs.safetensors"])
@@ -138,7 +138,7 @@ class Exchange(ProgramTest):
         self.assertEqual({**first, "checkpoint": 0}, {**second, "checkpoint": 0})
         self.good("train", "--init", "ours.safetensors", *SMALL, "--out", "further")
 
-    def test_names_of_ones_own(self):
+    def test_custom_names_of_layers(self):
         self.good("export", "run", "--names", "fc1,fc2,head.out", "--out", "theirs.safetensors")
         self.assertEqual(set(self.tensors("theirs.safetensors")), {
             f"{name}.{leaf}" for name in ("fc1", "fc2", "head.out") for leaf in ("weight", "bias")})
@@ -160,7 +160,7 @@ class Exchange(ProgramTest):
         self.assert_refused(3, "2.weight is [12, 16], must be [13, 16]", *shape)
         self.assertIn("wrong shape: 2.weight is [12, 16]", self.good(*shape, "--no-strict"))
 
-    def test_what_cannot_be_is_refused(self):
+    def test_invalid_files_and_options_are_errors(self):
         self.assert_refused(2, "is already a checkpoint of Grapes", "import", "run/checkpoints/last.safetensors", "--out", "x.safetensors")
         self.assert_refused(3, "nothing.safetensors", "import", "nothing.safetensors", "--out", "x.safetensors")
         self.good("export", "run", "--out", "theirs.safetensors")
@@ -170,7 +170,7 @@ class Exchange(ProgramTest):
         self.good("export", "run", "--names", "c,b,a", "--out", "turned.safetensors")
         self.assert_refused(3, "name the modules in their order", "import", "turned.safetensors", "--out", "x.safetensors")
 
-    def test_pytorch_computes_with_what_it_is_given(self):
+    def test_pytorch_computes_the_same_with_exported_weights(self):
         self.good("export", "run", "--out", "theirs.safetensors")
         self.write("x.csv", "\n".join(",".join(str((7 * i + 3 * j) % 17 / 16) for j in range(64)) for i in range(5)) + "\n")
         mine = self.python("""if True:

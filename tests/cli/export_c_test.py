@@ -41,7 +41,7 @@ class Header(ProgramTest):
         self.assertIn("learns by bp", text)
         self.assertEqual((self.folder / "other.h").read_text(), (self.folder / "net.h").read_text())
 
-    def test_learns_from_almost_nothing(self):
+    def test_an_untrained_network_learns(self):
         self.good("train", *TRAIN[2:], "--epochs", "1", "--learning-rate", "1e-6", "--out", "run")
         for rule in ["bp", "grapes"]:
             scores = self.good_json("export", "c", "run", "--out", "net.h", "--learn", "--rule", rule, "--evaluate", "test",
@@ -49,7 +49,7 @@ class Header(ProgramTest):
             self.assertLess(scores["integers"], 0.4)
             self.assertGreater(scores["rehearsed"][-1], 0.8, rule)
 
-    def test_a_program_of_ones_own_gets_the_answers_of_the_float_network(self):
+    def test_a_c_program_computes_the_predictions_of_the_float_network(self):
         """Scale inputs and read logits as the header's comment describes."""
         rows = [f"{math.sin(k):.4f},{10 * math.cos(2 * k):.4f},{'a' if math.sin(k) > 0.1 else 'b'}" for k in range(120)]
         self.write("points.csv", "u,v,label\n" + "\n".join(rows) + "\n")
@@ -93,7 +93,7 @@ class Header(ProgramTest):
             said = subprocess.run([self.compile(compiler, MICRO / "host.c"), "300"], capture_output=True, text=True, check=True)
             self.assertEqual(said.stdout.splitlines()[0], result["checksum"])
 
-    def test_outputs_that_meet_the_end_of_their_range_are_counted(self):
+    def test_saturated_outputs_are_counted(self):
         rows = [f"{x / 30},{40 + x}" for x in range(60)]
         self.write("far.csv", "a,price\n" + "\n".join(rows) + "\n")
         self.good("train", "--data", "far.csv", "--target", "price", "--model", "mlp:8", "--bias", "--learning-rate",
@@ -105,7 +105,7 @@ class Header(ProgramTest):
         self.assertEqual(result["saturated"], 0)
         self.assertAlmostEqual(result["r2"]["integers"], result["r2"]["float"], delta=0.05)
 
-    def test_scales_by_channel_say_which_inputs_they_are_of(self):
+    def test_scales_per_channel_name_their_inputs(self):
         np.save(self.folder / "x.npy", np.random.default_rng(1).uniform(0, 1, (40, 3, 4, 5)).astype(np.float32))
         np.save(self.folder / "y.npy", np.arange(40) % 2)
         self.good("train", "--data", "x.npy", "--normalize", "channel", "--model", "mlp:4", "--epochs", "1", "--out", "run",
@@ -121,7 +121,7 @@ class Header(ProgramTest):
 
 
 class Refusals(ProgramTest):
-    def test_what_integers_lack_is_named(self):
+    def test_unsupported_settings_are_errors(self):
         def refused(said, arguments, *more):
             self.good("train", *arguments, "--epochs", "1", "--quiet", "--out", "run")
             self.assert_refused(2, said, "export", "c", "run", "--out", "net.h", *more)
@@ -155,7 +155,7 @@ class Refusals(ProgramTest):
         self.assert_refused(2, "checkpoint is required", "export", "c", "--out", "net.h")
         self.assert_refused(3, "missing.safetensors", "export", "c", "missing.safetensors", "--out", "net.h")
 
-    def test_export_itself_stays_as_it_was(self):
+    def test_export_without_c_still_works(self):
         self.good("train", "--model", "mlp:8", "--epochs", "1", "--quiet", "--out", "run")
         self.assertIn("0.weight  [8, 64]", self.good("export", "run", "--out", "weights.safetensors"))
         self.assert_refused(2, "--out is required", "export", "run")

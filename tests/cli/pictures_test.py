@@ -140,7 +140,7 @@ class Cases(ProgramTest):
             self.assertIn(", 3 classes\n", text)
             self.assertEqual(sum(part_sizes(text)), count, name)
 
-    def test_unlike_sizes(self):
+    def test_pictures_of_different_sizes_need_resize(self):
         self.assert_refused(3, ["airplane/001.png: 32 x 32 pixels", "expected 28 x 40 as in", "airplane/000.png", "--resize"],
                             "data", "show", CASES / "mixed", "--quiet")
         text = self.show("mixed", "--resize", 32)

@@ -52,7 +52,7 @@ class SpikingTest(ProgramTest):
         said = self.good("train", *self.music(), "--out", "again", "--epochs", "1")
         self.assertIn("log-likelihood: that of a step, summed over its bits, mean over all steps", said)
 
-    def test_an_interrupted_epoch_goes_on_bit_for_bit(self):
+    def test_an_interrupted_epoch_resumes_bit_for_bit(self):
         self.good("train", *PICTURES, "--modulation", "shuffled", "--recurrent", "--out", "whole")
         self.good("train", *PICTURES[:-2], "1", "--quiet", "--modulation", "shuffled", "--recurrent", "--out", "part")
         self.write("part/config.toml", self.text("part/config.toml").replace("epochs = 1\n", "epochs = 2\n"))
@@ -68,12 +68,12 @@ class SpikingTest(ProgramTest):
             result = self.good_json("train", *PICTURES[:-3], "--epochs", "1", "--quiet", *extra)
             self.assertEqual(result["state"], "finished", extra)
 
-    def test_weights_leave_under_the_names_of_layers_that_follow_each_other(self):
+    def test_exported_weights_have_consecutive_layer_names(self):
         self.good("train", *PICTURES, "--recurrent", "--out", "pictures")
         self.good("export", "pictures", "--out", "out.safetensors")
         self.assertEqual(sorted(self.tensors("out.safetensors")), ["0.recurrent", "0.threshold", "0.weight", "1.threshold", "1.weight"])
 
-    def test_a_file_begins_from_a_task(self):
+    def test_a_file_can_start_from_a_preset(self):
         self.write("mine.toml", 'membrane-decay = 0.5\npreset = "mnist-rate"\n')
         text = self.good("train", "--config", "mine.toml", "--print-config")
         self.assertIn("membrane-decay = 0.5 ", text)
@@ -89,7 +89,7 @@ class SpikingTest(ProgramTest):
             result = self.good_json("train", *PICTURES, *extra, "--epochs", 1)
             self.assertEqual(result["state"], "finished", extra)
 
-    def test_what_cannot_be_is_said(self):
+    def test_invalid_options_are_errors(self):
         for words, *extra in (("ifa", "--route", "ifa"), ("dropout", "--dropout", "0.1"), ("bf16", "--precision", "bf16"),
                               ("refractory", "--neuron", "ssnu", "--refractory", "2"), ("synaptic", "--responsibility", "synaptic")):
             self.assert_refused(2, words, "train", *PICTURES, *extra)

@@ -26,7 +26,7 @@ def png(width, height, pixels):
 
 
 class Bench(ProgramTest):
-    def test_a_line_per_rule_with_the_fields_that_are_promised(self):
+    def test_one_line_per_rule_with_the_documented_fields(self):
         lines = [json.loads(line) for line in
                  self.good("bench", "mlp", "--nodes", "20-16-4", "--batch", "3", "--threads", "1,2", "--seconds", "0.01",
                            "--json").splitlines()]
@@ -99,7 +99,7 @@ class Parity(ProgramTest):
         for case in result["cases"]:
             self.assertLessEqual(max(line["difference"] for line in case["differences"]), 1e-12)
 
-    def test_a_difference_fails_and_our_weights_are_kept(self):
+    def test_a_difference_exits_with_1_and_weights_are_written(self):
         case = json.loads((self.CASES / "BPgrapes_SGD_Lrelu.json").read_text())
         case["weights_after"]["1"][0][0][0] += 1e-9
         done = self.run_program("parity", self.write("bad.json", json.dumps(case)), "--out", "ours.json")
@@ -121,7 +121,7 @@ class Help(ProgramTest):
             self.assertIn("Examples:", text, verb)
             self.assertIn("grapes " + verb, text.split("Examples:")[1], verb)
 
-    def test_the_list_above_is_whole(self):
+    def test_the_list_of_verbs_is_complete(self):
         text = self.good("--help")
         named = {line.split()[0] for line in text.split("Subcommands:")[1].split("Examples:")[0].splitlines()
                  if line.startswith("  ") and not line.startswith("   ")}
@@ -136,7 +136,7 @@ class Help(ProgramTest):
     def test_version(self):
         self.assertRegex(self.good("--version"), r"^grapes \d+\.\d+\.\d+")
 
-    def test_near_names_are_offered(self):
+    def test_errors_suggest_similar_names(self):
         self.assert_refused(2, "did you mean 'train'", "trian")
         self.assert_refused(2, "did you mean '--learning-rate'", "train", "--lerning-rate", "0.1")
         for given, meant in {"--rate": "--learning-rate", "--batch_size": "--batch-size", "--batch": "--batch-size",
@@ -209,7 +209,7 @@ class Training(ProgramTest):
         last = self.good_json("eval", "weights.safetensors", "--quiet")
         self.assertAlmostEqual(first["last"]["test_accuracy"], last["accuracy"])
 
-    def test_a_finished_run_goes_on_as_if_it_had_been_longer(self):
+    def test_a_continued_run_equals_a_longer_one(self):
         self.good("train", *SMALL, "--epochs", "4", "--optimizer", "adam", "--out", "whole")
         self.good("train", *SMALL, "--epochs", "2", "--optimizer", "adam", "--out", "part")
         self.good("train", "--resume", "part", "--epochs", "4", "--quiet")
@@ -223,7 +223,7 @@ class Training(ProgramTest):
         self.assert_refused(2, ["the schedule cosine spreads its learning rates over 2 epochs", "--init"],
                             "train", "--resume", "curved", "--epochs", "4")
 
-    def test_a_table_of_ones_own(self):
+    def test_a_table_of_your_own(self):
         rows = [f"{x / 10},{-x / 5},{3 * x / 10 + 1}" for x in range(60)]
         self.write("line.csv", "a,b,price\n" + "\n".join(rows) + "\n")
         result = self.good_json("train", "--data", "line.csv", "--target", "price", "--model", "linear", "--bias",
@@ -274,13 +274,13 @@ class Configuration(ProgramTest):
             self.assertEqual(self.good(verb, "--config", "my.toml", "--print-config"), text)
             self.assertEqual(self.good("run", "my.toml", "--print-config"), text)
 
-    def test_options_go_before_the_file(self):
+    def test_options_override_the_file(self):
         self.write("my.toml", "epochs = 7\nbatch-size = 5\n")
         text = self.good("train", "--config", "my.toml", "--epochs", "3", "--print-config")
         self.assertIn("epochs = 3 ", text)
         self.assertIn("batch-size = 5 ", text)
 
-    def test_run_tells_a_comparison_from_a_training(self):
+    def test_run_distinguishes_a_comparison_from_a_single_run(self):
         self.write("one.toml", 'model = "mlp:8"\nepochs = 1\nmodulation = "grapes"\n')
         self.good("run", "one.toml", "--out", "one")
         self.assertTrue((self.folder / "one" / "run.json").is_file())
@@ -307,7 +307,7 @@ class Using(ProgramTest):
         self.assertEqual(sum(result["confusion"]), result["examples"])
         self.assert_refused(2, "--part", "eval", "run", "--part", "all")
 
-    def test_data_that_does_not_fit_the_network_is_refused(self):
+    def test_data_that_does_not_fit_the_network_is_an_error(self):
         self.write("other.csv", "a,b,label\n" + "1,2,x\n3,4,y\n" * 20)
         self.assert_refused(3, ["does not match", "1 x 8 x 8"], "eval", "run", "--data", "other.csv", "--quiet")
 

@@ -48,10 +48,10 @@ class Installed(unittest.TestCase):
         place = self.folder / "outside"
         run(CMAKE, "-S", HERE / "outside", "-B", place, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run(CMAKE, "--build", place)
-        self.assertEqual(run(place / "outside"), "right: 64 of 64\nfactor: 4\nunknown route 'bpp' (did you mean 'bp'?); available: bp, fa, "
+        self.assertEqual(run(place / "outside"), "correct: 64 of 64\nfactor: 4\nunknown route 'bpp' (did you mean 'bp'?); available: bp, fa, "
                          "dfa, eprop, eprop-symmetric, ifa, kolen-pollack, sign-symmetric, usf, brsf, frsf\nby its schema: 4\n")
 
-    def test_a_project_that_wants_another_version_is_told(self):
+    def test_requiring_another_version_is_an_error(self):
         place = self.folder / "newer"
         place.mkdir()
         (place / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.18)\nproject(newer CXX)\n"
@@ -59,7 +59,7 @@ class Installed(unittest.TestCase):
         with self.assertRaisesRegex(AssertionError, r"requested\s+version \"9\""):
             run(CMAKE, "-S", place, "-B", place / "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
-    def test_a_project_with_another_libtorch_is_told_both_versions(self):
+    def test_another_libtorch_is_an_error_with_both_versions(self):
         place = self.folder / "other"
         (place / "torch").mkdir(parents=True)
         (place / "torch/TorchConfig.cmake").write_text("set(TORCH_LIBRARIES)\n")

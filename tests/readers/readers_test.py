@@ -31,7 +31,7 @@ class SafetensorsTest(ProgramTest):
             for part in ("weight", "bias"):
                 np.testing.assert_array_equal(exported[f"{theirs}.{part}"], checkpoint[f"layers.{ours}.{part}"])
 
-    def test_a_file_of_theirs_is_imported(self):
+    def test_a_file_of_pytorch_is_imported(self):
         draw = np.random.default_rng(1)
         weights = {"fc1.weight": draw.normal(size=(16, 64)), "fc1.bias": draw.normal(size=16),
                    "fc2.weight": draw.normal(size=(10, 16)), "fc2.bias": draw.normal(size=10)}

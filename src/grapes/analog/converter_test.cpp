@@ -20,12 +20,12 @@ TEST(Quantize, ThreeBitsAreSevenLevels) {
   EXPECT_TRUE(at::equal(quantize(v, 3, 1.5), expected)) << quantize(v, 3, 1.5);
 }
 
-TEST(Quantize, NoBitsIsOnlyTheBound) {
+TEST(Quantize, WithoutBitsOnlyClips) {
   EXPECT_TRUE(at::equal(quantize(at::tensor({-2.0, 0.123}), 0, 1), at::tensor({-1.0, 0.123})));
   EXPECT_TRUE(at::equal(quantize(at::tensor({-2.0, 0.123}), 0, inf), at::tensor({-2.0, 0.123})));
 }
 
-TEST(Quantize, ErrsByHalfALevelAtMost) {
+TEST(Quantize, TheErrorIsAtMostHalfALevel) {
   const at::Tensor v = at::rand({10'000}, at::kDouble) * 2 - 1;
   for (const int bits : {2, 7, 9}) {
     const double half = 0.5 / (std::ldexp(1.0, bits - 1) - 1);
@@ -35,18 +35,18 @@ TEST(Quantize, ErrsByHalfALevelAtMost) {
   }
 }
 
-TEST(Read, ExactConverterIsTheProduct) {
+TEST(Read, AnExactConverterReturnsTheProduct) {
   at::manual_seed(1);
   const at::Tensor G = at::randn({4, 6}), v = at::randn({3, 6}) * 0.2;
   EXPECT_LT(largest(read({G, {}, 1}, v, exact, 1) - at::matmul(v.clamp(-1, 1), G.t())), 1e-5);
 }
 
-TEST(Read, WithoutManagementInputsAreCut) {
+TEST(Read, WithoutNoiseManagementInputsAreClipped) {
   const at::Tensor G = at::ones({1, 2}), v = at::tensor({3.0F, 0.5F}).reshape({1, 2});
   EXPECT_FLOAT_EQ(read({G, {}, 1}, v, exact, 1).item<float>(), 1.5F);
 }
 
-TEST(Read, NoiseManagementMakesScaleIrrelevant) {
+TEST(Read, WithNoiseManagementTheScaleOfInputsDoesNotMatter) {
   at::manual_seed(2);
   Converter converter;
   const at::Tensor G = at::randn({4, 6}) * 0.1, v = at::randn({3, 6});
@@ -79,7 +79,7 @@ TEST(Read, NoiseOfDevicesAndOutputsAddUp) {
   EXPECT_NEAR(y.square().mean().item<double>(), 0.2725, 5 * 0.2725 * std::sqrt(2 / n));
 }
 
-TEST(Read, BitsWithoutABoundAreRefused) { EXPECT_THROW(quantize(at::ones({1}), 8, inf), c10::ValueError); }
+TEST(Read, BitsWithoutABoundAreAnError) { EXPECT_THROW(quantize(at::ones({1}), 8, inf), c10::ValueError); }
 
 }  // namespace
 }  // namespace grapes::analog

@@ -4,7 +4,7 @@
 namespace grapes::analog {
 namespace {
 
-TEST(Crossbar, ReadsBothWays) {
+TEST(Crossbar, ReadsInBothDirections) {
   Options options = exact_reads();
   options.scale = 3;
   for (const char* name : {"constant-step", "pcm"}) {
@@ -51,7 +51,7 @@ TEST(Responsibility, SummedIsTheSumOfMagnitudesRightAfterWriting) {
   EXPECT_LT(largest(responsibility(c, Sensing::exact, 0, 1) - W.abs().sum(1)), 1e-4);
 }
 
-TEST(Responsibility, WhatBothOfAPairHaveIsReadTwice) {
+TEST(Responsibility, TheSummedReadCountsTheCommonPartOfAPairTwice) {
   Crossbar c = make_crossbar(quiet("pcm"), 1, 2, exact_reads(), 1);
   c.plus.state.copy_(at::tensor({1.0F, 0.25F}).reshape({1, 2}));
   c.minus.state.copy_(at::tensor({0.5F, 1.25F}).reshape({1, 2}));
@@ -61,7 +61,7 @@ TEST(Responsibility, WhatBothOfAPairHaveIsReadTwice) {
   EXPECT_FLOAT_EQ(responsibility(c, 0, 1).item<float>(), 3);  // what pairs do by themselves
 }
 
-TEST(Responsibility, OfReferencePairsTheSumHasSigns) {
+TEST(Responsibility, TheSummedReadOfReferencePairsHasSigns) {
   Crossbar c = make_crossbar(quiet("constant-step"), 1, 3, exact_reads(), 1);
   program(c, at::tensor({0.5F, -0.25F, -0.125F}).reshape({1, 3}), 0);
   EXPECT_NEAR(responsibility(c, Sensing::summed, 0, 1).item<double>(), 0.125, 1e-6);
@@ -69,7 +69,7 @@ TEST(Responsibility, OfReferencePairsTheSumHasSigns) {
   EXPECT_NEAR(responsibility(c, 0, 1).item<double>(), 0.875, 1e-6);
 }
 
-TEST(Responsibility, OfInputsTheArrayIsReadTheOtherWay) {
+TEST(Responsibility, OfInputsReadsTheArrayInTheOtherDirection) {
   Options options = exact_reads();
   options.scale = 2;
   for (const char* name : {"pcm", "constant-step"}) {

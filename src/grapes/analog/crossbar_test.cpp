@@ -18,7 +18,7 @@ TEST(Crossbar, ResponsesFollowTheClosedForm) {
   }
 }
 
-TEST(Crossbar, MeanAndSpreadOverPulsesWithoutBoundsInReach) {
+TEST(Crossbar, MeanAndSpreadOfPulsesFarFromTheBounds) {
   // n pulses of step s (1 + 0.3 ξ_device)(1 + 0.3 ξ_pulse) from 0: mean n s; variance of the mean step over devices
   // n² s² 0.09, and over pulses n s² 0.09 (1 + 0.09).
   Device device = named("constant-step");
@@ -32,7 +32,7 @@ TEST(Crossbar, MeanAndSpreadOverPulsesWithoutBoundsInReach) {
   EXPECT_NEAR(w.var().item<double>(), variance, 5 * variance * std::sqrt(2.0 / count));
 }
 
-TEST(Crossbar, PcmRisesOnOneSideAndFallsOnTheOther) {
+TEST(Crossbar, PcmIncreasesOneDevicePerDirection) {
   const Device device = quiet("pcm");
   Crossbar c = make_crossbar(device, 1, 1, exact_reads(), 1);
   for (std::int64_t n = 0; n < 20; ++n) pulse_all(c, true, n);
@@ -44,7 +44,7 @@ TEST(Crossbar, PcmRisesOnOneSideAndFallsOnTheOther) {
   EXPECT_NEAR(weights(c).item<double>(), 0, 1e-6);
 }
 
-TEST(Crossbar, DevicesDifferAsTheTableSays) {
+TEST(Crossbar, DevicesHaveTheSpreadsOfTheTable) {
   const Device device = named("constant-step");
   const Crossbar c = make_crossbar(device, 200, 200, {}, 1);
   const double n = 40'000;
@@ -57,7 +57,7 @@ TEST(Crossbar, DevicesDifferAsTheTableSays) {
   EXPECT_NEAR(imbalance.std().item<double>(), 0.01, 2e-4);
 }
 
-TEST(Crossbar, TheRarestDeviceIsFiniteAndWithinItsBounds) {
+TEST(Crossbar, ExtremeDevicesAreFiniteAndWithinTheirBounds) {
   // With so many devices, some draws of bounds and steps have the opposite sign.
   for (const Device& device : devices()) {
     Crossbar c = make_crossbar(device, 500, 400, {}, 1);
@@ -87,7 +87,7 @@ TEST(Crossbar, MeanUpdateIsTheGradientStep) {
   EXPECT_GT(largest(expected), 5 * largest(tolerance));  // the test could fail
 }
 
-TEST(Crossbar, FastUpdateIsPlainToTheLastBit) {
+TEST(Crossbar, TheFastUpdateEqualsTheReferenceBitForBit) {
   for (const Device& device : devices()) {
     Options options;
     Crossbar fast = make_crossbar(device, 9, 33, options, 4), slow = make_crossbar(device, 9, 33, options, 4);
@@ -119,7 +119,7 @@ TEST(Crossbar, IdealUpdateIsExactWithinTheBounds) {
   }
 }
 
-TEST(Drift, IsAPowerLawAndComposes) {
+TEST(Drift, FollowsAPowerLawAndTwoDriftsEqualOne) {
   Device device = quiet("pcm");
   const at::Tensor W = randoms({3, 4}, 1) * 0.3;
   Crossbar c = make_crossbar(device, 3, 4, exact_reads(), 1);
@@ -136,7 +136,7 @@ TEST(Drift, IsAPowerLawAndComposes) {
   EXPECT_THROW(drift(once, 20, 10), c10::ValueError);
 }
 
-TEST(Stuck, NeverMoves) {
+TEST(Stuck, DevicesNeverMove) {
   for (const char* name : {"reram", "pcm"}) {
     Device device = named(name);
     device.stuck = 0.25;
@@ -160,7 +160,7 @@ TEST(Stuck, NeverMoves) {
   }
 }
 
-TEST(Refresh, EmptiesFullPairsAndKeepsTheirDifference) {
+TEST(Refresh, ResetsFullPairsAndKeepsTheirDifference) {
   Crossbar c = make_crossbar(quiet("pcm"), 1, 4, exact_reads(), 1);
   c.plus.state.copy_(at::tensor({1.6F, 1.6F, 0.6F, 1.0F}).reshape({1, 4}));
   c.minus.state.copy_(at::tensor({0.7F, 0.4F, 1.9F, 1.0F}).reshape({1, 4}));
@@ -186,7 +186,7 @@ TEST(Refresh, LeavesPairsWithAStuckDeviceAsTheyAre) {
   EXPECT_GT(change.masked_select(free).min().item<double>(), 0);  // the noise of writing
 }
 
-TEST(Stuck, DevicesBesideStayWhatTheyWere) {
+TEST(Stuck, OtherDevicesDoNotChange) {
   Device device = named("reram");
   const Crossbar all = make_crossbar(device, 30, 40, {}, 1);
   device.stuck = 0.05;
@@ -201,7 +201,7 @@ TEST(Stuck, DevicesBesideStayWhatTheyWere) {
   EXPECT_TRUE((more.plus.low == more.plus.high).masked_select(stuck).all().item<bool>());
 }
 
-TEST(Program, NoiseHasItsSpread) {
+TEST(Program, WriteNoiseHasItsStandardDeviation) {
   const Device device = named("pcm");
   Options options;
   options.real.write = true;
@@ -212,7 +212,7 @@ TEST(Program, NoiseHasItsSpread) {
   EXPECT_NEAR(c.plus.state.std().item<double>(), sd, 5 * sd / std::sqrt(4e4));
 }
 
-TEST(Crossbar, SameSeedAndStepSameDraws) {
+TEST(Crossbar, TheSameSeedAndStepGiveTheSameDraws) {
   const at::Tensor W = randoms({5, 8}, 1) * 0.2, x = randoms({3, 8}, 2), error = randoms({3, 5}, 3);
   for (const Device& device : devices()) {
     Options options;
@@ -228,7 +228,7 @@ TEST(Crossbar, SameSeedAndStepSameDraws) {
   }
 }
 
-TEST(Crossbar, StateIsWhole) {
+TEST(Crossbar, TheStateDeterminesAllLaterUpdates) {
   const at::Tensor x = randoms({3, 8}, 2), error = randoms({3, 5}, 3);
   for (const Device& device : devices()) {
     Crossbar a = make_crossbar(device, 5, 8, {}, 6);
@@ -246,14 +246,14 @@ TEST(Crossbar, StateIsWhole) {
   }
 }
 
-TEST(Crossbar, ScaleFillsAShareOfTheRange) {
+TEST(Crossbar, TheScaleFillsAFractionOfTheRange) {
   const at::Tensor W = at::tensor({0.1F, -0.3F});
   EXPECT_FLOAT_EQ(static_cast<float>(scale_for(named("constant-step"), W, 0.5)), 1);
   EXPECT_FLOAT_EQ(static_cast<float>(scale_for(named("pcm"), W, 0.3)), 0.5);
   EXPECT_EQ(scale_for(named("ideal"), W, 0.5), 1);
 }
 
-TEST(Crossbar, MistakesAreNamed) {
+TEST(Crossbar, InvalidArgumentsAreErrors) {
   const auto said = [](const Device& device, const Options& options) {
     try {
       make_crossbar(device, 2, 2, options, 1);

@@ -21,9 +21,8 @@ enum class Response { constant, soft_bounds, exponential };
 
 /// A weight is the difference of two conductances, G+ - G-.
 ///   reference  one device receives pulses up and down, the other stays at -low: w = G+ - G-, G+ = w - low
-///   one_sided  both receive pulses up only: G+ to increase the weight, G- to decrease it; low = 0. If one is nearly
-///   full
-///              and the other is not empty, both are reset and their difference is reprogrammed (a refresh)
+///   one_sided  both receive only pulses up: G+ to increase the weight, G- to decrease it; low = 0. If one is nearly
+///              full and the other is not empty, both are reset and their difference is written again (a refresh)
 enum class Pair { reference, one_sided };
 
 struct Device {

@@ -31,7 +31,7 @@ TEST(Devices, EveryNumberThatIsGivenHasASource) {
   }
 }
 
-TEST(Devices, AnUnknownOneIsRefusedWithTheNearest) {
+TEST(Devices, AnUnknownNameIsAnErrorWithTheNearestName) {
   try {
     named("rerm");
     FAIL();
@@ -42,7 +42,7 @@ TEST(Devices, AnUnknownOneIsRefusedWithTheNearest) {
   }
 }
 
-TEST(Devices, StepsByHand) {
+TEST(Devices, StepsEqualThoseByHand) {
   EXPECT_DOUBLE_EQ(mean_step(named("constant-step"), 0.3, true), 0.001);
   EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.3, true), 0.0005);
   EXPECT_DOUBLE_EQ(mean_step(named("soft-bounds"), 0.3, false), 0.0015);
@@ -55,7 +55,7 @@ TEST(Devices, StepsByHand) {
   EXPECT_NEAR(mean_step(named("pcm"), 2, true), 0.01 * (1 + 27.235 * 0.006737947), 1e-9);
 }
 
-TEST(Devices, SoftBoundsCloseInGeometrically) {
+TEST(Devices, SoftBoundsApproachTheirBoundGeometrically) {
   // w_n = w_max (1 - (1 - α/w_max)^n): each pulse covers 1/600 of the remaining distance.
   EXPECT_NEAR(after_pulses(named("soft-bounds"), 0, 1000, true), 0.6 * (1 - std::pow(1 - 0.001 / 0.6, 1000)), 1e-12);
   EXPECT_NEAR(after_pulses(named("soft-bounds"), 0.6, 1000, false), -0.6 + 1.2 * std::pow(1 - 0.001 / 0.6, 1000),
@@ -91,7 +91,7 @@ TEST(Devices, TheExponentialFormSolvesItsEquation) {
     }
 }
 
-TEST(Devices, EveryNumberIsHeldToWhatItMayBe) {
+TEST(Devices, NumbersOutOfRangeAreErrors) {
   constexpr double inf = std::numeric_limits<double>::infinity();
   const auto said = [](const std::string& name, double Device::*part, double value) {
     Device device = find_row(devices(), "device", name);

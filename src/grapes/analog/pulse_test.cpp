@@ -14,13 +14,13 @@
 namespace grapes::analog {
 namespace {
 
-TEST(Draws, PhiloxOfZerosIsThePublishedAnswer) {
+TEST(Draws, PhiloxOfZerosEqualsThePublishedValue) {
   // Test vectors of Random123's kat_vectors.
   EXPECT_EQ(random_words(0, {0, 0, 0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(random_words(~0ULL, {~0U, ~0U, ~0U, ~0U}), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 
-TEST(Draws, NormalsHaveTheMomentsOfTheNormal) {
+TEST(Draws, NormalNumbersHaveTheRightMoments) {
   constexpr int count = 200'000;
   std::vector<float> numbers(count);
   normals(7, 3, count, numbers.data());
@@ -34,7 +34,7 @@ TEST(Draws, NormalsHaveTheMomentsOfTheNormal) {
   EXPECT_EQ(normal(~0U, 5), 0);  // log 1
 }
 
-TEST(Trains, BitsComeWithTheirProbability) {
+TEST(Trains, BitsHaveTheirProbability) {
   for (const double p : {0.001, 0.2, 0.5, 0.93}) {
     std::int64_t ones = 0;
     constexpr int trains = 20'000, length = 31;
@@ -69,7 +69,7 @@ struct Arrays {
   }
 };
 
-TEST(Pulses, FastIsPlainToTheLastBit) {
+TEST(Pulses, TheFastUpdateEqualsTheReferenceBitForBit) {
   constexpr std::int64_t batch = 5, nodes = 7, inputs = 23;
   Random random(3);
   std::vector<float> x, error;
@@ -98,7 +98,7 @@ TEST(Pulses, FastIsPlainToTheLastBit) {
       }
 }
 
-TEST(Pulses, ThreadsChangeNothing) {
+TEST(Pulses, TheNumberOfThreadsDoesNotChangeResults) {
   constexpr std::int64_t batch = 100, nodes = 400, inputs = 300;  // enough work for two threads
   Random random(3);
   std::vector<float> x(batch * inputs), error(batch * nodes);
@@ -138,7 +138,7 @@ TEST(Pulses, CoincidencesAreBinomial) {
   EXPECT_NEAR(variance, 4.96, 5 * 4.96 * std::sqrt(2.0 / count));
 }
 
-TEST(Pulses, ManagementSharesTheProbabilityAmongBothSides) {
+TEST(Pulses, UpdateManagementBalancesTheProbabilities) {
   // gain 1, max|x| = 1, max|δ| = 0.01: without management p_δ = 0.01 and p_x = 1; with it both are 0.1. The product is
   // the same.
   const Device& device = find_row(devices(), "device", "ideal");

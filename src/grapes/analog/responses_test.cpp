@@ -6,14 +6,14 @@
 namespace grapes::analog {
 namespace {
 
-TEST(Responses, PulsesToFill) {
+TEST(Responses, CountThePulsesThatFillADevice) {
   EXPECT_EQ(pulses_to_fill(named("constant-step")), 570);
   // 1 - (1 - 1/600)^n = 0.95: n = ln 0.05 / ln (599/600) = 1795.9...
   EXPECT_EQ(pulses_to_fill(named("soft-bounds")), 1796);
   EXPECT_EQ(pulses_to_fill(named("ideal")), 1000);
 }
 
-TEST(Responses, OfQuietDevicesAreTheClosedForm) {
+TEST(Responses, WithoutNoiseEqualTheClosedForm) {
   for (const Device& row : devices()) {
     const Device device = quiet(row.name);
     const Responses r = responses(device, 2, 200, 1);
@@ -30,7 +30,7 @@ TEST(Responses, OfQuietDevicesAreTheClosedForm) {
   }
 }
 
-TEST(Responses, OfDevicesThatDifferAreTheClosedFormOfEach) {
+TEST(Responses, OfDifferentDevicesEqualTheClosedFormOfEach) {
   // Pulses up to saturation, where each device's bounds and steps matter. Without noise, mean and spread are those of
   // the closed form; exponential devices may differ by their largest steps.
   for (const Device& row : devices()) {
@@ -49,7 +49,7 @@ TEST(Responses, OfDevicesThatDifferAreTheClosedFormOfEach) {
   }
 }
 
-TEST(Responses, SoftBoundsKeepTheirMeanUnderNoiseAndSpreadAsTheClosedFormSays) {
+TEST(Responses, NoisySoftBoundsHaveTheMeanAndSpreadOfTheClosedForm) {
   // u = 1 - w/high becomes u (1 - a (1 + σ ξ)), a = step / high: E u = (1-a)^n, E u² = ((1-a)² + a² σ²)^n.
   Device device = quiet("soft-bounds");
   device.noise_step = 2;
@@ -62,7 +62,7 @@ TEST(Responses, SoftBoundsKeepTheirMeanUnderNoiseAndSpreadAsTheClosedFormSays) {
   EXPECT_NEAR(r.sd[pulses], sd, 5 * sd / std::sqrt(2 * count));
 }
 
-TEST(Responses, SpreadOfTheTable) {
+TEST(Responses, HaveTheSpreadOfTheTable) {
   // 100 pulses of constant-step: s.d. 0.001 sqrt(100² (0.09 + 0.01²) + 100 · 0.09 · 1.09); the bounds are far.
   const Responses r = responses(named("constant-step"), 20'000, 100, 1);
   const double sd = 0.001 * std::sqrt(1e4 * 0.0901 + 100 * 0.09 * 1.09);

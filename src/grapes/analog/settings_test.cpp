@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-TEST(Settings, AreWrittenAsTheyAreRead) {
+TEST(Settings, RoundTripAsText) {
   for (const char* text :
        {"none", "pcm", "constant-step:imbalance=0.02", "soft-bounds:noise=2,imbalance=0.1",
         "soft-bounds:noise=4,spread=1", "ideal:low=-1,high=1", "soft-bounds:noise=0,noise=2", "ideal:high=inf"})
@@ -34,7 +34,7 @@ TEST(Settings, AnotherSpellingIsWrittenWithTheSameMeaning) {
   EXPECT_EQ(to_string(parse_operations("update,forward,update")), "forward,update");
 }
 
-TEST(Settings, ChangesApplyInTheirOrder) {
+TEST(Settings, ChangesApplyInOrder) {
   const Device row = device_of({"soft-bounds"});
   EXPECT_EQ(device_of({"soft-bounds", {{"noise", 2}}}).noise_step, 2 * row.noise_step);
   EXPECT_EQ(device_of({"soft-bounds", {{"noise", 2}, {"noise_step", 0.5}}}).noise_step, 0.5);
@@ -46,7 +46,7 @@ TEST(Settings, ChangesApplyInTheirOrder) {
   EXPECT_TRUE(read.bound_management);
 }
 
-TEST(Settings, RefuseByName) {
+TEST(Settings, InvalidSettingsAreErrorsThatNameThem) {
   const auto refuses = [](auto parse, const std::string& text, const std::string& words) {
     EXPECT_THAT([&] { parse(text); }, ThrowsMessage<UsageError>(HasSubstr(words))) << text;
   };

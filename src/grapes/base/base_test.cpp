@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(Random, StreamsDifferByNameSeedAndNumbersAndRepeat) {
+TEST(Random, StreamsDependOnNameSeedAndNumbers) {
   const std::set<std::uint64_t> seeds = {stream_seed(1, "init"),       stream_seed(2, "init"),
                                          stream_seed(1, "order"),      stream_seed(1, "init", 1),
                                          stream_seed(1, "init", 0, 1), stream_seed(1, "")};
@@ -35,7 +35,7 @@ TEST(Random, IsTheSameOnEveryPlatform) {
   EXPECT_EQ(random(), 0xbf6e1f784956452aULL);
 }
 
-TEST(Random, UniformAndNormalHaveTheirMoments) {
+TEST(Random, UniformAndNormalNumbersHaveTheRightMoments) {
   Random random(5);
   const int n = 200000;
   double uniform = 0, normal = 0, square = 0;
@@ -72,7 +72,7 @@ TEST(Text, SplitsJoinsAndTrims) {
   EXPECT_EQ(trim("  "), "");
 }
 
-TEST(Text, ReadsWholeNumbersOnly) {
+TEST(Text, ReadsOnlyIntegers) {
   EXPECT_EQ(to_double("1e-3"), 1e-3);
   EXPECT_EQ(to_double("+2"), 2);
   for (const char* text : {"", " 1", "1x", "1,5", "--1"}) EXPECT_FALSE(to_double(text)) << text;
@@ -81,7 +81,7 @@ TEST(Text, ReadsWholeNumbersOnly) {
   for (const double value : {0.1, 1e300, -2.5e-7, 3.0}) EXPECT_EQ(to_double(shortest(value)), value);
 }
 
-TEST(Text, WidthsAreThoseOnATerminal) {
+TEST(Text, WidthsAreThoseInATerminal) {
   EXPECT_EQ(display_width("abc"), 3U);
   EXPECT_EQ(display_width(""), 0U);
   EXPECT_EQ(display_width("Zürich"), 6U);
@@ -92,7 +92,7 @@ TEST(Text, WidthsAreThoseOnATerminal) {
             "日本     7\n");
 }
 
-TEST(Text, SuggestsWhatIsNear) {
+TEST(Text, SuggestsSimilarNames) {
   const std::vector<std::string> names = {"momentum", "nag", "rmsprop"};
   EXPECT_EQ(nearest("momentun", names), "momentum");
   EXPECT_EQ(nearest("rmsporp", names), "rmsprop");
@@ -100,7 +100,7 @@ TEST(Text, SuggestsWhatIsNear) {
   EXPECT_EQ(did_you_mean("nga", names), " (did you mean 'nag'?)");
 }
 
-TEST(Table, FindsARowOrSaysWhatThereIs) {
+TEST(Table, FindsARowOrListsTheAvailableOnes) {
   struct Row {
     std::string name;
   };
@@ -114,7 +114,7 @@ TEST(Table, FindsARowOrSaysWhatThereIs) {
   }
 }
 
-TEST(Error, NamesTheSettingThatItIsAbout) {
+TEST(Error, NamesTheSetting) {
   const UsageError error("pad", "8: the images are larger");
   EXPECT_STREQ(error.what(), "pad 8: the images are larger");
   EXPECT_EQ(error.field(), "pad");
@@ -127,7 +127,7 @@ class Files : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 };
 
-TEST_F(Files, AreReplacedWholeAndLeaveNothingBeside) {
+TEST_F(Files, AreReplacedAndLeaveNoTemporaryFiles) {
   const fs::path file = folder_ / "deep" / "x.txt";
   write_file(file, "one");
   write_file(file, "two");
@@ -136,7 +136,7 @@ TEST_F(Files, AreReplacedWholeAndLeaveNothingBeside) {
   EXPECT_EQ(std::distance(fs::directory_iterator(file.parent_path()), {}), 1);
 }
 
-TEST_F(Files, ThatCannotBeSayWhy) {
+TEST_F(Files, ErrorsSayWhyAFileCannotBeUsed) {
   const auto message = [](const auto& action) -> std::string {
     try {
       action();
@@ -153,7 +153,7 @@ TEST_F(Files, ThatCannotBeSayWhy) {
   EXPECT_NE(message([&] { write_file("/dev/null/x", "x"); }).find("/dev/null"), std::string::npos);
 }
 
-TEST_F(Files, HaveTheirDigest) {
+TEST_F(Files, HaveTheRightSha256) {
   // FIPS 180-2, appendix B.1.
   const char* abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   EXPECT_EQ(sha256("abc"), abc);

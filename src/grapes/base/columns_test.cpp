@@ -5,7 +5,7 @@
 namespace grapes {
 namespace {
 
-TEST(Columns, AlignByLetterAndTheLastOneHoldsForTheRest) {
+TEST(Columns, AlignByLetterAndRepeatTheLastLetter) {
   EXPECT_EQ(columns({{"arm", "n", "rate"}, {"bp", "10", "0.1"}}, "lr"), "arm   n  rate\nbp   10   0.1\n");
   EXPECT_EQ(columns({{"a", "bb", "c"}, {"aa", "b", "ccc"}}), "a   bb  c\naa  b   ccc\n");
   EXPECT_EQ(columns({{"a", "b", "c"}, {"aa", "bb", "cc"}}, "rlr"), " a  b    c\naa  bb  cc\n");

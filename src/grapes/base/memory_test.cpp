@@ -9,7 +9,7 @@
 namespace grapes {
 namespace {
 
-TEST(Memory, IsNoMoreThanTheMachineHas) {
+TEST(Memory, IsAtMostWhatTheMachineHas) {
   std::ifstream file("/proc/meminfo");
   std::string name;
   std::uint64_t kilobytes = 0;
@@ -19,7 +19,7 @@ TEST(Memory, IsNoMoreThanTheMachineHas) {
   EXPECT_LE(available_memory(), kilobytes * 1024);
 }
 
-TEST(Memory, IsNoMoreThanTheLimitOfTheAddressSpace) {
+TEST(Memory, IsAtMostTheLimitOfTheAddressSpace) {
   rlimit old{};
   ASSERT_EQ(getrlimit(RLIMIT_AS, &old), 0);
   if (old.rlim_max != RLIM_INFINITY) GTEST_SKIP() << "the address space has a limit already";

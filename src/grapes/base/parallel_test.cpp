@@ -10,7 +10,7 @@
 namespace grapes {
 namespace {
 
-TEST(Parallel, DoesEachNumberOnce) {
+TEST(Parallel, CallsTheFunctionOncePerNumber) {
   for (const int threads : {1, 3, 200}) {
     std::vector<std::atomic<int>> times(100);
     for_each_number(100, threads, [&](std::int64_t i) { ++times[static_cast<std::size_t>(i)]; });
@@ -19,7 +19,7 @@ TEST(Parallel, DoesEachNumberOnce) {
   for_each_number(0, 4, [](std::int64_t) { FAIL(); });
 }
 
-TEST(Parallel, ThrowsTheFirstFailureByNumber) {
+TEST(Parallel, ThrowsTheErrorOfTheSmallestNumber) {
   for (int repeat = 0; repeat < 20; ++repeat) {
     try {
       for_each_number(100, 4, [](std::int64_t i) {

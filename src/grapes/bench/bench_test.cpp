@@ -24,7 +24,7 @@ std::vector<std::string> of(const std::vector<Timing>& timings, std::string Timi
   return values;
 }
 
-TEST(Turns, EveryArmIsMeasuredOverTheBaselineOfItsOwnThreadCount) {
+TEST(Turns, EveryArmIsRelativeToTheBaselineWithItsThreadCount) {
   std::vector<int> runs;  // of baseline, arm, arm: for one thread, then for two
   const auto make = [&] {
     const std::size_t first = runs.size();
@@ -46,7 +46,7 @@ TEST(Turns, EveryArmIsMeasuredOverTheBaselineOfItsOwnThreadCount) {
   }
 }
 
-TEST(Bench, AStepOfDenseLayersByBothRules) {
+TEST(Bench, TimesDenseStepsWithBothRules) {
   const std::vector<Timing> timings = mlp({.nodes = {20, 16, 4}, .batch = 3}, quick);
   EXPECT_EQ(of(timings, &Timing::rule), (std::vector<std::string>{"bp", "grapes"}));
   EXPECT_THAT(of(timings, &Timing::name), Each("20-16-4"));
@@ -55,7 +55,7 @@ TEST(Bench, AStepOfDenseLayersByBothRules) {
   EXPECT_THAT(timings, Each(Field(&Timing::peak_bytes, Gt(weights))));
 }
 
-TEST(Bench, RandomSpikesAreNamedAndOfTheDensityAskedFor) {
+TEST(Bench, RandomSpikesHaveTheRequestedDensity) {
   const std::vector<Timing> timings = snn({.nodes = {200, 16, 4}, .steps = 20, .batch = 16, .density = 0.25}, quick);
   EXPECT_EQ(of(timings, &Timing::rule), (std::vector<std::string>{"bp", "grapes", "bp", "grapes", "encode"}));
   EXPECT_EQ(of(timings, &Timing::variant), (std::vector<std::string>{"dense", "dense", "spikes", "spikes", ""}));
@@ -64,7 +64,7 @@ TEST(Bench, RandomSpikesAreNamedAndOfTheDensityAskedFor) {
   for (const Timing& timing : timings) EXPECT_NEAR(timing.density, 0.25, 0.01) << "64,000 draws";
 }
 
-TEST(Bench, MnistIsTakenOnlyWhereItIsAskedFor) {
+TEST(Bench, MnistIsUsedOnlyOnRequest) {
   for (const SnnCase& which : snn_cases("random")) EXPECT_EQ(which.input, "random");
   EXPECT_EQ(snn_cases("mnist").front().input, "mnist");
   const char* const names[] = {"GRAPES_DATA", "XDG_CACHE_HOME", "HOME"};
@@ -77,7 +77,7 @@ TEST(Bench, MnistIsTakenOnlyWhereItIsAskedFor) {
   }
 }
 
-TEST(Bench, FusedAndPlainOverACopy) {
+TEST(Bench, TimesFusedAndPlainOperations) {
   EXPECT_EQ(of(update("adam", "float32", quick), &Timing::variant), (std::vector<std::string>{"fused", "plain"}));
   EXPECT_EQ(of(factor({8, 5}, "float64", quick), &Timing::variant), (std::vector<std::string>{"fused", "plain"}));
 }

@@ -125,7 +125,7 @@ class BenchOf {
   BenchOf(CLI::App& parent, Program& program, const std::string& name, const std::string& meaning,
           const std::vector<Example>& examples, void (*bench)(BenchVerb& verb))
       : app(add_verb(parent, name, meaning, examples)) {
-    app->add_option("--seconds", verb->options.seconds, "time to measure each group of cases for [2]")
+    app->add_option("--seconds", verb->options.seconds, "seconds for which each group of cases is timed [2]")
         ->check(CLI::Range(0.01, 3600.0).description(""))
         ->type_name("S");
     app->add_flag("--json", verb->json, "print one JSON object per line");
@@ -189,7 +189,7 @@ void add_bench(Program& program) {
                 mlp);
   dense.app->add_option("--nodes", dense.verb->nodes, "layer sizes from inputs to outputs [784-256-256-10]")
       ->type_name("N-...");
-  dense.app->add_option("--dropout", dense.verb->dropout, "probability to drop a hidden unit [0]")
+  dense.app->add_option("--dropout", dense.verb->dropout, "probability that a hidden unit is dropped [0]")
       ->check(CLI::Range(0.0, 0.99).description(""))
       ->type_name("P");
   dense.batch().threads().optimizer().precision({"float32", "float64", "bf16"});

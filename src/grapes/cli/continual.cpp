@@ -46,7 +46,7 @@ void take_manifest(experiment::Config& config, const std::set<std::string>& give
 void add_continual(Program& program) {
   CLI::App* verb = add_verb(
       program.app, "continual",
-      "train on tasks one after the other, measure forgetting, and write a report\n"
+      "train on several tasks one after the other, measure forgetting, and write a report\n"
       "(default: 5 tasks of permuted inputs, one epoch each, model mlp:256,256, momentum 0.9, learning rate 0.001)",
       {{"grapes continual", "compare six rules with five seeds each on permuted digits"},
        {"grapes continual --data mnist --arms bp,grapes,ewc,ewc+grapes,joint",
@@ -54,7 +54,7 @@ void add_continual(Program& program) {
        {"grapes continual --data fashion-mnist --scenario split", "give each task its own classes and output units"},
        {"grapes continual --manifest scenario.json", "use the tasks of another run or program"},
        {"grapes continual --resume runs/20260101-120000-continual",
-        "resume an interrupted run; the result is the same to the bit"}});
+        "resume an interrupted comparison; the result is the same, bit for bit"}});
   experiment::Config begin;
   experiment::read_toml_text(begin, standard_setup, "grapes continual");
   const PlanPtr plan = add_plan(*verb, false, {"target-score"}, begin);

@@ -94,8 +94,8 @@ void add_cost(Program& program, CLI::App& hardware) {
         "use your own energy table; write costs/cost.json and cost.svg"}});
   const auto options = std::make_shared<CostOptions>();
   add_config(*verb, options->file);
-  verb->add_option("--input", options->input, "shape of an example, instead of data")->type_name("784|1x28x28");
-  verb->add_option("--outputs", options->outputs, "number of outputs, with --input")
+  verb->add_option("--input", options->input, "shape of an example, in place of --data")->type_name("784|1x28x28");
+  verb->add_option("--outputs", options->outputs, "number of outputs; needed with --input")
       ->type_name("WHOLE NUMBER > 0")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}).description(""));
   verb->add_option("--energy", options->energy, "energies of operations and memory accesses [Horowitz 2014]")

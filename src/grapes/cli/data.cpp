@@ -49,15 +49,16 @@ void add_list_sources(Program& program, CLI::App& parent) {
 
 void add_get(Program& program, CLI::App& parent) {
   CLI::App* verb = add_verb(
-      parent, "get", "put a named data set into the cache: download it, or take it from its archives",
+      parent, "get", "install a named data set in your cache: download it, or take it from files that you downloaded",
       {{"grapes data get mnist", "download MNIST, or resume its download"},
-       {"grapes data get emnist-letters --from gzip.zip", "take it from the archive that its authors publish"}});
+       {"grapes data get emnist-letters --from gzip.zip",
+        "take it from an archive that you downloaded from its authors"}});
   struct Options {
     std::string name, from;
   };
   const auto options = std::make_shared<Options>();
   verb->add_option("name", options->name, "name of the data set")->type_name("NAME")->required();
-  verb->add_option("--from", options->from, "take its files from here instead of downloading them")
+  verb->add_option("--from", options->from, "take the data set from here instead of downloading it")
       ->type_name("ARCHIVE|FILE|FOLDER");
   verb->callback([&program, options] {
     program.action = [&program, options] {
@@ -78,7 +79,7 @@ void add_get(Program& program, CLI::App& parent) {
 }
 
 void add_verify(Program& program, CLI::App& parent) {
-  CLI::App* verb = add_verb(parent, "verify", "check files against their SHA-256",
+  CLI::App* verb = add_verb(parent, "verify", "compare the files of data sets with their SHA-256",
                             {{"grapes data verify", "check every data set that is found"},
                              {"grapes data verify mnist --data-dir /data", "check MNIST in /data"}});
   struct Options {
@@ -116,15 +117,16 @@ void add_show(Program& program, CLI::App& parent) {
     Settings settings;
   };
   const auto options = std::make_shared<Options>();
-  verb->add_option("name", options->name, "name of a data set, or a path to your own [digits]")->type_name("NAME|PATH");
+  verb->add_option("name", options->name, "name of a data set, or the path of your own data [digits]")
+      ->type_name("NAME|PATH");
   verb->add_option("--out", options->out, "draw examples into this image")->type_name("SHEET.png");
   verb->add_option("--sheet-rows", options->rows, "rows of examples in the image [10]")
       ->check(CLI::Range(1, 1000).description(""));
   verb->add_option("--sheet-columns", options->columns, "columns of examples in the image [10]")
       ->check(CLI::Range(1, 1000).description(""));
   options->settings.add(*verb, {"data", "training"},
-                        {"data", "epochs", "batch-size", "loss", "checkpoint-every", "evaluate-every", "arm-name",
-                         "factors-at-rest", "carry-remainder"});
+                        {"data", "epochs", "batch-size", "loss", "patience", "checkpoint-every", "evaluate-every",
+                         "record-alignment", "arm-name", "factors-at-rest", "carry-remainder"});
   verb->callback([&program, options] {
     program.action = [&program, options] {
       experiment::Config config;
@@ -148,7 +150,7 @@ void add_show(Program& program, CLI::App& parent) {
 }  // namespace
 
 void add_data(Program& program) {
-  CLI::App* verb = add_verb(program.app, "data", "list, download, check and show data sets",
+  CLI::App* verb = add_verb(program.app, "data", "list, install, check and show data sets",
                             {{"grapes data list", "list all data sets"},
                              {"grapes data get mnist", "download MNIST"},
                              {"grapes data show mnist --out sheet.png", "draw some of its images"}});

@@ -106,17 +106,19 @@ void add_devices(Program& program, CLI::App& hardware) {
       {{"grapes hardware devices --out devices", "simulate all devices; write responses.csv and responses.svg"},
        {"grapes hardware devices --device pcm --device reram --pulses 100 --out two",
         "simulate two devices with 100 pulses up and down"},
-       {"grapes list devices", "list their parameters and the sources"}});
+       {"grapes list devices", "list the parameters of the devices and their sources"}});
   const auto options = std::make_shared<DevicesOptions>();
-  verb->add_option("--device", options->names, "a device of grapes list devices; give the option again for more [all]")
+  verb->add_option("--device", options->names,
+                   "a device of grapes list devices; repeat the option for several devices [all]")
       ->type_name("NAME");
-  verb->add_option("--weights", options->weights, "simulated devices of each kind [1000]")
+  verb->add_option("--weights", options->weights, "number of simulated weights of each device [1000]")
       ->type_name("N")
       ->check(CLI::Range(2, 1'000'000).description(""));
-  verb->add_option("--pulses", options->pulses, "pulses up and down [as many as reach 95 % of the range]")
+  verb->add_option("--pulses", options->pulses,
+                   "number of pulses up, and then down [as many as reach 95 % of the range]")
       ->type_name("N")
       ->check(CLI::Range(1, 100'000).description(""));
-  verb->add_option("--seed", options->seed, "seed of spread and noise [1]")->type_name("N");
+  verb->add_option("--seed", options->seed, "seed of the random differences and the noise [1]")->type_name("N");
   verb->add_option("--out", options->out, "folder to write into")->type_name("FOLDER")->required();
   verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [options] { return devices(*options); }; });

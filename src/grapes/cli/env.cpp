@@ -7,7 +7,7 @@
 namespace grapes::cli {
 
 void add_env(Program& program) {
-  CLI::App* verb = add_verb(program.app, "env", "show versions, machine and threads; every record contains the same",
+  CLI::App* verb = add_verb(program.app, "env", "show versions, machine and threads; every record contains them too",
                             {{"grapes env", "show them, for a bug report for example"},
                              {"grapes env --threads 2 --json", "print JSON for a run with two threads"}});
   struct Options {

@@ -47,7 +47,7 @@ std::string confusion_table(const std::vector<std::int64_t>& confusion, const st
   const std::size_t n = classes.size();
   std::vector<std::vector<std::string>> rows = {{"truth"}};
   for (std::size_t j = 0; j < n; ++j) rows[0].push_back(classes[j].substr(0, 8));
-  rows[0].emplace_back("right");
+  rows[0].emplace_back("correct");
   for (std::size_t i = 0; i < n; ++i) {
     std::vector<std::string> row = {classes[i]};
     std::int64_t total = 0;
@@ -102,12 +102,13 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
 
 void add_eval(Program& program) {
   CLI::App* verb =
-      add_verb(program.app, "eval", "evaluate a trained network: loss, score, confusion matrix",
-               {{"grapes eval runs/20260101-120000-grapes", "evaluate on the test examples of the training data"},
+      add_verb(program.app, "eval", "evaluate a trained network: print its loss, score and confusion matrix",
+               {{"grapes eval runs/20260101-120000-grapes",
+                 "evaluate on the test examples of the data set that it was trained on"},
                 {"grapes eval best.safetensors --data fashion-mnist --part validation", "evaluate on other examples"}});
   const auto options = std::make_shared<EvalOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("--part", options->part, "part of the data to evaluate on [test]")
+  verb->add_option("--part", options->part, "part of the data set on which to evaluate [test]")
       ->type_name("train|validation|test")
       ->check(CLI::IsMember({"train", "validation", "test"}).description(""));
   verb->add_flag("--json", options->json, "print the result as one JSON document");

@@ -116,7 +116,7 @@ void add_export_c(Program& program, CLI::App& parent) {
                 {"grapes export c runs/one --out net.h --learn --weight-bits 8",
                  "also write net_learn, with which the device keeps learning"},
                 {"grapes export c runs/one --out net.h --learn --evaluate validation --rehearse 2",
-                 "train the exported network here first and print its scores"}});
+                 "let the exported network learn on this computer and print its scores"}});
   const auto options = std::make_shared<Options>();
   embedded::IntegerOptions& integers = options->integers;
   add_checkpoint(*verb, options->checkpoint);
@@ -143,15 +143,15 @@ void add_export_c(Program& program, CLI::App& parent) {
       ->type_name("5..14");
   verb->add_option("--error-fraction", integers.formats.error, "fraction bits of the errors [13]")->type_name("5..14");
   verb->add_option("--evaluate", options->part,
-                   "print the scores of the exported and of the float network on this part of the data")
+                   "print the scores of the exported and of the original network on this part of the data")
       ->type_name("train|validation|test")
       ->check(CLI::IsMember({"train", "validation", "test"}).description(""));
   verb->add_option("--rehearse", options->rehearse,
-                   "passes over the training data that the exported network learns here first [0]")
+                   "passes over the training data in which the exported network learns on this computer [0]")
       ->type_name("PASSES")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1000}).description(""));
   verb->add_option("--check", options->check,
-                   "print the checksum that hardware/micro/check.h computes after so many examples")
+                   "print the checksum that hardware/micro/check.h computes after this many examples")
       ->type_name("SAMPLES")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10000000}).description(""));
   verb->add_flag("--json", options->json, "print the result as one JSON document");

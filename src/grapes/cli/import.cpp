@@ -86,13 +86,14 @@ void add_import(Program& program) {
         "import the tensors that fit and list the others"},
        {"grapes import nir one.nir --out ours.safetensors", "import a NIR graph, see grapes import nir --help"}});
   const auto options = std::make_shared<ImportOptions>();
-  verb->add_option("file", options->file, "the weights, named NAME.weight [out, in] and NAME.bias [out]")
+  verb->add_option("file", options->file,
+                   "file with the weights NAME.weight [out, in] and the biases NAME.bias [out] of each layer")
       ->type_name("FILE.safetensors");
   verb->add_option("--out", options->out, "checkpoint to write")->type_name("FILE.safetensors");
   verb->add_option("--names", options->names,
                    "names of the layers, from input to output [all that have a weight, sorted by name]")
       ->type_name("NAME[,NAME...]");
-  verb->add_flag("--strict,!--no-strict", options->strict, "fail if a tensor or a layer is left over [true]");
+  verb->add_flag("--strict,!--no-strict", options->strict, "fail if a tensor or a layer has no counterpart [true]");
   verb->add_flag("--json", options->json, "print the result as one JSON document");
   options->settings.add(*verb, {"data", "model"}, {"augment", "order"});
   verb->callback([&program, verb, options] {

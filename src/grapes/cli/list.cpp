@@ -65,6 +65,7 @@ Rows devices() {
 /// A table that can be listed.
 struct Listing {
   std::string name;
+  std::string content;
   std::vector<std::string> head;
   Rows (*rows)();
 };
@@ -72,28 +73,38 @@ struct Listing {
 const std::vector<Listing>& listings() {
   static const std::vector<std::string> plain = {"name", "what it is"};
   static const std::vector<Listing> table = {
-      {"models", plain, [] { return name_and_summary(nn::models()); }},
-      {"rules", {"arm", "route", "modulation"}, rules},
-      {"routes", plain, [] { return name_and_summary(credit::routes()); }},
-      {"modulations", plain, [] { return name_and_summary(credit::modulations()); }},
-      {"optimizers", plain, [] { return name_and_summary(optim::optimizers()); }},
-      {"schedules", plain, [] { return name_and_summary(optim::schedules()); }},
-      {"initializers", plain, [] { return name_and_summary(nn::initializers()); }},
-      {"activations", plain, [] { return name_and_summary(nn::activations()); }},
-      {"layers", plain, [] { return name_and_summary(nn::layer_kinds()); }},
-      {"neurons", plain, [] { return name_and_summary(nn::neurons()); }},
-      {"surrogates", plain, [] { return name_and_summary(nn::surrogates()); }},
-      {"resets", plain, [] { return name_and_summary(nn::resets()); }},
-      {"encoders", plain, [] { return name_and_summary(nn::encoders()); }},
-      {"readouts", plain, [] { return name_and_summary(nn::readouts()); }},
-      {"presets", plain, [] { return name_and_summary(experiment::presets()); }},
-      {"methods", plain, [] { return name_and_summary(continual::methods()); }},
-      {"scenarios", plain, [] { return name_and_summary(continual::scenarios()); }},
-      {"nir-types", plain, [] { return name_and_summary(nir::types()); }},
-      {"losses", plain, [] { return name_and_summary(nn::losses()); }},
-      {"data", plain, [] { return name_and_summary(data::sources()); }},
-      {"devices", {"device", "number", "value", "unit", "source"}, devices},
-      {"keys", {"group", "name", "default", "takes", "meaning"}, keys},
+      {"models", "models", plain, [] { return name_and_summary(nn::models()); }},
+      {"rules", "learning rules, as --arms names them", {"arm", "route", "modulation"}, rules},
+      {"routes", "routes of the error", plain, [] { return name_and_summary(credit::routes()); }},
+      {"modulations", "modulations of the error", plain, [] { return name_and_summary(credit::modulations()); }},
+      {"optimizers", "optimizers", plain, [] { return name_and_summary(optim::optimizers()); }},
+      {"schedules", "learning-rate schedules", plain, [] { return name_and_summary(optim::schedules()); }},
+      {"initializers", "initial distributions of weights", plain, [] { return name_and_summary(nn::initializers()); }},
+      {"activations", "activation functions", plain, [] { return name_and_summary(nn::activations()); }},
+      {"layers", "kinds of dense layers", plain, [] { return name_and_summary(nn::layer_kinds()); }},
+      {"neurons", "spiking neurons", plain, [] { return name_and_summary(nn::neurons()); }},
+      {"surrogates", "surrogates for the derivative of a spike", plain,
+       [] { return name_and_summary(nn::surrogates()); }},
+      {"resets", "what a spike can do to the membrane", plain, [] { return name_and_summary(nn::resets()); }},
+      {"encoders", "how images can be turned into spikes", plain, [] { return name_and_summary(nn::encoders()); }},
+      {"readouts", "how spikes over time can become a prediction", plain,
+       [] { return name_and_summary(nn::readouts()); }},
+      {"presets", "problems with settings that fit them", plain,
+       [] { return name_and_summary(experiment::presets()); }},
+      {"methods", "methods against forgetting", plain, [] { return name_and_summary(continual::methods()); }},
+      {"scenarios", "ways to make several tasks from a data set", plain,
+       [] { return name_and_summary(continual::scenarios()); }},
+      {"nir-types", "node types of NIR graphs that Grapes knows", plain, [] { return name_and_summary(nir::types()); }},
+      {"losses", "loss functions", plain, [] { return name_and_summary(nn::losses()); }},
+      {"data", "named data sets", plain, [] { return name_and_summary(data::sources()); }},
+      {"devices",
+       "analog devices, with their parameters and sources",
+       {"device", "number", "value", "unit", "source"},
+       devices},
+      {"keys",
+       "settings of the command line and of TOML files",
+       {"group", "name", "default", "takes", "meaning"},
+       keys},
   };
   return table;
 }
@@ -102,14 +113,14 @@ const std::vector<Listing>& listings() {
 
 void add_list(Program& program) {
   CLI::App* verb = add_verb(program.app, "list", "list the values that a setting can take",
-                            {{"grapes list rules", "list every learning rule, as --arms names it"},
-                             {"grapes list keys", "list every setting of the command line and of TOML files"},
+                            {{"grapes list rules", "list all learning rules"},
+                             {"grapes list keys", "list all settings"},
                              {"grapes list optimizers --json", "print JSON"}});
   verb->require_subcommand(1);
   const auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "print one JSON document");
   for (const Listing& listing : listings()) {
-    CLI::App* table = add_verb(*verb, listing.name, "list " + listing.name,
+    CLI::App* table = add_verb(*verb, listing.name, "list " + listing.content,
                                {{"grapes list " + listing.name, "print one row per line"}});
     table->callback([&program, &listing, json] {
       program.action = [&listing, json] {

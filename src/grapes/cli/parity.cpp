@@ -11,10 +11,11 @@
 namespace grapes::cli {
 
 void add_parity(Program& program) {
-  CLI::App* verb = add_verb(
-      program.app, "parity", "repeat a recorded training of the authors' program and compare every weight",
-      {{"grapes parity tests/parity/*.json", "print the differences; fail if one is above 1e-12"},
-       {"grapes parity case.json --dtype float32 --out mine.json", "compare in float32 and keep our weights"}});
+  CLI::App* verb =
+      add_verb(program.app, "parity", "repeat a recorded training of the authors' program and compare every weight",
+               {{"grapes parity tests/parity/*.json", "print the differences; fail if one is above 1e-12"},
+                {"grapes parity case.json --dtype float32 --out mine.json",
+                 "compare in float32 and write the weights of Grapes"}});
   struct Options {
     std::vector<std::string> files;
     std::string dtype = "float64", out;
@@ -28,7 +29,8 @@ void add_parity(Program& program) {
                    "arithmetic; the tolerance is 1e-12 in float64 and 2e-6 in float32 [float64]")
       ->type_name("float64|float32")
       ->check(CLI::IsMember({"float64", "float32"}).description(""));
-  verb->add_option("--out", options->out, "write our weights of one case into this file, in the format of the case")
+  verb->add_option("--out", options->out,
+                   "write the weights of Grapes for one case to this file, in the format of the case")
       ->type_name("RESULT.json");
   verb->add_flag("--plain", options->plain, "use plain tensor operations instead of the fused layers");
   verb->add_flag("--json", options->json, "print the results as one JSON document");

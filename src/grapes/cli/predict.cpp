@@ -86,9 +86,8 @@ void add_predict(Program& program) {
        {"grapes predict best.safetensors t10k-images-idx3-ubyte.gz --json", "predict an IDX file; print JSON"}});
   const auto options = std::make_shared<PredictOptions>();
   add_checkpoint(*verb, options->checkpoint);
-  verb->add_option("file", options->file,
-                   "new examples: a picture, IDX images, the rows of a table, or arrays of NumPy")
-      ->type_name("FILE.png|IDX|TABLE|NPY|NPZ")
+  verb->add_option("file", options->file, "new examples: a picture, IDX images, the rows of a table, or arrays")
+      ->type_name("PICTURE|IDX|TABLE|FILE.npy|FILE.npz|FILE.mat")
       ->required();
   verb->add_option("--top", options->top, "number of classes to print, most probable first [3]")
       ->type_name("N")

@@ -8,12 +8,12 @@ namespace grapes::cli {
 namespace fs = std::filesystem;
 
 void add_report(Program& program) {
-  CLI::App* verb = add_verb(program.app, "report",
-                            "write the report page and print the table again, from the records of finished runs",
-                            {{"grapes report runs/20260101-120000-compare", "write the report of one comparison"},
-                             {"grapes report runs/a runs/b --out both",
-                              "write one report of several folders; runs with the same seed and settings are paired"},
-                             {"grapes report runs/a --json", "print all numbers as JSON"}});
+  CLI::App* verb =
+      add_verb(program.app, "report", "write the report and print the tables again, from the records of finished runs",
+               {{"grapes report runs/20260101-120000-compare", "write the report of one comparison"},
+                {"grapes report runs/a runs/b --out both",
+                 "write one report of several folders; runs with the same seed and settings are paired"},
+                {"grapes report runs/a --json", "print all numbers as JSON"}});
   struct Options {
     std::vector<std::string> runs;
     std::string out, title, baseline = "bp";
@@ -22,12 +22,13 @@ void add_report(Program& program) {
   };
   const auto options = std::make_shared<Options>();
   verb->add_option("run", options->runs, "folders of runs")->type_name("FOLDER")->required();
-  verb->add_option("--out", options->out, "folder for the page [the given folder if there is only one, else ./report]")
+  verb->add_option("--out", options->out,
+                   "folder for the report [the given folder if there is only one, else ./report]")
       ->type_name("FOLDER");
-  verb->add_option("--title", options->title, "title of the page")->type_name("TEXT");
-  verb->add_option("--baseline", options->baseline, "arm that all others are compared with [bp]")->type_name("ARM");
+  verb->add_option("--title", options->title, "title of the report")->type_name("TEXT");
+  verb->add_option("--baseline", options->baseline, "arm with which all others are compared [bp]")->type_name("ARM");
   verb->add_option("--target", options->target,
-                   "test score that 'epochs to target' counts to [98 % of the baseline's final mean]")
+                   "test score for which the report counts the epochs to reach it [98 % of the baseline's final mean]")
       ->type_name("NUMBER");
   verb->add_flag("--json", options->json, "print all numbers as one JSON document");
   verb->callback([&program, options] {

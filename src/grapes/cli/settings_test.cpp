@@ -34,7 +34,7 @@ TEST(Settings, AnAbbreviationIsTheSameOption) {
   EXPECT_EQ(parsed("--lr 0.5 --learning-rate 0.25").optimizer.learning_rate, 0.25);
 }
 
-TEST(Settings, AVerbCannotLeaveOutWhatDoesNotExist) { EXPECT_THROW(parsed("", {"learningrate"}), UsageError); }
+TEST(Settings, AVerbCannotExcludeAnUnknownKey) { EXPECT_THROW(parsed("", {"learningrate"}), UsageError); }
 
 }  // namespace
 }  // namespace grapes::cli

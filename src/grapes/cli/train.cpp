@@ -129,8 +129,8 @@ void add_train(Program& program) {
        {"grapes train --from theirs.safetensors --modulation grapes --epochs 5",
         "train an imported network further with GRAPES"},
        {"grapes train --resume runs/20260101-120000-grapes",
-        "resume an interrupted run; the result is the same to the bit"},
-       {"grapes train --resume runs/20260101-120000-grapes --epochs 40", "go on with a finished run of fewer epochs"}});
+        "resume an interrupted run; the result is the same, bit for bit"},
+       {"grapes train --resume runs/20260101-120000-grapes --epochs 40", "continue a finished run up to epoch 40"}});
   std::set<std::string> of_several = names_of(experiment::of_comparisons);
   of_several.merge(names_of(experiment::of_tasks));
   of_several.insert("jobs");

@@ -9,19 +9,19 @@ namespace grapes::continual {
 
 /// Analyzes forgetting: how learning a task changed the weights, and how that affected earlier tasks.
 ///
-/// For every weight, with ΔW the task's change (rows are units):
-///   weight_change   ‖ΔW‖, and weight_norm ‖W‖ before the task
-///   overlap         cosine of ΔW and the change of the previous task; overlap_size the same of |ΔW|, which is 1 if the
-///                   same weights changed, in any direction (null for the first task)
-///   loss_increase   how much the change of each unit's weights raised the loss on earlier tasks, summed over units. It
-///   is
-///                   the path integral ∫ ∂L/∂W · dW along the straight line from before to after, by Simpson's rule.
-///                   The sum over all weights is the rise of the loss. It uses equally many training examples of every
-///                   earlier task, in evaluation mode.
-///   factor_change, factor_loss_increase   rank correlation (Spearman) over the units of a hidden layer between the
-///   factor
-///                   and ‖ΔW_n‖, and between the factor and the unit's part of loss_increase. The factor is unclipped
-///                   and taken before the task, for arms with and without modulation. Null if there is nothing to rank.
+/// The analysis has these fields for every weight matrix W, where ΔW is its change in the task (rows are units):
+///   weight_change         ‖ΔW‖
+///   weight_norm           ‖W‖ before the task
+///   overlap               cosine of ΔW and the change in the previous task (null for the first task)
+///   overlap_size          the same of |ΔW|; it is 1 if the same weights changed equally much, in any direction
+///   loss_increase         how much ΔW increased the loss on the earlier tasks: the path integral ∫ ∂L/∂W · dW, summed
+///                         over units. The path is the straight line from the old to the new weights (Simpson's rule).
+///                         The sum over all weight matrices is the increase of the loss. The loss uses equally many
+///                         training examples of every earlier task, in evaluation mode.
+///   factor_change         rank correlation (Spearman) over the units of a hidden layer between the factor and ‖ΔW_n‖
+///   factor_loss_increase  the same between the factor and the unit's part of loss_increase
+/// The factors are not clipped. They are taken before the task, and also for arms without modulation. A correlation is
+/// null if there is nothing to rank.
 class ForgettingAnalysis {
  public:
   explicit ForgettingAnalysis(const MethodContext& context);

@@ -24,7 +24,7 @@ TEST(ForgettingAnalysis, RankCorrelationIsSpearmans) {
   EXPECT_TRUE(std::isnan(rank_correlation(x, at::ones({5}))));
 }
 
-TEST(ForgettingAnalysis, TellsWhatChangedAndWhatItCost) {
+TEST(ForgettingAnalysis, MeasuresChangesAndTheLossIncreaseTheyCause) {
   for (const std::string scenario : {"permuted", "split"}) {
     Kit kit(scenario, "none", [] {
       nn::Options network = Kit::small();

@@ -134,7 +134,7 @@ void expect_resumes(const std::string& scenario, const std::string& method, cons
   }
 }
 
-TEST(Learner, ResumedAnywhereEqualsNeverStoppedWithEveryMethod) {
+TEST(Learner, ResumingAnywhereEqualsNeverStoppedWithEveryMethod) {
   // In the first task; at its end, where the signal is seen before the second task's first batch; in the second task's
   // first and second epoch; and in the third task.
   for (const MethodRow& row : methods())
@@ -158,7 +158,7 @@ TEST(Learner, ResumesFromTheEndOfATask) {
   }
 }
 
-TEST(Learner, ResumesWithHeadsAndOneHead) {
+TEST(Learner, ResumesWithSeparateAndSharedOutputs) {
   for (const std::string scenario : {"split", "class-incremental", "domain-incremental", "rotated"})
     for (const std::string method : {"replay", "lwf", "der++", "er-ace", "gdumb"})
       expect_resumes(scenario, method, Kit::small(), "reset", {2, 9});
@@ -179,7 +179,7 @@ TEST(Learner, ResumesConvolutionsAndSpikes) {
   }
 }
 
-TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
+TEST(Learner, TheFirstTaskEqualsOrdinaryTraining) {
   for (const std::string rule : {"none", "grapes", "shuffled"}) {
     nn::Options network = busy();
     network.rule.modulation = rule;
@@ -194,7 +194,7 @@ TEST(Learner, TheFirstTaskIsWhatATrainerDoes) {
   }
 }
 
-TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
+TEST(Learner, EveryMethodLearnsTheSameOnAnotherDevice) {
   nn::Options here = Kit::small();
   here.precision.dtype = at::kDouble;
   here.rule.modulation = "grapes";
@@ -209,7 +209,7 @@ TEST(Learner, EveryMethodLearnsOnAnotherDeviceWhatItLearnsHere) {
   }
 }
 
-TEST(Learner, HeadsOfOtherTasksStayAsTheyAre) {
+TEST(Learner, OutputUnitsOfOtherTasksDoNotChange) {
   Kit kit("split");
   std::vector<at::Tensor> outputs;
   const auto output = [&] { return kit.state.model->parameters().back().value.detach().clone(); };
@@ -227,7 +227,7 @@ TEST(Learner, HeadsOfOtherTasksStayAsTheyAre) {
           << task << head;
 }
 
-TEST(Learner, AKeptVelocityGoesOnAndAResetOneDoesNot) {
+TEST(Learner, TheVelocityIsKeptOrResetBetweenTasks) {
   Kit reset, kept;
   kept.options.optimizer_state = "kept";
   std::vector<at::Tensor> after_first, at_end;
@@ -241,7 +241,7 @@ TEST(Learner, AKeptVelocityGoesOnAndAResetOneDoesNot) {
   EXPECT_FALSE(at_end[0].equal(at_end[1]));
 }
 
-TEST(Learner, JointTrainingSeesWhatTheOthersSeeInAnotherOrder) {
+TEST(Learner, JointTrainingUsesTheSameExamplesInAnotherOrder) {
   for (const std::string method : {"none", "joint"}) {
     Kit kit("permuted", method);
     std::vector<std::vector<int>> seen;  // how often each example of a task was used
@@ -299,7 +299,7 @@ TEST(Learner, ResumesWhileBatchesAreMadeAhead) {
   EXPECT_TRUE(learn_in(resumed, folder.path(), 0).weights.equal(straight.weights()));
 }
 
-TEST(Learner, EvaluatesEverySoManyEpochsAndAfterEachTask) {
+TEST(Learner, EvaluatesEveryGivenNumberOfEpochsAndAfterEachTask) {
   const Folder folder;
   Kit kit;
   kit.training.epochs = 5;
@@ -323,7 +323,7 @@ TEST(Learner, EvaluatesEverySoManyEpochsAndAfterEachTask) {
   }
 }
 
-TEST(Learner, TheBestCheckpointIsThatOfTheBestValidationOverAllTasks) {
+TEST(Learner, TheBestCheckpointHasTheBestValidationScoreOverAllTasks) {
   const Folder folder;
   Kit kit;
   learn_in(kit, folder.path(), 0);
@@ -348,7 +348,7 @@ TEST(Learner, TheBestCheckpointIsThatOfTheBestValidationOverAllTasks) {
   EXPECT_DOUBLE_EQ(sum / 3, best);
 }
 
-TEST(Learner, FactorsAtRestCountUnderNag) {
+TEST(Learner, FactorsAtRestChangesTheResultOfNag) {
   std::vector<at::Tensor> weights;
   for (const bool at_rest : {false, true}) {
     Kit kit("permuted", "none", [] {
@@ -365,7 +365,7 @@ TEST(Learner, FactorsAtRestCountUnderNag) {
   EXPECT_FALSE(weights[0].equal(weights[1]));
 }
 
-TEST(Learner, WhatMeansNothingWithSeveralTasksIsRefused) {
+TEST(Learner, OptionsWithoutMeaningForSeveralTasksAreErrors) {
   Kit patient, carrying;
   patient.training.patience = 2;
   carrying.training.carry_remainder = true;
@@ -373,7 +373,7 @@ TEST(Learner, WhatMeansNothingWithSeveralTasksIsRefused) {
   EXPECT_THROW(learn(carrying.run()), UsageError);
 }
 
-TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
+TEST(Learner, MetricsContainTheWholeMatrixAndTheCurve) {
   const Folder folder;
   Kit kit;
   learn_in(kit, folder.path(), 0);
@@ -395,7 +395,7 @@ TEST(Learner, TheRowsHoldTheWholeMatrixAndTheCurve) {
   }
 }
 
-TEST(Learner, ALossThatIsNotFiniteIsAnOutcome) {
+TEST(Learner, ALossThatIsNotFiniteEndsTheRunAsDiverged) {
   Kit kit;
   kit.state.learning_rate = 1e30;
   const record::Status status = learn(kit.run());

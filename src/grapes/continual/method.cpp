@@ -47,30 +47,28 @@ const std::vector<MethodRow>& methods() {
        .make = make_ewc,
        .gradients = true},
       {.name = "online-ewc",
-       .summary = "one such penalty around the last task's weights, with a decaying sum of Fisher information (Schwarz "
-                  "et al. 2018)",
+       .summary = "ewc with a single penalty around the weights after the last task, and a decaying sum of Fisher "
+                  "information (Schwarz et al. 2018)",
        .make = make_online_ewc,
        .gradients = true},
       {.name = "si",
-       .summary = "synaptic intelligence: the same penalty, by how much each weight's path has lowered the loss (Zenke "
-                  "et al. 2017)",
+       .summary = "synaptic intelligence: a similar penalty, whose strength for a weight is how much its changes have "
+                  "decreased the loss (Zenke et al. 2017)",
        .make = make_si,
        .gradients = true},
       {"lwf",
-       "learning without forgetting: the predictions of the network before the task are targets too (Li and Hoiem "
-       "2016)",
+       "learning without forgetting: also trains toward the predictions that the network gave before the task (Li and "
+       "Hoiem 2016)",
        make_lwf},
-      {"replay",
-       "experience replay: each batch is joined by as many stored examples of earlier tasks (Chaudhry et al. 2019)",
-       make_replay},
+      {"replay", "experience replay: adds stored examples to each batch (Chaudhry et al. 2019)", make_replay},
       {"der",
-       "dark experience replay: stored examples keep the logits that they had when they were stored (Buzzega et al. "
-       "2020)",
+       "dark experience replay: also trains stored examples toward the logits that they had when they were stored "
+       "(Buzzega et al. 2020)",
        make_der},
-      {"der++", "der, and the loss of other stored examples (Buzzega et al. 2020)", make_der_plus},
+      {"der++", "der, and also trains on the labels of stored examples (Buzzega et al. 2020)", make_der_plus},
       {"er-ace",
-       "replay with asymmetric cross-entropy: a batch's own examples choose only among the batch's classes (Caccia et "
-       "al. 2022)",
+       "replay with asymmetric cross-entropy: the loss of a batch's own examples uses only the classes of the batch "
+       "(Caccia et al. 2022)",
        make_er_ace},
       {.name = "a-gem",
        .summary =
@@ -79,11 +77,13 @@ const std::vector<MethodRow>& methods() {
        .make = make_a_gem,
        .gradients = true},
       {.name = "gdumb",
-       .summary = "trains from the initial weights on a class-balanced memory alone (Prabhu et al. 2020)",
+       .summary = "for each task, trains from the initial weights on stored examples alone, equally many of each class "
+                  "(Prabhu et al. 2020)",
        .make = make_gdumb,
        .restarts = true},
       {.name = "joint",
-       .summary = "all tasks are learned at once, with as many updates: the upper bound",
+       .summary =
+           "trains on all tasks at once, with the same number of updates; shows what the methods could reach at best",
        .make = make_none,
        .joint = true},
   };

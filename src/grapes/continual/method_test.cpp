@@ -29,7 +29,7 @@ at::Tensor state_of(Method& method, const std::string& name) {
   throw std::out_of_range(name);
 }
 
-TEST(Methods, AnswersAreTheHeadsOfTheExamplesOwnTasks) {
+TEST(Methods, AnswersAreTheOutputsOfEachExamplesOwnTask) {
   const Kit kit("split");
   const at::Tensor logits = at::arange(18, at::kFloat).view({2, 9});
   EXPECT_TRUE(answers(kit.scenario, logits, at::tensor({2, 0}, at::kLong))
@@ -39,7 +39,7 @@ TEST(Methods, AnswersAreTheHeadsOfTheExamplesOwnTasks) {
   EXPECT_TRUE(answers(one.scenario, logits, at::tensor({1}, at::kLong)).equal(logits));
 }
 
-TEST(TaskBatches, FollowTheFileWhereTheyAreNotShuffled) {
+TEST(TaskBatches, FollowTheFileIfNotShuffled) {
   Kit kit("split");
   EXPECT_FALSE(order_of_task(kit.scenario, 1, 0, 2, 3).equal(order_of_task(kit.scenario, 1, 1, 2, 3)));
   kit.scenario.shuffle = false;
@@ -48,7 +48,7 @@ TEST(TaskBatches, FollowTheFileWhereTheyAreNotShuffled) {
   EXPECT_TRUE(order.select(1, 1).equal(at::arange(kit.scenario.tasks[1].train->size(), at::kLong)));
 }
 
-TEST(TaskBatches, MixTasksAndKeepApartWhoseTheyAre) {
+TEST(TaskBatches, MixTasksAndKeepTheTaskOfEachExample) {
   const Kit kit("split");
   const at::Tensor examples = at::tensor({2, 5, 0, 1, 2, 3}, at::kLong).view({3, 2});
   const data::Batch batch = make_batch(kit.scenario, examples, 7, 3);
@@ -60,7 +60,7 @@ TEST(TaskBatches, MixTasksAndKeepApartWhoseTheyAre) {
   EXPECT_TRUE(batch.targets.equal(at::cat({first.targets, third.targets})));
 }
 
-TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
+TEST(Ewc, TheFisherInformationOfALinearNetworkEqualsItsClosedForm) {
   // For logits a = W x, the expected square of d log p(c | x) / dW_ni over the drawn classes is p_n (1 - p_n) x_i².
   Kit kit("permuted", "ewc", linear("float64"));
   kit.options.fisher_examples = 216;  // all training examples
@@ -78,7 +78,7 @@ TEST(Ewc, TheFisherInformationOfALinearNetworkIsItsClosedForm) {
   EXPECT_GT(correlation, 0.95);
 }
 
-TEST(Ewc, TheFisherInformationKnowsNoDropout) {
+TEST(Ewc, TheFisherInformationIsComputedWithoutDropout) {
   nn::Options network = Kit::small();
   std::vector<at::Tensor> fisher;
   for (const double dropout : {0.0, 0.5}) {
@@ -91,7 +91,7 @@ TEST(Ewc, TheFisherInformationKnowsNoDropout) {
   EXPECT_TRUE(fisher[0].equal(fisher[1]));
 }
 
-TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
+TEST(Ewc, TheFisherInformationUsesRunningStatistics) {
   nn::Options network;
   network.model = nn::parse_model("cnn:4");
   network.norm = nn::Norm::batch;
@@ -130,7 +130,7 @@ TEST(Ewc, TheFisherInformationGoesByTheRunningStatistics) {
   EXPECT_EQ(classes, 1) << "the information is not the squared gradient of one class in evaluation";
 }
 
-TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {
+TEST(Ewc, ThePenaltyGradientSumsOverAllEarlierTasks) {
   Kit kit("permuted", "ewc", linear("float64"));
   const auto method = make_ewc(kit.context());
   at::Tensor W = weight_of(*kit.state.model);
@@ -156,14 +156,14 @@ TEST(Ewc, ThePullIsTheGradientOfAllPenaltiesTogether) {
   EXPECT_GT(leaf.grad().abs().max().item<double>(), 1e-3);
 }
 
-TEST(Ewc, OneTaskAloneIsNotHeld) {
+TEST(Ewc, TheFirstTaskHasNoPenalty) {
   Kit kit("permuted", "ewc");
   const auto method = make_ewc(kit.context());
   method->begin(0);
   EXPECT_FALSE(method->needs_gradients());
 }
 
-TEST(Ewc, OwnClassesAreWeightedByTheirProbability) {
+TEST(Ewc, TrueClassesAreWeightedByTheirProbability) {
   // For logits a = W x and the class y, the gradient of log p(y | x) is (1[n = y] - p_n) x_i.
   Kit kit("permuted", "ewc", linear("float64"));
   kit.options.fisher_examples = 0;  // all training examples
@@ -179,7 +179,7 @@ TEST(Ewc, OwnClassesAreWeightedByTheirProbability) {
   EXPECT_TRUE(at::allclose(state_of(*method, "importance.0"), expected, 1e-9, 1e-12));
 }
 
-TEST(OnlineEwc, ThereIsOnePenaltyAroundTheLastWeights) {
+TEST(OnlineEwc, HasOnePenaltyAroundTheLastWeights) {
   Kit kit("permuted", "online-ewc", linear("float64"));
   kit.options.ewc_decay = 0.25;
   const auto one = make_ewc(kit.context()), online = make_online_ewc(kit.context());
@@ -205,7 +205,7 @@ TEST(OnlineEwc, ThereIsOnePenaltyAroundTheLastWeights) {
   EXPECT_TRUE(at::allclose(W.grad(), kit.options.ewc_strength * importance * (W.detach() - last), 1e-9, 1e-12));
 }
 
-TEST(Si, ImportanceIsThePathIntegralByHand) {
+TEST(Si, ImportanceEqualsThePathIntegralByHand) {
   Kit kit("permuted", "si", linear("float64"));
   const auto method = make_si(kit.context());
   at::Tensor W = weight_of(*kit.state.model);
@@ -239,7 +239,7 @@ TEST(Si, ImportanceIsThePathIntegralByHand) {
   EXPECT_TRUE(at::allclose(W.grad(), 2 * kit.options.si_strength * importance * (W.detach() - end), 1e-9, 1e-12));
 }
 
-TEST(Lwf, TheLossIsTheOldAnswersCrossEntropy) {
+TEST(Lwf, TheLossIsTheCrossEntropyWithTheOldPredictions) {
   for (const std::string scenario : {"permuted", "split", "class-incremental"}) {
     Kit kit(scenario, "lwf", linear("float64"));
     kit.options.lwf_strength = 0.7;

@@ -104,7 +104,7 @@ void expect_by_hand(const std::string& scenario, const std::string& name, std::i
   EXPECT_TRUE(at::allclose(kit.weights(), W.flatten(), 1e-9, 1e-12)) << name << " " << scenario;
 }
 
-TEST(Replay, TheReservoirHoldsEveryExampleWithEqualProbability) {
+TEST(Replay, TheMemoryContainsEveryExampleWithEqualProbability) {
   // 300 runs with 10 slots for 50 examples: each example is stored in 60 of them on average, sd below 7.
   std::map<std::int64_t, int> held;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
@@ -145,7 +145,7 @@ TEST(Replay, TheLossIsTheMeanOverOwnAndStoredExamples) {
   });
 }
 
-TEST(Der, StoredExamplesKeepTheLogitsOfTheirStep) {
+TEST(Der, StoredExamplesKeepTheLogitsFromWhenTheyWereStored) {
   for (const std::string scenario : {"permuted", "class-incremental"})
     for (const bool plus : {false, true}) {
       std::map<std::pair<std::int64_t, std::int64_t>, at::Tensor> before;  // every example is offered once
@@ -167,7 +167,7 @@ TEST(Der, StoredExamplesKeepTheLogitsOfTheirStep) {
     }
 }
 
-TEST(ErAce, OwnExamplesChooseAmongTheirClassesAndStoredOnesAmongAll) {
+TEST(ErAce, OwnExamplesUseTheClassesOfTheBatchAndStoredOnesAll) {
   expect_by_hand("class-incremental", "er-ace", 1,
                  [](const at::Tensor& W, const Some& own, const std::vector<Some>& draws) {
                    std::vector<std::int64_t> present;
@@ -179,7 +179,7 @@ TEST(ErAce, OwnExamplesChooseAmongTheirClassesAndStoredOnesAmongAll) {
                  });
 }
 
-TEST(AGem, TheUpdateNeverOpposesTheGradientOfStoredExamples) {
+TEST(AGem, RemovesTheComponentThatOpposesStoredExamples) {
   Kit kit = linear_kit("permuted", "a-gem", linear());
   const std::uint64_t seed = kit.training.seed;
   Memory memory(kit.options.replay_buffer);
@@ -208,7 +208,7 @@ TEST(AGem, TheUpdateNeverOpposesTheGradientOfStoredExamples) {
   EXPECT_TRUE(at::allclose(kit.weights(), W.flatten(), 1e-9, 1e-12));
 }
 
-TEST(GDumb, TheMemoryHasAsManyExamplesOfEachClass) {
+TEST(GDumb, TheMemoryHasEquallyManyExamplesOfEachClass) {
   Kit kit = linear_kit("class-incremental", "gdumb", linear());
   const auto method = make_gdumb(kit.context());
   for (std::int64_t task = 0; task < 3; ++task) {
@@ -252,7 +252,7 @@ TEST(GDumb, EveryTaskStartsFromTheInitialWeights) {
   EXPECT_TRUE(at::allclose(kit.weights(), W.flatten(), 1e-9, 1e-12));
 }
 
-TEST(Replay, ADrawHasAsManyExamplesAsItsKeySays) {
+TEST(Replay, ReplayBatchSetsTheNumberOfStoredExamplesPerDraw) {
   Kit kit("permuted", "der++");
   kit.options.replay_batch = 7;
   const auto method = make_der_plus(kit.context());

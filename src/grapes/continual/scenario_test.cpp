@@ -40,7 +40,7 @@ data::Batch first_of(const data::DatasetPtr& part) {
   return part->get(at::arange(std::min<std::int64_t>(20, part->size()), at::kLong));
 }
 
-TEST(Scenario, EveryRowIsTheSeedsAloneAndComesBackFromItsManifest) {
+TEST(Scenario, DependsOnlyOnTheSeedAndRoundTripsThroughItsManifest) {
   for (const ScenarioRow& row : scenarios()) {
     const Json manifest = describe(row.name, 4, digits(), 7);
     EXPECT_EQ(manifest, describe(row.name, 4, digits(), 7)) << row.name;
@@ -73,7 +73,7 @@ TEST(Scenario, AnotherProgramCanMakePermutedTasksFromTheManifest) {
   EXPECT_EQ(scenario.info.outputs, 10);
 }
 
-TEST(Scenario, RotatedTasksShareOutHalfATurn) {
+TEST(Scenario, RotatedTasksDivideHalfATurn) {
   const Scenario scenario = make("rotated", 6, 3);
   EXPECT_EQ(scenario.manifest["tasks"][0]["degrees"], 0);
   for (int k = 1; k < 6; ++k) {
@@ -83,7 +83,7 @@ TEST(Scenario, RotatedTasksShareOutHalfATurn) {
   }
 }
 
-TEST(Scenario, ChangingAllTasksChangesTheFirstToo) {
+TEST(Scenario, TheAllScenariosAlsoChangeTheFirstTask) {
   const Scenario permuted = make("all-permuted", 3, 5), some_permuted = make("permuted", 3, 5);
   EXPECT_EQ(permuted.manifest["tasks"][0]["permutation"].size(), 64);
   EXPECT_EQ(permuted.manifest["tasks"][1], some_permuted.manifest["tasks"][1]);
@@ -135,7 +135,7 @@ TEST(Scenario, BlurredTasksExchangeExamplesAndLoseNone) {
   }
 }
 
-TEST(Scenario, SplitTasksHaveClassesAndHeadsOfTheirOwn) {
+TEST(Scenario, SplitTasksHaveTheirOwnClassesAndOutputs) {
   const Scenario scenario = make("split", 5, 2);
   std::set<std::int64_t> classes;
   std::int64_t examples = 0;
@@ -153,7 +153,7 @@ TEST(Scenario, SplitTasksHaveClassesAndHeadsOfTheirOwn) {
   EXPECT_TRUE(scenario.notes.empty());
 }
 
-TEST(Scenario, ClassIncrementalTasksShareOneHead) {
+TEST(Scenario, ClassIncrementalTasksShareOneOutputLayer) {
   const Scenario scenario = make("class-incremental", 3, 2);
   EXPECT_FALSE(scenario.heads.defined());
   EXPECT_EQ(scenario.info.outputs, 9);  // three each, and one class is left out
@@ -168,7 +168,7 @@ TEST(Scenario, ClassIncrementalTasksShareOneHead) {
   }
 }
 
-TEST(Scenario, WhatTheDataCannotFormIsRefused) {
+TEST(Scenario, ScenariosThatDoNotFitTheDataAreErrors) {
   EXPECT_THAT(refusal([] { make("split", 6, 1); }), AllOf(HasSubstr("tasks must be at most 5"), HasSubstr("got 6")));
   EXPECT_THAT(refusal([] { describe("permutd", 2, digits(), 1); }), HasSubstr("did you mean 'permuted'"));
   data::Splits table = digits();
@@ -182,7 +182,7 @@ TEST(Scenario, WhatTheDataCannotFormIsRefused) {
               HasSubstr("no test examples"));
 }
 
-TEST(Scenario, AManifestThatDoesNotFitIsRefusedByItsField) {
+TEST(Scenario, ErrorsNameTheFieldOfAManifestThatDoesNotFit) {
   const Json good = describe("permuted", 2, digits(), 1), split = describe("split", 2, digits(), 1);
   const auto refused = [&](Json manifest, const std::string& pointer, const Json& value) {
     manifest[Json::json_pointer(pointer)] = value;

@@ -38,7 +38,7 @@ void expect_as_modulate(at::IntArrayRef inputs, at::IntArrayRef weights, int64_t
   for (size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(at::allclose(ours[i], expected[i], 1e-13, 0)) << i;
 }
 
-TEST(Attach, IsModulateFromOutsideBeforeAnInPlaceActivation) {
+TEST(Attach, EqualsModulateEvenBeforeAnInPlaceActivation) {
   const auto linear = [](const at::Tensor& x, const at::Tensor& W, const at::Tensor& b) { return at::linear(x, W, b); };
   expect_as_modulate({5, 3}, {4, 3}, 1, linear);
   expect_as_modulate({2, 5, 3}, {4, 3}, 2, linear);     // a view of [10, 4] in LibTorch 1.13
@@ -52,7 +52,7 @@ TEST(Attach, IsModulateFromOutsideBeforeAnInPlaceActivation) {
   });
 }
 
-TEST(Attach, LeavesTheValueAloneAndNeedsNoGraph) {
+TEST(Attach, DoesNotChangeTheValueAndNeedsNoGraph) {
   const at::Tensor x = random_leaf({2, 3}, 1), m = at::full({3}, 2.0, at::kDouble);
   const at::Tensor z = x * 1, before = z.detach().clone();
   attach(z, m, 1);
@@ -68,7 +68,7 @@ TEST(Attach, RoundsTheScaledErrorOnceToItsDtype) {
   EXPECT_TRUE(at::equal(x.grad().to(at::kFloat), at::tensor({3.015625F, 4.5F}).view({1, 2})));
 }
 
-TEST(Attach, RefusesWhatDoesNotFit) {
+TEST(Attach, RejectsShapesAndTensorsThatDoNotFit) {
   const at::Tensor x = random_leaf({2, 3}, 1), z = x * 1, m = at::ones({3}, at::kDouble);
   EXPECT_THROW(attach(z, m, 0), c10::Error);
   EXPECT_THROW(attach(z, m, 2), c10::Error);
@@ -77,7 +77,7 @@ TEST(Attach, RefusesWhatDoesNotFit) {
   EXPECT_THROW(attach(z.slice(0, 0, 1), m, 1), c10::Error) << "a part";
 }
 
-TEST(AttachParameter, ScalesTheGradientOfThisStretchOnly) {
+TEST(AttachParameter, ScalesOnlyTheGradientOfOneCall) {
   const at::Tensor x = random_leaf({4, 3}, 1), W = random_leaf({3, 3}, 2), b = random_leaf({3}, 3),
                    m = at::tensor({1.0, 1.5, 2.0}, at::kDouble);
   const auto pass = [&](bool scale) {
@@ -129,7 +129,7 @@ TEST(AttachProduct, ScalesTheCurrentInsideARecurrentLayer) {
 }
 
 /// Two layers: an error passes through the upper layer's W, but not through the lower one's.
-TEST(AttachProduct, FindsAFrozenWeightWhereAnErrorPassesThroughIt) {
+TEST(AttachProduct, FindsAFrozenWeightThroughWhichAnErrorPasses) {
   torch::nn::LSTM layer(torch::nn::LSTMOptions(3, 2).num_layers(2));
   layer->to(at::kDouble);
   const auto p = layer->named_parameters();

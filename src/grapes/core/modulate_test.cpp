@@ -25,7 +25,7 @@ at::Tensor error_at(const at::Tensor& z, const at::Tensor& e, Operation f) {
   return z.grad();
 }
 
-TEST(Modulate, LeavesTheValueAndScalesTheError) {
+TEST(Modulate, KeepsTheValueAndScalesTheError) {
   const at::Tensor z = leaf({2, 3, 2}, -4), m = at::tensor({1.0, 1.5, 2.0}, at::kDouble);
   EXPECT_TRUE(at::equal(modulate(z, m), z));
   const at::Tensor e = at::arange(12, at::kDouble).view({2, 3, 2});
@@ -40,18 +40,18 @@ TEST(Modulate, OnAWeightScalesRowsOrColumnsOfItsGradient) {
   EXPECT_TRUE(at::equal(error_at(W, e, [&](const at::Tensor& x) { return modulate(x, columns, 1); }), columns * e));
 }
 
-TEST(Modulate, TakesOneFactorPerSample) {
+TEST(Modulate, SupportsOneFactorPerExample) {
   const at::Tensor z = leaf({2, 2}, 0), m = at::tensor({1.0, 2.0, 3.0, 4.0}, at::kDouble).view({2, 2});
   EXPECT_TRUE(at::equal(error_at(z, at::ones_like(z), [&](const at::Tensor& x) { return modulate(x, m); }), m));
 }
 
-TEST(Modulate, ByOneIsTheIdentityBitForBit) {
+TEST(Modulate, AFactorOfOneIsTheIdentityBitForBit) {
   const at::Tensor z = leaf({3, 4}, 0.1), e = at::randn({3, 4}, at::kDouble);
   EXPECT_TRUE(
       at::equal(error_at(z, e, [](const at::Tensor& x) { return modulate(x, at::ones({4}, at::kDouble)); }), e));
 }
 
-TEST(Modulate, RefusesWhatDoesNotFit) {
+TEST(Modulate, RejectsShapesThatDoNotFit) {
   const at::Tensor z = at::zeros({2, 3}, at::kDouble);
   EXPECT_THROW(modulate(z, at::ones({2}, at::kDouble)), c10::Error);
   EXPECT_THROW(modulate(z, at::ones({3}, at::kFloat)), c10::Error);
@@ -59,7 +59,7 @@ TEST(Modulate, RefusesWhatDoesNotFit) {
   EXPECT_THROW(modulate(z, at::ones({3}, at::kDouble), 2), c10::Error);
 }
 
-TEST(Feedback, SendsTheErrorThroughBAndOnwards) {
+TEST(Feedback, SendsTheErrorThroughBAndPassesItOn) {
   const at::Tensor y = leaf({2, 2}, 0), x = leaf({2, 3}, 7), B = leaf({3, 2}, 1);
   const at::Tensor e = at::tensor({1.0, -1.0, 0.5, 2.0}, at::kDouble).view({2, 2});
   const at::Tensor out = feedback(y, x, B);
@@ -70,7 +70,7 @@ TEST(Feedback, SendsTheErrorThroughBAndOnwards) {
   EXPECT_FALSE(B.grad().defined());
 }
 
-TEST(Feedback, RefusesShapesThatDoNotFit) {
+TEST(Feedback, RejectsShapesThatDoNotFit) {
   const at::Tensor y = at::zeros({2, 2}), x = at::zeros({2, 3});
   EXPECT_THROW(feedback(y, x, at::zeros({2, 3})), c10::Error);
   EXPECT_THROW(feedback(y, at::zeros({3, 3}), at::zeros({3, 2})), c10::Error);

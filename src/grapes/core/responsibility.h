@@ -19,7 +19,7 @@ at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurr
 
 /// Computes the modulation factor of each unit from the weights. The result is not differentiable.
 ///   m[n] = clip(gain · r[n] / max r, low, high)                              Dellaferrera et al. 2022
-/// For factors without a clip use low = 0 and high = gain; they lie in [0, gain]. If all weights are 0 (max r = 0), m =
+/// For factors without a clip use low = 0 and high = gain; they are in [0, gain]. If all weights are 0, all factors are
 /// 1.
 /// @return [size(dim)], dimensionless, dtype of weight
 /// @throws c10::ValueError if a weight is not finite; c10::Error if a shape does not match or the range is empty

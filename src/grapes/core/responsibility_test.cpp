@@ -14,7 +14,7 @@ at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed) {
   return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(seed), at::kDouble);
 }
 
-TEST(Responsibility, SumsMagnitudesOverEveryAxisButTheNodes) {
+TEST(Responsibility, SumsMagnitudesOverEveryAxisExceptTheUnits) {
   const at::Tensor W = at::tensor({1.0, -2.0, 3.0, -4.0, 5.0, -6.0}).view({2, 3});
   EXPECT_TRUE(at::equal(responsibility(W), at::tensor({6.0, 15.0})));
   EXPECT_TRUE(at::equal(responsibility(W, {}, 1), at::tensor({5.0, 7.0, 9.0})));
@@ -24,7 +24,7 @@ TEST(Responsibility, SumsMagnitudesOverEveryAxisButTheNodes) {
   EXPECT_TRUE(at::equal(responsibility(W, {}, 1, at::tensor({0.0, 2.0})), at::tensor({8.0, 10.0, 12.0})));
 }
 
-TEST(Responsibility, RefusesShapesThatDoNotFit) {
+TEST(Responsibility, RejectsShapesThatDoNotFit) {
   const at::Tensor W = at::ones({2, 3});
   EXPECT_THROW(responsibility(W, at::ones({3, 3})), c10::Error);
   EXPECT_THROW(responsibility(W, {}, 2), c10::Error);
@@ -47,14 +47,14 @@ RC_GTEST_PROP(Factor, IgnoresScaleAndSignAndFollowsPermutations, (std::uint64_t 
   RC_ASSERT(bare.min().item<double>() > 0.0);
 }
 
-TEST(Factor, IsTwoEverywhereForEqualRowsAndOneForAnEmptyLayer) {
+TEST(Factor, IsTwoForEqualRowsAndOneForALayerOfZeros) {
   EXPECT_TRUE(at::equal(factor(at::full({3, 4}, -0.7)), at::full({3}, 2.0)));
   EXPECT_TRUE(at::equal(factor(at::zeros({3, 4})), at::ones({3})));
   EXPECT_TRUE(at::equal(factor(at::tensor({1.0, 0.0}).view({2, 1})), at::tensor({2.0, 1.0})));
   EXPECT_TRUE(at::equal(factor(at::tensor({1.0, 0.0}).view({2, 1}), {}, 0, {}, 2, 0, 2), at::tensor({2.0, 0.0})));
 }
 
-TEST(Factor, TakesGainAndRange) {
+TEST(Factor, SupportsGainAndRange) {
   const at::Tensor W = at::tensor({4.0, 2.0, 1.0}, at::kDouble).view({3, 1});
   EXPECT_TRUE(at::equal(factor(W, {}, 0, {}, 3, 0, 3), at::tensor({3.0, 1.5, 0.75}, at::kDouble)));
   EXPECT_TRUE(at::equal(factor(W, {}, 0, {}, 2, 0.6, 1.5), at::tensor({1.5, 1.0, 0.6}, at::kDouble)));
@@ -62,7 +62,7 @@ TEST(Factor, TakesGainAndRange) {
   EXPECT_THROW(factor(W, {}, 0, {}, 2, 2, 1), c10::Error);
 }
 
-TEST(Factor, RefusesWeightsThatAreNotFinite) {
+TEST(Factor, RejectsWeightsThatAreNotFinite) {
   for (const double bad : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     at::Tensor W = at::ones({2, 2}, at::kDouble);
     W[1][0] = bad;

@@ -15,9 +15,8 @@
 ///   dgrad           W P B, through Wᵀ, or through B on fa            dL/dh = δ W   (not for the first layer)
 ///                   values · outputs · B on dfa, through B^l         dL/dh = e Bᵀ  (hidden layers)
 ///   wgrad           W P B                                            dL/dW = δᵀ h
-///   modulation      W additions of |w| whenever factors are due; N comparisons for max r; the factor; one
-///   multiplication
-///                   per unit, position and example                   δ <- m ⊙ δ    Dellaferrera et al. 2022
+///   modulation      W additions of |w| whenever factors are computed; N comparisons for max r; the factor; one
+///                   multiplication per unit, position and example    δ <- m ⊙ δ    Dellaferrera et al. 2022
 ///   update          a few operations per weight, see update_rules()
 /// Recurrent weights add N² at every time step; no error runs back through them before the first step, nor on e-prop.
 /// Positions at the border of an image count in full, and zeros (silent units, missing spikes) count as numbers;

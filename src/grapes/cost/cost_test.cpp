@@ -117,7 +117,7 @@ void expect_as_measured(const Setting& setting, double besides = 0) {
       << setting.model << ", " << setting.route << " × " << setting.modulation;
 }
 
-TEST(CostAgainstARun, DenseLayersOnEveryRoute) {
+TEST(CostAgainstARun, CountsEqualThoseOfDenseLayersOnEveryRoute) {
   for (const char* route : {"bp", "fa", "dfa", "ifa", "sign-symmetric"})
     for (const char* modulation : {"none", "grapes"}) {
       Setting setting;
@@ -132,7 +132,7 @@ TEST(CostAgainstARun, DenseLayersOnEveryRoute) {
     }
 }
 
-TEST(CostAgainstARun, ConvolutionsOnEveryRoute) {
+TEST(CostAgainstARun, CountsEqualThoseOfConvolutionsOnEveryRoute) {
   for (const char* model : {"cnn:3,5", "lenet5", "resnet18-cifar"})
     for (const char* route : {"bp", "fa", "dfa", "ifa"}) {
       const bool small = std::string_view(model) != "resnet18-cifar";
@@ -147,7 +147,7 @@ TEST(CostAgainstARun, ConvolutionsOnEveryRoute) {
     }
 }
 
-TEST(CostAgainstARun, SpikesOverTime) {
+TEST(CostAgainstARun, CountsEqualThoseOfSpikingLayers) {
   for (const char* route : {"bp", "fa", "dfa", "eprop", "eprop-symmetric"})
     for (const bool recurrent : {false, true}) {
       Setting setting;
@@ -161,7 +161,7 @@ TEST(CostAgainstARun, SpikesOverTime) {
 }
 
 // 4 inputs, 3 and 2 hidden units, 2 outputs: W of 12, 6 and 4; batch 5.
-TEST(Cost, PlainBackpropagationByHand) {
+TEST(Cost, BackpropagationEqualsCountsByHand) {
   const std::vector<LayerCost> layers = counted({});
   ASSERT_EQ(layers.size(), 3U);
   EXPECT_EQ(layers[1].name, "layers.1");
@@ -188,7 +188,7 @@ TEST(Cost, PlainBackpropagationByHand) {
   EXPECT_EQ(total(layers).state(), 0);
 }
 
-TEST(Cost, DirectFeedbackByHand) {
+TEST(Cost, DirectFeedbackEqualsCountsByHand) {
   Setting setting;
   setting.route = "dfa";
   const std::vector<LayerCost> layers = counted(setting);
@@ -201,7 +201,7 @@ TEST(Cost, DirectFeedbackByHand) {
   EXPECT_EQ(total(counted(setting)).feedback, 6 + 4);
 }
 
-TEST(Cost, GrapesByHand) {
+TEST(Cost, GrapesEqualsCountsByHand) {
   Setting setting;
   setting.modulation = "grapes";
   const std::vector<LayerCost> layers = counted(setting);
@@ -247,7 +247,7 @@ TEST(Cost, FactorsOfOtherLayersWeightsAreSent) {
   EXPECT_EQ(counted(setting)[1].factors, 2);
 }
 
-TEST(Cost, FactorsOfEveryNthBatchCostAnNth) {
+TEST(Cost, FactorsOfEveryNthBatchCostOneNth) {
   Setting setting;
   setting.modulation = "grapes";
   const auto model = nn::make_network(network_of(setting), setting.signature, 1);
@@ -260,7 +260,7 @@ TEST(Cost, FactorsOfEveryNthBatchCostAnNth) {
   EXPECT_EQ(work.multiplications, 0.75 + 15) << "the error is scaled in every batch";
 }
 
-TEST(Cost, ConvolutionByHand) {
+TEST(Cost, ConvolutionsEqualCountsByHand) {
   Setting setting;
   setting.model = "cnn:2";
   setting.signature = {{1, 6, 6}, 3};
@@ -275,7 +275,7 @@ TEST(Cost, ConvolutionByHand) {
   EXPECT_EQ(layers[1][Phase::forward].macs, 18 * 3);
 }
 
-TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
+TEST(Cost, EveryErrorThatIsReadWasWritten) {
   // Also for pooled layers: the pooled error from above is distributed to all positions once, and read from there.
   Setting setting;
   setting.model = "cnn:2,3";
@@ -302,7 +302,7 @@ TEST(Cost, ErrorsAreReadAsTheyWereWritten) {
   }
 }
 
-TEST(Cost, ASynapseCostsAsMuchAgainForItsCurrent) {
+TEST(Cost, ASynapticCurrentDoublesTheMultiplications) {
   Setting setting;
   setting.model = "snn:5";
   const double plain = counted(setting)[0][Phase::forward].multiplications;
@@ -310,7 +310,7 @@ TEST(Cost, ASynapseCostsAsMuchAgainForItsCurrent) {
   EXPECT_EQ(counted(setting)[0][Phase::forward].multiplications, 2 * plain);
 }
 
-TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
+TEST(Cost, CountsTheFeedbackWeightsOfTheModel) {
   for (const char* model : {"mlp:7,6,3", "lenet5", "snn:5,4"})
     for (const auto& route : credit::routes()) {
       const bool spikes = std::string_view(model) == "snn:5,4";
@@ -328,7 +328,7 @@ TEST(Cost, FeedbackWeightsAreThoseThatTheModelHolds) {
     }
 }
 
-TEST(Cost, ParametersAreThoseThatTheModelHas) {
+TEST(Cost, CountsTheParametersOfTheModel) {
   for (const char* model : {"mlp:7,6,3", "lenet5", "resnet18-cifar", "snn:5,4"}) {
     Setting setting;
     setting.model = model;
@@ -343,7 +343,7 @@ TEST(Cost, ParametersAreThoseThatTheModelHas) {
   }
 }
 
-TEST(Cost, OptimizerStateIsWhatACheckpointHolds) {
+TEST(Cost, CountsTheOptimizerStateOfACheckpoint) {
   const auto model = nn::make_network({}, {{4}, 2}, 1);
   double weights = 0;
   for (const nn::Named& parameter : model->parameters()) weights += static_cast<double>(parameter.value.numel());

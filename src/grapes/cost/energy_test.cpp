@@ -41,7 +41,7 @@ std::string said(std::string text, const std::string& what, const std::string& i
   return "nothing";
 }
 
-TEST(Energy, HorowitzIsTheStandard) {
+TEST(Energy, TheDefaultTableIsHorowitz) {
   const EnergyTable& table = standard_energies();
   const Numbers& float32 = find_row(table.numbers, "numbers", "float32");
   EXPECT_EQ(float32.multiply, 3.7);
@@ -56,7 +56,7 @@ TEST(Energy, HorowitzIsTheStandard) {
   EXPECT_THAT(table.source, HasSubstr("ISSCC 2014"));
 }
 
-TEST(Energy, EveryOperationAndAccessAtItsPrice) {
+TEST(Energy, SumsTheEnergyOfEveryOperationAndAccess) {
   const EnergyTable table = parse_energies(good, "mine.toml");
   Work work;
   work.macs = 3;             // 3 · (2 + 0.5) = 7.5
@@ -71,7 +71,7 @@ TEST(Energy, EveryOperationAndAccessAtItsPrice) {
   EXPECT_DOUBLE_EQ(energy.memory, 130);
 }
 
-TEST(Energy, BadFilesAreRefusedByLineAndKey) {
+TEST(Energy, ErrorsNameTheLineAndTheKey) {
   EXPECT_EQ(said(good, "add = 0.5", "add = -1"), "mine.toml:7: key 'add' of [[numbers]]: expected a number >= 0");
   EXPECT_EQ(said(good, "bits = 4", "bits = 0"), "mine.toml:5: key 'bits' of [[numbers]]: expected a number > 0");
   EXPECT_EQ(said(good, "bits = 4", "bits = inf"), "mine.toml:5: key 'bits' of [[numbers]]: expected a number > 0");

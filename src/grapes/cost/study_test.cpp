@@ -32,7 +32,7 @@ Prices standard() {
   return {table, find_row(table.numbers, "numbers", "float32")};
 }
 
-TEST(Study, HasTheConfiguredArmAndEighteenBesideIt) {
+TEST(Study, HasTheConfiguredArmAndEighteenOthers) {
   experiment::Config config = small();
   config.network.rule.route = "dfa";
   config.network.rule.modulation = "grapes";
@@ -48,7 +48,7 @@ TEST(Study, HasTheConfiguredArmAndEighteenBesideIt) {
   EXPECT_TRUE(names.contains("bp sgd") && names.contains("fa+grapes momentum") && names.contains("dfa adam"));
 }
 
-TEST(Study, WhatIsNotCountedIsRefusedByItsKey) {
+TEST(Study, SettingsThatAreNotCountedAreErrors) {
   const auto field = [](const auto& change) -> std::string {
     experiment::Config config = small();
     change(config.network);
@@ -85,7 +85,7 @@ class Sequences final : public data::Dataset {
   data::DatasetInfo info_;
 };
 
-TEST(Study, OfSequencesCountsTheStepsOfTheFirstBatch) {
+TEST(Study, CountsTheTimeStepsOfTheFirstBatchOfSequences) {
   data::Splits splits;
   splits.train = std::make_shared<Sequences>();
   splits.info = splits.train->info();
@@ -110,7 +110,7 @@ TEST(CostDocument, RatiosAreToBpByTheSameOptimizer) {
   }
 }
 
-TEST(CostTable, NumbersHaveThreeDigitsThatCountAndEnergiesFour) {
+TEST(CostTable, NumbersHaveThreeSignificantDigitsAndEnergiesFour) {
   EXPECT_EQ(count_text(0), "0");
   EXPECT_EQ(count_text(612), "612");
   EXPECT_EQ(count_text(0.5), "0.50");
@@ -123,7 +123,7 @@ TEST(CostTable, NumbersHaveThreeDigitsThatCountAndEnergiesFour) {
   EXPECT_EQ(energy_text(0), "0.000");
 }
 
-TEST(CostTable, HasARowForEachLayerAndPhaseThatWorks) {
+TEST(CostTable, HasARowForEachLayerAndPhaseWithOperations) {
   const Study made = study(small(), four_to_two);
   const Table rows = layer_table(made.arm, standard());
   EXPECT_THAT(rows.at(1), ElementsAre("layers.0", "forward", "60", "15", "32", "15", "", "", testing::_));

@@ -37,7 +37,8 @@ struct BackwardOptions {
   /// Output layers, which are not modulated. Empty: found in the graph.
   TORCH_ARG(std::vector<std::string>, output);
   /// Layers with the local version: their own gradient is scaled, the error that they pass on is not. Use it for the
-  /// recurrent weight of a recurrence written step by step; its factors would otherwise compound over time.
+  /// recurrent weight of a recurrence that you wrote step by step. Otherwise the error would be scaled again at every
+  /// time step.
   TORCH_ARG(std::vector<std::string>, local);
   /// Warns once, by TORCH_WARN, about weights that are not modulated.
   TORCH_ARG(bool, warn) = true;
@@ -48,16 +49,15 @@ struct BackwardOptions {
 ///                                                                             Dellaferrera et al. 2022
 /// Modulator searches the graph of the loss for the operation that multiplies by each weight and scales the error that
 /// arrives there. Values, parameters and calls of plain loss.backward() are unaffected.
-/// - Supported operations: at::linear, mm, addmm and mv, with the weight on either side, transposed or not;
-/// convolutions
-///   of any rank, grouped or transposed, with one factor per output channel.
+/// - Supported operations: at::linear, mm, addmm and mv, with the weight as first or second argument, transposed or
+///   not; convolutions of any rank, grouped or transposed, with one factor per output channel.
 /// - A weight that is used several times is modulated at each use. The output layer is never modulated. It consists of
 ///   the uses that the loss reaches without crossing another layer.
 /// - A frozen layer scales the error that passes through it like any other layer. Under autocast frozen weights are not
 ///   found, because autocast computes with a copy.
 /// - RNN, LSTM, GRU and their cells are recognized by PyTorch's parameter names. r sums W and R, over all gates of a
-///   unit. W x_t takes the propagating version and R y_{t-1} the local one, so factors do not compound over time. Each
-///   layer and direction of an RNN is a layer of its own.
+///   unit. W x_t takes the propagating version and R y_{t-1} the local one, so that the error is not scaled again at
+///   every time step. Each layer and direction of an RNN is a layer of its own.
 /// - Gradients accumulate as usual. With a retained graph nothing is scaled twice, and nothing is scaled outside this
 ///   call.
 ///

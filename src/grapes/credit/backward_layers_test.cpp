@@ -11,7 +11,7 @@
 namespace grapes {
 namespace {
 
-TEST(Backward, ConvolutionsPerOutputChannel) {
+TEST(Backward, ScalesConvolutionsPerOutputChannel) {
   using namespace torch::nn;
   const at::Tensor flat = at::randn({2, 4, 7}, at::kDouble), image = at::randn({2, 4, 6, 6}, at::kDouble),
                    volume = at::randn({2, 4, 4, 4, 4}, at::kDouble);
@@ -45,7 +45,7 @@ at::Tensor transposed_factor(const at::Tensor& W, std::int64_t groups) {
   return factor_from(r);
 }
 
-TEST(Backward, TransposedConvolutionsPerOutputChannel) {
+TEST(Backward, ScalesTransposedConvolutionsPerOutputChannel) {
   torch::manual_seed(8);
   for (const std::int64_t groups : {1, 2}) {
     // As many output as input channels, so only the operation shows which axis is which.
@@ -65,7 +65,7 @@ TEST(Backward, TransposedConvolutionsPerOutputChannel) {
   }
 }
 
-TEST(Backward, EveryModulationByItsName) {
+TEST(Backward, SupportsEveryModulationByName) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble), m0 = factor(weight(model, 0));
   BackwardOptions options;
@@ -170,7 +170,7 @@ std::string warnings_of(const std::function<void()>& run) {
   return ::testing::internal::GetCapturedStderr();
 }
 
-TEST(Backward, WarnsOnceOfWhatItDidNotMatch) {
+TEST(Backward, WarnsOnceAboutUnmatchedWeights) {
   torch::manual_seed(2);
   torch::nn::Sequential model(torch::nn::Embedding(7, 3), torch::nn::Linear(3, 4), torch::nn::ReLU(),
                               torch::nn::Linear(4, 2));
@@ -204,7 +204,7 @@ std::string error_of(const std::function<void()>& run) {
   return "no error";
 }
 
-TEST(Backward, SaysWhatCannotBe) {
+TEST(Backward, InvalidOptionsAndModelsAreErrors) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
   const auto with = [&](const std::function<void(BackwardOptions&)>& change) {
@@ -231,7 +231,7 @@ TEST(Backward, SaysWhatCannotBe) {
   EXPECT_THAT(with([](auto&) {}), HasSubstr("2: factor: every weight must be finite"));
 }
 
-TEST(Backward, AfterAnErrorNothingStaysScaled) {
+TEST(Backward, NothingStaysScaledAfterAnException) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
   Modulator m(*model);

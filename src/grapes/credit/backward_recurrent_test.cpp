@@ -152,7 +152,7 @@ Options sized(bool bidirectional, std::int64_t layers, bool bias) {
   return Options(4, 3).bidirectional(bidirectional).num_layers(layers).bias(bias);
 }
 
-TEST(BackwardRecurrent, LayersDirectionsAndBiases) {
+TEST(BackwardRecurrent, ModulatesAllLayersDirectionsAndBiases) {
   for (const bool bidirectional : {false, true})
     for (const std::int64_t layers : {1, 2})
       for (const bool bias : {true, false}) {
@@ -166,13 +166,13 @@ TEST(BackwardRecurrent, LayersDirectionsAndBiases) {
       }
 }
 
-TEST(BackwardRecurrent, BatchFirst) {
+TEST(BackwardRecurrent, SupportsBatchFirst) {
   torch::nn::LSTM lstm(sized<torch::nn::LSTMOptions>(false, 1, true).batch_first(true));
   widen(lstm);
   check(lstm, "lstm", [&](const at::Tensor& x) { return std::get<0>(lstm(x.transpose(0, 1))).transpose(0, 1); });
 }
 
-TEST(BackwardRecurrent, TheWaysToCountAGateAndToTreatTime) {
+TEST(BackwardRecurrent, SupportsInputOnlyPerGateAndCompounding) {
   torch::nn::LSTM lstm(sized<torch::nn::LSTMOptions>(false, 2, true));
   torch::nn::GRU gru(sized<torch::nn::GRUOptions>(true, 1, true));
   widen(lstm), widen(gru);
@@ -186,7 +186,7 @@ TEST(BackwardRecurrent, TheWaysToCountAGateAndToTreatTime) {
   }
 }
 
-TEST(BackwardRecurrent, FrozenWeightsScaleTheErrorThatPasses) {
+TEST(BackwardRecurrent, FrozenWeightsScaleTheErrorThatPassesThroughThem) {
   torch::nn::LSTM lstm(sized<torch::nn::LSTMOptions>(false, 2, true));
   widen(lstm);
   const at::Tensor x = at::randn({5, 3, 4}, at::kDouble).requires_grad_(), V = at::randn({2, 3}, at::kDouble);
@@ -206,7 +206,7 @@ TEST(BackwardRecurrent, FrozenWeightsScaleTheErrorThatPasses) {
   }
 }
 
-TEST(BackwardRecurrent, CellsInALoopOfOnesOwn) {
+TEST(BackwardRecurrent, ModulatesCellsInAHandWrittenLoop) {
   torch::nn::LSTMCell cell(4, 3);
   widen(cell);
   const auto forward = [&](const at::Tensor& x) {
@@ -234,7 +234,7 @@ TEST(BackwardRecurrent, CellsInALoopOfOnesOwn) {
   }
 }
 
-TEST(BackwardRecurrent, TheStrongestNodeIsModulatedByTwoAndTimeDoesNotCompound) {
+TEST(BackwardRecurrent, TheMostResponsibleUnitIsScaledByTwoOncePerTimeStep) {
   // One unit, so its factor is 2. After twenty steps the gradient is twice the plain one, not 2^20 times.
   torch::nn::RNN rnn(torch::nn::RNNOptions(1, 1).bias(false));
   widen(rnn);
@@ -248,7 +248,7 @@ TEST(BackwardRecurrent, TheStrongestNodeIsModulatedByTwoAndTimeDoesNotCompound) 
   for (const std::size_t i : {0, 1}) EXPECT_TRUE(at::allclose(ours[i], 2 * plain[i], 1e-12, 1e-12));
 }
 
-TEST(BackwardRecurrent, ARecurrentOutputLayerIsLeftOutWhole) {
+TEST(BackwardRecurrent, ARecurrentOutputLayerIsNotModulated) {
   torch::nn::LSTM lstm(sized<torch::nn::LSTMOptions>(false, 2, true));
   widen(lstm);
   Modulator modulator(*lstm);

@@ -72,7 +72,7 @@ std::map<std::string, at::Tensor> parameters(const torch::jit::Module& model) {
   return all;
 }
 
-TEST_F(BackwardScript, AModelFromAFile) {
+TEST_F(BackwardScript, ModulatesAScriptModelFromAFile) {
   const torch::jit::GraphOptimizerEnabledGuard plain(false);
   torch::jit::Module model = written_and_loaded();
   auto p = parameters(model);
@@ -84,7 +84,7 @@ TEST_F(BackwardScript, AModelFromAFile) {
   }
 }
 
-TEST_F(BackwardScript, LayersFusedOutOfSightAreRefused) {
+TEST_F(BackwardScript, AFusedGraphThatHidesItsLayersIsAnError) {
   const torch::jit::GraphOptimizerEnabledGuard optimized(true);
   torch::jit::Module model = written_and_loaded();
   const at::Tensor x = at::randn({6, 4}, at::kDouble);
@@ -99,7 +99,7 @@ TEST_F(BackwardScript, LayersFusedOutOfSightAreRefused) {
   EXPECT_THAT(said, HasSubstr("Call torch::jit::setGraphExecutorOptimize(false) before its first forward pass"));
 }
 
-TEST_F(BackwardScript, AModelThatPythonSaved) {
+TEST_F(BackwardScript, ModulatesAScriptModelThatPythonSaved) {
   std::ofstream(folder_ / "make.py") << R"(
 import sys, torch
 from torch import nn

@@ -42,7 +42,7 @@ at::Tensor written_mlp(const torch::nn::Sequential& model, const at::Tensor& x) 
   return at::matmul(h, weight(model, 4).t()) + bias(model, 4);
 }
 
-TEST(Backward, LinearOnInputsOfAnyRankAndStrides) {
+TEST(Backward, ScalesLinearLayersOnInputsOfAnyRankAndStrides) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 3, 6}, at::kDouble);
   for (const at::Tensor& input : {x[0], x, x.transpose(0, 1), x[0][0], x.view({2, 2, 3, 6})})
@@ -51,14 +51,14 @@ TEST(Backward, LinearOnInputsOfAnyRankAndStrides) {
         [&] { return written_mlp(model, input).pow(2).sum(); });
 }
 
-TEST(Backward, ActivationsInPlace) {
+TEST(Backward, WorksWithInPlaceActivations) {
   auto model = mlp(true);
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
   expect_equal(
       *model, [&] { return model->forward(x).pow(2).sum(); }, [&] { return written_mlp(model, x).pow(2).sum(); });
 }
 
-TEST(Backward, ModulatedFactorsTellTheLayersApart) {
+TEST(Backward, AttachmentsNameTheStateAndFactorsOfEachLayer) {
   auto model = mlp();
   Modulator modulator(*model);
   EXPECT_THAT(states(modulator), ElementsAre(State::unmatched, State::unmatched, State::unmatched));
@@ -71,7 +71,7 @@ TEST(Backward, ModulatedFactorsTellTheLayersApart) {
   EXPECT_THAT(modulator.describe(), HasSubstr("0  modulated, 5 factors from "));
 }
 
-TEST(Backward, IsNothingToPlainBackwardAndNothingTwice) {
+TEST(Backward, DoesNotAffectPlainBackwardAndNeverScalesTwice) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
   const auto gradient = [&](const std::function<void(const at::Tensor&)>& run) {
@@ -105,7 +105,7 @@ TEST(Backward, IsNothingToPlainBackwardAndNothingTwice) {
   expect_close(accumulated, doubled, "two batches accumulated");
 }
 
-TEST(Backward, LeavesTheGradientThatItWasGivenAlone) {
+TEST(Backward, DoesNotChangeTheGivenGradient) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble), e = at::randn({4, 5}, at::kDouble), kept = e.clone();
   BackwardOptions options;
@@ -118,7 +118,7 @@ TEST(Backward, LeavesTheGradientThatItWasGivenAlone) {
   EXPECT_TRUE(at::allclose(weight(model, 0).grad(), expected, 1e-12, 1e-12));
 }
 
-TEST(Backward, SeesWeightsThatAnOptimizerWrote) {
+TEST(Backward, UsesTheWeightsThatAnOptimizerWrote) {
   auto model = mlp();
   torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.3));
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
@@ -143,7 +143,7 @@ TEST(Backward, SeesWeightsThatAnOptimizerWrote) {
 }
 
 /// Numbers worked out in the test; python/tests/test_weights.py has the same.
-TEST(Backward, AFrozenLayerScalesTheErrorThatPasses) {
+TEST(Backward, AFrozenLayerScalesTheErrorThatPassesThroughIt) {
   using torch::nn::LinearOptions;
   torch::nn::Sequential model(torch::nn::Linear(LinearOptions(2, 3).bias(false)),
                               torch::nn::Linear(LinearOptions(3, 2).bias(false)),
@@ -192,7 +192,7 @@ TEST(Backward, FrozenLayersOfEveryKindAreFound) {
   check(Linear(LinearOptions(5, 4).bias(false)), at::randn({2, 3, 5}, at::kDouble), 2, false);
 }
 
-TEST(Backward, WhatAFrozenLayerIsCalled) {
+TEST(Backward, AFrozenLayerIsModulatedOutputOrFrozen) {
   auto model = mlp();
   const at::Tensor x = at::randn({4, 6}, at::kDouble);
   Modulator modulator(*model);
@@ -209,7 +209,7 @@ TEST(Backward, WhatAFrozenLayerIsCalled) {
 }
 
 /// If only the bias of a layer requires a gradient, the graph has no product with its weight.
-TEST(Backward, ABiasAloneCanLearn) {
+TEST(Backward, ABiasCanLearnWhileItsWeightIsFrozen) {
   auto model = mlp();
   weight(model, 0).requires_grad_(false), weight(model, 2).requires_grad_(false);
   const at::Tensor x = at::randn({2, 4, 6}, at::kDouble);
@@ -255,7 +255,7 @@ struct Tied : torch::nn::Module {
   at::Tensor W, U, b;
 };
 
-TEST(Backward, SharedWeightsInEachUseByHandWrittenProducts) {
+TEST(Backward, ScalesEachUseOfASharedWeight) {
   Tied model;
   const at::Tensor x = at::randn({5, 6}, at::kDouble);
   const auto written = [&] {
@@ -277,7 +277,7 @@ TEST(Backward, SharedWeightsInEachUseByHandWrittenProducts) {
       << "rows here, columns there";
 }
 
-TEST(Backward, BiasesHoweverTheyAreAdded) {
+TEST(Backward, ScalesBiasesThatAreAddedByAnyOperation) {
   struct Odd : torch::nn::Module {
     at::Tensor W = register_parameter("W", at::randn({4, 6}, at::kDouble));
     at::Tensor K = register_parameter("K", at::randn({3, 2, 3}, at::kDouble));
@@ -316,7 +316,7 @@ TEST(Backward, BiasesHoweverTheyAreAdded) {
   EXPECT_EQ(both.attachments()[0].reason, "used both with and without its bias");
 }
 
-TEST(Backward, ALocalWeightDoesNotCompoundInAHandWrittenRecurrence) {
+TEST(Backward, ALocalRecurrentWeightIsNotScaledAtEveryTimeStep) {
   Tied model;
   const at::Tensor x = at::randn({5, 6}, at::kDouble);
   BackwardOptions options;

@@ -37,7 +37,7 @@ void expect_same(const std::vector<at::Tensor>& ours, const std::vector<at::Tens
   for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(at::equal(ours[i], expected[i])) << "parameter " << i;
 }
 
-TEST(LocalOptimizer, StepsByTheGradientTimesTheFactorOfItsRow) {
+TEST(LocalOptimizer, MultipliesEachRowOfTheGradientByItsFactor) {
   auto model = mlp();
   const auto before = values(model);
   torch::optim::SGD sgd(model->parameters(), torch::optim::SGDOptions(0.1));
@@ -118,7 +118,7 @@ TEST(LocalOptimizer, AClosureIsScaledEachTimeItIsCalled) {
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::allclose(a[i], b[i], 1e-10, 1e-10)) << i;
 }
 
-TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
+TEST(LocalOptimizer, ResumesFromItsStateBitForBit) {
   LocalOptimizerOptions options;
   options.rule().modulation = "shuffled";
   options.rule().every = 3;
@@ -158,7 +158,7 @@ TEST(LocalOptimizer, GoesOnFromItsStateToTheSameBits) {
   }
 }
 
-TEST(LocalOptimizer, TakesTheLayersThatItsOptionsName) {
+TEST(LocalOptimizer, ScalesOnlyTheLayersThatItsOptionsName) {
   auto model = mlp();
   torch::optim::SGD sgd(model->parameters(), torch::optim::SGDOptions(0.1));
   const auto with = [&](LocalOptimizerOptions options) {
@@ -180,7 +180,7 @@ TEST(LocalOptimizer, TakesTheLayersThatItsOptionsName) {
             "grapes: gain 2, clip [1, 2], incoming responsibility\n  0  frozen\n  2  local\n  4  output\n");
 }
 
-TEST(LocalOptimizer, KnowsTransposedConvolutionsRecurrentLayersAndEmbeddings) {
+TEST(LocalOptimizer, SupportsTransposedConvolutionsRecurrentLayersAndEmbeddings) {
   struct Net : torch::nn::Module {
     torch::nn::Embedding words = register_module("words", torch::nn::Embedding(7, 4));
     torch::nn::GRU gru = register_module("gru", torch::nn::GRU(4, 3));

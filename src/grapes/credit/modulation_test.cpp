@@ -33,7 +33,7 @@ Factors first_layer(const Weights& weights, const Rule& rule, std::uint64_t seed
 
 std::vector<double> values(const at::Tensor& m) { return {m.data_ptr<double>(), m.data_ptr<double>() + m.numel()}; }
 
-TEST(Modulation, FactorsWorkedByHand) {
+TEST(Modulation, FactorsEqualValuesByHand) {
   const Weights weights = one_layer();
   EXPECT_FALSE(first_layer(weights, unclipped("none")).error.defined());
   EXPECT_EQ(values(first_layer(weights, unclipped("grapes")).error), (std::vector<double>{0.5, 1, 2}));
@@ -49,7 +49,7 @@ TEST(Modulation, LocalScalesTheUpdateAndNotTheError) {
   EXPECT_EQ(values(local.rows), (std::vector<double>{0.5, 1, 2}));
 }
 
-TEST(Modulation, ShuffledDealsTheSameFactorsByItsSeed) {
+TEST(Modulation, ShuffledPermutesTheFactorsByItsSeed) {
   const Weights weights = one_layer();
   bool moved = false;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
@@ -62,7 +62,7 @@ TEST(Modulation, ShuffledDealsTheSameFactorsByItsSeed) {
   EXPECT_TRUE(moved);
 }
 
-TEST(Modulation, ConstantTakesOneValueForAllLayersOrOneEach) {
+TEST(Modulation, ConstantHasOneValueForAllLayersOrOnePerLayer) {
   Weights weights = one_layer();
   weights.layers.insert(weights.layers.begin() + 1, at::ones({3, 3}, at::kDouble));
   Rule rule = unclipped("constant");
@@ -74,7 +74,7 @@ TEST(Modulation, ConstantTakesOneValueForAllLayersOrOneEach) {
   EXPECT_EQ(values(factors(weights, rule, random).at(1).error), (std::vector<double>{1.25, 1.25, 1.25}));
 }
 
-TEST(Modulation, BitsOfTheFractionRoundToTheNearestStep) {
+TEST(Modulation, FactorBitsRoundToTheNearestStep) {
   // Rows that sum to 8, 5, 4.9, 4.5, 4 and 1: factors 2, 1.25, 1.225, 1.125, 1, 1 (0.25 unclipped).
   Weights weights;
   weights.layers = {at::tensor({8.0, 5.0, 4.9, 4.5, 4.0, 1.0}, at::kDouble).reshape({6, 1}),
@@ -102,7 +102,7 @@ TEST(Modulation, OutgoingResponsibilityComesFromTheColumnsAbove) {
   EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{2, 1, 1}));
 }
 
-TEST(Modulation, TheFirstSamplesMaskLeavesItsDroppedNodesOut) {
+TEST(Modulation, TheFirstExamplesMaskExcludesItsDroppedUnits) {
   Weights weights = one_layer();
   const Rule rule = unclipped("grapes");
   EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{0.5, 1, 2}));
@@ -110,7 +110,7 @@ TEST(Modulation, TheFirstSamplesMaskLeavesItsDroppedNodesOut) {
   EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{1, 2, 0}));
 }
 
-TEST(Modulation, ShareLastFactorKeepsItsOwnOnlyForTheFirstSample) {
+TEST(Modulation, ShareLastFactorKeepsOwnFactorsOnlyForTheFirstExample) {
   std::vector<Factors> all(2);
   all[0].error = at::tensor({1.0, 2.0}, at::kDouble);
   all[1].error = at::tensor({3.0, 4.0}, at::kDouble);
@@ -124,7 +124,7 @@ TEST(Modulation, ShareLastFactorKeepsItsOwnOnlyForTheFirstSample) {
   EXPECT_EQ(all[0].error.sizes(), (at::IntArrayRef{1, 3})) << "no other sample, so widths may differ";
 }
 
-TEST(Modulation, SaysWhichLayerIsNotFiniteAndWhatModulationsThereAre) {
+TEST(Modulation, ErrorsNameTheLayerThatIsNotFiniteAndTheModulations) {
   Weights weights = one_layer();
   weights.layers[0][1][0] = std::numeric_limits<double>::quiet_NaN();
   try {

@@ -52,8 +52,8 @@ const std::vector<Route>& routes() {
        incoming, false, false, Feedback::first, fixed, nowhere},
       // as fa, with dB^{l+1} = (dW^{l+1})ᵀ, so that W - Bᵀ shrinks by the weight decay
       {"kolen-pollack",
-       "fa with matrices that learn: each gets the update and the decay of the weights above it (Kolen and Pollack "
-       "1994, Akrout et al. 2019)",
+       "fa with learned matrices: each gets the same update and weight decay as the weights that it replaces (Kolen "
+       "and Pollack 1994, Akrout et al. 2019)",
        incoming, true, false, Feedback::above, learned, by_feedback},
       // δ^l = [(s ⊙ sign W^{l+1})ᵀ δ^{l+1}] ⊙ φ'(z^l), with s = mean |W|, rms B, |B| drawn for the batch, |B|
       {"sign-symmetric",

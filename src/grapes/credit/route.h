@@ -24,9 +24,9 @@ enum class Feedback {
 /// What the feedback weights of a route are.
 enum class FeedbackWeights {
   fixed,    ///< drawn once
-  scale,    ///< one number, the root mean square of a draw, see magnitude()
+  scale,    ///< a single number, the root mean square of a drawn B; see magnitude()
   redrawn,  ///< drawn again for every batch
-  learned   ///< B receives the gradient of the weight above it, and so its update and decay, see mirror()
+  learned   ///< B receives the gradient of the weight that it replaces, and so the same update and decay; see mirror()
 };
 
 /// A row of the table of routes. Layers and networks need nothing else to follow a route.
@@ -45,7 +45,7 @@ struct Route {
   bool upwards() const { return feedback == Feedback::first; }
 };
 const std::vector<Route>& routes();
-/// Returns the one magnitude that FeedbackWeights::scale keeps of a draw: the root of the mean of B², [].
+/// Returns the number that FeedbackWeights::scale uses: the root mean square of a drawn B, [].
 at::Tensor magnitude(const at::Tensor& B);
 /// @throws c10::ValueError for an unknown name
 const Route& route_of(const Rule& rule);

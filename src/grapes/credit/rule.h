@@ -35,27 +35,27 @@ struct Clip {
 struct Rule {
   std::string route = "bp";           ///< a name in routes()
   std::string modulation = "grapes";  ///< a name in modulations()
-  std::vector<double> constants =
-      {};  ///< of the modulation `constant`: one number for all hidden layers, or one per layer
+  /// Factors of the modulation `constant`: one for all hidden layers, or one per layer.
+  std::vector<double> constants = {};
   Responsibility responsibility = Responsibility::by_route;
-  double gain = 2;
-  Clip clip = {};
+  double gain = 2;         ///< factor of the unit with the largest responsibility, before the clip
+  Clip clip = {};          ///< range of the factors
   std::int64_t every = 1;  ///< number of batches for which the factors are kept
   /// Fraction bits of the factor, for every modulation: m is rounded to the nearest 1 + j / 2^k, with ties upward, as
   /// in fixed/factor.h. 0 gives {1, 2}, a shift. Below 0: no rounding.
   int factor_bits = -1;
-  std::uint64_t seed = 0;  ///< of `shuffled`; the program uses the seed of the run instead
+  std::uint64_t seed = 0;  ///< seed of the permutations of `shuffled`; the program uses the seed of the run instead
   bool per_gate = false;   ///< LSTM, GRU: normalize each gate separately instead of all gates of a unit together
-  bool compounding =
-      false;  ///< recurrent layers: also scale the error that runs back through R, which gives m^T after T steps
+  /// Recurrent layers: also scale the error that runs back through R, which gives m^T after T time steps.
+  bool compounding = false;
 };
 
-/// Compatibility flags: deviations of the authors' program from the paper. All are off by default; `grapes parity` sets
-/// them.
+/// Compatibility flags: differences between the authors' program and the paper. All are off by default, and `grapes
+/// parity` sets them.
 struct Compatibility {
-  bool first_sample_mask =
-      false;  ///< the dropout mask of a batch's first example masks the rows of W before they are summed
-  bool single_factor = false;   ///< all examples except the first take the last hidden layer's factor, in every layer
+  /// Before the rows of W are summed, they are multiplied by the dropout mask of a batch's first example.
+  bool first_sample_mask = false;
+  bool single_factor = false;   ///< all examples except the first use the last hidden layer's factors, in every layer
   bool unmasked_first = false;  ///< IFA: the error at the first layer ignores dropout
   bool dropout_in_evaluation = false;  ///< residual networks: dropout is active in evaluation too
 };

@@ -74,7 +74,7 @@ TEST_F(Arrays, StringsAreClasses) {
   EXPECT_THAT(read("x.npy").train->info().classes, ElementsAre("a", "bc"));
 }
 
-TEST_F(Arrays, PartsOfADataSetAreFoundByTheirNames) {
+TEST_F(Arrays, TrainingAndTestArraysAreFoundByTheirNames) {
   const std::string images = npy_file("|u1", "(2, 5, 5, 3)", std::string(150, '\7'));
   const auto labels = [](std::initializer_list<std::int64_t> values) {
     return npy_file("<i8", "(2,)", raw<std::int64_t>(values));
@@ -106,7 +106,7 @@ TEST_F(Arrays, PartsOfADataSetAreFoundByTheirNames) {
   EXPECT_THAT(message("half.npz"), HasSubstr("has no targets"));
 }
 
-TEST_F(Arrays, RefusesWhatDoesNotFitTogether) {
+TEST_F(Arrays, ArraysThatDoNotFitTogetherAreErrors) {
   put("x_all.npy", npy_file("<f4", "(2, 1)", raw<float>({1, 2})));
   put("y_all.npy", npy_file("<i4", "(3,)", raw<std::int32_t>({1, 2, 3})));
   EXPECT_THAT(message("x_all.npy"), HasSubstr("y_all.npy: 3 targets, expected 2, one per example of"));
@@ -135,7 +135,7 @@ class MatFile {
   mat_t* mat_;
 };
 
-TEST_F(Arrays, FilesOfMatlabHaveTheirExamplesFirstOrLast) {
+TEST_F(Arrays, MatlabFilesMayHaveExamplesInTheFirstOrLastDimension) {
   const std::string path = (folder_.path() / "a.mat").string();
   const std::vector<double> x = {1, 2, 3, 4, 5, 6}, y = {7, 9, 7};  // columns (1 2 3) and (4 5 6)
   {

@@ -22,7 +22,7 @@ DatasetPtr noise(std::int64_t n, std::int64_t channels, std::int64_t size) {
                 {ProblemKind::classification, {channels, size, size}, 1, {"all"}});
 }
 
-TEST(Augment, IsParsedAndRefusedByPart) {
+TEST(Augment, ParsesTextAndNamesTheInvalidPart) {
   const Augmentation a = parse_augmentation("rotate=10, shift=0.15,elastic=34:5");
   EXPECT_EQ(a.rotate, 10);
   EXPECT_EQ(a.shift, 0.15);
@@ -52,7 +52,7 @@ TEST(Augment, IsParsedAndRefusedByPart) {
   EXPECT_THAT(message("rotate=3:4"), HasSubstr("too many colons"));
 }
 
-TEST(Augment, TinyAmplitudesChangeNextToNothingAndNoneChangesNothing) {
+TEST(Augment, SmallAmplitudesChangeLittleAndZeroChangesNothing) {
   const DatasetPtr source = noise(5, 2, 9);
   EXPECT_EQ(augmented(source, {}), source);
   // The interpolation is exact: a rotation by 0, drawn through the whole code path.
@@ -65,7 +65,7 @@ TEST(Augment, TinyAmplitudesChangeNextToNothingAndNoneChangesNothing) {
   EXPECT_TRUE(at::allclose(all_inputs(*augmented(source, small), 1), all_inputs(*source, 1), 0, 1e-4));
 }
 
-TEST(Augment, IsAFunctionOfSeedAndRowAlone) {
+TEST(Augment, DependsOnlyOnSeedAndExample) {
   const DatasetPtr set =
       augmented(noise(12, 1, 10), parse_augmentation("rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6"));
   const at::Tensor one = all_inputs(*set, 1);
@@ -76,7 +76,7 @@ TEST(Augment, IsAFunctionOfSeedAndRowAlone) {
   EXPECT_EQ(set->get(at::empty({0}, at::kLong), 1).inputs.size(0), 0);
 }
 
-TEST(Augment, ARowIsTheSameInEveryBatch) {
+TEST(Augment, AnExampleDoesNotDependOnItsBatch) {
   // For images whose sides are not powers of two, in batches of 1 and of 7, bit for bit.
   for (const char* what : {"rotate=10,shift=.15,shear=.15,zoom=.15", "elastic=34:6", "crop=3,flip=.5,cutout=4",
                            "rotate=10,shift=.15,shear=.15,zoom=.15,elastic=34:6,crop=3,flip=.5,cutout=4"}) {
@@ -87,7 +87,7 @@ TEST(Augment, ARowIsTheSameInEveryBatch) {
   }
 }
 
-TEST(Augment, LeavesTheGlobalGeneratorAlone) {
+TEST(Augment, DoesNotUseTheGlobalGenerator) {
   at::manual_seed(4);
   const at::Tensor before = at::rand({3});
   at::manual_seed(4);
@@ -108,7 +108,7 @@ TEST(Augment, ShiftMovesAndFillsWithZero) {
   EXPECT_NEAR(moved.mean().item<double>(), 0.5625, 0.05);
 }
 
-TEST(Augment, RotationTurnsAboutTheMiddle) {
+TEST(Augment, RotationIsAroundTheCenter) {
   // A rotation does not change a radially symmetric image, except for the interpolation; zoom changes it.
   const at::Tensor axis = at::arange(21, at::kFloat) - 10;
   const at::Tensor bell = at::exp(-(axis.square().unsqueeze(0) + axis.square().unsqueeze(1)) / 18);
@@ -120,7 +120,7 @@ TEST(Augment, RotationTurnsAboutTheMiddle) {
   EXPECT_GT((zoomed - all_inputs(*set, 0)).abs().max().item<float>(), 0.1);
 }
 
-TEST(Augment, ElasticDisplacementsHaveTheSizeTheyShould) {
+TEST(Augment, ElasticDisplacementsHaveTheExpectedStandardDeviation) {
   // A ramp image shows its displacement directly. Uniform noise has variance 1/3; smoothing in two dimensions with
   // σ divides it by 4 π σ², so far from the edges sd = α / sqrt(12 π) / σ.
   constexpr std::int64_t n = 41;
@@ -133,7 +133,7 @@ TEST(Augment, ElasticDisplacementsHaveTheSizeTheyShould) {
   EXPECT_LT((middle.narrow(3, 1, 14) - middle.narrow(3, 0, 14)).std().item<double>(), 0.5);  // smooth
 }
 
-TEST(Augment, DrawsOfTheAuthorsProgramStayAsTheyWere) {
+TEST(Augment, NewerChangesDoNotAffectTheDrawsOfOlderOnes) {
   // The draws of the first group did not change when the second group was added.
   const DatasetPtr set = noise(3, 2, 9);
   const at::Tensor one =
@@ -151,7 +151,7 @@ bool is_crop(const at::Tensor& out, const at::Tensor& image, std::int64_t pad, s
   return at::equal(out, large.narrow(1, down, image.size(1)).narrow(2, right, image.size(2)));
 }
 
-TEST(Augment, CropsMovePixelsExactlyAndToEveryPlaceAlike) {
+TEST(Augment, CropsMovePixelsExactlyAndUniformly) {
   constexpr std::int64_t n = 3000, pad = 2, places = 2 * pad + 1;
   const at::Tensor image = noise(1, 2, 6)->get(at::zeros({1}, at::kLong)).inputs;
   const DatasetPtr set = memory(image.expand({n, 2, 6, 6}).contiguous(), at::zeros({n}, at::kLong),
@@ -180,7 +180,7 @@ TEST(Augment, FlipsMirrorWithTheirProbability) {
   EXPECT_NEAR(mirrored.sum().item<int>(), 300, 60);  // sd 14.5
 }
 
-TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
+TEST(Augment, CutoutsHideASquareThatMayCrossTheEdge) {
   constexpr std::int64_t n = 4000, size = 6;
   const DatasetPtr ones = memory(at::ones({n, 2, size, size}), at::zeros({n}, at::kLong),
                                  {ProblemKind::classification, {2, size, size}, 1, {"a"}});
@@ -200,7 +200,7 @@ TEST(Augment, CutoutsHideASquareThatTheEdgesCut) {
   EXPECT_NEAR(holes.select(1, 0).sum().item<double>() / n, 400.0 / 36, 0.3);
 }
 
-TEST(Augment, WhatACutoutHidesIsTheMeanAfterNormalization) {
+TEST(Augment, CutoutsFillWithTheMeanAfterNormalization) {
   Options options;
   options.augment = parse_augmentation("cutout=8");  // some draws hide most of a digit
   for (const char* normalize : {"channel", "standard", "unit"}) {
@@ -213,7 +213,7 @@ TEST(Augment, WhatACutoutHidesIsTheMeanAfterNormalization) {
   }
 }
 
-TEST(Augment, EveryPartDrawsByItself) {
+TEST(Augment, EachKindOfChangeDrawsIndependently) {
   const DatasetPtr set = noise(50, 3, 8);
   const auto with = [&](const std::string& text) { return all_inputs(*augmented(set, parse_augmentation(text)), 9); };
   const at::Tensor cropped = with("crop=3"), both = with("crop=3,flip=0.5"), flipped = with("flip=0.5");
@@ -225,7 +225,7 @@ TEST(Augment, EveryPartDrawsByItself) {
   EXPECT_FALSE(at::equal(three->get(rows, 8).inputs, three->get(rows, 9).inputs));
 }
 
-TEST(Augment, RefusesWhatIsLargerThanTheImages) {
+TEST(Augment, RejectsCropsAndCutoutsLargerThanTheImages) {
   EXPECT_THAT(refusal<UsageError>([] { augmented(noise(2, 1, 8), parse_augmentation("crop=9")); }),
               HasSubstr("augment crop=9: the images are only 8 x 8 pixels"));
   EXPECT_THAT(refusal<UsageError>([] { augmented(noise(2, 1, 8), parse_augmentation("cutout=9")); }),

@@ -16,7 +16,7 @@ Collection chorales(const std::string& json) {
   return read_chorales({none, {}, {}, [&](std::size_t) { return UnpackedFile{"a.json", json}; }, {}});
 }
 
-TEST(Chorales, AskForTheNextStep) {
+TEST(Chorales, TargetsAreTheNotesOfTheNextStep) {
   const Collection all = chorales(
       R"({"test": [[[60], [21, 108]]], "train": [[[60, 64], [], [62]], [[21], [22], [23], [24]]], "valid": [[[50], [51]]]})");
   EXPECT_EQ(all.train->info().problem, ProblemKind::prediction);
@@ -37,7 +37,7 @@ TEST(Chorales, AskForTheNextStep) {
   EXPECT_TRUE(one.inputs.transpose(0, 1).is_contiguous());
 }
 
-TEST(Chorales, ThatCannotBeAreRefusedByPlace) {
+TEST(Chorales, InvalidFilesAreErrorsThatNameThePlace) {
   const auto message = [](const std::string& json) { return refusal([&] { chorales(json); }); };
   EXPECT_THAT(message("{"), HasSubstr("a.json: invalid JSON"));
   EXPECT_THAT(message(R"({"train": [[[60],[60]]], "valid": [[[60],[60]]]})"), HasSubstr("\"test\""));

@@ -58,7 +58,7 @@ TEST(Cifar, TheFineLabelIsTheClass) {
   EXPECT_EQ(inputs[0][0][0][0].item<int>(), 5);
 }
 
-TEST(Cifar, RefusesByFileAndRecord) {
+TEST(Cifar, ErrorsNameTheFileAndTheRecord) {
   const std::string two = record({3}, 1, 2, 3) + record({9}, 1, 2, 3);
   const auto message = [](const std::string& bytes, at::IntArrayRef labels) {
     return refusal([&] { cifar_records(bytes, "b.bin", labels); });
@@ -101,7 +101,7 @@ class SmallCifar : public testing::Test {
   Options options_;
 };
 
-TEST_F(SmallCifar, IsReadInTheOrderOfItsFilesHoweverTheyArePacked) {
+TEST_F(SmallCifar, IsReadInTheOrderOfItsFilesInAnyPacking) {
   const Splits splits = open(options_, 1);
   EXPECT_EQ(splits.name, "cifar10");
   EXPECT_EQ(splits.info.input_shape, (std::vector<std::int64_t>{3, 32, 32}));
@@ -115,7 +115,7 @@ TEST_F(SmallCifar, IsReadInTheOrderOfItsFilesHoweverTheyArePacked) {
   EXPECT_FALSE(verify("cifar10", options_.data_dir, [](const std::string&) {}));
 }
 
-TEST_F(SmallCifar, IsRefusedByItsFile) {
+TEST_F(SmallCifar, ErrorsNameTheFile) {
   put("data_batch_4.bin", record({4}, 0, 0, 0) + record({10}, 0, 0, 0));
   EXPECT_THAT(message(), AllOf(HasSubstr("data_batch_4.bin: label 10 of record 1")));
   put("data_batch_3.bin.xz", xz(record({4}, 0, 0, 0)).substr(0, 40));
@@ -124,7 +124,7 @@ TEST_F(SmallCifar, IsRefusedByItsFile) {
   EXPECT_THAT(message(), HasSubstr("cifar10 is incomplete, missing: data_batch_3.bin (or .gz, .xz)"));
 }
 
-TEST_F(SmallCifar, SaysWhereToGetItWhereItIsNot) {
+TEST_F(SmallCifar, IfMissingTheErrorSaysHowToGetIt) {
   const TemporaryFolder empty;
   const Variable cache("XDG_CACHE_HOME", empty.path().string());
   const Variable data("GRAPES_DATA", "");
@@ -152,7 +152,7 @@ TEST(Cifar100, HasItsHundredClasses) {
   EXPECT_TRUE(splits.notes.empty());  // no SHA-256 is known that its files could differ from
 }
 
-TEST(Cifar10, TheRealOneIsTheDescribedOne) {
+TEST(Cifar10, TheDataSetHasTheDescribedSizesAndClasses) {
   const fs::path folder = shared_data("cifar10");
   if (!fs::exists(folder)) GTEST_SKIP() << "the files of cifar10 are missing";
   Options options;

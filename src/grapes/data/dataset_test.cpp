@@ -20,7 +20,7 @@ TEST(Memory, ConvertsBytesWhileBatching) {
   EXPECT_TRUE(at::equal(batch.targets, at::tensor({0, 0, 0}, at::kLong)));
 }
 
-TEST(Memory, LeavesItsOwnFloatsAlone) {
+TEST(Memory, ChangingABatchDoesNotChangeTheData) {
   const at::Tensor inputs = at::ones({2, 2});
   const DatasetPtr set = memory(inputs, at::zeros({2, 1}), {ProblemKind::regression, {2}, 1, {"y"}}, 3);
   set->get(at::tensor({0, 1}, at::kLong)).inputs.fill_(7);
@@ -28,7 +28,7 @@ TEST(Memory, LeavesItsOwnFloatsAlone) {
   EXPECT_TRUE(at::equal(set->get(at::tensor({1}, at::kLong)).inputs, at::full({1, 2}, 3.F)));
 }
 
-TEST(Memory, RefusesWhatDoesNotFit) {
+TEST(Memory, RejectsTensorsThatDoNotFit) {
   const DatasetInfo info{ProblemKind::classification, {3}, 3, {"a", "b", "c"}};
   EXPECT_THROW(memory(at::zeros({4, 2}), at::zeros({4}, at::kLong), info), c10::Error);
   EXPECT_THROW(memory(at::zeros({4, 3}), at::zeros({3}, at::kLong), info), c10::Error);
@@ -36,7 +36,7 @@ TEST(Memory, RefusesWhatDoesNotFit) {
   EXPECT_THROW(memory(at::zeros({4, 3}, at::kComplexFloat), at::zeros({4}, at::kLong), info), c10::Error);
 }
 
-TEST(Subset, IsTheRowsInTheirOrder) {
+TEST(Subset, HasTheGivenRowsInOrder) {
   const DatasetPtr part = subset(subset(bytes(), at::tensor({3, 2, 0}, at::kLong)), at::tensor({2, 1}, at::kLong));
   EXPECT_EQ(part->size(), 2);
   EXPECT_TRUE(at::equal(part->targets(), at::tensor({2, 1}, at::kLong)));
@@ -56,7 +56,7 @@ TEST(Sampler, IsAPermutationKeyedBySeedAndEpoch) {
   EXPECT_EQ(shuffled_order(0, 1, 1).numel(), 0);
 }
 
-TEST(Sampler, EveryPlaceIsEquallyLikely) {
+TEST(Sampler, EveryPositionIsEquallyLikely) {
   // Position of number 0 of 5 over 5000 epochs: each position 1000 times, sd 28.
   std::vector<int> place(5);
   for (int epoch = 0; epoch < 5000; ++epoch) {

@@ -70,7 +70,7 @@ class Downloads : public testing::Test {
   fs::path destination_, part_;
 };
 
-TEST_F(Downloads, AWholeFileWithItsProgress) {
+TEST_F(Downloads, DownloadAFileAndReportProgress) {
   const Server server(site_.path());
   std::uint64_t last = 0;
   download(what(server), [&](const std::string& name, std::uint64_t done, std::uint64_t total) {
@@ -84,7 +84,7 @@ TEST_F(Downloads, AWholeFileWithItsProgress) {
   EXPECT_FALSE(fs::exists(part_));
 }
 
-TEST_F(Downloads, GoOnWhereTheyStopped) {
+TEST_F(Downloads, ResumeWhereTheyStopped) {
   const Server server(site_.path());
   write_file(part_, content_.substr(0, 123456));
   download(what(server), {});
@@ -92,28 +92,28 @@ TEST_F(Downloads, GoOnWhereTheyStopped) {
   EXPECT_EQ(log(), "GET /file.gz bytes=123456-\n");
 }
 
-TEST_F(Downloads, BeginAnewWhereTheServerCannotGoOn) {
+TEST_F(Downloads, StartAgainIfTheServerCannotResume) {
   const Server server(site_.path(), "no-range");
   write_file(part_, content_.substr(0, 1000));
   download(what(server), {});
   EXPECT_EQ(read_file(destination_), content_);
 }
 
-TEST_F(Downloads, TakeABrokenLineUpAgain) {
+TEST_F(Downloads, RetryAfterABrokenConnection) {
   const Server server(site_.path(), "close=100000");  // every response ends after this many bytes
   download(what(server), {});
   EXPECT_EQ(read_file(destination_), content_);
   EXPECT_THAT(log(), HasSubstr("bytes=200000-"));
 }
 
-TEST_F(Downloads, KeepWhatHasComeWhenTheLineStaysBroken) {
+TEST_F(Downloads, KeepThePartThatArrivedBeforeAFailure) {
   const Server server(site_.path(), "close-at=150000");
   EXPECT_THAT(refusal([&] { download(what(server), {}); }), HasSubstr("(received 150000 of 300000 bytes)"));
   EXPECT_FALSE(fs::exists(destination_));
   EXPECT_EQ(read_file(part_), content_.substr(0, 150000));
 }
 
-TEST_F(Downloads, RefuseWrongBytes) {
+TEST_F(Downloads, RejectFilesWithAWrongSha256) {
   const Server server(site_.path());
   Download wrong = what(server);
   wrong.sha256 = sha256("something else");
@@ -129,7 +129,7 @@ TEST_F(Downloads, RefuseWrongBytes) {
   EXPECT_FALSE(fs::exists(destination_));
 }
 
-TEST_F(Downloads, SayWhatTheServerAnswers) {
+TEST_F(Downloads, ErrorsContainTheServersAnswer) {
   const Server server(site_.path());
   Download missing = what(server);
   missing.url += ".old";
@@ -139,7 +139,7 @@ TEST_F(Downloads, SayWhatTheServerAnswers) {
   EXPECT_THAT(refusal([&] { download(plain, {}); }), HasSubstr("rotocol"));
 }
 
-TEST_F(Downloads, StopAtASignalAndKeepWhatHasCome) {
+TEST_F(Downloads, StopAtASignalAndKeepThePartThatArrived) {
   const Server server(site_.path(), "slow");
   interrupt::install();
   std::string message;
@@ -168,7 +168,7 @@ TEST(Fetch, BringsASourceFromAMirrorIntoTheCache) {
   EXPECT_EQ(folder, cache.path() / "grapes" / "data" / "fashion-mnist");
   std::vector<std::string> lines;
   EXPECT_TRUE(verify("fashion-mnist", folder.string(), [&](const std::string& line) { lines.push_back(line); }));
-  EXPECT_THAT(lines, testing::Each(HasSubstr(": right")));
+  EXPECT_THAT(lines, testing::Each(HasSubstr(": correct")));
   EXPECT_EQ(lines.size(), 4U);
 
   // The second call downloads nothing. If a file is corrupt, only that file is downloaded again.
@@ -183,7 +183,7 @@ TEST(Fetch, BringsASourceFromAMirrorIntoTheCache) {
   EXPECT_EQ(read_file(site.path() / "log"), log + "GET /fashion-mnist/t10k-labels-idx1-ubyte.gz \n");
 }
 
-TEST(Fetch, SaysWhatCannotBeFetchedAndWhy) {
+TEST(Fetch, ErrorsSayWhyADataSetCannotBeDownloaded) {
   EXPECT_THAT(refusal([] { fetch("emnist", {}); }), HasSubstr("emnist-balanced-*"));
   EXPECT_THAT(refusal<UsageError>([] { fetch("digits", {}); }), HasSubstr("embedded"));
   EXPECT_THAT(refusal<UsageError>([] { fetch("minst", {}); }), HasSubstr("did you mean 'mnist'"));
@@ -195,7 +195,7 @@ TEST(Fetch, SaysWhatCannotBeFetchedAndWhy) {
       AllOf(HasSubstr("cannot fetch fashion-mnist: http://127.0.0.1:1/fashion-mnist/train-images-idx3-ubyte.gz")));
 }
 
-TEST(Find, TellsWhereASourceIs) {
+TEST(Find, ReturnsTheFolderOfADataSet) {
   EXPECT_EQ(find("digits", "").where, "embedded");
   const TemporaryFolder folder;
   const Variable cache("XDG_CACHE_HOME", folder.path().string());

@@ -46,7 +46,7 @@ class Nmnist : public testing::Test {
   Options options_;
 };
 
-TEST_F(Nmnist, EventsFallIntoEqualSteps) {
+TEST_F(Nmnist, EventsAreDividedIntoEqualTimeSteps) {
   const Splits splits = open(options_, 1);
   EXPECT_EQ(splits.train->size(), 11);
   EXPECT_EQ(splits.test->size(), 10);
@@ -70,7 +70,7 @@ TEST_F(Nmnist, EventsFallIntoEqualSteps) {
   EXPECT_THAT(lines, testing::Each(HasSubstr("its SHA-256 is unknown")));
 }
 
-TEST_F(Nmnist, WhatCannotBeIsRefusedByFileOrField) {
+TEST_F(Nmnist, ErrorsNameTheFileOrTheField) {
   options_.events.steps = 0;
   EXPECT_THAT(message(), HasSubstr("event_steps 0"));
   options_.events.steps = 10;
@@ -82,7 +82,7 @@ TEST_F(Nmnist, WhatCannotBeIsRefusedByFileOrField) {
   EXPECT_THAT(message(), HasSubstr("Test/9"));
 }
 
-TEST_F(Nmnist, StepsCanHaveTheSameNumberOfEventsAndPixelsBePooled) {
+TEST_F(Nmnist, StepsCanHaveEqualEventCountsAndPixelsCanBePooled) {
   options_.events.steps = 2;
   options_.events.bins = EventBins::count;
   options_.events.pool = 17;
@@ -99,7 +99,7 @@ TEST_F(Nmnist, StepsCanHaveTheSameNumberOfEventsAndPixelsBePooled) {
   EXPECT_THAT(message(), HasSubstr("event_pool 35: expected 1 ... 34"));
 }
 
-TEST(Events, OfNmnistHaveLongTimesAfterAnOverflow) {
+TEST(Events, NmnistTimesContinueAfterAnOverflow) {
   const auto events = nmnist_events(event(1, 2, 1, 100) + event(0, 240, 0, 0) + event(3, 4, 0, 5), "f");
   ASSERT_EQ(events.size(), 2U);
   EXPECT_EQ(events[1].time, 8192 + 5);
@@ -111,7 +111,7 @@ std::string number(std::uint32_t value, bool little) {
   return bytes;
 }
 
-TEST(Events, OfAedat2AreTurnedUpright) {
+TEST(Events, Aedat2IsTurnedUpright) {
   const std::string header = "#!AER-DAT2.0\r\n# a comment\r\n";
   const std::uint32_t address = 20U << 8 | 10U << 1 | 1U;  // bit 0: darker
   const std::string bytes = header + number(address, false) + number(1000, false) + number(0x8000, false) +
@@ -169,7 +169,7 @@ class Gesture : public testing::Test {
   std::string recording_;
 };
 
-TEST_F(Gesture, HasARecordingPerGesture) {
+TEST_F(Gesture, ReadsOneRecordingPerGesture) {
   const Splits splits = open(options_, 1);
   EXPECT_TRUE(at::equal(splits.train->targets(), at::tensor({0, 10}, at::kLong)));
   EXPECT_TRUE(at::equal(splits.test->targets(), at::tensor({2}, at::kLong)));
@@ -183,7 +183,7 @@ TEST_F(Gesture, HasARecordingPerGesture) {
   EXPECT_EQ(test[0][0][1][127][127].item<int>(), 1);
 }
 
-TEST_F(Gesture, IsRefusedByFileAndPlace) {
+TEST_F(Gesture, ErrorsNameTheFileAndThePlace) {
   put("user01_led_labels.csv", "class,startTime_usec,endTime_usec\n1,100,200\n12,200,300\n");
   EXPECT_THAT(message(), HasSubstr("user01_led_labels.csv:3: '12,200,300', expected class (1 ... 11)"));
   put("user01_led_labels.csv", "class,startTime_usec,endTime_usec\n1,400,500\n");
@@ -224,7 +224,7 @@ void write_spikes(const std::filesystem::path& path, const std::vector<std::vect
   H5Fclose(file);
 }
 
-TEST(Heidelberg, IsReadFromHdf5) {
+TEST(Heidelberg, ReadsSpikesFromHdf5) {
   const TemporaryFolder folder;
   write_spikes(folder.path() / "shd" / "shd_train.h5", {{0, 0.5, 0.25}, {}}, {{0, 699, 350}, {}}, {2, 0});
   write_spikes(folder.path() / "shd" / "shd_test.h5", {{0.125}}, {{7}}, {1});
@@ -254,7 +254,7 @@ TEST(Heidelberg, IsReadFromHdf5) {
   EXPECT_THAT(refusal([&] { open(options, 1); }), HasSubstr("shd_test.h5: cannot open it as HDF5"));
 }
 
-TEST(Cifar10Dvs, HasAFolderPerClass) {
+TEST(Cifar10Dvs, ReadsOneFolderPerClass) {
   const TemporaryFolder folder;
   const std::string recording = "#!AER-DAT2.0\r\n" + number(0, false) + number(10, false);
   for (const char* name : {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"})

@@ -100,7 +100,7 @@ bool verify(const std::string& name, const std::string& data_dir, const std::fun
       const std::string found = sha256(read_unpacked(path));
       const bool same = found == file.unpacked_sha256;
       line(path.string() + (file.unpacked_sha256.empty() ? ": its SHA-256 is unknown to Grapes; found " + found
-                            : same                       ? ": right"
+                            : same                       ? ": correct"
                                    : ": SHA-256 (unpacked) " + found + ", expected " + file.unpacked_sha256));
       right = right && (same || file.unpacked_sha256.empty());
     } catch (const DataError& error) {

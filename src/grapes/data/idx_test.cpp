@@ -22,7 +22,7 @@ TEST(Idx, ReadsImagesAndLabels) {
   EXPECT_TRUE(at::equal(idx_labels(idx_labels_file(4), "x", 10), at::arange(4, at::kLong)));
 }
 
-TEST(Idx, RefusesEveryTruncationAndAnyTrailingByte) {
+TEST(Idx, RejectsEveryTruncationAndTrailingBytes) {
   const std::string images = idx_images_file(2, 2, 3), labels = idx_labels_file(5);
   for (std::size_t n = 0; n < images.size(); ++n) {
     EXPECT_THAT(refusal([&] { idx_images(images.substr(0, n), "f.idx"); }), HasSubstr("f.idx: ")) << n;
@@ -35,14 +35,14 @@ TEST(Idx, RefusesEveryTruncationAndAnyTrailingByte) {
   EXPECT_THAT(refusal([&] { idx_images(images + "!", "f"); }), HasSubstr("13 bytes follow it: too many"));
 }
 
-TEST(Idx, SaysWhichKindOfFileItIs) {
+TEST(Idx, ErrorsNameTheKindOfFile) {
   EXPECT_THAT(refusal([] { idx_images(idx_labels_file(5), "t10k"); }),
               AllOf(HasSubstr("t10k: magic number 2049 (IDX labels)"), HasSubstr("expected magic number 2051")));
   EXPECT_THAT(refusal([] { idx_labels(idx_images_file(1, 1, 1), "t10k", 10); }), HasSubstr("2051 (IDX images)"));
   EXPECT_THAT(refusal([] { idx_images("<html>...</html>", "page"); }), HasSubstr("page: magic number 1013478509"));
 }
 
-TEST(Idx, RefusesHeadersThatCannotBe) {
+TEST(Idx, RejectsInvalidHeaders) {
   const std::string huge = big_endian(2051) + big_endian(0xffffffff) + big_endian(0xffffffff) + big_endian(0xffffffff);
   EXPECT_THAT(refusal([&] { idx_images(huge, "f"); }), HasSubstr("truncated"));
   const std::string empty = big_endian(2051) + big_endian(0) + big_endian(28) + big_endian(28);
@@ -74,7 +74,7 @@ class SpoiltSource : public testing::Test {
   Options options_;
 };
 
-TEST_F(SpoiltSource, IsReadWhileItIsRightPlainAndPacked) {
+TEST_F(SpoiltSource, AnIntactSourceIsReadPlainAndPacked) {
   const Splits splits = open(options_, 1);
   EXPECT_EQ(splits.train->size(), 18);
   EXPECT_EQ(splits.test->size(), 10);

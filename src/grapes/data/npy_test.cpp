@@ -54,14 +54,14 @@ TEST(Npy, ReadsBothByteOrdersAndBothOrdersOfTheShape) {
   if (sizeof(long double) == 16) EXPECT_TRUE(at::equal(through<long double>("<f16", {-1, 2, 3, 4, 5, 6}), expected));
 }
 
-TEST(Npy, ValuesMayLieInTheFile) {
+TEST(Npy, ValuesAreNotCopied) {
   const auto bytes = std::make_shared<const std::string>(npy_file("<f4", "(2,)", raw<float>({1, 2})));
   const at::Tensor values = npy_array(*bytes, "f", bytes).values;
   EXPECT_EQ(static_cast<const char*>(values.data_ptr()), bytes->data() + bytes->size() - 8);
   EXPECT_EQ(bytes.use_count(), 2);
 }
 
-TEST(Npy, RefusesWhatItCannotRead) {
+TEST(Npy, RejectsUnsupportedFiles) {
   const std::string two = raw<float>({1, 2});
   const auto message = [](const std::string& bytes) { return refusal([&] { npy_array(bytes, "f.npy"); }); };
   EXPECT_THAT(message(npy_file("<f4", "(3,)", two)),

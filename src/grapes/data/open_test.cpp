@@ -21,7 +21,7 @@ std::vector<std::int64_t> counts(const Dataset& set) {
   return {c.data_ptr<std::int64_t>(), c.data_ptr<std::int64_t>() + c.numel()};
 }
 
-TEST(Open, DigitsAreTheKnownOnes) {
+TEST(Open, DigitsEqualTheKnownDataSet) {
   Options options;
   options.validation_split = 0;
   const Splits splits = open(options, 1);
@@ -54,7 +54,7 @@ TEST(Open, ValidationIsStratifiedAndKeyedBySeed) {
   EXPECT_FALSE(at::equal(open(options, 2).train->targets(), a.train->targets()));
 }
 
-TEST(Open, LimitsTakeWhatTheySay) {
+TEST(Open, LimitsSetTheNumberOfExamples) {
   Options options;
   options.train_limit = 100;
   options.test_limit = 30;
@@ -112,7 +112,7 @@ TEST(Open, NormalizesChannelsByAllTheirPixels) {
   EXPECT_EQ(splits.normalization.shift.numel(), 1);
 }
 
-TEST(Open, RefusesOptionsByName) {
+TEST(Open, InvalidOptionsAreErrorsThatNameTheOption) {
   const auto message = [](auto change) -> std::string {
     Options options;
     change(options);
@@ -131,7 +131,7 @@ TEST(Open, RefusesOptionsByName) {
   EXPECT_THAT(message([](Options& o) { o.train_limit = -1; }), HasSubstr("train_limit"));
 }
 
-TEST(Open, FashionMnistFromDebian) {
+TEST(Open, ReadsFashionMnistFromDebian) {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist")) GTEST_SKIP() << "dataset-fashion-mnist is missing";
   Options options;
   options.data = "fashion-mnist";

@@ -15,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(Pad, PutsPicturesInTheMiddle) {
+TEST(Pad, CentersPictures) {
   const at::Tensor picture = at::tensor({1, 2, 3, 4, 5, 6}, at::kByte).reshape({1, 1, 2, 3});
   const at::Tensor expected =
       at::tensor({0, 0, 0, 0, 0, 0, 1, 2, 3, 0, 0, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, at::kByte);
@@ -25,7 +25,7 @@ TEST(Pad, PutsPicturesInTheMiddle) {
               HasSubstr("pad 2: the images of x are larger, 2 x 3"));
 }
 
-TEST(Pad, HoldsInEveryPart) {
+TEST(Pad, AppliesToEveryPart) {
   Options options;
   const Splits plain = open(options, 1);
   options.pad = 12;
@@ -43,7 +43,7 @@ TEST(Pad, HoldsInEveryPart) {
   EXPECT_EQ(large.fingerprint, plain.fingerprint);
 }
 
-TEST(Pad, IsRefusedForWhatIsNoPictureOrTooLarge) {
+TEST(Pad, RejectsVectorsAndLargerImages) {
   const TemporaryFolder folder;
   write_file(folder.path() / "t.csv", "a,b,label\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n");
   const auto message = [](const std::string& data, std::int64_t pad) {
@@ -58,7 +58,7 @@ TEST(Pad, IsRefusedForWhatIsNoPictureOrTooLarge) {
   EXPECT_THAT(message("delayed-xor", 8), HasSubstr("pad 8: delayed-xor has sequences"));
 }
 
-TEST(Pad, PicturesToPredictArePaddedNotScaled) {
+TEST(Pad, PadsPicturesForPredictionInsteadOfScalingThem) {
   const TemporaryFolder folder;
   const std::string png = (folder.path() / "p.png").string(), idx = (folder.path() / "p.idx").string();
   const at::Tensor picture = at::arange(16, at::kByte).reshape({1, 4, 4});

@@ -36,7 +36,7 @@ class PictureFolder : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(PictureFolder, IsOneClassPerFolder) {
+TEST_F(PictureFolder, ReadsOneClassPerFolder) {
   put("dog/2.png", gray(2, 3) + 1);
   put("dog/1.PNG", gray(2, 3));
   put("cat/9.png", gray(2, 3) + 2);
@@ -51,7 +51,7 @@ TEST_F(PictureFolder, IsOneClassPerFolder) {
   EXPECT_EQ(read_folder(folder_.path()).train->info().input_shape[0], 3);
 }
 
-TEST_F(PictureFolder, RefusesByFile) {
+TEST_F(PictureFolder, ErrorsNameTheFile) {
   EXPECT_THAT(message(), HasSubstr("0 folders, expected one folder of pictures per class"));
   put("a/1.png", gray(2, 3));
   fs::create_directory(folder_.path() / "b");
@@ -88,7 +88,7 @@ TEST_F(PictureFolder, IdxImagesAreInputsToo) {
               HasSubstr("images of 3 x 3 pixels"));
 }
 
-TEST_F(PictureFolder, HasPartsOfItsOwn) {
+TEST_F(PictureFolder, ReadsTrainValAndTestFolders) {
   for (const char* name : {"train/a/1.png", "train/b/1.png", "train/b/more/2.png", "val/b/1.png"})
     put(name, gray(2, 3));
   put("Test/a/1.png", gray(2, 3) + 9);
@@ -162,7 +162,7 @@ TEST_F(PictureFolder, DrawsRandomCropsForTrainingOnly) {
   EXPECT_TRUE(at::equal(all_inputs(*splits.train_plain, 1), all_inputs(*splits.train_plain, 2)));
 }
 
-TEST_F(PictureFolder, TooLargeForMemoryIsDecodedWhenUsed) {
+TEST_F(PictureFolder, DecodesOnUseIfTooLargeForMemory) {
   for (int i = 0; i < 20; ++i) put(fmt::format("{}/{}.png", i % 2, i), gray(5, 7) + i);
   const Collection held = read_folder(folder_.path()), read = read_folder(folder_.path(), {}, 20 * 35 - 1);
   EXPECT_TRUE(held.notes.empty());
@@ -173,7 +173,7 @@ TEST_F(PictureFolder, TooLargeForMemoryIsDecodedWhenUsed) {
   EXPECT_THAT(refusal([&] { all_inputs(*read.train); }), HasSubstr("1/9.png: not a picture"));
 }
 
-TEST_F(PictureFolder, SkipsDamagedFilesIfAsked) {
+TEST_F(PictureFolder, SkipsDamagedFilesOnRequest) {
   for (const char* name : {"a/1.png", "a/2.png", "b/1.png"}) put(name, gray(2, 3));
   const std::string whole = read_file(folder_.path() / "a" / "1.png");
   write_file(folder_.path() / "a" / "1.png", whole.substr(0, whole.size() - 20));
@@ -188,7 +188,7 @@ TEST_F(PictureFolder, SkipsDamagedFilesIfAsked) {
               ElementsAre(AllOf(HasSubstr("skipped 2 damaged pictures"), HasSubstr("a/1.png: not a valid PNG"))));
 }
 
-TEST_F(PictureFolder, IsGrayIfAsked) {
+TEST_F(PictureFolder, ConvertsToGrayOnRequest) {
   put("a/1.png", at::tensor({255, 0, 0}, at::kByte).reshape({3, 1, 1}));
   put("b/1.png", gray(1, 1));
   EXPECT_EQ(all_inputs(*read_folder(folder_.path(), {.gray = true}).train)[0].item<float>(), 76 * (1.0F / 255));
@@ -197,7 +197,7 @@ TEST_F(PictureFolder, IsGrayIfAsked) {
   EXPECT_THAT(refusal<UsageError>([&] { open(options, 1); }), HasSubstr("gray true: only for a folder of pictures"));
 }
 
-TEST(PictureOptions, AreWrittenAsTheyAreRead) {
+TEST(PictureOptions, RoundTripAsText) {
   for (const std::string text : {"none", "32", "24x32"}) EXPECT_EQ(to_string(parse_picture_size(text)), text);
   for (const std::string text : {"none", "center", "random", "center:8", "random:224"})
     EXPECT_EQ(to_string(parse_crop(text)), text);
@@ -207,7 +207,7 @@ TEST(PictureOptions, AreWrittenAsTheyAreRead) {
     EXPECT_THROW(parse_crop(text), UsageError) << text;
 }
 
-TEST_F(PictureFolder, AContactSheetShowsTheExamples) {
+TEST_F(PictureFolder, TheImageOfExamplesShowsThem) {
   Options options;
   options.normalize = "standard";  // must be undone in the sheet
   const Splits splits = open(options, 1);
@@ -228,7 +228,7 @@ TEST_F(PictureFolder, AContactSheetShowsTheExamples) {
   EXPECT_FALSE(at::equal(picture(1), picture(2)));
 }
 
-TEST_F(PictureFolder, ClassesOfAnyLanguageStayInLine) {
+TEST_F(PictureFolder, ClassNamesOfAnyLanguageAreAligned) {
   for (const char* name : {"Zürich", "日本", "x"})
     for (int i = 0; i < 5; ++i) put(fmt::format("{}/{}.png", name, i), gray(2, 2));
   Options options;

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 Batch numbered(std::int64_t number) { return {at::full({2, 3}, static_cast<float>(number)), at::full({2}, number)}; }
 
-TEST(Prefetcher, HandsOutTheSameBatchesInOrderHoweverManyLieReady) {
+TEST(Prefetcher, ReturnsTheSameBatchesInOrderForAnyDepth) {
   for (const std::int64_t ready : {0, 1, 3, 100}) {
     Prefetcher batches(numbered, 5, 50, ready);
     for (std::int64_t number = 5; number < 50; ++number) {
@@ -44,7 +44,7 @@ TEST(Prefetcher, AugmentedBatchesAreTheSameOnTheOtherThread) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(at::equal(other.next().inputs, here.next().inputs)) << i;
 }
 
-TEST(Prefetcher, PreparesNoMoreThanAskedFor) {
+TEST(Prefetcher, PreparesAtMostTheGivenNumberOfBatches) {
   std::atomic<int> made = 0;
   const auto count = [&](std::int64_t number) {
     ++made;
@@ -66,7 +66,7 @@ TEST(Prefetcher, PreparesNoMoreThanAskedFor) {
   EXPECT_EQ(made, 4);
 }
 
-TEST(Prefetcher, AFaultComesWhereItsBatchWould) {
+TEST(Prefetcher, ThrowsAnErrorInPlaceOfItsBatch) {
   for (const std::int64_t ready : {0, 1, 4}) {
     Prefetcher batches(
         [](std::int64_t number) -> Batch {
@@ -87,7 +87,7 @@ TEST(Prefetcher, AFaultComesWhereItsBatchWould) {
   }
 }
 
-TEST(Prefetcher, EndsWithTheBatchUnderWay) {
+TEST(Prefetcher, StopsAfterTheBatchInProgress) {
   std::atomic<int> made = 0;
   const auto start = std::chrono::steady_clock::now();
   {
@@ -109,7 +109,7 @@ TEST(Prefetcher, EndsWithTheBatchUnderWay) {
   std::this_thread::sleep_for(10ms);
 }
 
-TEST(Prefetcher, LeavesTheCallersThreadsAlone) {
+TEST(Prefetcher, DoesNotChangeTheCallersThreads) {
   const int before = at::get_num_threads();
   Prefetcher batches(numbered, 0, 3);
   for (int i = 0; i < 3; ++i) batches.next();

@@ -69,7 +69,7 @@ std::vector<Source> make_table() {
                                                     "dog",      "frog",       "horse", "ship", "truck"};
   return {
       {.name = "digits",
-       .summary = "1,797 handwritten digits, 8 x 8, 10 classes; embedded: needs no file and no network",
+       .summary = "1,797 handwritten digits, 8 x 8, 10 classes; part of the program: needs no file and no download",
        .classes = letters("0123456789"),
        .read = read_digits},
       {.name = "mnist",
@@ -112,7 +112,7 @@ std::vector<Source> make_table() {
        .read = idx,
        .advice = "take the four files of kmnist from https://github.com/rois-codh/kmnist"},
       {.name = "qmnist",
-       .summary = "QMNIST: MNIST made again, with 60,000 test images, 28 x 28, 10 classes",
+       .summary = "QMNIST: MNIST, reconstructed with 60,000 test images, 28 x 28, 10 classes",
        .classes = letters("0123456789"),
        .files = {{.name = "qmnist-train-images-idx3-ubyte", .packed_md5 = "ed72d4157d28c017586c42bc6afe6370"},
                  {.name = "qmnist-train-labels-idx2-int", .packed_md5 = "0058f8dd561b90ffdd0f734c6a30e5e4"},
@@ -163,7 +163,8 @@ std::vector<Source> make_table() {
        .read = read_svhn,
        .advice = "take train_32x32.mat and test_32x32.mat from http://ufldl.stanford.edu/housenumbers"},
       {.name = "tiny-imagenet",
-       .summary = "Tiny ImageNet: 100,000 + 10,000 color photographs, 64 x 64, 200 classes (WordNet's numbers)",
+       .summary =
+           "Tiny ImageNet: 100,000 + 10,000 color photographs, 64 x 64, 200 classes (their names are WordNet IDs)",
        .files = folders({"train", "val"}),
        .read = read_tiny_imagenet,
        .pictures = true,

@@ -51,7 +51,7 @@ TEST_F(Table, TextClassesAreNumberedAlphabetically) {
   EXPECT_TRUE(at::equal(all_inputs(*c.train), at::tensor({1.F, 2.F, -30.F, .5F, 4.F, 0.F}).reshape({3, 2})));
 }
 
-TEST_F(Table, QuotesCommasAndLineEndsWithinFields) {
+TEST_F(Table, ReadsQuotesCommasAndLineEndsWithinFields) {
   const Collection c =
       read("\xef\xbb\xbf\"a,b\",Label\r\n1,\"say \"\"no\"\"\"\r\n\"2\",\"two\nlines\"\r\n3,\"\"\"\"\r\n");
   EXPECT_THAT(c.train->info().inputs, ElementsAre("a,b"));
@@ -59,7 +59,7 @@ TEST_F(Table, QuotesCommasAndLineEndsWithinFields) {
   EXPECT_EQ(all_inputs(*c.train)[1].item<float>(), 2);
 }
 
-TEST_F(Table, WholeNumbersThatRepeatAreClassesOthersAreValues) {
+TEST_F(Table, RepeatedIntegersAreClassesOtherNumbersAreValues) {
   const Collection classes = read("x,y\n1,3\n2,7\n3,3\n4,7\n");
   EXPECT_EQ(classes.train->info().problem, ProblemKind::classification);
   EXPECT_THAT(classes.train->info().classes, ElementsAre("3", "7"));
@@ -84,7 +84,7 @@ TEST_F(Table, ATextColumnIsOneInputPerText) {
   EXPECT_THAT(message(many), HasSubstr("column 'id': 65 different texts"));
 }
 
-TEST_F(Table, TheLastColumnIsTheTargetIfNoneIsNamedSo) {
+TEST_F(Table, TheLastColumnIsTheTargetByDefault) {
   const Collection c = read("a,b\n1,x\n2,y\n");
   EXPECT_THAT(c.notes, Contains(HasSubstr("the last, 'b', is the target")));
   EXPECT_THAT(read("Target,b\nx,1\ny,2\n").train->info().inputs, ElementsAre("b"));
@@ -192,7 +192,7 @@ TEST_F(Table, EveryDialectGivesTheSameNumbers) {
   expect_the_same(read("8~9~kind\n1,5~1.000~oak\n-2~25~ash\n0,25~7~oak\n", said));
 }
 
-TEST_F(Table, WhatWasFoundIsOneLine) {
+TEST_F(Table, TheDetectedFormatIsOneLine) {
   EXPECT_EQ(read("a;b\n1,5;x\n2;y\n").notes.at(0),
             "2 rows of 2 columns separated by ';', with a header, decimal comma, UTF-8");
   EXPECT_EQ(read("# x y\n1 2.5\n3 4.5\n").notes.at(0),
@@ -246,7 +246,7 @@ TEST_F(Table, NeverCrashesOnATruncatedOrGarbledFile) {
   }
 }
 
-TEST_F(Table, InputsForAModelAreFoundByName) {
+TEST_F(Table, ColumnsForAModelAreFoundByName) {
   const Collection c = read("city,size,y\nOslo,1,a\nBergen,2,b\nOslo,3,a\n");
   write_file(file_, "size,other,city\n7,?,Bergen\n");
   EXPECT_TRUE(at::equal(table_inputs(file_, {}, c.train->info()), at::tensor({1.F, 0.F, 7.F}).reshape({1, 3})));
@@ -312,7 +312,7 @@ TEST_F(Table, InputsAndTargetsAreScaledByTheTrainingExamples) {
             all_inputs(*open(options, 1).train).select(1, 0).max().item<float>());
 }
 
-TEST_F(Table, WholeNumbersOfBytesAreScaledAsPicturesAre) {
+TEST_F(Table, IntegersFrom0To255AreScaledLikePictures) {
   std::string text = "label";
   for (int i = 0; i < 64; ++i) text += ",p" + std::to_string(i);
   for (int row = 0; row < 40; ++row) {

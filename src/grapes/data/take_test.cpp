@@ -89,7 +89,7 @@ TEST_F(Take, ArchivesOfEveryKindHaveTheSameFiles) {
   EXPECT_THAT(files_in(place("folder/more/e.gz")), ElementsAre(Pair("e.gz", gzip("two"))));
 }
 
-TEST_F(Take, ArchivesThatLeaveTheirFolderOrAreDamagedAreRefused) {
+TEST_F(Take, ArchivesThatLeaveTheirFolderOrAreDamagedAreErrors) {
   for (const char* name : {"../out", "/etc/out", "a/../../out"}) {
     pack(place("bad.tar"), {{name, "x"}});
     EXPECT_THAT(refusal([&] { files_in(place("bad.tar")); }),
@@ -105,7 +105,7 @@ TEST_F(Take, ArchivesThatLeaveTheirFolderOrAreDamagedAreRefused) {
   EXPECT_THAT(refusal([&] { files_in(place("missing")); }), HasSubstr("missing: no such file or folder"));
 }
 
-TEST_F(Take, EmnistIsTakenFromItsArchiveAndTurnedUpright) {
+TEST_F(Take, EmnistIsReadFromItsArchiveAndTurnedUpright) {
   std::string labels = idx_labels_file(10);                                                      // 0 ... 9
   for (std::size_t i = 8; i < labels.size(); ++i) labels[i] = static_cast<char>(labels[i] + 1);  // letters: 1 ... 26
   Contents contents;
@@ -126,7 +126,7 @@ TEST_F(Take, EmnistIsTakenFromItsArchiveAndTurnedUpright) {
                     HasSubstr("were not found in it; take the four emnist-mnist-*")));
 }
 
-TEST_F(Take, QmnistHasItsOwnLabels) {
+TEST_F(Take, QmnistUsesItsOwnLabels) {
   std::string labels = big_endian(3074) + big_endian(10) + big_endian(8);
   for (std::uint32_t i = 0; i < 10; ++i) {
     labels += big_endian(9 - i);
@@ -148,7 +148,7 @@ TEST_F(Take, QmnistHasItsOwnLabels) {
               HasSubstr("label 77 of record 0 (from 0) is out of range, expected 0 ... 9"));
 }
 
-TEST_F(Take, CifarIsTakenFromItsBinaryArchiveAndPicklesAreRefused) {
+TEST_F(Take, CifarIsReadFromItsBinaryArchiveAndPicklesAreErrors) {
   Contents contents, pickles;
   for (const char* name :
        {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"}) {
@@ -181,7 +181,7 @@ TEST_F(Take, FoldersKeepTheirTree) {
   EXPECT_EQ(opened("nmnist").train->size(), 10);
 }
 
-TEST_F(Take, FilesOfAnotherSourceAreRefused) {
+TEST_F(Take, FilesOfAnotherSourceAreAnError) {
   const fs::path mnist = shared_data("mnist");
   if (!fs::exists(mnist / "train-images-idx3-ubyte.gz")) GTEST_SKIP() << mnist << " is missing";
   EXPECT_THAT(message("kmnist", mnist), HasSubstr("this file belongs to mnist, expected that of kmnist"));

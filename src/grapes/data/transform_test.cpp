@@ -21,7 +21,7 @@ DatasetPtr pictures(std::int64_t n, std::int64_t channels, std::int64_t side) {
 
 Normalization as_is() { return {}; }
 
-TEST(Transform, PermutedInputsAreThoseOfTheOrder) {
+TEST(Transform, PermutationFollowsTheGivenOrder) {
   const DatasetPtr source = pictures(4, 1, 3);
   const at::Tensor order = at::tensor({3, 1, 2, 0, 8, 7, 6, 5, 4}, at::kLong);
   const at::Tensor x = all_inputs(*source).flatten(1), y = all_inputs(*permuted(source, order)).flatten(1);
@@ -46,7 +46,7 @@ TEST(Transform, WholePositionsAreSampledBitForBit) {
                            (images.narrow(3, 0, 8) + images.narrow(3, 1, 8)) / 2, 0, 1e-6));
 }
 
-TEST(Transform, QuarterTurnsAreThoseOfTheArray) {
+TEST(Transform, QuarterTurnsEqualThoseOfTheArray) {
   const DatasetPtr source = pictures(3, 2, 5);
   for (int quarters = 0; quarters < 5; ++quarters)
     EXPECT_TRUE(at::allclose(all_inputs(*rotated(source, 90.0 * quarters, as_is())),
@@ -54,7 +54,7 @@ TEST(Transform, QuarterTurnsAreThoseOfTheArray) {
         << quarters;
 }
 
-TEST(Transform, AnAngleTakesWhatTheEquationSays) {
+TEST(Transform, RotationByAnAngleFollowsTheEquation) {
   // A bright pixel to the right of the center moves up when the image is rotated counterclockwise.
   at::Tensor x = at::zeros({1, 1, 9, 9});
   x[0][0][4][7] = 1;
@@ -73,7 +73,7 @@ TEST(Transform, AnAngleTakesWhatTheEquationSays) {
   EXPECT_GT(y[2][7].item<float>() + y[3][7].item<float>() + y[2][6].item<float>() + y[3][6].item<float>(), 0.5);
 }
 
-TEST(Transform, WhatComesFromOutsideIsBackground) {
+TEST(Transform, PixelsFromOutsideAreBackground) {
   const DatasetPtr source = pictures(2, 2, 8);
   const Normalization shifted{at::tensor({0.5F, 0.25F}).view({2, 1, 1}), at::full({2, 1, 1}, 2.0)};
   const at::Tensor y = all_inputs(*rotated(normalized(source, shifted), 45, shifted));
@@ -92,7 +92,7 @@ TEST(Transform, WhatComesFromOutsideIsBackground) {
   EXPECT_THROW(rotated(table, 45, as_is()), UsageError);
 }
 
-TEST(Transform, SomeClassesAreNumberedByTheirPlaceAmongTheAnswers) {
+TEST(Transform, SelectedClassesAreNumberedByTheirAnswers) {
   const DatasetPtr source = pictures(9, 1, 2);
   const DatasetPtr some = of_classes(source, {2, 0}, {2, 0});
   EXPECT_EQ(some->size(), 6);

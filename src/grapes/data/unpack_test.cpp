@@ -19,7 +19,7 @@ TEST(Gzip, UnpacksOneMemberAndSeveral) {
   EXPECT_EQ(gunzip(gzip(large), "f"), large);
 }
 
-TEST(Gzip, RefusesEveryTruncationAndEveryFlippedByte) {
+TEST(Gzip, RejectsEveryTruncationAndEveryFlippedByte) {
   const std::string packed = gzip(idx_labels_file(40));
   for (std::size_t n = 0; n < packed.size(); ++n) {
     EXPECT_THAT(refusal([&] { gunzip(packed.substr(0, n), "f.gz"); }), HasSubstr("f.gz: ")) << n;
@@ -40,7 +40,7 @@ TEST(Gzip, RefusesEveryTruncationAndEveryFlippedByte) {
   EXPECT_THAT(refusal([&] { gunzip(crc, "f"); }), HasSubstr("corrupt (incorrect data check)"));
 }
 
-TEST(Unpack, XzIsReadAndWhatIsBrokenIsNamed) {
+TEST(Unpack, ReadsXzAndErrorsNameBrokenFiles) {
   const std::string text(3'000'000, 'a');
   std::string packed(text.size(), '\0');
   std::size_t size = 0;

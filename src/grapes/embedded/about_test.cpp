@@ -22,7 +22,7 @@ experiment::Loaded colored() {
   return loaded;
 }
 
-TEST(About, SaysWhereANetworkComesFromAndWhatItsOutputsAreCalled) {
+TEST(About, NamesTheRunOfANetworkAndItsOutputs) {
   const std::vector<std::string> lines = about(colored(), "runs/best.safetensors", 12);
   EXPECT_EQ(lines.front(), "From best.safetensors: mlp:8, tanh, trained by grapes on pictures.npy.");
   EXPECT_EQ(lines.back(), "Outputs: 0, 1 cat.");

@@ -82,7 +82,7 @@ std::vector<std::string> compilers() {
 }
 const std::string flags = "-std=c99 -Wall -Wextra -Wconversion -Wshadow -Werror -pedantic";
 
-TEST(CHeader, EqualsTheModelInEveryBit) {
+TEST(CHeader, EqualsTheModelBitForBit) {
   const std::vector<std::string> builds = compilers();
   if (builds.empty()) GTEST_SKIP() << "a C compiler is missing";
   const Folder folder;
@@ -128,7 +128,7 @@ std::string preprocessed(std::string header, const Folder& folder) {
   return join(lines_of("cc -E -P " + (folder.path / "seen.h").string() + " 2>&1"), "\n");
 }
 
-TEST(CHeader, CompilesWhatItsNetworkNeedsAndNoMore) {
+TEST(CHeader, ContainsOnlyTheCodeThatItsNetworkNeeds) {
   if (compilers().empty()) GTEST_SKIP() << "a C compiler is missing";
   const Folder folder;
   const std::string infers = c_header(make({{4, 3, 2}}, 1), "net", {"a line", "that does not end */ here"});
@@ -148,7 +148,7 @@ TEST(CHeader, CompilesWhatItsNetworkNeedsAndNoMore) {
               Not(HasSubstr("responsib")));
 }
 
-TEST(CHeader, LearningIsLeftOutByItsSetting) {
+TEST(CHeader, ASettingRemovesTheCodeForLearning) {
   if (compilers().empty()) GTEST_SKIP() << "a C compiler is missing";
   const Folder folder;
   fixed::Network network = make({{12, 9, 5}, "tanh", 8, true, true, rule(true)}, 1);
@@ -164,7 +164,7 @@ TEST(CHeader, LearningIsLeftOutByItsSetting) {
             fmt::format("{:08x}", fixed::checksum(network, state, 500)));
 }
 
-TEST(CHeader, ANameThatIsNoneIsRefused) {
+TEST(CHeader, ANameThatIsNoCIdentifierIsAnError) {
   for (const char* name : {"", "1net", "my-net", "a b"})
     EXPECT_THROW(c_header(make({{4, 2}}, 1), name, {}), UsageError) << name;
 }

@@ -32,7 +32,7 @@ std::string refusal(const nn::Options& trained, IntegerOptions options, const nn
   return "";
 }
 
-TEST(Integers, AreTheWeightsToTheNearest) {
+TEST(Integers, AreTheWeightsRoundedToTheNearest) {
   nn::Options trained = small();
   trained.bias = true;
   const auto model = nn::make_network(trained, {{4}, 2}, 1);
@@ -61,7 +61,7 @@ TEST(Integers, ExamplesAreRoundedAndSaturated) {
   EXPECT_THAT(integers(at::tensor({9.0, -9.0}).view({1, 2}), 12)[0], ElementsAre(32767, -32768));
 }
 
-TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
+TEST(Integers, TheRuleIsThatOfTrainingUnlessAnotherIsGiven) {
   const auto model = nn::make_network(small(), {{4}, 2}, 1);
   IntegerOptions options;
   options.learn = true;
@@ -76,7 +76,7 @@ TEST(Integers, TheRuleIsThatOfTheTrainingOrTheOneAskedFor) {
   EXPECT_FALSE(grapes());
 }
 
-TEST(Integers, WhatTheyLackIsRefusedByName) {
+TEST(Integers, UnsupportedSettingsAreErrors) {
   IntegerOptions infer, learn;
   learn.learn = true;
   EXPECT_EQ(refusal(small(), infer), "");

@@ -48,7 +48,7 @@ struct Untrained {
   }
 };
 
-TEST(Rehearsal, LearnsFromADataSetAndIsScoredOnAnother) {
+TEST(Rehearsal, LearnsFromOneDataSetAndIsScoredOnAnother) {
   const Untrained one;
   for (const int bits : {8, 16}) {
     const fixed::Network network = one.integers(bits);
@@ -61,7 +61,7 @@ TEST(Rehearsal, LearnsFromADataSetAndIsScoredOnAnother) {
   }
 }
 
-TEST(Rehearsal, TakesTheOrderOfTheFileWhereDataAreNotShuffled) {
+TEST(Rehearsal, UsesTheOrderOfTheFileIfDataAreNotShuffled) {
   Untrained one;
   const fixed::Network network = one.integers(16);
   one.splits.shuffle = false;
@@ -72,7 +72,7 @@ TEST(Rehearsal, TakesTheOrderOfTheFileWhereDataAreNotShuffled) {
   EXPECT_TRUE(rehearse(one.loaded, network, one.splits, *one.splits.test, 0).after.empty());
 }
 
-TEST(Rehearsal, CountsLogitsThatMeetTheEndOfTheirRange) {
+TEST(Rehearsal, CountsSaturatedLogits) {
   const Untrained one;
   fixed::Network network = one.integers(16);
   fixed::State state = fixed::begin(network);

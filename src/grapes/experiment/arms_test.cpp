@@ -16,7 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-TEST(Arms, OfYourOwn) {
+TEST(Arms, TablesOfATomlFileDefineArms) {
   Config config;
   read_toml_text(config,
                  "learning-rate = 0.3\n[arm.wide]\nmodulation = \"grapes\"\nclip = \"none\"\n[arm.slow]\n"
@@ -44,7 +44,7 @@ TEST(Arms, OfYourOwn) {
   EXPECT_EQ(back.compare.arms, config.compare.arms);
 }
 
-TEST(Arms, ByName) {
+TEST(Arms, NamesSelectRouteAndModulation) {
   const std::vector<std::array<std::string, 4>> cases = {
       {"bp", "bp", "none", "bp"},
       {"grapes", "bp", "grapes", "grapes"},
@@ -68,7 +68,7 @@ TEST(Arms, ByName) {
   EXPECT_THAT(refusal([] { with_arm({}, "fa+grapse"); }), HasSubstr("unknown arm 'fa+grapse'"));
 }
 
-TEST(Arms, OfSeveralTasksNameMethodsToo) {
+TEST(Arms, NamesInContinualLearningAlsoSelectAMethod) {
   Config config;
   set(config, "scenario", "permuted");
   const Config both = with_arm(config, "ewc+grapes");

@@ -67,7 +67,7 @@ class Compare : public ::testing::Test {
   data::Splits splits_;
 };
 
-TEST_F(Compare, ArmsOfOneSeedBeginAlikeAndEndApart) {
+TEST_F(Compare, ArmsOfOneSeedStartFromTheSameWeights) {
   const Outcome outcome = run("a");
   EXPECT_EQ(outcome.state, record::State::finished);
   EXPECT_TRUE(fs::exists(outcome.report));
@@ -85,7 +85,7 @@ TEST_F(Compare, ArmsOfOneSeedBeginAlikeAndEndApart) {
   EXPECT_NE(run_of("a", "bp", 1).epochs[0]["test_loss"], run_of("a", "bp", 2).epochs[0]["test_loss"]);
 }
 
-TEST_F(Compare, TheNumberOfJobsChangesNothing) {
+TEST_F(Compare, TheNumberOfJobsDoesNotChangeResults) {
   run("two");
   config_.jobs = 1;
   run("one");
@@ -93,7 +93,7 @@ TEST_F(Compare, TheNumberOfJobsChangesNothing) {
   EXPECT_EQ(rows("one"), rows("two"));
 }
 
-TEST_F(Compare, ASignalStopsItAndResumeEndsWhereItWouldHave) {
+TEST_F(Compare, ResumingAfterASignalGivesTheSameResult) {
   run("whole");
   interrupt::install();
   const Outcome stopped = run("halves", false, [](const Stage& stage) {
@@ -110,7 +110,7 @@ TEST_F(Compare, ASignalStopsItAndResumeEndsWhereItWouldHave) {
   EXPECT_EQ(rows("halves"), rows("whole"));
 }
 
-TEST_F(Compare, ResumeKeepsWhatIsFinishedAndRepeatsWhatIsGone) {
+TEST_F(Compare, ResumingKeepsFinishedRunsAndRepeatsMissingOnes) {
   run("a");
   const auto before = rows("a");
   fs::remove_all(folder_ / "a" / "arms" / "grapes");
@@ -120,7 +120,7 @@ TEST_F(Compare, ResumeKeepsWhatIsFinishedAndRepeatsWhatIsGone) {
   EXPECT_EQ(fs::last_write_time(folder_ / "a" / "arms" / "bp" / "seed-1" / "metrics.jsonl"), kept);
 }
 
-TEST_F(Compare, TuningTakesTheBestValidationScoreThatTheRecordsHold) {
+TEST_F(Compare, TuningChoosesTheRateWithTheBestRecordedValidationScore) {
   config_.compare.arms = {"bp", "grapes"};
   config_.compare.tune = true;
   config_.compare.grid = {1e30, 0.2, 0.001};  // the first one diverges
@@ -153,7 +153,7 @@ TEST_F(Compare, TuningTakesTheBestValidationScoreThatTheRecordsHold) {
   }
 }
 
-TEST_F(Compare, EqualRatesGoToTheSmallerAndAChosenRateStaysOnResume) {
+TEST_F(Compare, TiesChooseTheSmallerRateAndResumingKeepsTheChoice) {
   config_.compare.arms = {"bp", "mine"};
   config_.own_arms["mine"] = {{"modulation", "uniform"}, {"learning-rate", "0.07"}};
   config_.compare.tune = true;
@@ -173,7 +173,7 @@ TEST_F(Compare, EqualRatesGoToTheSmallerAndAChosenRateStaysOnResume) {
   EXPECT_FALSE(fs::exists(folder_ / "a" / "tuning"));
 }
 
-TEST_F(Compare, AnArmThatDivergesDoesNotStopTheRest) {
+TEST_F(Compare, ADivergedArmDoesNotStopTheOthers) {
   config_.compare.arms = {"wild", "bp"};
   config_.own_arms["wild"] = {{"learning-rate", "1e30"}};
   const Outcome outcome = run("a");
@@ -184,7 +184,7 @@ TEST_F(Compare, AnArmThatDivergesDoesNotStopTheRest) {
   EXPECT_TRUE(fs::exists(outcome.report));
 }
 
-TEST_F(Compare, WhereAllRunsDivergeThereIsNoReport) {
+TEST_F(Compare, ThereIsNoReportIfAllRunsDiverge) {
   config_.optimizer.learning_rate = 1e30;
   const Outcome outcome = run("a");
   EXPECT_EQ(outcome.state, record::State::diverged);
@@ -192,7 +192,7 @@ TEST_F(Compare, WhereAllRunsDivergeThereIsNoReport) {
   EXPECT_THAT(status_of("a")["message"], HasSubstr("every run diverged"));
 }
 
-TEST_F(Compare, ARunThatCannotBeWrittenEndsTheOthersAndIsTold) {
+TEST_F(Compare, ARunThatCannotBeWrittenStopsTheComparison) {
   write_file(folder_ / "a" / "arms" / "grapes", "a file where a folder must be");
   config_.training.epochs = 50;
   try {
@@ -207,7 +207,7 @@ TEST_F(Compare, ARunThatCannotBeWrittenEndsTheOthersAndIsTold) {
   EXPECT_FALSE(fs::exists(folder_ / "a" / "arms" / "bp" / "seed-2"));
 }
 
-TEST_F(Compare, WhatCannotBeIsRefusedBeforeAnythingIsWritten) {
+TEST_F(Compare, InvalidSettingsAreErrorsBeforeAnythingIsWritten) {
   EXPECT_THROW(run("a", true), DataError) << "nothing to go on with";
   config_.network.model = {"mlp", {0}};
   EXPECT_THROW(run("a"), UsageError);

@@ -15,7 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-TEST(Config, WhatNoSingleKeyCanKnow) {
+TEST(Config, KeysThatContradictEachOtherAreErrors) {
   Config config;
   set(config, "arms", "bp,grapes,bp+grapes");
   EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("duplicate arm 'grapes'"));
@@ -25,7 +25,7 @@ TEST(Config, WhatNoSingleKeyCanKnow) {
   EXPECT_THAT(refusal([&] { check(config); }), HasSubstr("validation-split = 0"));
 }
 
-TEST(Config, ArraysThatLearnByPulsesRefuseWhatNeedsAGradient) {
+TEST(Config, CrossbarsThatLearnByPulsesRejectOptionsThatNeedAGradient) {
   Config config;
   set(config, "analog", "soft-bounds");
   check(config);
@@ -46,7 +46,7 @@ TEST(Config, ArraysThatLearnByPulsesRefuseWhatNeedsAGradient) {
                                                          "which method ewc needs"));
 }
 
-TEST(Config, PairingIsEqualForWhatBeginsAlikeAndNothingElse) {
+TEST(Config, PairingIsEqualExactlyForRunsThatStartAlike) {
   const Config base;
   const std::string pair = pairing(base, "abc");
   EXPECT_NE(pairing(base, "abd"), pair);

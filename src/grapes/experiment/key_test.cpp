@@ -20,7 +20,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-TEST(Key, NamesAreUniqueAndEveryDefaultIsAllowed) {
+TEST(Key, NamesAreUniqueAndEveryDefaultIsValid) {
   std::set<std::string> names;
   for (const Key& key : keys()) {
     EXPECT_TRUE(names.insert(key.name).second) << key.name;
@@ -32,7 +32,7 @@ TEST(Key, NamesAreUniqueAndEveryDefaultIsAllowed) {
   EXPECT_NO_THROW(check(Config{}));
 }
 
-TEST(Key, ValuesThatCannotBeAreRefusedByName) {
+TEST(Key, InvalidValuesAreErrorsThatNameTheKey) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> bad = {
       {"learning-rate", {"0", "-0.1", "nan", "inf", "fast", "", "0.1x"}},
       {"dropout", {"1", "-0.1", "nan"}},
@@ -60,7 +60,7 @@ TEST(Key, ValuesThatCannotBeAreRefusedByName) {
     }
 }
 
-TEST(Key, TextsOfTheDocumentsAndExperimentsAreWrittenAsTheyAreRead) {
+TEST(Key, ValuesInDocumentsAndExperimentsRoundTrip) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> used = {
       {"model", {"mlp:256,256", "mlp:100,50", "mlp:32", "linear", "lenet5", "resnet9", "snn:5"}},
       {"schedule", {"constant", "cosine", "step:30,0.1"}},
@@ -83,7 +83,7 @@ TEST(Key, TextsOfTheDocumentsAndExperimentsAreWrittenAsTheyAreRead) {
     }
 }
 
-TEST(Key, NearestNamesAreOffered) {
+TEST(Key, ErrorsSuggestTheNearestName) {
   Config config;
   EXPECT_THAT(refusal([&] { set(config, "lerning-rate", "1"); }),
               AllOf(HasSubstr("unknown key 'lerning-rate'"), HasSubstr("did you mean 'learning-rate'")));
@@ -115,7 +115,7 @@ TEST(Key, SynonymsAndUnderscoresAreUnderstoodInSuggestions) {
 }
 
 /// The steps to add a key, for each role that a key can have.
-TEST(Key, ANewRowIsAllThatANewKeyTakes) {
+TEST(Key, ANewKeyNeedsOnlyARowInTheTable) {
   for (const Scope& scope :
        {scope::examples, scope::start, scope::learning, scope::rule, scope::comparison, scope::machine}) {
     const AddedKey added(

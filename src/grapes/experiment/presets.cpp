@@ -171,7 +171,7 @@ batch-size = 64
 epochs = 20
 grid = [0.0003, 0.001, 0.003, 0.01]
 )"},
-      {"nmnist", "N-MNIST: digits recorded by an event camera, a thousand recordings of 25 time steps", R"(
+      {"nmnist", "N-MNIST: digits recorded by an event camera, a thousand recordings with 25 time steps each", R"(
 data = "nmnist"
 train-limit = 1000
 test-limit = 100
@@ -185,7 +185,7 @@ batch-size = 16
 epochs = 20
 grid = [0.0005, 0.001, 0.002]
 )"},
-      {"delayed-xor", "exclusive or of two cues with a delay between them, recurrent", R"(
+      {"delayed-xor", "exclusive or of two cues with a delay between them, with a recurrent network", R"(
 data = "delayed-xor"
 model = "snn:100"
 recurrent = true
@@ -200,7 +200,7 @@ grid = [0.001, 0.002, 0.005]
       {"mammoth-permuted-mnist",
        "Permuted MNIST in twenty tasks, with the settings and arms of the program Mammoth (Buzzega et al. 2020)",
        "scenario = \"all-permuted\"" + mammoth_mnist + mammoth_permuted},
-      {"mammoth-rotated-mnist", "Rotated MNIST in the same way",
+      {"mammoth-rotated-mnist", "Rotated MNIST with the same settings",
        "scenario = \"all-rotated\"" + mammoth_mnist + mammoth_rotated},
   };
   return rows;

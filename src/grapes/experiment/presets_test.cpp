@@ -11,7 +11,7 @@
 namespace grapes::experiment {
 namespace {
 
-TEST(Presets, EveryRowIsAConfiguration) {
+TEST(Presets, EveryPresetIsAValidConfiguration) {
   for (const Preset& row : presets()) {
     Config config;
     begin_from(config, row.name);

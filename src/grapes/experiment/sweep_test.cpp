@@ -45,7 +45,7 @@ std::vector<double> scores(const Outcome& outcome, std::size_t condition, std::s
   return outcome.summary->conditions[condition].arms[arm][outcome.summary->primary()].values();
 }
 
-TEST(Sweep, EachValueIsTheComparisonByItself) {
+TEST(Sweep, EachValueEqualsASeparateComparison) {
   const fs::path folder = fs::temp_directory_path() / ("grapes-sweep-" + std::to_string(::getpid()));
   const Config config = small();
   const data::Splits splits = data::open(config.data, 1);
@@ -70,7 +70,7 @@ TEST(Sweep, EachValueIsTheComparisonByItself) {
   fs::remove_all(folder);
 }
 
-TEST(Sweep, RefusesByName) {
+TEST(Sweep, InvalidSweepsAreErrors) {
   using testing::HasSubstr;
   Config config = small();
   const auto set_sweep = [&](const std::string& text) { return refusal([&] { set(config, "sweep", text); }); };

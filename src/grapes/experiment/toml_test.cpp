@@ -59,7 +59,7 @@ TEST(Toml, ErrorsNameFileLineAndColumn) {
   EXPECT_THROW(read_toml(config, "no/such/file.toml"), DataError);
 }
 
-TEST(Toml, ReadingTellsWhichKeysWereGiven) {
+TEST(Toml, ReadingReturnsTheKeysThatWereGiven) {
   Config config;
   EXPECT_THAT(read_toml_text(config, "epochs = 3\nseeds = 2\n[arm.x]\ngain = 3", "t"),
               testing::UnorderedElementsAre("epochs", "seeds", "arm"));

@@ -11,7 +11,7 @@ namespace {
 
 const Activation& row(std::string_view name) { return find_row(activations(), "activation", name); }
 
-TEST(FixedActivation, WithinItsBoundForEveryIntegerThereIs) {
+TEST(FixedActivation, TheErrorIsWithinItsBoundForEveryInteger) {
   struct Case {
     std::string_view name;
     double (*exact)(double z);
@@ -31,7 +31,7 @@ TEST(FixedActivation, WithinItsBoundForEveryIntegerThereIs) {
       }
 }
 
-TEST(FixedActivation, TheSlopeIsThatOfTheEquationInTheValue) {
+TEST(FixedActivation, TheDerivativeFollowsFromTheValue) {
   constexpr int f = 12;
   constexpr double one = 1 << f;
   for (std::int32_t h = -4096; h <= 4096; h += 64)
@@ -47,7 +47,7 @@ TEST(FixedActivation, TheSlopeIsThatOfTheEquationInTheValue) {
     }
 }
 
-TEST(FixedActivation, WorkedByHand) {
+TEST(FixedActivation, EqualsValuesByHand) {
   EXPECT_EQ(tanh_table()[0], 0);
   EXPECT_EQ(tanh_table()[32], 24956);  // tanh 1 = 0.7615941559
   EXPECT_EQ(tanh_table()[256], 32768);

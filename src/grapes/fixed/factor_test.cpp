@@ -8,7 +8,7 @@
 namespace grapes::fixed {
 namespace {
 
-TEST(Factor, IsTheNearestStepOfTheExactOne) {
+TEST(Factor, EqualsTheExactFactorRoundedToTheNearestStep) {
   std::mt19937_64 random(1);
   for (int k = 0; k <= most_factor_bits; ++k)
     for (int round = 0; round < 2000; ++round) {
@@ -21,7 +21,7 @@ TEST(Factor, IsTheNearestStepOfTheExactOne) {
     }
 }
 
-TEST(Factor, TheStrongestHasTwoAndALayerWithoutWeightsOne) {
+TEST(Factor, IsTwoForTheLargestResponsibilityAndOneForALayerOfZeros) {
   for (int k = 0; k <= most_factor_bits; ++k) {
     EXPECT_EQ(factor_steps({5, 0, 2}, k)[0], 1u << k);
     EXPECT_EQ(factor_steps({0, 0}, k), (std::vector<std::uint32_t>{0, 0}));
@@ -30,14 +30,14 @@ TEST(Factor, TheStrongestHasTwoAndALayerWithoutWeightsOne) {
   EXPECT_TRUE(factor_steps(std::vector<std::uint64_t>{}, 3).empty());
 }
 
-TEST(Factor, AHalfGoesUpwards) {
+TEST(Factor, HalvesAreRoundedUp) {
   EXPECT_EQ(factor_steps(3, 4, 0), 1u);   // 1.5
   EXPECT_EQ(factor_steps(5, 8, 1), 1u);   // 1.25
   EXPECT_EQ(factor_steps(9, 16, 2), 1u);  // 1.125
   EXPECT_EQ(factor_steps(8, 16, 2), 0u);
 }
 
-TEST(Modulate, WorkedByHand) {
+TEST(Modulate, EqualsValuesByHand) {
   EXPECT_EQ(modulate(100, 3, 2, 16), 175);
   EXPECT_EQ(modulate(-3, 1, 1, 16), -4);  // -4.5, ties upward
   EXPECT_EQ(modulate(3, 1, 1, 16), 5);    // 4.5
@@ -46,7 +46,7 @@ TEST(Modulate, WorkedByHand) {
   EXPECT_EQ(modulate(7, 0, 4, 8), 7);
 }
 
-TEST(Responsibility, TakesTheMostNegativeWeightExactly) {
+TEST(Responsibility, IsExactForTheMostNegativeWeight) {
   const std::int32_t w[] = {-128, 127, 0, -1};
   EXPECT_EQ(responsibility(w, 4), 256u);
   const std::int32_t lowest = INT32_MIN;

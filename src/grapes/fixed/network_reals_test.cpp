@@ -10,7 +10,7 @@ namespace {
 
 using Numbers = std::vector<std::int32_t>;
 
-TEST(FixedNetwork, LogitsAreThoseOfRealNumbers) {
+TEST(FixedNetwork, LogitsAreCloseToDoublePrecision) {
   for (const char* activation : {"relu", "identity", "tanh", "sigmoid"}) {
     const Network network = drawn({20, 15, 5}, 16, activation, 3);
     State state = begin(network);
@@ -74,7 +74,7 @@ void learn_in_reals(std::vector<std::vector<double>>& weights, const std::vector
       for (std::size_t i = 0; i < nodes[l]; ++i) weights[l][n * nodes[l] + i] -= rate * error[l][n] * h[l][i];
 }
 
-TEST(FixedNetwork, LearnsAsRealNumbersDo) {
+TEST(FixedNetwork, LearnsLikeDoublePrecision) {
   const std::vector<std::size_t> nodes = {16, 12, 8, 4};
   for (const bool grapes : {false, true}) {
     Network network = drawn(nodes, 16, "relu", 9);

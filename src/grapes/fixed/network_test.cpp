@@ -40,7 +40,7 @@ std::string refusal(const Network& network) {
   return "";
 }
 
-TEST(FixedNetwork, InfersWhatWasWorkedByHand) {
+TEST(FixedNetwork, InferenceEqualsValuesByHand) {
   const Network network = by_hand(true);
   State state = begin(network);
   EXPECT_THAT(infer(network, state, {16}), ElementsAre(64));  // 1 -> (1, 1/2) -> 1 + 1
@@ -49,7 +49,7 @@ TEST(FixedNetwork, InfersWhatWasWorkedByHand) {
   EXPECT_EQ(greatest({3, 7, 7, -1}), 1u);
 }
 
-TEST(FixedNetwork, LearnsWhatWasWorkedByHand) {
+TEST(FixedNetwork, LearningEqualsValuesByHand) {
   // The output is too great by 1: δ = 2. Errors of 2 and 4 arrive below it. The most responsible unit (1 against 1/2)
   // has the factor 2.
   Network network = by_hand(true);
@@ -69,7 +69,7 @@ TEST(FixedNetwork, LearnsWhatWasWorkedByHand) {
   EXPECT_THAT(state.layers[0].weights, ElementsAre(0, -6));
 }
 
-TEST(FixedNetwork, ANodeThatWasSilentLearnsNothing) {
+TEST(FixedNetwork, AnInactiveUnitDoesNotLearn) {
   const Network network = by_hand(true);
   State state = begin(network);
   learn(network, state, {-16}, Numbers{32});
@@ -79,7 +79,7 @@ TEST(FixedNetwork, ANodeThatWasSilentLearnsNothing) {
   EXPECT_THAT(state.layers[1].biases, ElementsAre(4));
 }
 
-TEST(FixedNetwork, UpdatesBelowOneStepAreRightOnAverage) {
+TEST(FixedNetwork, UpdatesBelowOneStepAreCorrectOnAverage) {
   // One weight, one input of 1/2, a target 1/8 below the output: each update is far below one step.
   Network network;
   network.formats = {16, 12, 10, 13};
@@ -122,7 +122,7 @@ TEST(FixedNetwork, LearnsToTellClassesApart) {
   }
 }
 
-TEST(FixedNetwork, TheChecksumSeesEveryPart) {
+TEST(FixedNetwork, TheChecksumDependsOnEveryPart) {
   const Network network = drawn({6, 5, 3}, 16, "relu", 7);
   const auto sum = [](const Network& of) {
     State state = begin(of);
@@ -140,7 +140,7 @@ TEST(FixedNetwork, TheChecksumSeesEveryPart) {
   EXPECT_NE(sum(other), first);
 }
 
-TEST(FixedNetwork, SumsThatAreSaidToFitInto32BitsDo) {
+TEST(FixedNetwork, SumsFitInto32BitsWhereTheBoundSaysSo) {
   std::mt19937 random(8);
   int narrow = 0;
   for (int round = 0; round < 200; ++round) {
@@ -193,7 +193,7 @@ TEST(Quantize, TakesTheGreatestFractionThatLeavesRoom) {
   }
 }
 
-TEST(FixedNetwork, WhatCannotBeIsRefusedByName) {
+TEST(FixedNetwork, InvalidSettingsAreErrors) {
   const Network good = by_hand(true);
   EXPECT_EQ(refusal(good), "");
   Network bad = good;

@@ -8,7 +8,7 @@
 namespace grapes::fixed {
 namespace {
 
-TEST(FixedSoftmax, TheExponentialIsWithinItsBoundForEveryDistanceThereIs) {
+TEST(FixedSoftmax, TheExponentialIsWithinItsBoundForEveryInput) {
   for (int f = 5; f <= 14; ++f)
     for (std::uint32_t d = 0; d <= 65535; ++d) {
       const double exact = 16384 * std::exp(-std::ldexp(static_cast<double>(d), -f));
@@ -35,7 +35,7 @@ TEST(FixedSoftmax, IsWithinItsBound) {
   }
 }
 
-TEST(FixedSoftmax, WorkedByHand) {
+TEST(FixedSoftmax, EqualsValuesByHand) {
   EXPECT_EQ(exp2_table()[64], 8192);
   EXPECT_EQ(exp_of_minus(0, 10), 16384u);
   EXPECT_EQ(exp_of_minus(1 << 10, 10), 6028u);  // 16384 / e = 6027.3; the tables' 12055 / 2

@@ -16,7 +16,7 @@ namespace {
 using Numbers = std::vector<std::int32_t>;
 using Steps = std::vector<std::uint32_t>;
 
-TEST(Tile, WorkedByHand) {
+TEST(Tile, EqualsValuesByHand) {
   // δ' = 10 · 1.5 = 15 and -4 · 2 = -8; 15·16/16, 15·8/16 = 7.5, 15·-8/16 = -7.5, ties upward: 8 and -7.
   Numbers weights{0, 0, 0, 100, -100, 3};
   update(weights, Numbers{10, -4}, Steps{2, 4}, Numbers{16, 8, -8}, {.weight = 8, .factor = 2, .shift = 4});
@@ -33,7 +33,7 @@ TEST(Tile, SaturatesTheErrorAndTheWeight) {
   EXPECT_EQ(weights, (Numbers{-16384, 16256}));
 }
 
-TEST(Tile, TakesTheWidestNumbersExactly) {
+TEST(Tile, IsExactForTheWidestNumbers) {
   Numbers weights{0};
   update(weights, Numbers{INT32_MIN}, Steps{0}, Numbers{INT32_MIN}, {32, 32, 32, 8, 62});
   EXPECT_EQ(weights[0], -1);
@@ -73,7 +73,7 @@ TEST(Tile, EqualsTheSameInFloatingPoint) {
   }
 }
 
-TEST(Tile, RefusesWhatDoesNotFitAndLeavesTheWeights) {
+TEST(Tile, RejectsInvalidInputsWithoutChangingTheWeights) {
   const auto message = [](Numbers weights, const Numbers& errors, const Steps& steps, const Numbers& activations,
                           const Widths& widths) -> std::string {
     const Numbers before = weights;

@@ -101,7 +101,7 @@ TEST(Jpeg, KeepsGrayAndColor) {
   EXPECT_LE(largest_difference(decode(color_file, true, "f"), color), 8);
 }
 
-TEST(Jpeg, TurnsInksIntoColors) {
+TEST(Jpeg, ConvertsCmykToRgb) {
   Raster inks{8, 8, 4, {}};  // Adobe's files store 255 - ink: full cyan, half black
   for (int i = 0; i < 64; ++i) inks.pixels.insert(inks.pixels.end(), {0, 255, 255, 128});
   const Raster color = decode(jpeg_file(inks, JCS_CMYK), true, "f");
@@ -110,13 +110,13 @@ TEST(Jpeg, TurnsInksIntoColors) {
   EXPECT_NEAR(at(color, 3, 3, 2), 128, 3);
 }
 
-TEST(Jpeg, RefusesEveryTruncation) {
+TEST(Jpeg, RejectsEveryTruncation) {
   const std::string file = jpeg_file(waves(16, 16, 3), JCS_RGB);
   for (std::size_t n = 4; n < file.size() - 4; n += 7)
     EXPECT_THAT(refused(file.substr(0, n)), HasSubstr("f: not a valid JPEG (")) << n;
 }
 
-TEST(Orientation, TurnsThePictureAsExifSays) {
+TEST(Orientation, FollowsExif) {
   // A bright corner of the stored picture, and where it has to be in the picture that people see.
   Raster stored{16, 32, 1, std::vector<std::uint8_t>(16 * 32, 20)};
   for (int r = 0; r < 8; ++r) std::fill_n(stored.pixels.begin() + r * 32, 8, 220);
@@ -144,7 +144,7 @@ TEST(Orientation, TurnsThePictureAsExifSays) {
   EXPECT_EQ(header(jpeg_file(stored, JCS_GRAYSCALE, "MM nonsense"), "f").rows, 16);
 }
 
-TEST(Png, ComesBackAsItWasWritten) {
+TEST(Png, RoundTrips) {
   for (const bool color : {false, true}) {
     const Raster raster = waves(3, 5, color ? 3 : 1);
     EXPECT_EQ(decode(encode_png(raster), color, "f").pixels, raster.pixels);
@@ -152,14 +152,14 @@ TEST(Png, ComesBackAsItWasWritten) {
   }
 }
 
-TEST(Png, RefusesEveryTruncationThatLosesPixels) {
+TEST(Png, RejectsEveryTruncationThatLosesPixels) {
   const std::string bytes = encode_png(waves(9, 9, 1));
   const std::size_t end_chunk = 12;  // an IEND chunk without further information
   for (std::size_t n = 0; n < bytes.size() - end_chunk - 4; ++n)
     EXPECT_THAT(refused(bytes.substr(0, n)), HasSubstr("f: ")) << n;
 }
 
-TEST(Colors, BecomeGrayByTheirBrightnessAndGrayBecomesColor) {
+TEST(Colors, ConvertToGrayByBrightnessAndGrayToColor) {
   const Raster colors{1, 4, 3, {255, 0, 0, 0, 255, 0, 0, 0, 255, 200, 200, 200}};
   EXPECT_THAT(decode(encode_png(colors), false, "f").pixels, ElementsAre(76, 150, 29, 200));
   EXPECT_THAT(decode(encode_png({1, 2, 1, {7, 9}}), true, "f").pixels, ElementsAre(7, 7, 7, 9, 9, 9));
@@ -201,7 +201,7 @@ class TiffFile {
   TIFF* tiff_ = nullptr;
 };
 
-TEST(Tiff, HasColorGrayInks16BitsAndAlpha) {
+TEST(Tiff, ReadsColorGrayCmyk16BitsAndAlpha) {
   const std::string color = TiffFile(1, 2, 3, 8, PHOTOMETRIC_RGB).bytes({1, 2, 3, 4, 5, 6});
   EXPECT_THAT(decode(color, true, "f").pixels, ElementsAre(1, 2, 3, 4, 5, 6));
   EXPECT_TRUE(header(color, "f").color);
@@ -218,7 +218,7 @@ TEST(Tiff, HasColorGrayInks16BitsAndAlpha) {
   EXPECT_THAT(decode(alpha.bytes({200, 255, 200, 51}), false, "f").pixels, ElementsAre(200, 40));
 }
 
-TEST(Tiff, TurnsThePictureAndRefusesWhatIsDamaged) {
+TEST(Tiff, AppliesTheOrientationAndRejectsDamagedFiles) {
   TiffFile file(1, 3, 1, 8, PHOTOMETRIC_MINISBLACK);
   file.set(TIFFTAG_ORIENTATION, ORIENTATION_RIGHTTOP);
   const std::string bytes = file.bytes({1, 2, 3});
@@ -230,7 +230,7 @@ TEST(Tiff, TurnsThePictureAndRefusesWhatIsDamaged) {
   EXPECT_THAT(refused(numbers.bytes({0, 0, 0, 0})), HasSubstr("32-bit"));
 }
 
-TEST(WebP, HasColorAndAlphaAndRefusesTruncations) {
+TEST(WebP, ReadsColorAndAlphaAndRejectsTruncations) {
   const Raster color = waves(9, 7, 3);
   std::uint8_t* packed = nullptr;
   std::size_t size = WebPEncodeLosslessRGB(color.pixels.data(), 7, 9, 21, &packed);
@@ -276,7 +276,7 @@ std::string gif_file(std::vector<GifColorType> palette, int left) {
   return file;
 }
 
-TEST(Gif, IsItsFirstFrameOnABlackScreen) {
+TEST(Gif, ReadsTheFirstFrameOnABlackBackground) {
   const std::vector<GifColorType> grays = {{10, 10, 10}, {20, 20, 20}, {30, 30, 30}, {99, 99, 99}};
   const std::string gray = gif_file(grays, 1);
   EXPECT_FALSE(header(gray, "f").color);
@@ -304,7 +304,7 @@ std::string bmp_file(std::int32_t columns, std::int32_t rows, std::uint32_t bits
          before + pixels;
 }
 
-TEST(Bmp, HasEveryDepth) {
+TEST(Bmp, ReadsEveryDepth) {
   using namespace std::string_literals;
   const std::string color =
       bmp_file(2, 2, 24, 0, "", "\1\2\3\4\5\6\0\0\7\x8\x9\xa\xb\xc\0\0"s);  // the last row comes first
@@ -326,7 +326,7 @@ TEST(Bmp, HasEveryDepth) {
   EXPECT_THAT(decode(runs, false, "f").pixels, ElementsAre(10, 20, 30, 40, 40, 10));
 }
 
-TEST(Bmp, RefusesWhatIsDamaged) {
+TEST(Bmp, RejectsDamagedFiles) {
   using namespace std::string_literals;
   EXPECT_THAT(refused(bmp_file(2, 2, 24, 0, "", "\1\2\3"s)),
               HasSubstr("f: not a valid BMP (the file is truncated: its 2 rows need 16 bytes"));
@@ -337,14 +337,14 @@ TEST(Bmp, RefusesWhatIsDamaged) {
   EXPECT_THAT(refused(bmp_file(20000, 1, 24, 0, "", "")), HasSubstr("a BMP of 20000 x 1 pixels, expected 1 to 16384"));
 }
 
-TEST(Files, AreRefusedByName) {
+TEST(Files, ErrorsNameTheFile) {
   EXPECT_THAT(refused(""), HasSubstr("f: an empty file, expected JPEG, PNG, TIFF, WebP, GIF, BMP"));
   EXPECT_THAT(refused("hello"), HasSubstr("f: not a picture, expected JPEG"));
   EXPECT_TRUE(has_image_name("a/b.JPeG"));
   EXPECT_FALSE(has_image_name("a/b.txt"));
 }
 
-TEST(Resize, AveragesWhereItShrinksAndBlendsWhereItGrows) {
+TEST(Resize, AveragesWhenShrinkingAndInterpolatesWhenEnlarging) {
   // Triangles of two new pixels' width: the outer pixels of a window of four have half the weight, less at the border.
   EXPECT_THAT(resized({1, 4, 1, {0, 70, 140, 210}}, 1, 2).pixels, ElementsAre(50, 160));
   EXPECT_THAT(resized({1, 2, 1, {0, 100}}, 1, 4).pixels, ElementsAre(0, 25, 75, 100));
@@ -354,7 +354,7 @@ TEST(Resize, AveragesWhereItShrinksAndBlendsWhereItGrows) {
   EXPECT_EQ(resized(waves(6, 6, 3), 6, 6).pixels, waves(6, 6, 3).pixels);
 }
 
-TEST(Crop, IsTheRectangle) {
+TEST(Crop, ReturnsThePixelsOfTheRectangle) {
   EXPECT_THAT(cropped({3, 3, 1, {1, 2, 3, 4, 5, 6, 7, 8, 9}}, 1, 1, 2, 2).pixels, ElementsAre(5, 6, 8, 9));
 }
 

@@ -50,7 +50,7 @@ std::vector<Rule> rules() {
            [=](auto& W, auto& g, auto& m, auto& v) { plain::adam(W, g, m, v, rate, numbers); }}};
 }
 
-TEST(Update, EqualsItsTwinAndKeepsTheRowSums) {
+TEST(Update, EqualsItsReferenceAndUpdatesTheRowSums) {
   for (const Rule& rule : rules())
     for (const Shape& shape : {Shape{5, 37}, Shape{1, 16}, Shape{7}})
       for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
@@ -132,7 +132,7 @@ TEST(Loops, EveryInstructionSetGivesTheSameBits) {
   EXPECT_THROW(use_instruction_set("mmx"), std::exception);
 }
 
-TEST(Loops, TheRandomBitsArePhilox) {
+TEST(Loops, RandomBitsEqualPhilox) {
   // The authors' test vector for counter 0 and key 0 (Random123, kat_vectors): 6627e8d5 e169c58d bc57ac4c 9b00dbd8.
   const std::uint32_t answer[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
   for (std::size_t word = 0; word < 4; ++word)
@@ -143,7 +143,7 @@ TEST(Loops, TheRandomBitsArePhilox) {
     }
 }
 
-TEST(Dropout, APieceOfARowIsTheWholeRows) {
+TEST(Dropout, APartOfAMaskEqualsThatPartOfTheWholeMask) {
   Dropout dropout;
   dropout.p = 0.3;
   dropout.key = dropout_key(1, 2, 3);
@@ -156,7 +156,7 @@ TEST(Dropout, APieceOfARowIsTheWholeRows) {
     }
 }
 
-TEST(RowSums, NoticeWhenOthersWriteTheWeight) {
+TEST(RowSums, AreRecomputedIfOtherCodeWritesTheWeight) {
   const at::Tensor W = randoms({4, 9}, at::kFloat, 1);
   RowSums sums;
   EXPECT_TRUE(at::allclose(sums.of(W), plain::abs_sums(W)));
@@ -170,7 +170,7 @@ TEST(RowSums, NoticeWhenOthersWriteTheWeight) {
   }
 }
 
-TEST(Workspace, GivesAgainWhatNobodyHoldsAndNothingElse) {
+TEST(Workspace, ReusesOnlyMemoryWithoutReferences) {
   Workspace workspace;
   at::Tensor held = workspace.take({4, 8}, at::kFloat);
   held.fill_(7);

@@ -26,7 +26,7 @@ TEST(Libraries, KernelsOfTheProcessorsOwnInstructionsAreNot) {
   EXPECT_EQ(outdated("", "avx512", nullptr), "") << "another BLAS, which does not say";
 }
 
-TEST(Libraries, TheBlasSaysWhoItIs) {
+TEST(Libraries, BlasNameIdentifiesTheBlas) {
   if (blas_function<char*()>("openblas_get_config") != nullptr)
     EXPECT_THAT(blas_name(), AllOf(HasSubstr("OpenBLAS"), HasSubstr(", kernels for ")));
   else if (blas_function<void(char*, int)>("MKL_Get_Version_String") != nullptr)

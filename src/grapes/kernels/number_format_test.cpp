@@ -41,7 +41,7 @@ const std::vector<std::string>& all() {
   return names;
 }
 
-TEST(NumberFormat, Halves) {
+TEST(NumberFormat, Bf16AndFp16EqualLibTorchs) {
   // LibTorch's own conversions, which round to the nearest, ties to even.
   const at::Tensor x = numbers(at::kFloat);
   EXPECT_TRUE(at::equal(rounded(x, format("bf16"), 0, 0), x.to(at::kBFloat16).to(at::kFloat)));
@@ -49,7 +49,7 @@ TEST(NumberFormat, Halves) {
   EXPECT_TRUE(at::equal(rounded(x, format("fp16"), 0, 0), fits.to(at::kHalf).to(at::kFloat)));
 }
 
-TEST(NumberFormat, EightBitFloatsByHand) {
+TEST(NumberFormat, EightBitFloatsEqualValuesByHand) {
   // e4m3: 1.fff · 2^e, e >= -6, subnormals in steps of 2^-9, largest 448.
   EXPECT_THAT(round_all({1.0625, 1.1875, 17, 1000, -1000, 0x1p-9, 0x1p-10, 0x1.8p-9, 0.3}, "e4m3"),
               testing::ElementsAre(1, 1.25, 16, 448, -448, 0x1p-9, 0, 0x1p-8, 0.3125));
@@ -82,7 +82,7 @@ TEST(NumberFormat, IntegersHaveTheSmallestPowerOfTwoForAScale) {
   EXPECT_THAT(values(by_row), testing::ElementsAre(100, 0, 66 * 0x1p-16, 46 * 0x1p-16));
 }
 
-TEST(NumberFormat, WhatIsOnTheGridStays) {
+TEST(NumberFormat, NumbersOfTheFormatDoNotChange) {
   for (const std::string& name : all()) {
     const at::Tensor once = rounded(numbers(at::kFloat), format(name), 0, 0);
     EXPECT_TRUE(at::equal(rounded(once, format(name), 0, 0), once)) << name;
@@ -102,7 +102,7 @@ TEST(NumberFormat, TheLoopEqualsItsReference) {
         }
 }
 
-TEST(NumberFormat, ChannelsOfMapsAreTheirOwnAxis) {
+TEST(NumberFormat, ChannelScalesUseTheAxisOfTheChannels) {
   // [batch, channel, row, column], and kernels [channel, channel, 3, 3].
   at::manual_seed(2);
   for (const auto& [sizes, axis] : {std::pair(std::vector<std::int64_t>{5, 3, 4, 6}, std::int64_t{1}),
@@ -120,7 +120,7 @@ TEST(NumberFormat, ChannelsOfMapsAreTheirOwnAxis) {
   }
 }
 
-TEST(NumberFormat, ChanceKeepsTheMean) {
+TEST(NumberFormat, StochasticRoundingKeepsTheMean) {
   const std::int64_t n = 40000;
   const at::Tensor x = at::full({n}, 0.3, at::kDouble);
   const at::Tensor y = rounded(x, format("q5.1:stochastic"), 0, 3);  // 0 or 0.5
@@ -130,7 +130,7 @@ TEST(NumberFormat, ChanceKeepsTheMean) {
   EXPECT_TRUE(at::equal(y, rounded(x, format("q5.1:stochastic"), 0, 3)));
 }
 
-TEST(NumberFormat, NotANumberStays) {
+TEST(NumberFormat, KeepsNotANumber) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const char* name : {"bf16", "q4.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;
   // NaN does not affect the scale.
@@ -142,7 +142,7 @@ TEST(NumberFormat, NotANumberStays) {
   }
 }
 
-TEST(NumberFormat, IsWrittenAsItIsRead) {
+TEST(NumberFormat, RoundTripsAsText) {
   std::vector<std::string> names = {"bf16", "fp16", "e4m3", "e5m2"};
   for (int bits = 2; bits <= 16; ++bits) names.push_back("int" + std::to_string(bits));
   for (int whole = 1; whole <= 25; ++whole)
@@ -162,7 +162,7 @@ TEST(NumberFormat, IsWrittenAsItIsRead) {
   EXPECT_EQ(to_string(format("fp8-e5m2:tensor:stochastic")), "e5m2:stochastic:tensor");
 }
 
-TEST(NumberFormat, RefusesByName) {
+TEST(NumberFormat, UnknownFormatsAreErrors) {
   for (const std::string text : {"int1", "int17", "q13.13", "q3", "q.3", "fp8", "int8:unscaled", "int8:often", "",
                                  "float32:stochastic", "int8:tensor:channel"}) {
     try {

@@ -11,7 +11,7 @@
 namespace grapes::kernels {
 namespace {
 
-TEST(Threads, EachPartRunsOnceAndLeavesTheThreadsAsTheyWere) {
+TEST(Threads, EachPartRunsOnceAndRestoresTheNumberOfThreads) {
   set_threads(2);
   const int before = threads().libtorch;
   std::array<int, 2> within = {-1, -1};

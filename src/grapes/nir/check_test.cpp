@@ -21,13 +21,13 @@ std::vector<std::string> lines(const Graph& graph) {
   return all;
 }
 
-TEST(Check, SoundGraphsHaveNoFault) {
+TEST(Check, ValidGraphsHaveNoFault) {
   EXPECT_THAT(lines(recurrent_graph()), ElementsAre());
   EXPECT_THAT(lines(convolutional_graph()), ElementsAre());
 }
 
 /// 6 rows padded by 1 on both sides give 8 - 3 + 1 = 6, and 5 columns 5 - 2 + 1 = 4; a pool halves both.
-TEST(Check, ShapesThroughAConvolution) {
+TEST(Check, ComputesShapesThroughConvolutions) {
   auto ends = shapes(convolutional_graph());
   EXPECT_EQ(ends.at("conv").out, (Shape{4, 6, 4}));
   EXPECT_EQ(ends.at("pool").in, (Shape{4, 6, 4}));
@@ -41,7 +41,7 @@ TEST(Check, ShapesThroughAConvolution) {
 }
 
 /// (7 + 2·2 - 2·(3 - 1) - 1) / 2 + 1 = 4 of 7 places, PyTorch's equation of a convolution.
-TEST(Check, StrideAndDilation) {
+TEST(Check, ComputesShapesWithStrideAndDilation) {
   const Node node = {"Conv1d",
                      {{"weight", floats({1, 1, 3}, {1, 1, 1})},
                       {"bias", floats({1}, {0})},
@@ -65,7 +65,7 @@ void PrintTo(const Break& one, std::ostream* out) { *out << one.what; }
 
 class Broken : public testing::TestWithParam<Break> {};
 
-TEST_P(Broken, IsSaid) {
+TEST_P(Broken, EveryFaultIsReported) {
   Graph graph = recurrent_graph();
   GetParam().how(graph);
   const auto all = lines(graph);
@@ -157,7 +157,7 @@ const Break breaks[] = {
 INSTANTIATE_TEST_SUITE_P(Check, Broken, testing::ValuesIn(breaks),
                          [](const testing::TestParamInfo<Break>& one) { return one.param.what; });
 
-TEST(Check, ABiasOfAnotherShape) {
+TEST(Check, ABiasOfAnotherShapeIsAFault) {
   Graph graph = convolutional_graph();
   graph.nodes["fc"].fields["bias"] = floats({2}, {0, 0});
   graph.nodes["conv"].fields["padding"] = text("sane");

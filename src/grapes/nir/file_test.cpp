@@ -38,7 +38,7 @@ class File : public testing::Test {
   std::filesystem::path folder_;
 };
 
-TEST_F(File, WhatIsWrittenIsRead) {
+TEST_F(File, ReadsWhatItWrites) {
   Graph graph = recurrent_graph();
   graph.nodes["lif"].fields["tau"] = doubles({2}, {0.1 + 0.2, std::nextafter(1.0, 2.0)});  // all digits must be kept
   graph.nodes["lif"].metadata["note"] = text("größer, über 1");
@@ -58,14 +58,14 @@ TEST_F(File, TheSameGraphGivesTheSameBytes) {
   EXPECT_EQ(bytes.substr(1, 3), "HDF");
 }
 
-TEST_F(File, WithoutEdges) {
+TEST_F(File, ReadsAGraphWithoutEdges) {
   Graph graph = recurrent_graph();
   graph.edges.clear();
   write(file("a.nir"), graph);
   EXPECT_EQ(read(file("a.nir")), graph);
 }
 
-TEST_F(File, WhatIsNoSuchFileIsRefusedByName) {
+TEST_F(File, OtherFilesAreErrorsThatNameTheFile) {
   EXPECT_THAT(refusal(file("nothing.nir")), HasSubstr("nothing.nir: No such file"));
   write_file(file("text.nir"), "NIR\n");
   EXPECT_THAT(refusal(file("text.nir")), HasSubstr("text.nir: not an HDF5 file"));
@@ -73,7 +73,7 @@ TEST_F(File, WhatIsNoSuchFileIsRefusedByName) {
   EXPECT_THAT(refusal(file("empty.nir")), HasSubstr("empty.nir: not an HDF5 file"));
 }
 
-TEST_F(File, WhereverItIsCutOffItIsRefused) {
+TEST_F(File, RejectsEveryTruncation) {
   write(file("a.nir"), recurrent_graph());
   const std::string bytes = read_file(file("a.nir"));
   for (std::size_t size = 1; size < bytes.size(); size += 97) {
@@ -84,7 +84,7 @@ TEST_F(File, WhereverItIsCutOffItIsRefused) {
 
 /// One to four bytes are changed. HDF5 1.10 itself crashes on one in a hundred of these files, and loops forever on
 /// others when they lead it through the heap of text.
-TEST_F(File, DamagedOnesAreReadOrRefused) {
+TEST_F(File, DamagedFilesAreReadOrRejectedWithoutACrash) {
   write(file("a.nir"), recurrent_graph());
   const std::string bytes = read_file(file("a.nir"));
   int refused = 0;
@@ -105,7 +105,7 @@ TEST_F(File, DamagedOnesAreReadOrRefused) {
   EXPECT_LT(refused, 800);
 }
 
-TEST_F(File, AShapeThatItsNumbersDoNotFillIsNotWritten) {
+TEST_F(File, AShapeThatDoesNotMatchItsNumbersIsNotWritten) {
   Graph graph = recurrent_graph();
   graph.nodes["w"].fields["weight"].shape = {2, 4};
   EXPECT_THROW(write(file("a.nir"), graph), DataError);

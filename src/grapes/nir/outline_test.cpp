@@ -10,7 +10,7 @@ namespace {
 using testing::ElementsAre;
 using testing::Field;
 
-TEST(Outline, GoesFromTheInputOnAndEndsWithWhatNothingReaches) {
+TEST(Outline, ListsNodesFromTheInputOnAndUnreachableOnesLast) {
   Graph graph = recurrent_graph();
   graph.nodes["alone"] = lif({2});
   graph.edges.emplace_back("lif", "nowhere");
@@ -24,7 +24,7 @@ TEST(Outline, GoesFromTheInputOnAndEndsWithWhatNothingReaches) {
   EXPECT_THAT(rows[2].to, ElementsAre("back", "out", "nowhere"));
 }
 
-TEST(Outline, WhatCannotBeToldIsSo) {
+TEST(Outline, AnUnknownShapeIsAQuestionMark) {
   Graph graph = recurrent_graph();
   graph.nodes["w"].fields.clear();
   EXPECT_EQ(outline(graph)[1].in, "?");

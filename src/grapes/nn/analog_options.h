@@ -13,8 +13,8 @@ struct AnalogOptions {
   analog::Converter read;
   analog::Sensing responsibility = analog::Sensing::automatic;  ///< how factors read the weights
   int pulses = 31;                                              ///< length of a pulse train in bits, 1 ... 32
-  double drift = 1;    ///< t/t0, time since writing at which evaluation reads; at least 1
-  double share = 0.3;  ///< part of the devices' range that the largest initial weight takes
+  double drift = 1;    ///< t/t0, time from writing to the reads of an evaluation; at least 1
+  double share = 0.3;  ///< largest initial weight, as a fraction of the devices' range
   explicit operator bool() const { return device.has_value(); }
 };
 

@@ -148,7 +148,7 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
 
 /// Recomputation gives the same bits, except in slices, where sums have another order. It updates the running
 /// statistics once.
-TEST(Cnn, RecomputingIsKeeping) {
+TEST(Cnn, RecomputingGivesTheSameGradients) {
   for (const std::string model : {"cnn:16,24,32", "resnet9", "resnet18-cifar"})
     for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
       for (const Norm norm : {Norm::none, Norm::batch}) {
@@ -204,7 +204,7 @@ TEST(Cnn, AveragesOverSquares) {
 }
 
 /// Rounded like other routes: the gradients of the last and the first layer differ from float32 by about a rounding.
-TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
+TEST(Cnn, IfaSendsErrorsThroughRoundedProducts) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];
   for (const bool rounded : {false, true}) {
@@ -224,7 +224,7 @@ TEST(Cnn, IndirectErrorsRunThroughRoundedProducts) {
 
 /// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. γ and β learn from
 /// the modulated error, and the means in the backward pass use it.
-TEST(Cnn, NormalizedAsOneTheFactorStandsBehindTheActivation) {
+TEST(Cnn, WithTensorNormTheFactorActsAfterTheActivation) {
   Options options = options_of("cnn:4", "bp", "grapes");
   options.norm = Norm::tensor;
   const auto model = make_network(options, {{3, 8, 8}, 2}, 3);
@@ -291,7 +291,7 @@ TEST(Cnn, OutgoingAndSynapticFactorsSumWholeChannels) {
   EXPECT_TRUE(torch::allclose(other->factors()[1].error, (2 * sums / sums.max()).clamp(1, 2), 1e-12, 1e-12));
 }
 
-TEST(Cnn, ItsGradientsAreFiniteDifferences) {
+TEST(Cnn, GradientsEqualFiniteDifferences) {
   for (const std::string model : {"cnn:4,3", "lenet5"})
     for (const Norm kind : {Norm::none, Norm::batch, Norm::tensor}) {
       SCOPED_TRACE(model);
@@ -317,7 +317,7 @@ TEST(Cnn, ItsGradientsAreFiniteDifferences) {
     }
 }
 
-TEST(Cnn, DropsInTrainingOnlyUnlessTheAuthorsOptionSaysSo) {
+TEST(Cnn, DropsUnitsOnlyInTrainingUnlessDropoutInEvaluationIsSet) {
   Options options = options_of("cnn:8");
   options.dropout = 0.5;
   const auto x = drawn({2, 1, 8, 8}, 1);
@@ -333,14 +333,14 @@ TEST(Cnn, DropsInTrainingOnlyUnlessTheAuthorsOptionSaysSo) {
   EXPECT_FALSE(torch::equal(theirs->forward(x, {}), theirs->forward(x, evaluation)));
 }
 
-TEST(Cnn, TheAuthorsNetworkHasNineLayersOfItsWidths) {
+TEST(Cnn, TheAuthorsNetworkHasNineLayersWithTheirWidths) {
   const auto model = make_network(options_of("resnet9"), {{3, 32, 32}, 10}, 1);
   std::vector<std::int64_t> widths;
   for (const Named& p : model->parameters()) widths.push_back(p.value.size(0));
   EXPECT_EQ(widths, (std::vector<std::int64_t>{64, 128, 128, 128, 256, 512, 512, 512, 10}));
 }
 
-TEST(Cnn, SaysWhatIsNotThere) {
+TEST(Cnn, UnsupportedOptionsAreErrors) {
   const auto refused = [](const Options& options, const Signature& signature, const std::string& words) {
     try {
       make_network(options, signature, 1);

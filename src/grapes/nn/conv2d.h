@@ -12,9 +12,9 @@ namespace grapes::nn {
 
 /// A convolutional layer, [batch, in, rows, columns] -> [batch, out, ...]:
 ///   z = W ⋆ h + b,  h' = max_pool(φ(norm(z)))
-/// There is one factor per output channel. It multiplies the error at z, before a normalization by channel; γ and β
-/// learn from the unscaled error. With Norm::tensor it multiplies the error after φ, as in the authors' program. On the
-/// feedback routes B is a kernel of W's shape. The output of the fused node is stored in blocks of channels
+/// There is one factor per output channel. It multiplies the error at z, so that γ and β of a normalization by channel
+/// receive the unscaled error. With Norm::tensor it multiplies the error after φ, as in the authors' program. On routes
+/// with feedback weights, B is a kernel of W's shape. The output of the fused node is stored in blocks of channels
 /// (kernels/convolution.h); its input may be stored in the same way.
 class Conv2dLayer final : public Layer {
  public:

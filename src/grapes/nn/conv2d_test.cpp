@@ -75,7 +75,7 @@ TEST(Conv2dLayer, ALargeBatchIsTheSumOfItsParts) {
     EXPECT_LT(((all[0][i] - all[1][i]).norm() / all[1][i].norm()).item<double>(), 2e-5) << i;
 }
 
-TEST(Conv2dLayer, RoundsToBfloat16WhatItMultiplies) {
+TEST(Conv2dLayer, RoundsTheOperandsOfProductsToBfloat16) {
   const auto W = drawn({16, 16, 3, 3}, 1).to(torch::kFloat), x = drawn({2, 16, 6, 6}, 2).to(torch::kFloat),
              e = drawn({2, 16, 6, 6}, 3).to(torch::kFloat);
   const auto round = [](const at::Tensor& t) { return t.to(torch::kBFloat16).to(torch::kDouble); };
@@ -97,7 +97,7 @@ TEST(Conv2dLayer, RoundsToBfloat16WhatItMultiplies) {
   }
 }
 
-TEST(Norm, BatchNormIsItsEquation) {
+TEST(Norm, BatchNormEqualsItsEquation) {
   const auto x = drawn({6, 3, 4, 4}, 1) * 2 + 1;
   BatchNorm norm = BatchNorm::make(Norm::batch, 3, at::kDouble);
   {

@@ -9,11 +9,12 @@ namespace grapes::nn {
 /// A linear layer whose weights are stored in a crossbar: z = W h + b, with digital b. The options decide what the
 /// array does and what is exact:
 ///   forward   z = read(W, h), or exact W h
-///   backward  dL/dh = read(Wᵀ, δ), or exact Wᵀ δ; on the feedback routes digital B δ
+///   backward  dL/dh = read(Wᵀ, δ), or exact Wᵀ δ; on routes with feedback weights digital B δ
 ///   update    pulses from (h, δ) in the backward pass, without a gradient; or a gradient and an update that is written
-/// δ is already multiplied by the unit's factor. The factors of the local version and the column factors multiply what
-/// the pulses see. `weight` holds the weights of the array. A new value, from an update rule or a file, is programmed
-/// before the next read. It is limited to the devices' range and, if writing is real, noisy.
+/// δ is already multiplied by the unit's factor. The factors of the local version and the column factors multiply the
+/// errors and inputs from which pulses are made. `weight` holds the weights of the array. A new value, from an update
+/// rule or a file, is written to the devices before the next read. It is limited to the devices' range and, if writing
+/// is real, noisy.
 class CrossbarLayer final : public Layer {
  public:
   /// @param drift  t/t0, time since writing at which evaluation reads in the forward pass

@@ -4,9 +4,9 @@
 
 namespace grapes::nn {
 
-/// Learns online, without unrolling, by e-prop (Bellec et al. 2020, doi 10.1038/s41467-020-17236-y). For each synapse
-/// the layer carries an eligibility ε from step to step. Each step's error is combined with it at once. Memory and time
-/// per step do not depend on the length of the sequence.
+/// Learns at every time step by e-prop, without keeping earlier time steps (Bellec et al. 2020, doi
+/// 10.1038/s41467-020-17236-y). For each weight the layer carries an eligibility ε from step to step, and multiplies it
+/// by the error of each step at once. Memory and time per step do not depend on the length of the sequence.
 ///   ε_t[b,n,i] = g'(s_t[b,n]) (x_t[b,i] + d_n ρ_{t-1}[b,n] ε_{t-1}[b,n,i])      reset hard: ρ_t = 1 - y_t
 ///   dL/dW[n,i] = m_n Σ_t Σ_b L_t[b,n] h'(s_t[b,n] - θ_n) ε_t[b,n,i]
 /// R (with inputs y_{t-1}), d and θ have eligibilities of the same form. L_t is the error at y_t from the loss of step

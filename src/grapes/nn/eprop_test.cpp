@@ -83,7 +83,7 @@ TEST(Online, EqualsTheUnrolledLayerOnEverySurrogateAndModulation) {
   }
 }
 
-TEST(Online, CarriesAsMuchAfterManyStepsAsAfterOne) {
+TEST(Online, NeedsAsMuchMemoryAfterManyStepsAsAfterOne) {
   SnuOptions options;
   options.recurrent(true);
   Online online(drawn_layer(options));
@@ -95,7 +95,7 @@ TEST(Online, CarriesAsMuchAfterManyStepsAsAfterOne) {
   EXPECT_EQ(online.bytes(), first);
 }
 
-TEST(Online, EverySequenceBeginsAtRest) {
+TEST(Online, EverySequenceStartsFromZero) {
   Online online(drawn_layer({}));
   const at::Tensor x = drawn({2, batch, in}, 1);
   const at::Tensor first = online.forward(x[0]).clone();
@@ -104,7 +104,7 @@ TEST(Online, EverySequenceBeginsAtRest) {
   EXPECT_TRUE(torch::equal(online.forward(x[0]), first));
 }
 
-TEST(Online, SaysWhatIsWrong) {
+TEST(Online, InvalidArgumentsAreErrors) {
   Online online(drawn_layer({}));
   EXPECT_THROW(online.learn(drawn({batch, nodes}, 1)), c10::Error);
   EXPECT_THROW(online.forward(drawn({batch, in + 1}, 1)), c10::Error);

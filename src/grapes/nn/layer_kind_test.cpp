@@ -39,7 +39,7 @@ std::vector<LayerKind> exact_kinds() {
   return rows;
 }
 
-TEST(LayerKinds, TheValueDoesNotDependOnTheRule) {
+TEST(LayerKinds, TheForwardPassDoesNotDependOnTheRule) {
   for (const LayerKind& row : exact_kinds()) {
     const at::Tensor value = learn(row.name, credit::plain()).logits;
     for (const Rule& rule : {Rule(), Rule{.modulation = "grapes-local"}, Rule{.route = "fa"}, Rule{.route = "dfa"}})
@@ -47,7 +47,7 @@ TEST(LayerKinds, TheValueDoesNotDependOnTheRule) {
   }
 }
 
-TEST(LayerKinds, AFactorOfOneIsNoModulationBitForBit) {
+TEST(LayerKinds, AFactorOfOneEqualsNoModulationBitForBit) {
   for (const LayerKind& row : exact_kinds())
     for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa"}) {
       const Learned none = learn(row.name, credit::plain(route));
@@ -67,7 +67,7 @@ TEST(LayerKinds, AConstantFactorScalesWhatAUnitLearns) {
   }
 }
 
-TEST(LayerKinds, TheFusedFormIsThePlainOne) {
+TEST(LayerKinds, TheFusedLayerEqualsItsReference) {
   for (const LayerKind& row : exact_kinds())
     for (const std::string route : {"bp", "fa", "dfa"}) {
       const Learned fused = learn(row.name, Rule{.route = route}), plain = learn(row.name, Rule{.route = route}, true);
@@ -77,7 +77,7 @@ TEST(LayerKinds, TheFusedFormIsThePlainOne) {
     }
 }
 
-TEST(LayerKinds, AnUnknownOneIsRefusedByName) {
+TEST(LayerKinds, AnUnknownNameIsAnError) {
   EXPECT_THAT([] { learn("liner", {}); }, ::testing::ThrowsMessage<UsageError>(::testing::HasSubstr("'linear'")));
 }
 

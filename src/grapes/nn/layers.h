@@ -22,9 +22,10 @@ struct Factors;
 struct Route;
 }  // namespace grapes::credit
 
-/// Layers with a learning rule. They can be used like torch::nn's layers. A forward pass gives the same bits, except
-/// for fused convolutions, which sum in another order. The backward pass follows a route and a modulation. The built-in
-/// models consist of the same layers. They are fused inside, and a fused layer is not twice differentiable.
+/// Layers with a learning rule. You can use them like the layers of torch::nn. A forward pass gives the same bits,
+/// except for fused convolutions, which sum in another order. The backward pass follows a route and a modulation. The
+/// built-in models consist of the same layers. The layers run as fused operations, which cannot be differentiated
+/// twice.
 ///
 ///   auto hidden = grapes::nn::Linear(784, 256), output = grapes::nn::Linear(256, 10, grapes::nn::plain());
 ///   auto aligned = grapes::nn::Linear(784, 256, grapes::Rule{.route = "fa"});
@@ -39,8 +40,10 @@ class Layer;
 ///   fa              B δ, with fixed random B (Lillicrap et al. 2016)
 ///   kolen-pollack   B δ, where B receives W's gradient; use a weight decay above 0 (Akrout et al. 2019)
 ///   sign-symmetric  sign(W)ᵀ δ at the mean magnitude of W (Liao et al. 2016)
-///   usf, brsf, frsf sign(W)ᵀ δ at one fixed magnitude; at random ones, drawn again for every batch; at fixed random
-///   ones dfa             none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
+///   usf             sign(W)ᵀ δ with one fixed magnitude
+///   brsf            sign(W)ᵀ δ with random magnitudes that are drawn again for every batch
+///   frsf            sign(W)ᵀ δ with fixed random magnitudes (all three Liao et al. 2016)
+///   dfa             none: DirectFeedback sends each layer its error from the output (Nøkland 2016)
 /// On every route the responsibility is computed from the layer's own weights; it may be incoming or input.
 class Routed {
  public:
@@ -50,8 +53,8 @@ class Routed {
 
   at::Tensor weight;  ///< W, [unit, input] or [channel out, channel in / groups, ...]
   at::Tensor bias;    ///< b, [unit], or undefined
-  /// B, uniform in ±1/√fan, fan the number of units that send: the buffer "feedback", or a parameter on kolen-pollack.
-  /// Undefined on routes without it.
+  /// B, uniform in ±1/√n, where n is the number of units that send an error. It is the buffer "feedback", or on
+  /// kolen-pollack a parameter. Undefined on routes without B.
   at::Tensor feedback;
 
  protected:
@@ -122,7 +125,7 @@ TORCH_MODULE(Conv2d);
 
 /// A recurrent layer: y_t = tanh(W x_t + R y_{t-1} + b), y_0 = 0. r sums W and R. At each time step the error at the
 /// pre-activation is scaled once for the gradients of W, b and R and for the error at x. The error that runs back in
-/// time through R is not scaled, because its factors would compound.
+/// time through R is not scaled, because it would be scaled again at every time step.
 /// @param x  [time, batch, in] @return y [time, batch, unit]
 class RecurrentImpl : public torch::nn::Cloneable<RecurrentImpl>, public Routed {
  public:

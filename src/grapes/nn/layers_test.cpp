@@ -43,7 +43,7 @@ Rule by(const std::string& route, const std::string& modulation = "grapes") {
   return options;
 }
 
-TEST(Layers, ValuesAreTorchs) {
+TEST(Layers, ValuesEqualThoseOfTorchNn) {
   for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa"}) {
     torch::manual_seed(3);
     Linear ours(5, 4, by(route));
@@ -63,7 +63,7 @@ TEST(Layers, ValuesAreTorchs) {
   }
 }
 
-TEST(Layers, BackpropagationIsThatOfGrapesBackward) {
+TEST(Layers, GradientsEqualThoseOfGrapesBackward) {
   for (const std::string modulation : {"grapes", "uniform"}) {
     Conv2d a = wide(Conv2d(torch::nn::Conv2dOptions(1, 4, 3), by("bp", modulation)));
     Linear b = wide(Linear(64, 6, by("bp", modulation))), c = wide(Linear(6, 3, plain()));
@@ -100,7 +100,7 @@ at::Tensor carrier(const std::string& route, const at::Tensor& W, const at::Tens
 
 const std::vector<std::string> by_layer = {"fa", "kolen-pollack", "sign-symmetric", "usf", "brsf", "frsf"};
 
-TEST(Layers, AlignmentByHand) {
+TEST(Layers, RoutesEqualTheRecursionByHand) {
   for (const std::string& route : by_layer)
     for (const std::string modulation : {"none", "grapes", "grapes-local"}) {
       Linear a = wide(Linear(5, 7, by(route, modulation))), b = wide(Linear(7, 3, by(route, "none")));
@@ -150,7 +150,7 @@ TEST(Layers, ConvolutionsSendTheErrorThroughTheirFeedbackKernel) {
   }
 }
 
-TEST(Layers, DirectFeedbackByHand) {
+TEST(Layers, DirectFeedbackEqualsTheRecursionByHand) {
   Conv2d a = wide(Conv2d(torch::nn::Conv2dOptions(1, 2, 3), by("dfa")));
   Linear b = wide(Linear(18, 6, by("dfa"))), c = wide(Linear(6, 3, plain("dfa")));
   DirectFeedback direct(std::vector<std::int64_t>{18, 6}, 3);
@@ -171,7 +171,7 @@ TEST(Layers, DirectFeedbackByHand) {
   expect_close(c->weight.grad(), error.t().mm(h2));
 }
 
-TEST(Layers, RecurrentByHand) {
+TEST(Layers, RecurrentEqualsTheRecursionByHand) {
   Recurrent layer = wide(Recurrent(3, 4, by("bp")));
   const auto x = drawn({5, 2, 3}, 7).requires_grad_();
   const auto y = layer->forward(x);
@@ -197,7 +197,7 @@ TEST(Layers, RecurrentByHand) {
   expect_close(x.grad(), to_x);
 }
 
-TEST(Layers, RecurrentDoesNotCompoundOverTime) {
+TEST(Layers, RecurrentScalesTheErrorOnlyOncePerTimeStep) {
   for (const std::int64_t steps : {5, 20}) {
     Rule twice = by("bp", "constant");
     twice.constants = {2};
@@ -213,7 +213,7 @@ TEST(Layers, RecurrentDoesNotCompoundOverTime) {
   }
 }
 
-TEST(Layers, RecurrentCompoundsWhereTheRuleSaysSo) {
+TEST(Layers, RecurrentScalesAtEveryTimeStepIfCompounding) {
   // One unit with R = 1, far from saturation: the error at the first step has met the factor at each step.
   for (const std::int64_t steps : {1, 5}) {
     const auto error_at_start = [&](bool compounding) {
@@ -248,7 +248,7 @@ TEST(Layers, AnEpropRouteSendsNoErrorBackInTimeBetweenUnits) {
   EXPECT_FALSE(x.grad().defined());
 }
 
-TEST(Layers, FactorsStayForSoManyBatches) {
+TEST(Layers, FactorsAreKeptForTheGivenNumberOfBatches) {
   Linear layer = wide(Linear(5, 6, Rule{.modulation = "shuffled", .every = 2}));
   const at::Tensor x = drawn({3, 5}, 1);
   std::vector<at::Tensor> gradients;
@@ -287,7 +287,7 @@ TEST(Layers, LinearTakesAnyRank) {
 }
 
 /// A layer that runs as one fused node behaves like any other in autograd.
-TEST(Layers, FusedOnesGoTheGraphsOwnWay) {
+TEST(Layers, FusedLayersWorkWithAutogradGradAndHooks) {
   for (const std::string route : {"bp", "fa"}) {
     Linear layer = wide(Linear(5, 4, by(route)));
     const auto x = drawn({6, 5}, 1).requires_grad_();
@@ -343,12 +343,12 @@ TEST(Layers, FusedConvolutionsEqualTheirReference) {
     }
 }
 
-TEST(Layers, StandInASequential) {
+TEST(Layers, CanBeUsedInASequential) {
   torch::nn::Sequential model(Conv2d(torch::nn::Conv2dOptions(1, 2, 3)), torch::nn::Flatten(), Linear(8, 3, by("fa")));
   EXPECT_EQ(model->forward(torch::randn({5, 1, 4, 4})).sizes(), at::IntArrayRef({5, 3}));
 }
 
-TEST(Layers, AnActivationAfterThemMayWorkInPlace) {
+TEST(Layers, AllowAnInPlaceActivationAfterThem) {
   Linear layer = wide(Linear(5, 6));
   const at::Tensor x = drawn({3, 5}, 1);
   weighed(layer->forward(x).relu()).backward();
@@ -358,7 +358,7 @@ TEST(Layers, AnActivationAfterThemMayWorkInPlace) {
   EXPECT_TRUE(at::equal(layer->weight.grad(), expected));
 }
 
-TEST(Layers, AskingForTheFactorDrawsNothing) {
+TEST(Layers, ReadingTheFactorDrawsNoRandomNumbers) {
   Linear layer = wide(Linear(5, 6, by("bp", "shuffled")));
   const at::Tensor first = layer->factor();
   EXPECT_TRUE(at::equal(first, layer->factor()));
@@ -367,7 +367,7 @@ TEST(Layers, AskingForTheFactorDrawsNothing) {
   EXPECT_TRUE(at::equal(std::get<0>(first.sort()), std::get<0>(layer->factor().sort())));
 }
 
-TEST(Layers, ACloneIsTheSameLayer) {
+TEST(Layers, ACloneHasTheSameWeightsAndRule) {
   Linear layer = wide(Linear(5, 4, by("fa", "grapes-local")));
   const auto copy = std::dynamic_pointer_cast<LinearImpl>(layer->clone());
   ASSERT_TRUE(copy);
@@ -381,7 +381,7 @@ TEST(Layers, ACloneIsTheSameLayer) {
   EXPECT_TRUE(layer->weight.grad().defined() && !copy->weight.grad().defined());
 }
 
-TEST(Layers, WithoutGradientsNothingIsComputedBesideTheValue) {
+TEST(Layers, WithoutGradientsOnlyTheValueIsComputed) {
   Linear layer(5, 4);
   {
     const torch::NoGradGuard no_grad;
@@ -392,7 +392,7 @@ TEST(Layers, WithoutGradientsNothingIsComputedBesideTheValue) {
   EXPECT_NO_THROW(layer->forward(torch::ones({2, 5})));
 }
 
-TEST(Layers, WhatCannotBeIsNamed) {
+TEST(Layers, InvalidRulesAndShapesAreErrors) {
   EXPECT_THAT([] { Linear(5, 4, by("pb")); }, ThrowsMessage<c10::ValueError>(HasSubstr("unknown route 'pb'")));
   EXPECT_THAT([] { Linear(5, 4, by("ifa")); }, ThrowsMessage<c10::Error>(HasSubstr("sends the error upward")));
   EXPECT_THAT([] { Linear(5, 4, Rule{.responsibility = credit::Responsibility::outgoing}); },

@@ -117,7 +117,7 @@ TEST(Normalization, EqualsItsReference) {
           }
 }
 
-TEST(Normalization, OfEqualPlacesTheFirstCounts) {
+TEST(Normalization, PoolingUsesTheFirstOfEqualMaxima) {
   for (const std::string activation : {"identity", "relu", "leaky_relu"})
     for (const std::int64_t pool : {2, 3}) {
       Case c{4, 32, 9, 12, pool, activation};
@@ -127,7 +127,7 @@ TEST(Normalization, OfEqualPlacesTheFirstCounts) {
 }
 
 /// Floats near 1000 are 6e-5 apart. z itself is no more precise, but the statistics are.
-TEST(Normalization, HoldsWhereTheMeanIsLargeAgainstTheDeviation) {
+TEST(Normalization, IsAccurateForALargeMeanAndASmallDeviation) {
   for (const double mean : {1e3, -1e4})
     for (const Norm kind : {Norm::batch, Norm::tensor})
       for (const std::int64_t pool : {1, 2}) {
@@ -137,7 +137,7 @@ TEST(Normalization, HoldsWhereTheMeanIsLargeAgainstTheDeviation) {
       }
 }
 
-TEST(Normalization, TheTwinsErrorIsItsEquation) {
+TEST(Normalization, TheReferenceErrorEqualsItsEquation) {
   const BatchNorm norm = Case{4, 3, 5, 5, 1}.norm(torch::kDouble);
   const auto z = drawn({4, 3, 5, 5}, 1).requires_grad_(), delta = drawn({4, 3, 5, 5}, 2);
   const auto m = torch::linspace(1, 2, 3, torch::kDouble);
@@ -153,7 +153,7 @@ TEST(Normalization, TheTwinsErrorIsItsEquation) {
   EXPECT_TRUE(torch::allclose(norm.shift.grad(), delta.sum(over), 1e-11, 1e-12));
 }
 
-TEST(Normalization, IsTheSameBitsByAnyThreadsAndInstructionSet) {
+TEST(Normalization, GivesTheSameBitsWithAnyThreadsAndInstructionSet) {
   for (const Norm kind : {Norm::batch, Norm::tensor})
     for (const std::int64_t pool : {1, 2}) {
       const Case c{3, 80, 7, 6, pool, "leaky_relu", kind};
@@ -178,7 +178,7 @@ TEST(Normalization, IsTheSameBitsByAnyThreadsAndInstructionSet) {
     }
 }
 
-TEST(Normalization, OverwritesOnlyWhatNobodyElseHolds) {
+TEST(Normalization, OverwritesOnlyTensorsWithoutOtherReferences) {
   const Case c{2, 16, 6, 6, 1};
   const BatchNorm norm = c.norm(torch::kFloat);
   const auto workspace = std::make_shared<kernels::Workspace>();
@@ -195,7 +195,7 @@ TEST(Normalization, OverwritesOnlyWhatNobodyElseHolds) {
   EXPECT_EQ(kernels::normalization(std::move(given), kernel).data_ptr(), place);
 }
 
-TEST(Normalization, RunsBackwardsOnceAndSeesChanges) {
+TEST(Normalization, RunsBackwardOnlyOnceAndDetectsInPlaceChanges) {
   const Case c{2, 16, 6, 6, 2};
   const BatchNorm norm = c.norm(torch::kFloat);
   const auto z = blocked(c.z()).requires_grad_();

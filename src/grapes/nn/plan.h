@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-/// What a network is before its weights are drawn.
+/// The plan of a network: everything that is known before its weights are drawn.
 namespace grapes::nn {
 
 struct LayerKind;
@@ -45,8 +45,7 @@ struct Plan {
 
 /// Checks the options and derives all that does not depend on the seed. A network that can be planned can be made.
 /// @throws UsageError for an invalid option, or stages that do not fit the examples; c10::ValueError for an invalid
-/// rule
-///   or neuron
+///   rule or neuron
 Plan plan(const Options& options, const Stages& stages, const Signature& signature);
 
 }  // namespace grapes::nn

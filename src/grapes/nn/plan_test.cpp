@@ -33,7 +33,7 @@ std::string making_refuses(const Options& options, const Signature& signature) {
   return thrown([&] { make_network(options, signature, 1); });
 }
 
-TEST(Plan, RefusesWhatTheNetworkRefusesInTheSameWords) {
+TEST(Plan, RejectsWhatTheNetworkRejectsWithTheSameMessage) {
   const Signature images{{1, 8, 8}, 10}, vectors{{64}, 10};
   struct Case {
     std::string words;
@@ -134,7 +134,7 @@ TEST(Plan, AgreesWithTheNetworkOnEveryRowOfTheTables) {
   EXPECT_GT(impossible, 10);
 }
 
-TEST(Plan, TakesNoMemoryForWeights) {
+TEST(Plan, AllocatesNoWeights) {
   Options options;
   options.model = parse_model("mlp:1000000,1000000,1000000");  // 8 TB
   EXPECT_NO_THROW(check(options, {{1, 28, 28}, 10}));

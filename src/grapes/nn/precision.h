@@ -12,8 +12,8 @@ namespace grapes::nn {
 /// Number formats of a network.
 ///
 ///   W ← Q_master(W + Q_update(ΔW))                          ΔW by any update rule, in float32
-///   z = Q_weights(W) Q_activations(h),  δ = Q_error(m ⊙ φ'(z) ⊙ ...),  dL/dh = Q_weights(W)ᵀ δ,  dL/dW = δ
-///   Q_activations(h)ᵀ
+///   z = Q_weights(W) Q_activations(h),      δ = Q_error(m ⊙ φ'(z) ⊙ ...)
+///   dL/dh = Q_weights(W)ᵀ δ,                dL/dW = δ Q_activations(h)ᵀ
 ///
 /// Sums, biases, thresholds, normalizations and the optimizer's state are float32. The weights are W and R; feedback
 /// weights B have the weights' format. Rounding a value passes the error unchanged. In evaluation all rounding is to

@@ -11,7 +11,7 @@
 namespace grapes::nn {
 namespace {
 
-TEST(PrecisionText, IsWrittenAsItIsRead) {
+TEST(PrecisionText, RoundTrips) {
   for (const char* text :
        {"float32", "float64", "bf16", "weights=int8", "weights=int8:stochastic,activations=int8,error=e5m2:tensor",
         "weights=int8,error=q4.12:stochastic", "weights=int4,master=float32", "weights=int4,master=int16",
@@ -32,7 +32,7 @@ TEST(PrecisionText, AnotherSpellingIsWrittenWithTheSameMeaning) {
   }
 }
 
-TEST(PrecisionText, RefusesWhatItCannotParse) {
+TEST(PrecisionText, InvalidTextIsAnError) {
   const std::pair<std::string, std::string> cases[] = {
       {"int8", "precision must be float32, float64, bf16 or PART=FORMAT"},
       {"wights=int8", "did you mean 'weights'"},

@@ -129,7 +129,7 @@ TEST(Rules, EqualTheHandWrittenRecursions) {
   EXPECT_EQ(settings, 9 * 6 * 6 * 2);
 }
 
-TEST(Rules, ModulationByOneIsTheBaseRuleBitForBit) {
+TEST(Rules, ModulationByOneEqualsNoModulationBitForBit) {
   for (const auto& route : dense_routes()) {
     Options base = dense_options({route.name}), one = base;
     one.rule.modulation = "constant";
@@ -168,7 +168,7 @@ TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
     EXPECT_TRUE(at::equal(std::get<0>(drawn.sort()), std::get<0>(m.sort())));
 }
 
-TEST(Rules, MagnitudesAreRedrawnForEveryBatchOfBrsfOnly) {
+TEST(Rules, OnlyBrsfRedrawsMagnitudesForEveryBatch) {
   const Data data = examples(4, 6, 3);
   for (const std::string route : {"fa", "frsf", "usf", "brsf"}) {
     Network model = mlp(dense_options({route}), {6, 5, 4, 3}, 11),
@@ -218,7 +218,7 @@ TEST(Rules, FactorsAreRecomputedEveryKBatches) {
   EXPECT_FALSE(at::equal(used(2), before));
 }
 
-TEST(Rules, OutgoingResponsibilityLooksAtTheColumnsAbove) {
+TEST(Rules, OutgoingResponsibilitySumsTheColumnsAbove) {
   Options options = dense_options({"bp", "grapes"});
   options.rule.responsibility = credit::Responsibility::outgoing;
   Network model = mlp(options, {6, 5, 4, 3}, 11);
@@ -228,7 +228,7 @@ TEST(Rules, OutgoingResponsibilityLooksAtTheColumnsAbove) {
         at::allclose(model.factors()[l].error, testing::factor_by_hand(model.parameters()[l + 1].value.t()), 1e-14, 0));
 }
 
-TEST(Rules, AWeightThatIsNotFiniteIsNamedByItsLayer) {
+TEST(Rules, ErrorsNameTheLayerWithAWeightThatIsNotFinite) {
   Network model = mlp(dense_options({"bp", "grapes"}), {6, 5, 4, 3}, 11);
   {
     const at::NoGradGuard no_grad;

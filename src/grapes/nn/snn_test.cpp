@@ -22,7 +22,7 @@ at::Tensor uniform(at::IntArrayRef shape, std::uint64_t seed) {
   return torch::rand(shape, generator, torch::kDouble);
 }
 
-TEST(Encoder, BernoulliHasTheRateAsked) {
+TEST(Encoder, BernoulliHasTheGivenRate) {
   Encoding encoding;
   encoding.steps = 4000;
   const auto x = torch::tensor({{0.0, 0.25, 1.0, 1.5, -1.0}}, torch::kDouble);
@@ -36,7 +36,7 @@ TEST(Encoder, BernoulliHasTheRateAsked) {
   }
 }
 
-TEST(Encoder, BernoulliIsDrawnFromTheSeedAndTheExampleAlone) {
+TEST(Encoder, BernoulliDependsOnlyOnSeedAndExample) {
   const auto x = uniform({3, 50}, 1);
   const auto first = encode(x, {}, 7);
   EXPECT_TRUE(torch::equal(first, encode(x, {}, 7)));
@@ -48,7 +48,7 @@ TEST(Encoder, BernoulliIsDrawnFromTheSeedAndTheExampleAlone) {
   EXPECT_FALSE(torch::equal(twice.select(1, 0), twice.select(1, 1)));
 }
 
-TEST(Encoder, LatencyIsOneSpikeTheEarlierTheStronger) {
+TEST(Encoder, LatencyGivesOneSpikeEarlierForLargerInputs) {
   Encoding encoding{"latency", 11, 1};
   const auto spikes = encode(torch::tensor({{1.0, 0.5, 0.01, 0.0}}, torch::kDouble), encoding, 0).select(1, 0);
   EXPECT_TRUE(torch::equal(spikes.sum(0), torch::tensor({1.0, 1.0, 1.0, 0.0}, torch::kDouble)));

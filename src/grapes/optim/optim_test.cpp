@@ -50,7 +50,7 @@ TEST(Optimizers, EqualTheirEquations) {
     for (const double decay : {0.0, 0.01}) EXPECT_LE(against_hand(row.name, decay), 1e-14) << row.name << ", " << decay;
 }
 
-TEST(Optimizers, GoOnFromTheirStateBitForBit) {
+TEST(Optimizers, ResumeFromTheirStateBitForBit) {
   for (const Row& row : optimizers()) {
     Options options;
     options.optimizer = row.name;
@@ -80,7 +80,7 @@ TEST(Optimizers, GoOnFromTheirStateBitForBit) {
   }
 }
 
-TEST(Optimizers, RestoreGivesTheWeightsBackBitForBit) {
+TEST(Optimizers, RestoreReturnsTheWeightsBitForBit) {
   for (const Row& row : optimizers()) {
     Options options;
     options.optimizer = row.name;
@@ -98,7 +98,7 @@ TEST(Optimizers, RestoreGivesTheWeightsBackBitForBit) {
   }
 }
 
-TEST(Optimizers, RefuseNumbersThatCannotBe) {
+TEST(Optimizers, RejectInvalidNumbers) {
   const at::Tensor W = at::ones({1});
   for (const double rate : {0.0, -0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
     Options options;
@@ -114,7 +114,7 @@ double multiple(const std::string& text, double epoch, double warm_up = 0) {
   return make_schedule(parse_schedule(text), warm_up, 10)->multiple(epoch);
 }
 
-TEST(Schedules, HaveTheirShape) {
+TEST(Schedules, EqualTheirEquations) {
   EXPECT_EQ(multiple("constant", 7), 1);
   EXPECT_EQ(multiple("step:3,0.5", 2.9), 1);
   EXPECT_EQ(multiple("step:3,0.5", 6), 0.25);
@@ -141,7 +141,7 @@ TEST(Schedules, PlateauWaitsAndRemembers) {
   }
 }
 
-TEST(Schedules, AreWrittenAsTheyAreRead) {
+TEST(Schedules, RoundTripAsText) {
   for (const char* text : {"constant", "step:30,0.1", "multistep:60,120,0.2", "cosine", "cosine:0.01", "plateau:5,0.5"})
     EXPECT_EQ(to_string(parse_schedule(text)), text);
   EXPECT_EQ(to_string(parse_schedule("step: 30, 0.10")), "step:30,0.1");
@@ -149,7 +149,7 @@ TEST(Schedules, AreWrittenAsTheyAreRead) {
   EXPECT_EQ(parse_schedule("multistep:60,120,0.2"), read);
 }
 
-TEST(Schedules, RefuseWhatTheyCannotParse) {
+TEST(Schedules, InvalidTextIsAnError) {
   for (const char* text : {"", "stp:1,2", "step", "step:3", "step:0,0.5", "step:3,x", "multistep:0.1", "cosine:2",
                            "plateau:5,1", "constant:1", "step:3,-1"})
     EXPECT_THROW(parse_schedule(text), UsageError) << text;

@@ -48,24 +48,24 @@ TEST(Parity, EqualsTheAuthorsProgramOnThePublishedCases) {
   expect_parity(files);
 }
 
-TEST(Parity, EqualsTheAuthorsProgramWhereThePublishedCasesSayNothing) {
+TEST(Parity, EqualsTheAuthorsProgramOnMoreCases) {
   const auto files = cases_in(ours);
   EXPECT_EQ(files.size(), 8U);
   expect_parity(files);
 }
 
-TEST(Parity, ThePlainReferenceIsHeldToTheSame) {
+TEST(Parity, ThePlainReferencePassesTheSameCases) {
   for (const fs::path& file : cases_in(ours)) EXPECT_TRUE(compare(read(file), {.plain = true}).passed()) << file;
 }
 
-TEST(Parity, UnderNagTheFactorsOfFaAreThoseOfTheWeightsAtRest) {
+TEST(Parity, WithNagTheFactorsOfFaComeFromTheWeightsAtRest) {
   Case recorded = read(ours / "FAgrapes_NAG_relu.json");
   EXPECT_TRUE(recorded.training.factors_at_rest);
   recorded.training.factors_at_rest = false;
   EXPECT_FALSE(compare(recorded).passed());
 }
 
-TEST(Parity, AnyNumberThatDiffersIsFound) {
+TEST(Parity, DetectsAnyDifferentNumber) {
   const Case good = read(ours / "IFAgrapes_mom_relu.json");
   ASSERT_TRUE(compare(good).passed());
   const auto differs = [&](auto change) {
@@ -79,7 +79,7 @@ TEST(Parity, AnyNumberThatDiffersIsFound) {
   EXPECT_TRUE(differs([](Case& c) { c.optimizer.learning_rate = 1e300; })) << "it diverges";
 }
 
-TEST(Parity, OurWeightsAreWrittenAsTheCaseHasThem) {
+TEST(Parity, WritesWeightsInTheFormatOfTheCase) {
   const fs::path file = ours / "BPgrapes_SGD_Lrelu.json";
   const Case recorded = read(file);
   const nlohmann::json ours_written = to_json(compare(recorded).weights);
@@ -92,7 +92,7 @@ TEST(Parity, OurWeightsAreWrittenAsTheCaseHasThem) {
           EXPECT_NEAR(ours_written.at(k)[l][r][i].get<double>(), matrices[l][r][i].get<double>(), 1e-12);
 }
 
-TEST(Parity, SaysWhichFieldIsWrong) {
+TEST(Parity, ErrorsNameTheField) {
   const fs::path file = fs::temp_directory_path() / "grapes-parity-test.json";
   const auto message = [&](const std::string& content) -> std::string {
     write_file(file, content);

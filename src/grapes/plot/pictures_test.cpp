@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(CostPicture, PartsStandSideBySideAndAsWideAsTheirNumbers) {
+TEST(CostPicture, DrawsAdjacentBarsAsWideAsTheirNumbers) {
   const std::string picture = cost_picture("a step", "µJ", {"there", "back"}, {{"bp", {1, 3}}, {"dfa", {2, 0}}});
   // 460 wide for the most, which is 4; left of it 16 and three characters of 7.2: from 37.6.
   EXPECT_THAT(picture, HasSubstr("x=\"37.6\" y=\"63\" width=\"115\""));
@@ -28,7 +28,7 @@ TEST(CostPicture, RefusesWhatItCannotDraw) {
   EXPECT_THROW(cost_picture("", "", {"a"}, {{"x", {-1}}}), std::invalid_argument);
 }
 
-TEST(HistogramText, IsOneLineWhereOneNumberIsStillSeen) {
+TEST(HistogramText, IsOneLineInWhichASingleNumberIsVisible) {
   std::vector<double> values(100, 1.025);
   values.push_back(1.975);
   EXPECT_EQ(histogram_text(record::histogram(values, 1, 2)),
@@ -60,14 +60,14 @@ TEST(ResponsePicture, DrawsLineBandAndClosedForm) {
   EXPECT_THAT(text, HasSubstr("a &lt; b"));
 }
 
-TEST(ResponsePicture, ThreePanelsARow) {
+TEST(ResponsePicture, HasThreePanelsPerRow) {
   EXPECT_THAT(response_picture({triangle("one")}), HasSubstr("viewBox=\"0 0 656 340\""));
   const std::string four = response_picture({triangle("one"), triangle("two"), triangle("three"), triangle("four")});
   EXPECT_THAT(four, HasSubstr("viewBox=\"0 0 968 588\""));
   EXPECT_THAT(four, HasSubstr("translate(16 332)"));
 }
 
-TEST(ResponsePicture, LongResponsesAreThinnedButKeepTheTurn) {
+TEST(ResponsePicture, LongResponsesHaveFewerPointsButKeepTheTurningPoint) {
   DeviceResponse device{"long", "", {}, {}, {}, 1001};
   for (int n = 0; n <= 2002; ++n) {
     device.mean.push_back(n == 1001 ? 10 : 0);

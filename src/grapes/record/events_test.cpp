@@ -8,7 +8,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(Events, TheSumsAreThoseOfTheFormat) {
+TEST(Events, ChecksumsAreThoseOfTheFormat) {
   // The start of a file that TensorFlow writes at second 0: the framed version. The checksums follow the format's
   // description: CRC-32C, rotated by 15 bits plus 0xa282ead8.
   const std::string file = first_event(0);
@@ -18,13 +18,13 @@ TEST(Events, TheSumsAreThoseOfTheFormat) {
                               "brain.Event:2"));
 }
 
-TEST(Events, WhatIsNotFiniteIsLeftOut) {
+TEST(Events, NumbersThatAreNotFiniteAreLeftOut) {
   const std::string event_ = event({{"step", 300}, {"train_loss", nullptr}, {"test_loss", 0.5}}, 1);
   EXPECT_THAT(event_, HasSubstr("test/loss"));
   EXPECT_THAT(event_, Not(HasSubstr("train/loss")));
 }
 
-TEST(Events, AFileThatWasCutShortEndsAtItsLastWholeRecord) {
+TEST(Events, ATruncatedFileEndsAtItsLastCompleteRecord) {
   const std::string first = first_event(1), second = event({{"step", 1}, {"test_loss", 1.0}}, 2);
   for (std::size_t cut = 0; cut <= second.size(); ++cut) {
     const std::string file = first + second.substr(0, cut);

@@ -17,7 +17,7 @@ TEST(Histogram, HasTheSampleStandardDeviation) {
   EXPECT_EQ(found.max, 4);
 }
 
-TEST(Histogram, ABinHoldsItsUpperEnd) {
+TEST(Histogram, ABinIncludesItsUpperEnd) {
   const Histogram found = histogram({0.1, 0.3, 0.30000001, 1.9, 2}, 0, 2);
   EXPECT_EQ(found.counts[0], 1);
   EXPECT_EQ(found.counts[2], 1);  // 0.3 = 3 x 0.1 only up to rounding
@@ -26,14 +26,14 @@ TEST(Histogram, ABinHoldsItsUpperEnd) {
   EXPECT_EQ(found.counts[19], 1);
 }
 
-TEST(Histogram, WhatLiesOutsideCountsInTheNearestBin) {
+TEST(Histogram, NumbersOutsideTheRangeCountInTheNearestBin) {
   const Histogram found = histogram({-1, 5, 1.5}, 1, 2);
   EXPECT_EQ(found.counts.front(), 1);
   EXPECT_EQ(found.counts.back(), 1);
   EXPECT_EQ(found.counts[9], 1);
 }
 
-TEST(Histogram, TakesTheRangeOfTheNumbers) {
+TEST(Histogram, CoversTheRangeOfTheNumbers) {
   const Histogram found = histogram({3, 4, 5});
   EXPECT_EQ(found.from, 3);
   EXPECT_EQ(found.to, 5);
@@ -44,7 +44,7 @@ TEST(Histogram, TakesTheRangeOfTheNumbers) {
   EXPECT_THAT(histogram({}).counts, testing::Each(0));
 }
 
-TEST(Histogram, IsWrittenAsRecordsHaveIt) {
+TEST(Histogram, WritesTheFormatOfRecords) {
   const nlohmann::json object = to_json(histogram({1.05, 1.95}, 0, 2));
   EXPECT_EQ(object["histogram"].size(), 20u);
   EXPECT_EQ(object["mean"], 1.5);

@@ -48,7 +48,7 @@ Writer written(const fs::path& folder, int epochs) {
   return writer;
 }
 
-TEST_F(RecordTest, WhatIsWrittenIsRead) {
+TEST_F(RecordTest, ReadsWhatItWrites) {
   Writer writer = written(folder_ / "a", 2);
   writer.log("began");
   writer.finish({State::diverged, 2, 20, "loss is not finite"});
@@ -70,13 +70,13 @@ TEST_F(RecordTest, WhatIsWrittenIsRead) {
   EXPECT_THAT(read_file(folder_ / "a" / "log.txt"), testing::MatchesRegex("....-..-..T..:..:..Z began\n"));
 }
 
-TEST_F(RecordTest, ANewRunIsRunning) {
+TEST_F(RecordTest, ANewRunHasTheStateRunning) {
   Writer::create(folder_, identity(), "", Json::object());
   EXPECT_EQ(load(folder_).status.state, State::running);
   EXPECT_TRUE(load(folder_).epochs.empty());
 }
 
-TEST_F(RecordTest, TheTableIsFlatAndLeavesHistogramsOut) {
+TEST_F(RecordTest, TheTableIsFlatWithoutHistograms) {
   Writer writer = written(folder_, 1);
   Json diverged = row(2);
   diverged["test_accuracy"] = std::nan("");
@@ -89,14 +89,14 @@ TEST_F(RecordTest, TheTableIsFlatAndLeavesHistogramsOut) {
             "2,20,0.1,,1.8,1.5,2.5\n");
 }
 
-TEST_F(RecordTest, RefusesAFolderThatHoldsARun) {
+TEST_F(RecordTest, AFolderThatContainsARunIsAnError) {
   written(folder_, 1);
   EXPECT_THAT([&] { Writer::create(folder_, identity(), "", {}); },
               ThrowsMessage<DataError>(AllOf(HasSubstr(folder_.string()), HasSubstr("already contains a run"))));
   EXPECT_EQ(load(folder_).epochs.size(), 2u);
 }
 
-TEST_F(RecordTest, ResumeCutsBackToTheCheckpoint) {
+TEST_F(RecordTest, ResumingRemovesRowsAfterTheCheckpoint) {
   written(folder_, 4);
   Writer writer = Writer::resume(folder_, 2);
   ASSERT_EQ(load(folder_).epochs.size(), 3u);
@@ -104,7 +104,7 @@ TEST_F(RecordTest, ResumeCutsBackToTheCheckpoint) {
   EXPECT_EQ(load(folder_).epochs.back(), row(3));
 }
 
-TEST_F(RecordTest, ALineThatACrashCutShortNeverCounted) {
+TEST_F(RecordTest, ATruncatedLastLineIsIgnored) {
   written(folder_, 2);
   const std::string whole = read_file(folder_ / "metrics.jsonl");
   write_file(folder_ / "metrics.jsonl", whole + R"({"epoch": 3, "te)");
@@ -113,7 +113,7 @@ TEST_F(RecordTest, ALineThatACrashCutShortNeverCounted) {
   EXPECT_EQ(read_file(folder_ / "metrics.jsonl"), whole + row(3).dump() + "\n");
 }
 
-TEST_F(RecordTest, AnyOtherBadLineIsNamed) {
+TEST_F(RecordTest, ErrorsNameAnyOtherInvalidLine) {
   written(folder_, 2);
   const fs::path path = folder_ / "metrics.jsonl";
   const auto with = [&](const std::string& line) {
@@ -131,7 +131,7 @@ TEST_F(RecordTest, AnyOtherBadLineIsNamed) {
   EXPECT_THAT([&] { Writer::resume(folder_, 2); }, names("epoch 0 after epoch 0"));
 }
 
-TEST_F(RecordTest, ABadFieldIsNamed) {
+TEST_F(RecordTest, ErrorsNameAnInvalidField) {
   written(folder_, 1);
   write_file(folder_ / "status.json", R"({"state": "asleep"})");
   EXPECT_THAT([&] { load(folder_); }, ThrowsMessage<DataError>(AllOf(HasSubstr("status.json"), HasSubstr("'asleep'"),
@@ -140,7 +140,7 @@ TEST_F(RecordTest, ABadFieldIsNamed) {
   EXPECT_THAT([&] { load(folder_); }, ThrowsMessage<DataError>(AllOf(HasSubstr("run.json"), HasSubstr("'arm'"))));
 }
 
-TEST_F(RecordTest, WhatIsNoRunIsRefused) {
+TEST_F(RecordTest, AFolderWithoutARunIsAnError) {
   EXPECT_FALSE(is_run(folder_));
   EXPECT_THAT([&] { load(folder_); }, ThrowsMessage<DataError>(HasSubstr("run.json is missing")));
   EXPECT_THAT([&] { Writer::resume(folder_, 1); }, ThrowsMessage<DataError>(HasSubstr("run.json is missing")));
@@ -149,13 +149,13 @@ TEST_F(RecordTest, WhatIsNoRunIsRefused) {
   EXPECT_THAT([&] { load_all({folder_}); }, ThrowsMessage<DataError>(HasSubstr("contains no run")));
 }
 
-TEST_F(RecordTest, AFolderThatCannotBeMadeIsNamed) {
+TEST_F(RecordTest, ErrorsNameAFolderThatCannotBeCreated) {
   write_file(folder_ / "file", "");  // a file instead of a folder: an error even for root
   EXPECT_THAT([&] { Writer::create(folder_ / "file" / "run", identity(), "", {}); },
               ThrowsMessage<DataError>(HasSubstr((folder_ / "file").string())));
 }
 
-TEST_F(RecordTest, AFolderThatIsClosedIsNamed) {
+TEST_F(RecordTest, ErrorsNameAFolderWithoutPermission) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   fs::create_directories(folder_ / "closed");
   fs::permissions(folder_ / "closed", fs::perms::owner_read | fs::perms::owner_exec);
@@ -174,7 +174,7 @@ TEST_F(RecordTest, RunsAreFoundAtAnyDepthOnceAndInOrder) {
   EXPECT_THAT(arms, testing::ElementsAre("a", "b/seed-1", "b/seed-2"));
 }
 
-TEST_F(RecordTest, RunsSideBySideDoNotTouchEachOther) {
+TEST_F(RecordTest, ParallelRunsDoNotAffectEachOther) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t)
     threads.emplace_back([&, t] {
@@ -196,7 +196,7 @@ TEST_F(RecordTest, RunsSideBySideDoNotTouchEachOther) {
   }
 }
 
-TEST(State, HasAName) { EXPECT_EQ(to_string(State::interrupted), "interrupted"); }
+TEST(State, HasANameForEachValue) { EXPECT_EQ(to_string(State::interrupted), "interrupted"); }
 
 }  // namespace
 }  // namespace grapes::record

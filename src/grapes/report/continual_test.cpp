@@ -89,7 +89,7 @@ const Measure& measure(const Summary& summary, const std::string& key) {
 
 std::string all_said(const Summary& summary) { return join(synthetic::said(summary), "\n"); }
 
-TEST(Continual, TheMeasuresComeFromEveryRunsMatrix) {
+TEST(Continual, MeasuresAreComputedFromTheMatrixOfEachRun) {
   const Summary s = summary_of(task_runs());
   ASSERT_EQ(s.conditions.size(), 1);
   const Condition& condition = s.conditions[0];
@@ -119,7 +119,7 @@ TEST(Continual, TheMeasuresComeFromEveryRunsMatrix) {
   EXPECT_EQ(why.values.at("factor_change").n(), 8);
 }
 
-TEST(Continual, ControlsTellWhatIsDueToWhat) {
+TEST(Continual, GrapesIsComparedWithItsControlAndWithTheMethodAlone) {
   const Summary s = summary_of(task_runs());
   std::vector<std::string> pairs;
   for (const Difference& one : s.conditions[0].differences)
@@ -145,7 +145,7 @@ TEST(Continual, TheTableFitsATerminal) {
   EXPECT_THAT(text, AllOf(HasSubstr("average accuracy %"), HasSubstr("forgetting"), HasSubstr("joint")));
 }
 
-TEST(Continual, GivenAndChosenRatesAreConditionsOfTheirOwn) {
+TEST(Continual, GivenAndTunedRatesAreSeparateConditions) {
   std::vector<record::Run> all = task_runs();
   for (std::uint64_t seed = 1; seed <= 8; ++seed) all.push_back(task_run("grapes", seed, 0.03, 0.02, 0.01));
   EXPECT_THROW(arrange(all), DataError);
@@ -177,7 +177,7 @@ TEST(Continual, GivenAndChosenRatesAreConditionsOfTheirOwn) {
   EXPECT_THAT(all_said(s), HasSubstr("lies at the edge of the grid"));
 }
 
-TEST(TaskPoints, BeginWithTheTasksOwnTurn) {
+TEST(TaskPoints, StartWithTheTrainingOfTheTask) {
   const Points second = task_points(task_run("bp", 1, 0, 0.05), 1);
   std::vector<double> at;
   for (const auto& [x, y] : second) at.push_back(x);
@@ -188,7 +188,7 @@ TEST(TaskPoints, BeginWithTheTasksOwnTurn) {
   EXPECT_NEAR(curve_of_two.mean[1] - curve_of_two.mean[3], 5, 1e-9);
 }
 
-TEST(Continual, WhatCannotStandOnOnePageIsRefused) {
+TEST(Continual, RunsThatCannotBeReportedTogetherAreAnError) {
   std::vector<record::Run> all = task_runs();
   all[3].epochs[0].erase("scenario");
   EXPECT_THROW(arrange(all), DataError);

@@ -48,7 +48,7 @@ void expect_well_formed(const std::string& text) {
   for (const char* bad : {"nan", "inf,", "inf\"", "not a number"}) EXPECT_THAT(text, Not(HasSubstr(bad)));
 }
 
-TEST(Page, IsWholeAndInOrder) {
+TEST(Page, HasAllSectionsInOrder) {
   Options options;
   options.title = "Five arms <on> \"trial\"";
   const std::string text = html(summarize(synthetic::records(synthetic::runs(), synthetic::tuning()), options));
@@ -65,13 +65,13 @@ TEST(Page, IsWholeAndInOrder) {
   }
 }
 
-TEST(Page, NeedsNothingFromElsewhere) {
+TEST(Page, ContainsNoExternalResources) {
   const std::string text = page(synthetic::runs());
   EXPECT_THAT(text, AllOf(Not(HasSubstr("<script")), Not(HasSubstr("<link")), Not(HasSubstr("src=")),
                           Not(HasSubstr("@import")), Not(HasSubstr("href="))));
 }
 
-TEST(Page, StandsWhatRunsCanBe) {
+TEST(Page, CanBeMadeForAnyKindOfRuns) {
   using synthetic::five_arms;
   const auto some = [](std::size_t n) {
     return std::vector<synthetic::Truth>(five_arms.begin(), five_arms.begin() + static_cast<std::ptrdiff_t>(n));
@@ -111,7 +111,7 @@ TEST(Page, StandsWhatRunsCanBe) {
   }
 }
 
-TEST(Page, LeavesOutWhatWasNotRecorded) {
+TEST(Page, OmitsWhatWasNotRecorded) {
   std::vector<Record> runs = synthetic::runs();
   for (Record& run : runs)
     for (Json& row : run.epochs) row.erase("layers");
@@ -132,7 +132,7 @@ TEST(Page, PlotsTheAlignmentThatWasRecorded) {
                           Not(HasSubstr("Between the weights W"))));
 }
 
-TEST(Colors, KeepTheColorOfAnArmWhateverStandsBesideIt) {
+TEST(Colors, AnArmHasTheSameColorInEveryComparison) {
   const Colors few = colors_of({"bp", "uniform"}), many = colors_of({"zeta", "bp", "grapes", "uniform"});
   EXPECT_EQ(few.at("uniform"), many.at("uniform"));
   EXPECT_NE(many.at("zeta"), many.at("bp"));
@@ -156,7 +156,7 @@ TEST_F(WriteTest, TheSameRecordsGiveTheSameBytes) {
   EXPECT_EQ(Json::parse(read_file(folder_ / "a" / "summary.json"))["arms"].size(), 5u);
 }
 
-TEST_F(WriteTest, TuningIsFoundBesideTheRuns) {
+TEST_F(WriteTest, FindsTheTuningRunsBesideTheRuns) {
   const auto tuning_of = [](const std::vector<fs::path>& folders) { return read(folders).conditions.front().tuning; };
   Json comparison = {{"arms", {"bp"}},
                      {"given_rates", Json::object()},
@@ -174,7 +174,7 @@ TEST_F(WriteTest, TuningIsFoundBesideTheRuns) {
   EXPECT_THAT([&] { read({folder_ / "b"}); }, ThrowsMessage<DataError>(HasSubstr("compare.json")));
 }
 
-TEST_F(WriteTest, ASweepIsReadAsAConditionForEachValue) {
+TEST_F(WriteTest, ASweepHasOneConditionPerValue) {
   synthetic::write(synthetic::runs(synthetic::five_arms, 2, 2), folder_ / "4");
   synthetic::write(synthetic::runs({{"grapes", 0.01}}, 2, 2), folder_ / "0.5");
   write_file(folder_ / "sweep.json", R"({"key": "k={}", "values": [4, 0.5, 8], "arms": ["bp", "grapes"]})");
@@ -189,7 +189,7 @@ TEST_F(WriteTest, ASweepIsReadAsAConditionForEachValue) {
   EXPECT_THAT([&] { read({folder_, folder_ / "4"}); }, ThrowsMessage<DataError>(HasSubstr("name it alone")));
 }
 
-TEST_F(WriteTest, NothingIsWrittenWhereNothingFinished) {
+TEST_F(WriteTest, NothingIsWrittenIfNoRunFinished) {
   std::vector<Record> runs = synthetic::runs(synthetic::five_arms, 1, 2);
   for (Record& run : runs) run.status.state = record::State::interrupted;
   synthetic::write(runs, folder_);

@@ -12,7 +12,7 @@ namespace {
 
 const std::vector<double> scores = {0.8812, 0.8794, 0.8843, 0.8801, 0.8825};
 
-TEST(Mean, AndStandardDeviation) {
+TEST(Mean, AndStandardDeviationEqualValuesByHand) {
   EXPECT_DOUBLE_EQ(mean({1, 2, 3, 4}), 2.5);
   EXPECT_DOUBLE_EQ(standard_deviation({1, 2, 3, 4}), std::sqrt(5.0 / 3));
   EXPECT_NEAR(mean(scores), 0.8815, 1e-15);
@@ -29,7 +29,7 @@ TEST(MeanInterval, EqualsSciPy) {
   EXPECT_NEAR(wide->high, 0.8855269383571794, 1e-12);
 }
 
-TEST(MeanInterval, OfFewOrEqualNumbers) {
+TEST(MeanInterval, OfFewOrEqualNumbersHasItsClosedForm) {
   EXPECT_FALSE(mean_interval({}));
   EXPECT_FALSE(mean_interval({0.5}));
   // n = 2: half the distance times the t quantile with one degree of freedom, tan(0.475 pi)
@@ -38,7 +38,7 @@ TEST(MeanInterval, OfFewOrEqualNumbers) {
   EXPECT_EQ(mean_interval({0.5, 0.5, 0.5})->high, 0.5);
 }
 
-TEST(MeanInterval, OfANumberWithBoundsIsStudentsTOnTheLogitScale) {
+TEST(MeanInterval, OfABoundedNumberUsesStudentsTOnTheLogitScale) {
   const std::vector<double> high = {0.905, 0.921};  // Student's t goes to 1.015
   EXPECT_GT(mean_interval(high)->high, 1);
   EXPECT_NEAR(mean_interval(high, {0, 1})->low, 0.744807049276438, 1e-12);
@@ -50,7 +50,7 @@ TEST(MeanInterval, OfANumberWithBoundsIsStudentsTOnTheLogitScale) {
   EXPECT_NEAR(mean_interval({-0.19, -0.158}, {-1, 1})->low, 1 - 2 * mean_interval({0.579, 0.595}, {0, 1})->high, 1e-12);
 }
 
-TEST(MeanInterval, StaysWithinItsBoundsAndHoldsTheMean) {
+TEST(MeanInterval, IsWithinTheBoundsAndContainsTheMean) {
   const std::vector<std::vector<double>> all = {{0.999, 1}, {0, 0.01}, {0, 1}, {1, 1, 0.5}, {1, 1}, {0, 0, 0}};
   for (const auto& x : all) {
     const auto interval = mean_interval(x, {0, 1});
@@ -63,7 +63,7 @@ TEST(MeanInterval, StaysWithinItsBoundsAndHoldsTheMean) {
   EXPECT_THROW(mean_interval({0.5, 1.5}, {0, 1}), std::invalid_argument);
 }
 
-TEST(MeanInterval, OfOneBoundIsOnALogarithmicScale) {
+TEST(MeanInterval, OfANumberWithOneBoundUsesALogarithmicScale) {
   const double infinity = std::numeric_limits<double>::infinity();
   const auto time = mean_interval({0.1, 0.3}, {0});
   EXPECT_NEAR(time->low, 3.4826729619015143e-04, 1e-12);
@@ -73,7 +73,7 @@ TEST(MeanInterval, OfOneBoundIsOnALogarithmicScale) {
   EXPECT_NEAR(loss->high, -time->low, 1e-12);
 }
 
-TEST(Wilcoxon, ByHand) {
+TEST(Wilcoxon, EqualsValuesByHand) {
   EXPECT_DOUBLE_EQ(*wilcoxon({1, 2, 3, 4, 5}), 2.0 / 32);  // all of one sign: 2 of the 2^5 patterns are as far out
   EXPECT_DOUBLE_EQ(*wilcoxon({-1, -2, -3, -4, -5}), 2.0 / 32);
   EXPECT_DOUBLE_EQ(*wilcoxon({1, -2, 3}), 1.0 * 6 / 8);  // W = 2: {}, {1}, {2} below, doubled
@@ -87,14 +87,14 @@ TEST(Wilcoxon, EqualsSciPyAndEnumeration) {
   EXPECT_DOUBLE_EQ(*wilcoxon({0.01, 0.01, -0.01, 0.02, 0.03, 0.0, 0.02, -0.02, 0.0, 0.05}), 0.1640625);
 }
 
-TEST(Wilcoxon, TiesOnlyUpToRounding) {
+TEST(Wilcoxon, TreatsNumbersThatDifferByRoundingAsTies) {
   const double a = 0.3 - 0.2;
   const double b = 0.2 - 0.1;
   ASSERT_NE(a, b);
   EXPECT_DOUBLE_EQ(*wilcoxon({a, -b, 0.5}), *wilcoxon({0.1, -0.1, 0.5}));
 }
 
-TEST(Wilcoxon, NormalApproximationAboveTwentyFive) {
+TEST(Wilcoxon, UsesTheNormalApproximationAboveTwentyFivePairs) {
   std::vector<double> d;
   for (int k = 0; k < 30; ++k) d.push_back(std::round((std::sin(1 + 0.7 * k) + 0.3) * 10) / 10);
   EXPECT_NEAR(*wilcoxon(d), 0.01226957010928939, 1e-12);
@@ -106,7 +106,7 @@ TEST(Wilcoxon, DropsZeros) {
   EXPECT_DOUBLE_EQ(*wilcoxon({0, 1, 2, 0}), *wilcoxon({1, 2}));
 }
 
-TEST(Holm, StepsDownAndKeepsTheOrder) {
+TEST(Holm, CorrectsStepByStepAndKeepsTheOrder) {
   const auto corrected = holm({0.01, 0.04, 0.03, 0.005});
   EXPECT_THAT(corrected, testing::Pointwise(testing::DoubleEq(), std::vector<double>{0.03, 0.06, 0.06, 0.02}));
   EXPECT_THAT(holm({0.5, 0.9}), testing::ElementsAre(1, 1));
@@ -114,7 +114,7 @@ TEST(Holm, StepsDownAndKeepsTheOrder) {
   EXPECT_THAT(holm({}), testing::IsEmpty());
 }
 
-TEST(SmallestP, IsReachedByPairsOfOneSign) {
+TEST(SmallestP, IsReachedIfAllPairsHaveOneSign) {
   EXPECT_EQ(smallest_p(0), 1);
   EXPECT_EQ(smallest_p(1), 1);
   std::vector<double> d;
@@ -136,7 +136,7 @@ TEST(PlateauFit, RecoversACurveWithoutNoise) {
   }
 }
 
-TEST(PlateauFit, EqualsSciPyOnNoise) {
+TEST(PlateauFit, EqualsSciPyOnNoisyCurves) {
   Points curve;
   for (int i = 1; i <= 10; ++i) curve.emplace_back(i, 0.9 * i / (0.35 + i) + 0.004 * std::sin(3.0 * i));
   const auto fit = plateau(curve);
@@ -146,14 +146,14 @@ TEST(PlateauFit, EqualsSciPyOnNoise) {
   EXPECT_NEAR(fit->rmse, 0.00279799269665747, 1e-9);
 }
 
-TEST(PlateauFit, OfAFlatCurveIsTheCurve) {
+TEST(PlateauFit, OfAFlatCurveIsItsValue) {
   const auto fit = plateau({{1, 0.7}, {2, 0.7}, {3, 0.7}, {4, 0.7}});
   ASSERT_TRUE(fit);
   EXPECT_NEAR(fit->asymptote, 0.7, 1e-7);
   EXPECT_NEAR(fit->slowness, 0, 1e-7);
 }
 
-TEST(PlateauFit, IsNothingWhereThereIsNoPlateau) {
+TEST(PlateauFit, ReturnsNothingWithoutAPlateau) {
   EXPECT_FALSE(plateau({{1, 0.5}, {2, 0.6}}));
   EXPECT_FALSE(plateau({{0, 0.1}, {1, 0.5}, {2, 0.6}}));                      // epoch 0 says nothing
   EXPECT_FALSE(plateau({{1, 0.9}, {2, 0.8}, {3, 0.7}, {4, 0.6}, {5, 0.5}}));  // falls
@@ -161,14 +161,14 @@ TEST(PlateauFit, IsNothingWhereThereIsNoPlateau) {
   EXPECT_FALSE(plateau({{1, 0}, {2, 0}, {3, 0}}));
 }
 
-TEST(EpochsTo, IsTheFirstThatReaches) {
+TEST(EpochsTo, ReturnsTheFirstEpochThatReachesTheScore) {
   EXPECT_EQ(epochs_to({{1, 0.5}, {2, 0.8}, {3, 0.7}}, 0.7), 2);
   EXPECT_EQ(epochs_to({{1, 0.5}, {2, 0.8}, {3, 0.7}}, 0.8), 2);
   EXPECT_FALSE(epochs_to({{1, 0.5}, {2, 0.8}, {3, 0.7}}, 0.9));
   EXPECT_FALSE(epochs_to({}, 0.1));
 }
 
-TEST(NotANumber, IsRefused) {
+TEST(NotANumber, IsAnError) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THROW(mean({}), std::invalid_argument);
   EXPECT_THROW(mean({1, nan}), std::invalid_argument);
@@ -179,7 +179,7 @@ TEST(NotANumber, IsRefused) {
   EXPECT_THROW(plateau({{1, 1}, {2, nan}, {3, 3}}), std::invalid_argument);
 }
 
-TEST(Transfer, WorkedByHand) {
+TEST(Transfer, MeasuresOfThreeTasksEqualValuesByHand) {
   // Three tasks. The first falls from 0.9 to 0.6 and never was better than right after it; the second was best only
   // after itself, 0.8, and ends at 0.7; the third is learned to 0.95.
   const Transfer t = transfer({{0.9, 0.3, 0.2}, {0.8, 0.8, 0.4}, {0.6, 0.7, 0.95}}, {0.1, 0.1, 0.15});
@@ -190,7 +190,7 @@ TEST(Transfer, WorkedByHand) {
   EXPECT_DOUBLE_EQ(t.forward_transfer, ((0.3 - 0.1) + (0.4 - 0.15)) / 2);
 }
 
-TEST(Transfer, ForgettingIsFromTheBestAndNotFromTheOwnTurn) {
+TEST(Transfer, ForgettingIsRelativeToTheBestEarlierAccuracy) {
   // The first task is best after the second, 0.95, so that it forgets 0.05 although it ends where it was: here
   // forgetting and backward transfer part.
   const Transfer t = transfer({{0.9, 0.5, 0.5}, {0.95, 0.8, 0.5}, {0.9, 0.85, 0.9}}, {0.5, 0.5, 0.5});
@@ -199,14 +199,14 @@ TEST(Transfer, ForgettingIsFromTheBestAndNotFromTheOwnTurn) {
   EXPECT_DOUBLE_EQ(t.forward_transfer, 0);
 }
 
-TEST(Transfer, TwoTasks) {
+TEST(Transfer, MeasuresOfTwoTasksEqualValuesByHand) {
   const Transfer t = transfer({{1, 0.5}, {0.5, 1}}, {0.5, 0.5});
   EXPECT_EQ(t.average_accuracy, 0.75);
   EXPECT_EQ(t.forgetting, 0.5);
   EXPECT_EQ(t.backward_transfer, -0.5);
 }
 
-TEST(Transfer, WhatIsNoMatrixIsRefused) {
+TEST(Transfer, AnIncompleteMatrixIsAnError) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THROW(transfer({{1}}, {1}), std::invalid_argument);
   EXPECT_THROW(transfer({{1, 1}, {1}}, {1, 1}), std::invalid_argument);

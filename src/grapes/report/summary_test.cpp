@@ -47,7 +47,7 @@ const Difference& difference(const Summary& summary, const std::string& arm, con
   return *only(summary).find(arm, against, summary.primary());
 }
 
-TEST(Summary, ByHand) {
+TEST(Summary, EqualsValuesByHand) {
   const Summary s = summary(pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75}));
   EXPECT_EQ(s.part, "test");
   EXPECT_EQ(s.baseline, "bp");
@@ -118,7 +118,7 @@ TEST(Summary, UnpairedRunsGetNoTest) {
   EXPECT_THAT(table(s), HasSubstr("unpaired"));
 }
 
-TEST(Summary, HolmGoesOverTheArmsAndOverTheControlsApart) {
+TEST(Summary, HolmCorrectsArmsAndControlsSeparately) {
   const Summary s = summary(synthetic::runs(synthetic::five_arms, 8));
   std::vector<double> p, corrected;
   std::vector<Difference> controls;
@@ -140,7 +140,7 @@ TEST(Summary, HolmGoesOverTheArmsAndOverTheControlsApart) {
   EXPECT_EQ(*controls[0].p_holm, holm({*controls[0].p, *controls[1].p})[0]);
 }
 
-TEST(Summary, GrapesOnTopOfARuleIsHeldAgainstTheRule) {
+TEST(Summary, GrapesOnARouteIsComparedWithThatRoute) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
   for (std::uint64_t seed = 1; seed <= 2; ++seed) {
     runs.push_back(plain("fa", seed, {0.4}));
@@ -151,7 +151,7 @@ TEST(Summary, GrapesOnTopOfARuleIsHeldAgainstTheRule) {
   EXPECT_THAT(table(summary(runs)), HasSubstr("\nfa+grapes − fa "));
 }
 
-TEST(Summary, RecoversTheTruthOfSyntheticRuns) {
+TEST(Summary, RecoversTheParametersOfSyntheticRuns) {
   const Summary s = summary(synthetic::runs(synthetic::five_arms, 20, 30));
   const Arm& grapes = arm(s, "grapes");
   EXPECT_NEAR(grapes.values.at("slowness").mean, 0.062, 0.003);
@@ -159,7 +159,7 @@ TEST(Summary, RecoversTheTruthOfSyntheticRuns) {
   EXPECT_NEAR(parts_of(grapes, layer_factors)[0].values.at("factor.mean").mean, 1.88 - 0.008 * 30, 1e-9);
 }
 
-TEST(Summary, AnAsymptotesIntervalStaysWithinTheScoresBounds) {
+TEST(Summary, TheIntervalOfAnAsymptoteIsWithinTheBoundsOfTheScore) {
   const auto of = [](std::vector<double> asymptotes) {
     std::vector<Record> runs;
     for (std::size_t i = 0; i < asymptotes.size(); ++i) {
@@ -176,7 +176,7 @@ TEST(Summary, AnAsymptotesIntervalStaysWithinTheScoresBounds) {
   EXPECT_GT(beyond.interval->high, 1);  // a fit is no score
 }
 
-TEST(Summary, OrderIsBaselineThenThePapers) {
+TEST(Summary, ArmsAreInTheOrderOfThePaperAfterTheBaseline) {
   std::vector<Record> runs;
   for (const char* name : {"zeta", "shuffled", "grapes", "bp", "uniform", "grapes-local"})
     runs.push_back(plain(name, 1, {0.5}));
@@ -190,7 +190,7 @@ TEST(Summary, OrderIsBaselineThenThePapers) {
   EXPECT_THAT(names("absent").front(), "bp");
 }
 
-TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
+TEST(Summary, UnfinishedRunsAreNamedAndLeftOut) {
   std::vector<Record> runs = pairs({0.5, 0.6, 0.7}, {0.6, 0.8, 0.75});
   runs[4].status = {record::State::diverged, 1, 10, "loss is not finite"};
   runs[5].status.state = record::State::running;
@@ -202,7 +202,7 @@ TEST(Summary, RunsThatDidNotFinishAreNamedAndLeftOut) {
                              Contains("Not counted: grapes, seed 3: still running, or killed after 1 epoch.")));
 }
 
-TEST(Summary, RefusesWhatCannotBeCompared) {
+TEST(Summary, RunsThatCannotBeComparedAreAnError) {
   std::vector<Record> runs = pairs({0.5}, {0.6});
   const auto summarizing = [&] { return [&] { summary(runs); }; };
   runs[1].identity.score = "r2";
@@ -218,7 +218,7 @@ TEST(Summary, RefusesWhatCannotBeCompared) {
   EXPECT_THAT(summarizing(), ThrowsMessage<DataError>(HasSubstr("no finished run")));
 }
 
-TEST(Summary, FallsBackToThePartThatAllRunsHave) {
+TEST(Summary, UsesThePartOfTheDataThatAllRunsHave) {
   std::vector<Record> runs = pairs({0.5}, {0.6});
   for (Record& run : runs)
     for (Json& row : run.epochs) row["validation_accuracy"] = 0.4;
@@ -246,7 +246,7 @@ TEST(Findings, FivePairsCannotBeSignificant) {
   EXPECT_THAT(table(low), ContainsRegex("grapes − bp .* higher, but not by the test\n"));
 }
 
-TEST(Findings, EightPairsCanBe) {
+TEST(Findings, EightPairsCanBeSignificant) {
   std::vector<double> low, high;
   for (int i = 0; i < 8; ++i) {
     low.push_back(0.5 + 0.001 * i);
@@ -274,7 +274,7 @@ TEST(Findings, SayWhenTheControlsDoAsWell) {
                           "effective learning rates is shown")));
 }
 
-TEST(Findings, SayWhenTheControlsDoNot) {
+TEST(Findings, SayWhenTheControlsDoWorse) {
   std::vector<Record> runs;
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     const double noise = 0.001 * static_cast<double>(seed % 4);
@@ -296,15 +296,15 @@ TEST(Findings, OneSeedSaysNothingAboutChance) {
               ContainsRegex("grapes − bp +\\+40.00 +1 +– +– +one pair of runs says nothing about chance\n"));
 }
 
-TEST(Findings, OneArmIsComparedWithNothing) {
+TEST(Findings, ASingleArmHasNoComparison) {
   EXPECT_THAT(said(summary(pairs({0.5, 0.6}, {}))).front(), StartsWith("There is no other arm to compare `bp` with."));
 }
 
-TEST(Findings, EqualScoresAreCalledSo) {
+TEST(Findings, EqualScoresAreReported) {
   EXPECT_THAT(said(summary(pairs({0.5, 0.6}, {0.5, 0.6}))), Contains(HasSubstr("the score is the same in every pair")));
 }
 
-TEST(Findings, TellWhereTheLearningRatesCameFrom) {
+TEST(Findings, SayHowTheLearningRatesWereChosen) {
   const auto tuned = [](const Json& tuning) { return said(summarize(synthetic::records(synthetic::runs(), tuning))); };
   EXPECT_THAT(tuned(nullptr), Contains(StartsWith("All arms ran at the learning rate 0.1, which was not tuned")));
   Json tuning = synthetic::tuning();
@@ -315,14 +315,14 @@ TEST(Findings, TellWhereTheLearningRatesCameFrom) {
   EXPECT_THAT(tuned(tuning), Contains("No learning rate was tuned for `shuffled`."));
 }
 
-TEST(Findings, TellOfAnArmThatMixesSettings) {
+TEST(Findings, ReportAnArmThatMixesSettings) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
   EXPECT_THAT(said(summary(runs)), Not(Contains(HasSubstr("mixes"))));
   runs[1].epochs[0]["learning_rate"] = 0.2;
   EXPECT_THAT(said(summary(runs)), Contains(StartsWith("An arm holds runs with different settings")));
 }
 
-TEST(Findings, ClaimOneTestSetOnlyOfRunsThatBeganAlike) {
+TEST(Findings, ClaimOneTestSetOnlyForRunsThatStartAlike) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {0.5, 0.6});
   EXPECT_THAT(said(summary(runs)), Contains(HasSubstr("scored on the same test set")));
   runs[3].identity.pairing = "other";
@@ -330,7 +330,7 @@ TEST(Findings, ClaimOneTestSetOnlyOfRunsThatBeganAlike) {
                                          Contains(HasSubstr("need not share one test set"))));
 }
 
-TEST(Findings, TellOfDifferentLengths) {
+TEST(Findings, ReportRunsOfDifferentLengths) {
   std::vector<Record> runs = pairs({0.5}, {});
   runs.push_back(plain("grapes", 1, {0.4, 0.5, 0.6}));
   EXPECT_THAT(said(summary(runs)), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
@@ -350,7 +350,7 @@ TEST(Table, WritesR2Plainly) {
   EXPECT_THAT(text, AllOf(HasSubstr("test R² "), Not(HasSubstr("%  against")), HasSubstr("0.8")));
 }
 
-TEST(Format, NumbersForPeople) {
+TEST(Format, WritesNumbersWithSignsAndUnits) {
   EXPECT_EQ(fixed(-0.001, 2), "0.00");
   EXPECT_EQ(fixed(-1.005, 1), "−1.0");
   EXPECT_EQ(with_sign(0.0001, 2), "0.00");

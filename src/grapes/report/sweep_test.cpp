@@ -48,7 +48,7 @@ double mean_of(const Summary& summary, std::size_t value, const std::string& arm
   return summary.conditions[value].find(arm, against, summary.primary())->spread.mean;
 }
 
-TEST(Sweep, PairsByHand) {
+TEST(Sweep, PairedDifferencesEqualValuesByHand) {
   const Summary s = summarize(swept("precision=weights=int{}"));
   EXPECT_NEAR(mean_of(s, 0, "grapes", "bp"), 0.02, 1e-12);
   EXPECT_NEAR(mean_of(s, 0, "fa+grapes", "fa"), 0.15, 1e-12);
@@ -59,7 +59,7 @@ TEST(Sweep, PairsByHand) {
   EXPECT_EQ(pairs, 6u);
 }
 
-TEST(Sweep, HolmIsOverAllValues) {
+TEST(Sweep, HolmCorrectsOverAllValues) {
   // Two pairs each: the exact test gives 0.5 at best, times seven pairs.
   for (const Condition& condition : summarize(swept()).conditions)
     for (const Difference& one : condition.differences)
@@ -68,7 +68,7 @@ TEST(Sweep, HolmIsOverAllValues) {
       }
 }
 
-TEST(Sweep, WhoLosesMoreSeedBySeed) {
+TEST(Sweep, ChangesSinceTheFirstValueArePairedBySeed) {
   // grapes − bp: 0.01, 0.03 at 8 and −0.1, −0.1 at 4.
   const Summary s = summarize(swept());
   for (const Difference& one : s.conditions[0].differences) EXPECT_TRUE(one.change.spread.empty());
@@ -79,7 +79,7 @@ TEST(Sweep, WhoLosesMoreSeedBySeed) {
   EXPECT_NEAR(change.samples[1].value, -0.13, 1e-12);
 }
 
-TEST(Sweep, WhatDivergedIsSaid) {
+TEST(Sweep, DivergedRunsAreReported) {
   Records records = swept();
   records.conditions.push_back(at("2"));
   const std::string text = table(summarize(records));
@@ -106,7 +106,7 @@ TEST(Sweep, RatesAtTheEdgeOfTheGridAreNamed) {
   EXPECT_THAT(html(s), HasSubstr("0.1 (edge)"));
 }
 
-TEST(Sweep, TablePictureAndPage) {
+TEST(Sweep, HasATableAPictureAndAPage) {
   const Summary s = summarize(swept("precision=weights=int{}"));
   EXPECT_EQ(s.title, "mlp:8 on digits, by weights=int{}");
   const std::string text = table(s);

@@ -32,7 +32,7 @@ void expect_close(const Kit& a, const Kit& b, double allowed, const std::string&
     EXPECT_LE((left[i].value - right[i].value).abs().max().item<double>(), allowed) << what << ": " << left[i].name;
 }
 
-TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
+TEST(Crossbars, WithoutRealOperationsEqualTheOrdinaryNetwork) {
   for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
     for (const std::string modulation : {"none", "grapes", "grapes-local"})
       for (const std::string rule : {"sgd", "momentum", "adam"}) {
@@ -46,7 +46,7 @@ TEST(Crossbars, WithNothingRealAreTheOrdinaryNetwork) {
       }
 }
 
-TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
+TEST(Crossbars, PulsesEqualTheGradientStepOnAverage) {
   // One step of many pulses on a device without noise: the mean over arrays is the gradient step.
   const data::Batch batch = batch_of(4);
   nn::Options ordinary = crossbar_network("none", "none");
@@ -72,7 +72,7 @@ TEST(Crossbars, PulsesLearnWhatAGradientWouldOnAverage) {
   EXPECT_GT(step.abs().max().item<double>(), 20 * error.max().item<double>());
 }
 
-TEST(Crossbars, EachPartShowsByItself) {
+TEST(Crossbars, EachRealOperationHasItsOwnEffect) {
   const data::Batch batch = batch_of(8);
   const auto logits = [&](const std::string& real) {
     Kit kit(crossbar_network("reram", real));
@@ -89,7 +89,7 @@ TEST(Crossbars, EachPartShowsByItself) {
   EXPECT_TRUE(at::equal(exact.weight(4), back.weight(4)));
 }
 
-TEST(Crossbars, WritesWhatAnUpdateRuleMakesAsFarAsTheRangeAllows) {
+TEST(Crossbars, WritesUpdatesWithinTheRangeOfTheDevices) {
   nn::Options options = crossbar_network("ideal:low=-1,high=1", "forward,backward");
   options.analog.share = 0.9;
   Kit kit(options, "adam");
@@ -100,7 +100,7 @@ TEST(Crossbars, WritesWhatAnUpdateRuleMakesAsFarAsTheRangeAllows) {
   EXPECT_NEAR(kit.weight(0).abs().max().item<double>(), most, most * 1e-3);
 }
 
-TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
+TEST(Crossbars, FactorsReadTheWeightsInTheChosenWay) {
   nn::Options options = crossbar_network("soft-bounds", "forward,backward,update");
   options.analog.responsibility = analog::Sensing::exact;
   Kit exact(options);
@@ -114,7 +114,7 @@ TEST(Crossbars, FactorsSeeTheWeightsAsAsked) {
   EXPECT_TRUE(at::allclose(serial.model->factors()[0].error, factor(W), 0.2, 0.2));
 }
 
-TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
+TEST(Crossbars, FactorsReadTheArrayOnEveryRoute) {
   // Also for columns: outgoing weights, which direct feedback alignment uses.
   for (const auto& [route, which] :
        {std::pair("dfa", credit::Responsibility::by_route), std::pair("bp", credit::Responsibility::outgoing)}) {
@@ -143,7 +143,7 @@ TEST(Crossbars, FactorsSeeTheArrayOnEveryRoute) {
   }
 }
 
-TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
+TEST(Crossbars, RealWritingIsNoisy) {
   const auto built = [](const std::string& real) { return Kit(crossbar_network("pcm:spread=0", real)).weight(0); };
   const at::Tensor exact = built("none"), noisy = built("write");
   EXPECT_FALSE(at::allclose(exact, noisy, 1e-3, 1e-3));
@@ -158,7 +158,7 @@ TEST(Crossbars, WritingIsNoisyWhereItIsReal) {
   EXPECT_TRUE(at::equal(b.weight(0), exact));
 }
 
-TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
+TEST(Crossbars, AllStateIsInBuffers) {
   // Copy parameters and buffers into a new network. It continues as the first one does.
   for (const std::string device : {"soft-bounds", "pcm", "reram", "constant-step"}) {
     Kit a(crossbar_network(device, "forward,backward,update")), b(crossbar_network(device, "forward,backward,update"));
@@ -177,7 +177,7 @@ TEST(Crossbars, EverythingThatHoldsTheirStateIsABuffer) {
   }
 }
 
-TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
+TEST(Crossbars, LearnEvenIfGradientNormsAreRequested) {
   Kit kit(crossbar_network("soft-bounds", "forward,backward,update"));
   const at::Tensor before = kit.weight(0);
   std::vector<double> norms = {1};
@@ -186,7 +186,7 @@ TEST(Crossbars, LearnAlsoWhereGradientNormsWereAsked) {
   EXPECT_FALSE(at::equal(kit.weight(0), before));
 }
 
-TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
+TEST(Crossbars, EvaluationReadsAfterTheGivenDrift) {
   // Devices without spread and noise lose the same fraction of their state, and so do the logits.
   nn::Options options = crossbar_network("pcm:spread=0,noise=0", "forward");
   options.model = nn::parse_model("linear");
@@ -204,7 +204,7 @@ TEST(Crossbars, EvaluationReadsThemAsLateAsAsked) {
   EXPECT_EQ(late.step(batch_of(4), 0, 0.01), now.step(batch_of(4), 0, 0.01));  // training reads without drift
 }
 
-TEST(Crossbars, RefusesByName) {
+TEST(Crossbars, UnsupportedOptionsAreErrors) {
   const auto refused = [](nn::Options options, const std::string& words) {
     try {
       const Kit kit(options);

@@ -113,7 +113,7 @@ void expect_same(const DeviceCase& setting, const std::string& what) {
   for (const auto& [name, tensor] : there.checkpoint.tensors) EXPECT_TRUE(tensor.is_cpu()) << name;
 }
 
-TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
+TEST(Device, DenseNetworksLearnTheSameOnAnotherDevice) {
   for (const auto& route : credit::routes())
     for (const auto& modulation : credit::modulations()) {
       if (route.local_in_time) continue;
@@ -131,7 +131,7 @@ TEST(Device, DenseNetworksOnEveryRouteModulationAndUpdateRule) {
   expect_same(rarely, "factors every third batch");
 }
 
-TEST(Device, LowerPrecisions) {
+TEST(Device, LowerPrecisionsLearnTheSameOnAnotherDevice) {
   for (const char* precision : {"float32", "bf16"})
     for (DeviceCase setting : {DeviceCase{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
       setting.network.precision = nn::parse_precision(precision);
@@ -140,7 +140,7 @@ TEST(Device, LowerPrecisions) {
     }
 }
 
-TEST(Device, ConvolutionalNetworks) {
+TEST(Device, ConvolutionalNetworksLearnTheSameOnAnotherDevice) {
   for (const char* route : {"bp", "fa", "dfa", "ifa", "sign-symmetric"})
     for (const nn::Norm norm : {nn::Norm::none, nn::Norm::batch, nn::Norm::tensor}) {
       DeviceCase setting{options("cnn:16,32"), {{3, 8, 8}, 3}};
@@ -156,7 +156,7 @@ TEST(Device, ConvolutionalNetworks) {
   expect_same(residual, "residual");
 }
 
-TEST(Device, SpikingNetworks) {
+TEST(Device, SpikingNetworksLearnTheSameOnAnotherDevice) {
   for (const char* route : {"bp", "fa", "dfa", "eprop"})
     for (const nn::Signature& signature : {nn::Signature{{6}, 3}, {{6}, 3, true}, {{6}, 3, true, true}}) {
       DeviceCase setting{options("snn:7,5"), signature};
@@ -168,13 +168,13 @@ TEST(Device, SpikingNetworks) {
     }
 }
 
-TEST(Device, TheOneOfTheseTestsRefusesWhatStayedBehind) {
+TEST(Device, TheSimulatedDeviceRejectsTensorsOfTheCpu) {
   const at::Tensor there = at::ones({3}, c10::Device(testing::other_device()));
   EXPECT_EQ((there + there).sum().item<double>(), 6);
   EXPECT_THROW(there + at::ones({3}), c10::Error);
 }
 
-TEST(Device, OneThatIsNotThereIsRefusedByName) {
+TEST(Device, AMissingDeviceIsAnError) {
   nn::Options network = options("mlp:7");
   network.device = "cuda:7";
   try {

@@ -86,7 +86,7 @@ TEST(Precision, AStepEqualsItsRecursion) {
   }
 }
 
-TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
+TEST(Precision, WeightsStayOnTheGridWithEveryUpdateRule) {
   for (const auto& row : optim::optimizers()) {
     if (row.name == "nag") continue;
     Kit kit(rounded_network("weights=int5:stochastic:channel,error=e5m2:tensor"), row.name);
@@ -100,7 +100,7 @@ TEST(Precision, WeightsStayOnTheirGridUnderEveryUpdateRule) {
   }
 }
 
-TEST(Precision, WhatIsAddedIsRoundedUnderEveryUpdateRule) {
+TEST(Precision, UpdatesAreRoundedWithEveryUpdateRule) {
   // Whole numbers: all updates round to 0, including the look-ahead of nag.
   for (const auto& row : optim::optimizers()) {
     Kit kit(rounded_network("update=q16.0"), row.name);
@@ -111,7 +111,7 @@ TEST(Precision, WhatIsAddedIsRoundedUnderEveryUpdateRule) {
   }
 }
 
-TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
+TEST(Precision, AMasterCopyAccumulatesSmallUpdates) {
   // Steps much smaller than the grid: with rounding to the nearest they vanish, in a master copy they add up.
   Kit held(rounded_network("weights=int4")), master(rounded_network("weights=int4,master=float32"));
   const at::Tensor before = held.weight(0), first = master.weight(0);
@@ -131,7 +131,7 @@ TEST(Precision, AMasterCopyGathersWhatTheFormatWouldLose) {
   EXPECT_TRUE(at::allclose(logits, h, 1e-5, 1e-6));
 }
 
-TEST(Precision, ChanceIsDrawnAnewForEveryBatchAndEqualForEqualSeeds) {
+TEST(Precision, StochasticRoundingDependsOnSeedAndBatch) {
   const std::string formats = "weights=int4:stochastic,error=e4m3:stochastic:tensor,activations=int4:stochastic";
   Kit one(rounded_network(formats)), same(rounded_network(formats)), later(rounded_network(formats));
   const data::Batch batch = batch_of(8);
@@ -146,7 +146,7 @@ TEST(Precision, ChanceIsDrawnAnewForEveryBatchAndEqualForEqualSeeds) {
   EXPECT_TRUE(at::equal(one.model->forward(batch.inputs, first), one.model->forward(batch.inputs, second)));
 }
 
-TEST(Precision, OfConvolutionsAndOfSpikes) {
+TEST(Precision, WeightsOfConvolutionsAndSpikingLayersStayOnTheGrid) {
   const auto ends_on_grid = [](Kit& kit, const data::Batch& batch, const char* format) {
     const at::Tensor before = kit.weight(0);
     for (int i = 0; i < 3; ++i) kit.step(batch, i, 0.5);
@@ -218,7 +218,7 @@ TEST(Precision, RecomputingChangesNoRounding) {
   }
 }
 
-TEST(Precision, RefusesWhatCannotBe) {
+TEST(Precision, UnsupportedCombinationsAreErrors) {
   const auto refused = [](const nn::Options& options, const std::string& words, const std::string& rule = "sgd") {
     try {
       const Kit kit(options, rule);

@@ -114,7 +114,7 @@ TEST(Step, RoundedProductsEqualTheirReferenceAndAreRounded) {
   }
 }
 
-TEST(Step, DescentInsideTheBackwardPassWritesNoGradient) {
+TEST(Step, TheUpdateInsideTheBackwardPassWritesNoGradient) {
   const auto with = learned({}, false);
   StepCase written;
   written.fused_sgd = false;
@@ -134,7 +134,7 @@ TEST(Step, DescentInsideTheBackwardPassWritesNoGradient) {
   EXPECT_EQ(norms.size(), state.model->parameters().size()) << "norms are of gradients, which must then be written";
 }
 
-TEST(Step, TheHooksStandBeforeAndAfterTheUpdate) {
+TEST(Step, CallbacksRunBeforeAndAfterTheUpdate) {
   TrainState state({}, update_by("momentum"), seeded(5), classes_of({6}, 3));
   const auto weight = [&] { return state.model->parameters()[0].value.detach().clone(); };
   const at::Tensor start = weight();

@@ -93,7 +93,7 @@ void expect_equal_weights(const DigitsKit& a, const DigitsKit& b, const std::str
     EXPECT_TRUE(at::equal(left[i].value, right[i].value)) << what << ": " << left[i].name;
 }
 
-TEST(Trainer, ResumedInTheMiddleOfAnEpochEqualsNeverStopped) {
+TEST(Trainer, ResumingInTheMiddleOfAnEpochEqualsNeverStopped) {
   for (const auto& row : optim::optimizers())
     for (const bool carry : {false, true}) {
       Options options = four_epochs();
@@ -176,7 +176,7 @@ class Slow final : public data::Dataset {
   std::thread::id home_ = std::this_thread::get_id();
 };
 
-TEST(Trainer, SlowBatchesArePreparedAheadAndAreTheSame) {
+TEST(Trainer, SlowBatchesArePreparedInAdvanceWithoutChangingThem) {
   data::Options data;
   data.train_limit = 200;
   data.test_limit = 50;
@@ -247,7 +247,7 @@ TEST(Trainer, LearnsTheDigits) {
   EXPECT_GT(evaluate(*kit.model, *digits().test, kit.criterion).score, 0.7);
 }
 
-TEST(Trainer, DivergenceIsAnOutcome) {
+TEST(Trainer, DivergenceIsAStatusNotAnException) {
   nn::Options network;
   network.activation = "identity";
   for (const char* modulation : {"none", "grapes"}) {
@@ -260,7 +260,7 @@ TEST(Trainer, DivergenceIsAnOutcome) {
   }
 }
 
-TEST(Checkpoint, OfAnotherNetworkIsRefusedByName) {
+TEST(Checkpoint, ACheckpointOfAnotherNetworkIsAnError) {
   DigitsKit kit("sgd");
   Tensors content = pack(kit);
   content.tensors.erase("layers.1.weight");
@@ -275,7 +275,7 @@ TEST(Checkpoint, OfAnotherNetworkIsRefusedByName) {
   EXPECT_THROW(load_weights(content, *kit.model, "FILE"), DataError);
 }
 
-TEST(Metrics, AccuracyAndRSquared) {
+TEST(Metrics, AccuracyAndRSquaredEqualTheirDefinitions) {
   data::DatasetInfo info{data::ProblemKind::regression, {1}, 2, {}};
   const at::Tensor t = at::tensor({0.f, 0.f, 2.f, 4.f}).view({2, 2});
   const auto values = data::memory(at::zeros({2, 1}), t, info);
@@ -315,7 +315,7 @@ record::Json rows_of(const nn::Options& network, bool measured, std::vector<at::
   return rows;
 }
 
-TEST(Trainer, AlignmentIsRecordedWithoutTouchingTraining) {
+TEST(Trainer, RecordingAlignmentDoesNotChangeTraining) {
   for (const std::string route : {"bp", "fa", "dfa", "kolen-pollack", "usf", "brsf"}) {
     nn::Options network = everything_on();
     network.rule.route = route;
@@ -337,7 +337,7 @@ TEST(Trainer, AlignmentIsRecordedWithoutTouchingTraining) {
   }
 }
 
-TEST(Trainer, AnglesByHand) {
+TEST(Trainer, AnglesEqualValuesByHand) {
   const auto x = at::tensor({1.0, 0.0, 0.0}), y = at::tensor({1.0, 1.0, 0.0});
   EXPECT_NEAR(angle(x, y), 45, 1e-12);
   EXPECT_NEAR(angle(x, -3 * x), 180, 1e-12);

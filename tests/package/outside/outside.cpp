@@ -18,7 +18,7 @@ int main() {
   grapes::LocalOptimizer local(optimizer, *model);
   local.step();
   const auto m = grapes::factor(at::tensor({1.0, 0.0, 1.0, -1.0, 3.0, 1.0}).reshape({3, 2}));
-  std::cout << "right: " << ((model->forward(x) > 0.5) == (y > 0.5)).sum().item<int>() << " of 64\n"
+  std::cout << "correct: " << ((model->forward(x) > 0.5) == (y > 0.5)).sum().item<int>() << " of 64\n"
             << "factor: " << m.sum().item<double>() << "\n";
   try {
     grapes::nn::Linear(2, 8, grapes::Rule{.route = "bpp"});
