@@ -51,7 +51,9 @@ TEST(Npy, ReadsBothByteOrdersAndBothOrdersOfTheShape) {
   }
   EXPECT_TRUE(at::equal(through<bool>("|b1", {true, false, true, true, true, false}).select(1, 0),
                         at::tensor({1, 1}, at::kDouble)));
-  if (sizeof(long double) == 16) EXPECT_TRUE(at::equal(through<long double>("<f16", {-1, 2, 3, 4, 5, 6}), expected));
+  if (sizeof(long double) == 16) {
+    EXPECT_TRUE(at::equal(through<long double>("<f16", {-1, 2, 3, 4, 5, 6}), expected));
+  }
 }
 
 TEST(Npy, ValuesAreNotCopied) {

@@ -10,7 +10,9 @@
 #include "grapes/data/unpack.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,6 +24,19 @@ namespace {
 constexpr std::int64_t gap = 4;  // pixels between the images of a sheet
 
 bool is_image(at::IntArrayRef shape) { return shape.size() == 3 && (shape[0] == 1 || shape[0] == 3); }
+
+/// Whether time steps are those of an event camera: one or two polarities, rows, columns.
+bool is_recording(const DatasetInfo& info) {
+  return info.sequence && info.input_shape.size() == 3 && info.input_shape[0] <= 2;
+}
+
+/// Sums a recording [time, polarities, rows, columns] over time, and scales it so that the largest value is 1. Of two
+/// polarities, darker is drawn in blue and brighter in red.
+at::Tensor drawn(const at::Tensor& recording) {
+  at::Tensor sum = recording.sum(0);
+  sum = sum / sum.max().clamp_min(1e-9);
+  return sum.size(0) == 1 ? sum : at::cat({sum[1], at::zeros_like(sum[0]), sum[0]}).view({3, sum.size(1), sum.size(2)});
+}
 
 /// Converts [channels, rows, columns] in 0 ... 1 to bytes and enlarges each pixel to `zoom` × `zoom`.
 at::Tensor enlarged(const at::Tensor& image, std::int64_t zoom) {
@@ -36,8 +51,11 @@ at::Tensor padded_if_it_fits(const at::Tensor& images, std::int64_t pad, const s
 }  // namespace
 
 void contact_sheet(const Splits& splits, int rows, int columns, std::uint64_t seed, const std::string& png_path) {
-  const at::IntArrayRef shape = splits.info.input_shape;
-  if (!is_image(shape)) throw DataError(splits.name + ": a contact sheet needs images; the examples are not images");
+  std::vector<std::int64_t> shape = splits.info.input_shape;
+  const bool recording = is_recording(splits.info);
+  if (recording && shape[0] == 2) shape[0] = 3;
+  if (!recording && !is_image(shape))
+    throw DataError(splits.name + ": a contact sheet needs images; the examples are not images");
   if (rows < 1 || columns < 1) throw UsageError("a contact sheet needs at least one row and one column");
   const bool draws = splits.train != splits.train_plain;
   const std::int64_t count = std::min<std::int64_t>(draws ? rows : std::int64_t{rows} * columns, splits.train->size());
@@ -46,7 +64,8 @@ void contact_sheet(const Splits& splits, int rows, int columns, std::uint64_t se
   const std::int64_t zoom = std::max<std::int64_t>(1, 64 / std::max(shape[1], shape[2]));
   const std::int64_t height = shape[1] * zoom + gap, width = shape[2] * zoom + gap;
   at::Tensor sheet = at::full({shape[0], rows * height + gap, columns * width + gap}, 128, at::kByte);
-  const auto place = [&](const at::Tensor& image, std::int64_t row, std::int64_t column) {
+  const auto place = [&](const at::Tensor& example, std::int64_t row, std::int64_t column) {
+    const at::Tensor image = recording ? drawn(example) : example;
     sheet.narrow(1, gap + row * height, height - gap)
         .narrow(2, gap + column * width, width - gap)
         .copy_(enlarged(image, zoom));

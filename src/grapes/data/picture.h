@@ -9,7 +9,8 @@
 namespace grapes::data {
 
 /// Writes a contact sheet: a PNG of rows × columns training examples. With augmentation or random crops, each row shows
-/// one example and `columns - 1` changed versions of it. @throws DataError if the examples are not images
+/// one example and `columns - 1` changed versions of it. A recording of an event camera is summed over time; darker is
+/// blue and brighter red. @throws DataError if the examples are not images
 void contact_sheet(const Splits& splits, int rows, int columns, std::uint64_t seed, const std::string& png_path);
 
 /// Reads a picture for a trained model and converts it to the input shape: gray or color, resized and cropped at the

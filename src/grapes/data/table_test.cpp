@@ -1,5 +1,7 @@
 #include "grapes/data/table.h"
 
+#include "grapes/base/random.h"
+#include "grapes/data/dialect.h"
 #include "grapes/data/fill.h"
 #include "grapes/data/open.h"
 #include "grapes/data/summary.h"
