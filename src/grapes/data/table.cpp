@@ -9,6 +9,7 @@
 #include "grapes/data/unpack.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 #include <c10/util/accumulate.h>
 #include <fmt/format.h>
@@ -17,8 +18,10 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 namespace grapes::data {
@@ -102,7 +105,7 @@ bool numbers_rows(const TableCells& cells, std::size_t column, const Dialect& di
                       name == "index" || name.ends_with("id");
   if (!called && !(unnamed && of.number == 0 && (dialect.header || cells.rows >= 10))) return false;
   for (std::size_t row = 1; row < cells.rows; ++row)
-    if (cells.at(row, column) != cells.at(row - 1, column) + 1) return false;
+    if (cells.at(row, column) != static_cast<float>(cells.at(0, column) + static_cast<double>(row))) return false;
   return true;
 }
 
@@ -112,8 +115,16 @@ struct Origin {
   std::optional<double> text = {};
 };
 
-at::Tensor inputs_of(const TableCells& cells, const std::vector<Origin>& origins) {
-  at::Tensor inputs = at::empty({static_cast<std::int64_t>(cells.rows), static_cast<std::int64_t>(origins.size())});
+at::Tensor inputs_of(TableCells cells, const std::vector<Origin>& origins) {
+  const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(cells.rows),
+                                           static_cast<std::int64_t>(origins.size())};
+  bool as_read = origins.size() == cells.input_columns;
+  for (std::size_t i = 0; i < origins.size(); ++i) as_read = as_read && origins[i].column == i && !origins[i].text;
+  if (as_read) {
+    const auto held = std::make_shared<std::vector<float>>(std::move(cells.inputs));
+    return at::from_blob(held->data(), shape, [held](void*) {});
+  }
+  at::Tensor inputs = at::empty(shape);
   auto* out = inputs.data_ptr<float>();
   for (std::size_t row = 0; row < cells.rows; ++row)
     for (const Origin& origin : origins) {
@@ -124,12 +135,12 @@ at::Tensor inputs_of(const TableCells& cells, const std::vector<Origin>& origins
   return inputs;
 }
 
-/// The inputs of the first `count` columns of the cells, and their names.
-std::vector<Origin> origins_of(const TableCells& cells, std::size_t count, const TableText& table,
-                               std::vector<std::string>& names, std::vector<std::string>& notes) {
+/// The inputs that the columns give, and their names.
+std::vector<Origin> origins_of(const TableCells& cells, const TableText& table, std::vector<std::string>& names,
+                               std::vector<std::string>& notes) {
   std::vector<Origin> origins;
   std::vector<std::string> one_hot, left_out;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < cells.input_columns; ++i) {
     const TableColumn& column = cells.columns[i];
     if (numbers_rows(cells, i, table.dialect)) {
       left_out.push_back("'" + column.name + "'");
@@ -161,9 +172,7 @@ std::vector<Origin> origins_of(const TableCells& cells, std::size_t count, const
 }
 
 /// Removes rows with a missing value where the options say so, and rows without a target where values are filled.
-/// @param inputs  number of columns that are inputs; the others are targets
-void settle_missing(TableCells& cells, std::size_t inputs, Missing missing, const std::string& file,
-                    std::vector<std::string>& notes) {
+void settle_missing(TableCells& cells, Missing missing, const std::string& file, std::vector<std::string>& notes) {
   if (cells.rows_missing == 0) return;
   std::vector<std::string> counts;
   for (const TableColumn& column : cells.columns)
@@ -173,26 +182,34 @@ void settle_missing(TableCells& cells, std::size_t inputs, Missing missing, cons
   if (missing == Missing::error)
     throw DataError(fmt::format("{}: {}; the first is in line {}; set missing to drop, mean, median or most-common",
                                 file, found, cells.first_missing));
-  const std::size_t width = cells.columns.size(), first = missing == Missing::drop ? 0 : inputs;
+  const std::size_t inputs = cells.input_columns, targets = cells.columns.size() - inputs;
+  const auto part = [](auto& values, std::size_t row, std::size_t width) {
+    return std::span(values).subspan(row * width, width);
+  };
+  const auto empty = [](double value) { return std::isnan(value); };
   std::size_t kept = 0;
   for (std::size_t row = 0; row < cells.rows; ++row) {
-    const auto begin = cells.values.begin() + static_cast<std::ptrdiff_t>(row * width);
-    const auto empty = [](double value) { return std::isnan(value); };
-    if (std::any_of(begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(width), empty))
+    const auto from = part(cells.inputs, row, inputs);
+    const auto wanted = part(cells.targets, row, targets);
+    if (std::any_of(wanted.begin(), wanted.end(), empty) ||
+        (missing == Missing::drop && std::any_of(from.begin(), from.end(), empty)))
       continue;
-    std::copy_n(begin, width, cells.values.begin() + static_cast<std::ptrdiff_t>(kept++ * width));
+    std::copy(from.begin(), from.end(), part(cells.inputs, kept, inputs).begin());
+    std::copy(wanted.begin(), wanted.end(), part(cells.targets, kept, targets).begin());
+    ++kept;
   }
   const std::size_t dropped = cells.rows - kept;
   cells.rows = kept;
-  cells.values.resize(kept * width);
+  cells.inputs.resize(kept * inputs);
+  cells.targets.resize(kept * targets);
   if (kept == 0) throw DataError(fmt::format("{}: every row has a missing value, so none is left", file));
   std::string done = fmt::format("; {} rows were dropped", dropped);
   if (missing != Missing::drop) done = (dropped > 0 ? done : "") + "; inputs are filled";
   notes.push_back(found + done);
 }
 
-Targets targets_of(const TableCells& cells, std::size_t first, TargetReading asked, const std::string& file) {
-  const std::size_t width = cells.columns.size() - first;
+Targets targets_of(const TableCells& cells, TargetReading asked, const std::string& file) {
+  const std::size_t first = cells.input_columns, width = cells.columns.size() - first;
   if (width == 1 && cells.columns[first].text) {
     std::vector<std::string> names(cells.columns[first].texts.size()), classes;
     for (const auto& [text, number] : cells.columns[first].texts) names[number] = text;
@@ -206,7 +223,6 @@ Targets targets_of(const TableCells& cells, std::size_t first, TargetReading ask
                       file, cells.columns[first].name, different, cells.rows));
     return text_targets(classes, asked, file);
   }
-  std::vector<double> values;
   std::vector<std::string> names;
   for (std::size_t i = first; i < cells.columns.size(); ++i) {
     if (cells.columns[i].text)
@@ -214,10 +230,8 @@ Targets targets_of(const TableCells& cells, std::size_t first, TargetReading ask
                                   cells.columns[i].name));
     names.push_back(cells.columns[i].name);
   }
-  for (std::size_t row = 0; row < cells.rows; ++row)
-    for (std::size_t i = first; i < cells.columns.size(); ++i) values.push_back(cells.at(row, i));
-  return number_targets(at::tensor(values, at::kDouble).reshape({-1, static_cast<std::int64_t>(width)}), names, asked,
-                        file);
+  return number_targets(at::tensor(cells.targets, at::kDouble).reshape({-1, static_cast<std::int64_t>(width)}), names,
+                        asked, file);
 }
 
 /// The columns of a model's inputs, in the order of the inputs, with the texts that it knows.
@@ -294,24 +308,25 @@ Collection read_table(const std::filesystem::path& path, const TableOptions& opt
   if (!options.ignore.empty()) ignored = chosen(options.ignore, "ignore", table);
   if (!options.columns.empty()) inputs = chosen(options.columns, "columns", table);
   std::vector<TableColumn> columns;
-  const auto add = [&](std::size_t i) { columns.push_back({i, names[i], table.dialect.is_text[i]}); };
+  const auto add = [&](std::size_t i, bool target) {
+    columns.push_back({i, names[i], table.dialect.is_text[i], target});
+  };
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (!holds(targets, i) && !holds(ignored, i) && (inputs.empty() || holds(inputs, i))) add(i);
-  const std::size_t count = columns.size();
-  for (const std::size_t target : targets) add(target);
+    if (!holds(targets, i) && !holds(ignored, i) && (inputs.empty() || holds(inputs, i))) add(i, false);
+  for (const std::size_t target : targets) add(target, true);
 
   TableCells cells = read_cells(table.text, table.dialect, std::move(columns), table.file);
   notes[0] = fmt::format("{} rows of {}", cells.rows, table.found);
-  settle_missing(cells, count, options.missing, table.file, notes);
+  settle_missing(cells, options.missing, table.file, notes);
   DatasetInfo info;
-  const std::vector<Origin> origins = origins_of(cells, count, table, info.inputs, notes);
-  const Targets read = targets_of(cells, count, asked, table.file);
+  const std::vector<Origin> origins = origins_of(cells, table, info.inputs, notes);
+  const Targets read = targets_of(cells, asked, table.file);
   if (!read.note.empty()) notes.push_back(read.note);
   info.problem = read.problem;
   info.input_shape = {static_cast<std::int64_t>(origins.size())};
   info.outputs = static_cast<std::int64_t>(read.names.size());
   info.classes = read.names;
-  collection.train = memory(inputs_of(cells, origins), read.values, info);
+  collection.train = memory(inputs_of(std::move(cells), origins), read.values, info);
   return collection;
 }
 
@@ -344,13 +359,13 @@ at::Tensor table_inputs(const std::filesystem::path& path, const TableOptions& o
                                   names.size(), columns.size()));
     for (TableColumn& column : known->columns) column.name = fmt::format("column {}", column.number + 1);
   }
-  const TableCells cells = read_cells(table.text, table.dialect, std::move(known->columns), table.file);
+  TableCells cells = read_cells(table.text, table.dialect, std::move(known->columns), table.file);
   if (cells.rows_missing > 0 && info.fill.empty())
     throw DataError(
         fmt::format("{}: the value is missing, and the model was trained on examples without missing values; "
                     "train it with missing set to mean, median or most-common",
                     cells.first_missing));
-  const at::Tensor read = inputs_of(cells, known->origins);
+  const at::Tensor read = inputs_of(std::move(cells), known->origins);
   return info.fill.empty() ? read : filled(read, info.fill);
 }
 

@@ -42,6 +42,7 @@ std::string_view bare(std::string_view cell) {
 
 double number_in(const TableColumn& column, std::string_view text, const NumberStyle& style, const std::string& file,
                  std::size_t line) {
+  if (double number = 0; style.read_short(text, number)) return number;
   const std::optional<double> number = style(text);
   if (!number)
     throw DataError(fmt::format("{}: '{}' is not a number; if the column has no numbers, leave it out by ignore",
@@ -57,14 +58,17 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
                       const std::string& file) {
   TableCells cells;
   cells.columns = std::move(columns);
+  cells.input_columns = static_cast<std::size_t>(
+      std::count_if(cells.columns.begin(), cells.columns.end(), [](const TableColumn& one) { return !one.target; }));
   const std::size_t width = dialect.names.size();
   Records records(text, file, dialect.delimiter, dialect.comment, /*blanks=*/width == 1);
   std::vector<std::string_view> fields;
   if (dialect.header) records.next(fields);
-  const auto expect_as_many = [&](std::size_t rows) {
-    const double each = static_cast<double>(records.position()) / static_cast<double>(rows);
+  const auto make_room = [&] {
+    const double each = static_cast<double>(records.position()) / static_cast<double>(cells.rows);
     const auto expected = static_cast<std::size_t>(1.05 * static_cast<double>(text.size()) / each) + 1;
-    cells.values.reserve(std::max(rows, expected) * cells.columns.size());
+    cells.inputs.reserve(expected * cells.input_columns);
+    cells.targets.reserve(expected * (cells.columns.size() - cells.input_columns));
   };
   while (records.next(fields)) {
     if (dialect.trailing && fields.size() == width + 1 && trim(fields.back()).empty()) fields.pop_back();
@@ -74,19 +78,23 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
     bool whole = true;
     for (TableColumn& column : cells.columns) {
       const std::string_view cell = bare(fields[column.number]);
+      double value = no_value;
       if (is_missing(cell)) {
-        cells.values.push_back(no_value);
         ++column.missing;
         whole = false;
         if (cells.first_missing.empty()) cells.first_missing = place_of(file, records.line(), column);
       } else if (column.text) {
-        cells.values.push_back(number_of_text(column, cell, file, records.line()));
+        value = number_of_text(column, cell, file, records.line());
       } else {
-        cells.values.push_back(number_in(column, cell, dialect.numbers, file, records.line()));
+        value = number_in(column, cell, dialect.numbers, file, records.line());
       }
+      if (column.target)
+        cells.targets.push_back(value);
+      else
+        cells.inputs.push_back(static_cast<float>(value));
     }
     cells.rows_missing += !whole;
-    if (++cells.rows == 100) expect_as_many(cells.rows);
+    if (++cells.rows == 100) make_room();
   }
   if (cells.rows == 0) throw DataError(file + ": no rows" + (dialect.header ? " after the names of the columns" : ""));
   return cells;
