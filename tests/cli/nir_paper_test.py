@@ -56,17 +56,17 @@ class Files(PaperTest):
             refused = said.startswith("refused") or "or refused with that reason" in said
             self.assertEqual(done.returncode, 3 if refused else 0, done.stderr)
 
-    def test_the_broken_file_is_refused_by_its_edge(self):
+    def test_the_error_of_the_broken_file_names_its_edge(self):
         self.assert_refused(3, "the edge from 'lif1/lif' to 'lif1/lin' has an unknown node 'lif1/lif'",
                             "import", "nir", PAPER / "braille_noDelay_bias_zero_subgraph.nir", "--out", "x.safetensors")
 
-    def test_an_output_of_another_shape_is_refused_with_that_reason(self):
+    def test_an_output_of_another_shape_is_an_error(self):
         self.assert_refused(3, "node 'output': expects [1, 1, 1], but '1_LIFNeuronTorch' outputs [1]",
                             "import", "nir", PAPER / "lif_rockpool.nir", "--dt", "1e-4", "--out", "x.safetensors")
 
 
 class Traces(PaperTest):
-    def test_lif_norse_is_the_trace_of_norse(self):
+    def test_lif_norse_equals_the_trace_of_norse(self):
         x, v, y = trace(PAPER / "lif_norse.csv")
         ours = self.ran("lif_norse.nir", PAPER / "lif_norse.csv", "--dt", "1e-4", "--membranes")
         self.assertEqual(sum(y), 4)
@@ -82,7 +82,7 @@ class Traces(PaperTest):
         for mine, theirs in zip(ours["1.v0"][:first], v[:first]):
             self.assertAlmostEqual(mine, theirs, delta=1e-7)
 
-    def test_other_simulators_spike_alike_or_a_step_of_input_earlier(self):
+    def test_other_simulators_spike_at_the_same_time_or_one_step_earlier(self):
         ours = self.ran("lif_norse.nir", PAPER / "lif_norse.csv", "--dt", "1e-4")["y0"]
         when = [t for t, one in enumerate(ours) if one]
         for name in ("snntorch", "sinabs", "rockpool"):
@@ -92,7 +92,7 @@ class Traces(PaperTest):
                 self.assertLessEqual(abs(a - b), 0 if name == "snntorch" else 10, name)
 
     @unittest.skipIf(np is None, "python3-h5py and python3-numpy are needed")
-    def test_spikes_are_those_of_the_equations(self):
+    def test_spikes_equal_those_of_the_equations(self):
         for file, inputs, dt in (("two_lif_neurons.nir", 1, 1e-3), ("braille_noDelay_bias_zero.nir", 12, 1e-4),
                                  ("braille_noDelay_noBias_subtract.nir", 12, 1e-4)):
             with self.subTest(file):

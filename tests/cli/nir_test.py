@@ -76,7 +76,7 @@ class Export(NirTest):
         self.check("--neuron", "lif", "--reset", "none",
                    types=[*self.CHAIN, *3 * ["LI"], *3 * ["Threshold"]])
 
-    def test_float32_and_a_learnt_input_scale(self):
+    def test_float32_and_a_learned_input_scale(self):
         self.good("train", *SMALL, "--precision", "float32", "--neuron", "lif", "--normalize", "standard", "--epochs", "1",
                   "--out", "run")
         self.good("export", "nir", "run", "--out", "net.nir")
@@ -88,7 +88,7 @@ class Export(NirTest):
         self.good("export", "nir", "back.safetensors", "--out", "again.nir")
         self.assertEqual((self.folder / "net.nir").read_bytes(), (self.folder / "again.nir").read_bytes())
 
-    def test_what_nir_has_no_node_for(self):
+    def test_networks_that_nir_cannot_express_are_errors(self):
         for number, (options, reason) in enumerate((
                 (["--neuron", "snu"], "a membrane activation relu or leaky_relu"),
                 (["--neuron", "ssnu", "--membrane-activation", "identity"], "a soft output (ssnu)"),
@@ -124,7 +124,7 @@ class Import(NirTest):
                 expected = np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
                 np.testing.assert_allclose(self.predictions("ours.safetensors"), expected, rtol=0, atol=1e-9)
 
-    def test_neurons_that_rest_elsewhere(self):
+    def test_neurons_with_another_resting_potential(self):
         nodes, edges = foreign()
         for name in ("1_neurons", "3_neurons"):
             nodes[name].update(v_leak=nodes[name]["v_leak"] - 0.5, v_reset=nodes[name]["v_reset"] - 0.5,
@@ -158,7 +158,7 @@ class Import(NirTest):
                 again, edges, metadata = load(self.folder / "again.nir")
                 np.testing.assert_allclose(simulate(again, edges, metadata["dt"], self.shown()).mean(axis=0), rates, atol=1e-9)
 
-    def test_a_graph_in_the_graph(self):
+    def test_a_graph_inside_a_graph_is_expanded(self):
         """snnTorch writes recurrent neurons in this form. The result has the same bits as without nesting."""
         nodes, edges = foreign()
         save(self.folder / "flat.nir", nodes, edges)
@@ -227,7 +227,7 @@ class Import(NirTest):
         self.assert_refused(code, ["theirs.nir: ", *([said] if isinstance(said, str) else said)], "import", "nir",
                             "theirs.nir", "--out", "x.safetensors", *options)
 
-    def test_what_no_model_of_ours_computes(self):
+    def test_unsupported_graphs_are_errors(self):
         def put(name, **fields):
             def change(nodes, _):
                 nodes[name].update(fields)
@@ -251,7 +251,7 @@ class Import(NirTest):
             return [*edges, ("3_neurons", "last"), ("last", "3_neurons")]
         self.refuse(3, "node '3_neurons': recurrent connections between output neurons", loop_at_the_end)
 
-    def test_a_file_of_ours_that_was_changed(self):
+    def test_a_changed_file_of_grapes_is_an_error(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
         self.good("export", "nir", "run", "--out", "net.nir")
         self.assert_refused(2, "--dt: net.nir was written by grapes export nir", "import", "nir", "net.nir", "--dt", "1e-3",
@@ -265,7 +265,7 @@ class Import(NirTest):
             del file["node/metadata/format"]
         self.good("import", "nir", "net.nir", "--out", "x.safetensors")
 
-    def test_metadata_of_ours_that_were_damaged(self):
+    def test_damaged_metadata_of_grapes_is_an_error(self):
         self.good("train", *SMALL, "--neuron", "lif", "--normalize", "standard", "--epochs", "1", "--out", "run")
         for entry, value, said in (("config", "model = ", "its configuration"),
                                    ("dataset", '{"outputs": -10}', "the entry 'dataset'"),
@@ -277,7 +277,7 @@ class Import(NirTest):
                 file["node/metadata/" + entry] = value
             self.assert_refused(3, ["net.nir: ", said], "import", "nir", "net.nir", "--out", "x.safetensors")
 
-    def test_the_other_form_of_the_verb_stays(self):
+    def test_import_and_export_of_safetensors_still_work(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
         self.good("export", "run", "--out", "theirs.safetensors")
         self.assert_refused(2, "--out", "export", "run")
@@ -288,7 +288,7 @@ class Import(NirTest):
 
 
 class Check(NirTest):
-    def test_a_sound_one(self):
+    def test_a_valid_graph_has_no_fault(self):
         save(self.folder / "theirs.nir", *foreign())
         said = self.good("nir", "check", "theirs.nir").splitlines()
         self.assertEqual(said[0], "theirs.nir: NIR 1.0.7")
@@ -305,7 +305,7 @@ class Check(NirTest):
         self.assertEqual(done.returncode, 3, done.stderr)
         return json.loads(done.stdout)["faults"]
 
-    def test_a_scalar_where_a_population_is_wanted(self):
+    def test_a_scalar_in_place_of_an_array_is_a_fault(self):
         """Issue 410 of snntorch."""
         nodes, edges = foreign()
         nodes["1_neurons"]["tau"] = 0.02
@@ -313,7 +313,7 @@ class Check(NirTest):
         self.assertIn({"node": "1_neurons", "field": "tau",
                        "text": "must have the shape of the population, one number per neuron; got a single value"}, faults)
 
-    def test_every_fault_is_told(self):
+    def test_every_fault_is_reported(self):
         nodes, edges = foreign()
         nodes["1_neurons"]["tau"] = np.zeros(20)
         nodes["3_neurons"]["gain"] = np.ones(10)
@@ -328,7 +328,7 @@ class Check(NirTest):
         self.assertIn("2 faults\n" if len(faults) == 2 else f"{len(faults)} faults\n",
                       self.run_program("nir", "check", "bad.nir").stdout)
 
-    def test_what_is_no_graph(self):
+    def test_files_without_a_graph_are_errors(self):
         self.write("text.nir", "no HDF5")
         self.assert_refused(3, "text.nir: not an HDF5 file", "nir", "check", "text.nir")
         with h5py.File(self.folder / "other.nir", "w") as file:
@@ -350,7 +350,7 @@ class Check(NirTest):
             file.create_dataset("node/nodes/a/weight", shape=(1 << 20, 1 << 17), dtype="f8", chunks=(1024, 1024))
         self.assert_refused(3, "has more numbers than the file can contain", "nir", "check", "big.nir")
 
-    def test_numbers_that_lie_in_another_file_are_not_read(self):
+    def test_numbers_in_another_file_are_not_read(self):
         self.write("secret.bin", "x" * 8 * 20 * 64)
         for kind in ("external", "virtual"):
             save(self.folder / "net.nir", *foreign())
@@ -365,7 +365,7 @@ class Check(NirTest):
                     file.create_virtual_dataset("node/nodes/0_fc/weight", layout)
             self.assert_refused(3, "net.nir: 'weight' stores its numbers in another file", "nir", "check", "net.nir")
 
-    def test_nothing_where_numbers_belong(self):
+    def test_missing_numbers_are_errors(self):
         nodes, edges = foreign()
         nodes["1_neurons"] = {"type": "LIF", **{key: np.zeros(0) for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")}}
         self.assertIn({"node": "1_neurons", "field": "tau", "text": "must contain numbers; got [0]"}, self.faulty(nodes, edges))
@@ -427,7 +427,7 @@ class Nodes(NirTest):
         names = [f"n{i}" for i in range(len(chain))]
         return dict(zip(names, chain)), list(zip(names, names[1:]))
 
-    def test_the_table_of_the_page(self):
+    def test_the_table_of_nodes_in_the_docs_is_right(self):
         table = self.table()
         listed = {row["name"] for row in self.good_json("list", "nir-types")}
         self.assertEqual(set(table), listed)

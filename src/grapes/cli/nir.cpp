@@ -109,13 +109,13 @@ void add_time(CLI::App& verb, TimeOptions& options) {
                   "length of a time step, in seconds, for another program's graph [0.001; 1 without time constants]")
       ->type_name("SECONDS > 0");
   verb.add_option("--integrator", options.integrator,
-                  "what a time step does, for another program's graph: euler, or exact for a constant input [euler]")
+                  "how a time step is computed, for another program's graph; exact: exact for a constant input [euler]")
       ->type_name("euler|exact")
       ->check(CLI::IsMember({"euler", "exact"}).description(""));
   verb.add_option(
           "--reset", options.reset,
-          "what a spike does, for another program's graph: hard, to v_reset, or subtract, as snnTorch by default "
-          "[hard]")
+          "what a spike does, for another program's graph; hard: sets the membrane to v_reset; subtract: subtracts the "
+          "threshold, like snnTorch [hard]")
       ->type_name("hard|subtract")
       ->check(CLI::IsMember({"hard", "subtract"}).description(""));
 }
@@ -203,16 +203,19 @@ Exit run_graph(const Program& program, const RunOptions& options) {
 
 void add_run_graph(Program& program, CLI::App& parent) {
   CLI::App* verb = add_verb(
-      parent, "run", "run the network of a NIR file on a table of inputs, one time step in a line",
+      parent, "run", "compute the outputs of a NIR file's network from a table of inputs, one time step per line",
       {{"grapes nir run net.nir inputs.csv --dt 1e-4", "print the outputs of every time step"},
-       {"grapes nir run net.nir inputs.csv --dt 1e-4 --membranes --out trace.csv", "write them with all membranes"}});
+       {"grapes nir run net.nir inputs.csv --dt 1e-4 --membranes --out trace.csv",
+        "write the outputs and all membranes to a table"}});
   const auto options = std::make_shared<RunOptions>();
   verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
-  verb->add_option("inputs", options->inputs, "numbers, a column for each input; further columns are not read")
+  verb->add_option("inputs", options->inputs,
+                   "table of numbers with a column for each input; further columns are ignored")
       ->type_name("FILE.csv")
       ->required();
   add_time(*verb, options->time);
-  verb->add_flag("--membranes", options->membranes, "also the membrane of each neuron, after a reset, as NODE.vN");
+  verb->add_flag("--membranes", options->membranes,
+                 "also write the membrane of each neuron after its reset, as column NODE.vN");
   verb->add_option("--out", options->out, "table to write [standard output]")->type_name("FILE.csv");
   verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback(
@@ -279,9 +282,9 @@ const char* const dt_meaning = "length of a time step, in seconds";
 }  // namespace
 
 void add_nir(Program& program) {
-  CLI::App* verb =
-      add_verb(program.app, "nir", "check and run files of the Neuromorphic Intermediate Representation (NIR)",
-               {{"grapes nir check net.nir", "show a file"}, {"grapes nir run net.nir inputs.csv", "run its network"}});
+  CLI::App* verb = add_verb(
+      program.app, "nir", "check and run files of the Neuromorphic Intermediate Representation (NIR)",
+      {{"grapes nir check net.nir", "show a file"}, {"grapes nir run net.nir inputs.csv", "compute its outputs"}});
   verb->require_subcommand(1);
   add_check(program, *verb);
   add_run_graph(program, *verb);
@@ -293,7 +296,7 @@ void add_export_nir(Program& program, CLI::App& parent) {
                {{"grapes export nir runs/one --out one.nir", "export lif or cuba-lif neurons exactly"},
                 {"grapes export nir runs/one --dt 1e-4 --out one.nir", "export with a time step of 0.1 ms"},
                 {"grapes export nir runs/soft --approximate --out soft.nir",
-                 "replace what NIR does not have by the nearest node"}});
+                 "replace what NIR does not have by the nearest form"}});
   const auto options = std::make_shared<NirExportOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--out", options->out, "file to write")->type_name("FILE.nir")->required();
@@ -309,7 +312,7 @@ void add_import_nir(Program& program, CLI::App& parent) {
       parent, "nir", "make a checkpoint from a NIR graph: one of Grapes' own, or a chain of layers of spiking neurons",
       {{"grapes import nir one.nir --out one.safetensors", "import a graph that Grapes exported"},
        {"grapes import nir theirs.nir --dt 1e-4 --data mnist --time-steps 50 --out ours.safetensors",
-        "import another program's graph; give its time step and its data"}});
+        "import another program's graph, with its time step and its data"}});
   const auto options = std::make_shared<NirImportOptions>();
   verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
   verb->add_option("--out", options->out, "checkpoint to write")->type_name("FILE.safetensors")->required();

@@ -48,7 +48,7 @@ std::string data_error(const Act& act) {
   return "nothing was refused";
 }
 
-TEST(NirCheckpoint, ThereAndBackIsTheSame) {
+TEST(NirCheckpoint, ExportingAndImportingGivesTheSameNetwork) {
   const experiment::Loaded loaded = spiking();
   const Export made = graph_of(loaded, 5e-4, false);
   EXPECT_THAT(made.replaced, ElementsAre());
@@ -60,7 +60,7 @@ TEST(NirCheckpoint, ThereAndBackIsTheSame) {
   expect_same_parameters(*back.model, *loaded.model);
 }
 
-TEST(NirCheckpoint, WhatIsReplacedIsToldAndComesBack) {
+TEST(NirCheckpoint, ReplacementsAreListedAndStored) {
   experiment::Loaded loaded = spiking();
   loaded.config.network.spiking.reset = "subtract";
   const Export made = graph_of(loaded, 1e-3, true);
@@ -69,7 +69,7 @@ TEST(NirCheckpoint, WhatIsReplacedIsToldAndComesBack) {
   EXPECT_EQ(checkpoint_of(made.graph, "x.nir").config.network.spiking.reset, "hard");
 }
 
-TEST(NirCheckpoint, MetadataThatAreMissingOrDamagedAreNamed) {
+TEST(NirCheckpoint, ErrorsNameMissingOrDamagedMetadata) {
   const auto said = [](const std::string& name, const std::optional<nir::Array>& value) {
     nir::Graph graph = graph_of(spiking(), 1e-3, false).graph;
     graph.metadata.erase(name);
@@ -83,7 +83,7 @@ TEST(NirCheckpoint, MetadataThatAreMissingOrDamagedAreNamed) {
   EXPECT_THAT(said("input_scale", nir::wholes({1, 2, 3})), HasSubstr("got [3]"));
 }
 
-TEST(NirCheckpoint, OfAnotherProgramHasNumberedClassesOrThoseOfItsData) {
+TEST(NirCheckpoint, OtherProgramsNetworksHaveNumberedClassesOrThoseOfTheData) {
   const experiment::Loaded loaded = spiking();
   nir::Graph graph = graph_of(loaded, 1e-3, false).graph;
   graph.metadata.clear();

@@ -10,7 +10,7 @@ namespace {
 using testing::HasSubstr;
 
 /// No v of these lies close to its threshold, where rounding would decide.
-TEST(FromNir, NeuronsInSecondsOfOtherPrograms) {
+TEST(FromNir, ConvertsTimeConstantsInSeconds) {
   const auto all = [](double value) { return nir::Array{{2}, std::vector<double>{value, value * 1.25}}; };
   const auto same = [](double value) { return nir::Array{{2}, std::vector<double>{value, value}}; };
   const std::vector<nir::Node> nodes = {
@@ -88,7 +88,7 @@ TEST(FromNir, ExactStepsDoNotDependOnTheirLength) {
   EXPECT_NO_THROW(from_nir(graph, 0.1, "x", exact));  // longer than tau, which Euler steps cannot be
 }
 
-TEST(FromNir, ScalesAndDelays) {
+TEST(FromNir, ImportsScalesAndDelays) {
   nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
   graph.metadata.clear();
   const auto scale = [](std::int64_t n, double from) {
@@ -110,7 +110,7 @@ TEST(FromNir, ScalesAndDelays) {
               HasSubstr("data: x.nir: node 'axons' (Delay): delays must be whole numbers of time steps"));
 }
 
-TEST(FromNir, ResetBySubtractionOnRequest) {
+TEST(FromNir, ResetsBySubtractionOnRequest) {
   nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
   graph.metadata.clear();
   const SpikingNet net = from_nir(graph, dt, "x", {nn::Integrator::euler, "subtract"});
@@ -121,7 +121,7 @@ TEST(FromNir, ResetBySubtractionOnRequest) {
 }
 
 /// v_leak shifts everything: a neuron that rests at 2 and fires at 3 equals one that rests at 0 and fires at 1.
-TEST(FromNir, AtRestElsewhere) {
+TEST(FromNir, ImportsNeuronsWithAnotherRestingPotential) {
   SpikingNet net = net_with({{}, {}});
   nir::Graph graph = to_nir(net, dt);
   for (auto& [field, array] : graph.nodes["neurons"].fields)
@@ -133,7 +133,7 @@ TEST(FromNir, AtRestElsewhere) {
   EXPECT_TRUE(torch::allclose(neurons_of(back).threshold, neurons_of(net).threshold, 1e-12, 1e-12));
 }
 
-TEST(FromNir, WhatAStepMakesOfACurrentGoesIntoTheConvolution) {
+TEST(FromNir, TheScaleOfACurrentBecomesPartOfTheConvolution) {
   SpikingNet net;
   net.input = {1, 4, 4};
   net.stages = {
@@ -155,7 +155,7 @@ TEST(FromNir, WhatAStepMakesOfACurrentGoesIntoTheConvolution) {
 }
 
 /// A change to a valid graph of another program, and the expected message.
-TEST(FromNir, WhatCannotBeImportedIsRefusedByNode) {
+TEST(FromNir, ErrorsNameTheNodeThatCannotBeImported) {
   struct Case {
     void (*how)(nir::Graph& graph);
     std::string said;

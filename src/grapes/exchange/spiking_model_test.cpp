@@ -90,7 +90,7 @@ std::vector<Made> models() {
   return all;
 }
 
-TEST(SpikingModel, TheNetComputesWhatTheModelSays) {
+TEST(SpikingModel, TheExportedNetworkComputesTheSame) {
   for (const Made& one : models()) {
     const at::Tensor x = examples(one.signature).to(one.options.precision.dtype);
     const at::Tensor expected = one.model->forward(x, {}), y = run(exact(one), shown(one, x));
@@ -103,7 +103,7 @@ TEST(SpikingModel, TheNetComputesWhatTheModelSays) {
 }
 
 /// Through a NIR graph into a model with other weights.
-TEST(SpikingModel, ThereAndBackIsTheSameModel) {
+TEST(SpikingModel, ExportingAndImportingGivesTheSameModel) {
   for (const Made& one : models()) {
     const SpikingNet net = from_nir(to_nir(exact(one), 1.0 / 3), 1, "x");
     const auto again = nn::make_network(one.options, one.signature, 2);
@@ -116,7 +116,7 @@ TEST(SpikingModel, ThereAndBackIsTheSameModel) {
 }
 
 /// The same without metadata: options from the net alone.
-TEST(SpikingModel, OptionsAreThoseOfTheNet) {
+TEST(SpikingModel, OptionsAreThoseOfTheNetwork) {
   for (const Made& one : models()) {
     nir::Graph graph = to_nir(exact(one), 1e-3);
     graph.metadata.clear();
@@ -139,7 +139,7 @@ TEST(SpikingModel, OptionsAreThoseOfTheNet) {
 }
 
 /// A leaky integrator at the end becomes an output neuron whose threshold is never reached, and is exported unchanged.
-TEST(SpikingModel, AMembraneThatIsReadAndNeverReset) {
+TEST(SpikingModel, SupportsOutputsThatAreReadFromTheirMembrane) {
   nn::Options options = lif();
   options.spiking.readout = "last_membrane";
   Made one = made(options);
@@ -187,7 +187,7 @@ std::vector<Lacking> lacking() {
   return all;
 }
 
-TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
+TEST(SpikingModel, WhatNirLacksIsAnErrorOrReplaced) {
   for (const Lacking& one : lacking()) {
     Made made_one = made(one.options);
     std::vector<std::string> said;
@@ -204,7 +204,7 @@ TEST(SpikingModel, WhatNirLacksIsRefusedOrReplaced) {
   }
 }
 
-TEST(SpikingModel, OtherModelsAreRefused) {
+TEST(SpikingModel, OtherModelsAreAnError) {
   nn::Options options;
   options.model = nn::parse_model("mlp:4");
   Made one = made(options);
@@ -285,7 +285,7 @@ TEST(SpikingModel, ConstantsOfEachNeuronAndConvolutionsBecomeModels) {
   }
 }
 
-TEST(SpikingModel, NetsThatNoModelOfOursIsAreRefusedByNode) {
+TEST(SpikingModel, UnsupportedNetworksAreErrorsThatNameTheNode) {
   const Made one = made(lif());
   const SpikingNet sound = exact(one);
   const auto said = [&](const std::function<void(SpikingNet&)>& how) {

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(ToNir, ParametersByHand) {
+TEST(ToNir, ParametersEqualValuesByHand) {
   SpikingNet net = net_with({torch::full({7}, 0.8, at::kDouble), {}, torch::full({7}, 0.5, at::kDouble)});
   nir::Graph graph = to_nir(net, dt);
   const nir::Node& cuba = graph.nodes.at("neurons");
@@ -32,7 +32,7 @@ TEST(ToNir, ParametersByHand) {
   EXPECT_EQ(dt_of(graph, "x"), dt);
 }
 
-TEST(ToNir, EveryKindOfNeuronComputesWhatNirsEquationsDo) {
+TEST(ToNir, EveryKindOfNeuronEqualsNirsEquations) {
   const at::Tensor x = spikes({60, 1, 5}, 9);
   for (const Kind& kind : kinds()) {
     SCOPED_TRACE(kind.type);
@@ -52,7 +52,7 @@ TEST(ToNir, EveryKindOfNeuronComputesWhatNirsEquationsDo) {
   }
 }
 
-TEST(ToNir, AndBackIsTheSameBitForBit) {
+TEST(ToNir, ExportingAndImportingIsTheSameBitForBit) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble})
     for (const Kind& kind : kinds()) {
       Neurons neurons = kind.neurons;
@@ -65,7 +65,7 @@ TEST(ToNir, AndBackIsTheSameBitForBit) {
 
 /// If all equations use old values, a CubaLIF's membrane receives a spike one step later, so all of its spikes are late
 /// too.
-TEST(ToNir, ACurrentTakenAtItsOldValueComesAStepLater) {
+TEST(ToNir, UsingThePreviousCurrentDelaysSpikesByOneStep) {
   SpikingNet net = net_with({{}, {}, torch::full({7}, 0.6, at::kDouble)});
   net.stages.pop_back();
   const at::Tensor x = spikes({60, 1, 5}, 10);
@@ -76,7 +76,7 @@ TEST(ToNir, ACurrentTakenAtItsOldValueComesAStepLater) {
 }
 
 /// A convolution of spikes as built in C++: Conv2d, Neurons, a pool, Snu; each applied to all steps.
-TEST(ToNir, ConvolutionsOfSpikes) {
+TEST(ToNir, SpikingConvolutionsComputeTheSame) {
   torch::manual_seed(5);
   nn::Conv2d convolution(torch::nn::Conv2dOptions(2, 4, {3, 2}).stride({1, 2}).padding({1, 0}).groups(2).bias(true));
   nn::SnuOptions options;
@@ -119,7 +119,7 @@ TEST(ToNir, ConvolutionsOfSpikes) {
   EXPECT_TRUE(torch::equal(Simulation(to_nir(net, dt), dt).run(x.squeeze(1)), run(net, x).squeeze(1)));
 }
 
-TEST(ToNir, WhatNirHasNoNodeForIsRefusedByLayer) {
+TEST(ToNir, ErrorsNameTheLayerThatNirCannotExpress) {
   const auto said = [](Neurons neurons) { return refusal([&] { to_nir(net_with(std::move(neurons)), dt); }); };
   EXPECT_THAT(said({{}, {}, {}, {}, "hard", false}),
               HasSubstr("usage: layer 'neurons': outputs a membrane that its spikes reset"));

@@ -35,7 +35,7 @@ std::string refusal(const train::Tensors& content, const std::vector<std::string
   return "nothing was refused";
 }
 
-TEST(Weights, NamesAreThoseOfASequentialWithWhatStandsBetweenLayers) {
+TEST(Weights, NamesAreThoseOfASequentialWithActivationsAndDropout) {
   nn::Options options = with_model("mlp:3,3");
   EXPECT_THAT(sequential_names(*model_of(options), options), ElementsAre("0", "2", "4"));
   options.dropout = 0.5;
@@ -44,7 +44,7 @@ TEST(Weights, NamesAreThoseOfASequentialWithWhatStandsBetweenLayers) {
   EXPECT_THAT(sequential_names(*model_of(options), options), ElementsAre("0", "1"));
 }
 
-TEST(Weights, AChainOfMatricesNamesItsModel) {
+TEST(Weights, AChainOfMatricesDeterminesTheModel) {
   const train::Tensors content = two_layers();
   const std::vector<std::string> names = guess_modules(content, "x.safetensors");
   EXPECT_THAT(names, ElementsAre("9", "10"));

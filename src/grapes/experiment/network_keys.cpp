@@ -80,9 +80,9 @@ Form<data::Augmentation> augmentation_form() {
 
 std::vector<Key> data_group() {
   return {
-      key("data, dataset, data-set", examples, "name of a data set (grapes list data), or a path to your own",
+      key("data, dataset, data-set", examples, "name of a data set (grapes list data), or the path of your own data",
           text("NAME|TABLE.csv|FILE.npy|FILE.npz|FILE.mat|FOLDER"), &D::data),
-      key("data-dir", machine, "folder that is searched first for a named data set", text("FOLDER"), &D::data_dir),
+      key("data-dir", machine, "folder that is searched first for named data sets", text("FOLDER"), &D::data_dir),
       key("validation-split, validation, val-split, validation-fraction, val-size", examples,
           "training examples set aside for validation, as a fraction or a number; the seed chooses them at random",
           part_or_count(), &D::validation_split),
@@ -169,9 +169,8 @@ std::vector<Key> model_group() {
           "distribution of the feedback weights; auto: he_uniform where initializer is he_uniform, else nokland",
           row_of(nn::initializers(), {"auto"}), &N::feedback_init),
       key("norm, batch-norm, batchnorm", start,
-          "normalization in convolutional layers: per channel (batch), of all channels as one (tensor), or per channel "
-          "with "
-          "a scale that starts at the threshold of spiking neurons (threshold)",
+          "normalization in convolutional layers; batch: per channel; tensor: all channels as one; threshold: per "
+          "channel, with the threshold of the spiking neurons as initial scale",
           one_of({"none", "batch", "tensor", "threshold"}), &N::norm),
       key("recompute, checkpointing, gradient-checkpointing", learning,
           "convolutional networks: store only each block's input and recompute the rest in the backward pass, to save "
@@ -218,7 +217,7 @@ std::vector<Key> analog_group() {
 
 std::vector<Key> spiking_group() {
   return {
-      key("neuron", learning, "type of neuron in the model snn, see grapes list neurons", row_of(nn::neurons()),
+      key("neuron", learning, "type of the spiking neurons, see grapes list neurons", row_of(nn::neurons()),
           &S::neuron),
       key("recurrent", start, "add recurrent connections between hidden units", yes_or_no, &S::recurrent),
       key("membrane-activation, g", learning,
@@ -234,16 +233,17 @@ std::vector<Key> spiking_group() {
       key("synaptic-decay, synapse", learning,
           "cuba-lif: fraction of the synaptic current that remains after a time step", from_below(0, 1), &S::synapse),
       key("learn-synapse", learning,
-          "cuba-lif: the synaptic decay is learned, one per layer or unit as learn-decay says", yes_or_no,
+          "cuba-lif: learn the synaptic decay, with one value per layer or unit as in learn-decay", yes_or_no,
           &S::learn_synapse),
-      key("reset-value", learning, "reset hard: the membrane after a spike", any_number(), &S::reset_value),
+      key("reset-value", learning, "membrane potential after a hard reset", any_number(), &S::reset_value),
       key("refractory", learning, "number of time steps after a spike in which a neuron ignores its input", at_least(0),
           &S::refractory),
-      key("adaptation", learning, "alif: what a spike adds to the threshold", at_least(0), &S::adaptation),
+      key("adaptation", learning, "alif: how much each spike raises the threshold", at_least(0), &S::adaptation),
       key("adaptation-decay", learning, "alif: fraction of the adaptation that remains after a time step",
           from_below(0, 1), &S::adaptation_decay),
       key("own-constants", start,
-          "every neuron has its own decays, threshold and reset value, which checkpoints store; import nir sets it",
+          "give every neuron its own decays, threshold and reset value, stored in the checkpoint; grapes import nir "
+          "sets this",
           yes_or_no, &S::own_constants),
       key("reset", learning, "what a spike does to the membrane", row_of(nn::resets()), &S::reset),
       key("detach-reset", learning, "let no gradient flow through the reset", yes_or_no, &S::detach_reset),

@@ -166,7 +166,7 @@ TEST(Check, ABiasOfAnotherShapeIsAFault) {
 }
 
 /// For all rows: a type with a state has parameters per neuron, and every row has a summary.
-TEST(Types, EveryRow) {
+TEST(Types, HaveParametersAndASummary) {
   for (const Type& type : types()) {
     EXPECT_FALSE(type.summary.empty()) << type.name;
     EXPECT_FALSE(type.parameters.empty()) << type.name;

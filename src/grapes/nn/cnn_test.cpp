@@ -248,7 +248,7 @@ TEST(Cnn, WithTensorNormTheFactorActsAfterTheActivation) {
   EXPECT_TRUE(torch::allclose(W["layers.0.shift"].grad(), beta.grad(), 1e-10, 1e-12));
 }
 
-TEST(Cnn, FactorOneIsBackpropagationBitForBit) {
+TEST(Cnn, AFactorOfOneEqualsBackpropagationBitForBit) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];
   for (const bool constant : {false, true}) {

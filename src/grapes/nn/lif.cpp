@@ -85,7 +85,7 @@ const std::vector<NeuronRow>& neurons() {
          o.adaptation(0);
          o.rule().membrane_activation = "identity";
        }},
-      {"if", "integrate and fire: lif without a leak, d = 1",
+      {"if", "integrate and fire: lif without a leak (d = 1)",
        [](SnuOptions& o) {
          o.synapse(0);
          o.adaptation(0);

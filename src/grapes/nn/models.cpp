@@ -231,15 +231,13 @@ const std::vector<ModelRow>& models() {
       {"mlp", "mlp:N1,N2,...: dense layers with N1, N2, ... hidden units", true, mlp},
       {"snn", "snn:N1,N2,...: layers of N1, N2, ... spiking neurons; see the keys of the group spiking", true, snn},
       {"spiking",
-       "spiking:LAYER,LAYER,...: spiking layers in words, 128 or conv16k5s2p1 (kernel, stride, padding), with avg2, "
-       "sum2 "
-       "and max2 for pooling and delay3; conv16-avg2 pools the current before the neurons",
+       "spiking:LAYER,LAYER,...: a list of spiking layers, like 128 or conv16k5s2p1 (kernel, stride, padding), of "
+       "poolings avg2, sum2 and max2, and of delays like delay3; conv16-avg2 pools the current before the neurons",
        false, spiking},
-      {"spiking-lenet", "lenet5 of spiking neurons, with average pooling", false, spiking_lenet},
+      {"spiking-lenet", "lenet5 with spiking neurons and average pooling", false, spiking_lenet},
       {"spiking-vgg",
-       "spiking-vgg:C1,C2,...: two 3 × 3 spiking convolutions of C1 channels and 2 × 2 average pooling, two of C2, "
-       "..., "
-       "then a dense layer of as many neurons as the last has channels",
+       "spiking-vgg:C1,C2,...: two 3 × 3 spiking convolutions with C1 channels and 2 × 2 average pooling, the same "
+       "with C2 channels, ..., then a dense layer with as many neurons as the last convolution has channels",
        true, spiking_vgg},
       {"spiking-resnet",
        "spiking-resnet:C1,C2,...: a spiking convolution, then two residual blocks of each width, whose spikes are "
@@ -251,13 +249,15 @@ const std::vector<ModelRow>& models() {
        "cnn:C1,C2,...: 3 × 3 convolutions with C1, C2, ... channels, each followed by 2 × 2 max pooling, then a dense "
        "layer",
        true, cnn},
-      {"lenet5", "convolutions of 6 and 16 channels, dense layers of 120 and 84 (LeCun et al. 1998)", false, lenet5},
+      {"lenet5", "convolutions with 6 and 16 channels, dense layers with 120 and 84 units (LeCun et al. 1998)", false,
+       lenet5},
       {"resnet9",
        "the authors' residual network: convolutions of 64 and 128 channels, a residual block of 128, convolutions of "
        "256 and 512, a residual block of 512, and a dense layer",
        false, resnet9},
-      {"resnet18-cifar", "ResNet18 for small images: a 3 × 3 first convolution, no pooling after it (He et al. 2016)",
-       false, resnet18},
+      {"resnet18-cifar",
+       "ResNet18 for small images: the first convolution is 3 × 3, without pooling after it (He et al. 2016)", false,
+       resnet18},
   };
   return rows;
 }

@@ -25,7 +25,7 @@ std::string refusal(Change change) {
   return "";
 }
 
-TEST(Network, RefusesWhatItCannotParseAndSaysWhy) {
+TEST(Network, InvalidModelsAreErrorsWithTheReason) {
   using ::testing::HasSubstr;
   EXPECT_THAT(refusal([](Options& o) { o.model = parse_model("mpl:3"); }), HasSubstr("did you mean 'mlp'"));
   for (const char* model :
@@ -45,7 +45,7 @@ TEST(Network, RefusesWhatItCannotParseAndSaysWhy) {
       ::testing::ThrowsMessage<c10::ValueError>(HasSubstr("did you mean 'bp'")));
 }
 
-TEST(Model, IsWhatItsTextSays) {
+TEST(Model, RoundTripsAsTextAndHasTheRightStages) {
   for (const ModelRow& row : models()) {
     const std::string text = row.name + (row.takes_widths ? ":4,3" : "");
     const Model model = parse_model(text);
@@ -57,7 +57,7 @@ TEST(Model, IsWhatItsTextSays) {
   EXPECT_TRUE(parse_model("linear") == dense_model({}));
 }
 
-TEST(Network, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
+TEST(Network, FlattensInputsAndStartsAlikeForOneSeedInBothPrecisions) {
   Options options;
   options.model = parse_model("mlp:12,7");
   const auto a = make_network(options, {{1, 8, 8}, 10}, 5), b = make_network(options, {{1, 8, 8}, 10}, 6);
@@ -68,7 +68,7 @@ TEST(Network, FlattensInputsAndBeginsAlikeForOneSeedInBothPrecisions) {
   EXPECT_FALSE(at::equal(a->parameters()[1].value, b->parameters()[1].value));
 }
 
-TEST(Initializers, HaveTheirRangeAndSpread) {
+TEST(Initializers, HaveTheirRangeAndStandardDeviation) {
   const double n_in = 300, n_out = 200;
   const struct {
     const char* name;
@@ -91,7 +91,7 @@ TEST(Initializers, HaveTheirRangeAndSpread) {
   }
 }
 
-TEST(Dropout, IsAFunctionOfSeedStepAndLayer) {
+TEST(Dropout, DependsOnlyOnSeedStepAndLayer) {
   const auto mask = [](std::uint64_t seed, std::int64_t step, std::size_t layer) {
     return kernels::dropout_mask(kernels::dropout_key(seed, step, layer), 500, 401, 0.1, at::kDouble);
   };

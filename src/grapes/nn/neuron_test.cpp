@@ -133,7 +133,7 @@ TEST(Neuron, SmoothAdaptationAndLearnedSynapsesEqualFiniteDifferences) {
   }
 }
 
-TEST(Neuron, StatefulNeuronsOnACurrentGoOnWhereTheyStopped) {
+TEST(Neuron, StatefulNeuronsContinueFromTheirLastState) {
   for (const std::string name : {"cuba-lif", "alif"}) {
     SpikingOptions chosen;
     chosen.neuron = name;

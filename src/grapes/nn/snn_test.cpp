@@ -108,7 +108,7 @@ TEST(Snn, EqualsItsReferenceOnEveryRule) {
   }
 }
 
-TEST(Snn, WhatFillsUpASequenceDoesNotCount) {
+TEST(Snn, PaddingOfASequenceDoesNotCount) {
   for (const bool each_step : {false, true})
     for (const auto& readout : readouts()) {
       SCOPED_TRACE(readout.name + (each_step ? ", each step" : ""));
@@ -146,7 +146,7 @@ TEST(Snn, SequenceLossIsTheNegativeLogLikelihoodOfAStep) {
   EXPECT_NEAR(criterion.loss(logits, bits, present).item<double>(), sum / 5, 1e-12);
 }
 
-TEST(Snn, ResponsibilityIsOfInputAndRecurrentWeightsOrOfInputsAlone) {
+TEST(Snn, ResponsibilitySumsInputAndRecurrentWeightsOrOnlyInputWeights) {
   for (const bool input : {false, true}) {
     Options options = spiking_options("bp", "grapes", "snu", true);
     if (input) options.rule.responsibility = credit::Responsibility::input;
@@ -161,7 +161,7 @@ TEST(Snn, ResponsibilityIsOfInputAndRecurrentWeightsOrOfInputsAlone) {
   }
 }
 
-TEST(Snn, ActivityCountsSilentAndSaturatedNodes) {
+TEST(Snn, ActivityCountsSilentAndSaturatedUnits) {
   Options options = spiking_options("bp", "none", "snu", false);
   options.encoding.encoder = "direct";
   options.spiking.threshold = 1e6;
@@ -173,7 +173,7 @@ TEST(Snn, ActivityCountsSilentAndSaturatedNodes) {
   EXPECT_EQ(model->activity()[0].rate, 0);
 }
 
-TEST(Snn, SaysWhatIsNotThere) {
+TEST(Snn, UnsupportedOptionsAreErrors) {
   const auto refused = [](const Options& options, const Signature& signature, const std::string& words) {
     try {
       make_network(options, signature, 1);
@@ -194,7 +194,7 @@ TEST(Snn, SaysWhatIsNotThere) {
 }
 
 /// NIR's equations by Euler's method, in loops.
-TEST(Lif, EqualsEulersMethodByNirsParameters) {
+TEST(Lif, EqualsEulersMethodWithNirsParameters) {
   const CubaLif cuba{0.004, 0.02, 3.0, 0.5, 1.5, 0.5, 0.7};
   const double dt = 0.001, weight = 4.0;
   const auto spikes = uniform({200, 1, 1}, 3).gt(0.6).to(torch::kDouble);

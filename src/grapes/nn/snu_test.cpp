@@ -139,7 +139,7 @@ TEST(Snu, EveryInstructionSetEqualsTheRecursion) {
   kernels::use_instruction_set(chosen);
 }
 
-TEST(Snu, MasksAndTruncation) {
+TEST(Snu, SupportsMasksAndTruncation) {
   for (const SnuRule& rule :
        {SnuRule{}, SnuRule{"identity", "sigmoid", "subtract"}, SnuRule{"relu", "step", "lateral"}})
     for (const std::int64_t truncate : {0, 1, 2, 4}) {
@@ -154,7 +154,7 @@ TEST(Snu, MasksAndTruncation) {
     }
 }
 
-TEST(Snu, SynapticCurrentsAndEprop) {
+TEST(Snu, SupportsSynapticCurrentsAndEprop) {
   for (const SnuRule& rule : {SnuRule{}, SnuRule{"identity", "sigmoid", "subtract"}})
     for (const auto& [synapse, eprop] : {std::pair{0.6, false}, {0.0, true}, {0.6, true}}) {
       SCOPED_TRACE(words(rule) + ", synapse " + std::to_string(synapse) + (eprop ? ", e-prop" : ""));
@@ -169,7 +169,7 @@ TEST(Snu, SynapticCurrentsAndEprop) {
     }
 }
 
-TEST(Snu, BiasesAndResetsToAValue) {
+TEST(Snu, SupportsBiasesAndResetValues) {
   for (const SnuRule& rule : {SnuRule{}, SnuRule{"identity", "sigmoid"}, SnuRule{"identity", "step", "subtract"}})
     for (const std::string modulation : {"grapes", "grapes-local"})
       for (const bool detached : {false, true}) {
@@ -187,7 +187,7 @@ TEST(Snu, BiasesAndResetsToAValue) {
       }
 }
 
-TEST(Snu, FactorsStandOnTheCurrentOnce) {
+TEST(Snu, FactorsScaleTheErrorAtTheCurrentOnce) {
   for (const std::string modulation : {"grapes", "grapes-local"})
     for (const bool recurrent : {false, true})
       for (const bool compounding : {false, true}) {
@@ -226,7 +226,7 @@ double error_after(std::int64_t steps, bool compounding, double constant, bool b
   return x.grad()[0].item<double>();
 }
 
-TEST(Snu, TheFactorDoesNotCompoundInTime) {
+TEST(Snu, TheErrorIsScaledOnlyOncePerTimeStep) {
   for (const bool by_steps : {true, false})
     for (const std::int64_t T : {5, 20}) {
       EXPECT_DOUBLE_EQ(error_after(T, false, 1, by_steps), 1);
@@ -235,7 +235,7 @@ TEST(Snu, TheFactorDoesNotCompoundInTime) {
     }
 }
 
-TEST(Snu, FactorOneIsBackpropagationBitForBit) {
+TEST(Snu, AFactorOfOneEqualsBackpropagationBitForBit) {
   for (const bool by_steps : {true, false})
     for (const auto dtype : {torch::kFloat, torch::kDouble}) {
       const testing::SnuCase c = drawn_case({}, true);
@@ -279,7 +279,7 @@ TEST(Snu, SmoothUnitsEqualFiniteDifferences) {
   }
 }
 
-TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
+TEST(Snu, RoutesChangeOnlyTheErrorAtTheInput) {
   const testing::SnuCase c = drawn_case({}, true);
   const auto ey = drawn({6, 3, 19}, 7);
   const auto expected = testing::backward(c, testing::forward(c), ey, torch::zeros_like(ey));
@@ -308,7 +308,7 @@ TEST(Snu, RoutesChangeTheWayToTheInputOnly) {
     }
 }
 
-TEST(Snu, SpikesAndDenseProductsAgree) {
+TEST(Snu, ProductsOfSpikesEqualDenseProducts) {
   using Inputs = SnuOptions::Inputs;
   std::vector<std::vector<at::Tensor>> results;
   testing::SnuCase c = drawn_case({}, false, 5);
@@ -330,7 +330,7 @@ TEST(Snu, SpikesAndDenseProductsAgree) {
   }
 }
 
-TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
+TEST(Snu, StateIsResetByDefaultAndKeptOnRequest) {
   const testing::SnuCase c = drawn_case({"identity", "sigmoid"}, true, 6);
   Snu forgetful = module_of(c, {});
   EXPECT_TRUE(torch::equal(forgetful->forward(c.x), forgetful->forward(c.x)));
@@ -344,7 +344,7 @@ TEST(Snu, StateIsResetByDefaultAndCarriedOnRequest) {
   EXPECT_TRUE(torch::equal(layer->forward(c.x.narrow(0, 0, 2)), first));
 }
 
-TEST(Snu, ACloneIsAlikeAndLearnsByItself) {
+TEST(Snu, ACloneIsEqualAndLearnsIndependently) {
   const testing::SnuCase c = drawn_case({}, true, 6);
   Snu layer = module_of(c, {});
   const auto copy = std::dynamic_pointer_cast<SnuImpl>(layer->clone());
@@ -358,7 +358,7 @@ TEST(Snu, ACloneIsAlikeAndLearnsByItself) {
   EXPECT_TRUE(torch::equal(copy->forward(c.x), theirs));
 }
 
-TEST(Snu, Readouts) {
+TEST(Snu, ReadoutsEqualTheirDefinitions) {
   SnuTrace trace;
   trace.output = torch::tensor({1.0, 0.0, 1.0, 1.0}, f64).view({4, 1, 1});
   trace.membrane = torch::tensor({-3.0, -1.0, -2.0, 5.0}, f64).view({4, 1, 1});
@@ -373,7 +373,7 @@ TEST(Snu, Readouts) {
   }
 }
 
-TEST(Snu, SaysWhatIsWrong) {
+TEST(Snu, InvalidArgumentsAreErrors) {
   SnuOptions options;
   options.rule().surrogate = "tanhh";
   EXPECT_THAT([&] { Snu(3, 2, options); },

@@ -145,7 +145,7 @@ TEST(SpikingMaps, EqualsAnExplicitGraph) {
   }
 }
 
-TEST(SpikingMaps, EveryModelEqualsItsReferenceAndRecomputes) {
+TEST(SpikingMaps, EveryModelEqualsItsReferenceAlsoWithRecomputing) {
   for (const std::string model :
        {"spiking-lenet", "spiking-vgg:6,5", "spiking-resnet:6,5", "spiking:conv4k5s2,max2,delay1,conv4g2,sum2,20"})
     for (const std::string route : {"bp", "fa", "dfa", "eprop"})
@@ -187,7 +187,7 @@ TEST(SpikingMaps, ThresholdNormalizationStartsAtTheThreshold) {
     }
 }
 
-TEST(SpikingMaps, SequencesOfMapsAreTakenAsTheyAre) {
+TEST(SpikingMaps, SequencesOfImagesNeedNoEncoder) {
   Options options = over_maps("spiking:conv4k3s2p1,6");
   const auto pictures = make_network(options, {{2, 6, 6}, 3}, 1);
   const auto recordings = make_network(options, {{2, 6, 6}, 3, true}, 1);
@@ -196,7 +196,7 @@ TEST(SpikingMaps, SequencesOfMapsAreTakenAsTheyAre) {
                            pictures->forward(x, {})));
 }
 
-TEST(SpikingMaps, ADelayPassesOnWhatWasThereBefore) {
+TEST(SpikingMaps, ADelayReturnsEarlierValues) {
   Options options = over_maps("spiking:delay2");
   const auto delayed = make_network(options, {{6}, 3, true, false}, 1);
   options.model = parse_model("spiking");
@@ -208,7 +208,7 @@ TEST(SpikingMaps, ADelayPassesOnWhatWasThereBefore) {
   EXPECT_FALSE(torch::equal(delayed->forward(x, {}), direct->forward(x, {})));
 }
 
-TEST(SpikingMaps, WordsThatAreNoLayerAreRefused) {
+TEST(SpikingMaps, InvalidLayersInTheListAreErrors) {
   for (const std::string layer :
        {"conv", "conv0", "conv4k0", "conv4x2", "pool2", "avg", "10-avg2", "conv4-conv4", "4k3", "conv4-delay1", ""})
     EXPECT_THROW(parse_model("spiking:" + layer), UsageError) << layer;
