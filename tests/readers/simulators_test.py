@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""snnTorch and Norse run networks of Grapes to the same spikes, and Grapes runs theirs, through NIR files."""
+"""snnTorch, Norse, sinabs and Rockpool run networks of Grapes to the same spikes, and Grapes runs theirs, through NIR files."""
 import contextlib
 import io
 import logging
@@ -21,6 +21,11 @@ try:
     import snntorch
     from snntorch.export_nir import export_to_nir
     from snntorch.import_nir import import_from_nir
+    import sinabs.activation
+    import sinabs.layers
+    import sinabs.nir
+    from rockpool.nn.modules.torch import LIFNeuronTorch
+    from rockpool.nn.modules.torch import nir as rockpool_nir
     missing = None
 except ImportError as error:
     missing = error
@@ -29,15 +34,23 @@ STEPS, DT = 12, 1e-4  # snnTorch assumes this time step
 TRAIN = ["--data", "digits", "--model", "snn:24,16", "--encoder", "direct", "--time-steps", STEPS, "--loss", "mse",
          "--precision", "float64", "--learning-rate", "1", "--membrane-decay", "0.75", "--no-learn-threshold", "--epochs",
          "1", "--quiet"]
+MAPS = ["--bias", "--threshold", "0.4", "--model"]  # of two models the last counts
 KINDS = {"lif": ["--neuron", "lif"], "cuba-lif": ["--neuron", "cuba-lif", "--synaptic-decay", "0.5"]}
 
 
-def counts(network, x):
-    """Return the number of spikes of each output over the time steps. Float64 keeps rounding away from the thresholds."""
-    network, state, total = network.double(), None, 0
-    for module in network.modules():
-        if isinstance(module, torch.nn.Linear):  # the spikes of snnTorch are float32
+def in_float64(network):
+    """Keep rounding away from the thresholds, and let a Flatten take examples with an axis for the batch, which files do not have."""
+    for module in network.double().modules():
+        if isinstance(module, torch.nn.Flatten):
+            module.start_dim = 1
+        if hasattr(module, "weight"):  # spikes of the others are float32
             module.register_forward_pre_hook(lambda _, values: (values[0].double(),))
+    return network
+
+
+def counts(network, x):
+    """Return the number of spikes of each output over the time steps."""
+    network, state, total = in_float64(network), None, 0
     with torch.no_grad():
         for _ in range(STEPS):
             y = network(torch.from_numpy(x)) if state is None else network(torch.from_numpy(x), state)
@@ -54,14 +67,27 @@ def quietly(function, *arguments, **options):
 
 
 def fold_resistance(graph):
-    """Norse leaves r out of a LIF. tau dv/dt = -v + r (W x) is the same with the weights r W and r = 1."""
+    """Norse leaves r out of a LIF. tau dv/dt = -v + r (W x + b) is the same with r W, r b and r = 1. All neurons of a channel have one r."""
     for name, node in graph.nodes.items():
         if isinstance(node, nir.LIF):
+            r = node.r.reshape(len(node.r), -1)[:, 0]
             for before, after in graph.edges:
                 if after == name:
-                    graph.nodes[before].weight = graph.nodes[before].weight * node.r[:, None]
+                    weights = graph.nodes[before]
+                    weights.weight = weights.weight * r.reshape(-1, *[1] * (weights.weight.ndim - 1))
+                    if hasattr(weights, "bias"):
+                        weights.bias = weights.bias * r
             node.r = np.ones_like(node.r)
     return graph
+
+
+def softmax(rates):
+    return np.exp(rates) / np.exp(rates).sum(axis=1, keepdims=True)
+
+
+def as_exact(tau, dt=1):
+    """Return the time constant of a program whose decay is exp(-dt / tau), for a file whose decay is 1 - DT / tau."""
+    return -dt / np.log(1 - DT / tau)
 
 
 @unittest.skipIf(missing, f"the packages of requirements.txt and simulators.txt are needed: {missing}")
@@ -72,6 +98,7 @@ class SimulatorTest(ProgramTest):
         logging.disable(logging.WARNING)
         self.addCleanup(logging.disable, logging.NOTSET)
         self.x = np.random.default_rng(1).integers(0, 17, (25, 64)) / 16
+        self.maps = self.x.reshape(-1, 1, 8, 8)
         self.write("x.csv", "\n".join(",".join(map(repr, row)) for row in self.x.tolist()) + "\n")
 
     def predictions(self, checkpoint):
@@ -121,6 +148,60 @@ class Export(SimulatorTest):
                     self.same(counts(network, self.x), expected)
 
 
+    def test_norse_with_convolutions(self):
+        for neuron in ("if", "lif"):
+            with self.subTest(neuron):
+                graph, expected = self.exported(neuron, *MAPS, "spiking:conv4,sum2,conv6p0,24", "--neuron", neuron)
+                network = quietly(norse.torch.from_nir, fold_resistance(graph), dt=DT)
+                self.same(counts(network, self.maps), expected)
+
+    def test_snntorch_with_convolutions(self):
+        graph, expected = self.exported("lif", *MAPS, "spiking:conv4,avg2,conv6p0,24", "--neuron", "lif")
+        self.same(counts(quietly(import_from_nir, graph), self.maps), expected)
+
+    def test_sinabs(self):
+        """It takes tau in time steps, and several spikes in one, and subtracts the threshold, unless told otherwise."""
+        for neuron, model, x in (("if", "snn:24,16", self.x), ("lif", "snn:24,16", self.x),
+                                 ("if", "spiking:conv4,sum2,conv6p0,24", self.maps)):
+            with self.subTest(neuron, model=model):
+                graph, expected = self.exported(neuron + model[:3], *MAPS, model, "--neuron", neuron)
+                for node in graph.nodes.values():
+                    if isinstance(node, nir.LIF):
+                        node.tau = as_exact(node.tau)
+                network = in_float64(quietly(sinabs.nir.from_nir, graph, num_timesteps=STEPS))
+                for module in network.modules():
+                    if isinstance(module, sinabs.layers.StatefulLayer):
+                        module.spike_fn = sinabs.activation.SingleSpike
+                        module.reset_fn = sinabs.activation.MembraneReset()
+                        module.min_v_mem = None
+                with torch.no_grad():
+                    spikes, _ = network(torch.from_numpy(x).repeat_interleave(STEPS, 0))
+                self.same(spikes.view(len(x), STEPS, -1).sum(1).numpy(), expected)
+
+    def test_rockpool(self):
+        """It subtracts the threshold at a spike, so Grapes imports the same file with that reset. It reads tau of a LIF as tau_mem."""
+        graph, _ = self.exported("lif", "--neuron", "lif", "--bias")
+        graph.metadata = {}  # the settings of a network with another reset
+        nir.write(self.folder / "parameters.nir", graph)
+        self.good("import", "nir", "parameters.nir", "--dt", DT, "--reset", "subtract", "--encoder", "direct", "--time-steps", STEPS,
+                  "--out", "subtract.safetensors", "--quiet")
+        expected = self.predictions("subtract.safetensors")
+        for node in graph.nodes.values():
+            if isinstance(node, nir.LIF):  # dt is read from r: tau / (1 + r)
+                node.tau_mem = as_exact(node.tau, DT)
+                node.r = node.tau_mem / DT - 1
+        network = in_float64(quietly(rockpool_nir.from_nir, graph))
+        for module in network.modules():
+            if isinstance(module, LIFNeuronTorch):
+                module.max_spikes_per_dt = torch.tensor(1.0)
+        x = torch.from_numpy(self.x).unsqueeze(1).expand(-1, STEPS, -1)
+        with torch.no_grad():
+            spikes, _ = network(x)
+        theirs = spikes.sum(1).numpy()
+        self.assertGreater(theirs.mean(), 0.5)
+        self.same(softmax(theirs / STEPS), expected)
+
+
 class Import(SimulatorTest):
     def test_snntorch(self):
         def leaky(n):
@@ -141,8 +222,7 @@ class Import(SimulatorTest):
                         module.reset_mem()
                 theirs = counts(network, self.x)
                 self.assertGreater(theirs.mean(), 0.1)
-                self.same(np.exp(theirs / STEPS) / np.exp(theirs / STEPS).sum(axis=1, keepdims=True), self.imported(graph))
-
+                self.same(softmax(theirs / STEPS), self.imported(graph))
 
     def test_norse(self):
         """Norse writes tau = dt / tau_mem_inv but reads 1 / tau_mem_inv, so its files are right with dt = 1."""
@@ -152,17 +232,14 @@ class Import(SimulatorTest):
                 v_reset=torch.zeros(n)), dt=DT)
         torch.manual_seed(3)
         network = norse.torch.SequentialState(torch.nn.Linear(64, 20), box(20), torch.nn.Linear(20, 10), box(10))
-        graph = quietly(to_nir, network, torch.zeros(64), dt=1)
         with torch.no_grad():  # a spike follows from a current of about the threshold in a step
             for module in network.modules():
                 if isinstance(module, torch.nn.Linear):
                     module.weight.mul_(10)
-        for node in graph.nodes.values():
-            if hasattr(node, "weight"):
-                node.weight = node.weight * 10
+        graph = quietly(to_nir, network, torch.zeros(64), dt=1)
         theirs = counts(network, self.x)
         self.assertGreater(theirs.mean(), 0.1)
-        self.same(np.exp(theirs / STEPS) / np.exp(theirs / STEPS).sum(axis=1, keepdims=True), self.imported(graph))
+        self.same(softmax(theirs / STEPS), self.imported(graph))
 
 
 if __name__ == "__main__":
