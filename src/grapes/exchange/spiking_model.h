@@ -3,12 +3,16 @@
 #include "grapes/exchange/spiking_net.h"
 #include "grapes/nn/network.h"
 
+#include <limits>
 #include <string>
 #include <vector>
 
 /// Converts spiking models to values that NIR can express, and back. Settings for learning (surrogate, route,
 /// modulation), the encoder and the readout are not converted; they stay with the options.
 namespace grapes::exchange {
+
+/// Threshold of an output neuron that only outputs its membrane: it is never reached.
+constexpr double never = std::numeric_limits<float>::max();
 
 /// Returns the options with everything that NIR cannot express replaced by the nearest equivalent: a sigmoid output by
 /// the step, relu and leaky_relu on the membrane by the identity, other resets by the hard one.
