@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/nn/words.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,7 +11,6 @@ namespace grapes::nn {
 namespace {
 
 using Do = Stage::Do;
-using Widths = std::vector<std::int64_t>;
 
 Stage convolution(std::int64_t channels, std::int64_t pool = 1) { return {Do::convolve, channels, 3, 1, 1, pool}; }
 Stage hidden(std::int64_t units, bool drops = false) {
@@ -29,32 +29,32 @@ Stage over_all(Do what) {
 }
 void append(Stages& stages, const Stages& more) { stages.insert(stages.end(), more.begin(), more.end()); }
 
-Stages mlp(const Widths& widths, const Signature& signature) {
+Stages mlp(const Model& model, const Signature& signature) {
   Stages stages;
-  for (const std::int64_t width : widths) stages.push_back(hidden(width, true));
+  for (const std::int64_t width : model.widths) stages.push_back(hidden(width, true));
   stages.push_back(output_layer(signature.outputs));
   return stages;
 }
 
 /// For one answer per sequence the outputs are spiking neurons too. For an answer at every step they are logits on the
 /// spikes of the last layer.
-Stages snn(const Widths& widths, const Signature& signature) {
+Stages snn(const Model& model, const Signature& signature) {
   Stages stages = {{Do::encode}};
-  for (const std::int64_t width : widths) stages.push_back({Do::spike, width});
+  for (const std::int64_t width : model.widths) stages.push_back({Do::spike, width});
   stages.push_back(signature.each_step ? output_layer(signature.outputs) : bare({Do::spike, signature.outputs}));
   stages.push_back({Do::read});
   return stages;
 }
 
-Stages cnn(const Widths& widths, const Signature& signature) {
+Stages cnn(const Model& model, const Signature& signature) {
   Stages stages;
-  for (const std::int64_t width : widths) stages.push_back(convolution(width, 2));
+  for (const std::int64_t width : model.widths) stages.push_back(convolution(width, 2));
   append(stages, {{Do::drop}, output_layer(signature.outputs)});
   return stages;
 }
 
 /// LeCun et al. 1998, with max pooling instead of trained averages. Images of 28 × 28 are padded to 32 × 32.
-Stages lenet5(const Widths&, const Signature& signature) {
+Stages lenet5(const Model&, const Signature& signature) {
   const bool small = signature.input_shape.size() == 3 && signature.input_shape[1] < 32;
   return {{Do::convolve, 6, 5, 1, small ? 2 : 0, 2},
           {Do::convolve, 16, 5, 1, 0, 2},
@@ -69,7 +69,7 @@ Stages residual_pair(std::int64_t channels) {
   return {{Do::keep}, convolution(channels), convolution(channels), bare({Do::add})};
 }
 
-Stages resnet9(const Widths&, const Signature& signature) {
+Stages resnet9(const Model&, const Signature& signature) {
   Stages stages = {convolution(64), convolution(128, 2)};
   append(stages, residual_pair(128));
   append(stages, {convolution(256, 2), convolution(512, 2)});
@@ -79,7 +79,7 @@ Stages resnet9(const Widths&, const Signature& signature) {
 }
 
 /// He et al. 2016, in the form for small images: a 3 × 3 convolution instead of the 7 × 7 convolution and its pooling.
-Stages resnet18(const Widths&, const Signature& signature) {
+Stages resnet18(const Model&, const Signature& signature) {
   Stages stages = {convolution(64)};
   std::int64_t before = 64;
   for (const std::int64_t width : {64, 128, 256, 512})
@@ -91,6 +91,12 @@ Stages resnet18(const Widths&, const Signature& signature) {
       before = width;
     }
   append(stages, {over_all(Do::average), {Do::drop}, output_layer(signature.outputs)});
+  return stages;
+}
+
+Stages in_words(const Model& model, const Signature& signature) {
+  Stages stages = stages_of_words(model.layers);
+  stages.push_back(output_layer(signature.outputs));
   return stages;
 }
 
@@ -118,12 +124,16 @@ const std::vector<ModelRow>& models() {
        false, resnet9},
       {"resnet18-cifar", "ResNet18 for small images: a 3 × 3 first convolution, no pooling after it (He et al. 2016)",
        false, resnet18},
+      {"layers",
+       "layers:WORD,WORD,...: any network of dense and convolutional layers, such as "
+       "layers:conv16k5,max2,conv32s2,avg,64; see docs/convolutional.md",
+       false, in_words},
   };
   return rows;
 }
 
 Stages stages_of(const Model& model, const Signature& signature) {
-  return find_row(models(), "model", model.name).stages(model.widths, signature);
+  return find_row(models(), "model", model.name).stages(model, signature);
 }
 
 Model dense_model(std::vector<std::int64_t> hidden) { return {hidden.empty() ? "linear" : "mlp", std::move(hidden)}; }
@@ -132,6 +142,12 @@ Model parse_model(const std::string& text) {
   const std::size_t colon = text.find(':');
   const ModelRow& row = find_row(models(), "model", text.substr(0, colon));
   Model model{row.name, {}};
+  if (row.stages == in_words) {
+    if (colon == std::string::npos) return model;
+    for (const std::string& word : split(text.substr(colon + 1), ',')) model.layers.emplace_back(trim(word));
+    stages_of_words(model.layers);
+    return model;
+  }
   if (!row.takes_widths && text != row.name)
     throw UsageError("model '" + text + "': " + row.name + " takes no arguments");
   if (!row.takes_widths) return model;
@@ -144,7 +160,26 @@ Model parse_model(const std::string& text) {
   return model;
 }
 
+Model model_with(const Stages& stages, const Signature& signature) {
+  // Dropout is a setting of training, and not every row has it at the same places.
+  const auto bare_of_drops = [](Stages list) {
+    std::erase_if(list, [](const Stage& stage) { return stage.what == Do::drop; });
+    for (Stage& stage : list) stage.drops = false;
+    return list;
+  };
+  Stages all = stages;
+  all.push_back(output_layer(signature.outputs));
+  std::vector<std::int64_t> units;
+  for (const Stage& stage : stages)
+    if (stage.is_layer()) units.push_back(stage.units);
+  for (const Model& one : {dense_model(units), Model{"cnn", units}, Model{"lenet5", {}}, Model{"resnet9", {}},
+                           Model{"resnet18-cifar", {}}})
+    if (bare_of_drops(stages_of(one, signature)) == bare_of_drops(all)) return one;
+  return {"layers", {}, words_of(stages)};
+}
+
 std::string to_string(const Model& model) {
+  if (!model.layers.empty()) return model.name + ":" + join(model.layers, ",");
   std::vector<std::string> widths;
   for (const std::int64_t width : model.widths) widths.push_back(std::to_string(width));
   return model.name + (widths.empty() ? "" : ":" + join(widths, ","));

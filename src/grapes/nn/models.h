@@ -36,6 +36,7 @@ struct Stage {
   bool drops = false;           ///< dense: with dropout, if the network has any
   std::string kind = "linear";  ///< dense: a name in layer_kinds()
 
+  bool operator==(const Stage&) const = default;
   bool is_layer() const {
     return what == Do::convolve || what == Do::dense || what == Do::shortcut || what == Do::spike;
   }
@@ -45,15 +46,19 @@ bool has(const Stages& stages, Stage::Do what);
 /// A linear layer that outputs logits.
 Stage output_layer(std::int64_t outputs);
 
-/// A name in models() and its widths.
+/// A name in models() and its widths, or its layers in words.
 struct Model {
   std::string name = "mlp";
   std::vector<std::int64_t> widths = {256, 256};
+  std::vector<std::string> layers = {};
   bool operator==(const Model&) const = default;
 };
 /// A network of linear layers: "mlp", or "linear" without hidden layers.
 Model dense_model(std::vector<std::int64_t> hidden);
-/// Parses "NAME" or "NAME:N1,N2,...". @throws UsageError for an unknown name or invalid widths
+/// Returns the row of models() with these stages, which are without output layer, or else their words.
+Model model_with(const Stages& stages, const Signature& signature);
+/// Parses "NAME", "NAME:N1,N2,..." or "layers:WORD,WORD,...". @throws UsageError for an unknown name, invalid widths or
+/// words
 Model parse_model(const std::string& text);
 std::string to_string(const Model& model);
 
@@ -61,7 +66,7 @@ struct ModelRow {
   std::string name;
   std::string summary;
   bool takes_widths;
-  Stages (*stages)(const std::vector<std::int64_t>& widths, const Signature& signature);
+  Stages (*stages)(const Model& model, const Signature& signature);
 };
 const std::vector<ModelRow>& models();
 /// Returns all stages of the model, including the output layer.
