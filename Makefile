@@ -35,10 +35,12 @@ test-python: build venv
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt -r tests/readers/requirements.txt
 	@build/venv/bin/pip install -qq --disable-pip-version-check --no-deps -r tests/readers/simulators.txt
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
+	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/onnx_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/simulators_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/tonic_test.py
 	@PATH=$(CURDIR)/build:$$PATH OMP_NUM_THREADS=1 build/venv/bin/python -m pytest -q -rs -n 2 -p no:cacheprovider --show-capture=no -W ignore python/tests
 	@build/venv/bin/python tests/docs.py docs/python.md build
+	@build/venv/bin/python tests/docs.py docs/onnx.md build
 
 test-torch2: venv
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt

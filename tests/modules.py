@@ -13,6 +13,7 @@ MODULES = {
     "base": [],
     "fixed": ["base"],
     "nir": ["base"],
+    "onnx": ["base"],
     "image": ["base"],
     "kernels": ["base"],
     "analog": ["kernels"],
@@ -31,11 +32,11 @@ MODULES = {
     "bench": ["train"],  # the steps that `grapes bench` times
     "cost": ["experiment"],
     "embedded": ["experiment", "fixed"],
-    "exchange": ["experiment", "nir"],
+    "exchange": ["experiment", "nir", "onnx"],
     "cli": ["cost", "embedded", "exchange", "parity", "bench"],
     "testing": ["nn"],  # only tests use it
 }
-WITHOUT_TORCH = ["base", "fixed", "nir", "image", "record", "plot", "report"]
+WITHOUT_TORCH = ["base", "fixed", "nir", "onnx", "image", "record", "plot", "report"]
 PROGRAM = ["base", "cli"]  # what src/grapes/main.cpp may include
 PUBLIC_MODULES = ["core", "credit", "nn"]  # grapes.h may include headers of these modules only
 

@@ -30,7 +30,7 @@ ADDITIONS = [
      '      {"even", "z_n = W_n h / |W_n| + b_n", false, even_layer},\n'),
     ("nn/models.cpp", "  };\n  return rows;", "models() {",
      '      {"five", "two hidden layers of five units, the first an even one", false,\n'
-     "       [](const Widths&, const Signature& signature) {\n"
+     "       [](const Model&, const Signature& signature) {\n"
      "         Stages stages = mlp({5, 5}, signature);\n"
      '         stages.front().kind = "even";\n'
      "         return stages;\n"

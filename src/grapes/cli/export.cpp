@@ -49,13 +49,15 @@ void check_given(const CLI::App& verb, const std::vector<std::string>& needed) {
 
 void add_export(Program& program) {
   CLI::App* verb =
-      add_verb(program.app, "export", "export a trained network's weights for PyTorch, for C, or as a NIR graph",
+      add_verb(program.app, "export",
+               "export a trained network's weights for PyTorch, for C, or as a NIR graph or an ONNX model",
                {{"grapes export runs/one --out one.safetensors",
                  "name the layers as torch.nn.Sequential(Linear, ReLU, Linear, ...) does: 0, 2, ..."},
                 {"grapes export best.safetensors --names fc1,fc2,head --out mine.safetensors",
                  "name the layers fc1, fc2 and head"},
                 {"grapes export c runs/one --out net.h", "write C for a microcontroller, see grapes export c --help"},
-                {"grapes export nir runs/one --out one.nir", "write a NIR graph, see grapes export nir --help"}});
+                {"grapes export nir runs/one --out one.nir", "write a NIR graph, see grapes export nir --help"},
+                {"grapes export onnx runs/one --out one.onnx", "write an ONNX model, see grapes export onnx --help"}});
   const auto options = std::make_shared<ExportOptions>();
   add_checkpoint(*verb, options->checkpoint)->required(false);
   verb->add_option("--out", options->out, "file to write")->type_name("FILE.safetensors");
@@ -70,6 +72,7 @@ void add_export(Program& program) {
   });
   add_export_c(program, *verb);
   add_export_nir(program, *verb);
+  add_export_onnx(program, *verb);
 }
 
 }  // namespace grapes::cli

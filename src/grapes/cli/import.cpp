@@ -78,13 +78,14 @@ Exit import_weights(const Program& program, const ImportOptions& options) {
 
 void add_import(Program& program) {
   CLI::App* verb = add_verb(
-      program.app, "import", "make a checkpoint from safetensors weights of PyTorch, or from a NIR graph",
+      program.app, "import", "make a checkpoint from safetensors weights of PyTorch, a NIR graph or an ONNX model",
       {{"grapes import theirs.safetensors --out ours.safetensors", "import dense layers, ordered by name"},
        {"grapes import theirs.safetensors --names fc1,fc2,head --data mnist --activation tanh --out ours.safetensors",
         "name the layers, the data and the activation"},
        {"grapes import theirs.safetensors --model mlp:256 --data digits --no-strict --out ours.safetensors",
         "import the tensors that fit and list the others"},
-       {"grapes import nir one.nir --out ours.safetensors", "import a NIR graph, see grapes import nir --help"}});
+       {"grapes import nir one.nir --out ours.safetensors", "import a NIR graph, see grapes import nir --help"},
+       {"grapes import onnx one.onnx --out ours.safetensors", "import an ONNX model, see grapes import onnx --help"}});
   const auto options = std::make_shared<ImportOptions>();
   verb->add_option("file", options->file,
                    "file with the weights NAME.weight [out, in] and the biases NAME.bias [out] of each layer")
@@ -102,6 +103,7 @@ void add_import(Program& program) {
       program.action = [&program, options] { return import_weights(program, *options); };
   });
   add_import_nir(program, *verb);
+  add_import_onnx(program, *verb);
 }
 
 }  // namespace grapes::cli

@@ -79,14 +79,6 @@ double chance(std::uint64_t key, std::int64_t place) {
   return static_cast<double>(splitmix(key + splitmix_step * static_cast<std::uint64_t>(place)) >> 40) * 0x1p-24;
 }
 
-/// Returns 2^e, the smallest scale for which `most` fits the format; 1 for zero and NaN.
-double scale_for(double most, const NumberFormat& format) {
-  if (!(most > 0) || !std::isfinite(most)) return 1;
-  int exponent = 0;
-  const double part = std::frexp(most / format.high, &exponent);
-  return std::ldexp(1.0, part == 0.5 ? exponent - 1 : exponent);
-}
-
 /// Rounds to the nearest integer, ties to even, for |x| < 2^51. It compiles to two additions; nearbyint would be a
 /// call.
 double whole(double x) {
@@ -187,6 +179,13 @@ std::string to_string(const NumberFormat& format) {
   if (format.stochastic) text += ":stochastic";
   if (format.scale == named(text.substr(0, text.find(':'))).scale) return text;
   return text + (format.scale == Scale::tensor ? ":tensor" : format.scale == Scale::channel ? ":channel" : ":unscaled");
+}
+
+double scale_for(double most, const NumberFormat& format) {
+  if (!(most > 0) || !std::isfinite(most)) return 1;
+  int exponent = 0;
+  const double part = std::frexp(most / format.high, &exponent);
+  return std::ldexp(1.0, part == 0.5 ? exponent - 1 : exponent);
 }
 
 at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t axis, std::uint64_t key) {

@@ -56,6 +56,7 @@ Criterion::Criterion(const std::string& loss, const std::string& output, TargetK
   if ((loss_->logits || targets == TargetKind::bits) && loss_->name != standard[which])
     throw UsageError("loss " + loss_->name + " does not support these targets, which are " + asked[which] +
                      ": use --loss " + standard[which]);
+  output_name_ = name;
   output_ = name == "softmax" ? softmax : find_row(activations(), "output", name).apply;
 }
 

@@ -49,6 +49,8 @@ class Criterion {
   /// Returns probabilities, or values in the targets' own units, [batch, k].
   at::Tensor prediction(const at::Tensor& logits) const;
   const std::string& name() const { return loss_->name; }
+  /// Returns softmax or a name in activations(); "" for a custom output function.
+  const std::string& output() const { return output_name_; }
   bool standardizes() const { return mean_.defined(); }
   /// Returns targets as the network computes them.
   at::Tensor standardized(const at::Tensor& targets) const;
@@ -56,6 +58,7 @@ class Criterion {
  private:
   const Loss* loss_;
   at::Tensor (*output_)(const at::Tensor& logits);
+  std::string output_name_;
   at::Tensor mean_, deviation_;  // of standardized targets, float64
 };
 

@@ -2,6 +2,7 @@
 
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
+#include "grapes/nn/words.h"
 
 #include <algorithm>
 #include <utility>
@@ -60,67 +61,8 @@ Stage pooling(Do what, std::int64_t side) {
 Stages firing(const Stage& stage) { return {bare(stage), {Do::fire}}; }
 Stages firing(std::int64_t channels, std::int64_t stride = 1) { return firing({Do::convolve, channels, 3, stride}); }
 
-/// Reads the operations of a layer, "conv16k5s2p1-avg2": a name, a number, and numbers with a letter before them.
-Stages layer_in_words(const std::string& text) {
-  const auto refuse = [&] {
-    throw UsageError("layer '" + text +
-                     "': expected a number of units such as 128, conv16 with k (kernel), s (stride), p (padding), d "
-                     "(dilation) and g (groups) such as conv16k5s2p1, avg2, sum2, max2 (the side of a window), delay3 "
-                     "(time steps), or a convolution and the pooling of its current such as conv16-avg2");
-  };
-  Stages stages;
-  bool fires = false;
-  for (const std::string& word : split(text, '-')) {
-    std::vector<std::pair<std::string, std::int64_t>> parts;  // the first is the name and its number
-    for (std::size_t at = 0; at < word.size();) {
-      const std::size_t digits = std::min(word.find_first_of("0123456789", at), word.size());
-      const std::size_t end = std::min(word.find_first_not_of("0123456789", digits), word.size());
-      const auto number = to_integer(word.substr(digits, end - digits));
-      if (!number || *number < 0 || *number > 1'000'000) refuse();
-      parts.emplace_back(word.substr(at, digits - at), *number);
-      at = end;
-    }
-    if (parts.empty() || (parts.size() > 1 && parts[0].first != "conv")) refuse();
-    const auto& [name, number] = parts[0];
-    const bool convolves = name == "conv", first = stages.empty();
-    if (number < 1 || (first ? false : !fires || convolves || name.empty() || name == "delay")) refuse();
-    if (convolves) {
-      Stage stage = bare({Do::convolve, number});
-      bool padded = false;
-      for (std::size_t i = 1; i < parts.size(); ++i) {
-        const auto& [letter, value] = parts[i];
-        std::int64_t* field = letter == "k"   ? &stage.kernel
-                              : letter == "s" ? &stage.stride
-                              : letter == "p" ? &stage.padding
-                              : letter == "d" ? &stage.dilation
-                              : letter == "g" ? &stage.groups
-                                              : nullptr;
-        if (field == nullptr || (value < 1 && letter != "p")) refuse();
-        *field = value;
-        padded = padded || letter == "p";
-      }
-      if (!padded) stage.padding = stage.kernel / 2;
-      stages.push_back(stage);
-      fires = true;
-    } else if (name.empty()) {
-      stages.push_back({Do::spike, number});
-    } else if (name == "delay") {
-      stages.push_back({Do::delay, number});
-    } else if (name == "avg" || name == "sum" || name == "max") {
-      stages.push_back(pooling(name == "avg" ? Do::average : name == "sum" ? Do::sum : Do::max_pool, number));
-    } else {
-      refuse();
-    }
-  }
-  if (stages.empty()) refuse();
-  if (fires) stages.push_back({Do::fire});
-  return stages;
-}
-
 Stages spiking(const Model& model, const Signature& signature) {
-  Stages layers;
-  for (const std::string& layer : model.layers) append(layers, layer_in_words(layer));
-  return over_time(layers, signature);
+  return over_time(spiking_stages_of_words(model.layers), signature);
 }
 
 Stages spiking_lenet(const Model&, const Signature& signature) {
@@ -214,6 +156,12 @@ Stages resnet18(const Model&, const Signature& signature) {
   return stages;
 }
 
+Stages in_words(const Model& model, const Signature& signature) {
+  Stages stages = stages_of_words(model.layers);
+  stages.push_back(output_layer(signature.outputs));
+  return stages;
+}
+
 }  // namespace
 
 Stage output_layer(std::int64_t outputs) { return bare({Do::dense, outputs}); }
@@ -258,6 +206,10 @@ const std::vector<ModelRow>& models() {
       {"resnet18-cifar",
        "ResNet18 for small images: the first convolution is 3 × 3, without pooling after it (He et al. 2016)", false,
        resnet18},
+      {"layers",
+       "layers:WORD,WORD,...: any network of dense and convolutional layers, such as "
+       "layers:conv16k5,max2,conv32s2,avg,64; see docs/convolutional.md",
+       false, in_words},
   };
   return rows;
 }
@@ -272,11 +224,10 @@ Model parse_model(const std::string& text) {
   const std::size_t colon = text.find(':');
   const ModelRow& row = find_row(models(), "model", text.substr(0, colon));
   Model model{row.name, {}};
-  if (row.stages == spiking && colon != std::string::npos) {
-    for (const std::string& layer : split(text.substr(colon + 1), ',')) {
-      layer_in_words(std::string(trim(layer)));
-      model.layers.emplace_back(trim(layer));
-    }
+  if (row.stages == in_words || row.stages == spiking) {
+    if (colon == std::string::npos) return model;
+    for (const std::string& word : split(text.substr(colon + 1), ',')) model.layers.emplace_back(trim(word));
+    row.stages == in_words ? stages_of_words(model.layers) : spiking_stages_of_words(model.layers);
     return model;
   }
   if (!row.takes_widths && text != row.name)
@@ -289,6 +240,24 @@ Model parse_model(const std::string& text) {
     model.widths.push_back(*width);
   }
   return model;
+}
+
+Model model_with(const Stages& stages, const Signature& signature) {
+  // Dropout is a setting of training, and not every row has it at the same places.
+  const auto bare_of_drops = [](Stages list) {
+    std::erase_if(list, [](const Stage& stage) { return stage.what == Do::drop; });
+    for (Stage& stage : list) stage.drops = false;
+    return list;
+  };
+  Stages all = stages;
+  all.push_back(output_layer(signature.outputs));
+  std::vector<std::int64_t> units;
+  for (const Stage& stage : stages)
+    if (stage.is_layer()) units.push_back(stage.units);
+  for (const Model& one : {dense_model(units), Model{"cnn", units}, Model{"lenet5", {}}, Model{"resnet9", {}},
+                           Model{"resnet18-cifar", {}}})
+    if (bare_of_drops(stages_of(one, signature)) == bare_of_drops(all)) return one;
+  return {"layers", {}, words_of(stages)};
 }
 
 std::string to_string(const Model& model) {

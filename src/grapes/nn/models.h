@@ -41,6 +41,7 @@ struct Stage {
   std::int64_t dilation = 1, groups = 1;
   bool fires = false;  ///< shortcut: followed by spiking neurons
 
+  bool operator==(const Stage&) const = default;
   bool is_layer() const {
     return what == Do::convolve || what == Do::dense || what == Do::shortcut || what == Do::spike;
   }
@@ -63,8 +64,10 @@ struct Model {
 };
 /// A network of linear layers: "mlp", or "linear" without hidden layers.
 Model dense_model(std::vector<std::int64_t> hidden);
-/// Parses "NAME", "NAME:N1,N2,..." or "spiking:LAYER,LAYER,...". @throws UsageError for an unknown name or invalid
-/// widths
+/// Returns the row of models() with these stages, which are without output layer, or else their words.
+Model model_with(const Stages& stages, const Signature& signature);
+/// Parses "NAME", "NAME:N1,N2,...", or "layers:WORD,WORD,..." and "spiking:WORD,WORD,..." with the words of nn/words.h.
+/// @throws UsageError for an unknown name, invalid widths or words
 Model parse_model(const std::string& text);
 std::string to_string(const Model& model);
 

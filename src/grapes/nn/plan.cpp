@@ -56,6 +56,11 @@ Map pooled(const Map& map, std::int64_t pool) {
   return pool == 0 ? Map{map.channels} : Map{map.channels, map.rows / pool, map.columns / pool};
 }
 
+bool takes_map(const Stage& stage) {
+  return stage.what == Do::convolve || stage.what == Do::shortcut || stage.what == Do::max_pool ||
+         stage.what == Do::average;
+}
+
 StagePlan sizes_of(const Stage& stage, const Map& in, const Model& model) {
   switch (stage.what) {
     case Do::convolve:
@@ -98,14 +103,24 @@ std::vector<StagePlan> stage_plans(const Options& options, const Stages& stages,
   std::vector<StagePlan> all;
   Map map = first_map(stages, signature.input_shape);
   std::vector<Map> kept;
+  bool maps = has(stages, Do::convolve);
   for (const Stage& stage : stages) {
+    if (stage.what == Do::dense) maps = false;
+    if (!maps && takes_map(stage))
+      throw UsageError("model '" + to_string(options.model) +
+                       "': convolutions and pooling must come before dense layers, and pooling needs a convolution");
     Map& through = stage.what == Do::shortcut ? kept.back() : map;
     StagePlan& one = all.emplace_back(sizes_of(stage, through, options.model));
     choose_rows(one, stage, options);
     through = one.out;
     if (stage.what == Do::keep) kept.push_back(map);
     if (stage.what == Do::add) {
-      TORCH_INTERNAL_ASSERT(kept.back() == map);
+      if (!(kept.back() == map))
+        throw UsageError(
+            fmt::format("model '{}': the sum adds a map of {} × {} × {} to one of {} × {} × {}: use 'skip' "
+                        "for a kept value of another size",
+                        to_string(options.model), kept.back().channels, kept.back().rows, kept.back().columns,
+                        map.channels, map.rows, map.columns));
       kept.pop_back();
     }
   }
