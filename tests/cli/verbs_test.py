@@ -307,6 +307,21 @@ class Using(ProgramTest):
         self.assertEqual(sum(result["confusion"]), result["examples"])
         self.assert_refused(2, "--part", "eval", "run", "--part", "all")
 
+    def test_a_table_with_other_columns_is_read_by_their_names(self):
+        rows = [{"a": i % 5, "b": (7 * i) % 11, "city": ("Oslo", "Rome", "Bern")[i % 3], "kind": "hot" if (i % 5) > 2 else "cold"} for i in range(120)]
+        def table(name, columns):
+            self.write(name, ",".join(columns) + "\n" + "".join(",".join(str(row.get(one, 0)) for one in columns) + "\n" for row in rows))
+        table("one.csv", ["a", "b", "city", "kind"])
+        table("other.csv", ["kind", "city", "b", "a"])
+        table("wider.csv", ["label", "b", "a", "kind", "city"])
+        table("narrow.csv", ["a", "city", "kind"])
+        self.good("train", "--data", "one.csv", "--model", "mlp:8", "--epochs", "3", "--quiet", "--out", "table")
+        first = self.good_json("eval", "table", "--quiet")
+        for options in (["other.csv"], ["wider.csv", "--target", "kind"]):
+            other = self.good_json("eval", "table", "--data", *options, "--quiet")
+            self.assertEqual({**first, "data": 0}, {**other, "data": 0})
+        self.assert_refused(3, ["narrow.csv", "no column for the input 'b'", "a, city, kind"], "eval", "table", "--data", "narrow.csv", "--quiet")
+
     def test_data_that_does_not_fit_the_network_is_an_error(self):
         self.write("other.csv", "a,b,label\n" + "1,2,x\n3,4,y\n" * 20)
         self.assert_refused(3, ["does not match", "1 x 8 x 8"], "eval", "run", "--data", "other.csv", "--quiet")

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <tuple>
 
 namespace grapes::cli {
@@ -73,7 +74,8 @@ Exit evaluate(const Program& program, const EvalOptions& options) {
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Fitted fitted{loaded.info, loaded.normalization};
-  const bool anew = options.settings.given().count("normalize") > 0;
+  const std::set<std::string> given = options.settings.given();
+  const bool anew = given.contains("normalize") || given.contains("mean") || given.contains("std");
   const data::Splits splits = open_data(program, config, bar, anew ? nullptr : &fitted);
   check_fits(loaded.info, splits);
   const data::Dataset& examples = part_of(splits, options.part);

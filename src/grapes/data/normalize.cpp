@@ -11,6 +11,8 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <c10/util/accumulate.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -139,6 +141,21 @@ const NormalizationKind& automatic_normalization(const Dataset& train, bool byte
   if (images)
     return called(values.low >= 0 && values.high <= 1 ? "unit" : in_bytes && values.high > 127 ? "pixels" : "channel");
   return called(values.whole && values.low >= 0 && values.high <= 1 ? "unit" : "standard");
+}
+
+Normalization given_normalization(const std::vector<double>& mean, const std::vector<double>& deviation,
+                                  const DatasetInfo& info) {
+  if (info.input_shape.size() != 3 || info.sequence)
+    throw UsageError("mean", "and std: the examples are not images; use normalize");
+  const auto channels = static_cast<std::size_t>(info.input_shape[0]);
+  const auto per_channel = [&](const std::vector<double>& numbers, const char* setting) {
+    if (numbers.size() != 1 && numbers.size() != channels)
+      throw UsageError(setting, fmt::format("[{}]: expected one number, or {}, one per channel",
+                                            fmt::join(numbers, ", "), channels));
+    return at::tensor(numbers, at::kDouble).view({-1, 1, 1}).expand({info.input_shape[0], 1, 1});
+  };
+  return {per_channel(mean, "mean").to(at::kFloat).contiguous(),
+          per_channel(deviation, "std").reciprocal().to(at::kFloat).contiguous()};
 }
 
 const std::vector<NormalizationKind>& normalizations() {

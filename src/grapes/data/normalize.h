@@ -28,6 +28,11 @@ struct NormalizationKind {
 };
 const std::vector<NormalizationKind>& normalizations();
 
+/// Returns x ← (x − mean) / deviation for images. @param mean, deviation  one number, or one per channel
+/// @throws UsageError for the setting with a wrong number of numbers, or for examples that are not images
+Normalization given_normalization(const std::vector<double>& mean, const std::vector<double>& deviation,
+                                  const DatasetInfo& info);
+
 /// Chooses a normalization by the training examples: unit for bytes from 0 to at least 128, sequences and what is 0 or
 /// 1; pixels for many whole numbers from 0 to 255; channel for images that are not within 0 ... 1; standard for other
 /// numbers.

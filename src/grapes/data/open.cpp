@@ -46,7 +46,8 @@ Collection read_named(const Options& options, const Progress& progress) {
 }
 
 /// Reads a named source, or user data by its path.
-Collection read(const Options& options, const Progress& progress) {
+/// @param known  what a trained model expects of a table, or null
+Collection read(const Options& options, const Progress& progress, const DatasetInfo* known) {
   const fs::path path = options.data;
   const bool named =
       std::any_of(sources().begin(), sources().end(), [&](const Source& row) { return row.name == options.data; });
@@ -57,7 +58,7 @@ Collection read(const Options& options, const Progress& progress) {
     if (!columns->empty() && !table)
       throw UsageError(setting, fmt::format("{}: only a table has columns, not {}", *columns, options.data));
   if (table || (!named && is_arrays(path))) refuse(options.pictures, options.data);
-  if (table) return read_table(path, options.table, options.targets);
+  if (table) return read_table(path, options.table, options.targets, known);
   if (!named && is_arrays(path)) return read_arrays(path, options.targets);
   if (options.targets == TargetReading::numbers)
     throw UsageError("targets", "numbers: " + options.data + " has classes");
@@ -112,6 +113,10 @@ void check(const Options& options) {
   if (options.pad < 0) throw UsageError("pad", "must be at least 0 (0: no padding)");
   if (options.train_limit < 0) throw UsageError("train_limit", "must be at least 0 (0: all)");
   if (options.test_limit < 0) throw UsageError("test_limit", "must be at least 0 (0: all)");
+  if (options.mean.empty() != options.deviation.empty())
+    throw UsageError(options.mean.empty() ? "mean" : "std", "is missing: mean and std must be given together");
+  if (!options.mean.empty() && options.normalize != "auto")
+    throw UsageError("normalize", options.normalize + ": mean and std replace it; give one or the other");
 }
 
 /// Checks options that are for images only, or not for sequences.
@@ -131,9 +136,9 @@ void check_kind(const Options& options, const Collection& collection) {
 
 Splits open(const Options& options, std::uint64_t split_seed, const Progress& progress, const Fitted* fitted) {
   check(options);
-  const bool automatic = options.normalize == "auto";
-  if (!automatic) find_row(normalizations(), "normalization", options.normalize);
-  Collection collection = read(options, progress);
+  const bool by_numbers = !options.mean.empty(), automatic = options.normalize == "auto" && !by_numbers;
+  if (!automatic && !by_numbers) find_row(normalizations(), "normalization", options.normalize);
+  Collection collection = read(options, progress, fitted && !fitted->info.inputs.empty() ? &fitted->info : nullptr);
   check_kind(options, collection);
   if (options.pad > 0)
     for (DatasetPtr* part : {&collection.train, &collection.train_drawn, &collection.validation, &collection.test})
@@ -151,10 +156,12 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
 
   Splits splits;
   const bool named = row_called(sources(), options.data) != nullptr;
-  const NormalizationKind& kind =
-      automatic && !named ? automatic_normalization(*train, collection.bytes)
-                          : find_row(normalizations(), "normalization", automatic ? "unit" : options.normalize);
-  splits.normalization = fitted ? fitted->normalization : kind.fit(*train, collection.bytes);
+  const NormalizationKind& kind = automatic && !named ? automatic_normalization(*train, collection.bytes)
+                                                      : find_row(normalizations(), "normalization",
+                                                                 automatic || by_numbers ? "unit" : options.normalize);
+  splits.normalization = fitted       ? fitted->normalization
+                         : by_numbers ? given_normalization(options.mean, options.deviation, info)
+                                      : kind.fit(*train, collection.bytes);
   if (info.problem == ProblemKind::regression && fitted) {
     info.target_mean = fitted->info.target_mean;
     info.target_deviation = fitted->info.target_deviation;

@@ -38,6 +38,9 @@ struct Options {
   /// auto, or a name in normalizations(). auto: automatic_normalization() for your own data, and standardized targets
   /// for a regression; unit for named sources.
   std::string normalize = "auto";
+  /// Of images, instead of `normalize`: x ← (x − mean) / deviation, one number for all channels or one each, for values
+  /// as they are read, which are 0 ... 1 for pictures. Empty: not given.
+  std::vector<double> mean, deviation;
   Augmentation augment;     ///< of the training images
   PictureOptions pictures;  ///< of a folder of pictures
 

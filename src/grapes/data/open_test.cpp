@@ -3,6 +3,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/data/sampler.h"
+#include "grapes/data/test_files.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -112,6 +113,19 @@ TEST(Open, NormalizesChannelsByAllTheirPixels) {
   EXPECT_EQ(splits.normalization.shift.numel(), 1);
 }
 
+TEST(Normalization, ByGivenNumbersPerChannel) {
+  Options options;
+  const at::Tensor raw = all_inputs(*open(options, 1).train);
+  options.mean = {0.25};
+  options.deviation = {0.5};
+  const Splits splits = open(options, 1);
+  EXPECT_TRUE(at::allclose(all_inputs(*splits.train), (raw - 0.25) / 0.5, 1e-6, 1e-6));
+  const Normalization colors =
+      given_normalization({0.1, 0.2, 0.3}, {1, 2, 4}, {ProblemKind::classification, {3, 2, 2}});
+  const at::Tensor x = colors(at::ones({1, 3, 2, 2}));
+  EXPECT_TRUE(at::allclose(x.select(2, 0).select(2, 0), at::tensor({0.9F, 0.4F, 0.175F}).view({1, 3})));
+}
+
 TEST(Open, InvalidOptionsAreErrorsThatNameTheOption) {
   const auto message = [](auto change) -> std::string {
     Options options;
@@ -124,6 +138,13 @@ TEST(Open, InvalidOptionsAreErrorsThatNameTheOption) {
     return "nothing was thrown";
   };
   EXPECT_THAT(message([](Options& o) { o.data = "fashion-mnits"; }), HasSubstr("did you mean 'fashion-mnist'"));
+  EXPECT_THAT(message([](Options& o) { o.mean = {0.5}; }), HasSubstr("mean and std must be given together"));
+  EXPECT_THAT(message([](Options& o) {
+                o.mean = {0.5}, o.deviation = {1, 2, 3};
+              }),
+              HasSubstr("std [1, 2, 3]: expected one number, or 1, one per channel"));
+  EXPECT_THAT(message([](Options& o) { o.mean = {0.5}, o.deviation = {1}, o.normalize = "unit"; }),
+              HasSubstr("mean and std replace it"));
   EXPECT_THAT(message([](Options& o) { o.normalize = "units"; }), HasSubstr("did you mean 'unit'"));
   EXPECT_THAT(message([](Options& o) { o.validation_split = -0.1; }), HasSubstr("validation_split -0.1"));
   EXPECT_THAT(message([](Options& o) { o.validation_split = 1.5; }), HasSubstr("validation_split 1.5"));

@@ -58,6 +58,7 @@ std::vector<std::size_t> chosen(const std::string& list, const char* setting, co
     return static_cast<std::size_t>(*number - 1);
   };
   std::vector<std::size_t> columns;
+  if (list.empty()) return columns;
   for (const std::string& piece : split(list, ',')) {
     const std::string name(trim(piece));
     const auto found = std::find(names.begin(), names.end(), name);
@@ -272,6 +273,55 @@ std::optional<Known> find_inputs(const std::vector<std::string>& inputs, const s
   return known;
 }
 
+Known known_inputs(const std::vector<std::string>& inputs, const TableText& table) {
+  std::string missing;
+  std::optional<Known> known = find_inputs(inputs, table.dialect.names, missing);
+  if (!known)
+    throw DataError(fmt::format("{}: no column for the input '{}'{}; it has: {}", table.file, missing,
+                                did_you_mean(missing, table.dialect.names), fmt::join(table.dialect.names, ", ")));
+  return std::move(*known);
+}
+
+/// The target columns of a table for a model: those asked for, those with the names of a regression's targets, the only
+/// column that is no input, or the usual ones.
+std::vector<std::size_t> known_targets(const DatasetInfo& known, const std::vector<TableColumn>& inputs,
+                                       const TableText& table, const std::string& asked,
+                                       std::vector<std::string>& notes) {
+  const std::vector<std::string>& names = table.dialect.names;
+  std::vector<std::size_t> others, named;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto is_it = [&](const TableColumn& column) { return column.number == i; };
+    if (std::none_of(inputs.begin(), inputs.end(), is_it)) others.push_back(i);
+  }
+  if (!asked.empty()) return chosen(asked, "target", table);
+  if (known.problem == ProblemKind::regression)
+    for (const std::string& target : known.classes)
+      if (const auto found = std::find(names.begin(), names.end(), target); found != names.end())
+        named.push_back(static_cast<std::size_t>(found - names.begin()));
+  if (!named.empty() && named.size() == known.classes.size()) return named;
+  if (others.size() == 1) return others;
+  if (others.empty())
+    throw DataError(fmt::format("{}: every column is an input of the network, so none has the targets; it has: {}",
+                                table.file, fmt::join(names, ", ")));
+  return find_targets(table, asked, notes);
+}
+
+/// Gives classes the numbers that they have in a model. @throws DataError for a class that the model does not know
+Targets as_known(Targets targets, const DatasetInfo& known, const std::string& file) {
+  if (known.problem == ProblemKind::regression) return targets;
+  std::vector<std::int64_t> numbers;
+  for (const std::string& name : targets.names) {
+    const auto found = std::find(known.classes.begin(), known.classes.end(), name);
+    if (found == known.classes.end())
+      throw DataError(fmt::format("{}: the class '{}' was not in the training data; expected {}", file, name,
+                                  fmt::join(known.classes, ", ")));
+    numbers.push_back(found - known.classes.begin());
+  }
+  targets.values = at::tensor(numbers, at::kLong).index_select(0, targets.values);
+  targets.names = known.classes;
+  return targets;
+}
+
 /// The names of the columns that inputs come from: "city" for "city=Oslo".
 std::vector<std::string> columns_of(const std::vector<std::string>& inputs) {
   std::vector<std::string> columns;
@@ -293,7 +343,8 @@ bool is_table(const std::filesystem::path& path) {
   return false;
 }
 
-Collection read_table(const std::filesystem::path& path, const TableOptions& options, TargetReading asked) {
+Collection read_table(const std::filesystem::path& path, const TableOptions& options, TargetReading asked,
+                      const DatasetInfo* known) {
   Collection collection;
   collection.name = path.string();
   std::string bytes = read_unpacked(path);
@@ -303,24 +354,33 @@ Collection read_table(const std::filesystem::path& path, const TableOptions& opt
   std::vector<std::string>& notes = collection.notes;
   notes.push_back("");  // for the table itself, when its rows are counted
 
-  const std::vector<std::size_t> targets = find_targets(table, options.target, notes);
-  std::vector<std::size_t> inputs, ignored;
-  if (!options.ignore.empty()) ignored = chosen(options.ignore, "ignore", table);
-  if (!options.columns.empty()) inputs = chosen(options.columns, "columns", table);
-  std::vector<TableColumn> columns;
+  Known inputs = known != nullptr ? known_inputs(known->inputs, table) : Known();
+  std::vector<TableColumn>& columns = inputs.columns;
+  const std::vector<std::size_t> targets = known != nullptr
+                                               ? known_targets(*known, columns, table, options.target, notes)
+                                               : find_targets(table, options.target, notes);
   const auto add = [&](std::size_t i, bool target) {
     columns.push_back({i, names[i], table.dialect.is_text[i], target});
   };
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (!holds(targets, i) && !holds(ignored, i) && (inputs.empty() || holds(inputs, i))) add(i, false);
+  if (known == nullptr) {
+    const std::vector<std::size_t> ignored = chosen(options.ignore, "ignore", table);
+    const std::vector<std::size_t> asked_for = chosen(options.columns, "columns", table);
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (!holds(targets, i) && !holds(ignored, i) && (asked_for.empty() || holds(asked_for, i))) add(i, false);
+  } else {
+    asked = known->problem == ProblemKind::regression ? TargetReading::numbers : TargetReading::classes;
+  }
   for (const std::size_t target : targets) add(target, true);
 
   TableCells cells = read_cells(table.text, table.dialect, std::move(columns), table.file);
   notes[0] = fmt::format("{} rows of {}", cells.rows, table.found);
   settle_missing(cells, options.missing, table.file, notes);
   DatasetInfo info;
-  const std::vector<Origin> origins = origins_of(cells, table, info.inputs, notes);
-  const Targets read = targets_of(cells, asked, table.file);
+  if (known != nullptr) info.inputs = known->inputs;
+  const std::vector<Origin> origins =
+      known != nullptr ? std::move(inputs.origins) : origins_of(cells, table, info.inputs, notes);
+  Targets read = targets_of(cells, asked, table.file);
+  if (known != nullptr) read = as_known(std::move(read), *known, table.file);
   if (!read.note.empty()) notes.push_back(read.note);
   info.problem = read.problem;
   info.input_shape = {static_cast<std::int64_t>(origins.size())};
@@ -342,10 +402,7 @@ at::Tensor table_inputs(const std::filesystem::path& path, const TableOptions& o
   const bool unnamed = std::all_of(info.inputs.begin(), info.inputs.end(),
                                    [](const std::string& name) { return name.starts_with("column "); });
   if (table.dialect.header && !unnamed) {
-    known = find_inputs(inputs, names, missing);
-    if (!known)
-      throw DataError(fmt::format("{}: no column for the input '{}'{}; it has: {}", table.file, missing,
-                                  did_you_mean(missing, names), fmt::join(names, ", ")));
+    known = known_inputs(inputs, table);
   } else {
     const std::vector<std::string> columns = columns_of(inputs);
     if (names.size() == columns.size())

@@ -30,9 +30,12 @@ bool is_table(const std::filesystem::path& path);
 
 /// Reads a table with target columns. A text column with at most 64 different texts becomes one 0/1 input per text.
 /// Missing values are NaN where options.missing fills them.
+/// @param known  what a model was trained on, or null: its columns are found by name in any order, others are ignored,
+///   and classes have its numbers
 /// @throws UsageError for a setting that names a column that the file lacks; DataError with line and column for a text
-///   among numbers; with counts by column for missing values
-Collection read_table(const std::filesystem::path& path, const TableOptions& options, TargetReading asked);
+///   among numbers; with counts by column for missing values; for a column or class of `known` that does not match
+Collection read_table(const std::filesystem::path& path, const TableOptions& options, TargetReading asked,
+                      const DatasetInfo* known = nullptr);
 
 /// Reads inputs for a model that was trained on a table. Columns are found by name, others are ignored. In a file
 /// without a header they are found by position: the inputs alone, or all columns as in a training file without a

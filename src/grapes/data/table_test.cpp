@@ -314,6 +314,44 @@ TEST_F(Table, InputsAndTargetsAreScaledByTheTrainingExamples) {
             all_inputs(*open(options, 1).train).select(1, 0).max().item<float>());
 }
 
+TEST_F(Table, ColumnsAndClassesOfATrainedModelAreFoundByName) {
+  DatasetInfo known;
+  known.inputs = {"b", "city=Oslo", "city=Rome", "a"};
+  known.classes = {"yes", "no", "maybe"};
+  const auto read = [&](const std::string& text, const DatasetInfo& info, const TableOptions& options = {}) {
+    write_file(file_, text);
+    return read_table(file_, options, TargetReading::automatic, &info);
+  };
+  const Collection found = read("extra,city,answer,a,label,b\n7,Rome,9,1,no,10\n7,Oslo,9,2,yes,20\n", known);
+  EXPECT_EQ(found.train->info().inputs, known.inputs);
+  EXPECT_EQ(found.train->info().classes, known.classes);
+  const Batch batch = found.train->get(at::arange(2));
+  EXPECT_TRUE(at::equal(batch.inputs, at::tensor({10.F, 0.F, 1.F, 1.F, 20.F, 1.F, 0.F, 2.F}).view({2, 4})));
+  EXPECT_TRUE(at::equal(batch.targets, at::tensor({1, 0}, at::kLong)));
+  // The only column that is no input has the targets, whatever it is called and wherever it stands.
+  EXPECT_TRUE(at::equal(read("answer,city,b,a\nmaybe,Oslo,1,1\nno,Oslo,1,1\n", known).train->targets(),
+                        at::tensor({2, 1}, at::kLong)));
+  const auto refused = [&](const std::string& text, const DatasetInfo& info) {
+    try {
+      read(text, info);
+    } catch (const DataError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was refused");
+  };
+  EXPECT_THAT(refused("city,B,a,label\nOslo,1,1,no\nOslo,1,1,yes\n", known),
+              HasSubstr("no column for the input 'b' (did you mean 'B'?); it has: city, B, a, label"));
+  EXPECT_THAT(refused("city,b,a,label\nOslo,1,1,no\nOslo,1,1,often\n", known),
+              HasSubstr("the class 'often' was not in the training data; expected yes, no, maybe"));
+  EXPECT_THAT(refused("city,b,a\nOslo,1,1\n", known), HasSubstr("every column is an input of the network"));
+
+  DatasetInfo prices;
+  prices.problem = ProblemKind::regression;
+  prices.inputs = {"a"};
+  prices.classes = {"price"};
+  EXPECT_EQ(read("price,a,label\n5,1,0\n6,1,0\n", prices).train->targets()[1].item<float>(), 6);
+}
+
 TEST_F(Table, IntegersFrom0To255AreScaledLikePictures) {
   std::string text = "label";
   for (int i = 0; i < 64; ++i) text += ",p" + std::to_string(i);

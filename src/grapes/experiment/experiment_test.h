@@ -35,6 +35,8 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"gray", "true"},
                                                             {"skip-damaged", "true"},
                                                             {"normalize", "standard"},
+                                                            {"mean", "0.485,0.456,0.406"},
+                                                            {"std", "0.229,0.224,0.225"},
                                                             {"augment", "rotate=10"},
                                                             {"target", "price,größe"},
                                                             {"ignore", "id,3-5"},

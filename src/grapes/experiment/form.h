@@ -139,6 +139,16 @@ inline Form<std::vector<double>> numbers(const Range& range) {
   return {"NUMBER" + range.text + ",...", Key::Kind::numbers, numbers_text,
           [=](std::string_view text, std::vector<double>& values) { return read_numbers(text, range, values); }};
 }
+/// The same, and "" for an empty list.
+inline Form<std::vector<double>> numbers_or_none(const Range& range) {
+  Form<std::vector<double>> form = numbers(range);
+  form.read = [read = form.read](std::string_view text, std::vector<double>& values) {
+    if (!trim(text).empty()) return read(text, values);
+    values.clear();
+    return true;
+  };
+  return form;
+}
 
 inline const Form<bool> yes_or_no = {"true|false", Key::Kind::flag,
                                      [](const bool& value) { return std::string(value ? "true" : "false"); },

@@ -112,6 +112,11 @@ std::vector<Key> data_group() {
           "to 0..1; bytes: bytes to 0..255; zero-mean: to -1..1; standard, channel: to mean 0 and standard deviation "
           "1, per input or per image channel",
           row_of(data::normalizations(), {"auto"}), &D::normalize),
+      key("mean, pixel-mean, image-mean", examples,
+          "images: subtract these numbers, one for all channels or one each, from pixels of 0..1; replaces normalize",
+          numbers_or_none(any_number()), &D::mean),
+      key("std, pixel-std, image-std, deviation", examples, "images: then divide by these numbers",
+          numbers_or_none(above(0)), &D::deviation),
       key("augment, augmentation, transform", examples,
           "random changes to training images: one or more of the changes shown, separated by commas "
           "(elastic=strength:width)",

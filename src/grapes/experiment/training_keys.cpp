@@ -55,16 +55,6 @@ Form<Sweep> sweep_form() {
       }};
 }
 
-Form<std::vector<double>> sweep_values_form() {
-  Form<std::vector<double>> form = numbers(any_number());
-  form.read = [read = form.read](std::string_view text, std::vector<double>& values) {
-    if (!text.empty()) return read(text, values);
-    values.clear();
-    return true;
-  };
-  return form;
-}
-
 std::vector<Key> optimizer_group() {
   return {
       key("optimizer, optim, opt, solver", learning, "update rule", row_of(optim::optimizers()), &O::optimizer),
@@ -187,7 +177,8 @@ std::vector<Key> compare_group() {
           "number of tuning runs per learning rate, with seeds that the comparison does not use", at_least(1),
           &C::tune_seeds),
       key("sweep", comparison, "repeat the comparison for several values of a key", sweep_form(), &C::sweep),
-      key("sweep-values", comparison, "values that replace {} in `sweep`", sweep_values_form(), &C::sweep_values),
+      key("sweep-values", comparison, "values that replace {} in `sweep`", numbers_or_none(any_number()),
+          &C::sweep_values),
       key("target-score", comparison,
           "test score for which the report counts the epochs to reach it; 0: 98 % of the baseline's final mean",
           at_least(0), &C::target),
