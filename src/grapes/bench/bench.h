@@ -67,18 +67,20 @@ std::vector<Timing> snn(const SnnCase& which, const Options& options);
 /// Returns the cases of docs/performance.md. @param input  of the first; the second has four of 88 notes at a time
 std::vector<SnnCase> snn_cases(const std::string& input);
 
-/// A training step of a convolutional network on images with SGD.
+/// A training step of a convolutional network with SGD, on images or on spikes over time.
 struct CnnCase {
-  std::string model = "resnet9", norm = "none";
+  std::string model = "resnet9", norm = "none";  ///< norm: "batch", or "threshold" of spiking models
   std::vector<std::int64_t> input = {3, 32, 32};
   std::int64_t batch = 64, outputs = 10;
   std::string precision = "float32";
   bool recompute = false;
+  std::int64_t steps = 0;  ///< of a spiking model; each input is 1 with probability 0.13
 };
-/// Times bp and grapes against only the convolutions of the step by oneDNN in its preferred layouts: forward, error at
-/// the layer below, and weight gradients. @throws as mlp()
+/// Times bp and grapes against only the convolutions of the step, of all time steps together, by oneDNN in its
+/// preferred layouts: forward, error at the layer below, and weight gradients. @throws as mlp()
 std::vector<Timing> cnn(const CnnCase& which, const Options& options);
 std::vector<CnnCase> cnn_cases();
+std::vector<CnnCase> spiking_cnn_cases();
 
 /// Times an update rule on one weight [256, 784], fused with its row sums and by tensor operations, against a copy of
 /// as many bytes as the rule must read and write. @throws as mlp()

@@ -64,6 +64,17 @@ TEST(Bench, RandomSpikesHaveTheRequestedDensity) {
   for (const Timing& timing : timings) EXPECT_NEAR(timing.density, 0.25, 0.01) << "64,000 draws";
 }
 
+TEST(Bench, TimesConvolutionsOverTimeWithBothRules) {
+  for (const std::string norm : {"none", "threshold"}) {
+    const std::vector<Timing> timings =
+        cnn({.model = "spiking-vgg:4", .norm = norm, .input = {2, 8, 8}, .batch = 4, .outputs = 3, .steps = 5}, quick);
+    EXPECT_EQ(of(timings, &Timing::rule), (std::vector<std::string>{"bp", "grapes"}));
+    EXPECT_THAT(of(timings, &Timing::name),
+                Each("spiking-vgg:4, T 5" + (norm == "none" ? std::string() : ", threshold norm") + ", 2 x 8 x 8"));
+    EXPECT_THAT(timings, Each(Field(&Timing::baseline_us, Gt(0))));
+  }
+}
+
 TEST(Bench, MnistIsUsedOnlyOnRequest) {
   for (const SnnCase& which : snn_cases("random")) EXPECT_EQ(which.input, "random");
   EXPECT_EQ(snn_cases("mnist").front().input, "mnist");

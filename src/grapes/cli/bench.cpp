@@ -93,6 +93,7 @@ void mlp(BenchVerb& verb) {
 
 void snn(BenchVerb& verb) {
   for (const bench::SnnCase& which : bench::snn_cases(verb.input)) print(bench::snn(which, verb.options), verb);
+  for (const bench::CnnCase& which : bench::spiking_cnn_cases()) print(bench::cnn(which, verb.options), verb);
 }
 
 void cnn(BenchVerb& verb) {
@@ -194,7 +195,8 @@ void add_bench(Program& program) {
       ->type_name("P");
   dense.batch().threads().optimizer().precision({"float32", "float64", "bf16"});
 
-  BenchOf spiking(*verb, program, "snn", "time a training step of spiking layers relative to its matrix products",
+  BenchOf spiking(*verb, program, "snn",
+                  "time a training step of spiking layers relative to its matrix products or convolutions",
                   {{"grapes bench snn --threads 1,2", "time random spikes, which are the same on every machine"},
                    {"grapes bench snn --input mnist", "time MNIST digits, the cases of docs/performance.md"}},
                   snn);

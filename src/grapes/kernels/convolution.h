@@ -51,7 +51,8 @@ at::Tensor rounded_convolution(const at::Tensor& h, const Convolution& layer);
 at::Tensor unblocked(const at::Tensor& x);
 
 /// For benchmarks: returns a function that runs the three convolutions of a training step on existing memory, in the
-/// layouts that oneDNN prefers; without oneDNN, LibTorch's convolutions.
+/// layouts that oneDNN prefers; LibTorch's convolutions without oneDNN, or if oneDNN has only slow ones for these
+/// sizes.
 /// @param input, weight  shapes @param below  whether the layer below receives an error
 std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
                                        std::int64_t stride, std::int64_t padding, bool below);

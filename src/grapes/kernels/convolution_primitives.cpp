@@ -1,8 +1,6 @@
 #include "grapes/kernels/convolution_primitives.h"
 
 #ifdef GRAPES_ONEDNN
-#include "grapes/kernels/convolution.h"
-
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -126,11 +124,12 @@ std::int64_t at_once(const Key& key) {
   return known.emplace(key, count).first->second;
 }
 
-std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
-                                       std::int64_t stride, std::int64_t padding, bool below) {
+std::function<void()> bare_primitives(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
+                                      std::int64_t stride, std::int64_t padding, bool below) {
   const auto sizes = [](const std::vector<std::int64_t>& v) { return Sizes{v.at(0), v.at(1), v.at(2), v.at(3)}; };
   const Key key{sizes(input), sizes(weight), stride, padding, 1, false, false};
   const Primitives& all = primitives(key);
+  if (!all.fast(below)) return {};
   const auto filled = [](const Memory::desc& description) {
     Memory room(description, onednn_engine());
     std::fill_n(static_cast<float*>(room.get_data_handle()), description.get_size() / sizeof(float), 0.1F);

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <unordered_map>
+#include <vector>
 
 namespace grapes::kernels {
 
@@ -70,6 +72,10 @@ void each_part(ConvolutionKey key, DoPart do_part) {
     do_part(begin, key.input[0], primitives(key));
   }
 }
+
+/// bare_convolution() by these primitives; empty if they are not fast.
+std::function<void()> bare_primitives(const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& weight,
+                                      std::int64_t stride, std::int64_t padding, bool below);
 
 }  // namespace grapes::kernels
 #endif
