@@ -31,7 +31,7 @@ ADDITIONS = [
     ("nn/models.cpp", "  };\n  return rows;", "models() {",
      '      {"five", "two hidden layers of five units, the first an even one", false,\n'
      "       [](const Model&, const Signature& signature) {\n"
-     "         Stages stages = mlp({5, 5}, signature);\n"
+     "         Stages stages = mlp({.widths = {5, 5}}, signature);\n"
      '         stages.front().kind = "even";\n'
      "         return stages;\n"
      "       }},\n"),
