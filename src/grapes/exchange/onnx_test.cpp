@@ -65,8 +65,8 @@ onnx::Node& node(onnx::Graph& graph, const std::string& type) {
 }
 
 TEST(Onnx, ThereAndBackIsTheSame) {
-  for (const char* model :
-       {"linear", "mlp:8,6", "cnn:4,6", "lenet5", "resnet18-cifar", "layers:conv4k5s2,keep,conv4,add,avg2,12-linear"})
+  for (const char* model : {"linear", "mlp:8,6", "cnn:4,6", "lenet5", "layers:max2,16", "resnet18-cifar",
+                            "layers:conv4k5s2,keep,conv4,add,avg2,12-linear"})
     for (const char* activation : {"relu", "leaky_relu", "tanh", "sigmoid", "scaled_tanh"}) {
       SCOPED_TRACE(std::string(model) + " " + activation);
       experiment::Loaded loaded = network_of(model);

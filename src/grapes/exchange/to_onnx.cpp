@@ -86,7 +86,7 @@ class OnnxWriter {
 
   void add_stages() {
     const nn::Stages stages = nn::stages_of(options_.model, train::signature_of(loaded_.info));
-    map_ = nn::has(stages, Do::convolve);
+    map_ = nn::takes_maps(stages);
     if (!map_ && loaded_.info.input_shape.size() != 1)
       h_ = node("input.flat", "Flatten", {h_}, {{"axis", std::int64_t{1}}});
     std::vector<std::string> kept;

@@ -171,7 +171,7 @@ bool has(const Stages& stages, Stage::Do what) {
 }
 
 bool takes_maps(const Stages& stages) {
-  return has(stages, Do::convolve) || has(stages, Do::max_pool) || has(stages, Do::average) || has(stages, Do::sum);
+  return std::any_of(stages.begin(), stages.end(), [](const Stage& stage) { return stage.takes_map(); });
 }
 
 const std::vector<ModelRow>& models() {

@@ -45,6 +45,11 @@ struct Stage {
   bool is_layer() const {
     return what == Do::convolve || what == Do::dense || what == Do::shortcut || what == Do::spike;
   }
+  /// Whether it takes [channels, rows, columns], not a vector.
+  bool takes_map() const {
+    return what == Do::convolve || what == Do::shortcut || what == Do::max_pool || what == Do::average ||
+           what == Do::sum;
+  }
 };
 using Stages = std::vector<Stage>;
 bool has(const Stages& stages, Stage::Do what);

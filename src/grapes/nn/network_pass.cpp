@@ -92,7 +92,7 @@ at::Tensor Network::forward(const at::Tensor& inputs, const Pass& pass) {
   prepare(pass);
   if (pass.training) refresh_factors(pass, inputs.size(0));
   at::Tensor h = has(stages_, Do::encode) ? encoded(inputs, pass) : inputs.to(plan_.placed);
-  if (!has(stages_, Do::encode) && !has(stages_, Do::convolve)) h = h.flatten(1).contiguous();
+  if (!has_time(stages_) && !takes_maps(stages_)) h = h.flatten(1).contiguous();
   shown_ = has_time(stages_) && !pass.training ? (h.dim() > 3 ? h.flatten(2) : h) : at::Tensor();
   std::vector<at::Tensor> values;
   if (plan_.route->upwards() && at::GradMode::is_enabled())

@@ -56,11 +56,6 @@ Map pooled(const Map& map, std::int64_t pool) {
   return pool == 0 ? Map{map.channels} : Map{map.channels, map.rows / pool, map.columns / pool};
 }
 
-bool takes_map(const Stage& stage) {
-  return stage.what == Do::convolve || stage.what == Do::shortcut || stage.what == Do::max_pool ||
-         stage.what == Do::average;
-}
-
 StagePlan sizes_of(const Stage& stage, const Map& in, const Model& model) {
   switch (stage.what) {
     case Do::convolve:
@@ -103,12 +98,12 @@ std::vector<StagePlan> stage_plans(const Options& options, const Stages& stages,
   std::vector<StagePlan> all;
   Map map = first_map(stages, signature.input_shape);
   std::vector<Map> kept;
-  bool maps = has(stages, Do::convolve);
+  bool flat = false;
   for (const Stage& stage : stages) {
-    if (stage.what == Do::dense) maps = false;
-    if (!maps && takes_map(stage))
+    flat = flat || stage.what == Do::dense || stage.what == Do::spike;
+    if (flat && stage.takes_map())
       throw UsageError("model '" + to_string(options.model) +
-                       "': convolutions and pooling must come before dense layers, and pooling needs a convolution");
+                       "': convolutions and pooling must come before dense layers");
     Map& through = stage.what == Do::shortcut ? kept.back() : map;
     StagePlan& one = all.emplace_back(sizes_of(stage, through, options.model));
     choose_rows(one, stage, options);

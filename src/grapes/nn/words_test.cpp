@@ -60,6 +60,16 @@ TEST(Words, OfANetworkAreTheModelOfItsRecord) {
   EXPECT_EQ(model->weights().size(), 6U);
 }
 
+TEST(Words, MayBeginWithPooling) {
+  for (const char* model : {"layers:avg2,16", "layers:max", "spiking:avg2,16", "spiking:sum2,conv4"})
+    EXPECT_EQ(refused(model), "nothing was refused") << model;
+  Options options;
+  options.model = parse_model("layers:avg");
+  const at::Tensor x = at::rand({2, 3, 32, 32});
+  const auto model = make_network(options, pictures, 1);
+  EXPECT_TRUE(at::allclose(model->forward(x, {}), x.mean({2, 3}).mm(model->parameters()[0].value.t()), 1e-5, 1e-6));
+}
+
 TEST(Words, ThatMakeNoNetworkAreRefused) {
   EXPECT_THAT(refused("layers:conv"), HasSubstr("layer 'conv'"));
   EXPECT_THAT(refused("layers:conv4q3"), HasSubstr("layer 'conv4q3'"));
@@ -71,7 +81,8 @@ TEST(Words, ThatMakeNoNetworkAreRefused) {
   EXPECT_THAT(refused("layers:conv4,keep,conv8,add"), HasSubstr("use 'skip'"));
   EXPECT_THAT(refused("layers:conv4,keep,conv4,skip4,skip4,add"), HasSubstr("one 'skip' at most"));
   EXPECT_THAT(refused("layers:conv4,16,conv4"), HasSubstr("must come before dense layers"));
-  EXPECT_THAT(refused("layers:max2,16"), HasSubstr("must come before dense layers"));
+  EXPECT_THAT(refused("layers:16,max2"), HasSubstr("must come before dense layers"));
+  EXPECT_THAT(refused("spiking:16,avg2"), HasSubstr("must come before dense layers"));
   EXPECT_THAT(refused("layers:conv4", {{12}, 3}), HasSubstr("takes images"));
 }
 
