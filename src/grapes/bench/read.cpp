@@ -65,13 +65,18 @@ std::vector<Timing> read(const std::string& path, std::int64_t batch, const Opti
   const std::vector<fs::path> files = files_of(path);
   std::int64_t bytes = 0;
   for (const fs::path& file : files) bytes += static_cast<std::int64_t>(fs::file_size(file));
-  const data::Options what{.data = path, .download = false};
-  const std::string name = fs::path(path).filename().string();
+  data::Options what;
+  what.data = path;
+  what.download = false;
+  Timing labels;
+  labels.name = fs::path(path).filename().string();
 
   std::vector<Timing> timings = take_turns(
       [&] {
-        Timing open{.name = name, .variant = "open", .bytes = bytes};
-        return Group{[&] { read_bytes(files); }, {{open, [&] { data::open(what, 1); }}}, false};
+        Arm open{labels, [&] { data::open(what, 1); }};
+        open.labels.variant = "open";
+        open.labels.bytes = bytes;
+        return Group{[&] { read_bytes(files); }, {open}, false};
       },
       options, kernels::Pool::blas, 1);
 
@@ -85,10 +90,12 @@ std::vector<Timing> read(const std::string& path, std::int64_t batch, const Opti
         const std::int64_t held = std::clamp<std::int64_t>((std::int64_t{256} << 20) / (4 * width), 1, set->size());
         const at::Tensor in_memory = at::zeros({held, width});
         const auto order = std::make_shared<Batches>(set, batch);
-        return Group{[order, in_memory, held] { in_memory.index_select(0, order->rows().remainder(held)); },
-                     {{{.name = name, .batch = from->size(), .variant = "random batches", .bytes = 4 * one.numel()},
-                       [from] { from->next(); }}},
-                     false};
+        Arm batches{labels, [from] { from->next(); }};
+        batches.labels.variant = "random batches";
+        batches.labels.batch = from->size();
+        batches.labels.bytes = 4 * one.numel();
+        return Group{
+            [order, in_memory, held] { in_memory.index_select(0, order->rows().remainder(held)); }, {batches}, false};
       },
       options, kernels::Pool::blas);
   timings.insert(timings.end(), batches.begin(), batches.end());

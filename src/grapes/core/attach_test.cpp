@@ -4,7 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/nn/modules/rnn.h>
 
 #include <vector>
 

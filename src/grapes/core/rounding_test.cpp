@@ -1,7 +1,7 @@
 #include "grapes/core/rounding.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 namespace grapes {
 namespace {

@@ -61,7 +61,7 @@ TEST(FromNir, ConvertsTimeConstantsInSeconds) {
       }
       const at::Tensor y = run(from_nir(graph, step, "x"), x).squeeze(1);
       const at::Tensor expected = Simulation(graph, step).run(x.squeeze(1));
-      EXPECT_TRUE(torch::allclose(y, expected, 1e-9, 1e-9)) << step;
+      EXPECT_TRUE(at::allclose(y, expected, 1e-9, 1e-9)) << step;
       EXPECT_GT(y.sum().item<double>(), 5);
     }
 }
@@ -79,8 +79,8 @@ TEST(FromNir, ExactStepsDoNotDependOnTheirLength) {
   graph.nodes["out"] = {"Output", {{"shape", nir::wholes({1})}}, {}};
   graph.edges = {{"in", "w"}, {"w", "0"}, {"0", "out"}};
   const Reading exact{nn::Integrator::exact};
-  const at::Tensor coarse = run(from_nir(graph, 4e-3, "x", exact), torch::ones({10, 1, 1}, at::kDouble)),
-                   fine = run(from_nir(graph, 1e-4, "x", exact), torch::ones({400, 1, 1}, at::kDouble));
+  const at::Tensor coarse = run(from_nir(graph, 4e-3, "x", exact), at::ones({10, 1, 1}, at::kDouble)),
+                   fine = run(from_nir(graph, 1e-4, "x", exact), at::ones({400, 1, 1}, at::kDouble));
   for (std::int64_t t = 0; t < 10; ++t) {
     EXPECT_NEAR(coarse[t].item<double>(), 1.2 * (1 - std::exp(-4e-3 * static_cast<double>(t + 1) / 0.007)), 1e-12);
     EXPECT_NEAR(coarse[t].item<double>(), fine[40 * t + 39].item<double>(), 1e-12);
@@ -89,7 +89,7 @@ TEST(FromNir, ExactStepsDoNotDependOnTheirLength) {
 }
 
 TEST(FromNir, ImportsScalesAndDelays) {
-  nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
+  nir::Graph graph = to_nir(net_with({at::full({7}, 0.5, at::kDouble), {}}), dt);
   graph.metadata.clear();
   const auto scale = [](std::int64_t n, double from) {
     std::vector<double> values;
@@ -104,14 +104,14 @@ TEST(FromNir, ImportsScalesAndDelays) {
                  {"neurons", "axons"}, {"axons", "spikes"}, {"spikes", "second"},  {"second", "output"}};
   const at::Tensor x = spikes({40, 1, 5}, 5);
   const SpikingNet net = from_nir(graph, dt, "x");
-  EXPECT_TRUE(torch::allclose(run(net, x).squeeze(1), Simulation(graph, dt).run(x.squeeze(1)), 1e-9, 1e-9));
+  EXPECT_TRUE(at::allclose(run(net, x).squeeze(1), Simulation(graph, dt).run(x.squeeze(1)), 1e-9, 1e-9));
   expect_same(from_nir(to_nir(net, dt), dt, "x"), net);
   EXPECT_THAT(refusal([&] { from_nir(graph, 0.75e-3, "x.nir"); }),
               HasSubstr("data: x.nir: node 'axons' (Delay): delays must be whole numbers of time steps"));
 }
 
 TEST(FromNir, ResetsBySubtractionOnRequest) {
-  nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
+  nir::Graph graph = to_nir(net_with({at::full({7}, 0.5, at::kDouble), {}}), dt);
   graph.metadata.clear();
   const SpikingNet net = from_nir(graph, dt, "x", {nn::Integrator::euler, "subtract"});
   EXPECT_EQ(neurons_of(net).reset, "subtract");
@@ -130,15 +130,14 @@ TEST(FromNir, ImportsNeuronsWithAnotherRestingPotential) {
   EXPECT_THROW(from_nir(graph, dt, "x"), DataError);  // its metadata claim that it is unchanged
   graph.metadata.clear();
   const SpikingNet back = from_nir(graph, dt, "x");
-  EXPECT_TRUE(torch::allclose(neurons_of(back).threshold, neurons_of(net).threshold, 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(neurons_of(back).threshold, neurons_of(net).threshold, 1e-12, 1e-12));
 }
 
 TEST(FromNir, TheScaleOfACurrentBecomesPartOfTheConvolution) {
   SpikingNet net;
   net.input = {1, 4, 4};
-  net.stages = {
-      {"conv", Convolution{drawn({2, 1, 3, 3}, 1), drawn({2}, 2), {1, 1}, {1, 1}}},
-      {"neurons", Neurons{torch::full({2, 4, 4}, 0.5, at::kDouble), torch::full({2, 4, 4}, 1.0, at::kDouble)}}};
+  net.stages = {{"conv", Convolution{drawn({2, 1, 3, 3}, 1), drawn({2}, 2), {1, 1}, {1, 1}}},
+                {"neurons", Neurons{at::full({2, 4, 4}, 0.5, at::kDouble), at::full({2, 4, 4}, 1.0, at::kDouble)}}};
   nir::Graph graph = to_nir(net, dt);
   graph.metadata.clear();
   auto& r = std::get<std::vector<double>>(graph.nodes["neurons"].fields["r"].values);
@@ -146,9 +145,9 @@ TEST(FromNir, TheScaleOfACurrentBecomesPartOfTheConvolution) {
   graph.nodes["conv"].fields["padding"] = nir::text("same");
   const SpikingNet back = from_nir(graph, dt, "x");
   const auto& conv = std::get<Convolution>(back.stages[0].what);
-  const at::Tensor by = torch::tensor({2.0, 3.0}, at::kDouble);
-  EXPECT_TRUE(torch::allclose(conv.weight, drawn({2, 1, 3, 3}, 1) * by.view({2, 1, 1, 1})));
-  EXPECT_TRUE(torch::allclose(conv.bias, drawn({2}, 2) * by));
+  const at::Tensor by = at::tensor({2.0, 3.0}, at::kDouble);
+  EXPECT_TRUE(at::allclose(conv.weight, drawn({2, 1, 3, 3}, 1) * by.view({2, 1, 1, 1})));
+  EXPECT_TRUE(at::allclose(conv.bias, drawn({2}, 2) * by));
   EXPECT_EQ(conv.padding, (std::array<std::int64_t, 2>{1, 1}));
   r[3] = 77;
   EXPECT_THROW(from_nir(graph, dt, "x"), DataError);
@@ -207,7 +206,7 @@ TEST(FromNir, ErrorsNameTheNodeThatCannotBeImported) {
       {[](nir::Graph& g) { g.metadata["format"] = nir::text(nir_format); }, "x.nir: its metadata must contain dt"},
   };
   for (const Case& one : cases) {
-    nir::Graph graph = to_nir(net_with({torch::full({7}, 0.5, at::kDouble), {}}), dt);
+    nir::Graph graph = to_nir(net_with({at::full({7}, 0.5, at::kDouble), {}}), dt);
     graph.metadata.clear();
     one.how(graph);
     EXPECT_THAT(refusal([&] { from_nir(graph, dt, "x.nir"); }), HasSubstr(one.said));

@@ -3,8 +3,8 @@
 #include "grapes/base/error.h"
 #include "grapes/exchange/spiking_net.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
-#include <torch/torch.h>
 
 #include <string>
 #include <vector>
@@ -16,7 +16,7 @@ inline constexpr double dt = 1e-3;
 
 inline at::Tensor drawn(at::IntArrayRef shape, std::uint64_t seed, at::ScalarType dtype = at::kDouble) {
   auto generator = at::detail::createCPUGenerator(seed);
-  return torch::randn(shape, generator, dtype);
+  return at::randn(shape, generator, dtype);
 }
 inline at::Tensor spikes(at::IntArrayRef shape, std::uint64_t seed) {
   return drawn(shape, seed).gt(0.3).to(at::kDouble);
@@ -25,8 +25,8 @@ inline at::Tensor spikes(at::IntArrayRef shape, std::uint64_t seed) {
 /// Neurons between two matrices. Decays and thresholds differ between neurons.
 inline SpikingNet net_with(Neurons neurons, at::ScalarType dtype = at::kDouble) {
   const std::int64_t n = 7;
-  if (!neurons.decay.defined()) neurons.decay = torch::linspace(0.3, 0.95, n, dtype);
-  neurons.threshold = torch::linspace(0.4, 1.3, n, dtype);
+  if (!neurons.decay.defined()) neurons.decay = at::linspace(0.3, 0.95, n, dtype);
+  neurons.threshold = at::linspace(0.4, 1.3, n, dtype);
   SpikingNet net;
   net.input = {5};
   net.stages = {{"first", Linear{drawn({n, 5}, 1, dtype)}},
@@ -40,15 +40,15 @@ struct Kind {
   Neurons neurons;
 };
 inline std::vector<Kind> kinds() {
-  const at::Tensor ones = torch::ones({7}, at::kDouble), alpha = torch::full({7}, 0.6, at::kDouble),
+  const at::Tensor ones = at::ones({7}, at::kDouble), alpha = at::full({7}, 0.6, at::kDouble),
                    R = drawn({7, 7}, 4) * 0.5;
   return {{"LIF", {{}, {}}},
           {"LIF", {{}, {}, {}, R}},
           {"CubaLIF", {{}, {}, alpha}},
           {"CubaLIF", {{}, {}, alpha, R}},
           {"IF", {ones, {}}},
-          {"LIF", {{}, {}, {}, {}, "hard", true, torch::linspace(-0.5, 0.2, 7, at::kDouble)}},
-          {"CubaLIF", {{}, {}, torch::linspace(0.1, 0.7, 7, at::kDouble), R, "hard", true, ones * -0.25}},
+          {"LIF", {{}, {}, {}, {}, "hard", true, at::linspace(-0.5, 0.2, 7, at::kDouble)}},
+          {"CubaLIF", {{}, {}, at::linspace(0.1, 0.7, 7, at::kDouble), R, "hard", true, ones * -0.25}},
           {"IF", {ones, {}, {}, {}, "hard", true, ones * 0.125}},
           {"LI", {{}, {}, {}, {}, "none", false}},
           {"CubaLI", {{}, {}, alpha, {}, "none", false}},
@@ -66,7 +66,7 @@ inline void expect_same(const SpikingNet& a, const SpikingNet& b) {
     ASSERT_EQ(x.defined(), y.defined()) << what;
     if (!x.defined()) return;
     EXPECT_EQ(x.scalar_type(), y.scalar_type()) << what;
-    EXPECT_TRUE(torch::equal(x, y)) << what;
+    EXPECT_TRUE(at::equal(x, y)) << what;
   };
   EXPECT_EQ(a.input, b.input);
   ASSERT_EQ(a.stages.size(), b.stages.size());

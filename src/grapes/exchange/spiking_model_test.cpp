@@ -4,8 +4,8 @@
 #include "grapes/base/error.h"
 #include "grapes/exchange/nir.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
-#include <torch/torch.h>
 
 #include <limits>
 
@@ -35,11 +35,10 @@ struct Made {
 Made made(nn::Options options, nn::Signature signature = {{5}, 3}) {
   Made one{options, signature, nn::make_network(options, signature, 1)};
   auto generator = at::detail::createCPUGenerator(7);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (const nn::Named& parameter : one.model->parameters())
     if (!parameter.name.ends_with("weight"))
-      at::Tensor(parameter.value)
-          .add_(torch::rand(parameter.value.sizes(), generator, parameter.value.options()) * 0.1);
+      at::Tensor(parameter.value).add_(at::rand(parameter.value.sizes(), generator, parameter.value.options()) * 0.1);
   return one;
 }
 
@@ -48,7 +47,7 @@ at::Tensor examples(const nn::Signature& signature) {
   std::vector<std::int64_t> shape = {4};
   if (signature.sequence) shape.push_back(9);
   shape.insert(shape.end(), signature.input_shape.begin(), signature.input_shape.end());
-  return torch::rand(shape, generator, torch::kDouble);
+  return at::rand(shape, generator, at::kDouble);
 }
 
 /// Input of the model's first layer, [time, batch, in].
@@ -97,7 +96,7 @@ TEST(SpikingModel, TheExportedNetworkComputesTheSame) {
     const at::Tensor said = one.signature.each_step                         ? y.transpose(0, 1)
                             : one.options.spiking.readout == "max_membrane" ? y.amax(0)
                                                                             : y.mean(0);
-    EXPECT_TRUE(torch::allclose(said, expected, 1e-6, 1e-9)) << one.model->describe();
+    EXPECT_TRUE(at::allclose(said, expected, 1e-6, 1e-9)) << one.model->describe();
     EXPECT_GT(expected.abs().sum().item<double>(), 0);
   }
 }
@@ -111,7 +110,7 @@ TEST(SpikingModel, ExportingAndImportingGivesTheSameModel) {
     const auto first = one.model->parameters(), second = again->parameters();
     ASSERT_EQ(first.size(), second.size());
     for (std::size_t i = 0; i < first.size(); ++i)
-      EXPECT_TRUE(torch::equal(first[i].value, second[i].value)) << first[i].name << "\n" << one.model->describe();
+      EXPECT_TRUE(at::equal(first[i].value, second[i].value)) << first[i].name << "\n" << one.model->describe();
   }
 }
 
@@ -134,7 +133,7 @@ TEST(SpikingModel, OptionsAreThoseOfTheNetwork) {
     const auto again = nn::make_network(options, one.signature, 2);
     fill(*again, options, net, "x");
     const at::Tensor x = examples(one.signature).to(one.options.precision.dtype);
-    EXPECT_TRUE(torch::allclose(again->forward(x, {}), one.model->forward(x, {}), 1e-6, 1e-9)) << again->describe();
+    EXPECT_TRUE(at::allclose(again->forward(x, {}), one.model->forward(x, {}), 1e-6, 1e-9)) << again->describe();
   }
 }
 
@@ -144,17 +143,17 @@ TEST(SpikingModel, SupportsOutputsThatAreReadFromTheirMembrane) {
   options.spiking.readout = "last_membrane";
   Made one = made(options);
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     for (const nn::Named& parameter : one.model->parameters())
       if (parameter.name == "layers.2.threshold") at::Tensor(parameter.value).fill_(std::numeric_limits<float>::max());
   }
   const SpikingNet net = exact(one);
   EXPECT_EQ(to_nir(net, 1e-3).nodes.at("neurons_2").type, "LI");
   const at::Tensor x = examples(one.signature), expected = one.model->forward(x, {});
-  EXPECT_TRUE(torch::allclose(run(net, shown(one, x))[8], expected, 1e-9, 1e-12));
+  EXPECT_TRUE(at::allclose(run(net, shown(one, x))[8], expected, 1e-9, 1e-12));
   const auto again = nn::make_network(options, one.signature, 2);
   fill(*again, options_of(net, options, "x"), net, "x");
-  EXPECT_TRUE(torch::equal(again->forward(x, {}), expected));
+  EXPECT_TRUE(at::equal(again->forward(x, {}), expected));
 }
 
 std::string refusal(const std::function<void()>& act) {
@@ -217,7 +216,7 @@ TEST(SpikingModel, OtherModelsAreAnError) {
 TEST(SpikingModel, ConstantsOfEachNeuronAndConvolutionsBecomeModels) {
   const auto uniform = [](at::IntArrayRef shape, double low, double high, std::uint64_t seed) {
     auto generator = at::detail::createCPUGenerator(seed);
-    return torch::rand(shape, generator, torch::kDouble) * (high - low) + low;
+    return at::rand(shape, generator, at::kDouble) * (high - low) + low;
   };
   const auto neurons = [&](at::IntArrayRef shape) {
     Neurons all{uniform(shape, 0.5, 0.95, 1), uniform(shape, 0.3, 0.9, 2), uniform(shape, 0.1, 0.6, 3)};
@@ -229,7 +228,7 @@ TEST(SpikingModel, ConstantsOfEachNeuronAndConvolutionsBecomeModels) {
   const SpikingNet dense{{5},
                          {{"a", Linear{uniform({6, 5}, -1, 1, 6), uniform({6}, 0, 0.5, 7)}},
                           {"b", recurrent},
-                          {"c", Delay{torch::full({6}, 2, torch::kLong)}},
+                          {"c", Delay{at::full({6}, 2, at::kLong)}},
                           {"d", Linear{uniform({3, 6}, -0.5, 1, 8)}},
                           {"e", neurons({3})}}};
   const SpikingNet alone{{5}, {{"a", Linear{uniform({3, 5}, -1, 1, 6)}}, {"b", neurons({3})}}};
@@ -262,13 +261,13 @@ TEST(SpikingModel, ConstantsOfEachNeuronAndConvolutionsBecomeModels) {
     shape.insert(shape.begin(), 9);
     const at::Tensor expected = run(net, x.expand(shape).contiguous()).mean(0);
     EXPECT_GT(expected.mean().item<double>(), 0.05);
-    EXPECT_TRUE(torch::allclose(one->forward(x, {}), expected, 1e-9, 1e-9));
+    EXPECT_TRUE(at::allclose(one->forward(x, {}), expected, 1e-9, 1e-9));
     // Out again, and in: the same model.
     std::vector<std::string> said_nothing;
     const SpikingNet out = net_of(*one, options, signature, false, said_nothing);
     const auto again = nn::make_network(options, signature, 2);
     fill(*again, options, from_nir(to_nir(out, 1e-3), 1, "x"), "x");
-    EXPECT_TRUE(torch::equal(again->forward(x, {}), one->forward(x, {})));
+    EXPECT_TRUE(at::equal(again->forward(x, {}), one->forward(x, {})));
     // It learns: gradients reach the first weights, fused as in the reference.
     std::vector<at::Tensor> gradients;
     for (const bool plain : {false, true}) {
@@ -281,7 +280,7 @@ TEST(SpikingModel, ConstantsOfEachNeuronAndConvolutionsBecomeModels) {
       for (const nn::Named& parameter : one->parameters()) at::Tensor(parameter.value).mutable_grad().reset();
     }
     EXPECT_GT(gradients[0].abs().sum().item<double>(), 0);
-    EXPECT_TRUE(torch::allclose(gradients[0], gradients[1], 1e-9, 1e-12));
+    EXPECT_TRUE(at::allclose(gradients[0], gradients[1], 1e-9, 1e-12));
   }
 }
 
@@ -302,17 +301,17 @@ TEST(SpikingModel, UnsupportedNetworksAreErrorsThatNameTheNode) {
               }),
               HasSubstr("node 'layer_1': pooling windows must not overlap"));
   EXPECT_THAT(said([](SpikingNet& net) {
-                net.stages[2].what = Convolution{torch::ones({2, 1, 3, 1}, torch::kDouble)};
+                net.stages[2].what = Convolution{at::ones({2, 1, 3, 1}, at::kDouble)};
               }),
               HasSubstr("node 'layer_1': its kernel must be square to learn; got 3 × 1"));
-  EXPECT_THAT(said([](SpikingNet& net) { net.stages[2].what = Delay{torch::arange(8)}; }),
+  EXPECT_THAT(said([](SpikingNet& net) { net.stages[2].what = Delay{at::arange(8)}; }),
               HasSubstr("node 'layer_1': the delays of a layer must be equal to learn"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin() + 1); }),
               HasSubstr("node 'layer_1': two matrices without neurons between them"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin()); }),
               HasSubstr("node 'neurons_0': neurons without weights before them"));
   EXPECT_THAT(said([&](SpikingNet& net) {
-                neurons(net, 5).recurrent = torch::ones({3, 3}, torch::kDouble);
+                neurons(net, 5).recurrent = at::ones({3, 3}, at::kDouble);
               }),
               HasSubstr("node 'neurons_2': recurrent connections between output neurons are not supported"));
   EXPECT_THAT(said([&](SpikingNet& net) { neurons(net, 1).spikes = false; }),

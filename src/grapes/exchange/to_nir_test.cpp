@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(ToNir, ParametersEqualValuesByHand) {
-  SpikingNet net = net_with({torch::full({7}, 0.8, at::kDouble), {}, torch::full({7}, 0.5, at::kDouble)});
+  SpikingNet net = net_with({at::full({7}, 0.8, at::kDouble), {}, at::full({7}, 0.5, at::kDouble)});
   nir::Graph graph = to_nir(net, dt);
   const nir::Node& cuba = graph.nodes.at("neurons");
   EXPECT_EQ(cuba.type, "CubaLIF");
@@ -41,11 +41,11 @@ TEST(ToNir, EveryKindOfNeuronEqualsNirsEquations) {
     EXPECT_EQ(graph.nodes.at("neurons").type, kind.type);
     EXPECT_TRUE(nir::check(graph).empty());
     const at::Tensor ours = run(net, x).squeeze(1), theirs = Simulation(graph, dt).run(x.squeeze(1));
-    EXPECT_TRUE(torch::allclose(ours, theirs, 1e-9, 1e-9)) << (ours - theirs).abs().max();
+    EXPECT_TRUE(at::allclose(ours, theirs, 1e-9, 1e-9)) << (ours - theirs).abs().max();
     net.stages.pop_back();  // spikes must be identical
     const at::Tensor y = run(net, x);
     if (kind.neurons.spikes) {
-      EXPECT_TRUE(torch::equal(y.squeeze(1), Simulation(to_nir(net, dt), dt).run(x.squeeze(1))));
+      EXPECT_TRUE(at::equal(y.squeeze(1), Simulation(to_nir(net, dt), dt).run(x.squeeze(1))));
       EXPECT_GT(y.sum().item<double>(), 20);
       EXPECT_LT(y.mean().item<double>(), 0.9);
     }
@@ -66,13 +66,13 @@ TEST(ToNir, ExportingAndImportingIsTheSameBitForBit) {
 /// If all equations use old values, a CubaLIF's membrane receives a spike one step later, so all of its spikes are late
 /// too.
 TEST(ToNir, UsingThePreviousCurrentDelaysSpikesByOneStep) {
-  SpikingNet net = net_with({{}, {}, torch::full({7}, 0.6, at::kDouble)});
+  SpikingNet net = net_with({{}, {}, at::full({7}, 0.6, at::kDouble)});
   net.stages.pop_back();
   const at::Tensor x = spikes({60, 1, 5}, 10);
   const nir::Graph graph = to_nir(net, dt);
   const at::Tensor ours = run(net, x).squeeze(1), late = Simulation(graph, dt, Current::late).run(x.squeeze(1));
-  EXPECT_TRUE(torch::equal(late.narrow(0, 1, 59), ours.narrow(0, 0, 59)));
-  EXPECT_FALSE(torch::equal(late, ours));
+  EXPECT_TRUE(at::equal(late.narrow(0, 1, 59), ours.narrow(0, 0, 59)));
+  EXPECT_FALSE(at::equal(late, ours));
 }
 
 /// A convolution of spikes as built in C++: Conv2d, Neurons, a pool, Snu; each applied to all steps.
@@ -89,7 +89,7 @@ TEST(ToNir, SpikingConvolutionsComputeTheSame) {
        {static_cast<torch::nn::Module*>(convolution.get()), static_cast<torch::nn::Module*>(neurons.get()),
         static_cast<torch::nn::Module*>(output.get())})
     module->to(at::kDouble);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   output->weight.mul_(4);
   const at::Tensor x = spikes({30, 1, 2, 6, 9}, 12);
   at::Tensor y = convolution->forward(x.flatten(0, 1)).unflatten(0, {30, 1});
@@ -111,22 +111,22 @@ TEST(ToNir, SpikingConvolutionsComputeTheSame) {
       {"flat", Flatten{}},
       {"out", Linear{output->weight.detach()}},
       {"out_neurons", Neurons{output->decay.detach().expand({3}).contiguous(), output->threshold.detach()}}};
-  EXPECT_TRUE(torch::equal(run(net, x), y));
+  EXPECT_TRUE(at::equal(run(net, x), y));
   const nir::Graph graph = to_nir(net, dt);
-  EXPECT_TRUE(torch::equal(Simulation(graph, dt).run(x.squeeze(1)), y.squeeze(1)));
+  EXPECT_TRUE(at::equal(Simulation(graph, dt).run(x.squeeze(1)), y.squeeze(1)));
   expect_same(from_nir(graph, dt, "x"), net);
   net.stages[2].what = Pooling{false, {2, 2}, {2, 2}};
-  EXPECT_TRUE(torch::equal(Simulation(to_nir(net, dt), dt).run(x.squeeze(1)), run(net, x).squeeze(1)));
+  EXPECT_TRUE(at::equal(Simulation(to_nir(net, dt), dt).run(x.squeeze(1)), run(net, x).squeeze(1)));
 }
 
 TEST(ToNir, ErrorsNameTheLayerThatNirCannotExpress) {
   const auto said = [](Neurons neurons) { return refusal([&] { to_nir(net_with(std::move(neurons)), dt); }); };
   EXPECT_THAT(said({{}, {}, {}, {}, "hard", false}),
               HasSubstr("usage: layer 'neurons': outputs a membrane that its spikes reset"));
-  EXPECT_THAT(said({torch::linspace(0.5, 1, 7, at::kDouble), {}}),
+  EXPECT_THAT(said({at::linspace(0.5, 1, 7, at::kDouble), {}}),
               HasSubstr("layer 'neurons': neuron 6 has the decay 1, which has no time constant: it must be at least 0 "
                         "and below 1, or 1 in all neurons"));
-  EXPECT_THAT(said({torch::full({7}, -0.1, at::kDouble), {}}), HasSubstr("neuron 0 has the decay -0.1"));
+  EXPECT_THAT(said({at::full({7}, -0.1, at::kDouble), {}}), HasSubstr("neuron 0 has the decay -0.1"));
   EXPECT_THAT(refusal([] { to_nir(net_with({{}, {}}), 0); }), HasSubstr("dt must be above 0 seconds; got 0"));
   SpikingNet net = net_with({{}, {}});
   std::get<Linear>(net.stages[0].what).weight[0][2] = NAN;
