@@ -102,50 +102,46 @@ def write_pictures(folder, count):
     return folder / "pictures"
 
 
-def report(rows, as_json, unit):
-    for name, rates, peak in rows:
-        rate = statistics.median(rates)
-        if as_json:
-            print(json.dumps({"reader": name, "unit": unit, "median": rate, "rates": rates, "peak_bytes": peak}), flush=True)
+def compare(chosen, name, file, peers, theirs, ours_of, unit):
+    """Time the readers of a file in turn and print the median rate of each.
+
+    theirs(seconds, n) and ours_of(timings of `grapes bench read`) are the rates of a peer that took these seconds for n examples, and ours.
+    """
+    rates, peaks = {}, {}
+    for _ in range(chosen.rounds):
+        for peer_name, code in peers.items():
+            try:
+                seen = peer(code, file)
+            except RuntimeError as error:
+                print(f"  {peer_name} is left out: {error}", file=sys.stderr)
+                continue
+            rates.setdefault(peer_name, []).append(theirs(seen["seconds"], seen["n"]))
+            peaks[peer_name] = seen["peak"]
+        output, peaks["grapes"] = ours(chosen.program, file)
+        rates.setdefault("grapes", []).append(ours_of([json.loads(line) for line in output.splitlines()]))
+    for reader, all_rates in rates.items():
+        rate = statistics.median(all_rates)
+        if chosen.json:
+            print(json.dumps({"file": name, "reader": reader, "unit": unit, "median": rate, "rates": all_rates, "peak_bytes": peaks[reader]}), flush=True)
         else:
-            print(f"{name:40} {rate:9.1f} {unit}   [{min(rates):.1f}, {max(rates):.1f}]   peak {peak / 1e6:6.0f} MB", flush=True)
+            print(f"{name + ', ' + reader:40} {rate:9.1f} {unit}   [{min(all_rates):.1f}, {max(all_rates):.1f}]   peak {peaks[reader] / 1e6:6.0f} MB",
+                  flush=True)
 
 
 def tables(chosen, folder):
     for file in write_tables(folder, chosen.megabytes):
-        size = file.stat().st_size
-        rates, peaks = {}, {}
-        for _ in range(chosen.rounds):
-            for name, code in {"pandas": PANDAS, "DuckDB": DUCKDB}.items():
-                try:
-                    seen = peer(code, file)
-                except RuntimeError as error:
-                    print(f"  {name} is left out: {error}", file=sys.stderr)
-                    continue
-                rates.setdefault(name, []).append(size / 1e6 / seen["seconds"])
-                peaks[name] = seen["peak"]
-            output, peaks["grapes"] = ours(chosen.program, file)
-            rates.setdefault("grapes", []).append(size / json.loads(output.splitlines()[0])["step_us"])
-        report([(f"{file.name}, {name}", rates[name], peaks[name]) for name in rates], chosen.json, "MB/s")
+        megabytes = file.stat().st_size / 1e6
+        compare(chosen, file.name, file, {"pandas": PANDAS, "DuckDB": DUCKDB}, lambda seconds, n: megabytes / seconds,
+                lambda timings: megabytes / timings[0]["step_us"] * 1e6, "MB/s")
 
 
 def pictures(chosen, folder):
-    place = write_pictures(folder, chosen.pictures)
-    rates, peaks = {}, {}
-    for _ in range(chosen.rounds):
-        for name, code in {"Pillow and DataLoader": PILLOW, "torchvision and DataLoader": TORCHVISION}.items():
-            try:
-                seen = peer(code, place)
-            except RuntimeError as error:
-                print(f"  {name} is left out: {error}", file=sys.stderr)
-                continue
-            rates.setdefault(name, []).append(seen["n"] / seen["seconds"])
-            peaks[name] = seen["peak"]
-        output, peaks["grapes"] = ours(chosen.program, place)
-        opened, batches = map(json.loads, output.splitlines())
-        epoch_us = opened["step_us"] + chosen.pictures / batches["batch"] * batches["step_us"]
-        rates.setdefault("grapes", []).append(chosen.pictures / epoch_us * 1e6)
-    report([(f"JPEGs, {name}", rates[name], peaks[name]) for name in rates], chosen.json, "pictures/s")
+    def epoch(timings):
+        opened, batches = timings
+        return chosen.pictures / (opened["step_us"] + chosen.pictures / batches["batch"] * batches["step_us"]) * 1e6
+
+    compare(chosen, "JPEGs", write_pictures(folder, chosen.pictures), {"Pillow and DataLoader": PILLOW, "torchvision and DataLoader": TORCHVISION},
+            lambda seconds, n: n / seconds, epoch, "pictures/s")
 
 
 if __name__ == "__main__":

@@ -103,10 +103,10 @@ std::vector<Key> data_group() {
           "folders of pictures: cut out this part; random: a random part of each training example, the center of "
           "others",
           parsed("none|center|random|center:SIDE|random:SIDE", data::parse_crop), &P::crop),
-      key("gray, grayscale, grey", examples, "folders of pictures: convert color to gray", yes_or_no, &P::gray),
+      key("gray, grayscale", examples, "folders of pictures: convert color to gray", yes_or_no, &P::gray),
       key("skip-damaged", examples, "folders of pictures: leave out files that cannot be decoded", yes_or_no,
           &P::skip_damaged),
-      key("normalize, normalization, normalise, standardize, scale", examples,
+      key("normalize, normalization, standardize, scale", examples,
           "how inputs are scaled; auto: images to 0..1, numbers to mean 0 and standard deviation 1, named data sets "
           "unchanged, details in docs/data.md; unit: bytes to 0..1, numbers unchanged; pixels: numbers from 0 to 255 "
           "to 0..1; bytes: bytes to 0..255; zero-mean: to -1..1; standard, channel: to mean 0 and standard deviation "

@@ -12,16 +12,6 @@
 namespace grapes::nn {
 namespace {
 
-Options options_of(const std::string& model, const std::string& route = "bp", const std::string& modulation = "none") {
-  Options options;
-  options.model = parse_model(model);
-  options.precision.dtype = at::kDouble;
-  options.rule.route = route;
-  options.rule.modulation = modulation;
-  if (modulation == "constant") options.rule.constants = {1.5};
-  return options;
-}
-
 std::map<std::string, at::Tensor> by_name(const std::vector<Named>& all) {
   std::map<std::string, at::Tensor> map;
   for (const Named& one : all) map[one.name] = one.value;
@@ -49,7 +39,7 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
     if (route.local_in_time) continue;
     for (const auto& modulation : credit::modulations()) {
       SCOPED_TRACE(route.name + "+" + modulation.name);
-      Options options = options_of("cnn:6,5", route.name, modulation.name);
+      Options options = rule_options("cnn:6,5", route.name, modulation.name);
       options.rule.responsibility = credit::Responsibility::incoming;
       const auto model = make_network(options, {{3, 8, 8}, 4}, 3);
       const auto logits = model->forward(x, training());
@@ -120,7 +110,7 @@ TEST(Cnn, FusedLayersEqualTheirReference) {
           if (large && norm == Norm::batch) continue;
           if (large && (route == "fa" || route == "sign-symmetric" || modulation == "grapes-local")) continue;
           SCOPED_TRACE(model + " " + route + "+" + modulation + (norm == Norm::batch ? " normalized" : ""));
-          Options options = options_of(model, route, modulation);
+          Options options = rule_options(model, route, modulation);
           options.precision.dtype = at::kFloat;
           options.norm = norm;
           options.bias = !large;
@@ -154,7 +144,7 @@ TEST(Cnn, RecomputingGivesTheSameGradients) {
       for (const Norm norm : {Norm::none, Norm::batch}) {
         if (model.starts_with("resnet") && route != "bp" && route != "dfa") continue;
         SCOPED_TRACE(model + " " + route);
-        Options options = options_of(model, route, "grapes");
+        Options options = rule_options(model, route, "grapes");
         options.precision.dtype = at::kFloat;
         options.norm = norm;
         options.dropout = 0.2;
@@ -186,7 +176,7 @@ TEST(Cnn, AveragesOverSquares) {
   Stage layer{Do::convolve, 16}, average{Do::average};
   average.pool = 2;
   for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    Options options = options_of("mlp:1");
+    Options options = rule_options("mlp:1");
     options.precision.dtype = dtype;
     Network network(options, {layer, average, output_layer(4)}, {{3, 9, 9}, 4}, 3);
     const auto x = drawn({2, 3, 9, 9}, 1).to(dtype), error = drawn({2, 4}, 2).to(dtype);
@@ -208,7 +198,7 @@ TEST(Cnn, IfaSendsErrorsThroughRoundedProducts) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];
   for (const bool rounded : {false, true}) {
-    Options options = options_of("cnn:16,16", "ifa", "grapes");
+    Options options = rule_options("cnn:16,16", "ifa", "grapes");
     options.precision = parse_precision(rounded ? "bf16" : "float32");
     options.bias = true;
     const auto model = make_network(options, {{3, 16, 16}, 10}, 3);
@@ -225,7 +215,7 @@ TEST(Cnn, IfaSendsErrorsThroughRoundedProducts) {
 /// The authors' order: convolution, one mean and variance for all channels, ReLU, then the factor. γ and β learn from
 /// the modulated error, and the means in the backward pass use it.
 TEST(Cnn, WithTensorNormTheFactorActsAfterTheActivation) {
-  Options options = options_of("cnn:4", "bp", "grapes");
+  Options options = rule_options("cnn:4", "bp", "grapes");
   options.norm = Norm::tensor;
   const auto model = make_network(options, {{3, 8, 8}, 2}, 3);
   const auto x = drawn({3, 3, 8, 8}, 1), error = drawn({3, 2}, 2);
@@ -252,7 +242,7 @@ TEST(Cnn, AFactorOfOneEqualsBackpropagationBitForBit) {
   const auto x = drawn({4, 3, 16, 16}, 1).to(torch::kFloat);
   std::vector<at::Tensor> all[2];
   for (const bool constant : {false, true}) {
-    Options options = options_of("cnn:8,8", "bp", constant ? "constant" : "none");
+    Options options = rule_options("cnn:8,8", "bp", constant ? "constant" : "none");
     options.precision.dtype = at::kFloat;
     if (constant) options.rule.constants = {1};
     const auto model = make_network(options, {{3, 16, 16}, 10}, 3);
@@ -265,7 +255,7 @@ TEST(Cnn, AFactorOfOneEqualsBackpropagationBitForBit) {
 TEST(Cnn, TheForwardPassDoesNotDependOnTheRule) {
   const auto x = drawn({4, 3, 32, 32}, 1);
   const auto value = [&](const std::string& route, const std::string& modulation) {
-    return make_network(options_of("cnn:4,4", route, modulation), {{3, 32, 32}, 10}, 3)
+    return make_network(rule_options("cnn:4,4", route, modulation), {{3, 32, 32}, 10}, 3)
         ->forward(x, training())
         .detach();
   };
@@ -275,7 +265,7 @@ TEST(Cnn, TheForwardPassDoesNotDependOnTheRule) {
 }
 
 TEST(Cnn, OutgoingAndSynapticFactorsSumWholeChannels) {
-  Options options = options_of("cnn:6,5", "dfa", "grapes");
+  Options options = rule_options("cnn:6,5", "dfa", "grapes");
   const auto model = make_network(options, {{3, 8, 8}, 4}, 3);
   model->forward(drawn({2, 3, 8, 8}, 1), training()).sum().backward();
   auto W = by_name(model->parameters());
@@ -295,7 +285,7 @@ TEST(Cnn, GradientsEqualFiniteDifferences) {
   for (const std::string model : {"cnn:4,3", "lenet5"})
     for (const Norm kind : {Norm::none, Norm::batch, Norm::tensor}) {
       SCOPED_TRACE(model);
-      Options options = options_of(model);
+      Options options = rule_options(model);
       options.activation = "tanh";
       options.norm = kind;
       const auto network = make_network(options, {{1, 28, 28}, 3}, 3);
@@ -318,7 +308,7 @@ TEST(Cnn, GradientsEqualFiniteDifferences) {
 }
 
 TEST(Cnn, DropsUnitsOnlyInTrainingUnlessDropoutInEvaluationIsSet) {
-  Options options = options_of("cnn:8");
+  Options options = rule_options("cnn:8");
   options.dropout = 0.5;
   const auto x = drawn({2, 1, 8, 8}, 1);
   const auto model = make_network(options, {{1, 8, 8}, 4}, 3);
@@ -334,7 +324,7 @@ TEST(Cnn, DropsUnitsOnlyInTrainingUnlessDropoutInEvaluationIsSet) {
 }
 
 TEST(Cnn, TheAuthorsNetworkHasNineLayersWithTheirWidths) {
-  const auto model = make_network(options_of("resnet9"), {{3, 32, 32}, 10}, 1);
+  const auto model = make_network(rule_options("resnet9"), {{3, 32, 32}, 10}, 1);
   std::vector<std::int64_t> widths;
   for (const Named& p : model->parameters()) widths.push_back(p.value.size(0));
   EXPECT_EQ(widths, (std::vector<std::int64_t>{64, 128, 128, 128, 256, 512, 512, 512, 10}));
@@ -349,16 +339,16 @@ TEST(Cnn, UnsupportedOptionsAreErrors) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   };
-  refused(options_of("resnet9"), {{784}, 10}, "takes images of shape");
-  refused(options_of("cnn:8,8,8,8"), {{1, 8, 8}, 10}, "too small");
-  refused(options_of("lenet5"), {{1, 8, 8}, 10}, "too small");
-  Options options = options_of("mlp:10");
+  refused(rule_options("resnet9"), {{784}, 10}, "takes images of shape");
+  refused(rule_options("cnn:8,8,8,8"), {{1, 8, 8}, 10}, "too small");
+  refused(rule_options("lenet5"), {{1, 8, 8}, 10}, "too small");
+  Options options = rule_options("mlp:10");
   options.norm = Norm::batch;
   refused(options, {{10}, 2}, "norm");
-  options = options_of("cnn:8", "ifa");
+  options = rule_options("cnn:8", "ifa");
   options.compatibility.unmasked_first = true;
   refused(options, {{3, 32, 32}, 10}, "unmasked-first");
-  options = options_of("cnn:8,8", "bp", "constant");
+  options = rule_options("cnn:8,8", "bp", "constant");
   options.rule.constants = {1, 2, 3};
   refused(options, {{3, 32, 32}, 10}, "2 hidden layers");
 }

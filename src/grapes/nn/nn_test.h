@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/nn/layer.h"
+#include "grapes/nn/network.h"
 
 #include <torch/torch.h>
 
@@ -20,6 +21,18 @@ inline Pass training(bool plain = false) {
   pass.seed = 3;
   pass.plain = plain;
   return pass;
+}
+
+/// Options of a float64 network that learns by this route and modulation.
+inline Options rule_options(const std::string& model, const std::string& route = "bp",
+                            const std::string& modulation = "none") {
+  Options options;
+  options.model = parse_model(model);
+  options.precision.dtype = at::kDouble;
+  options.rule.route = route;
+  options.rule.modulation = modulation;
+  if (modulation == "constant") options.rule.constants = {1.5};
+  return options;
 }
 
 /// dL/dx of conv2d(x, W) with padding 1, for the error `delta`.

@@ -17,12 +17,7 @@ namespace {
 constexpr std::int64_t shown_steps = 5;
 
 Options over_maps(const std::string& model, const std::string& route = "bp", const std::string& modulation = "none") {
-  Options options;
-  options.model = parse_model(model);
-  options.precision.dtype = at::kDouble;
-  options.rule.route = route;
-  options.rule.modulation = modulation;
-  if (modulation == "constant") options.rule.constants = {1.5};
+  Options options = rule_options(model, route, modulation);
   options.spiking.neuron = "lif";
   options.spiking.threshold = 0.5;
   options.spiking.learn_decay = SnuOptions::Decay::per_node;
