@@ -16,7 +16,9 @@ def load(path, version="1."):
         for name, group in file["node/nodes"].items():
             nodes[name] = {key: text(item[()]) for key, item in group.items() if isinstance(item, h5py.Dataset)}
         edges = [(text(a), text(b)) for a, b in file["node/edges"][()]]
-        metadata = {key: text(item[()]) for key, item in file["node"].get("metadata", {}).items()}
+        # Every file of Grapes has metadata.
+        stored = file["node"]["metadata"] if version == "1." else file["node"].get("metadata", {})
+        metadata = {key: text(item[()]) for key, item in stored.items()}
     return nodes, edges, metadata
 
 
@@ -45,9 +47,10 @@ def save(path, nodes, edges, version="1.0.7"):
         graph(file.create_group("node"), nodes, edges)
 
 
-def simulate(nodes, edges, dt, x):
+def simulate(nodes, edges, dt, x, membranes=None):
     """Euler steps of NIR's equations, [time, batch, input] -> the Output. A synaptic current is updated before the
-    membrane. Loops carry values of the previous step. Membranes start at rest."""
+    membrane. Loops carry values of the previous step. Membranes start at rest. The dictionary `membranes` receives those of
+    each node, [time, batch, unit]."""
     before = {name: [a for a, b in edges if b == name] for name in nodes}
     (output,) = [name for name, node in nodes.items() if node["type"] == "Output"]
     last, v, i = {}, {}, {}
@@ -94,6 +97,9 @@ def simulate(nodes, edges, dt, x):
         done = {}
         answers.append(value(output, now, done, frozenset()))
         last = done
+        if membranes is not None:
+            for name, one in v.items():
+                membranes.setdefault(name, []).append(one)
     return np.array(answers)
 
 

@@ -82,18 +82,18 @@ class Traces(PaperTest):
         for mine, theirs in zip(ours["1.v0"][:first], v[:first]):
             self.assertAlmostEqual(mine, theirs, delta=1e-7)
 
-    def test_other_simulators_spike_at_the_same_time_or_one_step_earlier(self):
+    def test_other_simulators_spike_at_the_same_time_or_ten_steps_earlier(self):
         ours = self.ran("lif_norse.nir", PAPER / "lif_norse.csv", "--dt", "1e-4")["y0"]
         when = [t for t, one in enumerate(ours) if one]
         for name in ("snntorch", "sinabs", "rockpool"):
             theirs = [t for t, one in enumerate(trace(PAPER / f"lif_{name}.csv")[2]) if one]
             self.assertEqual(len(theirs), len(when), name)
             for a, b in zip(when, theirs):
-                self.assertLessEqual(abs(a - b), 0 if name == "snntorch" else 10, name)
+                self.assertIn(b, (a,) if name == "snntorch" else (a, a - 10), name)
 
     @unittest.skipIf(np is None, "python3-h5py and python3-numpy are needed")
     def test_spikes_equal_those_of_the_equations(self):
-        for file, inputs, dt in (("two_lif_neurons.nir", 1, 1e-3), ("braille_noDelay_bias_zero.nir", 12, 1e-4),
+        for file, inputs, dt in (("braille_noDelay_bias_zero.nir", 12, 1e-4),
                                  ("braille_noDelay_noBias_subtract.nir", 12, 1e-4)):
             with self.subTest(file):
                 rows = self.steps(inputs)
@@ -101,12 +101,23 @@ class Traces(PaperTest):
                 theirs = simulate(nodes, edges, dt, np.array(rows)[:, None])[:, 0]
                 ours = self.ran(file, "steps.csv", "--dt", dt)
                 ours = np.array([ours[f"y{n}"] for n in range(theirs.shape[1])]).T
-                if file != "two_lif_neurons.nir":  # whose second threshold, 20, is never reached
-                    self.assertGreater(theirs.sum(), 5)
+                self.assertGreater(theirs.sum(), 5)
                 # The file has float32 weights: a membrane at its threshold may round to either side.
-                self.assertLessEqual(np.abs(theirs - ours).mean(), 0.002)
+                self.assertLessEqual(np.abs(theirs - ours).sum(), 0.02 * theirs.sum())
 
-    def test_reset_by_subtraction_gives_more_spikes(self):
+    @unittest.skipIf(np is None, "python3-h5py and python3-numpy are needed")
+    def test_membranes_of_two_neurons_equal_those_of_the_equations(self):
+        rows = self.steps(1)  # the threshold of the second neuron, 20, is never reached
+        nodes, edges, _ = load(PAPER / "two_lif_neurons.nir", "0.")
+        membranes = {}
+        simulate(nodes, edges, 1e-3, np.array(rows)[:, None], membranes)
+        ours = self.ran("two_lif_neurons.nir", "steps.csv", "--dt", "1e-3", "--membranes")
+        for name in ("lif1", "lif2"):
+            theirs = np.array(membranes[name])[:, 0, 0]
+            self.assertGreater(np.ptp(theirs), 0.1)
+            np.testing.assert_allclose(ours[f"{name}.v0"], theirs, rtol=0, atol=1e-6)
+
+    def test_reset_by_subtraction_differs_from_a_hard_reset(self):
         self.steps(12)
         hard, soft = (self.ran("braille_noDelay_noBias_subtract.nir", "steps.csv", "--dt", "1e-4", "--reset", reset)
                       for reset in ("hard", "subtract"))
@@ -143,9 +154,6 @@ class Recordings(PaperTest):
         before, after = self.tensors("sinabs.safetensors"), self.tensors("further/checkpoints/last.safetensors")
         for name in ("layers.0.weight", "layers.4.weight"):
             self.assertNotEqual(before[name], after[name], name)
-        for name in ("layers.0.decay",):
-            if name in before:
-                self.assertEqual(before[name], after[name], name)
         self.good("export", "nir", "further", "--dt", 1, "--out", "again.nir")
         self.assertIn("no fault\n", self.good("nir", "check", "again.nir"))
         self.good("export", "nir", "sinabs.safetensors", "--dt", 1, "--out", "same.nir")

@@ -254,8 +254,11 @@ class Import(NirTest):
     def test_a_changed_file_of_grapes_is_an_error(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
         self.good("export", "nir", "run", "--out", "net.nir")
-        self.assert_refused(2, "--dt: net.nir was written by grapes export nir", "import", "nir", "net.nir", "--dt", "1e-3",
-                            "--out", "x.safetensors")
+        for option, value in (("--reset", "subtract"), ("--integrator", "exact"), ("--dt", "1e-3")):
+            self.assert_refused(2, f"{option}: net.nir was written by grapes export nir", "import", "nir", "net.nir", option,
+                                value, "--out", "x.safetensors")
+        self.write("steps.csv", "0\n")
+        self.assert_refused(2, "--dt: net.nir was written", "nir", "run", "net.nir", "steps.csv", "--dt", "1e-3")
         self.assert_refused(2, "--time-steps: net.nir", "import", "nir", "net.nir", "--time-steps", "3", "--out", "x.safetensors")
         with h5py.File(self.folder / "net.nir", "a") as file:
             file["node/nodes/neurons_0/tau"][...] = 0.02

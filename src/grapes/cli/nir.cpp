@@ -89,10 +89,18 @@ Exit export_nir(const Program& program, const NirExportOptions& options) {
 /// How to read another program's graph.
 struct TimeOptions {
   std::optional<double> dt;
-  std::string integrator = "euler", reset = "hard";
+  std::optional<std::string> integrator, reset;
 
+  /// @throws UsageError for an option that a graph of Grapes does not take, because the graph has the setting
+  void check(const nir::Graph& graph, const std::string& file) const {
+    if (!exchange::is_ours(graph)) return;
+    const char* const given = dt ? "--dt" : integrator ? "--integrator" : reset ? "--reset" : nullptr;
+    if (given != nullptr)
+      throw UsageError(std::string(given) + ": " + file +
+                       " was written by grapes export nir and already contains this setting");
+  }
   exchange::Reading reading() const {
-    return {integrator == "exact" ? nn::Integrator::exact : nn::Integrator::euler, reset};
+    return {integrator == "exact" ? nn::Integrator::exact : nn::Integrator::euler, reset.value_or("hard")};
   }
   /// Without a time constant, dt only scales currents, and other programs count in steps.
   double step(const Program& program, const nir::Graph& graph) const {
@@ -109,13 +117,15 @@ void add_time(CLI::App& verb, TimeOptions& options) {
                   "length of a time step, in seconds, for another program's graph [0.001; 1 without time constants]")
       ->type_name("SECONDS > 0");
   verb.add_option("--integrator", options.integrator,
-                  "how a time step is computed, for another program's graph; exact: exact for a constant input [euler]")
+                  "how a time step is computed, for another program's graph; exact: decays of e^(-dt/tau), exact if "
+                  "the current "
+                  "of a neuron is constant during the step [euler]")
       ->type_name("euler|exact")
       ->check(CLI::IsMember({"euler", "exact"}).description(""));
   verb.add_option(
           "--reset", options.reset,
           "what a spike does, for another program's graph; hard: sets the membrane to v_reset; subtract: subtracts the "
-          "threshold, like snnTorch [hard]")
+          "threshold, before the leak of the next step [hard]")
       ->type_name("hard|subtract")
       ->check(CLI::IsMember({"hard", "subtract"}).description(""));
 }
@@ -161,6 +171,7 @@ at::ScalarType dtype_of(const exchange::SpikingNet& net) {
 
 Exit run_graph(const Program& program, const RunOptions& options) {
   const nir::Graph graph = nir::read(options.file);
+  options.time.check(graph, options.file);
   const exchange::SpikingNet net =
       exchange::from_nir(graph, options.time.step(program, graph), options.file, options.time.reading());
   std::vector<std::int64_t> shape = net.input;
@@ -231,8 +242,8 @@ struct NirImportOptions {
 
 /// Imports a graph that `grapes export nir` wrote, which needs no options.
 exchange::Import ours(const nir::Graph& graph, const NirImportOptions& options) {
-  if (!options.settings.given().empty() || options.time.dt)
-    throw UsageError("--" + (options.time.dt ? "dt" : *options.settings.given().begin()) + ": " + options.file +
+  if (!options.settings.given().empty())
+    throw UsageError("--" + *options.settings.given().begin() + ": " + options.file +
                      " was written by grapes export nir and already contains this setting");
   return exchange::checkpoint_of(graph, options.file);
 }
@@ -252,6 +263,7 @@ exchange::Import theirs(const Program& program, const nir::Graph& graph, const N
 
 Exit import_nir(const Program& program, const NirImportOptions& options) {
   const nir::Graph graph = nir::read(options.file);
+  options.time.check(graph, options.file);
   const exchange::Import made = exchange::is_ours(graph) ? ours(graph, options) : theirs(program, graph, options);
   experiment::save(options.out, made.config, made.info, made.normalization, *made.model);
   const nn::Options& network = made.config.network;

@@ -96,8 +96,7 @@ Import checkpoint_of(const nir::Graph& graph, double dt, const Reading& reading,
   made.config.network = options_of(net, made.config.network, file);
   experiment::check(made.config);
   const bool each_step = answers_each_step(net);
-  const std::size_t last = net.stages.size() - (each_step ? 1 : 2);
-  const std::int64_t outputs = std::get<Linear>(net.stages[last].what).weight.size(0);
+  const std::int64_t outputs = outputs_of(net);
   if (splits != nullptr) {
     made.info = splits->info;
     made.normalization = splits->normalization;

@@ -45,6 +45,7 @@ class Importer {
       if (at != behind) add(at, graph_.nodes.at(at));
     }
     if (pending_.defined()) refuse(pending_from_, "must have weights before or after it");
+    unify();
     return std::move(net_);
   }
 
@@ -97,7 +98,7 @@ class Importer {
     if (is_population(node)) return add_neurons(name, node);
     if (node.type == "Threshold") return add_threshold(name, node);
     if (node.type == "Scale") return add_scale(name, tensor_of(node.fields.at("scale")).to(at::kDouble));
-    if (node.type == "Delay") return append(name, Delay{delay(name, node)});
+    if (node.type == "Delay") return add_delay(name, node);
     if (node.type == "Linear") return append(name, Linear{scaled_columns(name, tensor_of(node.fields.at("weight")))});
     if (node.type == "Affine")
       return append(
@@ -114,7 +115,7 @@ class Importer {
     if (node.type != "Flatten") refuse(name, "this type of node cannot be imported");
     const auto ends = nir::shapes(graph_).at(name);
     if (!ends.out || ends.out->size() != 1) refuse(name, "only a Flatten of all axes can be imported");
-    append(name, Flatten{});
+    if (!ends.in || ends.in->size() != 1) append(name, Flatten{});
   }
 
   std::array<std::int64_t, 2> padding(const std::string& name, const nir::Node& node) const {
@@ -134,6 +135,8 @@ class Importer {
   }
 
   void add_neurons(const std::string& name, const nir::Node& node) {
+    // A Scale that follows no weights directly scales the current of these neurons, not their spikes.
+    if (pending_.defined()) fold(pending_from_, std::exchange(pending_, {}));
     Population population;
     try {
       population = population_of(node, dt_, reading_.integrator, ours_);
@@ -145,8 +148,8 @@ class Importer {
     }
     Neurons& neurons = population.neurons;
     if (reading_.reset == "subtract" && neurons.spikes) {
-      if (neurons.reset_value.defined() && !neurons.reset_value.eq(-leak_of(neurons)).all().item<bool>())
-        refuse(name, "reset 'subtract' needs v_reset = 0");
+      const at::Tensor reset = neurons.reset_value.defined() ? neurons.reset_value : at::zeros({1}, at::kDouble);
+      if (!(reset + leak_of(neurons)).eq(0).all().item<bool>()) refuse(name, "reset 'subtract' needs v_reset = 0");
       neurons.reset = "subtract";
       neurons.reset_value.reset();
     }
@@ -157,6 +160,21 @@ class Importer {
     }
     fold(name, population.scale);
     append(name, std::move(population.neurons));
+  }
+
+  /// Files may mix float32 and float64. A network computes in one of them: in float64 if any weight has it.
+  void unify() {
+    std::vector<at::Tensor*> weights;
+    bool wide = false;
+    for (Stage& stage : net_.stages) {
+      if (auto* linear = std::get_if<Linear>(&stage.what))
+        weights.insert(weights.end(), {&linear->weight, &linear->bias});
+      if (auto* c = std::get_if<Convolution>(&stage.what)) weights.insert(weights.end(), {&c->weight, &c->bias});
+      if (auto* neurons = std::get_if<Neurons>(&stage.what)) weights.push_back(&neurons->recurrent);
+    }
+    for (const at::Tensor* one : weights) wide = wide || (one->defined() && one->scalar_type() == at::kDouble);
+    for (at::Tensor* one : weights)
+      if (one->defined()) *one = one->to(wide ? at::kDouble : at::kFloat);
   }
 
   at::Tensor scaled_rows(const std::string& neurons, const at::Tensor& weight, const at::Tensor& scales) const {
@@ -181,12 +199,12 @@ class Importer {
     linear->bias = linear->bias.defined() ? linear->bias + bias : bias;
   }
 
-  at::Tensor delay(const std::string& name, const nir::Node& node) const {
+  void add_delay(const std::string& name, const nir::Node& node) {
     const at::Tensor steps = tensor_of(node.fields.at("delay")).to(at::kDouble) / dt_, whole = steps.round();
     if (!at::allclose(steps, whole, 1e-6, 1e-6) || whole.lt(0).any().item<bool>())
       refuse(name, "delays must be whole numbers of time steps, at least 0; with dt = " + shortest(dt_) + " one has " +
                        shortest(steps.flatten()[(steps - whole).abs().flatten().argmax()].item<double>()));
-    return whole.to(at::kLong);
+    if (whole.gt(0).any().item<bool>()) append(name, Delay{whole.to(at::kLong)});
   }
 
   /// A Scale belongs to the weights before it, or, after neurons, to those after it.
@@ -245,6 +263,7 @@ class Importer {
   }
 
   void add_threshold(const std::string& name, const nir::Node& node) {
+    if (pending_.defined()) refuse(pending_from_, "stands between neurons and their threshold");
     auto* neurons = net_.stages.empty() ? nullptr : std::get_if<Neurons>(&net_.stages.back().what);
     if (neurons == nullptr || neurons->spikes) refuse(name, "must follow a neuron that outputs its membrane");
     neurons->threshold = tensor_of(node.fields.at("threshold"));

@@ -110,13 +110,106 @@ TEST(FromNir, ImportsScalesAndDelays) {
               HasSubstr("data: x.nir: node 'axons' (Delay): delays must be whole numbers of time steps"));
 }
 
+nir::Array copies(nir::Shape shape, double value) {
+  return {shape, std::vector<double>(static_cast<std::size_t>(nir::count(shape)), value)};
+}
+nir::Node integrate_and_fire(const nir::Shape& shape) {
+  return {"IF", {{"r", copies(shape, 1 / dt)}, {"v_threshold", copies(shape, 1)}, {"v_reset", copies(shape, 0)}}, {}};
+}
+
+/// A Scale between a pool and neurons belongs to the current of the neurons, not to the weights after them.
+TEST(FromNir, AScaleBeforeNeuronsScalesTheirCurrent) {
+  SpikingNet net;
+  net.input = {1, 4, 4};
+  net.stages = {{"conv", Convolution{drawn({2, 1, 3, 3}, 1).abs(), at::zeros({2}, at::kDouble), {1, 1}, {1, 1}}},
+                {"pool", Pooling{true, {2, 2}, {2, 2}}},
+                {"neurons", Neurons{at::full({2, 2, 2}, 1.0, at::kDouble), at::full({2, 2, 2}, 1.0, at::kDouble)}},
+                {"flat", Flatten{}},
+                {"out", Linear{drawn({3, 8}, 2)}}};
+  nir::Graph graph = to_nir(net, dt);
+  graph.metadata.clear();
+  graph.nodes["scale"] = {"Scale", {{"scale", copies({2, 2, 2}, 0.125)}}, {}};
+  for (auto& [from, to] : graph.edges)
+    if (from == "pool") to = "scale";
+  graph.edges.emplace_back("scale", "neurons");
+  const at::Tensor x = spikes({40, 1, 1, 4, 4}, 5);
+  const SpikingNet back = from_nir(graph, dt, "x");
+  const at::Tensor y = run(back, x).squeeze(1);
+  EXPECT_TRUE(at::allclose(y, Simulation(graph, dt).run(x.squeeze(1).flatten(1)), 1e-9, 1e-9));
+  EXPECT_FALSE(at::allclose(y, run(net, x).squeeze(1), 1e-3, 1e-3)) << "the scale changes nothing";
+}
+
+TEST(FromNir, AScaleWithoutWeightsBeforeTheNeuronsIsAnError) {
+  nir::Graph graph;
+  graph.nodes = {{"in", {"Input", {{"shape", nir::wholes({1})}}, {}}},
+                 {"scale", {"Scale", {{"scale", copies({1}, 0.25)}}, {}}},
+                 {"neuron", integrate_and_fire({1})},
+                 {"w", {"Linear", {{"weight", copies({1, 1}, 1)}}, {}}},
+                 {"out", {"Output", {{"shape", nir::wholes({1})}}, {}}}};
+  graph.edges = {{"in", "scale"}, {"scale", "neuron"}, {"neuron", "w"}, {"w", "out"}};
+  EXPECT_THAT(
+      refusal([&] { from_nir(graph, dt, "x.nir"); }),
+      HasSubstr("data: x.nir: node 'scale' (Scale): its current is multiplied by 0.25, but no weights precede it"));
+  graph.nodes["neuron"] = {"LI", {{"tau", copies({1}, 0.02)}, {"r", copies({1}, 1)}, {"v_leak", copies({1}, 0)}}, {}};
+  graph.nodes["fires"] = {"Threshold", {{"threshold", copies({1}, 0.5)}}, {}};
+  graph.edges = {{"in", "w"}, {"w", "neuron"}, {"neuron", "scale"}, {"scale", "fires"}, {"fires", "out"}};
+  EXPECT_THAT(refusal([&] { from_nir(graph, dt, "x.nir"); }),
+              HasSubstr("node 'scale' (Scale): stands between neurons and their threshold"));
+}
+
+/// A Flatten of a vector and a delay of no steps change no number, so they are no layers of the network.
+TEST(FromNir, NodesThatChangeNothingAreLeftOut) {
+  nir::Graph graph = to_nir(net_with({at::full({7}, 0.5, at::kDouble), {}}), dt);
+  graph.metadata.clear();
+  const SpikingNet without = from_nir(graph, dt, "x");
+  const auto flatten = [](std::int64_t size) {
+    return nir::Node{"Flatten",
+                     {{"start_dim", nir::whole(0)}, {"end_dim", nir::whole(-1)}, {"input_type", nir::wholes({size})}},
+                     {}};
+  };
+  graph.nodes["hidden"] = flatten(7);
+  graph.nodes["last"] = flatten(3);
+  graph.nodes["delay"] = {"Delay", {{"delay", copies({3}, 0)}}, {}};
+  graph.edges = {{"input", "first"},  {"first", "hidden"}, {"hidden", "neurons"}, {"neurons", "second"},
+                 {"second", "delay"}, {"delay", "last"},   {"last", "output"}};
+  expect_same(from_nir(graph, dt, "x"), without);
+}
+
+TEST(FromNir, MixedNumberFormatsBecomeTheWiderOne) {
+  nir::Graph graph = to_nir(net_with({at::full({7}, 0.5, at::kDouble), {}}), dt);
+  graph.metadata.clear();
+  auto& weight = graph.nodes["first"].fields["weight"];
+  const std::vector<double> wide = nir::numbers(weight);
+  weight.values = std::vector<float>(wide.begin(), wide.end());
+  const SpikingNet net = from_nir(graph, dt, "x");
+  EXPECT_EQ(std::get<Linear>(net.stages[0].what).weight.scalar_type(), at::kDouble);
+  const at::Tensor x = spikes({40, 1, 5}, 5);
+  EXPECT_TRUE(at::allclose(run(net, x).squeeze(1), Simulation(graph, dt).run(x.squeeze(1)), 1e-6, 1e-6));
+}
+
 TEST(FromNir, ResetsBySubtractionOnRequest) {
   nir::Graph graph = to_nir(net_with({at::full({7}, 0.5, at::kDouble), {}}), dt);
   graph.metadata.clear();
   const SpikingNet net = from_nir(graph, dt, "x", {nn::Integrator::euler, "subtract"});
   EXPECT_EQ(neurons_of(net).reset, "subtract");
   const at::Tensor x = spikes({40, 2, 5}, 5);
-  EXPECT_GT((run(net, x) - run(from_nir(graph, dt, "x"), x)).abs().max().item<double>(), 0.1);
+  // v := v - θ at a spike, and then an Euler step, of which r = tau / dt makes v + the current - v dt / tau.
+  const at::Tensor theta = at::linspace(0.4, 1.3, 7, at::kDouble), W = drawn({7, 5}, 1), out = drawn({3, 7}, 2),
+                   bias = drawn({3}, 3);
+  at::Tensor v = at::zeros({2, 7}, at::kDouble), z = v;
+  double spiked = 0;
+  for (std::int64_t t = 0; t < 40; ++t) {
+    v = 0.5 * (v - theta * z) + at::linear(x[t], W);
+    z = v.gt(theta).to(at::kDouble);
+    spiked += z.sum().item<double>();
+    EXPECT_TRUE(at::allclose(run(net, x)[t], at::linear(z, out, bias), 1e-9, 1e-9)) << t;
+  }
+  EXPECT_GT(spiked, 50);
+  graph.nodes["neurons"].fields["v_reset"] = {{7}, std::vector<double>(7, 0.25)};
+  EXPECT_THAT(refusal([&] {
+                from_nir(graph, dt, "x", {nn::Integrator::euler, "subtract"});
+              }),
+              HasSubstr("needs v_reset = 0"));
   EXPECT_THAT(refusal([&] { to_nir(net, dt); }), HasSubstr("a reset that subtracts the threshold"));
 }
 

@@ -2,6 +2,7 @@
 #include "grapes/base/table.h"
 #include "grapes/exchange/spiking_model.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/words.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -29,34 +30,41 @@ struct SpikingLayer {
   const at::Tensor& bias() const { return linear != nullptr ? linear->bias : convolution->bias; }
 };
 
+constexpr const char* run_instead = "; grapes nir run computes this network";
+
 std::int64_t square(const std::string& file, const Stage& stage, const std::array<std::int64_t, 2>& sides,
                     const char* what) {
   if (sides[0] != sides[1])
-    refuse(file, stage, fmt::format("its {} must be square to learn; got {} × {}", what, sides[0], sides[1]));
+    refuse(file, stage,
+           fmt::format("a model of Grapes needs a square {}; got {} × {}{}", what, sides[0], sides[1], run_instead));
   return sides[0];
 }
 
-/// The convolution in the words of the model `spiking`.
-std::string word_of(const std::string& file, const Stage& stage, const Convolution& c) {
-  const std::int64_t kernel = square(file, stage, {c.weight.size(2), c.weight.size(3)}, "kernel"),
-                     dilation = square(file, stage, c.dilation, "dilation");
-  std::string word = fmt::format("conv{}k{}s{}p{}", c.weight.size(0), kernel, square(file, stage, c.stride, "stride"),
-                                 square(file, stage, c.padding, "padding"));
-  if (dilation > 1) word += fmt::format("d{}", dilation);
-  if (c.groups > 1) word += fmt::format("g{}", c.groups);
-  return word;
+/// The stage of the model `spiking` for a convolution, a pool or a delay.
+nn::Stage stage_of(const std::string& file, const Stage& stage, const Convolution& c) {
+  nn::Stage made{nn::Stage::Do::convolve, c.weight.size(0)};
+  made.kernel = square(file, stage, {c.weight.size(2), c.weight.size(3)}, "kernel");
+  made.stride = square(file, stage, c.stride, "stride");
+  made.padding = square(file, stage, c.padding, "padding");
+  made.dilation = square(file, stage, c.dilation, "dilation");
+  made.groups = c.groups;
+  return made;
 }
 
-std::string word_of(const std::string& file, const Stage& stage, const Pooling& pool) {
+nn::Stage stage_of(const std::string& file, const Stage& stage, const Pooling& pool) {
   if (pool.window != pool.stride || pool.padding != std::array<std::int64_t, 2>{0, 0})
-    refuse(file, stage, "pooling windows must not overlap or be padded to learn");
-  return fmt::format("{}{}", pool.mean ? "avg" : "sum", square(file, stage, pool.window, "window"));
+    refuse(file, stage,
+           fmt::format("pooling windows of a model of Grapes do not overlap and are not padded{}", run_instead));
+  nn::Stage made{pool.mean ? nn::Stage::Do::average : nn::Stage::Do::sum};
+  made.pool = square(file, stage, pool.window, "window");
+  return made;
 }
 
-std::string word_of(const std::string& file, const Stage& stage, const Delay& delay) {
+nn::Stage stage_of(const std::string& file, const Stage& stage, const Delay& delay) {
   if (!delay.steps.eq(delay.steps.flatten()[0]).all().item<bool>())
-    refuse(file, stage, "the delays of a layer must be equal to learn; use grapes nir run");
-  return fmt::format("delay{}", delay.steps.flatten()[0].item<std::int64_t>());
+    refuse(file, stage,
+           fmt::format("all units of a layer must have the same delay in a model of Grapes{}", run_instead));
+  return {nn::Stage::Do::delay, delay.steps.flatten()[0].item<std::int64_t>()};
 }
 
 /// A net as layers with weights, and as words of the model `spiking` for everything before the outputs.
@@ -81,7 +89,7 @@ Chain chain_of(const SpikingNet& net, const std::string& file) {
     if (const auto* linear = std::get_if<Linear>(&stage.what)) {
       weights({&stage, linear}, std::to_string(linear->weight.size(0)));
     } else if (const auto* c = std::get_if<Convolution>(&stage.what)) {
-      weights({&stage, nullptr, c}, word_of(file, stage, *c));
+      weights({&stage, nullptr, c}, nn::spiking_word_of(stage_of(file, stage, *c)));
       chain.dense = false;
     } else if (const auto* neurons = std::get_if<Neurons>(&stage.what)) {
       if (!open)
@@ -89,7 +97,7 @@ Chain chain_of(const SpikingNet& net, const std::string& file) {
       layers.back().neurons = neurons;
       layers.back().stage = &stage;
     } else if (const auto* pool = std::get_if<Pooling>(&stage.what)) {
-      const std::string word = word_of(file, stage, *pool);
+      const std::string word = nn::spiking_word_of(stage_of(file, stage, *pool));
       if (open && layers.back().linear != nullptr)
         refuse(file, stage, "a pool must not stand between a matrix and its neurons");
       if (open)
@@ -99,8 +107,8 @@ Chain chain_of(const SpikingNet& net, const std::string& file) {
       chain.dense = false;
     } else if (const auto* delay = std::get_if<Delay>(&stage.what)) {
       if (open) refuse(file, stage, "a delay must not stand between weights and their neurons");
-      const std::string word = word_of(file, stage, *delay);
-      if (word != "delay0") chain.words.push_back(word), chain.dense = false;
+      chain.words.push_back(nn::spiking_word_of(stage_of(file, stage, *delay)));
+      chain.dense = false;
     }  // a Flatten changes no number
   }
   if (layers.empty()) throw DataError(file + ": expected at least one layer with weights");
@@ -145,6 +153,12 @@ bool one_value(const std::vector<SpikingLayer>& layers, at::Tensor Neurons::*con
 
 bool answers_each_step(const SpikingNet& net) {
   return !net.stages.empty() && std::holds_alternative<Linear>(net.stages.back().what);
+}
+
+std::int64_t outputs_of(const SpikingNet& net) {
+  for (auto stage = net.stages.rbegin(); stage != net.stages.rend(); ++stage)
+    if (const auto* linear = std::get_if<Linear>(&stage->what)) return linear->weight.size(0);
+  return 0;
 }
 
 nn::Options options_of(const SpikingNet& net, nn::Options options, const std::string& file) {

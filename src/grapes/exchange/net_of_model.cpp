@@ -71,14 +71,11 @@ struct Making {
   }
   std::vector<std::int64_t> shape_of(const nn::Map& map) const {
     if (map.positions() == 1 && net.input.size() == 1) return {map.channels};
-    return map.rows == 1 && map.columns == 1 && flat(map)
-               ? std::vector<std::int64_t>{map.channels}
-               : std::vector<std::int64_t>{map.channels, map.rows, map.columns};
-  }
-  /// After the first matrix, values are vectors.
-  bool flat(const nn::Map&) const {
-    return std::ranges::any_of(net.stages,
-                               [](const Stage& stage) { return std::holds_alternative<Linear>(stage.what); });
+    // After the first matrix, values are vectors.
+    const bool flat =
+        std::ranges::any_of(net.stages, [](const Stage& stage) { return std::holds_alternative<Linear>(stage.what); });
+    return map.rows == 1 && map.columns == 1 && flat ? std::vector<std::int64_t>{map.channels}
+                                                     : std::vector<std::int64_t>{map.channels, map.rows, map.columns};
   }
   /// A constant in the precision of the step, with the population's shape.
   at::Tensor constant(std::size_t l, const char* what, double fixed, const nn::Map& map) const {

@@ -86,6 +86,15 @@ inline void expect_same(const SpikingNet& a, const SpikingNet& b) {
       EXPECT_EQ(c->dilation, other.dilation);
       EXPECT_EQ(c->groups, other.groups);
     }
+    if (const auto* pool = std::get_if<Pooling>(&a.stages[s].what)) {
+      const auto& other = std::get<Pooling>(b.stages[s].what);
+      EXPECT_EQ(pool->mean, other.mean) << name;
+      EXPECT_EQ(pool->window, other.window) << name;
+      EXPECT_EQ(pool->stride, other.stride) << name;
+      EXPECT_EQ(pool->padding, other.padding) << name;
+    }
+    if (const auto* delay = std::get_if<Delay>(&a.stages[s].what))
+      same(delay->steps, std::get<Delay>(b.stages[s].what).steps, name + " steps");
     if (const auto* n = std::get_if<Neurons>(&a.stages[s].what)) {
       const auto& other = std::get<Neurons>(b.stages[s].what);
       same(n->decay, other.decay, name + " decay");

@@ -34,6 +34,11 @@ double dt_of(const nir::Graph& graph, const std::string& file);
 ///   decays that no NIR node has, and for weights that are not finite
 nir::Graph to_nir(const SpikingNet& net, double dt);
 
+/// Settings of the program that wrote a graph, which its file does not contain.
+struct Reading {
+  nn::Integrator integrator = nn::Integrator::euler;
+  std::string reset = "hard";  ///< hard: to v_reset, as NIR says; subtract: by v_threshold - v_leak
+};
 /// Converts a NIR graph to a network, also one from another program with parameters in seconds. It must be a chain of
 /// Linear, Affine, Conv2d, SumPool2d, AvgPool2d, Flatten, Scale, Delay and the neurons above, each optionally with a
 /// recurrent Linear or Affine. What multiplies a current in a step, such as r dt / tau or a Scale, is folded into the
@@ -41,13 +46,9 @@ nir::Graph to_nir(const SpikingNet& net, double dt);
 /// bias before it, and v_leak into the threshold. A graph from to_nir() gives the original network, bit for bit.
 /// @param dt       time step in s, above 0; ignored for graphs from to_nir()
 /// @param file     for messages
-/// @param reading  what other programs do and their files do not tell; ignored for graphs from to_nir()
+/// @param reading  ignored for graphs from to_nir()
 /// @throws DataError with file and node, for an invalid graph (nir::check) or one that is not such a chain; UsageError
-///   for a dt that does not fit its time constants
-struct Reading {
-  nn::Integrator integrator = nn::Integrator::euler;
-  std::string reset = "hard";  ///< hard: to v_reset, as NIR says; subtract: by v_threshold - v_leak
-};
+///   for a dt that does not fit its time constants, and for an unknown reset
 SpikingNet from_nir(const nir::Graph& graph, double dt, const std::string& file, const Reading& reading = {});
 /// Whether a graph has a time constant or a delay. Without one, a time step only scales the input of neurons.
 bool has_times(const nir::Graph& graph);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "grapes/nir/check.h"
 #include "grapes/nir/graph.h"
 
 #include <ATen/ATen.h>
@@ -174,9 +175,9 @@ class Simulation {
     return y;
   }
 
-  /// Non-overlapping windows, over a map with the shape of the neurons before.
+  /// Non-overlapping windows.
   Values pool(const std::string& name, const nir::Node& node, const Values& x) {
-    const nir::Shape in = graph_.nodes.at(before_[name].at(0)).fields.at("r").shape;
+    const nir::Shape in = *nir::shapes(graph_).at(name).in;
     const auto window = pair(node, "kernel_size");
     if (window != pair(node, "stride")) throw std::logic_error("only non-overlapping windows");
     Values y;

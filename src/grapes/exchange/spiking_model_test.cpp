@@ -243,9 +243,8 @@ TEST(SpikingModel, ConstantsOfEachNeuronAndConvolutionsBecomeModels) {
        {"g", Flatten{}},
        {"h", Linear{uniform({3, 4}, -0.5, 1.5, 12)}},
        {"i", neurons({3})}}};
-  for (const auto& [net, model] : {std::pair{dense, "spiking:6,delay2"},
-                                   {alone, "spiking"},
-                                   {maps, "spiking:conv4k3s2p1,sum2,conv4k3s1p2d2g2-avg2"}}) {
+  for (const auto& [net, model] :
+       {std::pair{dense, "spiking:6,delay2"}, {alone, "spiking"}, {maps, "spiking:conv4s2,sum2,conv4p2d2g2-avg2"}}) {
     SCOPED_TRACE(model);
     nn::Options asked;
     asked.encoding = {"direct", 9};
@@ -299,13 +298,13 @@ TEST(SpikingModel, UnsupportedNetworksAreErrorsThatNameTheNode) {
   EXPECT_THAT(said([](SpikingNet& net) {
                 net.stages[2].what = Pooling{true, {2, 2}, {1, 1}};
               }),
-              HasSubstr("node 'layer_1': pooling windows must not overlap"));
+              HasSubstr("node 'layer_1': pooling windows of a model of Grapes do not overlap"));
   EXPECT_THAT(said([](SpikingNet& net) {
                 net.stages[2].what = Convolution{at::ones({2, 1, 3, 1}, at::kDouble)};
               }),
-              HasSubstr("node 'layer_1': its kernel must be square to learn; got 3 × 1"));
+              HasSubstr("node 'layer_1': a model of Grapes needs a square kernel; got 3 × 1; grapes nir run computes"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages[2].what = Delay{at::arange(8)}; }),
-              HasSubstr("node 'layer_1': the delays of a layer must be equal to learn"));
+              HasSubstr("node 'layer_1': all units of a layer must have the same delay"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin() + 1); }),
               HasSubstr("node 'layer_1': two matrices without neurons between them"));
   EXPECT_THAT(said([](SpikingNet& net) { net.stages.erase(net.stages.begin()); }),

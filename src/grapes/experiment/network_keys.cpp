@@ -100,8 +100,8 @@ std::vector<Key> data_group() {
           "folders of pictures: scale to this size; with crop: scale without distortion until this size is covered",
           parsed("none|SIDE|ROWSxCOLUMNS", data::parse_picture_size), &P::resize),
       key("crop", examples,
-          "folders of pictures: cut out this part; random: a random part of each training example, the center of "
-          "others",
+          "folders of pictures: cut out this part; random: a random part of each training example; other examples "
+          "use the center",
           parsed("none|center|random|center:SIDE|random:SIDE", data::parse_crop), &P::crop),
       key("gray, grayscale", examples, "folders of pictures: convert color to gray", yes_or_no, &P::gray),
       key("skip-damaged", examples, "folders of pictures: leave out files that cannot be decoded", yes_or_no,
@@ -115,7 +115,7 @@ std::vector<Key> data_group() {
       key("mean, pixel-mean, image-mean", examples,
           "images: subtract these numbers, one for all channels or one each, from pixels of 0..1; replaces normalize",
           numbers_or_none(any_number()), &D::mean),
-      key("std, pixel-std, image-std, deviation", examples, "images: then divide by these numbers",
+      key("std, pixel-std, image-std, deviation", examples, "images: divide by these numbers after subtracting mean",
           numbers_or_none(above(0)), &D::deviation),
       key("augment, augmentation, transform", examples,
           "random changes to training images: one or more of the changes shown, separated by commas "

@@ -67,43 +67,34 @@ CubaLif as_cuba_lif(double decay, double threshold, double synapse, double dt) {
 }
 
 const std::vector<NeuronRow>& neurons() {
+  using Options = SnuOptions;
+  using Settings = SpikingOptions;
   static const std::vector<NeuronRow> rows = {
-      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)",
-       [](SnuOptions& o) {
-         o.synapse(0);
-         o.adaptation(0);
-       }},
+      {"snu", "spiking neural unit, y = step(s - θ) (Woźniak et al. 2020)", [](Options&, const Settings&) {}},
       {"ssnu", "soft spiking neural unit, y = sigmoid(s - θ) (Woźniak et al. 2020)",
-       [](SnuOptions& o) {
-         o.synapse(0);
-         o.adaptation(0);
-         o.rule().output = "sigmoid";
-       }},
+       [](Options& o, const Settings&) { o.rule().output = "sigmoid"; }},
       {"lif", "leaky integrate and fire: snu with the identity as membrane activation",
-       [](SnuOptions& o) {
-         o.synapse(0);
-         o.adaptation(0);
-         o.rule().membrane_activation = "identity";
-       }},
+       [](Options& o, const Settings&) { o.rule().membrane_activation = "identity"; }},
       {"if", "integrate and fire: lif without a leak (d = 1)",
-       [](SnuOptions& o) {
-         o.synapse(0);
-         o.adaptation(0);
+       [](Options& o, const Settings& settings) {
+         if (settings.learn_decay != SnuOptions::Decay::fixed)
+           throw UsageError("learn-decay", "must be none with neuron if, which has no leak; use lif");
          o.decay(1);
-         o.learn_decay(SnuOptions::Decay::fixed);
          o.rule().membrane_activation = "identity";
        }},
       {"alif",
        "adaptive leaky integrate and fire: each spike raises the threshold by `adaptation`, which fades by "
        "`adaptation-decay` in a time step (Bellec et al. 2018)",
-       [](SnuOptions& o) {
-         o.synapse(0);
+       [](Options& o, const Settings& settings) {
+         o.adaptation(settings.adaptation);
+         o.adaptation_decay(settings.adaptation_decay);
          o.rule().membrane_activation = "identity";
        }},
       {"cuba-lif",
        "leaky integrate and fire with a synaptic current, c_t = synaptic-decay · c_{t-1} + W x_t + R y_{t-1}",
-       [](SnuOptions& o) {
-         o.adaptation(0);
+       [](Options& o, const Settings& settings) {
+         o.synapse(settings.synapse);
+         o.learn_synapse(settings.learn_synapse);
          o.rule().membrane_activation = "identity";
        }},
   };
@@ -119,15 +110,11 @@ SnuOptions neurons_of(const SpikingOptions& options) {
   neurons.learn_decay(options.learn_decay);
   neurons.threshold(options.threshold);
   neurons.learn_threshold(options.learn_threshold);
-  neurons.synapse(options.synapse);
-  neurons.learn_synapse(options.learn_synapse);
   neurons.refractory(options.refractory);
   neurons.reset_value(options.reset_value);
-  neurons.adaptation(options.adaptation);
-  neurons.adaptation_decay(options.adaptation_decay);
   neurons.truncate(options.truncate);
   neurons.inputs(options.products);
-  find_row(nn::neurons(), "neuron", options.neuron).decide(neurons);
+  find_row(nn::neurons(), "neuron", options.neuron).decide(neurons, options);
   require_possible(neurons);
   return neurons;
 }

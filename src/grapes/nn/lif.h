@@ -23,7 +23,8 @@ struct CubaLif {
 /// How a decay with time constant tau becomes a step of length dt.
 enum class Integrator {
   euler,  ///< d = 1 - dt / tau
-  exact   ///< d = e^(-dt / tau): exact for a current that is constant during the step
+  exact   ///< d = e^(-dt / tau): exact for a current that is constant during the step, which the synaptic current of a
+          ///< CubaLif is not
 };
 
 /// Options of the layer, and the number by which the neuron's W (and R) must be multiplied for the layer.

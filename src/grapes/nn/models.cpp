@@ -181,7 +181,7 @@ const std::vector<ModelRow>& models() {
       {"spiking",
        "spiking:LAYER,LAYER,...: a list of spiking layers, like 128 or conv16k5s2p1 (kernel, stride, padding), of "
        "poolings avg2, sum2 and max2, and of delays like delay3; conv16-avg2 pools the current before the neurons",
-       false, spiking},
+       false, spiking, spiking_stages_of_words},
       {"spiking-lenet", "lenet5 with spiking neurons and average pooling", false, spiking_lenet},
       {"spiking-vgg",
        "spiking-vgg:C1,C2,...: two 3 × 3 spiking convolutions with C1 channels and 2 × 2 average pooling, the same "
@@ -209,7 +209,7 @@ const std::vector<ModelRow>& models() {
       {"layers",
        "layers:WORD,WORD,...: any network of dense and convolutional layers, such as "
        "layers:conv16k5,max2,conv32s2,avg,64; see docs/convolutional.md",
-       false, in_words},
+       false, in_words, stages_of_words},
   };
   return rows;
 }
@@ -224,10 +224,10 @@ Model parse_model(const std::string& text) {
   const std::size_t colon = text.find(':');
   const ModelRow& row = find_row(models(), "model", text.substr(0, colon));
   Model model{row.name, {}};
-  if (row.stages == in_words || row.stages == spiking) {
+  if (row.words != nullptr) {
     if (colon == std::string::npos) return model;
     for (const std::string& word : split(text.substr(colon + 1), ',')) model.layers.emplace_back(trim(word));
-    row.stages == in_words ? stages_of_words(model.layers) : spiking_stages_of_words(model.layers);
+    row.words(model.layers);
     return model;
   }
   if (!row.takes_widths && text != row.name)
@@ -254,9 +254,11 @@ Model model_with(const Stages& stages, const Signature& signature) {
   std::vector<std::int64_t> units;
   for (const Stage& stage : stages)
     if (stage.is_layer()) units.push_back(stage.units);
-  for (const Model& one : {dense_model(units), Model{"cnn", units}, Model{"lenet5", {}}, Model{"resnet9", {}},
-                           Model{"resnet18-cifar", {}}})
+  for (const ModelRow& row : models()) {
+    if (row.words != nullptr || (row.takes_widths && units.empty())) continue;
+    const Model one = {row.name, row.takes_widths ? units : std::vector<std::int64_t>()};
     if (bare_of_drops(stages_of(one, signature)) == bare_of_drops(all)) return one;
+  }
   return {"layers", {}, words_of(stages)};
 }
 

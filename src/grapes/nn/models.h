@@ -53,7 +53,7 @@ struct Stage {
 };
 using Stages = std::vector<Stage>;
 bool has(const Stages& stages, Stage::Do what);
-/// Whether the first layer takes [channels, rows, columns], not a vector.
+/// Whether any stage takes [channels, rows, columns], not a vector.
 bool takes_maps(const Stages& stages);
 /// Whether there are time steps.
 inline bool has_time(const Stages& stages) { return has(stages, Stage::Do::encode); }
@@ -81,6 +81,7 @@ struct ModelRow {
   std::string summary;
   bool takes_widths;
   Stages (*stages)(const Model& model, const Signature& signature);
+  Stages (*words)(const std::vector<std::string>& words) = nullptr;  ///< of a model in words: parses its words
 };
 const std::vector<ModelRow>& models();
 /// Returns all stages of the model, including the output layer.

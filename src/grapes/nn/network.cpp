@@ -271,13 +271,13 @@ void Network::restore_factors(std::vector<credit::Factors> factors, std::int64_t
 
 std::vector<Activity> Network::activity() const {
   std::vector<Activity> all;
-  for (const Part& part : parts_) {
-    const auto* layer = dynamic_cast<const SnuLayer*>(part.layer.get());
-    if (layer == nullptr) continue;
-    const SnuTrace& trace = layer->trace();
+  for (std::size_t l = 0; l < parts_.size(); ++l) {
+    const auto* neurons = parts_[l].neurons ? parts_[l].neurons.get() : dynamic_cast<SnuLayer*>(parts_[l].layer.get());
+    if (neurons == nullptr) continue;
+    const SnuTrace& trace = neurons->trace();
     if (!trace.output.defined()) return {};
     const at::Tensor rates = trace.output.mean(at::IntArrayRef({0, 1}));
-    all.push_back({trace.output, trace.membrane, rates.mean().item<double>(),
+    all.push_back({fmt::format("layers.{}", l), trace.output, trace.membrane, rates.mean().item<double>(),
                    rates.lt(Activity::silent_below).to(at::kDouble).mean().item<double>(),
                    rates.gt(Activity::saturated_above).to(at::kDouble).mean().item<double>()});
   }
@@ -290,7 +290,7 @@ at::Tensor Network::shown() const {
 }
 
 std::vector<LayerShape> Network::shapes(std::int64_t steps) const {
-  const bool in_time = has(stages_, Do::spike);
+  const bool in_time = has_time(stages_);
   if (!in_time) steps = 1;
   if (in_time && !signature_.sequence) steps = options_.encoding.steps;
   std::vector<LayerShape> all;

@@ -43,6 +43,7 @@ struct Options {
 
 /// Activity of a spiking layer in the last evaluation pass.
 struct Activity {
+  std::string name;                                                      ///< "layers.0"
   static constexpr double silent_below = 0.001, saturated_above = 0.99;  ///< limits of a unit's mean output
   at::Tensor output, membrane;                                           ///< [time, batch, unit]
   double rate = 0;                                                       ///< mean output over time, examples and units
@@ -118,7 +119,7 @@ class Network final {
   /// Undefined if W carries it, or if no error passes.
   at::Tensor carrier(std::size_t l) const;
 
-  std::vector<Activity> activity() const;  ///< per spiking layer
+  std::vector<Activity> activity() const;  ///< per layer with spiking neurons
   /// Input of the first spiking layer in the last evaluation pass, [time, batch, in]; else undefined.
   at::Tensor shown() const;
   /// Sizes per layer, in the order of their names. @param steps  length of an example that is a sequence

@@ -169,12 +169,12 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   const bool here = plan_.placed.device().is_cpu();  // packed spikes are supported on the CPU only
+  const std::uint64_t seed = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
+                                         static_cast<std::uint64_t>(pass.step));
   if (takes_maps(stages_)) {
-    const std::uint64_t draw = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
-                                           static_cast<std::uint64_t>(pass.step));
     at::Tensor x = inputs;
     if (!signature_.sequence)
-      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, draw, false).transpose(0, 1);
+      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, seed, false).transpose(0, 1);
     else if (kernels::is_packed(x))
       x = kernels::unpack(x, plan_.stages.front().in.values(), options_.precision.dtype);
     std::vector<std::int64_t> shape = {x.size(1), x.size(0)};
@@ -187,8 +187,6 @@ at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   }
   if (signature_.sequence) return inputs.flatten(2).to(plan_.placed).transpose(0, 1).contiguous();
   const bool packed = here && plan_.neurons.inputs() != SnuOptions::Inputs::dense;
-  const std::uint64_t seed = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
-                                         static_cast<std::uint64_t>(pass.step));
   const at::Tensor steps = encode(inputs.flatten(1).to(options_.precision.dtype), options_.encoding, seed, packed);
   return here ? steps : steps.to(plan_.placed);
 }

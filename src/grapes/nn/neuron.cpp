@@ -39,6 +39,12 @@ void require_possible(const SnuOptions& options) {
   TORCH_CHECK_VALUE(k >= 0 && (k == 0 || options.rule().output == "step"),
                     "refractory must be at least 0, and 0 unless the output is a step; got ", k, " with output ",
                     options.rule().output);
+  for (const auto& [name, value] :
+       {std::pair{"synapse", options.synapse()}, {"adaptation_decay", options.adaptation_decay()}})
+    TORCH_CHECK_VALUE(value >= 0 && value < 1, name, " must be at least 0 and below 1; got ", shortest(value));
+  for (const auto& [name, value] :
+       {std::pair{"reset_value", options.reset_value()}, {"adaptation", options.adaptation()}})
+    TORCH_CHECK_VALUE(std::isfinite(value), name, " must be finite; got ", shortest(value));
 }
 
 SnuState SnuState::detach() const {

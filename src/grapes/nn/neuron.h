@@ -14,7 +14,7 @@ namespace grapes::nn {
 ///   s_t = g(c_t + d · s_{t-1} (1 - max_n y_{t-1,n}))   reset lateral: a spike of any unit resets all units
 ///   s_t = g(c_t + d · (s_{t-1} - θ ⊙ y_{t-1}))         reset subtract
 ///   s_t = g(c_t + d · s_{t-1})                         reset none
-///   y_t = h(s_t - θ - β a_t)     a_t = ρ_a a_{t-1} + y_{t-1}, only with adaptation (Bellec et al. 2018)
+///   y_t = h(s_t - θ - β a_t)     a_t = λ a_{t-1} + y_{t-1}, only with adaptation (Bellec et al. 2018)
 /// In the k refractory steps after a spike, the membrane stays as the reset left it, and y_t = 0. h is a step (SNU) or
 /// a sigmoid (sSNU). The derivative of the step is replaced by a surrogate. The derivative of max is divided equally
 /// among the units that attain it.
@@ -23,8 +23,9 @@ namespace grapes::nn {
 /// | decay               | 0.8     | d      | fraction of the membrane that remains after a step, [] or [unit] |
 /// | threshold           | 1       | θ      | per unit, in units of the membrane                           |
 /// | reset_value         | 0       | ρ      | the membrane after a hard reset, [1] or [unit]               |
-/// | adaptation          | none    | β      | what each earlier spike adds to the threshold, [1] or [unit] |
-/// | adaptation_decay    |         | ρ_a    | fraction of the adaptation that remains after a step         |
+/// | adaptation          | 0       | β      | what each earlier spike adds to the threshold, [1] or [unit] |
+/// | adaptation_decay    | 0.95    | λ      | fraction of the adaptation that remains after a step, [1] or [unit] |
+/// | refractory          | 0       | k      | time steps after a spike in which the current is ignored      |
 /// | membrane_activation | relu    | g      | identity, relu, leaky_relu (slope 0.1)                       |
 /// | output              | step    | h      | step, sigmoid                                                |
 /// | reset               | hard    |        | hard, subtract, none, lateral                                |
@@ -41,16 +42,17 @@ struct SnuRule {
 /// Checks the options. @throws c10::ValueError with the field and its valid values; surrogate_width must be above 0
 void require_possible(const SnuRule& rule);
 struct SnuOptions;
-/// Also checks the options of the neurons; those of a layer's weights and time are not checked.
+/// Also checks the options of the neurons; those of a layer's weights and time are not checked. @throws c10::ValueError
+/// with the field and its valid range
 void require_possible(const SnuOptions& options);
 
 struct SnuParameters {
-  at::Tensor decay;             ///< d, [1] or [unit]
-  at::Tensor threshold;         ///< θ, [unit]
-  at::Tensor reset_value = {};  ///< ρ, [1] or [unit], of the hard reset; undefined: 0
-  at::Tensor adaptation = {};   ///< β, [1] or [unit]; undefined: the threshold does not adapt
-  at::Tensor adaptation_decay = {};
-  std::int64_t refractory = 0;  ///< k, of the output step
+  at::Tensor decay;                  ///< d, [1] or [unit]
+  at::Tensor threshold;              ///< θ, [unit]
+  at::Tensor reset_value = {};       ///< ρ, [1] or [unit], of the hard reset; undefined: 0
+  at::Tensor adaptation = {};        ///< β, [1] or [unit]; undefined: the threshold does not adapt
+  at::Tensor adaptation_decay = {};  ///< λ, [1] or [unit]
+  std::int64_t refractory = 0;       ///< k, of the output step
 };
 struct SnuState {
   at::Tensor membrane;      ///< s, [batch, unit]
@@ -79,7 +81,7 @@ struct SnuOptions {
   TORCH_ARG(Decay, learn_decay) = Decay::fixed;
   /// Initial value of θ, or its fixed value.
   TORCH_ARG(double, threshold) = 1;
-  /// α of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}, in [0, 1). 0: no synaptic current.
+  /// α of a synaptic current c_t = α c_{t-1} + W x_t + b + R y_{t-1}, in [0, 1). 0: no synaptic current.
   TORCH_ARG(double, synapse) = 0;
   TORCH_ARG(bool, learn_threshold) = true;
   /// The error does not run back in time through R (Bellec et al. 2020).
@@ -101,9 +103,9 @@ struct SnuOptions {
   TORCH_ARG(bool, learn_synapse) = false;
   /// k, the number of time steps after a spike in which a unit ignores its current.
   TORCH_ARG(std::int64_t, refractory) = 0;
-  /// β of an adaptive threshold θ + β a_t, with a_t = ρ_a a_{t-1} + y_{t-1}. 0: the threshold does not adapt.
+  /// β of an adaptive threshold θ + β a_t, with a_t = λ a_{t-1} + y_{t-1}. 0: the threshold does not adapt.
   TORCH_ARG(double, adaptation) = 0;
-  /// ρ_a, in [0, 1).
+  /// λ, in [0, 1).
   TORCH_ARG(double, adaptation_decay) = 0.95;
 };
 

@@ -133,6 +133,19 @@ TEST(Neuron, SmoothAdaptationAndLearnedSynapsesEqualFiniteDifferences) {
   }
 }
 
+TEST(Neuron, OptionsOutOfRangeAreErrors) {
+  for (const SnuOptions& options :
+       {SnuOptions().synapse(1), SnuOptions().synapse(-0.1), SnuOptions().adaptation_decay(1),
+        SnuOptions().refractory(-1), SnuOptions().reset_value(std::nan("")), SnuOptions().adaptation(INFINITY)}) {
+    EXPECT_THROW(Snu(2, 3, options), c10::ValueError);
+    EXPECT_THROW(Neurons(3, options), c10::ValueError);
+  }
+  SpikingOptions chosen;
+  chosen.neuron = "if";
+  chosen.learn_decay = SnuOptions::Decay::per_node;
+  EXPECT_THROW(neurons_of(chosen), UsageError) << "it has no decay to learn";
+}
+
 TEST(Neuron, StatefulNeuronsContinueFromTheirLastState) {
   for (const std::string name : {"cuba-lif", "alif"}) {
     SpikingOptions chosen;

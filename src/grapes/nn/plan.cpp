@@ -35,7 +35,7 @@ at::TensorOptions placed(const Options& options) {
 /// A spiking layer uses its own weights if the rule leaves responsibility to the route.
 credit::Rule rule_of(const Options& options, const Stages& stages) {
   credit::Rule rule = options.rule;
-  if (has(stages, Do::spike) && rule.responsibility == credit::Responsibility::by_route)
+  if (has_time(stages) && rule.responsibility == credit::Responsibility::by_route)
     rule.responsibility = credit::Responsibility::incoming;
   return credit::resolved(std::move(rule));
 }
@@ -141,7 +141,7 @@ Plan plan(const Options& options, const Stages& stages, const Signature& signatu
   all.activation = &find_row(activations(), "activation", options.activation);
   require_possible(options, stages, signature, all.rule);
   if (options.analog) require_array(options.analog);
-  if (has(stages, Do::spike)) {
+  if (has_time(stages)) {
     all.neurons = neurons_of(options.spiking);
     all.neurons.eprop(all.route->local_in_time);
     find_row(encoders(), "encoder", options.encoding.encoder);

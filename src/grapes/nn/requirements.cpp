@@ -25,7 +25,7 @@ void require_possible(const Options& options, const Stages& stages, const Signat
   using Do = Stage::Do;
   const credit::Route& route = credit::route_of(rule);
   const std::string model = "; model is '" + to_string(options.model) + "'";
-  const bool spiking = has(stages, Do::spike), pictures = takes_maps(stages);
+  const bool spiking = has_time(stages), pictures = takes_maps(stages);
   const Precision& precision = options.precision;
   const credit::Compatibility& theirs = options.compatibility;
   const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
@@ -53,6 +53,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
        "dropout-in-evaluation is only supported in convolutional networks" + model},
       {!pictures && options.recompute, "recompute is only supported in convolutional networks" + model},
       {!pictures && options.norm != Norm::none, "norm is only supported in convolutional networks" + model},
+      {!spiking && options.norm == Norm::threshold,
+       "norm threshold is only supported in spiking networks; use batch" + model},
       {(pictures || spiking) && options.analog,
        "analog: crossbars are only supported in the models linear and mlp" + model},
       {(pictures || spiking) && (theirs.unmasked_first || theirs.first_sample_mask || theirs.single_factor),

@@ -43,8 +43,6 @@ SnuImpl::SnuImpl(std::int64_t in, std::int64_t nodes, SnuOptions options, Rule r
     : Routed(std::move(rule), "Snu"), in_(in), nodes_(nodes), options_(std::move(options)) {
   require_possible(options_);
   TORCH_CHECK(in > 0 && nodes > 0, "grapes::nn::Snu: inputs and units must be above 0; got ", in, " and ", nodes);
-  TORCH_CHECK(options_.synapse() >= 0 && options_.synapse() < 1,
-              "grapes::nn::Snu: synapse must be at least 0 and below 1; got ", options_.synapse());
   TORCH_CHECK(options_.truncate() >= 0, "grapes::nn::Snu: truncate must be at least 0; got ", options_.truncate());
   reset();
 }

@@ -67,6 +67,12 @@ SnuTrace SnuLayer::on_map(const at::Tensor& current, const SnuState& state, cons
   return trace;
 }
 
+at::Tensor SnuLayer::fire(const at::Tensor& current) const {
+  SnuTrace trace = on_map(current, {}, present_);
+  if (keep_) trace_ = {trace.output.flatten(2), trace.membrane.flatten(2), trace.last};
+  return trace.output;
+}
+
 SnuState SnuLayer::at_rest(std::int64_t batch) const {
   const at::Tensor zeros = at::zeros({batch, threshold.size(0)}, threshold.options().requires_grad(false));
   const at::Tensor none;

@@ -22,8 +22,8 @@ class SnuLayer final : public Layer {
   SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const;
   /// Runs neurons without weights on a current [time, batch, channel, ...]. Constants are per channel or per value.
   SnuTrace on_map(const at::Tensor& current, const SnuState& state, const at::Tensor& present) const;
-  /// The same, with the present time steps of the pass; returns y.
-  at::Tensor fire(const at::Tensor& current) const { return on_map(current, {}, present_).output; }
+  /// The same, with the present time steps of the pass; returns y. In evaluation the trace is kept, with flat maps.
+  at::Tensor fire(const at::Tensor& current) const;
   /// Returns the state s = y = 0, and c = 0 with a synaptic current.
   SnuState at_rest(std::int64_t batch) const;
   bool fuses(const at::Tensor& h) const override;
@@ -42,7 +42,7 @@ class SnuLayer final : public Layer {
   at::Tensor threshold;                     ///< θ, [unit]
   at::Tensor synapse;                       ///< α, [1] or [unit], or undefined
   at::Tensor reset_value;                   ///< ρ, [1] or [unit], or undefined: 0
-  at::Tensor adaptation, adaptation_decay;  ///< β and ρ_a, [1] or [unit], or undefined
+  at::Tensor adaptation, adaptation_decay;  ///< β and λ, [1] or [unit], or undefined
   bool own_constants = false;               ///< constants that do not learn are buffers, because units have their own
   bool once = false;                        ///< the graph runs backward only once, which saves memory
   const Readout* readout = nullptr;

@@ -8,14 +8,6 @@
 
 namespace grapes::nn {
 
-/// A named neuron model and the layer options that it sets.
-struct NeuronRow {
-  std::string name;
-  std::string summary;
-  void (*decide)(SnuOptions& options);
-};
-const std::vector<NeuronRow>& neurons();
-
 /// Options that only spiking networks have.
 struct SpikingOptions {
   std::string neuron = "snu";  ///< a name in neurons(); it may set the membrane activation, the output and the synapse
@@ -33,12 +25,20 @@ struct SpikingOptions {
   bool learn_synapse = false;
   double reset_value = 0;                            ///< ρ
   std::int64_t refractory = 0;                       ///< time steps
-  double adaptation = 0.2, adaptation_decay = 0.95;  ///< β and ρ_a, of adaptive neurons
+  double adaptation = 0.2, adaptation_decay = 0.95;  ///< β and λ, of adaptive neurons
   bool own_constants = false;  ///< every unit has its own decay, threshold, synaptic decay and reset value
   std::int64_t truncate = 0;
   SnuOptions::Inputs products = SnuOptions::Inputs::measured;
   std::string readout = "mean_rate";  ///< a name in readouts(), for the output layer if a sequence has one answer
 };
+
+/// A named neuron model. It has no synaptic current and no adaptation unless it takes them from the settings.
+struct NeuronRow {
+  std::string name;
+  std::string summary;
+  void (*decide)(SnuOptions& options, const SpikingOptions& settings);
+};
+const std::vector<NeuronRow>& neurons();
 
 /// Converts the options and the named neuron to options of a layer.
 /// @throws UsageError for an unknown neuron, and what require_possible() throws

@@ -176,10 +176,36 @@ TEST(SpikingMaps, ThresholdNormalizationStartsAtTheThreshold) {
   Options options = over_maps("spiking:conv4");
   options.norm = Norm::threshold;
   const auto model = make_network(options, {{2, 8, 8}, 3}, 1);
+  int found = 0;
   for (const Named& one : model->parameters())
     if (one.name == "layers.0.scale") {
+      ++found;
       EXPECT_TRUE(torch::equal(one.value, torch::full({4}, 0.5, f64)));
     }
+  EXPECT_EQ(found, 1);
+  options.model = parse_model("cnn:4");
+  EXPECT_THROW(make_network(options, {{2, 8, 8}, 3}, 1), UsageError) << "there are no thresholds";
+}
+
+TEST(SpikingMaps, ActivityHasTheNamesOfTheLayersWithNeurons) {
+  const auto model = make_network(over_maps("spiking:conv4k3,avg2,6"), {{2, 8, 8}, 3}, 1);
+  model->forward(drawn_positive({2, 2, 8, 8}, 1), {});
+  std::vector<std::string> names;
+  std::vector<std::int64_t> units;
+  for (const Activity& one : model->activity()) {
+    names.push_back(one.name);
+    units.push_back(one.output.size(2));
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("layers.0", "layers.1", "layers.2"));
+  EXPECT_THAT(units, ::testing::ElementsAre(4 * 8 * 8, 6, 3));
+}
+
+/// Without dense spiking layers, a network with an answer at every step has neurons after convolutions only.
+TEST(SpikingMaps, ConvolutionsAloneTakeSequences) {
+  const auto model = make_network(over_maps("spiking:conv4k3"), {{2, 6, 6}, 3, true, true}, 1);
+  const auto x = drawn_positive({2, 5, 2, 6, 6}, 1);
+  EXPECT_EQ(model->forward(x, {}).sizes(), torch::IntArrayRef({2, 5, 3}));
+  EXPECT_EQ(model->activity().size(), 1U);
 }
 
 TEST(SpikingMaps, SequencesOfImagesNeedNoEncoder) {

@@ -9,7 +9,6 @@
 #include <cctype>
 #include <map>
 #include <optional>
-#include <utility>
 
 namespace grapes::nn {
 namespace {
@@ -38,13 +37,13 @@ struct Word {
   std::optional<std::int64_t> number;
   std::map<char, std::int64_t> options;
 
-  /// Whether it has a positive number and only these options, positive but for the padding.
+  /// Whether it has only these options, with numbers above 0, or for the padding at least 0.
   bool has_only(const std::string& letters) const {
-    return number.value_or(0) > 0 && std::all_of(options.begin(), options.end(), [&](const auto& option) {
-             return letters.find(option.first) != std::string::npos && (option.second > 0 || option.first == 'p');
-           });
+    return std::all_of(options.begin(), options.end(), [&](const auto& option) {
+      return letters.find(option.first) != std::string::npos && (option.second > 0 || option.first == 'p');
+    });
   }
-  /// Sets kernel, stride, padding, dilation and groups of a convolution. Without p the size is kept.
+  /// Sets kernel, stride, padding, dilation and groups of a convolution. Without p, an odd kernel keeps the size.
   void shape(Stage& stage, std::int64_t kernel) const {
     const auto option = [&](char letter, std::int64_t otherwise) {
       const auto found = options.find(letter);
@@ -86,10 +85,9 @@ Stage stage_of_word(const std::string& text) {
   if (linear && text.substr(dash) != "-linear") refuse_word(text);
   const Word word = parted_word(text.substr(0, dash), refuse_word);
   const auto only = [&](bool number, const std::string& options, bool may_be_linear) {
-    bool good = word.number.has_value() == number && word.number.value_or(1) > 0 && (may_be_linear || !linear);
-    for (const auto& [letter, value] : word.options)
-      good = good && options.find(letter) != std::string::npos && (value > 0 || letter == 'p');
-    if (!good) refuse_word(text);
+    if (word.number.has_value() != number || (number && *word.number == 0) || (linear && !may_be_linear) ||
+        !word.has_only(options))
+      refuse_word(text);
   };
   Stage stage{Do::dense, word.number.value_or(0)};
   if (word.name.empty()) {
@@ -115,6 +113,17 @@ Stage stage_of_word(const std::string& text) {
   return stage;
 }
 
+/// The inverse of Word::shape. @param kernel  that of a word without k
+std::string shaped_word(const char* name, const Stage& stage, std::int64_t kernel) {
+  std::string word = fmt::format("{}{}", name, stage.units);
+  if (stage.kernel != kernel) word += fmt::format("k{}", stage.kernel);
+  if (stage.stride != 1) word += fmt::format("s{}", stage.stride);
+  if (stage.padding != stage.kernel / 2) word += fmt::format("p{}", stage.padding);
+  if (stage.dilation != 1) word += fmt::format("d{}", stage.dilation);
+  if (stage.groups != 1) word += fmt::format("g{}", stage.groups);
+  return word;
+}
+
 /// A layer, or a pool or a delay between layers.
 Stages spiking_stages_of_word(const std::string& text) {
   Stages stages;
@@ -122,7 +131,8 @@ Stages spiking_stages_of_word(const std::string& text) {
   for (const std::string& piece : split(text, '-')) {
     const Word word = parted_word(piece, refuse_spiking_word);
     const bool first = stages.empty(), pools = word.name == "avg" || word.name == "sum" || word.name == "max";
-    if (!word.has_only(first && word.name == "conv" ? "kspdg" : "") || !(first || (convolved && pools)))
+    if (word.number.value_or(0) == 0 || !word.has_only(first && word.name == "conv" ? "kspdg" : "") ||
+        !(first || (convolved && pools)))
       refuse_spiking_word(text);
     Stage stage{Do::spike, *word.number};
     if (word.name == "conv") {
@@ -157,16 +167,17 @@ Stages spiking_stages_of_words(const std::vector<std::string>& words) {
 
 Stages stages_of_words(const std::vector<std::string>& words) {
   Stages stages;
-  std::size_t kept = 0;
-  bool skipped = false;
+  std::vector<bool> kept;  // for each `keep` without its `add`: whether a `skip` has taken its value
   for (const std::string& word : words) {
     const Stage stage = stage_of_word(word);
-    if (stage.what == Do::keep) ++kept, skipped = false;
-    if ((stage.what == Do::add || stage.what == Do::shortcut) && kept == 0)
+    if (stage.what == Do::keep) kept.push_back(false);
+    if ((stage.what == Do::add || stage.what == Do::shortcut) && kept.empty())
       throw UsageError("layer '" + word + "' has no 'keep' before it");
-    if (stage.what == Do::shortcut && std::exchange(skipped, true))
-      throw UsageError("layer '" + word + "': a kept value passes through one 'skip' at most");
-    if (stage.what == Do::add) --kept, skipped = false;
+    if (stage.what == Do::shortcut) {
+      if (kept.back()) throw UsageError("layer '" + word + "': a kept value passes through one 'skip' at most");
+      kept.back() = true;
+    }
+    if (stage.what == Do::add) kept.pop_back();
     // Pooling right after a convolution is part of it, as in the models of the table.
     const bool whole = !stages.empty() && stages.back().what == Do::convolve && stages.back().pool == 1;
     if (stage.what == Do::max_pool && stage.pool > 1 && whole)
@@ -174,8 +185,26 @@ Stages stages_of_words(const std::vector<std::string>& words) {
     else
       stages.push_back(stage);
   }
-  if (kept > 0) throw UsageError("a 'keep' has no 'add' after it");
+  if (!kept.empty()) throw UsageError("a 'keep' has no 'add' after it");
   return stages;
+}
+
+std::string spiking_word_of(const Stage& stage) {
+  const auto pool = [&](const char* name) { return fmt::format("{}{}", name, stage.pool); };
+  switch (stage.what) {
+    case Do::convolve:
+      return shaped_word("conv", stage, 3);
+    case Do::average:
+      return pool("avg");
+    case Do::sum:
+      return pool("sum");
+    case Do::max_pool:
+      return pool("max");
+    case Do::delay:
+      return fmt::format("delay{}", stage.units);
+    default:
+      return std::to_string(stage.units);
+  }
 }
 
 std::vector<std::string> words_of(const Stages& stages) {
@@ -190,11 +219,9 @@ std::vector<std::string> words_of(const Stages& stages) {
       case Do::convolve:
       case Do::shortcut: {
         const bool main = stage.what == Do::convolve;
-        std::string word = fmt::format("{}{}", main ? "conv" : "skip", stage.units);
-        if (stage.kernel != (main ? 3 : 1)) word += fmt::format("k{}", stage.kernel);
-        if (stage.stride != 1) word += fmt::format("s{}", stage.stride);
-        if (stage.padding != stage.kernel / 2) word += fmt::format("p{}", stage.padding);
-        words.push_back(word + (main ? linear : ""));
+        if (stage.dilation != 1 || stage.groups != 1)
+          throw UsageError("convolutions with dilation or groups have words in spiking networks only");
+        words.push_back(shaped_word(main ? "conv" : "skip", stage, main ? 3 : 1) + (main ? linear : ""));
         if (stage.pool > 1) words.push_back("max" + side(stage.pool));
         break;
       }

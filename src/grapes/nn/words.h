@@ -9,7 +9,7 @@
 ///
 /// | word              | stage                                                                                     |
 /// | 128               | dense layer of 128 units                                                                  |
-/// | conv16            | convolution with 16 channels, 3 × 3, stride 1, padded to keep the size                    |
+/// | conv16            | convolution with 16 channels, 3 × 3, stride 1, padded by half of the kernel: the same size |
 /// | conv16k5s2p0      | the same with kernel 5 × 5, stride 2 and padding 0                                        |
 /// | max2, avg2        | pooling over windows of 2 × 2                                                             |
 /// | max, avg          | pooling over the whole map                                                                |
@@ -28,6 +28,9 @@ Stages stages_of_words(const std::vector<std::string>& words);
 /// neurons, and delay3 passes spikes on three time steps later.
 /// @return the stages between the encoder and the outputs @throws UsageError with the word
 Stages spiking_stages_of_words(const std::vector<std::string>& words);
+
+/// Returns the word of a dense layer or its neurons, a convolution, a pool or a delay.
+std::string spiking_word_of(const Stage& stage);
 
 /// The inverse of stages_of_words, for stages that words can express: without time and with layers of the kind
 /// "linear".

@@ -27,7 +27,7 @@ std::string refused(const std::string& model, const Signature& signature = pictu
   return "nothing was refused";
 }
 
-TEST(Words, SayTheStages) {
+TEST(Words, ParseToStages) {
   const Stages stages = stages_of_words({"conv16k5s2p0", "max2", "conv8-linear", "avg", "128"});
   ASSERT_EQ(stages.size(), 4U);
   EXPECT_EQ(stages[0], (Stage{Do::convolve, 16, 5, 2, 0, 2}));
@@ -38,7 +38,7 @@ TEST(Words, SayTheStages) {
   EXPECT_EQ(stages[3].units, 128);
 }
 
-TEST(Words, SayEveryModelOfTheTableWithoutTime) {
+TEST(Words, ExpressEveryModelWithoutTime) {
   for (const char* name : {"mlp:5,6", "linear", "cnn:4,8", "lenet5", "resnet9", "resnet18-cifar"}) {
     Stages stages = stages_of(parse_model(name), pictures);
     stages.pop_back();  // the output layer
@@ -49,7 +49,7 @@ TEST(Words, SayEveryModelOfTheTableWithoutTime) {
               ElementsAre("conv4", "keep", "conv8s2", "skip8s2", "add-linear", "avg2", "32-linear"));
 }
 
-TEST(Words, OfANetworkAreTheModelOfItsRecord) {
+TEST(Words, RoundTripAsAModel) {
   const std::string text = "layers:conv4,keep,conv8s2,conv8-linear,skip8s2,add,avg,16";
   EXPECT_EQ(to_string(parse_model(text)), text);
   EXPECT_EQ(parse_model(text), parse_model(to_string(parse_model(text))));
@@ -70,7 +70,17 @@ TEST(Words, MayBeginWithPooling) {
   EXPECT_TRUE(at::allclose(model->forward(x, {}), x.mean({2, 3}).mm(model->parameters()[0].value.t()), 1e-5, 1e-6));
 }
 
-TEST(Words, ThatMakeNoNetworkAreRefused) {
+TEST(Words, OfSpikingStagesParseToTheStages) {
+  for (const char* word : {"128", "conv16k5s2p1d3g2", "conv4", "conv4k1", "avg2", "sum3", "max2", "delay3"}) {
+    const Stages stages = spiking_stages_of_words({word});
+    EXPECT_EQ(spiking_word_of(stages[0]), word);
+  }
+  Stage grouped = stages_of_words({"conv4"})[0];
+  grouped.groups = 2;
+  EXPECT_THROW(words_of({grouped}), UsageError);
+}
+
+TEST(Words, InvalidListsAreErrors) {
   EXPECT_THAT(refused("layers:conv"), HasSubstr("layer 'conv'"));
   EXPECT_THAT(refused("layers:conv4q3"), HasSubstr("layer 'conv4q3'"));
   EXPECT_THAT(refused("layers:conv4s0"), HasSubstr("layer 'conv4s0'"));
@@ -80,6 +90,8 @@ TEST(Words, ThatMakeNoNetworkAreRefused) {
   EXPECT_THAT(refused("layers:conv4,keep,conv4"), HasSubstr("a 'keep' has no 'add' after it"));
   EXPECT_THAT(refused("layers:conv4,keep,conv8,add"), HasSubstr("use 'skip'"));
   EXPECT_THAT(refused("layers:conv4,keep,conv4,skip4,skip4,add"), HasSubstr("one 'skip' at most"));
+  EXPECT_THAT(refused("layers:keep,conv8,skip8,keep,conv8,add,skip8,add"), HasSubstr("one 'skip' at most"));
+  EXPECT_THAT(refused("layers:keep,conv4,keep,conv4,skip4,add,skip4,add"), "nothing was refused");
   EXPECT_THAT(refused("layers:conv4,16,conv4"), HasSubstr("must come before dense layers"));
   EXPECT_THAT(refused("layers:16,max2"), HasSubstr("must come before dense layers"));
   EXPECT_THAT(refused("spiking:16,avg2"), HasSubstr("must come before dense layers"));

@@ -28,9 +28,8 @@ record::Json describe_layers(const nn::Network& model, const std::vector<double>
       const at::Tensor& m = used.error.defined() ? used.error : used.rows.defined() ? used.rows : used.columns;
       if (m.defined()) layer["factor"] = describe_factor(m);
     }
-    if (l < activity.size())
-      layer["activity"] = {
-          {"rate", activity[l].rate}, {"silent", activity[l].silent}, {"saturated", activity[l].saturated}};
+    for (const nn::Activity& of : activity)
+      if (name == of.name) layer["activity"] = {{"rate", of.rate}, {"silent", of.silent}, {"saturated", of.saturated}};
     if (l < alignment.size()) layer["alignment"] = alignment[l];
     layers.push_back(std::move(layer));
   }

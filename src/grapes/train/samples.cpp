@@ -4,7 +4,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -62,8 +61,7 @@ Json samples(nn::Network& model, const data::Splits& splits, const nn::Criterion
         batch.present.defined() ? batch.present[b].sum().item<std::int64_t>() : model.shown().size(0);
     const auto of = [&](const at::Tensor& over_time) { return over_time.select(1, b).narrow(0, 0, steps); };
     Json example = {{"example", b}, {"steps", steps}, {"layers", Json::array({spikes("inputs", of(model.shown()))})}};
-    for (std::size_t l = 0; l < layers.size(); ++l)
-      example["layers"].push_back(spikes(fmt::format("layers.{}", l), of(layers[l].output)));
+    for (const nn::Activity& layer : layers) example["layers"].push_back(spikes(layer.name, of(layer.output)));
     Json traces = Json::array();
     const at::Tensor membranes = of(layers.back().membrane).cpu().to(at::kDouble);
     for (std::int64_t n = 0; n < std::min(most_traces, membranes.size(1)); ++n) {
@@ -71,7 +69,7 @@ Json samples(nn::Network& model, const data::Splits& splits, const nn::Criterion
       for (std::int64_t t = 0; t < steps; ++t) trace.push_back(rounded(membranes[t][n].item<double>()));
       traces.push_back(std::move(trace));
     }
-    example["membranes"] = {{"layer", fmt::format("layers.{}", layers.size() - 1)}, {"traces", traces}};
+    example["membranes"] = {{"layer", layers.back().name}, {"traces", traces}};
     if (splits.info.problem == data::ProblemKind::classification) {
       const auto name_of = [&](const at::Tensor& which) {
         return splits.info.classes.at(static_cast<std::size_t>(which.item<std::int64_t>()));
