@@ -177,7 +177,7 @@ class Training(ProgramTest):
         summary = self.good_json("report", "s")
         self.assertEqual([condition["value"] for condition in summary["conditions"]], [0, 2])
         self.assertEqual((self.folder / "s/report.html").read_bytes(), page)
-        self.assert_refused(3, "s holds a sweep: name it alone", "report", "s", "s/2")
+        self.assert_refused(3, "s contains a sweep: give it alone", "report", "s", "s/2")
         self.good("report", "s/2")
         self.good("compare", "--resume", "s", "--quiet")
         self.assert_refused(2, "train-limit cannot be swept", "compare", "--sweep", "train-limit={}", "--sweep-values", "9",

@@ -60,7 +60,7 @@ void check_longer(const Config& config, std::int64_t epochs) {
   const std::int64_t more = config.training.epochs;
   const auto refuse = [&](const std::string& why) { throw UsageError(fmt::format("epochs = {}: {}", more, why)); };
   if (config.arm.empty() || has_tasks(config))
-    refuse("only a single run on one task can go on; start a new comparison");
+    refuse("only a single run on one task can be continued; start a new comparison");
   if (more < epochs) refuse(fmt::format("the run has {} already; give a larger number", epochs));
   const auto& schedule = config.training.schedule;
   const auto before = optim::make_schedule(schedule, config.training.warm_up, epochs);

@@ -168,7 +168,7 @@ std::vector<Key> model_group() {
           "activation of the output layer; auto: softmax for cross-entropy, identity for mse",
           row_of(nn::activations(), {"auto", "softmax"}), &N::output),
       key("bias, biases, use-bias", start, "give all layers biases", yes_or_no, &N::bias),
-      key("initializer, init, initialization, initialiser, weight-init", start, "distribution of the initial weights",
+      key("initializer, init, initialization, weight-init", start, "distribution of the initial weights",
           row_of(nn::initializers()), &N::init),
       key("feedback-initializer, feedback-init", learning,
           "distribution of the feedback weights; auto: he_uniform where initializer is he_uniform, else nokland",

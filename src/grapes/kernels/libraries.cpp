@@ -44,7 +44,7 @@ std::string blas_name() {
     version(text.data(), static_cast<int>(text.size()) - 1);
     return std::string(trim(text.data()));
   }
-  return "reference, or another that does not say";
+  return "unknown: the library does not tell its name";
 }
 
 std::string outdated(const std::string& core, const std::string& here, const char* forced) {
@@ -68,7 +68,7 @@ std::string onednn_name() {
   const dnnl_version_t* version = dnnl_version();
   return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
 #else
-  return at::hasMKLDNN() ? "LibTorch's own, inside it: the kernels do without" : "none";
+  return at::hasMKLDNN() ? "only the one inside LibTorch, which the kernels cannot use" : "none";
 #endif
 }
 

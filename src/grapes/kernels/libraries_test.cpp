@@ -23,7 +23,7 @@ TEST(Libraries, KernelsOfTheProcessorsOwnInstructionsAreNot) {
   EXPECT_EQ(outdated("ZEN", "avx2", nullptr), "") << "as a build for one processor spells it";
   EXPECT_EQ(outdated("SkylakeX", "avx512", "SkylakeX"), "");
   EXPECT_EQ(outdated("Sandybridge", "portable", nullptr), "") << "a processor without AVX2";
-  EXPECT_EQ(outdated("", "avx512", nullptr), "") << "another BLAS, which does not say";
+  EXPECT_EQ(outdated("", "avx512", nullptr), "") << "another BLAS, which does not tell its name";
 }
 
 TEST(Libraries, BlasNameIdentifiesTheBlas) {
@@ -32,7 +32,7 @@ TEST(Libraries, BlasNameIdentifiesTheBlas) {
   else if (blas_function<void(char*, int)>("MKL_Get_Version_String") != nullptr)
     EXPECT_THAT(blas_name(), HasSubstr("Math Kernel Library"));
   else
-    EXPECT_EQ(blas_name(), "reference, or another that does not say");
+    EXPECT_EQ(blas_name(), "unknown: the library does not tell its name");
 }
 
 }  // namespace

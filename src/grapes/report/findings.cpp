@@ -13,7 +13,7 @@ namespace {
 using Strings = std::vector<std::string>;
 const char* const no_uniform =
     "a gain of `grapes` cannot be distinguished from a change of the effective learning rates";
-const char* const no_shuffled = "it is unknown whether the factors must be tied to the weights";
+const char* const no_shuffled = "the runs do not show whether it matters which unit has which factor";
 /// Gathers sentences.
 struct Said {
   Strings all;
@@ -87,9 +87,9 @@ std::string meaning(const Summary& summary, const Condition& condition) {
   if (uniform->side() <= 0) return "nothing beyond a change of the effective learning rates is shown";
   if (shuffled == nullptr) return std::string("without an arm `shuffled`, ") + no_shuffled;
   if (shuffled->side() <= 0)
-    return "factors that differ between units may help; tying them to the weights made no measurable difference";
-  return "the gain is more than a change of the effective learning rates, and the tie between factors and weights "
-         "matters";
+    return "factors that differ between units may help; which unit has which factor made no measurable difference";
+  return "the gain is more than a change of the effective learning rates, and it matters that each unit has the factor "
+         "of its own weights";
 }
 
 /// "`grapes` does better than `bp` by the interval and the test".
@@ -166,7 +166,7 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
         "scales its steps, and may gain or lose by that alone.",
         shortest(*rates.begin()));
   if (tuning.is_null() && rates.size() > 1)
-    say("The arms ran at different learning rates, and the records do not tell how these were chosen.");
+    say("The arms ran at different learning rates, and the records do not say how these were chosen.");
   if (tuning.is_null()) return;
   Strings grid, chosen, at_edge;
   for (const double rate : tuning["grid"]) grid.push_back(shortest(rate));
@@ -194,7 +194,7 @@ void convergence(const Summary& summary, const Condition& condition, Said& say) 
   };
   say.of(condition, rising,
          "The fitted asymptote lies well above the last score for {}. These runs may not have reached their plateau, "
-         "and longer ones could end in another order.");
+         "and longer runs could rank the arms differently.");
 }
 
 /// Adds what limits a comparison of the numbers of one condition.
@@ -210,17 +210,17 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
     mixed = mixed || !alike(arm.runs, pairing_of) || arm.learning_rates.size() > 1;
     const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
     if (one != nullptr && one->unpaired > 0)
-      say("{} of {} began like no run of {} and {} not in the paired difference.", count(one->unpaired, "run"),
-          quoted(arm.name), quoted(one->against), one->unpaired == 1 ? "is" : "are");
+      say("{} of {} had no run of {} with the same start to be paired with, and {} not in the paired difference.",
+          count(one->unpaired, "run"), quoted(arm.name), quoted(one->against), one->unpaired == 1 ? "is" : "are");
   }
   if (lengths.size() > 1)
-    say("The runs are of different length ({} to {}). Their final scores are not comparable, and the mean curves end "
+    say("The runs have different lengths ({} to {}). Their final scores are not comparable, and the mean curves end "
         "where only some runs continue.",
         *lengths.begin(), count(*lengths.rbegin(), "epoch"));
   if (models.size() > 1)
     say("The runs are of different models ({}). A difference between arms may be one between models.",
         listed({models.begin(), models.end()}));
-  if (mixed) say("An arm holds runs with different settings, and its mean mixes them.");
+  if (mixed) say("The runs of an arm have different settings, and its mean is over all of them.");
 }
 
 /// Adds the smallest p that the test can reach.
@@ -231,7 +231,8 @@ void power(const Summary& summary, Said& say) {
       pairs = std::max(pairs, one.spread.n());
       tests += one.p ? 1 : 0;
     }
-  if (pairs == 1) say("One seed says nothing about chance: --seeds sets the number of seeds.");
+  if (pairs == 1)
+    say("One seed does not show how much the scores vary by chance: set the number of seeds with --seeds.");
   if (tests == 0) return;
   const double least = smallest_p(static_cast<int>(pairs)), corrected = static_cast<double>(tests) * least;
   say("With {} the exact Wilcoxon test cannot give a p below {}{}{}.", count(pairs, "pair"), p_value(least),
@@ -240,8 +241,8 @@ void power(const Summary& summary, Said& say) {
           : "",
       corrected < 0.05 ? "" : ", so no difference can be significant at 0.05, however large it is");
   say("Intervals of differences are Student's t. Intervals of scores that have bounds are Student's t on a logit "
-      "scale, so they stay within the bounds. Intervals are not corrected for the number of arms. They are about other "
-      "seeds, not about other data or networks.");
+      "scale, so they stay within the bounds. Intervals are not corrected for the number of arms. They tell what "
+      "other seeds may give, not other data or networks.");
 }
 
 void data(const Summary& summary, Said& say) {
@@ -255,11 +256,11 @@ void data(const Summary& summary, Said& say) {
                                      ? "epoch that was best on validation data, where training stopped"
                                      : "last epoch; no epoch was picked by its score");
   if (summary.part != "test")
-    say("There is no test part, so these are {} scores, which are too high for new data.", summary.part);
+    say("The data have no test part, so these are {} scores. Expect lower scores on new data.", summary.part);
   else if (alike(summary.runs(), pairing_of))
-    say("All runs are scored on the same test set, whose own sampling error no interval here includes.");
+    say("All runs are scored on the same test set. The intervals do not include the sampling error of this set.");
   else
-    say("The runs did not begin alike, so they need not share one test set.");
+    say("The runs had different starts, so their test sets may differ.");
 }
 
 /// "2 runs of `bp` and `grapes` diverged or did not finish and are not counted. No run of `bp` finished."
@@ -291,7 +292,7 @@ void excluded(const Summary& summary, Said& say) {
 
 std::string reading(const Difference& one) {
   if (one.spread.empty()) return "unpaired, not tested";
-  if (!one.spread.interval) return "one pair of runs says nothing about chance";
+  if (!one.spread.interval) return "one pair of runs cannot be tested";
   if (!one.p) return "the score is the same in every pair";
   if (one.side() == 0) return "no difference shown";
   return fmt::format("{}{}", one.side() > 0 ? "higher" : "lower",

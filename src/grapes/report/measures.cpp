@@ -15,7 +15,8 @@ const std::vector<KnownArm> known_arms = {
     {"uniform",
      "every unit gets its layer’s mean factor: the same change of the learning rates, no difference between units."},
     {"shuffled",
-     "the layer’s factors at random units, drawn anew each batch: the same distribution, not tied to the weights."},
+     "the layer’s factors in random order, drawn anew each batch: the same factors, but not those of the units’ "
+     "weights."},
     {"constant",
      "one fixed factor for every unit. `constant:2` doubles the error at every hidden layer, as the "
      "authors’ published notebook does."}};
@@ -38,7 +39,7 @@ std::vector<Comparison> comparisons_of(const std::vector<std::string>& arms, con
   std::vector<Comparison> all;
   for (const std::string& arm : arms) all.push_back({arm, baseline});
   all.push_back({"grapes", "uniform", "effect of different factors within a layer"});
-  all.push_back({"grapes", "shuffled", "effect of the tie between factors and weights"});
+  all.push_back({"grapes", "shuffled", "effect of which unit has which factor"});
   for (const std::string& arm : arms) all.push_back({arm, rule_below(arm), "effect of GRAPES on top"});
   const auto there = [&](const std::string& arm) { return std::ranges::find(arms, arm) != arms.end(); };
   std::erase_if(all, [&](const Comparison& one) {
@@ -187,7 +188,7 @@ std::vector<Measure> task_measures() {
        Better::more, of(&Transfer::average_accuracy, true), true},
       {"learning_accuracy", "learning accuracy", "on each task right after it: (1/T) Σ R[j,j]", percent, level,
        Better::more, of(&Transfer::learning_accuracy), true},
-      {"forgetting", "forgetting", "from the best a task ever was to the end: (1/(T−1)) Σ (max R[i,j] − R[T,j])",
+      {"forgetting", "forgetting", "from a task’s best accuracy to its last: (1/(T−1)) Σ (max R[i,j] − R[T,j])",
        percent, change, Better::less, of(&Transfer::forgetting), true},
       {"backward_transfer", "backward transfer", "what later tasks did to earlier ones: (1/(T−1)) Σ (R[T,j] − R[j,j])",
        percent, change, Better::more, of(&Transfer::backward_transfer)},

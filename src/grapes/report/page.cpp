@@ -195,8 +195,8 @@ class Page {
       all.emplace_back(fmt::format("Task {}", task + 1), [=](const Run& run) { return task_points(run, task); });
     }
     return of_condition("Accuracy on each task over time",
-                        "Means over seeds, bands of one standard deviation, from the task’s own turn on. Whole "
-                        "numbers are on all test examples, points between them on some.",
+                        "Means over seeds, bands of one standard deviation, from the beginning of the task on. "
+                        "Points at whole numbers are scores on all test examples, those between on some of them.",
                         all.empty() ? "" : legend() + small_charts("accuracy, %", all, 100, false));
   }
 
@@ -288,9 +288,10 @@ class Page {
           add("what was played (outlines) and what was expected (color)", plot::piano_roll(example["roll"], color));
       }
     }
-    return of_condition("Activity on examples",
-                        "The first " + part + " examples after training; of wide layers, evenly spaced neurons.",
-                        figures(all));
+    return of_condition(
+        "Activity on examples",
+        "The first " + part + " examples after training; for wide layers, a selection of evenly spaced neurons.",
+        figures(all));
   }
 
   std::string reading_guide() const {
@@ -300,14 +301,16 @@ class Page {
         "How to read this",
         marked_up(
             "If `grapes` beats `bp` but not `uniform`, a larger learning rate per layer does as well. If it beats "
-            "`uniform` but not `shuffled`, the gain is due to unequal factors, not to their tie to the weights. Runs "
-            "are paired if they began alike: the same seed, initial weights, data, order of the examples and number of "
-            "epochs. An interval that includes 0 does not show that there is no difference. Means whose intervals "
+            "`uniform` but not `shuffled`, the gain comes from unequal factors, no matter which unit has which factor. "
+            "Runs are paired if they have the same start: seed, initial weights, data, order of the examples and "
+            "number "
+            "of epochs. An interval that includes 0 does not show that there is no difference. Means whose intervals "
             "overlap can still differ, because paired runs share the effects of their seed." +
-            std::string(summary_.tasks == 0 ? ""
-                                            : " An arm that learns less has less to forget: read forgetting beside "
-                                              "learning accuracy; average accuracy holds both. `joint` sees all tasks "
-                                              "at once and has only an average accuracy.")),
+            std::string(summary_.tasks == 0
+                            ? ""
+                            : " An arm that learns less has less to forget, so read forgetting together with "
+                              "learning accuracy; average accuracy depends on both. `joint` sees all "
+                              "tasks at once and has only an average accuracy.")),
         definitions(meanings));
   }
 
@@ -319,7 +322,7 @@ class Page {
     return folded(
         "Configuration",
         "The resolved configuration of each arm’s first run; <code>grapes run</code> accepts it." +
-            std::string(summary_.tasks > 0 ? " What the tasks are is in each run’s <code>scenario.json</code>." : ""),
+            std::string(summary_.tasks > 0 ? " Each run’s <code>scenario.json</code> describes the tasks." : ""),
         body);
   }
 

@@ -37,7 +37,7 @@ std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<J
         throw DataError("compare.json: arm " + arm + " has another learning rate than in the other folders");
     if (comparison["tuning"].is_null()) continue;
     if (!chosen.empty())
-      throw DataError("only one of the folders may have chosen its learning rates: name one at a time");
+      throw DataError("only one of the folders may have tuned learning rates: make a report for each");
     as_chosen.tuning = comparison["tuning"];
     chosen = comparison["learning_rates"].get<Rates>();
   }
@@ -52,7 +52,8 @@ std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<J
     const bool is_chosen = chosen.contains(arm) && chosen[arm] == rate;
     if (!is_given && !is_chosen)
       throw DataError("arm " + arm + " has runs at the learning rates " + shortest(given[arm]) + " and " +
-                      shortest(rate) + ": name the folder of the comparison, whose compare.json tells them apart");
+                      shortest(rate) +
+                      "; give the folder of the comparison: its compare.json says which of them are tuned");
     if (is_given) as_given.runs.push_back(run);
     if (is_chosen) as_chosen.runs.push_back(run);
   }
@@ -85,7 +86,8 @@ Records read(const std::vector<fs::path>& folders) {
   for (const fs::path& folder : folders) {
     const Json sweep = read_object(folder / "sweep.json", {"key", "arms", "values"});
     if (sweep.is_object() && folders.size() == 1) return read_sweep(folder, sweep);
-    if (sweep.is_object()) throw DataError(folder.string() + " holds a sweep: name it alone, or folders of its values");
+    if (sweep.is_object())
+      throw DataError(folder.string() + " contains a sweep: give it alone, or give the folders of its values");
     Json comparison = read_object(folder / "compare.json", {"arms", "tuning", "learning_rates", "given_rates"});
     if (comparison.is_object()) comparisons.push_back(std::move(comparison));
   }
@@ -97,7 +99,7 @@ Records arrange(std::vector<record::Run> all, const std::vector<Json>& compariso
   const auto begun = std::count_if(runs.begin(), runs.end(), [](const RunPtr& run) { return !run->epochs.empty(); });
   const auto on_tasks = std::count_if(runs.begin(), runs.end(), [](const RunPtr& run) { return learns_tasks(*run); });
   if (on_tasks != 0 && on_tasks != begun)
-    throw DataError("the runs cannot stand on one page: some learn several tasks, some learn one");
+    throw DataError("these runs cannot share a report: some learn several tasks, some learn one");
   Records records;
   if (comparisons.size() == 1) records.arms = comparisons.front()["arms"].get<std::vector<std::string>>();
   if (on_tasks != 0) {

@@ -94,8 +94,8 @@ TEST(Page, CanBeMadeForAnyKindOfRuns) {
   cases["no test part"] = synthetic::runs(some(2), 2);
   for (Record& run : cases["no test part"])
     for (Json& row : run.epochs) row.erase("test_accuracy");
-  cases["different length"] = synthetic::runs(some(1));
-  for (Record run : synthetic::runs({five_arms[1]}, 5, 4)) cases["different length"].push_back(run);
+  cases["different lengths"] = synthetic::runs(some(1));
+  for (Record run : synthetic::runs({five_arms[1]}, 5, 4)) cases["different lengths"].push_back(run);
   cases["diverged"] = synthetic::runs(some(2));
   cases["diverged"][7].status = {record::State::diverged, 3, 0, "the loss is <not> finite"};
   cases["diverged"][7].epochs[3]["train_loss"] = nullptr;
@@ -186,7 +186,7 @@ TEST_F(WriteTest, ASweepHasOneConditionPerValue) {
   EXPECT_EQ(records.conditions[1].runs.size(), 2u);
   EXPECT_TRUE(records.conditions[2].runs.empty());
   EXPECT_THAT(table(summarize(records)), HasSubstr("diverged"));
-  EXPECT_THAT([&] { read({folder_, folder_ / "4"}); }, ThrowsMessage<DataError>(HasSubstr("name it alone")));
+  EXPECT_THAT([&] { read({folder_, folder_ / "4"}); }, ThrowsMessage<DataError>(HasSubstr("give it alone")));
 }
 
 TEST_F(WriteTest, NothingIsWrittenIfNoRunFinished) {

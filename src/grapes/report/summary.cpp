@@ -67,7 +67,7 @@ void check_comparable(const Condition& condition, const Run& first) {
     for (const RunPtr& run : arm.runs) {
       for (const auto& [what, of] : facts)
         if (of(*run) != of(first))
-          throw DataError(fmt::format("the runs cannot stand on one page: {} is {} in {} and {} in {}", what, of(first),
+          throw DataError(fmt::format("these runs cannot share a report: {} is {} in {} and {} in {}", what, of(first),
                                       first.folder.string(), of(*run), run->folder.string()));
       for (const RunPtr& other : arm.runs)
         if (other != run && other->identity.seed == run->identity.seed && pairing_of(*other) == pairing_of(*run))

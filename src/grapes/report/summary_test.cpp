@@ -226,7 +226,7 @@ TEST(Summary, UsesThePartOfTheDataThatAllRunsHave) {
   const Summary s = summary(runs);
   EXPECT_EQ(s.part, "validation");
   EXPECT_EQ(score(s, "bp").mean, 0.4);
-  EXPECT_THAT(said(s), Contains(StartsWith("There is no test part")));
+  EXPECT_THAT(said(s), Contains(StartsWith("The data have no test part")));
 }
 
 TEST(Summary, ScoresThatAreNotFiniteDoNotCount) {
@@ -291,9 +291,9 @@ TEST(Findings, SayWhenTheControlsDoWorse) {
 
 TEST(Findings, OneSeedSaysNothingAboutChance) {
   const auto found = said(summary(pairs({0.5}, {0.9})));
-  EXPECT_THAT(found.front(), HasSubstr("one pair of runs says nothing about chance"));
+  EXPECT_THAT(found.front(), HasSubstr("one pair of runs cannot be tested"));
   EXPECT_THAT(table(summary(pairs({0.5}, {0.9}))),
-              ContainsRegex("grapes − bp +\\+40.00 +1 +– +– +one pair of runs says nothing about chance\n"));
+              ContainsRegex("grapes − bp +\\+40.00 +1 +– +– +one pair of runs cannot be tested\n"));
 }
 
 TEST(Findings, ASingleArmHasNoComparison) {
@@ -319,7 +319,7 @@ TEST(Findings, ReportAnArmThatMixesSettings) {
   std::vector<Record> runs = pairs({0.5, 0.6}, {});
   EXPECT_THAT(said(summary(runs)), Not(Contains(HasSubstr("mixes"))));
   runs[1].epochs[0]["learning_rate"] = 0.2;
-  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("An arm holds runs with different settings")));
+  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("The runs of an arm have different settings")));
 }
 
 TEST(Findings, ClaimOneTestSetOnlyForRunsThatStartAlike) {
@@ -327,13 +327,13 @@ TEST(Findings, ClaimOneTestSetOnlyForRunsThatStartAlike) {
   EXPECT_THAT(said(summary(runs)), Contains(HasSubstr("scored on the same test set")));
   runs[3].identity.pairing = "other";
   EXPECT_THAT(said(summary(runs)), AllOf(Not(Contains(HasSubstr("scored on the same test set"))),
-                                         Contains(HasSubstr("need not share one test set"))));
+                                         Contains(HasSubstr("their test sets may differ"))));
 }
 
 TEST(Findings, ReportRunsOfDifferentLengths) {
   std::vector<Record> runs = pairs({0.5}, {});
   runs.push_back(plain("grapes", 1, {0.4, 0.5, 0.6}));
-  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("The runs are of different length (1 to 3 epochs)")));
+  EXPECT_THAT(said(summary(runs)), Contains(StartsWith("The runs have different lengths (1 to 3 epochs)")));
 }
 
 TEST(Table, FitsATerminal) {

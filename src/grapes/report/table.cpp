@@ -44,7 +44,7 @@ Table measure_table(const Summary& summary, Section section) {
               {{"arm", "n", "rate"}},
               {{"arm", "the label under which runs are grouped"},
                {"n", "finished runs, one for each seed"},
-               {"rate", "the learning rate the runs began with; (edge): the smallest or largest of those tried"}}};
+               {"rate", "initial learning rate of the runs; (edge): the smallest or largest of those tried"}}};
   for (const Measure& measure : summary.measures) table.add(measure);
   for (const std::string& name : summary.arms)
     for (const Condition& condition : section) {
@@ -66,14 +66,15 @@ Table comparison_table(const Summary& summary, Section section, const std::vecto
       "Comparisons",
       {{named || summary.tasks == 0 ? "comparison" : measures.front().name, points, "pairs", "p", "Holm p", "reading"}},
       {{points, "mean of the paired differences with Student’s t interval"},
-       {"pairs", "runs that began alike"},
+       {"pairs", "pairs of runs with the same start"},
        {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs"},
        {"Holm p", "p after Holm’s correction for the number of arms, or of controls; of a sweep, for all rows"}}};
   if (section.size() > 1) {
     table.rows[0].push_back("change since " + section.front().name);
-    table.terms.emplace_back(table.rows[0].back(),
-                             "the difference less the same one at the first value, seed by seed: which arm loses more; "
-                             "*: p below 0.05 after Holm’s correction over all changes");
+    table.terms.emplace_back(
+        table.rows[0].back(),
+        "the difference minus that at the first value, seed by seed; it shows which arm loses more; "
+        "*: p below 0.05 after Holm’s correction over all changes");
   }
   for (const Comparison& pair : comparisons_of(summary.arms, summary.baseline)) {
     for (const Condition& condition : section)
