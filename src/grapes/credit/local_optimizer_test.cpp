@@ -1,6 +1,7 @@
 #include "grapes/credit/local_optimizer.h"
 
 #include "grapes/core/responsibility.h"
+#include "grapes/credit/backward.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -22,7 +22,6 @@ void refuse(const std::vector<std::pair<bool, std::string>>& faults) {
 
 void require_possible(const Options& options, const Stages& stages, const Signature& signature,
                       const credit::Rule& rule) {
-  using Do = Stage::Do;
   const credit::Route& route = credit::route_of(rule);
   const std::string model = "; model is '" + to_string(options.model) + "'";
   const bool spiking = has_time(stages), pictures = takes_maps(stages);
