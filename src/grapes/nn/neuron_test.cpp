@@ -1,5 +1,6 @@
 // Every row of neurons() against a recursion in scalars, with every reset, reset values, refractory steps and constants
 // of each unit; and the derivatives of what only the reference implementation has.
+#include "grapes/base/error.h"
 #include "grapes/nn/nn_test.h"
 #include "grapes/nn/snu.h"
 #include "grapes/nn/spiking.h"

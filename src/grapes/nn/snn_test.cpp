@@ -7,6 +7,7 @@
 #include "grapes/nn/loss.h"
 #include "grapes/nn/network.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/snu.h"
 
 #include <gmock/gmock.h>
 #include <torch/torch.h>
