@@ -47,7 +47,7 @@ enum : protozero::pbf_tag_type {
   external = 13,
   location = 14
 };
-enum class Type : std::int32_t { f32 = 1, u8 = 2, i8 = 3, i32 = 6, i64 = 7, boolean = 9, f16 = 10, f64 = 11 };
+enum class Type : std::int32_t { f32 = 1, u8 = 2, i8 = 3, i32 = 6, i64 = 7, boolean = 9, f64 = 11 };
 }  // namespace tensor
 namespace value {
 enum : protozero::pbf_tag_type { name = 1, type = 2 };
