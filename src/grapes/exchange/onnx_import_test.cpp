@@ -1,12 +1,17 @@
 // Graphs of other programs, node by node.
 #include "grapes/base/error.h"
+#include "grapes/base/file.h"
 #include "grapes/exchange/onnx.h"
+#include "grapes/onnx/file.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
 namespace grapes::exchange {
 namespace {
@@ -321,6 +326,33 @@ TEST(OnnxImport, SizesThatDoNotFitAreRefusedByTheirNode) {
   EXPECT_THAT(
       OtherGraph({1, 40000, 50000}).then("Flatten").gemm(W).refusal(),
       HasSubstr("node 'Gemm1' (Gemm) has weights of the shape [2, 3]; where it stands they must be [2, 2000000000]"));
+}
+
+TEST(OnnxImport, ADamagedFileIsRefusedOrAnotherNetwork) {
+  const auto file = std::filesystem::temp_directory_path() / ("grapes-damaged-" + std::to_string(::getpid()) + ".onnx");
+  OtherGraph graph({1, 4, 4});
+  graph.then("Mul", at::full({}, 0.5));
+  graph.then("Conv", {graph.constant(drawn({2, 1, 2, 2}))}, {{"strides", Ints{2, 2}}, {"pads", Ints(4, 1)}});
+  graph.normalize(2).then("Relu").then("MaxPool", {}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
+  graph.quant(0.25, 4).then("Flatten").then("Gemm", {graph.constant(drawn({2, 2})), graph.constant(drawn({2}))});
+  graph.model.graph.outputs = {{graph.last, {-1, 2}}};
+  onnx::write(file, graph.model);
+  const std::string whole = read_file(file);
+  std::size_t refused = 0;
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string wrong = whole;
+    wrong[bit / 8] = static_cast<char>(wrong[bit / 8] ^ (1 << bit % 8));
+    std::ofstream(file, std::ios::binary) << wrong;  // write_file() waits for the disk
+    try {
+      from_onnx(onnx::read(file), {}, nullptr, "x.onnx");
+    } catch (const DataError&) {
+      ++refused;
+    } catch (const std::exception& error) {
+      ADD_FAILURE() << "bit " << bit << ": " << error.what();
+    }
+  }
+  EXPECT_GT(refused, 4 * whole.size());
+  std::filesystem::remove(file);
 }
 
 TEST(OnnxImport, OnlyGrapesOwnMetadataCount) {
