@@ -17,8 +17,9 @@ def quant(x, step, zero, bits, signed, narrow, rounding_mode):
     return rounded(x, -most + narrow, most - 1, step)
 
 
-def float_quant(x, scale, exponent_bits, fraction_bits, bias, largest, **_):
-    """Round to 1.f 2^e with subnormals."""
+def float_quant(x, scale, exponent_bits, fraction_bits, bias, largest, rounding_mode, has_inf, has_nan, has_subnormal, saturation):
+    """Round to 1.f 2^e with subnormals; the largest number stands for all above it."""
+    assert rounding_mode == b"ROUND" and (has_inf, has_nan, has_subnormal, saturation) == (0, 0, 1, 1)
     x = (x / scale).double()
     exponent = torch.frexp(x)[1].double() - 1
     step = 2 ** (torch.clamp(exponent, min=1 - float(bias)) - float(fraction_bits))

@@ -153,6 +153,22 @@ class ImportTest(OnnxProgramTest):
 
         self.assert_imported(View(), (1, 8, 8), "cnn:3", input_names=["x"], dynamic_axes={"x": {0: "batch"}})
 
+    def test_inputs_may_be_only_scaled_or_only_shifted(self):
+        class Prepared(nn.Module):
+            def __init__(self, prepare):
+                super().__init__()
+                self.prepare, self.last = prepare, nn.Linear(6, 3)
+
+            def forward(self, x):
+                return self.last(self.prepare(x))
+
+        torch.manual_seed(3)
+        constant = torch.rand(6) + 0.5
+        for name, prepare in {"Mul": lambda x: x * 0.01, "Div": lambda x: x / constant, "Sub": lambda x: x - constant,
+                              "Add": lambda x: x + 4}.items():
+            with self.subTest(name):
+                self.assert_imported(Prepared(prepare), (6,), "linear", input_names=["x"], dynamic_axes={"x": {0: "batch"}})
+
     def test_what_is_learned_further(self):
         torch.manual_seed(2)
         self.export(nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)), (1, 8, 8))

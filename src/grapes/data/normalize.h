@@ -7,7 +7,8 @@
 
 namespace grapes::data {
 
-/// x ← (x − shift) · scale. shift and scale broadcast over an example's shape; if they are undefined, x is unchanged.
+/// x ← (x − shift) · scale. shift and scale broadcast over an example's shape. Both are defined, or neither; then x is
+/// unchanged.
 struct Normalization {
   at::Tensor shift;
   at::Tensor scale;

@@ -3,6 +3,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/text.h"
 #include "grapes/exchange/array.h"
+#include "grapes/exchange/metadata.h"
 #include "grapes/exchange/nir.h"
 #include "grapes/exchange/spiking_model.h"
 #include "grapes/exchange/weights.h"
@@ -72,17 +73,8 @@ Export graph_of(const experiment::Loaded& loaded, double dt, bool approximate) {
 Import checkpoint_of(const nir::Graph& graph, const std::string& file) {
   const SpikingNet net = from_nir(graph, 0, file);
   Import made;
-  try {
-    experiment::read_toml_text(made.config, nir::text_of(entry(graph, "config", file)), file + ": its configuration");
-  } catch (const UsageError& error) {  // not a mistake of the user
-    throw DataError(error.what());
-  }
-  try {
-    made.info = experiment::info_from(record::Json::parse(nir::text_of(entry(graph, "dataset", file))));
-    if (made.info.outputs < 1) throw DataError("outputs must be at least 1");
-  } catch (const std::exception& error) {
-    throw DataError(file + ": the entry 'dataset' of its metadata is invalid: " + error.what());
-  }
+  made.config = config_in(nir::text_of(entry(graph, "config", file)), file);
+  made.info = info_in(nir::text_of(entry(graph, "dataset", file)), file);
   made.normalization.shift = of_inputs(graph, "input_shift", made.info, file);
   made.normalization.scale = of_inputs(graph, "input_scale", made.info, file);
   make_model(made, net, file);

@@ -34,7 +34,7 @@ onnx::Model to_onnx(const experiment::Loaded& loaded, bool logits = false);
 /// program. @param file  for messages @throws DataError with the file
 experiment::Config config_of(const onnx::Model& model, const std::string& file);
 
-/// Converts a model whose graph is a chain of the operators above, with residual sums; see docs/python.md for what else
+/// Converts a model whose graph is a chain of the operators above, with residual sums; see docs/onnx.md for what else
 /// is read. The graph determines the network; a normalization of dense layers, factors and offsets become part of the
 /// weights before them.
 /// @param config  everything that the graph does not contain

@@ -2,7 +2,6 @@
 
 #include "grapes/base/error.h"
 #include "grapes/exchange/onnx_node.h"
-#include "grapes/kernels/loops.h"
 #include "grapes/kernels/normalization.h"
 
 #include <ATen/ATen.h>
@@ -11,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace grapes::exchange {
@@ -24,7 +24,7 @@ class ChainReader {
     if (input.shape.size() < 2)
       nodes_.fail("its input '" + input.name + "' has the shape " + onnx::shape_text(input.shape) +
                   "; expected a batch of examples, [batch, ...]");
-    chain_.input.assign(input.shape.begin() + 1, input.shape.end());
+    chain_.input.shape.assign(input.shape.begin() + 1, input.shape.end());
     walk(input.name, nullptr);
     finish();
   }
@@ -38,8 +38,9 @@ class ChainReader {
   OnnxChain chain_;
   std::map<std::size_t, std::pair<std::string, const Node*>> activations_;  // stage -> name and its node
   std::optional<std::size_t> open_;  // the stage that an activation now belongs to
-  kernels::NumberFormat rounded_;    // of the value that the next layer takes
+  const Node* rounding_ = nullptr;   // a Quant of which no layer has taken the value yet
   const Node* last_ = nullptr;       // softmax or the scale of the targets, after which nothing may come
+  int depth_ = 0;                    // of branches in branches
 
   /// Adds stages from a value to the output of the graph, or to the node `until`. @return the value there
   std::string walk(std::string value, const Node* until) {
@@ -84,25 +85,39 @@ class ChainReader {
   }
 
   std::string residual(const std::string& value, const std::vector<const Node*>& users) {
+    constexpr int deepest = 100;
     std::size_t side = 2;
     std::optional<Shortcut> way;
     for (std::size_t i = 0; i < 2; ++i)
       if (auto found = shortcut(users[i]); found && (!way || found->nodes.size() < way->nodes.size()))
         side = i, way = std::move(found);
     if (!way)
-      nodes_.fail(*users[0], "begins one of two branches, of which neither is a value or a Conv that an Add takes");
+      nodes_.fail(*users[0],
+                  "begins two branches; expected that one of them is the value itself or a single Conv before "
+                  "an Add");
+    if (depth_ == deepest) nodes_.fail(*users[0], fmt::format("begins branches within {} others", deepest));
+    end_rounding();
     const Node* main = users[1 - side];
     begin(Do::keep);
     open_.reset();
+    ++depth_;
     if (main != way->sum) walk(take(*main, value), way->sum);
+    --depth_;
+    end_rounding();
+    open_.reset();
     std::string kept = value;
-    if (!way->nodes.empty()) {
-      for (const Node* node : way->nodes) kept = take(*node, kept, true);
-    }
-    nn::Stage& sum = begin(Do::add);
-    sum.activates = false;
+    for (const Node* node : way->nodes) kept = take(*node, kept, true);
+    end_rounding();
+    begin(Do::add).activates = false;
     open_ = chain_.stages.size() - 1;
     return nodes_.out(*way->sum);
+  }
+
+  /// Refuses a Quant of which no layer has taken the value.
+  void end_rounding() const {
+    if (rounding_ != nullptr)
+      nodes_.fail(*rounding_,
+                  "rounds a value that is not the input of a Gemm, MatMul or Conv; Grapes rounds only those");
   }
 
   nn::Stage& begin(Do what) { return chain_.stages.emplace_back(nn::Stage{what}); }
@@ -111,14 +126,22 @@ class ChainReader {
   std::string take(const Node& node, const std::string& value, bool aside = false) {
     if (last_ != nullptr) nodes_.fail(*last_, "must be the last node; after it comes " + nodes_.name(node));
     const std::string& type = node.type;
+    // The maximum of rounded values is the rounded maximum.
+    static const std::set<std::string> keep_rounding = {"Gemm",    "MatMul",  "Conv",          "Flatten",  "Reshape",
+                                                        "Squeeze", "MaxPool", "GlobalMaxPool", "ReduceMax"};
+    if (!keep_rounding.contains(type)) end_rounding();
+    const bool arithmetic = type == "Add" || type == "Sub" || type == "Mul" || type == "Div";
+    if (!arithmetic) nodes_.require_first(node, value);
     if (nodes_.rounds(node)) {
-      rounded_ = nodes_.format(node);
+      rounding_ = &node;
     } else if (!node.domain.empty()) {
       nodes_.refuse(node);
     } else if (type == "Gemm" || type == "MatMul") {
-      dense(node, value);
+      nn::Stage stage{Do::dense};
+      stage.drops = true;
+      add(stage, nodes_.dense(node));
     } else if (type == "Conv") {
-      convolution(node, value, aside);
+      convolution(node, aside);
     } else if (type == "BatchNormalization") {
       normalization(node);
     } else if (type == "MaxPool" || type == "AveragePool") {
@@ -135,7 +158,7 @@ class ChainReader {
         nodes_.fail(node, "must be over the axis 1, the outputs");
       chain_.output = "softmax";
       last_ = &node;
-    } else if (type == "Add" || type == "Sub" || type == "Mul" || type == "Div") {
+    } else if (arithmetic) {
       return affine(node, value);
     } else if (const std::string name = nodes_.activation(node); !name.empty()) {
       activate(node, name);
@@ -145,31 +168,23 @@ class ChainReader {
     return nodes_.out(node);
   }
 
-  OnnxLayer& add_layer(const Node& node, nn::Stage stage, at::Tensor weight, at::Tensor bias) {
-    stage.units = weight.size(0);
+  void add(nn::Stage stage, OnnxLayer layer) {
+    stage.units = layer.units();
     stage.activates = false;
     chain_.stages.push_back(stage);
     open_ = chain_.stages.size() - 1;
-    OnnxLayer layer{nodes_.name(node), std::move(weight), std::move(bias)};
-    layer.weights = nodes_.weight_format(node.inputs.at(1));
-    layer.activations = std::exchange(rounded_, {});
-    return chain_.layers.emplace_back(std::move(layer));
+    if (rounding_ != nullptr) layer.inputs = nodes_.format(*rounding_);
+    rounding_ = nullptr;
+    chain_.layers.push_back(std::move(layer));
   }
 
-  void dense(const Node& node, const std::string& value) {
-    auto [weight, bias] = nodes_.dense(node, value);
-    nn::Stage stage{Do::dense};
-    stage.drops = true;
-    add_layer(node, stage, std::move(weight), std::move(bias));
-  }
-
-  void convolution(const Node& node, const std::string& value, bool aside) {
-    const OnnxConvolution all = nodes_.convolution(node, value);
+  void convolution(const Node& node, bool aside) {
+    OnnxConvolution all = nodes_.convolution(node);
     nn::Stage stage{aside ? Do::shortcut : Do::convolve};
-    stage.kernel = all.weight.size(2);
+    stage.kernel = all.layer.weight.size(2);
     stage.stride = all.stride;
     stage.padding = all.padding;
-    add_layer(node, stage, all.weight, all.bias);
+    add(stage, std::move(all.layer));
   }
 
   /// The layer whose output a node may still change, before its activation.
@@ -183,13 +198,13 @@ class ChainReader {
     OnnxLayer& layer = open_layer(node);
     if (chain_.stages[*open_].pool > 1) nodes_.fail(node, "must come before the pooling");
     if (layer.scale.defined()) nodes_.fail(node, "is the second normalization of one layer");
+    if (nodes_.integer(node, "training_mode", 0) != 0) nodes_.fail(node, "is in training mode");
     const double epsilon = nodes_.real(node, "epsilon", 1e-5);
-    layer.scale = nodes_.constant(node, 1);
-    layer.shift = nodes_.constant(node, 2);
-    layer.mean = nodes_.constant(node, 3);
+    std::size_t input = 0;
+    for (at::Tensor* part : {&layer.scale, &layer.shift, &layer.mean, &layer.variance})
+      *part = nodes_.per_unit(node, nodes_.constant(node, ++input), layer.units(), 1);
     // ε of Grapes is 1e-5; only the sum of ε and the variance counts.
-    layer.variance =
-        nodes_.constant(node, 4) + (epsilon - static_cast<double>(static_cast<float>(kernels::norm_epsilon)));
+    layer.variance = layer.variance + (epsilon - static_cast<double>(static_cast<float>(kernels::norm_epsilon)));
     if (layer.bias.defined()) {
       layer.mean = layer.mean - layer.bias;
       layer.bias = at::Tensor();
@@ -221,14 +236,9 @@ class ChainReader {
     const at::Tensor c = nodes_.other_operand(node, value);
     const bool sum = node.type == "Add" || node.type == "Sub", inverse = node.type == "Sub" || node.type == "Div";
     if (chain_.stages.empty()) {
-      at::Tensor &shift = chain_.normalization.shift, &scale = chain_.normalization.scale;
-      if (sum) {
-        const at::Tensor change = (inverse ? c : -c) / (scale.defined() ? scale : at::ones({}));
-        shift = shift.defined() ? shift + change : change;
-      } else {
-        const at::Tensor factor = inverse ? c.reciprocal() : c;
-        scale = scale.defined() ? scale * factor : factor;
-      }
+      at::Tensor constant = c.to(at::kDouble);
+      if (inverse) constant = sum ? -constant : constant.reciprocal();
+      chain_.input.steps.push_back({nodes_.where(node), !sum, constant});
       return nodes_.out(node);
     }
     if (const Node* tanh = nodes_.scaled_tanh(node, c)) {
@@ -237,42 +247,36 @@ class ChainReader {
     }
     if (node.type == "Mul" && nodes_.is_last_scale(node)) {
       const Node& shift = *nodes_.users(node.outputs[0])[0];
-      const std::int64_t outputs = chain_.stages.back().units;
-      chain_.target_deviation = c.to(at::kDouble).flatten().expand({outputs}).contiguous();
-      chain_.target_mean =
-          nodes_.other_operand(shift, node.outputs[0]).to(at::kDouble).flatten().expand({outputs}).contiguous();
+      const auto of_outputs = [&](const Node& one, const at::Tensor& numbers) {
+        return nodes_.per_unit(one, numbers, chain_.stages.back().units, 2).to(at::kDouble);
+      };
+      chain_.target_deviation = of_outputs(node, c);
+      chain_.target_mean = of_outputs(shift, nodes_.other_operand(shift, node.outputs[0]));
       last_ = &shift;
       return nodes_.out(shift);
     }
     OnnxLayer& layer = open_layer(node);
-    if (layer.scale.defined()) layer.fold();
-    const std::int64_t units = layer.weight.size(0);
-    if (c.numel() != 1 && (c.numel() != units || !nodes_.is_per_unit(c, layer.weight.dim())))
-      nodes_.fail(node, fmt::format("its constant must have one number for each of the {} units; it has the shape [{}]",
-                                    units, fmt::join(c.sizes(), ", ")));
-    const at::Tensor each = c.flatten().expand({units});
-    const at::Tensor bias = layer.bias.defined() ? layer.bias : at::zeros({units}, layer.weight.options());
+    layer.fold();
+    const at::Tensor each = nodes_.per_unit(node, c, layer.units(), layer.weight.dim());
     if (sum) {
-      layer.bias = inverse ? bias - each : bias + each;
+      layer.add(inverse ? -each : each);
     } else {
-      if (layer.weights) nodes_.fail(node, "scales a layer whose weights are rounded, which Grapes does not support");
-      std::vector<std::int64_t> shape(static_cast<std::size_t>(layer.weight.dim()), 1);
-      shape[0] = units;
-      const at::Tensor factor = inverse ? each.reciprocal() : each;
-      if (factor.lt(0).any().item<bool>() && chain_.stages[*open_].pool > 1)
+      if (each.lt(0).any().item<bool>() && chain_.stages[*open_].pool > 1)
         nodes_.fail(node, "has a negative factor after a pooling");
-      layer.weight = layer.weight * factor.reshape(shape);
-      if (layer.bias.defined()) layer.bias = layer.bias * factor;
+      layer.multiply(inverse ? each.reciprocal() : each);
     }
     return nodes_.out(node);
   }
 
   /// Makes the last stage the output layer, and checks what all stages share.
   void finish() {
+    end_rounding();
     nn::Stages& stages = chain_.stages;
-    if (stages.empty() || stages.back().what != Do::dense)
-      nodes_.fail("the last layer must be a Gemm or MatMul" +
-                  (chain_.layers.empty() ? std::string() : "; the last with weights is " + chain_.layers.back().node));
+    if (chain_.layers.empty()) nodes_.fail("it has no layer with weights; expected a Gemm or MatMul as the last layer");
+    if (stages.back().what != Do::dense)
+      throw DataError(
+          chain_.layers.back().where +
+          " is the last layer with weights; expected a Gemm or MatMul, and only an output function after it");
     if (stages.back().activates) {
       if (!chain_.output.empty()) nodes_.fail(*last_, "follows an activation of the output layer");
       chain_.output = activations_.at(stages.size() - 1).first;
@@ -285,26 +289,16 @@ class ChainReader {
         nodes_.fail(*one.second, "is the activation " + one.first + ", but that of an earlier layer is " +
                                      chain_.activation + "; a model of Grapes has one for all hidden layers");
     }
+    const OnnxLayer& first = chain_.layers[0];
     for (const OnnxLayer& layer : chain_.layers)
-      if (layer.weights != chain_.layers[0].weights || layer.activations != chain_.layers[0].activations)
-        nodes_.fail("node " + layer.node + " rounds its weights to " + to_string(layer.weights) +
-                    " and its inputs to " + to_string(layer.activations) + ", but the first layer to " +
-                    to_string(chain_.layers[0].weights) + " and " + to_string(chain_.layers[0].activations) +
-                    "; a model of Grapes has one precision");
+      if (layer.weights != first.weights || layer.inputs != first.inputs)
+        throw DataError(layer.where + " rounds its weights to " + to_string(layer.weights) + " and its inputs to " +
+                        to_string(layer.inputs) + ", but the first layer to " + to_string(first.weights) + " and " +
+                        to_string(first.inputs) + "; a model of Grapes has one precision");
   }
 };
 
 }  // namespace
-
-void OnnxLayer::fold() {
-  if (!scale.defined()) return;
-  const at::Tensor factor = scale / (variance + kernels::norm_epsilon).sqrt();
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
-  shape[0] = weight.size(0);
-  weight = weight * factor.reshape(shape);
-  bias = shift - mean * factor;
-  scale = shift = mean = variance = at::Tensor();
-}
 
 OnnxChain chain_of(const onnx::Graph& graph, const std::string& file) { return ChainReader(graph, file).take(); }
 

@@ -85,11 +85,12 @@ TEST(Onnx, ThereAndBackIsTheSame) {
 }
 
 TEST(Onnx, NormalizationsComeBack) {
-  for (const nn::Norm norm : {nn::Norm::batch, nn::Norm::tensor})
+  for (const auto& [norm, bias] : {std::pair{nn::Norm::batch, false}, std::pair{nn::Norm::tensor, false},
+                                   std::pair{nn::Norm::batch, true}, std::pair{nn::Norm::tensor, true}})
     for (const char* model : {"cnn:4,6", "layers:conv4,keep,conv6s2,conv6-linear,skip6s2,add,avg"}) {
-      experiment::Loaded loaded = network_of(model);
+      experiment::Loaded loaded = network_of(model, "weights=int4,activations=q4.4");
       loaded.config.network.norm = norm;
-      loaded.config.network.bias = false;
+      loaded.config.network.bias = bias;
       draw(loaded);
       const onnx::Model graph = to_onnx(loaded);
       const Import back = from_onnx(graph, config_of(graph, "x.onnx"), nullptr, "x.onnx");
@@ -154,7 +155,13 @@ TEST(Onnx, WhatNoLayerComputesIsRefusedByItsNode) {
   EXPECT_THAT(refused("mlp:5,4", [](auto& graph) { node(graph, "Relu").type = "Tanh"; }),
               HasSubstr("node 'layers.1.relu' (Relu) is the activation relu, but that of an earlier layer is tanh"));
   EXPECT_THAT(refused("mlp:5", [](auto& graph) { node(graph, "Gemm").inputs[1] = "other"; }),
-              HasSubstr("not a constant"));
+              HasSubstr("node 'layers.0' (Gemm) takes 'other', which is no input, constant or output"));
+  EXPECT_THAT(refused("mlp:5",
+                      [](auto& graph) {
+                        graph.nodes.insert(graph.nodes.begin(), {"w", "Relu", "", {"layers.0.weight"}, {"w"}, {}});
+                        node(graph, "Gemm").inputs[1] = "w";
+                      }),
+              HasSubstr("which is not a constant"));
   EXPECT_THAT(refused("mlp:5", [](auto& graph) { graph.outputs[0].name = "other"; }), HasSubstr("used by 0 nodes"));
   EXPECT_THAT(refused("mlp:5",
                       [](auto& graph) {

@@ -215,20 +215,7 @@ class OnnxWriter {
     const std::string name = layer() + ".weight", given = constant(name, W);
     const kernels::NumberFormat format = options_.precision.weights.nearest();
     if (!format) return given;
-    using Scale = kernels::NumberFormat::Scale;
-    at::Tensor scale = at::scalar_tensor(1, at::kDouble);
-    const auto fit = [&](const at::Tensor& part) {
-      return kernels::scale_for(part.detach().abs().max().item<double>(), format);
-    };
-    if (format.scale == Scale::tensor) scale = at::scalar_tensor(fit(W), at::kDouble);
-    if (format.scale == Scale::channel) {
-      std::vector<std::int64_t> shape(static_cast<std::size_t>(W.dim()), 1);
-      shape[0] = W.size(0);
-      std::vector<double> rows;
-      for (std::int64_t unit = 0; unit < W.size(0); ++unit) rows.push_back(fit(W[unit]));
-      scale = at::tensor(rows, at::kDouble).view(shape);
-    }
-    return quantized(name, given, format, scale);
+    return quantized(name, given, format, kernels::scales(W, format, 0));
   }
 
   /// @param scale  [] or broadcasting over the value

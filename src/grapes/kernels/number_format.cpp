@@ -137,6 +137,14 @@ double largest_magnitude(const T* x, std::int64_t count) {
   return static_cast<double>(most);
 }
 
+/// The scale of numbers of which the largest magnitude is `most`, see scales().
+double scale_for(double most, const NumberFormat& format) {
+  if (!(most > 0) || !std::isfinite(most)) return 1;
+  int exponent = 0;
+  const double part = std::frexp(most / format.high, &exponent);
+  return std::ldexp(1.0, part == 0.5 ? exponent - 1 : exponent);
+}
+
 }  // namespace
 
 NumberFormat NumberFormat::nearest() const {
@@ -181,11 +189,23 @@ std::string to_string(const NumberFormat& format) {
   return text + (format.scale == Scale::tensor ? ":tensor" : format.scale == Scale::channel ? ":channel" : ":unscaled");
 }
 
-double scale_for(double most, const NumberFormat& format) {
-  if (!(most > 0) || !std::isfinite(most)) return 1;
-  int exponent = 0;
-  const double part = std::frexp(most / format.high, &exponent);
-  return std::ldexp(1.0, part == 0.5 ? exponent - 1 : exponent);
+at::Tensor scales(const at::Tensor& x, const NumberFormat& format, std::int64_t axis) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor value = x.detach().to(at::kDouble);
+  if (format.scale == Scale::none || x.numel() == 0) return at::ones({}, value.options());
+  std::vector<std::int64_t> others;
+  for (std::int64_t d = 0; d < x.dim(); ++d)
+    if (d != axis) others.push_back(d);
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const at::Tensor sizes = at::nan_to_num(value.abs(), 0.0, inf, inf);
+  const at::Tensor most = format.scale == Scale::tensor ? sizes.max()
+                          : others.empty()              ? sizes
+                                                        : sizes.amax(others, true);
+  at::Tensor scale = at::exp2(at::ceil(at::log2(most / format.high)));
+  // log2 may be inexact if the ratio is a power of two, so check the definition.
+  scale = at::where((scale / 2) * format.high >= most, scale / 2, scale);
+  scale = at::where(scale * format.high < most, scale * 2, scale);
+  return at::where(most.gt(0).logical_and(at::isfinite(most)), scale, at::ones_like(scale));
 }
 
 at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t axis, std::uint64_t key) {
@@ -226,20 +246,7 @@ at::Tensor rounded(const at::Tensor& x, const NumberFormat& format, std::int64_t
   if (!format) return x;
   const at::NoGradGuard no_grad;
   const at::Tensor value = x.detach().to(at::kDouble);
-  at::Tensor scale = at::ones({}, value.options());
-  if (format.scale != Scale::none && x.numel() > 0) {
-    std::vector<std::int64_t> others;
-    for (std::int64_t d = 0; d < x.dim(); ++d)
-      if (format.scale == Scale::tensor || d != axis) others.push_back(d);
-    constexpr double inf = std::numeric_limits<double>::infinity();
-    const at::Tensor sizes = at::nan_to_num(value.abs(), 0.0, inf, inf);
-    const at::Tensor most = others.empty() ? sizes : sizes.amax(others, true);
-    scale = at::exp2(at::ceil(at::log2(most / format.high)));
-    // log2 may be inexact if the ratio is a power of two, so check the definition.
-    scale = at::where((scale / 2) * format.high >= most, scale / 2, scale);
-    scale = at::where(scale * format.high < most, scale * 2, scale);
-    scale = at::where(most.gt(0).logical_and(at::isfinite(most)), scale, at::ones_like(scale));
-  }
+  const at::Tensor scale = scales(x, format, axis);
   const at::Tensor inside = (value / scale).clamp(format.low, format.high);
   at::Tensor step = at::full_like(inside, std::ldexp(1.0, -format.fraction));
   if (format.kind == Kind::floating) {

@@ -40,9 +40,10 @@ NumberFormat number_format(const std::string& text, const std::string& what);
 /// Writes the first of a format's names, and its scale if it is not the default.
 std::string to_string(const NumberFormat& format);
 
-/// Returns the scale of numbers of which the largest magnitude is `most`: the smallest 2^e for which it fits the
-/// format, and 1 for zero, NaN and infinity. @param format  one with scales
-double scale_for(double most, const NumberFormat& format);
+/// Returns the scales of x, float64, [] or one per channel, which broadcast over x: the smallest 2^e for which the
+/// largest magnitude fits the format, and 1 for zero, NaN and infinity and for formats without scales.
+/// @param axis  axis of the channels
+at::Tensor scales(const at::Tensor& x, const NumberFormat& format, std::int64_t axis);
 
 /// Rounds every element of x to a number of the format. NaN stays NaN.
 /// @param axis  axis of the channels, for a scale per channel

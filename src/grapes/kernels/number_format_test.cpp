@@ -130,6 +130,13 @@ TEST(NumberFormat, StochasticRoundingKeepsTheMean) {
   EXPECT_TRUE(at::equal(y, rounded(x, format("q5.1:stochastic"), 0, 3)));
 }
 
+TEST(NumberFormat, ScalesBroadcastOverTheTensor) {
+  const at::Tensor x = at::tensor({0.9, -0.4, 7.0, 5.0, 0.0, 0.0}, at::kDouble).view({3, 2});
+  EXPECT_TRUE(at::equal(scales(x, format("int4"), 0), at::scalar_tensor(1.0, at::kDouble)));
+  EXPECT_TRUE(at::equal(scales(x, format("int4:channel"), 0), at::tensor({0.25, 1.0, 1.0}, at::kDouble).view({3, 1})));
+  EXPECT_TRUE(at::equal(scales(x * 10, format("q4.4"), 0), at::scalar_tensor(1.0, at::kDouble)));
+}
+
 TEST(NumberFormat, KeepsNotANumber) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const char* name : {"bf16", "q4.4", "e4m3"}) EXPECT_TRUE(std::isnan(round_all({nan, 1}, name)[0])) << name;

@@ -31,8 +31,8 @@ namespace node {
 enum : protozero::pbf_tag_type { input = 1, output = 2, name = 3, type = 4, attribute = 5, domain = 7 };
 }  // namespace node
 namespace attribute {
-enum : protozero::pbf_tag_type { name = 1, f = 2, i = 3, s = 4, t = 5, g = 6, floats = 7, ints = 8, type = 20 };
-enum class Type : std::int32_t { f = 1, i = 2, s = 3, t = 4, g = 5, floats = 6, ints = 7 };
+enum : protozero::pbf_tag_type { name = 1, f = 2, i = 3, s = 4, t = 5, floats = 7, ints = 8, type = 20 };
+enum class Type : std::int32_t { f = 1, i = 2, s = 3, t = 4, floats = 6, ints = 7 };
 }  // namespace attribute
 namespace tensor {
 enum : protozero::pbf_tag_type {
@@ -47,7 +47,7 @@ enum : protozero::pbf_tag_type {
   external = 13,
   location = 14
 };
-enum class Type : std::int32_t { f32 = 1, u8 = 2, i8 = 3, i32 = 6, i64 = 7, boolean = 9, f16 = 10, f64 = 11 };
+enum class Type : std::int32_t { f32 = 1, u8 = 2, i8 = 3, i32 = 6, i64 = 7, boolean = 9, f64 = 11 };
 }  // namespace tensor
 namespace value {
 enum : protozero::pbf_tag_type { name = 1, type = 2 };

@@ -127,16 +127,72 @@ TEST_F(OnnxFile, DamageIsRefused) {
   EXPECT_THAT(refusal(model_with(field(1, 2) + field(2, 1) + field(8, "w") + field(4, bytes_of(1)))),
               HasSubstr("tensor 'w' of shape [2] has 1 numbers; expected 2"));
   EXPECT_THAT(refusal(model_with(field(2, 8) + field(8, "w"))), HasSubstr("tensor 'w' has the element type 8"));
-  // Every beginning of a file is refused or, where a field ends, read.
+}
+
+TEST_F(OnnxFile, AFieldOfAnotherWireTypeIsRefused) {
+  const std::string format = field(1, 8);
+  EXPECT_THAT(refusal(field(1, "8") + field(7, "")), HasSubstr("wire type"));                          // ir_version
+  EXPECT_THAT(refusal(format + field(7, 1)), HasSubstr("wire type"));                                  // graph
+  EXPECT_THAT(refusal(format + field(2, 1) + field(7, "")), HasSubstr("wire type"));                   // producer_name
+  EXPECT_THAT(refusal(format + field(7, field(1, field(4, 7)))), HasSubstr("wire type"));              // node's op_type
+  EXPECT_THAT(refusal(format + field(7, field(1, field(1, 7)))), HasSubstr("wire type"));              // node's input
+  EXPECT_THAT(refusal(format + field(7, field(1, field(5, field(2, 1))))), HasSubstr("wire type"));    // f of attribute
+  EXPECT_THAT(refusal(format + field(7, field(1, field(5, field(3, "a"))))), HasSubstr("wire type"));  // i of attribute
+  EXPECT_THAT(refusal(model_with(field(1, 1) + field(2, 1) + field(4, 3))), HasSubstr("wire type"));   // float_data
+  EXPECT_THAT(refusal(model_with(field(1, 1) + field(2, 1) + field(9, 3))), HasSubstr("wire type"));   // raw_data
+}
+
+TEST_F(OnnxFile, TheTypeOfAnAttributeFitsItsValue) {
+  // name = 1, f = 2 (a 32-bit field), i = 3, type = 20, whose key has two bytes
+  const auto model = [](const std::string& attribute) {
+    return field(1, 8) + field(7, field(1, field(3, "fc") + field(5, attribute)));
+  };
+  const auto type = [](char number) { return std::string("\xa0\x01") + number; };
+  const std::string f = field(1, "alpha") + "\x15" + bytes_of(0.5F);
+  EXPECT_THAT(refusal(model(f + type(5))), HasSubstr("attribute 'alpha' of node 'fc' has the type 5"));
+  EXPECT_THAT(refusal(field(1, 8) + field(7, field(1, field(3, "fc") + field(5, f) + field(5, f)))),
+              HasSubstr("'alpha' twice"));
+  write_file(file(), model(f));  // the first version has no types
+  EXPECT_EQ(read(file()).graph.nodes.at(0).attributes.at("alpha"), Attribute(0.5F));
+  write_file(file(), model(field(1, "alpha") + type(1)));  // proto3 leaves out 0
+  EXPECT_EQ(read(file()).graph.nodes.at(0).attributes.at("alpha"), Attribute(0.0F));
+}
+
+/// Reads bytes as a model. @return whether it was read, not refused
+bool is_read(const std::filesystem::path& file, const std::string& bytes, Model& model) {
+  write_file(file, bytes);
+  try {
+    model = read(file);
+  } catch (const DataError&) {
+    return false;
+  }
+  return true;
+}
+
+TEST_F(OnnxFile, EveryBeginningOfAFileIsRefusedOrLacksFields) {
   write(file(), example());
   const std::string whole = read_file(file());
-  for (std::size_t size = 0; size < whole.size(); ++size) {
-    write_file(file("part.onnx"), whole.substr(0, size));
-    try {
-      read(file("part.onnx"));
-    } catch (const DataError&) {
-    }
+  Model part;
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(is_read(file("part.onnx"), whole.substr(0, size), part) && part == example()) << size;
+}
+
+TEST_F(OnnxFile, EveryWrongBitIsRefusedOrReadAsAnotherModel) {
+  write(file(), example());
+  const std::string whole = read_file(file());
+  std::size_t refused = 0, same = 0;
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string wrong = whole;
+    wrong[bit / 8] = static_cast<char>(wrong[bit / 8] ^ (1 << bit % 8));
+    Model model;
+    if (!is_read(file("wrong.onnx"), wrong, model))
+      ++refused;
+    else if (model == example())
+      ++same;
   }
+  EXPECT_GT(refused, whole.size());
+  // The model does not contain the types and the names of axes of inputs and outputs.
+  EXPECT_LT(same, 8 * whole.size() / 20);
 }
 
 }  // namespace

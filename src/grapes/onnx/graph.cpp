@@ -1,22 +1,15 @@
 #include "grapes/onnx/graph.h"
 
-#include <algorithm>
+#include <limits>
 
 namespace grapes::onnx {
 
-std::vector<double> numbers(const Tensor& tensor) {
-  return std::visit([](const auto& values) { return std::vector<double>(values.begin(), values.end()); },
-                    tensor.values);
-}
-
-std::vector<std::int64_t> whole_numbers(const Tensor& tensor) {
-  const auto* whole = std::get_if<std::vector<std::int64_t>>(&tensor.values);
-  return whole != nullptr ? *whole : std::vector<std::int64_t>();
-}
-
-std::int64_t count(const Shape& shape) {
+std::optional<std::int64_t> elements(const Shape& shape) {
   std::int64_t all = 1;
-  for (const std::int64_t size : shape) all *= std::max<std::int64_t>(size, size == 0 ? 0 : 1);
+  for (const std::int64_t size : shape) {
+    if (size < 0 || (size > 0 && all > std::numeric_limits<std::int32_t>::max() / size)) return std::nullopt;
+    all *= size;
+  }
   return all;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -58,13 +59,8 @@ struct Model {
   bool operator==(const Model&) const = default;
 };
 
-/// Returns all numbers as double.
-std::vector<double> numbers(const Tensor& tensor);
-/// Returns all whole numbers; empty for anything else.
-std::vector<std::int64_t> whole_numbers(const Tensor& tensor);
-
-/// Returns the number of elements. Axes of unknown size count as one.
-std::int64_t count(const Shape& shape);
+/// Returns the number of elements, or nothing if an axis is of unknown size or there are 2^31 elements or more.
+std::optional<std::int64_t> elements(const Shape& shape);
 /// Returns "[2, 3]", with ? for an axis of unknown size.
 std::string shape_text(const Shape& shape);
 

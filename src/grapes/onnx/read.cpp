@@ -7,10 +7,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstring>
-#include <limits>
 #include <map>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace grapes::onnx {
@@ -19,43 +20,82 @@ namespace {
 using protozero::pbf_reader;
 static_assert(std::endian::native == std::endian::little, "raw data are little-endian, so the machine must be too");
 
-/// Returns the numbers of a repeated field, which may be packed.
-template <class Number, class Packed, class One>
-void extend(std::vector<Number>& all, pbf_reader& from, Packed packed, One one) {
-  if (from.wire_type() != protozero::pbf_wire_type::length_delimited) {
-    all.push_back(static_cast<Number>(one(from)));
-    return;
-  }
-  for (const auto number : packed(from)) all.push_back(static_cast<Number>(number));
-}
-void extend_longs(std::vector<std::int64_t>& all, pbf_reader& from) {
-  extend(
-      all, from, [](pbf_reader& r) { return r.get_packed_int64(); }, [](pbf_reader& r) { return r.get_int64(); });
-}
-void extend_ints(std::vector<std::int64_t>& all, pbf_reader& from) {
-  extend(
-      all, from, [](pbf_reader& r) { return r.get_packed_int32(); }, [](pbf_reader& r) { return r.get_int32(); });
-}
-void extend_floats(std::vector<float>& all, pbf_reader& from) {
-  extend(
-      all, from, [](pbf_reader& r) { return r.get_packed_float(); }, [](pbf_reader& r) { return r.get_float(); });
-}
-void extend_doubles(std::vector<double>& all, pbf_reader& from) {
-  extend(
-      all, from, [](pbf_reader& r) { return r.get_packed_double(); }, [](pbf_reader& r) { return r.get_double(); });
+/// Protozero only asserts that a field has the wire type that it is read as.
+struct WrongWireType final : protozero::exception {
+  const char* what() const noexcept override { return "a field has another wire type than in onnx.proto"; }
+};
+void require(const pbf_reader& from, protozero::pbf_wire_type type) {
+  if (from.wire_type() != type) throw WrongWireType();
 }
 
-std::pair<std::string, std::string> entry_of(pbf_reader from) {
-  std::pair<std::string, std::string> pair;
-  while (from.next()) {
-    if (from.tag() == entry::key)
-      pair.first = from.get_string();
-    else if (from.tag() == entry::value)
-      pair.second = from.get_string();
-    else
-      from.skip();
+// take() reads the field at which the reader is.
+void take(pbf_reader& from, std::string& to) {
+  require(from, protozero::pbf_wire_type::length_delimited);
+  to = from.get_string();
+}
+void take(pbf_reader& from, std::int64_t& to) {
+  require(from, protozero::pbf_wire_type::varint);
+  to = from.get_int64();
+}
+void take(pbf_reader& from, float& to) {
+  require(from, protozero::pbf_wire_type::fixed32);
+  to = from.get_float();
+}
+void take(pbf_reader& from, double& to) {
+  require(from, protozero::pbf_wire_type::fixed64);
+  to = from.get_double();
+}
+template <class One>
+void take(pbf_reader& from, std::optional<One>& to) {
+  take(from, to.emplace());
+}
+template <std::invocable<pbf_reader> Read>
+void take(pbf_reader& from, Read& read) {
+  require(from, protozero::pbf_wire_type::length_delimited);
+  read(from.get_message());
+}
+
+auto packed(pbf_reader& from, std::int64_t) { return from.get_packed_int64(); }
+auto packed(pbf_reader& from, float) { return from.get_packed_float(); }
+auto packed(pbf_reader& from, double) { return from.get_packed_double(); }
+/// Numbers of a repeated field may be packed.
+template <class One>
+void take(pbf_reader& from, std::vector<One>& to) {
+  if constexpr (std::is_arithmetic_v<One>) {
+    if (from.wire_type() == protozero::pbf_wire_type::length_delimited) {
+      for (const One one : packed(from, One())) to.push_back(one);
+      return;
+    }
   }
-  return pair;
+  take(from, to.emplace_back());
+}
+
+/// A field of a message, and the value that it is read into or the function that reads the message in it.
+template <class To>
+struct Field {
+  protozero::pbf_tag_type number;
+  To to;
+  bool take_from(pbf_reader& from) {
+    if (from.tag() != number) return false;
+    take(from, to);
+    return true;
+  }
+};
+template <class To>
+Field<To> field(protozero::pbf_tag_type number, To&& to) {
+  return {number, std::forward<To>(to)};
+}
+
+/// Reads these fields of a message, and skips all others.
+template <class... To>
+void read_fields(pbf_reader from, Field<To>... fields) {
+  while (from.next())
+    if (!(fields.take_from(from) || ...)) from.skip();
+}
+
+/// "ai.onnx" is another name of the domain of ONNX's own operators.
+void shorten(std::string& domain) {
+  if (domain == "ai.onnx") domain.clear();
 }
 
 class ModelReader {
@@ -67,28 +107,11 @@ class ModelReader {
     model.format = 0;
     bool graph = false;
     try {
-      for (pbf_reader from(content_); from.next();) switch (from.tag()) {
-          case model::format:
-            model.format = from.get_int64();
-            break;
-          case model::producer:
-            model.producer = from.get_string();
-            break;
-          case model::producer_version:
-            model.producer_version = from.get_string();
-            break;
-          case model::graph:
-            model.graph = graph_of(from.get_message()), graph = true;
-            break;
-          case model::operators:
-            model.operators.insert(operators_of(from.get_message()));
-            break;
-          case model::metadata:
-            model.metadata.insert(entry_of(from.get_message()));
-            break;
-          default:
-            from.skip();
-        }
+      read_fields(pbf_reader(content_), field(model::format, model.format), field(model::producer, model.producer),
+                  field(model::producer_version, model.producer_version),
+                  field(model::graph, [&](pbf_reader from) { model.graph = graph_of(from), graph = true; }),
+                  field(model::operators, [&](pbf_reader from) { model.operators.insert(operators_of(from)); }),
+                  field(model::metadata, [&](pbf_reader from) { model.metadata.insert(entry_of(from)); }));
     } catch (const protozero::exception& error) {
       fail(std::string("it is damaged or not an ONNX model (") + error.what() + ")");
     }
@@ -103,230 +126,136 @@ class ModelReader {
 
   [[noreturn]] void fail(const std::string& what) const { throw DataError(file_.string() + ": " + what); }
 
+  static std::pair<std::string, std::string> entry_of(pbf_reader from) {
+    std::pair<std::string, std::string> pair;
+    read_fields(from, field(entry::key, pair.first), field(entry::value, pair.second));
+    return pair;
+  }
+
   static std::pair<std::string, std::int64_t> operators_of(pbf_reader from) {
     std::pair<std::string, std::int64_t> pair;
-    while (from.next()) {
-      if (from.tag() == operators::domain)
-        pair.first = from.get_string();
-      else if (from.tag() == operators::version)
-        pair.second = from.get_int64();
-      else
-        from.skip();
-    }
-    if (pair.first == "ai.onnx") pair.first.clear();  // another name of ONNX's own operators
+    read_fields(from, field(operators::domain, pair.first), field(operators::version, pair.second));
+    shorten(pair.first);
     return pair;
   }
 
   Graph graph_of(pbf_reader from) const {
     Graph graph;
-    while (from.next()) switch (from.tag()) {
-        case graph::node:
-          graph.nodes.push_back(node_of(from.get_message()));
-          break;
-        case graph::name:
-          graph.name = from.get_string();
-          break;
-        case graph::initializer:
-          graph.initializers.push_back(tensor_of(from.get_message()));
-          break;
-        case graph::input:
-          graph.inputs.push_back(value_of(from.get_message()));
-          break;
-        case graph::output:
-          graph.outputs.push_back(value_of(from.get_message()));
-          break;
-        case graph::sparse:
-          fail("it has sparse tensors, which are not supported");
-        default:
-          from.skip();
-      }
+    read_fields(from, field(graph::name, graph.name),
+                field(graph::node, [&](pbf_reader one) { graph.nodes.push_back(node_of(one)); }),
+                field(graph::initializer, [&](pbf_reader one) { graph.initializers.push_back(tensor_of(one)); }),
+                field(graph::input, [&](pbf_reader one) { graph.inputs.push_back(value_of(one)); }),
+                field(graph::output, [&](pbf_reader one) { graph.outputs.push_back(value_of(one)); }),
+                field(graph::sparse, [&](pbf_reader) { fail("it has sparse tensors, which are not supported"); }));
     return graph;
   }
 
   Node node_of(pbf_reader from) const {
     Node node;
-    while (from.next()) switch (from.tag()) {
-        case node::input:
-          node.inputs.push_back(from.get_string());
-          break;
-        case node::output:
-          node.outputs.push_back(from.get_string());
-          break;
-        case node::name:
-          node.name = from.get_string();
-          break;
-        case node::type:
-          node.type = from.get_string();
-          break;
-        case node::domain:
-          node.domain = from.get_string();
-          break;
-        case node::attribute:
-          add_attribute(node, from.get_message());
-          break;
-        default:
-          from.skip();
-      }
-    if (node.domain == "ai.onnx") node.domain.clear();
+    read_fields(from, field(node::input, node.inputs), field(node::output, node.outputs), field(node::name, node.name),
+                field(node::type, node.type), field(node::domain, node.domain),
+                field(node::attribute, [&](pbf_reader one) { add_attribute(node, one); }));
+    shorten(node.domain);
     return node;
   }
 
-  /// Attributes of other types than those of onnx::Attribute are left out.
+  /// Leaves out attributes of other types than those of onnx::Attribute, such as graphs.
   void add_attribute(Node& node, pbf_reader from) const {
     std::string name;
-    Attribute one;
+    std::int64_t type = 0;
+    std::optional<std::int64_t> i;
+    std::optional<float> f;
+    std::optional<std::string> s;
+    std::optional<Tensor> t;
     std::vector<std::int64_t> ints;
     std::vector<float> floats;
-    std::optional<attribute::Type> type;
-    const auto found = [&](attribute::Type what) {
-      if (!type) type = what;  // files of the first version have no field for the type
+    read_fields(from, field(attribute::name, name), field(attribute::type, type), field(attribute::i, i),
+                field(attribute::f, f), field(attribute::s, s),
+                field(attribute::t, [&](pbf_reader tensor) { t = tensor_of(tensor); }), field(attribute::ints, ints),
+                field(attribute::floats, floats));
+    using Type = attribute::Type;
+    // Files of the first version have no type. Where it is known, files of proto3 leave out a value of 0.
+    const auto is = [&](Type one, bool given) {
+      return type == static_cast<std::int64_t>(one) || (type == 0 && given);
     };
-    while (from.next()) switch (from.tag()) {
-        case attribute::name:
-          name = from.get_string();
-          break;
-        case attribute::type:
-          type = static_cast<attribute::Type>(from.get_int32());
-          break;
-        case attribute::i:
-          one = from.get_int64(), found(attribute::Type::i);
-          break;
-        case attribute::f:
-          one = from.get_float(), found(attribute::Type::f);
-          break;
-        case attribute::s:
-          one = from.get_string(), found(attribute::Type::s);
-          break;
-        case attribute::t:
-          one = tensor_of(from.get_message()), found(attribute::Type::t);
-          break;
-        case attribute::ints:
-          extend_longs(ints, from), found(attribute::Type::ints);
-          break;
-        case attribute::floats:
-          extend_floats(floats, from), found(attribute::Type::floats);
-          break;
-        default:
-          from.skip();
-      }
-    if (type == attribute::Type::ints) one = std::move(ints);
-    if (type == attribute::Type::floats) one = std::move(floats);
-    const auto order = {attribute::Type::i, attribute::Type::f,    attribute::Type::s,
-                        attribute::Type::t, attribute::Type::ints, attribute::Type::floats};
-    for (std::size_t place = 0; place < order.size(); ++place)
-      if (type == order.begin()[place] && one.index() == place) node.attributes[name] = std::move(one);
+    std::optional<Attribute> value;
+    if (is(Type::i, i.has_value())) value = i.value_or(0);
+    if (is(Type::f, f.has_value())) value = f.value_or(0);
+    if (is(Type::s, s.has_value())) value = s.value_or("");
+    if (is(Type::t, t.has_value())) value = t.value_or(Tensor{{}, {0}, std::vector<float>()});
+    if (is(Type::ints, !ints.empty())) value = ints;
+    if (is(Type::floats, !floats.empty())) value = floats;
+    if (!value && (i || f || s || t || !ints.empty() || !floats.empty()))
+      fail("attribute '" + name + "' of node '" + node.name + "' has the type " + std::to_string(type) +
+           ", which does not fit its value");
+    if (value && !node.attributes.emplace(name, *std::move(value)).second)
+      fail("node '" + node.name + "' has the attribute '" + name + "' twice");
   }
 
-  Value value_of(pbf_reader from) const {
+  static Value value_of(pbf_reader from) {
     Value value;
-    while (from.next()) {
-      if (from.tag() == value::name)
-        value.name = from.get_string();
-      else if (from.tag() == value::type)
-        value.shape = shape_of(from.get_message());
-      else
-        from.skip();
-    }
+    read_fields(from, field(value::name, value.name),
+                field(value::type, [&](pbf_reader type) { value.shape = shape_of(type); }));
     return value;
   }
 
-  static Shape shape_of(pbf_reader of_type) {
+  static Shape shape_of(pbf_reader type) {
     Shape shape;
-    while (of_type.next(type::tensor))
-      for (pbf_reader of_tensor = of_type.get_message(); of_tensor.next(tensor_type::shape);)
-        for (pbf_reader of_shape = of_tensor.get_message(); of_shape.next(shape::axis);) {
-          std::int64_t size = -1;
-          for (pbf_reader of_axis = of_shape.get_message(); of_axis.next();)
-            if (of_axis.tag() == axis::size)
-              size = of_axis.get_int64();
-            else
-              of_axis.skip();
-          shape.push_back(size);
-        }
+    const auto add_axis = [&](pbf_reader from) {
+      std::int64_t size = -1;
+      read_fields(from, field(axis::size, size));
+      shape.push_back(size);
+    };
+    read_fields(type, field(type::tensor, [&](pbf_reader tensor) {
+                  read_fields(tensor, field(tensor_type::shape,
+                                            [&](pbf_reader axes) { read_fields(axes, field(shape::axis, add_axis)); }));
+                }));
     return shape;
   }
 
   Tensor tensor_of(pbf_reader from) const {
     Tensor tensor;
-    auto type = static_cast<tensor::Type>(0);
+    std::int64_t type = 0, location = 0;
     std::vector<float> floats;
     std::vector<double> doubles;
     std::vector<std::int64_t> ints;
     std::optional<std::string> raw;
     std::map<std::string, std::string> place;
-    bool outside = false;
-    while (from.next()) switch (from.tag()) {
-        case tensor::dims:
-          extend_longs(tensor.shape, from);
-          break;
-        case tensor::type:
-          type = static_cast<tensor::Type>(from.get_int32());
-          break;
-        case tensor::name:
-          tensor.name = from.get_string();
-          break;
-        case tensor::floats:
-          extend_floats(floats, from);
-          break;
-        case tensor::doubles:
-          extend_doubles(doubles, from);
-          break;
-        case tensor::ints:
-          extend_ints(ints, from);
-          break;
-        case tensor::longs:
-          extend_longs(ints, from);
-          break;
-        case tensor::raw:
-          raw = from.get_string();
-          break;
-        case tensor::external:
-          place.insert(entry_of(from.get_message()));
-          break;
-        case tensor::location:
-          outside = from.get_int32() == 1;
-          break;
-        default:
-          from.skip();
-      }
-    const std::int64_t n = elements(tensor);
-    if (outside) raw = outside_bytes(tensor, place);
-    switch (type) {
+    read_fields(from, field(tensor::dims, tensor.shape), field(tensor::type, type), field(tensor::name, tensor.name),
+                field(tensor::floats, floats), field(tensor::doubles, doubles), field(tensor::ints, ints),
+                field(tensor::longs, ints), field(tensor::raw, raw),
+                field(tensor::external, [&](pbf_reader one) { place.insert(entry_of(one)); }),
+                field(tensor::location, location));
+    const std::optional<std::int64_t> n = elements(tensor.shape);
+    if (!n)
+      fail("tensor '" + tensor.name + "' has the shape " + shape_text(tensor.shape) +
+           "; expected fewer than 2^31 numbers");
+    if (location == 1) raw = outside_bytes(tensor, place);
+    switch (static_cast<tensor::Type>(type)) {
       case tensor::Type::f32:
-        tensor.values = numbers<float>(tensor, raw, std::move(floats), n);
+        tensor.values = numbers<float>(tensor, raw, std::move(floats), *n);
         break;
       case tensor::Type::f64:
-        tensor.values = numbers<double>(tensor, raw, std::move(doubles), n);
+        tensor.values = numbers<double>(tensor, raw, std::move(doubles), *n);
         break;
       case tensor::Type::i64:
-        tensor.values = numbers<std::int64_t>(tensor, raw, std::move(ints), n);
+        tensor.values = numbers<std::int64_t>(tensor, raw, std::move(ints), *n);
         break;
       case tensor::Type::i32:
-        tensor.values = widened<std::int32_t>(tensor, raw, std::move(ints), n);
+        tensor.values = widened<std::int32_t>(tensor, raw, std::move(ints), *n);
         break;
       case tensor::Type::i8:
-        tensor.values = widened<std::int8_t>(tensor, raw, std::move(ints), n);
+        tensor.values = widened<std::int8_t>(tensor, raw, std::move(ints), *n);
         break;
       case tensor::Type::u8:
       case tensor::Type::boolean:
-        tensor.values = widened<std::uint8_t>(tensor, raw, std::move(ints), n);
+        tensor.values = widened<std::uint8_t>(tensor, raw, std::move(ints), *n);
         break;
       default:
-        fail("tensor '" + tensor.name + "' has the element type " + std::to_string(static_cast<int>(type)) +
+        fail("tensor '" + tensor.name + "' has the element type " + std::to_string(type) +
              " of ONNX; expected float32 (1), float64 (11) or whole numbers (2, 3, 6, 7, 9)");
     }
     return tensor;
-  }
-
-  std::int64_t elements(const Tensor& tensor) const {
-    std::int64_t all = 1;
-    for (const std::int64_t size : tensor.shape) {
-      if (size < 0 || (size > 0 && all > std::numeric_limits<std::int32_t>::max() / size))
-        fail("tensor '" + tensor.name + "' has the shape " + shape_text(tensor.shape) +
-             "; expected at most 2^31 numbers");
-      all *= size;
-    }
-    return all;
   }
 
   template <class Element>

@@ -51,7 +51,7 @@ attribute::Type add(pbf_writer& to, const Tensor& t) {
   add_message(to, attribute::t, [&](pbf_writer& inner) { put(inner, t); });
   return attribute::Type::t;
 }
-// Attributes repeat their field, where tensors are packed: both as in onnx.proto.
+// Numbers of attributes are not packed, as in onnx.proto. Readers accept both forms.
 attribute::Type add(pbf_writer& to, const std::vector<std::int64_t>& ints) {
   for (const std::int64_t i : ints) to.add_int64(attribute::ints, i);
   return attribute::Type::ints;
