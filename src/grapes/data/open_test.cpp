@@ -120,8 +120,9 @@ TEST(Normalization, ByGivenNumbersPerChannel) {
   options.deviation = {0.5};
   const Splits splits = open(options, 1);
   EXPECT_TRUE(at::allclose(all_inputs(*splits.train), (raw - 0.25) / 0.5, 1e-6, 1e-6));
-  const Normalization colors =
-      given_normalization({0.1, 0.2, 0.3}, {1, 2, 4}, {ProblemKind::classification, {3, 2, 2}});
+  DatasetInfo info;
+  info.input_shape = {3, 2, 2};
+  const Normalization colors = given_normalization({0.1, 0.2, 0.3}, {1, 2, 4}, info);
   const at::Tensor x = colors(at::ones({1, 3, 2, 2}));
   EXPECT_TRUE(at::allclose(x.select(2, 0).select(2, 0), at::tensor({0.9F, 0.4F, 0.175F}).view({1, 3})));
 }
