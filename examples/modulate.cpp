@@ -11,7 +11,7 @@ int main() {
 
   const at::Tensor m = grapes::factor(W);                      // clip(2 r / max r, 1, 2)
   const at::Tensor z = grapes::modulate(at::linear(x, W), m);  // the value is that of linear alone
-  z.sum().backward();                                          // the error at each unit is 1; times m below it
+  z.sum().backward();                                          // the error at each unit is 1; m multiplies it
 
   std::cout << "factor   " << m.view({1, 3}) << "\ngradient " << W.grad() << "\n";
 }

@@ -1,5 +1,5 @@
-// e-prop forwards in time: a spiking layer learns at every step, and remembers no step but the last.
-// Which of two cues was shown, told eight steps later.
+// e-prop forward in time: a spiking layer learns at every step, and stores only the state of the last step.
+// The network must say, eight steps later, which of two cues was shown.
 #include <grapes/grapes.h>
 #include <torch/torch.h>
 

@@ -17,7 +17,7 @@ KEYS = """# Keys
 
 Every setting of a run is a key. A key is an option on the command line (`--learning-rate 0.05`), a line in a TOML file
 (`learning-rate = 0.05`), and part of the record of a run. An option overrides the file, and the file overrides the default. The
-defaults here are those of `grapes train`; `grapes continual` and every preset begin from others, which `--print-config` shows.
+defaults here are those of `grapes train`; `grapes continual` and every preset have other defaults, which `--print-config` shows.
 """
 
 TABLES = """# Tables

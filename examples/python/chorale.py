@@ -69,7 +69,7 @@ def midi(roll, quarters_per_minute=100, ticks=480):
     change = torch.diff(torch.cat([silence, roll, silence]), dim=0)
     track, last = b"\0\xff\x51\x03" + struct.pack(">I", round(60e6 / quarters_per_minute))[1:], 0
     for t, row in enumerate(change):
-        for kind, status, speed in ((-1, 0x80, 64), (1, 0x90, 80)):  # what ends before what begins
+        for kind, status, speed in ((-1, 0x80, 64), (1, 0x90, 80)):  # notes that end, then notes that begin
             for note in (row == kind).nonzero().flatten().tolist():
                 track += waiting((t - last) * ticks) + bytes([status, LOWEST + note, speed])
                 last = t

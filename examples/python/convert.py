@@ -11,7 +11,7 @@ torch.manual_seed(1)
 x, y = (torch.tensor(part) for part in load_digits(return_X_y=True))
 x = x.float() / 16
 model = torch.nn.Sequential(torch.nn.Linear(64, 50), torch.nn.ReLU(), torch.nn.Linear(50, 30), torch.nn.ReLU(), torch.nn.Linear(30, 10))
-handle = torch_grapes.convert(model, route)  # the added line; before the optimizer, which then finds weights that learn
+handle = torch_grapes.convert(model, route)  # the added line; call it first: on kolen-pollack the optimizer updates B too
 optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-3)
 for step in range(201):
     optimizer.zero_grad()

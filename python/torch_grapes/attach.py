@@ -105,11 +105,11 @@ def convert(
     as normalization or attention, passes the error on as in backpropagation. The last layer follows the route too.
 
     Feedback weights are drawn from `seed`, uniform in ±1/√n for n units that send, and stored as the buffer "feedback" ("feedback_l0"
-    in an RNN) beside the layer's weight. state_dict() contains them under this name. To resume a run, call convert() and then
+    in an RNN) in the module of the layer's weight. state_dict() contains them under this name. To resume a run, call convert() and then
     load_state_dict(). Load a checkpoint of the plain model before convert(), or with strict=False. On kolen-pollack "feedback" is a
     parameter: make the optimizer after convert(), with the same weight decay above 0 for W and B, so that B converges to W.
 
-    route       a name in `routes`; ifa and eprop are for networks of `grapes train` and for torch_grapes.nn.Snu
+    route       a name in `routes`, but not eprop (see torch_grapes.nn.Snu) and not ifa, which only `grapes train` supports
     modulation  as in enable(); "none": do not scale the error
     include     the layers that follow the rule; None: all
     exclude     layers that learn by plain backpropagation

@@ -50,7 +50,7 @@ def guard_hooks() -> None:
     """Make torch.compile compile again when a module's hooks have changed.
 
     By default it takes hooks as fixed: compiled code of a model without hooks would be used for a model with them, which would
-    then learn by plain backpropagation without a word. Code that was compiled before is dropped once.
+    then learn by plain backpropagation without a warning. Code that was compiled before is dropped once.
     """
     if TORCH < (2, 2):
         return

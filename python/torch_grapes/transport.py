@@ -1,7 +1,7 @@
 """The hooks by which convert() sends the error along a route. The forward pass of the model stays as it is.
 
-A layer computes z from a detached input, so it sends no error through its own weights. In their place stands a product of the
-input with the feedback weights, whose value nobody uses: z' = join(z, B x). Autograd then sends the error at z' to x through
+A layer computes z from a detached input, so it sends no error through its own weights. Instead, a product of the input with the
+feedback weights is added to the graph: z' = join(z, B x), whose value is z. Autograd then sends the error at z' to x through
 B, for every layer that can be computed again with another weight. On route dfa the same product takes the place of the logits.
 """
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Send(layers.Hook):
 
 
 class SendPlain(Send):
-    """Of a layer that returns its pre-activation, on a route where each layer sends its error to the layer below."""
+    """The hooks of a layer that returns its pre-activation, on a route where each layer sends its error to the layer below."""
 
     def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Tensor) -> Optional[Tensor]:
         x = None if is_traced() else self.inputs.pop(threading.get_ident(), None)
@@ -173,7 +173,7 @@ class SendPlain(Send):
 
 
 class SendRecurrent(Send):
-    """Of a recurrent layer. The error leaves each of its layers and directions through B; in time it runs back through R."""
+    """The hooks of a recurrent layer. The error leaves each of its layers and directions through B; in time it runs back through R."""
 
     def take(self, module: nn.Module, inputs: Tuple[Any, ...]) -> Optional[Tuple[Any, ...]]:
         return None
@@ -204,7 +204,7 @@ class SendRecurrent(Send):
 
 
 class SendDirect(Send):
-    """Of a layer on a route where the logits send their error to the input of every layer. Close sends it."""
+    """The hooks of a layer on a route where the logits send their error to the input of every layer. Close sends it."""
 
     def take(self, module: nn.Module, inputs: Tuple[Any, ...]) -> Optional[Tuple[Any, ...]]:
         if is_traced() and has_backward():

@@ -59,7 +59,7 @@ def _sigmoid_slope(u: Tensor) -> Tensor:
     return e / ((1 + e) * (1 + e))
 
 
-#: The derivative that stands for that of the step, as a function of u = (s - θ) / width.
+#: The surrogate, which replaces the derivative of the step, as a function of u = (s - θ) / width.
 SURROGATES: Dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": _tanh_slope,
     "sigmoid": _sigmoid_slope,

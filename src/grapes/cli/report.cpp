@@ -27,8 +27,9 @@ void add_report(Program& program) {
       ->type_name("FOLDER");
   verb->add_option("--title", options->title, "title of the report")->type_name("TEXT");
   verb->add_option("--baseline", options->baseline, "arm with which all others are compared [bp]")->type_name("ARM");
-  verb->add_option("--target", options->target,
-                   "test score for which the report counts the epochs to reach it [98 % of the baseline's final mean]")
+  verb->add_option(
+          "--target", options->target,
+          "test score; the report counts the epochs until a run reaches it [98 % of the baseline's final mean]")
       ->type_name("NUMBER");
   verb->add_flag("--json", options->json, "print all numbers as one JSON document");
   verb->callback([&program, options] {

@@ -14,7 +14,7 @@ namespace grapes::credit {
 
 /// The factors of one hidden layer. An undefined tensor means a factor of 1 everywhere.
 struct Factors {
-  at::Tensor error;    ///< [unit] or [batch, unit]: multiplies the error, which travels on scaled (propagating)
+  at::Tensor error;    ///< [unit] or [batch, unit]: multiplies the error, also for the layers below (propagating)
   at::Tensor rows;     ///< [unit]: multiplies the rows of the layer's own weight gradient (local)
   at::Tensor columns;  ///< [input]: multiplies the columns of the layer's own weight gradient (input unit)
 };
@@ -23,7 +23,7 @@ struct Factors {
 struct Modulation {
   std::string name;
   std::string summary;
-  bool local = false;  ///< scales only the layer's own update, not the error that travels on
+  bool local = false;  ///< scales only the layer's own update, not the error for the layers below
   /// Returns the factor [unit] to use, computed from m. `constant` is the constant of this layer; `random` is used for
   /// draws. Null: no factor.
   at::Tensor (*transform)(const at::Tensor& m, double constant, Random& random) = nullptr;

@@ -33,7 +33,7 @@ struct Dialect {
   std::string describe() const;
 };
 
-/// What a person says about the dialect; the rest is found.
+/// What the user sets; auto: detected.
 struct DialectOptions {
   std::string delimiter = "auto";  ///< auto, comma, semicolon, tab, space, pipe, or one character
   std::string header = "auto";     ///< auto, yes or no

@@ -6,13 +6,14 @@
 /// @throws UsageError for a setting of EventOptions, DataError that names the file
 namespace grapes::data {
 
-/// N-MNIST (Orchard et al. 2015): digits before an event camera of 34 x 34 pixels; Train/0/00002.bin ..., Test/0/....
+/// N-MNIST (Orchard et al. 2015): digits in front of an event camera of 34 x 34 pixels; Train/0/00002.bin ...,
+/// Test/0/....
 Collection read_nmnist(const SourceFiles& files);
 
-/// CIFAR10-DVS (Li et al. 2017): pictures before a camera of 128 x 128 pixels, in AEDAT 2.0; a folder per class.
+/// CIFAR10-DVS (Li et al. 2017): pictures in front of a camera of 128 x 128 pixels, in AEDAT 2.0; a folder per class.
 Collection read_cifar10_dvs(const SourceFiles& files);
 
-/// DVS128 Gesture (Amir et al. 2017): gestures before a camera of 128 x 128 pixels, in AEDAT 3.1. A file has one
+/// DVS128 Gesture (Amir et al. 2017): gestures in front of a camera of 128 x 128 pixels, in AEDAT 3.1. A file has one
 /// person; NAME_labels.csv says when each gesture begins and ends; trials_to_train.txt and trials_to_test.txt list the
 /// files.
 Collection read_dvs_gesture(const SourceFiles& files);

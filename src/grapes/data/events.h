@@ -60,7 +60,8 @@ std::vector<Event> nmnist_events(std::string_view bytes, const std::string& file
 
 /// AEDAT 2.0 of a DVS128: lines that begin with #, then an address and a time in microseconds, big-endian u32 each. In
 /// an address bit 0 is 0 for a brighter pixel, bits 1 ... 7 count columns from the right, and 8 ... 14 rows from below,
-/// of a camera that stands on its side: as jAER shows them, row = 127 − bits 1 ... 7 and column = 127 − bits 8 ... 14.
+/// of a camera that is mounted on its side: as jAER shows them, row = 127 − bits 1 ... 7 and column = 127 − bits 8
+/// ... 14.
 std::vector<Event> aedat2_events(std::string_view bytes, const std::string& file);
 
 /// A packet of an AEDAT 3.1 file.

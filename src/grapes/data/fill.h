@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-/// Statistics of training examples that stand for what is missing, and for the scale of targets.
+/// Statistics of training examples: replacements for missing values, and the scale of targets.
 namespace grapes::data {
 
 /// Returns what replaces a missing input (NaN) of a table, per input: the mean, the median or the most common value of

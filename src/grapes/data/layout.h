@@ -7,7 +7,7 @@
 
 namespace grapes::data {
 
-/// A picture in a folder, and what reading it showed.
+/// A picture in a folder, and the index of its class.
 struct PictureFile {
   std::filesystem::path path;
   std::int64_t label = 0;

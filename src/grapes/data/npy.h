@@ -13,9 +13,8 @@ namespace grapes::data {
 /// @param owner  keeps `bytes` alive, for example a MappedFile: the values may then lie in them, without a copy
 /// @return  bool, uint8, int8, int16, int32, int64, float16, float32 or float64; what these lack is converted to the
 ///   next larger type (uint64 and long double to float64)
-/// @throws DataError with `file`: not NPY, objects, dates, complex numbers, named fields, a size that does not match
-/// the
-///   shape
+/// @throws DataError with `file`: not NPY, objects, dates, complex numbers, named fields, a size that does not
+///   match the shape
 StoredArray npy_array(std::string_view bytes, const std::string& file,
                       const std::shared_ptr<const void>& owner = nullptr);
 

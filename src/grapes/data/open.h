@@ -19,8 +19,8 @@ enum class Order { shuffle, file };
 
 /// What to read, and how to split and change it.
 struct Options {
-  /// A name in sources(), or a path: a table, FILE.npy (x.npy with y.npy next to it), FILE.npz, FILE.mat, a folder of
-  /// one folder of pictures per class.
+  /// A name in sources(), or a path: a table, FILE.npy (x.npy with y.npy next to it), FILE.npz, FILE.mat, or a folder
+  /// with one subfolder of pictures per class.
   std::string data = "digits";
   std::string data_dir;  ///< the first folder to search for a named source
   bool download = true;  ///< whether a named source may be downloaded if it is not found
@@ -66,8 +66,8 @@ struct Splits {
   std::vector<std::string> notes;  ///< remarks for people on how the data was read, e.g. "3 columns are text: one-hot"
 };
 
-/// What training examples have taught: the normalization, and in the info the fill of missing values and the scale of
-/// the targets.
+/// What was computed from training examples: the normalization, and in `info` the replacements of missing values and
+/// the scale of the targets.
 struct Fitted {
   const DatasetInfo& info;
   const Normalization& normalization;

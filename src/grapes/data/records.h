@@ -8,8 +8,8 @@
 
 namespace grapes::data {
 
-/// Reads a text record by record, as RFC 4180 has it: fields that contain a delimiter, a line end or a quote are quoted
-/// with ", and the quote is doubled. Empty lines and lines of comments are skipped.
+/// Reads a text record by record, as RFC 4180 defines it: fields that contain a delimiter, a line end or a quote are
+/// quoted with ", and the quote is doubled. Empty lines and lines of comments are skipped.
 class Records {
  public:
   /// @param delimiter  ' ': any number of spaces and tabs

@@ -11,7 +11,7 @@
 
 namespace grapes::data {
 
-/// What is done about cells without a value: refuse them, drop their rows, or fill them with a statistic of the
+/// What is done about cells without a value: report an error, drop their rows, or fill them with a statistic of the
 /// training examples. A text column always gets its most common text.
 enum class Missing { error, drop, mean, median, most_common };
 
@@ -20,7 +20,7 @@ struct TableOptions {
   DialectOptions dialect;
   std::string encoding = "auto";
   std::string target;   ///< columns separated by commas; "": label, class, target or y (in any case), else the last
-  std::string ignore;   ///< columns that are no inputs
+  std::string ignore;   ///< columns that are not inputs
   std::string columns;  ///< the inputs; "": all columns but the targets, `ignore`, and a column that numbers the rows
   Missing missing = Missing::error;
 };

@@ -5,7 +5,7 @@
 
 #include <string>
 
-/// Reads what exports keep in the metadata of a file, so that an import gives the same checkpoint.
+/// Reads what exports store in the metadata of a file, so that an import restores the same checkpoint.
 namespace grapes::exchange {
 
 /// @param text  the entry "config", TOML @param file  for messages @throws DataError with the file

@@ -8,7 +8,7 @@
 /// Converts checkpoints to ONNX models and back.
 namespace grapes::exchange {
 
-/// Converts a checkpoint to a model that takes inputs as they are in the data, [batch, ...], and gives what
+/// Converts a checkpoint to a model that takes inputs as they are in the data, [batch, ...], and returns what
 /// `grapes predict` prints: probabilities, or values in the targets' own units, [batch, outputs]. All numbers are
 /// float32.
 ///

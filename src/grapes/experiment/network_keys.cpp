@@ -171,7 +171,7 @@ std::vector<Key> model_group() {
       key("initializer, init, initialization, weight-init", start, "distribution of the initial weights",
           row_of(nn::initializers()), &N::init),
       key("feedback-initializer, feedback-init", learning,
-          "distribution of the feedback weights; auto: he_uniform where initializer is he_uniform, else nokland",
+          "distribution of the feedback weights; auto: he_uniform if initializer is he_uniform, else nokland",
           row_of(nn::initializers(), {"auto"}), &N::feedback_init),
       key("norm, batch-norm, batchnorm", start,
           "normalization in convolutional layers; batch: per channel; tensor: all channels as one; threshold: per "

@@ -66,8 +66,8 @@ std::vector<Key> optimizer_group() {
       key("beta2", learning, "decay of the mean squared gradient (adam)", from_below(0, 1), &O::beta2),
       key("epsilon, eps", learning, "small number in the denominator, added to the root (adam) or under it (rmsprop)",
           above(0), &O::epsilon),
-      key("weight-decay, wd, l2", learning, "add this times the weight to the gradient of each weight", at_least(0),
-          &O::weight_decay),
+      key("weight-decay, wd, l2", learning, "add this number times the weight to the gradient of each weight",
+          at_least(0), &O::weight_decay),
       key("schedule, scheduler, lr-schedule, lr-scheduler", learning,
           "how the learning rate changes over time, see grapes list schedules",
           parsed(join(row_of(optim::schedules()).words, "|"), optim::parse_schedule), &T::schedule),
@@ -144,8 +144,8 @@ std::vector<Key> method_group() {
       key("si-damping", learning,
           "si: number ξ that is added to the squared change of a weight in the denominator of Ω", above(0),
           &L::si_damping),
-      key("lwf-strength", learning, "lwf: weight of the loss relative to the old predictions", at_least(0),
-          &L::lwf_strength),
+      key("lwf-strength", learning, "lwf: weight of the loss term that compares the outputs with the old predictions",
+          at_least(0), &L::lwf_strength),
       key("lwf-temperature", learning, "lwf: temperature T, by which logits are divided", above(0),
           &L::lwf_temperature),
       key("replay-buffer, buffer-size", learning, "methods that store examples: number of stored examples", at_least(1),
@@ -154,9 +154,10 @@ std::vector<Key> method_group() {
           "replay, der, der++, er-ace, a-gem: number of stored examples that are added to a batch; 0: as many as the "
           "batch has",
           at_least(0), &L::replay_batch),
-      key("der-alpha", learning, "der, der++: weight α of the loss relative to stored logits", at_least(0),
-          &L::der_alpha),
-      key("der-beta", learning, "der++: weight β of the loss of additional stored examples", at_least(0), &L::der_beta),
+      key("der-alpha", learning, "der, der++: weight α of the loss term that compares the logits with the stored ones",
+          at_least(0), &L::der_alpha),
+      key("der-beta", learning, "der++: weight β of the loss term of additional stored examples", at_least(0),
+          &L::der_beta),
   };
 }
 
@@ -180,7 +181,7 @@ std::vector<Key> compare_group() {
       key("sweep-values", comparison, "values that replace {} in `sweep`", numbers_or_none(any_number()),
           &C::sweep_values),
       key("target-score", comparison,
-          "test score for which the report counts the epochs to reach it; 0: 98 % of the baseline's final mean",
+          "test score; the report counts the epochs until a run reaches it; 0: 98 % of the baseline's final mean",
           at_least(0), &C::target),
   };
 }
@@ -188,8 +189,8 @@ std::vector<Key> compare_group() {
 std::vector<Key> compatibility_group() {
   return {
       key("first-sample-mask", learning,
-          "compute factors as if the weights of units were 0 that dropout drops in a batch's first example", yes_or_no,
-          &Theirs::first_sample_mask),
+          "compute factors as if the units that dropout drops in a batch's first example had only weights of 0",
+          yes_or_no, &Theirs::first_sample_mask),
       key("single-factor", learning,
           "use the last hidden layer's factors in every layer, for all examples of a batch except the first", yes_or_no,
           &Theirs::single_factor),

@@ -95,7 +95,8 @@ class Network final {
   /// True if the model learns only by fused updates; its parameters receive no gradient.
   bool requires_fused_update() const;
 
-  /// Gives feedback weights that learn the gradient of the weights above them. Call it after the backward pass.
+  /// Sets the gradient of each learned feedback weight to that of the weight that it replaces. Call it after the
+  /// backward pass.
   void mirror_gradients() const;
 
   /// Leaves that are learned, by layer; then the feedback weights that learn.
@@ -197,7 +198,7 @@ class Network final {
 /// Returns the parameters that an optimizer updates.
 std::vector<kernels::Parameter> learning(const Network& network);
 
-/// Checks all that make_network() may refuse, without making the network.
+/// Makes the checks of make_network() without making the network.
 /// @throws as make_network()
 void check(const Options& options, const Signature& signature);
 /// Creates the network of options.model. @throws as the constructor of Network

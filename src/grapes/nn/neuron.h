@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-/// Spiking neurons without memory: parameters, state, and a function for one time step. nn/snu.h has layers over time.
+/// Spiking neurons as plain values: parameters, state, and a function for one time step. nn/snu.h has layers over time.
 namespace grapes::nn {
 
 /// Options of the spiking neural unit (Woźniak et al. 2020, doi 10.1038/s42256-020-0187-0):

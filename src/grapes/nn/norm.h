@@ -12,8 +12,8 @@ enum class Norm {
   none,
   batch,   ///< of each channel (Ioffe and Szegedy 2015)
   tensor,  ///< of all channels together; the authors' program calls this batch normalization
-  /// Of each channel, with γ that starts at the neurons' threshold, so that currents are as wide as the threshold is
-  /// high (tdBN; Zheng et al. 2021). In spiking networks the batch is all time steps of all examples.
+  /// Of each channel, with γ that starts at the neurons' threshold, so that the standard deviation of the currents
+  /// equals the threshold (tdBN; Zheng et al. 2021). In spiking networks the batch is all time steps of all examples.
   threshold
 };
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-/// All numbers of a comparison: arms × conditions × measures. One comparison has one condition, a sweep one for each
-/// value, tasks one after the other the learning rates as given and as chosen.
+/// All numbers of a comparison: arms × conditions × measures. A comparison has one condition, and a sweep one for
+/// each value. A comparison on several tasks has up to two: the given and the chosen learning rates.
 namespace grapes::report {
 
 /// The value of one run, with its seed and what it is paired by.
