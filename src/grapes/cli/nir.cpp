@@ -86,18 +86,21 @@ Exit export_nir(const Program& program, const NirExportOptions& options) {
   return Exit::done;
 }
 
+/// A graph of Grapes has all settings, so none can be given.
+[[noreturn]] void refuse_setting(const std::string& option, const std::string& file) {
+  throw UsageError("--" + option + ": " + file + " was written by grapes export nir and already contains this setting");
+}
+
 /// How to read another program's graph.
 struct TimeOptions {
   std::optional<double> dt;
   std::optional<std::string> integrator, reset;
 
-  /// @throws UsageError for an option that a graph of Grapes does not take, because the graph has the setting
+  /// @throws UsageError for an option that is given for a graph of Grapes
   void check(const nir::Graph& graph, const std::string& file) const {
     if (!exchange::is_ours(graph)) return;
-    const char* const given = dt ? "--dt" : integrator ? "--integrator" : reset ? "--reset" : nullptr;
-    if (given != nullptr)
-      throw UsageError(std::string(given) + ": " + file +
-                       " was written by grapes export nir and already contains this setting");
+    const char* const given = dt ? "dt" : integrator ? "integrator" : reset ? "reset" : nullptr;
+    if (given != nullptr) refuse_setting(given, file);
   }
   exchange::Reading reading() const {
     return {integrator == "exact" ? nn::Integrator::exact : nn::Integrator::euler, reset.value_or("hard")};
@@ -118,8 +121,7 @@ void add_time(CLI::App& verb, TimeOptions& options) {
       ->type_name("SECONDS > 0");
   verb.add_option("--integrator", options.integrator,
                   "how a time step is computed, for another program's graph; exact: decays of e^(-dt/tau), exact if "
-                  "the current "
-                  "of a neuron is constant during the step [euler]")
+                  "the current of a neuron is constant during the step [euler]")
       ->type_name("euler|exact")
       ->check(CLI::IsMember({"euler", "exact"}).description(""));
   verb.add_option(
@@ -242,9 +244,7 @@ struct NirImportOptions {
 
 /// Imports a graph that `grapes export nir` wrote, which needs no options.
 exchange::Import ours(const nir::Graph& graph, const NirImportOptions& options) {
-  if (!options.settings.given().empty())
-    throw UsageError("--" + *options.settings.given().begin() + ": " + options.file +
-                     " was written by grapes export nir and already contains this setting");
+  if (!options.settings.given().empty()) refuse_setting(*options.settings.given().begin(), options.file);
   return exchange::checkpoint_of(graph, options.file);
 }
 

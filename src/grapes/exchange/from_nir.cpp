@@ -263,7 +263,7 @@ class Importer {
   }
 
   void add_threshold(const std::string& name, const nir::Node& node) {
-    if (pending_.defined()) refuse(pending_from_, "stands between neurons and their threshold");
+    if (pending_.defined()) refuse(pending_from_, "is between neurons and their threshold");
     auto* neurons = net_.stages.empty() ? nullptr : std::get_if<Neurons>(&net_.stages.back().what);
     if (neurons == nullptr || neurons->spikes) refuse(name, "must follow a neuron that outputs its membrane");
     neurons->threshold = tensor_of(node.fields.at("threshold"));

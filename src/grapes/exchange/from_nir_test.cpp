@@ -154,7 +154,7 @@ TEST(FromNir, AScaleWithoutWeightsBeforeTheNeuronsIsAnError) {
   graph.nodes["fires"] = {"Threshold", {{"threshold", copies({1}, 0.5)}}, {}};
   graph.edges = {{"in", "w"}, {"w", "neuron"}, {"neuron", "scale"}, {"scale", "fires"}, {"fires", "out"}};
   EXPECT_THAT(refusal([&] { from_nir(graph, dt, "x.nir"); }),
-              HasSubstr("node 'scale' (Scale): stands between neurons and their threshold"));
+              HasSubstr("node 'scale' (Scale): is between neurons and their threshold"));
 }
 
 /// A Flatten of a vector and a delay of no steps change no number, so they are no layers of the network.

@@ -132,7 +132,7 @@ void check_sizes(const nn::Plan& plan, const nn::Stages& stages, const LayerNumb
                                                    ? std::vector{stage.units, in.values()}
                                                    : std::vector{stage.units, in.channels, stage.kernel, stage.kernel};
     if (layer->weight.sizes() != expected)
-      throw DataError(fmt::format("{} has weights of the shape [{}]; where it stands they must be [{}]", layer->where,
+      throw DataError(fmt::format("{} has weights of the shape [{}]; at this place they must be [{}]", layer->where,
                                   fmt::join(layer->weight.sizes(), ", "), fmt::join(expected, ", ")));
     ++layer;
   }

@@ -99,14 +99,14 @@ Chain chain_of(const SpikingNet& net, const std::string& file) {
     } else if (const auto* pool = std::get_if<Pooling>(&stage.what)) {
       const std::string word = nn::spiking_word_of(stage_of(file, stage, *pool));
       if (open && layers.back().linear != nullptr)
-        refuse(file, stage, "a pool must not stand between a matrix and its neurons");
+        refuse(file, stage, "a pool must not be between a matrix and its neurons");
       if (open)
         chain.words.back() += "-" + word;
       else
         chain.words.push_back(word);
       chain.dense = false;
     } else if (const auto* delay = std::get_if<Delay>(&stage.what)) {
-      if (open) refuse(file, stage, "a delay must not stand between weights and their neurons");
+      if (open) refuse(file, stage, "a delay must not be between weights and their neurons");
       chain.words.push_back(nn::spiking_word_of(stage_of(file, stage, *delay)));
       chain.dense = false;
     }  // a Flatten changes no number

@@ -251,11 +251,12 @@ TEST(OnnxImport, NodesAreInTheOrderInWhichTheyAreComputed) {
   OtherGraph loop({3});
   loop.nodes() = {{"a", "Flatten", "", {"x", "b"}, {"a"}, {}}, {"b", "Flatten", "", {"a"}, {"b"}, {}}};
   loop.last = "b";
-  EXPECT_THAT(loop.gemm(W).refusal(), HasSubstr("node 'a' (Flatten) takes 'b', which is no input, constant or output"));
+  EXPECT_THAT(loop.gemm(W).refusal(),
+              HasSubstr("node 'a' (Flatten) takes 'b', which is not an input, a constant or an output"));
   OtherGraph twice({3});
   twice.gemm(W).then("Relu").gemm(W);
   twice.nodes().back().outputs[0] = twice.nodes()[0].outputs[0];
-  EXPECT_THAT(twice.refusal(), HasSubstr("the name 'Gemm0.out' stands for two values"));
+  EXPECT_THAT(twice.refusal(), HasSubstr("the name 'Gemm0.out' is the name of two values"));
   OtherGraph missing({3});
   missing.gemm(W);
   missing.nodes()[0].inputs[1] = "none";
@@ -325,7 +326,7 @@ TEST(OnnxImport, SizesThatDoNotFitAreRefusedByTheirNode) {
   EXPECT_THAT(OtherGraph({1, 4000000000, 4000000000}).then("Flatten").gemm(W).refusal(), HasSubstr("is too large"));
   EXPECT_THAT(
       OtherGraph({1, 40000, 50000}).then("Flatten").gemm(W).refusal(),
-      HasSubstr("node 'Gemm1' (Gemm) has weights of the shape [2, 3]; where it stands they must be [2, 2000000000]"));
+      HasSubstr("node 'Gemm1' (Gemm) has weights of the shape [2, 3]; at this place they must be [2, 2000000000]"));
 }
 
 TEST(OnnxImport, ADamagedFileIsRefusedOrAnotherNetwork) {

@@ -51,7 +51,7 @@ OnnxNodes::OnnxNodes(const onnx::Graph& graph, const std::string& file) : file_(
 
 void OnnxNodes::define(const std::string& value) {
   if (!value.empty() && !known_.insert(value).second)
-    fail("the name '" + value + "' stands for two values; expected another name for each");
+    fail("the name '" + value + "' is the name of two values; expected a name for each");
 }
 
 /// Nodes in the order in which they are computed have no cycles.
@@ -62,7 +62,7 @@ void OnnxNodes::add(const Node& node) {
   if (!standard && !rounds(node)) refuse(node);
   for (const std::string& value : node.inputs)
     if (!known_.contains(value))
-      fail(node, "takes '" + value + "', which is no input, constant or output of a node before it");
+      fail(node, "takes '" + value + "', which is not an input, a constant or an output of an earlier node");
   for (const std::string& value : node.outputs) define(value);
   made_by_[node.outputs[0]] = &node;
   if (node.type == "Constant") {

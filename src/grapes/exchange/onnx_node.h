@@ -55,8 +55,8 @@ class OnnxNodes {
   std::string activation(const Node& node) const;  ///< a name in nn::activations(), or ""
   /// The Tanh between two products with the constants of scaled_tanh, or null. @param c  the constant of `node`
   const Node* scaled_tanh(const Node& node, const at::Tensor& c) const;
-  bool is_last_scale(
-      const Node& node) const;  ///< whether this Mul and the Add of a constant after it are the scale of the targets
+  /// Whether this Mul and the Add of a constant after it are the scale of the targets.
+  bool is_last_scale(const Node& node) const;
 
   bool rounds(const Node& node) const;                   ///< is a Quant or FloatQuant
   kernels::NumberFormat format(const Node& node) const;  ///< of one that rounds inputs

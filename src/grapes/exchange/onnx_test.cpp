@@ -155,7 +155,7 @@ TEST(Onnx, WhatNoLayerComputesIsRefusedByItsNode) {
   EXPECT_THAT(refused("mlp:5,4", [](auto& graph) { node(graph, "Relu").type = "Tanh"; }),
               HasSubstr("node 'layers.1.relu' (Relu) is the activation relu, but that of an earlier layer is tanh"));
   EXPECT_THAT(refused("mlp:5", [](auto& graph) { node(graph, "Gemm").inputs[1] = "other"; }),
-              HasSubstr("node 'layers.0' (Gemm) takes 'other', which is no input, constant or output"));
+              HasSubstr("node 'layers.0' (Gemm) takes 'other', which is not an input, a constant or an output"));
   EXPECT_THAT(refused("mlp:5",
                       [](auto& graph) {
                         graph.nodes.insert(graph.nodes.begin(), {"w", "Relu", "", {"layers.0.weight"}, {"w"}, {}});
