@@ -251,6 +251,19 @@ class Import(NirTest):
             return [*edges, ("3_neurons", "last"), ("last", "3_neurons")]
         self.refuse(3, "node '3_neurons': recurrent connections between output neurons", loop_at_the_end)
 
+    def test_a_table_of_inputs_may_begin_with_names(self):
+        self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
+        self.good("export", "nir", "run", "--out", "net.nir")
+        row = ",".join("1" for _ in range(64))
+        names = ",".join(f"pixel {i}" for i in range(64))
+        outputs = []
+        for text in (f"{row}\n{row}\n", f"{names}\n{row}\n{row}\n"):
+            self.write("steps.csv", text)
+            outputs.append(self.good_json("nir", "run", "net.nir", "steps.csv")["columns"])
+        self.assertEqual(outputs[0], outputs[1])
+        self.write("steps.csv", f"{row}\n{names}\n")
+        self.assert_refused(3, "steps.csv, line 2: expected numbers, one time step in a line; got 'pixel 0'", "nir", "run", "net.nir", "steps.csv")
+
     def test_a_changed_file_of_grapes_is_an_error(self):
         self.good("train", *SMALL, "--neuron", "lif", "--epochs", "1", "--out", "run")
         self.good("export", "nir", "run", "--out", "net.nir")

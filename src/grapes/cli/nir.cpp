@@ -13,9 +13,11 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace grapes::cli {
 namespace {
@@ -138,14 +140,18 @@ struct RunOptions {
   TimeOptions time;
 };
 
-/// The rows of a table of numbers, [time, columns]. @param columns  number of columns to read; there may be more
+/// The rows of a table of numbers, [time, columns], below a line of names or without one.
+/// @param columns  number of columns to read; there may be more
 at::Tensor read_steps(const std::string& file, std::int64_t columns) {
   std::vector<double> numbers;
   std::int64_t number = 0, steps = 0;
+  bool first = true;
+  const auto is_number = [](const std::string& cell) { return to_double(trim(cell)).has_value(); };
   for (const std::string& line : split(read_file(file), '\n')) {
     ++number;
     if (trim(line).empty()) continue;
     const std::vector<std::string> cells = split(line, ',');
+    if (std::exchange(first, false) && std::ranges::none_of(cells, is_number)) continue;
     const auto refuse = [&](const std::string& what) {
       throw DataError(fmt::format("{}, line {}: {}", file, number, what));
     };
@@ -222,8 +228,9 @@ void add_run_graph(Program& program, CLI::App& parent) {
         "write the outputs and all membranes to a table"}});
   const auto options = std::make_shared<RunOptions>();
   verb->add_option("file", options->file, "the graph")->type_name("FILE.nir")->required();
-  verb->add_option("inputs", options->inputs,
-                   "table of numbers with a column for each input; further columns are ignored")
+  verb->add_option(
+          "inputs", options->inputs,
+          "table of numbers with a column for each input, with or without a line of names; further columns are ignored")
       ->type_name("FILE.csv")
       ->required();
   add_time(*verb, options->time);
