@@ -78,7 +78,7 @@ class Layer(torch.autograd.Function):
         at_threshold = torch.zeros_like(theta)
         for t in range(len(s) - 1, -1, -1):
             at_y = (error[t] + to_y) * slope[t]
-            at_threshold -= at_y.sum(0)
+            at_threshold -= at_y.sum(0).sum_to_size(theta.shape)
             d = at_y.add_(to_s)
             d = torch.where(s[t] > 0, d, SLOPE * d)
             delta[t] = d
