@@ -106,7 +106,7 @@ class Clock:
         return RuntimeError(
             f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
             f"the model; but the model's output is computed by {', '.join(map(repr, found))}: "
-            'enable(model, output=[...]) with the names of the output layers, or include="*" to modulate all'
+            'call enable(model, output=[...]) with the names of the output layers, or use include="*" to modulate all layers'
         )
 
     @staticmethod

@@ -173,7 +173,7 @@ class OneFile {
     if (!arrays.find(DataPart::whole, Role::inputs) && !arrays.find(DataPart::train, Role::inputs))
       throw DataError(
           fmt::format("{}: its arrays are {}; expected x_train, y_train and perhaps x_test, y_test, or X, y, "
-                      "or names with data, images, features and labels, targets",
+                      "or names that contain data, images or features, and labels or targets",
                       file_, fmt::join(names_, ", ")));
   }
 
