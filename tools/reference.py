@@ -83,7 +83,7 @@ def main(arguments):
         if not check:
             (DOCS / name).write_text(text)
         elif (DOCS / name).read_text() != text:
-            print(f"docs/{name} is not current; make it anew with: tools/reference.py {grapes}")
+            print(f"docs/{name} is not current; make it again with: tools/reference.py {grapes}")
             stale = 1
     return stale
 

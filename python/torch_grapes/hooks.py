@@ -1,6 +1,6 @@
 """The hooks of a modulation. After each forward pass they attach the factors to the graph of that pass.
 
-A hook does not hold a module, only a name, options and a factor that can be recomputed. A model can therefore be copied,
+A hook does not refer to a module. It has only a name, options and a factor that can be recomputed. A model can therefore be copied,
 pickled and replicated together with its modulation.
 """
 from __future__ import annotations

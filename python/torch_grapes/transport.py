@@ -47,7 +47,7 @@ def join(z: Tensor, carrier: Tensor) -> Tensor:
 class Weight(NamedTuple):
     """A weight whose product receives the layer's input."""
 
-    feedback: str  # name of the buffer or parameter that holds its feedback weight
+    feedback: str  # name of the buffer or parameter with its feedback weight
     W: Tensor  # [unit, in]; for convolutions as PyTorch stores it
     units: int  # number of units that send an error to one input
 

@@ -140,8 +140,8 @@ Arrays files_of(const fs::path& path, bool targets) {
   const auto y = beside(path, target_words);
   if (!y)
     throw DataError(path.string() +
-                    ": there is no file of targets beside it; expected y for x in its name (x_train.npy and "
-                    "y_train.npy), or labels for images or data");
+                    ": there is no file of targets beside it; expected a file with y in place of x in its name "
+                    "(y_train.npy for x_train.npy), or with labels in place of images or data");
   arrays.add(DataPart::whole, Role::targets, *y);
   for (const auto& [part, word] : {std::pair(DataPart::validation, "val"), {DataPart::test, "test"}})
     if (const auto inputs = beside(path, {{"train", word}}))

@@ -17,7 +17,7 @@ const std::vector<KnownArm> known_arms = {
     {"uniform",
      "every unit gets its layer’s mean factor: the same change of the learning rates, no difference between units."},
     {"shuffled",
-     "the layer’s factors in random order, drawn anew each batch: the same factors, but not those of the units’ "
+     "the layer’s factors in random order, drawn again for each batch: the same factors, but not those of the units’ "
      "weights."},
     {"constant",
      "one fixed factor for every unit. `constant:2` doubles the error at every hidden layer, as the "
