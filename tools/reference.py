@@ -24,8 +24,8 @@ TABLES = """# Tables
 
 <!-- Made by tools/reference.py from `grapes list`. Edit the tables in the source, not this page. -->
 
-The values that some [keys](keys.md) take. `grapes list NAME` prints the same tables. `grapes list devices` has the analog
-devices with all their numbers, `grapes list nir-types` the nodes of NIR, and `grapes list rules` all rules that an arm can have.
+This page lists the values that some [keys](keys.md) can take. `grapes list NAME` prints the same tables. `grapes list devices` has the
+analog devices with all their numbers, `grapes list nir-types` the nodes of NIR, and `grapes list rules` all rules that an arm can have.
 """
 
 GROUPS = {
@@ -83,7 +83,7 @@ def main(arguments):
         if not check:
             (DOCS / name).write_text(text)
         elif (DOCS / name).read_text() != text:
-            print(f"docs/{name} is not current; make it anew with: tools/reference.py {grapes}")
+            print(f"docs/{name} is not current; make it again with: tools/reference.py {grapes}")
             stale = 1
     return stale
 

@@ -117,7 +117,7 @@ def test_a_wrong_guess_of_the_output_layer_stops_the_first_pass():
     model = Late()
     torch_grapes.enable(model)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="'body' is treated as the output layer.*computed by 'head': enable"):
+        with pytest.raises(RuntimeError, match="'body' is treated as the output layer.*computed by 'head': call enable"):
             model(torch.randn(3, 5))
     torch_grapes.disable(model)
     handle = torch_grapes.enable(model, output="head")

@@ -1,6 +1,6 @@
 """The hooks of a modulation. After each forward pass they attach the factors to the graph of that pass.
 
-A hook does not hold a module, only a name, options and a factor that can be recomputed. A model can therefore be copied,
+A hook does not refer to a module. It has only a name, options and a factor that can be recomputed. A model can therefore be copied,
 pickled and replicated together with its modulation.
 """
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Clock:
         return RuntimeError(
             f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
             f"the model; but the model's output is computed by {', '.join(map(repr, found))}: "
-            'enable(model, output=[...]) with the names of the output layers, or include="*" to modulate all'
+            'call enable(model, output=[...]) with the names of the output layers, or use include="*" to modulate all layers'
         )
 
     @staticmethod

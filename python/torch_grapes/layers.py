@@ -74,7 +74,7 @@ def unsupported_reason(module: nn.Module) -> str:
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Whether a module holds a weight of its own. Biases and the scales of a normalization do not count."""
+    """Whether a module has a weight of its own. Biases and the scales of a normalization do not count."""
     own = [*module.parameters(recurse=False)]
     own += [p for plist in getattr(module, "parametrizations", {}).values() for p in plist.parameters(recurse=False)]
     return any(isinstance(p, nn.parameter.UninitializedParameter) or p.dim() > 1 for p in own)
@@ -146,12 +146,12 @@ class Remember(Hook):
 
 
 def whole(weight: Any) -> Tensor:
-    """Return all of a weight of which this process holds a part."""
+    """Return the whole weight if this process has only a part of it."""
     return weight.full_tensor() if hasattr(weight, "full_tensor") else weight
 
 
 def beside(scale: Tensor, gradient: Any) -> Tensor:
-    """Return a factor in the form in which it can multiply a gradient of which this process holds a part."""
+    """Return a factor in a form that can multiply a gradient, also if this process has only a part of the gradient."""
     if not hasattr(gradient, "full_tensor"):
         return scale
     from torch.distributed.tensor import DTensor, Replicate

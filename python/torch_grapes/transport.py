@@ -47,7 +47,7 @@ def join(z: Tensor, carrier: Tensor) -> Tensor:
 class Weight(NamedTuple):
     """A weight whose product receives the layer's input."""
 
-    feedback: str  # name of the buffer or parameter that holds its feedback weight
+    feedback: str  # name of the buffer or parameter with its feedback weight
     W: Tensor  # [unit, in]; for convolutions as PyTorch stores it
     units: int  # number of units that send an error to one input
 
@@ -114,8 +114,8 @@ class Send(layers.Hook):
         if self.route.weights != "redrawn":
             return getattr(module, weight.feedback)
         if is_traced():
-            raise RuntimeError(f"torch_grapes: {self.name}: the route {self.route.name} draws its feedback weights again for every batch, which code "
-                               "under torch.compile and torch.func does not count; use frsf, or call the model without them")
+            raise RuntimeError(f"torch_grapes: {self.name}: the route {self.route.name} draws its feedback weights again for every batch, but code "
+                               "under torch.compile and torch.func does not count batches; use frsf, or call the model without them")
         batch, B = self.drawn.get(weight.feedback, (-1, None))
         if B is None or batch != self.clock.batch or B.device != weight.W.device:
             B = self.draw(weight.W, weight.units, weight.feedback, max(self.clock.batch, 0))
@@ -208,11 +208,11 @@ class SendDirect(Send):
 
     def take(self, module: nn.Module, inputs: Tuple[Any, ...]) -> Optional[Tuple[Any, ...]]:
         if is_traced() and has_backward():
-            raise RuntimeError(f"torch_grapes: {self.name}: route {self.route.name} is not supported under torch.compile and torch.func, where the "
-                               "layers cannot be collected that the output sends its error to; call the model without them")
+            raise RuntimeError(f"torch_grapes: {self.name}: route {self.route.name} is not supported under torch.compile and torch.func, which "
+                               "do not say to which layers the output must send its error; call the model without them")
         if not is_traced() and inputs and isinstance(inputs[0], nn.utils.rnn.PackedSequence):
-            raise RuntimeError(f"torch_grapes: {self.name}: route {self.route.name} cannot reach a packed sequence, whose examples are not on an "
-                               "axis of its own; pass a padded tensor, or exclude the layer")
+            raise RuntimeError(f"torch_grapes: {self.name}: route {self.route.name} cannot reach a packed sequence, in which the examples have "
+                               "no axis of their own; pass a padded tensor, or exclude the layer")
         return super().take(module, inputs)
 
     def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Any) -> None:

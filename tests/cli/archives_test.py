@@ -110,7 +110,7 @@ class Archives(ProgramTest):
         self.take("shd", "downloads")
         text, counts = self.counts("shd", "--event-pool", 7)
         self.assertEqual(counts, {"zero": (3, 0, 2), "eins": (3, 0, 2), "all": (6, 0, 4)})
-        self.assertIn("sequences, inputs of a step 100 from 0 to 1, 2 classes", text)
+        self.assertIn("sequences, inputs per time step 100 from 0 to 1, 2 classes", text)
 
     def test_gestures_of_an_event_camera(self):
         def packet(events):

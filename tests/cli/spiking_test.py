@@ -48,9 +48,9 @@ class SpikingTest(ProgramTest):
         page = self.text("notes/report.html")
         self.assertIn("best on validation data", page)
         self.assertIn("what was played (outlines)", page)
-        self.assertIn("A log-likelihood is that of a step, summed over its bits", page)
+        self.assertIn("A log-likelihood is summed over the bits of a time step", page)
         said = self.good("train", *self.music(), "--out", "again", "--epochs", "1")
-        self.assertIn("log-likelihood: that of a step, summed over its bits, mean over all steps", said)
+        self.assertIn("log-likelihood: summed over the bits of a time step and averaged over all time steps", said)
 
     def test_an_interrupted_epoch_resumes_bit_for_bit(self):
         self.good("train", *PICTURES, "--modulation", "shuffled", "--recurrent", "--out", "whole")

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-/// A layer's weights [unit, input] in an array of devices. The struct holds the array's state; the functions below
+/// A layer's weights [unit, input] in an array of devices. The struct contains the array's state; the functions below
 /// operate on it. All tensors are float32 on the CPU. Random numbers are a pure function of (seed, step, operation).
 /// Use a different `step` for every training step and for every read of an evaluation; then no generator state must be
 /// saved to resume.
@@ -124,7 +124,7 @@ void drift(Crossbar& crossbar, double from, double to);
 /// Returns a copy of the array after drift to `times` the time since writing. The original does not change.
 Crossbar later(const Crossbar& crossbar, double times);
 
-/// Returns the tensors that a checkpoint must hold. They are not copies, so a checkpoint can be loaded into them.
+/// Returns the tensors that a checkpoint must contain. They are not copies, so a checkpoint can be loaded into them.
 std::vector<std::pair<std::string, at::Tensor>> state(const Crossbar& crossbar);
 
 }  // namespace grapes::analog

@@ -40,7 +40,7 @@ Device baseline(const std::string& source) {
 Device constant_step() {
   Device device = baseline(rpu);
   device.name = "constant-step";
-  device.summary = "equal steps between hard bounds: the RPU baseline";
+  device.summary = "equal steps between hard bounds: the baseline for resistive processing units";
   device.source = "Gokmen and Vlasov, Frontiers in Neuroscience 10:333, 2016";
   return device;
 }

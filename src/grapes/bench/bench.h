@@ -29,7 +29,7 @@ struct Timing {
   double step_us = 0, baseline_us = 0;  ///< medians
   double step_spread_us = 0, baseline_spread_us = 0;  ///< half of the interquartile range
   double ratio = 0;                                   ///< step divided by baseline
-  std::string no_baseline;       ///< why the ratio counts for nothing: the BLAS's kernels are outdated; or ""
+  std::string no_baseline;       ///< why the ratio has no meaning: the BLAS's kernels are outdated; or ""
   std::int64_t peak_bytes = 0;   ///< maximum of allocated tensor memory; 0: not measured
   std::int64_t least_bytes = 0;  ///< weights, optimizer states and activations; 0: not counted
   std::int64_t bytes = 0;        ///< read by a step: of the files, or of the batch in float32; 0: not counted

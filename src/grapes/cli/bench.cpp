@@ -134,8 +134,8 @@ class BenchOf {
       program.action = [verb, bench] {
         bench(*verb);
         if (!verb->no_baseline.empty())
-          std::cerr << "grapes: bench: no ratios, because the matrix products are no baseline: " << verb->no_baseline
-                    << "\n";
+          std::cerr << "grapes: bench: no ratios, because the matrix products cannot serve as a baseline: "
+                    << verb->no_baseline << "\n";
         return Exit::done;
       };
     });
@@ -178,7 +178,8 @@ class BenchOf {
 
 void add_bench(Program& program) {
   CLI::App* verb = add_verb(
-      program.app, "bench", "time training steps and reading, relative to the arithmetic and the bytes they need",
+      program.app, "bench",
+      "time training steps relative to their arithmetic, and opening data relative to reading its bytes",
       {{"grapes bench mlp", "time dense networks"},
        {"grapes bench update --optimizer adam --json", "time one update rule relative to a copy of as many bytes"}});
   verb->require_subcommand(1);
@@ -214,10 +215,9 @@ void add_bench(Program& program) {
                   {{"grapes bench factor", "time a dense and a convolutional weight"}}, factor);
   factors.precision({"float32", "float64"});
 
-  BenchOf arrays(
-      *verb, program, "crossbar", "time pulsed updates and reads of analog crossbars",
-      {{"grapes bench crossbar", "time the cases of docs/hardware/analog.md relative to their matrix products"}},
-      crossbar);
+  BenchOf arrays(*verb, program, "crossbar", "time pulsed updates and reads of analog crossbars",
+                 {{"grapes bench crossbar", "time the cases of docs/performance.md relative to their matrix products"}},
+                 crossbar);
   arrays.threads();
 
   BenchOf reading(*verb, program, "read", "time opening a data set and taking batches, relative to reading its bytes",

@@ -45,7 +45,8 @@ cost::Problem problem_of(const Program& program, const CostOptions& options, con
   }
   ProgressBar bar(program.err(), program.quiet);
   problem = cost::problem_of(config, open_data(program, config, bar));
-  if (problem.signature.sequence) program.say(fmt::format("  {} steps: the longest of the first batch", problem.steps));
+  if (problem.signature.sequence)
+    program.say(fmt::format("  {} time steps, those of the longest example in the first batch", problem.steps));
   return problem;
 }
 
@@ -70,12 +71,14 @@ Exit cost(const Program& program, const CostOptions& options) {
     print_json(document);
     return Exit::done;
   }
-  std::cout << fmt::format("one training step of {}, {}, {}; batch {}, {}\n", study.model,
-                           program.out().bold(study.arm.name), study.arm.optimizer, study.batch, options.numbers)
-            << columns(cost::layer_table(study.arm, prices), "llr") << "\n"
-            << columns(cost::arm_table(document["arms"]), "llr")
-            << "read, written, words, state, sent: words; to bp: energy, to bp by the same update rule\n"
-            << "energies: " << table.name << ": " << table.source << "\n";
+  std::cout
+      << fmt::format("one training step of {}, {}, {}; batch {}, {}\n", study.model, program.out().bold(study.arm.name),
+                     study.arm.optimizer, study.batch, options.numbers)
+      << columns(cost::layer_table(study.arm, prices), "llr") << "\n"
+      << columns(cost::arm_table(document["arms"]), "llr")
+      << "read, written, words, state and sent count words; to bp is the energy relative to bp with the same update "
+         "rule\n"
+      << "energies: " << table.name << ": " << table.source << "\n";
   if (!options.out.empty()) std::cout << "written: " << options.out << "/cost.json, cost.svg\n";
   return Exit::done;
 }

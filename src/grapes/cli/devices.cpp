@@ -57,7 +57,7 @@ std::string picture(const std::vector<Measured>& all) {
   for (const Measured& m : all)
     panels.push_back(
         {m.device->name,
-         m.device->pair == analog::Pair::one_sided ? "difference of two that only rise" : "one pulsed, one fixed",
+         m.device->pair == analog::Pair::one_sided ? "difference of two devices" : "one device and a fixed one",
          m.responses.mean, m.responses.sd, m.responses.expected, static_cast<std::size_t>(m.pulses)});
   return plot::response_picture(panels);
 }

@@ -7,7 +7,7 @@ namespace grapes {
 /// Returns z and, in the backward pass, multiplies the error at each unit by the unit's factor.
 ///   y[b,n,...] = z[b,n,...]          dL/dz[b,n,...] = m[n] · dL/dy[b,n,...]      Dellaferrera et al. 2022
 /// The result is not the gradient of the value: finite differences give 1, not m. On a pre-activation (dim 1) this is
-/// the propagating version of GRAPES, because the scaled error travels on to the layers below. On a weight with dim 0
+/// the propagating version of GRAPES, because the layers below receive the scaled error. On a weight with dim 0
 /// it is the local version, because only that weight's gradient is scaled. On a weight with dim 1 it scales the
 /// gradient by input unit.
 /// @param z  [batch, unit, ...] for dim 1, or a weight; floating point

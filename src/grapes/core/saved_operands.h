@@ -10,8 +10,8 @@ namespace torch::autograd {
 struct Node;
 }
 
-/// A frozen weight has no node in a graph. If an error passes through it, the product's node saves it for the backward
-/// pass, and it can be found there.
+/// A frozen weight has no node in a graph. If an error passes through the weight, the node of the product saves the
+/// weight for the backward pass. The functions below find it there.
 namespace grapes {
 
 /// An operand that a node of a product or a convolution saves and multiplies the error by.

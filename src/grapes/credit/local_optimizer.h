@@ -52,7 +52,7 @@ struct LocalOptimizerOptions {
 /// they had before it.
 class LocalOptimizer {
  public:
-  /// @param optimizer  must outlive this object; learning-rate schedulers still attach to it
+  /// @param optimizer  must outlive this object; attach learning-rate schedulers to it as before
   /// @throws c10::ValueError for an invalid option; c10::Error if a name matches no layer
   LocalOptimizer(torch::optim::Optimizer& optimizer, const torch::nn::Module& model,
                  LocalOptimizerOptions options = {});

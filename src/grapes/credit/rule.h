@@ -42,7 +42,7 @@ struct Rule {
   Clip clip = {};          ///< range of the factors
   std::int64_t every = 1;  ///< number of batches for which the factors are kept
   /// Fraction bits of the factor, for every modulation: m is rounded to the nearest 1 + j / 2^k, with ties upward, as
-  /// in fixed/factor.h. 0 gives {1, 2}, a shift. Below 0: no rounding.
+  /// in fixed/factor.h. With 0 bits the factors are 1 and 2, so a shift is enough. Below 0: no rounding.
   int factor_bits = -1;
   std::uint64_t seed = 0;  ///< seed of the permutations of `shuffled`; the program uses the seed of the run instead
   bool per_gate = false;   ///< LSTM, GRU: normalize each gate separately instead of all gates of a unit together

@@ -140,8 +140,8 @@ Arrays files_of(const fs::path& path, bool targets) {
   const auto y = beside(path, target_words);
   if (!y)
     throw DataError(path.string() +
-                    ": there is no file of targets beside it; expected y for x in its name (x_train.npy and "
-                    "y_train.npy), or labels for images or data");
+                    ": there is no file of targets beside it; expected a file with y in place of x in its name "
+                    "(y_train.npy for x_train.npy), or with labels in place of images or data");
   arrays.add(DataPart::whole, Role::targets, *y);
   for (const auto& [part, word] : {std::pair(DataPart::validation, "val"), {DataPart::test, "test"}})
     if (const auto inputs = beside(path, {{"train", word}}))
@@ -173,7 +173,7 @@ class OneFile {
     if (!arrays.find(DataPart::whole, Role::inputs) && !arrays.find(DataPart::train, Role::inputs))
       throw DataError(
           fmt::format("{}: its arrays are {}; expected x_train, y_train and perhaps x_test, y_test, or X, y, "
-                      "or names with data, images, features and labels, targets",
+                      "or names that contain data, images or features, and labels or targets",
                       file_, fmt::join(names_, ", ")));
   }
 

@@ -114,7 +114,7 @@ TEST_F(Arrays, ArraysThatDoNotFitTogetherAreErrors) {
   put("y_all.npy", npy_file("<i4", "(2,)", raw<std::int32_t>({1, 2})));
   EXPECT_THAT(message("x_all.npy"), HasSubstr("x_all.npy: element 1 (of 2, from 0) is not a finite number"));
   std::filesystem::remove(folder_.path() / "y_all.npy");
-  EXPECT_THAT(message("x_all.npy"), HasSubstr("no file of targets beside it; expected y for x"));
+  EXPECT_THAT(message("x_all.npy"), HasSubstr("no file of targets beside it; expected a file with y in place of x"));
 }
 
 /// Writes a file of MATLAB, version 5.

@@ -34,7 +34,7 @@ DatasetPtr recordings(ReadEvents read, at::Tensor targets, const Sensor& sensor,
 /// A remark for people on how recordings become frames.
 std::string frames_note(const EventOptions& options);
 
-/// Parts of files, one per recording, which are held in memory if there is room for them.
+/// Parts of files, one per recording, which are kept in memory if there is room for them.
 class RecordingFiles {
  public:
   /// The bytes begin ... end-1 of a file; end = 0: to its end.

@@ -59,7 +59,8 @@ std::vector<float> fill_of(const Dataset& train, Missing how) {
     const at::Tensor some = all.narrow(1, static_cast<std::int64_t>(i), static_cast<std::int64_t>(end - i));
     const at::Tensor known = some.index_select(0, some.isnan().any(1).logical_not().nonzero().flatten());
     if (known.size(0) == 0)
-      throw DataError("column '" + names[i] + "': no training example has a value; leave the column out by ignore");
+      throw DataError("column '" + names[i] +
+                      "': no training example has a value; leave the column out with the option ignore");
     if (end - i == 1) {
       fill.push_back(statistic(known.flatten(), how));
     } else {

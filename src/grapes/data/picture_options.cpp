@@ -61,8 +61,7 @@ std::string to_string(const Crop& crop) {
 
 void check(const PictureOptions& options) {
   if (options.crop.kind != Crop::Kind::none && options.crop.side == 0 && !options.resize.given())
-    throw UsageError("crop",
-                     fmt::format("{0}: of which size? Give it as {0}:224, or by resize", to_string(options.crop)));
+    throw UsageError("crop", fmt::format("{0} needs a size: give {0}:224, or set resize", to_string(options.crop)));
 }
 
 PictureSize scaled_size(const PictureSize& picture, const PictureOptions& options) {

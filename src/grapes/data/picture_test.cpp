@@ -132,7 +132,7 @@ TEST_F(PictureFolder, IsScaledAndCroppedToOneSize) {
                 example({.crop = {Crop::Kind::center, 5}}, 0);
               }),
               HasSubstr("a/1.png: 4 x 8 pixels (rows x columns), expected at least the 5 x 5 of the crop"));
-  EXPECT_THAT(refusal<UsageError>([&] { example({.crop = center}, 0); }), HasSubstr("crop center: of which size?"));
+  EXPECT_THAT(refusal<UsageError>([&] { example({.crop = center}, 0); }), HasSubstr("crop center needs a size"));
 }
 
 TEST_F(PictureFolder, DrawsRandomCropsForTrainingOnly) {

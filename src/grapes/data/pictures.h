@@ -10,8 +10,8 @@
 
 namespace grapes::data {
 
-/// Files of pictures, decoded on several threads: all at once if they are to be held in memory, else when they are
-/// needed.
+/// Files of pictures, decoded on several threads: all at once if they are to be kept in memory, otherwise when they
+/// are needed.
 class PictureFiles {
  public:
   /// @param hold  keep the decoded and scaled pictures in memory. @throws DataError for a damaged file

@@ -30,7 +30,7 @@ struct Source {
   /// Reads its files. read_source() adds the name and the fingerprint.
   Collection (*read)(const SourceFiles& files) = nullptr;
   std::string matlab{};   ///< MATLAB file of its authors with the same images and labels, which `data get --from` takes
-  bool pictures = false;  ///< reads files of pictures, so PictureOptions hold for it
+  bool pictures = false;  ///< reads files of pictures, so PictureOptions apply to it
   std::string advice{};   ///< how to get the files by hand, if there are no mirrors
 };
 

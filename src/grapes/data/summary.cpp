@@ -106,7 +106,7 @@ std::string summary(const Splits& splits) {
   const Counted counted = count(*splits.train_plain);
   std::string text =
       fmt::format("{}: {}, {} {} from {} to {}, {} {}\n", splits.name, kind,
-                  info.sequence ? "sequences, inputs of a step" : "inputs", fmt::join(info.input_shape, " x "),
+                  info.sequence ? "sequences, inputs per time step" : "inputs", fmt::join(info.input_shape, " x "),
                   rounded(counted.low), rounded(counted.high), info.outputs, asked);
   for (Row& row : rows) row[0].insert(0, "  ");
   text += columns(rows, "lr");

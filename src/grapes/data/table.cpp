@@ -155,7 +155,7 @@ std::vector<Origin> origins_of(const TableCells& cells, const TableText& table, 
     if (column.texts.size() > most_texts)
       throw DataError(
           fmt::format("{}, column '{}': {} different texts in {} rows, expected numbers or at most {} texts; "
-                      "leave the column out by ignore, or encode it",
+                      "leave the column out with the option ignore, or encode it as numbers",
                       table.file, column.name, column.texts.size(), cells.rows, most_texts));
     for (const auto& [text, number] : column.texts) {
       origins.push_back({i, static_cast<double>(number)});
@@ -168,7 +168,7 @@ std::vector<Origin> origins_of(const TableCells& cells, const TableText& table, 
   if (!one_hot.empty())
     notes.push_back(fmt::format("columns of texts, one input per text: {}", fmt::join(one_hot, ", ")));
   if (!left_out.empty())
-    notes.push_back(fmt::format("{} only numbers the rows and is no input", fmt::join(left_out, ", ")));
+    notes.push_back(fmt::format("{} only numbers the rows and is not used as an input", fmt::join(left_out, ", ")));
   return origins;
 }
 
@@ -219,16 +219,16 @@ Targets targets_of(const TableCells& cells, TargetReading asked, const std::stri
     const std::size_t different = std::set<std::string>(classes.begin(), classes.end()).size();
     if (cells.rows >= 10 && 2 * different > cells.rows)
       throw DataError(
-          fmt::format("{}, column '{}': {} classes in {} rows leave almost no two rows of the same class; choose "
-                      "another column by target",
+          fmt::format("{}, column '{}': {} classes in {} rows, so almost every row has a class of its own; "
+                      "choose another column with the option target",
                       file, cells.columns[first].name, different, cells.rows));
     return text_targets(classes, asked, file);
   }
   std::vector<std::string> names;
   for (std::size_t i = first; i < cells.columns.size(); ++i) {
     if (cells.columns[i].text)
-      throw DataError(fmt::format("{}, column '{}': texts, expected numbers where there are several targets", file,
-                                  cells.columns[i].name));
+      throw DataError(fmt::format("{}, column '{}': texts; if there are several target columns, all must have numbers",
+                                  file, cells.columns[i].name));
     names.push_back(cells.columns[i].name);
   }
   return number_targets(at::tensor(cells.targets, at::kDouble).reshape({-1, static_cast<std::int64_t>(width)}), names,

@@ -45,8 +45,9 @@ double number_in(const TableColumn& column, std::string_view text, const NumberS
   if (double number = 0; style.read_short(text, number)) return number;
   const std::optional<double> number = style(text);
   if (!number)
-    throw DataError(fmt::format("{}: '{}' is not a number; if the column has no numbers, leave it out by ignore",
-                                place_of(file, line, column), text));
+    throw DataError(
+        fmt::format("{}: '{}' is not a number; if the column has no numbers, leave it out with the option ignore",
+                    place_of(file, line, column), text));
   if (!std::isfinite(static_cast<float>(*number)))
     throw DataError(fmt::format("{}: '{}' is not a finite number in float32", place_of(file, line, column), text));
   return *number;

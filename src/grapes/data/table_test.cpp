@@ -200,7 +200,8 @@ TEST_F(Table, TheDetectedFormatIsOneLine) {
   EXPECT_EQ(read("# x y\n1 2.5\n3 4.5\n").notes.at(0),
             "2 rows of 2 columns separated by spaces, without a header, comments after #, UTF-8");
   EXPECT_THAT(read("# x y\n1 2.5\n3 4.5\n").train->info().inputs, ElementsAre("x"));
-  EXPECT_THAT(read("id,x,y\n1,5,.5\n2,6,.7\n3,8,.9\n").notes, Contains("'id' only numbers the rows and is no input"));
+  EXPECT_THAT(read("id,x,y\n1,5,.5\n2,6,.7\n3,8,.9\n").notes,
+              Contains("'id' only numbers the rows and is not used as an input"));
   EXPECT_THAT(read("time,y\n1,.5\n2,.7\n3,.9\n").train->info().inputs, ElementsAre("time"));
   EXPECT_THAT(read("label,0,1,2\na,5,5,5\nb,6,6,6\n").train->info().inputs, ElementsAre("0", "1", "2"));
   EXPECT_THAT(read("p,x,e\nq,x,e\np,x,f\nq,y,f\n").train->info().inputs.at(0), "column 1=p");

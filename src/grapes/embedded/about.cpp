@@ -54,7 +54,7 @@ std::vector<std::string> about(const experiment::Loaded& loaded, const std::file
     outputs.push_back(name == number ? number : number + " " + name);
   }
   if (loaded.criterion.standardizes()) {
-    lines.emplace_back("Output y stands for the target mean + deviation y, in the order of the outputs:");
+    lines.emplace_back("Output y means the target value mean + deviation y, in the order of the outputs:");
     for (const auto& [what, values] :
          {std::pair("mean =", loaded.info.target_mean), std::pair("deviation =", loaded.info.target_deviation)})
       for (std::string& line : numbers(what, at::tensor(values, at::kDouble))) lines.push_back(std::move(line));

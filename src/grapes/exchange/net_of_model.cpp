@@ -125,7 +125,7 @@ SpikingNet net_of(const nn::Network& model, const nn::Options& options, const nn
   if (options.norm != nn::Norm::none)
     throw UsageError("model '" + nn::to_string(options.model) + "': NIR has no node for a normalization");
   const auto lacking = [&](const std::string& reason) {
-    if (!approximate) throw UsageError("approximate", "is needed: NIR has no node for " + reason);
+    if (!approximate) throw UsageError("approximate", "is needed, because NIR has no node for " + reason);
   };
   for (const Lack& lack : lacks())
     if (lack.there(nn::neurons_of(options.spiking))) lacking(lack.reason);

@@ -93,8 +93,7 @@ class ChainReader {
         side = i, way = std::move(found);
     if (!way)
       nodes_.fail(*users[0],
-                  "begins two branches; expected that one of them is the value itself or a single Conv before "
-                  "an Add");
+                  "begins two branches; expected that one of them leads to an Add directly, or through a single Conv");
     if (depth_ == deepest) nodes_.fail(*users[0], fmt::format("begins branches within {} others", deepest));
     end_rounding();
     const Node* main = users[1 - side];

@@ -191,7 +191,7 @@ TEST(SpikingModel, WhatNirLacksIsAnErrorOrReplaced) {
     Made made_one = made(one.options);
     std::vector<std::string> said;
     EXPECT_EQ(refusal([&] { net_of(*made_one.model, made_one.options, made_one.signature, false, said); }),
-              "usage: approximate is needed: NIR has no node for " + one.reason);
+              "usage: approximate is needed, because NIR has no node for " + one.reason);
     const SpikingNet net = net_of(*made_one.model, made_one.options, made_one.signature, true, said);
     EXPECT_THAT(said, ElementsAre(one.reason + " was replaced by " + one.instead));
     // After the export, the network is the nearest model.

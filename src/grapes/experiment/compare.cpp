@@ -29,7 +29,7 @@ namespace {
 /// An arm's name is also the name of a folder. Records in folders named `tuning` are not runs of the comparison.
 void check_folder_name(const std::string& arm) {
   if (arm.find('/') != std::string::npos || arm.front() == '.' || arm == "tuning")
-    throw UsageError("an arm cannot be called '" + arm + "': its runs are in a folder of that name");
+    throw UsageError("an arm cannot be called '" + arm + "', because a folder of its runs gets this name");
 }
 
 /// Returns labels and configurations of the arms, in the given order.

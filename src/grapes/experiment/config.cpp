@@ -69,7 +69,7 @@ void check_longer(const Config& config, std::int64_t epochs) {
     if (before->multiple(epoch) != after->multiple(epoch))
       refuse(
           fmt::format("the schedule {} spreads its learning rates over {} epochs, so a longer run is another "
-                      "experiment; train anew with more epochs, or start from the run's weights with --init "
+                      "experiment; train again with more epochs, or start from the run's weights with --init "
                       "checkpoints/last.safetensors",
                       optim::to_string(schedule), epochs));
 }

@@ -23,7 +23,7 @@ std::string blas_outdated();
 /// OPENBLAS_CORETYPE, or null
 std::string outdated(const std::string& core, const std::string& here, const char* forced);
 
-/// Returns oneDNN's version, or why the kernels do without it.
+/// Returns oneDNN's version, or why the kernels do not use it.
 std::string onednn_name();
 
 }  // namespace grapes::kernels

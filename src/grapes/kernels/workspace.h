@@ -8,7 +8,7 @@
 namespace grapes::kernels {
 
 /// Memory that a network's layers reuse in every step for activations, errors and gradients. A piece is free when only
-/// the workspace holds it, so callers may keep tensors as long as they need them. Not thread-safe.
+/// the workspace refers to it, so callers may keep tensors as long as they need them. Not thread-safe.
 class Workspace {
  public:
   /// Returns an uninitialized contiguous tensor on the CPU.

@@ -6,15 +6,15 @@
 
 namespace grapes::nn {
 
-/// A linear layer whose weights are stored in a crossbar: z = W h + b, with digital b. The options decide what the
-/// array does and what is exact:
+/// A linear layer whose weights are stored in a crossbar: z = W h + b, with digital b. The options decide which
+/// operations the array computes; the others are exact:
 ///   forward   z = read(W, h), or exact W h
 ///   backward  dL/dh = read(Wᵀ, δ), or exact Wᵀ δ; on routes with feedback weights digital B δ
 ///   update    pulses from (h, δ) in the backward pass, without a gradient; or a gradient and an update that is written
 /// δ is already multiplied by the unit's factor. The factors of the local version and the column factors multiply the
-/// errors and inputs from which pulses are made. `weight` holds the weights of the array. A new value, from an update
-/// rule or a file, is written to the devices before the next read. It is limited to the devices' range and, if writing
-/// is real, noisy.
+/// errors and inputs from which pulses are made. `weight` contains the weights of the array. A new value, from an
+/// update rule or a file, is written to the devices before the next read. It is limited to the devices' range and, if
+/// writing is real, noisy.
 class CrossbarLayer final : public Layer {
  public:
   /// @param drift  t/t0, time since writing at which evaluation reads in the forward pass

@@ -28,7 +28,7 @@ at::Tensor direct(const at::Tensor& x, const Encoding& encoding, std::uint64_t) 
 const std::vector<EncoderRow>& encoders() {
   static const std::vector<EncoderRow> rows = {
       {"bernoulli",
-       "rate code: at every time step a spike with probability x · peak-rate, drawn anew each time an image is shown",
+       "rate code: at every time step a spike with probability x · peak-rate, drawn again each time an image is shown",
        true, bernoulli},
       {"latency", "time to first spike: one spike at time step (1 - x)(time-steps - 1), rounded; none for x = 0", true,
        latency},

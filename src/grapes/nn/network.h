@@ -109,7 +109,7 @@ class Network final {
   std::vector<Weight> weights() const;  ///< per layer
   std::vector<Named> buffers() const;   ///< other feedback weights, and running statistics of normalizations
   /// Factors of the last training pass, per hidden layer, and the batch in which they were computed. A checkpoint must
-  /// hold them only if they are not recomputed in every batch.
+  /// contain them only if they are not recomputed in every batch.
   const std::vector<credit::Factors>& factors() const { return factors_; }
   std::int64_t factors_step() const { return factors_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step);

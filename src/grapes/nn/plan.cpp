@@ -112,8 +112,8 @@ std::vector<StagePlan> stage_plans(const Options& options, const Stages& stages,
     if (stage.what == Do::add) {
       if (!(kept.back() == map))
         throw UsageError(
-            fmt::format("model '{}': the sum adds a map of {} × {} × {} to one of {} × {} × {}: use 'skip' "
-                        "for a kept value of another size",
+            fmt::format("model '{}': 'add' adds a map of {} × {} × {} to one of {} × {} × {}: use 'skip' "
+                        "to give the first one the size of the second",
                         to_string(options.model), kept.back().channels, kept.back().rows, kept.back().columns,
                         map.channels, map.rows, map.columns));
       kept.pop_back();

@@ -174,7 +174,7 @@ Stages stages_of_words(const std::vector<std::string>& words) {
     if ((stage.what == Do::add || stage.what == Do::shortcut) && kept.empty())
       throw UsageError("layer '" + word + "' has no 'keep' before it");
     if (stage.what == Do::shortcut) {
-      if (kept.back()) throw UsageError("layer '" + word + "': a kept value passes through one 'skip' at most");
+      if (kept.back()) throw UsageError("layer '" + word + "': only one 'skip' may be between a 'keep' and its 'add'");
       kept.back() = true;
     }
     if (stage.what == Do::add) kept.pop_back();

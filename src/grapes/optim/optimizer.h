@@ -46,7 +46,7 @@ class Optimizer {
     std::string name;  ///< "velocity.0", "steps"
     at::Tensor value;
   };
-  /// Returns all tensors that a checkpoint must hold to resume bit for bit. They are not copies; loading writes into
+  /// Returns all tensors that a checkpoint must contain to resume bit for bit. They are not copies; loading writes into
   /// them.
   virtual std::vector<State> state() = 0;
 

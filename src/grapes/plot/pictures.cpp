@@ -141,7 +141,7 @@ std::string response_picture(const std::vector<DeviceResponse>& devices) {
                                   84 + static_cast<double>(i / across) * panel_height});
   return all.image(
       "A panel for each device: pulses up, then down; mean over many devices as a line, one standard deviation as a "
-      "band, the mean of their closed forms, without noise, as a broken line.");
+      "band, the mean of their closed forms, without noise, as a dashed line.");
 }
 
 }  // namespace grapes::plot

@@ -218,7 +218,7 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
         "where only some runs continue.",
         *lengths.begin(), count(*lengths.rbegin(), "epoch"));
   if (models.size() > 1)
-    say("The runs are of different models ({}). A difference between arms may be one between models.",
+    say("The runs are of different models ({}). A difference between arms may come from the models.",
         listed({models.begin(), models.end()}));
   if (mixed) say("The runs of an arm have different settings, and its mean is over all of them.");
 }
@@ -241,8 +241,8 @@ void power(const Summary& summary, Said& say) {
           : "",
       corrected < 0.05 ? "" : ", so no difference can be significant at 0.05, however large it is");
   say("Intervals of differences are Student's t. Intervals of scores that have bounds are Student's t on a logit "
-      "scale, so they stay within the bounds. Intervals are not corrected for the number of arms. They tell what "
-      "other seeds may give, not other data or networks.");
+      "scale, so they stay within the bounds. Intervals are not corrected for the number of arms. They show how much "
+      "results vary with the seed, not with the data or the network.");
 }
 
 void data(const Summary& summary, Said& say) {

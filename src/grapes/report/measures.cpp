@@ -10,12 +10,14 @@ using record::Run;
 
 const std::vector<KnownArm> known_arms = {
     {"bp", "plain backpropagation: no modulation."},
-    {"grapes", "the error of every unit is multiplied by its modulation factor, and the modulated error travels on."},
-    {"grapes-local", "the same factors, but only on the layer’s own update; the error travels on unmodulated."},
+    {"grapes",
+     "the error of every unit is multiplied by its factor, and the layers below receive the multiplied error."},
+    {"grapes-local",
+     "the same factors, but they multiply only the layer’s own update; the layers below receive the unchanged error."},
     {"uniform",
      "every unit gets its layer’s mean factor: the same change of the learning rates, no difference between units."},
     {"shuffled",
-     "the layer’s factors in random order, drawn anew each batch: the same factors, but not those of the units’ "
+     "the layer’s factors in random order, drawn again for each batch: the same factors, but not those of the units’ "
      "weights."},
     {"constant",
      "one fixed factor for every unit. `constant:2` doubles the error at every hidden layer, as the "
@@ -141,8 +143,8 @@ Measure score_of(const std::string& key) {
   static const std::vector<Measure> scores = {
       {"accuracy", "accuracy", "", percent, Bounds{0, 1}},
       {"r2", "R²", "", Unit{}, Bounds{-infinity, 1}},
-      {"log_likelihood", "log-likelihood", "that of a step, summed over its bits, mean over all steps of a part",
-       Unit{}, Bounds{-infinity, 0}}};
+      {"log_likelihood", "log-likelihood",
+       "summed over the bits of a time step and averaged over all time steps of a part", Unit{}, Bounds{-infinity, 0}}};
   const auto found = std::ranges::find(scores, key, &Measure::key);
   return found != scores.end() ? *found : Measure{key, key, "", {}, {}};
 }
@@ -158,16 +160,16 @@ std::vector<Measure> training_measures(const Measure& score, const std::string& 
     };
   };
   std::vector<Measure> all = {
-      {key, part + " " + score.name, "at the last epoch, or where training was stopped early at the best on validation",
-       score.unit, score.bounds, Better::more, [=](const Run& run) { return number(record::result_row(run), key); },
-       true},
+      {key, part + " " + score.name,
+       "at the last epoch; with early stopping, at the epoch that was best on validation data", score.unit,
+       score.bounds, Better::more, [=](const Run& run) { return number(record::result_row(run), key); }, true},
       {"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3}, duration,
        Better::less, fitted(&Plateau::slowness)},
       {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)}};
   if (target)
     all.push_back({"epochs_to_target", "epochs to " + score.unit.level(*target),
-                   "the first epoch that reaches it, over the runs that do", Unit{1, 1}, duration, Better::less,
-                   [=](const Run& run) { return epochs_to(row_points(run, key), *target); }});
+                   "the first epoch that reaches this score, over the runs that reach it", Unit{1, 1}, duration,
+                   Better::less, [=](const Run& run) { return epochs_to(row_points(run, key), *target); }});
   all.push_back({"seconds_per_epoch", "s/epoch", "seconds of training for an epoch, without evaluation", Unit{1, 2},
                  duration, Better::less, [](const Run& run) { return mean_of(row_points(run, "seconds")); }});
   return all;

@@ -163,7 +163,7 @@ std::vector<std::pair<std::string, Drawing>> opening(const Summary& summary, Sec
   progress.height = std::max(progress.height, ends.height());
   return {
       {fmt::format("<b>Final scores</b>: {}. Small dots are seeds, the ring is their mean, the bar its 95 % interval. "
-                   "The broken line is the mean of <code>{}</code>.",
+                   "The dashed line is the mean of <code>{}</code>.",
                    summary.tasks > 0       ? "average accuracy after the last task"
                    : summary.stopped_early ? "at the epoch that was best on validation data"
                                            : "at the last epoch",
