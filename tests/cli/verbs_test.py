@@ -346,6 +346,21 @@ class Using(ProgramTest):
         self.assertEqual(layers[0]["factor"]["max"], 2)
         self.assertEqual(sum(layers[0]["factor"]["histogram"]), 64)
 
+    def test_inspect_measures_the_memory_of_a_step(self):
+        memory = self.good_json("inspect", "run", "--memory")["memory"]
+        self.assertEqual(set(memory["points"][0]), {"peak_bytes"})
+        self.assertGreater(memory["points"][0]["peak_bytes"], 4 * (64 * 64 + 10 * 64 + memory["batch_size"] * 64))
+        self.good("train", "--model", "spiking:conv4,avg2,8", "--time-steps", "8", "--epochs", "1", "--train-limit", "64", "--quiet",
+                  "--out", "spikes")
+        points = self.good_json("inspect", "spikes", "--memory")["memory"]["points"]
+        self.assertEqual([point["time_steps"] for point in points], [2, 4, 8, 16])
+        stored, recomputed = ([point[key] for point in points] for key in ("peak_bytes", "peak_bytes_with_recompute"))
+        self.assertEqual(stored, sorted(stored))
+        self.assertGreater(stored[3], 1.5 * stored[1])
+        self.assertLess(recomputed[3], stored[3])
+        text = self.good("inspect", "spikes", "--memory")
+        self.assertRegex(text, r"time steps +peak +with --recompute\n +2 +[\d.]+ MB")
+
     def test_runs_made_at_different_times_are_reported_together(self):
         self.good("train", "--model", "mlp:64", "--epochs", "20", "--quiet", "--out", "plain")
         text = self.good("report", "run", "plain", "--out", "both", "--title", "Two runs")

@@ -1,103 +1,28 @@
 #include "grapes/bench/step.h"
 
 #include "grapes/base/error.h"
-#include "grapes/train/step.h"
+#include "grapes/bench/memory.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/CPUAllocator.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
-#include <new>
-#include <thread>
 
 namespace grapes::bench {
-namespace {
 
-/// The network of a step in training mode.
-class Learner {
- public:
-  explicit Learner(const Step& step, bool plain = false)
-      : batch_(step.batch), state_(step.network, step.optimizer, {}, step.info) {
-    options_.rate = step.rate;
-    options_.fused_sgd = step.fused_sgd;
-    options_.plain = plain;
-  }
-
-  void step() {
-    nn::Pass pass;
-    pass.step = state_.progress.step++;
-    train::step(state_, batch_, pass, options_);
-  }
-
-  std::vector<nn::Named> parameters() const { return state_.model->parameters(); }
-
- private:
-  data::Batch batch_;
-  train::TrainState state_;
-  train::StepOptions options_;
-};
-
-/// Counts allocated tensor memory during its lifetime.
-class CountedMemory {
- public:
-  CountedMemory() : counter_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(&counter_); }
-  ~CountedMemory() { c10::SetCPUAllocator(counter_.beneath); }
-  CountedMemory(const CountedMemory&) = delete;
-  CountedMemory& operator=(const CountedMemory&) = delete;
-  std::int64_t peak() const { return counter_.peak; }
-  /// Resets the peak, so that memory for creating a network does not count.
-  void start() { counter_.peak = counter_.held; }
-
- private:
-  struct Counter final : c10::Allocator {
-    explicit Counter(c10::Allocator* beneath) : beneath(beneath) {}
-    /// Stands in front of the memory that is handed out, because LibTorch's raw_allocate() needs memory whose context
-    /// is its own address.
-    struct alignas(64) Piece {  // as LibTorch aligns its memory
-      c10::DataPtr memory;
-      std::int64_t bytes;
-      Counter* counter;
-    };
-    // Without `override`: allocate() is const in LibTorch 1.13 and not in 2.x, which also has copy_data().
-    c10::DataPtr allocate(std::size_t bytes) const { return const_cast<Counter*>(this)->allocate(bytes); }  // NOLINT
-    c10::DataPtr allocate(std::size_t bytes) {                                                              // NOLINT
-      c10::DataPtr memory = beneath->allocate(sizeof(Piece) + bytes);
-      auto* place = static_cast<Piece*>(memory.get());
-      held += static_cast<std::int64_t>(bytes);
-      peak = std::max(peak, held);
-      void* data = new (place) Piece{std::move(memory), static_cast<std::int64_t>(bytes), this} + 1;
-      return {data, data, &release, c10::Device(c10::kCPU)};
-    }
-    c10::DeleterFnPtr raw_deleter() const override { return &release; }
-    void copy_data(void* to, const void* from, std::size_t bytes) const { std::memcpy(to, from, bytes); }  // NOLINT
-    static void release(void* data) {
-      Piece* piece = static_cast<Piece*>(data) - 1;
-      piece->counter->held -= piece->bytes;
-      const c10::DataPtr memory = std::move(piece->memory);  // contains the piece itself
-      piece->~Piece();
-    }
-    c10::Allocator* beneath;
-    std::int64_t held = 0, peak = 0;
-  };
-  Counter counter_;
-};
-
-/// On a new thread, so that memory that threads keep for their convolutions is counted too.
-std::int64_t peak_bytes(const Step& step) {
-  CountedMemory memory;
-  std::thread([&] {
-    Learner learner(step);
-    learner.step();
-    memory.start();
-    learner.step();
-  }).join();
-  return memory.peak();
+Learner::Learner(const Step& step, bool plain)
+    : batch_(step.batch), state_(step.network, step.optimizer, {}, step.info) {
+  options_.rate = step.rate;
+  options_.fused_sgd = step.fused_sgd;
+  options_.plain = plain;
 }
 
-}  // namespace
+void Learner::step() {
+  nn::Pass pass;
+  pass.step = state_.progress.step++;
+  train::step(state_, batch_, pass, options_);
+}
 
 std::vector<Step> under_both_rules(const Step& step) {
   std::vector<Step> both(2, step);

@@ -4,6 +4,7 @@
 #include "grapes/data/dataset.h"
 #include "grapes/nn/network.h"
 #include "grapes/optim/optimizer.h"
+#include "grapes/train/step.h"
 
 #include <cstdint>
 #include <string>
@@ -20,6 +21,20 @@ struct Step {
   optim::Options optimizer = {};
   double rate = 1e-5;     ///< small, so that a hundred thousand repetitions do not overfit the batch
   bool fused_sgd = true;  ///< see train::StepOptions
+};
+
+/// The network of a step in training mode.
+class Learner {
+ public:
+  /// @param plain  use the reference, not fused kernels
+  explicit Learner(const Step& step, bool plain = false);
+  void step();
+  std::vector<nn::Named> parameters() const { return state_.model->parameters(); }
+
+ private:
+  data::Batch batch_;
+  train::TrainState state_;
+  train::StepOptions options_;
 };
 
 /// Returns the same step with backpropagation and with GRAPES.

@@ -1,4 +1,6 @@
 #include "grapes/base/file.h"
+#include "grapes/base/text.h"
+#include "grapes/bench/memory.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/program.h"
 #include "grapes/core/responsibility.h"
@@ -10,13 +12,14 @@
 #include <fmt/ranges.h>
 
 #include <iostream>
+#include <optional>
 
 namespace grapes::cli {
 namespace {
 
 struct InspectOptions {
   std::string checkpoint, svg;
-  bool json = false;
+  bool json = false, memory = false;
 };
 
 struct Layer {
@@ -77,10 +80,60 @@ nlohmann::json describe(const Layer& layer) {
   return object;
 }
 
+/// What the memory of a training step is measured for.
+struct Memory {
+  std::int64_t batch = 0;
+  std::vector<bench::MemoryPoint> points;
+};
+
+/// @throws UsageError for weights of other programs, which do not say how they are trained
+Memory measure(const std::filesystem::path& file, const Subject& subject) {
+  if (subject.model.empty())
+    throw UsageError("--memory: " + file.string() +
+                     " has no settings of a training step; it needs a checkpoint of Grapes");
+  const experiment::Loaded loaded = experiment::load(file);
+  const experiment::Config& config = loaded.config;
+  bench::Step step;
+  step.network = config.network;
+  step.optimizer = config.optimizer;
+  step.info = loaded.info;
+  return {config.training.batch_size,
+          bench::memory_of(step, config.training.batch_size,
+                           loaded.info.sequence ? config.data.events.steps : config.network.encoding.steps)};
+}
+
+nlohmann::json to_json(const Memory& memory) {
+  nlohmann::json points = nlohmann::json::array();
+  for (const bench::MemoryPoint& point : memory.points) {
+    nlohmann::json row = {{"peak_bytes", point.stored}};
+    if (point.time_steps > 0) row["time_steps"] = point.time_steps;
+    if (point.recomputed > 0) row["peak_bytes_with_recompute"] = point.recomputed;
+    points.push_back(row);
+  }
+  return {{"batch_size", memory.batch}, {"points", points}};
+}
+
+void print(const Memory& memory) {
+  const auto megabytes = [](std::int64_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); };
+  std::vector<std::vector<std::string>> table = {{"peak"}};
+  if (memory.points[0].time_steps > 0) table[0].insert(table[0].begin(), "time steps");
+  if (memory.points[0].recomputed > 0) table[0].emplace_back("with --recompute");
+  for (const bench::MemoryPoint& point : memory.points) {
+    std::vector<std::string>& row = table.emplace_back();
+    if (point.time_steps > 0) row.push_back(std::to_string(point.time_steps));
+    row.push_back(megabytes(point.stored));
+    if (point.recomputed > 0) row.push_back(megabytes(point.recomputed));
+  }
+  std::cout << fmt::format("\nmemory of a training step of {} examples, with weights and inputs\n", memory.batch)
+            << columns(table, "r");
+}
+
 Exit inspect(const InspectOptions& options) {
   const std::filesystem::path file = checkpoint_path(options.checkpoint);
   const Subject subject = read(file);
   const std::vector<Layer>& layers = subject.layers;
+  std::optional<Memory> memory;
+  if (options.memory) memory = measure(file, subject);
   std::vector<plot::HistogramPanel> panels;
   for (const Layer& layer : layers)
     if (layer.hidden) panels.push_back({layer.name, factors_of(layer)});
@@ -93,6 +146,7 @@ Exit inspect(const InspectOptions& options) {
       document["arm"] = subject.arm;
       document["model"] = subject.model;
     }
+    if (memory) document["memory"] = to_json(*memory);
     print_json(document);
     return Exit::done;
   }
@@ -109,6 +163,7 @@ Exit inspect(const InspectOptions& options) {
     else
       std::cout << "  factor          none: the output layer is never modulated\n";
   }
+  if (memory) print(*memory);
   if (!options.svg.empty()) std::cout << "\nplot: " << options.svg << "\n";
   return Exit::done;
 }
@@ -119,12 +174,16 @@ void add_inspect(Program& program) {
   CLI::App* verb = add_verb(program.app, "inspect", "show the shape, norm, responsibilities and factors of each layer",
                             {{"grapes inspect runs/20260101-120000-grapes", "show them as text"},
                              {"grapes inspect best.safetensors --svg factors.svg", "also draw the factors"},
+                             {"grapes inspect runs/first --memory", "also measure the memory of a training step"},
                              {"grapes inspect theirs.safetensors",
                               "inspect weights saved by PyTorch; the layer whose name sorts last is the output"}});
   const auto options = std::make_shared<InspectOptions>();
   add_checkpoint(*verb, options->checkpoint);
   verb->add_option("--svg", options->svg, "draw the factors of every hidden layer into this file")
       ->type_name("FILE.svg");
+  verb->add_flag(
+      "--memory", options->memory,
+      "also measure the peak memory of a training step, for spiking networks at several numbers of time steps");
   verb->add_flag("--json", options->json, "print the result as one JSON document");
   verb->callback([&program, options] { program.action = [options] { return inspect(*options); }; });
 }

@@ -3,6 +3,8 @@
 #include "grapes/base/file.h"
 #include "grapes/base/random.h"
 #include "grapes/base/table.h"
+#include "grapes/continual/manifest.h"
+#include "grapes/continual/turning.h"
 #include "grapes/data/transform.h"
 
 #include <ATen/ATen.h>
@@ -64,16 +66,6 @@ Json split(const data::DatasetInfo& info, std::int64_t task, std::int64_t tasks,
   return {{"classes", std::vector<std::int64_t>(order.begin() + task * each, order.begin() + (task + 1) * each)}};
 }
 
-/// Returns a field of a manifest or of one of its tasks. @throws DataError
-template <class T>
-T field(const Json& object, const char* name, const std::string& where) {
-  try {
-    return object.at(name).get<T>();
-  } catch (const Json::exception&) {
-    throw DataError(where + ": the field '" + name + "' is missing or has the wrong type");
-  }
-}
-
 void same(bool holds, const std::string& where, const char* name, const std::string& expected,
           const std::string& found) {
   if (!holds)
@@ -100,17 +92,6 @@ void check(const Json& manifest, const data::Splits& splits, const std::string& 
                       ": does not fit this data: the validation examples differ ('validation_rows'); check the option "
                       "'validation-split' and the first seed");
   }
-}
-
-/// Applies the same change to all parts of a data set.
-template <class Change>
-Task changed(const data::Splits& splits, Change change) {
-  Task task;
-  task.train = change(splits.train);
-  task.plain = splits.train_plain == splits.train ? task.train : change(splits.train_plain);
-  task.validation = splits.validation ? change(splits.validation) : nullptr;
-  task.test = splits.test ? change(splits.test) : nullptr;
-  return task;
 }
 
 Task permuted_task(const Json& task, const data::Splits& splits, const std::string& where) {
@@ -261,6 +242,10 @@ const std::vector<ScenarioRow>& scenarios() {
       {"domain-incremental",
        "each task has its own classes, which use the same output units; the network does not know the task", split,
        split_tasks<Outputs::reused>},
+      {"mnist-360",
+       "a stream without tasks: two of nine classes at a time, three times around, while the images turn by 360° "
+       "(Buzzega et al. 2020); needs 27 tasks of one epoch",
+       turning, turning_tasks},
   };
   return rows;
 }

@@ -23,12 +23,24 @@ struct ScenarioRow {
 };
 const std::vector<ScenarioRow>& scenarios();
 
+/// A part of a stream of examples.
 struct Task {
   data::DatasetPtr train;  ///< augmented if requested
   data::DatasetPtr plain;  ///< the same examples, not augmented
   data::DatasetPtr validation;
   data::DatasetPtr test;
 };
+
+/// Applies the same change to all parts of a data set.
+template <class Change>
+Task changed(const data::Splits& splits, Change change) {
+  Task task;
+  task.train = change(splits.train);
+  task.plain = splits.train_plain == splits.train ? task.train : change(splits.train_plain);
+  task.validation = splits.validation ? change(splits.validation) : nullptr;
+  task.test = splits.test ? change(splits.test) : nullptr;
+  return task;
+}
 
 /// The manifest describes the tasks, so that another program can make the same ones:
 ///   {"format": "grapes-scenario/1", "scenario": NAME, "seed": seed of the draw, "data": name of the data set,
@@ -44,6 +56,7 @@ struct Task {
 ///   class-incremental       the same, but all tasks share one head: the output of a class is its position in the list
 ///                           of all tasks' classes
 ///   domain-incremental      the same, but the output of a class is its position in its own task's list
+///   mnist-360               {"classes": [a, b], "parts": [i, j]}: see turning.h
 /// With blurred boundaries, each task also has {"received": [[task, row], ...]}: training examples that it takes from
 /// other tasks, which no longer have them. Rows count the task's own training examples, from 0.
 struct Scenario {

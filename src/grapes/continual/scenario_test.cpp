@@ -42,13 +42,15 @@ data::Batch first_of(const data::DatasetPtr& part) {
 
 TEST(Scenario, DependsOnlyOnTheSeedAndRoundTripsThroughItsManifest) {
   for (const ScenarioRow& row : scenarios()) {
-    const Json manifest = describe(row.name, 4, digits(), 7);
-    EXPECT_EQ(manifest, describe(row.name, 4, digits(), 7)) << row.name;
-    EXPECT_NE(manifest["tasks"], describe(row.name, 4, digits(), 8)["tasks"]) << row.name;
+    const bool drawn = row.name != "mnist-360";
+    const std::int64_t tasks = drawn ? 4 : 27;
+    const Json manifest = describe(row.name, tasks, digits(), 7);
+    EXPECT_EQ(manifest, describe(row.name, tasks, digits(), 7)) << row.name;
+    EXPECT_EQ(manifest["tasks"] != describe(row.name, tasks, digits(), 8)["tasks"], drawn) << row.name;
     const Scenario one = make_scenario(manifest, digits(), "scenario");
     const Scenario other = make_scenario(Json::parse(manifest.dump()), digits(), "file");
-    ASSERT_EQ(one.tasks.size(), 4);
-    for (std::size_t k = 0; k < 4; ++k)
+    ASSERT_EQ(one.tasks.size(), tasks);
+    for (std::size_t k = 0; k < one.tasks.size(); ++k)
       for (const auto part : {&Task::train, &Task::validation, &Task::test}) {
         const data::Batch a = first_of(one.tasks[k].*part), b = first_of(other.tasks[k].*part);
         EXPECT_TRUE(a.inputs.equal(b.inputs)) << row.name << k;

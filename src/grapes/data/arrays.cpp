@@ -4,8 +4,10 @@
 #include "grapes/base/file.h"
 #include "grapes/base/mapped_file.h"
 #include "grapes/base/text.h"
+#include "grapes/data/idx.h"
 #include "grapes/data/mat.h"
 #include "grapes/data/npy.h"
+#include "grapes/data/unpack.h"
 #include "grapes/data/zip.h"
 
 #include <ATen/TensorOperators.h>
@@ -84,6 +86,15 @@ ArrayName read_name(const std::string& name) {
   return read;
 }
 
+/// Whether a file is IDX by its name, as that of MNIST's files: "train-images-idx3-ubyte", "images.idx", also with .gz
+/// or .xz.
+bool is_idx(const fs::path& path) {
+  const std::vector<std::string> words = words_of(path.filename().string());
+  return std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "idx" || (word.size() == 4 && word.starts_with("idx") && word[3] >= '1' && word[3] <= '9');
+  });
+}
+
 /// An array and the file, or the entry of an archive, that it came from.
 struct NamedArray {
   std::string file;
@@ -100,9 +111,10 @@ struct Arrays {
     return found == all.end() ? nullptr : &found->second;
   }
   void add(DataPart part, Role role, const fs::path& path) {
-    const auto mapped = MappedFile::open(path);
-    fingerprint = sha256(fingerprint + sha256(mapped->bytes()));
-    all[{part, role}] = {path.string(), npy_array(mapped->bytes(), path.string(), mapped)};
+    const UnpackedFile file = open_unpacked(path);
+    fingerprint = sha256(fingerprint + sha256(file.bytes));
+    all[{part, role}] = {file.path,
+                         (path.extension() == ".npy" ? npy_array : idx_array)(file.bytes, file.path, file.owner)};
   }
 };
 
@@ -110,14 +122,20 @@ struct Arrays {
 std::optional<fs::path> beside(const fs::path& path, const std::vector<std::pair<std::string, std::string>>& words) {
   const std::string name = path.filename().string();
   std::error_code error;
+  const auto there = [&](const std::string& other) -> std::optional<fs::path> {
+    if (fs::exists(path.parent_path() / other, error)) return path.parent_path() / other;
+    const std::size_t idx = other.find("idx");  // "idx3" for images, "idx1" for labels
+    if (idx == std::string::npos || idx + 3 >= other.size()) return std::nullopt;
+    const std::string labels = other.substr(0, idx + 3) + "1" + other.substr(idx + 4);
+    return fs::exists(path.parent_path() / labels, error) ? std::optional(path.parent_path() / labels) : std::nullopt;
+  };
   for (const auto& [from, to] : words)
     for (std::size_t at = name.find(from); at != std::string::npos; at = name.find(from, at + 1)) {
       const auto letter = [&](std::size_t i) {
         return i < name.size() && std::isalpha(static_cast<unsigned char>(name[i]));
       };
       if (at > 0 && (letter(at - 1) || letter(at + from.size()))) continue;  // a word, or how the name begins
-      fs::path other = path.parent_path() / (name.substr(0, at) + to + name.substr(at + from.size()));
-      if (fs::exists(other, error)) return other;
+      if (auto other = there(name.substr(0, at) + to + name.substr(at + from.size()))) return other;
     }
   return std::nullopt;
 }
@@ -143,7 +161,8 @@ Arrays files_of(const fs::path& path, bool targets) {
                     ": there is no file of targets beside it; expected a file with y in place of x in its name "
                     "(y_train.npy for x_train.npy), or with labels in place of images or data");
   arrays.add(DataPart::whole, Role::targets, *y);
-  for (const auto& [part, word] : {std::pair(DataPart::validation, "val"), {DataPart::test, "test"}})
+  for (const auto& [part, word] :
+       {std::pair(DataPart::validation, "val"), {DataPart::test, "test"}, {DataPart::test, "t10k"}})
     if (const auto inputs = beside(path, {{"train", word}}))
       if (const auto answers = beside(*inputs, target_words)) {
         arrays.add(part, Role::inputs, *inputs);
@@ -211,7 +230,7 @@ void turn(Arrays& arrays) {
 }
 
 Arrays arrays_of(const fs::path& path, bool targets) {
-  if (path.extension() == ".npy") return files_of(path, targets);
+  if (path.extension() != ".npz" && path.extension() != ".mat") return files_of(path, targets);
   Arrays arrays = OneFile(path).arrays;
   if (path.extension() == ".mat") turn(arrays);
   return arrays;
@@ -292,7 +311,7 @@ Targets read_targets(const std::vector<const NamedArray*>& sources, TargetReadin
 }  // namespace
 
 bool is_arrays(const fs::path& path) {
-  return path.extension() == ".npy" || path.extension() == ".npz" || path.extension() == ".mat";
+  return path.extension() == ".npy" || path.extension() == ".npz" || path.extension() == ".mat" || is_idx(path);
 }
 
 Collection read_arrays(const fs::path& path, TargetReading asked) {
@@ -345,17 +364,11 @@ Collection read_arrays(const fs::path& path, TargetReading asked) {
   return collection;
 }
 
-at::Tensor array_inputs(const fs::path& path, const DatasetInfo& info) {
+at::Tensor array_inputs(const fs::path& path) {
   const Arrays arrays = arrays_of(path, false);
-  const NamedArray* source = nullptr;
   for (const DataPart part : {DataPart::whole, DataPart::test, DataPart::train})
-    if (!source) source = arrays.find(part, Role::inputs);
-  const at::Tensor inputs = as_inputs(*source);
-  if (inputs.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
-    throw DataError(source->file + ": examples of shape " + sizes_text(inputs.sizes().slice(1)) + ", expected " +
-                    sizes_text(info.input_shape));
-  }
-  return inputs.scalar_type() == at::kByte ? inputs.to(at::kFloat) / 255 : inputs.to(at::kFloat);
+    if (const NamedArray* source = arrays.find(part, Role::inputs)) return as_inputs(*source);
+  throw DataError(path.string() + ": has no array of inputs");
 }
 
 }  // namespace grapes::data

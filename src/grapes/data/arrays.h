@@ -9,12 +9,14 @@
 
 namespace grapes::data {
 
-/// Whether a file is read as arrays: .npy, .npz or .mat.
+/// Whether a file is read as arrays: .npy, .npz, .mat, or IDX by its name (train-images-idx3-ubyte, images.idx).
 bool is_arrays(const std::filesystem::path& path);
 
 /// Reads inputs [n, ...] and targets: [n] or [n, outputs] numbers, [n, classes] one-hot, or [n] strings.
 ///   x.npy      the targets are in the file whose name has y for x, or labels for images: x_train.npy and y_train.npy,
 ///              X.npy and y.npy. If both also exist with test for train, they are the test set, and likewise val.
+///   IDX files  in the same way, as MNIST's are named: train-images-idx3-ubyte with train-labels-idx1-ubyte, and
+///              t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte for testing. They may be .gz or .xz.
 ///   FILE.npz   as numpy.savez writes it, with arrays of such names: x_train, y_train, x_test, y_test; X, y; data and
 ///              labels
 ///   FILE.mat   MATLAB's, with arrays of such names; their examples may be along the last dimension
@@ -24,8 +26,8 @@ bool is_arrays(const std::filesystem::path& path);
 /// @throws DataError
 Collection read_arrays(const std::filesystem::path& path, TargetReading asked);
 
-/// Reads inputs without targets for a trained model: x.npy, or the inputs of an .npz or .mat.
-/// @return [n, input_shape...] float32. @throws DataError for another shape
-at::Tensor array_inputs(const std::filesystem::path& path, const DatasetInfo& info);
+/// Reads inputs without targets: x.npy, an IDX file of any name, or the inputs of an .npz or .mat.
+/// @return [n, inputs] or [n, channels, rows, columns], as they are stored. @throws DataError
+at::Tensor array_inputs(const std::filesystem::path& path);
 
 }  // namespace grapes::data

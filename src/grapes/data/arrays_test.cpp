@@ -1,7 +1,9 @@
 #include "grapes/data/arrays.h"
 
+#include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
 #include "grapes/data/open.h"
+#include "grapes/data/picture.h"
 #include "grapes/data/test_files.h"
 #include "grapes/data/zip.h"
 
@@ -39,7 +41,42 @@ TEST_F(Arrays, BytesAreImagesAndWholeNumbersAreClasses) {
   EXPECT_TRUE(c.bytes);
   EXPECT_TRUE(at::allclose(all_inputs(*c.train)[0].flatten(), at::tensor({0.F, 1.F})));
   EXPECT_TRUE(
-      at::allclose(array_inputs(folder_.path() / "x_all.npy", c.train->info())[0].flatten(), at::tensor({0.F, 1.F})));
+      at::allclose(read_inputs((folder_.path() / "x_all.npy").string(), c.train->info(), {}, nullptr)[0].flatten(),
+                   at::tensor({0.F, 1.F})));
+}
+
+TEST_F(Arrays, IdxFilesAreReadByTheirNamesWithTheirLabelsAndTestSet) {
+  put("train-images-idx3-ubyte", idx_images_file(6, 2, 3));
+  put("train-labels-idx1-ubyte", idx_labels_file(6));
+  put("t10k-images-idx3-ubyte.gz", gzip(idx_images_file(2, 2, 3)));
+  const Collection alone = read("train-images-idx3-ubyte");
+  EXPECT_FALSE(alone.test);
+  put("t10k-images-idx3-ubyte", idx_images_file(2, 2, 3));
+  put("t10k-labels-idx1-ubyte", idx_labels_file(2));
+  const Collection c = read("train-images-idx3-ubyte", TargetReading::classes);
+  EXPECT_EQ(c.train->info().input_shape, (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_EQ(c.train->size(), 6);
+  EXPECT_EQ(c.test->size(), 2);
+  EXPECT_TRUE(c.bytes);
+  const std::string path = (folder_.path() / "t10k-images-idx3-ubyte.gz").string();
+  EXPECT_TRUE(at::allclose(read_inputs(path, c.train->info(), {}, nullptr), all_inputs(*c.test)));
+}
+
+TEST_F(Arrays, IdxFilesMayHaveAnyTypeAndShape) {
+  const std::string sizes = big_endian(2) + big_endian(3);
+  const std::string floats = big_endian(0x3f800000) + big_endian(0xc0000000) + std::string(16, '\0');  // 1, -2, 0 ...
+  put("x.idx", std::string("\0\0\x0d\x02", 4) + sizes + floats);
+  put("y.idx", std::string("\0\0\x0b\x01", 4) + big_endian(2) + std::string("\xff\xfe\0\x05", 4));  // -2, 5
+  const Collection c = read("x.idx", TargetReading::classes);
+  EXPECT_TRUE(at::equal(all_inputs(*c.train)[0], at::tensor({1.F, -2.F, 0.F})));
+  EXPECT_THAT(c.train->info().classes, ElementsAre("-2", "5"));
+  put("x.idx", std::string("\0\0\x0d\x02", 4) + sizes + floats.substr(1));
+  EXPECT_THAT(message("x.idx"), HasSubstr("x.idx: the header says 2 records of 12 bytes, but 23 bytes follow it"));
+  put("x.idx", std::string("\0\0\x07\x01", 4) + sizes);
+  EXPECT_THAT(message("x.idx"), HasSubstr("x.idx: not an IDX file"));
+  const std::string huge(4, '\xff');
+  put("x.idx", std::string("\0\0\x0e\x04", 4) + huge + huge + huge + huge);
+  EXPECT_THAT(message("x.idx"), HasSubstr("larger than any file"));
 }
 
 TEST_F(Arrays, SeveralFloatTargetsAreRegression) {
@@ -117,35 +154,39 @@ TEST_F(Arrays, ArraysThatDoNotFitTogetherAreErrors) {
   EXPECT_THAT(message("x_all.npy"), HasSubstr("no file of targets beside it; expected a file with y in place of x"));
 }
 
-/// Writes a file of MATLAB, version 5.
+/// Writes a file of MATLAB.
 class MatFile {
  public:
-  explicit MatFile(const std::string& path) : mat_(Mat_CreateVer(path.c_str(), nullptr, MAT_FT_MAT5)) {}
+  explicit MatFile(const std::string& path, mat_ft version = MAT_FT_MAT5)
+      : mat_(Mat_CreateVer(path.c_str(), nullptr, version)), version_(version) {}
   ~MatFile() { Mat_Close(mat_); }
   MatFile(const MatFile&) = delete;
   MatFile& operator=(const MatFile&) = delete;
   void add(const char* name, matio_classes kind, matio_types type, std::vector<std::size_t> shape, const void* data) {
     matvar_t* variable =
         Mat_VarCreate(name, kind, type, static_cast<int>(shape.size()), shape.data(), const_cast<void*>(data), 0);
-    Mat_VarWrite(mat_, variable, MAT_COMPRESSION_ZLIB);
+    EXPECT_EQ(Mat_VarWrite(mat_, variable, version_ == MAT_FT_MAT4 ? MAT_COMPRESSION_NONE : MAT_COMPRESSION_ZLIB), 0);
     Mat_VarFree(variable);
   }
 
  private:
   mat_t* mat_;
+  const mat_ft version_;
 };
 
 TEST_F(Arrays, MatlabFilesMayHaveExamplesInTheFirstOrLastDimension) {
   const std::string path = (folder_.path() / "a.mat").string();
   const std::vector<double> x = {1, 2, 3, 4, 5, 6}, y = {7, 9, 7};  // columns (1 2 3) and (4 5 6)
-  {
-    MatFile mat(path);
-    mat.add("X", MAT_C_DOUBLE, MAT_T_DOUBLE, {3, 2}, x.data());
-    mat.add("y", MAT_C_DOUBLE, MAT_T_DOUBLE, {1, 3}, y.data());
+  for (const mat_ft version : {MAT_FT_MAT4, MAT_FT_MAT5, MAT_FT_MAT73}) {
+    {
+      MatFile mat(path, version);
+      mat.add("X", MAT_C_DOUBLE, MAT_T_DOUBLE, {3, 2}, x.data());
+      mat.add("y", MAT_C_DOUBLE, MAT_T_DOUBLE, {1, 3}, y.data());
+    }
+    const Collection c = read("a.mat", TargetReading::classes);
+    EXPECT_TRUE(at::equal(all_inputs(*c.train), at::tensor({1.F, 4.F, 2.F, 5.F, 3.F, 6.F}).reshape({3, 2}))) << version;
+    EXPECT_TRUE(at::equal(c.train->targets(), at::tensor({0, 1, 0}, at::kLong))) << version;
   }
-  const Collection c = read("a.mat", TargetReading::classes);
-  EXPECT_TRUE(at::equal(all_inputs(*c.train), at::tensor({1.F, 4.F, 2.F, 5.F, 3.F, 6.F}).reshape({3, 2})));
-  EXPECT_TRUE(at::equal(c.train->targets(), at::tensor({0, 1, 0}, at::kLong)));
   std::string pixels(5 * 6 * 3 * 2, '\0');
   pixels[0] = '\xff';                 // example 0, row 0, column 0, channel 0
   pixels[5 * 6 * 3 + 5 * 6 + 1] = 1;  // example 1, row 1, column 0, channel 1

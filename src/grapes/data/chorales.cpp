@@ -45,7 +45,7 @@ DatasetPtr part(const Json& document, const std::string& name, const std::string
 }  // namespace
 
 Collection read_chorales(const SourceFiles& files) {
-  const auto [file, bytes] = files.read(0);
+  const auto [file, bytes, owner] = files.read(0);
   Json document;
   try {
     document = Json::parse(bytes);

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 Collection chorales(const std::string& json) {
   const std::vector<std::string> none;
-  return read_chorales({none, {}, {}, [&](std::size_t) { return UnpackedFile{"a.json", json}; }, {}});
+  return read_chorales({none, {}, {}, [&](std::size_t) { return UnpackedFile{"a.json", json, nullptr}; }, {}});
 }
 
 TEST(Chorales, TargetsAreTheNotesOfTheNextStep) {

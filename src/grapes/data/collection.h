@@ -2,6 +2,7 @@
 
 #include "grapes/data/dataset.h"
 #include "grapes/data/picture_options.h"
+#include "grapes/data/unpack.h"
 
 #include <cstddef>
 #include <filesystem>
@@ -11,15 +12,20 @@
 
 namespace grapes::data {
 
+/// What is done about cells of a table without a value: report an error, drop their rows, or fill them with a statistic
+/// of the training examples. A text column always gets its most common text.
+enum class Missing { error, drop, mean, median, most_common };
+
 /// The result of every reader.
 struct Collection {
   DatasetPtr train;
   DatasetPtr train_drawn = {};  ///< the same examples with a random part drawn anew by each seed; empty: they have none
   DatasetPtr validation = {};   ///< empty if the source has no validation set of its own
   DatasetPtr test = {};         ///< empty if the source has no test set of its own
-  bool bytes = false;           ///< inputs were read as bytes, so their values lie in 0 ... 1
-  std::string name = {};        ///< "mnist", or the path
-  std::string fingerprint = {};  ///< SHA-256 over the unpacked bytes that were read
+  Missing missing = Missing::error;  ///< how to fill inputs without a value, which are NaN
+  bool bytes = false;                ///< inputs were read as bytes, so their values lie in 0 ... 1
+  std::string name = {};             ///< "mnist", or the path
+  std::string fingerprint = {};      ///< SHA-256 over the unpacked bytes that were read
   std::vector<std::string> notes = {};
 };
 
@@ -37,12 +43,6 @@ struct EventOptions {
   EventBins bins = EventBins::time;
   std::int64_t pool = 1;  ///< pixels in each direction that become one
   EventPolarity polarity = EventPolarity::separate;
-};
-
-/// An unpacked file of a named source.
-struct UnpackedFile {
-  std::string path;  ///< for messages
-  std::string bytes;
 };
 
 /// The files of a named source, for its reader.

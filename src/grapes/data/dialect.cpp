@@ -5,6 +5,7 @@
 #include "grapes/data/records.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -97,7 +98,8 @@ char find_comment(std::string_view start) {
     const std::string_view content = trim(line);
     if (content.empty()) continue;
     ++lines;
-    if (content[0] == '#' || content[0] == '%') ++signs[content[0]];
+    // A bar begins a comment in the files of C4.5 and separates columns in others.
+    if (content[0] == '#' || content[0] == '%' || (content.rfind('|') == 0 && lines == 1)) ++signs[content[0]];
   }
   for (const auto& [sign, count] : signs)
     if (2 * count < lines) return sign;
@@ -122,7 +124,11 @@ NumberStyle find_style(const std::vector<Cells>& records, const std::string& dec
 struct Profile {
   std::size_t numbers = 0, texts = 0;
   std::set<std::string_view> different = {};
-  bool is_text() const { return texts > numbers; }
+  /// Whether the column has categories. They may be numbers in part, like "2", "3", "4" and "5more" doors of a car; a
+  /// few texts in a column of numbers are mistakes.
+  bool is_text() const {
+    return texts > numbers || (texts >= 3 && 10 * texts >= numbers + texts && different.size() <= most_texts);
+  }
   bool is_numeric() const { return numbers > 0 && !is_text(); }
 };
 
@@ -294,7 +300,8 @@ Dialect find_dialect(std::string_view text, const DialectOptions& options, const
     --sample.width;
     for (Cells& cells : sample.records) cells.resize(std::min(cells.size(), sample.width));
   }
-  dialect.header = options.header == "auto" ? has_header(sample, dialect.numbers) : options.header == "yes";
+  dialect.header = options.names.empty() &&
+                   (options.header == "auto" ? has_header(sample, dialect.numbers) : options.header == "yes");
 
   Cells names = dialect.header ? sample.records[0] : Cells();
   if (dialect.header && names.size() + 1 == sample.width) names.insert(names.begin(), "");
@@ -302,6 +309,12 @@ Dialect find_dialect(std::string_view text, const DialectOptions& options, const
     const Sample above = sample_of(sample.comment, dialect.delimiter, '\0', file);
     if (above.width == sample.width && std::none_of(above.records[0].begin(), above.records[0].end(), is_number))
       names = above.records[0];
+  }
+  if (!options.names.empty()) {
+    if (options.names.size() != sample.width)
+      throw DataError(fmt::format("{}: {} columns, expected {}: {}", file, sample.width, options.names.size(),
+                                  fmt::join(options.names, ", ")));
+    names = options.names;
   }
   dialect.names = names_of_columns(names, sample.width, file);
   for (const Profile& column : profiles(sample, dialect.numbers, dialect.header ? 1 : 0))

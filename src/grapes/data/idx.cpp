@@ -1,18 +1,21 @@
 #include "grapes/data/idx.h"
 
 #include "grapes/base/error.h"
+#include "grapes/data/elements.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
-#include <cstring>
 #include <functional>
+#include <map>
+#include <vector>
 
 namespace grapes::data {
 namespace {
 
 constexpr std::uint32_t images_magic = 2051, labels_magic = 2049, qmnist_magic = 3074;
+constexpr ElementType bytes_of_idx = {false, 'u', 1};
 
 std::string kind(std::uint32_t magic) {
   const std::string number = "magic number " + std::to_string(magic);
@@ -25,9 +28,11 @@ std::string kind(std::uint32_t magic) {
 /// Reads the numbers of the header one after the other, then the records.
 class IdxHeader {
  public:
-  IdxHeader(std::string_view bytes, const std::string& file, std::uint32_t magic) : rest_(bytes), file_(file) {
-    const std::uint32_t found = number("magic number");
-    if (found != magic) throw DataError(file + ": " + kind(found) + ", expected " + kind(magic));
+  /// Of a file with any magic number.
+  IdxHeader(std::string_view bytes, const std::string& file)
+      : rest_(bytes), file_(file), magic_(number("magic number")) {}
+  IdxHeader(std::string_view bytes, const std::string& file, std::uint32_t magic) : IdxHeader(bytes, file) {
+    if (magic_ != magic) throw DataError(file + ": " + kind(magic_) + ", expected " + kind(magic));
   }
 
   std::uint32_t number(const char* what) {
@@ -53,16 +58,11 @@ class IdxHeader {
  private:
   std::string_view rest_;
   const std::string& file_;
+  const std::uint32_t magic_;
 };
 
 /// @param shape  [channels, rows, columns]
 std::string size_text(at::IntArrayRef shape) { return fmt::format("{} x {}", shape[1], shape[2]); }
-
-at::Tensor byte_tensor(std::string_view bytes, at::IntArrayRef shape) {
-  at::Tensor tensor = at::empty(shape, at::kByte);
-  std::memcpy(tensor.data_ptr<std::uint8_t>(), bytes.data(), bytes.size());
-  return tensor;
-}
 
 /// A header with the magic number and the shape, then the bytes.
 std::string idx_bytes(std::uint32_t magic, const at::Tensor& values) {
@@ -107,7 +107,7 @@ Collection read_parts(const SourceFiles& files, bool transposed, const ReadLabel
   const auto outputs = static_cast<std::int64_t>(files.classes.size());
   const auto read_part = [&](std::size_t first, at::IntArrayRef expected) {
     const UnpackedFile images = files.read(first), labels = files.read(first + 1);
-    at::Tensor inputs = idx_images(images.bytes, images.path);
+    at::Tensor inputs = idx_images(images.bytes, images.path, images.owner);
     if (transposed) inputs = inputs.transpose(2, 3);
     const at::Tensor targets = read_labels(labels.bytes, labels.path, outputs);
     if (inputs.size(0) != targets.size(0))
@@ -128,14 +128,34 @@ Collection read_parts(const SourceFiles& files, bool transposed, const ReadLabel
 
 }  // namespace
 
-at::Tensor idx_images(std::string_view bytes, const std::string& file) {
+at::Tensor idx_images(std::string_view bytes, const std::string& file, const std::shared_ptr<const void>& owner) {
   IdxHeader header(bytes, file, images_magic);
   const std::uint64_t count = header.number("count");
   const std::uint64_t rows = header.number("rows");
   const std::uint64_t columns = header.number("columns");
   const std::string_view pixels = header.records(count, rows * columns);
-  return byte_tensor(pixels, {static_cast<std::int64_t>(count), 1, static_cast<std::int64_t>(rows),
-                              static_cast<std::int64_t>(columns)});
+  return elements(
+      pixels, bytes_of_idx,
+      {static_cast<std::int64_t>(count), 1, static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns)},
+      owner);
+}
+
+StoredArray idx_array(std::string_view bytes, const std::string& file, const std::shared_ptr<const void>& owner) {
+  static const std::map<char, ElementType> types = {{8, bytes_of_idx},    {9, {true, 'i', 1}},  {11, {true, 'i', 2}},
+                                                    {12, {true, 'i', 4}}, {13, {true, 'f', 4}}, {14, {true, 'f', 8}}};
+  const auto type = bytes.size() < 4 || bytes[0] != 0 || bytes[1] != 0 ? types.end() : types.find(bytes[2]);
+  if (type == types.end() || bytes[3] < 1)
+    throw DataError(file + ": not an IDX file (it does not begin with two zeros, a type and a number of dimensions)");
+  const int dimensions = bytes[3];
+  IdxHeader header(bytes, file);
+  std::vector<std::int64_t> shape;
+  std::uint64_t size = type->second.size;
+  for (int i = 0; i < dimensions; ++i) {
+    shape.push_back(header.number("sizes"));
+    if (i > 0 && __builtin_mul_overflow(size, static_cast<std::uint64_t>(shape.back()), &size))
+      throw DataError(file + ": the sizes in the IDX header are larger than any file");
+  }
+  return {elements(header.records(static_cast<std::uint64_t>(shape[0]), size), type->second, shape, owner)};
 }
 
 at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes, std::int64_t first) {
@@ -144,7 +164,7 @@ at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int6
   const std::string_view labels = header.records(count, 1);
   for (std::size_t i = 0; i < labels.size(); ++i)
     check_label(static_cast<unsigned char>(labels[i]), i, file, classes, first);
-  return byte_tensor(labels, {static_cast<std::int64_t>(count)}).to(at::kLong) - first;
+  return elements(labels, bytes_of_idx, {static_cast<std::int64_t>(count)}, nullptr).to(at::kLong) - first;
 }
 
 std::string write_idx_images(const at::Tensor& images) { return idx_bytes(images_magic, images.contiguous()); }

@@ -1,10 +1,12 @@
 #pragma once
 
 #include "grapes/data/collection.h"
+#include "grapes/data/stored_array.h"
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -14,14 +16,22 @@ namespace grapes::data {
 /// columns, then count × rows × columns bytes.
 /// @param bytes  the unpacked file
 /// @param file   its name, for messages
+/// @param owner  keeps `bytes` alive: the images then lie in them, without a copy
 /// @return [count, 1, rows, columns] uint8
 /// @throws DataError for a wrong magic number or a size that does not match the header
-at::Tensor idx_images(std::string_view bytes, const std::string& file);
+at::Tensor idx_images(std::string_view bytes, const std::string& file,
+                      const std::shared_ptr<const void>& owner = nullptr);
 
 /// Reads the labels: big-endian u32 2049, count, then count bytes, each in first ... first + classes - 1.
 /// @return [count] int64, 0 ... classes-1
 /// @throws DataError; for a label out of range with its record number
 at::Tensor idx_labels(std::string_view bytes, const std::string& file, std::int64_t classes, std::int64_t first = 0);
+
+/// Reads an IDX file of any type and shape: two zeros, the type (8: uint8, 9: int8, 11: int16, 12: int32, 13: float32,
+/// 14: float64), the number of dimensions, their sizes as big-endian u32, and the elements, big-endian.
+/// @param owner  keeps `bytes` alive: bytes then lie in them, without a copy
+/// @throws DataError as idx_images()
+StoredArray idx_array(std::string_view bytes, const std::string& file, const std::shared_ptr<const void>& owner);
 
 /// The bytes of an IDX file of these images, [count, rows, columns] uint8, or labels, [count] from 0 to 255.
 std::string write_idx_images(const at::Tensor& images);

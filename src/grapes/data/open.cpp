@@ -33,12 +33,12 @@ void refuse(const PictureOptions& options, const std::string& data) {
   if (options.gray) throw UsageError("gray", "true" + why);
 }
 
-Collection read_named(const Options& options, const Progress& progress) {
+Collection read_named(const Options& options, const Progress& progress, const DatasetInfo* known) {
   const Source& source = find_row(sources(), "data set", options.data);
   if (!source.pictures) refuse(options.pictures, source.name);
   std::optional<fs::path> folder = locate(source, options.data_dir);
   if (!folder && !source.mirrors.empty() && options.download) folder = fetch(source.name, progress);
-  if (folder) return read_source(source, *folder, options);
+  if (folder) return read_source(source, *folder, options, known);
   std::vector<std::string> looked;
   for (const fs::path& place : search_path(source, options.data_dir)) looked.push_back(place.string());
   throw DataError(fmt::format("{} was not found in {}; {}", source.name, fmt::join(looked, ", "),
@@ -49,15 +49,16 @@ Collection read_named(const Options& options, const Progress& progress) {
 /// @param known  what a trained model expects of a table, or null
 Collection read(const Options& options, const Progress& progress, const DatasetInfo* known) {
   const fs::path path = options.data;
-  const bool named =
-      std::any_of(sources().begin(), sources().end(), [&](const Source& row) { return row.name == options.data; });
-  const bool table = !named && is_table(path);
+  const Source* source = row_called(sources(), options.data);
+  const bool named = source != nullptr;
+  const bool table = named ? source->table.has_value() : is_table(path);
   for (const auto& [setting, columns] : {std::pair("target", &options.table.target),
                                          {"ignore", &options.table.ignore},
                                          {"columns", &options.table.columns}})
     if (!columns->empty() && !table)
       throw UsageError(setting, fmt::format("{}: only a table has columns, not {}", *columns, options.data));
   if (table || (!named && is_arrays(path))) refuse(options.pictures, options.data);
+  if (named && table) return read_named(options, progress, known);
   if (table) return read_table(path, options.table, options.targets, known);
   if (!named && is_arrays(path)) return read_arrays(path, options.targets);
   if (options.targets == TargetReading::numbers)
@@ -65,11 +66,11 @@ Collection read(const Options& options, const Progress& progress, const DatasetI
   std::error_code error;
   if (!named && fs::is_directory(path, error)) return read_folder(path, options.pictures);
   if (!named && (path.has_parent_path() || fs::exists(path, error)))
-    throw DataError(
-        fmt::format("{}: {}, expected a table (.csv, .tsv, .data, .txt, also .gz or .xz), x.npy, FILE.npz, FILE.mat, a "
-                    "folder of one folder of pictures per class, or a named source",
-                    options.data, fs::exists(path, error) ? "unknown kind of data" : "no such file"));
-  return read_named(options, progress);
+    throw DataError(fmt::format(
+        "{}: {}, expected a table (.csv, .tsv, .data, .txt, also .gz or .xz), x.npy, FILE.npz, FILE.mat, an "
+        "IDX file like images-idx3-ubyte, a folder of one folder of pictures per class, or a named source",
+        options.data, fs::exists(path, error) ? "unknown kind of data" : "no such file"));
+  return read_named(options, progress, known);
 }
 
 /// Indices in the source's training part.
@@ -146,19 +147,21 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
 
   const Rows rows = split_rows(collection, options, split_seed);
   DatasetInfo info = collection.train->info();
-  if (options.table.missing != Missing::error && !info.inputs.empty()) {
-    info.fill = fitted ? fitted->info.fill : fill_of(*subset(collection.train, rows.train), options.table.missing);
-    collection.train = filled(collection.train, info.fill);
+  if (collection.missing != Missing::error && !info.inputs.empty()) {
+    info.fill = fitted ? fitted->info.fill : fill_of(*subset(collection.train, rows.train), collection.missing);
+    for (DatasetPtr* part : {&collection.train, &collection.test})
+      if (*part) *part = filled(*part, info.fill);
   }
   const DatasetPtr train = subset(collection.train, rows.train);
   DatasetPtr test = rows.test.defined() ? subset(collection.train, rows.test) : collection.test;
   if (options.test_limit > 0 && options.test_limit < test->size()) test = subset(test, file_order(options.test_limit));
 
   Splits splits;
-  const bool named = row_called(sources(), options.data) != nullptr;
-  const NormalizationKind& kind = automatic && !named ? automatic_normalization(*train, collection.bytes)
-                                                      : find_row(normalizations(), "normalization",
-                                                                 automatic || by_numbers ? "unit" : options.normalize);
+  const Source* source = row_called(sources(), options.data);
+  const bool scaled = source && !source->table;  // their readers scale the inputs
+  const NormalizationKind& kind = automatic && !scaled ? automatic_normalization(*train, collection.bytes)
+                                                       : find_row(normalizations(), "normalization",
+                                                                  automatic || by_numbers ? "unit" : options.normalize);
   splits.normalization = fitted       ? fitted->normalization
                          : by_numbers ? given_normalization(options.mean, options.deviation, info)
                                       : kind.fit(*train, collection.bytes);
@@ -168,7 +171,7 @@ Splits open(const Options& options, std::uint64_t split_seed, const Progress& pr
   } else if (info.problem == ProblemKind::regression && automatic) {
     std::tie(info.target_mean, info.target_deviation) = scale_of_targets(train->targets());
   }
-  if (automatic && !named && !fitted) collection.notes.push_back("normalize = " + kind.name + ": " + kind.summary);
+  if (automatic && !scaled && !fitted) collection.notes.push_back("normalize = " + kind.name + ": " + kind.summary);
   const auto prepared = [&](const DatasetPtr& part) { return normalized(part, splits.normalization); };
   splits.train_plain = prepared(train);
   // Augment before normalizing, so that pixels from outside an image are its background, 0.

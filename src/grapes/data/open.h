@@ -19,8 +19,8 @@ enum class Order { shuffle, file };
 
 /// What to read, and how to split and change it.
 struct Options {
-  /// A name in sources(), or a path: a table, FILE.npy (x.npy with y.npy next to it), FILE.npz, FILE.mat, or a folder
-  /// with one subfolder of pictures per class.
+  /// A name in sources(), or a path: a table, FILE.npy (x.npy with y.npy next to it), an IDX file, FILE.npz, FILE.mat,
+  /// or a folder with one subfolder of pictures per class.
   std::string data = "digits";
   std::string data_dir;  ///< the first folder to search for a named source
   bool download = true;  ///< whether a named source may be downloaded if it is not found

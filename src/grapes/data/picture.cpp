@@ -3,17 +3,16 @@
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
 #include "grapes/data/arrays.h"
-#include "grapes/data/idx.h"
 #include "grapes/data/pictures.h"
 #include "grapes/data/sampler.h"
 #include "grapes/data/transform.h"
-#include "grapes/data/unpack.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -101,20 +100,18 @@ at::Tensor read_picture(const std::string& path, const std::vector<std::int64_t>
 }
 
 at::Tensor read_inputs(const std::string& path, const DatasetInfo& info, const Options& options, std::string* note) {
-  const std::string extension = std::filesystem::path(path).extension().string();
   if (image::has_image_name(path)) return read_picture(path, info.input_shape, options, note).unsqueeze(0);
   if (is_table(path)) {
     std::vector<std::int64_t> shape = info.input_shape;
     shape.insert(shape.begin(), -1);
     return table_inputs(path, options.table, info).reshape(shape);
   }
-  if (is_arrays(path)) return array_inputs(path, info);
-  const at::Tensor images = padded_if_it_fits(idx_images(read_unpacked(path), path), options.pad, path);
-  if (images.sizes().slice(1) != at::IntArrayRef(info.input_shape)) {
-    throw DataError(fmt::format("{}: images of {} x {} pixels, but this model was trained on images of another size",
-                                path, images.size(2), images.size(3)));
-  }
-  return images.to(at::kFloat) / 255;
+  at::Tensor inputs = array_inputs(path);
+  if (is_image(inputs.sizes().slice(1))) inputs = padded_if_it_fits(inputs, options.pad, path);
+  if (inputs.sizes().slice(1) != at::IntArrayRef(info.input_shape))
+    throw DataError(fmt::format("{}: examples of shape [{}], expected [{}] as in training", path,
+                                fmt::join(inputs.sizes().slice(1), ", "), fmt::join(info.input_shape, ", ")));
+  return inputs.scalar_type() == at::kByte ? inputs.to(at::kFloat) / 255 : inputs.to(at::kFloat);
 }
 
 }  // namespace grapes::data

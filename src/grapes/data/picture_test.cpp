@@ -85,7 +85,7 @@ TEST_F(PictureFolder, IdxImagesAreInputsToo) {
   EXPECT_THAT(refusal([&] {
                 read_inputs(path, {ProblemKind::classification, {1, 4, 4}, 2, {"a", "b"}}, {});
               }),
-              HasSubstr("images of 3 x 3 pixels"));
+              HasSubstr("examples of shape [1, 3, 3], expected [1, 4, 4] as in training"));
 }
 
 TEST_F(PictureFolder, ReadsTrainValAndTestFolders) {

@@ -39,6 +39,27 @@ void refuse_foreign(const Source& source, std::size_t which, const std::string& 
   }
 }
 
+Collection read_tables(const Source& source, const fs::path& folder, const Options& options, const DatasetInfo* known) {
+  TableOptions table = source.table->options;
+  if (!options.table.target.empty()) table.target = options.table.target;
+  if (!options.table.ignore.empty()) table.ignore = options.table.ignore;
+  table.columns = options.table.columns;
+  if (options.table.missing != Missing::error) table.missing = options.table.missing;
+  const TargetReading targets = options.targets == TargetReading::automatic && options.table.target.empty()
+                                    ? source.table->targets
+                                    : options.targets;
+  Collection collection = read_table(present(folder, source.files[0]), table, targets, known);
+  if (source.files.size() > 1) {
+    const DatasetInfo trained = collection.train->info();
+    const Collection test = read_table(present(folder, source.files[1]), table, targets, &trained);
+    collection.test = test.train;
+    collection.fingerprint = sha256(collection.fingerprint + test.fingerprint);
+    for (const std::string& note : test.notes) collection.notes.push_back("test: " + note);
+  }
+  collection.name = source.name;
+  return collection;
+}
+
 }  // namespace
 
 fs::path cache_folder(const Source& source) {
@@ -92,18 +113,19 @@ std::optional<fs::path> locate(const Source& source, const std::string& data_dir
   return std::nullopt;
 }
 
-Collection read_source(const Source& source, const fs::path& folder, const Options& options) {
+Collection read_source(const Source& source, const fs::path& folder, const Options& options, const DatasetInfo* known) {
+  if (source.table) return read_tables(source, folder, options, known);
   std::string hashes;
   bool official = true;
   const auto read = [&](std::size_t number) {
     const SourceFile& file = source.files.at(number);
     const fs::path path = present(folder, file);
-    std::string bytes = read_unpacked(path);
-    const std::string hash = sha256(bytes);
+    UnpackedFile content = open_unpacked(path);
+    const std::string hash = sha256(content.bytes);
     refuse_foreign(source, number, hash, path);
     official = official && (file.unpacked_sha256.empty() || hash == file.unpacked_sha256);
     hashes += hash;
-    return UnpackedFile{path.string(), std::move(bytes)};
+    return content;
   };
   std::vector<std::string> names;
   for (const SourceFile& file : source.files) names.push_back(file.name);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/collection.h"
+#include "grapes/data/table.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -20,6 +21,12 @@ struct SourceFile {
   bool folder = false;            ///< a folder of files
 };
 
+/// How a named source that is a table is read. The user's own options replace these.
+struct NamedTable {
+  TableOptions options;
+  TargetReading targets = TargetReading::automatic;
+};
+
 /// A row of the table of named sources.
 struct Source {
   std::string name{};
@@ -29,6 +36,8 @@ struct Source {
   std::vector<std::string> mirrors{};  ///< folders to download from, HTTPS
   /// Reads its files. read_source() adds the name and the fingerprint.
   Collection (*read)(const SourceFiles& files) = nullptr;
+  /// Reads its files as tables instead: the training examples, and the test examples if there are two files.
+  std::optional<NamedTable> table{};
   std::string matlab{};   ///< MATLAB file of its authors with the same images and labels, which `data get --from` takes
   bool pictures = false;  ///< reads files of pictures, so PictureOptions apply to it
   std::string advice{};   ///< how to get the files by hand, if there are no mirrors
@@ -51,7 +60,9 @@ std::optional<std::filesystem::path> file_in(const std::filesystem::path& folder
 std::optional<std::filesystem::path> locate(const Source& source, const std::string& data_dir);
 
 /// Reads a source from its folder.
+/// @param known  what a trained model expects of a table, or null
 /// @throws DataError for an invalid file, or a file that is known to belong to another source
-Collection read_source(const Source& source, const std::filesystem::path& folder, const Options& options);
+Collection read_source(const Source& source, const std::filesystem::path& folder, const Options& options,
+                       const DatasetInfo* known);
 
 }  // namespace grapes::data

@@ -8,10 +8,12 @@
 #include "grapes/data/idx.h"
 #include "grapes/data/source.h"
 #include "grapes/data/svhn.h"
+#include "grapes/data/uci.h"
 
 #include <fmt/format.h>
 
 #include <string_view>
+#include <utility>
 
 namespace grapes::data {
 namespace {
@@ -67,7 +69,7 @@ std::vector<SourceFile> folders(const std::vector<std::string>& names) {
 std::vector<Source> make_table() {
   const std::vector<std::string> cifar10_classes = {"airplane", "automobile", "bird",  "cat",  "deer",
                                                     "dog",      "frog",       "horse", "ship", "truck"};
-  return {
+  std::vector<Source> table = {
       {.name = "digits",
        .summary = "1,797 handwritten digits, 8 x 8, 10 classes; part of the program: needs no file and no download",
        .classes = letters("0123456789"),
@@ -212,6 +214,8 @@ std::vector<Source> make_table() {
        .classes = {"same", "different"},
        .read = make_delayed_xor},
   };
+  for (Source& source : uci_sources()) table.push_back(std::move(source));
+  return table;
 }
 
 }  // namespace

@@ -27,8 +27,6 @@
 namespace grapes::data {
 namespace {
 
-constexpr std::size_t most_texts = 64;  // more different texts are probably names or sentences, not categories
-
 /// The text of a table and how it is written.
 struct TableText {
   std::string file;
@@ -311,7 +309,9 @@ Targets as_known(Targets targets, const DatasetInfo& known, const std::string& f
   if (known.problem == ProblemKind::regression) return targets;
   std::vector<std::int64_t> numbers;
   for (const std::string& name : targets.names) {
-    const auto found = std::find(known.classes.begin(), known.classes.end(), name);
+    auto found = std::find(known.classes.begin(), known.classes.end(), name);
+    if (found == known.classes.end() && name.ends_with('.'))  // the programs for C4.5's files allow a period at the end
+      found = std::find(known.classes.begin(), known.classes.end(), name.substr(0, name.size() - 1));
     if (found == known.classes.end())
       throw DataError(fmt::format("{}: the class '{}' was not in the training data; expected {}", file, name,
                                   fmt::join(known.classes, ", ")));
@@ -347,6 +347,7 @@ Collection read_table(const std::filesystem::path& path, const TableOptions& opt
                       const DatasetInfo* known) {
   Collection collection;
   collection.name = path.string();
+  collection.missing = options.missing;
   std::string bytes = read_unpacked(path);
   collection.fingerprint = sha256(bytes);
   const TableText table(path, options, std::move(bytes));

@@ -11,10 +11,6 @@
 
 namespace grapes::data {
 
-/// What is done about cells without a value: report an error, drop their rows, or fill them with a statistic of the
-/// training examples. A text column always gets its most common text.
-enum class Missing { error, drop, mean, median, most_common };
-
 /// How to read a table. Columns are named, or numbered from 1; FROM-TO is a range of numbers.
 struct TableOptions {
   DialectOptions dialect;

@@ -17,6 +17,7 @@
 
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -57,10 +58,29 @@ class Permuted final : public Decorator {
 
 class Rotated final : public Decorator {
  public:
+  /// @param degrees     [1], or one per example
   /// @param background  [channels, 1, 1]
-  Rotated(DatasetPtr source, double degrees, const at::Tensor& background) : Decorator(std::move(source)) {
+  Rotated(DatasetPtr source, at::Tensor degrees, at::Tensor background)
+      : Decorator(std::move(source)), degrees_(std::move(degrees)), background_(std::move(background)) {
+    if (degrees_.size(0) == 1) same_ = turn(degrees_);
+  }
+
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    Batch batch = source_->get(rows, seed);
+    const Turn turned = same_ ? *same_ : turn(degrees_.index_select(0, rows));
+    batch.inputs = sampled(batch.inputs, turned.positions).add_(turned.outside);
+    return batch;
+  }
+
+ private:
+  struct Turn {
+    at::Tensor positions;  ///< source position of each pixel, [angles, rows, columns, 2]
+    at::Tensor outside;    ///< contribution of the background, [angles, channels, rows, columns]
+  };
+  Turn turn(const at::Tensor& degrees) const {
     const std::int64_t rows = info_.input_shape[1], columns = info_.input_shape[2];
-    const double angle = degrees * std::acos(-1.0) / 180, cosine = std::cos(angle), sine = std::sin(angle);
+    const at::Tensor angle = (degrees * std::acos(-1.0) / 180).view({-1, 1, 1});
+    const at::Tensor cosine = angle.cos(), sine = angle.sin();
     const double middle_x = static_cast<double>(columns - 1) / 2, middle_y = static_cast<double>(rows - 1) / 2;
     const at::Tensor x = at::arange(columns, at::kDouble) - middle_x;
     const at::Tensor y = (at::arange(rows, at::kDouble) - middle_y).unsqueeze(1);
@@ -68,20 +88,14 @@ class Rotated final : public Decorator {
     const auto whole = [](const at::Tensor& position) {
       return at::where((position - position.round()).abs() < 1e-6, position.round(), position).to(at::kFloat);
     };
-    positions_ =
-        at::stack({whole(x * cosine - y * sine + middle_x), whole(x * sine + y * cosine + middle_y)}, -1).unsqueeze(0);
-    outside_ = (1 - sampled(at::ones({1, 1, rows, columns}), positions_)) * background;
+    at::Tensor positions =
+        at::stack({whole(x * cosine - y * sine + middle_x), whole(x * sine + y * cosine + middle_y)}, -1);
+    at::Tensor outside = (1 - sampled(at::ones({degrees.size(0), 1, rows, columns}), positions)) * background_;
+    return {std::move(positions), std::move(outside)};
   }
 
-  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
-    Batch batch = source_->get(rows, seed);
-    batch.inputs = sampled(batch.inputs, positions_).add_(outside_);
-    return batch;
-  }
-
- private:
-  at::Tensor positions_;  // source position of each pixel, [1, rows, columns, 2]
-  at::Tensor outside_;    // contribution of the background, [1, channels, rows, columns]
+  const at::Tensor degrees_, background_;
+  std::optional<Turn> same_;  ///< of all examples, if they have one angle
 };
 
 class OfClasses final : public Decorator {
@@ -149,7 +163,7 @@ DatasetPtr permuted(DatasetPtr source, at::Tensor order) {
   return std::make_shared<Permuted>(std::move(source), order.contiguous());
 }
 
-DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization) {
+DatasetPtr rotated(DatasetPtr source, const at::Tensor& degrees, const Normalization& normalization) {
   const DatasetInfo& info = source->info();
   if (info.input_shape.size() != 3 || info.sequence)
     throw UsageError("only images can be rotated; the examples are not images");
@@ -160,7 +174,14 @@ DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& norma
     throw UsageError(
         "normalize",
         "must be unit, channel or zero-mean: rotated images need one background for all pixels of a channel");
-  return std::make_shared<Rotated>(std::move(source), degrees, background);
+  const at::Tensor angles = degrees.to(at::kDouble).flatten();
+  TORCH_CHECK_VALUE(angles.size(0) == 1 || angles.size(0) == source->size(), "rotated: ", angles.size(0),
+                    " angles, expected one, or one for each of ", source->size(), " examples");
+  return std::make_shared<Rotated>(std::move(source), angles, background);
+}
+
+DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization) {
+  return rotated(std::move(source), at::full({1}, degrees, at::kDouble), normalization);
 }
 
 DatasetPtr of_classes(const DatasetPtr& source, const std::vector<std::int64_t>& classes,

@@ -34,9 +34,10 @@ DatasetPtr permuted(DatasetPtr source, at::Tensor order);
 /// Rotates images counterclockwise about their center c, bilinear. The pixel at c + (x, y), x to the right and y down,
 /// takes the value at c + (x cos a - y sin a, x sin a + y cos a). Pixels from outside the image take the normalized
 /// value of 0.
-/// @param degrees  a
+/// @param degrees  a: one for all examples, or [examples], one each
 /// @throws UsageError unless the examples are images with one background value per channel
 DatasetPtr rotated(DatasetPtr source, double degrees, const Normalization& normalization);
+DatasetPtr rotated(DatasetPtr source, const at::Tensor& degrees, const Normalization& normalization);
 
 /// Selects the examples of some classes. Class k of the new data set is answers[k] of the source.
 /// @param classes  classes to keep, which must be among `answers`

@@ -2,6 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/file.h"
+#include "grapes/base/mapped_file.h"
 
 #include <fmt/format.h>
 #include <lzma.h>
@@ -89,5 +90,14 @@ std::string unpacked(std::string bytes, const std::string& file) {
 }
 
 std::string read_unpacked(const std::filesystem::path& path) { return unpacked(read_file(path), path.string()); }
+
+UnpackedFile open_unpacked(const std::filesystem::path& path) {
+  const auto mapped = MappedFile::open(path);
+  const std::string name = path.string();
+  if (!name.ends_with(".xz") && !name.ends_with(".gz") && !is_xz(mapped->bytes()) && !is_gzip(mapped->bytes()))
+    return {name, mapped->bytes(), mapped};
+  const auto content = std::make_shared<const std::string>(unpacked(std::string(mapped->bytes()), name));
+  return {name, *content, content};
+}
 
 }  // namespace grapes::data

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,14 @@ std::string unxz(std::string_view bytes, const std::string& file);
 std::string unpacked(std::string bytes, const std::string& file);
 /// Returns the bytes of a file, unpacked if it is gzip or xz. @throws DataError
 std::string read_unpacked(const std::filesystem::path& path);
+
+/// The bytes of a file: mapped into memory, or unpacked if it is gzip or xz.
+struct UnpackedFile {
+  std::string path;        ///< for messages
+  std::string_view bytes;  ///< valid as long as `owner` exists
+  std::shared_ptr<const void> owner;
+};
+/// @throws DataError
+UnpackedFile open_unpacked(const std::filesystem::path& path);
 
 }  // namespace grapes::data

@@ -81,7 +81,7 @@ Form<data::Augmentation> augmentation_form() {
 std::vector<Key> data_group() {
   return {
       key("data, dataset, data-set", examples, "name of a data set (grapes list data), or the path of your own data",
-          text("NAME|TABLE.csv|FILE.npy|FILE.npz|FILE.mat|FOLDER"), &D::data),
+          text("NAME|TABLE.csv|FILE.npy|FILE.npz|FILE.mat|IDX|FOLDER"), &D::data),
       key("data-dir", machine, "folder that is searched first for named data sets", text("FOLDER"), &D::data_dir),
       key("validation-split, validation, val-split, validation-fraction, val-size", examples,
           "training examples set aside for validation, as a fraction or a number; the seed chooses them at random",

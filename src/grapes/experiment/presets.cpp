@@ -67,7 +67,75 @@ replay-buffer = 5120
 der-alpha = 0.5
 )";
 
-/// The arms that differ between the two.
+const std::string mammoth_mnist_360 = R"(
+data = "mnist"
+validation-split = 0
+normalize = "unit"
+tasks = 27
+epochs = 1
+batch-size = 16
+model = "mlp:100,100"
+bias = true
+initializer = "xavier"
+optimizer = "sgd"
+learning-rate = 0.2
+[arm.sgd]
+learning-rate = 0.1
+batch-size = 4
+[arm.er-200]
+method = "replay"
+replay-buffer = 200
+batch-size = 1
+replay-batch = 16
+[arm.er-500]
+method = "replay"
+replay-buffer = 500
+batch-size = 1
+replay-batch = 16
+[arm.er-1000]
+method = "replay"
+replay-buffer = 1000
+batch-size = 4
+replay-batch = 16
+[arm.der-200]
+method = "der"
+learning-rate = 0.1
+replay-buffer = 200
+replay-batch = 64
+der-alpha = 0.5
+[arm.der-500]
+method = "der"
+replay-buffer = 500
+replay-batch = 16
+der-alpha = 0.5
+[arm.der-1000]
+method = "der"
+learning-rate = 0.1
+replay-buffer = 1000
+batch-size = 8
+replay-batch = 16
+der-alpha = 0.5
+[arm."der++-200"]
+method = "der++"
+replay-buffer = 200
+replay-batch = 16
+der-alpha = 0.5
+der-beta = 1
+[arm."der++-500"]
+method = "der++"
+replay-buffer = 500
+replay-batch = 16
+der-alpha = 0.5
+der-beta = 1
+[arm."der++-1000"]
+method = "der++"
+replay-buffer = 1000
+replay-batch = 128
+der-alpha = 0.2
+der-beta = 1
+)";
+
+/// The arms that differ between Permuted and Rotated MNIST.
 const std::string mammoth_permuted = R"(
 [arm.si]
 method = "si"
@@ -202,6 +270,8 @@ grid = [0.001, 0.002, 0.005]
        "scenario = \"all-permuted\"" + mammoth_mnist + mammoth_permuted},
       {"mammoth-rotated-mnist", "Rotated MNIST with the same settings",
        "scenario = \"all-rotated\"" + mammoth_mnist + mammoth_rotated},
+      {"mammoth-mnist-360", "MNIST-360, a stream without task boundaries, with Mammoth's settings and arms",
+       "scenario = \"mnist-360\"" + mammoth_mnist_360},
   };
   return rows;
 }
