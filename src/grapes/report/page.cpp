@@ -306,8 +306,7 @@ class Page {
             "If it beats `uniform` but not `shuffled`, the gain comes from unequal factors, no matter which unit has "
             "which factor. Runs are paired if they have the same start: seed, initial weights, data, order of the "
             "examples and number of epochs. An interval that includes 0 does not show that there is no difference. "
-            "Means whose intervals "
-            "overlap can still differ, because paired runs share the effects of their seed." +
+            "Means whose intervals overlap can still differ, because paired runs share the effects of their seed." +
             std::string(summary_.tasks == 0
                             ? ""
                             : " An arm that learns less has less to forget, so read forgetting together with "
