@@ -14,11 +14,11 @@ namespace grapes::data {
 /// The result of every reader.
 struct Collection {
   DatasetPtr train;
-  DatasetPtr train_drawn = {};  ///< the same examples with a random part drawn anew by each seed; empty: they have none
-  DatasetPtr validation = {};   ///< empty if the source has no validation set of its own
-  DatasetPtr test = {};         ///< empty if the source has no test set of its own
-  bool bytes = false;           ///< inputs were read as bytes, so their values lie in 0 ... 1
-  std::string name = {};        ///< "mnist", or the path
+  DatasetPtr train_drawn = {};   ///< the same examples with a random part drawn for each seed; empty: they have none
+  DatasetPtr validation = {};    ///< empty if the source has no validation set of its own
+  DatasetPtr test = {};          ///< empty if the source has no test set of its own
+  bool bytes = false;            ///< inputs were read as bytes, so their values lie in 0 ... 1
+  std::string name = {};         ///< "mnist", or the path
   std::string fingerprint = {};  ///< SHA-256 over the unpacked bytes that were read
   std::vector<std::string> notes = {};
 };

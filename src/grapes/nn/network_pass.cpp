@@ -46,7 +46,7 @@ at::Tensor summed(const at::Tensor& h, std::int64_t pool) {
   return averaged(h, pool) * static_cast<double>(pool * pool);
 }
 
-/// Applies what has no time to every step, as if steps were examples. @param h  [time, batch, ...]
+/// Applies an operation without time to every time step, as if steps were examples. @param h  [time, batch, ...]
 template <class Apply>
 at::Tensor at_each_step(const at::Tensor& h, Apply apply) {
   return kernels::unblocked(apply(h.flatten(0, 1))).unflatten(0, {h.size(0), h.size(1)});
