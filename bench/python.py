@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The cost of torch_grapes.enable() per training step: the same model with and without it, in turn.
+"""Time the cost of torch_grapes.enable() per training step: the same model with and without it, in turn.
 
     OPENBLAS_NUM_THREADS=1 PYTHONPATH=build/python /usr/bin/python3 bench/python.py [--rounds 15] [--steps 100] [--compile] [--json]
 
 784-256-256-10 and a small residual network, batch 64, float32, SGD, cross-entropy, one thread. Both models take a step in
-turn, in alternating order, so that noise affects both alike. A round gives the ratio of the two medians. Printed are the
-median, the smallest and the largest of the rounds. With --compile both models are compiled by torch.compile.
+turn, in alternating order, so that noise affects both alike. A round gives the ratio of the two medians. The script
+prints the median, the smallest and the largest ratio. With --compile both models are compiled by torch.compile.
 """
 import argparse
 import json
@@ -61,7 +61,7 @@ def learner(make, modulation, compile):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--steps", type=int, default=100, help="of each model per round; the residual network takes a tenth")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each model per round; the residual network takes a tenth of them")
     parser.add_argument("--compile", action="store_true", help="compile both models by torch.compile")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     options = parser.parse_args()

@@ -63,7 +63,7 @@ def list_units(build):
         sums["tests" if is_test(target) else "program"] += seconds
         rows.append((seconds, memory, target, len(sources_of(file)), Path(file).name))
         print(f"{seconds:7.1f} s {memory:6.0f} MB  {target:24} {Path(file).name}", flush=True)
-    print("\ndearest first:")
+    print("\nmost expensive first:")
     for seconds, memory, target, files, name in sorted(rows, reverse=True)[:20]:
         print(f"{seconds:7.1f} s {memory:6.0f} MB  {target:24} {files:3} files  {name}")
     for name, seconds in sums.items():

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""The training step of `grapes bench cnn` in PyTorch, in turn with ours, and ours over theirs.
+"""Time the training step of `grapes bench cnn` in PyTorch and in Grapes, and print the ratios.
 
     python3 bench/peers/cnn.py build/grapes [--rounds 3] [--seconds 4] [--only "norm, grapes"] [--json]
 
 The authors' nine-layer residual network on a batch of 64 pictures, 3 × 32 × 32, with and without batch normalization, in float32:
-PyTorch's conv2d, max_pool2d, relu, cross_entropy, backward, and an in-place SGD that drops the gradients, one thread. Three ways: eager in
-both memory formats, and compiled in channels_last. With GRAPES, an autograd function whose value is its input and whose backward pass
-multiplies by the factor of each channel, made once a step. Ours also recomputing, and in bf16 where the processor has it.
+PyTorch's conv2d, max_pool2d, relu, cross_entropy, backward, and an in-place SGD that drops the gradients, with one thread. PyTorch runs in
+three ways: eager in both memory formats, and compiled in channels_last. With GRAPES, an autograd function returns its input and multiplies
+by the factor of each channel in the backward pass. The factors are computed once per step. Grapes is also timed with recomputation, and in
+bf16 if the processor supports it.
 """
 import functools
 
@@ -78,7 +79,7 @@ def learner(norm, rule, layout, compile):
 
 
 def variant(timing):
-    """What ours does: theirs is in float32 and keeps everything."""
+    """Return what distinguishes a step of Grapes. PyTorch's steps are in float32 and store all activations."""
     return "recompute" if "recompute" in timing["case"] else timing["precision"]
 
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Reading files: `grapes bench read` in turn with what people use, on one thread.
+"""Time the reading of files with Grapes (`grapes bench read`) and with other libraries, on one thread.
 
     python3 bench/peers/reading.py build/grapes [--rounds 5] [--megabytes 200] [--only csv] [--json]
 
 Tables: a CSV of whole numbers, 784 columns and a class, and one of 12 decimal columns with a column of text, read by pandas (its C parser)
 and DuckDB (into numpy arrays). Pictures: 5,000 JPEGs of 320 x 240 pixels, one epoch of shuffled batches of 64, by torchvision and by
-Pillow in PyTorch's DataLoader without workers; ours opens the folder, which decodes all pictures if they fit into memory, and takes as
-many batches. Ours includes the checksum of the files, the categories of text, and the split into training, validation and test examples.
-Each reader runs in a process of its own and reads the file once before it is timed, as `grapes bench` does. Reported are the median
-rate, and the peak of the resident memory.
+Pillow in PyTorch's DataLoader without workers. Grapes opens the folder, which decodes all pictures if they fit into memory, and takes as
+many batches. Its time includes the checksum of the files, the categories of text, and the split into training, validation and test
+examples. Each reader runs in a process of its own and reads the file once before it is timed, as `grapes bench` does. The script prints the
+median rate and the peak of the resident memory.
 """
 import argparse
 import json

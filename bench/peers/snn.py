@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""The training steps of `grapes bench snn` in PyTorch and in spiking libraries, in turn with ours, and ours over theirs.
+"""Time the training steps of `grapes bench snn` in PyTorch, in spiking libraries and in Grapes, and print the ratios.
 
     python3 bench/peers/snn.py build/grapes [--rounds 5] [--seconds 0.5] [--only recurrent] [--json]
 
-PyTorch in two ways: a loop over time of its own operations, the derivative of the step by an autograd function that is as small as can be;
-and "by hand", the whole layer as one autograd function whose backward pass is written out. SpikingJelly, snnTorch, Norse and sinabs where
-they are installed (requirements.txt), each with its leaky integrate-and-fire neuron that is reset to zero; their thresholds are not
-learned, which is less work than ours. All but the one by hand are also timed with their layers over time compiled by torch.compile. Input
-products of all time steps are one product everywhere. One thread, in-place SGD. Theirs has no GRAPES.
+PyTorch is timed in two ways: "loop" is a loop over time of PyTorch's operations, with a small autograd function for the derivative of the
+step; "by hand" is the whole layer as one autograd function with a hand-written backward pass. SpikingJelly, snnTorch, Norse and sinabs are
+timed if they are installed (requirements.txt). Each uses its leaky integrate-and-fire neuron, which is reset to zero; their thresholds are
+not learned, which is less work than in Grapes. All ways but "by hand" are also timed with layers that torch.compile has compiled. In every
+way the input products of all time steps are one product. All steps use one thread and in-place SGD. Only Grapes is timed with GRAPES.
 
-Memory is the most that tensors hold at one time in a step: PyTorch's by its profiler, ours as the bench counts it.
+Memory is the most memory that tensors take at one time in a step: for PyTorch by its profiler, for Grapes as the bench counts it.
 """
 import functools
 import math
@@ -98,7 +98,7 @@ def by_hand(R, theta):
 
 
 def over_time(cell, current, R):
-    """Run a cell, (current, state) -> (spikes, state), over all time steps; R takes its spikes back to it."""
+    """Run a cell, (current, state) -> (spikes, state), over all time steps, with its spikes fed back through R."""
     y, state, outputs = None, None, []
     for c in current:
         y, state = cell(c if R is None or y is None else torch.addmm(c, y, R.t()), state)
@@ -183,7 +183,7 @@ def learner(case, layer_of, compile=False):
         loss.backward()
         with torch.no_grad():
             for parameter in parameters:
-                if parameter.grad is not None:  # a library's threshold is its own
+                if parameter.grad is not None:  # a library does not use this threshold
                     parameter.sub_(parameter.grad, alpha=1e-5)
                 parameter.grad = None
 
@@ -192,7 +192,7 @@ def learner(case, layer_of, compile=False):
 
 
 def held(step):
-    """Return the most bytes of tensors in a step, inputs and weights among them."""
+    """Return the most bytes that tensors take at one time in a step, including inputs and weights."""
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         step()
     now = most = 0

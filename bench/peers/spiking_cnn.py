@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The spiking convolutions of `grapes bench snn` in PyTorch and in spiking libraries, in turn with ours, and ours over theirs.
+"""Time the spiking convolutions of `grapes bench snn` in PyTorch, in spiking libraries and in Grapes, and print the ratios.
 
     python3 bench/peers/spiking_cnn.py build/grapes [--rounds 3] [--seconds 2] [--only lenet] [--json]
 
 The neurons are those of snn.py, on the currents of conv2d. Convolutions and pooling run on all time steps in one call, as if the steps were
-examples. Each way is timed in both memory formats of PyTorch. One thread, in-place SGD. Theirs has no GRAPES.
+examples. Each way is timed in both memory formats of PyTorch, with one thread and in-place SGD. Only Grapes is timed with GRAPES.
 """
 import functools
 
@@ -70,7 +70,7 @@ def learner(case, neuron, layout):
         F.cross_entropy(h.unflatten(0, (case["steps"], case["batch"])).mean(0), t).backward()
         with torch.no_grad():
             for parameter in parameters:
-                if parameter.grad is not None:  # a library's threshold is its own
+                if parameter.grad is not None:  # a library does not use this threshold
                     parameter.sub_(parameter.grad, alpha=1e-5)
                 parameter.grad = None
 

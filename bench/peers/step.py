@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The training step of `grapes bench mlp` in PyTorch, in turn with ours, and ours over theirs.
+"""Time the training step of `grapes bench mlp` in PyTorch and in Grapes, and print the ratios.
 
     python3 bench/peers/step.py build/grapes [--rounds 5] [--seconds 0.5] [--only "batch 64"] [--json]
 
-PyTorch runs as tightly as its public interface allows: one thread, F.linear, relu, cross_entropy, backward, an update in place that drops
-the gradients. Three ways: eager, with the update in a loop; eager, with the update by torch._foreach; and compiled by torch.compile, with
-the update by torch._foreach. With GRAPES, an autograd function whose value is its input and whose backward pass multiplies by the factor,
-made once a step from W.abs().sum(1).
+The step in PyTorch has as little overhead as the public interface allows: one thread, F.linear, relu, cross_entropy, backward, and an
+in-place update that drops the gradients. It runs in three ways: eager, with the update in a loop; eager, with the update by torch._foreach;
+and compiled by torch.compile, with the update by torch._foreach. With GRAPES, an autograd function returns its input and multiplies by the
+factor in the backward pass. The factor is computed once per step from W.abs().sum(1).
 """
 import functools
 

@@ -1,7 +1,8 @@
-"""What the scripts of this folder share: training steps of other packages and ours are timed in turn.
+"""Shared code of the scripts in this folder. It times training steps of other packages and of Grapes in turn.
 
-A round times each step of theirs in this process, and then `grapes bench` in its own. Ratios, ours over theirs, are taken round by round;
-reported are their median, the smallest and the largest. Compiling and warming up are not timed.
+A round times each step of the other packages in this process, and then runs `grapes bench` in a process of its own. Each round gives a
+ratio, the time of Grapes divided by that of the other package. The scripts print the median, the smallest and the largest ratio. Compiling
+and warming up are not timed.
 """
 import argparse
 import json
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # OpenBLAS has a count of its own and reads it once
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # OpenBLAS has a thread count of its own and reads it once
 
 import torch
 
@@ -37,7 +38,7 @@ def timings(program, verb, *arguments):
 
 
 def ready(makers):
-    """Return the steps that can be made and run here, by name. A package may be missing, or torch.compile refuse its code."""
+    """Return the steps that can be made and run here, by name. A package may be missing, or torch.compile may not support its code."""
     steps = {}
     for name, make in makers.items():
         try:
@@ -52,7 +53,7 @@ def ready(makers):
 
 
 def timed(step, seconds):
-    """Return the microseconds of each step in this time, at least 3."""
+    """Repeat a step for this time, at least 3 times. Return the microseconds of each."""
     step()
     taken = []
     end = time.perf_counter() + seconds

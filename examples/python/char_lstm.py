@@ -43,7 +43,7 @@ def main():
     letters = sorted(set(TEXT))
     text = torch.tensor([[letters.index(c) for c in TEXT]])
     model = Characters(len(letters))
-    handle = torch_grapes.enable(model, options.modulation)  # the one line
+    handle = torch_grapes.enable(model, options.modulation)  # the added line
     print(handle)
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
     for step in range(options.steps):

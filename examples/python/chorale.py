@@ -46,7 +46,7 @@ def train(model, pieces, epochs):
             loss.backward()
             optimizer.step()
             total += NOTES * loss.item() / len(pieces)
-        print(f"epoch {epoch + 1}: {total:.2f} nats a step")
+        print(f"epoch {epoch + 1}: {total:.2f} nats per step")
 
 
 def continued(model, roll, steps, temperature=1.0):
@@ -104,7 +104,7 @@ def main():
     options.out.write_bytes(midi(roll))
     options.out.with_suffix(".svg").write_text(drawing(roll, probabilities), encoding="utf-8")
     print(f"{options.out}: {options.prime} steps of Bach, then {options.steps} of the network, "
-          f"{roll[options.prime:].sum(1).mean():.1f} notes a step")
+          f"{roll[options.prime:].sum(1).mean():.1f} notes per step")
 
 
 if __name__ == "__main__":

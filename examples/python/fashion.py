@@ -58,7 +58,7 @@ def main():
     for make in (mlp, cnn):
         torch.manual_seed(1)
         model = make()
-        handle = torch_grapes.enable(model, options.modulation)  # the one line
+        handle = torch_grapes.enable(model, options.modulation)  # the added line
         print(f"{make.__name__}, {handle}")
         train(model, x, t, options.steps)
         for name, m in handle.factors().items():

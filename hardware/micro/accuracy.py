@@ -5,8 +5,8 @@
 
 Inference: per seed, a network is trained for 20 epochs in float, then evaluated in float and in integers. Learning: a network
 that was trained for a single epoch continues, one example at a time, for PASSES passes, in float (batch of 1) and in
-integers. The rate is 2^-5 or 2^-6, whichever has the better mean on validation data over all seeds for this arm. The order is
-that of the file. Printed are mean and standard deviation of the test accuracy, and the paired difference from float.
+integers. The rate is 2^-5 or 2^-6, whichever has the better mean on validation data over all seeds for this arm. Examples come in
+the order of the file. The script prints mean and standard deviation of the test accuracy, and the paired difference from float.
 """
 import argparse
 import json

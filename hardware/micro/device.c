@@ -1,6 +1,6 @@
-/* On a Cortex-M under qemu (mps2-an385, mps2-an386): prints the checksum, the instructions per call and the depth of
-   stack went. Speaks by semihosting; measure.py builds and runs it with -icount shift=0, where one instruction takes a
-   nanosecond of the board's time. */
+/* On a Cortex-M under qemu (mps2-an385, mps2-an386): prints the checksum, and the instructions and the stack depth
+   of each call. It prints by semihosting. measure.py builds it and runs it with -icount shift=0, where one instruction
+   takes a nanosecond of the board's time. */
 #include "net.h"
 
 #include "check.h"
@@ -73,7 +73,7 @@ static void __attribute__((noinline)) infer(void) { (void)net_infer(&state, samp
 #if NET_LEARNS
 static void __attribute__((noinline)) learn(void) { (void)net_learn(&state, sample.x, sample.target); }
 #endif
-/* Two instructions per round, to test the clock. */
+/* A loop of two instructions, to test the clock. */
 static void __attribute__((noinline)) spin(void) {
   uint32_t n = 10000;
   __asm__ volatile(".syntax unified\n1: subs %0, #1\n bne 1b" : "+l"(n) : : "cc");

@@ -10,7 +10,7 @@ qemu-system-arm (scripts/bootstrap --with-hardware). Exits with 77 if one is mis
 
 Columns: bytes of flash, RAM and stack (maximum depth, including the call); frames: the sum of all stack frames by
 -fstack-usage, without the compiler's library; instructions for inference and for learning, averaged over the examples of
-check.h, whose inputs are hardly ever 0; equal: whether the checksum is that of the C++ model.
+check.h, whose inputs are almost never 0; equal: whether the checksum is that of the C++ model.
 """
 import argparse
 import json
@@ -65,7 +65,7 @@ def ran(folder, cpu, board):
     said = run(QEMU, "-M", board, "-nographic", "-semihosting-config", "enable=on,target=native", "-icount", "shift=0",
                "-kernel", image, stdin=subprocess.DEVNULL)
     if "checksum" not in said:
-        sys.exit(f"the program did not come to its end in qemu; it said: {said!r}")
+        sys.exit(f"the program did not finish in qemu; its output is {said!r}")
     return {name: int(number) for name, number in re.findall(r"^(\S+) (\d+)$", said, re.MULTILINE)}
 
 

@@ -1,4 +1,4 @@
-"""alignment(): angles by hand, and training that does not notice it."""
+"""alignment(): angles equal those by hand, and training continues as without the call."""
 import copy
 import math
 

@@ -1,4 +1,4 @@
-"""torch.compile and torch.export of enabled models: the gradients of the model that is only called, or an error. Never plain ones."""
+"""A compiled model with GRAPES has the gradients of the eager model or raises an error. It never has plain gradients."""
 import copy
 import shutil
 import warnings

@@ -15,7 +15,7 @@ ROUTES = [*ABOVE, "dfa"]
 
 
 class Through(torch.autograd.Function):
-    """Return W x; the error goes to x through B, and to W as ever."""
+    """Return W x; the error goes to x through B, and to W as usual."""
 
     @staticmethod
     def forward(context, z, other):
@@ -211,14 +211,14 @@ class Classifier(nn.Module):
 
 
 def pictures(classes):
-    """Noise with a bright corner, which tells the class."""
+    """Noise with a bright corner, whose position depends on the class."""
     x = torch.randn(len(classes), 1, 6, 6) * 0.5
     x[torch.arange(len(classes)), 0, (classes * 2) % 6, 0] += 4
     return x
 
 
 def sentences(classes):
-    return torch.cat([torch.randint(3, 11, (len(classes), 6)), classes[:, None]], 1)  # the last word tells the class
+    return torch.cat([torch.randint(3, 11, (len(classes), 6)), classes[:, None]], 1)  # the last word depends on the class
 
 
 MODELS = {
@@ -255,7 +255,7 @@ def test_a_model_learns_and_can_be_reverted(name, route):
     model.eval()
     before = model(x)
     handle = torch_grapes.convert(model, route, "grapes" if route != "dfa" else "none", warn=False)
-    apart = (model(x) - before).abs().max()  # a recurrent layer runs without its fused kernel, which rounds otherwise
+    apart = (model(x) - before).abs().max()  # a recurrent layer runs without its fused kernel, which rounds differently
     assert (apart < 1e-6 if name == "lstm" else apart == 0) and type(model).forward is forward
     assert [key for key in model.state_dict() if "feedback" not in key] == list(state)
     model.train()
@@ -296,7 +296,7 @@ def test_a_run_resumed_from_state_dict_gives_the_same_bits(name, route):
 
 
 def test_kolen_pollack_aligns_B_with_W():
-    """With the same update and decay, W - Bᵀ shrinks by 1 - rate · decay at each step, whatever the data."""
+    """With the same update and decay, W - Bᵀ shrinks by 1 - rate · decay at each step, for any data."""
     model, x, y = made("sequential")
     torch_grapes.convert(model, "kolen-pollack")
     apart = (model[3].weight - model[3].feedback.t()).detach()

@@ -1,4 +1,4 @@
-"""torch.func and derivatives of derivatives: right, or refused in words."""
+"""torch.func and second derivatives: correct, or an error with a message."""
 import pytest
 import torch
 import torch_grapes
@@ -70,7 +70,7 @@ def test_jacrev(modulation):
 
 
 def test_forward_mode_is_an_error():
-    """It has no error that a factor could scale."""
+    """Forward mode has no error that a factor could scale."""
     model = enabled_network()
     for transform in (torch.func.jacfwd, torch.func.hessian):
         with pytest.raises(RuntimeError, match="jvp"):

@@ -1,4 +1,4 @@
-"""Loading, the version check, and the operations as functions."""
+"""Loading of the library, the version check, and the operations as functions."""
 import os
 import re
 import subprocess

@@ -12,7 +12,7 @@ from reference import agree, drawn, factor, network, weighed, wide
 X = drawn(4, 5)
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True),
-    "adam": lambda p: torch.optim.Adam(p, 0.01, eps=0.1),  # a small one cancels a factor that stays
+    "adam": lambda p: torch.optim.Adam(p, 0.01, eps=0.1),  # with a small eps, a constant factor would cancel out
     "rmsprop": lambda p: torch.optim.RMSprop(p, 0.01),
 }
 

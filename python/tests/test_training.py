@@ -19,7 +19,7 @@ X = drawn(4, 5)
 
 
 def by_hand(model, steps=3, x=X, rate=0.05):
-    """Plain loop with SGD, of a model that is enabled."""
+    """A plain SGD loop with a model that learns by GRAPES."""
     for _ in range(steps):
         model.zero_grad()
         weighed(model(x)).backward()
@@ -171,11 +171,11 @@ def test_lightning(calls, tmp_path):
 
 
 def test_layers_called_without_the_model_cause_a_warning():
-    """As by a LightningModule whose training_step calls self.net(x): the guess of the output layer cannot be checked."""
+    """A LightningModule does this if its training_step calls self.net(x). The guess of the output layer cannot be checked."""
     model = nn.Module()
     model.net = network()
     torch_grapes.enable(model)
-    with pytest.warns(UserWarning, match="net.0 was called, but not as a part of a call of the model .* checked that net.4 is the output layer"):
+    with pytest.warns(UserWarning, match="net.0 was called, but not by the model .* checked that net.4 is the output layer"):
         agree(gradients(model.net, X), expected(model.net, X))
 
 

@@ -1,4 +1,4 @@
-"""What PyTorch is doing with the code that runs: calling, compiling, exporting or transforming it."""
+"""How PyTorch runs the current code: eagerly, or while compiling, exporting or transforming it."""
 from __future__ import annotations
 
 from typing import Any, Callable, TypeVar
@@ -18,7 +18,7 @@ def is_compiling() -> bool:
 
 
 def is_exporting() -> bool:
-    """Whether torch.export traces this code. What it makes has no backward pass."""
+    """Whether torch.export traces this code. An exported model has no backward pass."""
     if hasattr(_compiler, "is_exporting"):  # from PyTorch 2.7
         return bool(_compiler.is_exporting())
     return False
@@ -26,7 +26,7 @@ def is_exporting() -> bool:
 
 def is_transformed() -> bool:
     """Whether this code runs inside torch.func.grad, vmap or another transform, whose tensors have no graph to attach to."""
-    if TORCH < (2, 0) or is_compiling():  # compiled code is traced as if it were only called
+    if TORCH < (2, 0) or is_compiling():  # torch.compile traces code as if it ran eagerly
         return False
     return bool(torch._C._are_functorch_transforms_active())
 
@@ -42,15 +42,15 @@ def has_backward() -> bool:
 
 
 def uncompiled(function: Callable[..., T]) -> Callable[..., T]:
-    """Let torch.compile call the function as it is, between two compiled parts. With fullgraph=True that is an error."""
+    """Let torch.compile call the function uncompiled, between two compiled parts. With fullgraph=True that is an error."""
     return torch._disable_dynamo(function) if TORCH >= (2, 2) else function
 
 
 def guard_hooks() -> None:
     """Make torch.compile compile again when a module's hooks have changed.
 
-    By default it takes hooks as fixed: compiled code of a model without hooks would be used for a model with them, which would
-    then learn by plain backpropagation without a warning. Code that was compiled before is dropped once.
+    By default it assumes that hooks do not change. Code that was compiled for a model without hooks would then be used for a model
+    with hooks, which would learn by plain backpropagation without a warning. The first call discards all compiled code.
     """
     if TORCH < (2, 2):
         return

@@ -62,8 +62,8 @@ class Clock:
         if self.guessed and self.unchecked and not self.inside and self.warn and torch.is_grad_enabled():
             self.unchecked = False
             warnings.warn(
-                f"torch_grapes: {name} was called, but not as a part of a call of the model that enable() got; it is not checked that "
-                f"{self.outputs[0]} is the output layer. Call enable() with the module that is called, or name the output layers in output=[...]"
+                f"torch_grapes: {name} was called, but not by the model that was given to enable(), so it was not checked that "
+                f"{self.outputs[0]} is the output layer. Give enable() the module that you call, or name the output layers in output=[...]"
             )
         if self.calls is None:
             return
@@ -281,7 +281,7 @@ class Unfuse(layers.Hook):
 
 
 class Fuse(layers.Hook):
-    """Runs after a recurrent layer, also if it raised an error, and if a hook before Unfuse did."""
+    """Runs after a recurrent layer, even if the layer or a hook before Unfuse raised an error."""
 
     @uncompiled
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:

@@ -80,7 +80,7 @@ compiled, path, status = load()
 
 
 def _fits(tensor: Tensor) -> bool:
-    """Whether the compiled operations take this tensor: an ordinary one, on the CPU, in code that is only called."""
+    """Whether the compiled operations support this tensor: an ordinary tensor on the CPU, in code that runs eagerly."""
     return (not is_traced() and compiled is not None and type(tensor) in (Tensor, torch.nn.Parameter)
             and tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64))
 

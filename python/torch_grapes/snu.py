@@ -38,14 +38,14 @@ class Snu(Routed):
     | parameter           | default | symbol | meaning                                                                          |
     | recurrent           | False   | R      | whether the layer has recurrent weights, [unit, unit]                            |
     | decay               | 0.8     | d      | fraction of the membrane that remains after a step; learn_decay: fixed, per_layer, per_node |
-    | threshold           | 1       | θ      | per unit, in units of the membrane; learn_threshold                              |
+    | threshold           | 1       | θ      | one per unit, in units of the membrane; learn_threshold: whether it is learned   |
     | membrane_activation | relu    | g      | identity, relu, leaky_relu (slope 0.1)                                           |
     | output              | step    | h      | step, whose derivative is the surrogate; sigmoid                                 |
     | reset               | hard    |        | effect of a spike on the membrane: hard, subtract, none, lateral                 |
     | surrogate           | tanh    |        | tanh, sigmoid, fast_sigmoid, arctan, triangular, rectangular; of (s - θ) / width |
     | surrogate_width     | 1       |        | width of the surrogate, in units of the membrane                                 |
     | detach_reset        | False   |        | treat y_{t-1} in the reset as a constant in the backward pass                    |
-    | synapse             | 0       | α      | of a synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: none               |
+    | synapse             | 0       | α      | decay of the synaptic current c_t = α c_{t-1} + W x_t + R y_{t-1}; 0: no current |
     | truncate            | 0       |        | truncated backpropagation through time: cut before steps k, 2k, ...; 0: never    |
     | eprop               | False   |        | no error runs back in time through R (Bellec et al. 2020); always on for routes eprop |
 

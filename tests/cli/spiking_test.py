@@ -29,7 +29,7 @@ class SpikingTest(ProgramTest):
 
     def test_memory_is_needed_and_learned(self):
         scores = []
-        for seed in (1, 2, 3):  # one may not find the solution; which one, depends on the rounding of the machine's products
+        for seed in (1, 2, 3):  # one seed may not find the solution; which one depends on the rounding of this machine's products
             result = self.good_json("train", "--preset", "delayed-xor", "--seed", seed, "--out", f"xor-{seed}", "--quiet")
             scores.append(result["last"]["test_accuracy"])
         self.assertGreater(sorted(scores)[1], 0.95)

@@ -35,7 +35,7 @@ class Bench(ProgramTest):
         for line in lines:
             self.assertEqual((line["case"], line["batch"], line["optimizer"], line["precision"]),
                              ("20-16-4", 3, "sgd", "float32"))
-            if not line["no_baseline"]:  # it is not, where the machine's OpenBLAS does not know its processor
+            if not line["no_baseline"]:  # there are no ratios if OpenBLAS does not know this processor
                 self.assertAlmostEqual(line["ratio"], line["step_us"] / line["baseline_us"])
             self.assertGreaterEqual(line["peak_bytes"], 4 * (20 * 16 + 16 * 4))
             self.assertGreater(line["n"], 0)

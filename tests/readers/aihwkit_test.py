@@ -52,7 +52,7 @@ class Devices(ProgramTest):
             tile.update(-torch.ones(1, 1), torch.full((1, WEIGHTS), 1.0 if n <= PULSES else -1.0))
             if n in AT:
                 weights = tile.get_weights()[0].double().numpy()
-                fourth = ((weights - weights.mean()) ** 4).mean()  # gives the standard error of a deviation, whatever the distribution
+                fourth = ((weights - weights.mean()) ** 4).mean()  # gives the standard error of a deviation, for any distribution
                 responses[n] = weights.mean(), weights.std(ddof=1), (fourth - weights.var() ** 2) ** 0.5 / (2 * weights.std())
         return responses
 

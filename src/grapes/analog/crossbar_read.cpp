@@ -80,7 +80,7 @@ at::Tensor backward(const Crossbar& c, const at::Tensor& error, std::int64_t ste
 
 at::Tensor responsibility(const Crossbar& c, Sensing how, std::int64_t dim, std::int64_t step) {
   const at::NoGradGuard no_grad;
-  // If the array does not even multiply, its devices are not read for responsibility either.
+  // If the array does not compute the forward pass, its devices are not read for responsibility either.
   if (how == Sensing::automatic)
     how = !c.options.real.forward ? Sensing::exact : c.paired() ? Sensing::summed : Sensing::serial;
   if (how == Sensing::exact) return weights(c).abs().sum(1 - dim);

@@ -86,7 +86,7 @@ Device reram() {
 Device reram_soft_bounds() {
   Device device;
   device.name = "reram-soft-bounds";
-  device.summary = "the same ReRAM with soft bounds, after its symmetry point is subtracted by the reference";
+  device.summary = "the same ReRAM with soft bounds; its fixed reference device subtracts the symmetry point";
   device.source = "Gong et al., Nature Communications 9:2102, 2018, as aihwkit fitted it";
   device.response = Response::soft_bounds;
   device.step = 0.002;
@@ -107,7 +107,9 @@ Device reram_soft_bounds() {
 Device pcm() {
   Device device;
   device.name = "pcm";
-  device.summary = "phase-change memory: pairs that only increase step by step, saturate, are refreshed and drift";
+  device.summary =
+      "phase-change memory: pairs of devices that only increase step by step, saturate and drift; full pairs are "
+      "refreshed";
   device.source = "Nandakumar et al., Frontiers in Neuroscience 14:406, 2020, as aihwkit fitted it";
   device.response = Response::exponential;
   device.pair = Pair::one_sided;

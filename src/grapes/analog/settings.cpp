@@ -20,7 +20,8 @@ struct Setting {
   std::function<double(const Owner&)> get = {};
 };
 
-/// Sets a number. @param text  the setting as it was given, for the message  @param what  name of the owner, likewise
+/// Sets a number. @param text  the setting as it was given, for the message  @param what  name of the owner, also for
+/// the message
 template <class Owner>
 void set(Owner& owner, const std::vector<Setting<Owner>>& settings, const std::string& name,
          std::optional<double> value, const std::string& text, const std::string& what) {

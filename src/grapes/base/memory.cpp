@@ -32,7 +32,7 @@ std::uint64_t of_system() {
   return unlimited;
 }
 
-/// The least of this process' control group and those that contain it.
+/// The memory that the limits of this process's control group, and of the groups that contain it, leave.
 std::uint64_t of_control_group() {
   std::ifstream file("/proc/self/cgroup");
   std::uint64_t least = unlimited;

@@ -22,7 +22,7 @@ void for_each_number(std::int64_t count, int threads, const std::function<void(s
         const std::lock_guard lock(mutex);
         if (number < failed) failure = std::current_exception();
         failed = std::min(failed, number);
-        next = count;  // numbers below this one are done or in work
+        next = count;  // all numbers below this one are done or in progress
       }
     }
   };

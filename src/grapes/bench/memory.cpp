@@ -29,8 +29,8 @@ class CountedMemory {
  private:
   struct Counter final : c10::Allocator {
     explicit Counter(c10::Allocator* beneath) : beneath(beneath) {}
-    /// Stands in front of the memory that is handed out, because LibTorch's raw_allocate() needs memory whose context
-    /// is its own address.
+    /// A header in front of the allocated memory, because LibTorch's raw_allocate() needs memory whose context is its
+    /// own address.
     struct alignas(64) Piece {  // as LibTorch aligns its memory
       c10::DataPtr memory;
       std::int64_t bytes;
@@ -74,7 +74,7 @@ data::Batch examples(const data::DatasetInfo& info, std::int64_t batch, std::int
 
 }  // namespace
 
-/// On a new thread, so that memory that threads keep for their convolutions is counted too.
+/// Runs on a new thread, so that the memory that a thread keeps for its convolutions is counted too.
 std::int64_t peak_bytes(const Step& step) {
   CountedMemory memory;
   std::thread([&] {

@@ -84,7 +84,7 @@ std::vector<Timing> read(const std::string& path, std::int64_t batch, const Opti
       [&] {
         const data::DatasetPtr set = data::open(what, 1).train;
         const auto from = std::make_shared<Batches>(set, batch);
-        // The baseline copies rows that are in memory as float32: of as many examples as fit into 256 MB.
+        // The baseline copies rows that are in memory as float32, of at most as many examples as fit into 256 MB.
         const at::Tensor one = from->next().inputs;
         const std::int64_t width = one.numel() / from->size();
         const std::int64_t held = std::clamp<std::int64_t>((std::int64_t{256} << 20) / (4 * width), 1, set->size());

@@ -112,7 +112,7 @@ struct TimeOptions {
     if (dt || exchange::is_ours(graph)) return dt.value_or(0);
     if (exchange::has_times(graph)) return default_dt;
     program.say(
-        "note: no node has a time constant, so a time step is 1: it adds r times the current (--dt changes it)");
+        "note: no node has a time constant, so dt is 1: each time step adds r times the current (set dt with --dt)");
     return 1;
   }
 };

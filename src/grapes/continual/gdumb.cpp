@@ -12,10 +12,10 @@
 namespace grapes::continual {
 namespace {
 
-/// A memory with as many examples of each class (Prabhu et al. 2020, algorithm 1). The same label in two tasks counts
-/// as two classes. An example is stored while its class has less than its share; in a full memory it replaces a random
-/// example of the largest class. Before a task is trained, all of its examples are offered. Then the network learns the
-/// memory alone, from its initial weights, in as many updates as without the method.
+/// A memory with equally many examples of each class (Prabhu et al. 2020, algorithm 1). The same label in two tasks
+/// counts as two classes. An example is stored while its class has less than its share; in a full memory it replaces a
+/// random example of the largest class. Before a task is trained, all of its examples are offered. Then the network
+/// learns the memory alone, from its initial weights, in as many updates as without the method.
 class GDumb final : public Method {
  public:
   explicit GDumb(const MethodContext& context)

@@ -230,8 +230,8 @@ class Learner {
     return all;
   }
 
-  /// Adds NAME_tasks, the accuracy on every task, and NAME_accuracy, the mean over the tasks so far, or before training
-  /// over all.
+  /// Adds NAME_tasks, the accuracy on every task, and NAME_accuracy, the mean over the tasks so far. Before training it
+  /// is the mean over all tasks.
   void evaluate_into(Json& row, data::DatasetPtr Task::*part, const std::string& name) {
     const data::DatasetPtr& first = scenario_.tasks.front().*part;
     if (!first || first->size() == 0) return;

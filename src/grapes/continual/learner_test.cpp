@@ -257,8 +257,8 @@ TEST(Learner, JointTrainingUsesTheSameExamplesInAnotherOrder) {
       const auto met = [](const std::vector<int>& times) {
         return static_cast<std::size_t>(std::count_if(times.begin(), times.end(), [](int n) { return n > 0; }));
       };
-      // After the first task, joint training has used some examples of every task; the others all of the first and none
-      // else.
+      // After the first task, joint training has used some examples of every task. Without it, all examples of the
+      // first task were used and no others.
       EXPECT_EQ(met(seen[0]) == seen[0].size(), method == "none");
       EXPECT_EQ(met(seen[2]) == 0, method == "none");
     });

@@ -216,7 +216,7 @@ TEST(Si, ImportanceEqualsThePathIntegralByHand) {
     const at::Tensor g = at::randn_like(start);
     W.mutable_grad() = g.clone();
     method->before_update({});
-    EXPECT_TRUE(W.grad().equal(g));  // nothing is held in the first task
+    EXPECT_TRUE(W.grad().equal(g));  // no penalty in the first task
     {
       const at::NoGradGuard no_grad;
       W.sub_(at::sin(g), 0.01);  // any update rule

@@ -77,7 +77,8 @@ at::Tensor of_classes(const at::Tensor& W, const Some& examples, const std::vect
 /// Takes the network's weights, a batch's own examples and the draws; returns the gradient.
 using Gradient = std::function<at::Tensor(const at::Tensor& W, const Some& own, const std::vector<Some>& draws)>;
 
-/// Learns with the program and by hand. The hand takes the numbers of the examples from Method::batches().
+/// Learns with the program and by hand. The computation by hand gets the numbers of the examples from
+/// Method::batches().
 void expect_by_hand(const std::string& scenario, const std::string& name, std::int64_t draws,
                     const Gradient& gradient) {
   Kit kit = linear_kit(scenario, name, linear());

@@ -159,11 +159,11 @@ void split_tasks(Scenario& scenario, const data::Splits& splits, const std::stri
                                          splits.info.outputs, classes.size(), each));
 }
 
-/// Draws a part of every task's training examples and deals them out again to the places that they have left. A task
-/// may get its own back.
+/// Draws a part of every task's training examples and distributes them at random over the places that they leave. A
+/// task may get its own examples back.
 void describe_mixing(Json& manifest, const Scenario& scenario, double blur, std::uint64_t seed) {
   std::vector<std::array<std::int64_t, 2>> pool;  // (task, row)
-  std::vector<std::size_t> places;                // the task that each had
+  std::vector<std::size_t> places;                // the task that each place belongs to
   for (std::size_t k = 0; k < scenario.tasks.size(); ++k) {
     Random random(stream_seed(seed, "blur", k));
     const std::int64_t n = scenario.tasks[k].train->size();

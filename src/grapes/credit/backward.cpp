@@ -249,8 +249,8 @@ class Modulator::Impl {
     }
   }
 
-  /// Computes the factor anew in each pass that is due. The weight's version cannot show that it is unchanged, because
-  /// torch::optim::SGD writes through data(), which does not raise the version.
+  /// Computes the factor again in each pass that is due. The version counter cannot show that the weight is unchanged,
+  /// because torch::optim::SGD writes through data(), which does not raise the version.
   const at::Tensor& factor(std::size_t l, const Layout& layout, std::size_t number) {
     std::vector<Plan::Made>& factors = plans_[l].factors;
     auto made = std::find_if(factors.begin(), factors.end(), [&](const auto& one) { return one.layout == layout; });

@@ -8,7 +8,7 @@
 
 namespace grapes::data {
 
-/// Random changes of an image, drawn anew for every example. The first group is as in the authors' program (Keras'
+/// Random changes of an image, drawn again for every example. The first group is as in the authors' program (Keras'
 /// generator and Simard et al. 2003): uniform from [-amplitude, amplitude], with bilinear interpolation. The second
 /// group is applied afterward. It moves whole pixels, so it does not blur.
 struct Augmentation {

@@ -19,7 +19,7 @@ enum class Missing { error, drop, mean, median, most_common };
 /// The result of every reader.
 struct Collection {
   DatasetPtr train;
-  DatasetPtr train_drawn = {};  ///< the same examples with a random part drawn anew by each seed; empty: they have none
+  DatasetPtr train_drawn = {};  ///< the same examples with a random part drawn for each seed; empty: they have none
   DatasetPtr validation = {};   ///< empty if the source has no validation set of its own
   DatasetPtr test = {};         ///< empty if the source has no test set of its own
   Missing missing = Missing::error;  ///< how to fill inputs without a value, which are NaN

@@ -44,7 +44,7 @@ Sample sample_of(std::string_view text, char delimiter, char comment, const std:
       ++widths[cells.size()];
     }
   } catch (const DataError&) {
-    // The end of the sample, or a fault that reading the whole text will name.
+    // The sample ends within a record, or the text has a fault. Reading the whole text will report the fault.
   }
   std::size_t most = 0;
   for (const auto& [width, count] : widths)
@@ -90,7 +90,7 @@ char find_delimiter(std::string_view start, char comment, const std::string& fil
   return best;
 }
 
-/// The sign of comments: lines that begin with # or %, unless most lines do.
+/// The character that begins comments: # or %, if fewer than half of the lines begin with it; otherwise 0.
 char find_comment(std::string_view start) {
   std::size_t lines = 0;
   std::map<char, std::size_t> signs;
@@ -285,7 +285,7 @@ Dialect find_dialect(std::string_view text, const DialectOptions& options, const
       options.delimiter == "auto" ? find_delimiter(start, dialect.comment, file) : named_delimiter(options.delimiter);
   Sample sample = sample_of(start, dialect.delimiter, dialect.comment, file);
   if (sample.records.empty()) {
-    // Reading it names the fault, if there is one.
+    // If there is a fault, reading the first record throws an error that names it.
     std::vector<std::string_view> fields;
     Records(text, file, dialect.delimiter, dialect.comment).next(fields);
     throw DataError(file + ": is empty, expected a table");

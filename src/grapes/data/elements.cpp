@@ -55,7 +55,7 @@ at::Tensor elements(std::string_view bytes, const ElementType& type, at::IntArra
     const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % type.size == 0;  // NOLINT: an address
     if (owner && aligned && !bytes.empty())
       return at::from_blob(
-          const_cast<char*>(bytes.data()), shape, [owner](void*) {}, *kind);  // NOLINT: written to by no one
+          const_cast<char*>(bytes.data()), shape, [owner](void*) {}, *kind);  // NOLINT: nobody writes to it
     at::Tensor values = at::empty(shape, *kind);
     if (!bytes.empty()) std::memcpy(values.data_ptr(), bytes.data(), bytes.size());
     return values;

@@ -58,7 +58,7 @@ class Converter {
   }
 
  private:
-  static iconv_t invalid() { return reinterpret_cast<iconv_t>(-1); }  // NOLINT: so iconv.h says it
+  static iconv_t invalid() { return reinterpret_cast<iconv_t>(-1); }  // NOLINT: the error value in iconv.h
   iconv_t handle_;
 };
 

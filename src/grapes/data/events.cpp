@@ -83,7 +83,7 @@ std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t size
   return value;
 }
 
-/// The place after the lines that begin with #. @throws DataError unless the first says this version
+/// The place after the lines that begin with #. @throws DataError if the first line is not this version
 std::size_t after_header(std::string_view bytes, std::string_view version, const std::string& file) {
   const std::string first(bytes.substr(0, bytes.find_first_of("\r\n")));
   if (first != version)
@@ -166,7 +166,7 @@ std::vector<Event> nmnist_events(std::string_view bytes, const std::string& file
 
 std::vector<Event> aedat2_events(std::string_view bytes, const std::string& file) {
   constexpr std::size_t size = 8;
-  constexpr std::uint64_t most = 0x7fff;  // above are no pixels, but other inputs of the camera
+  constexpr std::uint64_t most = 0x7fff;  // higher addresses are other inputs of the camera, not pixels
   const std::string_view data = bytes.substr(after_header(bytes, "#!AER-DAT2.0", file));
   if (data.size() % size != 0)
     throw DataError(fmt::format("{}: {} bytes after the header, expected events of 8 bytes each", file, data.size()));
@@ -202,7 +202,7 @@ struct PacketHeader {
   }
 
   std::uint64_t type, event_size;
-  std::int64_t overflow;  ///< times the 31 bits of a time have overflowed
+  std::int64_t overflow;  ///< how often the 31 bits of a time have overflowed
   std::uint64_t capacity, count;
 };
 

@@ -21,7 +21,7 @@ namespace grapes::data {
 namespace fs = std::filesystem;
 namespace {
 
-/// What a look at a file shows, before it is decoded for use.
+/// What is known about a file before it is decoded for use.
 struct Look {
   image::Header header;
   std::string sha256;
@@ -42,7 +42,7 @@ Look look_at(const fs::path& path, bool skip_damaged) {
   return look;
 }
 
-/// A part of a folder whose files have been looked at.
+/// A part of a folder, with what is known about its files.
 struct LookedAt {
   std::vector<PictureFile> files;
   std::vector<Look> looks;
@@ -67,7 +67,7 @@ LookedAt look_at_all(const std::vector<PictureFile>& files, bool skip_damaged, s
   return part;
 }
 
-/// The size of the examples, which all pictures must give.
+/// The size of the examples. All pictures must have this size after scaling and cropping.
 class CommonSize {
  public:
   explicit CommonSize(const PictureOptions& options) : options_(options) {}
@@ -94,7 +94,7 @@ class CommonSize {
   fs::path first_;
 };
 
-/// Bytes of the decoded pictures, as they are held.
+/// Bytes that the decoded pictures take in memory.
 std::uint64_t held_bytes(const LookedAt& part, const PictureOptions& options, std::int64_t channels) {
   std::uint64_t bytes = 0;
   for (const Look& look : part.looks) {
@@ -165,7 +165,7 @@ Collection read_tiny_imagenet(const SourceFiles& files) {
                                   annotations.string(), line, trim(text)));
     layout.test.push_back({files.folder / "val" / "images" / cells[0], label->second});
   }
-  layout.notes.clear();  // the boxes beside the pictures
+  layout.notes.clear();  // about the files of boxes, which are ignored
   layout.notes.emplace_back("the test examples are those of val, because the classes of test are not published");
   return read_pictures(std::move(layout), "tiny-imagenet", files.pictures);
 }
@@ -178,7 +178,7 @@ Collection read_pictures(PictureLayout layout, const std::string& name, const Pi
     return look_at_all(files, options.skip_damaged, damaged);
   };
   const LookedAt train = look(layout.train), validation = look(layout.validation), test = look(layout.test);
-  if (train.files.empty()) throw DataError(name + ": no picture is left to train with; " + damaged.front());
+  if (train.files.empty()) throw DataError(name + ": no picture is left for training; " + damaged.front());
 
   CommonSize size(options);
   bool color = false;

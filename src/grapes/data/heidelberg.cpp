@@ -49,7 +49,7 @@ std::vector<Value> entry(const Object& set, hsize_t number, hid_t kind, const st
   return values;
 }
 
-/// A file of spikes, read by one thread at a time, as HDF5 wants it.
+/// A file of spikes, read by one thread at a time, as HDF5 requires.
 class SpikeFile {
  public:
   explicit SpikeFile(const std::filesystem::path& path) : path_(path.string()) {

@@ -44,7 +44,7 @@ void for_each_piece(const Dataset& dataset, Visit visit) {
   }
 }
 
-/// What the values of a data set are, by at most 65,536 of its examples.
+/// The range and kind of the values of a data set, from at most 65,536 of its examples.
 struct Values {
   double low = 0, high = 0;
   bool whole = true;  ///< all are whole numbers

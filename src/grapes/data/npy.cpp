@@ -123,11 +123,12 @@ std::string_view take_header(std::string_view& bytes, const std::string& file) {
 
 ElementType element_type(const NpyHeader& header) {
   const std::string& text = header.type;
-  static const std::pair<char, const char*> refused[] = {{'O', "Python objects"},
-                                                         {'c', "complex numbers"},
-                                                         {'M', "dates"},
-                                                         {'m', "spans of time"},
-                                                         {'V', "raw bytes or a type that NumPy lacks, like bfloat16"}};
+  static const std::pair<char, const char*> refused[] = {
+      {'O', "Python objects"},
+      {'c', "complex numbers"},
+      {'M', "dates"},
+      {'m', "time spans"},
+      {'V', "raw bytes, or a type that NumPy does not have, like bfloat16"}};
   ElementType type;
   if (text.size() >= 2) {
     const bool big = text[0] == '>';
@@ -135,7 +136,8 @@ ElementType element_type(const NpyHeader& header) {
     type.kind = text[1];
     for (const auto& [kind, what] : refused)
       if (type.kind == kind)
-        header.fail(fmt::format("has {} (type '{}'), expected numbers: convert it by .astype('float32')", what, text));
+        header.fail(
+            fmt::format("has {} (type '{}'), expected numbers: convert it with .astype('float32')", what, text));
     type.size = static_cast<std::size_t>(to_integer(std::string_view(text).substr(2)).value_or(0));
   }
   static constexpr std::string_view numbers[] = {"b1", "i1", "i2", "i4", "i8", "u1", "u2",

@@ -14,7 +14,7 @@
 
 namespace grapes::data {
 
-/// Order of the training examples in an epoch: shuffled anew, or that of the file.
+/// Order of the training examples in an epoch: shuffled, or that of the file.
 enum class Order { shuffle, file };
 
 /// What to read, and how to split and change it.

@@ -20,7 +20,7 @@ bool read_pixels(const std::string& text, std::int64_t& pixels) {
   return true;
 }
 
-/// Where a part of `inside` begins that is in the middle of `whole`, as in torchvision.
+/// Returns where a centered part of length `inside` begins in a length of `whole`, as in torchvision.
 std::int64_t middle(std::int64_t whole, std::int64_t inside) {
   return std::llrint(static_cast<double>(whole - inside) / 2);  // halves to even
 }

@@ -29,7 +29,7 @@ struct PictureOptions {
   /// Without a crop, pictures get this size, whatever their shape. With one they keep their shape and are scaled until
   /// they just cover it. Not given: they keep their size.
   PictureSize resize = {};
-  Crop crop = {};     ///< random: drawn anew for each training example; other examples are cropped at the center
+  Crop crop = {};     ///< random: drawn again for each training example; other examples are cropped at the center
   bool gray = false;  ///< color is converted to gray
   bool skip_damaged = false;  ///< leave out files that cannot be decoded, instead of stopping
 };

@@ -93,7 +93,8 @@ bool holds(const std::vector<std::size_t>& list, std::size_t value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-/// Whether a column only numbers the rows: 0, 1, 2, ... or 1, 2, 3, ..., and it is called so or has no name.
+/// Whether a column only numbers the rows: its values are 0, 1, 2, ... or 1, 2, 3, ..., and it has no name or one like
+/// "id".
 bool numbers_rows(const TableCells& cells, std::size_t column, const Dialect& dialect) {
   const TableColumn& of = cells.columns[column];
   if (of.text || of.missing > 0 || cells.rows < 3 || (cells.at(0, column) != 0 && cells.at(0, column) != 1))

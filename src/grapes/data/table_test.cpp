@@ -304,7 +304,7 @@ TEST_F(Table, InputsAndTargetsAreScaledByTheTrainingExamples) {
   EXPECT_DOUBLE_EQ(splits.info.target_mean[0], targets.mean().item<double>());
   EXPECT_DOUBLE_EQ(splits.info.target_deviation[0], targets.std(false).item<double>());
 
-  // What one set of examples taught is applied to another.
+  // The scales from one set of examples are applied to another.
   const Fitted fitted{splits.info, splits.normalization};
   const Splits other = open(options, 2, {}, &fitted);
   EXPECT_EQ(other.info.target_mean, splits.info.target_mean);

@@ -33,7 +33,7 @@ class ZipBytes {
   const std::string& file_;
 };
 
-constexpr std::uint64_t in_zip64 = 0xffffffff;  // a field of 32 bits that says: see the field of 64 bits
+constexpr std::uint64_t in_zip64 = 0xffffffff;  // in a field of 32 bits: the number is in a field of 64 bits
 
 }  // namespace
 

@@ -309,7 +309,8 @@ static inline void net_infer(net_state *s, const int16_t *x, int16_t *logits) {
 }
 
 #if NET_LEARNS && NET_CLASSES
-/* One step from one example. label: below NET_OUTPUTS. Returns what it would have answered before. */
+/* One step from one example. label: below NET_OUTPUTS. Returns the class that the network
+   answered before the step. */
 static inline unsigned net_learn(net_state *s, const int16_t *x, unsigned label) {
   net_forward(s, x);
   const unsigned answer = net_greatest(s->values + NET_HIDDEN);

@@ -41,7 +41,7 @@ struct Conversion {
   Unit (*convert)(const Parameter& of, const Step& step);
 };
 const std::vector<Conversion>& conversions() {
-  static const char* const shown = "because its output is measured from there";
+  static const char* const shown = "because the node outputs its membrane, which Grapes measures from v_leak";
   static const std::vector<Conversion> rows = {
       {"LIF", true,
        [](const Parameter& of, const Step& step) {
@@ -109,8 +109,8 @@ void restore(const nir::Node& node, Population& population) {
       !at::allclose(population.scale, at::ones_like(population.scale), 0, tolerance) ||
       !same(synapse, neurons.synapse) || !rests_at_0("v_leak"))
     throw DataError(
-        "its parameters contradict its metadata, so another program has changed one of the two; without "
-        "the entry 'format' in the graph's metadata the parameters are used");
+        "its parameters contradict its metadata, so another program has changed one of the two; to use "
+        "the parameters, remove the entry 'format' from the graph's metadata");
   neurons.decay = decay;
   if (synapse.defined()) neurons.synapse = synapse.expand_as(decay).contiguous();
   if (neurons.reset_value.defined()) neurons.reset_value = tensor_of(node.fields.at("v_reset"));

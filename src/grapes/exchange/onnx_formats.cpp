@@ -91,7 +91,8 @@ kernels::NumberFormat OnnxNodes::weight_format(const Node& node, const at::Tenso
   if (node.type == "FloatQuant" || integer(node, "narrow", 0) == 0) return format(node);
   const Steps all = steps(node);
   if (all.bits > 16) fail(node, fmt::format("rounds weights to {} bits; expected 2 to 16", all.bits));
-  const bool channels = all.step.dim() > 1;  // where both formats give the same, the shape says which it was
+  // If both formats give the same numbers, the shape tells which one was used.
+  const bool channels = all.step.dim() > 1;
   for (const char* scale : {channels ? ":channel" : ":tensor", channels ? ":tensor" : ":channel"}) {
     const kernels::NumberFormat format = kernels::number_format(fmt::format("int{}{}", all.bits, scale), "format");
     if (at::equal(kernels::rounded(W, format, 0, 0), rounded)) return format;

@@ -38,7 +38,7 @@ data::Normalization OnnxInput::normalization(const std::vector<std::int64_t>& ex
   const std::vector<at::Tensor> both = at::broadcast_tensors({shift.to(at::kFloat), scale.to(at::kFloat)});
   for (const at::Tensor& one : both)
     if (!one.isfinite().all().item<bool>())
-      throw DataError(steps.back().where + " leaves a normalization of the inputs that is not finite; expected " +
+      throw DataError(steps.back().where + " makes the normalization of the inputs infinite or NaN; expected " +
                       "finite constants, and no factor of 0 before a sum");
   return {both[0].contiguous(), both[1].contiguous()};
 }

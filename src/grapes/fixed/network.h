@@ -8,7 +8,8 @@
 #include <vector>
 
 /// A chain of linear layers in integers, and its learning rule. `grapes export c` writes it as C, which computes the
-/// same bits. This is the simple implementation: 64 bits for every sum, and responsibilities summed anew at every step.
+/// same bits. This is the simple implementation: 64 bits for every sum, and responsibilities summed again at every
+/// step.
 namespace grapes::fixed {
 
 /// Number formats. Every number is an integer times 2^-fraction; overflow saturates.

@@ -35,7 +35,7 @@ auto read(const Format& format, const std::string& file, Read read) {
 }
 
 Header checked_header(const Format& format, std::string_view bytes, const std::string& file) {
-  constexpr std::int64_t most = 1 << 14;  // a header can ask for more than the memory
+  constexpr std::int64_t most = 1 << 14;  // a header can claim a picture that does not fit into memory
   const Header header = read(format, file, [&] { return format.header(bytes); });
   if (header.rows < 1 || header.columns < 1 || header.rows > most || header.columns > most)
     throw DataError(fmt::format("{}: a {} of {} x {} pixels, expected 1 to {} in each direction", file, format.name,
@@ -43,7 +43,7 @@ Header checked_header(const Format& format, std::string_view bytes, const std::s
   return header;
 }
 
-/// The picture without its alpha channel, in front of black.
+/// The picture without its alpha channel, on a black background.
 Raster blended(Raster raster) {
   if (raster.channels % 2 == 1) return raster;
   const std::int64_t kept = raster.channels - 1, count = raster.rows * raster.columns;
@@ -73,9 +73,9 @@ Raster in_color(const Raster& raster) {
   return color;
 }
 
-/// Turns a stored picture. Exif numbers the positions of its first row and column: 1 top left, 2 top right, 3 bottom
-/// right, 4 bottom left; 5 ... 8 are the same with rows and columns exchanged first, in the order left top, right top,
-/// right bottom, left bottom.
+/// Rotates or mirrors a stored picture. Exif numbers the positions of its first row and column: 1 top left, 2 top
+/// right, 3 bottom right, 4 bottom left; 5 ... 8 are the same with rows and columns exchanged first, in the order left
+/// top, right top, right bottom, left bottom.
 Raster turned(const Raster& stored, int orientation) {
   if (orientation <= 1 || orientation > 8) return stored;
   const bool exchanged = orientation >= 5;

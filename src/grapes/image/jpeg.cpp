@@ -26,7 +26,7 @@ struct JpegErrors {
 
 /// A warning about missing pixels is an error here: libjpeg would fill them with gray.
 void heed(j_common_ptr jpeg, int level) {
-  if (level >= 0) return;  // a remark
+  if (level >= 0) return;  // information without effect on the pixels
   const int code = jpeg->err->msg_code;
   if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE) leave(jpeg);
 }
@@ -78,7 +78,7 @@ class JpegReader {
   }
 
  private:
-  /// @param step  must not have local variables with destructors, because an error jumps out of it
+  /// @param step  must not have local variables with destructors, because an error leaves it by longjmp
   template <class Step>
   void guarded(const Step& step) {
     if (setjmp(errors_.jump)) throw Damage(errors_.message.data());  // NOLINT(cert-err52-cpp): libjpeg's interface

@@ -18,7 +18,7 @@ class Png {
 
   void begin(std::string_view bytes) {
     if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) throw Damage(image.message);
-    image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // else libpng takes 16-bit values for linear
+    image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // else libpng assumes that 16-bit values are linear
   }
 
   png_image image{};

@@ -43,8 +43,8 @@ int tiff_error(TIFF*, void* user, const char*, const char* text, va_list values)
   return 1;
 }
 
-/// A field that the file should have, but that lies beyond its end, is an error here: libtiff would do without it, and
-/// without a palette it would take colors for gray.
+/// A field that the file should have, but that lies beyond its end, is an error here. libtiff would ignore it, and
+/// without a palette it would read colors as gray.
 int tiff_warning(TIFF* tiff, void* user, const char* module, const char* text, va_list values) {
   const bool beyond_end = std::string_view(text).starts_with("IO error during reading of");
   return beyond_end ? tiff_error(tiff, user, module, text, values) : 1;
@@ -89,7 +89,7 @@ class Tiff {
     if (!TIFFRGBAImageOK(tiff_, reason.data())) throw Damage(reason.data());
     const Header stored = header();
     std::vector<std::uint32_t> pixels(static_cast<std::size_t>(stored.rows * stored.columns));
-    // In the orientation of the file libtiff turns nothing; it could only mirror.
+    // With the orientation of the file, libtiff leaves the pixels in their order. It could mirror them but not rotate.
     if (!TIFFReadRGBAImageOriented(tiff_, static_cast<std::uint32_t>(stored.columns),
                                    static_cast<std::uint32_t>(stored.rows), pixels.data(), stored.orientation, 1))
       fail();

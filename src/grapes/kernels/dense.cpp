@@ -185,7 +185,7 @@ void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) 
 
 struct DenseBackward final : Node {
   Dense layer;
-  at::Tensor input, value;  // without history, because the node must not hold itself; input as learn_weight() needs it
+  at::Tensor input, value;  // detached, because the node must not refer to itself; input as learn_weight() needs it
   std::uint32_t weight_version = 0;
 
   std::string name() const override { return "GrapesDenseBackward"; }

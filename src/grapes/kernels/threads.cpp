@@ -47,7 +47,7 @@ class InPart {
  public:
   InPart() {
     in_part = true;
-    if (openblas().own_pool()) return;  // in_parallel() has told it
+    if (openblas().own_pool()) return;  // in_parallel() has set its threads
     if (mkl_ != nullptr) mkl_threads_ = mkl_(1);
     if (get_openmp_ == nullptr || set_openmp_ == nullptr) return;
     openmp_threads_ = get_openmp_();

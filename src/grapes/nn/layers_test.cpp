@@ -214,7 +214,7 @@ TEST(Layers, RecurrentScalesTheErrorOnlyOncePerTimeStep) {
 }
 
 TEST(Layers, RecurrentScalesAtEveryTimeStepIfCompounding) {
-  // One unit with R = 1, far from saturation: the error at the first step has met the factor at each step.
+  // One unit with R = 1, far from saturation: the error at the first step was multiplied by the factor at each step.
   for (const std::int64_t steps : {1, 5}) {
     const auto error_at_start = [&](bool compounding) {
       Recurrent layer(1, 1, Rule{.modulation = "constant", .constants = {2}, .compounding = compounding});

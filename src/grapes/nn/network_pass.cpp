@@ -46,7 +46,7 @@ at::Tensor summed(const at::Tensor& h, std::int64_t pool) {
   return averaged(h, pool) * static_cast<double>(pool * pool);
 }
 
-/// Applies what has no time to every step, as if steps were examples. @param h  [time, batch, ...]
+/// Applies an operation without time to every time step, as if steps were examples. @param h  [time, batch, ...]
 template <class Apply>
 at::Tensor at_each_step(const at::Tensor& h, Apply apply) {
   return kernels::unblocked(apply(h.flatten(0, 1))).unflatten(0, {h.size(0), h.size(1)});
@@ -74,7 +74,7 @@ struct GradientTap final : torch::autograd::Node {
   void release_variables() override { tell = nullptr; }
 };
 
-/// Returns the value; `tell` is called with the error at it.
+/// Returns the value. The backward pass calls `tell` with the error at the value.
 at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)> tell) {
   const auto node = kernels::make_node<GradientTap>();
   node->set_next_edges(torch::autograd::collect_next_edges(value));
@@ -327,7 +327,8 @@ std::vector<Network::Piece> Network::pieces() const {
 
 /// Returns the number of examples to recompute at a time. Examples are independent of each other except with
 /// normalization, with dropout, whose mask is drawn per batch, and with number formats, whose scales and draws depend
-/// on the batch. The weights' layout is prepared for every slice, which pays if they are smaller than the values.
+/// on the batch. The weights' layout is prepared for every slice, so slices are used only if the weights are smaller
+/// than the values.
 std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
   constexpr std::int64_t examples = 16;
   if (has_time(stages_)) return 0;  // the first axis is time

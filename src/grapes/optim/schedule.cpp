@@ -127,7 +127,7 @@ UsageError wrong_form(const std::string& text, const ScheduleRow& row) {
   return {"schedule", "'" + text + "' does not have the form " + row.summary};
 }
 
-/// @param text  as wrong_form()
+/// @param text  see wrong_form()
 Made made(const ScheduleOptions& options, std::int64_t epochs, const std::string& text) {
   const ScheduleRow& row = find_row(schedules(), "schedule", options.name);
   const bool valid = std::ranges::all_of(options.numbers, [](double x) { return std::isfinite(x) && x >= 0; });

@@ -95,14 +95,15 @@ std::string cost_picture(const std::string& title, const std::string& unit, cons
     }
     drawing.text({scale(from) + 5, y + 12}, short_number(sum(bars[row])), "small muted");
   }
-  return drawing.image(title + ": one bar a row, by phase, in " + unit);
+  return drawing.image(title + ": one bar per row, divided by phase, in " + unit);
 }
 
 std::string histogram_text(const record::Histogram& histogram) {
   static const std::array<const char*, 9> blocks = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
   std::string bars;
   for (std::size_t bin = 0; bin < histogram.counts.size(); ++bin)
-    bars += blocks.at(static_cast<std::size_t>(std::ceil(8 * height_of(histogram, bin))));  // one unit is still seen
+    // Rounded up, so that a single unit is visible.
+    bars += blocks.at(static_cast<std::size_t>(std::ceil(8 * height_of(histogram, bin))));
   return fmt::format("{:.3g} {} {:.3g}  mean {:.4g}, sd {:.3g}, {:.4g} to {:.4g}", histogram.from, bars, histogram.to,
                      histogram.mean, histogram.sd, histogram.min, histogram.max);
 }

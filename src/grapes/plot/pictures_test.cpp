@@ -52,8 +52,8 @@ DeviceResponse triangle(const std::string& name) { return {name, "a < b", {0, 1,
 
 TEST(ResponsePicture, DrawsLineBandAndClosedForm) {
   const std::string text = response_picture({triangle("one")});
-  // The y axis holds 0 to mean + s.d. = 1.5, with 5 % of air: -0.075 to 1.575 on 190 to 28; x holds 0 to 2 on 56 to
-  // 296.
+  // The y axis holds 0 to mean + s.d. = 1.5, with a margin of 5 %: -0.075 to 1.575 on 190 to 28; x holds 0 to 2 on 56
+  // to 296.
   EXPECT_THAT(text, HasSubstr("<polyline points=\"56,182.64 176,84.45 296,182.64\" class=\"line a2\"/>"));
   EXPECT_THAT(text, HasSubstr("<polygon points=\"56,182.64 176,35.36 296,182.64 296,182.64 176,133.55 56,182.64\""));
   EXPECT_THAT(text, HasSubstr("<polyline points=\"56,182.64 176,59.91 296,182.64\" class=\"line over broken\""));

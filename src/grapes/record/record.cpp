@@ -124,7 +124,7 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Adds an event for each row after the first that has none, because of a crash or an older version.
+/// Adds the missing events: the file has none for the last rows after a crash, and is missing in older records.
 void resume_events(const fs::path& path, const std::vector<Json>& rows) {
   std::error_code error;
   const std::string file = fs::exists(path, error) ? read_file(path) : "";

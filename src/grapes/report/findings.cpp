@@ -67,7 +67,7 @@ Told differences_of(const Summary& summary, Section section, const std::string& 
   return all;
 }
 
-/// Returns the arms that a verdict is about: those with GRAPES, or else the best one.
+/// Returns the arms that a verdict is about: those with GRAPES, or otherwise the best one.
 Strings judged(const Summary& summary, const Condition& condition) {
   Strings arms;
   const Arm* best = nullptr;
@@ -210,8 +210,9 @@ void mixtures(const Summary& summary, const Condition& condition, Said& say) {
     mixed = mixed || !alike(arm.runs, pairing_of) || arm.learning_rates.size() > 1;
     const Difference* one = condition.find(arm.name, summary.baseline, summary.primary());
     if (one != nullptr && one->unpaired > 0)
-      say("{} of {} had no run of {} with the same start to be paired with, and {} not in the paired difference.",
-          count(one->unpaired, "run"), quoted(arm.name), quoted(one->against), one->unpaired == 1 ? "is" : "are");
+      say("{} of {} cannot be paired, because no run of {} has the same start. The paired difference does not include "
+          "{}.",
+          count(one->unpaired, "run"), quoted(arm.name), quoted(one->against), one->unpaired == 1 ? "it" : "them");
   }
   if (lengths.size() > 1)
     say("The runs have different lengths ({} to {}). Their final scores are not comparable, and the mean curves end "

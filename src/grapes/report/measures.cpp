@@ -121,7 +121,7 @@ namespace {
 
 const Unit percent{100, 2, " %", " points"};
 
-/// The mean of what was recorded, if anything was.
+/// The mean of the values, if there are any.
 std::optional<double> mean_of(const Points& points) {
   std::vector<double> values;
   for (const auto& [x, y] : points) values.push_back(y);
@@ -185,18 +185,19 @@ std::vector<Measure> task_measures() {
   };
   using Better = Measure::Better;
   const Bounds level{0, 1}, change{-1, 1};
-  return {
-      {"average_accuracy", "average accuracy", "on all tasks after the last one: (1/T) Σ R[T,j]", percent, level,
-       Better::more, of(&Transfer::average_accuracy, true), true},
-      {"learning_accuracy", "learning accuracy", "on each task right after it: (1/T) Σ R[j,j]", percent, level,
-       Better::more, of(&Transfer::learning_accuracy), true},
-      {"forgetting", "forgetting", "from a task’s best accuracy to its last: (1/(T−1)) Σ (max R[i,j] − R[T,j])",
-       percent, change, Better::less, of(&Transfer::forgetting), true},
-      {"backward_transfer", "backward transfer", "what later tasks did to earlier ones: (1/(T−1)) Σ (R[T,j] − R[j,j])",
-       percent, change, Better::more, of(&Transfer::backward_transfer)},
-      {"forward_transfer", "forward transfer",
-       "what earlier tasks did for later ones: (1/(T−1)) Σ (R[j−1,j] − untrained[j])", percent, change, Better::more,
-       of(&Transfer::forward_transfer)}};
+  return {{"average_accuracy", "average accuracy", "on all tasks after the last one: (1/T) Σ R[T,j]", percent, level,
+           Better::more, of(&Transfer::average_accuracy, true), true},
+          {"learning_accuracy", "learning accuracy", "on each task right after it: (1/T) Σ R[j,j]", percent, level,
+           Better::more, of(&Transfer::learning_accuracy), true},
+          {"forgetting", "forgetting", "from a task’s best accuracy to its last: (1/(T−1)) Σ (max R[i,j] − R[T,j])",
+           percent, change, Better::less, of(&Transfer::forgetting), true},
+          {"backward_transfer", "backward transfer",
+           "from a task’s accuracy right after it to its last: (1/(T−1)) Σ (R[T,j] − R[j,j])", percent, change,
+           Better::more, of(&Transfer::backward_transfer)},
+          {"forward_transfer", "forward transfer",
+           "from a task’s accuracy before training to that right before the task: (1/(T−1)) Σ (R[j−1,j] − "
+           "untrained[j])",
+           percent, change, Better::more, of(&Transfer::forward_transfer)}};
 }
 
 namespace {
@@ -234,11 +235,12 @@ std::vector<Measure> weight_measures(const std::string& weight) {
   return {row("weight_change", "weight change", "norm of the change during a task, relative to the weight’s norm",
               "weight_norm"),
           row("overlap", "overlap", "cosine between the changes in successive tasks"),
-          row("overlap_size", "overlap of sizes", "the same for absolute values, 1 if the same weights moved"),
+          row("overlap_size", "overlap of sizes",
+              "the same for the absolute values of the changes; 1 if the same weights change in both tasks"),
           row("loss_increase", "loss increase", "how much the change raised the loss on earlier tasks"),
           row("factor_change", "factor and change",
               "rank correlation over units between the factor (unclipped, from the weights before the task, in every "
-              "arm) and how far the unit’s weights moved"),
+              "arm) and the norm of the change of the unit’s weights"),
           row("factor_loss_increase", "factor and loss increase", "the same for the unit’s part of the loss increase")};
 }
 

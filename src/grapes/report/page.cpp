@@ -27,13 +27,13 @@ struct Curves {
 };
 const std::vector<Curves> all_curves = {
     {"Modulation factors",
-     "Over the units of a layer. A standard deviation near 0 is one constant for the layer.",
+     "Over the units of a layer. With a standard deviation near 0, all units of the layer have about the same factor.",
      {{"factor.mean", "Mean of the factors", "factor"},
       {"factor.sd", "Standard deviation of the factors", "standard deviation"},
       {"factor.min", "Smallest factor", "factor"}}},
     {"Training loss", "Mean loss of an epoch, from epoch 1 on.", {{"train_loss", "", "loss"}}},
     {"Gradients and weights",
-     "The gradient is what the optimizer sees, modulation included.",
+     "The gradient is the one that the optimizer receives, so it includes the modulation.",
      {{"gradient_norm", "Norm of the gradient", "Euclidean norm"},
       {"weight_norm", "Norm of the weights", "Euclidean norm"}}},
     {"Alignment with backpropagation",
@@ -46,9 +46,9 @@ const std::vector<Curves> all_curves = {
       {"alignment.ratio", "Norm of B over norm of W", "ratio"}}},
     {"Activity of spiking layers",
      "On the last evaluated examples.",
-     {{"activity.rate", "Mean output of a layer’s neurons per step", "mean output"},
-      {"activity.silent", "Silent neurons: fewer than one spike in a thousand steps", "fraction of neurons"},
-      {"activity.saturated", "Saturated neurons: spikes in more than 99 of 100 steps", "fraction of neurons"}}}};
+     {{"activity.rate", "Mean output of a layer’s neurons per time step", "mean output"},
+      {"activity.silent", "Silent neurons: fewer than one spike in 1000 time steps", "fraction of neurons"},
+      {"activity.saturated", "Saturated neurons: spikes in more than 99 % of the time steps", "fraction of neurons"}}}};
 
 using Terms = std::vector<std::pair<std::string, std::string>>;
 
@@ -194,10 +194,12 @@ class Page {
       const std::size_t task = summary_.tasks <= most ? i : i * (summary_.tasks - 1) / (most - 1);
       all.emplace_back(fmt::format("Task {}", task + 1), [=](const Run& run) { return task_points(run, task); });
     }
-    return of_condition("Accuracy on each task over time",
-                        "Means over seeds, bands of one standard deviation, from the beginning of the task on. "
-                        "Points at whole numbers are scores on all test examples, those between on some of them.",
-                        all.empty() ? "" : legend() + small_charts("accuracy, %", all, 100, false));
+    return of_condition(
+        "Accuracy on each task over time",
+        "Means over seeds, bands of one standard deviation, from the beginning of the task on. "
+        "Points at whole numbers are scores on all test examples. Points between them are scores on some of "
+        "these examples.",
+        all.empty() ? "" : legend() + small_charts("accuracy, %", all, 100, false));
   }
 
   std::string matrices() const {
@@ -300,12 +302,11 @@ class Page {
     return folded(
         "How to read this",
         marked_up(
-            "If `grapes` beats `bp` but not `uniform`, a larger learning rate per layer does as well. If it beats "
-            "`uniform` but not `shuffled`, the gain comes from unequal factors, no matter which unit has which factor. "
-            "Runs are paired if they have the same start: seed, initial weights, data, order of the examples and "
-            "number "
-            "of epochs. An interval that includes 0 does not show that there is no difference. Means whose intervals "
-            "overlap can still differ, because paired runs share the effects of their seed." +
+            "If `grapes` beats `bp` but not `uniform`, larger steps in each layer are enough to explain the gain. "
+            "If it beats `uniform` but not `shuffled`, the gain comes from unequal factors, no matter which unit has "
+            "which factor. Runs are paired if they have the same start: seed, initial weights, data, order of the "
+            "examples and number of epochs. An interval that includes 0 does not show that there is no difference. "
+            "Means whose intervals overlap can still differ, because paired runs share the effects of their seed." +
             std::string(summary_.tasks == 0
                             ? ""
                             : " An arm that learns less has less to forget, so read forgetting together with "

@@ -42,7 +42,7 @@ Chart sweep_chart(const Summary& summary, const Colors& colors, bool differences
   Chart chart{swept_part(summary.swept), differences ? fmt::format("difference to {}{}{}", summary.baseline,
                                                                    unit.difference.empty() ? "" : ",", unit.difference)
                                                      : measure.name + unit.axis()};
-  std::map<double, const Condition*> conditions;  // by rising value
+  std::map<double, const Condition*> conditions;  // by increasing value
   for (const Condition& condition : summary.conditions) conditions[condition.value.value()] = &condition;
   for (const auto& [value, condition] : conditions) chart.x_ticks.push_back(value);
   for (const std::string& name : summary.arms) {
@@ -134,7 +134,7 @@ Chart tuning_chart(const Condition& condition, const std::vector<std::string>& a
     if (const auto chosen = tried.find(found["chosen"]); chosen != tried.end()) series.marked.push_back(*chosen);
     chart.series.push_back(std::move(series));
   }
-  // Twice as far below the best as where the better half of all tries ends.
+  // The chart ends at twice the distance from the best score to the median of all tries.
   std::sort(all.rbegin(), all.rend());
   if (!all.empty()) chart.floor = all.front() - std::max(2 * (all.front() - all[all.size() / 2]), 1e-3 * all.front());
   return chart;

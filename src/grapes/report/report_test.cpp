@@ -23,7 +23,7 @@ using testing::ThrowsMessage;
 
 std::string page(const std::vector<Record>& runs) { return html(synthetic::summary(runs)); }
 
-/// Every element that is opened is closed, in order: SVG demands it, and a browser repairs HTML in silence.
+/// Every element that is opened is closed, in order: SVG requires it, and a browser repairs HTML without a message.
 void expect_well_formed(const std::string& text) {
   static const std::set<std::string> alone = {"meta", "!DOCTYPE"};
   static const std::regex tag("<(/?)([!A-Za-z0-9]+)([^>]*?)(/?)>");

@@ -15,7 +15,7 @@
 namespace grapes::report {
 namespace {
 
-/// A NaN would pass through every comparison below and come out as a number that looks right.
+/// Without this check, a NaN would pass every comparison below, and the result would be a number that looks right.
 void check(const std::vector<double>& x, const char* function) {
   for (const double value : x)
     if (!std::isfinite(value)) throw std::invalid_argument(std::string(function) + ": every number must be finite");
@@ -125,7 +125,7 @@ std::optional<Plateau> plateau(const Points& curve) {
   Points seen;
   for (const auto& [e, y] : curve) {
     check({e, y}, "plateau");
-    if (e > 0) seen.emplace_back(e, y);  // the curve is 0 at epoch 0 whatever A and s: nothing to learn from there
+    if (e > 0) seen.emplace_back(e, y);  // the curve is 0 at epoch 0 for all A and s, so that point says nothing
   }
   if (seen.size() < 3) return std::nullopt;
   // For a given s the best A is linear, so that one function of s is left. Its minimum is found where its derivative is
@@ -178,7 +178,7 @@ Transfer transfer(const std::vector<std::vector<double>>& R, const std::vector<d
   };
   if (T < 2 || !fits(untrained) || !std::all_of(R.begin(), R.end(), fits))
     throw std::invalid_argument(
-        "transfer: expected a T x T matrix of finite numbers, T >= 2, and T of an untrained one");
+        "transfer: expected a T x T matrix of finite numbers, T >= 2, and T numbers of an untrained network");
   Transfer result;
   const auto tasks = static_cast<double>(T), pairs = tasks - 1;
   for (std::size_t j = 0; j < T; ++j) {

@@ -192,7 +192,7 @@ TEST(Transfer, MeasuresOfThreeTasksEqualValuesByHand) {
 
 TEST(Transfer, ForgettingIsRelativeToTheBestEarlierAccuracy) {
   // The first task is best after the second, 0.95, so that it forgets 0.05 although it ends where it was: here
-  // forgetting and backward transfer part.
+  // forgetting and backward transfer differ.
   const Transfer t = transfer({{0.9, 0.5, 0.5}, {0.95, 0.8, 0.5}, {0.9, 0.85, 0.9}}, {0.5, 0.5, 0.5});
   EXPECT_DOUBLE_EQ(t.forgetting, ((0.95 - 0.9) + (0.8 - 0.85)) / 2);
   EXPECT_DOUBLE_EQ(t.backward_transfer, ((0.9 - 0.9) + (0.85 - 0.8)) / 2);

@@ -84,7 +84,7 @@ std::string part_of(const Runs& runs) {
   throw DataError("the runs have no part in common (test, validation or train) on which all of them were scored");
 }
 
-/// A fitted asymptote may lie beyond what its score can be. Its interval then has no bounds.
+/// A fitted asymptote may lie outside the bounds of its score. Its interval then has no bounds.
 Spread spread(std::vector<Sample> samples, Bounds bounds = {}) {
   Spread result{std::move(samples), 0, 0, std::nullopt};
   if (result.empty()) return result;
@@ -132,8 +132,9 @@ std::vector<Difference> differences_of(const Condition& condition, const Summary
   return all;
 }
 
-/// Applies Holm's correction. A family consists of a measure's differences to the baseline, or to the controls; in a
-/// sweep at all values. Differences without a p do not belong to it.
+/// Applies Holm's correction. A family consists of the differences of a measure to the baseline, or of those to the
+/// controls. In a sweep, it has the differences of a measure at all values. Differences without a p do not belong to
+/// it.
 void correct(Summary& summary) {
   std::map<std::string, std::vector<Paired*>> families;
   const bool sweep = !summary.swept.empty();

@@ -119,7 +119,7 @@ TEST(Sweep, HasATableAPictureAndAPage) {
                              HasSubstr("change since 8")));
   EXPECT_EQ(picture(s), picture(s));
   EXPECT_THAT(picture(s), HasSubstr("precision=weights=int{}"));
-  // What changes stands at the axis, all of it once below the title.
+  // The axis shows the part of the setting that changes. The whole setting appears once, below the title.
   const std::string longer = picture(summarize(swept("precision=weights=int{}:stochastic,error=int8")));
   EXPECT_THAT(longer, HasSubstr(">weights=int{}<"));
   EXPECT_THAT(longer, HasSubstr(">precision=weights=int{}:stochastic,error=int8<"));

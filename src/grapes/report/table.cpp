@@ -68,7 +68,7 @@ Table comparison_table(const Summary& summary, Section section, const std::vecto
       {{points, "mean of the paired differences with Student’s t interval"},
        {"pairs", "pairs of runs with the same start"},
        {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs"},
-       {"Holm p", "p after Holm’s correction for the number of arms, or of controls; of a sweep, for all rows"}}};
+       {"Holm p", "p after Holm’s correction for the number of arms, or of controls; in a sweep, for all rows"}}};
   if (section.size() > 1) {
     table.rows[0].push_back("change since " + section.front().name);
     table.terms.emplace_back(

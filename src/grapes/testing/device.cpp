@@ -19,8 +19,8 @@ namespace {
 const c10::Device here(c10::DeviceType::PrivateUse1, 0);
 std::atomic<long> operations = 0;
 
-/// One stream, on which everything is done at once. LibTorch's own NoOpDeviceGuardImpl refuses events, which autograd
-/// of LibTorch 2.13 records on every device.
+/// One stream, on which every operation is done immediately. LibTorch's own NoOpDeviceGuardImpl refuses events, which
+/// autograd of LibTorch 2.13 records on every device.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   static c10::Stream only() { return c10::Stream(c10::Stream::DEFAULT, here); }
   c10::DeviceType type() const override { return here.type(); }
@@ -49,7 +49,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 void register_hooks() {
   static Hooks hooks;
   at::RegisterPrivateUse1HooksInterface(&hooks);
-  c10::register_privateuse1_backend("mirrored");  // autograd of LibTorch 2.13 asks a registered device only
+  c10::register_privateuse1_backend("mirrored");  // else autograd of LibTorch 2.13 ignores the hooks
 }
 #else
 void register_hooks() {}

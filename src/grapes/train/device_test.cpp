@@ -135,7 +135,7 @@ TEST(Device, LowerPrecisionsLearnTheSameOnAnotherDevice) {
   for (const char* precision : {"float32", "bf16"})
     for (DeviceCase setting : {DeviceCase{options("mlp:7,7,5"), numbers()}, {options("cnn:16,32"), {{3, 8, 8}, 3}}}) {
       setting.network.precision = nn::parse_precision(precision);
-      setting.rate = 0.001;  // rounding differences, which depend on the processor, grow less
+      setting.rate = 0.001;  // so that rounding differences, which depend on the processor, grow less
       expect_same(setting, precision);
     }
 }

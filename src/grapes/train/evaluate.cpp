@@ -20,7 +20,7 @@ Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::
   for (std::int64_t begin = 0; begin < n; begin += batch_size) {
     const data::Batch part = dataset.get(at::arange(begin, std::min(n, begin + batch_size), at::kLong));
     nn::Pass pass;
-    pass.step = begin;  // random encoders draw anew for every example, and the same in every evaluation
+    pass.step = begin;  // random encoders draw other numbers for every example, but the same ones in every evaluation
     pass.present = part.present;
     const at::Tensor all = model.forward(part.inputs, pass);
     const at::Tensor logits = select_head ? select_head(all) : all;

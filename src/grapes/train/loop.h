@@ -20,7 +20,7 @@ struct Epoch {
   std::function<data::Batch(const at::Tensor& examples, std::int64_t index)> make;
 };
 
-/// Returns an epoch over one data set, shuffled anew or in the order of the file.
+/// Returns an epoch over one data set, shuffled or in the order of the file.
 Epoch epoch_of(const data::Dataset& examples, bool shuffle, const Options& options, std::int64_t epoch);
 
 /// Results of an epoch.

@@ -191,7 +191,8 @@ TEST(Trainer, SlowBatchesArePreparedInAdvanceWithoutChangingThem) {
   DigitsKit threaded("adam", everything_on());
   train(threaded, ahead, options);
   expect_equal_weights(straight, threaded, "ahead");
-  EXPECT_EQ(slow->here, 1 + 7);  // before training, and the first epoch, which showed that it is worth it
+  // On this thread: before training, and in the first epoch, which showed that another thread is worthwhile.
+  EXPECT_EQ(slow->here, 1 + 7);
   EXPECT_EQ(slow->elsewhere, 3 * 7);
 
   // Stopped in the third epoch while batches are prepared ahead, and resumed.
