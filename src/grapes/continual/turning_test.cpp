@@ -13,12 +13,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const data::Splits& digits() {
+const data::Splits& all_digits() {
   static const data::Splits splits = data::open({}, 1);
   return splits;
 }
 
-Scenario stream() { return make_scenario(describe("mnist-360", 27, digits(), 1), digits(), "scenario"); }
+Scenario stream() { return make_scenario(describe("mnist-360", 27, all_digits(), 1), all_digits(), "scenario"); }
 
 data::Batch all_of(const data::DatasetPtr& part) { return part->get(at::arange(part->size(), at::kLong)); }
 
@@ -42,13 +42,13 @@ TEST(Turning, EveryClassIsInSixTasksOfTwoClassesAndEveryExampleInOne) {
   }
   for (const auto& [c, tasks] : tasks_of) EXPECT_EQ(tasks, 6) << c;
   const auto below_nine = [](const data::DatasetPtr& part) { return part->targets().lt(9).sum().item<std::int64_t>(); };
-  EXPECT_EQ(examples, below_nine(digits().train));
-  EXPECT_EQ(tests, below_nine(digits().test));
+  EXPECT_EQ(examples, below_nine(all_digits().train));
+  EXPECT_EQ(tests, below_nine(all_digits().test));
 }
 
 TEST(Turning, AnglesGrowWithThePlaceOfAnExampleInTheStream) {
   const Scenario scenario = stream();
-  const data::DatasetPtr& train = digits().train;
+  const data::DatasetPtr& train = all_digits().train;
   for (const std::int64_t c : {0, 3, 8}) {
     const at::Tensor rows = train->targets().eq(c).nonzero().flatten();
     const std::int64_t n = rows.size(0);
@@ -60,8 +60,8 @@ TEST(Turning, AnglesGrowWithThePlaceOfAnExampleInTheStream) {
         const double degrees =
             60.0 * static_cast<double>(c - 1) + 360.0 * static_cast<double>(i) / static_cast<double>(n);
         const data::DatasetPtr upright = data::subset(train, rows.narrow(0, i, 1));
-        EXPECT_TRUE(at::allclose(batch.inputs[k],
-                                 all_of(data::rotated(upright, degrees, digits().normalization)).inputs[0], 1e-5, 1e-6))
+        EXPECT_TRUE(at::allclose(
+            batch.inputs[k], all_of(data::rotated(upright, degrees, all_digits().normalization)).inputs[0], 1e-5, 1e-6))
             << c << " " << i;
         ++i;
       }
@@ -79,13 +79,13 @@ TEST(Turning, OtherNumbersOfTasksFewClassesAndInvalidTasksAreErrors) {
     }
     return "nothing was refused";
   };
-  EXPECT_THAT(refusal([] { describe("mnist-360", 9, digits(), 1); }), HasSubstr("tasks: must be 27 in mnist-360"));
-  data::Splits few = digits();
+  EXPECT_THAT(refusal([] { describe("mnist-360", 9, all_digits(), 1); }), HasSubstr("tasks: must be 27 in mnist-360"));
+  data::Splits few = all_digits();
   few.info.outputs = 8;
   EXPECT_THAT(refusal([&] { describe("mnist-360", 27, few, 1); }), HasSubstr("needs images of at least nine classes"));
-  record::Json manifest = describe("mnist-360", 27, digits(), 1);
+  record::Json manifest = describe("mnist-360", 27, all_digits(), 1);
   manifest["tasks"][4]["parts"] = {0, 6};
-  EXPECT_THAT(refusal([&] { make_scenario(manifest, digits(), "file"); }), HasSubstr("file: task 5: expected two"));
+  EXPECT_THAT(refusal([&] { make_scenario(manifest, all_digits(), "file"); }), HasSubstr("file: task 5: expected two"));
 }
 
 }  // namespace
