@@ -350,7 +350,7 @@ class Using(ProgramTest):
         memory = self.good_json("inspect", "run", "--memory")["memory"]
         self.assertEqual(set(memory["points"][0]), {"peak_bytes"})
         self.assertGreater(memory["points"][0]["peak_bytes"], 4 * (64 * 64 + 10 * 64 + memory["batch_size"] * 64))
-        self.good("train", "--model", "spiking:conv4,avg2,8", "--time-steps", "8", "--epochs", "1", "--train-limit", "64", "--quiet",
+        self.good("train", "--model", "spiking-vgg:16,32", "--time-steps", "8", "--epochs", "1", "--train-limit", "64", "--quiet",
                   "--out", "spikes")
         points = self.good_json("inspect", "spikes", "--memory")["memory"]["points"]
         self.assertEqual([point["time_steps"] for point in points], [2, 4, 8, 16])

@@ -79,7 +79,7 @@ TEST(Turning, OtherNumbersOfTasksFewClassesAndInvalidTasksAreErrors) {
     }
     return "nothing was refused";
   };
-  EXPECT_THAT(refusal([] { describe("mnist-360", 9, all_digits(), 1); }), HasSubstr("tasks: must be 27 in mnist-360"));
+  EXPECT_THAT(refusal([] { describe("mnist-360", 9, all_digits(), 1); }), HasSubstr("tasks must be 27 in mnist-360"));
   data::Splits few = all_digits();
   few.info.outputs = 8;
   EXPECT_THAT(refusal([&] { describe("mnist-360", 27, few, 1); }), HasSubstr("needs images of at least nine classes"));

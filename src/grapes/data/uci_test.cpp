@@ -138,7 +138,7 @@ const std::map<std::string, Example>& examples() {
       {"sonar", {numbers(60, 1, ",", "R") + numbers(60, 2, ",", "M"), 60, {"M", "R"}}},
       {"spambase", {numbers(57, 1, ",", "1") + numbers(57, 2, ",", "0"), 57, {"0", "1"}}},
       {"tic-tac-toe",
-       {"x,x,x,x,o,o,x,o,o,positive\no,b,x,b,x,o,b,x,o,negative\n", 2 * 7 + 1 + 1, {"negative", "positive"}}},
+       {"x,x,x,x,o,o,x,o,o,positive\no,b,x,b,x,o,b,x,o,negative\n", 2 * 6 + 3, {"negative", "positive"}}},
       {"wine",
        {"1,14.23,1.71,2.43,15.6,127,2.8,3.06,.28,2.29,5.64,1.04,3.92,1065\n"
         "2,12.37,.94,1.36,10.6,88,1.98,.57,.28,.42,1.95,1.05,1.82,520\n",
