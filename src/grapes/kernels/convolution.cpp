@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -63,14 +64,15 @@ Memory laid_out(const at::Tensor& W, const Memory::desc& wanted, const Workspace
   return other;
 }
 
-/// Returns memory for a map in the layout of its primitives: [batch, channel / 16, rows, columns, 16], or by channel
-/// for an image.
+/// Returns memory for a map in the layout of its primitives: [batch, channel / block, rows, columns, block], or by
+/// channel for an image.
 at::Tensor map_for(const WorkspacePtr& workspace, const Sizes& sizes) {
-  if (sizes[1] % block != 0) return workspace->take(sizes, at::kFloat);
+  if (tag_of(sizes[1]) == Tag::nchw) return workspace->take(sizes, at::kFloat);
+  const std::int64_t block = channel_block();
   return workspace->take({sizes[0], sizes[1] / block, sizes[2], sizes[3], block}, at::kFloat);
 }
 Sizes sizes_of(const at::Tensor& x) {
-  return x.dim() == 5 ? Sizes{x.size(0), x.size(1) * block, x.size(2), x.size(3)}
+  return x.dim() == 5 ? Sizes{x.size(0), x.size(1) * x.size(4), x.size(2), x.size(3)}
                       : Sizes{x.size(0), x.size(1), x.size(2), x.size(3)};
 }
 
@@ -82,9 +84,9 @@ Key key_of(const Convolution& layer, const at::Tensor& h) {
   return {sizes_of(h), sizes_of(layer.weight), layer.stride, layer.padding, slope, layer.bias.defined(), layer.rounded};
 }
 
-/// Calls do_block(number, first channel) for each block of 16 channels of each example.
+/// Calls do_block(number, first channel) for each block of channels of each example.
 void each_block(const Sizes& map, const std::function<void(std::int64_t, std::int64_t)>& do_block) {
-  const std::int64_t blocks = map[1] / block;
+  const std::int64_t block = channel_block(), blocks = map[1] / block;
   at::parallel_for(0, map[0] * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) do_block(i, i % blocks * block);
   });
@@ -93,9 +95,10 @@ void each_block(const Sizes& map, const std::function<void(std::int64_t, std::in
 at::Tensor pooled(const at::Tensor& a, std::int64_t pool, const WorkspacePtr& workspace) {
   const Sizes map = sizes_of(a);
   const at::Tensor top = map_for(workspace, {map[0], map[1], map[2] / pool, map[3] / pool});
-  const std::int64_t from = map[2] * map[3] * block, to = map[2] / pool * (map[3] / pool) * block;
+  const std::int64_t block = channel_block(), from = map[2] * map[3] * block,
+                     to = map[2] / pool * (map[3] / pool) * block;
   each_block(map, [&](std::int64_t i, std::int64_t) {
-    loops<float>().pool({a.data_ptr<float>() + i * from, map[2], map[3], pool}, top.data_ptr<float>() + i * to);
+    loops<float>().pool({a.data_ptr<float>() + i * from, map[2], map[3], block, pool}, top.data_ptr<float>() + i * to);
   });
   return top;
 }
@@ -112,13 +115,13 @@ struct ConvolutionNode final : torch::autograd::Node {
   at::Tensor delta(at::Tensor error, const Sizes& sizes) {
     const float slope = key.slope;
     const at::Tensor m = layer.error.defined() ? layer.error.contiguous() : at::ones({sizes[1]}, at::kFloat);
-    const std::int64_t size = sizes[2] * sizes[3] * block;
+    const std::int64_t block = channel_block(), size = sizes[2] * sizes[3] * block;
     error = error.contiguous();
     if (map.defined()) {  // δ overwrites the map if no other tensor uses its memory
       const at::Tensor into = layer.once ? std::move(map) : map.clone();
       const std::int64_t small = error.numel() / (sizes[0] * sizes[1] / block);
       each_block(sizes, [&](std::int64_t i, std::int64_t channel) {
-        loops<float>().unpool({into.data_ptr<float>() + i * size, sizes[2], sizes[3], layer.pool},
+        loops<float>().unpool({into.data_ptr<float>() + i * size, sizes[2], sizes[3], block, layer.pool},
                               value.data_ptr<float>() + i * small, error.data_ptr<float>() + i * small,
                               m.data_ptr<float>() + channel, slope);
       });
@@ -128,7 +131,8 @@ struct ConvolutionNode final : torch::autograd::Node {
     const at::Tensor d = layer.workspace->exclusive(error) ? error : error.clone();
     each_block(sizes, [&](std::int64_t i, std::int64_t channel) {
       const float* h = value.defined() ? value.data_ptr<float>() + i * size : nullptr;
-      loops<float>().block_error(h, m.data_ptr<float>() + channel, slope, size / block, d.data_ptr<float>() + i * size);
+      loops<float>().block_error(h, m.data_ptr<float>() + channel, slope, size / block, block,
+                                 d.data_ptr<float>() + i * size);
     });
     return d;
   }
@@ -206,14 +210,14 @@ struct ConvolutionNode final : torch::autograd::Node {
 
 /// Converts to blocks of channels, with a graph.
 static at::Tensor blocked(const at::Tensor& x) {
-  return x.dim() == 5 ? x
-                      : x.view({x.size(0), x.size(1) / block, block, x.size(2), x.size(3)})
-                            .permute({0, 1, 3, 4, 2})
-                            .contiguous();
+  const std::int64_t block = channel_block();
+  return x.view({x.size(0), x.size(1) / block, block, x.size(2), x.size(3)}).permute({0, 1, 3, 4, 2}).contiguous();
 }
 
 bool fusable(const Convolution& layer, const at::Tensor& h) {
-  static const bool here = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core;
+  const std::int64_t block = channel_block();
+  // The vectors of the loops must not be larger than a block, as they would be if oneDNN were limited to AVX2.
+  const bool here = block == 16 || (block == 8 && std::string_view(instruction_set().name) != "avx512");
   const auto fits = [](const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; };
   const bool possible = here && h.numel() > 0 && fits(h) && fits(layer.weight) &&
                         (!layer.bias.defined() || fits(layer.bias)) && layer.weight.size(0) % block == 0 &&
@@ -222,7 +226,7 @@ bool fusable(const Convolution& layer, const at::Tensor& h) {
 }
 
 at::Tensor convolution(at::Tensor h, Convolution layer) {
-  if (h.dim() == 4) h = h.size(1) % block == 0 ? blocked(h.contiguous()) : h.contiguous();
+  if (h.dim() == 4) h = tag_of(h.size(1)) != Tag::nchw ? blocked(h.contiguous()) : h.contiguous();
   torch::autograd::edge_list edges;
   if (at::GradMode::is_enabled()) edges = torch::autograd::collect_next_edges(h, layer.weight, layer.bias);
   at::Tensor input, value, map;

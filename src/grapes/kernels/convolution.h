@@ -28,17 +28,19 @@ struct Convolution {
 /// these follows from their value. Returns nothing for others.
 std::optional<float> slope_of(Activation activation);
 
-/// Whether convolution() supports the layer. It needs float32, a CPU with AVX-512, a number of output channels that is
-/// a multiple of 16, an activation with a slope_of(), and oneDNN with an optimized implementation for the shape.
+/// Whether convolution() supports the layer. It needs float32, a CPU with AVX-512 or AVX2, a number of output channels
+/// that is a multiple of 16 or 8, an activation with a slope_of(), and oneDNN with an optimized implementation for the
+/// shape.
 bool fusable(const Convolution& layer, const at::Tensor& h);
 
-/// Runs one layer as one node of the graph, by oneDNN, with Winograd's algorithm if it is available. Maps stay in
-/// oneDNN's layout between layers.
+/// Runs one layer as one node of the graph, by oneDNN, with Winograd's algorithm if it is available (with AVX-512).
+/// Maps stay in oneDNN's layout between layers.
 ///   a = φ(W ⋆ h + b)       value: the largest a of each pooling window; of equal ones the first counts
 ///   δ = m ⊙ φ'(a) ⊙ dL/da     dL/dh = W ⋆ᵀ δ (or B ⋆ᵀ δ)     dL/dW = rows ⊙ (δ ⋆ h) ⊙ columns
 /// Not twice differentiable. The reference with tensor operations is in nn::Conv2dLayer.
-/// @param h  [batch, in, rows, columns], or in blocks of channels, [batch, in / 16, rows, columns, 16]
-/// @return   in blocks, [batch, out / 16, ..., 16]
+/// @param h  [batch, in, rows, columns], or in blocks of channels, [batch, in / block, rows, columns, block];
+///   a block has 16 channels with AVX-512 and 8 with AVX2
+/// @return   in blocks, [batch, out / block, ..., block]
 at::Tensor convolution(at::Tensor h, Convolution layer);
 namespace plain {
 /// Computes W ⋆ h with operands rounded to bfloat16, in the forward and the backward pass. The error reaches h by the

@@ -1,11 +1,11 @@
-// Loops of convolutional layers. This file is part of loops_body.h and lies inside its namespace. A position has 16
-// channels, which are processed in vectors (Vector of snu_body.h); the compiler itself would turn these comparisons
-// into branches.
+// Loops of convolutional layers. This file is part of loops_body.h and lies inside its namespace. A position has
+// map.lanes channels, 8 or 16, which are processed in vectors (Vector of snu_body.h); the compiler itself would turn
+// these comparisons into branches.
 
 template <class T>
 void pool_map(const typename Loops<T>::Map& map, T* top) {
   using V = typename Vector<T>::Type;
-  const Size rows = map.rows / map.pool, columns = map.columns / map.pool;
+  const Size lanes = map.lanes, rows = map.rows / map.pool, columns = map.columns / map.pool;
   for (Size r = 0; r < rows; ++r)
     for (Size c = 0; c < columns; ++c, top += lanes)
       for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
@@ -23,7 +23,7 @@ void pool_map(const typename Loops<T>::Map& map, T* top) {
 template <class T>
 void unpool_map(const typename Loops<T>::Map& map, const T* top, const T* error, const T* factor, T slope) {
   using V = typename Vector<T>::Type;
-  const Size rows = map.rows / map.pool, columns = map.columns / map.pool;
+  const Size lanes = map.lanes, rows = map.rows / map.pool, columns = map.columns / map.pool;
   const V nothing = {};
   for (Size r = 0; r < rows; ++r)
     for (Size c = 0; c < columns; ++c, top += lanes, error += lanes)
@@ -47,7 +47,7 @@ void unpool_map(const typename Loops<T>::Map& map, const T* top, const T* error,
 }
 
 template <class T>
-void block_error(const T* h, const T* factor, T slope, Size places, T* error) {
+void block_error(const T* h, const T* factor, T slope, Size places, Size lanes, T* error) {
   using V = typename Vector<T>::Type;
   for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
     const V m = *reinterpret_cast<const V*>(factor + lane);

@@ -67,6 +67,20 @@ Primitives make(const Key& key, dnnl::algorithm how) {
 
 }  // namespace
 
+std::int64_t channel_block() {
+  static const std::int64_t block = [] {
+    const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+    return isa >= dnnl::cpu_isa::avx512_core ? 16 : isa >= dnnl::cpu_isa::avx2 ? 8 : 0;
+  }();
+  return block;
+}
+
+Tag tag_of(std::int64_t channels) {
+  const std::int64_t block = channel_block();
+  if (block == 0 || channels % block != 0) return Tag::nchw;
+  return block == 16 ? Tag::nChw16c : Tag::nChw8c;
+}
+
 Memory::desc describe(const Sizes& sizes, Tag tag, Memory::data_type type) {
   return {{sizes[0], sizes[1], sizes[2], sizes[3]}, type, tag};
 }
@@ -99,8 +113,8 @@ const Primitives& primitives(const Key& key) {
   thread_local std::map<Key, Primitives> ready;
   auto found = ready.find(key);
   if (found != ready.end()) return found->second;
-  if (!key.rounded && key.weight[2] == 3 && key.stride == 1 && key.input[1] % block == 0 && key.weight[0] % block == 0)
-    try {
+  const bool blocks = tag_of(key.input[1]) != Tag::nchw && tag_of(key.weight[0]) != Tag::nchw;
+  if (!key.rounded && key.weight[2] == 3 && key.stride == 1 && blocks) try {
       return ready.emplace(key, make(key, dnnl::algorithm::convolution_winograd)).first->second;
     } catch (const dnnl::error&) {  // not available for this shape or processor
     }

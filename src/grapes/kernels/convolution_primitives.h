@@ -19,7 +19,8 @@ namespace grapes::kernels {
 using Sizes = std::array<std::int64_t, 4>;
 using Memory = dnnl::memory;
 using Tag = Memory::format_tag;
-constexpr std::int64_t block = 16;
+/// Channels in a block of a map, as oneDNN's fastest convolutions need them: 16 with AVX-512, 8 with AVX2, else 0.
+std::int64_t channel_block();
 
 struct ConvolutionKey {
   Sizes input, weight;
@@ -30,8 +31,8 @@ struct ConvolutionKey {
 };
 
 Memory::desc describe(const Sizes& sizes, Tag tag, Memory::data_type type = Memory::data_type::f32);
-/// Layout of a map: in blocks of 16 channels, or by channel for an image.
-inline Tag tag_of(std::int64_t channels) { return channels % block == 0 ? Tag::nChw16c : Tag::nchw; }
+/// Layout of a map: in blocks of channels, or by channel for an image.
+Tag tag_of(std::int64_t channels);
 
 /// One of a layer's three convolutions, ready to run. Creating it takes longer than a small convolution.
 template <class Primitive>

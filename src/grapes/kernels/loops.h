@@ -52,11 +52,12 @@ struct Loops {
   void (*rectify)(T slope, const T* mask, Size count, T* z);
   /// δ = scale · mask · factor · φ'(z) · error, in place, from the layer's value h = mask · φ(z). Null pointers mean 1.
   void (*error[6])(const T* h, const T* mask, const T* factor, T scale, Size count, T* error);
-  // Maps of 16 channels, [rows, columns, 16].
+  // Maps of a block of channels, [rows, columns, lanes].
   struct Map {
     T* values;
     Size rows, columns;
-    Size pool;  ///< side of the pooling windows; incomplete windows at the edges are dropped
+    Size lanes;  ///< 8 or 16, at least the numbers in a vector of the instruction set
+    Size pool;   ///< side of the pooling windows; incomplete windows at the edges are dropped
   };
   /// Computes the maximum of each window.
   void (*pool)(const Map& map, T* top);
@@ -64,22 +65,22 @@ struct Loops {
   /// @param slope  of φ below 0
   void (*unpool)(const Map& map, const T* top, const T* error, const T* factor, T slope);
   /// error = factor · φ'(z) · error, from h = φ(z). h null: φ' = 1
-  void (*block_error)(const T* h, const T* factor, T slope, Size places, T* error);
-  /// Normalization of one channel: a = φ(scale (z - center) + shift). All [16].
+  void (*block_error)(const T* h, const T* factor, T slope, Size places, Size lanes, T* error);
+  /// Normalization of one channel: a = φ(scale (z - center) + shift). All [lanes].
   struct Line {
     const T *center, *scale, *shift;
     T slope;  ///< of φ below 0
   };
-  /// The error of a normalized channel: dz = by_error · δ + by_distance (z - center) + constant. All [16].
+  /// The error of a normalized channel: dz = by_error · δ + by_distance (z - center) + constant. All [lanes].
   struct Back {
     const T *by_error, *by_distance, *constant;
   };
-  /// sum += Σ z, squares += Σ z², both [16] and double, in which squares of floats are exact.
-  void (*moments)(const T* z, Size places, double* sum, double* squares);
+  /// sum += Σ z, squares += Σ z², both [lanes] and double, in which squares of floats are exact.
+  void (*moments)(const T* z, Size places, Size lanes, double* sum, double* squares);
   /// Computes the largest a of each window. With windows of size 1 the map itself is overwritten.
   void (*normalize)(const Map& z, const Line& line, T* top);
   /// With δ = φ' · error at the first position in each window that has the largest a: sum += Σ δ, products += Σ δ (z -
-  /// center), both [16].
+  /// center), both [lanes].
   void (*error_sums)(const Map& z, const Line& line, const T* error, double* sum, double* products);
   /// Overwrites z with dz.
   void (*normalized_error)(const Map& z, const Line& line, const T* error, const Back& back);

@@ -21,9 +21,10 @@ namespace grapes::kernels {
 namespace {
 
 using torch::autograd::variable_list;
-constexpr std::int64_t lanes = 16;
+constexpr std::int64_t most_lanes = 16;
+/// A number for each channel of a block; the rest is 0 if a block has fewer than 16 channels.
 template <class T>
-using Lanes = std::array<T, lanes>;
+using Lanes = std::array<T, most_lanes>;
 
 /// Two sums per channel over all positions of the batch.
 struct Sums {
@@ -44,7 +45,7 @@ struct Channels {
 /// A layer and the sizes of its batch.
 struct Layer {
   Normalization given;
-  std::int64_t batch = 0, blocks = 0, rows = 0, columns = 0;
+  std::int64_t batch = 0, blocks = 0, rows = 0, columns = 0, lanes = 0;
   bool together = false;  ///< all channels share their statistics
 
   std::int64_t places() const { return rows * columns; }
@@ -62,7 +63,7 @@ struct Layer {
   void each_map(std::int64_t block, const at::Tensor& z, const at::Tensor& value, DoMap do_map) const {
     const std::int64_t size = places() * lanes, small = rows / given.pool * (columns / given.pool) * lanes;
     for (std::int64_t n = block; n < batch * blocks; n += blocks)
-      do_map(Loops<float>::Map{z.data_ptr<float>() + n * size, rows, columns, given.pool},
+      do_map(Loops<float>::Map{z.data_ptr<float>() + n * size, rows, columns, lanes, given.pool},
              value.data_ptr<float>() + n * small);
   }
 
@@ -107,8 +108,9 @@ Channels channels_of(const Layer& layer, std::int64_t block, const Sums& sums) {
   const float *gamma = layer.of_block(given.scale, block), *beta = layer.of_block(given.shift, block);
   const double count = layer.count();
   Channels all;
-  for (std::size_t i = 0; i < lanes; ++i) {
-    const std::size_t channel = static_cast<std::size_t>(block) * lanes + i, running = layer.together ? 0 : channel;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(layer.lanes); ++i) {
+    const std::size_t channel = static_cast<std::size_t>(block * layer.lanes) + i,
+                      running = layer.together ? 0 : channel;
     double mean = sums.first[i] / count, variance = std::max(0.0, sums.second[i] / count - mean * mean);
     if (!given.training) {
       mean = given.mean.data_ptr<float>()[running];
@@ -145,7 +147,7 @@ struct NormalizationNode final : torch::autograd::Node {
     const float* gamma = layer.of_block(layer.given.scale, block);
     const float* factor =
         layer.together && layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
-    for (std::size_t i = 0; i < lanes; ++i) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(layer.lanes); ++i) {
       if (factor != nullptr) {
         sums.first[i] *= factor[i];
         sums.second[i] *= factor[i];
@@ -164,7 +166,7 @@ struct NormalizationNode final : torch::autograd::Node {
     const float* gamma = layer.of_block(layer.given.scale, block);
     const float* factor = layer.given.error.defined() ? layer.of_block(layer.given.error, block) : nullptr;
     Lanes<float> by_error{}, by_distance{}, constant{};
-    for (std::size_t i = 0; i < lanes; ++i) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(layer.lanes); ++i) {
       const double m = factor != nullptr ? factor[i] : 1, outside = m * all.inverse[i];
       // A factor after the activation is already in the sums.
       const double share = layer.given.training ? (layer.together ? all.inverse[i] : outside) / layer.count() : 0;
@@ -194,7 +196,8 @@ struct NormalizationNode final : torch::autograd::Node {
     at::Tensor d_gamma = at::empty_like(layer.given.scale), d_beta = at::empty_like(layer.given.shift);
     layer.in_two_passes(
         [&](std::int64_t block, Sums& sums) {
-          sum(block, sums, error, d_gamma.data_ptr<float>() + block * lanes, d_beta.data_ptr<float>() + block * lanes);
+          sum(block, sums, error, d_gamma.data_ptr<float>() + block * layer.lanes,
+              d_beta.data_ptr<float>() + block * layer.lanes);
         },
         [&](std::int64_t block, const Sums& sums) {
           if (below) replace(block, sums, error);
@@ -216,7 +219,7 @@ bool fusable(const Normalization& layer) {
     return x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
   };
   return fits(layer.scale) && fits(layer.shift) && fits(layer.mean) && fits(layer.variance) &&
-         layer.scale.numel() % lanes == 0 && slope_of(layer.activation).has_value();
+         slope_of(layer.activation).has_value();
 }
 
 at::Tensor normalization(at::Tensor z, Normalization given) {
@@ -233,7 +236,7 @@ at::Tensor normalization(at::Tensor z, Normalization given) {
     given.scale = given.scale.detach();
     given.shift = given.shift.detach();
     if (given.error.defined()) given.error = given.error.detach().contiguous();
-    layer = {std::move(given), input.size(0), input.size(1), input.size(2), input.size(3), false};
+    layer = {std::move(given), input.size(0), input.size(1), input.size(2), input.size(3), input.size(4), false};
     layer.together = layer.given.mean.numel() == 1;
     const bool in_place = !graph && layer.given.pool == 1 && layer.given.workspace->exclusive(input);
     value = in_place ? input : layer.given.workspace->take(layer.sizes_of_value(), at::kFloat);
@@ -242,7 +245,7 @@ at::Tensor normalization(at::Tensor z, Normalization given) {
         [&](std::int64_t block, Sums& sums) {
           if (!layer.given.training) return;
           layer.each_map(block, input, value, [&](const Loops<float>::Map& map, const float*) {
-            loops<float>().moments(map.values, layer.places(), sums.first.data(), sums.second.data());
+            loops<float>().moments(map.values, layer.places(), layer.lanes, sums.first.data(), sums.second.data());
           });
         },
         [&](std::int64_t block, const Sums& sums) {

@@ -36,7 +36,8 @@ bool fusable(const Normalization& layer);
 /// If all channels are normalized together, δ = φ'(a) ⊙ m ⊙ dL/da, dL/dz has no m, and the means are over γ δ. The
 /// order of sums does not depend on the number of threads. Not twice differentiable; it runs backward only once. The
 /// reference with tensor operations is in nn::Conv2dLayer.
-/// @param z  in blocks of channels, [batch, channel / 16, rows, columns, 16]; overwritten if the caller moved it here
+/// @param z  in blocks of channels, [batch, channel / block, rows, columns, block]; overwritten if the caller moved it
+/// here
 /// @return   [batch, channel / 16, rows / pool, columns / pool, 16]
 at::Tensor normalization(at::Tensor z, Normalization layer);
 

@@ -1,6 +1,6 @@
 // Loops of normalized maps. This file is part of loops_body.h and lies inside its namespace. As in convolution_body.h,
-// a position has 16 channels. Normalized values are recomputed from z where needed, which costs less than reading them
-// from memory.
+// a position has 8 or 16 channels. Normalized values are recomputed from z where needed, which costs less than reading
+// them from memory.
 
 /// Eight numbers: as doubles, one register of AVX-512.
 template <class T>
@@ -14,17 +14,16 @@ struct Eight<double> {
   typedef double Type __attribute__((vector_size(64), aligned(8), may_alias));
 };
 
-template <class T>
-void moments(const T* z, Size places, double* sum, double* squares) {
+template <class T, Size parts>
+void moments_by(const T* z, Size places, double* sum, double* squares) {
   using Wide = Eight<double>::Type;
-  constexpr Size parts = 2;
   Wide s[parts], q[parts];
 #pragma GCC unroll 2
   for (Size i = 0; i < parts; ++i) {
     s[i] = *reinterpret_cast<const Wide*>(sum + 8 * i);
     q[i] = *reinterpret_cast<const Wide*>(squares + 8 * i);
   }
-  for (Size p = 0; p < places; ++p, z += lanes) {
+  for (Size p = 0; p < places; ++p, z += 8 * parts) {
 #pragma GCC unroll 2
     for (Size i = 0; i < parts; ++i) {
       const Wide x = __builtin_convertvector(*reinterpret_cast<const typename Eight<T>::Type*>(z + 8 * i), Wide);
@@ -39,7 +38,12 @@ void moments(const T* z, Size places, double* sum, double* squares) {
   }
 }
 
-/// A line (see loops.h) for some of the 16 channels. Vectors are passed to functions inside objects only. As plain
+template <class T>
+void moments(const T* z, Size places, Size lanes, double* sum, double* squares) {
+  (lanes == 8 ? moments_by<T, 1> : moments_by<T, 2>)(z, places, sum, squares);
+}
+
+/// A line (see loops.h) for some of the channels. Vectors are passed to functions inside objects only. As plain
 /// arguments, every instruction set would pass them differently.
 template <class T>
 struct LineIn {
@@ -69,7 +73,8 @@ struct Place {
 /// The first position of a window with the largest a.
 template <class T>
 struct Largest : Place<T> {
-  inline __attribute__((always_inline)) Largest(const LineIn<T>& line, const T* first, Size columns, Size pool)
+  inline __attribute__((always_inline))
+  Largest(const LineIn<T>& line, const T* first, Size columns, Size pool, Size lanes)
       : Place<T>(line, first) {
     for (Size i = 0; i < pool; ++i)
       for (Size j = i == 0 ? 1 : 0; j < pool; ++j) {
@@ -84,14 +89,15 @@ struct Largest : Place<T> {
 template <class T, Size fixed>
 void normalize_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, T* top) {
   using V = typename Vector<T>::Type;
-  const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
+  const Size pool = fixed == 0 ? map.pool : fixed, lanes = map.lanes, rows = map.rows / pool,
+             columns = map.columns / pool;
   for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
     const LineIn<T> line_in(line, lane);
     T* to = top + lane;
     for (Size r = 0; r < rows; ++r)
       for (Size c = 0; c < columns; ++c, to += lanes) {
         const T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
-        *reinterpret_cast<V*>(to) = Largest<T>(line_in, first, map.columns, pool).a;
+        *reinterpret_cast<V*>(to) = Largest<T>(line_in, first, map.columns, pool, lanes).a;
       }
   }
 }
@@ -100,7 +106,8 @@ template <class T, Size fixed>
 void error_sums_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error, double* sum,
                    double* products) {
   using V = typename Vector<T>::Type;
-  const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
+  const Size pool = fixed == 0 ? map.pool : fixed, lanes = map.lanes, rows = map.rows / pool,
+             columns = map.columns / pool;
   for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
     const LineIn<T> line_in(line, lane);
     const T* from = error + lane;
@@ -108,7 +115,7 @@ void error_sums_by(const typename Loops<T>::Map& map, const typename Loops<T>::L
       V s = {}, p = {};  // sums of one row, short enough for T
       for (Size c = 0; c < columns; ++c, from += lanes) {
         const T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
-        const Largest<T> largest(line_in, first, map.columns, pool);
+        const Largest<T> largest(line_in, first, map.columns, pool, lanes);
         const V e = *reinterpret_cast<const V*>(from);
         const V delta = largest.a > 0 ? e : line.slope * e;
         s += delta;
@@ -126,7 +133,8 @@ template <class T, Size fixed>
 void normalized_error_by(const typename Loops<T>::Map& map, const typename Loops<T>::Line& line, const T* error,
                          const typename Loops<T>::Back& back) {
   using V = typename Vector<T>::Type;
-  const Size pool = fixed == 0 ? map.pool : fixed, rows = map.rows / pool, columns = map.columns / pool;
+  const Size pool = fixed == 0 ? map.pool : fixed, lanes = map.lanes, rows = map.rows / pool,
+             columns = map.columns / pool;
   const V nothing = {};
   for (Size lane = 0; lane < lanes; lane += Vector<T>::width) {
     const LineIn<T> line_in(line, lane);
@@ -137,7 +145,7 @@ void normalized_error_by(const typename Loops<T>::Map& map, const typename Loops
     for (Size r = 0; r < rows; ++r)
       for (Size c = 0; c < columns; ++c, from += lanes) {
         T* first = map.values + (r * pool * map.columns + c * pool) * lanes + lane;
-        const V largest = Largest<T>(line_in, first, map.columns, pool).a;
+        const V largest = Largest<T>(line_in, first, map.columns, pool, lanes).a;
         // The first position with the maximum receives the error; the others receive none.
         V rest = by_error * *reinterpret_cast<const V*>(from);
         rest = largest > 0 ? rest : line.slope * rest;
