@@ -128,7 +128,7 @@ class MatReader {
 std::map<std::string, StoredArray> mat_arrays(const std::filesystem::path& path) {
   const std::string file = path.string();
   Mat_LogInit("grapes");                         // its messages go nowhere
-  Mat_LogInitFunc("grapes", [](int, auto*) {});  // the text is const char* from libmatio 1.5.29 on, before it is char*
+  Mat_LogInitFunc("grapes", [](int, auto*) {});  // the text is const char* from libmatio 1.5.28 on, before it is char*
   const std::unique_ptr<mat_t, decltype(&Mat_Close)> mat(Mat_Open(file.c_str(), MAT_ACC_RDONLY), Mat_Close);
   if (!mat) throw DataError(file + ": not a file of MATLAB, or damaged");
   MatReader reader(file);
