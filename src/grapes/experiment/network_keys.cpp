@@ -108,7 +108,8 @@ std::vector<Key> data_group() {
           &P::skip_damaged),
       key("normalize, normalization, standardize, scale", examples,
           "how inputs are scaled; auto: images to 0..1, numbers to mean 0 and standard deviation 1, named data sets "
-          "unchanged, details in docs/data.md; unit: bytes to 0..1, numbers unchanged; pixels: numbers from 0 to 255 "
+          "unchanged except tables, details in docs/data.md; unit: bytes to 0..1, numbers unchanged; pixels: numbers "
+          "from 0 to 255 "
           "to 0..1; bytes: bytes to 0..255; zero-mean: to -1..1; standard, channel: to mean 0 and standard deviation "
           "1, per input or per image channel",
           row_of(data::normalizations(), {"auto"}), &D::normalize),
