@@ -35,10 +35,17 @@ class Normalized final : public Decorator {
   const Normalization normalization_;
 };
 
-/// Visits all inputs as float64, a few thousand examples at a time.
+/// Number of examples that are read at a time: at most `most`, and so few that large pictures need little memory.
+std::int64_t piece_of(const Dataset& dataset, std::int64_t most) {
+  constexpr std::int64_t numbers = 1 << 22;
+  const std::int64_t width = c10::multiply_integers(dataset.info().input_shape);
+  return std::clamp<std::int64_t>(numbers / std::max<std::int64_t>(width, 1), 1, most);
+}
+
+/// Visits all inputs as float64, some examples at a time.
 template <class Visit>
 void for_each_piece(const Dataset& dataset, Visit visit) {
-  constexpr std::int64_t piece = 4096;
+  const std::int64_t piece = piece_of(dataset, 4096);
   for (std::int64_t begin = 0; begin < dataset.size(); begin += piece) {
     visit(dataset.get(at::arange(begin, std::min(begin + piece, dataset.size()), at::kLong)).inputs.to(at::kDouble));
   }
@@ -51,7 +58,8 @@ struct Values {
 };
 
 Values values_of(const Dataset& train) {
-  constexpr std::int64_t most = 1 << 16, piece = 1 << 10;
+  constexpr std::int64_t most = 1 << 16;
+  const std::int64_t piece = piece_of(train, 1 << 10);
   const at::Tensor rows = at::arange(0, train.size(), (train.size() + most - 1) / most, at::kLong);
   Values values;
   for (std::int64_t begin = 0; begin < rows.size(0); begin += piece) {

@@ -89,8 +89,8 @@ TEST(Words, InvalidListsAreErrors) {
   EXPECT_THAT(refused("layers:conv4,add"), HasSubstr("layer 'add' has no 'keep' before it"));
   EXPECT_THAT(refused("layers:conv4,keep,conv4"), HasSubstr("a 'keep' has no 'add' after it"));
   EXPECT_THAT(refused("layers:conv4,keep,conv8,add"), HasSubstr("use 'skip'"));
-  EXPECT_THAT(refused("layers:conv4,keep,conv4,skip4,skip4,add"), HasSubstr("one 'skip' at most"));
-  EXPECT_THAT(refused("layers:keep,conv8,skip8,keep,conv8,add,skip8,add"), HasSubstr("one 'skip' at most"));
+  EXPECT_THAT(refused("layers:conv4,keep,conv4,skip4,skip4,add"), HasSubstr("only one 'skip' may be between"));
+  EXPECT_THAT(refused("layers:keep,conv8,skip8,keep,conv8,add,skip8,add"), HasSubstr("only one 'skip' may be between"));
   EXPECT_THAT(refused("layers:keep,conv4,keep,conv4,skip4,add,skip4,add"), "nothing was refused");
   EXPECT_THAT(refused("layers:conv4,16,conv4"), HasSubstr("must come before dense layers"));
   EXPECT_THAT(refused("layers:16,max2"), HasSubstr("must come before dense layers"));
