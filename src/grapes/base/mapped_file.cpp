@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -30,6 +31,21 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   if (begin == MAP_FAILED) refuse(std::strerror(error));
   return std::shared_ptr<const MappedFile>(new MappedFile(begin, begin == nullptr ? 0 : size));
 }
+
+namespace {
+
+/// An advice is no more than that, so failures do not matter.
+void advise(std::string_view part, int advice) {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());  // NOLINT: an address
+  const std::uintptr_t from = begin / page * page;
+  ::madvise(reinterpret_cast<void*>(from), begin + part.size() - from, advice);  // NOLINT
+}
+
+}  // namespace
+
+void read_ahead(std::string_view part) { advise(part, MADV_WILLNEED); }
+void expect_random_reads(std::string_view file) { advise(file, MADV_RANDOM); }
 
 MappedFile::~MappedFile() {
   if (begin_ != nullptr) ::munmap(begin_, size_);

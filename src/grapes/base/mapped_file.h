@@ -25,4 +25,9 @@ class MappedFile final {
   std::size_t size_;
 };
 
+/// Tells the system that this part of a mapped file will be read soon. The system starts to read it and does not wait.
+void read_ahead(std::string_view part);
+/// Tells the system that a mapped file will be read in random order, so it reads no more than what is asked for.
+void expect_random_reads(std::string_view file);
+
 }  // namespace grapes

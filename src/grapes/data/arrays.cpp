@@ -101,6 +101,27 @@ struct NamedArray {
   StoredArray array;
 };
 
+/// Examples of a mapped file that is too large for memory. All examples of a batch are announced before the first one
+/// is read, so that the system reads them at the same time and not one after the other.
+class ReadAhead final : public Decorator {
+ public:
+  ReadAhead(DatasetPtr source, at::Tensor inputs) : Decorator(std::move(source)), inputs_(std::move(inputs)) {
+    expect_random_reads({static_cast<const char*>(inputs_.data_ptr()), inputs_.nbytes()});
+  }
+
+  Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
+    const at::Tensor numbers = rows.contiguous();
+    const std::size_t width = inputs_.nbytes() / static_cast<std::size_t>(inputs_.size(0));
+    const auto* begin = static_cast<const char*>(inputs_.data_ptr());
+    for (std::int64_t i = 0; i < numbers.size(0); ++i)
+      read_ahead({begin + static_cast<std::size_t>(numbers.data_ptr<std::int64_t>()[i]) * width, width});
+    return source_->get(rows, seed);
+  }
+
+ private:
+  const at::Tensor inputs_;
+};
+
 /// The arrays of a data set.
 struct Arrays {
   std::map<std::pair<DataPart, Role>, NamedArray> all;
@@ -314,7 +335,7 @@ bool is_arrays(const fs::path& path) {
   return path.extension() == ".npy" || path.extension() == ".npz" || path.extension() == ".mat" || is_idx(path);
 }
 
-Collection read_arrays(const fs::path& path, TargetReading asked) {
+Collection read_arrays(const fs::path& path, TargetReading asked, std::uint64_t memory_for_inputs) {
   const Arrays arrays = arrays_of(path, true);
   const DataPart first = arrays.find(DataPart::train, Role::inputs) ? DataPart::train : DataPart::whole;
   Collection collection;
@@ -359,6 +380,8 @@ Collection read_arrays(const fs::path& path, TargetReading asked) {
                                                           : collection.train;
     into = memory(inputs[i], targets.values.narrow(0, begin, count), info,
                   inputs[i].scalar_type() == at::kByte ? 1.0F / 255 : 1);
+    if (inputs[i].is_contiguous() && inputs[i].nbytes() > memory_for_inputs)
+      into = std::make_shared<ReadAhead>(into, inputs[i]);
     begin += count;
   }
   return collection;

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "grapes/base/memory.h"
 #include "grapes/data/collection.h"
 #include "grapes/data/targets.h"
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <filesystem>
 
 namespace grapes::data {
@@ -23,8 +25,11 @@ bool is_arrays(const std::filesystem::path& path);
 /// Bytes are images or numbers from 0 to 255, which become 0 ... 1. [n, rows, columns] are images with one channel, and
 /// [n, rows, columns, 1, 3 or 4] have their channels last. Arrays in C order are not copied: their pages are read when
 /// they are used, so they may be larger than memory.
+/// @param memory_for_inputs  arrays of more bytes than this are expected to be in a mapped file and not to fit into
+/// memory
 /// @throws DataError
-Collection read_arrays(const std::filesystem::path& path, TargetReading asked);
+Collection read_arrays(const std::filesystem::path& path, TargetReading asked,
+                       std::uint64_t memory_for_inputs = available_memory() / 2);
 
 /// Reads inputs without targets: x.npy, an IDX file of any name, or the inputs of an .npz or .mat.
 /// @return [n, inputs] or [n, channels, rows, columns], as they are stored. @throws DataError

@@ -12,6 +12,8 @@
 #include <gtest/gtest.h>
 #include <matio.h>
 
+#include <typeinfo>
+
 namespace grapes::data {
 namespace {
 
@@ -60,6 +62,20 @@ TEST_F(Arrays, IdxFilesAreReadByTheirNamesWithTheirLabelsAndTestSet) {
   EXPECT_TRUE(c.bytes);
   const std::string path = (folder_.path() / "t10k-images-idx3-ubyte.gz").string();
   EXPECT_TRUE(at::allclose(read_inputs(path, c.train->info(), {}, nullptr), all_inputs(*c.test)));
+}
+
+TEST_F(Arrays, ExamplesThatAreReadAheadAreTheSame) {
+  std::vector<float> values(3000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  put("x.npy", npy_file("<f4", "(10, 300)",
+                        std::string(reinterpret_cast<const char*>(values.data()), sizeof(float) * values.size())));
+  put("y.npy", npy_file("<i4", "(10,)", raw<std::int32_t>({0, 1, 0, 1, 0, 1, 0, 1, 0, 1})));
+  const DatasetPtr large = read_arrays(folder_.path() / "x.npy", TargetReading::classes, 0).train;
+  const DatasetPtr small = read("x.npy", TargetReading::classes).train;
+  const at::Tensor rows = at::tensor({9, 0, 4, 4}, at::kLong);
+  EXPECT_NE(typeid(*large), typeid(*small));
+  EXPECT_TRUE(at::equal(large->get(rows).inputs, small->get(rows).inputs));
+  EXPECT_TRUE(at::equal(large->get(rows).targets, small->get(rows).targets));
 }
 
 TEST_F(Arrays, IdxFilesMayHaveAnyTypeAndShape) {

@@ -113,7 +113,8 @@ TEST(OnnxImport, InputsMayBeOnlyScaledOrOnlyShifted) {
   expect(OtherGraph({3}).then("Add", c), x + c);
   expect(OtherGraph({3}).then("Div", at::scalar_tensor(255)).then("Sub", c).then("Div", c + 3),
          (x / 255 - c) / (c + 3));
-  EXPECT_THAT(OtherGraph({3}).then("Mul", at::zeros({})).then("Add", c).gemm(W).refusal(), HasSubstr("infinite or NaN; expected finite constants"));
+  EXPECT_THAT(OtherGraph({3}).then("Mul", at::zeros({})).then("Add", c).gemm(W).refusal(),
+              HasSubstr("infinite or NaN; expected finite constants"));
 }
 
 TEST(OnnxImport, TheScaleOfInputsFitsAnExample) {
