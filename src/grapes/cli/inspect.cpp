@@ -30,7 +30,7 @@ struct Layer {
 
 /// The network to inspect.
 struct Subject {
-  std::string model, arm;  ///< empty for weights of other programs
+  std::optional<experiment::Loaded> loaded;  ///< empty for weights of other programs
   std::vector<Layer> layers;
 };
 
@@ -41,10 +41,8 @@ Subject read(const std::filesystem::path& file) {
   };
   const train::Tensors content = train::read_safetensors(file);
   if (content.metadata.count("config") > 0) {
-    const experiment::Loaded loaded = experiment::load(file);
-    subject.model = nn::to_string(loaded.config.network.model);
-    subject.arm = experiment::arm_label(loaded.config);
-    for (const nn::Named& parameter : loaded.model->parameters())
+    subject.loaded = experiment::load(file);
+    for (const nn::Named& parameter : subject.loaded->model->parameters())
       if (parameter.value.dim() >= 2) add(parameter.name, parameter.value);
   } else {
     for (const std::string& module : exchange::weighted_modules(content)) {
@@ -88,18 +86,18 @@ struct Memory {
 
 /// @throws UsageError for weights of other programs, which do not say how they are trained
 Memory measure(const std::filesystem::path& file, const Subject& subject) {
-  if (subject.model.empty())
+  if (!subject.loaded)
     throw UsageError("--memory: " + file.string() +
                      " has no settings of a training step; it needs a checkpoint of Grapes");
-  const experiment::Loaded loaded = experiment::load(file);
-  const experiment::Config& config = loaded.config;
+  const experiment::Config& config = subject.loaded->config;
+  const data::DatasetInfo& info = subject.loaded->info;
   bench::Step step;
   step.network = config.network;
   step.optimizer = config.optimizer;
-  step.info = loaded.info;
+  step.info = info;
   return {config.training.batch_size,
           bench::memory_of(step, config.training.batch_size,
-                           loaded.info.sequence ? config.data.events.steps : config.network.encoding.steps)};
+                           info.sequence ? config.data.events.steps : config.network.encoding.steps)};
 }
 
 nlohmann::json to_json(const Memory& memory) {
@@ -114,15 +112,18 @@ nlohmann::json to_json(const Memory& memory) {
 }
 
 void print(const Memory& memory) {
-  const auto megabytes = [](std::int64_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); };
+  const auto size = [](std::int64_t bytes) {
+    const auto count = static_cast<double>(bytes);
+    return bytes < 1'000'000 ? fmt::format("{:.1f} kB", count / 1e3) : fmt::format("{:.1f} MB", count / 1e6);
+  };
   std::vector<std::vector<std::string>> table = {{"peak"}};
   if (memory.points[0].time_steps > 0) table[0].insert(table[0].begin(), "time steps");
   if (memory.points[0].recomputed > 0) table[0].emplace_back("with --recompute");
   for (const bench::MemoryPoint& point : memory.points) {
     std::vector<std::string>& row = table.emplace_back();
     if (point.time_steps > 0) row.push_back(std::to_string(point.time_steps));
-    row.push_back(megabytes(point.stored));
-    if (point.recomputed > 0) row.push_back(megabytes(point.recomputed));
+    row.push_back(size(point.stored));
+    if (point.recomputed > 0) row.push_back(size(point.recomputed));
   }
   std::cout << fmt::format("\nmemory of a training step of {} examples, with weights and inputs\n", memory.batch)
             << columns(table, "r");
@@ -142,17 +143,18 @@ Exit inspect(const InspectOptions& options) {
     nlohmann::json list = nlohmann::json::array();
     for (const Layer& layer : layers) list.push_back(describe(layer));
     nlohmann::json document = {{"checkpoint", file.string()}, {"layers", list}};
-    if (!subject.model.empty()) {
-      document["arm"] = subject.arm;
-      document["model"] = subject.model;
+    if (subject.loaded) {
+      document["arm"] = experiment::arm_label(subject.loaded->config);
+      document["model"] = nn::to_string(subject.loaded->config.network.model);
     }
     if (memory) document["memory"] = to_json(*memory);
     print_json(document);
     return Exit::done;
   }
   std::cout << file.string() << ": "
-            << (subject.model.empty() ? std::string("weights of another program")
-                                      : fmt::format("{}, trained by {}", subject.model, subject.arm))
+            << (subject.loaded ? fmt::format("{}, trained by {}", nn::to_string(subject.loaded->config.network.model),
+                                             experiment::arm_label(subject.loaded->config))
+                               : std::string("weights of another program"))
             << "\n";
   for (const Layer& layer : layers) {
     std::cout << fmt::format("\n{}  {}  norm {:.4g}\n", layer.name, fmt::join(layer.weight.sizes(), " x "),

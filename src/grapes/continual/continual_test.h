@@ -21,6 +21,17 @@ inline const data::Splits& small_digits() {
   return splits;
 }
 
+/// The message of the error that an action throws.
+template <class Action>
+inline std::string refusal(const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
 /// All weights of a network in one tensor.
 inline at::Tensor weights_of(const nn::Network& model) {
   std::vector<at::Tensor> all;

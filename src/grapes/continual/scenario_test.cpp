@@ -1,5 +1,7 @@
 #include "grapes/continual/scenario.h"
 
+#include "grapes/continual/continual_test.h"
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -20,16 +22,6 @@ const data::Splits& digits() {
     return data::open(options, 1);
   }();
   return splits;
-}
-
-template <class Action>
-std::string refusal(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was refused";
 }
 
 Scenario make(const std::string& name, std::int64_t tasks, std::uint64_t seed) {

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -31,15 +30,16 @@ struct Turned {
 };
 
 /// The rows of each class, in the order of the file.
-std::vector<std::vector<std::int64_t>> rows_by_class(const data::Dataset& whole) {
-  std::vector<std::vector<std::int64_t>> rows(used);
+using RowsByClass = std::vector<std::vector<std::int64_t>>;
+RowsByClass rows_by_class(const data::Dataset& whole) {
+  RowsByClass rows(used);
   const at::Tensor targets = whole.targets().contiguous();
   const auto* target = targets.data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < whole.size(); ++row) rows.at(static_cast<std::size_t>(target[row])).push_back(row);
   return rows;
 }
 
-Turned training(const std::vector<std::vector<std::int64_t>>& rows, const std::vector<std::int64_t>& classes,
+Turned training(const RowsByClass& rows, const std::vector<std::int64_t>& classes,
                 const std::vector<std::int64_t>& own_parts) {
   std::vector<std::tuple<double, std::int64_t, double>> stream;  // place in the task, row, degrees
   for (std::size_t k = 0; k < 2; ++k) {
@@ -61,7 +61,7 @@ Turned training(const std::vector<std::vector<std::int64_t>>& rows, const std::v
   return turned;
 }
 
-Turned evaluation(const std::vector<std::vector<std::int64_t>>& rows, std::int64_t task, std::int64_t tasks) {
+Turned evaluation(const RowsByClass& rows, std::int64_t task, std::int64_t tasks) {
   Turned turned;
   for (std::int64_t c = 0; c < used; ++c) {
     const std::vector<std::int64_t>& all = rows[static_cast<std::size_t>(c)];
@@ -94,7 +94,9 @@ void turning_tasks(Scenario& scenario, const data::Splits& splits, const std::st
   const Task whole = changed(splits, [&](const data::DatasetPtr& part) { return data::of_classes(part, kept, kept); });
   const std::vector<Json>& tasks = scenario.manifest["tasks"];
   const auto count = static_cast<std::int64_t>(tasks.size());
-  const auto rows = rows_by_class(*whole.train);
+  const auto by_class = [](const data::DatasetPtr& part) { return part ? rows_by_class(*part) : RowsByClass(); };
+  const RowsByClass train_rows = by_class(whole.train), validation_rows = by_class(whole.validation),
+                    test_rows = by_class(whole.test);
   for (std::int64_t t = 0; t < count; ++t) {
     const std::string place = fmt::format("{}: task {}", where, t + 1);
     const Json& own = tasks[static_cast<std::size_t>(t)];
@@ -106,13 +108,13 @@ void turning_tasks(Scenario& scenario, const data::Splits& splits, const std::st
     if (!within(classes, used) || !within(own_parts, parts))
       throw DataError(fmt::format("{}: expected two 'classes' from 0 to {} and two 'parts' from 0 to {}", place,
                                   used - 1, parts - 1));
-    const Turned train = training(rows, classes, own_parts);
+    const Turned train = training(train_rows, classes, own_parts);
     Task task;
     task.train = train.of(whole.train, splits.normalization);
     task.plain = whole.plain == whole.train ? task.train : train.of(whole.plain, splits.normalization);
-    for (const auto part : {&Task::validation, &Task::test})
-      if (whole.*part)
-        task.*part = evaluation(rows_by_class(*(whole.*part)), t, count).of(whole.*part, splits.normalization);
+    if (whole.validation)
+      task.validation = evaluation(validation_rows, t, count).of(whole.validation, splits.normalization);
+    if (whole.test) task.test = evaluation(test_rows, t, count).of(whole.test, splits.normalization);
     scenario.tasks.push_back(std::move(task));
   }
   scenario.shuffle = false;

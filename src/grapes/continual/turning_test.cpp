@@ -1,5 +1,6 @@
 #include "grapes/continual/turning.h"
 
+#include "grapes/continual/continual_test.h"
 #include "grapes/data/transform.h"
 
 #include <ATen/ATen.h>
@@ -71,14 +72,6 @@ TEST(Turning, AnglesGrowWithThePlaceOfAnExampleInTheStream) {
 }
 
 TEST(Turning, OtherNumbersOfTasksFewClassesAndInvalidTasksAreErrors) {
-  const auto refusal = [](const auto& action) -> std::string {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "nothing was refused";
-  };
   EXPECT_THAT(refusal([] { describe("mnist-360", 9, all_digits(), 1); }), HasSubstr("tasks must be 27 in mnist-360"));
   data::Splits few = all_digits();
   few.info.outputs = 8;

@@ -312,8 +312,8 @@ Dialect find_dialect(std::string_view text, const DialectOptions& options, const
   }
   if (!options.names.empty()) {
     if (options.names.size() != sample.width)
-      throw DataError(fmt::format("{}: {} columns, expected {}: {}", file, sample.width, options.names.size(),
-                                  fmt::join(options.names, ", ")));
+      throw DataError(fmt::format("{}: expected {} columns ({}); got {}", file, options.names.size(),
+                                  fmt::join(options.names, ", "), sample.width));
     names = options.names;
   }
   dialect.names = names_of_columns(names, sample.width, file);

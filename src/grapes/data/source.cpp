@@ -40,11 +40,12 @@ void refuse_foreign(const Source& source, std::size_t which, const std::string& 
 }
 
 Collection read_tables(const Source& source, const fs::path& folder, const Options& options, const DatasetInfo* known) {
-  TableOptions table = source.table->options;
-  if (!options.table.target.empty()) table.target = options.table.target;
-  if (!options.table.ignore.empty()) table.ignore = options.table.ignore;
-  table.columns = options.table.columns;
-  if (options.table.missing != Missing::error) table.missing = options.table.missing;
+  const TableOptions& usual = source.table->options;
+  TableOptions table = options.table;
+  table.dialect.names = usual.dialect.names;
+  if (table.target.empty()) table.target = usual.target;
+  if (table.ignore.empty()) table.ignore = usual.ignore;
+  if (table.missing == Missing::error) table.missing = usual.missing;
   const TargetReading targets = options.targets == TargetReading::automatic && options.table.target.empty()
                                     ? source.table->targets
                                     : options.targets;

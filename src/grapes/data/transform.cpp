@@ -68,30 +68,39 @@ class Rotated final : public Decorator {
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
     const Turn turned = same_ ? *same_ : turn(degrees_.index_select(0, rows));
-    batch.inputs = sampled(batch.inputs, turned.positions).add_(turned.outside);
+    batch.inputs = sampled(batch.inputs, turned.positions);
+    if (turned.outside.defined()) batch.inputs.add_(turned.outside);
     return batch;
   }
 
  private:
   struct Turn {
     at::Tensor positions;  ///< source position of each pixel, [angles, rows, columns, 2]
-    at::Tensor outside;    ///< contribution of the background, [angles, channels, rows, columns]
+    at::Tensor outside;    ///< contribution of the background, [angles, channels, rows, columns]; undefined: 0
   };
   Turn turn(const at::Tensor& degrees) const {
-    const std::int64_t rows = info_.input_shape[1], columns = info_.input_shape[2];
-    const at::Tensor angle = (degrees * std::acos(-1.0) / 180).view({-1, 1, 1});
-    const at::Tensor cosine = angle.cos(), sine = angle.sin();
+    const std::int64_t angles = degrees.size(0), rows = info_.input_shape[1], columns = info_.input_shape[2];
     const double middle_x = static_cast<double>(columns - 1) / 2, middle_y = static_cast<double>(rows - 1) / 2;
-    const at::Tensor x = at::arange(columns, at::kDouble) - middle_x;
-    const at::Tensor y = (at::arange(rows, at::kDouble) - middle_y).unsqueeze(1);
     // Keeps whole-number positions exact: the sine of 180 degrees is not exactly 0.
-    const auto whole = [](const at::Tensor& position) {
-      return at::where((position - position.round()).abs() < 1e-6, position.round(), position).to(at::kFloat);
+    const auto whole = [](double position) {
+      const double nearest = std::nearbyint(position);
+      return static_cast<float>(std::abs(position - nearest) < 1e-6 ? nearest : position);
     };
-    at::Tensor positions =
-        at::stack({whole(x * cosine - y * sine + middle_x), whole(x * sine + y * cosine + middle_y)}, -1);
-    at::Tensor outside = (1 - sampled(at::ones({degrees.size(0), 1, rows, columns}), positions)) * background_;
-    return {std::move(positions), std::move(outside)};
+    Turn turned{at::empty({angles, rows, columns, 2})};
+    auto* to = turned.positions.data_ptr<float>();
+    for (std::int64_t n = 0; n < angles; ++n) {
+      const double angle = degrees.data_ptr<double>()[n] * std::acos(-1.0) / 180;
+      const double cosine = std::cos(angle), sine = std::sin(angle);
+      for (std::int64_t row = 0; row < rows; ++row)
+        for (std::int64_t column = 0; column < columns; ++column) {
+          const double x = static_cast<double>(column) - middle_x, y = static_cast<double>(row) - middle_y;
+          *to++ = whole(x * cosine - y * sine + middle_x);
+          *to++ = whole(x * sine + y * cosine + middle_y);
+        }
+    }
+    if (background_.ne(0).any().item<bool>())
+      turned.outside = (1 - sampled(at::ones({angles, 1, rows, columns}), turned.positions)) * background_;
+    return turned;
   }
 
   const at::Tensor degrees_, background_;

@@ -222,6 +222,8 @@ TEST_F(Uci, TheUsersOptionsReplaceTheTables) {
   options.table.target = "";
   options.table.columns = "length,height";
   EXPECT_THAT(open(options, 1).info.inputs, ElementsAre("length", "height"));
+  options.table.dialect.delimiter = "semicolon";
+  EXPECT_THAT(refusal([&] { open(options, 1); }), HasSubstr("abalone.data: expected 9 columns"));
   options = named("auto-mpg");
   options.table.missing = Missing::drop;
   const Splits dropped = open(options, 1);
@@ -231,8 +233,10 @@ TEST_F(Uci, TheUsersOptionsReplaceTheTables) {
 TEST_F(Uci, AnotherFileOfTheSameNameIsRefused) {
   write_file(folder_.path() / "iris.data", "5.1,3.5,setosa\n4.9,3.0,setosa\n");
   take("iris", folder_.path() / "iris.data");
-  EXPECT_THAT(refusal([] { open(named("iris"), 1); }),
-              HasSubstr("iris.data: 3 columns, expected 5: sepal_length, sepal_width"));
+  EXPECT_THAT(
+      refusal([] { open(named("iris"), 1); }),
+      HasSubstr(
+          "iris.data: expected 5 columns (sepal_length, sepal_width, petal_length, petal_width, species); got 3"));
 }
 
 }  // namespace

@@ -21,21 +21,25 @@ batch-size = 15
 grid = [0.1, 0.2, 0.5, 1]
 )";
 
-/// The network and the order of Mammoth's tasks from MNIST (Buzzega et al. 2020), and arms with the settings of its
-/// file utils/best_args.py; its sgd is bp here. Its penalty of EWC is λ Σ F (θ - θ_k)², without our half.
-const std::string mammoth_mnist = R"(
+/// The network of Mammoth for MNIST (Buzzega et al. 2020). The arms below have the settings of its file
+/// utils/best_args.py.
+const std::string mammoth_network = R"(
 data = "mnist"
 validation-split = 0
 normalize = "unit"
-tasks = 20
 epochs = 1
-batch-size = 128
-replay-batch = 128
 model = "mlp:100,100"
 bias = true
 initializer = "xavier"
 optimizer = "sgd"
 learning-rate = 0.2
+)";
+
+/// Permuted and Rotated MNIST. Mammoth's sgd is bp here. Its penalty of EWC is λ Σ F (θ - θ_k)², without our half.
+const std::string mammoth_mnist = mammoth_network + R"(
+tasks = 20
+batch-size = 128
+replay-batch = 128
 fisher-examples = 0
 fisher-classes = "true"
 ewc-strength = 1.4
@@ -67,18 +71,9 @@ replay-buffer = 5120
 der-alpha = 0.5
 )";
 
-const std::string mammoth_mnist_360 = R"(
-data = "mnist"
-validation-split = 0
-normalize = "unit"
+const std::string mammoth_mnist_360 = mammoth_network + R"(
 tasks = 27
-epochs = 1
 batch-size = 16
-model = "mlp:100,100"
-bias = true
-initializer = "xavier"
-optimizer = "sgd"
-learning-rate = 0.2
 [arm.sgd]
 learning-rate = 0.1
 batch-size = 4
