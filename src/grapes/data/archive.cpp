@@ -13,6 +13,7 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace grapes::data {
 namespace fs = std::filesystem;
@@ -27,10 +28,8 @@ bool is_archive(const fs::path& path) {
 /// An archive that is read from its beginning to its end.
 class ArchiveReader {
  public:
-  explicit ArchiveReader(const fs::path& path) : path_(path.string()), archive_(archive_read_new(), archive_read_free) {
+  explicit ArchiveReader(const fs::path& path) : ArchiveReader(path.string(), deepest) {
     constexpr std::size_t piece = 1 << 16;
-    archive_read_support_filter_all(archive_.get());
-    archive_read_support_format_all(archive_.get());
     check(archive_read_open_filename(archive_.get(), path_.c_str(), piece));
   }
 
@@ -40,11 +39,27 @@ class ArchiveReader {
       const char* name = archive_entry_pathname(entry);
       if (!name) throw DataError(path_ + ": an entry of the archive has no name");
       const fs::path path = checked(name);
-      if (archive_entry_filetype(entry) == AE_IFREG) visit({path_, path, [this] { return content(); }});
+      if (archive_entry_filetype(entry) != AE_IFREG) continue;
+      if (is_archive(path) && levels_ > 0)
+        ArchiveReader(fmt::format("{}: {}", path_, path.string()), content(), levels_ - 1).visit(visit);
+      else
+        visit({path_, path, [this] { return content(); }});
     }
   }
 
  private:
+  static constexpr int deepest = 2;  // archives in an archive in an archive; a bound for those that contain themselves
+
+  ArchiveReader(std::string path, int levels)
+      : path_(std::move(path)), levels_(levels), archive_(archive_read_new(), archive_read_free) {
+    archive_read_support_filter_all(archive_.get());
+    archive_read_support_format_all(archive_.get());
+  }
+  ArchiveReader(std::string path, std::string bytes, int levels) : ArchiveReader(std::move(path), levels) {
+    bytes_ = std::move(bytes);
+    check(archive_read_open_memory(archive_.get(), bytes_.data(), bytes_.size()));
+  }
+
   int next(archive_entry** entry) {
     const int status = archive_read_next_header(archive_.get(), entry);
     check(status);
@@ -75,6 +90,8 @@ class ArchiveReader {
   }
 
   const std::string path_;
+  const int levels_;
+  std::string bytes_;  // of an archive in another; libarchive reads from it
   const std::unique_ptr<archive, decltype(&archive_read_free)> archive_;
 };
 

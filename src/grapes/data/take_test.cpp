@@ -89,6 +89,22 @@ TEST_F(Take, ArchivesOfEveryKindHaveTheSameFiles) {
   EXPECT_THAT(files_in(place("folder/more/e.gz")), ElementsAre(Pair("e.gz", gzip("two"))));
 }
 
+TEST_F(Take, ArchivesInAnArchiveAreOpened) {
+  pack(place("inner.tar.gz"), {{"b.txt", "two"}});
+  pack(place("bank.zip"), {{"a.txt", "one"}, {"x/inner.tar.gz", read_file(place("inner.tar.gz"))}});
+  pack(place("outer.zip"), {{"bank.zip", read_file(place("bank.zip"))}, {"c.txt", "three"}});
+  EXPECT_THAT(files_in(place("outer.zip")),
+              ElementsAre(Pair("a.txt", "one"), Pair("b.txt", "two"), Pair("c.txt", "three")));
+
+  pack(place("four.zip"), {{"outer.zip", read_file(place("outer.zip"))}});
+  const Contents of_four = files_in(place("four.zip"));
+  EXPECT_EQ(of_four.count("b.txt"), 0) << "only two levels are opened";
+  EXPECT_EQ(of_four.count("x/inner.tar.gz"), 1);
+
+  pack(place("outer.zip"), {{"bank.zip", "not an archive"}});
+  EXPECT_THAT(refusal([&] { files_in(place("outer.zip")); }), HasSubstr("outer.zip: bank.zip: the archive is damaged"));
+}
+
 TEST_F(Take, ArchivesThatLeaveTheirFolderOrAreDamagedAreErrors) {
   for (const char* name : {"../out", "/etc/out", "a/../../out"}) {
     pack(place("bad.tar"), {{name, "x"}});

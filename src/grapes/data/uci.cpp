@@ -22,7 +22,6 @@ struct UciTable {
   std::string ignore = "";  ///< names of rows, which are not inputs
   Missing missing = Missing::error;
   TargetReading targets = TargetReading::classes;
-  std::string packed = "";  ///< archive that contains the file, if its name is not the usual one
 };
 
 std::vector<std::string> names_of(std::string_view columns) {
@@ -52,7 +51,6 @@ std::string measures_of_nuclei() {
 
 std::vector<UciTable> tables() {
   constexpr auto numbers = TargetReading::numbers;
-  constexpr auto classes = TargetReading::classes;
   const std::string nuclei = measures_of_nuclei();
   return {
       {"abalone", "4,177 sea snails; regression of the rings, which give the age",
@@ -68,8 +66,7 @@ std::vector<UciTable> tables() {
       {"auto-mpg", "398 cars; regression of the miles per gallon",
        "mpg cylinders displacement horsepower weight acceleration model_year origin car_name", "mpg", "auto-mpg.data",
        "", "car_name", Missing::mean, numbers},
-      {"bank-marketing", "45,211 calls of a bank; does the customer subscribe a deposit?", "", "y", "bank-full.csv", "",
-       "", Missing::error, classes, "bank.zip, which is in bank+marketing.zip"},
+      {"bank-marketing", "45,211 calls of a bank; does the customer subscribe a deposit?", "", "y", "bank-full.csv"},
       {"banknote", "1,372 photographs of banknotes by four statistics; genuine or forged",
        "variance skewness kurtosis entropy class", "class", "data_banknote_authentication.txt"},
       {"breast-cancer", "569 tumors by 30 measures of cell nuclei (Wisconsin, diagnostic); benign or malignant", nuclei,
@@ -156,9 +153,8 @@ std::vector<Source> uci_sources() {
     table.options.missing = row.missing;
     table.targets = row.targets;
     source.table = std::move(table);
-    source.advice = fmt::format("download the data set from https://archive.ics.uci.edu and take {}{} from {}",
-                                row.file, row.test_file.empty() ? "" : " and " + row.test_file,
-                                row.packed.empty() ? "its archive" : row.packed);
+    source.advice = fmt::format("download the data set from https://archive.ics.uci.edu and take {}{} from its archive",
+                                row.file, row.test_file.empty() ? "" : " and " + row.test_file);
     sources.push_back(std::move(source));
   }
   return sources;
