@@ -1,4 +1,4 @@
-# Compiler options of the project. Only kernels and core benefit from -O3 (src/grapes/CMakeLists.txt).
+# Compiler options of the project. Only kernels, core and data benefit from -O3 (src/grapes/CMakeLists.txt).
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 # For tests, and for modules that only call others: -O1 compiles a quarter faster than -O2.
 set(GRAPES_COMPILE_QUICKLY $<$<CONFIG:Release>:-O1>)

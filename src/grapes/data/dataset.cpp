@@ -35,12 +35,14 @@ class Memory final : public Dataset {
     at::Tensor inputs = at::empty(shape, at::kFloat);
     const std::int64_t width = inputs_.size(0) == 0 ? 0 : inputs_.numel() / inputs_.size(0);
     const std::int64_t* row = rows.data_ptr<std::int64_t>();
+    const auto* bytes = inputs_.data_ptr<std::uint8_t>();
     auto* into = inputs.data_ptr<float>();
+    const float scale = scale_;  // a member could change with every float that is written, so the loop would be slow
     for (std::int64_t b = 0; b < rows.size(0); ++b, into += width) {
       TORCH_CHECK_INDEX(row[b] >= 0 && row[b] < inputs_.size(0), "example number must be 0 ... ", inputs_.size(0) - 1,
                         "; got ", row[b]);
-      const std::uint8_t* from = inputs_.data_ptr<std::uint8_t>() + row[b] * width;
-      for (std::int64_t i = 0; i < width; ++i) into[i] = static_cast<float>(from[i]) * scale_;
+      const std::uint8_t* from = bytes + row[b] * width;
+      for (std::int64_t i = 0; i < width; ++i) into[i] = static_cast<float>(from[i]) * scale;
     }
     return inputs;
   }

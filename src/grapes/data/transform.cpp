@@ -47,8 +47,15 @@ class Permuted final : public Decorator {
 
   Batch get(const at::Tensor& rows, std::uint64_t seed) const override {
     Batch batch = source_->get(rows, seed);
-    const at::Tensor flat = batch.inputs.reshape({-1, order_.size(0)});
-    batch.inputs = flat.index_select(1, order_).view(batch.inputs.sizes());
+    const at::Tensor inputs = batch.inputs.contiguous();
+    batch.inputs = at::empty_like(inputs);
+    const std::int64_t width = order_.size(0), n = inputs.numel() / width;
+    const auto* order = order_.data_ptr<std::int64_t>();
+    const auto* from = inputs.data_ptr<float>();
+    auto* into = batch.inputs.data_ptr<float>();
+    // at::index_select along the last dimension takes ten times as long.
+    for (std::int64_t b = 0; b < n; ++b, from += width, into += width)
+      for (std::int64_t i = 0; i < width; ++i) into[i] = from[order[i]];
     return batch;
   }
 

@@ -177,9 +177,10 @@ void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) 
   // For a small batch, δ was already scaled by the rate when the weight was updated.
   const T scale = layer.fused_sgd == 0 || scaled_for_sgd(layer, batch) ? T(1) : static_cast<T>(-layer.fused_sgd);
   T* into = target.data_ptr<T>();
+  const T* errors = delta.data_ptr<T>();
   if (beta == 0) std::fill_n(into, nodes, T(0));
-  for (std::int64_t b = 0; b < batch; ++b)
-    for (std::int64_t n = 0; n < nodes; ++n) into[n] += scale * delta.data_ptr<T>()[b * nodes + n];
+  for (std::int64_t b = 0; b < batch; ++b, errors += nodes)
+    for (std::int64_t n = 0; n < nodes; ++n) into[n] += scale * errors[n];
   if (layer.fused_sgd != 0) torch::autograd::impl::bump_version(layer.bias);
 }
 
