@@ -180,7 +180,7 @@ int main(int count, char** arguments) {
   c10::Dict<std::string, c10::List<at::Tensor>> results;
   int number = 0;
   for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric", "kolen-pollack", "usf", "frsf"})
-    for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform"}) {
+    for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform", "inverse", "mean-one"}) {
       grapes::Rule credit;
       credit.route = route;
       credit.modulation = modulation;

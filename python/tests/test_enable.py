@@ -81,9 +81,11 @@ def test_enabling_twice_is_an_error_and_a_with_block_ends_with_its_error():
     ({"gain": 0}, "gain must be above 0"),
     ({"clip": (2, 1)}, "0 <= low <= high"),
     ({"responsibility": "outgoing"}, "which is unknown for a single layer"),
-    ({"modulation": "grape"}, "modulation must be one of none, grapes, grapes-local, uniform, shuffled, constant; got 'grape'"),
+    ({"modulation": "grape"}, "modulation must be one of none, grapes, grapes-local, uniform, shuffled, shuffled-fixed, inverse, mean-one, power, constant; got 'grape'"),
     ({"modulation": "constant"}, "constant must have constants"),
     ({"modulation": "constant", "constants": [0]}, "constants must be above 0"),
+    ({"modulation": "power"}, "power must have constants"),
+    ({"modulation": "power", "constants": [float("inf")]}, "constants must be finite"),
     ({"route": "ifa"}, "route ifa is not supported for existing models"),
     ({"responsibility": "all"}, "responsibility must be one of"),
     ({"every": 0}, "every must be at least 1"),
@@ -195,6 +197,57 @@ def test_shuffled_permutes_the_factors_for_every_batch_and_equally_in_copies():
     again = torch_grapes.enable(other, "shuffled")
     other(X).sum().backward()
     agree([again.factors()["0"]], [dealt[0]], 1e-300)
+
+
+def test_shuffled_fixed_has_one_permutation_for_the_whole_run_and_one_per_layer():
+    model = network()
+    handle = torch_grapes.enable(model, "shuffled-fixed", seed=3, clip=None)
+    dealt = []
+    for _ in range(3):
+        model(X).sum().backward()
+        dealt.append(list(handle.factors().values()))
+    agree(dealt[1] + dealt[2], dealt[0] + dealt[0], 1e-300)
+    r = [model[k].weight.detach().abs().sum(1) for k in (0, 2)]
+    plain = [2 * each / each.max() for each in r]
+    agree([m.sort().values for m in dealt[0]], [m.sort().values for m in plain])
+    with torch.no_grad():  # the permutation of the units stays when the weights change
+        model[0].weight.copy_(torch.eye(*model[0].weight.shape) + 1)
+        model[0].weight[0] *= 9
+    assert handle.factors()["0"].argmax() == (dealt[0][0] - plain[0][0]).abs().argmin()
+
+
+CONTROLS = {
+    "inverse": ({}, lambda r: clipped(r).max() + clipped(r).min() - clipped(r)),
+    "mean-one": ({}, lambda r: clipped(r) / clipped(r).mean()),
+    "power": ({"constants": [1.5]}, lambda r: r**1.5 / (r**1.5).mean()),
+}
+
+
+def clipped(r):
+    return (2 * r / r.max()).clamp(1, 2)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_controls_equal_a_recursion_by_hand(name):
+    """Linear, tanh, Linear, tanh, Linear: δ is multiplied by the control's factors at both hidden layers."""
+    torch.manual_seed(5)
+    sizes = (6, 5, 4, 3)
+    layers = [torch.nn.Linear(a, b, bias=False).double() for a, b in zip(sizes, sizes[1:])]
+    model = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2])
+    options, formula = CONTROLS[name]
+    W = [layer.weight.detach() for layer in layers]
+    m = [formula(w.abs().sum(1)) for w in W]
+    h = [torch.randn(7, 6).double()]
+    for w in W[:2]:
+        h.append(torch.tanh(h[-1] @ w.t()))
+    delta = h[2] @ W[2].t()  # of the loss Σ y² / 2
+    expected = [delta.t() @ h[2]]
+    for l in (1, 0):
+        delta = m[l] * (delta @ W[l + 1]) * (1 - h[l + 1] ** 2)
+        expected.insert(0, delta.t() @ h[l])
+    with torch_grapes.enabled(model, name, **options):
+        (model(h[0]) ** 2 / 2).sum().backward()
+    agree([layer.weight.grad for layer in layers], expected, 1e-12)
 
 
 def test_constant_has_one_value_or_one_per_layer():

@@ -14,7 +14,7 @@ ROUTES = pytest.mark.parametrize("route", [name for name in torch_grapes.routes 
 
 
 @ROUTES
-@pytest.mark.parametrize("modulation", ["none", "grapes", "grapes-local", "uniform"])
+@pytest.mark.parametrize("modulation", ["none", "grapes", "grapes-local", "uniform", "inverse", "mean-one"])
 def test_values_equal_those_of_pytorchs_layers(route, modulation):
     torch.manual_seed(1)
     for ours, theirs, x in (

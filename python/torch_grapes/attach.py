@@ -238,8 +238,8 @@ def enable(
     through it like any other layer.
 
     modulation  a name in `modulations`: "grapes"; "grapes-local", which scales each layer's own gradient only; the controls
-                "uniform", "shuffled" and "constant"; "none". Or a Modulation, or a function that takes factors [unit] and returns
-                factors [unit]
+                "uniform", "shuffled", "shuffled-fixed", "inverse", "mean-one", "power" and "constant"; "none". Or a Modulation, or a
+                function that takes factors [unit] and returns factors [unit]
     include     modulate only these layers, even if they look like output layers; None: all except the output layers
     exclude     do not modulate these layers
     output      the output layers, which are not modulated; None: the last layer of the model, checked in the first forward pass

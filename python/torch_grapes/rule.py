@@ -1,6 +1,8 @@
 """A learning rule: a route and a modulation. The tables have the rows of grapes/credit/modulation.cpp and route.cpp."""
 from __future__ import annotations
 
+import math
+
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -40,6 +42,11 @@ modulations: Dict[str, Modulation] = {row.name: row for row in (
                "multiplies only the layer's own update by the unit's factor; earlier layers receive the unscaled error", local=True),
     Modulation("uniform", "control: every unit of a layer gets the layer's mean factor"),
     Modulation("shuffled", "control: the layer's factors, permuted among its units for every batch"),
+    Modulation("shuffled-fixed", "control: the layer's factors, permuted among its units in the same way for the whole run"),
+    Modulation("inverse", "control: max m + min m - m, so the most responsible unit gets the smallest factor"),
+    Modulation("mean-one", "control: m / mean m, so factors differ within a layer, and their mean is 1"),
+    Modulation("power", "control: power:P gives each unit the factor r^P / mean r^P, without a clip; power:P1,P2,... gives one exponent "
+               "per hidden layer"),
     Modulation("constant",
                "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer"),
 )}
@@ -83,14 +90,14 @@ class Rule:
 
     route           a name in `routes`
     modulation      a name in `modulations`, a Modulation, or a function that takes factors [unit] and returns factors [unit]
-    constants       factors of the modulation "constant": one for all layers, or one per layer
+    constants       factors of the modulation "constant", or exponents of "power": one for all layers, or one per layer
     responsibility  which weights count: "incoming": W, and R of a recurrent layer; "input": W only; "outgoing" and "synaptic":
                     weights of the next layer, only in `grapes train`; "by-route": the default of the authors' program
     gain            factor of the unit with the largest responsibility, before the clip
     clip            range (low, high) of the factors; None: m is in (0, gain]; "by-route": (1, 2), or None on routes such as fa and dfa
     every           number of batches for which the factors are kept
     factor_bits     number of fraction bits of the factor; below 0: no rounding
-    seed            seed of the permutations of "shuffled"
+    seed            seed of the permutations of "shuffled" and "shuffled-fixed"
     per_gate        LSTM, GRU: normalize each gate separately instead of all gates of a unit together
     compounding     recurrent layers: also scale the error that runs back through R, which gives m^T after T steps
 
@@ -122,10 +129,11 @@ class Rule:
             row = modulations[row]
         elif not isinstance(row, Modulation):
             row = Modulation(getattr(row, "__name__", repr(row)), transform=row)
-        if row.name == "constant" and not self.constants:
-            raise ValueError("torch_grapes: the modulation constant must have constants; got none")
-        if not all(c > 0 for c in self.constants):
-            raise ValueError(f"torch_grapes: constants must be above 0; got {self.constants}")
+        if row.name in ("constant", "power") and not self.constants:
+            raise ValueError(f"torch_grapes: the modulation {row.name} must have constants; got none")
+        if not all(math.isfinite(c) and (c > 0 or row.name == "power") for c in self.constants):
+            what = "finite" if row.name == "power" else "above 0"
+            raise ValueError(f"torch_grapes: constants must be {what}; got {self.constants}")
         clip: Any = self.clip
         if clip == "by-route":
             clip = (1.0, 2.0) if routes[self.route].clipped else None
@@ -169,7 +177,7 @@ class Rule:
 
         weight     [gates · unit, ...]; [input, unit / groups, ...] with axis 1
         recurrent  [gates · unit, unit], or None
-        layer      index of the layer, from 0, for `constants` and for the draws of "shuffled"
+        layer      index of the layer, from 0, for `constants` and for the draws of "shuffled" and "shuffled-fixed"
         batch      index of the batch, for the draws of "shuffled"; None if the caller counts no batches
         Raises RuntimeError if the rule needs the index and has none; ValueError, with the name, if a weight is not finite or a custom
         modulation returns invalid factors.

@@ -84,14 +84,30 @@ def factor_from(r: Tensor, gain: float, low: float, high: float) -> Tensor:
     return torch.ones_like(r) if value == 0 else (r * gain / largest).clamp(low, high)
 
 
-#: Computes the factors of a modulation from m [unit], the layer's constant and a random stream.
-Transform = Callable[[Tensor, float, Random], Tensor]
+def _permuted(m: Tensor, r: Tensor, constant: float, random: Random) -> Tensor:
+    return m.index_select(0, torch.tensor(permutation(m.shape[0], random), device=m.device))
+
+
+def _to_a_power(m: Tensor, r: Tensor, constant: float, random: Random) -> Tensor:
+    r = factor_from(r, 1.0, 0.0, 1.0)
+    if constant < 0:  # a unit without weights would get an infinite factor
+        r = r.clamp_min(1e-3)
+    power = r.pow(constant)
+    return power / power.mean()
+
+
+#: Computes the factors of a modulation from m [unit], r [unit], the layer's constant and a random stream.
+Transform = Callable[[Tensor, Tensor, float, Random], Tensor]
 TRANSFORMS: Dict[str, Transform] = {
-    "grapes": lambda m, constant, random: m,
-    "grapes-local": lambda m, constant, random: m,
-    "uniform": lambda m, constant, random: m.mean().expand(m.shape).clone(),
-    "shuffled": lambda m, constant, random: m.index_select(0, torch.tensor(permutation(m.shape[0], random), device=m.device)),
-    "constant": lambda m, constant, random: torch.full_like(m, constant),
+    "grapes": lambda m, r, constant, random: m,
+    "grapes-local": lambda m, r, constant, random: m,
+    "uniform": lambda m, r, constant, random: m.mean().expand(m.shape).clone(),
+    "shuffled": _permuted,
+    "shuffled-fixed": _permuted,
+    "inverse": lambda m, r, constant, random: m.max() + m.min() - m,
+    "mean-one": lambda m, r, constant, random: m / m.mean(),
+    "power": _to_a_power,
+    "constant": lambda m, r, constant, random: torch.full_like(m, constant),
 }
 
 
@@ -118,12 +134,13 @@ def layer_factor(weight: Tensor, recurrent: Optional[Tensor], axis: int, groups:
         r = magnitude.view(groups, W.shape[0] // groups, W.shape[1], -1).sum([1, 3]).flatten()
     else:
         r = responsibility(W, None if recurrent is None else _exact(recurrent), axis)
-    random = Random(stream_seed(seed, "shuffled", batch, layer) if modulation == "shuffled" else 0)
+    drawn = {"shuffled": batch, "shuffled-fixed": 0}.get(modulation)
+    random = Random(0 if drawn is None else stream_seed(seed, "shuffled", drawn, layer))
     constant = constants[min(layer, len(constants) - 1)] if constants else 1.0
 
     def made_of(r: Tensor) -> Tensor:
         try:
-            return _stepped(TRANSFORMS[modulation](factor_from(r, gain, low, high), constant, random), factor_bits)
+            return _stepped(TRANSFORMS[modulation](factor_from(r, gain, low, high), r, constant, random), factor_bits)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 

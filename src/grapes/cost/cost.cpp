@@ -210,9 +210,14 @@ class Step {
       work.multiplications += nodes * often;
       if (rule.clip.kind == credit::Clip::Kind::range) work.comparisons += 2 * nodes * often;
     }
-    if (uniform) {
+    if (uniform || modulation_.name == "mean-one" || modulation_.name == "power") {  // the mean
       work.additions += nodes * often;
       work.divisions += often;
+    }
+    if (modulation_.name == "mean-one" || modulation_.name == "power") work.multiplications += nodes * often;
+    if (modulation_.name == "inverse") {  // the minimum, and a subtraction from max m + min m
+      work.comparisons += nodes * often;
+      work.additions += nodes * often;
     }
     work.accesses.push_back({"responsibilities", nodes, nodes * often, nodes * often});
     work.accesses.push_back(writes("factors", kept));

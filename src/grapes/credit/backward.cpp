@@ -306,9 +306,10 @@ std::string Modulator::describe() const { return grapes::describe(impl_->rule(),
 namespace {
 
 void backward_once(const at::Tensor& loss, std::vector<ModuleInfo> modules, const BackwardOptions& options) {
-  TORCH_CHECK(options.rule().modulation != "shuffled" && options.rule().every == 1,
+  const bool draws = modulation_of(options.rule()).draws == credit::Modulation::Draws::every_batch;
+  TORCH_CHECK(!draws && options.rule().every == 1,
               "backward: a rule that depends on earlier batches needs one grapes::Modulator for all batches; got ",
-              options.rule().modulation == "shuffled" ? "the modulation shuffled" : "every > 1", " in a single call");
+              draws ? "the modulation " + options.rule().modulation : "every > 1", " in a single call");
   static const auto said = std::make_shared<Modulator::Impl::Said>();
   Modulator::Impl(std::move(modules), options, said).backward(loss, {}, false);
 }

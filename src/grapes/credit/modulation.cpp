@@ -12,12 +12,23 @@
 namespace grapes::credit {
 namespace {
 
-at::Tensor as_is(const at::Tensor& m, double, Random&) { return m; }
-at::Tensor mean_everywhere(const at::Tensor& m, double, Random&) { return at::full_like(m, m.mean().item<double>()); }
-at::Tensor permuted(const at::Tensor& m, double, Random& random) {
-  return m.index_select(0, at::tensor(permutation(m.size(0), random), at::kLong).to(m.device()));
+at::Tensor as_is(const FactorSource& from) { return from.m; }
+at::Tensor mean_everywhere(const FactorSource& from) { return at::full_like(from.m, from.m.mean().item<double>()); }
+at::Tensor permuted(const FactorSource& from) {
+  return from.m.index_select(0, at::tensor(permutation(from.m.size(0), from.random), at::kLong).to(from.m.device()));
 }
-at::Tensor filled(const at::Tensor& m, double constant, Random&) { return at::full_like(m, constant); }
+at::Tensor reflected(const FactorSource& from) { return from.m.max() + from.m.min() - from.m; }
+at::Tensor of_mean_one(const FactorSource& from) { return from.m / from.m.mean(); }
+at::Tensor filled(const FactorSource& from) { return at::full_like(from.m, from.constant); }
+
+/// r^p, with a mean of 1. A unit without weights counts as a thousandth of the largest one if p is negative, since its
+/// factor would be infinite.
+at::Tensor to_a_power(const FactorSource& from) {
+  at::Tensor r = factor_from(from.r, 1, 0, 1);  // of the largest; checks that all are finite
+  if (from.constant < 0) r = r.clamp_min(1e-3);
+  const at::Tensor power = r.pow(from.constant);
+  return power / power.mean();
+}
 
 /// Rounds m to `bits`. The result is never 0, which would stop a unit's learning. The smallest factor is one step, or 1
 /// for 0 bits.
@@ -76,6 +87,8 @@ class Maker {
 }  // namespace
 
 const std::vector<Modulation>& modulations() {
+  using Draws = Modulation::Draws;
+  using Numbers = Modulation::Numbers;
   static const std::vector<Modulation> rows = {
       {"none", "the error is not scaled", false, nullptr},
       {"grapes", "multiplies the error by the unit's factor; earlier layers receive the scaled error", false, as_is},
@@ -83,12 +96,26 @@ const std::vector<Modulation>& modulations() {
        "multiplies only the layer's own update by the unit's factor; earlier layers receive the unscaled error", true,
        as_is},
       {"uniform", "control: every unit of a layer gets the layer's mean factor", false, mean_everywhere},
-      {"shuffled", "control: the layer's factors, permuted among its units for every batch", false, permuted},
+      {"shuffled", "control: the layer's factors, permuted among its units for every batch", false, permuted,
+       Draws::every_batch},
+      {"shuffled-fixed", "control: the layer's factors, permuted among its units in the same way for the whole run",
+       false, permuted, Draws::once},
+      {"inverse", "control: max m + min m - m, so the most responsible unit gets the smallest factor", false,
+       reflected},
+      {"mean-one", "control: m / mean m, so factors differ within a layer, and their mean is 1", false, of_mean_one},
+      {"power",
+       "control: power:P gives each unit the factor r^P / mean r^P, without a clip; power:P1,P2,... gives one exponent "
+       "per hidden layer",
+       false, to_a_power, Draws::never, Numbers::any},
       {"constant",
        "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer", false,
-       filled},
+       filled, Draws::never, Numbers::positive},
   };
   return rows;
+}
+
+std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch) {
+  return modulation_of(rule).draws == Modulation::Draws::once ? 0 : static_cast<std::uint64_t>(batch);
 }
 
 const Modulation& modulation_of(const Rule& rule) { return checked_row(modulations(), "modulation", rule.modulation); }
@@ -98,7 +125,7 @@ at::Tensor factor_of(const at::Tensor& r, const Rule& rule, std::size_t layer, R
   if (modulation.transform == nullptr) return {};
   const double constant = rule.constants.empty() ? 1 : rule.constants[std::min(layer, rule.constants.size() - 1)];
   const at::Tensor m = factor_from(r, rule.gain, rule.clip.low, rule.clip.high);
-  return stepped(modulation.transform(m, constant, random), rule.factor_bits);
+  return stepped(modulation.transform({m, r, constant, random}), rule.factor_bits);
 }
 
 std::vector<Factors> factors(const Weights& weights, const Rule& rule, Random& random) {

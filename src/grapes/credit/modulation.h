@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,18 +20,32 @@ struct Factors {
   at::Tensor columns;  ///< [input]: multiplies the columns of the layer's own weight gradient (input unit)
 };
 
+/// What a modulation computes the factors of a layer from.
+struct FactorSource {
+  at::Tensor m;     ///< [unit], the factors of GRAPES
+  at::Tensor r;     ///< [unit], the responsibilities
+  double constant;  ///< the number of this layer, for a modulation with numbers
+  Random& random;   ///< for draws
+};
+
 /// A row of the table of modulations: how it changes the factor of GRAPES.
 struct Modulation {
+  enum class Draws { never, once, every_batch };  ///< once: the same draws in the whole run
+  enum class Numbers { none, positive, any };     ///< the numbers that follow the name, as in constant:1.8
+
   std::string name;
   std::string summary;
   bool local = false;  ///< scales only the layer's own update, not the error for the layers below
-  /// Returns the factor [unit] to use, computed from m. `constant` is the constant of this layer; `random` is used for
-  /// draws. Null: no factor.
-  at::Tensor (*transform)(const at::Tensor& m, double constant, Random& random) = nullptr;
+  at::Tensor (*transform)(const FactorSource&) = nullptr;  ///< returns the factors [unit]; null: no factors
+  Draws draws = Draws::never;
+  Numbers numbers = Numbers::none;
 };
 const std::vector<Modulation>& modulations();
 /// @throws c10::ValueError for an unknown name
 const Modulation& modulation_of(const Rule& rule);
+
+/// Returns the number of the batch whose draws a rule uses in this batch: its own, or 0 if it draws once.
+std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch);
 
 /// Computes factors from responsibilities: clip(gain r / max r), then the modulation, then rounding to `factor_bits`.
 /// @param r      [unit]

@@ -62,6 +62,48 @@ TEST(Modulation, ShuffledPermutesTheFactorsByItsSeed) {
   EXPECT_TRUE(moved);
 }
 
+TEST(Modulation, ShuffledFixedDrawsOnceForTheWholeRunAndShuffledForEveryBatch) {
+  EXPECT_EQ(drawn_batch(unclipped("shuffled"), 7), 7U);
+  EXPECT_EQ(drawn_batch(unclipped("shuffled-fixed"), 7), 0U);
+  for (std::uint64_t seed = 0; seed < 20; ++seed)
+    EXPECT_EQ(values(first_layer(one_layer(), unclipped("shuffled-fixed"), seed).error),
+              values(first_layer(one_layer(), unclipped("shuffled"), seed).error));
+}
+
+TEST(Modulation, InverseGivesTheMostResponsibleUnitTheSmallestFactor) {
+  EXPECT_EQ(values(first_layer(one_layer(), unclipped("inverse")).error), (std::vector<double>{2, 1.5, 0.5}));
+  EXPECT_EQ(values(first_layer(one_layer(), resolved({.modulation = "inverse"})).error),
+            (std::vector<double>{2, 2, 1}));
+}
+
+TEST(Modulation, MeanOneKeepsTheRatiosOfTheFactors) {
+  const at::Tensor m = first_layer(one_layer(), unclipped("mean-one")).error;
+  EXPECT_DOUBLE_EQ(m.mean().item<double>(), 1);
+  EXPECT_DOUBLE_EQ(m[1].item<double>() / m[0].item<double>(), 2);
+  EXPECT_DOUBLE_EQ(m[2].item<double>() / m[0].item<double>(), 4);
+}
+
+TEST(Modulation, PowerRaisesTheResponsibilityWithoutAClip) {
+  Weights weights = one_layer();
+  Rule rule = resolved({.modulation = "power"});  // the clip of bp would make two factors equal
+  const auto with = [&](double p) {
+    rule.constants = {p};
+    return values(first_layer(weights, rule).error);
+  };
+  const auto near = [](const std::vector<double>& expected) {
+    return ::testing::Pointwise(::testing::DoubleNear(1e-15), expected);
+  };
+  EXPECT_THAT(with(0), near({1, 1, 1}));
+  EXPECT_THAT(with(1), near({3.0 / 7, 6.0 / 7, 12.0 / 7}));
+  EXPECT_THAT(with(2), near({3.0 / 21, 12.0 / 21, 48.0 / 21}));
+  EXPECT_THAT(with(-1), near({12.0 / 7, 6.0 / 7, 3.0 / 7}));
+  weights.layers[0][0] = 0;  // a unit without weights
+  EXPECT_EQ(with(1)[0], 0);
+  EXPECT_THAT(with(-1), near({3 * 1000 / 1003.0, 3 * 2 / 1003.0, 3 * 1 / 1003.0}));
+  weights.layers[0].zero_();
+  EXPECT_THAT(with(2), near({1, 1, 1}));
+}
+
 TEST(Modulation, ConstantHasOneValueForAllLayersOrOnePerLayer) {
   Weights weights = one_layer();
   weights.layers.insert(weights.layers.begin() + 1, at::ones({3, 3}, at::kDouble));

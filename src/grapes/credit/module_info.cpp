@@ -227,7 +227,7 @@ at::Tensor layer_factor(const ModuleInfo& module, const Layout& layout, const Ru
     r = responsibility(W, both ? OptionalTensor(exact(module.recurrent)) : OptionalTensor(), layout.axis);
   }
 
-  Random random(stream_seed(rule.seed, "shuffled", static_cast<std::uint64_t>(batch), number));
+  Random random(stream_seed(rule.seed, "shuffled", drawn_batch(rule, batch), number));
   const auto made_of = [&](const at::Tensor& of) {
     try {
       return factor_of(of, rule, number, random);

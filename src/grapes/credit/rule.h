@@ -35,7 +35,7 @@ struct Clip {
 struct Rule {
   std::string route = "bp";           ///< a name in routes()
   std::string modulation = "grapes";  ///< a name in modulations()
-  /// Factors of the modulation `constant`: one for all hidden layers, or one per layer.
+  /// Factors of the modulation `constant`, or exponents of `power`: one for all hidden layers, or one per layer.
   std::vector<double> constants = {};
   Responsibility responsibility = Responsibility::by_route;
   double gain = 2;         ///< factor of the unit with the largest responsibility, before the clip
@@ -44,8 +44,9 @@ struct Rule {
   /// Fraction bits of the factor, for every modulation: m is rounded to the nearest 1 + j / 2^k, with ties upward, as
   /// in fixed/factor.h. With 0 bits the factors are 1 and 2, so a shift is enough. Below 0: no rounding.
   int factor_bits = -1;
-  std::uint64_t seed = 0;  ///< seed of the permutations of `shuffled`; the program uses the seed of the run instead
-  bool per_gate = false;   ///< LSTM, GRU: normalize each gate separately instead of all gates of a unit together
+  /// Seed of the permutations of `shuffled` and `shuffled-fixed`; the program uses the seed of the run instead.
+  std::uint64_t seed = 0;
+  bool per_gate = false;  ///< LSTM, GRU: normalize each gate separately instead of all gates of a unit together
   /// Recurrent layers: also scale the error that runs back through R, which gives m^T after T time steps.
   bool compounding = false;
 };

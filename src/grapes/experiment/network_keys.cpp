@@ -24,17 +24,20 @@ using credit::Clip;
 
 Form<R> modulation_form() {
   const OneOf names = row_of(credit::modulations());
-  return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...]", Key::Kind::text,
+  return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...], power:NUMBER[,NUMBER...]",
+          Key::Kind::text,
           [](const R& value) {
             return value.modulation + (value.constants.empty() ? "" : ":" + numbers_text(value.constants));
           },
           [=](std::string_view text, R& value) {
             const std::size_t colon = text.find(':');
-            const bool constants = colon != std::string_view::npos;
+            using Numbers = credit::Modulation::Numbers;
+            const bool numbers = colon != std::string_view::npos;
             const auto& row = find_row(credit::modulations(), "modulation", text.substr(0, colon));
             std::vector<double> read;
-            if ((row.name == "constant") != constants) return false;
-            if (constants && !read_numbers(text.substr(colon + 1), above(0), read)) return false;
+            if ((row.numbers != Numbers::none) != numbers) return false;
+            const Range range = row.numbers == Numbers::positive ? above(0) : any_number();
+            if (numbers && !read_numbers(text.substr(colon + 1), range, read)) return false;
             value.modulation = row.name;
             value.constants = read;
             return true;

@@ -74,7 +74,7 @@ at::Tensor Routed::factor(const at::Tensor& recurrent) const {
   if (credit::modulation_of(rule_).transform == nullptr) return {};
   const at::NoGradGuard no_grad;
   const bool both = recurrent.defined() && rule_.responsibility == credit::Responsibility::incoming;
-  Random random(stream_seed(rule_.seed, "shuffled", static_cast<std::uint64_t>(batch_), 0));
+  Random random(stream_seed(rule_.seed, "shuffled", credit::drawn_batch(rule_, batch_), 0));
   try {
     return credit::factor_of(responsibility(weight, both ? OptionalTensor(recurrent) : OptionalTensor()), rule_, 0,
                              random);

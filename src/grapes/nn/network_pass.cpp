@@ -159,7 +159,7 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
     if (options_.compatibility.first_sample_mask && l < hidden())
       if (const at::Tensor mask = layer.mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
   }
-  Random random(stream_seed(pass.seed, "modulation", static_cast<std::uint64_t>(pass.step)));
+  Random random(stream_seed(pass.seed, "modulation", credit::drawn_batch(plan_.rule, pass.step)));
   factors_ = credit::factors(weights, plan_.rule, random);
   factors_step_ = pass.step;
   for (std::size_t l = 0; l < hidden(); ++l)

@@ -38,9 +38,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
       {!(options.dropout >= 0 && options.dropout < 1),
        "dropout must be at least 0 and below 1; got " + shortest(options.dropout)},
       {constants > 1 && constants != hidden,
-       fmt::format("modulation constant has {} factors, but model '{}' has {} hidden layers: give one for all, or one "
-                   "each",
-                   constants, to_string(options.model), hidden)},
+       fmt::format("modulation {} has {} numbers, but model '{}' has {} hidden layers: give one for all, or one each",
+                   rule.modulation, constants, to_string(options.model), hidden)},
       {route.upwards() && precision.has_formats(),
        "precision: number formats are not supported on route " + route.name + "; got " + to_string(precision)},
       {route.weights == credit::FeedbackWeights::learned && (precision.has_formats() || options.analog),

@@ -34,7 +34,7 @@ Options dense_options(const Setting& setting) {
   options.dropout = setting.dropout;
   options.rule.route = setting.route;
   options.rule.modulation = setting.modulation;
-  if (setting.modulation == "constant") options.rule.constants = {1.5, 0.5, 3};
+  if (setting.modulation == "constant" || setting.modulation == "power") options.rule.constants = {1.5, 0.5, 3};
   // The same form on all routes; the parity cases test the forms of the authors' program.
   options.rule.responsibility = credit::Responsibility::incoming;
   options.rule.clip.kind = credit::Clip::Kind::range;
@@ -92,7 +92,14 @@ testing::Chain by_hand(const Setting& setting, const Network& model, const Pass&
     at::Tensor m = testing::factor_by_hand(chain.weights[l]);
     if (setting.modulation == "uniform") m = at::full_like(m, m.mean().item<double>());
     if (setting.modulation == "constant") m = at::full_like(m, std::vector<double>{1.5, 0.5, 3}[l]);
-    if (setting.modulation == "shuffled") m = model.factors()[l].error;  // a test below checks that it is a permutation
+    if (setting.modulation == "inverse") m = m.max() + m.min() - m;
+    if (setting.modulation == "mean-one") m = m / m.mean();
+    if (setting.modulation == "power") {
+      const at::Tensor r = chain.weights[l].abs().sum(1).pow(std::vector<double>{1.5, 0.5, 3}[l]);
+      m = r / r.mean();
+    }
+    if (setting.modulation.starts_with("shuffled"))
+      m = model.factors()[l].error;  // a test below checks that it is a permutation
     chain.factors.push_back(m);
   }
   return chain;
@@ -126,7 +133,7 @@ TEST(Rules, EqualTheHandWrittenRecursions) {
                 << ", layer " << l + 1;
           ++settings;
         }
-  EXPECT_EQ(settings, 9 * 6 * 6 * 2);
+  EXPECT_EQ(settings, 9 * 10 * 6 * 2);
 }
 
 TEST(Rules, ModulationByOneEqualsNoModulationBitForBit) {
@@ -153,19 +160,20 @@ TEST(Rules, TheForwardPassDoesNotDependOnTheRule) {
     }
 }
 
-TEST(Rules, ShuffledIsAPermutationDrawnAnewEachBatch) {
-  Options options = dense_options({"bp", "shuffled"});
-  Network model = mlp(options, {6, 40, 3}, 11);
-  const Data data = examples(4, 6, 3);
-  const at::Tensor m = factor(model.parameters()[0].value);
-  model.forward(data.inputs, training_at(0));
-  const at::Tensor first = model.factors()[0].error;
-  model.forward(data.inputs, training_at(1));
-  const at::Tensor second = model.factors()[0].error;
-  EXPECT_FALSE(at::equal(first, second));
-  EXPECT_FALSE(at::equal(first, m));
-  for (const at::Tensor& drawn : {first, second})
-    EXPECT_TRUE(at::equal(std::get<0>(drawn.sort()), std::get<0>(m.sort())));
+TEST(Rules, ShuffledIsAPermutationDrawnForEachBatchAndShuffledFixedOnce) {
+  for (const std::string modulation : {"shuffled", "shuffled-fixed"}) {
+    Network model = mlp(dense_options({"bp", modulation}), {6, 40, 3}, 11);
+    const Data data = examples(4, 6, 3);
+    const at::Tensor m = factor(model.parameters()[0].value);
+    model.forward(data.inputs, training_at(0));
+    const at::Tensor first = model.factors()[0].error;
+    model.forward(data.inputs, training_at(1));
+    const at::Tensor second = model.factors()[0].error;
+    EXPECT_EQ(at::equal(first, second), modulation == "shuffled-fixed");
+    EXPECT_FALSE(at::equal(first, m)) << modulation;
+    for (const at::Tensor& drawn : {first, second})
+      EXPECT_TRUE(at::equal(std::get<0>(drawn.sort()), std::get<0>(m.sort()))) << modulation;
+  }
 }
 
 TEST(Rules, OnlyBrsfRedrawsMagnitudesForEveryBatch) {

@@ -82,7 +82,8 @@ Strings judged(const Summary& summary, const Condition& condition) {
 /// Returns what the controls show if GRAPES does better than the baseline.
 std::string meaning(const Summary& summary, const Condition& condition) {
   const Difference* const uniform = condition.find("grapes", "uniform", summary.primary());
-  const Difference* const shuffled = condition.find("grapes", "shuffled", summary.primary());
+  const Difference* shuffled = condition.find("grapes", "shuffled-fixed", summary.primary());  // the stricter control
+  if (shuffled == nullptr) shuffled = condition.find("grapes", "shuffled", summary.primary());
   if (uniform == nullptr) return std::string("without an arm `uniform`, ") + no_uniform;
   if (uniform->side() <= 0) return "nothing beyond a change of the effective learning rates is shown";
   if (shuffled == nullptr) return std::string("without an arm `shuffled`, ") + no_shuffled;
@@ -152,9 +153,9 @@ std::string verdict(const Summary& summary, Section section) {
 
 void controls(const Summary& summary, const Condition& condition, Said& say) {
   if (condition.find("grapes") == nullptr) return;
-  for (const auto& [control, sentence] : {std::pair("uniform", no_uniform), {"shuffled", no_shuffled}})
-    if (condition.find("grapes", control, summary.primary()) == nullptr)
-      say("There is no arm `{}`, so {}.", control, sentence);
+  const auto has = [&](const char* control) { return condition.find("grapes", control, summary.primary()) != nullptr; };
+  if (!has("uniform")) say("There is no arm `uniform`, so {}.", no_uniform);
+  if (!has("shuffled") && !has("shuffled-fixed")) say("There is no arm `shuffled`, so {}.", no_shuffled);
 }
 
 void learning_rates(const Summary&, const Condition& condition, Said& say) {

@@ -19,16 +19,21 @@ const std::vector<KnownArm> known_arms = {
     {"shuffled",
      "the layer’s factors in random order, drawn again for each batch: the same factors, but not those of the units’ "
      "weights."},
+    {"shuffled-fixed",
+     "the layer’s factors in a random order that stays the same for the whole run: the same factors for the same "
+     "units, "
+     "but not those of the units’ weights."},
+    {"inverse", "the unit with the largest factor gets the smallest one, and so on: max m + min m − m."},
+    {"mean-one", "the factors, divided by the layer’s mean factor: a difference between units, no larger steps."},
+    {"power", "the responsibility to the power that is given, divided by its mean in the layer, not clipped."},
     {"constant",
      "one fixed factor for every unit. `constant:2` doubles the error at every hidden layer, as the "
      "authors’ published notebook does."}};
 
 std::size_t place_of(const std::string& arm) {
-  const std::string constant = "constant";
-  const bool with_factor = arm.starts_with(constant + ":");
+  const std::string name = arm.substr(0, arm.find(':'));  // without the numbers of constant:1.8
   return static_cast<std::size_t>(
-      std::find_if(known_arms.begin(), known_arms.end(),
-                   [&](const KnownArm& known) { return (with_factor ? constant : arm) == known.name; }) -
+      std::find_if(known_arms.begin(), known_arms.end(), [&](const KnownArm& known) { return name == known.name; }) -
       known_arms.begin());
 }
 
@@ -42,6 +47,8 @@ std::vector<Comparison> comparisons_of(const std::vector<std::string>& arms, con
   for (const std::string& arm : arms) all.push_back({arm, baseline});
   all.push_back({"grapes", "uniform", "effect of different factors within a layer"});
   all.push_back({"grapes", "shuffled", "effect of which unit has which factor"});
+  all.push_back({"grapes", "shuffled-fixed", "effect of which unit has which factor, for factors that last"});
+  all.push_back({"grapes", "inverse", "effect of larger factors for more responsible units"});
   for (const std::string& arm : arms) all.push_back({arm, rule_below(arm), "effect of GRAPES on top"});
   const auto there = [&](const std::string& arm) { return std::ranges::find(arms, arm) != arms.end(); };
   std::erase_if(all, [&](const Comparison& one) {
