@@ -8,13 +8,13 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from . import layers, library
-from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, uncompiled
+from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, refuse, uncompiled
 from .reference.functions import Scale, along
 from .rule import Rule
 
@@ -79,7 +79,7 @@ class Clock:
         self.inside = False
         if self.traced:  # there is no graph of all layers in which to look for the output layer; it must be the last
             if self.guessed and self.last not in self.outputs:
-                raise self._wrong_guess(self.last)
+                self._refuse_guess(self.last)
             self.unchecked = False
         if is_traced() or self.traced:
             return
@@ -90,7 +90,7 @@ class Clock:
         if self.guessed:
             reached = self._first_reached(ends, calls)
             if reached and not set(reached) & set(self.outputs):
-                raise self._wrong_guess(*reached)
+                self._refuse_guess(*reached)
             others = [name for name, recurrent in reached.items() if name not in self.outputs and not recurrent]
             if others and self.warn:
                 warnings.warn(
@@ -102,8 +102,8 @@ class Clock:
         if idle and self.warn and not any(hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) for m in model.modules()):
             warnings.warn(f"torch_grapes: these layers are not modulated, because this forward pass did not call them: {', '.join(idle)}")
 
-    def _wrong_guess(self, *found: str) -> RuntimeError:
-        return RuntimeError(
+    def _refuse_guess(self, *found: str) -> NoReturn:
+        refuse(
             f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
             f"the model; but the model's output is computed by {', '.join(map(repr, found))}: "
             'call enable(model, output=[...]) with the names of the output layers, or use include="*" to modulate all layers'

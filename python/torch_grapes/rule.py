@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import library
-from .context import is_traced
+from .context import is_traced, refuse
 
 
 class Route(NamedTuple):
@@ -175,7 +175,7 @@ class Rule:
         modulation returns invalid factors.
         """
         if batch is None and self.counts_batches:
-            raise RuntimeError(
+            refuse(
                 f"torch_grapes: {name}: the modulation {self.row.name} with every={self.every} counts batches, which code under "
                 "torch.compile and torch.func cannot; use another modulation with every=1, or call the model without them"
             )
