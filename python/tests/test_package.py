@@ -47,6 +47,5 @@ def test_the_wheel_works_by_itself(source, tmp_path):
     environment = {"PYTHONPATH": str(tmp_path / "installed"), "GRAPES_LIBRARY": ""}
     said = run(sys.executable, "-c", "import torch_grapes; print(torch_grapes.__file__, torch_grapes.library.status)", cwd=tmp_path, **environment)
     assert said.startswith(str(tmp_path / "installed")) and "operations in plain PyTorch" in said
-    pytest.importorskip("sklearn", reason="scikit-learn is missing (python/tests/requirements.txt)")
     said = run(sys.executable, PYTHON.parent / "examples/python/first.py", cwd=tmp_path, **environment)
     assert "  0  modulated" in said and "training accuracy" in said

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch_grapes
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from torch_grapes.context import TORCH
@@ -281,3 +282,12 @@ def manual(model, x):
             z = m * z + ((1 - m) * z).detach()
         h = torch.relu(z) if k < 4 else z
     return h
+
+
+@pytest.mark.parametrize("make", [lambda: network(), lambda: nn.LSTM(5, 4).double(), lambda: torch_grapes.nn.Linear(5, 4, dtype=torch.float64)])
+def test_derivatives_in_forward_mode_are_an_error(make):
+    model = make()
+    if not isinstance(model, torch_grapes.nn.Linear):
+        torch_grapes.enable(model, include="*")
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match="derivatives in forward mode .* do not follow a rule"):
+        model(forward_ad.make_dual(X, torch.ones_like(X)))

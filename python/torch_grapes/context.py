@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Callable, NoReturn, TypeVar
 
 import torch
+from torch.autograd import forward_ad
 
 TORCH = tuple(int(part) for part in torch.__version__.split(".")[:2])
 T = TypeVar("T")
@@ -84,6 +85,13 @@ def refuse(message: str) -> NoReturn:
     if TORCH < (2, 7) and is_compiling():
         _raise_while_tracing(message)
     raise RuntimeError(message)
+
+
+def refuse_forward_mode(name: str, output: torch.Tensor) -> None:
+    """Raise RuntimeError if the output has a tangent: a derivative in forward mode, which has no error that could be scaled."""
+    if forward_ad.unpack_dual(output).tangent is not None:
+        raise RuntimeError(f"torch_grapes: {name}: derivatives in forward mode (torch.autograd.forward_ad) do not follow a rule; use a backward "
+                           "pass, or call disable() before")
 
 
 def guard_hooks() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from . import layers, library
-from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, refuse, uncompiled
+from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, refuse, refuse_forward_mode, uncompiled
 from .reference.functions import Scale, along
 from .rule import Rule
 
@@ -59,6 +59,8 @@ class Clock:
         if is_traced():
             self.traced = self.traced or has_backward()
             return
+        for z in layers.tensors(output):
+            refuse_forward_mode(name, z)
         if self.guessed and self.unchecked and not self.inside and self.warn and torch.is_grad_enabled():
             self.unchecked = False
             warnings.warn(
@@ -268,6 +270,8 @@ class Unfuse(layers.Hook):
 
     @uncompiled
     def __call__(self, module: nn.Module, inputs: Any) -> None:
+        if not torch.is_grad_enabled():
+            return
         with Unfuse.lock:
             if not Unfuse.running:
                 Unfuse.before = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()

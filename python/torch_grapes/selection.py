@@ -94,6 +94,7 @@ def select(model: nn.Module, rule: Rule, *, include: Optional[Names], exclude: O
     if not found.sending and rule.sends:
         raise ValueError("torch_grapes: the model has no layer left for the route: include and exclude leave out all of them")
     told = [f"{name or type(model).__name__} ({why})" for name, why in found.unmatched.items() if why != "it has its own rule"]
-    if told and warn:
-        warnings.warn(f"torch_grapes: these layers are not modulated: {', '.join(told)}", stacklevel=stacklevel)
+    if told and warn and (rule.modulates or rule.sends):
+        what = "are not modulated" if rule.modulates else f"do not follow the route {rule.route}"
+        warnings.warn(f"torch_grapes: these layers {what}: {', '.join(told)}", stacklevel=stacklevel)
     return found
