@@ -7,6 +7,7 @@ import torch
 import torch_grapes
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 from torch_grapes.context import TORCH
 
 from reference import agree, clip, differ, drawn, factor, gradients, scale, wide
@@ -470,6 +471,10 @@ def test_unsupported_models_and_options_are_errors():
     tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     tied[1].weight = tied[0].weight
     assert "another layer shares its weight" in refusal(tied, "kolen-pollack")
+    for computed in (nn.utils.weight_norm, lambda layer: prune.l1_unstructured(layer, "weight", 0.5)):
+        model = mlp()
+        computed(model[2])
+        assert "2 cannot follow route kolen-pollack: its weight is computed from other parameters" in refusal(model, "kolen-pollack")
     taken = nn.Sequential(nn.Linear(4, 4))
     taken[0].feedback = 1
     assert "already has an attribute 'feedback'" in refusal(taken, "fa")

@@ -217,6 +217,13 @@ def test_works_with_other_hooks_that_replace_or_change_the_output():
         agree(gradients(model, drawn(2, 4, 5)), theirs)
 
 
+def test_tensors_without_values_have_gradients_of_the_right_shape():
+    model = network().to("meta")
+    torch_grapes.enable(model)
+    model(X.to("meta")).sum().backward()
+    assert all(p.grad.shape == p.shape and p.grad.is_meta for p in model.parameters())
+
+
 def test_keyword_inputs():
     class Keyword(nn.Module):
         def __init__(self):

@@ -129,7 +129,10 @@ class Rule:
         clip: Any = self.clip
         if clip == "by-route":
             clip = (1.0, 2.0) if routes[self.route].clipped else None
-        low, high = (0.0, self.gain) if clip is None else clip
+        try:
+            low, high = (0.0, self.gain) if clip is None else map(float, clip)
+        except (TypeError, ValueError):
+            raise ValueError(f"torch_grapes: clip must be (low, high), None or 'by-route'; got {clip!r}") from None
         if not self.gain > 0 or not 0 <= low <= high:
             raise ValueError(f"torch_grapes: gain must be above 0, and clip must satisfy 0 <= low <= high; got {self.gain} and {clip}")
         if self.every < 1:
