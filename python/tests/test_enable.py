@@ -1,7 +1,7 @@
 """Layers that enable() modulates, messages about the others, and the modulations by name."""
 import copy
-import re
 import pickle
+import re
 import warnings
 
 import pytest
