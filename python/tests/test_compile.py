@@ -270,6 +270,19 @@ def test_exporting_the_enabled_model_itself(strict):
     assert_plain(torch.export.export(model, (X,), strict=strict), model)
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_model_that_is_exported_in_training_mode_warns(strict):
+    model = Wrapped()
+    torch_grapes.enable(model.net)
+    with pytest.warns(UserWarning, match="the exported model has no rule, and would learn by plain backpropagation"):
+        torch.export.export(model, (X,), strict=strict)
+    model.eval()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.export.export(model, (X,), strict=strict)
+    assert not [w for w in caught if "torch_grapes" in str(w.message)]
+
+
 def assert_plain(exported, model):
     assert torch.equal(exported.module()(X), model(X))
     names = {str(node.target) for node in exported.graph.nodes if node.op == "call_function"}

@@ -224,6 +224,18 @@ def test_tensors_without_values_have_gradients_of_the_right_shape():
     assert all(p.grad.shape == p.shape and p.grad.is_meta for p in model.parameters())
 
 
+@pytest.mark.parametrize("route", ["bp", "fa"])
+def test_a_layer_that_returns_more_than_its_preactivation(route):
+    class Pair(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), None
+
+    model = nn.Sequential(Pair(5, 3))
+    torch_grapes.convert(model, route, "grapes", include="0")
+    with pytest.raises(RuntimeError, match="0 returned a tuple, but a layer must return its pre-activation, one tensor; exclude the layer"):
+        model(X.float().requires_grad_())
+
+
 def test_keyword_inputs():
     class Keyword(nn.Module):
         def __init__(self):
@@ -244,7 +256,8 @@ def test_keyword_inputs():
 def test_tracing_and_exporting_drop_the_rule_and_scripting_is_an_error():
     model = network()
     torch_grapes.enable(model)
-    traced = torch.jit.trace(model, X)
+    with pytest.warns(UserWarning, match="the exported model has no rule, and would learn by plain backpropagation"):
+        traced = torch.jit.trace(model, X)
     assert "grapes" not in str(traced.inlined_graph)
     assert torch.equal(traced(X), model(X))
     with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a model with a rule; call revert\\(\\) before"):

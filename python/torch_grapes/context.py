@@ -1,6 +1,7 @@
 """How PyTorch runs the current code: eagerly, or while compiling, exporting or transforming it."""
 from __future__ import annotations
 
+import warnings
 from typing import Any, Callable, NoReturn, TypeVar
 
 import torch
@@ -85,6 +86,18 @@ def refuse(message: str) -> NoReturn:
     if TORCH < (2, 7) and is_compiling():
         _raise_while_tracing(message)
     raise RuntimeError(message)
+
+
+@_while_tracing
+def _warn_while_tracing(message: str) -> None:
+    warnings.warn(message)
+
+
+def warn_of_export(training: bool) -> None:
+    """Warn if a model in training mode is exported or traced."""
+    if training and (is_exporting() or torch.jit.is_tracing()):
+        _warn_while_tracing("torch_grapes: the exported model has no rule, and would learn by plain backpropagation; train the model before you "
+                            "export it, and call its eval() if you export it for inference")
 
 
 def refuse_forward_mode(name: str, output: torch.Tensor) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from . import layers, library
-from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, refuse, refuse_forward_mode, uncompiled
+from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, refuse, refuse_forward_mode, uncompiled, warn_of_export
 from .reference.functions import Scale, along
 from .rule import Rule
 
@@ -138,6 +138,7 @@ class Begin(layers.Hook):
         self.clock = clock
 
     def __call__(self, module: nn.Module, inputs: Any) -> None:
+        warn_of_export(module.training)
         self.clock.begin()
 
 
@@ -219,6 +220,7 @@ class ModulatePlain(Modulate):
     """The hook of a layer that returns its pre-activation."""
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Optional[Tensor]:
+        require_tensor(self.name, output)
         self.clock.saw(self.name, False, output)
         if is_traced():
             return self.traced(module, inputs, output)
@@ -349,6 +351,11 @@ class ModulateRecurrent(Modulate):
         gates = layers.gates(module)
         return {self.full(rows.suffix): self.make(self.index + k, rows.suffix, rows.input_weight, rows.recurrent_weight, gates)
                 for k, rows in enumerate(layers.recurrent_rows(module))}
+
+
+def require_tensor(name: str, output: Any) -> None:
+    if not isinstance(output, Tensor):
+        refuse(f"torch_grapes: {name} returned a {type(output).__name__}, but a layer must return its pre-activation, one tensor; exclude the layer")
 
 
 def tensors_given(name: str, inputs: Any) -> List[Tensor]:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from . import layers, library
 from .context import has_backward, is_traced, is_transformed, refuse, uncompiled
-from .hooks import Clock, ModulatePlain, scale_own, tensors_given
+from .hooks import Clock, ModulatePlain, require_tensor, scale_own, tensors_given
 from .reference.functions import Function
 from .reference.graph import attach_path
 from .reference.random import stream_seed
@@ -149,16 +149,17 @@ class Send(layers.Hook):
 class SendPlain(Send):
     """The hooks of a layer that returns its pre-activation, on a route where each layer sends its error to the layer below."""
 
-    def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Tensor) -> Optional[Tensor]:
+    def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Any) -> Optional[Tensor]:
+        require_tensor(self.name, output)
         x = None if is_traced() else self.inputs.pop(threading.get_ident(), None)
         if is_traced() and has_backward():
             if self.local is not None:
                 refuse(f"torch_grapes: {self.name}: the local version on route {self.route.name} is not supported under torch.compile "
                        "and torch.func; use the propagating version, or call the model without them")
-            (x,) = inputs
+            x, *others = inputs
             W = layers.used(module, "weight")
             assert W is not None
-            output = layers.again(module, (x.detach(),), W, layers.used(module, "bias"))
+            output = layers.again(module, (x.detach(), *others), W, layers.used(module, "bias"))
         if x is not None:
             output = join(output, self.carrier(module, x))
         self.clock.saw(self.name, False, output)
