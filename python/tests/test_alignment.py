@@ -45,6 +45,9 @@ def test_backpropagation_is_aligned_with_itself_and_has_no_feedback_weights():
     for name, row in torch_grapes.alignment(model, lambda: F.cross_entropy(model(x), y)).items():
         assert row.transport == 0 and row.feedback is row.ratio is None
         assert (row.modulation > 0.1) == (name != "4")
+    for loss in (lambda: model(x), lambda: model(x).sum().detach(), lambda: model(x).sum().item()):
+        with pytest.raises(ValueError, match="alignment: loss must compute one number with the model"):
+            torch_grapes.alignment(model, loss)
     with pytest.raises(ValueError, match="alignment: the model has no rule"):
         torch_grapes.alignment(mlp(), lambda: None)
 

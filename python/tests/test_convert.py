@@ -7,6 +7,8 @@ import torch
 import torch_grapes
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
+from torch_grapes.context import TORCH
 
 from reference import agree, clip, differ, drawn, factor, gradients, scale, wide
 
@@ -384,16 +386,42 @@ class Mean(nn.Module):
         return x.mean(1)
 
 
-def test_compiled_code_gives_the_same_gradients():
-    if torch.__version__ < "2.2":
-        pytest.skip("torch.compile guards hooks from PyTorch 2.2 on")
-    model, x = nn.Sequential(wide(nn.Conv2d(1, 2, 3), 1), nn.ReLU(), nn.Flatten(), wide(nn.Linear(32, 3), 2)), drawn(4, 1, 6, 6)
-    for route in ("fa", "kolen-pollack", "usf"):
-        with torch_grapes.converted(model, route, "grapes"):
-            ours = gradients(model, x)
-            compiled = torch.compile(model, backend="aot_eager")
-            compiled.parameters = model.parameters
-            agree(gradients(compiled, x), ours)
+needs_hooks = pytest.mark.skipif(TORCH < (2, 4), reason="torch.compile traces hooks and autograd functions from PyTorch 2.4")
+
+
+def small():
+    return nn.Sequential(wide(nn.Conv2d(1, 2, 3), 1), nn.ReLU(), nn.Flatten(), wide(nn.Linear(32, 3), 2)), drawn(4, 1, 6, 6)
+
+
+def compiled(model, fullgraph):
+    torch.compiler.reset()
+    call = torch.compile(model, backend="aot_eager", fullgraph=fullgraph)
+    call.parameters = model.parameters
+    return call
+
+
+@needs_hooks
+@pytest.mark.parametrize("fullgraph", [False, True])
+@pytest.mark.parametrize("route", ["fa", "kolen-pollack", "usf"])
+def test_compiled_code_gives_the_same_gradients(route, fullgraph):
+    model, x = small()
+    with torch_grapes.converted(model, route, "grapes"):
+        agree(gradients(compiled(model, fullgraph), x), gradients(model, x))
+
+
+@needs_hooks
+@pytest.mark.parametrize("fullgraph", [False, True])
+@pytest.mark.parametrize("route, modulation, message", [
+    ("dfa", "grapes", "route dfa is not supported under torch.compile"), ("brsf", "none", "the route brsf draws its feedback weights again"),
+    ("fa", "grapes-local", "the local version on route fa is not supported under torch.compile")])
+def test_compiled_code_refuses_a_rule_that_it_cannot_follow(route, modulation, message, fullgraph):
+    model, x = small()
+    value = model(x)
+    torch_grapes.convert(model, route, modulation)
+    with pytest.raises(RuntimeError, match=message):
+        compiled(model, fullgraph)(x)
+    with torch.no_grad():
+        agree([compiled(model, fullgraph)(x)], [value])
 
 
 def test_transformed_code_gives_the_same_gradients():
@@ -443,6 +471,10 @@ def test_unsupported_models_and_options_are_errors():
     tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     tied[1].weight = tied[0].weight
     assert "another layer shares its weight" in refusal(tied, "kolen-pollack")
+    for computed in (nn.utils.weight_norm, lambda layer: prune.l1_unstructured(layer, "weight", 0.5)):
+        model = mlp()
+        computed(model[2])
+        assert "2 cannot follow route kolen-pollack: its weight is computed from other parameters" in refusal(model, "kolen-pollack")
     taken = nn.Sequential(nn.Linear(4, 4))
     taken[0].feedback = 1
     assert "already has an attribute 'feedback'" in refusal(taken, "fa")

@@ -1,6 +1,7 @@
 """Layers that enable() modulates, messages about the others, and the modulations by name."""
 import copy
 import pickle
+import re
 import warnings
 
 import pytest
@@ -57,6 +58,8 @@ def test_include_exclude_and_output_by_name():
     assert modulated(include="b", output="b.0") == ("b.2", "b.4")
     with pytest.raises(ValueError, match="include must name layers of the model; got 'c'; available: a.0, a.2"):
         modulated(include="c")
+    with pytest.raises(ValueError, match="no layer to modulate besides the output layer, the model itself"):
+        torch_grapes.enable(nn.Linear(3, 2))
     with pytest.raises(ValueError, match="no layer to modulate besides the output layer, b.4"):
         modulated(exclude=["a", "b.0", "b.2"])
     with pytest.raises(ValueError, match="no layer to modulate"):
@@ -79,7 +82,7 @@ def test_enabling_twice_is_an_error_and_a_with_block_ends_with_its_error():
 
 @pytest.mark.parametrize("options, sentence", [
     ({"gain": 0}, "gain must be above 0"),
-    ({"clip": (2, 1)}, "0 <= low <= high"),
+    ({"clip": (2, 1)}, "0 <= low <= high"), ({"clip": 2}, "clip must be (low, high), None or 'by-route'; got 2"), ({"clip": "none"}, "got 'none'"),
     ({"responsibility": "outgoing"}, "which is unknown for a single layer"),
     ({"modulation": "grape"}, "modulation must be one of none, grapes, grapes-local, uniform, shuffled, shuffled-fixed, inverse, mean-one, power, constant; got 'grape'"),
     ({"modulation": "constant"}, "constant must have constants"),
@@ -91,7 +94,7 @@ def test_enabling_twice_is_an_error_and_a_with_block_ends_with_its_error():
     ({"every": 0}, "every must be at least 1"),
 ])
 def test_invalid_options_are_errors(options, sentence):
-    with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         torch_grapes.enable(network(), **options)
 
 

@@ -203,6 +203,19 @@ def test_float32_recurrent_layers_equal_the_reference(kind):
     assert flags() == before
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_without_a_graph_recurrent_layers_keep_their_kernels(kind):
+    module, x = kind(3, 4, 2), drawn(5, 2, 3).float()
+    torch_grapes.enable(module, include="*")
+    during = []
+    module.register_forward_pre_hook(lambda module, inputs: during.append(flags()))
+    before = flags()
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            module(x)
+    assert during == [before, before] and flags() == before
+
+
 def test_without_bias_a_packed_sequence_and_a_given_state():
     module = wide(nn.LSTM(3, 4, bias=False))
     packed = nn.utils.rnn.pack_padded_sequence(drawn(5, 2, 3), [5, 3])

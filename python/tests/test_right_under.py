@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch_grapes
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from torch_grapes.context import TORCH
@@ -216,6 +217,25 @@ def test_works_with_other_hooks_that_replace_or_change_the_output():
         agree(gradients(model, drawn(2, 4, 5)), theirs)
 
 
+def test_tensors_without_values_have_gradients_of_the_right_shape():
+    model = network().to("meta")
+    torch_grapes.enable(model)
+    model(X.to("meta")).sum().backward()
+    assert all(p.grad.shape == p.shape and p.grad.is_meta for p in model.parameters())
+
+
+@pytest.mark.parametrize("route", ["bp", "fa"])
+def test_a_layer_that_returns_more_than_its_preactivation(route):
+    class Pair(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), None
+
+    model = nn.Sequential(Pair(5, 3))
+    torch_grapes.convert(model, route, "grapes", include="0")
+    with pytest.raises(RuntimeError, match="0 returned a tuple, but a layer must return its pre-activation, one tensor; exclude the layer"):
+        model(X.float().requires_grad_())
+
+
 def test_keyword_inputs():
     class Keyword(nn.Module):
         def __init__(self):
@@ -236,7 +256,8 @@ def test_keyword_inputs():
 def test_tracing_and_exporting_drop_the_rule_and_scripting_is_an_error():
     model = network()
     torch_grapes.enable(model)
-    traced = torch.jit.trace(model, X)
+    with pytest.warns(UserWarning, match="the exported model has no rule, and would learn by plain backpropagation"):
+        traced = torch.jit.trace(model, X)
     assert "grapes" not in str(traced.inlined_graph)
     assert torch.equal(traced(X), model(X))
     with pytest.raises(RuntimeError, match="torch.jit.script cannot compile a model with a rule; call revert\\(\\) before"):
@@ -281,3 +302,12 @@ def manual(model, x):
             z = m * z + ((1 - m) * z).detach()
         h = torch.relu(z) if k < 4 else z
     return h
+
+
+@pytest.mark.parametrize("make", [lambda: network(), lambda: nn.LSTM(5, 4).double(), lambda: torch_grapes.nn.Linear(5, 4, dtype=torch.float64)])
+def test_derivatives_in_forward_mode_are_an_error(make):
+    model = make()
+    if not isinstance(model, torch_grapes.nn.Linear):
+        torch_grapes.enable(model, include="*")
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match="derivatives in forward mode .* do not follow a rule"):
+        model(forward_ad.make_dual(X, torch.ones_like(X)))

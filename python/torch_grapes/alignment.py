@@ -79,7 +79,11 @@ def alignment(model: nn.Module, loss: Callable[[], Tensor]) -> Dict[str, Alignme
 
 def _gradients(loss: Callable[[], Tensor], weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
     with torch.enable_grad():
-        gradients = torch.autograd.grad(loss(), list(weights.values()), allow_unused=True)
+        value = loss()
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+            raise ValueError("torch_grapes: alignment: loss must compute one number with the model and return it as a tensor with a gradient; it "
+                             f"returned {value!r}")
+        gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
     return {name: torch.zeros_like(W) if g is None else g for (name, W), g in zip(weights.items(), gradients)}
 
 

@@ -160,7 +160,7 @@ def _require_supported(model: nn.Module, rule: Rule, found: Selection) -> None:
             reason = "its weight has no shape yet; call the model once before convert()"
         elif routes[rule.route].weights == "learned" and layers.is_recurrent(module):
             reason = "its feedback weights cannot learn, because a recurrent layer uses its weights in many products"
-        elif routes[rule.route].weights == "learned" and layers.parametrizations(module):
+        elif routes[rule.route].weights == "learned" and "weight" not in layers.core(module)._parameters:
             reason = "its weight is computed from other parameters, which its feedback weight does not follow"
         elif routes[rule.route].weights == "learned" and _is_shared(model, module):
             reason = "another layer shares its weight, so its feedback weight would miss a part of the updates"

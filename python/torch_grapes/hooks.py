@@ -8,13 +8,13 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from . import layers, library
-from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, uncompiled
+from .context import guard_hooks, has_backward, is_exporting, is_traced, is_transformed, refuse, refuse_forward_mode, uncompiled, warn_of_export
 from .reference.functions import Scale, along
 from .rule import Rule
 
@@ -59,6 +59,8 @@ class Clock:
         if is_traced():
             self.traced = self.traced or has_backward()
             return
+        for z in layers.tensors(output):
+            refuse_forward_mode(name, z)
         if self.guessed and self.unchecked and not self.inside and self.warn and torch.is_grad_enabled():
             self.unchecked = False
             warnings.warn(
@@ -79,7 +81,7 @@ class Clock:
         self.inside = False
         if self.traced:  # there is no graph of all layers in which to look for the output layer; it must be the last
             if self.guessed and self.last not in self.outputs:
-                raise self._wrong_guess(self.last)
+                self._refuse_guess(self.last)
             self.unchecked = False
         if is_traced() or self.traced:
             return
@@ -90,7 +92,7 @@ class Clock:
         if self.guessed:
             reached = self._first_reached(ends, calls)
             if reached and not set(reached) & set(self.outputs):
-                raise self._wrong_guess(*reached)
+                self._refuse_guess(*reached)
             others = [name for name, recurrent in reached.items() if name not in self.outputs and not recurrent]
             if others and self.warn:
                 warnings.warn(
@@ -102,8 +104,8 @@ class Clock:
         if idle and self.warn and not any(hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) for m in model.modules()):
             warnings.warn(f"torch_grapes: these layers are not modulated, because this forward pass did not call them: {', '.join(idle)}")
 
-    def _wrong_guess(self, *found: str) -> RuntimeError:
-        return RuntimeError(
+    def _refuse_guess(self, *found: str) -> NoReturn:
+        refuse(
             f"torch_grapes: {self.outputs[0]!r} is treated as the output layer and not modulated, because it is the last layer of "
             f"the model; but the model's output is computed by {', '.join(map(repr, found))}: "
             'call enable(model, output=[...]) with the names of the output layers, or use include="*" to modulate all layers'
@@ -136,6 +138,7 @@ class Begin(layers.Hook):
         self.clock = clock
 
     def __call__(self, module: nn.Module, inputs: Any) -> None:
+        warn_of_export(module.training)
         self.clock.begin()
 
 
@@ -217,6 +220,7 @@ class ModulatePlain(Modulate):
     """The hook of a layer that returns its pre-activation."""
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Optional[Tensor]:
+        require_tensor(self.name, output)
         self.clock.saw(self.name, False, output)
         if is_traced():
             return self.traced(module, inputs, output)
@@ -268,6 +272,8 @@ class Unfuse(layers.Hook):
 
     @uncompiled
     def __call__(self, module: nn.Module, inputs: Any) -> None:
+        if not torch.is_grad_enabled():
+            return
         with Unfuse.lock:
             if not Unfuse.running:
                 Unfuse.before = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
@@ -345,6 +351,11 @@ class ModulateRecurrent(Modulate):
         gates = layers.gates(module)
         return {self.full(rows.suffix): self.make(self.index + k, rows.suffix, rows.input_weight, rows.recurrent_weight, gates)
                 for k, rows in enumerate(layers.recurrent_rows(module))}
+
+
+def require_tensor(name: str, output: Any) -> None:
+    if not isinstance(output, Tensor):
+        refuse(f"torch_grapes: {name} returned a {type(output).__name__}, but a layer must return its pre-activation, one tensor; exclude the layer")
 
 
 def tensors_given(name: str, inputs: Any) -> List[Tensor]:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from .context import refuse
+
 CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 TRANSPOSED = {nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3}
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
@@ -115,7 +117,7 @@ def gates(module: Any) -> int:
 def again(module: Any, inputs: Tuple[Any, ...], weight: Tensor, bias: Optional[Tensor]) -> Tensor:
     """Compute a plain layer again with these parameters. torch.compile removes the first computation, whose result is unused."""
     if len(inputs) != 1:
-        raise RuntimeError(f"torch_grapes: {type(module).__name__}: a layer that is computed again has one positional input; got {len(inputs)}")
+        refuse(f"torch_grapes: {type(module).__name__}: a layer that is computed again has one positional input; got {len(inputs)}")
     if isinstance(module, nn.Linear) or is_conv1d(module):
         return nn.functional.linear(inputs[0], weight.t() if is_conv1d(module) else weight, bias)
     if isinstance(module, tuple(TRANSPOSED)):

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 from torch.nn import functional as F
 
-from .context import is_traced
+from .context import is_traced, refuse_forward_mode
 from .library import attach, feedback, feedback_convolution, modulate
 from .reference.functions import Scale, along
 from .routed import Routed, feedback_weights
@@ -50,6 +50,7 @@ class _Plain(Routed):
             return modulate(y, m, dim)  # a view: the next operation must not work in place
         if is_traced():
             return Scale.apply(y, along(m, y.dim(), dim))
+        refuse_forward_mode(f"torch_grapes.nn.{type(self).__name__}", y)
         attach(y, m, dim)  # a hook is cheaper than modulate's node and allows in-place activations
         return y
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch import nn as torch_nn
 
 from . import library
-from .context import has_backward, is_traced
+from .context import has_backward, is_traced, refuse
 from .rule import Rule, routes
 
 
@@ -57,8 +57,8 @@ class Routed(torch_nn.Module):
         """Return whether the layer below receives an error, and the matrix that carries it (None: the weight)."""
         if routes[self.rule.route].weights == "redrawn" and torch.is_grad_enabled():
             if is_traced():
-                raise RuntimeError(f"torch_grapes.nn.{type(self).__name__}: the route {self.rule.route} draws its feedback weights again for every "
-                                   "batch, which is not supported under torch.compile and torch.func; use frsf")
+                refuse(f"torch_grapes.nn.{type(self).__name__}: the route {self.rule.route} draws its feedback weights again for every "
+                       "batch, which is not supported under torch.compile and torch.func; use frsf")
             self.feedback = self._drawn().to(self.feedback)
         return library.error_path(self.rule.route, weight, getattr(self, "feedback", None))
 

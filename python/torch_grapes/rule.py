@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import library
-from .context import is_traced
+from .context import is_traced, refuse
 
 
 class Route(NamedTuple):
@@ -137,7 +137,10 @@ class Rule:
         clip: Any = self.clip
         if clip == "by-route":
             clip = (1.0, 2.0) if routes[self.route].clipped else None
-        low, high = (0.0, self.gain) if clip is None else clip
+        try:
+            low, high = (0.0, self.gain) if clip is None else map(float, clip)
+        except (TypeError, ValueError):
+            raise ValueError(f"torch_grapes: clip must be (low, high), None or 'by-route'; got {clip!r}") from None
         if not self.gain > 0 or not 0 <= low <= high:
             raise ValueError(f"torch_grapes: gain must be above 0, and clip must satisfy 0 <= low <= high; got {self.gain} and {clip}")
         if self.every < 1:
@@ -183,7 +186,7 @@ class Rule:
         modulation returns invalid factors.
         """
         if batch is None and self.counts_batches:
-            raise RuntimeError(
+            refuse(
                 f"torch_grapes: {name}: the modulation {self.row.name} with every={self.every} counts batches, which code under "
                 "torch.compile and torch.func cannot; use another modulation with every=1, or call the model without them"
             )

@@ -89,11 +89,12 @@ def select(model: nn.Module, rule: Rule, *, include: Optional[Names], exclude: O
             raise ValueError(f"torch_grapes: {name} has LoRA, whose weights have no units of their own for the local version; use "
                              'enable(model, "grapes"), or exclude the layer')
     if not found.chosen and rule.modulates:
-        left = f" besides the output layer, {', '.join(found.outputs)}" if found.outputs else ""
+        left = f" besides the output layer, {', '.join(name or 'the model itself' for name in found.outputs)}" if found.outputs else ""
         raise ValueError(f"torch_grapes: the model has no layer to modulate{left}")
     if not found.sending and rule.sends:
         raise ValueError("torch_grapes: the model has no layer left for the route: include and exclude leave out all of them")
     told = [f"{name or type(model).__name__} ({why})" for name, why in found.unmatched.items() if why != "it has its own rule"]
-    if told and warn:
-        warnings.warn(f"torch_grapes: these layers are not modulated: {', '.join(told)}", stacklevel=stacklevel)
+    if told and warn and (rule.modulates or rule.sends):
+        what = "are not modulated" if rule.modulates else f"do not follow the route {rule.route}"
+        warnings.warn(f"torch_grapes: these layers {what}: {', '.join(told)}", stacklevel=stacklevel)
     return found

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import layers, library
-from .context import has_backward, is_traced, is_transformed, uncompiled
-from .hooks import Clock, ModulatePlain, scale_own, tensors_given
+from .context import has_backward, is_traced, is_transformed, refuse, uncompiled
+from .hooks import Clock, ModulatePlain, require_tensor, scale_own, tensors_given
 from .reference.functions import Function
 from .reference.graph import attach_path
 from .reference.random import stream_seed
@@ -114,8 +114,8 @@ class Send(layers.Hook):
         if self.route.weights != "redrawn":
             return getattr(module, weight.feedback)
         if is_traced():
-            raise RuntimeError(f"torch_grapes: {self.name}: the route {self.route.name} draws its feedback weights again for every batch, but code "
-                               "under torch.compile and torch.func does not count batches; use frsf, or call the model without them")
+            refuse(f"torch_grapes: {self.name}: the route {self.route.name} draws its feedback weights again for every batch, but code "
+                   "under torch.compile and torch.func does not count batches; use frsf, or call the model without them")
         batch, B = self.drawn.get(weight.feedback, (-1, None))
         if B is None or batch != self.clock.batch or B.device != weight.W.device:
             B = self.draw(weight.W, weight.units, weight.feedback, max(self.clock.batch, 0))
@@ -130,9 +130,11 @@ class Send(layers.Hook):
 
     def take(self, module: nn.Module, inputs: Tuple[Any, ...]) -> Optional[Tuple[Any, ...]]:
         """Before the layer runs: replace its input by a detached one."""
+        if is_traced():
+            return None
         thread = threading.get_ident()
         self.inputs[thread] = None
-        if is_traced() or not torch.is_grad_enabled() or torch.jit.is_tracing():
+        if not torch.is_grad_enabled() or torch.jit.is_tracing():
             return None
         x = tensors_given(self.name, inputs)[0]
         if not x.requires_grad and self.route.weights != "learned":
@@ -147,16 +149,17 @@ class Send(layers.Hook):
 class SendPlain(Send):
     """The hooks of a layer that returns its pre-activation, on a route where each layer sends its error to the layer below."""
 
-    def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Tensor) -> Optional[Tensor]:
+    def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Any) -> Optional[Tensor]:
+        require_tensor(self.name, output)
         x = None if is_traced() else self.inputs.pop(threading.get_ident(), None)
         if is_traced() and has_backward():
             if self.local is not None:
-                raise RuntimeError(f"torch_grapes: {self.name}: the local version on route {self.route.name} is not supported under torch.compile "
-                                   "and torch.func; use the propagating version, or call the model without them")
-            (x,) = inputs
+                refuse(f"torch_grapes: {self.name}: the local version on route {self.route.name} is not supported under torch.compile "
+                       "and torch.func; use the propagating version, or call the model without them")
+            x, *others = inputs
             W = layers.used(module, "weight")
             assert W is not None
-            output = layers.again(module, (x.detach(),), W, layers.used(module, "bias"))
+            output = layers.again(module, (x.detach(), *others), W, layers.used(module, "bias"))
         if x is not None:
             output = join(output, self.carrier(module, x))
         self.clock.saw(self.name, False, output)
@@ -208,15 +211,15 @@ class SendDirect(Send):
 
     def take(self, module: nn.Module, inputs: Tuple[Any, ...]) -> Optional[Tuple[Any, ...]]:
         if is_traced() and has_backward():
-            raise RuntimeError(f"torch_grapes: {self.name}: route {self.route.name} is not supported under torch.compile and torch.func, which "
-                               "do not say to which layers the output must send its error; call the model without them")
+            refuse(f"torch_grapes: {self.name}: route {self.route.name} is not supported under torch.compile and torch.func, which "
+                   "do not say to which layers the output must send its error; call the model without them")
         if not is_traced() and inputs and isinstance(inputs[0], nn.utils.rnn.PackedSequence):
             raise RuntimeError(f"torch_grapes: {self.name}: route {self.route.name} cannot reach a packed sequence, in which the examples have "
                                "no axis of their own; pass a padded tensor, or exclude the layer")
         return super().take(module, inputs)
 
     def __call__(self, module: nn.Module, inputs: Tuple[Any, ...], output: Any) -> None:
-        x = self.inputs.pop(threading.get_ident(), None)
+        x = None if is_traced() else self.inputs.pop(threading.get_ident(), None)
         if x is not None:
             self.clock.reached.setdefault(threading.get_ident(), []).append((self.name, x))
         self.clock.saw(self.name, layers.is_recurrent(module), output)
@@ -271,7 +274,7 @@ class Close(layers.Hook):
         self.sends, self.clock = sends, clock
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
-        reached = self.clock.reached.pop(threading.get_ident(), [])
+        reached = [] if is_traced() else self.clock.reached.pop(threading.get_ident(), [])
         if not reached:
             return None
         if not isinstance(output, Tensor) or output.dim() < 2 or not output.is_floating_point():

@@ -69,14 +69,15 @@ def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mas
 def factor_from(r: Tensor, gain: float, low: float, high: float) -> Tensor:
     """Compute factors from given responsibilities, [unit].
 
-    Traced code cannot read values. There a weight that is not finite gives factors that are not a number.
+    Traced code cannot read values, and a tensor on the device "meta" has none. There a weight that is not finite gives factors that are
+    not a number.
     """
     require(gain > 0 and math.isfinite(gain), lambda: f"factor: gain must be a finite number above 0; got {gain:g}")
     require(0 <= low <= high, lambda: f"factor: the clip range must satisfy 0 <= low <= high; got [{low:g}, {high:g}]")
     if r.numel() == 0:
         return r
     largest = r.max()
-    if is_traced():
+    if is_traced() or r.is_meta:
         return torch.where(largest == 0, torch.ones_like(r), (r * gain / largest).clamp(low, high))
     value = largest.item()
     if not math.isfinite(value):  # a sum of magnitudes is finite only if every weight is finite

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
+from ..context import is_compiling, is_transformed
 from .functions import Function, require
 
 
@@ -127,7 +128,8 @@ class Spiking(Function):
     def backward(ctx: Any, error: Tensor, membrane_error: Tensor, _: Any) -> Any:
         x, W, R, decay, threshold, membrane0, output0, current, present, m, B, outputs, membranes = ctx.saved_tensors
         neuron: Neuron = ctx.neuron
-        if error.requires_grad or membrane_error.requires_grad:
+        second = error.requires_grad or membrane_error.requires_grad if is_transformed() else torch.is_grad_enabled()
+        if second and not is_compiling():
             raise RuntimeError("snu: the layer is not differentiable twice")
         factor = torch.ones_like(threshold) if m is None or neuron.local else m
         recurs = R is not None and not neuron.eprop
