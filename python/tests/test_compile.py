@@ -56,7 +56,8 @@ def reflected(m):
 
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize("modulation, options", [("grapes", {}), ("grapes-local", {}), ("grapes", {"gain": 3, "clip": (0.5, 3)}), ("uniform", {}),
-                                                 ("constant", {"constants": [1.5, 2]}), (reflected, {}), ("grapes", {"factor_bits": 3})])
+                                                 ("constant", {"constants": [1.5, 2]}), (reflected, {}), ("grapes", {"factor_bits": 3}),
+                                                 ("inverse", {}), ("mean-one", {}), ("power", {"constants": [2]}), ("shuffled-fixed", {})])
 def test_gradients_equal_those_without_compiling(modulation, options, inplace):
     model = enabled_network(modulation, inplace=inplace, **options)
     agree(of(compiled(model), model), gradients(model, X))
