@@ -49,6 +49,19 @@ class ProgramTest(unittest.TestCase):
             self.assertIn(words, done.stderr)
         self.assertEqual(sorted(self.folder.rglob("*")), files, "something was written")
 
+    def inside(self, *mount):
+        """Return a shell line that runs the program with `disk` mounted; only this process sees the mount."""
+        disk = self.folder / "disk"
+        disk.mkdir(exist_ok=True)
+        before = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+                  "mount " + " ".join(mount).replace("DISK", str(disk)) + ' && exec "$@"', "sh"]
+        try:
+            if subprocess.run([*before, "true"], capture_output=True, check=False).returncode == 0:
+                return before
+        except FileNotFoundError:
+            pass
+        self.skipTest("no file systems can be mounted here: unshare or mount is not allowed")
+
     def write(self, name, content):
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,19 @@
 #include "grapes/base/file.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <sstream>
 #include <system_error>
 #include <vector>
@@ -29,6 +33,30 @@ void write_all(int file, std::string_view bytes, const fs::path& path) {
     if (n < 0) refuse("cannot write", path, errno);
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
+}
+
+/// Writes a new file beside `path` and flushes it to disk. @return its path
+fs::path write_temporary(const fs::path& path, std::string_view content) {
+  static std::atomic<unsigned> count = 0;
+  std::error_code error;
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  fs::create_directories(parent, error);
+  if (error) refuse("cannot make the folder", parent, error.value());
+  const fs::path temporary = fmt::format("{}.{}-{}.part", path.string(), process_name(), ++count);
+  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file < 0) refuse("cannot write", path, errno);
+  try {
+    write_all(file, content, path);
+    if (::fsync(file) != 0) refuse("cannot write", path, errno);
+  } catch (...) {
+    ::close(file);
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  if (::close(file) == 0) return temporary;
+  const int reason = errno;
+  ::unlink(temporary.c_str());
+  refuse("cannot write", path, reason);
 }
 
 class Digest {
@@ -68,32 +96,38 @@ std::string read_file(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, std::string_view content) {
-  std::error_code error;
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  fs::create_directories(parent, error);
-  if (error) refuse("cannot make the folder", parent, error.value());
-  const fs::path temporary = path.string() + "." + std::to_string(::getpid()) + ".part";
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) refuse("cannot write", path, errno);
-  try {
-    write_all(file, content, path);
-    if (::fsync(file) != 0) refuse("cannot write", path, errno);
-  } catch (...) {
-    ::close(file);
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  if (::close(file) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int reason = errno;
-    ::unlink(temporary.c_str());
-    refuse("cannot write", path, reason);
-  }
+  const fs::path temporary = write_temporary(path, content);
+  if (::rename(temporary.c_str(), path.c_str()) == 0) return;
+  const int reason = errno;
+  ::unlink(temporary.c_str());
+  refuse("cannot write", path, reason);
 }
 
 void write_file(const fs::path& path, const std::function<void(std::ostream&)>& write) {
   std::ostringstream out;
   write(out);
   write_file(path, std::string_view(out.view()));
+}
+
+bool create_file(const fs::path& path, std::string_view content) {
+  std::error_code error;
+  if (fs::exists(path, error)) return false;
+  const fs::path temporary = write_temporary(path, content);
+  // A link is refused if its name exists, and the file appears with its whole content.
+  const bool linked = ::link(temporary.c_str(), path.c_str()) == 0;
+  const int reason = errno;
+  ::unlink(temporary.c_str());
+  if (!linked && reason != EEXIST) refuse("cannot write", path, reason);
+  return linked;
+}
+
+const std::string& process_name() {
+  static const std::string name = [] {
+    char host[256] = "";
+    ::gethostname(host, sizeof host - 1);
+    return fmt::format("{}-{}-{:08x}", host, ::getpid(), std::random_device()());
+  }();
+  return name;
 }
 
 void append_line(const fs::path& path, std::string_view line) { append_file(path, std::string(line) + "\n"); }

@@ -6,8 +6,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <iostream>
+#include <string_view>
 
 namespace grapes::cli {
 namespace {
@@ -25,6 +28,34 @@ void refuse_rules(const Plan& plan) {
   for (const std::string name : {"route", "modulation", "arm-name"})
     if (plan.settings.given().count(name) > 0)
       throw UsageError("--" + name + " is for a single run; in a comparison use --arms bp,grapes,fa+grapes");
+}
+
+std::string quoted(const std::string& word) {
+  const bool plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-_./,:=+%@").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+/// Prints a command for each run, in an order in which they can be run.
+Exit print_plan(const Program& program, const experiment::Config& config, const Plan& plan) {
+  if (!plan.shard.empty()) throw UsageError("--plan prints a command with --shard for each run: give only one of them");
+  std::string command = program.called + " " + plan.verb;
+  if (!plan.file.empty()) command += (plan.verb == "run" ? " " : " --config ") + quoted(plan.file);
+  if (!plan.preset.empty()) command += " --preset " + quoted(plan.preset);
+  for (const std::string& word : plan.settings.words()) command += " " + quoted(word);
+  command += plan.resume.empty() ? " --out " + quoted(plan.out) : " --resume " + quoted(plan.resume);
+  std::vector<experiment::Comparison> all =
+      experiment::comparisons(config, plan.resume.empty() ? plan.out : plan.resume);
+  const std::vector<experiment::Job> jobs = experiment::jobs_of(all).first;
+  for (std::size_t k = 0; k < jobs.size(); ++k)
+    std::cout << fmt::format("{} --shard {}/{}  # {}: {}\n", command, k + 1, jobs.size(), jobs[k].what, jobs[k].name);
+  if (std::ranges::any_of(jobs, [](const experiment::Job& job) { return !job.after.empty(); }))
+    program.say("A run does nothing before the tuning of its arm has ended. Run all commands a second time then.");
+  return Exit::done;
 }
 
 }  // namespace
@@ -47,24 +78,31 @@ void print(const report::Summary& summary) {
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
   if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' is for a single run: use grapes train");
   experiment::check(config);
+  experiment::Share share = experiment::parse_share(plan.shard);
+  if (plan.heartbeat <= 0) throw UsageError("--heartbeat: expected SECONDS > 0");
+  share.heartbeat = plan.heartbeat;
+  const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
+  const auto [folder, how] = place_of(plan, config, verb);
+  if (plan.list) return print_plan(program, config, plan);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
   if (experiment::has_tasks(config))
     for (const std::string& note : experiment::scenario_of(config, splits).notes) program.say("  note: " + note);
   program.say(fmt::format("{} arms, {} seeds each: {}", config.compare.arms.size(), config.compare.seeds,
                           fmt::join(config.compare.arms, ", ")));
-  const std::filesystem::path folder = record_folder(plan, experiment::has_tasks(config) ? "continual" : "compare");
   interrupt::install();
   const bool sweeps = static_cast<bool>(config.compare.sweep);
   const experiment::Outcome outcome =
-      (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, !plan.resume.empty(), overview(bar));
+      (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, how, overview(bar), share);
   bar.clear();
-  const Exit exit = exit_of(outcome.state);
+  const bool waits = outcome.state == record::State::running;  // for other shards
+  const Exit exit = waits ? Exit::done : exit_of(outcome.state);
   const bool stopped = outcome.state == record::State::interrupted;
   if (plan.json) {
     record::Json document = outcome.summary ? report::to_json(*outcome.summary) : record::Json::object();
     document["folder"] = folder.string();
     document["report"] = outcome.report.empty() ? record::Json() : record::Json(outcome.report.string());
+    document["runs"] = {{"done", outcome.done}, {"all", outcome.runs}};
     document["exit"] = static_cast<int>(exit);
     print_json(document);
     return exit;
@@ -72,12 +110,16 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   if (outcome.summary) {
     print(*outcome.summary);
     std::cout << "\n";
-  } else if (!stopped) {
+  } else if (!stopped && !waits) {
     std::cout << "every run diverged, so there is no report\n";
   }
   std::cout << "record: " << folder.string() << "\n";
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
-  const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
+  if (waits)
+    std::cout << fmt::format(
+        "{} of {} runs have ended. The others belong to other shards, or wait for the tuning of their arm.\n"
+        "The process that ends the last one writes the report.\n",
+        outcome.done, outcome.runs);
   if (stopped) std::cout << "resume with: grapes " << verb << " --resume " << folder.string() << "\n";
   return exit;
 }
@@ -92,6 +134,7 @@ void add_compare(Program& program) {
                  "repeat the comparison for four values of one setting"},
                 {"grapes compare --resume runs/20260101-120000-compare", "resume an interrupted comparison"}});
   const PlanPtr plan = add_plan(*verb, false, names_of(experiment::of_tasks));
+  add_sharing(*verb, *plan);
   add_config(*verb, plan->file);
   verb->callback([&program, plan] {
     program.action = [&program, plan] {

@@ -58,6 +58,7 @@ void add_continual(Program& program) {
   experiment::Config begin;
   experiment::read_toml_text(begin, standard_setup, "grapes continual");
   const PlanPtr plan = add_plan(*verb, false, {"target-score"}, begin);
+  add_sharing(*verb, *plan);
   add_config(*verb, plan->file);
   verb->callback([&program, plan, begin] {
     program.action = [&program, plan, begin] {

@@ -23,6 +23,14 @@ std::string file_name(std::string label) {
 
 std::string count(const data::DatasetPtr& part) { return part ? std::to_string(part->size()) : "0"; }
 
+/// @param shared  another process may be about to write the first file
+bool is_empty(const fs::path& folder, bool shared) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    if (!shared || entry->path().extension() != ".part") return false;
+  return !error;
+}
+
 /// Returns the configuration in FOLDER/config.toml. @throws UsageError for an option that would change the record
 experiment::Config resumed(const Plan& plan) {
   if (!plan.out.empty())
@@ -52,10 +60,14 @@ experiment::Config resumed(const Plan& plan) {
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out,
                  const experiment::Config& standard) {
   auto plan = std::make_shared<Plan>();
+  plan->verb = verb.get_name();
   verb.add_option("--preset", plan->preset, "start from the settings for a known problem, see grapes list presets")
       ->type_name("NAME");
   verb.add_flag("--print-config", plan->print_config, "print all settings as TOML and exit");
-  verb.add_option("--out", plan->out, "folder of the record [runs/<UTC time>-<name>]")->type_name("FOLDER");
+  verb.add_option(
+          "--out", plan->out,
+          "folder of the record [runs/<UTC time>-<name>]; if it has a record of the same settings, this goes on")
+      ->type_name("FOLDER");
   verb.add_option("--resume", plan->resume, "resume the run or comparison in this folder")->type_name("FOLDER");
   if (training) {
     verb.add_option("--from", plan->from,
@@ -67,6 +79,19 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
   verb.add_flag("--json", plan->json, "print the result as one JSON document");
   plan->settings.add(verb, {}, leave_out, standard);
   return plan;
+}
+
+void add_sharing(CLI::App& verb, Plan& plan) {
+  verb.add_option("--shard", plan.shard,
+                  "share the runs in the folder of --out with other processes, on this host or others: auto\n"
+                  "(each claims the next run) or 3/8 (the third of eight parts, for job arrays)")
+      ->type_name("auto|i/N");
+  verb.add_option("--heartbeat", plan.heartbeat,
+                  fmt::format("seconds between two signs of life with --shard auto; a process that misses {} of them\n"
+                              "is taken for dead, and others go on with its runs [10]",
+                              experiment::Watch::patience))
+      ->type_name("SECONDS");
+  verb.add_flag("--plan", plan.list, "print a command for each run, for GNU parallel or a job array, and exit");
 }
 
 void add_config(CLI::App& verb, std::string& file) {
@@ -105,18 +130,26 @@ std::set<std::string> names_of(bool (*which)(const experiment::Key&)) {
   return names;
 }
 
-fs::path record_folder(const Plan& plan, const std::string& name) {
-  if (!plan.resume.empty()) return plan.resume;
+Place place_of(const Plan& plan, const experiment::Config& config, const std::string& name) {
+  using experiment::Begin;
+  if (!plan.resume.empty()) return {plan.resume, Begin::resume};
   std::error_code error;
   if (!plan.out.empty()) {
-    if (fs::exists(plan.out, error) && (!fs::is_directory(plan.out, error) || !fs::is_empty(plan.out, error)))
+    const fs::path out = plan.out;
+    if (fs::exists(out / "config.toml", error) && plan.init.empty() && plan.from.empty()) {
+      experiment::check_same(config, out);
+      return {out, Begin::join};
+    }
+    if (fs::exists(out, error) && (!fs::is_directory(out, error) || !is_empty(out, !plan.shard.empty())))
       throw DataError("--out " + plan.out + " exists and is not an empty folder: choose another, or --resume it");
-    return plan.out;
+    return {out, plan.shard.empty() ? Begin::create : Begin::join};
   }
+  if (!plan.shard.empty() || plan.list)
+    throw UsageError("--shard and --plan need --out FOLDER: all processes must work in the same folder");
   const fs::path first = fs::path("runs") / (utc_now("%Y%m%d-%H%M%S") + "-" + file_name(name));
   fs::path folder = first;
   for (int i = 2; fs::exists(folder, error); ++i) folder = fmt::format("{}-{}", first.string(), i);
-  return folder;
+  return {folder, Begin::create};
 }
 
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,

@@ -4,6 +4,7 @@
 #include "grapes/cli/progress.h"
 #include "grapes/cli/settings.h"
 #include "grapes/data/open.h"
+#include "grapes/experiment/compare.h"
 #include "grapes/record/record.h"
 #include "grapes/report/report.h"
 
@@ -17,12 +18,16 @@ namespace grapes::cli {
 
 /// Options shared by `train`, `compare`, `continual` and `run`.
 struct Plan {
+  std::string verb;
   Settings settings;
   std::string preset;  ///< --preset: a name in presets()
   std::string file;    ///< --config, or the argument of `run`
   bool print_config = false;
   std::string out, resume, init, from, save;
   bool json = false;
+  std::string shard;      ///< --shard: "", "auto" or "i/N"
+  double heartbeat = 10;  ///< seconds, of --shard auto
+  bool list = false;      ///< --plan
 };
 using PlanPtr = std::shared_ptr<Plan>;
 
@@ -31,6 +36,9 @@ using PlanPtr = std::shared_ptr<Plan>;
 /// @param standard  the verb's default configuration
 PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& leave_out = {},
                  const experiment::Config& standard = {});
+
+/// Adds the options with which several processes share a study: --shard, --heartbeat, --plan.
+void add_sharing(CLI::App& verb, Plan& plan);
 
 /// Adds the option --config.
 void add_config(CLI::App& verb, std::string& file);
@@ -43,9 +51,15 @@ std::set<std::string> configure(const Plan& plan, experiment::Config& config);
 /// Prints the configuration if --print-config is given. @return whether it did
 bool print_config(const Plan& plan, const experiment::Config& config);
 
-/// Returns the folder of the record: --out or --resume, or a new folder runs/<UTC time>-NAME.
-/// @throws DataError if --out is a file or a folder that is not empty
-std::filesystem::path record_folder(const Plan& plan, const std::string& name);
+/// Where a record is, and whether it goes on.
+struct Place {
+  std::filesystem::path folder;
+  experiment::Begin how = experiment::Begin::create;
+};
+/// Returns the folder of --resume; or of --out, whose record goes on if it has the same settings; or a new folder
+/// runs/<UTC time>-NAME.
+/// @throws UsageError if --out has a record of other settings; DataError if it is a file or has other content
+Place place_of(const Plan& plan, const experiment::Config& config, const std::string& name);
 
 /// Opens the data, with a progress bar for downloads, and prints a line about it.
 /// @param fitted  of a trained model, see data::open()
@@ -59,7 +73,7 @@ void print(const report::Summary& summary);
 
 /// Runs one training and prints its result to stdout.
 Exit train(const Program& program, experiment::Config config, const Plan& plan);
-/// Runs a comparison and prints its result to stdout.
+/// Runs a comparison and prints its result to stdout; or with --plan prints its runs.
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan);
 
 }  // namespace grapes::cli

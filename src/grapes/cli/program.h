@@ -21,6 +21,7 @@ Exit exit_of(record::State state);
 /// The command line: verbs, their options, and global options.
 struct Program {
   CLI::App app;
+  std::string called = "grapes";  ///< the name by which it was started
   bool quiet = false;
   Color color = Color::automatic;
   std::function<Exit()> action;  ///< runs the chosen verb, after the whole line was parsed
@@ -38,6 +39,7 @@ void add_compare(Program& program);
 void add_continual(Program& program);
 void add_run(Program& program);
 void add_report(Program& program);
+void add_status(Program& program);
 void add_data(Program& program);
 void add_eval(Program& program);
 void add_predict(Program& program);

@@ -3,8 +3,10 @@
 #include "grapes/experiment/key.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace grapes::cli {
 namespace {
@@ -17,6 +19,11 @@ bool is_comparison(const std::set<std::string>& given) {
   });
 }
 
+bool has_record(const std::string& folder) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::path(folder) / "config.toml", error);
+}
+
 }  // namespace
 
 void add_run(Program& program) {
@@ -26,24 +33,32 @@ void add_run(Program& program) {
                "comparison; any other file is a single run",
                {{"grapes run experiments/demo.toml", "run it as the file says"},
                 {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "override some of its settings"},
+                {"grapes run experiments/demo.toml --out runs/demo", "run it in this folder, or go on with it there"},
+                {"grapes run experiments/demo.toml --out runs/demo --shard auto",
+                 "the same, as one of any number of processes that share the runs"},
+                {"grapes run --resume runs/demo", "go on with any record"},
                 {"grapes run runs/20260101-120000-grapes/config.toml", "repeat an earlier run"}});
   const PlanPtr plan = add_plan(*verb, true);
-  verb->add_option("file", plan->file, "the experiment file")->type_name("FILE.toml")->required();
+  add_sharing(*verb, *plan);
+  verb->add_option("file", plan->file, "the experiment file")->type_name("FILE.toml");
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
+      if (plan->file.empty() && plan->resume.empty())
+        throw UsageError("an experiment file is missing, or --resume FOLDER; see grapes run --help");
+      // With a file, the settings are compared with those of the record.
+      if (!plan->file.empty() && !plan->resume.empty() && has_record(plan->resume))
+        plan->out = std::exchange(plan->resume, "");
       experiment::Config config;
-      if (!plan->resume.empty())
-        throw UsageError("resume a record with the verb that made it: grapes train, compare or continual --resume " +
-                         plan->resume);
       const std::set<std::string> given = configure(*plan, config);
-      const bool comparison = config.arm.empty() && is_comparison(given);
+      const bool resumes_several = !plan->resume.empty() && !record::is_run(plan->resume);
+      const bool comparison = config.arm.empty() && (resumes_several || is_comparison(given));
       if (!comparison && config.arm.empty()) config.arm = experiment::arm_label(config);
       if (print_config(*plan, config)) return Exit::done;
       if (comparison && !(plan->init.empty() && plan->save.empty()))
         throw UsageError("--init and --save are for a single run, but this is a comparison");
-      program.say(plan->file + (experiment::has_tasks(config) ? ": several tasks"
-                                : comparison                  ? ": a comparison"
-                                                              : ": a single run"));
+      program.say((plan->file.empty() ? plan->resume : plan->file) + (experiment::has_tasks(config) ? ": several tasks"
+                                                                      : comparison                  ? ": a comparison"
+                                                                                   : ": a single run"));
       return comparison ? compare(program, config, *plan) : train(program, config, *plan);
     };
   });

@@ -46,6 +46,16 @@ void Settings::apply(experiment::Config& config) const {
   for (const auto& [key, value] : given_) experiment::set(config, key, value);
 }
 
+std::vector<std::string> Settings::words() const {
+  std::vector<std::string> words;
+  for (const auto& [key, value] : given_) {
+    const bool flag = experiment::find_key(key).kind == experiment::Key::Kind::flag;
+    words.push_back((flag && value == "false" ? "--no-" : "--") + key);
+    if (!flag) words.push_back(value);
+  }
+  return words;
+}
+
 std::set<std::string> Settings::given() const {
   std::set<std::string> names;
   for (const auto& [key, value] : given_) names.insert(key);

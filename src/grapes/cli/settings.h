@@ -22,6 +22,8 @@ class Settings {
   void apply(experiment::Config& config) const;
   /// Returns the given keys.
   std::set<std::string> given() const;
+  /// Returns the given options as words of a command line.
+  std::vector<std::string> words() const;
 
  private:
   std::vector<std::pair<std::string, std::string>> given_;

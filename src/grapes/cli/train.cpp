@@ -95,16 +95,18 @@ train::ProgressCallback watch(ProgressBar& bar, const std::string& score) {
 }  // namespace
 
 Exit train(const Program& program, experiment::Config config, const Plan& plan) {
+  if (!plan.shard.empty() || plan.list)
+    throw UsageError("--shard and --plan are for studies of several runs, but this is a single run");
   experiment::check(config);
   if (config.arm.empty()) config.arm = experiment::arm_label(config);
   experiment::take_threads(config);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);
-  const fs::path folder = record_folder(plan, config.arm);
+  const auto [folder, how] = place_of(plan, config, config.arm);
   interrupt::install();
   const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
   const record::Status status =
-      experiment::run(config, splits, {folder, !plan.resume.empty(), weights_of(plan), true, describe},
+      experiment::run(config, splits, {folder, how != experiment::Begin::create, weights_of(plan), true, describe},
                       watch(bar, score_name(splits.info)));
   bar.clear();
   const auto exit = exit_of(status.state);

@@ -10,8 +10,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace grapes::experiment {
@@ -41,7 +43,7 @@ class Compare : public ::testing::Test {
   }
 
   Outcome run(const std::string& name, bool resume = false, const Overview& overview = {}) {
-    return compare(config_, splits_, folder_ / name, resume, overview);
+    return compare(config_, splits_, folder_ / name, resume ? Begin::resume : Begin::create, overview);
   }
   record::Run run_of(const std::string& name, const std::string& arm, int seed) {
     return record::load(folder_ / name / "arms" / arm / ("seed-" + std::to_string(seed)));
@@ -171,6 +173,50 @@ TEST_F(Compare, TiesChooseTheSmallerRateAndResumingKeepsTheChoice) {
   run("a", true);
   EXPECT_EQ(run_of("a", "bp", 1).epochs.back()["learning_rate"], 0.3);
   EXPECT_FALSE(fs::exists(folder_ / "a" / "tuning"));
+}
+
+TEST_F(Compare, AnArmDoesNotWaitForTheTuningOfOthers) {
+  config_.compare.arms = {"bp", "mine"};
+  config_.own_arms["mine"] = {{"modulation", "uniform"}, {"learning-rate", "0.07"}};
+  config_.compare.tune = true;
+  config_.compare.grid = {0.1};
+  config_.compare.tune_epochs = 60;
+  bool tuned = false, early = false;
+  run("a", false, [&](const Stage& stage) {
+    if (stage.what == "tuning") tuned = stage.runs_done == stage.runs;
+    if (stage.what == "comparing") early |= !tuned && stage.runs_done > 0;
+  });
+  EXPECT_TRUE(early);
+}
+
+TEST_F(Compare, ProcessesThatShareItWriteWhatOneWrites) {
+  config_.jobs = 1;
+  run("whole");
+  const Share share{.by = Share::By::claims, .heartbeat = 0.2};
+  std::vector<std::thread> workers;
+  for (int k = 0; k < 3; ++k)
+    workers.emplace_back([&] {
+      const Outcome outcome = compare(config_, splits_, folder_ / "shared", Begin::join, {}, share);
+      EXPECT_EQ(outcome.state, record::State::finished);
+      EXPECT_EQ(outcome.done, 6U);
+    });
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_EQ(rows("shared"), rows("whole"));
+  EXPECT_FALSE(has_workers(folder_ / "shared"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "shared" / "arms" / "bp"), {}), 2) << "no claim is left";
+}
+
+TEST_F(Compare, PartsAreCarriedOutOneAfterTheOther) {
+  run("whole");
+  const auto part = [&](std::int64_t which) {
+    return compare(config_, splits_, folder_ / "parts", Begin::join, {}, {Share::By::parts, which, 2});
+  };
+  const Outcome first = part(2);
+  EXPECT_EQ(first.state, record::State::running);
+  EXPECT_EQ(first.done, 3U);
+  EXPECT_FALSE(first.summary);
+  EXPECT_EQ(part(1).state, record::State::finished);
+  EXPECT_EQ(rows("parts"), rows("whole"));
 }
 
 TEST_F(Compare, ADivergedArmDoesNotStopTheOthers) {

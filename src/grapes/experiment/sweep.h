@@ -1,9 +1,10 @@
 #pragma once
 
-#include "grapes/experiment/compare.h"
+#include "grapes/experiment/comparison.h"
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace grapes::experiment {
 
@@ -12,11 +13,15 @@ namespace grapes::experiment {
 /// @throws UsageError if the value is invalid for the key
 Config at_value(Config config, double value);
 
-/// Runs the comparison at each of compare.sweep_values, as a complete comparison in FOLDER/VALUE, and summarizes all:
-/// FOLDER/sweep.json (key, values, arms), summary.json, picture.svg, report.html. With `resume`, finished values are
-/// kept and the interrupted one continues.
+/// Returns a comparison for each of compare.sweep_values in FOLDER/VALUE, or the only one in FOLDER.
+/// @throws UsageError for invalid arms or values
+std::vector<Comparison> comparisons(const Config& config, const std::filesystem::path& folder);
+
+/// Runs the comparison at each of compare.sweep_values, as a complete comparison in FOLDER/VALUE with the log in
+/// FOLDER, and summarizes all: FOLDER/sweep.json (key, values, arms), summary.json, picture.svg, report.html. A value
+/// does not wait for those before it.
 /// @throws the exceptions of compare()
-Outcome sweep(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, bool resume,
-              const Overview& overview);
+Outcome sweep(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, Begin how,
+              const Overview& overview, const Share& share = {});
 
 }  // namespace grapes::experiment

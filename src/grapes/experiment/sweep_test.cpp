@@ -28,7 +28,8 @@ Config small() {
 }
 
 std::string refusal_of(const Config& config) {
-  return refusal([&] { sweep(config, data::open(config.data, 1), fs::temp_directory_path() / "never", false, {}); });
+  return refusal(
+      [&] { sweep(config, data::open(config.data, 1), fs::temp_directory_path() / "never", Begin::create, {}); });
 }
 
 TEST(Sweep, SetsTheKeyAndNothingElse) {
@@ -49,24 +50,25 @@ TEST(Sweep, EachValueEqualsASeparateComparison) {
   const fs::path folder = fs::temp_directory_path() / ("grapes-sweep-" + std::to_string(::getpid()));
   const Config config = small();
   const data::Splits splits = data::open(config.data, 1);
-  const Outcome all = sweep(config, splits, folder / "sweep", false, {});
+  const Outcome all = sweep(config, splits, folder / "sweep", Begin::create, {});
   EXPECT_EQ(all.state, record::State::finished);
   ASSERT_EQ(all.summary->conditions.size(), 2u);
-  const Outcome alone = compare(at_value(config, 8), splits, folder / "alone", false, {});
+  const Outcome alone = compare(at_value(config, 8), splits, folder / "alone", Begin::create, {});
   for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(scores(all, 1, i), scores(alone, 0, i));
   EXPECT_NE(scores(all, 0, 0), scores(alone, 0, 0));
   for (const char* file :
        {"summary.json", "picture.svg", "sweep.json", "report.html", "config.toml", "4/report.html", "8/report.html"})
     EXPECT_TRUE(fs::exists(folder / "sweep" / file)) << file;
   // Resumed, it finds all runs finished and returns the same.
-  EXPECT_EQ(report::to_json(*sweep(config, splits, folder / "sweep", true, {}).summary), report::to_json(*all.summary));
+  EXPECT_EQ(report::to_json(*sweep(config, splits, folder / "sweep", Begin::resume, {}).summary),
+            report::to_json(*all.summary));
   Config quicker = config;
   quicker.jobs = 1;
-  EXPECT_EQ(report::to_json(*sweep(quicker, splits, folder / "sweep", true, {}).summary),
+  EXPECT_EQ(report::to_json(*sweep(quicker, splits, folder / "sweep", Begin::resume, {}).summary),
             report::to_json(*all.summary));
   // The page depends on the records only.
   EXPECT_EQ(report::html(report::summarize(report::read({folder / "sweep"}))), read_file(folder / "sweep/report.html"));
-  EXPECT_THROW(sweep(config, splits, folder / "sweep", false, {}), DataError);
+  EXPECT_THROW(sweep(config, splits, folder / "sweep", Begin::create, {}), DataError);
   fs::remove_all(folder);
 }
 

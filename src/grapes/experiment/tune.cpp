@@ -1,8 +1,8 @@
 #include "grapes/experiment/tune.h"
 
 #include "grapes/base/text.h"
+#include "grapes/experiment/claim.h"
 
-#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,10 +25,22 @@ bool names_its_rate(const Config& config, const std::string& arm) {
 }
 
 /// Returns the validation score after the last epoch.
-double final_score(const Job& job, const record::Status& status) {
-  if (status.state != record::State::finished) return lost;
+double final_score(const Job& job) {
+  const auto status = ended(job.folder);
+  if (!status || status->state != record::State::finished) return lost;
   const record::Run run = record::load(job.folder);
   return record::result_row(run).at("validation_" + run.identity.score).get<double>();
+}
+
+std::vector<double> grid_of(const Config& config) {
+  std::vector<double> grid = config.compare.grid;
+  std::sort(grid.begin(), grid.end());
+  grid.erase(std::unique(grid.begin(), grid.end()), grid.end());
+  return grid;
+}
+
+std::int64_t tuning_epochs(const Config& config) {
+  return config.compare.tune_epochs > 0 ? config.compare.tune_epochs : config.training.epochs;
 }
 
 /// An arm at one rate.
@@ -54,59 +66,50 @@ void check_tuning(const data::Splits& splits) {
     throw UsageError("tune needs validation examples to choose a learning rate; set validation-split above 0");
 }
 
-std::optional<Tuning> tune(const Config& config, const std::map<std::string, Config>& arms, data::Splits splits,
-                           const std::filesystem::path& folder, std::int64_t workers, const Overview& overview) {
-  check_tuning(splits);
-  splits.test = data::subset(splits.test, at::empty({0}, at::kLong));
-
-  std::vector<double> grid = config.compare.grid;
-  std::sort(grid.begin(), grid.end());
-  grid.erase(std::unique(grid.begin(), grid.end()), grid.end());
-
+std::vector<Job> trials(const Config& config, const std::map<std::string, Config>& arms,
+                        const std::filesystem::path& folder) {
   std::vector<Job> jobs;
   for (std::int64_t k = 0; k < config.compare.tune_seeds; ++k)
-    for (const double rate : grid)
+    for (const double rate : grid_of(config))
       for (const auto& [arm, arm_config] : arms) {
         if (names_its_rate(config, arm)) continue;
         Job job;
+        job.what = "tuning";
         job.config = arm_config;
         job.config.optimizer.learning_rate = rate;
         job.config.training.seed = first_seed(config) + static_cast<std::uint64_t>(k);
-        if (config.compare.tune_epochs > 0) job.config.training.epochs = config.compare.tune_epochs;
+        job.config.training.epochs = tuning_epochs(config);
         job.name = fmt::format("{}, learning rate {}", arm, shortest(rate));
         job.folder = folder / arm / shortest(rate) / fmt::format("seed-{}", job.config.training.seed);
-        job.checkpoints = false;
+        job.checkpoints = job.tests = false;
         jobs.push_back(std::move(job));
       }
-  const std::vector<record::Status> statuses = run_all(jobs, splits, workers, "tuning", overview);
+  return jobs;
+}
 
-  std::map<std::string, std::map<double, Trial>> trials;
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const auto state = statuses[i].state;
-    if (state == record::State::running || state == record::State::interrupted) return {};
-    const double rate = jobs[i].config.optimizer.learning_rate;
-    Trial& trial = trials[jobs[i].config.arm][rate];
-    trial.rate = rate;
-    trial.scores.push_back(final_score(jobs[i], statuses[i]));
+Choice choose(const std::vector<const Job*>& trials, double given) {
+  std::map<double, Trial> tried;
+  for (const Job* job : trials) {
+    Trial& trial = tried[job->config.optimizer.learning_rate];
+    trial.rate = job->config.optimizer.learning_rate;
+    trial.scores.push_back(final_score(*job));
   }
+  Choice choice{given, {{"tried", record::Json::array()}}};
+  const Trial* best = nullptr;
+  for (const auto& [rate, trial] : tried) {  // rates increase, so of equal ones the smaller stays
+    choice.record["tried"].push_back(trial_json(trial));
+    if (best == nullptr || trial.mean() > best->mean()) best = &trial;
+  }
+  if (best != nullptr) choice.rate = best->rate;
+  choice.record["chosen"] = choice.rate;
+  return choice;
+}
 
-  Tuning tuning;
-  record::Json record_of_arms = record::Json::object();
-  for (const auto& [arm, arm_config] : arms) {
-    record::Json tried = record::Json::array();
-    double chosen = arm_config.optimizer.learning_rate;
-    const Trial* best = nullptr;
-    for (const auto& [rate, trial] : trials[arm]) {  // rates increase, so of equal ones the smaller stays
-      tried.push_back(trial_json(trial));
-      if (best == nullptr || trial.mean() > best->mean()) best = &trial;
-    }
-    if (best != nullptr) chosen = best->rate;
-    tuning.chosen[arm] = chosen;
-    record_of_arms[arm] = {{"chosen", chosen}, {"tried", tried}};
-  }
-  const std::int64_t epochs = config.compare.tune_epochs > 0 ? config.compare.tune_epochs : config.training.epochs;
-  tuning.record = {{"grid", grid}, {"epochs", epochs}, {"seeds", config.compare.tune_seeds}, {"arms", record_of_arms}};
-  return tuning;
+record::Json tuning_record(const Config& config) {
+  return {{"grid", grid_of(config)},
+          {"epochs", tuning_epochs(config)},
+          {"seeds", config.compare.tune_seeds},
+          {"arms", record::Json::object()}};
 }
 
 }  // namespace grapes::experiment

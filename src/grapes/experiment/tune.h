@@ -4,28 +4,31 @@
 
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
+/// Learning rates of all arms, chosen on validation examples with seeds that the comparison does not use: every arm at
+/// every rate of compare.grid with every tuning seed.
 namespace grapes::experiment {
-
-/// Learning rates of all arms, chosen on validation examples with seeds that the comparison does not use.
-struct Tuning {
-  std::map<std::string, double> chosen;  ///< arm -> learning rate
-  /// {"grid": [...], "epochs": E, "seeds": S, "arms": {"bp": {"chosen": 0.1, "tried": [{"learning_rate": 0.05,
-  /// "validation_mean": 0.85, "validation": [0.85, ...]}, ...]}}}; null for a diverged run
-  record::Json record;
-};
 
 /// @throws UsageError if there are no validation examples
 void check_tuning(const data::Splits& splits);
 
-/// Trains every arm at every rate of compare.grid with every tuning seed. For each arm it chooses the rate with the
-/// best mean validation score at the end, and of equal ones the smaller. A diverged run counts as -infinity. The runs
-/// have no test examples. An [arm.NAME] that sets its learning rate keeps it. Runs are in FOLDER/ARM/RATE/seed-K.
-/// @return nothing after a signal
-std::optional<Tuning> tune(const Config& config, const std::map<std::string, Config>& arms, data::Splits splits,
-                           const std::filesystem::path& folder, std::int64_t workers, const Overview& overview);
+/// Returns the runs that choose the rates, without test examples, in FOLDER/ARM/RATE/seed-K. An [arm.NAME] that sets
+/// its learning rate keeps it and has none.
+std::vector<Job> trials(const Config& config, const std::map<std::string, Config>& arms,
+                        const std::filesystem::path& folder);
+
+/// The choice for one arm from its trials that have ended.
+struct Choice {
+  double rate = 0;
+  record::Json record;  ///< {"chosen": RATE, "tried": [{"learning_rate", "validation_mean", "validation": [...]}, ...]}
+};
+/// Chooses the rate with the best mean validation score at the end, and of equal ones the smaller. A diverged run
+/// counts as -infinity; null in the record. @param given  the rate without trials
+Choice choose(const std::vector<const Job*>& trials, double given);
+
+/// Returns {"grid": [...], "epochs": E, "seeds": S, "arms": {}}; "arms" takes a Choice's record for each arm.
+record::Json tuning_record(const Config& config);
 
 }  // namespace grapes::experiment

@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
 #include "grapes/record/events.h"
+#include "grapes/record/look.h"
 
 #include <algorithm>
 #include <array>
@@ -142,7 +143,20 @@ void collect(const fs::path& folder, std::set<fs::path>& found) {
     return;
   }
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_directory() && entry.path().filename() != "tuning") collect(entry.path(), found);
+    if (const std::string name = entry.path().filename();
+        name != "tuning" && name.find(claim_mark) == std::string::npos && entry.is_directory())
+      collect(entry.path(), found);
+}
+
+/// Returns the runs in a folder, sorted.
+std::set<fs::path> runs_in(const fs::path& folder) {
+  std::set<fs::path> found;
+  try {
+    collect(folder, found);
+  } catch (const fs::filesystem_error& error) {
+    throw DataError("cannot read " + folder.string() + ": " + error.code().message());
+  }
+  return found;
 }
 
 }  // namespace
@@ -209,6 +223,8 @@ bool is_run(const fs::path& folder) {
   return fs::is_regular_file(folder / "run.json", error);
 }
 
+Status load_status(const fs::path& folder) { return read_status(folder / "status.json"); }
+
 Run load(const fs::path& folder) {
   if (!is_run(folder)) throw DataError(folder.string() + " is not a run: run.json is missing");
   return {folder,
@@ -226,15 +242,12 @@ const Json& result_row(const Run& run) {
   return run.epochs.back();
 }
 
+bool has_runs(const fs::path& folder) { return !runs_in(folder).empty(); }
+
 std::vector<Run> load_all(const std::vector<fs::path>& folders) {
-  std::set<fs::path> found;  // sorted; a run that is named twice counts once
+  std::set<fs::path> found;  // a run that is named twice counts once
   for (const fs::path& folder : folders) {
-    std::set<fs::path> here;
-    try {
-      collect(folder, here);
-    } catch (const fs::filesystem_error& error) {
-      throw DataError("cannot read " + folder.string() + ": " + error.code().message());
-    }
+    std::set<fs::path> here = runs_in(folder);
     if (here.empty()) throw DataError(folder.string() + " contains no run: no run.json in it or its subfolders");
     found.merge(here);
   }

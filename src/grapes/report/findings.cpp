@@ -265,20 +265,30 @@ void data(const Summary& summary, Said& say) {
     say("The runs had different starts, so their test sets may differ.");
 }
 
+/// "This report is unfinished: 3 runs have not ended.", or "".
+std::string unfinished(const Summary& summary) {
+  const std::size_t n = summary.missing;
+  if (n == 0) return "";
+  return fmt::format("This report is unfinished: {} {} not ended.", count(n, "run"), n == 1 ? "has" : "have");
+}
+
 /// "2 runs of `bp` and `grapes` diverged or did not finish and are not counted. No run of `bp` finished."
 std::string notice(const Summary& summary) {
   std::set<std::string> arms;
   for (const RunPtr& run : summary.excluded) arms.insert(quoted(run->identity.arm));
-  if (arms.empty()) return "";
+  std::string text = unfinished(summary);
+  if (arms.empty()) return text;
+  if (!text.empty()) text += " ";
   const std::size_t n = summary.excluded.size();
-  const std::string text = fmt::format("{} of {} diverged or did not finish and {} not counted.", count(n, "run"),
-                                       listed({arms.begin(), arms.end()}), n == 1 ? "is" : "are");
+  text += fmt::format("{} of {} diverged or did not finish and {} not counted.", count(n, "run"),
+                      listed({arms.begin(), arms.end()}), n == 1 ? "is" : "are");
   for (const Condition& condition : summary.conditions)
     for (const Arm& arm : condition.arms) arms.erase(quoted(arm.name));
   return arms.empty() ? text : text + " No run of " + listed({arms.begin(), arms.end()}) + " finished.";
 }
 
 void excluded(const Summary& summary, Said& say) {
+  if (const std::string text = unfinished(summary); !text.empty()) say("{}", text);
   for (const RunPtr& run : summary.excluded) {
     const auto& [state, epoch, step, message, counts] = run->status;
     say("Not counted: {}, seed {}: {} after {}{}.", run->identity.arm, run->identity.seed,

@@ -86,6 +86,7 @@ Json to_json(const Summary& summary) {
           {"arms", summary.arms},
           {"measures", list(summary.measures, measure)},
           {"conditions", summary.conditions},
+          {"missing", summary.missing},
           {"excluded", list(summary.excluded, excluded)}};
 }
 

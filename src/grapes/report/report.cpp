@@ -2,6 +2,7 @@
 
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
+#include "grapes/record/look.h"
 
 #include <nlohmann/json.hpp>
 
@@ -70,7 +71,11 @@ Records read_sweep(const fs::path& folder, const Json& sweep) {
   for (const double value : sweep["values"]) {
     Condition condition;
     const fs::path place = folder / shortest(value);
-    if (fs::is_directory(place)) condition = read({place}).conditions.back();
+    if (fs::is_directory(place) && record::has_runs(place)) {
+      condition = read({place}).conditions.back();
+    } else if (const Json comparison = read_object(place / "compare.json", {"arms", "seeds"}); comparison.is_object()) {
+      condition.planned = comparison["arms"].size() * comparison["seeds"].size();
+    }
     condition.name = shortest(value);
     condition.title.clear();
     condition.value = value;
@@ -109,6 +114,9 @@ Records arrange(std::vector<record::Run> all, const std::vector<Json>& compariso
     const Json tuning = comparisons.size() == 1 ? comparisons.front()["tuning"] : Json();
     records.conditions.push_back({.runs = runs, .tuning = tuning});
   }
+  if (comparisons.size() == 1 && comparisons.front().contains("seeds"))
+    for (Condition& condition : records.conditions)
+      condition.planned = records.arms.size() * comparisons.front()["seeds"].size();
   return records;
 }
 

@@ -239,6 +239,8 @@ Summary summarize(Records records, const Options& options) {
       Runs& known = counts(*run) ? runs : summary.excluded;
       if (std::ranges::find(known, run) == known.end()) known.push_back(run);
     }
+  for (const Condition& condition : summary.conditions)
+    if (condition.planned > condition.runs.size()) summary.missing += condition.planned - condition.runs.size();
   if (runs.empty())
     throw DataError(fmt::format(
         "there is no finished run to report on: {} read, all of them diverged, failed, interrupted, or still running",

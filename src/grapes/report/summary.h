@@ -65,13 +65,14 @@ struct Arm {
   const Spread& operator[](const Measure& measure) const { return values.at(measure.key); }
 };
 
-/// One setting under which the arms are compared. The caller of summarize() sets the first five members; it computes
+/// One setting under which the arms are compared. The caller of summarize() sets the first six members; it computes
 /// the others.
 struct Condition {
   std::string name = {};             ///< "given", "chosen", "4"
   std::string title = {};            ///< a heading, if there are several conditions
   std::optional<double> value = {};  ///< the value of a sweep
   Runs runs = {};
+  std::size_t planned = 0;        ///< number of runs when it is complete; 0: not known
   record::Json tuning = nullptr;  ///< the tuning runs, see compare.json; null without tuning
 
   std::vector<Arm> arms = {};  ///< the baseline first, then those of known_arms, then the others
@@ -99,6 +100,7 @@ struct Summary : Records {
   Measure score = {};
   std::vector<Measure> measures = {};  ///< the first one is the primary measure
   Runs excluded = {};                  ///< runs that are not counted
+  std::size_t missing = 0;             ///< runs that have not ended yet and have no record
   std::size_t tasks = 0;               ///< number of tasks learned in sequence; 0 for a single task
   bool stopped_early = false;
 
@@ -136,7 +138,8 @@ std::string change_text(const Spread& spread, const Unit& unit);
 /// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",
 /// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": [{"name", KEY: SPREAD}], "weights":
 /// likewise, "matrix": matrix_of() of SPREAD}], "differences": [{"arm", "against", "measure", "control", PAIRED,
-/// "change": {PAIRED} of a sweep}]}], "excluded": [{"arm", "seed", "run", "state", "epoch", "message"}]}. SPREAD is
+/// "change": {PAIRED} of a sweep}]}], "missing": runs that have not ended, "excluded": [{"arm", "seed", "run", "state",
+/// "epoch", "message"}]}. SPREAD is
 /// {"n", "seeds", "each", "mean", "sd", "interval"}, null where a measure has no meaning. PAIRED is a SPREAD with
 /// "unpaired", "p" and "p_holm".
 record::Json to_json(const Summary& summary);
