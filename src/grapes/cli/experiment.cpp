@@ -113,10 +113,14 @@ fs::path record_folder(const Plan& plan, const std::string& name) {
       throw DataError("--out " + plan.out + " exists and is not an empty folder: choose another, or --resume it");
     return plan.out;
   }
-  const fs::path first = fs::path("runs") / (utc_now("%Y%m%d-%H%M%S") + "-" + file_name(name));
+  const fs::path first = default_folder(utc_now("%Y%m%d-%H%M%S"), name);
   fs::path folder = first;
   for (int i = 2; fs::exists(folder, error); ++i) folder = fmt::format("{}-{}", first.string(), i);
   return folder;
+}
+
+fs::path default_folder(const std::string& time, const std::string& name) {
+  return fs::path("runs") / (time + "-" + file_name(name));
 }
 
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,
