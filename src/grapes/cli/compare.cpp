@@ -82,7 +82,7 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   if (plan.heartbeat <= 0) throw UsageError("--heartbeat: expected SECONDS > 0");
   share.heartbeat = plan.heartbeat;
   const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
-  const auto [folder, how] = place_of(plan, config, verb);
+  const auto [folder, how] = record_folder(plan, config, verb);
   if (plan.list) return print_plan(program, config, plan);
   ProgressBar bar(program.err(), program.quiet);
   const data::Splits splits = open_data(program, config, bar);

@@ -52,14 +52,17 @@ std::set<std::string> configure(const Plan& plan, experiment::Config& config);
 bool print_config(const Plan& plan, const experiment::Config& config);
 
 /// Where a record is, and whether it goes on.
-struct Place {
-  std::filesystem::path folder;
-  experiment::Begin how = experiment::Begin::create;
+struct RecordFolder {
+  std::filesystem::path path;
+  experiment::Begin begin = experiment::Begin::create;
 };
 /// Returns the folder of --resume; or of --out, whose record goes on if it has the same settings; or a new folder
 /// runs/<UTC time>-NAME.
 /// @throws UsageError if --out has a record of other settings; DataError if it is a file or has other content
-Place place_of(const Plan& plan, const experiment::Config& config, const std::string& name);
+RecordFolder record_folder(const Plan& plan, const experiment::Config& config, const std::string& name);
+
+/// Returns runs/TIME-NAME.
+std::filesystem::path default_folder(const std::string& time, const std::string& name);
 
 /// Opens the data, with a progress bar for downloads, and prints a line about it.
 /// @param fitted  of a trained model, see data::open()

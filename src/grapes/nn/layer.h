@@ -2,6 +2,7 @@
 
 #include "grapes/credit/modulation.h"
 #include "grapes/kernels/dense.h"
+#include "grapes/nn/norm.h"
 #include "grapes/nn/precision.h"
 
 #include <ATen/core/Tensor.h>
@@ -22,12 +23,16 @@ struct Pass {
   bool gradients = false;         ///< in evaluation: keep the graph, as in training
   std::uint64_t seed = 0;         ///< root seed of the run; dropout and shuffles use streams of (seed, step)
   std::int64_t step = 0;          ///< number of the batch, from 0
+  std::int64_t first = 0;         ///< place of the first example in its batch, if this is only a part of it: random
+                                  ///< numbers belong to the example, not to the part
   std::vector<at::Tensor> masks;  ///< given dropout masks, per hidden layer [batch, unit]
   std::vector<at::Tensor>
       factor_weights;    ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
   double fused_sgd = 0;  ///< not 0: the backward pass applies W -= fused_sgd · g itself; only if Network::fuses_sgd()
   at::Tensor present = {};  ///< [batch, time] bool: false for missing time steps; undefined: all true
-  bool plain = false;       ///< use the reference implementations of all fused layers, with tensor operations only
+  std::shared_ptr<const Together> together =
+      nullptr;         ///< the processes whose examples batch normalization counts; null: this process only
+  bool plain = false;  ///< use the reference implementations of all fused layers, with tensor operations only
 };
 
 struct Named {
