@@ -85,14 +85,15 @@ std::vector<CnnCase> cnn_cases() { return {{}, {.norm = "batch"}, {.recompute = 
 
 std::vector<CnnCase> spiking_cnn_cases() {
   const CnnCase vgg = {.model = "spiking-vgg:64,128", .batch = 4, .steps = 4};
-  CnnCase normalized = vgg, recomputed = vgg, events = vgg;
+  CnnCase normalized = vgg, recomputed = vgg, residual = vgg, events = vgg;
   normalized.norm = "threshold";
   recomputed.recompute = true;
+  residual.model = "spiking-resnet:64,128";
   events.model = "spiking-lenet";
   events.input = {2, 34, 34};
   events.batch = 16;
   events.steps = 25;
-  return {vgg, normalized, recomputed, events};
+  return {vgg, normalized, recomputed, residual, events};
 }
 
 }  // namespace grapes::bench

@@ -17,7 +17,7 @@ namespace {
 
 struct BenchVerb {
   std::string nodes, input = "random", path;
-  std::optional<std::string> optimizer, precision;
+  std::optional<std::string> model, optimizer, precision;
   std::optional<std::int64_t> batch;
   std::optional<double> dropout;
   bench::Options options;
@@ -93,8 +93,10 @@ void mlp(BenchVerb& verb) {
 }
 
 void snn(BenchVerb& verb) {
-  for (const bench::SnnCase& which : bench::snn_cases(verb.input)) print(bench::snn(which, verb.options), verb);
-  for (const bench::CnnCase& which : bench::spiking_cnn_cases()) print(bench::cnn(which, verb.options), verb);
+  if (!verb.model)
+    for (const bench::SnnCase& which : bench::snn_cases(verb.input)) print(bench::snn(which, verb.options), verb);
+  for (const bench::CnnCase& which : bench::spiking_cnn_cases())
+    if (verb.model.value_or(which.model) == which.model) print(bench::cnn(which, verb.options), verb);
 }
 
 void cnn(BenchVerb& verb) {
@@ -229,7 +231,12 @@ void add_bench(Program& program) {
                   {{"grapes bench snn --threads 1,2", "time random spikes, which are the same on every machine"},
                    {"grapes bench snn --input mnist", "time MNIST digits, the cases of docs/performance.md"}},
                   snn);
-  spiking.threads().one_of("--input", spiking.verb->input, "input spikes, random by default", {"random", "mnist"});
+  std::vector<std::string> models;
+  for (const bench::CnnCase& which : bench::spiking_cnn_cases())
+    if (models.empty() || models.back() != which.model) models.push_back(which.model);
+  spiking.threads()
+      .one_of("--input", spiking.verb->input, "input spikes, random by default", {"random", "mnist"})
+      .one_of("--model", spiking.verb->model, "measure only this network of spiking convolutions", models);
 
   BenchOf convolutional(*verb, program, "cnn", "time a training step of ResNet9 relative to its convolutions",
                         {{"grapes bench cnn --seconds 20", "time the cases of docs/performance.md"}}, cnn);
