@@ -53,9 +53,10 @@ std::pair<std::vector<Job>, std::vector<std::size_t>> jobs_of(std::vector<Compar
   std::vector<Job> jobs;
   std::vector<std::size_t> counts;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::size_t first = jobs.size();
+    const std::size_t first = jobs.size(), first_number = jobs.empty() ? 0 : jobs.back().number + 1;
     for (Job& job : all[i].jobs()) {
       for (std::size_t& before : job.after) before += first;
+      job.number += first_number;
       if (all.size() > 1)
         job.what =
             fmt::format("at {} ({} of {}), {}", all[i].folder().filename().string(), i + 1, all.size(), job.what);
