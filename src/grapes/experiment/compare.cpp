@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -101,8 +102,8 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
     if (share.by != Share::By::alone) return;  // other processes may go on
     for (const Comparison& one : all) one.status(state, message);
   };
-  const Overview watch = [&, logged = std::string()](const Stage& stage) mutable {
-    if (stage.last != logged) log->info("{}: {}", stage.what, logged = stage.last);
+  const Overview watch = [&, logged = std::map<std::string, std::string>()](const Stage& stage) mutable {
+    if (std::string& last = logged[stage.what]; stage.last != last) log->info("{}: {}", stage.what, last = stage.last);
     if (overview) overview(stage);
   };
   log->info("{}: {} comparisons", how == Begin::create ? "beginning" : "resuming", all.size());
