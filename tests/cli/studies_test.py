@@ -98,7 +98,7 @@ class Parts(StudyTest):
         file = self.write("x.toml", 'arms = ["bp", "grapes"]\nseeds = 2\nepochs = 1\nmodel = "mlp:8"\n')
         done = self.run_program("run", file, "--learning-rate", "0.2", "--out", "p q", "--plan")
         lines = done.stdout.splitlines()
-        self.assertEqual((done.returncode, done.stderr, len(lines)), (0, "", 4))
+        self.assertEqual((done.returncode, done.stderr, len(lines)), (0, f"{file}: a comparison\n", 4))
         self.assertTrue(lines[3].endswith(" --learning-rate 0.2 --out 'p q' --shard 4/4  # comparing: grapes, seed 2"), lines[3])
         self.assertFalse((self.folder / "p q").exists(), "a plan writes nothing")
         for line in reversed(lines):

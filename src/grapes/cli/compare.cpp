@@ -51,8 +51,9 @@ Exit print_plan(const Program& program, const experiment::Config& config, const 
   std::vector<experiment::Comparison> all =
       experiment::comparisons(config, plan.resume.empty() ? plan.out : plan.resume);
   const std::vector<experiment::Job> jobs = experiment::jobs_of(all).first;
-  for (std::size_t k = 0; k < jobs.size(); ++k)
-    std::cout << fmt::format("{} --shard {}/{}  # {}: {}\n", command, k + 1, jobs.size(), jobs[k].what, jobs[k].name);
+  for (const experiment::Job& job : jobs)
+    std::cout << fmt::format("{} --shard {}/{}  # {}: {}\n", command, job.number + 1, jobs.back().number + 1, job.what,
+                             job.name);
   if (std::ranges::any_of(jobs, [](const experiment::Job& job) { return !job.after.empty(); }))
     program.say("A run does nothing before the tuning of its arm has ended. Run all commands a second time then.");
   return Exit::done;

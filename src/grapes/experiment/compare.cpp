@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -53,9 +54,10 @@ std::pair<std::vector<Job>, std::vector<std::size_t>> jobs_of(std::vector<Compar
   std::vector<Job> jobs;
   std::vector<std::size_t> counts;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::size_t first = jobs.size();
+    const std::size_t first = jobs.size(), first_number = jobs.empty() ? 0 : jobs.back().number + 1;
     for (Job& job : all[i].jobs()) {
       for (std::size_t& before : job.after) before += first;
+      job.number += first_number;
       if (all.size() > 1)
         job.what =
             fmt::format("at {} ({} of {}), {}", all[i].folder().filename().string(), i + 1, all.size(), job.what);
@@ -100,8 +102,8 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
     if (share.by != Share::By::alone) return;  // other processes may go on
     for (const Comparison& one : all) one.status(state, message);
   };
-  const Overview watch = [&, logged = std::string()](const Stage& stage) mutable {
-    if (stage.last != logged) log->info("{}: {}", stage.what, logged = stage.last);
+  const Overview watch = [&, logged = std::map<std::string, std::string>()](const Stage& stage) mutable {
+    if (std::string& last = logged[stage.what]; stage.last != last) log->info("{}: {}", stage.what, last = stage.last);
     if (overview) overview(stage);
   };
   log->info("{}: {} comparisons", how == Begin::create ? "beginning" : "resuming", all.size());

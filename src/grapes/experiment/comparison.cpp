@@ -89,11 +89,15 @@ Job Comparison::job(const std::string& label, std::uint64_t seed, double rate) c
 }
 
 std::vector<Job> Comparison::jobs() {
-  if (tunes()) trials_ = trials(config_, {arms_.begin(), arms_.end()}, folder_ / "tuning");
+  const std::vector<Job> planned =
+      config_.compare.tune ? trials(config_, {arms_.begin(), arms_.end()}, folder_ / "tuning") : std::vector<Job>();
+  if (tunes()) trials_ = planned;
+  for (std::size_t i = 0; i < trials_.size(); ++i) trials_[i].number = i;
   std::map<std::string, std::vector<std::size_t>> of_arm;
   for (std::size_t i = 0; i < trials_.size(); ++i) of_arm[trials_[i].config.arm].push_back(i);
 
   std::vector<Job> jobs = trials_;
+  std::size_t number = planned.size();
   for (const std::uint64_t seed : seeds())
     for (const auto& [label, arm] : arms_) {
       const double given = given_.at(label), chosen = arm.optimizer.learning_rate;
@@ -101,9 +105,13 @@ std::vector<Job> Comparison::jobs() {
       const bool waits = !after.empty();
       if (has_tasks(config_) && (waits || given != chosen)) {
         jobs.push_back(job(label, seed, given));
+        jobs.back().number = number;
         after.push_back(jobs.size() - 1);  // the chosen rate may be the given one: then both are the same run
       }
       jobs.push_back(job(label, seed, chosen));
+      // With several tasks and tuning there are two numbers, also if one run turns out to be enough.
+      jobs.back().number = number += has_tasks(config_) && config_.compare.tune ? 1 : 0;
+      ++number;
       if (!waits) continue;
       jobs.back().after = std::move(after);
       jobs.back().settle = [this, label = label, seed](Job& one) {

@@ -172,7 +172,7 @@ class Pool {
     } else if (const auto status = ended(job.folder); status && status->state != record::State::failed) {
       keep(index, *status);
     } else {
-      state.is = share_.has(index) ? Is::here : Is::elsewhere;
+      state.is = share_.has(job) ? Is::here : Is::elsewhere;
     }
     return state.is == Is::here;
   }

@@ -27,6 +27,7 @@ struct Job {
   std::filesystem::path folder = {};
   bool checkpoints = true;
   bool tests = true;                      ///< whether the run has the test examples
+  std::size_t number = 0;                 ///< in the study; the same before and after its tuning
   std::vector<std::size_t> after = {};    ///< jobs that must have ended before; their numbers are smaller
   std::function<void(Job&)> settle = {};  ///< called then, before the run begins; sets what depends on them
 };
@@ -35,10 +36,12 @@ struct Job {
 struct Share {
   /// This process alone; or by claims, in any number of processes (claim.h); or the part-th of `parts`, without claims.
   enum class By { alone, claims, parts } by = By::alone;
-  std::int64_t part = 1, parts = 1;  ///< job k is in part k % parts + 1
+  std::int64_t part = 1, parts = 1;  ///< a job is in part number % parts + 1
   double heartbeat = 10;             ///< seconds, of claims
 
-  bool has(std::size_t job) const { return by != By::parts || static_cast<std::int64_t>(job) % parts == part - 1; }
+  bool has(const Job& job) const {
+    return by != By::parts || static_cast<std::int64_t>(job.number) % parts == part - 1;
+  }
 };
 /// Parses "", "auto" or "3/8". @throws UsageError
 Share parse_share(const std::string& text);
