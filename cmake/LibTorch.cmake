@@ -58,6 +58,14 @@ if(torch_is_systems OR NOT EXISTS ${torch_headers}/oneapi/dnnl/dnnl.hpp)
   endif()
 endif()
 
+# Gloo, with which processes exchange gradients. It is inside LibTorch. LibTorch's headers include Gloo's; the system's
+# belong to the system's LibTorch only, and PyPI's LibTorch brings none. Without them a training is one process.
+if(torch_is_systems)
+  find_path(GLOO_INCLUDE gloo/context.h)
+else()
+  unset(GLOO_INCLUDE CACHE)
+endif()
+
 # A LibTorch from PyPI brings headers of another fmt than the one that is linked. A folder before its own leads to ours.
 find_package(fmt REQUIRED)
 if(NOT torch_is_systems AND EXISTS ${torch_headers}/fmt)

@@ -25,7 +25,8 @@ MODULES = {
     "record": ["base"],
     "plot": ["record"],
     "report": ["plot"],
-    "train": ["nn", "optim", "data", "record"],
+    "dist": ["base"],
+    "train": ["nn", "optim", "data", "dist", "record"],
     "continual": ["train"],
     "experiment": ["continual", "report"],
     "parity": ["train"],  # the recorded cases of the authors' program

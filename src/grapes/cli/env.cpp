@@ -1,4 +1,5 @@
 #include "grapes/cli/settings.h"
+#include "grapes/dist/group.h"
 #include "grapes/experiment/environment.h"
 #include "grapes/kernels/threads.h"
 
@@ -22,7 +23,9 @@ void add_env(Program& program) {
       experiment::Config config;
       options->settings.apply(config);
       kernels::set_threads(config.threads);
-      const record::Json env = experiment::environment(config);
+      record::Json env = experiment::environment(config);
+      env["gloo"] = dist::gloo_missing().empty() ? "available" : "missing: " + dist::gloo_missing();
+      env["processes"] = describe(dist::place_in(dist::environment()));
       if (options->json) {
         print_json(env);
         return Exit::done;
