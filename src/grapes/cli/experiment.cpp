@@ -146,10 +146,14 @@ Place place_of(const Plan& plan, const experiment::Config& config, const std::st
   }
   if (!plan.shard.empty() || plan.list)
     throw UsageError("--shard and --plan need --out FOLDER: all processes must work in the same folder");
-  const fs::path first = fs::path("runs") / (utc_now("%Y%m%d-%H%M%S") + "-" + file_name(name));
+  const fs::path first = default_folder(utc_now("%Y%m%d-%H%M%S"), name);
   fs::path folder = first;
   for (int i = 2; fs::exists(folder, error); ++i) folder = fmt::format("{}-{}", first.string(), i);
   return {folder, Begin::create};
+}
+
+fs::path default_folder(const std::string& time, const std::string& name) {
+  return fs::path("runs") / (time + "-" + file_name(name));
 }
 
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,

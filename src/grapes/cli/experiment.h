@@ -61,6 +61,9 @@ struct Place {
 /// @throws UsageError if --out has a record of other settings; DataError if it is a file or has other content
 Place place_of(const Plan& plan, const experiment::Config& config, const std::string& name);
 
+/// Returns runs/TIME-NAME.
+std::filesystem::path default_folder(const std::string& time, const std::string& name);
+
 /// Opens the data, with a progress bar for downloads, and prints a line about it.
 /// @param fitted  of a trained model, see data::open()
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,

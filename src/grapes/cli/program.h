@@ -35,6 +35,7 @@ struct Program {
 /// Adds a verb to the program.
 using Verb = void (*)(Program& program);
 void add_train(Program& program);
+void add_launch(Program& program);
 void add_compare(Program& program);
 void add_continual(Program& program);
 void add_run(Program& program);

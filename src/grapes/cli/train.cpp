@@ -3,10 +3,12 @@
 #include "grapes/base/text.h"
 #include "grapes/cli/checkpoint.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/dist/group.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/environment.h"
 #include "grapes/experiment/run.h"
 #include "grapes/experiment/toml.h"
+#include "grapes/experiment/version.h"
 #include "grapes/report/report.h"
 #include "grapes/train/state.h"
 
@@ -92,24 +94,73 @@ train::ProgressCallback watch(ProgressBar& bar, const std::string& score) {
   };
 }
 
+/// Opens the data and trains. @param group  null: in this process only
+record::Status run(const Program& program, const experiment::Config& config, const Plan& plan, const Place& where,
+                   dist::Group* group) {
+  ProgressBar bar(program.err(), program.quiet);
+  // One process per machine looks for the data first, and downloads them if they are missing.
+  const bool second = group != nullptr && group->place().local_rank > 0;
+  if (second) group->exchange("data was found", "");
+  const data::Splits splits = open_data(program, config, bar);
+  if (group != nullptr && !second) group->exchange("data was found", "");
+  if (group != nullptr) group->require_same("data", splits.name + "\n" + splits.fingerprint);
+  interrupt::install();
+  const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
+  const bool writes = group == nullptr || group->first();
+  const experiment::RunPlan run = {
+      where.folder, where.how != experiment::Begin::create, writes ? weights_of(plan) : "", true, describe, group};
+  const record::Status status = experiment::run(config, splits, run, watch(bar, score_name(splits.info)));
+  bar.clear();
+  return status;
+}
+
+/// Trains together with other processes.
+record::Status run_together(const Program& program, const experiment::Config& config, const Plan& plan,
+                            const Place& where, const dist::Place& place) {
+  experiment::check_divisible(config);
+  dist::Group group(place, config.timeout);
+  try {
+    group.require_same("version", experiment::version_line());
+    experiment::Config same = config;  // machines may differ
+    same.threads = 1;
+    group.require_same("settings", experiment::to_toml(same));
+    program.say(fmt::format("{} processes", group.size()));
+    return run(program, config, plan, where, &group);
+  } catch (const std::exception& error) {
+    const std::string why = error.what();
+    group.fail(why.substr(0, why.find('\n')));
+    throw;
+  }
+}
+
+/// A training that its launcher started again continues its record.
+void go_on(Plan& plan, const experiment::Config& config, const dist::Place& place) {
+  if (!plan.resume.empty()) return;
+  if (const auto launched = dist::environment()("GRAPES_LAUNCH"); launched && plan.out.empty())
+    plan.out = default_folder(*launched, config.arm);
+  if (place.restarts == 0) return;
+  if (plan.out.empty())
+    throw UsageError("a training that " + place.starter + " can start again needs --out, the folder of its record");
+  if (record::is_run(plan.out)) plan.resume = std::exchange(plan.out, "");
+}
+
 }  // namespace
 
-Exit train(const Program& program, experiment::Config config, const Plan& plan) {
-  if (!plan.shard.empty() || plan.list)
+Exit train(const Program& program, experiment::Config config, const Plan& given) {
+  if (!given.shard.empty() || given.list)
     throw UsageError("--shard and --plan are for studies of several runs, but this is a single run");
   experiment::check(config);
   if (config.arm.empty()) config.arm = experiment::arm_label(config);
   experiment::take_threads(config);
-  ProgressBar bar(program.err(), program.quiet);
-  const data::Splits splits = open_data(program, config, bar);
-  const auto [folder, how] = place_of(plan, config, config.arm);
-  interrupt::install();
-  const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
+  const dist::Place place = dist::place_in(dist::environment());
+  Plan plan = given;
+  go_on(plan, config, place);
+  const Place where = place.first() ? place_of(plan, config, config.arm) : Place();
+  const fs::path& folder = where.folder;
   const record::Status status =
-      experiment::run(config, splits, {folder, how != experiment::Begin::create, weights_of(plan), true, describe},
-                      watch(bar, score_name(splits.info)));
-  bar.clear();
+      place.alone() ? run(program, config, plan, where, nullptr) : run_together(program, config, plan, where, place);
   const auto exit = exit_of(status.state);
+  if (!place.first()) return exit;
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(folder.string())));
   fs::path report;
   if (exit == Exit::done) report = report::write(report::summarize(report::read({folder})), folder);
@@ -140,6 +191,7 @@ void add_train(Program& program) {
   add_config(*verb, plan->file);
   verb->callback([&program, plan] {
     program.action = [&program, plan] {
+      if (!dist::place_in(dist::environment()).first()) program.quiet = true;
       experiment::Config config;
       configure(*plan, config);
       if (config.arm.empty()) config.arm = experiment::arm_label(config);

@@ -12,8 +12,8 @@
 namespace grapes::dist {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// Runs `work` and returns the message of its error.
 template <class Work>

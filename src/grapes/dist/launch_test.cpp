@@ -10,8 +10,8 @@
 namespace grapes::dist {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 /// Runs a shell command in each process. @return the exit code
 int run(const std::string& command, std::vector<std::string>& said, int processes = 2, int restarts = 0,

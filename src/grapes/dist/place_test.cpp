@@ -9,7 +9,7 @@
 namespace grapes::dist {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 Environment of(std::map<std::string, std::string> variables) {
   return [variables = std::move(variables)](const char* name) -> std::optional<std::string> {

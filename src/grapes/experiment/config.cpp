@@ -41,6 +41,7 @@ void check(const Config& config) {
     throw UsageError("patience and carry-remainder support one task only, but scenario = '" +
                      config.continual.scenario + "' has several");
   check_pulses(config);
+  if (config.training.accumulate > 1) check_divisible(config);
   if (!config.compare.sweep && !config.compare.sweep_values.empty())
     throw UsageError("sweep-values needs sweep, which is not set");
   if (config.compare.sweep && has_tasks(config))
@@ -54,6 +55,26 @@ void check(const Config& config) {
   }
   if (config.compare.tune && config.data.validation_split == 0)
     throw UsageError("tune = true needs validation examples, but validation-split = 0");
+}
+
+void check_divisible(const Config& config) {
+  const auto refuse = [](bool wrong, const std::string& what) {
+    if (wrong) throw UsageError(what + " is not supported in several processes, nor with accumulate above 1");
+  };
+  const nn::Precision& precision = config.network.precision;
+  const credit::Compatibility& theirs = config.network.compatibility;
+  refuse(has_tasks(config), "scenario = '" + config.continual.scenario + "'");
+  refuse(config.training.carry_remainder, "carry-remainder");
+  refuse(theirs.first_sample_mask, "first-sample-mask");
+  refuse(theirs.single_factor, "single-factor");
+  refuse(static_cast<bool>(config.network.analog), "analog");
+  refuse(config.network.device != "cpu", "device = '" + config.network.device + "'");
+  // Their scales and random numbers belong to a batch, not to an example.
+  for (const auto& [name, format] :
+       {std::pair{"precision: activations", precision.activations}, {"precision: error", precision.error}}) {
+    refuse(format.scale != kernels::NumberFormat::Scale::none, std::string(name) + " with a scale");
+    refuse(format.stochastic, std::string(name) + " with stochastic rounding");
+  }
 }
 
 void check_longer(const Config& config, std::int64_t epochs) {

@@ -40,6 +40,7 @@ struct Config {
   CompareOptions compare;
   std::int64_t threads = 1;  ///< per run
   std::int64_t jobs = 0;     ///< number of parallel runs; 0: cores / threads
+  double timeout = 120;      ///< of a training in several processes: seconds to wait for the others
   std::string arm;           ///< label in the record; not "": this is a single run, not a comparison
   /// [arm.NAME] in TOML: name -> key -> value.
   std::map<std::string, std::map<std::string, std::string>> own_arms;
@@ -47,6 +48,10 @@ struct Config {
 
 /// Checks keys that depend on each other. @throws UsageError
 void check(const Config& config);
+
+/// Checks that batches can be divided over processes and parts with the same result.
+/// @throws UsageError with the setting whose result depends on the division
+void check_divisible(const Config& config);
 
 /// Checks that a run of `epochs` epochs can go on to config.training.epochs, as if it had been that long from the
 /// start.

@@ -9,6 +9,7 @@
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/metrics.h"
 #include "grapes/train/safetensors.h"
+#include "grapes/train/sharing.h"
 #include "grapes/train/trainer.h"
 
 #include <filesystem>
@@ -85,12 +86,13 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
   train::TrainState state(config.network, config.optimizer, config.training, splits.info);
   if (plan.on_network) plan.on_network(*state.model);
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
-  if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress);
   if (goes_on(plan))
     train::unpack(train::read_safetensors(last_checkpoint(plan)), state, last_checkpoint(plan).string());
+  if (plan.group != nullptr) train::equalize(*plan.group, state);
+  if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress, plan.group);
   return recorded(config, splits, splits.info, plan, state.progress.step == 0 ? -1 : state.progress.epoch,
                   [&](const train::RunWriter& writer) {
-                    return train::train(state, splits, config.training, writer, on_progress);
+                    return train::train(state, splits, config.training, writer, on_progress, plan.group);
                   });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/continual/scenario.h"
+#include "grapes/dist/group.h"
 #include "grapes/experiment/config.h"
 #include "grapes/record/record.h"
 #include "grapes/train/run_writer.h"
@@ -18,6 +19,9 @@ struct RunPlan {
   std::string init;              ///< a safetensors file with the initial weights, or ""
   bool checkpoints = true;
   std::function<void(const nn::Network&)> on_network = {};  ///< called with the network before training begins
+  /// The processes that train together, or null. The first one reads `init` and writes the record; the others have no
+  /// folder.
+  dist::Group* group = nullptr;
 };
 
 /// Returns the tasks of a run: from the manifest, or drawn from the run's seed. @throws UsageError, DataError

@@ -209,6 +209,14 @@ std::vector<Key> compatibility_group() {
 std::vector<Key> machine_group() {
   return {
       key("device, gpu, cuda", machine, "device for weights and arithmetic", device_form(), &N::device),
+      key("accumulate, gradient-accumulation, accumulation-steps", machine,
+          "compute each batch, or each process's share of it, in this number of parts, to need less memory; the update "
+          "is that of the whole batch",
+          at_least(1), &T::accumulate),
+      key("check-weights", machine, "in several processes: compare the weights of all processes every this many steps",
+          at_least(1), &T::check_every),
+      key("timeout", machine, "in several processes: seconds to wait for the others before the training ends", above(0),
+          &Config::timeout),
       key("threads, num-threads, n-threads", machine, "threads per run", at_least(1), &Config::threads),
       key("jobs, workers, num-workers, n-jobs", machine, "runs at the same time; 0: as many as the cores allow",
           at_least(0), &Config::jobs),

@@ -27,6 +27,7 @@ template <class T>
 MaskRow<T>::MaskRow(const Dropout& dropout)
     : given_(dropout.mask.defined() ? dropout.mask.data_ptr<T>() : nullptr),
       key_(dropout.key),
+      first_(dropout.first),
       drawn_(dropout.p > 0),
       last_(last_kept(dropout.p)),
       kept_(static_cast<T>(1 / (1 - dropout.p))) {}
@@ -35,17 +36,18 @@ template <class T>
 const T* MaskRow<T>::at(std::int64_t row, std::int64_t begin, std::int64_t count, std::int64_t nodes) {
   if (given_ != nullptr) return given_ + row * nodes + begin;
   if (!drawn_) return nullptr;
-  loops<T>().dropout_mask(key_, static_cast<std::uint32_t>(row), begin, count, last_, kept_, values_);
+  loops<T>().dropout_mask(key_, static_cast<std::uint32_t>(first_ + row), begin, count, last_, kept_, values_);
   return values_;
 }
 template class MaskRow<float>;
 template class MaskRow<double>;
 
-at::Tensor dropout_mask(std::uint64_t key, std::int64_t batch, std::int64_t nodes, double p, at::ScalarType dtype) {
+at::Tensor dropout_mask(std::uint64_t key, std::int64_t batch, std::int64_t nodes, double p, at::ScalarType dtype,
+                        std::int64_t first) {
   at::Tensor mask = at::empty({batch, nodes}, dtype);
   AT_DISPATCH_FLOATING_TYPES(dtype, "dropout_mask", [&] {
     for (std::int64_t b = 0; b < batch; ++b)
-      loops<scalar_t>().dropout_mask(key, static_cast<std::uint32_t>(b), 0, nodes, last_kept(p),
+      loops<scalar_t>().dropout_mask(key, static_cast<std::uint32_t>(first + b), 0, nodes, last_kept(p),
                                      static_cast<scalar_t>(1 / (1 - p)), mask.data_ptr<scalar_t>() + b * nodes);
   });
   return mask;

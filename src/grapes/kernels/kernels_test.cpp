@@ -5,6 +5,7 @@
 #include "grapes/kernels/dropout.h"
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/spikes.h"
 #include "grapes/kernels/update.h"
 #include "grapes/kernels/workspace.h"
 
@@ -154,6 +155,21 @@ TEST(Dropout, APartOfAMaskEqualsThatPartOfTheWholeMask) {
       const std::int64_t count = std::min(row.piece, 1300 - begin);
       EXPECT_EQ(std::memcmp(row.at(b, begin, count, 1300), whole[b].data_ptr<float>() + begin, 4 * count), 0);
     }
+}
+
+TEST(Dropout, AndSpikesBelongToTheExampleNotToThePartOfTheBatch) {
+  Dropout dropout;
+  dropout.p = 0.3;
+  dropout.key = 7;
+  dropout.first = 2;
+  const at::Tensor whole = dropout_mask(dropout.key, 5, 40, dropout.p, at::kFloat);
+  EXPECT_TRUE(whole.narrow(0, 2, 3).equal(dropout_mask(dropout.key, 3, 40, dropout.p, at::kFloat, 2)));
+  MaskRow<float> row(dropout);
+  EXPECT_EQ(std::memcmp(row.at(1, 0, 40, 40), whole[3].data_ptr<float>(), 4 * 40), 0);
+  const at::Tensor x = randoms({5, 40}, at::kFloat, 1).abs().clamp(0, 1);
+  const at::Tensor spikes = draw_spikes(x, 6, 0.5, 7);
+  EXPECT_TRUE(spikes.narrow(1, 2, 3).equal(draw_spikes(x.narrow(0, 2, 3).contiguous(), 6, 0.5, 7, 2)));
+  EXPECT_FALSE(spikes.narrow(1, 2, 3).equal(draw_spikes(x.narrow(0, 2, 3).contiguous(), 6, 0.5, 7)));
 }
 
 TEST(RowSums, AreRecomputedIfOtherCodeWritesTheWeight) {

@@ -48,7 +48,7 @@ at::Tensor pack(const at::Tensor& x) {
   return binary ? packed : at::Tensor();
 }
 
-at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed) {
+at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed, std::int64_t first) {
   const std::int64_t batch = x.size(0), in = x.size(1), words = words_for(in);
   at::Tensor packed = at::empty({steps, batch, words}, at::kInt);
   std::vector<std::uint32_t> spikes(static_cast<std::size_t>(steps * words));  // of one example
@@ -56,7 +56,7 @@ at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std
     const scalar_t* value = x.data_ptr<scalar_t>();
     for (std::int64_t b = 0; b < batch; ++b) {
       std::fill(spikes.begin(), spikes.end(), 0);
-      Random random(stream_seed(seed, "spikes", static_cast<std::uint64_t>(b)));
+      Random random(stream_seed(seed, "spikes", static_cast<std::uint64_t>(first + b)));
       for (std::int64_t i = 0; i < in; ++i) {
         if (!(value[b * in + i] > 0)) continue;
         const double p = std::clamp(static_cast<double>(value[b * in + i]), 0.0, 1.0) * rate;

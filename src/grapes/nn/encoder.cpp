@@ -8,18 +8,18 @@
 namespace grapes::nn {
 namespace {
 
-at::Tensor bernoulli(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed) {
-  return kernels::draw_spikes(x, encoding.steps, encoding.peak_rate, seed);
+at::Tensor bernoulli(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, std::int64_t first) {
+  return kernels::draw_spikes(x, encoding.steps, encoding.peak_rate, seed, first);
 }
 
-at::Tensor latency(const at::Tensor& x, const Encoding& encoding, std::uint64_t) {
+at::Tensor latency(const at::Tensor& x, const Encoding& encoding, std::uint64_t, std::int64_t) {
   const at::Tensor value = x.clamp(0, 1);
   const at::Tensor when = ((1 - value) * static_cast<double>(encoding.steps - 1)).round();
   const at::Tensor steps = at::arange(encoding.steps, x.options()).view({-1, 1, 1});
   return kernels::pack(((steps == when) & (value > 0)).to(x.scalar_type()));
 }
 
-at::Tensor direct(const at::Tensor& x, const Encoding& encoding, std::uint64_t) {
+at::Tensor direct(const at::Tensor& x, const Encoding& encoding, std::uint64_t, std::int64_t) {
   return x.expand({encoding.steps, x.size(0), x.size(1)}).contiguous();
 }
 
@@ -37,9 +37,9 @@ const std::vector<EncoderRow>& encoders() {
   return rows;
 }
 
-at::Tensor encode(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, bool packed) {
+at::Tensor encode(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, bool packed, std::int64_t first) {
   const EncoderRow& row = find_row(encoders(), "encoder", encoding.encoder);
-  const at::Tensor shown = row.encode(x.contiguous(), encoding, seed);
+  const at::Tensor shown = row.encode(x.contiguous(), encoding, seed, first);
   return row.spikes && !packed ? kernels::unpack(shown, x.size(1), x.scalar_type()) : shown;
 }
 

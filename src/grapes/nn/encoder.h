@@ -19,14 +19,16 @@ struct EncoderRow {
   std::string name;
   std::string summary;
   bool spikes;  ///< outputs zeros and ones, packed by kernels::pack; else dense numbers
-  at::Tensor (*encode)(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed);
+  at::Tensor (*encode)(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, std::int64_t first);
 };
 const std::vector<EncoderRow>& encoders();
 
 /// @param x       [batch, in] float32 or float64, clamped to [0, 1]
 /// @param seed    the same seed and example number give the same spikes
 /// @param packed  spikes may be returned packed by kernels::pack: int32 [steps, batch, words]
+/// @param first   number of the first example, if x is a part of a batch
 /// @return        [steps, batch, in], dtype of x
-at::Tensor encode(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, bool packed = false);
+at::Tensor encode(const at::Tensor& x, const Encoding& encoding, std::uint64_t seed, bool packed = false,
+                  std::int64_t first = 0);
 
 }  // namespace grapes::nn

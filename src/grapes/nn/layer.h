@@ -22,6 +22,8 @@ struct Pass {
   bool gradients = false;         ///< in evaluation: keep the graph, as in training
   std::uint64_t seed = 0;         ///< root seed of the run; dropout and shuffles use streams of (seed, step)
   std::int64_t step = 0;          ///< number of the batch, from 0
+  std::int64_t first = 0;         ///< place of the first example in its batch, if this is only a part of it: random
+                                  ///< numbers belong to the example, not to the part
   std::vector<at::Tensor> masks;  ///< given dropout masks, per hidden layer [batch, unit]
   std::vector<at::Tensor>
       factor_weights;    ///< weights to compute factors from, in the order of parameters(); empty: the layers' own

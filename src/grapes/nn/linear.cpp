@@ -15,7 +15,7 @@ void LinearLayer::prepare(const Pass& pass, std::size_t number) {
   if (number < pass.masks.size())
     dropout_.mask = pass.masks[number].contiguous();
   else if (drop_ > 0)
-    dropout_ = {drop_, kernels::dropout_key(pass.seed, pass.step, number), {}};
+    dropout_ = {drop_, kernels::dropout_key(pass.seed, pass.step, number), {}, pass.first};
 }
 
 bool LinearLayer::fuses_sgd() const {
@@ -76,7 +76,7 @@ at::Tensor LinearLayer::dropout(const at::Tensor& h) const { return dropout_ ? h
 
 at::Tensor LinearLayer::mask(std::int64_t batch) const {
   if (!dropout_ || dropout_.mask.defined()) return dropout_.mask;
-  return kernels::dropout_mask(dropout_.key, batch, weight.size(0), dropout_.p, weight.scalar_type())
+  return kernels::dropout_mask(dropout_.key, batch, weight.size(0), dropout_.p, weight.scalar_type(), dropout_.first)
       .to(weight.device());
 }
 

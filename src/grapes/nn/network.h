@@ -92,6 +92,8 @@ class Network final {
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass);
   /// Whether the backward pass can make the whole update of plain SGD, see Pass::fused_sgd.
   bool fuses_sgd(const Pass& pass) const;
+  /// Whether the backward pass computes parts of the batch again, and adds to a gradient several times.
+  bool recomputes() const { return options_.recompute; }
   /// True if the model learns only by fused updates; its parameters receive no gradient.
   bool requires_fused_update() const;
 

@@ -174,7 +174,7 @@ at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   if (takes_maps(stages_)) {
     at::Tensor x = inputs;
     if (!signature_.sequence)
-      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, seed, false).transpose(0, 1);
+      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, seed, false, pass.first).transpose(0, 1);
     else if (kernels::is_packed(x))
       x = kernels::unpack(x, plan_.stages.front().in.values(), options_.precision.dtype);
     std::vector<std::int64_t> shape = {x.size(1), x.size(0)};
@@ -187,7 +187,8 @@ at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   }
   if (signature_.sequence) return inputs.flatten(2).to(plan_.placed).transpose(0, 1).contiguous();
   const bool packed = here && plan_.neurons.inputs() != SnuOptions::Inputs::dense;
-  const at::Tensor steps = encode(inputs.flatten(1).to(options_.precision.dtype), options_.encoding, seed, packed);
+  const at::Tensor steps =
+      encode(inputs.flatten(1).to(options_.precision.dtype), options_.encoding, seed, packed, pass.first);
   return here ? steps : steps.to(plan_.placed);
 }
 
@@ -282,7 +283,7 @@ at::Tensor Network::dropped(const at::Tensor& h, const Pass& pass, std::size_t l
   if (options_.dropout == 0 || !(pass.training || options_.compatibility.dropout_in_evaluation)) return h;
   const at::Tensor row = h.flatten(1);
   const at::Tensor mask = kernels::dropout_mask(kernels::dropout_key(pass.seed, pass.step, layer), row.size(0),
-                                                row.size(1), options_.dropout, row.scalar_type());
+                                                row.size(1), options_.dropout, row.scalar_type(), pass.first);
   return (row * mask.to(row.device())).view(h.sizes());
 }
 

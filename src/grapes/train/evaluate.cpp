@@ -10,7 +10,7 @@
 namespace grapes::train {
 
 Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
-                    std::int64_t batch_size, const HeadSelector& select_head) {
+                    std::int64_t batch_size, const HeadSelector& select_head, dist::Group* group) {
   const at::NoGradGuard no_grad;
   const bool classes = dataset.info().problem == data::ProblemKind::classification;
   const std::int64_t n = dataset.size(), outputs = dataset.info().outputs;
@@ -18,6 +18,8 @@ Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::
   Evaluation evaluation;
   if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);
   for (std::int64_t begin = 0; begin < n; begin += batch_size) {
+    // The last part is that of rank 0, whose spikes the record shows.
+    if (group != nullptr && (n - 1 - begin) / batch_size % group->size() != group->rank()) continue;
     const data::Batch part = dataset.get(at::arange(begin, std::min(n, begin + batch_size), at::kLong));
     nn::Pass pass;
     pass.step = begin;  // random encoders draw other numbers for every example, but the same ones in every evaluation
@@ -30,6 +32,10 @@ Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::
     const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();
     for (std::int64_t i = 0; i < cells.size(0); ++i)
       ++evaluation.confusion[static_cast<std::size_t>(cells.data_ptr<std::int64_t>()[i])];
+  }
+  if (group != nullptr) {
+    metrics = Metrics(dataset, summed(*group, metrics.totals()));
+    if (classes) group->sum(at::from_blob(evaluation.confusion.data(), {outputs * outputs}, at::kLong));
   }
   evaluation.loss = metrics.loss();
   evaluation.score = metrics.score();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
+#include "grapes/dist/group.h"
 #include "grapes/nn/loss.h"
 #include "grapes/nn/network.h"
 
@@ -21,7 +22,8 @@ struct Evaluation {
   std::vector<std::int64_t> confusion;  ///< classes × classes, row = true class; empty for regression
 };
 /// Computes loss and score of a model on a data set, in evaluation mode.
+/// @param group  processes that share the work and all receive the result, or null
 Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::Criterion& criterion,
-                    std::int64_t batch_size = 1024, const HeadSelector& select_head = {});
+                    std::int64_t batch_size = 1024, const HeadSelector& select_head = {}, dist::Group* group = nullptr);
 
 }  // namespace grapes::train

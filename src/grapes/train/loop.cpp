@@ -42,13 +42,15 @@ Epoch epoch_of(const data::Dataset& examples, bool shuffle, const Options& optio
 }
 
 Loop::Loop(TrainState& state, const Options& options, const data::Dataset& examples, LoopCallbacks callbacks,
-           RunWriter writer, ProgressCallback on_progress)
+           RunWriter writer, ProgressCallback on_progress, dist::Group* group)
     : state_(state),
       options_(options),
       examples_(examples),
       callbacks_(std::move(callbacks)),
       writer_(std::move(writer)),
-      on_progress_(std::move(on_progress)) {}
+      on_progress_(std::move(on_progress)) {
+  if (group != nullptr || options.accumulate > 1) sharing_.emplace(*state.model, group, options.accumulate);
+}
 
 record::Status Loop::run(const std::string& place) {
   const kernels::FlushDenormals flush;
@@ -58,6 +60,8 @@ record::Status Loop::run(const std::string& place) {
   status.step = state_.progress.step;
   return status;
 }
+
+int Loop::signal() const { return sharing_ ? sharing_->signal() : interrupt::pending(); }
 
 bool Loop::done() const {
   const Progress& at = state_.progress;
@@ -71,20 +75,27 @@ record::Status Loop::epoch(const std::string& place) {
   double making = 0, paused = 0, told = 0;  // seconds
   const Epoch epoch = callbacks_.epoch();
   const auto batches = static_cast<std::int64_t>(epoch.batches.size());
+  const std::int64_t parts = sharing_ ? sharing_->parts() : 1;  // of a batch, in this process
   Metrics metrics(examples_, at.totals);
-  const std::int64_t samples_before = at.totals.samples;
   const double rate_at_start = rate(static_cast<double>(at.epoch));
   const bool classes = examples_.info().problem == data::ProblemKind::classification;
+  const bool prediction = examples_.info().problem == data::ProblemKind::prediction;
+  std::int64_t seen = 0;  // examples, of all processes
 
-  const auto make = [&epoch](std::int64_t index) {
-    const kernels::FlushDenormals flush;  // as on the training thread, for the same bits on both
-    return epoch.make(epoch.batches[static_cast<std::size_t>(index)], index);
+  const auto share = [&](std::int64_t number) {
+    const at::Tensor& batch = epoch.batches[static_cast<std::size_t>(number / parts)];
+    return sharing_ ? sharing_->share(batch, number % parts) : Share{batch};
   };
-  data::Prefetcher prefetcher(make, at.batch, batches, prefetch_ ? 1 : 0);
+  const auto make = [&](std::int64_t number) {
+    const kernels::FlushDenormals flush;  // as on the training thread, for the same bits on both
+    return epoch.make(share(number).examples, number / parts);
+  };
+  data::Prefetcher prefetcher(make, at.batch * parts, batches * parts, prefetch_ ? 1 : 0);
 
   for (; at.batch < batches; ++at.batch, ++at.step) {
-    if (const int signal = interrupt::pending()) {
+    if (const int signal = this->signal()) {
       at.seconds = seconds_before + watch.seconds() - paused;
+      if (sharing_) at.totals = sharing_->sum(at.totals);
       checkpoint("last");
       return outcome(record::State::interrupted,
                      fmt::format("stopped by {} in {}epoch {}, after batch {} of {}",
@@ -94,55 +105,74 @@ record::Status Loop::epoch(const std::string& place) {
       return outcome(record::State::diverged,
                      fmt::format("diverged in {}epoch {}, batch {}: {}", place, at.epoch + 1, at.batch + 1, why));
     };
-    const Stopwatch waiting;
-    const data::Batch batch = prefetcher.next();
-    making += waiting.seconds();
-
-    nn::Pass pass;
-    pass.seed = options_.seed;
-    pass.step = at.step;
-    StepOptions step_options;
-    step_options.rate =
-        rate(static_cast<double>(at.epoch) + static_cast<double>(at.batch) / static_cast<double>(batches));
-    step_options.factors_at_rest = options_.factors_at_rest;
-    step_options.carried = at.carried;
-    const std::int64_t count = batch.inputs.size(0);
-    if (options_.carry_remainder && count < options_.batch_size) {
-      step_options.update = false;
-      step_options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
-    }
-    if (at.batch + 1 == batches) step_options.gradient_norms = &gradient_norms_;
-    if (callbacks_.before_step) callbacks_.before_step(batch, pass, step_options);
     StepResult result;
-    try {
-      result = step(state_, batch, pass, step_options);
-    } catch (const c10::ValueError& error) {
-      state_.optimizer->restore();
-      return diverged(error.what_without_backtrace());
+    for (std::int64_t part = 0; part < parts; ++part) {
+      const Stopwatch waiting;
+      const data::Batch batch = prefetcher.next();
+      making += waiting.seconds();
+      const Share mine = share(at.batch * parts + part);
+
+      nn::Pass pass;
+      pass.seed = options_.seed;
+      pass.step = at.step;
+      pass.first = mine.first;
+      StepOptions step_options;
+      step_options.rate =
+          rate(static_cast<double>(at.epoch) + static_cast<double>(at.batch) / static_cast<double>(batches));
+      step_options.factors_at_rest = options_.factors_at_rest;
+      step_options.carried = at.carried;
+      const std::int64_t count = batch.inputs.size(0);
+      if (sharing_) {
+        step_options.sharing = &*sharing_;
+        step_options.update = part + 1 == parts;
+        step_options.weight = mine.weight;
+        // The loss of a prediction is a mean over time steps.
+        if (prediction)
+          step_options.weight *= batch.present.defined()
+                                     ? batch.present.sum().item<double>() / static_cast<double>(count)
+                                     : static_cast<double>(batch.targets.size(1));
+      }
+      if (options_.carry_remainder && count < options_.batch_size) {
+        step_options.update = false;
+        step_options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
+      }
+      if (at.batch + 1 == batches) step_options.gradient_norms = &gradient_norms_;
+      if (callbacks_.before_step) callbacks_.before_step(batch, pass, step_options);
+      try {
+        result = step(state_, batch, pass, step_options);
+      } catch (const c10::ValueError& error) {
+        state_.optimizer->restore();
+        return diverged(error.what_without_backtrace());
+      }
+      if (!sharing_ && !std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
+      at.carried = !result.updated;
+      if (mine.idle) continue;
+      // The largest logit has the largest probability.
+      const nn::Criterion& criterion = state_.criterion;
+      const double loss = criterion.standardizes()
+                              ? criterion.error(result.logits, batch.targets, batch.present).item<double>()
+                              : result.loss;
+      metrics.add(loss, classes ? result.logits : criterion.prediction(result.logits), batch);
     }
-    if (!std::isfinite(result.loss)) return diverged(fmt::format("the loss is {}", result.loss));
-    at.carried = !result.updated;
-    // The largest logit has the largest probability.
-    const nn::Criterion& criterion = state_.criterion;
-    const double loss = criterion.standardizes()
-                            ? criterion.error(result.logits, batch.targets, batch.present).item<double>()
-                            : result.loss;
-    metrics.add(loss, classes ? result.logits : criterion.prediction(result.logits), batch);
+    if (sharing_ && !std::isfinite(sharing_->loss())) return diverged(fmt::format("the loss is {}", sharing_->loss()));
     at.totals = metrics.totals();
+    if (sharing_ && (at.step + 1) % options_.check_every == 0) sharing_->check_weights(at.step + 1);
     if (callbacks_.after_step) {
       const Stopwatch pause;
       callbacks_.after_step(result);
       paused += pause.seconds();
     }
+    seen += epoch.batches[static_cast<std::size_t>(at.batch)].size(0);
     if (on_progress_ && watch.seconds() - told > 0.1) {
       told = watch.seconds();
       on_progress_({at.epoch + 1, options_.epochs, at.batch + 1, batches, metrics.loss(), metrics.score(),
-                    static_cast<double>(at.totals.samples - samples_before) / (watch.seconds() - paused)});
+                    static_cast<double>(seen) / (watch.seconds() - paused)});
     }
   }
   const double seconds = watch.seconds() - paused;
   prefetch_ =
       prefetch_ || making > std::max(worth_a_thread * seconds, worth_handing_over * static_cast<double>(batches));
+  if (sharing_) metrics = Metrics(examples_, sharing_->sum(metrics.totals())), sharing_->equalize_buffers();
   ++at.epoch;
   at.batch = 0;
   at.totals = {};

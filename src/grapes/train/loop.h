@@ -58,8 +58,9 @@ class Loop final {
  public:
   /// @param state, options  must outlive the loop
   /// @param examples        examples of the running score
+  /// @param group           the processes that train together, or null; all call run() with the same state
   Loop(TrainState& state, const Options& options, const data::Dataset& examples, LoopCallbacks callbacks,
-       RunWriter writer = {}, ProgressCallback on_progress = {});
+       RunWriter writer = {}, ProgressCallback on_progress = {}, dist::Group* group = nullptr);
 
   /// Trains from the current progress until options.epochs are completed or `patience` is exceeded.
   /// @param place  start of messages about the end: "task 2, "
@@ -72,6 +73,7 @@ class Loop final {
   void finish_epoch(const EpochResult& result);
   double rate(double epoch) const { return state_.learning_rate * state_.schedule->multiple(epoch); }
   void checkpoint(const char* name) const;
+  int signal() const;
 
   TrainState& state_;
   const Options& options_;
@@ -79,6 +81,7 @@ class Loop final {
   const LoopCallbacks callbacks_;
   const RunWriter writer_;
   const ProgressCallback on_progress_;
+  std::optional<Sharing> sharing_;  // if batches are divided
   bool prefetch_ = false;
   std::vector<double> gradient_norms_;
 };

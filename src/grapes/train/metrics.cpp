@@ -18,6 +18,14 @@ nn::TargetKind target_kind(data::ProblemKind problem) {
                                                       : TargetKind::bits;
 }
 
+Totals summed(dist::Group& group, const Totals& totals) {
+  const at::Tensor all =
+      at::tensor({totals.loss, totals.counted, totals.score, static_cast<double>(totals.samples)}, at::kDouble);
+  group.sum(all);
+  const auto* sums = all.data_ptr<double>();
+  return {sums[0], sums[1], sums[2], static_cast<std::int64_t>(sums[3])};
+}
+
 Metrics::Metrics(const data::Dataset& dataset, const Totals& begin) : problem_(dataset.info().problem), totals_(begin) {
   if (problem_ == data::ProblemKind::regression && dataset.size() > 0) {
     const at::Tensor t = dataset.targets().to(at::kDouble);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "grapes/data/dataset.h"
+#include "grapes/dist/group.h"
 #include "grapes/nn/loss.h"
 
 #include <ATen/core/Tensor.h>
@@ -21,6 +22,9 @@ struct Totals {
   double score = 0;    ///< number of correct answers, or squared error
   std::int64_t samples = 0;
 };
+
+/// Returns the sums over all processes.
+Totals summed(dist::Group& group, const Totals& totals);
 
 /// Running loss and score of a pass over a data set.
 ///   classification: score = accuracy = correct / n

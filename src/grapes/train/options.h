@@ -21,6 +21,10 @@ struct Options {
   std::int64_t checkpoint_every = 1;  ///< epochs; one is always written after the last epoch and after an interruption
   std::int64_t evaluate_every =
       1;  ///< epochs between evaluations on validation and test data; the last epoch is always evaluated
+  /// Each process computes its share of a batch in this number of parts, one after the other, to need less memory.
+  std::int64_t accumulate = 1;
+  /// Steps between comparisons of the weights of all processes.
+  std::int64_t check_every = 100;
   bool record_alignment = false;  ///< record the angles of alignment() after each epoch
   // Compatibility flags of the authors' program, off by default. The parity cases set them.
   bool factors_at_rest = false;  ///< NAG: compute the factors from W instead of the look-ahead weights

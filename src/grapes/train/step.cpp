@@ -15,7 +15,7 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   pass.present = batch.present;
   pass.plain = options.plain;
   const bool may_fuse = options.update && optimizer.is_plain_sgd() && model.fuses_sgd(pass);
-  const bool needs_gradients = options.before_update || options.carried;
+  const bool needs_gradients = options.before_update || options.carried || options.sharing != nullptr;
   if (model.requires_fused_update() && (!may_fuse || needs_gradients))
     throw UsageError(
         "optimizer",
@@ -30,11 +30,17 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   const at::Tensor logits = options.select_head ? options.select_head(all) : all;
   const at::Tensor loss = options.loss ? options.loss(all) : state.criterion.loss(logits, batch.targets, batch.present);
   StepResult result{logits.detach().cpu(), loss.item<double>()};
-  if (!std::isfinite(result.loss)) {
+  // A process whose loss is not finite goes on until the others know.
+  if (!std::isfinite(result.loss) && options.sharing == nullptr) {
     optimizer.restore();
     return result;
   }
+  if (options.sharing != nullptr) options.sharing->begin(result.loss, options.weight, options.update);
   (options.weight == 1 ? loss : loss * options.weight).backward();
+  if (options.sharing != nullptr && options.update && !options.sharing->finish()) {
+    optimizer.restore();
+    return result;
+  }
   model.mirror_gradients();
   if (options.gradient_norms != nullptr) {
     options.gradient_norms->clear();

@@ -2,6 +2,7 @@
 
 #include "grapes/data/dataset.h"
 #include "grapes/train/evaluate.h"
+#include "grapes/train/sharing.h"
 #include "grapes/train/state.h"
 
 #include <functional>
@@ -19,7 +20,9 @@ struct StepResult {
 /// Options of one batch.
 struct StepOptions {
   double rate = 0;               ///< learning rate
-  double weight = 1;             ///< multiplies the loss; below 1 for a remainder that is averaged over a full batch
+  double weight = 1;             ///< multiplies the loss; below 1 for a remainder that is averaged over a full batch,
+                                 ///< and for a share of a batch
+  Sharing* sharing = nullptr;    ///< null: this is a whole batch; else a part, of which only the last updates
   bool update = true;            ///< false: the gradient stays in .grad and is added to the next batch's
   bool carried = false;          ///< .grad contains gradients of an earlier batch
   bool plain = false;            ///< use the reference implementations of all fused code

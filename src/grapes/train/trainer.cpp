@@ -19,7 +19,7 @@ namespace grapes::train {
 using record::Json;
 
 record::Status train(TrainState& state, const data::Splits& splits, const Options& options, const RunWriter& writer,
-                     const ProgressCallback& on_progress) {
+                     const ProgressCallback& on_progress, dist::Group* group) {
   const kernels::FlushDenormals flush;
   const Progress& at = state.progress;
   const std::string score = score_name(splits.info.problem);
@@ -28,7 +28,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
     const Stopwatch watch;
     for (const auto& [name, part] : {std::pair{"validation", splits.validation}, {"test", splits.test}}) {
       if (!part || part->size() == 0) continue;
-      const Evaluation evaluation = evaluate(*state.model, *part, state.criterion);
+      const Evaluation evaluation = evaluate(*state.model, *part, state.criterion, 1024, {}, group);
       row[fmt::format("{}_loss", name)] = evaluation.loss;
       row[fmt::format("{}_{}", name, score)] = evaluation.score;
     }
@@ -80,7 +80,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
   };
 
   if (at.step == 0 && at.epoch == 0) before_training();
-  record::Status status = Loop(state, options, *splits.train, std::move(callbacks), writer, on_progress).run();
+  record::Status status = Loop(state, options, *splits.train, std::move(callbacks), writer, on_progress, group).run();
   if (status.state == record::State::finished) {
     if (const Json seen = samples(*state.model, splits, state.criterion); !seen.is_null() && writer.record != nullptr)
       writer.record->samples(seen);
