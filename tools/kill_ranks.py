@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 
-TRAIN = ["--quiet", "train", "--model", "mlp:400,400", "--modulation", "grapes", "--dropout", "0.1", "--epochs", "60",
-         "--optimizer", "adam", "--learning-rate", "0.0005"]
+TRAIN = ["train", "--quiet", "--model", "mlp:200,200", "--modulation", "grapes", "--dropout", "0.1", "--epochs", "60",
+         "--batch-size", "128", "--optimizer", "adam", "--learning-rate", "0.0005"]
 TIMES = ["seconds", "evaluation_seconds"]
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """One training in several processes: the result of one, failures, restarts."""
 import array
+import json
 import os
 import pathlib
 import signal
@@ -148,6 +149,22 @@ class Processes(ProgramTest):
                               (["--precision", "error=q4.12:stochastic"], "precision: error with stochastic rounding"),
                               (["--carry-remainder"], "carry-remainder")]:
             self.assert_refused(2, said, "train", "--accumulate", "2", *setting)
+
+    def test_batch_normalization_is_synchronized_if_asked(self):
+        net = ["train", "--quiet", "--model", "cnn:4,8", "--norm", "batch", "--precision", "float64", "--batch-size", "60",
+               "--epochs", "1", "--sync-batch-norm"]
+        self.good(*net, "--out", "one")
+        self.good("launch", "-n", 2, "--", *net, "--out", "two")
+        self.assert_close("one/checkpoints/last.safetensors", "two/checkpoints/last.safetensors")
+
+    def test_bench_compares_several_processes_with_one(self):
+        lines = [json.loads(line) for line in self.good("bench", "dist", "--seconds", "0.05", "--json").splitlines()]
+        self.assertEqual([line["name"].split(":")[0] for line in lines], ["mlp", "mlp", "cnn", "snn"])
+        for line in lines:
+            self.assertEqual(line["processes"], 2)
+            self.assertAlmostEqual(line["efficiency"], line["alone_us"] / line["step_us"])
+            self.assertGreater(line["exchange_us"], 0)
+            self.assertTrue(0 <= line["overlap"] <= 1)
 
     def test_launch_starts_trainings_only(self):
         self.assert_refused(2, "expected train after --; got 'compare'", "launch", "-n", "2", "--", "compare")

@@ -1,7 +1,10 @@
 #pragma once
 
+#include "grapes/dist/group.h"
+
 #include <nlohmann/json_fwd.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -52,6 +55,21 @@ struct MlpCase {
 std::vector<Timing> mlp(const MlpCase& which, const Options& options);
 /// Returns the cases of docs/performance.md.
 std::vector<MlpCase> mlp_cases();
+
+/// A training step in several processes, each of which computes as many examples as the process alone.
+struct DistTiming {
+  std::string name;
+  std::int64_t batch = 0;  ///< examples per process
+  int processes = 1;
+  double alone_us = 0, step_us = 0;  ///< medians
+  double exchange_us = 0;            ///< of the sums of all gradients without a backward pass, median
+  double waited_us = 0;  ///< mean time per step for which the process waits for these sums after its backward pass
+  double efficiency() const { return alone_us / step_us; }
+  double overlap() const { return exchange_us > 0 ? std::max(0.0, 1 - waited_us / exchange_us) : 0; }
+};
+nlohmann::json to_json(const DistTiming& timing);
+/// Times dense, convolutional and spiking networks. All processes of the group call it.
+std::vector<DistTiming> dist(dist::Group& group, const Options& options);
 
 /// A training step of spiking layers over time with SGD. The inputs are already spikes.
 struct SnnCase {

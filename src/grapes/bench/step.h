@@ -7,6 +7,7 @@
 #include "grapes/train/step.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,14 +28,17 @@ struct Step {
 class Learner {
  public:
   /// @param plain  use the reference, not fused kernels
-  explicit Learner(const Step& step, bool plain = false);
+  /// @param group  processes of which each computes a batch, or null
+  explicit Learner(const Step& step, bool plain = false, dist::Group* group = nullptr);
   void step();
+  double waited() const { return sharing_ ? sharing_->waited() : 0; }  ///< seconds, for other processes
   std::vector<nn::Named> parameters() const { return state_.model->parameters(); }
 
  private:
   data::Batch batch_;
   train::TrainState state_;
   train::StepOptions options_;
+  std::optional<train::Sharing> sharing_;
 };
 
 /// Returns the same step with backpropagation and with GRAPES.

@@ -1,6 +1,7 @@
 #include "grapes/bench/bench.h"
 
 #include "grapes/base/text.h"
+#include "grapes/cli/launch.h"
 #include "grapes/cli/program.h"
 #include "grapes/optim/optimizer.h"
 
@@ -118,6 +119,33 @@ void crossbar(BenchVerb& verb) {
   for (const bench::CrossbarCase& which : bench::crossbar_cases()) print(bench::crossbar(which, verb.options), verb);
 }
 
+/// Starts this benchmark in several processes; in these, measures.
+Exit dist(const BenchVerb& verb, int processes) {
+  const dist::Place place = dist::place_in(dist::environment());
+  if (place.alone()) {
+    if (const std::string missing = dist::gloo_missing(); !missing.empty()) throw UsageError("bench dist: " + missing);
+    dist::Launch launch;
+    launch.processes = processes;
+    launch.command = {this_program(), "bench", "dist", "--seconds", shortest(verb.options.seconds)};
+    if (verb.json) launch.command.emplace_back("--json");
+    return static_cast<Exit>(dist::launch(launch));
+  }
+  dist::Group group(place, 120);
+  const std::vector<bench::DistTiming> all = bench::dist(group, verb.options);
+  if (!group.first()) return Exit::done;
+  std::vector<std::vector<std::string>> rows = {
+      {"case", "batch", "processes", "alone", "step", "efficiency", "exchange", "waited", "overlap"}};
+  for (const bench::DistTiming& t : all) {
+    if (verb.json) std::cout << bench::to_json(t).dump() << "\n";
+    rows.push_back({t.name, std::to_string(t.batch), std::to_string(t.processes), fmt::format("{:.0f} µs", t.alone_us),
+                    fmt::format("{:.0f} µs", t.step_us), fmt::format("{:.2f}", t.efficiency()),
+                    fmt::format("{:.0f} µs", t.exchange_us), fmt::format("{:.0f} µs", t.waited_us),
+                    fmt::format("{:.2f}", t.overlap())});
+  }
+  if (!verb.json) std::cout << columns(rows, "lr");
+  return Exit::done;
+}
+
 void read(BenchVerb& verb) { print(bench::read(verb.path, verb.batch.value_or(64), verb.options), verb); }
 
 /// `grapes bench NAME` and its options.
@@ -219,6 +247,20 @@ void add_bench(Program& program) {
                  {{"grapes bench crossbar", "time the cases of docs/performance.md relative to their matrix products"}},
                  crossbar);
   arrays.threads();
+
+  const auto several = std::make_shared<BenchVerb>();
+  const auto processes = std::make_shared<int>(2);
+  CLI::App* shared = add_verb(*verb, "dist", "time a training step in several processes relative to one process alone",
+                              {{"grapes bench dist", "time two processes on this machine"}});
+  shared->add_option("--processes,-n", *processes, "number of processes [2]")
+      ->check(CLI::Range(2, 4096).description(""))
+      ->type_name("N");
+  shared->add_option("--seconds", several->options.seconds, "seconds for which each case is timed [2]")
+      ->check(CLI::Range(0.01, 3600.0).description(""))
+      ->type_name("S");
+  shared->add_flag("--json", several->json, "print one JSON object per line");
+  shared->callback(
+      [&program, several, processes] { program.action = [several, processes] { return dist(*several, *processes); }; });
 
   BenchOf reading(*verb, program, "read", "time opening a data set and taking batches, relative to reading its bytes",
                   {{"grapes bench read table.csv", "time reading a table on one thread"},

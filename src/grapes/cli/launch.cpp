@@ -1,4 +1,4 @@
-#include "grapes/dist/launch.h"
+#include "grapes/cli/launch.h"
 
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/program.h"
@@ -7,6 +7,8 @@
 #include <memory>
 
 namespace grapes::cli {
+
+std::string this_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
 void add_launch(Program& program) {
   CLI::App* verb = add_verb(program.app, "launch", "train one network in several processes on this machine",
@@ -44,7 +46,7 @@ void add_launch(Program& program) {
       launch.processes = options->processes;
       launch.restarts = options->restarts;
       launch.timeout = options->timeout;
-      launch.command = {std::filesystem::read_symlink("/proc/self/exe").string()};
+      launch.command = {this_program()};
       if (program.quiet) launch.command.emplace_back("--quiet");
       launch.command.insert(launch.command.end(), options->command.begin(), options->command.end());
       if (timeout->count() > 0) {

@@ -24,7 +24,8 @@ struct Buckets::State {
   };
   Group& group;
   std::vector<at::Tensor> parameters;
-  std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;  // they live as long as their hooks are needed
+  /// Nodes of the graph, owned as each LibTorch does. They live as long as their hooks are needed.
+  std::vector<decltype(torch::autograd::impl::grad_accumulator({}))> accumulators;
   std::vector<std::size_t> bucket_of;
   std::vector<bool> ready;
   std::vector<Bucket> buckets;

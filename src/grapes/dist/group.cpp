@@ -104,7 +104,8 @@ struct Group::Link {
   };
   std::vector<Member> members;
   std::atomic<std::int64_t> operations{0};  // that this process has started
-  bool broken = false;
+  bool broken = false;                      // operations are no longer possible
+  bool reachable = true;                    // rank 0 has the store
 
   std::mutex mutex;
   std::condition_variable woken;
@@ -127,6 +128,7 @@ struct Group::Link {
   std::string publish(const std::string& reason);
   std::string find_reason(const std::string& symptom);
   void disconnect();
+  void leave(bool informed);
 };
 
 Group::Link::Link(Group& of, double seconds)
@@ -154,7 +156,7 @@ Group::Link::Link(Group& of, double seconds)
     throw;
   }
   // An operation fails before `timeout` has passed, to leave time to find the reason.
-  auto options = c10d::ProcessGroupGloo::Options::create(in_milliseconds(std::max(timeout - 3, timeout / 2)));
+  auto options = c10d::ProcessGroupGloo::Options::create(in_milliseconds(std::max(timeout - 4, timeout / 2)));
   const std::string interface = environment()("GLOO_SOCKET_IFNAME").value_or("");
   const std::string address = address_toward(place.master, place.port);
   options->devices.push_back(!interface.empty() ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
@@ -265,6 +267,7 @@ std::string Group::Link::find_reason(const std::string& symptom) {
     return all;
   };
   try {
+    store->setTimeout(in_milliseconds(4 * beat));  // rank 0 may be unreachable
     const std::vector<std::string> before = read();
     const Stopwatch watch;
     while (watch.seconds() < 3 * beat) {
@@ -289,6 +292,7 @@ std::string Group::Link::find_reason(const std::string& symptom) {
     if (!behind.empty())
       return publish(fmt::format("{} runs, but did not take part within {:.0f} s", fmt::join(behind, ", "), timeout));
   } catch (const std::exception&) {
+    reachable = false;
     return fmt::format("{} does not answer: it was killed or stopped, or its machine cannot be reached", name_of(0));
   }
   return publish("the connection between processes failed: " + symptom.substr(0, symptom.find('\n')));
@@ -300,11 +304,24 @@ void Group::Link::disconnect() {
   if (gloo) std::thread([leaving = std::move(gloo)]() mutable { leaving.reset(); }).detach();
 }
 
+/// The others read the reason from the store of rank 0, so rank 0 waits for all but the process that failed.
+void Group::Link::leave(bool informed) {
+  if (!reachable) return;
+  try {
+    if (informed) store->add(prefix + "informed", 1);
+    const Stopwatch watch;
+    while (group.first() && store->add(prefix + "informed", 0) < group.size() - 1 && watch.seconds() < 4 * beat)
+      sleep_for(beat / 10);
+  } catch (const std::exception&) {  // rank 0 has left
+  }
+}
+
 Wait Group::Link::wait_for(const c10::intrusive_ptr<c10d::ProcessGroupGloo>& of, std::vector<at::Tensor> tensors,
                            bool sum) {
   const auto fail = [this](const std::string& symptom) {
     const std::string reason = find_reason(symptom);
     disconnect();
+    leave(true);
     throw RunError(fmt::format("rank {} ends because {}", group.rank(), reason));
   };
   if (broken || !of) throw RunError("the processes of this training are no longer connected");
@@ -342,8 +359,8 @@ void Group::fail(const std::string& why) noexcept {
     if (link_->broken) return;
     link_->publish(fmt::format("{} failed: {}", name_of(rank()), why));
     link_->disconnect();
-    if (first()) sleep_for(3 * beat);  // the others read the reason from the store of rank 0
-  } catch (...) {                      // the others then find the reason by themselves
+    link_->leave(false);
+  } catch (...) {  // the others then find the reason by themselves
   }
 }
 

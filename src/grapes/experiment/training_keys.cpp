@@ -85,6 +85,10 @@ std::vector<Key> training_group() {
       key("loss, criterion, objective", learning,
           "loss function; auto: cross-entropy for classes, mse for numbers, binary-cross-entropy for bits",
           row_of(nn::losses(), {"auto"}), &T::loss),
+      key("sync-batch-norm, sync-bn", learning,
+          "in several processes: compute the statistics of batch normalization over the examples of all processes, not "
+          "of each",
+          yes_or_no, &T::sync_batch_norm),
       key("patience, early-stopping", start,
           "stop after this many epochs without a better validation score and report the best epoch; 0: never stop "
           "early",

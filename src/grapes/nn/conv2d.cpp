@@ -11,6 +11,7 @@ namespace grapes::nn {
 void Conv2dLayer::prepare(const Pass& pass, std::size_t) {
   training_ = pass.training;
   plain_ = pass.plain;
+  together_ = pass.together;
 }
 
 at::Tensor Conv2dLayer::product(const at::Tensor& h, const at::Tensor& W, const at::Tensor& b) const {
@@ -31,7 +32,7 @@ at::Tensor Conv2dLayer::affine(const at::Tensor& h) const {
 
 at::Tensor Conv2dLayer::activated(const at::Tensor& z) const {
   const bool remember = training_ && at::GradMode::is_enabled();
-  const at::Tensor normal = norm ? norm.forward(z, training_, remember) : z;
+  const at::Tensor normal = norm ? norm.forward(z, training_, remember, together_.get()) : z;
   return activation_ != nullptr ? activation_->apply(normal) : normal;
 }
 
@@ -98,7 +99,7 @@ bool Conv2dLayer::fuses(const at::Tensor& h) const {
 at::Tensor Conv2dLayer::forward(at::Tensor h, const ErrorPath& path) const {
   if (fuses(h)) {
     kernels::Normalization after = norm ? normalization() : kernels::Normalization();
-    if (norm && !kernels::fusable(after)) {
+    if (norm && ((together_ && training_) || !kernels::fusable(after))) {
       kernels::Convolution bare = kernel(path);
       return output(kernels::unblocked(kernels::convolution(std::move(h), std::move(bare))));
     }

@@ -59,6 +59,7 @@ class Conv2dLayer final : public Layer {
   const Activation* activation_;
   kernels::WorkspacePtr workspace_;
   bool training_ = true, plain_ = false;
+  std::shared_ptr<const Together> together_;  // null: normalization over the examples of this process
 };
 
 /// Returns the values of x at the positions where `map` has its maximum in each window; the first of equal maxima.

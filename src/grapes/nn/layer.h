@@ -2,6 +2,7 @@
 
 #include "grapes/credit/modulation.h"
 #include "grapes/kernels/dense.h"
+#include "grapes/nn/norm.h"
 #include "grapes/nn/precision.h"
 
 #include <ATen/core/Tensor.h>
@@ -29,7 +30,9 @@ struct Pass {
       factor_weights;    ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
   double fused_sgd = 0;  ///< not 0: the backward pass applies W -= fused_sgd · g itself; only if Network::fuses_sgd()
   at::Tensor present = {};  ///< [batch, time] bool: false for missing time steps; undefined: all true
-  bool plain = false;       ///< use the reference implementations of all fused layers, with tensor operations only
+  std::shared_ptr<const Together> together =
+      nullptr;         ///< the processes whose examples batch normalization counts; null: this process only
+  bool plain = false;  ///< use the reference implementations of all fused layers, with tensor operations only
 };
 
 struct Named {

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,15 @@ enum class Norm {
   threshold
 };
 
+/// The processes that compute a batch together, for statistics over all of it.
+struct Together {
+  std::function<void(const at::Tensor&)> sum;  ///< sums a tensor over the processes, in place
+  bool counts = true;                          ///< false: the examples of this process are not part of the batch
+};
+
 /// Normalization over a batch.
 ///   y = γ (x - μ) / √(σ² + ε) + β       training: μ, σ² of the batch; else the running ones
-/// γ and β are per channel; ε = 1e-5; running ← 0.9 running + 0.1 batch, with the biased variance of the batch.
+/// γ and β are per channel; ε = 1e-5; running ← 0.9 running + 0.1 batch, with the unbiased variance of the batch.
 struct BatchNorm {
   Norm kind = Norm::none;
   at::Tensor scale, shift;    ///< γ, β, [channel], leaves
@@ -29,7 +36,11 @@ struct BatchNorm {
   static BatchNorm make(Norm kind, std::int64_t channels, const at::TensorOptions& options, double threshold = 1);
   explicit operator bool() const { return kind != Norm::none; }
   /// @param x  [batch, channel, ...] @param remember  whether the running statistics are updated
-  at::Tensor forward(const at::Tensor& x, bool training, bool remember) const;
+  /// @param together  null: the batch is x
+  at::Tensor forward(const at::Tensor& x, bool training, bool remember, const Together* together = nullptr) const;
+
+ private:
+  at::Tensor over_processes(const at::Tensor& x, bool remember, const Together& together) const;
 };
 
 }  // namespace grapes::nn

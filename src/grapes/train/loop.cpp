@@ -68,6 +68,30 @@ bool Loop::done() const {
   return at.epoch >= options_.epochs || (options_.patience > 0 && at.epoch - at.best_epoch >= options_.patience);
 }
 
+StepOptions Loop::options_of(const data::Batch& batch, const Share& share, std::int64_t part, std::int64_t batches) {
+  const Progress& at = state_.progress;
+  StepOptions options;
+  options.rate = rate(static_cast<double>(at.epoch) + static_cast<double>(at.batch) / static_cast<double>(batches));
+  options.factors_at_rest = options_.factors_at_rest;
+  options.carried = at.carried;
+  const std::int64_t count = batch.inputs.size(0);
+  if (sharing_) {
+    options.sharing = &*sharing_;
+    options.update = part + 1 == sharing_->parts();
+    options.weight = share.weight;
+    // The loss of a prediction is a mean over time steps.
+    if (examples_.info().problem == data::ProblemKind::prediction)
+      options.weight *= batch.present.defined() ? batch.present.sum().item<double>() / static_cast<double>(count)
+                                                : static_cast<double>(batch.targets.size(1));
+  }
+  if (options_.carry_remainder && count < options_.batch_size) {
+    options.update = false;
+    options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
+  }
+  if (at.batch + 1 == batches) options.gradient_norms = &gradient_norms_;
+  return options;
+}
+
 record::Status Loop::epoch(const std::string& place) {
   Progress& at = state_.progress;
   const Stopwatch watch;
@@ -79,7 +103,6 @@ record::Status Loop::epoch(const std::string& place) {
   Metrics metrics(examples_, at.totals);
   const double rate_at_start = rate(static_cast<double>(at.epoch));
   const bool classes = examples_.info().problem == data::ProblemKind::classification;
-  const bool prediction = examples_.info().problem == data::ProblemKind::prediction;
   std::int64_t seen = 0;  // examples, of all processes
 
   const auto share = [&](std::int64_t number) {
@@ -116,27 +139,8 @@ record::Status Loop::epoch(const std::string& place) {
       pass.seed = options_.seed;
       pass.step = at.step;
       pass.first = mine.first;
-      StepOptions step_options;
-      step_options.rate =
-          rate(static_cast<double>(at.epoch) + static_cast<double>(at.batch) / static_cast<double>(batches));
-      step_options.factors_at_rest = options_.factors_at_rest;
-      step_options.carried = at.carried;
-      const std::int64_t count = batch.inputs.size(0);
-      if (sharing_) {
-        step_options.sharing = &*sharing_;
-        step_options.update = part + 1 == parts;
-        step_options.weight = mine.weight;
-        // The loss of a prediction is a mean over time steps.
-        if (prediction)
-          step_options.weight *= batch.present.defined()
-                                     ? batch.present.sum().item<double>() / static_cast<double>(count)
-                                     : static_cast<double>(batch.targets.size(1));
-      }
-      if (options_.carry_remainder && count < options_.batch_size) {
-        step_options.update = false;
-        step_options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
-      }
-      if (at.batch + 1 == batches) step_options.gradient_norms = &gradient_norms_;
+      if (options_.sync_batch_norm && sharing_) pass.together = sharing_->together(mine);
+      StepOptions step_options = options_of(batch, mine, part, batches);
       if (callbacks_.before_step) callbacks_.before_step(batch, pass, step_options);
       try {
         result = step(state_, batch, pass, step_options);

@@ -70,6 +70,8 @@ class Loop final {
  private:
   bool done() const;
   record::Status epoch(const std::string& place);
+  /// @param part  of the batch, in this process
+  StepOptions options_of(const data::Batch& batch, const Share& share, std::int64_t part, std::int64_t batches);
   void finish_epoch(const EpochResult& result);
   double rate(double epoch) const { return state_.learning_rate * state_.schedule->multiple(epoch); }
   void checkpoint(const char* name) const;

@@ -23,6 +23,8 @@ struct Options {
       1;  ///< epochs between evaluations on validation and test data; the last epoch is always evaluated
   /// Each process computes its share of a batch in this number of parts, one after the other, to need less memory.
   std::int64_t accumulate = 1;
+  /// In several processes: compute the statistics of batch normalization over all of them.
+  bool sync_batch_norm = false;
   /// Steps between comparisons of the weights of all processes.
   std::int64_t check_every = 100;
   bool record_alignment = false;  ///< record the angles of alignment() after each epoch

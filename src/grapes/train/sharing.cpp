@@ -59,6 +59,12 @@ Share Sharing::share(const at::Tensor& batch, std::int64_t part) const {
   return share_of(batch, rank * parts_ + part, world * parts_);
 }
 
+std::shared_ptr<const nn::Together> Sharing::together(const Share& share) const {
+  if (group_ == nullptr) return nullptr;
+  return std::make_shared<nn::Together>(
+      nn::Together{[group = group_](const at::Tensor& x) { group->sum(x); }, !share.idle});
+}
+
 void Sharing::begin(double loss, double weight, bool last) {
   weighted_ += weight > 0 ? loss * weight : 0;
   weight_ += weight;

@@ -7,6 +7,7 @@
 #include "grapes/train/state.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 namespace grapes::train {
@@ -36,6 +37,8 @@ class Sharing final {
   bool first() const { return group_ == nullptr || group_->first(); }
   /// Returns part `part` of this process.
   Share share(const at::Tensor& batch, std::int64_t part) const;
+  /// Returns what synchronizes batch normalization in a pass over a share; null in one process.
+  std::shared_ptr<const nn::Together> together(const Share& share) const;
 
   // Called by step(), in this order, for each part:
   /// Adds the loss of a part. @param last  whether the gradients of this backward pass complete those of the batch
@@ -48,6 +51,7 @@ class Sharing final {
   /// The signal that stopped one of the processes before the last finish(), or 0. Without a group, see interrupt.h.
   int signal() const;
 
+  double waited() const { return buckets_ ? buckets_->waited() : 0; }  ///< see dist::Buckets
   /// Sums over processes.
   Totals sum(const Totals& totals) const;
   /// Copies the network's buffers (running statistics) from rank 0.

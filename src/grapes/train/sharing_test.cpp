@@ -22,6 +22,7 @@ struct Work {
   std::string data = "digits", model = "mlp:20,12", rule = "grapes", route = "bp", optimizer = "sgd";
   double dropout = 0;
   bool augment = false, recompute = false;
+  nn::Norm norm = nn::Norm::none;
   std::int64_t examples = 147, batch = 24;
 };
 
@@ -55,11 +56,13 @@ Result trained(const Work& work, dist::Group* group, std::int64_t accumulate = 1
   network.precision.dtype = at::kDouble;
   network.dropout = work.dropout;
   network.recompute = work.recompute;
+  network.norm = work.norm;
   Options options = seeded(3);
   options.epochs = 2;
   options.batch_size = work.batch;
   options.accumulate = accumulate;
   options.check_every = 3;
+  options.sync_batch_norm = true;
   TrainState state(network, update_by(work.optimizer, 0.05), options, splits.info);
   Result result;
   const auto keep = [&](const ProgressEvent& event) {
@@ -106,6 +109,16 @@ TEST(Sharing, AnyNumberOfProcessesAndPartsGivesTheResultOfOne) {
         EXPECT_LT(distance(one, trained(work, &group, world == 2 ? 2 : 1)), 1e-12) << name << ", " << world;
       });
   }
+}
+
+TEST(Sharing, SynchronizedBatchNormalizationGivesTheResultOfOneProcess) {
+  for (const nn::Norm norm : {nn::Norm::batch, nn::Norm::tensor})
+    for (const bool recompute : {false, true}) {
+      const Work work = {.model = "cnn:4,6", .recompute = recompute, .norm = norm, .examples = 50, .batch = 14};
+      const Result one = trained(work, nullptr);
+      for (const int world : {2, 4})  // 4: the last batch has fewer examples than processes
+        dist::in_processes(world, [&](dist::Group& group) { EXPECT_LT(distance(one, trained(work, &group)), 1e-12); });
+    }
 }
 
 TEST(Sharing, SequencesAreWeightedByTheirTimeSteps) {
