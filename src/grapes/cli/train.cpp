@@ -16,6 +16,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 namespace grapes::cli {
 namespace fs = std::filesystem;

@@ -19,6 +19,7 @@
 #include <cstring>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace grapes::dist {
 namespace {
