@@ -4,6 +4,7 @@
 #include "grapes/kernels/convolution_primitives.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/node.h"
+#include "grapes/kernels/pooling.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -90,17 +91,6 @@ void each_block(const Sizes& map, const std::function<void(std::int64_t, std::in
   at::parallel_for(0, map[0] * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) do_block(i, i % blocks * block);
   });
-}
-
-at::Tensor pooled(const at::Tensor& a, std::int64_t pool, const WorkspacePtr& workspace) {
-  const Sizes map = sizes_of(a);
-  const at::Tensor top = map_for(workspace, {map[0], map[1], map[2] / pool, map[3] / pool});
-  const std::int64_t block = channel_block(), from = map[2] * map[3] * block,
-                     to = map[2] / pool * (map[3] / pool) * block;
-  each_block(map, [&](std::int64_t i, std::int64_t) {
-    loops<float>().pool({a.data_ptr<float>() + i * from, map[2], map[3], block, pool}, top.data_ptr<float>() + i * to);
-  });
-  return top;
 }
 
 struct ConvolutionNode final : torch::autograd::Node {
@@ -251,7 +241,7 @@ at::Tensor convolution(at::Tensor h, Convolution layer) {
       if (layer.bias.defined()) arguments.insert({DNNL_ARG_BIAS, memory(description.bias_desc(), layer.bias)});
       ready.forward.run(std::move(arguments));
     });
-    value = layer.pool > 1 ? pooled(map, layer.pool, layer.workspace) : map;
+    value = layer.pool > 1 ? pooled(map, Pooling::largest, layer.pool, layer.workspace) : map;
     if (layer.pool == 1) map.reset();
   }
   const bool learns = std::any_of(edges.begin(), edges.end(), [](const auto& edge) { return edge.is_valid(); });
@@ -292,9 +282,8 @@ std::function<void()> bare_convolution(const std::vector<std::int64_t>& input, c
   };
 }
 
-at::Tensor unblocked(const at::Tensor& x) {
-  if (x.dim() != 5) return x;
-  return x.permute({0, 1, 4, 2, 3}).reshape({x.size(0), x.size(1) * x.size(4), x.size(2), x.size(3)});
+at::Tensor unblocked(const at::Tensor& x, std::int64_t leading) {
+  return x.dim() == leading + 4 ? x.movedim(-1, leading + 1).flatten(leading, leading + 1) : x;
 }
 
 }  // namespace grapes::kernels

@@ -50,7 +50,8 @@ at::Tensor rounded_convolution(const at::Tensor& h, const Convolution& layer);
 }  // namespace plain
 /// Converts from blocks to [batch, channel, rows, columns], with a graph. A tensor in this layout is returned
 /// unchanged.
-at::Tensor unblocked(const at::Tensor& x);
+/// @param leading  axes before the channels: 1, or 2 of maps over time
+at::Tensor unblocked(const at::Tensor& x, std::int64_t leading = 1);
 
 /// For benchmarks: returns a function that runs the three convolutions of a training step on existing memory, in the
 /// layouts that oneDNN prefers; LibTorch's convolutions without oneDNN, or if oneDNN has only slow ones for these

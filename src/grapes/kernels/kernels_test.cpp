@@ -204,6 +204,18 @@ TEST(Workspace, ReusesOnlyMemoryWithoutReferences) {
   EXPECT_EQ(held.sum().item<float>(), 7 * 32);
 }
 
+TEST(Workspace, AViewIsExclusiveIfNothingElseHoldsItsTensor) {
+  Workspace workspace;
+  at::Tensor map = workspace.take({4, 8}, at::kFloat);
+  at::Tensor view = map.view({2, 16});
+  EXPECT_FALSE(workspace.exclusive(view)) << "the tensor sees it";
+  map.reset();
+  EXPECT_TRUE(workspace.exclusive(view));
+  const at::Tensor other = view.view({32});
+  EXPECT_FALSE(workspace.exclusive(view)) << "another view sees it";
+  EXPECT_FALSE(workspace.exclusive(other)) << "another view sees it";
+}
+
 TEST(Gemm, EqualsTheTensorProduct) {
   for (const std::int64_t rows : {1, 2, 9})
     for (const bool a_t : {false, true})

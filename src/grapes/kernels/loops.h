@@ -52,11 +52,11 @@ struct Loops {
   void (*rectify)(T slope, const T* mask, Size count, T* z);
   /// δ = scale · mask · factor · φ'(z) · error, in place, from the layer's value h = mask · φ(z). Null pointers mean 1.
   void (*error[6])(const T* h, const T* mask, const T* factor, T scale, Size count, T* error);
-  // Maps of a block of channels, [rows, columns, lanes].
+  // Maps of a block of channels, [rows, columns, lanes]. Pooling also takes those of one channel, with one lane.
   struct Map {
     T* values;
     Size rows, columns;
-    Size lanes;  ///< 8 or 16, at least the numbers in a vector of the instruction set
+    Size lanes;  ///< 8 or 16, at least the numbers in a vector of the instruction set; or 1
     Size pool;   ///< side of the pooling windows; incomplete windows at the edges are dropped
   };
   /// Computes the maximum of each window.
@@ -64,6 +64,10 @@ struct Loops {
   /// Sends the error of each window to the first position with the maximum, times φ' and factor. Overwrites the map.
   /// @param slope  of φ below 0
   void (*unpool)(const Map& map, const T* top, const T* error, const T* factor, T slope);
+  /// Computes the sum of each window, divided by `divisor`.
+  void (*sum_windows)(const Map& map, T divisor, T* top);
+  /// Overwrites every value of a window with its error divided by `divisor`.
+  void (*spread)(const Map& map, const T* error, T divisor);
   /// error = factor · φ'(z) · error, from h = φ(z). h null: φ' = 1
   void (*block_error)(const T* h, const T* factor, T slope, Size places, Size lanes, T* error);
   /// Normalization of one channel: a = φ(scale (z - center) + shift). All [lanes].

@@ -246,6 +246,7 @@ constexpr Size register_bytes = 16, registers = 8;
 // Included here because it needs Vector.
 #include "grapes/kernels/convolution_body.h"
 #include "grapes/kernels/normalization_body.h"
+#include "grapes/kernels/pooling_body.h"
 
 template <class T>
 Loops<T> table() {
@@ -255,8 +256,10 @@ Loops<T> table() {
           rectify<T>,
           {error<T, Activation::identity>, error<T, Activation::relu>, error<T, Activation::leaky_relu>,
            error<T, Activation::tanh>, error<T, Activation::sigmoid>, error<T, Activation::scaled_tanh>},
-          pool_map<T>,
+          largest_of_map<T>,
           unpool_map<T>,
+          pool_map<T, true>,
+          spread_map<T>,
           block_error<T>,
           moments<T>,
           normalize<T>,

@@ -47,8 +47,8 @@ struct SnuValues {
 /// nn::step, vectorized per step and example. It equals its reference, nn::SnuLayer with SnuOptions::plain. Not twice
 /// differentiable. y is stored for the backward pass only if it does not follow from s > θ.
 /// @param x          [time, batch, in], float32 or float64, or spikes packed by pack() [time, batch, words]; released
-///   as soon as it is read
-/// @param membrane, output  initial state, [batch, unit]
+///   as soon as it is read. A current that the caller moved here is overwritten
+/// @param membrane, output  initial state, [batch, unit]; may be one row, expanded
 /// @param current    initial synaptic current, a constant; undefined without one
 /// @param present    [time, batch] bool, or undefined
 SnuValues snu(at::Tensor x, const at::Tensor& membrane, const at::Tensor& output, const at::Tensor& current,

@@ -28,10 +28,13 @@ at::Tensor Workspace::take(at::IntArrayRef shape, at::ScalarType dtype) {
 
 bool Workspace::exclusive(const at::Tensor& tensor) const {
   if (tensor.use_count() != 1 || !tensor.is_non_overlapping_and_dense()) return false;
+  // A view holds the tensor that it is a view of, and only another holder of that tensor could read it.
+  const bool view = tensor.is_view();
+  if (view && tensor._base().use_count() != 1) return false;
   const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
   const bool ours = std::any_of(pieces_.begin(), pieces_.end(),
                                 [&](const c10::Storage& piece) { return piece.unsafeGetStorageImpl() == storage; });
-  return tensor.storage().use_count() == (ours ? 2U : 1U);
+  return tensor.storage().use_count() == 1U + (ours ? 1U : 0U) + (view ? 1U : 0U);
 }
 
 void Workspace::let_go() {

@@ -2,6 +2,7 @@
 
 #include "grapes/core/compat.h"
 #include "grapes/core/feedback.h"
+#include "grapes/nn/pool.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -37,7 +38,7 @@ at::Tensor Conv2dLayer::activated(const at::Tensor& z) const {
 }
 
 at::Tensor Conv2dLayer::pooled(const at::Tensor& h) const {
-  return shape_.pool > 1 ? at::max_pool2d(h, {shape_.pool, shape_.pool}) : h;
+  return shape_.pool > 1 ? pool(h, Pooling::largest, shape_.pool, nullptr) : h;
 }
 
 at::Tensor Conv2dLayer::activation(const at::Tensor& z) const { return pooled(activated(z)); }
@@ -127,13 +128,6 @@ std::vector<Named> Conv2dLayer::parameters() const {
 std::vector<Named> Conv2dLayer::buffers() const {
   if (!norm) return {};
   return {{"mean", norm.mean}, {"variance", norm.variance}};
-}
-
-at::Tensor chosen_by(const at::Tensor& x, const at::Tensor& map, std::int64_t pool) {
-  if (pool == 1) return x;
-  const std::vector<std::int64_t> square = pool == 0 ? map.sizes().slice(2).vec() : std::vector<std::int64_t>(2, pool);
-  const at::Tensor places = std::get<1>(at::max_pool2d_with_indices(map, square));
-  return x.flatten(2).gather(2, places.flatten(2)).view(places.sizes());
 }
 
 }  // namespace grapes::nn

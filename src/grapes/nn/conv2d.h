@@ -62,8 +62,4 @@ class Conv2dLayer final : public Layer {
   std::shared_ptr<const Together> together_;  // null: normalization over the examples of this process
 };
 
-/// Returns the values of x at the positions where `map` has its maximum in each window; the first of equal maxima.
-/// @param pool  0: one window for the whole map
-at::Tensor chosen_by(const at::Tensor& x, const at::Tensor& map, std::int64_t pool);
-
 }  // namespace grapes::nn

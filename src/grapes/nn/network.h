@@ -165,6 +165,8 @@ class Network final {
   std::vector<Named> named_feedback() const;
   std::size_t hidden() const { return parts_.size() - 1; }
   bool direct() const { return plan_.route->feedback == credit::Feedback::direct; }
+  /// Number of axes before the channels or units of a value: the batch, or time and batch.
+  std::int64_t leading() const { return has_time(stages_) ? 2 : 1; }
 
   // One pass, in network_pass.cpp.
   void prepare(const Pass& pass);
@@ -176,13 +178,13 @@ class Network final {
   at::Tensor through(const Piece& piece, at::Tensor h, const Pass& pass, std::vector<at::Tensor>& values) const;
   at::Tensor through_layer(std::size_t l, at::Tensor h, std::vector<at::Tensor>& values) const;
   /// Runs the neurons of a convolution.
-  at::Tensor fired(std::size_t l, const at::Tensor& current, std::vector<at::Tensor>& values) const;
+  at::Tensor fired(std::size_t l, at::Tensor current, std::vector<at::Tensor>& values) const;
   at::Tensor recomputing(at::Tensor h, const Pass& pass) const;
   std::vector<Piece> pieces() const;
-  std::int64_t slice_of(const Piece& piece, const at::Tensor& h) const;
+  std::int64_t slice_of(const Piece& piece, const at::Tensor& h, const Pass& pass) const;
   at::Tensor dropped(const at::Tensor& h, const Pass& pass, std::size_t layer) const;
   at::Tensor closed(at::Tensor logits, const std::vector<at::Tensor>& values) const;
-  at::Tensor upwards(at::Tensor h, const Pass& pass) const;
+  at::Tensor upwards(at::Tensor h, const Pass& pass) const;  // in network_upwards.cpp
 
   Options options_;
   Stages stages_;

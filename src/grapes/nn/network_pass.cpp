@@ -1,21 +1,18 @@
-// The forward pass of a batch through a network's stages, and the backward pass.
+// The forward pass of a batch through a network's stages.
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/core/feedback.h"
-#include "grapes/kernels/node.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"
 #include "grapes/nn/network.h"
+#include "grapes/nn/pool.h"
 #include "grapes/nn/readout.h"
 #include "grapes/nn/recompute.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/variable.h>
 
-#include <functional>
+#include <algorithm>
 #include <utility>
 
 namespace grapes::nn {
@@ -25,31 +22,17 @@ using credit::Responsibility;
 using Do = Stage::Do;
 using To = ErrorPath::To;
 
-/// Reduces over the positions of a map, with one result per channel.
-template <class Reduce>
-at::Tensor everywhere(const at::Tensor& map, Reduce reduce) {
-  return reduce(map).view({map.size(0), -1, 1, 1});
-}
-
-at::Tensor largest(const at::Tensor& h, std::int64_t pool) {
-  if (pool == 0) return everywhere(h, [](const at::Tensor& map) { return map.amax({2, 3}); });
-  return at::max_pool2d(kernels::unblocked(h), {pool, pool});
-}
-
-at::Tensor averaged(const at::Tensor& h, std::int64_t pool) {
-  if (pool == 0) return everywhere(h, [](const at::Tensor& map) { return map.mean({2, 3}); });
-  return at::avg_pool2d(kernels::unblocked(h), {pool, pool});
-}
-
-/// Sums over windows, as a mean times its number of values.
-at::Tensor summed(const at::Tensor& h, std::int64_t pool) {
-  return averaged(h, pool) * static_cast<double>(pool * pool);
+Pooling pooling_of(Do what) {
+  return what == Do::max_pool ? Pooling::largest : what == Do::average ? Pooling::average : Pooling::sum;
 }
 
 /// Applies an operation without time to every time step, as if steps were examples. @param h  [time, batch, ...]
 template <class Apply>
-at::Tensor at_each_step(const at::Tensor& h, Apply apply) {
-  return kernels::unblocked(apply(h.flatten(0, 1))).unflatten(0, {h.size(0), h.size(1)});
+at::Tensor at_each_step(at::Tensor h, Apply apply) {
+  const std::vector<std::int64_t> steps = h.sizes().slice(0, 2).vec();
+  at::Tensor examples = h.flatten(0, 1);
+  h.reset();
+  return apply(std::move(examples)).unflatten(0, steps);
 }
 
 /// y_t = x_{t-k}
@@ -60,28 +43,10 @@ at::Tensor delayed(const at::Tensor& h, std::int64_t steps) {
   return at::cat({at::zeros(sizes, h.options()), h.narrow(0, 0, h.size(0) - none)});
 }
 
-at::Tensor in_a_row(at::Tensor h) {
-  return h.dim() == 2 && h.is_contiguous() ? std::move(h) : kernels::unblocked(h).flatten(1).contiguous();
-}
-
-struct GradientTap final : torch::autograd::Node {
-  std::function<void(const at::Tensor&)> tell;
-  std::string name() const override { return "GrapesIndirectBackward"; }
-  torch::autograd::variable_list apply(torch::autograd::variable_list&& errors) override {
-    if (errors[0].defined()) tell(errors[0]);
-    return {errors[0]};
-  }
-  void release_variables() override { tell = nullptr; }
-};
-
-/// Returns the value. The backward pass calls `tell` with the error at the value.
-at::Tensor tapped(const at::Tensor& value, std::function<void(const at::Tensor&)> tell) {
-  const auto node = kernels::make_node<GradientTap>();
-  node->set_next_edges(torch::autograd::collect_next_edges(value));
-  node->tell = std::move(tell);
-  at::Tensor same = value.detach();
-  torch::autograd::create_gradient_edge(same, node);
-  return same;
+/// Returns vectors: maps are flattened by channel. @param leading  axes before the channels or units
+at::Tensor in_rows(at::Tensor h, std::int64_t leading) {
+  if (h.dim() == leading + 1) return h.is_contiguous() ? std::move(h) : h.contiguous();
+  return kernels::unblocked(h, leading).flatten(leading).contiguous();
 }
 
 }  // namespace
@@ -199,7 +164,7 @@ at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::T
   const bool steps = has_time(stages_) && layer.weight.dim() > 2;
   const auto alone = [&layer, path, steps](at::Tensor x) {
     if (!steps) return layer.forward(std::move(x), path);
-    return at_each_step(x, [&](at::Tensor maps) { return layer.forward(std::move(maps), path); });
+    return at_each_step(std::move(x), [&](at::Tensor maps) { return layer.forward(std::move(maps), path); });
   };
   if (path.to != To::none) return alone(std::move(h));
   // No error passes between layers, so each layer is a piece of its own. Its input is not kept here, so the memory can
@@ -207,13 +172,13 @@ at::Tensor Network::through_layer(std::size_t l, at::Tensor h, std::vector<at::T
   at::Tensor input = h.detach();
   h.reset();
   h = options_.recompute && direct() ? recomputed(std::move(input), alone) : alone(std::move(input));
-  if (l < hidden() && direct() && !parts_[l].neurons) values.push_back(steps ? h : kernels::unblocked(h));
+  if (l < hidden() && direct() && !parts_[l].neurons) values.push_back(kernels::unblocked(h, leading()));
   return h;
 }
 
-at::Tensor Network::fired(std::size_t l, const at::Tensor& current, std::vector<at::Tensor>& values) const {
-  at::Tensor y = parts_[l].neurons->fire(current);
-  if (direct()) values.push_back(y);
+at::Tensor Network::fired(std::size_t l, at::Tensor current, std::vector<at::Tensor>& values) const {
+  at::Tensor y = parts_[l].neurons->fire(std::move(current));
+  if (direct()) values.push_back(kernels::unblocked(y, leading()));
   return y;
 }
 
@@ -221,49 +186,48 @@ at::Tensor Network::through(const Piece& piece, at::Tensor h, const Pass& pass, 
   std::size_t l = piece.layer;
   std::vector<at::Tensor> kept;
   const bool in_time = has_time(stages_);
-  const auto pooled = [&](auto pool) { h = in_time ? at_each_step(h, pool) : pool(h); };
+  const auto pooled = [&](at::Tensor maps, const Stage& stage) {
+    return pool(std::move(maps), pooling_of(stage.what), stage.pool, pass.plain ? nullptr : workspace_);
+  };
   for (std::size_t i = piece.begin; i < piece.end; ++i) {
     const Stage& stage = stages_[i];
     switch (stage.what) {
       case Do::encode:
         break;
       case Do::spike:
-        if (h.dim() > 3) h = h.flatten(2);
+      case Do::dense:
+        h = in_rows(std::move(h), leading());
         [[fallthrough]];
       case Do::convolve:
         h = through_layer(l++, std::move(h), values);
         break;
       case Do::fire:
-        h = fired(l - 1, h, values);
+        h = fired(l - 1, std::move(h), values);
         break;
       case Do::delay:
         h = delayed(h, stage.units);
-        break;
-      case Do::dense:
-        h = through_layer(l++, in_time ? (h.dim() > 3 ? h.flatten(2) : std::move(h)) : in_a_row(std::move(h)), values);
         break;
       case Do::keep:
         kept.push_back(h);
         break;
       case Do::shortcut:
         kept.back() = through_layer(l++, std::move(kept.back()), values);
-        if (stage.fires) kept.back() = fired(l - 1, kept.back(), values);
+        if (stage.fires) kept.back() = fired(l - 1, std::move(kept.back()), values);
         break;
       case Do::add:
-        if (!in_time && h.dim() != kept.back().dim())
-          h = kernels::unblocked(h), kept.back() = kernels::unblocked(kept.back());
+        if (h.dim() != kept.back().dim())
+          h = kernels::unblocked(h, leading()), kept.back() = kernels::unblocked(kept.back(), leading());
         h = h + kept.back();
         kept.pop_back();
         if (stage.activates) h = plan_.activation->apply(h);
         break;
       case Do::max_pool:
-        pooled([&](const at::Tensor& x) { return largest(x, stage.pool); });
-        break;
       case Do::average:
-        pooled([&](const at::Tensor& x) { return averaged(x, stage.pool); });
-        break;
       case Do::sum:
-        pooled([&](const at::Tensor& x) { return summed(x, stage.pool); });
+        if (in_time)
+          h = at_each_step(std::move(h), [&](at::Tensor maps) { return pooled(std::move(maps), stage); });
+        else
+          h = pooled(std::move(h), stage);
         break;
       case Do::drop:
         h = dropped(kernels::unblocked(h), pass, l);
@@ -297,7 +261,7 @@ at::Tensor Network::closed(at::Tensor logits, const std::vector<at::Tensor>& val
 
 at::Tensor Network::recomputing(at::Tensor h, const Pass& pass) const {
   for (const Piece& piece : pieces()) {
-    const std::int64_t slice = slice_of(piece, h);
+    const std::int64_t slice = slice_of(piece, h, pass);
     h = recomputed(
         std::move(h),
         [this, piece, pass](at::Tensor x) {
@@ -305,7 +269,7 @@ at::Tensor Network::recomputing(at::Tensor h, const Pass& pass) const {
           std::vector<at::Tensor> none;
           return through(piece, std::move(x), pass, none);
         },
-        slice);
+        slice, leading() - 1);
   }
   return h;
 }
@@ -326,106 +290,21 @@ std::vector<Network::Piece> Network::pieces() const {
   return all;
 }
 
-/// Returns the number of examples to recompute at a time. Examples are independent of each other except with
+/// Returns the number of examples to recompute at a time; 0: all. Examples are independent of each other except with
 /// normalization, with dropout, whose mask is drawn per batch, and with number formats, whose scales and draws depend
-/// on the batch. The weights' layout is prepared for every slice, so slices are used only if the weights are smaller
-/// than the values.
-std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h) const {
-  constexpr std::int64_t examples = 16;
-  if (has_time(stages_)) return 0;  // the first axis is time
+/// on the batch. Missing time steps are given for the whole batch. The weights' layout is prepared for every slice, so
+/// slices are used only if the weights are smaller than the values.
+std::int64_t Network::slice_of(const Piece& piece, const at::Tensor& h, const Pass& pass) const {
+  constexpr std::int64_t maps = 16;
+  const std::int64_t examples = has_time(stages_) ? std::max<std::int64_t>(maps / h.size(0), 1) : maps;
   std::int64_t weights = 0;
   std::size_t l = piece.layer;
   for (std::size_t i = piece.begin; i < piece.end; ++i) {
     if (stages_[i].what == Do::drop && options_.dropout > 0) return 0;
     if (stages_[i].is_layer()) weights += parts_[l++].layer->weight.numel();
   }
-  return options_.norm == Norm::none && !options_.precision.has_formats() && h.numel() > weights ? examples : 0;
-}
-
-/// Indirect feedback alignment: δ^1 = [B e] ⊙ φ'(z^1), then upward δ^l = [W^l δ^{l-1}] ⊙ φ'(z^l). Residual sums add the
-/// errors too. Each stage returns its value and a function that carries an error past it. The functions are released
-/// when the error at the logits is known.
-at::Tensor Network::upwards(at::Tensor h, const Pass& pass) const {
-  const at::NoGradGuard no_graph;
-  using Way = Rising::Way;
-  std::vector<Way> ways;  // of all stages except keep, in order: each carries the error on the main path one stage up
-  std::vector<at::Tensor> kept;
-  auto errors = std::make_shared<std::vector<at::Tensor>>();  // the same for the stored value of a residual sum
-  std::size_t l = 0;
-  const auto layer = [&](at::Tensor x) {
-    const bool masked = l > 0 || !options_.compatibility.unmasked_first;
-    Rising rising = parts_[l].layer->rise(x, masked);
-    ways.push_back(l == 0 ? Way([arrive = rising.arrive, sizes = rising.value.sizes().vec()](const at::Tensor& e) {
-      return arrive(e.view(sizes));
-    })
-                          : std::move(rising.through));
-    ++l;
-    return rising.value;
-  };
-  for (std::size_t i = 0; i < answer_; ++i) {
-    const Stage& stage = stages_[i];
-    switch (stage.what) {
-      case Do::dense:
-        if (h.dim() > 2) {
-          if (l > 0) ways.push_back([](const at::Tensor& e) { return e.flatten(1); });
-          h = h.flatten(1).contiguous();
-        }
-        [[fallthrough]];
-      case Do::convolve:
-        h = layer(std::move(h));
-        break;
-      case Do::keep:
-        kept.push_back(h);
-        ways.push_back([errors](const at::Tensor& e) { return errors->push_back(e), e; });
-        break;
-      case Do::shortcut: {
-        kept.back() = layer(kept.back());
-        ways.back() = [errors, way = std::move(ways.back())](const at::Tensor& e) {
-          return errors->back() = way(errors->back()), e;
-        };
-        break;
-      }
-      case Do::add: {
-        at::Tensor sum = h + kept.back(), value;
-        kept.pop_back();
-        if (stage.activates) {
-          const at::AutoGradMode graph(true);
-          value = plan_.activation->apply(sum.requires_grad_());
-        }
-        h = stage.activates ? value.detach() : sum;
-        ways.push_back([errors, sum, value](at::Tensor e) {
-          e = e + errors->back();
-          errors->pop_back();
-          if (!value.defined()) return e;
-          torch::autograd::backward({value}, {e});
-          return sum.grad();
-        });
-        break;
-      }
-      case Do::max_pool:
-        ways.push_back([map = h, pool = stage.pool](const at::Tensor& e) { return chosen_by(e, map, pool); });
-        h = chosen_by(h, h, stage.pool);
-        break;
-      case Do::average:
-        ways.push_back([pool = stage.pool](const at::Tensor& e) { return averaged(e, pool); });
-        h = averaged(h, stage.pool);
-        break;
-      case Do::drop:
-        ways.push_back([this, pass, l](const at::Tensor& e) { return dropped(e, pass, l); });
-        h = dropped(h, pass, l);
-        break;
-      default:
-        TORCH_INTERNAL_ASSERT(false);
-    }
-  }
-  const at::AutoGradMode graph(true);
-  const at::Tensor logits = parts_.back().layer->forward(h.dim() > 2 ? in_a_row(h) : h, {To::none, {}});
-  if (hidden() == 0) return logits;
-  return tapped(logits, [ways = std::move(ways), B = parts_.front().feedback](const at::Tensor& error) {
-    const at::NoGradGuard no_grad;
-    at::Tensor e = error.mm(B.t());
-    for (const Way& way : ways) e = way(e);
-  });
+  const bool independent = options_.norm == Norm::none && !options_.precision.has_formats() && !pass.present.defined();
+  return independent && h.numel() > weights ? examples : 0;
 }
 
 }  // namespace grapes::nn

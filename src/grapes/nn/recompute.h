@@ -11,6 +11,8 @@ namespace grapes::nn {
 /// The graph runs backward once, by backward(), not by torch::autograd::grad().
 /// @param piece   gives the same bits in every call; it is called first without a graph, then with one
 /// @param slice   number of examples at a time, if the piece treats examples independently; 0: the whole batch at once
-at::Tensor recomputed(at::Tensor h, std::function<at::Tensor(at::Tensor)> piece, std::int64_t slice = 0);
+/// @param axis    of the examples
+at::Tensor recomputed(at::Tensor h, std::function<at::Tensor(at::Tensor)> piece, std::int64_t slice = 0,
+                      std::int64_t axis = 0);
 
 }  // namespace grapes::nn

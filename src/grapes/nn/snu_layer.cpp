@@ -4,6 +4,7 @@
 #include "grapes/core/feedback.h"
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/kernels/convolution.h"
 #include "grapes/kernels/snu.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/readout.h"
@@ -47,34 +48,43 @@ SnuTrace SnuLayer::run(at::Tensor x, SnuState state, const at::Tensor& present, 
   return plain(x, std::move(state), present, path);
 }
 
-SnuTrace SnuLayer::on_map(const at::Tensor& current, const SnuState& state, const at::Tensor& present) const {
-  const at::Tensor flat = current.flatten(2);
-  const std::int64_t values = flat.size(2), units = threshold.size(0);
+SnuTrace SnuLayer::on_map(at::Tensor current, const SnuState& state, const at::Tensor& present) const {
+  const std::vector<std::int64_t> sizes = current.sizes().vec();
+  at::Tensor flat = current.flatten(2);
+  current.reset();
+  const std::int64_t values = flat.size(2), lanes = sizes.size() == 6 ? sizes[5] : 1, channels = sizes[2] * lanes;
   SnuLayer all = *this;
+  // Constants per channel, or per value in the order of a map by channel, become constants per value of this map.
   const auto everywhere = [&](const at::Tensor& one) {
-    return !one.defined() || one.size(0) == 1 || one.size(0) == values ? one
-                                                                       : one.repeat_interleave(values / one.size(0));
+    if (!one.defined() || one.size(0) == 1) return one;
+    const std::int64_t positions = values / channels;
+    return one.view({sizes[2], lanes, one.size(0) / channels})
+        .transpose(1, 2)
+        .expand({sizes[2], positions, lanes})
+        .reshape({values});
   };
   all.decay = everywhere(decay);
-  all.threshold = units == 1 ? threshold.expand({values}) : everywhere(threshold);
+  all.threshold = threshold.size(0) == 1 ? threshold.expand({values}) : everywhere(threshold);
   all.synapse = everywhere(synapse);
   all.reset_value = everywhere(reset_value);
   all.adaptation = everywhere(adaptation);
   all.adaptation_decay = everywhere(adaptation_decay);
-  SnuTrace trace = all.run(flat, state, present, {});
-  trace.output = trace.output.view(current.sizes());
-  trace.membrane = trace.membrane.view(current.sizes());
+  SnuTrace trace = all.run(std::move(flat), state, present, {});
+  trace.output = trace.output.view(sizes);
+  trace.membrane = trace.membrane.view(sizes);
   return trace;
 }
 
-at::Tensor SnuLayer::fire(const at::Tensor& current) const {
-  SnuTrace trace = on_map(current, {}, present_);
-  if (keep_) trace_ = {trace.output.flatten(2), trace.membrane.flatten(2), trace.last};
+at::Tensor SnuLayer::fire(at::Tensor current) const {
+  SnuTrace trace = on_map(std::move(current), {}, present_);
+  const auto flat = [](const at::Tensor& map) { return kernels::unblocked(map, 2).flatten(2); };
+  if (keep_) trace_ = {flat(trace.output), flat(trace.membrane), {}};
   return trace.output;
 }
 
 SnuState SnuLayer::at_rest(std::int64_t batch) const {
-  const at::Tensor zeros = at::zeros({batch, threshold.size(0)}, threshold.options().requires_grad(false));
+  const std::int64_t units = threshold.size(0);
+  const at::Tensor zeros = at::zeros({1, units}, threshold.options().requires_grad(false)).expand({batch, units});
   const at::Tensor none;
   return {zeros, zeros, synapse.defined() ? zeros : none, adaptation.defined() ? zeros : none,
           options_.refractory() > 0 ? zeros : none};

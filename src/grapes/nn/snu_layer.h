@@ -20,10 +20,12 @@ class SnuLayer final : public Layer {
   at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
   /// Runs all steps. @param state  initial state; undefined tensors: at_rest() @param present  see SnuImpl::run
   SnuTrace run(at::Tensor x, SnuState state, const at::Tensor& present, const ErrorPath& path) const;
-  /// Runs neurons without weights on a current [time, batch, channel, ...]. Constants are per channel or per value.
-  SnuTrace on_map(const at::Tensor& current, const SnuState& state, const at::Tensor& present) const;
-  /// The same, with the present time steps of the pass; returns y. In evaluation the trace is kept, with flat maps.
-  at::Tensor fire(const at::Tensor& current) const;
+  /// Runs neurons without weights on a current [time, batch, channel, ...], which may be a map in blocks of channels
+  /// (kernels/convolution.h). Constants are per channel or per value. The trace has the layout of the current.
+  SnuTrace on_map(at::Tensor current, const SnuState& state, const at::Tensor& present) const;
+  /// The same, with the present time steps of the pass; returns y. In evaluation the trace is kept, flat and by
+  /// channel.
+  at::Tensor fire(at::Tensor current) const;
   /// Returns the state s = y = 0, and c = 0 with a synaptic current.
   SnuState at_rest(std::int64_t batch) const;
   bool fuses(const at::Tensor& h) const override;

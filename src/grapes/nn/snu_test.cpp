@@ -3,9 +3,11 @@
 #include "grapes/nn/snu.h"
 
 #include "grapes/core/responsibility.h"
+#include "grapes/kernels/convolution.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/nn/nn_test.h"
 #include "grapes/nn/readout.h"
+#include "grapes/nn/snu_layer.h"
 #include "grapes/nn/surrogate.h"
 #include "grapes/testing/snu.h"
 
@@ -439,6 +441,60 @@ TEST(Neurons, OnAConvolutionEqualADenseLayerAndTheReference) {
     wide.push_back({out.detach(), x.grad(), conv->weight.grad(), neurons->threshold.grad(), neurons->decay.grad()});
   }
   for (std::size_t i = 0; i < wide[0].size(); ++i) EXPECT_LT(distance(wide[0][i], wide[1][i]), 1e-12) << i;
+}
+
+/// Maps are large enough to run in strips. In blocks of channels, neurons do what they do on a map by channel.
+TEST(Neurons, OnMapsInBlocksEqualThoseOnMapsByChannelAndTheReference) {
+  const std::int64_t time = 5, batch = 3, channels = 16, rows = 11, columns = 13, lanes = 8;
+  const auto blocked = [&](const at::Tensor& map) {
+    return map.view({time, batch, channels / lanes, lanes, rows, columns}).permute({0, 1, 2, 4, 5, 3}).contiguous();
+  };
+  for (const auto dtype : {torch::kFloat, torch::kDouble})
+    for (const std::string reset : {"hard", "subtract", "lateral"})
+      for (const bool own : {false, true})
+        for (const double synapse : {0.0, 0.6}) {
+          SCOPED_TRACE(reset + (own ? ", constants per value" : ", constants per channel"));
+          SnuOptions options;
+          options.rule({.membrane_activation = "leaky_relu", .output = "sigmoid", .reset = reset}).synapse(synapse);
+          options.learn_decay(SnuOptions::Decay::per_node).truncate(3);
+          const auto learned = [&](bool in_blocks, bool by_steps) {
+            options.plain(by_steps);
+            SnuLayer layer(options, false, std::make_shared<kernels::Workspace>());
+            layer.add_constants(own ? channels * rows * columns : channels, dtype, false);
+            {
+              const torch::NoGradGuard no_grad;
+              layer.decay.copy_(drawn(layer.decay.sizes(), 3).sigmoid());
+              layer.threshold.copy_(drawn(layer.threshold.sizes(), 4).abs());
+            }
+            const auto current = drawn({time, batch, channels, rows, columns}, 1).to(dtype).requires_grad_();
+            auto given = current * 1;
+            const auto y = layer.on_map(in_blocks ? blocked(given) : given, {}, {}).output;
+            const auto map = in_blocks ? kernels::unblocked(y, 2) : y;
+            (map * drawn(map.sizes(), 2).to(dtype)).sum().backward();
+            return std::vector<at::Tensor>{map.detach(), current.grad(), layer.decay.grad(), layer.threshold.grad()};
+          };
+          const auto blocks = learned(true, false), fused = learned(false, false), reference = learned(false, true);
+          const double tolerance = dtype == torch::kFloat ? 1e-4 : 1e-12;
+          for (std::size_t i = 0; i < blocks.size(); ++i) {
+            const double size = reference[i].norm().item<double>();
+            EXPECT_GT(size, 0) << i;
+            EXPECT_LT((blocks[i] - reference[i]).norm().item<double>(), tolerance * size) << i;
+            EXPECT_LT((fused[i] - reference[i]).norm().item<double>(), tolerance * size) << i;
+          }
+        }
+}
+
+TEST(Neurons, OverwriteOnlyACurrentThatNothingElseHolds) {
+  SnuOptions options;
+  SnuLayer layer(options, false, std::make_shared<kernels::Workspace>());
+  layer.add_constants(4, f64, false);
+  const torch::NoGradGuard no_grad;
+  at::Tensor current = drawn({3, 2, 4, 5, 5}, 1);
+  const auto before = current.clone();
+  const void* place = current.data_ptr();
+  EXPECT_NE(layer.on_map(current, {}, {}).membrane.data_ptr(), place);
+  EXPECT_TRUE(torch::equal(current, before));
+  EXPECT_EQ(layer.on_map(std::move(current), {}, {}).membrane.data_ptr(), place);
 }
 
 }  // namespace

@@ -162,6 +162,86 @@ TEST(SpikingMaps, EveryModelEqualsItsReferenceAlsoWithRecomputing) {
       }
 }
 
+/// In float32 maps stay in blocks of channels. All values of the forward pass are multiples of powers of two, so sums
+/// in another order are equal, and no neuron fires in one version only.
+TEST(SpikingMaps, InBlocksOfChannelsEveryModelEqualsItsReference) {
+  for (const std::string model : {"spiking-vgg:16,32", "spiking-resnet:16,32",
+                                  "spiking:conv16k3-avg2,max2,delay1,conv32g1,sum2,20", "spiking:conv6,conv16k5,avg3"})
+    for (const std::string route : {"bp", "fa", "dfa", "eprop"})
+      for (const std::string neuron : {"lif", "cuba-lif", "alif"}) {
+        SCOPED_TRACE(model + " " + route + " " + neuron);
+        Options options = over_maps(model, route, "grapes");
+        options.spiking.neuron = neuron;
+        options.spiking.decay = options.spiking.synapse = options.spiking.adaptation_decay = 0.5;
+        options.spiking.adaptation = 0.25;
+        options.spiking.threshold = 0.25;
+        options.precision.dtype = at::kFloat;
+        const Signature signature{{2, 16, 16}, 3, true};
+        const auto x = drawn({2, 4, 2, 16, 16}, 1).gt(0).to(torch::kFloat);
+        std::vector<std::vector<std::pair<std::string, at::Tensor>>> all;
+        for (const bool recompute : {false, true}) {
+          options.recompute = recompute;
+          const auto network = make_network(options, signature, 1);
+          {
+            const torch::NoGradGuard no_grad;
+            for (const Named& one : network->parameters())
+              if (one.value.dim() > 1) at::Tensor(one.value).mul_(128).round_().div_(64);
+          }
+          all.push_back(learned(*network, x));
+          if (!recompute) all.push_back(learned(*network, x, true));
+        }
+        EXPECT_GT(all[0][1].second.abs().sum().item<double>(), 0) << "gradient of the first weight";
+        for (std::size_t i = 0; i < all[0].size(); ++i) {
+          const auto& [name, reference] = all[1][i];
+          for (const std::size_t version : {0, 2}) {
+            const at::Tensor& ours = all[version][i].second;
+            ASSERT_EQ(ours.defined(), reference.defined()) << name;
+            if (ours.defined()) {
+              EXPECT_LE((ours - reference).norm().item<double>(), 1e-4 * reference.norm().item<double>() + 1e-6)
+                  << name;
+            }
+          }
+        }
+      }
+}
+
+/// Normalization rounds, so the neurons are smooth here.
+TEST(SpikingMaps, NormalizedBlocksOfChannelsEqualTheirReference) {
+  for (const Norm norm : {Norm::threshold, Norm::batch}) {
+    Options options = over_maps("spiking-resnet:16,32", "bp", "grapes");
+    options.spiking.neuron = "ssnu";
+    options.norm = norm;
+    options.precision.dtype = at::kFloat;
+    const auto x = drawn_positive({2, 1, 16, 16}, 1).to(torch::kFloat);
+    const auto ours = learned(*make_network(options, {{1, 16, 16}, 3}, 1), x),
+               reference = learned(*make_network(options, {{1, 16, 16}, 3}, 1), x, true);
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      const double size = reference[i].second.norm().item<double>();
+      EXPECT_GT(size, 0) << ours[i].first;
+      EXPECT_LE((ours[i].second - reference[i].second).norm().item<double>(), 1e-3 * size) << ours[i].first;
+    }
+  }
+}
+
+TEST(SpikingMaps, ActivityOfBlocksOfChannelsIsByChannel) {
+  Options options = over_maps("spiking:conv16k3");
+  const Signature signature{{2, 8, 8}, 3};
+  const auto by_channel = make_network(options, signature, 1);
+  options.precision.dtype = at::kFloat;
+  const auto in_blocks = make_network(options, signature, 1);
+  for (const Network* one : {by_channel.get(), in_blocks.get()}) {
+    const torch::NoGradGuard no_grad;
+    for (const Named& weight : one->parameters())
+      if (weight.value.dim() > 1) at::Tensor(weight.value).mul_(16).round_().div_(16);
+  }
+  const auto x = drawn_positive({2, 2, 8, 8}, 1).mul_(8).round_().div_(8);
+  by_channel->forward(x, {});
+  in_blocks->forward(x.to(torch::kFloat), {});
+  const at::Tensor ours = in_blocks->activity()[0].output, reference = by_channel->activity()[0].output;
+  EXPECT_GT(reference.sum().item<double>(), 0);
+  EXPECT_TRUE(torch::equal(ours.to(f64), reference));
+}
+
 /// A row's answer does not depend on the batch it is in.
 TEST(SpikingMaps, ExamplesAreIndependent) {
   const auto model = make_network(over_maps("spiking-resnet:4,6"), {{2, 8, 8}, 3}, 1);
