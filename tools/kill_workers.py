@@ -13,6 +13,7 @@ import collections
 import json
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,13 @@ def report_without_times(grapes, folder):
         return [(copy / name).read_bytes() for name in ("report.html", "summary.json", "picture.svg")]
 
 
+def without_times(checkpoint):
+    """Return header and data of a safetensors file; the state of a sequence of tasks says how many seconds each took."""
+    content = checkpoint.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    return re.sub(rb'seconds\\":[-+.e0-9]+', b"", content[8:end]).rstrip(), content[end:]
+
+
 def check(grapes, whole, shared):
     """Compare a study of many workers with the undisturbed one."""
     assert files(shared) == files(whole), f"other files: {sorted(map(str, files(shared) ^ files(whole)))}"
@@ -71,7 +79,7 @@ def check(grapes, whole, shared):
         assert json.loads((shared / run / "status.json").read_text())["state"] == "finished", run
         for file in (whole / run).glob("checkpoints/*"):
             name = file.relative_to(whole)
-            assert file.read_bytes() == (shared / name).read_bytes(), f"{name} differs"
+            assert without_times(file) == without_times(shared / name), f"{name} differs"
     ends = collections.Counter(line.split(" ", 1)[1] for log in (shared / "logs").iterdir()
                                for line in log.read_text().splitlines() if ", seed " in line and "comparing" in line)
     assert all(count == 1 for count in ends.values()), f"came to the end twice: {ends}"

@@ -9,7 +9,7 @@ import torch_grapes
 
 PROGRAM = os.environ.get("GRAPES_PARITY")
 ROUTES = ("bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric", "kolen-pollack", "usf", "frsf")  # brsf draws in each pass
-MODULATIONS = ("none", "grapes", "grapes-local", "uniform")
+MODULATIONS = ("none", "grapes", "grapes-local", "uniform", "inverse", "mean-one")
 
 
 def waves(shape, first):

@@ -131,8 +131,14 @@ class Checkpoints(ProgramTest):
                             "run/checkpoints/last.safetensors")
 
     def test_a_record_is_never_overwritten(self):
-        self.assert_refused(3, "run", "train", *SMALL)
-        self.assert_refused(3, "run", "compare", *SMALL)
+        files = ["run/checkpoints/last.safetensors", "run/metrics.jsonl", "run/config.toml"]
+        before = [(self.folder / name).read_bytes() for name in files]
+        self.run_program("train", *SMALL)  # the same run has ended already, so nothing is left to do
+        self.assert_refused(2, "learning-rate was '0.1' there and is '0.3' here", "train", *SMALL, "--learning-rate", "0.3")
+        self.assert_refused(2, "run was started with another configuration", "compare", *SMALL)
+        self.assertEqual(before, [(self.folder / name).read_bytes() for name in files])
+        self.write("other/notes.txt", b"mine")
+        self.assert_refused(3, "other exists and is not an empty folder", "train", *SMALL[:-1], "other")
 
     def test_resume(self):
         self.assert_refused(3, "nowhere", "train", "--quiet", "--resume", "nowhere")

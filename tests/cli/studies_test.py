@@ -129,7 +129,7 @@ class Repeat(StudyTest):
             self.assertEqual(self.good("run", "--resume", out, "--quiet"), first)
         file = self.write("x.toml", 'arms = ["bp", "grapes"]\nseeds = 2\nepochs = 2\nmodel = "mlp:8"\ntrain-limit = 200\njobs = 1\n')
         self.assertEqual(self.good("run", file, "--quiet", "--resume", "compare-out"), first)
-        self.assert_refused(2, "seeds was '2' there and is '3' here", "run", file, "--seeds", "3", "--resume", "compare-out")
+        self.assert_refused(2, "seeds was '2' there and is '3' here", "--quiet", "run", file, "--seeds", "3", "--resume", "compare-out")
         self.assert_refused(2, "an experiment file is missing", "run")
         self.write("other/file", "x")
         self.assert_refused(3, "is not an empty folder", "compare", *SMALL, "--out", "other", "--shard", "auto")
@@ -157,17 +157,17 @@ class Repeat(StudyTest):
 
 class Status(StudyTest):
     def test_what_is_done_running_failed_and_waiting(self):
-        arguments = ["compare", *SMALL, "--epochs", "300", "--out", "s"]
+        arguments = ["compare", *SMALL, "--epochs", "5000", "--out", "s"]
         worker, = self.workers(1, *arguments, "--heartbeat", "0.2")
         try:
             while not (running := self.good_json("status", "s")["running"] if (self.folder / "s/compare.json").exists() else []) \
                     or not running[0]["epochs_per_second"]:
                 self.assertIsNone(worker.poll(), "it ended too early")
-            self.assertEqual((running[0]["run"], running[0]["epochs"], running[0]["silent"]), ("arms/bp/seed-1", 300, False))
+            self.assertEqual((running[0]["run"], running[0]["epochs"], running[0]["silent"]), ("arms/bp/seed-1", 5000, False))
             self.assertIn(str(worker.pid), running[0]["where"])
             self.assertGreater(running[0]["seconds_left"], 0)
             text = self.good("status", "s")
-            self.assertRegex(text, r"^s: 4 runs: 1 running, 3 waiting\nabout .* left\n\nrunning +where +epoch +epochs/min +left\narms/bp/seed-1 .* of 300 ")
+            self.assertRegex(text, r"^s: 4 runs: 1 running, 3 waiting\nabout .* left\n\nrunning +where +epoch +epochs/min +left\narms/bp/seed-1 .* of 5000 ")
         finally:
             worker.kill()
             worker.communicate()

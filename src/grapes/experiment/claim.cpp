@@ -95,12 +95,13 @@ bool Claim::take_record() const {
   return false;
 }
 
-bool Claim::lost() {
+bool Claim::lost(bool at_once) {
   const auto now = std::chrono::steady_clock::now();
-  if (lost_ || std::chrono::duration<double>(now - looked_).count() < every_) return lost_;
+  if (lost_ || (!at_once && std::chrono::duration<double>(now - looked_).count() < every_)) return lost_;
   looked_ = now;
   std::error_code error;
-  return lost_ = fs::exists(folder(number_ + 1), error) || !fs::exists(folder(number_), error);
+  // After the end of the run all claims are removed, but a late write may make the folder of this one again.
+  return lost_ = fs::exists(folder(number_ + 1), error) || !fs::exists(folder(number_), error) || ended(run_);
 }
 
 bool Claim::finish() {

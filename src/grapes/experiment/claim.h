@@ -32,8 +32,8 @@ class Claim final {
 
   /// The folder for the record of the run. It has the record of the last worker, if there was one.
   std::filesystem::path record() const { return folder(number_) / "record"; }
-  /// Returns whether another worker has claimed the run since. Looks at the disk once per beat.
-  bool lost();
+  /// Returns whether another worker has claimed the run since. Looks at the disk once per beat, or now.
+  bool lost(bool at_once = false);
   /// Moves the record of a run that has ended or failed to its place, and removes all claims.
   /// @return false if the claim is lost
   bool finish();

@@ -29,6 +29,7 @@ std::shared_ptr<spdlog::logger> open_log(const fs::path& study, const Share& sha
       std::make_shared<spdlog::logger>("compare", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
   log->set_pattern("%Y-%m-%dT%H:%M:%SZ %v", spdlog::pattern_time_type::utc);
   log->flush_on(spdlog::level::info);
+  log->set_error_handler([](const std::string&) {});  // a full disk is an error when the next record is written
   return log;
 }
 
