@@ -220,10 +220,14 @@ class Pool {
     } catch (const Abandoned&) {
       throw;
     } catch (const Lost&) {
+      state.claim->finish();  // removes what was written after the loss
       return {};
     } catch (...) {
       // After this process was stopped for a while, another worker has moved the record away, so writing to it fails.
-      if (state.claim && state.claim->lost(true)) return {};
+      if (state.claim && state.claim->lost(true)) {
+        state.claim->finish();
+        return {};
+      }
       // Other processes go on without a run that failed; it keeps its place, so that they do not try it too.
       if (state.claim && ended(plan.folder)) state.claim->finish();
       throw;
