@@ -64,9 +64,8 @@ PlanPtr add_plan(CLI::App& verb, bool training, const std::set<std::string>& lea
   verb.add_option("--preset", plan->preset, "start from the settings for a known problem, see grapes list presets")
       ->type_name("NAME");
   verb.add_flag("--print-config", plan->print_config, "print all settings as TOML and exit");
-  verb.add_option(
-          "--out", plan->out,
-          "folder of the record [runs/<UTC time>-<name>]; if it has a record of the same settings, this goes on")
+  verb.add_option("--out", plan->out,
+                  "folder of the record [runs/<UTC time>-<name>]; a record with the same settings in it is resumed")
       ->type_name("FOLDER");
   verb.add_option("--resume", plan->resume, "resume the run or comparison in this folder")->type_name("FOLDER");
   if (training) {
@@ -88,7 +87,7 @@ void add_sharing(CLI::App& verb, Plan& plan) {
       ->type_name("auto|i/N");
   verb.add_option("--heartbeat", plan.heartbeat,
                   fmt::format("seconds between two signs of life with --shard auto; a process that misses {} of them\n"
-                              "is taken for dead, and others go on with its runs [10]",
+                              "is taken for dead, and others continue its runs [10]",
                               experiment::Watch::patience))
       ->type_name("SECONDS");
   verb.add_flag("--plan", plan.list, "print a command for each run, for GNU parallel or a job array, and exit");

@@ -51,13 +51,13 @@ std::set<std::string> configure(const Plan& plan, experiment::Config& config);
 /// Prints the configuration if --print-config is given. @return whether it did
 bool print_config(const Plan& plan, const experiment::Config& config);
 
-/// Where a record is, and whether it goes on.
+/// The folder of a record, and whether the record is created or resumed.
 struct RecordFolder {
   std::filesystem::path path;
   experiment::Begin begin = experiment::Begin::create;
 };
-/// Returns the folder of --resume; or of --out, whose record goes on if it has the same settings; or a new folder
-/// runs/<UTC time>-NAME.
+/// Returns the folder of --resume; or that of --out, whose record is resumed if it has the same settings; or a new
+/// folder runs/<UTC time>-NAME.
 /// @throws UsageError if --out has a record of other settings; DataError if it is a file or has other content
 RecordFolder record_folder(const Plan& plan, const experiment::Config& config, const std::string& name);
 

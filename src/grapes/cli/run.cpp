@@ -33,10 +33,10 @@ void add_run(Program& program) {
                "comparison; any other file is a single run",
                {{"grapes run experiments/demo.toml", "run it as the file says"},
                 {"grapes run experiments/demo.toml --seeds 10 --jobs 2", "override some of its settings"},
-                {"grapes run experiments/demo.toml --out runs/demo", "run it in this folder, or go on with it there"},
+                {"grapes run experiments/demo.toml --out runs/demo", "run it in this folder, or resume it there"},
                 {"grapes run experiments/demo.toml --out runs/demo --shard auto",
                  "the same, as one of any number of processes that share the runs"},
-                {"grapes run --resume runs/demo", "go on with any record"},
+                {"grapes run --resume runs/demo", "resume any record"},
                 {"grapes run runs/20260101-120000-grapes/config.toml", "repeat an earlier run"}});
   const PlanPtr plan = add_plan(*verb, true);
   add_sharing(*verb, *plan);

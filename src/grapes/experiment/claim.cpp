@@ -33,7 +33,7 @@ void sign(const fs::path& file, const std::string& id) {
   if (!good) throw DataError("cannot claim a run: cannot write " + file.string() + ": " + std::strerror(reason));
 }
 
-/// Returns the id in the file `worker` of a claim, or "" if it is not there yet.
+/// Returns the worker's id from the file `worker` of a claim, or "" if the worker has not written this file yet.
 std::string signature(const fs::path& claim) {
   try {
     return read_file(claim / "worker");

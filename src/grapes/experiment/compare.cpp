@@ -91,7 +91,8 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
                                Begin how, const Overview& overview, Share share) {
   if (share.by == Share::By::alone && has_workers(study)) share.by = Share::By::claims;
   if (share.by == Share::By::parts && has_workers(study))
-    throw UsageError(study.string() + " was begun with --shard auto: go on with it, or choose another folder");
+    throw UsageError(study.string() +
+                     " was begun with --shard auto: resume it with --shard auto, or choose another folder");
   for (const Comparison& one : all) one.check(splits);  // before anything is written
   for (Comparison& one : all) one.begin(how);
   std::optional<Worker> worker;
@@ -100,7 +101,7 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
   const auto log = open_log(study, share);
   const auto end = [&](record::State state, const std::string& message) {
     log->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
-    if (share.by != Share::By::alone) return;  // other processes may go on
+    if (share.by != Share::By::alone) return;  // other processes may still be working
     for (const Comparison& one : all) one.status(state, message);
   };
   const Overview watch = [&, logged = std::map<std::string, std::string>()](const Stage& stage) mutable {

@@ -27,7 +27,7 @@ struct Outcome {
   std::optional<report::Summary> summary;  ///< empty if no run has finished, or not all have ended
 };
 
-/// How a folder is found: without a record; with a record that goes on; or either of both.
+/// What a study expects in its folder: no record (create), a record to resume (resume), or either (join).
 enum class Begin { create, resume, join };
 
 /// Returns the configuration as text without the keys that may change when a comparison resumes (Scope::resume).

@@ -254,7 +254,7 @@ TEST_F(Compare, ARunThatCannotBeWrittenStopsTheComparison) {
 }
 
 TEST_F(Compare, InvalidSettingsAreErrorsBeforeAnythingIsWritten) {
-  EXPECT_THROW(run("a", true), DataError) << "nothing to go on with";
+  EXPECT_THROW(run("a", true), DataError) << "there is nothing to resume";
   config_.network.model = {"mlp", {0}};
   EXPECT_THROW(run("a"), UsageError);
   const auto refused = [&](const std::string& words) {

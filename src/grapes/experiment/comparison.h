@@ -20,7 +20,7 @@ class Comparison final {
 
   /// @throws Error if the data cannot support the arms or the tuning
   void check(const data::Splits& splits) const;
-  /// Starts or goes on with the files of the folder: config.toml, env.json, compare.json.
+  /// Writes config.toml, env.json and compare.json to the folder, or reads them if the record is resumed.
   /// @throws DataError, UsageError as compare()
   void begin(Begin how);
   /// Takes learning rates that were chosen before from compare.json, if there are any. @throws DataError

@@ -53,8 +53,8 @@ void check(const Config& config);
 /// @throws UsageError with the setting whose result depends on the division
 void check_divisible(const Config& config);
 
-/// Checks that a run of `epochs` epochs can go on to config.training.epochs, as if it had been that long from the
-/// start.
+/// Checks that a run of `epochs` epochs can be continued to config.training.epochs, as if it had been that long from
+/// the start.
 /// @throws UsageError for fewer epochs, a comparison, several tasks, or a schedule that depends on the number of epochs
 void check_longer(const Config& config, std::int64_t epochs);
 

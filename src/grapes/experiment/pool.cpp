@@ -228,7 +228,7 @@ class Pool {
         state.claim->finish();
         return {};
       }
-      // Other processes go on without a run that failed; it keeps its place, so that they do not try it too.
+      // Other processes continue without a run that failed. Its record is moved to its place, so they do not try it.
       if (state.claim && ended(plan.folder)) state.claim->finish();
       throw;
     }

@@ -94,7 +94,7 @@ class Writer final {
   /// Resumes a record. Metrics after `epoch` are removed, because the run resumes from the checkpoint.
   static Writer resume(const std::filesystem::path& folder, std::int64_t epoch);
 
-  /// Replaces the description of a run that goes on for more epochs.
+  /// Replaces the description of a run that is continued for more epochs.
   void describe(const Identity& identity, const std::string& config);
   void epoch(const Json& row);        ///< appended and flushed
   void status(const Status& status);  ///< replaced atomically

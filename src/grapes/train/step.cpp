@@ -30,7 +30,7 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   const at::Tensor logits = options.select_head ? options.select_head(all) : all;
   const at::Tensor loss = options.loss ? options.loss(all) : state.criterion.loss(logits, batch.targets, batch.present);
   StepResult result{logits.detach().cpu(), loss.item<double>()};
-  // A process whose loss is not finite goes on until the others know.
+  // A process whose loss is not finite continues until the other processes know it.
   if (!std::isfinite(result.loss) && options.sharing == nullptr) {
     optimizer.restore();
     return result;
