@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -71,17 +72,19 @@ def main():
             apart = max(abs(a - b) for a, b in zip(losses(folder / "one"), losses(folder / "many")))
             print(f"{given.hosts} hosts: the losses differ from those of one process by at most {apart:.1e}")
             if apart > 1e-12:
-                sys.exit("that is too much")
+                sys.exit("the losses differ by more than 1e-12")
 
             processes = start(grapes, given.hosts, name, folder, "--epochs", "100000", "--out", "cut")
             while not (folder / "cut/metrics.jsonl").exists() or len(losses(folder / "cut")) < 3:
+                if any(process.poll() is not None for process in processes):
+                    sys.exit("a process ended before the link was cut")
                 time.sleep(0.1)
             ip("link", "set", f"{name}v{given.hosts - 1}", "down")  # the last host
             cut = time.monotonic()
             for process in processes:
                 _, said = process.communicate()
                 print(f"{time.monotonic() - cut:4.1f} s after the cut, exit code {process.returncode}: {said.strip()}")
-                if process.returncode != 1 or "rank" not in said or time.monotonic() - cut > TIMEOUT:
+                if process.returncode != 1 or not re.search(r"rank \d+ of \d+ .*does not answer", said) or time.monotonic() - cut > TIMEOUT:
                     sys.exit("it did not end in time with the reason")
         finally:
             remove(given.hosts, name)

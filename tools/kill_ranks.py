@@ -65,7 +65,7 @@ def main():
                 sys.exit(f"training {trainings} ended with exit code {running.returncode}")
             if result(run) != result(folder / "whole"):
                 sys.exit(f"training {trainings} differs from the undisturbed one")
-            halves = [file for file in run.rglob("*") if ".tmp" in file.name]
+            halves = [file for file in run.rglob("*") if file.suffix == ".part"]
             if halves:
                 sys.exit(f"files that are not complete: {halves}")
     print(f"{killed} kills in {trainings} trainings of {given.processes} processes: results equal the undisturbed one")

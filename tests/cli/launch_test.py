@@ -46,14 +46,6 @@ class Processes(ProgramTest):
             found.update({int(one[5:]): int(child) for one in variables if one.startswith(b"RANK=")})
         return found
 
-    def wait_for_epoch(self, run, epochs):
-        metrics = self.folder / run / "metrics.jsonl"
-        for _ in range(1200):
-            if metrics.is_file() and len(metrics.read_text().splitlines()) > epochs:
-                return
-            time.sleep(0.05)
-        self.fail("the run does not get on")
-
     def by_hand(self, ranks, **variables):
         """Start a process per rank with its own arguments, and return their exit codes and stderr."""
         common = {"WORLD_SIZE": str(len(ranks)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), **variables}

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 GRAPES = os.environ.get("GRAPES", "build/grapes")
@@ -70,6 +71,15 @@ class ProgramTest(unittest.TestCase):
 
     def status(self, run):
         return json.loads((self.folder / run / "status.json").read_text())
+
+    def wait_for_epoch(self, run, epochs):
+        """Wait until the record of a run that is still training has more than this many rows."""
+        metrics = self.folder / run / "metrics.jsonl"
+        for _ in range(1200):
+            if metrics.is_file() and len(metrics.read_text().splitlines()) > epochs:
+                return
+            time.sleep(0.05)
+        self.fail(f"{run} did not reach epoch {epochs} within a minute")
 
     def rows(self, run):
         """Return the rows of metrics.jsonl."""

@@ -14,14 +14,6 @@ LONG = ["--model", "mlp:1200,1200", "--dropout", "0.1", "--optimizer", "adam", "
 
 
 class Signals(ProgramTest):
-    def wait_for_epoch(self, run, epochs):
-        metrics = self.folder / run / "metrics.jsonl"
-        for _ in range(1200):
-            if metrics.is_file() and len(metrics.read_text().splitlines()) > epochs:
-                return
-            time.sleep(0.05)
-        self.fail("the run does not get on")
-
     def interrupt(self, number, *arguments, run):
         program = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.wait_for_epoch(run, 2)

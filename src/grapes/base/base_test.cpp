@@ -166,6 +166,8 @@ TEST(Interrupt, RemembersTheSignal) {
   EXPECT_EQ(interrupt::pending(), 0);
   std::raise(SIGTERM);
   EXPECT_EQ(interrupt::pending(), SIGTERM);
+  std::raise(SIGTERM);  // from another sender of the same request: the program still ends by itself
+  EXPECT_EQ(interrupt::pending(), SIGTERM);
   interrupt::clear();
   EXPECT_EQ(interrupt::pending(), 0);
 }

@@ -1,7 +1,6 @@
 #include "grapes/base/file.h"
 
 #include "grapes/base/error.h"
-#include "grapes/base/process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -43,7 +43,7 @@ std::string quoted(const std::string& word) {
 /// Prints a command for each run, in an order in which they can be run.
 Exit print_plan(const Program& program, const experiment::Config& config, const Plan& plan) {
   if (!plan.shard.empty()) throw UsageError("--plan prints a command with --shard for each run: give only one of them");
-  std::string command = program.called + " " + plan.verb;
+  std::string command = quoted(program.called) + " " + plan.verb;
   if (!plan.file.empty()) command += (plan.verb == "run" ? " " : " --config ") + quoted(plan.file);
   if (!plan.preset.empty()) command += " --preset " + quoted(plan.preset);
   for (const std::string& word : plan.settings.words()) command += " " + quoted(word);
@@ -55,7 +55,7 @@ Exit print_plan(const Program& program, const experiment::Config& config, const 
     std::cout << fmt::format("{} --shard {}/{}  # {}: {}\n", command, job.number + 1, jobs.back().number + 1, job.what,
                              job.name);
   if (std::ranges::any_of(jobs, [](const experiment::Job& job) { return !job.after.empty(); }))
-    program.say("A run does nothing before the tuning of its arm has ended. Run all commands a second time then.");
+    program.say("Runs whose arm is not tuned yet do nothing. Run all commands a second time after the first pass.");
   return Exit::done;
 }
 

@@ -1,3 +1,4 @@
+#include "grapes/base/error.h"
 #include "grapes/cli/settings.h"
 #include "grapes/dist/group.h"
 #include "grapes/experiment/environment.h"
@@ -25,7 +26,11 @@ void add_env(Program& program) {
       kernels::set_threads(config.threads);
       record::Json env = experiment::environment(config);
       env["gloo"] = dist::gloo_missing().empty() ? "available" : "missing: " + dist::gloo_missing();
-      env["processes"] = describe(dist::place_in(dist::environment()));
+      try {
+        env["processes"] = describe(dist::place_in(dist::environment()));
+      } catch (const UsageError& error) {  // this verb shows what is wrong, so it must not fail
+        env["processes"] = error.what();
+      }
       if (options->json) {
         print_json(env);
         return Exit::done;

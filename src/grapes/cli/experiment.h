@@ -64,9 +64,6 @@ RecordFolder record_folder(const Plan& plan, const experiment::Config& config, c
 /// Returns runs/TIME-NAME.
 std::filesystem::path default_folder(const std::string& time, const std::string& name);
 
-/// Returns runs/TIME-NAME.
-std::filesystem::path default_folder(const std::string& time, const std::string& name);
-
 /// Opens the data, with a progress bar for downloads, and prints a line about it.
 /// @param fitted  of a trained model, see data::open()
 data::Splits open_data(const Program& program, const experiment::Config& config, ProgressBar& bar,

@@ -1,6 +1,7 @@
 #include "grapes/cli/launch.h"
 
 #include "grapes/base/interrupt.h"
+#include "grapes/base/text.h"
 #include "grapes/cli/program.h"
 
 #include <filesystem>
@@ -51,7 +52,7 @@ void add_launch(Program& program) {
       launch.command.insert(launch.command.end(), options->command.begin(), options->command.end());
       if (timeout->count() > 0) {
         launch.command.emplace_back("--timeout");
-        launch.command.push_back(std::to_string(options->timeout));
+        launch.command.push_back(shortest(options->timeout));
       }
       launch.say = [&program](const std::string& text) { program.say("launch: " + text); };
       interrupt::install();

@@ -100,10 +100,10 @@ record::Status run(const Program& program, const experiment::Config& config, con
                    const RecordFolder& record, dist::Group* group) {
   ProgressBar bar(program.err(), program.quiet);
   // One process per machine looks for the data first, and downloads them if they are missing.
-  const bool second = group != nullptr && group->place().local_rank > 0;
-  if (second) group->exchange("data was found", "");
+  const bool waits = group != nullptr && group->place().local_rank > 0;
+  if (waits) group->exchange("data was found", "", true);  // a download may take long
   const data::Splits splits = open_data(program, config, bar);
-  if (group != nullptr && !second) group->exchange("data was found", "");
+  if (group != nullptr && !waits) group->exchange("data was found", "", true);
   if (group != nullptr) group->require_same("data", splits.name + "\n" + splits.fingerprint);
   interrupt::install();
   const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };
@@ -119,12 +119,13 @@ record::Status run(const Program& program, const experiment::Config& config, con
   return status;
 }
 
-/// Trains together with other processes.
+/// Trains together with other processes. @param record  set in the first process
 record::Status run_together(const Program& program, const experiment::Config& config, const Plan& plan,
-                            const RecordFolder& record, const dist::Place& place) {
+                            const dist::Place& place, RecordFolder& record) {
   experiment::check_divisible(config);
   dist::Group group(place, config.timeout);
   try {
+    if (group.first()) record = record_folder(plan, config, config.arm);
     group.require_same("version", experiment::version_line());
     experiment::Config same = config;  // machines may differ
     same.threads = 1;
@@ -139,7 +140,7 @@ record::Status run_together(const Program& program, const experiment::Config& co
 }
 
 /// A training that its launcher started again continues its record.
-void go_on(Plan& plan, const experiment::Config& config, const dist::Place& place) {
+void continue_after_restart(Plan& plan, const experiment::Config& config, const dist::Place& place) {
   if (!plan.resume.empty()) return;
   if (const auto launched = dist::environment()("GRAPES_LAUNCH"); launched && plan.out.empty())
     plan.out = default_folder(*launched, config.arm);
@@ -159,10 +160,11 @@ Exit train(const Program& program, experiment::Config config, const Plan& given)
   experiment::take_threads(config);
   const dist::Place place = dist::place_in(dist::environment());
   Plan plan = given;
-  go_on(plan, config, place);
-  const RecordFolder record = place.first() ? record_folder(plan, config, config.arm) : RecordFolder();
+  continue_after_restart(plan, config, place);
+  RecordFolder record;
+  if (place.alone()) record = record_folder(plan, config, config.arm);
   const record::Status status =
-      place.alone() ? run(program, config, plan, record, nullptr) : run_together(program, config, plan, record, place);
+      place.alone() ? run(program, config, plan, record, nullptr) : run_together(program, config, plan, place, record);
   const auto exit = exit_of(status.state);
   if (!place.first()) return exit;
   if (!plan.save.empty()) write_file(plan.save, read_file(checkpoint_path(record.path.string())));

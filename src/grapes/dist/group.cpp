@@ -53,27 +53,36 @@ std::string host_name() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
-/// Returns the address of this machine from which it reaches the host; "" if the host is unknown. This is the network
-/// that the other processes are on, whatever the machine's own name resolves to.
-std::string address_toward(const std::string& host, int port) {
+std::string numeric(const sockaddr* address, socklen_t length) {
+  char text[256] = {};
+  return getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0 ? text : "";
+}
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+/// The two ends of a connection to a host, as numbers; "" if the host is unknown.
+struct Addresses {
+  std::string mine;    // the address of this machine on the network of the host
+  std::string theirs;  // the address that the name of the host stands for on this machine
+};
+
+Addresses addresses_toward(const std::string& host, int port) {
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_DGRAM;
-  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return "";
-  std::string address;
-  for (const addrinfo* one = found; one != nullptr && address.empty(); one = one->ai_next) {
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return {};
+  Addresses addresses;
+  for (const addrinfo* one = found; one != nullptr && addresses.mine.empty(); one = one->ai_next) {
     const int socket = ::socket(one->ai_family, SOCK_DGRAM, 0);  // connecting it sends nothing
     if (socket < 0) continue;
     sockaddr_storage mine{};
     socklen_t length = sizeof mine;
-    char text[256] = {};
     if (connect(socket, one->ai_addr, one->ai_addrlen) == 0 &&
-        getsockname(socket, reinterpret_cast<sockaddr*>(&mine), &length) == 0 &&
-        getnameinfo(reinterpret_cast<sockaddr*>(&mine), length, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
-      address = text;
+        getsockname(socket, reinterpret_cast<sockaddr*>(&mine), &length) == 0)
+      addresses = {numeric(reinterpret_cast<sockaddr*>(&mine), length), numeric(one->ai_addr, one->ai_addrlen)};
     close(socket);
   }
   freeaddrinfo(found);
-  return address;
+  return addresses;
 }
 
 c10::intrusive_ptr<c10d::TCPStore> connect_to(const Place& place, bool serve, double timeout) {
@@ -101,11 +110,12 @@ struct Group::Link {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
   struct Member {
     std::string host, process;
+    std::string master;  // the address that MASTER_ADDR stands for on its machine
   };
   std::vector<Member> members;
   std::atomic<std::int64_t> operations{0};  // that this process has started
   bool broken = false;                      // operations are no longer possible
-  bool reachable = true;                    // rank 0 has the store
+  bool reachable = true;                    // whether the store, which rank 0 serves, can be reached
 
   std::mutex mutex;
   std::condition_variable woken;
@@ -120,10 +130,12 @@ struct Group::Link {
   bool has(const std::string& key) { return store->check({prefix + key}); }
   std::string name_of(int rank) const;
 
-  void meet();
+  void meet(const Addresses& addresses);
+  void connect_gloo(std::string address);
   void beat_until_left();
-  std::vector<std::string> exchange(const std::string& topic, const std::string& mine);
+  std::vector<std::string> exchange(const std::string& topic, const std::string& mine, bool patient = false);
   Wait wait_for(const c10::intrusive_ptr<c10d::ProcessGroupGloo>& gloo, std::vector<at::Tensor> tensors, bool sum);
+  void wait_while_alive(const std::function<std::string(int)>& key);
   /// Publishes the reason unless another process did it first. @return the reason that was published first
   std::string publish(const std::string& reason);
   std::string find_reason(const std::string& symptom);
@@ -148,25 +160,43 @@ Group::Link::Link(Group& of, double seconds)
                     "MASTER_ADDR, MASTER_PORT and the firewall",
                     place.rank, place.world, address, timeout));
   }
-  try {
-    meet();
-  } catch (const Error& error) {
-    publish(error.what());
+  const auto tell = [&](const std::string& why) {
+    publish(why);
     if (place.first()) sleep_for(3 * beat);  // the others read the reason from the store of rank 0
+  };
+  try {
+    const Addresses addresses = addresses_toward(place.master, place.port);
+    meet(addresses);
+    connect_gloo(addresses.mine);
+    store_of_beats = connect_to(place, false, timeout);
+  } catch (const Error& error) {
+    tell(error.what());
     throw;
+  } catch (const std::exception& error) {  // of c10d and Gloo
+    const std::string said = error.what();
+    const std::string why = fmt::format("{} cannot connect: {}", name_of(place.rank), said.substr(0, said.find('\n')));
+    tell(why);
+    throw RunError(why);
   }
+  beats = std::thread([this] { beat_until_left(); });
+}
+
+void Group::Link::connect_gloo(std::string address) {
+  const Place& place = group.place_;
+  // On rank 0, MASTER_ADDR is the machine's own name, which often stands for a loopback address. The processes on other
+  // machines know the address by which they reach it.
+  if (is_loopback(address))
+    for (const Member& member : members)
+      if (!member.master.empty() && !is_loopback(member.master)) address = member.master;
   // An operation fails before `timeout` has passed, to leave time to find the reason.
   auto options = c10d::ProcessGroupGloo::Options::create(in_milliseconds(std::max(timeout - 4, timeout / 2)));
   const std::string interface = environment()("GLOO_SOCKET_IFNAME").value_or("");
-  const std::string address = address_toward(place.master, place.port);
   options->devices.push_back(!interface.empty() ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
                              : address.empty()  ? c10d::ProcessGroupGloo::createDefaultDevice()
                                                 : c10d::ProcessGroupGloo::createDeviceForHostname(address));
   options->threads = 2;
   gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>(prefix + "gloo", store),
                                                      place.rank, place.world, options);
-  store_of_beats = connect_to(place, false, timeout);
-  beats = std::thread([this] { beat_until_left(); });
 }
 
 Group::Link::~Link() {
@@ -192,15 +222,15 @@ std::string Group::Link::name_of(int rank) const {
   return fmt::format("{} on {} (process {})", name, members[place].host, members[place].process);
 }
 
-void Group::Link::meet() {
+void Group::Link::meet(const Addresses& addresses) {
   const Place& place = group.place_;
   if (store->add(fmt::format("{}rank {}", prefix, place.rank), 1) > 1)
     throw UsageError(fmt::format("two processes have rank {}; each must have its own", place.rank));
   const std::vector<std::string> all =
-      exchange("members", fmt::format("{}\n{}\n{}", host_name(), getpid(), place.world));
+      exchange("members", fmt::format("{}\n{}\n{}\n{}", host_name(), getpid(), place.world, addresses.theirs));
   for (const std::string& one : all) {
     const std::vector<std::string> lines = split(one, '\n');
-    members.push_back({lines.at(0), lines.at(1)});
+    members.push_back({lines.at(0), lines.at(1), lines.at(3)});
     if (lines.at(2) != std::to_string(place.world))
       throw UsageError(
           fmt::format("{} was started as one of {} processes, and rank {} as one of {}: all must have the "
@@ -222,13 +252,14 @@ void Group::Link::beat_until_left() {
   }
 }
 
-std::vector<std::string> Group::Link::exchange(const std::string& topic, const std::string& mine) {
+std::vector<std::string> Group::Link::exchange(const std::string& topic, const std::string& mine, bool patient) {
   const auto key = [&](int rank) { return fmt::format("{} {}", topic, rank); };
   const int world = group.size();
   try {
     set(key(group.rank()), mine);
     std::vector<std::string> keys;
     for (int rank = 0; rank < world; ++rank) keys.push_back(prefix + key(rank));
+    if (patient) wait_while_alive(key);
     store->wait(keys, in_milliseconds(timeout));
     std::vector<std::string> all;
     for (int rank = 0; rank < world; ++rank) all.push_back(get(key(rank)));
@@ -247,6 +278,27 @@ std::vector<std::string> Group::Link::exchange(const std::string& topic, const s
     throw RunError(fmt::format("{} of {} processes did not arrive within {:.0f} s: {}", missing.size(), world, timeout,
                                fmt::join(missing, ", ")));
   }
+}
+
+/// Waits for the keys of all ranks, until all are there, a process has failed, or those that are missing have given no
+/// sign of life for `timeout` seconds.
+void Group::Link::wait_while_alive(const std::function<std::string(int)>& key) {
+  std::vector<std::string> last(static_cast<std::size_t>(group.size()));
+  for (Stopwatch silent; silent.seconds() < timeout && !has("failure"); sleep_for(beat / 5)) {
+    bool all = true;
+    for (int rank = 0; rank < group.size(); ++rank) {
+      if (has(key(rank))) continue;
+      all = false;
+      const std::string signs = fmt::format("beat {}", rank);
+      std::string& seen = last[static_cast<std::size_t>(rank)];
+      if (const std::string now = has(signs) ? get(signs) : ""; now != seen) {
+        seen = now;
+        silent = {};
+      }
+    }
+    if (all) return;
+  }
+  if (has("failure")) throw RunError(get("failure"));
 }
 
 std::string Group::Link::publish(const std::string& reason) {
@@ -346,8 +398,8 @@ Group::~Group() = default;
 
 std::string Group::name_of(int rank) const { return link_->name_of(rank); }
 
-std::vector<std::string> Group::exchange(const std::string& topic, const std::string& mine) {
-  return link_->exchange("exchange of " + topic, mine);
+std::vector<std::string> Group::exchange(const std::string& topic, const std::string& mine, bool patient) {
+  return link_->exchange("exchange of " + topic, mine, patient);
 }
 
 Wait Group::start_sum(const at::Tensor& x) { return link_->wait_for(link_->gloo, {x}, true); }
@@ -377,7 +429,7 @@ Group::Group(const Place&, double) {
 }
 Group::~Group() = default;
 std::string Group::name_of(int) const { return {}; }
-std::vector<std::string> Group::exchange(const std::string&, const std::string&) { return {}; }
+std::vector<std::string> Group::exchange(const std::string&, const std::string&, bool) { return {}; }
 Wait Group::start_sum(const at::Tensor&) { return {}; }
 void Group::broadcast(const at::Tensor&) {}
 void Group::fail(const std::string&) noexcept {}

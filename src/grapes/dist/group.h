@@ -37,16 +37,20 @@ class Group final {
   /// Returns "rank 2 of 4 on n3 (process 812)".
   std::string name_of(int rank) const;
 
-  /// Exchanges texts. @param topic  must differ for each exchange @return a text per rank
-  std::vector<std::string> exchange(const std::string& topic, const std::string& mine);
+  /// Exchanges texts. @param topic  must differ for each exchange
+  /// @param patient  wait for longer than the timeout, as long as the processes that are missing give signs of life
+  /// @return a text per rank
+  std::vector<std::string> exchange(const std::string& topic, const std::string& mine, bool patient = false);
   /// Checks that all processes have the same lines of text. @param what  "settings" @throws UsageError with the first
   /// process and line that differ from those of rank 0
   void require_same(const std::string& what, const std::string& mine);
 
   /// Starts to sum a tensor over all processes, in place. All receive the same bits.
+  /// @param x  any shape, contiguous, on the CPU; shape and type are equal in all processes. It must not be used before
+  ///   the returned function has been called.
   Wait start_sum(const at::Tensor& x);
   void sum(const at::Tensor& x) { start_sum(x)(); }
-  /// Replaces a tensor by that of rank 0.
+  /// Replaces a tensor by that of rank 0. @param x  as for start_sum()
   void broadcast(const at::Tensor& x);
   std::string broadcast(const std::string& text);
 

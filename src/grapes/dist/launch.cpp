@@ -24,10 +24,6 @@
 namespace grapes::dist {
 namespace {
 
-struct Child {
-  pid_t process = 0;  // 0: it has ended
-};
-
 /// How a process ended.
 struct End {
   int rank = 0;
@@ -68,35 +64,40 @@ pid_t start(const Launch& launch, const std::vector<std::pair<std::string, std::
 /// Runs all processes once. @return the end of the first that failed
 std::optional<End> run_once(const Launch& launch, int attempt, const std::string& started) {
   const std::string port = std::to_string(free_port()), world = std::to_string(launch.processes);
-  std::vector<Child> children;
+  std::vector<pid_t> children;  // 0: it has ended
   for (int rank = 0; rank < launch.processes; ++rank)
-    children.push_back({start(launch, {{"RANK", std::to_string(rank)},
-                                       {"WORLD_SIZE", world},
-                                       {"LOCAL_RANK", std::to_string(rank)},
-                                       {"LOCAL_WORLD_SIZE", world},
-                                       {"MASTER_ADDR", "127.0.0.1"},
-                                       {"MASTER_PORT", port},
-                                       {"TORCHELASTIC_RESTART_COUNT", std::to_string(attempt)},
-                                       {"GRAPES_LAUNCH", started}})});
+    children.push_back(start(launch, {{"RANK", std::to_string(rank)},
+                                      {"WORLD_SIZE", world},
+                                      {"LOCAL_RANK", std::to_string(rank)},
+                                      {"LOCAL_WORLD_SIZE", world},
+                                      {"MASTER_ADDR", "127.0.0.1"},
+                                      {"MASTER_PORT", port},
+                                      {"TORCHELASTIC_RESTART_COUNT", std::to_string(attempt)},
+                                      {"GRAPES_LAUNCH", started}}));
   std::optional<End> failure;
   Stopwatch since_failure;
   int left = launch.processes, sent = 0;
   const auto send = [&](int signal) {
-    for (const Child& child : children)
-      if (child.process != 0) kill(child.process, signal);
+    for (const pid_t child : children)
+      if (child != 0) kill(child, signal);
   };
   while (left > 0) {
     for (int rank = 0; rank < launch.processes; ++rank) {
-      Child& child = children[static_cast<std::size_t>(rank)];
+      pid_t& child = children[static_cast<std::size_t>(rank)];
       int status = 0;
-      if (child.process == 0 || waitpid(child.process, &status, WNOHANG) != child.process) continue;
-      const End end = end_of(rank, std::exchange(child.process, 0), status);
+      if (child == 0 || waitpid(child, &status, WNOHANG) != child) continue;
+      const End end = end_of(rank, std::exchange(child, 0), status);
       --left;
       if (end.code == 0) continue;
       if (!failure && sent == 0 && launch.say) launch.say(end.words);
-      if (!failure) failure = end, since_failure = {};
+      if (failure) continue;
+      failure = end;
+      since_failure = {};
     }
-    if (const int signal = interrupt::pending(); signal != 0 && sent == 0) send(sent = signal);
+    if (const int signal = interrupt::pending(); signal != 0 && sent == 0) {
+      sent = signal;
+      send(signal);
+    }
     if (failure && since_failure.seconds() > launch.timeout) send(SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -119,11 +120,14 @@ int free_port() {
 }
 
 int launch(const Launch& launch) {
-  const std::string started = utc_now("%Y%m%d-%H%M%S");
+  std::signal(SIGCHLD, SIG_DFL);  // if the parent ignores it, processes that end leave no exit code
+  const std::string started = fmt::format("{}-{}", utc_now("%Y%m%d-%H%M%S"), getpid());
   for (int attempt = 0;; ++attempt) {
     const std::optional<End> failure = run_once(launch, attempt, started);
     if (!failure) return 0;
-    if (!failure->again || attempt == launch.restarts || interrupt::pending() != 0) return failure->code;
+    // A process that was interrupted before training began has died of the signal.
+    if (const int signal = interrupt::pending(); signal != 0) return failure->code == 1 ? 128 + signal : failure->code;
+    if (!failure->again || attempt == launch.restarts) return failure->code;
     if (launch.say) launch.say(fmt::format("starting all processes again ({} of {})", attempt + 1, launch.restarts));
   }
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <limits>
 #include <string_view>
 
 namespace grapes::dist {
@@ -13,21 +14,30 @@ namespace {
 
 constexpr int default_port = 29500;  // as PyTorch's
 
-int integer(const Environment& environment, const char* name, int otherwise, int least) {
+int integer(const Environment& environment, const char* name, int otherwise, int least, int most) {
   const auto text = environment(name);
   if (!text) return otherwise;
   const auto value = to_integer(*text);
-  if (!value || *value < least || *value > 1'000'000)
-    throw UsageError(
-        fmt::format("the environment variable {} must be an integer, at least {}; got '{}'", name, least, *text));
+  if (!value || *value < least || *value > most)
+    throw UsageError(fmt::format("the environment variable {} must be an integer from {} to {}; got '{}'", name, least,
+                                 most, *text));
   return static_cast<int>(*value);
 }
 
-/// Returns the first host of a list of Slurm: "n3" of "n[3-5,9],m1".
+/// Returns the first host of a list of Slurm: "n3-ib" of "n[3-5,9]-ib,m1".
 std::string first_host(const std::string& list) {
-  const std::size_t end = list.find_first_of(",[");
-  if (end == std::string::npos || list[end] == ',') return list.substr(0, end);
-  return list.substr(0, end) + list.substr(end + 1, list.find_first_of(",-]", end) - end - 1);
+  std::string host;
+  for (std::size_t i = 0; i < list.size() && list[i] != ','; ++i) {
+    if (list[i] != '[') {
+      host += list[i];
+      continue;
+    }
+    const std::size_t end = list.find(']', i);
+    host += list.substr(i + 1, list.find_first_of(",-]", i) - i - 1);
+    if (end == std::string::npos) break;
+    i = end;
+  }
+  return host;
 }
 
 void check(const Place& place) {
@@ -37,8 +47,6 @@ void check(const Place& place) {
   if (place.world > 1 && place.master.empty())
     throw UsageError(fmt::format("{}: the environment variable MASTER_ADDR is missing; set it to the host of rank 0",
                                  place.starter));
-  if (place.port > 65535)
-    throw UsageError(fmt::format("the environment variable MASTER_PORT must be at most 65535; got {}", place.port));
 }
 
 }  // namespace
@@ -52,8 +60,8 @@ Environment environment() {
 
 Place place_in(const Environment& environment) {
   Place place;
-  const auto number = [&](const char* name, int otherwise, int least = 0) {
-    return integer(environment, name, otherwise, least);
+  const auto number = [&](const char* name, int otherwise, int least = 0, int most = std::numeric_limits<int>::max()) {
+    return integer(environment, name, otherwise, least, most);
   };
   place.master = environment("MASTER_ADDR").value_or("");
   if (environment("RANK") || environment("WORLD_SIZE")) {
@@ -82,11 +90,12 @@ Place place_in(const Environment& environment) {
     place.world = number("SLURM_STEP_NUM_TASKS", 1, 1);
     place.local_rank = number("SLURM_LOCALID", 0);
     place.restarts = number("SLURM_RESTART_COUNT", 0);
-    // Jobs on the same host must not share a port.
-    place.port = 20000 + number("SLURM_JOB_ID", 0) % 20000;
+    // Jobs on the same host must not share a port, and neither must the steps of a job. Above 32,768, the system gives
+    // ports to clients.
+    place.port = 20000 + (number("SLURM_JOB_ID", 0) % 12000 + 97 * (number("SLURM_STEP_ID", 0) % 100)) % 12000;
     if (place.master.empty()) place.master = first_host(environment("SLURM_STEP_NODELIST").value_or(""));
   }
-  place.port = number("MASTER_PORT", place.port, 1);
+  place.port = number("MASTER_PORT", place.port, 1, 65535);
   place.restarts = number("TORCHELASTIC_RESTART_COUNT", place.restarts);
   // torchrun listens at MASTER_PORT itself. Its store cannot be used, because the protocol of the store differs between
   // versions of PyTorch.

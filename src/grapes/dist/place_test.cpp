@@ -68,11 +68,16 @@ TEST(Place, OpenMpiOnOneMachineNeedsNoAddress) {
 
 TEST(Place, SlurmsFirstHostHasRank0) {
   std::map<std::string, std::string> variables = {
-      {"SLURM_PROCID", "2"}, {"SLURM_STEP_NUM_TASKS", "3"}, {"SLURM_LOCALID", "0"}, {"SLURM_JOB_ID", "40017"}};
-  for (const auto& [list, first] : std::map<std::string, std::string>{
-           {"n[03-05,9],m1", "n03"}, {"n[7,9]", "n7"}, {"n[7]", "n7"}, {"m1,n[3-5]", "m1"}, {"m1", "m1"}}) {
+      {"SLURM_PROCID", "2"}, {"SLURM_STEP_NUM_TASKS", "3"}, {"SLURM_LOCALID", "0"}, {"SLURM_JOB_ID", "12345678"}};
+  for (const auto& [list, first] : std::map<std::string, std::string>{{"n[03-05,9],m1", "n03"},
+                                                                      {"n[7,9]", "n7"},
+                                                                      {"n[7]", "n7"},
+                                                                      {"n[1-2]-ib", "n1-ib"},
+                                                                      {"rack[1-2]n[3-4],m1", "rack1n3"},
+                                                                      {"m1,n[3-5]", "m1"},
+                                                                      {"m1", "m1"}}) {
     variables["SLURM_STEP_NODELIST"] = list;
-    EXPECT_EQ(describe(place_in(of(variables))), "rank 2 of 3, started by Slurm, rank 0 at " + first + ":20017");
+    EXPECT_EQ(describe(place_in(of(variables))), "rank 2 of 3, started by Slurm, rank 0 at " + first + ":29678");
   }
 }
 
@@ -83,11 +88,11 @@ TEST(Place, ABatchScriptOfSlurmIsAlone) {
 TEST(Place, WrongVariablesAreNamed) {
   EXPECT_THAT(refusal({{"RANK", "0"}}), HasSubstr("WORLD_SIZE is missing, although RANK is set"));
   EXPECT_THAT(refusal({{"RANK", "two"}, {"WORLD_SIZE", "2"}}),
-              HasSubstr("RANK must be an integer, at least 0; got 'two'"));
+              HasSubstr("RANK must be an integer from 0 to 2147483647; got 'two'"));
   EXPECT_THAT(refusal({{"RANK", "2"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "n"}}), HasSubstr("below the number of"));
   EXPECT_THAT(refusal({{"RANK", "1"}, {"WORLD_SIZE", "2"}}), HasSubstr("MASTER_ADDR is missing"));
   EXPECT_THAT(refusal({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "n"}, {"MASTER_PORT", "70000"}}),
-              HasSubstr("MASTER_PORT must be at most 65535"));
+              HasSubstr("MASTER_PORT must be an integer from 1 to 65535; got '70000'"));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "grapes/experiment/claim.h"
 
 #include "grapes/base/file.h"
-#include "grapes/record/look.h"
+#include "grapes/record/record.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 #include "grapes/experiment/compare.h"
 
+#include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
-#include "grapes/base/process.h"
 #include "grapes/experiment/comparison.h"
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/toml.h"

@@ -1,12 +1,11 @@
 #include "grapes/experiment/comparison.h"
 
 #include "grapes/base/file.h"
-#include "grapes/base/process.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/environment.h"
 #include "grapes/experiment/toml.h"
-#include "grapes/record/look.h"
+#include "grapes/record/record.h"
 #include "grapes/report/report.h"
 
 #include <fmt/format.h>

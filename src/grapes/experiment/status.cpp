@@ -5,7 +5,7 @@
 #include "grapes/experiment/claim.h"
 #include "grapes/experiment/sweep.h"
 #include "grapes/experiment/toml.h"
-#include "grapes/record/look.h"
+#include "grapes/record/record.h"
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,6 @@
 #include "grapes/experiment/sweep.h"
 
 #include "grapes/base/file.h"
-#include "grapes/base/process.h"
 #include "grapes/base/text.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/key.h"

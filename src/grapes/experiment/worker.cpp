@@ -1,7 +1,6 @@
 #include "grapes/experiment/worker.h"
 
 #include "grapes/base/file.h"
-#include "grapes/base/process.h"
 #include "grapes/base/text.h"
 
 #include <fmt/format.h>

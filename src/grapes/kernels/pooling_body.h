@@ -11,13 +11,22 @@ struct Lanes<T, false> {
   static constexpr Size width = 1;
 };
 
-/// @tparam fixed  side of the windows if it is known at compile time, else 0
+/// The windows of a map. @tparam fixed  their side if it is known at compile time, else 0
+template <class T, bool blocks, Size fixed>
+struct Windows {
+  explicit Windows(const typename Loops<T>::Map& map)
+      : pool(fixed == 0 ? map.pool : fixed),
+        lanes(blocks ? map.lanes : 1),
+        rows(map.rows / pool),
+        columns(map.columns / pool) {}
+  const Size pool, lanes, rows, columns;
+};
+
 template <class T, bool blocks, Size fixed, bool sums>
 void pool_by(const typename Loops<T>::Map& map, [[maybe_unused]] T divisor, T* top) {
   using V = typename Lanes<T, blocks>::Type;
   constexpr Size width = Lanes<T, blocks>::width;
-  const Size pool = fixed == 0 ? map.pool : fixed, lanes = blocks ? map.lanes : 1, rows = map.rows / pool,
-             columns = map.columns / pool;
+  const auto [pool, lanes, rows, columns] = Windows<T, blocks, fixed>(map);
   for (Size r = 0; r < rows; ++r, top += columns * lanes)
     for (Size lane = 0; lane < lanes; lane += width) {
       const T* row = map.values + r * pool * map.columns * lanes + lane;
@@ -52,8 +61,7 @@ template <class T, bool blocks, Size fixed>
 void unpool_by(const typename Loops<T>::Map& map, const T* top, const T* error, const T* factor, T slope) {
   using V = typename Lanes<T, blocks>::Type;
   constexpr Size width = Lanes<T, blocks>::width;
-  const Size pool = fixed == 0 ? map.pool : fixed, lanes = blocks ? map.lanes : 1, rows = map.rows / pool,
-             columns = map.columns / pool;
+  const auto [pool, lanes, rows, columns] = Windows<T, blocks, fixed>(map);
   const V nothing = {};
   for (Size r = 0; r < rows; ++r)
     for (Size c = 0; c < columns; ++c, top += lanes, error += lanes)
@@ -78,8 +86,7 @@ template <class T, bool blocks, Size fixed>
 void spread_by(const typename Loops<T>::Map& map, const T* error, T divisor) {
   using V = typename Lanes<T, blocks>::Type;
   constexpr Size width = Lanes<T, blocks>::width;
-  const Size pool = fixed == 0 ? map.pool : fixed, lanes = blocks ? map.lanes : 1, rows = map.rows / pool,
-             columns = map.columns / pool;
+  const auto [pool, lanes, rows, columns] = Windows<T, blocks, fixed>(map);
   for (Size r = 0; r < rows; ++r, error += columns * lanes)
     for (Size lane = 0; lane < lanes; lane += width) {
       T* row = map.values + r * pool * map.columns * lanes + lane;

@@ -3,7 +3,6 @@
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
 #include "grapes/record/events.h"
-#include "grapes/record/look.h"
 
 #include <algorithm>
 #include <array>

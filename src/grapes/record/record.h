@@ -111,8 +111,15 @@ class Writer final {
 bool is_run(const std::filesystem::path& folder);
 /// Loads a run. @throws DataError with the file and line that is invalid
 Run load(const std::filesystem::path& folder);
-/// Loads all runs in these folders. Each may be a run, or contain runs at any depth. Folders named `tuning` are
-/// skipped.
+/// Loads only the status of a run. @throws DataError
+Status load_status(const std::filesystem::path& folder);
+
+/// A folder with this in its name is a claim of a process on a run that has not ended, see experiment/claim.h.
+inline constexpr const char* claim_mark = ".claim-";
+/// Loads all runs in these folders. Each may be a run, or contain runs at any depth. Claims and folders named `tuning`
+/// are skipped.
 std::vector<Run> load_all(const std::vector<std::filesystem::path>& folders);
+/// Returns whether load_all() would find a run in this folder.
+bool has_runs(const std::filesystem::path& folder);
 
 }  // namespace grapes::record

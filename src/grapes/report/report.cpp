@@ -2,7 +2,7 @@
 
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
-#include "grapes/record/look.h"
+#include "grapes/record/record.h"
 
 #include <nlohmann/json.hpp>
 
