@@ -1,11 +1,12 @@
 # The few things people do; CMake does the work (cmake --list-presets shows the other builds).
-.PHONY: help bootstrap configure build demo test venv test-python test-torch2 clean
+.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bootstrap    install what is missing from Debian"
 	@echo "make build        build the program, build/grapes, and the library; no tests"
 	@echo "make demo         compare GRAPES with backpropagation and three controls on Fashion-MNIST (minutes)"
+	@echo "make results      write the tables of docs/ from the records in results/"
 	@echo "make test         build everything, and run every test"
 	@echo "make test-python  test torch_grapes with PyTorch from PyPI, and Grapes' files with readers from there, in build/venv"
 	@echo "make test-torch2  test the library with PyTorch 2.13 from PyPI, in build/venv and build-torch2"
@@ -22,6 +23,9 @@ build: configure
 
 demo: build
 	@build/grapes run experiments/demo.toml
+
+results: build
+	@tools/results.py write
 
 test: configure
 	@cmake --build --preset release

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Keep the records of studies in results/, and write the tables of pages from them.
+
+    results.py keep RECORD NAME      copies what reports read of a record to results/NAME: no weights, events or logs
+    results.py write [GRAPES]        writes all tables of docs/**/*.md anew (default: build/grapes)
+    results.py check [GRAPES]        changes nothing; exits with 1 and a list if a page is out of date
+
+A table stands on a page between two comments, and what it shows is in the first one:
+
+    <!-- results: NAME levels MEASURE, ... -->          arms x measures: mean, standard deviation and 95 % interval
+    <!-- results: NAME differences MEASURE, ... -->     paired differences from the baseline and from the controls
+    <!-- results: NAME published -->                    published numbers beside ours: results/NAME/published.json
+    <!-- end of results -->
+
+MEASURE is a key of `grapes report --json`. published.json is a list of {"what", "arm", "path", "value", "factor"}; path leads to the
+numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", and factor gives the unit of the page. A published number is
+a single run, so it is compared with the 95 % prediction interval for one more run of ours, mean ± t s sqrt(1 + 1/n).
+"""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "tuning.json"}
+TABLE = re.compile(r"(<!-- results: (?P<name>\S+) (?P<kind>\w+) ?(?P<rest>[^>]*?) ?-->\n)(?P<text>.*?)(<!-- end of results -->)", re.DOTALL)
+T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093]
+
+
+def keep(record, name):
+    record, target = Path(record), RESULTS / name
+    if not (record / "config.toml").exists():
+        sys.exit(f"results.py: {record} is not a record: it has no config.toml")
+    for source in sorted(record.rglob("*")):
+        if source.name in KEPT:
+            place = target / source.relative_to(record)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, place)
+            if source.name == "env.json":  # the name of the operating system says nothing about the numbers
+                facts = json.loads(source.read_text())
+                facts.pop("system", None)
+                place.write_text(json.dumps(facts, indent=2) + "\n")
+    size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+    print(f"results/{name}: {size / 1e6:.2f} MB")
+
+
+class Reports:
+    """The JSON documents of the records, each computed once."""
+
+    def __init__(self, program):
+        self.program, self.known = program, {}
+
+    def __getitem__(self, name):
+        if name not in self.known:
+            if not (RESULTS / name).is_dir():
+                sys.exit(f"results.py: there is no record results/{name}")
+            done = subprocess.run([self.program, "report", RESULTS / name, "--json", "--out", ROOT / "build" / "results" / name],
+                                  capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"results.py: grapes report results/{name} failed: {done.stderr.strip()}")
+            self.known[name] = json.loads(done.stdout)
+        return self.known[name]
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def table(header, rows):
+    return row(header) + "|" + "---|" * len(header) + "\n" + "".join(map(row, rows))
+
+
+def signed(x, digits=2):
+    return ("−" if x < 0 else "+") + f"{abs(x):.{digits}f}"
+
+
+def is_share(report, key):
+    """Accuracies are shares from 0 to 1 in the record, and percent on a page."""
+    return "accuracy" in key or key in ("forgetting", "backward_transfer", "forward_transfer")
+
+
+def names(report):
+    return {measure["key"]: measure["name"] for measure in report["measures"]}
+
+
+def level(numbers, factor):
+    text = f"{factor * numbers['mean']:.2f}"
+    if numbers.get("interval"):
+        low, high = (factor * x for x in numbers["interval"])
+        text += f" ± {factor * numbers['sd']:.2f} [{low:.2f}, {high:.2f}]"
+    return text
+
+
+def levels(report, measures):
+    rows = []
+    for condition in report["conditions"]:
+        where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
+        for arm in condition["arms"]:
+            cells = [f"`{arm['arm']}`{where}", str(arm["n"]), ", ".join(f"{rate:g}" for rate in arm["learning_rates"])]
+            for key in measures:
+                numbers = arm["measures"].get(key)
+                cells.append(level(numbers, 100 if is_share(report, key) else 1) if numbers else "–")
+            rows.append(cells)
+    units = [names(report)[key] + (" %" if is_share(report, key) else "") for key in measures]
+    return table(["arm", "n", "rate", *units], rows)
+
+
+def differences(report, measures):
+    rows = []
+    for condition in report["conditions"]:
+        where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
+        for one in condition["differences"]:
+            if one["measure"] not in measures or "mean" not in one:
+                continue
+            factor = 100 if is_share(report, one["measure"]) else 1
+            interval = one["interval"] and "[" + ", ".join(signed(factor * x) for x in one["interval"]) + "]"
+            rows.append([f"`{one['arm']}` − `{one['against']}`{where}", names(report)[one["measure"]], str(one["n"]),
+                         signed(factor * one["mean"]) + (f" {interval}" if interval else ""),
+                         "–" if one["p_holm"] is None else f"{one['p_holm']:.3f}"])
+    return table(["comparison", "measure", "pairs", "difference [95 %]", "Holm p"], rows)
+
+
+def published(report, facts):
+    rows, arms = [], {arm["arm"]: arm for condition in report["conditions"] for arm in condition["arms"]}
+    for fact in facts:
+        numbers = arms[fact["arm"]]
+        for step in fact["path"].split("/"):
+            numbers = numbers[int(step)] if isinstance(numbers, list) else numbers[step]
+        n, factor = numbers["n"], fact.get("factor", 1)
+        half = T95[n - 2] * numbers["sd"] * math.sqrt(1 + 1 / n)
+        low, high = numbers["mean"] - half, numbers["mean"] + half
+        inside = low <= fact["value"] <= high
+        rows.append([fact["what"], f"`{fact['arm']}`", f"{factor * fact['value']:.2f}", level({**numbers, "interval": None}, factor),
+                     f"[{factor * low:.2f}, {factor * high:.2f}]", "yes" if inside else "**no**"])
+    return table(["number", "arm", "published", "ours", "95 % of further runs", "inside"], rows)
+
+
+def contents(reports, match):
+    report, measures = reports[match["name"]], [key.strip() for key in match["rest"].split(",") if key.strip()]
+    for key in measures:
+        if key not in names(report):
+            sys.exit(f"results.py: results/{match['name']} has no measure {key}; it has {', '.join(names(report))}")
+    if match["kind"] == "levels":
+        return levels(report, measures)
+    if match["kind"] == "differences":
+        return differences(report, measures)
+    if match["kind"] == "published":
+        return published(report, json.loads((RESULTS / match["name"] / "published.json").read_text()))
+    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences or published")
+
+
+def main():
+    verb, *rest = sys.argv[1:] or [""]
+    if verb == "keep" and len(rest) == 2:
+        return keep(*rest)
+    if verb not in ("write", "check") or len(rest) > 1:
+        sys.exit(__doc__)
+    reports, stale = Reports(rest[0] if rest else ROOT / "build" / "grapes"), []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        old = page.read_text()
+        new = TABLE.sub(lambda match: match[1] + contents(reports, match) + match[6], old)
+        if new != old:
+            stale.append(str(page.relative_to(ROOT)))
+            if verb == "write":
+                page.write_text(new)
+    for page in stale:
+        print(f"{page} {'was written anew' if verb == 'write' else 'is out of date: run make results'}")
+    return 1 if stale and verb == "check" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
