@@ -6,14 +6,24 @@
 #include "grapes/base/text.h"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <numeric>
 #include <set>
+#include <string>
+#include <thread>
 
 namespace grapes {
 namespace {
@@ -151,6 +161,73 @@ TEST_F(Files, ErrorsSayWhyAFileCannotBeUsed) {
   EXPECT_NE(message([&] { write_file(folder_ / "taken", "x"); }).find("taken"), std::string::npos);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "no half file may stay";
   EXPECT_NE(message([&] { write_file("/dev/null/x", "x"); }).find("/dev/null"), std::string::npos);
+}
+
+TEST_F(Files, ThatDoNotExistAreNoErrorIfTheCallerAllowsIt) {
+  EXPECT_FALSE(read_file_if_exists(folder_ / "none"));
+  const std::string large(100000, 'x');
+  write_file(folder_ / "large", large);
+  EXPECT_EQ(read_file_if_exists(folder_ / "large"), large);
+  EXPECT_FALSE(read_file_if_exists(folder_ / "large" / "in a file"));
+  EXPECT_GT(read_file("/proc/self/stat").size(), 10U) << "a file whose size is said to be 0";
+  EXPECT_THROW(read_file_if_exists(folder_), DataError);
+}
+
+TEST_F(Files, AreCreatedOnce) {
+  EXPECT_TRUE(create_file(folder_ / "x", "first"));
+  EXPECT_FALSE(create_file(folder_ / "x", "second"));
+  EXPECT_EQ(read_file(folder_ / "x"), "first");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+}
+
+/// Makes link() fail in this process as on a file system without hard links.
+bool forbid_links() {
+  const auto number = offsetof(seccomp_data, nr);
+  sock_filter steps[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number),
+#ifdef SYS_link
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_link, 1, 0),
+#endif
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {std::size(steps), steps};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_F(Files, AreCreatedOnceWithoutHardLinks) {
+  write_file(folder_ / "old", "old");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!forbid_links()) ::_exit(77);
+    const bool good = ::link((folder_ / "old").c_str(), (folder_ / "link").c_str()) != 0 &&
+                      create_file(folder_ / "x", "first") && !create_file(folder_ / "x", "second") &&
+                      !create_file(folder_ / "old", "new");
+    ::_exit(good ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "seccomp is not available, which stands for a file system without links";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(read_file(folder_ / "x"), "first");
+  EXPECT_EQ(read_file(folder_ / "old"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2) << "no temporary file may stay";
+}
+
+TEST_F(Files, AreWrittenWhileOthersRemoveTheEmptyFolder) {
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done) ::rmdir((folder_ / "shared").c_str());
+  });
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_NO_THROW(write_file(folder_ / "shared" / "x", "x"));
+    fs::remove(folder_ / "shared" / "x");
+  }
+  done = true;
+  other.join();
 }
 
 TEST_F(Files, HaveTheRightSha256) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -34,15 +35,24 @@ void write_all(int file, std::string_view bytes, const fs::path& path) {
   }
 }
 
+/// Opens a new file for writing. Makes its folder, again if another process removes the empty folder meanwhile.
+int open_new(const fs::path& file, const fs::path& folder) {
+  constexpr int attempts = 100;
+  for (int attempt = 1;; ++attempt) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) refuse("cannot make the folder", folder, error.value());
+    const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (opened >= 0 || errno != ENOENT || attempt == attempts) return opened;
+  }
+}
+
 /// Writes a new file beside `path` and flushes it to disk. @return its path
 fs::path write_temporary(const fs::path& path, std::string_view content) {
   static std::atomic<unsigned> count = 0;
-  std::error_code error;
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  fs::create_directories(parent, error);
-  if (error) refuse("cannot make the folder", parent, error.value());
   const fs::path temporary = fmt::format("{}.{}-{}.part", path.string(), process_name(), ++count);
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int file = open_new(temporary, parent);
   if (file < 0) refuse("cannot write", path, errno);
   try {
     write_all(file, content, path);
@@ -56,6 +66,22 @@ fs::path write_temporary(const fs::path& path, std::string_view content) {
   const int reason = errno;
   ::unlink(temporary.c_str());
   refuse("cannot write", path, reason);
+}
+
+/// Gives a second name to a file. @return false if this name exists
+bool link_file(const fs::path& from, const fs::path& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return true;
+  const int reason = errno;
+  // NFS repeats a request whose answer was lost, and then reports that its own link exists.
+  struct stat file {};
+  if (reason == EEXIST) return ::stat(from.c_str(), &file) == 0 && file.st_nlink == 2;
+  const bool without_links = reason == EPERM || reason == EOPNOTSUPP || reason == ENOSYS;
+  if (!without_links) refuse("cannot write", to, reason);
+  const int claimed = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (claimed < 0 && errno == EEXIST) return false;
+  if (claimed < 0 || ::close(claimed) != 0 || ::rename(from.c_str(), to.c_str()) != 0)
+    refuse("cannot write", to, errno);
+  return true;
 }
 
 class Digest {
@@ -83,15 +109,35 @@ class Digest {
 }  // namespace
 
 std::string read_file(const fs::path& path) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) throw DataError("cannot read " + path.string() + ": it is a folder");
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) refuse("cannot read", path, errno ? errno : ENOENT);
-  std::ostringstream content;
-  content << in.rdbuf();
-  if (in.bad()) refuse("cannot read", path, EIO);
-  return std::move(content).str();
+  std::optional<std::string> content = read_file_if_exists(path);
+  if (!content) refuse("cannot read", path, ENOENT);
+  return *std::move(content);
+}
+
+std::optional<std::string> read_file_if_exists(const fs::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && (errno == ENOENT || errno == ENOTDIR)) return {};
+  if (file < 0) refuse("cannot read", path, errno);
+  struct stat about {};
+  std::string content;
+  // One byte more than the file has, so that the second call finds its end. Files in /proc say that they are empty.
+  if (::fstat(file, &about) == 0) content.resize(static_cast<std::size_t>(about.st_size) + 1);
+  std::size_t size = 0;
+  for (ssize_t n = 1; n != 0;) {
+    if (size == content.size()) content.resize(2 * size + 4096);
+    n = ::read(file, content.data() + size, content.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int reason = errno;
+      ::close(file);
+      if (reason == EISDIR) throw DataError("cannot read " + path.string() + ": it is a folder");
+      refuse("cannot read", path, reason);
+    }
+    size += static_cast<std::size_t>(n);
+  }
+  ::close(file);
+  content.resize(size);
+  return content;
 }
 
 void write_file(const fs::path& path, std::string_view content) {
@@ -113,19 +159,26 @@ bool create_file(const fs::path& path, std::string_view content) {
   if (fs::exists(path, error)) return false;
   const fs::path temporary = write_temporary(path, content);
   // A link is refused if its name exists, and the file appears with its whole content.
-  const bool linked = ::link(temporary.c_str(), path.c_str()) == 0;
-  const int reason = errno;
-  ::unlink(temporary.c_str());
-  if (!linked && reason != EEXIST) refuse("cannot write", path, reason);
-  return linked;
+  try {
+    const bool created = link_file(temporary, path);
+    ::unlink(temporary.c_str());
+    return created;
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+const std::string& host_name() {
+  static const std::string name = [] {
+    char host[256] = "";
+    return ::gethostname(host, sizeof host - 1) == 0 ? std::string(host) : "unknown";
+  }();
+  return name;
 }
 
 const std::string& process_name() {
-  static const std::string name = [] {
-    char host[256] = "";
-    ::gethostname(host, sizeof host - 1);
-    return fmt::format("{}-{}-{:08x}", host, ::getpid(), std::random_device()());
-  }();
+  static const std::string name = fmt::format("{}-{}-{:08x}", host_name(), ::getpid(), std::random_device()());
   return name;
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,8 @@ namespace grapes {
 
 /// Returns the whole file as bytes. @throws DataError with the file's name if it is missing, a folder or unreadable
 std::string read_file(const std::filesystem::path& path);
+/// The same, or nothing if the file does not exist. @throws DataError for any other reason
+std::optional<std::string> read_file_if_exists(const std::filesystem::path& path);
 
 /// Replaces `path` by `content`. Readers see the old file or the new one, never a part: the content is written to a
 /// temporary file in the same folder, flushed to disk and renamed. Missing parent folders are created. If it fails, the
@@ -21,10 +24,13 @@ void write_file(const std::filesystem::path& path, std::string_view content);
 void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 
 /// Writes a file that does not exist yet. Of several processes and hosts that create it at once, one succeeds, and
-/// readers see no file or the whole one.
+/// readers see no file or the whole one. On a file system without hard links, readers may also see an empty file for a
+/// moment, and it stays empty if the process is killed in this moment.
 /// @return whether this call created it. @throws DataError as write_file()
 bool create_file(const std::filesystem::path& path, std::string_view content);
 
+/// Returns the name of this host, like "node7".
+const std::string& host_name();
 /// Returns a name of this process that no other process on any host has or will have: "host-1234-9f86d081". The names
 /// of the temporary files of write_file() contain it.
 const std::string& process_name();

@@ -1,6 +1,7 @@
 #include "grapes/dist/group.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/file.h"
 #include "grapes/base/stopwatch.h"
 #include "grapes/base/text.h"
 
@@ -47,11 +48,6 @@ constexpr double beat = 0.5;
 milliseconds in_milliseconds(double seconds) { return milliseconds(static_cast<std::int64_t>(seconds * 1000)); }
 
 void sleep_for(double seconds) { std::this_thread::sleep_for(duration<double>(seconds)); }
-
-std::string host_name() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
 
 std::string numeric(const sockaddr* address, socklen_t length) {
   char text[256] = {};
