@@ -28,7 +28,8 @@ class Memory final : public Dataset {
   }
 
  private:
-  /// Gathers, converts and scales in one pass. Three passes would take a tenth of a small network's step.
+  /// Gathers, converts and scales the inputs in one pass over them. With three passes, this would take a tenth of the
+  /// time of a training step of a small network.
   at::Tensor converted(const at::Tensor& rows) const {
     std::vector<std::int64_t> shape = inputs_.sizes().vec();
     shape[0] = rows.size(0);
@@ -37,7 +38,9 @@ class Memory final : public Dataset {
     const std::int64_t* row = rows.data_ptr<std::int64_t>();
     const auto* bytes = inputs_.data_ptr<std::uint8_t>();
     auto* into = inputs.data_ptr<float>();
-    const float scale = scale_;  // a member could change with every float that is written, so the loop would be slow
+    // A local copy, because for the compiler every float that is written may change a member, and the loop is slow
+    // then.
+    const float scale = scale_;
     for (std::int64_t b = 0; b < rows.size(0); ++b, into += width) {
       TORCH_CHECK_INDEX(row[b] >= 0 && row[b] < inputs_.size(0), "example number must be 0 ... ", inputs_.size(0) - 1,
                         "; got ", row[b]);

@@ -17,6 +17,7 @@
 
 #include <bit>
 #include <cmath>
+#include <numbers>
 #include <optional>
 #include <string>
 #include <utility>
@@ -96,7 +97,7 @@ class Rotated final : public Decorator {
     Turn turned{at::empty({angles, rows, columns, 2})};
     auto* to = turned.positions.data_ptr<float>();
     for (std::int64_t n = 0; n < angles; ++n) {
-      const double angle = degrees.data_ptr<double>()[n] * std::acos(-1.0) / 180;
+      const double angle = degrees.data_ptr<double>()[n] * std::numbers::pi / 180;
       const double cosine = std::cos(angle), sine = std::sin(angle);
       for (std::int64_t row = 0; row < rows; ++row)
         for (std::int64_t column = 0; column < columns; ++column) {

@@ -16,7 +16,7 @@
 namespace grapes::experiment {
 namespace {
 
-/// Checks arrays that learn by pulses, which have no gradients.
+/// Checks the settings of crossbars that learn by pulses. No gradients are computed for pulses.
 void check_pulses(const Config& config) {
   if (!config.network.analog || !config.network.analog.real.update) return;
   const std::string of = config.arm.empty() ? "analog" : "arm '" + config.arm + "': analog",
@@ -69,7 +69,8 @@ void check_divisible(const Config& config) {
   refuse(theirs.single_factor, "single-factor");
   refuse(static_cast<bool>(config.network.analog), "analog");
   refuse(config.network.device != "cpu", "device = '" + config.network.device + "'");
-  // Their scales and random numbers belong to a batch, not to an example.
+  // Such a format has one scale, or one sequence of random numbers, for a whole batch. Parts of the batch would have
+  // others.
   for (const auto& [name, format] :
        {std::pair{"precision: activations", precision.activations}, {"precision: error", precision.error}}) {
     refuse(format.scale != kernels::NumberFormat::Scale::none, std::string(name) + " with a scale");

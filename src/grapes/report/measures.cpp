@@ -170,9 +170,11 @@ std::vector<Measure> training_measures(const Measure& score, const std::string& 
       {key, part + " " + score.name,
        "at the last epoch; with early stopping, at the epoch that was best on validation data", score.unit,
        score.bounds, Better::more, [=](const Run& run) { return number(record::result_row(run), key); }, true},
-      {"slowness", "slowness", "s of A·e/(s + e) fitted to each run’s curve: epochs to half of A", Unit{1, 3}, duration,
-       Better::less, fitted(&Plateau::slowness)},
-      {"asymptote", "asymptote", "A of that fit", score.unit, score.bounds, Better::more, fitted(&Plateau::asymptote)}};
+      {"slowness", "slowness",
+       "the constant s of the curve A·e/(s + e), fitted to the scores of a run: the epochs until half of A", Unit{1, 3},
+       duration, Better::less, fitted(&Plateau::slowness)},
+      {"asymptote", "asymptote", "the constant A of this curve: the score that it approaches", score.unit, score.bounds,
+       Better::more, fitted(&Plateau::asymptote)}};
   if (target)
     all.push_back({"epochs_to_target", "epochs to " + score.unit.level(*target),
                    "the first epoch that reaches this score, over the runs that reach it", Unit{1, 1}, duration,
