@@ -127,8 +127,9 @@ record::Status run_together(const Program& program, const experiment::Config& co
   try {
     if (group.first()) record = record_folder(plan, config, config.arm);
     group.require_same("version", experiment::version_line());
-    experiment::Config same = config;  // machines may differ
+    experiment::Config same = config;  // machines may differ in these two
     same.threads = 1;
+    same.data.data_dir.clear();
     group.require_same("settings", experiment::to_toml(same));
     program.say(fmt::format("{} processes", group.size()));
     return run(program, config, plan, record, &group);
