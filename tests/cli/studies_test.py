@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Many processes that work on one study in a shared folder."""
+import glob
 import json
 import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 from program import GRAPES, main, ProgramTest
 
@@ -21,6 +21,10 @@ class StudyTest(ProgramTest):
         return [self.start(*arguments, "--shard", "auto", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 for _ in range(number)]
 
+    def assert_same_study(self, whole, shared):
+        """Check that two studies have the same files and, apart from times, the same results."""
+        kill_workers.check(str(pathlib.Path(GRAPES).resolve()), self.folder / whole, self.folder / shared)
+
     def ends_well(self, program):
         output, said = program.communicate(timeout=300)
         self.assertEqual(program.returncode, 0, said)
@@ -35,7 +39,7 @@ class Workers(StudyTest):
             self.good(*arguments, "--out", f"{name}-whole")
             for one in self.workers(2, *arguments, "--out", f"{name}-shared"):
                 self.assertIn(f"report: {name}-shared/report.html", self.ends_well(one))
-            kill_workers.check(str(pathlib.Path(GRAPES).resolve()), self.folder / f"{name}-whole", self.folder / f"{name}-shared")
+            self.assert_same_study(f"{name}-whole", f"{name}-shared")
 
     def test_killed_workers_lose_only_their_runs(self):
         done = subprocess.run([sys.executable, ROOT / "tools/kill_workers.py", GRAPES, "--kills", "4", "--seed", "3"],
@@ -47,10 +51,7 @@ class Workers(StudyTest):
         arguments = ["compare", *SMALL, "--epochs", "60", "--seeds", "1", "--heartbeat", "0.2"]
         self.good(*arguments, "--out", "whole")
         stopped, = self.workers(1, *arguments, "--out", "shared")
-        metrics = self.folder / "shared/arms/bp/seed-1.claim-1/record/metrics.jsonl"
-        while not metrics.exists() or metrics.read_text().count("\n") < 3:
-            self.assertIsNone(stopped.poll(), "it ended too early")
-            time.sleep(0.01)
+        self.wait_for_epoch("shared/arms/bp/seed-1.claims/1/*", 2, stopped)
         stopped.send_signal(signal.SIGSTOP)
         try:
             self.ends_well(*self.workers(1, *arguments, "--out", "shared"))
@@ -58,14 +59,12 @@ class Workers(StudyTest):
         finally:
             stopped.send_signal(signal.SIGCONT)
         self.ends_well(stopped)
-        kill_workers.check(str(pathlib.Path(GRAPES).resolve()), self.folder / "whole", self.folder / "shared")
+        self.assert_same_study("whole", "shared")
 
-    def test_an_interrupted_study_goes_on_without_being_told_that_it_is_shared(self):
+    def test_an_interrupted_study_resumes_without_being_told_that_it_is_shared(self):
         arguments = ["compare", *SMALL, "--epochs", "60"]
         worker, = self.workers(1, *arguments, "--out", "shared")
-        while not list(self.folder.glob("shared/arms/*/*/record/checkpoints/last.safetensors")):
-            self.assertIsNone(worker.poll(), "it ended too early")
-            time.sleep(0.01)
+        self.wait_until(lambda: glob.glob(f"{self.folder}/shared/arms/*/*/*/*/checkpoints/last.safetensors"), "there was a checkpoint", worker)
         worker.send_signal(signal.SIGINT)
         output, _ = worker.communicate(timeout=60)
         self.assertEqual(worker.returncode, 130)
@@ -73,7 +72,7 @@ class Workers(StudyTest):
         self.assert_refused(2, "was begun with --shard auto", *arguments, "--out", "shared", "--shard", "1/2")
         self.good("run", "--resume", "shared", "--quiet")
         self.good(*arguments, "--out", "whole")
-        kill_workers.check(str(pathlib.Path(GRAPES).resolve()), self.folder / "whole", self.folder / "shared")
+        self.assert_same_study("whole", "shared")
 
     def test_a_full_or_unwritable_folder_is_one_clear_error(self):
         full = self.inside("-t", "tmpfs", "-o", "size=16k", "tmpfs", "DISK")
@@ -92,7 +91,7 @@ class Parts(StudyTest):
         self.good("compare", *SMALL, "--out", "parts", "--shard", "3/3")
         self.assertIn("report: parts/report.html", self.good("compare", *SMALL, "--out", "parts", "--shard", "2/3"))
         self.good("compare", *SMALL, "--out", "whole")
-        kill_workers.check(str(pathlib.Path(GRAPES).resolve()), self.folder / "whole", self.folder / "parts")
+        self.assert_same_study("whole", "parts")
 
     def test_the_plan_is_a_list_of_commands(self):
         file = self.write("x.toml", 'arms = ["bp", "grapes"]\nseeds = 2\nepochs = 1\nmodel = "mlp:8"\n')
@@ -110,7 +109,7 @@ class Parts(StudyTest):
         arguments = ["compare", *SMALL, "--seeds", "1", "--tune", "--grid", "0.05,0.1", "--out", "t"]
         plan = self.run_program(*arguments[:1], *arguments[2:], "--plan")
         self.assertEqual(len(plan.stdout.splitlines()), 6)
-        self.assertIn("before the tuning of its arm has ended", plan.stderr)
+        self.assertIn("Runs whose arm is not tuned yet do nothing", plan.stderr)
         # The second part has the run of bp, whose second trial is in the third part.
         for part, said in [("1/3", "2 of 6 runs have ended"), ("2/3", "3 of 6 runs have ended"), ("3/3", "5 of 6 runs have ended"),
                            ("2/3", "report: t/report.html")]:
@@ -118,7 +117,7 @@ class Parts(StudyTest):
 
 
 class Repeat(StudyTest):
-    def test_the_same_command_goes_on(self):
+    def test_the_same_command_resumes(self):
         for verb, words in [("train", ["--epochs", "2", "--model", "mlp:8", "--quiet"]), ("compare", SMALL)]:
             out = f"{verb}-out"
             first = self.good(verb, *words, "--out", out)
@@ -134,15 +133,23 @@ class Repeat(StudyTest):
         self.write("other/file", "x")
         self.assert_refused(3, "is not an empty folder", "compare", *SMALL, "--out", "other", "--shard", "auto")
 
-    def test_a_killed_comparison_goes_on(self):
+    def test_a_killed_comparison_resumes(self):
         arguments = ["compare", *SMALL, "--epochs", "60", "--out", "part"]
         program = self.start(*arguments, stdout=subprocess.DEVNULL)
-        while not (self.folder / "part/arms/bp/seed-1/checkpoints/last.safetensors").exists():
-            time.sleep(0.01)
+        self.wait_until((self.folder / "part/arms/bp/seed-1/checkpoints/last.safetensors").exists, "there was a checkpoint", program)
         program.kill()
         program.wait()
         self.good(*arguments)
         self.assertEqual(self.good_json("status", "part")["finished"], 4)
+
+    def test_processes_that_train_together_do_not_repeat_a_study(self):
+        for variables in ({"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"},
+                          {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "n1"}):
+            done = self.run_program("compare", *SMALL, "--out", "a", **variables)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("started 2 processes, and each of them would carry out the same runs", done.stderr)
+            self.assertFalse((self.folder / "a").exists())
+        self.good("compare", *SMALL, "--out", "a", "--shard", "auto", **variables)
 
     def test_bad_words(self):
         self.assert_refused(2, "expected auto, or i/N with i from 1 to N", "compare", *SMALL, "--out", "a", "--shard", "0/2")
@@ -160,9 +167,9 @@ class Status(StudyTest):
         arguments = ["compare", *SMALL, "--epochs", "5000", "--out", "s"]
         worker, = self.workers(1, *arguments, "--heartbeat", "0.2")
         try:
-            while not (running := self.good_json("status", "s")["running"] if (self.folder / "s/compare.json").exists() else []) \
-                    or not running[0]["epochs_per_second"]:
-                self.assertIsNone(worker.poll(), "it ended too early")
+            self.wait_until((self.folder / "s/compare.json").exists, "there was a record", worker)
+            running = self.wait_until(lambda: [run for run in self.good_json("status", "s")["running"] if run["epochs_per_second"]],
+                                      "the speed of a run was known", worker)
             self.assertEqual((running[0]["run"], running[0]["epochs"], running[0]["silent"]), ("arms/bp/seed-1", 5000, False))
             self.assertIn(str(worker.pid), running[0]["where"])
             self.assertGreater(running[0]["seconds_left"], 0)

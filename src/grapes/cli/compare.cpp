@@ -1,5 +1,6 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/experiment.h"
+#include "grapes/dist/place.h"
 #include "grapes/experiment/sweep.h"
 #include "grapes/experiment/toml.h"
 #include "grapes/report/report.h"
@@ -38,6 +39,18 @@ std::string quoted(const std::string& word) {
   std::string text = "'";
   for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return text + "'";
+}
+
+/// Refuses a study in processes that torchrun, srun, ... started to train together: each of them would carry out the
+/// same runs in the same folder.
+void refuse_many_processes(const experiment::Shard& shard) {
+  const dist::Place place = dist::place_in(dist::environment());
+  if (place.alone() || shard.kind == experiment::Shard::Kind::claimed) return;
+  throw UsageError(
+      fmt::format("{} started {} processes, and each of them would carry out the same runs in the same folder. Add "
+                  "--shard auto, so "
+                  "that they share the runs, or start one process. A study does not spread one training over processes",
+                  place.starter, place.world));
 }
 
 /// Prints a command for each run, in an order in which they can be run.
@@ -79,9 +92,10 @@ void print(const report::Summary& summary) {
 Exit compare(const Program& program, const experiment::Config& config, const Plan& plan) {
   if (!config.arm.empty()) throw UsageError("arm-name = '" + config.arm + "' is for a single run: use grapes train");
   experiment::check(config);
-  experiment::Share share = experiment::parse_share(plan.shard);
+  experiment::Shard shard = experiment::parse_shard(plan.shard);
   if (plan.heartbeat <= 0) throw UsageError("--heartbeat: expected SECONDS > 0");
-  share.heartbeat = plan.heartbeat;
+  shard.heartbeat = plan.heartbeat;
+  refuse_many_processes(shard);
   const char* const verb = experiment::has_tasks(config) ? "continual" : "compare";
   const auto [folder, how] = record_folder(plan, config, verb);
   if (plan.list) return print_plan(program, config, plan);
@@ -94,9 +108,9 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   interrupt::install();
   const bool sweeps = static_cast<bool>(config.compare.sweep);
   const experiment::Outcome outcome =
-      (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, how, overview(bar), share);
+      (sweeps ? experiment::sweep : experiment::compare)(config, splits, folder, how, overview(bar), shard);
   bar.clear();
-  const bool waits = outcome.state == record::State::running;  // for other shards
+  const bool waits = outcome.state == record::State::running;  // for other processes
   const Exit exit = waits ? Exit::done : exit_of(outcome.state);
   const bool stopped = outcome.state == record::State::interrupted;
   if (plan.json) {
@@ -118,7 +132,7 @@ Exit compare(const Program& program, const experiment::Config& config, const Pla
   if (!outcome.report.empty()) std::cout << "report: " << outcome.report.string() << "\n";
   if (waits)
     std::cout << fmt::format(
-        "{} of {} runs have ended. The others belong to other shards, or wait for the tuning of their arm.\n"
+        "{} of {} runs have ended. The others belong to other parts, or wait for the tuning of their arm.\n"
         "The process that ends the last one writes the report.\n",
         outcome.done, outcome.runs);
   if (stopped) std::cout << "resume with: grapes " << verb << " --resume " << folder.string() << "\n";

@@ -1,7 +1,7 @@
 #include "grapes/base/interrupt.h"
 #include "grapes/cli/experiment.h"
 #include "grapes/continual/scenario.h"
-#include "grapes/experiment/compare.h"
+#include "grapes/experiment/study.h"
 #include "grapes/experiment/toml.h"
 
 #include <fmt/format.h>

@@ -85,10 +85,11 @@ void add_sharing(CLI::App& verb, Plan& plan) {
                   "share the runs in the folder of --out with other processes, on this host or others: auto\n"
                   "(each claims the next run) or 3/8 (the third of eight parts, for job arrays)")
       ->type_name("auto|i/N");
-  verb.add_option("--heartbeat", plan.heartbeat,
-                  fmt::format("seconds between two signs of life with --shard auto; a process that misses {} of them\n"
-                              "is taken for dead, and others continue its runs [10]",
-                              experiment::Watch::patience))
+  verb.add_option(
+          "--heartbeat", plan.heartbeat,
+          fmt::format("with --shard auto: seconds between two signs of life of a process. Others take a process\n"
+                      "that misses {} of them for dead and continue its runs [10]",
+                      experiment::Watch::patience))
       ->type_name("SECONDS");
   verb.add_flag("--plan", plan.list, "print a command for each run, for GNU parallel or a job array, and exit");
 }

@@ -4,7 +4,7 @@
 #include "grapes/cli/progress.h"
 #include "grapes/cli/settings.h"
 #include "grapes/data/open.h"
-#include "grapes/experiment/compare.h"
+#include "grapes/experiment/study.h"
 #include "grapes/record/record.h"
 #include "grapes/report/report.h"
 

@@ -45,8 +45,8 @@ class Claims : public ::testing::Test {
   }
   std::optional<Claim> take(Worker& worker, bool again = false) {
     auto answer = Claim::take(run_, worker, again);
-    if (const auto* const refusal = std::get_if<Claim::Refusal>(&answer)) {
-      refusal_ = *refusal;
+    if (const auto* const refused = std::get_if<Claim::Refused>(&answer)) {
+      ended_ = refused->ended;
       return {};
     }
     return std::get<Claim>(std::move(answer));
@@ -58,8 +58,16 @@ class Claims : public ::testing::Test {
     return names;
   }
 
+  /// A claim of another worker, as its files show it.
+  fs::path write_claim(const std::string& id, int number = 1) const {
+    const fs::path claim = run_.string() + ".claims/" + std::to_string(number);
+    write_file(claim / "worker", id);
+    return claim;
+  }
+  fs::path file_of(const std::string& id) const { return study_ / "workers" / (id + ".json"); }
+
   fs::path study_, run_;
-  Claim::Refusal refusal_{};
+  std::optional<record::Status> ended_;  ///< of the run, at the last refusal
 };
 
 void sleep(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
@@ -69,14 +77,15 @@ TEST_F(Claims, OneWorkerHasARunUntilItHasEnded) {
   auto claim = take(first);
   ASSERT_TRUE(claim);
   EXPECT_FALSE(take(second));
-  EXPECT_EQ(refusal_, Claim::Refusal::busy);
+  EXPECT_FALSE(ended_) << "the run is the first worker's";
   EXPECT_FALSE(take(first)) << "one claim for all threads of a worker";
   write_run(claim->record(), record::State::finished);
   EXPECT_FALSE(ended(run_)) << "only whole records are in the run's place";
   EXPECT_TRUE(claim->finish());
   EXPECT_EQ(ended(run_)->state, record::State::finished);
   EXPECT_FALSE(take(second));
-  EXPECT_EQ(refusal_, Claim::Refusal::ended);
+  ASSERT_TRUE(ended_);
+  EXPECT_EQ(ended_->state, record::State::finished);
   EXPECT_THAT(names(), ::testing::ElementsAre("seed-1"));
 }
 
@@ -98,7 +107,7 @@ TEST_F(Claims, AWorkerThatWakesUpLaterChangesNothing) {
   Worker slow(study_, 1000), second(study_, 1);
   auto lost = take(slow);
   write_run(lost->record(), record::State::running, "of the slow one");
-  fs::remove(study_ / "workers" / (slow.id() + ".json"));  // as others do after its silence
+  fs::remove(file_of(slow.id()));  // as others do after its silence
   auto claim = take(second);
   ASSERT_TRUE(claim);
   EXPECT_EQ(record::load(claim->record()).identity.arm, "of the slow one");
@@ -116,52 +125,154 @@ TEST_F(Claims, AWorkerNoticesThatItsRunIsAnothers) {
   Worker slow(study_, 0.02), second(study_, 1);
   auto claim = take(slow);
   EXPECT_FALSE(claim->lost());
-  fs::create_directory(run_.string() + ".claim-2");
+  fs::create_directory(run_.string() + ".claims/2");
   sleep(0.03);
   EXPECT_TRUE(claim->lost());
 }
 
 TEST_F(Claims, AWorkerOfAnotherHostIsGoneAfterSixBeatsOfOurClock) {
   const double every = 0.05;
-  const std::string claim = run_.string() + ".claim-1";
-  write_worker("other-1", 1, every);
-  write_file(claim + "/worker", "other-1");
+  write_worker("other-1.1", 1, every);
+  write_claim("other-1.1");
   Worker here(study_, 1);
   for (int beat = 2; beat < 6; ++beat) {  // for longer than its patience, but it beats
     EXPECT_FALSE(take(here));
     sleep(2 * every);
-    write_worker("other-1", beat, every);
+    write_worker("other-1.1", beat, every);
   }
   EXPECT_FALSE(take(here));
   sleep(4 * every);
   EXPECT_FALSE(take(here)) << "four beats are missing";
   sleep(4 * every);
   EXPECT_TRUE(take(here));
-  EXPECT_FALSE(fs::exists(study_ / "workers" / "other-1.json"));
+  EXPECT_FALSE(fs::exists(file_of("other-1.1")));
 }
 
 TEST_F(Claims, AProcessOfThisHostThatHasEndedIsGoneAtOnce) {
   Worker here(study_, 1000);
-  record::Json file = record::Json::parse(read_file(study_ / "workers" / (here.id() + ".json")));
+  record::Json file = record::Json::parse(read_file(file_of(here.id())));
   file["pid"] = 99999999;
-  write_file(study_ / "workers" / "dead-1.json", file.dump());
-  write_file(run_.string() + ".claim-1/worker", "dead-1");
+  write_file(file_of("dead-1.1"), file.dump());
+  write_claim("dead-1.1");
+  write_file(study_ / "compare.json.dead-1-7.part", "half");
+  write_file(study_ / "value" / "report.html.dead-1-8.part", "half");
+  write_file(study_ / "report.html.alive-1-2.part", "of a process that is not a worker");
+  EXPECT_TRUE(take(here));
+  EXPECT_FALSE(fs::exists(file_of("dead-1.1")));
+  EXPECT_FALSE(fs::exists(study_ / "compare.json.dead-1-7.part"));
+  EXPECT_FALSE(fs::exists(study_ / "value" / "report.html.dead-1-8.part"));
+  EXPECT_TRUE(fs::exists(study_ / "report.html.alive-1-2.part"));
+}
+
+TEST_F(Claims, AMachineWithoutANameIsNotThisOne) {
+  Worker here(study_, 1000);
+  record::Json file = record::Json::parse(read_file(file_of(here.id())));
+  file["pid"] = 99999999;
+  file["boot"] = "";
+  write_file(file_of("other-1.1"), file.dump());
+  write_claim("other-1.1");
+  EXPECT_FALSE(take(here)) << "its process may be on another host";
+}
+
+TEST_F(Claims, AClaimThatCannotBeReadIsLeftToItsWorker) {
+  Worker here(study_, 0.01);
+  fs::create_directories(run_.string() + ".claims/1/worker");  // reading a folder is an error
+  EXPECT_FALSE(take(here));
+  sleep(0.1);
+  EXPECT_FALSE(take(here));
+}
+
+TEST_F(Claims, AWorkerWhoseFileCannotBeUnderstoodIsGoneAfterAWhile) {
+  Worker here(study_, 0.05);
+  write_file(file_of("other-1.1"), "{");
+  write_claim("other-1.1");
+  EXPECT_FALSE(take(here));
+  sleep(0.4);
   EXPECT_TRUE(take(here));
 }
 
 TEST_F(Claims, AClaimWithoutASignatureIsLeftAfterAWhile) {
-  fs::create_directories(run_.string() + ".claim-1");
+  const fs::path claim = run_.string() + ".claims/1";
+  fs::create_directories(claim);
   Worker here(study_, 0.05);
   EXPECT_FALSE(take(here));
   sleep(0.4);
+  fs::remove(claim);
+  fs::create_directories(claim);
+  EXPECT_FALSE(take(here)) << "this is a new claim with an old number";
+  sleep(0.4);
   EXPECT_TRUE(take(here));
+}
+
+TEST_F(Claims, FilesThatWereNotWrittenToTheEndAreRemovedFromTheRecord) {
+  Worker here(study_, 1);
+  const fs::path theirs = write_claim("dead-1.1") / "dead-1.1";
+  write_run(theirs, record::State::running);
+  write_file(theirs / "status.json.x.part", "half");
+  write_file(theirs / "checkpoints" / "last.safetensors.x.part", "half");
+  auto claim = take(here);
+  ASSERT_TRUE(claim);
+  EXPECT_TRUE(record::is_run(claim->record()));
+  EXPECT_FALSE(fs::exists(claim->record() / "status.json.x.part"));
+  EXPECT_FALSE(fs::exists(claim->record() / "checkpoints" / "last.safetensors.x.part"));
+}
+
+TEST_F(Claims, AWorkerThatWakesUpLeavesTheClaimThatGotItsNumber) {
+  Worker slow(study_, 1000), second(study_, 1), third(study_, 1);
+  auto old = take(slow);
+  fs::remove(file_of(slow.id()));
+  auto failed = take(second);
+  write_run(failed->record(), record::State::failed, "it failed");
+  EXPECT_TRUE(failed->finish());
+  auto again = take(third, true);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->record().parent_path(), old->record().parent_path()) << "both have number 1";
+  write_run(old->record(), record::State::finished, "too late");
+  EXPECT_EQ(record::load(again->record()).identity.arm, "it failed");
+  EXPECT_FALSE(old->finish());
+  EXPECT_FALSE(again->lost(true));
+  EXPECT_TRUE(again->finish());
+  EXPECT_EQ(record::load(run_).identity.arm, "it failed");
+  EXPECT_THAT(names(), ::testing::ElementsAre("seed-1"));
+}
+
+TEST_F(Claims, AWorkerThatWakesUpSeesThatItsNumberIsAnothers) {
+  Worker slow(study_, 1000), second(study_, 1);
+  auto old = take(slow);
+  fs::remove_all(run_.string() + ".claims");
+  auto claim = take(second);
+  ASSERT_TRUE(claim);
+  EXPECT_TRUE(old->lost(true));
+  EXPECT_FALSE(claim->lost(true));
+}
+
+TEST_F(Claims, OldOnesOfEndedRunsAreRemoved) {
+  write_run(run_, record::State::finished);
+  write_claim("dead-1.1");
+  write_file(run_.string() + ".claims-dead-1.1/1/worker", "dead-1.1");
+  const fs::path other = run_.parent_path() / "seed-2.claims";
+  write_file(other / "1" / "worker", "alive-1.1");
+  remove_old_claims(run_.parent_path());
+  EXPECT_THAT(names(), ::testing::ElementsAre("seed-1", "seed-2.claims"));
+}
+
+TEST_F(Claims, TheLastWorkerRemovesWhatKilledWorkersLeft) {
+  {
+    Worker here(study_, 1000);
+    record::Json file = record::Json::parse(read_file(file_of(here.id())));
+    file["pid"] = 99999999;
+    write_file(file_of("dead-1.1"), file.dump());
+    here.complete();
+  }
+  EXPECT_FALSE(has_workers(study_));
 }
 
 TEST_F(Claims, AFailedRunIsTriedAgainByThoseThatMay) {
   write_run(run_, record::State::failed, "it failed");
   Worker here(study_, 1);
   EXPECT_FALSE(take(here, false));
-  EXPECT_EQ(refusal_, Claim::Refusal::ended);
+  ASSERT_TRUE(ended_);
+  EXPECT_EQ(ended_->state, record::State::failed);
   auto claim = take(here, true);
   ASSERT_TRUE(claim);
   EXPECT_FALSE(fs::exists(run_));

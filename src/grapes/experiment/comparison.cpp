@@ -178,6 +178,13 @@ std::string Comparison::content() const {
   return all.dump(2) + "\n";
 }
 
+bool Comparison::concluded() const {
+  const std::string text = read_file_if_exists(folder_ / "status.json").value_or("");
+  const record::Json saved = record::Json::parse(text, nullptr, false);
+  const std::string state = saved.is_object() ? saved.value("state", "") : "";
+  return state == record::to_string(record::State::finished) || state == record::to_string(record::State::diverged);
+}
+
 void Comparison::status(record::State state, const std::string& message) const {
   const record::Json content = {{"state", record::to_string(state)}, {"message", message}};
   write_file(folder_ / "status.json", content.dump(2) + "\n");

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/experiment/compare.h"
+#include "grapes/experiment/study.h"
 #include "grapes/experiment/tune.h"
 
 #include <filesystem>
@@ -34,7 +34,10 @@ class Comparison final {
 
   /// Writes the report, and the status. @param statuses  of jobs(), which have all ended
   Outcome conclude(std::span<const record::Status> statuses);
+  /// Writes status.json.
   void status(record::State state, const std::string& message) const;
+  /// Returns whether status.json says that all runs have ended.
+  bool concluded() const;
 
   const std::filesystem::path& folder() const { return folder_; }
   const Config& config() const { return config_; }

@@ -1,9 +1,9 @@
 #include "grapes/experiment/key.h"
 
 #include "grapes/experiment/arms.h"
-#include "grapes/experiment/compare.h"
 #include "grapes/experiment/experiment_test.h"
 #include "grapes/experiment/form.h"
+#include "grapes/experiment/study.h"
 #include "grapes/experiment/sweep.h"
 #include "grapes/experiment/toml.h"
 

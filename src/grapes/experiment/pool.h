@@ -10,7 +10,7 @@
 
 namespace grapes::experiment {
 
-/// Progress of many runs.
+/// Progress of the runs of one kind, such as all that choose learning rates.
 struct Stage {
   std::string what;  ///< "tuning", "comparing"
   std::int64_t runs_done = 0, runs = 0;
@@ -19,41 +19,45 @@ struct Stage {
 };
 using Overview = std::function<void(const Stage&)>;  ///< called from one thread at a time
 
-/// One of several runs on the same data.
+/// One run of a study. All runs of a study use the same data.
 struct Job {
-  std::string what;  ///< Stage::what
-  std::string name;  ///< for people: "grapes, seed 3"
+  std::string what;  ///< its Stage::what
+  std::string name;  ///< in messages: "grapes, seed 3"
   Config config;
   std::filesystem::path folder = {};
   bool checkpoints = true;
-  bool tests = true;                      ///< whether the run has the test examples
-  std::size_t number = 0;                 ///< in the study; the same before and after its tuning
-  std::vector<std::size_t> after = {};    ///< jobs that must have ended before; their numbers are smaller
-  std::function<void(Job&)> settle = {};  ///< called then, before the run begins; sets what depends on them
+  bool tests = true;                    ///< whether the run has the test examples
+  std::size_t number = 0;               ///< in the study; the same before and after the learning rates are chosen
+  std::vector<std::size_t> after = {};  ///< indices of the jobs that must have finished or diverged before this one
+  /// Called when they have, before the run begins. Sets the part of this job that depends on their results.
+  std::function<void(Job&)> settle = {};
 };
 
-/// How the processes that work on a study divide its runs.
-struct Share {
-  /// This process alone; or by claims, in any number of processes (claim.h); or the part-th of `parts`, without claims.
-  enum class By { alone, claims, parts } by = By::alone;
-  std::int64_t part = 1, parts = 1;  ///< a job is in part number % parts + 1
-  double heartbeat = 10;             ///< seconds, of claims
+/// Which runs of a study this process carries out: the value of --shard.
+struct Shard {
+  /// - all: all runs; no other process works on the study
+  /// - claimed: the runs that this process claims (claim.h); any number of other processes do the same
+  /// - part: every `parts`-th run, without claims; other processes have the other parts
+  enum class Kind { all, claimed, part } kind = Kind::all;
+  std::int64_t part = 1, parts = 1;  ///< a job belongs to part number % parts + 1
+  double heartbeat = 10;             ///< seconds between two beats of a worker that claims runs
 
   bool has(const Job& job) const {
-    return by != By::parts || static_cast<std::int64_t>(job.number) % parts == part - 1;
+    return kind != Kind::part || static_cast<std::int64_t>(job.number) % parts == part - 1;
   }
 };
-/// Parses "", "auto" or "3/8". @throws UsageError
-Share parse_share(const std::string& text);
+/// Parses "" (all), "auto" (claimed) or "3/8" (a part). @throws UsageError
+Shard parse_shard(const std::string& text);
 
-/// Runs the jobs in order, `threads` in parallel, each with config.threads threads. A run that has finished or diverged
-/// in a job's folder is kept; one with a checkpoint is resumed; any other starts again. After a signal no job is
-/// started, and running jobs write their checkpoints.
-/// @param worker    claims the runs, and waits for those of other processes; or nothing
-/// @param overview  called with each Stage; or empty
-/// @return a status per job; `running` for a job that has not ended here or elsewhere
-/// @throws exceptions of a run, after the others of this process have ended
+/// Carries out jobs in their order, `threads` of them at a time, each with config.threads threads. If the folder of a
+/// job has a run that has finished or diverged, this run is kept. If it has a checkpoint, the run is resumed. Any other
+/// run starts again. After a signal no job begins, and the jobs that are running write their checkpoints and stop.
+/// @param worker    the worker of this process for Shard::Kind::claimed, which then also waits for the runs of others;
+///                  else null
+/// @param overview  called with a Stage when it changes; or empty
+/// @return a status for each job; `running` if the job has not ended in this or another process
+/// @throws the exception of the first run that failed, after the other runs of this process have stopped
 std::vector<record::Status> run_all(std::vector<Job>& jobs, const data::Splits& splits, std::int64_t threads,
-                                    const Share& share, Worker* worker, const Overview& overview);
+                                    const Shard& shard, Worker* worker, const Overview& overview);
 
 }  // namespace grapes::experiment

@@ -21,7 +21,7 @@ namespace {
 
 fs::path last_checkpoint(const RunPlan& plan) { return plan.folder / "checkpoints" / "last.safetensors"; }
 
-bool goes_on(const RunPlan& plan) { return !plan.folder.empty() && plan.resume && fs::exists(last_checkpoint(plan)); }
+bool resumes(const RunPlan& plan) { return !plan.folder.empty() && plan.resume && fs::exists(last_checkpoint(plan)); }
 
 /// Trains with a new or resumed record. @param row  the last row of its metrics to keep; -1: none
 template <class Train>
@@ -73,7 +73,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
   if (plan.folder.empty()) return continual::learn(run, {}, {}, on_progress);
   std::optional<continual::Checkpoint> checkpoint;
-  if (goes_on(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
+  if (resumes(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
   return recorded(config, splits, scenario.info, plan, checkpoint ? continual::last_row(*checkpoint) : -1,
                   [&](const train::RunWriter& writer) {
                     write_file(plan.folder / "scenario.json", scenario.manifest.dump() + "\n");
@@ -86,7 +86,7 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
   train::TrainState state(config.network, config.optimizer, config.training, splits.info);
   if (plan.on_network) plan.on_network(*state.model);
   if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
-  if (goes_on(plan))
+  if (resumes(plan))
     train::unpack(train::read_safetensors(last_checkpoint(plan)), state, last_checkpoint(plan).string());
   if (plan.group != nullptr) train::equalize(*plan.group, state);
   if (plan.folder.empty()) return train::train(state, splits, config.training, {}, on_progress, plan.group);

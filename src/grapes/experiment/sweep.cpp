@@ -41,7 +41,7 @@ std::vector<Comparison> comparisons(const Config& config, const fs::path& folder
 }
 
 Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& folder, Begin how,
-              const Overview& overview, const Share& share) {
+              const Overview& overview, const Shard& shard) {
   std::vector<Comparison> all = comparisons(config, folder);
   for (const Comparison& one : all) one.check(splits);  // before anything is written
   std::error_code error;
@@ -56,7 +56,7 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
   create_file(folder / "sweep.json", content.dump(2) + "\n");
 
   std::vector<Outcome> outcomes =
-      carry_out(all, splits, folder, how == Begin::resume ? Begin::join : how, overview, share);
+      carry_out(all, splits, folder, how == Begin::resume ? Begin::join : how, overview, shard);
   Outcome outcome = std::move(outcomes.front());
   if (outcomes.size() < all.size() || outcome.done < outcome.runs) return outcome;
   bool any = false;

@@ -22,6 +22,6 @@ std::vector<Comparison> comparisons(const Config& config, const std::filesystem:
 /// does not wait for those before it.
 /// @throws the exceptions of compare()
 Outcome sweep(const Config& config, const data::Splits& splits, const std::filesystem::path& folder, Begin how,
-              const Overview& overview, const Share& share = {});
+              const Overview& overview, const Shard& shard = {});
 
 }  // namespace grapes::experiment

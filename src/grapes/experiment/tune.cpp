@@ -24,12 +24,13 @@ bool names_its_rate(const Config& config, const std::string& arm) {
   return own != config.own_arms.end() && own->second.count("learning-rate") != 0;
 }
 
-/// Returns the validation score after the last epoch.
+/// Returns the validation score after the last epoch. @throws RunError if the run has no result, because it failed
 double final_score(const Job& job) {
   const auto status = ended(job.folder);
-  if (!status || status->state != record::State::finished) return lost;
-  const record::Run run = record::load(job.folder);
-  return record::result_row(run).at("validation_" + run.identity.score).get<double>();
+  if (!status || status->state == record::State::failed)
+    throw RunError(fmt::format("cannot choose a learning rate: the run {} {}. Repeat the command to try it again",
+                               job.folder.string(), status ? "failed: " + status->message : "has not ended"));
+  return status->state == record::State::diverged ? lost : record::load_score(job.folder, "validation");
 }
 
 std::vector<double> grid_of(const Config& config) {

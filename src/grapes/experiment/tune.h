@@ -25,7 +25,9 @@ struct Choice {
   record::Json record;  ///< {"chosen": RATE, "tried": [{"learning_rate", "validation_mean", "validation": [...]}, ...]}
 };
 /// Chooses the rate with the best mean validation score at the end, and of equal ones the smaller. A diverged run
-/// counts as -infinity; null in the record. @param given  the rate without trials
+/// counts as -infinity, which is null in the record.
+/// @param given  the rate without trials
+/// @throws RunError if a trial failed or has not ended
 Choice choose(const std::vector<const Job*>& trials, double given);
 
 /// Returns {"grid": [...], "epochs": E, "seeds": S, "arms": {}}; "arms" takes a Choice's record for each arm.

@@ -78,6 +78,12 @@ std::vector<Json> read_epochs(const fs::path& path) {
   return rows;
 }
 
+const Json& result_row(const std::vector<Json>& epochs, const Status& status) {
+  for (const Json& row : epochs)
+    if (status.counts >= 0 && row.at("epoch") == status.counts) return row;
+  return epochs.back();
+}
+
 void flatten(const Json& value, const std::string& name, std::vector<std::pair<std::string, std::string>>& cells) {
   if (value.is_object()) {
     for (const auto& [key, inner] : value.items()) flatten(inner, name + "." + key, cells);
@@ -235,10 +241,14 @@ Run load(const fs::path& folder) {
           fs::exists(folder / "samples.json") ? read_object(folder / "samples.json") : Json()};
 }
 
-const Json& result_row(const Run& run) {
-  for (const Json& row : run.epochs)
-    if (run.status.counts >= 0 && row.at("epoch") == run.status.counts) return row;
-  return run.epochs.back();
+const Json& result_row(const Run& run) { return result_row(run.epochs, run.status); }
+
+double load_score(const fs::path& folder, const std::string& part) {
+  const fs::path path = folder / "metrics.jsonl";
+  const std::vector<Json> epochs = read_epochs(path);
+  if (epochs.empty()) throw DataError(path.string() + ": expected at least one line");
+  const std::string score = read_identity(folder / "run.json").score;
+  return field<double>(result_row(epochs, load_status(folder)), (part + "_" + score).c_str(), path);
 }
 
 bool has_runs(const fs::path& folder) { return !runs_in(folder).empty(); }

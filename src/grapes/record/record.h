@@ -113,9 +113,12 @@ bool is_run(const std::filesystem::path& folder);
 Run load(const std::filesystem::path& folder);
 /// Loads only the status of a run. @throws DataError
 Status load_status(const std::filesystem::path& folder);
+/// Loads only the score of a run's result, see result_row(). @param part  "train", "validation" or "test"
+/// @throws DataError
+double load_score(const std::filesystem::path& folder, const std::string& part);
 
-/// A folder with this in its name is a claim of a process on a run that has not ended, see experiment/claim.h.
-inline constexpr const char* claim_mark = ".claim-";
+/// A folder with this in its name has the claims of processes on a run that has not ended, see experiment/claim.h.
+inline constexpr const char* claim_mark = ".claims";
 /// Loads all runs in these folders. Each may be a run, or contain runs at any depth. Claims and folders named `tuning`
 /// are skipped.
 std::vector<Run> load_all(const std::vector<std::filesystem::path>& folders);

@@ -1,7 +1,8 @@
-#include "grapes/experiment/compare.h"
+#include "grapes/experiment/study.h"
 
 #include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
+#include "grapes/experiment/claim.h"
 #include "grapes/experiment/comparison.h"
 #include "grapes/experiment/key.h"
 #include "grapes/experiment/toml.h"
@@ -15,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -22,9 +24,9 @@ namespace grapes::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-std::shared_ptr<spdlog::logger> open_log(const fs::path& study, const Share& share) {
+std::shared_ptr<spdlog::logger> open_log(const fs::path& study, const Shard& shard) {
   // Lines of several hosts would overwrite each other on NFS.
-  const fs::path file = share.by == Share::By::alone ? study / "log.txt" : study / "logs" / (process_name() + ".txt");
+  const fs::path file = shard.kind == Shard::Kind::all ? study / "log.txt" : study / "logs" / (process_name() + ".txt");
   auto log =
       std::make_shared<spdlog::logger>("compare", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
   log->set_pattern("%Y-%m-%dT%H:%M:%SZ %v", spdlog::pattern_time_type::utc);
@@ -88,20 +90,20 @@ void check_same(const Config& config, const fs::path& folder) {
 }
 
 std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits& splits, const fs::path& study,
-                               Begin how, const Overview& overview, Share share) {
-  if (share.by == Share::By::alone && has_workers(study)) share.by = Share::By::claims;
-  if (share.by == Share::By::parts && has_workers(study))
+                               Begin how, const Overview& overview, Shard shard) {
+  using Kind = Shard::Kind;
+  if (shard.kind == Kind::all && has_workers(study)) shard.kind = Kind::claimed;
+  if (shard.kind == Kind::part && has_workers(study))
     throw UsageError(study.string() +
                      " was begun with --shard auto: resume it with --shard auto, or choose another folder");
-  for (const Comparison& one : all) one.check(splits);  // before anything is written
   for (Comparison& one : all) one.begin(how);
   std::optional<Worker> worker;
-  if (share.by == Share::By::claims) worker.emplace(study, share.heartbeat);
+  if (shard.kind == Kind::claimed) worker.emplace(study, shard.heartbeat);
 
-  const auto log = open_log(study, share);
+  const auto log = open_log(study, shard);
   const auto end = [&](record::State state, const std::string& message) {
     log->info("{}{}{}", record::to_string(state), message.empty() ? "" : ": ", message);
-    if (share.by != Share::By::alone) return;  // other processes may still be working
+    if (shard.kind != Kind::all) return;  // other processes may still be working
     for (const Comparison& one : all) one.status(state, message);
   };
   const Overview watch = [&, logged = std::map<std::string, std::string>()](const Stage& stage) mutable {
@@ -110,10 +112,11 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
   };
   log->info("{}: {} comparisons", how == Begin::create ? "beginning" : "resuming", all.size());
   try {
-    for (const Comparison& one : all) one.status(record::State::running, "");
+    for (const Comparison& one : all)
+      if (shard.kind == Kind::all || !one.concluded()) one.status(record::State::running, "");
     auto [jobs, counts] = jobs_of(all);
     const auto statuses =
-        run_all(jobs, splits, threads_of(all.front().config()), share, worker ? &*worker : nullptr, watch);
+        run_all(jobs, splits, threads_of(all.front().config()), shard, worker ? &*worker : nullptr, watch);
     check_none_failed(jobs, statuses);
     const auto with = [&](record::State state) {
       return static_cast<std::size_t>(std::ranges::count(statuses, state, &record::Status::state));
@@ -128,7 +131,7 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
     }
     if (outcome.done < outcome.runs) {
       outcome.state = record::State::running;
-      log->info("{} of {} runs have ended; the others belong to other shards", outcome.done, outcome.runs);
+      log->info("{} of {} runs have ended; the others belong to other processes", outcome.done, outcome.runs);
       return {outcome};
     }
     std::vector<Outcome> outcomes;
@@ -137,26 +140,31 @@ std::vector<Outcome> carry_out(std::vector<Comparison>& all, const data::Splits&
       outcomes.push_back(all[i].conclude(std::span(statuses).subspan(first, counts[i])));
       outcomes.back().done = outcomes.back().runs = counts[i];
       log->info("{}: {}", all[i].folder().string(), record::to_string(outcomes.back().state));
-      if (worker) worker->clean(all[i].folder());
     }
-    if (worker) worker->clean(study), worker->complete();
+    if (worker) {
+      std::set<fs::path> folders;
+      for (const Job& job : jobs) folders.insert(job.folder.parent_path());
+      for (const fs::path& folder : folders) remove_old_claims(folder);
+      worker->complete();
+    }
     return outcomes;
   } catch (const std::exception& error) {
     try {
       end(record::State::failed, error.what());
     } catch (const DataError&) {
-      // If the disk is full, the status cannot be written either.
+      // If the disk is full, the status cannot be written either. The first error is the one to report.
     }
     throw;
   }
 }
 
 Outcome compare(const Config& config, const data::Splits& splits, const fs::path& folder, Begin how,
-                const Overview& overview, const Share& share) {
+                const Overview& overview, const Shard& shard) {
   check(config);
   std::vector<Comparison> one;
   one.emplace_back(config, folder);
-  return std::move(carry_out(one, splits, folder, how, overview, share).front());
+  one.front().check(splits);
+  return std::move(carry_out(one, splits, folder, how, overview, shard).front());
 }
 
 }  // namespace grapes::experiment

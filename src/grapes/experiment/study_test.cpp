@@ -1,4 +1,4 @@
-#include "grapes/experiment/compare.h"
+#include "grapes/experiment/study.h"
 
 #include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
@@ -192,11 +192,11 @@ TEST_F(Compare, AnArmDoesNotWaitForTheTuningOfOthers) {
 TEST_F(Compare, ProcessesThatShareItWriteWhatOneWrites) {
   config_.jobs = 1;
   run("whole");
-  const Share share{.by = Share::By::claims, .heartbeat = 0.2};
+  const Shard shard{.kind = Shard::Kind::claimed, .heartbeat = 0.2};
   std::vector<std::thread> workers;
   for (int k = 0; k < 3; ++k)
     workers.emplace_back([&] {
-      const Outcome outcome = compare(config_, splits_, folder_ / "shared", Begin::join, {}, share);
+      const Outcome outcome = compare(config_, splits_, folder_ / "shared", Begin::join, {}, shard);
       EXPECT_EQ(outcome.state, record::State::finished);
       EXPECT_EQ(outcome.done, 6U);
     });
@@ -206,10 +206,45 @@ TEST_F(Compare, ProcessesThatShareItWriteWhatOneWrites) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "shared" / "arms" / "bp"), {}), 2) << "no claim is left";
 }
 
+TEST_F(Compare, AFailedTrialChoosesNoLearningRate) {
+  config_.jobs = 1;
+  config_.compare.arms = {"bp", "grapes"};
+  config_.compare.tune = true;
+  config_.compare.grid = {0.05, 0.1};
+  run("whole");
+  const fs::path trial = folder_ / "a" / "tuning" / "bp" / "0.1" / "seed-1001";
+  const auto worker = [&](const Overview& overview) {
+    return compare(config_, splits_, folder_ / "a", Begin::join, overview, {.kind = Shard::Kind::claimed});
+  };
+  const auto fail = [&](const Stage& stage) {  // as in another process
+    if (stage.what != "tuning" || stage.runs_done != 1 || record::is_run(trial)) return;
+    record::Status status;
+    status.state = record::State::failed;
+    status.message = "the disk is full";
+    record::Writer::create(trial, {.arm = "bp", .seed = 1001}, "", record::Json::object()).status(status);
+  };
+  EXPECT_THAT([&] { worker(fail); }, ::testing::ThrowsMessage<RunError>(
+                                         ::testing::AllOf(HasSubstr(trial.string()), HasSubstr("the disk is full"))));
+  EXPECT_TRUE(record::Json::parse(read_file(folder_ / "a" / "compare.json"))["tuning"].is_null());
+  EXPECT_FALSE(fs::exists(folder_ / "a" / "arms" / "bp")) << "its learning rate is not known";
+  EXPECT_EQ(rows("a").size(), 2U) << "the other arm has its runs";
+
+  EXPECT_EQ(worker({}).state, record::State::finished) << "the next worker tries the trial again";
+  EXPECT_EQ(rows("a"), rows("whole"));
+  EXPECT_EQ(read_file(folder_ / "a" / "compare.json"), read_file(folder_ / "whole" / "compare.json"));
+}
+
+TEST_F(Compare, ALateWorkerDoesNotReopenAStudyThatHasEnded) {
+  run("a");
+  const auto late = [&](const Stage&) { EXPECT_EQ(status_of("a")["state"], "finished"); };
+  EXPECT_EQ(compare(config_, splits_, folder_ / "a", Begin::join, late, {.kind = Shard::Kind::claimed}).state,
+            record::State::finished);
+}
+
 TEST_F(Compare, PartsAreCarriedOutOneAfterTheOther) {
   run("whole");
   const auto part = [&](std::int64_t which) {
-    return compare(config_, splits_, folder_ / "parts", Begin::join, {}, {Share::By::parts, which, 2});
+    return compare(config_, splits_, folder_ / "parts", Begin::join, {}, {Shard::Kind::part, which, 2});
   };
   const Outcome first = part(2);
   EXPECT_EQ(first.state, record::State::running);
