@@ -10,11 +10,13 @@ its end twice.
 """
 import argparse
 import collections
+import glob
 import json
 import pathlib
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,15 +91,27 @@ def check(grapes, whole, shared):
     assert report_without_times(grapes, shared) == report_without_times(grapes, whole), "the report differs"
 
 
+def has_run(folder, worker):
+    """Return whether a worker has a claim on a run."""
+    def signed(path):
+        try:
+            return f"-{worker.pid}-" in pathlib.Path(path).read_text()
+        except FileNotFoundError:  # another worker has ended its run
+            return False
+    return any(map(signed, glob.glob(f"{folder}/**/*.claims/*/worker", recursive=True)))
+
+
 def disturbed(grapes, file, folder, workers, kills, rng):
-    """Run the study with workers of which at most `kills` are killed. Return how many were."""
+    """Run the study with workers of which at most `kills` are killed. Return how many were, and how many of them had a run."""
     command = [grapes, "run", file, "--out", folder, "--shard", "auto", "--heartbeat", "0.5", "--quiet"]
     start = lambda: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    running, killed = [start() for _ in range(workers)], 0
+    running, killed, with_run = [start() for _ in range(workers)], 0, 0
     while killed < kills and all(one.poll() is None for one in running):
         time.sleep(rng.uniform(0.05, 1.0))
         if all(one.poll() is None for one in running):
             victim = rng.choice(running)
+            victim.send_signal(signal.SIGSTOP)  # so that it does not end the run while its claims are read
+            with_run += has_run(folder, victim)
             victim.kill()
             victim.communicate()
             running.remove(victim)
@@ -106,7 +120,7 @@ def disturbed(grapes, file, folder, workers, kills, rng):
     for one in running:
         said = one.communicate(timeout=600)[1]
         assert one.returncode == 0, f"a worker failed: {said}"
-    return killed
+    return killed, with_run
 
 
 def main():
@@ -124,14 +138,15 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "study.toml").write_text(STUDY)
         subprocess.run([grapes, "run", folder / "study.toml", "--out", folder / "whole", "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        killed, studies = 0, 0
+        killed, with_run, studies = 0, 0, 0
         while killed < options.kills:
             studies += 1
             shared = folder / f"shared-{studies}"
-            killed += disturbed(grapes, folder / "study.toml", shared, options.workers, options.kills - killed, rng)
+            now = disturbed(grapes, folder / "study.toml", shared, options.workers, options.kills - killed, rng)
+            killed, with_run = killed + now[0], with_run + now[1]
             check(grapes, folder / "whole", shared)
             print(f"study {studies}: {killed} workers killed so far; equal", flush=True)
-    print(f"{killed} workers killed in {studies} studies; all equal the undisturbed one")
+    print(f"{killed} workers killed in {studies} studies, {with_run} of them during a run; all studies equal the undisturbed one")
 
 
 if __name__ == "__main__":

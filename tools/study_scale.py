@@ -3,14 +3,14 @@
 
     study_scale.py GRAPES FOLDER [--runs 10000] [--workers 2]
 
-Prints the time of the study, of `grapes status` and of `grapes report`, and the numbers of files. FOLDER must not exist; it is on the
-file system to be measured, and is left there.
+Prints how many runs end per second, the times of `grapes status` and `grapes report`, and the numbers of files. The processor time does
+not depend on what else the machine does. FOLDER must not exist. It is on the file system to be measured, and is left there.
 """
 import argparse
 import collections
-import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import time
@@ -41,34 +41,37 @@ def main():
     command = [options.grapes, "--quiet", "run", folder / "study.toml", "--out", study]
     say = lambda what, value: print(f"{what:42} {value}", flush=True)
 
-    def timed(*arguments):
-        start = time.monotonic()
-        output = subprocess.run([options.grapes, "--quiet", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
-        return time.monotonic() - start, output
+    def processor_seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
 
-    start = time.monotonic()
+    def timed(*arguments):
+        start, used = time.monotonic(), processor_seconds()
+        subprocess.run([options.grapes, "--quiet", *arguments], check=True, stdout=subprocess.DEVNULL)
+        return f"{time.monotonic() - start:.2f} s, of which it computed {processor_seconds() - used:.2f} s"
+
+    def ended():
+        return sum(claims not in name for arm in (study / "arms").iterdir() for name in os.listdir(arm)) if (study / "arms").exists() else 0
+
+    start, claims = time.monotonic(), ".claims"
     workers = [subprocess.Popen([*command, "--shard", "auto"] if options.workers else command, stdout=subprocess.DEVNULL)
                for _ in range(max(options.workers, 1))]
-    while not (study / "compare.json").exists():
-        time.sleep(0.01)
-    middle = []
-    while all(one.poll() is None for one in workers):
-        seconds, output = timed("status", study, "--json")
-        status = json.loads(output)
-        if status["finished"] == options.runs:
-            break
-        middle.append((time.monotonic() - start, status["finished"], seconds))
-        time.sleep(5)
-    done = time.monotonic() - start
+    reached = []  # times at which a tenth, two tenths, ... of the runs had ended
+    while len(reached) < 10:
+        assert all(one.poll() in (None, 0) for one in workers)
+        if ended() >= options.runs * (len(reached) + 1) // 10:
+            reached.append(time.monotonic() - start)
+        time.sleep(0.05)
     for one in workers:
         assert one.wait() == 0
-    say("runs per second", f"{options.runs / done:.1f}")
+    tenth = options.runs / 10
+    say("runs per second", f"{options.runs / reached[-1]:.1f}")
+    say("runs per second, second and last tenth", f"{tenth / (reached[1] - reached[0]):.1f}, {tenth / (reached[9] - reached[8]):.1f}")
     say("until the last process has written the report", f"{time.monotonic() - start:.1f} s")
-    if middle:
-        say("status while it ran, at most", f"{max(seconds for _, _, seconds in middle):.2f} s")
-    say("status at the end", f"{min(timed('status', study)[0] for _ in range(3)):.2f} s")
-    say("report", f"{timed('report', study)[0]:.1f} s")
-    say("the same command again", f"{timed('run', folder / 'study.toml', '--out', study)[0]:.1f} s")
+    say("processor time of all workers per run", f"{1000 * processor_seconds() / options.runs:.1f} ms")
+    say("status", timed("status", study))
+    say("report", timed("report", study))
+    say("the same command again", timed("run", folder / "study.toml", "--out", study))
     sizes = collections.Counter()
     for path, folders, files in os.walk(study):
         sizes[path] = len(folders) + len(files)

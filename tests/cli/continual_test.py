@@ -178,9 +178,7 @@ class ContinualTest(ProgramTest):
         self.good(*arguments, "--out", "whole")
         program = self.start(*arguments, "--out", "part", stdout=subprocess.DEVNULL)
         run = "part/arms/si+shuffled/rate-0.003/seed-1"
-        metrics = self.folder / run / "metrics.jsonl"
-        while not metrics.exists() or metrics.read_text().count("\n") < 2:
-            time.sleep(0.005)
+        self.wait_for_epoch(run, 1, program)
         time.sleep(0.05)
         program.send_signal(signal.SIGINT)
         self.assertEqual(program.wait(), 130)

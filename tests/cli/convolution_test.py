@@ -34,9 +34,7 @@ class ConvolutionTest(ProgramTest):
         arguments = [*SMALL, "--norm", "batch", "--modulation", "shuffled", "--dropout", "0.2", "--augment", "crop=1,flip=0.5", "--epochs", "8"]
         self.good("train", *arguments, "--out", "whole")
         run = self.start("train", *arguments, "--out", "part")
-        metrics = self.folder / "part" / "metrics.jsonl"
-        while not metrics.exists() or metrics.read_text().count("\n") < 3:
-            time.sleep(0.01)
+        self.wait_for_epoch("part", 2, run)
         run.send_signal(signal.SIGINT)
         self.assertIn(run.wait(), (130, 0))
         if self.status("part")["state"] == "interrupted":

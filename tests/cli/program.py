@@ -1,4 +1,6 @@
 """Base of the program's tests: runs it in a new folder and reads the files that it writes."""
+import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -72,14 +74,26 @@ class ProgramTest(unittest.TestCase):
     def status(self, run):
         return json.loads((self.folder / run / "status.json").read_text())
 
-    def wait_for_epoch(self, run, epochs):
-        """Wait until the record of a run that is still training has more than this many rows."""
-        metrics = self.folder / run / "metrics.jsonl"
-        for _ in range(1200):
-            if metrics.is_file() and len(metrics.read_text().splitlines()) > epochs:
-                return
-            time.sleep(0.05)
-        self.fail(f"{run} did not reach epoch {epochs} within a minute")
+    def wait_until(self, condition, what, program=None, seconds=120):
+        """Wait until a function returns something true, and return this. Fail if the program ends before, or after some time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = program is not None and program.poll() is not None
+            if found := condition():
+                return found
+            self.assertFalse(ended, f"the program ended before {what}")
+            time.sleep(0.02)
+        self.fail(f"{what}: not within {seconds} seconds")
+
+    def wait_for_epoch(self, run, epochs, program=None):
+        """Wait until the record of a run has more than this many rows. The name of the run is a pattern. Return its folder."""
+        def reached():
+            for folder in map(self.folder.joinpath, glob.glob(run, root_dir=self.folder)):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # a run of a study is moved when it has ended
+                    if (folder / "metrics.jsonl").read_text().count("\n") > epochs:
+                        return folder
+            return None
+        return self.wait_until(reached, f"{run} reached epoch {epochs}", program)
 
     def rows(self, run):
         """Return the rows of metrics.jsonl."""
