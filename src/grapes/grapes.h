@@ -4,7 +4,7 @@
 /// whole public interface. All other headers are internal and are not installed.
 ///
 ///   train an existing model       grapes::backward(loss, *model), Modulator, LocalOptimizer
-///   build a model from layers     nn::Linear, Conv2d, Recurrent, Snu, DirectFeedback
+///   build a model from layers     nn::Linear, Conv2d, Recurrent, Snu, DirectFeedback, ShardedLinear
 ///   single operations             responsibility, factor, modulate, feedback
 ///   choose a learning rule        Rule{.route = "fa", .modulation = "grapes", .gain = 2}
 ///   choose layers of a model      BackwardOptions().rule({.gain = 3}).exclude({"0"})
@@ -19,4 +19,5 @@
 #include "grapes/credit/rule.h"
 #include "grapes/nn/eprop.h"
 #include "grapes/nn/layers.h"
+#include "grapes/nn/sharded_linear.h"
 #include "grapes/nn/snu.h"

@@ -25,13 +25,17 @@ def free_port():
 
 class Processes(ProgramTest):
     def assert_close(self, one, other, most=1e-12):
-        """Compare the numbers of two checkpoints of float64."""
-        mine, theirs = self.tensors(one), self.tensors(other)
+        """Compare two checkpoints: numbers of float64 are close, and all others are equal."""
+        mine, theirs = self.typed_tensors(one), self.typed_tensors(other)
         self.assertEqual(mine.keys(), theirs.keys())
-        for name in mine:
-            if len(mine[name]) % 8 == 0 and not name.startswith("factors"):
-                a, b = array.array("d", mine[name]), array.array("d", theirs[name])
+        self.assertIn("F64", [dtype for dtype, _ in mine.values()])
+        for name, (dtype, content) in mine.items():
+            self.assertEqual((dtype, len(content)), (theirs[name][0], len(theirs[name][1])), name)
+            if dtype == "F64":
+                a, b = array.array("d", content), array.array("d", theirs[name][1])
                 self.assertLessEqual(max((abs(x - y) for x, y in zip(a, b)), default=0), most, name)
+            else:
+                self.assertEqual(content, theirs[name][1], name)
 
     def launched(self, *arguments):
         """Start `grapes launch`."""
@@ -161,16 +165,30 @@ class Processes(ProgramTest):
     def test_launch_starts_trainings_only(self):
         self.assert_refused(2, "expected train after --; got 'compare'", "launch", "-n", "2", "--", "compare")
 
-    def test_torchrun_starts_grapes(self):
+    def torchrun(self, *arguments):
+        """Start torchrun of PyTorch from PyPI with two processes, or skip the test."""
         torchrun = os.environ.get("TORCHRUN", "")
         if not pathlib.Path(torchrun).is_file():
             self.skipTest("PyTorch from PyPI is missing: make test-torch2 installs it")
+        return subprocess.Popen([torchrun, "--nproc-per-node", "2", "--master-port", str(free_port()), *arguments[:-1],
+                                 "--no-python", GRAPES, "train", *arguments[-1]], cwd=self.folder, env=self.environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_torchrun_starts_grapes(self):
+        started = self.torchrun([*NET, "--out", "two"])
         self.good("train", *NET, "--out", "one")
-        done = subprocess.run([torchrun, "--nproc-per-node", "2", "--master-port", str(free_port()), "--no-python", GRAPES,
-                               "train", *NET, "--out", "two"], cwd=self.folder, env=self.environment, capture_output=True,
-                              text=True, timeout=200)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        _, said = started.communicate(timeout=200)
+        self.assertEqual(started.returncode, 0, said)
         self.assert_close("one/checkpoints/last.safetensors", "two/checkpoints/last.safetensors")
+
+    def test_torchrun_restarts_a_training_that_lost_a_process(self):
+        started = self.torchrun("--max-restarts", "2", [*LONG, "--quiet", "--timeout", "20", "--out", "killed"])
+        self.wait_for_epoch("killed", 2)
+        os.kill(self.ranks(started)[1], signal.SIGKILL)
+        _, said = started.communicate(timeout=200)
+        self.assertEqual(started.returncode, 0, said)
+        self.good("launch", "-n", 2, "--", "train", *LONG, "--quiet", "--out", "whole")
+        self.assertEqual(self.tensors("whole/checkpoints/last.safetensors"), self.tensors("killed/checkpoints/last.safetensors"))
 
 
 if __name__ == "__main__":

@@ -99,14 +99,18 @@ class ProgramTest(unittest.TestCase):
         """Return the rows of metrics.jsonl."""
         return [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
 
-    def tensors(self, file):
-        """Return name -> bytes of a safetensors file."""
+    def typed_tensors(self, file):
+        """Return name -> (dtype, bytes) of a safetensors file; a dtype is called "F64", "I64", ..."""
         content = (self.folder / file).read_bytes()
         (size,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8:8 + size])
         header.pop("__metadata__", None)
         body = content[8 + size:]
-        return {name: body[slice(*tensor["data_offsets"])] for name, tensor in header.items()}
+        return {name: (tensor["dtype"], body[slice(*tensor["data_offsets"])]) for name, tensor in header.items()}
+
+    def tensors(self, file):
+        """Return name -> bytes of a safetensors file."""
+        return {name: content for name, (_, content) in self.typed_tensors(file).items()}
 
 
 def main():

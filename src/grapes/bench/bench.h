@@ -57,19 +57,27 @@ std::vector<Timing> mlp(const MlpCase& which, const Options& options);
 std::vector<MlpCase> mlp_cases();
 
 /// A training step in several processes, each of which computes as many examples as the process alone.
+struct DistCase {
+  std::string model;
+  std::int64_t batch = 64;  ///< examples per process
+  std::vector<std::int64_t> input = {1, 28, 28};
+};
 struct DistTiming {
   std::string name;
   std::int64_t batch = 0;  ///< examples per process
   int processes = 1;
-  double alone_us = 0, step_us = 0;  ///< medians
-  double exchange_us = 0;            ///< of the sums of all gradients without a backward pass, median
+  std::int64_t bytes = 0, buckets = 0;  ///< of the gradients
+  double alone_us = 0, step_us = 0;     ///< medians
+  double exchange_us = 0;               ///< of the sums of all gradients without a backward pass, median
   double waited_us = 0;  ///< mean time per step for which the process waits for these sums after its backward pass
   double efficiency() const { return alone_us / step_us; }
   double overlap() const { return exchange_us > 0 ? std::max(0.0, 1 - waited_us / exchange_us) : 0; }
 };
 nlohmann::json to_json(const DistTiming& timing);
-/// Times dense, convolutional and spiking networks. All processes of the group call it.
-std::vector<DistTiming> dist(dist::Group& group, const Options& options);
+/// Times a step with SGD and GRAPES. All processes of the group call it.
+DistTiming dist(const DistCase& which, dist::Group& group, const Options& options);
+/// Returns the cases of docs/scaling.md: narrow, wide, convolutional and spiking.
+std::vector<DistCase> dist_cases();
 
 /// A training step of spiking layers over time with SGD. The inputs are already spikes.
 struct SnnCase {

@@ -1,4 +1,3 @@
-#include "grapes/base/stopwatch.h"
 #include "grapes/bench/baseline.h"
 #include "grapes/bench/step.h"
 #include "grapes/dist/buckets.h"
@@ -26,25 +25,16 @@ Step shared_step(const std::string& model, std::vector<std::int64_t> input, std:
   return step;
 }
 
-std::vector<Step> shared_steps() {
-  return {shared_step("mlp:256,256", {1, 28, 28}, 64), shared_step("mlp:2048,2048", {1, 28, 28}, 256),
-          shared_step("cnn:32,64", {3, 32, 32}, 64), shared_step("snn:256,256", {1, 28, 28}, 64)};
-}
-
-/// Microseconds of each of `count` runs, after a quarter as many that warm up.
-std::vector<double> times_of(std::int64_t count, const std::function<void()>& run) {
-  std::vector<double> times;
-  for (std::int64_t i = -count / 4; i < count; ++i) {
-    const Stopwatch watch;
-    run();
-    if (i >= 0) times.push_back(watch.seconds() * 1e6);
-  }
-  return times;
-}
-
-double median(std::vector<double> times) {
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
+/// Microseconds of a run, the median over about `seconds`. Rank 0 decides how often all processes run.
+double median_time(const std::function<void()>& run, double seconds, dist::Group* group) {
+  const auto median = [&](std::int64_t count) {
+    std::vector<double> times = times_in_a_row(count, run);
+    std::sort(times.begin(), times.end());
+    return quantile(times, 0.5);
+  };
+  const double count = std::clamp(seconds * 1e6 / median(4), 4.0, 10000.0);
+  const std::string all = std::to_string(std::llround(count));
+  return median(std::stoll(group != nullptr ? group->broadcast(all) : all));
 }
 
 }  // namespace
@@ -53,6 +43,8 @@ nlohmann::json to_json(const DistTiming& timing) {
   return {{"name", timing.name},
           {"batch", timing.batch},
           {"processes", timing.processes},
+          {"bytes", timing.bytes},
+          {"buckets", timing.buckets},
           {"alone_us", timing.alone_us},
           {"step_us", timing.step_us},
           {"efficiency", timing.efficiency()},
@@ -61,47 +53,47 @@ nlohmann::json to_json(const DistTiming& timing) {
           {"overlap", timing.overlap()}};
 }
 
-std::vector<DistTiming> dist(dist::Group& group, const Options& options) {
+std::vector<DistCase> dist_cases() {
+  return {{"mlp:256,256", 64}, {"mlp:2048,2048", 256}, {"cnn:32,64", 64, {3, 32, 32}}, {"snn:256,256", 64}};
+}
+
+DistTiming dist(const DistCase& which, dist::Group& group, const Options& options) {
   const kernels::FlushDenormals flush;
   kernels::set_threads(1);
-  std::vector<DistTiming> all;
-  for (const Step& step : shared_steps()) {
-    DistTiming timing;
-    timing.name = step.labels.name;
-    timing.batch = step.labels.batch;
-    timing.processes = group.size();
-    const auto count_for = [&](double microseconds) {  // rank 0 decides how often all run
-      const double count = std::clamp(options.seconds / 3 * 1e6 / microseconds, 4.0, 10000.0);
-      return std::stoll(group.broadcast(std::to_string(std::llround(count))));
-    };
-    double first = 1;
-    if (group.first()) {  // the others wait, so that the process has the machine for itself
-      Learner alone(step);
-      first = median(times_of(4, [&] { alone.step(); }));
-      const double count = std::clamp(options.seconds / 3 * 1e6 / first, 4.0, 10000.0);
-      timing.alone_us = median(times_of(std::llround(count), [&] { alone.step(); }));
-    }
-    group.exchange("alone " + timing.name, "");
-
-    Learner together(step, false, &group);
-    double few = median(times_of(4, [&] { together.step(); }));
-    const std::int64_t count = count_for(few);
-    const double before = together.waited();
-    timing.step_us = median(times_of(count, [&] { together.step(); }));
-    timing.waited_us = (together.waited() - before) * 1e6 / static_cast<double>(count + count / 4);
-
-    std::vector<at::Tensor> parameters;
-    for (const nn::Named& parameter : together.parameters()) parameters.push_back(parameter.value);
-    dist::Buckets buckets(group, parameters);
-    const auto sum = [&] {
-      buckets.begin({0.0});
-      buckets.finish();
-    };
-    few = median(times_of(4, sum));
-    timing.exchange_us = median(times_of(count_for(few), sum));
-    all.push_back(timing);
+  const Step step = shared_step(which.model, which.input, which.batch);
+  DistTiming timing;
+  timing.name = which.model;
+  timing.batch = which.batch;
+  timing.processes = group.size();
+  if (group.first()) {  // the others wait, so that the process has the machine for itself
+    Learner alone(step);
+    timing.alone_us = median_time([&] { alone.step(); }, options.seconds / 3, nullptr);
   }
-  return all;
+  group.exchange("");
+
+  Learner together(step, false, &group);
+  std::int64_t steps = 0;
+  timing.step_us = median_time(
+      [&] {
+        together.step();
+        ++steps;
+      },
+      options.seconds / 3, &group);
+  timing.waited_us = together.waited() * 1e6 / static_cast<double>(steps);
+
+  std::vector<at::Tensor> parameters;
+  for (const nn::Named& parameter : together.parameters()) {
+    parameters.push_back(parameter.value);
+    timing.bytes += static_cast<std::int64_t>(parameter.value.nbytes());
+  }
+  dist::Buckets buckets(group, parameters);
+  timing.buckets = static_cast<std::int64_t>(buckets.count());
+  const auto sum = [&] {
+    buckets.begin({0.0});
+    buckets.finish();
+  };
+  timing.exchange_us = median_time(sum, options.seconds / 3, &group);
+  return timing;
 }
 
 }  // namespace grapes::bench

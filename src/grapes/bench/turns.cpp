@@ -1,11 +1,11 @@
 #include "grapes/bench/turns.h"
 
+#include "grapes/base/stopwatch.h"
 #include "grapes/kernels/libraries.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -13,21 +13,31 @@
 namespace grapes::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 struct Turn {
   std::int64_t threads;
   std::function<void()> run;
   std::optional<Timing> labels = {};  // of an arm; empty: the baseline of the arms that follow
   std::vector<double> us = {};
 
-  double quantile(double q) const {
-    return us[static_cast<std::size_t>(std::lround(q * static_cast<double>(us.size() - 1)))];
-  }
-  double spread() const { return (quantile(0.75) - quantile(0.25)) / 2; }
+  double median() const { return quantile(us, 0.5); }
+  double spread() const { return (quantile(us, 0.75) - quantile(us, 0.25)) / 2; }
 };
 
 }  // namespace
+
+std::vector<double> times_in_a_row(std::int64_t runs, const std::function<void()>& run) {
+  std::vector<double> times;
+  for (std::int64_t i = -(runs + 3) / 4; i < runs; ++i) {
+    const Stopwatch watch;
+    run();
+    if (i >= 0) times.push_back(watch.seconds() * 1e6);
+  }
+  return times;
+}
+
+double quantile(const std::vector<double>& sorted, double q) {
+  return sorted[static_cast<std::size_t>(std::lround(q * static_cast<double>(sorted.size() - 1)))];
+}
 
 std::vector<Timing> take_turns(const std::function<Group()>& make, const Options& options, kernels::Pool pool,
                                int runs) {
@@ -42,18 +52,14 @@ std::vector<Timing> take_turns(const std::function<Group()>& make, const Options
     for (Arm& arm : group.arms) turns.push_back({threads, std::move(arm.run), std::move(arm.labels)});
   }
 
-  const int warm_up = (runs + 3) / 4;
-  const auto start = Clock::now();
+  const Stopwatch watch;
   do {
     for (Turn& turn : turns) {
       kernels::set_threads(turn.threads, pool);
-      for (int i = 0; i < warm_up + runs; ++i) {
-        const auto begin = Clock::now();
-        turn.run();
-        if (i >= warm_up) turn.us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-      }
+      const std::vector<double> times = times_in_a_row(runs, turn.run);
+      turn.us.insert(turn.us.end(), times.begin(), times.end());
     }
-  } while (std::chrono::duration<double>(Clock::now() - start).count() < options.seconds);
+  } while (watch.seconds() < options.seconds);
 
   std::vector<Timing> timings;
   const Turn* baseline = nullptr;
@@ -65,9 +71,9 @@ std::vector<Timing> take_turns(const std::function<Group()>& make, const Options
     }
     Timing timing = *turn.labels;
     timing.threads = turn.threads;
-    timing.step_us = turn.quantile(0.5);
+    timing.step_us = turn.median();
     timing.step_spread_us = turn.spread();
-    timing.baseline_us = baseline->quantile(0.5);
+    timing.baseline_us = baseline->median();
     timing.baseline_spread_us = baseline->spread();
     timing.ratio = timing.step_us / timing.baseline_us;
     timing.no_baseline = no_baseline;

@@ -3,10 +3,16 @@
 #include "grapes/bench/bench.h"
 #include "grapes/kernels/threads.h"
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
 namespace grapes::bench {
+
+/// Returns the microseconds of each of `runs` runs in a row, after a quarter as many that warm up.
+std::vector<double> times_in_a_row(std::int64_t runs, const std::function<void()>& run);
+/// Returns a quantile of sorted numbers, without interpolation. @param q  in [0, 1]
+double quantile(const std::vector<double>& sorted, double q);
 
 /// Something to time, with its labels.
 struct Arm {

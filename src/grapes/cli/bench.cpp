@@ -130,21 +130,25 @@ Exit dist(const BenchVerb& verb, int processes) {
     launch.processes = processes;
     launch.command = {this_program(), "bench", "dist", "--seconds", shortest(verb.options.seconds)};
     if (verb.json) launch.command.emplace_back("--json");
+    if (verb.model) launch.command.insert(launch.command.end(), {"--model", *verb.model});
+    if (verb.batch) launch.command.insert(launch.command.end(), {"--batch", std::to_string(*verb.batch)});
     return static_cast<Exit>(dist::launch(launch));
   }
   dist::Group group(place, 120 + verb.options.seconds);  // rank 0 measures alone first
-  const std::vector<bench::DistTiming> all = bench::dist(group, verb.options);
-  if (!group.first()) return Exit::done;
+  std::vector<bench::DistCase> cases = bench::dist_cases();
+  if (verb.model) cases = {{*verb.model}};
   std::vector<std::vector<std::string>> rows = {
       {"case", "batch", "processes", "alone", "step", "efficiency", "exchange", "waited", "overlap"}};
-  for (const bench::DistTiming& t : all) {
-    if (verb.json) std::cout << bench::to_json(t).dump() << "\n";
+  for (bench::DistCase& which : cases) {
+    which.batch = verb.batch.value_or(which.batch);
+    const bench::DistTiming t = bench::dist(which, group, verb.options);
+    if (verb.json && group.first()) std::cout << bench::to_json(t).dump() << std::endl;
     rows.push_back({t.name, std::to_string(t.batch), std::to_string(t.processes), fmt::format("{:.0f} µs", t.alone_us),
                     fmt::format("{:.0f} µs", t.step_us), fmt::format("{:.2f}", t.efficiency()),
                     fmt::format("{:.0f} µs", t.exchange_us), fmt::format("{:.0f} µs", t.waited_us),
                     fmt::format("{:.2f}", t.overlap())});
   }
-  if (!verb.json) std::cout << columns(rows, "lr");
+  if (!verb.json && group.first()) std::cout << columns(rows, "lr");
   return Exit::done;
 }
 
@@ -258,13 +262,21 @@ void add_bench(Program& program) {
   const auto several = std::make_shared<BenchVerb>();
   const auto processes = std::make_shared<int>(2);
   CLI::App* shared = add_verb(*verb, "dist", "time a training step in several processes relative to one process alone",
-                              {{"grapes bench dist", "time two processes on this machine"}});
+                              {{"grapes bench dist", "time two processes on this machine"},
+                               {"grapes bench dist -n 4 --model mlp:512 --batch 32", "time your own network in four"}});
   shared->add_option("--processes,-n", *processes, "number of processes [2]")
       ->check(CLI::Range(2, 4096).description(""))
       ->type_name("N");
   shared->add_option("--seconds", several->options.seconds, "seconds for which each case is timed [2]")
       ->check(CLI::Range(0.01, 3600.0).description(""))
       ->type_name("S");
+  shared
+      ->add_option("--model", several->model,
+                   "measure only this model, on inputs of 1 x 28 x 28; see grapes list models")
+      ->type_name("MODEL");
+  shared->add_option("--batch", several->batch, "examples per process; by default those of the case, or 64")
+      ->check(CLI::Range(1, 65536).description(""))
+      ->type_name("N");
   shared->add_flag("--json", several->json, "print one JSON object per line");
   shared->callback(
       [&program, several, processes] { program.action = [several, processes] { return dist(*several, *processes); }; });

@@ -101,9 +101,9 @@ record::Status run(const Program& program, const experiment::Config& config, con
   ProgressBar bar(program.err(), program.quiet);
   // One process per machine looks for the data first, and downloads them if they are missing.
   const bool waits = group != nullptr && group->place().local_rank > 0;
-  if (waits) group->exchange("data was found", "", true);  // a download may take long
+  if (waits) group->exchange("", true);  // a download may take long
   const data::Splits splits = open_data(program, config, bar);
-  if (group != nullptr && !waits) group->exchange("data was found", "", true);
+  if (group != nullptr && !waits) group->exchange("", true);
   if (group != nullptr) group->require_same("data", splits.name + "\n" + splits.fingerprint);
   interrupt::install();
   const auto describe = [&](const nn::Network& model) { program.say(std::string(trim(model.describe()))); };

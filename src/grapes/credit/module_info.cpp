@@ -27,6 +27,7 @@ using Parameters = std::vector<std::pair<std::string, at::Tensor>>;
 /// What the type of a parameter's module says about the parameter.
 struct Known {
   Layout layout;
+  std::optional<Shard> shard;
   std::string unsupported_reason;
 };
 using KnownByName = std::map<std::string, Known>;
@@ -98,6 +99,7 @@ std::vector<ModuleInfo> modules_of(const Parameters& parameters, const KnownByNa
     module.bias = find(parameters, renamed(name, "weight", "bias"));
     if (const auto found = known.find(name); found != known.end()) {
       module.layout = found->second.layout;
+      module.shard = found->second.shard;
       module.unsupported_reason = found->second.unsupported_reason;
     }
     if (!value.is_floating_point()) module.unsupported_reason = "its dtype is not floating point";
@@ -136,6 +138,7 @@ void note_types(const torch::nn::Module& module, const std::string& prefix, Know
   note_transposed<torch::nn::ConvTranspose3dImpl>(module, prefix, known);
   if (is_any<torch::nn::EmbeddingImpl, torch::nn::EmbeddingBagImpl>(module))
     known[prefix + "weight"].unsupported_reason = "an embedding";
+  if (const auto* sharded = dynamic_cast<const Sharded*>(&module)) known[prefix + "weight"].shard = sharded->shard();
   for (const auto& child : module.named_children()) note_types(*child.value(), prefix + child.key() + ".", known);
 }
 
@@ -235,6 +238,7 @@ at::Tensor layer_factor(const ModuleInfo& module, const Layout& layout, const Ru
       TORCH_CHECK_VALUE(false, module.name, ": ", error.what_without_backtrace());
     }
   };
+  if (module.shard) return module.shard->own_units(made_of(module.shard->all_responsibilities(r)));
   if (module.gates == 1) return made_of(r);
   const at::Tensor by_gate = r.view({module.gates, -1});
   if (!rule.per_gate) return made_of(by_gate.sum(0)).repeat({module.gates});

@@ -1,8 +1,11 @@
 #pragma once
 
+#include "grapes/credit/shard.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +42,7 @@ struct ModuleInfo {
   at::Tensor recurrent_bias;         ///< bias of R, or undefined
   std::int64_t gates = 1;            ///< number of blocks of rows: 1 for RNN, 4 for LSTM, 3 for GRU
   Layout layout;                     ///< depends on the type of the module; rows if the type is unknown
+  std::optional<Shard> shard;        ///< if the weight is divided over processes
   std::string unsupported_reason;    ///< why it cannot be modulated ("an embedding"); empty if it can
 };
 
@@ -66,7 +70,8 @@ Rule require_rule(const Rule& rule, const std::string& what);
 /// Computes the factor of every unit of a weight. In a recurrent layer a unit's responsibility is summed over all of
 /// its gates, and all gates get the same factor:
 ///   r[n] = Σ_g (Σ_i |W[g·N+n, i]| + Σ_j |R[g·N+n, j]|)                       after Dellaferrera et al. 2022
-/// For 16-bit weights the factor is computed and returned in 32 bits.
+/// For 16-bit weights the factor is computed and returned in 32 bits. If the weight is divided over processes, all must
+/// call this function; each receives the factors of its own part.
 /// @param rule    as returned by resolved()
 /// @param number  index of the layer, for constants and for the random stream of `shuffled`
 /// @param batch   index of the batch, for the random stream of `shuffled`

@@ -90,7 +90,10 @@ Buckets::Buckets(Group& group, std::vector<at::Tensor> parameters, std::int64_t 
     const auto own = static_cast<std::int64_t>(parameter.nbytes());
     const bool fits = !state.buckets.empty() && size + own <= bytes &&
                       state.parameters[state.buckets.back().parameters[0]].scalar_type() == parameter.scalar_type();
-    if (!fits) state.buckets.emplace_back(), size = 0;
+    if (!fits) {
+      state.buckets.emplace_back();
+      size = 0;
+    }
     size += own;
     state.buckets.back().parameters.push_back(i);
     state.bucket_of[i] = state.buckets.size() - 1;

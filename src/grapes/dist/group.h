@@ -37,10 +37,10 @@ class Group final {
   /// Returns "rank 2 of 4 on n3 (process 812)".
   std::string name_of(int rank) const;
 
-  /// Exchanges texts. @param topic  must differ for each exchange
+  /// Exchanges texts.
   /// @param patient  wait for longer than the timeout, as long as the processes that are missing give signs of life
   /// @return a text per rank
-  std::vector<std::string> exchange(const std::string& topic, const std::string& mine, bool patient = false);
+  std::vector<std::string> exchange(const std::string& mine, bool patient = false);
   /// Checks that all processes have the same lines of text. @param what  "settings" @throws UsageError with the first
   /// process and line that differ from those of rank 0
   void require_same(const std::string& what, const std::string& mine);

@@ -115,7 +115,7 @@ Channels channels_of(const Layer& layer, std::int64_t block, const Sums& sums) {
     if (!given.training) {
       mean = given.mean.data_ptr<float>()[running];
       variance = given.variance.data_ptr<float>()[running];
-    } else if (given.remember && running == channel) {
+    } else if (given.remember && running == channel && count > 1) {
       move(given.mean, running, mean);
       move(given.variance, running, variance * count / (count - 1));
     }

@@ -15,7 +15,8 @@ struct Normalization {
   at::Tensor scale, shift;    ///< γ, β, [channel], leaves
   at::Tensor mean, variance;  ///< running, [channel]; or [1] for all channels together
   bool training = false;      ///< use the batch's statistics, else the running ones
-  bool remember = false;      ///< update the running ones: 0.9 running + 0.1 batch, with the unbiased variance
+  bool remember = false;      ///< update the running ones: 0.9 running + 0.1 batch, with the unbiased variance; a batch
+                              ///< of one value has none, and changes nothing
   Activation activation = Activation::identity;
   std::int64_t pool = 1;  ///< side of the max pooling window
   /// Modulation factor, [channel], or undefined: 1. It multiplies the error at z. If all channels are normalized

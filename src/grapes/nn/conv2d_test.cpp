@@ -97,29 +97,5 @@ TEST(Conv2dLayer, RoundsTheOperandsOfProductsToBfloat16) {
   }
 }
 
-TEST(Norm, BatchNormEqualsItsEquation) {
-  const auto x = drawn({6, 3, 4, 4}, 1) * 2 + 1;
-  BatchNorm norm = BatchNorm::make(Norm::batch, 3, at::kDouble);
-  {
-    const torch::NoGradGuard no_grad;
-    norm.scale.copy_(drawn({3}, 2));
-    norm.shift.copy_(drawn({3}, 3));
-  }
-  const auto per = [](const at::Tensor& v) { return v.view({1, -1, 1, 1}); };
-  const std::vector<std::int64_t> over = {0, 2, 3};
-  const auto mean = x.mean(over), variance = x.var(over, false);
-  const auto expected = (x - per(mean)) / (per(variance) + 1e-5).sqrt() * per(norm.scale) + per(norm.shift);
-  EXPECT_TRUE(torch::allclose(norm.forward(x, true, false), expected, 1e-10, 1e-12));
-  EXPECT_TRUE(torch::equal(norm.mean, torch::zeros({3}, at::kDouble))) << "asked not to remember";
-  norm.forward(x, true, true);
-  EXPECT_TRUE(torch::allclose(norm.mean, 0.1 * mean));
-  EXPECT_TRUE(torch::allclose(norm.variance, 0.9 + 0.1 * x.var(over, true)));
-  const auto running = (x - per(norm.mean)) / (per(norm.variance) + 1e-5).sqrt() * per(norm.scale) + per(norm.shift);
-  EXPECT_TRUE(torch::allclose(norm.forward(x, false, false), running, 1e-10, 1e-12));
-  const BatchNorm whole = BatchNorm::make(Norm::tensor, 3, at::kDouble);
-  EXPECT_TRUE(
-      torch::allclose(whole.forward(x, true, true), (x - x.mean()) / (x.var(false) + 1e-5).sqrt(), 1e-10, 1e-12));
-}
-
 }  // namespace
 }  // namespace grapes::nn

@@ -1,9 +1,15 @@
 #pragma once
 
+#include "grapes/credit/shard.h"
 #include "grapes/nn/layer.h"
 #include "grapes/nn/network.h"
 
 #include <torch/torch.h>
+
+#include <barrier>
+#include <functional>
+#include <thread>
+#include <vector>
 
 // Shared by the tests of nn.
 namespace grapes::nn {
@@ -45,6 +51,25 @@ inline at::Tensor to_weight(const at::Tensor& delta, const at::Tensor& x, std::i
   const auto W = torch::zeros({delta.size(1), x.size(1), kernel, kernel}, f64).requires_grad_();
   (at::conv2d(x, W, {}, 1, kernel / 2) * delta).sum().backward();
   return W.grad();
+}
+
+/// Runs `work` in threads that stand for the processes of one model.
+inline void in_threads(int size, const std::function<void(const Processes&)>& work) {
+  std::vector<at::Tensor> given(static_cast<std::size_t>(size));
+  std::barrier meeting(size);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank)
+    threads.emplace_back([&, rank] {
+      work({rank, size, [&](const at::Tensor& x) {
+              const at::NoGradGuard no_grad;
+              given[static_cast<std::size_t>(rank)] = x.clone();
+              meeting.arrive_and_wait();
+              x.zero_();
+              for (const at::Tensor& one : given) x.add_(one);
+              meeting.arrive_and_wait();
+            }});
+    });
+  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace grapes::nn

@@ -27,6 +27,7 @@ struct Together {
 /// Normalization over a batch.
 ///   y = γ (x - μ) / √(σ² + ε) + β       training: μ, σ² of the batch; else the running ones
 /// γ and β are per channel; ε = 1e-5; running ← 0.9 running + 0.1 batch, with the unbiased variance of the batch.
+/// A batch with one value per mean has no unbiased variance, and does not change the running ones.
 struct BatchNorm {
   Norm kind = Norm::none;
   at::Tensor scale, shift;    ///< γ, β, [channel], leaves
@@ -36,7 +37,7 @@ struct BatchNorm {
   static BatchNorm make(Norm kind, std::int64_t channels, const at::TensorOptions& options, double threshold = 1);
   explicit operator bool() const { return kind != Norm::none; }
   /// @param x  [batch, channel, ...] @param remember  whether the running statistics are updated
-  /// @param together  null: the batch is x
+  /// @param together  null: the batch is x; else x is a part of it, and may have no example
   at::Tensor forward(const at::Tensor& x, bool training, bool remember, const Together* together = nullptr) const;
 
  private:

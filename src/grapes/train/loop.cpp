@@ -88,7 +88,8 @@ StepOptions Loop::options_of(const data::Batch& batch, const Share& share, std::
     options.update = false;
     options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
   }
-  if (at.batch + 1 == batches) options.gradient_norms = &gradient_norms_;
+  const bool whole = !sharing_ || part + 1 == sharing_->parts();  // the gradients of the batch are complete
+  if (at.batch + 1 == batches && whole) options.gradient_norms = &gradient_norms_;
   return options;
 }
 

@@ -2,6 +2,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/base/interrupt.h"
+#include "grapes/base/random.h"
 #include "grapes/record/record.h"
 #include "grapes/train/checkpoint.h"
 
@@ -34,8 +35,7 @@ std::uint64_t checksum(const nn::Network& model) {
     for (std::size_t at = 0; at < bits.nbytes(); at += sizeof hash) {
       std::uint64_t word = 0;
       std::memcpy(&word, bytes + at, std::min(sizeof word, bits.nbytes() - at));
-      hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-      hash ^= hash >> 32;
+      hash = splitmix(hash ^ word);
     }
   }
   return hash;

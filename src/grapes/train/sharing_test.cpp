@@ -1,13 +1,19 @@
 #include "grapes/train/sharing.h"
 
 #include "grapes/base/error.h"
+#include "grapes/credit/backward.h"
 #include "grapes/dist/dist_test.h"
+#include "grapes/nn/sharded_linear.h"
 #include "grapes/train/checkpoint.h"
 #include "grapes/train/kit_test.h"
 #include "grapes/train/trainer.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/optim/sgd.h>
 
 #include <limits>
 #include <map>
@@ -226,6 +232,45 @@ TEST(Sharing, TheStateOfRank0ReachesAllProcesses) {
     }
     EXPECT_GT(mine.tensors.at("optimizer.mean.0").abs().max().item<double>(), 0);
   });
+}
+
+TEST(Sharing, ALayerThatIsDividedByGlooGivesTheResultOfOneProcess) {
+  const auto trained_by = [](auto layer) {
+    const at::Tensor x = at::arange(12, at::kDouble).view({2, 6}).sin();
+    torch::nn::Sequential model(layer, torch::nn::Tanh(), torch::nn::Linear(5, 3));
+    model->to(at::kDouble);
+    {
+      const at::NoGradGuard no_grad;
+      model->parameters().at(2).copy_(at::arange(15, at::kDouble).view({3, 5}).cos());
+      model->parameters().at(3).zero_();
+    }
+    torch::optim::SGD optimizer(model->parameters(), 0.5);
+    const at::Tensor y = model->forward(x);
+    backward(y.square().sum(), *model);
+    optimizer.step();
+    return model->parameters().at(0).detach();
+  };
+  const at::Tensor W = at::arange(30, at::kDouble).view({5, 6}).cos(), b = at::arange(5, at::kDouble);
+  torch::nn::Linear whole(6, 5);
+  whole->to(at::kDouble);
+  {
+    const at::NoGradGuard no_grad;
+    whole->weight.copy_(W);
+    whole->bias.copy_(b);
+  }
+  const at::Tensor expected = trained_by(whole);
+  EXPECT_GT((expected - W).abs().max().item<double>(), 1e-3);
+  for (const Split split : {Split::rows, Split::columns})
+    for (const int world : {1, 2, 4})
+      dist::in_processes(world, [&](dist::Group& group) {
+        const Processes all{group.rank(), group.size(), [&](const at::Tensor& x) { group.sum(x); }};
+        nn::ShardedLinear layer(6, 5, split, all);
+        layer->to(at::kDouble);
+        layer->take(W, b);
+        const at::Tensor mine = trained_by(layer);
+        const at::Tensor own = layer->shard().part(expected, split == Split::rows ? 0 : 1);
+        EXPECT_LE((mine - own).abs().max().item<double>(), 1e-12);
+      });
 }
 
 }  // namespace
