@@ -21,11 +21,12 @@ namespace grapes::nn {
 /// each process computes the factors of the whole layer; all modulations are supported. The result is that of
 /// torch::nn::Linear in one process, except for the rounding of sums; with the same seed, so are the initial weights.
 ///
-///     grapes::Processes all{rank, world, [&](const at::Tensor& x) { std::vector<at::Tensor> v{x};
-///     gloo->allreduce(v)->wait(); }}; torch::nn::Sequential model(grapes::nn::ShardedLinear(65536, 65536,
-///     grapes::Split::rows, all), torch::nn::ReLU(),
-///                                 torch::nn::Linear(65536, 10));
-///     grapes::backward(torch::nn::functional::cross_entropy(model->forward(x), labels), *model);
+///     grapes::Processes all{rank, world, sum};
+///     grapes::nn::ShardedLinear large(65536, 65536, grapes::Split::rows, all);
+///     torch::nn::Sequential model(large, torch::nn::ReLU(), torch::nn::Linear(65536, 10));
+///     grapes::backward(torch::mse_loss(model->forward(x), y), *model);
+///
+/// examples/sharded.cpp has the function `sum`, by c10d and Gloo.
 class ShardedLinearImpl : public torch::nn::Cloneable<ShardedLinearImpl>, public credit::Sharded {
  public:
   /// @throws c10::ValueError if the rank is not that of a process, or there are fewer units or inputs than processes
