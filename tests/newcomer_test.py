@@ -17,9 +17,9 @@ MODULES = ("credit", "nn", "experiment")
 # The file; the text before which the addition is inserted, at its first position after the other text; the addition.
 ADDITIONS = [
     ("credit/modulation.cpp", "}  // namespace\n", "",
-     "at::Tensor reflected(const at::Tensor& m, double, Random&) { return 2 * m.mean() - m; }\n\n"),
+     "at::Tensor mirrored(const FactorSource& from) { return 2 * from.m.mean() - from.m; }\n\n"),
     ("credit/modulation.cpp", "  };\n  return rows;", "modulations() {",
-     '      {"reflected", "control: the factor reflected at its layer\'s mean", false, reflected},\n'),
+     '      {.name = "mirrored", .summary = "control: the factor, mirrored at its layer\'s mean", .transform = mirrored},\n'),
     ("credit/route.cpp", "}  // namespace\n", "",
      "ErrorPath by_half(const at::Tensor& W, const at::Tensor&) {\n"
      "  return {To::matrix, (W.dim() == 2 ? W.detach().t() : W.detach()) * 0.5};\n}\n\n"),
@@ -123,16 +123,16 @@ def check(grapes, folder):
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout + done.stderr
 
-    assert "reflected" in run("list", "modulations")
+    assert "mirrored" in run("list", "modulations")
     assert "half" in run("list", "routes")
     assert "even" in run("list", "layers")
     assert "five" in run("list", "models")
     # An experiment's arms, from a file with the model, the route and the modulation. The key works everywhere.
-    (folder / "mine.toml").write_text('data = "digits"\nmodel = "five"\narms = ["bp", "reflected", "half+reflected"]\n'
+    (folder / "mine.toml").write_text('data = "digits"\nmodel = "five"\narms = ["bp", "mirrored", "half+mirrored"]\n'
                                       "seeds = 2\nepochs = 1\nsave-often = 3\n")
     run("run", "mine.toml", "--quiet", "--out", "first")
     arms = json.loads((folder / "first" / "compare.json").read_text())["arms"]
-    assert arms == ["bp", "reflected", "half+reflected"], arms
+    assert arms == ["bp", "mirrored", "half+mirrored"], arms
     assert "save-often" in run("train", "--help")
     assert "save-often = 5" in run("train", "--save-often", "5", "--print-config")
     assert "did you mean '--save-often'" in run("train", "--thrifty", "5", code=2)

@@ -32,6 +32,18 @@ class Modulation:
     summary: str = ""
     local: bool = False  #: scales only the layer's own update; the error is passed on unscaled
     transform: Optional[Callable[[Tensor], Tensor]] = None  #: your own function; None: the function that the library has for `name`
+    numbers: str = "none"  #: the constants that it needs: "none", "positive" or "any"
+
+    def fault_of(self, constants: Sequence[float]) -> str:
+        """Return why the modulation cannot have these constants, or "" if it can."""
+        if self.numbers == "none":
+            return ""  # it ignores them
+        if not constants:
+            return f"the modulation {self.name} must have constants; got none"
+        got = "; got " + ", ".join(f"{c:g}" for c in constants)
+        if not all(map(math.isfinite, constants)):
+            return "constants must be finite" + got
+        return "constants must be above 0" + got if self.numbers == "positive" and min(constants) <= 0 else ""
 
 
 #: The tables that `grapes list modulations` and `grapes list routes` show, by name.
@@ -46,9 +58,10 @@ modulations: Dict[str, Modulation] = {row.name: row for row in (
     Modulation("inverse", "control: max m + min m - m, so the most responsible unit gets the smallest factor"),
     Modulation("mean-one", "control: m / mean m, so factors differ within a layer, and their mean is 1"),
     Modulation("power", "control: power:P gives each unit the factor r^P / mean r^P, without a clip; power:P1,P2,... gives one exponent "
-               "per hidden layer"),
+               "per hidden layer", numbers="any"),
     Modulation("constant",
-               "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer"),
+               "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer",
+               numbers="positive"),
 )}
 routes: Dict[str, Route] = {row.name: row for row in (
     Route("bp", "backpropagation: the error goes back through the transposed weights", True, False, "none", "fixed"),
@@ -129,11 +142,9 @@ class Rule:
             row = modulations[row]
         elif not isinstance(row, Modulation):
             row = Modulation(getattr(row, "__name__", repr(row)), transform=row)
-        if row.name in ("constant", "power") and not self.constants:
-            raise ValueError(f"torch_grapes: the modulation {row.name} must have constants; got none")
-        if not all(math.isfinite(c) and (c > 0 or row.name == "power") for c in self.constants):
-            what = "finite" if row.name == "power" else "above 0"
-            raise ValueError(f"torch_grapes: constants must be {what}; got {self.constants}")
+        fault = row.fault_of(self.constants)
+        if fault:
+            raise ValueError(f"torch_grapes: {fault}")
         clip: Any = self.clip
         if clip == "by-route":
             clip = (1.0, 2.0) if routes[self.route].clipped else None

@@ -38,8 +38,9 @@ Rows rules() {
       experiment::Config config;
       config.network.rule.route = route.name;
       config.network.rule.modulation = modulation.name;
-      rows.push_back({experiment::arm_label(config) + (modulation.name == "constant" ? ":C1,C2,..." : ""), route.name,
-                      modulation.name});
+      const std::string& symbol = modulation.symbol;
+      rows.push_back({experiment::arm_label(config) + (symbol.empty() ? "" : ":" + symbol + "1," + symbol + "2,..."),
+                      route.name, modulation.name});
     }
   return rows;
 }

@@ -187,18 +187,17 @@ class Step {
     scale(n.nodes, modulation_.local ? std::min(n.weights + n.recurrent, n.made) : n.made, cost);
     const bool of_others =
         rule.responsibility == Responsibility::outgoing || rule.responsibility == Responsibility::synaptic;
-    if (of_others && modulation_.name != "constant") cost.factors = n.nodes / static_cast<double>(rule.every);
+    if (of_others && modulation_.from_weights) cost.factors = n.nodes / static_cast<double>(rule.every);
   }
 
   /// Computes the factors of `nodes` units from `weights` weights, whenever they are due.
   void factor(double weights, double nodes, LayerCost& cost) const {
     const credit::Rule& rule = learning_.rule;
-    if (modulation_.name == "constant") {
+    if (!modulation_.from_weights) {
       cost.factor_state += 1;
       return;
     }
-    const bool uniform = modulation_.name == "uniform";
-    const double often = 1 / static_cast<double>(rule.every), kept = uniform ? 1 : nodes;
+    const double often = 1 / static_cast<double>(rule.every), kept = modulation_.one_factor ? 1 : nodes;
     Work& work = cost[Phase::modulation];
     work.additions += weights * often;  // |w|
     work.comparisons += nodes * often;  // max r
@@ -208,17 +207,14 @@ class Step {
     } else {  // gain / max r once, then times r
       work.divisions += often;
       work.multiplications += nodes * often;
-      if (rule.clip.kind == credit::Clip::Kind::range) work.comparisons += 2 * nodes * often;
+      if (modulation_.clips && rule.clip.kind == credit::Clip::Kind::range) work.comparisons += 2 * nodes * often;
     }
-    if (uniform || modulation_.name == "mean-one" || modulation_.name == "power") {  // the mean
-      work.additions += nodes * often;
-      work.divisions += often;
-    }
-    if (modulation_.name == "mean-one" || modulation_.name == "power") work.multiplications += nodes * often;
-    if (modulation_.name == "inverse") {  // the minimum, and a subtraction from max m + min m
-      work.comparisons += nodes * often;
-      work.additions += nodes * often;
-    }
+    const credit::Modulation::Work& more = modulation_.work;
+    work.additions += more.additions * nodes * often;
+    work.comparisons += more.comparisons * nodes * often;
+    // r^p = 2^(p log r): a logarithm, a product and an exponential
+    work.multiplications += (more.multiplications + more.powers) * nodes * often;
+    work.divisions += (more.divisions + 2 * more.powers * nodes) * often;
     work.accesses.push_back({"responsibilities", nodes, nodes * often, nodes * often});
     work.accesses.push_back(writes("factors", kept));
     work.accesses.back().written *= often;
@@ -229,8 +225,7 @@ class Step {
   void scale(double nodes, double numbers, LayerCost& cost) const {
     Work& work = cost[Phase::modulation];
     (learning_.rule.factor_bits == 0 ? work.additions : work.multiplications) += numbers;
-    const bool one = modulation_.name == "uniform" || modulation_.name == "constant";
-    work.accesses.push_back(reads("factors", one ? 1 : nodes));
+    work.accesses.push_back(reads("factors", modulation_.one_factor ? 1 : nodes));
   }
 
   void update(std::size_t l, const Numbers& n, LayerCost& cost) const {
@@ -241,9 +236,12 @@ class Step {
     work.multiplications = (rule_.multiplications + decay) * learned;
     work.additions = (rule_.additions + decay) * learned;
     work.divisions = rule_.divisions * learned;
+    if (rule_.follows_paths)  // as forward, dgrad and wgrad of one example
+      work.macs = (l > 0 ? 3 : 2) * n.weights * n.positions;
     // Weight, gradient and state have the same size.
     work.accesses = {{"weights, gradient, state", learned, rule_.read * learned, rule_.written * learned}};
-    cost.optimizer_state = rule_.state * learned;
+    const double units = n.nodes * (n.recurrent > 0 ? 2 : 1) + n.others;
+    cost.optimizer_state = rule_.state * learned + rule_.state_per_unit * units;
   }
 
   const std::vector<nn::LayerShape>& shapes_;

@@ -48,7 +48,7 @@ struct Access {
 struct Work {
   double macs = 0;  ///< multiply-accumulates of the products
   double multiplications = 0, additions = 0, comparisons = 0;
-  double divisions = 0;  ///< including square roots
+  double divisions = 0;  ///< including square roots, logarithms and exponentials
   std::vector<Access> accesses = {};
 
   double others() const { return multiplications + additions + comparisons + divisions; }
@@ -97,6 +97,10 @@ struct UpdateRule {
   double multiplications, additions, divisions;  ///< square roots count as divisions
   double state;                                  ///< words
   double read, written;  ///< words: weight, gradient and state; those that are accessed twice per step count twice
+  /// Whether it needs sums over paths, from a forward and a backward pass with one example. Their products are counted
+  /// as multiply-accumulates of the update.
+  bool follows_paths = false;
+  double state_per_unit = 0;  ///< words for each unit of a weight matrix, and for each bias
 };
 const std::vector<UpdateRule>& update_rules();
 

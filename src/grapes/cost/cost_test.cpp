@@ -4,6 +4,7 @@
 
 #include "grapes/base/error.h"
 #include "grapes/credit/route.h"
+#include "grapes/train/state.h"
 #include "grapes/train/step.h"
 
 #include <ATen/ATen.h>
@@ -226,6 +227,23 @@ TEST(Cost, GrapesEqualsCountsByHand) {
   EXPECT_EQ(counted(setting)[0][Phase::modulation].additions, 12 + 3 + 15) << "1 or 2: an addition";
 }
 
+TEST(Cost, AModulationAddsTheWorkOfItsRow) {
+  Setting setting;
+  const auto work = [&](const char* modulation) {
+    setting.modulation = modulation;
+    return counted(setting)[0][Phase::modulation];
+  };
+  const Work grapes = work("grapes"), power = work("power"), inverse = work("inverse"), uniform = work("uniform");
+  EXPECT_EQ(power.comparisons, grapes.comparisons - 2 * 3) << "no clip";
+  EXPECT_EQ(power.additions, grapes.additions + 3) << "the mean";
+  EXPECT_EQ(power.multiplications, grapes.multiplications + 2 * 3) << "p log r, and the factor over the mean";
+  EXPECT_EQ(power.divisions, grapes.divisions + 2 * 3 + 1) << "logarithm and exponential, and 1 / mean";
+  EXPECT_EQ(inverse.comparisons, grapes.comparisons + 3) << "the minimum";
+  EXPECT_EQ(inverse.additions, grapes.additions + 3);
+  EXPECT_EQ(uniform.additions, grapes.additions + 3);
+  EXPECT_EQ(uniform.read(), grapes.read() - 2) << "one factor instead of three";
+}
+
 TEST(Cost, FactorsOfOtherLayersWeightsAreSent) {
   Setting setting;
   setting.modulation = "grapes";
@@ -350,7 +368,7 @@ TEST(Cost, CountsTheOptimizerStateOfACheckpoint) {
   for (const auto& row : optim::optimizers()) {
     optim::Options options;
     options.optimizer = row.name;
-    const auto optimizer = optim::make_optimizer(options, nn::learning(*model));
+    const auto optimizer = train::optimizer_of(options, *model);
     Learning learning;
     learning.rule = model->rule();
     learning.optimizer = row.name;

@@ -217,6 +217,11 @@ TEST(Backward, InvalidOptionsAndModelsAreErrors) {
               HasSubstr("backward: exclude must name layers of the model; got '9'"));
   EXPECT_THAT(with([](auto& o) { o.rule().modulation = "grape"; }), HasSubstr("did you mean 'grapes'?"));
   EXPECT_THAT(with([](auto& o) { o.rule().modulation = "constant"; }), HasSubstr("must have constants"));
+  EXPECT_THAT(with([](auto& o) { o.rule().modulation = "power"; }),
+              HasSubstr("backward: the modulation power must have constants; got none"));
+  EXPECT_EQ(with([](auto& o) { o.rule() = {.modulation = "power", .constants = {-1}}; }), "");
+  EXPECT_THAT(with([](auto& o) { o.rule() = {.modulation = "constant", .constants = {-1}}; }),
+              HasSubstr("constants must be above 0; got -1"));
   EXPECT_THAT(with([](auto& o) { o.rule().route = "fa"; }), HasSubstr("the route must be bp"));
   EXPECT_THAT(with([](auto& o) { o.rule().responsibility = credit::Responsibility::outgoing; }),
               HasSubstr("which is unknown for a single layer"));

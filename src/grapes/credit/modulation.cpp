@@ -1,5 +1,6 @@
 #include "grapes/credit/modulation.h"
 
+#include "grapes/base/text.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/kernels/checked_row.h"
 
@@ -90,28 +91,69 @@ const std::vector<Modulation>& modulations() {
   using Draws = Modulation::Draws;
   using Numbers = Modulation::Numbers;
   static const std::vector<Modulation> rows = {
-      {"none", "the error is not scaled", false, nullptr},
-      {"grapes", "multiplies the error by the unit's factor; earlier layers receive the scaled error", false, as_is},
-      {"grapes-local",
-       "multiplies only the layer's own update by the unit's factor; earlier layers receive the unscaled error", true,
-       as_is},
-      {"uniform", "control: every unit of a layer gets the layer's mean factor", false, mean_everywhere},
-      {"shuffled", "control: the layer's factors, permuted among its units for every batch", false, permuted,
-       Draws::every_batch},
-      {"shuffled-fixed", "control: the layer's factors, permuted among its units in the same way for the whole run",
-       false, permuted, Draws::once},
-      {"inverse", "control: max m + min m - m, so the most responsible unit gets the smallest factor", false,
-       reflected},
-      {"mean-one", "control: m / mean m, so factors differ within a layer, and their mean is 1", false, of_mean_one},
-      {"power",
-       "control: power:P gives each unit the factor r^P / mean r^P, without a clip; power:P1,P2,... gives one exponent "
-       "per hidden layer",
-       false, to_a_power, Draws::never, Numbers::any},
-      {"constant",
-       "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer", false,
-       filled, Draws::never, Numbers::positive},
+      {.name = "none", .summary = "the error is not scaled", .from_weights = false},
+      {.name = "grapes",
+       .summary = "multiplies the error by the unit's factor; earlier layers receive the scaled error",
+       .transform = as_is},
+      {.name = "grapes-local",
+       .summary =
+           "multiplies only the layer's own update by the unit's factor; earlier layers receive the unscaled error",
+       .local = true,
+       .transform = as_is},
+      {.name = "uniform",
+       .summary = "control: every unit of a layer gets the layer's mean factor",
+       .transform = mean_everywhere,
+       .one_factor = true,
+       .work = {.additions = 1, .divisions = 1}},
+      {.name = "shuffled",
+       .summary = "control: the layer's factors, permuted among its units for every batch",
+       .transform = permuted,
+       .draws = Draws::every_batch},
+      {.name = "shuffled-fixed",
+       .summary = "control: the layer's factors, permuted among its units in the same way for the whole run",
+       .transform = permuted,
+       .draws = Draws::once},
+      {.name = "inverse",
+       .summary = "control: max m + min m - m, so the most responsible unit gets the smallest factor",
+       .transform = reflected,
+       .work = {.additions = 1, .comparisons = 1}},
+      {.name = "mean-one",
+       .summary = "control: m / mean m, so factors differ within a layer, and their mean is 1",
+       .transform = of_mean_one,
+       .work = {.additions = 1, .multiplications = 1, .divisions = 1}},
+      {.name = "power",
+       .summary =
+           "control: power:P gives each unit the factor r^P / mean r^P, without a clip; power:P1,P2,... gives one "
+           "exponent per hidden layer",
+       .transform = to_a_power,
+       .numbers = Numbers::any,
+       .symbol = "P",
+       .clips = false,
+       .work = {.additions = 1, .multiplications = 1, .powers = 1, .divisions = 1}},
+      {.name = "constant",
+       .summary =
+           "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer",
+       .transform = filled,
+       .numbers = Numbers::positive,
+       .symbol = "C",
+       .from_weights = false,
+       .one_factor = true},
   };
   return rows;
+}
+
+std::string fault_of(const Modulation& modulation, const std::vector<double>& numbers) {
+  using Numbers = Modulation::Numbers;
+  if (modulation.numbers == Numbers::none) return "";  // it ignores them
+  if (numbers.empty()) return "the modulation " + modulation.name + " must have constants; got none";
+  std::vector<std::string> words;
+  for (const double number : numbers) words.push_back(shortest(number));
+  const std::string got = "; got " + join(words, ", ");
+  const auto all = [&](auto holds) { return std::all_of(numbers.begin(), numbers.end(), holds); };
+  if (!all([](double x) { return std::isfinite(x); })) return "constants must be finite" + got;
+  if (modulation.numbers == Numbers::positive && !all([](double x) { return x > 0; }))
+    return "constants must be above 0" + got;
+  return "";
 }
 
 std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch) {

@@ -22,16 +22,23 @@ struct Factors {
 
 /// What a modulation computes the factors of a layer from.
 struct FactorSource {
-  at::Tensor m;     ///< [unit], the factors of GRAPES
-  at::Tensor r;     ///< [unit], the responsibilities
-  double constant;  ///< the number of this layer, for a modulation with numbers
+  at::Tensor m;     ///< [unit], the factors of GRAPES: m = clip(gain r / max r, low, high)
+  at::Tensor r;     ///< [unit], the responsibilities: r_n = Σ_i |W_ni|, or another sum, see Responsibility
+  double constant;  ///< the number of this layer, for a modulation with numbers: C of constant:C, P of power:P
   Random& random;   ///< for draws
 };
 
-/// A row of the table of modulations: how it changes the factor of GRAPES.
+/// A row of the table of modulations: how it changes the factor of GRAPES. Code that treats modulations differently
+/// reads these fields; it never compares names.
 struct Modulation {
   enum class Draws { never, once, every_batch };  ///< once: the same draws in the whole run
   enum class Numbers { none, positive, any };     ///< the numbers that follow the name, as in constant:1.8
+
+  /// Operations that turn m or r into the factors, counted by cost/cost.h.
+  struct Work {
+    double additions = 0, comparisons = 0, multiplications = 0, powers = 0;  ///< per unit
+    double divisions = 0;                                                   ///< per layer
+  };
 
   std::string name;
   std::string summary;
@@ -39,10 +46,18 @@ struct Modulation {
   at::Tensor (*transform)(const FactorSource&) = nullptr;  ///< returns the factors [unit]; null: no factors
   Draws draws = Draws::never;
   Numbers numbers = Numbers::none;
+  std::string symbol = {};   ///< of its numbers in texts: "C" stands for constant:C1,C2,...
+  bool from_weights = true;  ///< the factors depend on the weights
+  bool one_factor = false;   ///< all units of a layer share one factor
+  bool clips = true;         ///< the factors are made from m, with its clip, and not from r
+  Work work = {};
 };
 const std::vector<Modulation>& modulations();
 /// @throws c10::ValueError for an unknown name
 const Modulation& modulation_of(const Rule& rule);
+
+/// Returns why a modulation cannot have these numbers ("constants must be above 0; got 0"), or "" if it can.
+std::string fault_of(const Modulation& modulation, const std::vector<double>& numbers);
 
 /// Returns the number of the batch whose draws a rule uses in this batch: its own, or 0 if it draws once.
 std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch);

@@ -85,7 +85,7 @@ TEST(Modulation, MeanOneKeepsTheRatiosOfTheFactors) {
 
 TEST(Modulation, PowerRaisesTheResponsibilityWithoutAClip) {
   Weights weights = one_layer();
-  Rule rule = resolved({.modulation = "power"});  // the clip of bp would make two factors equal
+  Rule rule = resolved({.modulation = "power", .constants = {1}});  // the clip of bp would make two factors equal
   const auto with = [&](double p) {
     rule.constants = {p};
     return values(first_layer(weights, rule).error);
@@ -107,13 +107,57 @@ TEST(Modulation, PowerRaisesTheResponsibilityWithoutAClip) {
 TEST(Modulation, ConstantHasOneValueForAllLayersOrOnePerLayer) {
   Weights weights = one_layer();
   weights.layers.insert(weights.layers.begin() + 1, at::ones({3, 3}, at::kDouble));
-  Rule rule = unclipped("constant");
-  rule.constants = {1.5};
+  Rule rule = resolved({.modulation = "constant", .constants = {1.5}});
   Random random(1);
   EXPECT_EQ(values(factors(weights, rule, random).at(1).error), (std::vector<double>{1.5, 1.5, 1.5}));
   rule.constants = {1.5, 1.25};
   EXPECT_EQ(values(factors(weights, rule, random).at(0).error), (std::vector<double>{1.5, 1.5, 1.5}));
   EXPECT_EQ(values(factors(weights, rule, random).at(1).error), (std::vector<double>{1.25, 1.25, 1.25}));
+}
+
+TEST(Modulation, ConstantsAreRefusedThatTheModulationCannotHave) {
+  const double infinite = std::numeric_limits<double>::infinity();
+  const auto fault = [](const std::string& name, const std::vector<double>& constants) {
+    return fault_of(modulation_of({.modulation = name}), constants);
+  };
+  EXPECT_EQ(fault("power", {}), "the modulation power must have constants; got none");
+  EXPECT_EQ(fault("power", {1, infinite}), "constants must be finite; got 1, inf");
+  EXPECT_EQ(fault("power", {-1, 0, 2}), "");
+  EXPECT_EQ(fault("constant", {1, 0}), "constants must be above 0; got 1, 0");
+  EXPECT_EQ(fault("constant", {1.5}), "");
+  EXPECT_EQ(fault("grapes", {}), "");
+  for (const Modulation& row : modulations()) {
+    const bool needs = row.numbers != Modulation::Numbers::none;
+    EXPECT_EQ(needs, !row.symbol.empty()) << row.name;
+    if (needs) {
+      EXPECT_THROW(resolved({.modulation = row.name}), c10::ValueError) << row.name;
+    } else {
+      EXPECT_NO_THROW(resolved({.modulation = row.name})) << row.name;
+    }
+  }
+}
+
+TEST(Modulation, RowsSayWhetherFactorsDependOnTheWeightsAndDifferWithinALayer) {
+  Weights other = one_layer();
+  other.layers[0][1] = 5;  // sums of 1, 5 and 4 instead of 1, 2 and 4
+  for (const Modulation& row : modulations()) {
+    Rule rule;
+    rule.modulation = row.name;
+    rule.constants = {1.5};
+    rule.clip.kind = Clip::Kind::none;
+    rule = resolved(rule);
+    const auto made = [&](const Weights& weights) {
+      const Factors m = first_layer(weights, rule);
+      return m.error.defined() ? m.error : m.rows;
+    };
+    const at::Tensor m = made(one_layer());
+    EXPECT_EQ(m.defined(), row.transform != nullptr) << row.name;
+    if (!m.defined()) continue;
+    EXPECT_EQ(at::equal(m, made(other)), !row.from_weights) << row.name;
+    EXPECT_EQ(at::equal(m, m[0].expand({3})), row.one_factor) << row.name;
+    rule.clip = {Clip::Kind::range, 1, 2};
+    EXPECT_EQ(at::equal(m, made(one_layer())), !row.clips || !row.from_weights) << row.name;
+  }
 }
 
 TEST(Modulation, FactorBitsRoundToTheNearestStep) {

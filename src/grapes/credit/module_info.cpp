@@ -201,10 +201,6 @@ Rule require_rule(const Rule& rule, const std::string& what) {
   TORCH_CHECK_VALUE(rule.responsibility != outgoing && rule.responsibility != synaptic, what,
                     ": responsibility must be incoming or input; outgoing weights belong to the next layer, which is "
                     "unknown for a single layer");
-  TORCH_CHECK_VALUE(rule.modulation != "constant" || !rule.constants.empty(), what,
-                    ": the modulation constant must have constants; got none");
-  TORCH_CHECK_VALUE(std::all_of(rule.constants.begin(), rule.constants.end(), [](double c) { return c > 0; }), what,
-                    ": constants must be above 0; got ", rule.constants);
   try {
     return resolved(rule);
   } catch (const c10::ValueError& error) {

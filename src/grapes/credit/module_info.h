@@ -63,8 +63,8 @@ void require_matches(const std::vector<ModuleInfo>& modules, const std::vector<s
 
 /// Returns the resolved rule for an existing model.
 /// @param what  caller's name in the message, "backward"
-/// @throws c10::ValueError if the modulation is unknown or lacks its constants, the route is not bp, or the
-///   responsibility is neither incoming nor input
+/// @throws c10::ValueError if resolved() refuses the rule, the route is not bp, or the responsibility is neither
+///   incoming nor input
 Rule require_rule(const Rule& rule, const std::string& what);
 
 /// Computes the factor of every unit of a weight. In a recurrent layer a unit's responsibility is summed over all of

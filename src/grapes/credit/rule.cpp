@@ -6,6 +6,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <string>
 #include <utility>
 
 namespace grapes::credit {
@@ -19,7 +20,8 @@ Rule plain(std::string route) {
 
 Rule resolved(Rule rule) {
   const Route& route = route_of(rule);
-  modulation_of(rule);
+  const std::string fault = fault_of(modulation_of(rule), rule.constants);
+  TORCH_CHECK_VALUE(fault.empty(), fault);
   if (rule.responsibility == Responsibility::by_route) rule.responsibility = route.responsibility;
   if (rule.clip.kind == Clip::Kind::by_route) rule.clip.kind = route.clipped ? Clip::Kind::range : Clip::Kind::none;
   if (rule.clip.kind == Clip::Kind::none) rule.clip = {Clip::Kind::none, 0, rule.gain};

@@ -66,7 +66,8 @@ Rule plain(std::string route = "bp");
 
 /// Returns the rule with the defaults of its route filled in for responsibility and clip. A clip of kind `range` then
 /// has its own low and high; a clip of kind `none` has 0 and gain.
-/// @throws c10::ValueError for an unknown route or modulation, or a number outside its range
+/// @throws c10::ValueError for an unknown route or modulation, a number outside its range, or constants that the
+///   modulation needs and cannot have
 Rule resolved(Rule rule);
 
 }  // namespace grapes::credit

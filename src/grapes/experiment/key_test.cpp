@@ -43,7 +43,7 @@ TEST(Key, InvalidValuesAreErrorsThatNameTheKey) {
       {"bias", {"yes", "1"}},
       {"clip", {"2,1", "1", "wide"}},
       {"factor-bits", {"17", "-1", "few"}},
-      {"modulation", {"constant", "constant:0", "constant:x", "grapes:2"}},
+      {"modulation", {"constant", "constant:0", "constant:x", "grapes:2", "power", "power:x", "power:inf"}},
       {"grid", {"0.1,0", "0.1,,0.2"}},
       {"arms", {"bp,,grapes", ""}},
       {"threads", {"0"}},

@@ -23,21 +23,24 @@ using R = credit::Rule;
 using credit::Clip;
 
 Form<R> modulation_form() {
-  const OneOf names = row_of(credit::modulations());
-  return {join(names.words, "|") + ", and constant:NUMBER > 0[,NUMBER > 0...], power:NUMBER[,NUMBER...]",
-          Key::Kind::text,
+  using Numbers = credit::Modulation::Numbers;
+  std::vector<std::string> takes;
+  for (const auto& row : credit::modulations()) {
+    const std::string number = row.numbers == Numbers::positive ? "NUMBER > 0" : "NUMBER";
+    takes.push_back(row.name + (row.numbers == Numbers::none ? "" : ":" + number + "[," + number + "...]"));
+  }
+  return {join(takes, "|"), Key::Kind::text,
           [](const R& value) {
             return value.modulation + (value.constants.empty() ? "" : ":" + numbers_text(value.constants));
           },
-          [=](std::string_view text, R& value) {
+          [](std::string_view text, R& value) {
             const std::size_t colon = text.find(':');
-            using Numbers = credit::Modulation::Numbers;
             const bool numbers = colon != std::string_view::npos;
             const auto& row = find_row(credit::modulations(), "modulation", text.substr(0, colon));
             std::vector<double> read;
-            if ((row.numbers != Numbers::none) != numbers) return false;
-            const Range range = row.numbers == Numbers::positive ? above(0) : any_number();
-            if (numbers && !read_numbers(text.substr(colon + 1), range, read)) return false;
+            if (numbers && row.numbers == Numbers::none) return false;
+            if (numbers && !read_numbers(text.substr(colon + 1), any_number(), read)) return false;
+            if (const std::string fault = credit::fault_of(row, read); !fault.empty()) throw UsageError(fault);
             value.modulation = row.name;
             value.constants = read;
             return true;
@@ -283,7 +286,8 @@ std::vector<Key> spiking_group() {
 std::vector<Key> rule_group() {
   return {
       key("route, feedback", rule, "how the error reaches the hidden units", row_of(credit::routes()), &R::route),
-      key("modulation, rule", rule, "how the error is scaled at the hidden units; constant:C1,C2,... gives the factors",
+      key("modulation, rule", rule, "how the error is scaled at the hidden units; constant:C1,C2,... gives the factors, power:P1,P2,... the "
+          "exponents",
           modulation_form(), &N::rule),
       key("responsibility", learning,
           "which weights the responsibility of a unit sums; by-route: those of the authors' program",

@@ -27,13 +27,13 @@ struct SnuTile {
 /// Values of the forward pass that the backward pass needs, besides the tensors that autograd saves.
 struct SnuKept {
   Snu layer;
-  std::optional<Spikes> inputs;   // instead of x
-  at::Tensor x;                   // or x itself
-  at::Tensor membrane0, output0;  // initial state; at rest, all examples share a row of zeros
-  at::Tensor membrane;            // s after each step
-  at::Tensor states;              // y of the state after each step, if it does not follow from s > θ; see tells()
-  at::Tensor current;             // c of the synapse, [batch, unit]: before the first step, later after the last one
-  at::Tensor present;
+  std::optional<Spikes> inputs;   ///< the inputs as spikes, instead of x
+  at::Tensor x;                   ///< or the inputs themselves, [time · batch, in]
+  at::Tensor membrane0, output0;  ///< initial state, [batch, unit]; at rest, all examples share a row of zeros
+  at::Tensor membrane;            ///< s after each step, [time, batch, unit]
+  at::Tensor states;  ///< y after each step, [time, batch, unit], if it does not follow from s > θ; see tells()
+  at::Tensor current;  ///< c of the synapse, [batch, unit]: before the first step, later after the last one
+  at::Tensor present;  ///< [time, batch] bool: false for missing steps; undefined: all true
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;
 
   at::Tensor take(at::IntArrayRef shape) const {
@@ -68,11 +68,15 @@ struct SnuErrors {
   at::Tensor decay, threshold;    // [unit]
 };
 
-/// Overwrites the current with s, and computes y. @param output  y with zeros at missing steps @param states  y itself
+/// Overwrites kept.membrane, which has the current c of all steps, with s, and computes y.
+/// @param output  [time, batch, unit], receives y with zeros at missing steps
+/// @param states  [time, batch, unit], receives y itself; the same tensor as `output` if no steps are missing
 template <class T>
 void run_forward(const SnuKept& kept, const at::Tensor& output, const at::Tensor& states);
-/// @param error, membrane_error, last_error  at y, s and the last y; may be undefined
-/// @param states_learn  whether the gradients of the initial state are needed
+/// @param error, membrane_error  at y and s, [time, batch, unit]; may be undefined
+/// @param last_error             at the last y, [batch, unit]; may be undefined
+/// @param states_learn           whether the gradients of the initial state are needed
+/// @param decay_learns           whether the gradient of the decay is needed
 template <class T>
 SnuErrors run_backward(const SnuKept& kept, const at::Tensor& error, const at::Tensor& membrane_error,
                        const at::Tensor& last_error, bool states_learn, bool decay_learns);

@@ -91,7 +91,7 @@ void Network::prepare(const Pass& pass) {
 }
 
 void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
-  if (plan_.rule.modulation == "none") {
+  if (credit::modulation_of(plan_.rule).transform == nullptr) {
     factors_.resize(hidden());  // undefined factors, as in the layers
     return;
   }

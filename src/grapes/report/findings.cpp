@@ -86,7 +86,7 @@ std::string meaning(const Summary& summary, const Condition& condition) {
   if (shuffled == nullptr) shuffled = condition.find("grapes", "shuffled", summary.primary());
   if (uniform == nullptr) return std::string("without an arm `uniform`, ") + no_uniform;
   if (uniform->side() <= 0) return "nothing beyond a change of the effective learning rates is shown";
-  if (shuffled == nullptr) return std::string("without an arm `shuffled`, ") + no_shuffled;
+  if (shuffled == nullptr) return std::string("without an arm `shuffled-fixed` or `shuffled`, ") + no_shuffled;
   if (shuffled->side() <= 0)
     return "factors that differ between units may help; which unit has which factor made no measurable difference";
   return "the gain is more than a change of the effective learning rates, and it matters that each unit has the factor "
@@ -155,7 +155,7 @@ void controls(const Summary& summary, const Condition& condition, Said& say) {
   if (condition.find("grapes") == nullptr) return;
   const auto has = [&](const char* control) { return condition.find("grapes", control, summary.primary()) != nullptr; };
   if (!has("uniform")) say("There is no arm `uniform`, so {}.", no_uniform);
-  if (!has("shuffled") && !has("shuffled-fixed")) say("There is no arm `shuffled`, so {}.", no_shuffled);
+  if (!has("shuffled") && !has("shuffled-fixed")) say("There is no arm `shuffled-fixed` or `shuffled`, so {}.", no_shuffled);
 }
 
 void learning_rates(const Summary&, const Condition& condition, Said& say) {
