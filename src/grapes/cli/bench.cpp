@@ -108,7 +108,7 @@ void cnn(BenchVerb& verb) {
 
 void update(BenchVerb& verb) {
   for (const optim::Row& rule : optim::optimizers())
-    if (verb.optimizer.value_or(rule.name) == rule.name)
+    if (rule.elementwise && verb.optimizer.value_or(rule.name) == rule.name)  // those with a kernel
       print(bench::update(rule.name, verb.precision.value_or("float32"), verb.options), verb);
 }
 
@@ -200,7 +200,8 @@ class BenchOf {
   }
   BenchOf& optimizer() {
     std::vector<std::string> names;
-    for (const optim::Row& row : optim::optimizers()) names.push_back(row.name);
+    for (const optim::Row& row : optim::optimizers())
+      if (row.elementwise) names.push_back(row.name);
     return one_of("--optimizer", verb->optimizer, "measure only this update rule", names);
   }
 

@@ -127,7 +127,7 @@ class Learner {
   void begin_task() {
     if (row_.restarts) restart();
     if (task_ > 0 && (row_.restarts || run_.options.optimizer_state == "reset"))
-      state_.optimizer = optim::make_optimizer(run_.optimizer, nn::learning(*state_.model));
+      state_.optimizer = train::optimizer_of(run_.optimizer, *state_.model);
     state_.schedule = optim::make_schedule(run_.training.schedule, run_.training.warm_up, epochs_);
     at_.epoch = at_.batch = 0;
     seconds_ = 0;

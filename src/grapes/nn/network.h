@@ -12,6 +12,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -97,6 +98,15 @@ class Network final {
   /// True if the model learns only by fused updates; its parameters receive no gradient.
   bool requires_fused_update() const;
 
+  /// Returns a function that computes, for each number of each parameter, the sum over the paths from an input to an
+  /// output through it of the product of the other squared weights on the path, in float64 and in the order of
+  /// parameters() (Neyshabur, Salakhutdinov and Srebro 2015). A bias is a weight of an input of 1. The paths that share a
+  /// weight, as in a convolution, are added. Pooling passes on the mean of its window, so each sum of a network with
+  /// pooling has a constant factor. It costs a forward and a backward pass with one example. The network must outlive
+  /// the function.
+  /// @throws UsageError if the network has no such paths: spiking neurons, normalization, crossbars, learned feedback
+  std::function<std::vector<at::Tensor>()> path_sums() const;
+
   /// Sets the gradient of each learned feedback weight to that of the weight that it replaces. Call it after the
   /// backward pass.
   void mirror_gradients() const;
@@ -127,6 +137,7 @@ class Network final {
   at::Tensor shown() const;
   /// Sizes per layer, in the order of their names. @param steps  length of an example that is a sequence
   std::vector<LayerShape> shapes(std::int64_t steps = 1) const;
+  bool learns_feedback() const { return plan_.route->weights == credit::FeedbackWeights::learned; }
   const credit::Rule& rule() const { return plan_.rule; }  ///< as returned by credit::resolved()
   std::string describe() const;  ///< a table of layers, shapes and parameter counts, for people
 
@@ -161,7 +172,6 @@ class Network final {
   void add_feedback();
   /// Draws B of hidden layer l. @param draw  0 when the network is made; n + 1 for batch n
   at::Tensor drawn_feedback(std::size_t l, std::uint64_t draw) const;
-  bool learns_feedback() const { return plan_.route->weights == credit::FeedbackWeights::learned; }
   std::vector<Named> named_feedback() const;
   std::size_t hidden() const { return parts_.size() - 1; }
   bool direct() const { return plan_.route->feedback == credit::Feedback::direct; }

@@ -8,6 +8,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace grapes::optim {
@@ -55,15 +56,40 @@ const std::vector<Row>& optimizers() {
   static const std::vector<Row> rows = {
       {"sgd", "W -= η g", make_sgd},
       {"momentum", "v = μ v + η g;  W -= v", make_momentum},
-      {"nag", "as momentum, with the gradient at the look-ahead weights W - μ v (Nesterov)", make_nag},
+      {.name = "nag",
+       .summary = "as momentum, with the gradient at the look-ahead weights W - μ v (Nesterov)",
+       .make = make_nag,
+       .keeps_formats = false},
       {"rmsprop", "q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε)", make_rmsprop},
       {"adam", "m, v bias-corrected;  W -= η m / (√v + ε) (Kingma and Ba 2015)", make_adam},
+      {.name = "lars",
+       .summary = "v = μ v + η |W| / |g| g;  W -= v, with the norms of each weight (You et al. 2017)",
+       .make = make_lars,
+       .elementwise = false},
+      {.name = "lamb",
+       .summary = "u = m / (√v + ε) as in adam;  W -= η |W| / |u| u, with the norms of each weight (You et al. 2020)",
+       .make = make_lamb,
+       .elementwise = false},
+      {.name = "nero",
+       .summary = "q = β₂ q + (1-β₂) |g|²;  W -= η g / √q for each unit; then its weights get mean 0 and norm 1 (Liu et "
+                  "al. 2021)",
+       .make = make_nero,
+       .elementwise = false,
+       .keeps_formats = false},
+      {.name = "path-sgd",
+       .summary = "W -= η g / γ, with γ summed over all paths through a weight: the product of the other squared weights "
+                  "(Neyshabur et al. 2015)",
+       .make = make_path_sgd,
+       .elementwise = false,
+       .follows_paths = true},
   };
   return rows;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters) {
-  const Row& row = find_row(optimizers(), "optimizer", options.optimizer);
+const Row& row_of(const Options& options) { return find_row(optimizers(), "optimizer", options.optimizer); }
+
+std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters, Paths paths) {
+  const Row& row = row_of(options);
   require(options.learning_rate > 0 && std::isfinite(options.learning_rate), "learning_rate", "a finite number above 0",
           options.learning_rate);
   require(options.momentum >= 0 && options.momentum < 1, "momentum", "at least 0 and below 1", options.momentum);
@@ -73,13 +99,16 @@ std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Pa
   require(options.epsilon > 0 && std::isfinite(options.epsilon), "epsilon", "a finite number above 0", options.epsilon);
   require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight_decay",
           "a finite number, at least 0", options.weight_decay);
-  if (options.optimizer == "nag")
-    for (const Parameter& parameter : parameters)
-      if (parameter.storage && parameter.storage->value)
-        throw UsageError("optimizer",
-                         "nag does not support weights in a number format, because its look-ahead weights are not "
-                         "quantized; use momentum, or weights with a float32 master");
-  return row.make(options, std::move(parameters));
+  const auto formatted = [](const Parameter& parameter) { return parameter.storage && parameter.storage->value; };
+  if (!row.keeps_formats && std::ranges::any_of(parameters, formatted))
+    throw UsageError("optimizer", row.name +
+                                      " does not support weights in a number format, because it computes weights that "
+                                      "are not quantized; use momentum, or weights with a float32 master");
+  if (row.follows_paths && !paths)
+    throw UsageError("optimizer", row.name + " needs the paths of a network, and these parameters have none");
+  std::unique_ptr<Optimizer> made = row.make(options, std::move(parameters));
+  made->paths_ = std::move(paths);
+  return made;
 }
 
 }  // namespace grapes::optim

@@ -3,6 +3,7 @@
 #include "grapes/kernels/row_sums.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,12 +15,15 @@ using kernels::Parameter;
 struct Options {
   std::string optimizer = "sgd";  ///< a name in optimizers()
   double learning_rate = 0.1;
-  double momentum = 0.9;              ///< momentum, nag
+  double momentum = 0.9;              ///< momentum, nag, lars
   double rho = 0.9;                   ///< rmsprop: decay of the squared gradient
-  double beta1 = 0.9, beta2 = 0.999;  ///< adam
-  double epsilon = 1e-8;              ///< rmsprop (inside the root), adam (outside)
-  double weight_decay = 0;            ///< λ: every rule uses the gradient g + λ W, with g and W at the same point
+  double beta1 = 0.9, beta2 = 0.999;  ///< adam, lamb; nero: beta2 only
+  double epsilon = 1e-8;              ///< rmsprop (inside the root), adam and lamb (outside)
+  double weight_decay = 0;  ///< λ: every rule except lamb uses the gradient g + λ W, with g and W at the same point
 };
+
+/// Computes, for each number of each parameter, the sum over the paths through it, see nn::Network::path_sums().
+using Paths = std::function<std::vector<at::Tensor>()>;
 
 /// An update rule for a list of parameters. It reads their .grad(), modulated or not; an undefined gradient counts as
 /// zero. It updates the row sums of parameters that have them, and rounds the change of a parameter and the new value
@@ -56,15 +60,26 @@ class Optimizer {
   virtual void before_updates() {}  ///< once per step
   Options options_;
   std::vector<Parameter> parameters_;
+  Paths paths_;  ///< of a rule that follows paths
+
+  friend std::unique_ptr<Optimizer> make_optimizer(const Options&, std::vector<Parameter>, Paths);
 };
 
 struct Row {
   std::string name;
   std::string summary;  ///< equation, for people
   std::unique_ptr<Optimizer> (*make)(const Options& options, std::vector<Parameter> parameters);
+  /// Whether each number is updated from its own gradient and state alone, in the one pass of kernels/update.h. The
+  /// other rules use norms of whole weights or units; a transposed weight with the transposed gradient takes another
+  /// step.
+  bool elementwise = true;
+  bool keeps_formats = true;  ///< supports weights that are stored in a number format
+  bool follows_paths = false;  ///< needs the Paths of the network
 };
 const std::vector<Row>& optimizers();
-/// @throws UsageError for an unknown name or an invalid number
-std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters);
+const Row& row_of(const Options& options);  ///< @throws UsageError for an unknown name
+/// @param paths  for a rule that follows them
+/// @throws UsageError for an unknown name, an invalid number, or parameters that the rule does not support
+std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Parameter> parameters, Paths paths = {});
 
 }  // namespace grapes::optim

@@ -27,6 +27,9 @@ struct Progress {
 nn::Signature signature_of(const data::DatasetInfo& info);
 nn::Criterion criterion_of(const nn::Options& network, const Options& training, const data::DatasetInfo& info);
 
+/// Creates the optimizer of a network's parameters. @throws UsageError if the network does not support it
+std::unique_ptr<optim::Optimizer> optimizer_of(const optim::Options& update, const nn::Network& model);
+
 /// A network, its loss, optimizer and schedule, and the progress of its training: everything that training changes and
 /// a checkpoint contains.
 struct TrainState {
