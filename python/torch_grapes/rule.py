@@ -33,6 +33,7 @@ class Modulation:
     local: bool = False  #: scales only the layer's own update; the error is passed on unscaled
     transform: Optional[Callable[[Tensor], Tensor]] = None  #: your own function; None: the function that the library has for `name`
     numbers: str = "none"  #: the constants that it needs: "none", "positive" or "any"
+    whole: bool = False  #: needs the weights or gradients of the whole network, so that only `grapes train` supports it
 
     def fault_of(self, constants: Sequence[float]) -> str:
         """Return why the modulation cannot have these constants, or "" if it can."""
@@ -62,6 +63,14 @@ modulations: Dict[str, Modulation] = {row.name: row for row in (
     Modulation("constant",
                "control: constant:C gives all units the factor C; constant:C1,C2,... gives one factor per hidden layer",
                numbers="positive"),
+    Modulation("norm-matched", "control: one number per layer, with which the norm of the layer's gradient equals that with the "
+               "modulation grapes in the same batch", local=True, whole=True),
+    Modulation("balanced", "multiplies the updates of a unit's incoming weights by f and those of its outgoing weights by 1/f, so "
+               "that steps do not depend on how a unit's scale is divided between them", local=True, whole=True),
+    Modulation("balanced-once", "the first approximation of balanced: f is the sum of a unit's absolute incoming weights over that of "
+               "its outgoing weights", local=True, whole=True),
+    Modulation("balanced-shuffled", "control: the f of balanced, permuted among the units of a layer in the same way for the whole run",
+               local=True, whole=True),
 )}
 routes: Dict[str, Route] = {row.name: row for row in (
     Route("bp", "backpropagation: the error goes back through the transposed weights", True, False, "none", "fixed"),
@@ -142,6 +151,8 @@ class Rule:
             row = modulations[row]
         elif not isinstance(row, Modulation):
             row = Modulation(getattr(row, "__name__", repr(row)), transform=row)
+        if row.whole:
+            raise ValueError(f"torch_grapes: the modulation {row.name} needs the whole network, and is only supported by grapes train")
         fault = row.fault_of(self.constants)
         if fault:
             raise ValueError(f"torch_grapes: {fault}")

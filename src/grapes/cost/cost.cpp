@@ -32,7 +32,17 @@ class Step {
         route_(find_row(credit::routes(), "route", learning.rule.route)),
         modulation_(find_row(credit::modulations(), "modulation", learning.rule.modulation)),
         rule_(find_row(update_rules(), "optimizer", learning.optimizer)),
-        batch_(static_cast<double>(learning.batch)) {}
+        batch_(static_cast<double>(learning.batch)) {
+    if (!modulation_.matches.empty())
+      throw UsageError("modulation", "the cost of " + modulation_.name +
+                                         " is not modeled: it is a control, with a second "
+                                         "pass for the norms of " +
+                                         modulation_.matches);
+    if (modulation_.whole != nullptr)
+      throw UsageError("modulation", "the cost of " + modulation_.name +
+                                         " is not modeled: it solves equations of the "
+                                         "whole network, in a number of sweeps that depends on the weights");
+  }
 
   LayerCost layer(std::size_t l) const {
     LayerCost cost;

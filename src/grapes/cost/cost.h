@@ -85,7 +85,7 @@ struct Learning {
   std::int64_t batch = 64;
 };
 
-/// Returns the cost of each layer. @throws UsageError for an unknown name
+/// Returns the cost of each layer. @throws UsageError for an unknown name, or a modulation whose cost is not modeled
 std::vector<LayerCost> cost_of(const std::vector<nn::LayerShape>& shapes, const Learning& learning);
 /// Returns the sum over all layers.
 LayerCost total(const std::vector<LayerCost>& layers);

@@ -2,6 +2,7 @@
 
 #include "grapes/base/text.h"
 #include "grapes/core/responsibility.h"
+#include "grapes/credit/balanced.h"
 #include "grapes/kernels/checked_row.h"
 
 #include <ATen/ATen.h>
@@ -48,6 +49,7 @@ class Maker {
     const std::size_t hidden = weights_.layers.size() - 1;
     const Modulation& modulation = modulation_of(rule_);
     std::vector<Factors> all(hidden);
+    if (modulation.whole != nullptr) return modulation.whole(weights_, random_);
     if (modulation.transform == nullptr) return all;
     if (rule_.responsibility == Responsibility::synaptic) {
       for (std::size_t l = 1; l < hidden; ++l) {  // l counts matrices from 0; W^1 and W^L are not modulated
@@ -138,6 +140,31 @@ const std::vector<Modulation>& modulations() {
        .symbol = "C",
        .from_weights = false,
        .one_factor = true},
+      {.name = "norm-matched",
+       .summary = "control: one number per layer, with which the norm of the layer's gradient equals that with the "
+                  "modulation grapes in the same batch",
+       .local = true,
+       .matches = "grapes"},
+      {.name = "balanced",
+       .summary =
+           "multiplies the updates of a unit's incoming weights by f and those of its outgoing weights by 1/f, so "
+           "that steps do not depend on how a unit's scale is divided between them",
+       .local = true,
+       .clips = false,
+       .whole = balanced},
+      {.name = "balanced-once",
+       .summary =
+           "the first approximation of balanced: f is the sum of a unit's absolute incoming weights over that of "
+           "its outgoing weights",
+       .local = true,
+       .clips = false,
+       .whole = balanced_once},
+      {.name = "balanced-shuffled",
+       .summary = "control: the f of balanced, permuted among the units of a layer in the same way for the whole run",
+       .local = true,
+       .draws = Draws::once,
+       .clips = false,
+       .whole = balanced_shuffled},
   };
   return rows;
 }
@@ -154,6 +181,11 @@ std::string fault_of(const Modulation& modulation, const std::vector<double>& nu
   if (modulation.numbers == Numbers::positive && !all([](double x) { return x > 0; }))
     return "constants must be above 0" + got;
   return "";
+}
+
+void require_of_layer(const Rule& rule, const std::string& what) {
+  TORCH_CHECK_VALUE(modulation_of(rule).is_of_layer(), what, ": the modulation ", rule.modulation,
+                    " needs the whole network, and is only supported by nn::Network and the program");
 }
 
 std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch) {

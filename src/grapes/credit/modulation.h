@@ -28,6 +28,8 @@ struct FactorSource {
   Random& random;   ///< for draws
 };
 
+struct Weights;
+
 /// A row of the table of modulations: how it changes the factor of GRAPES. Code that treats modulations differently
 /// reads these fields; it never compares names.
 struct Modulation {
@@ -37,7 +39,7 @@ struct Modulation {
   /// Operations that turn m or r into the factors, counted by cost/cost.h.
   struct Work {
     double additions = 0, comparisons = 0, multiplications = 0, powers = 0;  ///< per unit
-    double divisions = 0;                                                   ///< per layer
+    double divisions = 0;                                                    ///< per layer
   };
 
   std::string name;
@@ -51,6 +53,15 @@ struct Modulation {
   bool one_factor = false;   ///< all units of a layer share one factor
   bool clips = true;         ///< the factors are made from m, with its clip, and not from r
   Work work = {};
+  /// Instead of `transform`: returns the factors of all L layers from the weights of the whole network.
+  std::vector<Factors> (*whole)(const Weights&, Random&) = nullptr;
+  /// Instead of factors: the modulation with which the gradient of every layer has the same norm, see
+  /// nn::Network::matches().
+  std::string matches = {};
+
+  bool makes_factors() const { return transform != nullptr || whole != nullptr; }
+  /// Whether a layer alone has all that the modulation needs.
+  bool is_of_layer() const { return whole == nullptr && matches.empty(); }
 };
 const std::vector<Modulation>& modulations();
 /// @throws c10::ValueError for an unknown name
@@ -58,6 +69,10 @@ const Modulation& modulation_of(const Rule& rule);
 
 /// Returns why a modulation cannot have these numbers ("constants must be above 0; got 0"), or "" if it can.
 std::string fault_of(const Modulation& modulation, const std::vector<double>& numbers);
+
+/// @param what  caller's name in the message, "backward"
+/// @throws c10::ValueError if the modulation needs more than a layer's own weights and error
+void require_of_layer(const Rule& rule, const std::string& what);
 
 /// Returns the number of the batch whose draws a rule uses in this batch: its own, or 0 if it draws once.
 std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch);
@@ -70,9 +85,10 @@ std::uint64_t drawn_batch(const Rule& rule, std::int64_t batch);
 /// @throws c10::ValueError if r is not finite
 at::Tensor factor_of(const at::Tensor& r, const Rule& rule, std::size_t layer, Random& random);
 
-/// Inputs of the factors: the weights, and the masks of Compatibility::first_sample_mask.
+/// Inputs of the factors: the weights and biases, and the masks of Compatibility::first_sample_mask.
 struct Weights {
   std::vector<at::Tensor> layers;    ///< W^1 ... W^L, [unit, input, ...]
+  std::vector<at::Tensor> biases;    ///< b^1 ... b^L, [unit], undefined where there is none; or empty
   std::vector<at::Tensor> masks;     ///< per hidden layer, the dropout mask of the first example [unit]; or empty
   std::vector<at::Tensor> incoming;  ///< per layer, the responsibility of its rows [unit], if already known; or empty
   std::vector<at::Tensor>
@@ -81,7 +97,8 @@ struct Weights {
                                    ///< is not a chain; or empty
 };
 
-/// Computes the factors of the L-1 hidden layers. For `synaptic`, c^l is the factor over the columns of W^l. For 2 <= l
+/// Computes the factors of the L-1 hidden layers, or of all L layers by Modulation::whole. For `synaptic`, c^l is the
+/// factor over the columns of W^l. For 2 <= l
 /// <= L-1, column i of the gradient of W^l is multiplied by c^l[i]; for 2 <= l <= L-2, row j is multiplied by
 /// c^{l+1}[j]. W^1 and W^L are not modulated. If the network is not a chain, l+1 is the layer above.
 /// @param rule  as returned by resolved()

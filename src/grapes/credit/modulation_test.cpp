@@ -148,10 +148,11 @@ TEST(Modulation, RowsSayWhetherFactorsDependOnTheWeightsAndDifferWithinALayer) {
     rule = resolved(rule);
     const auto made = [&](const Weights& weights) {
       const Factors m = first_layer(weights, rule);
+      EXPECT_EQ(row.local, !m.error.defined() || !row.makes_factors()) << row.name;
       return m.error.defined() ? m.error : m.rows;
     };
     const at::Tensor m = made(one_layer());
-    EXPECT_EQ(m.defined(), row.transform != nullptr) << row.name;
+    EXPECT_EQ(m.defined(), row.makes_factors()) << row.name;
     if (!m.defined()) continue;
     EXPECT_EQ(at::equal(m, made(other)), !row.from_weights) << row.name;
     EXPECT_EQ(at::equal(m, m[0].expand({3})), row.one_factor) << row.name;

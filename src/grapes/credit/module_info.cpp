@@ -201,6 +201,7 @@ Rule require_rule(const Rule& rule, const std::string& what) {
   TORCH_CHECK_VALUE(rule.responsibility != outgoing && rule.responsibility != synaptic, what,
                     ": responsibility must be incoming or input; outgoing weights belong to the next layer, which is "
                     "unknown for a single layer");
+  require_of_layer(rule, what);
   try {
     return resolved(rule);
   } catch (const c10::ValueError& error) {

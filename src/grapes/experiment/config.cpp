@@ -5,6 +5,7 @@
 #include "grapes/base/table.h"
 #include "grapes/base/text.h"
 #include "grapes/continual/method.h"
+#include "grapes/credit/modulation.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/key.h"
 #include "grapes/optim/schedule.h"
@@ -65,6 +66,9 @@ void check_divisible(const Config& config) {
   const credit::Compatibility& theirs = config.network.compatibility;
   refuse(has_tasks(config), "scenario = '" + config.continual.scenario + "'");
   refuse(config.training.carry_remainder, "carry-remainder");
+  const std::string& modulation = config.network.rule.modulation;
+  refuse(!find_row(credit::modulations(), "modulation", modulation).matches.empty(),
+         "modulation = '" + modulation + "'");
   refuse(theirs.first_sample_mask, "first-sample-mask");
   refuse(theirs.single_factor, "single-factor");
   refuse(static_cast<bool>(config.network.analog), "analog");

@@ -286,7 +286,8 @@ std::vector<Key> spiking_group() {
 std::vector<Key> rule_group() {
   return {
       key("route, feedback", rule, "how the error reaches the hidden units", row_of(credit::routes()), &R::route),
-      key("modulation, rule", rule, "how the error is scaled at the hidden units; constant:C1,C2,... gives the factors, power:P1,P2,... the "
+      key("modulation, rule", rule,
+          "how the error is scaled at the hidden units; constant:C1,C2,... gives the factors, power:P1,P2,... the "
           "exponents",
           modulation_form(), &N::rule),
       key("responsibility", learning,

@@ -88,7 +88,8 @@ struct Loops {
   void (*error_sums)(const Map& z, const Line& line, const T* error, double* sum, double* products);
   /// Overwrites z with dz.
   void (*normalized_error)(const Map& z, const Line& line, const T* error, const Back& back);
-  // Update rules, in the order of the elementwise rows of optim::optimizers(). nag_ahead stores W in state2 and moves to W - μ v.
+  // Update rules, in the order of the elementwise rows of optim::optimizers(). nag_ahead stores W in state2 and moves
+  // to W - μ v.
   void (*sgd)(const Coefficients<T>& c, const Rows<T>& w);
   void (*momentum)(const Coefficients<T>& c, const Rows<T>& w);
   void (*nag_ahead)(const Coefficients<T>& c, const Rows<T>& w);

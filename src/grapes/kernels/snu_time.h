@@ -31,7 +31,7 @@ struct SnuKept {
   at::Tensor x;                   ///< or the inputs themselves, [time · batch, in]
   at::Tensor membrane0, output0;  ///< initial state, [batch, unit]; at rest, all examples share a row of zeros
   at::Tensor membrane;            ///< s after each step, [time, batch, unit]
-  at::Tensor states;  ///< y after each step, [time, batch, unit], if it does not follow from s > θ; see tells()
+  at::Tensor states;   ///< y after each step, [time, batch, unit], if it does not follow from s > θ; see tells()
   at::Tensor current;  ///< c of the synapse, [batch, unit]: before the first step, later after the last one
   at::Tensor present;  ///< [time, batch] bool: false for missing steps; undefined: all true
   std::int64_t time = 0, batch = 0, in = 0, nodes = 0;

@@ -61,7 +61,9 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
         if (route.name == "sign-symmetric") return w.sign() * w.abs().mean();
         return w.sign() * (route.name == "usf" ? b : b.abs());
       };
-      const auto factors = model->factors();
+      auto factors = model->factors();
+      if (model->matches()) factors.assign(2, {});  // train::step() matches the norms
+      factors.resize(3);
       const auto m = [&](std::size_t l, const at::Tensor& tensor) {
         return tensor.defined() ? tensor : torch::ones({l == 0 ? 6 : 5}, torch::kDouble);
       };
@@ -84,12 +86,25 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
       if (layerwise) at_h0 = back(d1, through(W1, B["layers.0.feedback"]));
       const auto d0 = unpooled(at_h0, a0) * (a0 > 0) * channels(m(0, factors[0].error));
       const auto rows = [&](std::size_t l) { return m(l, factors[l].rows).view({-1, 1, 1, 1}); };
-      EXPECT_TRUE(torch::allclose(W["layers.2.weight"].grad(), error.t().mm(h1.flatten(1)), 1e-11, 1e-12));
-      EXPECT_TRUE(torch::allclose(W["layers.1.weight"].grad(), to_weight(d1, h0, 3) * rows(1), 1e-11, 1e-12));
+      const bool both = factors[2].columns.defined();  // 1/f of the units below, by position in the output layer
+      const auto below = both ? factors[1].columns.view({1, -1, 1, 1}) : torch::ones({1}, torch::kDouble);
+      const auto below_output = both ? factors[2].columns : torch::ones({1}, torch::kDouble);
+      EXPECT_TRUE(
+          torch::allclose(W["layers.2.weight"].grad(), error.t().mm(h1.flatten(1)) * below_output, 1e-11, 1e-12));
+      EXPECT_TRUE(torch::allclose(W["layers.1.weight"].grad(), to_weight(d1, h0, 3) * rows(1) * below, 1e-11, 1e-12));
       EXPECT_TRUE(torch::allclose(W["layers.0.weight"].grad(), to_weight(d0, x, 3) * rows(0), 1e-11, 1e-12));
       if (route.name == "kolen-pollack") {
         EXPECT_TRUE(torch::equal(B["layers.1.feedback"].grad(), W["layers.2.weight"].grad().t()));
         EXPECT_TRUE(torch::equal(B["layers.0.feedback"].grad(), W["layers.1.weight"].grad()));
+      }
+      EXPECT_EQ(both, modulation.whole != nullptr);
+      if (both) {
+        EXPECT_TRUE(torch::allclose(1 / factors[0].rows, factors[1].columns));
+        EXPECT_TRUE(torch::allclose(1 / factors[1].rows.repeat_interleave(4), factors[2].columns));
+      }
+      if (modulation.name == "balanced-once") {
+        const at::Tensor r = W0.abs().sum(at::IntArrayRef({1, 2, 3})) / W1.abs().sum(at::IntArrayRef({0, 2, 3}));
+        EXPECT_TRUE(torch::allclose(factors[0].rows, r));
       }
       if (modulation.name == "grapes") {
         EXPECT_TRUE(torch::allclose(factors[0].error, factor(W0, {}, 0, {}, 2, route.clipped ? 1 : 0, 2)));
@@ -348,6 +363,17 @@ TEST(Cnn, UnsupportedOptionsAreErrors) {
   options = rule_options("cnn:8", "ifa");
   options.compatibility.unmasked_first = true;
   refused(options, {{3, 32, 32}, 10}, "unmasked-first");
+  const Signature pictures{{3, 32, 32}, 10};
+  refused(rule_options("resnet9", "bp", "balanced"), pictures, "residual sums");
+  refused(rule_options("layers:conv8,conv8g2", "bp", "balanced-once"), pictures, "groups of channels");
+  options = rule_options("cnn:8", "bp", "balanced-shuffled");
+  options.norm = Norm::batch;
+  refused(options, pictures, "norm");
+  options = rule_options("mlp:10", "bp", "balanced");
+  options.rule.factor_bits = 2;
+  refused(options, {{10}, 2}, "factor-bits");
+  options = rule_options("snn:10", "bp", "balanced");
+  refused(options, {{10}, 2}, "spiking networks");
   options = rule_options("cnn:8,8", "bp", "constant");
   options.rule.constants = {1, 2, 3};
   refused(options, {{3, 32, 32}, 10}, "2 hidden layers");

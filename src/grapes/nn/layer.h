@@ -27,7 +27,8 @@ struct Pass {
                                   ///< numbers belong to the example, not to the part
   std::vector<at::Tensor> masks;  ///< given dropout masks, per hidden layer [batch, unit]
   std::vector<at::Tensor>
-      factor_weights;    ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
+      factor_weights;      ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
+  bool reference = false;  ///< use the factors of the modulation that the rule's modulation matches
   double fused_sgd = 0;  ///< not 0: the backward pass applies W -= fused_sgd · g itself; only if Network::fuses_sgd()
   at::Tensor present = {};  ///< [batch, time] bool: false for missing time steps; undefined: all true
   std::shared_ptr<const Together> together =

@@ -40,6 +40,7 @@ std::shared_ptr<Layer> fused(Arguments&&... arguments) {
 Routed::Routed(Rule rule, std::string kind)
     : rule_(credit::resolved(std::move(rule))), route_(&credit::route_of(rule_)), kind_(std::move(kind)) {
   using credit::Responsibility;
+  credit::require_of_layer(rule_, "grapes::nn::" + kind_);
   TORCH_CHECK(!route_->upwards(), "grapes::nn::", kind_, ": route ", rule_.route,
               " sends the error upward through a network; it is not supported for a single layer");
   if (rule_.responsibility == Responsibility::synaptic) rule_.responsibility = Responsibility::incoming;

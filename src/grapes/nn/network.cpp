@@ -109,8 +109,8 @@ Network::Part Network::dense(const Stage& stage, const StagePlan& sizes) const {
       plan_.rule.responsibility == Responsibility::incoming || plan_.rule.responsibility == Responsibility::input;
   const double dropout = stage.drops ? options_.dropout : 0;
   part.layer = kind.make({W, b, stage.activates ? plan_.activation : nullptr, dropout, options_.precision.bf16,
-                          stage.activates && credit::modulation_of(plan_.rule).from_weights && incoming, options_.analog,
-                          stream_seed(seed_, kind.name, parts_.size() + 1), workspace_});
+                          stage.activates && credit::modulation_of(plan_.rule).from_weights && incoming,
+                          options_.analog, stream_seed(seed_, kind.name, parts_.size() + 1), workspace_});
   if (options_.analog)
     part.then += fmt::format(", {} devices", 2 * W.numel());
   else if (kind.name != "linear")

@@ -100,8 +100,8 @@ class Network final {
 
   /// Returns a function that computes, for each number of each parameter, the sum over the paths from an input to an
   /// output through it of the product of the other squared weights on the path, in float64 and in the order of
-  /// parameters() (Neyshabur, Salakhutdinov and Srebro 2015). A bias is a weight of an input of 1. The paths that share a
-  /// weight, as in a convolution, are added. Pooling passes on the mean of its window, so each sum of a network with
+  /// parameters() (Neyshabur, Salakhutdinov and Srebro 2015). A bias is a weight of an input of 1. The paths that share
+  /// a weight, as in a convolution, are added. Pooling passes on the mean of its window, so each sum of a network with
   /// pooling has a constant factor. It costs a forward and a backward pass with one example. The network must outlive
   /// the function.
   /// @throws UsageError if the network has no such paths: spiking neurons, normalization, crossbars, learned feedback
@@ -120,8 +120,11 @@ class Network final {
   };
   std::vector<Weight> weights() const;  ///< per layer
   std::vector<Named> buffers() const;   ///< other feedback weights, and running statistics of normalizations
-  /// Factors of the last training pass, per hidden layer, and the batch in which they were computed. A checkpoint must
-  /// contain them only if they are not recomputed in every batch.
+  /// Whether the rule's modulation matches the norms of another one (Modulation::matches). Then a pass with
+  /// Pass::reference has the factors of that modulation, and others have none. train::step() makes both passes.
+  bool matches() const { return !credit::modulation_of(plan_.rule).matches.empty(); }
+  /// Factors of the last training pass, per hidden layer or per layer, and the batch in which they were computed. A
+  /// checkpoint must contain them only if they are not recomputed in every batch.
   const std::vector<credit::Factors>& factors() const { return factors_; }
   std::int64_t factors_step() const { return factors_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step);

@@ -91,14 +91,16 @@ void Network::prepare(const Pass& pass) {
 }
 
 void Network::refresh_factors(const Pass& pass, std::int64_t batch) {
-  if (credit::modulation_of(plan_.rule).transform == nullptr) {
+  const credit::Modulation& modulation = credit::modulation_of(plan_.rule);
+  if (!modulation.makes_factors() && !matches()) {
     factors_.resize(hidden());  // undefined factors, as in the layers
     return;
   }
   if (factors_.empty() || pass.step / plan_.rule.every != factors_step_ / plan_.rule.every) make_factors(pass, batch);
   std::vector<credit::Factors> factors = factors_;
+  if (matches() && !pass.reference) factors.assign(hidden(), {});
   if (options_.compatibility.single_factor) credit::share_last_factor(factors, batch);
-  for (std::size_t l = 0; l < hidden(); ++l) parts_[l].layer->factors = std::move(factors[l]);
+  for (std::size_t l = 0; l < factors.size(); ++l) parts_[l].layer->factors = std::move(factors[l]);
 }
 
 void Network::make_factors(const Pass& pass, std::int64_t batch) {
@@ -118,6 +120,7 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
     // A flattened channel is one unit, so the columns of its positions are summed.
     if (const std::int64_t places = parts_[l].places; places > 1) W = W.view({W.size(0), -1, places});
     weights.layers.push_back(std::move(W));
+    weights.biases.push_back(layer.bias.defined() && others != nullptr ? others[1] : layer.bias);
     weights.above.push_back(parts_[l].above);
     (incoming ? weights.incoming : weights.outgoing)
         .push_back(layer.responsibility(incoming ? 0 : 1, plan_.rule, others));
@@ -125,9 +128,11 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
       if (const at::Tensor mask = layer.mask(batch); mask.defined()) weights.masks.push_back(mask[0]);
   }
   Random random(stream_seed(pass.seed, "modulation", credit::drawn_batch(plan_.rule, pass.step)));
-  factors_ = credit::factors(weights, plan_.rule, random);
+  credit::Rule rule = plan_.rule;
+  if (matches()) rule.modulation = credit::modulation_of(rule).matches;
+  factors_ = credit::factors(weights, rule, random);
   factors_step_ = pass.step;
-  for (std::size_t l = 0; l < hidden(); ++l)
+  for (std::size_t l = 0; l < factors_.size(); ++l)
     if (factors_[l].columns.defined() && parts_[l].places > 1)
       factors_[l].columns = factors_[l].columns.repeat_interleave(parts_[l].places);
 }

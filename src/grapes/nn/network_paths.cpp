@@ -33,16 +33,17 @@ Stages with_means(const Stages& stages) {
 std::function<std::vector<at::Tensor>()> Network::path_sums() const {
   const auto refuse = [](bool wrong, const std::string& what) {
     if (wrong)
-      throw UsageError("optimizer", "path-sgd needs the paths of a feedforward network of dense and convolutional "
-                                    "layers; it does not support " +
-                                        what);
+      throw UsageError("optimizer",
+                       "path-sgd needs the paths of a feedforward network of dense and convolutional "
+                       "layers; it does not support " +
+                           what);
   };
   refuse(has_time(stages_), "spiking networks");
   refuse(options_.norm != Norm::none, "normalization, after which the scale of a weight does not matter");
   refuse(static_cast<bool>(options_.analog), "analog crossbars");
   refuse(learns_feedback(), "routes with learned feedback weights, such as " + plan_.route->name);
-  refuse(std::ranges::any_of(stages_,
-                             [](const Stage& stage) { return stage.what == Stage::Do::dense && stage.kind != "linear"; }),
+  refuse(std::ranges::any_of(
+             stages_, [](const Stage& stage) { return stage.what == Stage::Do::dense && stage.kind != "linear"; }),
          "layers of other kinds");
   Options options;
   options.model = options_.model;

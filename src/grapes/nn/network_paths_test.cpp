@@ -32,14 +32,11 @@ std::vector<at::Tensor> by_enumeration(const Network& model) {
   };
   const std::vector<Named> parameters = model.parameters();
   std::vector<std::size_t> weights, biases;
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    (parameters[i].value.dim() > 1 ? weights : biases).push_back(i);
+  for (std::size_t i = 0; i < parameters.size(); ++i) (parameters[i].value.dim() > 1 ? weights : biases).push_back(i);
   std::vector<at::Tensor> sums;
   for (const Named& one : parameters) sums.push_back(at::zeros_like(one.value.detach()));
   std::vector<Edge> path;
-  const auto value = [&](const Edge& edge) {
-    return parameters[edge.parameter].value.data_ptr<double>()[edge.place];
-  };
+  const auto value = [&](const Edge& edge) { return parameters[edge.parameter].value.data_ptr<double>()[edge.place]; };
   const std::function<void(std::size_t, std::int64_t)> go = [&](std::size_t layer, std::int64_t unit) {
     if (layer == weights.size()) {
       for (std::size_t e = 0; e < path.size(); ++e) {

@@ -37,7 +37,7 @@ inline Options rule_options(const std::string& model, const std::string& route =
   options.precision.dtype = at::kDouble;
   options.rule.route = route;
   options.rule.modulation = modulation;
-  if (modulation == "constant") options.rule.constants = {1.5};
+  options.rule.constants = {1.5};  // of the modulations with numbers
   return options;
 }
 

@@ -1,6 +1,7 @@
 #include "grapes/nn/requirements.h"
 
 #include "grapes/base/table.h"
+#include "grapes/credit/modulation.h"
 
 #include <fmt/format.h>
 
@@ -28,6 +29,10 @@ void require_possible(const Options& options, const Stages& stages, const Signat
   const Precision& precision = options.precision;
   const credit::Compatibility& theirs = options.compatibility;
   const auto layers = std::ranges::count_if(stages, [](const Stage& stage) { return stage.is_layer(); });
+  const bool whole = credit::modulation_of(rule).whole != nullptr;
+  const std::string of_whole =
+      "modulation " + rule.modulation + " needs a chain of dense and convolutional layers; it ";
+  const auto grouped = [](const Stage& stage) { return stage.is_layer() && stage.groups > 1; };
   const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
   refuse({
       {precision.dtype != at::kFloat && (precision.dtype != at::kDouble || precision.bf16 || precision.has_formats()),
@@ -40,6 +45,16 @@ void require_possible(const Options& options, const Stages& stages, const Signat
       {constants > 1 && constants != hidden,
        fmt::format("modulation {} has {} numbers, but model '{}' has {} hidden layers: give one for all, or one each",
                    rule.modulation, constants, to_string(options.model), hidden)},
+      {whole && spiking, of_whole + "is not supported in spiking networks" + model},
+      {whole && has(stages, Stage::Do::keep),
+       of_whole + "is not supported with residual sums, which tie the scales of units" + model},
+      {whole && std::ranges::any_of(stages, grouped), of_whole + "is not supported with groups of channels" + model},
+      {whole && options.norm != Norm::none,
+       of_whole + "is not supported with norm, which makes the scale of incoming weights meaningless" + model},
+      {whole && options.analog, of_whole + "is not supported with analog crossbars"},
+      {whole && rule.factor_bits >= 0, of_whole + "has factors far below 1, so factor-bits must be exact"},
+      {whole && (theirs.first_sample_mask || theirs.single_factor),
+       of_whole + "is not supported with first-sample-mask and single-factor"},
       {route.upwards() && precision.has_formats(),
        "precision: number formats are not supported on route " + route.name + "; got " + to_string(precision)},
       {route.weights == credit::FeedbackWeights::learned && (precision.has_formats() || options.analog),

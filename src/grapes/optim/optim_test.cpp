@@ -13,11 +13,12 @@ namespace {
 
 /// Makes an optimizer of one parameter. A rule that follows paths finds two through each number.
 std::unique_ptr<Optimizer> optimizer_for(const Options& options, const at::Tensor& W) {
-  return make_optimizer(options, {W}, [W] { return std::vector<at::Tensor>{at::full_like(W.detach(), 2, at::kDouble)}; });
+  return make_optimizer(options, {W},
+                        [W] { return std::vector<at::Tensor>{at::full_like(W.detach(), 2, at::kDouble)}; });
 }
 
-/// Five steps on the loss ½ Σ c W² of a vector, whose gradient is c W everywhere. Compares them with the same steps on single
-/// numbers. @return largest difference
+/// Five steps on the loss ½ Σ c W² of a vector, whose gradient is c W everywhere. Compares them with the same steps on
+/// single numbers. @return largest difference
 double against_hand(const std::string& name, double weight_decay) {
   Options options;
   options.optimizer = name;
@@ -197,8 +198,9 @@ TEST(Optimizers, ARuleThatFollowsPathsNeedsThem) {
   options.optimizer = "path-sgd";
   EXPECT_THROW(make_optimizer(options, {at::ones({1})}), UsageError);
   at::Tensor W = at::ones({2}, at::kDouble).requires_grad_();
-  const auto optimizer =
-      make_optimizer(options, {W}, [] { return std::vector<at::Tensor>{at::tensor({4.0, 0.0}, at::kDouble)}; });
+  const auto optimizer = make_optimizer(options, {W}, [] {
+    return std::vector<at::Tensor>{at::tensor({4.0, 0.0}, at::kDouble)};
+  });
   W.mutable_grad() = at::tensor({1.0, 0.0}, at::kDouble);
   optimizer->step(0.5);
   EXPECT_EQ(W[0].item<double>(), 1 - 0.5 / 4);

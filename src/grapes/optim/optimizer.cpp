@@ -71,14 +71,16 @@ const std::vector<Row>& optimizers() {
        .make = make_lamb,
        .elementwise = false},
       {.name = "nero",
-       .summary = "q = β₂ q + (1-β₂) |g|²;  W -= η g / √q for each unit; then its weights get mean 0 and norm 1 (Liu et "
-                  "al. 2021)",
+       .summary =
+           "q = β₂ q + (1-β₂) |g|²;  W -= η g / √q for each unit; then its weights get mean 0 and norm 1 (Liu et "
+           "al. 2021)",
        .make = make_nero,
        .elementwise = false,
        .keeps_formats = false},
       {.name = "path-sgd",
-       .summary = "W -= η g / γ, with γ summed over all paths through a weight: the product of the other squared weights "
-                  "(Neyshabur et al. 2015)",
+       .summary =
+           "W -= η g / γ, with γ summed over all paths through a weight: the product of the other squared weights "
+           "(Neyshabur et al. 2015)",
        .make = make_path_sgd,
        .elementwise = false,
        .follows_paths = true},

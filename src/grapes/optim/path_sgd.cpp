@@ -6,9 +6,9 @@
 namespace grapes::optim {
 namespace {
 
-/// W -= η (g + λ W) / γ. γ of a weight is the sum, over all paths from an input to an output through this weight, of the
-/// product of the squares of the other weights on the path (Neyshabur, Salakhutdinov and Srebro 2015). A weight on no
-/// path has no gradient, and keeps its value.
+/// W -= η (g + λ W) / γ. γ of a weight is the sum, over all paths from an input to an output through this weight, of
+/// the product of the squares of the other weights on the path (Neyshabur, Salakhutdinov and Srebro 2015). A weight on
+/// no path has no gradient, and keeps its value.
 class PathSgd final : public Optimizer {
  public:
   using Optimizer::Optimizer;

@@ -155,7 +155,8 @@ void controls(const Summary& summary, const Condition& condition, Said& say) {
   if (condition.find("grapes") == nullptr) return;
   const auto has = [&](const char* control) { return condition.find("grapes", control, summary.primary()) != nullptr; };
   if (!has("uniform")) say("There is no arm `uniform`, so {}.", no_uniform);
-  if (!has("shuffled") && !has("shuffled-fixed")) say("There is no arm `shuffled-fixed` or `shuffled`, so {}.", no_shuffled);
+  if (!has("shuffled") && !has("shuffled-fixed"))
+    say("There is no arm `shuffled-fixed` or `shuffled`, so {}.", no_shuffled);
 }
 
 void learning_rates(const Summary&, const Condition& condition, Said& say) {

@@ -26,6 +26,14 @@ const std::vector<KnownArm> known_arms = {
     {"inverse", "the unit with the largest factor gets the smallest one, and so on: max m + min m − m."},
     {"mean-one", "the factors, divided by the layer’s mean factor: a difference between units, no larger steps."},
     {"power", "the responsibility to the power that is given, divided by its mean in the layer, not clipped."},
+    {"norm-matched",
+     "one number per layer, with which the update is as large as with `grapes`: no difference between units."},
+    {"balanced",
+     "the updates of a unit’s incoming weights are multiplied by f and those of its outgoing weights by 1/f, so that "
+     "it "
+     "does not matter how its scale is divided between them."},
+    {"balanced-once", "the same, with f the sum of the incoming over that of the outgoing absolute weights."},
+    {"balanced-shuffled", "the f of `balanced` in a random order that stays the same for the whole run."},
     {"constant",
      "one fixed factor for every unit. `constant:2` doubles the error at every hidden layer, as the "
      "authors’ published notebook does."}};
@@ -48,6 +56,8 @@ std::vector<Comparison> comparisons_of(const std::vector<std::string>& arms, con
   all.push_back({"grapes", "uniform", "effect of different factors within a layer"});
   all.push_back({"grapes", "shuffled", "effect of which unit has which factor"});
   all.push_back({"grapes", "shuffled-fixed", "effect of which unit has which factor, for factors that last"});
+  all.push_back({"grapes", "norm-matched", "effect of different factors, for updates of the same size"});
+  all.push_back({"balanced", "balanced-shuffled", "effect of which unit has which factor"});
   all.push_back({"grapes", "inverse", "effect of larger factors for more responsible units"});
   for (const std::string& arm : arms) all.push_back({arm, rule_below(arm), "effect of GRAPES on top"});
   const auto there = [&](const std::string& arm) { return std::ranges::find(arms, arm) != arms.end(); };

@@ -120,6 +120,7 @@ TEST(Device, DenseNetworksLearnTheSameOnAnotherDevice) {
       DeviceCase setting{options("mlp:7,7,5"), numbers()};
       setting.network.rule.route = route.name;
       setting.network.rule.modulation = modulation.name;
+      setting.network.rule.constants = {1.5};
       setting.network.dropout = 0.3;
       setting.network.bias = true;
       expect_same(setting, route.name + ", " + modulation.name);

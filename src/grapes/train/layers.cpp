@@ -23,7 +23,7 @@ record::Json describe_layers(const nn::Network& model, const std::vector<double>
     const std::size_t l = layers.size();
     record::Json layer = {{"name", name}, {"weight_norm", parameters[place].value.norm().item<double>()}};
     if (place < gradient_norms.size()) layer["gradient_norm"] = gradient_norms[place];
-    if (l < factors.size()) {
+    if (l < factors.size() && !model.matches()) {
       const credit::Factors& used = factors[l];
       const at::Tensor& m = used.error.defined() ? used.error : used.rows.defined() ? used.rows : used.columns;
       if (m.defined()) layer["factor"] = describe_factor(m);

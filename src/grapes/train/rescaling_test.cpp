@@ -122,5 +122,29 @@ TEST(Rescaling, PathSgdTakesTheSameStepsInARescaledNetwork) {
             << model << ", " << activation << (bias ? ", with biases" : "");
 }
 
+TEST(Rescaling, BalancedTakesTheSameStepsInARescaledNetwork) {
+  for (const std::string& model : chains)
+    for (const char* activation : {"relu", "leaky_relu", "identity"})
+      for (const char* optimizer : {"sgd", "momentum", "nag"})
+        for (const bool bias : {false, true})
+          EXPECT_LE(apart({model, optimizer, "balanced", activation, bias, 0.01}, 1), 1e-9)
+              << model << ", " << activation << ", " << optimizer << (bias ? ", with biases" : "");
+  EXPECT_LE(apart({"mlp:8,8,8,8,8,8,8,8", "sgd", "balanced", "relu", true, 0.01}, 2), 1e-9);
+}
+
+TEST(Rescaling, ItsControlsDoNot) {
+  for (const std::string& model : chains)
+    if (model != "linear") {
+      EXPECT_GT(apart({model, "sgd", "balanced-shuffled", "relu", true, 0.01}, 1), 1e-4) << model;
+      EXPECT_GT(apart({model, "sgd", "grapes", "relu", true, 0.01}, 1), 1e-4) << model;
+    }
+}
+
+TEST(Rescaling, TheRatioOfSumsIsEnoughForOneHiddenLayerOnly) {
+  EXPECT_LE(apart({"mlp:9", "sgd", "balanced-once"}, 1), 1e-9);
+  EXPECT_LE(apart({"layers:conv4k3,max2", "sgd", "balanced-once", "relu", true, 0.01}, 1), 1e-9);
+  EXPECT_GT(apart({"mlp:7,8", "sgd", "balanced-once"}, 1), 1e-3);
+}
+
 }  // namespace
 }  // namespace grapes::train

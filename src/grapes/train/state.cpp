@@ -23,7 +23,8 @@ std::unique_ptr<optim::Optimizer> optimizer_of(const optim::Options& update, con
   const optim::Row& row = optim::row_of(update);
   if (!row.elementwise && model.learns_feedback())
     throw UsageError("optimizer", row.name + " uses norms of weights, so the feedback weights of route " +
-                                      model.rule().route + " would not get the updates of the weights; use adam or sgd");
+                                      model.rule().route +
+                                      " would not get the updates of the weights; use adam or sgd");
   return optim::make_optimizer(update, nn::learning(model), row.follows_paths ? model.path_sums() : optim::Paths());
 }
 

@@ -78,6 +78,80 @@ TEST(Step, FusedEqualsItsReferenceOnEveryRouteModulationAndUpdateRule) {
           expect_equal({route.name, modulation.name, optimizer.name});
 }
 
+/// Gradients of one batch, by layer, W and b in one tensor.
+std::vector<at::Tensor> gradients_of(const StepCase& setting, const std::string& model, nn::Norm norm) {
+  nn::Options network;
+  network.model = nn::parse_model(model);
+  network.precision.dtype = at::kDouble;
+  network.norm = norm;
+  network.rule.route = setting.route;
+  network.rule.modulation = setting.modulation;
+  network.bias = setting.bias;
+  const bool pictures = !model.starts_with("mlp");
+  const std::vector<std::int64_t> shape = pictures ? std::vector<std::int64_t>{2, 8, 8} : std::vector<std::int64_t>{6};
+  TrainState state(network, update_by("sgd"), seeded(5), classes_of(shape, 3));
+  at::manual_seed(3);
+  std::vector<std::int64_t> sizes = shape;
+  sizes.insert(sizes.begin(), 12);
+  const data::Batch batch{at::randn(sizes, at::kDouble), at::arange(12, at::kLong).remainder(3)};
+  std::vector<at::Tensor> all;
+  StepOptions options;
+  options.rate = 0.1;
+  options.before_update = [&] {
+    for (const nn::Named& one : state.model->parameters()) {
+      const auto l = static_cast<std::size_t>(std::stoi(one.name.substr(7)));
+      const at::Tensor g = one.value.grad().flatten().clone();
+      if (l < all.size())
+        all[l] = at::cat({all[l], g});
+      else
+        all.push_back(g);
+    }
+  };
+  step(state, batch, {}, options);
+  return all;
+}
+
+TEST(Step, NormMatchedHasTheDirectionOfTheRouteAndTheNormsOfGrapes) {
+  for (const std::string route : {"bp", "fa", "dfa", "ifa"})
+    for (const std::string model : {"mlp:7,9,5", "layers:conv4,max2,conv5,6"})
+      for (const bool bias : {false, true}) {
+        const nn::Norm norm = model.starts_with("mlp") || bias ? nn::Norm::none : nn::Norm::batch;
+        const auto by = [&](const char* modulation) {
+          StepCase setting;
+          setting.route = route;
+          setting.modulation = modulation;
+          setting.bias = bias;
+          return gradients_of(setting, model, norm);
+        };
+        const auto plain = by("none"), grapes = by("grapes"), matched = by("norm-matched");
+        for (std::size_t l = 0; l < plain.size(); ++l) {
+          const double wanted = grapes[l].norm().item<double>(), had = plain[l].norm().item<double>();
+          EXPECT_NEAR(matched[l].norm().item<double>(), wanted, 1e-12 * wanted) << route << ", " << model << ", " << l;
+          EXPECT_LE((matched[l] - plain[l] * (wanted / had)).norm().item<double>(), 1e-12 * wanted)
+              << route << ", " << model << ", " << l;
+          if (l == 0 && route == "bp") {
+            EXPECT_GT(wanted / had, 1.2) << model;
+          }
+        }
+      }
+}
+
+TEST(Step, TheReferencePassOfNormMatchedLeavesRunningStatisticsAlone) {
+  const auto statistics = [](const char* modulation) {
+    nn::Options network;
+    network.model = nn::parse_model("cnn:4,4");
+    network.norm = nn::Norm::batch;
+    network.rule.modulation = modulation;
+    TrainState state(network, update_by("sgd"), seeded(5), classes_of({2, 8, 8}, 3));
+    at::manual_seed(3);
+    StepOptions options;
+    options.rate = 0.1;
+    step(state, {at::randn({6, 2, 8, 8}), at::arange(6, at::kLong).remainder(3)}, {}, options);
+    return state.model->buffers()[0].value.clone();
+  };
+  EXPECT_TRUE(at::equal(statistics("norm-matched"), statistics("none")));
+}
+
 TEST(Step, FusedEqualsItsReferenceForEveryActivationBatchAndDropout) {
   for (const auto& activation : nn::activations())
     for (const std::int64_t batch : {1, 3, 8, 9, 40})
