@@ -126,7 +126,7 @@ void add_show(Program& program, CLI::App& parent) {
       ->check(CLI::Range(1, 1000).description(""));
   options->settings.add(*verb, {"data", "training"},
                         {"data", "epochs", "batch-size", "loss", "patience", "checkpoint-every", "evaluate-every",
-                         "record-alignment", "arm-name", "factors-at-rest", "carry-remainder"});
+                         "record-alignment", "record-dose", "arm-name", "factors-at-rest", "carry-remainder"});
   verb->callback([&program, options] {
     program.action = [&program, options] {
       experiment::Config config;

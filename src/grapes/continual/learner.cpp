@@ -195,7 +195,7 @@ class Learner {
                   {"seconds", seconds_},
                   {"curve", curve_},
                   {"evaluations", evaluations_},
-                  {"layers", train::describe_layers(*state_.model, result.gradient_norms, false)},
+                  {"layers", train::describe_layers(*state_.model, {.gradient_norms = result.gradient_norms})},
                   {"forgetting", forgetting_.end(task_)}});
     train::Validation validation;
     if (result.evaluate) {

@@ -221,7 +221,7 @@ TEST(Backward, InvalidOptionsAndModelsAreErrors) {
               HasSubstr("backward: the modulation power must have constants; got none"));
   for (const char* whole : {"norm-matched", "balanced", "balanced-once", "balanced-shuffled"})
     EXPECT_THAT(with([whole](auto& o) { o.rule().modulation = whole; }), HasSubstr("needs the whole network"));
-  EXPECT_EQ(with([](auto& o) { o.rule() = {.modulation = "power", .constants = {-1}}; }), "");
+  EXPECT_EQ(with([](auto& o) { o.rule() = {.modulation = "power", .constants = {-1}}; }), "no error");
   EXPECT_THAT(with([](auto& o) { o.rule() = {.modulation = "constant", .constants = {-1}}; }),
               HasSubstr("constants must be above 0; got -1"));
   EXPECT_THAT(with([](auto& o) { o.rule().route = "fa"; }), HasSubstr("the route must be bp"));

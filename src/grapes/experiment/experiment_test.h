@@ -125,6 +125,7 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"check-weights", "7"},
                                                             {"timeout", "30"},
                                                             {"record-alignment", "true"},
+                                                            {"record-dose", "true"},
                                                             {"arm-name", "mine"},
                                                             {"arms", "bp,constant:1.85,1.79,fa+grapes"},
                                                             {"seeds", "10"},

@@ -104,6 +104,10 @@ std::vector<Key> training_group() {
           "after each epoch, record the angle between each layer's gradient and that of backpropagation, and between W "
           "and B",
           yes_or_no, &T::record_alignment),
+      key("record-dose, dose", comparison,
+          "after each epoch, record the angle between each layer's gradient with and without modulation, the spread of "
+          "its responsibilities, and the norm of its update",
+          yes_or_no, &T::record_dose),
       key("arm-name, label, arm, run-name", comparison,
           "name of this run's arm in the record; empty: made from route and modulation", text("TEXT"), &Config::arm),
   };

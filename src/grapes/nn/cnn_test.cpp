@@ -365,7 +365,6 @@ TEST(Cnn, UnsupportedOptionsAreErrors) {
   refused(options, {{3, 32, 32}, 10}, "unmasked-first");
   const Signature pictures{{3, 32, 32}, 10};
   refused(rule_options("resnet9", "bp", "balanced"), pictures, "residual sums");
-  refused(rule_options("layers:conv8,conv8g2", "bp", "balanced-once"), pictures, "groups of channels");
   options = rule_options("cnn:8", "bp", "balanced-shuffled");
   options.norm = Norm::batch;
   refused(options, pictures, "norm");

@@ -129,6 +129,10 @@ class Network final {
   std::int64_t factors_step() const { return factors_step_; }
   void restore_factors(std::vector<credit::Factors> factors, std::int64_t step);
 
+  /// Returns the responsibilities of the units of each hidden layer, [unit], that the rule's factors are computed from;
+  /// on `synaptic`, those of their incoming weights.
+  std::vector<at::Tensor> responsibilities() const;
+
   /// Creates a network with the same stages and copies of the weights, with another rule.
   std::unique_ptr<Network> twin(const credit::Rule& rule) const;
   /// Returns the matrix or kernel that carries the error from layer l to the layer below, in the layout of its W.

@@ -2,6 +2,7 @@
 #include "grapes/base/error.h"
 #include "grapes/base/table.h"
 #include "grapes/core/feedback.h"
+#include "grapes/core/responsibility.h"
 #include "grapes/kernels/spikes.h"
 #include "grapes/nn/conv2d.h"
 #include "grapes/nn/network.h"
@@ -135,6 +136,21 @@ void Network::make_factors(const Pass& pass, std::int64_t batch) {
   for (std::size_t l = 0; l < factors_.size(); ++l)
     if (factors_[l].columns.defined() && parts_[l].places > 1)
       factors_[l].columns = factors_[l].columns.repeat_interleave(parts_[l].places);
+}
+
+std::vector<at::Tensor> Network::responsibilities() const {
+  const at::NoGradGuard no_grad;
+  const std::int64_t dim = plan_.rule.responsibility == Responsibility::outgoing ? 1 : 0;
+  std::vector<at::Tensor> all;
+  for (std::size_t l = 0; l < hidden(); ++l) {
+    const Part& part = parts_[dim == 0 ? l : parts_[l].above];
+    at::Tensor r = options_.analog ? at::Tensor()  // exact, because a read has noise
+                                   : part.layer->responsibility(dim, plan_.rule, nullptr);
+    const at::Tensor& W = part.layer->weight;
+    if (!r.defined()) r = responsibility(part.places > 1 ? W.view({W.size(0), -1, part.places}) : W, {}, dim);
+    all.push_back(std::move(r));
+  }
+  return all;
 }
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {

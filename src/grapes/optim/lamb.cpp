@@ -1,9 +1,7 @@
 #include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
 
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/norm.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 

@@ -2,7 +2,6 @@
 #include "grapes/optim/rules.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/norm.h>
 
 namespace grapes::optim {
 namespace {

@@ -59,7 +59,7 @@ const std::vector<Row>& optimizers() {
       {.name = "nag",
        .summary = "as momentum, with the gradient at the look-ahead weights W - μ v (Nesterov)",
        .make = make_nag,
-       .keeps_formats = false},
+       .exact = "its look-ahead weights"},
       {"rmsprop", "q = ρ q + (1-ρ) g²;  W -= η g / √(q + ε)", make_rmsprop},
       {"adam", "m, v bias-corrected;  W -= η m / (√v + ε) (Kingma and Ba 2015)", make_adam},
       {.name = "lars",
@@ -76,7 +76,7 @@ const std::vector<Row>& optimizers() {
            "al. 2021)",
        .make = make_nero,
        .elementwise = false,
-       .keeps_formats = false},
+       .exact = "its balanced weights"},
       {.name = "path-sgd",
        .summary =
            "W -= η g / γ, with γ summed over all paths through a weight: the product of the other squared weights "
@@ -102,10 +102,9 @@ std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Pa
   require(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight_decay",
           "a finite number, at least 0", options.weight_decay);
   const auto formatted = [](const Parameter& parameter) { return parameter.storage && parameter.storage->value; };
-  if (!row.keeps_formats && std::ranges::any_of(parameters, formatted))
-    throw UsageError("optimizer", row.name +
-                                      " does not support weights in a number format, because it computes weights that "
-                                      "are not quantized; use momentum, or weights with a float32 master");
+  if (!row.exact.empty() && std::ranges::any_of(parameters, formatted))
+    throw UsageError("optimizer", row.name + " does not support weights in a number format, because " + row.exact +
+                                      " are not quantized; use momentum, or weights with a float32 master");
   if (row.follows_paths && !paths)
     throw UsageError("optimizer", row.name + " needs the paths of a network, and these parameters have none");
   std::unique_ptr<Optimizer> made = row.make(options, std::move(parameters));

@@ -73,7 +73,7 @@ struct Row {
   /// other rules use norms of whole weights or units; a transposed weight with the transposed gradient takes another
   /// step.
   bool elementwise = true;
-  bool keeps_formats = true;   ///< supports weights that are stored in a number format
+  std::string exact = {};  ///< the weights that it does not quantize, so that weights in a number format are refused
   bool follows_paths = false;  ///< needs the Paths of the network
 };
 const std::vector<Row>& optimizers();

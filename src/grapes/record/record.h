@@ -32,8 +32,9 @@
 ///   "seconds" (training), "evaluation_seconds", "layers": [{"name", "weight_norm", "gradient_norm",
 ///   "factor": {"mean", "sd", "min", "max", "histogram": [20 counts over (0, 2] in steps of 0.1]},
 ///   "activity": {"rate", "silent", "saturated"},
-///   "alignment": {"transport", "modulation", "feedback", "ratio"} (with record-alignment), see train/alignment.h},
-///   ...]}
+///   "alignment": {"transport", "modulation", "feedback", "ratio"} (with record-alignment), see train/alignment.h,
+///   "dose": {"angle", "size", "responsibility": {"mean", "sd", "cv"}} (with record-dose), see train/dose.h,
+///   "update_norm" (with record-dose)}, ...]}
 /// Measures of an empty part are absent. A layer that is not modulated has no "factor"; a layer that does not spike or
 /// was not evaluated has no "activity". Norms are Euclidean.
 ///

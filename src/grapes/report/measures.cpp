@@ -226,8 +226,8 @@ std::vector<Measure> factor_measures(const std::string& layer) {
     const auto of = [=](const Run& run) { return number(layer_of(run.epochs.back(), layer), key); };
     return Measure{key, name, "", Unit{1, 3}, bounds, Measure::Better::neither, of};
   };
-  return {row("factor.mean", "mean", {1, 2}), row("factor.sd", "standard deviation", {0}),
-          row("factor.min", "smallest", {1, 2})};
+  return {row("factor.mean", "mean", {0}), row("factor.sd", "standard deviation", {0}),
+          row("factor.min", "smallest", {0})};
 }
 
 /// What the last task did to the weights, see record.h.

@@ -44,6 +44,14 @@ const std::vector<Curves> all_curves = {
       {"alignment.modulation", "Between the gradient with and without modulation", "angle, degrees"},
       {"alignment.feedback", "Between the weights W and the feedback weights B", "angle, degrees"},
       {"alignment.ratio", "Norm of B over norm of W", "ratio"}}},
+    {"Dose of the modulation",
+     "On one training batch, recorded by <code>record-dose</code>. At an angle of 0°, a modulation changes only the "
+     "size "
+     "of a layer’s steps.",
+     {{"dose.angle", "Between the gradient with and without modulation, on the rule’s route", "angle, degrees"},
+      {"dose.size", "Norm of the gradient with modulation over that without", "ratio"},
+      {"dose.responsibility.cv", "Coefficient of variation of the responsibilities", "sd / mean"},
+      {"update_norm", "Norm of the last update of an epoch", "Euclidean norm"}}},
     {"Activity of spiking layers",
      "On the last evaluated examples.",
      {{"activity.rate", "Mean output of a layer’s neurons per time step", "mean output"},

@@ -132,6 +132,19 @@ TEST(Page, PlotsTheAlignmentThatWasRecorded) {
                           Not(HasSubstr("Between the weights W"))));
 }
 
+TEST(Page, PlotsTheDoseThatWasRecorded) {
+  std::vector<Record> runs = synthetic::runs();
+  EXPECT_THAT(page(runs), Not(HasSubstr("Dose of the modulation")));
+  for (Record& run : runs)
+    for (Json& row : run.epochs)
+      row["layers"][0]["dose"] = {{"angle", 2.5}, {"size", nullptr}, {"responsibility", {{"cv", 0.02}}}};
+  const std::string text = page(runs);
+  expect_well_formed(text);
+  EXPECT_THAT(text, AllOf(HasSubstr("Dose of the modulation"), HasSubstr("on the rule’s route</h3>"),
+                          HasSubstr("Coefficient of variation of the responsibilities</h3>"),
+                          Not(HasSubstr("over that without</h3>")), Not(HasSubstr("last update of an epoch"))));
+}
+
 TEST(Colors, AnArmHasTheSameColorInEveryComparison) {
   const Colors few = colors_of({"bp", "uniform"}), many = colors_of({"zeta", "bp", "grapes", "uniform"});
   EXPECT_EQ(few.at("uniform"), many.at("uniform"));

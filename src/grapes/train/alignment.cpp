@@ -11,11 +11,8 @@
 #include <utility>
 
 namespace grapes::train {
-namespace {
+record::Json finite(double value) { return std::isfinite(value) ? record::Json(value) : record::Json(); }
 
-record::Json number(double value) { return std::isfinite(value) ? record::Json(value) : record::Json(); }
-
-/// The gradient of every layer's W under another rule.
 std::vector<at::Tensor> gradients(const nn::Network& model, const Rule& rule, const nn::Criterion& criterion,
                                   const data::Batch& batch, const nn::Pass& pass) {
   const at::AutoGradMode graph(true);  // the caller measures without a graph
@@ -26,8 +23,6 @@ std::vector<at::Tensor> gradients(const nn::Network& model, const Rule& rule, co
   for (const nn::Network::Weight& weight : twin->weights()) all.push_back(parameters[weight.place].value.grad());
   return all;
 }
-
-}  // namespace
 
 double angle(const at::Tensor& a, const at::Tensor& b) {
   if (!a.defined() || !b.defined()) return std::numeric_limits<double>::quiet_NaN();
@@ -55,12 +50,12 @@ std::vector<record::Json> alignment(const nn::Network& model, const nn::Criterio
   const std::vector<nn::Network::Weight> weights = model.weights();
   std::vector<record::Json> all;
   for (std::size_t l = 0; l < weights.size(); ++l) {
-    record::Json row = {{"transport", number(angle(routed[l], plain[l]))},
-                        {"modulation", number(angle(whole[l], routed[l]))}};
+    record::Json row = {{"transport", finite(angle(routed[l], plain[l]))},
+                        {"modulation", finite(angle(whole[l], routed[l]))}};
     if (const at::Tensor B = model.carrier(l); B.defined()) {
       const at::Tensor W = parameters[weights[l].place].value.detach();
-      row["feedback"] = number(angle(W, B));
-      row["ratio"] = number(B.norm().item<double>() / W.norm().item<double>());
+      row["feedback"] = finite(angle(W, B));
+      row["ratio"] = finite(B.norm().item<double>() / W.norm().item<double>());
     }
     all.push_back(std::move(row));
   }

@@ -10,6 +10,11 @@
 
 namespace grapes::train {
 
+/// Returns a number for a record, null if it is not finite.
+record::Json finite(double value);
+/// Returns the gradient of every layer's W under a rule on one batch, from passes of a copy of the network.
+std::vector<at::Tensor> gradients(const nn::Network& model, const Rule& rule, const nn::Criterion& criterion,
+                                  const data::Batch& batch, const nn::Pass& pass);
 /// Returns the angle between two tensors in degrees, 0 to 180. NaN if one of them is 0.
 double angle(const at::Tensor& a, const at::Tensor& b);
 

@@ -89,7 +89,10 @@ StepOptions Loop::options_of(const data::Batch& batch, const Share& share, std::
     options.weight = static_cast<double>(count) / static_cast<double>(options_.batch_size);
   }
   const bool whole = !sharing_ || part + 1 == sharing_->parts();  // the gradients of the batch are complete
-  if (at.batch + 1 == batches && whole) options.gradient_norms = &gradient_norms_;
+  if (at.batch + 1 == batches && whole) {
+    options.gradient_norms = &gradient_norms_;
+    if (options_.record_dose) options.update_norms = &update_norms_;
+  }
   return options;
 }
 
@@ -183,7 +186,8 @@ record::Status Loop::epoch(const std::string& place) {
   at.totals = {};
   at.seconds = 0;
   const bool evaluate = at.epoch == options_.epochs || at.epoch % options_.evaluate_every == 0;
-  finish_epoch({metrics.loss(), metrics.score(), rate_at_start, seconds_before + seconds, evaluate, gradient_norms_});
+  finish_epoch({metrics.loss(), metrics.score(), rate_at_start, seconds_before + seconds, evaluate, gradient_norms_,
+                update_norms_});
   return outcome(record::State::finished);
 }
 

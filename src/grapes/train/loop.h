@@ -25,11 +25,12 @@ Epoch epoch_of(const data::Dataset& examples, bool shuffle, const Options& optio
 
 /// Results of an epoch.
 struct EpochResult {
-  double loss = 0, score = 0;                 ///< running means on training examples
-  double learning_rate = 0;                   ///< at the start of the epoch
-  double seconds = 0;                         ///< of training
-  bool evaluate = false;                      ///< whether evaluate_every requires an evaluation
-  const std::vector<double>& gradient_norms;  ///< of the last batch, per parameter; empty: not computed
+  double loss = 0, score = 0;  ///< running means on training examples
+  double learning_rate = 0;    ///< at the start of the epoch
+  double seconds = 0;          ///< of training
+  bool evaluate = false;       ///< whether evaluate_every requires an evaluation
+  /// Of the last batch, per parameter; empty: not computed.
+  const std::vector<double>&gradient_norms, &update_norms;
 };
 
 /// Results on validation examples; empty without validation examples.
@@ -85,7 +86,7 @@ class Loop final {
   const ProgressCallback on_progress_;
   std::optional<Sharing> sharing_;  // if batches are divided
   bool prefetch_ = false;
-  std::vector<double> gradient_norms_;
+  std::vector<double> gradient_norms_, update_norms_;
 };
 
 }  // namespace grapes::train

@@ -28,6 +28,7 @@ struct Options {
   /// Steps between comparisons of the weights of all processes.
   std::int64_t check_every = 100;
   bool record_alignment = false;  ///< record the angles of alignment() after each epoch
+  bool record_dose = false;       ///< record dose() and the norms of updates after each epoch
   // Compatibility flags of the authors' program, off by default. The parity cases set them.
   bool factors_at_rest = false;  ///< NAG: compute the factors from W instead of the look-ahead weights
   bool carry_remainder =

@@ -112,6 +112,9 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   const bool wants_gradients = needs_gradients || !options.fused_sgd || options.gradient_norms != nullptr;
   const bool fused = may_fuse && (!wants_gradients || model.requires_fused_update());
   if (fused) pass.fused_sgd = options.rate;
+  std::vector<at::Tensor> before;  // without look-ahead
+  if (options.update_norms != nullptr)
+    for (const nn::Named& one : model.parameters()) before.push_back(one.value.detach().clone());
   optimizer.begin();
   if (options.factors_at_rest) pass.factor_weights = optimizer.parameters_without_lookahead();
   at::Tensor logits;
@@ -152,6 +155,12 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
     optimizer.restore();
   else if (!fused)
     optimizer.step(options.rate);
+  if (options.update_norms != nullptr) {
+    options.update_norms->clear();
+    const std::vector<nn::Named> after = model.parameters();
+    for (std::size_t i = 0; i < after.size(); ++i)
+      options.update_norms->push_back((after[i].value.detach() - before[i]).norm().item<double>());
+  }
   if (result.updated && options.after_update) options.after_update(result);
   return result;
 }

@@ -29,8 +29,9 @@ struct StepOptions {
   bool fused_sgd = true;         ///< false: write gradients even if the backward pass could update by itself
   bool factors_at_rest = false;  ///< NAG: compute the factors from W instead of the look-ahead weights
   std::vector<double>* gradient_norms =
-      nullptr;                    ///< null, or receives the Euclidean norm per parameter before the update
-  HeadSelector select_head = {};  ///< selects the logits that this batch trains
+      nullptr;  ///< null, or receives the Euclidean norm per parameter before the update
+  std::vector<double>* update_norms = nullptr;  ///< null, or receives the Euclidean norm of each parameter's update
+  HeadSelector select_head = {};                ///< selects the logits that this batch trains
   std::function<at::Tensor(const at::Tensor& logits)> loss =
       {};  ///< the loss of all logits, [] with a graph; empty: the criterion of the selected logits
   std::function<void()> before_update = {};  ///< called after the backward pass; may add to the gradients

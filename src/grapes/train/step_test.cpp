@@ -136,6 +136,31 @@ TEST(Step, NormMatchedHasTheDirectionOfTheRouteAndTheNormsOfGrapes) {
       }
 }
 
+TEST(Step, NormsOfUpdatesAreThoseOfTheStepsTaken) {
+  for (const auto& optimizer : optim::optimizers())
+    for (const bool fused : {false, true}) {
+      nn::Options network;
+      network.model = nn::parse_model("mlp:7");
+      network.precision.dtype = at::kDouble;
+      Kit kit(network, optimizer.name);
+      data::Batch batch = batch_of(8);
+      batch.inputs = batch.inputs.to(at::kDouble);
+      for (int i = 0; i < 2; ++i) {
+        std::vector<double> norms;
+        StepOptions options;
+        options.rate = 0.1;
+        options.fused_sgd = fused;
+        options.update_norms = &norms;
+        const std::vector<at::Tensor> before = {kit.weight(0), kit.weight(1)};
+        step(kit, batch, {}, options);
+        ASSERT_EQ(norms.size(), 2U);
+        for (std::size_t l = 0; l < 2; ++l)
+          EXPECT_NEAR(norms[l], (kit.weight(l) - before[l]).norm().item<double>(), 1e-12) << optimizer.name;
+        EXPECT_GT(norms[0], 0);
+      }
+    }
+}
+
 TEST(Step, TheReferencePassOfNormMatchedLeavesRunningStatisticsAlone) {
   const auto statistics = [](const char* modulation) {
     nn::Options network;

@@ -3,6 +3,7 @@
 #include "grapes/base/stopwatch.h"
 #include "grapes/kernels/threads.h"
 #include "grapes/train/alignment.h"
+#include "grapes/train/dose.h"
 #include "grapes/train/evaluate.h"
 #include "grapes/train/layers.h"
 #include "grapes/train/loop.h"
@@ -40,12 +41,18 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
       on_progress(
           {at.epoch, options.epochs, 1, 1, row.value("train_loss", 0.0), row.value("train_" + score, 0.0), 0, &row});
   };
-  // The first examples in the order of the file are the same batch in every epoch and every run.
-  const auto aligned = [&]() -> std::vector<Json> {
-    if (!options.record_alignment) return {};
-    const data::Batch batch =
-        splits.train->get(at::arange(std::min(options.batch_size, splits.train->size()), at::kLong));
-    return alignment(*state.model, state.criterion, batch, options.seed, at.step);
+  const auto layers = [&](Measured measured) {
+    if (options.record_alignment || options.record_dose) {
+      // The first examples in the order of the file are the same batch in every epoch and every run.
+      const data::Batch batch =
+          splits.train->get(at::arange(std::min(options.batch_size, splits.train->size()), at::kLong));
+      const auto by = [&](auto measure) {
+        return measure(*state.model, state.criterion, batch, options.seed, at.step);
+      };
+      if (options.record_alignment) measured.alignment = by(alignment);
+      if (options.record_dose) measured.dose = by(dose);
+    }
+    return describe_layers(*state.model, measured);
   };
   const auto before_training = [&] {
     // A forward pass without an update, so that the first record contains the factors of the first batch.
@@ -58,7 +65,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
     state.model->forward(first.inputs, pass);
     Json row = {{"epoch", 0}, {"step", 0}, {"learning_rate", state.learning_rate * state.schedule->multiple(0)}};
     evaluate_into(row);
-    row["layers"] = describe_layers(*state.model, {}, true, aligned());
+    row["layers"] = layers({.evaluated = true});
     write(row);
   };
 
@@ -72,7 +79,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
                 {"train_" + score, result.score},
                 {"seconds", result.seconds}};
     if (result.evaluate) evaluate_into(row);
-    row["layers"] = describe_layers(*state.model, result.gradient_norms, result.evaluate, aligned());
+    row["layers"] = layers({result.gradient_norms, result.update_norms, result.evaluate});
     write(row);
     Validation validation;
     if (row.contains("validation_loss")) validation = {row["validation_loss"], row["validation_" + score]};

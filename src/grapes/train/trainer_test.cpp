@@ -304,7 +304,7 @@ record::Json rows_of(const nn::Options& network, bool measured, std::vector<at::
   const Folder folder;
   Options options = four_epochs();
   options.epochs = 2;
-  options.record_alignment = measured;
+  options.record_alignment = options.record_dose = measured;
   DigitsKit kit("momentum", network, 0.05, options);
   record::Writer writer = record::Writer::create(folder.path() / "run", {}, "", {});
   train(kit, digits(), options, {&writer, false});
@@ -334,6 +334,41 @@ TEST(Trainer, RecordingAlignmentDoesNotChangeTraining) {
         EXPECT_EQ(row["modulation"].get<double>() > 1e-3, l < 2) << route << ", layer " << l;
         EXPECT_EQ(row.contains("feedback"), route != "bp" && route != "dfa" && l > 0) << route << ", layer " << l;
       }
+    }
+  }
+}
+
+TEST(Trainer, TheDoseIsTheAngleToTheGradientWithoutModulationAndTheSpreadOfResponsibilities) {
+  for (const std::string modulation : {"none", "grapes-local", "constant", "norm-matched", "balanced"}) {
+    nn::Options network;
+    network.bias = true;
+    network.rule.modulation = modulation;
+    network.rule.constants = {3};
+    std::vector<at::Tensor> weights;
+    const record::Json rows = rows_of(network, true, &weights), last = rows.back()["layers"];
+    for (std::size_t l = 0; l < 3; ++l) {
+      const record::Json& dose = last[l]["dose"];
+      const auto angle = dose["angle"].get<double>(), size = dose["size"].get<double>();
+      const bool turns = modulation == "balanced" || (modulation == "grapes-local" && l < 2);
+      EXPECT_EQ(angle > 1e-3, turns) << modulation << ", layer " << l;
+      if (modulation == "grapes-local") {
+        EXPECT_LE(angle, 19.5) << "the bound of factors between 1 and 2";
+      }
+      if (modulation == "none" || (l == 2 && !turns)) {
+        EXPECT_NEAR(size, 1, 1e-6) << modulation;
+      }
+      if (modulation == "constant") {
+        EXPECT_NEAR(size, l == 0 ? 9 : l == 1 ? 3 : 1, 1e-5) << "it compounds";
+      }
+      if (modulation == "norm-matched" && l < 2) {
+        EXPECT_GT(size, 1.2);
+      }
+      ASSERT_EQ(dose.contains("responsibility"), l < 2);
+      EXPECT_GT(last[l]["update_norm"].get<double>(), 0);
+      if (l == 2) continue;
+      const at::Tensor r = weights[2 * l].to(at::kDouble).abs().sum(1);
+      EXPECT_NEAR(dose["responsibility"]["mean"].get<double>(), r.mean().item<double>(), 1e-5);
+      EXPECT_NEAR(dose["responsibility"]["cv"].get<double>(), (r.std(false) / r.mean()).item<double>(), 1e-6);
     }
   }
 }
