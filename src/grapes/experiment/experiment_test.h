@@ -84,6 +84,8 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"output", "sigmoid"},
                                                             {"bias", "true"},
                                                             {"initializer", "xavier"},
+                                                            {"log-sigma", "0.5"},
+                                                            {"unit-scales", "1"},
                                                             {"feedback-initializer", "nokland"},
                                                             {"norm", "batch"},
                                                             {"recompute", "true"},

@@ -14,7 +14,8 @@ namespace grapes::nn {
 struct Initializer {
   std::string name;
   std::string summary;  ///< the distribution, for people
-  double (*draw)(double n_in, double n_out, Random& random);
+  /// @param sigma  deviation of log |w|; only lognormal uses it
+  double (*draw)(double n_in, double n_out, double sigma, Random& random);
 };
 const std::vector<Initializer>& initializers();
 
@@ -22,6 +23,6 @@ const std::vector<Initializer>& initializers();
 /// start with the same weights, in float32 or float64 and on any device. With more than two axes n_in counts the whole
 /// receptive field.
 at::Tensor initialize(const Initializer& initializer, at::IntArrayRef shape, Random& random,
-                      const at::TensorOptions& options);
+                      const at::TensorOptions& options, double sigma = 1);
 
 }  // namespace grapes::nn

@@ -27,6 +27,7 @@ Network::Network(const Options& options, Stages stages, const Signature& signatu
       plan_(plan(options_, stages_, signature_)),
       workspace_(std::make_shared<kernels::Workspace>()) {
   add_layers();
+  if (options_.unit_scales > 0) rescale();
   add_feedback();
 }
 
@@ -57,7 +58,7 @@ void Network::add_layers() {
 
 at::Tensor Network::drawn(const std::string& stream, at::IntArrayRef shape) const {
   Random random(stream_seed(seed_, stream, parts_.size() + 1));
-  const at::Tensor W = initialize(*plan_.init, shape, random, plan_.placed);
+  const at::Tensor W = initialize(*plan_.init, shape, random, plan_.placed, options_.log_sigma);
   return kernels::rounded(W, options_.precision.master.nearest(), 0, 0).requires_grad_();
 }
 

@@ -26,6 +26,8 @@ struct Options {
   std::string output = "auto";      ///< activation of the output layer: softmax for cross-entropy, identity for mse
   bool bias = false;
   std::string init = "he_uniform";  ///< a name in initializers()
+  double log_sigma = 1;             ///< deviation of log |w| of the initializer lognormal
+  double unit_scales = 0;           ///< deviation of log c; the initial weights are rescaled by c, see rescale()
   std::string feedback_init =
       "auto";              ///< auto, as in the authors' program: he_uniform if init is he_uniform, else nokland
   double dropout = 0;      ///< probability that a hidden unit is dropped, in [0, 1)
@@ -168,6 +170,9 @@ class Network final {
 
   // Construction.
   void add_layers();
+  /// Multiplies the incoming weights of every hidden unit by c and divides its outgoing weights by c, where log c is
+  /// normal with deviation options.unit_scales. The network computes the same function, but its units are unlike.
+  void rescale();
   Part part_of(const Stage& stage, const StagePlan& sizes) const;
   Part dense(const Stage& stage, const StagePlan& sizes) const;
   Part convolution(const Stage& stage, const StagePlan& sizes) const;

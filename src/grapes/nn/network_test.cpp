@@ -1,6 +1,7 @@
 #include "grapes/nn/network.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/table.h"
 #include "grapes/kernels/dropout.h"
 #include "grapes/nn/init.h"
 
@@ -79,16 +80,61 @@ TEST(Initializers, HaveTheirRangeAndStandardDeviation) {
                   {"xavier", std::sqrt(6 / (n_in + n_out)), std::sqrt(2 / (n_in + n_out))},
                   {"nokland", 1 / std::sqrt(n_in), 1 / std::sqrt(3 * n_in)},
                   {"ciresan", 0.05, 0.05 / std::sqrt(3.0)},
+                  {"lognormal", 1e9, std::sqrt(2 / n_in)},
                   {"zero", 0, 0}};
   ASSERT_EQ(initializers().size(), std::size(expected));
   for (std::size_t i = 0; i < initializers().size(); ++i) {
     EXPECT_EQ(initializers()[i].name, expected[i].name);
     Random random(3);
-    const at::Tensor W = initialize(initializers()[i], {200, 300}, random, at::kDouble);
+    const at::Tensor W = initialize(initializers()[i], {200, 300}, random, at::kDouble, 0.3);
     EXPECT_LE(W.abs().max().item<double>(), expected[i].bound) << expected[i].name;
     EXPECT_NEAR(W.std().item<double>(), expected[i].deviation, 0.01 * expected[i].deviation) << expected[i].name;
     EXPECT_NEAR(W.mean().item<double>(), 0, 5 * expected[i].deviation / std::sqrt(60000.0)) << expected[i].name;
   }
+}
+
+TEST(Initializers, LognormalHasItsDeviationOfTheLogarithm) {
+  for (const double sigma : {0.5, 2.0}) {
+    Random random(3);
+    const at::Tensor W =
+        initialize(find_row(initializers(), "initializer", "lognormal"), {200, 300}, random, at::kDouble, sigma);
+    const at::Tensor logarithm = W.abs().log();
+    EXPECT_NEAR(logarithm.std().item<double>(), sigma, 0.01 * sigma);
+    EXPECT_NEAR(logarithm.mean().item<double>(), std::log(std::sqrt(2.0 / 300)) - sigma * sigma, 0.02 * sigma);
+    EXPECT_NEAR((W > 0).to(at::kDouble).mean().item<double>(), 0.5, 0.01);
+  }
+}
+
+TEST(UnitScales, ChangeTheWeightsButNotTheFunction) {
+  for (const char* const model : {"mlp:9,7", "layers:conv4k3,max2,conv5k3,8"}) {
+    Options options;
+    options.model = parse_model(model);
+    options.bias = true;
+    options.precision.dtype = at::kDouble;
+    const auto plain = make_network(options, {{1, 8, 8}, 10}, 5);
+    options.unit_scales = 1.5;
+    const auto scaled = make_network(options, {{1, 8, 8}, 10}, 5);
+    const at::Tensor x = at::randn({6, 1, 8, 8}, at::kDouble);
+    EXPECT_TRUE(at::allclose(plain->forward(x, {}), scaled->forward(x, {}), 1e-10, 1e-12)) << model;
+    const at::Tensor a = plain->parameters().front().value, b = scaled->parameters().front().value;
+    const at::Tensor c = (b / a).flatten(1);  // one number per unit
+    EXPECT_TRUE(at::allclose(c, c.select(1, 0).unsqueeze(1).expand_as(c), 1e-10, 0)) << model;
+    EXPECT_GT(c.select(1, 0).log().std().item<double>(), 0.5) << model;
+  }
+}
+
+TEST(UnitScales, AreRefusedWhereTheyWouldChangeTheFunction) {
+  using ::testing::HasSubstr;
+  const auto scaled = [](const char* model, const char* activation) {
+    return refusal([&](Options& o) {
+      o.model = parse_model(model);
+      o.activation = activation;
+      o.unit_scales = 1;
+    });
+  };
+  EXPECT_THAT(scaled("mlp:9", "tanh"), HasSubstr("activation is tanh"));
+  EXPECT_EQ(scaled("mlp:9", "leaky_relu"), "");
+  EXPECT_THAT(scaled("resnet9", "relu"), HasSubstr("residual"));
 }
 
 TEST(Dropout, DependsOnlyOnSeedStepAndLayer) {

@@ -2,7 +2,9 @@
 
 #include "grapes/base/table.h"
 #include "grapes/credit/modulation.h"
+#include "grapes/nn/activation.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +14,12 @@
 
 namespace grapes::nn {
 namespace {
+
+/// Whether φ(c z) = c φ(z) for c > 0.
+bool is_homogeneous(const Activation& activation) {
+  const at::Tensor z = at::tensor({-3.0, -0.5, 0.7, 2.0}, at::kDouble);
+  return at::allclose(activation.apply(3 * z), 3 * activation.apply(z), 1e-12, 1e-12);
+}
 
 /// @throws UsageError with the message of the first condition that holds
 void refuse(const std::vector<std::pair<bool, std::string>>& faults) {
@@ -33,6 +41,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
   const std::string of_whole =
       "modulation " + rule.modulation + " needs a chain of dense and convolutional layers; it ";
   const auto grouped = [](const Stage& stage) { return stage.is_layer() && stage.groups > 1; };
+  const bool scaled = options.unit_scales > 0;
+  const std::string of_scales = "unit-scales must not change what the network computes; it ";
   const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
   refuse({
       {precision.dtype != at::kFloat && (precision.dtype != at::kDouble || precision.bf16 || precision.has_formats()),
@@ -55,6 +65,16 @@ void require_possible(const Options& options, const Stages& stages, const Signat
       {whole && rule.factor_bits >= 0, of_whole + "has factors far below 1, so factor-bits must be exact"},
       {whole && (theirs.first_sample_mask || theirs.single_factor),
        of_whole + "is not supported with first-sample-mask and single-factor"},
+      {scaled && spiking, of_scales + "is not supported in spiking networks" + model},
+      {scaled && has(stages, Stage::Do::keep),
+       of_scales + "is not supported with residual sums, which tie the scales of units" + model},
+      {scaled && std::ranges::any_of(stages, grouped), of_scales + "is not supported with groups of channels" + model},
+      {scaled && options.norm != Norm::none, of_scales + "is not supported with norm, which removes such scales"},
+      {scaled && (precision.has_formats() || options.analog),
+       of_scales + "is not supported with number formats and analog crossbars, which round weights"},
+      {scaled && !is_homogeneous(find_row(activations(), "activation", options.activation)),
+       of_scales + "needs an activation with φ(c z) = c φ(z), like relu, leaky_relu or identity; activation is " +
+           options.activation},
       {route.upwards() && precision.has_formats(),
        "precision: number formats are not supported on route " + route.name + "; got " + to_string(precision)},
       {route.weights == credit::FeedbackWeights::learned && (precision.has_formats() || options.analog),

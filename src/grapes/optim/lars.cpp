@@ -1,6 +1,7 @@
 #include "grapes/kernels/update.h"
 #include "grapes/optim/rules.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
 namespace grapes::optim {
