@@ -80,6 +80,8 @@ TEST(Config, PairingIsEqualExactlyForRunsThatStartAlike) {
                                        "bias",
                                        "norm",
                                        "initializer",
+                                       "log-sigma",
+                                       "unit-scales",
                                        "batch-size",
                                        "epochs",
                                        "event-steps",
