@@ -3,8 +3,8 @@
 
     kill_workers.py GRAPES [--kills 50] [--workers 3] [--seed 1] [--folder FOLDER]
 
-A study with tuning runs in one process. Then workers share the same study in other folders. At random times one of them is
-killed by SIGKILL and another starts. The study is repeated until enough workers were killed. Afterward each folder must have the
+A study with tuning runs in one process. Then workers share the same study in other folders. At random times one that has begun
+a run is killed by SIGKILL, and another starts. The study is repeated until enough workers were killed. Afterward each folder must have the
 same files as the undisturbed one, and apart from measured times the same metrics, checkpoints and report. No run may have come to
 its end twice.
 """
@@ -25,7 +25,7 @@ import time
 STUDY = """
 arms = ["bp", "grapes"]
 seeds = 3
-epochs = 6
+epochs = 20
 model = "mlp:32,32"
 dropout = 0.1
 train-limit = 1000
@@ -107,9 +107,10 @@ def disturbed(grapes, file, folder, workers, kills, rng):
     start = lambda: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     running, killed, with_run = [start() for _ in range(workers)], 0, 0
     while killed < kills and all(one.poll() is None for one in running):
-        time.sleep(rng.uniform(0.05, 1.0))
-        if all(one.poll() is None for one in running):
-            victim = rng.choice(running)
+        busy = [one for one in running if has_run(folder, one)]
+        time.sleep(rng.uniform(0.01, 0.5))
+        if busy and all(one.poll() is None for one in running):
+            victim = rng.choice(busy)
             victim.send_signal(signal.SIGSTOP)  # so that it does not end the run while its claims are read
             with_run += has_run(folder, victim)
             victim.kill()

@@ -140,6 +140,7 @@ class Pool {
       if (has(Is::elsewhere) && (worker_ != nullptr ? Clock::now() >= next_look_ : idle && !looked_)) {
         for (State& state : states_)
           if (state.is == Is::elsewhere) state.is = Is::open;
+        none_open_before_ = 0;
         looked_ = true;
         next_look_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause));
         pause = std::min(2 * pause, shard_.heartbeat);
@@ -163,8 +164,8 @@ class Pool {
 
   /// Returns the first open job that can begin.
   std::optional<std::size_t> first_open() {
-    while (all_ended_ < jobs_.size() && states_[all_ended_].is == Is::ended) ++all_ended_;
-    for (std::size_t i = all_ended_; i < jobs_.size(); ++i)
+    while (none_open_before_ < jobs_.size() && states_[none_open_before_].is != Is::open) ++none_open_before_;
+    for (std::size_t i = none_open_before_; i < jobs_.size(); ++i)
       if (states_[i].is == Is::open && may_begin(i)) return i;
     return {};
   }
@@ -318,7 +319,7 @@ class Pool {
   std::mutex settling_;  ///< held while a job is settled, which reads records of other jobs
   std::mutex mutex_;     ///< protects the members below; the claim of a job belongs to the thread that has the job
   std::condition_variable changed_;
-  std::size_t all_ended_ = 0;  ///< all jobs before this one have ended
+  std::size_t none_open_before_ = 0;  ///< no job before this one is open, so the search begins here
   std::vector<State> states_;
   std::map<std::string, Stage> stages_;
   Clock::time_point next_look_ = Clock::now();  ///< at the jobs of other processes
