@@ -25,7 +25,7 @@ int main() {
   torch::manual_seed(1);  // the same in all processes
   torch::nn::Sequential model(grapes::nn::ShardedLinear(2, 512, grapes::Split::rows, all), torch::nn::Tanh(),
                               torch::nn::Linear(512, 1));
-  torch::optim::SGD optimizer(model->parameters(), 0.05);
+  torch::optim::Adam optimizer(model->parameters(), 0.01);
   const auto x = torch::randint(2, {64, 2}, torch::kFloat), y = x.sum(1, true).remainder(2);  // exclusive or
   for (int step = 0; step < 1000; ++step) {
     optimizer.zero_grad();

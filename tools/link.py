@@ -58,8 +58,10 @@ class Network:
                 ip("-n", name, "link", "set", name, "mtu", MTU, "txqueuelen", 10000, "up")
                 ip("-n", name, "link", "set", "lo", "up")
                 ip("-n", name, "addr", "add", f"{self.address(host)}/24", "dev", name)
-                # A connection that pauses, as between steps, must not start again at a low rate.
-                self.popen(host, ["sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_slow_start_after_idle"]).wait()
+                # No packet is lost here, so TCP must not hold back data: neither because packets wait for the link (reno
+                # waits for losses, cubic also measures delays), nor after a pause, as between steps.
+                self.popen(host, ["sh", "-c", "cd /proc/sys/net/ipv4 && echo reno > tcp_congestion_control && "
+                                              "echo 0 > tcp_slow_start_after_idle"]).wait()
         except BaseException:
             self._remove()
             raise

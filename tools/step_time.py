@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Fit and check the model of docs/scaling.md: how long a training step in several processes takes over a given link.
 
-    step_time.py GRAPES [--keep FILE] [--seconds 0.6]
+    step_time.py GRAPES [--keep FILE] [--seconds 0.6] [--tries 2]
 
-Needs root and NumPy. It runs `grapes bench dist` on 2 to 4 hosts of tools/link.py, fits the model's four numbers to half
+Needs root and SciPy. It runs `grapes bench dist` on 2 to 4 hosts of tools/link.py, fits the model's four numbers to half
 of the settings by least squares of the relative error, compares the model with the other settings, and prints what it
 predicts for more nodes. --keep FILE keeps each measurement as a line; those that it has are not repeated.
 """
@@ -14,8 +14,10 @@ import math
 import pathlib
 import subprocess
 import sys
+import time
 
 import numpy
+import scipy.optimize
 
 import link
 
@@ -28,14 +30,23 @@ BATCH = 16  # so small that the links, and not the two cores of a small machine,
 NODES = [16, 256, 4096]
 LINKS = [(1e9, 100e-6, "1 Gbit/s, 0.1 ms"), (10e9, 50e-6, "10 Gbit/s, 0.05 ms"), (100e9, 10e-6, "100 Gbit/s, 0.01 ms")]
 # name, bytes of the gradients, buckets, seconds of one process alone
-EXAMPLES = [("784-2048-2048-10, batch 256", 23306240, 3, 0.25), ("ResNet-50, batch 32", 102228128, 25, 4.0)]
+EXAMPLES = [("784-2048-2048-10", 23306240, 3, 0.25), ("25.6 million weights", 102228128, 25, 4.0)]
 
 
 def measure(grapes, setting, seconds):
-    """Return what `grapes bench dist` says about one setting, and the link's own latency and bandwidth."""
+    """Return what `grapes bench dist` says about one setting, and the link's own latency and bandwidth.
+
+    A link that differs from what was asked for, because the machine is busy, is measured again.
+    """
     hosts, rate, latency, model = setting
     with link.Network(hosts, rate * 1e6, latency / 1e3) as network:
-        found = link.probe(network, 0.3)
+        for _ in range(20):
+            found = link.probe(network, 0.3)
+            if abs(found["rate"] / (rate * 1e6) - 1) < 0.1 and found["latency"] - latency / 1e3 < 1e-4 + latency / 1e4:
+                break
+            time.sleep(1)
+        else:
+            sys.exit(f"the machine is too busy for a link of {rate} Mbit/s and {latency} ms: it measures {found}")
         processes = network.start([grapes, "bench", "dist", "--model", model, "--batch", BATCH, "--seconds", seconds, "--json"],
                                   stdout=subprocess.PIPE, text=True)
         said = processes[0].communicate()[0]
@@ -67,7 +78,7 @@ def fit(measured):
     steps = numpy.array([one["step_us"] / 1e6 for one in measured])
     rows = numpy.array([terms_of(one) for one in measured])
     wanted = steps - numpy.array([one["alone_us"] / 1e6 for one in measured])
-    return numpy.linalg.lstsq(rows / steps[:, None], wanted / steps, rcond=None)[0]
+    return scipy.optimize.nnls(rows / steps[:, None], wanted / steps)[0]  # each term is a cost
 
 
 def table(numbers, measured):
@@ -88,13 +99,15 @@ def main():
     parser.add_argument("grapes", type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=0.6, help="of each measurement")
+    parser.add_argument("--tries", type=int, default=2, help="measurements of each setting, of which the fastest counts")
     given = parser.parse_args()
     lines = given.keep.read_text().splitlines() if given.keep and given.keep.exists() else []
     known = {tuple(one["setting"]): one for one in map(json.loads, lines)}
     for setting in FITTED + CHECKED:
         if setting in known:
             continue
-        known[setting] = measure(given.grapes.resolve(), setting, given.seconds)
+        tries = [measure(given.grapes.resolve(), setting, given.seconds) for _ in range(given.tries)]
+        known[setting] = min(tries, key=lambda one: one["step_us"])  # other work on the machine only adds time
         if given.keep:
             with given.keep.open("a") as file:
                 file.write(json.dumps(known[setting]) + "\n")
