@@ -39,6 +39,7 @@ test-python: build venv
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt -r tests/readers/requirements.txt
 	@build/venv/bin/pip install -qq --disable-pip-version-check --no-deps -r tests/readers/simulators.txt
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
+	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/rliable_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/onnx_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/simulators_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/tonic_test.py

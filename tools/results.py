@@ -8,7 +8,8 @@
 A table stands on a page between two comments, and what it shows is in the first one:
 
     <!-- results: NAME levels MEASURE, ... -->          arms x measures: mean, standard deviation and 95 % interval
-    <!-- results: NAME differences MEASURE, ... -->     paired differences from the baseline and from the controls
+    <!-- results: NAME differences MEASURE, ... -->     paired differences from the baseline and from the controls, with
+                                                       simultaneous intervals, and verdicts if the record has a smallest effect
     <!-- results: NAME published -->                    published numbers beside ours: results/NAME/published.json
     <!-- end of results -->
 
@@ -27,7 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
-KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "tuning.json"}
+KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "test-correct.npy"}
 TABLE = re.compile(r"(<!-- results: (?P<name>\S+) (?P<kind>\w+) ?(?P<rest>[^>]*?) ?-->\n)(?P<text>.*?)(<!-- end of results -->)", re.DOTALL)
 T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093]
 
@@ -111,18 +112,20 @@ def levels(report, measures):
 
 
 def differences(report, measures):
-    rows = []
+    rows, judged = [], any(one["verdict"] for condition in report["conditions"] for one in condition["differences"])
     for condition in report["conditions"]:
         where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
         for one in condition["differences"]:
             if one["measure"] not in measures or "mean" not in one:
                 continue
             factor = 100 if is_share(report, one["measure"]) else 1
-            interval = one["interval"] and "[" + ", ".join(signed(factor * x) for x in one["interval"]) + "]"
+            interval = one["simultaneous"] and "[" + ", ".join(signed(factor * x) for x in one["simultaneous"]) + "]"
             rows.append([f"`{one['arm']}` − `{one['against']}`{where}", names(report)[one["measure"]], str(one["n"]),
                          signed(factor * one["mean"]) + (f" {interval}" if interval else ""),
                          "–" if one["p_holm"] is None else f"{one['p_holm']:.3f}"])
-    return table(["comparison", "measure", "pairs", "difference [95 %]", "Holm p"], rows)
+            if judged:
+                rows[-1].append(one["verdict"] or "–")
+    return table(["comparison", "measure", "pairs", "difference [95 %]", "Holm p", *(["verdict"] if judged else [])], rows)
 
 
 def published(report, facts):

@@ -7,7 +7,7 @@ import zlib
 
 from program import main, ProgramTest
 
-VERBS = ["train", "launch", "compare", "continual", "run", "report", "status", "data", "data list", "data get", "data verify", "data show", "eval",
+VERBS = ["train", "launch", "compare", "continual", "run", "report", "aggregate", "status", "data", "data list", "data get", "data verify", "data show", "eval",
          "predict", "inspect", "export", "export c", "export nir", "export onnx", "import", "import nir", "import onnx", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "bench read", "bench dist", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",

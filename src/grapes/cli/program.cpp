@@ -18,9 +18,9 @@
 namespace grapes::cli {
 namespace {
 
-constexpr Verb verbs[] = {add_train,  add_launch, add_compare,  add_continual, add_run,    add_report,    add_status,
-                          add_data,   add_eval,   add_predict,  add_inspect,   add_export, add_import,    add_nir,
-                          add_parity, add_bench,  add_hardware, add_list,      add_env,    add_completion};
+constexpr Verb verbs[] = {add_train,  add_launch, add_compare, add_continual, add_run,     add_report, add_aggregate,
+                          add_status, add_data,   add_eval,    add_predict,   add_inspect, add_export, add_import,
+                          add_nir,    add_parity, add_bench,   add_hardware,  add_list,    add_env,    add_completion};
 
 void build(Program& program) {
   CLI::App& app = program.app;

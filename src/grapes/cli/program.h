@@ -40,6 +40,7 @@ void add_compare(Program& program);
 void add_continual(Program& program);
 void add_run(Program& program);
 void add_report(Program& program);
+void add_aggregate(Program& program);
 void add_status(Program& program);
 void add_data(Program& program);
 void add_eval(Program& program);

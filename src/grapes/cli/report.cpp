@@ -17,7 +17,7 @@ void add_report(Program& program) {
   struct Options {
     std::vector<std::string> runs;
     std::string out, title, baseline = "bp";
-    double target = 0;
+    double target = 0, smallest_effect = 0;
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
@@ -31,13 +31,18 @@ void add_report(Program& program) {
           "--target", options->target,
           "test score; the report counts the epochs until a run reaches it [98 % of the baseline's final mean]")
       ->type_name("NUMBER");
+  verb->add_option("--smallest-effect", options->smallest_effect,
+                   "smallest difference of the score that matters, in the unit of the tables (points of accuracy); the "
+                   "report then says whether a difference is better, negligible, none, or not resolved")
+      ->type_name("NUMBER")
+      ->check(CLI::PositiveNumber);
   verb->add_flag("--json", options->json, "print all numbers as one JSON document");
   verb->callback([&program, options] {
     program.action = [options] {
       const std::vector<fs::path> folders(options->runs.begin(), options->runs.end());
       const fs::path out = !options->out.empty() ? options->out : folders.size() == 1 ? folders[0].string() : "report";
-      const report::Summary summary =
-          report::summarize(report::read(folders), {options->baseline, options->target, options->title});
+      const report::Summary summary = report::summarize(
+          report::read(folders), {options->baseline, options->target, options->title, options->smallest_effect});
       const fs::path page = report::write(summary, out);
       if (options->json) {
         record::Json document = report::to_json(summary);

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <system_error>
 
 namespace grapes::experiment {
@@ -127,11 +128,10 @@ std::vector<Job> Comparison::jobs() {
 void Comparison::settle(const std::string& label) {
   if (!tunes() || choices_.contains(label)) return;
   for (auto& [name, arm] : arms_) {
-    std::vector<const Job*> own;
-    for (const Job& trial : trials_)
-      if (trial.config.arm == name) own.push_back(&trial);
-    if (choices_.contains(name) || !(name == label || own.empty())) continue;
-    const Choice choice = choose(own, arm.optimizer.learning_rate);
+    const bool has_trials =
+        std::ranges::any_of(trials_, [&, &name = name](const Job& trial) { return trial.config.arm == name; });
+    if (choices_.contains(name) || (name != label && has_trials)) continue;
+    const Choice choice = choose(config_, arm, folder_ / "tuning");
     arm.optimizer.learning_rate = choice.rate;
     choices_[name] = choice.record;
   }
@@ -173,8 +173,9 @@ std::string Comparison::content() const {
     labels.push_back(label);
     rates[label] = arm.optimizer.learning_rate;
   }
-  const record::Json all = {
-      {"arms", labels}, {"seeds", seeds()}, {"learning_rates", rates}, {"given_rates", given_}, {"tuning", tuning_}};
+  const record::Json all = {{"arms", labels},          {"seeds", seeds()},
+                            {"learning_rates", rates}, {"given_rates", given_},
+                            {"tuning", tuning_},       {"smallest_effect", config_.compare.smallest_effect}};
   return all.dump(2) + "\n";
 }
 

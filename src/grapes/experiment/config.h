@@ -24,11 +24,13 @@ struct CompareOptions {
   std::int64_t seeds = 5;  ///< runs per arm, with seeds seed, seed+1, ...
   bool tune = false;       ///< choose each arm's learning rate from `grid` on validation data
   std::vector<double> grid = {0.02, 0.05, 0.1, 0.2, 0.4};
+  std::int64_t extend_grid = 0;  ///< how many times an arm's grid may be extended at one of its ends
   std::int64_t tune_epochs = 0;  ///< 0: the same as `epochs`
   std::int64_t tune_seeds = 1;
   Sweep sweep;
   std::vector<double> sweep_values;  ///< values that replace {}
   double target = 0;                 ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
+  double smallest_effect = 0;        ///< smallest difference that matters, as the tables write it; 0: not known
 };
 
 struct Config {

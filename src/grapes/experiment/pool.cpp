@@ -112,6 +112,7 @@ class Pool {
   void find_ended(std::size_t index) {
     if (!may_begin(index)) return;
     settle(index);
+    if (!jobs_[index].needed) return leave_out(index);
     const auto status = ended(jobs_[index].folder);
     states_[index].again = status && status->state == record::State::failed;
     if (status && !states_[index].again) keep(index, *status);
@@ -174,6 +175,12 @@ class Pool {
   bool ask(std::size_t index) {
     settle(index);
     const Job& job = jobs_[index];
+    if (!job.needed) {
+      const std::lock_guard lock(mutex_);
+      leave_out(index);
+      changed_.notify_all();
+      return false;
+    }
     if (worker_ == nullptr) {
       const auto status = ended(job.folder);
       const bool done = status && status->state != record::State::failed;
@@ -205,6 +212,16 @@ class Pool {
     Stage& stage = stages_[jobs_[index].what];
     ++stage.runs_done;
     stage.epochs_done += state.epochs;
+    tell(stage);
+  }
+
+  /// Ends a job that is not needed.
+  void leave_out(std::size_t index) {
+    states_[index].is = Is::ended;
+    states_[index].status.state = record::State::finished;
+    Stage& stage = stages_[jobs_[index].what];
+    --stage.runs;
+    stage.epochs -= static_cast<double>(epochs_of(jobs_[index].config));
     tell(stage);
   }
 

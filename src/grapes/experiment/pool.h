@@ -31,6 +31,7 @@ struct Job {
   std::vector<std::size_t> after = {};  ///< indices of the jobs that must have finished or diverged before this one
   /// Called when they have, before the run begins. Sets the part of this job that depends on their results.
   std::function<void(Job&)> settle = {};
+  bool needed = true;  ///< false if settle() finds that there is nothing to run; the job then counts as finished
 };
 
 /// Which runs of a study this process carries out: the value of --shard.

@@ -96,7 +96,8 @@ StudyStatus StudyObserver::look() {
       const bool settled = std::ranges::all_of(job.after, [&](std::size_t before) { return over[before]; });
       if (settled && job.settle) job.settle(job);
       const double epochs = static_cast<double>(epochs_of(job.config));
-      if (settled && !known.insert(job.folder).second) {  // the same run as at the given rate
+      // An extension of a grid that is not needed, or the same run as at the given rate.
+      if (settled && (!job.needed || !known.insert(job.folder).second)) {
         over[i] = true;
         continue;
       }

@@ -19,7 +19,8 @@ namespace grapes::experiment {
 ///     FOLDER/arms/ARM/seed-K/            a run of the comparison
 /// With several tasks (continual.scenario), an arm also runs at the given rate if another one was chosen, and its runs
 /// are in FOLDER/arms/ARM/rate-RATE/seed-K/. compare.json is {"arms": [...], "seeds": [...], "learning_rates":
-/// {ARM: RATE}, "given_rates": {ARM: RATE before tuning}, "tuning": see tuning_record(), or null until all are chosen}.
+/// {ARM: RATE}, "given_rates": {ARM: RATE before tuning}, "tuning": see tuning_record(), or null until all are chosen,
+/// "smallest_effect": as the tables write it}.
 ///
 /// If a run diverges, this is its result, and the others continue. After a signal, all runs write their checkpoints and
 /// stop. A study that is resumed keeps the runs that have ended and the learning rates that were chosen, and continues

@@ -14,6 +14,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace grapes::experiment {
@@ -153,6 +154,65 @@ TEST_F(Compare, TuningChoosesTheRateWithTheBestRecordedValidationScore) {
     EXPECT_EQ(saved["learning_rates"][arm], best);
     EXPECT_EQ(run_of("a", arm, 1).epochs.back()["learning_rate"], best);
   }
+}
+
+/// The rates that were tried for an arm, and the chosen one.
+std::pair<std::vector<double>, double> rates_of(const record::Json& tuning, const std::string& arm) {
+  std::vector<double> tried;
+  for (const record::Json& one : tuning["arms"][arm]["tried"]) tried.push_back(one["learning_rate"]);
+  return {tried, tuning["arms"][arm]["chosen"]};
+}
+
+TEST_F(Compare, AGridIsExtendedAtItsBestEndUntilTheBestRateIsInside) {
+  config_.compare.arms = {"bp", "grapes"};
+  config_.compare.seeds = 1;
+  config_.compare.tune = true;
+  config_.compare.tune_epochs = 4;
+  config_.compare.grid = {0.02, 0.04};  // too small for 20 updates
+  config_.compare.extend_grid = 3;
+  run("a");
+  const record::Json tuning = record::Json::parse(read_file(folder_ / "a" / "compare.json"))["tuning"];
+  for (const char* arm : {"bp", "grapes"}) {
+    const auto [tried, chosen] = rates_of(tuning, arm);
+    ASSERT_TRUE(tried.size() == 6 || tried.size() == 10 || tried.size() == 14) << tried.size();
+    EXPECT_EQ(tried[2], 0.08);
+    EXPECT_EQ(tried[5], 0.64);
+    EXPECT_GT(chosen, 0.04);
+    const bool inside = chosen > tried.front() && chosen < tried.back();
+    EXPECT_TRUE(inside || tried.size() == 14) << arm;
+    // Runs of extensions that were not needed do not exist.
+    const fs::path folder = folder_ / "a" / "tuning" / arm;
+    EXPECT_EQ(static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), {})), tried.size());
+  }
+  const auto before = rows("a");
+  run("a", true);  // nothing is left to do
+  EXPECT_EQ(rows("a"), before);
+  EXPECT_EQ(record::Json::parse(read_file(folder_ / "a" / "compare.json"))["tuning"], tuning);
+}
+
+TEST_F(Compare, AGridWhoseBestRateIsInsideIsNotExtended) {
+  config_.compare.arms = {"bp"};
+  config_.compare.seeds = 1;
+  config_.compare.tune = true;
+  config_.compare.grid = {1e-6, 0.1, 1e6};
+  config_.compare.extend_grid = 2;
+  run("a");
+  const record::Json tuning = record::Json::parse(read_file(folder_ / "a" / "compare.json"))["tuning"];
+  EXPECT_EQ(rates_of(tuning, "bp"), std::pair(std::vector({1e-6, 0.1, 1e6}), 0.1));
+}
+
+TEST_F(Compare, PartsExtendAGridAsOneProcessDoes) {
+  config_.compare.arms = {"bp"};
+  config_.compare.seeds = 2;
+  config_.compare.tune = true;
+  config_.compare.tune_epochs = 1;
+  config_.compare.grid = {0.0001, 0.0002};
+  config_.compare.extend_grid = 1;
+  run("one");
+  for (int pass = 0; pass < 3; ++pass)  // the grid, its extension, the runs at the chosen rate
+    for (const char* part : {"1/2", "2/2"})
+      compare(config_, splits_, folder_ / "parts", Begin::join, {}, parse_shard(part));
+  EXPECT_EQ(rows("parts"), rows("one"));
 }
 
 TEST_F(Compare, TiesChooseTheSmallerRateAndResumingKeepsTheChoice) {

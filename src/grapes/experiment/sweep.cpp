@@ -51,7 +51,9 @@ Outcome sweep(const Config& config, const data::Splits& splits, const fs::path& 
     throw DataError(folder.string() + " already contains a record: choose another folder or resume it");
   if (how == Begin::resume && !exists) throw DataError(folder.string() + " contains no sweep to resume");
   if (!create_file(own, to_toml(config))) check_same(config, folder);
-  record::Json content = {{"key", find_key("sweep").get(config)}, {"values", config.compare.sweep_values}};
+  record::Json content = {{"key", find_key("sweep").get(config)},
+                          {"values", config.compare.sweep_values},
+                          {"smallest_effect", config.compare.smallest_effect}};
   for (const std::string& arm : config.compare.arms) content["arms"].push_back(with_arm(config, arm).arm);
   create_file(folder / "sweep.json", content.dump(2) + "\n");
 

@@ -2,6 +2,7 @@
 #include "grapes/continual/scenario.h"
 #include "grapes/experiment/arms.h"
 #include "grapes/experiment/form.h"
+#include "grapes/experiment/grid.h"
 #include "grapes/nn/loss.h"
 
 #include <algorithm>
@@ -35,6 +36,10 @@ Form<std::vector<std::string>> arms_form() {
             arms = std::move(read);
             return true;
           }};
+}
+
+Form<std::vector<double>> grid_form() {
+  return {"NUMBER > 0,..., or LOW..HIGH:FACTOR, like 0.01..0.64:sqrt2", Key::Kind::numbers, numbers_text, read_grid};
 }
 
 Form<Sweep> sweep_form() {
@@ -180,8 +185,11 @@ std::vector<Key> compare_group() {
           "number of runs per arm, with the seeds `seed`, `seed` + 1, ...", at_least(1), &C::seeds),
       key("tune", comparison, "choose each arm's learning rate from `grid`, on validation examples", yes_or_no,
           &C::tune),
-      key("grid, learning-rates, lrs", comparison, "learning rates from which `tune` chooses", numbers(above(0)),
-          &C::grid),
+      key("grid, learning-rates, lrs", comparison, "learning rates from which `tune` chooses", grid_form(), &C::grid),
+      key("extend-grid, grid-extensions", comparison,
+          "how many times an arm's grid may be extended by four rates on the side of its best rate, while this is the "
+          "first or the last one",
+          at_least(0), &C::extend_grid),
       key("tune-epochs", comparison, "epochs of a tuning run; 0: as many as `epochs`", at_least(0), &C::tune_epochs),
       key("tune-seeds", comparison,
           "number of tuning runs per learning rate, with seeds that the comparison does not use", at_least(1),
@@ -192,6 +200,10 @@ std::vector<Key> compare_group() {
       key("target-score", comparison,
           "test score; the report counts the epochs until a run reaches it; 0: 98 % of the baseline's final mean",
           at_least(0), &C::target),
+      key("smallest-effect, smallest-effect-of-interest", comparison,
+          "smallest difference of the score that matters, in the unit of the tables (points of accuracy); the report "
+          "then says whether a difference is better, negligible, none, or not resolved; 0: not known",
+          at_least(0), &C::smallest_effect),
   };
 }
 

@@ -2,11 +2,13 @@
 
 #include "grapes/base/text.h"
 #include "grapes/experiment/claim.h"
+#include "grapes/experiment/grid.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
 
 namespace grapes::experiment {
@@ -25,12 +27,12 @@ bool names_its_rate(const Config& config, const std::string& arm) {
 }
 
 /// Returns the validation score after the last epoch. @throws RunError if the run has no result, because it failed
-double final_score(const Job& job) {
-  const auto status = ended(job.folder);
+double final_score(const std::filesystem::path& folder) {
+  const auto status = ended(folder);
   if (!status || status->state == record::State::failed)
     throw RunError(fmt::format("cannot choose a learning rate: the run {} {}. Repeat the command to try it again",
-                               job.folder.string(), status ? "failed: " + status->message : "has not ended"));
-  return status->state == record::State::diverged ? lost : record::load_score(job.folder, "validation");
+                               folder.string(), status ? "failed: " + status->message : "has not ended"));
+  return status->state == record::State::diverged ? lost : record::load_score(folder, "validation");
 }
 
 std::vector<double> grid_of(const Config& config) {
@@ -60,6 +62,66 @@ record::Json trial_json(const Trial& trial) {
   return {{"learning_rate", trial.rate}, {"validation_mean", number(trial.mean())}, {"validation", scores}};
 }
 
+/// The number of rates of an extension.
+constexpr int extension = 4;
+
+/// Makes the runs of one arm.
+struct Trials {
+  const Config& config;
+  const Config& arm;
+  const std::filesystem::path& folder;
+
+  Job job(double rate, std::int64_t k) const {
+    Job job;
+    job.what = "tuning";
+    job.config = arm;
+    job.config.training.seed = first_seed(config) + static_cast<std::uint64_t>(k);
+    job.config.training.epochs = tuning_epochs(config);
+    job.checkpoints = job.tests = false;
+    set_rate(job, rate);
+    return job;
+  }
+
+  void set_rate(Job& job, double rate) const {
+    job.config.optimizer.learning_rate = rate;
+    job.name = fmt::format("{}, learning rate {}", arm.arm, shortest(rate));
+    job.folder = folder / arm.arm / shortest(rate) / fmt::format("seed-{}", job.config.training.seed);
+  }
+
+  /// Reads the scores of the grid and of its first `extensions`, as far as these were needed. @return by rate
+  std::map<double, Trial> tried(std::int64_t extensions) const {
+    std::map<double, Trial> all;
+    std::vector<double> rates = grid_of(config);
+    for (std::int64_t i = 0; !rates.empty(); ++i) {
+      for (const double rate : rates) {
+        Trial& trial = all[rate];
+        trial.rate = rate;
+        for (std::int64_t k = 0; k < config.compare.tune_seeds; ++k)
+          trial.scores.push_back(final_score(job(rate, k).folder));
+      }
+      if (i == extensions) break;
+      rates = next(all);
+    }
+    return all;
+  }
+
+  /// Returns the rates of the next extension, or nothing if the best rate is not at an end.
+  static std::vector<double> next(const std::map<double, Trial>& tried) {
+    std::vector<double> rates;
+    for (const auto& [rate, trial] : tried) rates.push_back(rate);
+    const double best = best_of(tried);
+    if (rates.size() < 2 || (best != rates.front() && best != rates.back())) return {};
+    return continuation(rates, best == rates.back(), extension);
+  }
+
+  static double best_of(const std::map<double, Trial>& tried) {
+    const Trial* best = nullptr;
+    for (const auto& [rate, trial] : tried)  // rates increase, so of equal ones the smaller stays
+      if (best == nullptr || trial.mean() > best->mean()) best = &trial;
+    return best->rate;
+  }
+};
+
 }  // namespace
 
 void check_tuning(const data::Splits& splits) {
@@ -70,38 +132,43 @@ void check_tuning(const data::Splits& splits) {
 std::vector<Job> trials(const Config& config, const std::map<std::string, Config>& arms,
                         const std::filesystem::path& folder) {
   std::vector<Job> jobs;
+  std::map<std::string, std::vector<std::size_t>> of_arm;
+  const auto add = [&](const std::string& arm, Job job) {
+    of_arm[arm].push_back(jobs.size());
+    jobs.push_back(std::move(job));
+  };
   for (std::int64_t k = 0; k < config.compare.tune_seeds; ++k)
     for (const double rate : grid_of(config))
-      for (const auto& [arm, arm_config] : arms) {
-        if (names_its_rate(config, arm)) continue;
-        Job job;
-        job.what = "tuning";
-        job.config = arm_config;
-        job.config.optimizer.learning_rate = rate;
-        job.config.training.seed = first_seed(config) + static_cast<std::uint64_t>(k);
-        job.config.training.epochs = tuning_epochs(config);
-        job.name = fmt::format("{}, learning rate {}", arm, shortest(rate));
-        job.folder = folder / arm / shortest(rate) / fmt::format("seed-{}", job.config.training.seed);
-        job.checkpoints = job.tests = false;
-        jobs.push_back(std::move(job));
-      }
+      for (const auto& [arm, arm_config] : arms)
+        if (!names_its_rate(config, arm)) add(arm, Trials{config, arm_config, folder}.job(rate, k));
+  for (std::int64_t i = 0; i < config.compare.extend_grid; ++i)
+    for (auto& [arm, before] : std::map(of_arm))
+      for (std::int64_t k = 0; k < config.compare.tune_seeds; ++k)
+        for (std::size_t place = 0; place < extension; ++place) {
+          const Config& arm_config = arms.at(arm);
+          Job job = Trials{config, arm_config, folder}.job(grid_of(config).back(), k);
+          job.name = fmt::format("{}, extension {} of the grid", arm, i + 1);
+          job.after = before;
+          job.settle = [config, arm_config, folder, i, place](Job& one) {
+            const Trials all{config, arm_config, folder};
+            const std::map<double, Trial> tried = all.tried(i);
+            const std::vector<double> rates = Trials::next(tried);
+            const auto known = grid_of(config).size() + static_cast<std::size_t>(i) * extension;
+            one.needed = !rates.empty() && tried.size() == known;  // else an earlier extension was not needed
+            if (one.needed) all.set_rate(one, rates[place]);
+          };
+          add(arm, std::move(job));
+        }
   return jobs;
 }
 
-Choice choose(const std::vector<const Job*>& trials, double given) {
-  std::map<double, Trial> tried;
-  for (const Job* job : trials) {
-    Trial& trial = tried[job->config.optimizer.learning_rate];
-    trial.rate = job->config.optimizer.learning_rate;
-    trial.scores.push_back(final_score(*job));
+Choice choose(const Config& config, const Config& arm, const std::filesystem::path& folder) {
+  Choice choice{arm.optimizer.learning_rate, {{"tried", record::Json::array()}}};
+  if (!names_its_rate(config, arm.arm)) {
+    const std::map<double, Trial> tried = Trials{config, arm, folder}.tried(config.compare.extend_grid);
+    for (const auto& [rate, trial] : tried) choice.record["tried"].push_back(trial_json(trial));
+    choice.rate = Trials::best_of(tried);
   }
-  Choice choice{given, {{"tried", record::Json::array()}}};
-  const Trial* best = nullptr;
-  for (const auto& [rate, trial] : tried) {  // rates increase, so of equal ones the smaller stays
-    choice.record["tried"].push_back(trial_json(trial));
-    if (best == nullptr || trial.mean() > best->mean()) best = &trial;
-  }
-  if (best != nullptr) choice.rate = best->rate;
   choice.record["chosen"] = choice.rate;
   return choice;
 }

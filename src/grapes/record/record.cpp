@@ -2,6 +2,7 @@
 
 #include "grapes/base/file.h"
 #include "grapes/base/text.h"
+#include "grapes/record/bits.h"
 #include "grapes/record/events.h"
 
 #include <algorithm>
@@ -124,6 +125,7 @@ std::string csv(const std::vector<Json>& rows) {
   return text;
 }
 
+const char* const correct_file = "test-correct.npy";
 const char* const events_file = "events.out.tfevents.grapes";  // TensorBoard recognizes the file by a part of its name
 
 double seconds_now() {
@@ -216,6 +218,8 @@ void Writer::status(const Status& status) {
 
 void Writer::samples(const Json& samples) { write_file(folder_ / "samples.json", samples.dump() + "\n"); }
 
+void Writer::test_correct(const std::vector<bool>& flags) { write_file(folder_ / correct_file, packed_bits(flags)); }
+
 void Writer::finish(const Status& status) {
   write_file(folder_ / "metrics.csv", csv(read_epochs(folder_ / "metrics.jsonl")));
   this->status(status);
@@ -232,13 +236,18 @@ Status load_status(const fs::path& folder) { return read_status(folder / "status
 
 Run load(const fs::path& folder) {
   if (!is_run(folder)) throw DataError(folder.string() + " is not a run: run.json is missing");
-  return {folder,
-          read_identity(folder / "run.json"),
-          read_file(folder / "config.toml"),
-          read_object(folder / "env.json"),
-          read_epochs(folder / "metrics.jsonl"),
-          read_status(folder / "status.json"),
-          fs::exists(folder / "samples.json") ? read_object(folder / "samples.json") : Json()};
+  Run run = {folder,
+             read_identity(folder / "run.json"),
+             read_file(folder / "config.toml"),
+             read_object(folder / "env.json"),
+             read_epochs(folder / "metrics.jsonl"),
+             read_status(folder / "status.json"),
+             fs::exists(folder / "samples.json") ? read_object(folder / "samples.json") : Json()};
+  // The file of a run that is continued is still that of its former end.
+  if (const fs::path path = folder / correct_file;
+      run.status.state == State::finished && !run.epochs.empty() && fs::exists(path))
+    run.test_correct = unpacked_bits(read_file(path), field<double>(result_row(run), "test_accuracy", path), path);
+  return run;
 }
 
 const Json& result_row(const Run& run) { return result_row(run.epochs, run.status); }

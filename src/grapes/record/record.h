@@ -19,6 +19,8 @@
 ///     log.txt
 ///     checkpoints/    last.safetensors, best.safetensors
 ///     status.json     see Status; replaced atomically
+///     test-correct.npy  of a classifier with test examples: which of them it got right in the row that is its result,
+///                     see bits.h; replaced atomically
 ///     scenario.json   of a run with several tasks: its tasks, see continual/scenario.h
 ///     samples.json    of a spiking network: {"part", "examples": [{"example", "steps", "label", "prediction"
 ///                     (classes),
@@ -80,6 +82,7 @@ struct Run {
   std::vector<Json> epochs;  ///< metrics.jsonl
   Status status;
   Json samples = nullptr;
+  std::vector<bool> test_correct = {};  ///< of each test example; empty without test-correct.npy and before the end
 };
 
 /// Returns the row whose measures are the run's result: the last, or with early stopping the best on validation data.
@@ -97,11 +100,12 @@ class Writer final {
 
   /// Replaces the description of a run that is continued for more epochs.
   void describe(const Identity& identity, const std::string& config);
-  void epoch(const Json& row);        ///< appended and flushed
-  void status(const Status& status);  ///< replaced atomically
-  void samples(const Json& samples);  ///< samples.json
-  void finish(const Status& status);  ///< also writes metrics.csv
-  void log(const std::string& line);  ///< adds the time (UTC)
+  void epoch(const Json& row);                        ///< appended and flushed
+  void status(const Status& status);                  ///< replaced atomically
+  void samples(const Json& samples);                  ///< samples.json
+  void test_correct(const std::vector<bool>& flags);  ///< test-correct.npy
+  void finish(const Status& status);                  ///< also writes metrics.csv
+  void log(const std::string& line);                  ///< adds the time (UTC)
   const std::filesystem::path& folder() const { return folder_; }
 
  private:

@@ -155,8 +155,11 @@ TEST(Continual, GivenAndTunedRatesAreSeparateConditions) {
     const double rate = name == "grapes" ? 0.01 : 0.001;
     comparison["given_rates"][name] = 0.001;
     comparison["learning_rates"][name] = rate;
-    comparison["tuning"]["arms"][name] = {{"chosen", rate},
-                                          {"tried", {{{"learning_rate", rate}, {"validation_mean", 0.8}}}}};
+    comparison["tuning"]["arms"][name] = {
+        {"chosen", rate},
+        {"tried",
+         {{{"learning_rate", 0.001}, {"validation_mean", rate == 0.001 ? 0.8 : 0.7}},
+          {{"learning_rate", 0.01}, {"validation_mean", rate == 0.001 ? 0.7 : 0.8}}}}};
   }
   const Summary s = summarize(arrange(all, {comparison}));
   ASSERT_EQ(s.conditions.size(), 2);

@@ -13,6 +13,7 @@ namespace {
 using Strings = std::vector<std::string>;
 const char* const no_uniform =
     "a gain of `grapes` cannot be distinguished from a change of the effective learning rates";
+const char* const same = "shows no difference from";
 const char* const no_shuffled = "the runs do not show whether it matters which unit has which factor";
 /// Gathers sentences.
 struct Said {
@@ -34,17 +35,37 @@ struct Said {
 /// A difference, with the name of its condition if there are several.
 using Told = std::vector<std::pair<std::string, const Difference*>>;
 
-/// "does better than `bp` at 8 and 4 and shows no difference from `uniform` at 8": grouped by intervals.
-std::string by_side(const Told& all) {
+/// What a difference shows, in words that the other arm's name follows.
+std::string relation(const Difference& one) {
+  if (!one.spread.interval) return "cannot be compared with";
+  if (!one.verdict) return one.side() > 0 ? "does better than" : one.side() < 0 ? "does worse than" : same;
+  switch (*one.verdict) {
+    case Verdict::better:
+      return "does better than";
+    case Verdict::worse:
+      return "does worse than";
+    case Verdict::negligible:
+      return "differs negligibly from";
+    case Verdict::no_difference:
+      return "is equivalent to";
+    case Verdict::not_resolved:
+      return "may or may not differ from";
+  }
+  return "";
+}
+
+/// Whether an arm does better by more than a negligible difference.
+bool gains(const Difference& one) { return one.verdict ? *one.verdict == Verdict::better : one.side() > 0; }
+
+/// "does better than `bp` at 8 and 4 and shows no difference from `uniform` at 8": grouped by what they show.
+std::string by_relation(const Told& all) {
   Strings groups;
-  for (const auto& [side, what] : {std::pair(1, "does better than"),
-                                   {-1, "does worse than"},
-                                   {0, "shows no difference from"},
-                                   {2, "cannot be compared with"}}) {
+  for (const char* const what : {"does better than", "does worse than", "differs negligibly from", "is equivalent to",
+                                 same, "may or may not differ from", "cannot be compared with"}) {
     Strings others;
     std::map<std::string, Strings> at;
     for (const auto& [name, one] : all)
-      if ((one->spread.interval ? one->side() : 2) == side) {
+      if (relation(*one) == what) {
         if (!at.contains(one->against)) others.push_back(one->against);
         at[one->against].push_back(name);
       }
@@ -85,9 +106,9 @@ std::string meaning(const Summary& summary, const Condition& condition) {
   const Difference* shuffled = condition.find("grapes", "shuffled-fixed", summary.primary());  // the stricter control
   if (shuffled == nullptr) shuffled = condition.find("grapes", "shuffled", summary.primary());
   if (uniform == nullptr) return std::string("without an arm `uniform`, ") + no_uniform;
-  if (uniform->side() <= 0) return "nothing beyond a change of the effective learning rates is shown";
+  if (!gains(*uniform)) return "nothing beyond a change of the effective learning rates is shown";
   if (shuffled == nullptr) return std::string("without an arm `shuffled-fixed` or `shuffled`, ") + no_shuffled;
-  if (shuffled->side() <= 0)
+  if (!gains(*shuffled))
     return "factors that differ between units may help; which unit has which factor made no measurable difference";
   return "the gain is more than a change of the effective learning rates, and it matters that each unit has the factor "
          "of its own weights";
@@ -101,11 +122,10 @@ std::string claim(const Summary& summary, const Condition& condition, const std:
     significant += one->side() != 0 && one->significant() ? 1 : 0;
   }
   const Difference& first = *all.front().second;
-  std::string text = fmt::format("{} {}", quoted(arm), by_side(all));
+  std::string text = fmt::format("{} {}", quoted(arm), by_relation(all));
   if (shown == 0) return text + " (" + (first.p ? "the intervals include 0" : reading(first)) + ")";
   text += shown == significant ? ", by intervals and tests" : ", by the intervals, though not by the corrected tests";
-  return arm == "grapes" && first.side() > 0 && summary.swept.empty() ? text + ": " + meaning(summary, condition)
-                                                                      : text;
+  return arm == "grapes" && gains(first) && summary.swept.empty() ? text + ": " + meaning(summary, condition) : text;
 }
 
 /// "digits with mlp:256,256, after 5 epochs".
@@ -135,7 +155,7 @@ std::string verdict(const Summary& summary, Section section) {
     if (!summary.swept.empty()) continue;
     const Difference& one = *all.front().second;
     numbers.push_back(level(one.arm) + " and " + level(one.against));
-    if (!one.spread.empty()) numbers.back() += ", a paired difference of " + change_text(one.spread, measure.unit);
+    if (!one.spread.empty()) numbers.back() += ", a paired difference of " + change_text(one, measure.unit);
   }
   if (claims.empty()) claims.push_back("There is no other arm to compare " + quoted(base.name) + " with");
   const std::string text = fmt::format("{}. On {}, ", join(claims, "; "), setting(summary, base));
@@ -170,15 +190,18 @@ void learning_rates(const Summary&, const Condition& condition, Said& say) {
   if (tuning.is_null() && rates.size() > 1)
     say("The arms ran at different learning rates, and the records do not say how these were chosen.");
   if (tuning.is_null()) return;
-  Strings grid, chosen, at_edge;
+  Strings grid, chosen, at_edge, extended;
   for (const double rate : tuning["grid"]) grid.push_back(shortest(rate));
   for (const Arm& arm : condition.arms) {
     if (arm.chosen) chosen.push_back(fmt::format("{} ({})", quoted(arm.name), shortest(*arm.chosen)));
     if (arm.at_edge) at_edge.push_back(chosen.back());
+    if (arm.tried > grid.size()) extended.push_back(quoted(arm.name));
   }
   say("Each arm's learning rate was chosen on validation data from one grid ({}) with {} of {}: {}. Test data was not "
       "used for choosing.",
       join(grid, ", "), count(tuning["seeds"], "seed"), count(tuning["epochs"], "epoch"), listed(chosen));
+  if (!extended.empty())
+    say("The grid was extended for {}, because the best rate was the first or the last one.", listed(extended));
   if (!at_edge.empty())
     say("The learning rate chosen for {} lies at the edge of the grid. A better one may lie outside it, and the "
         "comparison may be unfair to that arm.",
@@ -243,9 +266,13 @@ void power(const Summary& summary, Said& say) {
           ? fmt::format(" ({} after Holm's correction for {})", p_value(std::min(1.0, corrected)), count(tests, "arm"))
           : "",
       corrected < 0.05 ? "" : ", so no difference can be significant at 0.05, however large it is");
-  say("Intervals of differences are Student's t. Intervals of scores that have bounds are Student's t on a logit "
-      "scale, so they stay within the bounds. Intervals are not corrected for the number of arms. They show how much "
-      "results vary with the seed, not with the data or the network.");
+  say("Intervals of differences are simultaneous (max-t): with 95 % probability, those of all arms, or of all "
+      "controls, contain the true differences. Intervals of scores are Student's t for each score alone, for scores "
+      "that have bounds on a logit scale, so they stay within the bounds. They show how much results vary with the "
+      "seed, not with the data or the network.");
+  if (summary.smallest_effect == 0)
+    say("The smallest difference that matters is not known, so an interval that contains 0 does not show that there is "
+        "no difference. With --smallest-effect the report tests for equivalence.");
 }
 
 void data(const Summary& summary, Said& say) {
@@ -261,7 +288,10 @@ void data(const Summary& summary, Said& say) {
   if (summary.part != "test")
     say("The data have no test part, so these are {} scores. Expect lower scores on new data.", summary.part);
   else if (alike(summary.runs(), pairing_of))
-    say("All runs are scored on the same test set. The intervals do not include the sampling error of this set.");
+    say("All runs are scored on the same test set. {}",
+        std::ranges::any_of(summary.conditions.front().differences, [](const Difference& one) { return !!one.crossed; })
+            ? "The intervals over seeds and examples include the sampling error of this set, the others do not."
+            : "The intervals do not include the sampling error of this set.");
   else
     say("The runs had different starts, so their test sets may differ.");
 }
@@ -306,6 +336,7 @@ void excluded(const Summary& summary, Said& say) {
 std::string reading(const Difference& one) {
   if (one.spread.empty()) return "unpaired, not tested";
   if (!one.spread.interval) return "one pair of runs cannot be tested";
+  if (one.verdict) return to_string(*one.verdict);
   if (!one.p) return "the score is the same in every pair";
   if (one.side() == 0) return "no difference shown";
   return fmt::format("{}{}", one.side() > 0 ? "higher" : "lower",

@@ -7,6 +7,7 @@ using record::Json;
 namespace {
 
 Json optional(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+Json optional(const std::optional<Interval>& value) { return value ? Json::array({value->low, value->high}) : Json(); }
 
 template <class Items, class Of>
 Json list(const Items& items, const Of& of) {
@@ -21,22 +22,29 @@ Json list(const Items& items, const Of& of) {
 
 static void to_json(Json& json, const Spread& one) {
   if (one.empty()) return;
-  json = {{"n", one.n()},
-          {"seeds", list(one.samples, [](const Sample& sample) { return sample.seed; })},
-          {"each", one.values()},
-          {"mean", one.mean},
-          {"sd", one.sd},
-          {"interval", one.interval ? Json::array({one.interval->low, one.interval->high}) : Json()}};
+  json = {{"n", one.n()},         {"seeds", list(one.samples, [](const Sample& sample) { return sample.seed; })},
+          {"each", one.values()}, {"mean", one.mean},
+          {"sd", one.sd},         {"interval", optional(one.interval)}};
 }
 
 static void to_json(Json& json, const Paired& one) {
-  json = {{"n", 0}, {"unpaired", one.unpaired}, {"p", optional(one.p)}, {"p_holm", optional(one.p_holm)}};
+  json = {{"n", 0},
+          {"unpaired", one.unpaired},
+          {"simultaneous", optional(one.simultaneous)},
+          {"p", optional(one.p)},
+          {"p_holm", optional(one.p_holm)}};
   if (!one.spread.empty()) json.update(Json(one.spread));
 }
 
 static void to_json(Json& json, const Difference& one) {
   json = static_cast<const Paired&>(one);
-  json.update({{"arm", one.arm}, {"against", one.against}, {"measure", one.measure}, {"control", one.control}});
+  json.update({{"arm", one.arm},
+               {"against", one.against},
+               {"measure", one.measure},
+               {"control", one.control},
+               {"crossed", optional(one.crossed)},
+               {"p_equivalence", optional(one.p_equivalence)},
+               {"verdict", one.verdict ? Json(to_string(*one.verdict)) : Json()}});
   if (!one.change.spread.empty()) json["change"] = one.change;
 }
 
@@ -52,6 +60,8 @@ static void to_json(Json& json, const Arm& arm) {
           {"seeds", list(arm.runs, [](const RunPtr& run) { return run->identity.seed; })},
           {"learning_rates", arm.learning_rates},
           {"at_edge", arm.at_edge},
+          {"tried_rates", arm.tried},
+          {"usable_rates", arm.usable},
           {"measures", arm.values},
           {"factors", parts_of(arm, layer_factors)},
           {"matrix", matrix_of(arm)},
@@ -83,6 +93,7 @@ Json to_json(const Summary& summary) {
           {"swept", summary.swept},
           {"tasks", summary.tasks},
           {"confidence", 0.95},
+          {"smallest_effect", summary.smallest_effect > 0 ? Json(summary.margin()) : Json()},
           {"arms", summary.arms},
           {"measures", list(summary.measures, measure)},
           {"conditions", summary.conditions},

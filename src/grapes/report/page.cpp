@@ -251,7 +251,7 @@ class Page {
                     "diverged has no point.",
                     summary_.tasks > 0 ? ", averaged over all tasks after the last one" : "",
                     count(tuning["seeds"], "seed"), count(tuning["epochs"], "epoch")),
-        figures(all));
+        figures(all) + html_table(tuning_table(*condition_, summary_.score)));
   }
 
   std::string curves(const Curves& curves) const {

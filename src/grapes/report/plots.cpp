@@ -52,7 +52,8 @@ Chart sweep_chart(const Summary& summary, const Colors& colors, bool differences
       const Difference* difference = condition->find(name, summary.baseline, measure);
       if (differences ? difference == nullptr || difference->spread.empty() : arm == nullptr) continue;
       const Spread& spread = differences ? difference->spread : (*arm)[measure];
-      const Interval interval = spread.interval.value_or(Interval{spread.mean, spread.mean});
+      const std::optional<Interval>& found = differences ? difference->simultaneous : spread.interval;
+      const Interval interval = found.value_or(Interval{spread.mean, spread.mean});
       series.curve.add(value, unit.factor * spread.mean, unit.factor * interval.low, unit.factor * interval.high);
     }
     if (!series.curve.x.empty()) chart.series.push_back(std::move(series));
@@ -118,7 +119,7 @@ Chart tuning_chart(const Condition& condition, const std::vector<std::string>& a
   const Json& tuning = condition.tuning;
   Chart chart{"learning rate (logarithmic)", "validation " + score.name + score.unit.axis()};
   chart.logarithmic_x = true;
-  chart.x_ticks = tuning["grid"].get<std::vector<double>>();
+  std::set<double> rates;
   std::vector<double> all;
   for (const std::string& arm : arms) {
     const Json found = tuning["arms"].value(arm, Json::object());
@@ -128,12 +129,14 @@ Chart tuning_chart(const Condition& condition, const std::vector<std::string>& a
     if (tried.empty()) continue;
     Series series{.name = arm, .color = colors.at(arm), .curve = {}, .dots = true};
     for (const auto& [rate, value] : tried) {
+      rates.insert(rate);
       series.curve.add(rate, value, value, value);
       all.push_back(value);
     }
     if (const auto chosen = tried.find(found["chosen"]); chosen != tried.end()) series.marked.push_back(*chosen);
     chart.series.push_back(std::move(series));
   }
+  chart.x_ticks.assign(rates.begin(), rates.end());
   // The chart ends at twice the distance from the best score to the median of all tries.
   std::sort(all.rbegin(), all.rend());
   if (!all.empty()) chart.floor = all.front() - std::max(2 * (all.front() - all[all.size() / 2]), 1e-3 * all.front());
@@ -144,7 +147,7 @@ std::vector<std::pair<std::string, Drawing>> opening(const Summary& summary, Sec
   if (!summary.swept.empty())
     return {{"<b>Final scores</b>: means over seeds, bands are 95 % intervals.",
              plot::line_chart(sweep_chart(summary, colors, false))},
-            {"<b>Paired differences</b>: means over pairs, bands are 95 % intervals.",
+            {"<b>Paired differences</b>: means over pairs, bands are simultaneous 95 % intervals.",
              plot::line_chart(sweep_chart(summary, colors, true))}};
   const Condition& condition = section.front();
   const Measure& measure = summary.primary();

@@ -67,7 +67,7 @@ std::vector<Condition> conditions_of_tasks(const Runs& runs, const std::vector<J
 }
 
 Records read_sweep(const fs::path& folder, const Json& sweep) {
-  Records records{{}, sweep["key"], sweep["arms"].get<std::vector<std::string>>()};
+  Records records{{}, sweep["key"], sweep["arms"].get<std::vector<std::string>>(), sweep.value("smallest_effect", 0.0)};
   for (const double value : sweep["values"]) {
     Condition condition;
     const fs::path place = folder / shortest(value);
@@ -106,7 +106,10 @@ Records arrange(std::vector<record::Run> all, const std::vector<Json>& compariso
   if (on_tasks != 0 && on_tasks != begun)
     throw DataError("these runs cannot share a report: some learn several tasks, some learn one");
   Records records;
-  if (comparisons.size() == 1) records.arms = comparisons.front()["arms"].get<std::vector<std::string>>();
+  if (comparisons.size() == 1) {
+    records.arms = comparisons.front()["arms"].get<std::vector<std::string>>();
+    records.smallest_effect = comparisons.front().value("smallest_effect", 0.0);
+  }
   if (on_tasks != 0) {
     records.conditions = conditions_of_tasks(runs, comparisons);
   } else {

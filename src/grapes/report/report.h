@@ -41,6 +41,8 @@ struct Table {
 };
 /// Returns the measures of each arm and the comparisons between arms of a section.
 std::vector<Table> tables(const Summary& summary, Section section);
+/// Returns the learning rates of each tuned arm: the chosen one, and how many were tried and are usable.
+Table tuning_table(const Condition& condition, const Measure& score);
 /// Returns a row for each part of each arm.
 Table part_table(const Condition& condition, const PartKind& kind);
 /// Returns the tables as text, at most 100 columns wide. They compare the first measure alone.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -25,13 +26,25 @@ bool counts(const Run& run) {
          std::ranges::any_of(parts, [&](const char* part) { return score(run, part).has_value(); });
 }
 
-/// Reads which learning rate was chosen for an arm.
+/// Reads which learning rate was chosen for an arm, and how far the other rates are behind.
 void read_tuning(Arm& arm, const Json& tuning) {
   const Json found = tuning.is_object() ? tuning["arms"].value(arm.name, Json::object()) : Json::object();
-  if (found.value("tried", Json::array()).empty()) return;
+  const Json tried = found.value("tried", Json::array());
+  if (tried.empty()) return;
   arm.chosen = found["chosen"];
-  const auto [low, high] = std::ranges::minmax_element(tuning["grid"]);
-  arm.at_edge = *low != *high && (found["chosen"] == *low || found["chosen"] == *high);
+  arm.tried = tried.size();
+  std::vector<double> rates, scores;
+  for (const Json& one : tried) {
+    rates.push_back(one["learning_rate"]);
+    if (const auto score = number(one, "validation_mean")) scores.push_back(*score);
+  }
+  const auto [low, high] = std::ranges::minmax(rates);
+  arm.at_edge = low != high && (arm.chosen == low || arm.chosen == high);
+  const Unit unit = score_of(arm.runs.front()->identity.score).unit;
+  if (scores.empty() || unit.difference.empty()) return;
+  const double best = std::ranges::max(scores);
+  arm.usable = static_cast<std::size_t>(
+      std::ranges::count_if(scores, [&](double score) { return unit.factor * (best - score) <= 1 + 1e-9; }));
 }
 
 std::vector<Arm> arms_of(const Condition& condition, const std::string& baseline) {
@@ -112,7 +125,7 @@ Paired paired(const Spread& own, const Spread& others) {
       each.push_back({one.seed, "", one.value - partner->second});
   const std::size_t unpaired = own.n() - each.size();
   const Spread differences = spread(std::move(each));
-  return {differences, unpaired, differences.n() < 2 ? std::nullopt : wilcoxon(differences.values()), {}};
+  return {differences, {}, unpaired, differences.n() < 2 ? std::nullopt : wilcoxon(differences.values()), {}};
 }
 
 std::vector<Difference> differences_of(const Condition& condition, const Summary& summary) {
@@ -132,25 +145,89 @@ std::vector<Difference> differences_of(const Condition& condition, const Summary
   return all;
 }
 
-/// Applies Holm's correction. A family consists of the differences of a measure to the baseline, or of those to the
-/// controls. In a sweep, it has the differences of a measure at all values. Differences without a p do not belong to
-/// it.
+using Family = std::vector<Paired*>;
+
+/// Applies Holm's correction. Differences without a p do not belong to the family.
+void correct_p(const Family& family) {
+  std::vector<double> p;
+  for (const Paired* one : family)
+    if (one->p) p.push_back(*one->p);
+  const std::vector<double> corrected = holm(p);
+  std::size_t next = 0;
+  for (Paired* one : family)
+    if (one->p) one->p_holm = corrected[next++];
+}
+
+/// Computes the simultaneous intervals.
+void correct_intervals(const Family& family) {
+  const auto seeds = [](const Paired* one) {
+    std::vector<std::uint64_t> all;
+    for (const Sample& sample : one->spread.samples) all.push_back(sample.seed);
+    return all;
+  };
+  const std::vector<std::uint64_t> first = seeds(family.front());
+  const bool once = std::ranges::adjacent_find(first) == first.end();  // else the order of a seed's pairs is unknown
+  std::vector<std::vector<double>> differences;
+  for (const Paired* one : family)
+    if (seeds(one) == first && once) differences.push_back(one->spread.values());
+  const bool together = differences.size() == family.size();
+  const double shared = together ? simultaneous_quantile(differences) : 0;
+  for (Paired* one : family) {
+    const std::size_t n = one->spread.n();
+    const double quantile = together ? shared : bonferroni_quantile(n, family.size());
+    const double half = quantile * one->spread.sd / std::sqrt(static_cast<double>(n));
+    one->simultaneous = Interval{one->spread.mean - half, one->spread.mean + half};
+  }
+}
+
+/// Corrects for the number of comparisons. A family consists of the differences of a measure to the baseline, or of
+/// those to the controls. In a sweep, it has the differences of a measure at all values. Differences of fewer than two
+/// pairs do not belong to it.
 void correct(Summary& summary) {
-  std::map<std::string, std::vector<Paired*>> families;
+  std::map<std::string, Family> families;
   const bool sweep = !summary.swept.empty();
   for (Condition& condition : summary.conditions)
     for (Difference& one : condition.differences) {
-      if (one.p)
+      if (one.spread.interval)
         families[sweep ? one.measure : fmt::format("{}, {}, {}", condition.name, one.measure, one.control)].push_back(
             &one);
-      if (one.change.p) families["change of " + one.measure].push_back(&one.change);
+      if (one.change.spread.interval) families["change of " + one.measure].push_back(&one.change);
     }
   for (const auto& [name, family] : families) {
-    std::vector<double> p;
-    for (const Paired* one : family) p.push_back(*one->p);
-    const std::vector<double> corrected = holm(p);
-    for (std::size_t i = 0; i < family.size(); ++i) family[i]->p_holm = corrected[i];
+    correct_p(family);
+    correct_intervals(family);
   }
+}
+
+/// Returns the interval over seeds and test examples of the difference of two arms, if all their pairs of runs recorded
+/// which examples they got right.
+std::optional<Interval> crossed(const Arm& own, const Arm& others) {
+  std::map<std::pair<std::uint64_t, std::string>, const Run*> partners;
+  for (const RunPtr& other : others.runs) partners[{other->identity.seed, other->identity.pairing}] = other.get();
+  std::vector<std::vector<std::int8_t>> table;
+  for (const RunPtr& one : own.runs) {
+    const auto partner = partners.find({one->identity.seed, one->identity.pairing});
+    if (partner == partners.end()) continue;
+    const std::vector<bool>&right = one->test_correct, &theirs = partner->second->test_correct;
+    if (right.empty() || right.size() != theirs.size() || (!table.empty() && right.size() != table.front().size()))
+      return std::nullopt;
+    table.emplace_back();
+    for (std::size_t i = 0; i < right.size(); ++i)
+      table.back().push_back(static_cast<std::int8_t>((right[i] ? 1 : 0) - (theirs[i] ? 1 : 0)));
+  }
+  return crossed_interval(table);
+}
+
+/// Adds to the differences of the primary measure what needs more than the differences themselves.
+void conclude(Summary& summary) {
+  for (Condition& condition : summary.conditions)
+    for (Difference& one : condition.differences) {
+      if (one.measure != summary.primary().key) continue;
+      if (one.measure == "test_accuracy") one.crossed = crossed(*condition.find(one.arm), *condition.find(one.against));
+      if (summary.smallest_effect == 0 || !one.simultaneous) continue;
+      one.p_equivalence = equivalence(one.spread.values(), summary.margin());
+      one.verdict = verdict_of(one.spread.mean, *one.deciding(), one.p_equivalence, summary.margin());
+    }
 }
 
 std::string default_title(const Summary& summary) {
@@ -164,8 +241,15 @@ std::string default_title(const Summary& summary) {
 }  // namespace
 
 int Paired::side() const {
-  if (!spread.interval) return 0;
-  return spread.interval->low > 0 ? 1 : spread.interval->high < 0 ? -1 : 0;
+  if (!simultaneous) return 0;
+  return simultaneous->low > 0 ? 1 : simultaneous->high < 0 ? -1 : 0;
+}
+
+std::optional<Interval> Difference::deciding() const {
+  if (!simultaneous || !crossed) return simultaneous;
+  const auto excludes = [](const Interval& one) { return one.low > 0 || one.high < 0; };
+  const bool wider = crossed->high - crossed->low > simultaneous->high - simultaneous->low;
+  return wider && excludes(*crossed) != excludes(*simultaneous) ? crossed : simultaneous;
 }
 
 const Arm* Condition::find(const std::string& name) const {
@@ -217,18 +301,19 @@ Spread spread_of(const Runs& runs, const std::function<std::optional<double>(con
   return spread(std::move(samples), bounds);
 }
 
-std::string interval_text(const Spread& spread, const Unit& unit, bool sign) {
-  if (!spread.interval) return "";
+std::string interval_text(const std::optional<Interval>& interval, const Unit& unit, bool sign) {
+  if (!interval) return "";
   const auto text = [&](double x) { return sign ? unit.change(x) : unit.number(x); };
-  return fmt::format("[{}, {}]", text(spread.interval->low), text(spread.interval->high));
+  return fmt::format("[{}, {}]", text(interval->low), text(interval->high));
 }
 
 std::string level_text(const Spread& spread, const Unit& unit) {
-  return unit.level(spread.mean) + (spread.interval ? " " : "") + interval_text(spread, unit, false);
+  return unit.level(spread.mean) + (spread.interval ? " " : "") + interval_text(spread.interval, unit, false);
 }
 
-std::string change_text(const Spread& spread, const Unit& unit) {
-  return unit.change(spread.mean) + unit.difference + (spread.interval ? " " : "") + interval_text(spread, unit, true);
+std::string change_text(const Paired& one, const Unit& unit) {
+  return unit.change(one.spread.mean) + unit.difference + (one.simultaneous ? " " : "") +
+         interval_text(one.simultaneous, unit, true);
 }
 
 Summary summarize(Records records, const Options& options) {
@@ -276,7 +361,9 @@ Summary summarize(Records records, const Options& options) {
     for (Arm& arm : condition.arms) arm.values = values_of(arm.runs, summary.measures);
     condition.differences = differences_of(condition, summary);
   }
+  if (options.smallest_effect > 0) summary.smallest_effect = options.smallest_effect;
   correct(summary);
+  conclude(summary);
   return summary;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "grapes/report/inference.h"
 #include "grapes/report/measures.h"
 
 #include <cstdint>
@@ -35,11 +36,12 @@ struct Spread {
 /// Paired differences and their test.
 struct Paired {
   Spread spread;
-  std::size_t unpaired = 0;      ///< values without a partner
-  std::optional<double> p;       ///< of Wilcoxon's signed-rank test; nothing if no pair differs
-  std::optional<double> p_holm;  ///< after Holm's correction
+  std::optional<Interval> simultaneous;  ///< 95 %, of all means of the family at once, see simultaneous_quantile()
+  std::size_t unpaired = 0;              ///< values without a partner
+  std::optional<double> p;               ///< of Wilcoxon's signed-rank test; nothing if no pair differs
+  std::optional<double> p_holm;          ///< after Holm's correction
 
-  /// Returns -1 or 1 if the interval lies below or above 0, otherwise 0.
+  /// Returns -1 or 1 if the simultaneous interval lies below or above 0, otherwise 0.
   int side() const;
   bool significant() const { return p_holm && *p_holm < 0.05; }
 };
@@ -50,6 +52,13 @@ struct Difference : Paired {
   std::string arm, against, measure;
   bool control = false;  ///< see Comparison; otherwise with the baseline
   Paired change = {};    ///< of a sweep: how much larger each is than the one in the first condition
+  /// 95 %, over seeds and test examples, see crossed_interval(). Of a test accuracy whose runs have test-correct.npy.
+  std::optional<Interval> crossed = {};
+  std::optional<double> p_equivalence = {};  ///< against the smallest effect, see equivalence()
+  std::optional<Verdict> verdict = {};       ///< of the primary measure, if the smallest effect is known
+
+  /// Returns the interval that decides: the simultaneous one, or the crossed one if it disagrees about 0 and is wider.
+  std::optional<Interval> deciding() const;
 };
 
 /// The counted runs of one arm, sorted by seed: those that finished with a score in their last row.
@@ -59,7 +68,10 @@ struct Arm {
   Runs runs = {};
   std::vector<double> learning_rates = {};  ///< initial learning rates of the runs, without repetition
   std::optional<double> chosen = {};        ///< the learning rate that was chosen by tuning
-  bool at_edge = false;  ///< the chosen rate is the smallest or largest of the grid, so a better one may lie outside
+  bool at_edge = false;  ///< the chosen rate is the smallest or largest that was tried, so a better one may lie outside
+  /// Rates that were tried, and how many of them have a validation score within 1 point of the best one: the range of
+  /// usable rates. 0 without tuning; usable is 0 too if the score has no points.
+  std::size_t tried = 0, usable = 0;
   std::map<std::string, Spread> values = {};  ///< by the measure's key; empty if the measure does not apply
 
   const Spread& operator[](const Measure& measure) const { return values.at(measure.key); }
@@ -91,6 +103,7 @@ struct Records {
   std::vector<Condition> conditions;
   std::string swept = {};              ///< "factor-bits={}": the swept setting, or empty
   std::vector<std::string> arms = {};  ///< names of all arms in the requested order; empty: those of the runs
+  double smallest_effect = 0;          ///< smallest difference that matters, as it is written (points); 0: not known
 };
 
 /// Records with all numbers. `arms` has all names, also of arms without a finished run.
@@ -105,6 +118,8 @@ struct Summary : Records {
   bool stopped_early = false;
 
   const Measure& primary() const { return measures.front(); }
+  /// Returns the smallest effect in the unit of the primary measure, 0.001 of an accuracy for 0.1 points.
+  double margin() const { return smallest_effect / primary().unit.factor; }
   /// Returns one section with all values of a sweep; otherwise one for each condition.
   std::vector<Section> sections() const;
   /// Returns the first condition that has arms.
@@ -115,9 +130,10 @@ struct Summary : Records {
 };
 
 struct Options {
-  std::string baseline;  ///< arm that the others are compared with; if it has no runs, bp, else the first arm
-  double target = 0;     ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
-  std::string title;     ///< empty: the model and the data
+  std::string baseline;        ///< arm that the others are compared with; if it has no runs, bp, else the first arm
+  double target = 0;           ///< score for "epochs to target"; 0: 98 % of the baseline's final mean
+  std::string title;           ///< empty: the model and the data
+  double smallest_effect = 0;  ///< replaces that of the records, if it is not 0
 };
 
 /// @throws DataError if no run has finished, or if the runs cannot be compared
@@ -127,21 +143,22 @@ Summary summarize(Records records, const Options& options = {});
 Spread spread_of(const Runs& runs, const std::function<std::optional<double>(const record::Run&)>& number,
                  Bounds bounds = {});
 
-/// Returns "[87.20, 88.90]", or "" for one run. @param sign  write a plus sign, for differences
-std::string interval_text(const Spread& spread, const Unit& unit, bool sign);
+/// Returns "[87.20, 88.90]", or "" without an interval. @param sign  write a plus sign, for differences
+std::string interval_text(const std::optional<Interval>& interval, const Unit& unit, bool sign);
 /// "88.10 % [87.20, 88.90]".
 std::string level_text(const Spread& spread, const Unit& unit);
-/// "+1.20 points [+0.40, +2.00]".
-std::string change_text(const Spread& spread, const Unit& unit);
+/// "+1.20 points [+0.40, +2.00]", with the simultaneous interval.
+std::string change_text(const Paired& one, const Unit& unit);
 
-/// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "arms": names, "measures": [{"key",
-/// "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms": [{"arm", "method", "n",
-/// "seeds", "learning_rates", "at_edge", "measures": {KEY: SPREAD}, "factors": [{"name", KEY: SPREAD}], "weights":
-/// likewise, "matrix": matrix_of() of SPREAD}], "differences": [{"arm", "against", "measure", "control", PAIRED,
-/// "change": {PAIRED} of a sweep}]}], "missing": runs that have not ended, "excluded": [{"arm", "seed", "run", "state",
-/// "epoch", "message"}]}. SPREAD is
+/// {"title", "data", "score", "part", "baseline", "swept", "tasks", "confidence", "smallest_effect", "arms": names,
+/// "measures": [{"key", "name", "more_is_better"}], "conditions": [{"name", "title", "value", "tuning", "arms":
+/// [{"arm", "method", "n", "seeds", "learning_rates", "at_edge", "tried_rates", "usable_rates", "measures": {KEY:
+/// SPREAD}, "factors": [{"name", KEY: SPREAD}], "weights": likewise, "matrix": matrix_of() of SPREAD}], "differences":
+/// [{"arm", "against", "measure", "control", "crossed", "p_equivalence", "verdict", PAIRED, "change": {PAIRED} of a
+/// sweep}]}], "missing": runs that have not ended, "excluded": [{"arm", "seed", "run", "state", "epoch", "message"}]}.
+/// SPREAD is
 /// {"n", "seeds", "each", "mean", "sd", "interval"}, null where a measure has no meaning. PAIRED is a SPREAD with
-/// "unpaired", "p" and "p_holm".
+/// "unpaired", "simultaneous" (interval), "p" and "p_holm".
 record::Json to_json(const Summary& summary);
 
 /// A layer or a weight of an arm: its measures over the seeds.

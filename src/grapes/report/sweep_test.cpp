@@ -24,9 +24,11 @@ Condition at(const std::string& value) {
   Condition condition;
   condition.name = value;
   condition.value = std::stod(value);
+  Json tried = Json::array();
+  for (const double rate : {0.01, 0.1, 1.0}) tried.push_back({{"learning_rate", rate}, {"validation_mean", 0.5}});
   condition.tuning = {
       {"grid", {0.01, 0.1, 1.0}},
-      {"arms", {{"bp", {{"chosen", 0.1}, {"tried", {1}}}}, {"grapes", {{"chosen", 0.01}, {"tried", {1}}}}}}};
+      {"arms", {{"bp", {{"chosen", 0.1}, {"tried", tried}}}, {"grapes", {{"chosen", 0.01}, {"tried", tried}}}}}};
   return condition;
 }
 

@@ -30,21 +30,23 @@ std::string level(const Spread& spread, const Measure& measure, const Arm& arm) 
   if (spread.empty()) return measure.key == "epochs_to_target" ? "never" : none;
   const bool sign = measure.key.ends_with("transfer");
   std::string text = sign ? measure.unit.change(spread.mean) : measure.unit.number(spread.mean);
-  if (spread.interval) text += " ± " + measure.unit.number(spread.sd) + " " + interval_text(spread, measure.unit, sign);
+  if (spread.interval)
+    text += " ± " + measure.unit.number(spread.sd) + " " + interval_text(spread.interval, measure.unit, sign);
   return text + (spread.n() < arm.runs.size() ? fmt::format(" ({} of {})", spread.n(), arm.runs.size()) : "");
 }
 
 /// "+1.20 [+0.40, +2.00]".
 std::string change(const Paired& one, const Measure& measure) {
-  return one.spread.empty() ? none : change_text(one.spread, {measure.unit.factor, measure.unit.decimals});
+  return one.spread.empty() ? none : change_text(one, {measure.unit.factor, measure.unit.decimals});
 }
 
 Table measure_table(const Summary& summary, Section section) {
-  Table table{"Measures",
-              {{"arm", "n", "rate"}},
-              {{"arm", "the label under which runs are grouped"},
-               {"n", "finished runs, one for each seed"},
-               {"rate", "initial learning rate of the runs; (edge): the smallest or largest of those tried"}}};
+  Table table{
+      "Measures",
+      {{"arm", "n", "rate"}},
+      {{"arm", "the label under which runs are grouped"},
+       {"n", "finished runs, one for each seed"},
+       {"rate", "initial learning rate of the runs; (edge): the smallest or largest of those tried for this arm"}}};
   for (const Measure& measure : summary.measures) table.add(measure);
   for (const std::string& name : summary.arms)
     for (const Condition& condition : section) {
@@ -59,16 +61,50 @@ Table measure_table(const Summary& summary, Section section) {
   return table;
 }
 
+/// Returns whether this holds for any difference.
+bool has(Section section, const std::function<bool(const Difference&)>& holds) {
+  return std::ranges::any_of(
+      section, [&](const Condition& condition) { return std::ranges::any_of(condition.differences, holds); });
+}
+
+/// Says what the readings mean if there is a smallest effect of interest.
+std::string verdict_rule(const Summary& summary) {
+  const Unit& unit = summary.primary().unit;
+  return fmt::format(
+      "better, worse: the interval excludes 0, and the mean difference is at least the smallest effect of interest, "
+      "{}{}; negligible: the interval excludes 0, but the mean difference is smaller; no difference: the equivalence "
+      "test rejects at 0.05; not resolved: none of these. If the interval over seeds and examples disagrees about 0, "
+      "the wider interval counts",
+      unit.number(summary.margin()), unit.difference);
+}
+
 Table comparison_table(const Summary& summary, Section section, const std::vector<Measure>& measures) {
   const bool named = measures.size() > 1;
   const std::string points = summary.primary().unit.difference.empty() ? "difference [95 %]" : "points [95 %]";
+  const bool crossed = has(section, [](const Difference& one) { return one.crossed.has_value(); });
+  const bool judged = has(section, [](const Difference& one) { return one.verdict.has_value(); });
   Table table{
       "Comparisons",
-      {{named || summary.tasks == 0 ? "comparison" : measures.front().name, points, "pairs", "p", "Holm p", "reading"}},
-      {{points, "mean of the paired differences with Student’s t interval"},
+      {{named || summary.tasks == 0 ? "comparison" : measures.front().name, points, "pairs", "p", "Holm p"}},
+      {{points,
+        "mean of the paired differences with its simultaneous interval: with 95 % probability, the intervals of all "
+        "arms, or of all controls, contain the true differences; in a sweep, those of all rows"},
        {"pairs", "pairs of runs with the same start"},
        {"p", "Wilcoxon signed-rank test of the pairs, two-sided, exact up to 25 pairs"},
        {"Holm p", "p after Holm’s correction for the number of arms, or of controls; in a sweep, for all rows"}}};
+  const auto column = [&](const std::string& heading, const std::string& meaning) {
+    table.rows[0].push_back(heading);
+    table.terms.emplace_back(heading, meaning);
+  };
+  if (crossed)
+    column("seeds and examples [95 %]",
+           "interval of this difference alone over seeds and test examples, because the test set is a sample too");
+  if (judged)
+    column(
+        "equivalence p",
+        "two one-sided t tests against the smallest effect of interest; below 0.05 if the difference lies within it");
+  table.rows[0].push_back("reading");
+  if (judged) table.terms.emplace_back("reading", verdict_rule(summary));
   if (section.size() > 1) {
     table.rows[0].push_back("change since " + section.front().name);
     table.terms.emplace_back(
@@ -83,7 +119,10 @@ Table comparison_table(const Summary& summary, Section section, const std::vecto
         if (one == nullptr) continue;
         const std::string name = heading(shortened(pair.arm, 20) + " − " + pair.against, condition);
         table.rows.push_back({name + (named ? ", " + measure.name : ""), change(*one, measure),
-                              std::to_string(one->spread.n()), p_text(one->p), p_text(one->p_holm), reading(*one)});
+                              std::to_string(one->spread.n()), p_text(one->p), p_text(one->p_holm)});
+        if (crossed) table.rows.back().push_back(one->crossed ? interval_text(one->crossed, measure.unit, true) : none);
+        if (judged) table.rows.back().push_back(p_text(one->p_equivalence));
+        table.rows.back().push_back(reading(*one));
         if (section.size() > 1)
           table.rows.back().push_back(change(one->change, measure) + (one->change.significant() ? "*" : ""));
       }
@@ -126,6 +165,22 @@ std::vector<Table> tables(const Summary& summary, Section section) {
   std::vector<Table> all = {measure_table(summary, section), comparison_table(summary, section, compared)};
   if (all.back().rows.size() == 1) all.pop_back();
   return all;
+}
+
+Table tuning_table(const Condition& condition, const Measure& score) {
+  Table table{"", {{"arm", "chosen rate", "rates tried"}}};
+  const bool points = !score.unit.difference.empty();
+  if (points) {
+    table.rows[0].push_back("usable rates");
+    table.terms.emplace_back("usable rates",
+                             "number of rates with a validation score within 1 point of the arm’s best");
+  }
+  for (const Arm& arm : condition.arms) {
+    if (!arm.chosen) continue;
+    table.rows.push_back({arm.name, shortest(*arm.chosen) + (arm.at_edge ? " (edge)" : ""), std::to_string(arm.tried)});
+    if (points) table.rows.back().push_back(std::to_string(arm.usable));
+  }
+  return table;
 }
 
 Table part_table(const Condition& condition, const PartKind& kind) {

@@ -17,6 +17,7 @@ Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::
   Metrics metrics(dataset);
   Evaluation evaluation;
   if (classes) evaluation.confusion.assign(static_cast<std::size_t>(outputs * outputs), 0);
+  if (classes) evaluation.correct = at::zeros({n}, at::kLong);
   for (std::int64_t begin = 0; begin < n; begin += batch_size) {
     // The last part is that of rank 0, whose spikes the record shows.
     if (group != nullptr && (n - 1 - begin) / batch_size % group->size() != group->rank()) continue;
@@ -29,13 +30,16 @@ Evaluation evaluate(nn::Network& model, const data::Dataset& dataset, const nn::
     const at::Tensor prediction = criterion.prediction(logits).cpu();
     metrics.add(criterion.error(logits, part.targets, part.present).item<double>(), prediction, part);
     if (!classes) continue;
-    const at::Tensor cells = (part.targets * outputs + prediction.argmax(1)).contiguous();
+    const at::Tensor predicted = prediction.argmax(1);
+    evaluation.correct.slice(0, begin, begin + predicted.size(0)).copy_(predicted == part.targets);
+    const at::Tensor cells = (part.targets * outputs + predicted).contiguous();
     for (std::int64_t i = 0; i < cells.size(0); ++i)
       ++evaluation.confusion[static_cast<std::size_t>(cells.data_ptr<std::int64_t>()[i])];
   }
   if (group != nullptr) {
     metrics = Metrics(dataset, summed(*group, metrics.totals()));
     if (classes) group->sum(at::from_blob(evaluation.confusion.data(), {outputs * outputs}, at::kLong));
+    if (classes) group->sum(evaluation.correct);
   }
   evaluation.loss = metrics.loss();
   evaluation.score = metrics.score();

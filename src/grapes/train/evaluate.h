@@ -20,6 +20,7 @@ struct Evaluation {
   double loss = 0;
   double score = 0;                     ///< see Metrics
   std::vector<std::int64_t> confusion;  ///< classes × classes, row = true class; empty for regression
+  at::Tensor correct = {};              ///< of each example [n] int64: 1 if its class was predicted; undefined likewise
 };
 /// Computes loss and score of a model on a data set, in evaluation mode.
 /// @param group  processes that share the work and all receive the result, or null

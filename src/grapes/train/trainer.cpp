@@ -14,7 +14,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace grapes::train {
 using record::Json;
@@ -25,6 +27,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
   const Progress& at = state.progress;
   const std::string score = score_name(splits.info.problem);
 
+  at::Tensor correct;  // of the last evaluation, on test examples
   const auto evaluate_into = [&](Json& row) {
     const Stopwatch watch;
     for (const auto& [name, part] : {std::pair{"validation", splits.validation}, {"test", splits.test}}) {
@@ -32,6 +35,7 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
       const Evaluation evaluation = evaluate(*state.model, *part, state.criterion, 1024, {}, group);
       row[fmt::format("{}_loss", name)] = evaluation.loss;
       row[fmt::format("{}_{}", name, score)] = evaluation.score;
+      if (part == splits.test) correct = evaluation.correct;
     }
     row["evaluation_seconds"] = watch.seconds();
   };
@@ -83,6 +87,12 @@ record::Status train(TrainState& state, const data::Splits& splits, const Option
     write(row);
     Validation validation;
     if (row.contains("validation_loss")) validation = {row["validation_loss"], row["validation_" + score]};
+    const bool counts =
+        options.patience > 0 ? validation.score && *validation.score > at.best : at.epoch == options.epochs;
+    if (counts && correct.defined() && writer.record != nullptr) {
+      const std::int64_t* const flags = correct.data_ptr<std::int64_t>();
+      writer.record->test_correct(std::vector<bool>(flags, flags + correct.numel()));
+    }
     return validation;
   };
 

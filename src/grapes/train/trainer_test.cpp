@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -246,6 +247,38 @@ TEST(Trainer, LearnsTheDigits) {
   options.epochs = 12;
   train(kit, digits(), options);
   EXPECT_GT(evaluate(*kit.model, *digits().test, kit.criterion).score, 0.7);
+}
+
+/// What a run with early stopping or without it wrote to test-correct.npy, and the record.
+record::Run recorded(const fs::path& folder, const Options& options, DigitsKit& kit) {
+  record::Identity identity;
+  identity.arm = "bp";
+  auto writer = record::Writer::create(folder, identity, "", record::Json::object());
+  const RunWriter run{&writer};
+  train(kit, digits(), options, run);
+  return record::load(folder);
+}
+
+TEST(Trainer, RecordsWhichTestExamplesAreRightAtTheEnd) {
+  const Folder folder;
+  DigitsKit kit("sgd");
+  const record::Run run = recorded(folder.path(), four_epochs(), kit);
+  const at::Tensor correct = evaluate(*kit.model, *digits().test, kit.criterion).correct;
+  ASSERT_EQ(run.test_correct.size(), 50u);
+  for (std::int64_t i = 0; i < 50; ++i) EXPECT_EQ(run.test_correct[i], correct[i].item<std::int64_t>() == 1) << i;
+  EXPECT_EQ(fs::file_size(folder.path() / "test-correct.npy"), 128 + 7);
+}
+
+TEST(Trainer, RecordsTheTestExamplesOfTheEpochThatCounts) {
+  const Folder folder;
+  Options options = four_epochs();
+  options.epochs = 40;
+  options.patience = 2;
+  DigitsKit kit("sgd", {}, 0.3, options);
+  const record::Run run = recorded(folder.path(), options, kit);
+  ASSERT_LT(run.status.counts, run.epochs.back()["epoch"]);  // it stopped after its best epoch
+  const auto right = std::count(run.test_correct.begin(), run.test_correct.end(), true);
+  EXPECT_NEAR(static_cast<double>(right) / 50, record::result_row(run)["test_accuracy"].get<double>(), 1e-12);
 }
 
 TEST(Trainer, DivergenceIsAStatusNotAnException) {
