@@ -21,6 +21,11 @@
 
 namespace grapes::kernels {
 
+bool& winograd_allowed() {
+  thread_local bool allowed = true;
+  return allowed;
+}
+
 std::optional<float> slope_of(Activation activation) {
   switch (activation) {
     case Activation::relu:

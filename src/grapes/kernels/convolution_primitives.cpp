@@ -114,7 +114,7 @@ const Primitives& primitives(const Key& key) {
   auto found = ready.find(key);
   if (found != ready.end()) return found->second;
   const bool blocks = tag_of(key.input[1]) != Tag::nchw && tag_of(key.weight[0]) != Tag::nchw;
-  if (!key.rounded && key.weight[2] == 3 && key.stride == 1 && blocks) try {
+  if (key.winograd && !key.rounded && key.weight[2] == 3 && key.stride == 1 && blocks) try {
       return ready.emplace(key, make(key, dnnl::algorithm::convolution_winograd)).first->second;
     } catch (const dnnl::error&) {  // not available for this shape or processor
     }

@@ -2,6 +2,7 @@
 
 // oneDNN's primitives for the three convolutions of a layer. Include it only in .cpp files that are compiled with
 // oneDNN.
+#include "grapes/kernels/convolution.h"
 #include "grapes/kernels/onednn.h"
 
 #ifdef GRAPES_ONEDNN
@@ -27,6 +28,7 @@ struct ConvolutionKey {
   std::int64_t stride, padding;
   float slope;         // of the activation below 0; 1: none
   bool bias, rounded;  // rounded: operands are bfloat16, sums float32
+  bool winograd = winograd_allowed();
   auto operator<=>(const ConvolutionKey&) const = default;
 };
 

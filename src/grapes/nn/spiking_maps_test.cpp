@@ -4,6 +4,7 @@
 #include "grapes/core/modulate.h"
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
+#include "grapes/kernels/convolution.h"
 #include "grapes/nn/network.h"
 #include "grapes/nn/nn_test.h"
 #include "grapes/nn/surrogate.h"
@@ -167,6 +168,7 @@ TEST(SpikingMaps, EveryModelEqualsItsReferenceAlsoWithRecomputing) {
 /// In float32 maps stay in blocks of channels. All values of the forward pass are multiples of powers of two, so sums
 /// in another order are equal, and no neuron fires in one version only.
 TEST(SpikingMaps, InBlocksOfChannelsEveryModelEqualsItsReference) {
+  kernels::winograd_allowed() = false;
   for (const std::string model : {"spiking-vgg:16,32", "spiking-resnet:16,32",
                                   "spiking:conv16k3-avg2,max2,delay1,conv32g1,sum2,20", "spiking:conv6,conv16k5,avg3"})
     for (const std::string route : {"bp", "fa", "dfa", "eprop"})
@@ -205,6 +207,7 @@ TEST(SpikingMaps, InBlocksOfChannelsEveryModelEqualsItsReference) {
           }
         }
       }
+  kernels::winograd_allowed() = true;
 }
 
 /// Normalization rounds, so the neurons are smooth here.
