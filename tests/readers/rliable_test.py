@@ -12,12 +12,11 @@ from program import main, ProgramTest  # noqa: E402
 
 STUDIES = {"small": ["--train-limit", "200"], "middle": ["--train-limit", "500"], "noisy": ["--learning-rate", "0.02"]}
 ARMS = ["bp", "grapes", "uniform"]
-RESAMPLES = 10_000
+RESAMPLES = 2000  # of rliable; Grapes has 10,000
 
 
 class AggregateTest(ProgramTest):
-    def setUp(self):
-        super().setUp()
+    def test_numbers_are_those_of_rliable(self):
         for name, options in STUDIES.items():
             self.good("compare", "--model", "mlp:8", "--epochs", "2", "--arms", ",".join(ARMS), "--seeds", "6", "--out",
                       name, "--quiet", *options)
@@ -27,23 +26,25 @@ class AggregateTest(ProgramTest):
         self.scores = {arm: np.array([[self.last(f"{study}/arms/{arm}/seed-{seed}") for study in STUDIES]
                                       for seed in range(1, 7)]) for arm in ARMS}
         np.random.seed(1)
+        self.check_interquartile_mean()
+        self.check_probability_of_improvement()
 
     def last(self, run):
         return self.rows(run)[-1]["test_accuracy"]
 
     def assert_same_interval(self, ours, theirs):
-        """Both are percentiles of 10,000 resamples, drawn with different generators."""
+        """Both are percentiles of resamples, drawn with different generators."""
         low, high = np.ravel(theirs)
-        np.testing.assert_allclose(ours, [low, high], atol=0.06 * (high - low))
+        np.testing.assert_allclose(ours, [low, high], atol=0.1 * (high - low))
 
-    def test_interquartile_mean(self):
+    def check_interquartile_mean(self):
         values, intervals = library.get_interval_estimates(
             self.scores, lambda x: np.array([metrics.aggregate_iqm(x)]), reps=RESAMPLES)
         for arm in ARMS:
             self.assertAlmostEqual(self.ours[arm]["interquartile_mean"], values[arm][0], delta=1e-12)
             self.assert_same_interval(self.ours[arm]["interquartile_interval"], intervals[arm])
 
-    def test_probability_of_improvement(self):
+    def check_probability_of_improvement(self):
         for arm in ARMS[1:]:
             pair = {arm: (self.scores[arm], self.scores["bp"])}
             values, intervals = library.get_interval_estimates(
