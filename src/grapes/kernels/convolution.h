@@ -42,8 +42,8 @@ bool fusable(const Convolution& layer, const at::Tensor& h);
 ///   a block has 16 channels with AVX-512 and 8 with AVX2
 /// @return   in blocks, [batch, out / block, ..., block]
 at::Tensor convolution(at::Tensor h, Convolution layer);
-/// Whether convolution() may use Winograd's algorithm in this thread. It is faster, but its sums of exact numbers are not
-/// exact. Tests in which no rounding may occur turn it off.
+/// Whether convolution() may use Winograd's algorithm in this thread. It is faster, but its sums of exact numbers are
+/// not exact. Tests in which no rounding may occur turn it off.
 bool& winograd_allowed();
 namespace plain {
 /// Computes W ⋆ h with operands rounded to bfloat16, in the forward and the backward pass. The error reaches h by the
