@@ -13,7 +13,7 @@ NETWORKS = {
     "cnn-tensor": ["--model", "cnn:6", "--norm", "tensor"],
     "lenet5": ["--model", "lenet5", "--pad", "28", "--activation", "scaled_tanh", "--bias"],
     "resnet9": ["--model", "resnet9", "--norm", "batch", *FEW],
-    "resnet18-cifar": ["--model", "resnet18-cifar", "--norm", "batch", *FEW],
+    "resnet18-cifar": ["--model", "resnet18-cifar", "--norm", "batch", "--precision", "float64", *FEW],  # float32 rounds too much in 18 layers
     "layers": ["--model", "layers:conv4k5,max2,keep,conv8s2,conv8-linear,skip8s2,add,avg2,drop,16-linear", "--bias"],
     **{activation: ["--model", "mlp:12", "--activation", activation] for activation in
        ("relu", "leaky_relu", "tanh", "sigmoid", "scaled_tanh", "identity")},

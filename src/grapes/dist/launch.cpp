@@ -48,7 +48,10 @@ pid_t start(const Launch& launch, const std::vector<std::pair<std::string, std::
   arguments.push_back(nullptr);
   const pid_t parent = getpid(), child = fork();
   if (child < 0) throw RunError(fmt::format("cannot start a process: {}", std::strerror(errno)));
-  if (child > 0) return child;
+  if (child > 0) {
+    setpgid(child, child);  // here too, because the child may not have come to it when it gets a signal
+    return child;
+  }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
   setpgid(0, 0);  // Ctrl-C reaches the parent only, which sends the signal on
@@ -79,7 +82,7 @@ std::optional<End> run_once(const Launch& launch, int attempt, const std::string
   int left = launch.processes, sent = 0;
   const auto send = [&](int signal) {
     for (const pid_t child : children)
-      if (child != 0) kill(child, signal);
+      if (child != 0) kill(-child, signal);  // with the processes that it has started
   };
   while (left > 0) {
     for (int rank = 0; rank < launch.processes; ++rank) {

@@ -5,7 +5,10 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <thread>
 
 namespace grapes::dist {
 namespace {
@@ -41,13 +44,20 @@ TEST(Launch, TheFirstFailureIsTheExitCode) {
   EXPECT_THAT(said, ElementsAre(HasSubstr("ended with exit code 3")));
 }
 
-TEST(Launch, AKilledProcessIsStartedAgainAndOthersAreEnded) {
+TEST(Launch, AKilledProcessIsStartedAgainAndOthersAreEndedWithTheirChildren) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "launch_child";
   std::vector<std::string> said;
   const Stopwatch watch;
-  EXPECT_EQ(
-      run("[ $TORCHELASTIC_RESTART_COUNT = 0 ] || exit 0; [ $RANK = 1 ] && kill -9 $$; sleep 60", said, 2, 1, 0.2), 0);
+  EXPECT_EQ(run("[ $TORCHELASTIC_RESTART_COUNT = 0 ] || exit 0; [ $RANK = 1 ] && sleep 1 && kill -9 $$; "
+                "sleep 60 & echo $! > " +
+                    file.string() + "; wait",
+                said, 2, 1, 0.2),
+            0);
   EXPECT_LT(watch.seconds(), 20);
   EXPECT_THAT(said, ElementsAre(HasSubstr("was killed by signal 9"), "starting all processes again (1 of 1)"));
+  const pid_t child = std::stoi(read_file(file));
+  while (kill(child, 0) == 0 && watch.seconds() < 20) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_NE(kill(child, 0), 0) << "a process that rank 0 has started is still running";
 }
 
 }  // namespace
