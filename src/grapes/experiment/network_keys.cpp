@@ -22,13 +22,16 @@ using A = nn::AnalogOptions;
 using R = credit::Rule;
 using credit::Clip;
 
-Form<R> modulation_form() {
+/// "grapes", or "constant:NUMBER > 0[,NUMBER > 0...]"
+std::string form_of(const credit::Modulation& row) {
   using Numbers = credit::Modulation::Numbers;
+  const std::string number = row.numbers == Numbers::positive ? "NUMBER > 0" : "NUMBER";
+  return row.name + (row.numbers == Numbers::none ? "" : ":" + number + "[," + number + "...]");
+}
+
+Form<R> modulation_form() {
   std::vector<std::string> takes;
-  for (const auto& row : credit::modulations()) {
-    const std::string number = row.numbers == Numbers::positive ? "NUMBER > 0" : "NUMBER";
-    takes.push_back(row.name + (row.numbers == Numbers::none ? "" : ":" + number + "[," + number + "...]"));
-  }
+  for (const auto& row : credit::modulations()) takes.push_back(form_of(row));
   return {join(takes, "|"), Key::Kind::text,
           [](const R& value) {
             return value.modulation + (value.constants.empty() ? "" : ":" + numbers_text(value.constants));
@@ -38,9 +41,11 @@ Form<R> modulation_form() {
             const bool numbers = colon != std::string_view::npos;
             const auto& row = find_row(credit::modulations(), "modulation", text.substr(0, colon));
             std::vector<double> read;
-            if (numbers && row.numbers == Numbers::none) return false;
-            if (numbers && !read_numbers(text.substr(colon + 1), any_number(), read)) return false;
-            if (!credit::fault_of(row, read).empty()) return false;
+            if (numbers && (row.numbers == credit::Modulation::Numbers::none ||
+                            !read_numbers(text.substr(colon + 1), any_number(), read)))
+              throw UsageError("expected " + form_of(row));
+            if (const std::string fault = credit::fault_of(row, read); !fault.empty())
+              throw UsageError(fault + "; expected " + form_of(row));
             value.modulation = row.name;
             value.constants = read;
             return true;
@@ -177,12 +182,6 @@ std::vector<Key> model_group() {
       key("bias, biases, use-bias", start, "give all layers biases", yes_or_no, &N::bias),
       key("initializer, init, initialization, weight-init", start, "distribution of the initial weights",
           row_of(nn::initializers()), &N::init),
-      key("log-sigma", start, "initializer lognormal: standard deviation of the logarithm of the absolute weights",
-          above(0), &N::log_sigma),
-      key("unit-scales", start,
-          "multiply the incoming weights of each hidden unit by a random c and divide its outgoing weights by it, with "
-          "this standard deviation of log c; the network computes the same, but its units are unlike",
-          at_least(0), &N::unit_scales),
       key("feedback-initializer, feedback-init", learning,
           "distribution of the feedback weights; auto: he_uniform if initializer is he_uniform, else nokland",
           row_of(nn::initializers(), {"auto"}), &N::feedback_init),

@@ -77,13 +77,15 @@ class Matched {
     const at::NoGradGuard no_grad;
     each_layer(model_, [this](std::size_t l, const auto& gradients) {
       const double now = norm(gradients);
-      for (at::Tensor one : gradients)
-        if (now > 0) one.mul_(norms_[l] / now);
+      if (!(now * largest_ratio > norms_[l])) return;
+      for (at::Tensor one : gradients) one.mul_(norms_[l] / now);
     });
     carried_.add();
   }
 
  private:
+  /// A gradient that is smaller by more than this is 0 or a rounding error, and has no direction. It is not scaled.
+  static constexpr double largest_ratio = 1e7;
   const nn::Network& model_;
   SetAside carried_;
   std::vector<double> norms_;
