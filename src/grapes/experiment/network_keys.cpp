@@ -182,6 +182,12 @@ std::vector<Key> model_group() {
       key("bias, biases, use-bias", start, "give all layers biases", yes_or_no, &N::bias),
       key("initializer, init, initialization, weight-init", start, "distribution of the initial weights",
           row_of(nn::initializers()), &N::init),
+      key("log-sigma", start, "initializer lognormal: standard deviation of the logarithm of the absolute weights",
+          above(0), &N::log_sigma),
+      key("unit-scales", start,
+          "multiply the incoming weights of each hidden unit by a random c and divide its outgoing weights by it, with "
+          "this standard deviation of log c; the network computes the same, but its units are unlike",
+          at_least(0), &N::unit_scales),
       key("feedback-initializer, feedback-init", learning,
           "distribution of the feedback weights; auto: he_uniform if initializer is he_uniform, else nokland",
           row_of(nn::initializers(), {"auto"}), &N::feedback_init),
