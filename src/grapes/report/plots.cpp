@@ -20,9 +20,9 @@ Colors colors_of(const std::vector<std::string>& arms) {
   std::map<std::string, std::size_t> slots;
   std::set<std::size_t> taken;
   for (const std::string& arm : arms)
-    if (const std::size_t slot = place_of(arm); slot < known_arms.size() && taken.insert(slot).second)
-      slots[arm] = slot;
-  std::size_t next = known_arms.size();
+    if (const std::size_t slot = place_of(arm); slot < plot::color_slots && taken.insert(slot).second)
+      slots[arm] = slot;  // the first known arms always have the same color
+  std::size_t next = plot::color_slots - 2;
   for (const std::string& arm : arms) {
     if (slots.contains(arm)) continue;
     while (taken.size() < plot::color_slots && taken.contains(next % plot::color_slots)) ++next;

@@ -153,6 +153,15 @@ TEST(Colors, AnArmHasTheSameColorInEveryComparison) {
                                       Not(HasSubstr(".line." + few.at("bp") + " "))));
 }
 
+TEST(Colors, EveryArmHasAColorOfTheStyle) {
+  std::vector<std::string> names;
+  for (const KnownArm& arm : known_arms) names.push_back(arm.name);
+  for (const auto& [arm, color] : colors_of(names)) EXPECT_THAT(plot::plot_style, HasSubstr("." + color + " {")) << arm;
+  const Colors two = colors_of({"bp", "balanced", "balanced-shuffled"});
+  EXPECT_NE(two.at("balanced"), two.at("balanced-shuffled"));
+  EXPECT_NE(two.at("balanced"), two.at("bp"));
+}
+
 class WriteTest : public testing::Test {
  protected:
   void SetUp() override { fs::remove_all(folder_); }
