@@ -14,17 +14,9 @@ class Adam final : public Optimizer {
  public:
   Adam(const Options& options, std::vector<Parameter> parameters)
       : Optimizer(options, std::move(parameters)),
-        mean_(zeros_for(parameters_)),
-        square_(zeros_for(parameters_)),
-        steps_(at::zeros({}, at::kLong)) {}
-
-  std::vector<State> state() override {
-    std::vector<State> all;
-    add_state(all, "mean", mean_);
-    add_state(all, "square", square_);
-    all.push_back({"steps", steps_});
-    return all;
-  }
+        mean_(keep("mean", zeros_for(parameters_))),
+        square_(keep("square", zeros_for(parameters_))),
+        steps_(keep("steps", at::zeros({}, at::kLong))) {}
 
  private:
   void before_updates() override {

@@ -8,13 +8,7 @@ namespace {
 class Momentum final : public Optimizer {
  public:
   Momentum(const Options& options, std::vector<Parameter> parameters)
-      : Optimizer(options, std::move(parameters)), velocity_(zeros_for(parameters_)) {}
-
-  std::vector<State> state() override {
-    std::vector<State> all;
-    add_state(all, "velocity", velocity_);
-    return all;
-  }
+      : Optimizer(options, std::move(parameters)), velocity_(keep("velocity", zeros_for(parameters_))) {}
 
  private:
   void update(std::size_t i, const at::Tensor& g, double rate) override {

@@ -12,7 +12,9 @@ namespace {
 class Nag final : public Optimizer {
  public:
   Nag(const Options& options, std::vector<Parameter> parameters)
-      : Optimizer(options, std::move(parameters)), velocity_(zeros_for(parameters_)), rest_(zeros_for(parameters_)) {}
+      : Optimizer(options, std::move(parameters)),
+        velocity_(keep("velocity", zeros_for(parameters_))),
+        rest_(zeros_for(parameters_)) {}
 
   void begin() override {
     if (ahead_) return;
@@ -31,12 +33,6 @@ class Nag final : public Optimizer {
 
   std::vector<at::Tensor> parameters_without_lookahead() const override {
     return ahead_ ? rest_ : Optimizer::parameters_without_lookahead();
-  }
-
-  std::vector<State> state() override {
-    std::vector<State> all;
-    add_state(all, "velocity", velocity_);
-    return all;
   }
 
  private:

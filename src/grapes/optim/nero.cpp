@@ -32,14 +32,9 @@ class Nero final : public Optimizer {
       scale_.push_back(at::where(mean == 0, at::full_like(mean, 0.01), mean));
       square_.push_back(at::zeros_like(norm));
     }
-  }
-
-  std::vector<State> state() override {
-    std::vector<State> all;
-    add_state(all, "square", square_);
-    add_state(all, "scale", scale_);
-    all.push_back({"steps", steps_});
-    return all;
+    keep("square", square_);
+    keep("scale", scale_);
+    keep("steps", steps_);
   }
 
  private:
@@ -53,8 +48,7 @@ class Nero final : public Optimizer {
 
   void before_updates() override { steps_.add_(1); }
   void update(std::size_t i, const at::Tensor& gradient, double rate) override {
-    const at::Tensor &W = parameters_[i].value, &q = square_[i];
-    const at::Tensor g = options_.weight_decay == 0 ? gradient : gradient.add(W, options_.weight_decay);
+    const at::Tensor &W = parameters_[i].value, &q = square_[i], g = decayed(i, gradient);
     q.mul_(options_.beta2).add_(unit_norm(g).square(), 1 - options_.beta2);
     const auto t = static_cast<double>(steps_.item<std::int64_t>());
     const at::Tensor root = (q / (1 - std::pow(options_.beta2, t))).sqrt();

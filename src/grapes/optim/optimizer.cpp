@@ -46,6 +46,20 @@ void Optimizer::step(double rate) {
   }
 }
 
+std::vector<at::Tensor> Optimizer::keep(const std::string& name, std::vector<at::Tensor> tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) keep(name + "." + std::to_string(i), tensors[i]);
+  return tensors;
+}
+
+at::Tensor Optimizer::keep(const std::string& name, at::Tensor tensor) {
+  state_.push_back({name, tensor});
+  return tensor;
+}
+
+at::Tensor Optimizer::decayed(std::size_t i, const at::Tensor& g) const {
+  return options_.weight_decay == 0 ? g : g.add(parameters_[i].value, options_.weight_decay);
+}
+
 std::vector<at::Tensor> Optimizer::parameters_without_lookahead() const {
   std::vector<at::Tensor> all;
   for (const Parameter& parameter : parameters_) all.push_back(parameter.value);

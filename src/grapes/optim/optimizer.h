@@ -52,15 +52,24 @@ class Optimizer {
   };
   /// Returns all tensors that a checkpoint must contain to resume bit for bit. They are not copies; loading writes into
   /// them.
-  virtual std::vector<State> state() = 0;
+  const std::vector<State>& state() const { return state_; }
 
  protected:
+  /// Makes tensors part of the state, named "NAME.0", "NAME.1", ..., and returns them. A rule may only change their
+  /// values.
+  std::vector<at::Tensor> keep(const std::string& name, std::vector<at::Tensor> tensors);
+  at::Tensor keep(const std::string& name, at::Tensor tensor);  ///< the same, named NAME
+  /// Returns g + λ W of parameter i.
+  at::Tensor decayed(std::size_t i, const at::Tensor& g) const;
   /// Updates parameter i with its gradient g.
   virtual void update(std::size_t i, const at::Tensor& g, double rate) = 0;
   virtual void before_updates() {}  ///< once per step
   Options options_;
   std::vector<Parameter> parameters_;
   Paths paths_;  ///< of a rule that follows paths
+
+ private:
+  std::vector<State> state_;
 
   friend std::unique_ptr<Optimizer> make_optimizer(const Options&, std::vector<Parameter>, Paths);
 };

@@ -12,13 +12,11 @@ namespace {
 class PathSgd final : public Optimizer {
  public:
   using Optimizer::Optimizer;
-  std::vector<State> state() override { return {}; }
 
  private:
   void before_updates() override { sums_ = paths_(); }
   void update(std::size_t i, const at::Tensor& gradient, double rate) override {
-    const at::Tensor &W = parameters_[i].value, &gamma = sums_[i];
-    const at::Tensor g = options_.weight_decay == 0 ? gradient : gradient.add(W, options_.weight_decay);
+    const at::Tensor &W = parameters_[i].value, &gamma = sums_[i], g = decayed(i, gradient);
     const at::Tensor step = at::where(gamma == 0, at::zeros_like(gamma), g.to(gamma.scalar_type()) / gamma);
     kernels::sgd(parameters_[i], step.to(W.scalar_type()), {rate});
   }

@@ -8,13 +8,7 @@ namespace {
 class RmsProp final : public Optimizer {
  public:
   RmsProp(const Options& options, std::vector<Parameter> parameters)
-      : Optimizer(options, std::move(parameters)), square_(zeros_for(parameters_)) {}
-
-  std::vector<State> state() override {
-    std::vector<State> all;
-    add_state(all, "square", square_);
-    return all;
-  }
+      : Optimizer(options, std::move(parameters)), square_(keep("square", zeros_for(parameters_))) {}
 
  private:
   void update(std::size_t i, const at::Tensor& g, double rate) override {

@@ -17,9 +17,4 @@ double trust_ratio(const at::Tensor& W, double norm, double norm_of_step) {
   return W.dim() < 2 || norm == 0 || norm_of_step == 0 ? 1 : norm / norm_of_step;
 }
 
-void add_state(std::vector<Optimizer::State>& state, const char* name, const std::vector<at::Tensor>& tensors) {
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    state.push_back({std::string(name) + "." + std::to_string(i), tensors[i]});
-}
-
 }  // namespace grapes::optim

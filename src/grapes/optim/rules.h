@@ -23,7 +23,5 @@ std::unique_ptr<Optimizer> make_path_sgd(const Options& options, std::vector<Par
 double trust_ratio(const at::Tensor& W, double norm, double norm_of_step);
 /// Returns one zero tensor per parameter, for velocities and moments.
 std::vector<at::Tensor> zeros_for(const std::vector<Parameter>& parameters);
-/// Adds tensors named "NAME.0", "NAME.1", ... to the state of a checkpoint.
-void add_state(std::vector<Optimizer::State>& state, const char* name, const std::vector<at::Tensor>& tensors);
 
 }  // namespace grapes::optim

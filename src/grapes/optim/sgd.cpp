@@ -9,7 +9,6 @@ class Sgd final : public Optimizer {
  public:
   using Optimizer::Optimizer;
   bool is_plain_sgd() const override { return options_.weight_decay == 0; }
-  std::vector<State> state() override { return {}; }
 
  private:
   void update(std::size_t i, const at::Tensor& g, double rate) override {
