@@ -4,6 +4,7 @@ import array
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -51,10 +52,17 @@ class Processes(ProgramTest):
         return found
 
     def by_hand(self, ranks, **variables):
-        """Start a process per rank with its own arguments, and return their exit codes and stderr."""
+        """Start a process per rank with its own arguments, and return their stderr and exit codes.
+
+        Of a rank's own variables, `folder` is where it starts, and `memory` the bytes that it may have.
+        """
+        def limited(memory):
+            return lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
         common = {"WORLD_SIZE": str(len(ranks)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), **variables}
         started = [subprocess.Popen([GRAPES, "train", *arguments], cwd=self.folder / own.pop("folder", "."),
                                     stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                    preexec_fn=limited(own.pop("memory")) if "memory" in own else None,
                                     env={**self.environment, **common, "RANK": str(rank), **own})
                    for rank, (arguments, own) in enumerate(ranks)]
         return [(one.communicate(timeout=120)[1], one.returncode) for one in started]
@@ -107,6 +115,20 @@ class Processes(ProgramTest):
         self.assertEqual(launch.returncode, 1, said)
         self.assertRegex(said, r"ends because rank 1 of 3 on \S+ \(process \d+\) does not answer")
         self.good("train", "--resume", "run", "--epochs", "101", "--quiet")  # the checkpoint is whole
+
+    def test_a_process_without_memory_ends_all_in_words(self):
+        large = ["--model", "mlp:4096,4096", "--epochs", "2", "--timeout", "20", "--out", "large", "--quiet"]
+        (first, code), (second, other) = self.by_hand([(large, {}), (large, {"memory": 1 << 30})])
+        self.assertEqual((code, other), (1, 1), first + second)
+        self.assertIn("allocate memory", second)
+        self.assertRegex(first, r"rank 0 ends because rank 1 of 2 on \S+ \(process \d+\) failed: .*allocate memory")
+
+    def test_a_full_disk_ends_all_in_words(self):
+        full = self.inside("-t", "tmpfs", "-o", "size=600k", "tmpfs", "DISK")
+        done = self.run_program("launch", "-n", 2, "--", "train", "--model", "mlp:256,256", "--epochs", 3, "--timeout", 20,
+                                "--out", "disk/run", "--quiet", before=full)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"rank 1 ends because rank 0 of 2 on \S+ \(process \d+\) failed: cannot write .*No space left")
 
     def test_a_signal_stops_all_with_a_checkpoint(self):
         self.good("launch", "-n", 2, "--", "train", *LONG, "--quiet", "--out", "whole")

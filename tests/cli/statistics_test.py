@@ -40,7 +40,7 @@ class Statistics(ProgramTest):
             low, high = one["improvement_interval"]
             self.assertTrue(0 <= low <= one["probability_of_improvement"] <= high <= 1, one)
         self.assertEqual(text, self.good("aggregate", "a", "b"))  # random numbers have a fixed seed
-        self.assert_refused(3, "at least two studies", "aggregate", "a")
+        self.assert_refused(2, "at least two studies", "aggregate", "a")
         self.assert_refused(3, "need the arm", "aggregate", "a/arms/bp", "b/arms/grapes")
 
 

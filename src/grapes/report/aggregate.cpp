@@ -17,7 +17,7 @@ namespace {
 bool has_arm(const Summary& study, const std::string& name) { return study.conditions.back().find(name) != nullptr; }
 
 std::vector<Summary> read_studies(const std::vector<fs::path>& folders, const std::string& baseline) {
-  if (folders.size() < 2) throw DataError("expected the folders of at least two studies, one for each data set");
+  if (folders.size() < 2) throw UsageError("expected the folders of at least two studies, one for each data set");
   std::vector<Summary> all;
   for (const fs::path& folder : folders) {
     Records records = read({folder});

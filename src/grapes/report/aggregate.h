@@ -29,7 +29,8 @@ struct Aggregated {
 /// Reads studies, one folder each. Of a study with several conditions the last one counts: with several tasks, each arm
 /// at its own best learning rate.
 /// @param baseline  arm that the others are compared with; if no study has it, bp, else the first arm
-/// @throws DataError for invalid records, fewer than two studies, a sweep, studies with different scores, or without an
+/// @throws UsageError for fewer than two studies
+/// @throws DataError for invalid records, a sweep, studies with different scores, or without an
 ///   arm in common beside the baseline
 Aggregated aggregate(const std::vector<std::filesystem::path>& studies, const std::string& baseline = "bp");
 
