@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -35,15 +36,17 @@ void write_all(int file, std::string_view bytes, const fs::path& path) {
   }
 }
 
-/// Opens a new file for writing. Makes its folder, again if another process removes the empty folder meanwhile.
+/// Opens a new file for writing. Makes its folder, again if another process removes the empty folder meanwhile. The limit
+/// is a time and not a number of attempts, because a process that waits for a processor core can lose many in a row.
 int open_new(const fs::path& file, const fs::path& folder) {
-  constexpr int attempts = 100;
-  for (int attempt = 1;; ++attempt) {
+  using clock = std::chrono::steady_clock;
+  const clock::time_point end = clock::now() + std::chrono::seconds(10);
+  while (true) {
     std::error_code error;
     fs::create_directories(folder, error);
     if (error) refuse("cannot make the folder", folder, error.value());
     const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (opened >= 0 || errno != ENOENT || attempt == attempts) return opened;
+    if (opened >= 0 || errno != ENOENT || clock::now() > end) return opened;
   }
 }
 

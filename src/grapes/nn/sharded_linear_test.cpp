@@ -42,10 +42,15 @@ struct Trained {
 
 template <class Divided>
 Trained trained(const Way& way, Divided divided) {
-  torch::manual_seed(11);
   torch::nn::Linear below(4, 6), above(7, 3);
   torch::nn::Sequential model(below, torch::nn::Tanh(), divided, torch::nn::ReLU(torch::nn::ReLUOptions(true)), above);
   model->to(at::kDouble);
+  {  // not by torch::manual_seed: the threads that stand for processes share PyTorch's generator
+    const torch::NoGradGuard no_grad;
+    std::uint64_t seed = 60;
+    for (const auto& layer : {below, above})
+      for (const at::Tensor& parameter : layer->parameters()) parameter.copy_(0.4 * drawn(parameter.sizes(), ++seed));
+  }
   torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.3).momentum(0.9));
   Modulator modulator(*model, way.rule);
   LocalOptimizer local(optimizer, *model, way.rule);
