@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keep the records of studies in results/, and write the tables of pages from them.
 
-    results.py keep RECORD NAME      copies what reports read of a record to results/NAME: no weights, events or logs
+    results.py keep RECORD NAME      packs what reports read of a record into results/NAME.tar.xz: no weights, events or logs
     results.py write [GRAPES]        writes all tables of docs/**/*.md anew (default: build/grapes)
     results.py check [GRAPES]        changes nothing; exits with 1 and a list if a page is out of date
 
@@ -10,20 +10,23 @@ A table stands on a page between two comments, and what it shows is in the first
     <!-- results: NAME levels MEASURE, ... -->          arms x measures: mean, standard deviation and 95 % interval
     <!-- results: NAME differences MEASURE, ... -->     paired differences from the baseline and from the controls, with
                                                        simultaneous intervals, and verdicts if the record has a smallest effect
-    <!-- results: NAME published -->                    published numbers beside ours: results/NAME/published.json
+    <!-- results: NAME published -->                    published numbers beside ours: results/NAME.published.json
     <!-- end of results -->
 
-MEASURE is a key of `grapes report --json`. published.json is a list of {"what", "arm", "path", "value", "factor"}; path leads to the
-numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", and factor gives the unit of the page. A published number is
-a single run, so it is compared with the 95 % prediction interval for one more run of ours, mean ± t s sqrt(1 + 1/n).
+MEASURE is a key of `grapes report --json`. NAME.published.json is a list of {"what", "arm", "path", "value", "factor", "runs"}; path leads
+to the numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", and factor gives the unit of the page. The published
+number is the mean of `runs` runs (default: 1), so it is compared with the 95 % prediction interval for the mean of that many further runs
+of ours, mean ± t s sqrt(1/runs + 1/n).
 """
 
+import io
 import json
 import math
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,20 +37,22 @@ T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.
 
 
 def keep(record, name):
-    record, target = Path(record), RESULTS / name
+    record, target = Path(record), RESULTS / f"{name}.tar.xz"
     if not (record / "config.toml").exists():
         sys.exit(f"results.py: {record} is not a record: it has no config.toml")
-    for source in sorted(record.rglob("*")):
-        if source.name in KEPT:
-            place = target / source.relative_to(record)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, place)
+    with tarfile.open(target, "w:xz", preset=9) as archive:
+        for source in sorted(record.rglob("*")):
+            if source.name not in KEPT:
+                continue
+            content = source.read_bytes()
             if source.name == "env.json":  # the name of the operating system says nothing about the numbers
-                facts = json.loads(source.read_text())
+                facts = json.loads(content)
                 facts.pop("system", None)
-                place.write_text(json.dumps(facts, indent=2) + "\n")
-    size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
-    print(f"results/{name}: {size / 1e6:.2f} MB")
+                content = (json.dumps(facts, indent=2) + "\n").encode()
+            entry = tarfile.TarInfo(str(source.relative_to(record)))  # without owner and time, so that the same record gives the same bytes
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    print(f"results/{target.name}: {target.stat().st_size / 1e6:.2f} MB")
 
 
 class Reports:
@@ -58,12 +63,15 @@ class Reports:
 
     def __getitem__(self, name):
         if name not in self.known:
-            if not (RESULTS / name).is_dir():
-                sys.exit(f"results.py: there is no record results/{name}")
-            done = subprocess.run([self.program, "report", RESULTS / name, "--json", "--out", ROOT / "build" / "results" / name],
-                                  capture_output=True, text=True, check=False)
+            packed, record = RESULTS / f"{name}.tar.xz", ROOT / "build" / "results" / name
+            if not packed.exists():
+                sys.exit(f"results.py: there is no record results/{packed.name}")
+            shutil.rmtree(record, ignore_errors=True)
+            with tarfile.open(packed) as archive:
+                archive.extractall(record, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            done = subprocess.run([self.program, "report", record, "--json"], capture_output=True, text=True, check=False)
             if done.returncode:
-                sys.exit(f"results.py: grapes report results/{name} failed: {done.stderr.strip()}")
+                sys.exit(f"results.py: grapes report of results/{packed.name} failed: {done.stderr.strip()}")
             self.known[name] = json.loads(done.stdout)
         return self.known[name]
 
@@ -135,12 +143,12 @@ def published(report, facts):
         for step in fact["path"].split("/"):
             numbers = numbers[int(step)] if isinstance(numbers, list) else numbers[step]
         n, factor = numbers["n"], fact.get("factor", 1)
-        half = T95[n - 2] * numbers["sd"] * math.sqrt(1 + 1 / n)
+        half = T95[n - 2] * numbers["sd"] * math.sqrt(1 / fact.get("runs", 1) + 1 / n)
         low, high = numbers["mean"] - half, numbers["mean"] + half
         inside = low <= fact["value"] <= high
         rows.append([fact["what"], f"`{fact['arm']}`", f"{factor * fact['value']:.2f}", level({**numbers, "interval": None}, factor),
                      f"[{factor * low:.2f}, {factor * high:.2f}]", "yes" if inside else "**no**"])
-    return table(["number", "arm", "published", "ours", "95 % of further runs", "inside"], rows)
+    return table(["number", "arm", "published", "ours", "95 % range", "inside"], rows)
 
 
 def contents(reports, match):
@@ -153,7 +161,7 @@ def contents(reports, match):
     if match["kind"] == "differences":
         return differences(report, measures)
     if match["kind"] == "published":
-        return published(report, json.loads((RESULTS / match["name"] / "published.json").read_text()))
+        return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()))
     sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences or published")
 
 
