@@ -35,7 +35,12 @@ class Pictures(torch.utils.data.Dataset):
         return torch.from_numpy(numpy.array(Image.open(files[i]).convert('RGB'))).permute(2, 0, 1).float() / 255
 n = 0
 for batch in torch.utils.data.DataLoader(Pictures(), batch_size=64, shuffle=True): n += len(batch)"""
-TORCHVISION = """import torch, torchvision
+# The wheel of torchvision from PyPI is built for CUDA. Without CUDA its operators are not registered, and it does not import. The loader of
+# pictures does not need them, so their names are enough.
+TORCHVISION = """import torch
+names = torch.library.Library('torchvision', 'FRAGMENT')
+if not hasattr(torch.ops.torchvision, 'nms'): [names.define(f'{name}(Tensor boxes) -> Tensor') for name in ('nms', 'qnms')]
+import torchvision
 from torchvision.transforms import v2
 torch.set_num_threads(1)
 how = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])

@@ -193,36 +193,9 @@ std::vector<std::string> names_of_columns(const Cells& cells, std::size_t width,
 
 }  // namespace
 
-// Up to 15 digits are an exact double, and so are powers of ten up to 22, so their quotient is
-// the nearest double to the number (Clinger 1990, "How to read floating point numbers accurately").
-bool NumberStyle::read_short(std::string_view text, double& number) const {
-  static constexpr double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-  const char *at = text.data(), *const end = at + text.size();
-  const bool negative = at < end && *at == '-';
-  at += negative;
-  std::uint64_t value = 0;
-  const auto digits = [&] {
-    const char* const first = at;
-    for (; at < end && *at >= '0' && *at <= '9'; ++at) value = 10 * value + static_cast<std::uint64_t>(*at - '0');
-    return at - first;
-  };
-  const std::ptrdiff_t whole = digits();
-  std::ptrdiff_t fraction = 0;
-  if (at < end && *at == decimal) {
-    ++at;
-    fraction = digits();
-  }
-  if (at != end || whole + fraction == 0 || whole + fraction > 15) return false;
-  number = static_cast<double>(value);
-  if (fraction > 0) number /= powers[fraction];
-  if (negative) number = -number;
-  return true;
-}
-
 std::optional<double> NumberStyle::operator()(std::string_view text) const {
-  double number = 0;
-  if (read_short(text, number)) return number;
+  const char* const end = text.data() + text.size();
+  if (double number = 0; read_short(text.data(), end, number) == end && !text.empty()) return number;
   if (decimal == '.' && thousands == '\0') return to_double(text);
   std::array<char, 64> plain{};
   if (text.size() >= plain.size()) return std::nullopt;

@@ -1,23 +1,12 @@
 #pragma once
 
-#include <optional>
+#include "grapes/data/number_style.h"
+
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace grapes::data {
-
-/// How the numbers of a table are written.
-struct NumberStyle {
-  char decimal = '.';
-  char thousands = '\0';  ///< between groups of three digits; '\0': none
-
-  /// Reads a number without white space around it, or nothing.
-  std::optional<double> operator()(std::string_view text) const;
-  /// The same for a number of at most 15 digits without separators, and nothing for others. An optional result here
-  /// costs three times as much.
-  bool read_short(std::string_view text, double& number) const;
-};
 
 /// How a table is written.
 struct Dialect {

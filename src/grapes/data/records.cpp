@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace grapes::data {
 
@@ -48,27 +49,56 @@ bool Records::skip_line() {
   return true;
 }
 
-bool Records::next(std::vector<std::string_view>& fields) {
-  fields.clear();
+bool Records::begin_record() {
   unquoted_.clear();
   while (at_ < end_ && skip_line()) {
   }
-  if (at_ == end_) return false;
   line_ = next_line_;
-  if (delimiter_ != ' ') {
-    do fields.push_back(field());
-    while (is(delimiter_) && ++at_);
-  } else {
-    const auto gap = [&] {
-      while (is(' ') || is('\t')) ++at_;
-      return at_ < end_ && *at_ != '\r' && *at_ != '\n';
-    };
-    while (gap()) fields.push_back(field());
-    if (fields.empty()) fields.emplace_back();
+  first_ = true;
+  return at_ < end_;
+}
+
+/// Moves to the next field of the record. @return false after the last one
+bool Records::begin_field() {
+  const bool first = std::exchange(first_, false);
+  if (delimiter_ == ' ') {
+    while (is(' ') || is('\t')) ++at_;
+    return first || !at_line_end();
   }
-  if (at_ < end_ && *at_ != '\r' && *at_ != '\n')
-    refuse(next_line_, "text after a closing quote, expected a delimiter or the end of the line");
+  if (!first && !is(delimiter_)) return false;
+  at_ += !first;
+  return true;
+}
+
+void Records::end_record() {
+  if (!at_line_end()) refuse(next_line_, "text after a closing quote, expected a delimiter or the end of the line");
   end_line();
+}
+
+bool Records::next(std::vector<std::string_view>& fields) {
+  fields.clear();
+  if (!begin_record()) return false;
+  while (begin_field()) fields.push_back(field());
+  end_record();
+  return true;
+}
+
+bool Records::next(std::vector<Field>& fields, const std::vector<char>& numeric, const NumberStyle& style) {
+  fields.clear();
+  if (!begin_record()) return false;
+  while (begin_field()) {
+    Field& one = fields.emplace_back();
+    if (fields.size() <= numeric.size() && numeric[fields.size() - 1] != 0) {
+      const char* const after = style.read_short(at_, end_, one.number);
+      one.is_number = after != nullptr && (after == end_ || ends_field(*after));
+      if (one.is_number) {
+        at_ = after;
+        continue;
+      }
+    }
+    one.text = field();
+  }
+  end_record();
   return true;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "grapes/data/number_style.h"
+
 #include <cstddef>
 #include <deque>
 #include <string>
@@ -7,6 +9,13 @@
 #include <vector>
 
 namespace grapes::data {
+
+/// A field of a record: a number that was read with the record, or a text.
+struct Field {
+  std::string_view text = {};  ///< without quotes; empty for a number
+  double number = 0;
+  bool is_number = false;
+};
 
 /// Reads a text record by record, as RFC 4180 defines it: fields that contain a delimiter, a line end or a quote are
 /// quoted with ", and the quote is doubled. Empty lines and lines of comments are skipped.
@@ -20,6 +29,9 @@ class Records {
   /// Reads the next record. The fields are valid until the next call. @return false at the end
   /// @throws DataError with the line: a quote that is never closed, text after a closing quote, a zero byte
   bool next(std::vector<std::string_view>& fields);
+  /// The same, and reads short numbers at once, which is faster than to find their ends first.
+  /// @param numeric  [columns] whether the fields of a column may be read as numbers
+  bool next(std::vector<Field>& fields, const std::vector<char>& numeric, const NumberStyle& style);
   /// Line where the last record begins, from 1.
   std::size_t line() const { return line_; }
   /// Number of bytes that were read.
@@ -29,11 +41,16 @@ class Records {
 
  private:
   [[noreturn]] void refuse(std::size_t line, const std::string& why) const;
+  bool begin_record();
+  bool begin_field();
+  void end_record();
   std::string_view field();
   std::string_view quoted();
   bool skip_line();
   void end_line();
   bool is(char c) const { return at_ < end_ && *at_ == c; }
+  bool ends_field(char c) const { return c == delimiter_ || c == '\n' || c == '\r' || (c == '\t' && delimiter_ == ' '); }
+  bool at_line_end() const { return at_ == end_ || *at_ == '\r' || *at_ == '\n'; }
   bool blank() const { return at_ < end_ && (*at_ == ' ' || *at_ == '\t') && *at_ != delimiter_; }
 
   const char *const begin_, *at_, *end_;
@@ -41,6 +58,7 @@ class Records {
   const char delimiter_, comment_;
   const bool blanks_;
   bool stops_[256] = {};  // bytes at which a plain field is looked at
+  bool first_ = false;       // the next field is the first of its record
   std::size_t line_ = 0, next_line_ = 1;
   std::string_view last_comment_;
   std::deque<std::string> unquoted_;  // fields with doubled quotes

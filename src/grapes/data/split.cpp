@@ -47,11 +47,6 @@ std::vector<std::int64_t> shares(const std::vector<Indices>& groups, std::int64_
   return share;
 }
 
-at::Tensor ascending(Indices rows) {
-  std::sort(rows.begin(), rows.end());
-  return at::tensor(rows, at::kLong);
-}
-
 }  // namespace
 
 Parts draw(const at::Tensor& targets, std::int64_t count, std::uint64_t seed, std::string_view name) {
@@ -60,15 +55,15 @@ Parts draw(const at::Tensor& targets, std::int64_t count, std::uint64_t seed, st
   const std::vector<Indices> groups = by_class(targets);
   const std::vector<std::int64_t> share = shares(groups, count, n);
   Random random(stream_seed(seed, name));
-  Indices taken, rest;
+  std::vector<char> taken(static_cast<std::size_t>(n), false);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const Indices order = permutation(static_cast<std::int64_t>(groups[g].size()), random);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      Indices& part = static_cast<std::int64_t>(i) < share[g] ? taken : rest;
-      part.push_back(groups[g][static_cast<std::size_t>(order[i])]);
-    }
+    for (std::int64_t i = 0; i < share[g]; ++i)
+      taken[static_cast<std::size_t>(groups[g][static_cast<std::size_t>(order[static_cast<std::size_t>(i)])])] = true;
   }
-  return {ascending(std::move(taken)), ascending(std::move(rest))};
+  Indices drawn, rest;
+  for (std::int64_t row = 0; row < n; ++row) (taken[static_cast<std::size_t>(row)] ? drawn : rest).push_back(row);
+  return {at::tensor(drawn, at::kLong), at::tensor(rest, at::kLong)};
 }
 
 std::int64_t part_of(std::int64_t n, double part, const std::string& field) {

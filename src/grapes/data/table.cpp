@@ -20,7 +20,6 @@
 #include <cmath>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -215,13 +214,13 @@ Targets targets_of(const TableCells& cells, TargetReading asked, const std::stri
     for (const auto& [text, number] : cells.columns[first].texts) names[number] = text;
     for (std::size_t row = 0; row < cells.rows; ++row)
       classes.push_back(names[static_cast<std::size_t>(cells.at(row, first))]);
-    const std::size_t different = std::set<std::string>(classes.begin(), classes.end()).size();
-    if (cells.rows >= 10 && 2 * different > cells.rows)
+    Targets targets = text_targets(classes, asked, file);
+    if (cells.rows >= 10 && 2 * targets.names.size() > cells.rows)
       throw DataError(
           fmt::format("{}, column '{}': {} classes in {} rows, so almost every row has a class of its own; "
                       "choose another column with the option target",
-                      file, cells.columns[first].name, different, cells.rows));
-    return text_targets(classes, asked, file);
+                      file, cells.columns[first].name, targets.names.size(), cells.rows));
+    return targets;
   }
   std::vector<std::string> names;
   for (std::size_t i = first; i < cells.columns.size(); ++i) {

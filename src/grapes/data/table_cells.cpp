@@ -42,7 +42,6 @@ std::string_view bare(std::string_view cell) {
 
 double number_in(const TableColumn& column, std::string_view text, const NumberStyle& style, const std::string& file,
                  std::size_t line) {
-  if (double number = 0; style.read_short(text, number)) return number;
   const std::optional<double> number = style(text);
   if (!number)
     throw DataError(
@@ -63,32 +62,35 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
       std::count_if(cells.columns.begin(), cells.columns.end(), [](const TableColumn& one) { return !one.target; }));
   const std::size_t width = dialect.names.size();
   Records records(text, file, dialect.delimiter, dialect.comment, /*blanks=*/width == 1);
-  std::vector<std::string_view> fields;
-  if (dialect.header) records.next(fields);
+  std::vector<char> numeric(width, true);  // one that two columns read, as inputs and as target, too
+  for (const TableColumn& column : cells.columns) numeric[column.number] = numeric[column.number] && !column.text;
+  std::vector<Field> fields;
+  if (dialect.header) records.next(fields, {}, dialect.numbers);
   const auto make_room = [&] {
     const double each = static_cast<double>(records.position()) / static_cast<double>(cells.rows);
     const auto expected = static_cast<std::size_t>(1.05 * static_cast<double>(text.size()) / each) + 1;
     cells.inputs.reserve(expected * cells.input_columns);
     cells.targets.reserve(expected * (cells.columns.size() - cells.input_columns));
   };
-  while (records.next(fields)) {
-    if (dialect.trailing && fields.size() == width + 1 && trim(fields.back()).empty()) fields.pop_back();
+  const auto value_of = [&](TableColumn& column, std::string_view cell) {
+    if (is_missing(cell)) {
+      ++column.missing;
+      if (cells.first_missing.empty()) cells.first_missing = place_of(file, records.line(), column);
+      return no_value;
+    }
+    if (column.text) return number_of_text(column, cell, file, records.line());
+    return number_in(column, cell, dialect.numbers, file, records.line());
+  };
+  while (records.next(fields, numeric, dialect.numbers)) {
+    if (dialect.trailing && fields.size() == width + 1 && trim(fields.back().text).empty()) fields.pop_back();
     if (fields.size() != width)
       throw DataError(fmt::format("{}, line {}: {} fields, expected {} (one per column)", file, records.line(),
                                   fields.size(), width));
     bool whole = true;
     for (TableColumn& column : cells.columns) {
-      const std::string_view cell = bare(fields[column.number]);
-      double value = no_value;
-      if (is_missing(cell)) {
-        ++column.missing;
-        whole = false;
-        if (cells.first_missing.empty()) cells.first_missing = place_of(file, records.line(), column);
-      } else if (column.text) {
-        value = number_of_text(column, cell, file, records.line());
-      } else {
-        value = number_in(column, cell, dialect.numbers, file, records.line());
-      }
+      const Field& field = fields[column.number];
+      const double value = field.is_number ? field.number : value_of(column, bare(field.text));
+      whole = whole && !std::isnan(value);
       if (column.target)
         cells.targets.push_back(value);
       else
