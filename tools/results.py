@@ -14,7 +14,8 @@ A table stands on a page between two comments, and what it shows is in the first
     <!-- end of results -->
 
 MEASURE is a key of `grapes report --json`. NAME.published.json is a list of {"what", "arm", "path", "value", "factor", "runs"}; path leads
-to the numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", and factor gives the unit of the page. The published
+to the numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", or is "best test accuracy", the best of all epochs,
+which some authors publish (it chooses by test data, so it is compared with nothing else). factor gives the unit of the page. The published
 number is the mean of `runs` runs (default: 1), so it is compared with the 95 % prediction interval for the mean of that many further runs
 of ours, mean ± t s sqrt(1/runs + 1/n).
 """
@@ -24,6 +25,7 @@ import json
 import math
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -61,9 +63,13 @@ class Reports:
     def __init__(self, program):
         self.program, self.known = program, {}
 
+    @staticmethod
+    def unpacked(name):
+        return ROOT / "build" / "results" / name
+
     def __getitem__(self, name):
         if name not in self.known:
-            packed, record = RESULTS / f"{name}.tar.xz", ROOT / "build" / "results" / name
+            packed, record = RESULTS / f"{name}.tar.xz", self.unpacked(name)
             if not packed.exists():
                 sys.exit(f"results.py: there is no record results/{packed.name}")
             shutil.rmtree(record, ignore_errors=True)
@@ -136,12 +142,25 @@ def differences(report, measures):
     return table(["comparison", "measure", "pairs", "difference [95 %]", "Holm p", *(["verdict"] if judged else [])], rows)
 
 
-def published(report, facts):
+def best_of_epochs(record, arm, key):
+    """Return mean, deviation and number of the runs' best values of a key in metrics.jsonl."""
+    each = []
+    for seed in arm["seeds"]:
+        for rate in arm["learning_rates"]:
+            for metrics in (record / "arms" / arm["arm"] / f"rate-{rate:g}" / f"seed-{seed}").glob("metrics.jsonl"):
+                each.append(max(line.get(key, 0) for line in map(json.loads, metrics.read_text().splitlines())))
+    return {"mean": statistics.mean(each), "sd": statistics.stdev(each), "n": len(each)}
+
+
+def published(report, facts, record):
     rows, arms = [], {arm["arm"]: arm for condition in report["conditions"] for arm in condition["arms"]}
     for fact in facts:
         numbers = arms[fact["arm"]]
-        for step in fact["path"].split("/"):
-            numbers = numbers[int(step)] if isinstance(numbers, list) else numbers[step]
+        if fact["path"] == "best test accuracy":
+            numbers = best_of_epochs(record, numbers, "test_accuracy")
+        else:
+            for step in fact["path"].split("/"):
+                numbers = numbers[int(step)] if isinstance(numbers, list) else numbers[step]
         n, factor = numbers["n"], fact.get("factor", 1)
         half = T95[n - 2] * numbers["sd"] * math.sqrt(1 / fact.get("runs", 1) + 1 / n)
         low, high = numbers["mean"] - half, numbers["mean"] + half
@@ -161,7 +180,7 @@ def contents(reports, match):
     if match["kind"] == "differences":
         return differences(report, measures)
     if match["kind"] == "published":
-        return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()))
+        return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
     sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences or published")
 
 
