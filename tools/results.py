@@ -10,6 +10,9 @@ A table stands on a page between two comments, and what it shows is in the first
     <!-- results: NAME levels MEASURE, ... -->          arms x measures: mean, standard deviation and 95 % interval
     <!-- results: NAME differences MEASURE, ... -->     paired differences from the baseline and from the controls, with
                                                        simultaneous intervals, and verdicts if the record has a smallest effect
+    <!-- results: NAME figure FILE KIND MEASURE ARM,... -->
+                                                       a figure FILE beside the page; KIND: sweep (against the value that the study
+                                                       sweeps) or rates (of the tuning runs)
     <!-- results: NAME published -->                    published numbers beside ours: results/NAME.published.json
     <!-- end of results -->
 
@@ -31,6 +34,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+import result_figures
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "test-correct.npy"}
@@ -44,7 +49,7 @@ def keep(record, name):
         sys.exit(f"results.py: {record} is not a record: it has no config.toml")
     with tarfile.open(target, "w:xz", preset=9) as archive:
         for source in sorted(record.rglob("*")):
-            if source.name not in KEPT:
+            if source.name not in KEPT or "tuning" in source.parts:  # compare.json has the scores of the tuning runs
                 continue
             content = source.read_bytes()
             if source.name == "env.json":  # the name of the operating system says nothing about the numbers
@@ -146,9 +151,8 @@ def best_of_epochs(record, arm, key):
     """Return mean, deviation and number of the runs' best values of a key in metrics.jsonl."""
     each = []
     for seed in arm["seeds"]:
-        for rate in arm["learning_rates"]:
-            for metrics in (record / "arms" / arm["arm"] / f"rate-{rate:g}" / f"seed-{seed}").glob("metrics.jsonl"):
-                each.append(max(line.get(key, 0) for line in map(json.loads, metrics.read_text().splitlines())))
+        lines = (record / "arms" / arm["arm"] / f"seed-{seed}" / "metrics.jsonl").read_text().splitlines()
+        each.append(max(line.get(key, 0) for line in map(json.loads, lines)))
     return {"mean": statistics.mean(each), "sd": statistics.stdev(each), "n": len(each)}
 
 
@@ -170,6 +174,18 @@ def published(report, facts, record):
     return table(["number", "arm", "published", "ours", "95 % range", "inside"], rows)
 
 
+def figure(reports, match, page, draw):
+    """Return the line that shows a figure, and whether its file is up to date; draw it first if asked."""
+    report, (file, kind, measure, *rest) = reports[match["name"]], match["rest"].split()
+    arms = rest[0].split(",") if rest else report["arms"]
+    one = result_figures.Figure(page.parent / file, kind, RESULTS / f"{match['name']}.tar.xz", [kind, measure, arms])
+    title = names(report)[measure].replace("test", "validation" if kind == "rates" else "test")
+    if draw and not one.is_current():
+        share = is_share(report, measure)
+        one.draw(report, measure, arms, f"{title}, %" if share else title, 100 if share else 1)
+    return f"![{title} of {', '.join(arms)}]({file})\n", one.is_current()
+
+
 def contents(reports, match):
     report, measures = reports[match["name"]], [key.strip() for key in match["rest"].split(",") if key.strip()]
     for key in measures:
@@ -181,7 +197,7 @@ def contents(reports, match):
         return differences(report, measures)
     if match["kind"] == "published":
         return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
-    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences or published")
+    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published or figure")
 
 
 def main():
@@ -192,9 +208,17 @@ def main():
         sys.exit(__doc__)
     reports, stale = Reports(rest[0] if rest else ROOT / "build" / "grapes"), []
     for page in sorted((ROOT / "docs").rglob("*.md")):
-        old = page.read_text()
-        new = TABLE.sub(lambda match: match[1] + contents(reports, match) + match[6], old)
-        if new != old:
+        old, current = page.read_text(), []
+
+        def filled(match, page=page, current=current):
+            if match["kind"] != "figure":
+                return match[1] + contents(reports, match) + match[6]
+            text, is_current = figure(reports, match, page, verb == "write")
+            current.append(is_current)
+            return match[1] + text + match[6]
+
+        new = TABLE.sub(filled, old)
+        if new != old or not all(current):
             stale.append(str(page.relative_to(ROOT)))
             if verb == "write":
                 page.write_text(new)

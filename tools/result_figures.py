@@ -1,0 +1,71 @@
+"""The figures of results.py: pictures of records, with colors that color-blind people can tell apart, and a marker for each arm."""
+import hashlib
+from pathlib import Path
+
+# Okabe and Ito (2008). The arms that most figures have keep their colors; the others get what is left.
+COLORS = {"bp": "#000000", "grapes": "#d55e00", "balanced": "#0072b2", "shuffled-fixed": "#e69f00", "norm-matched": "#56b4e9",
+          "balanced-shuffled": "#cc79a7", "adam": "#009e73"}
+OTHERS = ["#7f7f7f", "#f0e442", "#8c564b", "#17becf", "#bcbd22", "#9467bd", "#aec7e8"]
+MARKERS = "osD^vP*X<>hdp8"
+
+
+def color_of(arm, arms):
+    return COLORS.get(arm) or OTHERS[[other for other in arms if other not in COLORS].index(arm) % len(OTHERS)]
+
+
+def sweep(axes, report, measure, arms, factor):
+    """The mean of a measure against the value that a study sweeps; bars are 95 % intervals."""
+    conditions = report["conditions"]
+    values = [condition["value"] for condition in conditions]
+    step = (max(values) - min(values)) / max(len(values) - 1, 1)
+    for i, arm in enumerate(arms):
+        points = [(condition["value"], one["measures"][measure]) for condition in conditions for one in condition["arms"]
+                  if one["arm"] == arm and one["measures"].get(measure)]
+        shift = step * 0.4 * ((i + 0.5) / len(arms) - 0.5)  # so that bars do not hide each other
+        at = [value + shift for value, _ in points]
+        mean = [factor * one["mean"] for _, one in points]
+        low, high = ([factor * abs(one["mean"] - (one["interval"] or [one["mean"]] * 2)[k]) for _, one in points] for k in (0, 1))
+        axes.errorbar(at, mean, yerr=[low, high], label=arm, color=color_of(arm, arms), marker=MARKERS[i % len(MARKERS)], capsize=2,
+                      linewidth=1, markersize=5)
+    axes.set_xticks(values)
+    axes.set_xlabel(report["swept"].replace("={}", ""))
+
+
+def rates(axes, report, measure, arms, factor):
+    """The mean validation score of the tuning runs against the learning rate, for the last value of a sweep."""
+    tuning = report["conditions"][-1]["tuning"]["arms"]
+    for i, arm in enumerate(arms):
+        tried = sorted((one["learning_rate"], one["validation_mean"]) for one in tuning[arm]["tried"] if one["validation_mean"] is not None)
+        axes.plot([rate for rate, _ in tried], [factor * score for _, score in tried], label=arm, color=color_of(arm, arms),
+                  marker=MARKERS[i % len(MARKERS)], linewidth=1, markersize=4)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+
+
+KINDS = {"sweep": sweep, "rates": rates}
+
+
+class Figure:
+    """A figure of a page. Its file says what it was drawn from, so that a page with an old figure is found without drawing it again."""
+
+    def __init__(self, path, kind, packed, arguments):
+        content = packed.read_bytes() + Path(__file__).read_bytes() + repr(arguments).encode()
+        self.path, self.kind, self.source = path, kind, f"{packed.name} {hashlib.sha256(content).hexdigest()}"
+
+    def is_current(self):
+        return self.path.exists() and self.source in self.path.read_text()
+
+    def draw(self, report, measure, arms, title, factor):
+        import matplotlib  # here, because checking the pages does not need it
+
+        matplotlib.use("svg")
+        import matplotlib.pyplot as plt
+
+        plt.rcParams["svg.hashsalt"] = self.source  # the same figure is the same file
+        figure, axes = plt.subplots(figsize=(7.2, 4.2), constrained_layout=True)
+        KINDS[self.kind](axes, report, measure, arms, factor)
+        axes.set_ylabel(title)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
+        figure.savefig(self.path, metadata={"Date": None, "Description": self.source})
+        plt.close(figure)
