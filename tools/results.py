@@ -7,8 +7,9 @@
 
 A table stands on a page between two comments, and what it shows is in the first one:
 
-    <!-- results: NAME levels MEASURE, ... -->          arms x measures: mean, standard deviation and 95 % interval
-    <!-- results: NAME differences MEASURE, ... -->     paired differences from the baseline and from the controls, with
+    <!-- results: NAME levels MEASURE, ...; ARM, ... --> arms x measures: mean, standard deviation and 95 % interval; without a
+                                                       semicolon, of all arms
+    <!-- results: NAME differences MEASURE, ...; ARM, ... --> paired differences from the baseline and from the controls, with
                                                        simultaneous intervals, and verdicts if the record has a smallest effect
     <!-- results: NAME figure FILE KIND MEASURE ARM,... -->
                                                        a figure FILE beside the page; KIND: sweep (against the value that the study
@@ -116,11 +117,13 @@ def level(numbers, factor):
     return text
 
 
-def levels(report, measures):
+def levels(report, measures, arms):
     rows = []
     for condition in report["conditions"]:
         where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
         for arm in condition["arms"]:
+            if arms and arm["arm"] not in arms:
+                continue
             cells = [f"`{arm['arm']}`{where}", str(arm["n"]), ", ".join(f"{rate:g}" for rate in arm["learning_rates"])]
             for key in measures:
                 numbers = arm["measures"].get(key)
@@ -130,12 +133,12 @@ def levels(report, measures):
     return table(["arm", "n", "rate", *units], rows)
 
 
-def differences(report, measures):
+def differences(report, measures, arms):
     rows, judged = [], any(one["verdict"] for condition in report["conditions"] for one in condition["differences"])
     for condition in report["conditions"]:
         where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
         for one in condition["differences"]:
-            if one["measure"] not in measures or "mean" not in one:
+            if one["measure"] not in measures or "mean" not in one or (arms and one["arm"] not in arms):
                 continue
             factor = 100 if is_share(report, one["measure"]) else 1
             interval = one["simultaneous"] and "[" + ", ".join(signed(factor * x) for x in one["simultaneous"]) + "]"
@@ -186,15 +189,19 @@ def figure(reports, match, page, draw):
     return f"![{title} of {', '.join(arms)}]({file})\n", one.is_current()
 
 
+def split(text):
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def contents(reports, match):
-    report, measures = reports[match["name"]], [key.strip() for key in match["rest"].split(",") if key.strip()]
+    report, (measures, arms) = reports[match["name"]], (split(part) for part in (match["rest"] + ";").split(";")[:2])
     for key in measures:
         if key not in names(report):
             sys.exit(f"results.py: results/{match['name']} has no measure {key}; it has {', '.join(names(report))}")
     if match["kind"] == "levels":
-        return levels(report, measures)
+        return levels(report, measures, arms)
     if match["kind"] == "differences":
-        return differences(report, measures)
+        return differences(report, measures, arms)
     if match["kind"] == "published":
         return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
     sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published or figure")
