@@ -1,10 +1,12 @@
 """The figures of results.py: pictures of records, with colors that color-blind people can tell apart, and a marker for each arm."""
 import hashlib
+import statistics
 from pathlib import Path
 
 # Okabe and Ito (2008). The arms that most figures have keep their colors; the others get what is left.
 COLORS = {"bp": "#000000", "grapes": "#d55e00", "balanced": "#0072b2", "shuffled-fixed": "#e69f00", "norm-matched": "#56b4e9",
           "balanced-shuffled": "#cc79a7", "adam": "#009e73"}
+OKABE_ITO = ["#000000", "#d55e00", "#0072b2", "#e69f00", "#56b4e9", "#cc79a7", "#009e73"]
 OTHERS = ["#7f7f7f", "#f0e442", "#8c564b", "#17becf", "#bcbd22", "#9467bd", "#aec7e8"]
 MARKERS = "osD^vP*X<>hdp8"
 
@@ -49,23 +51,51 @@ class Figure:
     """A figure of a page. Its file says what it was drawn from, so that a page with an old figure is found without drawing it again."""
 
     def __init__(self, path, kind, packed, arguments):
-        content = packed.read_bytes() + Path(__file__).read_bytes() + repr(arguments).encode()
-        self.path, self.kind, self.source = path, kind, f"{packed.name} {hashlib.sha256(content).hexdigest()}"
+        content = b"".join(file.read_bytes() for file in [*packed, Path(__file__)]) + repr(arguments).encode()
+        self.path, self.kind = path, kind
+        self.source = f"{', '.join(file.name for file in packed)}: {hashlib.sha256(content).hexdigest()}"
 
     def is_current(self):
         return self.path.exists() and self.source in self.path.read_text()
 
-    def draw(self, report, measure, arms, title, factor):
+    def axes(self, columns=1):
         import matplotlib  # here, because checking the pages does not need it
 
         matplotlib.use("svg")
         import matplotlib.pyplot as plt
 
         plt.rcParams["svg.hashsalt"] = self.source  # the same figure is the same file
-        figure, axes = plt.subplots(figsize=(7.2, 4.2), constrained_layout=True)
+        self.figure, axes = plt.subplots(1, columns, figsize=(7.2, 4.2), constrained_layout=True, sharey=True)
+        return axes
+
+    def save(self):
+        self.figure.savefig(self.path, metadata={"Date": None, "Description": self.source})
+
+    def draw(self, report, measure, arms, title, factor):
+        axes = self.axes()
         KINDS[self.kind](axes, report, measure, arms, factor)
         axes.set_ylabel(title)
         axes.grid(alpha=0.3)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
-        figure.savefig(self.path, metadata={"Date": None, "Description": self.source})
-        plt.close(figure)
+        self.save()
+
+    def draw_pooled(self, points, fits):
+        """Effect against dose, one panel per control, one color per experiment."""
+        experiments = list(dict.fromkeys(point.experiment for of in points.values() for point in of))
+        panels = self.axes(len(points))
+        for axes, (control, of) in zip(panels, points.items()):
+            for i, experiment in enumerate(experiments):
+                own = [point for point in of if point.experiment == experiment]
+                pairs = [list(point.pairs.values()) for point in own]
+                axes.errorbar([point.dose for point in own], [statistics.fmean(one) for one in pairs],
+                              yerr=[1.96 * statistics.stdev(one) / len(one) ** 0.5 for one in pairs], label=experiment, capsize=2, linestyle="",
+                              color=OKABE_ITO[i % len(OKABE_ITO)], marker=MARKERS[i % len(MARKERS)], markersize=5)
+            ends = [min(point.dose for point in of), max(point.dose for point in of)]
+            axes.plot(ends, [fits[control]["a"] + fits[control]["b"] * x for x in ends], color="black", linewidth=1)
+            axes.axhline(0, color="gray", linewidth=0.8)
+            axes.set_xlabel("dose of grapes, degrees")
+            axes.set_title(f"grapes − {control}", fontsize=10)
+            axes.grid(alpha=0.3)
+        panels[0].set_ylabel("test accuracy, points")
+        panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
+        self.save()

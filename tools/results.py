@@ -14,6 +14,8 @@ A table stands on a page between two comments, and what it shows is in the first
     <!-- results: NAME figure FILE KIND MEASURE ARM,... -->
                                                        a figure FILE beside the page; KIND: sweep (against the value that the study
                                                        sweeps) or rates (of the tuning runs)
+    <!-- results: NAME,NAME,... pooled FILE -->        effect against dose over experiments (dose_response.py): the fitted lines, the
+                                                       verdict, and a figure FILE beside the page
     <!-- results: NAME published -->                    published numbers beside ours: results/NAME.published.json
     <!-- end of results -->
 
@@ -177,11 +179,28 @@ def published(report, facts, record):
     return table(["number", "arm", "published", "ours", "95 % range", "inside"], rows)
 
 
+def pooled(reports, match, page, draw):
+    """Return the lines of the pooled analysis, and whether its figure is up to date; draw it first if asked."""
+    import dose_response  # here, because only this needs SciPy
+
+    experiments, controls = match["name"].split(","), ("shuffled-fixed", "norm-matched")
+    points = {control: [point for name in experiments for point in dose_response.points(name, reports[name], Reports.unpacked(name), control)]
+              for control in controls}
+    fits = {control: dose_response.fit(points[control]) for control in controls}
+    one = result_figures.Figure(page.parent / match["rest"], "pooled", [RESULTS / f"{name}.tar.xz" for name in experiments], [])
+    if draw and not one.is_current():
+        one.draw_pooled(points, fits)
+    rows = [[f"`grapes` − `{control}`", str(len(points[control])), f"{signed(fit['b'], 3)} [{signed(fit['interval'][0], 3)}, "
+             f"{signed(fit['interval'][1], 3)}]", f"{fit['range']:.1f}°", f"{math.sqrt(fit['between']):.2f}"] for control, fit in fits.items()]
+    text = table(["effect", "points", "slope, points per degree [95 %]", "range of doses", "deviation between experiments"], rows)
+    return f"{text}\n**By the rule of the plan: {dose_response.verdict(list(fits.values()))}.**\n\n![Effect against dose]({match['rest']})\n", one.is_current()
+
+
 def figure(reports, match, page, draw):
     """Return the line that shows a figure, and whether its file is up to date; draw it first if asked."""
     report, (file, kind, measure, *rest) = reports[match["name"]], match["rest"].split()
     arms = rest[0].split(",") if rest else report["arms"]
-    one = result_figures.Figure(page.parent / file, kind, RESULTS / f"{match['name']}.tar.xz", [kind, measure, arms])
+    one = result_figures.Figure(page.parent / file, kind, [RESULTS / f"{match['name']}.tar.xz"], [kind, measure, arms])
     title = names(report)[measure].replace("test", "validation" if kind == "rates" else "test")
     if draw and not one.is_current():
         share = is_share(report, measure)
@@ -204,7 +223,7 @@ def contents(reports, match):
         return differences(report, measures, arms)
     if match["kind"] == "published":
         return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
-    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published or figure")
+    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, figure or pooled")
 
 
 def main():
@@ -218,9 +237,9 @@ def main():
         old, current = page.read_text(), []
 
         def filled(match, page=page, current=current):
-            if match["kind"] != "figure":
+            if match["kind"] not in ("figure", "pooled"):
                 return match[1] + contents(reports, match) + match[6]
-            text, is_current = figure(reports, match, page, verb == "write")
+            text, is_current = {"figure": figure, "pooled": pooled}[match["kind"]](reports, match, page, verb == "write")
             current.append(is_current)
             return match[1] + text + match[6]
 
