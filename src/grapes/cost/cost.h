@@ -94,7 +94,7 @@ LayerCost total(const std::vector<LayerCost>& layers);
 struct UpdateRule {
   std::string name;
   std::string equation;
-  double multiplications, additions, divisions;  ///< square roots count as divisions
+  double multiplications, additions, divisions;  ///< square roots and exponentials count as divisions
   double state;                                  ///< words
   double read, written;  ///< words: weight, gradient and state; those that are accessed twice per step count twice
   /// Whether it needs sums over paths, from a forward and a backward pass with one example. Their products are counted

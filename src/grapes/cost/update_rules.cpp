@@ -22,6 +22,8 @@ const std::vector<UpdateRule>& update_rules() {
        false, 1},
       // γ: the square, then products with one example forward, for the errors and for γ, see UpdateRule::follows_paths.
       {"path-sgd", "γ = ∂F/∂(W²), F: the network with W²;  W -= η g / γ", 2, 1, 1, 0, 6, 3, true},
+      // The sign costs nothing; the exponential is one of the divisions, roots and exponentials.
+      {"eg", "W *= exp(-η sign(W) g)", 2, 0, 1, 0, 2, 1},
   };
   return rows;
 }

@@ -36,7 +36,7 @@ double against_hand(const std::string& name, double weight_decay) {
     for (std::size_t i = 0; i < 3; ++i) {
       const double at = name == "nag" ? w[i] - 0.9 * v[i] : w[i];
       const double g = (c[i] + (name == "lamb" ? 0 : weight_decay)) * at;
-      if (name == "sgd") w[i] -= eta * g;
+      if (name == "sgd" || name == "eg") w[i] -= eta * g;  // a vector is no weight for eg
       if (name == "momentum" || name == "nag" || name == "lars") w[i] -= v[i] = 0.9 * v[i] + eta * g;
       if (name == "rmsprop") {
         q[i] = 0.9 * q[i] + 0.1 * g * g;
@@ -119,6 +119,7 @@ struct ByHand {
         for (std::size_t i = 0; i < 3; ++i) w[n][i] -= eta * g[n][i] / std::sqrt(q[n] / (1 - std::pow(0.999, t)));
       }
     if (name == "nero") balance();
+    if (name == "eg") each([&](double& w, double g) { w *= std::exp(w > 0 ? -eta * g : w < 0 ? eta * g : 0); }, w, g);
   }
   void balance() {
     for (auto& row : w) {
@@ -130,8 +131,8 @@ struct ByHand {
   }
 };
 
-TEST(Optimizers, RulesWithNormsEqualTheirPapersOnAMatrix) {
-  for (const std::string name : {"lars", "lamb", "nero"})
+TEST(Optimizers, RulesOfWholeMatricesEqualTheirPapers) {
+  for (const std::string name : {"lars", "lamb", "nero", "eg"})
     for (const double decay : {0.0, 0.01}) {
       ByHand hand{name, decay, {{1.0, -2.0, 0.5}, {0.3, 0.1, 4.0}}};
       if (name == "nero") hand.balance();
@@ -188,9 +189,28 @@ TEST(Optimizers, NormsOfZeroStopNoRule) {
     W.mutable_grad() = at::tensor({1.0, 2.0, 3.0, 0.0, 0.0, 0.0}, at::kDouble).view({2, 3});
     optimizer->step(0.1);
     EXPECT_TRUE(at::isfinite(W.detach()).all().item<bool>()) << row.name;
-    EXPECT_GT(W.detach()[0].norm().item<double>(), 0) << row.name;
+    EXPECT_EQ(W.detach()[0].norm().item<double>() > 0, row.name != "eg") << row.name;
     EXPECT_EQ(W.detach()[1].norm().item<double>(), 0) << row.name;
   }
+}
+
+TEST(Optimizers, ExponentiatedGradientKeepsSignsAndZeros) {
+  Options options;
+  options.optimizer = "eg";
+  options.weight_decay = 0.01;
+  at::manual_seed(5);
+  at::Tensor W = at::randn({5, 4}, at::kDouble), b = at::zeros({5}, at::kDouble).requires_grad_();
+  W[2].zero_();
+  W.requires_grad_();
+  const at::Tensor signs = W.detach().sign();
+  const auto optimizer = make_optimizer(options, {W, b});
+  for (int t = 0; t < 50; ++t) {
+    W.mutable_grad() = at::randn_like(W) * 10;
+    b.mutable_grad() = at::ones_like(b);
+    optimizer->step(0.1);
+    ASSERT_TRUE(at::equal(W.detach().sign(), signs)) << "step " << t;
+  }
+  EXPECT_LT(b.max().item<double>(), -3) << "biases learn by SGD";
 }
 
 TEST(Optimizers, ARuleThatFollowsPathsNeedsThem) {

@@ -98,6 +98,11 @@ const std::vector<Row>& optimizers() {
        .make = make_path_sgd,
        .elementwise = false,
        .follows_paths = true},
+      {.name = "eg",
+       .summary = "W *= exp(-η sign(W) g), so that weights keep their signs; biases: W -= η g (exponentiated gradient; "
+                  "Cornford et al. 2024)",
+       .make = make_eg,
+       .elementwise = false},
   };
   return rows;
 }

@@ -79,8 +79,7 @@ struct Row {
   std::string summary;  ///< equation, for people
   std::unique_ptr<Optimizer> (*make)(const Options& options, std::vector<Parameter> parameters);
   /// Whether each number is updated from its own gradient and state alone, in the one pass of kernels/update.h. The
-  /// other rules use norms of whole weights or units; a transposed weight with the transposed gradient takes another
-  /// step.
+  /// steps of the other rules depend on the weights, so that another tensor with the same gradients takes other steps.
   bool elementwise = true;
   std::string exact = {};  ///< the weights that it does not quantize, so that weights in a number format are refused
   bool follows_paths = false;  ///< needs the Paths of the network

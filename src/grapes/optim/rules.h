@@ -17,6 +17,7 @@ std::unique_ptr<Optimizer> make_lars(const Options& options, std::vector<Paramet
 std::unique_ptr<Optimizer> make_lamb(const Options& options, std::vector<Parameter> parameters);
 std::unique_ptr<Optimizer> make_nero(const Options& options, std::vector<Parameter> parameters);
 std::unique_ptr<Optimizer> make_path_sgd(const Options& options, std::vector<Parameter> parameters);
+std::unique_ptr<Optimizer> make_eg(const Options& options, std::vector<Parameter> parameters);
 
 /// Returns the trust ratio of LARS and LAMB, |W| / |step|. It is 1 if one of the norms is 0, and for a parameter with
 /// one axis: a bias starts at 0, so its norm says nothing about the size of its steps.

@@ -22,9 +22,9 @@ nn::Criterion criterion_of(const nn::Options& network, const Options& training, 
 std::unique_ptr<optim::Optimizer> optimizer_of(const optim::Options& update, const nn::Network& model) {
   const optim::Row& row = optim::row_of(update);
   if (!row.elementwise && model.learns_feedback())
-    throw UsageError("optimizer", row.name + " uses norms of weights, so the feedback weights of route " +
-                                      model.rule().route +
-                                      " would not get the updates of the weights; use adam or sgd");
+    throw UsageError("optimizer",
+                     row.name + " makes steps that depend on the weights, so the feedback weights of route " +
+                         model.rule().route + " would not get the updates of the weights; use adam or sgd");
   return optim::make_optimizer(update, nn::learning(model), row.follows_paths ? model.path_sums() : optim::Paths());
 }
 
