@@ -11,6 +11,7 @@ from . import nn, registered, safetensors
 from .alignment import Alignment, alignment
 from .attach import Handle, convert, converted, disable, enable, enabled, revert
 from .context import TORCH
+from .exponentiated_gradient import ExponentiatedGradient
 from .library import factor, feedback, feedback_convolution, mirror, modulate, responsibility
 from .local_optimizer import LocalOptimizer
 from .record import Record
@@ -20,6 +21,6 @@ if TORCH >= (2, 4):
     registered.register()
 
 __all__ = [
-    "Alignment", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "alignment", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
+    "Alignment", "ExponentiatedGradient", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "alignment", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
     "mirror", "modulate", "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
 ]
