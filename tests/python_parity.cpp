@@ -9,11 +9,11 @@
 #include "grapes/nn/snu.h"
 #include "grapes/nn/surrogate.h"
 
+#include <nlohmann/json.hpp>
 #include <torch/torch.h>
 
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 namespace {
 
@@ -107,6 +107,7 @@ Json json(const grapes::credit::Responsibility& value) {
          : value == outgoing ? "outgoing"
                              : "synaptic";
 }
+Json json(const grapes::credit::Reduction& value) { return value == grapes::credit::Reduction::sum ? "sum" : "mean"; }
 Json json(const grapes::credit::Clip& clip) {
   using Kind = grapes::credit::Clip::Kind;
   if (clip.kind == Kind::range) return {clip.low, clip.high};
@@ -123,10 +124,10 @@ Json json(const grapes::Rule& rule);
 #define FIELD(name) all[#name] = json(options.name)
 #define OPTION(name) all[#name] = json(options.name())
 Json json(const grapes::Rule& options) {
-  [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k] = options;
+  [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = options;
   Json all;
-  FIELD(route), FIELD(modulation), FIELD(constants), FIELD(responsibility), FIELD(gain), FIELD(clip), FIELD(every);
-  FIELD(factor_bits), FIELD(seed), FIELD(per_gate), FIELD(compounding);
+  FIELD(route), FIELD(modulation), FIELD(constants), FIELD(responsibility), FIELD(reduction), FIELD(gain), FIELD(clip);
+  FIELD(every), FIELD(factor_bits), FIELD(seed), FIELD(per_gate), FIELD(compounding);
   return all;
 }
 Json json(const grapes::BackwardOptions& options) {
@@ -142,7 +143,8 @@ Json json(const grapes::LocalOptimizerOptions& options) {
 Json json(const grapes::nn::SnuRule& options) {
   [[maybe_unused]] const auto& [a, b, c, d, e, f] = options;
   Json all;
-  FIELD(membrane_activation), FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(surrogate_width), FIELD(detach_reset);
+  FIELD(membrane_activation), FIELD(output), FIELD(reset), FIELD(surrogate), FIELD(surrogate_width),
+      FIELD(detach_reset);
   return all;
 }
 Json json(const grapes::nn::SnuOptions& options) {
@@ -179,7 +181,8 @@ int main(int count, char** arguments) {
   }
   c10::Dict<std::string, c10::List<at::Tensor>> results;
   int number = 0;
-  for (const std::string route : {"bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric", "kolen-pollack", "usf", "frsf"})
+  for (const std::string route :
+       {"bp", "fa", "sign-symmetric", "dfa", "eprop", "eprop-symmetric", "kolen-pollack", "usf", "frsf"})
     for (const std::string modulation : {"none", "grapes", "grapes-local", "uniform", "inverse", "mean-one"}) {
       grapes::Rule credit;
       credit.route = route;

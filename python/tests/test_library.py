@@ -89,6 +89,7 @@ def test_the_functions():
     assert torch_grapes.responsibility(W, torch.eye(3)).tolist() == [2, 3, 5]
     assert torch_grapes.responsibility(W, dim=1).tolist() == [5, 2]
     assert torch_grapes.responsibility(W, mask=torch.tensor([0.0, 1, 1])).tolist() == [0, 2, 4]
+    assert torch_grapes.responsibility(W, mean=True).tolist() == [1, 1, 2], "a weight of 0 does not exist"
     m = torch_grapes.factor(W)
     assert m.tolist() == [1, 1, 2] and not m.requires_grad
     assert torch_grapes.factor(W, gain=2, low=0, high=2).tolist() == [0.5, 1, 2]
@@ -106,6 +107,24 @@ def test_the_functions():
         torch_grapes.factor(torch.tensor([[float("nan")]]))
     with pytest.raises(RuntimeError, match="modulate: factor must have 3 units"):
         torch_grapes.modulate(torch.zeros(2, 3), torch.ones(2))
+
+
+@pytest.mark.parametrize("reduction", ("sum", "mean"))
+@pytest.mark.parametrize("axis, groups, gates, per_gate", ((0, 1, 1, False), (1, 1, 1, False), (1, 2, 1, False), (0, 1, 3, False), (0, 1, 3, True)))
+@needs_library
+def test_factors_of_sparse_weights_are_those_of_the_library(reduction, axis, groups, gates, per_gate):
+    """And a mean is the sum divided by the number of weights that are not 0."""
+    torch.manual_seed(2)
+    W = torch.randn(12, 10, 3, dtype=torch.float64) * (torch.rand(12, 10, 3) < 0.3)
+    R = torch.randn(12, 4, dtype=torch.float64) * (torch.rand(12, 4) < 0.5) if gates == 3 else None
+    rule = torch_grapes.Rule(reduction=reduction, clip=None, per_gate=per_gate)
+    found = rule.factor(W, R, axis=axis, groups=groups, gates=gates)
+    plain = torch_grapes.reference.layer_factor(W, R, axis, groups, gates, *rule._packed, 0, 0, "")
+    assert torch.equal(found, plain)
+    if axis == 0 and gates == 1:
+        r = W.abs().flatten(1).sum(1)
+        r = r / (W != 0).flatten(1).sum(1) if reduction == "mean" else r
+        torch.testing.assert_close(found, 2 * r / r.max())
 
 
 def test_everything_public_has_a_docstring_and_the_package_its_types():

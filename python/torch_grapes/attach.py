@@ -245,7 +245,7 @@ def enable(
     output      the output layers, which are not modulated; None: the last layer of the model, checked in the first forward pass
     local       layers with the local version: their own gradient is scaled, the error that they pass on is not
     warn        whether to warn about layers that are not modulated
-    rule        other fields of Rule: constants, responsibility, gain, clip, every, factor_bits, seed, per_gate, compounding
+    rule        other fields of Rule: constants, responsibility, reduction, gain, clip, every, factor_bits, seed, per_gate, compounding
 
     include, exclude, output and local take the name of a module, which includes all of its submodules; a shell pattern of such
     names ("*.0"); or a list of these. grapes::backward of the C++ library takes the same names.

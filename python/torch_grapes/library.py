@@ -101,16 +101,18 @@ _responsibility, _factor, _modulate = _either("responsibility"), _either("factor
 _feedback, _feedback_convolution, _mirror = _either("feedback"), _either("feedback_convolution"), _either("mirror")
 
 
-def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None) -> Tensor:
+def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None,
+                   mean: bool = False) -> Tensor:
     """Compute the responsibility of each unit: r[n] = Σ |W[n, ...]| + Σ |R[n, ...]|  (Dellaferrera et al. 2022).
 
     weight     W, [unit, ...], any number of axes; floating point
     recurrent  R, recurrent weights of the layer; their sum is added
     dim        0: sum the incoming weights of each row; 1: sum the outgoing weights of each column
     mask       [rows], multiplies the rows before the sum
+    mean       divide each sum by the number of its weights that are not 0, as if the others did not exist
     Returns [unit], without a gradient.
     """
-    return _responsibility(weight, recurrent, dim, mask)
+    return _responsibility(weight, recurrent, dim, mask, mean)
 
 
 def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None,

@@ -52,8 +52,8 @@ def _register(schema: str, operation: Callable[..., Tensor], shape: Callable[...
 
 def register() -> None:
     """Register the operators. Their schemas are those of torch.ops.grapes."""
-    _register("responsibility(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None) -> Tensor", reference.responsibility, _units,
-              _nothing, _has_no_gradient)
+    _register("responsibility(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None, bool mean=False) -> Tensor",
+              reference.responsibility, _units, _nothing, _has_no_gradient)
     _register("factor(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None, float gain=2.0, float low=1.0, "
               "float high=2.0) -> Tensor", reference.factor, _units, _nothing, _has_no_gradient)
     same = torch.empty_like

@@ -97,6 +97,7 @@ routes: Dict[str, Route] = {row.name: row for row in (
 )}
 
 RESPONSIBILITIES = ("by-route", "incoming", "input", "outgoing", "synaptic")
+REDUCTIONS = ("sum", "mean")
 
 
 def one_of(what: str, value: object, names: Sequence[str]) -> None:
@@ -115,6 +116,7 @@ class Rule:
     constants       factors of the modulation "constant", or exponents of "power": one for all layers, or one per layer
     responsibility  which weights count: "incoming": W, and R of a recurrent layer; "input": W only; "outgoing" and "synaptic":
                     weights of the next layer, only in `grapes train`; "by-route": the default of the authors' program
+    reduction       "sum" of the absolute weights, or their "mean" over the weights that are not 0
     gain            factor of the unit with the largest responsibility, before the clip
     clip            range (low, high) of the factors; None: m is in (0, gain]; "by-route": (1, 2), or None on routes such as fa and dfa
     every           number of batches for which the factors are kept
@@ -130,6 +132,7 @@ class Rule:
     modulation: Union[str, Modulation, Callable[[Tensor], Tensor]] = "grapes"
     constants: Sequence[float] = ()
     responsibility: str = "by-route"
+    reduction: str = "sum"
     gain: float = 2.0
     clip: Union[str, None, Tuple[float, float]] = "by-route"
     every: int = 1
@@ -145,6 +148,7 @@ class Rule:
     def __post_init__(self) -> None:
         one_of("route", self.route, tuple(routes))
         one_of("responsibility", self.responsibility, RESPONSIBILITIES)
+        one_of("reduction", self.reduction, REDUCTIONS)
         row: Any = self.modulation
         if isinstance(row, str):
             one_of("modulation", row, tuple(modulations))
@@ -170,7 +174,8 @@ class Rule:
         object.__setattr__(self, "row", row)
         object.__setattr__(self, "range", (float(low), float(high)))
         made = row.name if row.transform is None else "grapes"
-        packed = (made, [float(c) for c in self.constants], self.gain, low, high, self.factor_bits, self.seed, self.per_gate)
+        packed = (made, [float(c) for c in self.constants], self.gain, low, high, self.factor_bits, self.seed, self.per_gate,
+                  self.reduction == "mean")
         object.__setattr__(self, "_packed", packed)
 
     @property
@@ -193,6 +198,7 @@ class Rule:
             return self.route
         constants = ":" + ",".join(f"{c:g}" for c in self.constants) if self.constants else ""
         which = "input" if self.responsibility == "input" else "incoming"
+        which = "mean " + which if self.reduction == "mean" else which
         route = self.route + "+" if self.sends else ""
         return f"{route}{self.row.name}{constants}: gain {self.gain:g}, clip [{self.range[0]:g}, {self.range[1]:g}], {which} responsibility"
 

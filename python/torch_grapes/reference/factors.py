@@ -39,8 +39,19 @@ def _sum_but(weight: Tensor, dim: int) -> Tensor:
     return W.abs().flatten(1).sum(1)
 
 
+def _exists(W: Tensor) -> Tensor:
+    return W.detach().ne(0).to(W.dtype)
+
+
+def _count_but(weight: Tensor, recurrent: Optional[Tensor], dim: int) -> Tensor:
+    """Return the number of weights that are not 0, or 1 if there is none."""
+    count = _sum_but(_exists(weight), dim)
+    return (count if recurrent is None else count + _sum_but(_exists(recurrent), dim)).clamp_min(1)
+
+
 @torch.no_grad()
-def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None) -> Tensor:
+def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None,
+                   mean: bool = False) -> Tensor:
     """r[n] = Σ |W[n, ...]| + Σ |R[n, ...]|. See torch_grapes.responsibility."""
     require(weight.is_floating_point(), lambda: f"responsibility: weight must be floating point; got {weight.dtype}")
     require(0 <= dim < weight.dim(), lambda: f"responsibility: dim must be an axis of the weight; got {dim} for shape {list(weight.shape)}")
@@ -56,7 +67,7 @@ def responsibility(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int 
         require(R.dim() > dim and R.shape[dim] == weight.shape[dim],
                 lambda: f"responsibility: recurrent weight must have {weight.shape[dim]} units along axis {dim}; got {list(R.shape)}")
         r = r + _sum_but(R, dim)
-    return r
+    return r / _count_but(weight, recurrent, dim) if mean else r
 
 
 def factor(weight: Tensor, recurrent: Optional[Tensor] = None, dim: int = 0, mask: Optional[Tensor] = None, gain: float = 2.0,
@@ -127,30 +138,34 @@ def _exact(W: Tensor) -> Tensor:
 @torch.no_grad()
 def layer_factor(weight: Tensor, recurrent: Optional[Tensor], axis: int, groups: int, gates: int, modulation: str,
                  constants: Sequence[float], gain: float, low: float, high: float, factor_bits: int, seed: int, per_gate: bool,
-                 layer: int, batch: int, name: str) -> Tensor:
+                 mean: bool, layer: int, batch: int, name: str) -> Tensor:
     """Compute the factors of a layer by a rule, [gates · unit]. torch_grapes.Rule.factor explains the arguments."""
-    W = _exact(weight)
-    if groups > 1:  # [input, unit / groups, ...]: inputs of a group reach only the units of that group
-        magnitude = W.detach().abs().flatten(1)
-        r = magnitude.view(groups, W.shape[0] // groups, W.shape[1], -1).sum([1, 3]).flatten()
-    else:
-        r = responsibility(W, None if recurrent is None else _exact(recurrent), axis)
+    def summed(W: Tensor, R: Optional[Tensor]) -> Tensor:
+        if groups == 1:
+            return responsibility(W, R, axis)
+        magnitude = W.detach().abs().flatten(1)  # [input, unit / groups, ...]: inputs of a group reach only the units of that group
+        return magnitude.view(groups, W.shape[0] // groups, W.shape[1], -1).sum([1, 3]).flatten()
+
+    W, R = _exact(weight), None if recurrent is None else _exact(recurrent)
+    r = summed(W, R)
+    count = summed(_exists(W), None if R is None else _exists(R)) if mean else torch.ones_like(r)
     drawn = {"shuffled": batch, "shuffled-fixed": 0}.get(modulation)
     random = Random(0 if drawn is None else stream_seed(seed, "shuffled", drawn, layer))
     constant = constants[min(layer, len(constants) - 1)] if constants else 1.0
 
-    def made_of(r: Tensor) -> Tensor:
+    def made_of(r: Tensor, count: Tensor) -> Tensor:
+        r = r / count.clamp_min(1) if mean else r
         try:
             return _stepped(TRANSFORMS[modulation](factor_from(r, gain, low, high), r, constant, random), factor_bits)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
     if gates == 1:
-        return made_of(r)
-    by_gate = r.view(gates, -1)
+        return made_of(r, count)
+    r_of, count_of = r.view(gates, -1), count.view(gates, -1)
     if not per_gate:
-        return made_of(by_gate.sum(0)).repeat(gates)
-    return torch.cat([made_of(gate) for gate in by_gate])
+        return made_of(r_of.sum(0), count_of.sum(0)).repeat(gates)
+    return torch.cat([made_of(*gate) for gate in zip(r_of, count_of)])
 
 
 def over_weight(m: Tensor, weight: Tensor, axis: int, groups: int) -> Tensor:

@@ -19,8 +19,10 @@ const char* const built_for = "grapes built for LibTorch " TORCH_VERSION;
 }  // namespace
 
 TORCH_LIBRARY(grapes, library) {
-  library.def("responsibility(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None) -> Tensor",
-              &grapes::responsibility);
+  library.def(
+      "responsibility(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None, bool "
+      "mean=False) -> Tensor",
+      &grapes::responsibility);
   library.def(
       "factor(Tensor weight, Tensor? recurrent=None, int dim=0, Tensor? mask=None, float gain=2.0, float low=1.0, "
       "float high=2.0) -> Tensor",

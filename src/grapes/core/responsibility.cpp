@@ -24,6 +24,14 @@ at::Tensor sum_but(const at::Tensor& weight, int64_t dim) {
   return others.empty() ? magnitude : magnitude.sum(others);
 }
 
+/// The number of weights that are not 0, or 1 if there is none.
+at::Tensor count_but(const at::Tensor& weight, const OptionalTensor& recurrent, int64_t dim) {
+  const auto count = [&](const at::Tensor& W) { return sum_but(W.detach().ne(0).to(W.scalar_type()), dim); };
+  at::Tensor all = count(weight);
+  if (recurrent.has_value() && recurrent->defined()) all = all + count(*recurrent);
+  return all.clamp_min_(1);
+}
+
 void require_finite(double largest) {
   TORCH_CHECK_VALUE(std::isfinite(largest), "factor: every weight must be finite; got a responsibility of ", largest);
 }
@@ -49,7 +57,7 @@ at::Tensor on_cpu(const at::Tensor& r, double gain, double low, double high) {
 }  // namespace
 
 at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurrent, int64_t dim,
-                          const OptionalTensor& mask) {
+                          const OptionalTensor& mask, bool mean) {
   const at::NoGradGuard no_grad;
   TORCH_CHECK(weight.is_floating_point(), "responsibility: weight must be floating point; got ", weight.scalar_type());
   TORCH_CHECK(dim >= 0 && dim < weight.dim(), "responsibility: dim must be an axis of the weight; got ", dim,
@@ -69,7 +77,7 @@ at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurr
                 recurrent->sizes());
     r = r + sum_but(*recurrent, dim);
   }
-  return r;
+  return mean ? r / count_but(weight, recurrent, dim) : r;
 }
 
 at::Tensor factor(const at::Tensor& weight, const OptionalTensor& recurrent, int64_t dim, const OptionalTensor& mask,

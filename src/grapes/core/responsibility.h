@@ -12,10 +12,11 @@ namespace grapes {
 /// @param dim        0: sum the incoming weights of each row; 1: sum the outgoing weights of each column
 /// @param mask       [rows of weight], multiplies the rows before the sum; the authors' program uses the dropout mask
 ///   of a batch's first example
+/// @param mean       divide each sum by the number of its weights that are not 0, as if the others did not exist
 /// @return [size(dim)], dtype of weight, without a gradient
 /// @throws c10::Error if a shape does not match
 at::Tensor responsibility(const at::Tensor& weight, const OptionalTensor& recurrent = {}, int64_t dim = 0,
-                          const OptionalTensor& mask = {});
+                          const OptionalTensor& mask = {}, bool mean = false);
 
 /// Computes the modulation factor of each unit from the weights. The result is not differentiable.
 ///   m[n] = clip(gain · r[n] / max r, low, high)                              Dellaferrera et al. 2022

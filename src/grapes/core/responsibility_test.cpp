@@ -24,6 +24,17 @@ TEST(Responsibility, SumsMagnitudesOverEveryAxisExceptTheUnits) {
   EXPECT_TRUE(at::equal(responsibility(W, {}, 1, at::tensor({0.0, 2.0})), at::tensor({8.0, 10.0, 12.0})));
 }
 
+TEST(Responsibility, TheMeanIsOverWeightsThatAreNotZero) {
+  const at::Tensor W = at::tensor({1.0, -2.0, 0.0, 0.0, 0.0, -6.0, 0.0, 0.0, 0.0}).view({3, 3});
+  EXPECT_TRUE(at::equal(responsibility(W, {}, 0, {}, true), at::tensor({1.5, 6.0, 0.0})));
+  EXPECT_TRUE(at::equal(responsibility(W, {}, 1, {}, true), at::tensor({1.0, 2.0, 6.0})));
+  const at::Tensor R = at::tensor({3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0}).view({3, 3});
+  EXPECT_TRUE(at::equal(responsibility(W, R, 0, {}, true), at::tensor({2.0, 6.0, 5.0})));
+  EXPECT_TRUE(at::equal(responsibility(W, {}, 0, at::tensor({1.0, 0.0, 1.0}), true), at::tensor({1.5, 0.0, 0.0})));
+  const at::Tensor dense = drawn({4, 3, 2, 2}, 1);
+  EXPECT_TRUE(at::allclose(responsibility(dense, {}, 0, {}, true), responsibility(dense) / 12, 1e-15, 0));
+}
+
 TEST(Responsibility, RejectsShapesThatDoNotFit) {
   const at::Tensor W = at::ones({2, 3});
   EXPECT_THROW(responsibility(W, at::ones({3, 3})), c10::Error);

@@ -81,8 +81,8 @@ std::tuple<bool, OptionalTensor> error_path(const std::string& route, const at::
 
 at::Tensor factor_by_rule(const at::Tensor& weight, const OptionalTensor& recurrent, int64_t axis, int64_t groups,
                           int64_t gates, const std::string& modulation, at::ArrayRef<double> constants, double gain,
-                          double low, double high, int64_t factor_bits, int64_t seed, bool per_gate, int64_t layer,
-                          int64_t batch, const std::string& name) {
+                          double low, double high, int64_t factor_bits, int64_t seed, bool per_gate, bool mean,
+                          int64_t layer, int64_t batch, const std::string& name) {
   Rule rule;
   rule.modulation = modulation;
   rule.constants = constants.vec();
@@ -91,6 +91,7 @@ at::Tensor factor_by_rule(const at::Tensor& weight, const OptionalTensor& recurr
   rule.factor_bits = static_cast<int>(factor_bits);
   rule.seed = static_cast<std::uint64_t>(seed);
   rule.per_gate = per_gate;
+  rule.reduction = mean ? Reduction::mean : Reduction::sum;
   ModuleInfo module;
   module.name = name;
   module.weight = weight;
@@ -108,8 +109,8 @@ TORCH_LIBRARY_FRAGMENT(grapes, library) {
   library.def("error_path(str route, Tensor weight, Tensor? feedback) -> (bool, Tensor?)", &error_path);
   library.def(
       "layer_factor(Tensor weight, Tensor? recurrent, int axis, int groups, int gates, str modulation, float[] "
-      "constants, float gain, float low, float high, int factor_bits, int seed, bool per_gate, int layer, int batch, "
-      "str name) -> Tensor",
+      "constants, float gain, float low, float high, int factor_bits, int seed, bool per_gate, bool mean, int layer, "
+      "int batch, str name) -> Tensor",
       &factor_by_rule);
   library.def("over_weight(Tensor m, Tensor weight, int axis, int groups) -> Tensor",
               [](const at::Tensor& m, const at::Tensor& weight, int64_t axis, int64_t groups) {

@@ -74,9 +74,10 @@ class Maker {
         matrix < weights_.masks.size() ? OptionalTensor(weights_.masks[matrix]) : OptionalTensor();
     const std::vector<at::Tensor>& sums = dim == 0 ? weights_.incoming : weights_.outgoing;
     const bool known = !mask && matrix < sums.size() && sums[matrix].defined();
+    const bool mean = rule_.reduction == Reduction::mean;
     try {
-      return factor_of(known ? sums[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask), rule_, layer,
-                       random_);
+      return factor_of(known ? sums[matrix] : responsibility(weights_.layers[matrix], {}, dim, mask, mean), rule_,
+                       layer, random_);
     } catch (const c10::ValueError& error) {
       TORCH_CHECK_VALUE(false, "layer ", matrix + 1, ": ", error.what_without_backtrace());
     }

@@ -43,6 +43,17 @@ TEST(Modulation, FactorsEqualValuesByHand) {
   EXPECT_EQ(values(first_layer(weights, clipped).error), (std::vector<double>{1, 1, 2}));
 }
 
+TEST(Modulation, TheMeanResponsibilityDoesNotDependOnTheNumberOfWeights) {
+  Weights weights;  // sums of 4, 3 and 2; means of 1, 1.5 and 2
+  weights.layers = {
+      at::tensor({1.0, -1.0, 1.0, 1.0, 1.5, 0.0, 0.0, 1.5, 0.0, 0.0, -2.0, 0.0}, at::kDouble).view({3, 4}),
+      at::ones({2, 3}, at::kDouble)};
+  Rule rule = unclipped("grapes");
+  EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{2, 1.5, 1}));
+  rule.reduction = Reduction::mean;
+  EXPECT_EQ(values(first_layer(weights, rule).error), (std::vector<double>{1, 1.5, 2}));
+}
+
 TEST(Modulation, LocalScalesTheUpdateAndNotTheError) {
   const Factors local = first_layer(one_layer(), unclipped("grapes-local"));
   EXPECT_FALSE(local.error.defined());

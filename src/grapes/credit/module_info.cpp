@@ -216,31 +216,43 @@ at::Tensor layer_factor(const ModuleInfo& module, const Layout& layout, const Ru
   const auto exact = [](const at::Tensor& of) {  // sums in 16 bits would be rounded
     return of.scalar_type() == at::kHalf || of.scalar_type() == at::kBFloat16 ? of.detach().to(at::kFloat) : of;
   };
-  const at::Tensor W = exact(module.weight);
-  at::Tensor r;
-  if (layout.groups > 1) {
+  const auto sum = [&](const at::Tensor& W, const OptionalTensor& R) {
+    if (layout.groups == 1) return responsibility(W, R, layout.axis);
     // [input, unit / groups, ...]: inputs of a group reach only the units of that group.
     const at::Tensor magnitude = W.detach().abs().flatten(1);
-    r = magnitude.view({layout.groups, W.size(0) / layout.groups, W.size(1), -1}).sum({1, 3}).flatten();
-  } else {
-    const bool both = module.recurrent.defined() && rule.responsibility != Responsibility::input;
-    r = responsibility(W, both ? OptionalTensor(exact(module.recurrent)) : OptionalTensor(), layout.axis);
+    return magnitude.view({layout.groups, W.size(0) / layout.groups, W.size(1), -1}).sum({1, 3}).flatten();
+  };
+  const at::Tensor W = exact(module.weight);
+  const bool both = module.recurrent.defined() && rule.responsibility != Responsibility::input;
+  const at::Tensor R = both ? exact(module.recurrent) : at::Tensor();
+  const at::Tensor r = sum(W, R);
+  at::Tensor count;  // of weights that are not 0, for their mean
+  if (rule.reduction == Reduction::mean) {
+    const auto exists = [](const at::Tensor& of) { return of.defined() ? of.detach().ne(0).to(of.scalar_type()) : of; };
+    count = sum(exists(W), exists(R));
   }
 
   Random random(stream_seed(rule.seed, "shuffled", drawn_batch(rule, batch), number));
-  const auto made_of = [&](const at::Tensor& of) {
+  const auto made_of = [&](const at::Tensor& of, const at::Tensor& count) {
     try {
-      return factor_of(of, rule, number, random);
+      return factor_of(count.defined() ? of / count.clamp_min(1) : of, rule, number, random);
     } catch (const c10::ValueError& error) {
       TORCH_CHECK_VALUE(false, module.name, ": ", error.what_without_backtrace());
     }
   };
-  if (module.shard) return module.shard->own_units(made_of(module.shard->all_responsibilities(r)));
-  if (module.gates == 1) return made_of(r);
-  const at::Tensor by_gate = r.view({module.gates, -1});
-  if (!rule.per_gate) return made_of(by_gate.sum(0)).repeat({module.gates});
+  const auto each = [&count](auto change) { return count.defined() ? change(count) : count; };
+  if (module.shard) {
+    const auto all = [&](const at::Tensor& own) { return module.shard->all_responsibilities(own); };
+    return module.shard->own_units(made_of(all(r), each(all)));
+  }
+  if (module.gates == 1) return made_of(r, count);
+  const auto over_gates = [&](const at::Tensor& of) { return of.view({module.gates, -1}).sum(0); };
+  if (!rule.per_gate) return made_of(over_gates(r), each(over_gates)).repeat({module.gates});
   std::vector<at::Tensor> gates;
-  for (std::int64_t gate = 0; gate < module.gates; ++gate) gates.push_back(made_of(by_gate[gate]));
+  for (std::int64_t gate = 0; gate < module.gates; ++gate) {
+    const auto one = [&](const at::Tensor& of) { return of.view({module.gates, -1})[gate]; };
+    gates.push_back(made_of(one(r), each(one)));
+  }
   return at::cat(gates);
 }
 

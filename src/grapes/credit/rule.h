@@ -16,6 +16,12 @@ enum class Responsibility {
   synaptic   ///< for dfa: outgoing weights of a unit and of its inputs, as in the authors' program, see factors()
 };
 
+/// What a unit's responsibility is made from the absolute weights that count.
+enum class Reduction {
+  sum,
+  mean  ///< over the weights that are not 0: a weight of 0 does not exist
+};
+
 /// The range of the factors.
 struct Clip {
   enum class Kind {
@@ -38,6 +44,7 @@ struct Rule {
   /// Factors of the modulation `constant`, or exponents of `power`: one for all hidden layers, or one per layer.
   std::vector<double> constants = {};
   Responsibility responsibility = Responsibility::by_route;
+  Reduction reduction = Reduction::sum;
   double gain = 2;         ///< factor of the unit with the largest responsibility, before the clip
   Clip clip = {};          ///< range of the factors
   std::int64_t every = 1;  ///< number of batches for which the factors are kept

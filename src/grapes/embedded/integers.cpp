@@ -38,6 +38,7 @@ bool by_grapes(const nn::Options& trained, const std::string& rule) {
   using Kind = credit::Clip::Kind;
   using credit::Responsibility;
   const bool standard = m.gain == 2 && (m.clip.kind == Kind::by_route || m.clip == credit::Clip{Kind::range, 1, 2}) &&
+                        m.reduction == credit::Reduction::sum &&
                         (m.responsibility == Responsibility::by_route || m.responsibility == Responsibility::incoming);
   if (!standard)
     throw UsageError("the network was trained with a gain, clip or responsibility that integers do not support" +

@@ -100,6 +100,7 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"factor-bits", "2"},
                                                             {"analog", "soft-bounds:noise=2,imbalance=0.1"},
                                                             {"analog-real", "forward,update"},
+                                                            {"reduction", "mean"},
                                                             {"analog-read", "dac-bits=8,adc-bits=0"},
                                                             {"analog-responsibility", "serial"},
                                                             {"analog-pulses", "10"},

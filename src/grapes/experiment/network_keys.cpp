@@ -324,5 +324,9 @@ std::vector<Key> network_keys() {
                    {"spiking", spiking_group()},
                    {"rule", rule_group()}});
 }
+      key("reduction", learning,
+          "whether a responsibility is the sum or the mean of these weights; a weight that is exactly 0 does not exist "
+          "for the mean, so that it does not depend on the number of a unit's weights",
+          one_of({"sum", "mean"}), &R::reduction),
 
 }  // namespace grapes::experiment

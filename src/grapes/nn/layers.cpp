@@ -77,8 +77,9 @@ at::Tensor Routed::factor(const at::Tensor& recurrent) const {
   const bool both = recurrent.defined() && rule_.responsibility == credit::Responsibility::incoming;
   Random random(stream_seed(rule_.seed, "shuffled", credit::drawn_batch(rule_, batch_), 0));
   try {
-    return credit::factor_of(responsibility(weight, both ? OptionalTensor(recurrent) : OptionalTensor()), rule_, 0,
-                             random);
+    return credit::factor_of(responsibility(weight, both ? OptionalTensor(recurrent) : OptionalTensor(), 0, {},
+                                            rule_.reduction == credit::Reduction::mean),
+                             rule_, 0, random);
   } catch (const c10::ValueError& error) {
     TORCH_CHECK_VALUE(false, "grapes::nn::", kind_, ": ", error.what_without_backtrace());
   }

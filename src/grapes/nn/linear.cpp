@@ -86,8 +86,9 @@ std::vector<Named> LinearLayer::parameters() const {
   return all;
 }
 
-at::Tensor LinearLayer::responsibility(std::int64_t dim, const credit::Rule&, const at::Tensor* values) const {
-  return dim == 0 && values == nullptr && !plain_ && sums ? sums->of(weight) : at::Tensor();
+at::Tensor LinearLayer::responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const {
+  const bool known = sums != nullptr && rule.reduction == credit::Reduction::sum;
+  return dim == 0 && values == nullptr && !plain_ && known ? sums->of(weight) : at::Tensor();
 }
 
 std::unique_ptr<Layer> linear_layer(const LayerSetting& setting) {

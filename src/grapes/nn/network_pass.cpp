@@ -147,7 +147,9 @@ std::vector<at::Tensor> Network::responsibilities() const {
     at::Tensor r = options_.analog ? at::Tensor()  // exact, because a read has noise
                                    : part.layer->responsibility(dim, plan_.rule, nullptr);
     const at::Tensor& W = part.layer->weight;
-    if (!r.defined()) r = responsibility(part.places > 1 ? W.view({W.size(0), -1, part.places}) : W, {}, dim);
+    if (!r.defined())
+      r = responsibility(part.places > 1 ? W.view({W.size(0), -1, part.places}) : W, {}, dim, {},
+                         plan_.rule.reduction == credit::Reduction::mean);
     all.push_back(std::move(r));
   }
   return all;

@@ -110,6 +110,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
             {bool(precision.activations),
              "precision: activations are not rounded in spiking networks, where a spike is a bit"},
             {options.dropout > 0, "dropout is not supported in spiking networks"},
+            {rule.reduction != credit::Reduction::sum,
+             "analog: reduction must be sum, because an array reads sums of its weights"},
             {rule.responsibility == credit::Responsibility::synaptic,
              "responsibility synaptic is not supported in spiking networks: use incoming or outgoing"}});
 }

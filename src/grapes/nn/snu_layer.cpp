@@ -137,7 +137,8 @@ at::Tensor SnuLayer::responsibility(std::int64_t dim, const credit::Rule& rule, 
   if (dim != 0 || !recurrent.defined() || rule.responsibility != credit::Responsibility::incoming) return {};
   const std::size_t at = bias.defined() ? 2 : 1;  // in parameters()
   return grapes::responsibility(values != nullptr ? values[0] : weight,
-                                OptionalTensor(values != nullptr ? values[at] : recurrent), 0);
+                                OptionalTensor(values != nullptr ? values[at] : recurrent), 0, {},
+                                rule.reduction == credit::Reduction::mean);
 }
 
 /// Step by step, with tensor operations only.
