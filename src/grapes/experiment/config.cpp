@@ -41,6 +41,9 @@ void check(const Config& config) {
   if (has_tasks(config) && (config.training.patience > 0 || config.training.carry_remainder))
     throw UsageError("patience and carry-remainder support one task only, but scenario = '" +
                      config.continual.scenario + "' has several");
+  if (has_tasks(config) && config.network.encoding.draws == nn::Encoding::Draws::once)
+    throw UsageError("encoder-draws = 'once' supports one task only, but scenario = '" + config.continual.scenario +
+                     "' has several");
   check_pulses(config);
   if (config.training.accumulate > 1) check_divisible(config);
   if (!config.compare.sweep && !config.compare.sweep_values.empty())

@@ -76,6 +76,7 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"encoder", "latency"},
                                                             {"time-steps", "10"},
                                                             {"peak-rate", "0.5"},
+                                                            {"encoder-draws", "once"},
                                                             {"readout", "max_membrane"},
                                                             {"patience", "3"},
                                                             {"download", "false"},

@@ -167,9 +167,11 @@ TEST(Dropout, AndSpikesBelongToTheExampleNotToThePartOfTheBatch) {
   MaskRow<float> row(dropout);
   EXPECT_EQ(std::memcmp(row.at(1, 0, 40, 40), whole[3].data_ptr<float>(), 4 * 40), 0);
   const at::Tensor x = randoms({5, 40}, at::kFloat, 1).abs().clamp(0, 1);
-  const at::Tensor spikes = draw_spikes(x, 6, 0.5, 7);
-  EXPECT_TRUE(spikes.narrow(1, 2, 3).equal(draw_spikes(x.narrow(0, 2, 3).contiguous(), 6, 0.5, 7, 2)));
-  EXPECT_FALSE(spikes.narrow(1, 2, 3).equal(draw_spikes(x.narrow(0, 2, 3).contiguous(), 6, 0.5, 7)));
+  const at::Tensor spikes = draw_spikes(x, 6, 0.5, 7, at::arange(5, at::kLong));
+  EXPECT_TRUE(spikes.narrow(1, 2, 3).equal(
+      draw_spikes(x.narrow(0, 2, 3).contiguous(), 6, 0.5, 7, at::arange(2, 5, at::kLong))));
+  EXPECT_FALSE(
+      spikes.narrow(1, 2, 3).equal(draw_spikes(x.narrow(0, 2, 3).contiguous(), 6, 0.5, 7, at::arange(3, at::kLong))));
 }
 
 TEST(RowSums, AreRecomputedIfOtherCodeWritesTheWeight) {

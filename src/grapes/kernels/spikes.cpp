@@ -48,15 +48,18 @@ at::Tensor pack(const at::Tensor& x) {
   return binary ? packed : at::Tensor();
 }
 
-at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed, std::int64_t first) {
+at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed,
+                       const at::Tensor& streams) {
   const std::int64_t batch = x.size(0), in = x.size(1), words = words_for(in);
+  const at::Tensor numbers = streams.contiguous();
+  const std::int64_t* stream = numbers.data_ptr<std::int64_t>();
   at::Tensor packed = at::empty({steps, batch, words}, at::kInt);
   std::vector<std::uint32_t> spikes(static_cast<std::size_t>(steps * words));  // of one example
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "draw_spikes", [&] {
     const scalar_t* value = x.data_ptr<scalar_t>();
     for (std::int64_t b = 0; b < batch; ++b) {
       std::fill(spikes.begin(), spikes.end(), 0);
-      Random random(stream_seed(seed, "spikes", static_cast<std::uint64_t>(first + b)));
+      Random random(stream_seed(seed, "spikes", static_cast<std::uint64_t>(stream[b])));
       for (std::int64_t i = 0; i < in; ++i) {
         if (!(value[b * in + i] > 0)) continue;
         const double p = std::clamp(static_cast<double>(value[b * in + i]), 0.0, 1.0) * rate;

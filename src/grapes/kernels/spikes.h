@@ -25,10 +25,10 @@ constexpr BitPlace place_of(std::int64_t column) {
 /// Draws a spike at every step with probability x · rate, clamped to [0, rate]. Each example has its own stream, from
 /// which each input above 0 takes 16 bits per step, so probabilities are multiples of 2^-16.
 /// @param x  [batch, in], contiguous floating point, on the CPU
-/// @param first  number of the first example's stream
+/// @param streams  int64 [batch], the number of each example's stream
 /// @return packed [steps, batch, words]
 at::Tensor draw_spikes(const at::Tensor& x, std::int64_t steps, double rate, std::uint64_t seed,
-                       std::int64_t first = 0);
+                       const at::Tensor& streams);
 inline bool is_packed(const at::Tensor& x) { return x.scalar_type() == at::kInt; }
 
 /// A matrix of zeros and ones. Its products add the rows with ones, 256 sums at a time in registers, instead of

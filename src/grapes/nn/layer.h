@@ -25,6 +25,7 @@ struct Pass {
   std::int64_t step = 0;          ///< number of the batch, from 0
   std::int64_t first = 0;         ///< place of the first example in its batch, if this is only a part of it: random
                                   ///< numbers belong to the example, not to the part
+  at::Tensor examples = {};       ///< their numbers in the data set, int64 [batch]; undefined: not known
   std::vector<at::Tensor> masks;  ///< given dropout masks, per hidden layer [batch, unit]
   std::vector<at::Tensor>
       factor_weights;      ///< weights to compute factors from, in the order of parameters(); empty: the layers' own

@@ -157,12 +157,15 @@ std::vector<at::Tensor> Network::responsibilities() const {
 
 at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   const bool here = plan_.placed.device().is_cpu();  // packed spikes are supported on the CPU only
+  const bool once = options_.encoding.draws == Encoding::Draws::once && pass.training && pass.examples.defined();
   const std::uint64_t seed = stream_seed(pass.seed, pass.training ? "encoder" : "encoder in evaluation",
-                                         static_cast<std::uint64_t>(pass.step));
+                                         once ? 0 : static_cast<std::uint64_t>(pass.step));
+  const at::Tensor streams =
+      once ? pass.examples.flatten() : at::arange(pass.first, pass.first + inputs.size(0), at::kLong);
   if (takes_maps(stages_)) {
     at::Tensor x = inputs;
     if (!signature_.sequence)
-      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, seed, false, pass.first).transpose(0, 1);
+      x = encode(x.flatten(1).to(options_.precision.dtype), options_.encoding, seed, false, streams).transpose(0, 1);
     else if (kernels::is_packed(x))
       x = kernels::unpack(x, plan_.stages.front().in.values(), options_.precision.dtype);
     std::vector<std::int64_t> shape = {x.size(1), x.size(0)};
@@ -176,7 +179,7 @@ at::Tensor Network::encoded(const at::Tensor& inputs, const Pass& pass) const {
   if (signature_.sequence) return inputs.flatten(2).to(plan_.placed).transpose(0, 1).contiguous();
   const bool packed = here && plan_.neurons.inputs() != SnuOptions::Inputs::dense;
   const at::Tensor steps =
-      encode(inputs.flatten(1).to(options_.precision.dtype), options_.encoding, seed, packed, pass.first);
+      encode(inputs.flatten(1).to(options_.precision.dtype), options_.encoding, seed, packed, streams);
   return here ? steps : steps.to(plan_.placed);
 }
 

@@ -49,6 +49,26 @@ TEST(Encoder, BernoulliDependsOnlyOnSeedAndExample) {
   EXPECT_FALSE(torch::equal(twice.select(1, 0), twice.select(1, 1)));
 }
 
+TEST(Encoder, SpikesDrawnOnceBelongToTheExampleForTheWholeRun) {
+  Options options;
+  options.model = parse_model("snn:5");
+  const Signature signature{{50}, 3};
+  const auto logits = [&](Encoding::Draws draws, std::int64_t step, const std::vector<std::int64_t>& examples) {
+    options.encoding.draws = draws;
+    const at::Tensor numbers = torch::tensor(examples), x = uniform({4, 50}, 1).index_select(0, numbers);
+    Pass pass;
+    pass.training = true;
+    pass.step = step;
+    pass.examples = numbers;
+    return make_network(options, signature, 3)->forward(x, pass).detach();
+  };
+  using Draws = Encoding::Draws;
+  const at::Tensor first = logits(Draws::once, 0, {0, 1, 2, 3});
+  EXPECT_TRUE(torch::equal(logits(Draws::once, 9, {0, 1, 2, 3}), first));
+  EXPECT_TRUE(torch::equal(logits(Draws::once, 9, {2, 0}), first.index_select(0, torch::tensor({2, 0}))));
+  EXPECT_FALSE(torch::equal(logits(Draws::every_time, 9, {0, 1, 2, 3}), logits(Draws::every_time, 0, {0, 1, 2, 3})));
+}
+
 TEST(Encoder, LatencyGivesOneSpikeEarlierForLargerInputs) {
   Encoding encoding{"latency", 11, 1};
   const auto spikes = encode(torch::tensor({{1.0, 0.5, 0.01, 0.0}}, torch::kDouble), encoding, 0).select(1, 0);

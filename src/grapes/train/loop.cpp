@@ -143,6 +143,7 @@ record::Status Loop::epoch(const std::string& place) {
       pass.seed = options_.seed;
       pass.step = at.step;
       pass.first = mine.first;
+      pass.examples = mine.examples;
       if (options_.sync_batch_norm && sharing_) pass.together = sharing_->together(mine);
       StepOptions step_options = options_of(batch, mine, part, batches);
       if (callbacks_.before_step) callbacks_.before_step(batch, pass, step_options);
