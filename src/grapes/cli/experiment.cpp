@@ -116,6 +116,8 @@ std::set<std::string> configure(const Plan& plan, experiment::Config& config) {
   if (!plan.from.empty()) {
     config = experiment::config_of(checkpoint_path(plan.from));
     config.arm.clear();
+    config.initial_weights.clear();  // the checkpoint has what they have become
+    config.grow = false;
   }
   if (!plan.file.empty())
     for (std::string& name : experiment::read_toml(config, plan.file)) given.insert(std::move(name));

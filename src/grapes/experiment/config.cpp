@@ -44,6 +44,8 @@ void check(const Config& config) {
   if (has_tasks(config) && config.network.encoding.draws == nn::Encoding::Draws::once)
     throw UsageError("encoder-draws = 'once' supports one task only, but scenario = '" + config.continual.scenario +
                      "' has several");
+  if (config.grow && config.initial_weights.empty())
+    throw UsageError("grow = true needs initial-weights, the checkpoint of a network with fewer hidden layers");
   check_pulses(config);
   if (config.training.accumulate > 1) check_divisible(config);
   if (!config.compare.sweep && !config.compare.sweep_values.empty())

@@ -40,10 +40,12 @@ struct Config {
   train::Options training;
   continual::Options continual;
   CompareOptions compare;
-  std::int64_t threads = 1;  ///< per run
-  std::int64_t jobs = 0;     ///< number of parallel runs; 0: cores / threads
-  double timeout = 120;      ///< of a training in several processes: seconds to wait for the others
-  std::string arm;           ///< label in the record; not "": this is a single run, not a comparison
+  std::int64_t threads = 1;     ///< per run
+  std::int64_t jobs = 0;        ///< number of parallel runs; 0: cores / threads
+  double timeout = 120;         ///< of a training in several processes: seconds to wait for the others
+  std::string initial_weights;  ///< a safetensors file, with {seed} for the run's seed; "": they are drawn
+  bool grow = false;            ///< initial_weights are those of a network with fewer hidden layers, see train::grown()
+  std::string arm;              ///< label in the record; not "": this is a single run, not a comparison
   /// [arm.NAME] in TOML: name -> key -> value.
   std::map<std::string, std::map<std::string, std::string>> own_arms;
 };

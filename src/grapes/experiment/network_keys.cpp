@@ -188,6 +188,23 @@ std::vector<Key> model_group() {
           "multiply the incoming weights of each hidden unit by a random c and divide its outgoing weights by it, with "
           "this standard deviation of log c; the network computes the same, but its units are unlike",
           at_least(0), &N::unit_scales),
+      key("fan-in", start,
+          "number of inputs of each unit of a hidden dense layer, whose other weights stay 0; random: on average; "
+          "hubs: "
+          "of most units, of a hub, and the share of hubs; initial weights are drawn for a unit's own number",
+          parsed("all|COUNT|random:COUNT|hubs:COUNT,COUNT,SHARE", nn::parse_fan_in), &N::fan_in),
+      key("initial-weights, pretrained, weights", start,
+          "start from the weights in this checkpoint; {seed} stands for the seed of the run; empty: they are drawn",
+          text("FILE.safetensors"), &Config::initial_weights),
+      key("grow", start,
+          "the network of initial-weights has fewer hidden layers: they become the first ones, and the other hidden "
+          "layers are inserted before the output layer",
+          yes_or_no, &Config::grow),
+      key("prune, density", start,
+          "before training, keep this fraction of the weights of each layer, those of the largest magnitude; the "
+          "others "
+          "stay 0; 1: all",
+          upto(0, 1), &N::prune),
       key("feedback-initializer, feedback-init", learning,
           "distribution of the feedback weights; auto: he_uniform if initializer is he_uniform, else nokland",
           row_of(nn::initializers(), {"auto"}), &N::feedback_init),
@@ -289,6 +306,9 @@ std::vector<Key> spiking_group() {
           at_least(1), &nn::Encoding::steps),
       key("peak-rate", start, "bernoulli: probability of a spike per time step for a pixel of 1", upto(0, 1),
           &nn::Encoding::peak_rate),
+      key("encoder-draws", start,
+          "bernoulli: draw the spikes of a training image every time it is shown, or once for the whole run",
+          one_of({"every-time", "once"}), &nn::Encoding::draws),
       key("readout", learning, "how the output layer's time steps become one prediction, see grapes list readouts",
           row_of(nn::readouts()), &S::readout),
   };
@@ -304,11 +324,12 @@ std::vector<Key> rule_group() {
       key("responsibility", learning,
           "which weights the responsibility of a unit sums; by-route: those of the authors' program",
           one_of({"by-route", "incoming", "input", "outgoing", "synaptic"}), &R::responsibility),
+      key("reduction", learning,
+          "whether a responsibility is the sum or the mean of these weights; a weight that is exactly 0 does not exist "
+          "for the mean, so that it does not depend on the number of a unit's weights",
+          one_of({"sum", "mean"}), &R::reduction),
       key("gain", learning, "factor of the unit with the largest responsibility", above(0), &R::gain),
       key("clip", learning, "range to which factors are clipped; by-route: that of the authors' program", clip_form(),
-      key("encoder-draws", start,
-          "bernoulli: draw the spikes of a training image every time it is shown, or once for the whole run",
-          one_of({"every-time", "once"}), &nn::Encoding::draws),
           &R::clip),
       key("factors-every", learning, "compute the factors once in this many batches", at_least(1), &R::every),
       key("factor-bits", learning,
@@ -327,9 +348,5 @@ std::vector<Key> network_keys() {
                    {"spiking", spiking_group()},
                    {"rule", rule_group()}});
 }
-      key("reduction", learning,
-          "whether a responsibility is the sum or the mean of these weights; a weight that is exactly 0 does not exist "
-          "for the mean, so that it does not depend on the number of a unit's weights",
-          one_of({"sum", "mean"}), &R::reduction),
 
 }  // namespace grapes::experiment

@@ -23,6 +23,29 @@ fs::path last_checkpoint(const RunPlan& plan) { return plan.folder / "checkpoint
 
 bool resumes(const RunPlan& plan) { return !plan.folder.empty() && plan.resume && fs::exists(last_checkpoint(plan)); }
 
+/// The file with the initial weights of a run, or "".
+std::string initial_weights(const Config& config, const RunPlan& plan) {
+  if (!plan.init.empty() || (plan.group != nullptr && !plan.group->first())) return plan.init;
+  std::string file = config.initial_weights;
+  const std::string seed = "{seed}";
+  for (std::size_t at = file.find(seed); at != std::string::npos; at = file.find(seed))
+    file.replace(at, seed.size(), std::to_string(config.training.seed));
+  return file;
+}
+
+/// Gives a new network the weights with which its training begins: loads them, and prunes them.
+void take_initial_weights(const Config& config, const RunPlan& plan, nn::Network& model) {
+  if (resumes(plan)) return;  // they come from the checkpoint
+  if (const std::string file = initial_weights(config, plan); !file.empty()) {
+    if (plan.init.empty() && !fs::exists(file))
+      throw DataError("initial-weights: there is no file " + file +
+                      "; {seed} stands for the seed of the run, which is " + std::to_string(config.training.seed));
+    const train::Tensors content = train::read_safetensors(file);
+    train::load_weights(config.grow ? train::grown(content, model, file) : content, model, file, false);
+  }
+  model.prune();
+}
+
 /// Trains with a new or resumed record. @param row  the last row of its metrics to keep; -1: none
 template <class Train>
 record::Status recorded(const Config& config, const data::Splits& splits, const data::DatasetInfo& info,
@@ -70,7 +93,7 @@ record::Status run_tasks(const Config& config, const data::Splits& splits, const
                                       return nn::make_network(plain, train::signature_of(scenario.info),
                                                               config.training.seed);
                                     }};
-  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
+  take_initial_weights(config, plan, *state.model);
   if (plan.folder.empty()) return continual::learn(run, {}, {}, on_progress);
   std::optional<continual::Checkpoint> checkpoint;
   if (resumes(plan)) checkpoint = {train::read_safetensors(last_checkpoint(plan)), last_checkpoint(plan).string()};
@@ -85,7 +108,7 @@ record::Status run_one(const Config& config, const data::Splits& splits, const R
                        const train::ProgressCallback& on_progress) {
   train::TrainState state(config.network, config.optimizer, config.training, splits.info);
   if (plan.on_network) plan.on_network(*state.model);
-  if (!plan.init.empty()) train::load_weights(train::read_safetensors(plan.init), *state.model, plan.init, false);
+  take_initial_weights(config, plan, *state.model);
   if (resumes(plan))
     train::unpack(train::read_safetensors(last_checkpoint(plan)), state, last_checkpoint(plan).string());
   if (plan.group != nullptr) train::equalize(*plan.group, state);

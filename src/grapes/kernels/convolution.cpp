@@ -155,6 +155,7 @@ struct ConvolutionNode final : torch::autograd::Node {
     });
     if (layer.rows.defined()) sum.mul_(layer.rows.view({-1, 1, 1, 1}));
     if (layer.columns.defined()) sum.mul_(layer.columns.view({1, -1, 1, 1}));
+    if (layer.mask.defined()) sum.mul_(layer.mask);
     return sum;
   }
 

@@ -18,6 +18,7 @@ struct Convolution {
   at::Tensor error;        ///< modulation factor, [out], or undefined: 1
   at::Tensor rows;         ///< [out], or undefined: multiplies the gradients of W and b
   at::Tensor columns;      ///< [in], or undefined: multiplies the gradient of W
+  at::Tensor mask;         ///< of W's shape, or undefined: multiplies the gradient of W
   ErrorPath path;          ///< its matrix is a kernel of W's shape
   bool rounded = false;    ///< operands of products are rounded to bfloat16; sums and results are float32
   bool once = true;        ///< the graph runs backward once, so activations may be released and overwritten

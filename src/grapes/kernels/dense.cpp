@@ -153,6 +153,7 @@ void learn_weight(const Dense& layer, at::Tensor delta, const at::Tensor& delta_
     double beta = 0;
     const at::Tensor grad = gradient(layer, layer.weight, apart, beta);
     multiply<T>(1, delta_factor, true, h, false, beta, grad);
+    if (layer.mask.defined()) grad.mul_(layer.mask);
     return;
   }
   const at::Tensor& W = layer.weight;
@@ -235,6 +236,7 @@ struct DenseBackward final : Node {
 }  // namespace
 
 at::Tensor dense(const at::Tensor& h, Dense layer) {
+  TORCH_INTERNAL_ASSERT(layer.fused_sgd == 0 || !layer.mask.defined());
   at::Tensor value, input;
   {
     const at::NoGradGuard no_grad;

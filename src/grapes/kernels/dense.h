@@ -27,6 +27,7 @@ struct Dense {
   at::Tensor error;    ///< modulation factor, [unit] or [batch, unit], or undefined: 1
   at::Tensor rows;     ///< [unit], or undefined: multiplies the gradients of W and b by row
   at::Tensor columns;  ///< [input], or undefined: multiplies the gradient of W by column
+  at::Tensor mask;     ///< [unit, input], or undefined: multiplies the gradient of W; not with fused_sgd
   ErrorPath path;
   /// Not 0: the backward pass applies W -= fused_sgd · dL/dW in the product that would compute the gradient. No
   /// gradient is written.

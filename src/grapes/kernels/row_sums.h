@@ -34,13 +34,16 @@ class RowSums {
   std::int64_t version_ = -1;
 };
 
-/// A tensor that learns, its row sums (null: not needed), and how it is stored (null: without rounding).
+/// A tensor that learns, its row sums (null: not needed), how it is stored (null: without rounding), and its mask,
+/// which is 0 where no weight exists (undefined: everywhere). Value and gradient are 0 there.
 struct Parameter {
-  Parameter(at::Tensor value, std::shared_ptr<RowSums> sums = nullptr, std::shared_ptr<Storage> storage = nullptr)
-      : value(std::move(value)), sums(std::move(sums)), storage(std::move(storage)) {}
+  Parameter(at::Tensor value, std::shared_ptr<RowSums> sums = nullptr, std::shared_ptr<Storage> storage = nullptr,
+            at::Tensor mask = {})
+      : value(std::move(value)), sums(std::move(sums)), storage(std::move(storage)), mask(std::move(mask)) {}
   at::Tensor value;
   std::shared_ptr<RowSums> sums;
   std::shared_ptr<Storage> storage;
+  at::Tensor mask;
 };
 
 /// Whether the fused loops support it: on the CPU, contiguous, float32 or float64.

@@ -59,6 +59,7 @@ kernels::Convolution Conv2dLayer::kernel(const ErrorPath& path) const {
   kernel.padding = shape_.padding[0];
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
+  kernel.mask = weight_mask;
   kernel.path = path;
   kernel.rounded = rounded && training_;
   kernel.once = once;

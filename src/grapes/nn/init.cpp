@@ -37,13 +37,18 @@ const std::vector<Initializer>& initializers() {
 }
 
 at::Tensor initialize(const Initializer& initializer, at::IntArrayRef shape, Random& random,
-                      const at::TensorOptions& options, double sigma) {
+                      const at::TensorOptions& options, double sigma, const at::Tensor& mask) {
   const double n_out = static_cast<double>(shape[0]);
   double n_in = 1;
   for (const auto size : shape.slice(1)) n_in *= static_cast<double>(size);
+  const auto inputs = static_cast<std::int64_t>(n_in);
   at::Tensor weight = at::empty(shape, at::kDouble);
   double* values = weight.data_ptr<double>();
-  for (std::int64_t i = 0; i < weight.numel(); ++i) values[i] = initializer.draw(n_in, n_out, sigma, random);
+  for (std::int64_t unit = 0; unit < shape[0]; ++unit) {
+    if (mask.defined()) n_in = mask[unit].sum().item<double>();
+    for (std::int64_t i = 0; i < inputs; ++i) *values++ = initializer.draw(n_in, n_out, sigma, random);
+  }
+  if (mask.defined()) weight.mul_(mask);
   return weight.to(options);
 }
 

@@ -16,7 +16,7 @@ at::Tensor Layer::forward(at::Tensor h, const ErrorPath& path) const {
 }
 
 std::vector<Named> Layer::parameters() const {
-  std::vector<Named> all = {{"weight", weight, nullptr, storage}};
+  std::vector<Named> all = {{"weight", weight, nullptr, storage, weight_mask}};
   if (bias.defined()) all.push_back({"bias", bias});
   return all;
 }
@@ -35,6 +35,7 @@ at::Tensor Layer::carried(const at::Tensor& error) const { return at::linear(err
 
 std::pair<at::Tensor, at::Tensor> Layer::modulated_parameters() const {
   at::Tensor W = rounding.weight(weight), b = bias;
+  if (weight_mask.defined()) W = W * weight_mask;
   if (factors.rows.defined()) {
     W = modulate(W, factors.rows, 0);
     if (b.defined()) b = modulate(b, factors.rows, 0);

@@ -43,6 +43,7 @@ struct Named {
   /// Row sums that the code that writes the weight must keep up to date, if factors use them.
   std::shared_ptr<kernels::RowSums> sums = nullptr;
   std::shared_ptr<kernels::Storage> storage = nullptr;  ///< number format in which the weight is stored; null: as it is
+  at::Tensor mask = {};  ///< of the weight's shape: 0 where no weight exists; undefined: all exist
 };
 
 /// A value in the forward pass of indirect feedback alignment, and two functions that carry an error upward past the
@@ -62,6 +63,8 @@ class Layer {
   virtual ~Layer() = default;
   at::Tensor weight;  ///< W, [unit, input, ...]
   at::Tensor bias;    ///< [unit], or undefined
+  /// Of W's shape, or undefined: 1 where a weight exists, 0 where W is 0 and gets no gradient.
+  at::Tensor weight_mask;
   credit::Factors factors;
   Rounding rounding;
   std::shared_ptr<kernels::Storage> storage;  ///< number format in which W is stored, or null

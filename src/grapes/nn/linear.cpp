@@ -18,12 +18,14 @@ void LinearLayer::prepare(const Pass& pass, std::size_t number) {
     dropout_ = {drop_, kernels::dropout_key(pass.seed, pass.step, number), {}, pass.first};
 }
 
-bool LinearLayer::fuses_sgd() const {
+bool LinearLayer::fusable() const {
   return kernels::fusable(weight) && !rounding && (!rounded || kernels::bfloat16_missing().empty());
 }
 
+bool LinearLayer::fuses_sgd() const { return fusable() && !weight_mask.defined(); }
+
 bool LinearLayer::fuses(const at::Tensor& h) const {
-  return training_ && !plain_ && fuses_sgd() && (!bias.defined() || kernels::fusable(bias)) && h.dim() >= 2 &&
+  return training_ && !plain_ && fusable() && (!bias.defined() || kernels::fusable(bias)) && h.dim() >= 2 &&
          kernels::fusable(h) && h.scalar_type() == weight.scalar_type();
 }
 
@@ -33,6 +35,7 @@ kernels::Dense LinearLayer::kernel(const ErrorPath& path) const {
   kernel.bias = bias;
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
+  kernel.mask = weight_mask;
   kernel.path = path;
   kernel.fused_sgd = fused_sgd_;
   kernel.sums = sums;

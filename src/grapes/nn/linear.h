@@ -33,6 +33,8 @@ class LinearLayer final : public Layer {
   at::Tensor dropout(const at::Tensor& h) const override;
 
  private:
+  /// Whether the weight and its format allow the fused node.
+  bool fusable() const;
   /// Returns the pre-activation by tensor operations. If products are rounded, the error reaches h by `path`.
   at::Tensor plain_affine(const at::Tensor& h, const ErrorPath& path) const;
   /// The layer without activation and dropout, for both fused forms.

@@ -56,9 +56,9 @@ void Network::add_layers() {
   parts_.back().above = parts_.size();
 }
 
-at::Tensor Network::drawn(const std::string& stream, at::IntArrayRef shape) const {
+at::Tensor Network::drawn(const std::string& stream, at::IntArrayRef shape, const at::Tensor& mask) const {
   Random random(stream_seed(seed_, stream, parts_.size() + 1));
-  const at::Tensor W = initialize(*plan_.init, shape, random, plan_.placed, options_.log_sigma);
+  const at::Tensor W = initialize(*plan_.init, shape, random, plan_.placed, options_.log_sigma, mask);
   return kernels::rounded(W, options_.precision.master.nearest(), 0, 0).requires_grad_();
 }
 
@@ -66,6 +66,8 @@ Network::Part Network::part_of(const Stage& stage, const StagePlan& sizes) const
   Part part = stage.what == Do::dense   ? dense(stage, sizes)
               : stage.what == Do::spike ? spiking(stage, sizes)
                                         : convolution(stage, sizes);
+  if (options_.prune < 1 && !part.layer->weight_mask.defined())
+    part.layer->weight_mask = at::ones_like(part.layer->weight.detach());
   part.inputs = sizes.in.values();
   part.values = sizes.out.values();
   if (options_.precision.keeps()) {
@@ -102,7 +104,13 @@ Network::Part Network::dense(const Stage& stage, const StagePlan& sizes) const {
   Part part;
   part.places = sizes.in.positions();
   part.then = stage.activates ? options_.activation : signature_.each_step ? "output at every step" : "output";
-  const at::Tensor W = drawn("init", {stage.units, sizes.in.values()});
+  at::Tensor mask;
+  if (options_.fan_in && stage.activates) {
+    Random random(stream_seed(seed_, "fan-in", parts_.size() + 1));
+    mask = weight_mask(options_.fan_in, stage.units, sizes.in.values(), random);
+    part.then += ", fan-in " + to_string(options_.fan_in);
+  }
+  const at::Tensor W = drawn("init", {stage.units, sizes.in.values()}, mask);
   const at::Tensor b = options_.bias ? at::zeros({stage.units}, plan_.placed).requires_grad_() : at::Tensor();
   const LayerKind& kind = *sizes.kind;
   using credit::Responsibility;
@@ -112,6 +120,7 @@ Network::Part Network::dense(const Stage& stage, const StagePlan& sizes) const {
   part.layer = kind.make({W, b, stage.activates ? plan_.activation : nullptr, dropout, options_.precision.bf16,
                           stage.activates && credit::modulation_of(plan_.rule).from_weights && incoming,
                           options_.analog, stream_seed(seed_, kind.name, parts_.size() + 1), workspace_});
+  if (mask.defined()) part.layer->weight_mask = mask.to(plan_.placed);
   if (options_.analog)
     part.then += fmt::format(", {} devices", 2 * W.numel());
   else if (kind.name != "linear")
@@ -236,6 +245,9 @@ std::vector<Named> Network::buffers() const {
   std::vector<Named> all;
   if (!learns_feedback()) all = named_feedback();
   for (std::size_t l = 0; l < parts_.size(); ++l)
+    if (const at::Tensor& mask = parts_[l].layer->weight_mask; mask.defined())
+      all.push_back({fmt::format("layers.{}.weight_mask", l), mask});
+  for (std::size_t l = 0; l < parts_.size(); ++l)
     for (const Layer* layer : std::initializer_list<const Layer*>{parts_[l].layer.get(), parts_[l].neurons.get()})
       if (layer != nullptr)
         for (const Named& one : layer->buffers()) all.push_back({fmt::format("layers.{}.{}", l, one.name), one.value});
@@ -342,7 +354,7 @@ std::string Network::describe() const {
 std::vector<kernels::Parameter> learning(const Network& network) {
   std::vector<kernels::Parameter> all;
   for (const Named& parameter : network.parameters())
-    all.emplace_back(parameter.value, parameter.sums, parameter.storage);
+    all.emplace_back(parameter.value, parameter.sums, parameter.storage, parameter.mask);
   return all;
 }
 

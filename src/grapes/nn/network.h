@@ -2,6 +2,7 @@
 
 #include "grapes/nn/analog_options.h"
 #include "grapes/nn/encoder.h"
+#include "grapes/nn/fan_in.h"
 #include "grapes/nn/layer.h"
 #include "grapes/nn/models.h"
 #include "grapes/nn/norm.h"
@@ -28,6 +29,8 @@ struct Options {
   std::string init = "he_uniform";  ///< a name in initializers()
   double log_sigma = 1;             ///< deviation of log |w| of the initializer lognormal
   double unit_scales = 0;           ///< deviation of log c; the initial weights are rescaled by c, see rescale()
+  FanIn fan_in;                     ///< of the hidden dense layers
+  double prune = 1;                 ///< fraction of each layer's weights that prune() keeps
   std::string feedback_init =
       "auto";              ///< auto, as in the authors' program: he_uniform if init is he_uniform, else nokland
   double dropout = 0;      ///< probability that a hidden unit is dropped, in [0, 1)
@@ -109,6 +112,12 @@ class Network final {
   /// @throws UsageError if the network has no such paths: spiking neurons, normalization, crossbars, learned feedback
   std::function<std::vector<at::Tensor>()> path_sums() const;
 
+  /// Keeps the options.prune of each layer's weights, those with the largest magnitudes, and removes the others: the
+  /// masks become 0 there. Of equal ones the first are kept. Does nothing if options.prune is 1.
+  void prune();
+  /// Sets weights to 0 that the masks say do not exist. Call it after the weights were written from outside.
+  void apply_masks();
+
   /// Sets the gradient of each learned feedback weight to that of the weight that it replaces. Call it after the
   /// backward pass.
   void mirror_gradients() const;
@@ -121,7 +130,8 @@ class Network final {
     std::size_t place;
   };
   std::vector<Weight> weights() const;  ///< per layer
-  std::vector<Named> buffers() const;   ///< other feedback weights, and running statistics of normalizations
+  /// Other feedback weights, running statistics of normalizations, and the masks of weights.
+  std::vector<Named> buffers() const;
   /// Whether the rule's modulation matches the norms of another one (Modulation::matches). Then a pass with
   /// Pass::reference has the factors of that modulation, and others have none. train::step() makes both passes.
   bool matches() const { return !credit::modulation_of(plan_.rule).matches.empty(); }
@@ -180,7 +190,7 @@ class Network final {
   /// Neurons on the current of a convolution, with the map `out`.
   void add_neurons(Part& part, const Map& out) const;
   std::vector<Named> parameters_of(std::size_t l) const;
-  at::Tensor drawn(const std::string& stream, at::IntArrayRef shape) const;
+  at::Tensor drawn(const std::string& stream, at::IntArrayRef shape, const at::Tensor& mask = {}) const;
   void add_feedback();
   /// Draws B of hidden layer l. @param draw  0 when the network is made; n + 1 for batch n
   at::Tensor drawn_feedback(std::size_t l, std::uint64_t draw) const;

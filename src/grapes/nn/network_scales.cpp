@@ -1,12 +1,14 @@
-// Networks whose units are unlike.
+// Networks whose units are unlike, and whose weights are removed.
 #include "grapes/nn/network.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <tuple>
 #include <vector>
 
 namespace grapes::nn {
@@ -34,6 +36,25 @@ void Network::rescale() {
     if (below.bias.defined()) multiply(below.bias, c, 0);
     multiply(above.weight, 1 / c, 1);
   }
+}
+
+void Network::prune() {
+  const at::NoGradGuard no_grad;
+  if (options_.prune == 1) return;
+  for (const Part& part : parts_) {
+    const at::Tensor magnitude = part.layer->weight.detach().abs().flatten();
+    const auto kept = std::max<std::int64_t>(std::llround(options_.prune * static_cast<double>(magnitude.numel())), 1);
+    const at::Tensor order = std::get<1>(at::sort(magnitude, /*stable=*/true, /*dim=*/0, /*descending=*/true));
+    const at::Tensor mask = at::zeros_like(magnitude).index_fill_(0, order.narrow(0, 0, kept), 1);
+    part.layer->weight_mask.mul_(mask.view_as(part.layer->weight_mask));
+  }
+  apply_masks();
+}
+
+void Network::apply_masks() {
+  const at::NoGradGuard no_grad;
+  for (const Part& part : parts_)
+    if (part.layer->weight_mask.defined()) part.layer->weight.mul_(part.layer->weight_mask);
 }
 
 }  // namespace grapes::nn

@@ -99,6 +99,7 @@ std::vector<StagePlan> stage_plans(const Options& options, const Stages& stages,
   Map map = first_map(stages, signature.input_shape);
   std::vector<Map> kept;
   bool flat = false;
+  int layer = 0;
   for (const Stage& stage : stages) {
     flat = flat || stage.what == Do::dense || stage.what == Do::spike;
     if (flat && stage.takes_map())
@@ -108,6 +109,9 @@ std::vector<StagePlan> stage_plans(const Options& options, const Stages& stages,
     StagePlan& one = all.emplace_back(sizes_of(stage, through, options.model));
     choose_rows(one, stage, options);
     through = one.out;
+    if (stage.is_layer()) ++layer;
+    if (stage.what == Do::dense && stage.activates)
+      require_fan_in(options.fan_in, one.out.values(), one.in.values(), fmt::format("layers.{}", layer - 1));
     if (stage.what == Do::keep) kept.push_back(map);
     if (stage.what == Do::add) {
       if (!(kept.back() == map))

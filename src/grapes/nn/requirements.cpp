@@ -43,6 +43,9 @@ void require_possible(const Options& options, const Stages& stages, const Signat
   const auto grouped = [](const Stage& stage) { return stage.is_layer() && stage.groups > 1; };
   const bool scaled = options.unit_scales > 0;
   const std::string of_scales = "unit-scales must not change what the network computes; it ";
+  const bool sparse = options.fan_in || options.prune < 1;
+  const std::string of_sparse = "fan-in and prune: removed weights ";
+  const auto hidden_dense = [](const Stage& stage) { return stage.what == Stage::Do::dense && stage.activates; };
   const std::size_t constants = rule.constants.size(), hidden = static_cast<std::size_t>(layers) - 1;
   refuse({
       {precision.dtype != at::kFloat && (precision.dtype != at::kDouble || precision.bf16 || precision.has_formats()),
@@ -75,6 +78,12 @@ void require_possible(const Options& options, const Stages& stages, const Signat
       {scaled && !is_homogeneous(find_row(activations(), "activation", options.activation)),
        of_scales + "needs an activation with φ(c z) = c φ(z), like relu, leaky_relu or identity; activation is " +
            options.activation},
+      {sparse && spiking, of_sparse + "are not supported in spiking networks" + model},
+      {sparse && (precision.bf16 || precision.has_formats() || options.analog),
+       of_sparse + "are not supported with bf16, number formats and analog crossbars"},
+      {options.fan_in && std::ranges::none_of(stages, hidden_dense), "fan-in needs a hidden dense layer" + model},
+      {!(options.prune > 0 && options.prune <= 1),
+       "prune must be above 0 and at most 1; got " + shortest(options.prune)},
       {route.upwards() && precision.has_formats(),
        "precision: number formats are not supported on route " + route.name + "; got " + to_string(precision)},
       {route.weights == credit::FeedbackWeights::learned && (precision.has_formats() || options.analog),
@@ -101,6 +110,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
              "analog: arrays are simulated in float32 on the cpu; precision is " + to_string(precision) + ", device " +
                  options.device},
             {options.dropout > 0, "analog: dropout is not supported with crossbars"},
+            {rule.reduction != credit::Reduction::sum,
+             "analog: reduction must be sum, because an array reads sums of its weights"},
             {route.upwards(), "route " + route.name + " is not supported with analog crossbars"},
             {!(options.analog.share > 0 && options.analog.share <= 1),
              "analog: share must be above 0 and at most 1; got " + shortest(options.analog.share)}});
@@ -110,8 +121,6 @@ void require_possible(const Options& options, const Stages& stages, const Signat
             {bool(precision.activations),
              "precision: activations are not rounded in spiking networks, where a spike is a bit"},
             {options.dropout > 0, "dropout is not supported in spiking networks"},
-            {rule.reduction != credit::Reduction::sum,
-             "analog: reduction must be sum, because an array reads sums of its weights"},
             {rule.responsibility == credit::Responsibility::synaptic,
              "responsibility synaptic is not supported in spiking networks: use incoming or outgoing"}});
 }

@@ -26,7 +26,7 @@ class Nero final : public Optimizer {
       : Optimizer(options, std::move(parameters)), steps_(at::zeros({}, at::kLong)) {
     const at::NoGradGuard no_grad;
     for (const Parameter& parameter : parameters_) {
-      balance(parameter.value);
+      balance(parameter);
       const at::Tensor norm = unit_norm(parameter.value);
       const at::Tensor mean = norm.mean();
       scale_.push_back(at::where(mean == 0, at::full_like(mean, 0.01), mean));
@@ -38,10 +38,16 @@ class Nero final : public Optimizer {
   }
 
  private:
-  static void balance(const at::Tensor& W) {
+  static void balance(const Parameter& parameter) {
+    const at::Tensor& W = parameter.value;
     if (W.dim() < 2) return;
     at::Tensor rows = W.detach().flatten(1);
-    rows = rows - rows.mean(1, true);
+    if (parameter.mask.defined()) {  // weights that do not exist have no part in the mean
+      const at::Tensor exists = parameter.mask.flatten(1);
+      rows = (rows - rows.sum(1, true) / exists.sum(1, true).clamp_min(1)) * exists;
+    } else {
+      rows = rows - rows.mean(1, true);
+    }
     const at::Tensor norm = rows.norm(2, 1, true);
     W.detach().copy_(at::where(norm == 0, rows, rows / norm).view(W.sizes()));
   }
@@ -53,7 +59,7 @@ class Nero final : public Optimizer {
     const auto t = static_cast<double>(steps_.item<std::int64_t>());
     const at::Tensor root = (q / (1 - std::pow(options_.beta2, t))).sqrt();
     W.sub_(at::where(root == 0, at::zeros_like(g), g / root) * scale_[i], rate);
-    balance(W);
+    balance(parameters_[i]);
   }
 
   std::vector<at::Tensor> square_, scale_;

@@ -7,7 +7,7 @@
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
 
 namespace grapes::train {
 namespace {
@@ -35,6 +35,18 @@ std::string metadata(const Tensors& content, const std::string& key, const std::
     throw DataError(file + ": the entry '" + key +
                     "' is missing; expected a checkpoint from which training can resume");
   return found->second;
+}
+
+/// A network without masks would give the removed weights back.
+void require_masks(const Tensors& content, const nn::Network& model, const std::string& file) {
+  const auto named = [&](const std::string& name) {
+    return std::ranges::any_of(model.buffers(), [&](const nn::Named& buffer) { return buffer.name == name; });
+  };
+  for (const auto& [name, tensor] : content.tensors)
+    if (name.ends_with(".weight_mask") && !named(name))
+      throw DataError(file + ": '" + name +
+                      "' says that weights were removed, but this network has all of them; start "
+                      "from the file with --from, which takes over fan-in and prune, or set one of them");
 }
 
 /// Always copies to the CPU.
@@ -91,6 +103,7 @@ Tensors pack(const TrainState& state) {
 }
 
 void load_weights(const Tensors& content, nn::Network& model, const std::string& file, bool strict) {
+  require_masks(content, model, file);
   for (const nn::Named& parameter : model.parameters()) {
     copy(content, parameter.name, parameter.value, file);
     if (parameter.storage) {  // for any parameter and format
@@ -101,6 +114,31 @@ void load_weights(const Tensors& content, nn::Network& model, const std::string&
   }
   for (const nn::Named& buffer : model.buffers())
     if (strict || content.tensors.count(buffer.name) > 0) copy(content, buffer.name, buffer.value, file);
+  model.apply_masks();
+}
+
+Tensors grown(const Tensors& content, const nn::Network& model, const std::string& file) {
+  const auto name_of = [](std::size_t layer) { return fmt::format("layers.{}.", layer); };
+  const std::size_t layers = model.weights().size();
+  std::size_t here = 0;
+  while (content.tensors.count(name_of(here) + "weight") > 0) ++here;
+  if (here == 0 || here >= layers)
+    throw DataError(
+        fmt::format("{}: a network with {} layers cannot grow to one with {}: expected fewer layers, one at "
+                    "least",
+                    file, here, layers));
+  const std::string output = name_of(here - 1);
+  Tensors all = content;
+  for (const auto& [name, value] : content.tensors)
+    if (name.starts_with(output)) {
+      all.tensors.erase(name);
+      all.tensors[name_of(layers - 1) + name.substr(output.size())] = value;
+    }
+  // The error of the last of these hidden layers comes from another layer now.
+  if (here > 1) all.tensors.erase(name_of(here - 2) + "feedback");
+  // The network has the rest.
+  for (const nn::Named& one : model.parameters()) all.tensors.try_emplace(one.name, one.value.detach());
+  return all;
 }
 
 void unpack(const Tensors& content, TrainState& state, const std::string& file) {
