@@ -3,6 +3,7 @@
 #include "grapes/base/file.h"
 #include "grapes/base/interrupt.h"
 #include "grapes/experiment/grid.h"
+#include "grapes/train/safetensors.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -88,6 +89,66 @@ TEST_F(Compare, ArmsOfOneSeedStartFromTheSameWeights) {
     }
   }
   EXPECT_NE(run_of("a", "bp", 1).epochs[0]["test_loss"], run_of("a", "bp", 2).epochs[0]["test_loss"]);
+}
+
+/// The fractions of the weights of each layer that are not 0, and the weights, in a run's last checkpoint.
+std::pair<std::vector<double>, std::vector<at::Tensor>> weights_in(const fs::path& run) {
+  std::pair<std::vector<double>, std::vector<at::Tensor>> all;
+  for (const auto& [name, W] : train::read_safetensors(run / "checkpoints" / "last.safetensors").tensors)
+    if (name.starts_with("layers.") && name.ends_with(".weight")) {
+      all.first.push_back((W != 0).to(at::kDouble).mean().item<double>());
+      all.second.push_back(W);
+    }
+  return all;
+}
+
+TEST_F(Compare, ArmsOfOneSeedGoOnFromTheSamePrunedNetworkOfThatSeed) {
+  config_.compare.arms = {"bp"};
+  run("whole");
+  config_.initial_weights = (folder_ / "whole/arms/bp/seed-{seed}/checkpoints/last.safetensors").string();
+  config_.compare.arms = {"bp", "grapes"};
+  run("trained on");
+  config_.network.prune = 0.25;
+  run("pruned");
+  for (const int seed : {1, 2}) {
+    const auto end = run_of("whole", "bp", seed).epochs.back();
+    EXPECT_EQ(run_of("trained on", "grapes", seed).epochs[0]["test_loss"], end["test_loss"]);
+    const record::Run bp = run_of("pruned", "bp", seed), grapes = run_of("pruned", "grapes", seed);
+    EXPECT_EQ(bp.epochs[0]["test_loss"], grapes.epochs[0]["test_loss"]);
+    EXPECT_NE(bp.epochs[0]["test_loss"], end["test_loss"]);
+    EXPECT_NE(bp.epochs[2]["test_loss"], grapes.epochs[2]["test_loss"]);
+    const std::string name = "seed-" + std::to_string(seed);
+    const auto [kept, after] = weights_in(folder_ / "pruned/arms/grapes" / name);
+    const auto before = weights_in(folder_ / "whole/arms/bp" / name).second;
+    ASSERT_EQ(kept.size(), 3U);
+    for (std::size_t l = 0; l < kept.size(); ++l) {
+      EXPECT_DOUBLE_EQ(kept[l], 0.25);
+      const at::Tensor removed = before[l].abs().masked_select(after[l] == 0);
+      EXPECT_LE(removed.max().item<float>(), before[l].abs().masked_select(after[l] != 0).min().item<float>());
+    }
+  }
+  config_.initial_weights = (folder_ / "whole/arms/bp/seed-{seed}.safetensors").string();
+  EXPECT_THAT([&] { run("missing"); }, ::testing::ThrowsMessage<DataError>(HasSubstr("initial-weights: there is no")));
+}
+
+TEST_F(Compare, ResumedRunsOfSparseNetworksKeepTheirMasks) {
+  config_.network.fan_in = nn::parse_fan_in("hubs:2,6,0.2");
+  config_.network.prune = 0.2;
+  config_.compare.arms = {"bp", "grapes"};
+  config_.training.checkpoint_every = 1;
+  run("whole");
+  interrupt::install();
+  const Outcome stopped = run("halves", false, [](const Stage& stage) {
+    if (stage.epochs_done > 1.5 && interrupt::pending() == 0) std::raise(SIGTERM);
+  });
+  EXPECT_EQ(stopped.state, record::State::interrupted);
+  interrupt::clear();
+  EXPECT_EQ(run("halves", true).state, record::State::finished);
+  EXPECT_EQ(rows("halves"), rows("whole"));
+  const auto whole = weights_in(folder_ / "whole/arms/grapes/seed-2"),
+             halves = weights_in(folder_ / "halves/arms/grapes/seed-2");
+  EXPECT_LE(whole.first[0], 0.2);
+  for (std::size_t l = 0; l < 3; ++l) EXPECT_TRUE(at::equal(whole.second[l], halves.second[l]));
 }
 
 TEST_F(Compare, TheNumberOfJobsDoesNotChangeResults) {
