@@ -57,6 +57,9 @@ void check_output(const nn::Options& trained, bool classes) {
 }
 
 fixed::Learning learning_of(const nn::Options& trained, const nn::Criterion& criterion, const IntegerOptions& options) {
+  if (trained.fan_in || trained.prune < 1)
+    throw UsageError(
+        "removed weights (fan-in, prune) would learn again in integers; export the network without --learn");
   fixed::Learning learning;
   learning.grapes = by_grapes(trained, options.rule);
   learning.factor_bits = options.factor_bits;

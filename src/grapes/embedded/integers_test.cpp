@@ -88,6 +88,10 @@ TEST(Integers, UnsupportedSettingsAreErrors) {
   EXPECT_EQ(refusal(trained, infer),
             "activation 'scaled_tanh' is not supported in integers; available: relu, identity, tanh, sigmoid");
   trained = small();
+  trained.prune = 0.5;
+  EXPECT_EQ(refusal(trained, infer), "");
+  EXPECT_THAT(refusal(trained, learn), HasSubstr("removed weights (fan-in, prune) would learn again"));
+  trained = small();
   trained.rule.modulation = "uniform";
   EXPECT_EQ(refusal(trained, infer), "");
   EXPECT_THAT(refusal(trained, learn), HasSubstr("modulation 'uniform'; in integers the rule must be bp or grapes"));
