@@ -17,6 +17,7 @@ A table stands on a page between two comments, and what it shows is in the first
     <!-- results: NAME,NAME,... pooled FILE -->        effect against dose over experiments (dose_response.py): the fitted lines, the
                                                        verdict, and a figure FILE beside the page
     <!-- results: NAME published -->                    published numbers beside ours: results/NAME.published.json
+    <!-- results: NAME spread homogeneous|other -->     how unlike units are, by network: results/NAME.json of experiments/study/f0.py
     <!-- end of results -->
 
 MEASURE is a key of `grapes report --json`. NAME.published.json is a list of {"what", "arm", "path", "value", "factor", "runs"}; path leads
@@ -212,7 +213,36 @@ def split(text):
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def spread(facts, homogeneous):
+    """Return a table of networks. Layers whose activation is homogeneous can be rescaled exactly; the others have a table of their own."""
+    rows, together = [], []
+
+    def cells(layers):
+        deviations = [layer["deviation"] for layer in layers]
+        return [str(len(layers)), str(sum(layer["units"] for layer in layers)), str(sum(layer["dead"] for layer in layers)),
+                f"{statistics.median(deviations):.2f}", f"{max(deviations):.2f}",
+                f"{100 * sum(one > 0.3 for one in deviations) / len(layers):.0f} %",
+                f"{statistics.median(layer['strong'] for layer in layers):.2f}", f"{statistics.median(layer['chance'] for layer in layers):.2f}"]
+
+    for network in facts["networks"]:
+        layers = [dict(zip(facts["columns"], layer)) for layer in network["layers"]]
+        layers = [layer for layer in layers if (set(layer["activation"].split("+")) <= set(facts["homogeneous"])) == homogeneous]
+        if layers:
+            skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(network["skipped"].items())) or "–"
+            kinds = ", ".join(sorted({layer["activation"] for layer in layers}))
+            rows.append([f"{network['network']} (`{network['package']}`)", kinds, *cells(layers), skipped])
+            together += layers
+    for title, some in (("all", together), ("all, at least 64 weights into a unit", [layer for layer in together if layer["inputs"] >= 64])):
+        rows.append([f"**{title}**", "", *cells(some), ""])
+    return table(["network", "activations", "layers", "units", "dead", "median", "largest", "above 0.3", "without weak", "by chance",
+                  "skipped layers"], rows)
+
+
 def contents(reports, match):
+    if match["kind"] == "spread":
+        if match["rest"] not in ("homogeneous", "other"):
+            sys.exit(f"results.py: unknown layers {match['rest']} of a spread; expected homogeneous or other")
+        return spread(json.loads((RESULTS / f"{match['name']}.json").read_text()), match["rest"] == "homogeneous")
     report, (measures, arms) = reports[match["name"]], (split(part) for part in (match["rest"] + ";").split(";")[:2])
     for key in measures:
         if key not in names(report):
@@ -223,7 +253,7 @@ def contents(reports, match):
         return differences(report, measures, arms)
     if match["kind"] == "published":
         return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
-    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, figure or pooled")
+    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, spread, figure or pooled")
 
 
 def main():
