@@ -6,10 +6,12 @@
     handle.disable()
 
     handle = torch_grapes.convert(model, "fa", "grapes")   # another route for the error, with or without GRAPES
+    print(torch_grapes.compare(train))    # whether it is worth it: your own training function with several rules and seeds
 """
 from . import nn, registered, safetensors
 from .alignment import Alignment, alignment
 from .attach import Handle, convert, converted, disable, enable, enabled, revert
+from .comparing import Comparison, Run, compare
 from .context import TORCH
 from .exponentiated_gradient import ExponentiatedGradient
 from .library import factor, feedback, feedback_convolution, mirror, modulate, responsibility
@@ -21,6 +23,7 @@ if TORCH >= (2, 4):
     registered.register()
 
 __all__ = [
-    "Alignment", "ExponentiatedGradient", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "alignment", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution",
-    "mirror", "modulate", "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
+    "Alignment", "Comparison", "ExponentiatedGradient", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "Run", "alignment",
+    "compare", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution", "mirror", "modulate",
+    "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
 ]

@@ -121,10 +121,7 @@ def convert(
     """
     guard_hooks()
     model = getattr(model, "_orig_mod", model)  # what torch.compile was called with
-    how = Rule(route=route, modulation=modulation, **rule)
-    if routes[route].local_in_time or routes[route].feedback == "first":
-        raise ValueError(f"torch_grapes: route {route} is not supported for existing models, because it needs the layers' order and time steps; "
-                         "torch_grapes.nn.Snu supports eprop and eprop-symmetric, and `grapes train` supports all routes")
+    how = rule_of(route=route, modulation=modulation, **rule)
     for name, module in model.named_modules():
         if any(isinstance(hook, layers.Hook) for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())):
             raise RuntimeError(f"torch_grapes: {name or 'the model'} has a rule already; call revert() first")
@@ -147,6 +144,15 @@ def convert(
         if routes[route].feedback == "direct":
             model.register_forward_hook(Close(sends, clock))  # type: ignore[arg-type]
     return Handle(model, how, hooks, sends, clock, found)
+
+
+def rule_of(**fields: Any) -> Rule:
+    """Return the rule with these fields. Raises ValueError if a field is invalid, or if existing models cannot follow the route."""
+    rule = Rule(**fields)
+    if routes[rule.route].local_in_time or routes[rule.route].feedback == "first":
+        raise ValueError(f"torch_grapes: route {rule.route} is not supported for existing models, because it needs the layers' order and time "
+                         "steps; torch_grapes.nn.Snu supports eprop and eprop-symmetric, and `grapes train` supports all routes")
+    return rule
 
 
 def _require_supported(model: nn.Module, rule: Rule, found: Selection) -> None:

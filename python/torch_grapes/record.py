@@ -33,7 +33,7 @@ def _toml(value: Any) -> str:
     return json.dumps(value) if isinstance(value, (bool, int, float, str)) else json.dumps(str(value))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
     half = path.with_name(path.name + ".part")
     half.write_text(text)
     os.replace(half, path)
@@ -72,7 +72,7 @@ class Record:
                        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         (self.folder / "env.json").write_text(json.dumps(environment, indent=2) + "\n")
         (self.folder / "metrics.jsonl").write_text("")
-        (self.folder / "log.txt").write_text("")
+        (self.folder / "log.txt").touch()
         self._status("running")
         identity = {"arm": arm, "seed": seed, "data": data, "model": model, "score": score, "pairing": pairing or f"{data} {model}"}
         (self.folder / "run.json").write_text(json.dumps(identity, indent=2) + "\n")  # written last, because it marks the folder as a run
@@ -110,4 +110,4 @@ class Record:
 
     def _status(self, state: str, message: str = "") -> None:
         status = {"state": state, "epoch": max(self._epoch, 0), "step": self._step, "message": message}
-        _replace(self.folder / "status.json", json.dumps(status, indent=2) + "\n")
+        replace(self.folder / "status.json", json.dumps(status, indent=2) + "\n")

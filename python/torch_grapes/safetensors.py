@@ -19,7 +19,7 @@ _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
-def _bytes(tensor: Tensor) -> bytes:
+def bytes_of(tensor: Tensor) -> bytes:
     flat = tensor.detach().cpu().contiguous().flatten()
     buffer = bytearray(flat.numel() * flat.element_size())
     if buffer:
@@ -35,7 +35,7 @@ def save_file(tensors: Mapping[str, Tensor], filename: Union[str, Path], metadat
         tensor = tensors[name]
         if tensor.dtype not in _NAMES:
             raise ValueError(f"torch_grapes.safetensors: {name}: {tensor.dtype} is not supported by the safetensors format")
-        pieces.append(_bytes(tensor))
+        pieces.append(bytes_of(tensor))
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + len(pieces[-1])]}
         end += len(pieces[-1])
     text = json.dumps(header).encode()
