@@ -18,12 +18,13 @@ from .library import factor, feedback, feedback_convolution, mirror, modulate, r
 from .local_optimizer import LocalOptimizer
 from .record import Record
 from .rule import Modulation, Route, Rule, modulations, routes
+from .version import VERSION as __version__
 
 if TORCH >= (2, 4):
     registered.register()
 
 __all__ = [
-    "Alignment", "Comparison", "ExponentiatedGradient", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "Run", "alignment",
-    "compare", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution", "mirror", "modulate",
-    "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
+    "Alignment", "Comparison", "ExponentiatedGradient", "Handle", "LocalOptimizer", "Modulation", "Record", "Route", "Rule", "Run", "__version__",
+    "alignment", "compare", "convert", "converted", "disable", "enable", "enabled", "factor", "feedback", "feedback_convolution", "mirror",
+    "modulate", "modulations", "nn", "responsibility", "revert", "routes", "safetensors",
 ]
