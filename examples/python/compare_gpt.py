@@ -62,7 +62,9 @@ def train(run):
         str(run.folder / "trainer"), max_steps=STEPS, learning_rate=run.learning_rate, per_device_train_batch_size=20, use_cpu=True,
         seed=run.seed,  # the order of the examples
         save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True, remove_unused_columns=False)
-    transformers.Trainer(model, arguments, train_dataset=parts[:-40]).train()
+    trainer = transformers.Trainer(model, arguments, train_dataset=parts[:-40])
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.train()
     with torch.no_grad():
         loss = model(torch.stack([part["text"] for part in parts[-40:]]))["loss"]
     run.epoch(step=STEPS, test_log_likelihood=-loss)  # in nats per character

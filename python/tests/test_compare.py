@@ -74,7 +74,9 @@ def test_it_does_what_a_loop_of_ones_own_does():
     assert rows[0]["layers"][0]["factor"]["max"] == 2
 
 
-def test_processes_do_what_one_process_does():
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_do_what_one_process_does(method, monkeypatch):
+    monkeypatch.setattr(pool, "_start_method", lambda: method)
     for jobs in (1, 2):
         torch_grapes.compare(train, ["bp", "grapes"], 2, learning_rate=0.3, folder=f"jobs-{jobs}", jobs=jobs)
     assert all(lines("jobs-1", arm, seed) == lines("jobs-2", arm, seed) for arm in ("bp", "grapes") for seed in (1, 2))
@@ -231,7 +233,7 @@ def test_weights_that_become_infinite_are_a_divergence_and_no_failure():
 
     result = torch_grapes.compare(diverges, ["bp", "grapes"], 1, folder="a")
     assert json.loads(Path("a/arms/grapes/seed-1/status.json").read_text())["state"] == "diverged"
-    assert result.scores("grapes") == {}
+    assert result.scores("grapes") == {} and "arm grapes, seed 1: it diverged: ValueError: torch_grapes: 0: " in str(result)
 
 
 def test_arms_that_start_differently_are_no_pair():

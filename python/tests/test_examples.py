@@ -1,4 +1,5 @@
 """Runs the examples."""
+import importlib.util
 import json
 import os
 import re
@@ -18,11 +19,11 @@ needs_fashion = pytest.mark.skipif(
     reason="fashion-mnist is missing (package dataset-fashion-mnist)")
 
 
-def run(name, *arguments):
+def run(name, *arguments, **options):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "OMP_NUM_THREADS": "1",
                    "GRAPES_LIBRARY": "none" if library.compiled is None else str(library.path)}
     done = subprocess.run([sys.executable, str(ROOT / "examples" / "python" / name), *map(str, arguments)],
-                          env=environment, capture_output=True, text=True, timeout=300)
+                          env=environment, capture_output=True, text=True, timeout=300, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -143,3 +144,33 @@ def test_the_notebook_compares_arms_that_start_alike(tmp_path, monkeypatch):
             assert [100 * d["mean"], *(100 * end for end in d["interval"])] == pytest.approx(found, abs=1e-6)
     names["figure"].savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 20000
+
+
+#: Examples of compare(): the modules that they need, short arguments, the least score of every arm, and layers that are modulated.
+COMPARED = {
+    "compare_tabular.py": ("sklearn", ("--epochs", 3), 0.9, {"0", "2"}),
+    "compare_resnet.py": ("torch", ("--epochs", 2, "--images", 400), 0.12, {"0", "3.path.0", "3.path.3", "4.shortcut", "5.path.3"}),
+    "compare_lightning.py": ("lightning", ("--epochs", 6), 0.3, {"lstm"}),
+    "compare_gpt.py": ("transformers", ("--steps", 40), -2.7, {"blocks.0.qkv", "blocks.0.project", "blocks.0.mlp.0", "blocks.1.mlp.2"}),
+    "compare_snntorch.py": ("snntorch", ("--epochs", 2), 0.5, {"hidden"}),
+    "compare_spikingjelly.py": ("spikingjelly", ("--epochs", 2), 0.5, {"0"}),
+}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_examples_compare_the_rules_on_models_of_others(name, tmp_path):
+    module, arguments, least, modulated = COMPARED[name]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is missing (make test-python installs it)")
+    if name == "compare_resnet.py" and not list(Path(os.environ.get("GRAPES_DATA", "/none")).glob("cifar10/data_batch_1.bin*")):
+        pytest.skip("cifar10 is missing (GRAPES_DATA)")
+    said = run(name, "--seeds", 2, *arguments, cwd=tmp_path)
+    assert re.search(r"^grapes − bp +2 +[+−]", said, re.MULTILINE) and "different" not in said and "failed" not in said
+    scores = {}
+    for file in tmp_path.glob("runs/*/arms/*/*/metrics.jsonl"):
+        row = json.loads(file.read_text().splitlines()[-1])
+        scores[file.parts[-3:-1]] = row.get("test_accuracy", row.get("test_log_likelihood"))
+        assert {layer["name"].split(".l0")[0] for layer in row.get("layers", [])} >= (modulated if file.parts[-3] == "grapes" else set())
+    assert len(scores) >= 6 and min(scores.values()) > least
+    assert len({scores[arm, "seed-1"] for arm in ("bp", "grapes")} | {scores[arm, "seed-2"] for arm in ("bp", "grapes")}) > 1
+    assert ("Embedding" in said) == (name == "compare_gpt.py")

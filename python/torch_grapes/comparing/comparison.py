@@ -111,22 +111,27 @@ class Comparison:
         return found
 
     @property
-    def _unit(self) -> Tuple[float, str, str]:
-        return (100, " %", " points") if self.score == "accuracy" else (1, "", "")
+    def _unit(self) -> Tuple[float, int, str, str]:
+        """Return the factor by which scores are shown, the number of decimals, and the units of a score and of a difference."""
+        return (100, 2, " %", ", points") if self.score == "accuracy" else (1, 4, "", "")
 
     def _tables(self) -> List[List[List[str]]]:
-        factor, percent, points = self._unit
+        factor, digits, percent, points = self._unit
+
+        def number(value: float, sign: str = "") -> str:
+            return f"{factor * value:{sign}.{digits}f}".replace("-", "−")
+
         rates = self.learning_rates()
         arms = [["arm", "n", *(["rate"] if any(rates.values()) else []), f"test {self.score}{percent}"]]
         for arm in self.arms:
-            scores = [factor * score for score in self.scores(arm).values()]
-            sd = f" ± {statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+            scores = list(self.scores(arm).values())
+            sd = f" ± {number(statistics.stdev(scores))}" if len(scores) > 1 else ""
             rate = [f"{rates[arm]:g}{self._edge(arm)}" if rates[arm] else "–"] if any(rates.values()) else []
-            arms.append([arm, str(len(scores)), *rate, f"{statistics.fmean(scores):.2f}{sd}" if scores else "–"])
-        differences = [["comparison", "pairs", f"difference{',' + points if points else ''} [95 %]"]]
+            arms.append([arm, str(len(scores)), *rate, number(statistics.fmean(scores)) + sd if scores else "–"])
+        differences = [["comparison", "pairs", f"difference{points} [95 %]"]]
         for one in self.differences():
-            interval = f" [{factor * one.interval[0]:+.2f}, {factor * one.interval[1]:+.2f}]" if one.interval else ""
-            differences.append([f"{one.arm} − {one.against}", str(one.pairs), f"{factor * one.mean:+.2f}{interval}".replace("-", "−")])
+            interval = f" [{number(one.interval[0], '+')}, {number(one.interval[1], '+')}]" if one.interval else ""
+            differences.append([f"{one.arm} − {one.against}", str(one.pairs), number(one.mean, "+") + interval])
         return [arms, differences] if len(differences) > 1 else [arms]
 
     def _edge(self, arm: str) -> str:
@@ -172,7 +177,7 @@ class Comparison:
         """Draw the learning curves and the paired differences, as a figure of Matplotlib. Raises ImportError if it is missing."""
         from matplotlib.figure import Figure
 
-        factor, percent, points = self._unit
+        factor, _, percent, points = self._unit
         figure = Figure(figsize=(10, 3.6), constrained_layout=True)
         curves, differences = figure.subplots(1, 2)
         for color, arm in enumerate(self.arms):
@@ -184,6 +189,7 @@ class Comparison:
             curves.plot(list(measured), [statistics.fmean(values) for values in measured.values()], color=f"C{color}",
                         marker="o" if len(measured) == 1 else "", label=f"{arm}, n = {len(self._runs(arm))}")
         curves.set(xlabel="epoch", ylabel=f"test {self.score}{percent}, mean")
+        curves.xaxis.get_major_locator().set_params(integer=True)
         curves.legend()
         found = self.differences()[::-1]
         for place, one in enumerate(found):
@@ -193,9 +199,10 @@ class Comparison:
             low, high = one.interval or (one.mean, one.mean)
             differences.errorbar(factor * one.mean, place, xerr=[[factor * (one.mean - low)], [factor * (high - one.mean)]], fmt="D", color="black", capsize=4)
         differences.axvline(0, color="gray", linewidth=1)
+        differences.margins(y=0.2)
         differences.set_yticks(range(len(found)))
         differences.set_yticklabels([f"{one.arm} − {one.against}" for one in found])
-        differences.set(xlabel=f"difference{',' + points if points else ''}: pairs, mean{', 95 % interval' if any(one.interval for one in found) else ''}")
+        differences.set(xlabel=f"difference{points}: pairs, mean{', 95 % interval' if any(one.interval for one in found) else ''}")
         return figure
 
     def open(self) -> None:

@@ -89,6 +89,7 @@ def compare(
             raise KeyboardInterrupt(f"torch_grapes.compare was interrupted; repeat the call to go on. The records are in {place}") from None
         states = {run.name: state_of(run.folder) for run in (*study.trials, *study.runs)}
         failures = {name: state["message"] for name, state in states.items() if state["state"] == "failed"}
+        failures.update((run.name, f"it diverged: {states[run.name]['message']}") for run in study.runs if states[run.name]["state"] == "diverged")
         failures.update((f"arm {arm}", "it was not compared, because a run that chooses its learning rate failed") for arm in study.left_out)
         if not any(states[run.name]["state"] == "finished" for run in study.runs):
             first = next(iter(failures.items()), ("every run", "diverged"))
