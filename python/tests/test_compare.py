@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -259,6 +260,29 @@ def test_another_order_of_the_examples_is_noticed():
 
     assert "drew different random numbers" in str(torch_grapes.compare(unequal, ["bp", "grapes"], 2, folder="a"))
     assert "drew different" not in str(torch_grapes.compare(train, ["bp", "grapes", "shuffled", "fa"], 2, folder="b"))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_result_has_the_warnings(jobs, recwarn):
+    class Embedded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.letters, self.head, self.hidden = nn.Embedding(3, 4), nn.Linear(8, 2), nn.Linear(4, 8)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.hidden(self.letters(x))))
+
+    def warns(run):
+        model = Embedded()
+        run.enable(model)
+        model(torch.tensor([0, 2])).sum().backward()
+        warnings.warn("of another package")
+        run.epoch(test_accuracy=0.5)
+
+    said = str(torch_grapes.compare(warns, ["bp", "grapes", "uniform"], 2, folder="a", jobs=jobs))
+    assert said.count("these layers are not modulated: letters (a module of type Embedding)") == 1
+    assert "hidden" in said  # it is called after head, and enable() takes the last layer that was made for the output layer
+    assert {str(one.message) for one in recwarn} == ({"of another package"} if jobs == 1 else set())
 
 
 def test_a_folder_of_other_runs_is_refused():

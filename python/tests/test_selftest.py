@@ -33,7 +33,8 @@ def test_a_wrong_factor_is_noticed(error, capsys, monkeypatch, operations):
     monkeypatch.setattr(library, "layer_factor", lambda *arguments: right(*arguments) * (1 + error))
     assert __main__.main() == 1
     said = capsys.readouterr().out
-    assert re.search(r"mlp, bp\+grapes, cpu, float64, plain operations: the gradient of 0.weight differs from the definition by 1.0e-03 of its norm", said)
+    assert re.search(r"mlp, bp\+grapes, cpu, float64, plain operations: the gradient of 0.weight differs from the "
+                     r"definition by 2.0e-03 of its norm", said)  # the error has passed two hidden layers
     assert "bp+none" not in said
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from importlib import metadata
+from pathlib import Path
 from typing import List, Tuple
 
 import torch
@@ -19,11 +20,12 @@ OPTIONAL = (("scipy", "intervals of compare()"), ("matplotlib", "figures of comp
 
 
 def versions() -> List[Tuple[str, str]]:
-    rows = [("torch_grapes", f"{__version__}, {library.__file__.rsplit('/', 1)[0]}"), ("Python", f"{platform.python_version()}, {platform.platform()}"),
+    rows = [("torch_grapes", f"{__version__}, {Path(library.__file__).parent}"),
+            ("Python", f"{platform.python_version()}, {platform.platform()}"),
             ("PyTorch", f"{torch.__version__}, {torch.get_num_threads()} threads"), ("operations", library.status)]
     devices = selftest.devices()
     rows.append(("devices", ", ".join(f"{name} ({torch.cuda.get_device_name()})" if name == "cuda" else name for name in devices)))
-    found = [f"{path}" for path in (shutil.which(name) for name, _ in PROGRAMS) if path]
+    found = [path for path in (shutil.which(name) for name, _ in PROGRAMS) if path]
     rows.append(("program", ", ".join(found) or f"{' or '.join(name for name, _ in PROGRAMS)} is not in PATH; it makes the page of a comparison"))
     for name, purpose in OPTIONAL:
         try:

@@ -19,6 +19,10 @@ from . import library
 from .attach import convert
 
 
+#: Routes and modulations that are checked.
+RULES = (("bp", "none"), ("bp", "grapes"), ("bp", "grapes-local"), ("bp", "uniform"), ("fa", "none"), ("fa", "grapes"))
+
+
 class Check(NamedTuple):
     name: str  #: network, rule, device and number format
     fault: str  #: empty, or how the gradients differ
@@ -57,8 +61,7 @@ def defined(model: nn.Sequential, x: Tensor, error: Tensor, modulation: str, fee
             (error,) = torch.autograd.grad(outputs[k], inputs[k], error)
             continue
         modulated = k != last and modulation != "none"
-        m = _factor(weight.detach(), modulation).view(-1, *[1] * (error.dim() - 2)) if modulated else torch.ones((), dtype=error.dtype, device=error.device)
-        own = m * error
+        own = _factor(weight.detach(), modulation).view(-1, *[1] * (error.dim() - 2)) * error if modulated else error
         found[f"{k}.weight"] = _down(model[k], inputs[k], own, weight)[0]
         sent = feedback.get(str(k), weight.detach().t() if weight.dim() == 2 else weight)
         passed = error if modulation == "grapes-local" else own
@@ -109,7 +112,7 @@ def checks() -> List[Check]:
             for device in devices() if operations == "plain" else ["cpu"]:
                 for dtype in (torch.float32, *([torch.float64] if device != "mps" else [])):
                     for kind in ("mlp", "convolutions"):
-                        for route, modulation in (("bp", "none"), ("bp", "grapes"), ("bp", "grapes-local"), ("bp", "uniform"), ("fa", "none"), ("fa", "grapes")):
+                        for route, modulation in RULES:
                             name = f"{kind}, {route}+{modulation}, {device}, {str(dtype)[6:]}, {operations} operations"
                             try:
                                 fault = _check(kind, route, modulation, device, dtype)

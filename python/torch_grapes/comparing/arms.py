@@ -26,7 +26,8 @@ def _named(name: str) -> Dict[str, Any]:
                 try:
                     options["constants"] = tuple(map(float, constants.split(",")))
                 except ValueError:
-                    raise ValueError(f"torch_grapes.compare: {name!r}: expected numbers after {modulation}:, as in constant:1.8; got {constants!r}") from None
+                    raise ValueError(f"torch_grapes.compare: {name!r}: expected numbers after {modulation}:, as in constant:1.8; "
+                                     f"got {constants!r}") from None
         else:
             known = ", ".join([*routes, *(row for row in modulations if row != "none")])
             raise ValueError(f"torch_grapes.compare: unknown arm {name!r}; available: {known}, ROUTE+MODULATION, and your own in a "

@@ -54,7 +54,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         self.notes.extend(self._unpaired())
-        self.notes.extend(self._unmatched())
+        self.notes.extend(self._warnings())
 
     def _runs(self, arm: str) -> Dict[int, Path]:
         folders = {seed: self.folder / "arms" / arm / f"seed-{seed}" for seed in self.seeds}
@@ -73,10 +73,8 @@ class Comparison:
                 break
         return notes
 
-    def _unmatched(self) -> List[str]:
-        found = {f"{name} ({why})": None for arm in self.arms for path in list(self._runs(arm).values())[:1]
-                 for name, why in start_of(path).get("unmatched", {}).items()}
-        return [f"these layers are not modulated: {', '.join(found)}"] if found else []
+    def _warnings(self) -> List[str]:
+        return list({said: None for arm in self.arms for path in self._runs(arm).values() for said in start_of(path).get("warnings", [])})
 
     def rows(self, arm: str, seed: int) -> List[Dict[str, Any]]:
         """Return the rows of metrics.jsonl of a finished run; row 0 is from before training."""
@@ -197,7 +195,8 @@ class Comparison:
             pairs = [factor * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
             differences.plot(pairs, [place] * len(pairs), "o", color="gray", alpha=0.5, markersize=4)
             low, high = one.interval or (one.mean, one.mean)
-            differences.errorbar(factor * one.mean, place, xerr=[[factor * (one.mean - low)], [factor * (high - one.mean)]], fmt="D", color="black", capsize=4)
+            differences.errorbar(factor * one.mean, place, xerr=[[factor * (one.mean - low)], [factor * (high - one.mean)]], fmt="D",
+                                 color="black", capsize=4)
         differences.axvline(0, color="gray", linewidth=1)
         differences.margins(y=0.2)
         differences.set_yticks(range(len(found)))

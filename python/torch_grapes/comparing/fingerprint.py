@@ -23,7 +23,7 @@ def _constant(value: Any) -> str:
 
 
 def _of_function(function: types.FunctionType, seen: Set[int]) -> Iterator[str]:
-    names = set()
+    names: Set[str] = set()
     for code in _codes(function.__code__):
         yield code.co_code.hex()
         yield from (_constant(value) for value in code.co_consts if not isinstance(value, types.CodeType))

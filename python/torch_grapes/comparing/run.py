@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import traceback
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,10 +55,10 @@ class Run:
         if self.model is not None:
             raise RuntimeError("run.enable() was called twice; call it once, for the whole model")
         weights = _hash_of(model)
-        handle = convert(model, **{"warn": False, **options, **self.options})
+        handle = convert(model, **{**options, **self.options})
         self.model = model
         self._open(type(model).__name__, handle)
-        self._start(weights=weights, unmatched=handle.unmatched)
+        self.note(weights=weights)
         if self.paired and not self.tuning:
             self._require_same_weights(weights)
         self._write()
@@ -75,7 +76,7 @@ class Run:
         if self._record is None:
             raise RuntimeError(f"run.epoch() was called before run.enable(model), so {self.arm} would not be the rule that trains")
         if not self.rows:
-            self._start(draws=_hash_of_generators())
+            self.note(draws=_hash_of_generators())
         self.rows.append({name: float(value.detach() if isinstance(value, Tensor) else value) for name, value in numbers.items()})
         self._write(len(self.rows) if step is None else step, **numbers)
 
@@ -89,12 +90,13 @@ class Run:
         rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
         self._record.epoch(step=step, **{**rate, **numbers})
 
-    def _start(self, **facts: Any) -> None:
+    def note(self, **facts: Any) -> None:
+        """Write what is known about the start of the run."""
         replace(self.folder / START, json.dumps({**start_of(self.folder), **facts}) + "\n")
 
     def _require_same_weights(self, weights: str) -> None:
         for path in sorted(self.folder.parents[1].glob(f"*/{self.folder.name}/{START}")):
-            if state_of(path.parent)["state"] in ("running", *ENDED) and start_of(path.parent)["weights"] != weights:
+            if state_of(path.parent)["state"] in ("running", *ENDED) and start_of(path.parent).get("weights", weights) != weights:
                 raise RuntimeError(
                     f"the arms {self.arm} and {path.parents[1].name} start from different weights with seed {self.seed}, so they form no "
                     "pair; make the model in the same way for every arm, and draw no random numbers before it for some arms only. If the "
@@ -148,6 +150,26 @@ def _seeded(seed: int) -> Iterator[None]:
             numpy.set_state(before[2])
 
 
+@contextmanager
+def _warnings_noted(run: Run) -> Iterator[None]:
+    """Write the warnings of torch_grapes to the record of a run instead of showing them, so that the result can say them once."""
+    said: List[str] = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message="torch_grapes: ")
+        show = warnings.showwarning
+
+        def note(message: Any, *where: Any, **more: Any) -> None:
+            text = str(message)
+            if not text.startswith("torch_grapes: "):
+                show(message, *where, **more)
+            elif text not in said:
+                said.append(text)
+                run.note(warnings=[one.replace("torch_grapes: ", "", 1) for one in said])
+
+        warnings.showwarning = note
+        yield
+
+
 def state_of(folder: Path) -> Dict[str, Any]:
     """Return the state and the message of a run; the state is "" if it has not begun."""
     try:
@@ -157,7 +179,7 @@ def state_of(folder: Path) -> Dict[str, Any]:
 
 
 def start_of(folder: Path) -> Dict[str, Any]:
-    """Return what is known about the start of a run: hashes of its weights and of the generators, and the layers that are not modulated."""
+    """Return what is known about the start of a run: hashes of its weights and of the generators, and warnings."""
     path = folder / START
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
@@ -186,7 +208,7 @@ def clear(run: Run) -> None:
 def execute(run: Run, train: Callable[[Run], Any]) -> None:
     """Carry out a run. What the training function raises is written to the record; only an interrupt is raised again."""
     try:
-        with _seeded(run.seed):
+        with _seeded(run.seed), _warnings_noted(run):
             state = _result(run, train(run))
         run.end(state, "" if state == "finished" else "the score is not a finite number")
     except BaseException as error:

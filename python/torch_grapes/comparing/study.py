@@ -137,7 +137,8 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise RuntimeError(f"torch_grapes.compare: another process is working on {folder}; wait until it has ended, or choose another folder") from None
+            raise RuntimeError(f"torch_grapes.compare: another process is working on {folder}; wait until it has ended, or choose another "
+                               "folder") from None
         yield
 
 
@@ -211,7 +212,7 @@ class _Study:
         for arm in self.arms:
             if any(state_of(run.folder)["state"] == "failed" for run in self.trials if run.arm == arm):
                 continue
-            tried = []
+            tried: List[Dict[str, Any]] = []
             for rate in self.grid:
                 scores, epochs = self._trial(arm, rate)
                 finite = [score for score in scores if score is not None]
