@@ -36,8 +36,9 @@ void write_all(int file, std::string_view bytes, const fs::path& path) {
   }
 }
 
-/// Opens a new file for writing. Makes its folder, again if another process removes the empty folder meanwhile. The limit
-/// is a time and not a number of attempts, because a process that waits for a processor core can lose many in a row.
+/// Opens a new file for writing. Makes its folder, again if another process removes the empty folder meanwhile. The
+/// limit is a time and not a number of attempts, because a process that waits for a processor core can lose many in a
+/// row.
 int open_new(const fs::path& file, const fs::path& folder) {
   using clock = std::chrono::steady_clock;
   const clock::time_point end = clock::now() + std::chrono::seconds(10);

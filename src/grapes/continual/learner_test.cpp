@@ -271,9 +271,13 @@ TEST(Learner, BatchesMadeAheadAreTheSame) {
   for (const std::string method : {"none", "replay", "der++", "joint"}) {
     Kit straight("permuted", method), ahead("permuted", method);
     std::atomic<int> here = 0, elsewhere = 0;
-    // Ten milliseconds are more than a tenth of any of these steps, on any machine.
+    // A batch takes as long as the step before it, and so more than a tenth of it, even if the machine is busy.
+    using clock = std::chrono::steady_clock;
+    std::atomic<clock::time_point> last = clock::now();
     observe(ahead.scenario, &Task::train, [&, home = std::this_thread::get_id()](const at::Tensor&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      std::this_thread::sleep_for(std::clamp<clock::duration>(clock::now() - last.load(), std::chrono::milliseconds(10),
+                                                              std::chrono::seconds(1)));
+      last = clock::now();
       ++(std::this_thread::get_id() == home ? here : elsewhere);
     });
     learn(straight.run());

@@ -34,9 +34,9 @@ inline const char* read_digits(const char* at, const char* end, std::uint64_t& v
       const std::uint64_t others = (word | (word + 0x7676767676767676U)) & 0x8080808080808080U;
       const int n = others == 0 ? 8 : std::countr_zero(others) / 8;
       if (n == 0) return at;
-      word <<= 8 * (8 - n);                                  // zeros in front
-      word = (word & 0x0f0f0f0f0f0f0f0fU) * 2561 >> 8;       // pairs of digits: 10 a + b
-      word = (word & 0x00ff00ff00ff00ffU) * 6553601 >> 16;   // pairs of those: 100 a + b
+      word <<= 8 * (8 - n);                                 // zeros in front
+      word = (word & 0x0f0f0f0f0f0f0f0fU) * 2561 >> 8;      // pairs of digits: 10 a + b
+      word = (word & 0x00ff00ff00ff00ffU) * 6553601 >> 16;  // pairs of those: 100 a + b
       word = (word & 0x0000ffff0000ffffU) * 42949672960001U >> 32;
       value = value * powers[n] + word;
       at += n;

@@ -49,7 +49,9 @@ class Records {
   bool skip_line();
   void end_line();
   bool is(char c) const { return at_ < end_ && *at_ == c; }
-  bool ends_field(char c) const { return c == delimiter_ || c == '\n' || c == '\r' || (c == '\t' && delimiter_ == ' '); }
+  bool ends_field(char c) const {
+    return c == delimiter_ || c == '\n' || c == '\r' || (c == '\t' && delimiter_ == ' ');
+  }
   bool at_line_end() const { return at_ == end_ || *at_ == '\r' || *at_ == '\n'; }
   bool blank() const { return at_ < end_ && (*at_ == ' ' || *at_ == '\t') && *at_ != delimiter_; }
 
@@ -58,7 +60,7 @@ class Records {
   const char delimiter_, comment_;
   const bool blanks_;
   bool stops_[256] = {};  // bytes at which a plain field is looked at
-  bool first_ = false;       // the next field is the first of its record
+  bool first_ = false;    // the next field is the first of its record
   std::size_t line_ = 0, next_line_ = 1;
   std::string_view last_comment_;
   std::deque<std::string> unquoted_;  // fields with doubled quotes

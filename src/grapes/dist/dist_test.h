@@ -20,8 +20,9 @@ inline Place place_of(int rank, int world) {
   return place;
 }
 
-/// Runs the ranks of a group as threads of this process.
+/// Runs the ranks of a group as threads of this process. Skips the test if this build has no Gloo.
 inline void in_processes(int world, double timeout, const std::function<void(Group&)>& work) {
+  if (const std::string missing = gloo_missing(); !missing.empty()) GTEST_SKIP() << missing;
   const int port = free_port();
   std::vector<std::thread> threads;
   for (int rank = 0; rank < world; ++rank)
