@@ -112,6 +112,16 @@ class Spread(unittest.TestCase):
         expected = np.log(np.abs(weights["w3"]).sum((1, 2, 3)) / np.abs(weights["w4"][:, 4:]).sum((0, 2, 3)))
         self.assertAlmostEqual(measured[0]["deviation"], np.std(expected), places=5)
 
+    def test_a_prelu_made_of_parts_has_the_weights_of_its_positive_side(self):
+        weights = {"w1": normal(6, 3), "w2": normal(2, 6), "slope": np.full(6, 5.0)}
+        nodes = [("Gemm", ["x", "w1"], "a", {"transB": 1}), ("Relu", ["a"], "b", {}), ("Abs", ["a"], "c", {}), ("Sub", ["a", "c"], "d", {}),
+                 ("Mul", ["d", "slope"], "e", {}), ("Add", ["b", "e"], "f", {}), ("Gemm", ["f", "w2"], "y", {"transB": 1})]
+        weights["slope"] *= np.arange(6)
+        measured, skipped = rows(onnx_graph(onnx_file(nodes, weights, [1, 3], "y")))
+        self.assertEqual(([row["activation"] for row in measured], skipped), (["prelu"], {}))
+        expected = np.log(np.abs(weights["w1"]).sum(1) / np.abs(weights["w2"]).sum(0))
+        self.assertAlmostEqual(measured[0]["deviation"], np.std(expected), places=5)
+
     def test_squeeze_and_excitation_leaves_units_apart(self):
         weights = {"w1": normal(6, 3, 1, 1), "w2": normal(4, 6, 1, 1), "w3": normal(6, 4, 1, 1), "w4": normal(2, 6, 1, 1)}
         nodes = [("Conv", ["x", "w1"], "a", {}), ("Relu", ["a"], "b", {}), ("GlobalAveragePool", ["b"], "c", {}),

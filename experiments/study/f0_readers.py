@@ -27,8 +27,8 @@ def operation(op, name, inputs, outputs, constants):
     if op in KEPT:
         node.inputs = node.inputs[:1]
         node.op, node.activation = "keep", KEPT[op]
-    elif op in ("Maximum", "Minimum") and fixed:  # with 0 a ReLU or its mirror image, with other numbers a clip
-        node.op, node.activation = "keep", "clip" if np.any(fixed[0]) else "relu"
+    elif op in ("Maximum", "Minimum") and fixed:
+        node.op, node.activation = "keep", "clip" if np.any(fixed[0]) else "relu" if op == "Maximum" else "negative part"
     elif op in ("Add", "AddV2", "BiasAdd", "Sub", "AddN", "Sum"):
         if len(node.inputs) == 1 and len(fixed) == 1:
             node.op, node.shift = "scale", -fixed[0] if op == "Sub" else fixed[0]

@@ -20,11 +20,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-HOMOGENEOUS = {"none", "relu", "leaky relu", "prelu", "abs"}
+HOMOGENEOUS = {"none", "relu", "leaky relu", "prelu", "abs", "negative part"}
 DEAD = 1e-6  # of the median of r_in or r_out
 WEAK = 1e-2  # of the median of r_in r_out: units that contribute little, whatever the scale of their weights
 ITSELF = "times itself"
-GATED = {frozenset({"sigmoid", ITSELF}): "silu", frozenset({"clip", ITSELF}): "hard-swish",
+NAMES = {frozenset({"relu", "abs"}): "prelu", frozenset({"relu", "negative part"}): "prelu",
+         frozenset({"sigmoid", ITSELF}): "silu", frozenset({"clip", ITSELF}): "hard-swish",
          frozenset({"hard sigmoid", ITSELF}): "hard-swish", frozenset({ITSELF}): "square"}
 
 
@@ -303,7 +304,7 @@ def follow(graph, start):
     if graph.shared[start.source] > 1:
         reasons["shared"] += 1
     while open_trails:
-        value, trail = open_trails.pop()
+        value, trail = open_trails.pop(0)
         if value in graph.outputs:
             reasons["output"] += 1
         for reader in graph.readers[value]:
@@ -317,19 +318,16 @@ def follow(graph, start):
                 if graph.shared[reader.source] > 1:
                     reasons["shared"] += 1
                 activations |= trail.activations
-                edge = edges.setdefault((id(reader), trail.unit.tobytes()), Edge(reader, trail.unit, trail.gain, trail.shift))
-                # A PReLU made of several operations reaches its reader several times; the gain is that of its positive side.
-                edge.gain = np.where(np.abs(trail.gain) > np.abs(edge.gain), trail.gain, edge.gain)
+                # A PReLU that is a sum of operations reaches its reader several times, first on its positive side, which has gain 1.
+                edges.setdefault((id(reader), trail.unit.tobytes()), Edge(reader, trail.unit, trail.gain, trail.shift))
                 continue
             try:
                 open_trails += graph.step(reader, value, trail, start)
             except Stop as reason:
-                if str(reason) == "tied" or graph.feeds(reader.outputs[0]) or not edges:
-                    reasons[str(reason)] += 1
-                else:
-                    reasons["output"] += 1
-    edges = [Edge(replace(graph.folded(edge.node)[0]), edge.unit, edge.gain, edge.shift) for edge in edges.values()]
-    named = GATED.get(frozenset(activations)) or "+".join(sorted(activations)) or "none"
+                hidden = str(reason) == "tied" or graph.feeds(reader.outputs[0])
+                reasons[str(reason) if hidden else "output"] += 1
+    edges = [Edge(graph.folded(edge.node)[0], edge.unit, edge.gain, edge.shift) for edge in edges.values()]
+    named = NAMES.get(frozenset(activations)) or "+".join(sorted(activations)) or "none"
     worst = next((one for one in ("tied", "shared", "normalized", "output") if reasons[one]), next(iter(reasons), ""))
     return Layer(node, edges, named, worst or ("" if edges else "unclear"))
 
