@@ -221,7 +221,7 @@ def spread(facts, homogeneous):
         deviations = [layer["deviation"] for layer in layers]
         return [str(len(layers)), str(sum(layer["units"] for layer in layers)), str(sum(layer["dead"] for layer in layers)),
                 f"{statistics.median(deviations):.2f}", f"{max(deviations):.2f}",
-                f"{100 * sum(one > 0.3 for one in deviations) / len(layers):.0f} %",
+                *[f"{100 * sum(one > limit for one in deviations) / len(layers):.0f} %" for limit in (0.3, 1)],
                 f"{statistics.median(layer['strong'] for layer in layers):.2f}",
                 f"{statistics.median(layer['chance'] for layer in layers):.2f}"]
 
@@ -231,12 +231,12 @@ def spread(facts, homogeneous):
         if layers:
             skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(network["skipped"].items())) or "–"
             kinds = ", ".join(sorted({layer["activation"] for layer in layers}))
-            rows.append([f"{network['network']} (`{network['package']}`)", kinds, *cells(layers), skipped])
+            rows.append([f"`{network['package']}` {network['network']}", kinds, *cells(layers), skipped])
             together += layers
-    many = [layer for layer in together if layer["inputs"] >= 64]
-    for title, some in (("all", together), ("all, at least 64 weights into a unit", many)):
-        rows.append([f"**{title}**", "", *cells(some), ""])
-    return table(["network", "activations", "layers", "units", "dead", "median", "largest", "above 0.3", "without weak", "by chance",
+    for title, some in (("all", together), ("all with an activation", [layer for layer in together if layer["activation"] != "none"]),
+                        ("all with at least 64 weights into a unit", [layer for layer in together if layer["inputs"] >= 64])):
+        rows += [[f"**{title}**", "", *cells(some), ""]] if some and (title == "all" or len(some) < len(together)) else []
+    return table(["network", "activations", "layers", "units", "dead", "median", "largest", "above 0.3", "above 1", "without weak", "by chance",
                   "skipped layers"], rows)
 
 
