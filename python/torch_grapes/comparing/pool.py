@@ -4,9 +4,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
+from contextlib import contextmanager
 from multiprocessing import connection
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import torch
 
@@ -22,8 +24,23 @@ def _start_method() -> str:
     return "fork" if forks and not torch.cuda.is_initialized() else "spawn"
 
 
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold an interrupt back for a with block. Python loses one that arrives while it forks, because it calls hooks there."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(run: Run, train: Train) -> None:
     """Carry out a run in a process of its own. What it prints goes to log.txt."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it was held back while this process began
     log = open(run.folder / "log.txt", "a", buffering=1)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -53,8 +70,9 @@ def _in_processes(runs: List[Run], train: Train, count: int, ended: Callable[[Ru
             while waiting and len(working) < count:
                 run = waiting.pop(0)
                 process = context.Process(target=_work, args=(run, train), name=run.name)  # not a daemon: it may have children, as DataLoader does
-                process.start()
-                working[process.sentinel] = process, run
+                with _held_back():
+                    process.start()
+                    working[process.sentinel] = process, run
             for sentinel in connection.wait(list(working)):
                 process, run = working.pop(sentinel)
                 process.join()
