@@ -115,6 +115,10 @@ std::map<std::string, Spread> values_of(const Runs& runs, const std::vector<Meas
   return values;
 }
 
+/// Returns a - b, and 0 if they are equal but for rounding: differences of equal differences of scores are seldom 0,
+/// and what is left of them would have a sign.
+double minus(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(std::abs(a), std::abs(b)) ? 0 : a - b; }
+
 /// Returns the differences of paired samples. Within one pair the settings agree, so the seed identifies a difference.
 Paired paired(const Spread& own, const Spread& others) {
   std::map<std::pair<std::uint64_t, std::string>, double> partners;
@@ -122,7 +126,7 @@ Paired paired(const Spread& own, const Spread& others) {
   std::vector<Sample> each;
   for (const Sample& one : own.samples)
     if (const auto partner = partners.find({one.seed, one.pairing}); partner != partners.end())
-      each.push_back({one.seed, "", one.value - partner->second});
+      each.push_back({one.seed, "", minus(one.value, partner->second)});
   const std::size_t unpaired = own.n() - each.size();
   const Spread differences = spread(std::move(each));
   return {differences, {}, 0, unpaired, differences.n() < 2 ? std::nullopt : wilcoxon(differences.values()), {}};
