@@ -42,6 +42,8 @@ test-python: build venv
 	@build/venv/bin/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/rliable_test.py
+	@cmake --build build --target grapes_statistics
+	@GRAPES_STATISTICS=$(CURDIR)/build/tests/grapes_statistics OPENBLAS_NUM_THREADS=1 build/venv/bin/python tests/statistics_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/onnx_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/simulators_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/tonic_test.py
