@@ -1,5 +1,5 @@
 # The few things people do; CMake does the work (cmake --list-presets shows the other builds).
-.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 clean
+.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 docs test-docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -10,6 +10,8 @@ help:
 	@echo "make test         build everything, and run every test"
 	@echo "make test-python  test torch_grapes with PyTorch from PyPI, and Grapes' files with readers from there, in build/venv"
 	@echo "make test-torch2  test the library with PyTorch 2.13 from PyPI, in build/venv and build-torch2"
+	@echo "make docs         write the documentation as a site, build/site/index.html"
+	@echo "make test-docs    the same, and look at it with Chromium: accessibility, search, phones"
 	@echo "make clean        remove build/ and build-torch2/"
 
 bootstrap:
@@ -56,6 +58,20 @@ test-torch2: venv
 	@cmake --preset torch2 --log-level=ERROR >/dev/null
 	@cmake --build --preset library
 	@tests/run.py torch2 -R '^(base|kernels|analog|core|credit|nn|optim|example)\.'
+
+build/site-venv/installed: tools/site/requirements.txt
+	@scripts/bootstrap --with-docs
+	@python3 -m venv build/site-venv
+	@build/site-venv/bin/pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+docs: build/site-venv/installed
+	@NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build --strict --quiet
+	@python3 tests/site_test.py . build/site
+
+test-docs: docs
+	@scripts/bootstrap --with-browser
+	@build/site-venv/bin/python tests/site_browser_test.py build/site
 
 clean:
 	rm -rf build build-torch2
