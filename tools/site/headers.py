@@ -108,8 +108,11 @@ def fields(members):
 
 
 def enumeration(member):
-    rows = [[f"`{value.findtext('name')}`", comment(value)] for value in member.iterfind("enumvalue")]
-    return table(("value", "meaning"), rows)
+    """Return an enumeration: its values, in a table if they have comments."""
+    name, values = short(member.findtext("name")), [(value.findtext("name"), comment(value)) for value in member.iterfind("enumvalue")]
+    if not any(meaning for _, meaning in values):
+        return f"```cpp\nenum class {name} {{ {', '.join(value for value, _ in values)} }};\n```\n\n{comment(member)}"
+    return f"```cpp\nenum class {name};\n```\n\n{comment(member)}\n\n" + table(("value", "meaning"), [(f"`{value}`", meaning) for value, meaning in values])
 
 
 def functions(members):
@@ -141,7 +144,7 @@ def class_part(compound):
     yield comment(compound)
     for member in members:
         if member.get("kind") == "enum":
-            yield f"`enum class {member.findtext('name')}`: {comment(member)}\n\n{enumeration(member)}"
+            yield enumeration(member)
     yield from functions([member for member in members if member.get("kind") == "function"])
     variables = [member for member in members if member.get("kind") == "variable"]
     yield fields(variables) if variables else ""
@@ -162,7 +165,7 @@ def entries(compounds):
             groups.setdefault((member.find("location").get("file"), member.findtext("name")), []).append(member)
         for (header, _), members in groups.items():
             first = members[0]
-            body = f"{comment(first)}\n\n{enumeration(first)}" if first.get("kind") == "enum" else "\n\n".join(functions(members))
+            body = enumeration(first) if first.get("kind") == "enum" else "\n\n".join(functions(members))
             yield header, int(first.find("location").get("line")), short(f"{name}::{first.findtext('name')}"), body
 
 

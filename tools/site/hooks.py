@@ -42,6 +42,25 @@ def targets(path):
     return found
 
 
+def as_lists(markdown):
+    """Indent the lines of list items by four spaces, and let lists begin after an empty line, which Python's Markdown needs."""
+    width, fenced, before, lines = 0, False, "", []
+    for line in markdown.splitlines():
+        item = re.match(r"(?:- |\d+\. )(?=\S)", line)
+        fenced ^= line.startswith("```")
+        if not fenced and item:
+            if before and not width:
+                lines.append("")
+            width = len(item[0])
+        elif not fenced and width and line.startswith(" " * width):
+            line = "    " + line[width:]
+        elif line:
+            width = 0
+        lines.append(line)
+        before = line
+    return "\n".join(lines) + "\n"
+
+
 def site_name(path):
     """Return the place in the site of a file or folder of the repository."""
     if path in NAMES:
@@ -114,4 +133,4 @@ def on_page_markdown(markdown, page, config, files):
         return posixpath.relpath(site_name(target), here) if (ROOT / target).exists() else link[1]
 
     markdown = ALTERNATIVES.sub(lambda span: span[0].replace("\\|", "` \\| `"), markdown)
-    return outside_code(LINK, moved, markdown)
+    return outside_code(LINK, moved, as_lists(markdown))
