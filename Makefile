@@ -65,8 +65,8 @@ build/site-venv/installed: tools/site/requirements.txt
 	@build/site-venv/bin/pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
-docs: build/site-venv/installed
-	@NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build --strict --quiet
+docs: build/site-venv/installed  # not with --quiet, with which MkDocs counts no warnings
+	@NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build --strict
 	@python3 tests/site_test.py . build/site
 
 test-docs: docs
