@@ -251,6 +251,30 @@ class ResamplingTest(unittest.TestCase):
             of_levels(self, largest, [c], [0.95], 20_000, self.RESAMPLES)
 
 
+class SimulationTest(unittest.TestCase):
+    """On a few simulated studies; tools/statistics_study.py has more."""
+    def test_intervals_contain_the_mean_in_95_percent_of_cases(self):
+        random = np.random.default_rng(10)
+        for n in (5, 20):
+            found = ask(["mean_interval", random.normal(3, 2, n), None, None, 0.95] for _ in range(4000))
+            self.assertAlmostEqual(np.mean([low <= 3 <= high for low, high in found]), 0.95, delta=0.01)
+
+    def test_reports_without_a_difference_seldom_find_one(self):
+        random, arms, studies = np.random.default_rng(11), ("bp", "grapes", "uniform", "shuffled-fixed"), 200
+        found = ask(["differences", {"scores": {arm: dict(enumerate(random.normal(0.5, 0.01, 5))) for arm in arms}, "smallest_effect": 0.1}]
+                    for _ in range(studies))
+        most = stats.binom.ppf(0.999, studies, 0.05)
+        for control in (False, True):
+            for holds in (lambda one: one["verdict"] in ("better", "worse", "negligible"), lambda one: one["p_holm"] < 0.05):
+                self.assertLessEqual(sum(any(holds(one) for one in report if one["control"] == control) for report in found), most)
+
+    def test_a_difference_as_large_as_the_smallest_effect_is_seldom_no_difference(self):
+        random, studies = np.random.default_rng(12), 1000
+        sets = [random.normal(0.3, 0.1, 8) for _ in range(studies)]
+        rejected = sum(p < 0.05 for p in ask(["equivalence", d, 0.3] for d in sets))
+        self.assertLessEqual(abs(rejected - 0.05 * studies), 4 * math.sqrt(0.05 * 0.95 * studies))
+
+
 class EdgeCasesTest(unittest.TestCase):
     def test_one_number_has_no_interval_and_no_test(self):
         self.assertEqual(ask([["mean_interval", [0.5], 0, 1, 0.95], ["equivalence", [0.5], 1], ["crossed_error", [[1, 0]]]]),
