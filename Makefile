@@ -1,5 +1,5 @@
 # The few things people do; CMake does the work (cmake --list-presets shows the other builds).
-.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 docs test-docs clean
+.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 docs test-docs playground test-playground clean
 .DEFAULT_GOAL := help
 
 help:
@@ -10,6 +10,8 @@ help:
 	@echo "make test         build everything, and run every test"
 	@echo "make test-python  test torch_grapes with PyTorch from PyPI, and Grapes' files with readers from there, in build/venv"
 	@echo "make test-torch2  test the library with PyTorch 2.13 from PyPI, in build/venv and build-torch2"
+	@echo "make playground   compile the playground of the site, docs/playground/playground.js"
+	@echo "make test-playground  compare the playground with torch_grapes, and use it in a browser"
 	@echo "make docs         write the documentation as a site, build/site/index.html"
 	@echo "make test-docs    the same, and look at it with Chromium: accessibility, search, phones"
 	@echo "make clean        remove build/ and build-torch2/"
@@ -72,6 +74,20 @@ docs: build/site-venv/installed  # not with --quiet, with which MkDocs counts no
 test-docs: docs
 	@scripts/bootstrap --with-browser
 	@build/site-venv/bin/python tests/site_browser_test.py build/site
+
+playground/node_modules/.package-lock.json: playground/package-lock.json
+	@scripts/bootstrap --with-node
+	@cd playground && npm ci --silent --no-audit --no-fund
+
+playground: playground/node_modules/.package-lock.json
+	@cd playground && npm run --silent check && npm run --silent build
+
+test-playground: playground venv
+	@scripts/bootstrap --with-browser
+	@git diff --exit-code docs/playground/playground.js  # it is committed, and made from playground/src
+	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt
+	@build/venv/bin/python playground/tests/reference.py build/playground-cases.json
+	@cd playground && npm run --silent build-tests && GRAPES_CASES=$(CURDIR)/build/playground-cases.json node --test build/
 
 clean:
 	rm -rf build build-torch2

@@ -3,6 +3,7 @@
 
     dependencies.py REPOSITORY
 """
+import json
 import re
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ def main():
         if path.name.startswith("requirements") or path.parent.name == "readers":
             for line in path.read_text().splitlines():
                 needed.update(re.findall(r"^[A-Za-z][\w.-]*", line.split("#")[0]))
+    needed.update(json.loads((root / "playground" / "package.json").read_text())["devDependencies"])
     listed = {}
     for name, license_of in re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", (root / "docs" / "dependencies.md").read_text(), re.MULTILINE):
         if name in listed:
