@@ -23,7 +23,7 @@ Step step_of(const MlpCase& which) {
   Step step;
   step.labels.name = joined(which.nodes);
   step.labels.batch = which.batch;
-  step.labels.variant = which.fused_sgd ? "" : "gradients written";
+  step.labels.variant = which.fused_update ? "" : "gradients written";
   step.labels.optimizer = step.optimizer.optimizer = which.optimizer;
   step.labels.precision = which.precision;
   step.network.precision = nn::parse_precision(which.precision);
@@ -34,7 +34,7 @@ Step step_of(const MlpCase& which) {
   step.info.outputs = which.nodes.back();
   step.batch = {numbers({which.batch, which.nodes.front()}, "inputs", dtype_of(which.precision)),
                 classes_in_turn(which.batch, which.nodes.back())};
-  step.fused_sgd = which.fused_sgd;
+  step.fused_update = which.fused_update;
   return step;
 }
 
@@ -54,14 +54,19 @@ std::vector<Timing> mlp(const MlpCase& which, const Options& options) {
     layers.push_back({which.batch, which.nodes[l - 1], which.nodes[l], l > 1});
   const std::vector<Step> steps = under_both_rules(step_of(which));
   require_equal_to_reference(steps, agreement(which.precision));
-  return take_turns([&] { return Group{products(layers, dtype_of(which.precision)), arms(steps)}; }, options);
+  return take_turns(
+      [&] {
+        Products alone = products(layers, dtype_of(which.precision));
+        return Group{std::move(alone.run), arms(steps), true, std::move(alone.by)};
+      },
+      options);
 }
 
 std::vector<MlpCase> mlp_cases() {
   const std::vector<std::int64_t> deep = {784, 512, 512, 512, 512, 512, 512, 512, 512, 512, 512, 10};
   return {{},
           {.dropout = 0.1},
-          {.fused_sgd = false},
+          {.fused_update = false},
           {.optimizer = "momentum"},
           {.optimizer = "nag"},
           {.optimizer = "rmsprop"},

@@ -53,9 +53,10 @@ std::string details(const bench::Timing& t) {
 
 std::string row(const std::string& name, const std::string& batch, const std::string& threads, const std::string& rule,
                 const std::string& details, const std::string& step, const std::string& baseline,
-                const std::string& ratio, const std::string& peak, const std::string& least, const std::string& n) {
-  return fmt::format("{:<34}{:>6}{:>8}  {:<8}{:<28}{:>17}{:>12}{:>7}{:>11}{:>10}{:>8}\n", name, batch, threads, rule,
-                     details, step, baseline, ratio, peak, least, n);
+                const std::string& ratio, const std::string& peak, const std::string& least, const std::string& n,
+                const std::string& by) {
+  return fmt::format("{:<34}{:>6}{:>8}  {:<8}{:<28}{:>17}{:>12}{:>7}{:>11}{:>10}{:>8}{}{}\n", name, batch, threads, rule,
+                     details, step, baseline, ratio, peak, least, n, by.empty() ? "" : "  ", by);
 }
 
 std::string row(const bench::Timing& t) {
@@ -65,13 +66,14 @@ std::string row(const bench::Timing& t) {
   return row(t.name, t.batch > 0 ? std::to_string(t.batch) : "-", std::to_string(t.threads),
              t.rule.empty() ? "-" : t.rule, details(t), fmt::format("{:.1f} ± {:.1f} µs", t.step_us, t.step_spread_us),
              fmt::format("{:.1f} µs", t.baseline_us), t.no_baseline.empty() ? fmt::format("{:.3f}", t.ratio) : "-",
-             megabytes(t.peak_bytes), megabytes(t.least_bytes), std::to_string(t.n));
+             megabytes(t.peak_bytes), megabytes(t.least_bytes), std::to_string(t.n), t.baseline_by);
 }
 
 /// Prints each group as soon as it is measured: a line per timing, as a table or as JSON.
 void print(const std::vector<bench::Timing>& timings, BenchVerb& verb) {
   if (!verb.json && !std::exchange(verb.headed, true))
-    std::cout << row("case", "batch", "threads", "rule", "details", "step", "baseline", "ratio", "peak", "least", "n");
+    std::cout << row("case", "batch", "threads", "rule", "details", "step", "baseline", "ratio", "peak", "least", "n",
+                     "baseline by");
   for (const bench::Timing& timing : timings) {
     std::cout << (verb.json ? bench::to_json(timing).dump() + "\n" : row(timing));
     verb.no_baseline = timing.no_baseline;

@@ -3,6 +3,8 @@
 #include "grapes/kernels/threads.h"
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace grapes::kernels {
 
@@ -19,8 +21,8 @@ Matrix<T> transposed(Matrix<T> m) {
   return {m.data, m.columns, m.rows, m.stride, !m.transposed};
 }
 
-/// Computes C = alpha · A B + beta · C by the BLAS, with as many threads as the size justifies. With beta = 0, C is not
-/// read. A single row or column is computed by matrix-vector and rank-1 routines, which need no packing.
+/// Computes C = alpha · A B + beta · C, with as many threads as the size justifies. With beta = 0, C is not read. C is
+/// not transposed.
 template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C);
 /// The same, with rows of C on the threads of in_parallel() instead of the BLAS's own. Use it for products between
@@ -37,5 +39,15 @@ void gemm_in_parts(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, 
 extern template void gemm(float, const Matrix<const float>&, const Matrix<const float>&, float, const Matrix<float>&);
 extern template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double,
                           const Matrix<double>&);
+
+/// A library that computes the same product, see gemm().
+template <class T>
+struct GemmRow {
+  std::string name;  ///< "OpenBLAS", "oneDNN", "Grapes"
+  void (*gemm)(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C);
+};
+/// Returns those that exist here and compute with T. Benchmarks compare a step with the fastest of them.
+template <class T>
+const std::vector<GemmRow<T>>& gemms();
 
 }  // namespace grapes::kernels

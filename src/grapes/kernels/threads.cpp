@@ -98,9 +98,13 @@ Threads threads() {
   return all;
 }
 
+std::int64_t threads_worth(std::int64_t multiply_adds) {
+  return in_part || multiply_adds < worth_two_threads ? 1 : wanted.load(std::memory_order_relaxed);
+}
+
 void threads_for(std::int64_t multiply_adds) {
-  const int most = wanted.load(std::memory_order_relaxed);
-  if (most > 1 && !in_part && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
+  if (wanted.load(std::memory_order_relaxed) > 1 && !in_part && openblas().own_pool())
+    tell_openblas(static_cast<int>(threads_worth(multiply_adds)));
 }
 
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,

@@ -26,6 +26,8 @@ struct Threads {
 };
 Threads threads();
 
+/// Returns the number of threads for a product of this size: 1, or that of set_threads().
+std::int64_t threads_worth(std::int64_t multiply_adds);
 /// Sets OpenBLAS's number of threads for a product of this size. For a small product, waking another thread costs more
 /// than the product.
 void threads_for(std::int64_t multiply_adds);

@@ -29,7 +29,8 @@ struct Pass {
   std::vector<at::Tensor>
       factor_weights;      ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
   bool reference = false;  ///< use the factors of the modulation that the rule's modulation matches
-  double fused_sgd = 0;  ///< not 0: the backward pass applies W -= fused_sgd · g itself; only if Network::fuses_sgd()
+  kernels::Learn learn = {};  ///< not empty: updates parameters in the backward pass; only if Network::updates_inside()
+  double rate = 0;            ///< with `learn`: the learning rate, for layers that update themselves
   at::Tensor present = {};  ///< [batch, time] bool: false for missing time steps; undefined: all true
   std::shared_ptr<const Together> together =
       nullptr;         ///< the processes whose examples batch normalization counts; null: this process only
@@ -73,7 +74,7 @@ class Layer {
   /// Whether the layer runs as a fused node for such an input.
   virtual bool fuses(const at::Tensor& h) const = 0;
 
-  virtual bool fuses_sgd() const { return false; }  ///< see Pass::fused_sgd
+  virtual bool updates_inside() const { return false; }  ///< see Pass::learn
   virtual bool requires_fused_update() const {
     return false;
   }  ///< the update is made in the backward pass; parameters receive no gradient

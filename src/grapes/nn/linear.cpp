@@ -9,7 +9,7 @@ namespace grapes::nn {
 void LinearLayer::prepare(const Pass& pass, std::size_t number) {
   training_ = pass.training;
   plain_ = pass.plain;
-  fused_sgd_ = pass.fused_sgd;
+  learn_ = pass.learn;
   dropout_ = {};
   if (!training_) return;
   if (number < pass.masks.size())
@@ -18,12 +18,12 @@ void LinearLayer::prepare(const Pass& pass, std::size_t number) {
     dropout_ = {drop_, kernels::dropout_key(pass.seed, pass.step, number), {}, pass.first};
 }
 
-bool LinearLayer::fuses_sgd() const {
+bool LinearLayer::updates_inside() const {
   return kernels::fusable(weight) && !rounding && (!rounded || kernels::bfloat16_missing().empty());
 }
 
 bool LinearLayer::fuses(const at::Tensor& h) const {
-  return training_ && !plain_ && fuses_sgd() && (!bias.defined() || kernels::fusable(bias)) && h.dim() >= 2 &&
+  return training_ && !plain_ && updates_inside() && (!bias.defined() || kernels::fusable(bias)) && h.dim() >= 2 &&
          kernels::fusable(h) && h.scalar_type() == weight.scalar_type();
 }
 
@@ -34,8 +34,7 @@ kernels::Dense LinearLayer::kernel(const ErrorPath& path) const {
   kernel.rows = factors.rows;
   kernel.columns = factors.columns;
   kernel.path = path;
-  kernel.fused_sgd = fused_sgd_;
-  kernel.sums = sums;
+  kernel.learn = learn_;
   kernel.once = once;
   kernel.rounded = training_ ? rounded : nullptr;
   kernel.workspace = workspace_;
