@@ -38,7 +38,11 @@ Step step_of(const MlpCase& which) {
   return step;
 }
 
-Agreement agreement(const std::string& precision) {
+Agreement agreement(const std::string& precision, const std::string& optimizer) {
+  // These rules divide a gradient by its own size. If rounding puts one unit on the other side of its rectifier, some
+  // gradients of its row change their sign. step_test compares them in float64, to 1e-12.
+  if (precision == "float32" && (optimizer == "rmsprop" || optimizer == "adam"))
+    return {.allowed = 0.1, .of_update = true, .steps = 4};
   if (precision == "float64") return {.allowed = 1e-12, .steps = 4};
   if (precision == "float32") return {.allowed = 2e-6, .steps = 4};
   // A sum in another order sometimes rounds to the neighboring bfloat16, 2⁻⁸ away. Through ten layers and four steps
@@ -53,7 +57,7 @@ std::vector<Timing> mlp(const MlpCase& which, const Options& options) {
   for (std::size_t l = 1; l < which.nodes.size(); ++l)
     layers.push_back({which.batch, which.nodes[l - 1], which.nodes[l], l > 1});
   const std::vector<Step> steps = under_both_rules(step_of(which));
-  require_equal_to_reference(steps, agreement(which.precision));
+  require_equal_to_reference(steps, agreement(which.precision, which.optimizer));
   return take_turns(
       [&] {
         Products alone = products(layers, dtype_of(which.precision));

@@ -39,8 +39,6 @@ void require_equal_to_reference(const std::vector<Step>& steps, const Agreement&
   const kernels::FlushDenormals flush;
   kernels::set_threads(1);
   for (Step step : steps) {
-    // A small ε would divide the rounding error of a gradient near zero by almost nothing.
-    step.optimizer.epsilon = 1e-2;
     if (agreement.examples > 0 && agreement.examples < step.batch.inputs.size(0))
       step.batch = {step.batch.inputs.narrow(0, 0, agreement.examples),
                     step.batch.targets.narrow(0, 0, agreement.examples)};

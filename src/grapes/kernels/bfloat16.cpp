@@ -37,7 +37,7 @@ dnnl::memory::desc row_major(const Matrix<T>& m) {
 }
 
 ReadyProduct make(const dnnl::memory::desc& A, const dnnl::memory::desc& B, const dnnl::memory::desc& C, bool scaled,
-             bool added) {
+                  bool added) {
   dnnl::primitive_attr attributes;
   if (scaled) scale_product(attributes);
   if (added) {

@@ -150,8 +150,8 @@ template <class T>
 void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) {
   const std::int64_t batch = delta.size(0), nodes = delta.size(1);
   double beta = 0;
-  const at::Tensor sum = layer.learn ? layer.workspace->take({nodes}, delta.scalar_type())
-                                     : gradient(layer, layer.bias, apart, beta);
+  const at::Tensor sum =
+      layer.learn ? layer.workspace->take({nodes}, delta.scalar_type()) : gradient(layer, layer.bias, apart, beta);
   T* into = sum.data_ptr<T>();
   const T* errors = delta.data_ptr<T>();
   if (beta == 0) std::fill_n(into, nodes, T(0));

@@ -88,7 +88,7 @@ void by_tiles(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T bet
 }
 
 template <class T>
-void gemm_by_loops(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
+void on_this_thread(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
   constexpr std::int64_t few = 8;  // rows, see dots()
   const std::int64_t rows = C.rows, columns = C.columns, depth = A.columns;
   if (!B.transposed) return by_tiles(alpha, A, B, beta, C);
@@ -112,6 +112,29 @@ void gemm_by_loops(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, 
     else
       for (std::int64_t i = 0; i < columns; ++i) c[i] = alpha * from[i] + beta * c[i];
   }
+}
+
+template <class M>
+M rows_of(M m, std::int64_t begin, std::int64_t end) {
+  m.data += begin * (m.transposed ? 1 : m.stride);
+  m.rows = end - begin;
+  return m;
+}
+template <class M>
+M columns_of(const M& m, std::int64_t begin, std::int64_t end) {
+  return transposed(rows_of(transposed(m), begin, end));
+}
+
+/// Threads divide the longer side of C.
+template <class T>
+void gemm_by_loops(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
+  const bool tall = C.rows > C.columns;
+  in_parallel(std::max(C.rows, C.columns), C.rows * C.columns * A.columns, [&](std::int64_t begin, std::int64_t end) {
+    if (tall)
+      on_this_thread<T>(alpha, rows_of(A, begin, end), B, beta, rows_of(C, begin, end));
+    else
+      on_this_thread<T>(alpha, A, columns_of(B, begin, end), beta, columns_of(C, begin, end));
+  });
 }
 
 #ifdef GRAPES_ONEDNN
@@ -142,8 +165,7 @@ template const std::vector<GemmRow<double>>& gemms();
 template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
   if (C.rows == 0 || C.columns == 0) return;
-  const bool alone = A.columns > 0 && threads_worth(C.rows * C.columns * A.columns) == 1;
-  (alone && loops<T>().multiplies ? gemm_by_loops<T> : gemm_by_blas<T>)(alpha, A, B, beta, C);
+  (A.columns > 0 && loops<T>().multiplies ? gemm_by_loops<T> : gemm_by_blas<T>)(alpha, A, B, beta, C);
 }
 template void gemm(float, const Matrix<const float>&, const Matrix<const float>&, float, const Matrix<float>&);
 template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double, const Matrix<double>&);

@@ -6,6 +6,7 @@
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/spikes.h"
+#include "grapes/kernels/threads.h"
 #include "grapes/kernels/update.h"
 #include "grapes/kernels/workspace.h"
 
@@ -260,8 +261,7 @@ void compare_gemms(at::ScalarType dtype, double tolerance) {
             const at::Tensor A = randoms(a_t ? Shape{depth, rows} : Shape{rows, depth}, dtype, 1),
                              B = randoms(b_t ? Shape{columns, depth} : Shape{depth, columns}, dtype, 2),
                              C = randoms({rows, columns + 3}, dtype, 3), before = C.clone();
-            const at::Tensor expected =
-                0.5 * at::mm(a_t ? A.t() : A, b_t ? B.t() : B) + beta * C.narrow(1, 0, columns);
+            const at::Tensor expected = 0.5 * at::mm(a_t ? A.t() : A, b_t ? B.t() : B) + beta * C.narrow(1, 0, columns);
             if (beta == 0) C.narrow(1, 0, columns).fill_(std::numeric_limits<double>::quiet_NaN());  // not to be read
             library.gemm(0.5, read<T>(A, a_t), read<T>(B, b_t), static_cast<T>(beta),
                          {C.data_ptr<T>(), rows, columns, columns + 3});
@@ -287,8 +287,9 @@ void compare_products(at::ScalarType dtype) {
       const std::int64_t rows = shape[0], columns = shape[1], depth = shape[2];
       const at::Tensor A = randoms({rows, depth}, dtype, 1), B = randoms({depth, columns}, dtype, 2),
                        room = at::empty({depth, widest_tile}, dtype), C = at::empty({rows, columns}, dtype);
-      loops<T>().product({rows, columns, depth, A.data_ptr<T>(), depth, 1, B.data_ptr<T>(), columns, room.data_ptr<T>()},
-                         1, 0, C.data_ptr<T>(), columns);
+      loops<T>().product(
+          {rows, columns, depth, A.data_ptr<T>(), depth, 1, B.data_ptr<T>(), columns, room.data_ptr<T>()}, 1, 0,
+          C.data_ptr<T>(), columns);
       EXPECT_LE(largest(C - at::mm(A, B)), dtype == at::kDouble ? 1e-13 : 5e-5) << set.name << shape;
       const at::Tensor W = randoms({columns, depth}, dtype, 3), dots = at::empty({rows, columns}, dtype);
       loops<T>().dots(A.data_ptr<T>(), depth, W.data_ptr<T>(), depth, rows, columns, depth, 1, 0, dots.data_ptr<T>(),

@@ -164,8 +164,8 @@ void error(const T* h, const T* mask, const T* factor, T scale, Size count, T* e
                       : error_of<T, activation, false, false>(h, mask, factor, scale, count, error);
 }
 
-/// Calls rule(i, g) for every element i of a weight, with its gradient *g. It returns the new value; absolute values are
-/// summed by row.
+/// Calls rule(i, g) for every element i of a weight, with its gradient *g. It returns the new value; absolute values
+/// are summed by row.
 template <class T, class Rule>
 inline __attribute__((always_inline)) void update(const Rows<T>& w, Rule rule) {
   if (w.product == nullptr) {
@@ -184,10 +184,15 @@ inline __attribute__((always_inline)) void update(const Rows<T>& w, Rule rule) {
         const Size at = row * w.columns + column;
         T* part = w.parts + row * lanes + column % lanes;
         Size i = 0;
-        for (; i + lanes <= count; i += lanes)
+        if (count >= lanes) {
+          T sum[lanes];  // not in memory that `weight` might refer to
+          for (Size lane = 0; lane < lanes; ++lane) sum[lane] = part[lane];
+          for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
-          for (Size lane = 0; lane < lanes; ++lane)
-            part[lane] += magnitude(w.weight[at + i + lane] = rule(at + i + lane, gradient + i + lane));
+            for (Size lane = 0; lane < lanes; ++lane)
+              sum[lane] += magnitude(w.weight[at + i + lane] = rule(at + i + lane, gradient + i + lane));
+          for (Size lane = 0; lane < lanes; ++lane) part[lane] = sum[lane];
+        }
         for (Size lane = 0; i < count; ++i, ++lane)
           part[lane] += magnitude(w.weight[at + i] = rule(at + i, gradient + i));
       },
@@ -255,10 +260,10 @@ void adam(const Coefficients<T>& c, const Rows<T>& w) {
   });
 }
 
-#include "grapes/kernels/snu_body.h"
 #include "grapes/kernels/convolution_body.h"
 #include "grapes/kernels/normalization_body.h"
 #include "grapes/kernels/pooling_body.h"
+#include "grapes/kernels/snu_body.h"
 
 template <class T>
 Loops<T> table() {

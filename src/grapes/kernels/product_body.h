@@ -78,8 +78,8 @@ inline void tile(const Product<T>& p, Size rows, Size vectors, const T* a, const
   tile_of<T, most_rows, most_vectors>(p, a, b, b_stride, sums);
 }
 
-/// Below this depth a product goes through memory row after row. A deeper one stays in a tile's columns, whose rows of B
-/// then stay in the cache.
+/// Below this depth a product goes through memory row after row. A deeper one stays in a tile's columns, whose rows of
+/// B then stay in the cache.
 constexpr Size shallow = 32;
 /// Columns of B are copied if this many rows of A use them, or if its rows are far apart in memory: reading every
 /// second or more page misses the cache of addresses.
@@ -200,7 +200,8 @@ inline __attribute__((always_inline)) void dots_of(const T* x, Size x_stride, co
       for (Size b = 0; b < batch; ++b) {
         const V value = *reinterpret_cast<const V*>(from_x + b * next_x + part * width);
 #pragma GCC unroll 8
-        for (Size r = 0; r < rows; ++r) sum[r * batch + b][part] = multiply_add<T>(row[r], value, sum[r * batch + b][part]);
+        for (Size r = 0; r < rows; ++r)
+          sum[r * batch + b][part] = multiply_add<T>(row[r], value, sum[r * batch + b][part]);
       }
     }
   };

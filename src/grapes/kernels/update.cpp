@@ -3,6 +3,7 @@
 #include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/threads.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
@@ -20,19 +21,31 @@ struct Numbers {
   double a = 0, b = 0, epsilon = 0, correct1 = 1, correct2 = 1;
 };
 
-/// Whether the loops compute this product themselves, in pieces: on one thread, and with a batch of which a tile's
-/// columns fit into the cache.
+/// Whether the loops compute this product themselves, in pieces: with a batch of which a tile's columns fit into the
+/// cache.
 bool in_pieces(const Gradient& g, at::ScalarType dtype) {
   constexpr std::int64_t largest_batch = 1024;
-  const std::int64_t batch = g.delta.size(0), work = batch * g.delta.size(1) * g.h.size(1);
-  return g.delta.scalar_type() == dtype && batch > 0 && batch <= largest_batch && threads_worth(work) == 1 &&
+  const std::int64_t batch = g.delta.size(0);
+  return g.delta.scalar_type() == dtype && batch > 0 && batch <= largest_batch &&
          (dtype == at::kFloat ? loops<float>().multiplies : loops<double>().multiplies);
 }
 
-template <class T>
-Product<T> product_of(const Gradient& g, T* room) {
-  const std::int64_t rows = g.delta.size(1), columns = g.h.size(1);
-  return {rows, columns, g.delta.size(0), g.delta.data_ptr<T>(), 1, rows, g.h.data_ptr<T>(), columns, room};
+/// Runs a loop on rows begin ... end-1 of a weight whose gradient is δᵀ h.
+template <class T, class Loop>
+void update_rows(Loop loop, const Coefficients<T>& numbers, Rows<T> w, const Gradient& g, std::int64_t begin,
+                 std::int64_t end) {
+  const std::int64_t batch = g.delta.size(0), all = w.rows, copy = batch * widest_tile;
+  thread_local std::vector<T> room;
+  room.resize(std::max(room.size(), static_cast<std::size_t>(copy + (end - begin) * 16)));
+  const Product<T> product{end - begin,       w.columns, batch,      g.delta.data_ptr<T>() + begin, 1, all,
+                           g.h.data_ptr<T>(), w.columns, room.data()};
+  for (T** memory : {&w.weight, &w.state1, &w.state2})
+    if (*memory != nullptr) *memory += begin * w.columns;
+  if (w.sums != nullptr) w.sums += begin;
+  w.rows = end - begin;
+  w.product = &product;
+  w.parts = room.data() + copy;
+  loop(numbers, w);
 }
 
 /// Runs the loop that `rule` selects on W. @return false if W is not fusable(); then nothing was done
@@ -57,19 +70,13 @@ bool fused(const Parameter& W, const Gradient& g, const at::Tensor& state1, cons
                 pointer(state2),
                 W.sums ? pointer(W.sums->room(weight)) : nullptr};
     all.columns = weight.numel() / all.rows;
-    Product<T> product{};
-    if (g.delta.defined()) {
-      thread_local std::vector<T> room;
-      const std::int64_t copy = g.delta.size(0) * widest_tile;
-      room.resize(std::max(room.size(), static_cast<std::size_t>(copy + all.rows * 16)));
-      product = product_of(g, room.data());
-      all.product = &product;
-      all.parts = room.data() + copy;
-    }
-    rule(loops<T>())(
-        Coefficients<T>{number(numbers.rate.rate), number(numbers.rate.decay), number(numbers.a), number(numbers.b),
-                        number(numbers.epsilon), number(numbers.correct1), number(numbers.correct2)},
-        all);
+    const Coefficients<T> coefficients{number(numbers.rate.rate), number(numbers.rate.decay), number(numbers.a),
+                                       number(numbers.b),         number(numbers.epsilon),    number(numbers.correct1),
+                                       number(numbers.correct2)};
+    const auto loop = rule(loops<T>());
+    if (!g.delta.defined()) return loop(coefficients, all);
+    in_parallel(all.rows, weight.numel() * g.delta.size(0),
+                [&](std::int64_t begin, std::int64_t end) { update_rows<T>(loop, coefficients, all, g, begin, end); });
   });
   torch::autograd::impl::bump_version(weight);
   if (W.sums) W.sums->keep(weight);
@@ -89,8 +96,7 @@ bool subtract(const Parameter& W, const Gradient& g, double rate) {
     gemm(static_cast<T>(-rate), transposed(Matrix<const F>{g.delta.data_ptr<F>(), batch, rows, rows}),
          Matrix<const F>{g.h.data_ptr<F>(), batch, columns, columns}, T(1),
          Matrix<T>{W.value.data_ptr<T>(), rows, columns, columns});
-    if (W.sums)
-      loops<T>().abs_sums(W.value.data_ptr<T>(), rows, columns, W.sums->room(W.value).template data_ptr<T>());
+    if (W.sums) loops<T>().abs_sums(W.value.data_ptr<T>(), rows, columns, W.sums->room(W.value).template data_ptr<T>());
   };
   if (g.h.scalar_type() == at::kBFloat16)
     by(c10::BFloat16{}, float{});
@@ -110,8 +116,7 @@ at::Tensor Gradient::numbers(at::ScalarType dtype) const {
 void sgd(const Parameter& W, const Gradient& g, Rate rate) {
   const at::ScalarType dtype = W.value.scalar_type();
   if (g.delta.defined() && rate.decay == 0 && !in_pieces(g, dtype) && subtract(W, g, rate.rate)) return;
-  if (!fused(W, g, {}, {}, {rate}, [](const auto& table) { return table.sgd; }))
-    plain::sgd(W, g.numbers(dtype), rate);
+  if (!fused(W, g, {}, {}, {rate}, [](const auto& table) { return table.sgd; })) plain::sgd(W, g.numbers(dtype), rate);
 }
 
 void momentum(const Parameter& W, const Gradient& g, const at::Tensor& v, Rate rate, double mu) {

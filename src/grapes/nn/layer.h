@@ -27,11 +27,11 @@ struct Pass {
                                   ///< numbers belong to the example, not to the part
   std::vector<at::Tensor> masks;  ///< given dropout masks, per hidden layer [batch, unit]
   std::vector<at::Tensor>
-      factor_weights;      ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
-  bool reference = false;  ///< use the factors of the modulation that the rule's modulation matches
+      factor_weights;         ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
+  bool reference = false;     ///< use the factors of the modulation that the rule's modulation matches
   kernels::Learn learn = {};  ///< not empty: updates parameters in the backward pass; only if Network::updates_inside()
   double rate = 0;            ///< with `learn`: the learning rate, for layers that update themselves
-  at::Tensor present = {};  ///< [batch, time] bool: false for missing time steps; undefined: all true
+  at::Tensor present = {};    ///< [batch, time] bool: false for missing time steps; undefined: all true
   std::shared_ptr<const Together> together =
       nullptr;         ///< the processes whose examples batch normalization counts; null: this process only
   bool plain = false;  ///< use the reference implementations of all fused layers, with tensor operations only

@@ -76,7 +76,7 @@ class Optimizer {
   void start();  ///< calls before_updates() if this is the first update of a step
 
   std::vector<State> state_;
-  bool elementwise_ = false;   ///< see Row
+  bool elementwise_ = false;  ///< see Row
   bool started_ = false;
   std::vector<bool> learned_;  ///< by parameter: whether learn() has updated it in this step
 

@@ -39,8 +39,8 @@ struct StepOptions {
 };
 
 /// Trains on one batch: look-ahead, forward pass, loss, backward pass along the rule's route, update. If nothing
-/// else needs the gradients, the backward pass makes the update. This is the only function that trains weights: training, continual learning,
-/// parity and benchmarks call it.
+/// else needs the gradients, the backward pass makes the update. This is the only function that trains weights:
+/// training, continual learning, parity and benchmarks call it.
 /// @param pass  `training`, `present` and `plain` are set here
 /// @throws c10::ValueError with the layer's name if a weight that a factor needs is not finite
 StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, const StepOptions& options);
