@@ -40,7 +40,7 @@ class Nag final : public Optimizer {
     if (!ahead_) begin();  // a step without begin(): rest_ must be W
     ahead_ = false;
   }
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
     // No row sums: factors use those of the look-ahead weight, which begin() computes.
     kernels::nag(parameters_[i].value, g, velocity_[i], rest_[i], {rate, options_.weight_decay}, options_.momentum);
   }
