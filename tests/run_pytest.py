@@ -11,4 +11,6 @@ try:
 except ImportError as missing:
     print(f"skipped: {sys.executable}: {missing}; scripts/bootstrap installs it")
     sys.exit(77)
-sys.exit(pytest.main(["-q", "-rs", "-p", "no:cacheprovider", *sys.argv[1:]]))
+
+if __name__ == "__main__":  # a process that a test starts by multiprocessing imports this file again
+    sys.exit(pytest.main(["-q", "-rs", "-p", "no:cacheprovider", *sys.argv[1:]]))

@@ -27,6 +27,7 @@ PYTHON = Path(__file__).parents[1]
 def somewhere(tmp_path, monkeypatch, operations):
     if operations != "reference":
         pytest.skip("comparisons are the same with the compiled operations")
+    monkeypatch.setenv("GRAPES_LIBRARY", "none")  # for processes that are started anew
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(comparison, "PROGRAMS", ())  # the tests that need the program say so
 
