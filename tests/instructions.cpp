@@ -23,6 +23,7 @@ int main(int count, char** words) {
                      room = numbers(batch * 256 + units * 16), gradient = numbers(units * inputs);
   std::vector<std::uint16_t> names;
   for (std::uint16_t i = 0; i < 100; ++i) names.push_back(static_cast<std::uint16_t>(2 * i));
+  if (!__builtin_cpu_supports("avx2")) return 77;
   const auto& loops = grapes::kernels::avx2::loops().float32;
   const Product<float> by_delta{units, inputs, few, delta.data(), 1, units, h.data(), inputs, room.data()};
   Rows<float> rows{units, inputs, W.data(), gradient.data(), state.data(), nullptr, sums.data()};

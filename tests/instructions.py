@@ -40,6 +40,9 @@ def main():
     if not shutil.which("valgrind"):
         print("instructions: valgrind is not installed; scripts/bootstrap installs it")
         return 77
+    if subprocess.run([program, "product", "0"]).returncode == 77:
+        print("instructions: the processor has no AVX2")
+        return 77
     failed = False
     for kernel, most in KERNELS.items():
         per_call = (instructions(program, kernel, 12) - instructions(program, kernel, 2)) // 10

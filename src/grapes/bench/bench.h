@@ -48,7 +48,7 @@ struct MlpCase {
   std::string optimizer = "sgd";
   double dropout = 0;
   std::string precision = "float32";
-  bool fused_update = true;  ///< false: write gradients even with SGD
+  bool fused_update = true;  ///< false: write gradients even if updates could run inside the backward pass
 };
 /// Times bp and grapes against only the matrix products of the step: forward z = h Wᵀ, backward δᵀh and δW, except the
 /// first layer's δW, each by the fastest library.

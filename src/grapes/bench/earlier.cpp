@@ -18,7 +18,14 @@ std::string labels_of(const nlohmann::json& line) {
   return labels;
 }
 
+std::string means_of(const nlohmann::json& line) {
+  return "baseline by " + line.at("baseline_by").get<std::string>() + ", " + line.at("blas").get<std::string>() + ", " +
+         line.at("instruction_set").get<std::string>();
+}
+
 }  // namespace
+
+std::string measured_with(const Timing& timing) { return means_of(to_json(timing)); }
 
 Earlier::Earlier(const std::filesystem::path& file) {
   std::size_t number = 0;
@@ -28,7 +35,7 @@ Earlier::Earlier(const std::filesystem::path& file) {
     try {
       const nlohmann::json timing = nlohmann::json::parse(line);
       const nlohmann::json& ratio = timing.at("ratio");
-      if (!ratio.is_null()) ratios_[labels_of(timing)] = ratio.get<double>();
+      if (!ratio.is_null()) cases_[labels_of(timing)] = {ratio.get<double>(), means_of(timing)};
     } catch (const nlohmann::json::exception&) {
       throw DataError(file.string() + ", line " + std::to_string(number) +
                       ": expected a timing as `grapes bench NAME --json` prints it");
@@ -36,9 +43,9 @@ Earlier::Earlier(const std::filesystem::path& file) {
   }
 }
 
-std::optional<double> Earlier::ratio(const Timing& timing) const {
-  const auto found = ratios_.find(labels_of(to_json(timing)));
-  return found != ratios_.end() ? std::optional(found->second) : std::nullopt;
+std::optional<Earlier::Case> Earlier::find(const Timing& timing) const {
+  const auto found = cases_.find(labels_of(to_json(timing)));
+  return found != cases_.end() ? std::optional(found->second) : std::nullopt;
 }
 
 }  // namespace grapes::bench

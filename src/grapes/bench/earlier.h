@@ -16,11 +16,18 @@ class Earlier {
   /// @param file  lines that `grapes bench NAME --json` printed
   /// @throws DataError if it cannot be read, or if a line is not a timing
   explicit Earlier(const std::filesystem::path& file);
-  /// Returns the ratio of the timing with the same labels; nothing if there is none, or if it has no ratio.
-  std::optional<double> ratio(const Timing& timing) const;
+  struct Case {
+    double ratio;
+    std::string measured_with;  ///< libraries and instruction set; ratios with others cannot be compared
+  };
+  /// Returns the timing with the same labels; nothing if there is none, or if it has no ratio.
+  std::optional<Case> find(const Timing& timing) const;
 
  private:
-  std::map<std::string, double> ratios_;  // by labels
+  std::map<std::string, Case> cases_;  // by labels
 };
+
+/// Libraries of the baseline and of LibTorch, and the instruction set, as in Earlier::Case.
+std::string measured_with(const Timing& timing);
 
 }  // namespace grapes::bench

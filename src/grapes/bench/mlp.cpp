@@ -40,7 +40,7 @@ Step step_of(const MlpCase& which) {
 
 Agreement agreement(const std::string& precision, const std::string& optimizer) {
   // These rules divide a gradient by its own size. If rounding puts one unit on the other side of its rectifier, some
-  // gradients of its row change their sign. step_test compares them in float64, to 1e-12.
+  // gradients of its row change their sign. mlp() also compares them in float64.
   if (precision == "float32" && (optimizer == "rmsprop" || optimizer == "adam"))
     return {.allowed = 0.1, .of_update = true, .steps = 4};
   if (precision == "float64") return {.allowed = 1e-12, .steps = 4};
@@ -58,6 +58,11 @@ std::vector<Timing> mlp(const MlpCase& which, const Options& options) {
     layers.push_back({which.batch, which.nodes[l - 1], which.nodes[l], l > 1});
   const std::vector<Step> steps = under_both_rules(step_of(which));
   require_equal_to_reference(steps, agreement(which.precision, which.optimizer));
+  if (which.precision == "float32") {
+    MlpCase exact = which;
+    exact.precision = "float64";
+    require_equal_to_reference(under_both_rules(step_of(exact)), agreement(exact.precision, exact.optimizer));
+  }
   return take_turns(
       [&] {
         Products alone = products(layers, dtype_of(which.precision));

@@ -79,14 +79,21 @@ std::string row(const bench::Timing& t) {
 
 /// Prints how a timing compares with the earlier run.
 void compare(const bench::Timing& t, BenchVerb& verb) {
-  const std::optional<double> before = verb.earlier->ratio(t);
+  const std::optional<bench::Earlier::Case> before = verb.earlier->find(t);
   if (!before || !t.no_baseline.empty()) return;
+  const std::string which =
+      fmt::format("{}, batch {}, threads {}, {} {}: ", t.name, t.batch, t.threads, t.rule, details(t));
+  if (const std::string now = bench::measured_with(t); now != before->measured_with) {
+    std::cerr << which << "not compared: " << now << "; before " << before->measured_with << "\n";
+    return;
+  }
   ++verb.compared;
-  const double change = (t.ratio / *before - 1) * 100;
+  const double change = (t.ratio / before->ratio - 1) * 100;
   const bool slower = change > verb.within;
   if (slower) ++verb.slower;
-  std::cerr << fmt::format("{}, batch {}, threads {}, {} {}: ratio {:.3f}, before {:.3f} ({:+.1f} %){}\n", t.name,
-                           t.batch, t.threads, t.rule, details(t), t.ratio, *before, change, slower ? ": SLOWER" : "");
+  std::cerr << which
+            << fmt::format("ratio {:.3f}, before {:.3f} ({:+.1f} %){}\n", t.ratio, before->ratio, change,
+                           slower ? ": SLOWER" : "");
 }
 
 /// Returns the exit code of a benchmark with --against.
@@ -94,7 +101,7 @@ Exit compared(const BenchVerb& verb) {
   if (!verb.earlier) return Exit::done;
   if (verb.compared == 0)
     throw DataError("--against " + verb.against +
-                    ": it has none of these cases with a ratio; write it by `grapes bench " +
+                    ": it has none of these cases with a ratio and the same libraries; write it by `grapes bench " +
                     "NAME --json`, with the same options");
   if (verb.slower == 0) return Exit::done;
   std::cerr << fmt::format(
@@ -198,6 +205,8 @@ void scaling(BenchVerb& verb) {
       points.push_back({axis.name, value, axis.time(value, verb.options)});
       print({points.back().timing}, verb);
     }
+  if (points.empty())
+    throw UsageError("most", "the smallest value of axis " + verb.axis + " is above " + std::to_string(*verb.most));
   if (!verb.out.empty()) write_file(verb.out, bench::scaling_picture(points));
 }
 

@@ -27,7 +27,7 @@ struct Dense {
   at::Tensor error;    ///< modulation factor, [unit] or [batch, unit], or undefined: 1
   at::Tensor rows;     ///< [unit], or undefined: multiplies the gradients of W and b by row
   at::Tensor columns;  ///< [input], or undefined: multiplies the gradient of W by column
-  at::Tensor mask;     ///< [unit, input], or undefined: multiplies the gradient of W; not with fused_sgd
+  at::Tensor mask;     ///< [unit, input], or undefined: multiplies the gradient of W; not with learn
   ErrorPath path;
   Learn learn;  ///< not empty: updates W and b in the backward pass; no gradient is written
   /// Not null: operands of products are rounded to bfloat16, with W's copy from here. Everything else is float32.

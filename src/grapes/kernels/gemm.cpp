@@ -57,27 +57,24 @@ void gemm_by_blas(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T
                 C.data, &c);
 }
 
-/// Returns m's elements in row-major order after the transposition, in memory that the next call with the same `place`
-/// reuses.
-template <class T, int place>
-const T* turned(const Matrix<const T>& m) {
-  thread_local std::vector<T> room;
-  room.resize(static_cast<std::size_t>(m.rows * m.columns));
+/// Writes m's elements in row-major order after the transposition into `room`, which grows if it is too small.
+template <class T>
+Matrix<const T> turned(const Matrix<const T>& m, std::vector<T>& room) {
+  room.resize(std::max(room.size(), static_cast<std::size_t>(m.rows * m.columns)));
   constexpr std::int64_t side = 16;  // squares, so that both matrices are read and written by cache line
   for (std::int64_t r0 = 0; r0 < m.rows; r0 += side)
     for (std::int64_t c0 = 0; c0 < m.columns; c0 += side)
       for (std::int64_t r = r0; r < std::min(m.rows, r0 + side); ++r)
         for (std::int64_t c = c0; c < std::min(m.columns, c0 + side); ++c)
           room[static_cast<std::size_t>(r * m.columns + c)] = m.data[c * m.stride + r];
-  return room.data();
+  return {room.data(), m.rows, m.columns, m.columns};
 }
 
 /// C = alpha · A B + beta · C with a row-major B.
 template <class T>
 void by_tiles(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
-  constexpr std::int64_t most = 256;  // rows of B, of which a tile's columns fit into the cache
-  const std::int64_t blocks = (A.columns + most - 1) / most;
-  thread_local std::vector<T> room(static_cast<std::size_t>(most * widest_tile));
+  const std::int64_t blocks = (A.columns + block_depth - 1) / block_depth;
+  thread_local std::vector<T> room(static_cast<std::size_t>(block_depth * widest_tile));
   const std::int64_t a_row = A.transposed ? 1 : A.stride, a_depth = A.transposed ? A.stride : 1;
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t begin = A.columns * block / blocks, end = A.columns * (block + 1) / blocks;
@@ -87,30 +84,20 @@ void by_tiles(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T bet
   }
 }
 
+/// C = alpha · A B + beta · C as the transpose of Bᵀ Aᵀ, with a row-major Aᵀ.
 template <class T>
-void on_this_thread(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
-  constexpr std::int64_t few = 8;  // rows, see dots()
-  const std::int64_t rows = C.rows, columns = C.columns, depth = A.columns;
-  if (!B.transposed) return by_tiles(alpha, A, B, beta, C);
-  if (rows <= few && !A.transposed)
-    return loops<T>().dots(A.data, A.stride, B.data, B.stride, rows, columns, depth, alpha, beta, C.data, C.stride);
-  if (depth * columns <= depth * rows + 2 * rows * columns)
-    return by_tiles<T>(alpha, A, {turned<T, 0>(B), depth, columns, columns}, beta, C);
-  // Cᵀ = B Aᵀ
-  const Matrix<const T> turned_A = transposed(A);
-  const T* a = turned_A.transposed ? turned<T, 0>(turned_A) : turned_A.data;
-  thread_local std::vector<T> turned_C;
-  turned_C.resize(static_cast<std::size_t>(rows * columns));
-  by_tiles<T>(1, transposed(B), {a, depth, rows, turned_A.transposed ? rows : turned_A.stride}, 0,
-              {turned_C.data(), columns, rows, rows});
-  const T* product = turned<T, 1>({turned_C.data(), rows, columns, rows, true});
-  for (std::int64_t r = 0; r < rows; ++r) {
+void by_turned_tiles(T alpha, const Matrix<const T>& At, const Matrix<const T>& Bt, T beta, const Matrix<T>& C) {
+  thread_local std::vector<T> product_room, turned_room;
+  product_room.resize(std::max(product_room.size(), static_cast<std::size_t>(C.rows * C.columns)));
+  by_tiles<T>(1, Bt, At, 0, {product_room.data(), C.columns, C.rows, C.rows});
+  const Matrix<const T> product = turned<T>({product_room.data(), C.rows, C.columns, C.rows, true}, turned_room);
+  for (std::int64_t r = 0; r < C.rows; ++r) {
     T* c = C.data + r * C.stride;
-    const T* from = product + r * columns;
+    const T* from = product.data + r * C.columns;
     if (beta == 0)
-      for (std::int64_t i = 0; i < columns; ++i) c[i] = alpha * from[i];
+      for (std::int64_t i = 0; i < C.columns; ++i) c[i] = alpha * from[i];
     else
-      for (std::int64_t i = 0; i < columns; ++i) c[i] = alpha * from[i] + beta * c[i];
+      for (std::int64_t i = 0; i < C.columns; ++i) c[i] = alpha * from[i] + beta * c[i];
   }
 }
 
@@ -125,16 +112,36 @@ M columns_of(const M& m, std::int64_t begin, std::int64_t end) {
   return transposed(rows_of(transposed(m), begin, end));
 }
 
-/// Threads divide the longer side of C.
-template <class T>
-void gemm_by_loops(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
+/// Calls do_part(A, B, C) for parts of the product. Threads divide the longer side of C.
+template <class T, class DoPart>
+void in_parts(const Matrix<const T>& A, const Matrix<const T>& B, const Matrix<T>& C, DoPart do_part) {
   const bool tall = C.rows > C.columns;
   in_parallel(std::max(C.rows, C.columns), C.rows * C.columns * A.columns, [&](std::int64_t begin, std::int64_t end) {
     if (tall)
-      on_this_thread<T>(alpha, rows_of(A, begin, end), B, beta, rows_of(C, begin, end));
+      do_part(rows_of(A, begin, end), B, rows_of(C, begin, end));
     else
-      on_this_thread<T>(alpha, A, columns_of(B, begin, end), beta, columns_of(C, begin, end));
+      do_part(A, columns_of(B, begin, end), columns_of(C, begin, end));
   });
+}
+
+/// The sizes of the whole product choose how it is computed, so that the bits of a sum do not depend on the parts.
+template <class T>
+void gemm_by_loops(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
+  using Factor = const Matrix<const T>&;
+  using Result = const Matrix<T>&;
+  constexpr std::int64_t few = 8;  // rows, see dots()
+  thread_local std::vector<T> room;
+  const auto tiles = [&](Factor a, Factor b, Result c) { by_tiles(alpha, a, b, beta, c); };
+  if (!B.transposed) return in_parts(A, B, C, tiles);
+  if (C.rows <= few && !A.transposed)
+    return in_parts(A, B, C, [&](Factor a, Factor b, Result c) {
+      loops<T>().dots(a.data, a.stride, b.data, b.stride, c.rows, c.columns, a.columns, alpha, beta, c.data, c.stride);
+    });
+  if (A.columns * C.columns <= A.columns * C.rows + 2 * C.rows * C.columns)
+    return in_parts(A, turned(B, room), C, tiles);
+  const Matrix<const T> At = A.transposed ? transposed(A) : turned(transposed(A), room);
+  in_parts(transposed(At), B, C,
+           [&](Factor a, Factor b, Result c) { by_turned_tiles(alpha, transposed(a), transposed(b), beta, c); });
 }
 
 #ifdef GRAPES_ONEDNN
@@ -165,7 +172,12 @@ template const std::vector<GemmRow<double>>& gemms();
 template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
   if (C.rows == 0 || C.columns == 0) return;
-  (A.columns > 0 && loops<T>().multiplies ? gemm_by_loops<T> : gemm_by_blas<T>)(alpha, A, B, beta, C);
+  if (A.columns == 0) {  // sums of no terms
+    for (std::int64_t r = 0; r < C.rows; ++r)
+      for (T* c = C.data + r * C.stride; c != C.data + r * C.stride + C.columns; ++c) *c = beta == 0 ? T(0) : beta * *c;
+    return;
+  }
+  (loops<T>().multiplies ? gemm_by_loops<T> : gemm_by_blas<T>)(alpha, A, B, beta, C);
 }
 template void gemm(float, const Matrix<const float>&, const Matrix<const float>&, float, const Matrix<float>&);
 template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double, const Matrix<double>&);

@@ -27,7 +27,10 @@ extern template void gemm(float, const Matrix<const float>&, const Matrix<const 
 extern template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double,
                           const Matrix<double>&);
 
-/// A library that computes the same product, see gemm().
+/// Terms that gemm() adds in one chain, if the loops compute it. Of more terms, it adds the sums of blocks.
+constexpr std::int64_t block_depth = 256;
+
+/// A library that computes the same product, see gemm(). The matrices must not be empty.
 template <class T>
 struct GemmRow {
   std::string name;  ///< "OpenBLAS", "oneDNN", "Grapes"

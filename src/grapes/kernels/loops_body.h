@@ -3,6 +3,9 @@
 #include "grapes/kernels/loops.h"
 #include "grapes/kernels/philox.h"
 
+#include <type_traits>
+#include <utility>
+
 #if defined(__FMA__)
 #include <immintrin.h>
 #endif

@@ -143,19 +143,9 @@ void product(const Product<T>& p, T alpha, T beta, T* c, Size c_stride) {
       [](Size, Size, Size) {});
 }
 
-/// A list of column numbers, 0 ... count-1 in Numbers<count>::Type.
-template <Size... i>
-struct Columns {};
-template <Size count, Size... i>
-struct Numbers : Numbers<count - 1, count - 1, i...> {};
-template <Size... i>
-struct Numbers<0, i...> {
-  using Type = Columns<i...>;
-};
-
 /// The lanes of each vector are groups of partial sums. Adds the halves of each group, and joins two vectors to one.
 template <Size group, class V, Size... i>
-inline __attribute__((always_inline)) V halves_joined(V a, V b, Columns<i...>) {
+inline __attribute__((always_inline)) V halves_joined(V a, V b, std::integer_sequence<Size, i...>) {
   return __builtin_shufflevector(a, b, (i / (group / 2) * group + i % (group / 2))...) +
          __builtin_shufflevector(a, b, (i / (group / 2) * group + i % (group / 2) + group / 2)...);
 }
@@ -179,7 +169,7 @@ inline __attribute__((always_inline)) void add_lanes(const typename Vector<T>::T
     V joined[count / 2];
 #pragma GCC unroll 8
     for (Size s = 0; s < count / 2; ++s)
-      joined[s] = halves_joined<group>(sum[2 * s], sum[2 * s + 1], typename Numbers<width>::Type{});
+      joined[s] = halves_joined<group>(sum[2 * s], sum[2 * s + 1], std::make_integer_sequence<Size, width>{});
     add_lanes<T, count / 2, group / 2>(joined, totals);
   }
 }
@@ -256,11 +246,6 @@ void dots_of_batch(const T* x, Size x_stride, const T* w, Size w_stride, Size ro
   }
 }
 
-template <Size number>
-struct Number {
-  static constexpr Size value = number;
-};
-
 template <class T>
 void dots(const T* x, Size x_stride, const T* w, Size w_stride, Size batch, Size rows, Size columns, T alpha, T beta,
           T* c, Size c_stride) {
@@ -270,8 +255,8 @@ void dots(const T* x, Size x_stride, const T* w, Size w_stride, Size batch, Size
     for (; batch >= now; batch -= now, x += now * x_stride, c += now * c_stride)
       dots_of_batch<T, now>(x, x_stride, w, w_stride, rows, columns, alpha, beta, c, c_stride);
   };
-  if constexpr (most == 8) next(Number<8>{});
-  next(Number<4>{});
-  next(Number<2>{});
-  next(Number<1>{});
+  if constexpr (most == 8) next(std::integral_constant<Size, 8>{});
+  next(std::integral_constant<Size, 4>{});
+  next(std::integral_constant<Size, 2>{});
+  next(std::integral_constant<Size, 1>{});
 }

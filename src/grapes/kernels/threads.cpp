@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -63,10 +66,27 @@ class InPart {
 
  private:
   int mkl_threads_ = 0, openmp_threads_ = 0;
-  // All three set and get the calling thread's own number.
+  // All three set and get the number of threads that products of the calling thread use.
   static inline auto* const mkl_ = blas_function<int(int)>("MKL_Set_Num_Threads_Local");
   static inline auto* const get_openmp_ = blas_function<int()>("omp_get_max_threads");
   static inline auto* const set_openmp_ = blas_function<void(int)>("omp_set_num_threads");
+};
+
+/// While this object lives, OpenBLAS uses one thread. A product in a part could otherwise wake its threads, which would
+/// then spin. Products of LibTorch outside of parts still use several.
+class OneBlasThread {
+ public:
+  OneBlasThread() {
+    if (openblas().own_pool()) tell_openblas(1);
+  }
+  ~OneBlasThread() {
+    if (before_ > 1) tell_openblas(before_);
+  }
+  OneBlasThread(const OneBlasThread&) = delete;
+  OneBlasThread& operator=(const OneBlasThread&) = delete;
+
+ private:
+  int before_ = current;
 };
 
 #if defined(__x86_64__)
@@ -100,23 +120,17 @@ class Team {
     stop_ = true;
     announce(0);
   }
-  /// Calls do_part(0) ... do_part(parts - 1).
+  /// Calls do_part(0) ... do_part(parts - 1). Throws what one of them has thrown, after all have ended.
   void run(std::int64_t parts, const std::function<void(std::int64_t)>& do_part) {
-    while (static_cast<std::int64_t>(members_.size()) < parts - 1) members_.emplace_back([this] { serve(); });
+    for (auto i = static_cast<std::int64_t>(members_.size()); i < parts - 1; ++i)
+      members_.emplace_back([this, i] { serve(i); });
     do_part_ = &do_part;
     left_ = static_cast<int>(parts);
     announce(static_cast<std::uint64_t>(parts));
-    struct Join {
-      Team& team;
-      ~Join() {  // also after an exception
-        while (team.take_part([](std::int64_t) {})) {
-        }
-        for (int left = team.left_; left > 0; left = team.left_)
-          wait(team.left_, left, [&] { return team.left_ != left; });
-      }
-    } const join{*this};
-    while (take_part(do_part)) {
+    while (take_part()) {
     }
+    for (int left = left_; left > 0; left = left_) wait(left_, left, [&] { return left_ != left; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -129,28 +143,32 @@ class Team {
     state_.notify_all();
   }
   /// @return whether there was a part left
-  template <class DoPart>
-  bool take_part(const DoPart& do_part) {
+  bool take_part() {
     std::uint64_t state = state_;
     do {
       if ((state & low) >= (state / one_part & low)) return false;
     } while (!state_.compare_exchange_weak(state, state + 1));
-    struct Done {
-      std::atomic<int>& left;
-      ~Done() {
-        if (--left == 0) left.notify_all();
-      }
-    } const done{left_};
-    do_part(static_cast<std::int64_t>(state & low));
+    try {
+      (*do_part_)(static_cast<std::int64_t>(state & low));
+    } catch (...) {
+      const std::lock_guard lock(error_mutex_);
+      error_ = std::current_exception();
+    }
+    if (--left_ == 0) left_.notify_all();
     return true;
   }
-  void serve() {
+  /// What member i does until the team ends. A member that the last round did not need sleeps at once.
+  void serve(std::int64_t i) {
     while (!stop_) {
-      while (take_part([this](std::int64_t part) { (*do_part_)(part); })) {
+      while (take_part()) {
       }
       const std::uint64_t state = state_;
       const bool taken = (state & low) >= (state / one_part & low);
-      if (taken && !stop_) wait(state_, state, [&] { return state_ != state; });
+      if (!taken || stop_) continue;
+      if (i + 1 < static_cast<std::int64_t>(state / one_part & low))
+        wait(state_, state, [&] { return state_ != state; });
+      else
+        state_.wait(state);
     }
   }
 
@@ -158,6 +176,8 @@ class Team {
   std::atomic<int> left_ = 0;  // parts that are not done
   std::atomic<bool> stop_ = false;
   const std::function<void(std::int64_t)>* do_part_ = nullptr;
+  std::exception_ptr error_;  // what a part of this round has thrown; the last one
+  std::mutex error_mutex_;
   std::vector<std::jthread> members_;  // last: joined before the rest is destroyed
 };
 
@@ -204,7 +224,7 @@ void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t, std::int64_t)>& do_part) {
   const std::int64_t parts = std::min(threads_worth(multiply_adds), count);
   if (parts <= 1) return do_part(0, count);
-  threads_for(0);  // else a product in a part could wake the BLAS's threads, which would then spin
+  const OneBlasThread one;
   thread_local Team team;
   const unsigned mode = arithmetic_mode();
   team.run(parts, [&](std::int64_t part) {

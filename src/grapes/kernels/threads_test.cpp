@@ -50,29 +50,55 @@ TEST(Threads, DoEveryPartOfEveryCallOnce) {
     }
   }
   EXPECT_EQ(threads_worth(1000), 1) << "too little work for a second thread";
-  EXPECT_THROW(in_parallel(2, much,
-                           [](std::int64_t begin, std::int64_t) {
-                             if (begin == 0) throw std::runtime_error("part 0");
-                           }),
-               std::runtime_error);
+  set_threads(1);
+}
+
+TEST(Threads, ThrowWhatAnyPartThrowsAfterAllHaveEnded) {
+  set_threads(3);
+  for (int call = 0; call < 3000; ++call) {
+    std::atomic<int> ended = 0;
+    EXPECT_THROW(in_parallel(3, std::int64_t{1} << 30,
+                             [&](std::int64_t begin, std::int64_t) {
+                               ++ended;
+                               if (begin == call % 3) throw std::runtime_error("a part");
+                             }),
+                 std::runtime_error);
+    EXPECT_EQ(ended, 3);
+  }
+  int runs = 0;
+  in_parallel(1, 1, [&](std::int64_t, std::int64_t) { ++runs; });
+  EXPECT_EQ(runs, 1);
   set_threads(1);
 }
 
 TEST(Threads, DoNotChangeTheBitsOfAProduct) {
   if (!loops<float>().multiplies) GTEST_SKIP() << "the BLAS computes products";
-  const at::Tensor A = at::randn({70, 300}), W = at::randn({330, 300});
-  const auto of = [](const at::Tensor& t) {
-    return Matrix<const float>{t.data_ptr<float>(), t.size(0), t.size(1), t.size(1)};
-  };
-  std::vector<at::Tensor> results;
-  for (const std::int64_t number : {1, 2, 3}) {
-    set_threads(number);
-    const at::Tensor C = at::empty({70, 330}), G = at::empty({300, 300});
-    gemm<float>(1, of(A), transposed(of(W)), 0, {C.data_ptr<float>(), 70, 330, 330});
-    gemm<float>(1, transposed(of(A)), of(A), 0, {G.data_ptr<float>(), 300, 300, 300});
-    results.push_back(at::cat({C.flatten(), G.flatten()}));
-    EXPECT_TRUE(results.back().equal(results.front())) << number << " threads";
-  }
+  const struct {
+    std::int64_t rows, columns, depth;
+  } shapes[] = {{64, 128, 784}, {64, 512, 512}, {64, 256, 784}, {16, 10, 16384},
+                {70, 330, 300}, {300, 300, 70}, {9, 700, 400}};
+  for (const auto& [rows, columns, depth] : shapes)
+    for (const bool a_turned : {false, true})
+      for (const bool b_turned : {false, true})
+        for (const float beta : {0.0F, 1.0F}) {
+          const auto matrix = [](const at::Tensor& t, bool turn) {
+            const Matrix<const float> m{t.data_ptr<float>(), t.size(0), t.size(1), t.size(1)};
+            return turn ? transposed(m) : m;
+          };
+          const at::Tensor A = a_turned ? at::randn({depth, rows}) : at::randn({rows, depth}),
+                           B = b_turned ? at::randn({columns, depth}) : at::randn({depth, columns}),
+                           C = at::randn({rows, columns});
+          at::Tensor first;
+          for (const std::int64_t number : {1, 2, 3, 4, 8}) {
+            set_threads(number);
+            const at::Tensor result = C.clone();
+            gemm<float>(1, matrix(A, a_turned), matrix(B, b_turned), beta,
+                        {result.data_ptr<float>(), rows, columns, columns});
+            if (!first.defined()) first = result;
+            EXPECT_TRUE(result.equal(first)) << rows << " x " << columns << " x " << depth << a_turned << b_turned
+                                             << beta << ", " << number << " threads";
+          }
+        }
   set_threads(1);
 }
 

@@ -16,17 +16,16 @@
 namespace grapes::kernels {
 namespace {
 
-struct Numbers {
+struct Constants {
   Rate rate{0};
   double a = 0, b = 0, epsilon = 0, correct1 = 1, correct2 = 1;
 };
 
-/// Whether the loops compute this product themselves, in pieces: with a batch of which a tile's columns fit into the
-/// cache.
+/// Whether the loops compute this product themselves, in pieces. Larger batches need several sums for each number, in
+/// the order of gemm().
 bool in_pieces(const Gradient& g, at::ScalarType dtype) {
-  constexpr std::int64_t largest_batch = 1024;
   const std::int64_t batch = g.delta.size(0);
-  return g.delta.scalar_type() == dtype && batch > 0 && batch <= largest_batch &&
+  return g.delta.scalar_type() == dtype && batch > 0 && batch <= block_depth &&
          (dtype == at::kFloat ? loops<float>().multiplies : loops<double>().multiplies);
 }
 
@@ -51,7 +50,7 @@ void update_rows(Loop loop, const Coefficients<T>& numbers, Rows<T> w, const Gra
 /// Runs the loop that `rule` selects on W. @return false if W is not fusable(); then nothing was done
 template <class Rule>
 bool fused(const Parameter& W, const Gradient& g, const at::Tensor& state1, const at::Tensor& state2,
-           const Numbers& numbers, Rule rule) {
+           const Constants& numbers, Rule rule) {
   const at::Tensor& weight = W.value;
   const at::ScalarType dtype = weight.scalar_type();
   for (const at::Tensor* tensor : {&weight, &g.value, &state1, &state2})
@@ -86,22 +85,31 @@ bool fused(const Parameter& W, const Gradient& g, const at::Tensor& state1, cons
 /// g + λ W
 at::Tensor decayed(const at::Tensor& g, const at::Tensor& W, double decay) { return decay == 0 ? g : g.add(W, decay); }
 
-/// W -= rate · δᵀ h without a gradient in memory. @return false if W is not fusable()
-bool subtract(const Parameter& W, const Gradient& g, double rate) {
-  if (!fusable(W.value)) return false;
-  const std::int64_t batch = g.h.size(0), rows = W.value.size(0), columns = W.value.size(1);
+/// result = alpha · δᵀ h + beta · result
+void multiply(double alpha, const Gradient& g, double beta, const at::Tensor& result) {
+  const std::int64_t batch = g.h.size(0), rows = result.size(0), columns = result.size(1);
   const auto by = [&](auto factor, auto number) {
     using F = decltype(factor);
     using T = decltype(number);
-    gemm(static_cast<T>(-rate), transposed(Matrix<const F>{g.delta.data_ptr<F>(), batch, rows, rows}),
-         Matrix<const F>{g.h.data_ptr<F>(), batch, columns, columns}, T(1),
-         Matrix<T>{W.value.data_ptr<T>(), rows, columns, columns});
-    if (W.sums) loops<T>().abs_sums(W.value.data_ptr<T>(), rows, columns, W.sums->room(W.value).template data_ptr<T>());
+    gemm(static_cast<T>(alpha), transposed(Matrix<const F>{g.delta.data_ptr<F>(), batch, rows, rows}),
+         Matrix<const F>{g.h.data_ptr<F>(), batch, columns, columns}, static_cast<T>(beta),
+         Matrix<T>{result.data_ptr<T>(), rows, columns, columns});
   };
   if (g.h.scalar_type() == at::kBFloat16)
     by(c10::BFloat16{}, float{});
   else
-    AT_DISPATCH_FLOATING_TYPES(W.value.scalar_type(), "sgd", [&] { by(scalar_t{}, scalar_t{}); });
+    AT_DISPATCH_FLOATING_TYPES(result.scalar_type(), "update", [&] { by(scalar_t{}, scalar_t{}); });
+}
+
+/// W -= rate · δᵀ h without a gradient in memory. @return false if W is not fusable()
+bool subtract(const Parameter& W, const Gradient& g, double rate) {
+  if (!fusable(W.value)) return false;
+  multiply(-rate, g, 1, W.value);
+  if (W.sums)
+    AT_DISPATCH_FLOATING_TYPES(W.value.scalar_type(), "sgd", [&] {
+      loops<scalar_t>().abs_sums(W.value.data_ptr<scalar_t>(), W.value.size(0), W.value.size(1),
+                                 W.sums->room(W.value).template data_ptr<scalar_t>());
+    });
   torch::autograd::impl::bump_version(W.value);
   if (W.sums) W.sums->keep(W.value);
   return true;
@@ -110,7 +118,10 @@ bool subtract(const Parameter& W, const Gradient& g, double rate) {
 }  // namespace
 
 at::Tensor Gradient::numbers(at::ScalarType dtype) const {
-  return value.defined() ? value : at::mm(delta.t().to(dtype), h.to(dtype));
+  if (value.defined()) return value;
+  const at::Tensor product = at::empty({delta.size(1), h.size(1)}, delta.options().dtype(dtype));
+  multiply(1, *this, 0, product);
+  return product;
 }
 
 void sgd(const Parameter& W, const Gradient& g, Rate rate) {

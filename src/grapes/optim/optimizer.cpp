@@ -31,6 +31,12 @@ void hold(at::Tensor W, const at::Tensor& before, const kernels::Storage& storag
 Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
     : options_(options), parameters_(std::move(parameters)), learned_(parameters_.size()) {}
 
+void Optimizer::begin() {
+  learned_.assign(parameters_.size(), false);  // of a step that an error has ended
+  started_ = false;
+  look_ahead();
+}
+
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
   // The values before a look-ahead rule returns to W.

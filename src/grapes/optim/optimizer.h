@@ -30,8 +30,9 @@ using Paths = std::function<std::vector<at::Tensor>()>;
 /// to the parameter's storage format.
 ///
 ///     begin()     before the forward pass: moves the parameters to where the gradient is needed (NAG looks ahead)
-///     step(rate)  after the backward pass: updates the others, leaves the parameters at W, releases the gradients
 ///     learn(...)  optional, inside the backward pass, which then need not write the gradient: updates one parameter
+///     step(rate)  after the backward pass: updates the parameters that learn() has not updated, leaves all at W, and
+///                 releases the gradients
 ///     restore()   instead of step: returns to W, bit for bit, and keeps the gradients
 ///
 /// Evaluate and save after step() or restore(), when the parameters are W.
@@ -39,7 +40,7 @@ class Optimizer {
  public:
   Optimizer(const Options& options, std::vector<Parameter> parameters);
   virtual ~Optimizer() = default;
-  virtual void begin() {}
+  void begin();
   void step(double rate);
   void learn(const at::Tensor& parameter, const kernels::Gradient& g, double rate);
   virtual void restore() {}
@@ -68,6 +69,7 @@ class Optimizer {
   /// Updates parameter i with its gradient g: numbers, unless learn() was called.
   virtual void update(std::size_t i, const kernels::Gradient& g, double rate) = 0;
   virtual void before_updates() {}  ///< once per step
+  virtual void look_ahead() {}      ///< see begin()
   Options options_;
   std::vector<Parameter> parameters_;
   Paths paths_;  ///< of a rule that follows paths
