@@ -38,6 +38,8 @@ venv:
 test-python: build venv
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt -r tests/readers/requirements.txt
 	@build/venv/bin/pip install -qq --disable-pip-version-check --no-deps -r tests/readers/simulators.txt
+	@build/venv/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@build/venv/bin/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/rliable_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/onnx_test.py

@@ -20,6 +20,13 @@ A table stands on a page between two comments, and what it shows is in the first
     <!-- results: NAME spread homogeneous|other -->     how unlike units are, by network: results/NAME.json of experiments/study/f0.py
     <!-- end of results -->
 
+Two more kinds stand in a sentence or in a cell of a table, with the end on the same line. Where the study sweeps a key, VALUE says which of
+its values is meant. If there is no record NAME yet, their text is "no record yet":
+
+    <!-- results: NAME difference MEASURE; ARM, AGAINST; VALUE -->   mean [simultaneous interval], pairs, Holm's p, and a verdict if
+                                                                     the record has a smallest effect
+    <!-- results: NAME level MEASURE; ARM; VALUE -->                 mean ± deviation, number of seeds
+
 MEASURE is a key of `grapes report --json`. NAME.published.json is a list of {"what", "arm", "path", "value", "factor", "runs"}; path leads
 to the numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", or is "best test accuracy", the best of all epochs,
 which some authors publish (it chooses by test data, so it is compared with nothing else). factor gives the unit of the page. The published
@@ -43,7 +50,7 @@ import result_figures
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "test-correct.npy"}
-TABLE = re.compile(r"(<!-- results: (?P<name>\S+) (?P<kind>\w+) ?(?P<rest>[^>]*?) ?-->\n)(?P<text>.*?)(<!-- end of results -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- results: (?P<name>\S+) (?P<kind>\w+) ?(?P<rest>[^>]*?) ?-->\n?)(?P<text>.*?)(<!-- end of results -->)", re.DOTALL)
 T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093]
 
 
@@ -118,6 +125,43 @@ def level(numbers, factor):
         low, high = (factor * x for x in numbers["interval"])
         text += f" ± {factor * numbers['sd']:.2f} [{low:.2f}, {high:.2f}]"
     return text
+
+
+def conditions(report, value):
+    """Return the conditions of a report, or the one with a value of the sweep."""
+    found = [one for one in report["conditions"] if not value or (one["value"] is not None and f"{one['value']:g}" == value)]
+    return found if found else sys.exit(f"results.py: no condition has the value {value}")
+
+
+def one_level(report, measure, arm, value=""):
+    numbers = [one["measures"][measure] for condition in conditions(report, value) for one in condition["arms"] if one["arm"] == arm]
+    if len(numbers) != 1:
+        sys.exit(f"results.py: expected one {arm} with the measure {measure}, found {len(numbers)}: name a value of the sweep")
+    factor = 100 if is_share(report, measure) else 1
+    return f"{factor * numbers[0]['mean']:.2f} ± {factor * numbers[0]['sd']:.2f}, n = {numbers[0]['n']}"
+
+
+def one_difference(report, measure, arm, against, value=""):
+    found = [one for condition in conditions(report, value) for one in condition["differences"]
+             if (one["measure"], one["arm"], one["against"]) == (measure, arm, against) and "mean" in one]
+    if len(found) != 1:
+        sys.exit(f"results.py: expected one difference {arm} - {against} in {measure}, found {len(found)}: name a value of the sweep")
+    one, factor = found[0], 100 if is_share(report, measure) else 1
+    interval = one["simultaneous"] and " [" + ", ".join(signed(factor * x) for x in one["simultaneous"]) + "]"
+    parts = [f"{signed(factor * one['mean'])}{interval or ''}", f"n = {one['n']}"]
+    parts += [] if one["p_holm"] is None else [f"p = {one['p_holm']:.3f}"]
+    return ", ".join(parts + ([one["verdict"]] if one["verdict"] else []))
+
+
+def inline(reports, match):
+    """Return the text of one number within a line."""
+    if not (RESULTS / f"{match['name']}.tar.xz").exists():
+        return "no record yet"
+    measure, *rest = (part.strip() for part in re.split("[;,]", match["rest"]))
+    report = reports[match["name"]]
+    if measure not in names(report):
+        sys.exit(f"results.py: results/{match['name']} has no measure {measure}; it has {', '.join(names(report))}")
+    return {"difference": one_difference, "level": one_level}[match["kind"]](report, measure, *rest)
 
 
 def levels(report, measures, arms):
@@ -241,6 +285,8 @@ def spread(facts, homogeneous):
 
 
 def contents(reports, match):
+    if match["kind"] in ("difference", "level"):
+        return inline(reports, match)
     if match["kind"] == "spread":
         if match["rest"] not in ("homogeneous", "other"):
             sys.exit(f"results.py: unknown layers {match['rest']} of a spread; expected homogeneous or other")
@@ -255,7 +301,8 @@ def contents(reports, match):
         return differences(report, measures, arms)
     if match["kind"] == "published":
         return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
-    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, spread, figure or pooled")
+    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, spread, figure, pooled, "
+             "difference or level")
 
 
 def main():

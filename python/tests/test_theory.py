@@ -1,4 +1,5 @@
-"""The statements of docs/theory.md, by their numbers. Each test checks one of them numerically, in float64."""
+"""The statements of docs/theory.md, by their numbers. Each test checks one of them numerically, in float64. Section 7 is in
+test_theory_balanced.py."""
 import copy
 import math
 
@@ -7,7 +8,10 @@ import torch
 import torch_grapes
 from torch import nn
 
-LOWEST_COSINE = 2 * math.sqrt(2) / 3
+
+def lowest_cosine(condition):
+    """Of the angle by which a diagonal matrix with entries from 1 to `condition` can turn a vector."""
+    return 2 * math.sqrt(condition) / (1 + condition)
 
 
 def random(*shape, seed=1):
@@ -69,7 +73,52 @@ def test_mean_factor_follows_from_the_number_of_units_and_their_variation(inputs
     assert abs(factors.std(1).mean() / (mean * CV) - 1) < 0.05
 
 
+@pytest.mark.parametrize("inputs, units, mean, deviation", [(784, 256, 1.89, 0.039), (256, 256, 1.81, 0.065), (100, 20, 1.81, 0.104)])
+def test_table_of_the_page(inputs, units, mean, deviation):
+    CV = 1 / math.sqrt(3 * inputs)
+    predicted = 2 / (1 + largest_of_normals(units) * CV)
+    assert abs(predicted - mean) < 0.005 and abs(CV * predicted - deviation) < 0.0005
+
+
+def test_formula_does_not_hold_for_very_unequal_weights():
+    generator = torch.Generator().manual_seed(3)
+    weights = [torch.exp(2 * torch.randn(256, 784, dtype=torch.float64, generator=generator)) for _ in range(10)]
+    CV = math.sqrt((math.exp(4) - 1) / 784)
+    measured = sum(float(torch_grapes.factor(W, low=0).mean()) for W in weights) / len(weights)
+    assert measured < 0.8 * 2 / (1 + largest_of_normals(256) * CV)
+
+
+def test_factors_of_wider_layers_tend_to_2():
+    means = [2 / (1 + largest_of_normals(N) / math.sqrt(3 * N)) for N in (64, 256, 1024, 4096)]
+    assert means == sorted(means) and means[0] < 1.75 and means[-1] > 1.93
+
+
 # 2. The local version is gradient descent with a preconditioner
+
+
+def test_one_hidden_layer_makes_the_versions_equal():
+    model, x, t = mlp(4, 6, 3), random(8, 4), random(8, 3)
+    for a, b in zip(modulated(model, x, t, "grapes"), modulated(model, x, t, "grapes-local")):
+        assert torch.allclose(a, b, rtol=1e-13, atol=1e-15)
+
+
+def test_new_network_is_turned_by_one_to_two_degrees():
+    model, x, t = mlp(784, 256, 256, 10, activation=nn.ReLU), random(64, 784), random(64, 10)
+    for p in model.parameters():
+        nn.init.kaiming_uniform_(p, nonlinearity="relu")
+    degrees = [math.degrees(math.acos(cosine([a], [b])))
+               for a, b in list(zip(modulated(model, x, t, "grapes-local"), gradients(model, x, t)))[:2]]
+    for angle, inputs in zip(degrees, (784, 256)):
+        assert abs(angle / math.degrees(1 / math.sqrt(3 * inputs)) - 1) < 0.25
+
+
+@pytest.mark.parametrize("modulation", ["grapes", "grapes-local"])
+def test_factors_add_no_bias_to_a_batch(modulation):
+    """The mean over examples of what a rule makes of their gradients is what it makes of the gradient of all of them."""
+    model, x, t = mlp(4, 6, 5, 3), random(8, 4), random(8, 3)
+    each = [modulated(model, x[i:i + 1], t[i:i + 1], modulation) for i in range(8)]
+    for whole, parts in zip(modulated(model, x, t, modulation), zip(*each)):
+        assert torch.allclose(whole, torch.stack(parts).mean(0), rtol=1e-12, atol=1e-15)
 
 
 def test_local_version_multiplies_rows_and_turns_the_gradient_by_the_variation_of_the_factors():
@@ -83,13 +132,14 @@ def test_local_version_multiplies_rows_and_turns_the_gradient_by_the_variation_o
             average = (share * m).sum()
             CV = ((share * (m - average).square()).sum().sqrt() / average).item()
             assert abs(math.tan(math.acos(min(1.0, cosine([local[i]], [plain[i]])))) - CV) < 1e-6
-        assert cosine(local, plain) >= LOWEST_COSINE
+        assert cosine(local, plain) >= lowest_cosine(2)
 
 
-def test_bound_of_the_angle_is_reached():
-    m, gradient = torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([math.sqrt(2), 1], dtype=torch.float64)
-    assert abs(cosine([m * gradient], [gradient]) - LOWEST_COSINE) < 1e-12
-    assert abs(math.degrees(math.acos(LOWEST_COSINE)) - 19.471) < 1e-3
+@pytest.mark.parametrize("condition, degrees", [(2, 19.471), (4, 36.870), (8, 51.058)])
+def test_bound_of_the_angle_is_reached(condition, degrees):
+    m, gradient = (torch.tensor(values, dtype=torch.float64) for values in ([1.0, condition], [math.sqrt(condition), 1.0]))
+    assert abs(cosine([m * gradient], [gradient]) - lowest_cosine(condition)) < 1e-12
+    assert abs(math.degrees(math.acos(lowest_cosine(condition))) - degrees) < 1e-3
 
 
 def test_local_version_descends_with_every_rate_below_that_of_the_smoothness():
@@ -106,10 +156,10 @@ def test_local_version_descends_with_every_rate_below_that_of_the_smoothness():
 # 3. The propagating version
 
 
-def counterexample():
-    """1-1-2-1, linear, with the numbers of docs/theory.md."""
+def counterexample(lowest=0.01, highest=3.0):
+    """1-1-2-1, linear, with the numbers of docs/theory.md, and the error 1."""
     model = mlp(1, 1, 2, 1, activation=nn.Identity)
-    for layer, value in zip((0, 2, 4), ([[0.01]], [[1.0], [-0.5]], [[1.0, 3.0]])):
+    for layer, value in zip((0, 2, 4), ([[lowest]], [[1.0], [-0.5]], [[1.0, highest]])):
         model[layer].weight.data = torch.tensor(value, dtype=torch.float64)
     x = torch.ones(1, 1, dtype=torch.float64)
     return model, x, model(x).detach() - 1
@@ -125,6 +175,26 @@ def test_propagating_version_can_point_uphill():
         for p, g in zip(model.parameters(), ours):
             p -= 1e-3 * g
         assert 0.5 * (model(x) - t).square().item() > before
+
+
+def test_propagating_version_rests_where_the_loss_has_a_slope_and_moves_where_it_has_none():
+    for highest, plain, ours in ((4.0, -1.0, 0.0), (2.0, 0.0, 1.0)):  # a layer of zeros has the factor 1
+        model, x, t = counterexample(0.0, highest)
+        for modulation, first in (("none", plain), ("grapes", ours)):
+            assert flat(modulated(model, x, t, modulation)).tolist() == [first, 0, 0, 0, 0]
+
+
+def test_two_derivatives_of_the_field_differ_in_the_example_of_one_unit_per_layer():
+    model, x, t = mlp(1, 1, 1, activation=nn.Identity), torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+
+    def field(*w):
+        nn.utils.vector_to_parameters(torch.tensor(w, dtype=torch.float64), model.parameters())
+        return flat(modulated(model, x, t, "grapes"))
+
+    h = 1e-6
+    of_first = (field(1, 1 + h) - field(1, 1 - h))[0] / (2 * h)
+    of_second = (field(1 + h, 1) - field(1 - h, 1))[1] / (2 * h)
+    assert abs(of_first - 4) < 1e-8 and abs(of_second - 2) < 1e-8
 
 
 @pytest.mark.parametrize("modulation, symmetric", [("none", True), ("grapes", False), ("grapes-local", False)])
@@ -159,6 +229,12 @@ def test_constant_factors_are_rates_that_compound_from_the_output_down(momentum)
         ours.step(), theirs.step()
     for a, b in zip(model.parameters(), other.parameters()):
         assert torch.allclose(a, b, rtol=1e-10, atol=1e-13)
+
+
+def test_equal_factors_always_descend():
+    for seed in range(20):
+        model, x, t = mlp(5, 6, 6, 6, 2, seed=seed), random(8, 5, seed=seed), random(8, 2, seed=seed + 100)
+        assert cosine(modulated(model, x, t, "uniform"), gradients(model, x, t)) >= lowest_cosine(2**3)
 
 
 # 5. Linear networks
@@ -229,6 +305,21 @@ def test_rules_that_divide_by_the_size_of_the_gradient_cancel_factors_of_that_si
     assert torch.allclose(nero_step(m * g), nero_step(g), rtol=1e-12, atol=0)  # by row
     assert torch.allclose(lars_step(W, 1.8 * g), lars_step(W, g), rtol=1e-12, atol=0)  # by layer: only equal factors
     assert not torch.allclose(lars_step(W, m * g), lars_step(W, g), rtol=1e-3, atol=0)
+
+
+def test_grapes_has_the_numerator_of_lars_by_unit_but_not_its_denominator():
+    W, g = random(5, 4), random(5, 4, seed=2)
+    lars_by_unit = W.abs().sum(1, keepdim=True) / g.norm(dim=1, keepdim=True) * g
+    ours = torch_grapes.factor(W, low=0)[:, None] * g
+    assert torch.allclose(ours / g.norm(dim=1, keepdim=True), 2 / W.abs().sum(1).max() * lars_by_unit, rtol=1e-12, atol=0)
+
+
+def test_grapes_changes_the_rates_of_layers_by_depth_and_hardly_by_width():
+    shares = []
+    for width in (32, 128, 512):
+        model, x, t = mlp(width, width, width, 2, activation=nn.ReLU), random(16, width), random(16, 2)
+        shares.append(float(modulated(model, x, t, "uniform")[0].norm() / gradients(model, x, t)[0].norm()))
+    assert 2.4 < shares[0] < shares[1] < shares[2] < 4  # with μP it would grow 16 times
 
 
 def test_weight_normalization_takes_smaller_steps_in_longer_rows_and_grapes_takes_larger_ones():

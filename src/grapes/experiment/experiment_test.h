@@ -92,6 +92,7 @@ inline const std::map<std::string, std::string>& other_values() {
                                                             {"grow", "true"},
                                                             {"prune", "0.05"},
                                                             {"feedback-initializer", "nokland"},
+                                                            {"feedback-kernels", "true"},
                                                             {"norm", "batch"},
                                                             {"recompute", "true"},
                                                             {"dropout", "0.1"},

@@ -208,6 +208,10 @@ std::vector<Key> model_group() {
       key("feedback-initializer, feedback-init", learning,
           "distribution of the feedback weights; auto: he_uniform if initializer is he_uniform, else nokland",
           row_of(nn::initializers(), {"auto"}), &N::feedback_init),
+      key("feedback-kernels", learning,
+          "route dfa in convolutional networks: every position of a convolution's output sends the same error down "
+          "through a random kernel, as in BioTorch; otherwise each value below has feedback weights of its own",
+          yes_or_no, &N::feedback_kernels),
       key("norm, batch-norm, batchnorm", start,
           "normalization in convolutional layers; batch: per channel; tensor: all channels as one; threshold: per "
           "channel, with the threshold of the spiking neurons as initial scale",

@@ -114,6 +114,32 @@ TEST(Cnn, EveryRuleEqualsTheRecursionByHand) {
 }
 
 /// Every layer in float32, where it is fused: equal up to rounding of sums in another order.
+TEST(Cnn, FeedbackKernelsSendTheSameErrorFromEveryPosition) {
+  Options options = rule_options("cnn:4,3", "dfa", "grapes");
+  options.feedback_init = "xavier";
+  options.feedback_kernels = true;
+  const auto model = make_network(options, {{2, 12, 12}, 10}, 1);
+  const at::Tensor B = by_name(model->buffers())["layers.0.feedback"];
+  ASSERT_EQ(B.sizes(), at::IntArrayRef({4 * 6 * 6, 10}));
+  const at::Tensor map = B.t().reshape({10, 4, 6, 6});
+  // A position away from the edges receives all of the kernel, and one at an edge a part. The differences are the
+  // kernel.
+  const at::Tensor places = at::tensor({0, 2, 5}, at::kLong);
+  const at::Tensor some = map.index_select(2, places).index_select(3, places);
+  const at::Tensor T = at::tensor({0., 1., -1., 1., -1., 1., -1., 1., 0.}, at::kDouble).view({3, 3});
+  const at::Tensor K = at::matmul(at::matmul(T, some), T.t());
+  EXPECT_TRUE(
+      at::allclose(map.slice(2, 1, 5).slice(3, 1, 5), K.sum(at::IntArrayRef({2, 3}), true).expand({10, 4, 4, 4})));
+  const double bound = std::sqrt(6.0 / (9 * (4 + 10)));
+  EXPECT_LE(K.abs().max().item<double>(), bound + 1e-12);
+  EXPECT_NEAR(K.std().item<double>(), bound / std::sqrt(3.0), 0.1 * bound);
+  // The last hidden layer lies below a dense one, where nothing changes.
+  const at::Tensor same = by_name(model->buffers())["layers.1.feedback"];
+  options.feedback_kernels = false;
+  const auto other = make_network(options, {{2, 12, 12}, 10}, 1);
+  EXPECT_TRUE(at::equal(same, by_name(other->buffers())["layers.1.feedback"]));
+}
+
 TEST(Cnn, FusedLayersEqualTheirReference) {
   for (const std::string model : {"cnn:16,24,32", "lenet5", "resnet9", "resnet18-cifar"})
     for (const std::string route : {"bp", "fa", "dfa", "sign-symmetric"})
@@ -368,6 +394,9 @@ TEST(Cnn, UnsupportedOptionsAreErrors) {
   options = rule_options("cnn:8", "bp", "balanced-shuffled");
   options.norm = Norm::batch;
   refused(options, pictures, "norm");
+  options = rule_options("cnn:8", "fa");
+  options.feedback_kernels = true;
+  refused(options, pictures, "feedback-kernels needs route dfa");
   options = rule_options("mlp:10", "bp", "balanced");
   options.rule.factor_bits = 2;
   refused(options, {{10}, 2}, "factor-bits");

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace grapes::nn {
@@ -38,9 +39,9 @@ const std::vector<Initializer>& initializers() {
 
 at::Tensor initialize(const Initializer& initializer, at::IntArrayRef shape, Random& random,
                       const at::TensorOptions& options, double sigma, const at::Tensor& mask) {
-  const double n_out = static_cast<double>(shape[0]);
-  double n_in = 1;
+  double n_in = 1, n_out = static_cast<double>(shape[0]);
   for (const auto size : shape.slice(1)) n_in *= static_cast<double>(size);
+  for (const auto size : shape.slice(std::min<std::size_t>(2, shape.size()))) n_out *= static_cast<double>(size);
   const auto inputs = static_cast<std::int64_t>(n_in);
   at::Tensor weight = at::empty(shape, at::kDouble);
   double* values = weight.data_ptr<double>();

@@ -17,6 +17,22 @@
 namespace grapes::nn {
 namespace {
 using Do = Stage::Do;
+
+/// The feedback weights [in values, outputs] with which each position of a convolution's output sends the same error
+/// down through the kernel K, [outputs, in channels, rows, columns].
+at::Tensor everywhere(const at::Tensor& K, const Stage& stage, const StagePlan& sizes) {
+  const std::int64_t outputs = K.size(0);
+  const at::Tensor error = at::eye(outputs, K.options())
+                               .view({outputs, outputs, 1, 1})
+                               .expand({-1, -1, sizes.before_pooling.rows, sizes.before_pooling.columns});
+  const at::Tensor map = at::empty({outputs, sizes.in.channels, sizes.in.rows, sizes.in.columns}, K.options());
+  const auto both = [](std::int64_t n) { return std::vector<std::int64_t>{n, n}; };
+  return std::get<0>(at::convolution_backward(error.contiguous(), map, K.contiguous(), at::nullopt, both(stage.stride),
+                                              both(stage.padding), both(stage.dilation), false, both(0), 1,
+                                              {true, false, false}))
+      .flatten(1)
+      .t();
+}
 }  // namespace
 
 Network::Network(const Options& options, Stages stages, const Signature& signature, std::uint64_t seed)
@@ -47,6 +63,7 @@ void Network::add_layers() {
     answer_ = i;
     const std::size_t l = parts_.size();
     parts_.push_back(part_of(stage, plan_.stages[i]));
+    parts_.back().stage = i;
     if (stage.fires) add_neurons(parts_.back(), plan_.stages[i].out);
     Layers& below = stage.what == Do::shortcut ? kept.back() : from;
     for (const std::size_t one : below)
@@ -177,6 +194,14 @@ at::Tensor Network::drawn_feedback(std::size_t l, std::uint64_t draw) const {
   if (above && W.dim() > 2) {
     B = arrives ? initialize(init, W.sizes(), random, plan_.placed)
                 : initialize(init, W.transpose(0, 1).sizes(), random, plan_.placed).transpose(0, 1);
+  } else if (const Part& takes = parts_[parts_[l].above]; options_.feedback_kernels && takes.convolves()) {
+    const StagePlan& sizes = plan_.stages[takes.stage];
+    const at::Tensor& kernel = takes.layer->weight;
+    const std::vector<std::int64_t> shape = {parts_.back().values, sizes.in.channels, kernel.size(2), kernel.size(3)};
+    const std::vector<std::int64_t> turned = {shape[1], shape[0], shape[2], shape[3]};
+    const at::Tensor K = arrives ? initialize(init, shape, random, plan_.placed)
+                                 : initialize(init, turned, random, plan_.placed).transpose(0, 1);
+    B = everywhere(K, stages_[takes.stage], sizes);
   } else {
     const std::int64_t from = above ? W.size(0) : parts_.back().values, to = above ? W.size(1) : parts_[l].values;
     B = arrives ? initialize(init, {from, to}, random, plan_.placed).t()

@@ -32,9 +32,10 @@ struct Options {
   FanIn fan_in;                     ///< of the hidden dense layers
   double prune = 1;                 ///< fraction of each layer's weights that prune() keeps
   std::string feedback_init =
-      "auto";              ///< auto, as in the authors' program: he_uniform if init is he_uniform, else nokland
-  double dropout = 0;      ///< probability that a hidden unit is dropped, in [0, 1)
-  Norm norm = Norm::none;  ///< of convolutional layers
+      "auto";                     ///< auto, as in the authors' program: he_uniform if init is he_uniform, else nokland
+  bool feedback_kernels = false;  ///< route dfa: feedback weights below a convolution come from a kernel of its size
+  double dropout = 0;             ///< probability that a hidden unit is dropped, in [0, 1)
+  Norm norm = Norm::none;         ///< of convolutional layers
   bool recompute = false;  ///< convolutional networks: store only each block's input and recompute its activations in
                            ///< the backward pass
   Precision precision;
@@ -169,9 +170,12 @@ class Network final {
     std::int64_t positions = 1;                   // convolution: number of positions of its map before pooling
     std::int64_t inputs = 0;                      // number of inputs
     std::int64_t values = 0;                      // number of values
+    std::size_t stage = 0;                        // index of its stage
     std::size_t above = 0;                        // index of the layer that takes them
     at::Tensor feedback;                          // B, or undefined
     std::string then;                             // what follows the layer, for people
+
+    bool convolves() const { return layer->weight.dim() > 2; }
   };
   /// Stages begin ... end-1, which start with layer `layer`.
   struct Piece {

@@ -93,6 +93,13 @@ TEST(Initializers, HaveTheirRangeAndStandardDeviation) {
   }
 }
 
+TEST(Initializers, CountTheReceptiveFieldOfKernels) {
+  Random random(3);
+  const at::Tensor W =
+      initialize(find_row(initializers(), "initializer", "xavier"), {40, 20, 5, 5}, random, at::kDouble);
+  EXPECT_NEAR(W.abs().max().item<double>(), std::sqrt(6.0 / (25 * (40 + 20))), 1e-4);
+}
+
 TEST(Initializers, LognormalHasItsDeviationOfTheLogarithm) {
   for (const double sigma : {0.5, 2.0}) {
     Random random(3);

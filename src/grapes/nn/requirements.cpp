@@ -81,6 +81,8 @@ void require_possible(const Options& options, const Stages& stages, const Signat
       {sparse && spiking, of_sparse + "are not supported in spiking networks" + model},
       {sparse && (precision.bf16 || precision.has_formats() || options.analog),
        of_sparse + "are not supported with bf16, number formats and analog crossbars"},
+      {options.feedback_kernels && (route.feedback != credit::Feedback::direct || !pictures),
+       "feedback-kernels needs route dfa and a convolutional network; the route is " + route.name + model},
       {options.fan_in && std::ranges::none_of(stages, hidden_dense), "fan-in needs a hidden dense layer" + model},
       {!(options.prune > 0 && options.prune <= 1),
        "prune must be above 0 and at most 1; got " + shortest(options.prune)},
