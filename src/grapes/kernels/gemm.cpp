@@ -170,6 +170,13 @@ template const std::vector<GemmRow<float>>& gemms();
 template const std::vector<GemmRow<double>>& gemms();
 
 template <class T>
+bool by_own_loops() {
+  return std::is_same_v<T, float> && loops<T>().multiplies;
+}
+template bool by_own_loops<float>();
+template bool by_own_loops<double>();
+
+template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
   if (C.rows == 0 || C.columns == 0) return;
   if (A.columns == 0) {  // sums of no terms
@@ -177,7 +184,7 @@ void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, c
       for (T* c = C.data + r * C.stride; c != C.data + r * C.stride + C.columns; ++c) *c = beta == 0 ? T(0) : beta * *c;
     return;
   }
-  (loops<T>().multiplies ? gemm_by_loops<T> : gemm_by_blas<T>)(alpha, A, B, beta, C);
+  (by_own_loops<T>() ? gemm_by_loops<T> : gemm_by_blas<T>)(alpha, A, B, beta, C);
 }
 template void gemm(float, const Matrix<const float>&, const Matrix<const float>&, float, const Matrix<float>&);
 template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double, const Matrix<double>&);

@@ -19,15 +19,20 @@ Matrix<T> transposed(Matrix<T> m) {
   return {m.data, m.columns, m.rows, m.stride, !m.transposed};
 }
 
+/// Whether gemm() uses loops of our own: float32, and a processor that multiplies and adds in one instruction. Products
+/// in float64 are those of the BLAS, so that layers in C++ have the bits of the same layers in PyTorch.
+template <class T>
+bool by_own_loops();
+
 /// Computes C = alpha · A B + beta · C, with as many threads as the size justifies: the result does not depend on their
-/// number if the loops compute it (Loops::multiplies). With beta = 0, C is not read. C is not transposed.
+/// number if our own loops compute it. With beta = 0, C is not read. C is not transposed.
 template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C);
 extern template void gemm(float, const Matrix<const float>&, const Matrix<const float>&, float, const Matrix<float>&);
 extern template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double,
                           const Matrix<double>&);
 
-/// Terms that gemm() adds in one chain, if the loops compute it. Of more terms, it adds the sums of blocks.
+/// Terms that gemm() adds in one chain, if our own loops compute it. Of more terms, it adds the sums of blocks.
 constexpr std::int64_t block_depth = 256;
 
 /// A library that computes the same product, see gemm(). The matrices must not be empty.

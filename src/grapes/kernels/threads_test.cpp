@@ -72,7 +72,7 @@ TEST(Threads, ThrowWhatAnyPartThrowsAfterAllHaveEnded) {
 }
 
 TEST(Threads, DoNotChangeTheBitsOfAProduct) {
-  if (!loops<float>().multiplies) GTEST_SKIP() << "the BLAS computes products";
+  if (!by_own_loops<float>()) GTEST_SKIP() << "the BLAS computes products";
   const struct {
     std::int64_t rows, columns, depth;
   } shapes[] = {{64, 128, 784}, {64, 512, 512}, {64, 256, 784}, {16, 10, 16384},

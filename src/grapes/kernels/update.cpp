@@ -25,8 +25,8 @@ struct Constants {
 /// the order of gemm().
 bool in_pieces(const Gradient& g, at::ScalarType dtype) {
   const std::int64_t batch = g.delta.size(0);
-  return g.delta.scalar_type() == dtype && batch > 0 && batch <= block_depth &&
-         (dtype == at::kFloat ? loops<float>().multiplies : loops<double>().multiplies);
+  return dtype == at::kFloat && g.delta.scalar_type() == dtype && batch > 0 && batch <= block_depth &&
+         by_own_loops<float>();
 }
 
 /// Runs a loop on rows begin ... end-1 of a weight whose gradient is δᵀ h.
