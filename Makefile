@@ -1,5 +1,5 @@
 # The few things people do; CMake does the work (cmake --list-presets shows the other builds).
-.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 clean
+.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 docs test-docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -10,6 +10,8 @@ help:
 	@echo "make test         build everything, and run every test"
 	@echo "make test-python  test torch_grapes with PyTorch from PyPI, and Grapes' files with readers from there, in build/venv"
 	@echo "make test-torch2  test the library with PyTorch 2.13 from PyPI, in build/venv and build-torch2"
+	@echo "make docs         write the documentation as a site, build/site/index.html"
+	@echo "make test-docs    the same, and look at it with Chromium: accessibility, search, phones"
 	@echo "make clean        remove build/ and build-torch2/"
 
 bootstrap:
@@ -42,6 +44,8 @@ test-python: build venv
 	@build/venv/bin/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 	@GRAPES=$(CURDIR)/build/grapes build/venv/bin/python tests/readers/readers_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/rliable_test.py
+	@cmake --build build --target grapes_statistics
+	@GRAPES_STATISTICS=$(CURDIR)/build/tests/grapes_statistics OPENBLAS_NUM_THREADS=1 build/venv/bin/python tests/statistics_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/onnx_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/simulators_test.py
 	@GRAPES=$(CURDIR)/build/grapes OMP_NUM_THREADS=1 build/venv/bin/python tests/readers/tonic_test.py
@@ -54,6 +58,20 @@ test-torch2: venv
 	@cmake --preset torch2 --log-level=ERROR >/dev/null
 	@cmake --build --preset library
 	@tests/run.py torch2 -R '^(base|kernels|analog|core|credit|nn|optim|example)\.'
+
+build/site-venv/installed: tools/site/requirements.txt
+	@scripts/bootstrap --with-docs
+	@python3 -m venv build/site-venv
+	@build/site-venv/bin/pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+docs: build/site-venv/installed  # not with --quiet, with which MkDocs counts no warnings
+	@NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build --strict
+	@python3 tests/site_test.py . build/site
+
+test-docs: docs
+	@scripts/bootstrap --with-browser
+	@build/site-venv/bin/python tests/site_browser_test.py build/site
 
 clean:
 	rm -rf build build-torch2

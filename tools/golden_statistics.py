@@ -144,12 +144,12 @@ def main():
     coverage()
 
     untied = [0.3, -0.1, 0.55, 0.42, 0.27, -0.05, 0.61, 0.19]
-    show("wilcoxon untied", stats.wilcoxon(untied, mode="exact").pvalue)
+    show("wilcoxon untied", stats.wilcoxon(untied, method="exact").pvalue)
     show("  by enumeration", wilcoxon_by_enumeration(untied))
     show("wilcoxon ties and zeros", wilcoxon_by_enumeration([0.01, 0.01, -0.01, 0.02, 0.03, 0.0, 0.02, -0.02, 0.0, 0.05]))
     k = np.arange(30)
     many = np.round(np.sin(1.0 + 0.7 * k) + 0.3, 1)  # 30 differences with ties: the normal approximation
-    show("wilcoxon normal", stats.wilcoxon(many, mode="approx", correction=False, zero_method="wilcox").pvalue)
+    show("wilcoxon normal", stats.wilcoxon(many, method="approx", correction=False, zero_method="wilcox").pvalue)
 
     p = np.array([0.01, 0.04, 0.03, 0.005])
     order = np.argsort(p)

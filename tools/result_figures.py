@@ -80,7 +80,12 @@ class Figure:
         self.save()
 
     def draw_pooled(self, points, fits):
-        """Effect against dose, one panel per control, one color per experiment."""
+        """Effect against dose, one panel per control, one color per experiment; bars are 95 % intervals."""
+        from scipy import stats  # as in dose_response.py, which fitted the lines
+
+        def half(pairs):
+            return stats.t.ppf(0.975, len(pairs) - 1) * stats.sem(pairs)
+
         experiments = list(dict.fromkeys(point.experiment for of in points.values() for point in of))
         panels = self.axes(len(points))
         for axes, (control, of) in zip(panels, points.items()):
@@ -88,7 +93,7 @@ class Figure:
                 own = [point for point in of if point.experiment == experiment]
                 pairs = [list(point.pairs.values()) for point in own]
                 axes.errorbar([point.dose for point in own], [statistics.fmean(one) for one in pairs],
-                              yerr=[1.96 * statistics.stdev(one) / len(one) ** 0.5 for one in pairs], label=experiment, capsize=2, linestyle="",
+                              yerr=[half(one) for one in pairs], label=experiment, capsize=2, linestyle="",
                               color=OKABE_ITO[i % len(OKABE_ITO)], marker=MARKERS[i % len(MARKERS)], markersize=5)
             ends = [min(point.dose for point in of), max(point.dose for point in of)]
             axes.plot(ends, [fits[control]["a"] + fits[control]["b"] * x for x in ends], color="black", linewidth=1)

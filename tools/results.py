@@ -51,7 +51,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "test-correct.npy"}
 TABLE = re.compile(r"(<!-- results: (?P<name>\S+) (?P<kind>\w+) ?(?P<rest>[^>]*?) ?-->\n?)(?P<text>.*?)(<!-- end of results -->)", re.DOTALL)
-T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093]
 
 
 def keep(record, name):
@@ -206,6 +205,16 @@ def best_of_epochs(record, arm, key):
     return {"mean": statistics.mean(each), "sd": statistics.stdev(each), "n": len(each)}
 
 
+def prediction_interval(mean, sd, n, runs):
+    """Return the 95 % interval of the mean of `runs` further runs, from n runs."""
+    from scipy import stats  # here, because few tables need SciPy
+
+    if n < 2:
+        raise ValueError(f"a published number is compared with the spread of at least 2 runs, and there is {n}")
+    half = float(stats.t.ppf(0.975, n - 1)) * sd * math.sqrt(1 / runs + 1 / n)
+    return mean - half, mean + half
+
+
 def published(report, facts, record):
     rows, arms = [], {arm["arm"]: arm for condition in report["conditions"] for arm in condition["arms"]}
     for fact in facts:
@@ -215,9 +224,8 @@ def published(report, facts, record):
         else:
             for step in fact["path"].split("/"):
                 numbers = numbers[int(step)] if isinstance(numbers, list) else numbers[step]
-        n, factor = numbers["n"], fact.get("factor", 1)
-        half = T95[n - 2] * numbers["sd"] * math.sqrt(1 / fact.get("runs", 1) + 1 / n)
-        low, high = numbers["mean"] - half, numbers["mean"] + half
+        factor = fact.get("factor", 1)
+        low, high = prediction_interval(numbers["mean"], numbers["sd"], numbers["n"], fact.get("runs", 1))
         inside = low <= fact["value"] <= high
         rows.append([fact["what"], f"`{fact['arm']}`", f"{factor * fact['value']:.2f}", level({**numbers, "interval": None}, factor),
                      f"[{factor * low:.2f}, {factor * high:.2f}]", "yes" if inside else "**no**"])

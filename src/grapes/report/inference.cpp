@@ -148,14 +148,14 @@ double simultaneous_quantile(const std::vector<std::vector<double>>& differences
   return std::clamp(*at, least, most);
 }
 
-std::optional<double> equivalence(const std::vector<double>& differences, double margin) {
+std::optional<double> equivalence(const std::vector<double>& differences, double margin, std::optional<double> error) {
   const double center = std::abs(differences.empty() ? 0 : mean(differences));
   if (!(margin > 0)) throw std::invalid_argument("equivalence: the margin must be above 0");
   if (differences.size() < 2) return std::nullopt;
   const auto n = static_cast<double>(differences.size());
-  const double error = standard_deviation(differences) / std::sqrt(n);
-  if (error == 0) return center < margin ? 0 : 1;
-  return boost::math::cdf(boost::math::students_t(n - 1), (center - margin) / error);
+  if (!error) error = standard_deviation(differences) / std::sqrt(n);
+  if (*error == 0) return center < margin ? 0 : 1;
+  return boost::math::cdf(boost::math::students_t(n - 1), (center - margin) / *error);
 }
 
 std::string to_string(Verdict verdict) {
@@ -172,7 +172,7 @@ Verdict verdict_of(double mean, const Interval& interval, const std::optional<do
   return p_equivalence && *p_equivalence < 0.05 ? Verdict::no_difference : Verdict::not_resolved;
 }
 
-std::optional<Interval> crossed_interval(const std::vector<std::vector<std::int8_t>>& table, double confidence) {
+std::optional<double> crossed_error(const std::vector<std::vector<std::int8_t>>& table) {
   if (table.size() < 2 || table.front().size() < 2) return std::nullopt;
   const auto n = static_cast<double>(table.size()), m = static_cast<double>(table.front().size());
   std::vector<double> rows;
@@ -180,7 +180,7 @@ std::optional<Interval> crossed_interval(const std::vector<std::vector<std::int8
   double squares = 0;
   for (const std::vector<std::int8_t>& row : table) {
     if (row.size() != columns.size())
-      throw std::invalid_argument("crossed_interval: all runs must have the same number of examples");
+      throw std::invalid_argument("crossed_error: all runs must have the same number of examples");
     std::int64_t sum = 0, changed = 0;
     for (std::size_t j = 0; j < row.size(); ++j) {
       sum += row[j];
@@ -195,9 +195,7 @@ std::optional<Interval> crossed_interval(const std::vector<std::vector<std::int8
   for (const std::int64_t sum : columns) of_columns += std::pow(static_cast<double>(sum) / n - center, 2);
   const double left = squares - n * m * center * center - m * of_rows - n * of_columns;  // Σ c_ij²
   const double examples = n * of_columns / (m - 1) - left / ((n - 1) * (m - 1));
-  const double error = std::sqrt(of_rows / (n * (n - 1)) + std::max(0.0, examples) / (n * m));
-  const double half = t_quantile(n - 1, 1 - confidence) * error;
-  return Interval{center - half, center + half};
+  return std::sqrt(of_rows / (n * (n - 1)) + std::max(0.0, examples) / (n * m));
 }
 
 Aggregate interquartile_mean(const TaskScores& scores, double confidence) {

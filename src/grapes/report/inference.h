@@ -31,7 +31,9 @@ double bonferroni_quantile(std::size_t pairs, std::size_t comparisons, double co
 /// being at most -margin, and at least +margin. A small p shows that the mean lies within the margin. It is below 0.05
 /// if and only if the 90 % Student's t interval lies within the margin. Nothing for fewer than two differences.
 /// @param margin  > 0, in the unit of the differences
-std::optional<double> equivalence(const std::vector<double>& differences, double margin);
+/// @param error   standard error of the mean; if it is empty, s/√n
+std::optional<double> equivalence(const std::vector<double>& differences, double margin,
+                                  std::optional<double> error = {});
 
 /// What is concluded from a difference, given the smallest difference that matters (the smallest effect of interest).
 enum class Verdict { better, worse, negligible, no_difference, not_resolved };
@@ -43,17 +45,18 @@ std::string to_string(Verdict verdict);  ///< "no difference"
 Verdict verdict_of(double mean, const Interval& interval, const std::optional<double>& p_equivalence,
                    double smallest_effect);
 
-/// Returns the interval of the mean of a table of differences whose rows (seeds) and columns (test examples) are both
-/// samples: d̄ ± t s with n-1 degrees of freedom and the unbiased variance of crossed random effects. With a_i and b_j
-/// the deviations of the means of the n rows and m columns from d̄, and c_ij what they leave of the cells,
+/// Returns the standard error s of the mean d̄ of a table of differences whose rows (seeds) and columns (test examples)
+/// are both samples, from the unbiased variance of crossed random effects. The interval of the mean is d̄ ± c s, with
+/// the c of an interval over the seeds. With a_i and b_j the deviations of the means of the n rows and m columns from
+/// d̄, and c_ij what they leave of the cells,
 ///   s² = Σ a_i²/(n(n-1)) + max(0, n Σ b_j²/(m-1) - Σ c_ij²/((n-1)(m-1)))/(n m)
-/// The first term alone gives Student's t over the seeds; the second one is the part of the test set. The pigeonhole
-/// bootstrap (Owen 2007), which resamples rows and columns, estimates the same variance but counts the interaction of
-/// rows and columns three times, so its intervals are too wide (tools/golden_statistics.py). Nothing for fewer than two
-/// rows or columns.
+/// The first term alone gives the error over the seeds, which is never larger; the second one is the part of the test
+/// set. The pigeonhole bootstrap (Owen 2007), which resamples rows and columns, estimates the same variance but counts
+/// the interaction of rows and columns three times, so its intervals are too wide (tools/golden_statistics.py). Nothing
+/// for fewer than two rows or columns.
 /// @param table  [seeds][examples]: 1 if only the first arm was right, -1 if only the second one was, else 0
 /// @throws std::invalid_argument if the rows have different lengths
-std::optional<Interval> crossed_interval(const std::vector<std::vector<std::int8_t>>& table, double confidence = 0.95);
+std::optional<double> crossed_error(const std::vector<std::vector<std::int8_t>>& table);
 
 /// Scores of one arm on several tasks (data sets): [tasks][runs].
 using TaskScores = std::vector<std::vector<double>>;

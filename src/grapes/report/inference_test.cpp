@@ -83,6 +83,12 @@ TEST(Equivalence, RejectsIfTheNinetyPercentIntervalIsWithinTheMargin) {
   EXPECT_GT(*equivalence(d, edge - 1e-9), 0.05);
 }
 
+TEST(Equivalence, HasTheGivenStandardError) {
+  const std::vector<double> d = {0.1, -0.2, 0.3, 0.05, -0.1, 0.15};
+  EXPECT_NEAR(*equivalence(d, 0.3, standard_deviation(d) / std::sqrt(6.0)), *equivalence(d, 0.3), 1e-15);
+  EXPECT_GT(*equivalence(d, 0.3, 0.2), 0.05);
+}
+
 TEST(Equivalence, OfEqualDifferencesIsCertain) {
   EXPECT_EQ(equivalence({0.1, 0.1}, 0.2), 0);
   EXPECT_EQ(equivalence({-0.3, -0.3}, 0.2), 1);
@@ -123,15 +129,15 @@ std::vector<std::vector<std::int8_t>> examples(int n, int m) {
   return table;
 }
 
-TEST(CrossedInterval, EqualsNumPy) {
-  const auto one = crossed_interval(examples(4, 7)), other = crossed_interval(examples(3, 8));
-  EXPECT_NEAR(one->low, -0.5842166121594912, 1e-12);
-  EXPECT_NEAR(one->high, 0.7985023264452051, 1e-12);
-  EXPECT_NEAR(other->low, -0.790987207738824, 1e-12);
-  EXPECT_NEAR(other->high, 0.874320541072157, 1e-12);
+TEST(CrossedError, EqualsNumPy) {
+  // Half of the intervals in tools/golden_statistics.py, which are Student's t.
+  EXPECT_NEAR(*crossed_error(examples(4, 7)) * bonferroni_quantile(4, 1), (0.7985023264452051 + 0.5842166121594912) / 2,
+              1e-12);
+  EXPECT_NEAR(*crossed_error(examples(3, 8)) * bonferroni_quantile(3, 1), (0.874320541072157 + 0.790987207738824) / 2,
+              1e-12);
 }
 
-TEST(CrossedInterval, IsStudentsTIfExamplesDoNotFavorAnArm) {
+TEST(CrossedError, IsThatOfTheSeedsIfExamplesDoNotFavorAnArm) {
   // Each seed differs on examples of its own.
   std::vector<std::vector<std::int8_t>> table(3, std::vector<std::int8_t>(300, 0));
   std::vector<double> means;
@@ -139,26 +145,22 @@ TEST(CrossedInterval, IsStudentsTIfExamplesDoNotFavorAnArm) {
     for (std::size_t j = 0; j < 10 * i; ++j) table[i][100 * i + j] = 1;
     means.push_back(static_cast<double>(10 * i) / 300);
   }
-  const auto crossed = crossed_interval(table), seeds = mean_interval(means);
-  EXPECT_NEAR(crossed->low, seeds->low, 1e-12);
-  EXPECT_NEAR(crossed->high, seeds->high, 1e-12);
+  EXPECT_NEAR(*crossed_error(table), standard_deviation(means) / std::sqrt(3.0), 1e-12);
 }
 
-TEST(CrossedInterval, IsWiderIfTheSameExamplesFavorAnArmInEverySeed) {
+TEST(CrossedError, IsLargerIfTheSameExamplesFavorAnArmInEverySeed) {
   std::vector<std::vector<std::int8_t>> table(2, std::vector<std::int8_t>(100, 0));
   for (auto& row : table)
     for (std::size_t j = 0; j < 10; ++j) row[j] = 1;
-  // The seeds agree, so only the examples vary: their variance is that of a proportion, p (1 - p)/(m - 1), and t is
-  // that of one degree of freedom.
-  const auto crossed = crossed_interval(table);
-  EXPECT_NEAR(crossed->high - 0.1, std::tan(0.475 * std::acos(-1.0)) * std::sqrt(0.1 * 0.9 / 99), 1e-12);
+  // The seeds agree, so only the examples vary: their variance is that of a proportion, p (1 - p)/(m - 1).
+  EXPECT_NEAR(*crossed_error(table), std::sqrt(0.1 * 0.9 / 99), 1e-12);
 }
 
-TEST(CrossedInterval, NeedsTwoSeedsAndAFullTable) {
-  EXPECT_FALSE(crossed_interval({}));
-  EXPECT_FALSE(crossed_interval({{1, 0, -1}}));
-  EXPECT_FALSE(crossed_interval({{}, {}}));
-  EXPECT_THROW(crossed_interval({{1, 0}, {1}}), std::invalid_argument);
+TEST(CrossedError, NeedsTwoSeedsAndAFullTable) {
+  EXPECT_FALSE(crossed_error({}));
+  EXPECT_FALSE(crossed_error({{1, 0, -1}}));
+  EXPECT_FALSE(crossed_error({{}, {}}));
+  EXPECT_THROW(crossed_error({{1, 0}, {1}}), std::invalid_argument);
 }
 
 const TaskScores tasks = {{0.91, 0.93, 0.92, 0.95}, {0.52, 0.57, 0.55}, {0.71, 0.78, 0.71, 0.74, 0.55}};

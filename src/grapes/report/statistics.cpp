@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -21,15 +20,18 @@ void check(const std::vector<double>& x, const char* function) {
     if (!std::isfinite(value)) throw std::invalid_argument(std::string(function) + ": every number must be finite");
 }
 
+/// Scores are fractions, so their differences are equal, or 0, only up to rounding, relative to the largest one.
+constexpr double equal_within = 1e-9;
+
 struct Ranks {
   std::vector<int> doubled;  ///< twice the mid-rank of |d|, so that ties stay whole numbers
   double tie_term = 0;       ///< Σ (t³ - t) over groups of t ties
 };
 
-/// Mid-ranks of |d| of differences sorted by |d|. Scores are fractions, so their differences tie only up to rounding.
+/// Mid-ranks of |d| of differences sorted by |d|.
 Ranks mid_ranks(const std::vector<double>& sorted) {
   Ranks ranks;
-  const double tolerance = 1e-9 * std::abs(sorted.back());
+  const double tolerance = equal_within * std::abs(sorted.back());
   for (std::size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
     while (end < sorted.size() && std::abs(sorted[end]) - std::abs(sorted[begin]) <= tolerance) ++end;
     const auto t = static_cast<double>(end - begin);
@@ -56,7 +58,9 @@ double exact_lower_tail(const std::vector<int>& doubled, int doubled_w) {
 double mean(const std::vector<double>& x) {
   check(x, "mean");
   if (x.empty()) throw std::invalid_argument("mean: there must be a number");
-  return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+  double sum = 0;  // of the differences from the first number, so that the mean of equal numbers is exact
+  for (const double value : x) sum += value - x.front();
+  return x.front() + sum / static_cast<double>(x.size());
 }
 
 double standard_deviation(const std::vector<double>& x) {
@@ -78,21 +82,25 @@ std::optional<Interval> mean_interval(const std::vector<double>& x, Bounds bound
   const double center = mean(x), half = t * standard_deviation(x) / std::sqrt(n);
   if (half == 0) return Interval{center, center};
   const double below = center - bounds.low, above = bounds.high - center;  // infinite where there is no bound
-  const double odds = std::exp(half * (1 / below + 1 / above));
   if (std::isinf(below) && std::isinf(above)) return Interval{center - half, center + half};
-  if (std::isinf(above)) return Interval{bounds.low + below / odds, bounds.low + below * odds};
-  if (std::isinf(below)) return Interval{bounds.high - above * odds, bounds.high - above / odds};
-  const double width = below + above;
-  return Interval{bounds.low + width * below / (below + above * odds),
-                  bounds.high - width * above / (above + below * odds)};
+  if (!(below > 0 && above > 0)) return Interval{center, center};  // all are this bound, but for rounding
+  const auto around = [&](double low, double high) {  // rounding may put an end on the wrong side of the mean
+    return Interval{std::min(low, center), std::max(high, center)};
+  };
+  const double odds = std::exp(half / below + half / above), width = below + above;
+  if (std::isinf(above)) return around(bounds.low + below / odds, bounds.low + below * odds);
+  if (std::isinf(below)) return around(bounds.high - above * odds, bounds.high - above / odds);
+  return around(bounds.low + width * below / (below + above * odds),
+                bounds.high - width * above / (above + below * odds));
 }
 
 std::optional<double> wilcoxon(const std::vector<double>& differences) {
   check(differences, "wilcoxon");
-  std::vector<double> d;
-  std::copy_if(differences.begin(), differences.end(), std::back_inserter(d), [](double x) { return x != 0; });
-  if (d.empty()) return std::nullopt;
+  std::vector<double> d = differences;
   std::sort(d.begin(), d.end(), [](double a, double b) { return std::abs(a) < std::abs(b); });
+  const auto zero = [&](double x) { return std::abs(x) <= equal_within * std::abs(d.back()); };
+  d.erase(d.begin(), std::find_if_not(d.begin(), d.end(), zero));
+  if (d.empty()) return std::nullopt;
   const Ranks ranks = mid_ranks(d);
   int positive = 0;
   int negative = 0;

@@ -31,7 +31,8 @@ double standard_deviation(const std::vector<double>& x);  ///< n-1 in the denomi
 std::optional<Interval> mean_interval(const std::vector<double>& x, Bounds bounds = {}, double confidence = 0.95);
 /// Returns the two-sided p of the Wilcoxon signed-rank test of paired differences. Up to n = 25 the null distribution
 /// is enumerated, with mid-ranks for ties; above, a normal approximation with tie correction is used. Zero differences
-/// are dropped (Wilcoxon). Returns nothing if none is left.
+/// are dropped (Wilcoxon). Numbers that differ by less than 1e-9 of the largest are equal. Returns nothing if none is
+/// left.
 std::optional<double> wilcoxon(const std::vector<double>& differences);
 /// Applies Holm's step-down correction. The results are in the given order and at most 1.
 std::vector<double> holm(const std::vector<double>& p);

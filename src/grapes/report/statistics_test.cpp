@@ -63,6 +63,20 @@ TEST(MeanInterval, IsWithinTheBoundsAndContainsTheMean) {
   EXPECT_THROW(mean_interval({0.5, 1.5}, {0, 1}), std::invalid_argument);
 }
 
+TEST(MeanInterval, OfNumbersAtABoundButForRoundingIsThisBound) {
+  const double below = std::nextafter(1.0, 0.0);
+  const auto interval = mean_interval({below, 1, 1, 1, 1}, {0, 1});
+  EXPECT_EQ(interval->low, 1);  // the mean is rounded to 1, whose logit is infinite
+  EXPECT_EQ(interval->high, 1);
+}
+
+TEST(MeanInterval, OfEqualNumbersIsThisNumberAlthoughTheirSumIsRounded) {
+  ASSERT_NE((0.1 + 0.1 + 0.1) / 3, 0.1);
+  EXPECT_EQ(mean({0.1, 0.1, 0.1}), 0.1);
+  EXPECT_EQ(standard_deviation({0.1, 0.1, 0.1}), 0);
+  EXPECT_EQ(mean_interval({0.1, 0.1, 0.1}, {0, 1})->low, 0.1);
+}
+
 TEST(MeanInterval, OfANumberWithOneBoundUsesALogarithmicScale) {
   const double infinity = std::numeric_limits<double>::infinity();
   const auto time = mean_interval({0.1, 0.3}, {0});
@@ -104,6 +118,7 @@ TEST(Wilcoxon, DropsZeros) {
   EXPECT_FALSE(wilcoxon({}));
   EXPECT_FALSE(wilcoxon({0, 0, 0}));
   EXPECT_DOUBLE_EQ(*wilcoxon({0, 1, 2, 0}), *wilcoxon({1, 2}));
+  EXPECT_DOUBLE_EQ(*wilcoxon({0.3 - 0.2 - 0.1, 1, 2, 0}), *wilcoxon({1, 2}));  // 0 but for rounding
 }
 
 TEST(Holm, CorrectsStepByStepAndKeepsTheOrder) {

@@ -115,6 +115,10 @@ std::map<std::string, Spread> values_of(const Runs& runs, const std::vector<Meas
   return values;
 }
 
+/// Returns a - b, and 0 if they are equal but for rounding: differences of equal differences of scores are seldom 0,
+/// and what is left of them would have a sign.
+double minus(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(std::abs(a), std::abs(b)) ? 0 : a - b; }
+
 /// Returns the differences of paired samples. Within one pair the settings agree, so the seed identifies a difference.
 Paired paired(const Spread& own, const Spread& others) {
   std::map<std::pair<std::uint64_t, std::string>, double> partners;
@@ -122,10 +126,10 @@ Paired paired(const Spread& own, const Spread& others) {
   std::vector<Sample> each;
   for (const Sample& one : own.samples)
     if (const auto partner = partners.find({one.seed, one.pairing}); partner != partners.end())
-      each.push_back({one.seed, "", one.value - partner->second});
+      each.push_back({one.seed, "", minus(one.value, partner->second)});
   const std::size_t unpaired = own.n() - each.size();
   const Spread differences = spread(std::move(each));
-  return {differences, {}, unpaired, differences.n() < 2 ? std::nullopt : wilcoxon(differences.values()), {}};
+  return {differences, {}, 0, unpaired, differences.n() < 2 ? std::nullopt : wilcoxon(differences.values()), {}};
 }
 
 std::vector<Difference> differences_of(const Condition& condition, const Summary& summary) {
@@ -146,6 +150,8 @@ std::vector<Difference> differences_of(const Condition& condition, const Summary
 }
 
 using Family = std::vector<Paired*>;
+
+Interval around(double mean, double half) { return {mean - half, mean + half}; }
 
 /// Applies Holm's correction. Differences without a p do not belong to the family.
 void correct_p(const Family& family) {
@@ -174,9 +180,8 @@ void correct_intervals(const Family& family) {
   const double shared = together ? simultaneous_quantile(differences) : 0;
   for (Paired* one : family) {
     const std::size_t n = one->spread.n();
-    const double quantile = together ? shared : bonferroni_quantile(n, family.size());
-    const double half = quantile * one->spread.sd / std::sqrt(static_cast<double>(n));
-    one->simultaneous = Interval{one->spread.mean - half, one->spread.mean + half};
+    one->quantile = together ? shared : bonferroni_quantile(n, family.size());
+    one->simultaneous = around(one->spread.mean, one->quantile * one->spread.sd / std::sqrt(static_cast<double>(n)));
   }
 }
 
@@ -199,9 +204,9 @@ void correct(Summary& summary) {
   }
 }
 
-/// Returns the interval over seeds and test examples of the difference of two arms, if all their pairs of runs recorded
-/// which examples they got right.
-std::optional<Interval> crossed(const Arm& own, const Arm& others) {
+/// Returns the standard error over seeds and test examples of the difference of two arms, if all their pairs of runs
+/// recorded which examples they got right.
+std::optional<double> crossed(const Arm& own, const Arm& others) {
   std::map<std::pair<std::uint64_t, std::string>, const Run*> partners;
   for (const RunPtr& other : others.runs) partners[{other->identity.seed, other->identity.pairing}] = other.get();
   std::vector<std::vector<std::int8_t>> table;
@@ -215,7 +220,7 @@ std::optional<Interval> crossed(const Arm& own, const Arm& others) {
     for (std::size_t i = 0; i < right.size(); ++i)
       table.back().push_back(static_cast<std::int8_t>((right[i] ? 1 : 0) - (theirs[i] ? 1 : 0)));
   }
-  return crossed_interval(table);
+  return crossed_error(table);
 }
 
 /// Adds to the differences of the primary measure what needs more than the differences themselves.
@@ -223,9 +228,11 @@ void conclude(Summary& summary) {
   for (Condition& condition : summary.conditions)
     for (Difference& one : condition.differences) {
       if (one.measure != summary.primary().key) continue;
-      if (one.measure == "test_accuracy") one.crossed = crossed(*condition.find(one.arm), *condition.find(one.against));
+      std::optional<double> error;
+      if (one.measure == "test_accuracy") error = crossed(*condition.find(one.arm), *condition.find(one.against));
+      if (error) one.crossed = around(one.spread.mean, one.quantile * *error);
       if (summary.smallest_effect == 0 || !one.simultaneous) continue;
-      one.p_equivalence = equivalence(one.spread.values(), summary.margin());
+      one.p_equivalence = equivalence(one.spread.values(), summary.margin(), error);
       one.verdict = verdict_of(one.spread.mean, *one.deciding(), one.p_equivalence, summary.margin());
     }
 }
@@ -243,13 +250,6 @@ std::string default_title(const Summary& summary) {
 int Paired::side() const {
   if (!simultaneous) return 0;
   return simultaneous->low > 0 ? 1 : simultaneous->high < 0 ? -1 : 0;
-}
-
-std::optional<Interval> Difference::deciding() const {
-  if (!simultaneous || !crossed) return simultaneous;
-  const auto excludes = [](const Interval& one) { return one.low > 0 || one.high < 0; };
-  const bool wider = crossed->high - crossed->low > simultaneous->high - simultaneous->low;
-  return wider && excludes(*crossed) != excludes(*simultaneous) ? crossed : simultaneous;
 }
 
 const Arm* Condition::find(const std::string& name) const {

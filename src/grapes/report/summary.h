@@ -37,6 +37,7 @@ struct Spread {
 struct Paired {
   Spread spread;
   std::optional<Interval> simultaneous;  ///< 95 %, of all means of the family at once, see simultaneous_quantile()
+  double quantile = 0;                   ///< of these intervals; the same for the whole family if it shares its seeds
   std::size_t unpaired = 0;              ///< values without a partner
   std::optional<double> p;               ///< of Wilcoxon's signed-rank test; nothing if no pair differs
   std::optional<double> p_holm;          ///< after Holm's correction
@@ -52,13 +53,14 @@ struct Difference : Paired {
   std::string arm, against, measure;
   bool control = false;  ///< see Comparison; otherwise with the baseline
   Paired change = {};    ///< of a sweep: how much larger each is than the one in the first condition
-  /// 95 %, over seeds and test examples, see crossed_interval(). Of a test accuracy whose runs have test-correct.npy.
+  /// The simultaneous interval over seeds and test examples, see crossed_error(); it contains that over the seeds. Of
+  /// a test accuracy whose runs have test-correct.npy.
   std::optional<Interval> crossed = {};
   std::optional<double> p_equivalence = {};  ///< against the smallest effect, see equivalence()
   std::optional<Verdict> verdict = {};       ///< of the primary measure, if the smallest effect is known
 
-  /// Returns the interval that decides: the simultaneous one, or the crossed one if it disagrees about 0 and is wider.
-  std::optional<Interval> deciding() const;
+  /// Returns the interval that decides: the crossed one if it is known, otherwise the one over the seeds.
+  std::optional<Interval> deciding() const { return crossed ? crossed : simultaneous; }
 };
 
 /// The counted runs of one arm, sorted by seed: those that finished with a score in their last row.

@@ -81,6 +81,20 @@ TEST(Sweep, ChangesSinceTheFirstValueArePairedBySeed) {
   EXPECT_NEAR(change.samples[1].value, -0.13, 1e-12);
 }
 
+TEST(Sweep, EqualDifferencesDoNotChangeByRounding) {
+  Condition eight = at("8"), four = at("4");
+  add(eight, "bp", {0.90, 0.30, 0.70, 0.80, 0.60, 0.45});
+  add(eight, "grapes", {0.91, 0.31, 0.71, 0.81, 0.61, 0.46});
+  add(four, "bp", {0.50, 0.20, 0.10, 0.35, 0.05, 0.40});
+  add(four, "grapes", {0.51, 0.21, 0.11, 0.36, 0.06, 0.41});
+  ASSERT_NE(0.31 - 0.30, 0.21 - 0.20);
+  const Summary s = summarize({{eight, four}, "k={}", {"bp", "grapes"}});
+  const Paired& change = s.conditions[1].find("grapes", "bp", s.primary())->change;
+  for (const Sample& one : change.spread.samples) EXPECT_EQ(one.value, 0);
+  EXPECT_EQ(change.side(), 0);
+  EXPECT_FALSE(change.p);
+}
+
 TEST(Sweep, DivergedRunsAreReported) {
   Records records = swept();
   records.conditions.push_back(at("2"));

@@ -73,8 +73,9 @@ std::string verdict_rule(const Summary& summary) {
   return fmt::format(
       "better, worse: the interval excludes 0, and the mean difference is at least the smallest effect of interest, "
       "{}{}; negligible: the interval excludes 0, but the mean difference is smaller; no difference: the equivalence "
-      "test rejects at 0.05; not resolved: none of these. If the interval over seeds and examples disagrees about 0, "
-      "the wider interval counts",
+      "test rejects at 0.05; not resolved: none of these. Where there is an interval over seeds and examples, it "
+      "decides, "
+      "and the equivalence test has its standard error",
       unit.number(summary.margin()), unit.difference);
 }
 
@@ -98,7 +99,7 @@ Table comparison_table(const Summary& summary, Section section, const std::vecto
   };
   if (crossed)
     column("seeds and examples [95 %]",
-           "interval of this difference alone over seeds and test examples, because the test set is a sample too");
+           "the simultaneous interval over seeds and test examples, because the test set is a sample too");
   if (judged)
     column(
         "equivalence p",

@@ -149,10 +149,11 @@ TEST(Crossed, TheIntervalIncludesTheTestExamples) {
   const Difference& one = of(s, "grapes");
   std::vector<std::int8_t> row(100, 0);
   row[8] = row[9] = 1;
-  const Interval expected = *crossed_interval(std::vector(10, row));
+  const double error = *crossed_error(std::vector(10, row));
   ASSERT_TRUE(one.crossed);
-  EXPECT_NEAR(one.crossed->low, expected.low, 1e-12);
-  EXPECT_NEAR(one.crossed->high, expected.high, 1e-12);
+  EXPECT_NEAR(one.crossed->low, one.spread.mean - one.quantile * error, 1e-12);
+  EXPECT_NEAR(one.crossed->high, one.spread.mean + one.quantile * error, 1e-12);
+  EXPECT_NEAR(*one.p_equivalence, *equivalence(one.spread.values(), 0.003, error), 1e-12);
   // Over the seeds alone the difference is certain; two examples are not enough to say so for other examples.
   EXPECT_GT(one.simultaneous->low, 0);
   EXPECT_LT(one.crossed->low, 0);
@@ -172,17 +173,22 @@ TEST(Crossed, IsAbsentIfARunDidNotRecordItsExamples) {
   EXPECT_THAT(table(s), Not(HasSubstr("seeds and examples")));
 }
 
-TEST(Crossed, TheWiderIntervalDecidesOnlyIfTheyDisagree) {
-  Difference one;
-  EXPECT_FALSE(one.deciding());
-  const auto deciding = [&](Interval simultaneous, Interval crossed) {
-    one.simultaneous = simultaneous;
-    one.crossed = crossed;
-    return one.deciding()->high;
+TEST(Crossed, TheIntervalIsSimultaneousToo) {
+  const auto with = [](const std::vector<std::pair<std::string, std::vector<double>>>& arms) {
+    std::vector<Record> runs = arms_with(arms);
+    for (Record& run : runs)
+      for (std::size_t j = 0; j < 100; ++j)
+        run.test_correct.push_back(run.identity.seed * j % 7 != run.identity.arm.size());
+    return synthetic::summary(runs);
   };
-  EXPECT_EQ(deciding({1, 3}, {-1, 5}), 5);  // they disagree: the wider one
-  EXPECT_EQ(deciding({-1, 5}, {1, 3}), 5);
-  EXPECT_EQ(deciding({1, 3}, {0.5, 3.5}), 3);  // they agree: the simultaneous one
+  std::vector<double> other;  // not proportional to the first one, so the family has a larger quantile
+  for (int i = 0; i < 10; ++i) other.push_back(0.001 * (i * i % 7));
+  const Summary alone = with({{"grapes", around(0.02, 0.001)}}),
+                two = with({{"grapes", around(0.02, 0.001)}, {"uniform", other}});
+  const Difference &one = of(alone, "grapes"), &same = of(two, "grapes");
+  EXPECT_GT(same.quantile, one.quantile);
+  EXPECT_NEAR((same.crossed->high - same.crossed->low) / (one.crossed->high - one.crossed->low),
+              same.quantile / one.quantile, 1e-9);
 }
 
 }  // namespace
