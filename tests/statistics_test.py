@@ -19,6 +19,7 @@ from scipy import optimize, stats
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import golden_statistics as reference  # noqa: E402
 import results  # noqa: E402
+import student  # noqa: E402
 
 SETS = 1000
 NAN = None  # in a list of numbers
@@ -53,7 +54,7 @@ def bounded(x, low, high, confidence):
 
     m = np.mean(x)
     slope = (1 / (m - low) if low is not None else 0) + (1 / (high - m) if high is not None else 0)
-    half = stats.t.ppf(0.5 + confidence / 2, len(x) - 1) * stats.sem(x) * slope
+    half = student.quantile(0.5 + confidence / 2, len(x) - 1) * stats.sem(x) * slope
     width = 1.0 if low is None or high is None else high - low
     ends = []
     for target in (g(m) - half, g(m) + half):
@@ -77,7 +78,7 @@ class OneSampleTest(unittest.TestCase):
     def test_interval(self):
         sets = [(x, self.random.choice([0.5, 0.8, 0.9, 0.95, 0.99])) for x in samples(self.random)]
         for (x, confidence), ours in zip(sets, ask(["mean_interval", x, None, None, c] for x, c in sets)):
-            close(ours, stats.t.interval(confidence, len(x) - 1, np.mean(x), stats.sem(x)), np.abs(x).max())
+            close(ours, student.interval(x, confidence), np.abs(x).max())
 
     def test_interval_between_bounds(self):
         sets = []
@@ -143,7 +144,7 @@ class PairsTest(unittest.TestCase):
     def test_bonferroni(self):
         sets = self.random.integers([2, 1], [60, 30], (SETS, 2))
         for (pairs, m), ours in zip(sets, ask(["bonferroni_quantile", *one] for one in sets)):
-            close(ours, stats.t.isf(0.025 / m, pairs - 1))
+            close(ours, student.quantile(1 - 0.025 / m, pairs - 1))
 
     def test_crossed_error(self):
         sets = []
@@ -154,7 +155,7 @@ class PairsTest(unittest.TestCase):
                                  self.random.choice([-1, 0, 1], (n, m), p=chance)))
         for table, ours in zip(sets, ask(["crossed_error", one] for one in sets)):
             low, high = reference.crossed_intervals(table)[1]
-            close(ours, (high - low) / 2 / stats.t.ppf(0.975, len(table) - 1))
+            close(ours, (high - low) / 2 / student.quantile(0.975, len(table) - 1))
 
 
 class CurvesTest(unittest.TestCase):
@@ -251,6 +252,30 @@ class ResamplingTest(unittest.TestCase):
             of_levels(self, largest, [c], [0.95], 20_000, self.RESAMPLES)
 
 
+class SimulationTest(unittest.TestCase):
+    """On a few simulated studies; tools/statistics_study.py has more."""
+    def test_intervals_contain_the_mean_in_95_percent_of_cases(self):
+        random = np.random.default_rng(10)
+        for n in (5, 20):
+            found = ask(["mean_interval", random.normal(3, 2, n), None, None, 0.95] for _ in range(4000))
+            self.assertAlmostEqual(np.mean([low <= 3 <= high for low, high in found]), 0.95, delta=0.01)
+
+    def test_reports_without_a_difference_seldom_find_one(self):
+        random, arms, studies = np.random.default_rng(11), ("bp", "grapes", "uniform", "shuffled-fixed"), 200
+        found = ask(["differences", {"scores": {arm: dict(enumerate(random.normal(0.5, 0.01, 5))) for arm in arms}, "smallest_effect": 0.1}]
+                    for _ in range(studies))
+        most = stats.binom.ppf(0.999, studies, 0.05)
+        for control in (False, True):
+            for holds in (lambda one: one["verdict"] in ("better", "worse", "negligible"), lambda one: one["p_holm"] < 0.05):
+                self.assertLessEqual(sum(any(holds(one) for one in report if one["control"] == control) for report in found), most)
+
+    def test_a_difference_as_large_as_the_smallest_effect_is_seldom_no_difference(self):
+        random, studies = np.random.default_rng(12), 1000
+        sets = [random.normal(0.3, 0.1, 8) for _ in range(studies)]
+        rejected = sum(p < 0.05 for p in ask(["equivalence", d, 0.3] for d in sets))
+        self.assertLessEqual(abs(rejected - 0.05 * studies), 4 * math.sqrt(0.05 * 0.95 * studies))
+
+
 class EdgeCasesTest(unittest.TestCase):
     def test_one_number_has_no_interval_and_no_test(self):
         self.assertEqual(ask([["mean_interval", [0.5], 0, 1, 0.95], ["equivalence", [0.5], 1], ["crossed_error", [[1, 0]]]]),
@@ -286,7 +311,7 @@ class EdgeCasesTest(unittest.TestCase):
         scores = {"bp": {1: 0.5, 2: 0.52, 4: 0.51}, "grapes": {1: 0.53, 2: 0.54, 3: 0.9, 4: 0.52}}
         one = ask([["differences", {"scores": scores}]])[0][0]
         self.assertEqual((one["seeds"], one["unpaired"]), ([1, 2, 4], 1))
-        close(one["interval"], stats.t.interval(0.95, 2, np.mean([0.03, 0.02, 0.01]), stats.sem([0.03, 0.02, 0.01])))
+        close(one["interval"], student.interval([0.03, 0.02, 0.01]))
         none = ask([["differences", {"scores": {"bp": {1: 0.5}, "grapes": {2: 0.6}}, "smallest_effect": 1}]])[0][0]
         self.assertEqual([none["n"], *(none.get(key) for key in ("interval", "simultaneous", "p", "verdict"))], [0] + 4 * [None])
 

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from scipy import optimize, special, stats
 
+import student
+
 
 def wilcoxon_by_enumeration(differences):
     d = np.array([x for x in differences if x != 0])
@@ -108,7 +110,7 @@ def crossed_intervals(table):
     mean_square = n * (columns**2).sum() / (m - 1) - (rest**2).sum() / ((n - 1) * (m - 1))
     both = of_rows + max(0, mean_square) / (n * m)
     pigeonhole = of_rows + (columns**2).sum() / m**2 + (e**2).sum() / (n * m) ** 2
-    return [table.mean() + stats.t.ppf([0.025, 0.975], n - 1) * np.sqrt(v) for v in (of_rows, both, pigeonhole)]
+    return [table.mean() + student.quantile(0.975, n - 1) * np.array([-1, 1]) * np.sqrt(v) for v in (of_rows, both, pigeonhole)]
 
 
 def crossed_coverage(trials=2000, n=10, m=2000):

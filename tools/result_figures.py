@@ -81,10 +81,11 @@ class Figure:
 
     def draw_pooled(self, points, fits):
         """Effect against dose, one panel per control, one color per experiment; bars are 95 % intervals."""
-        from scipy import stats  # as in dose_response.py, which fitted the lines
+        import student  # as in dose_response.py, which fitted the lines
+        from scipy import stats
 
         def half(pairs):
-            return stats.t.ppf(0.975, len(pairs) - 1) * stats.sem(pairs)
+            return student.quantile(0.975, len(pairs) - 1) * stats.sem(pairs)
 
         experiments = list(dict.fromkeys(point.experiment for of in points.values() for point in of))
         panels = self.axes(len(points))

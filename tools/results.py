@@ -207,11 +207,11 @@ def best_of_epochs(record, arm, key):
 
 def prediction_interval(mean, sd, n, runs):
     """Return the 95 % interval of the mean of `runs` further runs, from n runs."""
-    from scipy import stats  # here, because few tables need SciPy
+    import student  # here, because few tables need SciPy
 
     if n < 2:
         raise ValueError(f"a published number is compared with the spread of at least 2 runs, and there is {n}")
-    half = float(stats.t.ppf(0.975, n - 1)) * sd * math.sqrt(1 / runs + 1 / n)
+    half = float(student.quantile(0.975, n - 1)) * sd * math.sqrt(1 / runs + 1 / n)
     return mean - half, mean + half
 
 
