@@ -30,7 +30,7 @@ MODULES = {
     "continual": ["train"],
     "experiment": ["continual", "report"],
     "parity": ["train"],  # the recorded cases of the authors' program
-    "bench": ["train"],  # the steps that `grapes bench` times
+    "bench": ["train", "plot"],  # the steps that `grapes bench` times, and a picture of their times
     "cost": ["experiment"],
     "embedded": ["experiment", "fixed"],
     "exchange": ["experiment", "nir", "onnx"],

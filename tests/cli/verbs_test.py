@@ -8,7 +8,7 @@ import zlib
 from program import main, ProgramTest
 
 VERBS = ["train", "launch", "compare", "continual", "run", "report", "aggregate", "status", "data", "data list", "data get", "data verify", "data show", "eval",
-         "predict", "inspect", "export", "export c", "export nir", "export onnx", "import", "import nir", "import onnx", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "bench read", "bench dist", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
+         "predict", "inspect", "export", "export c", "export nir", "export onnx", "import", "import nir", "import onnx", "nir", "nir check", "parity", "bench", "bench mlp", "bench snn", "bench cnn", "bench update", "bench factor", "bench crossbar", "bench read", "bench scaling", "bench dist", "hardware", "hardware cost", "hardware devices", "list", "env", "completion"]
 TABLES = {"models": "mlp", "rules": "fa+grapes", "routes": "sign-symmetric", "modulations": "shuffled",
           "optimizers": "rmsprop", "schedules": "cosine", "initializers": "nokland", "activations": "scaled_tanh",
           "losses": "cross-entropy", "nir-types": "CubaLIF", "layers": "crossbar", "neurons": "cuba-lif", "surrogates": "arctan", "resets": "lateral", "encoders": "latency",
@@ -44,6 +44,41 @@ class Bench(ProgramTest):
         for what in ["update", "factor"]:
             lines = [json.loads(line) for line in self.good("bench", what, "--seconds", "0.01", "--json").splitlines()]
             self.assertEqual({line["variant"] for line in lines}, {"fused", "plain"})
+
+    def test_a_run_is_compared_with_an_earlier_one_by_its_ratios(self):
+        mlp = ("bench", "mlp", "--nodes", "20-16-4", "--batch", "3", "--seconds", "0.01")
+        stored = self.folder / "stored.json"
+        lines = [json.loads(line) for line in self.good(*mlp, "--json").splitlines()]
+        if lines[0]["ratio"] is None:
+            self.skipTest(lines[0]["no_baseline"])
+
+        def against(scale, *options):
+            stored.write_text("".join(json.dumps({**line, "ratio": line["ratio"] * scale}) + "\n" for line in lines))
+            return self.run_program(*mlp, "--against", stored, *options)
+        same = against(100)
+        self.assertEqual(same.returncode, 0, same.stderr)
+        self.assertRegex(same.stderr, r"20-16-4, batch 3, threads 1, grapes sgd: ratio .*, before .* \(-9\d")
+        slower = against(0.01)
+        self.assertEqual(slower.returncode, 1, slower.stderr)
+        self.assertIn("2 of 2 cases are more than 5 % slower", slower.stderr)
+        self.assertEqual(against(0.5, "--within", "1000").returncode, 0)
+        other = self.run_program("bench", "factor", "--seconds", "0.01", "--against", stored)
+        self.assertEqual(other.returncode, 3)
+        self.assertIn("none of these cases", other.stderr)
+        stored.write_text("case batch\n")
+        self.assert_refused(3, "line 1: expected a timing", *mlp, "--against", stored)
+
+    def test_growth_is_drawn(self):
+        picture = self.folder / "scaling.svg"
+        lines = [json.loads(line) for line in
+                 self.good("bench", "scaling", "--most", "2", "--seconds", "0.01", "--json", "--out",
+                           picture).splitlines()]
+        self.assertEqual([line["case"] for line in lines],
+                         ["784-64-10", "784-64-64-10", "784-256-256-10", "784-256-256-10", "784-256-256-2"])
+        text = picture.read_text()
+        for word in ("<svg", "depth: hidden layers", "batch: 784-256-256-10", "classes: "):
+            self.assertIn(word, text)
+        self.assertNotIn("width: 784", text)
 
     def test_products_by_outdated_kernels_are_no_baseline(self):
         old = {"OPENBLAS_CORETYPE": "Prescott"}

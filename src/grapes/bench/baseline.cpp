@@ -1,45 +1,73 @@
 #include "grapes/bench/baseline.h"
 
 #include "grapes/base/random.h"
+#include "grapes/bench/turns.h"
 #include "grapes/kernels/gemm.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <memory>
+#include <algorithm>
+#include <set>
 
 namespace grapes::bench {
 namespace {
 
+/// Returns C = A B by the fastest library, whose name it adds to `used`.
 template <class T>
-std::function<void()> products_of(const std::vector<ProductShape>& shapes, at::ScalarType dtype) {
-  struct Layer {
-    at::Tensor h, W, a, delta, below, gradient;
+std::function<void()> fastest(const kernels::Matrix<const T>& A, const kernels::Matrix<const T>& B,
+                              const kernels::Matrix<T>& C, std::set<std::string>& used) {
+  struct Try {
+    double us;
+    std::string name;
+    std::function<void()> run;
   };
-  auto layers = std::make_shared<std::vector<Layer>>();
-  for (const ProductShape& s : shapes)
-    layers->push_back({numbers({s.rows, s.in}, "h", dtype), numbers({s.out, s.in}, "W", dtype),
-                       at::empty({s.rows, s.out}, dtype), numbers({s.rows, s.out}, "delta", dtype),
-                       s.below ? at::empty({s.rows, s.in}, dtype) : at::Tensor(), at::empty({s.out, s.in}, dtype)});
-  return [layers] {
-    const auto matrix = [](const at::Tensor& t) {
-      return kernels::Matrix<T>{t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
-    };
-    const auto read = [](const at::Tensor& t) {
-      return kernels::Matrix<const T>{t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
-    };
-    for (const Layer& layer : *layers)
-      kernels::gemm<T>(1, read(layer.h), kernels::transposed(read(layer.W)), 0, matrix(layer.a));
-    for (std::size_t l = layers->size(); l-- > 0;) {
-      const Layer& layer = (*layers)[l];
-      if (layer.below.defined()) kernels::gemm<T>(1, read(layer.delta), read(layer.W), 0, matrix(layer.below));
-      kernels::gemm<T>(1, kernels::transposed(read(layer.delta)), read(layer.h), 0, matrix(layer.gradient));
-    }
+  std::vector<Try> tries;
+  for (const kernels::GemmRow<T>& library : kernels::gemms<T>())
+    tries.push_back({0, library.name, [=, gemm = library.gemm] { gemm(1, A, B, 0, C); }});
+  for (Try& each : tries) {
+    std::vector<double> us = times_in_a_row(9, each.run);
+    std::sort(us.begin(), us.end());
+    each.us = quantile(us, 0.25);
+  }
+  const Try& best = *std::ranges::min_element(tries, {}, &Try::us);
+  used.insert(best.name);
+  return best.run;
+}
+
+template <class T>
+Products products_of(const std::vector<ProductShape>& shapes, at::ScalarType dtype) {
+  std::vector<at::Tensor> memory;
+  const auto matrix = [&memory](const at::Tensor& t) {
+    memory.push_back(t);
+    return kernels::Matrix<T>{t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
   };
+  const auto read = [&](const at::Tensor& t) {
+    const auto m = matrix(t);
+    return kernels::Matrix<const T>{m.data, m.rows, m.columns, m.stride};
+  };
+  std::set<std::string> used;
+  std::vector<std::function<void()>> forward, backward;  // the latter from the first layer to the last
+  for (const ProductShape& s : shapes) {
+    const auto h = read(numbers({s.rows, s.in}, "h", dtype)), W = read(numbers({s.out, s.in}, "W", dtype)),
+               delta = read(numbers({s.rows, s.out}, "delta", dtype));
+    const auto z = matrix(at::empty({s.rows, s.out}, dtype)), gradient = matrix(at::empty({s.out, s.in}, dtype));
+    forward.push_back(fastest(h, kernels::transposed(W), z, used));
+    backward.push_back(fastest(kernels::transposed(delta), h, gradient, used));
+    if (s.below) backward.push_back(fastest(delta, W, matrix(at::empty({s.rows, s.in}, dtype)), used));
+  }
+  return {[forward, backward, memory] {
+            for (const auto& run : forward) run();
+            for (auto run = backward.rbegin(); run != backward.rend(); ++run) (*run)();
+          },
+          fmt::format("{}", fmt::join(used, " and "))};
 }
 
 }  // namespace
 
-std::function<void()> products(const std::vector<ProductShape>& layers, at::ScalarType dtype) {
+Products products(const std::vector<ProductShape>& layers, at::ScalarType dtype) {
+  const kernels::FlushDenormals flush;
   return dtype == at::kDouble ? products_of<double>(layers, dtype) : products_of<float>(layers, dtype);
 }
 

@@ -15,9 +15,14 @@ struct ProductShape {
   std::int64_t rows, in, out;
   bool below;
 };
-/// Returns a function that computes only the matrix products of a step, the baseline of a network of linear layers. It
-/// uses the same BLAS on existing memory.
-std::function<void()> products(const std::vector<ProductShape>& layers, at::ScalarType dtype);
+/// The matrix products of a step alone.
+struct Products {
+  std::function<void()> run;
+  std::string by;  ///< the libraries that compute them: "Grapes", "Grapes and OpenBLAS"
+};
+/// Returns the baseline of a network of linear layers, on existing memory. Each product is tried with every library in
+/// kernels::gemms(), with the present number of threads, and uses the fastest.
+Products products(const std::vector<ProductShape>& layers, at::ScalarType dtype);
 
 /// Returns normally distributed numbers, the same in every run.
 at::Tensor numbers(at::IntArrayRef shape, const std::string& name, at::ScalarType dtype = at::kFloat);

@@ -32,6 +32,7 @@ struct Timing {
   double step_us = 0, baseline_us = 0;  ///< medians
   double step_spread_us = 0, baseline_spread_us = 0;  ///< half of the interquartile range
   double ratio = 0;                                   ///< step divided by baseline
+  std::string baseline_by;       ///< the libraries whose products are the baseline, "Grapes and OpenBLAS"; or ""
   std::string no_baseline;       ///< why the ratio has no meaning: the BLAS's kernels are outdated; or ""
   std::int64_t peak_bytes = 0;   ///< maximum of allocated tensor memory; 0: not measured
   std::int64_t least_bytes = 0;  ///< weights, optimizer states and activations; 0: not counted
@@ -47,10 +48,10 @@ struct MlpCase {
   std::string optimizer = "sgd";
   double dropout = 0;
   std::string precision = "float32";
-  bool fused_sgd = true;  ///< false: write gradients even with SGD
+  bool fused_update = true;  ///< false: write gradients even if updates could run inside the backward pass
 };
 /// Times bp and grapes against only the matrix products of the step: forward z = h Wᵀ, backward δᵀh and δW, except the
-/// first layer's δW, by the same BLAS.
+/// first layer's δW, each by the fastest library.
 /// @throws RunError if the fused step does not equal its reference; it is then not timed
 std::vector<Timing> mlp(const MlpCase& which, const Options& options);
 /// Returns the cases of docs/performance.md.

@@ -65,7 +65,8 @@ std::vector<Timing> snn(const SnnCase& which, const Options& options) {
   encoded.variant = encoded.optimizer = "";
   return take_turns(
       [&] {
-        Group group{products(layers, at::kFloat), arms(steps)};
+        Products alone = products(layers, at::kFloat);
+        Group group{std::move(alone.run), arms(steps), true, std::move(alone.by)};
         if (!which.recurrent)
           group.arms.push_back({encoded, [x, how = encoding(which), seed = std::uint64_t{0}]() mutable {
                                   nn::encode(x, how, ++seed, true);

@@ -14,7 +14,7 @@ namespace grapes::bench {
 Learner::Learner(const Step& step, bool plain, dist::Group* group)
     : batch_(step.batch), state_(step.network, step.optimizer, {}, step.info) {
   options_.rate = step.rate;
-  options_.fused_sgd = step.fused_sgd;
+  options_.fused_update = step.fused_update;
   options_.plain = plain;
   if (group == nullptr) return;
   sharing_.emplace(*state_.model, group, 1);

@@ -20,8 +20,8 @@ struct Step {
   data::DatasetInfo info;
   data::Batch batch;
   optim::Options optimizer = {};
-  double rate = 1e-5;     ///< small, so that a hundred thousand repetitions do not overfit the batch
-  bool fused_sgd = true;  ///< see train::StepOptions
+  double rate = 1e-5;        ///< small, so that a hundred thousand repetitions do not overfit the batch
+  bool fused_update = true;  ///< see train::StepOptions
 };
 
 /// The network of a step in training mode.

@@ -1,12 +1,14 @@
 #include "grapes/bench/turns.h"
 
 #include "grapes/base/stopwatch.h"
+#include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/libraries.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -17,6 +19,7 @@ struct Turn {
   std::int64_t threads;
   std::function<void()> run;
   std::optional<Timing> labels = {};  // of an arm; empty: the baseline of the arms that follow
+  std::string by = {};                // of a baseline
   std::vector<double> us = {};
 
   double median() const { return quantile(us, 0.5); }
@@ -48,7 +51,7 @@ std::vector<Timing> take_turns(const std::function<Group()>& make, const Options
     kernels::set_threads(threads, pool);
     Group group = make();
     if (group.products) no_baseline = kernels::blas_outdated();
-    turns.push_back({threads, std::move(group.baseline)});
+    turns.push_back({threads, std::move(group.baseline), {}, std::move(group.by)});
     for (Arm& arm : group.arms) turns.push_back({threads, std::move(arm.run), std::move(arm.labels)});
   }
 
@@ -77,6 +80,7 @@ std::vector<Timing> take_turns(const std::function<Group()>& make, const Options
     timing.baseline_spread_us = baseline->spread();
     timing.ratio = timing.step_us / timing.baseline_us;
     timing.no_baseline = no_baseline;
+    timing.baseline_by = baseline->by;
     timing.n = static_cast<std::int64_t>(turn.us.size());
     timings.push_back(std::move(timing));
   }
@@ -99,12 +103,16 @@ nlohmann::json to_json(const Timing& timing) {
           {"step_spread_us", timing.step_spread_us},
           {"baseline_us", timing.baseline_us},
           {"baseline_spread_us", timing.baseline_spread_us},
+          {"baseline_by", timing.baseline_by},
           {"ratio", timing.no_baseline.empty() ? nlohmann::json(timing.ratio) : nlohmann::json()},
           {"no_baseline", timing.no_baseline.empty() ? nlohmann::json() : nlohmann::json(timing.no_baseline)},
           {"peak_bytes", timing.peak_bytes},
           {"least_bytes", timing.least_bytes},
           {"bytes", timing.bytes},
-          {"n", timing.n}};
+          {"n", timing.n},
+          {"blas", kernels::blas_name()},
+          {"blas_overridden", std::getenv("OPENBLAS_CORETYPE") != nullptr},
+          {"instruction_set", kernels::instruction_set().name}};
 }
 
 }  // namespace grapes::bench

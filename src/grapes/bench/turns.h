@@ -24,7 +24,8 @@ struct Arm {
 struct Group {
   std::function<void()> baseline;
   std::vector<Arm> arms;
-  bool products = true;  ///< the baseline is products of the BLAS, and none if its kernels are outdated
+  bool products = true;  ///< the baseline is matrix products, and none if the BLAS's kernels are outdated
+  std::string by = {};   ///< the libraries that compute the baseline
 };
 
 /// Times the baseline and the arms in turn, with a few runs of each in a row so that its data is in the cache.

@@ -1,6 +1,10 @@
 #include "grapes/bench/bench.h"
 
+#include "grapes/base/error.h"
+#include "grapes/base/file.h"
 #include "grapes/base/text.h"
+#include "grapes/bench/earlier.h"
+#include "grapes/bench/scaling.h"
 #include "grapes/cli/launch.h"
 #include "grapes/cli/program.h"
 #include "grapes/optim/optimizer.h"
@@ -18,12 +22,16 @@ namespace {
 struct BenchVerb {
   std::string nodes, input = "random", path;
   std::optional<std::string> model, optimizer, precision;
-  std::optional<std::int64_t> batch;
+  std::optional<std::int64_t> batch, most;
   std::optional<double> dropout;
   bench::Options options;
   bool json = false;
-  bool headed = false;      // whether the header of the table was printed
-  std::string no_baseline;  // see bench::Timing
+  std::string against, axis, out;
+  double within = 5;                      // percent by which a ratio may grow
+  std::optional<bench::Earlier> earlier;  // the run of `against`
+  std::int64_t compared = 0, slower = 0;  // timings found in it
+  bool headed = false;                    // whether the header of the table was printed
+  std::string no_baseline;                // see bench::Timing
 };
 
 std::vector<std::int64_t> numbers_of(const std::string& text) {
@@ -53,9 +61,10 @@ std::string details(const bench::Timing& t) {
 
 std::string row(const std::string& name, const std::string& batch, const std::string& threads, const std::string& rule,
                 const std::string& details, const std::string& step, const std::string& baseline,
-                const std::string& ratio, const std::string& peak, const std::string& least, const std::string& n) {
-  return fmt::format("{:<34}{:>6}{:>8}  {:<8}{:<28}{:>17}{:>12}{:>7}{:>11}{:>10}{:>8}\n", name, batch, threads, rule,
-                     details, step, baseline, ratio, peak, least, n);
+                const std::string& ratio, const std::string& peak, const std::string& least, const std::string& n,
+                const std::string& by) {
+  return fmt::format("{:<34}{:>6}{:>8}  {:<8}{:<28}{:>17}{:>12}{:>7}{:>11}{:>10}{:>8}{}{}\n", name, batch, threads,
+                     rule, details, step, baseline, ratio, peak, least, n, by.empty() ? "" : "  ", by);
 }
 
 std::string row(const bench::Timing& t) {
@@ -65,16 +74,52 @@ std::string row(const bench::Timing& t) {
   return row(t.name, t.batch > 0 ? std::to_string(t.batch) : "-", std::to_string(t.threads),
              t.rule.empty() ? "-" : t.rule, details(t), fmt::format("{:.1f} ± {:.1f} µs", t.step_us, t.step_spread_us),
              fmt::format("{:.1f} µs", t.baseline_us), t.no_baseline.empty() ? fmt::format("{:.3f}", t.ratio) : "-",
-             megabytes(t.peak_bytes), megabytes(t.least_bytes), std::to_string(t.n));
+             megabytes(t.peak_bytes), megabytes(t.least_bytes), std::to_string(t.n), t.baseline_by);
+}
+
+/// Prints how a timing compares with the earlier run.
+void compare(const bench::Timing& t, BenchVerb& verb) {
+  const std::optional<bench::Earlier::Case> before = verb.earlier->find(t);
+  if (!before || !t.no_baseline.empty()) return;
+  const std::string which =
+      fmt::format("{}, batch {}, threads {}, {} {}: ", t.name, t.batch, t.threads, t.rule, details(t));
+  if (const std::string now = bench::measured_with(t); now != before->measured_with) {
+    std::cerr << which << "not compared: " << now << "; before " << before->measured_with << "\n";
+    return;
+  }
+  ++verb.compared;
+  const double change = (t.ratio / before->ratio - 1) * 100;
+  const bool slower = change > verb.within;
+  if (slower) ++verb.slower;
+  std::cerr << which
+            << fmt::format("ratio {:.3f}, before {:.3f} ({:+.1f} %){}\n", t.ratio, before->ratio, change,
+                           slower ? ": SLOWER" : "");
+}
+
+/// Returns the exit code of a benchmark with --against.
+Exit compared(const BenchVerb& verb) {
+  if (!verb.earlier) return Exit::done;
+  if (verb.compared == 0)
+    throw DataError("--against " + verb.against +
+                    ": it has none of these cases with a ratio and the same libraries; write it by `grapes bench " +
+                    "NAME --json`, with the same options");
+  if (verb.slower == 0) return Exit::done;
+  std::cerr << fmt::format(
+      "grapes: bench: {} of {} cases are more than {} % slower than in {}, relative to their baselines\n", verb.slower,
+      verb.compared, shortest(verb.within), verb.against);
+  return Exit::failed;
 }
 
 /// Prints each group as soon as it is measured: a line per timing, as a table or as JSON.
 void print(const std::vector<bench::Timing>& timings, BenchVerb& verb) {
   if (!verb.json && !std::exchange(verb.headed, true))
-    std::cout << row("case", "batch", "threads", "rule", "details", "step", "baseline", "ratio", "peak", "least", "n");
+    std::cout << row("case", "batch", "threads", "rule", "details", "step", "baseline", "ratio", "peak", "least", "n",
+                     "baseline by");
   for (const bench::Timing& timing : timings) {
     std::cout << (verb.json ? bench::to_json(timing).dump() + "\n" : row(timing));
+    std::cout.flush();
     verb.no_baseline = timing.no_baseline;
+    if (verb.earlier) compare(timing, verb);
   }
   std::cout.flush();
 }
@@ -152,6 +197,19 @@ Exit dist(const BenchVerb& verb, int processes) {
   return Exit::done;
 }
 
+void scaling(BenchVerb& verb) {
+  std::vector<bench::ScalingPoint> points;
+  for (const bench::ScalingAxis& axis : bench::scaling_axes())
+    for (const std::int64_t value : axis.values) {
+      if ((!verb.axis.empty() && verb.axis != axis.name) || value > verb.most.value_or(value)) continue;
+      points.push_back({axis.name, value, axis.time(value, verb.options)});
+      print({points.back().timing}, verb);
+    }
+  if (points.empty())
+    throw UsageError("most", "the smallest value of axis " + verb.axis + " is above " + std::to_string(*verb.most));
+  if (!verb.out.empty()) write_file(verb.out, bench::scaling_picture(points));
+}
+
 void read(BenchVerb& verb) { print(bench::read(verb.path, verb.batch.value_or(64), verb.options), verb); }
 
 /// `grapes bench NAME` and its options.
@@ -164,13 +222,20 @@ class BenchOf {
         ->check(CLI::Range(0.01, 3600.0).description(""))
         ->type_name("S");
     app->add_flag("--json", verb->json, "print one JSON object per line");
+    app->add_option("--against", verb->against,
+                    "compare ratios with an earlier run, which --json printed to this file, and fail if one grew")
+        ->type_name("FILE");
+    app->add_option("--within", verb->within, "percent by which a ratio may grow [5]")
+        ->check(CLI::Range(0.0, 1000.0).description(""))
+        ->type_name("PERCENT");
     app->callback([&program, verb = verb, bench] {
       program.action = [verb, bench] {
+        if (!verb->against.empty()) verb->earlier.emplace(verb->against);
         bench(*verb);
         if (!verb->no_baseline.empty())
           std::cerr << "grapes: bench: no ratios, because the matrix products cannot serve as a baseline: "
                     << verb->no_baseline << "\n";
-        return Exit::done;
+        return compared(*verb);
       };
     });
   }
@@ -259,6 +324,19 @@ void add_bench(Program& program) {
                  {{"grapes bench crossbar", "time the cases of docs/performance.md relative to their matrix products"}},
                  crossbar);
   arrays.threads();
+
+  BenchOf growth(
+      *verb, program, "scaling", "time a training step with GRAPES as its network grows",
+      {{"grapes bench scaling --out scaling.svg", "draw time against width, depth, batch, classes, time steps"},
+       {"grapes bench scaling --axis batch --most 64", "time batches of 1 to 64"}},
+      scaling);
+  std::vector<std::string> axes;
+  for (const bench::ScalingAxis& axis : bench::scaling_axes()) axes.push_back(axis.name);
+  growth.one_of("--axis", growth.verb->axis, "let only this quantity grow", axes).threads();
+  growth.app->add_option("--most", growth.verb->most, "largest value of each quantity")
+      ->check(CLI::Range(1, 1'000'000).description(""))
+      ->type_name("N");
+  growth.app->add_option("--out", growth.verb->out, "write a picture as SVG")->type_name("FILE");
 
   const auto several = std::make_shared<BenchVerb>();
   const auto processes = std::make_shared<int>(2);

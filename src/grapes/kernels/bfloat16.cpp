@@ -24,7 +24,7 @@ const at::Tensor& RoundedCopy::of(const at::Tensor& W) {
 namespace {
 
 /// A product of one shape, ready to run. beta is part of it; alpha is an argument.
-struct Product {
+struct ReadyProduct {
   dnnl::matmul::primitive_desc description;
   dnnl::matmul primitive;
 };
@@ -36,8 +36,8 @@ dnnl::memory::desc row_major(const Matrix<T>& m) {
   return {{m.rows, m.columns}, factor ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32, strides};
 }
 
-Product make(const dnnl::memory::desc& A, const dnnl::memory::desc& B, const dnnl::memory::desc& C, bool scaled,
-             bool added) {
+ReadyProduct make(const dnnl::memory::desc& A, const dnnl::memory::desc& B, const dnnl::memory::desc& C, bool scaled,
+                  bool added) {
   dnnl::primitive_attr attributes;
   if (scaled) scale_product(attributes);
   if (added) {
@@ -62,7 +62,7 @@ void gemm(float alpha, const Matrix<const c10::BFloat16>& A, const Matrix<const 
           const Matrix<float>& C) {
   // Cached by shape: a network has few shapes, and preparing a product takes longer than computing it.
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>;
-  thread_local std::map<Key, Product> ready;
+  thread_local std::map<Key, ReadyProduct> ready;
   if (C.rows == 0 || C.columns == 0) return;
   const bool scaled = alpha != 1, added = beta != 0;
   const dnnl::memory::desc a = row_major(A), b = row_major(B), c = row_major(C);

@@ -1,6 +1,6 @@
 // Loops of convolutional layers. This file is part of loops_body.h and lies inside its namespace. A position has 8 or
-// 16 channels, which are processed in vectors (Vector of snu_body.h); the compiler itself would turn these comparisons
-// into branches.
+// 16 channels, which are processed in vectors (Vector of loops_body.h); the compiler itself would turn these
+// comparisons into branches.
 
 template <class T>
 void block_error(const T* h, const T* factor, T slope, Size places, Size lanes, T* error) {

@@ -21,10 +21,6 @@ namespace {
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-/// Largest batch for which one pass of outer products and row sums is faster than a product and a separate pass
-/// (docs/performance.md).
-constexpr std::int64_t small_batch = 8;
-
 template <class T>
 Matrix<T> matrix(const at::Tensor& tensor) {
   if (!tensor.is_contiguous() && tensor.t().is_contiguous()) return transposed(matrix<T>(tensor.t()));
@@ -126,11 +122,6 @@ void to_delta(const Dense& layer, const at::Tensor& h, const at::Tensor& error) 
     }
 }
 
-/// Whether W learns by outer products from δ times the rate. δ then stays scaled.
-bool scaled_for_sgd(const Dense& layer, std::int64_t batch) {
-  return layer.fused_sgd != 0 && batch <= small_batch && !layer.rounded;
-}
-
 /// Returns .grad or `apart`, to which is added (beta 1), or new memory of the workspace (beta 0).
 at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, at::Tensor* apart, double& beta) {
   at::Tensor& grad = apart != nullptr ? *apart : parameter.mutable_grad();
@@ -139,50 +130,35 @@ at::Tensor gradient(const Dense& layer, const at::Tensor& parameter, at::Tensor*
   return grad;
 }
 
-/// W's gradient, or W itself, += scale · δᵀ (h ⊙ columns). The rows of δ are already scaled. δ may be overwritten.
-/// @param h, delta_factor  operands, see factor(); delta_factor is that of δ
+/// W learns from δᵀ (h ⊙ columns), or this is added to its gradient. The rows of δ are already scaled.
+/// @param h, delta  operands, see factor()
 /// @param apart  null: the gradient is accumulated in W's .grad
 template <class T>
-void learn_weight(const Dense& layer, at::Tensor delta, const at::Tensor& delta_factor, at::Tensor h,
-                  at::Tensor* apart) {
+void learn_weight(const Dense& layer, const at::Tensor& delta, at::Tensor h, at::Tensor* apart) {
   if (layer.columns.defined()) {
     at::Tensor scaled = layer.workspace->take(h.sizes(), h.scalar_type());
     h = factor(layer, at::mul_out(scaled, h, layer.columns));
   }
-  if (layer.fused_sgd == 0) {
-    double beta = 0;
-    const at::Tensor grad = gradient(layer, layer.weight, apart, beta);
-    multiply<T>(1, delta_factor, true, h, false, beta, grad);
-    if (layer.mask.defined()) grad.mul_(layer.mask);
-    return;
-  }
-  const at::Tensor& W = layer.weight;
-  T* sums = layer.sums ? layer.sums->room(W).data_ptr<T>() : nullptr;
-  if (scaled_for_sgd(layer, h.size(0))) {
-    delta.mul_(-layer.fused_sgd);
-    loops<T>().add_outer(delta.data_ptr<T>(), h.data_ptr<T>(), h.size(0), W.size(0), W.size(1), W.data_ptr<T>(), sums);
-  } else {
-    multiply<T>(-layer.fused_sgd, delta_factor, true, h, false, 1, W);
-    if (sums != nullptr) loops<T>().abs_sums(W.data_ptr<T>(), W.size(0), W.size(1), sums);
-  }
-  torch::autograd::impl::bump_version(W);
-  if (layer.sums) layer.sums->keep(W);
+  if (layer.learn) return layer.learn(layer.weight, {delta, h});
+  double beta = 0;
+  const at::Tensor grad = gradient(layer, layer.weight, apart, beta);
+  multiply<T>(1, delta, true, h, false, beta, grad);
+  if (layer.mask.defined()) grad.mul_(layer.mask);
 }
 
-/// The same for the bias.
+/// The same for the bias, from Σ δ.
 template <class T>
 void learn_bias(const Dense& layer, const at::Tensor& delta, at::Tensor* apart) {
   const std::int64_t batch = delta.size(0), nodes = delta.size(1);
-  double beta = 1;
-  const at::Tensor target = layer.fused_sgd == 0 ? gradient(layer, layer.bias, apart, beta) : layer.bias;
-  // For a small batch, δ was already scaled by the rate when the weight was updated.
-  const T scale = layer.fused_sgd == 0 || scaled_for_sgd(layer, batch) ? T(1) : static_cast<T>(-layer.fused_sgd);
-  T* into = target.data_ptr<T>();
+  double beta = 0;
+  const at::Tensor sum =
+      layer.learn ? layer.workspace->take({nodes}, delta.scalar_type()) : gradient(layer, layer.bias, apart, beta);
+  T* into = sum.data_ptr<T>();
   const T* errors = delta.data_ptr<T>();
   if (beta == 0) std::fill_n(into, nodes, T(0));
   for (std::int64_t b = 0; b < batch; ++b, errors += nodes)
-    for (std::int64_t n = 0; n < nodes; ++n) into[n] += scale * errors[n];
-  if (layer.fused_sgd != 0) torch::autograd::impl::bump_version(layer.bias);
+    for (std::int64_t n = 0; n < nodes; ++n) into[n] += errors[n];
+  if (layer.learn) layer.learn(layer.bias, sum);
 }
 
 struct DenseBackward final : Node {
@@ -220,7 +196,7 @@ struct DenseBackward final : Node {
         delta_factor = factor(layer, delta);
       }
       at::Tensor *dW = layer.once ? nullptr : &result[1], *db = layer.once ? nullptr : &result.back();
-      if (layer.once || task_should_compute_output(1)) learn_weight<scalar_t>(layer, delta, delta_factor, input, dW);
+      if (layer.once || task_should_compute_output(1)) learn_weight<scalar_t>(layer, delta_factor, input, dW);
       if (layer.bias.defined() && (layer.once || task_should_compute_output(2))) learn_bias<scalar_t>(layer, delta, db);
     });
     if (layer.once) input.reset();
@@ -236,7 +212,7 @@ struct DenseBackward final : Node {
 }  // namespace
 
 at::Tensor dense(const at::Tensor& h, Dense layer) {
-  TORCH_INTERNAL_ASSERT(layer.fused_sgd == 0 || !layer.mask.defined());
+  TORCH_INTERNAL_ASSERT(!layer.learn || !layer.mask.defined());
   at::Tensor value, input;
   {
     const at::NoGradGuard no_grad;

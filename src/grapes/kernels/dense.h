@@ -3,7 +3,7 @@
 #include "grapes/kernels/bfloat16.h"
 #include "grapes/kernels/dropout.h"
 #include "grapes/kernels/loops.h"
-#include "grapes/kernels/row_sums.h"
+#include "grapes/kernels/update.h"
 #include "grapes/kernels/workspace.h"
 
 #include <ATen/core/Tensor.h>
@@ -27,12 +27,9 @@ struct Dense {
   at::Tensor error;    ///< modulation factor, [unit] or [batch, unit], or undefined: 1
   at::Tensor rows;     ///< [unit], or undefined: multiplies the gradients of W and b by row
   at::Tensor columns;  ///< [input], or undefined: multiplies the gradient of W by column
-  at::Tensor mask;     ///< [unit, input], or undefined: multiplies the gradient of W; not with fused_sgd
+  at::Tensor mask;     ///< [unit, input], or undefined: multiplies the gradient of W; not with learn
   ErrorPath path;
-  /// Not 0: the backward pass applies W -= fused_sgd · dL/dW in the product that would compute the gradient. No
-  /// gradient is written.
-  double fused_sgd = 0;
-  std::shared_ptr<RowSums> sums;  ///< kept up to date by the fused update; or null
+  Learn learn;  ///< not empty: updates W and b in the backward pass; no gradient is written
   /// Not null: operands of products are rounded to bfloat16, with W's copy from here. Everything else is float32.
   std::shared_ptr<RoundedCopy> rounded;
   /// True: the graph runs backward once. The node adds to W's and b's .grad() itself, in memory of the workspace, and

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "grapes/kernels/threads.h"
-
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace grapes::kernels {
 
@@ -19,23 +19,30 @@ Matrix<T> transposed(Matrix<T> m) {
   return {m.data, m.columns, m.rows, m.stride, !m.transposed};
 }
 
-/// Computes C = alpha · A B + beta · C by the BLAS, with as many threads as the size justifies. With beta = 0, C is not
-/// read. A single row or column is computed by matrix-vector and rank-1 routines, which need no packing.
+/// Whether gemm() uses loops of our own: float32, and a processor that multiplies and adds in one instruction. Products
+/// in float64 are those of the BLAS, so that layers in C++ have the bits of the same layers in PyTorch.
+template <class T>
+bool by_own_loops();
+
+/// Computes C = alpha · A B + beta · C, with as many threads as the size justifies: the result does not depend on their
+/// number if our own loops compute it. With beta = 0, C is not read. C is not transposed.
 template <class T>
 void gemm(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C);
-/// The same, with rows of C on the threads of in_parallel() instead of the BLAS's own. Use it for products between
-/// loops that run on these threads. The BLAS's threads spin while they wait, which would take time from them.
-template <class T>
-void gemm_in_parts(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C) {
-  const auto rows = []<class U>(const Matrix<U>& m, std::int64_t begin, std::int64_t end) {
-    return Matrix<U>{m.data + begin * (m.transposed ? 1 : m.stride), end - begin, m.columns, m.stride, m.transposed};
-  };
-  in_parallel(C.rows, C.rows * C.columns * A.columns, [&](std::int64_t begin, std::int64_t end) {
-    gemm<T>(alpha, rows(A, begin, end), B, beta, rows(C, begin, end));
-  });
-}
 extern template void gemm(float, const Matrix<const float>&, const Matrix<const float>&, float, const Matrix<float>&);
 extern template void gemm(double, const Matrix<const double>&, const Matrix<const double>&, double,
                           const Matrix<double>&);
+
+/// Terms that gemm() adds in one chain, if our own loops compute it. Of more terms, it adds the sums of blocks.
+constexpr std::int64_t block_depth = 256;
+
+/// A library that computes the same product, see gemm(). The matrices must not be empty.
+template <class T>
+struct GemmRow {
+  std::string name;  ///< "OpenBLAS", "oneDNN", "Grapes"
+  void (*gemm)(T alpha, const Matrix<const T>& A, const Matrix<const T>& B, T beta, const Matrix<T>& C);
+};
+/// Returns those that exist here and compute with T. Benchmarks compare a step with the fastest of them.
+template <class T>
+const std::vector<GemmRow<T>>& gemms();
 
 }  // namespace grapes::kernels

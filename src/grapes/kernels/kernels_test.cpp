@@ -6,6 +6,7 @@
 #include "grapes/kernels/gemm.h"
 #include "grapes/kernels/instruction_set.h"
 #include "grapes/kernels/spikes.h"
+#include "grapes/kernels/threads.h"
 #include "grapes/kernels/update.h"
 #include "grapes/kernels/workspace.h"
 
@@ -29,10 +30,12 @@ at::Tensor randoms(at::IntArrayRef shape, at::ScalarType dtype, std::uint64_t se
 
 double largest(const at::Tensor& difference) { return difference.abs().max().item<double>(); }
 
-using RuleOf = std::function<void(const Parameter&, const at::Tensor&, const at::Tensor&, const at::Tensor&)>;
+template <class G>
+using RuleOf = std::function<void(const Parameter&, const G&, const at::Tensor&, const at::Tensor&)>;
 struct Rule {
   const char* name;
-  RuleOf fused, reference;
+  RuleOf<Gradient> fused;
+  RuleOf<at::Tensor> reference;
 };
 std::vector<Rule> rules() {
   const Rate rate{0.1, 0.01};
@@ -89,23 +92,47 @@ TEST(Update, EveryInstructionSetGivesTheSameBits) {
   use_instruction_set(before);
 }
 
+TEST(Update, ByAProductEqualsItsReferenceAndGivesTheSameBitsWithEveryInstructionSet) {
+  const std::string before = instruction_set().name;
+  for (const Rule& rule : rules())
+    for (const std::int64_t batch : {1, 3, 8, 40, 1030})
+      for (const Shape& shape : {Shape{7, 70}, Shape{133, 21}})
+        for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
+          const at::Tensor delta = randoms({batch, shape[0]}, dtype, 1) / static_cast<double>(batch),
+                           h = randoms({batch, shape[1]}, dtype, 2), start = randoms(shape, dtype, 3),
+                           state = randoms(shape, dtype, 4).abs() + 0.1;
+          const Parameter reference(start.clone());
+          const at::Tensor a2 = state.clone(), b2 = state.clone();
+          rule.reference(reference, at::mm(delta.t(), h), a2, b2);
+          std::vector<at::Tensor> first;
+          for (const InstructionSet& set : instruction_sets()) {
+            use_instruction_set(set.name);
+            const Parameter ours(start.clone(), std::make_shared<RowSums>());
+            const at::Tensor a = state.clone(), b = state.clone();
+            rule.fused(ours, {delta, h}, a, b);
+            const std::vector<at::Tensor> got = {ours.value, a, b};
+            const double tolerance = dtype == at::kDouble ? 1e-13 : 1e-5;
+            EXPECT_LE(largest(ours.value - reference.value), tolerance) << rule.name << batch << shape << set.name;
+            EXPECT_LE(largest(a - a2), tolerance) << rule.name << batch << shape << set.name << ", first state";
+            EXPECT_LE(largest(b - b2), tolerance) << rule.name << batch << shape << set.name << ", second state";
+            EXPECT_TRUE(at::equal(ours.sums->of(ours.value), abs_sums(ours.value))) << rule.name << ": sums";
+            // Without the instruction, and for large batches, the BLAS computes the gradient.
+            if (batch > 1000 || !set.float32.multiplies) continue;
+            if (first.empty()) first = got;
+            for (std::size_t i = 0; i < got.size(); ++i)
+              EXPECT_TRUE(at::equal(got[i], first[i])) << rule.name << " with " << set.name << ", tensor " << i;
+          }
+        }
+  use_instruction_set(before);
+}
+
 template <class T>
 void compare_loops(at::ScalarType dtype) {
-  const at::Tensor a = randoms({11, 6}, dtype, 1), x = randoms({11, 53}, dtype, 2), h = randoms({200}, dtype, 3),
-                   factor = randoms({200}, dtype, 4), error = randoms({200}, dtype, 5);
+  const at::Tensor h = randoms({200}, dtype, 3), factor = randoms({200}, dtype, 4), error = randoms({200}, dtype, 5);
   std::vector<at::Tensor> first;
   for (const InstructionSet& set : instruction_sets()) {
     use_instruction_set(set.name);
     std::vector<at::Tensor> got;
-    for (const std::int64_t batch : {1, 2, 3, 7, 8, 11}) {
-      at::Tensor W = randoms({6, 53}, dtype, 6);
-      const at::Tensor sums = at::empty({6}, dtype),
-                       expected = W + at::mm(a.narrow(0, 0, batch).t(), x.narrow(0, 0, batch));
-      loops<T>().add_outer(a.data_ptr<T>(), x.data_ptr<T>(), batch, 6, 53, W.data_ptr<T>(), sums.data_ptr<T>());
-      EXPECT_LE(largest(W - expected), dtype == at::kDouble ? 1e-13 : 2e-5) << set.name << ", batch " << batch;
-      EXPECT_TRUE(at::equal(sums, abs_sums(W))) << set.name << ", batch " << batch;
-      got.insert(got.end(), {W, sums});
-    }
     const at::Tensor mask = at::empty({200}, dtype);
     loops<T>().dropout_mask(42, 3, 64, 200, 3'000'000'000U, T(1.5), mask.data_ptr<T>());
     got.push_back(mask);
@@ -218,23 +245,70 @@ TEST(Workspace, AViewIsExclusiveIfNothingElseHoldsItsTensor) {
   EXPECT_FALSE(workspace.exclusive(other)) << "another view sees it";
 }
 
-TEST(Gemm, EqualsTheTensorProduct) {
-  for (const std::int64_t rows : {1, 2, 9})
-    for (const bool a_t : {false, true})
-      for (const bool b_t : {false, true})
-        for (const double beta : {0.0, 1.0}) {
-          const at::Tensor A = randoms(a_t ? Shape{7, rows} : Shape{rows, 7}, at::kDouble, 1),
-                           B = randoms(b_t ? Shape{5, 7} : Shape{7, 5}, at::kDouble, 2),
-                           C = randoms({rows, 5}, at::kDouble, 3);
-          const at::Tensor expected = 0.5 * at::mm(a_t ? A.t() : A, b_t ? B.t() : B) + beta * C;
-          const auto read = [](const at::Tensor& t, bool turned) {
-            const Matrix<const double> m{t.data_ptr<double>(), t.size(0), t.size(1), t.size(1)};
-            return turned ? transposed(m) : m;
-          };
-          if (beta == 0) C.fill_(std::numeric_limits<double>::quiet_NaN());  // must not be read
-          gemm<double>(0.5, read(A, a_t), read(B, b_t), beta, {C.data_ptr<double>(), rows, 5, 5});
-          EXPECT_LE(largest(C - expected), 1e-14) << rows << a_t << b_t << beta;
-        }
+template <class T>
+Matrix<const T> read(const at::Tensor& t, bool turned) {
+  const Matrix<const T> m{t.data_ptr<T>(), t.size(0), t.size(1), t.size(1)};
+  return turned ? transposed(m) : m;
+}
+
+template <class T>
+void compare_gemms(at::ScalarType dtype, double tolerance) {
+  for (const GemmRow<T>& library : gemms<T>())
+    for (const Shape& shape : {Shape{1, 5, 7}, Shape{2, 5, 7}, Shape{9, 5, 7}, Shape{5, 33, 20}, Shape{8, 70, 300},
+                               Shape{37, 130, 40}, Shape{130, 37, 270}, Shape{64, 96, 33}})
+      for (const bool a_t : {false, true})
+        for (const bool b_t : {false, true})
+          for (const double beta : {0.0, 1.0}) {
+            const std::int64_t rows = shape[0], columns = shape[1], depth = shape[2];
+            const at::Tensor A = randoms(a_t ? Shape{depth, rows} : Shape{rows, depth}, dtype, 1),
+                             B = randoms(b_t ? Shape{columns, depth} : Shape{depth, columns}, dtype, 2),
+                             C = randoms({rows, columns + 3}, dtype, 3), before = C.clone();
+            const at::Tensor expected = 0.5 * at::mm(a_t ? A.t() : A, b_t ? B.t() : B) + beta * C.narrow(1, 0, columns);
+            if (beta == 0) C.narrow(1, 0, columns).fill_(std::numeric_limits<double>::quiet_NaN());  // not to be read
+            library.gemm(0.5, read<T>(A, a_t), read<T>(B, b_t), static_cast<T>(beta),
+                         {C.data_ptr<T>(), rows, columns, columns + 3});
+            EXPECT_LE(largest(C.narrow(1, 0, columns) - expected), tolerance)
+                << library.name << " " << shape << a_t << b_t << beta;
+            EXPECT_TRUE(C.narrow(1, columns, 3).equal(before.narrow(1, columns, 3))) << "wrote beside C";
+          }
+}
+
+TEST(Gemm, EveryLibraryEqualsTheTensorProduct) {
+  set_threads(1);
+  compare_gemms<float>(at::kFloat, 5e-5);
+  compare_gemms<double>(at::kDouble, 1e-13);
+}
+
+template <class T>
+void compare_products(at::ScalarType dtype) {
+  std::vector<at::Tensor> first;
+  for (const InstructionSet& set : instruction_sets()) {
+    use_instruction_set(set.name);
+    std::vector<at::Tensor> got;
+    for (const Shape& shape : {Shape{3, 90, 50}, Shape{45, 90, 50}, Shape{45, 37, 9}}) {
+      const std::int64_t rows = shape[0], columns = shape[1], depth = shape[2];
+      const at::Tensor A = randoms({rows, depth}, dtype, 1), B = randoms({depth, columns}, dtype, 2),
+                       room = at::empty({depth, widest_tile}, dtype), C = at::empty({rows, columns}, dtype);
+      loops<T>().product(
+          {rows, columns, depth, A.data_ptr<T>(), depth, 1, B.data_ptr<T>(), columns, room.data_ptr<T>()}, 1, 0,
+          C.data_ptr<T>(), columns);
+      EXPECT_LE(largest(C - at::mm(A, B)), dtype == at::kDouble ? 1e-13 : 5e-5) << set.name << shape;
+      const at::Tensor W = randoms({columns, depth}, dtype, 3), dots = at::empty({rows, columns}, dtype);
+      loops<T>().dots(A.data_ptr<T>(), depth, W.data_ptr<T>(), depth, rows, columns, depth, 1, 0, dots.data_ptr<T>(),
+                      columns);
+      EXPECT_LE(largest(dots - at::mm(A, W.t())), dtype == at::kDouble ? 1e-13 : 5e-5) << set.name << shape;
+      got.insert(got.end(), {C, dots});
+    }
+    if (first.empty()) first = got;
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(at::equal(got[i], first[i])) << set.name << ", " << i;
+  }
+}
+
+TEST(Gemm, EveryInstructionSetGivesTheSameBits) {
+  const std::string before = instruction_set().name;
+  compare_products<float>(at::kFloat);
+  compare_products<double>(at::kDouble);
+  use_instruction_set(before);
 }
 
 /// One layer with rounded products, in one step of descent or with a gradient: value, dL/dh, and what W and b became.
@@ -252,7 +326,11 @@ std::vector<at::Tensor> rounded_layer(bool fused, std::int64_t batch, ErrorPath:
   layer.workspace = std::make_shared<Workspace>();
   if (fused) {
     layer.rounded = std::make_shared<RoundedCopy>();
-    layer.fused_sgd = fused_sgd;
+    if (fused_sgd != 0)
+      layer.learn = [=](const at::Tensor& W, const Gradient& g) {
+        const at::NoGradGuard no_grad;
+        sgd(W, g, {fused_sgd});
+      };
   }
   const at::Tensor value = fused ? dense(h, layer) : plain::rounded_products(h, layer) + layer.bias;
   const at::Tensor result = value.detach().clone();

@@ -24,6 +24,18 @@ struct Coefficients {
   T correct1 = 1, correct2 = 1;  ///< adam: 1 - β₁ᵗ, 1 - β₂ᵗ
 };
 
+/// A product Σ_k a(r,k) B[k,c]. B is row-major; A may be transposed.
+template <class T>
+struct Product {
+  std::int64_t rows, columns, depth;
+  const T* a;
+  std::int64_t a_row, a_depth;  ///< distances between neighboring rows and neighboring k of A
+  const T* b;
+  std::int64_t b_stride;  ///< distance between rows of B
+  T* room;                ///< for a copy of some columns of B, [depth, widest_tile]
+};
+constexpr std::int64_t widest_tile = 64;
+
 /// One weight [rows, columns] with its gradient, up to two states, and the absolute row sums after the update. `sums`
 /// may be null.
 template <class T>
@@ -34,15 +46,22 @@ struct Rows {
   T* state1;
   T* state2;
   T* sums;
+  const Product<T>* product = nullptr;  ///< the gradient, instead of `gradient`; it is computed in pieces
+  T* parts = nullptr;                   ///< room for partial sums of the rows of a product, [rows, 16]
 };
 
 template <class T>
 struct Loops {
   using Size = std::int64_t;
+  /// Whether the processor has the fused multiply-add of these products. Without it they are right, but slow.
+  bool multiplies;
+  /// C = alpha · product + beta · C. With beta = 0, C is not read. Every number of C is one sum in the order of k.
+  void (*product)(const Product<T>& p, T alpha, T beta, T* c, Size c_stride);
+  /// C[b,r] = alpha · Σ_i x[b,i] w[r,i] + beta · C[b,r], for a few examples: each row of w is read once for up to 8.
+  void (*dots)(const T* x, Size x_stride, const T* w, Size w_stride, Size batch, Size rows, Size columns, T alpha,
+               T beta, T* c, Size c_stride);
   /// sums[n] = Σ_i |w[n,i]|
   void (*abs_sums)(const T* w, Size rows, Size columns, T* sums);
-  /// w[n,:] += Σ_b a[b,n] x[b,:], and the absolute sums of the new rows unless `sums` is null. a is [batch, rows].
-  void (*add_outer)(const T* a, const T* x, Size batch, Size rows, Size columns, T* w, T* sums);
   /// Dropout mask of one row of units: `kept` = 1/(1-p) if the random bits are at most `last`, else 0. The bits are
   /// Philox4x32-10 (Salmon et al. 2011) of (key, row, column), so any part can be computed alone.
   /// @param begin  first column, a multiple of 64

@@ -3,11 +3,41 @@
 #include "grapes/kernels/loops.h"
 #include "grapes/kernels/philox.h"
 
+#include <type_traits>
+#include <utility>
+
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
+
 namespace grapes::kernels::GRAPES_INSTRUCTION_SET {
 namespace {
 
 using Size = std::int64_t;
 constexpr Size lanes = 16;
+
+// Size of a register, and how many of them sums may take: half of those that there are.
+#if defined(__AVX512F__)
+constexpr Size register_bytes = 64, registers = 16;
+#elif defined(__AVX2__)
+constexpr Size register_bytes = 32, registers = 8;
+#else
+constexpr Size register_bytes = 16, registers = 8;
+#endif
+
+/// The numbers that one register holds. GCC keeps larger vectors on the stack, which is three times as slow.
+template <class T>
+struct Vector;
+template <>
+struct Vector<float> {
+  typedef float Type __attribute__((vector_size(register_bytes), aligned(4), may_alias));
+  static constexpr Size width = register_bytes / 4;
+};
+template <>
+struct Vector<double> {
+  typedef double Type __attribute__((vector_size(register_bytes), aligned(8), may_alias));
+  static constexpr Size width = register_bytes / 8;
+};
 
 float magnitude(float x) { return __builtin_fabsf(x); }
 double magnitude(double x) { return __builtin_fabs(x); }
@@ -37,51 +67,13 @@ inline __attribute__((always_inline)) T over_row(Size columns, Visit visit) {
   return sum.total();
 }
 
+#include "grapes/kernels/product_body.h"
+
 template <class T>
 void abs_sums(const T* w, Size rows, Size columns, T* sums) {
   for (Size n = 0; n < rows; ++n) {
     const T* row = w + n * columns;
     sums[n] = over_row<T>(columns, [&](Size i) { return row[i]; });
-  }
-}
-
-/// For a small batch that is known at compile time: the products of a column are summed in a register.
-template <class T, Size batch>
-void add_outer_of(const T* a, const T* x, Size rows, Size columns, T* w, T* sums) {
-  for (Size n = 0; n < rows; ++n) {
-    T* row = w + n * columns;
-    T scale[batch];
-    for (Size b = 0; b < batch; ++b) scale[b] = a[b * rows + n];
-    const T sum = over_row<T>(columns, [&](Size i) {
-      T value = row[i];
-      for (Size b = 0; b < batch; ++b) value += scale[b] * x[b * columns + i];
-      return row[i] = value;
-    });
-    if (sums != nullptr) sums[n] = sum;
-  }
-}
-
-template <class T>
-void add_outer(const T* a, const T* x, Size batch, Size rows, Size columns, T* w, T* sums) {
-  for (; batch >= 8; batch -= 8, a += 8 * rows, x += 8 * columns)
-    add_outer_of<T, 8>(a, x, rows, columns, w, batch == 8 ? sums : nullptr);
-  switch (batch) {
-    case 7:
-      return add_outer_of<T, 7>(a, x, rows, columns, w, sums);
-    case 6:
-      return add_outer_of<T, 6>(a, x, rows, columns, w, sums);
-    case 5:
-      return add_outer_of<T, 5>(a, x, rows, columns, w, sums);
-    case 4:
-      return add_outer_of<T, 4>(a, x, rows, columns, w, sums);
-    case 3:
-      return add_outer_of<T, 3>(a, x, rows, columns, w, sums);
-    case 2:
-      return add_outer_of<T, 2>(a, x, rows, columns, w, sums);
-    case 1:
-      return add_outer_of<T, 1>(a, x, rows, columns, w, sums);
-    default:
-      return;
   }
 }
 
@@ -175,32 +167,69 @@ void error(const T* h, const T* mask, const T* factor, T scale, Size count, T* e
                       : error_of<T, activation, false, false>(h, mask, factor, scale, count, error);
 }
 
-/// Calls rule(i) for every element i of a weight. It returns the new value; absolute values are summed by row.
+/// Calls rule(i, g) for every element i of a weight, with its gradient *g. It returns the new value; absolute values
+/// are summed by row.
 template <class T, class Rule>
 inline __attribute__((always_inline)) void update(const Rows<T>& w, Rule rule) {
+  if (w.product == nullptr) {
+    for (Size n = 0; n < w.rows; ++n) {
+      const Size at = n * w.columns;
+      const T sum =
+          over_row<T>(w.columns, [&](Size i) { return w.weight[at + i] = rule(at + i, w.gradient + at + i); });
+      if (w.sums != nullptr) w.sums[n] = sum;
+    }
+    return;
+  }
+  for (Size i = 0; i < w.rows * lanes; ++i) w.parts[i] = 0;
+  over_product(
+      *w.product,
+      [&](Size row, Size column, Size count, const T* gradient) __attribute__((always_inline)) {
+        const Size at = row * w.columns + column;
+        T* part = w.parts + row * lanes + column % lanes;
+        Size i = 0;
+        if (count >= lanes) {
+          T sum[lanes];  // not in memory that `weight` might refer to
+          for (Size lane = 0; lane < lanes; ++lane) sum[lane] = part[lane];
+          for (; i + lanes <= count; i += lanes)
+#pragma GCC ivdep
+            for (Size lane = 0; lane < lanes; ++lane)
+              sum[lane] += magnitude(w.weight[at + i + lane] = rule(at + i + lane, gradient + i + lane));
+          for (Size lane = 0; lane < lanes; ++lane) part[lane] = sum[lane];
+        }
+        for (Size lane = 0; i < count; ++i, ++lane)
+          part[lane] += magnitude(w.weight[at + i] = rule(at + i, gradient + i));
+      },
+      [&](Size row, Size column, Size count) __attribute__((always_inline)) {
+        const Size at = row * w.columns + column;
+        const T* const memories[] = {w.weight, w.state1, w.state2};
+        for (const T* memory : memories)
+          if (memory != nullptr)
+            for (Size i = 0; i < count; i += 64 / static_cast<Size>(sizeof(T))) __builtin_prefetch(memory + at + i, 1);
+      });
+  if (w.sums == nullptr) return;
   for (Size n = 0; n < w.rows; ++n) {
-    const Size at = n * w.columns;
-    const T sum = over_row<T>(w.columns, [&](Size i) { return w.weight[at + i] = rule(at + i); });
-    if (w.sums != nullptr) w.sums[n] = sum;
+    Sum<T> sum;
+    for (Size lane = 0; lane < lanes; ++lane) sum.part[lane] = w.parts[n * lanes + lane];
+    w.sums[n] = sum.total();
   }
 }
 
 template <class T>
 void sgd(const Coefficients<T>& c, const Rows<T>& w) {
-  update(w, [&](Size i) { return w.weight[i] - c.rate * (w.gradient[i] + c.decay * w.weight[i]); });
+  update(w, [&](Size i, const T* g) { return w.weight[i] - c.rate * (*g + c.decay * w.weight[i]); });
 }
 
 template <class T>
 void momentum(const Coefficients<T>& c, const Rows<T>& w) {
-  update(w, [&](Size i) {
-    w.state1[i] = c.a * w.state1[i] + c.rate * (w.gradient[i] + c.decay * w.weight[i]);
+  update(w, [&](Size i, const T* g) {
+    w.state1[i] = c.a * w.state1[i] + c.rate * (*g + c.decay * w.weight[i]);
     return w.weight[i] - w.state1[i];
   });
 }
 
 template <class T>
 void nag_ahead(const Coefficients<T>& c, const Rows<T>& w) {
-  update(w, [&](Size i) {
+  update(w, [&](Size i, const T*) {
     w.state2[i] = w.weight[i];
     return w.weight[i] - c.a * w.state1[i];
   });
@@ -208,16 +237,16 @@ void nag_ahead(const Coefficients<T>& c, const Rows<T>& w) {
 
 template <class T>
 void nag(const Coefficients<T>& c, const Rows<T>& w) {
-  update(w, [&](Size i) {
-    w.state1[i] = c.a * w.state1[i] + c.rate * (w.gradient[i] + c.decay * w.weight[i]);
+  update(w, [&](Size i, const T* g) {
+    w.state1[i] = c.a * w.state1[i] + c.rate * (*g + c.decay * w.weight[i]);
     return w.state2[i] - w.state1[i];
   });
 }
 
 template <class T>
 void rmsprop(const Coefficients<T>& c, const Rows<T>& w) {
-  update(w, [&](Size i) {
-    const T g = w.gradient[i] + c.decay * w.weight[i];
+  update(w, [&](Size i, const T* gradient) {
+    const T g = *gradient + c.decay * w.weight[i];
     w.state1[i] = c.a * w.state1[i] + (1 - c.a) * g * g;
     return w.weight[i] - c.rate * g / square_root(w.state1[i] + c.epsilon);
   });
@@ -226,32 +255,25 @@ void rmsprop(const Coefficients<T>& c, const Rows<T>& w) {
 template <class T>
 void adam(const Coefficients<T>& c, const Rows<T>& w) {
   const T rate = c.rate / c.correct1;
-  update(w, [&](Size i) {
-    const T g = w.gradient[i] + c.decay * w.weight[i];
+  update(w, [&](Size i, const T* gradient) {
+    const T g = *gradient + c.decay * w.weight[i];
     w.state1[i] = c.a * w.state1[i] + (1 - c.a) * g;
     w.state2[i] = c.b * w.state2[i] + (1 - c.b) * g * g;
     return w.weight[i] - rate * w.state1[i] / (square_root(w.state2[i] / c.correct2) + c.epsilon);
   });
 }
 
-// Size of a register, and how many of them sums may take: half of those that there are.
-#if defined(__AVX512F__)
-constexpr Size register_bytes = 64, registers = 16;
-#elif defined(__AVX2__)
-constexpr Size register_bytes = 32, registers = 8;
-#else
-constexpr Size register_bytes = 16, registers = 8;
-#endif
-#include "grapes/kernels/snu_body.h"
-// Included here because it needs Vector.
 #include "grapes/kernels/convolution_body.h"
 #include "grapes/kernels/normalization_body.h"
 #include "grapes/kernels/pooling_body.h"
+#include "grapes/kernels/snu_body.h"
 
 template <class T>
 Loops<T> table() {
-  return {abs_sums<T>,
-          add_outer<T>,
+  return {multiplies,
+          product<T>,
+          dots<T>,
+          abs_sums<T>,
           dropout_mask<T>,
           rectify<T>,
           {error<T, Activation::identity>, error<T, Activation::relu>, error<T, Activation::leaky_relu>,

@@ -1,8 +1,8 @@
 // Loops of pooling. This file is part of loops_body.h and lies inside its namespace. A position has map.lanes channels.
 
-/// What is processed at once: a vector of the 8 or 16 channels of a block (Vector of snu_body.h), because the compiler
-/// itself would turn comparisons into branches; or the number of a map with one lane. It is no template argument, which
-/// would lose the alignment of the vector.
+/// What is processed at once: a vector of the 8 or 16 channels of a block (Vector of loops_body.h), because the
+/// compiler itself would turn comparisons into branches; or the number of a map with one lane. It is no template
+/// argument, which would lose the alignment of the vector.
 template <class T, bool blocks>
 struct Lanes : Vector<T> {};
 template <class T>

@@ -32,7 +32,7 @@ void input_product(const SnuKept& kept, const at::Tensor& current) {
     turned.copy_(kept.layer.weight.t());
     kept.inputs->product(turned, current);
   } else {
-    gemm_in_parts<T>(1, read<T>(kept.x), transposed(read<T>(kept.layer.weight)), 0, write<T>(current));
+    gemm<T>(1, read<T>(kept.x), transposed(read<T>(kept.layer.weight)), 0, write<T>(current));
   }
   if (kept.layer.bias.defined()) at::Tensor(current).add_(kept.layer.bias);
 }
@@ -47,7 +47,7 @@ at::Tensor weight_gradient(const SnuKept& kept, const at::Tensor& trace) {
     gradient = turned.t().contiguous();
   } else {
     gradient = at::empty({kept.nodes, kept.in}, trace.options());
-    gemm_in_parts<T>(1, transposed(read<T>(trace)), read<T>(kept.x), 0, write<T>(gradient));
+    gemm<T>(1, transposed(read<T>(trace)), read<T>(kept.x), 0, write<T>(gradient));
   }
   return kept.layer.local && kept.layer.factor.defined() ? gradient.mul_(kept.layer.factor.unsqueeze(1)) : gradient;
 }
@@ -57,10 +57,10 @@ template <class T>
 at::Tensor recurrent_gradient(const SnuKept& kept, const at::Tensor& trace) {
   const std::int64_t batch = kept.batch, nodes = kept.nodes;
   const at::Tensor gradient = at::empty({nodes, nodes}, trace.options());
-  gemm_in_parts<T>(1, transposed(read<T>(trace.narrow(0, 0, batch))), read<T>(kept.output0), 0, write<T>(gradient));
+  gemm<T>(1, transposed(read<T>(trace.narrow(0, 0, batch))), read<T>(kept.output0), 0, write<T>(gradient));
   if (kept.time > 1)
-    gemm_in_parts<T>(1, transposed(read<T>(trace.narrow(0, batch, (kept.time - 1) * batch))),
-                     {kept.states.data_ptr<T>(), (kept.time - 1) * batch, nodes, nodes}, 1, write<T>(gradient));
+    gemm<T>(1, transposed(read<T>(trace.narrow(0, batch, (kept.time - 1) * batch))),
+            {kept.states.data_ptr<T>(), (kept.time - 1) * batch, nodes, nodes}, 1, write<T>(gradient));
   return kept.layer.local && kept.layer.factor.defined() ? gradient.mul_(kept.layer.factor.unsqueeze(1)) : gradient;
 }
 
@@ -70,9 +70,9 @@ at::Tensor input_error(const SnuKept& kept, const at::Tensor& trace) {
   const at::Tensor error = kept.take({kept.time * kept.batch, kept.in});
   if (kept.layer.path.to == ErrorPath::To::matrix) {
     const at::Tensor matrix = kept.layer.path.matrix.contiguous();
-    gemm_in_parts<T>(1, read<T>(trace), transposed(read<T>(matrix)), 0, write<T>(error));
+    gemm<T>(1, read<T>(trace), transposed(read<T>(matrix)), 0, write<T>(error));
   } else {
-    gemm_in_parts<T>(1, read<T>(trace), read<T>(kept.layer.weight), 0, write<T>(error));
+    gemm<T>(1, read<T>(trace), read<T>(kept.layer.weight), 0, write<T>(error));
   }
   return error.view({kept.time, kept.batch, kept.in});
 }

@@ -170,20 +170,6 @@ void fill_forward(void (*(&by_reset)[5])(const SnuForward<T>&)) {
   by_reset[4] = snu_forward<T, smooth, Reset::value>;
 }
 
-/// The numbers that one register holds. GCC keeps larger vectors on the stack, which is three times as slow.
-template <class T>
-struct Vector;
-template <>
-struct Vector<float> {
-  typedef float Type __attribute__((vector_size(register_bytes), aligned(4), may_alias));
-  static constexpr Size width = register_bytes / 4;
-};
-template <>
-struct Vector<double> {
-  typedef double Type __attribute__((vector_size(register_bytes), aligned(8), may_alias));
-  static constexpr Size width = register_bytes / 8;
-};
-
 template <class T, Size vectors>
 inline __attribute__((always_inline)) void sum_named_block(const std::uint16_t* names, Size count, const T* rows,
                                                            Size stride, T* sums) {

@@ -1,6 +1,7 @@
 #include "grapes/kernels/snu_time.h"
 
 #include "grapes/kernels/instruction_set.h"
+#include "grapes/kernels/threads.h"
 
 #include <algorithm>
 #include <initializer_list>

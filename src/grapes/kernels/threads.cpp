@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -16,9 +19,8 @@
 namespace grapes::kernels {
 namespace {
 
-/// Below this number of multiply-adds a product finishes before a second thread wakes up (measured:
-/// docs/performance.md).
-constexpr std::int64_t worth_two_threads = 1 << 21;
+/// Multiply-adds for which a thread of its own pays: about 17 µs. Two threads begin at twice as many.
+constexpr std::int64_t worth_a_thread = 1 << 20;
 
 struct OpenBlas {
   void (*set_threads)(int) = blas_function<void(int)>("openblas_set_num_threads");
@@ -64,10 +66,119 @@ class InPart {
 
  private:
   int mkl_threads_ = 0, openmp_threads_ = 0;
-  // All three set and get the calling thread's own number.
+  // All three set and get the number of threads that products of the calling thread use.
   static inline auto* const mkl_ = blas_function<int(int)>("MKL_Set_Num_Threads_Local");
   static inline auto* const get_openmp_ = blas_function<int()>("omp_get_max_threads");
   static inline auto* const set_openmp_ = blas_function<void(int)>("omp_set_num_threads");
+};
+
+/// While this object lives, OpenBLAS uses one thread. A product in a part could otherwise wake its threads, which would
+/// then spin. Products of LibTorch outside of parts still use several.
+class OneBlasThread {
+ public:
+  OneBlasThread() {
+    if (openblas().own_pool()) tell_openblas(1);
+  }
+  ~OneBlasThread() {
+    if (before_ > 1) tell_openblas(before_);
+  }
+  OneBlasThread(const OneBlasThread&) = delete;
+  OneBlasThread& operator=(const OneBlasThread&) = delete;
+
+ private:
+  int before_ = current;
+};
+
+#if defined(__x86_64__)
+void pause() { _mm_pause(); }
+/// Whether the calling thread flushes subnormal numbers.
+unsigned arithmetic_mode() { return _mm_getcsr(); }
+void set_arithmetic_mode(unsigned mode) { _mm_setcsr(mode); }
+#else
+void pause() { std::this_thread::yield(); }
+unsigned arithmetic_mode() { return 0; }
+void set_arithmetic_mode(unsigned) {}
+#endif
+
+/// Waits until `ready()`, first actively and then asleep until `value` is no longer `old`. Between two products of a
+/// step lie a few microseconds, and waking a thread takes longer.
+template <class Value, class Ready>
+void wait(const std::atomic<Value>& value, Value old, Ready ready) {
+  constexpr int turns = 1500;  // about 50 µs
+  for (int i = 0; i < turns; ++i) {
+    if (ready()) return;
+    pause();
+  }
+  if (!ready()) value.wait(old);
+}
+
+/// Threads that take parts of the work of the thread that owns them. The owner takes parts too, and all of them if no
+/// other thread wakes up in time, so a busy machine costs little.
+class Team {
+ public:
+  ~Team() {
+    stop_ = true;
+    announce(0);
+  }
+  /// Calls do_part(0) ... do_part(parts - 1). Throws what one of them has thrown, after all have ended.
+  void run(std::int64_t parts, const std::function<void(std::int64_t)>& do_part) {
+    for (auto i = static_cast<std::int64_t>(members_.size()); i < parts - 1; ++i)
+      members_.emplace_back([this, i] { serve(i); });
+    do_part_ = &do_part;
+    left_ = static_cast<int>(parts);
+    announce(static_cast<std::uint64_t>(parts));
+    while (take_part()) {
+    }
+    for (int left = left_; left > 0; left = left_) wait(left_, left, [&] { return left_ != left; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+ private:
+  // The state of a round: its number, its parts, and the next part that nobody has taken. A thread that has taken a
+  // part keeps the round from ending.
+  static constexpr std::uint64_t round = std::uint64_t{1} << 32, one_part = std::uint64_t{1} << 16, low = one_part - 1;
+
+  void announce(std::uint64_t parts) {
+    state_ = (state_ / round + 1) * round + parts * one_part;
+    state_.notify_all();
+  }
+  /// @return whether there was a part left
+  bool take_part() {
+    std::uint64_t state = state_;
+    do {
+      if ((state & low) >= (state / one_part & low)) return false;
+    } while (!state_.compare_exchange_weak(state, state + 1));
+    try {
+      (*do_part_)(static_cast<std::int64_t>(state & low));
+    } catch (...) {
+      const std::lock_guard lock(error_mutex_);
+      error_ = std::current_exception();
+    }
+    if (--left_ == 0) left_.notify_all();
+    return true;
+  }
+  /// What member i does until the team ends. A member that the last round did not need sleeps at once.
+  void serve(std::int64_t i) {
+    while (!stop_) {
+      while (take_part()) {
+      }
+      const std::uint64_t state = state_;
+      const bool taken = (state & low) >= (state / one_part & low);
+      if (!taken || stop_) continue;
+      if (i + 1 < static_cast<std::int64_t>(state / one_part & low))
+        wait(state_, state, [&] { return state_ != state; });
+      else
+        state_.wait(state);
+    }
+  }
+
+  std::atomic<std::uint64_t> state_ = 0;
+  std::atomic<int> left_ = 0;  // parts that are not done
+  std::atomic<bool> stop_ = false;
+  const std::function<void(std::int64_t)>* do_part_ = nullptr;
+  std::exception_ptr error_;  // what a part of this round has thrown; the last one
+  std::mutex error_mutex_;
+  std::vector<std::jthread> members_;  // last: joined before the rest is destroyed
 };
 
 }  // namespace
@@ -92,31 +203,35 @@ Threads threads() {
   all.products = wanted;
   all.libtorch = at::get_num_threads();
   if (openblas().get_threads != nullptr) all.blas = openblas().get_threads();
-  all.policy = openblas().own_pool()
-                   ? "OpenBLAS's own threads for large matrix products; one thread for LibTorch and the loops"
-                   : "LibTorch's threads, shared with the BLAS";
+  all.policy =
+      openblas().own_pool()
+          ? "Grapes's own threads for large products and loops; OpenBLAS's for LibTorch's products; one for LibTorch"
+          : "LibTorch's threads, shared with the BLAS";
   return all;
 }
 
+std::int64_t threads_worth(std::int64_t multiply_adds) {
+  const std::int64_t most = in_part ? 1 : wanted.load(std::memory_order_relaxed);
+  return std::clamp<std::int64_t>(multiply_adds / worth_a_thread, 1, most);
+}
+
 void threads_for(std::int64_t multiply_adds) {
-  const int most = wanted.load(std::memory_order_relaxed);
-  if (most > 1 && !in_part && openblas().own_pool()) tell_openblas(multiply_adds < worth_two_threads ? 1 : most);
+  if (wanted.load(std::memory_order_relaxed) > 1 && !in_part && openblas().own_pool())
+    tell_openblas(static_cast<int>(threads_worth(multiply_adds)));
 }
 
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t, std::int64_t)>& do_part) {
-  // New threads do not spin. They start in 30 µs, and leave the cores to the BLAS's threads when done.
-  constexpr std::int64_t worth_a_thread = 1 << 22;
-  const std::int64_t parts = std::clamp<std::int64_t>(multiply_adds / worth_a_thread, 1, wanted.load());
-  if (in_part) return do_part(0, count);
-  threads_for(0);  // else a product in a part could wake the BLAS's threads, which would then spin
-  const auto run = [&](std::int64_t part) {
+  const std::int64_t parts = std::min(threads_worth(multiply_adds), count);
+  if (parts <= 1) return do_part(0, count);
+  const OneBlasThread one;
+  thread_local Team team;
+  const unsigned mode = arithmetic_mode();
+  team.run(parts, [&](std::int64_t part) {
     const InPart here;
+    set_arithmetic_mode(mode);
     do_part(count * part / parts, count * (part + 1) / parts);
-  };
-  std::vector<std::jthread> others;
-  for (std::int64_t part = 1; part < parts; ++part) others.emplace_back(run, part);
-  run(0);
+  });
 }
 
 #if defined(__x86_64__)

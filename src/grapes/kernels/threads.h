@@ -4,10 +4,10 @@
 #include <functional>
 #include <string>
 
-/// One policy for all thread pools of the program. Matrix products use several threads; everything else runs on the
-/// calling thread. If OpenBLAS uses its own pthreads, LibTorch gets one thread: both pools spin while they wait, and
-/// together on the same cores they are up to six times slower than one pool. With any other BLAS, only LibTorch's pool
-/// is used.
+/// One policy for all thread pools of the program. Large matrix products and loops use the threads of in_parallel();
+/// everything else runs on the calling thread. If OpenBLAS uses its own pthreads, LibTorch gets one thread: both pools
+/// spin while they wait, and together on the same cores they are up to six times slower than one pool. With any other
+/// BLAS, LibTorch's pool is used too.
 namespace grapes::kernels {
 
 /// Which pool computes the large products of a network.
@@ -26,12 +26,16 @@ struct Threads {
 };
 Threads threads();
 
+/// Returns the number of threads for so much work: at most that of set_threads(), and so few that two threads are not
+/// slower than one. Inside a part of in_parallel() it is 1.
+std::int64_t threads_worth(std::int64_t multiply_adds);
 /// Sets OpenBLAS's number of threads for a product of this size. For a small product, waking another thread costs more
 /// than the product.
 void threads_for(std::int64_t multiply_adds);
 
-/// Calls do_part(begin, end) for parts of 0 ... count-1, each on a new thread. The number of threads depends on
-/// set_threads() and on the amount of arithmetic. Parts must be independent. Products inside a part use one thread.
+/// Calls do_part(begin, end) for parts of 0 ... count-1, each on another thread. The number of threads is
+/// threads_worth(multiply_adds), and at most `count`. The threads wait for the next call, actively for some 50 µs.
+/// Parts must be independent. Products inside a part use one thread.
 void in_parallel(std::int64_t count, std::int64_t multiply_adds,
                  const std::function<void(std::int64_t begin, std::int64_t end)>& do_part);
 

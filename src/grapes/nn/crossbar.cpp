@@ -64,7 +64,7 @@ void CrossbarLayer::program() {
 /// the weights.
 void CrossbarLayer::prepare(const Pass& pass, std::size_t) {
   number_ = pass.training ? pass.step : -1 - pass.step;
-  step_size_ = pass.training ? pass.fused_sgd : 0;
+  step_size_ = pass.training ? pass.rate : 0;
   later_ = pass.training ? 1 : drift_;
   program();
 }

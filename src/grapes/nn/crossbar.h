@@ -24,7 +24,7 @@ class CrossbarLayer final : public Layer {
 
   void prepare(const Pass& pass, std::size_t number) override;
   bool fuses(const at::Tensor&) const override { return false; }
-  bool fuses_sgd() const override { return requires_fused_update(); }
+  bool updates_inside() const override { return requires_fused_update(); }
   bool requires_fused_update() const override { return array_.options.real.update; }
   std::vector<Named> buffers() const override;
   at::Tensor responsibility(std::int64_t dim, const credit::Rule&, const at::Tensor*) const override {

@@ -28,10 +28,11 @@ struct Pass {
   at::Tensor examples = {};       ///< their numbers in the data set, int64 [batch]; undefined: not known
   std::vector<at::Tensor> masks;  ///< given dropout masks, per hidden layer [batch, unit]
   std::vector<at::Tensor>
-      factor_weights;      ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
-  bool reference = false;  ///< use the factors of the modulation that the rule's modulation matches
-  double fused_sgd = 0;  ///< not 0: the backward pass applies W -= fused_sgd · g itself; only if Network::fuses_sgd()
-  at::Tensor present = {};  ///< [batch, time] bool: false for missing time steps; undefined: all true
+      factor_weights;         ///< weights to compute factors from, in the order of parameters(); empty: the layers' own
+  bool reference = false;     ///< use the factors of the modulation that the rule's modulation matches
+  kernels::Learn learn = {};  ///< not empty: updates parameters in the backward pass; only if Network::updates_inside()
+  double rate = 0;            ///< with `learn`: the learning rate, for layers that update themselves
+  at::Tensor present = {};    ///< [batch, time] bool: false for missing time steps; undefined: all true
   std::shared_ptr<const Together> together =
       nullptr;         ///< the processes whose examples batch normalization counts; null: this process only
   bool plain = false;  ///< use the reference implementations of all fused layers, with tensor operations only
@@ -77,7 +78,7 @@ class Layer {
   /// Whether the layer runs as a fused node for such an input.
   virtual bool fuses(const at::Tensor& h) const = 0;
 
-  virtual bool fuses_sgd() const { return false; }  ///< see Pass::fused_sgd
+  virtual bool updates_inside() const { return false; }  ///< see Pass::learn
   virtual bool requires_fused_update() const {
     return false;
   }  ///< the update is made in the backward pass; parameters receive no gradient

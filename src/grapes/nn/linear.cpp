@@ -9,7 +9,7 @@ namespace grapes::nn {
 void LinearLayer::prepare(const Pass& pass, std::size_t number) {
   training_ = pass.training;
   plain_ = pass.plain;
-  fused_sgd_ = pass.fused_sgd;
+  learn_ = pass.learn;
   dropout_ = {};
   if (!training_) return;
   if (number < pass.masks.size())
@@ -22,7 +22,7 @@ bool LinearLayer::fusable() const {
   return kernels::fusable(weight) && !rounding && (!rounded || kernels::bfloat16_missing().empty());
 }
 
-bool LinearLayer::fuses_sgd() const { return fusable() && !weight_mask.defined(); }
+bool LinearLayer::updates_inside() const { return fusable() && !weight_mask.defined(); }
 
 bool LinearLayer::fuses(const at::Tensor& h) const {
   return training_ && !plain_ && fusable() && (!bias.defined() || kernels::fusable(bias)) && h.dim() >= 2 &&
@@ -37,8 +37,7 @@ kernels::Dense LinearLayer::kernel(const ErrorPath& path) const {
   kernel.columns = factors.columns;
   kernel.mask = weight_mask;
   kernel.path = path;
-  kernel.fused_sgd = fused_sgd_;
-  kernel.sums = sums;
+  kernel.learn = learn_;
   kernel.once = once;
   kernel.rounded = training_ ? rounded : nullptr;
   kernel.workspace = workspace_;

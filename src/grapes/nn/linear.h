@@ -17,7 +17,7 @@ class LinearLayer final : public Layer {
   void prepare(const Pass& pass, std::size_t number) override;
   at::Tensor forward(at::Tensor h, const ErrorPath& path) const override;
   bool fuses(const at::Tensor& h) const override;
-  bool fuses_sgd() const override;
+  bool updates_inside() const override;
   std::vector<Named> parameters() const override;
   at::Tensor responsibility(std::int64_t dim, const credit::Rule& rule, const at::Tensor* values) const override;
   at::Tensor mask(std::int64_t batch) const override;
@@ -44,7 +44,7 @@ class LinearLayer final : public Layer {
   double drop_;
   kernels::WorkspacePtr workspace_;
   bool training_ = true, plain_ = false;
-  double fused_sgd_ = 0;
+  kernels::Learn learn_;
   kernels::Dropout dropout_;
 };
 

@@ -221,9 +221,9 @@ void Network::mirror_gradients() const {
   }
 }
 
-bool Network::fuses_sgd(const Pass& pass) const {
+bool Network::updates_inside(const Pass& pass) const {
   return (!pass.plain && !options_.precision.has_formats() && !learns_feedback() &&
-          std::ranges::all_of(parts_, [](const Part& part) { return part.layer->fuses_sgd(); }));
+          std::ranges::all_of(parts_, [](const Part& part) { return part.layer->updates_inside(); }));
 }
 
 bool Network::requires_fused_update() const {

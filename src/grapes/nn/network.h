@@ -97,8 +97,8 @@ class Network final {
   /// @param inputs  [batch, ...], flattened if the first layer takes vectors
   /// @return logits [batch, outputs] or [batch, time, outputs]; in training with the graph of the learning rule
   at::Tensor forward(const at::Tensor& inputs, const Pass& pass);
-  /// Whether the backward pass can make the whole update of plain SGD, see Pass::fused_sgd.
-  bool fuses_sgd(const Pass& pass) const;
+  /// Whether the backward pass can make the whole update, see Pass::learn.
+  bool updates_inside(const Pass& pass) const;
   /// Whether the backward pass computes parts of the batch again, and adds to a gradient several times.
   bool recomputes() const { return options_.recompute; }
   /// True if the model learns only by fused updates; its parameters receive no gradient.

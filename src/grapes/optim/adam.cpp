@@ -25,7 +25,7 @@ class Adam final : public Optimizer {
     numbers_ = {options_.beta1, options_.beta2, options_.epsilon, 1 - std::pow(options_.beta1, t),
                 1 - std::pow(options_.beta2, t)};
   }
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
     kernels::adam(parameters_[i], g, mean_[i], square_[i], {rate, options_.weight_decay}, numbers_);
   }
 

@@ -14,10 +14,10 @@ class ExponentiatedGradient final : public Optimizer {
   using Optimizer::Optimizer;
 
  private:
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
     const at::Tensor& W = parameters_[i].value;
     if (W.dim() < 2) return kernels::sgd(parameters_[i], g, {rate, options_.weight_decay});
-    W.mul_((W.sign() * decayed(i, g)).mul_(-rate).exp_());
+    W.mul_((W.sign() * decayed(i, g.value)).mul_(-rate).exp_());
   }
 };
 

@@ -20,7 +20,8 @@ class Lamb final : public Optimizer {
 
  private:
   void before_updates() override { steps_.add_(1); }
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& given, double rate) override {
+    const at::Tensor& g = given.value;
     const at::Tensor &W = parameters_[i].value, &m = mean_[i], &v = square_[i];
     const auto t = static_cast<double>(steps_.item<std::int64_t>());
     m.mul_(options_.beta1).add_(g, 1 - options_.beta1);

@@ -16,7 +16,8 @@ class Lars final : public Optimizer {
       : Optimizer(options, std::move(parameters)), velocity_(keep("velocity", zeros_for(parameters_))) {}
 
  private:
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& given, double rate) override {
+    const at::Tensor& g = given.value;
     const at::Tensor& W = parameters_[i].value;
     const double size = W.norm().item<double>(), slope = g.norm().item<double>() + options_.weight_decay * size;
     kernels::momentum(parameters_[i], g, velocity_[i], {rate * trust_ratio(W, size, slope), options_.weight_decay},

@@ -11,7 +11,7 @@ class Momentum final : public Optimizer {
       : Optimizer(options, std::move(parameters)), velocity_(keep("velocity", zeros_for(parameters_))) {}
 
  private:
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
     kernels::momentum(parameters_[i], g, velocity_[i], {rate, options_.weight_decay}, options_.momentum);
   }
 

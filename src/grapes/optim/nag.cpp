@@ -16,14 +16,6 @@ class Nag final : public Optimizer {
         velocity_(keep("velocity", zeros_for(parameters_))),
         rest_(zeros_for(parameters_)) {}
 
-  void begin() override {
-    if (ahead_) return;
-    const at::NoGradGuard no_grad;
-    for (std::size_t i = 0; i < parameters_.size(); ++i)
-      kernels::nag_ahead(parameters_[i], velocity_[i], rest_[i], options_.momentum);
-    ahead_ = true;
-  }
-
   void restore() override {
     if (!ahead_) return;
     const at::NoGradGuard no_grad;
@@ -36,12 +28,20 @@ class Nag final : public Optimizer {
   }
 
  private:
+  void look_ahead() override {
+    if (ahead_) return;
+    const at::NoGradGuard no_grad;
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      kernels::nag_ahead(parameters_[i], velocity_[i], rest_[i], options_.momentum);
+    ahead_ = true;
+  }
+
   void before_updates() override {
-    if (!ahead_) begin();  // a step without begin(): rest_ must be W
+    look_ahead();  // if begin() was not called: rest_ must be W
     ahead_ = false;
   }
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
-    // No row sums: factors use those of the look-ahead weight, which begin() computes.
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
+    // No row sums: factors use those of the look-ahead weight, which look_ahead() computes.
     kernels::nag(parameters_[i].value, g, velocity_[i], rest_[i], {rate, options_.weight_decay}, options_.momentum);
   }
 

@@ -53,7 +53,8 @@ class Nero final : public Optimizer {
   }
 
   void before_updates() override { steps_.add_(1); }
-  void update(std::size_t i, const at::Tensor& gradient, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& given, double rate) override {
+    const at::Tensor& gradient = given.value;
     const at::Tensor &W = parameters_[i].value, &q = square_[i], g = decayed(i, gradient);
     q.mul_(options_.beta2).add_(unit_norm(g).square(), 1 - options_.beta2);
     const auto t = static_cast<double>(steps_.item<std::int64_t>());

@@ -29,7 +29,13 @@ void hold(at::Tensor W, const at::Tensor& before, const kernels::Storage& storag
 }  // namespace
 
 Optimizer::Optimizer(const Options& options, std::vector<Parameter> parameters)
-    : options_(options), parameters_(std::move(parameters)) {}
+    : options_(options), parameters_(std::move(parameters)), learned_(parameters_.size()) {}
+
+void Optimizer::begin() {
+  learned_.assign(parameters_.size(), false);  // of a step that an error has ended
+  started_ = false;
+  look_ahead();
+}
 
 void Optimizer::step(double rate) {
   const at::NoGradGuard no_grad;
@@ -37,13 +43,34 @@ void Optimizer::step(double rate) {
   std::vector<at::Tensor> before = parameters_without_lookahead();
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     before[i] = parameters_[i].storage ? before[i].clone() : at::Tensor();
-  before_updates();
+  start();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& W = parameters_[i].value;
-    update(i, W.grad().defined() ? W.grad() : at::zeros_like(W), rate);
+    if (!learned_[i]) update(i, W.grad().defined() ? W.grad() : at::zeros_like(W), rate);
     if (parameters_[i].storage) hold(W, before[i], *parameters_[i].storage, i);
     W.mutable_grad().reset();
   }
+  learned_.assign(parameters_.size(), false);
+  started_ = false;
+}
+
+void Optimizer::start() {
+  if (!started_) before_updates();
+  started_ = true;
+}
+
+bool Optimizer::updates_inside() const {
+  return elementwise_ && std::ranges::none_of(parameters_, [](const Parameter& one) { return one.storage != nullptr; });
+}
+
+void Optimizer::learn(const at::Tensor& parameter, const kernels::Gradient& g, double rate) {
+  const at::NoGradGuard no_grad;
+  start();
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (parameters_[i].value.is_same(parameter)) {
+      update(i, g, rate);
+      learned_[i] = true;
+    }
 }
 
 std::vector<at::Tensor> Optimizer::keep(const std::string& name, std::vector<at::Tensor> tensors) {
@@ -128,6 +155,7 @@ std::unique_ptr<Optimizer> make_optimizer(const Options& options, std::vector<Pa
     throw UsageError("optimizer", row.name + " needs the paths of a network, and these parameters have none");
   std::unique_ptr<Optimizer> made = row.make(options, std::move(parameters));
   made->paths_ = std::move(paths);
+  made->elementwise_ = row.elementwise;
   return made;
 }
 

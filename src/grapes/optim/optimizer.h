@@ -1,6 +1,6 @@
 #pragma once
 
-#include "grapes/kernels/row_sums.h"
+#include "grapes/kernels/update.h"
 
 #include <cstdint>
 #include <functional>
@@ -30,7 +30,9 @@ using Paths = std::function<std::vector<at::Tensor>()>;
 /// to the parameter's storage format.
 ///
 ///     begin()     before the forward pass: moves the parameters to where the gradient is needed (NAG looks ahead)
-///     step(rate)  after the backward pass: updates, leaves the parameters at W, releases the gradients
+///     learn(...)  optional, inside the backward pass, which then need not write the gradient: updates one parameter
+///     step(rate)  after the backward pass: updates the parameters that learn() has not updated, leaves all at W, and
+///                 releases the gradients
 ///     restore()   instead of step: returns to W, bit for bit, and keeps the gradients
 ///
 /// Evaluate and save after step() or restore(), when the parameters are W.
@@ -38,12 +40,15 @@ class Optimizer {
  public:
   Optimizer(const Options& options, std::vector<Parameter> parameters);
   virtual ~Optimizer() = default;
-  virtual void begin() {}
+  void begin();
   void step(double rate);
+  void learn(const at::Tensor& parameter, const kernels::Gradient& g, double rate);
   virtual void restore() {}
   /// Returns W, also between begin() and step().
   virtual std::vector<at::Tensor> parameters_without_lookahead() const;
-  /// Whether step(rate) is exactly W -= rate g, so that the backward pass can apply it without a gradient.
+  /// Whether learn() may be called: the rule needs nothing but a parameter's own gradient, as numbers or as a product.
+  bool updates_inside() const;
+  /// Whether step(rate) is exactly W -= rate g, so that devices can apply it as pulses.
   virtual bool is_plain_sgd() const { return false; }
 
   struct State {
@@ -61,15 +66,21 @@ class Optimizer {
   at::Tensor keep(const std::string& name, at::Tensor tensor);  ///< the same, named NAME
   /// Returns g + λ W of parameter i.
   at::Tensor decayed(std::size_t i, const at::Tensor& g) const;
-  /// Updates parameter i with its gradient g.
-  virtual void update(std::size_t i, const at::Tensor& g, double rate) = 0;
+  /// Updates parameter i with its gradient g: numbers, unless learn() was called.
+  virtual void update(std::size_t i, const kernels::Gradient& g, double rate) = 0;
   virtual void before_updates() {}  ///< once per step
+  virtual void look_ahead() {}      ///< see begin()
   Options options_;
   std::vector<Parameter> parameters_;
   Paths paths_;  ///< of a rule that follows paths
 
  private:
+  void start();  ///< calls before_updates() if this is the first update of a step
+
   std::vector<State> state_;
+  bool elementwise_ = false;  ///< see Row
+  bool started_ = false;
+  std::vector<bool> learned_;  ///< by parameter: whether learn() has updated it in this step
 
   friend std::unique_ptr<Optimizer> make_optimizer(const Options&, std::vector<Parameter>, Paths);
 };

@@ -15,7 +15,8 @@ class PathSgd final : public Optimizer {
 
  private:
   void before_updates() override { sums_ = paths_(); }
-  void update(std::size_t i, const at::Tensor& gradient, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& given, double rate) override {
+    const at::Tensor& gradient = given.value;
     const at::Tensor &W = parameters_[i].value, &gamma = sums_[i], g = decayed(i, gradient);
     const at::Tensor step = at::where(gamma == 0, at::zeros_like(gamma), g.to(gamma.scalar_type()) / gamma);
     kernels::sgd(parameters_[i], step.to(W.scalar_type()), {rate});

@@ -11,7 +11,7 @@ class RmsProp final : public Optimizer {
       : Optimizer(options, std::move(parameters)), square_(keep("square", zeros_for(parameters_))) {}
 
  private:
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
     kernels::rmsprop(parameters_[i], g, square_[i], {rate, options_.weight_decay}, options_.rho, options_.epsilon);
   }
 

@@ -11,7 +11,7 @@ class Sgd final : public Optimizer {
   bool is_plain_sgd() const override { return options_.weight_decay == 0; }
 
  private:
-  void update(std::size_t i, const at::Tensor& g, double rate) override {
+  void update(std::size_t i, const kernels::Gradient& g, double rate) override {
     kernels::sgd(parameters_[i], g, {rate, options_.weight_decay});
   }
 };

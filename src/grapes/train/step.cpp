@@ -99,21 +99,26 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   pass.training = true;
   pass.present = batch.present;
   pass.plain = options.plain;
-  const bool may_fuse = options.update && optimizer.is_plain_sgd() && model.fuses_sgd(pass);
+  const bool may_fuse = options.update && optimizer.updates_inside() && model.updates_inside(pass);
   const bool needs_gradients =
       options.before_update || options.carried || options.sharing != nullptr || model.matches();
   if (model.matches() && options.sharing != nullptr)
     throw UsageError("modulation", model.rule().modulation +
                                        " is not supported in several processes, nor with accumulate above 1: it needs "
                                        "the gradient of the whole batch");
-  if (model.requires_fused_update() && (!may_fuse || needs_gradients))
+  if (model.requires_fused_update() && (!may_fuse || needs_gradients || !optimizer.is_plain_sgd()))
     throw UsageError(
         "optimizer",
         "must be sgd without weight decay for a network that learns by pulses, and nothing else may need its "
         "gradients");
-  const bool wants_gradients = needs_gradients || !options.fused_sgd || options.gradient_norms != nullptr;
+  const bool wants_gradients = needs_gradients || !options.fused_update || options.gradient_norms != nullptr;
   const bool fused = may_fuse && (!wants_gradients || model.requires_fused_update());
-  if (fused) pass.fused_sgd = options.rate;
+  if (fused) {
+    pass.learn = [&optimizer, rate = options.rate](const at::Tensor& parameter, const kernels::Gradient& g) {
+      optimizer.learn(parameter, g, rate);
+    };
+    pass.rate = options.rate;
+  }
   std::vector<at::Tensor> before;  // without look-ahead
   if (options.update_norms != nullptr)
     for (const nn::Named& one : model.parameters()) before.push_back(one.value.detach().clone());
@@ -155,7 +160,7 @@ StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, cons
   result.updated = options.update;
   if (!options.update)
     optimizer.restore();
-  else if (!fused)
+  else if (!model.requires_fused_update())
     optimizer.step(options.rate);
   if (options.update_norms != nullptr) {
     options.update_norms->clear();

@@ -26,7 +26,7 @@ struct StepOptions {
   bool update = true;            ///< false: the gradient stays in .grad and is added to the next batch's
   bool carried = false;          ///< .grad contains gradients of an earlier batch
   bool plain = false;            ///< use the reference implementations of all fused code
-  bool fused_sgd = true;         ///< false: write gradients even if the backward pass could update by itself
+  bool fused_update = true;      ///< false: write gradients even if the backward pass could update by itself
   bool factors_at_rest = false;  ///< NAG: compute the factors from W instead of the look-ahead weights
   std::vector<double>* gradient_norms =
       nullptr;  ///< null, or receives the Euclidean norm per parameter before the update
@@ -38,9 +38,9 @@ struct StepOptions {
   std::function<void(const StepResult&)> after_update = {};
 };
 
-/// Trains on one batch: look-ahead, forward pass, loss, backward pass along the rule's route, update. If the update is
-/// plain SGD, the backward pass makes it. This is the only function that trains weights: training, continual learning,
-/// parity and benchmarks call it.
+/// Trains on one batch: look-ahead, forward pass, loss, backward pass along the rule's route, update. If nothing
+/// else needs the gradients, the backward pass makes the update. This is the only function that trains weights:
+/// training, continual learning, parity and benchmarks call it.
 /// @param pass  `training`, `present` and `plain` are set here
 /// @throws c10::ValueError with the layer's name if a weight that a factor needs is not finite
 StepResult step(TrainState& state, const data::Batch& batch, nn::Pass pass, const StepOptions& options);

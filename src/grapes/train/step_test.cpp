@@ -24,7 +24,7 @@ struct StepCase {
   std::string route = "bp", modulation = "grapes", optimizer = "sgd", activation = "relu";
   std::int64_t batch = 12;
   double dropout = 0.3;
-  bool bias = true, fused_sgd = true;
+  bool bias = true, fused_update = true;
   std::string precision = "float64";
 };
 
@@ -49,7 +49,7 @@ std::vector<at::Tensor> learned(const StepCase& setting, bool plain) {
     StepOptions options;
     options.rate = 0.1;
     options.plain = plain;
-    options.fused_sgd = setting.fused_sgd;
+    options.fused_update = setting.fused_update;
     options.update = i != 1;  // the second batch's gradient is added to the third's
     options.carried = i == 2;
     step(state, batch, pass, options);
@@ -153,7 +153,7 @@ TEST(Step, NormsOfUpdatesAreThoseOfTheStepsTaken) {
         std::vector<double> norms;
         StepOptions options;
         options.rate = 0.1;
-        options.fused_sgd = fused;
+        options.fused_update = fused;
         options.update_norms = &norms;
         const std::vector<at::Tensor> before = {kit.weight(0), kit.weight(1)};
         step(kit, batch, {}, options);
@@ -222,7 +222,7 @@ TEST(Step, RoundedProductsEqualTheirReferenceAndAreRounded) {
 TEST(Step, TheUpdateInsideTheBackwardPassWritesNoGradient) {
   const auto with = learned({}, false);
   StepCase written;
-  written.fused_sgd = false;
+  written.fused_update = false;
   const auto without = learned(written, false);
   for (std::size_t i = 0; i < with.size(); ++i)
     EXPECT_LE((with[i] - without[i]).abs().max().item<double>(), 1e-14) << i;
