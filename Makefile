@@ -67,7 +67,7 @@ build/site-venv/installed: tools/site/requirements.txt
 	@build/site-venv/bin/pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
-docs: build/site-venv/installed  # not with --quiet, with which MkDocs counts no warnings
+docs: build/site-venv/installed playground  # not with --quiet, with which MkDocs counts no warnings
 	@NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build --strict
 	@python3 tests/site_test.py . build/site
 
@@ -84,7 +84,6 @@ playground: playground/node_modules/.package-lock.json
 
 test-playground: playground venv
 	@scripts/bootstrap --with-browser
-	@git diff --exit-code docs/playground/playground.js  # it is committed, and made from playground/src
 	@build/venv/bin/pip install -qq --disable-pip-version-check -r python/tests/requirements.txt
 	@build/venv/bin/python playground/tests/reference.py build/playground-cases.json
 	@cd playground && npm run --silent build-tests && GRAPES_CASES=$(CURDIR)/build/playground-cases.json node --test build/

@@ -132,6 +132,15 @@ def conditions(report, value):
     return found if found else sys.exit(f"results.py: no condition has the value {value}")
 
 
+def probability(p):
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def titled(report, condition):
+    """Return the title of a condition. One that a pattern sweeps has none; its setting is the pattern with its value."""
+    return condition["title"] or report["swept"].replace("{}", f"{condition['value']:g}")
+
+
 def one_level(report, measure, arm, value=""):
     numbers = [one["measures"][measure] for condition in conditions(report, value) for one in condition["arms"] if one["arm"] == arm]
     if len(numbers) != 1:
@@ -148,7 +157,7 @@ def one_difference(report, measure, arm, against, value=""):
     one, factor = found[0], 100 if is_share(report, measure) else 1
     interval = one["simultaneous"] and " [" + ", ".join(signed(factor * x) for x in one["simultaneous"]) + "]"
     parts = [f"{signed(factor * one['mean'])}{interval or ''}", f"n = {one['n']}"]
-    parts += [] if one["p_holm"] is None else [f"p = {one['p_holm']:.3f}"]
+    parts += [] if one["p_holm"] is None else [f"p {'' if one['p_holm'] < 0.0005 else '= '}{probability(one['p_holm'])}"]
     return ", ".join(parts + ([one["verdict"]] if one["verdict"] else []))
 
 
@@ -166,7 +175,7 @@ def inline(reports, match):
 def levels(report, measures, arms):
     rows = []
     for condition in report["conditions"]:
-        where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
+        where = f", {titled(report, condition)}" if len(report["conditions"]) > 1 else ""
         for arm in condition["arms"]:
             if arms and arm["arm"] not in arms:
                 continue
@@ -182,7 +191,7 @@ def levels(report, measures, arms):
 def differences(report, measures, arms):
     rows, judged = [], any(one["verdict"] for condition in report["conditions"] for one in condition["differences"])
     for condition in report["conditions"]:
-        where = f", {condition['title']}" if len(report["conditions"]) > 1 else ""
+        where = f", {titled(report, condition)}" if len(report["conditions"]) > 1 else ""
         for one in condition["differences"]:
             if one["measure"] not in measures or "mean" not in one or (arms and one["arm"] not in arms):
                 continue
@@ -190,7 +199,7 @@ def differences(report, measures, arms):
             interval = one["simultaneous"] and "[" + ", ".join(signed(factor * x) for x in one["simultaneous"]) + "]"
             rows.append([f"`{one['arm']}` − `{one['against']}`{where}", names(report)[one["measure"]], str(one["n"]),
                          signed(factor * one["mean"]) + (f" {interval}" if interval else ""),
-                         "–" if one["p_holm"] is None else f"{one['p_holm']:.3f}"])
+                         "–" if one["p_holm"] is None else probability(one["p_holm"])])
             if judged:
                 rows[-1].append(one["verdict"] or "–")
     return table(["comparison", "measure", "pairs", "difference [95 %]", "Holm p", *(["verdict"] if judged else [])], rows)

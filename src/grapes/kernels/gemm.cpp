@@ -169,9 +169,15 @@ const std::vector<GemmRow<T>>& gemms() {
 template const std::vector<GemmRow<float>>& gemms();
 template const std::vector<GemmRow<double>>& gemms();
 
+namespace {
+thread_local int blas_products = 0;
+}  // namespace
+BlasProducts::BlasProducts() { ++blas_products; }
+BlasProducts::~BlasProducts() { --blas_products; }
+
 template <class T>
 bool by_own_loops() {
-  return std::is_same_v<T, float> && loops<T>().multiplies;
+  return std::is_same_v<T, float> && blas_products == 0 && loops<T>().multiplies;
 }
 template bool by_own_loops<float>();
 template bool by_own_loops<double>();

@@ -19,8 +19,18 @@ Matrix<T> transposed(Matrix<T> m) {
   return {m.data, m.columns, m.rows, m.stride, !m.transposed};
 }
 
-/// Whether gemm() uses loops of our own: float32, and a processor that multiplies and adds in one instruction. Products
-/// in float64 are those of the BLAS, so that layers in C++ have the bits of the same layers in PyTorch.
+/// While this object lives, gemm() on this thread computes with the BLAS, whose sums have the bits of LibTorch's.
+class BlasProducts {
+ public:
+  BlasProducts();
+  ~BlasProducts();
+  BlasProducts(const BlasProducts&) = delete;
+  BlasProducts& operator=(const BlasProducts&) = delete;
+};
+
+/// Whether gemm() now uses loops of our own: float32, a processor that multiplies and adds in one instruction, and no
+/// BlasProducts. Products in float64 are those of the BLAS, so that layers in C++ have the bits of the same layers in
+/// PyTorch.
 template <class T>
 bool by_own_loops();
 

@@ -7,6 +7,7 @@
 #include "grapes/core/responsibility.h"
 #include "grapes/credit/modulation.h"
 #include "grapes/credit/route.h"
+#include "grapes/kernels/gemm.h"
 #include "grapes/nn/conv2d.h"
 #include "grapes/nn/linear.h"
 
@@ -138,6 +139,7 @@ void LinearImpl::reset() {
 at::Tensor LinearImpl::forward(const at::Tensor& x) {
   TORCH_CHECK(x.dim() > 0 && x.size(-1) == options_.in_features(), "grapes::nn::Linear: x must be [..., ",
               options_.in_features(), "]; got ", x.sizes());
+  const kernels::BlasProducts bits_of_libtorch;  // the value equals that of torch::nn::Linear
   return through(*layer_, x, next_factor(), -1);
 }
 
