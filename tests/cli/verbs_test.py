@@ -52,8 +52,8 @@ class Bench(ProgramTest):
         if lines[0]["ratio"] is None:
             self.skipTest(lines[0]["no_baseline"])
 
-        def against(scale, *options):
-            stored.write_text("".join(json.dumps({**line, "ratio": line["ratio"] * scale}) + "\n" for line in lines))
+        def against(scale, *options, **fields):
+            stored.write_text("".join(json.dumps({**line, "ratio": line["ratio"] * scale, **fields}) + "\n" for line in lines))
             return self.run_program(*mlp, "--against", stored, *options)
         same = against(100)
         self.assertEqual(same.returncode, 0, same.stderr)
@@ -62,6 +62,11 @@ class Bench(ProgramTest):
         self.assertEqual(slower.returncode, 1, slower.stderr)
         self.assertIn("2 of 2 cases are more than 5 % slower", slower.stderr)
         self.assertEqual(against(0.5, "--within", "1000").returncode, 0)
+        # Which library was the fastest does not matter; which libraries there were does.
+        self.assertEqual(against(100, baseline_by="another").returncode, 0)
+        libraries = against(100, onednn="another")
+        self.assertEqual(libraries.returncode, 3)
+        self.assertRegex(libraries.stderr, r"not compared: .*; before .*oneDNN another")
         other = self.run_program("bench", "factor", "--seconds", "0.01", "--against", stored)
         self.assertEqual(other.returncode, 3)
         self.assertIn("none of these cases", other.stderr)

@@ -27,7 +27,7 @@ class Earlier {
   std::map<std::string, Case> cases_;  // by labels
 };
 
-/// Libraries of the baseline and of LibTorch, and the instruction set, as in Earlier::Case.
+/// The libraries here and the instruction set, as in Earlier::Case.
 std::string measured_with(const Timing& timing);
 
 }  // namespace grapes::bench

@@ -111,6 +111,7 @@ nlohmann::json to_json(const Timing& timing) {
           {"bytes", timing.bytes},
           {"n", timing.n},
           {"blas", kernels::blas_name()},
+          {"onednn", kernels::onednn_name()},
           {"blas_overridden", std::getenv("OPENBLAS_CORETYPE") != nullptr},
           {"instruction_set", kernels::instruction_set().name}};
 }
