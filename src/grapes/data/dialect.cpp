@@ -237,9 +237,7 @@ std::string Dialect::describe() const {
 
 bool is_missing(std::string_view cell) {
   if (cell.empty()) return true;
-  const char first = cell[0];
-  if (cell.size() > 4 || (first >= '0' && first <= '9') || first == '.' || (first == '-' && cell.size() > 1))
-    return false;
+  if (cell.size() > 4 || std::string_view("?-#nN").find(cell[0]) == std::string_view::npos) return false;
   std::string lower;
   for (const char c : cell) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   for (const std::string_view missing : {"?", "-", "na", "n/a", "#n/a", "nan", "null", "none"})

@@ -77,22 +77,22 @@ std::string guess_encoding(std::string_view bytes) {
 
 }  // namespace
 
-DecodedText decode(std::string bytes, const std::string& encoding, const std::string& file) {
+DecodedText decode(std::string_view bytes, const std::string& encoding, const std::string& file) {
   std::string from = encoding == "auto" ? "" : encoding;
   for (const Mark& mark : marks) {
     if (!bytes.starts_with(mark.bytes)) continue;
-    bytes.erase(0, mark.bytes.size());
+    bytes.remove_prefix(mark.bytes.size());
     if (from.empty()) from = mark.encoding;
     break;
   }
   if (from.empty()) from = guess_encoding(bytes);
-  if (from == "UTF-8" && is_ascii(bytes)) return {std::move(bytes), from};
+  if (from == "UTF-8" && is_ascii(bytes)) return {bytes, from};
   std::string text;
-  const std::size_t converted = Converter(from)(bytes, text);
-  if (converted < bytes.size())
+  if (Converter(from)(bytes, text) < bytes.size())
     throw DataError(fmt::format("{}, line {}: a byte that is not {}; set encoding", file,
                                 1 + std::count(text.begin(), text.end(), '\n'), from));
-  return {std::move(text), from};
+  const auto converted = std::make_shared<const std::string>(std::move(text));
+  return {*converted, from, converted};
 }
 
 }  // namespace grapes::data

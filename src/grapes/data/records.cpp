@@ -84,20 +84,25 @@ bool Records::next(std::vector<std::string_view>& fields) {
 }
 
 bool Records::next(std::vector<Field>& fields, const std::vector<char>& numeric, const NumberStyle& style) {
-  fields.clear();
+  std::size_t count = 0;  // the fields of the last record are overwritten, because most records have equally many
   if (!begin_record()) return false;
-  while (begin_field()) {
-    Field& one = fields.emplace_back();
-    if (fields.size() <= numeric.size() && numeric[fields.size() - 1] != 0) {
-      const char* const after = style.read_short(at_, end_, one.number);
-      one.is_number = after != nullptr && (after == end_ || ends_field(*after));
-      if (one.is_number) {
-        at_ = after;
-        continue;
-      }
-    }
-    one.text = field();
+  bool more = begin_field();
+  while (more) {
+    if (count == fields.size()) fields.emplace_back();
+    Field& one = fields[count];
+    const char* const after =
+        count < numeric.size() && numeric[count] != 0 ? style.read_short(at_, end_, one.number) : nullptr;
+    ++count;
+    one.is_number = after != nullptr && (after == end_ || ends_field(*after));
+    if (one.is_number)
+      at_ = after;
+    else
+      one.text = field();
+    const bool another = is(delimiter_) && delimiter_ != ' ';  // as begin_field() finds it
+    at_ += another;
+    more = another || begin_field();
   }
+  fields.resize(count);
   end_record();
   return true;
 }

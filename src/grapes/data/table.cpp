@@ -29,16 +29,17 @@ namespace {
 /// The text of a table and how it is written.
 struct TableText {
   std::string file;
-  std::string text;
+  UnpackedFile content;
+  DecodedText decoded;
   Dialect dialect;
   std::string found;  ///< one line for people
 
-  TableText(const std::filesystem::path& path, const TableOptions& options, std::string bytes) : file(path.string()) {
-    DecodedText decoded = decode(std::move(bytes), options.encoding, file);
-    text = std::move(decoded.text);
-    dialect = find_dialect(text, options.dialect, file);
-    found = fmt::format("{}, {}", dialect.describe(), decoded.encoding);
-  }
+  TableText(const std::filesystem::path& path, const TableOptions& options)
+      : file(path.string()),
+        content(open_unpacked(path)),
+        decoded(decode(content.bytes, options.encoding, file)),
+        dialect(find_dialect(decoded.text, options.dialect, file)),
+        found(fmt::format("{}, {}", dialect.describe(), decoded.encoding)) {}
 };
 
 std::string lower(std::string text) {
@@ -348,9 +349,8 @@ Collection read_table(const std::filesystem::path& path, const TableOptions& opt
   Collection collection;
   collection.name = path.string();
   collection.missing = options.missing;
-  std::string bytes = read_unpacked(path);
-  collection.fingerprint = sha256(bytes);
-  const TableText table(path, options, std::move(bytes));
+  const TableText table(path, options);
+  collection.fingerprint = sha256(table.content.bytes);
   const std::vector<std::string>& names = table.dialect.names;
   std::vector<std::string>& notes = collection.notes;
   notes.push_back("");  // for the table itself, when its rows are counted
@@ -373,7 +373,7 @@ Collection read_table(const std::filesystem::path& path, const TableOptions& opt
   }
   for (const std::size_t target : targets) add(target, true);
 
-  TableCells cells = read_cells(table.text, table.dialect, std::move(columns), table.file);
+  TableCells cells = read_cells(table.decoded.text, table.dialect, std::move(columns), table.file);
   notes[0] = fmt::format("{} rows of {}", cells.rows, table.found);
   settle_missing(cells, options.missing, table.file, notes);
   DatasetInfo info;
@@ -392,7 +392,7 @@ Collection read_table(const std::filesystem::path& path, const TableOptions& opt
 }
 
 at::Tensor table_inputs(const std::filesystem::path& path, const TableOptions& options, const DatasetInfo& info) {
-  TableText table(path, options, read_unpacked(path));
+  TableText table(path, options);
   std::vector<std::string>& names = table.dialect.names;
   const auto count = static_cast<std::size_t>(c10::multiply_integers(info.input_shape));
   std::vector<std::string> inputs = info.inputs;
@@ -417,7 +417,7 @@ at::Tensor table_inputs(const std::filesystem::path& path, const TableOptions& o
                                   names.size(), columns.size()));
     for (TableColumn& column : known->columns) column.name = fmt::format("column {}", column.number + 1);
   }
-  TableCells cells = read_cells(table.text, table.dialect, std::move(known->columns), table.file);
+  TableCells cells = read_cells(table.decoded.text, table.dialect, std::move(known->columns), table.file);
   if (cells.rows_missing > 0 && info.fill.empty())
     throw DataError(
         fmt::format("{}: the value is missing, and the model was trained on examples without missing values; "

@@ -81,21 +81,26 @@ TableCells read_cells(std::string_view text, const Dialect& dialect, std::vector
     if (column.text) return number_of_text(column, cell, file, records.line());
     return number_in(column, cell, dialect.numbers, file, records.line());
   };
+  std::vector<std::size_t> inputs, targets;  // where a record has them
+  for (const TableColumn& column : cells.columns) (column.target ? targets : inputs).push_back(column.number);
   while (records.next(fields, numeric, dialect.numbers)) {
     if (dialect.trailing && fields.size() == width + 1 && trim(fields.back().text).empty()) fields.pop_back();
     if (fields.size() != width)
       throw DataError(fmt::format("{}, line {}: {} fields, expected {} (one per column)", file, records.line(),
                                   fields.size(), width));
     bool whole = true;
-    for (TableColumn& column : cells.columns) {
-      const Field& field = fields[column.number];
-      const double value = field.is_number ? field.number : value_of(column, bare(field.text));
+    const auto number_in_column = [&](std::size_t number, std::size_t column) {
+      const Field& field = fields[number];
+      if (field.is_number) return field.number;
+      const double value = value_of(cells.columns[column], bare(field.text));
       whole = whole && !std::isnan(value);
-      if (column.target)
-        cells.targets.push_back(value);
-      else
-        cells.inputs.push_back(static_cast<float>(value));
-    }
+      return value;
+    };
+    cells.inputs.resize(cells.inputs.size() + inputs.size());
+    float* const row = cells.inputs.data() + cells.rows * inputs.size();
+    for (std::size_t i = 0; i < inputs.size(); ++i) row[i] = static_cast<float>(number_in_column(inputs[i], i));
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      cells.targets.push_back(number_in_column(targets[i], inputs.size() + i));
     cells.rows_missing += !whole;
     if (++cells.rows == 100) make_room();
   }

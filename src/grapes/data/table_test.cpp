@@ -11,6 +11,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <thread>
 
 namespace grapes::data {
 namespace {
@@ -51,6 +55,14 @@ TEST_F(Table, TextClassesAreNumberedAlphabetically) {
   EXPECT_THAT(c.train->info().inputs, ElementsAre("x", "z"));
   EXPECT_TRUE(at::equal(c.train->targets(), at::tensor({1, 0, 1}, at::kLong)));
   EXPECT_TRUE(at::equal(all_inputs(*c.train), at::tensor({1.F, 2.F, -30.F, .5F, 4.F, 0.F}).reshape({3, 2})));
+}
+
+TEST_F(Table, ReadsAPipe) {
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(file_) << "x,y\n1,0\n2,1\n"; });
+  const Collection c = read_table(file_, {}, TargetReading::automatic);
+  writer.join();
+  EXPECT_TRUE(at::equal(all_inputs(*c.train), at::tensor({1.F, 2.F}).reshape({2, 1})));
 }
 
 TEST_F(Table, ReadsQuotesCommasAndLineEndsWithinFields) {

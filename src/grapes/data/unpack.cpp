@@ -86,18 +86,23 @@ std::string unxz(std::string_view bytes, const std::string& file) {
 
 std::string unpacked(std::string bytes, const std::string& file) {
   if (file.ends_with(".xz") || is_xz(bytes)) return unxz(bytes, file);
-  return file.ends_with(".gz") || is_gzip(bytes) ? gunzip(bytes, file) : bytes;
+  if (file.ends_with(".gz") || is_gzip(bytes)) return gunzip(bytes, file);
+  return bytes;
 }
 
 std::string read_unpacked(const std::filesystem::path& path) { return unpacked(read_file(path), path.string()); }
 
 UnpackedFile open_unpacked(const std::filesystem::path& path) {
-  const auto mapped = MappedFile::open(path);
   const std::string name = path.string();
+  const auto owned = [&](std::string bytes) -> UnpackedFile {
+    const auto content = std::make_shared<const std::string>(unpacked(std::move(bytes), name));
+    return {name, *content, content};
+  };
+  if (!std::filesystem::is_regular_file(path)) return owned(read_file(path));
+  const auto mapped = MappedFile::open(path);
   if (!name.ends_with(".xz") && !name.ends_with(".gz") && !is_xz(mapped->bytes()) && !is_gzip(mapped->bytes()))
     return {name, mapped->bytes(), mapped};
-  const auto content = std::make_shared<const std::string>(unpacked(std::string(mapped->bytes()), name));
-  return {name, *content, content};
+  return owned(std::string(mapped->bytes()));
 }
 
 }  // namespace grapes::data

@@ -19,7 +19,7 @@ std::string unpacked(std::string bytes, const std::string& file);
 /// Returns the bytes of a file, unpacked if it is gzip or xz. @throws DataError
 std::string read_unpacked(const std::filesystem::path& path);
 
-/// The bytes of a file: mapped into memory, or unpacked if it is gzip or xz.
+/// The bytes of a file: mapped into memory, or unpacked if it is gzip or xz, or read if it is a pipe.
 struct UnpackedFile {
   std::string path;        ///< for messages
   std::string_view bytes;  ///< valid as long as `owner` exists
