@@ -1,5 +1,5 @@
 # The few things people do; CMake does the work (cmake --list-presets shows the other builds).
-.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 docs test-docs playground test-playground clean
+.PHONY: help bootstrap configure build demo results test venv test-python test-torch2 docs paper test-docs playground test-playground clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make playground   compile the playground of the site, docs/playground/playground.js"
 	@echo "make test-playground  compare the playground with torch_grapes, and use it in a browser"
 	@echo "make docs         write the documentation as a site, build/site/index.html"
+	@echo "make paper        write the note about the study, docs/report.pdf"
 	@echo "make test-docs    the same, and look at it with Chromium: accessibility, search, phones"
 	@echo "make clean        remove build/ and build-torch2/"
 
@@ -67,7 +68,10 @@ build/site-venv/installed: tools/site/requirements.txt
 	@build/site-venv/bin/pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
-docs: build/site-venv/installed playground  # not with --quiet, with which MkDocs counts no warnings
+paper: build/site-venv/installed
+	@build/site-venv/bin/python -c "import typst; typst.compile('docs/report/report.typ', output='docs/report.pdf', root='docs')"
+
+docs: build/site-venv/installed playground paper  # not with --quiet, with which MkDocs counts no warnings
 	@NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build --strict
 	@python3 tests/site_test.py . build/site
 

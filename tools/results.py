@@ -2,8 +2,8 @@
 """Keep the records of studies in results/, and write the tables of pages from them.
 
     results.py keep RECORD NAME      packs what reports read of a record into results/NAME.tar.xz: no weights, events or logs
-    results.py write [GRAPES]        writes all tables of docs/**/*.md anew (default: build/grapes)
-    results.py check [GRAPES]        changes nothing; exits with 1 and a list if a page is out of date
+    results.py write [GRAPES]        writes all tables of docs/**/*.md anew, and the numbers of docs/report (default: build/grapes)
+    results.py check [GRAPES]        changes nothing; exits with 1 and a list if a page or a number is out of date
 
 A table stands on a page between two comments, and what it shows is in the first one:
 
@@ -26,6 +26,9 @@ its values is meant. If there is no record NAME yet, their text is "no record ye
     <!-- results: NAME difference MEASURE; ARM, AGAINST; VALUE -->   mean [simultaneous interval], pairs, Holm's p, and a verdict if
                                                                      the record has a smallest effect
     <!-- results: NAME level MEASURE; ARM; VALUE -->                 mean ± deviation, number of seeds
+
+The note docs/report/report.typ asks for the last two kinds in this form, and also for "NAME published", how many published numbers lie in
+the range, and for "NAME layers", "networks", "median", "above 0.3" and "above 1" of the spread of homogeneous layers.
 
 MEASURE is a key of `grapes report --json`. NAME.published.json is a list of {"what", "arm", "path", "value", "factor", "runs"}; path leads
 to the numbers of the runs within the arm, like "matrix/4/0" or "measures/forgetting", or is "best test accuracy", the best of all epochs,
@@ -50,6 +53,7 @@ import result_figures
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 KEPT = {"compare.json", "config.toml", "env.json", "metrics.jsonl", "run.json", "status.json", "sweep.json", "test-correct.npy"}
+NOTE = ROOT / "docs" / "report" / "report.typ"
 TABLE = re.compile(r"(<!-- results: (?P<name>\S+) (?P<kind>\w+) ?(?P<rest>[^>]*?) ?-->\n?)(?P<text>.*?)(<!-- end of results -->)", re.DOTALL)
 
 
@@ -224,18 +228,24 @@ def prediction_interval(mean, sd, n, runs):
     return mean - half, mean + half
 
 
-def published(report, facts, record):
-    rows, arms = [], {arm["arm"]: arm for condition in report["conditions"] for arm in condition["arms"]}
-    for fact in facts:
+def compared(report, name):
+    """Yield each published number of results/NAME.published.json, our numbers, its prediction interval, and whether it is inside."""
+    record, arms = Reports.unpacked(name), {arm["arm"]: arm for condition in report["conditions"] for arm in condition["arms"]}
+    for fact in json.loads((RESULTS / f"{name}.published.json").read_text()):
         numbers = arms[fact["arm"]]
         if fact["path"] == "best test accuracy":
             numbers = best_of_epochs(record, numbers, "test_accuracy")
         else:
             for step in fact["path"].split("/"):
                 numbers = numbers[int(step)] if isinstance(numbers, list) else numbers[step]
-        factor = fact.get("factor", 1)
         low, high = prediction_interval(numbers["mean"], numbers["sd"], numbers["n"], fact.get("runs", 1))
-        inside = low <= fact["value"] <= high
+        yield fact, numbers, (low, high), low <= fact["value"] <= high
+
+
+def published(report, name):
+    rows = []
+    for fact, numbers, (low, high), inside in compared(report, name):
+        factor = fact.get("factor", 1)
         rows.append([fact["what"], f"`{fact['arm']}`", f"{factor * fact['value']:.2f}", level({**numbers, "interval": None}, factor),
                      f"[{factor * low:.2f}, {factor * high:.2f}]", "yes" if inside else "**no**"])
     return table(["number", "arm", "published", "ours", "95 % range", "inside"], rows)
@@ -317,9 +327,44 @@ def contents(reports, match):
     if match["kind"] == "differences":
         return differences(report, measures, arms)
     if match["kind"] == "published":
-        return published(report, json.loads((RESULTS / f"{match['name']}.published.json").read_text()), Reports.unpacked(match["name"]))
+        return published(report, match["name"])
     sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, spread, figure, pooled, "
              "difference or level")
+
+
+def note_numbers(reports):
+    """Return the text of docs/report/numbers.json: every level and difference of the records and measures that the note names."""
+    source, numbers = NOTE.read_text(), {}
+    for name in sorted(set(re.findall(r'(?:result|short)\("(\S+) ', source))):
+        if not (RESULTS / f"{name}.tar.xz").exists():
+            numbers |= note_spread(name)
+            continue
+        report = reports[name]
+        if (RESULTS / f"{name}.published.json").exists():
+            inside = [one for *_, one in compared(report, name)]
+            numbers[f"{name} published"] = f"{sum(inside)} of {len(inside)}"
+        for measure in sorted(set(re.findall(rf'(?:result|short)\("{name} (?:level|difference) (\w+);', source))):
+            for condition in report["conditions"]:
+                value = "" if condition["value"] is None else f"{condition['value']:g}"
+                end = f"; {value}" if value else ""
+                for arm in (one["arm"] for one in condition["arms"]):
+                    numbers[f"{name} level {measure}; {arm}{end}"] = one_level(report, measure, arm, value)
+                for one in condition["differences"]:
+                    if one["measure"] == measure and "mean" in one:
+                        pair = one["arm"], one["against"]
+                        numbers[f"{name} difference {measure}; {', '.join(pair)}{end}"] = one_difference(report, measure, *pair, value)
+    return json.dumps(numbers, indent=0, ensure_ascii=False) + "\n"
+
+
+def note_spread(name):
+    facts = json.loads((RESULTS / f"{name}.json").read_text())
+    where, what = facts["columns"].index("activation"), facts["columns"].index("deviation")
+    found = [[layer[what] for layer in network["layers"] if set(layer[where].split("+")) <= set(facts["homogeneous"])]
+             for network in facts["networks"]]
+    deviations = [one for network in found for one in network]
+    above = {f"{name} above {limit}": f"{100 * sum(one > limit for one in deviations) / len(deviations):.0f} %" for limit in (0.3, 1)}
+    return {f"{name} layers": str(len(deviations)), f"{name} networks": str(sum(map(bool, found))),
+            f"{name} median": f"{statistics.median(deviations):.2f}", **above}
 
 
 def main():
@@ -344,6 +389,11 @@ def main():
             stale.append(str(page.relative_to(ROOT)))
             if verb == "write":
                 page.write_text(new)
+    numbers = NOTE.with_name("numbers.json")
+    if (new := note_numbers(reports)) != (numbers.read_text() if numbers.exists() else ""):
+        stale.append(str(numbers.relative_to(ROOT)))
+        if verb == "write":
+            numbers.write_text(new)
     for page in stale:
         print(f"{page} {'was written anew' if verb == 'write' else 'is out of date: run make results'}")
     return 1 if stale and verb == "check" else 0
