@@ -15,8 +15,9 @@ def color_of(arm, arms):
     return COLORS.get(arm) or OTHERS[[other for other in arms if other not in COLORS].index(arm) % len(OTHERS)]
 
 
-def sweep(axes, report, measure, arms, factor):
+def sweep(panels, report, measure, arms, factor):
     """The mean of a measure against the value that a study sweeps; bars are 95 % intervals."""
+    axes = panels[0]
     conditions = report["conditions"]
     values = [condition["value"] for condition in conditions]
     step = (max(values) - min(values)) / max(len(values) - 1, 1)
@@ -33,15 +34,21 @@ def sweep(axes, report, measure, arms, factor):
     axes.set_xlabel(report["swept"].replace("={}", ""))
 
 
-def rates(axes, report, measure, arms, factor):
-    """The mean validation score of the tuning runs against the learning rate, for the last value of a sweep."""
-    tuning = report["conditions"][-1]["tuning"]["arms"]
-    for i, arm in enumerate(arms):
-        tried = sorted((one["learning_rate"], one["validation_mean"]) for one in tuning[arm]["tried"] if one["validation_mean"] is not None)
-        axes.plot([rate for rate, _ in tried], [factor * score for _, score in tried], label=arm, color=color_of(arm, arms),
-                  marker=MARKERS[i % len(MARKERS)], linewidth=1, markersize=4)
-    axes.set_xscale("log")
-    axes.set_xlabel("learning rate")
+def rates(panels, report, measure, arms, factor):
+    """The mean validation score of the tuning runs against the learning rate, a panel for each condition."""
+    best = 0
+    for axes, condition in zip(panels, report["conditions"]):
+        tuning = condition["tuning"]["arms"]
+        for i, arm in enumerate(arms):
+            tried = sorted((one["learning_rate"], one["validation_mean"]) for one in tuning[arm]["tried"] if one["validation_mean"] is not None)
+            axes.plot([rate for rate, _ in tried], [factor * score for _, score in tried], label=arm, color=color_of(arm, arms),
+                      marker=MARKERS[i % len(MARKERS)], linewidth=1, markersize=3)
+            best = max(best, *(factor * score for _, score in tried))
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate")
+        if condition["value"] is not None:
+            axes.set_title(report["swept"].replace("{}", f"{condition['value']:g}"), fontsize=10)
+    axes.set_ylim(0.78 * best, 1.01 * best)  # rates that are too large end anywhere below
 
 
 KINDS = {"sweep": sweep, "rates": rates}
@@ -65,18 +72,20 @@ class Figure:
         import matplotlib.pyplot as plt
 
         plt.rcParams["svg.hashsalt"] = self.source  # the same figure is the same file
-        self.figure, axes = plt.subplots(1, columns, figsize=(7.2, 4.2), constrained_layout=True, sharey=True)
-        return axes
+        self.figure, axes = plt.subplots(1, columns, figsize=(7.2, 4.2), constrained_layout=True, sharey=True, squeeze=False)
+        return axes[0]
 
     def save(self):
         self.figure.savefig(self.path, metadata={"Date": None, "Description": self.source})
+        self.figure.savefig(self.path.with_suffix(".png"), dpi=200, metadata={"Software": None})  # for programs that show no SVG
 
     def draw(self, report, measure, arms, title, factor):
-        axes = self.axes()
-        KINDS[self.kind](axes, report, measure, arms, factor)
-        axes.set_ylabel(title)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
+        panels = self.axes(len(report["conditions"]) if self.kind == "rates" else 1)
+        KINDS[self.kind](panels, report, measure, arms, factor)
+        panels[0].set_ylabel(title)
+        for axes in panels:
+            axes.grid(alpha=0.3)
+        panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
         self.save()
 
     def draw_pooled(self, points, fits):

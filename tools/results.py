@@ -11,9 +11,11 @@ A table stands on a page between two comments, and what it shows is in the first
                                                        semicolon, of all arms
     <!-- results: NAME differences MEASURE, ...; ARM, ... --> paired differences from the baseline and from the controls, with
                                                        simultaneous intervals, and verdicts if the record has a smallest effect
+    <!-- results: NAME usable ARM, ... -->             how many learning rates of the tuning runs end within a point of the best, and
+                                                       which; one column for each condition
     <!-- results: NAME figure FILE KIND MEASURE ARM,... -->
-                                                       a figure FILE beside the page; KIND: sweep (against the value that the study
-                                                       sweeps) or rates (of the tuning runs)
+                                                       a figure FILE beside the page, and the same as PNG; KIND: sweep (against the value
+                                                       that the study sweeps) or rates (of the tuning runs, a panel for each condition)
     <!-- results: NAME,NAME,... pooled FILE -->        effect against dose over experiments (dose_response.py): the fitted lines, the
                                                        verdict, and a figure FILE beside the page
     <!-- results: NAME published -->                    published numbers beside ours: results/NAME.published.json
@@ -209,6 +211,18 @@ def differences(report, measures, arms):
     return table(["comparison", "measure", "pairs", "difference [95 %]", "Holm p", *(["verdict"] if judged else [])], rows)
 
 
+def usable(report, arms):
+    """Return a table of the rates whose mean validation score is at most 0.01 below that of the arm's best rate."""
+
+    def cell(tried):
+        scores = {one["learning_rate"]: one["validation_mean"] for one in tried if one["validation_mean"] is not None}
+        good = [rate for rate, score in scores.items() if score >= max(scores.values()) - 0.01]
+        return f"{len(good)} of {len(tried)}, {min(good):g} to {max(good):g}"
+
+    rows = [[f"`{arm}`", *[cell(condition["tuning"]["arms"][arm]["tried"]) for condition in report["conditions"]]] for arm in arms]
+    return table(["arm", *[titled(report, condition) if len(report["conditions"]) > 1 else "rates" for condition in report["conditions"]]], rows)
+
+
 def best_of_epochs(record, arm, key):
     """Return mean, deviation and number of the runs' best values of a key in metrics.jsonl."""
     each = []
@@ -318,6 +332,8 @@ def contents(reports, match):
         if match["rest"] not in ("homogeneous", "other"):
             sys.exit(f"results.py: unknown layers {match['rest']} of a spread; expected homogeneous or other")
         return spread(json.loads((RESULTS / f"{match['name']}.json").read_text()), match["rest"] == "homogeneous")
+    if match["kind"] == "usable":
+        return usable(reports[match["name"]], split(match["rest"]))
     report, (measures, arms) = reports[match["name"]], (split(part) for part in (match["rest"] + ";").split(";")[:2])
     for key in measures:
         if key not in names(report):
@@ -328,8 +344,8 @@ def contents(reports, match):
         return differences(report, measures, arms)
     if match["kind"] == "published":
         return published(report, match["name"])
-    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, published, spread, figure, pooled, "
-             "difference or level")
+    sys.exit(f"results.py: unknown table {match['kind']}; expected levels, differences, usable, published, spread, figure, "
+             "pooled, difference or level")
 
 
 def note_numbers(reports):
