@@ -32,7 +32,9 @@ inline Options seeded(std::uint64_t seed) {
 struct Kit : TrainState {
   explicit Kit(const nn::Options& network, const std::string& optimizer = "sgd",
                const data::DatasetInfo& info = classes_of({6}, 3))
-      : TrainState(network, update_by(optimizer), seeded(5), info) {}
+      : Kit(network, update_by(optimizer), info) {}
+  Kit(const nn::Options& network, const optim::Options& update, const data::DatasetInfo& info = classes_of({6}, 3))
+      : TrainState(network, update, seeded(5), info) {}
   /// @return the loss
   double step(const data::Batch& batch, std::int64_t number, double rate, std::vector<double>* norms = nullptr) {
     nn::Pass pass;
