@@ -69,6 +69,7 @@ const std::map<std::string, DataPart>& part_words() {
 
 ArrayName read_name(const std::string& name) {
   ArrayName read;
+  if (name.ends_with("_names")) return read;  // of features or classes, as scikit-learn has them
   if (const auto role = role_words().find(name); role != role_words().end()) return {role->second};
   for (std::string word : words_of(name)) {
     if (const auto part = part_words().find(word); part != part_words().end()) {

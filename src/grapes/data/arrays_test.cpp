@@ -1,5 +1,6 @@
 #include "grapes/data/arrays.h"
 
+#include "grapes/base/hdf5.h"
 #include "grapes/data/idx.h"
 #include "grapes/data/npy.h"
 #include "grapes/data/open.h"
@@ -12,6 +13,8 @@
 #include <gtest/gtest.h>
 #include <matio.h>
 
+#include <cmath>
+#include <filesystem>
 #include <typeinfo>
 
 namespace grapes::data {
@@ -153,6 +156,8 @@ TEST_F(Arrays, TrainingAndTestArraysAreFoundByTheirNames) {
   put("both.npz", zip_file({{"X.npy", images}, {"data.npy", images}, {"y.npy", labels({0, 1})}}));
   EXPECT_THAT(message("both.npz"),
               HasSubstr("data: is of the same part and role as " + (folder_.path() / "both.npz").string() + ", X"));
+  put("sklearn.npz", zip_file({{"data.npy", images}, {"target.npy", labels({0, 1})}, {"target_names.npy", images}}));
+  EXPECT_EQ(read("sklearn.npz").train->targets().size(0), 2);
   put("none.npz", zip_file({{"weights.npy", images}}));
   EXPECT_THAT(message("none.npz"), HasSubstr("its arrays are weights; expected x_train"));
   put("half.npz", zip_file({{"X.npy", images}}));
@@ -218,6 +223,51 @@ TEST_F(Arrays, MatlabFilesMayHaveExamplesInTheFirstOrLastDimension) {
       at::equal(all_inputs(*images.train).nonzero(), at::tensor({0, 0, 0, 0, 1, 1, 1, 0}, at::kLong).reshape({2, 4})));
   write_file(path, "no file of MATLAB");
   EXPECT_THAT(message("a.mat"), HasSubstr("a.mat: not a file of MATLAB"));
+}
+
+TEST_F(Arrays, AMatlabFileThatIsCutOffIsRefused) {
+  const std::string path = (folder_.path() / "a.mat").string();
+  std::vector<double> x(600), y(200);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<double>(i));
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<double>(i % 3);
+  for (const mat_ft version : {MAT_FT_MAT4, MAT_FT_MAT5, MAT_FT_MAT73}) {
+    {
+      MatFile mat(path, version);
+      mat.add("X", MAT_C_DOUBLE, MAT_T_DOUBLE, {200, 3}, x.data());
+      mat.add("y", MAT_C_DOUBLE, MAT_T_DOUBLE, {200, 1}, y.data());
+    }
+    const std::uintmax_t whole = std::filesystem::file_size(path);
+    for (const std::uintmax_t missing : {std::uintmax_t{7}, std::uintmax_t{50}, whole / 2, whole - 10, whole}) {
+      std::filesystem::resize_file(path, whole - missing);  // each is shorter than the one before
+      EXPECT_THAT(message("a.mat"), HasSubstr("a.mat")) << version << " without " << missing;
+    }
+  }
+}
+
+/// The names of classes end with a zero byte in MATLAB's files, but not in those that h5py writes.
+TEST_F(Arrays, MatlabFilesMayBeWrittenByH5py) {
+  const std::string path = (folder_.path() / "a.mat").string();
+  const std::vector<double> x = {1, 2, 3, 4, 5, 6}, y = {7, 9, 7};
+  {
+    MatFile mat(path, MAT_FT_MAT73);
+    mat.add("X", MAT_C_DOUBLE, MAT_T_DOUBLE, {3, 2}, x.data());
+    mat.add("y", MAT_C_DOUBLE, MAT_T_DOUBLE, {1, 3}, y.data());
+  }
+  {
+    using hdf5::Object;
+    const Object file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, "the file");
+    const Object type(H5Tcopy(H5T_C_S1), H5Tclose, "a type"), one(H5Screate(H5S_SCALAR), H5Sclose, "a shape");
+    ASSERT_TRUE(H5Tset_size(type, 6) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0);
+    for (const char* name : {"X", "y"}) {
+      ASSERT_GE(H5Adelete_by_name(file, name, "MATLAB_class", H5P_DEFAULT), 0);
+      const Object set(H5Dopen2(file, name, H5P_DEFAULT), H5Dclose, "an array");
+      const Object kind(H5Acreate2(set, "MATLAB_class", type, one, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, "a class");
+      ASSERT_GE(H5Awrite(kind, type, "double"), 0);
+    }
+  }
+  const Collection c = read("a.mat", TargetReading::classes);
+  EXPECT_TRUE(at::equal(all_inputs(*c.train), at::tensor({1.F, 4.F, 2.F, 5.F, 3.F, 6.F}).reshape({3, 2})));
+  EXPECT_TRUE(at::equal(c.train->targets(), at::tensor({0, 1, 0}, at::kLong)));
 }
 
 TEST(Zip, NeverCrashesOnATruncatedOrGarbledArchive) {

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t sample_bytes = 1 << 17, sample_records = 500;
 constexpr std::string_view delimiters = ",;\t| ";  // the earlier of equally good ones is taken
-constexpr NumberStyle styles[] = {{'.', '\0'}, {',', '\0'}, {'.', ','}, {',', '.'},
-                                  {'.', ' '},  {',', ' '},  {'.', '\''}};
+constexpr NumberStyle styles[] = {{'.', '\0'}, {',', '\0'}, {'.', ','},  {',', '.'},
+                                  {'.', ' '},  {',', ' '},  {'.', '\''}, {',', '\''}};
 
 using Cells = std::vector<std::string>;
 
@@ -177,6 +177,16 @@ bool has_header(const Sample& sample, const NumberStyle& style) {
   return 2 * again < texts;  // only texts: names do not occur again below
 }
 
+/// Replaces signs of typography by those of ASCII: narrow and no-break spaces, the apostrophe and the minus sign.
+std::string with_plain_signs(std::string_view text) {
+  std::string plain(text);
+  for (const auto& [sign, ascii] :
+       {std::pair("\u00a0", ' '), {"\u2009", ' '}, {"\u202f", ' '}, {"\u2019", '\''}, {"\u2212", '-'}})
+    for (std::size_t at = plain.find(sign); at != std::string::npos; at = plain.find(sign, at + 1))
+      plain.replace(at, std::string_view(sign).size(), 1, ascii);
+  return plain;
+}
+
 std::vector<std::string> names_of_columns(const Cells& cells, std::size_t width, const std::string& file) {
   std::vector<std::string> names;
   std::set<std::string> seen;
@@ -184,8 +194,8 @@ std::vector<std::string> names_of_columns(const Cells& cells, std::size_t width,
     std::string name = i < cells.size() ? cells[i] : "";
     if (name.empty()) name = fmt::format("column {}", i + 1);
     if (!seen.insert(name).second)
-      throw DataError(
-          fmt::format("{}: two columns named '{}'; if the first line is no header, set header to no", file, name));
+      throw DataError(fmt::format(
+          "{}: two columns named '{}'; rename one, or, if the first line is no header, set header to no", file, name));
     names.push_back(std::move(name));
   }
   return names;
@@ -194,6 +204,10 @@ std::vector<std::string> names_of_columns(const Cells& cells, std::size_t width,
 }  // namespace
 
 std::optional<double> NumberStyle::operator()(std::string_view text) const {
+  if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
+    const std::string plain = with_plain_signs(text);
+    return plain.size() < text.size() ? (*this)(plain) : std::nullopt;
+  }
   const char* const end = text.data() + text.size();
   if (double number = 0; read_short(text.data(), end, number) == end && !text.empty()) return number;
   if (decimal == '.' && thousands == '\0') return to_double(text);
@@ -237,10 +251,11 @@ std::string Dialect::describe() const {
 
 bool is_missing(std::string_view cell) {
   if (cell.empty()) return true;
-  if (cell.size() > 4 || std::string_view("?-#nN").find(cell[0]) == std::string_view::npos) return false;
+  if (cell.size() > 4 || std::string_view("?-#nN.<\\").find(cell[0]) == std::string_view::npos) return false;
   std::string lower;
   for (const char c : cell) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const std::string_view missing : {"?", "-", "na", "n/a", "#n/a", "nan", "null", "none"})
+  for (const std::string_view missing :
+       {"?", "-", "--", ".", "na", "<na>", "n/a", "#na", "#n/a", "nan", "-nan", "null", "nil", "none", "\\n"})
     if (lower == missing) return true;
   return false;
 }

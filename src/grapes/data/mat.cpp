@@ -1,16 +1,19 @@
 #include "grapes/data/mat.h"
 
 #include "grapes/base/error.h"
+#include "grapes/base/hdf5.h"
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 #include <matio.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <string_view>
 
 namespace grapes::data {
 namespace {
@@ -79,6 +82,40 @@ std::vector<std::string> rows_of_text(const matvar_t& variable) {
   return rows;
 }
 
+thread_local bool damaged = false;
+
+/// Notes whether libmatio reports an error. It returns what it has read of an array whose end is missing, and only
+/// warns.
+void note_damage(int level, std::string_view message) {
+  damaged = damaged || level == MATIO_LOG_LEVEL_ERROR || level == MATIO_LOG_LEVEL_CRITICAL ||
+            message.find("end-of-file") != std::string_view::npos;
+}
+
+/// Reads an array of a file of version 7.3 whose class libmatio cannot read. It expects that the name of the class ends
+/// with a zero byte, as MATLAB writes it; h5py writes the name without.
+at::Tensor hdf5_array(const std::string& file, const std::string& name) try {
+  using hdf5::must, hdf5::Object;
+  const hdf5::Silence silence;
+  const Object from(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "it as HDF5");
+  const Object set(H5Dopen2(from, name.c_str(), H5P_DEFAULT), H5Dclose, "it");
+  const Object type(H5Dget_type(set), H5Tclose, "its type"), space(H5Dget_space(set), H5Sclose, "its shape");
+  const H5T_class_t kind = H5Tget_class(type);
+  must(kind == H5T_INTEGER || kind == H5T_FLOAT, "read it, expected plain numbers");
+  std::vector<hsize_t> dims(static_cast<std::size_t>(std::max(H5Sget_simple_extent_ndims(space), 0)));
+  must(!dims.empty() && H5Sget_simple_extent_dims(space, dims.data(), nullptr) > 0, "read it, expected an array");
+  const bool bytes = kind == H5T_INTEGER && H5Tget_size(type) == 1 && H5Tget_sign(type) == H5T_SGN_NONE;
+  const at::Tensor values =
+      at::empty(std::vector<std::int64_t>(dims.begin(), dims.end()), bytes ? at::kByte : at::kDouble);
+  must(
+      H5Dread(set, bytes ? H5T_NATIVE_UINT8 : H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data_ptr()) >= 0,
+      "read it");
+  std::vector<std::int64_t> order(dims.size());
+  std::iota(order.rbegin(), order.rend(), 0);
+  return values.permute(order).contiguous();
+} catch (const hdf5::Refused& refused) {
+  throw DataError(fmt::format("{}, {}: {}", file, name, refused.what()));
+}
+
 class MatReader {
  public:
   explicit MatReader(const std::string& file) : file_(file) {}
@@ -127,16 +164,24 @@ class MatReader {
 
 std::map<std::string, StoredArray> mat_arrays(const std::filesystem::path& path) {
   const std::string file = path.string();
-  Mat_LogInit("grapes");                         // its messages go nowhere
-  Mat_LogInitFunc("grapes", [](int, auto*) {});  // the text is const char* from libmatio 1.5.28 on, before it is char*
+  damaged = false;
+  Mat_LogInit("grapes");
+  // The text is const char* from libmatio 1.5.28 on, before it is char*.
+  Mat_LogInitFunc("grapes", [](int level, auto* text) { note_damage(level, text); });
   const std::unique_ptr<mat_t, decltype(&Mat_Close)> mat(Mat_Open(file.c_str(), MAT_ACC_RDONLY), Mat_Close);
   if (!mat) throw DataError(file + ": not a file of MATLAB, or damaged");
   MatReader reader(file);
   while (true) {
     const Variable variable(Mat_VarReadNext(mat.get()), Mat_VarFree);
     if (!variable) break;
-    if (variable->name != nullptr) reader.add(variable->name, *variable);
+    if (variable->name == nullptr) continue;
+    if (variable->class_type == MAT_C_EMPTY && Mat_GetVersion(mat.get()) == MAT_FT_MAT73)
+      reader.arrays[variable->name] = {hdf5_array(file, variable->name)};
+    else
+      reader.add(variable->name, *variable);
   }
+  if (damaged) throw DataError(file + ": damaged or truncated; copy or download it again");
+  if (reader.arrays.empty()) throw DataError(file + ": has no arrays, or is damaged");
   return std::move(reader.arrays);
 }
 

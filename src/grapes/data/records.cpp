@@ -19,6 +19,12 @@ Records::Records(std::string_view text, const std::string& file, char delimiter,
       blanks_(blanks) {
   for (const char c : {delimiter, '\r', '\n', '"', '\0'}) stops_[static_cast<unsigned char>(c)] = true;
   if (delimiter == ' ') stops_[static_cast<unsigned char>('\t')] = true;
+  // Excel's first line "sep=;" names the delimiter.
+  if (text.size() > 5 && (text.starts_with("sep=") || text.starts_with("SEP=")) &&
+      (text[5] == '\r' || text[5] == '\n')) {
+    at_ += 5;
+    end_line();
+  }
 }
 
 void Records::refuse(std::size_t line, const std::string& why) const {

@@ -152,16 +152,21 @@ std::vector<Origin> origins_of(const TableCells& cells, const TableText& table, 
       continue;
     }
     if (column.texts.size() > most_texts)
-      throw DataError(
-          fmt::format("{}, column '{}': {} different texts in {} rows, expected numbers or at most {} texts; "
-                      "leave the column out with the option ignore, or encode it as numbers",
-                      table.file, column.name, column.texts.size(), cells.rows, most_texts));
+      throw DataError(fmt::format(
+          "{}, column '{}': {} different texts in {} rows, like '{}', expected numbers or at most {} texts; "
+          "leave the column out with the option ignore, or encode it as numbers",
+          table.file, column.name, column.texts.size(), cells.rows, column.texts.begin()->first, most_texts));
     for (const auto& [text, number] : column.texts) {
       origins.push_back({i, static_cast<double>(number)});
       names.push_back(column.name + "=" + text);
     }
     one_hot.push_back(fmt::format("'{}' ({})", column.name, column.texts.size()));
   }
+  if (origins.empty() && table.dialect.names.size() == 1)
+    throw DataError(
+        fmt::format("{}: has only one column, '{}', expected inputs and a target; "
+                    "if it has more columns, set delimiter to the character between them",
+                    table.file, table.dialect.names[0]));
   if (origins.empty())
     throw DataError(table.file + ": all columns are targets or left out; expected at least one column of inputs");
   if (!one_hot.empty())
@@ -180,8 +185,8 @@ void settle_missing(TableCells& cells, Missing missing, const std::string& file,
   const std::string found =
       fmt::format("{} of {} rows have missing values: {}", cells.rows_missing, cells.rows, fmt::join(counts, ", "));
   if (missing == Missing::error)
-    throw DataError(fmt::format("{}: {}; the first is in line {}; set missing to drop, mean, median or most-common",
-                                file, found, cells.first_missing));
+    throw DataError(fmt::format("{}: {}; the first is in {}; set missing to drop, mean, median or most-common", file,
+                                found, cells.first_missing));
   const std::size_t inputs = cells.input_columns, targets = cells.columns.size() - inputs;
   const auto part = [](auto& values, std::size_t row, std::size_t width) {
     return std::span(values).subspan(row * width, width);

@@ -118,7 +118,7 @@ TEST_F(Table, NamesFileLineAndColumnOfEveryFault) {
   EXPECT_THAT(message("a,y,a\n1,x,2\n"), HasSubstr("two columns named 'a'"));
   EXPECT_THAT(message(""), HasSubstr("is empty"));
   EXPECT_THAT(message("a,y\n"), HasSubstr("no rows"));
-  EXPECT_THAT(message("y\nx\nz\n"), HasSubstr("all columns are targets"));
+  EXPECT_THAT(message("y\nx\nz\n"), HasSubstr("has only one column, 'y', expected inputs and a target"));
   EXPECT_THAT(message("a,y\n1,x\n2,x\n"), HasSubstr("all 2 examples have the same class"));
   EXPECT_THAT(message("a,y\n1,x\n2,z\n", {}, TargetReading::numbers), HasSubstr("texts like 'x', expected numbers"));
   EXPECT_THAT(message("a,spezies\n1,x\n2,z\n", target("species")),
@@ -222,8 +222,7 @@ TEST_F(Table, TheDetectedFormatIsOneLine) {
 TEST_F(Table, MissingValuesAreCountedByColumn) {
   const std::string text = "a,city,y\n1,Oslo,0.5\n?,Oslo,1.5\n3,,2.5\n5,Rome,NaN\n9,Oslo,4.5\n";
   EXPECT_THAT(message(text),
-              HasSubstr(": 3 of 5 rows have missing values: 1 in 'a', 1 in 'city', 1 in 'y'; the first is in "
-                        "line " +
+              HasSubstr(": 3 of 5 rows have missing values: 1 in 'a', 1 in 'city', 1 in 'y'; the first is in " +
                         file_.string() + ", line 3, column 'a'; set missing to drop, mean"));
   TableOptions options;
   options.missing = Missing::drop;
