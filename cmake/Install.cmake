@@ -17,6 +17,9 @@ grapes_way(${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR} way)
 set_target_properties(grapes PROPERTIES INSTALL_RPATH $ORIGIN/${way} INSTALL_RPATH_USE_LINK_PATH ON)
 set_target_properties(grapes_library PROPERTIES INSTALL_RPATH $ORIGIN INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS grapes)
+
+# The C++ library with what other projects need to find it: cmake --install build --component library
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME library)
 install(TARGETS grapes_library EXPORT GrapesTargets FILE_SET HEADERS)
 
 # For other programs, with CMake.
@@ -40,6 +43,7 @@ if(NOT torch_is_systems)
 endif()
 configure_file(cmake/grapes.pc.in ${generated}/grapes.pc @ONLY)
 install(FILES ${generated}/grapes.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+unset(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME)
 
 # For Python. The library is in the folder of the package.
 set(python ${GRAPES_PYTHON_DIR}/torch_grapes)
@@ -68,7 +72,7 @@ install(FILES ${generated}/completions/grapes.fish DESTINATION ${CMAKE_INSTALL_D
 
 install(DIRECTORY experiments share/energy DESTINATION ${CMAKE_INSTALL_DATADIR}/grapes)
 install(FILES README.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN CMakeLists.txt EXCLUDE
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} REGEX "examples/CMakeLists\\.txt$" EXCLUDE
         PATTERN __pycache__ EXCLUDE)
 
 # The Debian package. It names the packages that it needs, so there is none for a LibTorch that is in no package.

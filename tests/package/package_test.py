@@ -70,13 +70,6 @@ class Installed(unittest.TestCase):
             run(CMAKE, "-S", place, "-B", place / "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}",
                 f"-DTorch_DIR={place / 'torch'}")
 
-    def test_a_project_finds_it_by_pkg_config(self):
-        path = self.libraries / "pkgconfig"
-        flags = run("pkg-config", "--cflags", "--libs", "grapes", PKG_CONFIG_PATH=path).split()
-        program = self.folder / "by_pkg_config"
-        run("c++", "-std=c++20", HERE / "outside/by_pkg_config.cpp", "-o", program, *flags, f"-Wl,-rpath,{self.libraries}")
-        self.assertEqual(run(program), "factor: 6\n")
-
     def test_every_public_header_stands_alone(self):
         """Each header can be included first, and none includes a header that is not installed."""
         headers = sorted((self.prefix / "include/grapes").glob("**/*.h"))
