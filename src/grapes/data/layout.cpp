@@ -118,7 +118,9 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> entries;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (!entry.path().filename().string().starts_with('.')) entries.push_back(entry.path());
+    // __MACOSX: what archives of macOS contain beside the files
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with('.') && name != "__MACOSX") entries.push_back(entry.path());
   }
   if (error) throw DataError("cannot read the folder " + folder.string() + ": " + error.message());
   std::sort(entries.begin(), entries.end());

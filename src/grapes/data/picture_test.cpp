@@ -41,6 +41,7 @@ TEST_F(PictureFolder, ReadsOneClassPerFolder) {
   put("dog/1.PNG", gray(2, 3));
   put("cat/9.png", gray(2, 3) + 2);
   write_file(folder_.path() / "README", "about");
+  put("__MACOSX/cat/._9.png", gray(2, 3));
   const Collection c = read_folder(folder_.path());
   EXPECT_THAT(c.train->info().classes, ElementsAre("cat", "dog"));
   EXPECT_EQ(c.train->info().input_shape, (std::vector<std::int64_t>{1, 2, 3}));
