@@ -136,3 +136,65 @@ def test_a_run_that_resumes_computes_the_same_bits(way):
             torch_grapes.LocalOptimizer(optimizer.optimizer, model, include="0").load_state_dict(saved[1])
     for a, b in zip(steps(model, optimizer, 3), expected):
         assert torch.equal(a, b)
+
+
+class Tied(nn.Module):
+    """Two hidden layers with one weight. On request, a third has the bias of the first, or the output layer has the weight too."""
+
+    def __init__(self, bias=False, output=False):
+        super().__init__()
+        self.a, self.b, self.o = (wide(nn.Linear(5, 5), seed) for seed in (1, 2, 3))
+        self.b.weight = self.a.weight
+        if output:
+            self.o.weight = self.a.weight
+        if bias:
+            self.o = nn.Sequential(wide(nn.Linear(5, 5), 3), wide(nn.Linear(5, 2), 4))
+            self.o[0].bias = self.a.bias
+
+    def forward(self, x):
+        return self.o(torch.tanh(self.b(torch.tanh(self.a(x)))))
+
+
+def test_a_tied_weight_is_scaled_once():
+    model, other = Tied(), Tied()
+    ours = steps(model, torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model))
+    torch_grapes.enable(other, "grapes-local")
+    same(ours, steps(other, torch.optim.SGD(other.parameters(), 0.05)))
+
+
+def test_the_gradient_of_a_tied_weight_is_restored():
+    model = Tied()
+    optimizer = torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model)
+    weighed(model(X)).backward()
+    before = model.a.weight.grad.clone()
+    optimizer.step()
+    assert torch.equal(model.a.weight.grad, before)
+
+
+def test_a_parameter_of_layers_with_different_factors_is_an_error():
+    model = Tied(output=True)
+    with pytest.raises(ValueError, match="a shares a parameter with o, which is not scaled"):
+        torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model)
+    model = Tied(bias=True)
+    optimizer = torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model)
+    weighed(model(X)).backward()
+    before = [p.grad.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match="o.0 shares a parameter with a layer that has other factors"):
+        optimizer.step()
+    for p, gradient in zip(model.parameters(), before):
+        assert torch.equal(p.grad, gradient)
+
+
+def test_a_layer_that_enable_scales_too_is_an_error():
+    model = network()
+    handle = torch_grapes.enable(model)
+    with pytest.raises(RuntimeError, match="0 is modulated by enable.. or convert.. too"):
+        torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model)
+    handle.disable()
+    optimizer = torch_grapes.LocalOptimizer(torch.optim.SGD(model.parameters(), 0.05), model, exclude="2")
+    with torch_grapes.enabled(model, include="2"):  # another layer
+        steps(model, optimizer)
+    with torch_grapes.enabled(model), pytest.raises(RuntimeError, match="scaled twice"):
+        steps(model, optimizer)
+    torch_grapes.convert(model, "fa")  # a route scales nothing
+    steps(model, optimizer)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from . import layers, library
+from .hooks import Modulate
 from .rule import Modulation, Rule
 from .selection import Names, select
 
@@ -25,8 +26,8 @@ class LocalOptimizer(torch.optim.Optimizer):
     model       the model whose parameters it updates; layers are found as by enable()
     modulation  as in enable(); include, exclude, output: as in enable(); rule: other fields of Rule
 
-    Raises ValueError for an invalid option or a name that matches no layer; step() raises ValueError, with the layer's name, if a
-    weight is not finite.
+    Raises ValueError for an invalid option, a name that matches no layer, or a parameter that layers with different factors share;
+    step() raises ValueError, with the layer's name, if a weight is not finite, and RuntimeError if enable() scales the same layer.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, model: nn.Module,
@@ -42,9 +43,12 @@ class LocalOptimizer(torch.optim.Optimizer):
             module = self._found.modules[name]
             if not any(p.requires_grad for p in module.parameters(recurse=False)):
                 self._found.states[name] = "frozen"
+        self._require_separable(model)
+        self._require_unscaled()
         self._steps = 0
         self._factors: Dict[str, Tensor] = {}
-        self._plain: List[Tuple[Tensor, Tensor]] = []  # parameters and their unscaled gradients, while the scaled ones are in use
+        #: parameters with their unscaled gradients and their factors, while the scaled gradients are in use
+        self._plain: Dict[int, Tuple[Tensor, Tensor, Tensor]] = {}
         super().__setstate__({})  # the hooks that every optimizer has; param_groups and state stay with the wrapped one
 
     @property
@@ -118,8 +122,27 @@ class LocalOptimizer(torch.optim.Optimizer):
     def _names(self) -> List[str]:
         return [name for name, state in self.states.items() if state == "local"]
 
+    def _require_separable(self, model: nn.Module) -> None:
+        """Raise ValueError if a layer shares a parameter with one that is not scaled: the gradient is the sum of both parts."""
+        names = self._names()
+        holders = [(name, p) for name, module in model.named_modules() for p in module._parameters.values() if p is not None]
+        for name in names:
+            for p in self._found.modules[name].parameters(recurse=False):
+                other = next((other for other, q in holders if q is p and other not in names), None)
+                if other is not None and p.requires_grad:
+                    raise ValueError(f"torch_grapes.LocalOptimizer: {name} shares a parameter with {other}, which is not scaled, and the gradient "
+                                     f"does not say which part of it is whose; exclude {name}, or use enable(model, 'grapes-local')")
+
+    def _require_unscaled(self) -> None:
+        """Raise RuntimeError if enable() or convert() scales a layer already: its gradient would be scaled twice."""
+        for name in self._names():
+            if any(isinstance(hook, Modulate) for hook in self._found.modules[name]._forward_hooks.values()):
+                raise RuntimeError(f"torch_grapes.LocalOptimizer: {name} is modulated by enable() or convert() too, so that its gradient would be "
+                                   "scaled twice; use one of them, or exclude the layer in one of them")
+
     @torch.no_grad()
     def _scale(self) -> None:
+        self._require_unscaled()
         due = self._steps % self.rule.every == 0
         for number, (name, parts) in enumerate(self._parts()):
             axis, groups, gates, weight, recurrent, biases = parts
@@ -129,9 +152,9 @@ class LocalOptimizer(torch.optim.Optimizer):
             m = self._factors[name].to(weight.device)
             for W in (weight, recurrent):
                 if W is not None:
-                    self._scale_gradient(W, library.over_weight(m, W, axis, groups))
+                    self._scale_gradient(name, W, library.over_weight(m, W, axis, groups))
             for bias in biases:
-                self._scale_gradient(bias, m)
+                self._scale_gradient(name, bias, m)
 
     def _parts(self) -> Iterator[Tuple[str, Tuple[int, int, int, Tensor, Optional[Tensor], List[Tensor]]]]:
         """Give name, axis and groups of the units, gates, weight, recurrent weight and biases of every layer that is scaled."""
@@ -150,14 +173,20 @@ class LocalOptimizer(torch.optim.Optimizer):
                                      "rows of units; exclude the layer, or use enable(model, 'grapes-local')")
                 yield name, (*layers.layout(module), 1, weight, None, [] if bias is None else [bias])
 
-    def _scale_gradient(self, parameter: Tensor, by: Tensor) -> None:
+    def _scale_gradient(self, name: str, parameter: Tensor, by: Tensor) -> None:
+        """Scale a gradient once, also if several layers share the parameter. Raises ValueError if their factors differ."""
         gradient = parameter.grad
         if gradient is None:
             return
-        self._plain.append((parameter, gradient))
+        if id(parameter) in self._plain:
+            if not torch.equal(self._plain[id(parameter)][2], by):
+                raise ValueError(f"torch_grapes.LocalOptimizer: {name} shares a parameter with a layer that has other factors, and the gradient "
+                                 "does not say which part of it is whose; exclude both, or use enable(model, 'grapes-local')")
+            return
+        self._plain[id(parameter)] = parameter, gradient, by
         parameter.grad = (gradient * layers.beside(by, gradient)).to(gradient.dtype)
 
     def _restore(self) -> None:
-        for parameter, gradient in self._plain:
+        for parameter, gradient, _ in self._plain.values():
             parameter.grad = gradient
         self._plain.clear()
