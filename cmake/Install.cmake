@@ -14,8 +14,12 @@ endfunction()
 # A LibTorch outside the system's folders is found by its path; everything else is found relative to the file that needs
 # it.
 grapes_way(${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_LIBDIR} way)
-set_target_properties(grapes PROPERTIES INSTALL_RPATH $ORIGIN/${way} INSTALL_RPATH_USE_LINK_PATH ON)
-set_target_properties(grapes_library PROPERTIES INSTALL_RPATH $ORIGIN INSTALL_RPATH_USE_LINK_PATH ON)
+set(paths "")
+if(NOT torch_is_systems)  # CMake leaves it out of the link path if it is below this project's folder, as build/venv is
+  set(paths ${torch_libraries})
+endif()
+set_target_properties(grapes PROPERTIES INSTALL_RPATH "$ORIGIN/${way};${paths}" INSTALL_RPATH_USE_LINK_PATH ON)
+set_target_properties(grapes_library PROPERTIES INSTALL_RPATH "$ORIGIN;${paths}" INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS grapes)
 
 # The C++ library with what other projects need to find it: cmake --install build --component library

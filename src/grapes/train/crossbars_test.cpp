@@ -40,8 +40,8 @@ TEST(Crossbars, WithoutRealOperationsEqualTheOrdinaryNetwork) {
                     ordinary = crossbar_network("none", "none", route);
         array.rule.modulation = ordinary.rule.modulation = modulation;
         array.bias = ordinary.bias = rule == "sgd";
-        // Another library of products rounds otherwise. The default epsilon would turn rounding errors of gradients that
-        // are nearly 0 into steps of 0.1.
+        // Another library of products rounds otherwise. The default epsilon would turn rounding errors of gradients
+        // that are nearly 0 into steps of 0.1.
         const optim::Options update = update_by(rule, 0.1, 1e-2);
         Kit a(array, update), b(ordinary, update);
         for (int i = 0; i < 4; ++i) EXPECT_NEAR(a.step(batch_of(8), i, 0.1), b.step(batch_of(8), i, 0.1), 1e-5);
