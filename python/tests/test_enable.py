@@ -132,6 +132,38 @@ def test_a_wrong_guess_of_the_output_layer_stops_the_first_pass():
     assert handle.modulated == ("body",)
 
 
+def test_a_layer_that_is_replaced_later_is_reported_once():
+    """The new layer has no hook, so it would learn by plain backpropagation in silence."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 2))
+    torch_grapes.enable(model)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model(torch.randn(3, 4))
+        model(torch.randn(3, 4))
+        assert not caught
+        model[2] = nn.Linear(5, 6)
+        with torch.no_grad():
+            model(torch.randn(3, 4))
+        assert not caught
+        for _ in range(2):
+            model(torch.randn(3, 4))
+        assert len(caught) == 1 and "not modulated any more" in str(caught[0].message) and ": 2; call revert()" in str(caught[0].message)
+
+
+def test_a_layer_that_is_wrapped_later_is_still_modulated():
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    torch_grapes.enable(model, modulation="constant", constants=[2.0])
+    inputs = torch.randn(3, 4)
+    model(inputs).sum().backward()
+    expected = model[0].weight.grad.clone()
+    model.zero_grad()
+    model[0] = nn.Sequential(model[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model(inputs).sum().backward()
+    assert torch.equal(model[0][0].weight.grad, expected)
+
+
 class Heads(nn.Module):
     def __init__(self):
         super().__init__()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Set, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ class Clock:
         self.last, self.traced = "", False  # the layer that was called last in this pass, and whether traced code called one
         self.reached: Dict[int, List[Tuple[str, Tensor]]] = {}  # on a direct route: the layers of this pass and their inputs, by thread
         self.inside = False  # whether the model is being called, and not a part of it alone
+        self.settled: Set[str] = set()  # layers that are wrapped in another module, or were reported as replaced
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "calls": None, "inside": False, "reached": {}}
@@ -51,6 +52,22 @@ class Clock:
         self.reached.pop(threading.get_ident(), None)
         self.batch += grad
         self.calls = [] if self.unchecked and grad else None
+
+    def find_replaced(self, model: nn.Module) -> None:
+        """Warn about layers that were replaced since the first forward pass. Their hooks are gone, so they learn by plain backpropagation."""
+        if is_exporting() or is_traced() or self.unchecked or not self.warn or not torch.is_grad_enabled():
+            return
+        gone = [name for name in self.hidden if name not in self.settled and not _has_hook(model, name)]
+        if not gone:
+            return
+        self.settled.update(gone)
+        elsewhere = {hook.name for module in model.modules() for hook in module._forward_hooks.values() if isinstance(hook, Modulate)}
+        replaced = [name for name in gone if name not in elsewhere]
+        if replaced:
+            warnings.warn(
+                f"torch_grapes: these layers are not modulated any more, because they were replaced or removed after enable() or convert(): "
+                f"{', '.join(replaced)}; call revert() and then enable() or convert() again"
+            )
 
     def saw(self, name: str, recurrent: bool, output: Any) -> None:
         if is_exporting() or (is_traced() and not self.guessed):  # compiled checkpoints must not write to Python's state
@@ -131,6 +148,14 @@ class Clock:
         return reached
 
 
+def _has_hook(model: nn.Module, name: str) -> bool:
+    try:
+        layer = model.get_submodule(name)
+    except AttributeError:
+        return False
+    return any(isinstance(hook, Modulate) for hook in layer._forward_hooks.values())
+
+
 class Begin(layers.Hook):
     """Runs before the whole model's forward pass."""
 
@@ -139,6 +164,7 @@ class Begin(layers.Hook):
 
     def __call__(self, module: nn.Module, inputs: Any) -> None:
         warn_of_export(module.training)
+        self.clock.find_replaced(module)
         self.clock.begin()
 
 
