@@ -18,7 +18,7 @@ from scipy import optimize, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import golden_statistics as reference  # noqa: E402
-import results  # noqa: E402
+import result_tables  # noqa: E402
 import student  # noqa: E402
 
 SETS = 1000
@@ -93,7 +93,7 @@ class OneSampleTest(unittest.TestCase):
     def test_prediction_interval_of_a_published_number(self):
         for x in samples(self.random, most=30):
             runs = int(self.random.integers(1, 6))
-            low, high = results.prediction_interval(np.mean(x), np.std(x, ddof=1), len(x), runs)
+            low, high = result_tables.prediction_interval(np.mean(x), np.std(x, ddof=1), len(x), runs)
             # A further mean lies at an end if the t test of two samples with one variance is at its level.
             for end in (low, high):
                 t = (end - np.mean(x)) / (np.std(x, ddof=1) * math.sqrt(1 / runs + 1 / len(x)))
@@ -342,7 +342,7 @@ class StatsmodelsTest(unittest.TestCase):
         import statsmodels.api as sm
         for x in samples(np.random.default_rng(9), most=30):
             found = sm.OLS(x, np.ones(len(x))).fit().get_prediction([1.0]).conf_int(obs=True, alpha=0.05)[0]
-            close(results.prediction_interval(np.mean(x), np.std(x, ddof=1), len(x), 1), found, np.abs(x).max())
+            close(result_tables.prediction_interval(np.mean(x), np.std(x, ddof=1), len(x), 1), found, np.abs(x).max())
 
 
 if __name__ == "__main__":

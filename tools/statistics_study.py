@@ -24,7 +24,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import dose_response  # noqa: E402
 import dose_response_test  # noqa: E402
-import results  # noqa: E402
+import result_tables  # noqa: E402
 import statistics_test as tests  # noqa: E402
 from statistics_test import ask  # noqa: E402
 
@@ -59,7 +59,7 @@ def beta(mean, sd):
 def of_prediction(random, n):
     x = random.standard_normal((MANY, n))
     means = random.standard_normal((MANY, 3)).mean(1)  # of three further runs
-    intervals = [results.prediction_interval(row.mean(), row.std(ddof=1), n, 3) for row in x]
+    intervals = [result_tables.prediction_interval(row.mean(), row.std(ddof=1), n, 3) for row in x]
     return [low <= mean <= high for (low, high), mean in zip(intervals, means)]
 
 
@@ -260,7 +260,7 @@ def r():
         theirs = json.loads(found.read_text())
     sixth = [x[1::2] for x in sets["x"]]
     ours = {"t": ask(["mean_interval", x, None, None, 0.95] for x in sets["x"]),
-            "prediction": [results.prediction_interval(x.mean(), x.std(ddof=1), len(x), 1) for x in sets["x"]],
+            "prediction": [result_tables.prediction_interval(x.mean(), x.std(ddof=1), len(x), 1) for x in sets["x"]],
             "logit": ask(["mean_interval", x, 0, 1, 0.95] for x in sets["share"]),
             "wilcoxon": [-1 if p is None else p for p in ask(["wilcoxon", d] for d in sets["d"])],
             "holm": ask(["holm", p] for p in sets["p"]),

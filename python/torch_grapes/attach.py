@@ -7,8 +7,9 @@ from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union, cast
 from torch import Tensor, nn
 
 from . import layers
+from .clock import Begin, Clock, End, Watch
 from .context import TORCH, guard_hooks
-from .hooks import Begin, Clock, End, Fuse, Modulate, ModulatePlain, ModulateRecurrent, Unfuse, Watch
+from .hooks import Fuse, Modulate, ModulatePlain, ModulateRecurrent, Unfuse
 from .rule import Modulation, Rule, routes
 from .selection import Names, Selection, select
 from .transport import Close, Expect, Send, SendDirect, SendPlain, SendRecurrent, Take, weights_of

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import layers, library
+from .clock import Clock
 from .context import has_backward, is_traced, is_transformed, refuse, uncompiled
-from .hooks import Clock, ModulatePlain, require_tensor, scale_own, tensors_given
+from .hooks import ModulatePlain, require_tensor, scale_own, tensors_given
 from .reference.functions import Function
 from .reference.graph import attach_path
 from .reference.random import stream_seed

@@ -3,26 +3,16 @@
 
 GRAPES_BUILD is the build folder, CMAKE the program.
 """
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
+from installed import BUILD, CMAKE, run
+
 SOURCE = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ["GRAPES_BUILD"])
-CMAKE = os.environ["CMAKE"]
-
-
-def run(*command, cwd=None, **environment):
-    done = subprocess.run([str(word) for word in command], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env={**os.environ, **environment})
-    if done.returncode != 0:
-        raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stdout}")
-    return done.stdout
 
 
 class Examples(unittest.TestCase):

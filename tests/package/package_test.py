@@ -6,25 +6,15 @@ GRAPES_BUILD is the build folder, CMAKE and CPACK the programs.
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
+from installed import BUILD, CMAKE, run
+
 HERE = Path(__file__).parent
-BUILD = Path(os.environ["GRAPES_BUILD"])
-CMAKE, CPACK = os.environ["CMAKE"], os.environ["CPACK"]
-ENVIRONMENT = {key: value for key, value in os.environ.items()
-               if key not in ("LD_LIBRARY_PATH", "PYTHONPATH", "GRAPES_LIBRARY", "GRAPES")}
-
-
-def run(*command, **environment):
-    done = subprocess.run([str(word) for word in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env={**ENVIRONMENT, **{key: str(value) for key, value in environment.items()}})
-    if done.returncode != 0:
-        raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stdout}")
-    return done.stdout
+CPACK = os.environ["CPACK"]
 
 
 class Installed(unittest.TestCase):
